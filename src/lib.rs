@@ -1,0 +1,18 @@
+//! Homeport: a secure multi-user SFTP file server, and its client.
+//!
+//! Layers, from the bottom; a file imports only from layers below its own (see ARCHITECTURE.md):
+//! L0 [`error`], [`secret`], [`path`], [`user`], [`event`]; L1 [`vfs`], [`auth`], [`store`];
+//! L2 [`sftp`], [`sessions`], [`mount`]; L3 [`ssh`]; L4 [`server`], [`config`], [`telemetry`], [`admin`].
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod event;
+pub mod path;
+pub mod secret;
+pub mod user;
+
+pub mod auth;
+pub mod store;
+pub mod vfs;
+
+pub mod ssh;

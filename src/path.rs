@@ -1,0 +1,180 @@
+//! Paths as clients send them, made absolute within the home. Bytes, never text: what arrives is what is stored.
+//!
+//! This module does not touch the file system: what `..` and a trailing slash mean behind a symbolic link is the
+//! kernel's business, so both are kept.
+
+use std::fmt;
+
+/// Linux's PATH_MAX, counting the final NUL: no longer path can be opened.
+const MAX_PATH: usize = 4096;
+
+/// An absolute path inside a home.
+///
+/// Invariants: no NUL, no empty and no `.` component, shorter than `PATH_MAX`. `..` components and a trailing slash
+/// are kept. Stored without the leading slash, so the home itself is the empty path.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct VirtualPath {
+    /// Components joined by `/`, with a `/` at the end if the client wrote one.
+    relative: Vec<u8>,
+}
+
+/// Why bytes are no path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// A NUL byte, which no file name can hold.
+    #[error("a path cannot contain a NUL byte")]
+    Nul,
+    /// Longer than the kernel takes.
+    #[error("the path is longer than 4095 bytes")]
+    TooLong,
+}
+
+impl VirtualPath {
+    /// The home itself.
+    pub fn root() -> Self {
+        Self { relative: Vec::new() }
+    }
+
+    /// Takes a path as it came over the wire. A relative one starts at the home, as an empty one and `.` do.
+    pub fn parse(raw: &[u8]) -> Result<Self, PathError> {
+        if raw.contains(&0) {
+            return Err(PathError::Nul);
+        }
+        if raw.len() >= MAX_PATH {
+            return Err(PathError::TooLong);
+        }
+        let mut relative = Vec::with_capacity(raw.len());
+        for component in raw.split(|&b| b == b'/') {
+            if component.is_empty() || component == b"." {
+                continue;
+            }
+            if !relative.is_empty() {
+                relative.push(b'/');
+            }
+            relative.extend_from_slice(component);
+        }
+        // `x/.` asks for a directory just as `x/` does.
+        let wants_directory = raw.ends_with(b"/") || raw.ends_with(b"/.");
+        if wants_directory && !relative.is_empty() {
+            relative.push(b'/');
+        }
+        Ok(Self { relative })
+    }
+
+    /// The path below the home, as `openat2` takes it; the home itself is `.`.
+    pub fn relative(&self) -> &[u8] {
+        if self.relative.is_empty() {
+            b"."
+        } else {
+            &self.relative
+        }
+    }
+
+    /// The path with its leading slash, as clients see it.
+    pub fn absolute(&self) -> Vec<u8> {
+        let mut path = Vec::with_capacity(self.relative.len() + 1);
+        path.push(b'/');
+        path.extend_from_slice(&self.relative);
+        path
+    }
+
+    /// Is this the home itself, by name?
+    pub fn is_root(&self) -> bool {
+        self.relative.is_empty()
+    }
+
+    /// The directory part and the last component, when the last component is a plain name.
+    ///
+    /// `None` for the home, for `..` at the end and for a trailing slash: a `*at` call must never get those.
+    pub fn split(&self) -> Option<(VirtualPath, &[u8])> {
+        let cut = self.relative.iter().rposition(|&b| b == b'/');
+        let (parent, name) = match cut {
+            Some(at) => (&self.relative[..at], &self.relative[at + 1..]),
+            None => (&[][..], &self.relative[..]),
+        };
+        if name.is_empty() || name == b".." {
+            return None;
+        }
+        let parent = VirtualPath {
+            relative: parent.to_vec(),
+        };
+        Some((parent, name))
+    }
+
+    /// This path without a trailing slash.
+    #[must_use]
+    pub fn without_slash(&self) -> Self {
+        let relative = self.relative.strip_suffix(b"/").unwrap_or(&self.relative);
+        Self {
+            relative: relative.to_vec(),
+        }
+    }
+
+    /// Did the client end the path with a slash, asking for a directory?
+    pub fn has_slash(&self) -> bool {
+        self.relative.ends_with(b"/")
+    }
+}
+
+/// As in a log line: control characters and bytes that are no UTF-8 are escaped.
+impl fmt::Display for VirtualPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}", self.relative.escape_ascii())
+    }
+}
+
+impl fmt::Debug for VirtualPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(raw: &[u8], relative: &[u8]) {
+        let path = VirtualPath::parse(raw).unwrap();
+        assert_eq!(path.relative(), relative, "for {}", raw.escape_ascii());
+    }
+
+    #[test]
+    fn paths_are_made_absolute_and_little_else() {
+        check(b"", b".");
+        check(b".", b".");
+        check(b"/", b".");
+        check(b"./", b".");
+        check(b"//a//b", b"a/b");
+        check(b"a/./b", b"a/b");
+        check(b"a/", b"a/");
+        check(b"a/.", b"a/");
+        check(b"a//", b"a/");
+        check(b"../x", b"../x");
+        check(b"/a/../b/..", b"a/../b/..");
+        check(b"caf\xe9", b"caf\xe9");
+    }
+
+    #[test]
+    fn only_plain_last_names_can_be_split_off() {
+        let split = |raw: &[u8]| {
+            VirtualPath::parse(raw)
+                .unwrap()
+                .split()
+                .map(|(parent, name)| (parent.relative().to_vec(), name.to_vec()))
+        };
+        assert_eq!(split(b"/a/b"), Some((b"a".to_vec(), b"b".to_vec())));
+        assert_eq!(split(b"b"), Some((b".".to_vec(), b"b".to_vec())));
+        assert_eq!(split(b"../b"), Some((b"..".to_vec(), b"b".to_vec())));
+        assert_eq!(split(b"/"), None);
+        assert_eq!(split(b"a/"), None);
+        assert_eq!(split(b"a/.."), None);
+        assert_eq!(split(b".."), None);
+    }
+
+    #[test]
+    fn impossible_paths_are_refused() {
+        assert_eq!(VirtualPath::parse(b"a\0b"), Err(PathError::Nul));
+        assert_eq!(VirtualPath::parse(&[b'a'; 4096]), Err(PathError::TooLong));
+        assert!(VirtualPath::parse(&[b'a'; 4095]).is_ok());
+    }
+}

@@ -1,0 +1,3 @@
+//! SSH: the accept loop, limits, russh's callbacks, host keys.
+
+pub mod settings;

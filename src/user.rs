@@ -1,0 +1,329 @@
+//! Who a user is: the record that the store keeps and that signing in consults.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use crate::error::Error;
+
+/// Longest user name, in bytes; longer ones are refused before anything is looked up.
+pub const MAX_NAME: usize = 64;
+
+/// A POSIX portable name: letters, digits, `.`, `_` and `-`, not beginning with `-`; case counts; at most 64 bytes.
+///
+/// `.` and `..` are refused too: a name is also the default home's directory name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserName(String);
+
+impl UserName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UserName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let portable = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let good = !text.is_empty()
+            && text.len() <= MAX_NAME
+            && !text.starts_with('-')
+            && text != "."
+            && text != ".."
+            && text.bytes().all(portable);
+        if !good {
+            return Err(Error::new(format!("\"{}\" is no user name", text.escape_debug()))
+                .hint("1 to 64 of the letters a-z A-Z, digits, '.', '_' and '-', not beginning with '-'"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One thing that a user may or may not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Permission {
+    /// List directories and read attributes of what is in them.
+    List,
+    /// Read files.
+    Read,
+    /// Make new files.
+    Create,
+    /// Write to files that exist, truncate them, rename over them.
+    Overwrite,
+    /// Remove files and directories.
+    Delete,
+    /// Rename and move.
+    Rename,
+    /// Make directories.
+    Mkdir,
+    /// Change modes and times.
+    Attributes,
+    /// Make symbolic and hard links.
+    Link,
+}
+
+impl Permission {
+    /// Every permission, in the order in which they are listed.
+    pub const ALL: [Permission; 9] = [
+        Permission::List,
+        Permission::Read,
+        Permission::Create,
+        Permission::Overwrite,
+        Permission::Delete,
+        Permission::Rename,
+        Permission::Mkdir,
+        Permission::Attributes,
+        Permission::Link,
+    ];
+
+    /// The stable name, as on the command line and in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Permission::List => "list",
+            Permission::Read => "read",
+            Permission::Create => "create",
+            Permission::Overwrite => "overwrite",
+            Permission::Delete => "delete",
+            Permission::Rename => "rename",
+            Permission::Mkdir => "mkdir",
+            Permission::Attributes => "attributes",
+            Permission::Link => "link",
+        }
+    }
+}
+
+impl FromStr for Permission {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Permission::ALL
+            .into_iter()
+            .find(|p| p.name() == text)
+            .ok_or_else(|| {
+                Error::new(format!("\"{}\" is no permission", text.escape_debug()))
+                    .hint("list, read, create, overwrite, delete, rename, mkdir, attributes, link")
+            })
+    }
+}
+
+/// What a user may do in the home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permissions(BTreeSet<Permission>);
+
+impl Permissions {
+    /// Everything: the default.
+    pub fn all() -> Self {
+        Self(Permission::ALL.into())
+    }
+
+    /// `--read-only`: list and read.
+    pub fn read_only() -> Self {
+        Self([Permission::List, Permission::Read].into())
+    }
+
+    /// Is this allowed?
+    pub fn allows(&self, permission: Permission) -> bool {
+        self.0.contains(&permission)
+    }
+
+    /// The permissions that are set, in the order of [`Permission::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = Permission> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        Self(permissions.into_iter().collect())
+    }
+}
+
+/// A way of signing in that counts as one factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Factor {
+    /// A key of the user's, proven by a signature.
+    PublicKey,
+    /// The password, by the method `password` or `keyboard-interactive`.
+    Password,
+}
+
+impl Factor {
+    /// The stable name, as in RFC 4252.
+    pub fn name(self) -> &'static str {
+        match self {
+            Factor::PublicKey => "publickey",
+            Factor::Password => "password",
+        }
+    }
+}
+
+impl FromStr for Factor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "publickey" => Ok(Factor::PublicKey),
+            "password" => Ok(Factor::Password),
+            _ => Err(
+                Error::new(format!("\"{}\" is no way to sign in", text.escape_debug()))
+                    .hint("publickey or password"),
+            ),
+        }
+    }
+}
+
+/// How much a home may hold; `None` is unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quota {
+    /// Sum of file sizes, in bytes.
+    pub bytes: Option<u64>,
+    /// Number of files, directories and symbolic links.
+    pub files: Option<u64>,
+}
+
+/// A user as the store keeps it. Keys are lines of authorized_keys, checked when they were added.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// Unique, case-sensitive.
+    pub name: UserName,
+    /// PHC string; `None`: no password sign-in.
+    pub password_hash: Option<PasswordHash>,
+    /// One line of authorized_keys each, options included.
+    pub keys: Vec<String>,
+    /// Absolute path on disk.
+    pub home: PathBuf,
+    /// A disabled user cannot sign in.
+    pub enabled: bool,
+    /// From this instant on the user cannot sign in.
+    pub expires_at: Option<Timestamp>,
+    /// Disk quota of the home.
+    pub quota: Quota,
+    /// Sessions at once; `None`: the server's limit.
+    pub max_sessions: Option<u32>,
+    /// What the user may do.
+    pub permissions: Permissions,
+    /// Addresses that the user may come from; empty: any.
+    pub allowed_from: Vec<IpNet>,
+    /// Factors that must all be passed; empty: any one will do.
+    pub require: BTreeSet<Factor>,
+}
+
+/// A password's hash as a PHC string. No secret in the strict sense, but nothing to show either.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// Takes a PHC string, `$argon2id$…`.
+    pub fn new(phc: String) -> Self {
+        Self(phc)
+    }
+
+    /// The PHC string, for the verifier and the store.
+    pub fn as_phc(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(***)")
+    }
+}
+
+/// A size on the command line: `512`, `10MiB`, `1GiB`, `1G`; `K M G T P` are powers of 1024, as in `df` and `quota`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let bad = || {
+            Error::new(format!("\"{}\" is no size", text.escape_debug()))
+                .hint("a number of bytes, or with a unit: 512, 10MiB, 1GiB, 1G")
+        };
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| bad())?;
+        let shift = match unit.trim_start().to_ascii_lowercase().as_str() {
+            "" | "b" => 0,
+            "k" | "kib" | "kb" => 10,
+            "m" | "mib" | "mb" => 20,
+            "g" | "gib" | "gb" => 30,
+            "t" | "tib" | "tb" => 40,
+            "p" | "pib" | "pb" => 50,
+            _ => return Err(bad()),
+        };
+        number.checked_mul(1 << shift).map(Size).ok_or_else(bad)
+    }
+}
+
+/// In the largest unit that leaves at least 1, with one decimal: `1.0 GiB`; bytes as they are: `512 B`.
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+        let power = (self.0.max(1).ilog2() / 10) as usize;
+        match power.checked_sub(1).and_then(|i| units.get(i)) {
+            None => write!(f, "{} B", self.0),
+            // One decimal needs no more than a double's 53 bits.
+            #[allow(clippy::cast_precision_loss)]
+            Some(unit) => write!(f, "{:.1} {unit}", self.0 as f64 / f64::powi(1024.0, power as i32)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_portable() {
+        for good in ["calvin", "a", "A.b_c-9", "0", &"x".repeat(64)] {
+            assert_eq!(good.parse::<UserName>().unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            "-a",
+            ".",
+            "..",
+            "a/b",
+            "a b",
+            "é",
+            "a\0",
+            "a\n",
+            &"x".repeat(65),
+        ] {
+            assert!(bad.parse::<UserName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_and_shown() {
+        let check = |text: &str, bytes: u64| assert_eq!(text.parse::<Size>().unwrap(), Size(bytes), "{text}");
+        check("512", 512);
+        check("0", 0);
+        check("10MiB", 10 << 20);
+        check("1GiB", 1 << 30);
+        check("1G", 1 << 30);
+        check("2k", 2048);
+        for bad in ["", "G", "-1", "1.5G", "1X", "99999999999999999999", "99999999P"] {
+            assert!(bad.parse::<Size>().is_err(), "{bad}");
+        }
+        assert_eq!(Size(1 << 30).to_string(), "1.0 GiB");
+        assert_eq!(Size(512).to_string(), "512 B");
+        assert_eq!(Size(1536).to_string(), "1.5 KiB");
+        assert_eq!(Size(0).to_string(), "0 B");
+    }
+}
