@@ -4,6 +4,9 @@
 //! rule for open files cannot be forgotten: [`guard`] enforces permissions, the quota will be another. [`local`]
 //! is the only storage that touches disks, and [`jail`] the only place that turns a client's path into a system call.
 
+mod attrs;
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod guard;
 pub mod jail;
 pub mod local;
@@ -51,8 +54,8 @@ pub trait Storage: Send + Sync {
 pub trait OpenFile: Send + Sync {
     /// Reads until the buffer is full or the file ends; returns the number of bytes.
     ///
-    /// With [`Wait::Never`], `Error::WouldBlock` if the bytes are not all in memory (a short count then means the
-    /// end of the file, never a cold page).
+    /// With [`Wait::Never`], `Error::WouldBlock` if the bytes are not all in memory, or if the file system cannot
+    /// tell (a short count then means the end of the file, never a cold page).
     fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize>;
     /// Writes all of `data`, or fails. A file opened for appending ignores the offset.
     fn write_at(&self, data: &[u8], offset: u64) -> Result<()>;
@@ -115,7 +118,7 @@ pub struct OpenHow {
     pub append: bool,
     /// Make the file if it is missing.
     pub create: bool,
-    /// Cut it to nothing. Works with `write` only, as in open(2) on Linux with write access.
+    /// Cut it to nothing. As open(2) on Linux and OpenSSH have it, without `write` too, where the file may be written.
     pub truncate: bool,
     /// With `create`: fail if it exists.
     pub exclusive: bool,

@@ -1,0 +1,209 @@
+//! Attributes between the kernel and [`super::Metadata`], and the one way of changing them: through a descriptor.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Stat, StatVfs, StatVfsMountFlags, Timespec, Timestamps};
+use rustix::io::Errno;
+
+use super::{FileKind, Metadata, SetAttrs, Space};
+
+/// What stat(2) said.
+pub(super) fn metadata(stat: &Stat) -> Metadata {
+    Metadata {
+        kind: kind(stat),
+        mode: stat.st_mode,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        // 64 bits wide on x86-64 and 32 elsewhere.
+        #[allow(clippy::useless_conversion)]
+        links: u64::from(stat.st_nlink),
+        atime: stat.st_atime,
+        mtime: stat.st_mtime,
+    }
+}
+
+/// What the inode is.
+pub(super) fn kind(stat: &Stat) -> FileKind {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => FileKind::File,
+        FileType::Directory => FileKind::Directory,
+        FileType::Symlink => FileKind::Symlink,
+        FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => FileKind::Special,
+    }
+}
+
+/// What statvfs(3) said.
+pub(super) fn space(vfs: &StatVfs) -> Space {
+    Space {
+        block_size: vfs.f_bsize,
+        fragment_size: vfs.f_frsize,
+        blocks: vfs.f_blocks,
+        blocks_free: vfs.f_bfree,
+        blocks_available: vfs.f_bavail,
+        files: vfs.f_files,
+        files_free: vfs.f_ffree,
+        files_available: vfs.f_favail,
+        fsid: vfs.f_fsid,
+        read_only: vfs.f_flag.contains(StatVfsMountFlags::RDONLY),
+        no_suid: vfs.f_flag.contains(StatVfsMountFlags::NOSUID),
+        name_max: vfs.f_namemax,
+    }
+}
+
+/// The permission bits that a user's wish comes down to.
+///
+/// The owner, which is the server itself, always keeps `r` on files and `rwx` on directories: what cannot be read
+/// cannot be measured, and nobody but an operator could open it again. Set-uid, set-gid and sticky bits would act
+/// for the server's own uid, not for the user's: they are taken away.
+pub(super) fn allowed_mode(wish: u32, kind: FileKind) -> Mode {
+    let kept = match kind {
+        FileKind::Directory => 0o700,
+        FileKind::File | FileKind::Symlink | FileKind::Special => 0o400,
+    };
+    Mode::from_raw_mode(wish & 0o777 | kept)
+}
+
+/// An offset or size as the kernel takes it: beyond `i64::MAX` there is no file, and a cast would wrap.
+pub(super) fn offset(value: u64) -> Result<u64, Errno> {
+    i64::try_from(value).map(|_| value).map_err(|_| Errno::INVAL)
+}
+
+/// A descriptor whose inode is to be changed.
+#[derive(Clone, Copy)]
+pub(super) enum Target<'a> {
+    /// Opened for reading or writing: the `f…` calls work.
+    Opened(BorrowedFd<'a>),
+    /// `O_PATH`: a link, or something that may not or should not be opened.
+    Located(BorrowedFd<'a>),
+}
+
+/// Changes attributes in OpenSSH's order: size, permissions, times, owner. All are tried; the last error is returned.
+pub(super) fn apply(target: Target<'_>, attrs: &SetAttrs) -> Result<(), Errno> {
+    let mut outcome = Ok(());
+    let mut note = |result: Result<(), Errno>| {
+        if result.is_err() {
+            outcome = result;
+        }
+    };
+    if let Some(size) = attrs.size {
+        note(target.resize(size));
+    }
+    if let Some(mode) = attrs.permissions {
+        note(target.chmod(mode));
+    }
+    if let Some((atime, mtime)) = attrs.times {
+        note(target.touch(atime, mtime));
+    }
+    if let Some((uid, gid)) = attrs.owner {
+        note(target.confirm_owner(uid, gid));
+    }
+    outcome
+}
+
+impl<'a> Target<'a> {
+    fn fd(self) -> BorrowedFd<'a> {
+        match self {
+            Target::Opened(fd) | Target::Located(fd) => fd,
+        }
+    }
+
+    /// Another name for exactly the inode of the descriptor: following this link is no path resolution, so there
+    /// is nothing to swap. Needed because `fchmod` on an `O_PATH` descriptor is EBADF and `fchmodat2` is younger
+    /// than the oldest kernel that we run on.
+    fn proc_name(self) -> String {
+        format!("/proc/self/fd/{}", self.fd().as_fd().as_raw_fd())
+    }
+
+    fn resize(self, size: u64) -> Result<(), Errno> {
+        let size = offset(size)?;
+        match self {
+            Target::Opened(fd) => retry(|| rustix::fs::ftruncate(fd, size)),
+            // truncate(2) on a FIFO or a link.
+            Target::Located(_) => Err(Errno::INVAL),
+        }
+    }
+
+    fn chmod(self, wish: u32) -> Result<(), Errno> {
+        let kind = kind(&rustix::fs::fstat(self.fd())?);
+        if kind == FileKind::Symlink {
+            // Some file systems would do it: as fchmodat(AT_SYMLINK_NOFOLLOW), which OpenSSH calls.
+            return Err(Errno::OPNOTSUPP);
+        }
+        let mode = allowed_mode(wish, kind);
+        match self {
+            Target::Opened(fd) => rustix::fs::fchmod(fd, mode),
+            Target::Located(_) => rustix::fs::chmodat(CWD, self.proc_name(), mode, AtFlags::empty()),
+        }
+    }
+
+    fn touch(self, atime: u32, mtime: u32) -> Result<(), Errno> {
+        let second = |secs: u32| Timespec {
+            tv_sec: secs.into(),
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: second(atime),
+            last_modification: second(mtime),
+        };
+        match self {
+            Target::Opened(fd) => rustix::fs::futimens(fd, &times),
+            Target::Located(_) => rustix::fs::utimensat(CWD, self.proc_name(), &times, AtFlags::empty()),
+        }
+    }
+
+    /// Users are virtual: everything belongs to the server, and stays so.
+    fn confirm_owner(self, uid: u32, gid: u32) -> Result<(), Errno> {
+        let stat = rustix::fs::fstat(self.fd())?;
+        if (stat.st_uid, stat.st_gid) == (uid, gid) {
+            Ok(())
+        } else {
+            Err(Errno::PERM)
+        }
+    }
+}
+
+/// Calls again for as long as a signal came in between.
+pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_can_always_read_and_nothing_acts_for_the_server() {
+        let check = |wish, kind, expected| {
+            assert_eq!(
+                allowed_mode(wish, kind).as_raw_mode(),
+                expected,
+                "{wish:o} {kind:?}"
+            );
+        };
+        check(0o000, FileKind::File, 0o400);
+        check(0o222, FileKind::File, 0o622);
+        check(0o7777, FileKind::File, 0o777);
+        check(0o000, FileKind::Directory, 0o700);
+        check(0o1755, FileKind::Directory, 0o755);
+        check(0o6000, FileKind::Special, 0o400);
+        check(0o100_644, FileKind::File, 0o644);
+    }
+
+    #[test]
+    fn offsets_never_wrap() {
+        assert_eq!(offset(0), Ok(0));
+        assert_eq!(offset(i64::MAX as u64), Ok(i64::MAX as u64));
+        assert_eq!(offset(1 << 63), Err(Errno::INVAL));
+        assert_eq!(offset(u64::MAX), Err(Errno::INVAL));
+    }
+}
