@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, linkat, mkdirat, renameat, renameat_with, symlinkat, unlinkat,
+    AtFlags, OFlags, RenameFlags, linkat, mkdirat, renameat, renameat_with, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -228,8 +228,11 @@ fn rename_new_without_flags(from: &Place<'_>, to: &Place<'_>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fs;
+
+    use rustix::fs::Mode;
+
+    use super::*;
 
     /// The fallback must answer as the flag does.
     #[test]
