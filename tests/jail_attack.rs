@@ -3,23 +3,30 @@
 //!
 //! The same attack runs against a resolver that checks a path and then uses it, and must get out there: else it
 //! would prove nothing.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test says what it expects by failing"
+)]
+
+#[path = "jail_attack/naive.rs"]
+mod naive;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use homeport::path::VirtualPath;
 use homeport::vfs::local::LocalStorage;
-use homeport::vfs::{
-    DirStream, Error, Links, Metadata, OpenFile, OpenHow, Over, Result, SetAttrs, Space, Storage, Wait,
-};
+use homeport::vfs::{Links, Metadata, OpenHow, Over, Result, SetAttrs, Storage, Wait};
+use naive::Naive;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, renameat_with};
 
 const DURATION: Duration = Duration::from_secs(20);
@@ -341,77 +348,4 @@ fn the_same_attack_gets_out_of_a_naive_resolver() {
     let report = attack(&arena, &Naive::new(&arena.home));
     let (after, how) = report.escape.expect("the attack is too weak to prove anything");
     println!("out after {after:?}: {how}");
-}
-
-/// Checks where a path leads, and then uses it: what many servers do.
-struct Naive {
-    home: PathBuf,
-    host: LocalStorage,
-}
-
-impl Naive {
-    fn new(home: &Path) -> Self {
-        Self {
-            home: home.to_owned(),
-            host: LocalStorage::open(Path::new("/")).unwrap(),
-        }
-    }
-
-    fn checked(&self, path: &VirtualPath) -> Result<VirtualPath> {
-        let relative = std::ffi::OsStr::from_bytes(path.relative());
-        let host = self.home.join(relative);
-        // A new name has no place of its own yet: its directory is checked.
-        let checked = match fs::canonicalize(&host) {
-            Err(_) => fs::canonicalize(host.parent().unwrap()),
-            found => found,
-        };
-        match checked {
-            Ok(found) if found.starts_with(&self.home) => {
-                Ok(VirtualPath::parse(host.as_os_str().as_bytes()).unwrap())
-            }
-            _ => Err(Error::Forbidden("leave")),
-        }
-    }
-}
-
-impl Storage for Naive {
-    fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<Arc<dyn OpenFile>> {
-        self.host.open(&self.checked(path)?, how)
-    }
-    fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
-        self.host.open_dir(&self.checked(path)?)
-    }
-    fn stat(&self, path: &VirtualPath, links: Links) -> Result<Metadata> {
-        self.host.stat(&self.checked(path)?, links)
-    }
-    fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()> {
-        self.host.set_attrs(&self.checked(path)?, attrs, links)
-    }
-    fn remove(&self, path: &VirtualPath) -> Result<()> {
-        self.host.remove(&self.checked(path)?)
-    }
-    fn mkdir(&self, path: &VirtualPath, mode: u32) -> Result<()> {
-        self.host.mkdir(&self.checked(path)?, mode)
-    }
-    fn rmdir(&self, path: &VirtualPath) -> Result<()> {
-        self.host.rmdir(&self.checked(path)?)
-    }
-    fn rename(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()> {
-        self.host.rename(&self.checked(from)?, &self.checked(to)?, over)
-    }
-    fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
-        self.host.read_link(&self.checked(path)?)
-    }
-    fn symlink(&self, target: &[u8], link: &VirtualPath) -> Result<()> {
-        self.host.symlink(target, &self.checked(link)?)
-    }
-    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> Result<()> {
-        self.host.hard_link(&self.checked(from)?, &self.checked(to)?)
-    }
-    fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
-        self.host.real_path(&self.checked(path)?)
-    }
-    fn space(&self, path: &VirtualPath) -> Result<Space> {
-        self.host.space(&self.checked(path)?)
-    }
 }

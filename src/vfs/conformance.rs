@@ -3,6 +3,8 @@
 //!
 //! `conformance::run(|home| Arc::new(Decorator::new(LocalStorage::open(home).unwrap())));` in a decorator's tests.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,33 +17,25 @@ use crate::path::VirtualPath;
 /// One story, on a home of its own.
 type Story = fn(&dyn Storage);
 
-const STORIES: [(&str, Story); 14] = [
-    ("what is written is read", what_is_written_is_read),
-    ("opening keeps or cuts", opening_keeps_or_cuts),
-    ("appending ignores offsets", appending_ignores_offsets),
-    ("offsets never wrap", offsets_never_wrap),
-    (
-        "handles do only what they were opened for",
-        handles_do_only_what_they_were_opened_for,
-    ),
-    (
-        "directories open as files but do not read",
-        directories_open_as_files_but_do_not_read,
-    ),
-    ("a listing has everything once", a_listing_has_everything_once),
-    ("the home is the root", the_home_is_the_root),
-    (
-        "attributes are set and kept in bounds",
-        attributes_are_set_and_kept_in_bounds,
-    ),
-    (
-        "links have attributes of their own",
-        links_have_attributes_of_their_own,
-    ),
-    ("names are made and removed", names_are_made_and_removed),
-    ("renames refuse or replace", renames_refuse_or_replace),
-    ("links are made and followed", links_are_made_and_followed),
-    ("there is room", there_is_room),
+macro_rules! stories {
+    ($($story:path),* $(,)?) => { &[$((stringify!($story), $story)),*] };
+}
+
+const STORIES: &[(&str, Story)] = stories![
+    what_is_written_is_read,
+    opening_keeps_or_cuts,
+    appending_ignores_offsets,
+    offsets_never_wrap,
+    handles_do_only_what_they_were_opened_for,
+    directories_open_as_files_but_do_not_read,
+    a_listing_has_everything_once,
+    the_home_is_the_root,
+    names::attributes_are_set_and_kept_in_bounds,
+    names::links_have_attributes_of_their_own,
+    names::names_are_made_and_removed,
+    names::renames_refuse_or_replace,
+    names::links_are_made_and_followed,
+    names::there_is_room,
 ];
 
 /// Tells every story to a storage that `make` builds over an empty home.
@@ -312,183 +306,4 @@ fn the_home_is_the_root(storage: &dyn Storage) {
     }
     assert_eq!(storage.real_path(&path("a/./b")).unwrap(), path("/a/b"));
     assert_eq!(error(storage.real_path(&path("b/c"))), os(Errno::NOENT));
-}
-
-fn attributes_are_set_and_kept_in_bounds(storage: &dyn Storage) {
-    put(storage, "f", b"content");
-    storage.mkdir(&path("d"), 0o700).unwrap();
-    let chmod = |mode| SetAttrs {
-        permissions: Some(mode),
-        ..SetAttrs::default()
-    };
-    for (at, wish, given) in [
-        ("f", 0o640, 0o640),
-        ("f", 0o7777, 0o777),
-        ("f", 0, 0o400),
-        ("d", 0o1755, 0o755),
-        ("d", 0, 0o700),
-    ] {
-        storage.set_attrs(&path(at), &chmod(wish), Links::Follow).unwrap();
-        assert_eq!(mode(storage, at), given, "{at} {wish:o}");
-    }
-    let dir = storage.open_dir(&path("d")).unwrap();
-    dir.set_attrs(&chmod(0o4050)).unwrap();
-    assert_eq!(mode(storage, "d"), 0o750);
-    storage
-        .set_attrs(&path("f"), &chmod(0o600), Links::NoFollow)
-        .unwrap();
-    let file = storage.open(&path("f"), how("rw")).unwrap();
-    let meta = file.stat().unwrap();
-    let all = SetAttrs {
-        size: Some(3),
-        permissions: Some(0o600),
-        owner: Some((meta.uid, meta.gid)),
-        times: Some((1, u32::MAX)),
-    };
-    file.set_attrs(&all).unwrap();
-    let meta = file.stat().unwrap();
-    assert_eq!((meta.size, meta.atime, meta.mtime), (3, 1, i64::from(u32::MAX)));
-    let longer = SetAttrs {
-        size: Some(5),
-        owner: Some((meta.uid + 1, meta.gid)),
-        times: Some((3, 4)),
-        ..SetAttrs::default()
-    };
-    // All is tried, and the last error told.
-    let outcome = storage.set_attrs(&path("f"), &longer, Links::Follow);
-    assert_eq!(error(outcome), os(Errno::PERM));
-    let meta = storage.stat(&path("f"), Links::Follow).unwrap();
-    assert_eq!((meta.size, meta.mtime), (5, 4));
-    assert_eq!(get(storage, "f").unwrap(), b"con\0\0");
-    let outcome = storage.set_attrs(
-        &path("d"),
-        &SetAttrs {
-            owner: None,
-            ..longer
-        },
-        Links::Follow,
-    );
-    assert_eq!(error(outcome), os(Errno::ISDIR));
-    assert_eq!(storage.stat(&path("d"), Links::Follow).unwrap().mtime, 4);
-    let missing = storage.set_attrs(&path("no"), &chmod(0o600), Links::Follow);
-    assert_eq!(error(missing), os(Errno::NOENT));
-    // A request that asks for nothing.
-    storage
-        .set_attrs(&path("no"), &SetAttrs::default(), Links::Follow)
-        .unwrap();
-}
-
-fn links_have_attributes_of_their_own(storage: &dyn Storage) {
-    put(storage, "f", b"content");
-    storage.symlink(b"f", &path("l")).unwrap();
-    let before = storage.stat(&path("f"), Links::Follow).unwrap();
-    let times = SetAttrs {
-        times: Some((1, 2)),
-        ..SetAttrs::default()
-    };
-    storage.set_attrs(&path("l"), &times, Links::NoFollow).unwrap();
-    assert_eq!(storage.stat(&path("l"), Links::NoFollow).unwrap().mtime, 2);
-    assert_eq!(
-        storage.stat(&path("f"), Links::Follow).unwrap().mtime,
-        before.mtime
-    );
-    let both = SetAttrs {
-        permissions: Some(0o600),
-        times: Some((3, 4)),
-        ..SetAttrs::default()
-    };
-    let outcome = storage.set_attrs(&path("l"), &both, Links::NoFollow);
-    assert_eq!(error(outcome), os(Errno::OPNOTSUPP));
-    assert_eq!(storage.stat(&path("l"), Links::NoFollow).unwrap().mtime, 4);
-    assert_eq!(storage.stat(&path("f"), Links::Follow).unwrap().mode, before.mode);
-    let size = SetAttrs {
-        size: Some(0),
-        ..SetAttrs::default()
-    };
-    let outcome = storage.set_attrs(&path("l"), &size, Links::NoFollow);
-    assert_eq!(error(outcome), os(Errno::INVAL));
-    storage.set_attrs(&path("l"), &times, Links::Follow).unwrap();
-    assert_eq!(storage.stat(&path("f"), Links::Follow).unwrap().mtime, 2);
-    assert_eq!(get(storage, "f").unwrap(), b"content");
-}
-
-fn names_are_made_and_removed(storage: &dyn Storage) {
-    storage.mkdir(&path("d/"), 0o4000).unwrap();
-    assert_eq!(mode(storage, "d"), 0o700);
-    assert_eq!(error(storage.mkdir(&path("d"), 0o755)), os(Errno::EXIST));
-    assert_eq!(error(storage.mkdir(&path("no/d"), 0o755)), os(Errno::NOENT));
-    assert_eq!(error(storage.mkdir(&path("/"), 0o755)), os(Errno::EXIST));
-    put(storage, "d/f", b"");
-    assert_eq!(error(storage.rmdir(&path("d"))), os(Errno::NOTEMPTY));
-    assert_eq!(error(storage.rmdir(&path("d/f"))), os(Errno::NOTDIR));
-    assert_eq!(error(storage.remove(&path("d"))), os(Errno::ISDIR));
-    assert_eq!(error(storage.remove(&path("d/f/"))), os(Errno::NOTDIR));
-    storage.remove(&path("d/f")).unwrap();
-    assert_eq!(error(storage.remove(&path("d/f"))), os(Errno::NOENT));
-    assert_eq!(error(storage.rmdir(&path("/"))), os(Errno::BUSY));
-    assert_eq!(error(storage.rmdir(&path("d/.."))), os(Errno::NOTEMPTY));
-    storage.rmdir(&path("d/")).unwrap();
-    assert_eq!(list(storage, "/").unwrap(), BTreeMap::new());
-}
-
-fn renames_refuse_or_replace(storage: &dyn Storage) {
-    put(storage, "a", b"a");
-    put(storage, "b", b"b");
-    storage.mkdir(&path("d"), 0o755).unwrap();
-    storage.mkdir(&path("empty"), 0o755).unwrap();
-    for (from, to) in [("a", "b"), ("a", "a"), ("a", "d"), ("d", "empty")] {
-        let outcome = storage.rename(&path(from), &path(to), Over::Refuse);
-        assert_eq!(error(outcome), os(Errno::EXIST), "{from} {to}");
-    }
-    storage.rename(&path("a"), &path("d/c"), Over::Refuse).unwrap();
-    assert_eq!(get(storage, "d/c").unwrap(), b"a");
-    assert_eq!(error(get(storage, "a")), os(Errno::NOENT));
-    storage.rename(&path("b"), &path("d/c"), Over::Replace).unwrap();
-    assert_eq!(get(storage, "d/c").unwrap(), b"b");
-    storage.rename(&path("d"), &path("empty"), Over::Replace).unwrap();
-    assert_eq!(get(storage, "empty/c").unwrap(), b"b");
-    let inside = storage.rename(&path("empty"), &path("empty/x"), Over::Refuse);
-    assert_eq!(error(inside), os(Errno::INVAL));
-    let missing = storage.rename(&path("no"), &path("x"), Over::Replace);
-    assert_eq!(error(missing), os(Errno::NOENT));
-    storage
-        .rename(&path("empty/"), &path("new/"), Over::Refuse)
-        .unwrap();
-    assert_eq!(list(storage, "/").unwrap().len(), 1);
-}
-
-fn links_are_made_and_followed(storage: &dyn Storage) {
-    put(storage, "f", b"content");
-    storage.mkdir(&path("d"), 0o755).unwrap();
-    storage.symlink(b"/f", &path("d/absolute")).unwrap();
-    storage.symlink(b"../../../f", &path("d/up")).unwrap();
-    storage.symlink(b"caf\xe9", &path("odd")).unwrap();
-    assert_eq!(get(storage, "d/absolute").unwrap(), b"content");
-    assert_eq!(get(storage, "d/up").unwrap(), b"content");
-    assert_eq!(storage.read_link(&path("d/absolute")).unwrap(), b"/f");
-    assert_eq!(storage.read_link(&path("odd")).unwrap(), b"caf\xe9");
-    assert_eq!(error(storage.read_link(&path("f"))), os(Errno::INVAL));
-    assert_eq!(error(storage.symlink(b"x", &path("f"))), os(Errno::EXIST));
-    assert_eq!(storage.real_path(&path("d/up")).unwrap(), path("/f"));
-    storage.hard_link(&path("f"), &path("d/hard")).unwrap();
-    assert_eq!(storage.stat(&path("f"), Links::Follow).unwrap().links, 2);
-    assert_eq!(error(storage.hard_link(&path("f"), &path("d"))), os(Errno::EXIST));
-    assert_eq!(error(storage.hard_link(&path("d"), &path("e"))), os(Errno::PERM));
-    storage.hard_link(&path("odd"), &path("odd2")).unwrap();
-    assert_eq!(kind(storage, "odd2").unwrap(), FileKind::Symlink);
-    storage.remove(&path("f")).unwrap();
-    assert_eq!(get(storage, "d/hard").unwrap(), b"content");
-    assert_eq!(kind(storage, "d/absolute").unwrap(), FileKind::Symlink);
-    assert_eq!(error(get(storage, "d/absolute")), os(Errno::NOENT));
-}
-
-fn there_is_room(storage: &dyn Storage) {
-    put(storage, "f", b"");
-    let file = storage.open(&path("f"), how("r")).unwrap();
-    for space in [storage.space(&path("/")).unwrap(), file.space().unwrap()] {
-        assert!(space.fragment_size > 0 && space.blocks > 0, "{space:?}");
-        assert!(space.blocks_free <= space.blocks, "{space:?}");
-        assert!(space.name_max >= 255 && !space.read_only, "{space:?}");
-    }
-    assert_eq!(error(storage.space(&path("no"))), os(Errno::NOENT));
 }

@@ -279,5 +279,4 @@ impl DirStream for GuardedDir {
 }
 
 #[cfg(test)]
-#[path = "guard/tests.rs"]
 mod tests;

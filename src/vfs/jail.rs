@@ -244,5 +244,4 @@ fn stat_name(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Stat> {
 }
 
 #[cfg(test)]
-#[path = "jail/tests.rs"]
 mod tests;

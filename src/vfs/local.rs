@@ -200,5 +200,4 @@ impl OpenFile for LocalFile {
 }
 
 #[cfg(test)]
-#[path = "local/tests.rs"]
 mod tests;

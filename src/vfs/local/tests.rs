@@ -87,7 +87,7 @@ fn attributes_can_be_changed_without_opening() {
 fn a_cold_read_is_not_waited_for() {
     let (_home, storage) = storage();
     let file = storage.open(&path("f"), how("rwc")).unwrap();
-    let content: Vec<u8> = (0..1 << 20_u32).map(|i| (i / 4096) as u8).collect();
+    let content: Vec<u8> = (0..=255_u8).flat_map(|page| [page; 4096]).collect();
     file.write_at(&content, 0).unwrap();
     file.sync().unwrap();
     let inner = storage.jail.open_file(&path("f"), how("r")).unwrap();

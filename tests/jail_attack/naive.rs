@@ -1,0 +1,85 @@
+//! A resolver that can be raced, for comparison.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use homeport::path::VirtualPath;
+use homeport::vfs::local::LocalStorage;
+use homeport::vfs::{
+    DirStream, Error, Links, Metadata, OpenFile, OpenHow, Over, Result, SetAttrs, Space, Storage,
+};
+
+/// Checks where a path leads, and then uses it: what many servers do.
+pub struct Naive {
+    home: PathBuf,
+    host: LocalStorage,
+}
+
+impl Naive {
+    pub fn new(home: &Path) -> Self {
+        Self {
+            home: home.to_owned(),
+            host: LocalStorage::open(Path::new("/")).unwrap(),
+        }
+    }
+
+    fn checked(&self, path: &VirtualPath) -> Result<VirtualPath> {
+        let relative = std::ffi::OsStr::from_bytes(path.relative());
+        let host = self.home.join(relative);
+        // A new name has no place of its own yet: its directory is checked.
+        let checked = match fs::canonicalize(&host) {
+            Err(_) => fs::canonicalize(host.parent().unwrap()),
+            found => found,
+        };
+        match checked {
+            Ok(found) if found.starts_with(&self.home) => {
+                Ok(VirtualPath::parse(host.as_os_str().as_bytes()).unwrap())
+            }
+            _ => Err(Error::Forbidden("leave")),
+        }
+    }
+}
+
+impl Storage for Naive {
+    fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<Arc<dyn OpenFile>> {
+        self.host.open(&self.checked(path)?, how)
+    }
+    fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
+        self.host.open_dir(&self.checked(path)?)
+    }
+    fn stat(&self, path: &VirtualPath, links: Links) -> Result<Metadata> {
+        self.host.stat(&self.checked(path)?, links)
+    }
+    fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()> {
+        self.host.set_attrs(&self.checked(path)?, attrs, links)
+    }
+    fn remove(&self, path: &VirtualPath) -> Result<()> {
+        self.host.remove(&self.checked(path)?)
+    }
+    fn mkdir(&self, path: &VirtualPath, mode: u32) -> Result<()> {
+        self.host.mkdir(&self.checked(path)?, mode)
+    }
+    fn rmdir(&self, path: &VirtualPath) -> Result<()> {
+        self.host.rmdir(&self.checked(path)?)
+    }
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()> {
+        self.host.rename(&self.checked(from)?, &self.checked(to)?, over)
+    }
+    fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
+        self.host.read_link(&self.checked(path)?)
+    }
+    fn symlink(&self, target: &[u8], link: &VirtualPath) -> Result<()> {
+        self.host.symlink(target, &self.checked(link)?)
+    }
+    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> Result<()> {
+        self.host.hard_link(&self.checked(from)?, &self.checked(to)?)
+    }
+    fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
+        self.host.real_path(&self.checked(path)?)
+    }
+    fn space(&self, path: &VirtualPath) -> Result<Space> {
+        self.host.space(&self.checked(path)?)
+    }
+}
