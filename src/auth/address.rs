@@ -109,7 +109,9 @@ fn rule(entry: &str) -> Result<Rule, String> {
     {
         Pattern::Text(text.to_ascii_lowercase())
     } else {
-        return Err(format!("\"{shown}\": host names are not looked up, only addresses"));
+        return Err(format!(
+            "\"{shown}\": host names are not looked up, only addresses"
+        ));
     };
     Ok(Rule { negated, pattern })
 }
@@ -221,6 +223,9 @@ mod tests {
     #[test]
     fn wildcards_take_no_exponential_time() {
         let pattern = "*1".repeat(2000);
-        assert!(!wildcard(pattern.as_bytes(), b"2001:1111:1111:1111:1111:1111:1111:1112"));
+        assert!(!wildcard(
+            pattern.as_bytes(),
+            b"2001:1111:1111:1111:1111:1111:1111:1112"
+        ));
     }
 }

@@ -65,7 +65,8 @@ impl Options {
 
     /// May a key with these options be used by this peer at this time?
     pub(super) fn permit(&self, peer: IpAddr, now: Timestamp) -> bool {
-        self.expires_at.is_none_or(|end| now < end) && self.from.as_ref().is_none_or(|list| list.permits(peer))
+        self.expires_at.is_none_or(|end| now < end)
+            && self.from.as_ref().is_none_or(|list| list.permits(peer))
     }
 }
 
@@ -86,8 +87,8 @@ fn split(text: &str) -> Result<Vec<RawOption<'_>>, String> {
         }
         let (value, tail) = match tail.strip_prefix('=') {
             Some(quoted) => {
-                let (value, tail) =
-                    unquote(quoted).ok_or_else(|| format!("option {}=: expected a value in quotes", name.escape_debug()))?;
+                let (value, tail) = unquote(quoted)
+                    .ok_or_else(|| format!("option {}=: expected a value in quotes", name.escape_debug()))?;
                 (Some(value), tail)
             }
             None => (None, tail),
@@ -96,7 +97,12 @@ fn split(text: &str) -> Result<Vec<RawOption<'_>>, String> {
         match tail.strip_prefix(',') {
             Some(next) => rest = next,
             None if tail.is_empty() => return Ok(options),
-            None => return Err(format!("option {}: expected a comma behind it", name.escape_debug())),
+            None => {
+                return Err(format!(
+                    "option {}: expected a comma behind it",
+                    name.escape_debug()
+                ));
+            }
         }
     }
 }
@@ -172,11 +178,25 @@ mod tests {
         check("20300102Z", Some("2030-01-02T00:00:00Z"));
         check("203001020304Z", Some("2030-01-02T03:04:00Z"));
         check("20300102030405Z", Some("2030-01-02T03:04:05Z"));
-        let local = Date::new(2030, 1, 2).unwrap().to_zoned(TimeZone::system()).unwrap();
+        let local = Date::new(2030, 1, 2)
+            .unwrap()
+            .to_zoned(TimeZone::system())
+            .unwrap();
         assert_eq!(expiry("20300102"), Some(local.timestamp()));
         for bad in [
-            "", "Z", "2030", "20301302Z", "20300230Z", "2030010203Z", "203001022504Z", "2030010203040Z",
-            "+0300102Z", "2030-01-02", "20300102z", "２０３０0102Z", "203001020304050Z",
+            "",
+            "Z",
+            "2030",
+            "20301302Z",
+            "20300230Z",
+            "2030010203Z",
+            "203001022504Z",
+            "2030010203040Z",
+            "+0300102Z",
+            "2030-01-02",
+            "20300102z",
+            "２０３０0102Z",
+            "203001020304050Z",
         ] {
             check(bad, None);
         }
@@ -204,7 +224,19 @@ mod tests {
         check(r#"a="""#, &[("a", Some(""))]);
         check(r#"a="c:\d""#, &[("a", Some("c:\\d"))]);
         for bad in [
-            "", ",", "a,", ",a", "a,,b", "=\"x\"", "a=", "a=x", "a=\"x", r#"a="x\""#, r#"a="x"b"#, r#""a""#, "a\"b",
+            "",
+            ",",
+            "a,",
+            ",a",
+            "a,,b",
+            "=\"x\"",
+            "a=",
+            "a=x",
+            "a=\"x",
+            r#"a="x\""#,
+            r#"a="x"b"#,
+            r#""a""#,
+            "a\"b",
         ] {
             assert!(split(bad).is_err(), "{bad}");
         }

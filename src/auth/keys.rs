@@ -51,7 +51,9 @@ impl AuthorizedKey {
             keys.push(key);
         }
         if keys.is_empty() {
-            return Err(Error::new("there is no public key in it").hint("the file's name usually ends in .pub"));
+            return Err(
+                Error::new("there is no public key in it").hint("the file's name usually ends in .pub")
+            );
         }
         Ok(keys)
     }
@@ -143,9 +145,13 @@ fn read_key(text: &str) -> std::result::Result<PublicKey, Refusal> {
 fn supported(kind: &str) -> std::result::Result<(), Refusal> {
     let shown = shorten(kind);
     match kind {
-        "ssh-ed25519" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" | "ssh-rsa" => Ok(()),
+        "ssh-ed25519" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" | "ssh-rsa" => {
+            Ok(())
+        }
         "ssh-dss" => Err(format!("{shown} keys are too weak")),
-        _ if kind.contains("-cert-v0") => Err(format!("{shown}: certificates are not supported, only plain keys")),
+        _ if kind.contains("-cert-v0") => Err(format!(
+            "{shown}: certificates are not supported, only plain keys"
+        )),
         _ if kind.starts_with("sk-") => Err(format!(
             "{shown}: security keys are not supported yet, because the touch cannot be checked"
         )),
@@ -156,10 +162,14 @@ fn supported(kind: &str) -> std::result::Result<(), Refusal> {
 fn strong_enough(key: &RsaPublicKey) -> std::result::Result<(), Refusal> {
     let bits = key.n().as_positive_bytes().map_or(0, significant_bits);
     if bits < MIN_RSA {
-        return Err(format!("an RSA key of {bits} bits is too weak, {MIN_RSA} is the least"));
+        return Err(format!(
+            "an RSA key of {bits} bits is too weak, {MIN_RSA} is the least"
+        ));
     }
     if bits > MAX_RSA {
-        return Err(format!("an RSA key of {bits} bits is too large, {MAX_RSA} is the most"));
+        return Err(format!(
+            "an RSA key of {bits} bits is too large, {MAX_RSA} is the most"
+        ));
     }
     // Odd, at least 3, at most 32 bits: all that real keys have, and what the library verifies.
     let exponent = key.e().as_positive_bytes().unwrap_or_default();
@@ -176,7 +186,10 @@ fn significant_bits(number: &[u8]) -> usize {
 }
 
 fn looks_like_type(word: &str) -> bool {
-    ["ssh-", "ecdsa-", "sk-", "rsa-", "webauthn-"].iter().any(|p| word.starts_with(p)) && !word.contains(['"', '=', ','])
+    ["ssh-", "ecdsa-", "sk-", "rsa-", "webauthn-"]
+        .iter()
+        .any(|p| word.starts_with(p))
+        && !word.contains(['"', '=', ','])
 }
 
 /// The first word, and what follows the blanks behind it.
@@ -195,5 +208,4 @@ fn shorten(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "keys_tests.rs"]
 mod tests;

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use russh::keys::PublicKey;
@@ -113,7 +114,9 @@ pub struct Authenticator {
 
 impl std::fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authenticator").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Authenticator")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -149,20 +152,24 @@ impl Authenticator {
         let (reason, delay) = match attempt.credential {
             Credential::VerifiedKey(key) => match self.judge_key(&attempt, name, key).await {
                 Ok(user) => return complete(user, &attempt),
-                Err(reason) => (reason, self.throttle().failed(source, Instant::now().into_std())),
+                Err(reason) => {
+                    let delay = self.count(source, None, &reason);
+                    (reason, delay)
+                }
             },
             Credential::Password(password) => {
                 let turn = self.admit(source, name, start).await.map_err(Denied::Failed)?;
-                let judged = self.judge_password(&attempt, name, (password, &turn)).await;
-                let now = Instant::now().into_std();
-                let mut throttle = self.throttle();
-                match judged {
+                match self.judge_password(&attempt, name, (password, &turn)).await {
                     Ok(user) => {
-                        throttle.right_password(source, &user.name, now);
+                        let now = Instant::now().into_std();
+                        self.throttle().right_password(source, &user.name, now);
                         return complete(user, &attempt);
                     }
-                    // Counted before the turn is given up, so that no other attempt slips in between.
-                    Err(reason) => (reason, throttle.wrong_password(source, name, now)),
+                    Err(reason) => {
+                        // Before the turn is given up, so that no other attempt slips in between.
+                        let delay = self.count(source, Some(name), &reason);
+                        (reason, delay)
+                    }
                 }
             }
         };
@@ -182,7 +189,9 @@ impl Authenticator {
             passed: BTreeSet::new(),
         };
         // Only asked: nothing is made of it, and nothing counted.
-        self.judge_key(&attempt, user.parse().ok().as_ref(), key).await.is_ok()
+        self.judge_key(&attempt, user.parse().ok().as_ref(), key)
+            .await
+            .is_ok()
     }
 
     /// May a session of this login go on? Not if the user was removed, renamed, disabled or moved, or has expired.
@@ -229,7 +238,12 @@ impl Authenticator {
         Err(Reason::Throttled)
     }
 
-    async fn judge_key(&self, attempt: &Attempt<'_>, name: Option<&UserName>, key: &PublicKey) -> Result<User, Reason> {
+    async fn judge_key(
+        &self,
+        attempt: &Attempt<'_>,
+        name: Option<&UserName>,
+        key: &PublicKey,
+    ) -> Result<User, Reason> {
         let user = self.find(name).await?.ok_or(Reason::UnknownUser)?;
         let now = Timestamp::now();
         check_key(&user, key, attempt.peer, now)?;
@@ -260,6 +274,18 @@ impl Authenticator {
         }
         self.check_user(&user, attempt, Timestamp::now())?;
         Ok(user)
+    }
+
+    /// Counts a failure, of a password for this name if there is one, and returns how long to hold the answer back.
+    fn count(&self, source: Source, password_for: Option<Option<&UserName>>, reason: &Reason) -> Duration {
+        let now = Instant::now().into_std();
+        let mut throttle = self.throttle();
+        match (reason, password_for) {
+            // Nobody's fault.
+            (Reason::Store(_), _) => throttle.refusal_delay(source, password_for.flatten(), now),
+            (_, Some(name)) => throttle.wrong_password(source, name, now),
+            (_, None) => throttle.failed(source, now),
+        }
     }
 
     async fn find(&self, name: Option<&UserName>) -> Result<Option<User>, Reason> {
@@ -313,7 +339,11 @@ fn check_key(user: &User, key: &PublicKey, peer: IpAddr, now: Timestamp) -> Resu
             }
         }
     }
-    Err(if known { Reason::KeyNotPermitted } else { Reason::UnknownKey })
+    Err(if known {
+        Reason::KeyNotPermitted
+    } else {
+        Reason::UnknownKey
+    })
 }
 
 /// A factor was passed: is that all, or are more required?
@@ -335,5 +365,4 @@ fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denied> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

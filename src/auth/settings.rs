@@ -39,7 +39,10 @@ impl Default for AuthSettings {
 impl AuthSettings {
     /// The methods that are on and count as this factor.
     pub fn methods_for(&self, factor: Factor) -> impl Iterator<Item = Method> + '_ {
-        self.methods.iter().copied().filter(move |method| method.factor() == factor)
+        self.methods
+            .iter()
+            .copied()
+            .filter(move |method| method.factor() == factor)
     }
 }
 
@@ -88,7 +91,9 @@ fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<Method>, 
     Ok(methods)
 }
 
-fn not_zero<'de, D: Deserializer<'de>, N: Deserialize<'de> + Default + PartialEq>(from: D) -> Result<N, D::Error> {
+fn not_zero<'de, D: Deserializer<'de>, N: Deserialize<'de> + Default + PartialEq>(
+    from: D,
+) -> Result<N, D::Error> {
     let number = N::deserialize(from)?;
     if number == N::default() {
         return Err(de::Error::custom("nobody could sign in: expected at least 1"));
@@ -102,12 +107,18 @@ mod tests {
 
     #[test]
     fn settings_are_read() {
-        assert_eq!(toml::from_str::<AuthSettings>("").unwrap(), AuthSettings::default());
+        assert_eq!(
+            toml::from_str::<AuthSettings>("").unwrap(),
+            AuthSettings::default()
+        );
         let settings: AuthSettings = toml::from_str(
             "methods = ['publickey', 'keyboard-interactive']\nlogin_grace_secs = 60\n[throttle]\nfailures = 3\n",
         )
         .unwrap();
-        assert_eq!(settings.methods, [Method::PublicKey, Method::KeyboardInteractive].into());
+        assert_eq!(
+            settings.methods,
+            [Method::PublicKey, Method::KeyboardInteractive].into()
+        );
         assert_eq!(settings.throttle.failures, 3);
         assert_eq!(settings.throttle.first_delay_ms, 500);
         let methods: Vec<_> = settings.methods_for(Factor::Password).map(Method::name).collect();

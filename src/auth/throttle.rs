@@ -170,8 +170,15 @@ impl Throttle {
         let settings = &self.settings;
         // The debt after this failure; forgiven fractions do not make it cheaper before a whole one is forgiven.
         let doublings = (1..32).take_while(|&n| f64::from(n) < debt.ceil()).count();
-        let factor = 1u64.checked_shl(u32::try_from(doublings).unwrap_or(63)).unwrap_or(u64::MAX);
-        Duration::from_millis(settings.first_delay_ms.saturating_mul(factor).min(settings.max_delay_ms))
+        let factor = 1u64
+            .checked_shl(u32::try_from(doublings).unwrap_or(63))
+            .unwrap_or(u64::MAX);
+        Duration::from_millis(
+            settings
+                .first_delay_ms
+                .saturating_mul(factor)
+                .min(settings.max_delay_ms),
+        )
     }
 
     fn place(&self, user: &UserName, source: Source, now: Instant) -> Option<&Place> {
@@ -209,7 +216,9 @@ struct Debt {
 
 impl Debt {
     fn now(self, rate: Rate, now: Instant) -> f64 {
-        let age = self.at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let age = self
+            .at
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         (self.amount - age.as_secs_f64() / rate.forgive_secs).max(0.0)
     }
 
@@ -277,5 +286,4 @@ impl<K: Hash + Eq + Clone> Table<K> {
 }
 
 #[cfg(test)]
-#[path = "throttle_tests.rs"]
 mod tests;

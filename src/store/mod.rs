@@ -30,6 +30,6 @@ pub trait Store: Send + Sync {
     async fn host_keys(&self) -> Result<Vec<(String, String)>>;
     /// Records the host key of an algorithm, replacing what was there.
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()>;
-    /// A number that changes whenever another connection or process has changed the store.
+    /// A number that is another one after every change of the store, by this process or by others.
     async fn version(&self) -> Result<i64>;
 }

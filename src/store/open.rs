@@ -24,13 +24,23 @@ fn migrations() -> Vec<Migration> {
     )];
     list.into_iter()
         .map(|(version, title, sql)| {
-            Migration::new(version, title.into(), MigrationType::Simple, sql.into_sql_str(), false)
+            Migration::new(
+                version,
+                title.into(),
+                MigrationType::Simple,
+                sql.into_sql_str(),
+                false,
+            )
         })
         .collect()
 }
 
 fn latest() -> i64 {
-    migrations().iter().map(|migration| migration.version).max().unwrap_or(0)
+    migrations()
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0)
 }
 
 /// Makes the file if it is missing, and brings it to the current version. Returns how to connect to it.
@@ -54,7 +64,9 @@ pub(super) async fn inspect(path: &Path) -> Result<SqliteConnectOptions> {
     check_mode(&path)?;
     // Without a log nobody has the store open, and it can be read as it is. Otherwise reading takes the same
     // locks as everybody, for which SQLite makes the index file of the log if it is missing.
-    let log_is_empty = sidecar(&path, "-wal").metadata().map_or(true, |log| log.len() == 0);
+    let log_is_empty = sidecar(&path, "-wal")
+        .metadata()
+        .map_or(true, |log| log.len() == 0);
     let options = options(&path).read_only(true).immutable(log_is_empty);
     let mut connection = connect(&options, &path).await?;
     let version = sound_version(&mut connection, &path).await?;
@@ -79,11 +91,17 @@ async fn upgrade(path: &Path) -> Result<SqliteConnectOptions> {
     // time, the second one finds the work done.
     let migrated = async {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        Migrator::with_migrations(migrations()).run(&mut *transaction).await?;
-        transaction.commit().await.map_err(sqlx::migrate::MigrateError::from)
+        Migrator::with_migrations(migrations())
+            .run(&mut *transaction)
+            .await?;
+        transaction
+            .commit()
+            .await
+            .map_err(sqlx::migrate::MigrateError::from)
     };
     let migrated: std::result::Result<(), sqlx::migrate::MigrateError> = migrated.await;
-    migrated.map_err(|error| Error::new(format!("cannot bring the store {path:?} up to date")).because(error))?;
+    migrated
+        .map_err(|error| Error::new(format!("cannot bring the store {path:?} up to date")).because(error))?;
     connection.close().await.map_err(|error| failed(path, error))?;
     Ok(options)
 }
@@ -103,8 +121,10 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 fn must_exist(path: &Path) -> Result<()> {
     match path.metadata() {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::new(format!("there is no store {path:?}"))
-            .hint("homeportd serve and homeportd user add make it; or set [store] path in the configuration")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::new(format!(
+            "there is no store {path:?}"
+        ))
+        .hint("homeportd serve and homeportd user add make it; or set [store] path in the configuration")),
         Err(error) => Err(Error::new(format!("cannot open the store {path:?}")).because(error)),
     }
 }
@@ -117,11 +137,19 @@ fn create(path: &Path) -> Result<()> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(error)),
         _ => {}
     }
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
         Ok(file) => {
-            file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
+            file.set_permissions(Permissions::from_mode(0o600))
+                .map_err(failed)?;
             // The name is on the disk before anybody is told that a user was stored.
-            File::open(parent).and_then(|directory| directory.sync_all()).map_err(failed)
+            File::open(parent)
+                .and_then(|directory| directory.sync_all())
+                .map_err(failed)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(failed(error)),
@@ -133,7 +161,9 @@ fn check_mode(path: &Path) -> Result<()> {
     for file in [path.to_owned(), sidecar(path, "-wal"), sidecar(path, "-shm")] {
         let Ok(found) = file.metadata() else { continue };
         if !found.is_file() {
-            return Err(Error::new(format!("cannot open the store {file:?}")).because("it is no file".to_owned()));
+            return Err(
+                Error::new(format!("cannot open the store {file:?}")).because("it is no file".to_owned())
+            );
         }
         if found.mode() & 0o077 != 0 {
             let mode = found.mode() & 0o777;
@@ -214,7 +244,9 @@ async fn write_ahead(connection: &mut SqliteConnection, path: &Path) -> Result<(
             _ if started.elapsed() < BUSY_TIMEOUT => tokio::time::sleep(Duration::from_millis(20)).await,
             _ => {
                 return Err(Error::new(format!("cannot use the store {path:?}"))
-                    .because("its file system or another process does not allow write-ahead logging".to_owned())
+                    .because(
+                        "its file system or another process does not allow write-ahead logging".to_owned(),
+                    )
                     .hint("keep it on a local disk"));
             }
         }

@@ -27,7 +27,8 @@ pub(super) struct UserRow {
 impl UserRow {
     /// Checks what the types of a record leave open.
     pub(super) fn new(user: &User) -> Result<Self> {
-        let refused = |error: Error| Error::new(format!("cannot store the user \"{}\"", user.name)).because(error);
+        let refused =
+            |error: Error| Error::new(format!("cannot store the user \"{}\"", user.name)).because(error);
         for line in &user.keys {
             if line.contains(['\n', '\r', '\0']) {
                 return Err(refused(Error::new("a key has more than one line")));

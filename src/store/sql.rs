@@ -51,7 +51,10 @@ impl SqlStore {
     }
 
     async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
-        let watch = options.connect().await.map_err(|error| open::failed(path, error))?;
+        let watch = options
+            .connect()
+            .await
+            .map_err(|error| open::failed(path, error))?;
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -79,7 +82,9 @@ impl SqlStore {
 
 impl fmt::Debug for SqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqlStore").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("SqlStore")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,7 +100,9 @@ impl Store for SqlStore {
 
     async fn users(&self) -> Result<Vec<User>> {
         let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        let rows = sqlx::query("SELECT * FROM users ORDER BY name").fetch_all(&mut *read).await;
+        let rows = sqlx::query("SELECT * FROM users ORDER BY name")
+            .fetch_all(&mut *read)
+            .await;
         let rows = rows.map_err(|e| self.failed(e))?;
         let lines = sqlx::query_as("SELECT user_name, line FROM user_keys ORDER BY user_name, position");
         let lines: Vec<(String, String)> = lines.fetch_all(&mut *read).await.map_err(|e| self.failed(e))?;
@@ -114,12 +121,18 @@ impl Store for SqlStore {
 
     async fn add_user(&self, user: &User) -> Result<()> {
         let row = UserRow::new(user)?;
-        let mut write = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|e| self.failed(e))?;
+        let mut write = self
+            .pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|e| self.failed(e))?;
         let there = find(&mut write, &user.name).await.map_err(|e| self.failed(e))?;
         if there.is_some() {
             return Err(name_taken(&user.name));
         }
-        check_home(&mut write, &row, None).await.map_err(|e| self.failed(e))??;
+        check_home(&mut write, &row, None)
+            .await
+            .map_err(|e| self.failed(e))??;
         insert(&mut write, &row).await.map_err(|e| self.failed(e))?;
         write_keys(&mut write, user).await.map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))
@@ -127,7 +140,11 @@ impl Store for SqlStore {
 
     async fn change_user(&self, name: &UserName, change: Change) -> Result<User> {
         // An error anywhere drops the transaction, which takes everything back.
-        let mut write = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|e| self.failed(e))?;
+        let mut write = self
+            .pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|e| self.failed(e))?;
         let found = find(&mut write, name).await.map_err(|e| self.failed(e))?;
         let before = found.ok_or_else(|| no_such_user(name))??;
         let mut user = before.clone();
@@ -144,7 +161,9 @@ impl Store for SqlStore {
         if stays {
             share_quota(&mut write, &row).await.map_err(|e| self.failed(e))?;
         }
-        check_home(&mut write, &row, Some(name)).await.map_err(|e| self.failed(e))??;
+        check_home(&mut write, &row, Some(name))
+            .await
+            .map_err(|e| self.failed(e))??;
         update(&mut write, name, &row).await.map_err(|e| self.failed(e))?;
         write_keys(&mut write, &user).await.map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))?;
@@ -153,10 +172,17 @@ impl Store for SqlStore {
     }
 
     async fn remove_user(&self, name: &UserName) -> Result<User> {
-        let mut write = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|e| self.failed(e))?;
+        let mut write = self
+            .pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|e| self.failed(e))?;
         let found = find(&mut write, name).await.map_err(|e| self.failed(e))?;
         let user = found.ok_or_else(|| no_such_user(name))??;
-        for sql in ["DELETE FROM user_keys WHERE user_name = $1", "DELETE FROM users WHERE name = $1"] {
+        for sql in [
+            "DELETE FROM user_keys WHERE user_name = $1",
+            "DELETE FROM users WHERE name = $1",
+        ] {
             let deleted = sqlx::query(sql).bind(name.as_str()).execute(&mut *write).await;
             deleted.map_err(|e| self.failed(e))?;
         }
@@ -174,7 +200,11 @@ impl Store for SqlStore {
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()> {
         let sql = "INSERT INTO host_keys (algorithm, fingerprint) VALUES ($1, $2) \
                    ON CONFLICT (algorithm) DO UPDATE SET fingerprint = excluded.fingerprint";
-        let written = sqlx::query(sql).bind(algorithm).bind(fingerprint).execute(&self.pool).await;
+        let written = sqlx::query(sql)
+            .bind(algorithm)
+            .bind(fingerprint)
+            .execute(&self.pool)
+            .await;
         written.map(|_| ()).map_err(|e| self.failed(e))
     }
 
@@ -183,7 +213,9 @@ impl Store for SqlStore {
         let Some(connection) = watch.as_mut() else {
             return Err(self.failed(sqlx::Error::PoolClosed));
         };
-        let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await;
+        let version = sqlx::query_scalar("PRAGMA data_version")
+            .fetch_one(connection)
+            .await;
         version.map_err(|e| self.failed(e))
     }
 }
@@ -203,7 +235,11 @@ async fn find(connection: &mut SqliteConnection, name: &UserName) -> sqlx::Resul
 
 /// A home inside another one would make each quota count the other's files, and one user the other's reader. Users of
 /// the same home share one account, so their quotas are equal.
-async fn check_home(connection: &mut SqliteConnection, row: &UserRow, old_name: Option<&UserName>) -> sqlx::Result<Result<()>> {
+async fn check_home(
+    connection: &mut SqliteConnection,
+    row: &UserRow,
+    old_name: Option<&UserName>,
+) -> sqlx::Result<Result<()>> {
     let sql = "SELECT name, home, quota_bytes, quota_files FROM users WHERE name <> $1 AND ( \
                home = $2 OR substr(home, 1, length($2) + 1) = $2 || '/' OR substr($2, 1, length(home) + 1) = home || '/') \
                ORDER BY name";
@@ -214,14 +250,22 @@ async fn check_home(connection: &mut SqliteConnection, row: &UserRow, old_name: 
         .await?;
     for (name, home, bytes, files) in others {
         if home != row.home {
-            let (inside, around) = if home.len() < row.home.len() { (&row.home, &home) } else { (&home, &row.home) };
+            let (inside, around) = if home.len() < row.home.len() {
+                (&row.home, &home)
+            } else {
+                (&home, &row.home)
+            };
             return Ok(Err(Error::new(format!("cannot use the home {:?}", row.home))
-                .because(format!("the user \"{name}\" has {home:?}, and {inside:?} lies inside {around:?}"))
+                .because(format!(
+                    "the user \"{name}\" has {home:?}, and {inside:?} lies inside {around:?}"
+                ))
                 .hint("homes are apart, or the same")));
         }
         if (bytes, files) != (row.quota_bytes, row.quota_files) {
             return Ok(Err(Error::new(format!("cannot use the home {:?}", row.home))
-                .because(format!("the user \"{name}\" has the same home with another quota"))
+                .because(format!(
+                    "the user \"{name}\" has the same home with another quota"
+                ))
                 .hint("users of one home share its quota: give both the same")));
         }
     }
@@ -297,5 +341,4 @@ fn no_such_user(name: &UserName) -> Error {
 }
 
 #[cfg(test)]
-#[path = "sql_tests.rs"]
 mod tests;

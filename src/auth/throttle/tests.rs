@@ -25,7 +25,9 @@ const ELSEWHERE: &str = "198.51.100.1";
 fn answers_are_held_back_longer_and_longer() {
     let mut throttle = throttle();
     let now = Instant::now();
-    let delays: Vec<u128> = (0..8).map(|_| throttle.failed(source(ATTACKER), now).as_millis()).collect();
+    let delays: Vec<u128> = (0..8)
+        .map(|_| throttle.failed(source(ATTACKER), now).as_millis())
+        .collect();
     assert_eq!(delays, [500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000]);
     // Time forgives.
     let later = now + Duration::from_secs(70);
@@ -42,14 +44,20 @@ fn an_address_at_its_ceiling_is_not_looked_at_for_a_while() {
     let now = Instant::now();
     let (calvin, tom) = (name("calvin"), name("tom"));
     for failures in 0..20 {
-        assert!(throttle.admits(source(ATTACKER), Some(&calvin), now), "after {failures}");
+        assert!(
+            throttle.admits(source(ATTACKER), Some(&calvin), now),
+            "after {failures}"
+        );
         throttle.wrong_password(source(ATTACKER), Some(&name(&format!("u{failures}"))), now);
     }
     assert!(!throttle.admits(source(ATTACKER), Some(&calvin), now));
     assert!(!throttle.admits(source(ATTACKER), Some(&tom), now));
     assert!(!throttle.admits(source(ATTACKER), None, now));
     assert!(throttle.admits(source(ELSEWHERE), Some(&calvin), now));
-    assert_eq!(throttle.refusal_delay(source(ATTACKER), None, now).as_millis(), 10_000);
+    assert_eq!(
+        throttle.refusal_delay(source(ATTACKER), None, now).as_millis(),
+        10_000
+    );
     // However long the attack was, it is soon over.
     for _ in 0..1000 {
         throttle.failed(source(ATTACKER), now);
@@ -188,7 +196,14 @@ fn settings_of_zero_do_no_harm() {
     });
     let now = Instant::now();
     assert!(throttle.admits(source(ATTACKER), Some(&name("calvin")), now));
-    assert_eq!(throttle.wrong_password(source(ATTACKER), Some(&name("calvin")), now), Duration::ZERO);
+    assert_eq!(
+        throttle.wrong_password(source(ATTACKER), Some(&name("calvin")), now),
+        Duration::ZERO
+    );
     assert!(!throttle.admits(source(ATTACKER), Some(&name("calvin")), now));
-    assert!(throttle.admits(source(ATTACKER), Some(&name("calvin")), now + Duration::from_secs(1)));
+    assert!(throttle.admits(
+        source(ATTACKER),
+        Some(&name("calvin")),
+        now + Duration::from_secs(1)
+    ));
 }

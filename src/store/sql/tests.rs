@@ -1,5 +1,8 @@
+//! Users and host keys, by one process and by several.
+
+mod opening;
+
 use std::collections::BTreeSet;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -44,27 +47,16 @@ fn file(dir: &TempDir) -> PathBuf {
     dir.path().join("homeport.db")
 }
 
-/// Every file of a directory with its bytes and its time of change.
-fn contents(dir: &TempDir) -> Vec<(PathBuf, Vec<u8>, (i64, i64))> {
-    let mut files: Vec<_> = std::fs::read_dir(dir.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| {
-            let meta = path.metadata().unwrap();
-            (path.clone(), std::fs::read(&path).unwrap(), (meta.mtime(), meta.mtime_nsec()))
-        })
-        .collect();
-    files.sort();
-    files
-}
-
 #[tokio::test]
 async fn a_user_comes_back_as_stored() {
     let (dir, store) = store().await;
     let full = User {
         name: name("Calvin.1"),
         password_hash: Some(PasswordHash::new("$argon2id$x".into())),
-        keys: vec!["from=\"10.0.0.0/8,::1\" ssh-ed25519 AAAA ünïcode, 'quoted'".into(), "b".into()],
+        keys: vec![
+            "from=\"10.0.0.0/8,::1\" ssh-ed25519 AAAA ünïcode, 'quoted'".into(),
+            "b".into(),
+        ],
         home: "/srv/homes/./calvin//x y/".into(),
         enabled: false,
         expires_at: Some("2030-01-02T03:04:05.000000006Z".parse().unwrap()),
@@ -145,13 +137,27 @@ async fn users_are_changed_renamed_and_removed() {
     assert_eq!(store.remove_user(&name("hobbes")).await.unwrap().keys, ["two"]);
     for missing in [
         store.remove_user(&name("hobbes")).await.unwrap_err(),
-        store.change_user(&name("hobbes"), Box::new(|_| Ok(()))).await.unwrap_err(),
+        store
+            .change_user(&name("hobbes"), Box::new(|_| Ok(())))
+            .await
+            .unwrap_err(),
     ] {
-        assert!(missing.to_string().contains("there is no user \"hobbes\""), "{missing}");
+        assert!(
+            missing.to_string().contains("there is no user \"hobbes\""),
+            "{missing}"
+        );
     }
     // The keys are gone with the user.
     store.add_user(&user("hobbes")).await.unwrap();
-    assert!(store.user(&name("hobbes")).await.unwrap().unwrap().keys.is_empty());
+    assert!(
+        store
+            .user(&name("hobbes"))
+            .await
+            .unwrap()
+            .unwrap()
+            .keys
+            .is_empty()
+    );
     let error = store.add_user(&user("tom")).await.unwrap_err();
     assert!(error.to_string().contains("already a user \"tom\""), "{error}");
 }
@@ -159,7 +165,10 @@ async fn users_are_changed_renamed_and_removed() {
 #[tokio::test]
 async fn homes_are_apart_or_the_same() {
     let (_dir, store) = store().await;
-    store.add_user(&at_home("calvin", "/srv/homes/calvin")).await.unwrap();
+    store
+        .add_user(&at_home("calvin", "/srv/homes/calvin"))
+        .await
+        .unwrap();
     let refused = async |home: &str, says: &str| {
         let error = store.add_user(&at_home("x", home)).await.unwrap_err().to_string();
         assert!(error.contains(says), "{home}: {error}");
@@ -192,9 +201,15 @@ async fn homes_are_apart_or_the_same() {
             Ok(())
         })
     };
-    let error = store.change_user(&name("a"), moves("/srv/homes/ö/x")).await.unwrap_err();
+    let error = store
+        .change_user(&name("a"), moves("/srv/homes/ö/x"))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("\"g\""), "{error}");
-    store.change_user(&name("a"), moves("/srv/homes/calvin2/deeper")).await.unwrap();
+    store
+        .change_user(&name("a"), moves("/srv/homes/calvin2/deeper"))
+        .await
+        .unwrap();
     let bytes = std::os::unix::ffi::OsStringExt::from_vec(b"/srv/\xff".to_vec());
     let home: std::ffi::OsString = bytes;
     let error = store
@@ -224,7 +239,10 @@ async fn users_of_one_home_share_its_quota() {
         .unwrap();
     let calvin = store.user(&name("calvin")).await.unwrap().unwrap();
     assert_eq!(calvin.quota.bytes, Some(1 << 30));
-    let error = store.add_user(&at_home("susie", "/srv/shared")).await.unwrap_err();
+    let error = store
+        .add_user(&at_home("susie", "/srv/shared"))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("another quota"), "{error}");
     let mut huge = user("huge");
     huge.quota.bytes = Some(u64::MAX);
@@ -251,7 +269,10 @@ async fn two_processes_change_users_at_once_and_nothing_is_lost() {
                     Ok(())
                 });
                 store.change_user(&name("calvin"), change).await.unwrap();
-                store.add_user(&user(&format!("u{worker}-{round}"))).await.unwrap();
+                store
+                    .add_user(&user(&format!("u{worker}-{round}")))
+                    .await
+                    .unwrap();
             }
         }));
     }
@@ -278,7 +299,11 @@ async fn the_version_tells_of_changes_by_anybody() {
     let by_another = server.version().await.unwrap();
     assert_ne!(by_another, before);
     server.add_user(&user("tom")).await.unwrap();
-    assert_ne!(server.version().await.unwrap(), by_another, "its own changes count too");
+    assert_ne!(
+        server.version().await.unwrap(),
+        by_another,
+        "its own changes count too"
+    );
     // Also after the command has ended and folded the log into the file.
     let version = server.version().await.unwrap();
     command.remove_user(&name("tom")).await.unwrap();
@@ -293,149 +318,8 @@ async fn host_keys_are_recorded() {
     store.record_host_key("ecdsa", "SHA256:b").await.unwrap();
     store.record_host_key("ssh-ed25519", "SHA256:c").await.unwrap();
     let expected = [("ecdsa", "SHA256:b"), ("ssh-ed25519", "SHA256:c")];
-    assert_eq!(store.host_keys().await.unwrap(), expected.map(|(a, f)| (a.to_owned(), f.to_owned())));
-}
-
-#[tokio::test]
-async fn all_files_are_private() {
-    let (dir, store) = store().await;
-    store.add_user(&user("calvin")).await.unwrap();
-    let names: Vec<_> = contents(&dir).into_iter().map(|(path, ..)| path).collect();
-    assert_eq!(names.len(), 3, "{names:?}");
-    for path in names {
-        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600, "{path:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_file_that_others_may_read_is_refused() {
-    let (dir, store) = store().await;
-    store.close().await;
-    std::fs::set_permissions(file(&dir), std::fs::Permissions::from_mode(0o640)).unwrap();
-    for error in [
-        SqlStore::open(&file(&dir)).await.unwrap_err(),
-        SqlStore::open_read_only(&file(&dir)).await.unwrap_err(),
-    ] {
-        assert!(error.to_string().ends_with("mode 0640 lets others read or change it (hint: chmod 600)"), "{error}");
-    }
-}
-
-#[tokio::test]
-async fn looking_changes_nothing() {
-    let (dir, store) = store().await;
-    store.add_user(&user("calvin")).await.unwrap();
-    store.close().await;
-    let before = contents(&dir);
-    assert_eq!(before.len(), 1, "closing leaves one file");
-    let looking = SqlStore::open_read_only(&file(&dir)).await.unwrap();
-    assert_eq!(looking.users().await.unwrap().len(), 1);
-    assert!(looking.add_user(&user("tom")).await.is_err());
-    assert!(contents(&dir) == before, "while it is open");
-    looking.close().await;
-    assert!(contents(&dir) == before);
-    // While the server runs, what is still in its log is seen too.
-    let server = SqlStore::open(&file(&dir)).await.unwrap();
-    server.add_user(&user("tom")).await.unwrap();
-    let looking = SqlStore::open_read_only(&file(&dir)).await.unwrap();
-    assert_eq!(looking.users().await.unwrap().len(), 2);
-    assert!(looking.add_user(&user("susie")).await.is_err());
-    looking.close().await;
-    server.add_user(&user("susie")).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_missing_store_is_made_only_by_open() {
-    let dir = TempDir::new().unwrap();
-    for error in [
-        SqlStore::open_existing(&file(&dir)).await.unwrap_err(),
-        SqlStore::open_read_only(&file(&dir)).await.unwrap_err(),
-    ] {
-        assert!(error.to_string().contains("there is no store"), "{error}");
-    }
-    assert!(contents(&dir).is_empty());
-    let error = SqlStore::open(&dir.path().join("a/b/c.db")).await.unwrap_err();
-    assert!(error.to_string().contains("no such file or directory"), "{error}");
-    SqlStore::open(&dir.path().join("data/c.db")).await.unwrap();
-    let data = dir.path().join("data").metadata().unwrap();
-    assert_eq!(data.mode() & 0o777, 0o700);
-}
-
-#[tokio::test]
-async fn what_is_no_store_of_ours_is_refused_and_left_alone() {
-    let (dir, store) = store().await;
-    store.add_user(&user("calvin")).await.unwrap();
-    store.close().await;
-    let good = std::fs::read(file(&dir)).unwrap();
-    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-                 VALUES (99, 'later', 1, x'00', 0)";
-    edit(&dir, newer).await;
-    let newer = std::fs::read(file(&dir)).unwrap();
-    let mut torn = good.clone();
-    let half = torn.len() / 2;
-    torn[4096..half].fill(0x5a);
-    let foreign = TempDir::new().unwrap();
-    std::fs::write(file(&foreign), b"").unwrap();
-    edit(&foreign, "CREATE TABLE notes (text)").await;
-    let foreign = std::fs::read(file(&foreign)).unwrap();
-    let check = async |bytes: &[u8], says: &str| {
-        std::fs::write(file(&dir), bytes).unwrap();
-        for error in [
-            SqlStore::open(&file(&dir)).await.unwrap_err().to_string(),
-            SqlStore::open_read_only(&file(&dir)).await.unwrap_err().to_string(),
-        ] {
-            assert!(error.contains(says) && error.contains("hint: "), "{error}");
-        }
-        assert_eq!(std::fs::read(file(&dir)).unwrap(), bytes, "{says}");
-    };
-    check(&newer, "written by a newer version of this program (store version 99, this program knows 1)").await;
-    check(b"certainly not a database, and long enough to be looked at", "damaged").await;
-    check(&torn, "damaged").await;
-    check(&good[..good.len() / 2], "damaged").await;
-    check(&foreign, "another program").await;
-    std::fs::write(file(&dir), &good).unwrap();
-    assert_eq!(SqlStore::open(&file(&dir)).await.unwrap().users().await.unwrap().len(), 1);
-}
-
-async fn edit(dir: &TempDir, sql: &'static str) {
-    let options = SqliteConnectOptions::new().filename(file(dir));
-    let mut connection = options.connect().await.unwrap();
-    sqlx::query(sql).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_row_that_makes_no_sense_names_its_user_and_column() {
-    let (dir, store) = store().await;
-    store.add_user(&user("calvin")).await.unwrap();
-    edit(&dir, "UPDATE users SET permissions = 'list,fly'").await;
-    let error = store.user(&name("calvin")).await.unwrap_err().to_string();
-    assert!(error.contains("calvin") && error.contains("permissions") && error.contains("fly"), "{error}");
-}
-
-#[tokio::test]
-async fn a_locked_store_is_waited_for_and_then_reported() {
-    let (dir, store) = store().await;
-    let options = SqliteConnectOptions::new().filename(file(&dir));
-    let mut other = options.connect().await.unwrap();
-    let transaction = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    // Readers do not wait.
-    assert!(store.users().await.unwrap().is_empty());
-    let error = store.add_user(&user("calvin")).await.unwrap_err().to_string();
-    assert!(error.contains("locked for 5 s"), "{error}");
-    transaction.rollback().await.unwrap();
-    store.add_user(&user("calvin")).await.unwrap();
-}
-
-#[tokio::test]
-async fn odd_file_names_are_taken_as_they_are() {
-    let dir = TempDir::new().unwrap();
-    for odd in ["file:x?mode=memory", ":memory:", "a%20b#c", "sp ace"] {
-        let path = dir.path().join(odd);
-        let store = SqlStore::open(&path).await.unwrap();
-        store.add_user(&user("calvin")).await.unwrap();
-        store.close().await;
-        assert!(path.is_file(), "{odd}");
-        let store = SqlStore::open_read_only(&path).await.unwrap();
-        assert_eq!(store.users().await.unwrap().len(), 1, "{odd}");
-    }
+    assert_eq!(
+        store.host_keys().await.unwrap(),
+        expected.map(|(a, f)| (a.to_owned(), f.to_owned()))
+    );
 }

@@ -26,7 +26,9 @@ fn lines_that_are_taken() {
         format!("  {ED25519} calvin@host \r\n"),
         format!("{ED25519}\tcalvin's  key, the \"second\" one"),
         format!("restrict {ED25519}"),
-        format!("restrict,pty,No-Port-Forwarding,no-agent-forwarding,no-X11-forwarding,no-user-rc {ED25519} c"),
+        format!(
+            "restrict,pty,No-Port-Forwarding,no-agent-forwarding,no-X11-forwarding,no-user-rc {ED25519} c"
+        ),
         format!("from=\"10.0.0.0/8, !10.1.0.0/16\",restrict {P256} c"),
         format!("EXPIRY-TIME=\"20300101Z\" \t {ED25519}"),
         rsa(2048, f4),
@@ -101,7 +103,9 @@ fn lines_that_are_refused_say_why() {
 #[test]
 fn rsa_keys_must_be_strong_and_sound() {
     let check = |bits: usize, exponent: &[u8], says: &str| {
-        let error = AuthorizedKey::parse(&rsa(bits, exponent)).unwrap_err().to_string();
+        let error = AuthorizedKey::parse(&rsa(bits, exponent))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(says), "{bits}: {error}");
     };
     check(1024, &[1, 0, 1], "1024 bits is too weak");
@@ -128,7 +132,11 @@ fn only_the_keys_data_is_compared() {
 fn addresses_and_dates_of_a_key_hold() {
     let check = |options: &str, peer: &str, expected: bool| {
         let key = AuthorizedKey::parse(&format!("{options} {ED25519}")).unwrap();
-        assert_eq!(key.permits(peer.parse().unwrap(), now()), expected, "{options} {peer}");
+        assert_eq!(
+            key.permits(peer.parse().unwrap(), now()),
+            expected,
+            "{options} {peer}"
+        );
     };
     check("restrict", "192.0.2.1", true);
     check("from=\"192.0.2.*\"", "::ffff:192.0.2.1", true);
@@ -136,7 +144,11 @@ fn addresses_and_dates_of_a_key_hold() {
     check("expiry-time=\"20290602Z\"", "192.0.2.1", true);
     check("expiry-time=\"20290601Z\"", "192.0.2.1", false);
     check("expiry-time=\"202906011200Z\"", "192.0.2.1", false);
-    check("expiry-time=\"20300101Z\",from=\"10.0.0.0/8\"", "192.0.2.1", false);
+    check(
+        "expiry-time=\"20300101Z\",from=\"10.0.0.0/8\"",
+        "192.0.2.1",
+        false,
+    );
     check("expiry-time=\"20280101Z\",from=\"192.0.2.1\"", "192.0.2.1", false);
 }
 
@@ -144,7 +156,10 @@ fn addresses_and_dates_of_a_key_hold() {
 fn files_may_hold_comments_and_errors_name_the_line() {
     let file = format!("\u{feff}# mine\n\n{ED25519} one\r\n   \n  # more\nrestrict {P256} two");
     let keys = AuthorizedKey::parse_file(&file).unwrap();
-    assert_eq!(keys.iter().map(AuthorizedKey::comment).collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(
+        keys.iter().map(AuthorizedKey::comment).collect::<Vec<_>>(),
+        ["one", "two"]
+    );
     let error = AuthorizedKey::parse_file(&format!("{ED25519}\n\ncommand=\"x\" {P256}\n")).unwrap_err();
     assert_eq!(error.to_string(), "line 3: option command= is not supported");
     assert!(AuthorizedKey::parse_file("# nothing\n").is_err());
