@@ -1,1 +1,211 @@
-//! (to be written)
+//! Lines of authorized_keys: which key, from where, until when.
+//!
+//! A line is parsed whole or refused with the reason: an option that cannot be enforced must not be dropped in
+//! silence. Only the key's own data is compared, never its comment.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use russh::keys::ssh_key::public::{KeyData, RsaPublicKey};
+use russh::keys::{HashAlg, PublicKey};
+
+use super::key_options::{Options, end_of_options};
+use crate::error::{Error, Result};
+
+/// Longest line. An RSA key of 8192 bits takes 1.4 KiB; the rest is for options and the comment.
+const MAX_LINE: usize = 16 * 1024;
+
+/// Smallest RSA modulus, in bits (RFC 8332 advises against smaller ones).
+const MIN_RSA: usize = 2048;
+
+/// Largest RSA modulus, in bits: larger ones cannot be verified by the library, and would cost an attacker nothing.
+const MAX_RSA: usize = 8192;
+
+/// A key that a user may sign in with, and its conditions.
+#[derive(Debug, Clone)]
+pub struct AuthorizedKey {
+    line: String,
+    options: Options,
+    key: PublicKey,
+}
+
+impl AuthorizedKey {
+    /// Reads one line of authorized_keys. An error names what it refuses.
+    pub fn parse(line: &str) -> Result<Self> {
+        let line = line.trim();
+        read(line).map_err(|why| Error::new("cannot use this public key").because(why))
+    }
+
+    /// Reads a file of such lines, blank ones and comments left out. An error names the line; a file without a key
+    /// is an error.
+    pub fn parse_file(text: &str) -> Result<Vec<Self>> {
+        let mut keys = Vec::new();
+        // Windows editors put a byte order mark in front.
+        for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let key = read(line).map_err(|why| Error::new(format!("line {}", index + 1)).because(why))?;
+            keys.push(key);
+        }
+        if keys.is_empty() {
+            return Err(
+                Error::new("there is no public key in it").hint("the file's name usually ends in .pub")
+            );
+        }
+        Ok(keys)
+    }
+
+    /// The line as it is kept in the store.
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+
+    /// `SHA256:…`, as ssh-keygen -l prints it.
+    pub fn fingerprint(&self) -> String {
+        self.key.fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// `ssh-ed25519`, `ssh-rsa`, …
+    pub fn algorithm(&self) -> String {
+        self.key.algorithm().to_string()
+    }
+
+    /// What stands behind the key.
+    pub fn comment(&self) -> &str {
+        self.key.comment().as_str_lossy()
+    }
+
+    /// Do `from=` and `expiry-time=` let this peer use the key now?
+    pub fn permits(&self, peer: IpAddr, now: Timestamp) -> bool {
+        self.options.permit(peer, now)
+    }
+
+    /// Is it this key?
+    pub fn matches(&self, key: &PublicKey) -> bool {
+        self.key.key_data() == key.key_data()
+    }
+}
+
+/// The line as it is kept in the store.
+impl fmt::Display for AuthorizedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
+/// What a refusal says: which thing, and why.
+type Refusal = String;
+
+fn read(line: &str) -> std::result::Result<AuthorizedKey, Refusal> {
+    if line.len() > MAX_LINE {
+        return Err(format!("the line is longer than {MAX_LINE} bytes"));
+    }
+    if line.contains("PRIVATE KEY-----") {
+        return Err("this is a private key, which nobody but its owner may have; the public one is in the file that ends in .pub".to_owned());
+    }
+    if line.chars().any(|c| c.is_control() && c != '\t') {
+        return Err("the line contains control characters".to_owned());
+    }
+    // A key's type never contains a quote or `=`, and no option is called like one.
+    let (first, _) = blank_cut(line);
+    let (options, rest) = if looks_like_type(first) {
+        (Options::default(), line)
+    } else {
+        let (options, rest) = line.split_at(end_of_options(line));
+        if rest.trim().is_empty() {
+            return Err(format!("\"{}\" is no key", shorten(options)));
+        }
+        (Options::parse(options)?, rest.trim_start())
+    };
+    let key = read_key(rest)?;
+    Ok(AuthorizedKey {
+        line: line.to_owned(),
+        options,
+        key,
+    })
+}
+
+fn read_key(text: &str) -> std::result::Result<PublicKey, Refusal> {
+    let (kind, rest) = blank_cut(text);
+    let (data, comment) = blank_cut(rest);
+    supported(kind)?;
+    let mut key = PublicKey::from_openssh(&format!("{kind} {data}"))
+        .map_err(|error| format!("the key's data is damaged: {error}"))?;
+    if let KeyData::Rsa(rsa) = key.key_data() {
+        strong_enough(rsa)?;
+    }
+    key.set_comment(comment);
+    Ok(key)
+}
+
+/// The key types that can be verified here; for each other one the reason why not.
+fn supported(kind: &str) -> std::result::Result<(), Refusal> {
+    let shown = shorten(kind);
+    match kind {
+        "ssh-ed25519" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" | "ssh-rsa" => {
+            Ok(())
+        }
+        "ssh-dss" => Err(format!("{shown} keys are too weak")),
+        _ if kind.contains("-cert-v0") => Err(format!(
+            "{shown}: certificates are not supported, only plain keys"
+        )),
+        _ if kind.starts_with("sk-") => Err(format!(
+            "{shown}: security keys are not supported yet, because the touch cannot be checked"
+        )),
+        _ => Err(format!("\"{shown}\" is no supported key type")),
+    }
+}
+
+fn strong_enough(key: &RsaPublicKey) -> std::result::Result<(), Refusal> {
+    let bits = key.n().as_positive_bytes().map_or(0, significant_bits);
+    if bits < MIN_RSA {
+        return Err(format!(
+            "an RSA key of {bits} bits is too weak, {MIN_RSA} is the least"
+        ));
+    }
+    if bits > MAX_RSA {
+        return Err(format!(
+            "an RSA key of {bits} bits is too large, {MAX_RSA} is the most"
+        ));
+    }
+    // Odd, at least 3, at most 32 bits: all that real keys have, and what the library verifies.
+    let exponent = key.e().as_positive_bytes().unwrap_or_default();
+    let odd = exponent.last().is_some_and(|b| b & 1 == 1);
+    if !odd || exponent == [1] || significant_bits(exponent) > 32 {
+        return Err("the RSA key's exponent is not sound".to_owned());
+    }
+    Ok(())
+}
+
+fn significant_bits(number: &[u8]) -> usize {
+    let zeros = number.first().map_or(0, |b| b.leading_zeros() as usize);
+    number.len() * 8 - zeros
+}
+
+fn looks_like_type(word: &str) -> bool {
+    ["ssh-", "ecdsa-", "sk-", "rsa-", "webauthn-"]
+        .iter()
+        .any(|p| word.starts_with(p))
+        && !word.contains(['"', '=', ','])
+}
+
+/// The first word, and what follows the blanks behind it.
+fn blank_cut(text: &str) -> (&str, &str) {
+    match text.split_once([' ', '\t']) {
+        Some((word, rest)) => (word, rest.trim_start_matches([' ', '\t'])),
+        None => (text, ""),
+    }
+}
+
+/// Enough to recognise the thing by, and fit for a terminal.
+fn shorten(text: &str) -> String {
+    let start: String = text.chars().take(40).collect();
+    let dots = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{dots}", start.escape_debug())
+}
+
+#[cfg(test)]
+mod tests;

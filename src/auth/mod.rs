@@ -1,19 +1,39 @@
 //! Signing in: who may, with what, from where, and how often they may try.
 //!
-//! Knows users through [`crate::store::Store`], and nothing of files or SSH packets.
+//! Knows users through [`crate::store::Store`], and nothing of files or SSH packets. Whatever is wrong with an
+//! attempt, the peer gets the same answer after the same time: one hash is verified for every password that is
+//! looked at, the dummy one where there is no other, and the answer is held back until a moment that depends only
+//! on earlier failures ([`throttle`]).
 
+mod address;
+mod denied;
+mod key_options;
 pub mod keys;
 pub mod password;
+mod settings;
 pub mod throttle;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use russh::keys::PublicKey;
+use tokio::time::{Instant, sleep_until};
 
+pub use self::denied::{Denied, Reason};
+pub use self::settings::{AuthSettings, Method};
+pub use self::throttle::ThrottleSettings;
+
+use self::address::{Source, allowed};
+use self::keys::AuthorizedKey;
+use self::password::{MAX_PASSWORD, Queue, Turn, Verdict, Verifier};
+use self::throttle::Throttle;
 use crate::secret::Secret;
-use crate::user::{Factor, Permissions, UserName};
+use crate::store::Store;
+use crate::user::{Factor, Permissions, Quota, User, UserName};
 
 /// A user who has proven who they are. Only this module makes one, and without one there is no storage.
 #[derive(Debug, Clone)]
@@ -21,6 +41,7 @@ pub struct Login {
     user: UserName,
     home: PathBuf,
     permissions: Permissions,
+    quota: Quota,
     max_sessions: Option<u32>,
     factors: BTreeSet<Factor>,
 }
@@ -37,6 +58,10 @@ impl Login {
     /// What they may do.
     pub fn permissions(&self) -> &Permissions {
         &self.permissions
+    }
+    /// The quota of the home when they signed in.
+    pub fn quota(&self) -> Quota {
+        self.quota
     }
     /// Sessions at once, if the user's record says so.
     pub fn max_sessions(&self) -> Option<u32> {
@@ -69,3 +94,275 @@ pub enum Credential<'a> {
     /// A key whose signature the SSH layer has verified.
     VerifiedKey(&'a PublicKey),
 }
+
+impl Credential<'_> {
+    fn factor(&self) -> Factor {
+        match self {
+            Credential::Password(_) => Factor::Password,
+            Credential::VerifiedKey(_) => Factor::PublicKey,
+        }
+    }
+}
+
+/// Decides who gets in.
+pub struct Authenticator {
+    store: Arc<dyn Store>,
+    settings: AuthSettings,
+    verifier: Verifier,
+    throttle: Mutex<Throttle>,
+}
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authenticator {
+    /// Users come from the store; nobody has failed yet.
+    pub fn new(store: Arc<dyn Store>, settings: AuthSettings) -> Self {
+        Self::with_queue(store, settings, Queue::default())
+    }
+
+    fn with_queue(store: Arc<dyn Store>, settings: AuthSettings, queue: Queue) -> Self {
+        Self {
+            verifier: Verifier::new(queue),
+            throttle: Mutex::new(Throttle::new(settings.throttle.clone())),
+            store,
+            settings,
+        }
+    }
+
+    /// What was set about signing in.
+    pub fn settings(&self) -> &AuthSettings {
+        &self.settings
+    }
+
+    /// Judges one attempt. A refusal is answered late, as the throttle says; the caller need not wait any more.
+    ///
+    /// May be dropped at any time, as when the peer hangs up: what failed until then is counted.
+    pub async fn login(&self, attempt: Attempt<'_>) -> Result<Login, Denied> {
+        let start = Instant::now();
+        let source = Source::from(attempt.peer);
+        // A name that is none is treated like one that nobody has.
+        let name = attempt.user.parse::<UserName>().ok();
+        let name = name.as_ref();
+        let (reason, delay) = match attempt.credential {
+            Credential::VerifiedKey(key) => match self.judge_key(&attempt, name, key).await {
+                Ok(user) => return complete(user, &attempt),
+                Err(reason) => {
+                    let delay = self.count(source, None, &reason);
+                    (reason, delay)
+                }
+            },
+            Credential::Password(password) => {
+                let turn = self.admit(source, name, start).await.map_err(Denied::Failed)?;
+                match self.judge_password(&attempt, name, (password, &turn)).await {
+                    Ok(user) => {
+                        let now = Instant::now().into_std();
+                        self.throttle().right_password(source, &user.name, now);
+                        return complete(user, &attempt);
+                    }
+                    Err(reason) => {
+                        // Before the turn is given up, so that no other attempt slips in between.
+                        let delay = self.count(source, Some(name), &reason);
+                        (reason, delay)
+                    }
+                }
+            }
+        };
+        sleep_until(start + delay).await;
+        Err(Denied::Failed(reason))
+    }
+
+    /// Would this key be accepted, if its owner signs with it? For key probes; never counted as a failure.
+    ///
+    /// An unknown user and a known one without that key look alike: the same questions to the store, and a line is
+    /// only parsed if it contains the key.
+    pub async fn offered(&self, user: &str, peer: IpAddr, key: &PublicKey) -> bool {
+        let attempt = Attempt {
+            user,
+            peer,
+            credential: Credential::VerifiedKey(key),
+            passed: BTreeSet::new(),
+        };
+        // Only asked: nothing is made of it, and nothing counted.
+        self.judge_key(&attempt, user.parse().ok().as_ref(), key)
+            .await
+            .is_ok()
+    }
+
+    /// May a session of this login go on? Not if the user was removed, renamed, disabled or moved, or has expired.
+    ///
+    /// If the store cannot answer, it may: a store that is busy must not end every session.
+    pub async fn still_valid(&self, login: &Login) -> bool {
+        match self.store.user(&login.user).await {
+            Ok(Some(user)) => {
+                let now = Timestamp::now();
+                user.enabled && user.expires_at.is_none_or(|end| now < end) && user.home == login.home
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::warn!(user = %login.user, %error, "cannot look up the user of a session");
+                true
+            }
+        }
+    }
+
+    /// Waits for the attempt's turn, unless there were too many failures before. Those wait, without having been
+    /// looked at, as long as a wrong password would; if by then enough is forgiven, it is looked at after all: so an
+    /// honest user gets in soon after an attack from behind the same address.
+    async fn admit(&self, source: Source, name: Option<&UserName>, start: Instant) -> Result<Turn, Reason> {
+        for last in [false, true] {
+            let turn = self.verifier.turn(source).await;
+            let (refused, delay) = {
+                let throttle = self.throttle();
+                let now = Instant::now().into_std();
+                let refused = match &turn {
+                    Ok(_) if throttle.admits(source, name, now) => None,
+                    Ok(_) => Some(Reason::Throttled),
+                    Err(_) => Some(Reason::QueueFull),
+                };
+                (refused, throttle.refusal_delay(source, name, now))
+            };
+            match (refused, turn) {
+                (None, Ok(turn)) => return Ok(turn),
+                (Some(reason), _) if last => return Err(reason),
+                // Not in the way of others while it waits.
+                (_, turn) => drop(turn),
+            }
+            sleep_until(start + delay).await;
+        }
+        Err(Reason::Throttled)
+    }
+
+    async fn judge_key(
+        &self,
+        attempt: &Attempt<'_>,
+        name: Option<&UserName>,
+        key: &PublicKey,
+    ) -> Result<User, Reason> {
+        let user = self.find(name).await?.ok_or(Reason::UnknownUser)?;
+        let now = Timestamp::now();
+        check_key(&user, key, attempt.peer, now)?;
+        self.check_user(&user, attempt, now)?;
+        Ok(user)
+    }
+
+    /// The password is verified before anything else about the user counts: all refusals cost the same.
+    async fn judge_password(
+        &self,
+        attempt: &Attempt<'_>,
+        name: Option<&UserName>,
+        (password, turn): (&Secret, &Turn),
+    ) -> Result<User, Reason> {
+        let user = self.find(name).await?;
+        // Depends on nothing that is secret, so it may be answered without a hash.
+        if password.reveal().len() > MAX_PASSWORD {
+            return Err(Reason::PasswordTooLong);
+        }
+        let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
+        let verdict = self.verifier.verify(turn, password, hash).await;
+        let user = user.ok_or(Reason::UnknownUser)?;
+        match verdict {
+            Verdict::Right => {}
+            Verdict::Wrong if user.password_hash.is_none() => return Err(Reason::NoPassword),
+            Verdict::Wrong => return Err(Reason::WrongPassword),
+            Verdict::BadHash => return Err(Reason::BadHash),
+        }
+        self.check_user(&user, attempt, Timestamp::now())?;
+        Ok(user)
+    }
+
+    /// Counts a failure, of a password for this name if there is one, and returns how long to hold the answer back.
+    fn count(&self, source: Source, password_for: Option<Option<&UserName>>, reason: &Reason) -> Duration {
+        let now = Instant::now().into_std();
+        let mut throttle = self.throttle();
+        match (reason, password_for) {
+            // Nobody's fault.
+            (Reason::Store(_), _) => throttle.refusal_delay(source, password_for.flatten(), now),
+            (_, Some(name)) => throttle.wrong_password(source, name, now),
+            (_, None) => throttle.failed(source, now),
+        }
+    }
+
+    async fn find(&self, name: Option<&UserName>) -> Result<Option<User>, Reason> {
+        match name {
+            Some(name) => self.store.user(name).await.map_err(Reason::Store),
+            None => Ok(None),
+        }
+    }
+
+    /// May this user come in, whatever they have proven?
+    fn check_user(&self, user: &User, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Reason> {
+        let factor = attempt.credential.factor();
+        if self.settings.methods_for(factor).next().is_none() {
+            return Err(Reason::MethodOff);
+        }
+        if !user.enabled {
+            return Err(Reason::Disabled);
+        }
+        if user.expires_at.is_some_and(|end| now >= end) {
+            return Err(Reason::Expired);
+        }
+        if !allowed(&user.allowed_from, attempt.peer) {
+            return Err(Reason::AddressNotAllowed);
+        }
+        if !user.require.is_empty() && !user.require.contains(&factor) {
+            return Err(Reason::FactorNotAccepted);
+        }
+        Ok(())
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Is it one of the user's keys, and may it be used from there now?
+fn check_key(user: &User, key: &PublicKey, peer: IpAddr, now: Timestamp) -> Result<(), Reason> {
+    let text = key.to_openssh().map_err(|_| Reason::UnknownKey)?;
+    let data = text.split(' ').nth(1).ok_or(Reason::UnknownKey)?;
+    let mut known = false;
+    // A key may stand in several lines with different conditions; one that fits is enough.
+    for line in user.keys.iter().filter(|line| line.contains(data)) {
+        // Lines were checked when they were added; one that no longer parses lets nobody in.
+        let Ok(authorized) = AuthorizedKey::parse(line) else {
+            continue;
+        };
+        if authorized.matches(key) {
+            known = true;
+            if authorized.permits(peer, now) {
+                return Ok(());
+            }
+        }
+    }
+    Err(if known {
+        Reason::KeyNotPermitted
+    } else {
+        Reason::UnknownKey
+    })
+}
+
+/// A factor was passed: is that all, or are more required?
+fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denied> {
+    let mut passed = attempt.passed.clone();
+    passed.insert(attempt.credential.factor());
+    let remaining: BTreeSet<Factor> = user.require.difference(&passed).copied().collect();
+    if !remaining.is_empty() {
+        return Err(Denied::Partial { passed, remaining });
+    }
+    Ok(Login {
+        user: user.name,
+        home: user.home,
+        permissions: user.permissions,
+        quota: user.quota,
+        max_sessions: user.max_sessions,
+        factors: passed,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,289 @@
-//! (to be written)
+//! What failed attempts cost. Pure: the time is passed in.
+//!
+//! Everything is counted in *debt*: a failure adds one, time forgives it at a steady rate, and it never exceeds its
+//! ceiling, so that what an attacker leaves behind is gone soon after the attack. There are three tables:
+//!
+//! | whose debt | grows by | forgiven | when it is at its ceiling |
+//! |---|---|---|---|
+//! | a source (IPv4 address, IPv6 /64) | every failure | one in 10 s, of 20 | passwords from there are not looked at |
+//! | a user's name, whether it exists or not | wrong passwords | one in 2 s, of 60 | passwords for it are not looked at |
+//! | a user at a source from where a password of theirs was right within a day | wrong passwords | one in 10 s, of 10 | the two above apply |
+//!
+//! The answer to a failure is held back for a time that doubles with the larger debt: 0.5, 1, 2, 4, 8, 10, 10 … s. A
+//! success is never held back and forgives nothing: else an attacker with one account would clear the debt with it.
+//! A valid key is never looked up here at all, so that nobody can lock another one out. The third table is for those
+//! behind the address of an attacker, or whose name is being attacked: they still get in with their password from
+//! where they have been before. Others must wait for a moment in which the debt is below its ceiling; after an
+//! attack, that is the next 10 s.
+//!
+//! A user's debt is forgiven five times faster than a source's, so that it takes more than five sources to hold up
+//! one name.
+//!
+//! The tables are bounded. Where one is full, the smallest debt makes room: to wash out an offender, an attacker
+//! would have to fill the table with debts larger than the offender's, which takes that many failures each.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::address::Source;
+use crate::user::UserName;
+
+/// Entries in each table: some megabytes at most, and more sources than fail at once outside a large attack.
+const MAX_ENTRIES: usize = 16 * 1024;
+
+/// Sources remembered for each user: home, office, phone, and some more.
+const MAX_PLACES: usize = 8;
+
+/// How long it is remembered that a user signed in from somewhere.
+const PLACE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// The ceiling of a user at a known source.
+const PLACE_CEILING: u32 = 10;
+
+/// `[auth.throttle]`: what failed attempts to sign in cost.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThrottleSettings {
+    /// How long the answer to the first failure is held back; doubled for each further one.
+    pub first_delay_ms: u64,
+    /// The longest time that an answer is held back.
+    pub max_delay_ms: u64,
+    /// Failures from one address after which no password from there is looked at, until some are forgiven.
+    pub failures: u32,
+    /// Seconds in which one failure of an address is forgiven.
+    pub forgive_secs: u32,
+    /// Wrong passwords for one user after which no password is looked at, but from where the user was before.
+    pub user_failures: u32,
+    /// Seconds in which one wrong password for a user is forgiven.
+    pub user_forgive_secs: u32,
+}
+
+impl Default for ThrottleSettings {
+    fn default() -> Self {
+        Self {
+            first_delay_ms: 500,
+            // Well within the login grace time, so that the client sees its answer.
+            max_delay_ms: 10_000,
+            failures: 20,
+            forgive_secs: 10,
+            user_failures: 60,
+            user_forgive_secs: 2,
+        }
+    }
+}
+
+/// Counts failures.
+#[derive(Debug)]
+pub struct Throttle {
+    settings: ThrottleSettings,
+    sources: Table<Source>,
+    users: Table<UserName>,
+    places: HashMap<UserName, Vec<Place>>,
+}
+
+/// A source from where a user has signed in with a password.
+#[derive(Debug)]
+struct Place {
+    source: Source,
+    at: Instant,
+    debt: Debt,
+}
+
+impl Throttle {
+    /// Nobody has failed yet.
+    pub fn new(settings: ThrottleSettings) -> Self {
+        Self {
+            sources: Table::new(settings.failures, settings.forgive_secs),
+            users: Table::new(settings.user_failures, settings.user_forgive_secs),
+            places: HashMap::new(),
+            settings,
+        }
+    }
+
+    /// May a password be looked at? A name that no user can have counts for the source alone.
+    pub fn admits(&self, source: Source, user: Option<&UserName>, now: Instant) -> bool {
+        let at_home = user
+            .and_then(|user| self.place(user, source, now))
+            .is_some_and(|place| !place.debt.full(self.place_rate(), now));
+        at_home || !(self.sources.full(&source, now) || user.is_some_and(|user| self.users.full(user, now)))
+    }
+
+    /// Counts a failure that had nothing to do with a password, and returns how long to hold the answer back.
+    pub fn failed(&mut self, source: Source, now: Instant) -> Duration {
+        let debt = self.sources.add(source, now);
+        self.delay(debt)
+    }
+
+    /// Counts a wrong password, and returns how long to hold the answer back.
+    pub fn wrong_password(&mut self, source: Source, user: Option<&UserName>, now: Instant) -> Duration {
+        let mut debt = self.sources.add(source, now);
+        if let Some(user) = user {
+            let rate = self.place_rate();
+            if let Some(place) = self.place_mut(user, source) {
+                place.debt.add(rate, now);
+            }
+            debt = debt.max(self.users.add(user.clone(), now));
+        }
+        self.delay(debt)
+    }
+
+    /// How long to hold back the answer to an attempt that was not even looked at. It costs nothing more.
+    pub fn refusal_delay(&self, source: Source, user: Option<&UserName>, now: Instant) -> Duration {
+        let debt = user.map_or(0.0, |user| self.users.debt(user, now));
+        self.delay(debt.max(self.sources.debt(&source, now)))
+    }
+
+    /// Remembers that a user's password was right from there.
+    pub fn right_password(&mut self, source: Source, user: &UserName, now: Instant) {
+        if let Some(place) = self.place_mut(user, source) {
+            place.at = now;
+            return;
+        }
+        if self.places.len() >= MAX_ENTRIES && !self.places.contains_key(user) {
+            self.places.retain(|_, places| {
+                places.retain(|place| now.saturating_duration_since(place.at) < PLACE_LIFETIME);
+                !places.is_empty()
+            });
+            // More users than that in one day: those who come later do without the kindness.
+            if self.places.len() >= MAX_ENTRIES {
+                return;
+            }
+        }
+        let places = self.places.entry(user.clone()).or_default();
+        if places.len() >= MAX_PLACES {
+            let oldest = places.iter().enumerate().min_by_key(|(_, place)| place.at);
+            if let Some((index, _)) = oldest {
+                places.swap_remove(index);
+            }
+        }
+        places.push(Place {
+            source,
+            at: now,
+            debt: Debt::default(),
+        });
+    }
+
+    fn delay(&self, debt: f64) -> Duration {
+        let settings = &self.settings;
+        // The debt after this failure; forgiven fractions do not make it cheaper before a whole one is forgiven.
+        let doublings = (1..32).take_while(|&n| f64::from(n) < debt.ceil()).count();
+        let factor = 1u64
+            .checked_shl(u32::try_from(doublings).unwrap_or(63))
+            .unwrap_or(u64::MAX);
+        Duration::from_millis(
+            settings
+                .first_delay_ms
+                .saturating_mul(factor)
+                .min(settings.max_delay_ms),
+        )
+    }
+
+    fn place(&self, user: &UserName, source: Source, now: Instant) -> Option<&Place> {
+        let places = self.places.get(user)?;
+        places
+            .iter()
+            .find(|p| p.source == source && now.saturating_duration_since(p.at) < PLACE_LIFETIME)
+    }
+
+    fn place_mut(&mut self, user: &UserName, source: Source) -> Option<&mut Place> {
+        self.places.get_mut(user)?.iter_mut().find(|p| p.source == source)
+    }
+
+    fn place_rate(&self) -> Rate {
+        Rate {
+            ceiling: f64::from(PLACE_CEILING),
+            forgive_secs: f64::from(self.settings.forgive_secs.max(1)),
+        }
+    }
+}
+
+/// How debt is bounded and forgiven.
+#[derive(Debug, Clone, Copy)]
+struct Rate {
+    ceiling: f64,
+    forgive_secs: f64,
+}
+
+/// Failures that are not forgiven yet, as they were at an instant.
+#[derive(Debug, Clone, Copy, Default)]
+struct Debt {
+    amount: f64,
+    at: Option<Instant>,
+}
+
+impl Debt {
+    fn now(self, rate: Rate, now: Instant) -> f64 {
+        let age = self
+            .at
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        (self.amount - age.as_secs_f64() / rate.forgive_secs).max(0.0)
+    }
+
+    fn full(self, rate: Rate, now: Instant) -> bool {
+        // At the ceiling, less what is forgiven between a failure and the next glance.
+        self.now(rate, now) > rate.ceiling - 1.0
+    }
+
+    fn add(&mut self, rate: Rate, now: Instant) -> f64 {
+        self.amount = (self.now(rate, now) + 1.0).min(rate.ceiling);
+        self.at = Some(now);
+        self.amount
+    }
+}
+
+/// Debts by who owes them.
+#[derive(Debug)]
+struct Table<K> {
+    rate: Rate,
+    debts: HashMap<K, Debt>,
+}
+
+impl<K: Hash + Eq + Clone> Table<K> {
+    fn new(ceiling: u32, forgive_secs: u32) -> Self {
+        Self {
+            rate: Rate {
+                ceiling: f64::from(ceiling.max(1)),
+                forgive_secs: f64::from(forgive_secs.max(1)),
+            },
+            debts: HashMap::new(),
+        }
+    }
+
+    fn debt(&self, who: &K, now: Instant) -> f64 {
+        self.debts.get(who).map_or(0.0, |debt| debt.now(self.rate, now))
+    }
+
+    fn full(&self, who: &K, now: Instant) -> bool {
+        self.debts.get(who).is_some_and(|debt| debt.full(self.rate, now))
+    }
+
+    fn add(&mut self, who: K, now: Instant) -> f64 {
+        if self.debts.len() >= MAX_ENTRIES && !self.debts.contains_key(&who) {
+            self.make_room(now);
+        }
+        self.debts.entry(who).or_default().add(self.rate, now)
+    }
+
+    /// Forgets those who owe nothing more; if there are none, whoever owes the least.
+    fn make_room(&mut self, now: Instant) {
+        let rate = self.rate;
+        self.debts.retain(|_, debt| debt.now(rate, now) > 0.0);
+        if self.debts.len() < MAX_ENTRIES {
+            return;
+        }
+        let smallest = self
+            .debts
+            .iter()
+            .min_by(|(_, a), (_, b)| a.now(rate, now).total_cmp(&b.now(rate, now)))
+            .map(|(who, _)| who.clone());
+        if let Some(who) = smallest {
+            self.debts.remove(&who);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,14 @@
 //! What is kept between runs: users and the fingerprints of host keys (later: use of homes).
 
+mod open;
+mod rows;
 pub mod sql;
 
 use crate::error::Result;
 use crate::user::{User, UserName};
+
+/// A change of a user's record. It runs inside the transaction: what takes long, hashing above all, comes before.
+pub type Change = Box<dyn FnOnce(&mut User) -> Result<()> + Send>;
 
 /// The store. Calls are short: no transaction outlives one call.
 #[async_trait::async_trait]
@@ -12,20 +17,19 @@ pub trait Store: Send + Sync {
     async fn user(&self, name: &UserName) -> Result<Option<User>>;
     /// All users, by name.
     async fn users(&self) -> Result<Vec<User>>;
-    /// Adds a user; an error if the name is taken.
+    /// Adds a user; an error if the name is taken, if the home lies inside another user's or around it, or if it is
+    /// another user's with a different quota.
     async fn add_user(&self, user: &User) -> Result<()>;
     /// Reads a user, lets `change` alter the record, and writes it, in one transaction. An error if there is none.
-    async fn change_user(
-        &self,
-        name: &UserName,
-        change: Box<dyn FnOnce(&mut User) -> Result<()> + Send>,
-    ) -> Result<User>;
+    ///
+    /// A new name renames the user. A new quota counts for all who share the home.
+    async fn change_user(&self, name: &UserName, change: Change) -> Result<User>;
     /// Removes a user and returns the record; an error if there is none.
     async fn remove_user(&self, name: &UserName) -> Result<User>;
     /// Fingerprints (`SHA256:…`) of the host keys that this server has shown, by algorithm name.
     async fn host_keys(&self) -> Result<Vec<(String, String)>>;
     /// Records the host key of an algorithm, replacing what was there.
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()>;
-    /// A number that changes whenever another connection or process has changed the store.
+    /// A number that is another one after every change of the store, by this process or by others.
     async fn version(&self) -> Result<i64>;
 }

@@ -1,1 +1,344 @@
-//! (to be written)
+//! The store in an SQLite file, used by the server and the command line at the same time.
+//!
+//! Write-ahead logging: readers never wait, writers wait for each other for up to 5 s. A change takes the write lock
+//! before it reads (`BEGIN IMMEDIATE`), so that no other change comes between. Once a call has returned, its change is
+//! on the disk.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
+use sqlx::{ConnectOptions, Connection, Row};
+use tokio::sync::Mutex;
+
+use super::rows::{UserRow, read_user};
+use super::{Change, Store, open};
+use crate::error::{Error, Result};
+use crate::user::{User, UserName};
+
+/// Connections at once, each with a thread of its own. A question takes microseconds; many sign-ins share few.
+const CONNECTIONS: u32 = 4;
+
+/// How long a call waits for a connection: longer than a change that waits for another process.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Users and host keys in an SQLite file.
+pub struct SqlStore {
+    path: PathBuf,
+    pool: SqlitePool,
+    /// SQLite's `data_version` tells only of changes by other connections: this one never changes anything.
+    watch: Mutex<Option<SqliteConnection>>,
+}
+
+impl SqlStore {
+    /// Opens the store; makes it (mode 0600) if it is missing, and brings an older one up to date. The directory is
+    /// made too, but not its parents.
+    pub async fn open(path: &Path) -> Result<Self> {
+        Self::connect(path, open::prepare(path).await?).await
+    }
+
+    /// Opens the store, and brings an older one up to date; an error if it is missing.
+    pub async fn open_existing(path: &Path) -> Result<Self> {
+        Self::connect(path, open::prepare_existing(path).await?).await
+    }
+
+    /// Opens the store to look at it, as `check` does: no file is made or changed, and changes are errors. Short-lived:
+    /// it may not see what another process changes meanwhile.
+    pub async fn open_read_only(path: &Path) -> Result<Self> {
+        Self::connect(path, open::inspect(path).await?).await
+    }
+
+    async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
+        let watch = options
+            .connect()
+            .await
+            .map_err(|error| open::failed(path, error))?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options);
+        Ok(Self {
+            path: path.to_owned(),
+            pool,
+            watch: Mutex::new(Some(watch)),
+        })
+    }
+
+    /// Closes the store; the last one to do so folds the log into the file. Calls after this one fail.
+    pub async fn close(&self) {
+        self.pool.close().await;
+        if let Some(watch) = self.watch.lock().await.take() {
+            // Nothing is lost if that fails: all changes are on the disk.
+            let _ = watch.close().await;
+        }
+    }
+
+    fn failed(&self, error: sqlx::Error) -> Error {
+        open::failed(&self.path, error)
+    }
+}
+
+impl fmt::Debug for SqlStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait::async_trait]
+impl Store for SqlStore {
+    async fn user(&self, name: &UserName) -> Result<Option<User>> {
+        // One snapshot for both questions.
+        let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
+        let user = find(&mut read, name).await.map_err(|e| self.failed(e))?;
+        read.rollback().await.map_err(|e| self.failed(e))?;
+        user.transpose()
+    }
+
+    async fn users(&self) -> Result<Vec<User>> {
+        let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
+        let rows = sqlx::query("SELECT * FROM users ORDER BY name")
+            .fetch_all(&mut *read)
+            .await;
+        let rows = rows.map_err(|e| self.failed(e))?;
+        let lines = sqlx::query_as("SELECT user_name, line FROM user_keys ORDER BY user_name, position");
+        let lines: Vec<(String, String)> = lines.fetch_all(&mut *read).await.map_err(|e| self.failed(e))?;
+        read.rollback().await.map_err(|e| self.failed(e))?;
+        let mut keys: HashMap<String, Vec<String>> = HashMap::new();
+        for (name, line) in lines {
+            keys.entry(name).or_default().push(line);
+        }
+        rows.iter()
+            .map(|row| {
+                let name: String = row.try_get("name").map_err(|e| self.failed(e))?;
+                read_user(row, keys.remove(&name).unwrap_or_default())
+            })
+            .collect()
+    }
+
+    async fn add_user(&self, user: &User) -> Result<()> {
+        let row = UserRow::new(user)?;
+        let mut write = self
+            .pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|e| self.failed(e))?;
+        let there = find(&mut write, &user.name).await.map_err(|e| self.failed(e))?;
+        if there.is_some() {
+            return Err(name_taken(&user.name));
+        }
+        check_home(&mut write, &row, None)
+            .await
+            .map_err(|e| self.failed(e))??;
+        insert(&mut write, &row).await.map_err(|e| self.failed(e))?;
+        write_keys(&mut write, user).await.map_err(|e| self.failed(e))?;
+        write.commit().await.map_err(|e| self.failed(e))
+    }
+
+    async fn change_user(&self, name: &UserName, change: Change) -> Result<User> {
+        // An error anywhere drops the transaction, which takes everything back.
+        let mut write = self
+            .pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|e| self.failed(e))?;
+        let found = find(&mut write, name).await.map_err(|e| self.failed(e))?;
+        let before = found.ok_or_else(|| no_such_user(name))??;
+        let mut user = before.clone();
+        change(&mut user)?;
+        let row = UserRow::new(&user)?;
+        if user.name != *name {
+            let other = find(&mut write, &user.name).await.map_err(|e| self.failed(e))?;
+            if other.is_some() {
+                return Err(name_taken(&user.name));
+            }
+        }
+        // Who stays in a home sets the quota of all who share it; who moves in must agree.
+        let stays = Path::new(&row.home) == before.home;
+        if stays {
+            share_quota(&mut write, &row).await.map_err(|e| self.failed(e))?;
+        }
+        check_home(&mut write, &row, Some(name))
+            .await
+            .map_err(|e| self.failed(e))??;
+        update(&mut write, name, &row).await.map_err(|e| self.failed(e))?;
+        write_keys(&mut write, &user).await.map_err(|e| self.failed(e))?;
+        write.commit().await.map_err(|e| self.failed(e))?;
+        user.home = row.home.into();
+        Ok(user)
+    }
+
+    async fn remove_user(&self, name: &UserName) -> Result<User> {
+        let mut write = self
+            .pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|e| self.failed(e))?;
+        let found = find(&mut write, name).await.map_err(|e| self.failed(e))?;
+        let user = found.ok_or_else(|| no_such_user(name))??;
+        for sql in [
+            "DELETE FROM user_keys WHERE user_name = $1",
+            "DELETE FROM users WHERE name = $1",
+        ] {
+            let deleted = sqlx::query(sql).bind(name.as_str()).execute(&mut *write).await;
+            deleted.map_err(|e| self.failed(e))?;
+        }
+        write.commit().await.map_err(|e| self.failed(e))?;
+        Ok(user)
+    }
+
+    async fn host_keys(&self) -> Result<Vec<(String, String)>> {
+        sqlx::query_as("SELECT algorithm, fingerprint FROM host_keys ORDER BY algorithm")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|e| self.failed(e))
+    }
+
+    async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()> {
+        let sql = "INSERT INTO host_keys (algorithm, fingerprint) VALUES ($1, $2) \
+                   ON CONFLICT (algorithm) DO UPDATE SET fingerprint = excluded.fingerprint";
+        let written = sqlx::query(sql)
+            .bind(algorithm)
+            .bind(fingerprint)
+            .execute(&self.pool)
+            .await;
+        written.map(|_| ()).map_err(|e| self.failed(e))
+    }
+
+    async fn version(&self) -> Result<i64> {
+        let mut watch = self.watch.lock().await;
+        let Some(connection) = watch.as_mut() else {
+            return Err(self.failed(sqlx::Error::PoolClosed));
+        };
+        let version = sqlx::query_scalar("PRAGMA data_version")
+            .fetch_one(connection)
+            .await;
+        version.map_err(|e| self.failed(e))
+    }
+}
+
+/// Both questions are asked whether the user exists or not, so that an unknown name takes the same time.
+async fn find(connection: &mut SqliteConnection, name: &UserName) -> sqlx::Result<Option<Result<User>>> {
+    let row = sqlx::query("SELECT * FROM users WHERE name = $1")
+        .bind(name.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let keys = sqlx::query_scalar("SELECT line FROM user_keys WHERE user_name = $1 ORDER BY position")
+        .bind(name.as_str())
+        .fetch_all(&mut *connection)
+        .await?;
+    Ok(row.map(|row| read_user(&row, keys)))
+}
+
+/// A home inside another one would make each quota count the other's files, and one user the other's reader. Users of
+/// the same home share one account, so their quotas are equal.
+async fn check_home(
+    connection: &mut SqliteConnection,
+    row: &UserRow,
+    old_name: Option<&UserName>,
+) -> sqlx::Result<Result<()>> {
+    let sql = "SELECT name, home, quota_bytes, quota_files FROM users WHERE name <> $1 AND ( \
+               home = $2 OR substr(home, 1, length($2) + 1) = $2 || '/' OR substr($2, 1, length(home) + 1) = home || '/') \
+               ORDER BY name";
+    let others: Vec<(String, String, Option<i64>, Option<i64>)> = sqlx::query_as(sql)
+        .bind(old_name.map_or(row.name.as_str(), UserName::as_str))
+        .bind(&row.home)
+        .fetch_all(connection)
+        .await?;
+    for (name, home, bytes, files) in others {
+        if home != row.home {
+            let (inside, around) = if home.len() < row.home.len() {
+                (&row.home, &home)
+            } else {
+                (&home, &row.home)
+            };
+            return Ok(Err(Error::new(format!("cannot use the home {:?}", row.home))
+                .because(format!(
+                    "the user \"{name}\" has {home:?}, and {inside:?} lies inside {around:?}"
+                ))
+                .hint("homes are apart, or the same")));
+        }
+        if (bytes, files) != (row.quota_bytes, row.quota_files) {
+            return Ok(Err(Error::new(format!("cannot use the home {:?}", row.home))
+                .because(format!(
+                    "the user \"{name}\" has the same home with another quota"
+                ))
+                .hint("users of one home share its quota: give both the same")));
+        }
+    }
+    Ok(Ok(()))
+}
+
+async fn share_quota(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
+    sqlx::query("UPDATE users SET quota_bytes = $1, quota_files = $2 WHERE home = $3")
+        .bind(row.quota_bytes)
+        .bind(row.quota_files)
+        .bind(&row.home)
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+const INSERT: &str = "INSERT INTO users (name, password_hash, home, enabled, expires_at, quota_bytes, quota_files, \
+     max_sessions, permissions, allowed_from, require) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
+const UPDATE: &str = "UPDATE users SET name = $1, password_hash = $2, home = $3, enabled = $4, expires_at = $5, \
+     quota_bytes = $6, quota_files = $7, max_sessions = $8, permissions = $9, allowed_from = $10, require = $11 \
+     WHERE name = $12";
+
+async fn insert(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
+    bind(INSERT, row).execute(connection).await.map(|_| ())
+}
+
+async fn update(connection: &mut SqliteConnection, old_name: &UserName, row: &UserRow) -> sqlx::Result<()> {
+    let query = bind(UPDATE, row).bind(old_name.as_str());
+    query.execute(connection).await.map(|_| ())
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// In the order of the columns in [`INSERT`] and [`UPDATE`].
+fn bind<'q>(sql: &'static str, row: &'q UserRow) -> Query<'q> {
+    sqlx::query(sql)
+        .bind(&row.name)
+        .bind(&row.password_hash)
+        .bind(&row.home)
+        .bind(row.enabled)
+        .bind(&row.expires_at)
+        .bind(row.quota_bytes)
+        .bind(row.quota_files)
+        .bind(row.max_sessions)
+        .bind(&row.permissions)
+        .bind(&row.allowed_from)
+        .bind(&row.require)
+}
+
+async fn write_keys(connection: &mut SqliteConnection, user: &User) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM user_keys WHERE user_name = $1")
+        .bind(user.name.as_str())
+        .execute(&mut *connection)
+        .await?;
+    for (position, line) in (0_i64..).zip(&user.keys) {
+        sqlx::query("INSERT INTO user_keys (user_name, position, line) VALUES ($1, $2, $3)")
+            .bind(user.name.as_str())
+            .bind(position)
+            .bind(line)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+fn name_taken(name: &UserName) -> Error {
+    Error::new(format!("there is already a user \"{name}\"")).hint("homeportd user set changes one")
+}
+
+fn no_such_user(name: &UserName) -> Error {
+    Error::new(format!("there is no user \"{name}\"")).hint("homeportd user list")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! What an operator may set about signing in: the section `[auth]` of the configuration.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, de};
+
+use super::throttle::ThrottleSettings;
+use crate::user::Factor;
+
+/// `[auth]`: ways of signing in, and their limits.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthSettings {
+    /// The methods that are offered; what is not listed here is refused.
+    #[serde(deserialize_with = "at_least_one")]
+    pub methods: BTreeSet<Method>,
+    /// What failed attempts cost.
+    pub throttle: ThrottleSettings,
+    /// Seconds within which a connection must have signed in.
+    #[serde(deserialize_with = "not_zero")]
+    pub login_grace_secs: u64,
+    /// Failed attempts after which a connection is closed.
+    #[serde(deserialize_with = "not_zero")]
+    pub max_attempts: usize,
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self {
+            methods: Method::ALL.into(),
+            throttle: ThrottleSettings::default(),
+            login_grace_secs: 30,
+            // As sshd's MaxAuthTries.
+            max_attempts: 6,
+        }
+    }
+}
+
+impl AuthSettings {
+    /// The methods that are on and count as this factor.
+    pub fn methods_for(&self, factor: Factor) -> impl Iterator<Item = Method> + '_ {
+        self.methods
+            .iter()
+            .copied()
+            .filter(move |method| method.factor() == factor)
+    }
+}
+
+/// A method of RFC 4252 and RFC 4256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Proof that the peer has a key.
+    #[serde(rename = "publickey")]
+    PublicKey,
+    /// A password, sent by the client.
+    Password,
+    /// A password, asked for by the server.
+    KeyboardInteractive,
+}
+
+impl Method {
+    /// Every method.
+    pub const ALL: [Method; 3] = [Method::PublicKey, Method::Password, Method::KeyboardInteractive];
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::PublicKey => "publickey",
+            Method::Password => "password",
+            Method::KeyboardInteractive => "keyboard-interactive",
+        }
+    }
+
+    /// What it proves.
+    pub fn factor(self) -> Factor {
+        match self {
+            Method::PublicKey => Factor::PublicKey,
+            Method::Password | Method::KeyboardInteractive => Factor::Password,
+        }
+    }
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<Method>, D::Error> {
+    let methods = BTreeSet::deserialize(from)?;
+    if methods.is_empty() {
+        return Err(de::Error::custom(
+            "nobody could sign in: expected at least one of \"publickey\", \"password\", \"keyboard-interactive\"",
+        ));
+    }
+    Ok(methods)
+}
+
+fn not_zero<'de, D: Deserializer<'de>, N: Deserialize<'de> + Default + PartialEq>(
+    from: D,
+) -> Result<N, D::Error> {
+    let number = N::deserialize(from)?;
+    if number == N::default() {
+        return Err(de::Error::custom("nobody could sign in: expected at least 1"));
+    }
+    Ok(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read() {
+        assert_eq!(
+            toml::from_str::<AuthSettings>("").unwrap(),
+            AuthSettings::default()
+        );
+        let settings: AuthSettings = toml::from_str(
+            "methods = ['publickey', 'keyboard-interactive']\nlogin_grace_secs = 60\n[throttle]\nfailures = 3\n",
+        )
+        .unwrap();
+        assert_eq!(
+            settings.methods,
+            [Method::PublicKey, Method::KeyboardInteractive].into()
+        );
+        assert_eq!(settings.throttle.failures, 3);
+        assert_eq!(settings.throttle.first_delay_ms, 500);
+        let methods: Vec<_> = settings.methods_for(Factor::Password).map(Method::name).collect();
+        assert_eq!(methods, ["keyboard-interactive"]);
+    }
+
+    #[test]
+    fn settings_that_mean_nothing_are_refused() {
+        let check = |text: &str, says: &str| {
+            let error = toml::from_str::<AuthSettings>(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{text}: {error}");
+        };
+        check("methods = []", "at least one");
+        check("methods = ['none']", "unknown variant");
+        check("max_attempts = 0", "at least 1");
+        check("login_grace_secs = 0", "at least 1");
+        check("login_grace_secs = -1", "invalid value");
+        check("attempts = 6", "unknown field");
+        check("[throttle]\ndelay = 1", "unknown field");
+    }
+}

@@ -1,0 +1,375 @@
+//! What is accepted and what is refused; how often and how late is in [`pacing`].
+
+mod pacing;
+
+use tempfile::TempDir;
+
+use super::password::cheap;
+use super::*;
+use crate::store::sql::SqlStore;
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJNM52vydpi1r8D6nvjQcQnulTGFj/Q4flZ4ZzKVpN74";
+const OTHER_KEY: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBCIdaVTuJuzADcHWKh+Sy5mN6dU+BDH+fORcT5MWCStO1ByaNyLsAI9XK57RBGtQYwJI6Z491SPmtIAcBr/U/u0=";
+const HERE: &str = "192.0.2.1";
+const ELSEWHERE: &str = "198.51.100.1";
+
+fn name(text: &str) -> UserName {
+    text.parse().unwrap()
+}
+
+fn key(text: &str) -> PublicKey {
+    PublicKey::from_openssh(text).unwrap()
+}
+
+fn here() -> Source {
+    HERE.parse::<IpAddr>().unwrap().into()
+}
+
+fn quick() -> AuthSettings {
+    let throttle = ThrottleSettings {
+        first_delay_ms: 1,
+        max_delay_ms: 2,
+        ..ThrottleSettings::default()
+    };
+    AuthSettings {
+        throttle,
+        ..AuthSettings::default()
+    }
+}
+
+/// A store with some users, and an authenticator on it.
+struct Fixture {
+    store: Arc<SqlStore>,
+    auth: Authenticator,
+    _dir: TempDir,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        Self::with(quick(), Queue::default()).await
+    }
+
+    async fn with(settings: AuthSettings, queue: Queue) -> Self {
+        let dir = TempDir::new().unwrap();
+        let store = Arc::new(SqlStore::open(&dir.path().join("homeport.db")).await.unwrap());
+        let fixture = Self {
+            auth: Authenticator::with_queue(store.clone(), settings, queue),
+            store,
+            _dir: dir,
+        };
+        // Both ways in; the others differ from it by one thing each.
+        fixture.add("calvin", |_| {}).await;
+        fixture
+    }
+
+    async fn add(&self, user: &str, change: impl FnOnce(&mut User)) {
+        let mut user = User {
+            name: name(user),
+            password_hash: Some(cheap("secret")),
+            keys: vec![KEY.to_owned()],
+            home: format!("/srv/{user}").into(),
+            enabled: true,
+            expires_at: None,
+            quota: Quota {
+                bytes: Some(1 << 30),
+                files: None,
+            },
+            max_sessions: Some(3),
+            permissions: Permissions::read_only(),
+            allowed_from: Vec::new(),
+            require: BTreeSet::new(),
+        };
+        change(&mut user);
+        self.store.add_user(&user).await.unwrap();
+    }
+
+    async fn password(&self, user: &str, peer: &str, password: &str) -> Result<Login, Denied> {
+        let password = Secret::new(password.to_owned());
+        self.attempt(user, peer, Credential::Password(&password), &[])
+            .await
+    }
+
+    async fn key(&self, user: &str, peer: &str, text: &str) -> Result<Login, Denied> {
+        self.attempt(user, peer, Credential::VerifiedKey(&key(text)), &[])
+            .await
+    }
+
+    async fn attempt(
+        &self,
+        user: &str,
+        peer: &str,
+        credential: Credential<'_>,
+        passed: &[Factor],
+    ) -> Result<Login, Denied> {
+        let attempt = Attempt {
+            user,
+            peer: peer.parse().unwrap(),
+            credential,
+            passed: passed.iter().copied().collect(),
+        };
+        self.auth.login(attempt).await
+    }
+}
+
+#[track_caller]
+fn reason(result: Result<Login, Denied>) -> String {
+    match result {
+        Err(Denied::Failed(reason)) => reason.to_string(),
+        other => panic!("not a refusal: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_user_signs_in_by_password_or_key() {
+    let f = Fixture::new().await;
+    let login = f.password("calvin", HERE, "secret").await.unwrap();
+    assert_eq!(login.user(), &name("calvin"));
+    assert_eq!(login.home(), Path::new("/srv/calvin"));
+    assert_eq!(login.permissions(), &Permissions::read_only());
+    assert_eq!(login.quota().bytes, Some(1 << 30));
+    assert_eq!(login.max_sessions(), Some(3));
+    assert_eq!(login.factors(), &[Factor::Password].into());
+    let login = f.key("calvin", HERE, KEY).await.unwrap();
+    assert_eq!(login.factors(), &[Factor::PublicKey].into());
+}
+
+#[tokio::test]
+async fn every_refused_password_costs_one_hash() {
+    let f = Fixture::new().await;
+    f.add("keyonly", |u| u.password_hash = None).await;
+    f.add("disabled", |u| u.enabled = false).await;
+    f.add("expired", |u| {
+        u.expires_at = Some("2001-01-01T00:00:00Z".parse().unwrap())
+    })
+    .await;
+    f.add("placed", |u| u.allowed_from = vec!["10.0.0.0/8".parse().unwrap()])
+        .await;
+    f.add("mapped", |u| {
+        u.allowed_from = vec!["192.0.2.0/24".parse().unwrap()]
+    })
+    .await;
+    f.add("factor", |u| u.require = [Factor::PublicKey].into()).await;
+    f.add("broken", |u| {
+        u.password_hash = Some(crate::user::PasswordHash::new("$x".into()))
+    })
+    .await;
+    let check = async |user: &str, password: &str, says: &str| {
+        let before = f.auth.verifier.runs();
+        assert_eq!(reason(f.password(user, HERE, password).await), says, "{user:.20}");
+        assert_eq!(f.auth.verifier.runs() - before, 1, "{user:.20}");
+    };
+    check("calvin", "wrong", "wrong password").await;
+    check("calvin", "", "wrong password").await;
+    check("Calvin", "secret", "unknown user").await;
+    check("nobody", "secret", "unknown user").await;
+    check("", "secret", "unknown user").await;
+    check(&"x".repeat(10_000), "secret", "unknown user").await;
+    check("calvin\0", "secret", "unknown user").await;
+    check("calvin\n", "secret", "unknown user").await;
+    check("' OR 1=1 --", "secret", "unknown user").await;
+    check("keyonly", "secret", "the user has no password").await;
+    check("disabled", "secret", "the user is disabled").await;
+    check("disabled", "wrong", "wrong password").await;
+    check("expired", "secret", "the user has expired").await;
+    check("placed", "secret", "the user may not come from this address").await;
+    check("factor", "secret", "the user must sign in another way").await;
+    check("broken", "secret", "the stored password hash cannot be used").await;
+    assert!(f.password("mapped", "::ffff:192.0.2.7", "secret").await.is_ok());
+    // Too long for anybody's password: not even hashed.
+    let before = f.auth.verifier.runs();
+    let long = reason(f.password("calvin", ELSEWHERE, &"x".repeat(1025)).await);
+    assert_eq!(long, "the password is too long");
+    assert_eq!(f.auth.verifier.runs(), before);
+}
+
+#[tokio::test]
+async fn keys_are_refused_for_their_reasons() {
+    let f = Fixture::new().await;
+    f.add("disabled", |u| u.enabled = false).await;
+    f.add("expired", |u| {
+        u.expires_at = Some("2001-01-01T00:00:00Z".parse().unwrap())
+    })
+    .await;
+    f.add("placed", |u| u.allowed_from = vec!["10.0.0.0/8".parse().unwrap()])
+        .await;
+    f.add("from", |u| u.keys = vec![format!("from=\"10.0.0.0/8\" {KEY}")])
+        .await;
+    f.add("late", |u| {
+        u.keys = vec![format!("expiry-time=\"20010101\" {KEY}")]
+    })
+    .await;
+    f.add("factor", |u| u.require = [Factor::Password].into()).await;
+    f.add("broken", |u| u.keys = vec![format!("command=\"x\" {KEY}")])
+        .await;
+    f.add("comment", |u| u.keys = vec![format!("{OTHER_KEY} {KEY}")])
+        .await;
+    let check = async |user: &str, text: &str, says: &str| {
+        assert_eq!(reason(f.key(user, HERE, text).await), says, "{user}");
+        // What a probe is told is what an attempt gets.
+        assert!(
+            !f.auth.offered(user, HERE.parse().unwrap(), &key(text)).await,
+            "{user}"
+        );
+    };
+    check("calvin", OTHER_KEY, "unknown key").await;
+    check("nobody", KEY, "unknown user").await;
+    check("", KEY, "unknown user").await;
+    check("disabled", KEY, "the user is disabled").await;
+    check("expired", KEY, "the user has expired").await;
+    check("placed", KEY, "the user may not come from this address").await;
+    let not_now = "the key may not be used from this address or at this time";
+    check("from", KEY, not_now).await;
+    check("late", KEY, not_now).await;
+    check("factor", KEY, "the user must sign in another way").await;
+    check("broken", KEY, "unknown key").await;
+    check("comment", KEY, "unknown key").await;
+    // One line that fits is enough; both address lists must.
+    f.add("twice", |u| {
+        u.keys = vec![
+            format!("from=\"10.0.0.0/8\" {KEY}"),
+            format!("from=\"192.0.2.*\" {KEY} x"),
+        ]
+    })
+    .await;
+    assert!(f.key("twice", HERE, KEY).await.is_ok());
+    f.add("both", |u| {
+        u.keys = vec![format!("from=\"*\" {KEY}")];
+        u.allowed_from = vec!["10.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    check("both", KEY, "the user may not come from this address").await;
+}
+
+#[tokio::test]
+async fn two_factors_are_both_required_in_either_order() {
+    let f = Fixture::new().await;
+    f.add("careful", |u| {
+        u.require = [Factor::PublicKey, Factor::Password].into()
+    })
+    .await;
+    let secret = Secret::new("secret".into());
+    let (key, password) = (key(KEY), Credential::Password(&secret));
+    match f.key("careful", HERE, KEY).await {
+        Err(Denied::Partial { passed, remaining }) => {
+            assert_eq!(passed, [Factor::PublicKey].into());
+            assert_eq!(remaining, [Factor::Password].into());
+        }
+        other => panic!("{other:?}"),
+    }
+    let again = f
+        .attempt(
+            "careful",
+            HERE,
+            Credential::VerifiedKey(&key),
+            &[Factor::PublicKey],
+        )
+        .await;
+    assert!(
+        matches!(again, Err(Denied::Partial { .. })),
+        "the same factor twice is one factor"
+    );
+    let login = f
+        .attempt("careful", HERE, password, &[Factor::PublicKey])
+        .await
+        .unwrap();
+    assert_eq!(login.factors(), &[Factor::PublicKey, Factor::Password].into());
+    assert!(matches!(
+        f.password("careful", HERE, "secret").await,
+        Err(Denied::Partial { .. })
+    ));
+    let login = f
+        .attempt(
+            "careful",
+            HERE,
+            Credential::VerifiedKey(&key),
+            &[Factor::Password],
+        )
+        .await;
+    assert!(login.is_ok());
+    // The second factor must be right all the same.
+    let wrong = Secret::new("wrong".into());
+    let denied = f
+        .attempt(
+            "careful",
+            HERE,
+            Credential::Password(&wrong),
+            &[Factor::PublicKey],
+        )
+        .await;
+    assert_eq!(reason(denied), "wrong password");
+}
+
+#[tokio::test]
+async fn methods_that_are_off_let_nobody_in() {
+    let settings = AuthSettings {
+        methods: [Method::PublicKey].into(),
+        ..quick()
+    };
+    let f = Fixture::with(settings, Queue::default()).await;
+    assert_eq!(
+        reason(f.password("calvin", HERE, "secret").await),
+        "the method is switched off"
+    );
+    assert!(f.key("calvin", HERE, KEY).await.is_ok());
+    let settings = AuthSettings {
+        methods: [Method::KeyboardInteractive].into(),
+        ..quick()
+    };
+    let f = Fixture::with(settings, Queue::default()).await;
+    assert!(f.password("calvin", HERE, "secret").await.is_ok());
+    assert_eq!(
+        reason(f.key("calvin", HERE, KEY).await),
+        "the method is switched off"
+    );
+    assert!(!f.auth.offered("calvin", HERE.parse().unwrap(), &key(KEY)).await);
+}
+
+#[tokio::test]
+async fn probes_are_answered_and_never_count() {
+    let f = Fixture::new().await;
+    let here: IpAddr = HERE.parse().unwrap();
+    for _ in 0..100 {
+        assert!(!f.auth.offered("calvin", here, &key(OTHER_KEY)).await);
+        assert!(!f.auth.offered("nobody", here, &key(KEY)).await);
+    }
+    assert!(
+        f.auth
+            .offered("calvin", here, &key(&format!("{KEY} another comment")))
+            .await
+    );
+    assert!(f.auth.throttle().admits(
+        Source::from(here),
+        Some(&name("calvin")),
+        Instant::now().into_std()
+    ));
+    assert!(f.password("calvin", HERE, "secret").await.is_ok());
+}
+
+#[tokio::test]
+async fn sessions_of_users_who_are_gone_are_not_valid() {
+    let f = Fixture::new().await;
+    let login = f.key("calvin", HERE, KEY).await.unwrap();
+    let change = async |change: fn(&mut User)| {
+        let change = Box::new(move |user: &mut User| {
+            change(user);
+            Ok(())
+        });
+        f.store.change_user(&name("calvin"), change).await.unwrap();
+        f.auth.still_valid(&login).await
+    };
+    assert!(f.auth.still_valid(&login).await);
+    assert!(change(|u| u.keys.clear()).await, "what is in use may be finished");
+    assert!(!change(|u| u.enabled = false).await);
+    assert!(change(|u| u.enabled = true).await);
+    assert!(!change(|u| u.expires_at = Some("2001-01-01T00:00:00Z".parse().unwrap())).await);
+    assert!(change(|u| u.expires_at = None).await);
+    assert!(!change(|u| u.home = "/srv/moved".into()).await);
+    assert!(change(|u| u.home = "/srv/calvin".into()).await);
+    f.store.remove_user(&name("calvin")).await.unwrap();
+    assert!(!f.auth.still_valid(&login).await);
+    f.store.close().await;
+    assert!(
+        f.auth.still_valid(&login).await,
+        "a store that cannot answer ends no session"
+    );
+}

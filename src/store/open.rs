@@ -1,0 +1,292 @@
+//! Opening the store's file: its mode, its version, its soundness.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr};
+
+use crate::error::{Error, Result};
+
+/// How long a call waits for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the store has been through; the last one's number is its version. Never edit one that was released.
+fn migrations() -> Vec<Migration> {
+    let list = [(
+        1,
+        "users and host keys",
+        include_str!("migrations/0001_users_and_host_keys.sql"),
+    )];
+    list.into_iter()
+        .map(|(version, title, sql)| {
+            Migration::new(
+                version,
+                title.into(),
+                MigrationType::Simple,
+                sql.into_sql_str(),
+                false,
+            )
+        })
+        .collect()
+}
+
+fn latest() -> i64 {
+    migrations()
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0)
+}
+
+/// Makes the file if it is missing, and brings it to the current version. Returns how to connect to it.
+pub(super) async fn prepare(path: &Path) -> Result<SqliteConnectOptions> {
+    let path = absolute(path)?;
+    create(&path)?;
+    upgrade(&path).await
+}
+
+/// Brings a file that is there to the current version.
+pub(super) async fn prepare_existing(path: &Path) -> Result<SqliteConnectOptions> {
+    let path = absolute(path)?;
+    must_exist(&path)?;
+    upgrade(&path).await
+}
+
+/// Looks at a file that is there, and changes nothing. Returns how to connect to it without changing anything.
+pub(super) async fn inspect(path: &Path) -> Result<SqliteConnectOptions> {
+    let path = absolute(path)?;
+    must_exist(&path)?;
+    check_mode(&path)?;
+    // Without a log nobody has the store open, and it can be read as it is. Otherwise reading takes the same
+    // locks as everybody, for which SQLite makes the index file of the log if it is missing.
+    let log_is_empty = sidecar(&path, "-wal")
+        .metadata()
+        .map_or(true, |log| log.len() == 0);
+    let options = options(&path).read_only(true).immutable(log_is_empty);
+    let mut connection = connect(&options, &path).await?;
+    let version = sound_version(&mut connection, &path).await?;
+    if version < latest() {
+        return Err(Error::new(format!(
+            "the store {path:?} is of version {version}, and this program's is {}",
+            latest()
+        ))
+        .hint("homeportd serve, and every command that changes a user, bring it up to date"));
+    }
+    connection.close().await.map_err(|error| failed(&path, error))?;
+    Ok(options)
+}
+
+async fn upgrade(path: &Path) -> Result<SqliteConnectOptions> {
+    check_mode(path)?;
+    let options = options(path).synchronous(SqliteSynchronous::Full);
+    let mut connection = connect(&options, path).await?;
+    sound_version(&mut connection, path).await?;
+    write_ahead(&mut connection, path).await?;
+    // One transaction for all steps, with the write lock from the start: of two processes that come at the same
+    // time, the second one finds the work done.
+    let migrated = async {
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        Migrator::with_migrations(migrations())
+            .run(&mut *transaction)
+            .await?;
+        transaction
+            .commit()
+            .await
+            .map_err(sqlx::migrate::MigrateError::from)
+    };
+    let migrated: std::result::Result<(), sqlx::migrate::MigrateError> = migrated.await;
+    migrated
+        .map_err(|error| Error::new(format!("cannot bring the store {path:?} up to date")).because(error))?;
+    connection.close().await.map_err(|error| failed(path, error))?;
+    Ok(options)
+}
+
+/// An absolute path is never taken for a URI or for `:memory:`.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(path)
+        .map_err(|error| Error::new(format!("cannot open the store {path:?}")).because(error))?;
+    if absolute.to_str().is_none() {
+        return Err(Error::new(format!("cannot open the store {path:?}"))
+            .because("its path is not valid UTF-8".to_owned())
+            .hint("keep it in a directory with a plain name"));
+    }
+    Ok(absolute)
+}
+
+fn must_exist(path: &Path) -> Result<()> {
+    match path.metadata() {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::new(format!(
+            "there is no store {path:?}"
+        ))
+        .hint("homeportd serve and homeportd user add make it; or set [store] path in the configuration")),
+        Err(error) => Err(Error::new(format!("cannot open the store {path:?}")).because(error)),
+    }
+}
+
+/// Makes an empty file of mode 0600, whatever the umask. SQLite gives its other files the same mode and owner.
+fn create(path: &Path) -> Result<()> {
+    let failed = |error| Error::new(format!("cannot make the store {path:?}")).because(error);
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    match DirBuilder::new().mode(0o700).create(parent) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(error)),
+        _ => {}
+    }
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Ok(file) => {
+            file.set_permissions(Permissions::from_mode(0o600))
+                .map_err(failed)?;
+            // The name is on the disk before anybody is told that a user was stored.
+            File::open(parent)
+                .and_then(|directory| directory.sync_all())
+                .map_err(failed)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Password hashes are for nobody else to read.
+fn check_mode(path: &Path) -> Result<()> {
+    for file in [path.to_owned(), sidecar(path, "-wal"), sidecar(path, "-shm")] {
+        let Ok(found) = file.metadata() else { continue };
+        if !found.is_file() {
+            return Err(
+                Error::new(format!("cannot open the store {file:?}")).because("it is no file".to_owned())
+            );
+        }
+        if found.mode() & 0o077 != 0 {
+            let mode = found.mode() & 0o777;
+            return Err(Error::new(format!("cannot use the store {file:?}"))
+                .because(format!("its mode {mode:04o} lets others read or change it"))
+                .hint("chmod 600"));
+        }
+    }
+    Ok(())
+}
+
+fn sidecar(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .disable_statement_logging()
+}
+
+async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection> {
+    options.connect().await.map_err(|error| failed(path, error))
+}
+
+/// The version of a store whose file is whole; 0 if it is empty.
+async fn sound_version(connection: &mut SqliteConnection, path: &Path) -> Result<i64> {
+    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(|error| failed(path, error))?;
+    if tables.is_empty() {
+        return Ok(0);
+    }
+    if !tables.iter().any(|table| table == "_sqlx_migrations") {
+        return Err(Error::new(format!("cannot use the store {path:?}"))
+            .because("it is a database of another program".to_owned())
+            .hint("set [store] path to a file of its own"));
+    }
+    let found: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(|error| failed(path, error))?;
+    if let Some(damage) = found.iter().find(|line| *line != "ok") {
+        return Err(damaged(path, damage.clone()));
+    }
+    let version: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|error| failed(path, error))?;
+    let version = version.unwrap_or(0);
+    if version > latest() {
+        return Err(Error::new(format!("cannot use the store {path:?}"))
+            .because(format!(
+                "it was written by a newer version of this program (store version {version}, this program knows {})",
+                latest()
+            ))
+            .hint("use that version, or restore the copy that you made before the upgrade"));
+    }
+    Ok(version)
+}
+
+/// Readers and one writer at the same time. The change of mode needs the file for itself for a moment, and SQLite
+/// does not wait for that.
+async fn write_ahead(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
+    let started = tokio::time::Instant::now();
+    loop {
+        let mode: std::result::Result<String, sqlx::Error> = sqlx::query_scalar("PRAGMA journal_mode = WAL")
+            .fetch_one(&mut *connection)
+            .await;
+        match mode {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Err(error) if !is_busy(&error) => return Err(failed(path, error)),
+            _ if started.elapsed() < BUSY_TIMEOUT => tokio::time::sleep(Duration::from_millis(20)).await,
+            _ => {
+                return Err(Error::new(format!("cannot use the store {path:?}"))
+                    .because(
+                        "its file system or another process does not allow write-ahead logging".to_owned(),
+                    )
+                    .hint("keep it on a local disk"));
+            }
+        }
+    }
+}
+
+fn code(error: &sqlx::Error) -> Option<i32> {
+    // The lower byte is the kind, the rest tells more.
+    Some(error.as_database_error()?.code()?.parse::<i32>().ok()? & 0xff)
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY, SQLITE_LOCKED.
+    matches!(code(error), Some(5 | 6))
+}
+
+/// What failed, in words that an operator can act on.
+pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
+    let what = Error::new(format!("cannot use the store {path:?}"));
+    let text = error.as_database_error().map(|e| e.message().to_owned());
+    match code(&error) {
+        Some(5 | 6) => what
+            .because("another process has kept it locked for 5 s".to_owned())
+            .hint("try again; lsof tells who has it open"),
+        // SQLITE_CORRUPT, SQLITE_NOTADB.
+        Some(11 | 26) => damaged(path, text.unwrap_or_default()),
+        // SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_FULL.
+        Some(8 | 14) => what
+            .because(text.unwrap_or_default())
+            .hint("the file and its directory must belong to the user that the server runs as"),
+        Some(13) => what.because("the disk is full".to_owned()),
+        _ => match error {
+            sqlx::Error::PoolTimedOut => what.because("all connections to it are busy".to_owned()),
+            error => what.because(error),
+        },
+    }
+}
+
+fn damaged(path: &Path, detail: String) -> Error {
+    Error::new(format!("the store {path:?} is damaged"))
+        .because(detail)
+        .hint("stop the server and restore the file from a backup, without the files -wal and -shm beside it")
+}

@@ -1,0 +1,325 @@
+//! Users and host keys, by one process and by several.
+
+mod opening;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::user::{Factor, PasswordHash, Permissions, Quota};
+
+fn name(text: &str) -> UserName {
+    text.parse().unwrap()
+}
+
+fn user(text: &str) -> User {
+    User {
+        name: name(text),
+        password_hash: None,
+        keys: Vec::new(),
+        home: format!("/srv/homes/{text}").into(),
+        enabled: true,
+        expires_at: None,
+        quota: Quota::default(),
+        max_sessions: None,
+        permissions: Permissions::all(),
+        allowed_from: Vec::new(),
+        require: BTreeSet::new(),
+    }
+}
+
+fn at_home(text: &str, home: &str) -> User {
+    User {
+        home: home.into(),
+        ..user(text)
+    }
+}
+
+async fn store() -> (TempDir, SqlStore) {
+    let dir = TempDir::new().unwrap();
+    let store = SqlStore::open(&file(&dir)).await.unwrap();
+    (dir, store)
+}
+
+fn file(dir: &TempDir) -> PathBuf {
+    dir.path().join("homeport.db")
+}
+
+#[tokio::test]
+async fn a_user_comes_back_as_stored() {
+    let (dir, store) = store().await;
+    let full = User {
+        name: name("Calvin.1"),
+        password_hash: Some(PasswordHash::new("$argon2id$x".into())),
+        keys: vec![
+            "from=\"10.0.0.0/8,::1\" ssh-ed25519 AAAA ünïcode, 'quoted'".into(),
+            "b".into(),
+        ],
+        home: "/srv/homes/./calvin//x y/".into(),
+        enabled: false,
+        expires_at: Some("2030-01-02T03:04:05.000000006Z".parse().unwrap()),
+        quota: Quota {
+            bytes: Some(i64::MAX as u64),
+            files: Some(0),
+        },
+        max_sessions: Some(u32::MAX),
+        permissions: Permissions::read_only(),
+        allowed_from: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        require: [Factor::PublicKey, Factor::Password].into(),
+    };
+    store.add_user(&full).await.unwrap();
+    store.add_user(&user("tom")).await.unwrap();
+    // From another process, as it were.
+    store.close().await;
+    let store = SqlStore::open_existing(&file(&dir)).await.unwrap();
+    let expected = User {
+        home: "/srv/homes/calvin/x y".into(),
+        ..full
+    };
+    let found = store.user(&name("Calvin.1")).await.unwrap().unwrap();
+    assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+    assert_eq!(found.password_hash, expected.password_hash);
+    let all = store.users().await.unwrap();
+    assert_eq!(format!("{all:?}"), format!("{:?}", [expected, user("tom")]));
+    // Case counts.
+    assert!(store.user(&name("calvin.1")).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn users_are_changed_renamed_and_removed() {
+    let (_dir, store) = store().await;
+    let mut calvin = user("calvin");
+    calvin.keys = vec!["one".into(), "two".into()];
+    store.add_user(&calvin).await.unwrap();
+    store.add_user(&user("tom")).await.unwrap();
+    let changed = store
+        .change_user(
+            &name("calvin"),
+            Box::new(|user| {
+                user.name = "hobbes".parse()?;
+                user.keys.remove(0);
+                user.enabled = false;
+                Ok(())
+            }),
+        )
+        .await
+        .unwrap();
+    assert_eq!(changed.name, name("hobbes"));
+    let hobbes = store.user(&name("hobbes")).await.unwrap().unwrap();
+    assert_eq!((hobbes.keys, hobbes.enabled), (vec!["two".to_owned()], false));
+    assert!(store.user(&name("calvin")).await.unwrap().is_none());
+    let error = store
+        .change_user(
+            &name("hobbes"),
+            Box::new(|user| {
+                user.name = "tom".parse()?;
+                Ok(())
+            }),
+        )
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("already a user \"tom\""), "{error}");
+    // A change that fails leaves nothing behind, and the store free.
+    let error = store
+        .change_user(
+            &name("hobbes"),
+            Box::new(|user| {
+                user.enabled = true;
+                Err(Error::new("changed my mind"))
+            }),
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "changed my mind");
+    assert!(!store.user(&name("hobbes")).await.unwrap().unwrap().enabled);
+    assert_eq!(store.remove_user(&name("hobbes")).await.unwrap().keys, ["two"]);
+    for missing in [
+        store.remove_user(&name("hobbes")).await.unwrap_err(),
+        store
+            .change_user(&name("hobbes"), Box::new(|_| Ok(())))
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(
+            missing.to_string().contains("there is no user \"hobbes\""),
+            "{missing}"
+        );
+    }
+    // The keys are gone with the user.
+    store.add_user(&user("hobbes")).await.unwrap();
+    assert!(
+        store
+            .user(&name("hobbes"))
+            .await
+            .unwrap()
+            .unwrap()
+            .keys
+            .is_empty()
+    );
+    let error = store.add_user(&user("tom")).await.unwrap_err();
+    assert!(error.to_string().contains("already a user \"tom\""), "{error}");
+}
+
+#[tokio::test]
+async fn homes_are_apart_or_the_same() {
+    let (_dir, store) = store().await;
+    store
+        .add_user(&at_home("calvin", "/srv/homes/calvin"))
+        .await
+        .unwrap();
+    let refused = async |home: &str, says: &str| {
+        let error = store.add_user(&at_home("x", home)).await.unwrap_err().to_string();
+        assert!(error.contains(says), "{home}: {error}");
+        assert!(store.user(&name("x")).await.unwrap().is_none());
+    };
+    refused("/srv/homes/calvin/inside", "calvin").await;
+    refused("/srv/homes/calvin//in/side/", "calvin").await;
+    refused("/srv/homes", "calvin").await;
+    refused("/srv/./homes/", "calvin").await;
+    refused("/", "whole system").await;
+    refused("srv/x", "not an absolute path").await;
+    refused("/srv/homes/../x", "\"..\"").await;
+    refused("/srv/\0", "NUL").await;
+    for (other, home) in [
+        ("a", "/srv/homes/calvin2"),
+        ("b", "/srv/homes/calvi"),
+        ("c", "/srv/homes/Calvin/x"),
+        ("d", "/srv/homes/calvin"),
+        ("e", "/srv/homes/%"),
+        ("f", "/srv/homes/_alvin"),
+        ("g", "/srv/homes/ö"),
+        ("h", "/srv/homes/öö"),
+    ] {
+        store.add_user(&at_home(other, home)).await.unwrap();
+    }
+    // Also when a user moves; and nobody stands in their own way.
+    let moves = |home: &'static str| -> Change {
+        Box::new(move |user| {
+            user.home = home.into();
+            Ok(())
+        })
+    };
+    let error = store
+        .change_user(&name("a"), moves("/srv/homes/ö/x"))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("\"g\""), "{error}");
+    store
+        .change_user(&name("a"), moves("/srv/homes/calvin2/deeper"))
+        .await
+        .unwrap();
+    let bytes = std::os::unix::ffi::OsStringExt::from_vec(b"/srv/\xff".to_vec());
+    let home: std::ffi::OsString = bytes;
+    let error = store
+        .add_user(&User {
+            home: home.into(),
+            ..user("x")
+        })
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("UTF-8"), "{error}");
+}
+
+#[tokio::test]
+async fn users_of_one_home_share_its_quota() {
+    let (_dir, store) = store().await;
+    store.add_user(&at_home("calvin", "/srv/shared")).await.unwrap();
+    store.add_user(&at_home("tom", "/srv/shared")).await.unwrap();
+    store
+        .change_user(
+            &name("tom"),
+            Box::new(|user| {
+                user.quota.bytes = Some(1 << 30);
+                Ok(())
+            }),
+        )
+        .await
+        .unwrap();
+    let calvin = store.user(&name("calvin")).await.unwrap().unwrap();
+    assert_eq!(calvin.quota.bytes, Some(1 << 30));
+    let error = store
+        .add_user(&at_home("susie", "/srv/shared"))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("another quota"), "{error}");
+    let mut huge = user("huge");
+    huge.quota.bytes = Some(u64::MAX);
+    assert!(store.add_user(&huge).await.is_err());
+}
+
+#[tokio::test]
+async fn two_processes_change_users_at_once_and_nothing_is_lost() {
+    let dir = TempDir::new().unwrap();
+    let path = file(&dir);
+    // Both make and migrate it at the same time, too.
+    let (one, two) = tokio::join!(SqlStore::open(&path), SqlStore::open(&path));
+    let stores = [Arc::new(one.unwrap()), Arc::new(two.unwrap())];
+    stores[0].add_user(&user("calvin")).await.unwrap();
+    let mut tasks = Vec::new();
+    for worker in 0..8 {
+        let store = Arc::clone(&stores[worker % 2]);
+        tasks.push(tokio::spawn(async move {
+            for round in 0..10 {
+                let key = format!("key {worker} {round}");
+                let change: Change = Box::new(move |user| {
+                    user.keys.push(key);
+                    user.max_sessions = Some(user.max_sessions.unwrap_or(0) + 1);
+                    Ok(())
+                });
+                store.change_user(&name("calvin"), change).await.unwrap();
+                store
+                    .add_user(&user(&format!("u{worker}-{round}")))
+                    .await
+                    .unwrap();
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    for store in &stores {
+        let calvin = store.user(&name("calvin")).await.unwrap().unwrap();
+        assert_eq!(calvin.max_sessions, Some(80));
+        assert_eq!(calvin.keys.iter().collect::<BTreeSet<_>>().len(), 80);
+        assert_eq!(store.users().await.unwrap().len(), 81);
+    }
+}
+
+#[tokio::test]
+async fn the_version_tells_of_changes_by_anybody() {
+    let (dir, server) = store().await;
+    let command = SqlStore::open(&file(&dir)).await.unwrap();
+    let before = server.version().await.unwrap();
+    assert_eq!(server.version().await.unwrap(), before);
+    server.users().await.unwrap();
+    assert_eq!(server.version().await.unwrap(), before, "reading is no change");
+    command.add_user(&user("calvin")).await.unwrap();
+    let by_another = server.version().await.unwrap();
+    assert_ne!(by_another, before);
+    server.add_user(&user("tom")).await.unwrap();
+    assert_ne!(
+        server.version().await.unwrap(),
+        by_another,
+        "its own changes count too"
+    );
+    // Also after the command has ended and folded the log into the file.
+    let version = server.version().await.unwrap();
+    command.remove_user(&name("tom")).await.unwrap();
+    command.close().await;
+    assert_ne!(server.version().await.unwrap(), version);
+}
+
+#[tokio::test]
+async fn host_keys_are_recorded() {
+    let (_dir, store) = store().await;
+    store.record_host_key("ssh-ed25519", "SHA256:a").await.unwrap();
+    store.record_host_key("ecdsa", "SHA256:b").await.unwrap();
+    store.record_host_key("ssh-ed25519", "SHA256:c").await.unwrap();
+    let expected = [("ecdsa", "SHA256:b"), ("ssh-ed25519", "SHA256:c")];
+    assert_eq!(
+        store.host_keys().await.unwrap(),
+        expected.map(|(a, f)| (a.to_owned(), f.to_owned()))
+    );
+}

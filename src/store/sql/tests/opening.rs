@@ -1,0 +1,241 @@
+//! The file: who may read it, what is refused, what looking at it leaves behind.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use super::*;
+
+/// Every file of a directory with its bytes and its time of change.
+fn contents(dir: &TempDir) -> Vec<(PathBuf, Vec<u8>, (i64, i64))> {
+    let mut files: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let meta = path.metadata().unwrap();
+            (
+                path.clone(),
+                std::fs::read(&path).unwrap(),
+                (meta.mtime(), meta.mtime_nsec()),
+            )
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn all_files_are_private() {
+    let (dir, store) = store().await;
+    store.add_user(&user("calvin")).await.unwrap();
+    let names: Vec<_> = contents(&dir).into_iter().map(|(path, ..)| path).collect();
+    assert_eq!(names.len(), 3, "{names:?}");
+    for path in names {
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600, "{path:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_others_may_read_is_refused() {
+    let (dir, store) = store().await;
+    store.close().await;
+    std::fs::set_permissions(file(&dir), std::fs::Permissions::from_mode(0o640)).unwrap();
+    for error in [
+        SqlStore::open(&file(&dir)).await.unwrap_err(),
+        SqlStore::open_read_only(&file(&dir)).await.unwrap_err(),
+    ] {
+        assert!(
+            error
+                .to_string()
+                .ends_with("mode 0640 lets others read or change it (hint: chmod 600)"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn looking_changes_nothing() {
+    let (dir, store) = store().await;
+    store.add_user(&user("calvin")).await.unwrap();
+    store.close().await;
+    let before = contents(&dir);
+    assert_eq!(before.len(), 1, "closing leaves one file");
+    let looking = SqlStore::open_read_only(&file(&dir)).await.unwrap();
+    assert_eq!(looking.users().await.unwrap().len(), 1);
+    assert!(looking.add_user(&user("tom")).await.is_err());
+    assert!(contents(&dir) == before, "while it is open");
+    looking.close().await;
+    assert!(contents(&dir) == before);
+    // While the server runs, what is still in its log is seen too.
+    let server = SqlStore::open(&file(&dir)).await.unwrap();
+    server.add_user(&user("tom")).await.unwrap();
+    let looking = SqlStore::open_read_only(&file(&dir)).await.unwrap();
+    assert_eq!(looking.users().await.unwrap().len(), 2);
+    assert!(looking.add_user(&user("susie")).await.is_err());
+    looking.close().await;
+    server.add_user(&user("susie")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_store_is_made_only_by_open() {
+    let dir = TempDir::new().unwrap();
+    for error in [
+        SqlStore::open_existing(&file(&dir)).await.unwrap_err(),
+        SqlStore::open_read_only(&file(&dir)).await.unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("there is no store"), "{error}");
+    }
+    assert!(contents(&dir).is_empty());
+    let error = SqlStore::open(&dir.path().join("a/b/c.db")).await.unwrap_err();
+    assert!(error.to_string().contains("no such file or directory"), "{error}");
+    SqlStore::open(&dir.path().join("data/c.db")).await.unwrap();
+    let data = dir.path().join("data").metadata().unwrap();
+    assert_eq!(data.mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn what_is_no_store_of_ours_is_refused_and_left_alone() {
+    let (dir, store) = store().await;
+    store.add_user(&user("calvin")).await.unwrap();
+    store.close().await;
+    let good = std::fs::read(file(&dir)).unwrap();
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 VALUES (99, 'later', 1, x'00', 0)";
+    edit(&dir, newer).await;
+    let newer = std::fs::read(file(&dir)).unwrap();
+    let mut torn = good.clone();
+    let half = torn.len() / 2;
+    torn[4096..half].fill(0x5a);
+    let foreign = TempDir::new().unwrap();
+    std::fs::write(file(&foreign), b"").unwrap();
+    edit(&foreign, "CREATE TABLE notes (text)").await;
+    let foreign = std::fs::read(file(&foreign)).unwrap();
+    let check = async |bytes: &[u8], says: &str| {
+        std::fs::write(file(&dir), bytes).unwrap();
+        for error in [
+            SqlStore::open(&file(&dir)).await.unwrap_err().to_string(),
+            SqlStore::open_read_only(&file(&dir))
+                .await
+                .unwrap_err()
+                .to_string(),
+        ] {
+            assert!(error.contains(says) && error.contains("hint: "), "{error}");
+        }
+        assert_eq!(std::fs::read(file(&dir)).unwrap(), bytes, "{says}");
+    };
+    check(
+        &newer,
+        "written by a newer version of this program (store version 99, this program knows 1)",
+    )
+    .await;
+    check(
+        b"certainly not a database, and long enough to be looked at",
+        "damaged",
+    )
+    .await;
+    check(&torn, "damaged").await;
+    check(&good[..good.len() / 2], "damaged").await;
+    check(&foreign, "another program").await;
+    std::fs::write(file(&dir), &good).unwrap();
+    assert_eq!(
+        SqlStore::open(&file(&dir))
+            .await
+            .unwrap()
+            .users()
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+async fn edit(dir: &TempDir, sql: &'static str) {
+    let options = SqliteConnectOptions::new().filename(file(dir));
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_row_that_makes_no_sense_names_its_user_and_column() {
+    let (dir, store) = store().await;
+    store.add_user(&user("calvin")).await.unwrap();
+    edit(&dir, "UPDATE users SET permissions = 'list,fly'").await;
+    let error = store.user(&name("calvin")).await.unwrap_err().to_string();
+    assert!(
+        error.contains("calvin") && error.contains("permissions") && error.contains("fly"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_locked_store_is_waited_for_and_then_reported() {
+    let (dir, store) = store().await;
+    let options = SqliteConnectOptions::new().filename(file(&dir));
+    let mut other = options.connect().await.unwrap();
+    let transaction = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    // Readers do not wait.
+    assert!(store.users().await.unwrap().is_empty());
+    let error = store.add_user(&user("calvin")).await.unwrap_err().to_string();
+    assert!(error.contains("locked for 5 s"), "{error}");
+    transaction.rollback().await.unwrap();
+    store.add_user(&user("calvin")).await.unwrap();
+}
+
+#[tokio::test]
+async fn odd_file_names_are_taken_as_they_are() {
+    let dir = TempDir::new().unwrap();
+    for odd in ["file:x?mode=memory", ":memory:", "a%20b#c", "sp ace"] {
+        let path = dir.path().join(odd);
+        let store = SqlStore::open(&path).await.unwrap();
+        store.add_user(&user("calvin")).await.unwrap();
+        store.close().await;
+        assert!(path.is_file(), "{odd}");
+        let store = SqlStore::open_read_only(&path).await.unwrap();
+        assert_eq!(store.users().await.unwrap().len(), 1, "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn every_connection_is_durable_and_keeps_references_whole() {
+    let (_dir, store) = store().await;
+    for (pragma, expected) in [
+        ("synchronous", "2"),
+        ("foreign_keys", "1"),
+        ("journal_mode", "wal"),
+        ("busy_timeout", "5000"),
+    ] {
+        let value: String = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}"
+        )))
+        .fetch_one(&store.pool)
+        .await
+        .unwrap();
+        assert_eq!(value, expected, "{pragma}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_server_left_is_read_and_left_as_it_is() {
+    let (dir, server) = store().await;
+    server.add_user(&user("calvin")).await.unwrap();
+    // As after a crash: the log still holds the user.
+    let crashed = TempDir::new().unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        let name = format!("homeport.db{suffix}");
+        let copy = crashed.path().join(&name);
+        std::fs::copy(dir.path().join(&name), &copy).unwrap();
+    }
+    let before = contents(&crashed);
+    let looking = SqlStore::open_read_only(&file(&crashed)).await.unwrap();
+    assert_eq!(looking.users().await.unwrap().len(), 1);
+    looking.close().await;
+    let names =
+        |files: &[(PathBuf, Vec<u8>, (i64, i64))]| files.iter().map(|f| f.0.clone()).collect::<Vec<_>>();
+    let after = contents(&crashed);
+    assert_eq!(names(&after), names(&before));
+    // The index of the log is a cache, and may be built anew.
+    assert!(after[0] == before[0]);
+    assert!(after[2] == before[2]);
+    // The next server finds everything.
+    let server = SqlStore::open(&file(&crashed)).await.unwrap();
+    assert_eq!(server.users().await.unwrap().len(), 1);
+}
