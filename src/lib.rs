@@ -16,3 +16,6 @@ pub mod store;
 pub mod vfs;
 
 pub mod ssh;
+
+pub mod config;
+pub mod telemetry;
