@@ -181,6 +181,20 @@ impl Config {
         }
     }
 
+    /// `FILE:LINE: ` of a setting, to begin a message with; `FILE: ` where the file leaves it out.
+    pub(crate) fn place_of(&self, section: &str, name: &str) -> String {
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        let table = DeTable::parse(&text).ok();
+        let value = table
+            .as_ref()
+            .and_then(|table| table.get_ref().get(section)?.get_ref().get(name));
+        let before = value.and_then(|value| text.get(..value.span().start));
+        match before {
+            Some(before) => format!("{}:{}: ", self.file.display(), before.matches('\n').count() + 1),
+            None => format!("{}: ", self.file.display()),
+        }
+    }
+
     /// The data directory: where the store lies, and its lock and control socket beside it.
     pub fn data_dir(&self) -> &Path {
         self.store.path.parent().unwrap_or(Path::new("/"))

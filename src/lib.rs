@@ -17,5 +17,6 @@ pub mod vfs;
 
 pub mod ssh;
 
+pub mod admin;
 pub mod config;
 pub mod telemetry;

@@ -53,7 +53,14 @@ pub(super) fn explain(error: &toml::de::Error, table: &DeTable<'_>) -> Problem {
         let what = format!("{setting} must be {}, not {found}", kind(expected));
         return Problem::new(span, what, None);
     }
-    Problem::new(span, message.replace('\n', ", "), None)
+    // A rule of the component whose setting it is.
+    let rule = message.replace('\n', ", ");
+    let what = if setting.is_empty() {
+        rule
+    } else {
+        format!("{setting}: {rule}")
+    };
+    Problem::new(span, what, None)
 }
 
 /// A Rust type in words.
@@ -69,7 +76,7 @@ fn kind(expected: &str) -> &str {
 }
 
 fn unknown(span: Option<Range<usize>>, name: &str, known: &[&str], place: Option<&Setting<'_>>) -> Problem {
-    let section = place.and_then(|place| place.section);
+    let section = place.and_then(|place| place.section.as_deref());
     let name = name.escape_debug();
     let what = match section {
         Some(section) => format!("unknown setting \"{name}\" in [{section}]"),
@@ -87,39 +94,46 @@ fn unknown(span: Option<Range<usize>>, name: &str, known: &[&str], place: Option
 
 /// A setting's name, and its section's.
 struct Setting<'a> {
-    section: Option<&'a str>,
+    /// Dotted, as in the file: `auth.throttle`.
+    section: Option<String>,
     name: &'a str,
     is_section: bool,
 }
 
 impl std::fmt::Display for Setting<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.section {
+        match &self.section {
             Some(section) => write!(f, "\"{}\" in [{section}]", self.name),
             None => write!(f, "[{}]", self.name),
         }
     }
 }
 
-/// The setting whose name or value lies at `span`. Sections hold no sections.
+/// The innermost setting whose name or value lies at `span`.
 fn locate<'a>(table: &'a DeTable<'_>, span: &Range<usize>) -> Option<Setting<'a>> {
     let within = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
-    let here = |table: &'a DeTable<'_>, section: Option<&'a str>| {
-        let mut entries = table.iter();
-        let (name, value) = entries.find(|(name, value)| within(name.span()) || within(value.span()))?;
-        Some(Setting {
-            section,
-            name: name.get_ref(),
-            is_section: value.get_ref().is_table(),
-        })
-    };
-    let inner = table.iter().find_map(|(section, value)| {
-        let DeValue::Table(table) = value.get_ref() else {
-            return None;
+    for (name, value) in table {
+        // A section's own span is its header: what is in it lies elsewhere.
+        let inner = match value.get_ref() {
+            DeValue::Table(inner) => locate(inner, span),
+            _ => None,
         };
-        here(table, Some(section.get_ref()))
-    });
-    inner.or_else(|| here(table, None))
+        if let Some(mut found) = inner {
+            found.section = Some(match found.section {
+                Some(below) => format!("{}.{below}", name.get_ref()),
+                None => name.get_ref().to_string(),
+            });
+            return Some(found);
+        }
+        if within(name.span()) || within(value.span()) {
+            return Some(Setting {
+                section: None,
+                name: name.get_ref(),
+                is_section: value.get_ref().is_table(),
+            });
+        }
+    }
+    None
 }
 
 /// Where the value of a setting stands, if the file has it.
@@ -203,7 +217,7 @@ fn ranges(table: &DeTable<'_>) -> Option<Problem> {
     let most = u64::from(u32::MAX);
     let rules = [
         ("server", "drain_secs", 0, MAX_DRAIN_SECS),
-        ("auth", "login_grace_secs", 1, MAX_GRACE_SECS),
+        ("auth", "login_grace_secs", 0, MAX_GRACE_SECS),
         ("limits", "connections", 1, most),
         ("limits", "unauthenticated", 1, most),
         ("limits", "unauthenticated_per_address", 1, most),

@@ -155,6 +155,17 @@ pub fn load(directory: &Path) -> Result<Vec<PrivateKey>> {
     Ok(keys)
 }
 
+/// Reads the key in one file.
+///
+/// # Errors
+/// As [`load`], and when there is no such file.
+pub fn read_one(file: &Path) -> Result<PrivateKey> {
+    let missing = || Unusable::from(io::Error::from(io::ErrorKind::NotFound));
+    read(file)
+        .and_then(|key| key.ok_or_else(missing))
+        .map_err(|e| e.about(file))
+}
+
 /// Why a file is no good host key.
 struct Unusable {
     cause: Box<dyn std::error::Error + Send + Sync>,

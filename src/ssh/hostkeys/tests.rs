@@ -24,11 +24,7 @@ impl Store for Recorded {
     async fn add_user(&self, _: &User) -> Result<()> {
         no_users()
     }
-    async fn change_user(
-        &self,
-        _: &UserName,
-        _: Box<dyn FnOnce(&mut User) -> Result<()> + Send>,
-    ) -> Result<User> {
+    async fn change_user(&self, _: &UserName, _: crate::store::Change) -> Result<User> {
         no_users()
     }
     async fn remove_user(&self, _: &UserName) -> Result<User> {
