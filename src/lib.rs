@@ -16,3 +16,7 @@ pub mod store;
 pub mod vfs;
 
 pub mod ssh;
+
+pub mod admin;
+pub mod config;
+pub mod telemetry;

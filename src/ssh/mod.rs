@@ -1,3 +1,4 @@
 //! SSH: the accept loop, limits, russh's callbacks, host keys.
 
+pub mod hostkeys;
 pub mod settings;

@@ -1,0 +1,280 @@
+//! `homeportd check`: reads everything, changes nothing, and says what is wrong and what to do about it.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use jiff::Timestamp;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+use super::{homes, owner};
+use crate::auth::keys::AuthorizedKey;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::ssh::hostkeys;
+use crate::store::Store;
+use crate::store::sql::SqlStore;
+use crate::user::{Factor, User};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Report {
+    errors: Vec<String>,
+    warnings: Vec<String>,
+    users: usize,
+}
+
+impl Report {
+    fn error(&mut self, error: impl ToString) {
+        self.errors.push(error.to_string());
+    }
+
+    fn warn(&mut self, warning: impl ToString) {
+        self.warnings.push(warning.to_string());
+    }
+
+    /// Is there anything that keeps the server or a user from working?
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// A line for each finding, and one that sums up.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for error in &self.errors {
+            let _ = writeln!(text, "error: {error}");
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "warning: {warning}");
+        }
+        let counted = |n: usize, what: &str| match n {
+            1 => format!("1 {what}"),
+            n => format!("{n} {what}s"),
+        };
+        let _ = writeln!(
+            text,
+            "checked the configuration, the host keys and {}: {}, {}",
+            counted(self.users, "user"),
+            counted(self.errors.len(), "error"),
+            counted(self.warnings.len(), "warning")
+        );
+        text
+    }
+}
+
+/// Looks at everything; as root, with the rights that the server will have.
+///
+/// # Errors
+/// Only when looking itself fails; what is wrong is in the report.
+pub fn check(config: &Config) -> Result<Report> {
+    let mut report = Report::default();
+    system(config, &mut report);
+    if config.data_dir().is_dir() {
+        owner::become_owner(config.data_dir())?;
+    }
+    directories(config, &mut report);
+    let recorded = super::wait(async {
+        let store = open(config, &mut report).await?;
+        match store.users().await {
+            Ok(users) => check_users(config, &users, &mut report),
+            Err(e) => report.error(e),
+        }
+        store.host_keys().await.map_err(|e| report.error(e)).ok()
+    })?;
+    match hostkeys::load(&config.server.host_keys) {
+        Ok(keys) => {
+            let verified = hostkeys::verify(&config.server.host_keys, &keys, &recorded.unwrap_or_default());
+            verified.unwrap_or_else(|e| report.error(e));
+        }
+        Err(e) => report.error(e),
+    }
+    Ok(report)
+}
+
+/// Read-only; `None` if there is none yet or it cannot be opened.
+async fn open(config: &Config, report: &mut Report) -> Option<SqlStore> {
+    let path = &config.store.path;
+    if !path.exists() {
+        let text = format!(
+            "there is no store yet at \"{}\" (hint: homeportd user add NAME)",
+            path.display()
+        );
+        report.warn(text);
+        return None;
+    }
+    SqlStore::open_read_only(path)
+        .await
+        .map_err(|e| report.error(e))
+        .ok()
+}
+
+/// Who the server will be.
+fn system(config: &Config, report: &mut Report) {
+    let at = |name| config.place_of("server", name);
+    match &config.server.user {
+        Some(user) => {
+            if let Err(e) = owner::system_user(user) {
+                report.error(format!("{}{e}", at("user")));
+            }
+        }
+        None if rustix::process::geteuid().is_root() && owned_by_root(config.data_dir()) => {
+            report.warn(format!(
+                "{}the server would run as root (hint: set \"user\" in [server] to a user of its own)",
+                at("user")
+            ));
+        }
+        None => {}
+    }
+}
+
+fn owned_by_root(dir: &Path) -> bool {
+    // What does not exist yet will be made by whoever starts the server.
+    dir.metadata().map_or(true, |meta| meta.uid() == 0)
+}
+
+fn directories(config: &Config, report: &mut Report) {
+    let data = config.data_dir();
+    if let Ok(meta) = data.metadata()
+        && meta.mode() & 0o022 != 0
+    {
+        report.error(format!(
+            "the data directory \"{0}\" can be changed by others: its mode is {1:04o} (hint: chmod 700 {0})",
+            data.display(),
+            meta.mode() & 0o7777
+        ));
+    }
+    if let Ok(meta) = config.store.path.metadata()
+        && meta.mode() & 0o077 != 0
+        && data.metadata().is_ok_and(|dir| dir.mode() & 0o011 != 0)
+    {
+        report.warn(format!(
+            "others can read the password hashes in \"{0}\": its mode is {1:04o} (hint: chmod 600 {0})",
+            config.store.path.display(),
+            meta.mode() & 0o7777
+        ));
+    }
+    for root in &config.storage.roots {
+        if !root.is_dir() {
+            let at = config.place_of("storage", "roots");
+            report.warn(format!(
+                "{at}\"{}\" in roots is no directory (hint: make it, or take it out)",
+                root.display()
+            ));
+        }
+    }
+    if let Some(audit) = &config.log.audit
+        && let Some(dir) = audit.parent()
+        && !dir.is_dir()
+    {
+        let at = config.place_of("log", "audit");
+        report.error(format!(
+            "{at}the audit log's directory \"{0}\" is missing (hint: mkdir {0})",
+            dir.display()
+        ));
+    }
+}
+
+fn check_users(config: &Config, users: &[User], report: &mut Report) {
+    report.users = users.len();
+    for (at, user) in users.iter().enumerate() {
+        home(config, user, report);
+        let others = users.get(at + 1..).unwrap_or_default();
+        for other in others {
+            neighbours(user, other, report);
+        }
+        sign_in(user, report);
+    }
+}
+
+fn home(config: &Config, user: &User, report: &mut Report) {
+    let name = &user.name;
+    let home = user.home.display();
+    if let Err(e) = homes::check_place(config, &homes::resolve(&user.home)) {
+        report.error(format!("user {name}: {e}"));
+    }
+    let meta = match user.home.metadata() {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return report.warn(format!(
+                "user {name}: the home \"{home}\" is missing (the server makes it at sign-in)"
+            ));
+        }
+        Err(e) => {
+            return report
+                .error(Error::new(format!("user {name}: cannot look at the home \"{home}\"")).because(e));
+        }
+    };
+    if !meta.is_dir() {
+        return report.error(format!(
+            "user {name}: the home \"{home}\" is no directory (hint: move it away)"
+        ));
+    }
+    let rights = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+    if let Err(e) = accessat(CWD, &user.home, rights, AtFlags::EACCESS) {
+        let error = Error::new(format!("user {name}: cannot use the home \"{home}\""))
+            .because(std::io::Error::from(e));
+        let us = rustix::process::geteuid().as_raw();
+        return report.error(error.hint(format!("chown {us} {home}; chmod u+rwx {home}")));
+    }
+    if config
+        .data_dir()
+        .metadata()
+        .is_ok_and(|data| data.uid() != meta.uid())
+    {
+        report.warn(format!(
+            "user {name}: the home \"{home}\" belongs to user {}, not to the data directory's owner",
+            meta.uid()
+        ));
+    }
+}
+
+fn neighbours(user: &User, other: &User, report: &mut Report) {
+    let (one, two) = (homes::resolve(&user.home), homes::resolve(&other.home));
+    if one == two {
+        if user.quota != other.quota {
+            report.error(format!(
+                "users {0} and {1} share a home, but not a quota (hint: homeportd user set {0} --quota SIZE sets both)",
+                user.name, other.name
+            ));
+        }
+    } else if one.starts_with(&two) || two.starts_with(&one) {
+        report.error(format!(
+            "the homes of users {} and {} lie in each other: \"{}\", \"{}\" (hint: homeportd user set NAME --home DIR)",
+            user.name,
+            other.name,
+            one.display(),
+            two.display()
+        ));
+    }
+}
+
+fn sign_in(user: &User, report: &mut Report) {
+    let name = &user.name;
+    for (at, line) in user.keys.iter().enumerate() {
+        if let Err(e) = AuthorizedKey::parse(line) {
+            report.error(format!("user {name}: key {} cannot be used: {e}", at + 1));
+        }
+    }
+    let has = |factor: &Factor| match factor {
+        Factor::PublicKey => !user.keys.is_empty(),
+        Factor::Password => user.password_hash.is_some(),
+    };
+    if let Some(missing) = user.require.iter().find(|factor| !has(factor)) {
+        report.warn(format!(
+            "user {name} cannot sign in: {} is required, and there is none",
+            missing.name()
+        ));
+    } else if !has(&Factor::PublicKey) && !has(&Factor::Password) {
+        report.warn(format!(
+            "user {name} cannot sign in: neither key nor password (hint: homeportd user passwd {name})"
+        ));
+    }
+    if user.expires_at.is_some_and(|at| at <= Timestamp::now()) {
+        report.warn(format!(
+            "user {name} has expired (hint: homeportd user set {name} --expires never)"
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::admin::users::blank;
+use crate::admin::{init, wait};
+use crate::ssh::hostkeys::Kind;
+
+/// A server's directory with these users, in a state that `spoil` makes.
+fn findings(users: Vec<User>, spoil: impl FnOnce(&Config, &Path)) -> Report {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    let config = Config::load(&init::init(&root, None).unwrap()).unwrap();
+    wait(async {
+        let store = SqlStore::open(&config.store.path).await.unwrap();
+        hostkeys::ensure(&config.server.host_keys, &store).await.unwrap();
+        for mut user in users {
+            user.home = config.storage.homes.join(&user.home);
+            homes::make(&user.home).unwrap();
+            store.add_user(&user).await.unwrap();
+        }
+        store.close().await;
+    })
+    .unwrap();
+    spoil(&config, &root);
+    check(&Config::load(&config.file).unwrap()).unwrap()
+}
+
+fn calvin() -> User {
+    let mut user = blank("calvin".parse().unwrap());
+    user.home = "calvin".into();
+    user.password_hash = Some(crate::user::PasswordHash::new("$argon2id$x".into()));
+    user
+}
+
+/// Checks that there is just this error.
+fn one_error(report: &Report, expected: &str) {
+    assert_eq!(report.errors.len(), 1, "{report:?}");
+    assert!(report.errors[0].contains(expected), "{report:?}");
+    assert!(report.has_errors());
+    assert!(report.text().starts_with("error: "));
+}
+
+fn warns(report: &Report, expected: &str) {
+    assert!(!report.has_errors(), "{report:?}");
+    assert!(report.warnings.iter().any(|w| w.contains(expected)), "{report:?}");
+}
+
+#[test]
+fn a_good_server_has_no_errors() {
+    let report = findings(vec![calvin()], |_, _| {});
+    assert!(!report.has_errors(), "{report:?}");
+    assert!(report.text().contains("1 user: 0 errors"), "{}", report.text());
+    // The one warning is that tests run as root, where they do.
+    let expected = usize::from(rustix::process::geteuid().is_root());
+    assert_eq!(report.warnings.len(), expected, "{report:?}");
+}
+
+#[test]
+fn problems_are_named() {
+    let key = |config: &Config| Kind::Ed25519.file(&config.server.host_keys);
+    let report = findings(vec![], |config, _| {
+        std::fs::set_permissions(key(config), std::fs::Permissions::from_mode(0o644)).unwrap();
+    });
+    one_error(&report, "its mode is 0644 (hint: chmod 600 ");
+    let report = findings(vec![], |config, _| std::fs::remove_file(key(config)).unwrap());
+    one_error(&report, "is gone, but clients know this server by SHA256:");
+    let report = findings(vec![calvin()], |config, _| {
+        std::fs::remove_dir(config.storage.homes.join("calvin")).unwrap()
+    });
+    warns(&report, "user calvin: the home ");
+    let report = findings(vec![calvin()], |config, _| {
+        let home = config.storage.homes.join("calvin");
+        std::fs::remove_dir(&home).unwrap();
+        std::fs::write(&home, "").unwrap();
+    });
+    one_error(&report, "is no directory");
+    let report = findings(vec![calvin()], |config, root| {
+        let home = config.storage.homes.join("calvin");
+        std::fs::remove_dir(&home).unwrap();
+        std::fs::create_dir(root.join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(root.join("elsewhere"), &home).unwrap();
+    });
+    one_error(&report, "cannot be a home: it is not beneath");
+    let report = findings(vec![calvin()], |config, _| {
+        std::fs::set_permissions(config.data_dir(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    });
+    assert!(
+        report
+            .errors
+            .iter()
+            .any(|e| e.contains("can be changed by others: its mode is 0777")),
+        "{report:?}"
+    );
+    let report = findings(vec![], |config, _| {
+        std::fs::write(&config.store.path, "not a database at all").unwrap()
+    });
+    assert!(report.has_errors(), "{report:?}");
+    let mut nobody = calvin();
+    nobody.password_hash = None;
+    warns(
+        &findings(vec![nobody.clone()], |_, _| {}),
+        "user calvin cannot sign in: neither key nor password",
+    );
+    nobody.require = [Factor::PublicKey].into();
+    warns(
+        &findings(vec![nobody], |_, _| {}),
+        "publickey is required, and there is none",
+    );
+    let mut late = calvin();
+    late.expires_at = Some(Timestamp::UNIX_EPOCH);
+    warns(&findings(vec![late], |_, _| {}), "user calvin has expired");
+}
+
+#[test]
+fn the_configuration_is_named_with_its_line() {
+    let report = findings(vec![], |config, _| {
+        let text = std::fs::read_to_string(&config.file).unwrap();
+        let text = text.replace("#> user = \"homeport\"", "user = \"no such user\"");
+        std::fs::write(&config.file, text.replace("roots = []", "roots = [\"missing\"]")).unwrap();
+    });
+    let line = |needle: &str| {
+        let text = crate::admin::init::tests_template();
+        text.lines().position(|line| line.contains(needle)).unwrap() + 1
+    };
+    let expected = format!(
+        "homeportd.toml:{}: \"user\" in [server]: there is no system user",
+        line("user = \"homeport\"")
+    );
+    one_error(&report, &expected);
+    let expected = format!("homeportd.toml:{}: ", line("roots = []"));
+    assert!(
+        report.warnings.iter().any(|w| w.contains(&expected)),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn looking_changes_nothing() {
+    let listing = |root: &Path| {
+        let mut names: Vec<_> = walk(root);
+        names.sort();
+        names
+    };
+    findings(vec![calvin()], |config, root| {
+        let before = listing(root);
+        assert!(before.len() >= 4);
+        check(config).unwrap();
+        assert_eq!(listing(root), before);
+    });
+}
+
+fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] })
+        .collect()
+}

@@ -1,0 +1,234 @@
+//! The control socket: how `homeportd sessions` talks to the running server.
+//!
+//! A Unix socket beside the store, mode 0600: who may open the store may ask. One JSON object per line each way.
+//! Names and meanings of fields are stable.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream as Blocking;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Error, Result};
+
+/// A request is a few words.
+const LONGEST_REQUEST: u64 = 4096;
+
+/// 100,000 sessions of 300 bytes, twice.
+const LONGEST_ANSWER: u64 = 64 << 20;
+
+/// Operators are few; scripts that loop are not.
+const MAX_CONNECTIONS: usize = 32;
+
+/// A client asks at once, and reads its answer.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Who is connected?
+    Sessions,
+    /// Disconnect.
+    Kick(Kick),
+}
+
+/// Whom to disconnect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kick {
+    /// One session.
+    Session(u64),
+    /// All sessions of a user.
+    User(String),
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// To [`Request::Sessions`].
+    Sessions(Vec<SessionInfo>),
+    /// To [`Request::Kick`]: how many sessions were disconnected.
+    Kicked(usize),
+    /// The request made no sense, and why.
+    Error(String),
+}
+
+/// A signed-in session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionInfo {
+    /// For `sessions kick`; never used twice while the server runs.
+    pub id: u64,
+    /// Who.
+    pub user: String,
+    /// Address and port.
+    pub peer: String,
+    /// The version string that the client sent.
+    pub client: String,
+    /// When the user signed in (RFC 3339, UTC).
+    pub since: String,
+    /// Open channels.
+    pub channels: usize,
+    /// Payload received so far, if it is counted.
+    pub bytes_in: Option<u64>,
+    /// Payload sent so far, if it is counted.
+    pub bytes_out: Option<u64>,
+}
+
+/// What the server does when it is asked.
+#[async_trait::async_trait]
+pub trait ControlHandler: Send + Sync {
+    /// Who is connected, in the order of signing in.
+    async fn sessions(&self) -> Vec<SessionInfo>;
+    /// Disconnects; returns how many.
+    async fn kick(&self, target: Kick) -> usize;
+}
+
+/// Opens the control socket, in the place of one that a dead server left behind. The caller holds the lock on the
+/// data directory, so nobody alive is cut off.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn bind(path: &Path) -> Result<UnixListener> {
+    let make = || {
+        let (dir, name) = Short::new(path)?;
+        let new = dir.path(&format!("{name}.new"));
+        // Made under another name until nobody else may open it.
+        let _ = std::fs::remove_file(&new);
+        let listener = UnixListener::bind(&new)?;
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&new, dir.path(&name))?;
+        Ok(listener)
+    };
+    make().map_err(|e: std::io::Error| {
+        Error::new(format!("cannot open control socket \"{}\"", path.display())).because(e)
+    })
+}
+
+/// A directory by a path that is always short enough for a socket's address (108 bytes).
+struct Short(OwnedFd);
+
+impl Short {
+    fn new(socket: &Path) -> std::io::Result<(Self, String)> {
+        let parent = socket.parent().unwrap_or(Path::new("/"));
+        let dir = rustix::fs::open(
+            parent,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        let name = socket
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        Ok((Self(dir), name))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd()).into()
+    }
+}
+
+/// Answers on the control socket until `shutdown`.
+pub async fn serve(listener: UnixListener, handler: Arc<dyn ControlHandler>, shutdown: CancellationToken) {
+    let mut clients = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            // Where there are many, the next one waits for its turn.
+            accepted = listener.accept(), if clients.len() < MAX_CONNECTIONS => accepted,
+            Some(_) = clients.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let handler = Arc::clone(&handler);
+                clients.spawn(async move {
+                    if let Err(error) = converse(stream, &*handler).await {
+                        tracing::debug!(%error, "a control connection broke off");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a control connection");
+                // Out of descriptors: nothing gets better by asking again at once.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+    clients.shutdown().await;
+}
+
+async fn converse(stream: UnixStream, handler: &dyn ControlHandler) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut read = tokio::io::BufReader::new(read);
+    loop {
+        let mut line = Vec::new();
+        let mut limited = (&mut read).take(LONGEST_REQUEST);
+        let length = tokio::time::timeout(IDLE, limited.read_until(b'\n', &mut line)).await??;
+        if length == 0 {
+            return Ok(());
+        }
+        let whole = line.ends_with(b"\n");
+        let answer = match serde_json::from_slice(&line) {
+            _ if !whole => Answer::Error("the request is too long or has no end".to_owned()),
+            Ok(Request::Sessions) => Answer::Sessions(handler.sessions().await),
+            Ok(Request::Kick(target)) => Answer::Kicked(handler.kick(target).await),
+            Err(error) => Answer::Error(format!("not understood: {error}")),
+        };
+        let mut text = serde_json::to_vec(&answer)?;
+        text.push(b'\n');
+        tokio::time::timeout(IDLE, write.write_all(&text)).await??;
+        if !whole {
+            return Ok(());
+        }
+    }
+}
+
+/// Asks the running server. Blocks.
+///
+/// # Errors
+/// When none is running, or it does not answer.
+pub fn ask(socket: &Path, request: &Request) -> Result<Answer> {
+    let cannot = || Error::new(format!("cannot ask the server at \"{}\"", socket.display()));
+    let connected = Short::new(socket).and_then(|(dir, name)| Blocking::connect(dir.path(&name)));
+    let mut stream = connected.map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Error::new(format!(
+            "no server is running: nobody answers at \"{}\"",
+            socket.display()
+        ))
+        .hint("homeportd serve, with the same configuration"),
+        _ => cannot().because(e),
+    })?;
+    let mut talk = || {
+        stream.set_read_timeout(Some(IDLE * 3))?;
+        stream.set_write_timeout(Some(IDLE))?;
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        stream.write_all(&line)?;
+        let mut answer = String::new();
+        BufReader::new((&stream).take(LONGEST_ANSWER)).read_line(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = talk().map_err(|e: std::io::Error| cannot().because(e))?;
+    match serde_json::from_str(&answer) {
+        Ok(Answer::Error(text)) => Err(cannot().because(text).hint("are both of the same version?")),
+        Ok(answer) => Ok(answer),
+        Err(_) if answer.is_empty() => {
+            Err(cannot().because("it hung up").hint("it may be ending; try again"))
+        }
+        Err(e) => Err(cannot().because(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! `homeportd init`: a new server's directory.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::config::FILE_NAME;
+use crate::error::{Error, Result};
+
+/// The sample is the template: one commented configuration, tested once.
+const SAMPLE: &str = include_str!("../../config/homeportd.toml");
+
+/// Makes the directory and what is in it; returns the path of the configuration.
+///
+/// # Errors
+/// When a configuration is there already, or something cannot be written.
+pub fn init(dir: &Path, listen: Option<SocketAddr>) -> Result<PathBuf> {
+    let cannot = |path: &Path, cause: io::Error| {
+        Error::new(format!("cannot make \"{}\"", path.display())).because(cause)
+    };
+    let file = dir.join(FILE_NAME);
+    if file.symlink_metadata().is_ok() {
+        return Err(Error::new(format!("\"{}\" is there already", file.display()))
+            .hint("nothing was changed; choose another directory, or edit that file"));
+    }
+    std::fs::create_dir_all(dir).map_err(|e| cannot(dir, e))?;
+    for private in ["hostkeys", "data"] {
+        let path = dir.join(private);
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(&path, e)),
+            _ => {}
+        }
+    }
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create_new(true).mode(0o644).open(&file);
+    opened
+        .and_then(|mut new| new.write_all(template(listen).as_bytes()))
+        .map_err(|e| cannot(&file, e))?;
+    Ok(file)
+}
+
+/// The sample, with paths that fit a directory of its own.
+fn template(listen: Option<SocketAddr>) -> String {
+    let mut text = String::new();
+    for line in SAMPLE.lines() {
+        let line = match (line, listen) {
+            (line, Some(address)) if line.starts_with("listen = ") => format!("listen = [\"{address}\"]"),
+            (line, _) if line.starts_with("# Homeport's configuration") => {
+                "# Homeport's configuration. What it says is the default, but perhaps for \"listen\"."
+                    .to_owned()
+            }
+            (line, _) if line.starts_with("# It works as it stands") => {
+                "# homeportd -c THIS_FILE serve".to_owned()
+            }
+            (line, _) => line.replace("\"../", "\""),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+/// What `init` writes without an address.
+#[cfg(test)]
+pub(super) fn tests_template() -> String {
+    template(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_init_writes_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap().join("new");
+        let listen: SocketAddr = "[::1]:2022".parse().unwrap();
+        let file = init(&root, Some(listen)).unwrap();
+        let config = Config::load(&file).unwrap();
+        assert_eq!(config.server.listen, [listen]);
+        assert_eq!(config.server.host_keys, root.join("hostkeys"));
+        assert_eq!(config.storage.homes, root.join("data/homes"));
+        assert_eq!(config.data_dir(), root.join("data"));
+
+        // Nothing is ever overwritten.
+        std::fs::write(&file, "# mine\n").unwrap();
+        let error = init(&root, None).unwrap_err().to_string();
+        assert!(error.contains("is there already"), "{error}");
+        assert_eq!(std::fs::read(&file).unwrap(), b"# mine\n");
+    }
+
+    #[test]
+    fn without_an_address_the_default_stands() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::load(&init(dir.path(), None).unwrap()).unwrap();
+        assert_eq!(config.server, Config::load(&config.file).unwrap().server);
+        assert_eq!(config.server.listen, Config::default().server.listen);
+    }
+}

@@ -1,0 +1,181 @@
+//! `homeportd`: the operator's verbs, over the store, the disk and the running server.
+//!
+//! Invariant: nothing here runs as root on a data directory that is another's (see [`owner`]), and no password is
+//! ever an argument.
+
+pub mod cli;
+pub mod control;
+pub mod owner;
+
+mod check;
+mod demo;
+mod erase;
+mod homes;
+mod hostkey;
+mod init;
+mod keys;
+mod passwords;
+mod serve;
+mod sessions;
+mod settings;
+mod show;
+mod users;
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::store::sql::SqlStore;
+use crate::telemetry::escape::for_terminal;
+use cli::{Cli, Command, HostkeyCommand};
+
+/// Does what the command line says; the exit code is 0 when it is done and 1 when it failed.
+pub fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            let text = error.to_string();
+            // An error in the configuration has lines of its own; what is in them may be anybody's.
+            let lines: Vec<String> = text.split('\n').map(for_terminal).collect();
+            let _ = writeln!(io::stderr(), "homeportd: {}", lines.join("\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode> {
+    let file = cli.config.as_deref();
+    let load = || Config::find(file).and_then(|file| Config::load(&file));
+    let text = match cli.command {
+        Command::Serve => {
+            serve::serve(load()?)?;
+            String::new()
+        }
+        Command::Demo(args) => {
+            serve::demo(&args.dir, args.listen)?;
+            String::new()
+        }
+        Command::Init(args) => {
+            let file = init::init(&args.dir, args.listen)?;
+            let file = file.display();
+            format!(
+                "made \"{file}\"\nnow: homeportd -c {file} user add NAME\n     homeportd -c {file} serve\n"
+            )
+        }
+        Command::Check => {
+            let report = check::check(&load()?)?;
+            print(&report.text())?;
+            return Ok(if report.has_errors() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            });
+        }
+        Command::User(command) => {
+            let config = load()?;
+            let inputs = users::Inputs::read(&command)?;
+            wait(async {
+                let store = open(&config).await?;
+                users::run(command, inputs, &config, &store).await
+            })??
+        }
+        Command::Sessions(command) => sessions::run(command, &load()?.control_socket())?,
+        Command::Hostkey(command @ HostkeyCommand::List { .. }) => hostkey::list(&command, &load()?)?,
+        Command::Hostkey(HostkeyCommand::Generate { kind }) => {
+            let config = load()?;
+            wait(async {
+                let store = open(&config).await?;
+                hostkey::generate(kind, &config, &store).await
+            })??
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "homeportd", &mut script);
+            String::from_utf8_lossy(&script).into_owned()
+        }
+        Command::Man { dir } => man(&dir)?,
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the data directory if need be, becomes its owner, and opens the store.
+async fn open(config: &Config) -> Result<SqlStore> {
+    owner::make_data_dir(config)?;
+    owner::become_owner(config.data_dir())?;
+    SqlStore::open(&config.store.path).await
+}
+
+/// Runs a short piece of asynchronous work to its end.
+fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime
+        .map_err(|e| Error::new("cannot start").because(e))?
+        .block_on(work))
+}
+
+fn man(dir: &Path) -> Result<String> {
+    let write = || {
+        std::fs::create_dir_all(dir)?;
+        clap_mangen::generate_to(Cli::command(), dir)
+    };
+    write()
+        .map_err(|e| Error::new(format!("cannot write manual pages to \"{}\"", dir.display())).because(e))?;
+    Ok(String::new())
+}
+
+/// To standard output, all at once. A reader who has seen enough (`| head`) is no error.
+fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new("cannot write to standard output").because(e))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        fn check(command: &clap::Command, path: &str) -> usize {
+            if command.has_subcommands() {
+                return command
+                    .get_subcommands()
+                    .map(|c| check(c, &format!("{path} {}", c.get_name())))
+                    .sum();
+            }
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let words = path.split_once(' ').map_or("", |(_, words)| words);
+            assert!(
+                help.contains("homeportd") && help.contains(words),
+                "{path} has no example"
+            );
+            assert!(command.get_about().is_some(), "{path} says nothing about itself");
+            1
+        }
+        assert!(check(&Cli::command(), "homeportd") > 15);
+    }
+
+    #[test]
+    fn manual_pages_are_written() {
+        let dir = tempfile::tempdir().unwrap();
+        man(&dir.path().join("man1")).unwrap();
+        assert!(dir.path().join("man1/homeportd-user-add.1").exists());
+    }
+}

@@ -1,0 +1,278 @@
+//! A user's settings as they stand on the command line, and what they do to a user's record.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use clap::Args;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::error::{Error, Result};
+use crate::user::{Factor, Permission, Permissions, Quota, Size, User};
+
+/// Options of `user add` and `user set`. What is `None` stays as it is.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Settings {
+    /// Room for the sum of file sizes: 512, 10MiB, 1GiB, 1G, or unlimited
+    #[arg(long, value_name = "SIZE")]
+    pub quota: Option<Limit<Size>>,
+    /// Number of files, directories and links, or unlimited
+    #[arg(long, value_name = "N")]
+    pub max_files: Option<Limit<u64>>,
+    /// The same as --permissions list,read
+    #[arg(long, conflicts_with = "permissions")]
+    pub read_only: bool,
+    /// Of list, read, create, overwrite, delete, rename, mkdir, attributes, link; or all
+    #[arg(long, value_name = "LIST")]
+    pub permissions: Option<Allowed>,
+    /// From when on the user cannot sign in: 2030-01-01 (its beginning, UTC), 2030-01-01T12:00:00Z, or never
+    #[arg(long, value_name = "DATE")]
+    pub expires: Option<Expiry>,
+    /// Sessions at once, or default for the server's limit
+    #[arg(long, value_name = "N")]
+    pub max_sessions: Option<SessionCap>,
+    /// Addresses or networks that the user may come from: 10.0.0.0/8,192.0.2.7; or any
+    #[arg(long, value_name = "CIDR,…")]
+    pub allow_from: Option<Networks>,
+    /// Ways to sign in that are all needed: publickey,password; or any for one of them
+    #[arg(long, value_name = "LIST")]
+    pub require: Option<Factors>,
+}
+
+impl Settings {
+    /// Changes the record.
+    pub fn apply(&self, user: &mut User) {
+        user.quota = self.quota(user.quota);
+        if self.read_only {
+            user.permissions = Permissions::read_only();
+        }
+        if let Some(Allowed(permissions)) = &self.permissions {
+            user.permissions = permissions.clone();
+        }
+        if let Some(Expiry(expires_at)) = self.expires {
+            user.expires_at = expires_at;
+        }
+        if let Some(SessionCap(cap)) = self.max_sessions {
+            user.max_sessions = cap;
+        }
+        if let Some(Networks(networks)) = &self.allow_from {
+            user.allowed_from.clone_from(networks);
+        }
+        if let Some(Factors(factors)) = &self.require {
+            user.require.clone_from(factors);
+        }
+    }
+
+    /// The quota that comes out of it.
+    pub fn quota(&self, before: Quota) -> Quota {
+        Quota {
+            bytes: self
+                .quota
+                .map_or(before.bytes, |limit| limit.0.map(|Size(bytes)| bytes)),
+            files: self.max_files.map_or(before.files, |limit| limit.0),
+        }
+    }
+}
+
+/// A limit; `None`: `unlimited`.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit<T>(Option<T>);
+
+impl FromStr for Limit<Size> {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "unlimited" => Ok(Limit(None)),
+            _ => fits(text, text.parse::<Size>()?.0).map(|bytes| Limit(Some(Size(bytes)))),
+        }
+    }
+}
+
+impl FromStr for Limit<u64> {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "unlimited" => Ok(Limit(None)),
+            _ => number(text, "unlimited")
+                .and_then(|n| fits(text, n))
+                .map(|n| Limit(Some(n))),
+        }
+    }
+}
+
+/// The store's integers have a sign.
+fn fits(text: &str, number: u64) -> Result<u64> {
+    i64::try_from(number)
+        .map(|_| number)
+        .map_err(|_| Error::new(format!("{text} is more than there can be")).hint("unlimited"))
+}
+
+fn number<T: FromStr>(text: &str, word: &str) -> Result<T> {
+    text.parse().map_err(|_| {
+        Error::new(format!("\"{}\" is no number", text.escape_debug())).hint(format!("0, 1, 2, … or {word}"))
+    })
+}
+
+/// `--permissions`
+#[derive(Debug, Clone)]
+pub struct Allowed(Permissions);
+
+impl FromStr for Allowed {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "all" {
+            return Ok(Allowed(Permissions::all()));
+        }
+        list::<Permission>(text).map(|permissions| Allowed(permissions.into_iter().collect()))
+    }
+}
+
+/// `--require`
+#[derive(Debug, Clone)]
+pub struct Factors(BTreeSet<Factor>);
+
+impl FromStr for Factors {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "any" {
+            return Ok(Factors(BTreeSet::new()));
+        }
+        list::<Factor>(text).map(|factors| Factors(factors.into_iter().collect()))
+    }
+}
+
+/// `--allow-from`
+#[derive(Debug, Clone)]
+pub struct Networks(Vec<IpNet>);
+
+impl FromStr for Networks {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "any" {
+            return Ok(Networks(Vec::new()));
+        }
+        let network = |text: &str| match text.parse::<IpAddr>() {
+            Ok(address) => Ok(IpNet::from(address)),
+            Err(_) => text.parse::<IpNet>().map(|network| network.trunc()).map_err(|_| {
+                Error::new(format!(
+                    "\"{}\" is neither an address nor a network",
+                    text.escape_debug()
+                ))
+                .hint("for example 10.0.0.0/8,2001:db8::/32,192.0.2.7, or any")
+            }),
+        };
+        text.split(',')
+            .map(|item| network(item.trim()))
+            .collect::<Result<_>>()
+            .map(Networks)
+    }
+}
+
+fn list<T: FromStr<Err = Error>>(text: &str) -> Result<Vec<T>> {
+    text.split(',').map(|item| item.trim().parse()).collect()
+}
+
+/// `--max-sessions`
+#[derive(Debug, Clone, Copy)]
+pub struct SessionCap(Option<u32>);
+
+impl FromStr for SessionCap {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "default" => Ok(SessionCap(None)),
+            _ => number(text, "default").map(|cap| SessionCap(Some(cap))),
+        }
+    }
+}
+
+/// `--expires`
+#[derive(Debug, Clone, Copy)]
+pub struct Expiry(Option<Timestamp>);
+
+impl FromStr for Expiry {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "never" {
+            return Ok(Expiry(None));
+        }
+        let bad = || {
+            Error::new(format!("\"{}\" is no date", text.escape_debug()))
+                .hint("2030-01-01, 2030-01-01T12:00:00Z, or never")
+        };
+        if let Ok(instant) = text.parse::<Timestamp>() {
+            return Ok(Expiry(Some(instant)));
+        }
+        let date = Date::strptime("%Y-%m-%d", text).map_err(|_| bad())?;
+        let midnight = date.to_zoned(TimeZone::UTC).map_err(|_| bad())?;
+        Ok(Expiry(Some(midnight.timestamp())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read() {
+        let check = |text: &str, expected: Option<&str>| {
+            let Expiry(instant) = text.parse().unwrap();
+            assert_eq!(instant.map(|t| t.to_string()).as_deref(), expected, "{text}");
+        };
+        check("never", None);
+        check("2030-01-01", Some("2030-01-01T00:00:00Z"));
+        check("2030-01-01T12:00:00Z", Some("2030-01-01T12:00:00Z"));
+        check("2030-01-01T12:00:00+02:00", Some("2030-01-01T10:00:00Z"));
+        for bad in [
+            "",
+            "tomorrow",
+            "2030-13-01",
+            "2030-02-30",
+            "01.01.2030",
+            "2030-01-01 12:00",
+        ] {
+            assert!(bad.parse::<Expiry>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn networks_are_read() {
+        let check = |text: &str, expected: &[&str]| {
+            let Networks(networks) = text.parse().unwrap();
+            let shown: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            assert_eq!(shown, expected, "{text}");
+        };
+        check("any", &[]);
+        check("10.1.2.3/8, 192.0.2.7", &["10.0.0.0/8", "192.0.2.7/32"]);
+        check("2001:db8::1", &["2001:db8::1/128"]);
+        for bad in ["", "10.0.0.0/33", "localhost", "10.0.0.0/8,"] {
+            assert!(bad.parse::<Networks>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn limits_are_read() {
+        let check = |text: &str, expected: Option<u64>| {
+            let limit: Limit<Size> = text.parse().unwrap();
+            assert_eq!(limit.0.map(|size| size.0), expected, "{text}");
+        };
+        check("unlimited", None);
+        check("0", Some(0));
+        check("1GiB", Some(1 << 30));
+        for bad in ["", "-1", "lots", "16383P", "9223372036854775808"] {
+            assert!(bad.parse::<Limit<Size>>().is_err(), "{bad}");
+        }
+        assert!("9223372036854775808".parse::<Limit<u64>>().is_err());
+        assert!("1.5".parse::<Limit<u64>>().is_err());
+    }
+}

@@ -1,0 +1,223 @@
+use clap::Parser as _;
+use serde_json::Value;
+
+use super::*;
+use crate::admin::cli::{Cli, Command};
+use crate::store::sql::SqlStore;
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9 calvin@box";
+
+struct Fixture {
+    dir: tempfile::TempDir,
+    config: Config,
+    store: SqlStore,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = crate::admin::init::init(&dir.path().join("server"), None).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("roots = []", "roots = [\"../roots\"]")).unwrap();
+        std::fs::create_dir(dir.path().join("roots")).unwrap();
+        let config = Config::load(&file).unwrap();
+        let store = SqlStore::open(&config.store.path).await.unwrap();
+        std::fs::write(dir.path().join("key.pub"), format!("{KEY}\n")).unwrap();
+        Self { dir, config, store }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir
+            .path()
+            .canonicalize()
+            .unwrap()
+            .join(name)
+            .display()
+            .to_string()
+    }
+
+    /// Runs a command line as the binary would, `@` standing for the fixture's directory.
+    async fn run(&self, line: &str) -> Result<String> {
+        let line = line.replace('@', &self.path(""));
+        let cli = Cli::try_parse_from(["homeportd"].into_iter().chain(line.split(' '))).unwrap();
+        let Command::User(command) = cli.command else {
+            panic!("{line}")
+        };
+        let inputs = Inputs::read(&command)?;
+        run(command, inputs, &self.config, &self.store).await
+    }
+
+    async fn ok(&self, line: &str) -> String {
+        self.run(line).await.unwrap_or_else(|e| panic!("{line}: {e}"))
+    }
+
+    async fn fails(&self, line: &str, expected: &str) {
+        let error = self.run(line).await.expect_err(line).to_string();
+        assert!(error.contains(expected), "{line}: {error}");
+    }
+
+    async fn show(&self, name: &str) -> Value {
+        serde_json::from_str(&self.ok(&format!("user show {name} --json")).await).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn what_is_set_is_shown() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub --quota 1GiB --max-files 1000")
+        .await;
+    let home = f.path("server/data/homes/calvin");
+    let shown = f.show("calvin").await;
+    let expected = serde_json::json!({
+        "name": "calvin", "enabled": true, "home": home,
+        "keys": [{
+            "fingerprint": shown["keys"][0]["fingerprint"], "comment": "calvin@box", "line": KEY,
+        }],
+        "has_password": false, "quota_bytes": 1 << 30, "quota_files": 1000,
+        "used_bytes": null, "used_files": null, "usage_exact": false, "max_sessions": null,
+        "permissions": ["list", "read", "create", "overwrite", "delete", "rename", "mkdir", "attributes", "link"],
+        "allowed_from": [], "require": [], "expires_at": null,
+    });
+    assert_eq!(shown, expected);
+    assert!(
+        shown["keys"][0]["fingerprint"]
+            .as_str()
+            .unwrap()
+            .starts_with("SHA256:")
+    );
+    assert!(std::path::Path::new(&home).is_dir());
+
+    f.ok("user set calvin --quota unlimited --read-only --expires 2030-01-01 --max-sessions 3")
+        .await;
+    f.ok("user set calvin --allow-from 10.1.0.0/16,::1 --require publickey,password")
+        .await;
+    let shown = f.show("calvin").await;
+    assert_eq!(shown["quota_bytes"], Value::Null);
+    assert_eq!(shown["quota_files"], 1000);
+    assert_eq!(shown["permissions"], serde_json::json!(["list", "read"]));
+    assert_eq!(shown["expires_at"], "2030-01-01T00:00:00Z");
+    assert_eq!(shown["max_sessions"], 3);
+    assert_eq!(
+        shown["allowed_from"],
+        serde_json::json!(["10.1.0.0/16", "::1/128"])
+    );
+    assert_eq!(shown["require"], serde_json::json!(["publickey", "password"]));
+
+    f.ok("user set calvin --permissions all --expires never --max-sessions default --allow-from any --require any")
+        .await;
+    assert_eq!(f.show("calvin").await, {
+        let mut e = expected;
+        e["quota_bytes"] = Value::Null;
+        e
+    });
+
+    f.ok("user disable calvin").await;
+    assert_eq!(f.show("calvin").await["enabled"], false);
+    f.ok("user enable calvin").await;
+    let list: Value = serde_json::from_str(&f.ok("user list --json").await).unwrap();
+    assert_eq!(list[0], f.show("calvin").await);
+    assert!(f.ok("user list").await.contains("calvin"));
+    assert!(f.ok("user show calvin").await.contains("1000 files"));
+}
+
+#[tokio::test]
+async fn refusals_name_the_thing_and_leave_nothing_behind() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub").await;
+    f.fails("user add calvin --key @key.pub", "already a user \"calvin\"")
+        .await;
+    f.fails("user add tom --key @missing", "cannot read keys from")
+        .await;
+    f.fails("user add tom --key @key.pub --home /etc", "is not beneath")
+        .await;
+    f.fails(
+        "user add tom --key @key.pub --home @server/data/homes/calvin/sub",
+        "lies inside",
+    )
+    .await;
+    f.fails("user add tom --key - --key -", "read once only").await;
+    assert!(!std::path::Path::new(&f.path("server/data/homes/calvin/sub")).exists());
+    std::fs::write(f.path("roots/file"), "").unwrap();
+    f.fails(
+        "user add tom --key @key.pub --home @roots/file",
+        "no directory has its name",
+    )
+    .await;
+    f.fails(
+        "user show tom",
+        "there is no user \"tom\" (hint: homeportd user list)",
+    )
+    .await;
+    for verb in ["enable", "disable", "remove", "set --quota 1"] {
+        f.fails(&format!("user {verb} tom"), "there is no user \"tom\"")
+            .await;
+    }
+    f.fails("user set calvin --home @roots/file", "no directory has its name")
+        .await;
+    assert_eq!(f.show("calvin").await["home"], f.path("server/data/homes/calvin"));
+}
+
+#[tokio::test]
+async fn users_of_one_home_have_one_quota() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub --home @roots/shared --quota 1G")
+        .await;
+    f.ok("user add tom --key @key.pub --home @roots/shared").await;
+    assert_eq!(f.show("tom").await["quota_bytes"], 1 << 30);
+    f.fails(
+        "user add eve --key @key.pub --home @roots/shared --quota 2G",
+        "same home",
+    )
+    .await;
+    f.ok("user set tom --quota 2G").await;
+    assert_eq!(f.show("calvin").await["quota_bytes"], 2_u64 << 30);
+}
+
+#[tokio::test]
+async fn keys_come_and_go() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub").await;
+    let line = f.ok("user key list calvin").await;
+    let (print, comment) = line.trim_end().split_once(' ').unwrap();
+    assert_eq!(comment, "calvin@box");
+    f.ok("user key add calvin @key.pub").await;
+    assert_eq!(f.ok("user key list calvin").await, line);
+    f.fails("user key remove calvin SHA256:x", "has no key \"SHA256:x\"")
+        .await;
+    f.ok(&format!("user key remove calvin {print}")).await;
+    assert_eq!(f.ok("user key list calvin").await, "");
+    assert_eq!(f.ok("user key list calvin --json").await, "[]\n");
+}
+
+#[tokio::test]
+async fn a_removed_user_leaves_the_home_unless_told_otherwise() {
+    let f = Fixture::new().await;
+    for name in ["calvin", "tom"] {
+        f.ok(&format!("user add {name} --key @key.pub")).await;
+        std::fs::write(f.path(&format!("server/data/homes/{name}/file")), "x").unwrap();
+    }
+    let said = f.ok("user remove calvin").await;
+    assert!(said.contains("stay there"), "{said}");
+    assert!(std::path::Path::new(&f.path("server/data/homes/calvin/file")).exists());
+    let said = f.ok("user add calvin --key @key.pub").await;
+    assert!(said.contains("which was there already"), "{said}");
+
+    f.ok("user remove tom --delete-home").await;
+    assert!(!std::path::Path::new(&f.path("server/data/homes/tom")).exists());
+    assert!(std::path::Path::new(&f.path("server/data/homes")).exists());
+
+    f.ok("user add eve --key @key.pub --home @server/data/homes/calvin")
+        .await;
+    f.fails("user remove eve --delete-home", "calvin has files there too")
+        .await;
+    assert_eq!(f.show("eve").await["name"], "eve");
+
+    // A home that the configuration no longer allows is not deleted either.
+    f.ok("user add far --key @key.pub --home @roots/far").await;
+    let mut narrow = f.config.clone();
+    narrow.storage.roots.clear();
+    let refused = remove(&"far".parse().unwrap(), true, &narrow, &f.store).await;
+    assert!(refused.unwrap_err().to_string().contains("is not beneath"));
+    assert!(std::path::Path::new(&f.path("roots/far")).exists());
+}

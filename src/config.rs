@@ -1,0 +1,239 @@
+//! The configuration file: TOML in, settings out, and errors that point at the line.
+//!
+//! Each component owns its settings; this module composes them, makes paths absolute, and checks what types cannot
+//! say. It reads the file and nothing else: whether directories exist is asked by those who use them.
+
+mod explain;
+mod report;
+
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+use toml::de::DeTable;
+
+use crate::auth::AuthSettings;
+use crate::error::{Error, Result};
+use crate::ssh::settings::{Limits, SshSettings};
+use crate::telemetry::LogSettings;
+use report::Problem;
+
+/// Larger files are no configurations.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The name that is looked for in the current directory.
+pub const FILE_NAME: &str = "homeportd.toml";
+
+/// Where the configuration is looked for last.
+const SYSTEM_WIDE: &str = "/etc/homeport/homeportd.toml";
+
+/// All settings. Paths are absolute.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The file they came from.
+    #[serde(skip)]
+    pub file: PathBuf,
+    /// `[server]`
+    pub server: ServerSettings,
+    /// `[auth]`
+    pub auth: AuthSettings,
+    /// `[ssh]`
+    pub ssh: SshSettings,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[storage]`
+    pub storage: StorageSettings,
+    /// `[store]`
+    pub store: StoreSettings,
+    /// `[log]`
+    pub log: LogSettings,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerSettings {
+    /// Addresses and ports to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// Shown to everybody before they sign in.
+    pub banner: Option<String>,
+    /// Directory of the host keys.
+    pub host_keys: PathBuf,
+    /// The system user that a server started as root becomes.
+    pub user: Option<String>,
+    /// Seconds that transfers may go on after SIGTERM.
+    pub drain_secs: u64,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            // Nobody opens a server to the world by accident.
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 2222))],
+            banner: None,
+            host_keys: "hostkeys".into(),
+            user: None,
+            // Below the 90 s after which systemd kills.
+            drain_secs: 30,
+        }
+    }
+}
+
+/// `[storage]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageSettings {
+    /// Where homes are made.
+    pub homes: PathBuf,
+    /// Other directories beneath which a home may lie.
+    pub roots: Vec<PathBuf>,
+}
+
+impl Default for StorageSettings {
+    fn default() -> Self {
+        Self {
+            homes: "data/homes".into(),
+            roots: Vec::new(),
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSettings {
+    /// The database file. Its directory is the data directory.
+    pub path: PathBuf,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            path: "data/homeport.db".into(),
+        }
+    }
+}
+
+impl Config {
+    /// Which file is meant: `explicit` (`-c`), else `$HOMEPORT_CONFIG`, else `./homeportd.toml`, else the one in
+    /// `/etc/homeport`.
+    ///
+    /// # Errors
+    /// When none is named and none is there.
+    pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
+        let named = explicit.map(Path::to_path_buf).or_else(|| {
+            let variable = std::env::var_os("HOMEPORT_CONFIG")?;
+            (!variable.is_empty()).then(|| variable.into())
+        });
+        if let Some(path) = named {
+            return Ok(path);
+        }
+        let usual = [FILE_NAME, SYSTEM_WIDE].map(PathBuf::from);
+        usual.into_iter().find(|path| path.exists()).ok_or_else(|| {
+            Error::new(format!(
+                "no configuration: neither ./{FILE_NAME} nor {SYSTEM_WIDE} is there"
+            ))
+            .hint("name one with -c FILE or $HOMEPORT_CONFIG, or make one: homeportd init DIR")
+        })
+    }
+
+    /// Reads a file, strictly.
+    ///
+    /// # Errors
+    /// When it cannot be read, or with the first thing in it that is wrong and where it stands.
+    pub fn load(file: &Path) -> Result<Config> {
+        let cannot = || Error::new(format!("cannot read configuration \"{}\"", file.display()));
+        let mut bytes = Vec::new();
+        File::open(file)
+            .and_then(|opened| opened.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(|e| cannot().because(e))?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(cannot().because("it is larger than 1 MiB"));
+        }
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let line = e.as_bytes().iter().take(e.utf8_error().valid_up_to());
+            let line = line.filter(|&&b| b == b'\n').count() + 1;
+            Error::new(format!("{}:{line}: this line is not UTF-8", file.display()))
+        })?;
+        let mut config = parse(&text).map_err(|problem| problem.into_error(file, &text))?;
+
+        let file = std::path::absolute(file).map_err(|e| cannot().because(e))?;
+        let directory = file.parent().unwrap_or(Path::new("/"));
+        let directory = directory.canonicalize().map_err(|e| cannot().because(e))?;
+        config.rebase(&directory);
+        config.file = directory.join(file.file_name().unwrap_or_default());
+        Ok(config)
+    }
+
+    /// Makes relative paths absolute: they are meant from `directory`, which is canonical.
+    fn rebase(&mut self, directory: &Path) {
+        let paths = [
+            &mut self.server.host_keys,
+            &mut self.storage.homes,
+            &mut self.store.path,
+        ];
+        let more = self.storage.roots.iter_mut().chain(&mut self.log.audit);
+        for path in paths.into_iter().chain(more) {
+            *path = join(directory, path);
+        }
+    }
+
+    /// `FILE:LINE: ` of a setting, to begin a message with; `FILE: ` where the file leaves it out.
+    pub(crate) fn place_of(&self, section: &str, name: &str) -> String {
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        let table = DeTable::parse(&text).ok();
+        let value = table
+            .as_ref()
+            .and_then(|table| table.get_ref().get(section)?.get_ref().get(name));
+        let before = value.and_then(|value| text.get(..value.span().start));
+        match before {
+            Some(before) => format!("{}:{}: ", self.file.display(), before.matches('\n').count() + 1),
+            None => format!("{}: ", self.file.display()),
+        }
+    }
+
+    /// The data directory: where the store lies, and its lock and control socket beside it.
+    pub fn data_dir(&self) -> &Path {
+        self.store.path.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// Where a running server listens for `homeportd sessions` and its kin.
+    pub fn control_socket(&self) -> PathBuf {
+        self.data_dir().join("control.sock")
+    }
+}
+
+/// `path` seen from `base`, without `.` and `..`; a `..` behind a symbolic link goes where the kernel would go.
+pub(crate) fn join(base: &Path, path: &Path) -> PathBuf {
+    let mut joined = base.to_path_buf();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                joined = joined.canonicalize().unwrap_or(joined);
+                joined.pop();
+            }
+            Component::RootDir => joined = "/".into(),
+            Component::Normal(name) => joined.push(name),
+            Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    joined
+}
+
+/// From text to settings, or to the first problem.
+fn parse(text: &str) -> std::result::Result<Config, Problem> {
+    let syntax = |e: toml::de::Error| Problem::new(e.span(), e.message().replace('\n', ", "), None);
+    let table = DeTable::parse(text).map_err(syntax)?;
+    let table = table.get_ref();
+    let config: Config = toml::from_str(text).map_err(|e| explain::explain(&e, table))?;
+    match explain::checks(&config, table) {
+        Some(problem) => Err(problem),
+        None => Ok(config),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+use std::path::Path;
+
+use super::*;
+
+/// The whole message for a text that is no good configuration.
+fn refusal(text: &str) -> String {
+    let problem = parse(text).expect_err(text);
+    problem.into_error(Path::new("homeportd.toml"), text).to_string()
+}
+
+/// Each row: a configuration, and all that its operator is told.
+const REFUSALS: &[(&str, &str)] = &[
+    (
+        "[auth.throttle]\nfailure = 1",
+        "homeportd.toml:2:1: unknown setting \"failure\" in [auth.throttle] (hint: did you mean \"failures\"?)\n 2 | failure = 1\n   | ^^^^^^^",
+    ),
+    (
+        "[auth]\nthrottle = true",
+        "homeportd.toml:2:12: \"throttle\" in [auth] must be a section, not the boolean true\n 2 | throttle = true\n   |            ^^^^",
+    ),
+    (
+        "[auth]\nmethods = [\"passwort\"]",
+        "homeportd.toml:2:12: \"passwort\" is no value of \"methods\" in [auth] (hint: it can be publickey, password, keyboard-interactive)\n 2 | methods = [\"passwort\"]\n   |            ^^^^^^^^^^",
+    ),
+    (
+        "[auth]\nmax_attempts = 0",
+        "homeportd.toml:2:16: \"max_attempts\" in [auth]: nobody could sign in: expected at least 1\n 2 | max_attempts = 0\n   |                ^",
+    ),
+    (
+        "[server]\nlisen = []",
+        "homeportd.toml:2:1: unknown setting \"lisen\" in [server] (hint: did you mean \"listen\"?)\n 2 | lisen = []\n   | ^^^^^",
+    ),
+    (
+        "[serverr]\nlisten = []",
+        "homeportd.toml:1:2: unknown section [serverr] (hint: did you mean \"server\"?)\n 1 | [serverr]\n   |  ^^^^^^^",
+    ),
+    (
+        "listen = []",
+        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, log)\n 1 | listen = []\n   | ^^^^^^",
+    ),
+    (
+        "[log]\ncolour = true",
+        "homeportd.toml:2:1: unknown setting \"colour\" in [log] (hint: its settings are format, level, audit)\n 2 | colour = true\n   | ^^^^^^",
+    ),
+    (
+        "[limits]\nchannels = [1]",
+        "homeportd.toml:2:12: \"channels\" in [limits] must be a whole number, 0 or more, not a list\n 2 | channels = [1]\n   |            ^^^",
+    ),
+    (
+        "[server]\nlisten = []",
+        "homeportd.toml:2:10: \"listen\" in [server] names no address (hint: for example listen = [\"0.0.0.0:2222\"])\n 2 | listen = []\n   |          ^^",
+    ),
+    (
+        "[server]\nlisten = [\"0.0.0.0:22\", \"[::]:22\", \"0.0.0.0:22\"]",
+        "homeportd.toml:2:36: \"listen\" in [server] names 0.0.0.0:22 twice\n 2 | listen = [\"0.0.0.0:22\", \"[::]:22\", \"0.0.0.0:22\"]\n   |                                    ^^^^^^^^^^^^",
+    ),
+    (
+        "[server]\nlisten = [\"localhost\"]",
+        "homeportd.toml:2:11: \"listen\" in [server] holds something that is no address (hint: an IP address and a port: \"0.0.0.0:22\" or \"[::]:22\")\n 2 | listen = [\"localhost\"]\n   |           ^^^^^^^^^^^",
+    ),
+    (
+        "[server]\nlisten = \"0.0.0.0:22\"",
+        "homeportd.toml:2:10: \"listen\" in [server] must be a list, not the string \"0.0.0.0:22\"\n 2 | listen = \"0.0.0.0:22\"\n   |          ^^^^^^^^^^^^",
+    ),
+    (
+        "[server]\ndrain_secs = 100_000",
+        "homeportd.toml:2:14: \"drain_secs\" in [server] must be at most 86400\n 2 | drain_secs = 100_000\n   |              ^^^^^^^",
+    ),
+    (
+        "[server]\ndrain_secs = -1",
+        "homeportd.toml:2:14: \"drain_secs\" in [server] must be a whole number, 0 or more, not the integer -1\n 2 | drain_secs = -1\n   |              ^^",
+    ),
+    (
+        "[server]\ndrain_secs = \"30s\"",
+        "homeportd.toml:2:14: \"drain_secs\" in [server] must be a whole number, 0 or more, not the string \"30s\"\n 2 | drain_secs = \"30s\"\n   |              ^^^^^",
+    ),
+    (
+        "[server]\nuser = \"\"",
+        "homeportd.toml:2:8: \"user\" in [server] is empty (hint: leave the setting out, or name a user of the system)\n 2 | user = \"\"\n   |        ^^",
+    ),
+    (
+        "[server]\nhost_keys = 7",
+        "homeportd.toml:2:13: \"host_keys\" in [server] must be a string, not the integer 7\n 2 | host_keys = 7\n   |             ^",
+    ),
+    (
+        "server = 7",
+        "homeportd.toml:1:10: [server] must be a section, not the integer 7\n 1 | server = 7\n   |          ^",
+    ),
+    (
+        "[ssh]\nciphers = [\"3des-cbc\"]",
+        "homeportd.toml:2:12: \"3des-cbc\" is no value of \"ciphers\" in [ssh] (hint: it can be aes256-gcm@openssh.com, aes128-gcm@openssh.com, chacha20-poly1305@openssh.com, aes256-ctr)\n 2 | ciphers = [\"3des-cbc\"]\n   |            ^^^^^^^^^^",
+    ),
+    (
+        "[ssh]\nciphers = []",
+        "homeportd.toml:2:11: \"ciphers\" in [ssh] is empty (hint: leave the setting out for the default)\n 2 | ciphers = []\n   |           ^^",
+    ),
+    (
+        "[ssh]\nmacs = [\"hmac-sha2-256-etm@openssh.com\", \"hmac-sha2-256-etm@openssh.com\"]",
+        "homeportd.toml:2:42: \"macs\" in [ssh] names \"hmac-sha2-256-etm@openssh.com\" twice\n 2 | macs = [\"hmac-sha2-256-etm@openssh.com\", \"hmac-sha2-256-etm@openssh.com\"]\n   |                                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+    ),
+    (
+        "[auth]\nmethods = []",
+        "homeportd.toml:2:11: \"methods\" in [auth]: nobody could sign in: expected at least one of \"publickey\", \"password\", \"keyboard-interactive\"\n 2 | methods = []\n   |           ^^",
+    ),
+    (
+        "[auth]\nlogin_grace_secs = 0",
+        "homeportd.toml:2:20: \"login_grace_secs\" in [auth]: nobody could sign in: expected at least 1\n 2 | login_grace_secs = 0\n   |                    ^",
+    ),
+    (
+        "[auth]\nlogin_grace_secs = 0x1_0000",
+        "homeportd.toml:2:20: \"login_grace_secs\" in [auth] must be at most 3600\n 2 | login_grace_secs = 0x1_0000\n   |                    ^^^^^^^^",
+    ),
+    (
+        "[limits]\nchannels = 0",
+        "homeportd.toml:2:12: \"channels\" in [limits] must be at least 1\n 2 | channels = 0\n   |            ^",
+    ),
+    (
+        "[storage]\nroots = [\"/\"]",
+        "homeportd.toml:2:9: \"roots\" in [storage] holds \"/\", which would let a home be anywhere (hint: name the directory that homes lie in)\n 2 | roots = [\"/\"]\n   |         ^^^^^",
+    ),
+    (
+        "[storage]\nhomes = \"\"",
+        "homeportd.toml:2:9: \"homes\" in [storage] holds an empty path\n 2 | homes = \"\"\n   |         ^^",
+    ),
+    (
+        "[store]\npath = \"data/..\"",
+        "homeportd.toml:2:8: \"path\" in [store] names no file\n 2 | path = \"data/..\"\n   |        ^^^^^^^^^",
+    ),
+    (
+        "[log]\nlevel = \"loud\"",
+        "homeportd.toml:2:9: \"loud\" is no value of \"level\" in [log] (hint: it can be error, warn, info, debug, trace)\n 2 | level = \"loud\"\n   |         ^^^^^^",
+    ),
+    (
+        "[log]\naudit = \"\"",
+        "homeportd.toml:2:9: \"audit\" in [log] holds an empty path\n 2 | audit = \"\"\n   |         ^^",
+    ),
+    (
+        "[log]\nformat = \"text\"\nformat = \"json\"",
+        "homeportd.toml:3:1: duplicate key\n 3 | format = \"json\"\n   | ^^^^^^",
+    ),
+    (
+        "[server\nlisten = []",
+        "homeportd.toml:1:8: unclosed table, expected `]`\n 1 | [server\n   |        ^",
+    ),
+    (
+        "[server]\nbanner = \"unfinished",
+        "homeportd.toml:2:21: invalid basic string, expected `\"`\n 2 | banner = \"unfinished\n   |                     ^",
+    ),
+];
+
+#[test]
+fn every_refusal_says_what_where_and_what_next() {
+    let mut wrong = Vec::new();
+    for (text, expected) in REFUSALS {
+        let message = refusal(text);
+        assert!(message.lines().count() < 10);
+        if message != *expected {
+            wrong.push(format!("({text:?},\n{message:?}),"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// The sample as it is committed.
+const SAMPLE: &str = include_str!("../../config/homeportd.toml");
+
+/// Settings that the sample has otherwise than by default, and why.
+const DIFFERENT: [&str; 3] = [
+    // The sample lies in config/, beside hostkeys/ and data/.
+    "host_keys = ",
+    "homes = ",
+    "path = ",
+];
+
+/// What serde says a section can hold.
+fn names_in(section: &str) -> Vec<String> {
+    let text = match section {
+        "" => "zzz = 1".to_owned(),
+        section => format!("[{section}]\nzzz = 1"),
+    };
+    let error = toml::from_str::<Config>(&text).unwrap_err();
+    let names = error.message().split('`').skip(3).step_by(2);
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_sample_holds_every_setting_at_its_default() {
+    let config = parse(SAMPLE).unwrap_or_else(|p| panic!("{}", p.into_error(Path::new("sample"), SAMPLE)));
+    let sections = names_in("");
+    assert_eq!(
+        sections,
+        ["server", "auth", "ssh", "limits", "storage", "store", "log"]
+    );
+
+    // With every line that only shows an unset setting put in force, nothing is missing.
+    let shown = SAMPLE
+        .lines()
+        .map(|line| format!("{}\n", line.strip_prefix("#> ").unwrap_or(line)));
+    let shown: String = shown.collect();
+    parse(&shown).unwrap();
+    let table: toml::Table = toml::from_str(&shown).unwrap();
+    for section in sections.iter().map(String::as_str).chain(["auth.throttle"]) {
+        let names = names_in(section);
+        assert!(!names.is_empty(), "{section}");
+        let mut parts = section.split('.');
+        let mut there = &table[parts.next().unwrap()];
+        parts.for_each(|part| there = &there[part]);
+        for name in names {
+            assert!(there.get(&name).is_some(), "[{section}] {name} is missing");
+        }
+    }
+
+    let kept = SAMPLE
+        .lines()
+        .filter(|line| !DIFFERENT.iter().any(|d| line.starts_with(d)));
+    let without: String = kept.map(|line| format!("{line}\n")).collect();
+    let mut expected = Config::default();
+    // The default of `ciphers` depends on the CPU; the sample has it as it is with AES instructions.
+    expected.ssh.ciphers = config.ssh.ciphers;
+    assert_eq!(parse(&without).unwrap(), expected);
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    let nested = root.join("config");
+    std::fs::create_dir(&nested).unwrap();
+    let file = nested.join("c.toml");
+    let text = "[server]\nhost_keys = \"../hostkeys\"\n[storage]\nroots = [\"/srv/./files/../x\"]\n[log]\naudit = \"a\"";
+    std::fs::write(&file, text).unwrap();
+    let config = Config::load(&file).unwrap();
+    assert_eq!(config.file, file);
+    assert_eq!(config.server.host_keys, root.join("hostkeys"));
+    assert_eq!(config.storage.homes, nested.join("data/homes"));
+    assert_eq!(config.storage.roots, [Path::new("/srv/x")]);
+    assert_eq!(config.log.audit, Some(nested.join("a")));
+    assert_eq!(config.data_dir(), nested.join("data"));
+    assert_eq!(config.control_socket(), nested.join("data/control.sock"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |name: &str, bytes: Option<&[u8]>, expected: &str| {
+        let file = dir.path().join(name);
+        if let Some(bytes) = bytes {
+            std::fs::write(&file, bytes).unwrap();
+        }
+        let message = Config::load(&file).unwrap_err().to_string();
+        assert!(message.starts_with(expected), "{message}");
+    };
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let cannot = |name: &str| format!("cannot read configuration \"{}\"", path(name));
+    check(
+        "none",
+        None,
+        &format!("{}: no such file or directory", cannot("none")),
+    );
+    check("", None, &format!("{}: is a directory", cannot("")));
+    check(
+        "big",
+        Some(&[b'#'; 1 << 21]),
+        &format!("{}: it is larger", cannot("big")),
+    );
+    check(
+        "latin1",
+        Some(b"# a\n# caf\xe9\n"),
+        &format!("{}:2: this line", path("latin1")),
+    );
+}

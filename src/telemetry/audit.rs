@@ -1,0 +1,227 @@
+//! The audit log: one JSON object per line for each event, in the order in which they happened.
+//!
+//! A thread of its own writes it, fed by a bounded queue: a slow disk never holds up a session. When the queue is
+//! full, events are counted instead of kept; as soon as the disk takes lines again the audit log says how many are
+//! missing (`{"event":"lost","count":…}`), and the log says so at once.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::record;
+use crate::error::{Error, Result};
+use crate::event::{Event, Subscriber};
+
+/// Events that wait for the disk: a few hundred bytes each, some seconds of a busy server.
+const QUEUE: usize = 8192;
+
+/// Lines that are written at once.
+const BATCH: usize = 256;
+
+/// How long the end of the server waits for the last lines to be written.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Subscribes to events and has them written. When it is dropped, what is queued is written first.
+#[derive(Debug)]
+pub struct AuditLog {
+    /// `None` only while being dropped.
+    queue: Option<SyncSender<Message>>,
+    lost: Arc<AtomicU64>,
+    /// Closed by the thread's end.
+    ended: Mutex<Receiver<()>>,
+}
+
+/// The file behind an audit log, for opening it again after a rotation.
+#[derive(Debug, Clone)]
+pub struct AuditFile {
+    next: Arc<Mutex<Option<Sink>>>,
+    queue: SyncSender<Message>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Event(Timestamp, Event),
+    /// There is another file to write to.
+    Reopened,
+    End,
+}
+
+/// Where lines go.
+#[derive(Debug)]
+enum Sink {
+    File(File),
+    /// Into the process's log.
+    Log,
+}
+
+impl Sink {
+    fn open(path: Option<&Path>) -> Result<Sink> {
+        let Some(path) = path else {
+            return Ok(Sink::Log);
+        };
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600);
+        let file = options.open(path);
+        file.map(Sink::File).map_err(|e| {
+            Error::new(format!("cannot open audit log \"{}\"", path.display()))
+                .because(e)
+                .hint("[log] audit in the configuration names it; its directory must exist and be ours")
+        })
+    }
+}
+
+impl AuditLog {
+    /// Opens the file (made with mode 0600 if it is missing) and starts the thread.
+    pub(super) fn open(path: Option<&Path>) -> Result<(AuditLog, AuditFile)> {
+        let sink = Sink::open(path)?;
+        let next = Arc::new(Mutex::new(None));
+        let lost = Arc::new(AtomicU64::new(0));
+        let (queue, messages) = sync_channel(QUEUE);
+        let (ending, ended) = channel();
+        let mut writer = Writer {
+            sink,
+            next: Arc::clone(&next),
+            lost: Arc::clone(&lost),
+            torn: false,
+            failing: false,
+        };
+        let work = move || {
+            writer.run(&messages);
+            drop(ending);
+        };
+        let spawned = std::thread::Builder::new().name("audit".into()).spawn(work);
+        spawned.map_err(|e| Error::new("cannot start the audit log").because(e))?;
+        let file = AuditFile {
+            next,
+            queue: queue.clone(),
+        };
+        let log = AuditLog {
+            queue: Some(queue),
+            lost,
+            ended: Mutex::new(ended),
+        };
+        Ok((log, file))
+    }
+}
+
+impl Subscriber for AuditLog {
+    fn notice(&self, event: &Event) {
+        let Some(queue) = &self.queue else { return };
+        let message = Message::Event(Timestamp::now(), event.clone());
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(message)
+            && self.lost.fetch_add(1, Ordering::Relaxed) == 0
+        {
+            tracing::error!("the audit log cannot keep up: events are being lost");
+        }
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        // The `AuditFile`s hold the queue open, so its end is a message. A full queue can't take it: the thread is
+        // stuck then, and is left behind.
+        if let Some(queue) = self.queue.take() {
+            let _ = queue.try_send(Message::End);
+        }
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = ended.recv_timeout(LAST_WORDS);
+    }
+}
+
+impl AuditFile {
+    /// Opens the file again, or another one. Lines that are queued may still go to the old one.
+    ///
+    /// # Errors
+    /// When it cannot be opened; the old one stays in use.
+    pub fn reopen(&self, path: Option<&Path>) -> Result<()> {
+        let sink = Sink::open(path)?;
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
+        // Only a nudge: a thread that has a full queue looks at `next` anyway.
+        let _ = self.queue.try_send(Message::Reopened);
+        Ok(())
+    }
+}
+
+/// The thread's own state.
+struct Writer {
+    sink: Sink,
+    next: Arc<Mutex<Option<Sink>>>,
+    lost: Arc<AtomicU64>,
+    /// The last write broke off within a line.
+    torn: bool,
+    /// The last write failed, and the log has been told.
+    failing: bool,
+}
+
+impl Writer {
+    fn run(&mut self, messages: &Receiver<Message>) {
+        while let Ok(first) = messages.recv() {
+            let mut lines = Vec::new();
+            let mut more = true;
+            for message in std::iter::once(first).chain(messages.try_iter()).take(BATCH) {
+                match message {
+                    Message::Event(time, event) => lines.push(record::line(time, &event)),
+                    Message::Reopened => {}
+                    Message::End => more = false,
+                }
+            }
+            if let Some(sink) = self.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                self.sink = sink;
+                self.torn = false;
+            }
+            self.write(lines);
+            if !more {
+                return;
+            }
+        }
+    }
+
+    fn write(&mut self, mut lines: Vec<String>) {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            lines.push(record::lost(Timestamp::now(), lost));
+        }
+        let file = match &mut self.sink {
+            Sink::File(file) => file,
+            Sink::Log => {
+                for line in lines {
+                    tracing::info!(target: super::AUDIT_TARGET, "{line}");
+                }
+                return;
+            }
+        };
+        if lines.is_empty() {
+            return;
+        }
+        let count = lines.len() as u64;
+        let mut text = if self.torn {
+            String::from("\n")
+        } else {
+            String::new()
+        };
+        for line in lines {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        match file.write_all(text.as_bytes()) {
+            Ok(()) => (self.torn, self.failing) = (false, false),
+            Err(error) => {
+                self.torn = true;
+                // The "lost" line itself is no event.
+                let missing = lost + count - u64::from(lost > 0);
+                self.lost.fetch_add(missing, Ordering::Relaxed);
+                if !self.failing {
+                    tracing::error!(%error, "cannot write the audit log: events are being lost");
+                    self.failing = true;
+                }
+            }
+        }
+    }
+}
