@@ -5,6 +5,7 @@
 //! L2 [`sftp`], [`sessions`], [`mount`]; L3 [`ssh`]; L4 [`server`], [`config`], [`telemetry`], [`admin`].
 #![forbid(unsafe_code)]
 
+pub mod buffer;
 pub mod error;
 pub mod event;
 pub mod path;
@@ -15,8 +16,12 @@ pub mod auth;
 pub mod store;
 pub mod vfs;
 
+pub mod mount;
+pub mod sessions;
+pub mod sftp;
 pub mod ssh;
 
 pub mod admin;
 pub mod config;
+pub mod server;
 pub mod telemetry;

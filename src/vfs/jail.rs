@@ -64,7 +64,7 @@ impl Jail {
             memory_device: None,
         };
         let seen_from_inside = jail.locate(b".", OFlags::empty())?;
-        if rustix::fs::fstatfs(&seen_from_inside)?.f_type == TMPFS_MAGIC.into() {
+        if rustix::fs::fstatfs(&seen_from_inside)?.f_type == i64::from(TMPFS_MAGIC) {
             jail.memory_device = Some(fstat(&seen_from_inside)?.st_dev);
         }
         Ok(jail)

@@ -1,0 +1,88 @@
+//! Large byte buffers that are used again: filled once with zeros, then never cleared, and held only while they
+//! carry bytes, so that idle sessions own none.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
+
+/// Holds a DATA reply of the largest READ (261,120 bytes) with its header, and two reads of the socket.
+pub const BUFFER_SIZE: usize = 256 * 1024;
+
+/// Buffers kept for use again: 8 MiB at the most, enough for every core to have several in hand.
+const KEPT: usize = 32;
+
+static POOL: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
+
+/// [`BUFFER_SIZE`] initialised bytes, with whatever was in them last; goes back to the pool when dropped.
+#[derive(Debug)]
+pub struct Buffer {
+    // Empty only while being dropped.
+    bytes: Box<[u8]>,
+}
+
+impl Buffer {
+    /// A buffer from the pool, or a new one.
+    pub fn take() -> Self {
+        let pooled = POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+        Self {
+            bytes: pooled.unwrap_or_else(|| vec![0; BUFFER_SIZE].into_boxed_slice()),
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        let mut pool = POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if pool.len() < KEPT {
+            pool.push(bytes);
+        }
+    }
+}
+
+/// The first bytes of a buffer, to be handed on as [`bytes::Bytes`].
+#[derive(Debug)]
+pub struct Filled {
+    buffer: Buffer,
+    length: usize,
+}
+
+impl Filled {
+    /// The first `length` bytes, at most all.
+    pub fn new(buffer: Buffer, length: usize) -> Self {
+        let length = length.min(buffer.len());
+        Self { buffer, length }
+    }
+}
+
+impl AsRef<[u8]> for Filled {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filled_buffer_is_its_first_bytes() {
+        let mut buffer = Buffer::take();
+        buffer[..3].copy_from_slice(b"abc");
+        let bytes = bytes::Bytes::from_owner(Filled::new(buffer, 3));
+        assert_eq!(&bytes[..], b"abc");
+    }
+}

@@ -1,0 +1,273 @@
+//! The composition root: binds, opens, runs, reloads and drains. A test boots the real server with [`Server::bind`].
+//!
+//! Order at the start: sockets first (they may need root), then privileges are given up, then everything that
+//! touches the disk. At the end: nothing new is accepted, sessions without an open file are told to go, transfers
+//! may go on for `drain_secs`, then all that is left is told to go; the audit log is written out last.
+
+mod control;
+mod kernel;
+mod lock;
+mod privileges;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use russh::keys::PrivateKey;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{control as control_socket, owner};
+use crate::auth::Authenticator;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::sftp::lane::Lanes;
+use crate::ssh::algorithms::russh_config;
+use crate::ssh::service::{Current, Parts, Service};
+use crate::ssh::{connection, hostkeys};
+use crate::store::Store;
+use crate::store::sql::SqlStore;
+use crate::telemetry;
+
+/// Connections that the kernel completes before they are accepted.
+const BACKLOG: u32 = 1024;
+/// Changes by the command line reach sessions within twice this.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// Expiry dates are looked at this often, in ticks of [`WATCH_EVERY`].
+const EXPIRY_TICKS: u32 = 10;
+/// How often a drain looks for sessions that have finished.
+const DRAIN_TICK: Duration = Duration::from_millis(100);
+/// For the last sessions to be told why, and to end.
+const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// A server that is bound and not yet running.
+pub struct Server {
+    config: Config,
+    listeners: Vec<TcpListener>,
+    control: tokio::net::UnixListener,
+    store: Arc<SqlStore>,
+    service: Arc<Service>,
+    reload: telemetry::Reload,
+    _lock: lock::DataLock,
+}
+
+/// How a running server is spoken to.
+pub struct Signals {
+    /// Cancelled: drain and end.
+    pub shutdown: CancellationToken,
+    /// Each message: read the configuration again.
+    pub reload: mpsc::Receiver<()>,
+}
+
+/// Threads that may be inside a file system at once, on the event loop. Twice the cores, since one that the kernel
+/// has taken from its core must not send the others on the slow way.
+fn slots() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The event loop: two threads more than may hang in a file system, and as many descriptors as there may be.
+pub fn runtime() -> Result<Runtime> {
+    raise_descriptor_limit();
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(slots() + 2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new("cannot start the event loop").because(error))
+}
+
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit on open files");
+    }
+}
+
+impl Server {
+    /// Binds the sockets, gives up privileges, locks the data directory, opens the store and the host keys.
+    ///
+    /// # Errors
+    /// Whatever keeps the server from running, with what to do about it.
+    pub async fn bind(config: Config) -> Result<Self> {
+        kernel::require_openat2()?;
+        let listeners = config.server.listen.iter().map(|address| listen(*address)).collect::<Result<Vec<_>>>()?;
+        owner::make_data_dir(&config)?;
+        privileges::give_up(config.server.user.as_deref())?;
+        make_directories(&config)?;
+        let lock = lock::DataLock::take(config.data_dir())?;
+        let store = Arc::new(SqlStore::open(&config.store.path).await?);
+        let keys = hostkeys::ensure(&config.server.host_keys, &*store).await?;
+        let (audit, reload) = telemetry::open_audit(&config.log)?;
+        let control = control_socket::bind(&config.control_socket())?;
+        let lanes = Lanes::new(slots(), Handle::current())
+            .map_err(|error| Error::new("cannot start the watchdog of file systems").because(error))?;
+        let service = Service::new(Parts {
+            auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
+            events: Events::new(vec![Box::new(audit)]),
+            lanes,
+            banner: config.server.banner.clone(),
+            current: current(&config, keys),
+        });
+        Ok(Self { config, listeners, control, store, service, reload, _lock: lock })
+    }
+
+    /// The addresses that are listened on, with the ports that the kernel chose for 0.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Serves until `signals.shutdown` is cancelled and everybody has left.
+    pub async fn run(self, mut signals: Signals) -> Result<()> {
+        for address in self.local_addrs() {
+            tracing::info!("listening on {address}");
+        }
+        let stop = CancellationToken::new();
+        let connections = TaskTracker::new();
+        let helpers = TaskTracker::new();
+        for listener in self.listeners {
+            let accepting = connection::accept(listener, Arc::clone(&self.service), stop.clone(), connections.clone());
+            helpers.spawn(accepting);
+        }
+        let handler = Arc::new(control::Control::new(Arc::clone(&self.service)));
+        let quit = CancellationToken::new();
+        helpers.spawn(control_socket::serve(self.control, handler, quit.clone()));
+        helpers.spawn(watch_store(self.store, Arc::clone(&self.service), quit.clone()));
+
+        let mut config = self.config;
+        loop {
+            tokio::select! {
+                () = signals.shutdown.cancelled() => break,
+                Some(()) = signals.reload.recv() => reload(&mut config, &self.service, &self.reload).await,
+            }
+        }
+        stop.cancel();
+        connections.close();
+        drain(&self.service, &connections, Duration::from_secs(config.server.drain_secs)).await;
+        quit.cancel();
+        helpers.close();
+        helpers.wait().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn current(config: &Config, keys: Vec<PrivateKey>) -> Current {
+    Current {
+        limits: config.limits.clone(),
+        russh: Arc::new(russh_config(&config.ssh, &config.auth, keys)),
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart must not wait for old connections to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "another program listens there; stop it or choose another port",
+            std::io::ErrorKind::PermissionDenied => "ports below 1024 need root; set [server] user to give it up again",
+            std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address",
+            _ => "see [server] listen",
+        };
+        Error::new(format!("cannot listen on {address}")).because(error).hint(hint)
+    })
+}
+
+/// What an operator who has only written a configuration does not have yet.
+fn make_directories(config: &Config) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    for directory in [config.data_dir(), &config.storage.homes] {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|error| Error::new(format!("cannot make the directory {directory:?}")).because(error))?;
+    }
+    Ok(())
+}
+
+/// Reads the configuration again. What is broken changes nothing.
+async fn reload(config: &mut Config, service: &Service, log: &telemetry::Reload) {
+    match try_reload(config, service, log).await {
+        Ok(()) => tracing::info!("the configuration was read again; new connections use it"),
+        Err(error) => tracing::error!("the configuration was not changed: {error}"),
+    }
+}
+
+async fn try_reload(config: &mut Config, service: &Service, log: &telemetry::Reload) -> Result<()> {
+    let fresh = Config::load(&config.file)?;
+    let directory = fresh.server.host_keys.clone();
+    let log = log.clone();
+    let settings = fresh.log.clone();
+    let keys = tokio::task::spawn_blocking(move || {
+        let keys = hostkeys::load(&directory)?;
+        if keys.is_empty() {
+            return Err(Error::new(format!("there is no host key in {directory:?}")));
+        }
+        log.apply(&settings)?;
+        Ok(keys)
+    })
+    .await
+    .map_err(|error| Error::new("cannot read the host keys").because(error))??;
+    service.replace(current(&fresh, keys));
+    *config = fresh;
+    Ok(())
+}
+
+/// Ends the sessions of users who were removed, disabled, moved, or have expired.
+async fn watch_store(store: Arc<SqlStore>, service: Arc<Service>, quit: CancellationToken) {
+    let mut seen = store.version().await.ok();
+    let mut ticks = 0;
+    loop {
+        tokio::select! {
+            () = quit.cancelled() => return,
+            () = tokio::time::sleep(WATCH_EVERY) => {}
+        }
+        ticks += 1;
+        let now = store.version().await.ok();
+        if now == seen && ticks < EXPIRY_TICKS {
+            continue;
+        }
+        seen = now;
+        ticks = 0;
+        for session in service.sessions.list() {
+            if !service.auth.still_valid(&session.login).await {
+                session.ending.end("the user may not be signed in any more");
+            }
+        }
+    }
+}
+
+async fn drain(service: &Service, connections: &TaskTracker, patience: Duration) {
+    let waiting = service.sessions.list().len();
+    tracing::info!(sessions = waiting, secs = patience.as_secs(), "stopping; transfers may go on for a while");
+    let finished = async {
+        loop {
+            service.sessions.end("the server is stopping", |session| {
+                session.open_files.load(Ordering::Relaxed) == 0
+            });
+            if service.sessions.list().is_empty() {
+                return;
+            }
+            tokio::time::sleep(DRAIN_TICK).await;
+        }
+    };
+    if tokio::time::timeout(patience, finished).await.is_err() {
+        let ended = service.sessions.end("the server is stopping", |_| true);
+        tracing::warn!(sessions = ended, "ending sessions in the middle of a transfer");
+    }
+    // Connections that have not signed in end with the runtime.
+    if tokio::time::timeout(LAST_CALL, connections.wait()).await.is_err() {
+        tracing::debug!(left = connections.len(), "connections are cut");
+    }
+}

@@ -1,0 +1,249 @@
+//! One SFTP channel: splits the stream into packets and decides where each is executed, so that replies leave in
+//! the order of their requests (clients rely on it) and no callback waits.
+//!
+//! In the SSH callback (*Direct*) a request runs only if all of this holds: nothing waits before it; the session is
+//! not with the task; the SSH layer has let go of every reply that the task sent (else ours would overtake them);
+//! the peer's window has room; this callback has not made [`REPLIES_PER_CALLBACK`] yet; and the file system is well.
+//! What waits for the window alone goes on in the callback that opens it; all else goes to the task (*Queued*).
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::packet::{self, Malformed};
+use super::queue::{Overflow, Queue, State, Surroundings, Worker};
+use super::session::Sftp;
+
+pub use super::flow::Flow;
+pub use super::queue::Budget;
+use crate::vfs::Wait;
+
+/// A single SSH packet can hold thousands of READs: their replies would all be in memory at once.
+const REPLIES_PER_CALLBACK: usize = 1 << 20;
+
+/// Takes replies inside a callback: at once, and in order with what the task has sent before.
+pub trait Wire {
+    /// Sends bytes that the window has room for.
+    fn send(&mut self, bytes: Bytes);
+    /// Ends the channel with an exit status, after all that was sent.
+    fn finish(&mut self, exit_status: u32);
+}
+
+/// Takes replies outside of callbacks.
+pub trait Outlet: Send + Sync {
+    /// Sends bytes that the window has room for; an error if the connection has ended.
+    fn send(&self, bytes: Bytes) -> BoxFuture<'_, Result<(), Gone>>;
+    /// Ends the channel with an exit status, after all that was sent.
+    fn finish(&self, exit_status: u32) -> BoxFuture<'_, ()>;
+}
+
+/// A future behind a pointer.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The connection has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Gone;
+
+/// Why a channel or its connection must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fatal {
+    /// The stream makes no sense: the channel ends.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// A limit was passed: the client is disconnected.
+    #[error(transparent)]
+    Overflow(#[from] Overflow),
+}
+
+/// One SFTP channel. Dropping it ends its task and closes its files.
+pub struct Channel {
+    queue: Arc<Queue>,
+    /// The beginning of a packet whose end has not arrived.
+    partial: Vec<u8>,
+    initialised: bool,
+}
+
+impl Channel {
+    /// A channel for a session.
+    pub fn new(sftp: Sftp, surroundings: Surroundings) -> Self {
+        Self {
+            queue: Queue::new(sftp, surroundings),
+            partial: Vec::new(),
+            initialised: false,
+        }
+    }
+
+    /// Takes bytes from the client. After an error nothing more may be given.
+    pub fn data(&mut self, data: &[u8], wire: &mut dyn Wire) -> Result<(), Fatal> {
+        let queue = Arc::clone(&self.queue);
+        let mut state = queue.state();
+        if matches!(state.worker, Worker::Ended) {
+            return Ok(());
+        }
+        let mut turn = Turn::begin(&queue, &mut state, wire);
+        self.split(data, &mut turn)?;
+        turn.end();
+        Ok(())
+    }
+
+    /// The peer's window is `window` bytes now, as the SSH layer knows it.
+    pub fn window_adjusted(&mut self, window: u32, wire: &mut dyn Wire) {
+        self.queue.flow.adjusted(window);
+        let mut state = self.queue.state();
+        if matches!(state.worker, Worker::Idle(_)) && !state.pending.is_empty() {
+            Turn::begin(&self.queue, &mut state, wire).end();
+        }
+    }
+
+    /// The client has said that nothing more comes: the channel ends when all is answered.
+    pub fn eof(&mut self, wire: &mut dyn Wire) {
+        let mut state = self.queue.state();
+        state.pending.end = true;
+        if matches!(state.worker, Worker::Idle(_)) {
+            Turn::begin(&self.queue, &mut state, wire).end();
+        }
+    }
+
+    /// Cuts the stream into packets.
+    fn split(&mut self, mut data: &[u8], turn: &mut Turn<'_>) -> Result<(), Fatal> {
+        if !self.partial.is_empty() {
+            data = self.complete(data, turn)?;
+        }
+        while let Some(length) = packet::length(data)? {
+            let Some((packet, rest)) = data.get(4..).and_then(|body| body.split_at_checked(length)) else {
+                break;
+            };
+            self.take(packet, turn)?;
+            data = rest;
+        }
+        self.partial.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Adds to the packet that was begun; returns what is left behind its end.
+    fn complete<'a>(&mut self, data: &'a [u8], turn: &mut Turn<'_>) -> Result<&'a [u8], Fatal> {
+        let mut rest = data;
+        let mut fill = |partial: &mut Vec<u8>, until: usize| {
+            let missing = until.saturating_sub(partial.len()).min(rest.len());
+            let (head, tail) = rest.split_at(missing);
+            partial.extend_from_slice(head);
+            rest = tail;
+        };
+        fill(&mut self.partial, 4);
+        let Some(length) = packet::length(&self.partial)? else {
+            return Ok(rest);
+        };
+        fill(&mut self.partial, 4 + length);
+        if self.partial.len() == 4 + length {
+            // The buffer goes: an idle session keeps none.
+            let packet = std::mem::take(&mut self.partial);
+            self.take(packet.get(4..).unwrap_or_default(), turn)?;
+        }
+        Ok(rest)
+    }
+
+    fn take(&mut self, packet: &[u8], turn: &mut Turn<'_>) -> Result<(), Fatal> {
+        if !self.initialised {
+            packet::expect_init(packet)?;
+            self.initialised = true;
+        }
+        turn.take(packet)?;
+        Ok(())
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.queue.cancelled.cancel();
+        let mut state = self.queue.state();
+        if let Worker::Idle(sftp) = std::mem::replace(&mut state.worker, Worker::Ended) {
+            drop(super::queue::Held(Some(sftp)));
+        }
+    }
+}
+
+/// What one callback does.
+struct Turn<'a> {
+    queue: &'a Arc<Queue>,
+    state: &'a mut State,
+    wire: &'a mut dyn Wire,
+    /// The right to execute here; without it all goes to the task.
+    permit: Option<super::lane::Permit<'a>>,
+    sent: usize,
+}
+
+impl<'a> Turn<'a> {
+    fn begin(queue: &'a Arc<Queue>, state: &'a mut State, wire: &'a mut dyn Wire) -> Self {
+        let direct = matches!(state.worker, Worker::Idle(_)) && queue.flow.is_settled();
+        let permit = if direct { queue.lane.enter() } else { None };
+        let mut turn = Self { queue, state, wire, permit, sent: 0 };
+        turn.go_on();
+        turn
+    }
+
+    /// May another request be executed here?
+    fn is_open(&self) -> bool {
+        self.permit.is_some() && self.sent < REPLIES_PER_CALLBACK && self.queue.flow.is_open()
+    }
+
+    /// Answers what waits, as far as it goes here.
+    fn go_on(&mut self) {
+        self.send_rest();
+        while self.is_open() && self.state.pending.rest.is_empty() {
+            let Worker::Idle(sftp) = &mut self.state.worker else { return };
+            let Some(reply) = self.state.pending.execute_next(sftp) else { return };
+            self.state.pending.rest = reply;
+            self.send_rest();
+        }
+    }
+
+    fn send_rest(&mut self) {
+        if self.permit.is_none() {
+            return;
+        }
+        let rest = &mut self.state.pending.rest;
+        let granted = self.queue.flow.take(rest.len());
+        if granted > 0 {
+            self.sent += granted;
+            self.wire.send(rest.split_to(granted));
+        }
+    }
+
+    /// Executes a packet, or puts it behind what waits.
+    fn take(&mut self, packet: &[u8]) -> Result<(), Overflow> {
+        if self.state.pending.is_empty() && self.is_open() {
+            if let Worker::Idle(sftp) = &mut self.state.worker {
+                if let Some(reply) = sftp.execute(packet, Wait::Never) {
+                    self.state.pending.rest = reply;
+                    self.send_rest();
+                    return Ok(());
+                }
+            }
+        }
+        self.state.pending.push(packet)
+    }
+
+    /// Leaves what waits to whom it waits for: the window's next callback, or the task.
+    fn end(self) {
+        let Self { queue, state, wire, permit, sent } = self;
+        let direct = permit.is_some();
+        drop(permit);
+        if state.pending.is_empty() {
+            if state.pending.end && direct {
+                if let Worker::Idle(sftp) = std::mem::replace(&mut state.worker, Worker::Ended) {
+                    drop(super::queue::Held(Some(sftp)));
+                    wire.finish(0);
+                }
+            } else if state.pending.end {
+                queue.hand_over(state);
+            }
+            return;
+        }
+        let waits_for_window = direct && sent < REPLIES_PER_CALLBACK && !queue.flow.is_open();
+        if !waits_for_window {
+            queue.hand_over(state);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What the peer's window (RFC 4254, section 5.2) still takes, and what was sent but not yet taken over by the SSH
+//! layer. Both are followed here, so that no more is ever handed over than may go out at once.
+//!
+//! Two senders exist. The SSH callback hands its bytes over at once: they leave the window, and that is all. The
+//! queue's task sends messages that lie in the session's own queue for a while: those bytes are *in flight* until
+//! the SSH layer drops them. When a window adjustment tells the window anew, it knows nothing of bytes in flight,
+//! so they are taken off again.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+/// The window of one channel.
+#[derive(Debug)]
+pub struct Flow {
+    state: Mutex<State>,
+    opened: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    window: u64,
+    in_flight: u64,
+}
+
+impl Flow {
+    /// The window as the peer stated it when it opened the channel, in bytes.
+    pub fn new(window: u32) -> Self {
+        let window = u64::from(window);
+        Self {
+            state: Mutex::new(State { window, in_flight: 0 }),
+            opened: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up to `wanted` bytes out of the window for sending at once; returns how many.
+    pub fn take(&self, wanted: usize) -> usize {
+        let mut state = self.state();
+        let granted = wanted.min(usize::try_from(state.window).unwrap_or(usize::MAX));
+        state.window -= granted as u64;
+        granted
+    }
+
+    /// Is there any room in the window?
+    pub fn is_open(&self) -> bool {
+        self.state().window > 0
+    }
+
+    /// Takes the first bytes of `bytes`, as many as the window allows, once it allows any, as a message in flight.
+    pub async fn lend(self: &Arc<Self>, bytes: &mut Bytes) -> Bytes {
+        loop {
+            // Registered before the look, so that no opening is missed.
+            let opened = self.opened.notified();
+            {
+                let mut state = self.state();
+                let granted = bytes.len().min(usize::try_from(state.window).unwrap_or(usize::MAX));
+                if granted > 0 {
+                    state.window -= granted as u64;
+                    state.in_flight += granted as u64;
+                    let loan = Loan { bytes: bytes.split_to(granted), flow: Arc::clone(self) };
+                    return Bytes::from_owner(loan);
+                }
+            }
+            opened.await;
+        }
+    }
+
+    /// Waits until there is room in the window.
+    pub async fn opened(&self) {
+        loop {
+            let opened = self.opened.notified();
+            if self.is_open() {
+                return;
+            }
+            opened.await;
+        }
+    }
+
+    /// The peer has opened its window; `window` is what the SSH layer knows of it now.
+    pub fn adjusted(&self, window: u32) {
+        let mut state = self.state();
+        state.window = u64::from(window).saturating_sub(state.in_flight);
+        drop(state);
+        self.opened.notify_waiters();
+    }
+
+    /// Has the SSH layer taken over all that was lent? Only then may a callback answer without overtaking it.
+    pub fn is_settled(&self) -> bool {
+        self.state().in_flight == 0
+    }
+}
+
+/// Bytes in flight.
+struct Loan {
+    bytes: Bytes,
+    flow: Arc<Flow>,
+}
+
+impl AsRef<[u8]> for Loan {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let mut state = self.flow.state();
+        state.in_flight = state.in_flight.saturating_sub(self.bytes.len() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_adjustment_does_not_count_what_is_in_flight() {
+        let flow = Arc::new(Flow::new(100));
+        let mut bytes = Bytes::from(vec![0; 60]);
+        let lent = flow.lend(&mut bytes).await;
+        assert!(bytes.is_empty());
+        assert!(!flow.is_settled());
+        // The peer adds 50 to the 100 that the SSH layer still knows.
+        flow.adjusted(150);
+        assert_eq!(flow.take(1000), 90);
+        drop(lent);
+        assert!(flow.is_settled());
+        assert_eq!(flow.take(1000), 0);
+        assert!(!flow.is_open());
+    }
+
+    #[tokio::test]
+    async fn a_reply_larger_than_the_window_goes_in_pieces() {
+        let flow = Arc::new(Flow::new(10));
+        let mut bytes = Bytes::from(vec![7; 25]);
+        assert_eq!(flow.lend(&mut bytes).await.len(), 10);
+        let waiting = tokio::spawn({
+            let flow = Arc::clone(&flow);
+            async move { flow.lend(&mut bytes).await.len() }
+        });
+        tokio::task::yield_now().await;
+        flow.adjusted(100);
+        assert_eq!(waiting.await.unwrap(), 15);
+    }
+}

@@ -1,0 +1,198 @@
+//! The open files and directories of one channel, behind handles that cannot be guessed right by accident:
+//! a handle names a slot and how often the slot was used, so one that was closed never means its successor.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::path::VirtualPath;
+use crate::vfs::{DirStream, OpenFile};
+
+use super::packet::RawHandle;
+
+/// The open files and directories of one channel.
+#[derive(Default)]
+pub struct Handles {
+    slots: Vec<Slot>,
+    free: Vec<u16>,
+    limit: usize,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// Half of the handle's number; counts up each time the slot is freed.
+    generation: u16,
+    open: Option<Open>,
+}
+
+/// What a handle stands for.
+pub enum Open {
+    /// From OPEN.
+    File(File),
+    /// From OPENDIR.
+    Dir(Dir),
+}
+
+/// An open file and what happened to it.
+pub struct File {
+    /// The file.
+    pub file: Arc<dyn OpenFile>,
+    /// As it was opened.
+    pub path: VirtualPath,
+    /// Sum of the bytes read.
+    pub bytes_read: u64,
+    /// Sum of the bytes written.
+    pub bytes_written: u64,
+    /// When.
+    pub since: Instant,
+}
+
+/// A directory being listed.
+pub struct Dir {
+    /// The listing.
+    pub stream: Box<dyn DirStream>,
+}
+
+/// The limit on open handles is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+impl Handles {
+    /// No more than `limit` (at most 65,535) handles at once: the last index belongs to [`RawHandle::NONE`].
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit: limit.min(usize::from(u16::MAX)),
+            ..Self::default()
+        }
+    }
+
+    /// The most handles at once.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Is there room for one more? Asked before a file is made, so that a refusal leaves nothing behind.
+    pub fn check_room(&self) -> Result<(), Full> {
+        if self.is_full() { Err(Full) } else { Ok(()) }
+    }
+
+    fn is_full(&self) -> bool {
+        self.free.is_empty() && self.slots.len() >= self.limit
+    }
+
+    /// Keeps what was opened; returns its handle.
+    pub fn insert(&mut self, open: Open) -> Result<RawHandle, Full> {
+        self.check_room()?;
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => {
+                let index = u16::try_from(self.slots.len()).map_err(|_| Full)?;
+                self.slots.push(Slot::default());
+                index
+            }
+        };
+        let slot = self.slots.get_mut(usize::from(index)).ok_or(Full)?;
+        slot.open = Some(open);
+        Ok(RawHandle(u32::from(slot.generation) << 16 | u32::from(index)))
+    }
+
+    fn slot(&mut self, handle: RawHandle) -> Option<(u16, &mut Slot)> {
+        let [g1, g0, i1, i0] = handle.0.to_be_bytes();
+        let index = u16::from_be_bytes([i1, i0]);
+        let slot = self.slots.get_mut(usize::from(index))?;
+        (slot.generation == u16::from_be_bytes([g1, g0])).then_some((index, slot))
+    }
+
+    /// The file behind a handle.
+    pub fn file(&mut self, handle: RawHandle) -> Option<&mut File> {
+        match self.slot(handle)?.1.open.as_mut()? {
+            Open::File(file) => Some(file),
+            Open::Dir(_) => None,
+        }
+    }
+
+    /// The directory behind a handle.
+    pub fn dir(&mut self, handle: RawHandle) -> Option<&mut Dir> {
+        match self.slot(handle)?.1.open.as_mut()? {
+            Open::Dir(dir) => Some(dir),
+            Open::File(_) => None,
+        }
+    }
+
+    /// Takes what is behind a handle out; the handle means nothing from now on.
+    pub fn remove(&mut self, handle: RawHandle) -> Option<Open> {
+        let (index, slot) = self.slot(handle)?;
+        let open = slot.open.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(index);
+        Some(open)
+    }
+
+    /// Takes everything out, as at the end of a session.
+    pub fn drain(&mut self) -> impl Iterator<Item = Open> + '_ {
+        self.free.clear();
+        self.slots.drain(..).filter_map(|slot| slot.open)
+    }
+
+    /// Nothing open?
+    pub fn is_empty(&self) -> bool {
+        self.free.len() == self.slots.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vfs::{DirEntry, Metadata, Result, SetAttrs, Space};
+
+    struct Nothing;
+
+    impl DirStream for Nothing {
+        fn next(&mut self) -> Result<Option<DirEntry>> {
+            Ok(None)
+        }
+        fn stat(&self) -> Result<Metadata> {
+            Err(rustix::io::Errno::NOENT.into())
+        }
+        fn set_attrs(&self, _: &SetAttrs) -> Result<()> {
+            Ok(())
+        }
+        fn space(&self) -> Result<Space> {
+            Err(rustix::io::Errno::NOENT.into())
+        }
+        fn sync(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn dir() -> Open {
+        Open::Dir(Dir { stream: Box::new(Nothing) })
+    }
+
+    #[test]
+    fn a_closed_handle_never_means_its_successor() {
+        let mut handles = Handles::new(2);
+        let first = handles.insert(dir()).unwrap();
+        assert!(handles.dir(first).is_some());
+        assert!(handles.file(first).is_none());
+        assert!(handles.remove(first).is_some());
+        let second = handles.insert(dir()).unwrap();
+        assert_ne!(first, second);
+        assert!(handles.dir(first).is_none());
+        assert!(handles.remove(first).is_none());
+        assert!(handles.dir(RawHandle::NONE).is_none());
+        assert!(handles.dir(RawHandle(0x1234)).is_none());
+    }
+
+    #[test]
+    fn the_limit_holds_and_room_comes_back() {
+        let mut handles = Handles::new(2);
+        let a = handles.insert(dir()).unwrap();
+        handles.insert(dir()).unwrap();
+        assert_eq!(handles.insert(dir()), Err(Full));
+        handles.remove(a).unwrap();
+        assert!(handles.insert(dir()).is_ok());
+        assert!(!handles.is_empty());
+        assert_eq!(handles.drain().count(), 2);
+        assert!(handles.is_empty());
+    }
+}

@@ -1,0 +1,133 @@
+//! The `ls -l` line of a directory entry, as OpenSSH's `ls_file` prints it: FileZilla and WinSCP parse it.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::vfs::{FileKind, Metadata};
+
+/// ls shows the time of day for files changed within the last half year, else the year.
+const HALF_YEAR_SECS: i64 = 365 * 24 * 60 * 60 / 2;
+
+/// Whose names stand for owner and group, and when it is.
+#[derive(Debug, Clone)]
+pub struct Lister {
+    /// The server's own uid and gid, which show as the user's name.
+    pub own_ids: (u32, u32),
+    /// The signed-in user.
+    pub user: String,
+    /// Local time, as ls has it.
+    pub zone: TimeZone,
+}
+
+impl Lister {
+    /// The line for one entry: mode, links, owner, group, exact size, date, name.
+    pub fn line(&self, name: &[u8], meta: &Metadata, now: i64) -> Vec<u8> {
+        let line = format!(
+            "{} {:3} {:<8} {:<8} {:8} {} ",
+            mode_text(meta),
+            meta.links,
+            self.owner(meta.uid, self.own_ids.0),
+            self.owner(meta.gid, self.own_ids.1),
+            meta.size,
+            self.date(meta.mtime, now),
+        );
+        let mut line = line.into_bytes();
+        line.extend_from_slice(name);
+        line
+    }
+
+    fn owner(&self, id: u32, own: u32) -> String {
+        if id == own { self.user.clone() } else { id.to_string() }
+    }
+
+    fn date(&self, mtime: i64, now: i64) -> String {
+        let Ok(time) = Timestamp::from_second(mtime) else {
+            return String::new();
+        };
+        let local = self.zone.to_datetime(time);
+        let month = MONTHS.get(usize::from(local.month().unsigned_abs()).saturating_sub(1)).unwrap_or(&"???");
+        if now.saturating_sub(mtime) < HALF_YEAR_SECS {
+            format!("{month} {:2} {:02}:{:02}", local.day(), local.hour(), local.minute())
+        } else {
+            format!("{month} {:2}  {}", local.day(), local.year())
+        }
+    }
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// As strmode(3), its trailing blank included.
+fn mode_text(meta: &Metadata) -> String {
+    let kind = match meta.kind {
+        FileKind::File => '-',
+        FileKind::Directory => 'd',
+        FileKind::Symlink => 'l',
+        FileKind::Special => match meta.mode & 0o170_000 {
+            0o010_000 => 'p',
+            0o020_000 => 'c',
+            0o060_000 => 'b',
+            0o140_000 => 's',
+            _ => '?',
+        },
+    };
+    let bit = |bit: u32, letter: char| if meta.mode & bit != 0 { letter } else { '-' };
+    let execute = |execute: u32, special: u32, letter: char| match (meta.mode & execute != 0, meta.mode & special != 0) {
+        (false, false) => '-',
+        (true, false) => 'x',
+        (true, true) => letter,
+        (false, true) => letter.to_ascii_uppercase(),
+    };
+    [
+        kind,
+        bit(0o400, 'r'),
+        bit(0o200, 'w'),
+        execute(0o100, 0o4000, 's'),
+        bit(0o040, 'r'),
+        bit(0o020, 'w'),
+        execute(0o010, 0o2000, 's'),
+        bit(0o004, 'r'),
+        bit(0o002, 'w'),
+        execute(0o001, 0o1000, 't'),
+        ' ',
+    ]
+    .iter()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(kind: FileKind, mode: u32, size: u64, mtime: i64) -> Metadata {
+        Metadata { kind, mode, size, uid: 1000, gid: 7, links: 1, atime: 0, mtime }
+    }
+
+    #[test]
+    fn lines_are_those_of_ls() {
+        let lister = Lister { own_ids: (1000, 1000), user: "calvin".into(), zone: TimeZone::UTC };
+        let now = 1_700_000_000;
+        let check = |meta: Metadata, name: &[u8], expected: &str| {
+            assert_eq!(String::from_utf8_lossy(&lister.line(name, &meta, now)), expected);
+        };
+        check(
+            meta(FileKind::File, 0o100_644, 1234, now - 60),
+            b"a b",
+            "-rw-r--r--    1 calvin   7            1234 Nov 14 22:12 a b",
+        );
+        check(
+            meta(FileKind::Directory, 0o041_777, 4096, 0),
+            b"tmp",
+            "drwxrwxrwt    1 calvin   7            4096 Jan  1  1970 tmp",
+        );
+        check(
+            meta(FileKind::Symlink, 0o120_777, 3, now - HALF_YEAR_SECS),
+            b"l",
+            "lrwxrwxrwx    1 calvin   7               3 May 16  2023 l",
+        );
+        check(
+            meta(FileKind::Special, 0o012_640, 99_999_999_999, now),
+            b"p",
+            "prw-r-S---    1 calvin   7        99999999999 Nov 14 22:13 p",
+        );
+    }
+}

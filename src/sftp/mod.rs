@@ -1,0 +1,17 @@
+//! SFTP version 3 (draft-ietf-secsh-filexfer-02), as OpenSSH's `sftp-server` speaks it.
+//!
+//! [`packet`] and [`attrs`] are the wire format, [`status`] the only place that knows status codes, [`session`]
+//! executes one request against the storage, and [`channel`] keeps the order of replies: it decides what runs in
+//! the SSH callback and what waits in [`queue`]. Nothing here knows russh.
+
+pub mod attrs;
+pub mod channel;
+pub mod extensions;
+pub mod flow;
+pub mod handles;
+pub mod lane;
+pub mod longname;
+pub mod packet;
+pub mod queue;
+pub mod session;
+pub mod status;

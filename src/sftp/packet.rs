@@ -1,0 +1,434 @@
+//! The packets of SFTP version 3: splitting the byte stream, reading requests, building replies.
+//!
+//! Pure functions over bytes; nothing is trusted and nothing is copied that need not be. A string is a `u32` length
+//! and as many bytes; numbers are big-endian (RFC 4251, section 5).
+
+use bytes::Bytes;
+
+use crate::vfs::{OpenHow, SetAttrs};
+
+use super::attrs;
+use super::status::Status;
+
+/// OpenSSH's SFTP_MAX_MSG_LENGTH: the largest packet, without its length field.
+pub const MAX_PACKET: u32 = 262_144;
+/// The most that one READ returns and one WRITE may carry, as `limits@openssh.com` announces it.
+pub const MAX_DATA: u32 = MAX_PACKET - 1024;
+
+const SSH_FXP_INIT: u8 = 1;
+const SSH_FXP_VERSION: u8 = 2;
+const SSH_FXP_OPEN: u8 = 3;
+const SSH_FXP_CLOSE: u8 = 4;
+const SSH_FXP_READ: u8 = 5;
+const SSH_FXP_WRITE: u8 = 6;
+const SSH_FXP_LSTAT: u8 = 7;
+const SSH_FXP_FSTAT: u8 = 8;
+const SSH_FXP_SETSTAT: u8 = 9;
+const SSH_FXP_FSETSTAT: u8 = 10;
+const SSH_FXP_OPENDIR: u8 = 11;
+const SSH_FXP_READDIR: u8 = 12;
+const SSH_FXP_REMOVE: u8 = 13;
+const SSH_FXP_MKDIR: u8 = 14;
+const SSH_FXP_RMDIR: u8 = 15;
+const SSH_FXP_REALPATH: u8 = 16;
+const SSH_FXP_STAT: u8 = 17;
+const SSH_FXP_RENAME: u8 = 18;
+const SSH_FXP_READLINK: u8 = 19;
+const SSH_FXP_SYMLINK: u8 = 20;
+const SSH_FXP_STATUS: u8 = 101;
+const SSH_FXP_HANDLE: u8 = 102;
+const SSH_FXP_DATA: u8 = 103;
+const SSH_FXP_NAME: u8 = 104;
+const SSH_FXP_ATTRS: u8 = 105;
+const SSH_FXP_EXTENDED: u8 = 200;
+const SSH_FXP_EXTENDED_REPLY: u8 = 201;
+
+/// A handle as it stands in a packet. Anything but four bytes names no handle of ours, as [`RawHandle::NONE`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawHandle(pub u32);
+
+impl RawHandle {
+    /// Never given out.
+    pub const NONE: RawHandle = RawHandle(u32::MAX);
+}
+
+/// One request, borrowed from its packet.
+#[derive(Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named and laid out as in the draft")]
+pub enum Request<'a> {
+    Open { path: &'a [u8], how: OpenHow },
+    Close { handle: RawHandle },
+    Read(Read),
+    Write { handle: RawHandle, offset: u64, data: &'a [u8] },
+    Stat { path: &'a [u8] },
+    Lstat { path: &'a [u8] },
+    Fstat { handle: RawHandle },
+    Setstat { path: &'a [u8], attrs: SetAttrs },
+    Fsetstat { handle: RawHandle, attrs: SetAttrs },
+    Opendir { path: &'a [u8] },
+    Readdir { handle: RawHandle },
+    Remove { path: &'a [u8] },
+    Mkdir { path: &'a [u8], attrs: SetAttrs },
+    Rmdir { path: &'a [u8] },
+    Realpath { path: &'a [u8] },
+    Rename { from: &'a [u8], to: &'a [u8] },
+    Readlink { path: &'a [u8] },
+    /// The two paths in the order of the wire, which clients do not agree on.
+    Symlink { first: &'a [u8], second: &'a [u8] },
+    Extended { name: &'a [u8], body: Fields<'a> },
+}
+
+/// A READ; plain numbers, so that a queue of them is small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Read {
+    /// The file.
+    pub handle: RawHandle,
+    /// From here.
+    pub offset: u64,
+    /// So many bytes, at most [`MAX_DATA`].
+    pub length: u32,
+}
+
+/// What a packet turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// The client's first word, with the version that it speaks.
+    Init,
+    /// A request to answer under its id.
+    Request {
+        /// Chosen by the client, echoed in the reply.
+        id: u32,
+        /// What is asked.
+        request: Request<'a>,
+    },
+    /// Answerable, but not understood.
+    Bad {
+        /// The request's id.
+        id: u32,
+        /// `BadMessage` for a truncated body, `Unsupported` for an unknown type.
+        status: Status,
+    },
+}
+
+/// No packet at all: the stream cannot be trusted any more, the channel must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// The length field is below 5 or above [`MAX_PACKET`].
+    #[error("an SFTP packet claims a length of {0} bytes (5 to {MAX_PACKET} are possible)")]
+    Length(u32),
+    /// The first packet is something else than INIT.
+    #[error("the SFTP session begins with a packet of type {0} instead of INIT")]
+    NotInit(u8),
+}
+
+/// The length of the packet that `buffer` begins with, its length field not counted; `None`: not yet known.
+///
+/// A type and an id, or a version, take five bytes: what is shorter could not be answered.
+pub fn length(buffer: &[u8]) -> Result<Option<usize>, Malformed> {
+    let Some((field, _)) = buffer.split_first_chunk::<4>() else {
+        return Ok(None);
+    };
+    match u32::from_be_bytes(*field) {
+        length @ 5..=MAX_PACKET => Ok(Some(length as usize)),
+        length => Err(Malformed::Length(length)),
+    }
+}
+
+/// Checks the first packet of a session, given without its length field.
+pub fn expect_init(packet: &[u8]) -> Result<(), Malformed> {
+    match packet.first() {
+        Some(&SSH_FXP_INIT) => Ok(()),
+        Some(&kind) => Err(Malformed::NotInit(kind)),
+        None => Err(Malformed::Length(0)),
+    }
+}
+
+/// Reads one packet, given without its length field. Bytes behind the last field are ignored, as OpenSSH does.
+pub fn parse(packet: &[u8]) -> Packet<'_> {
+    let mut fields = Fields(packet);
+    let kind = fields.u8().unwrap_or(0);
+    if kind == SSH_FXP_INIT {
+        // Whatever version the client asks for, the answer is 3.
+        return Packet::Init;
+    }
+    // [`length`] has seen to it that there is an id.
+    let id = fields.u32().unwrap_or(0);
+    match request(kind, fields) {
+        Ok(request) => Packet::Request { id, request },
+        Err(status) => Packet::Bad { id, status },
+    }
+}
+
+fn request(kind: u8, mut f: Fields<'_>) -> Result<Request<'_>, Status> {
+    let f = &mut f;
+    let parsed = match kind {
+        SSH_FXP_OPEN => open(f),
+        SSH_FXP_CLOSE => f.handle().map(|handle| Request::Close { handle }),
+        SSH_FXP_READ => read(f),
+        SSH_FXP_WRITE => write(f),
+        SSH_FXP_LSTAT => f.string().map(|path| Request::Lstat { path }),
+        SSH_FXP_STAT => f.string().map(|path| Request::Stat { path }),
+        SSH_FXP_FSTAT => f.handle().map(|handle| Request::Fstat { handle }),
+        SSH_FXP_SETSTAT => path_and_attrs(f).map(|(path, attrs)| Request::Setstat { path, attrs }),
+        SSH_FXP_FSETSTAT => handle_and_attrs(f),
+        SSH_FXP_OPENDIR => f.string().map(|path| Request::Opendir { path }),
+        SSH_FXP_READDIR => f.handle().map(|handle| Request::Readdir { handle }),
+        SSH_FXP_REMOVE => f.string().map(|path| Request::Remove { path }),
+        SSH_FXP_MKDIR => path_and_attrs(f).map(|(path, attrs)| Request::Mkdir { path, attrs }),
+        SSH_FXP_RMDIR => f.string().map(|path| Request::Rmdir { path }),
+        SSH_FXP_REALPATH => f.string().map(|path| Request::Realpath { path }),
+        SSH_FXP_RENAME => two(f).map(|(from, to)| Request::Rename { from, to }),
+        SSH_FXP_READLINK => f.string().map(|path| Request::Readlink { path }),
+        SSH_FXP_SYMLINK => two(f).map(|(first, second)| Request::Symlink { first, second }),
+        SSH_FXP_EXTENDED => f.string().map(|name| Request::Extended { name, body: *f }),
+        _ => return Err(Status::UNSUPPORTED),
+    };
+    parsed.ok_or(Status::BAD_MESSAGE)
+}
+
+fn open<'a>(f: &mut Fields<'a>) -> Option<Request<'a>> {
+    const READ: u32 = 0x01;
+    const WRITE: u32 = 0x02;
+    const APPEND: u32 = 0x04;
+    const CREAT: u32 = 0x08;
+    const TRUNC: u32 = 0x10;
+    const EXCL: u32 = 0x20;
+    let path = f.string()?;
+    let flags = f.u32()?;
+    let attrs = attrs::read(f)?;
+    let write = flags & WRITE != 0;
+    let how = OpenHow {
+        // As in OpenSSH: what asks for neither is opened for reading.
+        read: flags & READ != 0 || !write,
+        write,
+        append: flags & APPEND != 0,
+        create: flags & CREAT != 0,
+        truncate: flags & TRUNC != 0,
+        exclusive: flags & EXCL != 0,
+        mode: attrs.permissions,
+    };
+    Some(Request::Open { path, how })
+}
+
+fn read<'a>(f: &mut Fields<'a>) -> Option<Request<'a>> {
+    Some(Request::Read(Read {
+        handle: f.handle()?,
+        offset: f.u64()?,
+        length: f.u32()?.min(MAX_DATA),
+    }))
+}
+
+fn write<'a>(f: &mut Fields<'a>) -> Option<Request<'a>> {
+    Some(Request::Write {
+        handle: f.handle()?,
+        offset: f.u64()?,
+        data: f.string()?,
+    })
+}
+
+fn path_and_attrs<'a>(f: &mut Fields<'a>) -> Option<(&'a [u8], SetAttrs)> {
+    Some((f.string()?, attrs::read(f)?))
+}
+
+fn handle_and_attrs<'a>(f: &mut Fields<'a>) -> Option<Request<'a>> {
+    Some(Request::Fsetstat {
+        handle: f.handle()?,
+        attrs: attrs::read(f)?,
+    })
+}
+
+fn two<'a>(f: &mut Fields<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    Some((f.string()?, f.string()?))
+}
+
+/// Is this packet a READ? Its record, cheaper to keep than the packet.
+pub fn as_read(packet: &[u8]) -> Option<(u32, Read)> {
+    if packet.first() != Some(&SSH_FXP_READ) {
+        return None;
+    }
+    match parse(packet) {
+        Packet::Request { id, request: Request::Read(read) } => Some((id, read)),
+        Packet::Init | Packet::Request { .. } | Packet::Bad { .. } => None,
+    }
+}
+
+/// The fields of a packet, taken from the front; `None` where a field is cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fields<'a>(pub &'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// The next byte.
+    pub fn u8(&mut self) -> Option<u8> {
+        let (head, tail) = self.0.split_first()?;
+        self.0 = tail;
+        Some(*head)
+    }
+
+    /// The next four bytes.
+    pub fn u32(&mut self) -> Option<u32> {
+        let (head, tail) = self.0.split_first_chunk::<4>()?;
+        self.0 = tail;
+        Some(u32::from_be_bytes(*head))
+    }
+
+    /// The next eight bytes.
+    pub fn u64(&mut self) -> Option<u64> {
+        let (head, tail) = self.0.split_first_chunk::<8>()?;
+        self.0 = tail;
+        Some(u64::from_be_bytes(*head))
+    }
+
+    /// The next string.
+    pub fn string(&mut self) -> Option<&'a [u8]> {
+        let length = self.u32()? as usize;
+        let (head, tail) = self.0.split_at_checked(length)?;
+        self.0 = tail;
+        Some(head)
+    }
+
+    /// The next string, as a handle.
+    pub fn handle(&mut self) -> Option<RawHandle> {
+        let bytes = self.string()?;
+        Some(bytes.try_into().map_or(RawHandle::NONE, |four| RawHandle(u32::from_be_bytes(four))))
+    }
+
+    /// Nothing left?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Builds one reply: length field, type, and what is put behind them.
+#[derive(Debug)]
+pub struct Reply {
+    bytes: Vec<u8>,
+}
+
+/// Where the data of a DATA reply begins: length, type, id, length of the data.
+pub const DATA_HEADER: usize = 4 + 1 + 4 + 4;
+
+impl Reply {
+    fn new(kind: u8) -> Self {
+        Self {
+            bytes: vec![0, 0, 0, 0, kind],
+        }
+    }
+
+    /// VERSION 3, with the extensions and their data.
+    pub fn version<'e>(extensions: impl Iterator<Item = (&'e str, &'e [u8])>) -> Bytes {
+        let mut reply = Self::new(SSH_FXP_VERSION);
+        reply.u32(3);
+        for (name, data) in extensions {
+            reply.string(name.as_bytes());
+            reply.string(data);
+        }
+        reply.finish()
+    }
+
+    /// STATUS with a sentence in English.
+    pub fn status(id: u32, status: Status, sentence: &str) -> Bytes {
+        let mut reply = Self::new(SSH_FXP_STATUS);
+        reply.u32(id);
+        reply.u32(status.code());
+        reply.string(sentence.as_bytes());
+        reply.string(b"");
+        reply.finish()
+    }
+
+    /// HANDLE.
+    pub fn handle(id: u32, handle: RawHandle) -> Bytes {
+        let mut reply = Self::new(SSH_FXP_HANDLE);
+        reply.u32(id);
+        reply.string(&handle.0.to_be_bytes());
+        reply.finish()
+    }
+
+    /// ATTRS; the attributes follow.
+    pub fn attrs(id: u32) -> Self {
+        let mut reply = Self::new(SSH_FXP_ATTRS);
+        reply.u32(id);
+        reply
+    }
+
+    /// NAME with so many names; they follow.
+    pub fn names(id: u32, count: u32) -> Self {
+        let mut reply = Self::new(SSH_FXP_NAME);
+        reply.u32(id);
+        reply.u32(count);
+        reply
+    }
+
+    /// NAME with one name that stands for its own long form, without attributes: REALPATH and READLINK.
+    pub fn name(id: u32, name: &[u8]) -> Bytes {
+        let mut reply = Self::names(id, 1);
+        reply.string(name);
+        reply.string(name);
+        reply.u32(0);
+        reply.finish()
+    }
+
+    /// EXTENDED_REPLY; what the extension says follows.
+    pub fn extended(id: u32) -> Self {
+        let mut reply = Self::new(SSH_FXP_EXTENDED_REPLY);
+        reply.u32(id);
+        reply
+    }
+
+    /// Appends a number of four bytes.
+    pub fn u32(&mut self, number: u32) {
+        self.bytes.extend_from_slice(&number.to_be_bytes());
+    }
+
+    /// Appends a number of eight bytes.
+    pub fn u64(&mut self, number: u64) {
+        self.bytes.extend_from_slice(&number.to_be_bytes());
+    }
+
+    /// Appends a string.
+    pub fn string(&mut self, bytes: &[u8]) {
+        // Ours are names and sentences, far below 4 GiB.
+        self.u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Writes the length field; the reply is complete.
+    pub fn finish(mut self) -> Bytes {
+        let length = u32::try_from(self.bytes.len().saturating_sub(4)).unwrap_or(u32::MAX);
+        if let Some(field) = self.bytes.first_chunk_mut::<4>() {
+            *field = length.to_be_bytes();
+        }
+        self.bytes.into()
+    }
+
+    /// Appends to NAME's list: the count is written last.
+    pub fn set_count(&mut self, count: u32) {
+        if let Some(field) = self.bytes.get_mut(9..13) {
+            field.copy_from_slice(&count.to_be_bytes());
+        }
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Never: a reply has a type at least.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// Writes the header of a DATA reply in front of `length` bytes that stand at [`DATA_HEADER`] already.
+pub fn write_data_header(buffer: &mut [u8], id: u32, length: u32) {
+    let fields = [length.saturating_add(9).to_be_bytes(), id.to_be_bytes(), length.to_be_bytes()];
+    if let Some(header) = buffer.first_chunk_mut::<DATA_HEADER>() {
+        header[..4].copy_from_slice(&fields[0]);
+        header[4] = SSH_FXP_DATA;
+        header[5..9].copy_from_slice(&fields[1]);
+        header[9..].copy_from_slice(&fields[2]);
+    }
+}
+
+#[cfg(test)]
+#[path = "packet_tests.rs"]
+mod tests;

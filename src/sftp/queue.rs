@@ -1,0 +1,325 @@
+//! The requests of a channel that wait, and the task that works for them.
+//!
+//! A channel's [`Sftp`] is in one of two places. With the channel ([`Worker::Idle`]) it answers in the SSH callback:
+//! *Direct*. With the task ([`Worker::Busy`]) all that arrives is put behind what waits, and the task answers in
+//! order: *Queued*. The task ends, and gives the session back, when nothing waits any more.
+//!
+//! Requests wait here, never data for a client that does not read: a READ is executed when its reply can go out.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::vfs::Wait;
+
+use super::channel::Outlet;
+use super::flow::Flow;
+use super::lane::Lane;
+use super::packet::{self, RawHandle, Read};
+use super::session::Sftp;
+
+/// paramiko asks for a whole 10 GiB file in 32 KiB pieces at once.
+const MAX_READS: usize = 400_000;
+/// asyncssh has 128 blocks of 255 KiB outstanding; a little more than that.
+const MAX_PAYLOAD: usize = 40 << 20;
+/// What a queued packet costs besides its bytes.
+const PACKET_COST: usize = 64;
+
+/// Why a client is disconnected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Overflow {
+    /// Too many READs wait.
+    #[error("more than {MAX_READS} read requests wait for answers")]
+    Reads,
+    /// Too much else waits.
+    #[error("more than {} MiB of requests wait for answers", MAX_PAYLOAD >> 20)]
+    Payload,
+}
+
+/// What all channels of one connection may have waiting.
+#[derive(Debug, Default)]
+pub struct Budget {
+    reads: AtomicUsize,
+    payload: AtomicUsize,
+}
+
+impl Budget {
+    fn charge(counter: &AtomicUsize, amount: usize, limit: usize) -> bool {
+        let before = counter.fetch_add(amount, Ordering::Relaxed);
+        let fits = before.saturating_add(amount) <= limit;
+        if !fits {
+            counter.fetch_sub(amount, Ordering::Relaxed);
+        }
+        fits
+    }
+}
+
+/// A waiting request: at most 24 bytes for a READ, of which there may be very many.
+enum Job {
+    Read(ReadJob),
+    Packet(Box<[u8]>),
+}
+
+const _: () = assert!(size_of::<Job>() <= 24, "a queued READ takes at most 24 bytes");
+
+/// A READ with its id, in words of four bytes, so that [`Job`] needs no padding.
+struct ReadJob {
+    id: u32,
+    handle: u32,
+    offset: [u8; 8],
+    length: u32,
+}
+
+impl ReadJob {
+    fn read(&self) -> Read {
+        Read {
+            handle: RawHandle(self.handle),
+            offset: u64::from_ne_bytes(self.offset),
+            length: self.length,
+        }
+    }
+}
+
+/// What waits in one channel, in order.
+pub(super) struct Pending {
+    /// The rest of a reply that the window cut in two; goes out before anything else.
+    pub(super) rest: Bytes,
+    /// The client has said that nothing more comes.
+    pub(super) end: bool,
+    jobs: VecDeque<Job>,
+    budget: Arc<Budget>,
+}
+
+impl Pending {
+    fn new(budget: Arc<Budget>) -> Self {
+        Self {
+            rest: Bytes::new(),
+            end: false,
+            jobs: VecDeque::new(),
+            budget,
+        }
+    }
+
+    /// Does nothing wait?
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty() && self.jobs.is_empty()
+    }
+
+    /// Puts a packet, given without its length field, behind the others.
+    pub(super) fn push(&mut self, packet: &[u8]) -> Result<(), Overflow> {
+        let job = match packet::as_read(packet) {
+            Some((id, read)) => {
+                if !Budget::charge(&self.budget.reads, 1, MAX_READS) {
+                    return Err(Overflow::Reads);
+                }
+                Job::Read(ReadJob {
+                    id,
+                    handle: read.handle.0,
+                    offset: read.offset.to_ne_bytes(),
+                    length: read.length,
+                })
+            }
+            None => {
+                if !Budget::charge(&self.budget.payload, packet.len() + PACKET_COST, MAX_PAYLOAD) {
+                    return Err(Overflow::Payload);
+                }
+                Job::Packet(packet.into())
+            }
+        };
+        self.jobs.push_back(job);
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let job = self.jobs.pop_front()?;
+        self.release(&job);
+        if self.jobs.is_empty() {
+            // A burst may have made it large.
+            self.jobs = VecDeque::new();
+        }
+        Some(job)
+    }
+
+    fn release(&self, job: &Job) {
+        match job {
+            Job::Read(_) => self.budget.reads.fetch_sub(1, Ordering::Relaxed),
+            Job::Packet(packet) => self.budget.payload.fetch_sub(packet.len() + PACKET_COST, Ordering::Relaxed),
+        };
+    }
+
+    /// Executes the first request that waits, if that takes no long; `None`: nothing waits, or it may take long.
+    pub(super) fn execute_next(&mut self, sftp: &mut Sftp) -> Option<Bytes> {
+        let reply = execute(sftp, self.jobs.front()?, Wait::Never)?;
+        self.pop();
+        Some(reply)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
+    }
+}
+
+fn execute(sftp: &mut Sftp, job: &Job, wait: Wait) -> Option<Bytes> {
+    match job {
+        Job::Read(read) => sftp.execute_read(read.id, read.read(), wait),
+        Job::Packet(packet) => sftp.execute(packet, wait),
+    }
+}
+
+/// Where the session is.
+pub(super) enum Worker {
+    /// With the channel.
+    Idle(Box<Sftp>),
+    /// With the task.
+    Busy,
+    /// Nowhere: the channel has ended.
+    Ended,
+}
+
+/// What a channel's callbacks and its task share.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    pub(super) flow: Arc<Flow>,
+    pub(super) outlet: Arc<dyn Outlet>,
+    pub(super) lane: Arc<Lane>,
+    pub(super) cancelled: CancellationToken,
+}
+
+pub(super) struct State {
+    pub(super) worker: Worker,
+    pub(super) pending: Pending,
+}
+
+/// Everything that a channel is made of besides its session.
+pub struct Surroundings {
+    /// The peer's window.
+    pub flow: Arc<Flow>,
+    /// Where the task's replies go.
+    pub outlet: Arc<dyn Outlet>,
+    /// The file system of the home.
+    pub lane: Arc<Lane>,
+    /// Cancelled when the channel or its connection ends.
+    pub cancelled: CancellationToken,
+    /// Shared by the connection's channels.
+    pub budget: Arc<Budget>,
+}
+
+impl Queue {
+    pub(super) fn new(sftp: Sftp, surroundings: Surroundings) -> Arc<Self> {
+        let Surroundings { flow, outlet, lane, cancelled, budget } = surroundings;
+        Arc::new(Self {
+            state: Mutex::new(State {
+                worker: Worker::Idle(Box::new(sftp)),
+                pending: Pending::new(budget),
+            }),
+            flow,
+            outlet,
+            lane,
+            cancelled,
+        })
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the session to a task, if it is with the channel.
+    pub(super) fn hand_over(self: &Arc<Self>, state: &mut State) {
+        if let Worker::Idle(sftp) = std::mem::replace(&mut state.worker, Worker::Busy) {
+            // Its owner is the channel: cancelling ends it, and it holds nothing that outlives it.
+            tokio::spawn(Arc::clone(self).work(sftp));
+        }
+    }
+
+    /// The task: works until nothing waits, or the channel ends.
+    async fn work(self: Arc<Self>, sftp: Box<Sftp>) {
+        let cancelled = self.cancelled.clone();
+        tokio::select! {
+            () = cancelled.cancelled() => {}
+            () = self.drain(sftp) => {}
+        }
+    }
+
+    async fn drain(&self, sftp: Box<Sftp>) {
+        let mut sftp = Held(Some(sftp));
+        let mut reply = std::mem::take(&mut self.state().pending.rest);
+        loop {
+            while !reply.is_empty() {
+                let piece = self.flow.lend(&mut reply).await;
+                if self.outlet.send(piece).await.is_err() {
+                    return;
+                }
+            }
+            let job = {
+                let mut state = self.state();
+                match state.pending.pop() {
+                    Some(job) => job,
+                    None if state.pending.end => {
+                        state.worker = Worker::Ended;
+                        break;
+                    }
+                    None => {
+                        if let Some(sftp) = sftp.0.take() {
+                            state.worker = Worker::Idle(sftp);
+                        }
+                        return;
+                    }
+                }
+            };
+            let Some(session) = sftp.0.take() else { return };
+            // Not before there is room for the answer: what waits is requests, not data.
+            self.flow.opened().await;
+            match self.run(session, job).await {
+                Ok((session, bytes)) => {
+                    sftp.0 = Some(session);
+                    reply = bytes;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a request ended its session");
+                    self.state().worker = Worker::Ended;
+                    self.outlet.finish(255).await;
+                    return;
+                }
+            }
+        }
+        drop(sftp);
+        self.outlet.finish(0).await;
+    }
+
+    /// Executes one request: here if it is quick and its file system well, else on a thread of the blocking pool.
+    async fn run(&self, mut sftp: Box<Sftp>, job: Job) -> Result<(Box<Sftp>, Bytes), tokio::task::JoinError> {
+        let quick = self.lane.enter().and_then(|_permit| execute(&mut sftp, &job, Wait::Never));
+        if let Some(reply) = quick {
+            return Ok((sftp, reply));
+        }
+        let slow_way = self.lane.slow_way().acquire_owned().await;
+        tokio::task::spawn_blocking(move || {
+            let reply = execute(&mut sftp, &job, Wait::Allowed);
+            drop(slow_way);
+            // `None` is an answer to `Wait::Never` only.
+            (sftp, reply.unwrap_or_default())
+        })
+        .await
+    }
+}
+
+/// A session that is dropped where closing its files may wait.
+pub(super) struct Held(pub(super) Option<Box<Sftp>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(sftp) = self.0.take() else { return };
+        if sftp.holds_nothing() {
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(sftp))),
+            Err(_) => drop(sftp),
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! Executes SFTP requests against a home, one at a time: bytes in, a reply out. Knows nothing of channels.
+//!
+//! With [`Wait::Never`] a request that may take long (a cold read, fsync, a large truncation or removal) is not
+//! begun: the caller gets [`Halt::WouldBlock`] and asks again from where waiting hurts nobody.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::buffer::{Buffer, Filled};
+use crate::event::{Actor, Event, Events};
+use crate::path::{PathError, VirtualPath};
+use crate::vfs::{Error, FileKind, Links, OpenHow, Over, SetAttrs, Storage, Wait};
+
+use super::attrs;
+use super::extensions;
+use super::handles::{Dir, File, Handles, Open};
+use super::longname::Lister;
+use super::packet::{self, DATA_HEADER, Packet, RawHandle, Read, Reply, Request};
+use super::status::{Refusal, Status};
+
+/// As OpenSSH: so many names in one reply to READDIR.
+const NAMES_PER_REPLY: u32 = 100;
+/// sshfs takes no reply above 256 KiB and older ones none above 128 KiB; a name and its line take 600 bytes at most.
+const NAMES_SIZE: usize = 96 * 1024;
+/// Freeing more than this takes the file system long enough (several milliseconds) to hold up other channels.
+const LARGE: u64 = 64 << 20;
+
+/// One client's SFTP session: its home, its handles, and how it likes its answers.
+pub struct Sftp {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) handles: Handles,
+    pub(super) context: Context,
+}
+
+/// What a session knows about its client.
+pub struct Context {
+    /// For events.
+    pub actor: Actor,
+    /// Where they go.
+    pub events: Events,
+    /// Names and dates in listings.
+    pub lister: Lister,
+    /// The order of SYMLINK's arguments on this client's wire.
+    pub symlink_order: SymlinkOrder,
+    /// Open files and directories at once.
+    pub max_handles: usize,
+    /// Files open now, counted for the whole session.
+    pub open_files: Arc<AtomicUsize>,
+    /// Set when the client has left: what takes long then stops.
+    pub gone: CancellationToken,
+}
+
+/// SYMLINK's arguments: the draft has the link first, OpenSSH and all who follow it the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SymlinkOrder {
+    /// OpenSSH, sshfs, paramiko, lftp, curl, JSch, MINA, pkg/sftp.
+    TargetFirst,
+    /// WinSCP, libssh, ssh2 for Node, asyncssh, where the server is not OpenSSH.
+    LinkFirst,
+}
+
+impl SymlinkOrder {
+    /// By the client's identification string (RFC 4253, section 4.2).
+    pub fn of_client(banner: &str) -> Self {
+        let software = banner.strip_prefix("SSH-2.0-").unwrap_or(banner);
+        let link_first = ["WinSCP_", "libssh_", "libssh-", "ssh2js", "AsyncSSH_"];
+        if link_first.iter().any(|prefix| software.starts_with(prefix)) {
+            SymlinkOrder::LinkFirst
+        } else {
+            SymlinkOrder::TargetFirst
+        }
+    }
+}
+
+/// Why there is no reply yet, or none but a status.
+#[derive(Debug)]
+pub enum Halt {
+    /// The client gets this status.
+    Refused(Refusal),
+    /// Only with [`Wait::Never`]: nothing was done, ask again where waiting is allowed.
+    WouldBlock,
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::WouldBlock => Halt::WouldBlock,
+            error => Halt::Refused(error.into()),
+        }
+    }
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Halt::Refused(refusal)
+    }
+}
+
+impl From<Status> for Halt {
+    fn from(status: Status) -> Self {
+        Halt::Refused(status.into())
+    }
+}
+
+impl From<PathError> for Halt {
+    fn from(error: PathError) -> Self {
+        Halt::Refused(error.into())
+    }
+}
+
+pub(super) type Answer = Result<Bytes, Halt>;
+
+impl Sftp {
+    /// A session over a home.
+    pub fn new(storage: Arc<dyn Storage>, context: Context) -> Self {
+        Self {
+            storage,
+            handles: Handles::new(context.max_handles),
+            context,
+        }
+    }
+
+    /// Does nothing keep the session from being dropped at once (no file whose close may wait)?
+    pub fn holds_nothing(&self) -> bool {
+        self.handles.is_empty()
+    }
+
+    /// Executes one packet, given without its length field; `None`: only with [`Wait::Never`], it may take long.
+    pub fn execute(&mut self, packet: &[u8], wait: Wait) -> Option<Bytes> {
+        match packet::parse(packet) {
+            Packet::Init => Some(extensions::version()),
+            Packet::Bad { id, status } => Some(Reply::status(id, status, status.text())),
+            Packet::Request { id, request } => {
+                let answer = self.request(id, request, wait);
+                finish(id, answer)
+            }
+        }
+    }
+
+    /// Executes a READ; `None`: only with [`Wait::Never`], the bytes are not in memory.
+    pub fn execute_read(&mut self, id: u32, read: Read, wait: Wait) -> Option<Bytes> {
+        let answer = self.read(id, read, wait);
+        finish(id, answer)
+    }
+
+    fn request(&mut self, id: u32, request: Request<'_>, wait: Wait) -> Answer {
+        match request {
+            Request::Read(read) => self.read(id, read, wait),
+            Request::Write { handle, offset, data } => self.write(id, handle, offset, data),
+            Request::Open { path, how } => self.open(id, path, how, wait),
+            Request::Close { handle } => self.close(id, handle),
+            Request::Stat { path } => self.stat(id, path, Links::Follow),
+            Request::Lstat { path } => self.stat(id, path, Links::NoFollow),
+            Request::Fstat { handle } => {
+                let meta = self.file(handle)?.file.stat()?;
+                Ok(attrs_reply(id, &meta))
+            }
+            Request::Setstat { path, attrs } => {
+                self.not_in_callback(attrs.size.is_some(), wait)?;
+                self.storage.set_attrs(&path_of(path)?, &attrs, Links::Follow)?;
+                ok(id)
+            }
+            Request::Fsetstat { handle, attrs } => {
+                self.not_in_callback(attrs.size.is_some(), wait)?;
+                self.file(handle)?.file.set_attrs(&attrs)?;
+                ok(id)
+            }
+            Request::Opendir { path } => self.opendir(id, path),
+            Request::Readdir { handle } => self.readdir(id, handle),
+            Request::Remove { path } => self.remove(id, path, wait),
+            Request::Mkdir { path, attrs } => self.mkdir(id, path, &attrs),
+            Request::Rmdir { path } => self.rmdir(id, path),
+            Request::Realpath { path } => self.realpath(id, path),
+            Request::Rename { from, to } => self.rename(id, (from, to), Over::Refuse, wait),
+            Request::Readlink { path } => {
+                let target = self.storage.read_link(&path_of(path)?)?;
+                Ok(Reply::name(id, &target))
+            }
+            Request::Symlink { first, second } => self.symlink(id, first, second),
+            Request::Extended { name, body } => extensions::run(self, name, extensions::Call { id, body, wait }),
+        }
+    }
+
+    /// Refuses to begin what may take long inside an SSH callback.
+    pub(super) fn not_in_callback(&self, heavy: bool, wait: Wait) -> Result<(), Halt> {
+        if heavy && wait == Wait::Never { Err(Halt::WouldBlock) } else { Ok(()) }
+    }
+
+    pub(super) fn file(&mut self, handle: RawHandle) -> Result<&mut File, Halt> {
+        self.handles.file(handle).ok_or_else(|| Status::FAILURE.into())
+    }
+
+    fn read(&mut self, id: u32, read: Read, wait: Wait) -> Answer {
+        let file = self.file(read.handle)?;
+        let mut buffer = Buffer::take();
+        let wanted = read.length as usize;
+        let room = buffer.get_mut(DATA_HEADER..DATA_HEADER + wanted).unwrap_or_default();
+        let count = file.file.read_at(room, read.offset, wait)?;
+        if count == 0 && wanted > 0 {
+            return Err(Status::EOF.into());
+        }
+        file.bytes_read = file.bytes_read.saturating_add(count as u64);
+        packet::write_data_header(&mut buffer, id, u32::try_from(count).unwrap_or(0));
+        Ok(Bytes::from_owner(Filled::new(buffer, DATA_HEADER + count)))
+    }
+
+    fn write(&mut self, id: u32, handle: RawHandle, offset: u64, data: &[u8]) -> Answer {
+        let file = self.file(handle)?;
+        file.file.write_at(data, offset)?;
+        file.bytes_written = file.bytes_written.saturating_add(data.len() as u64);
+        ok(id)
+    }
+
+    fn open(&mut self, id: u32, path: &[u8], how: OpenHow, wait: Wait) -> Answer {
+        let path = path_of(path)?;
+        self.check_room()?;
+        self.not_in_callback(how.truncate && self.is_large(&path, Links::Follow), wait)?;
+        let file = self.storage.open(&path, how).inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        let who = self.context.actor.clone();
+        self.context.events.emit(&Event::Opened { who, path: path.clone(), write: how.write });
+        let handle = self.insert(Open::File(File {
+            file,
+            path,
+            bytes_read: 0,
+            bytes_written: 0,
+            since: Instant::now(),
+        }))?;
+        self.context.open_files.fetch_add(1, Ordering::Relaxed);
+        Ok(Reply::handle(id, handle))
+    }
+
+    fn check_room(&self) -> Result<(), Halt> {
+        self.handles.check_room().map_err(|_| self.too_many_handles())
+    }
+
+    fn insert(&mut self, open: Open) -> Result<RawHandle, Halt> {
+        self.handles.insert(open).map_err(|_| self.too_many_handles())
+    }
+
+    fn too_many_handles(&self) -> Halt {
+        let sentence = format!("too many open files (the limit is {})", self.handles.limit());
+        Refusal::with_sentence(Status::FAILURE, sentence).into()
+    }
+
+    fn close(&mut self, id: u32, handle: RawHandle) -> Answer {
+        match self.handles.remove(handle) {
+            Some(open) => {
+                self.context.closed(open);
+                ok(id)
+            }
+            // OpenSSH's answer to a handle that was never given.
+            None => Err(Status::NO_SUCH_FILE.into()),
+        }
+    }
+
+    fn stat(&mut self, id: u32, path: &[u8], links: Links) -> Answer {
+        let meta = self.storage.stat(&path_of(path)?, links)?;
+        Ok(attrs_reply(id, &meta))
+    }
+
+    fn opendir(&mut self, id: u32, path: &[u8]) -> Answer {
+        let path = path_of(path)?;
+        self.check_room()?;
+        let stream = self.storage.open_dir(&path).inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        let handle = self.insert(Open::Dir(Dir { stream }))?;
+        Ok(Reply::handle(id, handle))
+    }
+
+    fn readdir(&mut self, id: u32, handle: RawHandle) -> Answer {
+        let dir = self.handles.dir(handle).ok_or(Status::FAILURE)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let mut reply = Reply::names(id, 0);
+        let mut count = 0;
+        while count < NAMES_PER_REPLY && reply.len() < NAMES_SIZE {
+            let Some(entry) = dir.stream.next()? else { break };
+            reply.string(&entry.name);
+            reply.string(&self.context.lister.line(&entry.name, &entry.meta, now.cast_signed()));
+            attrs::write(&mut reply, &entry.meta);
+            count += 1;
+        }
+        if count == 0 {
+            return Err(Status::EOF.into());
+        }
+        reply.set_count(count);
+        Ok(reply.finish())
+    }
+
+    fn remove(&mut self, id: u32, path: &[u8], wait: Wait) -> Answer {
+        let path = path_of(path)?;
+        self.not_in_callback(self.is_large(&path, Links::NoFollow), wait)?;
+        self.storage.remove(&path).inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        self.tell(|who| Event::Removed { who, path });
+        ok(id)
+    }
+
+    fn mkdir(&mut self, id: u32, path: &[u8], attrs: &SetAttrs) -> Answer {
+        let path = path_of(path)?;
+        let mode = attrs.permissions.unwrap_or(0o777);
+        self.storage.mkdir(&path, mode).inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        self.tell(|who| Event::DirectoryMade { who, path });
+        ok(id)
+    }
+
+    fn rmdir(&mut self, id: u32, path: &[u8]) -> Answer {
+        let path = path_of(path)?;
+        self.storage.rmdir(&path).inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        self.tell(|who| Event::DirectoryRemoved { who, path });
+        ok(id)
+    }
+
+    fn realpath(&mut self, id: u32, path: &[u8]) -> Answer {
+        // Here alone the empty path is the current directory (rclone sends it).
+        let resolved = self.storage.real_path(&VirtualPath::parse(path)?)?;
+        Ok(Reply::name(id, &resolved.absolute()))
+    }
+
+    pub(super) fn rename(&mut self, id: u32, names: (&[u8], &[u8]), over: Over, wait: Wait) -> Answer {
+        let (from, to) = (path_of(names.0)?, path_of(names.1)?);
+        let heavy = over == Over::Replace && self.is_large(&to, Links::NoFollow);
+        self.not_in_callback(heavy, wait)?;
+        self.storage.rename(&from, &to, over).inspect_err(|e| self.tell_forbidden(*e, &from))?;
+        self.tell(|who| Event::Renamed { who, from, to });
+        ok(id)
+    }
+
+    fn symlink(&mut self, id: u32, first: &[u8], second: &[u8]) -> Answer {
+        let (target, link) = match self.context.symlink_order {
+            SymlinkOrder::TargetFirst => (first, second),
+            SymlinkOrder::LinkFirst => (second, first),
+        };
+        let link = path_of(link)?;
+        // The target is stored as it is; this only finds what no target can be.
+        path_of(target)?;
+        self.storage.symlink(target, &link).inspect_err(|e| self.tell_forbidden(*e, &link))?;
+        self.tell(|who| Event::Linked { who, target: target.to_vec(), link });
+        ok(id)
+    }
+
+    fn is_large(&self, path: &VirtualPath, links: Links) -> bool {
+        let large = |meta: crate::vfs::Metadata| meta.kind == FileKind::File && meta.size >= LARGE;
+        self.storage.stat(path, links).is_ok_and(large)
+    }
+
+    pub(super) fn tell(&self, event: impl FnOnce(Actor) -> Event) {
+        self.context.events.emit(&event(self.context.actor.clone()));
+    }
+
+    pub(super) fn tell_forbidden(&self, error: Error, path: &VirtualPath) {
+        if let Error::Forbidden(operation) = error {
+            self.tell(|who| Event::Forbidden { who, operation, path: path.clone() });
+        }
+    }
+}
+
+impl Drop for Sftp {
+    fn drop(&mut self) {
+        for open in self.handles.drain() {
+            self.context.closed(open);
+        }
+    }
+}
+
+impl Context {
+    fn closed(&self, open: Open) {
+        let Open::File(file) = open else { return };
+        self.open_files.fetch_sub(1, Ordering::Relaxed);
+        let File { path, bytes_read, bytes_written, since, .. } = file;
+        self.events.emit(&Event::Closed {
+            who: self.actor.clone(),
+            path,
+            bytes_read,
+            bytes_written,
+            duration: since.elapsed(),
+        });
+    }
+}
+
+/// A path of a request. Unlike REALPATH's, an empty one names nothing, as in open(2).
+pub(super) fn path_of(raw: &[u8]) -> Result<VirtualPath, Refusal> {
+    if raw.is_empty() {
+        return Err(Status::NO_SUCH_FILE.into());
+    }
+    Ok(VirtualPath::parse(raw)?)
+}
+
+pub(super) fn ok(id: u32) -> Answer {
+    Ok(Reply::status(id, Status::OK, Status::OK.text()))
+}
+
+fn attrs_reply(id: u32, meta: &crate::vfs::Metadata) -> Bytes {
+    let mut reply = Reply::attrs(id);
+    attrs::write(&mut reply, meta);
+    reply.finish()
+}
+
+fn finish(id: u32, answer: Answer) -> Option<Bytes> {
+    match answer {
+        Ok(reply) => Some(reply),
+        Err(Halt::Refused(refusal)) => Some(Reply::status(id, refusal.status, refusal.sentence())),
+        Err(Halt::WouldBlock) => None,
+    }
+}

@@ -1,0 +1,159 @@
+//! The accept loop, and the supervisor of each connection.
+//!
+//! A connection's states: *greeting* and *unauthenticated* (until the login grace is over), *signed in* (until the
+//! client leaves, is idle for too long, or is asked to go), *asked to go* (a reason is sent; the client has
+//! [`FAREWELL`] to read it), *cut* (every read and write fails: this always works).
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use russh::Disconnect;
+use russh::server::{Handle, run_stream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::event::Event;
+use crate::sessions::Ending;
+
+use super::admission::Entry;
+use super::handler::{Connection, Signals};
+use super::service::Service;
+use super::socket::{Pusher, Socket};
+
+/// After an error that is not the connection's own (no descriptors, no memory) accepting rests this long.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// For a client to read why it must go.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// What a peer that is turned away gets instead of a banner (RFC 4253, section 4.2, lets lines precede it).
+const TURNED_AWAY: &[u8] = b"Exceeded MaxStartups\r\n";
+
+/// Accepts until `stop` is cancelled. Connections are owned by `tracker`.
+pub async fn accept(listener: TcpListener, service: Arc<Service>, stop: CancellationToken, tracker: TaskTracker) {
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => admit(stream, Service::canonical(peer), &service, &tracker),
+            Err(error) if is_the_peers(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection; trying again");
+                tokio::time::sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+}
+
+/// Errors of accept(2) that concern one connection only.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+fn admit(stream: TcpStream, peer: SocketAddr, service: &Arc<Service>, tracker: &TaskTracker) {
+    match service.admission.enter(peer.ip(), &service.limits(), Instant::now()) {
+        Ok(entry) => {
+            tracker.spawn(serve(stream, peer, Arc::clone(service), entry));
+        }
+        Err(reason) => {
+            // As much as fits into the socket's buffer at once; nobody waits for such a peer.
+            let _ = stream.try_write(TURNED_AWAY);
+            service.events.emit(&Event::Refused { peer, reason: reason.to_string() });
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Service>, mut entry: Entry) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "the connection was gone at once");
+        return;
+    }
+    tokio::time::sleep(entry.delay).await;
+    let cut = CancellationToken::new();
+    // Whatever ends this task ends the connection.
+    let _cut_on_drop = cut.clone().drop_guard();
+    let socket = Socket::new(stream, cut.clone());
+    let pusher = socket.pusher();
+    let signed_in = CancellationToken::new();
+    let ending = Ending::default();
+    let current = service.current();
+    let signals = Signals { ending: ending.clone(), signed_in: signed_in.clone() };
+    let connection = Connection::new(Arc::clone(&service), peer, pusher.clone(), signals);
+    let grace = tokio::time::sleep(Duration::from_secs(service.auth.settings().login_grace_secs));
+    tokio::pin!(grace);
+
+    let started = tokio::select! {
+        started = run_stream(Arc::clone(&current.russh), socket, connection) => started,
+        () = &mut grace => return refused(&service, peer, "no SSH greeting within the login grace"),
+    };
+    let mut session = match started {
+        Ok(session) => session,
+        Err(error) => return refused(&service, peer, &error.to_string()),
+    };
+    let handle = session.handle();
+    tokio::select! {
+        result = &mut session => return left_early(&service, peer, result.err()),
+        () = &mut grace => {
+            farewell(&handle, "login grace time exceeded").await;
+            cut.cancel();
+            let _ = session.await;
+            return refused(&service, peer, "not signed in within the login grace");
+        }
+        () = signed_in.cancelled() => entry.signed_in(),
+        () = ending.asked() => {}
+    }
+    tokio::select! {
+        result = &mut session => {
+            if let Err(error) = result {
+                tracing::debug!(%peer, %error, "a connection ended with an error");
+            }
+            return;
+        }
+        () = ending.asked() => {}
+        () = idle(&pusher, current.limits.idle_timeout_secs) => ending.end("idle for too long"),
+    }
+    farewell(&handle, ending.reason().unwrap_or("ended by the server")).await;
+    if tokio::time::timeout(FAREWELL, &mut session).await.is_err() {
+        cut.cancel();
+        let _ = session.await;
+    }
+}
+
+fn refused(service: &Service, peer: SocketAddr, reason: &str) {
+    service.events.emit(&Event::Refused { peer, reason: reason.to_owned() });
+}
+
+/// A connection that ended before anybody signed in: monitors do that all day, so it is only worth a detail.
+fn left_early(service: &Service, peer: SocketAddr, error: Option<super::handler::Error>) {
+    match error {
+        Some(super::handler::Error::Ssh(russh::Error::IO(_) | russh::Error::Disconnect | russh::Error::HUP)) | None => {
+            tracing::debug!(%peer, "left before signing in");
+        }
+        Some(error) => refused(service, peer, &error.to_string()),
+    }
+}
+
+/// Tells the client why; it may not be able to hear it.
+async fn farewell(handle: &Handle, reason: &str) {
+    let telling = handle.disconnect(Disconnect::ByApplication, reason.to_owned(), "en".to_owned());
+    let _ = tokio::time::timeout(FAREWELL, telling).await;
+}
+
+/// Waits until nothing has come from the client for that long.
+async fn idle(pusher: &Pusher, timeout_secs: u64) {
+    if timeout_secs == 0 {
+        return std::future::pending().await;
+    }
+    let timeout = Duration::from_secs(timeout_secs);
+    loop {
+        let silent = pusher.last_input().elapsed();
+        match timeout.checked_sub(silent) {
+            None | Some(Duration::ZERO) => return,
+            Some(rest) => tokio::time::sleep(rest).await,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What all connections share.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use russh::server::Config as RusshConfig;
+use tokio::sync::Semaphore;
+
+use crate::auth::Authenticator;
+use crate::error::{Error, Result};
+use crate::event::Events;
+use crate::mount::Mounted;
+use crate::sessions::Sessions;
+use crate::sftp::lane::Lanes;
+
+use super::admission::Admission;
+use super::settings::Limits;
+
+/// Homes being opened at once: a disk that hangs must leave threads for the others.
+const MOUNTS_AT_ONCE: usize = 64;
+/// A home that takes longer to open is on a disk that hangs.
+const MOUNT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What all connections share.
+pub struct Service {
+    /// Who may sign in.
+    pub auth: Authenticator,
+    /// Who has.
+    pub sessions: Arc<Sessions>,
+    /// Who may connect.
+    pub admission: Arc<Admission>,
+    /// Where events go.
+    pub events: Events,
+    /// The file systems.
+    pub lanes: Lanes,
+    /// The server's own uid and gid.
+    pub own_ids: (u32, u32),
+    /// Shown before the sign-in.
+    pub banner: Option<String>,
+    /// Changed by a reload.
+    pub current: RwLock<Arc<Current>>,
+    mounts: Semaphore,
+}
+
+/// What a reload changes, for connections that come after it.
+pub struct Current {
+    /// Limits.
+    pub limits: Limits,
+    /// Algorithms and host keys.
+    pub russh: Arc<RusshConfig>,
+}
+
+/// The parts of a [`Service`] that are made elsewhere.
+pub struct Parts {
+    /// Who may sign in.
+    pub auth: Authenticator,
+    /// Where events go.
+    pub events: Events,
+    /// The file systems.
+    pub lanes: Lanes,
+    /// Shown before the sign-in.
+    pub banner: Option<String>,
+    /// What a reload changes.
+    pub current: Current,
+}
+
+impl Service {
+    /// Nobody is connected yet.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { auth, events, lanes, banner, current } = parts;
+        Arc::new(Self {
+            auth,
+            sessions: Arc::default(),
+            admission: Admission::new(),
+            events,
+            lanes,
+            own_ids: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
+            banner,
+            current: RwLock::new(Arc::new(current)),
+            mounts: Semaphore::new(MOUNTS_AT_ONCE),
+        })
+    }
+
+    /// Settings as they are now.
+    pub fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Limits as they are now.
+    pub fn limits(&self) -> Limits {
+        self.current().limits.clone()
+    }
+
+    /// Connections that come from now on get these.
+    pub fn replace(&self, current: Current) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
+    }
+
+    /// Opens a home on a thread of the blocking pool.
+    pub async fn mount(
+        self: &Arc<Self>,
+        open: impl FnOnce(&Lanes) -> Result<Mounted> + Send + 'static,
+    ) -> Result<Mounted> {
+        let service = Arc::clone(self);
+        let opening = async {
+            let _place = self.mounts.acquire().await;
+            tokio::task::spawn_blocking(move || open(&service.lanes)).await
+        };
+        match tokio::time::timeout(MOUNT_TIMEOUT, opening).await {
+            Ok(Ok(mounted)) => mounted,
+            Ok(Err(panic)) => Err(Error::new("cannot open the home").because(panic)),
+            Err(_) => Err(Error::new(format!("opening the home took longer than {MOUNT_TIMEOUT:?}"))
+                .hint("the disk that it lies on seems to hang")),
+        }
+    }
+
+    /// The address that a peer is known by in limits and logs.
+    pub fn canonical(peer: SocketAddr) -> SocketAddr {
+        SocketAddr::new(peer.ip().to_canonical(), peer.port())
+    }
+}

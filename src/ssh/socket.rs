@@ -1,0 +1,366 @@
+//! The TCP stream as russh sees it: fewer, larger system calls both ways, and an end that always works.
+//!
+//! russh asks for four bytes, then for a packet, then for four bytes; and flushes after each packet that it has
+//! handled. Here reads fetch up to [`READ_AHEAD`] at once, and small writes are held back while more input is
+//! already at hand, since handling it will write more. What is held back goes out at [`SEND_AT`], when a read would
+//! wait, and before a callback waits ([`Socket::pusher`]). Buffers exist only while they hold bytes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::buffer::Buffer;
+
+/// Two of the largest SSH packets; beyond that larger reads gain nothing measurable.
+const READ_AHEAD: usize = 128 * 1024;
+/// One full TCP segmentation offload: larger writes are not sent any faster.
+const SEND_AT: usize = 64 * 1024;
+
+/// A connected socket, to be given to russh.
+pub struct Socket {
+    shared: Arc<Shared>,
+    /// Bytes that were read and not asked for yet: `input[consumed..filled]`.
+    input: Option<Buffer>,
+    consumed: usize,
+    filled: usize,
+    /// The last read found nothing: more output must not wait for more input.
+    starved: bool,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+struct Shared {
+    stream: TcpStream,
+    output: Mutex<Vec<u8>>,
+    began: Instant,
+    /// Milliseconds after `began`.
+    last_input: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+/// Sends what is held back, from inside a callback that is about to wait; and tells how the connection does.
+#[derive(Clone)]
+pub struct Pusher(Arc<Shared>);
+
+impl Socket {
+    /// Wraps a stream. Once `cut` is cancelled, every read and write fails.
+    pub fn new(stream: TcpStream, cut: CancellationToken) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                stream,
+                output: Mutex::default(),
+                began: Instant::now(),
+                last_input: AtomicU64::new(0),
+                received: AtomicU64::new(0),
+                sent: AtomicU64::new(0),
+            }),
+            input: None,
+            consumed: 0,
+            filled: 0,
+            starved: true,
+            cut: Box::pin(cut.cancelled_owned()),
+        }
+    }
+
+    /// See [`Pusher`].
+    pub fn pusher(&self) -> Pusher {
+        Pusher(Arc::clone(&self.shared))
+    }
+
+    fn check_cut(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.cut.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "ended by the server")),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Hands out bytes that are at hand already.
+    fn hand_out(&mut self, wanted: &mut ReadBuf<'_>) {
+        let at_hand = self.input.as_deref().and_then(|b| b.get(self.consumed..self.filled)).unwrap_or_default();
+        let (now, _) = at_hand.split_at(at_hand.len().min(wanted.remaining()));
+        wanted.put_slice(now);
+        self.consumed += now.len();
+        if self.consumed >= self.filled {
+            self.input = None;
+            self.consumed = 0;
+            self.filled = 0;
+        }
+    }
+
+    /// Reads from the socket into an empty buffer; `false`: the peer has closed its side.
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        loop {
+            if self.shared.stream.poll_read_ready(cx)?.is_pending() {
+                return Poll::Pending;
+            }
+            let mut buffer = Buffer::take();
+            let room = buffer.get_mut(..READ_AHEAD).unwrap_or_default();
+            match self.shared.stream.try_read(room) {
+                Ok(0) => return Poll::Ready(Ok(false)),
+                Ok(count) => {
+                    self.shared.note_input(count);
+                    self.input = Some(buffer);
+                    self.consumed = 0;
+                    self.filled = count;
+                    return Poll::Ready(Ok(true));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn output(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_input(&self, count: usize) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_input.store(now, Ordering::Relaxed);
+        self.received.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    fn note_sent(&self, count: usize) {
+        self.sent.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Sends what is held back.
+    fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut output = self.output();
+        while !output.is_empty() {
+            if self.stream.poll_write_ready(cx)?.is_pending() {
+                return Poll::Pending;
+            }
+            match self.stream.try_write(&output) {
+                Ok(count) => self.sent_from(&mut output, count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn sent_from(&self, output: &mut Vec<u8>, count: usize) {
+        self.note_sent(count);
+        if count == output.len() {
+            *output = Vec::new();
+        } else {
+            output.drain(..count);
+        }
+    }
+}
+
+impl Pusher {
+    /// Sends what is held back, as far as the socket takes it without waiting.
+    pub fn push(&self) {
+        let mut output = self.0.output();
+        while !output.is_empty() {
+            match self.0.stream.try_write(&output) {
+                Ok(count) => self.0.sent_from(&mut output, count),
+                // An error shows at the next read.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// When the last byte came from the peer.
+    pub fn last_input(&self) -> Instant {
+        self.0.began + std::time::Duration::from_millis(self.0.last_input.load(Ordering::Relaxed))
+    }
+
+    /// Bytes received and sent so far, as they were on the wire.
+    pub fn traffic(&self) -> (u64, u64) {
+        (self.0.received.load(Ordering::Relaxed), self.0.sent.load(Ordering::Relaxed))
+    }
+
+    /// The address that the connection comes from.
+    pub fn peer(&self) -> io::Result<SocketAddr> {
+        self.0.stream.peer_addr()
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, wanted: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.input.is_none() {
+            match self.fill(cx) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.starved = true;
+                    // Its own readiness, or a full socket, wakes the task later; either way the read waits.
+                    if let Poll::Ready(Err(error)) = self.shared.poll_send(cx) {
+                        return Poll::Ready(Err(error));
+                    }
+                    self.check_cut(cx)?;
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.starved = false;
+        self.hand_out(wanted);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let held = self.shared.output().len();
+        if held == 0 && bytes.len() >= SEND_AT {
+            return self.write_through(cx, bytes);
+        }
+        if held >= SEND_AT {
+            match self.shared.poll_send(cx) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => {
+                    self.check_cut(cx)?;
+                    return Poll::Pending;
+                }
+            }
+        }
+        let mut output = self.shared.output();
+        let (now, _) = bytes.split_at(bytes.len().min(SEND_AT));
+        output.extend_from_slice(now);
+        Poll::Ready(Ok(now.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let more_input = !self.starved && self.input.is_some();
+        if more_input && self.shared.output().len() < SEND_AT {
+            return Poll::Ready(Ok(()));
+        }
+        match self.shared.poll_send(cx) {
+            Poll::Pending => {
+                self.check_cut(cx)?;
+                Poll::Pending
+            }
+            ready => ready,
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.shared.poll_send(cx) {
+            Poll::Pending => {
+                self.check_cut(cx)?;
+                return Poll::Pending;
+            }
+            Poll::Ready(result) => result?,
+        }
+        Poll::Ready(rustix::net::shutdown(&self.shared.stream, rustix::net::Shutdown::Write).map_err(Into::into))
+    }
+}
+
+impl Socket {
+    fn write_through(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            if self.shared.stream.poll_write_ready(cx)?.is_pending() {
+                self.check_cut(cx)?;
+                return Poll::Pending;
+            }
+            match self.shared.stream.try_write(bytes) {
+                Ok(count) => {
+                    self.shared.note_sent(count);
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    async fn pair() -> (Socket, TcpStream, CancellationToken) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let cut = CancellationToken::new();
+        (Socket::new(listener.accept().await.unwrap().0, cut.clone()), client, cut)
+    }
+
+    #[tokio::test]
+    async fn output_is_held_back_until_the_input_is_used_up() {
+        let (mut socket, mut client, _cut) = pair().await;
+        client.write_all(b"12").await.unwrap();
+        let mut one = [0];
+        socket.read_exact(&mut one).await.unwrap();
+        socket.write_all(b"a").await.unwrap();
+        socket.flush().await.unwrap();
+        assert_eq!(socket.shared.output().len(), 1, "a byte of input is left");
+        socket.read_exact(&mut one).await.unwrap();
+        assert_eq!(&one, b"2");
+        let mut answer = [0];
+        tokio::select! {
+            _ = socket.read_exact(&mut one) => panic!("nothing was sent"),
+            read = client.read_exact(&mut answer) => { read.unwrap(); }
+        }
+        assert_eq!(&answer, b"a");
+        assert!(socket.input.is_none() && socket.shared.output().capacity() == 0, "idle sockets hold no buffers");
+    }
+
+    #[tokio::test]
+    async fn a_callback_that_waits_can_push() {
+        let (mut socket, mut client, _cut) = pair().await;
+        client.write_all(b"12").await.unwrap();
+        socket.read_exact(&mut [0]).await.unwrap();
+        socket.write_all(b"a").await.unwrap();
+        socket.flush().await.unwrap();
+        socket.pusher().push();
+        client.read_exact(&mut [0]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn large_streams_arrive_whole_both_ways() {
+        let (socket, client, _cut) = pair().await;
+        let data: Vec<u8> = (0..3_000_000u32).map(|i| i.to_le_bytes()[1]).collect();
+        let (mut ours, mut our_out) = tokio::io::split(socket);
+        let (mut theirs, mut their_out) = tokio::io::split(client);
+        let (mut got, mut back) = (vec![0; data.len()], vec![0; data.len()]);
+        let (a, b, c, d) = tokio::join!(
+            async { our_out.write_all(&data).await?; our_out.flush().await },
+            their_out.write_all(&data),
+            ours.read_exact(&mut got),
+            theirs.read_exact(&mut back),
+        );
+        a.unwrap();
+        b.unwrap();
+        c.unwrap();
+        d.unwrap();
+        assert!(got == data && back == data);
+    }
+
+    #[tokio::test]
+    async fn a_cut_ends_a_read_that_waits_and_a_write_that_waits() {
+        let (mut socket, _client, cut) = pair().await;
+        let end = tokio::spawn(async move { socket.read_exact(&mut [0]).await.unwrap_err().kind() });
+        tokio::task::yield_now().await;
+        cut.cancel();
+        assert_eq!(end.await.unwrap(), io::ErrorKind::ConnectionAborted);
+
+        let (mut socket, _client, cut) = pair().await;
+        let end = tokio::spawn(async move {
+            loop {
+                if let Err(error) = socket.write_all(&[0; 100_000]).await {
+                    return error.kind();
+                }
+            }
+        });
+        tokio::task::yield_now().await;
+        cut.cancel();
+        assert_eq!(end.await.unwrap(), io::ErrorKind::ConnectionAborted);
+    }
+}
