@@ -4,7 +4,7 @@
 //! absolute links and `..` stay inside, and there is no moment between a check and its use.
 //!
 //! Invariant: no `*at` call gets a name that is empty (but for `AT_EMPTY_PATH`-like uses on an `O_PATH` descriptor),
-//! `.`, `..`, or contains `/`. Those of [`names`] get a plain last component, whose directory was resolved here.
+//! `.`, `..`, or contains `/`. Those of `names` get a plain last component, whose directory was resolved here.
 
 mod names;
 mod realpath;
