@@ -29,7 +29,7 @@ fn attributes() -> Vec<(&'static str, Attrs)> {
         ("mode 02755", Attrs::mode(0o2755)),
         ("mode 01777", Attrs::mode(0o1777)),
         ("mode 0xffffffff", Attrs::mode(u32::MAX)),
-        ("times", Attrs::times(1_100_000_000, 1_200_000_000)),
+        ("both times", Attrs::times(1_100_000_000, 1_200_000_000)),
         ("times 0", Attrs::times(0, 0)),
         ("times after 2038", Attrs::times(0x8000_0000, 0x8000_0001)),
         ("the owner that it has", Attrs::owner(owner.0, owner.1)),

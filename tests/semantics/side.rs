@@ -15,6 +15,9 @@ use crate::tree::{self, Stamp};
 /// READDIRs of one listing; a server that never ends it is a finding.
 const MOST_READDIRS: usize = 1000;
 
+/// The directory of the row that runs; no other name has it in it.
+const BASE: &str = "r0w";
+
 /// A server and the directory that it shows as `/`.
 pub struct Side {
     root: PathBuf,
@@ -22,6 +25,10 @@ pub struct Side {
     stamp: Stamp,
     renderer: Renderer,
     shared: Option<RawSftp>,
+    /// What the row's directory looks like before anything happens in it, while it stands.
+    pristine: Option<Vec<tree::Seen>>,
+    /// The same of `/etc` beside it, which links lead to, and which the reference needs to start.
+    around: Vec<tree::Seen>,
     /// Kept for their `Drop`.
     _sandbox: Option<Sandbox>,
     _directory: Option<tempfile::TempDir>,
@@ -89,6 +96,8 @@ impl Side {
     ) -> Self {
         reference::furnish(&root, USER);
         tree::shared(&root, stamp);
+        tree::settle(&root.join("etc"), stamp);
+        let around = tree::glance(&root.join("etc"));
         let renderer = Renderer {
             now: stamp.now,
             untouched: stamp.recent,
@@ -99,6 +108,8 @@ impl Side {
             stamp,
             renderer,
             shared: None,
+            pristine: None,
+            around,
             _sandbox: sandbox,
             _directory: directory,
         }
@@ -106,16 +117,19 @@ impl Side {
 
     /// Runs the whole table.
     pub fn run(mut self, rows: &[Row]) -> Vec<Outcome> {
-        rows.iter()
-            .enumerate()
-            .map(|(number, row)| self.run_row(number, row))
-            .collect()
+        let run = |row: &Row| {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_row(row)));
+            outcome.unwrap_or_else(|_| panic!("in row \"{}\"", row.name))
+        };
+        rows.iter().map(run).collect()
     }
 
-    fn run_row(&mut self, number: usize, row: &Row) -> Outcome {
-        let base = format!("r{number:04}");
-        let directory = self.root.join(&base);
-        tree::plant(&directory, &base, self.stamp);
+    fn run_row(&mut self, row: &Row) -> Outcome {
+        let directory = self.root.join(BASE);
+        let pristine = self.pristine.take().unwrap_or_else(|| {
+            tree::plant(&directory, BASE, self.stamp);
+            tree::glance(&directory)
+        });
         let session = match row.session {
             Session::Shared => self
                 .shared
@@ -126,7 +140,6 @@ impl Side {
         };
         let mut run = Run {
             session,
-            base: &base,
             renderer: &self.renderer,
             next_id: 1,
             handles: Vec::new(),
@@ -146,11 +159,24 @@ impl Side {
         if row.session == Session::Shared && !over {
             self.shared = Some(session);
         }
-        let replies = lines.into_iter().map(|line| line.replace(&base, "@")).collect();
-        let disk = tree::snapshot(&directory, self.stamp)
-            .into_iter()
-            .map(|l| l.replace(&base, "@"))
-            .collect();
+        let etc = self.root.join("etc");
+        let reached_out = tree::glance(&etc) != self.around;
+        let own = |line: String| line.replace(BASE, "@");
+        let replies = lines.into_iter().map(own).collect();
+        if !reached_out && tree::glance(&directory) == pristine {
+            self.pristine = Some(pristine);
+            let disk = vec!["the disk is as it was".to_owned()];
+            return Outcome { replies, disk };
+        }
+        let disk = tree::snapshot(&directory, self.stamp).into_iter().map(own);
+        let outside = reached_out.then(|| tree::snapshot(&etc, self.stamp)).unwrap_or_default();
+        let disk = disk.chain(outside.into_iter().map(|line| format!("outside, {line}"))).collect();
+        if reached_out {
+            tree::uproot(&etc);
+            reference::users(&self.root, USER);
+            tree::settle(&etc, self.stamp);
+            self.around = tree::glance(&etc);
+        }
         tree::uproot(&directory);
         Outcome { replies, disk }
     }
@@ -159,7 +185,6 @@ impl Side {
 /// A row while it runs.
 struct Run<'a> {
     session: RawSftp,
-    base: &'a str,
     renderer: &'a Renderer,
     next_id: u32,
     handles: Vec<Vec<u8>>,
@@ -219,7 +244,7 @@ impl Run<'_> {
             bytes.extend(request.encode(
                 id,
                 &Context {
-                    base: self.base,
+                    base: BASE,
                     handles: &self.handles,
                 },
             ));

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, Metadata, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
@@ -133,7 +133,7 @@ fn chmod(path: &Path, mode: u32) {
 }
 
 /// Gives everything beneath the same modes and times.
-fn settle(path: &Path, stamp: Stamp) {
+pub fn settle(path: &Path, stamp: Stamp) {
     let meta = fs::symlink_metadata(path).unwrap();
     if meta.is_dir() {
         for entry in fs::read_dir(path).unwrap() {
@@ -156,6 +156,28 @@ fn touch(path: &Path, seconds: u32) {
         last_modification: time,
     };
     utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+}
+
+/// What shows whether anything changed: name, inode, mode, size, links, time of modification. All that is planted is
+/// old, so that whatever is written gets another time.
+pub type Seen = (PathBuf, [u64; 5]);
+
+/// A quick look at a row's directory and all beneath it.
+pub fn glance(directory: &Path) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let Ok(meta) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        // One that can't be read can't be written to either, unless its mode is changed first.
+        let entries = meta.is_dir().then(|| fs::read_dir(&path).ok()).flatten();
+        waiting.extend(entries.into_iter().flatten().map(|entry| entry.unwrap().path()));
+        let (inode, mode, links) = (meta.ino(), u64::from(meta.mode()), meta.nlink());
+        seen.push((path, [inode, mode, meta.size(), links, meta.mtime() as u64]));
+    }
+    seen.sort();
+    seen
 }
 
 /// Everything beneath, a line each, sorted: `disk NAME| type mode size links content`.

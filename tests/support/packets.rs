@@ -28,7 +28,7 @@ pub enum Part {
     U64(u64),
     /// A string with its length.
     Text(Vec<u8>),
-    /// A path: a leading `@` or `/@` stands for the row's own directory.
+    /// A path: a component `@` stands for the row's own directory.
     Path(Vec<u8>),
     Handle(Handle),
     /// Bytes as they are.
@@ -137,12 +137,9 @@ fn string(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn expand(path: &[u8], base: &str) -> Vec<u8> {
-    let (slash, rest) = match path {
-        [b'/', b'@', rest @ ..] => ("/", rest),
-        [b'@', rest @ ..] => ("", rest),
-        _ => return path.to_vec(),
-    };
-    [slash.as_bytes(), base.as_bytes(), rest].concat()
+    let components = path.split(|&b| b == b'/');
+    let named = components.map(|component| if component == b"@" { base.as_bytes() } else { component });
+    named.collect::<Vec<_>>().join(&b'/')
 }
 
 /// Attributes as they are sent; `None` leaves the field and its flag out.

@@ -30,10 +30,14 @@ pub enum Received {
 impl RawSftp {
     /// Starts the child; nothing is sent yet.
     pub fn spawn(mut command: Command) -> Self {
+        let stderr = match std::env::var_os("HOMEPORT_TEST_STDERR") {
+            Some(_) => Stdio::inherit(),
+            None => Stdio::null(),
+        };
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .spawn()
             .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
         let stdin = child.stdin.take();

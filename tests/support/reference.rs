@@ -44,6 +44,15 @@ pub fn furnish(root: &Path, name: &str) {
     fs::write(root.join("dev/null"), "").unwrap();
 }
 
+/// The user that `sftp-server` looks itself up as.
+pub fn users(root: &Path, name: &str) {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    fs::create_dir_all(root.join("etc")).unwrap();
+    let passwd = format!("{name}:x:{uid}:{gid}::/:/bin/sh\n");
+    fs::write(root.join("etc/passwd"), passwd).unwrap();
+    fs::write(root.join("etc/group"), format!("{name}:x:{gid}:\n")).unwrap();
+}
+
 /// The command that serves `root`.
 pub fn command(root: &Path) -> Command {
     let mut command;
