@@ -26,6 +26,7 @@ mod rows_extensions;
 mod rows_io;
 mod rows_names;
 mod rows_open;
+mod rows_ours;
 mod rows_pairs;
 mod rows_sequences;
 mod rows_wire;
@@ -124,10 +125,24 @@ fn both(ours: &Outcome, theirs: &Outcome) -> String {
     out
 }
 
+/// What OpenSSH leaves unanswered, or waits on for ever, gets an answer from us.
+#[test]
+fn what_hangs_elsewhere_is_answered() {
+    let (rows, expected): (Vec<_>, Vec<_>) = rows_ours::rows().into_iter().unzip();
+    let outcomes = Side::homeport(tree::Stamp::new()).run(&rows);
+    for ((row, expected), outcome) in rows.iter().zip(expected).zip(outcomes) {
+        assert_eq!(outcome.replies, expected, "{}", row.name);
+    }
+}
+
 #[test]
 fn names_of_rows_are_unique() {
     let mut names: Vec<_> = rows().into_iter().map(|row| row.name).collect();
     names.sort();
-    let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| &pair[0]).collect();
+    let twice: Vec<_> = names
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1])
+        .map(|pair| &pair[0])
+        .collect();
     assert!(twice.is_empty(), "{twice:?}");
 }

@@ -34,13 +34,6 @@ pub fn rows() -> Vec<Row> {
     );
     rows.push(row("hello twice").own_session().ask(init(3)).ask(stat("@/file")));
     rows.push(row("a request before hello").ungreeted().ask(stat("@/file")));
-    for kind in [
-        0, 2, 21, 22, 23, 50, 99, 100, 101, 102, 103, 104, 105, 199, 201, 202, 255,
-    ] {
-        // OpenSSH does not answer these; the STAT behind shows that the session lives.
-        let requests = vec![any(kind, b"whatever"), stat("@/file")];
-        rows.push(row(format!("type {kind}")).own_session().together(requests));
-    }
     for (name, request) in whole() {
         for cut in [1, 4] {
             rows.push(

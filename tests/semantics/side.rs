@@ -36,7 +36,8 @@ pub struct Side {
 
 /// What a row brought about.
 pub struct Outcome {
-    replies: Vec<String>,
+    /// A line for each reply.
+    pub replies: Vec<String>,
     disk: Vec<String>,
 }
 
@@ -169,8 +170,12 @@ impl Side {
             return Outcome { replies, disk };
         }
         let disk = tree::snapshot(&directory, self.stamp).into_iter().map(own);
-        let outside = reached_out.then(|| tree::snapshot(&etc, self.stamp)).unwrap_or_default();
-        let disk = disk.chain(outside.into_iter().map(|line| format!("outside, {line}"))).collect();
+        let outside = reached_out
+            .then(|| tree::snapshot(&etc, self.stamp))
+            .unwrap_or_default();
+        let disk = disk
+            .chain(outside.into_iter().map(|line| format!("outside, {line}")))
+            .collect();
         if reached_out {
             tree::uproot(&etc);
             reference::users(&self.root, USER);

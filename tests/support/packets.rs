@@ -138,7 +138,13 @@ fn string(bytes: &[u8]) -> Vec<u8> {
 
 fn expand(path: &[u8], base: &str) -> Vec<u8> {
     let components = path.split(|&b| b == b'/');
-    let named = components.map(|component| if component == b"@" { base.as_bytes() } else { component });
+    let named = components.map(|component| {
+        if component == b"@" {
+            base.as_bytes()
+        } else {
+            component
+        }
+    });
     named.collect::<Vec<_>>().join(&b'/')
 }
 

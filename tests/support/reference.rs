@@ -27,26 +27,18 @@ pub fn furnish(root: &Path, name: &str) {
         .expect("no OpenSSH sftp-server on this machine (hint: apt-get install openssh-sftp-server)");
     copy_program(Path::new(server), root, "sftp-server");
     copy_program(&which("setpriv"), root, "setpriv");
-    let (uid, gid) = (
-        rustix::process::geteuid().as_raw(),
-        rustix::process::getegid().as_raw(),
-    );
-    for directory in ["etc", "dev"] {
-        fs::create_dir_all(root.join(directory)).unwrap();
-    }
-    fs::write(
-        root.join("etc/passwd"),
-        format!("{name}:x:{uid}:{gid}::/:/bin/sh\n"),
-    )
-    .unwrap();
-    fs::write(root.join("etc/group"), format!("{name}:x:{gid}:\n")).unwrap();
+    users(root, name);
+    fs::create_dir_all(root.join("dev")).unwrap();
     // sftp-server only wants to open it; a device would need root.
     fs::write(root.join("dev/null"), "").unwrap();
 }
 
 /// The user that `sftp-server` looks itself up as.
 pub fn users(root: &Path, name: &str) {
-    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let (uid, gid) = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
     fs::create_dir_all(root.join("etc")).unwrap();
     let passwd = format!("{name}:x:{uid}:{gid}::/:/bin/sh\n");
     fs::write(root.join("etc/passwd"), passwd).unwrap();
