@@ -203,6 +203,13 @@ impl Sandbox {
         fs::read_to_string(self.path().join("audit.log")).unwrap_or_default()
     }
 
+    /// Waits until the audit log holds this text.
+    pub fn wait_for_audit(&self, text: &str) {
+        wait_for(&format!("\"{text}\" in the audit log"), || {
+            self.audit().contains(text)
+        });
+    }
+
     /// Sends the server a signal: `TERM`, `HUP`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill")
