@@ -1,0 +1,196 @@
+//! Bad input, one kind each: it gets an answer or an end, and another session that works beside it notices nothing.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::support::packets::*;
+use crate::support::raw::{RawSftp, Received};
+use crate::support::replies::{Reply, decode};
+use crate::support::server::Sandbox;
+use crate::support::{PATIENCE, wait_for};
+
+/// A session that is to go on undisturbed.
+struct Witness(RawSftp, Vec<u8>, u64);
+
+impl Witness {
+    fn new(server: &Sandbox) -> Self {
+        let mut session = server.raw("bob");
+        let handle = session.handle(&open("witness", READ | WRITE | CREAT));
+        Self(session, handle, 0)
+    }
+
+    /// Writes and reads something back.
+    fn works(&mut self) {
+        let text = format!("line {:09}", self.2);
+        let reply = self.0.ask_about(&write(nth(0), self.2, &text), &self.1);
+        assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+        let reply = self.0.ask_about(&read(nth(0), self.2, 100), &self.1);
+        assert_eq!(reply, Reply::Data(text.clone().into_bytes()));
+        self.2 += text.len() as u64;
+    }
+}
+
+#[test]
+fn packets_that_lie_end_their_own_session_only() {
+    let server = Sandbox::start(&["alice", "bob"]);
+    let mut witness = Witness::new(&server);
+    let cases: [(&str, &[u8]); 5] = [
+        ("length 0", &[0, 0, 0, 0]),
+        ("length of 2 GiB", &[0x80, 0, 0, 0, 17]),
+        ("length of 4 GiB", &[0xff, 0xff, 0xff, 0xff]),
+        ("a byte over the limit", &[0, 4, 0, 1, 17]),
+        ("nothing but a type", &[0, 0, 0, 1, 17]),
+    ];
+    for (name, bytes) in cases {
+        let mut session = server.raw("alice");
+        session.send(bytes);
+        let outcome = session.receive(PATIENCE);
+        assert_ne!(outcome, Received::Silence, "{name}");
+        witness.works();
+    }
+}
+
+#[test]
+fn a_packet_that_never_comes_whole_holds_nobody_up() {
+    let server = Sandbox::start(&["alice", "bob"]);
+    let mut witness = Witness::new(&server);
+    let mut session = server.raw("alice");
+    session.send(&[0, 0, 1, 0, 17, 0, 0]);
+    witness.works();
+    assert_eq!(session.receive(Duration::from_millis(300)), Received::Silence);
+    witness.works();
+}
+
+#[test]
+fn handles_have_a_limit_and_come_back() {
+    let server = Sandbox::start_with(&[("limits", "handles = 20")], &["alice", "bob"]);
+    let mut witness = Witness::new(&server);
+    let mut session = server.raw("alice");
+    let handles: Vec<_> = (0..20)
+        .map(|_| session.handle(&open("f", WRITE | CREAT)))
+        .collect();
+    for request in [open("f", READ), opendir("/")] {
+        let reply = session.ask(&request);
+        assert!(matches!(reply, Reply::Status { code: 4, .. }), "{reply:?}");
+    }
+    session.ask_about(&close(nth(0)), &handles[7]);
+    session.handle(&opendir("/"));
+    witness.works();
+}
+
+#[test]
+fn a_client_that_does_not_read_costs_little() {
+    let server = Sandbox::start(&["alice", "bob"]);
+    std::fs::create_dir_all(server.home("alice")).unwrap();
+    std::fs::write(server.home("alice").join("big"), crate::noise(1 << 20, 1)).unwrap();
+    let mut witness = Witness::new(&server);
+    let mut command = server.raw_command("alice");
+    command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = child.stdout.take().unwrap();
+    let context = Context {
+        base: "",
+        handles: &[],
+    };
+    input
+        .write_all(&[init(3).encode(0, &context), open("big", READ).encode(1, &context)].concat())
+        .unwrap();
+    let mut packet = || {
+        let mut length = [0; 4];
+        output.read_exact(&mut length).unwrap();
+        let mut body = vec![0; u32::from_be_bytes(length) as usize];
+        output.read_exact(&mut body).unwrap();
+        decode(&body).1
+    };
+    packet();
+    let Reply::Handle(handle) = packet() else {
+        panic!("no handle")
+    };
+    let before = resident_kib(server.pid());
+    // 100,000 READs of 255 KiB each: 25 GiB of replies that nobody takes.
+    let handles = [handle];
+    let context = Context {
+        base: "",
+        handles: &handles,
+    };
+    let reads: Vec<u8> = (0..1000)
+        .flat_map(|i| read(nth(0), 0, 261_120).encode(i, &context))
+        .collect();
+    let flood = std::thread::spawn(move || {
+        for _ in 0..100 {
+            // The pipe fills up when the server stops reading, which is as good an answer.
+            if input.write_all(&reads).is_err() {
+                break;
+            }
+        }
+    });
+    for _ in 0..20 {
+        witness.works();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let grown = resident_kib(server.pid()).saturating_sub(before);
+    assert!(grown < 128 * 1024, "the server grew by {grown} KiB");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    flood.join().unwrap();
+    witness.works();
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn connections_that_say_nothing_are_ended() {
+    let server = Sandbox::start_with(&[("auth", "login_grace_secs = 1")], &["bob"]);
+    let mut witness = Witness::new(&server);
+    let address = ("127.0.0.1", server.port());
+    let mut silent = TcpStream::connect(address).unwrap();
+    let mut slow = TcpStream::connect(address).unwrap();
+    silent.set_read_timeout(Some(PATIENCE)).unwrap();
+    let ended = std::thread::spawn(move || {
+        let mut rest = Vec::new();
+        // An end or a reset, but no timeout.
+        !matches!(silent.read_to_end(&mut rest), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
+    });
+    let banner = b"SSH-2.0-slow";
+    let mut bytes = banner.iter().cycle();
+    wait_for("the slow one to be cut off", || {
+        std::thread::sleep(Duration::from_millis(200));
+        slow.write_all(&[*bytes.next().unwrap()]).is_err()
+    });
+    assert!(ended.join().unwrap());
+    witness.works();
+}
+
+#[test]
+fn noise_instead_of_ssh_is_survived() {
+    let mut server = Sandbox::start(&["bob"]);
+    let mut witness = Witness::new(&server);
+    for (seed, prefix) in [
+        "",
+        "SSH-2.0-x\r\n",
+        "SSH-1.5-old\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "SSH-2.0-\0\r\n",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // The server may hang up before all is sent.
+        let _ = stream.write_all(prefix.as_bytes());
+        let _ = stream.write_all(&crate::noise(100_000, seed as u64));
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+        witness.works();
+    }
+    assert!(server.is_alive());
+}

@@ -1,0 +1,190 @@
+//! Who gets in, by which method, and that those who don't can't tell why.
+
+use std::process::Output;
+use std::time::Instant;
+
+use crate::support::clients::By;
+use crate::support::server::{Sandbox, password};
+
+const PASSWORD: By = By::Password("password");
+const KEYBOARD: By = By::Password("keyboard-interactive");
+
+/// A server that does not hold back its refusals: tests have many.
+fn start(users: &[&str]) -> Sandbox {
+    let throttle =
+        "throttle = { first_delay_ms = 1, max_delay_ms = 1, failures = 10000, user_failures = 10000 }";
+    Sandbox::start_with(&[("auth", throttle)], users)
+}
+
+/// What the refused client gets to see.
+fn told(output: &Output) -> String {
+    assert!(!output.status.success());
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn every_method_lets_the_right_one_in() {
+    let server = start(&["alice"]);
+    for by in [By::Key, PASSWORD, KEYBOARD] {
+        let output = server.sign_in("alice", by, &password("alice"));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{by:?}: {errors}\n{}", server.log());
+    }
+    for by in [PASSWORD, KEYBOARD] {
+        for wrong in ["", "wrong", "secret of alice ", "Secret of alice"] {
+            assert!(
+                !server.sign_in("alice", by, wrong).status.success(),
+                "{by:?} with {wrong:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn refusals_look_alike() {
+    let server = start(&["alice", "disabled", "expired"]);
+    server.admin_ok(&["user", "disable", "disabled"], "");
+    server.admin_ok(&["user", "set", "expired", "--expires", "2020-01-01"], "");
+    server.make_key("stranger");
+    let expected = told(&server.sign_in("alice", PASSWORD, "wrong")).replace("alice", "NAME");
+    assert!(expected.contains("Permission denied"), "{expected}");
+    for (name, secret) in [
+        ("stranger", "whatever".to_owned()),
+        ("disabled", password("disabled")),
+        ("expired", password("expired")),
+    ] {
+        let message = told(&server.sign_in(name, PASSWORD, &secret)).replace(name, "NAME");
+        assert_eq!(message, expected, "{name}");
+    }
+    let expected = told(&server.sign_in("stranger", By::Key, "")).replace("stranger", "NAME");
+    for name in ["disabled", "expired"] {
+        assert_eq!(
+            told(&server.sign_in(name, By::Key, "")).replace(name, "NAME"),
+            expected,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn refusals_take_the_same_time() {
+    let server = start(&["alice"]);
+    // A refused key costs all that a refused password costs, but the hash.
+    server.make_key("nobody-here");
+    let attempts = [
+        ("nobody-here", By::Key),
+        ("alice", PASSWORD),
+        ("nobody-here", PASSWORD),
+    ];
+    let mut times = [const { Vec::new() }; 3];
+    for _ in 0..15 {
+        for ((name, by), times) in attempts.iter().zip(&mut times) {
+            let begun = Instant::now();
+            assert!(!server.sign_in(name, *by, "wrong").status.success());
+            times.push(begun.elapsed().as_secs_f64());
+        }
+    }
+    let [base, known, unknown] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    let told = format!("key {base:.3} s, known {known:.3} s, unknown {unknown:.3} s");
+    let hash = known - base;
+    assert!(hash > 0.0 && unknown - base > hash / 2.0, "{told}");
+    assert!((known - unknown).abs() < hash.max(0.02), "{told}");
+}
+
+#[test]
+fn both_means_both() {
+    let server = start(&["alice"]);
+    server.admin_ok(&["user", "set", "alice", "--require", "publickey,password"], "");
+    assert!(!server.sign_in("alice", By::Key, "").status.success());
+    assert!(
+        !server
+            .sign_in("alice", PASSWORD, &password("alice"))
+            .status
+            .success()
+    );
+    assert!(!server.sign_in("alice", By::Both, "wrong").status.success());
+    let output = server.sign_in("alice", By::Both, &password("alice"));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn keys_with_conditions_hold_them() {
+    let server = start(&[]);
+    let cases = [
+        ("here", "from=\"127.0.0.0/8\"", true),
+        ("elsewhere", "from=\"10.0.0.0/8\"", false),
+        ("nothere", "from=\"!127.0.0.1,*\"", false),
+        ("fresh", "expiry-time=\"20990101\"", true),
+        ("stale", "expiry-time=\"20200101\"", false),
+        ("restricted", "restrict,no-pty", true),
+    ];
+    for (name, options, welcome) in cases {
+        server.make_key(name);
+        let public = std::fs::read_to_string(server.key(name).with_extension("pub")).unwrap();
+        let file = server.path().join(format!("{name}.keys"));
+        std::fs::write(&file, format!("{options} {public}")).unwrap();
+        server.admin_ok(&["user", "add", name, "--key", &file.display().to_string()], "");
+        let output = server.sign_in(name, By::Key, "");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), welcome, "{options}: {errors}");
+    }
+}
+
+#[test]
+fn what_can_not_be_enforced_refuses_the_line() {
+    let server = Sandbox::new(&[]);
+    server.make_key("k");
+    let public = std::fs::read_to_string(server.key("k").with_extension("pub")).unwrap();
+    for options in [
+        "command=\"date\"",
+        "environment=\"A=B\"",
+        "cert-authority",
+        "from=\"10.0.0.0/8\",command=\"x\"",
+    ] {
+        let file = server.path().join("k.keys");
+        std::fs::write(&file, format!("{options} {public}")).unwrap();
+        let output = server.admin(&["user", "add", "k", "--key", &file.display().to_string()], "");
+        assert!(!output.status.success(), "{options} was accepted");
+    }
+}
+
+#[test]
+fn addresses_of_a_user_are_held() {
+    let server = start(&["alice"]);
+    server.admin_ok(&["user", "set", "alice", "--allow-from", "10.0.0.0/8"], "");
+    let refused = told(&server.sign_in("alice", PASSWORD, &password("alice")));
+    assert!(refused.contains("Permission denied"), "{refused}");
+    assert!(!server.sign_in("alice", By::Key, "").status.success());
+    server.admin_ok(
+        &["user", "set", "alice", "--allow-from", "127.0.0.0/8,::1/128"],
+        "",
+    );
+    assert!(server.sign_in("alice", By::Key, "").status.success());
+}
+
+#[test]
+fn sign_ins_and_refusals_are_in_the_audit_log() {
+    let server = start(&["alice"]);
+    server.sign_in("alice", PASSWORD, "wrong");
+    server.sign_in("alice", By::Key, "");
+    server.sign_in("new\nline", PASSWORD, "x");
+    server.wait_for_audit("alice");
+    let audit = server.audit();
+    assert!(
+        audit.lines().any(|l| l.contains("denied") && l.contains("alice")),
+        "{audit}"
+    );
+    assert!(
+        audit.lines().any(|l| l.contains("signed") && l.contains("alice")),
+        "{audit}"
+    );
+    assert!(!audit.contains("new\nline"), "{audit}");
+    assert!(!audit.contains("secret of alice") && !server.log().contains("secret of alice"));
+}

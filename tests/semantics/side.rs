@@ -1,0 +1,323 @@
+//! One side of the comparison: a server, its tree, and what it answered.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::USER;
+use crate::row::{Row, Session, Step};
+use crate::support::packets::{Context, Handle, Request, close, readdir};
+use crate::support::raw::{RawSftp, Received};
+use crate::support::replies::{Name, Renderer, Reply, decode};
+use crate::support::server::Sandbox;
+use crate::support::{PATIENCE, reference};
+use crate::tree::{self, Stamp};
+
+/// READDIRs of one listing; a server that never ends it is a finding.
+const MOST_READDIRS: usize = 1000;
+
+/// The directory of the row that runs; no other name has it in it.
+const BASE: &str = "r0w";
+
+/// A server and the directory that it shows as `/`.
+pub struct Side {
+    root: PathBuf,
+    command: Box<dyn Fn() -> Command>,
+    stamp: Stamp,
+    renderer: Renderer,
+    shared: Option<RawSftp>,
+    /// What the row's directory looks like before anything happens in it, while it stands.
+    pristine: Option<Vec<tree::Seen>>,
+    /// The same of `/etc` beside it, which links lead to, and which the reference needs to start.
+    around: Vec<tree::Seen>,
+    /// Kept for their `Drop`.
+    _sandbox: Option<Sandbox>,
+    _directory: Option<tempfile::TempDir>,
+}
+
+/// What a row brought about.
+pub struct Outcome {
+    /// A line for each reply.
+    pub replies: Vec<String>,
+    disk: Vec<String>,
+}
+
+impl Outcome {
+    /// Our lines that the other side does not have: replies by position, the disk by content.
+    pub fn differing(&self, other: &Outcome) -> Vec<String> {
+        let positions = self.replies.len().max(other.replies.len());
+        let replies = (0..positions).filter(|&i| self.replies.get(i) != other.replies.get(i));
+        let replies = replies.map(|i| self.replies.get(i).cloned().unwrap_or_else(|| "(nothing)".into()));
+        let disk = self
+            .disk
+            .iter()
+            .filter(|line| !other.disk.contains(line))
+            .cloned();
+        let gone = other.disk.iter().map(|line| name_of(line));
+        let gone = gone.filter(|name| !self.disk.iter().any(|line| name_of(line) == *name));
+        let gone = gone.map(|name| format!("{name} is not there"));
+        replies.chain(disk).chain(gone).collect()
+    }
+}
+
+/// `disk NAME` of a line about the disk.
+fn name_of(line: &str) -> &str {
+    line.split('|').next().unwrap_or(line)
+}
+
+impl Side {
+    /// The machine's `sftp-server`.
+    pub fn openssh(stamp: Stamp) -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("homeport-reference-")
+            .tempdir()
+            .unwrap();
+        let root = directory.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        let served = root.clone();
+        let command = Box::new(move || reference::command(&served));
+        Self::new(root, command, stamp, None, Some(directory))
+    }
+
+    /// Our server, booted for this.
+    pub fn homeport(stamp: Stamp) -> Self {
+        let sandbox = Sandbox::start(&[USER]);
+        let root = sandbox.home(USER);
+        std::fs::create_dir_all(&root).unwrap();
+        let template = sandbox.raw_command(USER);
+        let command = Box::new(move || copy_of(&template));
+        Self::new(root, command, stamp, Some(sandbox), None)
+    }
+
+    fn new(
+        root: PathBuf,
+        command: Box<dyn Fn() -> Command>,
+        stamp: Stamp,
+        sandbox: Option<Sandbox>,
+        directory: Option<tempfile::TempDir>,
+    ) -> Self {
+        reference::furnish(&root, USER);
+        tree::shared(&root, stamp);
+        tree::settle(&root.join("etc"), stamp);
+        let around = tree::glance(&root.join("etc"));
+        let renderer = Renderer {
+            now: stamp.now,
+            untouched: stamp.recent,
+        };
+        Self {
+            root,
+            command,
+            stamp,
+            renderer,
+            shared: None,
+            pristine: None,
+            around,
+            _sandbox: sandbox,
+            _directory: directory,
+        }
+    }
+
+    /// Runs the whole table.
+    pub fn run(mut self, rows: &[Row]) -> Vec<Outcome> {
+        let run = |row: &Row| {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_row(row)));
+            outcome.unwrap_or_else(|_| panic!("in row \"{}\"", row.name))
+        };
+        rows.iter().map(run).collect()
+    }
+
+    fn run_row(&mut self, row: &Row) -> Outcome {
+        let directory = self.root.join(BASE);
+        let pristine = self.pristine.take().unwrap_or_else(|| {
+            tree::plant(&directory, BASE, self.stamp);
+            tree::glance(&directory)
+        });
+        let session = match row.session {
+            Session::Shared => self
+                .shared
+                .take()
+                .unwrap_or_else(|| RawSftp::start((self.command)())),
+            Session::Own => RawSftp::start((self.command)()),
+            Session::Ungreeted => RawSftp::spawn((self.command)()),
+        };
+        let mut run = Run {
+            session,
+            renderer: &self.renderer,
+            next_id: 1,
+            handles: Vec::new(),
+            closed: Vec::new(),
+            lines: Vec::new(),
+            over: false,
+        };
+        for step in &row.steps {
+            if !run.over {
+                run.step(step);
+            }
+        }
+        run.close_all();
+        let Run {
+            session, lines, over, ..
+        } = run;
+        if row.session == Session::Shared && !over {
+            self.shared = Some(session);
+        }
+        let etc = self.root.join("etc");
+        let reached_out = tree::glance(&etc) != self.around;
+        let own = |line: String| line.replace(BASE, "@");
+        let replies = lines.into_iter().map(own).collect();
+        if !reached_out && tree::glance(&directory) == pristine {
+            self.pristine = Some(pristine);
+            let disk = vec!["the disk is as it was".to_owned()];
+            return Outcome { replies, disk };
+        }
+        let disk = tree::snapshot(&directory, self.stamp).into_iter().map(own);
+        let outside = reached_out
+            .then(|| tree::snapshot(&etc, self.stamp))
+            .unwrap_or_default();
+        let disk = disk
+            .chain(outside.into_iter().map(|line| format!("outside, {line}")))
+            .collect();
+        if reached_out {
+            tree::uproot(&etc);
+            reference::users(&self.root, USER);
+            tree::settle(&etc, self.stamp);
+            self.around = tree::glance(&etc);
+        }
+        tree::uproot(&directory);
+        Outcome { replies, disk }
+    }
+}
+
+/// A row while it runs.
+struct Run<'a> {
+    session: RawSftp,
+    renderer: &'a Renderer,
+    next_id: u32,
+    handles: Vec<Vec<u8>>,
+    /// Which of them the row closed itself.
+    closed: Vec<usize>,
+    lines: Vec<String>,
+    /// The session is of no more use.
+    over: bool,
+}
+
+impl Run<'_> {
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Together(requests) => {
+                for (id, reply, extension) in self.exchange(requests) {
+                    let line = self.renderer.reply(&reply, extension.as_deref());
+                    let id = id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+                    self.lines.push(format!("#{id} {line}"));
+                    if let Reply::Handle(handle) = reply {
+                        self.handles.push(handle);
+                    }
+                }
+            }
+            Step::List(handle) => self.list(*handle),
+        }
+        if self.over {
+            self.lines.push("the session ended".into());
+        }
+    }
+
+    fn list(&mut self, handle: usize) {
+        let mut names: Vec<Name> = Vec::new();
+        for _ in 0..MOST_READDIRS {
+            let replies = self.exchange(&[readdir(Handle::Nth(handle))]);
+            match replies.into_iter().next() {
+                Some((_, Reply::Names(more), _)) => names.extend(more),
+                Some((_, other, _)) => {
+                    names.sort_by(|a, b| a.name.cmp(&b.name));
+                    self.lines
+                        .extend(names.iter().map(|name| self.renderer.name(name)));
+                    self.lines.push(self.renderer.reply(&other, None));
+                    return;
+                }
+                None => return,
+            }
+        }
+        self.lines.push("the listing never ends".into());
+    }
+
+    /// Sends all in one write; reads until the last one is answered.
+    fn exchange(&mut self, requests: &[Request]) -> Vec<(Option<u32>, Reply, Option<Vec<u8>>)> {
+        let mut bytes = Vec::new();
+        let mut ids = Vec::new();
+        for request in requests {
+            let id = request.id.unwrap_or(self.next_id);
+            self.next_id = id.wrapping_add(1);
+            bytes.extend(request.encode(
+                id,
+                &Context {
+                    base: BASE,
+                    handles: &self.handles,
+                },
+            ));
+            ids.push(request.has_id.then_some(id));
+            if let Some(nth) = closes(request) {
+                self.closed.push(nth);
+            }
+        }
+        self.session.send(&bytes);
+        let last = ids.last().copied().flatten();
+        let mut replies = Vec::new();
+        while replies.len() <= requests.len() {
+            match self.session.receive(PATIENCE) {
+                Received::Packet(packet) => {
+                    let (id, reply) = decode(&packet);
+                    let asked = ids.iter().position(|&i| i == id);
+                    let extension = asked.and_then(|i| requests[i].extension()).map(<[u8]>::to_vec);
+                    replies.push((id, reply, extension));
+                    // Ids may be used twice: count the answers to the last one's number.
+                    let wanted = ids.iter().filter(|&&i| i == last).count();
+                    if replies.iter().filter(|(id, ..)| *id == last).count() == wanted {
+                        return replies;
+                    }
+                }
+                Received::Ended => {
+                    self.over = true;
+                    return replies;
+                }
+                Received::Silence => {
+                    self.over = true;
+                    self.lines.push("no answer".into());
+                    return replies;
+                }
+            }
+        }
+        replies
+    }
+
+    /// Leaves nothing open for the rows that follow.
+    fn close_all(&mut self) {
+        for nth in 0..self.handles.len() {
+            if !self.over && !self.closed.contains(&nth) {
+                self.exchange(&[close(Handle::Nth(nth))]);
+            }
+        }
+    }
+}
+
+fn closes(request: &Request) -> Option<usize> {
+    use crate::support::packets::Part;
+    match (request.kind, request.parts.first()) {
+        (4, Some(Part::Handle(Handle::Nth(nth)))) => Some(*nth),
+        _ => None,
+    }
+}
+
+/// Commands can't be cloned, but started once only.
+fn copy_of(template: &Command) -> Command {
+    let mut command = Command::new(template.get_program());
+    command.args(template.get_args());
+    if let Some(directory) = template.get_current_dir() {
+        command.current_dir(directory);
+    }
+    for (name, value) in template.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}

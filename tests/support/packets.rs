@@ -1,0 +1,357 @@
+//! SFTP version 3 requests, built by hand, right or wrong.
+
+/// `SSH_FXF_READ` and the other flags of OPEN.
+pub const READ: u32 = 0x01;
+pub const WRITE: u32 = 0x02;
+pub const APPEND: u32 = 0x04;
+pub const CREAT: u32 = 0x08;
+pub const TRUNC: u32 = 0x10;
+pub const EXCL: u32 = 0x20;
+
+/// `SSH_FXP_INIT` and the other types.
+pub const INIT: u8 = 1;
+pub const EXTENDED: u8 = 200;
+
+/// Which handle a request names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handle {
+    /// The one that the nth HANDLE reply of this row gave, from 0.
+    Nth(usize),
+    /// These bytes, which no reply gave.
+    Raw(Vec<u8>),
+}
+
+/// A piece of a request's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    U32(u32),
+    U64(u64),
+    /// A string with its length.
+    Text(Vec<u8>),
+    /// A path: a component `@` stands for the row's own directory.
+    Path(Vec<u8>),
+    Handle(Handle),
+    /// Bytes as they are.
+    Raw(Vec<u8>),
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    pub kind: u8,
+    pub parts: Vec<Part>,
+    /// The id to send; by default the next number.
+    pub id: Option<u32>,
+    /// Bytes cut off the end of the body; the length in front says so honestly.
+    cut: usize,
+    /// A length in front that is a lie.
+    claimed: Option<u32>,
+    /// INIT has no id, and some lies get no answer that could be waited for.
+    pub has_id: bool,
+}
+
+/// What a request needs to know to become bytes.
+pub struct Context<'a> {
+    /// The row's directory, without a slash in front.
+    pub base: &'a str,
+    /// Handles given so far in this row.
+    pub handles: &'a [Vec<u8>],
+}
+
+impl Request {
+    fn new(kind: u8, parts: Vec<Part>) -> Self {
+        Self {
+            kind,
+            parts,
+            id: None,
+            cut: 0,
+            claimed: None,
+            has_id: true,
+        }
+    }
+
+    /// Sends this id.
+    pub fn id(mut self, id: u32) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Leaves the last bytes of the body away.
+    pub fn cut(mut self, bytes: usize) -> Self {
+        self.cut = bytes;
+        self
+    }
+
+    /// Adds bytes behind the body.
+    pub fn trailing(mut self, bytes: &[u8]) -> Self {
+        self.parts.push(Part::Raw(bytes.to_vec()));
+        self
+    }
+
+    /// Writes this length in front, whatever follows.
+    pub fn claiming(mut self, length: u32) -> Self {
+        self.claimed = Some(length);
+        self
+    }
+
+    /// The name of an EXTENDED request.
+    pub fn extension(&self) -> Option<&[u8]> {
+        match (self.kind, self.parts.first()) {
+            (EXTENDED, Some(Part::Text(name))) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The packet with its length.
+    pub fn encode(&self, id: u32, context: &Context<'_>) -> Vec<u8> {
+        let mut body = vec![self.kind];
+        if self.has_id {
+            body.extend(id.to_be_bytes());
+        }
+        for part in &self.parts {
+            match part {
+                Part::U32(n) => body.extend(n.to_be_bytes()),
+                Part::U64(n) => body.extend(n.to_be_bytes()),
+                Part::Text(text) => body.extend(string(text)),
+                Part::Path(path) => body.extend(string(&expand(path, context.base))),
+                Part::Handle(Handle::Raw(raw)) => body.extend(string(raw)),
+                Part::Handle(Handle::Nth(n)) => {
+                    let never_given = b"????".to_vec();
+                    body.extend(string(context.handles.get(*n).unwrap_or(&never_given)));
+                }
+                Part::Raw(raw) => body.extend(raw),
+            }
+        }
+        body.truncate(body.len() - self.cut);
+        let length = self.claimed.unwrap_or(body.len() as u32);
+        let mut packet = length.to_be_bytes().to_vec();
+        packet.extend(body);
+        packet
+    }
+}
+
+fn string(bytes: &[u8]) -> Vec<u8> {
+    let mut out = (bytes.len() as u32).to_be_bytes().to_vec();
+    out.extend(bytes);
+    out
+}
+
+fn expand(path: &[u8], base: &str) -> Vec<u8> {
+    let components = path.split(|&b| b == b'/');
+    let named = components.map(|component| {
+        if component == b"@" {
+            base.as_bytes()
+        } else {
+            component
+        }
+    });
+    named.collect::<Vec<_>>().join(&b'/')
+}
+
+/// Attributes as they are sent; `None` leaves the field and its flag out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attrs {
+    pub size: Option<u64>,
+    pub owner: Option<(u32, u32)>,
+    pub mode: Option<u32>,
+    pub times: Option<(u32, u32)>,
+    pub extended: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Flag bits that version 3 does not know.
+    pub odd_flags: u32,
+}
+
+impl Attrs {
+    pub fn mode(mode: u32) -> Self {
+        Self {
+            mode: Some(mode),
+            ..Self::default()
+        }
+    }
+    pub fn size(size: u64) -> Self {
+        Self {
+            size: Some(size),
+            ..Self::default()
+        }
+    }
+    pub fn times(atime: u32, mtime: u32) -> Self {
+        Self {
+            times: Some((atime, mtime)),
+            ..Self::default()
+        }
+    }
+    pub fn owner(uid: u32, gid: u32) -> Self {
+        Self {
+            owner: Some((uid, gid)),
+            ..Self::default()
+        }
+    }
+
+    fn encode(&self) -> Part {
+        let mut flags = self.odd_flags;
+        let mut body = Vec::new();
+        if let Some(size) = self.size {
+            flags |= 1;
+            body.extend(size.to_be_bytes());
+        }
+        if let Some((uid, gid)) = self.owner {
+            flags |= 2;
+            body.extend([uid.to_be_bytes(), gid.to_be_bytes()].concat());
+        }
+        if let Some(mode) = self.mode {
+            flags |= 4;
+            body.extend(mode.to_be_bytes());
+        }
+        if let Some((atime, mtime)) = self.times {
+            flags |= 8;
+            body.extend([atime.to_be_bytes(), mtime.to_be_bytes()].concat());
+        }
+        if !self.extended.is_empty() {
+            flags |= 0x8000_0000;
+            body.extend((self.extended.len() as u32).to_be_bytes());
+            for (name, value) in &self.extended {
+                body.extend(string(name));
+                body.extend(string(value));
+            }
+        }
+        Part::Raw([flags.to_be_bytes().to_vec(), body].concat())
+    }
+}
+
+fn path(bytes: impl AsRef<[u8]>) -> Part {
+    Part::Path(bytes.as_ref().to_vec())
+}
+
+/// The nth handle that this row was given.
+pub fn nth(n: usize) -> Handle {
+    Handle::Nth(n)
+}
+
+/// A handle that nobody gave.
+pub fn bogus(bytes: &[u8]) -> Handle {
+    Handle::Raw(bytes.to_vec())
+}
+
+pub fn init(version: u32) -> Request {
+    Request {
+        has_id: false,
+        ..Request::new(INIT, vec![Part::U32(version)])
+    }
+}
+
+pub fn open(name: impl AsRef<[u8]>, flags: u32) -> Request {
+    open_with(name, flags, &Attrs::default())
+}
+
+pub fn open_with(name: impl AsRef<[u8]>, flags: u32, attrs: &Attrs) -> Request {
+    Request::new(3, vec![path(name), Part::U32(flags), attrs.encode()])
+}
+
+pub fn close(handle: Handle) -> Request {
+    Request::new(4, vec![Part::Handle(handle)])
+}
+
+pub fn read(handle: Handle, offset: u64, length: u32) -> Request {
+    Request::new(
+        5,
+        vec![Part::Handle(handle), Part::U64(offset), Part::U32(length)],
+    )
+}
+
+pub fn write(handle: Handle, offset: u64, data: impl AsRef<[u8]>) -> Request {
+    let data = Part::Text(data.as_ref().to_vec());
+    Request::new(6, vec![Part::Handle(handle), Part::U64(offset), data])
+}
+
+pub fn lstat(name: impl AsRef<[u8]>) -> Request {
+    Request::new(7, vec![path(name)])
+}
+
+pub fn fstat(handle: Handle) -> Request {
+    Request::new(8, vec![Part::Handle(handle)])
+}
+
+pub fn setstat(name: impl AsRef<[u8]>, attrs: &Attrs) -> Request {
+    Request::new(9, vec![path(name), attrs.encode()])
+}
+
+pub fn fsetstat(handle: Handle, attrs: &Attrs) -> Request {
+    Request::new(10, vec![Part::Handle(handle), attrs.encode()])
+}
+
+pub fn opendir(name: impl AsRef<[u8]>) -> Request {
+    Request::new(11, vec![path(name)])
+}
+
+pub fn readdir(handle: Handle) -> Request {
+    Request::new(12, vec![Part::Handle(handle)])
+}
+
+pub fn remove(name: impl AsRef<[u8]>) -> Request {
+    Request::new(13, vec![path(name)])
+}
+
+pub fn mkdir(name: impl AsRef<[u8]>, attrs: &Attrs) -> Request {
+    Request::new(14, vec![path(name), attrs.encode()])
+}
+
+pub fn rmdir(name: impl AsRef<[u8]>) -> Request {
+    Request::new(15, vec![path(name)])
+}
+
+pub fn realpath(name: impl AsRef<[u8]>) -> Request {
+    Request::new(16, vec![path(name)])
+}
+
+pub fn stat(name: impl AsRef<[u8]>) -> Request {
+    Request::new(17, vec![path(name)])
+}
+
+pub fn rename(from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Request {
+    Request::new(18, vec![path(from), path(to)])
+}
+
+pub fn readlink(name: impl AsRef<[u8]>) -> Request {
+    Request::new(19, vec![path(name)])
+}
+
+/// Target first, as OpenSSH has it.
+pub fn symlink(target: impl AsRef<[u8]>, link: impl AsRef<[u8]>) -> Request {
+    Request::new(20, vec![path(target), path(link)])
+}
+
+/// An EXTENDED request with any body.
+pub fn extended(name: &str, parts: Vec<Part>) -> Request {
+    let name = Part::Text(name.as_bytes().to_vec());
+    Request::new(EXTENDED, [vec![name], parts].concat())
+}
+
+/// An EXTENDED request whose body is paths.
+pub fn extended_paths(name: &str, paths: &[&[u8]]) -> Request {
+    extended(name, paths.iter().map(path).collect())
+}
+
+/// An EXTENDED request whose body is one handle.
+pub fn extended_handle(name: &str, handle: Handle) -> Request {
+    extended(name, vec![Part::Handle(handle)])
+}
+
+pub fn lsetstat(name: impl AsRef<[u8]>, attrs: &Attrs) -> Request {
+    extended("lsetstat@openssh.com", vec![path(name), attrs.encode()])
+}
+
+/// Copies between open files; length 0 means to the end.
+pub fn copy_data(from: Handle, at: u64, length: u64, to: Handle, into: u64) -> Request {
+    let parts = vec![
+        Part::Handle(from),
+        Part::U64(at),
+        Part::U64(length),
+        Part::Handle(to),
+        Part::U64(into),
+    ];
+    extended("copy-data", parts)
+}
+
+/// A request of any type with any body.
+pub fn any(kind: u8, body: &[u8]) -> Request {
+    Request::new(kind, vec![Part::Raw(body.to_vec())])
+}

@@ -1,0 +1,134 @@
+//! SFTP byte by byte over the standard input and output of a child: `ssh -s`, or an `sftp-server` itself.
+
+use std::io::{Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use super::packets::{Context, Request, init};
+use super::replies::{Reply, decode};
+
+/// A session of the raw driver. Dropping it ends the child.
+pub struct RawSftp {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    frames: Receiver<Vec<u8>>,
+    next_id: u32,
+}
+
+/// What came from the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// A packet, without its length.
+    Packet(Vec<u8>),
+    /// The session is over.
+    Ended,
+    /// Nothing in the time given.
+    Silence,
+}
+
+impl RawSftp {
+    /// Starts the child; nothing is sent yet.
+    pub fn spawn(mut command: Command) -> Self {
+        let stderr = match std::env::var_os("HOMEPORT_TEST_STDERR") {
+            Some(_) => Stdio::inherit(),
+            None => Stdio::null(),
+        };
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+        let stdin = child.stdin.take();
+        let mut stdout = child.stdout.take().unwrap();
+        let (sender, frames) = channel();
+        std::thread::spawn(move || {
+            let mut length = [0; 4];
+            while stdout.read_exact(&mut length).is_ok() {
+                let mut packet = vec![0; u32::from_be_bytes(length) as usize];
+                if stdout.read_exact(&mut packet).is_err() || sender.send(packet).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            child,
+            stdin,
+            frames,
+            next_id: 1,
+        }
+    }
+
+    /// Starts the child and says hello.
+    pub fn start(command: Command) -> Self {
+        let mut session = Self::spawn(command);
+        session.send_request(&init(3), 0, &[]);
+        let hello = session.receive(super::PATIENCE);
+        assert!(matches!(hello, Received::Packet(_)), "no VERSION came: {hello:?}");
+        session
+    }
+
+    /// Sends bytes as they are; `false` when the child is gone.
+    pub fn send(&mut self, bytes: &[u8]) -> bool {
+        let Some(stdin) = &mut self.stdin else {
+            return false;
+        };
+        stdin.write_all(bytes).and_then(|()| stdin.flush()).is_ok()
+    }
+
+    fn send_request(&mut self, request: &Request, id: u32, handles: &[Vec<u8>]) {
+        self.send(&request.encode(id, &Context { base: "", handles }));
+    }
+
+    /// The next packet, whatever it is.
+    pub fn receive(&mut self, patience: Duration) -> Received {
+        match self.frames.recv_timeout(patience) {
+            Ok(packet) => Received::Packet(packet),
+            Err(RecvTimeoutError::Disconnected) => Received::Ended,
+            Err(RecvTimeoutError::Timeout) => Received::Silence,
+        }
+    }
+
+    /// Sends a request and returns its reply, which must bear its id. `handle` fills in `nth(0)`.
+    pub fn ask_about(&mut self, request: &Request, handle: &[u8]) -> Reply {
+        let id = request.id.unwrap_or(self.next_id);
+        self.next_id = id.wrapping_add(1);
+        self.send_request(request, id, &[handle.to_vec()]);
+        match self.receive(super::PATIENCE) {
+            Received::Packet(packet) => {
+                let (replied, reply) = decode(&packet);
+                assert_eq!(replied, Some(id), "the reply to {request:?} is {reply:?}");
+                reply
+            }
+            other => panic!("{request:?} was answered by {other:?}"),
+        }
+    }
+
+    /// Sends a request that names no handle and returns its reply.
+    pub fn ask(&mut self, request: &Request) -> Reply {
+        self.ask_about(request, b"")
+    }
+
+    /// Sends OPEN or OPENDIR, which must succeed.
+    pub fn handle(&mut self, request: &Request) -> Vec<u8> {
+        match self.ask(request) {
+            Reply::Handle(handle) => handle,
+            other => panic!("{request:?} gave no handle but {other:?}"),
+        }
+    }
+
+    /// Says that nothing more will come (the child's standard input ends), and waits for its exit code.
+    pub fn finish(mut self) -> Option<i32> {
+        self.stdin = None;
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for RawSftp {
+    fn drop(&mut self) {
+        self.stdin = None;
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

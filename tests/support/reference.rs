@@ -1,0 +1,89 @@
+//! The machine's own OpenSSH `sftp-server`, in a root directory of its own, so that it sees what our users see.
+//!
+//! As root it is started by `chroot`, and without root's powers; as anybody else in a user namespace.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{WITHOUT_POWERS, is_root};
+
+/// Where Debian, Fedora, Arch and Alpine keep it.
+const SERVERS: [&str; 4] = [
+    "/usr/lib/openssh/sftp-server",
+    "/usr/libexec/openssh/sftp-server",
+    "/usr/lib/ssh/sftp-server",
+    "/usr/libexec/sftp-server",
+];
+
+/// Puts what `sftp-server` needs into `root`: itself, its libraries, and a user `name` for the uid it runs as.
+///
+/// Both sides of a comparison get the same, so that listings of `/` are equal too.
+pub fn furnish(root: &Path, name: &str) {
+    let server = SERVERS
+        .iter()
+        .find(|path| Path::new(path).exists())
+        .expect("no OpenSSH sftp-server on this machine (hint: apt-get install openssh-sftp-server)");
+    copy_program(Path::new(server), root, "sftp-server");
+    copy_program(&which("setpriv"), root, "setpriv");
+    users(root, name);
+    fs::create_dir_all(root.join("dev")).unwrap();
+    // sftp-server only wants to open it; a device would need root.
+    fs::write(root.join("dev/null"), "").unwrap();
+}
+
+/// The user that `sftp-server` looks itself up as.
+pub fn users(root: &Path, name: &str) {
+    let (uid, gid) = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
+    fs::create_dir_all(root.join("etc")).unwrap();
+    let passwd = format!("{name}:x:{uid}:{gid}::/:/bin/sh\n");
+    fs::write(root.join("etc/passwd"), passwd).unwrap();
+    fs::write(root.join("etc/group"), format!("{name}:x:{gid}:\n")).unwrap();
+}
+
+/// The command that serves `root`.
+pub fn command(root: &Path) -> Command {
+    let mut command;
+    if is_root() {
+        command = Command::new("chroot");
+        command.arg(root).arg("/setpriv").args(WITHOUT_POWERS);
+    } else {
+        command = Command::new("unshare");
+        command
+            .args(["-U", "--map-current-user"])
+            .arg(format!("--root={}", root.display()));
+    }
+    command
+        .args(["/sftp-server", "-e"])
+        .env("TZ", "UTC0")
+        .env("LC_ALL", "C");
+    command
+}
+
+fn copy_program(program: &Path, root: &Path, name: &str) {
+    let target = root.join(name);
+    fs::copy(program, &target).unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).unwrap();
+    let ldd = Command::new("ldd").arg(program).output().unwrap();
+    let text = String::from_utf8(ldd.stdout).unwrap();
+    for library in text.split_whitespace().filter(|word| word.starts_with('/')) {
+        let target = root.join(library.trim_start_matches('/'));
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        if !target.exists() {
+            fs::copy(library, &target).unwrap();
+        }
+    }
+}
+
+/// Where a program is.
+pub fn which(program: &str) -> PathBuf {
+    ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+        .iter()
+        .map(|directory| Path::new(directory).join(program))
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("no {program} on this machine"))
+}

@@ -1,0 +1,284 @@
+//! SFTP version 3 replies, decoded strictly: bytes too few or too many are a finding.
+
+use std::fmt::Write as _;
+
+/// A reply's type and content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    Version {
+        version: u32,
+        extensions: Vec<(Vec<u8>, Vec<u8>)>,
+    },
+    Status {
+        code: u32,
+        message: Vec<u8>,
+        language: Vec<u8>,
+    },
+    Handle(Vec<u8>),
+    Data(Vec<u8>),
+    Names(Vec<Name>),
+    Attrs(Attributes),
+    Extended(Vec<u8>),
+    /// Not a reply of version 3, or one that breaks off or goes on too long.
+    Malformed {
+        kind: u8,
+        body: Vec<u8>,
+    },
+}
+
+/// One entry of a NAME reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    pub name: Vec<u8>,
+    pub long: Vec<u8>,
+    pub attrs: Attributes,
+}
+
+/// Attributes as they came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attributes {
+    pub flags: u32,
+    pub size: Option<u64>,
+    pub owner: Option<(u32, u32)>,
+    pub mode: Option<u32>,
+    pub times: Option<(u32, u32)>,
+    pub extended: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Reads big-endian numbers and strings off a slice.
+pub struct Reader<'a>(pub &'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub fn take(&mut self, n: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(n)?;
+        self.0 = tail;
+        Some(head)
+    }
+    pub fn u32(&mut self) -> Option<u32> {
+        Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
+    }
+    pub fn u64(&mut self) -> Option<u64> {
+        Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
+    }
+    pub fn string(&mut self) -> Option<Vec<u8>> {
+        let length = self.u32()? as usize;
+        Some(self.take(length)?.to_vec())
+    }
+
+    fn attributes(&mut self) -> Option<Attributes> {
+        let flags = self.u32()?;
+        let mut attrs = Attributes {
+            flags,
+            ..Attributes::default()
+        };
+        if flags & 1 != 0 {
+            attrs.size = Some(self.u64()?);
+        }
+        if flags & 2 != 0 {
+            attrs.owner = Some((self.u32()?, self.u32()?));
+        }
+        if flags & 4 != 0 {
+            attrs.mode = Some(self.u32()?);
+        }
+        if flags & 8 != 0 {
+            attrs.times = Some((self.u32()?, self.u32()?));
+        }
+        if flags & 0x8000_0000 != 0 {
+            for _ in 0..self.u32()? {
+                attrs.extended.push((self.string()?, self.string()?));
+            }
+        }
+        Some(attrs)
+    }
+}
+
+/// Decodes a packet without its length: the id (none for VERSION) and the reply.
+pub fn decode(packet: &[u8]) -> (Option<u32>, Reply) {
+    let malformed = |body: &[u8]| Reply::Malformed {
+        kind: packet.first().copied().unwrap_or(0),
+        body: body.to_vec(),
+    };
+    let Some((&kind, body)) = packet.split_first() else {
+        return (None, malformed(&[]));
+    };
+    let mut reader = Reader(body);
+    if kind == 2 {
+        return (None, version(&mut reader).unwrap_or_else(|| malformed(body)));
+    }
+    let Some(id) = reader.u32() else {
+        return (None, malformed(body));
+    };
+    let reply = content(kind, &mut reader).filter(|_| reader.0.is_empty());
+    (Some(id), reply.unwrap_or_else(|| malformed(body)))
+}
+
+fn version(reader: &mut Reader<'_>) -> Option<Reply> {
+    let version = reader.u32()?;
+    let mut extensions = Vec::new();
+    while !reader.0.is_empty() {
+        extensions.push((reader.string()?, reader.string()?));
+    }
+    Some(Reply::Version { version, extensions })
+}
+
+fn content(kind: u8, reader: &mut Reader<'_>) -> Option<Reply> {
+    Some(match kind {
+        101 => Reply::Status {
+            code: reader.u32()?,
+            message: reader.string()?,
+            language: reader.string()?,
+        },
+        102 => Reply::Handle(reader.string()?),
+        103 => Reply::Data(reader.string()?),
+        104 => {
+            let mut names = Vec::new();
+            for _ in 0..reader.u32()? {
+                names.push(Name {
+                    name: reader.string()?,
+                    long: reader.string()?,
+                    attrs: reader.attributes()?,
+                });
+            }
+            Reply::Names(names)
+        }
+        105 => Reply::Attrs(reader.attributes()?),
+        201 => Reply::Extended(std::mem::take(&mut reader.0).to_vec()),
+        _ => return None,
+    })
+}
+
+/// Makes replies comparable: what two runs can't have in common (moments, the bytes of handles) is left out.
+pub struct Renderer {
+    /// Times from here on are "now".
+    pub now: u32,
+    /// The time of what nobody touched. Whether reading changes an access time is the mount's business, so both
+    /// this and "now" count as no access time at all.
+    pub untouched: u32,
+}
+
+impl Renderer {
+    /// The reply in words; `extension` is the name of the EXTENDED request that it answers.
+    pub fn reply(&self, reply: &Reply, extension: Option<&[u8]>) -> String {
+        match reply {
+            Reply::Version { version, extensions } => {
+                let mut out = format!("version {version}");
+                for (name, value) in extensions {
+                    let _ = write!(out, " {}={}", name.escape_ascii(), value.escape_ascii());
+                }
+                out
+            }
+            Reply::Status {
+                code,
+                message,
+                language,
+            } => {
+                let mut out = format!("status {code} {}", message.escape_ascii());
+                if !language.is_empty() {
+                    let _ = write!(out, " [{}]", language.escape_ascii());
+                }
+                out
+            }
+            Reply::Handle(handle) if (1..=256).contains(&handle.len()) => "handle".into(),
+            Reply::Handle(handle) => format!("a handle of {} bytes", handle.len()),
+            Reply::Data(data) => format!("data {}", bytes(data)),
+            Reply::Names(names) => {
+                let lines: Vec<_> = names.iter().map(|name| self.name(name)).collect();
+                format!("names {}", lines.join("; "))
+            }
+            Reply::Attrs(attrs) => format!("attrs {}", self.attrs(attrs)),
+            Reply::Extended(body) => extended(body, extension.unwrap_or_default()),
+            Reply::Malformed { kind, body } => format!("malformed type {kind}: {}", body.escape_ascii()),
+        }
+    }
+
+    /// One entry of a listing.
+    pub fn name(&self, entry: &Name) -> String {
+        let moment = entry.attrs.times.is_some_and(|(_, mtime)| mtime >= self.now);
+        let long = if moment {
+            without_date(&entry.long)
+        } else {
+            entry.long.clone()
+        };
+        let name = bytes(&entry.name);
+        format!("{name} [{}] {}", long.escape_ascii(), self.attrs(&entry.attrs))
+    }
+
+    fn attrs(&self, attrs: &Attributes) -> String {
+        let time = |t: u32| {
+            if t >= self.now {
+                "now".to_owned()
+            } else {
+                t.to_string()
+            }
+        };
+        let mut out = format!("flags={:x}", attrs.flags);
+        if let Some(size) = attrs.size {
+            let _ = write!(out, " size={size}");
+        }
+        if let Some((uid, gid)) = attrs.owner {
+            let _ = write!(out, " owner={uid}:{gid}");
+        }
+        if let Some(mode) = attrs.mode {
+            let _ = write!(out, " mode={mode:o}");
+        }
+        if let Some((atime, mtime)) = attrs.times {
+            if atime < self.now && atime != self.untouched {
+                let _ = write!(out, " atime={atime}");
+            }
+            let _ = write!(out, " mtime={}", time(mtime));
+        }
+        for (name, value) in &attrs.extended {
+            let _ = write!(out, " {}={}", name.escape_ascii(), value.escape_ascii());
+        }
+        out
+    }
+}
+
+/// `ls -l` without the three words of the date.
+fn without_date(long: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(long);
+    // mode, links, owner, group, size, then the date in exactly 12 columns and the name.
+    let mut fields = text.split_whitespace();
+    let Some(size) = fields.nth(4) else {
+        return long.to_vec();
+    };
+    let end_of_size = size.as_ptr() as usize - text.as_ptr() as usize + size.len();
+    match (text.get(..end_of_size), text.get(end_of_size + 13..)) {
+        (Some(head), Some(tail)) => format!("{head} now{tail}").into_bytes(),
+        _ => long.to_vec(),
+    }
+}
+
+/// Short content as text, long content as its length and a checksum.
+pub fn bytes(data: &[u8]) -> String {
+    if data.len() <= 300 {
+        return format!("\"{}\"", data.escape_ascii());
+    }
+    // FNV-1a: enough to tell two contents apart.
+    let hash = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, &b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{} bytes, {hash:016x}", data.len())
+}
+
+fn extended(body: &[u8], request: &[u8]) -> String {
+    let mut reader = Reader(body);
+    let mut numbers = Vec::new();
+    while let Some(number) = reader.u64() {
+        numbers.push(number);
+    }
+    match (request, &numbers[..]) {
+        // Free blocks and inodes change while we look.
+        (b"statvfs@openssh.com" | b"fstatvfs@openssh.com", [bsize, frsize, blocks, .., fsid, flag, max])
+            if numbers.len() == 11 =>
+        {
+            format!(
+                "statvfs bsize={bsize} frsize={frsize} blocks={blocks} fsid={fsid:x} flag={flag} max={max}"
+            )
+        }
+        (b"limits@openssh.com", [packet, read, write, handles]) => {
+            format!("limits packet={packet} read={read} write={write} handles={handles}")
+        }
+        _ => format!("extended {}", bytes(body)),
+    }
+}
