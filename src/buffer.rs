@@ -22,7 +22,10 @@ pub struct Buffer {
 impl Buffer {
     /// A buffer from the pool, or a new one.
     pub fn take() -> Self {
-        let pooled = POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+        let pooled = POOL
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .pop();
         Self {
             bytes: pooled.unwrap_or_else(|| vec![0; BUFFER_SIZE].into_boxed_slice()),
         }

@@ -28,7 +28,8 @@ pub fn mount(login: &Login, lanes: &Lanes) -> Result<Mounted> {
     make_missing(home)?;
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
     let device = std::fs::metadata(home).map_err(cannot)?.dev();
-    let local = LocalStorage::open(home).map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
+    let local = LocalStorage::open(home)
+        .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
     Ok(Mounted {
         storage: Arc::new(Guard::new(Arc::new(local), login.permissions().clone())),
         lane: lanes.of_device(device),

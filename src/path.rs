@@ -87,11 +87,9 @@ impl VirtualPath {
     ///
     /// `None` for the home, for `..` at the end and for a trailing slash: a `*at` call must never get those.
     pub fn split(&self) -> Option<(VirtualPath, &[u8])> {
-        let cut = self.relative.iter().rposition(|&b| b == b'/');
-        let (parent, name) = match cut {
-            Some(at) => (&self.relative[..at], &self.relative[at + 1..]),
-            None => (&[][..], &self.relative[..]),
-        };
+        let mut parts = self.relative.rsplitn(2, |&b| b == b'/');
+        let name = parts.next().unwrap_or_default();
+        let parent = parts.next().unwrap_or_default();
         if name.is_empty() || name == b".." {
             return None;
         }

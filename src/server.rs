@@ -83,7 +83,10 @@ pub fn runtime() -> Result<Runtime> {
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "cannot raise the limit on open files");
     }
@@ -96,7 +99,12 @@ impl Server {
     /// Whatever keeps the server from running, with what to do about it.
     pub async fn bind(config: Config) -> Result<Self> {
         kernel::require_openat2()?;
-        let listeners = config.server.listen.iter().map(|address| listen(*address)).collect::<Result<Vec<_>>>()?;
+        let listeners = config
+            .server
+            .listen
+            .iter()
+            .map(|address| listen(*address))
+            .collect::<Result<Vec<_>>>()?;
         owner::make_data_dir(&config)?;
         privileges::give_up(config.server.user.as_deref())?;
         make_directories(&config)?;
@@ -114,12 +122,23 @@ impl Server {
             banner: config.server.banner.clone(),
             current: current(&config, keys),
         });
-        Ok(Self { config, listeners, control, store, service, reload, _lock: lock })
+        Ok(Self {
+            config,
+            listeners,
+            control,
+            store,
+            service,
+            reload,
+            _lock: lock,
+        })
     }
 
     /// The addresses that are listened on, with the ports that the kernel chose for 0.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect()
     }
 
     /// Serves until `signals.shutdown` is cancelled and everybody has left.
@@ -131,7 +150,12 @@ impl Server {
         let connections = TaskTracker::new();
         let helpers = TaskTracker::new();
         for listener in self.listeners {
-            let accepting = connection::accept(listener, Arc::clone(&self.service), stop.clone(), connections.clone());
+            let accepting = connection::accept(
+                listener,
+                Arc::clone(&self.service),
+                stop.clone(),
+                connections.clone(),
+            );
             helpers.spawn(accepting);
         }
         let handler = Arc::new(control::Control::new(Arc::clone(&self.service)));
@@ -148,7 +172,12 @@ impl Server {
         }
         stop.cancel();
         connections.close();
-        drain(&self.service, &connections, Duration::from_secs(config.server.drain_secs)).await;
+        drain(
+            &self.service,
+            &connections,
+            Duration::from_secs(config.server.drain_secs),
+        )
+        .await;
         quit.cancel();
         helpers.close();
         helpers.wait().await;
@@ -166,7 +195,11 @@ fn current(config: &Config, keys: Vec<PrivateKey>) -> Current {
 
 fn listen(address: SocketAddr) -> Result<TcpListener> {
     let open = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
         // A restart must not wait for old connections to be forgotten.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
@@ -175,11 +208,15 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
     open().map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::AddrInUse => "another program listens there; stop it or choose another port",
-            std::io::ErrorKind::PermissionDenied => "ports below 1024 need root; set [server] user to give it up again",
+            std::io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need root; set [server] user to give it up again"
+            }
             std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address",
             _ => "see [server] listen",
         };
-        Error::new(format!("cannot listen on {address}")).because(error).hint(hint)
+        Error::new(format!("cannot listen on {address}"))
+            .because(error)
+            .hint(hint)
     })
 }
 
@@ -250,7 +287,11 @@ async fn watch_store(store: Arc<SqlStore>, service: Arc<Service>, quit: Cancella
 
 async fn drain(service: &Service, connections: &TaskTracker, patience: Duration) {
     let waiting = service.sessions.list().len();
-    tracing::info!(sessions = waiting, secs = patience.as_secs(), "stopping; transfers may go on for a while");
+    tracing::info!(
+        sessions = waiting,
+        secs = patience.as_secs(),
+        "stopping; transfers may go on for a while"
+    );
     let finished = async {
         loop {
             service.sessions.end("the server is stopping", |session| {

@@ -111,7 +111,9 @@ impl Sessions {
     /// Takes a place, if the user has fewer sessions than their record, or else `limit`, allows.
     pub fn enter(self: &Arc<Self>, newcomer: Newcomer, limit: usize) -> Result<Place, TooMany> {
         let Newcomer { login, peer, ending } = newcomer;
-        let own = login.max_sessions().map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let own = login
+            .max_sessions()
+            .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let limit = own.unwrap_or(limit);
         let mut live = self.live();
         let of_user = live.values().filter(|s| s.login.user() == login.user()).count();

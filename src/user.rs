@@ -274,12 +274,12 @@ impl FromStr for Size {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-        let power = (self.0.max(1).ilog2() / 10) as usize;
-        match power.checked_sub(1).and_then(|i| units.get(i)) {
+        let power = self.0.max(1).ilog2() / 10;
+        match power.checked_sub(1).and_then(|i| units.get(i as usize)) {
             None => write!(f, "{} B", self.0),
             // One decimal needs no more than a double's 53 bits.
             #[allow(clippy::cast_precision_loss)]
-            Some(unit) => write!(f, "{:.1} {unit}", self.0 as f64 / f64::powi(1024.0, power as i32)),
+            Some(unit) => write!(f, "{:.1} {unit}", self.0 as f64 / (1u64 << (10 * power)) as f64),
         }
     }
 }

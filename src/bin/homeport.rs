@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    eprintln!("homeport: the client is not there yet (hint: any SFTP client will do: sftp -P 2222 USER@HOST)");
+    eprintln!(
+        "homeport: the client is not there yet (hint: any SFTP client will do: sftp -P 2222 USER@HOST)"
+    );
     ExitCode::FAILURE
 }

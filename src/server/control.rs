@@ -41,9 +41,11 @@ impl ControlHandler for Control {
     }
 
     async fn kick(&self, target: Kick) -> usize {
-        self.service.sessions.end("disconnected by the operator", |session| match &target {
-            Kick::Session(id) => session.id.0 == *id,
-            Kick::User(name) => session.login.user().as_str() == name,
-        })
+        self.service
+            .sessions
+            .end("disconnected by the operator", |session| match &target {
+                Kick::Session(id) => session.id.0 == *id,
+                Kick::User(name) => session.login.user().as_str() == name,
+            })
     }
 }

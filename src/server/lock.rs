@@ -25,10 +25,10 @@ impl DataLock {
             .map_err(|error| Error::new(format!("cannot open the lock {path:?}")).because(error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                Err(Error::new(format!("another server uses the data directory {data_dir:?}"))
-                    .hint("stop it, or give this one a [store] path of its own"))
-            }
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(format!(
+                "another server uses the data directory {data_dir:?}"
+            ))
+            .hint("stop it, or give this one a [store] path of its own")),
             Err(error) => Err(Error::new(format!("cannot lock {path:?}")).because(error)),
         }
     }

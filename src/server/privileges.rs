@@ -13,11 +13,15 @@ pub fn give_up(user: Option<&str>) -> Result<()> {
         return Ok(());
     }
     let Some(name) = user else {
-        tracing::warn!("running as root: a fault in the server would be a fault in the whole machine \
-            (set [server] user to an unprivileged user)");
+        tracing::warn!(
+            "running as root: a fault in the server would be a fault in the whole machine \
+            (set [server] user to an unprivileged user)"
+        );
         return Ok(());
     };
-    let cannot = |what: &str, error: nix::errno::Errno| Error::new(format!("cannot {what} of user \"{name}\"")).because(error);
+    let cannot = |what: &str, error: nix::errno::Errno| {
+        Error::new(format!("cannot {what} of user \"{name}\"")).because(error)
+    };
     let account = crate::admin::owner::system_user(name)?;
     let c_name = std::ffi::CString::new(name).map_err(|error| Error::new("bad user name").because(error))?;
     initgroups(&c_name, account.gid).map_err(|error| cannot("take the groups", error))?;

@@ -52,7 +52,11 @@ pub fn write(reply: &mut Reply, meta: &Metadata) {
 }
 
 /// Version 3 has 32 bits for a time: as in OpenSSH, what does not fit is cut.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the wire has no more")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the wire has no more"
+)]
 fn seconds(time: i64) -> u32 {
     time as u32
 }

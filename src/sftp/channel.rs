@@ -178,7 +178,13 @@ impl<'a> Turn<'a> {
     fn begin(queue: &'a Arc<Queue>, state: &'a mut State, wire: &'a mut dyn Wire) -> Self {
         let direct = matches!(state.worker, Worker::Idle(_)) && queue.flow.is_settled();
         let permit = if direct { queue.lane.enter() } else { None };
-        let mut turn = Self { queue, state, wire, permit, sent: 0 };
+        let mut turn = Self {
+            queue,
+            state,
+            wire,
+            permit,
+            sent: 0,
+        };
         turn.go_on();
         turn
     }
@@ -192,8 +198,12 @@ impl<'a> Turn<'a> {
     fn go_on(&mut self) {
         self.send_rest();
         while self.is_open() && self.state.pending.rest.is_empty() {
-            let Worker::Idle(sftp) = &mut self.state.worker else { return };
-            let Some(reply) = self.state.pending.execute_next(sftp) else { return };
+            let Worker::Idle(sftp) = &mut self.state.worker else {
+                return;
+            };
+            let Some(reply) = self.state.pending.execute_next(sftp) else {
+                return;
+            };
             self.state.pending.rest = reply;
             self.send_rest();
         }
@@ -213,21 +223,27 @@ impl<'a> Turn<'a> {
 
     /// Executes a packet, or puts it behind what waits.
     fn take(&mut self, packet: &[u8]) -> Result<(), Overflow> {
-        if self.state.pending.is_empty() && self.is_open() {
-            if let Worker::Idle(sftp) = &mut self.state.worker {
-                if let Some(reply) = sftp.execute(packet, Wait::Never) {
-                    self.state.pending.rest = reply;
-                    self.send_rest();
-                    return Ok(());
-                }
-            }
+        if self.state.pending.is_empty()
+            && self.is_open()
+            && let Worker::Idle(sftp) = &mut self.state.worker
+            && let Some(reply) = sftp.execute(packet, Wait::Never)
+        {
+            self.state.pending.rest = reply;
+            self.send_rest();
+            return Ok(());
         }
         self.state.pending.push(packet)
     }
 
     /// Leaves what waits to whom it waits for: the window's next callback, or the task.
     fn end(self) {
-        let Self { queue, state, wire, permit, sent } = self;
+        let Self {
+            queue,
+            state,
+            wire,
+            permit,
+            sent,
+        } = self;
         let direct = permit.is_some();
         drop(permit);
         if state.pending.is_empty() {

@@ -30,17 +30,61 @@ struct Extension {
 }
 
 const TABLE: [Extension; 11] = [
-    Extension { name: "posix-rename@openssh.com", data: b"1", run: posix_rename },
-    Extension { name: "statvfs@openssh.com", data: b"2", run: statvfs },
-    Extension { name: "fstatvfs@openssh.com", data: b"2", run: fstatvfs },
-    Extension { name: "hardlink@openssh.com", data: b"1", run: hardlink },
-    Extension { name: "fsync@openssh.com", data: b"1", run: fsync },
-    Extension { name: "lsetstat@openssh.com", data: b"1", run: lsetstat },
-    Extension { name: "limits@openssh.com", data: b"1", run: limits },
-    Extension { name: "expand-path@openssh.com", data: b"1", run: expand_path },
-    Extension { name: "copy-data", data: b"1", run: copy_data },
-    Extension { name: "home-directory", data: b"1", run: home_directory },
-    Extension { name: "users-groups-by-id@openssh.com", data: b"1", run: users_groups_by_id },
+    Extension {
+        name: "posix-rename@openssh.com",
+        data: b"1",
+        run: posix_rename,
+    },
+    Extension {
+        name: "statvfs@openssh.com",
+        data: b"2",
+        run: statvfs,
+    },
+    Extension {
+        name: "fstatvfs@openssh.com",
+        data: b"2",
+        run: fstatvfs,
+    },
+    Extension {
+        name: "hardlink@openssh.com",
+        data: b"1",
+        run: hardlink,
+    },
+    Extension {
+        name: "fsync@openssh.com",
+        data: b"1",
+        run: fsync,
+    },
+    Extension {
+        name: "lsetstat@openssh.com",
+        data: b"1",
+        run: lsetstat,
+    },
+    Extension {
+        name: "limits@openssh.com",
+        data: b"1",
+        run: limits,
+    },
+    Extension {
+        name: "expand-path@openssh.com",
+        data: b"1",
+        run: expand_path,
+    },
+    Extension {
+        name: "copy-data",
+        data: b"1",
+        run: copy_data,
+    },
+    Extension {
+        name: "home-directory",
+        data: b"1",
+        run: home_directory,
+    },
+    Extension {
+        name: "users-groups-by-id@openssh.com",
+        data: b"1",
+        run: users_groups_by_id,
+    },
 ];
 
 /// The answer to INIT.
@@ -81,7 +125,7 @@ fn fstatvfs(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
 fn space_reply(id: u32, space: &Space) -> Bytes {
     const READ_ONLY: u64 = 1;
     const NO_SUID: u64 = 2;
-    let flags = u64::from(space.read_only) * READ_ONLY | u64::from(space.no_suid) * NO_SUID;
+    let flags = (u64::from(space.read_only) * READ_ONLY) | (u64::from(space.no_suid) * NO_SUID);
     let mut reply = Reply::extended(id);
     for number in [
         space.block_size,
@@ -104,9 +148,15 @@ fn space_reply(id: u32, space: &Space) -> Bytes {
 fn hardlink(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
     let from = path_of(need(call.body.string())?)?;
     let to = path_of(need(call.body.string())?)?;
-    sftp.storage.hard_link(&from, &to).inspect_err(|e| sftp.tell_forbidden(*e, &to))?;
+    sftp.storage
+        .hard_link(&from, &to)
+        .inspect_err(|e| sftp.tell_forbidden(*e, &to))?;
     let target = from.absolute();
-    sftp.tell(|who| Event::Linked { who, target, link: to });
+    sftp.tell(|who| Event::Linked {
+        who,
+        target,
+        link: to,
+    });
     ok(call.id)
 }
 
@@ -175,7 +225,11 @@ fn users_groups_by_id(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
         let mut ids = Fields(ids);
         let mut names = Vec::new();
         while !ids.is_empty() {
-            let name = if need(ids.u32())? == own { lister.user.as_bytes() } else { b"" };
+            let name = if need(ids.u32())? == own {
+                lister.user.as_bytes()
+            } else {
+                b""
+            };
             names.extend_from_slice(&u32::try_from(name.len()).unwrap_or(0).to_be_bytes());
             names.extend_from_slice(name);
             // An answer is at most as long as a packet may be.
@@ -221,13 +275,19 @@ fn copy_data(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
         if sftp.context.gone.is_cancelled() {
             return Err(Status::FAILURE.into());
         }
-        let step = usize::try_from(wanted - copied).unwrap_or(usize::MAX).min(buffer.len());
+        let step = usize::try_from(wanted - copied)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let chunk = buffer.get_mut(..step).unwrap_or_default();
         let at = offset.checked_add(copied).ok_or(Status::BAD_MESSAGE)?;
         let count = source.read_at(chunk, at, Wait::Allowed)?;
         if count == 0 {
             // Asked for more than there is.
-            return if length == 0 { ok(call.id) } else { Err(Status::EOF.into()) };
+            return if length == 0 {
+                ok(call.id)
+            } else {
+                Err(Status::EOF.into())
+            };
         }
         let to_at = to_offset.checked_add(copied).ok_or(Status::BAD_MESSAGE)?;
         target.write_at(chunk.get(..count).unwrap_or_default(), to_at)?;

@@ -58,11 +58,16 @@ impl Flow {
             let opened = self.opened.notified();
             {
                 let mut state = self.state();
-                let granted = bytes.len().min(usize::try_from(state.window).unwrap_or(usize::MAX));
+                let granted = bytes
+                    .len()
+                    .min(usize::try_from(state.window).unwrap_or(usize::MAX));
                 if granted > 0 {
                     state.window -= granted as u64;
                     state.in_flight += granted as u64;
-                    let loan = Loan { bytes: bytes.split_to(granted), flow: Arc::clone(self) };
+                    let loan = Loan {
+                        bytes: bytes.split_to(granted),
+                        flow: Arc::clone(self),
+                    };
                     return Bytes::from_owner(loan);
                 }
             }

@@ -165,7 +165,9 @@ mod tests {
     }
 
     fn dir() -> Open {
-        Open::Dir(Dir { stream: Box::new(Nothing) })
+        Open::Dir(Dir {
+            stream: Box::new(Nothing),
+        })
     }
 
     #[test]

@@ -118,7 +118,9 @@ impl Lane {
             return None;
         }
         let slot = self.shared.slots.iter().find(|slot| {
-            slot.since.compare_exchange(0, now + 1, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+            slot.since
+                .compare_exchange(0, now + 1, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
         })?;
         slot.device.store(self.device, Ordering::Relaxed);
         if self.shared.asleep.load(Ordering::SeqCst) {
@@ -169,7 +171,10 @@ impl Shared {
         if let Some(lane) = lanes.get(&device).and_then(Weak::upgrade) {
             let before = lane.slow_until.swap(now + micros(SLOW_FOR), Ordering::Relaxed);
             if before < now {
-                tracing::warn!(device, "a file system answers slowly; its requests leave the event loop");
+                tracing::warn!(
+                    device,
+                    "a file system answers slowly; its requests leave the event loop"
+                );
             }
         }
     }

@@ -37,7 +37,11 @@ impl Lister {
     }
 
     fn owner(&self, id: u32, own: u32) -> String {
-        if id == own { self.user.clone() } else { id.to_string() }
+        if id == own {
+            self.user.clone()
+        } else {
+            id.to_string()
+        }
     }
 
     fn date(&self, mtime: i64, now: i64) -> String {
@@ -45,16 +49,25 @@ impl Lister {
             return String::new();
         };
         let local = self.zone.to_datetime(time);
-        let month = MONTHS.get(usize::from(local.month().unsigned_abs()).saturating_sub(1)).unwrap_or(&"???");
+        let month = MONTHS
+            .get(usize::from(local.month().unsigned_abs()).saturating_sub(1))
+            .unwrap_or(&"???");
         if now.saturating_sub(mtime) < HALF_YEAR_SECS {
-            format!("{month} {:2} {:02}:{:02}", local.day(), local.hour(), local.minute())
+            format!(
+                "{month} {:2} {:02}:{:02}",
+                local.day(),
+                local.hour(),
+                local.minute()
+            )
         } else {
             format!("{month} {:2}  {}", local.day(), local.year())
         }
     }
 }
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 /// As strmode(3), its trailing blank included.
 fn mode_text(meta: &Metadata) -> String {
@@ -71,12 +84,14 @@ fn mode_text(meta: &Metadata) -> String {
         },
     };
     let bit = |bit: u32, letter: char| if meta.mode & bit != 0 { letter } else { '-' };
-    let execute = |execute: u32, special: u32, letter: char| match (meta.mode & execute != 0, meta.mode & special != 0) {
-        (false, false) => '-',
-        (true, false) => 'x',
-        (true, true) => letter,
-        (false, true) => letter.to_ascii_uppercase(),
-    };
+    let execute =
+        |execute: u32, special: u32, letter: char| match (meta.mode & execute != 0, meta.mode & special != 0)
+        {
+            (false, false) => '-',
+            (true, false) => 'x',
+            (true, true) => letter,
+            (false, true) => letter.to_ascii_uppercase(),
+        };
     [
         kind,
         bit(0o400, 'r'),
@@ -99,12 +114,25 @@ mod tests {
     use super::*;
 
     fn meta(kind: FileKind, mode: u32, size: u64, mtime: i64) -> Metadata {
-        Metadata { kind, mode, size, uid: 1000, gid: 7, links: 1, atime: 0, mtime }
+        Metadata {
+            kind,
+            mode,
+            size,
+            uid: 1000,
+            gid: 7,
+            links: 1,
+            atime: 0,
+            mtime,
+        }
     }
 
     #[test]
     fn lines_are_those_of_ls() {
-        let lister = Lister { own_ids: (1000, 1000), user: "calvin".into(), zone: TimeZone::UTC };
+        let lister = Lister {
+            own_ids: (1000, 1000),
+            user: "calvin".into(),
+            zone: TimeZone::UTC,
+        };
         let now = 1_700_000_000;
         let check = |meta: Metadata, name: &[u8], expected: &str| {
             assert_eq!(String::from_utf8_lossy(&lister.line(name, &meta, now)), expected);

@@ -56,26 +56,71 @@ impl RawHandle {
 #[derive(Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named and laid out as in the draft")]
 pub enum Request<'a> {
-    Open { path: &'a [u8], how: OpenHow },
-    Close { handle: RawHandle },
+    Open {
+        path: &'a [u8],
+        how: OpenHow,
+    },
+    Close {
+        handle: RawHandle,
+    },
     Read(Read),
-    Write { handle: RawHandle, offset: u64, data: &'a [u8] },
-    Stat { path: &'a [u8] },
-    Lstat { path: &'a [u8] },
-    Fstat { handle: RawHandle },
-    Setstat { path: &'a [u8], attrs: SetAttrs },
-    Fsetstat { handle: RawHandle, attrs: SetAttrs },
-    Opendir { path: &'a [u8] },
-    Readdir { handle: RawHandle },
-    Remove { path: &'a [u8] },
-    Mkdir { path: &'a [u8], attrs: SetAttrs },
-    Rmdir { path: &'a [u8] },
-    Realpath { path: &'a [u8] },
-    Rename { from: &'a [u8], to: &'a [u8] },
-    Readlink { path: &'a [u8] },
+    Write {
+        handle: RawHandle,
+        offset: u64,
+        data: &'a [u8],
+    },
+    Stat {
+        path: &'a [u8],
+    },
+    Lstat {
+        path: &'a [u8],
+    },
+    Fstat {
+        handle: RawHandle,
+    },
+    Setstat {
+        path: &'a [u8],
+        attrs: SetAttrs,
+    },
+    Fsetstat {
+        handle: RawHandle,
+        attrs: SetAttrs,
+    },
+    Opendir {
+        path: &'a [u8],
+    },
+    Readdir {
+        handle: RawHandle,
+    },
+    Remove {
+        path: &'a [u8],
+    },
+    Mkdir {
+        path: &'a [u8],
+        attrs: SetAttrs,
+    },
+    Rmdir {
+        path: &'a [u8],
+    },
+    Realpath {
+        path: &'a [u8],
+    },
+    Rename {
+        from: &'a [u8],
+        to: &'a [u8],
+    },
+    Readlink {
+        path: &'a [u8],
+    },
     /// The two paths in the order of the wire, which clients do not agree on.
-    Symlink { first: &'a [u8], second: &'a [u8] },
-    Extended { name: &'a [u8], body: Fields<'a> },
+    Symlink {
+        first: &'a [u8],
+        second: &'a [u8],
+    },
+    Extended {
+        name: &'a [u8],
+        body: Fields<'a>,
+    },
 }
 
 /// A READ; plain numbers, so that a queue of them is small.
@@ -247,7 +292,10 @@ pub fn as_read(packet: &[u8]) -> Option<(u32, Read)> {
         return None;
     }
     match parse(packet) {
-        Packet::Request { id, request: Request::Read(read) } => Some((id, read)),
+        Packet::Request {
+            id,
+            request: Request::Read(read),
+        } => Some((id, read)),
         Packet::Init | Packet::Request { .. } | Packet::Bad { .. } => None,
     }
 }
@@ -289,7 +337,11 @@ impl<'a> Fields<'a> {
     /// The next string, as a handle.
     pub fn handle(&mut self) -> Option<RawHandle> {
         let bytes = self.string()?;
-        Some(bytes.try_into().map_or(RawHandle::NONE, |four| RawHandle(u32::from_be_bytes(four))))
+        Some(
+            bytes
+                .try_into()
+                .map_or(RawHandle::NONE, |four| RawHandle(u32::from_be_bytes(four))),
+        )
     }
 
     /// Nothing left?
@@ -420,7 +472,11 @@ impl Reply {
 
 /// Writes the header of a DATA reply in front of `length` bytes that stand at [`DATA_HEADER`] already.
 pub fn write_data_header(buffer: &mut [u8], id: u32, length: u32) {
-    let fields = [length.saturating_add(9).to_be_bytes(), id.to_be_bytes(), length.to_be_bytes()];
+    let fields = [
+        length.saturating_add(9).to_be_bytes(),
+        id.to_be_bytes(),
+        length.to_be_bytes(),
+    ];
     if let Some(header) = buffer.first_chunk_mut::<DATA_HEADER>() {
         header[..4].copy_from_slice(&fields[0]);
         header[4] = SSH_FXP_DATA;

@@ -22,7 +22,13 @@ fn packet(kind: u8, id: u32, fields: &[Vec<u8>]) -> Vec<u8> {
 fn requests_are_read_as_the_draft_lays_them_out() {
     let check = |kind: u8, fields: &[Vec<u8>], expected: Request<'_>| {
         let wire = packet(kind, 7, fields);
-        assert_eq!(parse(&wire), Packet::Request { id: 7, request: expected });
+        assert_eq!(
+            parse(&wire),
+            Packet::Request {
+                id: 7,
+                request: expected
+            }
+        );
     };
     let handle = || string(&[0, 0, 0, 9]);
     let h = RawHandle(9);
@@ -30,19 +36,62 @@ fn requests_are_read_as_the_draft_lays_them_out() {
     let u32 = |n: u32| n.to_be_bytes().to_vec();
     let no_attrs = || u32(0);
     check(4, &[handle()], Request::Close { handle: h });
-    check(4, &[string(b"abc")], Request::Close { handle: RawHandle::NONE });
+    check(
+        4,
+        &[string(b"abc")],
+        Request::Close {
+            handle: RawHandle::NONE,
+        },
+    );
     check(
         5,
         &[handle(), u64(1 << 40), u32(300_000)],
-        Request::Read(Read { handle: h, offset: 1 << 40, length: MAX_DATA }),
+        Request::Read(Read {
+            handle: h,
+            offset: 1 << 40,
+            length: MAX_DATA,
+        }),
     );
-    check(6, &[handle(), u64(5), string(b"xyz")], Request::Write { handle: h, offset: 5, data: b"xyz" });
+    check(
+        6,
+        &[handle(), u64(5), string(b"xyz")],
+        Request::Write {
+            handle: h,
+            offset: 5,
+            data: b"xyz",
+        },
+    );
     check(7, &[string(b"a\xff")], Request::Lstat { path: b"a\xff" });
     check(17, &[string(b"")], Request::Stat { path: b"" });
-    check(18, &[string(b"a"), string(b"b")], Request::Rename { from: b"a", to: b"b" });
-    check(20, &[string(b"a"), string(b"b")], Request::Symlink { first: b"a", second: b"b" });
-    check(14, &[string(b"d"), no_attrs()], Request::Mkdir { path: b"d", attrs: SetAttrs::default() });
-    check(200, &[string(b"x@y"), u32(1)], Request::Extended { name: b"x@y", body: Fields(&[0, 0, 0, 1]) });
+    check(
+        18,
+        &[string(b"a"), string(b"b")],
+        Request::Rename { from: b"a", to: b"b" },
+    );
+    check(
+        20,
+        &[string(b"a"), string(b"b")],
+        Request::Symlink {
+            first: b"a",
+            second: b"b",
+        },
+    );
+    check(
+        14,
+        &[string(b"d"), no_attrs()],
+        Request::Mkdir {
+            path: b"d",
+            attrs: SetAttrs::default(),
+        },
+    );
+    check(
+        200,
+        &[string(b"x@y"), u32(1)],
+        Request::Extended {
+            name: b"x@y",
+            body: Fields(&[0, 0, 0, 1]),
+        },
+    );
     let how = |read, write, rest: u32| OpenHow {
         read,
         write,
@@ -53,8 +102,19 @@ fn requests_are_read_as_the_draft_lays_them_out() {
         mode: Some(0o644),
     };
     let perm = || [u32(4), u32(0o100_644)].concat();
-    for (flags, expected) in [(1, how(true, false, 0)), (2 + 8 + 16, how(false, true, 24)), (0, how(true, false, 0))] {
-        check(3, &[string(b"f"), u32(flags), perm()], Request::Open { path: b"f", how: expected });
+    for (flags, expected) in [
+        (1, how(true, false, 0)),
+        (2 + 8 + 16, how(false, true, 24)),
+        (0, how(true, false, 0)),
+    ] {
+        check(
+            3,
+            &[string(b"f"), u32(flags), perm()],
+            Request::Open {
+                path: b"f",
+                how: expected,
+            },
+        );
     }
 }
 
@@ -76,7 +136,10 @@ fn a_data_reply_is_its_header_and_the_bytes() {
     let mut buffer = vec![0; DATA_HEADER + 3];
     buffer[DATA_HEADER..].copy_from_slice(b"abc");
     write_data_header(&mut buffer, 0x0102_0304, 3);
-    assert_eq!(buffer, [0, 0, 0, 12, 103, 1, 2, 3, 4, 0, 0, 0, 3, b'a', b'b', b'c']);
+    assert_eq!(
+        buffer,
+        [0, 0, 0, 12, 103, 1, 2, 3, 4, 0, 0, 0, 3, b'a', b'b', b'c']
+    );
 }
 
 proptest! {

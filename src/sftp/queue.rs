@@ -146,7 +146,10 @@ impl Pending {
     fn release(&self, job: &Job) {
         match job {
             Job::Read(_) => self.budget.reads.fetch_sub(1, Ordering::Relaxed),
-            Job::Packet(packet) => self.budget.payload.fetch_sub(packet.len() + PACKET_COST, Ordering::Relaxed),
+            Job::Packet(packet) => self
+                .budget
+                .payload
+                .fetch_sub(packet.len() + PACKET_COST, Ordering::Relaxed),
         };
     }
 
@@ -211,7 +214,13 @@ pub struct Surroundings {
 
 impl Queue {
     pub(super) fn new(sftp: Sftp, surroundings: Surroundings) -> Arc<Self> {
-        let Surroundings { flow, outlet, lane, cancelled, budget } = surroundings;
+        let Surroundings {
+            flow,
+            outlet,
+            lane,
+            cancelled,
+            budget,
+        } = surroundings;
         Arc::new(Self {
             state: Mutex::new(State {
                 worker: Worker::Idle(Box::new(sftp)),
@@ -293,7 +302,10 @@ impl Queue {
 
     /// Executes one request: here if it is quick and its file system well, else on a thread of the blocking pool.
     async fn run(&self, mut sftp: Box<Sftp>, job: Job) -> Result<(Box<Sftp>, Bytes), tokio::task::JoinError> {
-        let quick = self.lane.enter().and_then(|_permit| execute(&mut sftp, &job, Wait::Never));
+        let quick = self
+            .lane
+            .enter()
+            .and_then(|_permit| execute(&mut sftp, &job, Wait::Never));
         if let Some(reply) = quick {
             return Ok((sftp, reply));
         }

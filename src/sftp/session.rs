@@ -181,13 +181,19 @@ impl Sftp {
                 Ok(Reply::name(id, &target))
             }
             Request::Symlink { first, second } => self.symlink(id, first, second),
-            Request::Extended { name, body } => extensions::run(self, name, extensions::Call { id, body, wait }),
+            Request::Extended { name, body } => {
+                extensions::run(self, name, extensions::Call { id, body, wait })
+            }
         }
     }
 
     /// Refuses to begin what may take long inside an SSH callback.
     pub(super) fn not_in_callback(&self, heavy: bool, wait: Wait) -> Result<(), Halt> {
-        if heavy && wait == Wait::Never { Err(Halt::WouldBlock) } else { Ok(()) }
+        if heavy && wait == Wait::Never {
+            Err(Halt::WouldBlock)
+        } else {
+            Ok(())
+        }
     }
 
     pub(super) fn file(&mut self, handle: RawHandle) -> Result<&mut File, Halt> {
@@ -198,7 +204,9 @@ impl Sftp {
         let file = self.file(read.handle)?;
         let mut buffer = Buffer::take();
         let wanted = read.length as usize;
-        let room = buffer.get_mut(DATA_HEADER..DATA_HEADER + wanted).unwrap_or_default();
+        let room = buffer
+            .get_mut(DATA_HEADER..DATA_HEADER + wanted)
+            .unwrap_or_default();
         let count = file.file.read_at(room, read.offset, wait)?;
         if count == 0 && wanted > 0 {
             return Err(Status::EOF.into());
@@ -219,9 +227,16 @@ impl Sftp {
         let path = path_of(path)?;
         self.check_room()?;
         self.not_in_callback(how.truncate && self.is_large(&path, Links::Follow), wait)?;
-        let file = self.storage.open(&path, how).inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        let file = self
+            .storage
+            .open(&path, how)
+            .inspect_err(|e| self.tell_forbidden(*e, &path))?;
         let who = self.context.actor.clone();
-        self.context.events.emit(&Event::Opened { who, path: path.clone(), write: how.write });
+        self.context.events.emit(&Event::Opened {
+            who,
+            path: path.clone(),
+            write: how.write,
+        });
         let handle = self.insert(Open::File(File {
             file,
             path,
@@ -265,20 +280,30 @@ impl Sftp {
     fn opendir(&mut self, id: u32, path: &[u8]) -> Answer {
         let path = path_of(path)?;
         self.check_room()?;
-        let stream = self.storage.open_dir(&path).inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        let stream = self
+            .storage
+            .open_dir(&path)
+            .inspect_err(|e| self.tell_forbidden(*e, &path))?;
         let handle = self.insert(Open::Dir(Dir { stream }))?;
         Ok(Reply::handle(id, handle))
     }
 
     fn readdir(&mut self, id: u32, handle: RawHandle) -> Answer {
         let dir = self.handles.dir(handle).ok_or(Status::FAILURE)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
         let mut reply = Reply::names(id, 0);
         let mut count = 0;
         while count < NAMES_PER_REPLY && reply.len() < NAMES_SIZE {
             let Some(entry) = dir.stream.next()? else { break };
             reply.string(&entry.name);
-            reply.string(&self.context.lister.line(&entry.name, &entry.meta, now.cast_signed()));
+            reply.string(
+                &self
+                    .context
+                    .lister
+                    .line(&entry.name, &entry.meta, now.cast_signed()),
+            );
             attrs::write(&mut reply, &entry.meta);
             count += 1;
         }
@@ -292,7 +317,9 @@ impl Sftp {
     fn remove(&mut self, id: u32, path: &[u8], wait: Wait) -> Answer {
         let path = path_of(path)?;
         self.not_in_callback(self.is_large(&path, Links::NoFollow), wait)?;
-        self.storage.remove(&path).inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        self.storage
+            .remove(&path)
+            .inspect_err(|e| self.tell_forbidden(*e, &path))?;
         self.tell(|who| Event::Removed { who, path });
         ok(id)
     }
@@ -300,14 +327,18 @@ impl Sftp {
     fn mkdir(&mut self, id: u32, path: &[u8], attrs: &SetAttrs) -> Answer {
         let path = path_of(path)?;
         let mode = attrs.permissions.unwrap_or(0o777);
-        self.storage.mkdir(&path, mode).inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        self.storage
+            .mkdir(&path, mode)
+            .inspect_err(|e| self.tell_forbidden(*e, &path))?;
         self.tell(|who| Event::DirectoryMade { who, path });
         ok(id)
     }
 
     fn rmdir(&mut self, id: u32, path: &[u8]) -> Answer {
         let path = path_of(path)?;
-        self.storage.rmdir(&path).inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        self.storage
+            .rmdir(&path)
+            .inspect_err(|e| self.tell_forbidden(*e, &path))?;
         self.tell(|who| Event::DirectoryRemoved { who, path });
         ok(id)
     }
@@ -322,7 +353,9 @@ impl Sftp {
         let (from, to) = (path_of(names.0)?, path_of(names.1)?);
         let heavy = over == Over::Replace && self.is_large(&to, Links::NoFollow);
         self.not_in_callback(heavy, wait)?;
-        self.storage.rename(&from, &to, over).inspect_err(|e| self.tell_forbidden(*e, &from))?;
+        self.storage
+            .rename(&from, &to, over)
+            .inspect_err(|e| self.tell_forbidden(*e, &from))?;
         self.tell(|who| Event::Renamed { who, from, to });
         ok(id)
     }
@@ -335,8 +368,14 @@ impl Sftp {
         let link = path_of(link)?;
         // The target is stored as it is; this only finds what no target can be.
         path_of(target)?;
-        self.storage.symlink(target, &link).inspect_err(|e| self.tell_forbidden(*e, &link))?;
-        self.tell(|who| Event::Linked { who, target: target.to_vec(), link });
+        self.storage
+            .symlink(target, &link)
+            .inspect_err(|e| self.tell_forbidden(*e, &link))?;
+        self.tell(|who| Event::Linked {
+            who,
+            target: target.to_vec(),
+            link,
+        });
         ok(id)
     }
 
@@ -351,7 +390,11 @@ impl Sftp {
 
     pub(super) fn tell_forbidden(&self, error: Error, path: &VirtualPath) {
         if let Error::Forbidden(operation) = error {
-            self.tell(|who| Event::Forbidden { who, operation, path: path.clone() });
+            self.tell(|who| Event::Forbidden {
+                who,
+                operation,
+                path: path.clone(),
+            });
         }
     }
 }
@@ -368,7 +411,13 @@ impl Context {
     fn closed(&self, open: Open) {
         let Open::File(file) = open else { return };
         self.open_files.fetch_sub(1, Ordering::Relaxed);
-        let File { path, bytes_read, bytes_written, since, .. } = file;
+        let File {
+            path,
+            bytes_read,
+            bytes_written,
+            since,
+            ..
+        } = file;
         self.events.emit(&Event::Closed {
             who: self.actor.clone(),
             path,

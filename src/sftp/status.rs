@@ -82,7 +82,10 @@ impl Refusal {
 
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
-        Self { status, sentence: None }
+        Self {
+            status,
+            sentence: None,
+        }
     }
 }
 
@@ -115,7 +118,11 @@ mod tests {
     fn errno_is_told_as_openssh_tells_it() {
         let check = |errno: Errno, code: u32, text: &str| {
             let refusal = Refusal::from(vfs::Error::Os(errno));
-            assert_eq!((refusal.status.code(), refusal.sentence()), (code, text), "{errno:?}");
+            assert_eq!(
+                (refusal.status.code(), refusal.sentence()),
+                (code, text),
+                "{errno:?}"
+            );
         };
         check(Errno::NOENT, 2, "No such file");
         check(Errno::NOTDIR, 2, "No such file");

@@ -73,7 +73,9 @@ pub struct Entry {
 impl Admission {
     /// Nobody is connected.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default() })
+        Arc::new(Self {
+            state: Mutex::default(),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -93,7 +95,11 @@ impl Admission {
         if state.sources.len() >= MAX_SOURCES {
             state.forget_some(now);
         }
-        let known = state.sources.entry(source).or_insert(Source { unauthenticated: 0, points: 0.0, as_of: now });
+        let known = state.sources.entry(source).or_insert(Source {
+            unauthenticated: 0,
+            points: 0.0,
+            as_of: now,
+        });
         if known.unauthenticated >= limits.unauthenticated_per_address {
             return Err(TurnedAway::Address);
         }
@@ -158,7 +164,8 @@ impl State {
         }
         points.sort_by(f64::total_cmp);
         let median = points.get(points.len() / 2).copied().unwrap_or(0.0);
-        self.sources.retain(|_, source| source.unauthenticated > 0 || source.points > median);
+        self.sources
+            .retain(|_, source| source.unauthenticated > 0 || source.points > median);
     }
 }
 
@@ -192,7 +199,12 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn limits() -> Limits {
-        Limits { connections: 4, unauthenticated: 3, unauthenticated_per_address: 2, ..Limits::default() }
+        Limits {
+            connections: 4,
+            unauthenticated: 3,
+            unauthenticated_per_address: 2,
+            ..Limits::default()
+        }
     }
 
     #[test]
@@ -205,10 +217,16 @@ mod tests {
         let b = door.enter(HERE, &limits(), now).unwrap();
         assert_eq!(door.enter(HERE, &limits(), now).err(), Some(TurnedAway::Address));
         let _c = door.enter(other, &limits(), now).unwrap();
-        assert_eq!(door.enter(third, &limits(), now).err(), Some(TurnedAway::Unauthenticated));
+        assert_eq!(
+            door.enter(third, &limits(), now).err(),
+            Some(TurnedAway::Unauthenticated)
+        );
         a.signed_in();
         let _d = door.enter(HERE, &limits(), now).unwrap();
-        assert_eq!(door.enter(third, &limits(), now).err(), Some(TurnedAway::Connections));
+        assert_eq!(
+            door.enter(third, &limits(), now).err(),
+            Some(TurnedAway::Connections)
+        );
         drop(b);
         assert_eq!(door.connections(), 3);
         door.enter(third, &limits(), now).unwrap();

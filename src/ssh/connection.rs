@@ -31,7 +31,12 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const TURNED_AWAY: &[u8] = b"Exceeded MaxStartups\r\n";
 
 /// Accepts until `stop` is cancelled. Connections are owned by `tracker`.
-pub async fn accept(listener: TcpListener, service: Arc<Service>, stop: CancellationToken, tracker: TaskTracker) {
+pub async fn accept(
+    listener: TcpListener,
+    service: Arc<Service>,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+) {
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -51,18 +56,27 @@ pub async fn accept(listener: TcpListener, service: Arc<Service>, stop: Cancella
 /// Errors of accept(2) that concern one connection only.
 fn is_the_peers(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
 }
 
 fn admit(stream: TcpStream, peer: SocketAddr, service: &Arc<Service>, tracker: &TaskTracker) {
-    match service.admission.enter(peer.ip(), &service.limits(), Instant::now()) {
+    match service
+        .admission
+        .enter(peer.ip(), &service.limits(), Instant::now())
+    {
         Ok(entry) => {
             tracker.spawn(serve(stream, peer, Arc::clone(service), entry));
         }
         Err(reason) => {
             // As much as fits into the socket's buffer at once; nobody waits for such a peer.
             let _ = stream.try_write(TURNED_AWAY);
-            service.events.emit(&Event::Refused { peer, reason: reason.to_string() });
+            service.events.emit(&Event::Refused {
+                peer,
+                reason: reason.to_string(),
+            });
         }
     }
 }
@@ -81,7 +95,10 @@ async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Service>, mut e
     let signed_in = CancellationToken::new();
     let ending = Ending::default();
     let current = service.current();
-    let signals = Signals { ending: ending.clone(), signed_in: signed_in.clone() };
+    let signals = Signals {
+        ending: ending.clone(),
+        signed_in: signed_in.clone(),
+    };
     let connection = Connection::new(Arc::clone(&service), peer, pusher.clone(), signals);
     let grace = tokio::time::sleep(Duration::from_secs(service.auth.settings().login_grace_secs));
     tokio::pin!(grace);
@@ -124,13 +141,19 @@ async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Service>, mut e
 }
 
 fn refused(service: &Service, peer: SocketAddr, reason: &str) {
-    service.events.emit(&Event::Refused { peer, reason: reason.to_owned() });
+    service.events.emit(&Event::Refused {
+        peer,
+        reason: reason.to_owned(),
+    });
 }
 
 /// A connection that ended before anybody signed in: monitors do that all day, so it is only worth a detail.
 fn left_early(service: &Service, peer: SocketAddr, error: Option<super::handler::Error>) {
     match error {
-        Some(super::handler::Error::Ssh(russh::Error::IO(_) | russh::Error::Disconnect | russh::Error::HUP)) | None => {
+        Some(super::handler::Error::Ssh(
+            russh::Error::IO(_) | russh::Error::Disconnect | russh::Error::HUP,
+        ))
+        | None => {
             tracing::debug!(%peer, "left before signing in");
         }
         Some(error) => refused(service, peer, &error.to_string()),

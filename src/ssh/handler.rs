@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use russh::keys::{Algorithm, PublicKey};
-use russh::server::{Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
+use russh::server::{
+    Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
+};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +52,10 @@ pub struct Connection {
 
 enum Phase {
     /// Factors that were passed, and for which name.
-    Anonymous { user: String, passed: BTreeSet<Factor> },
+    Anonymous {
+        user: String,
+        passed: BTreeSet<Factor>,
+    },
     SignedIn(Box<SignedIn>),
     /// Signed in, but there is no place; said as soon as it can be said.
     NoPlace(String),
@@ -86,7 +91,10 @@ impl Connection {
             pusher,
             ending: signals.ending,
             signed_in: signals.signed_in,
-            phase: Phase::Anonymous { user: String::new(), passed: BTreeSet::new() },
+            phase: Phase::Anonymous {
+                user: String::new(),
+                passed: BTreeSet::new(),
+            },
             key_offers: 0,
             channels: HashMap::new(),
             channels_in_life: 0,
@@ -114,16 +122,27 @@ impl Connection {
         };
         // The answer may take a while: the peer should have all others.
         self.pusher.push();
-        let attempt = Attempt { user, peer: self.peer.ip(), credential, passed };
+        let attempt = Attempt {
+            user,
+            peer: self.peer.ip(),
+            credential,
+            passed,
+        };
         match self.service.auth.login(attempt).await {
-            Ok(login) => {
-                self.enter(login)
-            }
+            Ok(login) => self.enter(login),
             Err(Denied::Partial { passed, remaining }) => {
-                let methods = remaining.iter().flat_map(|factor| self.service.auth.settings().methods_for(*factor));
+                let methods = remaining
+                    .iter()
+                    .flat_map(|factor| self.service.auth.settings().methods_for(*factor));
                 let proceed_with_methods = Some(method_set(methods));
-                self.phase = Phase::Anonymous { user: user.to_owned(), passed };
-                Auth::Reject { proceed_with_methods, partial_success: true }
+                self.phase = Phase::Anonymous {
+                    user: user.to_owned(),
+                    passed,
+                };
+                Auth::Reject {
+                    proceed_with_methods,
+                    partial_success: true,
+                }
             }
             Err(Denied::Failed(reason)) => {
                 self.denied(user, method, reason.to_string());
@@ -135,14 +154,23 @@ impl Connection {
     fn denied(&self, user: &str, method: Method, reason: String) {
         // A name may be as long as a packet; the log needs to know no more than that it is none.
         let user: String = user.chars().take(crate::user::MAX_NAME).collect();
-        self.service.events.emit(&Event::Denied { peer: self.peer, user, method: method.name(), reason });
+        self.service.events.emit(&Event::Denied {
+            peer: self.peer,
+            user,
+            method: method.name(),
+            reason,
+        });
     }
 
     /// Takes a place among the sessions.
     fn enter(&mut self, login: Login) -> Auth {
         let limit = self.service.limits().sessions_per_user;
         let user = login.user().clone();
-        let newcomer = Newcomer { login, peer: self.peer, ending: self.ending.clone() };
+        let newcomer = Newcomer {
+            login,
+            peer: self.peer,
+            ending: self.ending.clone(),
+        };
         match self.service.sessions.enter(newcomer, limit) {
             Ok(place) => {
                 self.phase = Phase::SignedIn(Box::new(SignedIn { place, home: None }));
@@ -205,14 +233,21 @@ impl Connection {
         let Some((home, live)) = self.home().await else {
             return false;
         };
-        let actor = Actor { session: live.id, user: live.login.user().clone() };
+        let actor = Actor {
+            session: live.id,
+            user: live.login.user().clone(),
+        };
         let banner = String::from_utf8_lossy(session.remote_sshid()).into_owned();
         let cancelled = CancellationToken::new();
         let user = actor.user.to_string();
         let context = Context {
             actor,
             events: self.service.events.clone(),
-            lister: Lister { own_ids: self.service.own_ids, user, zone: jiff::tz::TimeZone::system() },
+            lister: Lister {
+                own_ids: self.service.own_ids,
+                user,
+                zone: jiff::tz::TimeZone::system(),
+            },
             symlink_order: SymlinkOrder::of_client(&banner),
             max_handles: self.service.limits().handles,
             open_files: Arc::clone(&live.open_files),
@@ -220,7 +255,10 @@ impl Connection {
         };
         let surroundings = Surroundings {
             flow: Arc::new(Flow::new(peer_window.window)),
-            outlet: Arc::new(ChannelOutlet { handle: session.handle(), id }),
+            outlet: Arc::new(ChannelOutlet {
+                handle: session.handle(),
+                id,
+            }),
             lane: home.lane,
             cancelled,
             budget: Arc::clone(&self.budget),
@@ -237,7 +275,8 @@ impl Connection {
         }
         self.channels.insert(id, State::Done);
         session.channel_success(id)?;
-        let sentence: &[u8] = b"homeport: this server has no shell and runs no commands; connect with sftp\r\n";
+        let sentence: &[u8] =
+            b"homeport: this server has no shell and runs no commands; connect with sftp\r\n";
         session.extended_data(id, 1, sentence)?;
         session.exit_status_request(id, 127)?;
         session.eof(id)?;
@@ -245,16 +284,19 @@ impl Connection {
     }
 
     fn end_of_channel(&mut self, id: ChannelId) {
-        if self.channels.remove(&id).is_some() {
-            if let Some(signed_in) = self.signed_in() {
-                signed_in.place.session().channels.fetch_sub(1, Ordering::Relaxed);
-            }
+        if self.channels.remove(&id).is_some()
+            && let Some(signed_in) = self.signed_in()
+        {
+            signed_in.place.session().channels.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// A fault of the peer's that leaves nothing to answer.
     fn fatal(&mut self, id: ChannelId, fatal: Fatal, session: &mut Session) -> Result<(), Error> {
-        let user = self.signed_in().map(|s| s.place.session().login.user().to_string()).unwrap_or_default();
+        let user = self
+            .signed_in()
+            .map(|s| s.place.session().login.user().to_string())
+            .unwrap_or_default();
         tracing::warn!(peer = %self.peer, user, reason = %fatal, "an SFTP channel was ended");
         match fatal {
             Fatal::Malformed(_) => {
@@ -344,7 +386,9 @@ impl Handler for Connection {
             return Ok(self.refuse());
         }
         let password = Secret::new(password.to_owned());
-        Ok(self.attempt(user, Credential::Password(&password), Method::Password).await)
+        Ok(self
+            .attempt(user, Credential::Password(&password), Method::Password)
+            .await)
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -365,7 +409,9 @@ impl Handler for Connection {
         };
         let answer = response.next().unwrap_or_default();
         let password = Secret::new(String::from_utf8_lossy(&answer).into_owned());
-        Ok(self.attempt(user, Credential::Password(&password), Method::KeyboardInteractive).await)
+        Ok(self
+            .attempt(user, Credential::Password(&password), Method::KeyboardInteractive)
+            .await)
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Error> {
@@ -384,7 +430,9 @@ impl Handler for Connection {
         if !self.may_sign(key.algorithm) {
             return Ok(self.refuse());
         }
-        Ok(self.attempt(user, Credential::VerifiedKey(key.public_key), Method::PublicKey).await)
+        Ok(self
+            .attempt(user, Credential::VerifiedKey(key.public_key), Method::PublicKey)
+            .await)
     }
 
     async fn authentication_banner(&mut self) -> Result<Option<String>, Error> {
@@ -404,7 +452,13 @@ impl Handler for Connection {
             let _ = session.client.set(client.clone());
             let pusher = self.pusher.clone();
             let _ = session.traffic.set(Box::new(move || pusher.traffic()));
-            let method = session.login.factors().iter().map(|factor| factor.name()).collect::<Vec<_>>().join("+");
+            let method = session
+                .login
+                .factors()
+                .iter()
+                .map(|factor| factor.name())
+                .collect::<Vec<_>>()
+                .join("+");
             self.service.events.emit(&Event::SignedIn {
                 session: session.id,
                 user: session.login.user().clone(),
@@ -450,22 +504,32 @@ impl Handler for Connection {
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Error> {
-        if let Some(State::Sftp(sftp)) = self.channels.get_mut(&channel) {
-            if let Err(fatal) = sftp.data(data, &mut SessionWire { session, id: channel }) {
-                return self.fatal(channel, fatal, session);
-            }
+        if let Some(State::Sftp(sftp)) = self.channels.get_mut(&channel)
+            && let Err(fatal) = sftp.data(data, &mut SessionWire { session, id: channel })
+        {
+            return self.fatal(channel, fatal, session);
         }
         Ok(())
     }
 
-    async fn window_adjusted(&mut self, channel: ChannelId, size: u32, session: &mut Session) -> Result<(), Error> {
+    async fn window_adjusted(
+        &mut self,
+        channel: ChannelId,
+        size: u32,
+        session: &mut Session,
+    ) -> Result<(), Error> {
         if let Some(State::Sftp(sftp)) = self.channels.get_mut(&channel) {
             sftp.window_adjusted(size, &mut SessionWire { session, id: channel });
         }
         Ok(())
     }
 
-    async fn subsystem_request(&mut self, channel: ChannelId, name: &str, session: &mut Session) -> Result<(), Error> {
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), Error> {
         if name == "sftp" && self.start_sftp(channel, session).await {
             Ok(session.channel_success(channel)?)
         } else {
@@ -473,7 +537,12 @@ impl Handler for Connection {
         }
     }
 
-    async fn exec_request(&mut self, channel: ChannelId, _command: &[u8], session: &mut Session) -> Result<(), Error> {
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        _command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Error> {
         self.refuse_command(channel, session)
     }
 

@@ -141,7 +141,10 @@ mod tests {
             let pieces = chars.chunks(size).map(|c| c.iter().collect::<String>());
             let stopped = pieces.map(|piece| scanner.write_str(&piece)).any(|r| r.is_err());
             assert!(stopped || scanner.advance().is_err());
-            assert_eq!((scanner.window, scanner.max_packet), (Some(2_097_152), Some(32_768)));
+            assert_eq!(
+                (scanner.window, scanner.max_packet),
+                (Some(2_097_152), Some(32_768))
+            );
         }
     }
 }

@@ -68,14 +68,23 @@ pub struct Parts {
 impl Service {
     /// Nobody is connected yet.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { auth, events, lanes, banner, current } = parts;
+        let Parts {
+            auth,
+            events,
+            lanes,
+            banner,
+            current,
+        } = parts;
         Arc::new(Self {
             auth,
             sessions: Arc::default(),
             admission: Admission::new(),
             events,
             lanes,
-            own_ids: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
+            own_ids: (
+                rustix::process::geteuid().as_raw(),
+                rustix::process::getegid().as_raw(),
+            ),
             banner,
             current: RwLock::new(Arc::new(current)),
             mounts: Semaphore::new(MOUNTS_AT_ONCE),
@@ -110,8 +119,10 @@ impl Service {
         match tokio::time::timeout(MOUNT_TIMEOUT, opening).await {
             Ok(Ok(mounted)) => mounted,
             Ok(Err(panic)) => Err(Error::new("cannot open the home").because(panic)),
-            Err(_) => Err(Error::new(format!("opening the home took longer than {MOUNT_TIMEOUT:?}"))
-                .hint("the disk that it lies on seems to hang")),
+            Err(_) => Err(
+                Error::new(format!("opening the home took longer than {MOUNT_TIMEOUT:?}"))
+                    .hint("the disk that it lies on seems to hang"),
+            ),
         }
     }
 

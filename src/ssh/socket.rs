@@ -77,14 +77,21 @@ impl Socket {
 
     fn check_cut(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.cut.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "ended by the server")),
+            Poll::Ready(()) => Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "ended by the server",
+            )),
             Poll::Pending => Ok(()),
         }
     }
 
     /// Hands out bytes that are at hand already.
     fn hand_out(&mut self, wanted: &mut ReadBuf<'_>) {
-        let at_hand = self.input.as_deref().and_then(|b| b.get(self.consumed..self.filled)).unwrap_or_default();
+        let at_hand = self
+            .input
+            .as_deref()
+            .and_then(|b| b.get(self.consumed..self.filled))
+            .unwrap_or_default();
         let (now, _) = at_hand.split_at(at_hand.len().min(wanted.remaining()));
         wanted.put_slice(now);
         self.consumed += now.len();
@@ -180,7 +187,10 @@ impl Pusher {
 
     /// Bytes received and sent so far, as they were on the wire.
     pub fn traffic(&self) -> (u64, u64) {
-        (self.0.received.load(Ordering::Relaxed), self.0.sent.load(Ordering::Relaxed))
+        (
+            self.0.received.load(Ordering::Relaxed),
+            self.0.sent.load(Ordering::Relaxed),
+        )
     }
 
     /// The address that the connection comes from.
@@ -190,7 +200,11 @@ impl Pusher {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, wanted: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        wanted: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.input.is_none() {
             match self.fill(cx) {
                 Poll::Ready(Ok(true)) => {}
@@ -256,7 +270,9 @@ impl AsyncWrite for Socket {
             }
             Poll::Ready(result) => result?,
         }
-        Poll::Ready(rustix::net::shutdown(&self.shared.stream, rustix::net::Shutdown::Write).map_err(Into::into))
+        Poll::Ready(
+            rustix::net::shutdown(&self.shared.stream, rustix::net::Shutdown::Write).map_err(Into::into),
+        )
     }
 }
 
@@ -289,7 +305,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let cut = CancellationToken::new();
-        (Socket::new(listener.accept().await.unwrap().0, cut.clone()), client, cut)
+        (
+            Socket::new(listener.accept().await.unwrap().0, cut.clone()),
+            client,
+            cut,
+        )
     }
 
     #[tokio::test]
@@ -309,7 +329,10 @@ mod tests {
             read = client.read_exact(&mut answer) => { read.unwrap(); }
         }
         assert_eq!(&answer, b"a");
-        assert!(socket.input.is_none() && socket.shared.output().capacity() == 0, "idle sockets hold no buffers");
+        assert!(
+            socket.input.is_none() && socket.shared.output().capacity() == 0,
+            "idle sockets hold no buffers"
+        );
     }
 
     #[tokio::test]
@@ -331,7 +354,10 @@ mod tests {
         let (mut theirs, mut their_out) = tokio::io::split(client);
         let (mut got, mut back) = (vec![0; data.len()], vec![0; data.len()]);
         let (a, b, c, d) = tokio::join!(
-            async { our_out.write_all(&data).await?; our_out.flush().await },
+            async {
+                our_out.write_all(&data).await?;
+                our_out.flush().await
+            },
             their_out.write_all(&data),
             ours.read_exact(&mut got),
             theirs.read_exact(&mut back),
