@@ -194,8 +194,7 @@ impl Verifier {
         let job = move || {
             // Held by the job itself: a peer that hangs up frees no place while its hash is still being computed.
             let _held = (turn, worker);
-            runs.fetch_add(1, Ordering::Relaxed);
-            compare(&password, hash.as_ref())
+            compare(&password, hash.as_ref(), &runs)
         };
         tokio::task::spawn_blocking(job).await.unwrap_or(Verdict::Wrong)
     }
@@ -221,7 +220,7 @@ impl Verifier {
     }
 }
 
-fn compare(password: &Secret, hash: Option<&PasswordHash>) -> Verdict {
+fn compare(password: &Secret, hash: Option<&PasswordHash>, runs: &AtomicU64) -> Verdict {
     let (parsed, otherwise) = match hash.map(|hash| usable(hash.as_phc())) {
         Some(Ok(parsed)) => (Some(parsed), Verdict::Wrong),
         Some(Err(_)) => (phc::PasswordHash::new(DUMMY).ok(), Verdict::BadHash),
@@ -230,6 +229,7 @@ fn compare(password: &Secret, hash: Option<&PasswordHash>) -> Verdict {
     let Some(parsed) = parsed else {
         return Verdict::BadHash;
     };
+    runs.fetch_add(1, Ordering::Relaxed);
     // The crate compares in constant time, with the parameters that stand in the hash.
     let same = Argon2::default()
         .verify_password(password.reveal().as_bytes(), &parsed)

@@ -44,8 +44,9 @@ impl SqlStore {
         Self::connect(path, open::prepare_existing(path).await?).await
     }
 
-    /// Opens the store to look at it, as `check` does: no file is made or changed, and changes are errors. Short-lived:
-    /// it may not see what another process changes meanwhile.
+    /// Opens the store to look at it, as `check` does: no file is made or changed (but for SQLite's index of the log, a
+    /// cache, while there is a log), and changes are errors. Not for long: where nobody had it open, it does not see
+    /// what others change from then on.
     pub async fn open_read_only(path: &Path) -> Result<Self> {
         Self::connect(path, open::inspect(path).await?).await
     }

@@ -201,7 +201,6 @@ async fn every_connection_is_durable_and_keeps_references_whole() {
         ("synchronous", "2"),
         ("foreign_keys", "1"),
         ("journal_mode", "wal"),
-        ("busy_timeout", "5000"),
     ] {
         let value: String = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}"
