@@ -10,11 +10,11 @@ const MAX_PATH: usize = 4096;
 
 /// An absolute path inside a home.
 ///
-/// Invariants: no NUL, no empty and no `.` component, shorter than `PATH_MAX`. `..` components and a trailing slash
-/// are kept. Stored without the leading slash, so the home itself is the empty path.
+/// Invariants: no NUL, no empty component, no `.` but at the end, shorter than `PATH_MAX`. `..` components, a trailing
+/// slash and a trailing `/.` are kept. Stored without the leading slash, so the home itself is the empty path.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VirtualPath {
-    /// Components joined by `/`, with a `/` at the end if the client wrote one.
+    /// Components joined by `/`, with a `/` or `/.` at the end if the client wrote one.
     relative: Vec<u8>,
 }
 
@@ -53,10 +53,12 @@ impl VirtualPath {
             }
             relative.extend_from_slice(component);
         }
-        // `x/.` asks for a directory just as `x/` does.
-        let wants_directory = raw.ends_with(b"/") || raw.ends_with(b"/.");
-        if wants_directory && !relative.is_empty() {
-            relative.push(b'/');
+        if !relative.is_empty() {
+            if raw.ends_with(b"/.") {
+                relative.extend_from_slice(b"/.");
+            } else if raw.ends_with(b"/") {
+                relative.push(b'/');
+            }
         }
         Ok(Self { relative })
     }
@@ -85,12 +87,12 @@ impl VirtualPath {
 
     /// The directory part and the last component, when the last component is a plain name.
     ///
-    /// `None` for the home, for `..` at the end and for a trailing slash: a `*at` call must never get those.
+    /// `None` for the home, for `.` and `..` at the end and for a trailing slash: a `*at` call must never get those.
     pub fn split(&self) -> Option<(VirtualPath, &[u8])> {
         let mut parts = self.relative.rsplitn(2, |&b| b == b'/');
         let name = parts.next().unwrap_or_default();
         let parent = parts.next().unwrap_or_default();
-        if name.is_empty() || name == b".." {
+        if name.is_empty() || name == b"." || name == b".." {
             return None;
         }
         let parent = VirtualPath {
@@ -106,6 +108,11 @@ impl VirtualPath {
         Self {
             relative: relative.to_vec(),
         }
+    }
+
+    /// Did the client end the path with `/.`?
+    pub fn ends_in_dot(&self) -> bool {
+        self.relative.ends_with(b"/.")
     }
 
     /// Did the client end the path with a slash, asking for a directory?
@@ -145,7 +152,8 @@ mod tests {
         check(b"//a//b", b"a/b");
         check(b"a/./b", b"a/b");
         check(b"a/", b"a/");
-        check(b"a/.", b"a/");
+        check(b"a/.", b"a/.");
+        check(b"a/./.", b"a/.");
         check(b"a//", b"a/");
         check(b"../x", b"../x");
         check(b"/a/../b/..", b"a/../b/..");
@@ -166,6 +174,7 @@ mod tests {
         assert_eq!(split(b"/"), None);
         assert_eq!(split(b"a/"), None);
         assert_eq!(split(b"a/.."), None);
+        assert_eq!(split(b"a/."), None);
         assert_eq!(split(b".."), None);
     }
 

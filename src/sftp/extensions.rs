@@ -106,13 +106,13 @@ fn need<T>(field: Option<T>) -> Result<T, Refusal> {
 }
 
 fn posix_rename(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let from = need(call.body.string())?;
-    let to = need(call.body.string())?;
+    let from = need(call.body.path())?;
+    let to = need(call.body.path())?;
     sftp.rename(call.id, (from, to), Over::Replace, call.wait)
 }
 
 fn statvfs(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let path = path_of(need(call.body.string())?)?;
+    let path = path_of(need(call.body.path())?)?;
     let space = sftp.storage.space(&path)?;
     Ok(space_reply(call.id, &space))
 }
@@ -146,8 +146,8 @@ fn space_reply(id: u32, space: &Space) -> Bytes {
 }
 
 fn hardlink(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let from = path_of(need(call.body.string())?)?;
-    let to = path_of(need(call.body.string())?)?;
+    let from = path_of(need(call.body.path())?)?;
+    let to = path_of(need(call.body.path())?)?;
     sftp.storage
         .hard_link(&from, &to)
         .inspect_err(|e| sftp.tell_forbidden(*e, &to))?;
@@ -163,7 +163,7 @@ fn hardlink(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
 fn fsync(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
     let handle = need(call.body.handle())?;
     // OpenSSH's answer to a handle that is no file.
-    let file = sftp.handles.file(handle).ok_or(Status::UNSUPPORTED)?;
+    let file = sftp.handles.file(handle).ok_or(Status::NO_SUCH_FILE)?;
     let file = std::sync::Arc::clone(&file.file);
     sftp.not_in_callback(true, call.wait)?;
     file.sync()?;
@@ -171,7 +171,7 @@ fn fsync(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
 }
 
 fn lsetstat(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let path = path_of(need(call.body.string())?)?;
+    let path = path_of(need(call.body.path())?)?;
     let attrs = need(attrs::read(&mut call.body))?;
     if attrs.size.is_some() {
         // A link has no size to set.
@@ -192,7 +192,7 @@ fn limits(sftp: &mut Sftp, call: Call<'_>) -> Answer {
 
 /// `~` and `~/x` are the home and what is in it, and so is `~NAME` for the user's own name.
 fn expand_path(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let path = need(call.body.string())?;
+    let path = need(call.body.path())?;
     let expanded = match path.strip_prefix(b"~") {
         None => path,
         Some(rest) => {
@@ -209,7 +209,7 @@ fn expand_path(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
 }
 
 fn home_directory(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let name = need(call.body.string())?;
+    let name = need(call.body.path())?;
     if name.is_empty() || name == sftp.context.actor.user.as_str().as_bytes() {
         return Ok(Reply::name(call.id, b"/"));
     }

@@ -211,19 +211,19 @@ fn request(kind: u8, mut f: Fields<'_>) -> Result<Request<'_>, Status> {
         SSH_FXP_CLOSE => f.handle().map(|handle| Request::Close { handle }),
         SSH_FXP_READ => read(f),
         SSH_FXP_WRITE => write(f),
-        SSH_FXP_LSTAT => f.string().map(|path| Request::Lstat { path }),
-        SSH_FXP_STAT => f.string().map(|path| Request::Stat { path }),
+        SSH_FXP_LSTAT => f.path().map(|path| Request::Lstat { path }),
+        SSH_FXP_STAT => f.path().map(|path| Request::Stat { path }),
         SSH_FXP_FSTAT => f.handle().map(|handle| Request::Fstat { handle }),
         SSH_FXP_SETSTAT => path_and_attrs(f).map(|(path, attrs)| Request::Setstat { path, attrs }),
         SSH_FXP_FSETSTAT => handle_and_attrs(f),
-        SSH_FXP_OPENDIR => f.string().map(|path| Request::Opendir { path }),
+        SSH_FXP_OPENDIR => f.path().map(|path| Request::Opendir { path }),
         SSH_FXP_READDIR => f.handle().map(|handle| Request::Readdir { handle }),
-        SSH_FXP_REMOVE => f.string().map(|path| Request::Remove { path }),
+        SSH_FXP_REMOVE => f.path().map(|path| Request::Remove { path }),
         SSH_FXP_MKDIR => path_and_attrs(f).map(|(path, attrs)| Request::Mkdir { path, attrs }),
-        SSH_FXP_RMDIR => f.string().map(|path| Request::Rmdir { path }),
-        SSH_FXP_REALPATH => f.string().map(|path| Request::Realpath { path }),
+        SSH_FXP_RMDIR => f.path().map(|path| Request::Rmdir { path }),
+        SSH_FXP_REALPATH => f.path().map(|path| Request::Realpath { path }),
         SSH_FXP_RENAME => two(f).map(|(from, to)| Request::Rename { from, to }),
-        SSH_FXP_READLINK => f.string().map(|path| Request::Readlink { path }),
+        SSH_FXP_READLINK => f.path().map(|path| Request::Readlink { path }),
         SSH_FXP_SYMLINK => two(f).map(|(first, second)| Request::Symlink { first, second }),
         SSH_FXP_EXTENDED => f.string().map(|name| Request::Extended { name, body: *f }),
         _ => return Err(Status::UNSUPPORTED),
@@ -238,7 +238,7 @@ fn open<'a>(f: &mut Fields<'a>) -> Option<Request<'a>> {
     const CREAT: u32 = 0x08;
     const TRUNC: u32 = 0x10;
     const EXCL: u32 = 0x20;
-    let path = f.string()?;
+    let path = f.path()?;
     let flags = f.u32()?;
     let attrs = attrs::read(f)?;
     let write = flags & WRITE != 0;
@@ -272,7 +272,7 @@ fn write<'a>(f: &mut Fields<'a>) -> Option<Request<'a>> {
 }
 
 fn path_and_attrs<'a>(f: &mut Fields<'a>) -> Option<(&'a [u8], SetAttrs)> {
-    Some((f.string()?, attrs::read(f)?))
+    Some((f.path()?, attrs::read(f)?))
 }
 
 fn handle_and_attrs<'a>(f: &mut Fields<'a>) -> Option<Request<'a>> {
@@ -283,7 +283,7 @@ fn handle_and_attrs<'a>(f: &mut Fields<'a>) -> Option<Request<'a>> {
 }
 
 fn two<'a>(f: &mut Fields<'a>) -> Option<(&'a [u8], &'a [u8])> {
-    Some((f.string()?, f.string()?))
+    Some((f.path()?, f.path()?))
 }
 
 /// Is this packet a READ? Its record, cheaper to keep than the packet.
@@ -332,6 +332,13 @@ impl<'a> Fields<'a> {
         let (head, tail) = self.0.split_at_checked(length)?;
         self.0 = tail;
         Some(head)
+    }
+
+    /// The next string, as a path. One NUL at its end is not part of it: some clients send C strings whole, and
+    /// OpenSSH takes them.
+    pub fn path(&mut self) -> Option<&'a [u8]> {
+        let bytes = self.string()?;
+        Some(bytes.strip_suffix(b"\0").unwrap_or(bytes))
     }
 
     /// The next string, as a handle.

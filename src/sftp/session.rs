@@ -160,6 +160,10 @@ impl Sftp {
                 Ok(attrs_reply(id, &meta))
             }
             Request::Setstat { path, attrs } => {
+                if attrs == SetAttrs::default() {
+                    // As in OpenSSH, which does not look at the name then.
+                    return ok(id);
+                }
                 self.not_in_callback(attrs.size.is_some(), wait)?;
                 self.storage.set_attrs(&path_of(path)?, &attrs, Links::Follow)?;
                 ok(id)

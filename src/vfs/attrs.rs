@@ -158,8 +158,11 @@ impl<'a> Target<'a> {
 
     /// Users are virtual: everything belongs to the server, and stays so.
     fn confirm_owner(self, uid: u32, gid: u32) -> Result<(), Errno> {
+        /// What chown(2) leaves as it is.
+        const UNCHANGED: u32 = u32::MAX;
         let stat = rustix::fs::fstat(self.fd())?;
-        if (stat.st_uid, stat.st_gid) == (uid, gid) {
+        let same = |asked: u32, is: u32| asked == is || asked == UNCHANGED;
+        if same(uid, stat.st_uid) && same(gid, stat.st_gid) {
             Ok(())
         } else {
             Err(Errno::PERM)

@@ -24,6 +24,8 @@ enum End<'a> {
     Name(Place<'a>),
     /// `..` of a directory that exists.
     Up,
+    /// `.` of a directory that exists.
+    Dot,
     /// The home.
     Root,
 }
@@ -88,14 +90,18 @@ impl Jail {
             return Ok(End::Name(Place { dir, name, slash }));
         }
         self.locate(path.relative(), OFlags::empty())?;
-        Ok(if path.is_root() { End::Root } else { End::Up })
+        Ok(match path {
+            _ if path.is_root() => End::Root,
+            _ if path.ends_in_dot() => End::Dot,
+            _ => End::Up,
+        })
     }
 
     /// mkdir(2); `new/` is as good as `new`.
     pub(in crate::vfs) fn mkdir(&self, path: &VirtualPath, mode: u32) -> Result<()> {
         match self.end(path)? {
             End::Name(place) => mkdirat(place.dir(), place.name(), allowed_mode(mode, FileKind::Directory)),
-            End::Up | End::Root => Err(Errno::EXIST),
+            End::Up | End::Dot | End::Root => Err(Errno::EXIST),
         }
     }
 
@@ -104,6 +110,7 @@ impl Jail {
         match self.end(path)? {
             End::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::REMOVEDIR),
             End::Up => Err(Errno::NOTEMPTY),
+            End::Dot => Err(Errno::INVAL),
             End::Root => Err(Errno::BUSY),
         }
     }
@@ -116,7 +123,7 @@ impl Jail {
                 FileKind::File | FileKind::Symlink | FileKind::Special => Err(Errno::NOTDIR),
             },
             End::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::empty()),
-            End::Up | End::Root => Err(Errno::ISDIR),
+            End::Up | End::Dot | End::Root => Err(Errno::ISDIR),
         }
     }
 
@@ -135,7 +142,7 @@ impl Jail {
                 }
                 symlinkat(target, place.dir(), place.name())
             }
-            End::Up | End::Root => Err(Errno::EXIST),
+            End::Up | End::Dot | End::Root => Err(Errno::EXIST),
         }
     }
 
@@ -151,7 +158,7 @@ impl Jail {
                 place.kind()?;
                 Some(place)
             }
-            End::Up | End::Root => None,
+            End::Up | End::Dot | End::Root => None,
         };
         let End::Name(to) = self.end(to)? else {
             return Err(Errno::EXIST);
