@@ -198,13 +198,19 @@ pub struct AddArgs {
 
 /// `user set`
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
 pub struct SetArgs {
     pub name: UserName,
     #[command(flatten)]
     pub home: HomeArgs,
     #[command(flatten)]
     pub settings: Settings,
+}
+
+impl SetArgs {
+    /// Is there nothing to set?
+    pub fn is_empty(&self) -> bool {
+        self.home.home.is_none() && self.settings == Settings::default()
+    }
 }
 
 /// How a password comes in.
