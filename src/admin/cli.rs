@@ -3,6 +3,10 @@
     missing_docs,
     reason = "doc comments are the help text here, and some fields need none"
 )]
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "[server] is a section of the configuration, in help text"
+)]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
