@@ -3,6 +3,10 @@
     missing_docs,
     reason = "doc comments are the help text here, and some fields need none"
 )]
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "[server] is a section of the configuration, in help text"
+)]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -198,13 +202,19 @@ pub struct AddArgs {
 
 /// `user set`
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
 pub struct SetArgs {
     pub name: UserName,
     #[command(flatten)]
     pub home: HomeArgs,
     #[command(flatten)]
     pub settings: Settings,
+}
+
+impl SetArgs {
+    /// Is there nothing to set?
+    pub fn is_empty(&self) -> bool {
+        self.home.home.is_none() && self.settings == Settings::default()
+    }
 }
 
 /// How a password comes in.

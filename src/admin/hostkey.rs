@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::cli::HostkeyCommand;
 use super::show;
 use crate::config::Config;
 use crate::error::Result;
@@ -44,7 +43,7 @@ pub async fn generate(kind: Kind, config: &Config, store: &dyn Store) -> Result<
 ///
 /// # Errors
 /// When one cannot be used.
-pub fn list(command: &HostkeyCommand, config: &Config) -> Result<String> {
+pub fn list(json: bool, config: &Config) -> Result<String> {
     let mut views = Vec::new();
     for kind in Kind::ALL {
         let file = kind.file(&config.server.host_keys);
@@ -57,7 +56,7 @@ pub fn list(command: &HostkeyCommand, config: &Config) -> Result<String> {
             });
         }
     }
-    if matches!(command, HostkeyCommand::List { json: true }) {
+    if json {
         return show::json(&views);
     }
     Ok(views

@@ -27,12 +27,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
+use clap::error::ErrorKind;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::store::sql::SqlStore;
 use crate::telemetry::escape::for_terminal;
-use cli::{Cli, Command, HostkeyCommand};
+use cli::{Cli, Command, HostkeyCommand, UserCommand};
 
 /// Does what the command line says; the exit code is 0 when it is done and 1 when it failed.
 pub fn run(cli: Cli) -> ExitCode {
@@ -76,21 +77,38 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
                 ExitCode::SUCCESS
             });
         }
+        Command::User(UserCommand::Set(args)) if args.is_empty() => {
+            let error = Cli::command().error(
+                ErrorKind::MissingRequiredArgument,
+                "nothing to set (see `user set --help`)",
+            );
+            error.exit()
+        }
         Command::User(command) => {
             let config = load()?;
             let inputs = users::Inputs::read(&command)?;
             wait(async {
                 let store = open(&config).await?;
-                users::run(command, inputs, &config, &store).await
+                let done = users::run(command, inputs, &config, &store).await;
+                store.close().await;
+                done
             })??
         }
         Command::Sessions(command) => sessions::run(command, &load()?.control_socket())?,
-        Command::Hostkey(command @ HostkeyCommand::List { .. }) => hostkey::list(&command, &load()?)?,
+        Command::Hostkey(HostkeyCommand::List { json }) => {
+            let config = load()?;
+            if config.data_dir().is_dir() {
+                owner::become_owner(config.data_dir())?;
+            }
+            hostkey::list(json, &config)?
+        }
         Command::Hostkey(HostkeyCommand::Generate { kind }) => {
             let config = load()?;
             wait(async {
                 let store = open(&config).await?;
-                hostkey::generate(kind, &config, &store).await
+                let done = hostkey::generate(kind, &config, &store).await;
+                store.close().await;
+                done
             })??
         }
         Command::Completions { shell } => {

@@ -1,7 +1,7 @@
 //! `homeportd serve` and `demo`: signals in, a running server out.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,12 +32,21 @@ pub fn serve(config: Config) -> Result<()> {
 pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
     let config = demo::prepare(dir, listen)?;
     telemetry::init(&config.log)?;
+    // A second demo on the same port is told so before anything else; `bind` will find out by itself.
+    for address in &config.server.listen {
+        TcpListener::bind(address).map_err(|e| {
+            Error::new(format!("cannot listen on {address}"))
+                .because(e)
+                .hint("another demo may be running; --listen 127.0.0.1:2022 takes another port")
+        })?;
+    }
     owner::make_data_dir(&config)?;
-    // Before the users, so that a second demo on a taken port changes nothing that the first one has open.
     let made = config.clone();
     super::wait(async move {
         let store = SqlStore::open(&made.store.path).await?;
-        demo::add_users(&made, &store).await
+        let added = demo::add_users(&made, &store).await;
+        store.close().await;
+        added
     })??;
     let shown = config.clone();
     run(config, move |addresses| {

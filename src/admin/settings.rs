@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::user::{Factor, Permission, Permissions, Quota, Size, User};
 
 /// Options of `user add` and `user set`. What is `None` stays as it is.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Settings {
     /// Room for the sum of file sizes: 512, 10MiB, 1GiB, 1G, or unlimited
     #[arg(long, value_name = "SIZE")]
@@ -78,7 +78,7 @@ impl Settings {
 }
 
 /// A limit; `None`: `unlimited`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit<T>(Option<T>);
 
 impl FromStr for Limit<Size> {
@@ -119,7 +119,7 @@ fn number<T: FromStr>(text: &str, word: &str) -> Result<T> {
 }
 
 /// `--permissions`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed(Permissions);
 
 impl FromStr for Allowed {
@@ -134,7 +134,7 @@ impl FromStr for Allowed {
 }
 
 /// `--require`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Factors(BTreeSet<Factor>);
 
 impl FromStr for Factors {
@@ -149,7 +149,7 @@ impl FromStr for Factors {
 }
 
 /// `--allow-from`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Networks(Vec<IpNet>);
 
 impl FromStr for Networks {
@@ -181,7 +181,7 @@ fn list<T: FromStr<Err = Error>>(text: &str) -> Result<Vec<T>> {
 }
 
 /// `--max-sessions`
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionCap(Option<u32>);
 
 impl FromStr for SessionCap {
@@ -196,7 +196,7 @@ impl FromStr for SessionCap {
 }
 
 /// `--expires`
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiry(Option<Timestamp>);
 
 impl FromStr for Expiry {

@@ -214,7 +214,12 @@ fn read(file: &Path) -> std::result::Result<Option<PrivateKey>, Unusable> {
         return Err(Unusable::new("it is no regular file", "remove it"));
     }
     let us = rustix::process::geteuid().as_raw();
-    if meta.uid() != us && meta.uid() != 0 {
+    // Who owns the directory can put any key there as it is.
+    let of_directory = file
+        .parent()
+        .and_then(|dir| dir.metadata().ok())
+        .map(|dir| dir.uid());
+    if meta.uid() != us && meta.uid() != 0 && Some(meta.uid()) != of_directory {
         let cause = format!("it belongs to user {}, who could replace it", meta.uid());
         return Err(Unusable::new(cause, format!("chown {us} FILE")));
     }

@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,9 +31,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Subscribes to events and has them written. When it is dropped, what is queued is written first.
 #[derive(Debug)]
 pub struct AuditLog {
-    /// `None` only while being dropped.
-    queue: Option<SyncSender<Message>>,
+    queue: SyncSender<Message>,
     lost: Arc<AtomicU64>,
+    /// Tells the thread to end once the queue is empty.
+    ending: Arc<AtomicBool>,
     /// Closed by the thread's end.
     ended: Mutex<Receiver<()>>,
 }
@@ -48,9 +49,8 @@ pub struct AuditFile {
 #[derive(Debug)]
 enum Message {
     Event(Timestamp, Event),
-    /// There is another file to write to.
-    Reopened,
-    End,
+    /// There is another file to write to, or it is time to end.
+    Nudge,
 }
 
 /// Where lines go.
@@ -83,18 +83,20 @@ impl AuditLog {
         let sink = Sink::open(path)?;
         let next = Arc::new(Mutex::new(None));
         let lost = Arc::new(AtomicU64::new(0));
+        let ending = Arc::new(AtomicBool::new(false));
         let (queue, messages) = sync_channel(QUEUE);
-        let (ending, ended) = channel();
+        let (alive, ended) = channel();
         let mut writer = Writer {
             sink,
             next: Arc::clone(&next),
             lost: Arc::clone(&lost),
+            ending: Arc::clone(&ending),
             torn: false,
             failing: false,
         };
         let work = move || {
             writer.run(&messages);
-            drop(ending);
+            drop(alive);
         };
         let spawned = std::thread::Builder::new().name("audit".into()).spawn(work);
         spawned.map_err(|e| Error::new("cannot start the audit log").because(e))?;
@@ -103,8 +105,9 @@ impl AuditLog {
             queue: queue.clone(),
         };
         let log = AuditLog {
-            queue: Some(queue),
+            queue,
             lost,
+            ending,
             ended: Mutex::new(ended),
         };
         Ok((log, file))
@@ -113,9 +116,8 @@ impl AuditLog {
 
 impl Subscriber for AuditLog {
     fn notice(&self, event: &Event) {
-        let Some(queue) = &self.queue else { return };
         let message = Message::Event(Timestamp::now(), event.clone());
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(message)
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(message)
             && self.lost.fetch_add(1, Ordering::Relaxed) == 0
         {
             tracing::error!("the audit log cannot keep up: events are being lost");
@@ -125,11 +127,9 @@ impl Subscriber for AuditLog {
 
 impl Drop for AuditLog {
     fn drop(&mut self) {
-        // The `AuditFile`s hold the queue open, so its end is a message. A full queue can't take it: the thread is
-        // stuck then, and is left behind.
-        if let Some(queue) = self.queue.take() {
-            let _ = queue.try_send(Message::End);
-        }
+        self.ending.store(true, Ordering::Release);
+        // Only a nudge: a thread with a full queue looks at the flag when it is done with it.
+        let _ = self.queue.try_send(Message::Nudge);
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = ended.recv_timeout(LAST_WORDS);
     }
@@ -144,7 +144,7 @@ impl AuditFile {
         let sink = Sink::open(path)?;
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
         // Only a nudge: a thread that has a full queue looks at `next` anyway.
-        let _ = self.queue.try_send(Message::Reopened);
+        let _ = self.queue.try_send(Message::Nudge);
         Ok(())
     }
 }
@@ -154,6 +154,7 @@ struct Writer {
     sink: Sink,
     next: Arc<Mutex<Option<Sink>>>,
     lost: Arc<AtomicU64>,
+    ending: Arc<AtomicBool>,
     /// The last write broke off within a line.
     torn: bool,
     /// The last write failed, and the log has been told.
@@ -162,14 +163,19 @@ struct Writer {
 
 impl Writer {
     fn run(&mut self, messages: &Receiver<Message>) {
-        while let Ok(first) = messages.recv() {
+        loop {
+            let ending = self.ending.load(Ordering::Acquire);
+            let first = if ending {
+                messages.try_recv().ok()
+            } else {
+                messages.recv().ok()
+            };
+            let Some(first) = first else { return };
             let mut lines = Vec::new();
-            let mut more = true;
             for message in std::iter::once(first).chain(messages.try_iter()).take(BATCH) {
                 match message {
                     Message::Event(time, event) => lines.push(record::line(time, &event)),
-                    Message::Reopened => {}
-                    Message::End => more = false,
+                    Message::Nudge => {}
                 }
             }
             if let Some(sink) = self.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -177,9 +183,6 @@ impl Writer {
                 self.torn = false;
             }
             self.write(lines);
-            if !more {
-                return;
-            }
         }
     }
 
