@@ -219,7 +219,7 @@ fn reads_by_the_thousand_before_anything_is_read() {
     for extra in [&[][..], &["-o", "RekeyLimit=1M"]] {
         let context = Context {
             base: "",
-            handles: &[handle.clone()],
+            handles: std::slice::from_ref(&handle),
         };
         let mut requests = open("cold", READ).encode(7, &context);
         for number in 0..count {
