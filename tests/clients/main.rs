@@ -15,6 +15,7 @@ mod bad_input;
 mod broken_off;
 mod crowd;
 mod lifecycle;
+mod order;
 mod sign_in;
 mod transfers;
 

@@ -170,9 +170,7 @@ impl Side {
             return Outcome { replies, disk };
         }
         let disk = tree::snapshot(&directory, self.stamp).into_iter().map(own);
-        let outside = reached_out
-            .then(|| tree::snapshot(&etc, self.stamp))
-            .unwrap_or_default();
+        let outside = if reached_out { tree::snapshot(&etc, self.stamp) } else { Vec::new() };
         let disk = disk
             .chain(outside.into_iter().map(|line| format!("outside, {line}")))
             .collect();

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test uses its own part of the harness")]
 
 pub mod clients;
+pub mod in_process;
 pub mod packets;
 pub mod raw;
 pub mod reference;

@@ -1,6 +1,6 @@
 //! SFTP byte by byte over the standard input and output of a child: `ssh -s`, or an `sftp-server` itself.
 
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -29,7 +29,14 @@ pub enum Received {
 
 impl RawSftp {
     /// Starts the child; nothing is sent yet.
-    pub fn spawn(mut command: Command) -> Self {
+    pub fn spawn(command: Command) -> Self {
+        let mut session = Self::spawn_deaf(command);
+        session.listen();
+        session
+    }
+
+    /// Starts the child, and reads nothing of what it says until [`RawSftp::listen`].
+    pub fn spawn_deaf(mut command: Command) -> Self {
         let stderr = match std::env::var_os("HOMEPORT_TEST_STDERR") {
             Some(_) => Stdio::inherit(),
             None => Stdio::null(),
@@ -41,8 +48,20 @@ impl RawSftp {
             .spawn()
             .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
         let stdin = child.stdin.take();
-        let mut stdout = child.stdout.take().unwrap();
+        let (_, frames) = channel();
+        Self {
+            child,
+            stdin,
+            frames,
+            next_id: 1,
+        }
+    }
+
+    /// Begins to read.
+    pub fn listen(&mut self) {
+        let mut stdout = BufReader::new(self.child.stdout.take().expect("listens already"));
         let (sender, frames) = channel();
+        self.frames = frames;
         std::thread::spawn(move || {
             let mut length = [0; 4];
             while stdout.read_exact(&mut length).is_ok() {
@@ -52,12 +71,11 @@ impl RawSftp {
                 }
             }
         });
-        Self {
-            child,
-            stdin,
-            frames,
-            next_id: 1,
-        }
+    }
+
+    /// Takes the way in, for a thread that sends while another receives.
+    pub fn take_stdin(&mut self) -> ChildStdin {
+        self.stdin.take().expect("not taken before")
     }
 
     /// Starts the child and says hello.
