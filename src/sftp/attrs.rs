@@ -2,7 +2,8 @@
 
 use crate::vfs::{Metadata, SetAttrs};
 
-use super::packet::{Fields, Reply};
+use super::packet::Fields;
+use super::reply::Reply;
 
 const SIZE: u32 = 0x0000_0001;
 const UIDGID: u32 = 0x0000_0002;

@@ -8,7 +8,8 @@ use crate::path::VirtualPath;
 use crate::vfs::{Links, Over, Space, Wait};
 
 use super::attrs;
-use super::packet::{Fields, MAX_DATA, MAX_PACKET, Reply};
+use super::packet::{Fields, MAX_DATA, MAX_PACKET};
+use super::reply::Reply;
 use super::session::{Answer, Sftp, ok, path_of};
 use super::status::{Refusal, Status};
 

@@ -1,6 +1,6 @@
 //! SFTP version 3 (draft-ietf-secsh-filexfer-02), as OpenSSH's `sftp-server` speaks it.
 //!
-//! [`packet`] and [`attrs`] are the wire format, [`status`] the only place that knows status codes, [`session`]
+//! [`packet`], [`reply`] and [`attrs`] are the wire format, [`status`] the only place that knows status codes, [`session`]
 //! executes one request against the storage, and [`channel`] keeps the order of replies: it decides what runs in
 //! the SSH callback and what waits in [`queue`]. Nothing here knows russh.
 
@@ -13,5 +13,6 @@ pub mod lane;
 pub mod longname;
 pub mod packet;
 pub mod queue;
+pub mod reply;
 pub mod session;
 pub mod status;

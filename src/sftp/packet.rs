@@ -1,9 +1,7 @@
-//! The packets of SFTP version 3: splitting the byte stream, reading requests, building replies.
+//! The packets of SFTP version 3: splitting the byte stream and reading requests.
 //!
 //! Pure functions over bytes; nothing is trusted and nothing is copied that need not be. A string is a `u32` length
 //! and as many bytes; numbers are big-endian (RFC 4251, section 5).
-
-use bytes::Bytes;
 
 use crate::vfs::{OpenHow, SetAttrs};
 
@@ -16,7 +14,6 @@ pub const MAX_PACKET: u32 = 262_144;
 pub const MAX_DATA: u32 = MAX_PACKET - 1024;
 
 const SSH_FXP_INIT: u8 = 1;
-const SSH_FXP_VERSION: u8 = 2;
 const SSH_FXP_OPEN: u8 = 3;
 const SSH_FXP_CLOSE: u8 = 4;
 const SSH_FXP_READ: u8 = 5;
@@ -35,13 +32,7 @@ const SSH_FXP_STAT: u8 = 17;
 const SSH_FXP_RENAME: u8 = 18;
 const SSH_FXP_READLINK: u8 = 19;
 const SSH_FXP_SYMLINK: u8 = 20;
-const SSH_FXP_STATUS: u8 = 101;
-const SSH_FXP_HANDLE: u8 = 102;
-const SSH_FXP_DATA: u8 = 103;
-const SSH_FXP_NAME: u8 = 104;
-const SSH_FXP_ATTRS: u8 = 105;
 const SSH_FXP_EXTENDED: u8 = 200;
-const SSH_FXP_EXTENDED_REPLY: u8 = 201;
 
 /// A handle as it stands in a packet. Anything but four bytes names no handle of ours, as [`RawHandle::NONE`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -354,141 +345,6 @@ impl<'a> Fields<'a> {
     /// Nothing left?
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-/// Builds one reply: length field, type, and what is put behind them.
-#[derive(Debug)]
-pub struct Reply {
-    bytes: Vec<u8>,
-}
-
-/// Where the data of a DATA reply begins: length, type, id, length of the data.
-pub const DATA_HEADER: usize = 4 + 1 + 4 + 4;
-
-impl Reply {
-    fn new(kind: u8) -> Self {
-        Self {
-            bytes: vec![0, 0, 0, 0, kind],
-        }
-    }
-
-    /// VERSION 3, with the extensions and their data.
-    pub fn version<'e>(extensions: impl Iterator<Item = (&'e str, &'e [u8])>) -> Bytes {
-        let mut reply = Self::new(SSH_FXP_VERSION);
-        reply.u32(3);
-        for (name, data) in extensions {
-            reply.string(name.as_bytes());
-            reply.string(data);
-        }
-        reply.finish()
-    }
-
-    /// STATUS with a sentence in English.
-    pub fn status(id: u32, status: Status, sentence: &str) -> Bytes {
-        let mut reply = Self::new(SSH_FXP_STATUS);
-        reply.u32(id);
-        reply.u32(status.code());
-        reply.string(sentence.as_bytes());
-        reply.string(b"");
-        reply.finish()
-    }
-
-    /// HANDLE.
-    pub fn handle(id: u32, handle: RawHandle) -> Bytes {
-        let mut reply = Self::new(SSH_FXP_HANDLE);
-        reply.u32(id);
-        reply.string(&handle.0.to_be_bytes());
-        reply.finish()
-    }
-
-    /// ATTRS; the attributes follow.
-    pub fn attrs(id: u32) -> Self {
-        let mut reply = Self::new(SSH_FXP_ATTRS);
-        reply.u32(id);
-        reply
-    }
-
-    /// NAME with so many names; they follow.
-    pub fn names(id: u32, count: u32) -> Self {
-        let mut reply = Self::new(SSH_FXP_NAME);
-        reply.u32(id);
-        reply.u32(count);
-        reply
-    }
-
-    /// NAME with one name that stands for its own long form, without attributes: REALPATH and READLINK.
-    pub fn name(id: u32, name: &[u8]) -> Bytes {
-        let mut reply = Self::names(id, 1);
-        reply.string(name);
-        reply.string(name);
-        reply.u32(0);
-        reply.finish()
-    }
-
-    /// EXTENDED_REPLY; what the extension says follows.
-    pub fn extended(id: u32) -> Self {
-        let mut reply = Self::new(SSH_FXP_EXTENDED_REPLY);
-        reply.u32(id);
-        reply
-    }
-
-    /// Appends a number of four bytes.
-    pub fn u32(&mut self, number: u32) {
-        self.bytes.extend_from_slice(&number.to_be_bytes());
-    }
-
-    /// Appends a number of eight bytes.
-    pub fn u64(&mut self, number: u64) {
-        self.bytes.extend_from_slice(&number.to_be_bytes());
-    }
-
-    /// Appends a string.
-    pub fn string(&mut self, bytes: &[u8]) {
-        // Ours are names and sentences, far below 4 GiB.
-        self.u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    /// Writes the length field; the reply is complete.
-    pub fn finish(mut self) -> Bytes {
-        let length = u32::try_from(self.bytes.len().saturating_sub(4)).unwrap_or(u32::MAX);
-        if let Some(field) = self.bytes.first_chunk_mut::<4>() {
-            *field = length.to_be_bytes();
-        }
-        self.bytes.into()
-    }
-
-    /// Appends to NAME's list: the count is written last.
-    pub fn set_count(&mut self, count: u32) {
-        if let Some(field) = self.bytes.get_mut(9..13) {
-            field.copy_from_slice(&count.to_be_bytes());
-        }
-    }
-
-    /// Bytes so far.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Never: a reply has a type at least.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-}
-
-/// Writes the header of a DATA reply in front of `length` bytes that stand at [`DATA_HEADER`] already.
-pub fn write_data_header(buffer: &mut [u8], id: u32, length: u32) {
-    let fields = [
-        length.saturating_add(9).to_be_bytes(),
-        id.to_be_bytes(),
-        length.to_be_bytes(),
-    ];
-    if let Some(header) = buffer.first_chunk_mut::<DATA_HEADER>() {
-        header[..4].copy_from_slice(&fields[0]);
-        header[4] = SSH_FXP_DATA;
-        header[5..9].copy_from_slice(&fields[1]);
-        header[9..].copy_from_slice(&fields[2]);
     }
 }
 

@@ -131,17 +131,6 @@ fn lengths_are_checked_before_anything_is_kept() {
     check(&[0x80, 0, 0, 0], Err(Malformed::Length(1 << 31)));
 }
 
-#[test]
-fn a_data_reply_is_its_header_and_the_bytes() {
-    let mut buffer = vec![0; DATA_HEADER + 3];
-    buffer[DATA_HEADER..].copy_from_slice(b"abc");
-    write_data_header(&mut buffer, 0x0102_0304, 3);
-    assert_eq!(
-        buffer,
-        [0, 0, 0, 12, 103, 1, 2, 3, 4, 0, 0, 0, 3, b'a', b'b', b'c']
-    );
-}
-
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(wire in vec(any::<u8>(), 5..200)) {

@@ -19,7 +19,8 @@ use super::attrs;
 use super::extensions;
 use super::handles::{Dir, File, Handles, Open};
 use super::longname::Lister;
-use super::packet::{self, DATA_HEADER, Packet, RawHandle, Read, Reply, Request};
+use super::packet::{self, Packet, RawHandle, Read, Request};
+use super::reply::{DATA_HEADER, Reply, write_data_header};
 use super::status::{Refusal, Status};
 
 /// As OpenSSH: so many names in one reply to READDIR.
@@ -216,7 +217,7 @@ impl Sftp {
             return Err(Status::EOF.into());
         }
         file.bytes_read = file.bytes_read.saturating_add(count as u64);
-        packet::write_data_header(&mut buffer, id, u32::try_from(count).unwrap_or(0));
+        write_data_header(&mut buffer, id, u32::try_from(count).unwrap_or(0));
         Ok(Bytes::from_owner(Filled::new(buffer, DATA_HEADER + count)))
     }
 

@@ -19,9 +19,9 @@ use crate::event::Event;
 use crate::sessions::Ending;
 
 use super::admission::Entry;
-use super::handler::{Connection, Signals};
 use super::service::Service;
 use super::socket::{Pusher, Socket};
+use super::state::{Connection, Error, Signals};
 
 /// After an error that is not the connection's own (no descriptors, no memory) accepting rests this long.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
@@ -148,12 +148,9 @@ fn refused(service: &Service, peer: SocketAddr, reason: &str) {
 }
 
 /// A connection that ended before anybody signed in: monitors do that all day, so it is only worth a detail.
-fn left_early(service: &Service, peer: SocketAddr, error: Option<super::handler::Error>) {
+fn left_early(service: &Service, peer: SocketAddr, error: Option<Error>) {
     match error {
-        Some(super::handler::Error::Ssh(
-            russh::Error::IO(_) | russh::Error::Disconnect | russh::Error::HUP,
-        ))
-        | None => {
+        Some(Error::Ssh(russh::Error::IO(_) | russh::Error::Disconnect | russh::Error::HUP)) | None => {
             tracing::debug!(%peer, "left before signing in");
         }
         Some(error) => refused(service, peer, &error.to_string()),

@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod algorithms;
+pub mod channels;
 pub mod connection;
 pub mod handler;
 pub mod hostkeys;
@@ -12,3 +13,4 @@ pub mod peer_window;
 pub mod service;
 pub mod settings;
 pub mod socket;
+pub mod state;

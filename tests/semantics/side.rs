@@ -170,7 +170,11 @@ impl Side {
             return Outcome { replies, disk };
         }
         let disk = tree::snapshot(&directory, self.stamp).into_iter().map(own);
-        let outside = if reached_out { tree::snapshot(&etc, self.stamp) } else { Vec::new() };
+        let outside = if reached_out {
+            tree::snapshot(&etc, self.stamp)
+        } else {
+            Vec::new()
+        };
         let disk = disk
             .chain(outside.into_iter().map(|line| format!("outside, {line}")))
             .collect();

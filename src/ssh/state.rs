@@ -1,0 +1,209 @@
+//! The state of one connection, and its sign-in.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use russh::ChannelId;
+use russh::keys::Algorithm;
+use russh::server::Auth;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{Attempt, Credential, Denied, Login, Method};
+use crate::event::Event;
+use crate::mount::Mounted;
+use crate::sessions::{Ending, Newcomer, Place};
+use crate::sftp::channel::{self, Budget};
+use crate::user::Factor;
+
+use super::algorithms::method_set;
+use super::service::Service;
+use super::socket::Pusher;
+
+/// The state of one connection.
+pub struct Connection {
+    pub(super) service: Arc<Service>,
+    pub(super) peer: SocketAddr,
+    pub(super) pusher: Pusher,
+    pub(super) ending: Ending,
+    pub(super) signed_in: CancellationToken,
+    pub(super) phase: Phase,
+    pub(super) key_offers: u32,
+    pub(super) channels: HashMap<ChannelId, State>,
+    pub(super) channels_in_life: u32,
+    pub(super) budget: Arc<Budget>,
+}
+
+pub(super) enum Phase {
+    /// Factors that were passed, and for which name.
+    Anonymous {
+        user: String,
+        passed: BTreeSet<Factor>,
+    },
+    SignedIn(Box<SignedIn>),
+    /// Signed in, but there is no place; said as soon as it can be said.
+    NoPlace(String),
+}
+
+pub(super) struct SignedIn {
+    pub(super) place: Place,
+    pub(super) home: Option<Mounted>,
+}
+
+/// What a channel is used for.
+pub(super) enum State {
+    Opened,
+    Sftp(channel::Channel),
+    /// A command was answered; what comes now is not read.
+    Done,
+}
+
+/// Why a connection ends at once.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The SSH library found a fault, or lost the connection.
+    #[error(transparent)]
+    Ssh(#[from] russh::Error),
+}
+
+impl Connection {
+    /// A connection that has said nothing yet.
+    pub fn new(service: Arc<Service>, peer: SocketAddr, pusher: Pusher, signals: Signals) -> Self {
+        Self {
+            service,
+            peer,
+            pusher,
+            ending: signals.ending,
+            signed_in: signals.signed_in,
+            phase: Phase::Anonymous {
+                user: String::new(),
+                passed: BTreeSet::new(),
+            },
+            key_offers: 0,
+            channels: HashMap::new(),
+            channels_in_life: 0,
+            budget: Arc::default(),
+        }
+    }
+
+    pub(super) fn has(&self, method: Method) -> bool {
+        self.service.auth.settings().methods.contains(&method)
+    }
+
+    pub(super) fn refuse(&self) -> Auth {
+        Auth::Reject {
+            proceed_with_methods: Some(method_set(self.service.auth.settings().methods.iter().copied())),
+            partial_success: false,
+        }
+    }
+
+    pub(super) async fn attempt(&mut self, user: &str, credential: Credential<'_>, method: Method) -> Auth {
+        let passed = match &self.phase {
+            Phase::Anonymous { user: before, passed } if before == user => passed.clone(),
+            Phase::Anonymous { .. } => BTreeSet::new(),
+            // russh lets nobody sign in twice.
+            Phase::SignedIn(_) | Phase::NoPlace(_) => return self.refuse(),
+        };
+        // The answer may take a while: the peer should have all others.
+        self.pusher.push();
+        let attempt = Attempt {
+            user,
+            peer: self.peer.ip(),
+            credential,
+            passed,
+        };
+        match self.service.auth.login(attempt).await {
+            Ok(login) => self.enter(login),
+            Err(Denied::Partial { passed, remaining }) => {
+                let methods = remaining
+                    .iter()
+                    .flat_map(|factor| self.service.auth.settings().methods_for(*factor));
+                let proceed_with_methods = Some(method_set(methods));
+                self.phase = Phase::Anonymous {
+                    user: user.to_owned(),
+                    passed,
+                };
+                Auth::Reject {
+                    proceed_with_methods,
+                    partial_success: true,
+                }
+            }
+            Err(Denied::Failed(reason)) => {
+                self.denied(user, method, reason.to_string());
+                self.refuse()
+            }
+        }
+    }
+
+    pub(super) fn denied(&self, user: &str, method: Method, reason: String) {
+        // A name may be as long as a packet; the log needs to know no more than that it is none.
+        let user: String = user.chars().take(crate::user::MAX_NAME).collect();
+        self.service.events.emit(&Event::Denied {
+            peer: self.peer,
+            user,
+            method: method.name(),
+            reason,
+        });
+    }
+
+    /// Takes a place among the sessions.
+    pub(super) fn enter(&mut self, login: Login) -> Auth {
+        let limit = self.service.limits().sessions_per_user;
+        let user = login.user().clone();
+        let newcomer = Newcomer {
+            login,
+            peer: self.peer,
+            ending: self.ending.clone(),
+        };
+        match self.service.sessions.enter(newcomer, limit) {
+            Ok(place) => {
+                self.phase = Phase::SignedIn(Box::new(SignedIn { place, home: None }));
+            }
+            Err(error) => {
+                let event = Event::Denied {
+                    peer: self.peer,
+                    user: user.to_string(),
+                    method: "session",
+                    reason: error.to_string(),
+                };
+                self.service.events.emit(&event);
+                self.phase = Phase::NoPlace(error.to_string());
+            }
+        }
+        Auth::Accept
+    }
+
+    pub(super) fn signed_in(&mut self) -> Option<&mut SignedIn> {
+        match &mut self.phase {
+            Phase::SignedIn(signed_in) => Some(signed_in),
+            Phase::Anonymous { .. } | Phase::NoPlace(_) => None,
+        }
+    }
+
+    /// May a user sign with this? The method must be on, and SHA-1 is out.
+    pub(super) fn may_sign(&self, algorithm: &Algorithm) -> bool {
+        self.has(Method::PublicKey) && *algorithm != Algorithm::Rsa { hash: None }
+    }
+}
+
+/// How a connection and its supervisor speak.
+pub struct Signals {
+    /// Asks for the end.
+    pub ending: Ending,
+    /// Cancelled by the connection once somebody has signed in.
+    pub signed_in: CancellationToken,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Phase::SignedIn(signed_in) = &self.phase {
+            let session = signed_in.place.session();
+            self.service.events.emit(&Event::SessionEnded {
+                session: session.id,
+                user: session.login.user().clone(),
+                reason: self.ending.reason().unwrap_or("the client left").to_owned(),
+                duration: session.began.elapsed(),
+            });
+        }
+    }
+}
