@@ -19,6 +19,7 @@
 mod support;
 
 mod meant;
+mod meant_table;
 mod row;
 mod rows_attrs;
 mod rows_dirs;

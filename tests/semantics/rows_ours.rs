@@ -22,7 +22,8 @@ pub fn rows() -> Vec<(Row, Vec<String>)> {
     // OpenSSH's answer depends on the age of its libc and kernel: fchmodat2(2) came with Linux 6.6.
     for (place, kind, size) in [("file", 10, 12), ("readonly", 10, 9)] {
         let path = format!("@/{place}");
-        let changed = row(format!("lsetstat mode: {place}")).asks([lsetstat(&path, &Attrs::mode(0o640)), lstat(&path)]);
+        let changed =
+            row(format!("lsetstat mode: {place}")).asks([lsetstat(&path, &Attrs::mode(0o640)), lstat(&path)]);
         let attrs = format!("#2 attrs flags=f size={size} owner=self mode={kind}0640 mtime=untouched");
         rows.push((changed, vec!["#1 status 0 Success".into(), attrs]));
     }
@@ -30,7 +31,10 @@ pub fn rows() -> Vec<(Row, Vec<String>)> {
         0, 2, 21, 22, 23, 50, 99, 100, 101, 102, 103, 104, 105, 199, 201, 202, 255,
     ] {
         let requests = vec![any(kind, b"whatever"), remove("@/missing")];
-        let expected = vec!["#1 status 8 Operation unsupported".into(), "#2 status 2 No such file".into()];
+        let expected = vec![
+            "#1 status 8 Operation unsupported".into(),
+            "#2 status 2 No such file".into(),
+        ];
         rows.push((row(format!("type {kind}")).together(requests), expected));
     }
     rows

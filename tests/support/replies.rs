@@ -218,8 +218,15 @@ impl Renderer {
             let _ = write!(out, " size={size}");
         }
         if let Some((uid, gid)) = attrs.owner {
-            let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-            let owner = if (uid, gid) == own { "self".to_owned() } else { format!("{uid}:{gid}") };
+            let own = (
+                rustix::process::geteuid().as_raw(),
+                rustix::process::getegid().as_raw(),
+            );
+            let owner = if (uid, gid) == own {
+                "self".to_owned()
+            } else {
+                format!("{uid}:{gid}")
+            };
             let _ = write!(out, " owner={owner}");
         }
         if let Some(mode) = attrs.mode {
