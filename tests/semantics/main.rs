@@ -19,6 +19,7 @@
 mod support;
 
 mod meant;
+mod meant_table;
 mod row;
 mod rows_attrs;
 mod rows_dirs;
@@ -84,7 +85,7 @@ fn every_row_is_answered_as_openssh_does() {
             Some(_) if with_itself => {}
             Some(difference) => {
                 stated += 1;
-                if let Some(finding) = difference.check(&differing) {
+                if let Some(finding) = difference.check(&differing, &theirs.differing(ours)) {
                     findings.push(format!("{}: {finding}{}", row.name, both(ours, theirs)));
                 }
             }

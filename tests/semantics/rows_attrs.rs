@@ -96,7 +96,12 @@ pub fn rows() -> Vec<Row> {
         ] {
             let path = format!("@/{place}");
             rows.push(row(format!("setstat {name}: {place}")).asks([setstat(&path, &attrs), lstat(&path)]));
-            rows.push(row(format!("lsetstat {name}: {place}")).asks([lsetstat(&path, &attrs), lstat(&path)]));
+            // chmod of what is no link, through fchmodat, depends on the age of OpenSSH's libc and kernel.
+            if attrs.mode.is_none() || place.contains("link") {
+                rows.push(
+                    row(format!("lsetstat {name}: {place}")).asks([lsetstat(&path, &attrs), lstat(&path)]),
+                );
+            }
         }
         for (how, open) in [
             ("for writing", open("@/file", READ | WRITE)),

@@ -27,6 +27,8 @@ pub struct Side {
     shared: Option<RawSftp>,
     /// What the row's directory looks like before anything happens in it, while it stands.
     pristine: Option<Vec<tree::Seen>>,
+    /// What a snapshot of it says.
+    untouched: Vec<String>,
     /// The same of `/etc` beside it, which links lead to, and which the reference needs to start.
     around: Vec<tree::Seen>,
     /// Kept for their `Drop`.
@@ -99,6 +101,10 @@ impl Side {
         tree::shared(&root, stamp);
         tree::settle(&root.join("etc"), stamp);
         let around = tree::glance(&root.join("etc"));
+        tree::plant(&root.join(BASE), BASE, stamp);
+        let snapshot = tree::snapshot(&root.join(BASE), stamp).into_iter();
+        let untouched = snapshot.map(|line| line.replace(BASE, "@")).collect();
+        tree::uproot(&root.join(BASE));
         let renderer = Renderer {
             now: stamp.now,
             untouched: stamp.recent,
@@ -110,6 +116,7 @@ impl Side {
             renderer,
             shared: None,
             pristine: None,
+            untouched,
             around,
             _sandbox: sandbox,
             _directory: directory,
@@ -166,7 +173,7 @@ impl Side {
         let replies = lines.into_iter().map(own).collect();
         if !reached_out && tree::glance(&directory) == pristine {
             self.pristine = Some(pristine);
-            let disk = vec!["the disk is as it was".to_owned()];
+            let disk = self.untouched.clone();
             return Outcome { replies, disk };
         }
         let disk = tree::snapshot(&directory, self.stamp).into_iter().map(own);

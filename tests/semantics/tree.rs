@@ -196,6 +196,8 @@ fn walk(directory: &Path, prefix: &[u8], stamp: Stamp, lines: &mut Vec<String>) 
         let content = content(&entry.path(), &meta);
         let mtime = if meta.mtime() >= i64::from(stamp.now) {
             "now".into()
+        } else if meta.mtime() == i64::from(stamp.recent) {
+            "untouched".into()
         } else {
             meta.mtime().to_string()
         };

@@ -207,6 +207,8 @@ impl Renderer {
         let time = |t: u32| {
             if t >= self.now {
                 "now".to_owned()
+            } else if t == self.untouched {
+                "untouched".to_owned()
             } else {
                 t.to_string()
             }
@@ -216,7 +218,16 @@ impl Renderer {
             let _ = write!(out, " size={size}");
         }
         if let Some((uid, gid)) = attrs.owner {
-            let _ = write!(out, " owner={uid}:{gid}");
+            let own = (
+                rustix::process::geteuid().as_raw(),
+                rustix::process::getegid().as_raw(),
+            );
+            let owner = if (uid, gid) == own {
+                "self".to_owned()
+            } else {
+                format!("{uid}:{gid}")
+            };
+            let _ = write!(out, " owner={owner}");
         }
         if let Some(mode) = attrs.mode {
             let _ = write!(out, " mode={mode:o}");

@@ -188,6 +188,18 @@ impl Sandbox {
         self.running().child.id()
     }
 
+    /// CPU time that the server has used, in hundredths of a second.
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        // utime and stime: fields 14 and 15 of proc(5).
+        fields
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().unwrap())
+            .sum()
+    }
+
     /// What the server logged so far.
     pub fn log(&self) -> String {
         self.running().log.lock().unwrap().clone()
