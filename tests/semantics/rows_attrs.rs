@@ -1,6 +1,7 @@
 //! SETSTAT, FSETSTAT and lsetstat@: each attribute, all at once, and what can't be.
 
 use crate::row::{Row, row};
+use crate::support::is_root;
 use crate::support::packets::*;
 
 fn attributes() -> Vec<(&'static str, Attrs)> {
@@ -91,6 +92,10 @@ fn attributes() -> Vec<(&'static str, Attrs)> {
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for (name, attrs) in attributes() {
+        // Where the reference runs in a user namespace, there are no others: EINVAL instead of EPERM.
+        if name.contains("another owner") && !is_root() {
+            continue;
+        }
         for place in [
             "file", "dir", "link", "dlink", "dangling", "readonly", "secret", "locked",
         ] {

@@ -129,7 +129,14 @@ impl Side {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_row(row)));
             outcome.unwrap_or_else(|_| panic!("in row \"{}\"", row.name))
         };
-        rows.iter().map(run).collect()
+        let outcomes = rows.iter().map(run).collect();
+        // What is closed to all could not be removed with the rest.
+        let directory = self.root.join(BASE);
+        if directory.exists() {
+            tree::snapshot(&directory, self.stamp);
+            tree::uproot(&directory);
+        }
+        outcomes
     }
 
     fn run_row(&mut self, row: &Row) -> Outcome {

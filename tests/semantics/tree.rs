@@ -182,37 +182,40 @@ pub fn glance(directory: &Path) -> Vec<Seen> {
 
 /// Everything beneath, a line each, sorted: `disk NAME| type mode size links content`.
 pub fn snapshot(directory: &Path, stamp: Stamp) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut lines = vec![line(directory, b".", stamp)];
     walk(directory, b"", stamp, &mut lines);
     lines.sort();
     lines
 }
 
+/// Also opens up what is closed, which is removed anyway.
 fn walk(directory: &Path, prefix: &[u8], stamp: Stamp, lines: &mut Vec<String>) {
+    chmod(directory, 0o700);
     for entry in fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();
-        let meta = fs::symlink_metadata(entry.path()).unwrap();
         let name = [prefix, entry.file_name().as_bytes()].concat();
-        let content = content(&entry.path(), &meta);
-        let mtime = if meta.mtime() >= i64::from(stamp.now) {
-            "now".into()
-        } else if meta.mtime() == i64::from(stamp.recent) {
-            "untouched".into()
-        } else {
-            meta.mtime().to_string()
-        };
-        lines.push(format!(
-            "disk {}| mode={:o} size={} links={} mtime={mtime} {content}",
-            name.escape_ascii(),
-            meta.mode(),
-            meta.size(),
-            meta.nlink(),
-        ));
-        if meta.is_dir() {
-            chmod(&entry.path(), 0o700);
+        lines.push(line(&entry.path(), &name, stamp));
+        if entry.file_type().unwrap().is_dir() {
             walk(&entry.path(), &[&name[..], b"/"].concat(), stamp, lines);
         }
     }
+}
+
+fn line(path: &Path, name: &[u8], stamp: Stamp) -> String {
+    let meta = fs::symlink_metadata(path).unwrap();
+    let mtime = if meta.mtime() >= i64::from(stamp.now) {
+        "now".into()
+    } else if meta.mtime() == i64::from(stamp.recent) {
+        "untouched".into()
+    } else {
+        meta.mtime().to_string()
+    };
+    let content = content(path, &meta);
+    let (mode, size, links) = (meta.mode(), meta.size(), meta.nlink());
+    format!(
+        "disk {}| mode={mode:o} size={size} links={links} mtime={mtime} {content}",
+        name.escape_ascii()
+    )
 }
 
 fn content(path: &Path, meta: &Metadata) -> String {
