@@ -267,6 +267,10 @@ fn copy_data(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
         return Err(Status::FAILURE.into());
     }
     sftp.not_in_callback(true, call.wait)?;
+    if i64::try_from(offset).is_err() || i64::try_from(to_offset).is_err() {
+        // Where lseek(2) cannot go.
+        return Err(Status::BAD_MESSAGE.into());
+    }
     // The end is where it is now: a target that is the source by another name would never end.
     let rest = source.stat()?.size.saturating_sub(offset);
     let wanted = if length == 0 { rest } else { length };
