@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::keys::KeyView;
 use crate::error::{Error, Result};
+use crate::telemetry::escape::in_json;
 use crate::user::{Size, User};
 
 /// A user as `--json` shows it. The names and meanings of fields are stable; fields may be added.
@@ -140,8 +141,26 @@ pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// Pretty JSON with a newline at its end.
+/// Pretty JSON with a newline at its end. Terminals read it, too: what a peer called itself is escaped further than
+/// JSON demands.
 pub fn json(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::new("cannot write JSON").because(e))?;
-    Ok(format!("{text}\n"))
+    // The only line ends are those between values.
+    Ok(text.lines().map(|line| in_json(line) + "\n").collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_cannot_speak_to_a_terminal() {
+        let shown = json(&["a\u{9b}31m", "b\n\u{2028}\u{1b}", "\u{202e}é"]).unwrap();
+        assert_eq!(
+            shown,
+            "[\n  \"a\\u009b31m\",\n  \"b\\n\\u2028\\u001b\",\n  \"\\u202eé\"\n]\n"
+        );
+        let back: Vec<String> = serde_json::from_str(&shown).unwrap();
+        assert_eq!(back, ["a\u{9b}31m", "b\n\u{2028}\u{1b}", "\u{202e}é"]);
+    }
 }
