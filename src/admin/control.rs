@@ -150,6 +150,8 @@ pub async fn serve(listener: UnixListener, handler: Arc<dyn ControlHandler>, shu
             Some(_) = clients.join_next() => continue,
         };
         match accepted {
+            // Between the socket's making and its mode 0600 a careless umask lets others in.
+            Ok((stream, _)) if !may_ask(&stream) => {}
             Ok((stream, _)) => {
                 let handler = Arc::clone(&handler);
                 clients.spawn(async move {
@@ -166,6 +168,14 @@ pub async fn serve(listener: UnixListener, handler: Arc<dyn ControlHandler>, shu
         }
     }
     clients.shutdown().await;
+}
+
+/// Is it root, or who the server is?
+fn may_ask(stream: &UnixStream) -> bool {
+    let us = rustix::process::geteuid().as_raw();
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == us)
 }
 
 async fn converse(stream: UnixStream, handler: &dyn ControlHandler) -> std::io::Result<()> {
