@@ -42,7 +42,7 @@ pub fn prepare(dir: &Path, listen: Option<SocketAddr>) -> Result<Config> {
                     .hint("--dir DIR names another directory"),
             );
         }
-        std::fs::create_dir_all(dir).map_err(cannot)?;
+        init::make_public(dir).map_err(cannot)?;
         std::fs::write(
             &marker,
             "Made by `homeportd demo`: the passwords of its users are public.\n",

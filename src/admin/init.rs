@@ -25,7 +25,7 @@ pub fn init(dir: &Path, listen: Option<SocketAddr>) -> Result<PathBuf> {
         return Err(Error::new(format!("\"{}\" is there already", file.display()))
             .hint("nothing was changed; choose another directory, or edit that file"));
     }
-    std::fs::create_dir_all(dir).map_err(|e| cannot(dir, e))?;
+    make_public(dir).map_err(|e| cannot(dir, e))?;
     for private in ["hostkeys", "data"] {
         let path = dir.join(private);
         match DirBuilder::new().mode(0o700).create(&path) {
@@ -39,6 +39,12 @@ pub fn init(dir: &Path, listen: Option<SocketAddr>) -> Result<PathBuf> {
         .and_then(|mut new| new.write_all(template(listen).as_bytes()))
         .map_err(|e| cannot(&file, e))?;
     Ok(file)
+}
+
+/// Makes a directory that all may look into, and only its owner may change, whatever the umask lets through: who
+/// can change it can replace the configuration in it.
+pub(super) fn make_public(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(dir)
 }
 
 /// The sample, with paths that fit a directory of its own.
