@@ -2,7 +2,8 @@
 //!
 //! Order at the start: sockets first (they may need root), then privileges are given up, then everything that
 //! touches the disk. At the end: nothing new is accepted, sessions without an open file are told to go, transfers
-//! may go on for `drain_secs`, then all that is left is told to go; the audit log is written out last.
+//! may go on for `drain_secs`, then (or when the operator cannot wait) all that is left is told to go; the audit log
+//! is written out last.
 
 mod control;
 mod kernel;
@@ -38,8 +39,8 @@ use crate::telemetry;
 const BACKLOG: u32 = 1024;
 /// Changes by the command line reach sessions within twice this.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// Expiry dates are looked at this often, in ticks of [`WATCH_EVERY`].
-const EXPIRY_TICKS: u32 = 10;
+/// A session that began this recently may have been let in by a record that was changed meanwhile.
+const FRESH: Duration = Duration::from_secs(3);
 /// How often a drain looks for sessions that have finished.
 const DRAIN_TICK: Duration = Duration::from_millis(100);
 /// For the last sessions to be told why, and to end.
@@ -53,6 +54,7 @@ pub struct Server {
     store: Arc<SqlStore>,
     service: Arc<Service>,
     reload: telemetry::Reload,
+    hurry: CancellationToken,
     _lock: lock::DataLock,
 }
 
@@ -119,7 +121,7 @@ impl Server {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
             events: Events::new(vec![Box::new(audit)]),
             lanes,
-            banner: config.server.banner.clone(),
+            banner: config.server.banner.as_deref().map(whole_lines),
             current: current(&config, keys),
         });
         Ok(Self {
@@ -129,8 +131,15 @@ impl Server {
             store,
             service,
             reload,
+            hurry: CancellationToken::new(),
             _lock: lock,
         })
+    }
+
+    /// When this is cancelled during the drain, transfers are not waited for any more.
+    #[must_use]
+    pub fn hurried_by(self, hurry: CancellationToken) -> Self {
+        Self { hurry, ..self }
     }
 
     /// The addresses that are listened on, with the ports that the kernel chose for 0.
@@ -161,23 +170,28 @@ impl Server {
         let handler = Arc::new(control::Control::new(Arc::clone(&self.service)));
         let quit = CancellationToken::new();
         helpers.spawn(control_socket::serve(self.control, handler, quit.clone()));
-        helpers.spawn(watch_store(self.store, Arc::clone(&self.service), quit.clone()));
+        helpers.spawn(watch_store(
+            Arc::clone(&self.store),
+            Arc::clone(&self.service),
+            quit.clone(),
+        ));
 
-        let mut config = self.config;
+        let mut reloading = Reloading {
+            config: self.config,
+            service: Arc::clone(&self.service),
+            store: self.store,
+            log: self.reload,
+        };
         loop {
             tokio::select! {
                 () = signals.shutdown.cancelled() => break,
-                Some(()) = signals.reload.recv() => reload(&mut config, &self.service, &self.reload).await,
+                Some(()) = signals.reload.recv() => reloading.run().await,
             }
         }
         stop.cancel();
         connections.close();
-        drain(
-            &self.service,
-            &connections,
-            Duration::from_secs(config.server.drain_secs),
-        )
-        .await;
+        let patience = Duration::from_secs(reloading.config.server.drain_secs);
+        drain(&self.service, &connections, (patience, self.hurry)).await;
         quit.cancel();
         helpers.close();
         helpers.wait().await;
@@ -202,6 +216,8 @@ fn listen(address: SocketAddr) -> Result<TcpListener> {
         }?;
         // A restart must not wait for old connections to be forgotten.
         socket.set_reuseaddr(true)?;
+        // What is accepted inherits it: a client whose machine is gone must not stay signed in for ever.
+        socket.set_keepalive(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
     };
@@ -228,64 +244,88 @@ fn make_directories(config: &Config) -> Result<()> {
             .recursive(true)
             .mode(0o700)
             .create(directory)
-            .map_err(|error| Error::new(format!("cannot make the directory {directory:?}")).because(error))?;
+            .map_err(|error| {
+                Error::new(format!("cannot make the directory {directory:?}"))
+                    .because(error)
+                    .hint("what lies above it must belong to the user that the server runs as")
+            })?;
     }
     Ok(())
 }
 
-/// Reads the configuration again. What is broken changes nothing.
-async fn reload(config: &mut Config, service: &Service, log: &telemetry::Reload) {
-    match try_reload(config, service, log).await {
-        Ok(()) => tracing::info!("the configuration was read again; new connections use it"),
-        Err(error) => tracing::error!("the configuration was not changed: {error}"),
-    }
+/// What a reload needs and changes.
+struct Reloading {
+    config: Config,
+    service: Arc<Service>,
+    store: Arc<SqlStore>,
+    log: telemetry::Reload,
 }
 
-async fn try_reload(config: &mut Config, service: &Service, log: &telemetry::Reload) -> Result<()> {
-    let fresh = Config::load(&config.file)?;
-    let directory = fresh.server.host_keys.clone();
-    let log = log.clone();
-    let settings = fresh.log.clone();
-    let keys = tokio::task::spawn_blocking(move || {
-        let keys = hostkeys::load(&directory)?;
-        if keys.is_empty() {
-            return Err(Error::new(format!("there is no host key in {directory:?}")));
+impl Reloading {
+    /// Reads the configuration again. What is broken changes nothing.
+    async fn run(&mut self) {
+        match self.try_run().await {
+            Ok(()) => tracing::info!("the configuration was read again; new connections use it"),
+            Err(error) => tracing::error!("the configuration was not changed: {error}"),
         }
-        log.apply(&settings)?;
-        Ok(keys)
-    })
-    .await
-    .map_err(|error| Error::new("cannot read the host keys").because(error))??;
-    service.replace(current(&fresh, keys));
-    *config = fresh;
-    Ok(())
+    }
+
+    async fn try_run(&mut self) -> Result<()> {
+        let fresh = Config::load(&self.config.file)?;
+        let recorded = self.store.host_keys().await?;
+        let directory = fresh.server.host_keys.clone();
+        let log = self.log.clone();
+        let settings = fresh.log.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            // A key that has become another is no more accepted now than it would be at a start.
+            hostkeys::verify(&directory, &hostkeys::load(&directory)?, &recorded)?;
+            log.apply(&settings)
+        });
+        looked
+            .await
+            .map_err(|error| Error::new("cannot read the host keys").because(error))??;
+        let keys = hostkeys::ensure(&fresh.server.host_keys, &*self.store).await?;
+        self.service.replace(current(&fresh, keys));
+        self.config = fresh;
+        Ok(())
+    }
+}
+
+/// Clients print a banner as it is, and go on behind it.
+fn whole_lines(banner: &str) -> String {
+    match banner {
+        "" => String::new(),
+        text if text.ends_with('\n') => text.to_owned(),
+        text => format!("{text}\r\n"),
+    }
 }
 
 /// Ends the sessions of users who were removed, disabled, moved, or have expired.
 async fn watch_store(store: Arc<SqlStore>, service: Arc<Service>, quit: CancellationToken) {
     let mut seen = store.version().await.ok();
-    let mut ticks = 0;
     loop {
         tokio::select! {
             () = quit.cancelled() => return,
             () = tokio::time::sleep(WATCH_EVERY) => {}
         }
-        ticks += 1;
-        let now = store.version().await.ok();
-        if now == seen && ticks < EXPIRY_TICKS {
-            continue;
-        }
-        seen = now;
-        ticks = 0;
+        let version = store.version().await.ok();
+        let changed = version != seen;
+        seen = version;
+        let now = jiff::Timestamp::now();
         for session in service.sessions.list() {
-            if !service.auth.still_valid(&session.login).await {
+            let doubtful = changed || session.login.expired(now) || session.began.elapsed() < FRESH;
+            if doubtful && !service.auth.still_valid(&session.login).await {
                 session.ending.end("the user may not be signed in any more");
             }
         }
     }
 }
 
-async fn drain(service: &Service, connections: &TaskTracker, patience: Duration) {
+async fn drain(
+    service: &Service,
+    connections: &TaskTracker,
+    (patience, hurry): (Duration, CancellationToken),
+) {
     let waiting = service.sessions.list().len();
     tracing::info!(
         sessions = waiting,
@@ -303,7 +343,12 @@ async fn drain(service: &Service, connections: &TaskTracker, patience: Duration)
             tokio::time::sleep(DRAIN_TICK).await;
         }
     };
-    if tokio::time::timeout(patience, finished).await.is_err() {
+    let in_peace = tokio::select! {
+        () = finished => true,
+        () = tokio::time::sleep(patience) => false,
+        () = hurry.cancelled() => false,
+    };
+    if !in_peace {
         let ended = service.sessions.end("the server is stopping", |_| true);
         tracing::warn!(sessions = ended, "ending sessions in the middle of a transfer");
     }
@@ -312,3 +357,6 @@ async fn drain(service: &Service, connections: &TaskTracker, patience: Duration)
         tracing::debug!(left = connections.len(), "connections are cut");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,8 +61,8 @@ pub enum Command {
     Init(InitArgs),
     /// Run the server in the foreground
     ///
-    /// SIGTERM and SIGINT end it after transfers had [server] drain_secs to finish. SIGHUP reads the configuration
-    /// again; a broken one changes nothing and is told in the log.
+    /// SIGTERM and SIGINT end it after transfers had [server] drain_secs to finish; a second one does not wait for
+    /// them. SIGHUP reads the configuration again; a broken one changes nothing and is told in the log.
     #[command(after_help = "Example:\n  homeportd -c /srv/homeport/homeportd.toml serve")]
     Serve,
     /// Read everything, change nothing, and report every problem

@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,9 @@ use crate::server::{self, Server, Signals};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
+
+/// For threads that are inside a system call when the server has ended.
+const LEFT_BEHIND: Duration = Duration::from_secs(3);
 
 /// Runs the server until it is told to stop and has drained.
 ///
@@ -66,19 +71,28 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
 /// `ready` is called, off the runtime's own threads, with the addresses once they are bound.
 fn run(config: Config, ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send + 'static) -> Result<()> {
     let runtime = server::runtime()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         // Before anything else: SIGHUP would end a process that does not listen for it yet.
-        let signals = signals()?;
-        let server = Server::bind(config).await?;
+        let hurry = CancellationToken::new();
+        let signals = signals(hurry.clone())?;
+        let server = Server::bind(config).await?.hurried_by(hurry);
         let addresses = server.local_addrs();
         let told = tokio::task::spawn_blocking(move || ready(addresses)).await;
         told.map_err(|e| Error::new("cannot say that the server is ready").because(e))??;
         server.run(signals).await
-    })
+    });
+    end(runtime);
+    done
 }
 
-/// SIGTERM and SIGINT shut down, SIGHUP reloads.
-fn signals() -> Result<Signals> {
+/// Ends the event loop, and with it what is left of connections; the audit log is written out.
+fn end(runtime: Runtime) {
+    // Without a limit, one thread inside a file system that hangs would keep the process for ever.
+    runtime.shutdown_timeout(LEFT_BEHIND);
+}
+
+/// SIGTERM and SIGINT shut down, a second one without waiting for transfers; SIGHUP reloads.
+fn signals(hurry: CancellationToken) -> Result<Signals> {
     let cannot = |e| Error::new("cannot listen for signals").because(e);
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
@@ -87,15 +101,38 @@ fn signals() -> Result<Signals> {
     let told = shutdown.clone();
     // One is enough: a reload that has not begun yet reads the newest file anyway.
     let (reloads, reload) = mpsc::channel(1);
+    let end = |told: &CancellationToken, hurry: &CancellationToken| {
+        if told.is_cancelled() {
+            hurry.cancel();
+        }
+        told.cancel();
+    };
     // Ends with the runtime, and has nothing to put in order.
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                _ = terminate.recv() => told.cancel(),
-                _ = interrupt.recv() => told.cancel(),
+                _ = terminate.recv() => end(&told, &hurry),
+                _ = interrupt.recv() => end(&told, &hurry),
                 _ = hangup.recv() => drop(reloads.try_send(())),
             }
         }
     });
     Ok(Signals { shutdown, reload })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn a_thread_that_hangs_does_not_keep_the_process() {
+        let runtime = server::runtime().unwrap();
+        let (leave, stay) = std::sync::mpsc::channel::<()>();
+        runtime.spawn_blocking(move || stay.recv());
+        let begun = Instant::now();
+        end(runtime);
+        assert!(begun.elapsed() < LEFT_BEHIND * 3);
+        drop(leave);
+    }
 }

@@ -43,6 +43,7 @@ pub struct Login {
     permissions: Permissions,
     quota: Quota,
     max_sessions: Option<u32>,
+    expires_at: Option<Timestamp>,
     factors: BTreeSet<Factor>,
 }
 
@@ -66,6 +67,10 @@ impl Login {
     /// Sessions at once, if the user's record says so.
     pub fn max_sessions(&self) -> Option<u32> {
         self.max_sessions
+    }
+    /// Was the user's time to end by now, as it stood at the sign-in? [`Authenticator::still_valid`] knows better.
+    pub fn expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| now >= end)
     }
     /// The factors that were passed, for the log.
     pub fn factors(&self) -> &BTreeSet<Factor> {
@@ -360,6 +365,7 @@ fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denied> {
         permissions: user.permissions,
         quota: user.quota,
         max_sessions: user.max_sessions,
+        expires_at: user.expires_at,
         factors: passed,
     })
 }

@@ -1,0 +1,159 @@
+use std::path::Path;
+
+use super::*;
+
+async fn server(dir: &Path) -> Server {
+    let file = dir.join("homeportd.toml");
+    std::fs::write(&file, "[server]\nlisten = [\"127.0.0.1:0\"]\n").unwrap();
+    Server::bind(Config::load(&file).unwrap()).await.unwrap()
+}
+
+fn reloading(server: Server) -> Reloading {
+    Reloading {
+        config: server.config,
+        service: server.service,
+        store: server.store,
+        log: server.reload,
+    }
+}
+
+#[tokio::test]
+async fn a_reload_shows_no_other_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut reloading = reloading(server(dir.path()).await);
+    let directory = reloading.config.server.host_keys.clone();
+    let shown = |reloading: &Reloading| reloading.service.current().russh.keys.clone();
+    let before = shown(&reloading);
+
+    // A key of another algorithm is new, and recorded from now on.
+    hostkeys::generate(&directory, hostkeys::Kind::Ecdsa).unwrap();
+    reloading.try_run().await.unwrap();
+    assert_eq!(shown(&reloading).len(), 2);
+    assert_eq!(reloading.store.host_keys().await.unwrap().len(), 2);
+
+    // One that has become another is refused, and so is one that is gone.
+    let file = hostkeys::Kind::Ed25519.file(&directory);
+    std::fs::remove_file(&file).unwrap();
+    let gone = reloading.try_run().await.unwrap_err().to_string();
+    assert!(gone.contains("is gone"), "{gone}");
+    hostkeys::generate(&directory, hostkeys::Kind::Ed25519).unwrap();
+    let other = reloading.try_run().await.unwrap_err().to_string();
+    assert!(other.contains("has become"), "{other}");
+    let fingerprints = |keys: &[PrivateKey]| keys.iter().map(hostkeys::fingerprint).collect::<Vec<_>>();
+    assert_eq!(fingerprints(&shown(&reloading))[0], fingerprints(&before)[0]);
+}
+
+#[tokio::test]
+async fn dead_clients_are_found_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let address = server.local_addrs()[0];
+    let (client, accepted) = tokio::join!(
+        tokio::net::TcpStream::connect(address),
+        server.listeners[0].accept()
+    );
+    assert!(client.is_ok());
+    let (stream, _) = accepted.unwrap();
+    assert!(rustix::net::sockopt::socket_keepalive(&stream).unwrap());
+}
+
+#[test]
+fn a_banner_ends_its_line() {
+    let check = |banner: &str, shown: &str| assert_eq!(whole_lines(banner), shown);
+    check("", "");
+    check("Authorised use only.", "Authorised use only.\r\n");
+    check("one\ntwo\n", "one\ntwo\n");
+}
+
+/// A user whose time ends a while after the sign-in, and a session of theirs.
+async fn passing_guest(server: &Server, stays: jiff::SignedDuration) -> crate::sessions::Place {
+    use crate::auth::{Attempt, Credential};
+    let password = crate::secret::Secret::new("secret secret".into());
+    let user = crate::user::User {
+        name: "guest".parse().unwrap(),
+        password_hash: Some(crate::auth::password::hash(&password).unwrap()),
+        keys: Vec::new(),
+        home: server.config.storage.homes.join("guest"),
+        enabled: true,
+        expires_at: Some(jiff::Timestamp::now() + stays),
+        quota: crate::user::Quota::default(),
+        max_sessions: None,
+        permissions: crate::user::Permissions::all(),
+        allowed_from: Vec::new(),
+        require: std::collections::BTreeSet::new(),
+    };
+    server.store.add_user(&user).await.unwrap();
+    let attempt = Attempt {
+        user: "guest",
+        peer: "127.0.0.1".parse().unwrap(),
+        credential: Credential::Password(&password),
+        passed: std::collections::BTreeSet::new(),
+    };
+    let newcomer = crate::sessions::Newcomer {
+        login: server.service.auth.login(attempt).await.unwrap(),
+        peer: "127.0.0.1:9".parse().unwrap(),
+        ending: crate::sessions::Ending::default(),
+    };
+    server.service.sessions.enter(newcomer, 1).unwrap()
+}
+
+#[tokio::test]
+async fn sessions_end_when_their_users_time_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    // After the time in which every session is looked at anyway.
+    let stays = FRESH + Duration::from_secs(1);
+    let place = passing_guest(&server, stays.try_into().unwrap()).await;
+    let quit = CancellationToken::new();
+    let watch = watch_store(
+        Arc::clone(&server.store),
+        Arc::clone(&server.service),
+        quit.clone(),
+    );
+    let ended = async {
+        place.session().ending.asked().await;
+        quit.cancel();
+        place.session().began.elapsed()
+    };
+    let (lasted, ()) = tokio::join!(ended, watch);
+    assert!(lasted > FRESH && lasted < stays + 2 * WATCH_EVERY, "{lasted:?}");
+}
+
+#[tokio::test]
+async fn who_was_disabled_while_signing_in_does_not_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let place = passing_guest(&server, jiff::SignedDuration::from_hours(1)).await;
+    let disable = |user: &mut crate::user::User| {
+        user.enabled = false;
+        Ok(())
+    };
+    // Before the watch begins: it sees no change, only the session.
+    let name = "guest".parse().unwrap();
+    server.store.change_user(&name, Box::new(disable)).await.unwrap();
+    let quit = CancellationToken::new();
+    let watch = watch_store(
+        Arc::clone(&server.store),
+        Arc::clone(&server.service),
+        quit.clone(),
+    );
+    let ended = async {
+        place.session().ending.asked().await;
+        quit.cancel();
+    };
+    tokio::join!(ended, watch);
+}
+
+#[tokio::test]
+async fn a_hurried_operator_waits_for_no_transfer() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let place = passing_guest(&server, jiff::SignedDuration::from_hours(1)).await;
+    place.session().open_files.fetch_add(1, Ordering::Relaxed);
+    let hurry = CancellationToken::new();
+    hurry.cancel();
+    let connections = TaskTracker::new();
+    connections.close();
+    drain(&server.service, &connections, (Duration::from_secs(3600), hurry)).await;
+    assert_eq!(place.session().ending.reason(), Some("the server is stopping"));
+}
