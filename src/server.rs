@@ -108,7 +108,7 @@ impl Server {
             .map(|address| listen(*address))
             .collect::<Result<Vec<_>>>()?;
         owner::make_data_dir(&config)?;
-        privileges::give_up(config.server.user.as_deref())?;
+        privileges::give_up(&config)?;
         make_directories(&config)?;
         let lock = lock::DataLock::take(config.data_dir())?;
         let store = Arc::new(SqlStore::open(&config.store.path).await?);

@@ -94,7 +94,7 @@ pub fn check(config: &Config) -> Result<Report> {
 /// Read-only; `None` if there is none yet or it cannot be opened.
 async fn open(config: &Config, report: &mut Report) -> Option<SqlStore> {
     let path = &config.store.path;
-    if !path.exists() {
+    if path.try_exists().is_ok_and(|there| !there) {
         let text = format!(
             "there is no store yet at \"{}\" (hint: homeportd user add NAME)",
             path.display()
@@ -112,11 +112,18 @@ async fn open(config: &Config, report: &mut Report) -> Option<SqlStore> {
 fn system(config: &Config, report: &mut Report) {
     let at = |name| config.place_of("server", name);
     match &config.server.user {
-        Some(user) => {
-            if let Err(e) = owner::system_user(user) {
-                report.error(format!("{}{e}", at("user")));
+        Some(name) => match owner::system_user(name) {
+            Err(e) => report.error(format!("{}{e}", at("user"))),
+            Ok(user) => {
+                if let Ok(meta) = config.data_dir().metadata()
+                    && rustix::process::geteuid().is_root()
+                    && meta.uid() != user.uid.as_raw()
+                {
+                    let dir = config.data_dir();
+                    report.error(owner::not_the_servers(dir, meta.uid(), user.uid.as_raw()));
+                }
             }
-        }
+        },
         None if rustix::process::geteuid().is_root() && owned_by_root(config.data_dir()) => {
             report.warn(format!(
                 "{}the server would run as root (hint: set \"user\" in [server] to a user of its own)",
@@ -143,6 +150,7 @@ fn directories(config: &Config, report: &mut Report) {
             meta.mode() & 0o7777
         ));
     }
+    strangers(data, report);
     if let Ok(meta) = config.store.path.metadata()
         && meta.mode() & 0o077 != 0
         && data.metadata().is_ok_and(|dir| dir.mode() & 0o011 != 0)
@@ -164,13 +172,50 @@ fn directories(config: &Config, report: &mut Report) {
     }
     if let Some(audit) = &config.log.audit
         && let Some(dir) = audit.parent()
-        && !dir.is_dir()
+        // The server makes its data directory itself.
+        && (dir != data || dir.exists())
     {
-        let at = config.place_of("log", "audit");
-        report.error(format!(
+        audit_log(&config.place_of("log", "audit"), audit, dir, report);
+    }
+}
+
+/// What root, or somebody else, has left in the data directory.
+fn strangers(data: &Path, report: &mut Report) {
+    let (Ok(dir), Ok(entries)) = (data.metadata(), data.read_dir()) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if let Ok(meta) = entry.metadata()
+            && meta.uid() != dir.uid()
+        {
+            report.error(format!(
+                "\"{0}\" belongs to user {1}, not to the owner of the data directory (hint: chown {2} {0})",
+                entry.path().display(),
+                meta.uid(),
+                dir.uid()
+            ));
+        }
+    }
+}
+
+/// Can the server append to it?
+fn audit_log(at: &str, audit: &Path, dir: &Path, report: &mut Report) {
+    if !dir.is_dir() {
+        return report.error(format!(
             "{at}the audit log's directory \"{0}\" is missing (hint: mkdir {0})",
             dir.display()
         ));
+    }
+    let (needed, rights) = if audit.exists() {
+        (audit, Access::WRITE_OK)
+    } else {
+        (dir, Access::WRITE_OK | Access::EXEC_OK)
+    };
+    if let Err(e) = accessat(CWD, needed, rights, AtFlags::EACCESS) {
+        let us = rustix::process::geteuid().as_raw();
+        let error = Error::new(format!("{at}cannot write the audit log \"{}\"", audit.display()));
+        let hint = format!("chown {us} {}", needed.display());
+        report.error(error.because(std::io::Error::from(e)).hint(hint));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, lchown};
 use std::path::Path;
 
 use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
@@ -10,32 +10,69 @@ use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
 use crate::config::Config;
 use crate::error::{Error, Result};
 
-/// Makes the data directory if it is missing (0700), and as root gives it to `[server] user`.
+/// Makes the data directory and that of the host keys if they are missing (0700), and as root gives them to
+/// `[server] user`, or to whom the data directory belongs.
 ///
 /// # Errors
-/// When it cannot be made, or when there is no such user.
+/// When one cannot be made, or when there is no such user.
 pub fn make_data_dir(config: &Config) -> Result<()> {
-    let dir = config.data_dir();
-    let cannot = |cause: io::Error| {
-        Error::new(format!("cannot make data directory \"{}\"", dir.display())).because(cause)
-    };
+    let data = config.data_dir();
+    let user = config.server.user.as_deref();
+    let user = user
+        .filter(|_| geteuid().is_root() && !data.is_dir())
+        .map(system_user)
+        .transpose()?;
+    make(data, user.map(|user| (user.uid.as_raw(), user.gid.as_raw())))?;
+    // What root may have to make for the owner. Homes lie in the data directory, or where the operator made room.
+    let keys = &config.server.host_keys;
+    let cannot = |cause: io::Error| cannot_make(data, cause);
+    let owner = data.metadata().map_err(cannot)?;
+    if geteuid().is_root() && owner.uid() != 0 && parent_is_roots(keys) {
+        make(keys, Some((owner.uid(), owner.gid())))?;
+    }
+    Ok(())
+}
+
+fn cannot_make(dir: &Path, cause: io::Error) -> Error {
+    Error::new(format!("cannot make directory \"{}\"", dir.display())).because(cause)
+}
+
+/// Where another may rename things, root makes nothing: it might give away something else in the end.
+fn parent_is_roots(dir: &Path) -> bool {
+    let parent = dir.parent().and_then(|parent| parent.metadata().ok());
+    parent.is_some_and(|meta| meta.uid() == 0 && meta.mode() & 0o022 == 0)
+}
+
+/// Makes a directory unless it is there, and gives it to an owner (uid, gid).
+fn make(dir: &Path, owner: Option<(u32, u32)>) -> Result<()> {
+    let cannot = |cause: io::Error| cannot_make(dir, cause);
     if dir.is_dir() {
         return Ok(());
     }
     if let Some(parent) = dir.parent() {
-        std::fs::create_dir_all(parent).map_err(cannot)?;
+        let mut parents = DirBuilder::new();
+        parents
+            .recursive(true)
+            .mode(0o755)
+            .create(parent)
+            .map_err(cannot)?;
     }
     match DirBuilder::new().mode(0o700).create(dir) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         made => made.map_err(cannot)?,
     }
-    if geteuid().is_root()
-        && let Some(name) = &config.server.user
-    {
-        let user = system_user(name)?;
-        chown(dir, Some(user.uid.as_raw()), Some(user.gid.as_raw())).map_err(cannot)?;
+    match owner {
+        Some((uid, gid)) => lchown(dir, Some(uid), Some(gid)).map_err(cannot),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// What to say about a directory that belongs to `owner`, where the server will be `us`.
+pub fn not_the_servers(dir: &Path, owner: u32, us: u32) -> Error {
+    let dir = dir.display();
+    Error::new(format!("the data directory \"{dir}\" belongs to user {owner}"))
+        .because(format!("the server will be user {us}"))
+        .hint(format!("chown -R {us} {dir}"))
 }
 
 /// A user of the system, by name.

@@ -1,28 +1,45 @@
 //! Giving up root for good, between binding and serving.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use nix::unistd::{Uid, initgroups, setgid, setuid};
 
+use crate::admin::owner;
+use crate::config::Config;
 use crate::error::{Error, Result};
 
-/// Becomes `user` if the process is root's. As root without a user it warns.
+/// As root, becomes `[server] user`, else the owner of the data directory; warns if that is root.
 ///
 /// # Errors
-/// When there is no such user, or the change fails: the server must not go on then.
-pub fn give_up(user: Option<&str>) -> Result<()> {
+/// When there is no such user, the data directory is another's, or the change fails: the server must not go on then.
+pub fn give_up(config: &Config) -> Result<()> {
+    let user = config.server.user.as_deref();
     if !Uid::effective().is_root() {
+        if let Some(name) =
+            user.filter(|name| owner::system_user(name).is_ok_and(|u| u.uid != Uid::effective()))
+        {
+            tracing::warn!(user = name, "not started as root: [server] user is not heeded");
+        }
         return Ok(());
     }
-    let Some(name) = user else {
+    match user {
+        Some(name) => become_user(name)?,
+        None => owner::become_owner(config.data_dir())?,
+    }
+    if Uid::effective().is_root() {
         tracing::warn!(
             "running as root: a fault in the server would be a fault in the whole machine \
             (set [server] user to an unprivileged user)"
         );
-        return Ok(());
-    };
+    }
+    must_be_ours(config)
+}
+
+fn become_user(name: &str) -> Result<()> {
     let cannot = |what: &str, error: nix::errno::Errno| {
         Error::new(format!("cannot {what} of user \"{name}\"")).because(error)
     };
-    let account = crate::admin::owner::system_user(name)?;
+    let account = owner::system_user(name)?;
     let c_name = std::ffi::CString::new(name).map_err(|error| Error::new("bad user name").because(error))?;
     initgroups(&c_name, account.gid).map_err(|error| cannot("take the groups", error))?;
     setgid(account.gid).map_err(|error| cannot("take the group id", error))?;
@@ -32,4 +49,15 @@ pub fn give_up(user: Option<&str>) -> Result<()> {
         return Err(Error::new(format!("root could not be given up for \"{name}\"")));
     }
     Ok(())
+}
+
+/// Said here in words; the first file that cannot be opened would say it in riddles.
+fn must_be_ours(config: &Config) -> Result<()> {
+    let dir = config.data_dir();
+    let us = Uid::effective().as_raw();
+    match dir.metadata() {
+        Ok(meta) if meta.uid() != us => Err(owner::not_the_servers(dir, meta.uid(), us)),
+        // Whatever else is wrong with it shows when it is used.
+        _ => Ok(()),
+    }
 }

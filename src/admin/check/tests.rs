@@ -155,3 +155,52 @@ fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
         .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] })
         .collect()
 }
+
+#[test]
+fn what_is_not_the_servers_is_named() {
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can give files away.
+        return;
+    }
+    let give = |path: &Path| std::os::unix::fs::chown(path, Some(65534), None).unwrap();
+    let report = findings(vec![], |config, _| {
+        std::fs::write(config.data_dir().join("lock"), "").unwrap();
+        give(&config.data_dir().join("lock"));
+    });
+    one_error(&report, "belongs to user 65534, not to the owner");
+
+    let report = findings(vec![], |config, _| {
+        let text = std::fs::read_to_string(&config.file).unwrap();
+        std::fs::write(
+            &config.file,
+            text.replace("#> user = \"homeport\"", "user = \"nobody\""),
+        )
+        .unwrap();
+    });
+    one_error(&report, "belongs to user 0: the server will be user 65534");
+}
+
+#[test]
+fn an_audit_log_must_have_a_place() {
+    let audit = |to: &str| {
+        let to = to.to_owned();
+        move |config: &Config, _: &Path| {
+            let text = std::fs::read_to_string(&config.file).unwrap();
+            let line = "#> audit = \"/var/log/homeport/audit.log\"";
+            assert!(text.contains(line));
+            std::fs::write(&config.file, text.replace(line, &format!("audit = \"{to}\""))).unwrap();
+        }
+    };
+    one_error(
+        &findings(vec![], audit("nowhere/audit.log")),
+        "is missing (hint: mkdir ",
+    );
+    assert!(!findings(vec![], audit("data/audit.log")).has_errors());
+    // The server makes its data directory itself.
+    let fresh = findings(vec![], |config, root| {
+        audit("data/audit.log")(config, root);
+        std::fs::remove_dir_all(config.data_dir()).unwrap();
+        std::fs::remove_dir_all(&config.server.host_keys).unwrap();
+    });
+    warns(&fresh, "there is no store yet");
+}
