@@ -32,7 +32,7 @@ use support::{is_root, wait_for};
 const FROZEN_SECS: u64 = 10;
 const BEFORE: usize = 10;
 const UPLOADS: usize = 20;
-const SIZE: usize = 6 << 20;
+const SIZE: usize = 12 << 20;
 /// Other users' STATs: the time that 99 of 100 stay below.
 const P99: Duration = Duration::from_millis(50);
 

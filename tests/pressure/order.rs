@@ -119,15 +119,21 @@ async fn receive_all(receiver: &mut Receiver, board: Arc<Mutex<Board>>, room: Ar
     }
 }
 
-/// Sends a random mix; every reply must come in order and be the right one, and the file must be as it was written.
-fn check(manner: Manner, seeds: &[u64]) {
+/// Mixes per test; `HOMEPORT_TEST_MIXES=100` soaks.
+fn mixes() -> u64 {
+    let named = std::env::var("HOMEPORT_TEST_MIXES").ok();
+    named.map_or(2, |n| n.parse().expect("a number"))
+}
+
+/// Sends random mixes; every reply must come in order and be the right one, and the file must be as it was written.
+fn check(manner: Manner, first_seed: u64) {
     let server = Sandbox::start(&["alice"]);
     let (warm, cold) = (Arc::new(noise(MIB, 1)), Arc::new(noise(24 * MIB, 2)));
     fs::create_dir_all(server.home("alice")).unwrap();
     let cold_path = furnish(&server.home("alice"), &warm, &cold);
     let _freezer = Freezer::new(&cold_path);
     story(async {
-        for &seed in seeds {
+        for seed in first_seed..first_seed + mixes() {
             let peer = Peer::connect(&server, "alice", manner).await;
             let mut ends = peer.sftp().await;
             let (warm, cold) = (
@@ -160,12 +166,12 @@ fn check(manner: Manner, seeds: &[u64]) {
 
 #[test]
 fn a_window_of_24_kib() {
-    check(Manner::window(24 * 1024), &[1, 2]);
+    check(Manner::window(24 * 1024), 1000);
 }
 
 #[test]
 fn a_window_of_2_mib() {
-    check(Manner::window(2 << 20), &[3, 4]);
+    check(Manner::window(2 << 20), 2000);
 }
 
 #[test]
@@ -174,7 +180,7 @@ fn a_window_of_24_kib_and_new_keys_every_mib() {
         rekey: Some(MIB),
         ..Manner::window(24 * 1024)
     };
-    check(manner, &[5, 6]);
+    check(manner, 3000);
 }
 
 #[test]
@@ -183,7 +189,7 @@ fn a_window_of_2_mib_and_new_keys_every_mib() {
         rekey: Some(MIB),
         ..Manner::window(2 << 20)
     };
-    check(manner, &[7, 8]);
+    check(manner, 4000);
 }
 
 #[test]
@@ -192,5 +198,5 @@ fn a_window_and_packets_as_small_as_they_may_be() {
         packet: 1024,
         ..Manner::window(3000)
     };
-    check(manner, &[9]);
+    check(manner, 5000);
 }

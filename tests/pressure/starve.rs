@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::peer::{self, Manner, Peer};
-use crate::support::packets::{CREAT, READ, WRITE, bogus, init, open, read, stat, write};
+use crate::support::packets::{CREAT, READ, WRITE, bogus, extended_handle, init, open, read, stat, write};
 use crate::support::raw::RawSftp;
 use crate::support::replies::Reply;
 use crate::support::server::Sandbox;
@@ -33,10 +33,14 @@ fn highest_until(server: &Sandbox, mut done: impl FnMut() -> bool) -> u64 {
 }
 
 fn bytes_in(server: &Sandbox, user: &str) -> u64 {
+    traffic(server, user, "bytes_in")
+}
+
+fn traffic(server: &Sandbox, user: &str, which: &str) -> u64 {
     let json = server.admin_ok(&["sessions", "list", "--json"], "");
     let list: serde_json::Value = serde_json::from_str(&json).unwrap();
     let session = list.as_array().unwrap().iter().find(|s| s["user"] == user);
-    session.and_then(|s| s["bytes_in"].as_u64()).unwrap_or(0)
+    session.and_then(|s| s[which].as_u64()).unwrap_or(0)
 }
 
 /// Another user's session, at work all the time.
@@ -135,6 +139,57 @@ fn a_hundred_thousand_reads_and_a_shut_window() {
         );
     });
     witness.has_worked();
+}
+
+/// The window is no bound when it is as large as PuTTY's: then it is the connection that must be.
+fn a_huge_window_and_nothing_read(request: impl Fn(u32, &[u8]) -> Vec<u8> + Send + 'static) {
+    let (server, _) = server_with_file(1 << 20);
+    let witness = Witness::start(&server);
+    story(async {
+        let peer = Peer::connect(&server, "alice", Manner::window((1 << 31) - 1)).await;
+        let mut ends = peer.sftp().await;
+        let handle = peer::open(&mut ends, &open("file", READ | WRITE)).await;
+        let baseline = resident(&server);
+        peer.gate.shut();
+        let sender = ends.0;
+        let sending = tokio::spawn(async move {
+            for number in 0..5000 {
+                if sender.try_send(request(number, &handle)).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let (mut before, mut since) = (0, Instant::now());
+        let highest = highest_until(&server, || {
+            let now = traffic(&server, "alice", "bytes_out");
+            if now != before {
+                (before, since) = (now, Instant::now());
+            }
+            now > 1 << 20 && since.elapsed() > Duration::from_millis(500)
+        });
+        let growth = highest.saturating_sub(baseline);
+        eprintln!("a huge window: the server grew by {} MiB", growth >> 20);
+        assert!(growth < GROWTH, "the server grew by {} MiB", growth >> 20);
+        peer.gate.vanish();
+        sending.await.unwrap();
+    });
+    server.wait_for_audit("\"closed\"");
+    witness.has_worked();
+}
+
+#[test]
+fn a_huge_window_and_nothing_read_direct() {
+    a_huge_window_and_nothing_read(|number, handle| {
+        peer::encode(&read(bogus(handle), 0, 261_120), number, b"")
+    });
+}
+
+#[test]
+fn a_huge_window_and_nothing_read_queued() {
+    a_huge_window_and_nothing_read(|number, handle| match number % 50 {
+        0 => peer::encode(&extended_handle("fsync@openssh.com", bogus(handle)), number, b""),
+        _ => peer::encode(&read(bogus(handle), 0, 261_120), number, b""),
+    });
 }
 
 /// Floods until the server has had enough; what it said. The window shuts by itself: nothing is read.
