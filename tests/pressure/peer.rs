@@ -299,7 +299,7 @@ impl Receiver {
             .unwrap_or_else(|_| panic!("no reply to request {id} in {BOUND:?}"))
             .unwrap_or_else(|| panic!("the connection ended before the reply to request {id}"));
         let (replied, reply) = decode(&packet);
-        assert_eq!(replied, Some(id), "replies are out of order: {reply:?}");
+        assert_eq!(replied, Some(id), "out of order: a reply of type {}", packet[0]);
         reply
     }
 }
