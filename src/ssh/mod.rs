@@ -8,6 +8,7 @@ pub mod algorithms;
 pub mod connection;
 pub mod handler;
 pub mod hostkeys;
+pub mod mounts;
 pub mod peer_window;
 pub mod service;
 pub mod settings;

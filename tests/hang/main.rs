@@ -17,8 +17,8 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,9 @@ const UPLOADS: usize = 20;
 const SIZE: usize = 12 << 20;
 /// Other users' STATs: the time that 99 of 100 stay below.
 const P99: Duration = Duration::from_millis(50);
+
+/// Measurements must not disturb one another.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A mounted image; thawed and unmounted when dropped.
 struct Mount {
@@ -65,6 +68,15 @@ impl Mount {
 
     fn point(&self) -> PathBuf {
         self.dir.path().join("mnt")
+    }
+
+    /// Or says loudly that nothing can be shown.
+    fn or_skip() -> Option<Self> {
+        Self::new()
+            .inspect_err(|reason| {
+                eprintln!("\n*** SKIPPED: no file system that can be frozen: {reason} ***\n")
+            })
+            .ok()
     }
 
     /// Freezes it. A child thaws it after a while, even if this test should be killed.
@@ -211,13 +223,8 @@ fn has_begun(home: &Path, numbers: std::ops::Range<usize>) -> bool {
 
 #[test]
 fn a_home_that_hangs_holds_up_nobody_else() {
-    let mount = match Mount::new() {
-        Ok(mount) => mount,
-        Err(reason) => {
-            eprintln!("\n*** SKIPPED: no file system that can be frozen: {reason} ***\n");
-            return;
-        }
-    };
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mount) = Mount::or_skip() else { return };
     let home = mount.point().join("alice");
     let roots = format!("roots = [{:?}]", mount.point());
     let mut server = Sandbox::new(&[("storage", &roots)]);
@@ -274,4 +281,49 @@ fn a_home_that_hangs_holds_up_nobody_else() {
         slowest < Some(&Duration::from_secs(2)),
         "a sign-in took {slowest:?}"
     );
+}
+
+/// More sign-ins than the server has places for wait for a home that hangs when it is to be made.
+#[test]
+fn many_who_wait_for_a_home_that_hangs_hold_up_nobody_else() {
+    const WAITING: usize = 100;
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mount) = Mount::or_skip() else { return };
+    let home = mount.point().join("alice");
+    let roots = format!("roots = [{:?}]", mount.point());
+    let mut server = Sandbox::new(&[("storage", &roots)]);
+    server.add_user("alice", &["--home", home.to_str().unwrap()]);
+    server.add_user("dave", &[]);
+    server.serve();
+    // Nobody has been there: the home does not exist.
+    let _ = fs::remove_dir(&home);
+    assert!(!home.exists());
+    let frozen = mount.freeze().expect("a mounted file system freezes");
+    let sign_in = |user: &str| {
+        let mut command = server.client("ssh", user, By::Key);
+        command
+            .args(["-s", &format!("{user}@127.0.0.1"), "sftp"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let waiting: Vec<_> = (0..WAITING).map(|_| sign_in("alice")).collect();
+    let all_in = |count: usize| server.audit().matches("\"signed_in\"").count() >= count;
+    wait_for("all to be signed in", || all_in(WAITING));
+    let begun = Instant::now();
+    assert!(
+        sign_in("dave").wait().unwrap().success(),
+        "another user is not let in"
+    );
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(2), "another user waited for {took:?}");
+    assert!(
+        begun < frozen.begun + Duration::from_secs(FROZEN_SECS - 2),
+        "too late to show anything"
+    );
+    frozen.wait();
+    for mut child in waiting {
+        assert!(child.wait().unwrap().success(), "a sign-in failed");
+    }
 }
