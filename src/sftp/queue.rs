@@ -255,7 +255,7 @@ impl Queue {
     }
 
     async fn drain(&self, sftp: Box<Sftp>) {
-        let mut sftp = Held(Some(sftp));
+        let mut held = Held::new(sftp, &self.lane);
         let mut reply = std::mem::take(&mut self.state().pending.rest);
         loop {
             while !reply.is_empty() {
@@ -273,19 +273,19 @@ impl Queue {
                         break;
                     }
                     None => {
-                        if let Some(sftp) = sftp.0.take() {
+                        if let Some(sftp) = held.sftp.take() {
                             state.worker = Worker::Idle(sftp);
                         }
                         return;
                     }
                 }
             };
-            let Some(session) = sftp.0.take() else { return };
+            let Some(session) = held.sftp.take() else { return };
             // Not before there is room for the answer: what waits is requests, not data.
             self.flow.opened().await;
             match self.run(session, job).await {
                 Ok((session, bytes)) => {
-                    sftp.0 = Some(session);
+                    held.sftp = Some(session);
                     reply = bytes;
                 }
                 Err(error) => {
@@ -296,7 +296,7 @@ impl Queue {
                 }
             }
         }
-        drop(sftp);
+        drop(held);
         self.outlet.finish(0).await;
     }
 
@@ -321,17 +321,25 @@ impl Queue {
 }
 
 /// A session that is dropped where closing its files may wait.
-pub(super) struct Held(pub(super) Option<Box<Sftp>>);
+pub(super) struct Held {
+    sftp: Option<Box<Sftp>>,
+    lane: Arc<Lane>,
+}
+
+impl Held {
+    pub(super) fn new(sftp: Box<Sftp>, lane: &Arc<Lane>) -> Self {
+        Self {
+            sftp: Some(sftp),
+            lane: Arc::clone(lane),
+        }
+    }
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Some(sftp) = self.0.take() else { return };
-        if sftp.holds_nothing() {
-            return;
-        }
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(sftp))),
-            Err(_) => drop(sftp),
+        match self.sftp.take() {
+            Some(sftp) if !sftp.holds_nothing() => self.lane.close(sftp),
+            _ => {}
         }
     }
 }
