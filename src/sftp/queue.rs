@@ -280,14 +280,10 @@ impl Queue {
                     }
                 }
             };
-            let Some(session) = held.sftp.take() else { return };
             // Not before there is room for the answer: what waits is requests, not data.
             self.flow.opened().await;
-            match self.run(session, job).await {
-                Ok((session, bytes)) => {
-                    held.sftp = Some(session);
-                    reply = bytes;
-                }
+            match self.run(&mut held, job).await {
+                Ok(bytes) => reply = bytes,
                 Err(error) => {
                     tracing::error!(%error, "a request ended its session");
                     self.state().worker = Worker::Ended;
@@ -301,22 +297,29 @@ impl Queue {
     }
 
     /// Executes one request: here if it is quick and its file system well, else on a thread of the blocking pool.
-    async fn run(&self, mut sftp: Box<Sftp>, job: Job) -> Result<(Box<Sftp>, Bytes), tokio::task::JoinError> {
-        let quick = self
-            .lane
-            .enter()
-            .and_then(|_permit| execute(&mut sftp, &job, Wait::Never));
+    ///
+    /// Whatever is awaited may be where the task ends: until a thread takes the session, it stays with `held`.
+    async fn run(&self, held: &mut Held, job: Job) -> Result<Bytes, tokio::task::JoinError> {
+        let quick = match (self.lane.enter(), &mut held.sftp) {
+            (Some(_permit), Some(sftp)) => execute(sftp, &job, Wait::Never),
+            _ => None,
+        };
         if let Some(reply) = quick {
-            return Ok((sftp, reply));
+            return Ok(reply);
         }
         let slow_way = self.lane.slow_way().acquire_owned().await;
-        tokio::task::spawn_blocking(move || {
+        let Some(mut sftp) = held.sftp.take() else {
+            return Ok(Bytes::new());
+        };
+        let working = tokio::task::spawn_blocking(move || {
             let reply = execute(&mut sftp, &job, Wait::Allowed);
             drop(slow_way);
             // `None` is an answer to `Wait::Never` only.
             (sftp, reply.unwrap_or_default())
-        })
-        .await
+        });
+        let (sftp, reply) = working.await?;
+        held.sftp = Some(sftp);
+        Ok(reply)
     }
 }
 
