@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::auth::Login;
 use crate::error::{Error, Result};
 use crate::sftp::lane::{Lane, Lanes};
@@ -20,6 +22,8 @@ pub struct Mounted {
     pub storage: Arc<dyn Storage>,
     /// The file system that it lies on.
     pub lane: Arc<Lane>,
+    /// Its share of the threads that work for that file system.
+    pub share: Arc<Semaphore>,
 }
 
 /// Opens the home of a login, and makes it if it is missing. May block on the disk.
@@ -37,9 +41,11 @@ pub fn mount(login: &Login, lanes: &Lanes) -> Result<Mounted> {
     let device = found.map_err(cannot)?.dev();
     let local = LocalStorage::open(home)
         .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
+    let lane = lanes.of_device(device);
     Ok(Mounted {
         storage: Arc::new(Guard::new(Arc::new(local), login.permissions().clone())),
-        lane: lanes.of_device(device),
+        share: lane.share_of(home),
+        lane,
     })
 }
 

@@ -12,12 +12,15 @@
 //! A lane is a file system (`st_dev`): its homes hang together.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::doors::Doors;
 
 /// The watchdog's period while anything runs.
 const TICK: Duration = Duration::from_millis(5);
@@ -27,6 +30,8 @@ const STUCK: Duration = Duration::from_millis(25);
 const SLOW_FOR: Duration = Duration::from_secs(1);
 /// Threads of the blocking pool (512 in all) that one slow file system may hold.
 const SLOW_AT_ONCE: usize = 64;
+/// Of these, threads that work for one home: its user may have as much long work as he likes, and others theirs.
+const SLOW_PER_HOME: usize = 16;
 /// Threads that may be closing files of one file system after their sessions have ended: NFS and FUSE write on close.
 const CLOSING_AT_ONCE: usize = 16;
 /// Idle ticks after which the watchdog sleeps until it is called.
@@ -59,11 +64,18 @@ pub struct Lane {
     /// Microseconds since the start.
     slow_until: AtomicU64,
     slow_way: Arc<Semaphore>,
+    homes: Doors<PathBuf>,
     closing: Arc<Semaphore>,
 }
 
 /// The right to be inside the file system on a thread of the event loop.
 pub struct Permit<'a>(&'a Slot);
+
+/// The right to be inside the file system on a thread of the blocking pool.
+pub struct SlowPermit {
+    _home: Option<OwnedSemaphorePermit>,
+    _lane: Option<OwnedSemaphorePermit>,
+}
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
@@ -101,6 +113,7 @@ impl Lanes {
             device,
             slow_until: AtomicU64::new(0),
             slow_way: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
+            homes: Doors::new(SLOW_PER_HOME),
             closing: Arc::new(Semaphore::new(CLOSING_AT_ONCE)),
         });
         lanes.insert(device, Arc::downgrade(&lane));
@@ -133,9 +146,19 @@ impl Lane {
         Some(Permit(slot))
     }
 
-    /// Bounds the threads of the blocking pool that this lane holds.
-    pub fn slow_way(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.slow_way)
+    /// Bounds the threads of the blocking pool that work for one home.
+    pub fn share_of(&self, home: &Path) -> Arc<Semaphore> {
+        self.homes.of(&home.to_owned())
+    }
+
+    /// Waits for the right to be inside the file system on a thread of the blocking pool, as part of a home's share.
+    pub async fn slow_way(&self, share: &Arc<Semaphore>) -> SlowPermit {
+        // The share first: who waits for it does not take others' places.
+        let own = Arc::clone(share).acquire_owned().await.ok();
+        SlowPermit {
+            _home: own,
+            _lane: Arc::clone(&self.slow_way).acquire_owned().await.ok(),
+        }
     }
 
     /// Drops what holds files of this file system, where that may wait: soon, and not too many at once.

@@ -6,6 +6,7 @@
 
 pub mod attrs;
 pub mod channel;
+pub mod doors;
 pub mod extensions;
 pub mod flow;
 pub mod handles;

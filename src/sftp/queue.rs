@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::vfs::Wait;
@@ -190,6 +191,7 @@ pub(super) struct Queue {
     pub(super) flow: Arc<Flow>,
     pub(super) outlet: Arc<dyn Outlet>,
     pub(super) lane: Arc<Lane>,
+    share: Arc<Semaphore>,
     pub(super) cancelled: CancellationToken,
 }
 
@@ -206,6 +208,8 @@ pub struct Surroundings {
     pub outlet: Arc<dyn Outlet>,
     /// The file system of the home.
     pub lane: Arc<Lane>,
+    /// The home's share of the threads that work for that file system.
+    pub share: Arc<Semaphore>,
     /// Cancelled when the channel or its connection ends.
     pub cancelled: CancellationToken,
     /// Shared by the connection's channels.
@@ -218,6 +222,7 @@ impl Queue {
             flow,
             outlet,
             lane,
+            share,
             cancelled,
             budget,
         } = surroundings;
@@ -229,6 +234,7 @@ impl Queue {
             flow,
             outlet,
             lane,
+            share,
             cancelled,
         })
     }
@@ -307,7 +313,7 @@ impl Queue {
         if let Some(reply) = quick {
             return Ok(reply);
         }
-        let slow_way = self.lane.slow_way().acquire_owned().await;
+        let slow_way = self.lane.slow_way(&self.share).await;
         let Some(mut sftp) = held.sftp.take() else {
             return Ok(Bytes::new());
         };

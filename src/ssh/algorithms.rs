@@ -18,8 +18,8 @@ const MAX_PACKET: u32 = 65_535;
 /// RFC 4253 recommends a new key after a gigabyte; russh takes no more.
 const REKEY_BYTES: usize = 1 << 30;
 const REKEY_AFTER: Duration = Duration::from_secs(3600);
-/// Replies of a channel's task under way to the session.
-const EVENTS: usize = 64;
+/// Replies of a channel's task under way to the session: 8 MiB of the largest, for a client that reads none.
+const EVENTS: usize = 32;
 
 /// Says nothing about the version.
 pub const SERVER_ID: &str = "SSH-2.0-Homeport";

@@ -88,6 +88,7 @@ impl Connection {
                 id,
             }),
             lane: home.lane,
+            share: home.share,
             cancelled,
             budget: Arc::clone(&self.budget),
         };

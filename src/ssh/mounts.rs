@@ -4,11 +4,11 @@
 //! lost its patience does not free a thread that hangs. Homes hang one by one (each may be a disk of its own) or with
 //! their neighbours, so both are counted; homes elsewhere are not held up.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::sftp::doors::Doors;
 
 /// Opening takes microseconds: more at once only happen where a disk hangs.
 const PER_HOME: usize = 8;
@@ -16,9 +16,18 @@ const PER_HOME: usize = 8;
 const PER_DIRECTORY: usize = 64;
 
 /// Who is opening which homes.
-#[derive(Default)]
 pub struct Mounts {
-    doors: Mutex<HashMap<PathBuf, Weak<Semaphore>>>,
+    homes: Doors<PathBuf>,
+    directories: Doors<PathBuf>,
+}
+
+impl Default for Mounts {
+    fn default() -> Self {
+        Self {
+            homes: Doors::new(PER_HOME),
+            directories: Doors::new(PER_DIRECTORY),
+        }
+    }
 }
 
 /// The right to open one home.
@@ -31,23 +40,12 @@ impl Mounts {
     /// Waits for a place.
     pub async fn enter(&self, home: &Path) -> Place {
         // The home first: those who wait for it do not take its neighbours' places.
-        let own = self.door(home, PER_HOME).acquire_owned().await;
-        let directory = self.door(home.parent().unwrap_or(home), PER_DIRECTORY);
+        let own = self.homes.of(&home.to_owned()).acquire_owned().await;
+        let directory = self.directories.of(&home.parent().unwrap_or(home).to_owned());
         Place {
             _home: own.ok(),
             _directory: directory.acquire_owned().await.ok(),
         }
-    }
-
-    fn door(&self, path: &Path, places: usize) -> Arc<Semaphore> {
-        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(door) = doors.get(path).and_then(Weak::upgrade) {
-            return door;
-        }
-        doors.retain(|_, door| door.strong_count() > 0);
-        let door = Arc::new(Semaphore::new(places));
-        doors.insert(path.to_owned(), Arc::downgrade(&door));
-        door
     }
 }
 
@@ -89,9 +87,5 @@ mod tests {
         assert!(enters(&mounts, "/homes/bob").await.is_some());
         drop(stuck);
         assert!(enters(&mounts, "/slow/user-0").await.is_some());
-        assert!(
-            mounts.doors.lock().unwrap().len() <= 4,
-            "nothing is kept that nobody uses"
-        );
     }
 }

@@ -18,6 +18,7 @@ mod doors;
 mod mix;
 mod order;
 mod peer;
+mod shares;
 mod starve;
 mod stock;
 

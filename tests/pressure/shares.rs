@@ -1,0 +1,71 @@
+//! One user keeps the server busy with work that takes long; another's on the same file system is done all the same.
+
+use std::time::{Duration, Instant};
+
+use crate::peer::{self, Manner, Peer};
+use crate::story;
+use crate::support::packets::{CREAT, READ, WRITE, bogus, copy_data, extended_handle, open};
+use crate::support::replies::Reply;
+use crate::support::server::Sandbox;
+
+const CONNECTIONS: usize = 3;
+/// More than the server has threads for one file system's long work.
+const CHANNELS: usize = 30;
+const SIZE: u64 = 1 << 29;
+
+#[test]
+fn one_users_long_copies_do_not_hold_up_another_user() {
+    // In memory, so that the copies do not occupy a disk.
+    let memory = ["/dev/shm", "/tmp"]
+        .into_iter()
+        .find(|dir| std::path::Path::new(dir).is_dir());
+    let dir = tempfile::Builder::new()
+        .prefix("homeport-shares-")
+        .tempdir_in(memory.unwrap())
+        .unwrap();
+    let mut server = Sandbox::new(&[("storage", &format!("roots = [{:?}]", dir.path()))]);
+    for user in ["alice", "bob"] {
+        let home = dir.path().join(user);
+        server.add_user(user, &["--home", home.to_str().unwrap()]);
+    }
+    server.serve();
+    story(async {
+        let bob = Peer::connect(&server, "bob", Manner::window(2 << 20)).await;
+        let mut quick = bob.sftp().await;
+        let work = peer::open(&mut quick, &open("work", WRITE | CREAT)).await;
+        let sync = extended_handle("fsync@openssh.com", bogus(&work));
+
+        let mut busy = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let alice = Peer::connect(&server, "alice", Manner::window(2 << 20)).await;
+            let mut channels = Vec::new();
+            for _ in 0..CHANNELS {
+                let mut ends = alice.sftp().await;
+                let from = peer::open(&mut ends, &open("from", READ | WRITE | CREAT)).await;
+                std::fs::File::options()
+                    .write(true)
+                    .open(dir.path().join("alice/from"))
+                    .and_then(|file| file.set_len(SIZE))
+                    .unwrap();
+                let to = peer::open(&mut ends, &open("to", WRITE | CREAT)).await;
+                channels.push((ends, from, to));
+            }
+            busy.push((alice, channels));
+        }
+        for (ends, from, to) in busy.iter().flat_map(|(_, channels)| channels) {
+            let copy = copy_data(bogus(from), 0, SIZE, bogus(to), 0);
+            ends.0.send(peer::encode(&copy, 7, b"")).await;
+        }
+        for _ in 0..20 {
+            let begun = Instant::now();
+            let reply = peer::ask(&mut quick, &sync, b"").await;
+            assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+            let took = begun.elapsed();
+            assert!(took < Duration::from_secs(1), "another user waited for {took:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut first = busy.swap_remove(0).1.swap_remove(0).0;
+        let still = tokio::time::timeout(Duration::from_millis(1), first.1.next()).await;
+        assert!(still.is_err(), "the copies were over too soon to show anything");
+    });
+}
