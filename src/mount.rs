@@ -25,9 +25,16 @@ pub struct Mounted {
 /// Opens the home of a login, and makes it if it is missing. May block on the disk.
 pub fn mount(login: &Login, lanes: &Lanes) -> Result<Mounted> {
     let home = login.home();
-    make_missing(home)?;
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
-    let device = std::fs::metadata(home).map_err(cannot)?.dev();
+    let found = match std::fs::metadata(home) {
+        // Not before: even for a directory that exists, mkdir waits on a file system that takes no writes.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            make_missing(home)?;
+            std::fs::metadata(home)
+        }
+        found => found,
+    };
+    let device = found.map_err(cannot)?.dev();
     let local = LocalStorage::open(home)
         .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
     Ok(Mounted {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::packet::{self, Malformed};
-use super::queue::{Overflow, Queue, State, Surroundings, Worker};
+use super::queue::{Held, Overflow, Queue, State, Surroundings, Worker};
 use super::session::Sftp;
 
 pub use super::flow::Flow;
@@ -159,7 +159,7 @@ impl Drop for Channel {
         self.queue.cancelled.cancel();
         let mut state = self.queue.state();
         if let Worker::Idle(sftp) = std::mem::replace(&mut state.worker, Worker::Ended) {
-            drop(super::queue::Held(Some(sftp)));
+            drop(Held::new(sftp, &self.queue.lane));
         }
     }
 }
@@ -249,7 +249,7 @@ impl<'a> Turn<'a> {
         if state.pending.is_empty() {
             if state.pending.end && direct {
                 if let Worker::Idle(sftp) = std::mem::replace(&mut state.worker, Worker::Ended) {
-                    drop(super::queue::Held(Some(sftp)));
+                    drop(Held::new(sftp, &queue.lane));
                     wire.finish(0);
                 }
             } else if state.pending.end {

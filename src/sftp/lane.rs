@@ -27,6 +27,8 @@ const STUCK: Duration = Duration::from_millis(25);
 const SLOW_FOR: Duration = Duration::from_secs(1);
 /// Threads of the blocking pool (512 in all) that one slow file system may hold.
 const SLOW_AT_ONCE: usize = 64;
+/// Threads that may be closing files of one file system after their sessions have ended: NFS and FUSE write on close.
+const CLOSING_AT_ONCE: usize = 16;
 /// Idle ticks after which the watchdog sleeps until it is called.
 const IDLE_TICKS: u32 = 20;
 
@@ -57,6 +59,7 @@ pub struct Lane {
     /// Microseconds since the start.
     slow_until: AtomicU64,
     slow_way: Arc<Semaphore>,
+    closing: Arc<Semaphore>,
 }
 
 /// The right to be inside the file system on a thread of the event loop.
@@ -98,6 +101,7 @@ impl Lanes {
             device,
             slow_until: AtomicU64::new(0),
             slow_way: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
+            closing: Arc::new(Semaphore::new(CLOSING_AT_ONCE)),
         });
         lanes.insert(device, Arc::downgrade(&lane));
         lane
@@ -132,6 +136,22 @@ impl Lane {
     /// Bounds the threads of the blocking pool that this lane holds.
     pub fn slow_way(&self) -> Arc<Semaphore> {
         Arc::clone(&self.slow_way)
+    }
+
+    /// Drops what holds files of this file system, where that may wait: soon, and not too many at once.
+    pub fn close(&self, files: impl Send + 'static) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let places = Arc::clone(&self.closing);
+        // Its owner is the runtime: the files must be closed though their session has ended.
+        runtime.spawn(async move {
+            let place = places.acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                drop(files);
+                drop(place);
+            });
+        });
     }
 }
 
@@ -222,6 +242,36 @@ mod tests {
         drop(first);
         assert!(lane.enter().is_some());
         drop(second);
+    }
+
+    /// Stays until it is let go.
+    struct Sticky(Arc<std::sync::Barrier>, Arc<AtomicU64>);
+
+    impl Drop for Sticky {
+        fn drop(&mut self) {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            self.0.wait();
+        }
+    }
+
+    #[tokio::test]
+    async fn closing_files_that_hang_takes_few_threads() {
+        let lanes = Lanes::new(2, Handle::current()).unwrap();
+        let lane = lanes.of_device(1);
+        let begun = Arc::<AtomicU64>::default();
+        // Falls when as many as there are places, and the test, have come to it.
+        let barrier = Arc::new(std::sync::Barrier::new(CLOSING_AT_ONCE + 1));
+        for _ in 0..3 * CLOSING_AT_ONCE {
+            lane.close(Sticky(Arc::clone(&barrier), Arc::clone(&begun)));
+        }
+        for round in 1..=3 {
+            while lane.closing.available_permits() > 0 || begun.load(Ordering::SeqCst) < round * 16 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert_eq!(begun.load(Ordering::SeqCst), round * CLOSING_AT_ONCE as u64);
+            let barrier = Arc::clone(&barrier);
+            tokio::task::spawn_blocking(move || barrier.wait()).await.unwrap();
+        }
     }
 
     #[tokio::test]

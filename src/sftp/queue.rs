@@ -255,7 +255,7 @@ impl Queue {
     }
 
     async fn drain(&self, sftp: Box<Sftp>) {
-        let mut sftp = Held(Some(sftp));
+        let mut held = Held::new(sftp, &self.lane);
         let mut reply = std::mem::take(&mut self.state().pending.rest);
         loop {
             while !reply.is_empty() {
@@ -273,21 +273,17 @@ impl Queue {
                         break;
                     }
                     None => {
-                        if let Some(sftp) = sftp.0.take() {
+                        if let Some(sftp) = held.sftp.take() {
                             state.worker = Worker::Idle(sftp);
                         }
                         return;
                     }
                 }
             };
-            let Some(session) = sftp.0.take() else { return };
             // Not before there is room for the answer: what waits is requests, not data.
             self.flow.opened().await;
-            match self.run(session, job).await {
-                Ok((session, bytes)) => {
-                    sftp.0 = Some(session);
-                    reply = bytes;
-                }
+            match self.run(&mut held, job).await {
+                Ok(bytes) => reply = bytes,
                 Err(error) => {
                     tracing::error!(%error, "a request ended its session");
                     self.state().worker = Worker::Ended;
@@ -296,42 +292,57 @@ impl Queue {
                 }
             }
         }
-        drop(sftp);
+        drop(held);
         self.outlet.finish(0).await;
     }
 
     /// Executes one request: here if it is quick and its file system well, else on a thread of the blocking pool.
-    async fn run(&self, mut sftp: Box<Sftp>, job: Job) -> Result<(Box<Sftp>, Bytes), tokio::task::JoinError> {
-        let quick = self
-            .lane
-            .enter()
-            .and_then(|_permit| execute(&mut sftp, &job, Wait::Never));
+    ///
+    /// Whatever is awaited may be where the task ends: until a thread takes the session, it stays with `held`.
+    async fn run(&self, held: &mut Held, job: Job) -> Result<Bytes, tokio::task::JoinError> {
+        let quick = match (self.lane.enter(), &mut held.sftp) {
+            (Some(_permit), Some(sftp)) => execute(sftp, &job, Wait::Never),
+            _ => None,
+        };
         if let Some(reply) = quick {
-            return Ok((sftp, reply));
+            return Ok(reply);
         }
         let slow_way = self.lane.slow_way().acquire_owned().await;
-        tokio::task::spawn_blocking(move || {
+        let Some(mut sftp) = held.sftp.take() else {
+            return Ok(Bytes::new());
+        };
+        let working = tokio::task::spawn_blocking(move || {
             let reply = execute(&mut sftp, &job, Wait::Allowed);
             drop(slow_way);
             // `None` is an answer to `Wait::Never` only.
             (sftp, reply.unwrap_or_default())
-        })
-        .await
+        });
+        let (sftp, reply) = working.await?;
+        held.sftp = Some(sftp);
+        Ok(reply)
     }
 }
 
 /// A session that is dropped where closing its files may wait.
-pub(super) struct Held(pub(super) Option<Box<Sftp>>);
+pub(super) struct Held {
+    sftp: Option<Box<Sftp>>,
+    lane: Arc<Lane>,
+}
+
+impl Held {
+    pub(super) fn new(sftp: Box<Sftp>, lane: &Arc<Lane>) -> Self {
+        Self {
+            sftp: Some(sftp),
+            lane: Arc::clone(lane),
+        }
+    }
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Some(sftp) = self.0.take() else { return };
-        if sftp.holds_nothing() {
-            return;
-        }
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(sftp))),
-            Err(_) => drop(sftp),
+        match self.sftp.take() {
+            Some(sftp) if !sftp.holds_nothing() => self.lane.close(sftp),
+            _ => {}
         }
     }
 }

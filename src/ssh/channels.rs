@@ -33,7 +33,8 @@ impl Connection {
             return Some((home.clone(), session));
         }
         let login = session.login.clone();
-        let mounted = service.mount(move |lanes| mount(&login, lanes)).await;
+        let home = session.login.home();
+        let mounted = service.mount(home, move |lanes| mount(&login, lanes)).await;
         match mounted {
             Ok(home) => {
                 signed_in.home = Some(home.clone());

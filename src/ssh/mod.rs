@@ -9,6 +9,7 @@ pub mod channels;
 pub mod connection;
 pub mod handler;
 pub mod hostkeys;
+pub mod mounts;
 pub mod peer_window;
 pub mod service;
 pub mod settings;

@@ -1,11 +1,11 @@
 //! What all connections share.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use russh::server::Config as RusshConfig;
-use tokio::sync::Semaphore;
 
 use crate::auth::Authenticator;
 use crate::error::{Error, Result};
@@ -15,10 +15,9 @@ use crate::sessions::Sessions;
 use crate::sftp::lane::Lanes;
 
 use super::admission::Admission;
+use super::mounts::Mounts;
 use super::settings::Limits;
 
-/// Homes being opened at once: a disk that hangs must leave threads for the others.
-const MOUNTS_AT_ONCE: usize = 64;
 /// A home that takes longer to open is on a disk that hangs.
 const MOUNT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -40,7 +39,7 @@ pub struct Service {
     pub banner: Option<String>,
     /// Changed by a reload.
     pub current: RwLock<Arc<Current>>,
-    mounts: Semaphore,
+    mounts: Mounts,
 }
 
 /// What a reload changes, for connections that come after it.
@@ -87,7 +86,7 @@ impl Service {
             ),
             banner,
             current: RwLock::new(Arc::new(current)),
-            mounts: Semaphore::new(MOUNTS_AT_ONCE),
+            mounts: Mounts::default(),
         })
     }
 
@@ -106,15 +105,21 @@ impl Service {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
     }
 
-    /// Opens a home on a thread of the blocking pool.
+    /// Opens the home at this path on a thread of the blocking pool.
     pub async fn mount(
         self: &Arc<Self>,
+        home: &Path,
         open: impl FnOnce(&Lanes) -> Result<Mounted> + Send + 'static,
     ) -> Result<Mounted> {
         let service = Arc::clone(self);
         let opening = async {
-            let _place = self.mounts.acquire().await;
-            tokio::task::spawn_blocking(move || open(&service.lanes)).await
+            let place = self.mounts.enter(home).await;
+            tokio::task::spawn_blocking(move || {
+                let mounted = open(&service.lanes);
+                drop(place);
+                mounted
+            })
+            .await
         };
         match tokio::time::timeout(MOUNT_TIMEOUT, opening).await {
             Ok(Ok(mounted)) => mounted,

@@ -1,0 +1,97 @@
+//! Places for opening homes, so that a disk that hangs leaves threads of the blocking pool for others.
+//!
+//! A place is given up by the thread that opened the home, not by the connection that waited for it: one that has
+//! lost its patience does not free a thread that hangs. Homes hang one by one (each may be a disk of its own) or with
+//! their neighbours, so both are counted; homes elsewhere are not held up.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Opening takes microseconds: more at once only happen where a disk hangs.
+const PER_HOME: usize = 8;
+/// Of the 512 threads of the blocking pool, for all homes of one directory together.
+const PER_DIRECTORY: usize = 64;
+
+/// Who is opening which homes.
+#[derive(Default)]
+pub struct Mounts {
+    doors: Mutex<HashMap<PathBuf, Weak<Semaphore>>>,
+}
+
+/// The right to open one home.
+pub struct Place {
+    _home: Option<OwnedSemaphorePermit>,
+    _directory: Option<OwnedSemaphorePermit>,
+}
+
+impl Mounts {
+    /// Waits for a place.
+    pub async fn enter(&self, home: &Path) -> Place {
+        // The home first: those who wait for it do not take its neighbours' places.
+        let own = self.door(home, PER_HOME).acquire_owned().await;
+        let directory = self.door(home.parent().unwrap_or(home), PER_DIRECTORY);
+        Place {
+            _home: own.ok(),
+            _directory: directory.acquire_owned().await.ok(),
+        }
+    }
+
+    fn door(&self, path: &Path, places: usize) -> Arc<Semaphore> {
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(door) = doors.get(path).and_then(Weak::upgrade) {
+            return door;
+        }
+        doors.retain(|_, door| door.strong_count() > 0);
+        let door = Arc::new(Semaphore::new(places));
+        doors.insert(path.to_owned(), Arc::downgrade(&door));
+        door
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    async fn enters(mounts: &Mounts, home: &str) -> Option<Place> {
+        tokio::time::timeout(Duration::from_millis(20), mounts.enter(Path::new(home)))
+            .await
+            .ok()
+    }
+
+    #[tokio::test]
+    async fn a_home_that_hangs_leaves_places_for_its_neighbours() {
+        let mounts = Mounts::default();
+        let mut stuck = Vec::new();
+        while let Some(place) = enters(&mounts, "/homes/alice").await {
+            stuck.push(place);
+        }
+        assert_eq!(stuck.len(), PER_HOME);
+        assert!(enters(&mounts, "/homes/bob").await.is_some());
+        stuck.pop();
+        assert!(enters(&mounts, "/homes/alice").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_leaves_places_for_others() {
+        let mounts = Mounts::default();
+        let mut stuck = Vec::new();
+        for user in 0.. {
+            match enters(&mounts, &format!("/slow/user-{user}")).await {
+                Some(place) => stuck.push(place),
+                None => break,
+            }
+        }
+        assert_eq!(stuck.len(), PER_DIRECTORY);
+        assert!(enters(&mounts, "/homes/bob").await.is_some());
+        drop(stuck);
+        assert!(enters(&mounts, "/slow/user-0").await.is_some());
+        assert!(
+            mounts.doors.lock().unwrap().len() <= 4,
+            "nothing is kept that nobody uses"
+        );
+    }
+}

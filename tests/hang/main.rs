@@ -1,0 +1,329 @@
+//! A home on a file system that hangs for ten seconds holds up nobody whose home is elsewhere, and loses nothing.
+//!
+//! The file system is an image on a loop device, frozen with `fsfreeze`; that needs root and loop devices. Where they
+//! lack, the test says so loudly and shows nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test says what it expects by failing"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use support::clients::By;
+use support::packets::stat;
+use support::replies::Reply;
+use support::server::Sandbox;
+use support::{is_root, wait_for};
+
+/// How long the file system hangs.
+const FROZEN_SECS: u64 = 10;
+const BEFORE: usize = 10;
+const UPLOADS: usize = 20;
+const SIZE: usize = 12 << 20;
+/// Other users' STATs: the time that 99 of 100 stay below.
+const P99: Duration = Duration::from_millis(50);
+
+/// Measurements must not disturb one another.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A mounted image; thawed and unmounted when dropped.
+struct Mount {
+    dir: tempfile::TempDir,
+}
+
+impl Mount {
+    /// Or why there can be none.
+    fn new() -> Result<Self, String> {
+        if !is_root() {
+            return Err("mounting needs root".into());
+        }
+        let dir = tempfile::Builder::new()
+            .prefix("homeport-hang-")
+            .tempdir()
+            .unwrap();
+        let mount = Self { dir };
+        let image = mount.dir.path().join("image");
+        fs::File::create(&image).unwrap().set_len(512 << 20).unwrap();
+        fs::create_dir(mount.point()).unwrap();
+        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
+        run(Command::new("mount")
+            .args(["-o", "loop"])
+            .arg(&image)
+            .arg(mount.point()))?;
+        Ok(mount)
+    }
+
+    fn point(&self) -> PathBuf {
+        self.dir.path().join("mnt")
+    }
+
+    /// Or says loudly that nothing can be shown.
+    fn or_skip() -> Option<Self> {
+        Self::new()
+            .inspect_err(|reason| {
+                eprintln!("\n*** SKIPPED: no file system that can be frozen: {reason} ***\n")
+            })
+            .ok()
+    }
+
+    /// Freezes it. A child thaws it after a while, even if this test should be killed.
+    fn freeze(&self) -> Result<Frozen, String> {
+        let point = self.point();
+        let begun = Instant::now();
+        run(Command::new("fsfreeze").arg("-f").arg(&point))?;
+        let thaw = format!("sleep {FROZEN_SECS}; exec fsfreeze -u \"$0\"");
+        let thawing = Command::new("sh").arg("-c").arg(thaw).arg(&point).spawn();
+        let mut frozen = Frozen {
+            point,
+            begun,
+            thawing: None,
+        };
+        frozen.thawing = Some(thawing.map_err(|e| e.to_string())?);
+        Ok(frozen)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = run(Command::new("umount").arg(self.point()));
+    }
+}
+
+/// A file system that hangs; goes on when dropped, if not before.
+struct Frozen {
+    point: PathBuf,
+    begun: Instant,
+    thawing: Option<Child>,
+}
+
+impl Frozen {
+    /// Waits for the thaw; how long the file system was frozen.
+    fn wait(mut self) -> Duration {
+        let thawed = self
+            .thawing
+            .take()
+            .map(|mut child| child.wait().unwrap().success());
+        assert_eq!(thawed, Some(true), "not thawed");
+        self.begun.elapsed()
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.thawing.take() {
+            let _ = run(Command::new("fsfreeze").arg("-u").arg(&self.point));
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!(
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    ))
+}
+
+/// A user elsewhere who works until told to stop.
+struct Busy<T> {
+    stop: Arc<AtomicBool>,
+    rounds: Arc<AtomicUsize>,
+    thread: JoinHandle<Vec<T>>,
+}
+
+impl<T: Send + 'static> Busy<T> {
+    fn start(mut work: impl FnMut() -> T + Send + 'static) -> Self {
+        let (stop, rounds) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+        let (flag, count) = (Arc::clone(&stop), Arc::clone(&rounds));
+        let thread = std::thread::spawn(move || {
+            let mut results = Vec::new();
+            while !flag.load(Ordering::Relaxed) {
+                results.push(work());
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            results
+        });
+        Self { stop, rounds, thread }
+    }
+
+    fn stop(self) -> Vec<T> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+/// Someone who has signed in before and asks for attributes; how long each took.
+fn asks(server: &Sandbox, user: &str) -> Busy<Duration> {
+    let mut session = server.raw(user);
+    Busy::start(move || {
+        std::thread::sleep(Duration::from_millis(3));
+        let begun = Instant::now();
+        assert!(matches!(session.ask(&stat("/")), Reply::Attrs(_)));
+        begun.elapsed()
+    })
+}
+
+/// Someone who signs in again and again; how long each took, if it worked.
+fn signs_in(server: &Sandbox, user: &str) -> Busy<Option<Duration>> {
+    let mut command = server.client("ssh", user, By::Key);
+    command
+        .args(["-s", &format!("{user}@127.0.0.1"), "sftp"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Busy::start(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        let begun = Instant::now();
+        let status = command.status().unwrap();
+        status.success().then(|| begun.elapsed())
+    })
+}
+
+fn upload(server: &Sandbox, number: usize) -> Child {
+    let batch = server.path().join(format!("batch-{number}"));
+    fs::write(&batch, format!("put local far-{number}\n")).unwrap();
+    let mut command = server.client("sftp", "alice", By::Key);
+    command.args(["-q", "-b"]).arg(batch).arg("alice@127.0.0.1");
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn content() -> Vec<u8> {
+    (0..SIZE as u32 / 4)
+        .flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_le_bytes())
+        .collect()
+}
+
+fn has_begun(home: &Path, numbers: std::ops::Range<usize>) -> bool {
+    numbers
+        .into_iter()
+        .all(|n| fs::metadata(home.join(format!("far-{n}"))).is_ok_and(|m| m.len() > 0))
+}
+
+#[test]
+fn a_home_that_hangs_holds_up_nobody_else() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mount) = Mount::or_skip() else { return };
+    let home = mount.point().join("alice");
+    let roots = format!("roots = [{:?}]", mount.point());
+    let mut server = Sandbox::new(&[("storage", &roots)]);
+    server.add_user("alice", &["--home", home.to_str().unwrap()]);
+    for user in ["bob", "carol", "dave"] {
+        server.add_user(user, &[]);
+    }
+    server.serve();
+    fs::write(server.path().join("local"), content()).unwrap();
+
+    let askers = [asks(&server, "bob"), asks(&server, "carol")];
+    let newcomers = signs_in(&server, "dave");
+    let mut uploads: Vec<_> = (0..BEFORE).map(|n| upload(&server, n)).collect();
+    // It hangs in the middle of these, and before the others begin.
+    wait_for("the first uploads to begin", || has_begun(&home, 0..BEFORE));
+    let frozen = mount.freeze().expect("a mounted file system freezes");
+    let marks: Vec<_> = askers.iter().map(|a| a.rounds.load(Ordering::Relaxed)).collect();
+    let mark = newcomers.rounds.load(Ordering::Relaxed);
+    uploads.extend((BEFORE..UPLOADS).map(|n| upload(&server, n)));
+    let lasted = frozen.wait();
+    assert!(lasted >= Duration::from_secs(FROZEN_SECS));
+
+    let mut times: Vec<Duration> = askers
+        .into_iter()
+        .zip(marks)
+        .flat_map(|(asker, mark)| asker.stop().split_off(mark))
+        .collect();
+    let sign_ins = newcomers.stop().split_off(mark);
+    for (number, mut child) in uploads.into_iter().enumerate() {
+        assert!(child.wait().unwrap().success(), "upload {number} failed");
+        let stored = fs::read(home.join(format!("far-{number}"))).unwrap();
+        assert!(stored == content(), "upload {number} is not whole");
+    }
+
+    times.sort();
+    let p99 = times[times.len() * 99 / 100];
+    let slowest = sign_ins.iter().flatten().max();
+    eprintln!(
+        "frozen for {lasted:?}; {} STATs of others: median {:?}, p99 {p99:?}, slowest {:?}; {} sign-ins, slowest {slowest:?}",
+        times.len(),
+        times[times.len() / 2],
+        times.last(),
+        sign_ins.len(),
+    );
+    assert!(times.len() > 1000, "only {} STATs in all that time", times.len());
+    assert!(p99 < P99, "others waited: p99 {p99:?}");
+    assert!(
+        sign_ins.len() > 10,
+        "only {} sign-ins in all that time",
+        sign_ins.len()
+    );
+    assert!(sign_ins.iter().all(Option::is_some), "a sign-in failed");
+    assert!(
+        slowest < Some(&Duration::from_secs(2)),
+        "a sign-in took {slowest:?}"
+    );
+}
+
+/// More sign-ins than the server has places for wait for a home that hangs when it is to be made.
+#[test]
+fn many_who_wait_for_a_home_that_hangs_hold_up_nobody_else() {
+    const WAITING: usize = 100;
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mount) = Mount::or_skip() else { return };
+    let home = mount.point().join("alice");
+    let roots = format!("roots = [{:?}]", mount.point());
+    let mut server = Sandbox::new(&[("storage", &roots)]);
+    server.add_user("alice", &["--home", home.to_str().unwrap()]);
+    server.add_user("dave", &[]);
+    server.serve();
+    // Nobody has been there: the home does not exist.
+    let _ = fs::remove_dir(&home);
+    assert!(!home.exists());
+    let frozen = mount.freeze().expect("a mounted file system freezes");
+    let sign_in = |user: &str| {
+        let mut command = server.client("ssh", user, By::Key);
+        command
+            .args(["-s", &format!("{user}@127.0.0.1"), "sftp"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let waiting: Vec<_> = (0..WAITING).map(|_| sign_in("alice")).collect();
+    let all_in = |count: usize| server.audit().matches("\"signed_in\"").count() >= count;
+    wait_for("all to be signed in", || all_in(WAITING));
+    let begun = Instant::now();
+    assert!(
+        sign_in("dave").wait().unwrap().success(),
+        "another user is not let in"
+    );
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(2), "another user waited for {took:?}");
+    assert!(
+        begun < frozen.begun + Duration::from_secs(FROZEN_SECS - 2),
+        "too late to show anything"
+    );
+    frozen.wait();
+    for mut child in waiting {
+        assert!(child.wait().unwrap().success(), "a sign-in failed");
+    }
+}

@@ -1,0 +1,132 @@
+//! Connections that never become a session, or stop being one.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::peer::{self, Manner, Peer};
+use crate::story;
+use crate::support::packets::{CREAT, READ, WRITE, bogus, open, stat, write};
+use crate::support::replies::Reply;
+use crate::support::server::Sandbox;
+use crate::support::wait_for;
+
+/// Sends a byte a second, if there is one, until the server hangs up; how long that took.
+fn trickle(port: u16, bytes: &'static [u8]) -> std::thread::JoinHandle<Duration> {
+    std::thread::spawn(move || {
+        let begun = Instant::now();
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let mut bytes = bytes.iter();
+        let mut buffer = [0; 4096];
+        while begun.elapsed() < Duration::from_secs(20) {
+            if let Some(byte) = bytes.next()
+                && stream.write_all(&[*byte]).is_err()
+            {
+                break;
+            }
+            match stream.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(_) => std::thread::sleep(Duration::from_millis(500)),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => break,
+            }
+        }
+        begun.elapsed()
+    })
+}
+
+#[test]
+fn the_login_grace_ends_those_who_do_not_speak() {
+    let server = Sandbox::start_with(&[("auth", "login_grace_secs = 2")], &["bob"]);
+    let mut bob = server.raw("bob");
+    let cases: [(&str, &'static [u8]); 4] = [
+        ("says nothing", b""),
+        (
+            "a byte a second, no greeting",
+            b"SSH-2.0-slow-and-never-done-with-its-name",
+        ),
+        ("a byte a second, no newline in sight", &[b'x'; 100]),
+        // A greeting, and then a packet of 256 bytes at leisure.
+        (
+            "a byte a second of a packet",
+            b"S\r\nSSH-2.0-x\r\n\0\0\x01\0\x04\x14aaaaaaaaaaaaaaaaaaa",
+        ),
+    ];
+    let all: Vec<_> = cases
+        .map(|(name, bytes)| (name, trickle(server.port(), bytes)))
+        .into();
+    let greeted = std::thread::spawn({
+        let port = server.port();
+        move || {
+            let begun = Instant::now();
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            stream.write_all(b"SSH-2.0-silent\r\n").unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest);
+            begun.elapsed()
+        }
+    });
+    for (name, thread) in all.into_iter().chain([("greets, then says nothing", greeted)]) {
+        let took = thread.join().unwrap();
+        assert!(took < Duration::from_secs(7), "{name}: held open for {took:?}");
+        assert!(matches!(bob.ask(&stat("/")), Reply::Attrs(_)));
+    }
+    // The grace is for those who have not signed in.
+    assert!(matches!(bob.ask(&stat("/")), Reply::Attrs(_)));
+}
+
+#[test]
+fn the_idle_end_and_the_busy_stay() {
+    let server = Sandbox::start_with(&[("limits", "idle_timeout_secs = 2")], &["alice", "bob"]);
+    let _idle = server.raw("alice");
+    let mut busy = server.raw("bob");
+    let begun = Instant::now();
+    while !server.audit().contains("idle for too long") {
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "an idle session lives on"
+        );
+        assert!(matches!(busy.ask(&stat("/")), Reply::Attrs(_)));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(begun.elapsed() > Duration::from_secs(1), "too early");
+    // Well past its own timeout, had it been silent.
+    while begun.elapsed() < Duration::from_secs(5) {
+        assert!(matches!(busy.ask(&stat("/")), Reply::Attrs(_)));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(server.audit().matches("idle for too long").count(), 1);
+}
+
+/// Whoever vanishes in the middle of a WRITE leaves what was whole before it, and nothing open.
+#[test]
+fn a_client_vanishes_in_the_middle_of_a_write() {
+    let server = Sandbox::start(&["alice", "bob"]);
+    let mut bob = server.raw("bob");
+    story(async {
+        let peer = Peer::connect(&server, "alice", Manner::window(2 << 20)).await;
+        let mut ends = peer.sftp().await;
+        let handle = peer::open(&mut ends, &open("half", READ | WRITE | CREAT)).await;
+        let whole = write(bogus(&handle), 0, vec![1; 30_000]);
+        assert!(matches!(
+            peer::ask(&mut ends, &whole, b"").await,
+            Reply::Status { code: 0, .. }
+        ));
+        let cut = peer::encode(&write(bogus(&handle), 30_000, vec![2; 30_000]), 2, b"");
+        ends.0.send(cut[..20_000].to_vec()).await;
+        // It has arrived when a request of another channel, sent later, is answered.
+        let mut second = peer.sftp().await;
+        assert!(matches!(
+            peer::ask(&mut second, &stat("/"), b"").await,
+            Reply::Attrs(_)
+        ));
+    });
+    server.wait_for_audit("\"closed\"");
+    wait_for("the session to end", || {
+        !server.admin_ok(&["sessions", "list"], "").contains("alice")
+    });
+    assert!(std::fs::read(server.home("alice").join("half")).unwrap() == vec![1; 30_000]);
+    assert!(matches!(bob.ask(&stat("/")), Reply::Attrs(_)));
+}

@@ -1,0 +1,328 @@
+//! An SSH client whose window, packet size, rekeying and appetite the test decides.
+//!
+//! russh's client opens its window as data arrives. A [`Gate`] in front of its socket makes it a client that does not
+//! read: nothing arrives, so the window is never opened again, while requests still go out.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use russh::client::{self, DisconnectReason, Handle, Session};
+use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, load_secret_key};
+use russh::{ChannelId, ChannelWriteHalf, Limits, Names};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::support::packets::{self, Request, init};
+use crate::support::replies::{Reply, decode};
+use crate::support::server::Sandbox;
+
+/// Nothing in these tests may take longer.
+pub const BOUND: Duration = Duration::from_secs(120);
+
+/// How a client behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// The window that it keeps open.
+    pub window: u32,
+    /// Its largest packet.
+    pub packet: u32,
+    /// It asks for new keys after so many bytes.
+    pub rekey: Option<usize>,
+}
+
+impl Manner {
+    /// A window of this size, packets of 32 KiB, and no new keys before the server asks for them.
+    pub fn window(window: u32) -> Self {
+        Self {
+            window,
+            packet: 32_768,
+            rekey: None,
+        }
+    }
+}
+
+/// Decides what the client sees of its socket.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<Mutex<(Sight, Option<Waker>)>>);
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Sight {
+    #[default]
+    Open,
+    /// Nothing is read.
+    Shut,
+    /// The connection is lost.
+    Lost,
+}
+
+impl Gate {
+    pub fn shut(&self) {
+        self.0.lock().unwrap().0 = Sight::Shut;
+    }
+
+    pub fn open(&self) {
+        self.see(Sight::Open);
+    }
+
+    /// The client closes its socket without a word.
+    pub fn vanish(&self) {
+        self.see(Sight::Lost);
+    }
+
+    fn see(&self, sight: Sight) {
+        let mut gate = self.0.lock().unwrap();
+        gate.0 = sight;
+        if let Some(waker) = gate.1.take() {
+            waker.wake();
+        }
+    }
+}
+
+struct Gated {
+    stream: TcpStream,
+    gate: Gate,
+}
+
+impl AsyncRead for Gated {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        {
+            let mut gate = self.gate.0.lock().unwrap();
+            // Wherever it waits, it must see when that changes.
+            gate.1 = Some(cx.waker().clone());
+            match gate.0 {
+                Sight::Open => {}
+                Sight::Shut => return Poll::Pending,
+                Sight::Lost => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            }
+        }
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Gated {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    key_exchanges: AtomicUsize,
+    farewell: Mutex<Option<String>>,
+    routes: Mutex<HashMap<ChannelId, UnboundedSender<Vec<u8>>>>,
+}
+
+struct Events(Arc<Seen>);
+
+impl client::Handler for Events {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, _key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+
+    async fn kex_done(
+        &mut self,
+        _secret: Option<&[u8]>,
+        _names: &Names,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.0.key_exchanges.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn data(&mut self, id: ChannelId, data: &[u8], _session: &mut Session) -> Result<(), Self::Error> {
+        if let Some(route) = self.0.routes.lock().unwrap().get(&id) {
+            let _ = route.send(data.to_vec());
+        }
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Self::Error>) -> Result<(), Self::Error> {
+        let words = match reason {
+            DisconnectReason::ReceivedDisconnect(info) => info.message,
+            DisconnectReason::Error(error) => format!("error: {error}"),
+        };
+        *self.0.farewell.lock().unwrap() = Some(words);
+        // The channels end with the connection.
+        self.0.routes.lock().unwrap().clear();
+        Ok(())
+    }
+}
+
+/// A connection that has signed in.
+pub struct Peer {
+    connection: Handle<Events>,
+    seen: Arc<Seen>,
+    pub gate: Gate,
+}
+
+impl Peer {
+    pub async fn connect(server: &Sandbox, user: &str, manner: Manner) -> Self {
+        Self::connect_to(server.port(), user, &server.key(user), manner).await
+    }
+
+    pub async fn connect_to(port: u16, user: &str, key: &Path, manner: Manner) -> Self {
+        let mut config = client::Config {
+            window_size: manner.window,
+            maximum_packet_size: manner.packet,
+            nodelay: true,
+            ..client::Config::default()
+        };
+        if let Some(bytes) = manner.rekey {
+            config.limits = Limits::new(bytes, bytes, Duration::from_secs(3600));
+        }
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connect");
+        stream.set_nodelay(true).unwrap();
+        let (gate, seen) = (Gate::default(), Arc::<Seen>::default());
+        let gated = Gated {
+            stream,
+            gate: gate.clone(),
+        };
+        let mut connection = client::connect_stream(Arc::new(config), gated, Events(Arc::clone(&seen)))
+            .await
+            .expect("an SSH session");
+        let key = load_secret_key(key, None).unwrap();
+        let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
+        let signed_in = connection.authenticate_publickey(user, key).await;
+        assert!(signed_in.expect("an answer").success(), "{user} is not let in");
+        Self {
+            connection,
+            seen,
+            gate,
+        }
+    }
+
+    /// Opens a channel with an SFTP session that has said hello.
+    pub async fn sftp(&self) -> (Sender, Receiver) {
+        let channel = self.connection.channel_open_session().await.expect("a channel");
+        let (reader, writer) = channel.split();
+        // Dropped, so that a reader who is slow does not stop the client's loop.
+        drop(reader);
+        let (sink, source) = unbounded_channel();
+        self.seen.routes.lock().unwrap().insert(writer.id(), sink);
+        writer
+            .request_subsystem(true, "sftp")
+            .await
+            .expect("the subsystem");
+        let sender = Sender(writer);
+        let mut receiver = Receiver {
+            source,
+            buffer: Vec::new(),
+            start: 0,
+        };
+        sender.send(encode(&init(3), 0, b"")).await;
+        let hello = receiver.next().await.expect("a VERSION");
+        assert!(matches!(decode(&hello).1, Reply::Version { version: 3, .. }));
+        (sender, receiver)
+    }
+
+    /// Asks for new keys.
+    pub async fn rekey(&self) {
+        self.connection.rekey_soon().await.expect("the connection lives");
+    }
+
+    /// Key exchanges so far, the first one included.
+    pub fn key_exchanges(&self) -> usize {
+        self.seen.key_exchanges.load(Ordering::Relaxed)
+    }
+
+    /// What the server said when it disconnected, or what else ended the connection.
+    pub fn farewell(&self) -> Option<String> {
+        self.seen.farewell.lock().unwrap().clone()
+    }
+}
+
+/// The way to the server of one channel.
+pub struct Sender(ChannelWriteHalf<client::Msg>);
+
+impl Sender {
+    /// Sends bytes; one SSH message if they are fewer than 65,000.
+    pub async fn send(&self, bytes: Vec<u8>) {
+        self.try_send(bytes).await.expect("the connection lives");
+    }
+
+    pub async fn try_send(&self, bytes: Vec<u8>) -> Result<(), russh::Error> {
+        self.0.data_bytes(bytes).await
+    }
+}
+
+/// The way from the server of one channel: replies, uncut.
+pub struct Receiver {
+    source: UnboundedReceiver<Vec<u8>>,
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Receiver {
+    /// The next packet without its length; `None` when the connection has ended.
+    pub async fn next(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let at_hand = &self.buffer[self.start..];
+            if let Some((length, rest)) = at_hand.split_first_chunk::<4>() {
+                let length = u32::from_be_bytes(*length) as usize;
+                assert!(length <= 1 << 20, "a reply of {length} bytes");
+                if rest.len() >= length {
+                    let packet = rest[..length].to_vec();
+                    self.start += 4 + length;
+                    return Some(packet);
+                }
+            }
+            self.buffer.drain(..self.start);
+            self.start = 0;
+            let more = self.source.recv().await?;
+            self.buffer.extend_from_slice(&more);
+        }
+    }
+
+    /// The next reply, which must bear this id.
+    pub async fn reply_to(&mut self, id: u32) -> Reply {
+        let packet = tokio::time::timeout(BOUND, self.next())
+            .await
+            .unwrap_or_else(|_| panic!("no reply to request {id} in {BOUND:?}"))
+            .unwrap_or_else(|| panic!("the connection ended before the reply to request {id}"));
+        let (replied, reply) = decode(&packet);
+        assert_eq!(replied, Some(id), "out of order: a reply of type {}", packet[0]);
+        reply
+    }
+}
+
+/// One request and its reply.
+pub async fn ask(ends: &mut (Sender, Receiver), request: &Request, handle: &[u8]) -> Reply {
+    ends.0.send(encode(request, u32::MAX, handle)).await;
+    ends.1.reply_to(u32::MAX).await
+}
+
+/// Opens a file or a directory.
+pub async fn open(ends: &mut (Sender, Receiver), request: &Request) -> Vec<u8> {
+    match ask(ends, request, b"").await {
+        Reply::Handle(handle) => handle,
+        other => panic!("{request:?} gave no handle but {other:?}"),
+    }
+}
+
+/// A request's bytes; `nth(0)` is this handle.
+pub fn encode(request: &Request, id: u32, handle: &[u8]) -> Vec<u8> {
+    let context = packets::Context {
+        base: "",
+        handles: &[handle.to_vec()],
+    };
+    request.encode(id, &context)
+}
