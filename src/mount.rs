@@ -1,6 +1,6 @@
 //! From a login to a storage: the order of the layers, stated once.
 //!
-//! `Guard(Local)`: permissions are judged before anything else happens. (The quota comes between the two.)
+//! `Guard(Quota(Local))`: permissions are judged before anything is charged, and all that happens is charged.
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use crate::auth::Login;
 use crate::error::{Error, Result};
+use crate::ledger::account::Account;
 use crate::sftp::lane::{Lane, Lanes};
 use crate::vfs::Storage;
 use crate::vfs::guard::Guard;
 use crate::vfs::local::LocalStorage;
+use crate::vfs::quota::Quota;
 
 /// A home, ready for a session.
 #[derive(Clone)]
@@ -23,15 +25,16 @@ pub struct Mounted {
 }
 
 /// Opens the home of a login, and makes it if it is missing. May block on the disk.
-pub fn mount(login: &Login, lanes: &Lanes) -> Result<Mounted> {
+pub fn mount(login: &Login, account: Arc<Account>, lanes: &Lanes) -> Result<Mounted> {
     let home = login.home();
     make_missing(home)?;
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
     let device = std::fs::metadata(home).map_err(cannot)?.dev();
     let local = LocalStorage::open(home)
         .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
+    let charged = Quota::new(Arc::new(local), account);
     Ok(Mounted {
-        storage: Arc::new(Guard::new(Arc::new(local), login.permissions().clone())),
+        storage: Arc::new(Guard::new(Arc::new(charged), login.permissions().clone())),
         lane: lanes.of_device(device),
     })
 }

@@ -9,6 +9,7 @@ mod kernel;
 mod lock;
 mod privileges;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,6 +27,7 @@ use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::event::Events;
+use crate::ledger::Ledger;
 use crate::sftp::lane::Lanes;
 use crate::ssh::algorithms::russh_config;
 use crate::ssh::service::{Current, Parts, Service};
@@ -33,6 +35,7 @@ use crate::ssh::{connection, hostkeys};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
+use crate::user::{User, UserName};
 
 /// Connections that the kernel completes before they are accepted.
 const BACKLOG: u32 = 1024;
@@ -53,6 +56,7 @@ pub struct Server {
     store: Arc<SqlStore>,
     service: Arc<Service>,
     reload: telemetry::Reload,
+    ledger_quit: CancellationToken,
     _lock: lock::DataLock,
 }
 
@@ -115,9 +119,16 @@ impl Server {
         let control = control_socket::bind(&config.control_socket())?;
         let lanes = Lanes::new(slots(), Handle::current())
             .map_err(|error| Error::new("cannot start the watchdog of file systems").because(error))?;
+        let ledger_quit = CancellationToken::new();
+        let ledger = Ledger::start(
+            Arc::clone(&store) as Arc<dyn Store>,
+            config.quota.clone(),
+            ledger_quit.clone(),
+        );
         let service = Service::new(Parts {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
             events: Events::new(vec![Box::new(audit)]),
+            ledger,
             lanes,
             banner: config.server.banner.clone(),
             current: current(&config, keys),
@@ -129,6 +140,7 @@ impl Server {
             store,
             service,
             reload,
+            ledger_quit,
             _lock: lock,
         })
     }
@@ -161,7 +173,11 @@ impl Server {
         let handler = Arc::new(control::Control::new(Arc::clone(&self.service)));
         let quit = CancellationToken::new();
         helpers.spawn(control_socket::serve(self.control, handler, quit.clone()));
-        helpers.spawn(watch_store(self.store, Arc::clone(&self.service), quit.clone()));
+        helpers.spawn(watch_store(
+            Arc::clone(&self.store),
+            Arc::clone(&self.service),
+            quit.clone(),
+        ));
 
         let mut config = self.config;
         loop {
@@ -181,6 +197,10 @@ impl Server {
         quit.cancel();
         helpers.close();
         helpers.wait().await;
+        // Last, when nothing changes any more: every account is written down exact.
+        self.ledger_quit.cancel();
+        self.service.ledger.stopped().await;
+        self.store.close().await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -261,7 +281,7 @@ async fn try_reload(config: &mut Config, service: &Service, log: &telemetry::Rel
     Ok(())
 }
 
-/// Ends the sessions of users who were removed, disabled, moved, or have expired.
+/// Ends the sessions of users who were removed, disabled, moved, or have expired, and puts new quotas in force.
 async fn watch_store(store: Arc<SqlStore>, service: Arc<Service>, quit: CancellationToken) {
     let mut seen = store.version().await.ok();
     let mut ticks = 0;
@@ -275,12 +295,26 @@ async fn watch_store(store: Arc<SqlStore>, service: Arc<Service>, quit: Cancella
         if now == seen && ticks < EXPIRY_TICKS {
             continue;
         }
-        seen = now;
         ticks = 0;
-        for session in service.sessions.list() {
-            if !service.auth.still_valid(&session.login).await {
-                session.ending.end("the user may not be signed in any more");
+        match store.users().await {
+            Ok(users) => {
+                seen = now;
+                service.ledger.refresh(&users);
+                end_invalid(&service, &users);
             }
+            // A store that is busy must not end every session; it is asked again.
+            Err(error) => tracing::warn!(%error, "cannot look for changed users"),
+        }
+    }
+}
+
+fn end_invalid(service: &Service, users: &[User]) {
+    let now = jiff::Timestamp::now();
+    let users: HashMap<&UserName, &User> = users.iter().map(|user| (&user.name, user)).collect();
+    for session in service.sessions.list() {
+        let user = users.get(session.login.user()).copied();
+        if !session.login.is_still_allowed(user, now) {
+            session.ending.end("the user may not be signed in any more");
         }
     }
 }

@@ -67,6 +67,13 @@ impl Login {
     pub fn max_sessions(&self) -> Option<u32> {
         self.max_sessions
     }
+    /// May a session of this login go on, now that this is the user's record? Not if the user was removed, renamed,
+    /// disabled or moved, or has expired.
+    pub fn is_still_allowed(&self, user: Option<&User>, now: Timestamp) -> bool {
+        user.is_some_and(|user| {
+            user.enabled && user.expires_at.is_none_or(|end| now < end) && user.home == self.home
+        })
+    }
     /// The factors that were passed, for the log.
     pub fn factors(&self) -> &BTreeSet<Factor> {
         &self.factors
@@ -192,23 +199,6 @@ impl Authenticator {
         self.judge_key(&attempt, user.parse().ok().as_ref(), key)
             .await
             .is_ok()
-    }
-
-    /// May a session of this login go on? Not if the user was removed, renamed, disabled or moved, or has expired.
-    ///
-    /// If the store cannot answer, it may: a store that is busy must not end every session.
-    pub async fn still_valid(&self, login: &Login) -> bool {
-        match self.store.user(&login.user).await {
-            Ok(Some(user)) => {
-                let now = Timestamp::now();
-                user.enabled && user.expires_at.is_none_or(|end| now < end) && user.home == login.home
-            }
-            Ok(None) => false,
-            Err(error) => {
-                tracing::warn!(user = %login.user, %error, "cannot look up the user of a session");
-                true
-            }
-        }
     }
 
     /// Waits for the attempt's turn, unless there were too many failures before. Those wait, without having been

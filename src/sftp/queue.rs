@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::vfs::Wait;
 
-use super::channel::Outlet;
+use super::channel::{Outlet, Stream};
 use super::flow::Flow;
 use super::lane::Lane;
 use super::packet::{self, RawHandle, Read};
@@ -260,7 +260,7 @@ impl Queue {
         loop {
             while !reply.is_empty() {
                 let piece = self.flow.lend(&mut reply).await;
-                if self.outlet.send(piece).await.is_err() {
+                if self.outlet.send(Stream::Output, piece).await.is_err() {
                     return;
                 }
             }
@@ -284,9 +284,16 @@ impl Queue {
             // Not before there is room for the answer: what waits is requests, not data.
             self.flow.opened().await;
             match self.run(session, job).await {
-                Ok((session, bytes)) => {
+                Ok((mut session, bytes)) => {
+                    let notice = session.take_notice();
                     sftp.0 = Some(session);
                     reply = bytes;
+                    if let Some(mut notice) = notice {
+                        let notice = self.flow.lend(&mut notice).await;
+                        if self.outlet.send(Stream::Error, notice).await.is_err() {
+                            return;
+                        }
+                    }
                 }
                 Err(error) => {
                     tracing::error!(%error, "a request ended its session");

@@ -7,10 +7,11 @@ use std::time::Duration;
 use russh::server::Config as RusshConfig;
 use tokio::sync::Semaphore;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Login};
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::mount::Mounted;
+use crate::ledger::Ledger;
+use crate::mount::{Mounted, mount};
 use crate::sessions::Sessions;
 use crate::sftp::lane::Lanes;
 
@@ -32,6 +33,8 @@ pub struct Service {
     pub admission: Arc<Admission>,
     /// Where events go.
     pub events: Events,
+    /// What homes hold.
+    pub ledger: Arc<Ledger>,
     /// The file systems.
     pub lanes: Lanes,
     /// The server's own uid and gid.
@@ -57,6 +60,8 @@ pub struct Parts {
     pub auth: Authenticator,
     /// Where events go.
     pub events: Events,
+    /// What homes hold.
+    pub ledger: Arc<Ledger>,
     /// The file systems.
     pub lanes: Lanes,
     /// Shown before the sign-in.
@@ -71,6 +76,7 @@ impl Service {
         let Parts {
             auth,
             events,
+            ledger,
             lanes,
             banner,
             current,
@@ -80,6 +86,7 @@ impl Service {
             sessions: Arc::default(),
             admission: Admission::new(),
             events,
+            ledger,
             lanes,
             own_ids: (
                 rustix::process::geteuid().as_raw(),
@@ -106,19 +113,22 @@ impl Service {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
     }
 
-    /// Opens a home on a thread of the blocking pool.
-    pub async fn mount(
-        self: &Arc<Self>,
-        open: impl FnOnce(&Lanes) -> Result<Mounted> + Send + 'static,
-    ) -> Result<Mounted> {
-        let service = Arc::clone(self);
+    /// Opens a home, on a thread of the blocking pool.
+    ///
+    /// # Errors
+    /// When it cannot be opened in time.
+    pub async fn mount(self: &Arc<Self>, login: &Login) -> Result<Mounted> {
         let opening = async {
+            let account = self.ledger.account(login.home(), login.quota()).await?;
             let _place = self.mounts.acquire().await;
-            tokio::task::spawn_blocking(move || open(&service.lanes)).await
+            let service = Arc::clone(self);
+            let login = login.clone();
+            tokio::task::spawn_blocking(move || mount(&login, account, &service.lanes))
+                .await
+                .map_err(|panic| Error::new("cannot open the home").because(panic))?
         };
         match tokio::time::timeout(MOUNT_TIMEOUT, opening).await {
-            Ok(Ok(mounted)) => mounted,
-            Ok(Err(panic)) => Err(Error::new("cannot open the home").because(panic)),
+            Ok(mounted) => mounted,
             Err(_) => Err(
                 Error::new(format!("opening the home took longer than {MOUNT_TIMEOUT:?}"))
                     .hint("the disk that it lies on seems to hang"),
