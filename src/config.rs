@@ -16,6 +16,7 @@ use toml::de::DeTable;
 
 use crate::auth::AuthSettings;
 use crate::error::{Error, Result};
+use crate::ledger::QuotaSettings;
 use crate::ssh::settings::{Limits, SshSettings};
 use crate::telemetry::LogSettings;
 use report::Problem;
@@ -48,6 +49,8 @@ pub struct Config {
     pub storage: StorageSettings,
     /// `[store]`
     pub store: StoreSettings,
+    /// `[quota]`
+    pub quota: QuotaSettings,
     /// `[log]`
     pub log: LogSettings,
 }

@@ -68,6 +68,12 @@ pub enum Event {
         target: Vec<u8>,
         link: VirtualPath,
     },
+    /// Growth was refused because the home is full.
+    OverQuota {
+        who: Actor,
+        path: VirtualPath,
+        sentence: String,
+    },
     /// A request was refused because the user lacks a permission.
     Forbidden {
         who: Actor,

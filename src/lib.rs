@@ -13,6 +13,7 @@ pub mod secret;
 pub mod user;
 
 pub mod auth;
+pub mod ledger;
 pub mod store;
 pub mod vfs;
 

@@ -1,6 +1,6 @@
 //! From a login to a storage: the order of the layers, stated once.
 //!
-//! `Guard(Local)`: permissions are judged before anything else happens. (The quota comes between the two.)
+//! `Guard(Quota(Local))`: permissions are judged before anything is charged, and all that happens is charged.
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
@@ -10,10 +10,12 @@ use tokio::sync::Semaphore;
 
 use crate::auth::Login;
 use crate::error::{Error, Result};
+use crate::ledger::account::Account;
 use crate::sftp::lane::{Lane, Lanes};
 use crate::vfs::Storage;
 use crate::vfs::guard::Guard;
 use crate::vfs::local::LocalStorage;
+use crate::vfs::quota::Quota;
 
 /// A home, ready for a session.
 #[derive(Clone)]
@@ -27,7 +29,7 @@ pub struct Mounted {
 }
 
 /// Opens the home of a login, and makes it if it is missing. May block on the disk.
-pub fn mount(login: &Login, lanes: &Lanes) -> Result<Mounted> {
+pub fn mount(login: &Login, account: Arc<Account>, lanes: &Lanes) -> Result<Mounted> {
     let home = login.home();
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
     let found = match std::fs::metadata(home) {
@@ -42,8 +44,9 @@ pub fn mount(login: &Login, lanes: &Lanes) -> Result<Mounted> {
     let local = LocalStorage::open(home)
         .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
     let lane = lanes.of_device(device);
+    let charged = Quota::new(Arc::new(local), account);
     Ok(Mounted {
-        storage: Arc::new(Guard::new(Arc::new(local), login.permissions().clone())),
+        storage: Arc::new(Guard::new(Arc::new(charged), login.permissions().clone())),
         share: lane.share_of(home),
         lane,
     })

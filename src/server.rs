@@ -27,6 +27,7 @@ use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::event::Events;
+use crate::ledger::Ledger;
 use crate::sftp::lane::Lanes;
 use crate::ssh::algorithms::russh_config;
 use crate::ssh::service::{Current, Parts, Service};
@@ -55,6 +56,7 @@ pub struct Server {
     service: Arc<Service>,
     reload: telemetry::Reload,
     hurry: CancellationToken,
+    ledger_quit: CancellationToken,
     _lock: lock::DataLock,
 }
 
@@ -117,9 +119,16 @@ impl Server {
         let control = control_socket::bind(&config.control_socket())?;
         let lanes = Lanes::new(slots(), Handle::current())
             .map_err(|error| Error::new("cannot start the watchdog of file systems").because(error))?;
+        let ledger_quit = CancellationToken::new();
+        let ledger = Ledger::start(
+            Arc::clone(&store) as Arc<dyn Store>,
+            config.quota.clone(),
+            ledger_quit.clone(),
+        );
         let service = Service::new(Parts {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
             events: Events::new(vec![Box::new(audit)]),
+            ledger,
             lanes,
             banner: config.server.banner.as_deref().map(whole_lines),
             current: current(&config, keys),
@@ -132,6 +141,7 @@ impl Server {
             service,
             reload,
             hurry: CancellationToken::new(),
+            ledger_quit,
             _lock: lock,
         })
     }
@@ -179,7 +189,7 @@ impl Server {
         let mut reloading = Reloading {
             config: self.config,
             service: Arc::clone(&self.service),
-            store: self.store,
+            store: Arc::clone(&self.store),
             log: self.reload,
         };
         loop {
@@ -195,6 +205,10 @@ impl Server {
         quit.cancel();
         helpers.close();
         helpers.wait().await;
+        // Last, when nothing changes any more: every account is written down exact.
+        self.ledger_quit.cancel();
+        self.service.ledger.stopped().await;
+        self.store.close().await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -300,7 +314,7 @@ fn whole_lines(banner: &str) -> String {
     }
 }
 
-/// Ends the sessions of users who were removed, disabled, moved, or have expired.
+/// Ends the sessions of users who were removed, disabled, moved, or have expired, and puts new quotas in force.
 async fn watch_store(store: Arc<SqlStore>, service: Arc<Service>, quit: CancellationToken) {
     let mut seen = store.version().await.ok();
     loop {
@@ -311,6 +325,15 @@ async fn watch_store(store: Arc<SqlStore>, service: Arc<Service>, quit: Cancella
         let version = store.version().await.ok();
         let changed = version != seen;
         seen = version;
+        if changed || service.ledger.has_new_accounts() {
+            match store.users().await {
+                Ok(users) => service.ledger.refresh(&users),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot look for changed quotas");
+                    seen = None;
+                }
+            }
+        }
         let now = jiff::Timestamp::now();
         for session in service.sessions.list() {
             let doubtful = changed || session.login.expired(now) || session.began.elapsed() < FRESH;

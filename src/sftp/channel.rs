@@ -23,10 +23,19 @@ use crate::vfs::Wait;
 /// A single SSH packet can hold thousands of READs: their replies would all be in memory at once.
 const REPLIES_PER_CALLBACK: usize = 1 << 20;
 
+/// Where bytes go on the client's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// SFTP.
+    Output,
+    /// The user's terminal (extended data of type 1, RFC 4254, section 5.2).
+    Error,
+}
+
 /// Takes replies inside a callback: at once, and in order with what the task has sent before.
 pub trait Wire {
     /// Sends bytes that the window has room for.
-    fn send(&mut self, bytes: Bytes);
+    fn send(&mut self, stream: Stream, bytes: Bytes);
     /// Ends the channel with an exit status, after all that was sent.
     fn finish(&mut self, exit_status: u32);
 }
@@ -34,7 +43,7 @@ pub trait Wire {
 /// Takes replies outside of callbacks.
 pub trait Outlet: Send + Sync {
     /// Sends bytes that the window has room for; an error if the connection has ended.
-    fn send(&self, bytes: Bytes) -> BoxFuture<'_, Result<(), Gone>>;
+    fn send(&self, stream: Stream, bytes: Bytes) -> BoxFuture<'_, Result<(), Gone>>;
     /// Ends the channel with an exit status, after all that was sent.
     fn finish(&self, exit_status: u32) -> BoxFuture<'_, ()>;
 }
@@ -204,8 +213,19 @@ impl<'a> Turn<'a> {
             let Some(reply) = self.state.pending.execute_next(sftp) else {
                 return;
             };
+            let notice = sftp.take_notice();
             self.state.pending.rest = reply;
+            self.send_notice(notice);
             self.send_rest();
+        }
+    }
+
+    /// Before the reply, after which the client may leave. If the window has no room for it, it is left out.
+    fn send_notice(&mut self, notice: Option<Bytes>) {
+        if let Some(notice) = notice
+            && self.queue.flow.take_whole(notice.len())
+        {
+            self.wire.send(Stream::Error, notice);
         }
     }
 
@@ -217,7 +237,7 @@ impl<'a> Turn<'a> {
         let granted = self.queue.flow.take(rest.len());
         if granted > 0 {
             self.sent += granted;
-            self.wire.send(rest.split_to(granted));
+            self.wire.send(Stream::Output, rest.split_to(granted));
         }
     }
 
@@ -228,7 +248,9 @@ impl<'a> Turn<'a> {
             && let Worker::Idle(sftp) = &mut self.state.worker
             && let Some(reply) = sftp.execute(packet, Wait::Never)
         {
+            let notice = sftp.take_notice();
             self.state.pending.rest = reply;
+            self.send_notice(notice);
             self.send_rest();
             return Ok(());
         }

@@ -149,9 +149,8 @@ fn space_reply(id: u32, space: &Space) -> Bytes {
 fn hardlink(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
     let from = path_of(need(call.body.path())?)?;
     let to = path_of(need(call.body.path())?)?;
-    sftp.storage
-        .hard_link(&from, &to)
-        .inspect_err(|e| sftp.tell_forbidden(*e, &to))?;
+    let done = sftp.storage.hard_link(&from, &to, call.wait);
+    sftp.tell_refused(done, &to)?;
     let target = from.absolute();
     sftp.tell(|who| Event::Linked {
         who,
@@ -295,7 +294,9 @@ fn copy_data(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
             };
         }
         let to_at = to_offset.checked_add(copied).ok_or(Status::BAD_MESSAGE)?;
-        target.write_at(chunk.get(..count).unwrap_or_default(), to_at)?;
+        if let Err(error) = target.write_at(chunk.get(..count).unwrap_or_default(), to_at, Wait::Allowed) {
+            return sftp.file_refused(to, error);
+        }
         copied += count as u64;
         if let Ok(file) = sftp.file(from) {
             file.bytes_read = file.bytes_read.saturating_add(count as u64);

@@ -46,6 +46,16 @@ impl Flow {
         granted
     }
 
+    /// Takes exactly `wanted` bytes out of the window for sending at once, or nothing.
+    pub fn take_whole(&self, wanted: usize) -> bool {
+        let mut state = self.state();
+        let fits = state.window >= wanted as u64;
+        if fits {
+            state.window -= wanted as u64;
+        }
+        fits
+    }
+
     /// Is there any room in the window?
     pub fn is_open(&self) -> bool {
         self.state().window > 0

@@ -42,7 +42,9 @@ pub struct File {
     pub bytes_read: u64,
     /// Sum of the bytes written.
     pub bytes_written: u64,
-    /// When.
+    /// Its user was told that the home is full.
+    pub complained: bool,
+    /// When it was opened.
     pub since: Instant,
 }
 
@@ -142,25 +144,13 @@ impl Handles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vfs::{DirEntry, Metadata, Result, SetAttrs, Space};
+    use crate::vfs::{DirEntry, Result};
 
     struct Nothing;
 
     impl DirStream for Nothing {
         fn next(&mut self) -> Result<Option<DirEntry>> {
             Ok(None)
-        }
-        fn stat(&self) -> Result<Metadata> {
-            Err(rustix::io::Errno::NOENT.into())
-        }
-        fn set_attrs(&self, _: &SetAttrs) -> Result<()> {
-            Ok(())
-        }
-        fn space(&self) -> Result<Space> {
-            Err(rustix::io::Errno::NOENT.into())
-        }
-        fn sync(&self) -> Result<()> {
-            Ok(())
         }
     }
 

@@ -12,6 +12,7 @@ pub mod flow;
 pub mod handles;
 pub mod lane;
 pub mod longname;
+mod names;
 pub mod packet;
 pub mod queue;
 pub mod reply;

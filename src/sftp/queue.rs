@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::vfs::Wait;
 
-use super::channel::Outlet;
+use super::channel::{Outlet, Stream};
 use super::flow::Flow;
 use super::lane::Lane;
 use super::packet::{self, RawHandle, Read};
@@ -266,7 +266,7 @@ impl Queue {
         loop {
             while !reply.is_empty() {
                 let piece = self.flow.lend(&mut reply).await;
-                if self.outlet.send(piece).await.is_err() {
+                if self.outlet.send(Stream::Output, piece).await.is_err() {
                     return;
                 }
             }
@@ -289,7 +289,16 @@ impl Queue {
             // Not before there is room for the answer: what waits is requests, not data.
             self.flow.opened().await;
             match self.run(&mut held, job).await {
-                Ok(bytes) => reply = bytes,
+                Ok(bytes) => {
+                    reply = bytes;
+                    let notice = held.sftp.as_mut().and_then(|sftp| sftp.take_notice());
+                    if let Some(mut notice) = notice {
+                        let notice = self.flow.lend(&mut notice).await;
+                        if self.outlet.send(Stream::Error, notice).await.is_err() {
+                            return;
+                        }
+                    }
+                }
                 Err(error) => {
                     tracing::error!(%error, "a request ended its session");
                     self.state().worker = Worker::Ended;

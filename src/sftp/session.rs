@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::buffer::{Buffer, Filled};
 use crate::event::{Actor, Event, Events};
 use crate::path::{PathError, VirtualPath};
-use crate::vfs::{Error, FileKind, Links, OpenHow, Over, SetAttrs, Storage, Wait};
+use crate::vfs::{Error, Links, OpenHow, Over, SetAttrs, Storage, Wait};
 
 use super::attrs;
 use super::extensions;
@@ -27,14 +27,16 @@ use super::status::{Refusal, Status};
 const NAMES_PER_REPLY: u32 = 100;
 /// sshfs takes no reply above 256 KiB and older ones none above 128 KiB; a name and its line take 600 bytes at most.
 const NAMES_SIZE: usize = 96 * 1024;
-/// Freeing more than this takes the file system long enough (several milliseconds) to hold up other channels.
-const LARGE: u64 = 64 << 20;
+/// A full home must not fill a terminal.
+const NOTICE_EVERY: Duration = Duration::from_secs(1);
 
 /// One client's SFTP session: its home, its handles, and how it likes its answers.
 pub struct Sftp {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) handles: Handles,
     pub(super) context: Context,
+    notice: Option<Bytes>,
+    last_notice: Option<Instant>,
 }
 
 /// What a session knows about its client.
@@ -122,6 +124,8 @@ impl Sftp {
             storage,
             handles: Handles::new(context.max_handles),
             context,
+            notice: None,
+            last_notice: None,
         }
     }
 
@@ -151,7 +155,7 @@ impl Sftp {
     fn request(&mut self, id: u32, request: Request<'_>, wait: Wait) -> Answer {
         match request {
             Request::Read(read) => self.read(id, read, wait),
-            Request::Write { handle, offset, data } => self.write(id, handle, offset, data),
+            Request::Write { handle, offset, data } => self.write(id, (handle, offset, data), wait),
             Request::Open { path, how } => self.open(id, path, how, wait),
             Request::Close { handle } => self.close(id, handle),
             Request::Stat { path } => self.stat(id, path, Links::Follow),
@@ -166,26 +170,30 @@ impl Sftp {
                     return ok(id);
                 }
                 self.not_in_callback(attrs.size.is_some(), wait)?;
-                self.storage.set_attrs(&path_of(path)?, &attrs, Links::Follow)?;
+                let path = path_of(path)?;
+                let done = self.storage.set_attrs(&path, &attrs, Links::Follow);
+                self.tell_refused(done, &path)?;
                 ok(id)
             }
             Request::Fsetstat { handle, attrs } => {
                 self.not_in_callback(attrs.size.is_some(), wait)?;
-                self.file(handle)?.file.set_attrs(&attrs)?;
-                ok(id)
+                match self.file(handle)?.file.set_attrs(&attrs) {
+                    Ok(()) => ok(id),
+                    Err(error) => self.file_refused(handle, error),
+                }
             }
             Request::Opendir { path } => self.opendir(id, path),
             Request::Readdir { handle } => self.readdir(id, handle),
             Request::Remove { path } => self.remove(id, path, wait),
-            Request::Mkdir { path, attrs } => self.mkdir(id, path, &attrs),
-            Request::Rmdir { path } => self.rmdir(id, path),
+            Request::Mkdir { path, attrs } => self.mkdir(id, path, &attrs, wait),
+            Request::Rmdir { path } => self.rmdir(id, path, wait),
             Request::Realpath { path } => self.realpath(id, path),
             Request::Rename { from, to } => self.rename(id, (from, to), Over::Refuse, wait),
             Request::Readlink { path } => {
                 let target = self.storage.read_link(&path_of(path)?)?;
                 Ok(Reply::name(id, &target))
             }
-            Request::Symlink { first, second } => self.symlink(id, first, second),
+            Request::Symlink { first, second } => self.symlink(id, (first, second), wait),
             Request::Extended { name, body } => {
                 extensions::run(self, name, extensions::Call { id, body, wait })
             }
@@ -221,21 +229,32 @@ impl Sftp {
         Ok(Bytes::from_owner(Filled::new(buffer, DATA_HEADER + count)))
     }
 
-    fn write(&mut self, id: u32, handle: RawHandle, offset: u64, data: &[u8]) -> Answer {
+    fn write(&mut self, id: u32, (handle, offset, data): (RawHandle, u64, &[u8]), wait: Wait) -> Answer {
         let file = self.file(handle)?;
-        file.file.write_at(data, offset)?;
+        if let Err(error) = file.file.write_at(data, offset, wait) {
+            return self.file_refused(handle, error);
+        }
         file.bytes_written = file.bytes_written.saturating_add(data.len() as u64);
         ok(id)
+    }
+
+    /// A write, a truncation or a copy was refused: its user hears of it once for each file.
+    pub(super) fn file_refused(&mut self, handle: RawHandle, error: Error) -> Answer {
+        let file = self.file(handle)?;
+        if !file.complained && is_over_quota(error) {
+            file.complained = true;
+            let path = file.path.clone();
+            return Err(self.refused(error, &path));
+        }
+        Err(error.into())
     }
 
     fn open(&mut self, id: u32, path: &[u8], how: OpenHow, wait: Wait) -> Answer {
         let path = path_of(path)?;
         self.check_room()?;
         self.not_in_callback(how.truncate && self.is_large(&path, Links::Follow), wait)?;
-        let file = self
-            .storage
-            .open(&path, how)
-            .inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        let opened = self.storage.open(&path, how, wait);
+        let file = self.tell_refused(opened, &path)?;
         let who = self.context.actor.clone();
         self.context.events.emit(&Event::Opened {
             who,
@@ -247,6 +266,7 @@ impl Sftp {
             path,
             bytes_read: 0,
             bytes_written: 0,
+            complained: false,
             since: Instant::now(),
         }))?;
         self.context.open_files.fetch_add(1, Ordering::Relaxed);
@@ -285,10 +305,8 @@ impl Sftp {
     fn opendir(&mut self, id: u32, path: &[u8]) -> Answer {
         let path = path_of(path)?;
         self.check_room()?;
-        let stream = self
-            .storage
-            .open_dir(&path)
-            .inspect_err(|e| self.tell_forbidden(*e, &path))?;
+        let opened = self.storage.open_dir(&path);
+        let stream = self.tell_refused(opened, &path)?;
         let handle = self.insert(Open::Dir(Dir { stream }))?;
         Ok(Reply::handle(id, handle))
     }
@@ -319,89 +337,51 @@ impl Sftp {
         Ok(reply.finish())
     }
 
-    fn remove(&mut self, id: u32, path: &[u8], wait: Wait) -> Answer {
-        let path = path_of(path)?;
-        self.not_in_callback(self.is_large(&path, Links::NoFollow), wait)?;
-        self.storage
-            .remove(&path)
-            .inspect_err(|e| self.tell_forbidden(*e, &path))?;
-        self.tell(|who| Event::Removed { who, path });
-        ok(id)
-    }
-
-    fn mkdir(&mut self, id: u32, path: &[u8], attrs: &SetAttrs) -> Answer {
-        let path = path_of(path)?;
-        let mode = attrs.permissions.unwrap_or(0o777);
-        self.storage
-            .mkdir(&path, mode)
-            .inspect_err(|e| self.tell_forbidden(*e, &path))?;
-        self.tell(|who| Event::DirectoryMade { who, path });
-        ok(id)
-    }
-
-    fn rmdir(&mut self, id: u32, path: &[u8]) -> Answer {
-        let path = path_of(path)?;
-        self.storage
-            .rmdir(&path)
-            .inspect_err(|e| self.tell_forbidden(*e, &path))?;
-        self.tell(|who| Event::DirectoryRemoved { who, path });
-        ok(id)
-    }
-
-    fn realpath(&mut self, id: u32, path: &[u8]) -> Answer {
-        // Here alone the empty path is the current directory (rclone sends it).
-        let resolved = self.storage.real_path(&VirtualPath::parse(path)?)?;
-        Ok(Reply::name(id, &resolved.absolute()))
-    }
-
-    pub(super) fn rename(&mut self, id: u32, names: (&[u8], &[u8]), over: Over, wait: Wait) -> Answer {
-        let (from, to) = (path_of(names.0)?, path_of(names.1)?);
-        let heavy = over == Over::Replace && self.is_large(&to, Links::NoFollow);
-        self.not_in_callback(heavy, wait)?;
-        self.storage
-            .rename(&from, &to, over)
-            .inspect_err(|e| self.tell_forbidden(*e, &from))?;
-        self.tell(|who| Event::Renamed { who, from, to });
-        ok(id)
-    }
-
-    fn symlink(&mut self, id: u32, first: &[u8], second: &[u8]) -> Answer {
-        let (target, link) = match self.context.symlink_order {
-            SymlinkOrder::TargetFirst => (first, second),
-            SymlinkOrder::LinkFirst => (second, first),
-        };
-        let link = path_of(link)?;
-        // The target is stored as it is; this only finds what no target can be.
-        path_of(target)?;
-        self.storage
-            .symlink(target, &link)
-            .inspect_err(|e| self.tell_forbidden(*e, &link))?;
-        self.tell(|who| Event::Linked {
-            who,
-            target: target.to_vec(),
-            link,
-        });
-        ok(id)
-    }
-
-    fn is_large(&self, path: &VirtualPath, links: Links) -> bool {
-        let large = |meta: crate::vfs::Metadata| meta.kind == FileKind::File && meta.size >= LARGE;
-        self.storage.stat(path, links).is_ok_and(large)
-    }
-
     pub(super) fn tell(&self, event: impl FnOnce(Actor) -> Event) {
         self.context.events.emit(&event(self.context.actor.clone()));
     }
 
-    pub(super) fn tell_forbidden(&self, error: Error, path: &VirtualPath) {
+    /// Passes a result on; of a refusal that somebody should hear of, the log and perhaps the user do.
+    pub(super) fn tell_refused<T>(
+        &mut self,
+        result: crate::vfs::Result<T>,
+        path: &VirtualPath,
+    ) -> Result<T, Halt> {
+        result.map_err(|error| self.refused(error, path))
+    }
+
+    fn refused(&mut self, error: Error, path: &VirtualPath) -> Halt {
+        let path = path.clone();
         if let Error::Forbidden(operation) = error {
-            self.tell(|who| Event::Forbidden {
-                who,
-                operation,
-                path: path.clone(),
-            });
+            self.tell(|who| Event::Forbidden { who, operation, path });
+        } else if is_over_quota(error) {
+            let sentence = error.to_string();
+            self.notice(&sentence);
+            self.tell(|who| Event::OverQuota { who, path, sentence });
+        }
+        error.into()
+    }
+
+    /// Something for the user's terminal: stock clients show a status 4 as "Failure" and no more.
+    fn notice(&mut self, sentence: &str) {
+        let now = Instant::now();
+        if self
+            .last_notice
+            .is_none_or(|last| now.duration_since(last) >= NOTICE_EVERY)
+        {
+            self.last_notice = Some(now);
+            self.notice = Some(format!("{sentence}\n").into());
         }
     }
+
+    /// What is to be shown on the user's terminal, beside the reply.
+    pub fn take_notice(&mut self) -> Option<Bytes> {
+        self.notice.take()
+    }
+}
+
+fn is_over_quota(error: Error) -> bool {
+    matches!(error, Error::OverBytes { .. } | Error::OverFiles { .. })
 }
 
 impl Drop for Sftp {

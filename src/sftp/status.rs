@@ -92,8 +92,17 @@ impl From<Status> for Refusal {
 impl From<vfs::Error> for Refusal {
     fn from(error: vfs::Error) -> Self {
         match error {
+            // "quota" would send the user to the wrong person.
+            vfs::Error::Os(Errno::NOSPC | Errno::DQUOT) => {
+                Refusal::with_sentence(Status::FAILURE, "no space left on the server's disk")
+            }
             vfs::Error::Os(errno) => Status::from(errno).into(),
             vfs::Error::Forbidden(_) => Status::PERMISSION_DENIED.into(),
+            vfs::Error::OverBytes { .. }
+            | vfs::Error::OverFiles { .. }
+            | vfs::Error::Measuring
+            | vfs::Error::Unmeasurable
+            | vfs::Error::NotRecorded => Refusal::with_sentence(Status::FAILURE, error.to_string()),
             // Only a caller that forgot to wait can see this; the client may try again.
             vfs::Error::WouldBlock => Status::FAILURE.into(),
         }
@@ -135,6 +144,7 @@ mod tests {
         check(Errno::EXIST, 4, "Failure");
         check(Errno::NOTEMPTY, 4, "Failure");
         check(Errno::ISDIR, 4, "Failure");
-        check(Errno::NOSPC, 4, "Failure");
+        check(Errno::NOSPC, 4, "no space left on the server's disk");
+        check(Errno::DQUOT, 4, "no space left on the server's disk");
     }
 }

@@ -9,9 +9,9 @@ use russh::{ChannelId, Disconnect};
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Actor;
-use crate::mount::{Mounted, mount};
+use crate::mount::Mounted;
 use crate::sessions;
-use crate::sftp::channel::{self, BoxFuture, Fatal, Flow, Gone, Outlet, Wire};
+use crate::sftp::channel::{self, BoxFuture, Fatal, Flow, Gone, Outlet, Stream, Wire};
 use crate::sftp::longname::Lister;
 use crate::sftp::queue::Surroundings;
 use crate::sftp::session::{Context, Sftp, SymlinkOrder};
@@ -19,6 +19,8 @@ use crate::sftp::session::{Context, Sftp, SymlinkOrder};
 use super::peer_window::PeerWindow;
 use super::state::{Connection, Error, State};
 
+/// SSH_EXTENDED_DATA_STDERR
+const STDERR: u32 = 1;
 /// A reply is cut into packets of this size at the least, so that the overhead stays bearable.
 const MIN_PEER_PACKET: u32 = 1024;
 
@@ -32,9 +34,7 @@ impl Connection {
         if let Some(home) = &signed_in.home {
             return Some((home.clone(), session));
         }
-        let login = session.login.clone();
-        let home = session.login.home();
-        let mounted = service.mount(home, move |lanes| mount(&login, lanes)).await;
+        let mounted = service.mount(&session.login).await;
         match mounted {
             Ok(home) => {
                 signed_in.home = Some(home.clone());
@@ -106,7 +106,7 @@ impl Connection {
         session.channel_success(id)?;
         let sentence: &[u8] =
             b"homeport: this server has no shell and runs no commands; connect with sftp\r\n";
-        session.extended_data(id, 1, sentence)?;
+        session.extended_data(id, STDERR, sentence)?;
         session.exit_status_request(id, 127)?;
         session.eof(id)?;
         Ok(session.close(id)?)
@@ -148,9 +148,12 @@ pub(super) struct SessionWire<'a> {
 }
 
 impl Wire for SessionWire<'_> {
-    fn send(&mut self, bytes: Bytes) {
+    fn send(&mut self, stream: Stream, bytes: Bytes) {
         // An error means that the connection is ending; the next callback does not come.
-        let _ = self.session.data(self.id, bytes);
+        let _ = match stream {
+            Stream::Output => self.session.data(self.id, bytes),
+            Stream::Error => self.session.extended_data(self.id, STDERR, bytes),
+        };
     }
 
     fn finish(&mut self, exit_status: u32) {
@@ -167,8 +170,14 @@ struct ChannelOutlet {
 }
 
 impl Outlet for ChannelOutlet {
-    fn send(&self, bytes: Bytes) -> BoxFuture<'_, Result<(), Gone>> {
-        Box::pin(async move { self.handle.data(self.id, bytes).await.map_err(|_| Gone) })
+    fn send(&self, stream: Stream, bytes: Bytes) -> BoxFuture<'_, Result<(), Gone>> {
+        Box::pin(async move {
+            let sent = match stream {
+                Stream::Output => self.handle.data(self.id, bytes).await,
+                Stream::Error => self.handle.extended_data(self.id, STDERR, bytes).await,
+            };
+            sent.map_err(|_| Gone)
+        })
     }
 
     fn finish(&self, exit_status: u32) -> BoxFuture<'_, ()> {

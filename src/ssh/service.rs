@@ -1,16 +1,16 @@
 //! What all connections share.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use russh::server::Config as RusshConfig;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Login};
 use crate::error::{Error, Result};
 use crate::event::Events;
-use crate::mount::Mounted;
+use crate::ledger::Ledger;
+use crate::mount::{Mounted, mount};
 use crate::sessions::Sessions;
 use crate::sftp::lane::Lanes;
 
@@ -31,6 +31,8 @@ pub struct Service {
     pub admission: Arc<Admission>,
     /// Where events go.
     pub events: Events,
+    /// What homes hold.
+    pub ledger: Arc<Ledger>,
     /// The file systems.
     pub lanes: Lanes,
     /// The server's own uid and gid.
@@ -56,6 +58,8 @@ pub struct Parts {
     pub auth: Authenticator,
     /// Where events go.
     pub events: Events,
+    /// What homes hold.
+    pub ledger: Arc<Ledger>,
     /// The file systems.
     pub lanes: Lanes,
     /// Shown before the sign-in.
@@ -70,6 +74,7 @@ impl Service {
         let Parts {
             auth,
             events,
+            ledger,
             lanes,
             banner,
             current,
@@ -79,6 +84,7 @@ impl Service {
             sessions: Arc::default(),
             admission: Admission::new(),
             events,
+            ledger,
             lanes,
             own_ids: (
                 rustix::process::geteuid().as_raw(),
@@ -105,25 +111,27 @@ impl Service {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
     }
 
-    /// Opens the home at this path on a thread of the blocking pool.
-    pub async fn mount(
-        self: &Arc<Self>,
-        home: &Path,
-        open: impl FnOnce(&Lanes) -> Result<Mounted> + Send + 'static,
-    ) -> Result<Mounted> {
-        let service = Arc::clone(self);
+    /// Opens a home, on a thread of the blocking pool.
+    ///
+    /// # Errors
+    /// When it cannot be opened in time.
+    pub async fn mount(self: &Arc<Self>, login: &Login) -> Result<Mounted> {
         let opening = async {
-            let place = self.mounts.enter(home).await;
-            tokio::task::spawn_blocking(move || {
-                let mounted = open(&service.lanes);
+            let account = self.ledger.account(login.home(), login.quota()).await?;
+            let place = self.mounts.enter(login.home()).await;
+            let service = Arc::clone(self);
+            let login = login.clone();
+            let opening = tokio::task::spawn_blocking(move || {
+                let mounted = mount(&login, account, &service.lanes);
                 drop(place);
                 mounted
-            })
-            .await
+            });
+            opening
+                .await
+                .map_err(|panic| Error::new("cannot open the home").because(panic))?
         };
         match tokio::time::timeout(MOUNT_TIMEOUT, opening).await {
-            Ok(Ok(mounted)) => mounted,
-            Ok(Err(panic)) => Err(Error::new("cannot open the home").because(panic)),
+            Ok(mounted) => mounted,
             Err(_) => Err(
                 Error::new(format!("opening the home took longer than {MOUNT_TIMEOUT:?}"))
                     .hint("the disk that it lies on seems to hang"),

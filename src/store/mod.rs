@@ -1,14 +1,34 @@
-//! What is kept between runs: users and the fingerprints of host keys (later: use of homes).
+//! What is kept between runs: users, the use of their homes, and the fingerprints of host keys.
 
 mod open;
 mod rows;
 pub mod sql;
+mod usage;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::user::{User, UserName};
 
 /// A change of a user's record. It runs inside the transaction: what takes long, hashing above all, comes before.
 pub type Change = Box<dyn FnOnce(&mut User) -> Result<()> + Send>;
+
+/// The use of a home, as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRecord {
+    /// The home.
+    pub home: PathBuf,
+    /// Sum of file sizes: the use itself if `exact`, else a ceiling that it is not above.
+    pub bytes: u64,
+    /// Files, directories and symbolic links: likewise.
+    pub files: u64,
+    /// Is this the use, to the byte?
+    pub exact: bool,
+    /// When the home was last measured.
+    pub measured_at: Option<Timestamp>,
+}
 
 /// The store. Calls are short: no transaction outlives one call.
 #[async_trait::async_trait]
@@ -26,10 +46,14 @@ pub trait Store: Send + Sync {
     async fn change_user(&self, name: &UserName, change: Change) -> Result<User>;
     /// Removes a user and returns the record; an error if there is none.
     async fn remove_user(&self, name: &UserName) -> Result<User>;
+    /// What is written down about the use of a home.
+    async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>>;
+    /// Writes down the use of homes, in one transaction. On the disk when it returns.
+    async fn record_usage(&self, records: &[UsageRecord]) -> Result<()>;
     /// Fingerprints (`SHA256:…`) of the host keys that this server has shown, by algorithm name.
     async fn host_keys(&self) -> Result<Vec<(String, String)>>;
     /// Records the host key of an algorithm, replacing what was there.
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()>;
-    /// A number that is another one after every change of the store, by this process or by others.
+    /// A number that is another one after every change of a user's record, by this process or by others.
     async fn version(&self) -> Result<i64>;
 }

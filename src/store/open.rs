@@ -17,11 +17,18 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the store has been through; the last one's number is its version. Never edit one that was released.
 fn migrations() -> Vec<Migration> {
-    let list = [(
-        1,
-        "users and host keys",
-        include_str!("migrations/0001_users_and_host_keys.sql"),
-    )];
+    let list = [
+        (
+            1,
+            "users and host keys",
+            include_str!("migrations/0001_users_and_host_keys.sql"),
+        ),
+        (
+            2,
+            "use of homes",
+            include_str!("migrations/0002_use_of_homes.sql"),
+        ),
+    ];
     list.into_iter()
         .map(|(version, title, sql)| {
             Migration::new(

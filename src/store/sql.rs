@@ -9,12 +9,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sqlx::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
-use sqlx::{ConnectOptions, Connection, Row};
-use tokio::sync::Mutex;
 
 use super::rows::{UserRow, read_user};
-use super::{Change, Store, open};
+use super::usage;
+use super::{Change, Store, UsageRecord, open};
 use crate::error::{Error, Result};
 use crate::user::{User, UserName};
 
@@ -28,8 +28,6 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct SqlStore {
     path: PathBuf,
     pool: SqlitePool,
-    /// SQLite's `data_version` tells only of changes by other connections: this one never changes anything.
-    watch: Mutex<Option<SqliteConnection>>,
 }
 
 impl SqlStore {
@@ -52,10 +50,6 @@ impl SqlStore {
     }
 
     async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
-        let watch = options
-            .connect()
-            .await
-            .map_err(|error| open::failed(path, error))?;
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -63,17 +57,12 @@ impl SqlStore {
         Ok(Self {
             path: path.to_owned(),
             pool,
-            watch: Mutex::new(Some(watch)),
         })
     }
 
     /// Closes the store; the last one to do so folds the log into the file. Calls after this one fail.
     pub async fn close(&self) {
         self.pool.close().await;
-        if let Some(watch) = self.watch.lock().await.take() {
-            // Nothing is lost if that fails: all changes are on the disk.
-            let _ = watch.close().await;
-        }
     }
 
     fn failed(&self, error: sqlx::Error) -> Error {
@@ -187,8 +176,30 @@ impl Store for SqlStore {
             let deleted = sqlx::query(sql).bind(name.as_str()).execute(&mut *write).await;
             deleted.map_err(|e| self.failed(e))?;
         }
+        // What was known of a home that nobody has any more will be out of date when somebody has it again.
+        usage::forget(&mut write, &user.home)
+            .await
+            .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))?;
         Ok(user)
+    }
+
+    async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>> {
+        usage::read(&self.pool, home).await.map_err(|e| self.failed(e))
+    }
+
+    async fn record_usage(&self, records: &[UsageRecord]) -> Result<()> {
+        let mut write = self
+            .pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|e| self.failed(e))?;
+        for record in records {
+            usage::write(&mut write, record)
+                .await
+                .map_err(|e| self.failed(e))?;
+        }
+        write.commit().await.map_err(|e| self.failed(e))
     }
 
     async fn host_keys(&self) -> Result<Vec<(String, String)>> {
@@ -210,14 +221,10 @@ impl Store for SqlStore {
     }
 
     async fn version(&self) -> Result<i64> {
-        let mut watch = self.watch.lock().await;
-        let Some(connection) = watch.as_mut() else {
-            return Err(self.failed(sqlx::Error::PoolClosed));
-        };
-        let version = sqlx::query_scalar("PRAGMA data_version")
-            .fetch_one(connection)
-            .await;
-        version.map_err(|e| self.failed(e))
+        sqlx::query_scalar("SELECT number FROM users_revision")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|e| self.failed(e))
     }
 }
 

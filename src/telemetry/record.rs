@@ -116,6 +116,10 @@ fn fields(event: &Event) -> (&'static str, Fields) {
                 [("target", escape::bytes(target).into()), ("link", text(link))],
             ),
         ),
+        Event::OverQuota { who, path, sentence } => (
+            "over_quota",
+            did(who, [("path", text(path)), ("reason", sentence.as_str().into())]),
+        ),
         Event::Forbidden { who, operation, path } => (
             "forbidden",
             did(who, [("operation", (*operation).into()), ("path", text(path))]),

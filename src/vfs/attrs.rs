@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Stat, StatVfs, StatVfsMountFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::{FileKind, Metadata, SetAttrs, Space};
+use super::{FileKind, InodeId, Metadata, SetAttrs, Space};
 
 /// What stat(2) said.
 pub(super) fn metadata(stat: &Stat) -> Metadata {
@@ -18,6 +18,10 @@ pub(super) fn metadata(stat: &Stat) -> Metadata {
         // 64 bits wide on x86-64 and 32 elsewhere.
         #[allow(clippy::useless_conversion)]
         links: u64::from(stat.st_nlink),
+        inode: InodeId {
+            device: stat.st_dev,
+            number: stat.st_ino,
+        },
         atime: stat.st_atime,
         mtime: stat.st_mtime,
     }

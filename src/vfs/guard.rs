@@ -13,8 +13,8 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::{
-    DirEntry, DirStream, Error, Links, Metadata, OpenFile, OpenHow, Over, Result, SetAttrs, Space, Storage,
-    Wait,
+    DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Over, Renaming, Result, SetAttrs, Space,
+    Storage, Wait,
 };
 use crate::path::VirtualPath;
 use crate::user::{Permission, Permissions};
@@ -42,7 +42,12 @@ impl Guard {
         }
     }
 
-    fn open_allowed(&self, path: &VirtualPath, how: OpenHow) -> Result<(Arc<dyn OpenFile>, Birth)> {
+    fn open_allowed(
+        &self,
+        path: &VirtualPath,
+        how: OpenHow,
+        wait: Wait,
+    ) -> Result<(Arc<dyn OpenFile>, Birth)> {
         let changes = how.write || how.truncate;
         // Without any flag, open(2) opens for reading.
         if how.read || !how.write {
@@ -52,31 +57,36 @@ impl Guard {
             if changes {
                 self.need(Permission::Overwrite)?;
             }
-            return Ok((self.inner.open(path, how)?, Birth::Unknown));
+            return Ok((self.inner.open(path, how, wait)?, Birth::Unknown));
         }
         match (self.may(Permission::Create), self.may(Permission::Overwrite)) {
-            (true, _) if how.exclusive => Ok((self.inner.open(path, how)?, Birth::Here)),
+            (true, _) if how.exclusive => Ok((self.inner.open(path, how, wait)?, Birth::Here)),
             // What stands there is only read.
-            (true, _) if !changes => Ok((self.inner.open(path, how)?, Birth::Unknown)),
-            (true, true) => Ok((self.inner.open(path, how)?, Birth::Unknown)),
-            (true, false) => self.open_new(path, how),
-            (false, true) if !how.exclusive => self.open_existing(path, how),
+            (true, _) if !changes => Ok((self.inner.open(path, how, wait)?, Birth::Unknown)),
+            (true, true) => Ok((self.inner.open(path, how, wait)?, Birth::Unknown)),
+            (true, false) => self.open_new(path, how, wait),
+            (false, true) if !how.exclusive => self.open_existing(path, how, wait),
             (false, _) => Err(forbidden(Permission::Create)),
         }
     }
 
-    fn open_new(&self, path: &VirtualPath, how: OpenHow) -> Result<(Arc<dyn OpenFile>, Birth)> {
+    fn open_new(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<(Arc<dyn OpenFile>, Birth)> {
         let exclusive = true;
-        match self.inner.open(path, OpenHow { exclusive, ..how }) {
+        match self.inner.open(path, OpenHow { exclusive, ..how }, wait) {
             Ok(file) => Ok((file, Birth::Here)),
             Err(Error::Os(Errno::EXIST)) => Err(forbidden(Permission::Overwrite)),
             Err(error) => Err(error),
         }
     }
 
-    fn open_existing(&self, path: &VirtualPath, how: OpenHow) -> Result<(Arc<dyn OpenFile>, Birth)> {
+    fn open_existing(
+        &self,
+        path: &VirtualPath,
+        how: OpenHow,
+        wait: Wait,
+    ) -> Result<(Arc<dyn OpenFile>, Birth)> {
         let create = false;
-        match self.inner.open(path, OpenHow { create, ..how }) {
+        match self.inner.open(path, OpenHow { create, ..how }, wait) {
             Ok(file) => Ok((file, Birth::Unknown)),
             Err(Error::Os(Errno::NOENT)) => Err(forbidden(Permission::Create)),
             Err(error) => Err(error),
@@ -122,8 +132,8 @@ fn forbidden(permission: Permission) -> Error {
 }
 
 impl Storage for Guard {
-    fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<Arc<dyn OpenFile>> {
-        let (inner, birth) = self.open_allowed(path, how)?;
+    fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
+        let (inner, birth) = self.open_allowed(path, how, wait)?;
         Ok(Arc::new(GuardedFile {
             inner,
             read: self.may(Permission::Read),
@@ -137,13 +147,7 @@ impl Storage for Guard {
 
     fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
         self.need(Permission::List)?;
-        Ok(Box::new(GuardedDir {
-            inner: self.inner.open_dir(path)?,
-            changes: Changes {
-                size: self.may(Permission::Overwrite),
-                attributes: self.may(Permission::Attributes),
-            },
-        }))
+        self.inner.open_dir(path)
     }
 
     fn stat(&self, path: &VirtualPath, links: Links) -> Result<Metadata> {
@@ -159,27 +163,28 @@ impl Storage for Guard {
         self.inner.set_attrs(path, attrs, links)
     }
 
-    fn remove(&self, path: &VirtualPath) -> Result<()> {
+    fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
         self.need(Permission::Delete)?;
-        self.inner.remove(path)
+        self.inner.remove(path, wait)
     }
 
-    fn mkdir(&self, path: &VirtualPath, mode: u32) -> Result<()> {
+    fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()> {
         self.need(Permission::Mkdir)?;
-        self.inner.mkdir(path, mode)
+        self.inner.mkdir(path, mode, wait)
     }
 
-    fn rmdir(&self, path: &VirtualPath) -> Result<()> {
+    fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
         self.need(Permission::Delete)?;
-        self.inner.rmdir(path)
+        self.inner.rmdir(path, wait)
     }
 
-    fn rename(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()> {
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
         self.need(Permission::Rename)?;
-        if over == Over::Refuse || self.may(Permission::Overwrite) {
-            return self.inner.rename(from, to, over);
+        if how.over == Over::Refuse || self.may(Permission::Overwrite) {
+            return self.inner.rename(from, to, how);
         }
-        match self.inner.rename(from, to, Over::Refuse) {
+        let over = Over::Refuse;
+        match self.inner.rename(from, to, Renaming { over, ..how }) {
             Err(Error::Os(Errno::EXIST)) => Err(forbidden(Permission::Overwrite)),
             result => result,
         }
@@ -190,14 +195,18 @@ impl Storage for Guard {
         self.inner.read_link(path)
     }
 
-    fn symlink(&self, target: &[u8], link: &VirtualPath) -> Result<()> {
+    fn symlink(&self, target: &[u8], link: &VirtualPath, wait: Wait) -> Result<()> {
         self.need(Permission::Link)?;
-        self.inner.symlink(target, link)
+        self.inner.symlink(target, link, wait)
     }
 
-    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> Result<()> {
+    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()> {
         self.need(Permission::Link)?;
-        self.inner.hard_link(from, to)
+        self.inner.hard_link(from, to, wait)
+    }
+
+    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
+        self.inner.hold(path, links)
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
@@ -224,12 +233,12 @@ impl OpenFile for GuardedFile {
         self.inner.read_at(buffer, offset, wait)
     }
 
-    fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
+    fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
         if !self.write {
             // As write(2) on a descriptor that is open for reading.
             return Err(Errno::BADF.into());
         }
-        self.inner.write_at(data, offset)
+        self.inner.write_at(data, offset, wait)
     }
 
     fn stat(&self) -> Result<Metadata> {
@@ -247,34 +256,6 @@ impl OpenFile for GuardedFile {
 
     fn space(&self) -> Result<Space> {
         self.inner.space()
-    }
-}
-
-struct GuardedDir {
-    inner: Box<dyn DirStream>,
-    changes: Changes,
-}
-
-impl DirStream for GuardedDir {
-    fn next(&mut self) -> Result<Option<DirEntry>> {
-        self.inner.next()
-    }
-
-    fn stat(&self) -> Result<Metadata> {
-        self.inner.stat()
-    }
-
-    fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
-        self.changes.check(attrs)?;
-        self.inner.set_attrs(attrs)
-    }
-
-    fn space(&self) -> Result<Space> {
-        self.inner.space()
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.inner.sync()
     }
 }
 

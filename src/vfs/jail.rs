@@ -112,6 +112,11 @@ impl Jail {
         Ok(attrs::metadata(&stat))
     }
 
+    /// What a path stands for, held without being opened.
+    pub(super) fn hold(&self, path: &VirtualPath, links: Links) -> Result<OwnedFd> {
+        self.locate(path.relative(), nofollow(links))
+    }
+
     /// readlink(2).
     pub(super) fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
         let link = self.locate(path.relative(), OFlags::NOFOLLOW)?;

@@ -13,7 +13,8 @@ use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 use super::attrs::{self, Target, retry};
 use super::jail::{Jail, Opened};
 use super::{
-    DirStream, Error, Links, Metadata, OpenFile, OpenHow, Over, Result, SetAttrs, Space, Storage, Wait,
+    DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Renaming, Result, SetAttrs, Space, Storage,
+    Wait,
 };
 use crate::path::VirtualPath;
 
@@ -33,7 +34,7 @@ impl LocalStorage {
 }
 
 impl Storage for LocalStorage {
-    fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<Arc<dyn OpenFile>> {
+    fn open(&self, path: &VirtualPath, how: OpenHow, _wait: Wait) -> Result<Arc<dyn OpenFile>> {
         let opened = self.jail.open_file(path, how)?;
         Ok(Arc::new(LocalFile::new(opened, how.append)))
     }
@@ -50,32 +51,36 @@ impl Storage for LocalStorage {
         Ok(self.jail.set_attrs(path, attrs, links)?)
     }
 
-    fn remove(&self, path: &VirtualPath) -> Result<()> {
+    fn remove(&self, path: &VirtualPath, _wait: Wait) -> Result<()> {
         Ok(self.jail.remove(path)?)
     }
 
-    fn mkdir(&self, path: &VirtualPath, mode: u32) -> Result<()> {
+    fn mkdir(&self, path: &VirtualPath, mode: u32, _wait: Wait) -> Result<()> {
         Ok(self.jail.mkdir(path, mode)?)
     }
 
-    fn rmdir(&self, path: &VirtualPath) -> Result<()> {
+    fn rmdir(&self, path: &VirtualPath, _wait: Wait) -> Result<()> {
         Ok(self.jail.rmdir(path)?)
     }
 
-    fn rename(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()> {
-        Ok(self.jail.rename(from, to, over)?)
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
+        Ok(self.jail.rename(from, to, how.over)?)
     }
 
     fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
         Ok(self.jail.read_link(path)?)
     }
 
-    fn symlink(&self, target: &[u8], link: &VirtualPath) -> Result<()> {
+    fn symlink(&self, target: &[u8], link: &VirtualPath, _wait: Wait) -> Result<()> {
         Ok(self.jail.symlink(target, link)?)
     }
 
-    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> Result<()> {
+    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, _wait: Wait) -> Result<()> {
         Ok(self.jail.hard_link(from, to)?)
+    }
+
+    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
+        Ok(Box::new(LocalHeld(self.jail.hold(path, links)?)))
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
@@ -84,6 +89,15 @@ impl Storage for LocalStorage {
 
     fn space(&self, path: &VirtualPath) -> Result<Space> {
         Ok(self.jail.space(path)?)
+    }
+}
+
+/// An inode that was located, and not opened.
+struct LocalHeld(OwnedFd);
+
+impl Held for LocalHeld {
+    fn stat(&self) -> Result<Metadata> {
+        Ok(attrs::metadata(&rustix::fs::fstat(&self.0)?))
     }
 }
 
@@ -166,7 +180,7 @@ impl OpenFile for LocalFile {
         }
     }
 
-    fn write_at(&self, mut data: &[u8], offset: u64) -> Result<()> {
+    fn write_at(&self, mut data: &[u8], offset: u64, _wait: Wait) -> Result<()> {
         // O_APPEND makes the kernel ignore the offset; it must be none that it would refuse.
         let mut at = if self.append { 0 } else { attrs::offset(offset)? };
         loop {

@@ -10,19 +10,21 @@ pub(crate) mod conformance;
 pub mod guard;
 pub mod jail;
 pub mod local;
+pub mod quota;
 
 use std::sync::Arc;
 
 use rustix::io::Errno;
 
 use crate::path::VirtualPath;
+use crate::user::Size;
 
 /// A home: the whole world of a session. All calls may block on the disk.
 ///
 /// No method has a default: a decorator that forgets one does not compile.
 pub trait Storage: Send + Sync {
     /// Opens a file; directories open for reading only, as with open(2). FIFOs, sockets and devices are refused.
-    fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<Arc<dyn OpenFile>>;
+    fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>>;
     /// Opens a directory for listing.
     fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>>;
     /// Attributes of what the path names, or of the link itself.
@@ -31,19 +33,21 @@ pub trait Storage: Send + Sync {
     /// returned.
     fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()>;
     /// Removes a file or symbolic link, never a directory.
-    fn remove(&self, path: &VirtualPath) -> Result<()>;
+    fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()>;
     /// Makes a directory.
-    fn mkdir(&self, path: &VirtualPath, mode: u32) -> Result<()>;
+    fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()>;
     /// Removes an empty directory.
-    fn rmdir(&self, path: &VirtualPath) -> Result<()>;
+    fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()>;
     /// Renames a file or directory.
-    fn rename(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()>;
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()>;
     /// The target of a symbolic link, as it was written.
     fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>>;
     /// Makes a symbolic link; the target is stored as it is, and resolved inside the home when it is used.
-    fn symlink(&self, target: &[u8], link: &VirtualPath) -> Result<()>;
+    fn symlink(&self, target: &[u8], link: &VirtualPath, wait: Wait) -> Result<()>;
     /// Makes a hard link.
-    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> Result<()>;
+    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()>;
+    /// Holds what a name stands for, so that it can be looked at after the name is gone.
+    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>>;
     /// The absolute path without links, `.` and `..`; a last component that does not exist is allowed.
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath>;
     /// Room on the file system that holds the path.
@@ -58,7 +62,9 @@ pub trait OpenFile: Send + Sync {
     /// tell (a short count then means the end of the file, never a cold page).
     fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize>;
     /// Writes all of `data`, or fails. A file opened for appending ignores the offset.
-    fn write_at(&self, data: &[u8], offset: u64) -> Result<()>;
+    ///
+    /// With [`Wait::Never`], `Error::WouldBlock` if an account has to be renewed first; nothing is written then.
+    fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()>;
     /// Attributes of the open file.
     fn stat(&self) -> Result<Metadata>;
     /// As [`Storage::set_attrs`].
@@ -69,19 +75,17 @@ pub trait OpenFile: Send + Sync {
     fn space(&self) -> Result<Space>;
 }
 
+/// Something that was found by its name, and is held on to; not open.
+pub trait Held: Send {
+    /// Its attributes as they are now; `links` is 0 once the last name is gone.
+    fn stat(&self) -> Result<Metadata>;
+}
+
 /// A directory being listed.
 pub trait DirStream: Send {
     /// The next entry with its own (not its target's) attributes, `.` and `..` included; `None` at the end.
     /// An entry that vanishes between being listed and being looked at is left out. `..` of the home is the home.
     fn next(&mut self) -> Result<Option<DirEntry>>;
-    /// Attributes of the directory itself.
-    fn stat(&self) -> Result<Metadata>;
-    /// Changes attributes of the directory itself.
-    fn set_attrs(&self, attrs: &SetAttrs) -> Result<()>;
-    /// Room on the file system that holds the directory.
-    fn space(&self) -> Result<Space>;
-    /// Brings the directory to the disk (fsync).
-    fn sync(&self) -> Result<()>;
 }
 
 /// The result of a storage call.
@@ -96,9 +100,34 @@ pub enum Error {
     /// The user lacks the permission; its name.
     #[error("no permission to {0}")]
     Forbidden(&'static str),
-    /// Only with [`Wait::Never`]: it would have to wait for the disk.
+    /// Only with [`Wait::Never`]: it would have to wait.
     #[error("would block")]
     WouldBlock,
+    /// The home is full, by bytes.
+    #[error("quota exceeded: {} of {} used", Size(*used), Size(*limit))]
+    OverBytes {
+        /// Bytes used now.
+        used: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The home is full, by files.
+    #[error("quota exceeded: {used} of {limit} files used")]
+    OverFiles {
+        /// Files, directories and links now.
+        used: u64,
+        /// So many are allowed.
+        limit: u64,
+    },
+    /// The home has to be measured first, and that takes longer than a client should wait.
+    #[error("the home is being measured; try again in a moment")]
+    Measuring,
+    /// The home cannot be measured, so nothing may grow in it.
+    #[error("the use of the home cannot be measured; ask the server's operator")]
+    Unmeasurable,
+    /// The account cannot be written down, so nothing may grow beyond what was written down before.
+    #[error("the server cannot write down the use of the home; try again in a moment")]
+    NotRecorded,
 }
 
 impl From<Errno> for Error {
@@ -135,13 +164,22 @@ pub enum Links {
     NoFollow,
 }
 
-/// May a read wait for the disk?
+/// May a call wait: a read for the disk, a change for the account that it is charged to?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Yes: off the connection's own task.
     Allowed,
     /// No.
     Never,
+}
+
+/// How to rename.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renaming {
+    /// What to do where the new name exists.
+    pub over: Over,
+    /// May it wait?
+    pub wait: Wait,
 }
 
 /// What a rename does where the new name exists.
@@ -181,10 +219,21 @@ pub struct Metadata {
     pub gid: u32,
     /// `st_nlink`.
     pub links: u64,
+    /// Which inode, on which file system.
+    pub inode: InodeId,
     /// Last access.
     pub atime: i64,
     /// Last modification.
     pub mtime: i64,
+}
+
+/// An inode: `st_dev` and `st_ino`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InodeId {
+    /// `st_dev`.
+    pub device: u64,
+    /// `st_ino`.
+    pub number: u64,
 }
 
 /// Attributes to change; what is `None` stays.

@@ -30,6 +30,12 @@ impl Store for Recorded {
     async fn remove_user(&self, _: &UserName) -> Result<User> {
         no_users()
     }
+    async fn usage(&self, _: &std::path::Path) -> Result<Option<crate::store::UsageRecord>> {
+        no_users()
+    }
+    async fn record_usage(&self, _: &[crate::store::UsageRecord]) -> Result<()> {
+        no_users()
+    }
     async fn host_keys(&self) -> Result<Vec<(String, String)>> {
         Ok(self.0.lock().unwrap().clone())
     }

@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, RawDir, statat};
 use rustix::io::Errno;
 
-use crate::vfs::attrs::{self, Target};
+use crate::vfs::attrs;
 use crate::vfs::jail::OpenedDir;
-use crate::vfs::{DirEntry, DirStream, Metadata, Result, SetAttrs, Space};
+use crate::vfs::{DirEntry, DirStream, Metadata, Result};
 
 /// As much as is read of a directory at once, as glibc does: some 1,000 names of usual length. All that a listing
 /// holds, however large the directory.
@@ -95,21 +95,5 @@ impl DirStream for LocalDir {
                 return Ok(entry);
             }
         }
-    }
-
-    fn stat(&self) -> Result<Metadata> {
-        Ok(attrs::metadata(&rustix::fs::fstat(&self.fd)?))
-    }
-
-    fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
-        Ok(attrs::apply(Target::Opened(self.fd.as_fd()), attrs)?)
-    }
-
-    fn space(&self) -> Result<Space> {
-        Ok(attrs::space(&rustix::fs::fstatvfs(&self.fd)?))
-    }
-
-    fn sync(&self) -> Result<()> {
-        Ok(attrs::retry(|| rustix::fs::fsync(&self.fd))?)
     }
 }

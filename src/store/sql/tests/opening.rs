@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use sqlx::{ConnectOptions, Connection};
+
 use super::*;
 
 /// Every file of a directory with its bytes and its time of change.

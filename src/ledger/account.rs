@@ -1,0 +1,517 @@
+//! One home's account: what it holds, what it may hold, and what is written down about it.
+//!
+//! Three numbers for bytes and three for files, all atomics: *used* never passes *limit*, and never passes *ceiling*,
+//! which is what the store says at least. So after a crash the store's number is never below the truth.
+//!
+//! Standing of an account:
+//! - *clean*: the store has the use itself, marked exact. Before anything changes, the mark is taken away.
+//! - *open*: the store has a ceiling; the use is exact in memory.
+//! - *loaded at its ceiling*: after a crash the ceiling counts as the use, until the home has been measured. What
+//!   fits under the limit that way goes on; what does not waits for the measure.
+//! - *unmeasurable*: the home cannot be walked. Nothing grows.
+//!
+//! Order of locks: names, then the size of one inode, then the records (`inodes`), which nobody holds while he waits
+//! for anything. A change holds a [`Change`] all the while, which keeps the
+//! account from becoming clean in the middle of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use crate::store::UsageRecord;
+use crate::user::Quota;
+use crate::vfs::{Error, Result, Wait};
+
+use super::inode::Inodes;
+
+/// The store's ceiling stands this much above the use, so that it moves rarely.
+const AHEAD_BYTES: u64 = 64 << 20;
+const AHEAD_FILES: u64 = 10_000;
+/// A client waits this long for the store or for a measure, then it hears why nothing happens.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What stands for "unlimited" in a limit.
+const NO_LIMIT: u64 = u64::MAX;
+
+/// One home's account.
+pub struct Account {
+    home: PathBuf,
+    bytes: Meter,
+    files: Meter,
+    standing: AtomicU8,
+    /// The store says that its number is exact: to be changed before anything else is.
+    clean: AtomicBool,
+    /// Changes under way.
+    changing: AtomicUsize,
+    /// Counts changes, so that the keeper sees when there were none for a while.
+    activity: AtomicU64,
+    /// Removed files that are still open: counted, but not in any directory.
+    orphans: AtomicUsize,
+    /// Somebody waits for a new ceiling, or for the mark "clean" to be taken away.
+    wanted: AtomicBool,
+    /// Counts what names stand for: a measure sees that the directories changed under it.
+    name_changes: AtomicU64,
+    measured_at: Mutex<Option<Timestamp>>,
+    names: Mutex<()>,
+    inodes: Mutex<Inodes>,
+    progress: Progress,
+    keeper: Arc<Notify>,
+}
+
+/// One kind of thing that is counted.
+struct Meter {
+    used: AtomicU64,
+    limit: AtomicU64,
+    ceiling: AtomicU64,
+}
+
+/// Wakes those who wait on threads of the blocking pool.
+#[derive(Default)]
+struct Progress {
+    count: Mutex<u64>,
+    moved: Condvar,
+}
+
+/// How far the numbers can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The use is exact.
+    Exact,
+    /// The use is a ceiling, until the home has been measured.
+    AtCeiling,
+    /// The home cannot be measured.
+    Unmeasurable,
+}
+
+/// What an account says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Sum of file sizes.
+    pub bytes: u64,
+    /// Files, directories and symbolic links.
+    pub files: u64,
+    /// What is allowed.
+    pub quota: Quota,
+    /// How far the numbers can be relied on.
+    pub standing: Standing,
+}
+
+/// A change under way: whoever holds one may reserve and give back.
+pub struct Change<'a>(&'a Account);
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.0.activity.fetch_add(1, Ordering::Relaxed);
+        self.0.changing.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Meter {
+    fn new(used: u64, limit: Option<u64>) -> Self {
+        Self {
+            used: AtomicU64::new(used),
+            limit: AtomicU64::new(limit.unwrap_or(NO_LIMIT)),
+            // Nothing may grow before a ceiling is written down.
+            ceiling: AtomicU64::new(used),
+        }
+    }
+
+    fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn limit(&self) -> Option<u64> {
+        Some(self.limit.load(Ordering::Relaxed)).filter(|limit| *limit != NO_LIMIT)
+    }
+
+    /// Adds, if the sum stays within limit and ceiling.
+    fn add(&self, amount: u64) -> std::result::Result<(), Short> {
+        let mut used = self.used();
+        loop {
+            let sum = used.checked_add(amount).ok_or(Short::Limit)?;
+            if sum > self.limit.load(Ordering::Relaxed) {
+                return Err(Short::Limit);
+            }
+            if sum > self.ceiling.load(Ordering::Acquire) {
+                return Err(Short::Ceiling);
+            }
+            match self
+                .used
+                .compare_exchange_weak(used, sum, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) => return Ok(()),
+                Err(now) => used = now,
+            }
+        }
+    }
+
+    fn take(&self, amount: u64) {
+        // Files changed behind our back may make more go than was counted.
+        let _ = self
+            .used
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |used| {
+                Some(used.saturating_sub(amount))
+            });
+    }
+
+    /// The ceiling to write down next: the use and some more, at most the limit; never below the use, nor below the
+    /// ceiling now, up to which changes may go on while the new one is being written.
+    fn next_ceiling(&self, ahead: u64) -> u64 {
+        let used = self.used();
+        let wished = used.saturating_add(ahead).min(self.limit.load(Ordering::Relaxed));
+        wished.max(used).max(self.ceiling.load(Ordering::Acquire))
+    }
+
+    /// Is less than half of what a new ceiling gives left, though the limit leaves more?
+    fn runs_low(&self, ahead: u64) -> bool {
+        let left = self.ceiling.load(Ordering::Relaxed).saturating_sub(self.used());
+        left < ahead / 2 && self.ceiling.load(Ordering::Relaxed) < self.limit.load(Ordering::Relaxed)
+    }
+}
+
+/// Why an amount does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Short {
+    Limit,
+    Ceiling,
+}
+
+impl Account {
+    /// An account as the store has it; without a record the home has to be measured before anything may grow up to a
+    /// limit.
+    pub(super) fn load(home: &Path, quota: Quota, record: Option<&UsageRecord>, keeper: Arc<Notify>) -> Self {
+        let unknown = (quota.bytes.unwrap_or(0), quota.files.unwrap_or(0));
+        let (bytes, files) = record.map_or(unknown, |record| (record.bytes, record.files));
+        let exact = record.is_some_and(|record| record.exact);
+        Self {
+            home: home.to_owned(),
+            bytes: Meter::new(bytes, quota.bytes),
+            files: Meter::new(files, quota.files),
+            standing: AtomicU8::new(if exact { EXACT } else { AT_CEILING }),
+            clean: AtomicBool::new(true),
+            changing: AtomicUsize::new(0),
+            activity: AtomicU64::new(0),
+            orphans: AtomicUsize::new(0),
+            wanted: AtomicBool::new(false),
+            name_changes: AtomicU64::new(0),
+            measured_at: Mutex::new(record.and_then(|record| record.measured_at)),
+            names: Mutex::new(()),
+            inodes: Mutex::default(),
+            progress: Progress::default(),
+            keeper,
+        }
+    }
+
+    /// The home that the account belongs to.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The numbers as they are now.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            bytes: self.bytes.used(),
+            files: self.files.used(),
+            quota: Quota {
+                bytes: self.bytes.limit(),
+                files: self.files.limit(),
+            },
+            standing: self.standing(),
+        }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        match self.standing.load(Ordering::Acquire) {
+            EXACT => Standing::Exact,
+            UNMEASURABLE => Standing::Unmeasurable,
+            _ => Standing::AtCeiling,
+        }
+    }
+
+    /// New limits, in force at once. Below the use, growth stops, and nothing else does.
+    pub fn set_quota(&self, quota: Quota) {
+        self.bytes
+            .limit
+            .store(quota.bytes.unwrap_or(NO_LIMIT), Ordering::Relaxed);
+        self.files
+            .limit
+            .store(quota.files.unwrap_or(NO_LIMIT), Ordering::Relaxed);
+        self.moved();
+    }
+
+    /// Begins a change: from here on the store says that its number is no more than a ceiling.
+    pub fn begin(&self, wait: Wait) -> Result<Change<'_>> {
+        let deadline = Deadline::new(wait);
+        loop {
+            if let Some(change) = self.try_begin() {
+                return Ok(change);
+            }
+            let seen = self.progress();
+            // Looked at again, so that no news between the two is missed.
+            if let Some(change) = self.try_begin() {
+                return Ok(change);
+            }
+            self.want();
+            self.wait_for_progress(seen, &deadline, Error::NotRecorded)?;
+        }
+    }
+
+    fn try_begin(&self) -> Option<Change<'_>> {
+        self.changing.fetch_add(1, Ordering::SeqCst);
+        let change = Change(self);
+        (!self.clean.load(Ordering::SeqCst)).then_some(change)
+    }
+
+    /// Charges bytes before they are written.
+    pub fn reserve_bytes(&self, change: &Change<'_>, amount: u64, wait: Wait) -> Result<()> {
+        self.reserve(change, (&self.bytes, amount, AHEAD_BYTES), wait, |used, limit| {
+            Error::OverBytes { used, limit }
+        })
+    }
+
+    /// Charges a file, directory or link before it is made.
+    pub fn reserve_file(&self, change: &Change<'_>, wait: Wait) -> Result<()> {
+        self.reserve(change, (&self.files, 1, AHEAD_FILES), wait, |used, limit| {
+            Error::OverFiles { used, limit }
+        })
+    }
+
+    fn reserve(
+        &self,
+        _change: &Change<'_>,
+        (meter, amount, ahead): (&Meter, u64, u64),
+        wait: Wait,
+        over: impl Fn(u64, u64) -> Error,
+    ) -> Result<()> {
+        let mut deadline = None;
+        loop {
+            // The second look is behind the count of news, so that none between the two is missed.
+            let mut result = meter.add(amount);
+            let mut seen = 0;
+            if result.is_err() {
+                seen = self.progress();
+                result = meter.add(amount);
+            }
+            let Err(short) = result else {
+                if meter.runs_low(ahead) {
+                    self.want();
+                }
+                return Ok(());
+            };
+            let reason = match (short, self.standing()) {
+                (_, Standing::Unmeasurable) => return Err(Error::Unmeasurable),
+                (Short::Limit, Standing::Exact) => {
+                    return Err(over(meter.used(), meter.limit().unwrap_or(NO_LIMIT)));
+                }
+                (Short::Limit, Standing::AtCeiling) => Error::Measuring,
+                (Short::Ceiling, _) => {
+                    self.want();
+                    Error::NotRecorded
+                }
+            };
+            self.wait_for_progress(seen, deadline.get_or_insert_with(|| Deadline::new(wait)), reason)?;
+        }
+    }
+
+    /// Gives bytes back.
+    pub fn release_bytes(&self, _change: &Change<'_>, amount: u64) {
+        self.bytes.take(amount);
+    }
+
+    /// Gives a file, directory or link back.
+    pub fn release_file(&self, _change: &Change<'_>) {
+        self.files.take(1);
+    }
+
+    /// Serialises what changes names in this home. With [`Wait::Never`]: only if nobody else is at it.
+    pub fn lock_names(&self, wait: Wait) -> Result<NamesGuard<'_>> {
+        let guard = match wait {
+            Wait::Allowed => self.names.lock().unwrap_or_else(PoisonError::into_inner),
+            Wait::Never => match self.names.try_lock() {
+                Ok(guard) => guard,
+                Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(std::sync::TryLockError::WouldBlock) => return Err(Error::WouldBlock),
+            },
+        };
+        self.name_changes.fetch_add(1, Ordering::Relaxed);
+        Ok(NamesGuard(guard))
+    }
+
+    pub(super) fn lock_names_to_look(&self) -> MutexGuard<'_, ()> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn name_changes(&self) -> u64 {
+        self.name_changes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn lock_inodes(&self) -> MutexGuard<'_, Inodes> {
+        self.inodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file that is still open has lost its last name: it counts until it is closed.
+    pub(super) fn orphaned(&self) {
+        self.orphans.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// An open file without a name was closed.
+    pub(super) fn orphan_gone(&self, bytes: u64) {
+        self.bytes.take(bytes);
+        self.files.take(1);
+        self.activity.fetch_add(1, Ordering::Relaxed);
+        // Last: an account with an orphan does not become clean.
+        self.orphans.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// The home was measured. The caller keeps all change out.
+    pub(super) fn measured(&self, bytes: u64, files: u64) {
+        self.bytes.used.store(bytes, Ordering::Release);
+        self.files.used.store(files, Ordering::Release);
+        *self.measured_at() = Some(Timestamp::now());
+        self.activity.fetch_add(1, Ordering::Relaxed);
+        self.standing.store(EXACT, Ordering::Release);
+        // What the store has may be lower now, where the operator has put files into the home.
+        self.want();
+        self.moved();
+    }
+
+    pub(super) fn measured_at(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.measured_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn cannot_be_measured(&self) {
+        self.standing.store(UNMEASURABLE, Ordering::Release);
+        self.moved();
+    }
+
+    fn want(&self) {
+        if !self.wanted.swap(true, Ordering::SeqCst) {
+            self.keeper.notify_one();
+        }
+    }
+
+    fn progress(&self) -> u64 {
+        *self.progress.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn moved(&self) {
+        *self.progress.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.progress.moved.notify_all();
+    }
+
+    /// Waits until something has moved since `seen`; `reason` is what the client hears if that takes too long.
+    fn wait_for_progress(&self, seen: u64, deadline: &Deadline, reason: Error) -> Result<()> {
+        let Deadline(Some(end)) = deadline else {
+            return Err(Error::WouldBlock);
+        };
+        let mut count = self.progress.count.lock().unwrap_or_else(PoisonError::into_inner);
+        while *count == seen {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(reason);
+            }
+            count = self
+                .progress
+                .moved
+                .wait_timeout(count, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        Ok(())
+    }
+}
+
+/// Until when a change may wait; `None`: not at all.
+struct Deadline(Option<Instant>);
+
+impl Deadline {
+    fn new(wait: Wait) -> Self {
+        Self((wait == Wait::Allowed).then(|| Instant::now() + PATIENCE))
+    }
+}
+
+/// The right to change names.
+pub struct NamesGuard<'a>(#[allow(dead_code, reason = "held, not used")] MutexGuard<'a, ()>);
+
+const EXACT: u8 = 0;
+const AT_CEILING: u8 = 1;
+const UNMEASURABLE: u8 = 2;
+
+/// What the keeper does with an account: it alone writes to the store.
+impl Account {
+    /// What is to be written down so that changes can go on; `None`: nothing is wanted.
+    pub(super) fn wanted_record(&self) -> Option<UsageRecord> {
+        self.wanted
+            .swap(false, Ordering::SeqCst)
+            .then(|| self.ceiling_record())
+    }
+
+    fn ceiling_record(&self) -> UsageRecord {
+        UsageRecord {
+            home: self.home.clone(),
+            bytes: self.bytes.next_ceiling(AHEAD_BYTES),
+            files: self.files.next_ceiling(AHEAD_FILES),
+            exact: false,
+            measured_at: *self.measured_at(),
+        }
+    }
+
+    /// A ceiling is on the disk.
+    pub(super) fn ceiling_written(&self, record: &UsageRecord) {
+        self.bytes.ceiling.store(record.bytes, Ordering::Release);
+        self.files.ceiling.store(record.files, Ordering::Release);
+        self.clean.store(false, Ordering::SeqCst);
+        self.moved();
+    }
+
+    /// The store could not be written; those who wait may wait on, and somebody wants it still.
+    pub(super) fn not_written(&self) {
+        self.wanted.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn activity(&self) -> u64 {
+        self.activity.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_clean(&self) -> bool {
+        self.clean.load(Ordering::SeqCst)
+    }
+
+    /// Keeps changes out, to write the use down exactly; `None` while there are any, or where it is not exact.
+    ///
+    /// Changes that come now wait until the mark is taken away again: by [`Account::ceiling_written`].
+    pub(super) fn close_for_exact(&self) -> Option<UsageRecord> {
+        if self.standing() != Standing::Exact || self.clean.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+        if self.changing.load(Ordering::SeqCst) != 0 || self.orphans.load(Ordering::SeqCst) != 0 {
+            self.reopen();
+            return None;
+        }
+        let (bytes, files) = (self.bytes.used(), self.files.used());
+        let measured_at = *self.measured_at();
+        Some(UsageRecord {
+            home: self.home.clone(),
+            bytes,
+            files,
+            exact: true,
+            measured_at,
+        })
+    }
+
+    /// The exact use could not be written down: what the store has is still a ceiling.
+    pub(super) fn reopen(&self) {
+        self.clean.store(false, Ordering::SeqCst);
+        self.moved();
+    }
+
+    /// The exact use is on the disk: a ceiling must be written before anything grows.
+    pub(super) fn exact_written(&self, record: &UsageRecord) {
+        self.bytes.ceiling.store(record.bytes, Ordering::Release);
+        self.files.ceiling.store(record.files, Ordering::Release);
+    }
+}

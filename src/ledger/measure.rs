@@ -1,0 +1,248 @@
+//! Measures a home while it is used, exactly.
+//!
+//! The walk adds up what stands in the directories. Sizes change meanwhile, but only of inodes that have a record, and
+//! all records are kept (*pinned*) until the end. What has a record when the walk meets it is skipped and counted by
+//! its record at the end; of what is opened after the walk has met it, the difference is added. If names have
+//! changed meanwhile, the walk may have missed or counted twice: it is done again, the third time with the names
+//! locked. At the end names, records and sizes are locked together for a moment, and the sum becomes the use.
+
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::{Arc, MutexGuard};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::vfs::{InodeId, Wait};
+
+use super::account::Account;
+use super::inode::Pinned;
+
+/// Walks with the names free before they are locked.
+const FREE_WALKS: u32 = 2;
+/// One read of a directory: some 800 names.
+const DIRECTORY_BUFFER: usize = 32 * 1024;
+/// Deeper than any path that can be opened in one piece (4,096 bytes); only an attacker goes further, step by step.
+const MAX_DEPTH: usize = 4096;
+
+/// What a walk has found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Sum {
+    /// Sum of file sizes, each inode once.
+    pub bytes: u64,
+    /// Files, directories and symbolic links below the home.
+    pub files: u64,
+}
+
+/// Measures a home that nobody uses, as the command line does where no server runs.
+///
+/// # Errors
+/// When a directory cannot be read.
+pub fn measure_unused(home: &Path) -> Result<Sum> {
+    let mut walk = Walk::new(None);
+    walk.home(home)?;
+    Ok(walk.sum)
+}
+
+/// Measures the home of an account, and corrects the account.
+///
+/// # Errors
+/// When a directory cannot be read: then nothing may grow in the home any more.
+pub fn measure(account: &Arc<Account>) -> Result<Sum> {
+    let measured = try_measure(account);
+    if let Err(error) = &measured {
+        tracing::error!(home = ?account.home(), %error, "a home cannot be measured; nothing may grow in it");
+        account.cannot_be_measured();
+    }
+    unpin(account);
+    measured
+}
+
+/// Begins to keep all records.
+fn pin(account: &Account) {
+    loop {
+        unpin(account);
+        if account.lock_inodes().pin() {
+            return;
+        }
+        // A record that is just ending gives back what it held in a moment, and must do so before we count.
+        std::thread::yield_now();
+    }
+}
+
+fn unpin(account: &Account) {
+    // Dropped after the lock is gone: the end of a record takes it again.
+    let pinned = account.lock_inodes().unpin();
+    drop(pinned);
+}
+
+fn try_measure(account: &Arc<Account>) -> Result<Sum> {
+    let mut walks = 0;
+    loop {
+        pin(account);
+        let locked = (walks >= FREE_WALKS).then(|| account.lock_names_to_look());
+        let before = account.name_changes();
+        let mut walk = Walk::new(Some(account));
+        walk.home(account.home())?;
+        let names = locked.unwrap_or_else(|| account.lock_names_to_look());
+        if account.name_changes() == before {
+            return Ok(settle(account, &walk, names));
+        }
+        walks += 1;
+    }
+}
+
+/// Corrects the account, with everything that could change it locked.
+fn settle(account: &Account, walk: &Walk<'_>, _names: MutexGuard<'_, ()>) -> Sum {
+    loop {
+        let records = account.lock_inodes().pinned();
+        // Each is at work for one call of the file system at most; nobody else locks two.
+        let mut sizes = Vec::with_capacity(records.len());
+        for record in &records {
+            // Always granted with leave to wait.
+            if let Ok(size) = record.inode.lock(Wait::Allowed) {
+                sizes.push((record, size));
+            }
+        }
+        let inodes = account.lock_inodes();
+        if inodes.pinned_count() != records.len() {
+            // Somebody has opened a file meanwhile, and may be writing to it.
+            continue;
+        }
+        let mut sum = walk.sum.clone();
+        for (Pinned { inode, opened_at }, size) in &sizes {
+            if inode.is_removed() {
+                // In no directory, and counted all the same.
+                sum.files = sum.files.saturating_add(1);
+                sum.bytes = sum.bytes.saturating_add(**size);
+            } else if walk.skipped.contains(&inode.id()) {
+                sum.bytes = sum.bytes.saturating_add(**size);
+            } else if let Some(opened_at) = opened_at {
+                sum.bytes = sum.bytes.saturating_add(**size).saturating_sub(*opened_at);
+            }
+        }
+        account.measured(sum.bytes, sum.files);
+        drop(inodes);
+        return sum;
+    }
+}
+
+struct Walk<'a> {
+    account: Option<&'a Arc<Account>>,
+    sum: Sum,
+    /// Files with several names that were met already.
+    linked: HashSet<InodeId>,
+    /// Files that were open when they were met: their records tell.
+    skipped: HashSet<InodeId>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(account: Option<&'a Arc<Account>>) -> Self {
+        Self {
+            account,
+            sum: Sum::default(),
+            linked: HashSet::new(),
+            skipped: HashSet::new(),
+        }
+    }
+
+    fn home(&mut self, home: &Path) -> Result<()> {
+        let cannot = |errno: Errno| {
+            Error::new(format!("cannot measure the home {home:?}")).because(std::io::Error::from(errno))
+        };
+        let root = rustix::fs::openat(CWD, home, DIRECTORY, Mode::empty()).map_err(cannot)?;
+        let device = rustix::fs::fstat(&root).map_err(cannot)?.st_dev;
+        // A stack of our own: a deep tree must not use up the thread's.
+        let mut stack: Vec<(OwnedFd, Vec<Vec<u8>>)> = Vec::new();
+        let below = self.directory(&root, device).map_err(cannot)?;
+        stack.push((root, below));
+        while let Some((dir, below)) = stack.last_mut() {
+            let Some(name) = below.pop() else {
+                stack.pop();
+                continue;
+            };
+            let next = match rustix::fs::openat(&*dir, name.as_slice(), DIRECTORY, Mode::empty()) {
+                Ok(next) => next,
+                // Renamed or removed meanwhile, and perhaps something else now: the count of changes tells.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+                Err(errno) => return Err(cannot(errno)),
+            };
+            if stack.len() >= MAX_DEPTH {
+                return Err(cannot(Errno::NAMETOOLONG));
+            }
+            let below = self.directory(&next, device).map_err(cannot)?;
+            stack.push((next, below));
+        }
+        Ok(())
+    }
+
+    /// Counts what stands in one directory; returns the names of the directories in it.
+    fn directory(&mut self, dir: &OwnedFd, device: u64) -> std::result::Result<Vec<Vec<u8>>, Errno> {
+        let mut below = Vec::new();
+        let mut buffer = Vec::with_capacity(DIRECTORY_BUFFER);
+        let mut entries = RawDir::new(dir, buffer.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            match entry.file_type() {
+                FileType::Directory => {
+                    self.sum.files += 1;
+                    below.push(name.to_bytes().to_vec());
+                }
+                FileType::Symlink => self.sum.files += 1,
+                _ => {
+                    let stat = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+                        Ok(stat) => stat,
+                        Err(Errno::NOENT) => continue,
+                        Err(errno) => return Err(errno),
+                    };
+                    let kind = FileType::from_raw_mode(stat.st_mode);
+                    if kind == FileType::Directory {
+                        // A file system that does not tell the kind in its directories.
+                        self.sum.files += 1;
+                        below.push(name.to_bytes().to_vec());
+                        continue;
+                    }
+                    let id = InodeId {
+                        device,
+                        number: stat.st_ino,
+                    };
+                    self.file(id, &stat, kind == FileType::RegularFile);
+                }
+            }
+        }
+        Ok(below)
+    }
+
+    fn file(&mut self, id: InodeId, stat: &rustix::fs::Stat, regular: bool) {
+        if stat.st_nlink > 1 && !self.linked.insert(id) {
+            return;
+        }
+        self.sum.files += 1;
+        if !regular {
+            return;
+        }
+        let is_open = self.account.is_some_and(|account| {
+            let open = account.lock_inodes().get(id);
+            open.is_some_and(|inode| !inode.is_removed())
+        });
+        if is_open {
+            self.skipped.insert(id);
+        } else {
+            self.sum.bytes = self
+                .sum
+                .bytes
+                .saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
+        }
+    }
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);

@@ -1,0 +1,78 @@
+//! Requests about names: remove, make, rename, link, resolve.
+
+use crate::event::Event;
+use crate::path::VirtualPath;
+use crate::vfs::{FileKind, Links, Metadata, Over, Renaming, SetAttrs, Wait};
+
+use super::reply::Reply;
+use super::session::{Answer, Sftp, SymlinkOrder, ok, path_of};
+
+/// Freeing more than this takes the file system long enough (several milliseconds) to hold up other channels.
+const LARGE: u64 = 64 << 20;
+
+impl Sftp {
+    pub(super) fn remove(&mut self, id: u32, path: &[u8], wait: Wait) -> Answer {
+        let path = path_of(path)?;
+        self.not_in_callback(self.is_large(&path, Links::NoFollow), wait)?;
+        let done = self.storage.remove(&path, wait);
+        self.tell_refused(done, &path)?;
+        self.tell(|who| Event::Removed { who, path });
+        ok(id)
+    }
+
+    pub(super) fn mkdir(&mut self, id: u32, path: &[u8], attrs: &SetAttrs, wait: Wait) -> Answer {
+        let path = path_of(path)?;
+        let mode = attrs.permissions.unwrap_or(0o777);
+        let done = self.storage.mkdir(&path, mode, wait);
+        self.tell_refused(done, &path)?;
+        self.tell(|who| Event::DirectoryMade { who, path });
+        ok(id)
+    }
+
+    pub(super) fn rmdir(&mut self, id: u32, path: &[u8], wait: Wait) -> Answer {
+        let path = path_of(path)?;
+        let done = self.storage.rmdir(&path, wait);
+        self.tell_refused(done, &path)?;
+        self.tell(|who| Event::DirectoryRemoved { who, path });
+        ok(id)
+    }
+
+    pub(super) fn realpath(&mut self, id: u32, path: &[u8]) -> Answer {
+        // Here alone the empty path is the current directory (rclone sends it).
+        let resolved = self.storage.real_path(&VirtualPath::parse(path)?)?;
+        Ok(Reply::name(id, &resolved.absolute()))
+    }
+
+    pub(super) fn rename(&mut self, id: u32, names: (&[u8], &[u8]), over: Over, wait: Wait) -> Answer {
+        let (from, to) = (path_of(names.0)?, path_of(names.1)?);
+        let heavy = over == Over::Replace && self.is_large(&to, Links::NoFollow);
+        self.not_in_callback(heavy, wait)?;
+        let done = self.storage.rename(&from, &to, Renaming { over, wait });
+        self.tell_refused(done, &from)?;
+        self.tell(|who| Event::Renamed { who, from, to });
+        ok(id)
+    }
+
+    pub(super) fn symlink(&mut self, id: u32, paths: (&[u8], &[u8]), wait: Wait) -> Answer {
+        let (target, link) = match self.context.symlink_order {
+            SymlinkOrder::TargetFirst => paths,
+            SymlinkOrder::LinkFirst => (paths.1, paths.0),
+        };
+        let link = path_of(link)?;
+        // The target is stored as it is; this only finds what no target can be.
+        path_of(target)?;
+        let done = self.storage.symlink(target, &link, wait);
+        self.tell_refused(done, &link)?;
+        self.tell(|who| Event::Linked {
+            who,
+            target: target.to_vec(),
+            link,
+        });
+        ok(id)
+    }
+
+    pub(super) fn is_large(&self, path: &VirtualPath, links: Links) -> bool {
+        let large = |meta: Metadata| meta.kind == FileKind::File && meta.size >= LARGE;
+        self.storage.stat(path, links).is_ok_and(large)
+    }
+}

@@ -1,0 +1,57 @@
+//! The table of the use of homes.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+
+use super::UsageRecord;
+
+/// What is written down about a home.
+pub(super) async fn read(pool: &SqlitePool, home: &Path) -> sqlx::Result<Option<UsageRecord>> {
+    let sql = "SELECT bytes, files, exact, measured_at FROM home_usage WHERE home = $1";
+    let row: Option<(i64, i64, bool, Option<String>)> =
+        sqlx::query_as(sql).bind(text(home)?).fetch_optional(pool).await?;
+    row.map(|(bytes, files, exact, measured_at)| {
+        Ok(UsageRecord {
+            home: home.to_owned(),
+            bytes: u64::try_from(bytes).map_err(|e| sqlx::Error::Decode(e.into()))?,
+            files: u64::try_from(files).map_err(|e| sqlx::Error::Decode(e.into()))?,
+            exact,
+            measured_at: measured_at
+                .map(|at| at.parse::<Timestamp>())
+                .transpose()
+                .map_err(|e| sqlx::Error::Decode(e.into()))?,
+        })
+    })
+    .transpose()
+}
+
+/// Writes one home down.
+pub(super) async fn write(connection: &mut SqliteConnection, record: &UsageRecord) -> sqlx::Result<()> {
+    let sql = "INSERT INTO home_usage (home, bytes, files, exact, measured_at) VALUES ($1, $2, $3, $4, $5) \
+               ON CONFLICT (home) DO UPDATE SET bytes = excluded.bytes, files = excluded.files, \
+               exact = excluded.exact, measured_at = excluded.measured_at";
+    sqlx::query(sql)
+        .bind(text(&record.home)?)
+        // A sum of sizes above 2^63 is a sparse file's; what counts is that it is not below any limit.
+        .bind(i64::try_from(record.bytes).unwrap_or(i64::MAX))
+        .bind(i64::try_from(record.files).unwrap_or(i64::MAX))
+        .bind(record.exact)
+        .bind(record.measured_at.map(|at| at.to_string()))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Forgets a home that no user has any more.
+pub(super) async fn forget(connection: &mut SqliteConnection, home: &Path) -> sqlx::Result<()> {
+    let sql = "DELETE FROM home_usage WHERE home = $1 AND NOT EXISTS (SELECT 1 FROM users WHERE home = $1)";
+    sqlx::query(sql).bind(text(home)?).execute(connection).await?;
+    Ok(())
+}
+
+fn text(home: &Path) -> sqlx::Result<&str> {
+    let refused = || sqlx::Error::Encode("the path of a home is not UTF-8".into());
+    home.to_str().ok_or_else(refused)
+}
