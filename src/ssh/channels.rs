@@ -65,6 +65,12 @@ impl Connection {
             session: live.id,
             user: live.login.user().clone(),
         };
+        let Some(end_notice) = self
+            .signed_in()
+            .map(|signed_in| Arc::clone(&signed_in.end_notice))
+        else {
+            return false;
+        };
         let banner = String::from_utf8_lossy(session.remote_sshid()).into_owned();
         let cancelled = CancellationToken::new();
         let user = actor.user.to_string();
@@ -79,6 +85,7 @@ impl Connection {
             symlink_order: SymlinkOrder::of_client(&banner),
             max_handles: self.service.limits().handles,
             open_files: Arc::clone(&live.open_files),
+            end_notice,
             gone: cancelled.clone(),
         };
         let surroundings = Surroundings {
