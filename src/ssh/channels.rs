@@ -16,7 +16,6 @@ use crate::sftp::longname::Lister;
 use crate::sftp::queue::Surroundings;
 use crate::sftp::session::{Context, Sftp, SymlinkOrder};
 
-use super::peer_window::PeerWindow;
 use super::state::{Connection, Error, State};
 
 /// A reply is cut into packets of this size at the least, so that the overhead stays bearable.
@@ -51,11 +50,10 @@ impl Connection {
         if !matches!(self.channels.get(&id), Some(State::Opened)) {
             return false;
         }
-        let Some(peer_window) = PeerWindow::of(session, id) else {
-            tracing::error!("the SSH library does not tell the peer's window; is it a new version?");
+        let Some((window, max_packet)) = session.recipient_window(&id) else {
             return false;
         };
-        if peer_window.max_packet < MIN_PEER_PACKET {
+        if max_packet < MIN_PEER_PACKET {
             return false;
         }
         let Some((home, live)) = self.home().await else {
@@ -89,7 +87,7 @@ impl Connection {
             gone: cancelled.clone(),
         };
         let surroundings = Surroundings {
-            flow: Arc::new(Flow::new(peer_window.window)),
+            flow: Arc::new(Flow::new(window)),
             outlet: Arc::new(ChannelOutlet {
                 handle: session.handle(),
                 id,
