@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Login;
-use crate::event::SessionId;
+use crate::event::{Event, Events, SessionId};
 use crate::user::UserName;
 
 /// The sessions of one server.
@@ -73,6 +73,32 @@ impl Ending {
     /// Has the end been asked for, and why?
     pub fn reason(&self) -> Option<&str> {
         self.0.reason.get().map(String::as_str)
+    }
+}
+
+/// Says that a session has ended, when the last one who holds it lets go: the connection, or a task that still closes
+/// its files.
+pub struct EndNotice {
+    session: Arc<Session>,
+    events: Events,
+}
+
+impl EndNotice {
+    /// For a session that has begun.
+    pub fn new(session: Arc<Session>, events: Events) -> Arc<Self> {
+        Arc::new(Self { session, events })
+    }
+}
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        let session = &self.session;
+        self.events.emit(&Event::SessionEnded {
+            session: session.id,
+            user: session.login.user().clone(),
+            reason: session.ending.reason().unwrap_or("the client left").to_owned(),
+            duration: session.began.elapsed(),
+        });
     }
 }
 

@@ -182,11 +182,12 @@ impl Authenticator {
         Err(Denied::Failed(reason))
     }
 
-    /// Would this key be accepted, if its owner signs with it? For key probes; never counted as a failure.
+    /// Would this key be accepted, if its owner signs with it? For key probes, which are no failures by themselves:
+    /// see [`Authenticator::keys_refused`]. The reason is for the log.
     ///
     /// An unknown user and a known one without that key look alike: the same questions to the store, and a line is
     /// only parsed if it contains the key.
-    pub async fn offered(&self, user: &str, peer: IpAddr, key: &PublicKey) -> bool {
+    pub async fn offered(&self, user: &str, peer: IpAddr, key: &PublicKey) -> Result<(), Reason> {
         let attempt = Attempt {
             user,
             peer,
@@ -196,7 +197,13 @@ impl Authenticator {
         // Only asked: nothing is made of it, and nothing counted.
         self.judge_key(&attempt, user.parse().ok().as_ref(), key)
             .await
-            .is_ok()
+            .map(drop)
+    }
+
+    /// A connection has ended that offered keys, and signed in with none: one failure of its address.
+    pub fn keys_refused(&self, peer: IpAddr) {
+        let now = Instant::now().into_std();
+        let _ = self.throttle().failed(Source::from(peer), now);
     }
 
     /// May a session of this login go on? Not if the user was removed, renamed, disabled or moved, or has expired.

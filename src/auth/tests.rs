@@ -207,7 +207,10 @@ async fn keys_are_refused_for_their_reasons() {
         assert_eq!(reason(f.key(user, HERE, text).await), says, "{user}");
         // What a probe is told is what an attempt gets.
         assert!(
-            !f.auth.offered(user, HERE.parse().unwrap(), &key(text)).await,
+            f.auth
+                .offered(user, HERE.parse().unwrap(), &key(text))
+                .await
+                .is_err(),
             "{user}"
         );
     };
@@ -321,7 +324,12 @@ async fn methods_that_are_off_let_nobody_in() {
         reason(f.key("calvin", HERE, KEY).await),
         "the method is switched off"
     );
-    assert!(!f.auth.offered("calvin", HERE.parse().unwrap(), &key(KEY)).await);
+    assert!(
+        f.auth
+            .offered("calvin", HERE.parse().unwrap(), &key(KEY))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -329,13 +337,14 @@ async fn probes_are_answered_and_never_count() {
     let f = Fixture::new().await;
     let here: IpAddr = HERE.parse().unwrap();
     for _ in 0..100 {
-        assert!(!f.auth.offered("calvin", here, &key(OTHER_KEY)).await);
-        assert!(!f.auth.offered("nobody", here, &key(KEY)).await);
+        assert!(f.auth.offered("calvin", here, &key(OTHER_KEY)).await.is_err());
+        assert!(f.auth.offered("nobody", here, &key(KEY)).await.is_err());
     }
     assert!(
         f.auth
             .offered("calvin", here, &key(&format!("{KEY} another comment")))
             .await
+            .is_ok()
     );
     assert!(f.auth.throttle().admits(
         Source::from(here),

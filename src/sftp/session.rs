@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::buffer::{Buffer, Filled};
 use crate::event::{Actor, Event, Events};
 use crate::path::{PathError, VirtualPath};
+use crate::sessions::EndNotice;
 use crate::vfs::{Error, Links, OpenHow, Over, SetAttrs, Storage, Wait};
 
 use super::attrs;
@@ -53,6 +54,8 @@ pub struct Context {
     pub max_handles: usize,
     /// Files open now, counted for the whole session.
     pub open_files: Arc<AtomicUsize>,
+    /// Lets go after the files are closed.
+    pub end_notice: Arc<EndNotice>,
     /// Set when the client has left: what takes long then stops.
     pub gone: CancellationToken,
 }

@@ -16,7 +16,6 @@ use crate::sftp::longname::Lister;
 use crate::sftp::queue::Surroundings;
 use crate::sftp::session::{Context, Sftp, SymlinkOrder};
 
-use super::peer_window::PeerWindow;
 use super::state::{Connection, Error, State};
 
 /// SSH_EXTENDED_DATA_STDERR
@@ -51,11 +50,10 @@ impl Connection {
         if !matches!(self.channels.get(&id), Some(State::Opened)) {
             return false;
         }
-        let Some(peer_window) = PeerWindow::of(session, id) else {
-            tracing::error!("the SSH library does not tell the peer's window; is it a new version?");
+        let Some((window, max_packet)) = session.recipient_window(&id) else {
             return false;
         };
-        if peer_window.max_packet < MIN_PEER_PACKET {
+        if max_packet < MIN_PEER_PACKET {
             return false;
         }
         let Some((home, live)) = self.home().await else {
@@ -64,6 +62,12 @@ impl Connection {
         let actor = Actor {
             session: live.id,
             user: live.login.user().clone(),
+        };
+        let Some(end_notice) = self
+            .signed_in()
+            .map(|signed_in| Arc::clone(&signed_in.end_notice))
+        else {
+            return false;
         };
         let banner = String::from_utf8_lossy(session.remote_sshid()).into_owned();
         let cancelled = CancellationToken::new();
@@ -79,10 +83,11 @@ impl Connection {
             symlink_order: SymlinkOrder::of_client(&banner),
             max_handles: self.service.limits().handles,
             open_files: Arc::clone(&live.open_files),
+            end_notice,
             gone: cancelled.clone(),
         };
         let surroundings = Surroundings {
-            flow: Arc::new(Flow::new(peer_window.window)),
+            flow: Arc::new(Flow::new(window)),
             outlet: Arc::new(ChannelOutlet {
                 handle: session.handle(),
                 id,

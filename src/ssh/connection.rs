@@ -25,6 +25,8 @@ use super::state::{Connection, Error, Signals};
 
 /// After an error that is not the connection's own (no descriptors, no memory) accepting rests this long.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// How often the log tells that connections cannot be accepted.
+const TELL_FAILURES_EVERY: Duration = Duration::from_secs(10);
 /// For a client to read why it must go.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// What a peer that is turned away gets instead of a banner (RFC 4253, section 4.2, lets lines precede it).
@@ -37,18 +39,43 @@ pub async fn accept(
     stop: CancellationToken,
     tracker: TaskTracker,
 ) {
+    let mut failures = Failures::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => admit(stream, Service::canonical(peer), &service, &tracker),
+            Ok((stream, peer)) => {
+                let peer = Service::canonical(peer);
+                admit(stream, peer, (&service, &stop), &tracker);
+            }
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection; trying again");
+                failures.tell(&error);
                 tokio::time::sleep(ACCEPT_REST).await;
             }
+        }
+    }
+}
+
+/// Failures to accept, told now and then: without descriptors there are ten in a second.
+#[derive(Default)]
+struct Failures {
+    untold: u64,
+    last_told: Option<Instant>,
+}
+
+impl Failures {
+    fn tell(&mut self, error: &io::Error) {
+        self.untold += 1;
+        if self
+            .last_told
+            .is_none_or(|last| last.elapsed() >= TELL_FAILURES_EVERY)
+        {
+            tracing::warn!(%error, times = self.untold, "cannot accept connections; trying again");
+            self.untold = 0;
+            self.last_told = Some(Instant::now());
         }
     }
 }
@@ -62,13 +89,18 @@ fn is_the_peers(error: &io::Error) -> bool {
     )
 }
 
-fn admit(stream: TcpStream, peer: SocketAddr, service: &Arc<Service>, tracker: &TaskTracker) {
+fn admit(
+    stream: TcpStream,
+    peer: SocketAddr,
+    (service, stop): (&Arc<Service>, &CancellationToken),
+    tracker: &TaskTracker,
+) {
     match service
         .admission
         .enter(peer.ip(), &service.limits(), Instant::now())
     {
         Ok(entry) => {
-            tracker.spawn(serve(stream, peer, Arc::clone(service), entry));
+            tracker.spawn(serve(stream, peer, (Arc::clone(service), stop.clone()), entry));
         }
         Err(reason) => {
             // As much as fits into the socket's buffer at once; nobody waits for such a peer.
@@ -81,12 +113,20 @@ fn admit(stream: TcpStream, peer: SocketAddr, service: &Arc<Service>, tracker: &
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Service>, mut entry: Entry) {
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    (service, stop): (Arc<Service>, CancellationToken),
+    mut entry: Entry,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "the connection was gone at once");
         return;
     }
-    tokio::time::sleep(entry.delay).await;
+    tokio::select! {
+        () = tokio::time::sleep(entry.delay) => {}
+        () = stop.cancelled() => return,
+    }
     let cut = CancellationToken::new();
     // Whatever ends this task ends the connection.
     let _cut_on_drop = cut.clone().drop_guard();
@@ -106,6 +146,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Service>, mut e
     let started = tokio::select! {
         started = run_stream(Arc::clone(&current.russh), socket, connection) => started,
         () = &mut grace => return refused(&service, peer, "no SSH greeting within the login grace"),
+        () = stop.cancelled() => return,
     };
     let mut session = match started {
         Ok(session) => session,
@@ -122,6 +163,13 @@ async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Service>, mut e
         }
         () = signed_in.cancelled() => entry.signed_in(),
         () = ending.asked() => {}
+        // Nobody is in the middle of anything yet.
+        () = stop.cancelled() => {
+            farewell(&handle, "the server is stopping").await;
+            cut.cancel();
+            let _ = session.await;
+            return;
+        }
     }
     tokio::select! {
         result = &mut session => {

@@ -66,10 +66,13 @@ impl Handler for Connection {
             return Ok(self.refuse());
         }
         let known: &PublicKey = offer.public_key;
-        if self.service.auth.offered(user, self.peer.ip(), known).await {
-            return Ok(Auth::Accept);
+        match self.service.auth.offered(user, self.peer.ip(), known).await {
+            Ok(()) => Ok(Auth::Accept),
+            Err(reason) => {
+                self.refused_key = Some((user.to_owned(), reason));
+                Ok(self.refuse())
+            }
         }
-        Ok(self.refuse())
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Error> {

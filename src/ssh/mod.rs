@@ -10,7 +10,6 @@ pub mod connection;
 pub mod handler;
 pub mod hostkeys;
 pub mod mounts;
-pub mod peer_window;
 pub mod service;
 pub mod settings;
 pub mod socket;

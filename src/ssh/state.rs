@@ -9,10 +9,10 @@ use russh::keys::Algorithm;
 use russh::server::Auth;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Attempt, Credential, Denied, Login, Method};
+use crate::auth::{Attempt, Credential, Denied, Login, Method, Reason};
 use crate::event::Event;
 use crate::mount::Mounted;
-use crate::sessions::{Ending, Newcomer, Place};
+use crate::sessions::{EndNotice, Ending, Newcomer, Place};
 use crate::sftp::channel::{self, Budget};
 use crate::user::Factor;
 
@@ -29,6 +29,9 @@ pub struct Connection {
     pub(super) signed_in: CancellationToken,
     pub(super) phase: Phase,
     pub(super) key_offers: u32,
+    /// The last key that was offered in vain. An agent offers several until one fits, so it is an event only if the
+    /// connection ends without a sign-in.
+    pub(super) refused_key: Option<(String, Reason)>,
     pub(super) channels: HashMap<ChannelId, State>,
     pub(super) channels_in_life: u32,
     pub(super) budget: Arc<Budget>,
@@ -46,6 +49,8 @@ pub(super) enum Phase {
 }
 
 pub(super) struct SignedIn {
+    /// Held by each channel, too: a session has ended when its last file is closed.
+    pub(super) end_notice: Arc<EndNotice>,
     pub(super) place: Place,
     pub(super) home: Option<Mounted>,
 }
@@ -80,6 +85,7 @@ impl Connection {
                 passed: BTreeSet::new(),
             },
             key_offers: 0,
+            refused_key: None,
             channels: HashMap::new(),
             channels_in_life: 0,
             budget: Arc::default(),
@@ -157,7 +163,13 @@ impl Connection {
         };
         match self.service.sessions.enter(newcomer, limit) {
             Ok(place) => {
-                self.phase = Phase::SignedIn(Box::new(SignedIn { place, home: None }));
+                let session = Arc::clone(place.session());
+                let end_notice = EndNotice::new(session, self.service.events.clone());
+                self.phase = Phase::SignedIn(Box::new(SignedIn {
+                    place,
+                    home: None,
+                    end_notice,
+                }));
             }
             Err(error) => {
                 let event = Event::Denied {
@@ -196,14 +208,9 @@ pub struct Signals {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Phase::SignedIn(signed_in) = &self.phase {
-            let session = signed_in.place.session();
-            self.service.events.emit(&Event::SessionEnded {
-                session: session.id,
-                user: session.login.user().clone(),
-                reason: self.ending.reason().unwrap_or("the client left").to_owned(),
-                duration: session.began.elapsed(),
-            });
+        if let (Phase::Anonymous { .. }, Some((user, reason))) = (&self.phase, self.refused_key.take()) {
+            self.service.auth.keys_refused(self.peer.ip());
+            self.denied(&user, Method::PublicKey, reason.to_string());
         }
     }
 }

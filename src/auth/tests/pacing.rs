@@ -26,7 +26,12 @@ async fn refusals_are_held_back_and_successes_are_not() {
         f.auth.throttle().failed(here(), Instant::now().into_std());
     }
     assert!(f.key("calvin", HERE, KEY).await.is_ok());
-    assert!(f.auth.offered("calvin", HERE.parse().unwrap(), &key(KEY)).await);
+    assert!(
+        f.auth
+            .offered("calvin", HERE.parse().unwrap(), &key(KEY))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -130,7 +135,12 @@ async fn a_store_that_fails_is_a_refusal_with_its_cause_in_the_log() {
         let reason = reason(denied);
         assert!(reason.contains("cannot use the store"), "{reason}");
     }
-    assert!(!f.auth.offered("calvin", HERE.parse().unwrap(), &key(KEY)).await);
+    assert!(
+        f.auth
+            .offered("calvin", HERE.parse().unwrap(), &key(KEY))
+            .await
+            .is_err()
+    );
     // Nobody is to blame for it: a first failure comes next, on both counts.
     let now = Instant::now().into_std();
     let delay = f
