@@ -115,7 +115,11 @@ async fn add(args: AddArgs, inputs: Inputs, config: &Config, store: &dyn Store) 
     keys::add(&mut user, &inputs.keys)?;
     // Who joins a home takes over its quota.
     let sharer = users.iter().find(|other| other.home == user.home);
-    user.quota = sharer.map_or_else(Quota::default, |other| other.quota);
+    let default = Quota {
+        bytes: config.quota.default_bytes,
+        files: config.quota.default_files,
+    };
+    user.quota = sharer.map_or(default, |other| other.quota);
     args.settings.apply(&mut user);
     // The store first: it has rules about homes, and a refused user leaves no directory behind.
     store.add_user(&user).await?;

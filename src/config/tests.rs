@@ -36,7 +36,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "listen = []",
-        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, log)\n 1 | listen = []\n   | ^^^^^^",
+        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, quota, log)\n 1 | listen = []\n   | ^^^^^^",
     ),
     (
         "[log]\ncolour = true",
@@ -126,6 +126,16 @@ const REFUSALS: &[(&str, &str)] = &[
         "[store]\npath = \"data/..\"",
         "homeportd.toml:2:8: \"path\" in [store] names no file\n 2 | path = \"data/..\"\n   |        ^^^^^^^^^",
     ),
+    ("[quota]\ndefault_bytes = \"lots\"", ""),
+    ("[quota]\ndefault_bytes = \"10GB of\"", ""),
+    ("[quota]\ndefault_bytes = -1", ""),
+    ("[quota]\ndefault_bytes = 1.5", ""),
+    ("[quota]\ndefault_bytes = \"9000P\"", ""),
+    ("[quota]\ndefault_files = \"1k\"", ""),
+    ("[quota]\ndefault_files = true", ""),
+    ("[quota]\ndefault_files = 9223372036854775808", ""),
+    ("[quota]\ndefault = 1", ""),
+    ("[quota]\nrescan_secs = 10000000000", ""),
     (
         "[log]\nlevel = \"loud\"",
         "homeportd.toml:2:9: \"loud\" is no value of \"level\" in [log] (hint: it can be error, warn, info, debug, trace)\n 2 | level = \"loud\"\n   |         ^^^^^^",
@@ -161,6 +171,30 @@ fn every_refusal_says_what_where_and_what_next() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+#[test]
+fn quotas_are_numbers_or_sizes() {
+    let check = |text: &str, expected: (Option<u64>, Option<u64>)| {
+        let quota = parse(&format!("[quota]\n{text}"))
+            .unwrap_or_else(|p| panic!("{text}: {p:?}"))
+            .quota;
+        assert_eq!((quota.default_bytes, quota.default_files), expected, "{text}");
+    };
+    check("", (None, None));
+    check("default_bytes = 0", (Some(0), None));
+    check("default_bytes = 1_000", (Some(1000), None));
+    check("default_bytes = \"10GiB\"", (Some(10 << 30), None));
+    check(
+        "default_bytes = \"512\"\ndefault_files = \"7\"",
+        (Some(512), Some(7)),
+    );
+    check(
+        "default_bytes = \"unlimited\"\ndefault_files = 0",
+        (None, Some(0)),
+    );
+    check("default_files = \"unlimited\"", (None, None));
+    check("default_bytes = 9223372036854775807", (Some(u64::MAX / 2), None));
+}
+
 /// The sample as it is committed.
 const SAMPLE: &str = include_str!("../../config/homeportd.toml");
 
@@ -189,7 +223,9 @@ fn the_sample_holds_every_setting_at_its_default() {
     let sections = names_in("");
     assert_eq!(
         sections,
-        ["server", "auth", "ssh", "limits", "storage", "store", "log"]
+        [
+            "server", "auth", "ssh", "limits", "storage", "store", "quota", "log"
+        ]
     );
 
     // With every line that only shows an unset setting put in force, nothing is missing.
