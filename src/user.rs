@@ -281,7 +281,7 @@ impl FromStr for Limit<Size> {
         if text == "unlimited" {
             return Ok(Self(None));
         }
-        let bad = |e: Error| e.hint("a number of bytes, or with a unit (512, 10MiB, 1GiB, 1G), or unlimited");
+        let bad = |e: Error| e.hint("512, 10MiB, 1GiB, 1G or unlimited");
         let Size(bytes) = text.parse::<Size>().map_err(bad)?;
         storable(bytes).map(|bytes| Self(Some(Size(bytes))))
     }

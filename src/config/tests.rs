@@ -126,16 +126,46 @@ const REFUSALS: &[(&str, &str)] = &[
         "[store]\npath = \"data/..\"",
         "homeportd.toml:2:8: \"path\" in [store] names no file\n 2 | path = \"data/..\"\n   |        ^^^^^^^^^",
     ),
-    ("[quota]\ndefault_bytes = \"lots\"", ""),
-    ("[quota]\ndefault_bytes = \"10GB of\"", ""),
-    ("[quota]\ndefault_bytes = -1", ""),
-    ("[quota]\ndefault_bytes = 1.5", ""),
-    ("[quota]\ndefault_bytes = \"9000P\"", ""),
-    ("[quota]\ndefault_files = \"1k\"", ""),
-    ("[quota]\ndefault_files = true", ""),
-    ("[quota]\ndefault_files = 9223372036854775808", ""),
-    ("[quota]\ndefault = 1", ""),
-    ("[quota]\nrescan_secs = 10000000000", ""),
+    (
+        "[quota]\ndefault_bytes = \"lots\"",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota]: \"lots\" is no size (hint: 512, 10MiB, 1GiB, 1G or unlimited)\n 2 | default_bytes = \"lots\"\n   |                 ^^^^^^",
+    ),
+    (
+        "[quota]\ndefault_bytes = \"10GB of\"",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota]: \"10GB of\" is no size (hint: 512, 10MiB, 1GiB, 1G or unlimited)\n 2 | default_bytes = \"10GB of\"\n   |                 ^^^^^^^^^",
+    ),
+    (
+        "[quota]\ndefault_bytes = -1",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota] must be a size: a number of bytes, \"10GiB\" or \"unlimited\", not the integer -1\n 2 | default_bytes = -1\n   |                 ^^",
+    ),
+    (
+        "[quota]\ndefault_bytes = 1.5",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota] must be a size: a number of bytes, \"10GiB\" or \"unlimited\", not the floating point 1.5\n 2 | default_bytes = 1.5\n   |                 ^^^",
+    ),
+    (
+        "[quota]\ndefault_bytes = \"9000P\"",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota]: 10133099161583616000 is more than there can be (hint: unlimited)\n 2 | default_bytes = \"9000P\"\n   |                 ^^^^^^^",
+    ),
+    (
+        "[quota]\ndefault_files = \"1k\"",
+        "homeportd.toml:2:17: \"default_files\" in [quota]: \"1k\" is no number (hint: 0, 1, 2, … or unlimited)\n 2 | default_files = \"1k\"\n   |                 ^^^^",
+    ),
+    (
+        "[quota]\ndefault_files = true",
+        "homeportd.toml:2:17: \"default_files\" in [quota] must be a whole number, 0 or more, or \"unlimited\", not the boolean true\n 2 | default_files = true\n   |                 ^^^^",
+    ),
+    (
+        "[quota]\ndefault_files = 9223372036854775808",
+        "homeportd.toml:2:17: \"default_files\" in [quota]: 9223372036854775808 is more than there can be (hint: unlimited)\n 2 | default_files = 9223372036854775808\n   |                 ^^^^^^^^^^^^^^^^^^^",
+    ),
+    (
+        "[quota]\ndefault = 1",
+        "homeportd.toml:2:1: unknown setting \"default\" in [quota] (hint: its settings are default_bytes, default_files, rescan_secs)\n 2 | default = 1\n   | ^^^^^^^",
+    ),
+    (
+        "[quota]\nrescan_secs = 10000000000",
+        "homeportd.toml:2:15: \"rescan_secs\" in [quota] must be at most 4294967295\n 2 | rescan_secs = 10000000000\n   |               ^^^^^^^^^^^",
+    ),
     (
         "[log]\nlevel = \"loud\"",
         "homeportd.toml:2:9: \"loud\" is no value of \"level\" in [log] (hint: it can be error, warn, info, debug, trace)\n 2 | level = \"loud\"\n   |         ^^^^^^",
