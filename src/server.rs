@@ -7,7 +7,7 @@
 
 mod control;
 mod kernel;
-mod lock;
+pub mod lock;
 mod privileges;
 
 use std::net::SocketAddr;
@@ -177,7 +177,10 @@ impl Server {
             );
             helpers.spawn(accepting);
         }
-        let handler = Arc::new(control::Control::new(Arc::clone(&self.service)));
+        let handler = Arc::new(control::Control::new(
+            Arc::clone(&self.service),
+            Arc::clone(&self.store) as Arc<dyn Store>,
+        ));
         let quit = CancellationToken::new();
         helpers.spawn(control_socket::serve(self.control, handler, quit.clone()));
         helpers.spawn(watch_store(

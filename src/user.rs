@@ -270,6 +270,44 @@ impl FromStr for Size {
     }
 }
 
+/// A limit as an operator writes it; `None`: `unlimited`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit<T>(pub Option<T>);
+
+impl FromStr for Limit<Size> {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if text == "unlimited" {
+            return Ok(Self(None));
+        }
+        let bad = |e: Error| e.hint("512, 10MiB, 1GiB, 1G or unlimited");
+        let Size(bytes) = text.parse::<Size>().map_err(bad)?;
+        storable(bytes).map(|bytes| Self(Some(Size(bytes))))
+    }
+}
+
+impl FromStr for Limit<u64> {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if text == "unlimited" {
+            return Ok(Self(None));
+        }
+        let bad = |_| {
+            Error::new(format!("\"{}\" is no number", text.escape_debug())).hint("0, 1, 2, … or unlimited")
+        };
+        storable(text.parse().map_err(bad)?).map(|number| Self(Some(number)))
+    }
+}
+
+/// The store's integers have a sign, and so have a file system's.
+pub(crate) fn storable(number: u64) -> Result<u64, Error> {
+    i64::try_from(number)
+        .map(|_| number)
+        .map_err(|_| Error::new(format!("{number} is more than there can be")).hint("unlimited"))
+}
+
 /// In the largest unit that leaves at least 1, with one decimal: `1.0 GiB`; bytes as they are: `512 B`.
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -325,5 +363,24 @@ mod tests {
         assert_eq!(Size(512).to_string(), "512 B");
         assert_eq!(Size(1536).to_string(), "1.5 KiB");
         assert_eq!(Size(0).to_string(), "0 B");
+    }
+
+    #[test]
+    fn limits_are_read() {
+        let check = |text: &str, expected: Option<u64>| {
+            let limit: Limit<Size> = text.parse().unwrap();
+            assert_eq!(limit.0.map(|size| size.0), expected, "{text}");
+        };
+        check("unlimited", None);
+        check("0", Some(0));
+        check("1GiB", Some(1 << 30));
+        for bad in ["", "-1", "lots", "16383P", "9223372036854775808"] {
+            assert!(bad.parse::<Limit<Size>>().is_err(), "{bad}");
+        }
+        assert_eq!("7".parse::<Limit<u64>>().unwrap(), Limit(Some(7)));
+        assert_eq!("unlimited".parse::<Limit<u64>>().unwrap(), Limit(None));
+        for bad in ["", "1.5", "-1", "9223372036854775808"] {
+            assert!(bad.parse::<Limit<u64>>().is_err(), "{bad}");
+        }
     }
 }

@@ -79,6 +79,12 @@ pub enum Command {
     /// removed end within 2 seconds.
     #[command(subcommand)]
     User(UserCommand),
+    /// Show what homes hold and may hold, and measure them again
+    ///
+    /// A home costs the sum of its files' sizes, each file once however many hard links it has; files that were
+    /// removed count until they are closed. --max-files counts files, directories and symbolic links.
+    #[command(subcommand)]
+    Quota(QuotaCommand),
     /// List and disconnect the sessions of the running server
     #[command(subcommand)]
     Sessions(SessionsCommand),
@@ -141,7 +147,8 @@ pub enum UserCommand {
     ///
     /// With --json: name, enabled, home, keys, has_password, quota_bytes, quota_files, used_bytes, used_files,
     /// usage_exact, max_sessions, permissions, allowed_from, require, expires_at. null in a quota is unlimited.
-    /// Use is not counted yet: used_bytes and used_files are null and usage_exact is false.
+    /// The use is the running server's, else what was written down last: null if nothing is known, and a number that
+    /// it is not above where usage_exact is false (see `quota show`).
     #[command(after_help = "Example:\n  homeportd user show calvin --json | jq .home")]
     Show {
         name: UserName,
@@ -263,6 +270,37 @@ pub enum KeyCommand {
         name: UserName,
         /// As `user key list` shows it
         fingerprint: String,
+    },
+}
+
+/// `quota …`
+#[derive(Debug, Subcommand)]
+pub enum QuotaCommand {
+    /// Show what homes hold, as the running server knows it, else as it was written down last
+    ///
+    /// With --json: name, home, used_bytes, used_files, quota_bytes, quota_files, usage_exact, standing; an object for
+    /// NAME, an array of them for all. null in a quota is unlimited, in a use unknown. Where usage_exact is false, the
+    /// use is at most that: standing says "exact", "at_most" (the server was cut off, and the home is being measured
+    /// or waits for it), "unmeasurable" (nothing can grow) or "unknown".
+    #[command(
+        after_help = "Examples:\n  homeportd quota show\n  homeportd quota show calvin --json | jq .used_bytes"
+    )]
+    Show {
+        /// Of this user only
+        name: Option<UserName>,
+        /// Print JSON with stable names
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measure homes again, and correct what was known
+    ///
+    /// For what was put into a home, or taken out of it, behind the server's back. The running server does it, while
+    /// transfers go on; where none runs, this command does, and none can start until it is done. Users who share a
+    /// home are told once.
+    #[command(after_help = "Examples:\n  homeportd quota scan calvin\n  homeportd quota scan")]
+    Scan {
+        /// This user's home only
+        name: Option<UserName>,
     },
 }
 

@@ -1,4 +1,4 @@
-//! The control socket: how `homeportd sessions` talks to the running server.
+//! The control socket: how `homeportd sessions`, `quota` and `user show` talk to the running server.
 //!
 //! A Unix socket beside the store, mode 0600: who may open the store may ask. One JSON object per line each way.
 //! Names and meanings of fields are stable.
@@ -18,6 +18,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::usage::{HomeUsage, Scanned};
 use crate::error::{Error, Result};
 
 /// A request is a few words.
@@ -40,6 +41,26 @@ pub enum Request {
     Sessions,
     /// Disconnect.
     Kick(Kick),
+    /// What do homes hold?
+    Usage {
+        /// This user's; without a name, all users'.
+        user: Option<String>,
+    },
+    /// Measure a home again.
+    Scan {
+        /// Whose.
+        user: String,
+    },
+}
+
+impl Request {
+    /// How long the answer may take; `None`: measuring a large home takes minutes.
+    fn patience(&self) -> Option<Duration> {
+        match self {
+            Request::Sessions | Request::Kick(_) | Request::Usage { .. } => Some(IDLE * 3),
+            Request::Scan { .. } => None,
+        }
+    }
 }
 
 /// Whom to disconnect.
@@ -60,6 +81,12 @@ pub enum Answer {
     Sessions(Vec<SessionInfo>),
     /// To [`Request::Kick`]: how many sessions were disconnected.
     Kicked(usize),
+    /// To [`Request::Usage`], by name.
+    Usage(Vec<HomeUsage>),
+    /// To [`Request::Scan`].
+    Scanned(Scanned),
+    /// The request was understood and could not be done, and why.
+    Failed(String),
     /// The request made no sense, and why.
     Error(String),
 }
@@ -92,6 +119,10 @@ pub trait ControlHandler: Send + Sync {
     async fn sessions(&self) -> Vec<SessionInfo>;
     /// Disconnects; returns how many.
     async fn kick(&self, target: Kick) -> usize;
+    /// What a user's home holds, or each user's.
+    async fn usage(&self, user: Option<String>) -> Result<Vec<HomeUsage>>;
+    /// Measures a user's home, which takes as long as it takes.
+    async fn scan(&self, user: String) -> Result<Scanned>;
 }
 
 /// Opens the control socket, in the place of one that a dead server left behind. The caller holds the lock on the
@@ -191,8 +222,7 @@ async fn converse(stream: UnixStream, handler: &dyn ControlHandler) -> std::io::
         let whole = line.ends_with(b"\n");
         let answer = match serde_json::from_slice(&line) {
             _ if !whole => Answer::Error("the request is too long or has no end".to_owned()),
-            Ok(Request::Sessions) => Answer::Sessions(handler.sessions().await),
-            Ok(Request::Kick(target)) => Answer::Kicked(handler.kick(target).await),
+            Ok(request) => answer(request, handler).await,
             Err(error) => Answer::Error(format!("not understood: {error}")),
         };
         let mut text = serde_json::to_vec(&answer)?;
@@ -204,23 +234,46 @@ async fn converse(stream: UnixStream, handler: &dyn ControlHandler) -> std::io::
     }
 }
 
+async fn answer(request: Request, handler: &dyn ControlHandler) -> Answer {
+    let failed = |error: Error| Answer::Failed(error.to_string());
+    match request {
+        Request::Sessions => Answer::Sessions(handler.sessions().await),
+        Request::Kick(target) => Answer::Kicked(handler.kick(target).await),
+        Request::Usage { user } => handler.usage(user).await.map_or_else(failed, Answer::Usage),
+        Request::Scan { user } => handler.scan(user).await.map_or_else(failed, Answer::Scanned),
+    }
+}
+
 /// Asks the running server. Blocks.
 ///
 /// # Errors
-/// When none is running, or it does not answer.
+/// When none is running, it does not answer, or it cannot do what is asked.
 pub fn ask(socket: &Path, request: &Request) -> Result<Answer> {
-    let cannot = || Error::new(format!("cannot ask the server at \"{}\"", socket.display()));
-    let connected = Short::new(socket).and_then(|(dir, name)| Blocking::connect(dir.path(&name)));
-    let mut stream = connected.map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => Error::new(format!(
+    ask_if_running(socket, request)?.ok_or_else(|| {
+        Error::new(format!(
             "no server is running: nobody answers at \"{}\"",
             socket.display()
         ))
-        .hint("homeportd serve, with the same configuration"),
-        _ => cannot().because(e),
-    })?;
+        .hint("homeportd serve, with the same configuration")
+    })
+}
+
+/// Asks the running server; `None` if there is none. Blocks.
+///
+/// # Errors
+/// When it does not answer, or cannot do what is asked.
+pub fn ask_if_running(socket: &Path, request: &Request) -> Result<Option<Answer>> {
+    use std::io::ErrorKind;
+    let cannot = || Error::new(format!("cannot ask the server at \"{}\"", socket.display()));
+    let connected = Short::new(socket).and_then(|(dir, name)| Blocking::connect(dir.path(&name)));
+    let mut stream = match connected {
+        Ok(stream) => stream,
+        // A socket that a dead server has left behind refuses.
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
+        Err(e) => return Err(cannot().because(e)),
+    };
     let mut talk = || {
-        stream.set_read_timeout(Some(IDLE * 3))?;
+        stream.set_read_timeout(request.patience())?;
         stream.set_write_timeout(Some(IDLE))?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
@@ -229,15 +282,26 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Answer> {
         BufReader::new((&stream).take(LONGEST_ANSWER)).read_line(&mut answer)?;
         Ok(answer)
     };
-    let answer = talk().map_err(|e: std::io::Error| cannot().because(e))?;
+    let answer = talk().map_err(|e: std::io::Error| match e.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => cannot()
+            .because("it does not answer")
+            .hint("it seems to hang; see its log"),
+        _ => cannot().because(e),
+    })?;
     match serde_json::from_str(&answer) {
         Ok(Answer::Error(text)) => Err(cannot().because(text).hint("are both of the same version?")),
-        Ok(answer) => Ok(answer),
+        Ok(Answer::Failed(text)) => Err(Error::new(text)),
+        Ok(answer) => Ok(Some(answer)),
         Err(_) if answer.is_empty() => {
             Err(cannot().because("it hung up").hint("it may be ending; try again"))
         }
         Err(e) => Err(cannot().because(e)),
     }
+}
+
+/// The server has misunderstood.
+pub(super) fn unexpected() -> Error {
+    Error::new("the server answered something else than was asked")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod control;
 pub mod owner;
+pub mod usage;
 
 mod check;
 mod demo;
@@ -15,6 +16,7 @@ mod hostkey;
 mod init;
 mod keys;
 mod passwords;
+mod quota;
 mod serve;
 mod sessions;
 mod settings;
@@ -93,6 +95,16 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
                 store.close().await;
                 done
             })??
+        }
+        Command::Quota(command) => {
+            let config = load()?;
+            wait(async {
+                let store = open(&config).await?;
+                let done = quota::run(command, &config, &store, &mut print).await;
+                store.close().await;
+                done
+            })??;
+            String::new()
         }
         Command::Sessions(command) => sessions::run(command, &load()?.control_socket())?,
         Command::Hostkey(HostkeyCommand::List { json }) => {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::cli::SessionsCommand;
-use super::control::{Answer, Kick, Request, SessionInfo, ask};
+use super::control::{Answer, Kick, Request, SessionInfo, ask, unexpected};
 use super::show;
 use crate::error::{Error, Result};
 use crate::telemetry::escape::for_terminal;
@@ -14,7 +14,6 @@ use crate::user::Size;
 /// # Errors
 /// When none is running, or nobody was there to disconnect.
 pub fn run(command: SessionsCommand, socket: &Path) -> Result<String> {
-    let unexpected = || Error::new("the server answered something else than was asked");
     match command {
         SessionsCommand::List { json } => {
             let Answer::Sessions(sessions) = ask(socket, &Request::Sessions)? else {

@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::error::{Error, Result};
-use crate::user::{Factor, Permission, Permissions, Quota, Size, User};
+use crate::user::{Factor, Limit, Permission, Permissions, Quota, Size, User};
 
 /// Options of `user add` and `user set`. What is `None` stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
@@ -75,41 +75,6 @@ impl Settings {
             files: self.max_files.map_or(before.files, |limit| limit.0),
         }
     }
-}
-
-/// A limit; `None`: `unlimited`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit<T>(Option<T>);
-
-impl FromStr for Limit<Size> {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "unlimited" => Ok(Limit(None)),
-            _ => fits(text, text.parse::<Size>()?.0).map(|bytes| Limit(Some(Size(bytes)))),
-        }
-    }
-}
-
-impl FromStr for Limit<u64> {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "unlimited" => Ok(Limit(None)),
-            _ => number(text, "unlimited")
-                .and_then(|n| fits(text, n))
-                .map(|n| Limit(Some(n))),
-        }
-    }
-}
-
-/// The store's integers have a sign.
-fn fits(text: &str, number: u64) -> Result<u64> {
-    i64::try_from(number)
-        .map(|_| number)
-        .map_err(|_| Error::new(format!("{text} is more than there can be")).hint("unlimited"))
 }
 
 fn number<T: FromStr>(text: &str, word: &str) -> Result<T> {
@@ -258,21 +223,5 @@ mod tests {
         for bad in ["", "10.0.0.0/33", "localhost", "10.0.0.0/8,"] {
             assert!(bad.parse::<Networks>().is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn limits_are_read() {
-        let check = |text: &str, expected: Option<u64>| {
-            let limit: Limit<Size> = text.parse().unwrap();
-            assert_eq!(limit.0.map(|size| size.0), expected, "{text}");
-        };
-        check("unlimited", None);
-        check("0", Some(0));
-        check("1GiB", Some(1 << 30));
-        for bad in ["", "-1", "lots", "16383P", "9223372036854775808"] {
-            assert!(bad.parse::<Limit<Size>>().is_err(), "{bad}");
-        }
-        assert!("9223372036854775808".parse::<Limit<u64>>().is_err());
-        assert!("1.5".parse::<Limit<u64>>().is_err());
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::keys::KeyView;
+use super::usage::HomeUsage;
 use crate::error::{Error, Result};
 use crate::telemetry::escape::in_json;
 use crate::user::{Size, User};
@@ -22,6 +23,8 @@ pub struct UserView {
     used_bytes: Option<u64>,
     used_files: Option<u64>,
     usage_exact: bool,
+    #[serde(skip)]
+    used: String,
     max_sessions: Option<u32>,
     permissions: Vec<&'static str>,
     allowed_from: Vec<String>,
@@ -31,7 +34,7 @@ pub struct UserView {
 
 impl UserView {
     /// The record, put into words. Nothing secret is in it.
-    pub fn new(user: &User) -> Self {
+    pub fn new(user: &User, usage: Option<&HomeUsage>) -> Self {
         Self {
             name: user.name.to_string(),
             enabled: user.enabled,
@@ -40,10 +43,10 @@ impl UserView {
             has_password: user.password_hash.is_some(),
             quota_bytes: user.quota.bytes,
             quota_files: user.quota.files,
-            // Nobody counts yet: the ledger will.
-            used_bytes: None,
-            used_files: None,
-            usage_exact: false,
+            used_bytes: usage.and_then(|usage| usage.used_bytes),
+            used_files: usage.and_then(|usage| usage.used_files),
+            usage_exact: usage.is_some_and(|usage| usage.usage_exact),
+            used: usage.map(HomeUsage::used).unwrap_or_default(),
             max_sessions: user.max_sessions,
             permissions: user.permissions.iter().map(|p| p.name()).collect(),
             allowed_from: user.allowed_from.iter().map(ToString::to_string).collect(),
@@ -66,6 +69,7 @@ impl UserView {
                 "password",
                 if self.has_password { "set" } else { "none" }.to_owned(),
             ),
+            ("used", or(self.used.clone(), "not measured yet")),
             ("quota", or(quota.join(", "), "unlimited")),
             (
                 "sessions",
@@ -80,10 +84,7 @@ impl UserView {
             ),
             ("expires", self.expires_at.clone().unwrap_or("never".into())),
         ];
-        let mut text = String::new();
-        for (name, value) in rows {
-            let _ = writeln!(text, "{name:<14} {value}");
-        }
+        let mut text = lines(&rows);
         for key in &self.keys {
             let _ = writeln!(text, "{:<14} {} {}", "key", key.fingerprint, key.comment);
         }
@@ -91,10 +92,20 @@ impl UserView {
     }
 }
 
-/// All users, a line each.
-pub fn table(users: &[User]) -> String {
-    let mut rows = vec![["NAME", "STATE", "QUOTA", "SIGNS IN WITH", "HOME"].map(str::to_owned)];
-    for user in users {
+/// A line for each name and value.
+pub fn lines(rows: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(text, "{name:<14} {value}");
+    }
+    text
+}
+
+/// All users, a line each; `usages` are theirs, in the same order.
+pub fn table(users: &[User], usages: &[HomeUsage]) -> String {
+    let header = ["NAME", "STATE", "USED", "QUOTA", "SIGNS IN WITH", "HOME"];
+    let mut rows = vec![header.map(str::to_owned)];
+    for (user, usage) in users.iter().zip(usages) {
         let mut ways = Vec::new();
         if user.password_hash.is_some() {
             ways.push("password".to_owned());
@@ -107,6 +118,7 @@ pub fn table(users: &[User]) -> String {
         rows.push([
             user.name.to_string(),
             if user.enabled { "enabled" } else { "disabled" }.to_owned(),
+            usage.used_bytes(),
             user.quota
                 .bytes
                 .map_or("unlimited".to_owned(), |b| Size(b).to_string()),

@@ -1,11 +1,13 @@
 //! `homeportd user …`: what each verb does to the store and the disk.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::cli::{AddArgs, KeyCommand, SetArgs, UserCommand};
 use super::homes::{self, Made};
 use super::show::{self, UserView};
+use super::usage::{self, HomeUsage};
 use super::{control, erase, keys, passwords};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -56,16 +58,22 @@ pub async fn run(command: UserCommand, inputs: Inputs, config: &Config, store: &
         UserCommand::Add(args) => add(args, inputs, config, store).await,
         UserCommand::Set(args) => set(args, config, store).await,
         UserCommand::Show { name, json } => {
-            let view = UserView::new(&find(store, &name).await?);
+            let user = find(store, &name).await?;
+            let usages = usages(std::slice::from_ref(&user), config, store).await?;
+            let view = UserView::new(&user, usages.first());
             if json { show::json(&view) } else { Ok(view.text()) }
         }
         UserCommand::List { json } => {
             let users = store.users().await?;
+            let usages = usages(&users, config, store).await?;
             if json {
-                let views: Vec<UserView> = users.iter().map(UserView::new).collect();
+                let both = users.iter().zip(&usages);
+                let views: Vec<UserView> = both
+                    .map(|(user, usage)| UserView::new(user, Some(usage)))
+                    .collect();
                 show::json(&views)
             } else {
-                Ok(show::table(&users))
+                Ok(show::table(&users, &usages))
             }
         }
         UserCommand::Passwd { name, .. } => {
@@ -83,11 +91,26 @@ pub async fn run(command: UserCommand, inputs: Inputs, config: &Config, store: &
     }
 }
 
-async fn find(store: &dyn Store, name: &UserName) -> Result<User> {
+pub(super) async fn find(store: &dyn Store, name: &UserName) -> Result<User> {
     store
         .user(name)
         .await?
         .ok_or_else(|| Error::new(format!("there is no user \"{name}\"")).hint("homeportd user list"))
+}
+
+/// What the users' homes hold. A server that hangs is no reason not to show users: what is written down is true too.
+async fn usages(users: &[User], config: &Config, store: &dyn Store) -> Result<Vec<HomeUsage>> {
+    let error = match usage::of_users(users, config, store).await {
+        Ok(usages) => return Ok(usages),
+        Err(error) => error,
+    };
+    let mut usages = Vec::with_capacity(users.len());
+    for user in users {
+        usages.push(HomeUsage::recorded(user, store).await?);
+    }
+    let note = "what is shown as used is what was written down last";
+    let _ = writeln!(std::io::stderr(), "homeportd: {error}; {note}");
+    Ok(usages)
 }
 
 /// A user with nothing set.
@@ -115,7 +138,11 @@ async fn add(args: AddArgs, inputs: Inputs, config: &Config, store: &dyn Store) 
     keys::add(&mut user, &inputs.keys)?;
     // Who joins a home takes over its quota.
     let sharer = users.iter().find(|other| other.home == user.home);
-    user.quota = sharer.map_or_else(Quota::default, |other| other.quota);
+    let default = Quota {
+        bytes: config.quota.default_bytes,
+        files: config.quota.default_files,
+    };
+    user.quota = sharer.map_or(default, |other| other.quota);
     args.settings.apply(&mut user);
     // The store first: it has rules about homes, and a refused user leaves no directory behind.
     store.add_user(&user).await?;

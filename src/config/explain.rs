@@ -225,6 +225,7 @@ fn ranges(table: &DeTable<'_>) -> Option<Problem> {
         ("limits", "channels", 1, most),
         ("limits", "handles", 1, most),
         ("limits", "idle_timeout_secs", 0, most),
+        ("quota", "rescan_secs", 0, most),
     ];
     rules.into_iter().find_map(|(section, name, least, largest)| {
         let value = table.get(section)?.get_ref().get(name)?;

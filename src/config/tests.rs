@@ -36,7 +36,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "listen = []",
-        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, log)\n 1 | listen = []\n   | ^^^^^^",
+        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, quota, log)\n 1 | listen = []\n   | ^^^^^^",
     ),
     (
         "[log]\ncolour = true",
@@ -127,6 +127,46 @@ const REFUSALS: &[(&str, &str)] = &[
         "homeportd.toml:2:8: \"path\" in [store] names no file\n 2 | path = \"data/..\"\n   |        ^^^^^^^^^",
     ),
     (
+        "[quota]\ndefault_bytes = \"lots\"",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota]: \"lots\" is no size (hint: 512, 10MiB, 1GiB, 1G or unlimited)\n 2 | default_bytes = \"lots\"\n   |                 ^^^^^^",
+    ),
+    (
+        "[quota]\ndefault_bytes = \"10GB of\"",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota]: \"10GB of\" is no size (hint: 512, 10MiB, 1GiB, 1G or unlimited)\n 2 | default_bytes = \"10GB of\"\n   |                 ^^^^^^^^^",
+    ),
+    (
+        "[quota]\ndefault_bytes = -1",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota] must be a size: a number of bytes, \"10GiB\" or \"unlimited\", not the integer -1\n 2 | default_bytes = -1\n   |                 ^^",
+    ),
+    (
+        "[quota]\ndefault_bytes = 1.5",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota] must be a size: a number of bytes, \"10GiB\" or \"unlimited\", not the floating point 1.5\n 2 | default_bytes = 1.5\n   |                 ^^^",
+    ),
+    (
+        "[quota]\ndefault_bytes = \"9000P\"",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota]: 10133099161583616000 is more than there can be (hint: unlimited)\n 2 | default_bytes = \"9000P\"\n   |                 ^^^^^^^",
+    ),
+    (
+        "[quota]\ndefault_files = \"1k\"",
+        "homeportd.toml:2:17: \"default_files\" in [quota]: \"1k\" is no number (hint: 0, 1, 2, … or unlimited)\n 2 | default_files = \"1k\"\n   |                 ^^^^",
+    ),
+    (
+        "[quota]\ndefault_files = true",
+        "homeportd.toml:2:17: \"default_files\" in [quota] must be a whole number, 0 or more, or \"unlimited\", not the boolean true\n 2 | default_files = true\n   |                 ^^^^",
+    ),
+    (
+        "[quota]\ndefault_files = 9223372036854775808",
+        "homeportd.toml:2:17: \"default_files\" in [quota]: 9223372036854775808 is more than there can be (hint: unlimited)\n 2 | default_files = 9223372036854775808\n   |                 ^^^^^^^^^^^^^^^^^^^",
+    ),
+    (
+        "[quota]\ndefault = 1",
+        "homeportd.toml:2:1: unknown setting \"default\" in [quota] (hint: its settings are default_bytes, default_files, rescan_secs)\n 2 | default = 1\n   | ^^^^^^^",
+    ),
+    (
+        "[quota]\nrescan_secs = 10000000000",
+        "homeportd.toml:2:15: \"rescan_secs\" in [quota] must be at most 4294967295\n 2 | rescan_secs = 10000000000\n   |               ^^^^^^^^^^^",
+    ),
+    (
         "[log]\nlevel = \"loud\"",
         "homeportd.toml:2:9: \"loud\" is no value of \"level\" in [log] (hint: it can be error, warn, info, debug, trace)\n 2 | level = \"loud\"\n   |         ^^^^^^",
     ),
@@ -161,6 +201,30 @@ fn every_refusal_says_what_where_and_what_next() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+#[test]
+fn quotas_are_numbers_or_sizes() {
+    let check = |text: &str, expected: (Option<u64>, Option<u64>)| {
+        let quota = parse(&format!("[quota]\n{text}"))
+            .unwrap_or_else(|p| panic!("{text}: {p:?}"))
+            .quota;
+        assert_eq!((quota.default_bytes, quota.default_files), expected, "{text}");
+    };
+    check("", (None, None));
+    check("default_bytes = 0", (Some(0), None));
+    check("default_bytes = 1_000", (Some(1000), None));
+    check("default_bytes = \"10GiB\"", (Some(10 << 30), None));
+    check(
+        "default_bytes = \"512\"\ndefault_files = \"7\"",
+        (Some(512), Some(7)),
+    );
+    check(
+        "default_bytes = \"unlimited\"\ndefault_files = 0",
+        (None, Some(0)),
+    );
+    check("default_files = \"unlimited\"", (None, None));
+    check("default_bytes = 9223372036854775807", (Some(u64::MAX / 2), None));
+}
+
 /// The sample as it is committed.
 const SAMPLE: &str = include_str!("../../config/homeportd.toml");
 
@@ -189,7 +253,9 @@ fn the_sample_holds_every_setting_at_its_default() {
     let sections = names_in("");
     assert_eq!(
         sections,
-        ["server", "auth", "ssh", "limits", "storage", "store", "log"]
+        [
+            "server", "auth", "ssh", "limits", "storage", "store", "quota", "log"
+        ]
     );
 
     // With every line that only shows an unset setting put in force, nothing is missing.

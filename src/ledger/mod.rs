@@ -8,6 +8,7 @@ pub mod account;
 pub mod inode;
 pub mod keeper;
 pub mod measure;
+mod settings;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,28 +27,7 @@ use crate::user::{Quota, User};
 use self::account::{Account, Standing, Usage};
 use self::measure::{Sum, measure};
 
-/// `[quota]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct QuotaSettings {
-    /// Bytes for users that are added without `--quota`; none: unlimited.
-    pub default_bytes: Option<u64>,
-    /// Files for users that are added without `--max-files`; none: unlimited.
-    pub default_files: Option<u64>,
-    /// At the first sign-in after the start, a home that was measured longer ago than this is measured again.
-    pub rescan_secs: u64,
-}
-
-impl Default for QuotaSettings {
-    fn default() -> Self {
-        Self {
-            default_bytes: None,
-            default_files: None,
-            // A week: what an operator puts into homes is found by then at the latest.
-            rescan_secs: 7 * 24 * 60 * 60,
-        }
-    }
-}
+pub use self::settings::QuotaSettings;
 
 /// The accounts of all homes that were used since the start.
 pub struct Ledger {

@@ -1,20 +1,49 @@
-//! Answers the operator's questions about live sessions.
+//! Answers the operator's questions about live sessions and about what homes hold.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::admin::control::{ControlHandler, Kick, SessionInfo};
-use crate::ssh::service::Service;
+use tokio::sync::Semaphore;
 
-/// The live sessions, for the control socket.
+use crate::admin::control::{ControlHandler, Kick, SessionInfo};
+use crate::admin::usage::{HomeUsage, Scanned, must_exist};
+use crate::error::{Error, Result};
+use crate::ssh::service::Service;
+use crate::store::Store;
+use crate::user::User;
+
+/// Homes that are measured at once because somebody asked: transfers need the disks too.
+const SCANS: usize = 2;
+/// Those and the ones that wait for their turn; more would take all places of the control socket.
+const MOST_SCANS: usize = 16;
+
+/// The live sessions and the ledger, for the control socket.
 pub struct Control {
     service: Arc<Service>,
+    store: Arc<dyn Store>,
+    places: Semaphore,
+    scans: Semaphore,
 }
 
 impl Control {
     /// Of this server.
-    pub fn new(service: Arc<Service>) -> Self {
-        Self { service }
+    pub fn new(service: Arc<Service>, store: Arc<dyn Store>) -> Self {
+        Self {
+            service,
+            store,
+            places: Semaphore::new(MOST_SCANS),
+            scans: Semaphore::new(SCANS),
+        }
+    }
+
+    async fn find(&self, name: &str) -> Result<User> {
+        let user = self.store.user(&name.parse()?).await?;
+        user.ok_or_else(|| Error::new(format!("there is no user \"{name}\"")).hint("homeportd user list"))
+    }
+
+    async fn usage_of(&self, user: &User) -> Result<HomeUsage> {
+        let usage = self.service.ledger.usage(&user.home, user.quota).await?;
+        Ok(HomeUsage::new(user, usage))
     }
 }
 
@@ -47,5 +76,38 @@ impl ControlHandler for Control {
                 Kick::Session(id) => session.id.0 == *id,
                 Kick::User(name) => session.login.user().as_str() == name,
             })
+    }
+
+    async fn usage(&self, user: Option<String>) -> Result<Vec<HomeUsage>> {
+        let users = match user {
+            Some(name) => vec![self.find(&name).await?],
+            None => self.store.users().await?,
+        };
+        let mut usages = Vec::with_capacity(users.len());
+        for user in &users {
+            usages.push(self.usage_of(user).await?);
+        }
+        Ok(usages)
+    }
+
+    async fn scan(&self, user: String) -> Result<Scanned> {
+        let user = self.find(&user).await?;
+        let _place = self.places.try_acquire().map_err(|_| {
+            Error::new(format!("cannot measure the home {:?}", user.home))
+                .because(format!("{MOST_SCANS} others are being measured or wait for it"))
+                .hint("try again later; without a NAME, quota scan measures all homes in turn")
+        })?;
+        let _turn = self.scans.acquire().await;
+        let before = self.usage_of(&user).await?;
+        // Looked at first: an account whose home cannot be measured lets nothing grow, and a home that is missing
+        // is made at the next sign-in.
+        let home = user.home.clone();
+        tokio::task::spawn_blocking(move || must_exist(&home))
+            .await
+            .map_err(|panic| Error::new("cannot look at the home").because(panic))??;
+        let sum = self.service.ledger.scan(&user.home, user.quota).await?;
+        tracing::info!(home = ?user.home, bytes = sum.bytes, files = sum.files, "measured a home, as was asked");
+        let after = HomeUsage::measured(&user, &sum);
+        Ok(Scanned { before, after })
     }
 }

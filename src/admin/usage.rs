@@ -1,0 +1,264 @@
+//! What homes hold, as it is shown: the stable JSON of `quota show` and of the control socket, and text for people.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::control::{Answer, Request, ask_if_running, unexpected};
+use super::show;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::ledger::account::{Standing, Usage};
+use crate::ledger::measure::Sum;
+use crate::store::Store;
+use crate::user::{Size, User};
+
+/// What a user's home holds and may hold. The names and meanings of fields are stable; fields may be added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HomeUsage {
+    /// The user. Users who share a home have the same numbers.
+    pub name: String,
+    /// Absolute path on disk.
+    pub home: String,
+    /// Sum of file sizes; `null` if nothing is known.
+    pub used_bytes: Option<u64>,
+    /// Files, directories and symbolic links; `null` if nothing is known.
+    pub used_files: Option<u64>,
+    /// What is allowed; `null`: unlimited.
+    pub quota_bytes: Option<u64>,
+    /// What is allowed; `null`: unlimited.
+    pub quota_files: Option<u64>,
+    /// Are the numbers the use, to the byte? Otherwise the use is at most that.
+    pub usage_exact: bool,
+    /// How far the numbers can be relied on.
+    pub standing: Known,
+}
+
+/// How far numbers can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Known {
+    /// They are the use.
+    Exact,
+    /// They are a ceiling that the use is not above: the server was cut off, and the home not measured since.
+    AtMost,
+    /// The home cannot be walked; nothing grows in it.
+    Unmeasurable,
+    /// There are none.
+    Unknown,
+}
+
+/// A home that was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scanned {
+    /// What was known before.
+    pub before: HomeUsage,
+    /// What was found; exact.
+    pub after: HomeUsage,
+}
+
+impl HomeUsage {
+    /// What is known of a user's home. The quota is the user's: sessions have it within 2 s.
+    pub fn new(user: &User, usage: Option<Usage>) -> Self {
+        let standing = match usage.map(|usage| usage.standing) {
+            Some(Standing::Exact) => Known::Exact,
+            Some(Standing::AtCeiling) => Known::AtMost,
+            Some(Standing::Unmeasurable) => Known::Unmeasurable,
+            None => Known::Unknown,
+        };
+        Self {
+            name: user.name.to_string(),
+            home: user.home.display().to_string(),
+            used_bytes: usage.map(|usage| usage.bytes),
+            used_files: usage.map(|usage| usage.files),
+            quota_bytes: user.quota.bytes,
+            quota_files: user.quota.files,
+            usage_exact: standing == Known::Exact,
+            standing,
+        }
+    }
+
+    /// What was measured.
+    pub fn measured(user: &User, sum: &Sum) -> Self {
+        let usage = Usage {
+            bytes: sum.bytes,
+            files: sum.files,
+            quota: user.quota,
+            standing: Standing::Exact,
+        };
+        Self::new(user, Some(usage))
+    }
+
+    /// What is written down.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn recorded(user: &User, store: &dyn Store) -> Result<Self> {
+        let record = store.usage(&user.home).await?;
+        let usage = record.map(|record| Usage {
+            bytes: record.bytes,
+            files: record.files,
+            quota: user.quota,
+            standing: if record.exact {
+                Standing::Exact
+            } else {
+                Standing::AtCeiling
+            },
+        });
+        Ok(Self::new(user, usage))
+    }
+
+    /// Does the home hold more than is allowed, for certain?
+    pub fn is_over(&self) -> bool {
+        let above =
+            |used: Option<u64>, quota: Option<u64>| used.zip(quota).is_some_and(|(used, quota)| used > quota);
+        self.usage_exact
+            && (above(self.used_bytes, self.quota_bytes) || above(self.used_files, self.quota_files))
+    }
+
+    /// What is allowed, in one clause: `1.0 GiB, 1000 files`.
+    pub fn quota(&self) -> String {
+        let bytes = self.quota_bytes.map(|bytes| Size(bytes).to_string());
+        let quota: Vec<String> = bytes.into_iter().chain(self.quota_files.map(files)).collect();
+        if quota.is_empty() {
+            "unlimited".to_owned()
+        } else {
+            quota.join(", ")
+        }
+    }
+
+    /// Bytes and files in one clause: `at most 1.0 MiB, 12 files`.
+    pub fn used(&self) -> String {
+        match (self.used_bytes, self.used_files) {
+            (Some(bytes), Some(count)) => {
+                format!("{}{}, {}", self.at_most(), Size(bytes), files(count))
+            }
+            _ => "not measured yet".to_owned(),
+        }
+    }
+
+    /// The bytes alone, for a table.
+    pub fn used_bytes(&self) -> String {
+        let shown = |bytes| format!("{}{}", self.at_most(), Size(bytes));
+        self.used_bytes.map_or_else(|| "-".to_owned(), shown)
+    }
+
+    fn at_most(&self) -> &'static str {
+        if self.usage_exact { "" } else { "at most " }
+    }
+
+    /// For people: a line for each thing.
+    pub fn text(&self) -> String {
+        let size = |bytes: u64| match bytes {
+            0..1024 => format!("{bytes} bytes"),
+            _ => format!("{bytes} bytes ({})", Size(bytes)),
+        };
+        let of = |used: Option<String>, quota: Option<String>| {
+            let used = used.map_or_else(|| "?".to_owned(), |used| format!("{}{used}", self.at_most()));
+            let quota = quota.unwrap_or_else(|| "unlimited".to_owned());
+            format!("{used} of {quota}")
+        };
+        let name = &self.name;
+        let known = match self.standing {
+            Known::Exact if self.is_over() => {
+                "exact, and over the quota: what is there stays, nothing grows".to_owned()
+            }
+            Known::Exact => "exact".to_owned(),
+            Known::AtMost => format!(
+                "no more than this; exact once the home has been measured (homeportd quota scan {name})"
+            ),
+            Known::Unmeasurable => format!(
+                "the home cannot be measured, so nothing can grow in it (homeportd quota scan {name} says why)"
+            ),
+            Known::Unknown => {
+                format!("not measured yet; the first sign-in does it, or homeportd quota scan {name}")
+            }
+        };
+        let number = |number: u64| number.to_string();
+        show::lines(&[
+            ("name", name.clone()),
+            ("home", self.home.clone()),
+            ("used", of(self.used_bytes.map(size), self.quota_bytes.map(size))),
+            (
+                "files",
+                of(self.used_files.map(number), self.quota_files.map(number)),
+            ),
+            ("known", known),
+        ])
+    }
+}
+
+/// All users' homes, a line each.
+pub fn table(usages: &[HomeUsage]) -> String {
+    let header = ["NAME", "USED", "QUOTA", "FILES", "MAX FILES", "KNOWN", "HOME"];
+    let mut rows = vec![header.map(str::to_owned)];
+    let or = |text: Option<String>, default: &str| text.unwrap_or_else(|| default.to_owned());
+    for usage in usages {
+        let known = match usage.standing {
+            Known::Exact if usage.is_over() => "exact, over quota",
+            Known::Exact => "exact",
+            Known::AtMost => "at most",
+            Known::Unmeasurable => "not measurable",
+            Known::Unknown => "not measured",
+        };
+        rows.push([
+            usage.name.clone(),
+            or(usage.used_bytes.map(|b| Size(b).to_string()), "-"),
+            or(usage.quota_bytes.map(|b| Size(b).to_string()), "unlimited"),
+            or(usage.used_files.map(|n| n.to_string()), "-"),
+            or(usage.quota_files.map(|n| n.to_string()), "unlimited"),
+            known.to_owned(),
+            usage.home.clone(),
+        ]);
+    }
+    show::columns(&rows)
+}
+
+/// `1 file`, `2 files`.
+fn files(count: u64) -> String {
+    match count {
+        1 => "1 file".to_owned(),
+        n => format!("{n} files"),
+    }
+}
+
+/// What each of these users' homes holds, in their order: the running server knows best, else what is written down.
+///
+/// # Errors
+/// When a running server does not answer, or the store cannot be read.
+pub async fn of_users(users: &[User], config: &Config, store: &dyn Store) -> Result<Vec<HomeUsage>> {
+    let user = match users {
+        [one] => Some(one.name.to_string()),
+        _ => None,
+    };
+    let request = Request::Usage { user };
+    let mut told: HashMap<String, HomeUsage> = match ask_if_running(&config.control_socket(), &request)? {
+        None => HashMap::new(),
+        Some(Answer::Usage(usages)) => usages.into_iter().map(|u| (u.name.clone(), u)).collect(),
+        Some(_) => return Err(unexpected()),
+    };
+    let mut usages = Vec::with_capacity(users.len());
+    for user in users {
+        usages.push(match told.remove(user.name.as_str()) {
+            Some(usage) => usage,
+            None => HomeUsage::recorded(user, store).await?,
+        });
+    }
+    Ok(usages)
+}
+
+/// A home that is gone is no empty one.
+///
+/// # Errors
+/// When it is not there, or cannot be looked at.
+pub fn must_exist(home: &Path) -> Result<()> {
+    match home.metadata() {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::new(format!("the home {home:?} is missing"))
+                .hint("is its disk mounted? the server makes a missing home at sign-in"))
+        }
+        Err(e) => Err(Error::new(format!("cannot measure the home {home:?}")).because(e)),
+    }
+}
