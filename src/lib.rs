@@ -4,6 +4,8 @@
 //! L0 [`error`], [`secret`], [`path`], [`user`], [`event`]; L1 [`vfs`], [`auth`], [`store`];
 //! L2 [`sftp`], [`sessions`], [`mount`]; L3 [`ssh`]; L4 [`server`], [`config`], [`telemetry`], [`admin`].
 #![forbid(unsafe_code)]
+// The documentation is for those who work on the server: what is private belongs to it.
+#![allow(rustdoc::private_intra_doc_links)]
 
 pub mod buffer;
 pub mod error;
