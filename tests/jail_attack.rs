@@ -25,7 +25,16 @@ use std::time::{Duration, Instant};
 
 use homeport::path::VirtualPath;
 use homeport::vfs::local::LocalStorage;
-use homeport::vfs::{Links, Metadata, OpenHow, Over, Result, SetAttrs, Storage, Wait};
+use homeport::vfs::{Links, Metadata, OpenHow, Over, Renaming, Result, SetAttrs, Storage, Wait};
+
+const REFUSE: Renaming = Renaming {
+    over: Over::Refuse,
+    wait: Wait::Allowed,
+};
+const REPLACE: Renaming = Renaming {
+    over: Over::Replace,
+    wait: Wait::Allowed,
+};
 use naive::Naive;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, renameat_with};
 
@@ -144,7 +153,7 @@ impl Attack<'_> {
     }
 
     fn read(&self, path: &VirtualPath) -> Result<()> {
-        let file = self.storage.open(path, flags("r"))?;
+        let file = self.storage.open(path, flags("r"), Wait::Allowed)?;
         self.looked_at("an open file", file.stat()?);
         let mut buffer = [0; 64];
         let count = file.read_at(&mut buffer, 0, Wait::Allowed)?;
@@ -167,8 +176,8 @@ impl Attack<'_> {
     }
 
     fn write(&self, path: &VirtualPath, how: &str) -> Result<()> {
-        let file = self.storage.open(path, flags(how))?;
-        file.write_at(b"inside", 0)
+        let file = self.storage.open(path, flags(how), Wait::Allowed)?;
+        file.write_at(b"inside", 0, Wait::Allowed)
     }
 
     /// One operation of an attacker, by a number that chance gave.
@@ -207,19 +216,23 @@ impl Attack<'_> {
                 s.stat(&at(""), Links::NoFollow)
                     .map(|m| self.looked_at("door", m)),
             ),
-            10 => ("rename within", s.rename(&at("f"), &at("g"), Over::Replace)),
-            11 => ("rename in", s.rename(&own("f"), &at("f"), Over::Refuse)),
+            10 => ("rename within", s.rename(&at("f"), &at("g"), REPLACE)),
+            11 => ("rename in", s.rename(&own("f"), &at("f"), REFUSE)),
             12 => (
                 "rename out",
-                s.rename(&at("victim"), &own("stolen"), Over::Replace)
+                s.rename(&at("victim"), &own("stolen"), REPLACE)
                     .and_then(|()| self.read(&own("stolen"))),
             ),
             13 => {
-                let _ = s.remove(&own("loot"));
-                let linked = s.hard_link(&at("f"), &own("loot"));
+                let _ = s.remove(&own("loot"), Wait::Allowed);
+                let linked = s.hard_link(&at("f"), &own("loot"), Wait::Allowed);
                 ("link", linked.and_then(|()| self.read(&own("loot"))))
             }
-            14 => ("remove", s.remove(&at("victim")).and(s.remove(&at("new")))),
+            14 => (
+                "remove",
+                s.remove(&at("victim"), Wait::Allowed)
+                    .and(s.remove(&at("new"), Wait::Allowed)),
+            ),
             15 => ("set attributes", s.set_attrs(&at("f"), &attrs, Links::Follow)),
             16 => (
                 "set its own attributes",
@@ -228,12 +241,13 @@ impl Attack<'_> {
             17 => ("truncate", s.set_attrs(&at("f"), &cut, Links::Follow)),
             18 => (
                 "make a directory",
-                s.mkdir(&at("made"), 0o755).and(s.rmdir(&at("made"))),
+                s.mkdir(&at("made"), 0o755, Wait::Allowed)
+                    .and(s.rmdir(&at("made"), Wait::Allowed)),
             ),
             _ => {
-                let _ = s.remove(&at("loop"));
+                let _ = s.remove(&at("loop"), Wait::Allowed);
                 let _ = s.real_path(&at("sub/.."));
-                ("symlink", s.symlink(b"../outside", &at("loop")))
+                ("symlink", s.symlink(b"../outside", &at("loop"), Wait::Allowed))
             }
         };
         // What was taken away is needed again.

@@ -115,6 +115,7 @@ mod tests {
 
     fn meta(kind: FileKind, mode: u32, size: u64, mtime: i64) -> Metadata {
         Metadata {
+            inode: crate::vfs::InodeId { device: 1, number: 1 },
             kind,
             mode,
             size,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use homeport::path::VirtualPath;
 use homeport::vfs::local::LocalStorage;
 use homeport::vfs::{
-    DirStream, Error, Links, Metadata, OpenFile, OpenHow, Over, Result, SetAttrs, Space, Storage,
+    DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Renaming, Result, SetAttrs, Space, Storage,
+    Wait,
 };
 
 /// Checks where a path leads, and then uses it: what many servers do.
@@ -43,8 +44,8 @@ impl Naive {
 }
 
 impl Storage for Naive {
-    fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<Arc<dyn OpenFile>> {
-        self.host.open(&self.checked(path)?, how)
+    fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
+        self.host.open(&self.checked(path)?, how, wait)
     }
     fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
         self.host.open_dir(&self.checked(path)?)
@@ -55,26 +56,30 @@ impl Storage for Naive {
     fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()> {
         self.host.set_attrs(&self.checked(path)?, attrs, links)
     }
-    fn remove(&self, path: &VirtualPath) -> Result<()> {
-        self.host.remove(&self.checked(path)?)
+    fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        self.host.remove(&self.checked(path)?, wait)
     }
-    fn mkdir(&self, path: &VirtualPath, mode: u32) -> Result<()> {
-        self.host.mkdir(&self.checked(path)?, mode)
+    fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()> {
+        self.host.mkdir(&self.checked(path)?, mode, wait)
     }
-    fn rmdir(&self, path: &VirtualPath) -> Result<()> {
-        self.host.rmdir(&self.checked(path)?)
+    fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        self.host.rmdir(&self.checked(path)?, wait)
     }
-    fn rename(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()> {
-        self.host.rename(&self.checked(from)?, &self.checked(to)?, over)
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
+        self.host.rename(&self.checked(from)?, &self.checked(to)?, how)
+    }
+    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
+        self.host.hold(&self.checked(path)?, links)
     }
     fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
         self.host.read_link(&self.checked(path)?)
     }
-    fn symlink(&self, target: &[u8], link: &VirtualPath) -> Result<()> {
-        self.host.symlink(target, &self.checked(link)?)
+    fn symlink(&self, target: &[u8], link: &VirtualPath, wait: Wait) -> Result<()> {
+        self.host.symlink(target, &self.checked(link)?, wait)
     }
-    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> Result<()> {
-        self.host.hard_link(&self.checked(from)?, &self.checked(to)?)
+    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()> {
+        self.host
+            .hard_link(&self.checked(from)?, &self.checked(to)?, wait)
     }
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
         self.host.real_path(&self.checked(path)?)

@@ -4,7 +4,7 @@ use super::*;
 
 pub(super) fn attributes_are_set_and_kept_in_bounds(storage: &dyn Storage) {
     put(storage, "f", b"content");
-    storage.mkdir(&path("d"), 0o700).unwrap();
+    storage.mkdir(&path("d"), 0o700, Wait::Allowed).unwrap();
     let chmod = |mode| SetAttrs {
         permissions: Some(mode),
         ..SetAttrs::default()
@@ -19,13 +19,13 @@ pub(super) fn attributes_are_set_and_kept_in_bounds(storage: &dyn Storage) {
         storage.set_attrs(&path(at), &chmod(wish), Links::Follow).unwrap();
         assert_eq!(mode(storage, at), given, "{at} {wish:o}");
     }
-    let dir = storage.open_dir(&path("d")).unwrap();
+    let dir = storage.open(&path("d"), how("r"), Wait::Allowed).unwrap();
     dir.set_attrs(&chmod(0o4050)).unwrap();
     assert_eq!(mode(storage, "d"), 0o750);
     storage
         .set_attrs(&path("f"), &chmod(0o600), Links::NoFollow)
         .unwrap();
-    let file = storage.open(&path("f"), how("rw")).unwrap();
+    let file = storage.open(&path("f"), how("rw"), Wait::Allowed).unwrap();
     let meta = file.stat().unwrap();
     let all = SetAttrs {
         size: Some(3),
@@ -68,7 +68,7 @@ pub(super) fn attributes_are_set_and_kept_in_bounds(storage: &dyn Storage) {
 
 pub(super) fn links_have_attributes_of_their_own(storage: &dyn Storage) {
     put(storage, "f", b"content");
-    storage.symlink(b"f", &path("l")).unwrap();
+    storage.symlink(b"f", &path("l"), Wait::Allowed).unwrap();
     let before = storage.stat(&path("f"), Links::Follow).unwrap();
     let times = SetAttrs {
         times: Some((1, 2)),
@@ -101,70 +101,109 @@ pub(super) fn links_have_attributes_of_their_own(storage: &dyn Storage) {
 }
 
 pub(super) fn names_are_made_and_removed(storage: &dyn Storage) {
-    storage.mkdir(&path("d/"), 0o4000).unwrap();
+    storage.mkdir(&path("d/"), 0o4000, Wait::Allowed).unwrap();
     assert_eq!(mode(storage, "d"), 0o700);
-    assert_eq!(error(storage.mkdir(&path("d"), 0o755)), os(Errno::EXIST));
-    assert_eq!(error(storage.mkdir(&path("no/d"), 0o755)), os(Errno::NOENT));
-    assert_eq!(error(storage.mkdir(&path("/"), 0o755)), os(Errno::EXIST));
+    assert_eq!(
+        error(storage.mkdir(&path("d"), 0o755, Wait::Allowed)),
+        os(Errno::EXIST)
+    );
+    assert_eq!(
+        error(storage.mkdir(&path("no/d"), 0o755, Wait::Allowed)),
+        os(Errno::NOENT)
+    );
+    assert_eq!(
+        error(storage.mkdir(&path("/"), 0o755, Wait::Allowed)),
+        os(Errno::EXIST)
+    );
     put(storage, "d/f", b"");
-    assert_eq!(error(storage.rmdir(&path("d"))), os(Errno::NOTEMPTY));
-    assert_eq!(error(storage.rmdir(&path("d/f"))), os(Errno::NOTDIR));
-    assert_eq!(error(storage.remove(&path("d"))), os(Errno::ISDIR));
-    assert_eq!(error(storage.remove(&path("d/f/"))), os(Errno::NOTDIR));
-    storage.remove(&path("d/f")).unwrap();
-    assert_eq!(error(storage.remove(&path("d/f"))), os(Errno::NOENT));
-    assert_eq!(error(storage.rmdir(&path("/"))), os(Errno::BUSY));
-    assert_eq!(error(storage.rmdir(&path("d/.."))), os(Errno::NOTEMPTY));
-    storage.rmdir(&path("d/")).unwrap();
+    assert_eq!(
+        error(storage.rmdir(&path("d"), Wait::Allowed)),
+        os(Errno::NOTEMPTY)
+    );
+    assert_eq!(
+        error(storage.rmdir(&path("d/f"), Wait::Allowed)),
+        os(Errno::NOTDIR)
+    );
+    assert_eq!(error(storage.remove(&path("d"), Wait::Allowed)), os(Errno::ISDIR));
+    assert_eq!(
+        error(storage.remove(&path("d/f/"), Wait::Allowed)),
+        os(Errno::NOTDIR)
+    );
+    storage.remove(&path("d/f"), Wait::Allowed).unwrap();
+    assert_eq!(
+        error(storage.remove(&path("d/f"), Wait::Allowed)),
+        os(Errno::NOENT)
+    );
+    assert_eq!(error(storage.rmdir(&path("/"), Wait::Allowed)), os(Errno::BUSY));
+    assert_eq!(
+        error(storage.rmdir(&path("d/.."), Wait::Allowed)),
+        os(Errno::NOTEMPTY)
+    );
+    storage.rmdir(&path("d/"), Wait::Allowed).unwrap();
     assert_eq!(list(storage, "/").unwrap(), BTreeMap::new());
 }
 
 pub(super) fn renames_refuse_or_replace(storage: &dyn Storage) {
     put(storage, "a", b"a");
     put(storage, "b", b"b");
-    storage.mkdir(&path("d"), 0o755).unwrap();
-    storage.mkdir(&path("empty"), 0o755).unwrap();
+    storage.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();
+    storage.mkdir(&path("empty"), 0o755, Wait::Allowed).unwrap();
     for (from, to) in [("a", "b"), ("a", "a"), ("a", "d"), ("d", "empty")] {
-        let outcome = storage.rename(&path(from), &path(to), Over::Refuse);
+        let outcome = storage.rename(&path(from), &path(to), REFUSE);
         assert_eq!(error(outcome), os(Errno::EXIST), "{from} {to}");
     }
-    storage.rename(&path("a"), &path("d/c"), Over::Refuse).unwrap();
+    storage.rename(&path("a"), &path("d/c"), REFUSE).unwrap();
     assert_eq!(get(storage, "d/c").unwrap(), b"a");
     assert_eq!(error(get(storage, "a")), os(Errno::NOENT));
-    storage.rename(&path("b"), &path("d/c"), Over::Replace).unwrap();
+    storage.rename(&path("b"), &path("d/c"), REPLACE).unwrap();
     assert_eq!(get(storage, "d/c").unwrap(), b"b");
-    storage.rename(&path("d"), &path("empty"), Over::Replace).unwrap();
+    storage.rename(&path("d"), &path("empty"), REPLACE).unwrap();
     assert_eq!(get(storage, "empty/c").unwrap(), b"b");
-    let inside = storage.rename(&path("empty"), &path("empty/x"), Over::Refuse);
+    let inside = storage.rename(&path("empty"), &path("empty/x"), REFUSE);
     assert_eq!(error(inside), os(Errno::INVAL));
-    let missing = storage.rename(&path("no"), &path("x"), Over::Replace);
+    let missing = storage.rename(&path("no"), &path("x"), REPLACE);
     assert_eq!(error(missing), os(Errno::NOENT));
-    storage
-        .rename(&path("empty/"), &path("new/"), Over::Refuse)
-        .unwrap();
+    storage.rename(&path("empty/"), &path("new/"), REFUSE).unwrap();
     assert_eq!(list(storage, "/").unwrap().len(), 1);
 }
 
 pub(super) fn links_are_made_and_followed(storage: &dyn Storage) {
     put(storage, "f", b"content");
-    storage.mkdir(&path("d"), 0o755).unwrap();
-    storage.symlink(b"/f", &path("d/absolute")).unwrap();
-    storage.symlink(b"../../../f", &path("d/up")).unwrap();
-    storage.symlink(b"caf\xe9", &path("odd")).unwrap();
+    storage.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();
+    storage
+        .symlink(b"/f", &path("d/absolute"), Wait::Allowed)
+        .unwrap();
+    storage
+        .symlink(b"../../../f", &path("d/up"), Wait::Allowed)
+        .unwrap();
+    storage.symlink(b"caf\xe9", &path("odd"), Wait::Allowed).unwrap();
     assert_eq!(get(storage, "d/absolute").unwrap(), b"content");
     assert_eq!(get(storage, "d/up").unwrap(), b"content");
     assert_eq!(storage.read_link(&path("d/absolute")).unwrap(), b"/f");
     assert_eq!(storage.read_link(&path("odd")).unwrap(), b"caf\xe9");
     assert_eq!(error(storage.read_link(&path("f"))), os(Errno::INVAL));
-    assert_eq!(error(storage.symlink(b"x", &path("f"))), os(Errno::EXIST));
+    assert_eq!(
+        error(storage.symlink(b"x", &path("f"), Wait::Allowed)),
+        os(Errno::EXIST)
+    );
     assert_eq!(storage.real_path(&path("d/up")).unwrap(), path("/f"));
-    storage.hard_link(&path("f"), &path("d/hard")).unwrap();
+    storage
+        .hard_link(&path("f"), &path("d/hard"), Wait::Allowed)
+        .unwrap();
     assert_eq!(storage.stat(&path("f"), Links::Follow).unwrap().links, 2);
-    assert_eq!(error(storage.hard_link(&path("f"), &path("d"))), os(Errno::EXIST));
-    assert_eq!(error(storage.hard_link(&path("d"), &path("e"))), os(Errno::PERM));
-    storage.hard_link(&path("odd"), &path("odd2")).unwrap();
+    assert_eq!(
+        error(storage.hard_link(&path("f"), &path("d"), Wait::Allowed)),
+        os(Errno::EXIST)
+    );
+    assert_eq!(
+        error(storage.hard_link(&path("d"), &path("e"), Wait::Allowed)),
+        os(Errno::PERM)
+    );
+    storage
+        .hard_link(&path("odd"), &path("odd2"), Wait::Allowed)
+        .unwrap();
     assert_eq!(kind(storage, "odd2").unwrap(), FileKind::Symlink);
-    storage.remove(&path("f")).unwrap();
+    storage.remove(&path("f"), Wait::Allowed).unwrap();
     assert_eq!(get(storage, "d/hard").unwrap(), b"content");
     assert_eq!(kind(storage, "d/absolute").unwrap(), FileKind::Symlink);
     assert_eq!(error(get(storage, "d/absolute")), os(Errno::NOENT));
@@ -172,7 +211,7 @@ pub(super) fn links_are_made_and_followed(storage: &dyn Storage) {
 
 pub(super) fn there_is_room(storage: &dyn Storage) {
     put(storage, "f", b"");
-    let file = storage.open(&path("f"), how("r")).unwrap();
+    let file = storage.open(&path("f"), how("r"), Wait::Allowed).unwrap();
     for space in [storage.space(&path("/")).unwrap(), file.space().unwrap()] {
         assert!(space.fragment_size > 0 && space.blocks > 0, "{space:?}");
         assert!(space.blocks_free <= space.blocks, "{space:?}");

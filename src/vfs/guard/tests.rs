@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::vfs::FileKind;
-use crate::vfs::conformance::{self, error, get, how, list, path, put};
+use crate::vfs::conformance::{self, REFUSE, REPLACE, error, get, how, list, path, put};
 use crate::vfs::local::LocalStorage;
 
 /// A home with a file `f`, an empty directory `d` and a link `l` to `f`, and a guard before it.
@@ -17,9 +17,9 @@ fn home(permissions: &str) -> Home {
     let dir = tempfile::tempdir().unwrap();
     let open: Arc<dyn Storage> = Arc::new(LocalStorage::open(dir.path()).unwrap());
     put(&*open, "f", b"content");
-    open.mkdir(&path("d"), 0o755).unwrap();
-    open.symlink(b"f", &path("l")).unwrap();
-    open.symlink(b"gone", &path("dangling")).unwrap();
+    open.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();
+    open.symlink(b"f", &path("l"), Wait::Allowed).unwrap();
+    open.symlink(b"gone", &path("dangling"), Wait::Allowed).unwrap();
     let permissions = permissions.split_whitespace().map(|name| name.parse().unwrap());
     Home {
         guard: Guard::new(open.clone(), permissions.collect()),
@@ -76,25 +76,51 @@ fn every_call_needs_its_permissions() {
     };
     check("list", |g| g.open_dir(&path("/")).map(drop));
     check("list", |g| g.read_link(&path("l")).map(drop));
-    check("read", |g| g.open(&path("f"), how("r")).map(drop));
-    check("read", |g| g.open(&path("f"), how("")).map(drop));
-    check("read", |g| g.open(&path("d"), how("r")).map(drop));
-    check("read overwrite", |g| g.open(&path("f"), how("rw")).map(drop));
-    check("overwrite", |g| g.open(&path("f"), how("w")).map(drop));
-    check("overwrite", |g| g.open(&path("f"), how("wa")).map(drop));
-    check("overwrite", |g| g.open(&path("f"), how("wt")).map(drop));
-    check("overwrite", |g| g.open(&path("l"), how("wc")).map(drop));
-    check("overwrite", |g| g.open(&path("f"), how("wct")).map(drop));
-    check("read overwrite", |g| g.open(&path("f"), how("rt")).map(drop));
-    check("read overwrite", |g| g.open(&path("f"), how("t")).map(drop));
-    check("create", |g| g.open(&path("new"), how("wc")).map(drop));
-    check("create", |g| g.open(&path("new"), how("wct")).map(drop));
-    check("create", |g| g.open(&path("new"), how("wcx")).map(drop));
-    check("create read", |g| g.open(&path("new"), how("rc")).map(drop));
-    check("create read", |g| g.open(&path("new"), how("rwcx")).map(drop));
+    check("read", |g| g.open(&path("f"), how("r"), Wait::Allowed).map(drop));
+    check("read", |g| g.open(&path("f"), how(""), Wait::Allowed).map(drop));
+    check("read", |g| g.open(&path("d"), how("r"), Wait::Allowed).map(drop));
+    check("read overwrite", |g| {
+        g.open(&path("f"), how("rw"), Wait::Allowed).map(drop)
+    });
+    check("overwrite", |g| {
+        g.open(&path("f"), how("w"), Wait::Allowed).map(drop)
+    });
+    check("overwrite", |g| {
+        g.open(&path("f"), how("wa"), Wait::Allowed).map(drop)
+    });
+    check("overwrite", |g| {
+        g.open(&path("f"), how("wt"), Wait::Allowed).map(drop)
+    });
+    check("overwrite", |g| {
+        g.open(&path("l"), how("wc"), Wait::Allowed).map(drop)
+    });
+    check("overwrite", |g| {
+        g.open(&path("f"), how("wct"), Wait::Allowed).map(drop)
+    });
+    check("read overwrite", |g| {
+        g.open(&path("f"), how("rt"), Wait::Allowed).map(drop)
+    });
+    check("read overwrite", |g| {
+        g.open(&path("f"), how("t"), Wait::Allowed).map(drop)
+    });
     check("create", |g| {
-        let file = g.open(&path("new"), how("wc"))?;
-        file.write_at(b"new", 0)?;
+        g.open(&path("new"), how("wc"), Wait::Allowed).map(drop)
+    });
+    check("create", |g| {
+        g.open(&path("new"), how("wct"), Wait::Allowed).map(drop)
+    });
+    check("create", |g| {
+        g.open(&path("new"), how("wcx"), Wait::Allowed).map(drop)
+    });
+    check("create read", |g| {
+        g.open(&path("new"), how("rc"), Wait::Allowed).map(drop)
+    });
+    check("create read", |g| {
+        g.open(&path("new"), how("rwcx"), Wait::Allowed).map(drop)
+    });
+    check("create", |g| {
+        let file = g.open(&path("new"), how("wc"), Wait::Allowed)?;
+        file.write_at(b"new", 0, Wait::Allowed)?;
         file.set_attrs(&size(2))
     });
     check("overwrite", |g| g.set_attrs(&path("f"), &size(0), Links::Follow));
@@ -111,19 +137,19 @@ fn every_call_needs_its_permissions() {
         g.set_attrs(&path("f"), &both, Links::Follow)
     });
     check("read attributes", |g| {
-        g.open(&path("f"), how("r"))?.set_attrs(&times())
+        g.open(&path("f"), how("r"), Wait::Allowed)?.set_attrs(&times())
     });
-    check("list attributes", |g| g.open_dir(&path("d"))?.set_attrs(&times()));
-    check("delete", |g| g.remove(&path("f")));
-    check("delete", |g| g.rmdir(&path("d")));
-    check("mkdir", |g| g.mkdir(&path("new"), 0o755));
-    check("rename", |g| g.rename(&path("f"), &path("new"), Over::Refuse));
-    check("rename", |g| g.rename(&path("f"), &path("new"), Over::Replace));
-    check("rename overwrite", |g| {
-        g.rename(&path("f"), &path("l"), Over::Replace)
+    check("read attributes", |g| {
+        g.open(&path("d"), how("r"), Wait::Allowed)?.set_attrs(&times())
     });
-    check("link", |g| g.symlink(b"f", &path("new")));
-    check("link", |g| g.hard_link(&path("f"), &path("new")));
+    check("delete", |g| g.remove(&path("f"), Wait::Allowed));
+    check("delete", |g| g.rmdir(&path("d"), Wait::Allowed));
+    check("mkdir", |g| g.mkdir(&path("new"), 0o755, Wait::Allowed));
+    check("rename", |g| g.rename(&path("f"), &path("new"), REFUSE));
+    check("rename", |g| g.rename(&path("f"), &path("new"), REPLACE));
+    check("rename overwrite", |g| g.rename(&path("f"), &path("l"), REPLACE));
+    check("link", |g| g.symlink(b"f", &path("new"), Wait::Allowed));
+    check("link", |g| g.hard_link(&path("f"), &path("new"), Wait::Allowed));
 }
 
 #[test]
@@ -151,8 +177,8 @@ fn a_drop_box_takes_new_files_only() {
         error(guard.stat(&path("new"), Links::Follow)),
         Error::Os(Errno::NOENT)
     );
-    let file = guard.open(&path("new"), how("wct")).unwrap();
-    file.write_at(b"1234", 0).unwrap();
+    let file = guard.open(&path("new"), how("wct"), Wait::Allowed).unwrap();
+    file.write_at(b"1234", 0, Wait::Allowed).unwrap();
     file.set_attrs(&size(4)).unwrap();
     assert_eq!(file.stat().unwrap().size, 4);
     file.sync().unwrap();
@@ -163,7 +189,7 @@ fn a_drop_box_takes_new_files_only() {
     );
     for at in ["new", "f", "l", "dangling"] {
         for flags in ["wc", "wct", "wca"] {
-            let outcome = guard.open(&path(at), how(flags));
+            let outcome = guard.open(&path(at), how(flags), Wait::Allowed);
             assert_eq!(error(outcome), Error::Forbidden("overwrite"), "{at} {flags}");
         }
     }
@@ -175,14 +201,14 @@ fn a_drop_box_takes_new_files_only() {
 fn without_create_nothing_new_appears() {
     let home = home("overwrite read");
     for flags in ["wc", "wcx", "rwct", "rc"] {
-        let outcome = home.guard.open(&path("new"), how(flags));
+        let outcome = home.guard.open(&path("new"), how(flags), Wait::Allowed);
         assert_eq!(error(outcome), Error::Forbidden("create"), "{flags}");
-        let outcome = home.guard.open(&path("dangling"), how(flags));
+        let outcome = home.guard.open(&path("dangling"), how(flags), Wait::Allowed);
         assert_eq!(error(outcome), Error::Forbidden("create"), "{flags}");
     }
     assert_eq!(list(&*home.open, "/").unwrap().len(), 4, "f, d, l and dangling");
-    let file = home.guard.open(&path("f"), how("wct")).unwrap();
-    file.write_at(b"new", 0).unwrap();
+    let file = home.guard.open(&path("f"), how("wct"), Wait::Allowed).unwrap();
+    file.write_at(b"new", 0, Wait::Allowed).unwrap();
     file.set_attrs(&size(1)).unwrap();
     assert_eq!(get(&*home.open, "f").unwrap(), b"n");
 }
@@ -197,12 +223,15 @@ fn read_only_is_read_only() {
     assert_eq!(list(&guard, "/").unwrap().len(), 1);
     for flags in ["w", "rw", "wc", "rc", "rt", "t", "c", "wa", "rwctx"] {
         for at in ["f", "new"] {
-            let outcome = error(guard.open(&path(at), how(flags)));
+            let outcome = error(guard.open(&path(at), how(flags), Wait::Allowed));
             assert!(matches!(outcome, Error::Forbidden(_)), "{flags}: {outcome}");
         }
     }
-    let file = guard.open(&path("f"), how("r")).unwrap();
-    assert_eq!(error(file.write_at(b"x", 0)), Error::Os(Errno::BADF));
+    let file = guard.open(&path("f"), how("r"), Wait::Allowed).unwrap();
+    assert_eq!(
+        error(file.write_at(b"x", 0, Wait::Allowed)),
+        Error::Os(Errno::BADF)
+    );
     assert_eq!(error(file.set_attrs(&size(0))), Error::Forbidden("overwrite"));
     assert_eq!(get(&guard, "f").unwrap(), b"content");
 }
@@ -211,10 +240,10 @@ fn read_only_is_read_only() {
 fn renaming_over_needs_overwrite_even_in_a_race() {
     let home = home("rename");
     put(&*home.open, "g", b"g");
-    let outcome = home.guard.rename(&path("g"), &path("f"), Over::Replace);
+    let outcome = home.guard.rename(&path("g"), &path("f"), REPLACE);
     assert_eq!(error(outcome), Error::Forbidden("overwrite"));
-    let outcome = home.guard.rename(&path("g"), &path("f"), Over::Refuse);
+    let outcome = home.guard.rename(&path("g"), &path("f"), REFUSE);
     assert_eq!(error(outcome), Error::Os(Errno::EXIST));
     assert_eq!(get(&*home.open, "f").unwrap(), b"content");
-    home.guard.rename(&path("g"), &path("h"), Over::Replace).unwrap();
+    home.guard.rename(&path("g"), &path("h"), REPLACE).unwrap();
 }

@@ -86,9 +86,9 @@ fn attributes_can_be_changed_without_opening() {
 #[test]
 fn a_cold_read_is_not_waited_for() {
     let (_home, storage) = storage();
-    let file = storage.open(&path("f"), how("rwc")).unwrap();
+    let file = storage.open(&path("f"), how("rwc"), Wait::Allowed).unwrap();
     let content: Vec<u8> = (0..=255_u8).flat_map(|page| [page; 4096]).collect();
-    file.write_at(&content, 0).unwrap();
+    file.write_at(&content, 0, Wait::Allowed).unwrap();
     file.sync().unwrap();
     let inner = storage.jail.open_file(&path("f"), how("r")).unwrap();
     let cold = |offset, length: u64| {
@@ -115,7 +115,7 @@ fn a_cold_read_is_not_waited_for() {
         ReadWriteFlags::NOWAIT,
     )
     .is_ok();
-    let fresh = storage.open(&path("f"), how("r")).unwrap();
+    let fresh = storage.open(&path("f"), how("r"), Wait::Allowed).unwrap();
     let outcome = fresh.read_at(&mut buffer, 0, Wait::Never);
     match supported || inner.in_memory {
         true => assert_eq!(outcome, Ok(content.len())),
@@ -127,7 +127,7 @@ fn a_cold_read_is_not_waited_for() {
 fn a_file_system_that_cannot_tell_is_never_waited_for() {
     // /proc takes no RWF_NOWAIT, as FUSE and NFS do not.
     let storage = LocalStorage::open(Path::new("/proc/self")).unwrap();
-    let file = storage.open(&path("status"), how("r")).unwrap();
+    let file = storage.open(&path("status"), how("r"), Wait::Allowed).unwrap();
     for _ in 0..2 {
         let outcome = file.read_at(&mut [0; 64], 0, Wait::Never);
         assert_eq!(outcome, Err(Error::WouldBlock));
@@ -166,9 +166,11 @@ fn two_homes_are_two_worlds() {
         fs::write(above.path().join(name).join("f"), name).unwrap();
     }
     let calvin = LocalStorage::open(&above.path().join("calvin")).unwrap();
-    calvin.symlink(b"../tom", &path("tom")).unwrap();
+    calvin.symlink(b"../tom", &path("tom"), Wait::Allowed).unwrap();
     let absolute = above.path().join("tom/f").into_os_string().into_encoded_bytes();
-    calvin.symlink(&absolute, &path("absolute")).unwrap();
+    calvin
+        .symlink(&absolute, &path("absolute"), Wait::Allowed)
+        .unwrap();
     assert_eq!(get(&calvin, "f").unwrap(), b"calvin");
     for text in ["../tom/f", "tom/f", "absolute", "/../../tom/f"] {
         assert!(

@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use sqlx::{ConnectOptions, Connection};
+
 use super::*;
 
 /// Every file of a directory with its bytes and its time of change.
@@ -123,7 +125,7 @@ async fn what_is_no_store_of_ours_is_refused_and_left_alone() {
     };
     check(
         &newer,
-        "written by a newer version of this program (store version 99, this program knows 1)",
+        "written by a newer version of this program (store version 99, this program knows 2)",
     )
     .await;
     check(
