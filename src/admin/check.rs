@@ -7,6 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
+use super::usage::{self, HomeUsage, Known};
 use super::{homes, owner};
 use crate::auth::keys::AuthorizedKey;
 use crate::config::Config;
@@ -76,7 +77,13 @@ pub fn check(config: &Config) -> Result<Report> {
     let recorded = super::wait(async {
         let store = open(config, &mut report).await?;
         match store.users().await {
-            Ok(users) => check_users(config, &users, &mut report),
+            Ok(users) => {
+                check_users(config, &users, &mut report);
+                match usage::of_users(&users, config, &store).await {
+                    Ok(usages) => usages.iter().for_each(|usage| quota(usage, &mut report)),
+                    Err(e) => report.warn(e),
+                }
+            }
             Err(e) => report.error(e),
         }
         store.host_keys().await.map_err(|e| report.error(e)).ok()
@@ -289,6 +296,23 @@ fn neighbours(user: &User, other: &User, report: &mut Report) {
             other.name,
             one.display(),
             two.display()
+        ));
+    }
+}
+
+/// What is not known yet is no problem: the first sign-in measures it.
+fn quota(usage: &HomeUsage, report: &mut Report) {
+    let name = &usage.name;
+    if let Some(quota) = usage.over() {
+        report.warn(format!(
+            "user {name} cannot store more: {} are over {quota} (hint: homeportd user set {name} --quota SIZE --max-files N)",
+            usage.used()
+        ));
+    }
+    if usage.standing == Known::Unmeasurable {
+        report.error(format!(
+            "user {name} cannot store anything: the home \"{}\" cannot be measured (hint: homeportd quota scan {name} says why)",
+            usage.home
         ));
     }
 }

@@ -145,12 +145,12 @@ fn line(names: &str, Scanned { before, after }: &Scanned) -> String {
     } else {
         format!("{names}: {} -> {}{exact}", before.used(), after.used())
     };
-    if after.is_over() {
-        text.push_str(&format!("; over the quota of {}", after.quota()));
+    if let Some(quota) = after.over() {
+        text.push_str(&format!("; over {quota}"));
     }
     text.push('\n');
     text
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -109,23 +109,17 @@ impl HomeUsage {
         Ok(Self::new(user, usage))
     }
 
-    /// Does the home hold more than is allowed, for certain?
-    pub fn is_over(&self) -> bool {
-        let above =
-            |used: Option<u64>, quota: Option<u64>| used.zip(quota).is_some_and(|(used, quota)| used > quota);
-        self.usage_exact
-            && (above(self.used_bytes, self.quota_bytes) || above(self.used_files, self.quota_files))
-    }
-
-    /// What is allowed, in one clause: `1.0 GiB, 1000 files`.
-    pub fn quota(&self) -> String {
-        let bytes = self.quota_bytes.map(|bytes| Size(bytes).to_string());
-        let quota: Vec<String> = bytes.into_iter().chain(self.quota_files.map(files)).collect();
-        if quota.is_empty() {
-            "unlimited".to_owned()
-        } else {
-            quota.join(", ")
-        }
+    /// What the home holds for certain and may not: `the quota of 1.0 GiB`.
+    pub fn over(&self) -> Option<String> {
+        let passed = |used: Option<u64>, quota: Option<u64>| {
+            quota.filter(|quota| self.usage_exact && used.is_some_and(|used| used > *quota))
+        };
+        let bytes = passed(self.used_bytes, self.quota_bytes).map(|bytes| Size(bytes).to_string());
+        let limits = bytes
+            .into_iter()
+            .chain(passed(self.used_files, self.quota_files).map(files));
+        let limits: Vec<String> = limits.collect();
+        (!limits.is_empty()).then(|| format!("the quota of {}", limits.join(" and ")))
     }
 
     /// Bytes and files in one clause: `at most 1.0 MiB, 12 files`.
@@ -161,10 +155,10 @@ impl HomeUsage {
         };
         let name = &self.name;
         let known = match self.standing {
-            Known::Exact if self.is_over() => {
-                "exact, and over the quota: what is there stays, nothing grows".to_owned()
-            }
-            Known::Exact => "exact".to_owned(),
+            Known::Exact => match self.over() {
+                Some(quota) => format!("exact, and over {quota}: what is there stays, nothing grows"),
+                None => "exact".to_owned(),
+            },
             Known::AtMost => format!(
                 "no more than this; exact once the home has been measured (homeportd quota scan {name})"
             ),
@@ -196,7 +190,7 @@ pub fn table(usages: &[HomeUsage]) -> String {
     let or = |text: Option<String>, default: &str| text.unwrap_or_else(|| default.to_owned());
     for usage in usages {
         let known = match usage.standing {
-            Known::Exact if usage.is_over() => "exact, over quota",
+            Known::Exact if usage.over().is_some() => "exact, over quota",
             Known::Exact => "exact",
             Known::AtMost => "at most",
             Known::Unmeasurable => "not measurable",

@@ -109,6 +109,19 @@ fn problems_are_named() {
     let mut late = calvin();
     late.expires_at = Some(Timestamp::UNIX_EPOCH);
     warns(&findings(vec![late], |_, _| {}), "user calvin has expired");
+    let mut full = calvin();
+    full.quota.bytes = Some(1024);
+    let report = findings(vec![full], |config, _| {
+        let home = config.storage.homes.join("calvin");
+        std::fs::write(home.join("file"), [0; 1025]).unwrap();
+        wait(crate::admin::quota::tests::scan(config, None))
+            .unwrap()
+            .unwrap();
+    });
+    warns(
+        &report,
+        "user calvin cannot store more: 1.0 KiB, 1 file are over the quota of 1.0 KiB (hint",
+    );
 }
 
 #[test]

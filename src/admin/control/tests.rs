@@ -1,9 +1,17 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::ledger::measure::Sum;
 
 /// A server with two sessions.
-struct Two(Mutex<Vec<Kick>>);
+struct Two(Mutex<Vec<Kick>>, Arc<tokio::sync::Notify>);
+
+fn usage(name: &str, bytes: u64) -> HomeUsage {
+    let mut user = crate::admin::users::blank(name.parse().unwrap());
+    user.home = "/homes/calvin".into();
+    user.quota.bytes = Some(8);
+    HomeUsage::measured(&user, &Sum { bytes, files: 1 })
+}
 
 #[async_trait::async_trait]
 impl ControlHandler for Two {
@@ -24,22 +32,40 @@ impl ControlHandler for Two {
         self.0.lock().unwrap().push(target.clone());
         usize::from(target != Kick::Session(99))
     }
+    async fn usage(&self, user: Option<String>) -> Result<Vec<HomeUsage>> {
+        match user.as_deref() {
+            Some("nobody") => Err(Error::new("there is no user \"nobody\"").hint("homeportd user list")),
+            Some(name) => Ok(vec![usage(name, 7)]),
+            None => Ok(vec![usage("calvin", 7), usage("tom", 8)]),
+        }
+    }
+    async fn scan(&self, user: String) -> Result<Scanned> {
+        // Until the others have been answered.
+        self.1.notified().await;
+        let (before, after) = (usage(&user, 7), usage(&user, 9));
+        Ok(Scanned { before, after })
+    }
 }
 
 /// Runs `client` on a thread of its own against a server on a socket.
-async fn with_server<T: Send + 'static>(client: impl FnOnce(&Path) -> T + Send + 'static) -> (T, Vec<Kick>) {
+async fn with_server<T: Send + 'static>(
+    client: impl FnOnce(&Path, &tokio::sync::Notify) -> T + Send + 'static,
+) -> (T, Vec<Kick>) {
     let dir = tempfile::tempdir().unwrap();
     // Longer than a socket's address may be.
     let deep = dir.path().join("x".repeat(100));
     std::fs::create_dir(&deep).unwrap();
     let path = deep.join("control.sock");
-    let handler = Arc::new(Two(Mutex::default()));
+    let handler = Arc::new(Two(Mutex::default(), Arc::default()));
     let shutdown = CancellationToken::new();
     // A socket that nobody listens on any more is replaced.
     drop(bind(&path).unwrap());
     let listener = bind(&path).unwrap();
     let serving = tokio::spawn(serve(listener, handler.clone(), shutdown.clone()));
-    let result = tokio::task::spawn_blocking(move || client(&path)).await.unwrap();
+    let turn = Arc::clone(&handler.1);
+    let result = tokio::task::spawn_blocking(move || client(&path, &turn))
+        .await
+        .unwrap();
     shutdown.cancel();
     serving.await.unwrap();
     let kicked = handler.0.lock().unwrap().clone();
@@ -49,7 +75,7 @@ async fn with_server<T: Send + 'static>(client: impl FnOnce(&Path) -> T + Send +
 #[tokio::test]
 async fn questions_are_answered() {
     use crate::admin::cli::SessionsCommand::{Kick as KickCommand, List};
-    let ((), kicked) = with_server(|path| {
+    let ((), kicked) = with_server(|path, _| {
         let run = |command| crate::admin::sessions::run(command, path);
         let text = run(List { json: false }).unwrap();
         assert_eq!(text.lines().count(), 3);
@@ -82,7 +108,7 @@ async fn questions_are_answered() {
 
 #[tokio::test]
 async fn nonsense_gets_an_answer_and_disturbs_nobody() {
-    with_server(|path| {
+    with_server(|path, _| {
         let raw = |bytes: &[u8]| {
             let (dir, name) = Short::new(path).unwrap();
             let mut stream = Blocking::connect(dir.path(&name)).unwrap();
@@ -99,6 +125,12 @@ async fn nonsense_gets_an_answer_and_disturbs_nobody() {
         };
         check(b"hello\n", "not understood");
         check(b"{\"quota\":1}\n", "not understood");
+        check(b"{\"usage\":1}\n", "not understood");
+        check(b"{\"scan\":{}}\n", "not understood");
+        check(
+            b"{\"usage\":{\"user\":\"nobody\"}}\n",
+            "\"failed\":\"there is no user",
+        );
         check(b"\"sessions\"", "has no end");
         check(&[b' '; 5000][..4096], "too long");
         assert_eq!(raw(b""), "");
@@ -112,6 +144,90 @@ async fn nonsense_gets_an_answer_and_disturbs_nobody() {
         drop(idle);
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_homes_hold_is_told_in_stable_words() {
+    with_server(|path, _| {
+        let (dir, name) = Short::new(path).unwrap();
+        let stream = Blocking::connect(dir.path(&name)).unwrap();
+        let mut answers = BufReader::new(&stream);
+        let mut check = |question: &str, expected: &str| {
+            (&stream).write_all(format!("{question}\n").as_bytes()).unwrap();
+            let mut answer = String::new();
+            answers.read_line(&mut answer).unwrap();
+            assert_eq!(answer.trim_end(), expected, "{question}");
+        };
+        let told = |name: &str, bytes: u64| {
+            format!(
+                "{{\"name\":\"{name}\",\"home\":\"/homes/calvin\",\"used_bytes\":{bytes},\"used_files\":1,\
+                 \"quota_bytes\":8,\"quota_files\":null,\"usage_exact\":true,\"standing\":\"exact\"}}"
+            )
+        };
+        let (calvin, tom) = (told("calvin", 7), told("tom", 8));
+        check("{\"usage\":{}}", &format!("{{\"usage\":[{calvin},{tom}]}}"));
+        check(
+            "{\"usage\":{\"user\":null}}",
+            &format!("{{\"usage\":[{calvin},{tom}]}}"),
+        );
+        check(
+            "{\"usage\":{\"user\":\"calvin\"}}",
+            &format!("{{\"usage\":[{calvin}]}}"),
+        );
+        let request = Request::Usage {
+            user: Some("nobody".into()),
+        };
+        let error = ask(path, &request).unwrap_err().to_string();
+        assert_eq!(error, "there is no user \"nobody\" (hint: homeportd user list)");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_scan_holds_up_nobody_and_is_waited_for() {
+    with_server(|path, turn| {
+        std::thread::scope(|threads| {
+            let scanning = threads.spawn(|| {
+                ask(
+                    path,
+                    &Request::Scan {
+                        user: "calvin".into(),
+                    },
+                )
+            });
+            for _ in 0..3 {
+                assert!(matches!(ask(path, &Request::Sessions), Ok(Answer::Sessions(_))));
+            }
+            assert!(!scanning.is_finished());
+            turn.notify_one();
+            let Answer::Scanned(scanned) = scanning.join().unwrap().unwrap() else {
+                panic!("no answer to a scan")
+            };
+            assert_eq!(
+                (scanned.before.used_bytes, scanned.after.used_bytes),
+                (Some(7), Some(9))
+            );
+        });
+    })
+    .await;
+}
+
+#[test]
+fn a_socket_that_a_dead_server_left_is_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert_eq!(ask_if_running(&path, &Request::Sessions).unwrap(), None);
+    assert_eq!(
+        ask_if_running(&dir.path().join("none"), &Request::Sessions).unwrap(),
+        None
+    );
+    std::fs::remove_file(&path).unwrap();
+    let accepting = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let hanging_up = std::thread::spawn(move || drop(accepting.accept()));
+    let error = ask_if_running(&path, &Request::Sessions).unwrap_err().to_string();
+    hanging_up.join().unwrap();
+    assert!(error.starts_with("cannot ask the server at"), "{error}");
 }
 
 #[test]

@@ -175,6 +175,81 @@ async fn users_of_one_home_have_one_quota() {
 }
 
 #[tokio::test]
+async fn the_default_quota_is_for_those_who_are_added_without_one() {
+    let mut f = Fixture::new().await;
+    f.ok("user add before --key @key.pub").await;
+    f.config.quota.default_bytes = Some(1 << 30);
+    f.config.quota.default_files = Some(1000);
+    let check = async |name: &str, how: &str, expected: Value| {
+        f.ok(&format!("user add {name} --key @key.pub{how}")).await;
+        let shown = f.show(name).await;
+        assert_eq!(
+            serde_json::json!([shown["quota_bytes"], shown["quota_files"]]),
+            expected,
+            "{name}"
+        );
+    };
+    check("plain", "", serde_json::json!([1 << 30, 1000])).await;
+    check("sized", " --quota 2KiB", serde_json::json!([2048, 1000])).await;
+    check(
+        "free",
+        " --quota unlimited --max-files unlimited",
+        serde_json::json!([null, null]),
+    )
+    .await;
+    // Who joins a home has its quota, whatever the default.
+    check(
+        "sharer",
+        " --home @server/data/homes/sized",
+        serde_json::json!([2048, 1000]),
+    )
+    .await;
+    check(
+        "older",
+        " --home @server/data/homes/before",
+        serde_json::json!([null, null]),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_written_down_is_shown_as_used() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub").await;
+    assert!(f.ok("user show calvin").await.contains("not measured yet"));
+    let check = async |exact: bool, text: &str, cell: &str| {
+        let record = crate::store::UsageRecord {
+            home: f.path("server/data/homes/calvin").into(),
+            bytes: 2048,
+            files: 1,
+            exact,
+            measured_at: None,
+        };
+        f.store.record_usage(&[record]).await.unwrap();
+        let shown = f.show("calvin").await;
+        assert_eq!(shown["used_bytes"], 2048);
+        assert_eq!(shown["used_files"], 1);
+        assert_eq!(shown["usage_exact"], exact);
+        let told = f.ok("user show calvin").await;
+        assert!(told.contains(text), "{told}");
+        let list = f.ok("user list").await;
+        assert!(list.contains(cell), "{list}");
+    };
+    check(
+        true,
+        "used           2.0 KiB, 1 file\n",
+        "enabled  2.0 KiB  unlimited",
+    )
+    .await;
+    check(
+        false,
+        "used           at most 2.0 KiB, 1 file\n",
+        "at most 2.0 KiB",
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn keys_come_and_go() {
     let f = Fixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
