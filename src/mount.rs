@@ -26,16 +26,19 @@ pub struct Mounted {
     pub lane: Arc<Lane>,
     /// Its share of the threads that work for that file system.
     pub share: Arc<Semaphore>,
+    /// Was it missing?
+    pub made: bool,
 }
 
 /// Opens the home of a login, and makes it if it is missing. May block on the disk.
 pub fn mount(login: &Login, account: Arc<Account>, lanes: &Lanes) -> Result<Mounted> {
     let home = login.home();
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
+    let mut made = false;
     let found = match std::fs::metadata(home) {
         // Not before: even for a directory that exists, mkdir waits on a file system that takes no writes.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            make_missing(home)?;
+            made = make_missing(home)?;
             std::fs::metadata(home)
         }
         found => found,
@@ -49,17 +52,18 @@ pub fn mount(login: &Login, account: Arc<Account>, lanes: &Lanes) -> Result<Moun
         storage: Arc::new(Guard::new(Arc::new(charged), login.permissions().clone())),
         share: lane.share_of(home),
         lane,
+        made,
     })
 }
 
 /// Only the last component: a missing parent is a mistake of the operator's, or a disk that is not mounted.
-fn make_missing(home: &Path) -> Result<()> {
+fn make_missing(home: &Path) -> Result<bool> {
     match std::fs::DirBuilder::new().mode(0o700).create(home) {
         Ok(()) => {
             tracing::info!(home = ?home, "made a missing home");
-            Ok(())
+            Ok(true)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(Error::new(format!("cannot make the home {home:?}"))
             .because(error)
             .hint("the directory above it must exist and belong to the server's user")),

@@ -328,7 +328,7 @@ async fn watch_store(store: Arc<SqlStore>, service: Arc<Service>, quit: Cancella
         let version = store.version().await.ok();
         let changed = version != seen;
         seen = version;
-        if changed || service.ledger.has_new_accounts() {
+        if changed {
             match store.users().await {
                 Ok(users) => service.ledger.refresh(&users),
                 Err(error) => {
