@@ -84,7 +84,7 @@ pub enum Answer {
     /// To [`Request::Usage`], by name.
     Usage(Vec<HomeUsage>),
     /// To [`Request::Scan`].
-    Scanned(Scanned),
+    Scanned(Box<Scanned>),
     /// The request was understood and could not be done, and why.
     Failed(String),
     /// The request made no sense, and why.
@@ -240,7 +240,10 @@ async fn answer(request: Request, handler: &dyn ControlHandler) -> Answer {
         Request::Sessions => Answer::Sessions(handler.sessions().await),
         Request::Kick(target) => Answer::Kicked(handler.kick(target).await),
         Request::Usage { user } => handler.usage(user).await.map_or_else(failed, Answer::Usage),
-        Request::Scan { user } => handler.scan(user).await.map_or_else(failed, Answer::Scanned),
+        Request::Scan { user } => handler
+            .scan(user)
+            .await
+            .map_or_else(failed, |scanned| Answer::Scanned(Box::new(scanned))),
     }
 }
 

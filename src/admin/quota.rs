@@ -98,7 +98,7 @@ impl Measurer<'_> {
                 user: user.name.to_string(),
             };
             match ask_if_running(&self.config.control_socket(), &request)? {
-                Some(Answer::Scanned(scanned)) => return Ok(scanned),
+                Some(Answer::Scanned(scanned)) => return Ok(*scanned),
                 Some(_) => return Err(unexpected()),
                 None => {}
             }

@@ -16,6 +16,7 @@ mod broken_off;
 mod crowd;
 mod lifecycle;
 mod order;
+mod quota_commands;
 mod sign_in;
 mod transfers;
 

@@ -1,0 +1,158 @@
+//! `quota show` and `quota scan`: beside a running server, without one, and after one that was killed.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::packets::{CREAT, WRITE, nth, open, write};
+use crate::support::replies::Reply;
+use crate::support::server::Sandbox;
+use crate::support::wait_for;
+
+fn shown(server: &Sandbox, command: &str, user: &str) -> Value {
+    serde_json::from_str(&server.admin_ok(&[command, "show", user, "--json"], "")).unwrap()
+}
+
+/// Checks what both commands say about a user's home.
+fn check(server: &Sandbox, user: &str, bytes: u64, files: u64) {
+    for command in ["quota", "user"] {
+        let shown = shown(server, command, user);
+        assert_eq!(shown["used_bytes"], bytes, "{command}: {shown}");
+        assert_eq!(shown["used_files"], files, "{command}: {shown}");
+        assert_eq!(shown["usage_exact"], true, "{command}: {shown}");
+    }
+}
+
+/// What a command that must fail says.
+fn fails(server: &Sandbox, args: &[&str]) -> String {
+    let output = server.admin(args, "");
+    assert_eq!(output.status.code(), Some(1), "{args:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn the_running_server_tells_what_homes_hold_while_they_change() {
+    let server = Sandbox::start(&["alice", "bob"]);
+    server.admin_ok(&["user", "set", "alice", "--quota", "1MiB"], "");
+    let mut alice = server.raw("alice");
+    let handle = alice.handle(&open("f", WRITE | CREAT));
+    let mut append = |at: u64, bytes: &[u8]| {
+        let reply = alice.ask_about(&write(nth(0), at, bytes), &handle);
+        assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+    };
+    append(0, &[b'x'; 1000]);
+    check(&server, "alice", 1000, 1);
+    // Behind the server's back, and found with the file still open and growing.
+    fs::write(server.home("alice").join("put"), [0; 500]).unwrap();
+    check(&server, "alice", 1000, 1);
+    let told = server.admin_ok(&["quota", "scan", "alice"], "");
+    assert_eq!(told, "alice: 1000 B, 1 file -> 1.5 KiB, 2 files (1500 bytes)\n");
+    check(&server, "alice", 1500, 2);
+    append(1000, &[b'x'; 24]);
+    check(&server, "alice", 1524, 2);
+    let told = server.admin_ok(&["quota", "scan"], "");
+    assert!(
+        told.contains("alice: 1.5 KiB, 2 files (1524 bytes), as before\n"),
+        "{told}"
+    );
+    assert!(told.contains("bob: "), "{told}");
+    let all: Value = serde_json::from_str(&server.admin_ok(&["quota", "show", "--json"], "")).unwrap();
+    assert_eq!(all[0]["used_bytes"], 1524);
+    assert_eq!(all[0]["quota_bytes"], 1 << 20);
+    assert_eq!(all[1]["name"], "bob");
+}
+
+#[test]
+fn what_cannot_be_measured_is_an_error_and_changes_nothing() {
+    let server = Sandbox::start(&["alice", "bob"]);
+    server.sftp_ok("alice", "mkdir d\n");
+    let away = server.path().join("away");
+    fs::rename(server.home("alice"), &away).unwrap();
+    let told = fails(&server, &["quota", "scan", "alice"]);
+    assert!(told.contains("is missing (hint: "), "{told}");
+    let told = fails(&server, &["quota", "scan"]);
+    assert!(
+        told.contains("1 of 2 homes could not be measured:\n  the home "),
+        "{told}"
+    );
+    fs::rename(&away, server.home("alice")).unwrap();
+    // The account did not take offence.
+    server.sftp_ok("alice", "mkdir e\n");
+    check(&server, "alice", 0, 2);
+    let told = fails(&server, &["quota", "scan", "nobody"]);
+    assert_eq!(
+        told,
+        "homeportd: there is no user \"nobody\" (hint: homeportd user list)\n"
+    );
+    let wrong = server.admin(&["quota", "measure"], "");
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
+fn after_a_crash_the_ceiling_is_told_as_such_until_the_home_is_measured() {
+    let mut server = Sandbox::start(&["alice"]);
+    let file = crate::local_file(&server, "local", 100_000);
+    server.sftp_ok("alice", &format!("put {} f\n", file.display()));
+    check(&server, "alice", 100_000, 1);
+    server.signal("KILL");
+    server.wait_for_exit();
+    // Its socket is still there, and nobody answers.
+    assert!(server.path().join("data/control.sock").exists());
+    let shown = shown(&server, "quota", "alice");
+    assert_eq!(shown["usage_exact"], false);
+    assert_eq!(shown["standing"], "at_most");
+    assert!(shown["used_bytes"].as_u64().unwrap() >= 100_000, "{shown}");
+    assert!(
+        server
+            .admin_ok(&["user", "show", "alice"], "")
+            .contains("at most ")
+    );
+    let told = server.admin_ok(&["quota", "scan", "alice"], "");
+    assert!(told.starts_with("alice: at most "), "{told}");
+    assert!(told.ends_with(" -> 97.7 KiB, 1 file (100000 bytes)\n"), "{told}");
+    check(&server, "alice", 100_000, 1);
+}
+
+#[test]
+fn a_server_that_ends_well_leaves_exact_numbers() {
+    let mut server = Sandbox::start(&["alice"]);
+    let file = crate::local_file(&server, "local", 100_000);
+    server.sftp_ok("alice", &format!("mkdir d\nput {} d/f\n", file.display()));
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit(), Some(0));
+    check(&server, "alice", 100_000, 2);
+}
+
+#[test]
+fn a_home_from_before_is_measured_at_the_first_sign_in() {
+    let server = Sandbox::start(&["alice"]);
+    assert_eq!(shown(&server, "quota", "alice")["standing"], "unknown");
+    fs::write(server.home("alice").join("old"), [0; 700]).unwrap();
+    let _alice = server.raw("alice");
+    wait_for("the home to be measured", || {
+        shown(&server, "quota", "alice")["usage_exact"] == true
+    });
+    check(&server, "alice", 700, 1);
+}
+
+#[test]
+fn new_users_get_the_configured_quota() {
+    let server = Sandbox::start_with(
+        &[("quota", "default_bytes = \"8KiB\"\ndefault_files = 5")],
+        &["alice"],
+    );
+    let shown = shown(&server, "quota", "alice");
+    assert_eq!(
+        (&shown["quota_bytes"], &shown["quota_files"]),
+        (&8192.into(), &5.into())
+    );
+    let file = crate::local_file(&server, "local", 9000);
+    let output = server.sftp("alice", &format!("put {} f\n", file.display()));
+    assert!(!output.status.success());
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("quota exceeded: "), "{told}");
+    server.wait_for_audit("over_quota");
+    // What a client is told is what the operator is told.
+    let df = server.sftp_ok("alice", "df -h\n");
+    assert!(df.contains("8.0KB"), "{df}");
+}
