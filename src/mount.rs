@@ -22,12 +22,14 @@ pub struct Mounted {
     pub storage: Arc<dyn Storage>,
     /// The file system that it lies on.
     pub lane: Arc<Lane>,
+    /// Was it missing?
+    pub made: bool,
 }
 
 /// Opens the home of a login, and makes it if it is missing. May block on the disk.
 pub fn mount(login: &Login, account: Arc<Account>, lanes: &Lanes) -> Result<Mounted> {
     let home = login.home();
-    make_missing(home)?;
+    let made = make_missing(home)?;
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
     let device = std::fs::metadata(home).map_err(cannot)?.dev();
     let local = LocalStorage::open(home)
@@ -36,17 +38,18 @@ pub fn mount(login: &Login, account: Arc<Account>, lanes: &Lanes) -> Result<Moun
     Ok(Mounted {
         storage: Arc::new(Guard::new(Arc::new(charged), login.permissions().clone())),
         lane: lanes.of_device(device),
+        made,
     })
 }
 
 /// Only the last component: a missing parent is a mistake of the operator's, or a disk that is not mounted.
-fn make_missing(home: &Path) -> Result<()> {
+fn make_missing(home: &Path) -> Result<bool> {
     match std::fs::DirBuilder::new().mode(0o700).create(home) {
         Ok(()) => {
             tracing::info!(home = ?home, "made a missing home");
-            Ok(())
+            Ok(true)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(Error::new(format!("cannot make the home {home:?}"))
             .because(error)
             .hint("the directory above it must exist and belong to the server's user")),

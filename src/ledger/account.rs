@@ -8,11 +8,13 @@
 //! - *open*: the store has a ceiling; the use is exact in memory.
 //! - *loaded at its ceiling*: after a crash the ceiling counts as the use, until the home has been measured. What
 //!   fits under the limit that way goes on; what does not waits for the measure.
-//! - *unmeasurable*: the home cannot be walked. Nothing grows.
+//! - *unknown*: the home was never measured. Under a limit nothing grows before it has been.
+//! - *unmeasurable*: the home cannot be walked. Under a limit nothing grows.
 //!
-//! Order of locks: names, then the size of one inode, then the records (`inodes`), which nobody holds while he waits
-//! for anything. A change holds a [`Change`] all the while, which keeps the
-//! account from becoming clean in the middle of it.
+//! Order of locks: names, then the size of one inode, then the records (`inodes`). Nobody holds any of them while he
+//! waits for the store or for a measure, which needs them all: what does not fit is given up as a whole, and
+//! [`Account::patiently`] tries it again. A change holds a [`Change`] all the while, which keeps the account from
+//! becoming clean in the middle of it.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::store::UsageRecord;
 use crate::user::Quota;
@@ -53,6 +56,10 @@ pub struct Account {
     orphans: AtomicUsize,
     /// Somebody waits for a new ceiling, or for the mark "clean" to be taken away.
     wanted: AtomicBool,
+    /// The file system did not say what became of a change: the home is to be measured again.
+    doubted: AtomicBool,
+    /// One measure at a time.
+    measuring: Mutex<()>,
     /// Counts what names stand for: a measure sees that the directories changed under it.
     name_changes: AtomicU64,
     measured_at: Mutex<Option<Timestamp>>,
@@ -60,6 +67,7 @@ pub struct Account {
     inodes: Mutex<Inodes>,
     progress: Progress,
     keeper: Arc<Notify>,
+    quit: CancellationToken,
 }
 
 /// One kind of thing that is counted.
@@ -67,12 +75,16 @@ struct Meter {
     used: AtomicU64,
     limit: AtomicU64,
     ceiling: AtomicU64,
+    /// The largest sum that somebody waits for.
+    asked: AtomicU64,
 }
 
 /// Wakes those who wait on threads of the blocking pool.
 #[derive(Default)]
 struct Progress {
-    count: Mutex<u64>,
+    /// Moves with `lock` held, so that nobody falls asleep over it.
+    count: AtomicU64,
+    lock: Mutex<()>,
     moved: Condvar,
 }
 
@@ -117,6 +129,7 @@ impl Meter {
             limit: AtomicU64::new(limit.unwrap_or(NO_LIMIT)),
             // Nothing may grow before a ceiling is written down.
             ceiling: AtomicU64::new(used),
+            asked: AtomicU64::new(0),
         }
     }
 
@@ -137,6 +150,7 @@ impl Meter {
                 return Err(Short::Limit);
             }
             if sum > self.ceiling.load(Ordering::Acquire) {
+                self.asked.fetch_max(sum, Ordering::AcqRel);
                 return Err(Short::Ceiling);
             }
             match self
@@ -158,11 +172,15 @@ impl Meter {
             });
     }
 
-    /// The ceiling to write down next: the use and some more, at most the limit; never below the use, nor below the
-    /// ceiling now, up to which changes may go on while the new one is being written.
+    /// The ceiling to write down next: the use, or what is asked for, and some more, at most the limit; never below
+    /// the use, nor below the ceiling now, up to which changes may go on while the new one is being written.
     fn next_ceiling(&self, ahead: u64) -> u64 {
         let used = self.used();
-        let wished = used.saturating_add(ahead).min(self.limit.load(Ordering::Relaxed));
+        let asked = self.asked.swap(0, Ordering::AcqRel);
+        let wished = used
+            .max(asked)
+            .saturating_add(ahead)
+            .min(self.limit.load(Ordering::Relaxed));
         wished.max(used).max(self.ceiling.load(Ordering::Acquire))
     }
 
@@ -176,33 +194,64 @@ impl Meter {
 /// Why an amount does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Short {
+    /// The limit stands against it.
     Limit,
+    /// So much is not written down yet.
     Ceiling,
+    /// A measure will tell.
+    Measure,
+    /// Nobody can tell.
+    Unmeasurable,
+}
+
+impl Short {
+    fn reason(self) -> Error {
+        match self {
+            // A limit has numbers to tell, which its caller adds.
+            Short::Limit | Short::Ceiling => Error::NotRecorded,
+            Short::Measure => Error::Measuring,
+            Short::Unmeasurable => Error::Unmeasurable,
+        }
+    }
 }
 
 impl Account {
     /// An account as the store has it; without a record the home has to be measured before anything may grow up to a
     /// limit.
-    pub(super) fn load(home: &Path, quota: Quota, record: Option<&UsageRecord>, keeper: Arc<Notify>) -> Self {
+    pub(super) fn load(
+        home: &Path,
+        quota: Quota,
+        record: Option<&UsageRecord>,
+        (keeper, quit): (&Arc<Notify>, &CancellationToken),
+    ) -> Self {
+        // Before the first measure, a ceiling that was written down says nothing of what lay in the home already.
+        let known = record.filter(|record| record.exact || record.measured_at.is_some());
         let unknown = (quota.bytes.unwrap_or(0), quota.files.unwrap_or(0));
-        let (bytes, files) = record.map_or(unknown, |record| (record.bytes, record.files));
-        let exact = record.is_some_and(|record| record.exact);
+        let (bytes, files) = known.map_or(unknown, |record| (record.bytes, record.files));
+        let standing = match known {
+            Some(record) if record.exact => EXACT,
+            Some(_) => AT_CEILING,
+            None => UNKNOWN,
+        };
         Self {
             home: home.to_owned(),
             bytes: Meter::new(bytes, quota.bytes),
             files: Meter::new(files, quota.files),
-            standing: AtomicU8::new(if exact { EXACT } else { AT_CEILING }),
+            standing: AtomicU8::new(standing),
             clean: AtomicBool::new(true),
             changing: AtomicUsize::new(0),
             activity: AtomicU64::new(0),
             orphans: AtomicUsize::new(0),
             wanted: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
+            measuring: Mutex::new(()),
             name_changes: AtomicU64::new(0),
             measured_at: Mutex::new(record.and_then(|record| record.measured_at)),
             names: Mutex::new(()),
             inodes: Mutex::default(),
             progress: Progress::default(),
-            keeper,
+            keeper: Arc::clone(keeper),
+            quit: quit.clone(),
         }
     }
 
@@ -243,77 +292,96 @@ impl Account {
         self.moved();
     }
 
-    /// Begins a change: from here on the store says that its number is no more than a ceiling.
-    pub fn begin(&self, wait: Wait) -> Result<Change<'_>> {
-        let deadline = Deadline::new(wait);
+    /// Does what may find no room until the keeper has written to the store, or until the home was measured: then it
+    /// is tried again from the start, with nothing held meanwhile. `attempt` has no effect when it says
+    /// [`Error::NotRecorded`] or [`Error::Measuring`], which is what the client hears when patience ends.
+    ///
+    /// # Errors
+    /// Those of `attempt`; with [`Wait::Never`], `WouldBlock` instead of waiting.
+    pub fn patiently<T>(&self, wait: Wait, attempt: impl Fn() -> Result<T>) -> Result<T> {
+        let mut deadline = None;
         loop {
-            if let Some(change) = self.try_begin() {
-                return Ok(change);
+            // Before the attempt, so that no news between the two is missed.
+            let seen = self.progress.count.load(Ordering::SeqCst);
+            match attempt() {
+                Err(reason @ (Error::NotRecorded | Error::Measuring)) => {
+                    if wait == Wait::Never {
+                        return Err(Error::WouldBlock);
+                    }
+                    let end = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+                    self.wait_for_progress(seen, end, reason)?;
+                }
+                result => return result,
             }
-            let seen = self.progress();
-            // Looked at again, so that no news between the two is missed.
-            if let Some(change) = self.try_begin() {
-                return Ok(change);
-            }
-            self.want();
-            self.wait_for_progress(seen, &deadline, Error::NotRecorded)?;
         }
     }
 
-    fn try_begin(&self) -> Option<Change<'_>> {
+    /// Begins a change: from here on the store says that its number is no more than a ceiling.
+    ///
+    /// # Errors
+    /// `NotRecorded`: it does not yet. To be used inside [`Account::patiently`].
+    pub fn begin(&self) -> Result<Change<'_>> {
         self.changing.fetch_add(1, Ordering::SeqCst);
         let change = Change(self);
-        (!self.clean.load(Ordering::SeqCst)).then_some(change)
+        if self.clean.load(Ordering::SeqCst) {
+            self.want();
+            return Err(Error::NotRecorded);
+        }
+        Ok(change)
     }
 
     /// Charges bytes before they are written.
-    pub fn reserve_bytes(&self, change: &Change<'_>, amount: u64, wait: Wait) -> Result<()> {
-        self.reserve(change, (&self.bytes, amount, AHEAD_BYTES), wait, |used, limit| {
-            Error::OverBytes { used, limit }
-        })
+    ///
+    /// # Errors
+    /// As [`Account::begin`]; `Measuring`; and where there is no room.
+    pub fn reserve_bytes(&self, _change: &Change<'_>, amount: u64) -> Result<()> {
+        self.reserve(&self.bytes, amount, AHEAD_BYTES)
+            .map_err(|short| match short {
+                Short::Limit => Error::OverBytes {
+                    used: self.bytes.used(),
+                    limit: self.bytes.limit().unwrap_or(NO_LIMIT),
+                },
+                other => other.reason(),
+            })
     }
 
     /// Charges a file, directory or link before it is made.
-    pub fn reserve_file(&self, change: &Change<'_>, wait: Wait) -> Result<()> {
-        self.reserve(change, (&self.files, 1, AHEAD_FILES), wait, |used, limit| {
-            Error::OverFiles { used, limit }
-        })
+    ///
+    /// # Errors
+    /// As [`Account::reserve_bytes`].
+    pub fn reserve_file(&self, _change: &Change<'_>) -> Result<()> {
+        self.reserve(&self.files, 1, AHEAD_FILES)
+            .map_err(|short| match short {
+                Short::Limit => Error::OverFiles {
+                    used: self.files.used(),
+                    limit: self.files.limit().unwrap_or(NO_LIMIT),
+                },
+                other => other.reason(),
+            })
     }
 
-    fn reserve(
-        &self,
-        _change: &Change<'_>,
-        (meter, amount, ahead): (&Meter, u64, u64),
-        wait: Wait,
-        over: impl Fn(u64, u64) -> Error,
-    ) -> Result<()> {
-        let mut deadline = None;
-        loop {
-            // The second look is behind the count of news, so that none between the two is missed.
-            let mut result = meter.add(amount);
-            let mut seen = 0;
-            if result.is_err() {
-                seen = self.progress();
-                result = meter.add(amount);
+    fn reserve(&self, meter: &Meter, amount: u64, ahead: u64) -> std::result::Result<(), Short> {
+        let standing = self.standing.load(Ordering::Acquire);
+        if meter.limit().is_some() {
+            match standing {
+                UNKNOWN => return Err(Short::Measure),
+                UNMEASURABLE => return Err(Short::Unmeasurable),
+                _ => {}
             }
-            let Err(short) = result else {
+        }
+        match meter.add(amount) {
+            Ok(()) => {
                 if meter.runs_low(ahead) {
                     self.want();
                 }
-                return Ok(());
-            };
-            let reason = match (short, self.standing()) {
-                (_, Standing::Unmeasurable) => return Err(Error::Unmeasurable),
-                (Short::Limit, Standing::Exact) => {
-                    return Err(over(meter.used(), meter.limit().unwrap_or(NO_LIMIT)));
-                }
-                (Short::Limit, Standing::AtCeiling) => Error::Measuring,
-                (Short::Ceiling, _) => {
-                    self.want();
-                    Error::NotRecorded
-                }
-            };
-            self.wait_for_progress(seen, deadline.get_or_insert_with(|| Deadline::new(wait)), reason)?;
+                Ok(())
+            }
+            Err(Short::Limit) if standing != EXACT => Err(Short::Measure),
+            Err(Short::Ceiling) => {
+                self.want();
+                Err(Short::Ceiling)
+            }
+            Err(short) => Err(short),
         }
     }
 
@@ -329,20 +397,45 @@ impl Account {
 
     /// Serialises what changes names in this home. With [`Wait::Never`]: only if nobody else is at it.
     pub fn lock_names(&self, wait: Wait) -> Result<NamesGuard<'_>> {
+        let guard = self.freeze_names(wait)?;
+        self.name_changes.fetch_add(1, Ordering::Relaxed);
+        Ok(guard)
+    }
+
+    /// Keeps names as they are for a while, without changing any.
+    pub fn freeze_names(&self, wait: Wait) -> Result<NamesGuard<'_>> {
         let guard = match wait {
-            Wait::Allowed => self.names.lock().unwrap_or_else(PoisonError::into_inner),
+            Wait::Allowed => return Ok(self.names_at_rest()),
             Wait::Never => match self.names.try_lock() {
                 Ok(guard) => guard,
                 Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(std::sync::TryLockError::WouldBlock) => return Err(Error::WouldBlock),
             },
         };
-        self.name_changes.fetch_add(1, Ordering::Relaxed);
         Ok(NamesGuard(guard))
     }
 
-    pub(super) fn lock_names_to_look(&self) -> MutexGuard<'_, ()> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock_measuring(&self) -> MutexGuard<'_, ()> {
+        self.measuring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What became of a change is not known: the charge stays, and the home is measured again.
+    pub fn doubt(&self) {
+        self.doubted.store(true, Ordering::SeqCst);
+    }
+
+    /// Is a measure due that nobody has asked for yet? Says so once.
+    pub(crate) fn take_doubt(&self) -> bool {
+        self.doubted.swap(false, Ordering::SeqCst)
+    }
+
+    /// Waits until nobody changes names.
+    pub(super) fn names_at_rest(&self) -> NamesGuard<'_> {
+        NamesGuard(self.names.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.quit.is_cancelled()
     }
 
     pub(super) fn name_changes(&self) -> u64 {
@@ -383,8 +476,13 @@ impl Account {
         self.measured_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A number that was exact stays so.
     pub(super) fn cannot_be_measured(&self) {
-        self.standing.store(UNMEASURABLE, Ordering::Release);
+        for standing in [AT_CEILING, UNKNOWN] {
+            let _ =
+                self.standing
+                    .compare_exchange(standing, UNMEASURABLE, Ordering::AcqRel, Ordering::Relaxed);
+        }
         self.moved();
     }
 
@@ -394,43 +492,29 @@ impl Account {
         }
     }
 
-    fn progress(&self) -> u64 {
-        *self.progress.count.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn moved(&self) {
-        *self.progress.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        let lock = self.progress.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.progress.count.fetch_add(1, Ordering::SeqCst);
+        drop(lock);
         self.progress.moved.notify_all();
     }
 
     /// Waits until something has moved since `seen`; `reason` is what the client hears if that takes too long.
-    fn wait_for_progress(&self, seen: u64, deadline: &Deadline, reason: Error) -> Result<()> {
-        let Deadline(Some(end)) = deadline else {
-            return Err(Error::WouldBlock);
-        };
-        let mut count = self.progress.count.lock().unwrap_or_else(PoisonError::into_inner);
-        while *count == seen {
+    fn wait_for_progress(&self, seen: u64, end: Instant, reason: Error) -> Result<()> {
+        let mut lock = self.progress.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.progress.count.load(Ordering::SeqCst) == seen {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(reason);
             }
-            count = self
+            lock = self
                 .progress
                 .moved
-                .wait_timeout(count, left)
+                .wait_timeout(lock, left)
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
         Ok(())
-    }
-}
-
-/// Until when a change may wait; `None`: not at all.
-struct Deadline(Option<Instant>);
-
-impl Deadline {
-    fn new(wait: Wait) -> Self {
-        Self((wait == Wait::Allowed).then(|| Instant::now() + PATIENCE))
     }
 }
 
@@ -440,6 +524,7 @@ pub struct NamesGuard<'a>(#[allow(dead_code, reason = "held, not used")] MutexGu
 const EXACT: u8 = 0;
 const AT_CEILING: u8 = 1;
 const UNMEASURABLE: u8 = 2;
+const UNKNOWN: u8 = 3;
 
 /// What the keeper does with an account: it alone writes to the store.
 impl Account {
@@ -485,7 +570,10 @@ impl Account {
     ///
     /// Changes that come now wait until the mark is taken away again: by [`Account::ceiling_written`].
     pub(super) fn close_for_exact(&self) -> Option<UsageRecord> {
-        if self.standing() != Standing::Exact || self.clean.swap(true, Ordering::SeqCst) {
+        if self.standing() != Standing::Exact
+            || self.doubted.load(Ordering::SeqCst)
+            || self.clean.swap(true, Ordering::SeqCst)
+        {
             return None;
         }
         if self.changing.load(Ordering::SeqCst) != 0 || self.orphans.load(Ordering::SeqCst) != 0 {

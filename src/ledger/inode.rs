@@ -16,8 +16,8 @@ use super::account::Account;
 #[derive(Default)]
 pub(super) struct Inodes {
     open: HashMap<InodeId, Weak<Inode>>,
-    /// Counts the ends of records: what was seen of an inode before the last one may be out of date.
-    closed: u64,
+    /// Counts the ends of records and of names: what was seen of an inode before may be out of date.
+    ended: u64,
     /// Records that have not ended: those in `open`, and removed ones whose number another file has by now.
     records: usize,
     /// While a measure runs: every record that there was since it began, so that none ends meanwhile.
@@ -98,31 +98,49 @@ pub struct Inode {
 }
 
 impl Inode {
-    /// The record of an inode; made, if nobody has it open. `stat` looks at it, perhaps more than once.
-    pub fn of(account: &Arc<Account>, stat: impl Fn() -> Result<Metadata>) -> Result<Arc<Self>> {
+    /// The record of an open file; made, if nobody else has it open. `stat` looks at it, perhaps more than once.
+    /// `None`: its last name was gone before there was a record, so it is not counted any more.
+    ///
+    /// A file that may be written needs names frozen from its opening until here: else it could lose its last name in
+    /// between.
+    pub fn of(account: &Arc<Account>, stat: impl Fn() -> Result<Metadata>) -> Result<Option<Arc<Self>>> {
         loop {
-            let closed_before = account.lock_inodes().closed;
+            let ended_before = account.lock_inodes().ended;
             let meta = stat()?;
             let mut inodes = account.lock_inodes();
-            let known = inodes.open.get(&meta.inode).and_then(Weak::upgrade);
-            let unchanged = inodes.closed == closed_before;
-            match known {
-                Some(inode) if !inode.is_removed() => return Ok(inode),
-                // Its number may mean another file by now, once it is closed.
-                known if unchanged => {
+            let known = inodes.get(meta.inode);
+            let unchanged = inodes.ended == ended_before;
+            let record = match known {
+                // A removed one may stand for another file of the same number, one that was removed as well: then
+                // its end waits for ours, and that is all.
+                Some(inode) if meta.links == 0 || !inode.is_removed() => Some(inode),
+                _ if !unchanged => {
+                    // Somebody may have changed its size, and left, after we looked.
+                    drop(inodes);
+                    continue;
+                }
+                _ if meta.links == 0 => None,
+                // What is known was removed and closed; its number means this file now.
+                old => {
                     let inode = inodes.add(account, &meta);
                     drop(inodes);
                     // Outside of the lock: its end takes it.
-                    drop(known);
-                    return Ok(inode);
+                    drop(old);
+                    return Ok(Some(inode));
                 }
-                // Somebody may have changed its size, and left, after we looked.
-                known => {
-                    drop(inodes);
-                    drop(known);
-                }
-            }
+            };
+            return Ok(record);
         }
+    }
+
+    /// The record of a file that was just made, with names locked: whatever is known of its number is of another one.
+    pub fn of_new(account: &Arc<Account>, meta: &Metadata) -> Arc<Self> {
+        let mut inodes = account.lock_inodes();
+        let old = inodes.get(meta.inode);
+        let inode = inodes.add(account, meta);
+        drop(inodes);
+        drop(old);
+        inode
     }
 
     /// Which one.
@@ -155,7 +173,7 @@ impl Inode {
 impl Drop for Inode {
     fn drop(&mut self) {
         let mut inodes = self.account.lock_inodes();
-        inodes.closed += 1;
+        inodes.ended += 1;
         inodes.records -= 1;
         // A successor under the same number stays.
         if inodes
@@ -183,7 +201,10 @@ impl Account {
                 self.orphaned();
                 inode.removed.store(true, Ordering::SeqCst);
             }
-            _ => {
+            old => {
+                drop(old);
+                // Who has just opened it, and has no record yet, looks again.
+                self.lock_inodes().ended += 1;
                 self.release_bytes(change, meta.size);
                 self.release_file(change);
             }

@@ -41,6 +41,7 @@ pub(super) async fn keep(ledger: Arc<Ledger>, quit: CancellationToken) {
                 raise_ceilings(&ledger).await;
                 let rested = rested(&ledger, &mut resting);
                 settle(&ledger, rested).await;
+                ledger.measure_doubted();
             }
         }
     }

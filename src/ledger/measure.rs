@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
@@ -17,15 +17,18 @@ use rustix::io::Errno;
 use crate::error::{Error, Result};
 use crate::vfs::{InodeId, Wait};
 
-use super::account::Account;
+use super::account::{Account, NamesGuard};
 use super::inode::Pinned;
 
 /// Walks with the names free before they are locked.
 const FREE_WALKS: u32 = 2;
 /// One read of a directory: some 800 names.
 const DIRECTORY_BUFFER: usize = 32 * 1024;
-/// Deeper than any path that can be opened in one piece (4,096 bytes); only an attacker goes further, step by step.
-const MAX_DEPTH: usize = 4096;
+/// Directories kept open on the way down; further up they are found again by `..`. So a tree of any depth costs
+/// descriptors that all users share by the dozen only.
+const OPEN_AT_ONCE: usize = 32;
+/// Walks that somebody on the server's own machine may spoil by moving directories.
+const OUTSIDERS: u32 = 3;
 
 /// What a walk has found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -36,14 +39,31 @@ pub struct Sum {
     pub files: u64,
 }
 
+/// Did a walk come everywhere?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Walked {
+    Whole,
+    /// A directory was moved away while we were in it.
+    Moved,
+}
+
+fn moved_by_others(home: &Path) -> Error {
+    Error::new(format!("cannot measure the home {home:?}"))
+        .because("directories in it are moved all the time, and not through this server".to_owned())
+}
+
 /// Measures a home that nobody uses, as the command line does where no server runs.
 ///
 /// # Errors
 /// When a directory cannot be read.
 pub fn measure_unused(home: &Path) -> Result<Sum> {
-    let mut walk = Walk::new(None);
-    walk.home(home)?;
-    Ok(walk.sum)
+    for _ in 0..OUTSIDERS {
+        let mut walk = Walk::new(None);
+        if walk.home(home)? == Walked::Whole {
+            return Ok(walk.sum);
+        }
+    }
+    Err(moved_by_others(home))
 }
 
 /// Measures the home of an account, and corrects the account.
@@ -51,8 +71,12 @@ pub fn measure_unused(home: &Path) -> Result<Sum> {
 /// # Errors
 /// When a directory cannot be read: then nothing may grow in the home any more.
 pub fn measure(account: &Arc<Account>) -> Result<Sum> {
+    let _alone = account.lock_measuring();
+    account.take_doubt();
     let measured = try_measure(account);
-    if let Err(error) = &measured {
+    if let Err(error) = &measured
+        && !account.is_stopping()
+    {
         tracing::error!(home = ?account.home(), %error, "a home cannot be measured; nothing may grow in it");
         account.cannot_be_measured();
     }
@@ -79,23 +103,33 @@ fn unpin(account: &Account) {
 }
 
 fn try_measure(account: &Arc<Account>) -> Result<Sum> {
-    let mut walks = 0;
+    let mut walks: u32 = 0;
     loop {
         pin(account);
-        let locked = (walks >= FREE_WALKS).then(|| account.lock_names_to_look());
+        // Whoever is changing a name now has counted it, but perhaps not done it.
+        let mut locked = Some(account.names_at_rest());
         let before = account.name_changes();
+        if walks < FREE_WALKS {
+            locked = None;
+        }
         let mut walk = Walk::new(Some(account));
-        walk.home(account.home())?;
-        let names = locked.unwrap_or_else(|| account.lock_names_to_look());
-        if account.name_changes() == before {
+        let walked = walk.home(account.home())?;
+        let names = match locked {
+            Some(names) => names,
+            None => account.names_at_rest(),
+        };
+        if walked == Walked::Whole && account.name_changes() == before {
             return Ok(settle(account, &walk, names));
         }
         walks += 1;
+        if walks > FREE_WALKS + OUTSIDERS {
+            return Err(moved_by_others(account.home()));
+        }
     }
 }
 
 /// Corrects the account, with everything that could change it locked.
-fn settle(account: &Account, walk: &Walk<'_>, _names: MutexGuard<'_, ()>) -> Sum {
+fn settle(account: &Account, walk: &Walk<'_>, _names: NamesGuard<'_>) -> Sum {
     loop {
         let records = account.lock_inodes().pinned();
         // Each is at work for one call of the file system at most; nobody else locks two.
@@ -148,43 +182,70 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn home(&mut self, home: &Path) -> Result<()> {
+    fn home(&mut self, home: &Path) -> Result<Walked> {
         let cannot = |errno: Errno| {
             Error::new(format!("cannot measure the home {home:?}")).because(std::io::Error::from(errno))
         };
-        let root = rustix::fs::openat(CWD, home, DIRECTORY, Mode::empty()).map_err(cannot)?;
-        let device = rustix::fs::fstat(&root).map_err(cannot)?.st_dev;
-        // A stack of our own: a deep tree must not use up the thread's.
-        let mut stack: Vec<(OwnedFd, Vec<Vec<u8>>)> = Vec::new();
-        let below = self.directory(&root, device).map_err(cannot)?;
-        stack.push((root, below));
-        while let Some((dir, below)) = stack.last_mut() {
-            let Some(name) = below.pop() else {
-                stack.pop();
+        match rustix::fs::openat(CWD, home, DIRECTORY, Mode::empty()) {
+            Ok(root) => self.tree(root).map_err(cannot),
+            // It is made at the first sign-in.
+            Err(Errno::NOENT) => Ok(Walked::Whole),
+            Err(errno) => Err(cannot(errno)),
+        }
+    }
+
+    /// With a stack of our own: a deep tree must not use up the thread's.
+    fn tree(&mut self, root: OwnedFd) -> std::result::Result<Walked, Errno> {
+        let mut stack = vec![self.level(root)?];
+        while let Some(level) = stack.last_mut() {
+            let (Some(dir), Some(name)) = (&level.dir, level.below.pop()) else {
+                let done = stack.pop();
+                if !climb(done, stack.last_mut())? {
+                    return Ok(Walked::Moved);
+                }
                 continue;
             };
-            let next = match rustix::fs::openat(&*dir, name.as_slice(), DIRECTORY, Mode::empty()) {
+            let next = match rustix::fs::openat(dir, name.as_slice(), DIRECTORY, Mode::empty()) {
                 Ok(next) => next,
                 // Renamed or removed meanwhile, and perhaps something else now: the count of changes tells.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
-                Err(errno) => return Err(cannot(errno)),
+                Err(errno) => return Err(errno),
             };
-            if stack.len() >= MAX_DEPTH {
-                return Err(cannot(Errno::NAMETOOLONG));
+            let next = self.level(next)?;
+            stack.push(next);
+            let far_up = stack.len().checked_sub(OPEN_AT_ONCE + 1);
+            if let Some(level) = far_up.and_then(|index| stack.get_mut(index)) {
+                level.dir = None;
             }
-            let below = self.directory(&next, device).map_err(cannot)?;
-            stack.push((next, below));
         }
-        Ok(())
+        Ok(Walked::Whole)
+    }
+
+    fn level(&mut self, dir: OwnedFd) -> std::result::Result<Level, Errno> {
+        let id = id_of(&rustix::fs::fstat(&dir)?);
+        let below = self.directory(&dir)?;
+        Ok(Level {
+            dir: Some(dir),
+            id,
+            below,
+        })
     }
 
     /// Counts what stands in one directory; returns the names of the directories in it.
-    fn directory(&mut self, dir: &OwnedFd, device: u64) -> std::result::Result<Vec<Vec<u8>>, Errno> {
+    fn directory(&mut self, dir: &OwnedFd) -> std::result::Result<Vec<Vec<u8>>, Errno> {
+        if self.account.is_some_and(|account| account.is_stopping()) {
+            return Err(Errno::CANCELED);
+        }
         let mut below = Vec::new();
         let mut buffer = Vec::with_capacity(DIRECTORY_BUFFER);
         let mut entries = RawDir::new(dir, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
-            let entry = entry?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                // Removed while we were in it.
+                Err(Errno::NOENT) => break,
+                Err(errno) => return Err(errno),
+            };
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
@@ -194,7 +255,6 @@ impl<'a> Walk<'a> {
                     self.sum.files += 1;
                     below.push(name.to_bytes().to_vec());
                 }
-                FileType::Symlink => self.sum.files += 1,
                 _ => {
                     let stat = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
                         Ok(stat) => stat,
@@ -208,11 +268,7 @@ impl<'a> Walk<'a> {
                         below.push(name.to_bytes().to_vec());
                         continue;
                     }
-                    let id = InodeId {
-                        device,
-                        number: stat.st_ino,
-                    };
-                    self.file(id, &stat, kind == FileType::RegularFile);
+                    self.file(id_of(&stat), &stat, kind == FileType::RegularFile);
                 }
             }
         }
@@ -239,6 +295,40 @@ impl<'a> Walk<'a> {
                 .bytes
                 .saturating_add(u64::try_from(stat.st_size).unwrap_or(0));
         }
+    }
+}
+
+/// A directory on the way down.
+struct Level {
+    /// Closed while the walk is far below.
+    dir: Option<OwnedFd>,
+    id: InodeId,
+    /// Names of directories in it that are still to be visited.
+    below: Vec<Vec<u8>>,
+}
+
+/// Goes back up from a directory that is done; `false` if `..` is not where we came from.
+fn climb(done: Option<Level>, up: Option<&mut Level>) -> std::result::Result<bool, Errno> {
+    let (Some(Level { dir: Some(done), .. }), Some(up)) = (done, up) else {
+        return Ok(true);
+    };
+    if up.dir.is_some() {
+        return Ok(true);
+    }
+    let parent = match rustix::fs::openat(&done, c"..", DIRECTORY, Mode::empty()) {
+        Ok(parent) => parent,
+        Err(Errno::NOENT) => return Ok(false),
+        Err(errno) => return Err(errno),
+    };
+    let same = id_of(&rustix::fs::fstat(&parent)?) == up.id;
+    up.dir = Some(parent);
+    Ok(same)
+}
+
+fn id_of(stat: &rustix::fs::Stat) -> InodeId {
+    InodeId {
+        device: stat.st_dev,
+        number: stat.st_ino,
     }
 }
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,8 +33,13 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     settings: QuotaSettings,
     accounts: Mutex<HashMap<PathBuf, Arc<Account>>>,
+    /// What the operator has allowed, as of the last look at all users.
+    quotas: Mutex<HashMap<PathBuf, Quota>>,
     wanted: Arc<Notify>,
     tasks: TaskTracker,
+    quit: CancellationToken,
+    /// Homes measured at the same time: sessions need the processors, too.
+    measures: Arc<Semaphore>,
 }
 
 impl Ledger {
@@ -44,8 +49,13 @@ impl Ledger {
             store,
             settings,
             accounts: Mutex::default(),
+            quotas: Mutex::default(),
             wanted: Arc::new(Notify::new()),
             tasks: TaskTracker::new(),
+            quit: quit.clone(),
+            measures: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2)),
+            )),
         });
         ledger.tasks.spawn(keeper::keep(Arc::clone(&ledger), quit));
         ledger
@@ -61,19 +71,28 @@ impl Ledger {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn quotas(&self) -> MutexGuard<'_, HashMap<PathBuf, Quota>> {
+        self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn all(&self) -> Vec<Arc<Account>> {
         self.accounts().values().cloned().collect()
     }
 
-    /// The account of a home, for as long as the server runs. The first time it is asked for, it is loaded, and
+    /// The account of a home, for as long as the server runs. `quota` is what its user's record said at the sign-in,
+    /// which may be long ago: what [`Ledger::refresh`] was told since counts more. The first time it is asked for, it is loaded, and
     /// measured in the background where it is not exact or was not measured for long.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn account(self: &Arc<Self>, home: &Path, quota: Quota) -> Result<Arc<Account>> {
         if let Some(account) = self.accounts().get(home) {
-            account.set_quota(quota);
-            return Ok(Arc::clone(account));
+            let account = Arc::clone(account);
+            if account.standing() == Standing::Unmeasurable {
+                // Perhaps the operator has put it right meanwhile.
+                self.measure_later(Arc::clone(&account));
+            }
+            return Ok(account);
         }
         let record = self.store.usage(home).await?;
         let age = record
@@ -86,11 +105,12 @@ impl Ledger {
             if let Some(account) = accounts.get(home) {
                 return Ok(Arc::clone(account));
             }
+            let quota = self.quotas().get(home).copied().unwrap_or(quota);
             let account = Arc::new(Account::load(
                 home,
                 quota,
                 record.as_ref(),
-                Arc::clone(&self.wanted),
+                (&self.wanted, &self.quit),
             ));
             accounts.insert(home.to_owned(), Arc::clone(&account));
             account
@@ -101,12 +121,33 @@ impl Ledger {
         Ok(account)
     }
 
-    /// Owned by the ledger: the end of the server waits for it.
+    /// Measures a home in the background, a few at a time. Owned by the ledger: the end of the server waits for it.
     fn measure_later(&self, account: Arc<Account>) {
-        self.tasks.spawn_blocking(move || {
+        let measures = Arc::clone(&self.measures);
+        self.tasks.spawn(async move {
+            let Ok(_place) = measures.acquire().await else {
+                return;
+            };
             // The error is logged, and the account knows.
-            let _ = measure(&account);
+            let _ = tokio::task::spawn_blocking(move || measure(&account)).await;
         });
+    }
+
+    /// A home was just made, whatever was known of one that stood there before.
+    pub fn made(&self, home: &Path) {
+        let account = self.accounts().get(home).cloned();
+        if let Some(account) = account {
+            self.measure_later(account);
+        }
+    }
+
+    /// Measures again what somebody has doubted.
+    fn measure_doubted(&self) {
+        for account in self.all() {
+            if account.take_doubt() {
+                self.measure_later(account);
+            }
+        }
     }
 
     /// Measures a home now, and corrects its account.
@@ -130,7 +171,9 @@ impl Ledger {
             return Ok(Some(account.usage()));
         }
         let record = self.store.usage(home).await?;
-        Ok(record.map(|record| Usage {
+        // Before the first measure, a ceiling says nothing of what lay in the home already.
+        let known = record.filter(|record| record.exact || record.measured_at.is_some());
+        Ok(known.map(|record| Usage {
             bytes: record.bytes,
             files: record.files,
             quota,
@@ -142,14 +185,19 @@ impl Ledger {
         }))
     }
 
-    /// Puts the limits of these users in force, which the operator may have changed.
+    /// Puts the limits of these users, which are all there are, in force; forgets the homes that nobody has any more.
     pub fn refresh(&self, users: &[User]) {
-        let accounts = self.accounts();
-        for user in users {
-            if let Some(account) = accounts.get(&user.home)
-                && account.usage().quota != user.quota
+        let quotas: HashMap<PathBuf, Quota> =
+            users.iter().map(|user| (user.home.clone(), user.quota)).collect();
+        let mut accounts = self.accounts();
+        *self.quotas() = quotas.clone();
+        // What becomes of such a home is not ours to count; whoever gets it later finds it measured anew.
+        accounts.retain(|home, account| quotas.contains_key(home) || Arc::strong_count(account) > 1);
+        for (home, account) in accounts.iter() {
+            if let Some(quota) = quotas.get(home)
+                && account.usage().quota != *quota
             {
-                account.set_quota(user.quota);
+                account.set_quota(*quota);
             }
         }
     }

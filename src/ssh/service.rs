@@ -128,7 +128,13 @@ impl Service {
                 .map_err(|panic| Error::new("cannot open the home").because(panic))?
         };
         match tokio::time::timeout(MOUNT_TIMEOUT, opening).await {
-            Ok(mounted) => mounted,
+            Ok(Ok(mounted)) => {
+                if mounted.made {
+                    self.ledger.made(login.home());
+                }
+                Ok(mounted)
+            }
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(
                 Error::new(format!("opening the home took longer than {MOUNT_TIMEOUT:?}"))
                     .hint("the disk that it lies on seems to hang"),

@@ -27,9 +27,10 @@ pub(super) async fn read(pool: &SqlitePool, home: &Path) -> sqlx::Result<Option<
     .transpose()
 }
 
-/// Writes one home down.
+/// Writes one home down, if somebody has it: it must not come back after it was forgotten.
 pub(super) async fn write(connection: &mut SqliteConnection, record: &UsageRecord) -> sqlx::Result<()> {
-    let sql = "INSERT INTO home_usage (home, bytes, files, exact, measured_at) VALUES ($1, $2, $3, $4, $5) \
+    let sql = "INSERT INTO home_usage (home, bytes, files, exact, measured_at) SELECT $1, $2, $3, $4, $5 \
+               WHERE EXISTS (SELECT 1 FROM users WHERE home = $1) \
                ON CONFLICT (home) DO UPDATE SET bytes = excluded.bytes, files = excluded.files, \
                exact = excluded.exact, measured_at = excluded.measured_at";
     sqlx::query(sql)

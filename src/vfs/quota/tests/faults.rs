@@ -1,0 +1,173 @@
+//! A storage whose disk fails when it is told to.
+
+use std::sync::Mutex;
+
+use super::*;
+
+/// How the next call that changes something fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing is done.
+    Before(Errno),
+    /// Of a write or a resize, all is done, and then it fails.
+    After(Errno),
+    /// Of a write, half is done.
+    Half(Errno),
+    /// All is done and well, but the attributes cannot be read afterwards.
+    Blind,
+    /// It fails, and the attributes cannot be read afterwards.
+    BeforeAndBlind,
+}
+
+/// The switch.
+#[derive(Default)]
+pub(super) struct Faults {
+    next: Mutex<Option<Fault>>,
+    blind: AtomicBool,
+}
+
+impl Faults {
+    pub(super) fn set(&self, fault: Option<Fault>) {
+        *self.next.lock().unwrap() = fault;
+        self.blind.store(false, Ordering::Relaxed);
+    }
+
+    fn around<T>(&self, call: impl FnOnce() -> Result<T>, half: impl FnOnce()) -> Result<T> {
+        let fault = self.next.lock().unwrap().take();
+        match fault {
+            None => call(),
+            Some(Fault::Before(errno)) => Err(errno.into()),
+            Some(Fault::After(errno)) => {
+                let _ = call();
+                Err(errno.into())
+            }
+            Some(Fault::Half(errno)) => {
+                half();
+                Err(errno.into())
+            }
+            Some(Fault::Blind) => {
+                self.blind.store(true, Ordering::Relaxed);
+                call()
+            }
+            Some(Fault::BeforeAndBlind) => {
+                self.blind.store(true, Ordering::Relaxed);
+                Err(Errno::IO.into())
+            }
+        }
+    }
+
+    /// That a name was changed by a call that failed is a fault that no disk has.
+    fn around_name<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut next = self.next.lock().unwrap();
+        if matches!(*next, Some(Fault::After(_))) {
+            *next = None;
+        }
+        drop(next);
+        self.around(call, || ())
+    }
+
+    fn look<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
+        match self.blind.load(Ordering::Relaxed) {
+            true => Err(Errno::IO.into()),
+            false => call(),
+        }
+    }
+}
+
+/// The storage.
+pub(super) struct Faulty {
+    pub(super) inner: LocalStorage,
+    pub(super) faults: Arc<Faults>,
+}
+
+impl Storage for Faulty {
+    fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
+        let open = || self.inner.open(path, how, wait);
+        let inner = match how.create || how.truncate {
+            true => self.faults.around_name(open)?,
+            false => open()?,
+        };
+        let faults = Arc::clone(&self.faults);
+        Ok(Arc::new(FaultyFile { inner, faults }))
+    }
+    fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
+        self.inner.open_dir(path)
+    }
+    fn stat(&self, path: &VirtualPath, links: Links) -> Result<Metadata> {
+        self.inner.stat(path, links)
+    }
+    fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()> {
+        self.inner.set_attrs(path, attrs, links)
+    }
+    fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        self.faults.around_name(|| self.inner.remove(path, wait))
+    }
+    fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()> {
+        self.faults.around_name(|| self.inner.mkdir(path, mode, wait))
+    }
+    fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        self.faults.around_name(|| self.inner.rmdir(path, wait))
+    }
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
+        self.faults.around_name(|| self.inner.rename(from, to, how))
+    }
+    fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
+        self.inner.read_link(path)
+    }
+    fn symlink(&self, target: &[u8], link: &VirtualPath, wait: Wait) -> Result<()> {
+        self.faults.around_name(|| self.inner.symlink(target, link, wait))
+    }
+    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()> {
+        self.faults.around_name(|| self.inner.hard_link(from, to, wait))
+    }
+    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
+        let inner = self.inner.hold(path, links)?;
+        let faults = Arc::clone(&self.faults);
+        Ok(Box::new(FaultyHeld { inner, faults }))
+    }
+    fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
+        self.inner.real_path(path)
+    }
+    fn space(&self, path: &VirtualPath) -> Result<Space> {
+        self.inner.space(path)
+    }
+}
+
+struct FaultyHeld {
+    inner: Box<dyn Held>,
+    faults: Arc<Faults>,
+}
+
+impl Held for FaultyHeld {
+    fn stat(&self) -> Result<Metadata> {
+        self.faults.look(|| self.inner.stat())
+    }
+}
+
+struct FaultyFile {
+    inner: Arc<dyn OpenFile>,
+    faults: Arc<Faults>,
+}
+
+impl OpenFile for FaultyFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize> {
+        self.inner.read_at(buffer, offset, wait)
+    }
+    fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
+        let write = || self.inner.write_at(data, offset, wait);
+        let half = || drop(self.inner.write_at(&data[..data.len() / 2], offset, wait));
+        self.faults.around(write, half)
+    }
+    fn stat(&self) -> Result<Metadata> {
+        self.faults.look(|| self.inner.stat())
+    }
+    fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
+        self.faults.around(|| self.inner.set_attrs(attrs), || ())
+    }
+    fn sync(&self) -> Result<()> {
+        self.inner.sync()
+    }
+    fn space(&self) -> Result<Space> {
+        self.inner.space()
+    }
+}

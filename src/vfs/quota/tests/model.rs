@@ -1,0 +1,236 @@
+//! Random sequences of everything that changes a home, from several sessions, on a disk that fails: the account always
+//! says what the disk says.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::faults::{Fault, Faults, Faulty};
+use super::*;
+
+const LIMIT: u64 = 100_000;
+const FILES: u64 = 7;
+const NAMES: [&str; 8] = ["a", "b", "c", "x", "x/a", "x/b", "s", "t"];
+const FLAGS: [&str; 9] = ["r", "w", "wc", "wct", "wcx", "wa", "wac", "rt", "rwct"];
+const SLOTS: usize = 5;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Open(usize, usize),
+    Close,
+    Write(u64, usize),
+    Resize(u64),
+    ResizeByName(usize, u64),
+    Remove(usize),
+    Mkdir(usize),
+    Rmdir(usize),
+    Rename(usize, usize, bool),
+    Symlink(usize, usize),
+    HardLink(usize, usize),
+    Measure,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let name = || 0..NAMES.len();
+    let size = || prop_oneof![0..40_000_u64, Just(LIMIT), Just(LIMIT + 1), Just(i64::MAX as u64)];
+    prop_oneof![
+        6 => (name(), 0..FLAGS.len()).prop_map(|(n, f)| Step::Open(n, f)),
+        3 => Just(Step::Close),
+        8 => (size(), 0..30_000_usize).prop_map(|(at, length)| Step::Write(at, length)),
+        3 => size().prop_map(Step::Resize),
+        2 => (name(), size()).prop_map(|(n, s)| Step::ResizeByName(n, s)),
+        4 => name().prop_map(Step::Remove),
+        1 => name().prop_map(Step::Mkdir),
+        1 => name().prop_map(Step::Rmdir),
+        4 => (name(), name(), any::<bool>()).prop_map(|(a, b, over)| Step::Rename(a, b, over)),
+        1 => (name(), name()).prop_map(|(a, b)| Step::Symlink(a, b)),
+        2 => (name(), name()).prop_map(|(a, b)| Step::HardLink(a, b)),
+        1 => Just(Step::Measure),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Option<Fault>> {
+    prop_oneof![
+        12 => Just(None),
+        1 => Just(Some(Fault::Before(Errno::NOSPC))),
+        1 => Just(Some(Fault::After(Errno::IO))),
+        1 => Just(Some(Fault::Half(Errno::NOSPC))),
+        1 => Just(Some(Fault::Blind)),
+        1 => Just(Some(Fault::BeforeAndBlind)),
+    ]
+}
+
+type Slot = Option<Arc<dyn OpenFile>>;
+
+fn take(storage: &Quota, slot: &mut Slot, step: &Step) -> Result<()> {
+    let at = |name: &usize| path(NAMES[*name]);
+    let file = slot.clone().ok_or(Error::Os(Errno::BADF));
+    let wait = Wait::Allowed;
+    match step {
+        Step::Open(name, flags) => {
+            *slot = Some(storage.open(&at(name), how(FLAGS[*flags]), wait)?);
+            Ok(())
+        }
+        Step::Close => {
+            *slot = None;
+            Ok(())
+        }
+        Step::Write(offset, length) => file?.write_at(&vec![1; *length], *offset, wait),
+        Step::Resize(wanted) => file?.set_attrs(&size(*wanted)),
+        Step::ResizeByName(name, wanted) => storage.set_attrs(&at(name), &size(*wanted), Links::Follow),
+        Step::Remove(name) => storage.remove(&at(name), wait),
+        Step::Mkdir(name) => storage.mkdir(&at(name), 0o755, wait),
+        Step::Rmdir(name) => storage.rmdir(&at(name), wait),
+        Step::Rename(from, to, true) => storage.rename(&at(from), &at(to), REPLACE),
+        Step::Rename(from, to, false) => storage.rename(&at(from), &at(to), conformance::REFUSE),
+        Step::Symlink(target, name) => storage.symlink(NAMES[*target].as_bytes(), &at(name), wait),
+        Step::HardLink(from, to) => storage.hard_link(&at(from), &at(to), wait),
+        Step::Measure => {
+            measure(storage.account()).unwrap();
+            Ok(())
+        }
+    }
+}
+
+/// The disk, and what is open and in no directory any more.
+fn truth(home: &Path, slots: &[Slot]) -> (u64, u64) {
+    let on_disk = measure_unused(home).unwrap();
+    let orphans: HashMap<_, _> = slots
+        .iter()
+        .flatten()
+        .map(|file| file.stat().unwrap())
+        .filter(|meta| meta.links == 0 && meta.kind == FileKind::File)
+        .map(|meta| (meta.inode, meta.size))
+        .collect();
+    (
+        on_disk.bytes + orphans.values().sum::<u64>(),
+        on_disk.files + orphans.len() as u64,
+    )
+}
+
+type Outcome = std::result::Result<(), TestCaseError>;
+
+struct World {
+    dir: tempfile::TempDir,
+    account: Arc<Account>,
+    faults: Arc<Faults>,
+    sessions: [Quota; 2],
+}
+
+impl World {
+    fn new(books: &Books) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let account = books.account(dir.path(), Some(LIMIT), Some(FILES));
+        let faults = Arc::new(Faults::default());
+        let session = || {
+            let inner = LocalStorage::open(dir.path()).unwrap();
+            let faults = Arc::clone(&faults);
+            Quota::new(Arc::new(Faulty { inner, faults }), Arc::clone(&account))
+        };
+        Self {
+            sessions: [session(), session()],
+            dir,
+            account,
+            faults,
+        }
+    }
+
+    fn agrees(&self, slots: &[Slot]) -> Outcome {
+        self.faults.set(None);
+        if self.account.take_doubt() {
+            measure(&self.account).unwrap();
+        }
+        let usage = self.account.usage();
+        prop_assert_eq!((usage.bytes, usage.files), truth(self.dir.path(), slots));
+        prop_assert!(usage.bytes <= LIMIT && usage.files <= FILES);
+        Ok(())
+    }
+
+    fn run(&self, steps: &[(usize, usize, Option<Fault>, Step)]) -> Outcome {
+        let mut slots: Vec<Slot> = (0..SLOTS).map(|_| None).collect();
+        for (session, slot, fault, step) in steps {
+            self.faults.set(*fault);
+            let _ = take(&self.sessions[*session], &mut slots[*slot], step);
+            self.agrees(&slots)?;
+        }
+        drop(slots);
+        self.clear(Path::new("/"));
+        let usage = self.account.usage();
+        prop_assert_eq!((usage.bytes, usage.files), (0, 0));
+        Ok(())
+    }
+
+    fn clear(&self, below: &Path) {
+        let at = |path: &Path| VirtualPath::parse(path.as_os_str().as_encoded_bytes()).unwrap();
+        for (name, kind) in conformance::list(&self.sessions[0], below.to_str().unwrap()).unwrap() {
+            let inside = below.join(name);
+            if kind == FileKind::Directory {
+                self.clear(&inside);
+                self.sessions[0].rmdir(&at(&inside), Wait::Allowed).unwrap();
+            } else {
+                self.sessions[0].remove(&at(&inside), Wait::Allowed).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn the_account_always_says_what_the_disk_says() {
+    let books = Books::new();
+    let config = Config {
+        failure_persistence: None,
+        ..Config::with_cases(2000)
+    };
+    let world = World::new(&books);
+    let steps = prop::collection::vec((0..2_usize, 0..SLOTS, fault(), step()), 1..40);
+    TestRunner::new(config)
+        .run(&steps, |steps| world.run(&steps))
+        .unwrap();
+}
+
+/// Four sessions at the same time, and measures all the while.
+#[test]
+fn the_account_is_exact_after_everything_at_once() {
+    let books = Books::new();
+    let world = World::new(&books);
+    for round in 0..20_u8 {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..4_u8)
+                .map(|thread| {
+                    scope.spawn({
+                        let world = &world;
+                        move || world.wander(round * 4 + thread)
+                    })
+                })
+                .collect();
+            let scanner = scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    measure(&world.account).unwrap();
+                }
+            });
+            let ends: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+            stop.store(true, Ordering::Relaxed);
+            scanner.join().unwrap();
+            ends.into_iter().for_each(|end| end.unwrap());
+        });
+        world.agrees(&[]).unwrap();
+    }
+}
+
+impl World {
+    fn wander(&self, seed: u8) {
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        let mut slot = None;
+        for _ in 0..300 {
+            let step = step().new_tree(&mut runner).unwrap().current();
+            if !matches!(step, Step::Measure) {
+                let _ = take(&self.sessions[usize::from(seed % 2)], &mut slot, &step);
+            }
+            assert!(self.account.usage().bytes <= LIMIT);
+        }
+    }
+}
