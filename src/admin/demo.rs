@@ -111,7 +111,7 @@ pub fn welcome(config: &Config, address: SocketAddr, fingerprints: &[(String, St
     text.push_str(&format!(
         "\n  put README.md; ls -l; get README.md      files land in {homes}/NAME\n"
     ));
-    text.push_str("  df; put BIGGER.iso                      what would pass the quota is refused, what is there stays\n");
+    text.push_str("  df; put BIGGER.iso                       what would pass the quota is refused, what is there stays\n");
     text.push_str(&format!(
         "  homeportd -c {} quota show\n\n",
         config.file.display()

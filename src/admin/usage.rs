@@ -43,9 +43,9 @@ pub enum Known {
     Exact,
     /// They are a ceiling that the use is not above: the server was cut off, and the home not measured since.
     AtMost,
-    /// The home cannot be walked; nothing grows in it.
+    /// There are none, because the home cannot be walked; nothing grows in it.
     Unmeasurable,
-    /// There are none.
+    /// There are none yet.
     Unknown,
 }
 
@@ -67,6 +67,8 @@ impl HomeUsage {
             Some(Standing::Unmeasurable) => Known::Unmeasurable,
             None => Known::Unknown,
         };
+        // What such an account says is what growth is judged by, and not what lies in the home.
+        let usage = usage.filter(|usage| usage.standing != Standing::Unmeasurable);
         Self {
             name: user.name.to_string(),
             home: user.home.display().to_string(),
@@ -96,7 +98,9 @@ impl HomeUsage {
     /// When the store cannot be read.
     pub async fn recorded(user: &User, store: &dyn Store) -> Result<Self> {
         let record = store.usage(&user.home).await?;
-        let usage = record.map(|record| Usage {
+        // Before the first measure, a ceiling says nothing of what lay in the home already.
+        let known = record.filter(|record| record.exact || record.measured_at.is_some());
+        let usage = known.map(|record| Usage {
             bytes: record.bytes,
             files: record.files,
             quota: user.quota,
@@ -128,6 +132,7 @@ impl HomeUsage {
             (Some(bytes), Some(count)) => {
                 format!("{}{}, {}", self.at_most(), Size(bytes), files(count))
             }
+            _ if self.standing == Known::Unmeasurable => "unknown: the home cannot be measured".to_owned(),
             _ => "not measured yet".to_owned(),
         }
     }

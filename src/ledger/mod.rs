@@ -171,7 +171,9 @@ impl Ledger {
             return Ok(Some(account.usage()));
         }
         let record = self.store.usage(home).await?;
-        Ok(record.map(|record| Usage {
+        // Before the first measure, a ceiling says nothing of what lay in the home already.
+        let known = record.filter(|record| record.exact || record.measured_at.is_some());
+        Ok(known.map(|record| Usage {
             bytes: record.bytes,
             files: record.files,
             quota,

@@ -1,6 +1,7 @@
 //! `quota show` and `quota scan`: beside a running server, without one, and after one that was killed.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
@@ -86,6 +87,29 @@ fn what_cannot_be_measured_is_an_error_and_changes_nothing() {
     );
     let wrong = server.admin(&["quota", "measure"], "");
     assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
+fn a_home_that_cannot_be_read_stops_growing_until_it_can() {
+    let server = Sandbox::start(&["alice"]);
+    server.sftp_ok("alice", "mkdir d\n");
+    let directory = server.home("alice").join("d");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0)).unwrap();
+    let told = fails(&server, &["quota", "scan", "alice"]);
+    assert!(
+        told.contains("cannot measure the home") && told.contains("permission denied"),
+        "{told}"
+    );
+    let shown = shown(&server, "quota", "alice");
+    assert_eq!(shown["standing"], "unmeasurable");
+    assert_eq!(shown["usage_exact"], false);
+    let report = server.admin(&["check"], "");
+    assert_eq!(report.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&report.stdout).contains("user alice cannot store anything"));
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    server.admin_ok(&["quota", "scan", "alice"], "");
+    check(&server, "alice", 0, 1);
+    server.sftp_ok("alice", "mkdir e\n");
 }
 
 #[test]

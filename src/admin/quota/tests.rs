@@ -84,7 +84,7 @@ impl Fixture {
             bytes,
             files: 3,
             exact,
-            measured_at: None,
+            measured_at: Some(Timestamp::UNIX_EPOCH),
         };
         self.store.record_usage(&[record]).await.unwrap();
     }
@@ -107,6 +107,21 @@ async fn what_is_written_down_is_shown() {
         "name": "calvin", "home": home, "used_bytes": null, "used_files": null, "quota_bytes": 1024,
         "quota_files": null, "usage_exact": false, "standing": "unknown",
     });
+    check(
+        expected.clone(),
+        "used           ? of 1024 bytes (1.0 KiB)",
+        "not measured",
+    )
+    .await;
+    // A ceiling from before the first measure says nothing.
+    let record = UsageRecord {
+        home: f.home("calvin"),
+        bytes: 1000,
+        files: 3,
+        exact: false,
+        measured_at: None,
+    };
+    f.store.record_usage(&[record]).await.unwrap();
     check(
         expected.clone(),
         "used           ? of 1024 bytes (1.0 KiB)",

@@ -223,7 +223,7 @@ async fn what_is_written_down_is_shown_as_used() {
             bytes: 2048,
             files: 1,
             exact,
-            measured_at: None,
+            measured_at: Some(jiff::Timestamp::UNIX_EPOCH),
         };
         f.store.record_usage(&[record]).await.unwrap();
         let shown = f.show("calvin").await;
