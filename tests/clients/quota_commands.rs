@@ -94,7 +94,7 @@ fn a_home_that_cannot_be_read_stops_growing_until_it_can() {
     let server = Sandbox::start(&["alice"]);
     server.sftp_ok("alice", "mkdir d\n");
     let directory = server.home("alice").join("d");
-    fs::set_permissions(&directory, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o000)).unwrap();
     let told = fails(&server, &["quota", "scan", "alice"]);
     assert!(
         told.contains("cannot measure the home") && told.contains("permission denied"),
