@@ -6,6 +6,7 @@
 
 pub mod attrs;
 pub mod channel;
+pub mod context;
 pub mod doors;
 pub mod extensions;
 pub mod flow;

@@ -12,9 +12,10 @@ use crate::event::Actor;
 use crate::mount::Mounted;
 use crate::sessions;
 use crate::sftp::channel::{self, BoxFuture, Fatal, Flow, Gone, Outlet, Stream, Wire};
+use crate::sftp::context::{Context, SymlinkOrder};
 use crate::sftp::longname::Lister;
 use crate::sftp::queue::Surroundings;
-use crate::sftp::session::{Context, Sftp, SymlinkOrder};
+use crate::sftp::session::Sftp;
 
 use super::state::{Connection, Error, State};
 
