@@ -89,7 +89,8 @@ fn refusals_cost_the_same() {
         let hash = cost(name, PASSWORD, secret).saturating_sub(key);
         let told = format!("ten refusals: key {key}, known {known}, {name} {hash} ticks of CPU");
         assert!(
-            known >= 10 && hash * 10 >= known * 6 && hash * 10 <= known * 16,
+            // Without a hash it would be next to nothing; a neighbour on the same core makes it up to twice as much.
+            known >= 10 && hash * 10 >= known * 4 && hash * 10 <= known * 25,
             "{told}"
         );
     }
