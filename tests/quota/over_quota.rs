@@ -46,7 +46,7 @@ fn the_stock_client_says_why_and_goes_on_after_room_is_made() {
     let (bytes, _) = on_disk(&server.home("alice"));
     assert!(bytes <= MIB && bytes > MIB - 262_144, "{bytes}");
     let full = server.sftp_ok("alice", "df\n");
-    let size = full.lines().nth(1).unwrap_or_default().split_whitespace().next();
+    let size = full.lines().nth(2).unwrap_or_default().split_whitespace().next();
     assert_eq!(size, Some("1024"), "{full}");
     server.sftp_ok("alice", "rm old\nreput big\n");
     let big = std::fs::read(server.home("alice").join("big")).unwrap();
