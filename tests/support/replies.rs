@@ -279,13 +279,11 @@ fn extended(body: &[u8], request: &[u8]) -> String {
         numbers.push(number);
     }
     match (request, &numbers[..]) {
-        // Free blocks and inodes change while we look.
-        (b"statvfs@openssh.com" | b"fstatvfs@openssh.com", [bsize, frsize, blocks, .., fsid, flag, max])
+        // Blocks and inodes are the account's here and the disk's there, and those that are free change while we look.
+        (b"statvfs@openssh.com" | b"fstatvfs@openssh.com", [bsize, frsize, _, .., fsid, flag, max])
             if numbers.len() == 11 =>
         {
-            format!(
-                "statvfs bsize={bsize} frsize={frsize} blocks={blocks} fsid={fsid:x} flag={flag} max={max}"
-            )
+            format!("statvfs bsize={bsize} frsize={frsize} fsid={fsid:x} flag={flag} max={max}")
         }
         (b"limits@openssh.com", [packet, read, write, handles]) => {
             format!("limits packet={packet} read={read} write={write} handles={handles}")
