@@ -62,6 +62,8 @@ impl Quota {
         let _names = self.account.lock_names(wait)?;
         let existing = OpenHow { create: false, ..how };
         match self.inner.stat(path, Links::Follow) {
+            // With O_CREAT or O_TRUNC it is no file that could be opened: EISDIR, as open(2) says.
+            Ok(meta) if meta.kind == FileKind::Directory => self.inner.open(path, how, wait),
             Ok(_) if how.create && how.exclusive => Err(Errno::EXIST.into()),
             Ok(meta) if how.truncate && meta.kind == FileKind::File => {
                 self.open_and_cut(&change, path, existing, wait)
@@ -88,11 +90,9 @@ impl Quota {
             }
             // What is wrong with the path, the storage says itself.
             Err(_) => {
-                let harmless = OpenHow {
-                    truncate: false,
-                    ..existing
-                };
-                let file = self.inner.open(path, harmless, wait)?;
+                let file = self.inner.open(path, how, wait)?;
+                // Put right behind our back, in this very moment: nobody can say what was made or cut.
+                self.account.doubt();
                 self.wrap(file, how.append)
             }
         }
@@ -253,6 +253,8 @@ impl Storage for Quota {
             ..OpenHow::default()
         };
         let cut = match self.open(path, write, Wait::Allowed) {
+            // What no file can be, truncate(2) says before it looks at the file.
+            _ if i64::try_from(size).is_err() => Err(Errno::INVAL.into()),
             Ok(file) => file.set_attrs(&SetAttrs {
                 size: Some(size),
                 ..SetAttrs::default()
