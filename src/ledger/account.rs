@@ -16,6 +16,9 @@
 //! [`Account::patiently`] tries it again. A change holds a [`Change`] all the while, which keeps the account from
 //! becoming clean in the middle of it.
 
+mod keeping;
+mod meter;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -29,6 +32,7 @@ use crate::store::UsageRecord;
 use crate::user::Quota;
 use crate::vfs::{Error, Result, Wait};
 
+use self::meter::{Meter, NO_LIMIT, Short};
 use super::inode::Inodes;
 
 /// The store's ceiling stands this much above the use, so that it moves rarely.
@@ -36,9 +40,6 @@ const AHEAD_BYTES: u64 = 64 << 20;
 const AHEAD_FILES: u64 = 10_000;
 /// A client waits this long for the store or for a measure, then it hears why nothing happens.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What stands for "unlimited" in a limit.
-const NO_LIMIT: u64 = u64::MAX;
 
 /// One home's account.
 pub struct Account {
@@ -68,15 +69,6 @@ pub struct Account {
     progress: Progress,
     keeper: Arc<Notify>,
     quit: CancellationToken,
-}
-
-/// One kind of thing that is counted.
-struct Meter {
-    used: AtomicU64,
-    limit: AtomicU64,
-    ceiling: AtomicU64,
-    /// The largest sum that somebody waits for.
-    asked: AtomicU64,
 }
 
 /// Wakes those who wait on threads of the blocking pool.
@@ -119,99 +111,6 @@ impl Drop for Change<'_> {
     fn drop(&mut self) {
         self.0.activity.fetch_add(1, Ordering::Relaxed);
         self.0.changing.fetch_sub(1, Ordering::Release);
-    }
-}
-
-impl Meter {
-    fn new(used: u64, limit: Option<u64>) -> Self {
-        Self {
-            used: AtomicU64::new(used),
-            limit: AtomicU64::new(limit.unwrap_or(NO_LIMIT)),
-            // Nothing may grow before a ceiling is written down.
-            ceiling: AtomicU64::new(used),
-            asked: AtomicU64::new(0),
-        }
-    }
-
-    fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    fn limit(&self) -> Option<u64> {
-        Some(self.limit.load(Ordering::Relaxed)).filter(|limit| *limit != NO_LIMIT)
-    }
-
-    /// Adds, if the sum stays within limit and ceiling.
-    fn add(&self, amount: u64) -> std::result::Result<(), Short> {
-        let mut used = self.used();
-        loop {
-            let sum = used.checked_add(amount).ok_or(Short::Limit)?;
-            if sum > self.limit.load(Ordering::Relaxed) {
-                return Err(Short::Limit);
-            }
-            if sum > self.ceiling.load(Ordering::Acquire) {
-                self.asked.fetch_max(sum, Ordering::AcqRel);
-                return Err(Short::Ceiling);
-            }
-            match self
-                .used
-                .compare_exchange_weak(used, sum, Ordering::AcqRel, Ordering::Relaxed)
-            {
-                Ok(_) => return Ok(()),
-                Err(now) => used = now,
-            }
-        }
-    }
-
-    fn take(&self, amount: u64) {
-        // Files changed behind our back may make more go than was counted.
-        let _ = self
-            .used
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |used| {
-                Some(used.saturating_sub(amount))
-            });
-    }
-
-    /// The ceiling to write down next: the use, or what is asked for, and some more, at most the limit; never below
-    /// the use, nor below the ceiling now, up to which changes may go on while the new one is being written.
-    fn next_ceiling(&self, ahead: u64) -> u64 {
-        let used = self.used();
-        let asked = self.asked.swap(0, Ordering::AcqRel);
-        let wished = used
-            .max(asked)
-            .saturating_add(ahead)
-            .min(self.limit.load(Ordering::Relaxed));
-        wished.max(used).max(self.ceiling.load(Ordering::Acquire))
-    }
-
-    /// Is less than half of what a new ceiling gives left, though the limit leaves more?
-    fn runs_low(&self, ahead: u64) -> bool {
-        let left = self.ceiling.load(Ordering::Relaxed).saturating_sub(self.used());
-        left < ahead / 2 && self.ceiling.load(Ordering::Relaxed) < self.limit.load(Ordering::Relaxed)
-    }
-}
-
-/// Why an amount does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Short {
-    /// The limit stands against it.
-    Limit,
-    /// So much is not written down yet.
-    Ceiling,
-    /// A measure will tell.
-    Measure,
-    /// Nobody can tell.
-    Unmeasurable,
-}
-
-impl Short {
-    fn reason(self) -> Error {
-        match self {
-            // A limit has numbers to tell, which its caller adds.
-            Short::Limit | Short::Ceiling => Error::NotRecorded,
-            Short::Measure => Error::Measuring,
-            Short::Unmeasurable => Error::Unmeasurable,
-        }
     }
 }
 
@@ -525,81 +424,3 @@ const EXACT: u8 = 0;
 const AT_CEILING: u8 = 1;
 const UNMEASURABLE: u8 = 2;
 const UNKNOWN: u8 = 3;
-
-/// What the keeper does with an account: it alone writes to the store.
-impl Account {
-    /// What is to be written down so that changes can go on; `None`: nothing is wanted.
-    pub(super) fn wanted_record(&self) -> Option<UsageRecord> {
-        self.wanted
-            .swap(false, Ordering::SeqCst)
-            .then(|| self.ceiling_record())
-    }
-
-    fn ceiling_record(&self) -> UsageRecord {
-        UsageRecord {
-            home: self.home.clone(),
-            bytes: self.bytes.next_ceiling(AHEAD_BYTES),
-            files: self.files.next_ceiling(AHEAD_FILES),
-            exact: false,
-            measured_at: *self.measured_at(),
-        }
-    }
-
-    /// A ceiling is on the disk.
-    pub(super) fn ceiling_written(&self, record: &UsageRecord) {
-        self.bytes.ceiling.store(record.bytes, Ordering::Release);
-        self.files.ceiling.store(record.files, Ordering::Release);
-        self.clean.store(false, Ordering::SeqCst);
-        self.moved();
-    }
-
-    /// The store could not be written; those who wait may wait on, and somebody wants it still.
-    pub(super) fn not_written(&self) {
-        self.wanted.store(true, Ordering::SeqCst);
-    }
-
-    pub(super) fn activity(&self) -> u64 {
-        self.activity.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn is_clean(&self) -> bool {
-        self.clean.load(Ordering::SeqCst)
-    }
-
-    /// Keeps changes out, to write the use down exactly; `None` while there are any, or where it is not exact.
-    ///
-    /// Changes that come now wait until the mark is taken away again: by [`Account::ceiling_written`].
-    pub(super) fn close_for_exact(&self) -> Option<UsageRecord> {
-        if self.standing() != Standing::Exact
-            || self.doubted.load(Ordering::SeqCst)
-            || self.clean.swap(true, Ordering::SeqCst)
-        {
-            return None;
-        }
-        if self.changing.load(Ordering::SeqCst) != 0 || self.orphans.load(Ordering::SeqCst) != 0 {
-            self.reopen();
-            return None;
-        }
-        let (bytes, files) = (self.bytes.used(), self.files.used());
-        let measured_at = *self.measured_at();
-        Some(UsageRecord {
-            home: self.home.clone(),
-            bytes,
-            files,
-            exact: true,
-            measured_at,
-        })
-    }
-
-    /// The exact use could not be written down: what the store has is still a ceiling.
-    pub(super) fn reopen(&self) {
-        self.clean.store(false, Ordering::SeqCst);
-        self.moved();
-    }
-
-    /// The exact use is on the disk: a ceiling must be written before anything grows.
-    pub(super) fn exact_written(&self, record: &UsageRecord) {
-        self.bytes.ceiling.store(record.bytes, Ordering::Release);
-        self.files.ceiling.store(record.files, Ordering::Release);
-    }
-}

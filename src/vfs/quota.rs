@@ -5,6 +5,9 @@
 //! wait says [`Error::WouldBlock`] before it has done anything, where waiting is not allowed.
 #![deny(clippy::missing_trait_methods)]
 
+mod file;
+mod room;
+
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -17,8 +20,8 @@ use crate::ledger::account::{Account, Change};
 use crate::ledger::inode::Inode;
 use crate::path::VirtualPath;
 
-/// What one block of `df` is: bytes of the account, in units that every client can multiply.
-const BLOCK: u64 = 4096;
+use self::file::{QuotaFile, Uncharged, settle};
+use self::room::within_quota;
 
 /// A storage whose growth is charged.
 pub struct Quota {
@@ -208,15 +211,6 @@ impl Quota {
     }
 }
 
-/// Brings the charge for an inode to the size that it has.
-fn settle(inode: &Inode, change: &Change<'_>, charged: &mut u64, actual: u64) {
-    // More than was charged is not ours: somebody writes who does not go through us, and a scan will find it. Giving
-    // it back later would give back what was never taken.
-    let kept = (*charged).min(actual);
-    inode.account().release_bytes(change, *charged - kept);
-    *charged = kept;
-}
-
 impl Storage for Quota {
     fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
         if how.create || how.truncate {
@@ -319,186 +313,6 @@ impl Storage for Quota {
 
     fn space(&self, path: &VirtualPath) -> Result<Space> {
         Ok(within_quota(self.inner.space(path)?, &self.account))
-    }
-}
-
-/// An open file whose growth is charged. The file closes before its record ends: what is given back is free then.
-struct QuotaFile {
-    inner: Arc<dyn OpenFile>,
-    inode: Arc<Inode>,
-    append: bool,
-}
-
-impl QuotaFile {
-    fn try_write(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
-        let account = self.inode.account();
-        let change = account.begin()?;
-        let mut size = self.inode.lock(wait)?;
-        let start = if self.append { *size } else { offset };
-        let end = if data.is_empty() {
-            0
-        } else {
-            start.saturating_add(data.len() as u64)
-        };
-        if i64::try_from(end).is_err() && i64::try_from(start).is_err() {
-            // No file reaches there: the storage says so, and nothing grows.
-            return self.inner.write_at(data, offset, wait);
-        }
-        // What goes beyond the largest size is not written; what comes before it may be.
-        let growth = end.min(i64::MAX as u64).saturating_sub(*size);
-        if growth > 0 {
-            account.reserve_bytes(&change, growth)?;
-        }
-        let written = self.inner.write_at(data, offset, wait);
-        if written.is_ok() {
-            *size = end.max(*size);
-        } else {
-            *size = size.saturating_add(growth);
-            self.settle(&change, &mut size);
-        }
-        written
-    }
-
-    fn try_resize(&self, attrs: &SetAttrs, wanted: u64) -> Result<()> {
-        let account = self.inode.account();
-        let change = account.begin()?;
-        let mut size = self.inode.lock(Wait::Allowed)?;
-        let growth = match i64::try_from(wanted) {
-            Ok(_) => wanted.saturating_sub(*size),
-            // No file can be that large: the storage says so.
-            Err(_) => 0,
-        };
-        if growth > 0 {
-            account.reserve_bytes(&change, growth)?;
-        }
-        let result = self.inner.set_attrs(attrs);
-        *size = size.saturating_add(growth);
-        self.settle(&change, &mut size);
-        result
-    }
-
-    /// If even looking fails, the charge stays: too much is safe, too little is not.
-    fn settle(&self, change: &Change<'_>, charged: &mut u64) {
-        match self.inner.stat() {
-            Ok(meta) => settle(&self.inode, change, charged, meta.size),
-            Err(_) => self.inode.doubt(&self.inner),
-        }
-    }
-}
-
-impl OpenFile for QuotaFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize> {
-        self.inner.read_at(buffer, offset, wait)
-    }
-
-    fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
-        self.inode
-            .account()
-            .patiently(wait, || self.try_write(data, offset, wait))
-    }
-
-    fn stat(&self) -> Result<Metadata> {
-        self.inner.stat()
-    }
-
-    fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
-        let Some(wanted) = attrs.size else {
-            return self.inner.set_attrs(attrs);
-        };
-        let resize = || self.try_resize(attrs, wanted);
-        self.inode.account().patiently(Wait::Allowed, resize)
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.inner.sync()
-    }
-
-    fn space(&self) -> Result<Space> {
-        Ok(within_quota(self.inner.space()?, self.inode.account()))
-    }
-}
-
-/// What costs no bytes: a directory opened as a file, or a file that was gone before it was open, for reading.
-struct Uncharged {
-    inner: Arc<dyn OpenFile>,
-    account: Arc<Account>,
-}
-
-impl OpenFile for Uncharged {
-    fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize> {
-        self.inner.read_at(buffer, offset, wait)
-    }
-
-    fn write_at(&self, _data: &[u8], _offset: u64, _wait: Wait) -> Result<()> {
-        Err(Errno::BADF.into())
-    }
-
-    fn stat(&self) -> Result<Metadata> {
-        self.inner.stat()
-    }
-
-    fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
-        if attrs.size.is_some() {
-            return Err(Errno::INVAL.into());
-        }
-        self.inner.set_attrs(attrs)
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.inner.sync()
-    }
-
-    fn space(&self) -> Result<Space> {
-        Ok(within_quota(self.inner.space()?, &self.account))
-    }
-}
-
-/// What `df` shows: the account's numbers where they are tighter than the disk's.
-///
-/// total = max(use, min(quota, use + free on disk)); free = max(0, min(quota − use, free on disk)).
-fn within_quota(disk: Space, account: &Account) -> Space {
-    let usage = account.usage();
-    let bytes = Room {
-        used: usage.bytes,
-        limit: usage.quota.bytes,
-        on_disk: disk.blocks_available.saturating_mul(disk.fragment_size),
-    };
-    let files = Room {
-        used: usage.files,
-        limit: usage.quota.files,
-        on_disk: disk.files_available,
-    };
-    Space {
-        block_size: BLOCK,
-        fragment_size: BLOCK,
-        blocks: bytes.total() / BLOCK,
-        blocks_free: bytes.free() / BLOCK,
-        blocks_available: bytes.free() / BLOCK,
-        files: files.total(),
-        files_free: files.free(),
-        files_available: files.free(),
-        ..disk
-    }
-}
-
-struct Room {
-    used: u64,
-    limit: Option<u64>,
-    on_disk: u64,
-}
-
-impl Room {
-    fn total(&self) -> u64 {
-        let by_disk = self.used.saturating_add(self.on_disk);
-        self.limit
-            .map_or(by_disk, |limit| limit.min(by_disk))
-            .max(self.used)
-    }
-
-    fn free(&self) -> u64 {
-        self.limit.map_or(self.on_disk, |limit| {
-            limit.saturating_sub(self.used).min(self.on_disk)
-        })
     }
 }
 
