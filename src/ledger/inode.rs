@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
-use crate::vfs::{Error, InodeId, Metadata, Result, Wait};
+use crate::vfs::{Error, InodeId, Metadata, OpenFile, Result, Wait};
 
 use super::account::Account;
 
@@ -39,6 +39,7 @@ impl Inodes {
             id: meta.inode,
             size: Mutex::new(meta.size),
             removed: AtomicBool::new(false),
+            unsure: Mutex::new(None),
         });
         self.open.insert(meta.inode, Arc::downgrade(&inode));
         self.records += 1;
@@ -95,6 +96,8 @@ pub struct Inode {
     /// The size that is charged.
     size: Mutex<u64>,
     removed: AtomicBool,
+    /// The size could not be looked at after a failure; this handle may tell later.
+    unsure: Mutex<Option<Arc<dyn OpenFile>>>,
 }
 
 impl Inode {
@@ -163,6 +166,20 @@ impl Inode {
                 Err(TryLockError::WouldBlock) => Err(Error::WouldBlock),
             },
         }
+    }
+
+    /// What became of a change is not known: the charge stays, and a measure will look at the file again.
+    pub fn doubt(&self, file: &Arc<dyn OpenFile>) {
+        *self.unsure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(file));
+        self.account.doubt();
+    }
+
+    /// The size that a doubtful file turns out to have, if it can be looked at now.
+    pub(super) fn look_again(&self) -> Option<u64> {
+        let mut unsure = self.unsure.lock().unwrap_or_else(PoisonError::into_inner);
+        let meta = unsure.as_ref()?.stat().ok()?;
+        *unsure = None;
+        Some(meta.size)
     }
 
     pub(super) fn is_removed(&self) -> bool {

@@ -136,7 +136,10 @@ fn settle(account: &Account, walk: &Walk<'_>, _names: NamesGuard<'_>) -> Sum {
         let mut sizes = Vec::with_capacity(records.len());
         for record in &records {
             // Always granted with leave to wait.
-            if let Ok(size) = record.inode.lock(Wait::Allowed) {
+            if let Ok(mut size) = record.inode.lock(Wait::Allowed) {
+                if let Some(actual) = record.inode.look_again() {
+                    *size = actual;
+                }
                 sizes.push((record, size));
             }
         }

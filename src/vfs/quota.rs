@@ -123,7 +123,10 @@ impl Quota {
                 return self.wrap(opened?, how.append);
             }
             Ok(meta) => settle(&inode, change, &mut size, meta.size),
-            Err(_) => self.account.doubt(),
+            Err(_) => match &opened {
+                Ok(inner) => inode.doubt(inner),
+                Err(_) => self.account.doubt(),
+            },
         }
         drop(size);
         now?;
@@ -376,7 +379,7 @@ impl QuotaFile {
     fn settle(&self, change: &Change<'_>, charged: &mut u64) {
         match self.inner.stat() {
             Ok(meta) => settle(&self.inode, change, charged, meta.size),
-            Err(_) => self.inode.account().doubt(),
+            Err(_) => self.inode.doubt(&self.inner),
         }
     }
 }

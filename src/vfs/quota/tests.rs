@@ -292,3 +292,50 @@ fn a_limit_counts_from_now_on() {
     assert!(file.write_at(b"x", 60, Wait::Allowed).is_err());
     home.storage.remove(&path("f"), Wait::Allowed).unwrap();
 }
+
+/// A second channel of a session that began long ago brings the limit of that time with it.
+#[test]
+fn what_was_set_last_counts_whoever_comes_with_an_older_limit() {
+    let books = Books::new();
+    let dir = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let quota = |bytes| user::Quota {
+        bytes: Some(bytes),
+        files: None,
+    };
+    let user = |home: &Path, bytes| user::User {
+        name: "calvin".parse().unwrap(),
+        password_hash: None,
+        keys: Vec::new(),
+        home: home.to_owned(),
+        enabled: true,
+        expires_at: None,
+        quota: quota(bytes),
+        max_sessions: None,
+        permissions: user::Permissions::all(),
+        allowed_from: Vec::new(),
+        require: std::collections::BTreeSet::new(),
+    };
+    let account = books.account(dir.path(), Some(100), None);
+    books
+        .ledger
+        .refresh(&[user(dir.path(), 50), user(other.path(), 70)]);
+    assert_eq!(account.usage().quota, quota(50));
+    let again = books.account(dir.path(), Some(100), None);
+    assert!(Arc::ptr_eq(&account, &again));
+    assert_eq!(again.usage().quota, quota(50));
+    // It signed in before the change, and mounts after it.
+    assert_eq!(
+        books.account(other.path(), Some(100), None).usage().quota,
+        quota(70)
+    );
+    // A home that nobody has any more is kept for those who are still in it, and then forgotten.
+    books.ledger.refresh(&[]);
+    assert!(Arc::ptr_eq(&account, &books.account(dir.path(), Some(1), None)));
+    drop((account, again));
+    std::fs::write(dir.path().join("f"), "later").unwrap();
+    until(|| {
+        books.ledger.refresh(&[]);
+        books.account(dir.path(), Some(100), None).usage().bytes == 5
+    });
+}

@@ -1,0 +1,54 @@
+//! `kill -9` in the middle of everything.
+
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn after_a_crash_nothing_passes_the_limit_and_the_account_becomes_exact() {
+    let mut server = Sandbox::new(&[]);
+    // More than a ceiling is ahead, so that there is room at once.
+    let limit = 200 * MIB;
+    server.add_user("alice", &["--quota", "200MiB"]);
+    server.serve();
+    let home = server.home("alice");
+    let mut dice = Dice(42);
+    for round in 0..u64::from(rounds(8)) {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for seed in 0..3 {
+                let sftp = server.raw("alice");
+                let stop = &stop;
+                scope.spawn(move || wander(sftp, round * 3 + seed, stop));
+            }
+            std::thread::sleep(Duration::from_millis(20 + dice.roll(300)));
+            server.signal("KILL");
+            stop.store(true, Ordering::Relaxed);
+        });
+        server.wait_for_exit();
+        let (held, files) = on_disk(&home);
+        if let Some((bytes, counted, _)) = written_down(&server) {
+            assert!(
+                held <= bytes && files <= counted,
+                "{held} > {bytes} or {files} > {counted}"
+            );
+        }
+        server.serve();
+        // Room at once, and no more than there is.
+        let mut sftp = server.raw("alice");
+        let handle = sftp.handle(&open("after", WRITE | CREAT));
+        sftp.ask_about(&write(bogus(&handle), 0, b"at once"), b"");
+        assert_eq!(std::fs::read(home.join("after")).unwrap(), b"at once");
+        let held = on_disk(&home).0;
+        let rest = limit - held + 7;
+        sftp.ask_about(&fsetstat(bogus(&handle), &Attrs::size(rest + 1)), b"");
+        assert_eq!(on_disk(&home).0, held, "one byte too much");
+        sftp.ask_about(&fsetstat(bogus(&handle), &Attrs::size(rest)), b"");
+        assert_eq!(on_disk(&home).0, limit, "all that there is");
+        sftp.ask(&remove("after"));
+    }
+    server.signal("TERM");
+    server.wait_for_exit();
+    let (bytes, files) = on_disk(&home);
+    assert_eq!(written_down(&server), Some((bytes, files, true)));
+}

@@ -1,0 +1,65 @@
+//! Eight sessions of one user race for the last bytes.
+
+use super::*;
+
+/// Stopped, the server cannot change what is summed up.
+fn sum_while_stopped(server: &Sandbox, home: &Path) -> (u64, u64) {
+    server.signal("STOP");
+    support::wait_for("the server to stand still", || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+        tasks.map_while(Result::ok).all(|task| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            let state = stat.rsplit(") ").next().unwrap_or_default().chars().next();
+            state.is_none_or(|state| state == 'T')
+        })
+    });
+    let sum = on_disk(home);
+    server.signal("CONT");
+    sum
+}
+
+#[test]
+fn eight_sessions_never_pass_the_limit_and_can_use_all_of_it() {
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &["--quota", "1MiB", "--max-files", "6"]);
+    server.serve();
+    let home = server.home("alice");
+    // So full that there is always somebody who finds no room.
+    let mut sftp = server.raw("alice");
+    sftp.handle(&open("ballast", WRITE | CREAT));
+    sftp.ask(&support::packets::setstat("ballast", &Attrs::size(700_000)));
+    drop(sftp);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for seed in 0..8 {
+            let sftp = server.raw("alice");
+            let stop = &stop;
+            scope.spawn(move || wander(sftp, seed, stop));
+        }
+        let mut most = 0;
+        for _ in 0..rounds(40) {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            let (bytes, files) = sum_while_stopped(&server, &home);
+            assert!(bytes <= MIB && files <= 6, "{bytes} bytes in {files} files");
+            most = most.max(bytes);
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert!(most > 900_000, "the race was none: {most}");
+    });
+    assert!(server.audit().matches("quota exceeded").count() > 10);
+    // To the last byte.
+    let mut sftp = server.raw("alice");
+    sftp.ask(&remove("ballast"));
+    for n in 0..6 {
+        sftp.ask(&remove(format!("file{n}")));
+    }
+    let handle = sftp.handle(&open("all", WRITE | CREAT));
+    let mut size = 0;
+    support::wait_for("the other sessions' files to be closed", || {
+        sftp.ask_about(&fsetstat(bogus(&handle), &Attrs::size(MIB)), b"");
+        size = home.join("all").metadata().unwrap().len();
+        size == MIB
+    });
+    sftp.ask_about(&write(bogus(&handle), MIB, b"x"), b"");
+    assert_eq!(on_disk(&home), (MIB, 1));
+}
