@@ -311,7 +311,7 @@ fn quota(usage: &HomeUsage, report: &mut Report) {
     }
     if usage.standing == Known::Unmeasurable {
         report.error(format!(
-            "user {name} cannot store anything: the home \"{}\" cannot be measured (hint: homeportd quota scan {name} says why)",
+            "user {name} may be kept from storing anything: the home \"{}\" cannot be measured (hint: homeportd quota scan {name} says why)",
             usage.home
         ));
     }

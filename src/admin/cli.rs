@@ -281,7 +281,7 @@ pub enum QuotaCommand {
     /// With --json: name, home, used_bytes, used_files, quota_bytes, quota_files, usage_exact, standing; an object for
     /// NAME, an array of them for all. null in a quota is unlimited, in a use unknown. Where usage_exact is false, the
     /// use is at most that: standing says "exact", "at_most" (the server was cut off, and the home is being measured
-    /// or waits for it), "unmeasurable" (nothing can grow) or "unknown".
+    /// or waits for it), "unmeasurable" or "unknown".
     #[command(
         after_help = "Examples:\n  homeportd quota show\n  homeportd quota show calvin --json | jq .used_bytes"
     )]

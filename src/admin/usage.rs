@@ -43,7 +43,7 @@ pub enum Known {
     Exact,
     /// They are a ceiling that the use is not above: the server was cut off, and the home not measured since.
     AtMost,
-    /// There are none, because the home cannot be walked; nothing grows in it.
+    /// There are none, because the home cannot be walked; only what is known to fit can grow.
     Unmeasurable,
     /// There are none yet.
     Unknown,
@@ -168,7 +168,7 @@ impl HomeUsage {
                 "no more than this; exact once the home has been measured (homeportd quota scan {name})"
             ),
             Known::Unmeasurable => format!(
-                "the home cannot be measured, so nothing can grow in it (homeportd quota scan {name} says why)"
+                "the home cannot be measured, so only what is known to fit can grow in it (homeportd quota scan {name} says why)"
             ),
             Known::Unknown => {
                 format!("not measured yet; the first sign-in does it, or homeportd quota scan {name}")

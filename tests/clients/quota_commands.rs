@@ -92,7 +92,7 @@ fn what_cannot_be_measured_is_an_error_and_changes_nothing() {
 #[test]
 fn a_home_that_cannot_be_read_stops_growing_until_it_can() {
     let server = Sandbox::start(&["alice"]);
-    // Before anybody has measured the home: a number that is exact already stays so.
+    server.admin_ok(&["user", "set", "alice", "--quota", "1MiB"], "");
     let directory = server.home("alice").join("d");
     fs::create_dir(&directory).unwrap();
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o000)).unwrap();
@@ -106,11 +106,14 @@ fn a_home_that_cannot_be_read_stops_growing_until_it_can() {
     assert_eq!(shown["usage_exact"], false);
     let report = server.admin(&["check"], "");
     assert_eq!(report.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&report.stdout).contains("user alice cannot store anything"));
+    assert!(String::from_utf8_lossy(&report.stdout).contains("user alice may be kept from storing anything"));
+    let put = format!("put {} f\n", crate::local_file(&server, "local", 1000).display());
+    assert!(!server.sftp("alice", &put).status.success());
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
     server.admin_ok(&["quota", "scan", "alice"], "");
-    check(&server, "alice", 0, 1);
-    server.sftp_ok("alice", "mkdir e\n");
+    // The upload made the file before it was refused.
+    check(&server, "alice", 0, 2);
+    server.sftp_ok("alice", &put);
 }
 
 #[test]
