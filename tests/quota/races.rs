@@ -36,16 +36,14 @@ fn eight_sessions_never_pass_the_limit_and_can_use_all_of_it() {
             let stop = &stop;
             scope.spawn(move || wander(sftp, seed, stop));
         }
-        let mut most = 0;
         for _ in 0..rounds(40) {
             std::thread::sleep(std::time::Duration::from_millis(50));
             let (bytes, files) = sum_while_stopped(&server, &home);
             assert!(bytes <= MIB && files <= 6, "{bytes} bytes in {files} files");
-            most = most.max(bytes);
         }
         stop.store(true, Ordering::Relaxed);
-        assert!(most > 1_000_000, "the race was none: {most}");
     });
+    // Else it was no race.
     assert!(server.audit().matches("quota exceeded").count() > 10);
     // To the last byte.
     let mut sftp = server.raw("alice");
