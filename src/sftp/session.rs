@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use rustix::io::Errno;
 
 use crate::buffer::{Buffer, Filled};
 use crate::event::{Actor, Event};
@@ -200,7 +201,7 @@ impl Sftp {
     /// A write, a truncation or a copy was refused: its user hears of it once for each file.
     pub(super) fn file_refused(&mut self, handle: RawHandle, error: Error) -> Answer {
         let file = self.file(handle)?;
-        if !file.complained && is_over_quota(error) {
+        if !file.complained && stops_growth(error) {
             file.complained = true;
             let path = file.path.clone();
             return Err(self.refused(error, &path));
@@ -313,10 +314,12 @@ impl Sftp {
         let path = path.clone();
         if let Error::Forbidden(operation) = error {
             self.tell(|who| Event::Forbidden { who, operation, path });
-        } else if is_over_quota(error) {
-            let sentence = error.to_string();
+        } else if stops_growth(error) {
+            let sentence = Refusal::from(error).sentence().to_owned();
             self.notice(&sentence);
-            self.tell(|who| Event::OverQuota { who, path, sentence });
+            if is_over_quota(error) {
+                self.tell(|who| Event::OverQuota { who, path, sentence });
+            }
         }
         error.into()
     }
@@ -341,6 +344,18 @@ impl Sftp {
 
 fn is_over_quota(error: Error) -> bool {
     matches!(error, Error::OverBytes { .. } | Error::OverFiles { .. })
+}
+
+/// Refusals whose reason the user should read: "Failure" alone would have them look for a fault of their own.
+fn stops_growth(error: Error) -> bool {
+    is_over_quota(error)
+        || matches!(
+            error,
+            Error::Measuring
+                | Error::Unmeasurable
+                | Error::NotRecorded
+                | Error::Os(Errno::NOSPC | Errno::DQUOT)
+        )
 }
 
 impl Drop for Sftp {
