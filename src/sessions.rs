@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Login;
 use crate::event::{Event, Events, SessionId};
-use crate::user::UserName;
 
 /// The sessions of one server.
 #[derive(Default)]
@@ -176,14 +175,6 @@ impl Sessions {
     pub fn end(&self, reason: &str, which: impl Fn(&Session) -> bool) -> usize {
         let ended = self.list().into_iter().filter(|session| which(session));
         ended.map(|session| session.ending.end(reason)).count()
-    }
-
-    /// Users that are signed in.
-    pub fn users(&self) -> Vec<UserName> {
-        let mut users: Vec<UserName> = self.live().values().map(|s| s.login.user().clone()).collect();
-        users.sort();
-        users.dedup();
-        users
     }
 }
 

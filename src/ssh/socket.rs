@@ -6,7 +6,6 @@
 //! wait, and before a callback waits ([`Socket::pusher`]). Buffers exist only while they hold bytes.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -191,11 +190,6 @@ impl Pusher {
             self.0.received.load(Ordering::Relaxed),
             self.0.sent.load(Ordering::Relaxed),
         )
-    }
-
-    /// The address that the connection comes from.
-    pub fn peer(&self) -> io::Result<SocketAddr> {
-        self.0.stream.peer_addr()
     }
 }
 

@@ -9,8 +9,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
+use sqlx::{Row, Sqlite, Transaction};
 
 use super::rows::{UserRow, read_user};
 use super::usage;
@@ -65,6 +65,14 @@ impl SqlStore {
         self.pool.close().await;
     }
 
+    /// Takes the write lock before anything is read, so that no other change comes between.
+    async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|e| self.failed(e))
+    }
+
     fn failed(&self, error: sqlx::Error) -> Error {
         open::failed(&self.path, error)
     }
@@ -111,11 +119,7 @@ impl Store for SqlStore {
 
     async fn add_user(&self, user: &User) -> Result<()> {
         let row = UserRow::new(user)?;
-        let mut write = self
-            .pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(|e| self.failed(e))?;
+        let mut write = self.begin_write().await?;
         let there = find(&mut write, &user.name).await.map_err(|e| self.failed(e))?;
         if there.is_some() {
             return Err(name_taken(&user.name));
@@ -130,11 +134,7 @@ impl Store for SqlStore {
 
     async fn change_user(&self, name: &UserName, change: Change) -> Result<User> {
         // An error anywhere drops the transaction, which takes everything back.
-        let mut write = self
-            .pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(|e| self.failed(e))?;
+        let mut write = self.begin_write().await?;
         let found = find(&mut write, name).await.map_err(|e| self.failed(e))?;
         let before = found.ok_or_else(|| no_such_user(name))??;
         let mut user = before.clone();
@@ -162,11 +162,7 @@ impl Store for SqlStore {
     }
 
     async fn remove_user(&self, name: &UserName) -> Result<User> {
-        let mut write = self
-            .pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(|e| self.failed(e))?;
+        let mut write = self.begin_write().await?;
         let found = find(&mut write, name).await.map_err(|e| self.failed(e))?;
         let user = found.ok_or_else(|| no_such_user(name))??;
         for sql in [
@@ -189,11 +185,7 @@ impl Store for SqlStore {
     }
 
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()> {
-        let mut write = self
-            .pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(|e| self.failed(e))?;
+        let mut write = self.begin_write().await?;
         for record in records {
             usage::write(&mut write, record)
                 .await
