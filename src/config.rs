@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::ledger::QuotaSettings;
 use crate::ssh::settings::{Limits, SshSettings};
 use crate::telemetry::LogSettings;
+use crate::vfs::durable::Fsync;
 use report::Problem;
 
 /// Larger files are no configurations.
@@ -93,6 +94,8 @@ pub struct StorageSettings {
     pub homes: PathBuf,
     /// Other directories beneath which a home may lie.
     pub roots: Vec<PathBuf>,
+    /// When what was written is on the disk.
+    pub fsync: Fsync,
 }
 
 impl Default for StorageSettings {
@@ -100,6 +103,7 @@ impl Default for StorageSettings {
         Self {
             homes: "data/homes".into(),
             roots: Vec::new(),
+            fsync: Fsync::default(),
         }
     }
 }

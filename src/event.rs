@@ -50,6 +50,18 @@ pub enum Event {
         bytes_written: u64,
         duration: Duration,
     },
+    /// A file's bytes were hashed for a client.
+    Hashed {
+        who: Actor,
+        algorithm: &'static str,
+        path: VirtualPath,
+    },
+    /// A command was run (RFC 4254, section 6.5).
+    Command {
+        who: Actor,
+        command: Vec<u8>,
+        exit_status: u32,
+    },
     /// A file or symbolic link was removed.
     Removed { who: Actor, path: VirtualPath },
     /// A directory was removed.

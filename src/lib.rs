@@ -1,8 +1,8 @@
 //! Homeport: a secure multi-user SFTP file server, and its client.
 //!
 //! Layers, from the bottom; a file imports only from layers below its own (see ARCHITECTURE.md):
-//! L0 [`error`], [`secret`], [`path`], [`user`], [`event`]; L1 [`vfs`], [`auth`], [`store`];
-//! L2 [`sftp`], [`sessions`], [`mount`]; L3 [`ssh`]; L4 [`server`], [`config`], [`telemetry`], [`admin`].
+//! L0 [`error`], [`secret`], [`path`], [`user`], [`event`]; L1 [`vfs`], [`lanes`], [`ledger`],
+//! [`stream`], [`auth`], [`store`]; L2 [`sftp`], [`exec`], [`scp`], [`sessions`], [`mount`]; L3 [`ssh`]; L4 [`server`], [`config`], [`telemetry`], [`admin`].
 #![forbid(unsafe_code)]
 // The documentation is for those who work on the server: what is private belongs to it.
 #![allow(rustdoc::private_intra_doc_links)]
@@ -15,11 +15,15 @@ pub mod secret;
 pub mod user;
 
 pub mod auth;
+pub mod lanes;
 pub mod ledger;
 pub mod store;
+pub mod stream;
 pub mod vfs;
 
+pub mod exec;
 pub mod mount;
+pub mod scp;
 pub mod sessions;
 pub mod sftp;
 pub mod ssh;

@@ -1,18 +1,18 @@
 //! From a login to a storage: the order of the layers, stated once.
 //!
-//! `Guard(Quota(Local))`: permissions are judged before anything is charged, and all that happens is charged.
+//! `Guard(Durable(Quota(Local)))`: permissions are judged before anything is charged, all that happens is charged, and
+//! whoever waits for the disk holds no lock of the quota meanwhile.
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use crate::auth::Login;
 use crate::error::{Error, Result};
+use crate::lanes::{HomeLane, Lanes};
 use crate::ledger::account::Account;
-use crate::sftp::lane::{Lane, Lanes};
 use crate::vfs::Storage;
+use crate::vfs::durable::{Durable, Fsync};
 use crate::vfs::guard::Guard;
 use crate::vfs::local::LocalStorage;
 use crate::vfs::quota::Quota;
@@ -22,16 +22,22 @@ use crate::vfs::quota::Quota;
 pub struct Mounted {
     /// What the session sees.
     pub storage: Arc<dyn Storage>,
-    /// The file system that it lies on.
-    pub lane: Arc<Lane>,
-    /// Its share of the threads that work for that file system.
-    pub share: Arc<Semaphore>,
+    /// Its way into the file system that it lies on.
+    pub lane: HomeLane,
     /// Was it missing?
     pub made: bool,
 }
 
+/// Where homes are mounted.
+pub struct Place {
+    /// The file systems.
+    pub lanes: Lanes,
+    /// What is waited for.
+    pub fsync: Fsync,
+}
+
 /// Opens the home of a login, and makes it if it is missing. May block on the disk.
-pub fn mount(login: &Login, account: Arc<Account>, lanes: &Lanes) -> Result<Mounted> {
+pub fn mount(login: &Login, account: Arc<Account>, place: &Place) -> Result<Mounted> {
     let home = login.home();
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
     let mut made = false;
@@ -46,12 +52,11 @@ pub fn mount(login: &Login, account: Arc<Account>, lanes: &Lanes) -> Result<Moun
     let device = found.map_err(cannot)?.dev();
     let local = LocalStorage::open(home)
         .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
-    let lane = lanes.of_device(device);
     let charged = Quota::new(Arc::new(local), account);
+    let durable = Durable::around(Arc::new(charged), place.fsync);
     Ok(Mounted {
-        storage: Arc::new(Guard::new(Arc::new(charged), login.permissions().clone())),
-        share: lane.share_of(home),
-        lane,
+        storage: Arc::new(Guard::new(durable, login.permissions().clone())),
+        lane: place.lanes.of_home(device, home),
         made,
     })
 }

@@ -27,8 +27,9 @@ use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::event::Events;
+use crate::lanes::Lanes;
 use crate::ledger::Ledger;
-use crate::sftp::lane::Lanes;
+use crate::mount;
 use crate::ssh::algorithms::russh_config;
 use crate::ssh::service::{Current, Parts, Service};
 use crate::ssh::{connection, hostkeys};
@@ -129,7 +130,10 @@ impl Server {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
             events: Events::new(vec![Box::new(audit)]),
             ledger,
-            lanes,
+            place: mount::Place {
+                lanes,
+                fsync: config.storage.fsync,
+            },
             banner: config.server.banner.as_deref().map(whole_lines),
             current: current(&config, keys),
         });

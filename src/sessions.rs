@@ -1,5 +1,7 @@
 //! Who is signed in: limits per user, listing, and ending from outside.
 
+mod presence;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Login;
 use crate::event::{Event, Events, SessionId};
+
+pub use presence::{Busy, FileRecord, Presence};
 
 /// The sessions of one server.
 #[derive(Default)]

@@ -6,54 +6,20 @@
 //! the peer's window has room; this callback has not made [`REPLIES_PER_CALLBACK`] yet; and the file system is well.
 //! What waits for the window alone goes on in the callback that opens it; all else goes to the task (*Queued*).
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::packet::{self, Malformed};
-use super::queue::{Held, Overflow, Queue, State, Surroundings, Worker};
-use super::session::Sftp;
-
-pub use super::flow::Flow;
-pub use super::queue::Budget;
+use super::queue::{Held, Queue, State, Surroundings, Worker};
+use super::session::{Outcome, Sftp};
+use crate::lanes::Permit;
+use crate::stream::budget::Overflow;
+use crate::stream::{Stream, Wire};
 use crate::vfs::Wait;
 
 /// A single SSH packet can hold thousands of READs: their replies would all be in memory at once.
 const REPLIES_PER_CALLBACK: usize = 1 << 20;
-
-/// Where bytes go on the client's side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// SFTP.
-    Output,
-    /// The user's terminal (extended data of type 1, RFC 4254, section 5.2).
-    Error,
-}
-
-/// Takes replies inside a callback: at once, and in order with what the task has sent before.
-pub trait Wire {
-    /// Sends bytes that the window has room for.
-    fn send(&mut self, stream: Stream, bytes: Bytes);
-    /// Ends the channel with an exit status, after all that was sent.
-    fn finish(&mut self, exit_status: u32);
-}
-
-/// Takes replies outside of callbacks.
-pub trait Outlet: Send + Sync {
-    /// Sends bytes that the window has room for; an error if the connection has ended.
-    fn send(&self, stream: Stream, bytes: Bytes) -> BoxFuture<'_, Result<(), Gone>>;
-    /// Ends the channel with an exit status, after all that was sent.
-    fn finish(&self, exit_status: u32) -> BoxFuture<'_, ()>;
-}
-
-/// A future behind a pointer.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// The connection has ended.
-#[derive(Debug, Clone, Copy)]
-pub struct Gone;
 
 /// Why a channel or its connection must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -179,7 +145,7 @@ struct Turn<'a> {
     state: &'a mut State,
     wire: &'a mut dyn Wire,
     /// The right to execute here; without it all goes to the task.
-    permit: Option<super::lane::Permit<'a>>,
+    permit: Option<Permit<'a>>,
     sent: usize,
 }
 
@@ -246,7 +212,7 @@ impl<'a> Turn<'a> {
         if self.state.pending.is_empty()
             && self.is_open()
             && let Worker::Idle(sftp) = &mut self.state.worker
-            && let Some(reply) = sftp.execute(packet, Wait::Never)
+            && let Outcome::Reply(reply) = sftp.execute(packet, Wait::Never)
         {
             let notice = sftp.take_notice();
             self.state.pending.rest = reply;

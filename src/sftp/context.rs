@@ -1,34 +1,51 @@
 //! What a session knows about its client.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use tokio_util::sync::CancellationToken;
 
-use crate::event::{Actor, Event, Events};
-use crate::sessions::EndNotice;
+use crate::sessions::Presence;
 
-use super::handles::{File, Open};
 use super::longname::Lister;
 
 /// What a session knows about its client.
 pub struct Context {
-    /// For events.
-    pub actor: Actor,
-    /// Where they go.
-    pub events: Events,
+    /// Whose session it is.
+    pub presence: Presence,
     /// Names and dates in listings.
     pub lister: Lister,
-    /// The order of SYMLINK's arguments on this client's wire.
-    pub symlink_order: SymlinkOrder,
+    /// What differs from client to client.
+    pub habits: Habits,
     /// Open files and directories at once.
     pub max_handles: usize,
-    /// Files open now, counted for the whole session.
-    pub open_files: Arc<AtomicUsize>,
-    /// Lets go after the files are closed.
-    pub end_notice: Arc<EndNotice>,
     /// Set when the client has left: what takes long then stops.
     pub gone: CancellationToken,
+}
+
+/// Where clients read the same words differently, by the client's identification string (RFC 4253, section 4.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Habits {
+    /// The order of SYMLINK's arguments on this client's wire.
+    pub symlink_order: SymlinkOrder,
+    /// How it reads the reply to check-file-name and check-file-handle.
+    pub check_file: CheckFileShape,
+}
+
+impl Habits {
+    /// By the client's identification string.
+    pub fn of_client(banner: &str) -> Self {
+        let software = banner.strip_prefix("SSH-2.0-").unwrap_or(banner);
+        let link_first = ["WinSCP_", "libssh_", "libssh-", "ssh2js", "AsyncSSH_"];
+        let link_first = link_first.iter().any(|prefix| software.starts_with(prefix));
+        Self {
+            symlink_order: match link_first {
+                true => SymlinkOrder::LinkFirst,
+                false => SymlinkOrder::TargetFirst,
+            },
+            check_file: match software.contains("APACHE-SSHD") {
+                true => CheckFileShape::Strings,
+                false => CheckFileShape::Plain,
+            },
+        }
+    }
 }
 
 /// SYMLINK's arguments: the draft has the link first, OpenSSH and all who follow it the target.
@@ -40,36 +57,13 @@ pub enum SymlinkOrder {
     LinkFirst,
 }
 
-impl SymlinkOrder {
-    /// By the client's identification string (RFC 4253, section 4.2).
-    pub fn of_client(banner: &str) -> Self {
-        let software = banner.strip_prefix("SSH-2.0-").unwrap_or(banner);
-        let link_first = ["WinSCP_", "libssh_", "libssh-", "ssh2js", "AsyncSSH_"];
-        if link_first.iter().any(|prefix| software.starts_with(prefix)) {
-            SymlinkOrder::LinkFirst
-        } else {
-            SymlinkOrder::TargetFirst
-        }
-    }
-}
-
-impl Context {
-    pub(super) fn closed(&self, open: Open) {
-        let Open::File(file) = open else { return };
-        self.open_files.fetch_sub(1, Ordering::Relaxed);
-        let File {
-            path,
-            bytes_read,
-            bytes_written,
-            since,
-            ..
-        } = file;
-        self.events.emit(&Event::Closed {
-            who: self.actor.clone(),
-            path,
-            bytes_read,
-            bytes_written,
-            duration: since.elapsed(),
-        });
-    }
+/// Three readings of draft-ietf-secsh-filexfer-13, section 9.1.2, about what follows the id in a reply to check-file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckFileShape {
+    /// The algorithm, then the hashes to the end: WinSCP, and ProFTPD's mod_sftp as its model.
+    Plain,
+    /// "check-file", the algorithm, then the hashes to the end: paramiko, which asks for bare `check-file`.
+    Named,
+    /// "check-file", the algorithm, then each hash as a string: Apache MINA SSHD.
+    Strings,
 }

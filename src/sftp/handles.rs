@@ -2,9 +2,8 @@
 //! a handle names a slot and how often the slot was used, so one that was closed never means its successor.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use crate::path::VirtualPath;
+use crate::sessions::FileRecord;
 use crate::vfs::{DirStream, OpenFile};
 
 use super::packet::RawHandle;
@@ -34,18 +33,14 @@ pub enum Open {
 
 /// An open file and what happened to it.
 pub struct File {
-    /// The file.
+    /// The file. It closes before its record says so.
     pub file: Arc<dyn OpenFile>,
-    /// As it was opened.
-    pub path: VirtualPath,
-    /// Sum of the bytes read.
-    pub bytes_read: u64,
-    /// Sum of the bytes written.
-    pub bytes_written: u64,
+    /// What happened to it.
+    pub record: FileRecord,
+    /// Was it opened for reading?
+    pub read: bool,
     /// Its user was told that the home is full.
     pub complained: bool,
-    /// When it was opened.
-    pub since: Instant,
 }
 
 /// A directory being listed.

@@ -7,11 +7,9 @@
 pub mod attrs;
 pub mod channel;
 pub mod context;
-pub mod doors;
 pub mod extensions;
-pub mod flow;
 pub mod handles;
-pub mod lane;
+pub mod hashes;
 pub mod longname;
 mod names;
 pub mod packet;

@@ -55,7 +55,7 @@ impl Sftp {
     }
 
     pub(super) fn symlink(&mut self, id: u32, paths: (&[u8], &[u8]), wait: Wait) -> Answer {
-        let (target, link) = match self.context.symlink_order {
+        let (target, link) = match self.context.habits.symlink_order {
             SymlinkOrder::TargetFirst => paths,
             SymlinkOrder::LinkFirst => (paths.1, paths.0),
         };

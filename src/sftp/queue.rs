@@ -7,56 +7,19 @@
 //! Requests wait here, never data for a client that does not read: a READ is executed when its reply can go out.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::lanes::HomeLane;
+use crate::stream::budget::{Budget, Overflow};
+use crate::stream::flow::Flow;
+use crate::stream::{Outlet, Stream};
 use crate::vfs::Wait;
 
-use super::channel::{Outlet, Stream};
-use super::flow::Flow;
-use super::lane::Lane;
 use super::packet::{self, RawHandle, Read};
-use super::session::Sftp;
-
-/// paramiko asks for a whole 10 GiB file in 32 KiB pieces at once.
-const MAX_READS: usize = 400_000;
-/// asyncssh has 128 blocks of 255 KiB outstanding; a little more than that.
-const MAX_PAYLOAD: usize = 40 << 20;
-/// What a queued packet costs besides its bytes.
-const PACKET_COST: usize = 64;
-
-/// Why a client is disconnected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Overflow {
-    /// Too many READs wait.
-    #[error("more than {MAX_READS} read requests wait for answers")]
-    Reads,
-    /// Too much else waits.
-    #[error("more than {} MiB of requests wait for answers", MAX_PAYLOAD >> 20)]
-    Payload,
-}
-
-/// What all channels of one connection may have waiting.
-#[derive(Debug, Default)]
-pub struct Budget {
-    reads: AtomicUsize,
-    payload: AtomicUsize,
-}
-
-impl Budget {
-    fn charge(counter: &AtomicUsize, amount: usize, limit: usize) -> bool {
-        let before = counter.fetch_add(amount, Ordering::Relaxed);
-        let fits = before.saturating_add(amount) <= limit;
-        if !fits {
-            counter.fetch_sub(amount, Ordering::Relaxed);
-        }
-        fits
-    }
-}
+use super::session::{Outcome, Sftp};
 
 /// A waiting request: at most 24 bytes for a READ, of which there may be very many.
 enum Job {
@@ -113,9 +76,7 @@ impl Pending {
     pub(super) fn push(&mut self, packet: &[u8]) -> Result<(), Overflow> {
         let job = match packet::as_read(packet) {
             Some((id, read)) => {
-                if !Budget::charge(&self.budget.reads, 1, MAX_READS) {
-                    return Err(Overflow::Reads);
-                }
+                self.budget.charge_read()?;
                 Job::Read(ReadJob {
                     id,
                     handle: read.handle.0,
@@ -124,9 +85,7 @@ impl Pending {
                 })
             }
             None => {
-                if !Budget::charge(&self.budget.payload, packet.len() + PACKET_COST, MAX_PAYLOAD) {
-                    return Err(Overflow::Payload);
-                }
+                self.budget.charge_payload(packet.len())?;
                 Job::Packet(packet.into())
             }
         };
@@ -146,17 +105,16 @@ impl Pending {
 
     fn release(&self, job: &Job) {
         match job {
-            Job::Read(_) => self.budget.reads.fetch_sub(1, Ordering::Relaxed),
-            Job::Packet(packet) => self
-                .budget
-                .payload
-                .fetch_sub(packet.len() + PACKET_COST, Ordering::Relaxed),
-        };
+            Job::Read(_) => self.budget.release_read(),
+            Job::Packet(packet) => self.budget.release_payload(packet.len()),
+        }
     }
 
     /// Executes the first request that waits, if that takes no long; `None`: nothing waits, or it may take long.
     pub(super) fn execute_next(&mut self, sftp: &mut Sftp) -> Option<Bytes> {
-        let reply = execute(sftp, self.jobs.front()?, Wait::Never)?;
+        let Outcome::Reply(reply) = execute(sftp, self.jobs.front()?, Wait::Never) else {
+            return None;
+        };
         self.pop();
         Some(reply)
     }
@@ -168,7 +126,7 @@ impl Drop for Pending {
     }
 }
 
-fn execute(sftp: &mut Sftp, job: &Job, wait: Wait) -> Option<Bytes> {
+fn execute(sftp: &mut Sftp, job: &Job, wait: Wait) -> Outcome {
     match job {
         Job::Read(read) => sftp.execute_read(read.id, read.read(), wait),
         Job::Packet(packet) => sftp.execute(packet, wait),
@@ -190,8 +148,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     pub(super) flow: Arc<Flow>,
     pub(super) outlet: Arc<dyn Outlet>,
-    pub(super) lane: Arc<Lane>,
-    share: Arc<Semaphore>,
+    pub(super) lane: HomeLane,
     pub(super) cancelled: CancellationToken,
 }
 
@@ -206,10 +163,8 @@ pub struct Surroundings {
     pub flow: Arc<Flow>,
     /// Where the task's replies go.
     pub outlet: Arc<dyn Outlet>,
-    /// The file system of the home.
-    pub lane: Arc<Lane>,
-    /// The home's share of the threads that work for that file system.
-    pub share: Arc<Semaphore>,
+    /// The home's way into its file system.
+    pub lane: HomeLane,
     /// Cancelled when the channel or its connection ends.
     pub cancelled: CancellationToken,
     /// Shared by the connection's channels.
@@ -222,7 +177,6 @@ impl Queue {
             flow,
             outlet,
             lane,
-            share,
             cancelled,
             budget,
         } = surroundings;
@@ -234,7 +188,6 @@ impl Queue {
             flow,
             outlet,
             lane,
-            share,
             cancelled,
         })
     }
@@ -317,38 +270,42 @@ impl Queue {
     async fn run(&self, held: &mut Held, job: Job) -> Result<Bytes, tokio::task::JoinError> {
         let quick = match (self.lane.enter(), &mut held.sftp) {
             (Some(_permit), Some(sftp)) => execute(sftp, &job, Wait::Never),
-            _ => None,
+            _ => Outcome::WouldBlock,
         };
-        if let Some(reply) = quick {
+        if let Outcome::Reply(reply) = quick {
             return Ok(reply);
         }
-        let slow_way = self.lane.slow_way(&self.share).await;
+        let slow_way = self.lane.slow_way().await;
         let Some(mut sftp) = held.sftp.take() else {
             return Ok(Bytes::new());
         };
         let working = tokio::task::spawn_blocking(move || {
-            let reply = execute(&mut sftp, &job, Wait::Allowed);
+            let outcome = execute(&mut sftp, &job, Wait::Allowed);
             drop(slow_way);
-            // `None` is an answer to `Wait::Never` only.
-            (sftp, reply.unwrap_or_default())
+            (sftp, outcome)
         });
-        let (sftp, reply) = working.await?;
+        let (sftp, outcome) = working.await?;
         held.sftp = Some(sftp);
-        Ok(reply)
+        match outcome {
+            Outcome::Reply(reply) => Ok(reply),
+            Outcome::Hash(question) => Ok(question.answer(&self.lane).await),
+            // An answer to `Wait::Never` only.
+            Outcome::WouldBlock => Ok(Bytes::new()),
+        }
     }
 }
 
 /// A session that is dropped where closing its files may wait.
 pub(super) struct Held {
     sftp: Option<Box<Sftp>>,
-    lane: Arc<Lane>,
+    lane: HomeLane,
 }
 
 impl Held {
-    pub(super) fn new(sftp: Box<Sftp>, lane: &Arc<Lane>) -> Self {
+    pub(super) fn new(sftp: Box<Sftp>, lane: &HomeLane) -> Self {
         Self {
             sftp: Some(sftp),
-            lane: Arc::clone(lane),
+            lane: lane.clone(),
         }
     }
 }

@@ -106,6 +106,11 @@ impl Reply {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Appends bytes without a length: they go to the end of the reply.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// Writes the length field; the reply is complete.
     pub fn finish(mut self) -> Bytes {
         let length = u32::try_from(self.bytes.len().saturating_sub(4)).unwrap_or(u32::MAX);

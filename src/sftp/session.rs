@@ -4,7 +4,6 @@
 //! begun: the caller gets [`Halt::WouldBlock`] and asks again from where waiting hurts nobody.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -19,6 +18,7 @@ use super::attrs;
 use super::context::Context;
 use super::extensions;
 use super::handles::{Dir, File, Handles, Open};
+use super::hashes::Question;
 use super::packet::{self, Packet, RawHandle, Read, Request};
 use super::reply::{DATA_HEADER, Reply, write_data_header};
 use super::status::{Refusal, Status};
@@ -39,13 +39,24 @@ pub struct Sftp {
     last_notice: Option<Instant>,
 }
 
+/// What comes of executing a request.
+pub enum Outcome {
+    /// This is to be sent.
+    Reply(Bytes),
+    /// Only with [`Wait::Never`]: nothing was done, ask again where waiting is allowed.
+    WouldBlock,
+    /// Only with [`Wait::Allowed`]: something is to be hashed first, which is the caller's to do.
+    Hash(Box<Question>),
+}
+
 /// Why there is no reply yet, or none but a status.
-#[derive(Debug)]
 pub enum Halt {
     /// The client gets this status.
     Refused(Refusal),
     /// Only with [`Wait::Never`]: nothing was done, ask again where waiting is allowed.
     WouldBlock,
+    /// Something is to be hashed first.
+    Hash(Box<Question>),
 }
 
 impl From<Error> for Halt {
@@ -94,11 +105,11 @@ impl Sftp {
         self.handles.is_empty()
     }
 
-    /// Executes one packet, given without its length field; `None`: only with [`Wait::Never`], it may take long.
-    pub fn execute(&mut self, packet: &[u8], wait: Wait) -> Option<Bytes> {
+    /// Executes one packet, given without its length field.
+    pub fn execute(&mut self, packet: &[u8], wait: Wait) -> Outcome {
         match packet::parse(packet) {
-            Packet::Init => Some(extensions::version()),
-            Packet::Bad { id, status } => Some(Reply::status(id, status, status.text())),
+            Packet::Init => Outcome::Reply(extensions::version()),
+            Packet::Bad { id, status } => Outcome::Reply(Reply::status(id, status, status.text())),
             Packet::Request { id, request } => {
                 let answer = self.request(id, request, wait);
                 finish(id, answer)
@@ -106,8 +117,8 @@ impl Sftp {
         }
     }
 
-    /// Executes a READ; `None`: only with [`Wait::Never`], the bytes are not in memory.
-    pub fn execute_read(&mut self, id: u32, read: Read, wait: Wait) -> Option<Bytes> {
+    /// Executes a READ.
+    pub fn execute_read(&mut self, id: u32, read: Read, wait: Wait) -> Outcome {
         let answer = self.read(id, read, wait);
         finish(id, answer)
     }
@@ -117,7 +128,7 @@ impl Sftp {
             Request::Read(read) => self.read(id, read, wait),
             Request::Write { handle, offset, data } => self.write(id, (handle, offset, data), wait),
             Request::Open { path, how } => self.open(id, path, how, wait),
-            Request::Close { handle } => self.close(id, handle),
+            Request::Close { handle } => self.close(id, handle, wait),
             Request::Stat { path } => self.stat(id, path, Links::Follow),
             Request::Lstat { path } => self.stat(id, path, Links::NoFollow),
             Request::Fstat { handle } => {
@@ -184,7 +195,7 @@ impl Sftp {
         if count == 0 && wanted > 0 {
             return Err(Status::EOF.into());
         }
-        file.bytes_read = file.bytes_read.saturating_add(count as u64);
+        file.record.bytes_read = file.record.bytes_read.saturating_add(count as u64);
         write_data_header(&mut buffer, id, u32::try_from(count).unwrap_or(0));
         Ok(Bytes::from_owner(Filled::new(buffer, DATA_HEADER + count)))
     }
@@ -194,7 +205,7 @@ impl Sftp {
         if let Err(error) = file.file.write_at(data, offset, wait) {
             return self.file_refused(handle, error);
         }
-        file.bytes_written = file.bytes_written.saturating_add(data.len() as u64);
+        file.record.bytes_written = file.record.bytes_written.saturating_add(data.len() as u64);
         ok(id)
     }
 
@@ -203,7 +214,7 @@ impl Sftp {
         let file = self.file(handle)?;
         if !file.complained && stops_growth(error) {
             file.complained = true;
-            let path = file.path.clone();
+            let path = file.record.path.clone();
             return Err(self.refused(error, &path));
         }
         Err(error.into())
@@ -215,21 +226,13 @@ impl Sftp {
         self.not_in_callback(how.truncate && self.is_large(&path, Links::Follow), wait)?;
         let opened = self.storage.open(&path, how, wait);
         let file = self.tell_refused(opened, &path)?;
-        let who = self.context.actor.clone();
-        self.context.events.emit(&Event::Opened {
-            who,
-            path: path.clone(),
-            write: how.write,
-        });
+        let record = self.context.presence.opened(path, how.write);
         let handle = self.insert(Open::File(File {
             file,
-            path,
-            bytes_read: 0,
-            bytes_written: 0,
+            record,
+            read: how.read,
             complained: false,
-            since: Instant::now(),
         }))?;
-        self.context.open_files.fetch_add(1, Ordering::Relaxed);
         Ok(Reply::handle(id, handle))
     }
 
@@ -246,15 +249,18 @@ impl Sftp {
         Refusal::with_sentence(Status::FAILURE, sentence).into()
     }
 
-    fn close(&mut self, id: u32, handle: RawHandle) -> Answer {
-        match self.handles.remove(handle) {
-            Some(open) => {
-                self.context.closed(open);
-                ok(id)
-            }
-            // OpenSSH's answer to a handle that was never given.
-            None => Err(Status::NO_SUCH_FILE.into()),
+    fn close(&mut self, id: u32, handle: RawHandle, wait: Wait) -> Answer {
+        let finished = match self.handles.file(handle) {
+            Some(file) => file.file.finish(wait),
+            None => Ok(()),
+        };
+        if finished == Err(Error::WouldBlock) {
+            return Err(Halt::WouldBlock);
         }
+        // OpenSSH's answer to a handle that was never given.
+        self.handles.remove(handle).ok_or(Status::NO_SUCH_FILE)?;
+        finished?;
+        ok(id)
     }
 
     fn stat(&mut self, id: u32, path: &[u8], links: Links) -> Answer {
@@ -298,7 +304,7 @@ impl Sftp {
     }
 
     pub(super) fn tell(&self, event: impl FnOnce(Actor) -> Event) {
-        self.context.events.emit(&event(self.context.actor.clone()));
+        self.context.presence.tell(event);
     }
 
     /// Passes a result on; of a refusal that somebody should hear of, the log and perhaps the user do.
@@ -358,14 +364,6 @@ fn stops_growth(error: Error) -> bool {
         )
 }
 
-impl Drop for Sftp {
-    fn drop(&mut self) {
-        for open in self.handles.drain() {
-            self.context.closed(open);
-        }
-    }
-}
-
 /// A path of a request. Unlike REALPATH's, an empty one names nothing, as in open(2).
 pub(super) fn path_of(raw: &[u8]) -> Result<VirtualPath, Refusal> {
     if raw.is_empty() {
@@ -384,10 +382,11 @@ fn attrs_reply(id: u32, meta: &crate::vfs::Metadata) -> Bytes {
     reply.finish()
 }
 
-fn finish(id: u32, answer: Answer) -> Option<Bytes> {
+fn finish(id: u32, answer: Answer) -> Outcome {
     match answer {
-        Ok(reply) => Some(reply),
-        Err(Halt::Refused(refusal)) => Some(Reply::status(id, refusal.status, refusal.sentence())),
-        Err(Halt::WouldBlock) => None,
+        Ok(reply) => Outcome::Reply(reply),
+        Err(Halt::Refused(refusal)) => Outcome::Reply(Reply::status(id, refusal.status, refusal.sentence())),
+        Err(Halt::WouldBlock) => Outcome::WouldBlock,
+        Err(Halt::Hash(question)) => Outcome::Hash(question),
     }
 }

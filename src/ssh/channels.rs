@@ -1,4 +1,4 @@
-//! What a connection's channels are used for: SFTP, or a sentence that there is no shell.
+//! What a connection's channels are used for: SFTP, a command of ours, or a sentence that there is no shell.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,14 +8,18 @@ use russh::server::{Handle, Session};
 use russh::{ChannelId, Disconnect};
 use tokio_util::sync::CancellationToken;
 
-use crate::event::Actor;
+use crate::event::{Actor, Event};
+use crate::exec::desk::Desk;
+use crate::exec::{self, Ends, Running, Script};
 use crate::mount::Mounted;
-use crate::sessions;
-use crate::sftp::channel::{self, BoxFuture, Fatal, Flow, Gone, Outlet, Stream, Wire};
-use crate::sftp::context::{Context, SymlinkOrder};
+use crate::sessions::Presence;
+use crate::sftp::channel::{self, Fatal};
+use crate::sftp::context::{Context, Habits};
 use crate::sftp::longname::Lister;
 use crate::sftp::queue::Surroundings;
 use crate::sftp::session::Sftp;
+use crate::stream::flow::Flow;
+use crate::stream::{BoxFuture, Gone, Outlet, Stream, Wire};
 
 use super::state::{Connection, Error, State};
 
@@ -24,21 +28,64 @@ const STDERR: u32 = 1;
 /// A reply is cut into packets of this size at the least, so that the overhead stays bearable.
 const MIN_PEER_PACKET: u32 = 1024;
 
+/// For those who ask for a shell.
+pub(super) const NO_SHELL: &str = "this server has no shell; connect with sftp";
+
+/// What a channel needs to begin its work.
+struct Start {
+    home: Mounted,
+    presence: Presence,
+    flow: Arc<Flow>,
+    outlet: Arc<dyn Outlet>,
+}
+
 impl Connection {
+    /// What a channel needs; `None` if it is in use already, its peer takes too small packets, or there is no home.
+    async fn start(&mut self, id: ChannelId, session: &mut Session) -> Option<Start> {
+        if !matches!(self.channels.get(&id), Some(State::Opened)) {
+            return None;
+        }
+        let (window, max_packet) = session.recipient_window(&id)?;
+        if max_packet < MIN_PEER_PACKET {
+            return None;
+        }
+        let home = self.home().await?;
+        let signed_in = self.signed_in()?;
+        let live = Arc::clone(signed_in.place.session());
+        let end_notice = Arc::clone(&signed_in.end_notice);
+        let presence = Presence {
+            actor: Actor {
+                session: live.id,
+                user: live.login.user().clone(),
+            },
+            events: self.service.events.clone(),
+            open_files: Arc::clone(&live.open_files),
+            end_notice,
+        };
+        Some(Start {
+            home,
+            presence,
+            flow: Arc::new(Flow::new(window)),
+            outlet: Arc::new(ChannelOutlet {
+                handle: session.handle(),
+                id,
+            }),
+        })
+    }
+
     /// The home, opened when it is first needed, where waiting for a disk holds up nobody.
-    async fn home(&mut self) -> Option<(Mounted, Arc<sessions::Session>)> {
+    async fn home(&mut self) -> Option<Mounted> {
         let service = Arc::clone(&self.service);
         self.pusher.push();
         let signed_in = self.signed_in()?;
         let session = Arc::clone(signed_in.place.session());
         if let Some(home) = &signed_in.home {
-            return Some((home.clone(), session));
+            return Some(home.clone());
         }
-        let mounted = service.mount(&session.login).await;
-        match mounted {
+        match service.mount(&session.login).await {
             Ok(home) => {
                 signed_in.home = Some(home.clone());
-                Some((home, session))
+                Some(home)
             }
             Err(error) => {
                 tracing::error!(session = %session.id, user = %session.login.user(), %error, "no home for a session");
@@ -48,72 +95,102 @@ impl Connection {
     }
 
     pub(super) async fn start_sftp(&mut self, id: ChannelId, session: &mut Session) -> bool {
-        if !matches!(self.channels.get(&id), Some(State::Opened)) {
-            return false;
-        }
-        let Some((window, max_packet)) = session.recipient_window(&id) else {
-            return false;
-        };
-        if max_packet < MIN_PEER_PACKET {
-            return false;
-        }
-        let Some((home, live)) = self.home().await else {
-            return false;
-        };
-        let actor = Actor {
-            session: live.id,
-            user: live.login.user().clone(),
-        };
-        let Some(end_notice) = self
-            .signed_in()
-            .map(|signed_in| Arc::clone(&signed_in.end_notice))
-        else {
+        let Some(start) = self.start(id, session).await else {
             return false;
         };
         let banner = String::from_utf8_lossy(session.remote_sshid()).into_owned();
         let cancelled = CancellationToken::new();
-        let user = actor.user.to_string();
         let context = Context {
-            actor,
-            events: self.service.events.clone(),
             lister: Lister {
                 own_ids: self.service.own_ids,
-                user,
+                user: start.presence.actor.user.to_string(),
                 zone: jiff::tz::TimeZone::system(),
             },
-            symlink_order: SymlinkOrder::of_client(&banner),
+            presence: start.presence,
+            habits: Habits::of_client(&banner),
             max_handles: self.service.limits().handles,
-            open_files: Arc::clone(&live.open_files),
-            end_notice,
             gone: cancelled.clone(),
         };
         let surroundings = Surroundings {
-            flow: Arc::new(Flow::new(window)),
-            outlet: Arc::new(ChannelOutlet {
-                handle: session.handle(),
-                id,
-            }),
-            lane: home.lane,
-            share: home.share,
+            flow: start.flow,
+            outlet: start.outlet,
+            lane: start.home.lane,
             cancelled,
             budget: Arc::clone(&self.budget),
         };
-        let sftp = channel::Channel::new(Sftp::new(home.storage, context), surroundings);
+        let sftp = channel::Channel::new(Sftp::new(start.home.storage, context), surroundings);
         self.channels.insert(id, State::Sftp(sftp));
         true
     }
 
-    /// Answers a command that there is no program for, as a shell would.
-    pub(super) fn refuse_command(&mut self, id: ChannelId, session: &mut Session) -> Result<(), Error> {
+    /// Runs a command of ours, or says that there is none of this name.
+    pub(super) async fn run_command(
+        &mut self,
+        id: ChannelId,
+        command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Error> {
+        // What old clients, and `sshfs -o sftp_server=…`, run instead of asking for the subsystem.
+        if matches!(command, b"sftp-server" | b"internal-sftp") || command.ends_with(b"/sftp-server") {
+            return match self.start_sftp(id, session).await {
+                true => Ok(session.channel_success(id)?),
+                false => Ok(session.channel_failure(id)?),
+            };
+        }
+        let user = self
+            .signed_in()
+            .map(|s| s.place.session().login.user().to_string());
+        let script = match Script::parse(command, &user.unwrap_or_default()) {
+            Ok(script) => script,
+            Err(refused) => {
+                self.tell_command(command);
+                return self.refuse_command(id, &refused.to_string(), session);
+            }
+        };
+        let Some(start) = self.start(id, session).await else {
+            return Ok(session.channel_failure(id)?);
+        };
+        session.channel_success(id)?;
+        let ends = Ends {
+            flow: start.flow,
+            outlet: start.outlet,
+            budget: Arc::clone(&self.budget),
+        };
+        let desk = Desk::new(start.home, start.presence);
+        self.channels
+            .insert(id, State::Command(Running::start(script, desk, ends)));
+        Ok(())
+    }
+
+    fn tell_command(&mut self, command: &[u8]) {
+        let events = self.service.events.clone();
+        if let Some(signed_in) = self.signed_in() {
+            let session = signed_in.place.session();
+            events.emit(&Event::Command {
+                who: Actor {
+                    session: session.id,
+                    user: session.login.user().clone(),
+                },
+                command: command.to_vec(),
+                exit_status: exec::NOT_FOUND,
+            });
+        }
+    }
+
+    /// Answers what there is no program for, as a shell would.
+    pub(super) fn refuse_command(
+        &mut self,
+        id: ChannelId,
+        sentence: &str,
+        session: &mut Session,
+    ) -> Result<(), Error> {
         if !matches!(self.channels.get(&id), Some(State::Opened)) {
             return Ok(session.channel_failure(id)?);
         }
         self.channels.insert(id, State::Done);
         session.channel_success(id)?;
-        let sentence: &[u8] =
-            b"homeport: this server has no shell and runs no commands; connect with sftp\r\n";
-        session.extended_data(id, STDERR, sentence)?;
-        session.exit_status_request(id, 127)?;
+        session.extended_data(id, STDERR, format!("homeport: {sentence}\r\n").into_bytes())?;
+        session.exit_status_request(id, exec::NOT_FOUND)?;
         session.eof(id)?;
         Ok(session.close(id)?)
     }
@@ -132,7 +209,7 @@ impl Connection {
             .signed_in()
             .map(|s| s.place.session().login.user().to_string())
             .unwrap_or_default();
-        tracing::warn!(peer = %self.peer, user, reason = %fatal, "an SFTP channel was ended");
+        tracing::warn!(peer = %self.peer, user, reason = %fatal, "a channel was ended");
         match fatal {
             Fatal::Malformed(_) => {
                 self.channels.insert(id, State::Done);
@@ -184,6 +261,10 @@ impl Outlet for ChannelOutlet {
             };
             sent.map_err(|_| Gone)
         })
+    }
+
+    fn open_window(&self, bytes: u32) -> BoxFuture<'_, Result<(), Gone>> {
+        Box::pin(async move { self.handle.open_window(self.id, bytes).await.map_err(|()| Gone) })
     }
 
     fn finish(&self, exit_status: u32) -> BoxFuture<'_, ()> {

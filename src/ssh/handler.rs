@@ -11,8 +11,10 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 use crate::auth::{Credential, Method};
 use crate::event::Event;
 use crate::secret::Secret;
+use crate::sftp::channel::Fatal;
 
-use super::channels::SessionWire;
+use super::algorithms::SFTP_WINDOW;
+use super::channels::{NO_SHELL, SessionWire};
 use super::state::{Connection, Error, Phase, State};
 
 /// Channels that the server closes stay known to russh until the connection ends.
@@ -146,19 +148,32 @@ impl Handler for Connection {
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Error> {
-        if let Some(State::Sftp(sftp)) = self.channels.get_mut(&channel) {
-            sftp.eof(&mut SessionWire { session, id: channel });
+        match self.channels.get_mut(&channel) {
+            Some(State::Sftp(sftp)) => sftp.eof(&mut SessionWire { session, id: channel }),
+            Some(State::Command(command)) => command.eof(),
+            Some(State::Opened | State::Done) | None => {}
         }
         Ok(())
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Error> {
-        if let Some(State::Sftp(sftp)) = self.channels.get_mut(&channel)
-            && let Err(fatal) = sftp.data(data, &mut SessionWire { session, id: channel })
-        {
-            return self.fatal(channel, fatal, session);
+        let taken = match self.channels.get_mut(&channel) {
+            Some(State::Sftp(sftp)) => sftp.data(data, &mut SessionWire { session, id: channel }),
+            Some(State::Command(command)) => command.data(data).map_err(Fatal::from),
+            Some(State::Opened | State::Done) | None => Ok(()),
+        };
+        match taken {
+            Ok(()) => Ok(()),
+            Err(fatal) => self.fatal(channel, fatal, session),
         }
-        Ok(())
+    }
+
+    fn window_target(&mut self, channel: ChannelId, _usual: u32) -> u32 {
+        match self.channels.get(&channel) {
+            Some(State::Sftp(_)) => SFTP_WINDOW,
+            // A command opens it by what it has read; nobody reads what comes to the others.
+            Some(State::Command(_) | State::Opened | State::Done) | None => 0,
+        }
     }
 
     async fn window_adjusted(
@@ -167,8 +182,10 @@ impl Handler for Connection {
         size: u32,
         session: &mut Session,
     ) -> Result<(), Error> {
-        if let Some(State::Sftp(sftp)) = self.channels.get_mut(&channel) {
-            sftp.window_adjusted(size, &mut SessionWire { session, id: channel });
+        match self.channels.get_mut(&channel) {
+            Some(State::Sftp(sftp)) => sftp.window_adjusted(size, &mut SessionWire { session, id: channel }),
+            Some(State::Command(command)) => command.window_adjusted(size),
+            Some(State::Opened | State::Done) | None => {}
         }
         Ok(())
     }
@@ -189,14 +206,14 @@ impl Handler for Connection {
     async fn exec_request(
         &mut self,
         channel: ChannelId,
-        _command: &[u8],
+        command: &[u8],
         session: &mut Session,
     ) -> Result<(), Error> {
-        self.refuse_command(channel, session)
+        self.run_command(channel, command, session).await
     }
 
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Error> {
-        self.refuse_command(channel, session)
+        self.refuse_command(channel, NO_SHELL, session)
     }
 
     #[allow(clippy::too_many_arguments, reason = "russh's signature")]

@@ -10,9 +10,8 @@ use crate::auth::{Authenticator, Login};
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::ledger::Ledger;
-use crate::mount::{Mounted, mount};
+use crate::mount::{self, Mounted};
 use crate::sessions::Sessions;
-use crate::sftp::lane::Lanes;
 
 use super::admission::Admission;
 use super::mounts::Mounts;
@@ -33,8 +32,8 @@ pub struct Service {
     pub events: Events,
     /// What homes hold.
     pub ledger: Arc<Ledger>,
-    /// The file systems.
-    pub lanes: Lanes,
+    /// Where homes are mounted.
+    pub place: mount::Place,
     /// The server's own uid and gid.
     pub own_ids: (u32, u32),
     /// Shown before the sign-in.
@@ -60,8 +59,8 @@ pub struct Parts {
     pub events: Events,
     /// What homes hold.
     pub ledger: Arc<Ledger>,
-    /// The file systems.
-    pub lanes: Lanes,
+    /// Where homes are mounted.
+    pub place: mount::Place,
     /// Shown before the sign-in.
     pub banner: Option<String>,
     /// What a reload changes.
@@ -75,7 +74,7 @@ impl Service {
             auth,
             events,
             ledger,
-            lanes,
+            place,
             banner,
             current,
         } = parts;
@@ -85,7 +84,7 @@ impl Service {
             admission: Admission::new(),
             events,
             ledger,
-            lanes,
+            place,
             own_ids: (
                 rustix::process::geteuid().as_raw(),
                 rustix::process::getegid().as_raw(),
@@ -118,12 +117,12 @@ impl Service {
     pub async fn mount(self: &Arc<Self>, login: &Login) -> Result<Mounted> {
         let opening = async {
             let account = self.ledger.account(login.home(), login.quota()).await?;
-            let place = self.mounts.enter(login.home()).await;
+            let entry = self.mounts.enter(login.home()).await;
             let service = Arc::clone(self);
             let login = login.clone();
             let opening = tokio::task::spawn_blocking(move || {
-                let mounted = mount(&login, account, &service.lanes);
-                drop(place);
+                let mounted = mount::mount(&login, account, &service.place);
+                drop(entry);
                 mounted
             });
             opening

@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Attempt, Credential, Denied, Login, Method, Reason};
 use crate::event::Event;
+use crate::exec;
 use crate::mount::Mounted;
 use crate::sessions::{EndNotice, Ending, Newcomer, Place};
-use crate::sftp::channel::{self, Budget};
+use crate::sftp::channel;
+use crate::stream::budget::Budget;
 use crate::user::Factor;
 
 use super::algorithms::method_set;
@@ -59,7 +61,8 @@ pub(super) struct SignedIn {
 pub(super) enum State {
     Opened,
     Sftp(channel::Channel),
-    /// A command was answered; what comes now is not read.
+    Command(exec::Running),
+    /// A command was refused; what comes now is not read.
     Done,
 }
 

@@ -105,6 +105,21 @@ fn fields(event: &Event) -> (&'static str, Fields) {
             ];
             ("closed", did(who, fields))
         }
+        Event::Hashed { who, algorithm, path } => (
+            "hashed",
+            did(who, [("algorithm", (*algorithm).into()), ("path", text(path))]),
+        ),
+        Event::Command {
+            who,
+            command,
+            exit_status,
+        } => {
+            let fields = [
+                ("command", claim(&escape::bytes(command)).into()),
+                ("exit_status", (*exit_status).into()),
+            ];
+            ("command", did(who, fields))
+        }
         Event::Removed { who, path } => ("removed", did(who, [("path", text(path))])),
         Event::DirectoryRemoved { who, path } => ("directory_removed", did(who, [("path", text(path))])),
         Event::Renamed { who, from, to } => ("renamed", did(who, [("from", text(from)), ("to", text(to))])),

@@ -216,6 +216,10 @@ impl Storage for Guard {
     fn space(&self, path: &VirtualPath) -> Result<Space> {
         self.inner.space(path)
     }
+
+    fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+        self.inner.sync_name(path)
+    }
 }
 
 struct GuardedFile {
@@ -252,6 +256,10 @@ impl OpenFile for GuardedFile {
 
     fn sync(&self) -> Result<()> {
         self.inner.sync()
+    }
+
+    fn finish(&self, wait: Wait) -> Result<()> {
+        self.inner.finish(wait)
     }
 
     fn space(&self) -> Result<Space> {

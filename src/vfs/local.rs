@@ -90,6 +90,10 @@ impl Storage for LocalStorage {
     fn space(&self, path: &VirtualPath) -> Result<Space> {
         Ok(self.jail.space(path)?)
     }
+
+    fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+        Ok(self.jail.sync_name(path)?)
+    }
 }
 
 /// An inode that was located, and not opened.
@@ -206,6 +210,10 @@ impl OpenFile for LocalFile {
 
     fn sync(&self) -> Result<()> {
         Ok(retry(|| rustix::fs::fsync(&self.fd))?)
+    }
+
+    fn finish(&self, _wait: Wait) -> Result<()> {
+        Ok(())
     }
 
     fn space(&self) -> Result<Space> {

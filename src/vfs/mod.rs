@@ -1,13 +1,15 @@
 //! The storage seen by a session: traits, attributes and errors. Knows no SFTP and no users.
 //!
 //! Rules stand in decorators (one file each), which implement every method and wrap what they return, so that a
-//! rule for open files cannot be forgotten: [`guard`] enforces permissions, the quota will be another. [`local`]
-//! is the only storage that touches disks, and [`jail`] the only place that turns a client's path into a system call.
+//! rule for open files cannot be forgotten: [`guard`] enforces permissions, [`quota`] charges what grows, [`durable`]
+//! waits for the disk where the operator wants that. [`hash`] digests what files hold. [`local`] is the only storage that touches disks, and [`jail`] the only place that turns a client's path into a system call.
 
 mod attrs;
 #[cfg(test)]
 pub(crate) mod conformance;
+pub mod durable;
 pub mod guard;
+pub mod hash;
 pub mod jail;
 pub mod local;
 pub mod quota;
@@ -52,6 +54,8 @@ pub trait Storage: Send + Sync {
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath>;
     /// Room on the file system that holds the path.
     fn space(&self, path: &VirtualPath) -> Result<Space>;
+    /// Brings the directory that a name stands in to the disk (fsync); the name itself need not exist.
+    fn sync_name(&self, path: &VirtualPath) -> Result<()>;
 }
 
 /// An open file. Shared between a session and the task that works for it.
@@ -71,6 +75,10 @@ pub trait OpenFile: Send + Sync {
     fn set_attrs(&self, attrs: &SetAttrs) -> Result<()>;
     /// Brings data and attributes to the disk (fsync).
     fn sync(&self) -> Result<()>;
+    /// Does what must be done before the client may believe that the file is closed.
+    ///
+    /// With [`Wait::Never`], `Error::WouldBlock` if that waits for the disk; nothing is done then.
+    fn finish(&self, wait: Wait) -> Result<()>;
     /// Room on the file system that holds the file.
     fn space(&self) -> Result<Space>;
 }

@@ -314,6 +314,10 @@ impl Storage for Quota {
     fn space(&self, path: &VirtualPath) -> Result<Space> {
         Ok(within_quota(self.inner.space(path)?, &self.account))
     }
+
+    fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+        self.inner.sync_name(path)
+    }
 }
 
 #[cfg(test)]

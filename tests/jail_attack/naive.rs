@@ -87,4 +87,7 @@ impl Storage for Naive {
     fn space(&self, path: &VirtualPath) -> Result<Space> {
         self.host.space(&self.checked(path)?)
     }
+    fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+        self.host.sync_name(&self.checked(path)?)
+    }
 }

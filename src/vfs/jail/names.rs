@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, OFlags, RenameFlags, linkat, mkdirat, renameat, renameat_with, symlinkat, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, mkdirat, renameat, renameat_with, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -95,6 +95,20 @@ impl Jail {
             _ if path.ends_in_dot() => End::Dot,
             _ => End::Up,
         })
+    }
+
+    /// fsync(2) of the directory that a name stands in.
+    pub(in crate::vfs) fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+        let plain = path.without_slash();
+        let parent = plain.split().map(|(parent, _)| parent);
+        // What has no name of its own is the directory.
+        let parent = parent.as_ref().unwrap_or(path);
+        let fd = self.resolve(
+            parent.relative(),
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            Mode::empty(),
+        )?;
+        attrs::retry(|| fsync(&fd))
     }
 
     /// mkdir(2); `new/` is as good as `new`.
@@ -236,8 +250,6 @@ fn rename_new_without_flags(from: &Place<'_>, to: &Place<'_>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-
-    use rustix::fs::Mode;
 
     use super::*;
 

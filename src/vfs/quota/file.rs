@@ -101,6 +101,10 @@ impl OpenFile for QuotaFile {
         self.inner.sync()
     }
 
+    fn finish(&self, wait: Wait) -> Result<()> {
+        self.inner.finish(wait)
+    }
+
     fn space(&self) -> Result<Space> {
         Ok(within_quota(self.inner.space()?, self.inode.account()))
     }
@@ -134,6 +138,10 @@ impl OpenFile for Uncharged {
 
     fn sync(&self) -> Result<()> {
         self.inner.sync()
+    }
+
+    fn finish(&self, wait: Wait) -> Result<()> {
+        self.inner.finish(wait)
     }
 
     fn space(&self) -> Result<Space> {

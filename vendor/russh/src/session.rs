@@ -302,6 +302,19 @@ impl Encrypted {
         }
     }
 
+    /// HOMEPORT: lets the peer send so many bytes more.
+    pub fn open_window(&mut self, channel: ChannelId, bytes: u32) -> Result<(), crate::Error> {
+        if let Some(channel) = self.channels.get_mut(&channel) {
+            push_packet!(self.write, {
+                self.write.push(msg::CHANNEL_WINDOW_ADJUST);
+                channel.recipient_channel.encode(&mut self.write)?;
+                bytes.encode(&mut self.write)?;
+            });
+            channel.sender_window_size = channel.sender_window_size.saturating_add(bytes);
+        }
+        Ok(())
+    }
+
     pub fn adjust_window_size(
         &mut self,
         channel: ChannelId,

@@ -131,6 +131,9 @@ impl Storage for Faulty {
     fn space(&self, path: &VirtualPath) -> Result<Space> {
         self.inner.space(path)
     }
+    fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+        self.inner.sync_name(path)
+    }
 }
 
 struct FaultyHeld {
@@ -168,6 +171,9 @@ impl OpenFile for FaultyFile {
     }
     fn sync(&self) -> Result<()> {
         self.inner.sync()
+    }
+    fn finish(&self, wait: Wait) -> Result<()> {
+        self.inner.finish(wait)
     }
     fn space(&self) -> Result<Space> {
         self.inner.space()

@@ -1499,7 +1499,8 @@ impl Session {
                 trace!("handler.data {ext:?} {channel_num:?}");
                 let data = map_err!(Bytes::decode(r))?;
                 map_err!(ensure_end(r))?;
-                let target = self.target_window_size;
+                // HOMEPORT: the handler may hold the window shut until it has used what came.
+                let target = handler.window_target(channel_num, self.target_window_size);
 
                 #[allow(clippy::collapsible_if)]
                 if let Some(ref mut enc) = self.common.encrypted {

@@ -543,6 +543,14 @@ pub trait Handler: Sized {
         current
     }
 
+    /// HOMEPORT: called when data has come, before it is handed over. Returns the window that the client
+    /// should have on this channel now; it is told when less than half of that is left, and not at all for 0:
+    /// then [`Handle::open_window`] does it.
+    #[allow(unused_variables)]
+    fn window_target(&mut self, channel: ChannelId, usual: u32) -> u32 {
+        usual
+    }
+
     /// The client requests a pseudo-terminal with the given
     /// specifications.
     ///

@@ -78,6 +78,11 @@ pub enum Msg {
         address: String,
         port: u32,
     },
+    /// HOMEPORT: see [`Handle::open_window`].
+    OpenWindow {
+        channel: ChannelId,
+        bytes: u32,
+    },
     Disconnect {
         reason: crate::Disconnect,
         description: String,
@@ -177,6 +182,14 @@ impl Handle {
     pub async fn close(&self, id: ChannelId) -> Result<(), ()> {
         self.sender
             .send(Msg::Channel(id, ChannelMsg::Close))
+            .await
+            .map_err(|_| ())
+    }
+
+    /// HOMEPORT: lets the client send so many bytes more on this channel (RFC 4254, section 5.2).
+    pub async fn open_window(&self, channel: ChannelId, bytes: u32) -> Result<(), ()> {
+        self.sender
+            .send(Msg::OpenWindow { channel, bytes })
             .await
             .map_err(|_| ())
     }
@@ -619,6 +632,11 @@ impl Session {
             }
             Msg::ChannelOpenReply { pending, result } => {
                 self.finalize_channel_open_reply(pending, result)?;
+            }
+            Msg::OpenWindow { channel, bytes } => {
+                if let Some(ref mut enc) = self.common.encrypted {
+                    enc.open_window(channel, bytes)?;
+                }
             }
             other => {
                 // should be unreachable, since the receiver only gets

@@ -10,6 +10,13 @@
 //!   everything of that file system goes the slow way, on at most [`SLOW_AT_ONCE`] threads.
 //!
 //! A lane is a file system (`st_dev`): its homes hang together.
+//!
+//! Hashing is kept apart from both ways, since it is long and costs the CPU instead of the disk: what is being hashed
+//! is counted for each home and each file system, so that a queue of hashes delays no other request, and the digests
+//! take [`turns`], so that they occupy no more cores than there are.
+
+mod doors;
+pub mod turns;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +27,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::doors::Doors;
+pub use doors::Doors;
+use turns::Turns;
 
 /// The watchdog's period while anything runs.
 const TICK: Duration = Duration::from_millis(5);
@@ -34,6 +42,10 @@ const SLOW_AT_ONCE: usize = 64;
 const SLOW_PER_HOME: usize = 16;
 /// Threads that may be closing files of one file system after their sessions have ended: NFS and FUSE write on close.
 const CLOSING_AT_ONCE: usize = 16;
+/// What is being hashed of one file system at once; each holds two threads of the blocking pool.
+const HASHING_AT_ONCE: usize = 32;
+/// Of these, hashes of one home.
+const HASHING_PER_HOME: usize = 4;
 /// Idle ticks after which the watchdog sleeps until it is called.
 const IDLE_TICKS: u32 = 20;
 
@@ -46,6 +58,7 @@ struct Shared {
     started: Instant,
     slots: Box<[Slot]>,
     lanes: Mutex<HashMap<u64, Weak<Lane>>>,
+    turns: Turns,
     watchdog: Mutex<Option<std::thread::Thread>>,
     asleep: AtomicBool,
 }
@@ -64,17 +77,38 @@ pub struct Lane {
     /// Microseconds since the start.
     slow_until: AtomicU64,
     slow_way: Arc<Semaphore>,
-    homes: Doors<PathBuf>,
+    slow_homes: Doors<PathBuf>,
+    hashing: Arc<Semaphore>,
+    hashing_homes: Doors<PathBuf>,
     closing: Arc<Semaphore>,
+}
+
+/// One home's way into its file system. Cheap to clone.
+#[derive(Clone)]
+pub struct HomeLane {
+    lane: Arc<Lane>,
+    slow: Arc<Semaphore>,
+    hashing: Arc<Semaphore>,
 }
 
 /// The right to be inside the file system on a thread of the event loop.
 pub struct Permit<'a>(&'a Slot);
 
-/// The right to be inside the file system on a thread of the blocking pool.
+/// The right to be inside the file system on threads of the blocking pool.
 pub struct SlowPermit {
     _home: Option<OwnedSemaphorePermit>,
     _lane: Option<OwnedSemaphorePermit>,
+}
+
+impl SlowPermit {
+    /// The home's place first: who waits for it does not take others' places.
+    async fn wait(home: &Arc<Semaphore>, lane: &Arc<Semaphore>) -> Self {
+        let own = Arc::clone(home).acquire_owned().await.ok();
+        Self {
+            _home: own,
+            _lane: Arc::clone(lane).acquire_owned().await.ok(),
+        }
+    }
 }
 
 impl Drop for Permit<'_> {
@@ -90,6 +124,7 @@ impl Lanes {
             started: Instant::now(),
             slots: (0..slots).map(|_| Slot::default()).collect(),
             lanes: Mutex::default(),
+            turns: Turns::new(std::thread::available_parallelism().map_or(1, usize::from)),
             watchdog: Mutex::default(),
             asleep: AtomicBool::new(false),
         });
@@ -101,8 +136,17 @@ impl Lanes {
         Ok(Self { shared })
     }
 
-    /// The lane of a file system, by its `st_dev`.
-    pub fn of_device(&self, device: u64) -> Arc<Lane> {
+    /// The way of a home into the file system that it lies on, by its `st_dev`.
+    pub fn of_home(&self, device: u64, home: &Path) -> HomeLane {
+        let lane = self.of_device(device);
+        HomeLane {
+            slow: lane.slow_homes.of(&home.to_owned()),
+            hashing: lane.hashing_homes.of(&home.to_owned()),
+            lane,
+        }
+    }
+
+    fn of_device(&self, device: u64) -> Arc<Lane> {
         let mut lanes = self.shared.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.get(&device).and_then(Weak::upgrade) {
             return lane;
@@ -113,7 +157,9 @@ impl Lanes {
             device,
             slow_until: AtomicU64::new(0),
             slow_way: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
-            homes: Doors::new(SLOW_PER_HOME),
+            slow_homes: Doors::new(SLOW_PER_HOME),
+            hashing: Arc::new(Semaphore::new(HASHING_AT_ONCE)),
+            hashing_homes: Doors::new(HASHING_PER_HOME),
             closing: Arc::new(Semaphore::new(CLOSING_AT_ONCE)),
         });
         lanes.insert(device, Arc::downgrade(&lane));
@@ -128,8 +174,8 @@ impl Drop for Lanes {
 }
 
 impl Lane {
-    /// The quick way; `None`: take the slow one.
-    pub fn enter(&self) -> Option<Permit<'_>> {
+    /// See [`HomeLane::enter`].
+    fn enter(&self) -> Option<Permit<'_>> {
         let now = self.shared.now();
         if now < self.slow_until.load(Ordering::Relaxed) {
             return None;
@@ -146,23 +192,8 @@ impl Lane {
         Some(Permit(slot))
     }
 
-    /// Bounds the threads of the blocking pool that work for one home.
-    pub fn share_of(&self, home: &Path) -> Arc<Semaphore> {
-        self.homes.of(&home.to_owned())
-    }
-
-    /// Waits for the right to be inside the file system on a thread of the blocking pool, as part of a home's share.
-    pub async fn slow_way(&self, share: &Arc<Semaphore>) -> SlowPermit {
-        // The share first: who waits for it does not take others' places.
-        let own = Arc::clone(share).acquire_owned().await.ok();
-        SlowPermit {
-            _home: own,
-            _lane: Arc::clone(&self.slow_way).acquire_owned().await.ok(),
-        }
-    }
-
-    /// Drops what holds files of this file system, where that may wait: soon, and not too many at once.
-    pub fn close(&self, files: impl Send + 'static) {
+    /// See [`HomeLane::close`].
+    fn close(&self, files: impl Send + 'static) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -175,6 +206,33 @@ impl Lane {
                 drop(place);
             });
         });
+    }
+}
+
+impl HomeLane {
+    /// The quick way; `None`: take the slow one.
+    pub fn enter(&self) -> Option<Permit<'_>> {
+        self.lane.enter()
+    }
+
+    /// Waits for the right to be inside the file system on a thread of the blocking pool, as part of the home's share.
+    pub async fn slow_way(&self) -> SlowPermit {
+        SlowPermit::wait(&self.slow, &self.lane.slow_way).await
+    }
+
+    /// Waits for the right to hash a file, as part of the home's share.
+    pub async fn hash_way(&self) -> SlowPermit {
+        SlowPermit::wait(&self.hashing, &self.lane.hashing).await
+    }
+
+    /// Whose turn it is to compute, among all that is hashed on this machine.
+    pub fn turns(&self) -> &Turns {
+        &self.lane.shared.turns
+    }
+
+    /// Drops what holds files of this file system, where that may wait: soon, and not too many at once.
+    pub fn close(&self, files: impl Send + 'static) {
+        self.lane.close(files);
     }
 }
 

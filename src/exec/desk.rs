@@ -1,0 +1,315 @@
+//! How a command reaches the home: every call goes the quick way or the slow one, as SFTP's requests do.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Event;
+use crate::lanes::HomeLane;
+use crate::mount::Mounted;
+use crate::path::{PathError, VirtualPath};
+use crate::sessions::{FileRecord, Presence};
+use crate::vfs::hash::{Algorithm, Range, Work};
+use crate::vfs::{DirEntry, DirStream, Error, FileKind, Links, OpenFile, OpenHow, Result, Storage, Wait};
+use rustix::io::Errno;
+
+use super::words::Word;
+
+/// Entries of a directory that are read at once, on one thread.
+const ENTRIES_AT_ONCE: usize = 100;
+
+/// A command's way to its home.
+pub struct Desk {
+    storage: Arc<dyn Storage>,
+    lane: HomeLane,
+    /// Whose session it is.
+    pub presence: Presence,
+    /// Cancelled when the channel or its connection ends.
+    pub gone: CancellationToken,
+    directory: Vec<u8>,
+}
+
+impl Desk {
+    /// In the home.
+    pub fn new(home: Mounted, presence: Presence) -> Self {
+        Self {
+            storage: home.storage,
+            lane: home.lane,
+            presence,
+            gone: CancellationToken::new(),
+            directory: b"/".to_vec(),
+        }
+    }
+
+    /// The user's name.
+    pub fn user(&self) -> &str {
+        self.presence.actor.user.as_str()
+    }
+
+    /// The directory that relative names begin in, absolute.
+    pub fn directory(&self) -> &[u8] {
+        &self.directory
+    }
+
+    /// A path of a command, from the directory that it is in.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn path(&self, name: &[u8]) -> std::result::Result<VirtualPath, PathError> {
+        match name {
+            [b'/', ..] => VirtualPath::parse(name),
+            _ => VirtualPath::parse(&[&self.directory, &b"/"[..], name].concat()),
+        }
+    }
+
+    /// Goes to a directory; to the home, if the word is empty.
+    ///
+    /// # Errors
+    /// With the reason, in words.
+    pub async fn change_directory(&mut self, word: &Word) -> std::result::Result<(), String> {
+        let name = match word.bytes() {
+            b"" | b"~" => b"/",
+            other => other,
+        };
+        let path = self.path(name).map_err(|error| error.to_string())?;
+        let found = self.call(move |storage, _wait| {
+            let meta = storage.stat(&path, Links::Follow)?;
+            match meta.kind {
+                FileKind::Directory => storage.real_path(&path),
+                FileKind::File | FileKind::Symlink | FileKind::Special => Err(Errno::NOTDIR.into()),
+            }
+        });
+        self.directory = found.await.map_err(reason)?.absolute();
+        Ok(())
+    }
+
+    /// A call on the home: here if it is quick and its file system well, else on a thread of the blocking pool. It is
+    /// made again with [`Wait::Allowed`] where it would block.
+    ///
+    /// # Errors
+    /// What the call says.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        call: impl Fn(&dyn Storage, Wait) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if let Some(_permit) = self.lane.enter() {
+            match call(&*self.storage, Wait::Never) {
+                Err(Error::WouldBlock) => {}
+                done => return done,
+            }
+        }
+        self.call_slowly(move |storage| call(storage, Wait::Allowed))
+            .await
+    }
+
+    /// A call that may take long.
+    ///
+    /// # Errors
+    /// What the call says.
+    pub async fn call_slowly<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&dyn Storage) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let way = self.lane.slow_way().await;
+        let storage = Arc::clone(&self.storage);
+        let working = tokio::task::spawn_blocking(move || {
+            let done = call(&*storage);
+            drop(way);
+            done
+        });
+        working.await.unwrap_or(Err(Errno::IO.into()))
+    }
+
+    /// Opens a file, and tells that it was opened.
+    ///
+    /// # Errors
+    /// What opening says.
+    pub async fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<Opened> {
+        let wanted = path.clone();
+        let file = self
+            .call(move |storage, wait| storage.open(&wanted, how, wait))
+            .await?;
+        Ok(Opened {
+            record: Some(self.presence.opened(path.clone(), how.write)),
+            file: Some(file),
+            lane: self.lane.clone(),
+        })
+    }
+
+    /// Opens a directory for listing.
+    ///
+    /// # Errors
+    /// What opening says.
+    pub async fn open_dir(&self, path: VirtualPath) -> Result<Box<dyn DirStream>> {
+        self.call(move |storage, _wait| storage.open_dir(&path)).await
+    }
+
+    /// The next entries of a directory without `.` and `..`; none at its end.
+    ///
+    /// # Errors
+    /// What reading says.
+    pub async fn entries(
+        &self,
+        mut stream: Box<dyn DirStream>,
+    ) -> Result<(Box<dyn DirStream>, Vec<DirEntry>)> {
+        fn read(stream: &mut dyn DirStream) -> Result<Vec<DirEntry>> {
+            let mut entries = Vec::new();
+            while entries.len() < ENTRIES_AT_ONCE {
+                match stream.next()? {
+                    Some(entry) if entry.name == b"." || entry.name == b".." => {}
+                    Some(entry) => entries.push(entry),
+                    None => break,
+                }
+            }
+            Ok(entries)
+        }
+        if let Some(_permit) = self.lane.enter() {
+            let entries = read(&mut *stream)?;
+            return Ok((stream, entries));
+        }
+        self.call_slowly(move |_storage| {
+            let entries = read(&mut *stream)?;
+            Ok((stream, entries))
+        })
+        .await
+    }
+
+    /// The names in a directory that are to be kept; none if it cannot be listed.
+    pub async fn names(&self, name: &[u8], keep: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
+        let Ok(path) = self.path(name) else {
+            return Vec::new();
+        };
+        let Ok(mut stream) = self.open_dir(path).await else {
+            return Vec::new();
+        };
+        let mut names = Vec::new();
+        loop {
+            match self.entries(stream).await {
+                Ok((_, entries)) if entries.is_empty() => return names,
+                Ok((rest, entries)) => {
+                    stream = rest;
+                    names.extend(
+                        entries
+                            .into_iter()
+                            .map(|entry| entry.name)
+                            .filter(|name| keep(name)),
+                    );
+                }
+                Err(_) => return names,
+            }
+        }
+    }
+
+    /// Hashes a file.
+    ///
+    /// # Errors
+    /// What opening and reading say.
+    pub async fn hash(&self, path: VirtualPath, algorithm: Algorithm) -> Result<Vec<u8>> {
+        let wanted = path.clone();
+        let (file, meta) = self
+            .call(move |storage, wait| {
+                let read = OpenHow {
+                    read: true,
+                    ..OpenHow::default()
+                };
+                let file = storage.open(&wanted, read, wait)?;
+                let meta = file.stat()?;
+                Ok((file, meta))
+            })
+            .await?;
+        if meta.kind == FileKind::Directory {
+            return Err(Errno::ISDIR.into());
+        }
+        let _busy = self.presence.busy();
+        let name = algorithm.name();
+        self.presence.tell(|who| Event::Hashed {
+            who,
+            algorithm: name,
+            path,
+        });
+        let work = Work {
+            file,
+            algorithm,
+            range: Range {
+                offset: 0,
+                length: meta.size,
+            },
+            block: None,
+            quick_check: None,
+        };
+        work.run(&self.lane, &self.gone).await
+    }
+
+    /// Computes on a thread of the blocking pool, when it is this command's turn.
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        compute: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let lane = self.lane.clone();
+        let working = tokio::task::spawn_blocking(move || {
+            let _turn = lane.turns().take();
+            compute()
+        });
+        working.await.ok()
+    }
+}
+
+/// An open file. However it ends, it closes where that may take long, and then its record says so.
+pub struct Opened {
+    file: Option<Arc<dyn OpenFile>>,
+    record: Option<FileRecord>,
+    lane: HomeLane,
+}
+
+impl Opened {
+    /// The file.
+    pub fn file(&self) -> Result<Arc<dyn OpenFile>> {
+        // There until it is dropped.
+        self.file.clone().ok_or(Errno::BADF.into())
+    }
+
+    /// So many bytes were read.
+    pub fn note_read(&mut self, count: usize) {
+        if let Some(record) = &mut self.record {
+            record.bytes_read = record.bytes_read.saturating_add(count as u64);
+        }
+    }
+
+    /// So many bytes were written.
+    pub fn note_written(&mut self, count: usize) {
+        if let Some(record) = &mut self.record {
+            record.bytes_written = record.bytes_written.saturating_add(count as u64);
+        }
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let held = (self.file.take(), self.record.take());
+        match self.lane.enter() {
+            Some(_permit) => drop(held),
+            None => self.lane.close(held),
+        }
+    }
+}
+
+/// Why a call failed, as a program of the system would say it.
+pub fn reason(error: Error) -> String {
+    match error {
+        Error::Os(Errno::NOSPC | Errno::DQUOT) => "no space left on the server's disk".to_owned(),
+        Error::Os(errno) => {
+            let text = std::io::Error::from_raw_os_error(errno.raw_os_error()).to_string();
+            match text.rfind(" (os error") {
+                Some(end) => text.get(..end).unwrap_or_default().to_owned(),
+                None => text,
+            }
+        }
+        Error::Forbidden(_) => "Permission denied".to_owned(),
+        Error::WouldBlock
+        | Error::OverBytes { .. }
+        | Error::OverFiles { .. }
+        | Error::Measuring
+        | Error::Unmeasurable
+        | Error::NotRecorded => error.to_string(),
+    }
+}

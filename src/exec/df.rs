@@ -1,0 +1,242 @@
+//! df, as coreutils prints it, of what the quota leaves. The file system's name and place on the host are nobody's
+//! business: the home is `homeport`, mounted on `/`.
+
+use super::desk::{Desk, reason};
+use super::sums::quoted;
+use super::{Io, complain};
+use crate::stream::{Gone, Stream};
+use crate::user::Size;
+use crate::vfs::Space;
+
+/// What is shown, and in which unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Style {
+    portable: bool,
+    inodes: bool,
+    human: bool,
+}
+
+/// Runs df; returns its exit status. `fields`: the columns that are picked, from 1.
+pub(super) async fn run(
+    desk: &mut Desk,
+    io: &mut Io,
+    words: &[Vec<u8>],
+    fields: Option<&[usize]>,
+) -> Result<u32, Gone> {
+    let (style, mut names) = match options(words) {
+        Ok(asked) => asked,
+        Err(option) => {
+            let option = option.escape_ascii();
+            complain(
+                io,
+                &format!("df: unsupported option '{option}' (known: -k -P -i -h)"),
+            )
+            .await?;
+            return Ok(1);
+        }
+    };
+    if names.is_empty() {
+        names.push(b".");
+    }
+    let mut exit_status = 0;
+    let mut rows = Vec::new();
+    for name in names {
+        let space = match desk.path(name) {
+            Ok(path) => desk
+                .call(move |storage, _wait| storage.space(&path))
+                .await
+                .map_err(reason),
+            Err(error) => Err(error.to_string()),
+        };
+        match space {
+            Ok(space) => rows.push(row(style, &space)),
+            Err(reason) => {
+                complain(io, &format!("df: {}: {reason}", quoted(name))).await?;
+                exit_status = 1;
+            }
+        }
+    }
+    if !rows.is_empty() {
+        let mut lines = vec![head(style)];
+        lines.append(&mut rows);
+        io.output.send(Stream::Output, table(&lines, fields)).await?;
+    }
+    Ok(exit_status)
+}
+
+/// The style and the names, or the option that is not known.
+fn options(words: &[Vec<u8>]) -> Result<(Style, Vec<&[u8]>), &[u8]> {
+    let mut style = Style::default();
+    let mut names: Vec<&[u8]> = Vec::new();
+    let mut only_names = false;
+    for word in words {
+        match word.as_slice() {
+            name if only_names => names.push(name),
+            b"--" => only_names = true,
+            b"--portability" => style.portable = true,
+            b"--inodes" => style.inodes = true,
+            b"--human-readable" => style.human = true,
+            [b'-', b'-', ..] => return Err(word),
+            [b'-', letters @ ..] if !letters.is_empty() => {
+                for letter in letters {
+                    match letter {
+                        b'P' => style.portable = true,
+                        b'i' => style.inodes = true,
+                        b'h' => style.human = true,
+                        b'k' => style.human = false,
+                        _ => return Err(word),
+                    }
+                }
+            }
+            name => names.push(name),
+        }
+    }
+    Ok((style, names))
+}
+
+type Row = [String; 6];
+
+fn head(style: Style) -> Row {
+    let columns = match style {
+        Style { inodes: true, .. } => ["Inodes", "IUsed", "IFree", "IUse%"],
+        Style {
+            human: true,
+            portable: true,
+            ..
+        } => ["Size", "Used", "Avail", "Capacity"],
+        Style { human: true, .. } => ["Size", "Used", "Avail", "Use%"],
+        Style { portable: true, .. } => ["1024-blocks", "Used", "Available", "Capacity"],
+        Style { .. } => ["1K-blocks", "Used", "Available", "Use%"],
+    };
+    let [total, used, free, share] = columns.map(str::to_owned);
+    [
+        "Filesystem".to_owned(),
+        total,
+        used,
+        free,
+        share,
+        "Mounted on".to_owned(),
+    ]
+}
+
+fn row(style: Style, space: &Space) -> Row {
+    let (total, free) = match style.inodes {
+        true => (space.files, space.files_available),
+        false => (
+            space.blocks.saturating_mul(space.fragment_size),
+            space.blocks_available.saturating_mul(space.fragment_size),
+        ),
+    };
+    let used = total.saturating_sub(free);
+    let shown = |amount: u64| match style {
+        Style { inodes: true, .. } => amount.to_string(),
+        Style { human: true, .. } => Size(amount).to_string().replace(' ', "").replace("iB", ""),
+        Style { .. } => amount.div_ceil(1024).to_string(),
+    };
+    // As df rounds: up.
+    let share = match total {
+        0 => "-".to_owned(),
+        _ => format!("{}%", (u128::from(used) * 100).div_ceil(u128::from(total))),
+    };
+    [
+        "homeport".to_owned(),
+        shown(total),
+        shown(used),
+        shown(free),
+        share,
+        "/".to_owned(),
+    ]
+}
+
+/// Columns as wide as they must be, or only the picked ones with a space between them, as awk prints them.
+fn table(rows: &[Row], fields: Option<&[usize]>) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let line = match fields {
+            Some(fields) => {
+                // awk splits at spaces: "Mounted on" is two.
+                let line = row.join(" ");
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let picked = fields
+                    .iter()
+                    .map(|&n| words.get(n.saturating_sub(1)).copied().unwrap_or_default());
+                picked.collect::<Vec<_>>().join(" ")
+            }
+            None => padded(row, rows),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
+fn padded(row: &Row, rows: &[Row]) -> String {
+    let cells = row.iter().enumerate().map(|(column, cell)| {
+        let width = rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(String::len)
+            .max()
+            .unwrap_or(0);
+        match column {
+            // coreutils leaves room for a device's name.
+            0 => format!("{cell:<14}"),
+            5 => cell.clone(),
+            _ => format!("{cell:>width$}"),
+        }
+    });
+    cells.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn space() -> Space {
+        Space {
+            block_size: 4096,
+            fragment_size: 4096,
+            blocks: 256,
+            blocks_free: 100,
+            blocks_available: 100,
+            files: 1000,
+            files_free: 999,
+            files_available: 999,
+            fsid: 0,
+            read_only: false,
+            no_suid: false,
+            name_max: 255,
+        }
+    }
+
+    fn check(flags: &str, fields: Option<&[usize]>, expected: &str) {
+        let words = [flags.as_bytes().to_vec()];
+        let (style, _) = options(&words).unwrap();
+        let rows = [head(style), row(style, &space())];
+        assert_eq!(table(&rows, fields), expected, "{flags}");
+    }
+
+    #[test]
+    fn tables_are_those_of_df() {
+        check(
+            "-k",
+            None,
+            "Filesystem     1K-blocks Used Available Use% Mounted on\n\
+             homeport            1024  624       400  61% /\n",
+        );
+        check(
+            "-Pk",
+            None,
+            "Filesystem     1024-blocks Used Available Capacity Mounted on\n\
+             homeport              1024  624       400      61% /\n",
+        );
+        check(
+            "-i",
+            None,
+            "Filesystem     Inodes IUsed IFree IUse% Mounted on\n\
+             homeport         1000     1   999    1% /\n",
+        );
+        check("-Pk", Some(&[3, 4]), "Used Available\n624 400\n");
+        check("-h", Some(&[2, 6]), "Size Mounted\n1.0M /\n");
+    }
+}

@@ -1,0 +1,164 @@
+//! Commands that clients run (RFC 4254, section 6.5): the few that scripts, rclone, Cyberduck and scp need, and no shell.
+//!
+//! A command is a task: it reads what the client sends from a [`Reader`], writes to an [`Output`], and asks the home
+//! through a [`Desk`]. It ends when it is done, when the connection is lost, or when its channel is closed; dropping
+//! [`Running`] ends it at the next point where it waits. What it has open then is closed where that may take long.
+
+pub mod desk;
+mod df;
+mod glob;
+mod script;
+mod sums;
+mod words;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Event;
+use crate::scp;
+use crate::stream::budget::{Budget, Overflow};
+use crate::stream::flow::Flow;
+use crate::stream::input::{Input, Reader};
+use crate::stream::output::Output;
+use crate::stream::{Gone, Outlet, Stream};
+
+use desk::Desk;
+pub use script::{Program, Script};
+pub use words::Refused;
+
+/// What a shell says of a command that it does not find.
+pub const NOT_FOUND: u32 = 127;
+
+/// Both directions of a command's channel.
+pub struct Io {
+    /// From the client.
+    pub input: Reader,
+    /// To the client.
+    pub output: Output,
+}
+
+/// A command at work. Dropping it ends it.
+pub struct Running {
+    input: Arc<Input>,
+    flow: Arc<Flow>,
+    cancelled: CancellationToken,
+}
+
+/// What a command's channel is made of.
+pub struct Ends {
+    /// The peer's window.
+    pub flow: Arc<Flow>,
+    /// Where output goes.
+    pub outlet: Arc<dyn Outlet>,
+    /// Shared by the connection's channels.
+    pub budget: Arc<Budget>,
+}
+
+impl Running {
+    /// Starts a command.
+    pub fn start(script: Script, desk: Desk, ends: Ends) -> Self {
+        let Ends { flow, outlet, budget } = ends;
+        let input = Input::new(budget);
+        let cancelled = desk.gone.clone();
+        let io = Io {
+            input: Reader::new(Arc::clone(&input), Arc::clone(&outlet)),
+            output: Output::new(Arc::clone(&flow), outlet),
+        };
+        let gone = cancelled.clone();
+        // Its owner is `Running`: cancelling ends it.
+        tokio::spawn(async move {
+            tokio::select! {
+                () = gone.cancelled() => {}
+                () = run(script, desk, io) => {}
+            }
+        });
+        Self {
+            input,
+            flow,
+            cancelled,
+        }
+    }
+
+    /// Takes bytes from the client.
+    ///
+    /// # Errors
+    /// When more waits than a connection may have waiting.
+    pub fn data(&self, data: &[u8]) -> Result<(), Overflow> {
+        self.input.push(data)
+    }
+
+    /// The client has said that nothing more comes.
+    pub fn eof(&self) {
+        self.input.end();
+    }
+
+    /// The peer's window is `window` bytes now, as the SSH layer knows it.
+    pub fn window_adjusted(&self, window: u32) {
+        self.flow.adjusted(window);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.cancelled.cancel();
+    }
+}
+
+async fn run(script: Script, mut desk: Desk, mut io: Io) {
+    let command = script.line.clone();
+    // Whoever has left needs no exit status.
+    let Ok(exit_status) = program(script, &mut desk, &mut io).await else {
+        return;
+    };
+    desk.presence.tell(|who| Event::Command {
+        who,
+        command,
+        exit_status,
+    });
+    io.output.finish(exit_status).await;
+}
+
+async fn program(script: Script, desk: &mut Desk, io: &mut Io) -> Result<u32, Gone> {
+    for directory in &script.directories {
+        if let Err(reason) = desk.change_directory(directory).await {
+            let name = directory.bytes().escape_ascii();
+            complain(io, &format!("cd: {name}: {reason}")).await?;
+            return Ok(1);
+        }
+    }
+    let words = match glob::expand(desk, &script.words).await {
+        Ok(words) => words,
+        Err(reason) => {
+            complain(io, &format!("{}: {reason}", script.program.name())).await?;
+            return Ok(126);
+        }
+    };
+    match script.program {
+        Program::Scp => scp::run(desk, io, &words, &script.unsplit()).await,
+        Program::Sum(algorithm) => sums::run(desk, io, algorithm, &words).await,
+        Program::Df => df::run(desk, io, &words, script.fields.as_deref()).await,
+        Program::Pwd => say(io, [desk.directory(), b"\n"].concat()).await,
+        Program::Echo => say(io, echo(&words)).await,
+        Program::Cd => Ok(0),
+    }
+}
+
+fn echo(words: &[Vec<u8>]) -> Vec<u8> {
+    let (words, newline) = match words.split_first() {
+        Some((first, rest)) if first == b"-n" => (rest, &b""[..]),
+        _ => (words, &b"\n"[..]),
+    };
+    [&words.join(&b' ')[..], newline].concat()
+}
+
+async fn say(io: &Io, text: impl Into<Bytes>) -> Result<u32, Gone> {
+    io.output.send(Stream::Output, text).await?;
+    Ok(0)
+}
+
+/// One line on the client's terminal.
+async fn complain(io: &Io, sentence: &str) -> Result<(), Gone> {
+    io.output.send(Stream::Error, format!("{sentence}\n")).await
+}

@@ -1,0 +1,233 @@
+//! What a command line asks for: one program, perhaps in another directory, perhaps with its columns picked.
+
+use super::words::{Refused, Token, Word, split};
+use crate::vfs::hash::Algorithm;
+
+/// A program of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Legacy scp, the server's side.
+    Scp,
+    /// md5sum and its like.
+    Sum(Algorithm),
+    /// Room in the home.
+    Df,
+    /// The directory.
+    Pwd,
+    /// The words.
+    Echo,
+    /// Nothing more than its directory.
+    Cd,
+}
+
+impl Program {
+    fn by_name(name: &[u8]) -> Option<Self> {
+        // `/usr/bin/scp` is what some clients are configured to run.
+        let name = name.rsplit(|&b| b == b'/').next().unwrap_or_default();
+        Some(match name {
+            b"scp" => Program::Scp,
+            b"md5sum" => Program::Sum(Algorithm::Md5),
+            b"sha1sum" => Program::Sum(Algorithm::Sha1),
+            b"sha256sum" => Program::Sum(Algorithm::Sha256),
+            b"sha512sum" => Program::Sum(Algorithm::Sha512),
+            b"df" => Program::Df,
+            b"pwd" => Program::Pwd,
+            b"echo" => Program::Echo,
+            _ => return None,
+        })
+    }
+
+    /// As it is called in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Program::Scp => "scp",
+            Program::Sum(Algorithm::Md5) => "md5sum",
+            Program::Sum(Algorithm::Sha1) => "sha1sum",
+            Program::Sum(Algorithm::Sha256) => "sha256sum",
+            Program::Sum(Algorithm::Sha512) => "sha512sum",
+            Program::Df => "df",
+            Program::Pwd => "pwd",
+            Program::Echo => "echo",
+            Program::Cd => "cd",
+        }
+    }
+}
+
+/// A command line that is understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// As the client sent it.
+    pub line: Vec<u8>,
+    /// Where to go first, one after the other.
+    pub directories: Vec<Word>,
+    /// What to run there.
+    pub program: Program,
+    /// Its arguments.
+    pub words: Vec<Word>,
+    /// Columns of its output, from 1; all of them if there is no `| awk '{print $1, $2}'`.
+    pub fields: Option<Vec<usize>>,
+}
+
+impl Script {
+    /// Reads a command line of this user's.
+    ///
+    /// # Errors
+    /// When it asks for something else than our programs.
+    pub fn parse(line: &[u8], user: &str) -> Result<Self, Refused> {
+        let variable = |name: &[u8]| match name {
+            b"HOME" | b"PWD" => b"/".to_vec(),
+            b"USER" | b"LOGNAME" => user.as_bytes().to_vec(),
+            _ => Vec::new(),
+        };
+        let tokens = split(line, &variable)?;
+        let mut directories = Vec::new();
+        let mut commands = tokens.split(|token| *token == Token::And).peekable();
+        while let Some(command) = commands.next() {
+            let last = commands.peek().is_none();
+            let (program, words, fields) = simple(command)?;
+            match (program, last) {
+                // Without an argument it goes home.
+                (Program::Cd, _) => {
+                    directories.push(words.into_iter().next().unwrap_or_default());
+                }
+                (_, false) => return Err(Refused::Composition),
+                (_, true) => {
+                    return Ok(Self {
+                        line: line.to_vec(),
+                        directories,
+                        program,
+                        words,
+                        fields,
+                    });
+                }
+            }
+        }
+        Ok(Self {
+            line: line.to_vec(),
+            directories,
+            program: Program::Cd,
+            words: Vec::new(),
+            fields: None,
+        })
+    }
+
+    /// The arguments as they stand in the line, each from its beginning to the line's end: pscp and asyncssh do not
+    /// quote names with spaces.
+    pub fn unsplit(&self) -> Vec<Vec<u8>> {
+        let line = self.line.trim_ascii_end();
+        self.words
+            .iter()
+            .map(|word| line.get(word.start..).unwrap_or_default().to_vec())
+            .collect()
+    }
+}
+
+type Simple = (Program, Vec<Word>, Option<Vec<usize>>);
+
+/// One program with its arguments, and perhaps awk behind it.
+fn simple(tokens: &[Token]) -> Result<Simple, Refused> {
+    let mut sides = tokens.split(|token| *token == Token::Pipe);
+    let words = |side: &[Token]| -> Vec<Word> {
+        side.iter()
+            .filter_map(|token| match token {
+                Token::Word(word) => Some(word.clone()),
+                Token::And | Token::Pipe => None,
+            })
+            .collect()
+    };
+    let mut first = words(sides.next().unwrap_or_default()).into_iter();
+    let name = first.next().ok_or(Refused::Composition)?;
+    let program = match name.bytes() {
+        b"cd" => Program::Cd,
+        other => Program::by_name(other).ok_or_else(|| {
+            Refused::Unknown(name.bytes().escape_ascii().take(80).map(char::from).collect())
+        })?,
+    };
+    let fields = match (sides.next(), sides.next()) {
+        (None, _) => None,
+        (Some(filter), None) if program == Program::Df => {
+            Some(columns(&words(filter)).ok_or(Refused::Composition)?)
+        }
+        _ => return Err(Refused::Composition),
+    };
+    Ok((program, first.collect(), fields))
+}
+
+/// `awk '{print $3, $4}'`, which is how Cyberduck reads df.
+fn columns(words: &[Word]) -> Option<Vec<usize>> {
+    let [awk, program] = words else { return None };
+    if awk.bytes() != b"awk" {
+        return None;
+    }
+    let text = std::str::from_utf8(program.bytes()).ok()?;
+    let list = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
+    list.strip_prefix("print ")?
+        .split(',')
+        .map(|column| column.trim().strip_prefix('$')?.parse().ok().filter(|&n| n > 0))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<(Vec<String>, &'static str, Vec<String>), Refused> {
+        let script = Script::parse(line.as_bytes(), "calvin")?;
+        let text = |words: &[Word]| -> Vec<String> {
+            words
+                .iter()
+                .map(|word| word.bytes().escape_ascii().to_string())
+                .collect()
+        };
+        Ok((
+            text(&script.directories),
+            script.program.name(),
+            text(&script.words),
+        ))
+    }
+
+    #[test]
+    fn command_lines_of_clients_are_understood() {
+        let check = |line: &str, directories: &[&str], program: &str, words: &[&str]| {
+            let own = |list: &[&str]| list.iter().map(|&s| s.to_owned()).collect::<Vec<_>>();
+            let (d, p, w) = parse(line).unwrap();
+            assert_eq!((d, p, w), (own(directories), program, own(words)), "{line}");
+        };
+        check(
+            "scp -v -r -p -t -- -x",
+            &[],
+            "scp",
+            &["-v", "-r", "-p", "-t", "--", "-x"],
+        );
+        check("/usr/bin/scp -f a", &[], "scp", &["-f", "a"]);
+        check("md5sum", &[], "md5sum", &[]);
+        check("sha512sum -- $HOME", &[], "sha512sum", &["--", "/"]);
+        check("cd 'a b' && pwd", &["a b"], "pwd", &[]);
+        check("cd a && cd b && md5sum c", &["a", "b"], "md5sum", &["c"]);
+        check("cd", &[""], "cd", &[]);
+        check("echo $USER", &[], "echo", &["calvin"]);
+        let script = Script::parse(b"df -Pk / | awk '{print $3, $4}'", "calvin").unwrap();
+        assert_eq!(script.fields, Some(vec![3, 4]));
+        let script = Script::parse(b"scp -t my file ", "calvin").unwrap();
+        assert_eq!(script.unsplit(), [&b"-t my file"[..], b"my file", b"file"]);
+    }
+
+    #[test]
+    fn the_rest_is_refused() {
+        for line in [
+            "",
+            "pwd && pwd",
+            "cd a &&",
+            "&& pwd",
+            "pwd | cat",
+            "df | wc",
+            "df | awk '{print $0}'",
+            "df | awk '{print $1}' | awk '{print $1}'",
+        ] {
+            assert_eq!(parse(line), Err(Refused::Composition), "{line}");
+        }
+        for line in ["rm -rf /", "sh -c id", "rclone md5sum", "\u{1b}[2J"] {
+            assert!(matches!(parse(line), Err(Refused::Unknown(_))), "{line}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! md5sum, sha1sum, sha256sum and sha512sum, as coreutils prints them.
+
+use std::fmt::Write as _;
+
+use super::desk::{Desk, reason};
+use super::{Io, Program, complain};
+use crate::stream::{Gone, Stream};
+use crate::vfs::hash::Algorithm;
+
+/// So much of the standard input is digested at once.
+const PIECE: usize = 1 << 20;
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Style {
+    /// `*` before the name instead of a space.
+    binary: bool,
+    /// BSD's style.
+    tag: bool,
+    /// NUL at the end, and nothing escaped.
+    zero: bool,
+}
+
+/// Runs one of them; returns its exit status.
+pub(super) async fn run(
+    desk: &mut Desk,
+    io: &mut Io,
+    algorithm: Algorithm,
+    words: &[Vec<u8>],
+) -> Result<u32, Gone> {
+    let program = Program::Sum(algorithm).name();
+    let (style, mut names) = match options(words) {
+        Ok(asked) => asked,
+        Err(option) => {
+            let option = option.escape_ascii();
+            complain(
+                io,
+                &format!("{program}: unsupported option '{option}' (known: -b -t -z --tag)"),
+            )
+            .await?;
+            return Ok(1);
+        }
+    };
+    if names.is_empty() {
+        names.push(b"-");
+    }
+    let mut exit_status = 0;
+    for name in names {
+        let digest = match name {
+            b"-" => standard_input(desk, io, algorithm).await?,
+            _ => match desk.path(name) {
+                Ok(path) => desk.hash(path, algorithm).await.map_err(reason),
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        match digest {
+            Ok(digest) => {
+                io.output
+                    .send(Stream::Output, line(style, algorithm, &digest, name))
+                    .await?
+            }
+            Err(reason) => {
+                complain(io, &format!("{program}: {}: {reason}", quoted(name))).await?;
+                exit_status = 1;
+            }
+        }
+    }
+    Ok(exit_status)
+}
+
+/// The style and the names, or the option that is not known.
+fn options(words: &[Vec<u8>]) -> Result<(Style, Vec<&[u8]>), &[u8]> {
+    let mut style = Style::default();
+    let mut names: Vec<&[u8]> = Vec::new();
+    let mut only_names = false;
+    for word in words {
+        match word.as_slice() {
+            name if only_names => names.push(name),
+            b"--" => only_names = true,
+            b"--binary" => style.binary = true,
+            b"--text" => style.binary = false,
+            b"--tag" => style.tag = true,
+            b"--zero" => style.zero = true,
+            [b'-', letters @ ..] if !letters.is_empty() && !letters.starts_with(b"-") => {
+                for letter in letters {
+                    match letter {
+                        b'b' => style.binary = true,
+                        b't' => style.binary = false,
+                        b'z' => style.zero = true,
+                        _ => return Err(word),
+                    }
+                }
+            }
+            [b'-', b'-', ..] => return Err(word),
+            name => names.push(name),
+        }
+    }
+    Ok((style, names))
+}
+
+/// What coreutils prints: a name with a backslash, a newline or a carriage return is escaped, and the line then
+/// begins with a backslash.
+fn line(style: Style, algorithm: Algorithm, digest: &[u8], name: &[u8]) -> Vec<u8> {
+    let escape = |byte: &u8| match byte {
+        b'\\' => b"\\\\".to_vec(),
+        b'\n' => b"\\n".to_vec(),
+        b'\r' => b"\\r".to_vec(),
+        &plain => vec![plain],
+    };
+    let shown: Vec<u8> = match style.zero {
+        true => name.to_vec(),
+        false => name.iter().flat_map(escape).collect(),
+    };
+    let mut hex = String::with_capacity(2 * digest.len());
+    for byte in digest {
+        // Writing into a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    let mut line = Vec::new();
+    if shown != name {
+        line.push(b'\\');
+    }
+    if style.tag {
+        let tag = algorithm.name().to_uppercase();
+        line.extend([tag.as_bytes(), b" (", &shown, b") = ", hex.as_bytes()].concat());
+    } else {
+        let mark: &[u8] = if style.binary { b" *" } else { b"  " };
+        line.extend([hex.as_bytes(), mark, &shown].concat());
+    }
+    line.push(if style.zero { 0 } else { b'\n' });
+    line
+}
+
+/// A name in a message: in quotes if it is not plain, and never with what a terminal would obey.
+pub(super) fn quoted(name: &[u8]) -> String {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_.,:/@+-%".contains(b) || *b >= 0x80;
+    let text: String = String::from_utf8_lossy(name)
+        .chars()
+        .map(|c| match c.is_control() {
+            true => c.escape_default().to_string(),
+            false => c.to_string(),
+        })
+        .collect();
+    match !name.is_empty() && name.iter().all(plain) {
+        true => text,
+        false => format!("'{text}'"),
+    }
+}
+
+async fn standard_input(
+    desk: &Desk,
+    io: &mut Io,
+    algorithm: Algorithm,
+) -> Result<Result<Vec<u8>, String>, Gone> {
+    let mut hasher = algorithm.hasher();
+    let mut ended = false;
+    while !ended {
+        let mut piece = Vec::new();
+        while piece.len() < PIECE && !ended {
+            let bytes = io.input.take(PIECE).await?;
+            ended = bytes.is_empty();
+            piece.extend_from_slice(&bytes);
+        }
+        let digested = desk.compute(move || {
+            hasher.update(&piece);
+            hasher
+        });
+        match digested.await {
+            Some(back) => hasher = back,
+            None => return Ok(Err("the server could not compute it".to_owned())),
+        }
+    }
+    Ok(Ok(hasher.finalize().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_those_of_coreutils() {
+        let check = |flags: &[&str], name: &[u8], expected: &[u8]| {
+            let words: Vec<Vec<u8>> = flags.iter().map(|flag| flag.as_bytes().to_vec()).collect();
+            let (style, _) = options(&words).unwrap();
+            let made = line(style, Algorithm::Md5, &[0xab, 1], name);
+            assert_eq!(
+                made.escape_ascii().to_string(),
+                expected.escape_ascii().to_string()
+            );
+        };
+        check(&[], b"a b", b"ab01  a b\n");
+        check(&["-b"], b"-", b"ab01 *-\n");
+        check(&["-bt"], b"x", b"ab01  x\n");
+        check(&[], b"a\\b\nc", b"\\ab01  a\\\\b\\nc\n");
+        check(&["--tag"], b"a\\b", b"\\MD5 (a\\\\b) = ab01\n");
+        check(&["-z"], b"a\nb\xff", b"ab01  a\nb\xff\0");
+    }
+
+    #[test]
+    fn options_end_where_they_end() {
+        let words = |list: &[&str]| list.iter().map(|s| s.as_bytes().to_vec()).collect::<Vec<_>>();
+        let list = words(&["-b", "--", "-t", "-"]);
+        let (style, names) = options(&list).unwrap();
+        assert!(style.binary);
+        assert_eq!(names, [&b"-t"[..], b"-"]);
+        for unknown in ["-c", "--check", "-bx", "--quiet"] {
+            assert_eq!(options(&words(&[unknown])), Err(unknown.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn names_in_messages_obey_no_terminal() {
+        assert_eq!(quoted(b"a/b.txt"), "a/b.txt");
+        assert_eq!(quoted("caf\u{e9} au lait".as_bytes()), "'caf\u{e9} au lait'");
+        assert_eq!(quoted(b"\x1b[2J\n"), "'\\u{1b}[2J\\n'");
+        assert_eq!(quoted(b""), "''");
+    }
+}

@@ -1,0 +1,179 @@
+//! The lines of scp's protocol, read strictly. Pure.
+
+/// One line from the client.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Record<'a> {
+    /// `T`: for the next file or directory.
+    Times(Times),
+    /// `C`
+    File { mode: u32, size: u64, name: &'a [u8] },
+    /// `D`
+    Directory { mode: u32, name: &'a [u8] },
+    /// `E`
+    Up,
+    /// `\x01`: the client could not read something.
+    Warning,
+    /// `\x02`: the client gives up.
+    Fatal,
+}
+
+/// Seconds since 1970, as version 3 of SFTP can store them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    pub(super) modified: u32,
+    pub(super) accessed: u32,
+}
+
+/// Reads a line, given without its newline.
+///
+/// # Errors
+/// With what is wrong, in OpenSSH's words.
+pub(super) fn parse(line: &[u8]) -> Result<Record<'_>, &'static str> {
+    let (&kind, rest) = line.split_first().ok_or("unexpected <newline>")?;
+    match kind {
+        b'T' => times(rest).map(Record::Times),
+        b'C' => {
+            let (mode, size, name) = entry(rest)?;
+            Ok(Record::File { mode, size, name })
+        }
+        b'D' => {
+            let (mode, _, name) = entry(rest)?;
+            Ok(Record::Directory { mode, name })
+        }
+        b'E' => Ok(Record::Up),
+        1 => Ok(Record::Warning),
+        2 => Ok(Record::Fatal),
+        _ => Err("expected control record"),
+    }
+}
+
+/// `mode size name`
+fn entry(rest: &[u8]) -> Result<(u32, u64, &[u8]), &'static str> {
+    let (digits, rest) = rest.split_first_chunk::<4>().ok_or("bad mode")?;
+    let mut mode = 0;
+    for digit in digits {
+        match digit {
+            b'0'..=b'7' => mode = mode << 3 | u32::from(digit - b'0'),
+            _ => return Err("bad mode"),
+        }
+    }
+    let rest = rest.strip_prefix(b" ").ok_or("mode not delimited")?;
+    let (size, rest) = number(rest, "size not present", "size out of range")?;
+    if i64::try_from(size).is_err() {
+        return Err("size out of range");
+    }
+    let name = rest.strip_prefix(b" ").ok_or("size not delimited")?;
+    Ok((mode, size, name))
+}
+
+/// `seconds microseconds seconds microseconds`
+fn times(rest: &[u8]) -> Result<Times, &'static str> {
+    let (modified, rest) = number(rest, "mtime.sec not present", "mtime.sec out of range")?;
+    let rest = rest.strip_prefix(b" ").ok_or("mtime.sec not delimited")?;
+    let (micros, rest) = number(rest, "mtime.usec not present", "mtime.usec out of range")?;
+    let rest = rest.strip_prefix(b" ").ok_or("mtime.usec not delimited")?;
+    let (accessed, rest) = number(rest, "atime.sec not present", "atime.sec out of range")?;
+    let rest = rest.strip_prefix(b" ").ok_or("atime.sec not delimited")?;
+    let (other_micros, rest) = number(rest, "atime.usec not present", "atime.usec out of range")?;
+    if micros > 999_999 || other_micros > 999_999 || !rest.is_empty() {
+        return Err("atime.usec not delimited");
+    }
+    let fits = |secs: u64| u32::try_from(secs).map_err(|_| "time out of range");
+    Ok(Times {
+        modified: fits(modified)?,
+        accessed: fits(accessed)?,
+    })
+}
+
+fn number<'a>(
+    text: &'a [u8],
+    missing: &'static str,
+    too_large: &'static str,
+) -> Result<(u64, &'a [u8]), &'static str> {
+    let length = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(length);
+    if digits.is_empty() {
+        return Err(missing);
+    }
+    let mut value: u64 = 0;
+    for digit in digits {
+        value = value
+            .checked_mul(10)
+            .and_then(|value| value.checked_add(u64::from(digit - b'0')))
+            .ok_or(too_large)?;
+    }
+    Ok((value, rest))
+}
+
+/// May a file or directory have this name? As OpenSSH's sink: one component, and neither `.` nor `..`.
+pub(super) fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name != b"." && name != b".." && !name.contains(&b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_scp_are_read() {
+        let check = |line: &[u8], expected: Record<'_>| assert_eq!(parse(line), Ok(expected));
+        check(
+            b"C0644 12 a b",
+            Record::File {
+                mode: 0o644,
+                size: 12,
+                name: b"a b",
+            },
+        );
+        check(
+            b"C7777 9223372036854775807 \xff",
+            Record::File {
+                mode: 0o7777,
+                size: i64::MAX as u64,
+                name: b"\xff",
+            },
+        );
+        check(
+            b"D0755 0 d",
+            Record::Directory {
+                mode: 0o755,
+                name: b"d",
+            },
+        );
+        check(
+            b"T1183828267 0 1183828268 999999",
+            Record::Times(Times {
+                modified: 1_183_828_267,
+                accessed: 1_183_828_268,
+            }),
+        );
+        check(b"E", Record::Up);
+        check(b"\x01scp: x: No such file", Record::Warning);
+        check(b"\x02", Record::Fatal);
+    }
+
+    #[test]
+    fn lines_that_make_no_sense_are_told() {
+        let check =
+            |line: &[u8], expected: &str| assert_eq!(parse(line), Err(expected), "{}", line.escape_ascii());
+        check(b"", "unexpected <newline>");
+        check(b"X", "expected control record");
+        check(b"C", "bad mode");
+        check(b"C08", "bad mode");
+        check(b"C0888 1 x", "bad mode");
+        check(b"C06441 x", "mode not delimited");
+        check(b"C0644 -1 x", "size not present");
+        check(b"C0644 1x", "size not delimited");
+        check(b"C0644 9223372036854775808 x", "size out of range");
+        check(b"C0644 99999999999999999999999 x", "size out of range");
+        check(b"D0755 x", "size not present");
+        check(b"T1 0 2", "atime.sec not delimited");
+        check(b"T1 1000000 2 0", "atime.usec not delimited");
+        check(b"T99999999999 0 2 0", "time out of range");
+        check(b"T-1 0 2 0", "mtime.sec not present");
+        for name in [&b""[..], b".", b"..", b"a/b", b"/"] {
+            assert!(!is_name(name));
+        }
+        assert!(is_name(b"..."));
+    }
+}

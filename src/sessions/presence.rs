@@ -1,0 +1,92 @@
+//! What a channel knows of its session: whose its events are, and that it transfers something.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::event::{Actor, Event, Events};
+use crate::path::VirtualPath;
+
+use super::EndNotice;
+
+/// What a channel knows of its session. Cheap to clone.
+#[derive(Clone)]
+pub struct Presence {
+    /// For events.
+    pub actor: Actor,
+    /// Where they go.
+    pub events: Events,
+    /// Files open now, counted for the whole session.
+    pub open_files: Arc<AtomicUsize>,
+    /// Lets go after the files are closed.
+    pub end_notice: Arc<EndNotice>,
+}
+
+impl Presence {
+    /// Emits an event of this session.
+    pub fn tell(&self, event: impl FnOnce(Actor) -> Event) {
+        self.events.emit(&event(self.actor.clone()));
+    }
+
+    /// Something is transferred or hashed until this is dropped: a server that drains waits for it.
+    pub fn busy(&self) -> Busy {
+        self.open_files.fetch_add(1, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+
+    /// A file was opened; says so, and says when it is closed.
+    pub fn opened(&self, path: VirtualPath, write: bool) -> FileRecord {
+        self.tell(|who| Event::Opened {
+            who,
+            path: path.clone(),
+            write,
+        });
+        FileRecord {
+            path,
+            bytes_read: 0,
+            bytes_written: 0,
+            since: Instant::now(),
+            busy: self.busy(),
+        }
+    }
+}
+
+/// See [`Presence::busy`].
+pub struct Busy(Presence);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.open_files.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What happened to an open file. Dropping it says that the file was closed.
+pub struct FileRecord {
+    /// As it was opened.
+    pub path: VirtualPath,
+    /// Sum of the bytes read.
+    pub bytes_read: u64,
+    /// Sum of the bytes written.
+    pub bytes_written: u64,
+    since: Instant,
+    busy: Busy,
+}
+
+impl Drop for FileRecord {
+    fn drop(&mut self) {
+        let Self {
+            path,
+            bytes_read,
+            bytes_written,
+            since,
+            busy,
+        } = self;
+        busy.0.tell(|who| Event::Closed {
+            who,
+            path: path.clone(),
+            bytes_read: *bytes_read,
+            bytes_written: *bytes_written,
+            duration: since.elapsed(),
+        });
+    }
+}

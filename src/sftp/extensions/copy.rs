@@ -1,0 +1,71 @@
+//! copy-data (draft-ietf-secsh-filexfer-extensions-00).
+
+use std::sync::Arc;
+
+use crate::buffer::Buffer;
+use crate::sftp::session::{Answer, Sftp, ok};
+use crate::sftp::status::Status;
+use crate::vfs::Wait;
+
+use super::{Call, need};
+
+/// Copies between two open files on the server; length 0: to the end.
+pub(super) fn copy_data(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
+    let from = need(call.body.handle())?;
+    let offset = need(call.body.u64())?;
+    let length = need(call.body.u64())?;
+    let to = need(call.body.handle())?;
+    let to_offset = need(call.body.u64())?;
+    let (source, source_path) = {
+        let file = sftp.file(from)?;
+        (Arc::clone(&file.file), file.record.path.clone())
+    };
+    let (target, target_path) = {
+        let file = sftp.file(to)?;
+        (Arc::clone(&file.file), file.record.path.clone())
+    };
+    if from == to || source_path == target_path {
+        return Err(Status::FAILURE.into());
+    }
+    sftp.not_in_callback(true, call.wait)?;
+    if i64::try_from(offset).is_err() || i64::try_from(to_offset).is_err() {
+        // Where lseek(2) cannot go.
+        return Err(Status::BAD_MESSAGE.into());
+    }
+    // The end is where it is now: a target that is the source by another name would never end.
+    let rest = source.stat()?.size.saturating_sub(offset);
+    let wanted = if length == 0 { rest } else { length };
+    let mut copied = 0;
+    let mut buffer = Buffer::take();
+    while copied < wanted {
+        if sftp.context.gone.is_cancelled() {
+            return Err(Status::FAILURE.into());
+        }
+        let step = usize::try_from(wanted - copied)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        let chunk = buffer.get_mut(..step).unwrap_or_default();
+        let at = offset.checked_add(copied).ok_or(Status::BAD_MESSAGE)?;
+        let count = source.read_at(chunk, at, Wait::Allowed)?;
+        if count == 0 {
+            // Asked for more than there is.
+            return if length == 0 {
+                ok(call.id)
+            } else {
+                Err(Status::EOF.into())
+            };
+        }
+        let to_at = to_offset.checked_add(copied).ok_or(Status::BAD_MESSAGE)?;
+        if let Err(error) = target.write_at(chunk.get(..count).unwrap_or_default(), to_at, Wait::Allowed) {
+            return sftp.file_refused(to, error);
+        }
+        copied += count as u64;
+        if let Ok(file) = sftp.file(from) {
+            file.record.bytes_read = file.record.bytes_read.saturating_add(count as u64);
+        }
+        if let Ok(file) = sftp.file(to) {
+            file.record.bytes_written = file.record.bytes_written.saturating_add(count as u64);
+        }
+    }
+    ok(call.id)
+}

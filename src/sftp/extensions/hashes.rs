@@ -1,0 +1,208 @@
+//! What is asked about the bytes of a file: md5-hash and md5-hash-handle (draft-ietf-secsh-filexfer-05), check-file-name
+//! and check-file-handle (draft-ietf-secsh-filexfer-13, section 9.1.2), and paramiko's bare check-file.
+//!
+//! Here the request is read and the file found; the hashing itself is the caller's, off the session.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use crate::event::Event;
+use crate::path::VirtualPath;
+use crate::sftp::context::CheckFileShape;
+use crate::sftp::hashes::{Layout, Question};
+use crate::sftp::packet::{MAX_PACKET, RawHandle};
+use crate::sftp::session::{Answer, Halt, Sftp, path_of};
+use crate::sftp::status::{Refusal, Status};
+use crate::vfs::hash::{Algorithm, Range, Work};
+use crate::vfs::{FileKind, OpenFile, OpenHow, Wait};
+
+use super::{Call, need};
+
+/// The draft's: what is smaller would make a reply longer than the file.
+const MIN_BLOCK: u32 = 256;
+/// Clients take replies as long as packets; this leaves room for what stands around the hashes.
+const MAX_HASHES: u64 = MAX_PACKET as u64 - 1024;
+
+pub(super) fn md5_hash(sftp: &mut Sftp, call: Call<'_>) -> Answer {
+    md5(sftp, call, "md5-hash")
+}
+
+pub(super) fn md5_hash_handle(sftp: &mut Sftp, call: Call<'_>) -> Answer {
+    md5(sftp, call, "md5-hash-handle")
+}
+
+fn md5(sftp: &mut Sftp, mut call: Call<'_>, name: &'static str) -> Answer {
+    let subject = match name {
+        "md5-hash" => Subject::Path(path_of(need(call.body.path())?)?),
+        _ => Subject::Handle(need(call.body.handle())?),
+    };
+    let asked = Range {
+        offset: need(call.body.u64())?,
+        length: need(call.body.u64())?,
+    };
+    let quick_check = match need(call.body.string())? {
+        b"" => None,
+        bytes => Some(bytes.try_into().map_err(|_| {
+            let sentence = format!(
+                "a quick check is an MD5 of 16 bytes, or empty; this one has {}",
+                bytes.len()
+            );
+            Refusal::with_sentence(Status::BAD_MESSAGE, sentence)
+        })?),
+    };
+    let found = find(sftp, &call, subject, Algorithm::Md5)?;
+    let whole = asked.offset == 0 && asked.length == 0;
+    let work = Work {
+        range: found.range(asked, whole)?,
+        file: found.file,
+        algorithm: Algorithm::Md5,
+        block: None,
+        quick_check,
+    };
+    ask(sftp, call.id, work, Layout::Md5 { name })
+}
+
+/// paramiko's: a handle, whatever the draft says about names.
+pub(super) fn check_file(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
+    let subject = Subject::Handle(need(call.body.handle())?);
+    check(sftp, call, subject, CheckFileShape::Named)
+}
+
+pub(super) fn check_file_name(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
+    let subject = Subject::Path(path_of(need(call.body.path())?)?);
+    let shape = sftp.context.habits.check_file;
+    check(sftp, call, subject, shape)
+}
+
+pub(super) fn check_file_handle(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
+    let subject = Subject::Handle(need(call.body.handle())?);
+    let shape = sftp.context.habits.check_file;
+    check(sftp, call, subject, shape)
+}
+
+fn check(sftp: &mut Sftp, mut call: Call<'_>, subject: Subject, shape: CheckFileShape) -> Answer {
+    let algorithms = need(call.body.string())?;
+    let asked = Range {
+        offset: need(call.body.u64())?,
+        length: need(call.body.u64())?,
+    };
+    let block = need(call.body.u32())?;
+    let Some(algorithm) = first_known(algorithms) else {
+        let sentence = "none of these hash algorithms is known here; md5, sha1, sha256 and sha512 are";
+        return Err(Refusal::with_sentence(Status::UNSUPPORTED, sentence).into());
+    };
+    if (1..MIN_BLOCK).contains(&block) {
+        let sentence = format!("a block has {MIN_BLOCK} bytes at least, or 0 for one hash of all");
+        return Err(Refusal::with_sentence(Status::BAD_MESSAGE, sentence).into());
+    }
+    let found = find(sftp, &call, subject, algorithm)?;
+    let range = found.range(asked, asked.length == 0)?;
+    let block = NonZeroU64::new(block.into());
+    check_length(range, block, algorithm)?;
+    let work = Work {
+        range,
+        file: found.file,
+        algorithm,
+        block,
+        quick_check: None,
+    };
+    ask(sftp, call.id, work, Layout::CheckFile { shape, algorithm })
+}
+
+fn first_known(list: &[u8]) -> Option<Algorithm> {
+    list.split(|&b| b == b',').find_map(|name| {
+        Algorithm::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name().as_bytes() == name.trim_ascii())
+    })
+}
+
+fn check_length(range: Range, block: Option<NonZeroU64>, algorithm: Algorithm) -> Result<(), Refusal> {
+    let Some(block) = block else { return Ok(()) };
+    let blocks = range.length.div_ceil(block.get());
+    // MINA's shape has four bytes more for each.
+    if blocks.saturating_mul(algorithm.length() as u64 + 4) <= MAX_HASHES {
+        return Ok(());
+    }
+    let sentence =
+        format!("{blocks} hashes do not fit into a reply; ask for larger blocks or a shorter range");
+    Err(Refusal::with_sentence(Status::FAILURE, sentence))
+}
+
+/// What is to be hashed, as the client names it.
+enum Subject {
+    Path(VirtualPath),
+    Handle(RawHandle),
+}
+
+/// A file that can be hashed.
+struct Found {
+    file: Arc<dyn OpenFile>,
+    size: u64,
+}
+
+impl Found {
+    /// The part of the file that is meant.
+    fn range(&self, asked: Range, to_the_end: bool) -> Result<Range, Refusal> {
+        let Some(rest) = self.size.checked_sub(asked.offset) else {
+            let sentence = format!(
+                "the range begins at byte {}, past the end of the file ({} bytes)",
+                asked.offset, self.size
+            );
+            return Err(Refusal::with_sentence(Status::FAILURE, sentence));
+        };
+        let length = match to_the_end {
+            true => rest,
+            false => asked.length.min(rest),
+        };
+        Ok(Range {
+            offset: asked.offset,
+            length,
+        })
+    }
+}
+
+fn find(sftp: &mut Sftp, call: &Call<'_>, subject: Subject, algorithm: Algorithm) -> Result<Found, Halt> {
+    let (file, path) = match subject {
+        Subject::Handle(handle) => {
+            let open = sftp.file(handle)?;
+            if !open.read {
+                let sentence = "the file was not opened for reading";
+                return Err(Refusal::with_sentence(Status::PERMISSION_DENIED, sentence).into());
+            }
+            (Arc::clone(&open.file), open.record.path.clone())
+        }
+        Subject::Path(path) => {
+            sftp.not_in_callback(true, call.wait)?;
+            let read = OpenHow {
+                read: true,
+                ..OpenHow::default()
+            };
+            let opened = sftp.storage.open(&path, read, Wait::Allowed);
+            (sftp.tell_refused(opened, &path)?, path)
+        }
+    };
+    sftp.not_in_callback(true, call.wait)?;
+    let meta = file.stat()?;
+    if meta.kind != FileKind::File {
+        return Err(Refusal::with_sentence(Status::FAILURE, "only regular files can be hashed").into());
+    }
+    let algorithm = algorithm.name();
+    sftp.tell(|who| Event::Hashed { who, algorithm, path });
+    Ok(Found {
+        file,
+        size: meta.size,
+    })
+}
+
+fn ask(sftp: &Sftp, id: u32, work: Work, layout: Layout) -> Answer {
+    let busy = sftp.context.presence.busy();
+    let gone = sftp.context.gone.clone();
+    Err(Halt::Hash(Box::new(Question {
+        id,
+        work,
+        layout,
+        gone,
+        busy,
+    })))
+}

@@ -1,0 +1,147 @@
+//! From a question about a file's bytes to its reply: hashes off the session, and lays them out.
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::lanes::HomeLane;
+use crate::sessions::Busy;
+use crate::vfs::hash::{Algorithm, Work};
+
+use super::context::CheckFileShape;
+use super::reply::Reply;
+use super::status::Refusal;
+
+/// A request that is answered by a hash.
+pub struct Question {
+    /// The request's id.
+    pub id: u32,
+    /// What is to be hashed.
+    pub work: Work,
+    /// How the reply looks.
+    pub layout: Layout,
+    /// Set when the client has left.
+    pub gone: CancellationToken,
+    /// A server that drains waits for the answer.
+    pub busy: Busy,
+}
+
+/// What follows the id in the reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// The request's name, then the hash as a string.
+    Md5 {
+        /// The request's name.
+        name: &'static str,
+    },
+    /// As the client reads it.
+    CheckFile {
+        /// Which reading.
+        shape: CheckFileShape,
+        /// The one that was chosen.
+        algorithm: Algorithm,
+    },
+}
+
+impl Question {
+    /// Hashes, and makes the reply.
+    pub async fn answer(self: Box<Self>, lane: &HomeLane) -> Bytes {
+        let Self {
+            id,
+            work,
+            layout,
+            gone,
+            busy,
+        } = *self;
+        let hashed = work.run(lane, &gone).await;
+        drop(busy);
+        match hashed {
+            Ok(hashes) => layout.reply(id, &hashes),
+            Err(error) => {
+                let refusal = Refusal::from(error);
+                Reply::status(id, refusal.status, refusal.sentence())
+            }
+        }
+    }
+}
+
+impl Layout {
+    fn reply(self, id: u32, hashes: &[u8]) -> Bytes {
+        let mut reply = Reply::extended(id);
+        match self {
+            Layout::Md5 { name } => {
+                reply.string(name.as_bytes());
+                reply.string(hashes);
+            }
+            Layout::CheckFile { shape, algorithm } => {
+                if shape != CheckFileShape::Plain {
+                    reply.string(b"check-file");
+                }
+                reply.string(algorithm.name().as_bytes());
+                match shape {
+                    CheckFileShape::Plain | CheckFileShape::Named => reply.raw(hashes),
+                    CheckFileShape::Strings => {
+                        for hash in hashes.chunks(algorithm.length()) {
+                            reply.string(hash);
+                        }
+                    }
+                }
+            }
+        }
+        reply.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(layout: Layout, hashes: &[u8], expected: &[u8]) {
+        let reply = layout.reply(0x0102_0304, hashes);
+        let length = u32::try_from(expected.len() + 5).unwrap().to_be_bytes();
+        let whole = [&length[..], &[201, 1, 2, 3, 4], expected].concat();
+        assert_eq!(reply, whole, "{layout:?}");
+    }
+
+    #[test]
+    fn replies_are_laid_out_as_the_drafts_and_clients_have_them() {
+        let md5 = [7; 16];
+        check(
+            Layout::Md5 { name: "md5-hash" },
+            &md5,
+            &[b"\0\0\0\x08md5-hash\0\0\0\x10", &md5[..]].concat(),
+        );
+        check(
+            Layout::Md5 {
+                name: "md5-hash-handle",
+            },
+            &[],
+            b"\0\0\0\x0fmd5-hash-handle\0\0\0\0",
+        );
+        let two = [[1; 20], [2; 20]].concat();
+        let check_file = |shape| Layout::CheckFile {
+            shape,
+            algorithm: Algorithm::Sha1,
+        };
+        check(
+            check_file(CheckFileShape::Plain),
+            &two,
+            &[b"\0\0\0\x04sha1", &two[..]].concat(),
+        );
+        check(
+            check_file(CheckFileShape::Named),
+            &two,
+            &[b"\0\0\0\x0acheck-file\0\0\0\x04sha1", &two[..]].concat(),
+        );
+        check(
+            check_file(CheckFileShape::Strings),
+            &two,
+            &[
+                b"\0\0\0\x0acheck-file\0\0\0\x04sha1\0\0\0\x14",
+                &two[..20],
+                b"\0\0\0\x14",
+                &two[20..],
+            ]
+            .concat(),
+        );
+    }
+}
