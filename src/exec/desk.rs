@@ -10,7 +10,9 @@ use crate::mount::Mounted;
 use crate::path::{PathError, VirtualPath};
 use crate::sessions::{FileRecord, Presence};
 use crate::vfs::hash::{Algorithm, Range, Work};
-use crate::vfs::{DirEntry, DirStream, Error, FileKind, Links, OpenFile, OpenHow, Result, Storage, Wait};
+use crate::vfs::{
+    DirEntry, DirStream, Error, FileKind, Links, Metadata, OpenFile, OpenHow, Result, Storage, Wait,
+};
 use rustix::io::Errno;
 
 use super::words::Word;
@@ -54,12 +56,26 @@ impl Desk {
     /// A path of a command, from the directory that it is in.
     ///
     /// # Errors
-    /// When it is none.
-    pub fn path(&self, name: &[u8]) -> std::result::Result<VirtualPath, PathError> {
-        match name {
+    /// What the kernel says of a name that none can have.
+    pub fn path(&self, name: &[u8]) -> Result<VirtualPath> {
+        let path = match name {
             [b'/', ..] => VirtualPath::parse(name),
             _ => VirtualPath::parse(&[&self.directory, &b"/"[..], name].concat()),
-        }
+        };
+        path.map_err(|error| match error {
+            PathError::TooLong => Errno::NAMETOOLONG.into(),
+            PathError::Nul => Errno::INVAL.into(),
+        })
+    }
+
+    /// Attributes of what a name stands for.
+    ///
+    /// # Errors
+    /// What looking says.
+    pub async fn stat(&self, name: &[u8]) -> Result<Metadata> {
+        let path = self.path(name)?;
+        self.call(move |storage, _wait| storage.stat(&path, Links::Follow))
+            .await
     }
 
     /// Goes to a directory; to the home, if the word is empty.
@@ -71,7 +87,7 @@ impl Desk {
             b"" | b"~" => b"/",
             other => other,
         };
-        let path = self.path(name).map_err(|error| error.to_string())?;
+        let path = self.path(name).map_err(reason)?;
         let found = self.call(move |storage, _wait| {
             let meta = storage.stat(&path, Links::Follow)?;
             match meta.kind {
@@ -204,7 +220,8 @@ impl Desk {
     ///
     /// # Errors
     /// What opening and reading say.
-    pub async fn hash(&self, path: VirtualPath, algorithm: Algorithm) -> Result<Vec<u8>> {
+    pub async fn hash(&self, name: &[u8], algorithm: Algorithm) -> Result<Vec<u8>> {
+        let path = self.path(name)?;
         let wanted = path.clone();
         let (file, meta) = self
             .call(move |storage, wait| {

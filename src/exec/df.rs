@@ -42,16 +42,13 @@ pub(super) async fn run(
     let mut rows = Vec::new();
     for name in names {
         let space = match desk.path(name) {
-            Ok(path) => desk
-                .call(move |storage, _wait| storage.space(&path))
-                .await
-                .map_err(reason),
-            Err(error) => Err(error.to_string()),
+            Ok(path) => desk.call(move |storage, _wait| storage.space(&path)).await,
+            Err(error) => Err(error),
         };
         match space {
             Ok(space) => rows.push(row(style, &space)),
-            Err(reason) => {
-                complain(io, &format!("df: {}: {reason}", quoted(name))).await?;
+            Err(error) => {
+                complain(io, &format!("df: {}: {}", quoted(name), reason(error))).await?;
                 exit_status = 1;
             }
         }

@@ -48,10 +48,7 @@ pub(super) async fn run(
     for name in names {
         let digest = match name {
             b"-" => standard_input(desk, io, algorithm).await?,
-            _ => match desk.path(name) {
-                Ok(path) => desk.hash(path, algorithm).await.map_err(reason),
-                Err(error) => Err(error.to_string()),
-            },
+            _ => desk.hash(name, algorithm).await.map_err(reason),
         };
         match digest {
             Ok(digest) => {

@@ -24,6 +24,9 @@ pub(super) struct Times {
     pub(super) accessed: u32,
 }
 
+/// The line is no record at all.
+pub(super) const UNEXPECTED: &str = "expected control record";
+
 /// Reads a line, given without its newline.
 ///
 /// # Errors
@@ -43,7 +46,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Record<'_>, &'static str> {
         b'E' => Ok(Record::Up),
         1 => Ok(Record::Warning),
         2 => Ok(Record::Fatal),
-        _ => Err("expected control record"),
+        _ => Err(UNEXPECTED),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use super::record::{self, Record, Times, is_name};
+use super::record::{self, Record, Times, UNEXPECTED, is_name};
 use super::{MAX_LINE, Options, Stop, Talk};
 use crate::event::Event;
 use crate::exec::desk::{Desk, Opened, reason};
 use crate::path::VirtualPath;
-use crate::vfs::{Error, FileKind, Links, Metadata, OpenHow, SetAttrs, Wait};
+use crate::vfs::{Error, FileKind, Links, OpenHow, SetAttrs, Wait};
 
 /// So much is written at once.
 const PIECE: usize = 256 * 1024;
@@ -36,12 +36,13 @@ pub(super) async fn run(
         (_, Some(whole)) => whole,
         _ => return talk.fatal(b"ambiguous target").await,
     };
-    let is_directory = match stat(desk, &target).await {
+    let is_directory = match desk.stat(&target).await {
         Ok(meta) if meta.kind == FileKind::Directory => true,
         Ok(_) if options.directory => {
             return talk.fatal(&[&target, &b": Not a directory"[..]].concat()).await;
         }
-        Err(why) if options.directory => {
+        Err(error) if options.directory => {
+            let why = reason(error);
             return talk.fatal(&[&target, &b": "[..], why.as_bytes()].concat()).await;
         }
         Ok(_) | Err(_) => false,
@@ -56,17 +57,11 @@ pub(super) async fn run(
             later: SetAttrs::default(),
         }],
         times: None,
+        first: true,
     };
     sink.talk.ok().await?;
     while sink.record().await? {}
     Ok(())
-}
-
-async fn stat(desk: &Desk, name: &[u8]) -> Result<Metadata, String> {
-    let path = desk.path(name).map_err(|error| error.to_string())?;
-    desk.call(move |storage, _wait| storage.stat(&path, Links::Follow))
-        .await
-        .map_err(reason)
 }
 
 struct Sink<'a, 'b> {
@@ -75,6 +70,8 @@ struct Sink<'a, 'b> {
     options: &'a Options,
     levels: Vec<Level>,
     times: Option<Times>,
+    /// Nothing has come yet.
+    first: bool,
 }
 
 impl Sink<'_, '_> {
@@ -102,14 +99,16 @@ impl Sink<'_, '_> {
             Ok(Record::Up) => return self.up().await,
             Ok(Record::Warning) => self.talk.errors += 1,
             Ok(Record::Fatal) => return Err(Stop::Failed),
+            // What a shell says before scp is even started comes this way.
+            Err(UNEXPECTED) if self.first => return self.talk.fatal(&line).await.map(|()| false),
             Err(why) => return self.protocol_error(why).await,
         }
+        self.first = false;
         Ok(true)
     }
 
     async fn end_of_input(&mut self) -> Result<bool, Stop> {
-        let mut probe = self.talk.io.input.byte().await?;
-        let at_the_end = probe.take().is_none() && self.levels.len() == 1;
+        let at_the_end = self.talk.io.input.byte().await?.is_none() && self.levels.len() == 1;
         match at_the_end {
             true => Ok(false),
             // In the middle of a line, of a directory, or of a line without an end.
@@ -143,14 +142,14 @@ impl Sink<'_, '_> {
     async fn directory(&mut self, name: Vec<u8>, mode: u32) -> Result<(), Stop> {
         let times = self.times.take();
         match self.make_directory(&name, mode).await {
-            Ok(made) => {
-                let permissions = (made || self.options.preserve).then_some(mode & 0o777);
+            Ok(()) => {
+                // Without -p the umask has decided about what was made.
+                let later_mode = self.options.preserve.then_some(mode & 0o777);
                 self.levels.push(Level {
                     name,
                     is_directory: true,
                     later: SetAttrs {
-                        // Without -p the umask has been applied to what was made.
-                        permissions: permissions.filter(|_| self.options.preserve),
+                        permissions: later_mode,
                         times: times.map(|times| (times.accessed, times.modified)),
                         ..SetAttrs::default()
                     },
@@ -161,21 +160,21 @@ impl Sink<'_, '_> {
         }
     }
 
-    /// `true` if it was not there before.
-    async fn make_directory(&self, name: &[u8], mode: u32) -> Result<bool, String> {
-        match stat(self.desk, name).await {
-            Ok(meta) if meta.kind == FileKind::Directory => return Ok(false),
+    /// Makes it, if it is not there.
+    async fn make_directory(&self, name: &[u8], mode: u32) -> Result<(), String> {
+        match self.desk.stat(name).await {
+            Ok(meta) if meta.kind == FileKind::Directory => return Ok(()),
             Ok(_) => return Err("Not a directory".to_owned()),
             Err(_) => {}
         }
-        let path = self.desk.path(name).map_err(|error| error.to_string())?;
+        let path = self.desk.path(name).map_err(reason)?;
         let wanted = path.clone();
         self.desk
             .call(move |storage, wait| storage.mkdir(&wanted, mode & 0o777 | 0o700, wait))
             .await
             .map_err(|error| self.refused(&path, error))?;
         self.desk.presence.tell(|who| Event::DirectoryMade { who, path });
-        Ok(true)
+        Ok(())
     }
 
     /// Leaves a directory; `false` at the end.
@@ -198,7 +197,7 @@ impl Sink<'_, '_> {
     }
 
     async fn set_attrs(&self, name: &[u8], attrs: SetAttrs) -> Result<(), String> {
-        let path = self.desk.path(name).map_err(|error| error.to_string())?;
+        let path = self.desk.path(name).map_err(reason)?;
         let wanted = path.clone();
         self.desk
             .call(move |storage, _wait| storage.set_attrs(&wanted, &attrs, Links::Follow))
@@ -214,22 +213,21 @@ impl Sink<'_, '_> {
         };
         self.talk.ok().await?;
         let mut outcome = self.receive(&mut receiving, size).await?;
-        let client_has_read_it = self.talk.answer().await?;
+        // Could the client read all of it? If not, it has told its user, and waits for us all the same.
+        self.talk.answer().await?;
         if outcome.is_ok() {
             outcome = self.finish(&receiving, (mode, size), times).await;
         }
         drop(receiving);
         match outcome {
-            Ok(()) if client_has_read_it => self.talk.ok().await,
-            // It has told its user, and waits for us all the same.
             Ok(()) => self.talk.ok().await,
             Err(why) => self.talk.about(&name, &why).await,
         }
     }
 
     async fn open(&self, name: &[u8], mode: u32) -> Result<Receiving, String> {
-        let path = self.desk.path(name).map_err(|error| error.to_string())?;
-        let existed = stat(self.desk, name).await.is_ok();
+        let path = self.desk.path(name).map_err(reason)?;
+        let existed = self.desk.stat(name).await.is_ok();
         let how = OpenHow {
             write: true,
             create: true,

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Options, Stop, Talk};
 use crate::buffer::{Buffer, Filled};
 use crate::exec::desk::{Desk, Opened, reason};
-use crate::vfs::{DirEntry, DirStream, FileKind, InodeId, Links, Metadata, OpenHow, Wait};
+use crate::vfs::{DirEntry, DirStream, FileKind, InodeId, Metadata, OpenHow, Wait};
 
 /// Deeper trees are not sent: each level keeps a directory open.
 const MAX_DEPTH: usize = 256;
@@ -29,9 +29,8 @@ pub(super) async fn run(
     names: &[Vec<u8>],
     whole: Option<Vec<u8>>,
 ) -> Result<(), Stop> {
-    if !talk.answer().await? {
-        return Ok(());
-    }
+    // "I am ready." Whatever else it says, it goes on, unless it gives up.
+    talk.answer().await?;
     let mut source = Source { desk, talk, options };
     for name in source.meant(names, whole).await {
         source.send(name).await?;
@@ -49,25 +48,17 @@ impl Source<'_, '_> {
     /// The names that were meant: if none of the words is one, but all of them together are, they were not quoted.
     async fn meant(&self, names: &[Vec<u8>], whole: Option<Vec<u8>>) -> Vec<Vec<u8>> {
         if let (true, Some(whole)) = (names.len() > 1, whole)
-            && self.stat(&whole).await.is_ok()
+            && self.desk.stat(&whole).await.is_ok()
         {
             let mut any = false;
             for name in names {
-                any |= self.stat(name).await.is_ok();
+                any |= self.desk.stat(name).await.is_ok();
             }
             if !any {
                 return vec![whole];
             }
         }
         names.to_vec()
-    }
-
-    async fn stat(&self, name: &[u8]) -> Result<Metadata, String> {
-        let path = self.desk.path(name).map_err(|error| error.to_string())?;
-        self.desk
-            .call(move |storage, _wait| storage.stat(&path, Links::Follow))
-            .await
-            .map_err(reason)
     }
 
     /// Sends a file, or a directory and all that is in it.
@@ -128,7 +119,7 @@ impl Source<'_, '_> {
             self.talk.about(&name, "name too long").await?;
             return Ok(None);
         }
-        match self.stat(&name).await {
+        match self.desk.stat(&name).await {
             Ok(meta) if meta.kind == FileKind::File => {
                 self.file(&name).await?;
                 Ok(None)
@@ -140,8 +131,8 @@ impl Source<'_, '_> {
                 self.talk.about(&name, "not a regular file").await?;
                 Ok(None)
             }
-            Err(why) => {
-                self.talk.about(&name, &why).await?;
+            Err(error) => {
+                self.talk.about(&name, &reason(error)).await?;
                 Ok(None)
             }
         }
@@ -164,13 +155,13 @@ impl Source<'_, '_> {
             return Ok(None);
         }
         let opened = match self.desk.path(&name) {
-            Ok(path) => self.desk.open_dir(path).await.map_err(reason),
-            Err(error) => Err(error.to_string()),
+            Ok(path) => self.desk.open_dir(path).await,
+            Err(error) => Err(error),
         };
         let stream = match opened {
             Ok(stream) => stream,
-            Err(why) => {
-                self.talk.about(&name, &why).await?;
+            Err(error) => {
+                self.talk.about(&name, &reason(error)).await?;
                 return Ok(None);
             }
         };
@@ -229,7 +220,7 @@ impl Source<'_, '_> {
     }
 
     async fn open(&self, name: &[u8]) -> Result<(Opened, Metadata), String> {
-        let path = self.desk.path(name).map_err(|error| error.to_string())?;
+        let path = self.desk.path(name).map_err(reason)?;
         let read = OpenHow {
             read: true,
             ..OpenHow::default()

@@ -189,7 +189,7 @@ impl Connection {
         }
         self.channels.insert(id, State::Done);
         session.channel_success(id)?;
-        session.extended_data(id, STDERR, format!("homeport: {sentence}\r\n").into_bytes())?;
+        session.extended_data(id, STDERR, format!("homeport: {sentence}\n").into_bytes())?;
         session.exit_status_request(id, exec::NOT_FOUND)?;
         session.eof(id)?;
         Ok(session.close(id)?)

@@ -23,10 +23,12 @@ pub enum Ours {
     Lines(&'static [&'static str]),
     /// OpenSSH's, but files keep `r` and directories `rwx` for their owner, and nothing is set-uid, set-gid or sticky.
     SafeModes,
+    /// OpenSSH's, and behind them what we announce besides: these extensions, in this order.
+    Announces(&'static [&'static str]),
 }
 
 use crate::meant_table::MEANT;
-use Ours::{Lines, SafeModes};
+use Ours::{Announces, Lines, SafeModes};
 
 impl Difference {
     /// Is it about this row?
@@ -47,7 +49,16 @@ impl Difference {
                 .iter()
                 .map(|line| without_recent_date(&with_safe_modes(line)))
                 .collect(),
+            Announces(_) => Vec::new(),
         };
+        if let Announces(names) = self.ours {
+            let all = ours.len() == theirs.len()
+                && ours
+                    .iter()
+                    .zip(theirs)
+                    .all(|(ours, theirs)| announces(ours, theirs, names));
+            return (!all).then(|| "differs otherwise than stated".to_owned());
+        }
         let ours: Vec<String> = ours.iter().map(|line| without_recent_date(line)).collect();
         (ours != expected).then(|| "differs otherwise than stated".to_owned())
     }
@@ -81,6 +92,17 @@ fn with_safe_modes(line: &str) -> String {
         *word = format!("mode={safe:o}");
     }
     words.join(" ")
+}
+
+/// What each extension's data is, tests of its own say.
+fn announces(ours: &str, theirs: &str, names: &[&str]) -> bool {
+    let Some(more) = ours.strip_prefix(theirs) else {
+        return false;
+    };
+    let given = more
+        .split_whitespace()
+        .map(|word| word.split('=').next().unwrap_or_default());
+    given.eq(names.iter().copied())
 }
 
 /// `DATE` for `Nov 22 23:38`: the table is older than the run.

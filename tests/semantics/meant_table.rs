@@ -1,10 +1,25 @@
 //! The differences from OpenSSH that are meant, each with its reason.
 
 use crate::meant::Difference;
-use crate::meant::Ours::{Lines, SafeModes};
+use crate::meant::Ours::{Announces, Lines, SafeModes};
 
 /// Entries are tried in this order.
 pub const MEANT: &[Difference] = &[
+    Difference {
+        rows: &["hello, version*", "hello with*", "hello twice"],
+        ours: Announces(&[
+            "md5-hash",
+            "md5-hash-handle",
+            "check-file",
+            "check-file-name",
+            "check-file-handle",
+            "space-available",
+            "supported",
+            "vendor-id",
+        ]),
+        certain: true,
+        because: "both ends can prove that they hold the same bytes",
+    },
     Difference {
         rows: &["symlink to with NUL"],
         ours: Lines(&[

@@ -128,6 +128,15 @@ impl RawSftp {
         self.ask_about(request, b"")
     }
 
+    /// Says hello again, and returns the VERSION.
+    pub fn ask_hello(&mut self) -> Reply {
+        self.send_request(&init(3), 0, &[]);
+        match self.receive(super::PATIENCE) {
+            Received::Packet(packet) => decode(&packet).1,
+            other => panic!("INIT was answered by {other:?}"),
+        }
+    }
+
     /// Sends OPEN or OPENDIR, which must succeed.
     pub fn handle(&mut self, request: &Request) -> Vec<u8> {
         match self.ask(request) {

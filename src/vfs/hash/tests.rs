@@ -20,7 +20,10 @@ impl OpenFile for Memory {
         {
             gone.cancel();
         }
-        let rest = self.bytes.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
+        let rest = self
+            .bytes
+            .get(usize::try_from(offset).unwrap()..)
+            .unwrap_or_default();
         let count = rest.len().min(buffer.len());
         buffer[..count].copy_from_slice(&rest[..count]);
         Ok(count)

@@ -1,0 +1,136 @@
+//! Hashing holds up nobody, and ends when nobody waits for it.
+
+use std::time::{Duration, Instant};
+
+use crate::commands::ssh_command;
+use crate::hashes::{md5, md5_in, sum};
+use crate::support::clients::By;
+use crate::support::packets::*;
+use crate::support::raw::{RawSftp, Received};
+use crate::support::replies::Reply;
+use crate::support::server::Sandbox;
+use crate::support::{PATIENCE, wait_for};
+
+/// More than any machine hashes while a test runs, and no more than ext4 can have.
+const ENDLESS: u64 = 1 << 43;
+
+fn sparse(server: &Sandbox, name: &str, size: u64) {
+    let file = std::fs::File::create(server.home("alice").join(name)).unwrap();
+    file.set_len(size).unwrap();
+}
+
+/// A session in a channel of the connection that the first one of them made.
+fn channel_of_one_connection(server: &Sandbox) -> RawSftp {
+    let mut command = server.client("ssh", "alice", By::Key);
+    command.args(["-o", "ControlMaster=auto", "-o", "ControlPath=master-%C"]);
+    command.args(["-s", "alice@127.0.0.1", "sftp"]);
+    RawSftp::start(command)
+}
+
+/// Sends a request and does not wait for its reply.
+fn send(session: &mut RawSftp, request: &Request) {
+    let context = Context {
+        base: "",
+        handles: &[],
+    };
+    assert!(session.send(&request.encode(1, &context)));
+}
+
+#[test]
+fn other_channels_of_the_connection_go_on() {
+    let server = Sandbox::start(&["alice"]);
+    let mut hashing = channel_of_one_connection(&server);
+    let mut other = channel_of_one_connection(&server);
+    sparse(&server, "large", ENDLESS);
+    std::fs::write(server.home("alice").join("small"), "abc").unwrap();
+    let handle = other.handle(&open("small", READ));
+    send(&mut hashing, &md5("large", 0, 0));
+    let before = server.cpu_ticks();
+    wait_for("the hashing to begin", || server.cpu_ticks() > before + 5);
+    let mut slowest = Vec::new();
+    for _ in 0..100 {
+        let begun = Instant::now();
+        let names = other.handle(&opendir("/"));
+        assert!(matches!(
+            other.ask_about(&readdir(nth(0)), &names),
+            Reply::Names(_)
+        ));
+        other.ask_about(&close(nth(0)), &names);
+        assert_eq!(
+            other.ask_about(&read(nth(0), 0, 10), &handle),
+            Reply::Data(b"abc".into())
+        );
+        // A hash of a small file does not wait for the large one.
+        assert_eq!(
+            md5_in(other.ask(&md5("small", 0, 0)), "md5-hash"),
+            sum("md5sum", b"abc")
+        );
+        slowest.push(begun.elapsed());
+    }
+    slowest.sort();
+    println!(
+        "list, read and hash beside a hash: median {:?}, slowest {:?}",
+        slowest[50], slowest[99]
+    );
+    assert!(slowest[50] < Duration::from_secs(1), "{:?}", slowest[50]);
+    assert_eq!(
+        hashing.receive(Duration::ZERO),
+        Received::Silence,
+        "it cannot have ended"
+    );
+}
+
+#[test]
+fn more_hashes_than_cores_leave_the_slow_way_to_others() {
+    let server = Sandbox::start(&["alice"]);
+    let mut first = channel_of_one_connection(&server);
+    sparse(&server, "large", ENDLESS);
+    let mut hashing: Vec<RawSftp> = (0..20).map(|_| channel_of_one_connection(&server)).collect();
+    for session in &mut hashing {
+        send(session, &md5("large", 0, 0));
+    }
+    // fsync takes the slow way, of which a home has as many places as there are hashes now.
+    let handle = first.handle(&open("f", WRITE | CREAT));
+    for _ in 0..20 {
+        let reply = first.ask_about(&extended_handle("fsync@openssh.com", nth(0)), &handle);
+        assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+    }
+}
+
+fn assert_ends(server: &Sandbox, what: &str) {
+    let begun = Instant::now();
+    loop {
+        let window = Instant::now();
+        let before = server.cpu_ticks();
+        std::thread::sleep(Duration::from_millis(200));
+        if server.cpu_ticks() - before <= 4 {
+            let took = window - begun;
+            assert!(took < Duration::from_secs(1), "{what}: it went on for {took:?}");
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what}: it does not end");
+    }
+}
+
+#[test]
+fn hashing_ends_with_its_client() {
+    let server = Sandbox::start(&["alice"]);
+    std::fs::create_dir_all(server.home("alice")).unwrap();
+    let mut session = server.raw("alice");
+    sparse(&server, "large", ENDLESS);
+    let busy = |server: &Sandbox| {
+        let before = server.cpu_ticks();
+        wait_for("the hashing to begin", || server.cpu_ticks() > before + 10);
+    };
+    send(&mut session, &md5("large", 0, 0));
+    busy(&server);
+    drop(session);
+    assert_ends(&server, "md5-hash");
+
+    let mut command = ssh_command(&server, "alice", "sha256sum large");
+    let mut client = command.spawn().unwrap();
+    busy(&server);
+    client.kill().unwrap();
+    client.wait().unwrap();
+    assert_ends(&server, "sha256sum");
+}

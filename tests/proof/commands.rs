@@ -1,0 +1,211 @@
+//! Commands by exec, beside the machine's own: the same output and the same exit codes.
+
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Output, Stdio};
+
+use crate::support::clients::{By, run};
+use crate::support::reference::which;
+use crate::support::server::Sandbox;
+use crate::{at, noise};
+
+/// `ssh alice@… COMMAND`
+pub fn ssh_command(server: &Sandbox, user: &str, command: impl AsRef<[u8]>) -> Command {
+    let mut ssh = server.client("ssh", user, By::Key);
+    ssh.arg(format!("{user}@127.0.0.1"));
+    ssh.arg(std::ffi::OsStr::from_bytes(command.as_ref()));
+    ssh.stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    ssh
+}
+
+/// The same, run to its end with nothing on its standard input.
+pub fn ssh(server: &Sandbox, user: &str, command: impl AsRef<[u8]>) -> Output {
+    run(ssh_command(server, user, command), "")
+}
+
+fn text(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+#[test]
+fn sums_are_printed_as_coreutils_prints_them() {
+    let server = Sandbox::start(&["alice"]);
+    server.raw("alice").finish();
+    let home = server.home("alice");
+    let names: [&[u8]; 7] = [
+        b"plain",
+        b"with space",
+        b"back\\slash",
+        b"new\nline",
+        b"caf\xe9",
+        "schön".as_bytes(),
+        b"-b",
+    ];
+    for (seed, name) in names.iter().enumerate() {
+        std::fs::write(at(&home, name), noise(1000 * seed + 1)).unwrap();
+    }
+    std::fs::write(home.join("empty"), "").unwrap();
+    std::fs::create_dir(home.join("dir")).unwrap();
+    let quoted: Vec<Vec<u8>> = names.iter().map(|name| [b"'./", *name, b"'"].concat()).collect();
+    let all = quoted.join(&b' ');
+    for tool in ["md5sum", "sha1sum", "sha256sum", "sha512sum"] {
+        let check = |arguments: &[u8], input: &str| {
+            let line = [tool.as_bytes(), b" ", arguments].concat();
+            let ours = run(ssh_command(&server, "alice", &line), input);
+            // The machine's own shell and tool, in the same directory.
+            let mut reference = Command::new("sh");
+            reference.arg("-c").arg(std::ffi::OsStr::from_bytes(&line));
+            reference.current_dir(&home).env("LC_ALL", "C");
+            let theirs = run(reference, input);
+            assert_eq!(text(&ours.stdout), text(&theirs.stdout), "{}", text(&line));
+            assert_eq!(text(&ours.stderr), text(&theirs.stderr), "{}", text(&line));
+            assert_eq!(ours.status.code(), theirs.status.code(), "{}", text(&line));
+        };
+        check(b"", "");
+        check(b"", "some input\n");
+        check(b"-", "abc");
+        check(b"plain", "");
+        check(&all, "");
+        check(b"-b plain 'with space'", "");
+        check(b"--tag plain back\\\\slash", "");
+        check(b"-z './new\nline' plain", "");
+        check(b"-- -b empty", "");
+        check(b"empty missing plain", "");
+        check(b"dir", "");
+        check(b"p* *c*", "");
+        check(b"[ep]*", "");
+        check(b"no-match-*", "");
+        check(b"./plain ../../../../nowhere", "");
+    }
+}
+
+#[test]
+fn large_input_is_hashed_as_it_comes() {
+    let server = Sandbox::start(&["alice"]);
+    let content = "0123456789abcdef".repeat(1 << 20);
+    let ours = run(ssh_command(&server, "alice", "md5sum"), &content);
+    let theirs = run(Command::new(which("md5sum")), &content);
+    assert_eq!(text(&ours.stdout), text(&theirs.stdout));
+}
+
+#[test]
+fn probes_of_clients_are_answered() {
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &["--quota", "1MiB", "--max-files", "100"]);
+    server.serve();
+    server.sftp_ok("alice", "mkdir \"a b\"\nput homeportd.toml \"a b/f\"\n");
+    let size = std::fs::metadata(server.path().join("homeportd.toml"))
+        .unwrap()
+        .len();
+    let check = |line: &str, code: i32, expected: &str| {
+        let output = ssh(&server, "alice", line);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{line}");
+        assert_eq!(output.status.code(), Some(code), "{line}");
+    };
+    // rclone
+    check("echo ${ShellId}%ComSpec%", 0, "%ComSpec%\n");
+    check("md5sum", 0, "d41d8cd98f00b204e9800998ecf8427e  -\n");
+    check("rclone md5sum", 127, "");
+    // Scripts.
+    check("pwd", 0, "/\n");
+    check("cd 'a b' && pwd", 0, "/a b\n");
+    check("cd a\\ b && cd .. && pwd", 0, "/\n");
+    check("cd && pwd", 0, "/\n");
+    check("cd missing && pwd", 1, "");
+    check("cd 'a b/f' && pwd", 1, "");
+    check("cd /", 0, "");
+    check("echo -n a  b", 0, "a b");
+    check("echo ~ ~alice/x '~' a*", 0, "/ /x ~ a b\n");
+    // Cyberduck
+    let used = (size.div_ceil(4096) * 4).to_string();
+    let free = (1024 - size.div_ceil(4096) * 4).to_string();
+    check(
+        "df -Pk / | awk '{print $3, $4}'",
+        0,
+        &format!("Used Available\n{used} {free}\n"),
+    );
+    let table = ssh(&server, "alice", "df -k 'a b'");
+    let table = String::from_utf8(table.stdout).unwrap();
+    let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row[1..4], ["1024", &used, &free], "{table}");
+    let table = String::from_utf8(ssh(&server, "alice", "df -i").stdout).unwrap();
+    let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row[1..4], ["100", "2", "98"], "{table}");
+    check("df missing", 1, "");
+    server.wait_for_audit("\"event\":\"command\"");
+}
+
+#[test]
+fn there_is_no_shell_anywhere() {
+    let server = Sandbox::start(&["alice"]);
+    let long = format!("md5sum {}", "a".repeat(64 * 1024));
+    let longest = "x".repeat(100 * 1024);
+    let quotes = "'".repeat(64 * 1024 + 1);
+    for line in [
+        "id",
+        "sh -c id",
+        "/bin/sh",
+        "rm -rf /",
+        "md5sum; id",
+        "md5sum `id`",
+        "md5sum $(id)",
+        "md5sum \"$(id)\"",
+        "md5sum 'open",
+        "md5sum \"open",
+        "md5sum open\\",
+        "md5sum & id",
+        "md5sum | sh",
+        "md5sum && id",
+        "md5sum || id",
+        "md5sum > x",
+        "md5sum < x",
+        "(md5sum)",
+        "md5sum\nid",
+        "cd / && sh",
+        "df | awk '{system(\"id\")}'",
+        "&&",
+        "|",
+        " ",
+        "${x:-$(id)}",
+        "scp -t x; id",
+        "scp -S sh -t x && id",
+        "exec md5sum",
+        &longest,
+        &quotes,
+    ] {
+        let output = ssh(&server, "alice", line);
+        let shown = &line[..line.len().min(60)];
+        assert_eq!(output.status.code(), Some(127), "{shown}: {output:?}");
+        assert!(output.stdout.is_empty(), "{shown}");
+        let sentence = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            sentence.starts_with("homeport: ") && sentence.ends_with('\n'),
+            "{shown}: {sentence}"
+        );
+        assert!(sentence.len() < 400, "{shown}: {sentence}");
+    }
+    // Long, but a command: its file has too long a name.
+    let output = ssh(&server, "alice", &long);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        std::fs::read_dir(server.home("alice")).unwrap().next().is_none(),
+        "nothing was made"
+    );
+}
+
+#[test]
+fn patterns_cannot_fill_the_memory() {
+    let server = Sandbox::start(&["alice"]);
+    server.raw("alice").finish();
+    let home = server.home("alice");
+    let name = "n".repeat(200);
+    for number in 0..1000 {
+        std::fs::write(home.join(format!("{name}{number}")), "").unwrap();
+    }
+    let line = format!("md5sum {}", "* ".repeat(200));
+    let output = ssh(&server, "alice", &line);
+    assert_eq!(output.status.code(), Some(126), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("argument list too long"));
+    assert!(output.stdout.is_empty());
+}

@@ -1,0 +1,184 @@
+//! `[storage] fsync`, seen from the system calls that the server makes.
+
+use std::process::{Command, Stdio};
+
+use crate::commands::ssh;
+use crate::support::packets::*;
+use crate::support::replies::Reply;
+use crate::support::server::Sandbox;
+use crate::support::wait_for;
+
+/// The server's system calls while this lives, in order: `pwrite PATH`, `fsync PATH`, `send`.
+struct Trace {
+    strace: std::process::Child,
+    file: std::path::PathBuf,
+}
+
+impl Trace {
+    fn start(server: &Sandbox) -> Self {
+        let file = server.path().join("trace");
+        let strace = Command::new("strace")
+            .args([
+                "-f",
+                "-qq",
+                "-y",
+                "-e",
+                "trace=pwrite64,write,sendto,writev,fsync,fdatasync",
+            ])
+            .args(["-e", "signal=none", "-o"])
+            .arg(&file)
+            .args(["-p", &server.pid().to_string()])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("no strace on this machine (hint: apt-get install strace)");
+        let trace = Self { strace, file };
+        let status = format!("/proc/{}/status", server.pid());
+        wait_for("strace to hold on to the server", || {
+            let status = std::fs::read_to_string(&status).unwrap();
+            status
+                .lines()
+                .any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+        });
+        trace
+    }
+
+    /// What was called so far; paths without the home.
+    fn calls(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
+        let mut calls = Vec::new();
+        for line in text.lines().filter(|line| !line.contains("resumed>")) {
+            let Some((_, call)) = line.split_once(' ') else {
+                continue;
+            };
+            let call = call.trim_start();
+            let name = call.split('(').next().unwrap_or_default();
+            let target = call.split(['<', '>']).nth(1).unwrap_or_default();
+            let inside = target.split_once("/homes/alice").map(|(_, path)| path);
+            match (name, inside) {
+                ("pwrite64", Some(path)) => calls.push(format!("pwrite {path}")),
+                ("fsync" | "fdatasync", Some(path)) => calls.push(format!("fsync {path}")),
+                ("write" | "sendto" | "writev", None)
+                    if target.contains("TCP") || target.contains("socket") =>
+                {
+                    calls.push("send".to_owned());
+                }
+                _ => {}
+            }
+        }
+        calls.dedup();
+        calls
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        let _ = self.strace.kill();
+        let _ = self.strace.wait();
+    }
+}
+
+fn start(fsync: &str) -> Sandbox {
+    let setting = format!("fsync = \"{fsync}\"");
+    Sandbox::start_with(&[("storage", &setting)], &["alice"])
+}
+
+/// Waits until the trace ends like this.
+fn expect_end(trace: &Trace, expected: &[&str]) {
+    let mut seen = Vec::new();
+    wait_for(&format!("{expected:?}"), || {
+        seen = trace.calls();
+        seen.len() >= expected.len() && seen[seen.len() - expected.len()..] == *expected
+    });
+}
+
+#[test]
+fn with_close_a_file_and_its_directory_are_on_the_disk_before_the_answer() {
+    let server = start("close");
+    let mut session = server.raw("alice");
+    session.ask(&mkdir("dir", &Attrs::default()));
+    let trace = Trace::start(&server);
+    let handle = session.handle(&open("dir/f", WRITE | CREAT));
+    session.ask_about(&write(nth(0), 0, "data"), &handle);
+    let reply = session.ask_about(&close(nth(0)), &handle);
+    assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+    expect_end(
+        &trace,
+        &["pwrite /dir/f", "send", "fsync /dir/f", "fsync /dir", "send"],
+    );
+
+    // A file that was only read, or has not changed, waits for nothing.
+    let handle = session.handle(&open("dir/f", READ));
+    session.ask_about(&close(nth(0)), &handle);
+    let handle = session.handle(&open("dir/f", WRITE));
+    session.ask_about(&close(nth(0)), &handle);
+    let before = trace
+        .calls()
+        .iter()
+        .filter(|call| call.starts_with("fsync"))
+        .count();
+    assert_eq!(before, 2);
+
+    // A link leads to the directory in which the file was made.
+    session.ask(&symlink("/dir/made", "link"));
+    let handle = session.handle(&open("link", WRITE | CREAT));
+    session.ask_about(&write(nth(0), 0, "data"), &handle);
+    session.ask_about(&close(nth(0)), &handle);
+    expect_end(&trace, &["fsync /dir/made", "fsync /dir", "send"]);
+    // One that was removed meanwhile is no error.
+    let handle = session.handle(&open("gone", WRITE | CREAT));
+    session.ask_about(&write(nth(0), 0, "data"), &handle);
+    session.ask(&remove("gone"));
+    let reply = session.ask_about(&close(nth(0)), &handle);
+    assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+}
+
+#[test]
+fn with_close_scp_waits_too() {
+    let server = start("close");
+    ssh(&server, "alice", "pwd");
+    let trace = Trace::start(&server);
+    let mut scp = server.client("scp", "alice", crate::support::clients::By::Key);
+    scp.args(["-O", "homeportd.toml", "alice@127.0.0.1:f"]);
+    let output = crate::support::clients::run(scp, "");
+    assert!(output.status.success(), "{output:?}");
+    let calls = trace.calls();
+    let at = |wanted: &str| calls.iter().position(|call| call == wanted);
+    let (data, file, directory) = (at("pwrite /f"), at("fsync /f"), at("fsync "));
+    assert!(data.is_some() && data < file && file < directory, "{calls:?}");
+    assert!(
+        calls[directory.unwrap()..].iter().any(|call| call == "send"),
+        "{calls:?}"
+    );
+}
+
+#[test]
+fn with_never_nothing_is_waited_for() {
+    let server = start("never");
+    let mut session = server.raw("alice");
+    let trace = Trace::start(&server);
+    let handle = session.handle(&open("f", WRITE | CREAT));
+    session.ask_about(&write(nth(0), 0, "data"), &handle);
+    session.ask_about(&close(nth(0)), &handle);
+    expect_end(&trace, &["pwrite /f", "send"]);
+    assert!(!trace.calls().iter().any(|call| call.starts_with("fsync")));
+}
+
+#[test]
+fn with_always_each_write_and_each_name_is_on_the_disk() {
+    let server = start("always");
+    let mut session = server.raw("alice");
+    let trace = Trace::start(&server);
+    session.ask(&mkdir("dir", &Attrs::default()));
+    expect_end(&trace, &["fsync ", "send"]);
+    let handle = session.handle(&open("dir/f", WRITE | CREAT));
+    expect_end(&trace, &["fsync /dir/f", "fsync /dir", "send"]);
+    session.ask_about(&write(nth(0), 0, "data"), &handle);
+    expect_end(&trace, &["pwrite /dir/f", "fsync /dir/f", "send"]);
+    session.ask(&rename("dir/f", "g"));
+    expect_end(&trace, &["fsync ", "fsync /dir", "send"]);
+    session.ask(&remove("g"));
+    expect_end(&trace, &["fsync ", "send"]);
+    session.ask(&rmdir("dir"));
+    expect_end(&trace, &["fsync ", "send"]);
+}

@@ -1,0 +1,142 @@
+//! Questions about hashes that have no good answer: each gets a sentence, and the session goes on.
+
+use std::os::unix::fs::symlink;
+
+use crate::hashes::{MD5_OF_ABC, check, check_of, md5, md5_checked, md5_handle, md5_in, text};
+use crate::support::packets::*;
+use crate::support::replies::Reply;
+use crate::support::server::Sandbox;
+
+#[test]
+fn every_bad_question_is_answered_with_a_sentence() {
+    let server = Sandbox::start(&["alice"]);
+    let home = server.home("alice");
+    let mut session = server.raw("alice");
+    std::fs::write(home.join("abc"), "abc").unwrap();
+    std::fs::create_dir(home.join("dir")).unwrap();
+    symlink("nowhere", home.join("dangling")).unwrap();
+    symlink("loop", home.join("loop")).unwrap();
+    symlink("/etc/passwd", home.join("outside")).unwrap();
+    let fifo = std::process::Command::new("mkfifo")
+        .arg(home.join("fifo"))
+        .status();
+    assert!(fifo.unwrap().success());
+    let large = std::fs::File::create(home.join("large")).unwrap();
+    large.set_len(1 << 30).unwrap();
+
+    let mut ask = |request: Request, code: u32, sentence: &str| {
+        let reply = session.ask(&request);
+        let Reply::Status {
+            code: got, message, ..
+        } = &reply
+        else {
+            panic!("{request:?}: {reply:?}")
+        };
+        let message = String::from_utf8_lossy(message);
+        assert_eq!(*got, code, "{request:?}: {message}");
+        assert!(message.contains(sentence), "{request:?}: {message}");
+    };
+    // Nothing there, nothing that can be hashed, nothing that may be seen.
+    for (path, code, sentence) in [
+        ("missing", 2, "No such file"),
+        ("dangling", 2, "No such file"),
+        ("loop", 2, "No such file"),
+        ("outside", 2, "No such file"),
+        ("", 2, "No such file"),
+        ("dir", 4, "only regular files"),
+        ("/", 4, "only regular files"),
+        ("fifo", 4, "Failure"),
+        ("abc/x", 2, "No such file"),
+    ] {
+        ask(md5(path, 0, 0), code, sentence);
+        ask(check(path, "md5", (0, 0), 0), code, sentence);
+    }
+    // Ranges.
+    for start in [4, 1 << 40, u64::MAX] {
+        ask(md5("abc", start, 0), 4, "past the end of the file (3 bytes)");
+        ask(md5("abc", start, u64::MAX), 4, "past the end");
+        ask(check("abc", "md5", (start, 0), 0), 4, "past the end");
+        ask(check("abc", "md5", (start, u64::MAX), 256), 4, "past the end");
+    }
+    // Quick checks that are no MD5.
+    for length in [1, 15, 17, 2048] {
+        ask(md5_checked("abc", 0, 0, &vec![1; length]), 5, "16 bytes");
+    }
+    // Blocks.
+    for block in [1, 255] {
+        ask(check("abc", "md5", (0, 0), block), 5, "256 bytes at least");
+    }
+    ask(
+        check("large", "sha512", (0, 0), 256),
+        4,
+        "4194304 hashes do not fit",
+    );
+    // Algorithms.
+    let long = "x,".repeat(5000);
+    for list in ["", "crc32", "MD5", "md5 sha1", ",,,", &long] {
+        ask(check("abc", list, (0, 0), 0), 8, "md5, sha1, sha256 and sha512");
+    }
+    // Handles.
+    for handle in [bogus(b""), bogus(b"1234"), bogus(&[0xff; 4]), bogus(&[0; 300])] {
+        ask(md5_handle(handle.clone(), 0, 0), 4, "Failure");
+        for name in ["check-file", "check-file-handle"] {
+            ask(
+                check_of(name, Part::Handle(handle.clone()), "md5", (0, 0), 0),
+                4,
+                "Failure",
+            );
+        }
+    }
+    // Requests that break off.
+    for cut in 1..28 {
+        ask(md5("abc", 0, 0).cut(cut), 5, "Bad message");
+    }
+    for cut in 1..30 {
+        ask(check("abc", "md5", (0, 0), 0).cut(cut), 5, "Bad message");
+    }
+    ask(extended("space-available", vec![]), 5, "Bad message");
+    ask(
+        extended(
+            "md5-hash",
+            vec![text("a\0b"), Part::U64(0), Part::U64(0), text("")],
+        ),
+        5,
+        "NUL",
+    );
+
+    let written = session.handle(&open("new", WRITE | CREAT));
+    for request in [
+        md5_handle(nth(0), 0, 0),
+        check_of("check-file-handle", Part::Handle(nth(0)), "md5", (0, 0), 0),
+    ] {
+        let reply = session.ask_about(&request, &written);
+        let Reply::Status { code: 3, message, .. } = &reply else {
+            panic!("{reply:?}")
+        };
+        assert!(String::from_utf8_lossy(message).contains("not opened for reading"));
+    }
+    let directory = session.handle(&opendir("dir"));
+    let reply = session.ask_about(&md5_handle(nth(0), 0, 0), &directory);
+    assert!(matches!(reply, Reply::Status { code: 4, .. }), "{reply:?}");
+    // After all that it still works.
+    assert_eq!(md5_in(session.ask(&md5("abc", 0, 0)), "md5-hash"), MD5_OF_ABC);
+}
+
+#[test]
+fn who_may_not_read_learns_no_hash() {
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &["--permissions", "list,create"]);
+    server.serve();
+    std::fs::create_dir_all(server.home("alice")).unwrap();
+    std::fs::write(server.home("alice").join("abc"), "abc").unwrap();
+    let mut session = server.raw("alice");
+    for request in [md5("abc", 0, 0), check("abc", "md5", (0, 0), 0)] {
+        let reply = session.ask(&request);
+        assert!(matches!(reply, Reply::Status { code: 3, .. }), "{reply:?}");
+    }
+    server.wait_for_audit("forbidden");
+    let output = crate::commands::ssh(&server, "alice", "md5sum abc");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("abc: Permission denied"));
+}
