@@ -108,6 +108,7 @@ impl Desk {
         &self,
         call: impl Fn(&dyn Storage, Wait) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        breathe().await;
         if let Some(_permit) = self.lane.enter() {
             match call(&*self.storage, Wait::Never) {
                 Err(Error::WouldBlock) => {}
@@ -179,6 +180,7 @@ impl Desk {
             }
             Ok(entries)
         }
+        breathe().await;
         if let Some(_permit) = self.lane.enter() {
             let entries = read(&mut *stream)?;
             return Ok((stream, entries));
@@ -269,6 +271,11 @@ impl Desk {
         });
         working.await.ok()
     }
+}
+
+/// Lets other connections go on: a command that never waits would keep its thread to itself.
+async fn breathe() {
+    tokio::task::coop::consume_budget().await;
 }
 
 /// An open file. However it ends, it closes where that may take long, and then its record says so.

@@ -79,12 +79,11 @@ async fn matching(desk: &Desk, pattern: &[Marked], room: usize) -> Result<Vec<Ve
         let mut next = Vec::new();
         let mut left = room;
         for base in found {
-            if !is_pattern(component) {
-                let plain: Vec<u8> = component.iter().map(|&(byte, _)| byte).collect();
-                next.push(join(&base, &plain));
-                continue;
-            }
-            for name in desk.names(&base, |name| matches(component, name)).await {
+            let names = match is_pattern(component) {
+                true => desk.names(&base, |name| matches(component, name)).await,
+                false => vec![component.iter().map(|&(byte, _)| byte).collect()],
+            };
+            for name in names {
                 left = left.checked_sub(base.len() + name.len() + 2).ok_or(TOO_MUCH)?;
                 next.push(join(&base, &name));
             }

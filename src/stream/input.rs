@@ -68,13 +68,23 @@ impl Input {
         self.state().ended = true;
         self.arrived.notify_one();
     }
+
+    /// What waits is of no use any more.
+    fn discard(&self) {
+        let waiting = {
+            let mut state = self.state();
+            state.ended = true;
+            std::mem::take(&mut state.waiting)
+        };
+        for bytes in waiting {
+            self.budget.release_payload(bytes.len());
+        }
+    }
 }
 
 impl Drop for Input {
     fn drop(&mut self) {
-        for bytes in std::mem::take(&mut self.state().waiting) {
-            self.budget.release_payload(bytes.len());
-        }
+        self.discard();
     }
 }
 
@@ -86,6 +96,13 @@ pub struct Reader {
     at_hand: Bytes,
     /// Used, and not yet given back to the client's window.
     used: u32,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // The command has ended; its client may still send.
+        self.input.discard();
+    }
 }
 
 impl Reader {
@@ -250,7 +267,9 @@ mod tests {
         let piece = vec![0; 1 << 20];
         let sent = (0..100).take_while(|_| input.push(&piece).is_ok()).count();
         assert_eq!(sent, 39);
-        drop(input);
+        let reader = Reader::new(Arc::clone(&input), Arc::<Counter>::default());
+        drop(reader);
+        assert!(input.push(&piece).is_ok(), "nobody reads it, so nothing is kept");
         assert!(budget.charge_payload(39 << 20).is_ok(), "all was given back");
     }
 }

@@ -4,7 +4,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output, Stdio};
 
 use crate::support::clients::{By, run};
+use crate::support::packets::stat;
+use crate::support::raw::RawSftp;
 use crate::support::reference::which;
+use crate::support::replies::Reply;
 use crate::support::server::Sandbox;
 use crate::{at, noise};
 
@@ -192,6 +195,17 @@ fn there_is_no_shell_anywhere() {
         std::fs::read_dir(server.home("alice")).unwrap().next().is_none(),
         "nothing was made"
     );
+}
+
+/// Old clients run the server by its name instead of asking for the subsystem.
+#[test]
+fn sftp_can_be_started_as_a_command() {
+    let server = Sandbox::start(&["alice"]);
+    for program in ["sftp-server", "/usr/lib/openssh/sftp-server"] {
+        let mut session = RawSftp::start(ssh_command(&server, "alice", program));
+        assert!(matches!(session.ask(&stat("/")), Reply::Attrs(_)));
+        assert_eq!(session.finish(), Some(0));
+    }
 }
 
 #[test]
