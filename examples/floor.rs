@@ -11,6 +11,10 @@
 //! ```
 //!
 //! `scripts/bench` runs it beside the servers, and counts the CPU of `serve` alone.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "its peer is itself, and every bound is a constant above"
+)]
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};

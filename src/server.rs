@@ -30,7 +30,7 @@ use crate::event::Events;
 use crate::lanes::Lanes;
 use crate::ledger::Ledger;
 use crate::mount;
-use crate::ssh::algorithms::russh_config;
+use crate::ssh::algorithms::Configs;
 use crate::ssh::service::{Current, Parts, Service};
 use crate::ssh::{connection, hostkeys};
 use crate::store::Store;
@@ -224,7 +224,7 @@ impl Server {
 fn current(config: &Config, keys: Vec<PrivateKey>) -> Current {
     Current {
         limits: config.limits.clone(),
-        russh: Arc::new(russh_config(&config.ssh, &config.auth, keys)),
+        russh: Configs::new(&config.ssh, &config.auth, keys),
     }
 }
 

@@ -102,11 +102,12 @@ mod tests {
                 });
             }
         });
-        assert_eq!(
-            most.load(Ordering::SeqCst),
-            2,
-            "both places are used, and no third"
-        );
+        assert!(most.load(Ordering::SeqCst) <= 2);
+        // Both places can be taken, and were given back.
+        let both = (turns.take(), turns.take());
+        assert_eq!(turns.state().free, 0);
+        drop(both);
+        assert_eq!(turns.state().free, 2);
     }
 
     #[test]

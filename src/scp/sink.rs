@@ -213,12 +213,13 @@ impl Sink<'_, '_> {
         };
         self.talk.ok().await?;
         let mut outcome = self.receive(&mut receiving, size).await?;
-        // Could the client read all of it? If not, it has told its user, and waits for us all the same.
-        self.talk.answer().await?;
+        // Before the client says that it has read all: libssh2 never says so, and leaves.
         if outcome.is_ok() {
             outcome = self.finish(&receiving, (mode, size), times).await;
         }
         drop(receiving);
+        // Could the client read all of it? If not, it has told its user, and waits for us all the same.
+        self.talk.answer().await?;
         match outcome {
             Ok(()) => self.talk.ok().await,
             Err(why) => self.talk.about(&name, &why).await,

@@ -1,6 +1,7 @@
 //! Settings to russh's configuration: what is offered, in which order, and every limit that russh itself keeps.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
@@ -27,15 +28,45 @@ const EVENTS: usize = 32;
 /// Says nothing about the version.
 pub const SERVER_ID: &str = "SSH-2.0-Homeport";
 
-/// russh's configuration.
-pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey>) -> Config {
+/// russh's configuration, as each client gets it.
+pub struct Configs {
+    /// For all but a few.
+    pub usual: Arc<Config>,
+    old: Arc<Config>,
+}
+
+impl Configs {
+    /// From what the operator has set.
+    pub fn new(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey>) -> Self {
+        let usual = |mac: &Mac| !mac.is_for_old_clients();
+        Self {
+            old: Arc::new(russh_config((ssh, &|_| true), auth, keys.clone())),
+            usual: Arc::new(russh_config((ssh, &usual), auth, keys)),
+        }
+    }
+
+    /// Another one than the usual, for a client that says by its identification string that it knows no better:
+    /// libssh2 before 1.11 has neither AES-GCM nor encrypt-then-MAC, and Debian 12's curl is built with it.
+    pub fn for_client(&self, banner: &[u8]) -> Option<Arc<Config>> {
+        let version = banner.strip_prefix(b"SSH-2.0-libssh2_1.")?;
+        let digits: Vec<u8> = version.iter().copied().take_while(u8::is_ascii_digit).collect();
+        let minor: u32 = std::str::from_utf8(&digits).ok()?.parse().ok()?;
+        (minor < 11).then(|| Arc::clone(&self.old))
+    }
+}
+
+fn russh_config(
+    (ssh, offered): (&SshSettings, &dyn Fn(&Mac) -> bool),
+    auth: &AuthSettings,
+    keys: Vec<PrivateKey>,
+) -> Config {
     Config {
         server_id: SshId::Standard(Cow::Borrowed(SERVER_ID)),
         methods: method_set(auth.methods.iter().copied()),
         // Failures are delayed by the throttle; a key probe or OpenSSH's first "none" is no failure.
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
-        preferred: preferred(ssh),
+        preferred: preferred(ssh, offered),
         keys,
         limits: RekeyLimits::new(REKEY_BYTES, REKEY_BYTES, REKEY_AFTER),
         window_size: WINDOW,
@@ -61,7 +92,7 @@ pub fn method_set(methods: impl Iterator<Item = Method>) -> MethodSet {
     MethodSet::from(kinds.as_slice())
 }
 
-fn preferred(ssh: &SshSettings) -> Preferred {
+fn preferred(ssh: &SshSettings, offered: &dyn Fn(&Mac) -> bool) -> Preferred {
     let mut kex: Vec<kex::Name> = ssh
         .kex
         .iter()
@@ -87,9 +118,11 @@ fn preferred(ssh: &SshSettings) -> Preferred {
     let mac: Vec<mac::Name> = ssh
         .macs
         .iter()
+        .filter(|mac| offered(mac))
         .map(|mac| match mac {
             Mac::HmacSha256Etm => mac::HMAC_SHA256_ETM,
             Mac::HmacSha512Etm => mac::HMAC_SHA512_ETM,
+            Mac::HmacSha256 => mac::HMAC_SHA256,
         })
         .collect();
     Preferred {
@@ -122,4 +155,56 @@ fn key_algorithms() -> Vec<Algorithm> {
             hash: Some(HashAlg::Sha256),
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn macs(configs: &Configs, banner: &str) -> Vec<String> {
+        let config = configs
+            .for_client(banner.as_bytes())
+            .unwrap_or_else(|| Arc::clone(&configs.usual));
+        config
+            .preferred
+            .mac
+            .iter()
+            .map(|mac| mac.as_ref().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn only_clients_that_know_no_better_are_offered_the_old_mac() {
+        let configs = Configs::new(&SshSettings::default(), &AuthSettings::default(), Vec::new());
+        let etm = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"];
+        for banner in [
+            "SSH-2.0-OpenSSH_9.2p1",
+            "SSH-2.0-libssh2_1.11.0",
+            "SSH-2.0-libssh2_1.110.0",
+            "SSH-2.0-libssh2_2.0.0",
+            "SSH-2.0-libssh2_1.",
+            "SSH-2.0-libssh_0.10.5",
+            "SSH-2.0-libssh2_1.99999999999999999999",
+            "",
+        ] {
+            assert_eq!(macs(&configs, banner), etm, "{banner}");
+        }
+        for banner in ["SSH-2.0-libssh2_1.10.0", "SSH-2.0-libssh2_1.8.0"] {
+            assert_eq!(
+                macs(&configs, banner),
+                [&etm[..], &["hmac-sha2-256"]].concat(),
+                "{banner}"
+            );
+        }
+        let strict = SshSettings {
+            macs: vec![Mac::HmacSha256Etm],
+            ..SshSettings::default()
+        };
+        let configs = Configs::new(&strict, &AuthSettings::default(), Vec::new());
+        assert_eq!(
+            macs(&configs, "SSH-2.0-libssh2_1.10.0"),
+            [etm[0]],
+            "the operator decides"
+        );
+    }
 }

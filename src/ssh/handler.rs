@@ -1,10 +1,11 @@
 //! russh's callbacks for one connection: thin, and none waits for anything but a sign-in or the opening of a home.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use russh::keys::PublicKey;
 use russh::server::{
-    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
+    Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 
@@ -17,13 +18,15 @@ use super::algorithms::SFTP_WINDOW;
 use super::channels::{NO_SHELL, SessionWire};
 use super::state::{Connection, Error, Phase, State};
 
-/// Channels that the server closes stay known to russh until the connection ends.
-const CHANNELS_IN_A_LIFE: u32 = 10_000;
 /// Keys that one connection may offer: an agent with more is misconfigured, and each costs a look into the store.
 const KEY_OFFERS: u32 = 64;
 
 impl Handler for Connection {
     type Error = Error;
+
+    fn config_for(&mut self, remote_id: &[u8]) -> Option<Arc<Config>> {
+        self.service.current().russh.for_client(remote_id)
+    }
 
     async fn auth_none(&mut self, _user: &str) -> Result<Auth, Error> {
         Ok(self.refuse())
@@ -128,8 +131,7 @@ impl Handler for Connection {
         _session: &mut Session,
     ) -> Result<(), Error> {
         let open = self.channels.len();
-        self.channels_in_life += 1;
-        if open >= self.service.limits().channels || self.channels_in_life > CHANNELS_IN_A_LIFE {
+        if open >= self.service.limits().channels {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }

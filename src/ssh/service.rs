@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use russh::server::Config as RusshConfig;
-
 use crate::auth::{Authenticator, Login};
 use crate::error::{Error, Result};
 use crate::event::Events;
@@ -14,6 +12,7 @@ use crate::mount::{self, Mounted};
 use crate::sessions::Sessions;
 
 use super::admission::Admission;
+use super::algorithms::Configs;
 use super::mounts::Mounts;
 use super::settings::Limits;
 
@@ -48,7 +47,7 @@ pub struct Current {
     /// Limits.
     pub limits: Limits,
     /// Algorithms and host keys.
-    pub russh: Arc<RusshConfig>,
+    pub russh: Configs,
 }
 
 /// The parts of a [`Service`] that are made elsewhere.

@@ -41,7 +41,7 @@ pub enum Cipher {
     Aes256Ctr,
 }
 
-/// A MAC, by its name on the wire: encrypt-then-MAC only.
+/// A MAC, by its name on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[allow(missing_docs, reason = "the names on the wire say what they are")]
 pub enum Mac {
@@ -49,6 +49,19 @@ pub enum Mac {
     HmacSha256Etm,
     #[serde(rename = "hmac-sha2-512-etm@openssh.com")]
     HmacSha512Etm,
+    /// Not encrypt-then-MAC: shown to clients alone that are known to have nothing better.
+    #[serde(rename = "hmac-sha2-256")]
+    HmacSha256,
+}
+
+impl Mac {
+    /// Is it offered only to clients that have nothing better?
+    pub fn is_for_old_clients(self) -> bool {
+        match self {
+            Mac::HmacSha256Etm | Mac::HmacSha512Etm => false,
+            Mac::HmacSha256 => true,
+        }
+    }
 }
 
 impl Default for SshSettings {
@@ -64,7 +77,7 @@ impl Default for SshSettings {
                 Kex::Curve25519Sha256Libssh,
             ],
             ciphers,
-            macs: vec![Mac::HmacSha256Etm, Mac::HmacSha512Etm],
+            macs: vec![Mac::HmacSha256Etm, Mac::HmacSha512Etm, Mac::HmacSha256],
         }
     }
 }

@@ -35,7 +35,6 @@ pub struct Connection {
     /// connection ends without a sign-in.
     pub(super) refused_key: Option<(String, Reason)>,
     pub(super) channels: HashMap<ChannelId, State>,
-    pub(super) channels_in_life: u32,
     pub(super) budget: Arc<Budget>,
 }
 
@@ -90,7 +89,6 @@ impl Connection {
             key_offers: 0,
             refused_key: None,
             channels: HashMap::new(),
-            channels_in_life: 0,
             budget: Arc::default(),
         }
     }

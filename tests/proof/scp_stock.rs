@@ -233,3 +233,40 @@ fn many_at_once_on_one_connection() {
         );
     }
 }
+
+/// rclone keeps a connection and opens a channel for each hash: what was closed counts no more.
+#[test]
+fn a_connection_may_have_any_number_of_channels_one_after_the_other() {
+    let server = Sandbox::start_with(&[("limits", "channels = 3")], &["alice"]);
+    let shared = [
+        "-o",
+        "ControlMaster=auto",
+        "-o",
+        "ControlPath=shared-%C",
+        "-o",
+        "ControlPersist=60",
+    ];
+    for number in 0..20 {
+        let mut ssh = server.client("ssh", "alice", By::Key);
+        // Without the master it must fail, not make a connection of its own.
+        if number > 0 {
+            ssh.args(["-o", "ProxyCommand=false"]);
+        }
+        ssh.args(shared).args(["alice@127.0.0.1", "pwd"]);
+        let output = run(ssh, "");
+        assert!(output.status.success(), "the command number {number}: {output:?}");
+        let mut ssh = server.client("ssh", "alice", By::Key);
+        ssh.args(shared)
+            .args(["-o", "ProxyCommand=false", "-s", "alice@127.0.0.1", "sftp"]);
+        let output = run(ssh, "");
+        assert!(output.status.success(), "the session number {number}: {output:?}");
+    }
+    let listed = server.admin_ok(&["sessions", "list", "--json"], "");
+    assert!(
+        listed.contains("\"channels\":0") || listed.contains("\"channels\": 0"),
+        "{listed}"
+    );
+    let mut end = server.client("ssh", "alice", By::Key);
+    end.args(["-o", "ControlPath=shared-%C", "-O", "exit", "alice@127.0.0.1"]);
+    run(end, "");
+}

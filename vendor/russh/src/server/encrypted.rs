@@ -1457,7 +1457,9 @@ impl Session {
                 let channel_num = map_err!(ChannelId::decode(r))?;
                 map_err!(ensure_end(r))?;
                 if !self.common.is_established_channel(channel_num) {
-                    return Ok(());
+                    // HOMEPORT: the answer to our own CHANNEL_CLOSE: only now is the channel over.
+                    self.channels.remove(&channel_num);
+                    return handler.channel_close(channel_num, self).await;
                 }
                 if let Some(ref mut enc) = self.common.encrypted {
                     // Reply with CHANNEL_CLOSE per RFC 4254 Section 5.3.

@@ -1,0 +1,218 @@
+//! Connections to the server: signing in, channels, and handing what comes to their workers.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use russh::client::{self, Config, Handle, Session};
+use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::{ChannelId, ChannelWriteHalf, Preferred, cipher};
+
+use crate::report::Totals;
+use crate::worker::{Plan, Worker};
+
+/// For what is still under way at the end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The server, and how to sign in.
+pub struct Target {
+    pub port: u16,
+    pub user: String,
+    pub key: Arc<PrivateKey>,
+    pub cipher: String,
+}
+
+type Workers = Arc<Mutex<HashMap<ChannelId, Worker>>>;
+
+struct Events(Workers);
+
+impl client::Handler for Events {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, _key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        // It generates load on a server of one's own.
+        Ok(true)
+    }
+
+    async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+        let mut workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(worker) = workers.get_mut(&id) {
+            let out = worker.take(data);
+            if !out.is_empty() {
+                session.data(id, out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A connection with its channels.
+pub struct Link {
+    connection: Handle<Events>,
+    workers: Workers,
+    channels: Vec<Arc<ChannelWriteHalf<client::Msg>>>,
+    pace: Option<Duration>,
+}
+
+async fn sign_in(
+    target: &Target,
+) -> Result<(Handle<Events>, Workers), Box<dyn std::error::Error + Send + Sync>> {
+    let wanted = cipher::Name::try_from(target.cipher.as_str()).map_err(|()| "no such cipher")?;
+    let config = Config {
+        window_size: 16 << 20,
+        maximum_packet_size: 65_535,
+        nodelay: true,
+        preferred: Preferred {
+            cipher: Cow::Owned(vec![wanted]),
+            ..Preferred::default()
+        },
+        ..Config::default()
+    };
+    let workers = Workers::default();
+    let events = Events(Arc::clone(&workers));
+    let mut connection = client::connect(Arc::new(config), ("127.0.0.1", target.port), events).await?;
+    let key = PrivateKeyWithHashAlg::new(Arc::clone(&target.key), None);
+    match connection
+        .authenticate_publickey(&target.user, key)
+        .await?
+        .success()
+    {
+        true => Ok((connection, workers)),
+        false => Err("the server does not let us in".into()),
+    }
+}
+
+/// Connects and opens channels that are ready to work.
+pub async fn connect(
+    target: &Target,
+    plan: &Plan,
+    (number, channels): (usize, usize),
+    totals: &Arc<Totals>,
+) -> Result<Link, Box<dyn std::error::Error>> {
+    let (connection, workers) = sign_in(target).await.map_err(|error| error.to_string())?;
+    let mut link = Link {
+        connection,
+        workers,
+        channels: Vec::new(),
+        pace: plan.pace,
+    };
+    for channel in 0..channels {
+        let name = format!("load-{}-{number}-{channel}", std::process::id());
+        let mut worker = Worker::new(plan, name, totals);
+        let hello = worker.hello();
+        // The reading half is dropped: all data goes to the callback.
+        let (_, writer) = link.connection.channel_open_session().await?.split();
+        link.workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(writer.id(), worker);
+        writer.request_subsystem(true, "sftp").await?;
+        writer.data_bytes(hello).await?;
+        link.channels.push(Arc::new(writer));
+    }
+    link.wait("the server to be ready", Worker::is_ready).await?;
+    Ok(link)
+}
+
+impl Link {
+    async fn wait(&self, what: &str, reached: impl Fn(&Worker) -> bool) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let all = {
+                let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+                workers.values().all(&reached)
+            };
+            match all {
+                true => return Ok(()),
+                false if Instant::now() > deadline || self.connection.is_closed() => {
+                    return Err(format!("waited in vain for {what}"));
+                }
+                false => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    fn with<T>(workers: &Workers, id: ChannelId, act: impl FnOnce(&mut Worker) -> T) -> Option<T> {
+        let mut workers = workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.get_mut(&id).map(act)
+    }
+
+    /// Begins to work on all channels.
+    pub async fn start(&self, until: Instant) -> Result<(), Box<dyn std::error::Error>> {
+        for channel in &self.channels {
+            let out =
+                Self::with(&self.workers, channel.id(), |worker| worker.start(until)).unwrap_or_default();
+            if !out.is_empty() {
+                channel.data_bytes(out).await?;
+            }
+            if let Some(pace) = self.pace {
+                self.keep_pace(Arc::clone(channel), pace, until);
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_pace(&self, channel: Arc<ChannelWriteHalf<client::Msg>>, pace: Duration, until: Instant) {
+        let workers = Arc::clone(&self.workers);
+        tokio::spawn(async move {
+            let mut clock = tokio::time::interval(pace);
+            // An operation that is late does not move the ones behind it.
+            clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+            while Instant::now() < until {
+                clock.tick().await;
+                let out = Self::with(&workers, channel.id(), Worker::tick).unwrap_or_default();
+                if channel.data_bytes(out).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Waits for what is under way, and leaves.
+    pub async fn finish(self) {
+        if let Err(error) = self.wait("answers", Worker::is_done).await {
+            eprintln!("load: {error}");
+        }
+        // The server may have gone already.
+        let _ = self
+            .connection
+            .disconnect(russh::Disconnect::ByApplication, "done", "en")
+            .await;
+    }
+}
+
+/// Connects, signs in and leaves, again and again.
+pub async fn sign_in_repeatedly(
+    target: Arc<Target>,
+    pace: Option<Duration>,
+    until: Instant,
+    totals: Arc<Totals>,
+) {
+    let once = |target: Arc<Target>, totals: Arc<Totals>| async move {
+        let begun = Instant::now();
+        match sign_in(&target).await {
+            Ok((connection, _)) => {
+                totals.done(begun.elapsed(), 0);
+                let _ = connection
+                    .disconnect(russh::Disconnect::ByApplication, "done", "en")
+                    .await;
+            }
+            Err(_) => totals.failed(),
+        }
+    };
+    let Some(pace) = pace else {
+        while Instant::now() < until {
+            once(Arc::clone(&target), Arc::clone(&totals)).await;
+        }
+        return;
+    };
+    let mut clock = tokio::time::interval(pace);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+    let mut under_way = tokio::task::JoinSet::new();
+    while Instant::now() < until {
+        clock.tick().await;
+        under_way.spawn(once(Arc::clone(&target), Arc::clone(&totals)));
+    }
+    while under_way.join_next().await.is_some() {}
+}
