@@ -1,0 +1,1 @@
+"""What scripts/audit, scripts/bench and scripts/interop share."""

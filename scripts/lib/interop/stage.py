@@ -1,0 +1,98 @@
+"""Where stories are told: on our server, or on the machine's own sshd, as the reference."""
+
+import shutil
+
+from ..servers import Homeport, Sshd
+from ..tools import make_key
+from .story import PASSWORD, Home, Skipped, emptied
+
+
+class Ours:
+    """homeportd with its default settings: each story has a user of its own."""
+
+    def __init__(self, work, binary):
+        self.work = work
+        self.key = make_key(work / "key")
+        directory = work / "server"
+        directory.mkdir()
+        self.running = Homeport(directory, binary, self.key)
+        self.users = 0
+
+    def __enter__(self):
+        self.running.__enter__()
+        return self
+
+    def __exit__(self, *_):
+        self.running.stop()
+
+    def server(self):
+        return self.running
+
+    def home(self, story):
+        server = self.running
+        self.users += 1
+        user = f"user{self.users}"
+        server.add(user, *story.user, password=PASSWORD)
+        disk = server.home(user)
+        disk.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Home(
+            user=user,
+            port=server.port,
+            key=self.key,
+            host_key=server.directory / "hostkeys/ssh_host_ed25519_key.pub",
+            disk=disk,
+            prefix="/",
+            local=emptied(self.work / "local"),
+            ours=True,
+        )
+
+
+class Reference:
+    """The machine's sshd and sftp-server, with a directory that looks like the home of its only user.
+
+    A story that is right succeeds here before our server has learned what it tells, and one that fails on ours alone
+    is our server's failure.
+    """
+
+    def __init__(self, work):
+        self.work = work
+        self.key = make_key(work / "key")
+        self.disk = emptied(work / "home")
+        command = work / "command"
+        # The home that the system has for this user is no place for tests.
+        command.write_text(f'#!/bin/sh\nHOME="{self.disk}"\nexport HOME\ncd && exec sh -c "$SSH_ORIGINAL_COMMAND"\n')
+        command.chmod(0o755)
+        self.sshd = Sshd(
+            work / "sshd",
+            self.key,
+            f"ForceCommand {command}",
+            # As many as a client that keeps no connection opens in a story.
+            "MaxStartups 100",
+            sftp="/usr/lib/openssh/sftp-server",
+        )
+
+    def __enter__(self):
+        self.sshd.__enter__()
+        return self
+
+    def __exit__(self, *_):
+        self.sshd.stop()
+
+    def server(self):
+        return self.sshd
+
+    def home(self, story):
+        if story.only_ours:
+            raise Skipped(story.only_ours)
+        for path in self.disk.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        return Home(
+            user=self.sshd.user,
+            port=self.sshd.port,
+            key=self.key,
+            host_key=self.sshd.host_key.with_suffix(".pub"),
+            disk=self.disk,
+            prefix=f"{self.disk}/",
+            local=emptied(self.work / "local"),
+            ours=False,
+        )
