@@ -56,11 +56,11 @@ pub enum Event {
         algorithm: &'static str,
         path: VirtualPath,
     },
-    /// A command was run (RFC 4254, section 6.5).
+    /// A command was run (RFC 4254, section 6.5); without an exit status, if the client left before it ended.
     Command {
         who: Actor,
         command: Vec<u8>,
-        exit_status: u32,
+        exit_status: Option<u32>,
     },
     /// A file or symbolic link was removed.
     Removed { who: Actor, path: VirtualPath },

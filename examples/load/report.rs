@@ -26,7 +26,12 @@ struct Counted {
 
 impl Totals {
     pub fn new(kind: Kind) -> Arc<Self> {
-        let latency = Histogram::new(3).unwrap_or_else(|error| panic!("three digits are possible: {error}"));
+        let latency = Histogram::new(3)
+            .map(|mut h| {
+                h.auto(true);
+                h
+            })
+            .unwrap_or_else(|error| panic!("three digits are possible: {error}"));
         Arc::new(Self {
             kind,
             counted: Mutex::new(Counted {

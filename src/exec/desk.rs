@@ -1,7 +1,9 @@
 //! How a command reaches the home: every call goes the quick way or the slow one, as SFTP's requests do.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
@@ -13,12 +15,12 @@ use crate::vfs::hash::{Algorithm, Range, Work};
 use crate::vfs::{
     DirEntry, DirStream, Error, FileKind, Links, Metadata, OpenFile, OpenHow, Result, Storage, Wait,
 };
-use rustix::io::Errno;
 
+use super::glob;
 use super::words::Word;
 
 /// Entries of a directory that are read at once, on one thread.
-const ENTRIES_AT_ONCE: usize = 100;
+const ENTRIES_AT_ONCE: usize = 50;
 
 /// A command's way to its home.
 pub struct Desk {
@@ -84,10 +86,13 @@ impl Desk {
     /// With the reason, in words.
     pub async fn change_directory(&mut self, word: &Word) -> std::result::Result<(), String> {
         let name = match word.bytes() {
-            b"" | b"~" => b"/",
-            other => other,
+            b"" => b"/".to_vec(),
+            _ => glob::without_tilde(word, self.user())
+                .iter()
+                .map(|&(byte, _)| byte)
+                .collect(),
         };
-        let path = self.path(name).map_err(reason)?;
+        let path = self.path(&name).map_err(reason)?;
         let found = self.call(move |storage, _wait| {
             let meta = storage.stat(&path, Links::Follow)?;
             match meta.kind {
@@ -192,38 +197,62 @@ impl Desk {
         .await
     }
 
-    /// The names in a directory that are to be kept; none if it cannot be listed.
-    pub async fn names(&self, name: &[u8], keep: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
-        let Ok(path) = self.path(name) else {
-            return Vec::new();
-        };
-        let Ok(mut stream) = self.open_dir(path).await else {
-            return Vec::new();
-        };
-        let mut names = Vec::new();
-        loop {
-            match self.entries(stream).await {
-                Ok((_, entries)) if entries.is_empty() => return names,
-                Ok((rest, entries)) => {
-                    stream = rest;
-                    names.extend(
-                        entries
-                            .into_iter()
-                            .map(|entry| entry.name)
-                            .filter(|name| keep(name)),
-                    );
-                }
-                Err(_) => return names,
+    /// Shows each name in a directory, until it is told to stop; none if the directory cannot be listed.
+    pub async fn names(&self, directory: &[u8], mut show: impl FnMut(Vec<u8>) -> ControlFlow<()>) {
+        let Ok(path) = self.path(directory) else { return };
+        let mut stream = match self.open_dir(path.clone()).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.refused(&path, error);
+                return;
             }
+        };
+        while let Ok((rest, entries)) = self.entries(stream).await {
+            if entries.is_empty()
+                || entries
+                    .into_iter()
+                    .try_for_each(|entry| show(entry.name))
+                    .is_break()
+            {
+                return;
+            }
+            stream = rest;
         }
+    }
+
+    /// Why a call failed, in words; of some reasons the log hears, too.
+    pub fn refused(&self, path: &VirtualPath, error: Error) -> String {
+        let sentence = reason(error);
+        let path = path.clone();
+        match error {
+            Error::Forbidden(operation) => {
+                self.presence
+                    .tell(|who| Event::Forbidden { who, operation, path })
+            }
+            Error::OverBytes { .. } | Error::OverFiles { .. } => {
+                let sentence = sentence.clone();
+                self.presence.tell(|who| Event::OverQuota { who, path, sentence });
+            }
+            Error::Os(_)
+            | Error::WouldBlock
+            | Error::Measuring
+            | Error::Unmeasurable
+            | Error::NotRecorded => {}
+        }
+        sentence
     }
 
     /// Hashes a file.
     ///
     /// # Errors
-    /// What opening and reading say.
-    pub async fn hash(&self, name: &[u8], algorithm: Algorithm) -> Result<Vec<u8>> {
-        let path = self.path(name)?;
+    /// With the reason, in words.
+    pub async fn hash(&self, name: &[u8], algorithm: Algorithm) -> std::result::Result<Vec<u8>, String> {
+        let path = self.path(name).map_err(reason)?;
+        let hashed = self.hash_path(&path, algorithm).await;
+        hashed.map_err(|error| self.refused(&path, error))
+    }
+
+    async fn hash_path(&self, path: &VirtualPath, algorithm: Algorithm) -> Result<Vec<u8>> {
         let wanted = path.clone();
         let (file, meta) = self
             .call(move |storage, wait| {
@@ -240,7 +269,7 @@ impl Desk {
             return Err(Errno::ISDIR.into());
         }
         let _busy = self.presence.busy();
-        let name = algorithm.name();
+        let (name, path) = (algorithm.name(), path.clone());
         self.presence.tell(|who| Event::Hashed {
             who,
             algorithm: name,
@@ -264,10 +293,13 @@ impl Desk {
         &self,
         compute: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
+        let place = self.lane.slow_way().await;
         let lane = self.lane.clone();
         let working = tokio::task::spawn_blocking(move || {
-            let _turn = lane.turns().take();
-            compute()
+            let turn = lane.turns().take();
+            let computed = compute();
+            drop((turn, place));
+            computed
         });
         working.await.ok()
     }

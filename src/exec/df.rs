@@ -8,6 +8,9 @@ use crate::stream::{Gone, Stream};
 use crate::user::Size;
 use crate::vfs::Space;
 
+/// They all say the same, of one quota.
+const MAX_NAMES: usize = 64;
+
 /// What is shown, and in which unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Style {
@@ -37,6 +40,10 @@ pub(super) async fn run(
     };
     if names.is_empty() {
         names.push(b".");
+    }
+    if names.len() > MAX_NAMES {
+        complain(io, &format!("df: more than {MAX_NAMES} names")).await?;
+        return Ok(1);
     }
     let mut exit_status = 0;
     let mut rows = Vec::new();
@@ -147,41 +154,48 @@ fn row(style: Style, space: &Space) -> Row {
 
 /// Columns as wide as they must be, or only the picked ones with a space between them, as awk prints them.
 fn table(rows: &[Row], fields: Option<&[usize]>) -> String {
+    let widest = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(String::len)
+            .max()
+    };
+    let widths: [usize; 6] = std::array::from_fn(|column| match column {
+        // coreutils leaves room for a device's name.
+        0 => 14,
+        _ => widest(column).unwrap_or(0),
+    });
     let mut text = String::new();
     for row in rows {
-        let line = match fields {
-            Some(fields) => {
-                // awk splits at spaces: "Mounted on" is two.
-                let line = row.join(" ");
-                let words: Vec<&str> = line.split_whitespace().collect();
-                let picked = fields
-                    .iter()
-                    .map(|&n| words.get(n.saturating_sub(1)).copied().unwrap_or_default());
-                picked.collect::<Vec<_>>().join(" ")
-            }
-            None => padded(row, rows),
-        };
-        text.push_str(&line);
+        match fields {
+            Some(fields) => text.push_str(&picked(row, fields)),
+            None => text.push_str(&padded(row, &widths)),
+        }
         text.push('\n');
     }
     text
 }
 
-fn padded(row: &Row, rows: &[Row]) -> String {
-    let cells = row.iter().enumerate().map(|(column, cell)| {
-        let width = rows
-            .iter()
-            .filter_map(|row| row.get(column))
-            .map(String::len)
-            .max()
-            .unwrap_or(0);
-        match column {
-            // coreutils leaves room for a device's name.
-            0 => format!("{cell:<14}"),
+fn picked(row: &Row, fields: &[usize]) -> String {
+    // awk splits at spaces: "Mounted on" is two.
+    let line = row.join(" ");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let picked = fields
+        .iter()
+        .map(|&n| words.get(n.saturating_sub(1)).copied().unwrap_or_default());
+    picked.collect::<Vec<_>>().join(" ")
+}
+
+fn padded(row: &Row, widths: &[usize; 6]) -> String {
+    let cells = row
+        .iter()
+        .zip(widths)
+        .enumerate()
+        .map(|(column, (cell, &width))| match column {
+            0 => format!("{cell:<width$}"),
             5 => cell.clone(),
             _ => format!("{cell:>width$}"),
-        }
-    });
+        });
     cells.collect::<Vec<_>>().join(" ")
 }
 

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
 use crate::scp;
+use crate::sessions::Presence;
 use crate::stream::budget::{Budget, Overflow};
 use crate::stream::flow::Flow;
 use crate::stream::input::{Input, Reader};
@@ -30,6 +31,14 @@ pub use words::Refused;
 
 /// What a shell says of a command that it does not find.
 pub const NOT_FOUND: u32 = 127;
+
+/// Is it the server by its name? Old clients, and `sshfs -o sftp_server=…`, run that instead of asking for the subsystem.
+pub fn is_sftp_server(command: &[u8]) -> bool {
+    let command = command.trim_ascii();
+    let one_word = !command.iter().any(u8::is_ascii_whitespace);
+    let name = command.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    one_word && matches!(name, b"sftp-server" | b"internal-sftp")
+}
 
 /// Both directions of a command's channel.
 pub struct Io {
@@ -107,17 +116,36 @@ impl Drop for Running {
 }
 
 async fn run(script: Script, mut desk: Desk, mut io: Io) {
-    let command = script.line.clone();
-    // Whoever has left needs no exit status.
-    let Ok(exit_status) = program(script, &mut desk, &mut io).await else {
-        return;
+    let mut told = Told {
+        presence: desk.presence.clone(),
+        command: script.line.clone(),
+        exit_status: None,
     };
-    desk.presence.tell(|who| Event::Command {
-        who,
-        command,
-        exit_status,
-    });
-    io.output.finish(exit_status).await;
+    // Whoever has left needs no exit status.
+    if let Ok(exit_status) = program(script, &mut desk, &mut io).await {
+        told.exit_status = Some(exit_status);
+        drop(told);
+        io.output.finish(exit_status).await;
+    }
+}
+
+/// Tells that a command was run, however it ended.
+struct Told {
+    presence: Presence,
+    command: Vec<u8>,
+    exit_status: Option<u32>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let command = std::mem::take(&mut self.command);
+        let exit_status = self.exit_status;
+        self.presence.tell(|who| Event::Command {
+            who,
+            command,
+            exit_status,
+        });
+    }
 }
 
 async fn program(script: Script, desk: &mut Desk, io: &mut Io) -> Result<u32, Gone> {
@@ -136,7 +164,7 @@ async fn program(script: Script, desk: &mut Desk, io: &mut Io) -> Result<u32, Go
         }
     };
     match script.program {
-        Program::Scp => scp::run(desk, io, &words, &script.unsplit()).await,
+        Program::Scp => scp::run(desk, io, &words, &script).await,
         Program::Sum(algorithm) => sums::run(desk, io, algorithm, &words).await,
         Program::Df => df::run(desk, io, &words, script.fields.as_deref()).await,
         Program::Pwd => say(io, [desk.directory(), b"\n"].concat()).await,

@@ -75,7 +75,7 @@ impl Script {
     /// When it asks for something else than our programs.
     pub fn parse(line: &[u8], user: &str) -> Result<Self, Refused> {
         let variable = |name: &[u8]| match name {
-            b"HOME" | b"PWD" => b"/".to_vec(),
+            b"HOME" => b"/".to_vec(),
             b"USER" | b"LOGNAME" => user.as_bytes().to_vec(),
             _ => Vec::new(),
         };
@@ -111,14 +111,9 @@ impl Script {
         })
     }
 
-    /// The arguments as they stand in the line, each from its beginning to the line's end: pscp and asyncssh do not
-    /// quote names with spaces.
-    pub fn unsplit(&self) -> Vec<Vec<u8>> {
-        let line = self.line.trim_ascii_end();
-        self.words
-            .iter()
-            .map(|word| line.get(word.start..).unwrap_or_default().to_vec())
-            .collect()
+    /// The line from this argument on, as it stands there: pscp and asyncssh do not quote names with spaces.
+    pub fn unsplit(&self, argument: usize) -> Option<&[u8]> {
+        self.line.trim_ascii_end().get(self.words.get(argument)?.start..)
     }
 }
 
@@ -209,7 +204,8 @@ mod tests {
         let script = Script::parse(b"df -Pk / | awk '{print $3, $4}'", "calvin").unwrap();
         assert_eq!(script.fields, Some(vec![3, 4]));
         let script = Script::parse(b"scp -t my file ", "calvin").unwrap();
-        assert_eq!(script.unsplit(), [&b"-t my file"[..], b"my file", b"file"]);
+        assert_eq!(script.unsplit(1), Some(&b"my file"[..]));
+        assert_eq!(script.unsplit(3), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::desk::{Desk, reason};
+use super::desk::Desk;
 use super::{Io, Program, complain};
 use crate::stream::{Gone, Stream};
 use crate::vfs::hash::Algorithm;
@@ -48,7 +48,7 @@ pub(super) async fn run(
     for name in names {
         let digest = match name {
             b"-" => standard_input(desk, io, algorithm).await?,
-            _ => desk.hash(name, algorithm).await.map_err(reason),
+            _ => desk.hash(name, algorithm).await,
         };
         match digest {
             Ok(digest) => {

@@ -4,6 +4,9 @@
 /// Longest command line. Linux takes 128 KiB for one argument of a shell.
 const MAX_LINE: usize = 128 * 1024;
 
+/// Words of a line: more than anybody types, and few enough to be looked at one by one.
+const MAX_WORDS: usize = 1024;
+
 /// A word, and which of its bytes were quoted: those stand for themselves in patterns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Word {
@@ -36,6 +39,9 @@ pub enum Refused {
     /// Longer than any shell would take.
     #[error("the command line is longer than {} KiB", MAX_LINE / 1024)]
     TooLong,
+    /// Likewise.
+    #[error("the command line has more than {MAX_WORDS} words")]
+    TooMany,
     /// No name can hold it.
     #[error("the command line contains a NUL byte")]
     Nul,
@@ -95,7 +101,10 @@ pub fn split(line: &[u8], variable: &dyn Fn(&[u8]) -> Vec<u8>) -> Result<Vec<Tok
         splitter.take(byte)?;
     }
     splitter.end_word();
-    Ok(splitter.tokens)
+    match splitter.tokens.len() {
+        ..=MAX_WORDS => Ok(splitter.tokens),
+        _ => Err(Refused::TooMany),
+    }
 }
 
 struct Splitter<'a> {
@@ -301,6 +310,11 @@ mod tests {
         }
         check("a\0b", Refused::Nul);
         check(&"x".repeat(MAX_LINE + 1), Refused::TooLong);
+        check(&"x ".repeat(MAX_WORDS + 1), Refused::TooMany);
+        assert_eq!(
+            words("x ".repeat(MAX_WORDS).as_bytes()).map(|w| w.len()),
+            Ok(MAX_WORDS)
+        );
     }
 
     #[test]

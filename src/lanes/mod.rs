@@ -12,7 +12,8 @@
 //! A lane is a file system (`st_dev`): its homes hang together.
 //!
 //! Hashing is kept apart from both ways, since it is long and costs the CPU instead of the disk: what is being hashed
-//! is counted for each home and each file system, so that a queue of hashes delays no other request, and the digests
+//! is counted for each home and each file system, so that a queue of hashes delays no other request (what is small goes
+//! the slow way, and waits for no large one), and the digests
 //! take [`turns`], so that they occupy no more cores than there are.
 
 mod doors;
@@ -42,7 +43,7 @@ const SLOW_AT_ONCE: usize = 64;
 const SLOW_PER_HOME: usize = 16;
 /// Threads that may be closing files of one file system after their sessions have ended: NFS and FUSE write on close.
 const CLOSING_AT_ONCE: usize = 16;
-/// What is being hashed of one file system at once; each holds two threads of the blocking pool.
+/// What is being hashed of one file system at once; each holds a thread of the blocking pool, and one beside it.
 const HASHING_AT_ONCE: usize = 32;
 /// Of these, hashes of one home.
 const HASHING_PER_HOME: usize = 4;

@@ -14,8 +14,8 @@ mod source;
 
 use bytes::Bytes;
 
-use crate::exec::Io;
 use crate::exec::desk::Desk;
+use crate::exec::{Io, Script};
 use crate::stream::{Gone, Stream};
 
 /// Longest line: OpenSSH's buffer.
@@ -37,12 +37,12 @@ enum Role {
     Source,
 }
 
-/// Runs scp; returns its exit status. `unsplit` has each word with all that follows it in the command line.
+/// Runs scp with these words, which came of the script's; returns its exit status.
 pub(crate) async fn run(
     desk: &mut Desk,
     io: &mut Io,
     words: &[Vec<u8>],
-    unsplit: &[Vec<u8>],
+    script: &Script,
 ) -> Result<u32, Gone> {
     let Some((options, names)) = options(words) else {
         let sentence = "scp: this server runs scp only for another scp (-t or -f, with -r, -p, -d, -v)\n";
@@ -51,9 +51,10 @@ pub(crate) async fn run(
     };
     // What was expanded has more words than the line: then it was quoted as for a shell.
     let first = words.len() - names.len();
-    let whole = (words.len() == unsplit.len())
-        .then(|| unsplit.get(first).cloned())
-        .flatten();
+    let whole = match words.len() == script.words.len() {
+        true => script.unsplit(first).map(<[u8]>::to_vec),
+        false => None,
+    };
     let mut talk = Talk { io, errors: 0 };
     let outcome = match options.role {
         Role::Sink => sink::run(desk, &mut talk, &options, names, whole).await,

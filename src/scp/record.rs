@@ -81,10 +81,11 @@ fn times(rest: &[u8]) -> Result<Times, &'static str> {
     if micros > 999_999 || other_micros > 999_999 || !rest.is_empty() {
         return Err("atime.usec not delimited");
     }
-    let fits = |secs: u64| u32::try_from(secs).map_err(|_| "time out of range");
+    // What SFTP's 32 bits cannot say is the latest that they can: the year 2106.
+    let nearest = |secs: u64| u32::try_from(secs).unwrap_or(u32::MAX);
     Ok(Times {
-        modified: fits(modified)?,
-        accessed: fits(accessed)?,
+        modified: nearest(modified),
+        accessed: nearest(accessed),
     })
 }
 
@@ -150,6 +151,13 @@ mod tests {
                 accessed: 1_183_828_268,
             }),
         );
+        check(
+            b"T99999999999 0 0 0",
+            Record::Times(Times {
+                modified: u32::MAX,
+                accessed: 0,
+            }),
+        );
         check(b"E", Record::Up);
         check(b"\x01scp: x: No such file", Record::Warning);
         check(b"\x02", Record::Fatal);
@@ -172,7 +180,6 @@ mod tests {
         check(b"D0755 x", "size not present");
         check(b"T1 0 2", "atime.sec not delimited");
         check(b"T1 1000000 2 0", "atime.usec not delimited");
-        check(b"T99999999999 0 2 0", "time out of range");
         check(b"T-1 0 2 0", "mtime.sec not present");
         for name in [&b""[..], b".", b"..", b"a/b", b"/"] {
             assert!(!is_name(name));

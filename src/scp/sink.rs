@@ -7,6 +7,7 @@ use super::{MAX_LINE, Options, Stop, Talk};
 use crate::event::Event;
 use crate::exec::desk::{Desk, Opened, reason};
 use crate::path::VirtualPath;
+use crate::stream::input::Line;
 use crate::vfs::{Error, FileKind, Links, OpenHow, SetAttrs, Wait};
 
 /// So much is written at once.
@@ -77,8 +78,11 @@ struct Sink<'a, 'b> {
 impl Sink<'_, '_> {
     /// Takes one record; `false` at the end.
     async fn record(&mut self) -> Result<bool, Stop> {
-        let Some(line) = self.talk.io.input.line(MAX_LINE).await? else {
-            return self.end_of_input().await;
+        let line = match self.talk.io.input.line(MAX_LINE).await? {
+            Line::Whole(line) => line,
+            // In the middle of a directory it is too early, and OpenSSH lets it pass.
+            Line::End => return Ok(false),
+            Line::Cut => return self.protocol_error("a record that has no end").await,
         };
         match record::parse(&line) {
             Ok(Record::Times(times)) => {
@@ -105,18 +109,6 @@ impl Sink<'_, '_> {
         }
         self.first = false;
         Ok(true)
-    }
-
-    async fn end_of_input(&mut self) -> Result<bool, Stop> {
-        let at_the_end = self.talk.io.input.byte().await?.is_none() && self.levels.len() == 1;
-        match at_the_end {
-            true => Ok(false),
-            // In the middle of a line, of a directory, or of a line without an end.
-            false => {
-                self.protocol_error("the input ends too early, or a line is too long")
-                    .await
-            }
-        }
     }
 
     async fn protocol_error(&mut self, why: &str) -> Result<bool, Stop> {
@@ -172,7 +164,7 @@ impl Sink<'_, '_> {
         self.desk
             .call(move |storage, wait| storage.mkdir(&wanted, mode & 0o777 | 0o700, wait))
             .await
-            .map_err(|error| self.refused(&path, error))?;
+            .map_err(|error| self.desk.refused(&path, error))?;
         self.desk.presence.tell(|who| Event::DirectoryMade { who, path });
         Ok(())
     }
@@ -202,7 +194,7 @@ impl Sink<'_, '_> {
         self.desk
             .call(move |storage, _wait| storage.set_attrs(&wanted, &attrs, Links::Follow))
             .await
-            .map_err(|error| self.refused(&path, error))
+            .map_err(|error| self.desk.refused(&path, error))
     }
 
     async fn file(&mut self, name: Vec<u8>, mode: u32, size: u64) -> Result<(), Stop> {
@@ -239,7 +231,7 @@ impl Sink<'_, '_> {
             .desk
             .open(&path, how)
             .await
-            .map_err(|error| self.refused(&path, error))?;
+            .map_err(|error| self.desk.refused(&path, error))?;
         Ok(Receiving {
             opened,
             path,
@@ -272,7 +264,7 @@ impl Sink<'_, '_> {
         self.desk
             .call(move |_storage, wait| file.write_at(&bytes, offset, wait))
             .await
-            .map_err(|error| self.refused(&receiving.path, error))?;
+            .map_err(|error| self.desk.refused(&receiving.path, error))?;
         receiving.opened.note_written(length);
         Ok(())
     }
@@ -321,32 +313,7 @@ impl Sink<'_, '_> {
                 file.finish(wait)
             })
             .await
-            .map_err(|error| self.refused(&receiving.path, error))
-    }
-
-    /// The reason, in words; of some the log hears, too.
-    fn refused(&self, path: &VirtualPath, error: Error) -> String {
-        let sentence = reason(error);
-        let path = path.clone();
-        match error {
-            Error::Forbidden(operation) => {
-                self.desk
-                    .presence
-                    .tell(|who| Event::Forbidden { who, operation, path });
-            }
-            Error::OverBytes { .. } | Error::OverFiles { .. } => {
-                let sentence = sentence.clone();
-                self.desk
-                    .presence
-                    .tell(|who| Event::OverQuota { who, path, sentence });
-            }
-            Error::Os(_)
-            | Error::WouldBlock
-            | Error::Measuring
-            | Error::Unmeasurable
-            | Error::NotRecorded => {}
-        }
-        sentence
+            .map_err(|error| self.desk.refused(&receiving.path, error))
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Options, Stop, Talk};
-use crate::buffer::{Buffer, Filled};
+use crate::buffer::{BUFFER_SIZE, Buffer, Filled};
 use crate::exec::desk::{Desk, Opened, reason};
 use crate::vfs::{DirEntry, DirStream, FileKind, InodeId, Metadata, OpenHow, Wait};
 
@@ -154,14 +154,10 @@ impl Source<'_, '_> {
             self.talk.about(&name, "the directory is too deep").await?;
             return Ok(None);
         }
-        let opened = match self.desk.path(&name) {
-            Ok(path) => self.desk.open_dir(path).await,
-            Err(error) => Err(error),
-        };
-        let stream = match opened {
+        let stream = match self.open_dir(&name).await {
             Ok(stream) => stream,
-            Err(error) => {
-                self.talk.about(&name, &reason(error)).await?;
+            Err(why) => {
+                self.talk.about(&name, &why).await?;
                 return Ok(None);
             }
         };
@@ -184,6 +180,12 @@ impl Source<'_, '_> {
             stream: Some(stream),
             entries: Vec::new(),
         }))
+    }
+
+    async fn open_dir(&self, name: &[u8]) -> Result<Box<dyn DirStream>, String> {
+        let path = self.desk.path(name).map_err(reason)?;
+        let opened = self.desk.open_dir(path.clone()).await;
+        opened.map_err(|error| self.desk.refused(&path, error))
     }
 
     /// `T`, if it was asked for; may it go on?
@@ -225,7 +227,8 @@ impl Source<'_, '_> {
             read: true,
             ..OpenHow::default()
         };
-        let opened = self.desk.open(&path, read).await.map_err(reason)?;
+        let opened = self.desk.open(&path, read).await;
+        let opened = opened.map_err(|error| self.desk.refused(&path, error))?;
         let file = opened.file().map_err(reason)?;
         let looked = self.desk.call(move |_storage, _wait| file.stat());
         let meta = looked.await.map_err(reason)?;
@@ -237,20 +240,18 @@ impl Source<'_, '_> {
         let mut outcome = Ok(());
         let mut offset = 0;
         while offset < size {
-            let mut buffer = Buffer::take();
-            let wanted = usize::try_from(size - offset).map_or(buffer.len(), |rest| rest.min(buffer.len()));
-            let mut count = 0;
-            if outcome.is_ok() {
-                match self.read(&opened, offset, wanted).await {
-                    Ok((read, filled)) => {
-                        (buffer, count) = (read, filled);
-                        opened.note_read(count);
-                    }
-                    Err(why) => outcome = Err(why),
-                }
-                if outcome.is_ok() && count < wanted {
-                    outcome = Err("the file has become shorter".to_owned());
-                }
+            let wanted = usize::try_from(size - offset).map_or(BUFFER_SIZE, |rest| rest.min(BUFFER_SIZE));
+            let read = match outcome {
+                Ok(()) => self.read(&opened, offset, wanted).await,
+                Err(_) => Ok((Buffer::take(), 0)),
+            };
+            let (mut buffer, count) = read.unwrap_or_else(|why| {
+                outcome = Err(why);
+                (Buffer::take(), 0)
+            });
+            opened.note_read(count);
+            if outcome.is_ok() && count < wanted {
+                outcome = Err("the file has become shorter".to_owned());
             }
             buffer.get_mut(count..wanted).unwrap_or_default().fill(0);
             self.talk

@@ -12,9 +12,9 @@ use crate::auth::{AuthSettings, Method};
 
 use super::settings::{Cipher, Kex, Mac, SshSettings};
 
-/// The window of a channel that has just been opened, as sshd's: a command that does not read, of which a connection
-/// may have many, keeps no more than this in memory.
-const WINDOW: u32 = 2 << 20;
+/// The window of a channel that has just been opened: a command that does not read keeps no more than this in memory,
+/// and as many of them as a connection may have by default fit into what it may have waiting (`stream/budget.rs`).
+const WINDOW: u32 = 1 << 20;
 /// More than a far, fast link holds: a client never waits for window in an upload by SFTP.
 pub const SFTP_WINDOW: u32 = 16 << 20;
 /// Above 32768, so that clients do not split WRITEs of 32 KiB and their header over two packets.

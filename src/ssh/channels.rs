@@ -130,8 +130,10 @@ impl Connection {
         command: &[u8],
         session: &mut Session,
     ) -> Result<(), Error> {
-        // What old clients, and `sshfs -o sftp_server=…`, run instead of asking for the subsystem.
-        if matches!(command, b"sftp-server" | b"internal-sftp") || command.ends_with(b"/sftp-server") {
+        if !matches!(self.channels.get(&id), Some(State::Opened)) {
+            return Ok(session.channel_failure(id)?);
+        }
+        if exec::is_sftp_server(command) {
             return match self.start_sftp(id, session).await {
                 true => Ok(session.channel_success(id)?),
                 false => Ok(session.channel_failure(id)?),
@@ -172,7 +174,7 @@ impl Connection {
                     user: session.login.user().clone(),
                 },
                 command: command.to_vec(),
-                exit_status: exec::NOT_FOUND,
+                exit_status: Some(exec::NOT_FOUND),
             });
         }
     }

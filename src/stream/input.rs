@@ -88,6 +88,17 @@ impl Drop for Input {
     }
 }
 
+/// What [`Reader::line`] finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A line, without its newline.
+    Whole(Bytes),
+    /// Nothing more comes.
+    End,
+    /// The input ends before the line does, or the line is too long.
+    Cut,
+}
+
 /// The side of the command.
 pub struct Reader {
     input: Arc<Input>,
@@ -135,25 +146,25 @@ impl Reader {
         Ok(self.take(1).await?.first().copied())
     }
 
-    /// The next line without its newline; `None` if the input ends before it does, or it is longer than `most` bytes.
+    /// The next line, of `most` bytes at most.
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn line(&mut self, most: usize) -> Result<Option<Bytes>, Gone> {
+    pub async fn line(&mut self, most: usize) -> Result<Line, Gone> {
         let mut line = BytesMut::new();
         loop {
             if self.at_hand.is_empty() && !self.fill().await? {
-                return Ok(None);
+                return Ok(if line.is_empty() { Line::End } else { Line::Cut });
             }
             let end = self.at_hand.iter().position(|&b| b == b'\n');
             let piece = self.at_hand.split_to(end.unwrap_or(self.at_hand.len()));
             if line.len() + piece.len() > most {
-                return Ok(None);
+                return Ok(Line::Cut);
             }
             line.extend_from_slice(&piece);
             if end.is_some() {
                 let _newline = self.at_hand.split_to(1);
-                return Ok(Some(line.freeze()));
+                return Ok(Line::Whole(line.freeze()));
             }
         }
     }
@@ -229,8 +240,8 @@ mod tests {
         }
         input.end();
         input.push(b"after the end").unwrap();
-        assert_eq!(reader.line(10).await.unwrap().unwrap(), "one");
-        assert_eq!(reader.line(3).await.unwrap().unwrap(), "two");
+        assert_eq!(reader.line(10).await.unwrap(), Line::Whole("one".into()));
+        assert_eq!(reader.line(3).await.unwrap(), Line::Whole("two".into()));
         assert_eq!(reader.take(2).await.unwrap(), "xy");
         assert_eq!(reader.byte().await.unwrap(), Some(b'z'));
         assert_eq!(reader.byte().await.unwrap(), Some(b'!'));
@@ -242,7 +253,12 @@ mod tests {
     async fn lines_have_a_longest() {
         let (input, mut reader, _) = ends();
         input.push(b"four\n").unwrap();
-        assert_eq!(reader.line(3).await.unwrap(), None);
+        assert_eq!(reader.line(3).await.unwrap(), Line::Cut);
+        let (input, mut reader, _) = ends();
+        input.push(b"cut").unwrap();
+        input.end();
+        assert_eq!(reader.line(3).await.unwrap(), Line::Cut);
+        assert_eq!(reader.line(3).await.unwrap(), Line::End);
     }
 
     #[tokio::test]

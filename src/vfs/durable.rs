@@ -1,9 +1,12 @@
 //! When what was written is on the disk: `[storage] fsync`. Knows no quota and no permission.
 //!
 //! - `close`: a file that was written through a handle, and the directory that its name stands in, are brought to the
-//!   disk before the CLOSE of that handle is answered. A session that ends without CLOSE was promised nothing.
-//! - `always`: besides, each WRITE and change of size, and each name that is made, removed or changed, before it is
-//!   answered. Modes and times alone are not waited for: they come with the next of these, or with the CLOSE.
+//!   disk before the CLOSE of that handle is answered; so are the directories in which a directory is made or a name
+//!   changed, since many clients write to a name of their own, close, and rename. A session that ends without CLOSE
+//!   was promised nothing.
+//! - `always`: besides, each WRITE and change of size, and each name that is made or removed, before it is answered.
+//!
+//! Modes and times alone are not waited for: they come with the next of these, or with the CLOSE.
 //!
 //! All of it waits for the disk, so none of it is begun with [`Wait::Never`].
 #![deny(clippy::missing_trait_methods)]
@@ -58,16 +61,24 @@ impl Durable {
         wait: Wait,
         change: impl FnOnce(&dyn Storage) -> Result<()>,
     ) -> Result<()> {
-        if self.always && wait == Wait::Never {
+        if wait == Wait::Never {
             return Err(Error::WouldBlock);
         }
         change(&*self.inner)?;
-        if self.always {
-            for name in names {
-                self.inner.sync_name(name)?;
-            }
+        names.iter().try_for_each(|name| self.inner.sync_name(name))
+    }
+
+    /// The same for what only [`Fsync::Always`] waits for.
+    fn change_always(
+        &self,
+        name: &VirtualPath,
+        wait: Wait,
+        change: impl FnOnce(&dyn Storage) -> Result<()>,
+    ) -> Result<()> {
+        match self.always {
+            true => self.change(&[name], wait, change),
+            false => change(&*self.inner),
         }
-        Ok(())
     }
 }
 
@@ -113,7 +124,7 @@ impl Storage for Durable {
     }
 
     fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
-        self.change(&[path], wait, |inner| inner.remove(path, wait))
+        self.change_always(path, wait, |inner| inner.remove(path, wait))
     }
 
     fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()> {
@@ -121,7 +132,7 @@ impl Storage for Durable {
     }
 
     fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
-        self.change(&[path], wait, |inner| inner.rmdir(path, wait))
+        self.change_always(path, wait, |inner| inner.rmdir(path, wait))
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
@@ -134,11 +145,11 @@ impl Storage for Durable {
     }
 
     fn symlink(&self, target: &[u8], link: &VirtualPath, wait: Wait) -> Result<()> {
-        self.change(&[link], wait, |inner| inner.symlink(target, link, wait))
+        self.change_always(link, wait, |inner| inner.symlink(target, link, wait))
     }
 
     fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()> {
-        self.change(&[to], wait, |inner| inner.hard_link(from, to, wait))
+        self.change_always(to, wait, |inner| inner.hard_link(from, to, wait))
     }
 
     fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
@@ -211,13 +222,15 @@ impl OpenFile for DurableFile {
         }
         self.inner.finish(wait)?;
         self.inner.sync()?;
-        // Where a link led to is where the name was made. It may have been renamed or removed since: then whoever did
-        // that answers for its directory.
-        if let Ok(real) = self.storage.real_path(&self.path) {
-            match self.storage.sync_name(&real) {
-                Err(Error::Os(Errno::NOENT | Errno::NOTDIR)) => {}
-                synced => synced?,
-            }
+        // Where a link led to is where the name was made. If it was renamed or removed since, its directory is no matter
+        // of this file any more.
+        let synced = self
+            .storage
+            .real_path(&self.path)
+            .and_then(|real| self.storage.sync_name(&real));
+        match synced {
+            Err(Error::Os(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => {}
+            synced => synced?,
         }
         self.changed.store(false, Ordering::Relaxed);
         Ok(())

@@ -103,16 +103,32 @@ impl Work {
     /// # Errors
     /// What reading says; `ECANCELED` if the client has left.
     pub async fn run(self, lane: &HomeLane, gone: &CancellationToken) -> Result<Vec<u8>> {
-        let place = lane.hash_way().await;
+        let mut waiting = Waiting {
+            work: Some(self),
+            lane: lane.clone(),
+        };
+        // What is small does not wait for what is large.
+        let place = match waiting.work.as_ref().is_some_and(Work::is_small) {
+            true => lane.slow_way().await,
+            false => lane.hash_way().await,
+        };
+        let Some(work) = waiting.work.take() else {
+            return Err(Errno::CANCELED.into());
+        };
         let (lane, gone) = (lane.clone(), gone.clone());
         let working = tokio::task::spawn_blocking(move || {
-            let digests = self.compute(lane.turns(), &gone);
+            let digests = work.compute(lane.turns(), &gone);
             // The file closes here, too, before the place is free.
-            drop(self);
+            drop(work);
             drop(place);
             digests
         });
         working.await.unwrap_or(Err(Errno::IO.into()))
+    }
+
+    /// Is it done with one read?
+    fn is_small(&self) -> bool {
+        self.range.length <= BUFFER_SIZE as u64
     }
 
     /// The same on this thread, and one beside it.
@@ -145,7 +161,7 @@ impl Work {
             rest: range,
             gone,
         };
-        if range.length <= BUFFER_SIZE as u64 {
+        if self.is_small() {
             return reading().give(take);
         }
         std::thread::scope(|scope| {
@@ -158,6 +174,20 @@ impl Work {
                 Err(_) => reading().give(take),
             }
         })
+    }
+}
+
+/// Work whose turn has not come. If its client leaves, its file closes where that may take long.
+struct Waiting {
+    work: Option<Work>,
+    lane: HomeLane,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.lane.close(work);
+        }
     }
 }
 

@@ -89,6 +89,18 @@ fn more_hashes_than_cores_leave_the_slow_way_to_others() {
     for session in &mut hashing {
         send(session, &md5("large", 0, 0));
     }
+    // What is small waits for none of them, by whatever way it is asked.
+    std::fs::write(server.home("alice").join("small"), "abc").unwrap();
+    assert_eq!(
+        md5_in(first.ask(&md5("small", 0, 0)), "md5-hash"),
+        sum("md5sum", b"abc")
+    );
+    let output = crate::commands::ssh(&server, "alice", "md5sum small -");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).lines().count(),
+        2,
+        "{output:?}"
+    );
     // fsync takes the slow way, of which a home has as many places as there are hashes now.
     let handle = first.handle(&open("f", WRITE | CREAT));
     for _ in 0..20 {

@@ -9,6 +9,7 @@ use crate::support::raw::RawSftp;
 use crate::support::reference::which;
 use crate::support::replies::Reply;
 use crate::support::server::Sandbox;
+use crate::support::{PATIENCE, wait_for};
 use crate::{at, noise};
 
 /// `ssh alice@… COMMAND`
@@ -195,6 +196,88 @@ fn there_is_no_shell_anywhere() {
         std::fs::read_dir(server.home("alice")).unwrap().next().is_none(),
         "nothing was made"
     );
+}
+
+/// Lines that would keep a thread, or the memory, to themselves.
+#[test]
+fn hard_lines_hold_up_nobody() {
+    let server = Sandbox::start(&["alice", "bob"]);
+    server.raw("alice").finish();
+    let home = server.home("alice");
+    for number in 0..3 {
+        std::fs::write(home.join(format!("{}{number}", "[".repeat(240))), "").unwrap();
+    }
+    let many = |word: &str, times: usize| word.repeat(times);
+    let lines = [
+        many("df / ", 1).trim().to_owned() + &many(" /", 60_000),
+        "df".to_owned() + &many(" /", 1000),
+        "scp -t".to_owned() + &many(" a", 60_000),
+        "echo *".to_owned() + &many("[", 100_000),
+        "echo".to_owned() + &many(" *[[[[[[[[[[[[", 1000),
+        "echo".to_owned() + &many(" */*/*/*", 1000),
+    ];
+    let begun = std::time::Instant::now();
+    let mut hard: Vec<_> = lines
+        .iter()
+        .flat_map(|line| [line, line])
+        .map(|line| ssh_command(&server, "alice", line).spawn().unwrap())
+        .collect();
+    for _ in 0..10 {
+        assert_eq!(ssh(&server, "bob", "pwd").stdout, b"/\n");
+    }
+    let took = begun.elapsed();
+    assert!(took < PATIENCE, "ten commands of another user took {took:?}");
+    for child in &mut hard {
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let kib: u64 = peak.split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(kib < 200 * 1024, "{peak}");
+}
+
+#[test]
+fn a_name_that_looks_like_the_servers_is_a_name() {
+    let server = Sandbox::start(&["alice"]);
+    server.raw("alice").finish();
+    std::fs::write(server.home("alice").join("sftp-server"), "abc").unwrap();
+    let output = ssh(&server, "alice", "md5sum /sftp-server");
+    assert_eq!(
+        text(&output.stdout),
+        "900150983cd24fb0d6963f7d28e17f72  /sftp-server\\n"
+    );
+}
+
+#[test]
+fn the_audit_log_has_every_command_and_every_refusal() {
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &["--permissions", "create"]);
+    server.serve();
+    server.raw("alice").finish();
+    std::fs::write(server.home("alice").join("f"), "abc").unwrap();
+    let refusals = |what: &str| {
+        let lines = server.audit();
+        lines
+            .lines()
+            .filter(|line| line.contains("\"forbidden\"") && line.contains(what))
+            .count()
+    };
+    ssh(&server, "alice", "md5sum f");
+    wait_for("the refusal of md5sum", || refusals("\"read\"") == 1);
+    ssh(&server, "alice", "scp -f f");
+    ssh(&server, "alice", "echo *");
+    wait_for("the refusal of a pattern", || refusals("\"list\"") == 1);
+    server.wait_for_audit("\"command\":\"md5sum f\",\"exit_status\":1");
+    // One that is never told how it ended.
+    let mut command = ssh_command(&server, "alice", "scp -t f");
+    let mut client = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut ready = [1];
+    std::io::Read::read_exact(client.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    assert_eq!(ready, [0]);
+    client.kill().unwrap();
+    client.wait().unwrap();
+    server.wait_for_audit("\"command\":\"scp -t f\",\"exit_status\":null");
 }
 
 /// Old clients run the server by its name instead of asking for the subsystem.

@@ -125,6 +125,11 @@ fn with_close_a_file_and_its_directory_are_on_the_disk_before_the_answer() {
     session.ask_about(&write(nth(0), 0, "data"), &handle);
     session.ask_about(&close(nth(0)), &handle);
     expect_end(&trace, &["fsync /dir/made", "fsync /dir", "send"]);
+    // Many clients write to a name of their own, close, and rename.
+    session.ask(&rename("dir/f", "g"));
+    expect_end(&trace, &["fsync ", "fsync /dir", "send"]);
+    session.ask(&mkdir("dir/deeper", &Attrs::default()));
+    expect_end(&trace, &["fsync /dir", "send"]);
     // One that was removed meanwhile is no error.
     let handle = session.handle(&open("gone", WRITE | CREAT));
     session.ask_about(&write(nth(0), 0, "data"), &handle);

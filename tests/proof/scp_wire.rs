@@ -167,6 +167,7 @@ fn a_sink_answers_and_writes_as_openssh_does() {
         b"C0644 3 f\nabc\x01scp: f: could not read\nC0644 1 z\nz\0",
     );
     check("scp -t .", b"");
+    check("scp -p -t new", b"T4294967295 0 4294967295 0\nC0640 3 x\nnew\0");
     check("scp -t .", b"E\n");
 }
 

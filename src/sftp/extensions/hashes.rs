@@ -21,7 +21,7 @@ use super::{Call, need};
 /// The draft's: what is smaller would make a reply longer than the file.
 const MIN_BLOCK: u32 = 256;
 /// Clients take replies as long as packets; this leaves room for what stands around the hashes.
-const MAX_HASHES: u64 = MAX_PACKET as u64 - 1024;
+const MAX_HASHES: u64 = MAX_PACKET as u64 - 64;
 
 pub(super) fn md5_hash(sftp: &mut Sftp, call: Call<'_>) -> Answer {
     md5(sftp, call, "md5-hash")
@@ -50,7 +50,7 @@ fn md5(sftp: &mut Sftp, mut call: Call<'_>, name: &'static str) -> Answer {
             Refusal::with_sentence(Status::BAD_MESSAGE, sentence)
         })?),
     };
-    let found = find(sftp, &call, subject, Algorithm::Md5)?;
+    let found = find(sftp, &call, subject)?;
     let whole = asked.offset == 0 && asked.length == 0;
     let work = Work {
         range: found.range(asked, whole)?,
@@ -59,7 +59,7 @@ fn md5(sftp: &mut Sftp, mut call: Call<'_>, name: &'static str) -> Answer {
         block: None,
         quick_check,
     };
-    ask(sftp, call.id, work, Layout::Md5 { name })
+    ask(sftp, call.id, (found.path, work), Layout::Md5 { name })
 }
 
 /// paramiko's: a handle, whatever the draft says about names.
@@ -95,7 +95,7 @@ fn check(sftp: &mut Sftp, mut call: Call<'_>, subject: Subject, shape: CheckFile
         let sentence = format!("a block has {MIN_BLOCK} bytes at least, or 0 for one hash of all");
         return Err(Refusal::with_sentence(Status::BAD_MESSAGE, sentence).into());
     }
-    let found = find(sftp, &call, subject, algorithm)?;
+    let found = find(sftp, &call, subject)?;
     let range = found.range(asked, asked.length == 0)?;
     let block = NonZeroU64::new(block.into());
     check_length(range, block, algorithm)?;
@@ -106,7 +106,12 @@ fn check(sftp: &mut Sftp, mut call: Call<'_>, subject: Subject, shape: CheckFile
         block,
         quick_check: None,
     };
-    ask(sftp, call.id, work, Layout::CheckFile { shape, algorithm })
+    ask(
+        sftp,
+        call.id,
+        (found.path, work),
+        Layout::CheckFile { shape, algorithm },
+    )
 }
 
 fn first_known(list: &[u8]) -> Option<Algorithm> {
@@ -138,6 +143,7 @@ enum Subject {
 /// A file that can be hashed.
 struct Found {
     file: Arc<dyn OpenFile>,
+    path: VirtualPath,
     size: u64,
 }
 
@@ -162,7 +168,7 @@ impl Found {
     }
 }
 
-fn find(sftp: &mut Sftp, call: &Call<'_>, subject: Subject, algorithm: Algorithm) -> Result<Found, Halt> {
+fn find(sftp: &mut Sftp, call: &Call<'_>, subject: Subject) -> Result<Found, Halt> {
     let (file, path) = match subject {
         Subject::Handle(handle) => {
             let open = sftp.file(handle)?;
@@ -187,15 +193,16 @@ fn find(sftp: &mut Sftp, call: &Call<'_>, subject: Subject, algorithm: Algorithm
     if meta.kind != FileKind::File {
         return Err(Refusal::with_sentence(Status::FAILURE, "only regular files can be hashed").into());
     }
-    let algorithm = algorithm.name();
-    sftp.tell(|who| Event::Hashed { who, algorithm, path });
     Ok(Found {
         file,
+        path,
         size: meta.size,
     })
 }
 
-fn ask(sftp: &Sftp, id: u32, work: Work, layout: Layout) -> Answer {
+fn ask(sftp: &Sftp, id: u32, (path, work): (VirtualPath, Work), layout: Layout) -> Answer {
+    let algorithm = work.algorithm.name();
+    sftp.tell(|who| Event::Hashed { who, algorithm, path });
     let busy = sftp.context.presence.busy();
     let gone = sftp.context.gone.clone();
     Err(Halt::Hash(Box::new(Question {

@@ -108,7 +108,11 @@ impl Jail {
             OFlags::RDONLY | OFlags::DIRECTORY,
             Mode::empty(),
         )?;
-        attrs::retry(|| fsync(&fd))
+        match attrs::retry(|| fsync(&fd)) {
+            // Some file systems have no such call for directories, and nothing to wait for.
+            Err(Errno::INVAL) => Ok(()),
+            synced => synced,
+        }
     }
 
     /// mkdir(2); `new/` is as good as `new`.
