@@ -36,12 +36,23 @@ impl client::Handler for Events {
     }
 
     async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
-        let mut workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(worker) = workers.get_mut(&id) {
-            let out = worker.take(data);
-            if !out.is_empty() {
-                session.data(id, out)?;
+        let deaf = {
+            let mut workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(worker) = workers.get_mut(&id) else {
+                return Ok(());
+            };
+            let deaf = worker.is_deaf();
+            if deaf.is_none() {
+                let out = worker.take(data);
+                if !out.is_empty() {
+                    session.data(id, out)?;
+                }
             }
+            deaf
+        };
+        // While this waits, nothing is read from the socket.
+        if let Some(until) = deaf {
+            tokio::time::sleep_until(until.into()).await;
         }
         Ok(())
     }

@@ -26,11 +26,8 @@ struct Counted {
 
 impl Totals {
     pub fn new(kind: Kind) -> Arc<Self> {
-        let latency = Histogram::new(3)
-            .map(|mut h| {
-                h.auto(true);
-                h
-            })
+        // Up to ten minutes.
+        let latency = Histogram::new_with_bounds(1, 600_000_000, 3)
             .unwrap_or_else(|error| panic!("three digits are possible: {error}"));
         Arc::new(Self {
             kind,

@@ -11,6 +11,9 @@ use crate::report::Totals;
 
 /// SSH_FX_EOF
 const EOF: u32 = 1;
+/// One below what the server disconnects for.
+const GREEDY_READS: u32 = 399_000;
+const GREEDY_OPENS: u32 = 1_000;
 /// Where a writer begins again: its file grows no larger.
 const LARGEST: u64 = 256 << 20;
 
@@ -24,6 +27,8 @@ pub enum Kind {
     List,
     Signin,
     Idle,
+    /// Asks for as much as it may, and reads none of it.
+    Greedy,
 }
 
 impl Kind {
@@ -36,6 +41,7 @@ impl Kind {
             Kind::List => "list",
             Kind::Signin => "signin",
             Kind::Idle => "idle",
+            Kind::Greedy => "greedy",
         }
     }
 }
@@ -134,6 +140,9 @@ impl Worker {
     pub fn start(&mut self, until: Instant) -> Vec<u8> {
         self.until = Some(until);
         let mut out = Vec::new();
+        if self.plan.kind == Kind::Greedy {
+            self.demand(&mut out);
+        }
         if self.plan.pace.is_none() {
             for _ in 0..self.plan.depth {
                 self.begin(&mut out);
@@ -228,13 +237,38 @@ impl Worker {
                 };
                 self.ask(&Request::Opendir { path: &path }, Purpose::ListOpen, now, out);
             }
-            Kind::Signin | Kind::Idle => self.under_way -= 1,
+            Kind::Signin | Kind::Idle | Kind::Greedy => self.under_way -= 1,
         }
+    }
+
+    /// As many READs as a server lets wait, and as many open files.
+    fn demand(&self, out: &mut Vec<u8>) {
+        for id in 0..GREEDY_OPENS {
+            let open = Request::Open {
+                path: &self.plan.file,
+                flags: flags::READ,
+                attrs: &Attributes::default(),
+            };
+            open.encode(id, out);
+        }
+        for id in 0..GREEDY_READS {
+            let read = Request::Read {
+                handle: &self.handle,
+                offset: 0,
+                length: self.plan.size,
+            };
+            read.encode(id, out);
+        }
+    }
+
+    /// Does it leave everything unread from now on?
+    pub fn is_deaf(&self) -> Option<Instant> {
+        self.until.filter(|_| self.plan.kind == Kind::Greedy)
     }
 
     fn setup(&mut self, out: &mut Vec<u8>) {
         let (path, flags) = match self.plan.kind {
-            Kind::Read => (self.plan.file.clone(), flags::READ),
+            Kind::Read | Kind::Greedy => (self.plan.file.clone(), flags::READ),
             Kind::Write => {
                 let path = [&self.plan.dir[..], self.name.as_bytes()].concat();
                 (path, flags::WRITE | flags::CREAT | flags::TRUNC)

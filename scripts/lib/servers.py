@@ -30,7 +30,7 @@ class Server:
 
     def start(self, command, ready):
         """Runs the command; what `ready` answers at last is returned."""
-        with open(self.log_file, "ab") as log:
+        with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
         def ready_or_dead():

@@ -215,7 +215,7 @@ impl Connection {
         match fatal {
             Fatal::Malformed(_) => {
                 self.channels.insert(id, State::Done);
-                SessionWire { session, id }.finish(255);
+                SessionWire::new(session, id).finish(255);
             }
             Fatal::Overflow(overflow) => {
                 self.ending.end(overflow.to_string());
@@ -226,25 +226,81 @@ impl Connection {
     }
 }
 
-/// Replies inside a callback.
+/// Replies that are put together: no more than the smallest packet that clients take (RFC 4253, section 6.1).
+const TOGETHER: usize = 32 * 1024;
+/// A longer one goes out as it is: copying it would cost more than a packet does.
+const SMALL: usize = 4 * 1024;
+
+/// Replies inside a callback. Small ones go out together when it ends: a packet of their own would cost both sides more
+/// than they do.
 pub(super) struct SessionWire<'a> {
-    pub(super) session: &'a mut Session,
-    pub(super) id: ChannelId,
+    session: &'a mut Session,
+    id: ChannelId,
+    /// The first one, which needs no copy if it stays alone.
+    first: Bytes,
+    /// All of them, once there are more.
+    held: Vec<u8>,
+}
+
+impl<'a> SessionWire<'a> {
+    pub(super) fn new(session: &'a mut Session, id: ChannelId) -> Self {
+        Self {
+            session,
+            id,
+            first: Bytes::new(),
+            held: Vec::new(),
+        }
+    }
+
+    fn hold(&mut self, bytes: Bytes) {
+        if self.first.is_empty() && self.held.is_empty() {
+            self.first = bytes;
+            return;
+        }
+        let first = std::mem::take(&mut self.first);
+        self.held.extend_from_slice(&first);
+        self.held.extend_from_slice(&bytes);
+    }
+
+    fn let_go(&mut self) {
+        let first = std::mem::take(&mut self.first);
+        let held = std::mem::take(&mut self.held);
+        // An error means that the connection is ending; the next callback does not come.
+        let _ = match (first.is_empty(), held.is_empty()) {
+            (true, true) => Ok(()),
+            (false, _) => self.session.data(self.id, first),
+            (true, false) => self.session.data(self.id, held),
+        };
+    }
 }
 
 impl Wire for SessionWire<'_> {
     fn send(&mut self, stream: Stream, bytes: Bytes) {
-        // An error means that the connection is ending; the next callback does not come.
+        let small = stream == Stream::Output && bytes.len() <= SMALL;
+        if !small || self.first.len() + self.held.len() + bytes.len() > TOGETHER {
+            self.let_go();
+        }
         let _ = match stream {
+            Stream::Output if small => {
+                self.hold(bytes);
+                Ok(())
+            }
             Stream::Output => self.session.data(self.id, bytes),
             Stream::Error => self.session.extended_data(self.id, STDERR, bytes),
         };
     }
 
     fn finish(&mut self, exit_status: u32) {
+        self.let_go();
         let _ = self.session.exit_status_request(self.id, exit_status);
         let _ = self.session.eof(self.id);
         let _ = self.session.close(self.id);
+    }
+}
+
+impl Drop for SessionWire<'_> {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 

@@ -154,6 +154,9 @@ async fn serve(
     };
     let handle = session.handle();
     tokio::select! {
+        // Whoever signs in and leaves at once has signed in: that must not count against the address.
+        biased;
+        () = signed_in.cancelled() => entry.signed_in(),
         result = &mut session => return left_early(&service, peer, result.err()),
         () = &mut grace => {
             farewell(&handle, "login grace time exceeded").await;
@@ -161,7 +164,6 @@ async fn serve(
             let _ = session.await;
             return refused(&service, peer, "not signed in within the login grace");
         }
-        () = signed_in.cancelled() => entry.signed_in(),
         () = ending.asked() => {}
         // Nobody is in the middle of anything yet.
         () = stop.cancelled() => {

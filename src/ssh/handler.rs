@@ -151,7 +151,7 @@ impl Handler for Connection {
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Error> {
         match self.channels.get_mut(&channel) {
-            Some(State::Sftp(sftp)) => sftp.eof(&mut SessionWire { session, id: channel }),
+            Some(State::Sftp(sftp)) => sftp.eof(&mut SessionWire::new(session, channel)),
             Some(State::Command(command)) => command.eof(),
             Some(State::Opened | State::Done) | None => {}
         }
@@ -160,7 +160,7 @@ impl Handler for Connection {
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Error> {
         let taken = match self.channels.get_mut(&channel) {
-            Some(State::Sftp(sftp)) => sftp.data(data, &mut SessionWire { session, id: channel }),
+            Some(State::Sftp(sftp)) => sftp.data(data, &mut SessionWire::new(session, channel)),
             Some(State::Command(command)) => command.data(data).map_err(Fatal::from),
             Some(State::Opened | State::Done) | None => Ok(()),
         };
@@ -185,7 +185,7 @@ impl Handler for Connection {
         session: &mut Session,
     ) -> Result<(), Error> {
         match self.channels.get_mut(&channel) {
-            Some(State::Sftp(sftp)) => sftp.window_adjusted(size, &mut SessionWire { session, id: channel }),
+            Some(State::Sftp(sftp)) => sftp.window_adjusted(size, &mut SessionWire::new(session, channel)),
             Some(State::Command(command)) => command.window_adjusted(size),
             Some(State::Opened | State::Done) | None => {}
         }

@@ -149,6 +149,10 @@ impl AuditFile {
     }
 }
 
+/// After each write. What comes meanwhile is written together, and those who emit it need not wake the thread: that is
+/// a system call each, on the way of every small file.
+const REST: Duration = Duration::from_millis(2);
+
 /// The thread's own state.
 struct Writer {
     sink: Sink,
@@ -183,6 +187,9 @@ impl Writer {
                 self.torn = false;
             }
             self.write(lines);
+            if !ending {
+                std::thread::sleep(REST);
+            }
         }
     }
 

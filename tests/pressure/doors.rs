@@ -130,3 +130,18 @@ fn a_client_vanishes_in_the_middle_of_a_write() {
     assert!(std::fs::read(server.home("alice").join("half")).unwrap() == vec![1; 30_000]);
     assert!(matches!(bob.ask(&stat("/")), Reply::Attrs(_)));
 }
+
+/// Scripts sign in, do one thing and leave, many times in a row: that is no attack.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_in_and_leaves_at_once_is_not_held_back() {
+    let server = Sandbox::start(&["alice"]);
+    let begun = Instant::now();
+    for _ in 0..60 {
+        let peer = Peer::connect(&server, "alice", Manner::window(1 << 20)).await;
+        peer.gate.vanish();
+    }
+    // Each that was held back would have been held back for a quarter of a second at the least.
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(10), "60 sign-ins took {took:?}");
+    assert!(!server.audit().contains("\"refused\""), "{}", server.audit());
+}

@@ -1,0 +1,1 @@
+"""Our server beside others in one run: who takes part, what is measured, and how it is told."""

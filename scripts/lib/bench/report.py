@@ -1,0 +1,67 @@
+"""From what was measured to a table for people, and to JSON for machines."""
+
+import statistics
+
+
+def summary(values):
+    """The median, and how far it lies from the farthest of the others, in per cent."""
+    middle = statistics.median(values)
+    spread = max(abs(value - middle) for value in values) / middle if middle else 0.0
+    return {"median": middle, "spread": round(100 * spread, 1), "values": values}
+
+
+def judge(row, results, ours):
+    """One dict for each claim: value, bounds, and whether they hold; None where nobody is there to compare with."""
+    judged = []
+    for claim in row.claims:
+        mine = results.get(ours, {}).get(claim.metric)
+        other = results.get(claim.beside, {}).get(claim.metric) if claim.beside else None
+        if not mine or (claim.beside and not other):
+            continue
+        value = mine["median"] / max(other["median"], 1e-9) if claim.beside else mine["median"]
+        holds = (lambda bound: value <= bound) if claim.less else (lambda bound: value >= bound)
+        judged.append(
+            {
+                "claim": claim.text,
+                "ours": mine["median"],
+                "theirs": other["median"] if other else None,
+                "beside": claim.beside,
+                "value": round(value, 3),
+                "spread": max(mine["spread"], other["spread"] if other else 0.0),
+                "must": claim.must,
+                "aim": claim.aim,
+                "must_holds": holds(claim.must),
+                "aim_holds": holds(claim.aim),
+            }
+        )
+    return judged
+
+
+def number(value):
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if value < 100 else f"{value:.0f}"
+
+
+def print_claims(judged):
+    """The table in Markdown, as docs/performance.md has it."""
+    print("| what | ours | beside | theirs | value | spread | must | aim | |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for one in judged:
+        verdict = "aim" if one["aim_holds"] else "must" if one["must_holds"] else "MISSED"
+        unit = " x" if one["beside"] else ""
+        print(
+            f"| {one['claim']} | {number(one['ours'])} | {one['beside'] or ''} | {number(one['theirs'])} "
+            f"| {number(one['value'])}{unit} | ±{one['spread']:.0f} % | {one['must']:g} | {one['aim']:g} | {verdict} |"
+        )
+
+
+def print_all(measured):
+    """What each server did in each row."""
+    print("\n| row | metric | " + " | ".join(names := sorted({n for r in measured.values() for n in r})) + " |")
+    print("|---|---|" + "---|" * len(names))
+    for row, results in measured.items():
+        for metric in sorted({m for result in results.values() for m in result}):
+            cells = [results.get(name, {}).get(metric) for name in names]
+            shown = [f"{number(cell['median'])} ±{cell['spread']:.0f} %" if cell else "" for cell in cells]
+            print(f"| {row} | {metric.replace('_', ' ')} | " + " | ".join(shown) + " |")

@@ -1,0 +1,244 @@
+"""What is measured. A row prepares a server once, and measures it again and again; its claims say what must hold."""
+
+import json
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..tools import digest, wait_for
+from .rivals import PATIENCE_SECS
+
+GCM = "aes256-gcm@openssh.com"
+CHACHA = "chacha20-poly1305@openssh.com"
+
+
+@dataclass
+class Claim:
+    """One line of the table in the design: a metric of ours beside another's (or alone), and its bounds."""
+
+    text: str
+    metric: str
+    must: float
+    aim: float
+    beside: str = "sshd"
+    # Is less better?
+    less: bool = True
+
+
+@dataclass
+class Row:
+    """One thing that is measured."""
+
+    name: str
+    measure: callable
+    claims: list
+    prepare: callable = lambda rival, size: None
+    # Who takes part: all that speak SFTP, or these.
+    only: tuple = ()
+    floor: bool = False
+    # Is the server started anew each time? What was given back stays in a process, and would be used again.
+    fresh: bool = False
+
+
+@dataclass
+class Sizes:
+    """How much of everything."""
+
+    mib: int = 1024
+    small_files: int = 5000
+    entries: int = 20_000
+    idle: int = 500
+    signin_secs: int = 4
+    hold_secs: int = 6
+    # The large file, and one of a quarter of its size.
+    local: Path = None
+    quarter: Path = None
+    tree: Path = None
+    load: Path = None
+
+
+def timed(rival, work):
+    """Seconds of CPU and of time that something takes."""
+    before, begun = rival.cpu_secs(), time.monotonic()
+    work()
+    wall = time.monotonic() - begun
+    return rival.cpu_secs() - before, wall
+
+
+def warm(path):
+    with open(path, "rb", buffering=0) as file:
+        while file.read(1 << 22):
+            pass
+
+
+def transfer(operation, cipher, clients=1):
+    """One or several clients that move the large file at once, each a file of its own."""
+
+    def source(sizes):
+        return sizes.local if clients == 1 else sizes.quarter
+
+    def begin(rival, sizes, number):
+        name = f"{source(sizes).name}{number}"
+        if not rival.sftp_server:
+            return rival.transfer(operation, name, source(sizes))
+        if operation == "get":
+            return rival.sftp(f"get {rival.prefix}{name} /dev/null\n", cipher)
+        return rival.sftp(f"put {source(sizes)} {rival.prefix}{name}\n", cipher)
+
+    def measure(rival, sizes):
+        local = source(sizes)
+        size = local.stat().st_size
+        files = [rival.stored / f"{local.name}{number}" for number in range(clients)]
+        for file in files:
+            if operation == "put":
+                file.unlink(missing_ok=True)
+            elif not file.exists():
+                shutil.copyfile(local, file)
+        for file in files if operation == "get" else [local]:
+            warm(file)
+        cpu, wall = timed(rival, lambda: rival.wait([begin(rival, sizes, n) for n in range(clients)]))
+        for file in files:
+            stored(rival, file, size)
+        gib = clients * size / (1 << 30)
+        return {"cpu_secs_per_gib": cpu / gib, "mib_per_sec": gib * 1024 / wall}
+
+    return measure
+
+
+def stored(rival, path, size):
+    """Not all have stored a file when they say so: those get a moment, which is not measured."""
+    wait_for(f"{rival.name} to store {path.name}", lambda: path.exists() and path.stat().st_size == size)
+
+
+def verified(rival, sizes):
+    """Once, not measured: what was stored is what was sent."""
+    rival.wait([rival.sftp(f"put {sizes.local} {rival.prefix}verified\n", GCM)])
+    stored(rival, rival.stored / "verified", sizes.local.stat().st_size)
+    if digest(rival.stored / "verified") != digest(sizes.local):
+        raise RuntimeError(f"{rival.name}: the file has changed on its way")
+    (rival.stored / "verified").unlink()
+
+
+def small_files(rival, sizes):
+    # Not removed before: a file system that has just removed many files makes new ones slowly.
+    number = 0
+    while (target := rival.stored / f"tree{number}").exists():
+        number += 1
+    target.mkdir()
+    batch = f"cd {rival.prefix}{target.name}\nput -r {sizes.tree}\n"
+    cpu, wall = timed(rival, lambda: rival.wait([rival.sftp(batch, GCM)]))
+    there = target / sizes.tree.name
+    wait_for(f"{rival.name} to store all files", lambda: sum(1 for _ in there.iterdir()) == sizes.small_files)
+    return {"files_per_sec": sizes.small_files / wall, "cpu_ms_per_file": 1000 * cpu / sizes.small_files}
+
+
+def make_entries(rival, sizes):
+    directory = rival.stored / "many"
+    directory.mkdir()
+    for number in range(sizes.entries):
+        (directory / f"name-of-a-file-{number:06}").touch()
+
+
+def listing(rival, sizes):
+    cpu, wall = timed(rival, lambda: rival.wait([rival.sftp(f"ls -l {rival.prefix}many\n", GCM)]))
+    return {"entries_per_sec": sizes.entries / wall, "cpu_ms": 1000 * cpu}
+
+
+def load(rival, sizes, *words):
+    """The load generator, which prints what it has measured."""
+    command = [str(sizes.load), "--json", "--port", str(rival.port), "--user", rival.user, "--key", str(rival.key)]
+    done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=PATIENCE_SECS, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{rival.name}: load {' '.join(words)}: {done.stderr}{done.stdout}")
+    return json.loads(done.stdout)
+
+
+def sign_in(rival, sizes):
+    reports = []
+    words = ("--work", "signin", "--connections", "4", "--secs", str(sizes.signin_secs))
+    cpu, _ = timed(rival, lambda: reports.extend(load(rival, sizes, *words)))
+    count = reports[0]["operations"]
+    return {"cpu_ms_per_sign_in": 1000 * cpu / count, "sign_ins_per_sec": reports[0]["per_sec"]}
+
+
+def idle(rival, sizes):
+    before = rival.memory_kib()
+    words = ["--work", "idle", "--connections", str(sizes.idle), "--secs", str(sizes.hold_secs)]
+    command = [str(sizes.load), "--json", "--port", str(rival.port), "--user", rival.user, "--key", str(rival.key)]
+    holder = subprocess.Popen([*command, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    held = 0
+    while holder.poll() is None:
+        time.sleep(0.5)
+        held = max(held, rival.memory_kib())
+    if holder.returncode != 0:
+        raise RuntimeError(f"{rival.name}: {sizes.idle} idle sessions: {holder.stderr.read()}")
+    return {"kib_per_session": (held - before) / sizes.idle}
+
+
+def worst(rival, sizes):
+    """One client that asks for all that it may have, and reads none of it."""
+    if not (rival.stored / "local0").exists():
+        shutil.copyfile(sizes.local, rival.stored / "local0")
+    before = rival.memory_kib()
+    words = ["--work", "greedy", "--file", "local0", "--size", "261120", "--secs", str(sizes.hold_secs)]
+    command = [str(sizes.load), "--json", "--port", str(rival.port), "--user", rival.user, "--key", str(rival.key)]
+    client = subprocess.Popen([*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    held = 0
+    while client.poll() is None:
+        held = max(held, rival.memory_kib() - before)
+        time.sleep(0.1)
+    if client.returncode != 0:
+        raise RuntimeError(f"{rival.name}: the worst client: {client.stderr.read()}")
+    return {"mib_per_connection": held / 1024}
+
+
+def table():
+    """All rows, in the order of the design's section 12."""
+    moved = [("get", "download", 0.45, 0.35, 1.5, 1.15), ("put", "upload", 0.60, 0.40, 1.8, 1.3)]
+    rows = []
+    for operation, words, must, aim, floor_must, floor_aim in moved:
+        rows.append(
+            Row(
+                operation,
+                transfer(operation, GCM),
+                [
+                    Claim(f"server CPU per GiB, {words}", "cpu_secs_per_gib", must, aim),
+                    Claim(f"beside the floor, {words}", "cpu_secs_per_gib", floor_must, floor_aim, "floor"),
+                    Claim(f"throughput, one client, {words}", "mib_per_sec", 0.95, 1.2, less=False),
+                ],
+                floor=True,
+            )
+        )
+    for operation, words, *_ in moved:
+        claim = Claim(f"server CPU per GiB, chacha20, {words}", "cpu_secs_per_gib", 0.85, 0.6)
+        rows.append(Row(f"{operation}-chacha", transfer(operation, CHACHA), [claim]))
+    for operation, words, *_ in moved:
+        claim = Claim(f"throughput, four clients, {words}", "mib_per_sec", 1.2, 1.5, less=False)
+        rows.append(Row(f"{operation}-4", transfer(operation, GCM, 4), [claim]))
+    rows += [
+        Row("small", small_files, [Claim("small files with put -r", "files_per_sec", 1.2, 2, less=False)]),
+        Row("list", listing, [Claim("ls -l", "entries_per_sec", 1.5, 3, less=False)], prepare=make_entries),
+        Row(
+            "signin",
+            sign_in,
+            [Claim("server CPU per key sign-in", "cpu_ms_per_sign_in", 0.5, 0.1)],
+            only=("homeport", "sshd"),
+        ),
+        Row(
+            "idle",
+            idle,
+            [Claim("KiB per idle session", "kib_per_session", 150, 50, None)],
+            only=("homeport", "sshd"),
+            fresh=True,
+        ),
+        Row(
+            "worst",
+            worst,
+            [Claim("MiB under the worst client", "mib_per_connection", 64, 16, None)],
+            only=("homeport",),
+            fresh=True,
+        ),
+    ]
+    return rows
