@@ -15,7 +15,7 @@ const EOF: u32 = 1;
 const GREEDY_READS: u32 = 399_000;
 const GREEDY_OPENS: u32 = 1_000;
 /// Where a writer begins again: its file grows no larger.
-const LARGEST: u64 = 256 << 20;
+const LARGEST: u64 = 32 << 20;
 
 /// What a channel does all the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -63,6 +63,8 @@ pub struct Plan {
 enum Purpose {
     /// The file that all operations are about.
     Setup,
+    /// The answer to it begins the work.
+    Kick,
     Read,
     Write,
     Stat,
@@ -144,9 +146,10 @@ impl Worker {
             self.demand(&mut out);
         }
         if self.plan.pace.is_none() {
-            for _ in 0..self.plan.depth {
-                self.begin(&mut out);
-            }
+            // All that comes in number is sent where answers are taken: what is sent from elsewhere may be cut in pieces,
+            // and theirs would get between them.
+            let kick = Request::Realpath { path: b"." };
+            self.ask(&kick, Purpose::Kick, Instant::now(), &mut out);
         }
         out
     }
@@ -302,6 +305,11 @@ impl Worker {
             (Purpose::Setup, Reply::Handle(handle)) => {
                 self.handle = handle.to_vec();
                 self.ready = true;
+            }
+            (Purpose::Kick, Reply::Names(_)) => {
+                for _ in 0..self.plan.depth {
+                    self.begin(out);
+                }
             }
             (Purpose::Read, Reply::Data(data)) => self.done(begun, data.len() as u64, out),
             (Purpose::Read, Reply::Status { code: EOF, .. }) => {
