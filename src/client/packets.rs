@@ -5,49 +5,14 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-const SSH_FXP_INIT: u8 = 1;
-const SSH_FXP_VERSION: u8 = 2;
-const SSH_FXP_OPEN: u8 = 3;
-const SSH_FXP_CLOSE: u8 = 4;
-const SSH_FXP_READ: u8 = 5;
-const SSH_FXP_WRITE: u8 = 6;
-const SSH_FXP_LSTAT: u8 = 7;
-const SSH_FXP_FSTAT: u8 = 8;
-const SSH_FXP_SETSTAT: u8 = 9;
-const SSH_FXP_FSETSTAT: u8 = 10;
-const SSH_FXP_OPENDIR: u8 = 11;
-const SSH_FXP_READDIR: u8 = 12;
-const SSH_FXP_REMOVE: u8 = 13;
-const SSH_FXP_MKDIR: u8 = 14;
-const SSH_FXP_RMDIR: u8 = 15;
-const SSH_FXP_REALPATH: u8 = 16;
-const SSH_FXP_STAT: u8 = 17;
-const SSH_FXP_RENAME: u8 = 18;
-const SSH_FXP_READLINK: u8 = 19;
-const SSH_FXP_SYMLINK: u8 = 20;
-const SSH_FXP_STATUS: u8 = 101;
-const SSH_FXP_HANDLE: u8 = 102;
-const SSH_FXP_DATA: u8 = 103;
-const SSH_FXP_NAME: u8 = 104;
-const SSH_FXP_ATTRS: u8 = 105;
-const SSH_FXP_EXTENDED: u8 = 200;
-const SSH_FXP_EXTENDED_REPLY: u8 = 201;
+use crate::sftp::kinds::attributes::{ACMODTIME, EXTENDED, PERMISSIONS, SIZE, UIDGID};
+pub use crate::sftp::kinds::flags;
+use crate::sftp::kinds::*;
 
 /// Larger than any server's packet (OpenSSH: 256 KiB, others up to 1 MiB): a peer must not make us keep more.
 const MAX_PACKET: usize = 2 << 20;
 /// The header of a WRITE with a handle of 256 bytes, the longest that there is.
 const HEADERS: usize = 4 + 1 + 4 + 4 + 256 + 8 + 4;
-
-/// Flags of OPEN.
-pub mod flags {
-    #![allow(missing_docs, reason = "the draft's names")]
-    pub const READ: u32 = 0x01;
-    pub const WRITE: u32 = 0x02;
-    pub const APPEND: u32 = 0x04;
-    pub const CREAT: u32 = 0x08;
-    pub const TRUNC: u32 = 0x10;
-    pub const EXCL: u32 = 0x20;
-}
 
 /// What a client asks. Paths are bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -286,12 +251,6 @@ impl Request<'_> {
         }
     }
 }
-
-const SIZE: u32 = 0x01;
-const UIDGID: u32 = 0x02;
-const PERMISSIONS: u32 = 0x04;
-const ACMODTIME: u32 = 0x08;
-const EXTENDED: u32 = 0x8000_0000;
 
 impl Attributes {
     fn encode(&self, out: &mut Vec<u8>) {

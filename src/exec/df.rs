@@ -2,6 +2,7 @@
 //! business: the home is `homeport`, mounted on `/`.
 
 use super::desk::{Desk, reason};
+use super::options::parse;
 use super::sums::quoted;
 use super::{Io, complain};
 use crate::stream::{Gone, Stream};
@@ -70,32 +71,14 @@ pub(super) async fn run(
 
 /// The style and the names, or the option that is not known.
 fn options(words: &[Vec<u8>]) -> Result<(Style, Vec<&[u8]>), &[u8]> {
-    let mut style = Style::default();
-    let mut names: Vec<&[u8]> = Vec::new();
-    let mut only_names = false;
-    for word in words {
-        match word.as_slice() {
-            name if only_names => names.push(name),
-            b"--" => only_names = true,
-            b"--portability" => style.portable = true,
-            b"--inodes" => style.inodes = true,
-            b"--human-readable" => style.human = true,
-            [b'-', b'-', ..] => return Err(word),
-            [b'-', letters @ ..] if !letters.is_empty() => {
-                for letter in letters {
-                    match letter {
-                        b'P' => style.portable = true,
-                        b'i' => style.inodes = true,
-                        b'h' => style.human = true,
-                        b'k' => style.human = false,
-                        _ => return Err(word),
-                    }
-                }
-            }
-            name => names.push(name),
-        }
-    }
-    Ok((style, names))
+    let long = [("portability", b'P'), ("inodes", b'i'), ("human-readable", b'h')];
+    let asked = parse(words, b"Pihk", &long)?;
+    let style = Style {
+        portable: asked.has(b'P'),
+        inodes: asked.has(b'i'),
+        human: asked.has_last(b'h', b'k'),
+    };
+    Ok((style, asked.names))
 }
 
 type Row = [String; 6];

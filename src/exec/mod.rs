@@ -7,6 +7,7 @@
 pub mod desk;
 mod df;
 mod glob;
+mod options;
 mod script;
 mod sums;
 mod words;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::desk::Desk;
+use super::options::parse;
 use super::{Io, Program, complain};
 use crate::stream::{Gone, Stream};
 use crate::vfs::hash::Algorithm;
@@ -67,32 +68,16 @@ pub(super) async fn run(
 
 /// The style and the names, or the option that is not known.
 fn options(words: &[Vec<u8>]) -> Result<(Style, Vec<&[u8]>), &[u8]> {
-    let mut style = Style::default();
-    let mut names: Vec<&[u8]> = Vec::new();
-    let mut only_names = false;
-    for word in words {
-        match word.as_slice() {
-            name if only_names => names.push(name),
-            b"--" => only_names = true,
-            b"--binary" => style.binary = true,
-            b"--text" => style.binary = false,
-            b"--tag" => style.tag = true,
-            b"--zero" => style.zero = true,
-            [b'-', letters @ ..] if !letters.is_empty() && !letters.starts_with(b"-") => {
-                for letter in letters {
-                    match letter {
-                        b'b' => style.binary = true,
-                        b't' => style.binary = false,
-                        b'z' => style.zero = true,
-                        _ => return Err(word),
-                    }
-                }
-            }
-            [b'-', b'-', ..] => return Err(word),
-            name => names.push(name),
-        }
-    }
-    Ok((style, names))
+    // `--tag` has no letter of its own.
+    const TAG: u8 = b'T';
+    let long = [("binary", b'b'), ("text", b't'), ("zero", b'z'), ("tag", TAG)];
+    let asked = parse(words, b"btz", &long)?;
+    let style = Style {
+        binary: asked.has_last(b'b', b't'),
+        tag: asked.has(TAG),
+        zero: asked.has(b'z'),
+    };
+    Ok((style, asked.names))
 }
 
 /// What coreutils prints: a name with a backslash, a newline or a carriage return is escaped, and the line then
@@ -191,18 +176,6 @@ mod tests {
         check(&[], b"a\\b\nc", b"\\ab01  a\\\\b\\nc\n");
         check(&["--tag"], b"a\\b", b"\\MD5 (a\\\\b) = ab01\n");
         check(&["-z"], b"a\nb\xff", b"ab01  a\nb\xff\0");
-    }
-
-    #[test]
-    fn options_end_where_they_end() {
-        let words = |list: &[&str]| list.iter().map(|s| s.as_bytes().to_vec()).collect::<Vec<_>>();
-        let list = words(&["-b", "--", "-t", "-"]);
-        let (style, names) = options(&list).unwrap();
-        assert!(style.binary);
-        assert_eq!(names, [&b"-t"[..], b"-"]);
-        for unknown in ["-c", "--check", "-bx", "--quiet"] {
-            assert_eq!(options(&words(&[unknown])), Err(unknown.as_bytes()));
-        }
     }
 
     #[test]

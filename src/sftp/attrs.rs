@@ -2,14 +2,9 @@
 
 use crate::vfs::{Metadata, SetAttrs};
 
+use super::kinds::attributes::{ACMODTIME, EXTENDED, PERMISSIONS, SIZE, UIDGID};
 use super::packet::Fields;
 use super::reply::Reply;
-
-const SIZE: u32 = 0x0000_0001;
-const UIDGID: u32 = 0x0000_0002;
-const PERMISSIONS: u32 = 0x0000_0004;
-const ACMODTIME: u32 = 0x0000_0008;
-const EXTENDED: u32 = 0x8000_0000;
 
 /// Permission bits with set-uid, set-gid and sticky: clients send the file type along.
 const MODE_BITS: u32 = 0o7777;

@@ -10,6 +10,7 @@ pub mod context;
 pub mod extensions;
 pub mod handles;
 pub mod hashes;
+pub mod kinds;
 pub mod longname;
 mod names;
 pub mod packet;

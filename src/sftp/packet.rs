@@ -6,33 +6,13 @@
 use crate::vfs::{OpenHow, SetAttrs};
 
 use super::attrs;
+use super::kinds::*;
 use super::status::Status;
 
 /// OpenSSH's SFTP_MAX_MSG_LENGTH: the largest packet, without its length field.
 pub const MAX_PACKET: u32 = 262_144;
 /// The most that one READ returns and one WRITE may carry, as `limits@openssh.com` announces it.
 pub const MAX_DATA: u32 = MAX_PACKET - 1024;
-
-const SSH_FXP_INIT: u8 = 1;
-const SSH_FXP_OPEN: u8 = 3;
-const SSH_FXP_CLOSE: u8 = 4;
-const SSH_FXP_READ: u8 = 5;
-const SSH_FXP_WRITE: u8 = 6;
-const SSH_FXP_LSTAT: u8 = 7;
-const SSH_FXP_FSTAT: u8 = 8;
-const SSH_FXP_SETSTAT: u8 = 9;
-const SSH_FXP_FSETSTAT: u8 = 10;
-const SSH_FXP_OPENDIR: u8 = 11;
-const SSH_FXP_READDIR: u8 = 12;
-const SSH_FXP_REMOVE: u8 = 13;
-const SSH_FXP_MKDIR: u8 = 14;
-const SSH_FXP_RMDIR: u8 = 15;
-const SSH_FXP_REALPATH: u8 = 16;
-const SSH_FXP_STAT: u8 = 17;
-const SSH_FXP_RENAME: u8 = 18;
-const SSH_FXP_READLINK: u8 = 19;
-const SSH_FXP_SYMLINK: u8 = 20;
-const SSH_FXP_EXTENDED: u8 = 200;
 
 /// A handle as it stands in a packet. Anything but four bytes names no handle of ours, as [`RawHandle::NONE`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,12 +203,7 @@ fn request(kind: u8, mut f: Fields<'_>) -> Result<Request<'_>, Status> {
 }
 
 fn open<'a>(f: &mut Fields<'a>) -> Option<Request<'a>> {
-    const READ: u32 = 0x01;
-    const WRITE: u32 = 0x02;
-    const APPEND: u32 = 0x04;
-    const CREAT: u32 = 0x08;
-    const TRUNC: u32 = 0x10;
-    const EXCL: u32 = 0x20;
+    use super::kinds::flags::{APPEND, CREAT, EXCL, READ, TRUNC, WRITE};
     let path = f.path()?;
     let flags = f.u32()?;
     let attrs = attrs::read(f)?;

@@ -2,16 +2,9 @@
 
 use bytes::Bytes;
 
+use super::kinds::*;
 use super::packet::RawHandle;
 use super::status::Status;
-
-const SSH_FXP_VERSION: u8 = 2;
-const SSH_FXP_STATUS: u8 = 101;
-const SSH_FXP_HANDLE: u8 = 102;
-const SSH_FXP_DATA: u8 = 103;
-const SSH_FXP_NAME: u8 = 104;
-const SSH_FXP_ATTRS: u8 = 105;
-const SSH_FXP_EXTENDED_REPLY: u8 = 201;
 
 /// Builds one reply: length field, type, and what is put behind them.
 #[derive(Debug)]
