@@ -223,22 +223,7 @@ impl Desk {
     /// Why a call failed, in words; of some reasons the log hears, too.
     pub fn refused(&self, path: &VirtualPath, error: Error) -> String {
         let sentence = reason(error);
-        let path = path.clone();
-        match error {
-            Error::Forbidden(operation) => {
-                self.presence
-                    .tell(|who| Event::Forbidden { who, operation, path })
-            }
-            Error::OverBytes { .. } | Error::OverFiles { .. } => {
-                let sentence = sentence.clone();
-                self.presence.tell(|who| Event::OverQuota { who, path, sentence });
-            }
-            Error::Os(_)
-            | Error::WouldBlock
-            | Error::Measuring
-            | Error::Unmeasurable
-            | Error::NotRecorded => {}
-        }
+        self.presence.refused(error, path, || sentence.clone());
         sentence
     }
 

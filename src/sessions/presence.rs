@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::event::{Actor, Event, Events};
 use crate::path::VirtualPath;
+use crate::vfs::Error;
 
 use super::EndNotice;
 
@@ -26,6 +27,25 @@ impl Presence {
     /// Emits an event of this session.
     pub fn tell(&self, event: impl FnOnce(Actor) -> Event) {
         self.events.emit(&event(self.actor.clone()));
+    }
+
+    /// A call on the home was refused: tells those refusals that an operator may want to know about.
+    pub fn refused(&self, error: Error, path: &VirtualPath, sentence: impl FnOnce() -> String) {
+        match error {
+            Error::Forbidden(operation) => {
+                let path = path.clone();
+                self.tell(|who| Event::Forbidden { who, operation, path });
+            }
+            Error::OverBytes { .. } | Error::OverFiles { .. } => {
+                let (path, sentence) = (path.clone(), sentence());
+                self.tell(|who| Event::OverQuota { who, path, sentence });
+            }
+            Error::Os(_)
+            | Error::WouldBlock
+            | Error::Measuring
+            | Error::Unmeasurable
+            | Error::NotRecorded => {}
+        }
     }
 
     /// Something is transferred or hashed until this is dropped: a server that drains waits for it.

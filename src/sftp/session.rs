@@ -317,16 +317,11 @@ impl Sftp {
     }
 
     fn refused(&mut self, error: Error, path: &VirtualPath) -> Halt {
-        let path = path.clone();
-        if let Error::Forbidden(operation) = error {
-            self.tell(|who| Event::Forbidden { who, operation, path });
-        } else if stops_growth(error) {
-            let sentence = Refusal::from(error).sentence().to_owned();
-            self.notice(&sentence);
-            if is_over_quota(error) {
-                self.tell(|who| Event::OverQuota { who, path, sentence });
-            }
+        let sentence = || Refusal::from(error).sentence().to_owned();
+        if stops_growth(error) {
+            self.notice(&sentence());
         }
+        self.context.presence.refused(error, path, sentence);
         error.into()
     }
 
@@ -348,20 +343,17 @@ impl Sftp {
     }
 }
 
-fn is_over_quota(error: Error) -> bool {
-    matches!(error, Error::OverBytes { .. } | Error::OverFiles { .. })
-}
-
 /// Refusals whose reason the user should read: "Failure" alone would have them look for a fault of their own.
 fn stops_growth(error: Error) -> bool {
-    is_over_quota(error)
-        || matches!(
-            error,
-            Error::Measuring
-                | Error::Unmeasurable
-                | Error::NotRecorded
-                | Error::Os(Errno::NOSPC | Errno::DQUOT)
-        )
+    matches!(
+        error,
+        Error::OverBytes { .. }
+            | Error::OverFiles { .. }
+            | Error::Measuring
+            | Error::Unmeasurable
+            | Error::NotRecorded
+            | Error::Os(Errno::NOSPC | Errno::DQUOT)
+    )
 }
 
 /// A path of a request. Unlike REALPATH's, an empty one names nothing, as in open(2).

@@ -50,17 +50,14 @@ impl Connection {
             return None;
         }
         let home = self.home().await?;
+        let actor = self.actor()?;
+        let events = self.service.events.clone();
         let signed_in = self.signed_in()?;
-        let live = Arc::clone(signed_in.place.session());
-        let end_notice = Arc::clone(&signed_in.end_notice);
         let presence = Presence {
-            actor: Actor {
-                session: live.id,
-                user: live.login.user().clone(),
-            },
-            events: self.service.events.clone(),
-            open_files: Arc::clone(&live.open_files),
-            end_notice,
+            actor,
+            events,
+            open_files: Arc::clone(&signed_in.place.session().open_files),
+            end_notice: Arc::clone(&signed_in.end_notice),
         };
         Some(Start {
             home,
@@ -70,6 +67,15 @@ impl Connection {
                 handle: session.handle(),
                 id,
             }),
+        })
+    }
+
+    /// Whose channels these are.
+    fn actor(&mut self) -> Option<Actor> {
+        let session = self.signed_in()?.place.session();
+        Some(Actor {
+            session: session.id,
+            user: session.login.user().clone(),
         })
     }
 
@@ -139,13 +145,17 @@ impl Connection {
                 false => Ok(session.channel_failure(id)?),
             };
         }
-        let user = self
-            .signed_in()
-            .map(|s| s.place.session().login.user().to_string());
-        let script = match Script::parse(command, &user.unwrap_or_default()) {
+        let Some(actor) = self.actor() else {
+            return Ok(session.channel_failure(id)?);
+        };
+        let script = match Script::parse(command, actor.user.as_str()) {
             Ok(script) => script,
             Err(refused) => {
-                self.tell_command(command);
+                self.service.events.emit(&Event::Command {
+                    who: actor,
+                    command: command.to_vec(),
+                    exit_status: Some(exec::NOT_FOUND),
+                });
                 return self.refuse_command(id, &refused.to_string(), session);
             }
         };
@@ -162,21 +172,6 @@ impl Connection {
         self.channels
             .insert(id, State::Command(Running::start(script, desk, ends)));
         Ok(())
-    }
-
-    fn tell_command(&mut self, command: &[u8]) {
-        let events = self.service.events.clone();
-        if let Some(signed_in) = self.signed_in() {
-            let session = signed_in.place.session();
-            events.emit(&Event::Command {
-                who: Actor {
-                    session: session.id,
-                    user: session.login.user().clone(),
-                },
-                command: command.to_vec(),
-                exit_status: Some(exec::NOT_FOUND),
-            });
-        }
     }
 
     /// Answers what there is no program for, as a shell would.

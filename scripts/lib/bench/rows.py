@@ -146,13 +146,28 @@ def listing(rival, sizes):
     return {"entries_per_sec": sizes.entries / wall, "cpu_ms": 1000 * cpu}
 
 
-def load(rival, sizes, *words):
-    """The load generator, which prints what it has measured."""
+def load(rival, sizes, *words, meanwhile=lambda: None):
+    """The load generator, which prints what it has measured; `meanwhile` is done again and again until it ends."""
     command = [str(sizes.load), "--json", "--port", str(rival.port), "--user", rival.user, "--key", str(rival.key)]
-    done = subprocess.run([*command, *words], capture_output=True, text=True, timeout=PATIENCE_SECS, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{rival.name}: load {' '.join(words)}: {done.stderr}{done.stdout}")
-    return json.loads(done.stdout)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    deadline = time.monotonic() + PATIENCE_SECS
+    with subprocess.Popen([*command, *words], **pipes) as running:
+        while running.poll() is None:
+            if time.monotonic() > deadline:
+                running.kill()
+            meanwhile()
+            time.sleep(0.1)
+        said, errors = running.communicate()
+    if running.returncode != 0:
+        raise RuntimeError(f"{rival.name}: load {' '.join(words)}: {errors}{said}")
+    return json.loads(said)
+
+
+def memory_under(rival, sizes, *words):
+    """How much more the server holds while the load generator does this, in KiB."""
+    before, held = rival.memory_kib(), [0]
+    load(rival, sizes, *words, meanwhile=lambda: held.append(rival.memory_kib() - before))
+    return max(held)
 
 
 def sign_in(rival, sizes):
@@ -164,34 +179,16 @@ def sign_in(rival, sizes):
 
 
 def idle(rival, sizes):
-    before = rival.memory_kib()
-    words = ["--work", "idle", "--connections", str(sizes.idle), "--secs", str(sizes.hold_secs)]
-    command = [str(sizes.load), "--json", "--port", str(rival.port), "--user", rival.user, "--key", str(rival.key)]
-    holder = subprocess.Popen([*command, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    held = 0
-    while holder.poll() is None:
-        time.sleep(0.5)
-        held = max(held, rival.memory_kib())
-    if holder.returncode != 0:
-        raise RuntimeError(f"{rival.name}: {sizes.idle} idle sessions: {holder.stderr.read()}")
-    return {"kib_per_session": (held - before) / sizes.idle}
+    words = ("--work", "idle", "--connections", str(sizes.idle), "--secs", str(sizes.hold_secs))
+    return {"kib_per_session": memory_under(rival, sizes, *words) / sizes.idle}
 
 
 def worst(rival, sizes):
     """One client that asks for all that it may have, and reads none of it."""
     if not (rival.stored / "local0").exists():
         shutil.copyfile(sizes.local, rival.stored / "local0")
-    before = rival.memory_kib()
-    words = ["--work", "greedy", "--file", "local0", "--size", "261120", "--secs", str(sizes.hold_secs)]
-    command = [str(sizes.load), "--json", "--port", str(rival.port), "--user", rival.user, "--key", str(rival.key)]
-    client = subprocess.Popen([*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    held = 0
-    while client.poll() is None:
-        held = max(held, rival.memory_kib() - before)
-        time.sleep(0.1)
-    if client.returncode != 0:
-        raise RuntimeError(f"{rival.name}: the worst client: {client.stderr.read()}")
-    return {"mib_per_connection": held / 1024}
+    words = ("--work", "greedy", "--file", "local0", "--size", "261120", "--secs", str(sizes.hold_secs))
+    return {"mib_per_connection": memory_under(rival, sizes, *words) / 1024}
 
 
 def table():
