@@ -143,9 +143,9 @@ impl Worker {
         self.until = Some(until);
         let mut out = Vec::new();
         if self.plan.kind == Kind::Greedy {
+            // Its answers are never read, so there is none to wait for.
             self.demand(&mut out);
-        }
-        if self.plan.pace.is_none() {
+        } else if self.plan.pace.is_none() {
             // All that comes in number is sent where answers are taken: what is sent from elsewhere may be cut in pieces,
             // and theirs would get between them.
             let kick = Request::Realpath { path: b"." };
