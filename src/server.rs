@@ -8,6 +8,7 @@
 mod control;
 mod kernel;
 pub mod lock;
+mod memory;
 mod privileges;
 
 use std::net::SocketAddr;
@@ -192,6 +193,8 @@ impl Server {
             Arc::clone(&self.service),
             quit.clone(),
         ));
+
+        helpers.spawn(memory::give_back(Arc::clone(&self.service), quit.clone()));
 
         let mut reloading = Reloading {
             config: self.config,

@@ -266,6 +266,11 @@ pub fn as_read(packet: &[u8]) -> Option<(u32, Read)> {
     }
 }
 
+/// Is this packet a WRITE?
+pub fn is_write(packet: &[u8]) -> bool {
+    packet.first() == Some(&SSH_FXP_WRITE)
+}
+
 /// The fields of a packet, taken from the front; `None` where a field is cut short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fields<'a>(pub &'a [u8]);

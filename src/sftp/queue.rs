@@ -37,6 +37,20 @@ struct ReadJob {
     length: u32,
 }
 
+/// WRITEs that one visit to a thread of the blocking pool may execute, and their bytes: the change of threads costs more
+/// than a WRITE, and who waits for a thread must not wait for long.
+const BATCH: usize = 64;
+const BATCH_BYTES: usize = 1 << 20;
+
+impl Job {
+    fn write_len(&self) -> Option<usize> {
+        match self {
+            Job::Packet(packet) if packet::is_write(packet) => Some(packet.len()),
+            _ => None,
+        }
+    }
+}
+
 impl ReadJob {
     fn read(&self) -> Read {
         Read {
@@ -103,6 +117,21 @@ impl Pending {
         Some(job)
     }
 
+    /// With a WRITE, those that wait right behind it.
+    fn batch(&mut self, first: Job) -> Vec<Job> {
+        let mut bytes = first.write_len();
+        let mut jobs = vec![first];
+        while let Some(sum) = bytes
+            && let Some(next) = self.jobs.front().and_then(Job::write_len)
+            && sum + next <= BATCH_BYTES
+            && jobs.len() < BATCH
+        {
+            jobs.extend(self.pop());
+            bytes = Some(sum + next);
+        }
+        jobs
+    }
+
     fn release(&self, job: &Job) {
         match job {
             Job::Read(_) => self.budget.release_read(),
@@ -131,6 +160,21 @@ fn execute(sftp: &mut Sftp, job: &Job, wait: Wait) -> Outcome {
         Job::Read(read) => sftp.execute_read(read.id, read.read(), wait),
         Job::Packet(packet) => sftp.execute(packet, wait),
     }
+}
+
+/// Executes one request, or several WRITEs: their replies stand one behind the other.
+fn execute_batch(sftp: &mut Sftp, jobs: &[Job], cancelled: &CancellationToken) -> Outcome {
+    let mut replies = Vec::new();
+    for job in jobs {
+        match execute(sftp, job, Wait::Allowed) {
+            Outcome::Reply(reply) if jobs.len() > 1 => replies.extend_from_slice(&reply),
+            outcome => return outcome,
+        }
+        if cancelled.is_cancelled() {
+            break;
+        }
+    }
+    Outcome::Reply(replies.into())
 }
 
 /// Where the session is.
@@ -264,7 +308,8 @@ impl Queue {
         self.outlet.finish(0).await;
     }
 
-    /// Executes one request: here if it is quick and its file system well, else on a thread of the blocking pool.
+    /// Executes one request: here if it is quick and its file system well, else on a thread of the blocking pool, with
+    /// the WRITEs behind it.
     ///
     /// Whatever is awaited may be where the task ends: until a thread takes the session, it stays with `held`.
     async fn run(&self, held: &mut Held, job: Job) -> Result<Bytes, tokio::task::JoinError> {
@@ -279,8 +324,10 @@ impl Queue {
         let Some(mut sftp) = held.sftp.take() else {
             return Ok(Bytes::new());
         };
+        let jobs = self.state().pending.batch(job);
+        let cancelled = self.cancelled.clone();
         let working = tokio::task::spawn_blocking(move || {
-            let outcome = execute(&mut sftp, &job, Wait::Allowed);
+            let outcome = execute_batch(&mut sftp, &jobs, &cancelled);
             drop(slow_way);
             (sftp, outcome)
         });

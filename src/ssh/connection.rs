@@ -100,7 +100,11 @@ fn admit(
         .enter(peer.ip(), &service.limits(), Instant::now())
     {
         Ok(entry) => {
-            tracker.spawn(serve(stream, peer, (Arc::clone(service), stop.clone()), entry));
+            let (service, stop) = (Arc::clone(service), stop.clone());
+            tracker.spawn(async move {
+                serve(stream, peer, (&service, stop), entry).await;
+                service.left.notify_one();
+            });
         }
         Err(reason) => {
             // As much as fits into the socket's buffer at once; nobody waits for such a peer.
@@ -116,7 +120,7 @@ fn admit(
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    (service, stop): (Arc<Service>, CancellationToken),
+    (service, stop): (&Arc<Service>, CancellationToken),
     mut entry: Entry,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
@@ -139,30 +143,30 @@ async fn serve(
         ending: ending.clone(),
         signed_in: signed_in.clone(),
     };
-    let connection = Connection::new(Arc::clone(&service), peer, pusher.clone(), signals);
+    let connection = Connection::new(Arc::clone(service), peer, pusher.clone(), signals);
     let grace = tokio::time::sleep(Duration::from_secs(service.auth.settings().login_grace_secs));
     tokio::pin!(grace);
 
     let started = tokio::select! {
         started = run_stream(Arc::clone(&current.russh.usual), socket, connection) => started,
-        () = &mut grace => return refused(&service, peer, "no SSH greeting within the login grace"),
+        () = &mut grace => return refused(service, peer, "no SSH greeting within the login grace"),
         () = stop.cancelled() => return,
     };
     let mut session = match started {
         Ok(session) => session,
-        Err(error) => return refused(&service, peer, &error.to_string()),
+        Err(error) => return refused(service, peer, &error.to_string()),
     };
     let handle = session.handle();
     tokio::select! {
         // Whoever signs in and leaves at once has signed in: that must not count against the address.
         biased;
         () = signed_in.cancelled() => entry.signed_in(),
-        result = &mut session => return left_early(&service, peer, result.err()),
+        result = &mut session => return left_early(service, peer, result.err()),
         () = &mut grace => {
             farewell(&handle, "login grace time exceeded").await;
             cut.cancel();
             let _ = session.await;
-            return refused(&service, peer, "not signed in within the login grace");
+            return refused(service, peer, "not signed in within the login grace");
         }
         () = ending.asked() => {}
         // Nobody is in the middle of anything yet.

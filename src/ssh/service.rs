@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::auth::{Authenticator, Login};
 use crate::error::{Error, Result};
 use crate::event::Events;
@@ -39,6 +41,8 @@ pub struct Service {
     pub banner: Option<String>,
     /// Changed by a reload.
     pub current: RwLock<Arc<Current>>,
+    /// Told when a connection has ended.
+    pub left: Notify,
     mounts: Mounts,
 }
 
@@ -90,6 +94,7 @@ impl Service {
             ),
             banner,
             current: RwLock::new(Arc::new(current)),
+            left: Notify::new(),
             mounts: Mounts::default(),
         })
     }

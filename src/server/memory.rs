@@ -1,0 +1,32 @@
+//! Gives memory back when clients have left. The C library's allocator keeps what was freed in the middle of its heaps:
+//! 2,000 sessions leave 50 MiB behind, which the next 2,000 would use, or nobody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::ssh::service::Service;
+
+/// From the first who leaves: a crowd leaves together, and its descriptors are closed by and by.
+const WAIT: Duration = Duration::from_secs(2);
+/// Where clients come and go all day, memory that is given back is soon asked for again.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Runs until `quit` is cancelled.
+pub(super) async fn give_back(service: Arc<Service>, quit: CancellationToken) {
+    let rounds = async {
+        loop {
+            service.left.notified().await;
+            tokio::time::sleep(WAIT).await;
+            if let Err(error) = tokio::task::spawn_blocking(heap::give_back).await {
+                tracing::warn!(%error, "memory cannot be given back");
+            }
+            tokio::time::sleep(EVERY - WAIT).await;
+        }
+    };
+    tokio::select! {
+        () = quit.cancelled() => {}
+        () = rounds => {}
+    }
+}
