@@ -12,6 +12,7 @@ pub mod error;
 pub mod event;
 pub mod path;
 pub mod secret;
+pub mod socket;
 pub mod user;
 
 pub mod auth;

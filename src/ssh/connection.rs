@@ -20,8 +20,8 @@ use crate::sessions::Ending;
 
 use super::admission::Entry;
 use super::service::Service;
-use super::socket::{Pusher, Socket};
 use super::state::{Connection, Error, Signals};
+use crate::socket::{Pusher, Socket};
 
 /// After an error that is not the connection's own (no descriptors, no memory) accepting rests this long.
 const ACCEPT_REST: Duration = Duration::from_millis(100);

@@ -12,5 +12,4 @@ pub mod hostkeys;
 pub mod mounts;
 pub mod service;
 pub mod settings;
-pub mod socket;
 pub mod state;

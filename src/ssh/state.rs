@@ -20,7 +20,7 @@ use crate::user::Factor;
 
 use super::algorithms::method_set;
 use super::service::Service;
-use super::socket::Pusher;
+use crate::socket::Pusher;
 
 /// The state of one connection.
 pub struct Connection {

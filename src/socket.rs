@@ -78,7 +78,7 @@ impl Socket {
         match self.cut.as_mut().poll(cx) {
             Poll::Ready(()) => Err(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
-                "ended by the server",
+                "ended here",
             )),
             Poll::Pending => Ok(()),
         }
