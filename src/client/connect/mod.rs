@@ -1,0 +1,4 @@
+//! The way to a server.
+
+pub mod pattern;
+pub mod target;
