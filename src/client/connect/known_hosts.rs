@@ -120,7 +120,8 @@ impl KnownHosts {
     /// Adds the lines of a file. One that makes no sense is passed over, as ssh does.
     pub fn add(&mut self, file: &Path, text: &str) {
         let lines = (1..).zip(text.lines());
-        self.lines.extend(lines.filter_map(|(number, line)| Line::parse(file, number, line)));
+        self.lines
+            .extend(lines.filter_map(|(number, line)| Line::parse(file, number, line)));
     }
 
     /// How this key stands for the host.
@@ -146,7 +147,9 @@ impl KnownHosts {
         if listed.iter().any(same) {
             return Standing::Known;
         }
-        let of_type = listed.iter().find(|line| line.listed.key.algorithm() == key.algorithm());
+        let of_type = listed
+            .iter()
+            .find(|line| line.listed.key.algorithm() == key.algorithm());
         match of_type.or(listed.first()) {
             Some(line) => Standing::Changed(line.listed.clone()),
             None => Standing::Unknown,
@@ -156,7 +159,10 @@ impl KnownHosts {
     /// The types of the keys that are listed for the host: a connection asks for these first. RSA is without a hash.
     pub fn algorithms(&self, host: &HostName) -> Vec<Algorithm> {
         let of = |name: &str| -> Vec<Algorithm> {
-            let lines = self.lines.iter().filter(|line| !line.revoked && line.is_for(name));
+            let lines = self
+                .lines
+                .iter()
+                .filter(|line| !line.revoked && line.is_for(name));
             lines.map(|line| line.listed.key.algorithm()).collect()
         };
         let listed = of(&host.name);
@@ -218,7 +224,10 @@ pub fn learn(file: &Path, host: &HostName, key: &PublicKey, hash: bool) -> Resul
         Error::new(format!("cannot add the host key to \"{}\"", file.display())).because(why)
     };
     let line = new_line(host, key, hash).map_err(cannot)?;
-    if let Some(directory) = file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+    if let Some(directory) = file
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty())
+    {
         match DirBuilder::new().mode(0o700).create(directory) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(cannot(error)),
             _ => {}
@@ -227,9 +236,14 @@ pub fn learn(file: &Path, host: &HostName, key: &PublicKey, hash: bool) -> Resul
     let mut options = OpenOptions::new();
     let options = options.read(true).append(true).create(true).mode(0o600);
     let mut file = options.open(file).map_err(cannot)?;
-    let start = if ends_in_a_line(&mut file).map_err(cannot)? { "" } else { "\n" };
+    let start = if ends_in_a_line(&mut file).map_err(cannot)? {
+        ""
+    } else {
+        "\n"
+    };
     // One write: a file that others append to meanwhile never gets half a line.
-    file.write_all(format!("{start}{line}\n").as_bytes()).map_err(cannot)
+    file.write_all(format!("{start}{line}\n").as_bytes())
+        .map_err(cannot)
 }
 
 fn new_line(host: &HostName, key: &PublicKey, hash: bool) -> std::io::Result<String> {

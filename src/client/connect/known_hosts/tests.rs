@@ -39,9 +39,19 @@ fn every_form_of_a_line() {
         (&*format!("{h} {A}"), (h, 22), A, "known"),
         (&format!("{h} {A} a comment # more"), (h, 22), A, "known"),
         (&format!("  {h}\t {A}"), (h, 22), A, "known"),
-        (&format!("HOST.example.com {A}"), ("Host.Example.COM", 22), A, "known"),
+        (
+            &format!("HOST.example.com {A}"),
+            ("Host.Example.COM", 22),
+            A,
+            "known",
+        ),
         (&format!("{h} {A}"), (h, 22), B, "changed 1"),
-        (&format!("# c\n\nnonsense\n{h} ssh-ed25519 AAAA\n{h} {A}"), (h, 22), B, "changed 5"),
+        (
+            &format!("# c\n\nnonsense\n{h} ssh-ed25519 AAAA\n{h} {A}"),
+            (h, 22),
+            B,
+            "changed 5",
+        ),
         // Of several keys, any will do; the one of the same type is named.
         (&format!("{h} {A}\n{h} {B}"), (h, 22), B, "known"),
         (&format!("{h} {C}\n{h} {A}"), (h, 22), B, "changed 2"),
@@ -80,7 +90,12 @@ fn every_form_of_a_line() {
         (&format!("@nonsense {h} {A}"), (h, 22), A, "unknown"),
     ] {
         let host = HostName::new(host, port, None);
-        assert_eq!(standing(text, &host, presented), expected, "{text}\n{}", host.as_str());
+        assert_eq!(
+            standing(text, &host, presented),
+            expected,
+            "{text}\n{}",
+            host.as_str()
+        );
     }
 }
 
@@ -96,9 +111,16 @@ fn an_alias_stands_for_host_and_port() {
 fn types_that_are_listed() {
     let host = HostName::new("h", 2222, None);
     let types = |text: &str| -> Vec<String> {
-        known(text).algorithms(&host).iter().map(ToString::to_string).collect()
+        known(text)
+            .algorithms(&host)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     };
-    assert_eq!(types(&format!("[h]:2222 {C}\n@revoked * {A}\nh {A}")), ["ecdsa-sha2-nistp256"]);
+    assert_eq!(
+        types(&format!("[h]:2222 {C}\n@revoked * {A}\nh {A}")),
+        ["ecdsa-sha2-nistp256"]
+    );
     assert_eq!(types(&format!("h {A}")), ["ssh-ed25519"]);
     assert!(types("").is_empty());
 }
@@ -122,7 +144,12 @@ fn what_is_learned_is_known_to_us_and_to_openssh() {
     assert_eq!(known.check(&plain, &key(A)), Standing::Known);
     assert_eq!(known.check(&port, &key(B)), Standing::Known);
     for host in ["plain.example.com", "[::1]:2222"] {
-        let found = Command::new("ssh-keygen").arg("-f").arg(&file).args(["-F", host]).output().unwrap();
+        let found = Command::new("ssh-keygen")
+            .arg("-f")
+            .arg(&file)
+            .args(["-F", host])
+            .output()
+            .unwrap();
         assert!(found.status.success(), "{host}");
     }
 }
@@ -130,7 +157,17 @@ fn what_is_learned_is_known_to_us_and_to_openssh() {
 #[test]
 fn a_file_that_cannot_be_read_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    let error = KnownHosts::read(&[dir.path().to_owned()]).unwrap_err().to_string();
+    let error = KnownHosts::read(&[dir.path().to_owned()])
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("cannot read"), "{error}");
-    assert!(learn(&dir.path().join("no/such/file"), &HostName::new("h", 22, None), &key(A), false).is_err());
+    assert!(
+        learn(
+            &dir.path().join("no/such/file"),
+            &HostName::new("h", 22, None),
+            &key(A),
+            false
+        )
+        .is_err()
+    );
 }

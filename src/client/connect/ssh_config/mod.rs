@@ -171,6 +171,8 @@ fn words(arguments: &[String]) -> impl Iterator<Item = &str> {
 pub struct Disk<'a> {
     /// What `~` is.
     pub home: &'a Path,
+    /// `/etc/ssh`
+    pub system: &'a Path,
 }
 
 impl Disk<'_> {
@@ -212,10 +214,10 @@ fn safe_from_others(metadata: &std::fs::Metadata) -> bool {
 
 impl Files for Disk<'_> {
     fn included(&self, argument: &str, in_file: &Path) -> Result<Vec<(PathBuf, String)>> {
-        let system = in_file.starts_with("/etc/ssh");
+        let system = in_file.starts_with(self.system);
         let pattern = match argument.strip_prefix("~/") {
             Some(rest) => self.home.join(rest),
-            None if system => Path::new("/etc/ssh").join(argument),
+            None if system => self.system.join(argument),
             None => self.home.join(".ssh").join(argument),
         };
         let mut found = Vec::new();

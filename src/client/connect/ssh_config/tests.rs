@@ -200,7 +200,10 @@ fn files_on_disk() {
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
-    let disk = Disk { home: dir.path() };
+    let disk = Disk {
+        home: dir.path(),
+        system: Path::new("/nowhere"),
+    };
     let question = Question {
         host: "h",
         user: None,
