@@ -54,12 +54,7 @@ pub struct Report {
 
 impl Report {
     pub(super) fn now_open(&mut self, methods: &MethodSet) {
-        self.open = Some(
-            methods
-                .iter()
-                .map(|method| <&'static str>::from(method))
-                .collect(),
-        );
+        self.open = Some(methods.iter().map(<&'static str>::from).collect());
     }
 
     fn tried(&self) -> String {
