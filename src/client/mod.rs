@@ -1,3 +1,6 @@
-//! The client's side of SFTP version 3. So far its packets, which the load generator (`examples/load.rs`) speaks too.
+//! The client's side of SFTP version 3: its packets (the load generator, `examples/load.rs`, speaks them too), and the
+//! way to a server, from a word on the command line to a signed-in connection.
 
+pub mod connect;
 pub mod packets;
+pub mod printable;

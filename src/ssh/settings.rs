@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::cpu::has_aes_instructions;
+
 /// `[ssh]`: algorithms, most preferred first. The client's order decides among what both offer (RFC 4253, 7.1).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "snake_case")]
@@ -80,15 +82,6 @@ impl Default for SshSettings {
             macs: vec![Mac::HmacSha256Etm, Mac::HmacSha512Etm, Mac::HmacSha256],
         }
     }
-}
-
-fn has_aes_instructions() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("aes");
-    #[cfg(target_arch = "aarch64")]
-    return std::arch::is_aarch64_feature_detected!("aes");
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    return false;
 }
 
 /// `[limits]`: what a peer can make grow.

@@ -4,19 +4,9 @@ use std::io::{self, Write};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Characters that move the cursor, end a line, turn the reading direction or can't be seen.
-fn is_treacherous(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
-}
+use crate::visible::is_treacherous;
 
-/// The text with those characters escaped as in Rust: `\n`, `\u{1b}`.
+/// The text with treacherous characters escaped as in Rust: `\n`, `\u{1b}`.
 pub(crate) fn for_terminal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

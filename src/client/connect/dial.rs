@@ -1,0 +1,120 @@
+//! TCP: from a host's name to a socket, over whichever of its addresses answers first.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use super::destination::Destination;
+use super::error::{ConnectError, unknown_host, unreachable};
+
+/// Before the next address is tried beside those that have not answered (RFC 8305, 5).
+const STAGGER: Duration = Duration::from_millis(250);
+/// Of one host; no honest one has more.
+const MAX_ADDRESSES: usize = 16;
+
+/// Connects.
+///
+/// # Errors
+/// When the name is not known, or no address answers in time.
+pub(super) async fn dial(destination: &Destination) -> Result<TcpStream, ConnectError> {
+    let limit = destination.connect_timeout.unwrap_or(Duration::MAX);
+    let lookup = tokio::net::lookup_host((destination.host.as_str(), destination.port));
+    let found = match tokio::time::timeout(limit, lookup).await {
+        Ok(found) => found.map_err(|error| unknown_host(destination, error))?,
+        Err(_) => return Err(unknown_host(destination, io::ErrorKind::TimedOut.into())),
+    };
+    let addresses = alternating(found.take(MAX_ADDRESSES).collect());
+    let stream = race(addresses, limit)
+        .await
+        .map_err(|error| unreachable(destination, error))?;
+    // Requests are small, and somebody waits for each.
+    stream
+        .set_nodelay(true)
+        .map_err(|error| unreachable(destination, error))?;
+    Ok(stream)
+}
+
+/// The families in turn, beginning with the system's first choice: one that does not work costs little time then.
+fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else {
+        return addresses;
+    };
+    let (ours, others): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first);
+    let mut others = others.into_iter();
+    let mut ordered = Vec::new();
+    for address in ours {
+        ordered.push(address);
+        ordered.extend(others.next());
+    }
+    ordered.extend(others);
+    ordered
+}
+
+/// The first that answers. When none does, the error of the first address, which is the one that was meant.
+async fn race(addresses: Vec<SocketAddr>, limit: Duration) -> io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    for (place, address) in addresses.into_iter().enumerate() {
+        let delay = STAGGER.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX));
+        attempts.spawn(async move {
+            tokio::time::sleep(delay).await;
+            let connected = tokio::time::timeout(limit, TcpStream::connect(address)).await;
+            (
+                place,
+                connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+            )
+        });
+    }
+    let mut failed: Option<(usize, io::Error)> = None;
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt {
+            // The others end with the set.
+            Ok((_, Ok(stream))) => return Ok(stream),
+            Ok((place, Err(error))) => {
+                if failed.as_ref().is_none_or(|(earlier, _)| place < *earlier) {
+                    failed = Some((place, error));
+                }
+            }
+            Err(error) => failed = failed.or(Some((usize::MAX, io::Error::other(error)))),
+        }
+    }
+    Err(failed.map_or_else(|| io::Error::other("it has no address"), |(_, error)| error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let mixed = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
+        let expected = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
+        assert_eq!(alternating(mixed), expected);
+        assert!(alternating(Vec::new()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_first_that_answers_wins() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good = listener.local_addr().unwrap();
+        // Nothing listens on a port that was just given back.
+        let refused = {
+            let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            other.local_addr().unwrap()
+        };
+        let limit = Duration::from_secs(10);
+        let stream = race(vec![refused, good], limit).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        let error = race(vec![refused], limit).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(race(Vec::new(), limit).await.is_err());
+    }
+}

@@ -1,0 +1,180 @@
+//! Why somebody is not signed in: what was tried, and what to do next.
+
+use std::fmt;
+use std::io;
+
+use russh::{MethodKind, MethodSet};
+
+/// Keys that are named in a report.
+const SHOWN_KEYS: usize = 6;
+
+/// Not signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Nothing of what was tried let the user in.
+    #[error("{0}{hint}", hint = .0.hint())]
+    Refused(Box<Report>),
+    /// The person could not be asked, or gave up.
+    #[error("{report}; {source}")]
+    CannotAsk {
+        /// What was tried before.
+        report: Box<Report>,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The server ended the connection.
+    #[error("{0}; then the server closed the connection{hint}", hint = .0.hint_closed())]
+    Closed(Box<Report>),
+    /// The server did not answer in time.
+    #[error("{0}; then the server stopped answering (hint: try again later)")]
+    Silent(Box<Report>),
+    /// The connection broke, or the server does not speak as it should.
+    #[error("{report}; then the connection broke: {source}")]
+    Broken {
+        /// What was tried before.
+        report: Box<Report>,
+        /// What happened.
+        source: russh::Error,
+    },
+}
+
+/// What was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    pub(super) user: String,
+    pub(super) host: String,
+    pub(super) keys: Vec<String>,
+    pub(super) passwords: usize,
+    pub(super) answers: usize,
+    /// What the server takes; `None`: it never said.
+    pub(super) open: Option<Vec<&'static str>>,
+    /// Keys that could not be used, and why.
+    pub(super) notes: Vec<String>,
+}
+
+impl Report {
+    pub(super) fn now_open(&mut self, methods: &MethodSet) {
+        self.open = Some(methods.iter().map(<&'static str>::from).collect());
+    }
+
+    fn tried(&self) -> String {
+        let times = |count: usize| {
+            if count == 1 {
+                String::new()
+            } else {
+                format!(" ({count} times)")
+            }
+        };
+        let mut tried = Vec::new();
+        match self.keys.len() {
+            0 => {}
+            count => {
+                let shown: Vec<&str> = self.keys.iter().take(SHOWN_KEYS).map(String::as_str).collect();
+                let more = if count > SHOWN_KEYS { ", …" } else { "" };
+                let word = if count == 1 {
+                    "the key".to_owned()
+                } else {
+                    format!("{count} keys:")
+                };
+                tried.push(format!("{word} {}{more}", shown.join(", ")));
+            }
+        }
+        if self.answers > 0 {
+            tried.push(format!("answers to its questions{}", times(self.answers)));
+        }
+        if self.passwords > 0 {
+            tried.push(format!("a password{}", times(self.passwords)));
+        }
+        match tried.is_empty() {
+            true => "nothing was there to try".to_owned(),
+            false => format!("tried {}", tried.join(" and ")),
+        }
+    }
+
+    fn takes(&self, method: MethodKind) -> bool {
+        self.open
+            .as_ref()
+            .is_some_and(|open| open.contains(&<&'static str>::from(&method)))
+    }
+
+    fn hint(&self) -> &'static str {
+        let by_password = self.takes(MethodKind::Password) || self.takes(MethodKind::KeyboardInteractive);
+        match (by_password, self.takes(MethodKind::PublicKey)) {
+            (true, _) if self.passwords + self.answers > 0 => {
+                " (hint: check the user's name and the password)"
+            }
+            (false, true) if self.keys.is_empty() => {
+                " (hint: name a key with -i FILE, or add it to ssh-agent with ssh-add)"
+            }
+            (false, true) => " (hint: the server must know the key: name the right one with -i FILE)",
+            _ => " (hint: ask whoever runs the server how you may sign in)",
+        }
+    }
+
+    fn hint_closed(&self) -> &'static str {
+        match self.keys.len() > 1 {
+            true => {
+                " (hint: servers let pass only a few keys: name the right one with -i FILE, and set IdentitiesOnly in ~/.ssh/config)"
+            }
+            false => " (hint: try again later, or ask whoever runs the server)",
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (user, host) = (self.user.escape_debug(), self.host.escape_debug());
+        write!(f, "not signed in as {user} at {host}: {}", self.tried())?;
+        match self.open.as_deref() {
+            None => {}
+            Some([]) => write!(f, "; the server takes nothing more")?,
+            Some(open) => write!(f, "; the server takes {}", open.join(", "))?,
+        }
+        for note in &self.notes {
+            write!(f, "; {note}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_tried_and_what_to_do() {
+        let report = |keys: &[&str], passwords, open: &[MethodKind], notes: &[&str]| {
+            let mut report = Report {
+                user: "tom".into(),
+                host: "h".into(),
+                keys: keys.iter().map(|k| (*k).to_owned()).collect(),
+                passwords,
+                notes: notes.iter().map(|n| (*n).to_owned()).collect(),
+                ..Report::default()
+            };
+            report.now_open(&MethodSet::from(open));
+            Box::new(report)
+        };
+        use MethodKind::{Password, PublicKey};
+        for (error, expected) in [
+            (
+                SignInError::Refused(report(&["A"], 3, &[PublicKey, Password], &[])),
+                "not signed in as tom at h: tried the key A and a password (3 times); the server takes publickey, password (hint: check the user's name and the password)",
+            ),
+            (
+                SignInError::Refused(report(&[], 0, &[PublicKey], &["the key \"x\" is not there"])),
+                "not signed in as tom at h: nothing was there to try; the server takes publickey; the key \"x\" is not there (hint: name a key with -i FILE, or add it to ssh-agent with ssh-add)",
+            ),
+            (
+                SignInError::Closed(report(&["A", "B"], 0, &[PublicKey], &[])),
+                "not signed in as tom at h: tried 2 keys: A, B; the server takes publickey; then the server closed the connection (hint: servers let pass only a few keys: name the right one with -i FILE, and set IdentitiesOnly in ~/.ssh/config)",
+            ),
+            (
+                SignInError::Refused(report(&[], 0, &[], &[])),
+                "not signed in as tom at h: nothing was there to try; the server takes nothing more (hint: ask whoever runs the server how you may sign in)",
+            ),
+        ] {
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+}
