@@ -3,8 +3,8 @@
 Each is a context manager that starts it and ends it again. Users of ours have the key that the server was given.
 """
 
-import getpass
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -15,6 +15,11 @@ from .tools import free_port, listens, make_key, quiet, wait_for
 
 # sshd's unprivileged part lives there; a package that runs sshd makes it at boot.
 PRIVSEP = Path("/run/sshd")
+
+
+def find_daemon(name):
+    """Where a daemon is, or None; it may be missing from the PATH of who is not root."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 
 
 class Server:
@@ -104,7 +109,9 @@ class Sshd(Server):
 
     def __init__(self, directory, key, *settings, sftp="internal-sftp"):
         super().__init__(directory)
-        self.user = getpass.getuser()
+        # Not $USER: after su or setpriv that is still who it was.
+        self.user = pwd.getpwuid(os.geteuid()).pw_name
+        self.program = find_daemon("sshd")
         self.host_key = directory / "hostkey"
         self.config = directory / "sshd_config"
         self.made_privsep = False
@@ -128,14 +135,13 @@ class Sshd(Server):
         self.config.write_text("\n".join(lines) + "\n")
 
     def __enter__(self):
-        sshd = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        if not sshd:
+        if not self.program:
             raise RuntimeError("no sshd on this machine (hint: apt-get install openssh-server)")
         if os.geteuid() == 0 and not PRIVSEP.exists():
             PRIVSEP.mkdir(mode=0o755)
             self.made_privsep = True
         self.port = free_port()
-        command = [sshd, "-D", "-e", "-f", str(self.config), "-p", str(self.port)]
+        command = [self.program, "-D", "-e", "-f", str(self.config), "-p", str(self.port)]
         self.start(command, lambda: listens(self.port))
         return self
 

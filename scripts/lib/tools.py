@@ -1,12 +1,14 @@
-"""What a machine needs before a script can work on it, and small tools for files, keys and waiting.
+"""What a machine needs before a script can work on it, and small tools for files, keys, processes and waiting.
 
 Nothing here knows a server: those are in servers.py.
 """
 
+import ctypes
 import hashlib
 import importlib.metadata
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -68,12 +70,64 @@ def apt_install(packages):
 
 def quiet(command, hint, **options):
     """Runs what nobody needs to read, unless it fails: then the script ends with what was said."""
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **options
-    )
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    try:
+        done = subprocess.run(command, **pipes, check=False, **options)
+    except FileNotFoundError:
+        sys.exit(f"there is no {command[0]} on this machine ({hint})")
     if done.returncode != 0:
         said = done.stdout.decode(errors="replace")[-4000:]
         sys.exit(f"{said}\n{' '.join(map(str, command))}: failed with {done.returncode} ({hint})")
+
+
+def end_on_signals():
+    """From here on an interruption ends the script as an error does, with 128 and the signal's number; a second one
+    does not keep it from cleaning up."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+
+    def end(number, _):
+        for ignored in numbers:
+            signal.signal(ignored, signal.SIG_IGN)
+        print(f"interrupted by {signal.Signals(number).name}", file=sys.stderr)
+        sys.exit(128 + number)
+
+    for number in numbers:
+        signal.signal(number, end)
+
+
+def adopt_orphans():
+    """Processes below this one whose parent ends become its children, so that end_descendants finds them."""
+    pr_set_child_subreaper = 36
+    ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+
+
+def children(pid):
+    """The processes that this one has started and that it has not waited for."""
+    found = []
+    try:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            found += map(int, (thread / "children").read_text().split())
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+def end_descendants():
+    """Kills all that is left of what this process has started, and nothing else: only that lies below it."""
+    while below := children(os.getpid()):
+        for pid in below:
+            below += children(pid)
+        for pid in below:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
 
 
 def wait_for(what, ready, patience_secs=20.0):

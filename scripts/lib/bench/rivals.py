@@ -3,18 +3,24 @@
 Each tells the CPU that it has used, its children that have ended included, and the memory that it holds.
 """
 
+import grp
 import os
+import pwd
 import shutil
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 from .. import servers
-from ..tools import free_port, listens, make_key, quiet
+from ..tools import children, free_port, listens, make_key, quiet
 
 TICK = os.sysconf("SC_CLK_TCK")
-# Both ciphers of the table; the client's choice decides.
-CIPHERS = '["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"]'
+GCM = "aes256-gcm@openssh.com"
+CHACHA = "chacha20-poly1305@openssh.com"
+# All rows that a server with SFTP can take part in.
+ALL = ("get", "put", "get-chacha", "put-chacha", "get-4", "put-4", "small", "list", "signin", "idle")
 # Longest that one operation may take; a hung one is an error, not a wait.
 PATIENCE_SECS = 600
 
@@ -24,6 +30,13 @@ class Measured:
 
     # Does it speak SFTP over SSH?
     sftp_server = True
+    host = "127.0.0.1"
+    # One more that was found or named, not what the claims are about: a slow one must not take the time of all.
+    peer = False
+    # Is a quarter of the large file enough for it?
+    slow = False
+    # Said when a client of it fails.
+    hint = ""
     # What it is asked for instead of a cipher that it lacks.
     instead = {}
     # Rows that it can take part in; all, if there is nothing here.
@@ -32,7 +45,7 @@ class Measured:
     def cpu_secs(self):
         """User and system time, once no session is left."""
         deadline = time.monotonic() + 20
-        while self.children():
+        while children(self.process.pid):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name}: a session does not end")
             time.sleep(0.02)
@@ -41,15 +54,6 @@ class Measured:
         # utime, stime, cutime, cstime: fields 14 to 17 of proc(5).
         return sum(int(field) for field in fields[11:15]) / TICK
 
-    def children(self, pid=None):
-        found = []
-        for thread in Path(f"/proc/{pid or self.process.pid}/task").iterdir():
-            try:
-                found += (thread / "children").read_text().split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-        return found
-
     def memory_kib(self):
         """Memory of its own of the server and all processes below it."""
         total, left = 0, [self.process.pid]
@@ -57,11 +61,15 @@ class Measured:
             pid = left.pop()
             try:
                 rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-                left += self.children(pid)
+                left += children(pid)
             except (FileNotFoundError, ProcessLookupError):
                 continue
             total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
         return total
+
+    def make_directory(self, path):
+        """A directory among its files, that it may write to."""
+        path.mkdir()
 
     def sftp(self, batch, cipher):
         """The stock client, begun; its output goes nowhere."""
@@ -78,7 +86,7 @@ class Measured:
         for option in options:
             command += ["-o", option]
         client = subprocess.Popen(
-            [*command, f"{self.user}@127.0.0.1"],
+            [*command, f"{self.user}@{self.host}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -86,14 +94,16 @@ class Measured:
         )
         client.stdin.write(batch)
         client.stdin.close()
+        # Or communicate() would close it again.
+        client.stdin = None
         return client
 
     def wait(self, clients):
         """Waits for clients; all of them must succeed."""
         for client in clients:
-            errors = client.stderr.read()
-            if client.wait(PATIENCE_SECS) != 0:
-                raise RuntimeError(f"{self.name}: {' '.join(client.args)}: {errors}{self.log()[-2000:]}")
+            _, errors = client.communicate(timeout=PATIENCE_SECS)
+            if client.returncode != 0:
+                raise RuntimeError(f"{self.name}: {' '.join(client.args)}: {errors}{self.log()[-2000:]}{self.hint}")
 
 
 class Homeport(Measured, servers.Homeport):
@@ -105,7 +115,8 @@ class Homeport(Measured, servers.Homeport):
         super().__init__(directory, binary, key)
         self.name = name
         text = self.config.read_text()
-        lines = [f"ciphers = {CIPHERS}" if line.startswith("ciphers = ") else line for line in text.splitlines()]
+        both = f'ciphers = ["{GCM}", "{CHACHA}"]'
+        lines = [both if line.startswith("ciphers = ") else line for line in text.splitlines()]
         self.config.write_text("\n".join(lines) + "\n")
         self.add(self.user, *limits)
         self.stored = self.home(self.user)
@@ -115,10 +126,13 @@ class Homeport(Measured, servers.Homeport):
 class Sshd(Measured, servers.Sshd):
     name = "sshd"
 
-    def __init__(self, directory, key):
+    def __init__(self, directory, key, program):
         directory.mkdir()
         # As many at the door as ours has.
         super().__init__(directory, key, "MaxStartups 1024")
+        self.program = program
+        if os.geteuid() != 0:
+            self.hint = f"(hint: sshd lets {self.user} in only if unlocked and with a shell; or --sshd none)"
         self.key = key
         self.stored = directory / "files"
         self.stored.mkdir()
@@ -129,12 +143,13 @@ class Rclone(Measured, servers.Server):
     """`rclone serve sftp`, where rclone is installed."""
 
     name = "rclone"
+    peer = slow = True
     user = "bench"
     prefix = "/"
     # Told to look at its directories anew, it takes minutes for thousands of small files.
     rows = ("get", "put", "get-chacha", "put-chacha")
     # The cheaper one of the two: to its advantage.
-    instead = {"aes256-gcm@openssh.com": "aes128-gcm@openssh.com"}
+    instead = {GCM: "aes128-gcm@openssh.com"}
 
     def __init__(self, directory, key):
         directory.mkdir()
@@ -152,6 +167,78 @@ class Rclone(Measured, servers.Server):
         command += ["--vfs-write-back", "0s", "--dir-cache-time", "0s"]
         command += ["--cache-dir", str(self.directory / "cache"), "--config", os.devnull]
         self.start(command, lambda: listens(self.port))
+        return self
+
+
+class ProFtpd(Measured, servers.Server):
+    """ProFTPD's mod_sftp, where it is installed: a process for each session."""
+
+    name = "proftpd"
+    peer = slow = True
+    user = "bench"
+
+    def __init__(self, directory, key, program):
+        directory.mkdir()
+        super().__init__(directory)
+        self.program, self.key = program, key
+        self.stored = directory / "files"
+        self.stored.mkdir()
+        self.prefix = f"{self.stored}/"
+        self.config = directory / "proftpd.conf"
+        # Its own formats, both.
+        quiet(["ssh-keygen", "-q", "-t", "ecdsa", "-m", "PEM", "-N", "", "-f", directory / "host_key"], "hint: none")
+        authorized = subprocess.check_output(["ssh-keygen", "-e", "-m", "RFC4716", "-f", f"{key}.pub"])
+        (directory / "authorized_keys").write_bytes(authorized)
+        users = directory / "users"
+        users.touch(mode=0o600)
+        users.write_text(f"{self.user}:*:{os.geteuid()}:{os.getegid()}::{self.stored}:/bin/sh\n")
+        self.ciphers = [cipher for cipher in (GCM, CHACHA) if self.takes(cipher)]
+        # 1.3.8 has AES-GCM, and no chacha20.
+        self.rows = tuple(row for row in ALL if CHACHA in self.ciphers or not row.endswith("-chacha"))
+
+    def configure(self, *ciphers):
+        self.port = free_port()
+        lines = [
+            "LoadModule mod_sftp.c",
+            "ServerType standalone",
+            "DefaultServer on",
+            "UseIPv6 off",
+            "DefaultAddress 127.0.0.1",
+            "SocketBindTight on",
+            f"Port {self.port}",
+            f"User {pwd.getpwuid(os.geteuid()).pw_name}",
+            f"Group {grp.getgrgid(os.getegid()).gr_name}",
+            "RootLogin on",
+            "RequireValidShell off",
+            "MaxInstances none",
+            f"PidFile {self.directory}/pid",
+            f"ScoreboardFile {self.directory}/scoreboard",
+            "DelayEngine off",
+            "WtmpLog off",
+            "TransferLog none",
+            f"SystemLog {self.directory}/system_log",
+            "SyslogLevel error",
+            "UseReverseDNS off",
+            "AuthOrder mod_auth_file.c",
+            f"AuthUserFile {self.directory}/users",
+            "AllowOverwrite on",
+            "SFTPEngine on",
+            f"SFTPHostKey {self.directory}/host_key",
+            "SFTPAuthMethods publickey",
+            f"SFTPAuthorizedUserKeys file:{self.directory}/authorized_keys",
+            f"SFTPCiphers {' '.join(ciphers)}",
+        ]
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def takes(self, cipher):
+        """Whether it has mod_sftp, and that has this cipher."""
+        self.configure(cipher)
+        test = [self.program, "-t", "-c", str(self.config)]
+        return subprocess.run(test, capture_output=True, check=False, timeout=20).returncode == 0
+
+    def __enter__(self):
+        self.configure(*self.ciphers)
+        self.start([self.program, "-n", "-c", str(self.config)], lambda: listens(self.port))
         return self
 
 
@@ -185,65 +272,128 @@ class Floor(Measured, servers.Server):
 
 
 class Peer(Measured):
-    """A server that somebody else runs: NAME=HOST:PORT,CGROUP. Its files must lie on this machine, in the directory that
-    $BENCH_PEER_FILES names, and its user must have the key that $BENCH_PEER_KEY names."""
+    """A server that somebody else runs on this machine: NAME=HOST:PORT,CGROUP. It is neither started nor stopped here.
+
+    $BENCH_PEER_FILES is a directory that it serves, as the clients' path $BENCH_PEER_PREFIX (default: "/"). A
+    directory is made there, and removed at the end. $BENCH_PEER_USER (default: bench) must have the key $BENCH_PEER_KEY.
+    """
+
+    peer = True
 
     def __init__(self, text, directory):
+        directory.mkdir()
+        self.directory = directory
         self.name, _, rest = text.partition("=")
         address, _, cgroup = rest.partition(",")
-        host, _, port = address.rpartition(":")
-        if not (self.name and host and port.isdigit() and cgroup):
+        self.host, _, port = address.rpartition(":")
+        if not (self.name and self.host and port.isdigit() and cgroup):
             raise SystemExit(f'--peer "{text}": not NAME=HOST:PORT,CGROUP')
-        self.stat = Path("/sys/fs/cgroup") / cgroup.lstrip("/") / "cpu.stat"
-        if not self.stat.exists():
-            raise SystemExit(f'--peer {self.name}: there is no "{self.stat}" (hint: systemd-run --unit=NAME SERVER)')
-        self.directory = directory
-        directory.mkdir()
-        self.port, self.host = int(port), host
+        self.port, self.cgroup = int(port), self.find_cgroup(cgroup)
+        try:
+            socket.create_connection((self.host.strip("[]"), self.port), timeout=5).close()
+        except OSError as error:
+            raise SystemExit(f"--peer {self.name}: {address}: {error.strerror or error}") from None
         self.key = os.environ.get("BENCH_PEER_KEY", "")
         self.user = os.environ.get("BENCH_PEER_USER", "bench")
-        self.stored = Path(os.environ.get("BENCH_PEER_FILES", ""))
-        self.prefix = os.environ.get("BENCH_PEER_PREFIX", "/")
-        if not self.key or not self.stored.is_dir():
-            raise SystemExit(f"--peer {self.name}: set BENCH_PEER_KEY, BENCH_PEER_USER, BENCH_PEER_FILES")
+        self.root = Path(os.environ.get("BENCH_PEER_FILES", ""))
+        if not Path(self.key).is_file() or not os.environ.get("BENCH_PEER_FILES") or not self.root.is_dir():
+            raise SystemExit(f"--peer {self.name}: set BENCH_PEER_KEY and BENCH_PEER_FILES (see Peer in {__file__})")
+        self.stored = self.root / f"homeport-bench-{os.getpid()}-{directory.name}"
+        self.prefix = f"{os.environ.get('BENCH_PEER_PREFIX', '/').rstrip('/')}/{self.stored.name}/"
+        self.rows = self.possible_rows()
+
+    def find_cgroup(self, name):
+        """Its directory: below where cgroup v2 is mounted, or a whole path."""
+        mounts = [words[1] for words in map(str.split, Path("/proc/self/mounts").open()) if words[2] == "cgroup2"]
+        for directory in [*(Path(mount) / name.lstrip("/") for mount in mounts), Path(name)]:
+            if (directory / "cpu.stat").is_file() and "usage_usec" in (directory / "cpu.stat").read_text():
+                return directory
+        where = f"below {' or '.join(mounts)}" if mounts else "since no cgroup v2 is mounted"
+        hint = "systemd-run --unit=NAME SERVER, or mkdir it, and write the server's pid to its cgroup.procs"
+        raise SystemExit(f'--peer {self.name}: no cgroup "{name}" with a cpu.stat of v2 {where} (hint: {hint})')
+
+    def possible_rows(self):
+        rows = set(ALL)
+        if self.host != "127.0.0.1":
+            # The load generator goes nowhere else.
+            rows -= {"signin", "idle"}
+        if not (self.cgroup / "memory.current").exists():
+            print(f'{self.name}: memory not measured: no "{self.cgroup}/memory.current"', file=sys.stderr)
+            rows -= {"idle"}
+        return rows
 
     def __enter__(self):
+        if not self.stored.exists():
+            self.make_directory(self.stored)
         return self
 
     def __exit__(self, *_):
-        pass
+        shutil.rmtree(self.stored, ignore_errors=True)
+        if self.stored.exists():
+            print(f'{self.name}: "{self.stored}" cannot be removed from here', file=sys.stderr)
+
+    def stop(self):
+        """It is not ours to stop."""
+
+    def make_directory(self, path):
+        path.mkdir()
+        owner = self.root.stat()
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
 
     def log(self):
         return ""
 
     def cpu_secs(self):
-        usage = next(line for line in self.stat.read_text().splitlines() if line.startswith("usage_usec"))
-        return int(usage.split()[1]) / 1e6
+        """What it uses after the last answer is not waited for: whose processes are sessions is not known."""
+        time.sleep(0.1)
+        stat = dict(map(str.split, (self.cgroup / "cpu.stat").read_text().splitlines()))
+        return int(stat["usage_usec"]) / 1e6
+
+    def memory_kib(self):
+        return int((self.cgroup / "memory.current").read_text()) / 1024
 
 
 def gather(work, args):
     """All that take part, and the names of those that cannot, with the reason."""
     key = make_key(work / "key")
-    taking_part, missing = [Homeport(work / "homeport", args.binary, key)], []
     if args.quota:
         limits = ("--quota", "1TiB", "--max-files", "1000000")
-        taking_part = [
+        return [
             Homeport(work / "quota", args.binary, key, *limits, name="quota"),
             Homeport(work / "none", args.binary, key, name="none"),
-        ]
-        return taking_part, missing
-    if Path("/usr/sbin/sshd").exists():
-        taking_part.append(Sshd(work / "sshd", key))
+        ], []
+    taking_part, missing = [Homeport(work / "homeport", args.binary, key)], []
+    if args.sshd:
+        taking_part.append(Sshd(work / "sshd", key, args.sshd))
     else:
-        missing.append("sshd: not installed, so there is nothing to compare with (hint: apt-get install openssh-server)")
+        missing.append("sshd: without it there is nothing to compare with")
     floor = args.examples / "floor"
     if floor.exists():
         taking_part.append(Floor(work / "floor", floor))
     else:
         missing.append(f'floor: there is no "{floor}" (hint: cargo build --release --examples)')
-    if shutil.which("rclone") and not (args.smoke or args.quick):
-        quiet(["rclone", "version"], "hint: apt-get install rclone")
-        taking_part.append(Rclone(work / "rclone", key))
-    for number, text in enumerate(args.peer):
-        taking_part.append(Peer(text, work / f"peer{number}"))
+    if not (args.smoke or args.quick):
+        found_peers(work, key, taking_part, missing)
+    taking_part += [Peer(text, work / f"peer{number}") for number, text in enumerate(args.peer)]
+    names = [rival.name for rival in taking_part]
+    if doubled := {name for name in names if names.count(name) > 1}:
+        raise SystemExit(f"--peer: there is a {', '.join(doubled)} already (hint: another NAME)")
     return taking_part, missing
+
+
+def found_peers(work, key, taking_part, missing):
+    """Those that are installed."""
+    if shutil.which("rclone"):
+        taking_part.append(Rclone(work / "rclone", key))
+    else:
+        missing.append("rclone: not installed, so not beside us (hint: apt-get install rclone)")
+    hint = "hint: apt-get install proftpd-core proftpd-mod-crypto"
+    if not (program := servers.find_daemon("proftpd")):
+        missing.append(f"proftpd: not installed, so not beside us ({hint})")
+        return
+    proftpd = ProFtpd(work / "proftpd", key, program)
+    if GCM in proftpd.ciphers:
+        taking_part.append(proftpd)
+    else:
+        missing.append(f"proftpd: without mod_sftp, or without {GCM} ({hint}, of 1.3.8 or later)")
