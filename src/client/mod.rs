@@ -2,5 +2,10 @@
 //! way to a server, from a word on the command line to a signed-in connection.
 
 pub mod connect;
+pub mod link;
+pub mod names;
 pub mod packets;
+pub mod plan;
 pub mod printable;
+pub mod remote;
+pub mod transfer;

@@ -93,6 +93,71 @@ pub enum Request<'a> {
     },
 }
 
+/// A WRITE with room for its data, so that a file is read into the packet itself.
+#[derive(Debug)]
+pub struct Block {
+    packet: Vec<u8>,
+    /// Where the data begins.
+    header: usize,
+    /// Of the file.
+    pub offset: u64,
+    /// Of the data, in bytes.
+    pub length: u32,
+}
+
+impl Block {
+    /// Room for at most `room` bytes.
+    pub fn new(handle: &[u8], offset: u64, room: u32) -> Self {
+        let mut packet = Vec::with_capacity(HEADERS + room as usize);
+        Request::Write {
+            handle,
+            offset,
+            data: &[],
+        }
+        .encode(0, &mut packet);
+        let header = packet.len();
+        packet.resize(header + room as usize, 0);
+        let length = room;
+        Self {
+            packet,
+            header,
+            offset,
+            length,
+        }
+    }
+
+    /// Where the data goes.
+    pub fn data(&mut self) -> &mut [u8] {
+        self.packet.get_mut(self.header..).unwrap_or_default()
+    }
+
+    /// Only the first bytes were filled.
+    pub fn cut(&mut self, length: u32) {
+        self.length = self.length.min(length);
+        self.packet.truncate(self.header + self.length as usize);
+    }
+
+    /// The whole packet, and its data alone, which lies in it.
+    pub fn with_id(mut self, id: u32) -> (Bytes, Bytes) {
+        let lengths = [
+            (
+                0,
+                u32::try_from(self.packet.len().saturating_sub(4)).unwrap_or(u32::MAX),
+            ),
+            (5, id),
+            (self.header.saturating_sub(4), self.length),
+        ];
+        for (at, number) in lengths {
+            if let Some(field) = self.packet.get_mut(at..at + 4) {
+                field.copy_from_slice(&number.to_be_bytes());
+            }
+        }
+        let packet = Bytes::from(self.packet);
+        let data = packet.slice(self.header.min(packet.len())..);
+        (packet, data)
+    }
+}
+
 /// Attributes on the wire; what is `None` is not there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attributes {

@@ -1,0 +1,76 @@
+//! Names and paths: which of a server's may become local, and what `cd ..` means.
+
+/// May this name of a server's directory become one component of a local path? A server that is not to be trusted
+/// could send `../../.ssh/authorized_keys`, and the file would be written there.
+pub fn is_single_name(name: &[u8]) -> bool {
+    !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0)
+}
+
+/// A path below a directory; an absolute one stands for itself.
+pub fn join(directory: &[u8], path: &[u8]) -> Vec<u8> {
+    match (directory, path) {
+        (_, [b'/', ..]) => path.to_vec(),
+        (_, []) => directory.to_vec(),
+        ([], _) => path.to_vec(),
+        ([.., b'/'], _) => [directory, path].concat(),
+        _ => [directory, b"/", path].concat(),
+    }
+}
+
+/// The last component, without slashes behind it; empty for `/` and for what ends in `..`.
+pub fn last(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|b| *b != b'/').map_or(0, |at| at + 1);
+    let path = path.get(..end).unwrap_or_default();
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    if is_single_name(name) { name } else { b"" }
+}
+
+/// What is left of the last component, without the slash; empty: the path has one component only.
+pub fn parent(path: &[u8]) -> &[u8] {
+    let end = path.iter().rposition(|b| *b != b'/').map_or(0, |at| at + 1);
+    let path = path.get(..end).unwrap_or_default();
+    match path.iter().rposition(|b| *b == b'/') {
+        None => b"",
+        Some(0) => b"/",
+        Some(at) => path.get(..at).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_single_component_is_taken_over() {
+        for name in [&b""[..], b".", b"..", b"../x", b"/etc/passwd", b"a/b", b"a\0b"] {
+            assert!(!is_single_name(name), "{name:?}");
+        }
+        for name in [&b"a"[..], b"...", b".ssh", b"a b", b"\x1b[2J", b"\xff"] {
+            assert!(is_single_name(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn paths_are_put_together_and_taken_apart() {
+        for (directory, path, joined) in [
+            (&b"/a"[..], &b"b"[..], &b"/a/b"[..]),
+            (b"/", b"b", b"/b"),
+            (b"/a", b"/b", b"/b"),
+            (b"", b"b", b"b"),
+            (b"a", b"", b"a"),
+        ] {
+            assert_eq!(join(directory, path), joined);
+        }
+        for (path, name, above) in [
+            (&b"/a/b"[..], &b"b"[..], &b"/a"[..]),
+            (b"/a/b//", b"b", b"/a"),
+            (b"/a", b"a", b"/"),
+            (b"a", b"a", b""),
+            (b"/", b"", b""),
+            (b"a/..", b"", b"a"),
+            (b"", b"", b""),
+        ] {
+            assert_eq!((last(path), parent(path)), (name, above), "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What is to be done with one file: the table of [`crate::client::plan`], with the hashes that it asks for, and
+//! somebody's decision where it says so.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use super::digest::Digest;
+use super::trouble::Trouble;
+use super::{Attempt, Proof};
+use crate::client::packets::Attributes;
+use crate::client::plan::{Conflict, Decision, FirstLook, Policy, There, compared, first_look};
+use crate::client::remote::prove::Md5;
+
+/// What is to be done.
+pub(super) enum Decided {
+    /// Send what is behind `from`, whose beginning has this digest.
+    Send { from: u64, head: Digest },
+    /// Nothing: both ends have it.
+    Same(Proof),
+    /// Nothing: what is there stays.
+    Skip,
+    /// Send all of it under another name.
+    Rename,
+}
+
+impl Decided {
+    fn anew() -> Self {
+        Self::Send {
+            from: 0,
+            head: Digest::default(),
+        }
+    }
+}
+
+/// The two files of a comparison.
+pub(super) struct Ends<'a> {
+    /// Of the file that is to be transferred, in bytes.
+    pub size: u64,
+    /// Where it goes.
+    pub there: There,
+    /// On this machine: the one that is sent, or the one that is there.
+    pub local: Option<&'a Arc<File>>,
+}
+
+impl Attempt<'_> {
+    pub(super) async fn decide(&self, ends: Ends<'_>) -> Result<Decided, Trouble> {
+        let resume = self.engine.settings.resume;
+        let decision = match (first_look(ends.size, ends.there, resume), ends.local) {
+            (FirstLook::Send, _) => return Ok(Decided::anew()),
+            (FirstLook::Conflict(conflict), _) => Decision::Conflict(conflict),
+            (FirstLook::Compare { length: 0, .. }, _) => return Ok(Decided::Same(Proof::Md5)),
+            (FirstLook::Compare { .. }, None) => return Ok(Decided::anew()),
+            (FirstLook::Compare { length, whole }, Some(local)) => {
+                let (here, there) = self.heads(local, length, whole).await?;
+                let proof = if there.is_some() { Proof::Md5 } else { Proof::Sizes };
+                let same = there.is_none_or(|there| there == here.clone().value());
+                match compared((length, whole), same) {
+                    Decision::Same => return Ok(Decided::Same(proof)),
+                    Decision::Send { from } => {
+                        if proof == Proof::Sizes {
+                            self.warn_unproven("what is there is taken for its beginning by its size alone");
+                        }
+                        self.meter.set_done(from);
+                        return Ok(Decided::Send { from, head: here });
+                    }
+                    conflict => conflict,
+                }
+            }
+        };
+        match decision {
+            Decision::Conflict(conflict) => self.settled(conflict).await,
+            Decision::Same | Decision::Send { .. } => Ok(Decided::anew()),
+        }
+    }
+
+    async fn settled(&self, conflict: Conflict) -> Result<Decided, Trouble> {
+        if *self.ours && conflict.may_overwrite() {
+            return Ok(Decided::anew());
+        }
+        match self.engine.settle(self.job, conflict).await? {
+            Policy::Overwrite if conflict.may_overwrite() => Ok(Decided::anew()),
+            Policy::Overwrite | Policy::Ask => Err(Trouble::InTheWay(conflict)),
+            Policy::Skip => Ok(Decided::Skip),
+            Policy::Rename => Ok(Decided::Rename),
+        }
+    }
+
+    /// The hashes of the first bytes of both, computed at the same time.
+    pub(super) async fn heads(
+        &self,
+        local: &Arc<File>,
+        length: u64,
+        whole: bool,
+    ) -> Result<(Digest, Option<Md5>), Trouble> {
+        let here = async {
+            let hashing = Digest::of_head(Arc::clone(local), length, self.engine.stop.clone());
+            hashing.await.map_err(Trouble::local("read the file"))
+        };
+        let there = async {
+            let length = (!whole).then_some(length);
+            let asked = self.link.md5(&self.job.remote, length).await;
+            asked.map_err(Trouble::remote("hash the file"))
+        };
+        tokio::try_join!(here, there)
+    }
+
+    pub(super) fn warn_unproven(&self, what: &str) {
+        let job = self.job.name();
+        self.engine
+            .board
+            .warn(&format!("{job}: the server cannot hash; {what}"));
+    }
+
+    /// Compares the hash of the whole file with that of what was read or written here.
+    pub(super) async fn verify(&self, here: Option<Md5>, hint: &'static str) -> Result<Proof, Trouble> {
+        use super::Verify;
+        let verify = self.engine.settings.verify;
+        let Some(here) = here else {
+            return Ok(Proof::NotAsked);
+        };
+        self.meter.enter(super::board::Stage::Verifying);
+        let there = self.link.md5(&self.job.remote, None).await;
+        match there.map_err(Trouble::remote("hash the file"))? {
+            Some(there) if there == here => Ok(Proof::Md5),
+            Some(there) => Err(Trouble::Differs {
+                here: digits(&here),
+                there: digits(&there),
+                hint,
+            }),
+            None if verify == Verify::Always => Err(Trouble::Unproven),
+            None => Ok(Proof::Sizes),
+        }
+    }
+
+    /// Is a digest wanted at all?
+    pub(super) fn proves(&self) -> bool {
+        self.engine.settings.verify != super::Verify::Never
+    }
+}
+
+/// In hexadecimal digits.
+pub(crate) fn digits(hash: &Md5) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the server tells of the place.
+pub(super) fn there(attrs: Option<Attributes>) -> There {
+    let Some(attrs) = attrs else {
+        return There::Nothing;
+    };
+    match (attrs.mode.map(|mode| mode & 0o170_000), attrs.size) {
+        (Some(0o040_000), _) => There::Directory,
+        (Some(0o100_000 | 0) | None, Some(size)) => There::File(size),
+        _ => There::Other,
+    }
+}

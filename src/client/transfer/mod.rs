@@ -1,0 +1,345 @@
+//! Files from one end to the other: what is there is looked at first, only what is missing is sent, and what has
+//! arrived is proven.
+//!
+//! A transfer's states: *deciding* (looking, hashing what is there, perhaps asking), *sending*, *verifying*, *ended*.
+//! When the connection breaks it goes back to *deciding* on the next one, and then what is there is its own: a part
+//! that is no beginning of the file is sent anew without a question. What bounds it: [`LARGE`] files at once, [`SMALL`]
+//! small ones, and the link's room for bytes under way.
+
+pub mod board;
+mod decide;
+mod digest;
+mod download;
+mod pump;
+pub mod room;
+pub mod trouble;
+mod upload;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::link::Link;
+use super::packets::Attributes;
+use super::plan::{Conflict, Policy, There};
+use super::printable::printable;
+use super::remote::Remote;
+use board::{Board, Meter};
+use trouble::Trouble;
+
+/// Large files at once: more only makes the disks seek.
+const LARGE: usize = 4;
+/// Small files at once: each costs some round trips, which they share.
+const SMALL: usize = 64;
+/// Below this a file is small: it is sent in one piece.
+pub const SMALL_BYTES: u64 = 64 << 10;
+/// Connections that may break in a row without a byte of progress.
+const FRUITLESS: usize = 5;
+
+/// Which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// To the server.
+    Up,
+    /// From the server.
+    Down,
+}
+
+/// One file to transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Which way.
+    pub direction: Direction,
+    /// On this machine.
+    pub local: PathBuf,
+    /// On the server.
+    pub remote: Vec<u8>,
+    /// As it was when it was found, in bytes.
+    pub size: u64,
+    /// What stands where an upload goes, if that was seen just now.
+    pub there: Option<There>,
+    /// What the server has told of a file that is to be fetched, just now.
+    pub known: Option<Attributes>,
+}
+
+impl Job {
+    /// What is shown of it: where it comes from.
+    pub fn name(&self) -> String {
+        use std::os::unix::ffi::OsStrExt as _;
+        match self.direction {
+            Direction::Up => printable(self.local.as_os_str().as_bytes()),
+            Direction::Down => printable(&self.remote),
+        }
+    }
+}
+
+/// Are hashes compared after a transfer?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Verify {
+    /// Whenever the server can hash.
+    #[default]
+    Auto,
+    /// It is an error if it cannot.
+    Always,
+    /// Only sizes.
+    Never,
+}
+
+/// How files are transferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// What is there and differs.
+    pub conflicts: Policy,
+    /// May a part that is there be completed?
+    pub resume: bool,
+    /// Is it proven?
+    pub verify: Verify,
+    /// Are times and permissions kept?
+    pub preserve: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            conflicts: Policy::Ask,
+            resume: true,
+            verify: Verify::Auto,
+            preserve: false,
+        }
+    }
+}
+
+/// How far both ends are known to hold the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// By MD5 of both.
+    Md5,
+    /// The server cannot hash: only the sizes were compared.
+    Sizes,
+    /// It was not asked for.
+    NotAsked,
+}
+
+/// How a transfer ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was sent.
+    Sent {
+        /// Bytes that were there already.
+        resumed_from: u64,
+        /// What is known of the result.
+        proof: Proof,
+    },
+    /// It was there already.
+    Same(Proof),
+    /// It was left alone, as was decided.
+    Skipped,
+}
+
+/// What became of many files.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Files that were sent.
+    pub sent: u64,
+    /// Files that were there.
+    pub same: u64,
+    /// Files that were left alone.
+    pub skipped: u64,
+    /// Files that failed.
+    pub failed: u64,
+    /// Of these, files whose bytes differ at the two ends.
+    pub differ: u64,
+    /// Somebody stopped it.
+    pub stopped: bool,
+}
+
+impl Summary {
+    /// Of the program: 5 if bytes differ, 4 if something failed.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self { differ: 1.., .. } => 5,
+            Self { failed: 1.., .. } | Self { stopped: true, .. } => 4,
+            _ => 0,
+        }
+    }
+
+    /// Counts one file.
+    pub fn count(&mut self, result: &Result<Outcome, Trouble>) {
+        match result {
+            Ok(Outcome::Sent { .. }) => self.sent += 1,
+            Ok(Outcome::Same(_)) => self.same += 1,
+            Ok(Outcome::Skipped) => self.skipped += 1,
+            Err(trouble) => {
+                self.failed += 1;
+                self.differ += u64::from(matches!(trouble, Trouble::Differs { .. }));
+                self.stopped |= matches!(trouble, Trouble::Stopped);
+            }
+        }
+    }
+}
+
+/// What all transfers of a run share.
+pub struct Engine {
+    /// The server.
+    pub remote: Arc<Remote>,
+    /// How.
+    pub settings: Settings,
+    /// Who watches.
+    pub board: Arc<Board>,
+    /// Cancelled: stop, and leave what can be resumed.
+    pub stop: CancellationToken,
+    /// One question at a time, and what was answered for all.
+    answers: Mutex<Option<Policy>>,
+    large: Arc<Semaphore>,
+    small: Arc<Semaphore>,
+}
+
+impl Engine {
+    /// Nothing is under way yet.
+    pub fn new(
+        remote: Arc<Remote>,
+        settings: Settings,
+        board: Arc<Board>,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            remote,
+            settings,
+            board,
+            stop,
+            answers: Mutex::new(None),
+            large: Arc::new(Semaphore::new(LARGE)),
+            small: Arc::new(Semaphore::new(SMALL)),
+        })
+    }
+
+    /// Transfers all of them; one that fails does not keep the others from it.
+    pub async fn run(self: &Arc<Self>, jobs: impl IntoIterator<Item = Job>) -> Summary {
+        let mut summary = Summary::default();
+        let mut running = JoinSet::new();
+        for job in jobs {
+            if self.stop.is_cancelled() {
+                summary.stopped = true;
+                break;
+            }
+            let places = if job.size < SMALL_BYTES {
+                &self.small
+            } else {
+                &self.large
+            };
+            let Ok(place) = Arc::clone(places).acquire_owned().await else {
+                break;
+            };
+            let engine = Arc::clone(self);
+            running.spawn(async move {
+                let result = engine.transfer(&job).await;
+                drop(place);
+                result
+            });
+            while let Some(ended) = running.try_join_next() {
+                count(&mut summary, ended);
+            }
+        }
+        while let Some(ended) = running.join_next().await {
+            count(&mut summary, ended);
+        }
+        summary
+    }
+
+    /// Transfers one file, on as many connections as it takes.
+    async fn transfer(&self, job: &Job) -> Result<Outcome, Trouble> {
+        let meter = self.board.begin(job);
+        let result = self.attempts(job, &meter).await;
+        self.board.end(job, &meter, &result);
+        result
+    }
+
+    async fn attempts(&self, job: &Job, meter: &Meter) -> Result<Outcome, Trouble> {
+        let (mut fruitless, mut ours) = (0, false);
+        loop {
+            let before = meter.moved();
+            let attempt = async {
+                let link = self.remote.link().await.map_err(Trouble::ended)?;
+                let attempt = Attempt {
+                    engine: self,
+                    link,
+                    job,
+                    meter,
+                    ours: &mut ours,
+                };
+                match job.direction {
+                    Direction::Up => attempt.upload().await,
+                    Direction::Down => attempt.download().await,
+                }
+            };
+            let result = tokio::select! {
+                biased;
+                result = attempt => result,
+                () = self.stop.cancelled() => Err(Trouble::Stopped),
+            };
+            match result {
+                Err(Trouble::Lost(lost)) => {
+                    fruitless = if meter.moved() > before { 0 } else { fruitless + 1 };
+                    if fruitless >= FRUITLESS {
+                        return Err(Trouble::Ended(lost.into()));
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// How a conflict is settled: as was said before, or by asking.
+    async fn settle(&self, job: &Job, conflict: Conflict) -> Result<Policy, Trouble> {
+        let refused = || Trouble::Conflict(conflict);
+        if self.settings.conflicts != Policy::Ask {
+            return Ok(self.settings.conflicts);
+        }
+        let mut answers = self.answers.lock().await;
+        if let Some(policy) = *answers {
+            return Ok(policy);
+        }
+        let question = format!(
+            "{}: {conflict}.\n[o]verwrite, [s]kip, [r]ename, the same for all with a capital letter? ",
+            job.name()
+        );
+        let prompts = Arc::clone(self.remote.prompts());
+        let board = Arc::clone(&self.board);
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut answer = Err(std::io::Error::other("nobody answered"));
+            board.pause(&mut || answer = prompts.line(&question));
+            answer
+        });
+        let answer = asked.await.map_err(|_| refused())?.map_err(|_| refused())?;
+        let policy = match answer.trim().chars().next().map(|c| c.to_ascii_lowercase()) {
+            Some('o') => Policy::Overwrite,
+            Some('s') => Policy::Skip,
+            Some('r') => Policy::Rename,
+            _ => return Err(refused()),
+        };
+        if answer.trim().starts_with(char::is_uppercase) {
+            *answers = Some(policy);
+        }
+        Ok(policy)
+    }
+}
+
+fn count(summary: &mut Summary, ended: Result<Result<Outcome, Trouble>, tokio::task::JoinError>) {
+    match ended {
+        Ok(result) => summary.count(&result),
+        Err(_) => summary.failed += 1,
+    }
+}
+
+/// One attempt at one file, on one connection.
+struct Attempt<'a> {
+    engine: &'a Engine,
+    link: Arc<Link>,
+    job: &'a Job,
+    meter: &'a Meter,
+    /// What stands at the other end was begun by this very run: it can be replaced without a question.
+    ours: &'a mut bool,
+}

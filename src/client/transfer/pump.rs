@@ -1,0 +1,294 @@
+//! The bytes of a large file, with many requests under way. What may go wrong: a reply says no (the others that are
+//! under way are waited for, and the first refusal is told), the connection is lost (every request says so at once),
+//! replies come out of order or short (each is known by its offset), this machine's disk fails.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Attempt;
+use super::digest::{Digest, Follower, Hasher};
+use super::trouble::Trouble;
+use crate::client::link::{Done, Ended, Link, Room, Sink};
+use crate::client::packets::Block;
+use crate::client::remote::failed::{Failed, done};
+
+/// Blocks that are read ahead of what is sent.
+const READ_AHEAD: usize = 4;
+
+/// Reads until the buffer is full or the file ends; returns how much.
+pub(super) fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<u32> {
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..)
+        && !room.is_empty()
+    {
+        match file.read_at(room, at.saturating_add(filled as u64)) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(u32::try_from(filled).unwrap_or(u32::MAX))
+}
+
+/// Reads a file block by block, until its end or until nobody wants them any more.
+fn read_blocks(
+    file: &File,
+    handle: &[u8],
+    (mut at, end, room): (u64, u64, u32),
+    blocks: &mpsc::Sender<io::Result<Block>>,
+) {
+    while at < end {
+        let room = u32::try_from(end - at).unwrap_or(u32::MAX).min(room);
+        let mut block = Block::new(handle, at, room);
+        let read = read_full(file, block.data(), at);
+        let count = *read.as_ref().unwrap_or(&0);
+        block.cut(count);
+        if matches!(read, Ok(0)) || blocks.blocking_send(read.map(|_| block)).is_err() || count < room {
+            return;
+        }
+        at = at.saturating_add(u64::from(count));
+    }
+}
+
+impl Attempt<'_> {
+    /// What became of a WRITE.
+    pub(super) fn written(&self, written: Done) -> Result<(), Trouble> {
+        match written.ended {
+            Ended::Lost => Err(Trouble::Lost(self.link.lost())),
+            Ended::Data(_) => Err(Trouble::Remote("write to the file", Failed::Nonsense("a status"))),
+            Ended::Reply(reply) => {
+                done(reply).map_err(Trouble::remote("write to the file"))?;
+                self.meter.add(u64::from(written.length));
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends what lies between; returns where the file ended, and the digest of all of it.
+    pub(super) async fn pump_up(
+        &self,
+        (file, handle): (&Arc<File>, &[u8]),
+        (from, end): (u64, u64),
+        digest: Option<Digest>,
+    ) -> Result<(u64, Option<Digest>), Trouble> {
+        let (tell, mut blocks) = mpsc::channel(READ_AHEAD);
+        let (source, name, room) = (Arc::clone(file), handle.to_vec(), self.link.limits.write);
+        tokio::task::spawn_blocking(move || read_blocks(&source, &name, (from, end, room), &tell));
+        let hasher = digest.map(Hasher::start);
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let rooms = Mutex::new(HashMap::<u64, Room>::new());
+        let rooms = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = CancellationToken::new();
+
+        let sending = async {
+            // Dropped at the end: when the last reply has come, `told` ends.
+            let tell = tell;
+            let mut at = from;
+            while let Some(block) = blocks.recv().await {
+                let block = block.map_err(Trouble::local("read the file"))?;
+                at = block.offset.saturating_add(u64::from(block.length));
+                let room = tokio::select! {
+                    room = self.link.room(block.length) => room,
+                    () = refused.cancelled() => break,
+                };
+                rooms().extend(room.map(|room| (block.offset, room)));
+                let data = self.link.write(block, &tell);
+                if let Some(hasher) = &hasher {
+                    hasher.feed(data).await;
+                }
+            }
+            Ok(at)
+        };
+        let hearing = async {
+            let mut first = Ok(());
+            while let Some(written) = told.recv().await {
+                rooms().remove(&written.offset);
+                if let Err(trouble) = self.written(written) {
+                    refused.cancel();
+                    first = first.and(Err(trouble));
+                }
+            }
+            first
+        };
+        let (sent, heard) = tokio::join!(sending, hearing);
+        heard?;
+        let digest = match hasher {
+            Some(hasher) => Some(hasher.finish().await.map_err(Trouble::local("hash the file"))?),
+            None => None,
+        };
+        Ok((sent?, digest))
+    }
+
+    /// Fetches what lies behind `from` up to the file's end, into the file; returns where that is. `size` is what the
+    /// server has said.
+    pub(super) async fn pump_down(
+        &self,
+        (handle, file): (&[u8], &Arc<File>),
+        (from, size): (u64, u64),
+        follower: Option<&Follower>,
+    ) -> Result<u64, Trouble> {
+        let sink = Arc::new(IntoFile {
+            file: Arc::clone(file),
+            error: OnceLock::new(),
+        });
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let mut fetch = Fetch::new((from, size), self.link.limits.read);
+        let sink_for_link: Arc<dyn Sink> = Arc::clone(&sink) as _;
+        loop {
+            let wanted = fetch.next();
+            if wanted.is_none() && fetch.under_way.is_empty() {
+                break;
+            }
+            let heard = tokio::select! {
+                biased;
+                Some(heard) = told.recv() => Some(heard),
+                Some(room) = take_room(&self.link, wanted), if wanted.is_some() => {
+                    if let Some((offset, length)) = wanted {
+                        fetch.asked((offset, length), room);
+                        self.link.read(handle, (offset, length), &sink_for_link, &tell);
+                    }
+                    None
+                }
+            };
+            if let Some(heard) = heard {
+                let before = fetch.whole;
+                let count = fetch.heard(heard, &self.link)?;
+                self.meter.add(count);
+                if let Some(follower) = follower.filter(|_| fetch.whole > before) {
+                    follower.reach(fetch.whole);
+                }
+            }
+            if sink.error.get().is_some() {
+                break;
+            }
+        }
+        drop(sink_for_link);
+        match Arc::into_inner(sink).and_then(|sink| sink.error.into_inner()) {
+            Some(error) => Err(Trouble::Local {
+                what: "write to the file",
+                error: error,
+            }),
+            None => Ok(fetch.whole),
+        }
+    }
+}
+
+async fn take_room(link: &Link, wanted: Option<(u64, u32)>) -> Option<Room> {
+    link.room(wanted?.1).await
+}
+
+/// Writes what comes where it belongs, in the callback: the page cache takes it faster than another thread would.
+struct IntoFile {
+    file: Arc<File>,
+    error: OnceLock<io::Error>,
+}
+
+impl Sink for IntoFile {
+    fn bytes(&self, offset: u64, bytes: &[u8]) {
+        if self.error.get().is_none()
+            && let Err(error) = self.file.write_all_at(bytes, offset)
+        {
+            // The first error counts.
+            let _ = self.error.set(error);
+        }
+    }
+}
+
+/// Which READs are still to be sent, and how far the file is whole.
+struct Fetch {
+    next: u64,
+    size: u64,
+    block: u32,
+    /// Rests of replies that were shorter than asked for.
+    again: VecDeque<(u64, u32)>,
+    under_way: HashMap<u64, Room>,
+    /// A READ behind the end is under way, or was answered: where the server says the file ends decides.
+    probed: bool,
+    /// Where the server said that nothing more is.
+    end: Option<u64>,
+    /// The file is whole up to here.
+    whole: u64,
+    /// What has come beyond.
+    islands: BTreeMap<u64, u64>,
+}
+
+impl Fetch {
+    fn new((from, size): (u64, u64), block: u32) -> Self {
+        Self {
+            next: from,
+            size,
+            block,
+            again: VecDeque::new(),
+            under_way: HashMap::new(),
+            probed: false,
+            end: None,
+            whole: from,
+            islands: BTreeMap::new(),
+        }
+    }
+
+    /// What is to be asked for next.
+    fn next(&self) -> Option<(u64, u32)> {
+        if let Some(rest) = self.again.front() {
+            return Some(*rest);
+        }
+        if self.end.is_some() {
+            return None;
+        }
+        match self.size.checked_sub(self.next) {
+            Some(left @ 1..) => Some((self.next, u32::try_from(left).unwrap_or(u32::MAX).min(self.block))),
+            _ => (!self.probed).then_some((self.next, self.block)),
+        }
+    }
+
+    fn asked(&mut self, (offset, length): (u64, u32), room: Room) {
+        if self.again.front() == Some(&(offset, length)) {
+            self.again.pop_front();
+        } else if self.next >= self.size {
+            self.probed = true;
+        } else {
+            self.next = offset.saturating_add(u64::from(length));
+        }
+        self.under_way.insert(offset, room);
+    }
+
+    /// Takes a reply; returns how many bytes came.
+    fn heard(&mut self, heard: Done, link: &Link) -> Result<u64, Trouble> {
+        self.under_way.remove(&heard.offset);
+        let count = match heard.ended {
+            Ended::Lost => return Err(Trouble::Lost(link.lost())),
+            Ended::Data(count) => count,
+            Ended::Reply(reply) => match Failed::from_reply(reply, "data") {
+                failed if failed.is_end() => 0,
+                failed => return Err(Trouble::Remote("read the file", failed)),
+            },
+        };
+        let end = heard.offset.saturating_add(u64::from(count));
+        if count == 0 {
+            self.end = Some(self.end.map_or(heard.offset, |end| end.min(heard.offset)));
+            return Ok(0);
+        }
+        if end > self.size {
+            // It has grown: what is behind is asked for as well.
+            self.size = end;
+            self.next = self.next.max(end);
+            self.probed = false;
+        } else if count < heard.length {
+            self.again.push_back((end, heard.length - count));
+        }
+        self.islands.insert(heard.offset, end);
+        while let Some(island) = self.islands.first_entry()
+            && *island.key() <= self.whole
+        {
+            self.whole = self.whole.max(island.remove());
+        }
+        Ok(u64::from(count))
+    }
+}

@@ -1,0 +1,43 @@
+//! Is there room? Looked at before the first byte of an upload.
+
+use super::decide::there;
+use super::{Engine, Job};
+use crate::client::plan::There;
+use crate::client::remote::failed::Failed;
+
+/// There is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoRoom {
+    /// What is to be written, in bytes.
+    pub needed: u64,
+    /// What is free, in bytes.
+    pub free: u64,
+}
+
+impl Engine {
+    /// Looks whether all of these fit on the server, below `directory`. `None`: they do, or the server does not say.
+    ///
+    /// # Errors
+    /// When the server cannot be asked.
+    pub async fn lacks_room(&self, jobs: &[Job], directory: &[u8]) -> Result<Option<NoRoom>, Failed> {
+        let link = self.remote.link().await?;
+        let Some(space) = link.space(directory).await? else {
+            return Ok(None);
+        };
+        let total = jobs.iter().fold(0_u64, |sum, job| sum.saturating_add(job.size));
+        if total <= space.free {
+            return Ok(None);
+        }
+        // It does not fit as if nothing were there; much of it may be there.
+        let mut needed = 0_u64;
+        for job in jobs {
+            let have = match there(link.look(&job.remote).await.unwrap_or_default()) {
+                There::File(size) => size,
+                There::Nothing | There::Directory | There::Other => 0,
+            };
+            needed = needed.saturating_add(job.size.saturating_sub(have));
+        }
+        let free = space.free;
+        Ok((needed > free).then_some(NoRoom { needed, free }))
+    }
+}
