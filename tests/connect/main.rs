@@ -15,6 +15,7 @@ mod not_there;
 mod openssh;
 mod ours;
 mod person;
+mod strange;
 
 use std::ffi::OsStr;
 use std::path::Path;
