@@ -16,6 +16,7 @@ mod openssh;
 mod ours;
 mod person;
 mod strange;
+mod terminal;
 
 use std::ffi::OsStr;
 use std::path::Path;
