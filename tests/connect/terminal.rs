@@ -10,8 +10,10 @@ use crate::support::wait_for;
 
 const INSIDE: &str = "HOMEPORT_TEST_TERMINAL";
 
-/// What happens inside the terminal.
-fn inside() {
+/// What happens inside the terminal. Ctrl-C is a signal, too, and programs that ask handle it.
+#[tokio::main(flavor = "current_thread")]
+async fn inside() {
+    let _handled = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).unwrap();
     assert!(Terminal::is_there());
     println!("[line {}]", Terminal.line("name? ").unwrap());
     println!("[secret {}]", Terminal.secret("word? ").unwrap().reveal());
