@@ -15,6 +15,8 @@ mod not_there;
 mod openssh;
 mod ours;
 mod person;
+mod strange;
+mod terminal;
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -144,11 +144,35 @@ where
 
 /// What was agreed on is RSA with SHA-2, but russh takes a signature with SHA-1 as well: it is looked at here.
 fn refuse_sha1<H: Handler>(handle: &Handle<H>, destination: &Destination) -> Result<(), HostKeyError> {
-    let signature = handle
-        .agent_session_binding()
-        .map(russh::keys::agent::AgentSessionBinding::signature);
-    match signature.is_some_and(|signature| signature.starts_with(b"\0\0\0\x07ssh-rsa")) {
-        true => Err(HostKeyError::Sha1(error::place(destination))),
-        false => Ok(()),
+    match handle.agent_session_binding() {
+        Some(binding) if is_sha1(binding.signature()) => Err(HostKeyError::Sha1(error::place(destination))),
+        _ => Ok(()),
+    }
+}
+
+/// A signature begins with the name of its algorithm (RFC 4253, 6.6).
+fn is_sha1(signature: &[u8]) -> bool {
+    signature.starts_with(b"\0\0\0\x07ssh-rsa")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use russh::keys::ssh_encoding::Encode as _;
+    use russh::keys::ssh_key::Signature;
+    use russh::keys::{Algorithm, HashAlg};
+
+    #[test]
+    fn signatures_with_sha1_are_known() {
+        for (hash, expected) in [
+            (None, true),
+            (Some(HashAlg::Sha256), false),
+            (Some(HashAlg::Sha512), false),
+        ] {
+            let signature = Signature::new(Algorithm::Rsa { hash }, vec![1; 256]).unwrap();
+            let mut bytes = Vec::new();
+            signature.encode(&mut bytes).unwrap();
+            assert_eq!(is_sha1(&bytes), expected, "{hash:?}");
+        }
     }
 }

@@ -49,6 +49,9 @@ pub trait Prompts: Send + Sync {
 }
 
 /// The terminal of this process, whatever its standard input and output are.
+///
+/// Ctrl-C at a secret raises SIGINT and is [`io::ErrorKind::Interrupted`]. A program must handle that signal
+/// (`tokio::signal` does): it would die with the terminal's echo switched off.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Terminal;
 

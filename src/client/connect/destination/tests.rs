@@ -106,7 +106,7 @@ fn the_command_line_then_the_user_then_the_system() {
     assert_eq!(destination.sign_in.files[0].path, Path::new("/mine"));
     assert_eq!(destination.sign_in.files.len(), 3);
     assert_eq!(destination.host_key.user_files, [PathBuf::from("/kh")]);
-    assert_eq!(destination.host_key.global_files, [PathBuf::new(); 0]);
+    assert!(destination.host_key.global_files.is_empty());
     assert_eq!(destination.connect_timeout, options.connect_timeout);
     let destination = machine.resolve("sftp://calvin@web:4", &options).unwrap();
     assert_eq!(

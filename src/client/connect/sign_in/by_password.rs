@@ -171,6 +171,7 @@ impl<H: Handler> SignIn<'_, H> {
             answers: Vec::new(),
             asked: false,
         };
+        // In the first round alone: a second one asks for a code, mostly, which is another each time.
         let remembered = !self.answers_used;
         let single = matches!(prompts.as_slice(), [Prompt { echo: false, .. }]);
         for Prompt { prompt, echo } in prompts {

@@ -99,15 +99,13 @@ impl Report {
 
     fn hint(&self) -> &'static str {
         let by_password = self.takes(MethodKind::Password) || self.takes(MethodKind::KeyboardInteractive);
-        match (by_password, self.takes(MethodKind::PublicKey)) {
-            (true, _) if self.passwords + self.answers > 0 => {
-                " (hint: check the user's name and the password)"
-            }
-            (false, true) if self.keys.is_empty() => {
-                " (hint: name a key with -i FILE, or add it to ssh-agent with ssh-add)"
-            }
-            (false, true) => " (hint: the server must know the key: name the right one with -i FILE)",
-            _ => " (hint: ask whoever runs the server how you may sign in)",
+        if by_password && self.passwords + self.answers > 0 {
+            return " (hint: check the user's name and the password)";
+        }
+        match (self.takes(MethodKind::PublicKey), self.keys.is_empty()) {
+            (true, true) => " (hint: name a key with -i FILE, or add it to ssh-agent with ssh-add)",
+            (true, false) => " (hint: the server must know the key: name the right one with -i FILE)",
+            (false, _) => " (hint: ask whoever runs the server how you may sign in)",
         }
     }
 
