@@ -76,10 +76,7 @@ impl Socket {
 
     fn check_cut(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         match self.cut.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(io::Error::new(
-                io::ErrorKind::ConnectionAborted,
-                "ended here",
-            )),
+            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "ended here")),
             Poll::Pending => Ok(()),
         }
     }
