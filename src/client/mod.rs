@@ -3,10 +3,13 @@
 
 pub mod commands;
 pub mod connect;
+pub mod globs;
+pub mod interrupt;
 pub mod link;
 pub mod names;
 pub mod packets;
 pub mod plan;
 pub mod printable;
 pub mod remote;
+pub mod shell;
 pub mod transfer;
