@@ -8,5 +8,6 @@ pub mod names;
 pub mod packets;
 pub mod plan;
 pub mod printable;
+pub mod progress;
 pub mod remote;
 pub mod transfer;
