@@ -10,6 +10,7 @@ pub mod names;
 pub mod packets;
 pub mod plan;
 pub mod printable;
+pub mod progress;
 pub mod remote;
 pub mod shell;
 pub mod transfer;
