@@ -241,10 +241,10 @@ async fn that_exist(
         let under_way: Vec<_> = some.iter().map(ask).collect();
         for (name, answer) in some.iter().zip(under_way) {
             match answer.await.map_err(|_| link.lost())? {
-                Reply::Attrs(attrs) if directories => {
-                    if attrs.mode.is_none_or(|mode| mode & TYPE == DIRECTORY) {
-                        existing.push([&name[..], b"/"].concat());
-                    }
+                Reply::Attrs(attrs)
+                    if directories && attrs.mode.is_none_or(|mode| mode & TYPE == DIRECTORY) =>
+                {
+                    existing.push([&name[..], b"/"].concat());
                 }
                 Reply::Attrs(_) => existing.push(name.clone()),
                 _ => {}

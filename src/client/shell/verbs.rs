@@ -116,9 +116,7 @@ impl Verb {
     /// By one of its names, in capitals or not, as sftp has it.
     pub(super) fn by_name(name: &[u8]) -> Option<&'static Self> {
         let is_it = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
-        VERBS
-            .iter()
-            .find(|verb| verb.names.iter().any(|known| is_it(&known)))
+        VERBS.iter().find(|verb| verb.names.iter().any(&is_it))
     }
 
     /// As it is called in help.
