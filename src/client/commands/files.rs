@@ -129,12 +129,11 @@ async fn agreed(session: &Arc<Session>, path: &[u8]) -> Result<bool> {
     let question = format!("Remove \"{}\" and all that is in it", printable(path));
     let prompts = Arc::clone(session.remote.prompts());
     let asked = tokio::task::spawn_blocking(move || prompts.confirm(&question)).await;
-    asked.map_err(io::Error::other).flatten().map_err(|error| {
+    asked.map_err(io::Error::other).flatten().map_err(|_| {
         Error::new(format!(
-            "nobody can be asked whether \"{}\" is to be removed",
+            "nobody can be asked whether \"{}\" and all that is in it is to be removed",
             printable(path)
         ))
-        .because(error)
         .hint("rm -r -f does not ask")
     })
 }
