@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::args::{DfArgs, LsArgs, MkdirArgs, MvArgs, RmArgs, SumArgs, TransferArgs};
+use super::shell;
 
 /// An SFTP client that resumes what broke off, and proves what arrived.
 ///
@@ -88,4 +89,19 @@ pub enum Command {
     Sum(SumArgs),
     /// Show the quota, and how much of it is used.
     Df(DfArgs),
+}
+
+impl From<Command> for shell::Command {
+    fn from(command: Command) -> Self {
+        match command {
+            Command::Get(args) => Self::Get(args),
+            Command::Put(args) => Self::Put(args),
+            Command::Ls(args) => Self::Ls(args),
+            Command::Mkdir(args) => Self::Mkdir(args),
+            Command::Rm(args) => Self::Rm(args),
+            Command::Mv(args) => Self::Mv(args),
+            Command::Sum(args) => Self::Sum(args),
+            Command::Df(args) => Self::Df(args),
+        }
+    }
 }

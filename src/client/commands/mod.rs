@@ -111,6 +111,19 @@ impl Session {
         self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Does work that Ctrl-C just ends: what leaves nothing behind.
+    ///
+    /// # Errors
+    /// Those of the work; and when it was stopped.
+    pub async fn stoppable<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let stop = self.stop();
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = stop.cancelled() => Err(Error::new("stopped")),
+        }
+    }
+
     /// Before the next command.
     pub fn begin(&self) -> CancellationToken {
         let fresh = CancellationToken::new();
