@@ -1,6 +1,6 @@
 //! The shell in a real terminal: `script` (bsdutils) makes one, and this test runs itself in it.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -205,31 +205,32 @@ fn a_terminal_has_a_shell() {
     assert_eq!(terminal.exit_code(), Some(130));
 }
 
-#[test]
-fn without_a_terminal_standard_input_is_a_script() {
-    let server = server_with(&["docs/a.txt"]);
-    let person = tempfile::tempdir().unwrap();
+/// The shell without a terminal; this is its standard input.
+fn script(server: &Sandbox, person: &Path, lines: &str) -> Child {
     let mut test = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", ITSELF, "--nocapture"])
         .env(INSIDE, server.port().to_string())
-        .env("HOME", person.path())
+        .env("HOME", person)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut script = test.stdin.take().unwrap();
-    script
-        .write_all(b"# a script\n-cd nowhere\ncd docs\npwd\nlpwd x\nls\n")
-        .unwrap();
-    drop(script);
-    let output = test.wait_with_output().unwrap();
+    let mut input = test.stdin.take().unwrap();
+    input.write_all(lines.as_bytes()).unwrap();
+    test
+}
+
+#[test]
+fn without_a_terminal_standard_input_is_a_script() {
+    let server = server_with(&["docs/a.txt"]);
+    let person = tempfile::tempdir().unwrap();
+    let lines = "# a script\n-cd nowhere\ncd docs\npwd\nlpwd x\nls\n";
+    let output = script(&server, person.path(), lines).wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("/docs\n[left 2]"), "{said}");
-    assert!(
-        !said.contains("homeport:") && !said.contains("[Ls"),
-        "nothing is echoed, nothing goes on: {said}"
-    );
+    // Nothing is echoed, and nothing goes on.
+    assert!(!said.contains("homeport:") && !said.contains("[Ls"), "{said}");
     let errors = String::from_utf8(output.stderr).unwrap();
     for sentence in [
         "cannot go to \"nowhere\": no such file or directory\n",
@@ -237,4 +238,22 @@ fn without_a_terminal_standard_input_is_a_script() {
     ] {
         assert!(errors.contains(sentence), "{sentence}: {errors}");
     }
+}
+
+#[test]
+fn ctrl_c_ends_a_script_even_where_a_command_may_fail() {
+    let server = server_with(&[]);
+    let person = tempfile::tempdir().unwrap();
+    let mut test = script(&server, person.path(), "-df\nls\n");
+    let mut said = String::new();
+    let mut output = BufReader::new(test.stdout.take().unwrap());
+    while !said.contains("[Df") {
+        assert!(output.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    let pid = rustix::process::Pid::from_child(&test);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    output.read_to_string(&mut said).unwrap();
+    test.wait().unwrap();
+    assert!(said.contains("[stopped]\n[left 4]"), "{said}");
+    assert!(!said.contains("[Ls"), "{said}");
 }
