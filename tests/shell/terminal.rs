@@ -1,4 +1,5 @@
-//! The shell in a real terminal: `script` (bsdutils) makes one, and this test runs itself in it.
+//! The shell in a real terminal: `script` (bsdutils) makes one. What is to be stopped is a command that waits for it:
+//! for that the test runs itself there, with commands of its own.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,11 +14,13 @@ use tokio::runtime::Runtime;
 
 use crate::support::server::Sandbox;
 use crate::support::wait_for;
-use crate::{server_with, signed_in};
+use crate::{USER, server_with, signed_in};
 
+/// The client's binary, as cargo built it for this test.
+const HOMEPORT: &str = env!("CARGO_BIN_EXE_homeport");
 /// The port of the server, for the test inside.
 const INSIDE: &str = "HOMEPORT_TEST_SHELL";
-const ITSELF: &str = "terminal::a_terminal_has_a_shell";
+const ITSELF: &str = "terminal::ctrl_c_stops_a_command_and_then_the_program";
 
 /// Says what it is to do. `df` waits until it is stopped; `sum` does not even stop then.
 struct Echo;
@@ -57,10 +60,27 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn new(server: &Sandbox, person: &Path) -> Self {
+    /// The program as people run it.
+    fn with_homeport(server: &Sandbox, person: &Path) -> Self {
+        let (key, port) = (server.key(USER), server.port());
+        let options = "-F none --accept-new -i";
+        let command = format!(
+            "'{HOMEPORT}' {options} '{}' sftp://{USER}@127.0.0.1:{port}",
+            key.display()
+        );
+        Self::new(server, person, &command)
+    }
+
+    /// This test.
+    fn with_itself(server: &Sandbox, person: &Path) -> Self {
         let test = std::env::current_exe().unwrap();
+        let command = format!("'{}' --exact {ITSELF} --nocapture", test.display());
+        Self::new(server, person, &command)
+    }
+
+    fn new(server: &Sandbox, person: &Path, command: &str) -> Self {
         // Nothing between the terminal and the shell: Ctrl-C would end it.
-        let command = format!("exec '{}' --exact {ITSELF} --nocapture", test.display());
+        let command = format!("exec {command}");
         let mut script = Command::new("script")
             .args(["-qec", &command, "/dev/null"])
             .env(INSIDE, server.port().to_string())
@@ -141,9 +161,6 @@ const CTRL_D: &str = "\x04";
 
 #[test]
 fn a_terminal_has_a_shell() {
-    if let Ok(port) = std::env::var(INSIDE) {
-        return inside(&port);
-    }
     let server = server_with(&[
         "my file.txt",
         "docs/a.txt",
@@ -153,51 +170,69 @@ fn a_terminal_has_a_shell() {
         "evil/even",
     ]);
     let person = tempfile::tempdir().unwrap();
-    std::fs::write(person.path().join("local.txt"), "").unwrap();
+    std::fs::write(person.path().join("local [1].txt"), "local").unwrap();
     std::fs::create_dir(person.path().join("land")).unwrap();
-    let mut terminal = Terminal::new(&server, person.path());
+    let mut terminal = Terminal::with_homeport(&server, person.path());
     // Names of both sides, and where one goes.
-    terminal.says("/", "get my\t\r", "[Get(");
-    terminal.sees("words: [\"my file.txt\"] })]");
-    terminal.says("/", "upl\tlo\t\r", "[Put(");
-    terminal.sees("words: [\"local.txt\"] })]");
+    terminal.says("/", "get my\t\r", "\n");
+    terminal.says("/", "upl\tlo\t\r", "\n");
     terminal.says("/", "cd do\t\r", "\n");
     terminal.says("/docs", "rm d\t\t", "deep/");
     terminal.sees("dull");
     terminal.sees("homeport:/docs> rm d");
     terminal.types(CTRL_C);
+    terminal.says("/docs", "get 'a\t\r", "\n");
     terminal.says("/docs", "cd -\r", "/\r\n");
-    terminal.says("/", "ls evil/\t\r", "[Ls(");
-    terminal.sees("words: [\"evil/even\"] })]");
+    terminal.says("/", "sum evil/\t\r", "evil/even\r\n");
+    terminal.says("/", "ls -l do\t\r", "dull");
     terminal.says("/", "lcd la\t\r", "\n");
     terminal.says("/", "lpwd\r", "/land\r\n");
     // What was typed before comes back; what was given up does not.
     terminal.says("/", "xyzzy", "xyzzy");
     terminal.types(CTRL_C);
     terminal.says("/", &format!("{UP}\r"), "/land\r\n");
-    terminal.says("/", " mkdir unseen\r", "[Mkdir(");
+    terminal.says("/", " mkdir unseen\r", "\n");
     terminal.says("/", "uplod x\r", "did you mean \"upload\"?");
+    terminal.says("/", "history\r", "  lpwd\r\n");
+    terminal.sees("uplod x\r\n");
+    terminal.says("/", CTRL_D, "\n");
+    assert_eq!(terminal.exit_code(), Some(0));
+    let seen = terminal.seen.lock().unwrap().clone();
+    assert!(!seen.contains("]0;pwned"), "{seen:?}");
+    assert!(!seen.contains("no command \"xyzzy"), "{seen:?}");
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    assert_eq!(read(&person.path().join("my file.txt")), "my file.txt");
+    assert_eq!(read(&person.path().join("a.txt")), "docs/a.txt");
+    assert_eq!(read(&server.home(USER).join("local [1].txt")), "local");
+    assert!(server.home(USER).join("unseen").is_dir());
+    // Next time it is still known.
+    let history = person.path().join("state/homeport/history");
+    let text = read(&history);
+    assert!(text.contains("uplod x\n") && !text.contains("unseen"), "{text}");
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&history), mode(history.parent().unwrap())), (0o600, 0o700));
+    let mut terminal = Terminal::with_homeport(&server, person.path());
+    terminal.says("/", &format!("{UP}{UP}\r"), "did you mean \"upload\"?");
+    terminal.says("/", "exit\r", "\n");
+    assert_eq!(terminal.exit_code(), Some(0));
+}
+
+#[test]
+fn ctrl_c_stops_a_command_and_then_the_program() {
+    if let Ok(port) = std::env::var(INSIDE) {
+        return inside(&port);
+    }
+    let server = server_with(&[]);
+    let person = tempfile::tempdir().unwrap();
+    let mut terminal = Terminal::with_itself(&server, person.path());
     // A command is stopped, and the shell goes on.
     terminal.says("/", "df\r", "[Df(");
     terminal.types(CTRL_C);
     terminal.sees("stopping…");
     terminal.sees("[stopped]");
-    terminal.says("/", "history\r", "  lpwd\r\n");
-    terminal.sees("uplod x\r\n");
-    terminal.says("/", CTRL_D, "[left 0]");
-    assert_eq!(terminal.exit_code(), Some(0));
-    let seen = terminal.seen.lock().unwrap().clone();
-    assert!(!seen.contains("]0;pwned"), "{seen:?}");
-    assert!(!seen.contains("no command \"xyzzy"), "{seen:?}");
-    // Next time it is still known.
-    let history = person.path().join("state/homeport/history");
-    let text = std::fs::read_to_string(&history).unwrap();
-    assert!(text.contains("uplod x\n") && !text.contains("unseen"), "{text}");
-    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&history), mode(history.parent().unwrap())), (0o600, 0o700));
-    let mut terminal = Terminal::new(&server, person.path());
-    terminal.says("/", &format!("{UP}{UP}{UP}\r"), "did you mean \"upload\"?");
+    terminal.says("/", "exit\r", "[left 0]");
     // One that does not stop is ended by the second Ctrl-C.
+    let mut terminal = Terminal::with_itself(&server, person.path());
     terminal.says("/", "sum x\r", "[Sum(");
     terminal.types(CTRL_C);
     terminal.sees("stopping…");

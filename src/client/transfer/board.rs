@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Instant;
 
 use super::trouble::Trouble;
 use super::{Job, Outcome};
@@ -23,6 +24,8 @@ pub enum Stage {
 pub struct Meter {
     /// What is shown of it.
     pub name: String,
+    /// When it had its turn.
+    pub began: Instant,
     total: AtomicU64,
     /// Bytes that are at both ends.
     done: AtomicU64,
@@ -39,6 +42,8 @@ pub struct Totals {
     pub bytes: AtomicU64,
     /// Bytes that are at both ends.
     pub done: AtomicU64,
+    /// Bytes that were moved by this run.
+    pub moved: AtomicU64,
     /// Files that are known.
     pub files: AtomicU64,
     /// Files that have ended.
@@ -70,12 +75,12 @@ impl Meter {
         }
     }
 
-    pub(super) fn enter(&self, stage: Stage) {
+    pub(in crate::client) fn enter(&self, stage: Stage) {
         self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
     /// So many bytes are at both ends from now on, as a beginning or after a new one.
-    pub(super) fn set_done(&self, bytes: u64) {
+    pub(in crate::client) fn set_done(&self, bytes: u64) {
         let before = self.done.swap(bytes, Ordering::Relaxed);
         self.all
             .done
@@ -83,17 +88,24 @@ impl Meter {
     }
 
     /// The file is larger or smaller than it was when it was found.
-    pub(super) fn set_total(&self, bytes: u64) {
+    pub(in crate::client) fn set_total(&self, bytes: u64) {
         let before = self.total.swap(bytes, Ordering::Relaxed);
         self.all
             .bytes
             .fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
     }
 
-    pub(super) fn add(&self, bytes: u64) {
+    /// What has not come by now will not: it is no part of the whole any more.
+    fn leave(&self) {
+        let missing = self.total().wrapping_sub(self.done());
+        self.all.bytes.fetch_sub(missing, Ordering::Relaxed);
+    }
+
+    pub(in crate::client) fn add(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
         self.moved.fetch_add(bytes, Ordering::Relaxed);
         self.all.done.fetch_add(bytes, Ordering::Relaxed);
+        self.all.moved.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
@@ -135,13 +147,14 @@ impl Board {
         self.watch.warn(message);
     }
 
-    pub(super) fn pause(&self, ask: &mut dyn FnMut()) {
+    pub(in crate::client) fn pause(&self, ask: &mut dyn FnMut()) {
         self.watch.pause(ask);
     }
 
-    pub(super) fn begin(&self, job: &Job) -> Arc<Meter> {
+    pub(in crate::client) fn begin(&self, job: &Job) -> Arc<Meter> {
         let meter = Arc::new(Meter {
             name: job.name(),
+            began: Instant::now(),
             total: AtomicU64::new(job.size),
             done: AtomicU64::new(0),
             moved: AtomicU64::new(0),
@@ -152,7 +165,13 @@ impl Board {
         meter
     }
 
-    pub(super) fn end(&self, job: &Job, meter: &Arc<Meter>, result: &Result<Outcome, Trouble>) {
+    pub(in crate::client) fn end(&self, job: &Job, meter: &Arc<Meter>, result: &Result<Outcome, Trouble>) {
+        match result {
+            Ok(Outcome::Sent { .. }) => {}
+            Ok(Outcome::Same(_)) => meter.set_done(meter.total()),
+            // What will not come is not waited for.
+            Ok(Outcome::Skipped) | Err(_) => meter.leave(),
+        }
         self.totals.ended.fetch_add(1, Ordering::Relaxed);
         self.watch.ended(job, meter, result);
     }

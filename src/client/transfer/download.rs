@@ -37,7 +37,7 @@ fn look(path: &Path) -> Result<There, Trouble> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(There::Nothing),
         Err(error) => Err(Trouble::Local {
             what: "look at the file",
-            error: error,
+            error,
         }),
     }
 }

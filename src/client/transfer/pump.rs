@@ -173,7 +173,7 @@ impl Attempt<'_> {
         match Arc::into_inner(sink).and_then(|sink| sink.error.into_inner()) {
             Some(error) => Err(Trouble::Local {
                 what: "write to the file",
-                error: error,
+                error,
             }),
             None => Ok(fetch.whole),
         }

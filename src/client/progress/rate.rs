@@ -1,0 +1,89 @@
+//! Bytes in a second over the last seconds, and how long the rest will take.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// What counts as the last seconds: long enough to be readable, short enough to follow a link that changes.
+const WINDOW: Duration = Duration::from_secs(5);
+/// Below this a rate would be made of chance.
+const SHORTEST: Duration = Duration::from_millis(300);
+
+/// What was moved lately. Bytes that were there before have never moved, and do not count.
+#[derive(Debug, Default)]
+pub(super) struct Rate(VecDeque<(Instant, u64)>);
+
+impl Rate {
+    /// By now so many bytes have moved. At most ten times a second: that bounds what is kept.
+    pub fn sample(&mut self, now: Instant, moved: u64) {
+        self.0.push_back((now, moved));
+        while self
+            .0
+            .get(1)
+            .is_some_and(|(at, _)| now.saturating_duration_since(*at) >= WINDOW)
+        {
+            self.0.pop_front();
+        }
+    }
+
+    /// Bytes in a second; `None`: that is not known yet.
+    pub fn value(&self) -> Option<u64> {
+        let ((began, before), (now, moved)) = (self.0.front()?, self.0.back()?);
+        let span = now.saturating_duration_since(*began);
+        (span >= SHORTEST).then(|| per_second(moved.saturating_sub(*before), span))?
+    }
+}
+
+/// Bytes in a second; `None`: in no time at all.
+pub(super) fn per_second(bytes: u64, time: Duration) -> Option<u64> {
+    let rate = (u128::from(bytes) * 1_000_000).checked_div(time.as_micros())?;
+    Some(u64::try_from(rate).unwrap_or(u64::MAX))
+}
+
+/// How long so many bytes take; `None`: nothing moves.
+pub(super) fn left(bytes: u64, rate: u64) -> Option<Duration> {
+    // Rounded up: the last second is not `0:00`.
+    (rate > 0).then(|| Duration::from_secs(bytes.div_ceil(rate)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_last_seconds_count() {
+        let begin = Instant::now();
+        let at = |tenths: u64| begin + Duration::from_millis(100 * tenths);
+        let mut rate = Rate::default();
+        assert_eq!(rate.value(), None);
+        rate.sample(at(0), 1000);
+        rate.sample(at(1), 2000);
+        assert_eq!(rate.value(), None, "too short");
+        // Ten seconds at 1000 bytes a second, then at 10.
+        let mut moved = 0;
+        let mut rate = Rate::default();
+        for tenths in 0..=100 {
+            rate.sample(at(tenths), moved);
+            moved += 100;
+        }
+        assert_eq!(rate.value(), Some(1000));
+        for tenths in 101..=151 {
+            rate.sample(at(tenths), moved);
+            moved += 1;
+        }
+        assert_eq!(rate.value(), Some(10));
+        assert!(rate.0.len() <= 52, "{}", rate.0.len());
+        // A pause of a minute leaves two samples, and no rate of long ago.
+        rate.sample(at(700), moved);
+        rate.sample(at(760), moved);
+        assert_eq!(rate.value(), Some(0));
+    }
+
+    #[test]
+    fn the_rest_takes_what_it_takes() {
+        assert_eq!(left(1000, 0), None);
+        assert_eq!(left(1001, 100), Some(Duration::from_secs(11)));
+        assert_eq!(left(0, 100), Some(Duration::ZERO));
+        assert_eq!(per_second(10, Duration::ZERO), None);
+        assert_eq!(per_second(u64::MAX, Duration::from_micros(1)), Some(u64::MAX));
+    }
+}
