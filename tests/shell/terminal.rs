@@ -275,20 +275,30 @@ fn without_a_terminal_standard_input_is_a_script() {
     }
 }
 
+/// Ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn ctrl_c_ends_a_script_even_where_a_command_may_fail() {
     let server = server_with(&[]);
     let person = tempfile::tempdir().unwrap();
-    let mut test = script(&server, person.path(), "-df\nls\n");
+    let mut test = Ended(script(&server, person.path(), "-df\nls\n"));
     let mut said = String::new();
-    let mut output = BufReader::new(test.stdout.take().unwrap());
+    let mut output = BufReader::new(test.0.stdout.take().unwrap());
     while !said.contains("[Df") {
         assert!(output.read_line(&mut said).unwrap() > 0, "{said}");
     }
-    let pid = rustix::process::Pid::from_child(&test);
+    let pid = rustix::process::Pid::from_child(&test.0);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    wait_for("the end of the script", || test.0.try_wait().unwrap().is_some());
     output.read_to_string(&mut said).unwrap();
-    test.wait().unwrap();
     assert!(said.contains("[stopped]\n[left 4]"), "{said}");
     assert!(!said.contains("[Ls"), "{said}");
 }
