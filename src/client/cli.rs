@@ -73,17 +73,17 @@ pub struct CommonArgs {
 /// One command, for scripts.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Fetch files: get [USER@]HOST:FILE… [DIRECTORY or NAME]
+    /// Fetch files: get HOST:FILE… and perhaps where to
     Get(TransferArgs),
-    /// Send files: put FILE… [USER@]HOST:[DIRECTORY or NAME]
+    /// Send files: put FILE… HOST:WHERE
     Put(TransferArgs),
-    /// List files: ls [USER@]HOST:[PATH]
+    /// List files: ls HOST:PATH
     Ls(LsArgs),
     /// Make directories.
     Mkdir(MkdirArgs),
     /// Remove files.
     Rm(RmArgs),
-    /// Rename or move: mv [USER@]HOST:FROM… [USER@]HOST:TO
+    /// Rename or move: mv HOST:FROM… HOST:TO
     Mv(MvArgs),
     /// Print MD5 hashes, computed on the server.
     Sum(SumArgs),

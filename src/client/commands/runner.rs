@@ -1,6 +1,6 @@
 //! The shell's commands, done.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,12 +28,9 @@ impl Run for Runner {
             Command::Get(args) => {
                 // One word comes here; of several the last says where to.
                 let (sources, target) = match args.words.split_last() {
-                    Some((target, sources)) if !sources.is_empty() => {
-                        (sources, globs::unescape(target.as_bytes()))
-                    }
-                    _ => (&args.words[..], b".".to_vec()),
+                    Some((target, sources)) if !sources.is_empty() => (sources, one_local(target)),
+                    _ => (&args.words[..], PathBuf::from(".")),
                 };
-                let target = PathBuf::from(OsString::from_vec(target));
                 transfer::get(session, &args, sources, &target).await
             }
             Command::Put(args) => {
@@ -52,5 +49,13 @@ impl Run for Runner {
             eprintln!("homeport: {error}");
             1
         })
+    }
+}
+
+/// Where something of this machine goes: a pattern may stand for the one directory that it fits.
+fn one_local(word: &OsStr) -> PathBuf {
+    match &globs::local(word.as_bytes())[..] {
+        [one] => one.clone(),
+        _ => PathBuf::from(OsString::from_vec(globs::unescape(word.as_bytes()))),
     }
 }
