@@ -1,10 +1,9 @@
-//! The client. It comes with an issue of its own; until then it says so and fails.
+//! The client. All of it is in the library: see `homeport::client`.
 
 use std::process::ExitCode;
 
+use clap::Parser as _;
+
 fn main() -> ExitCode {
-    eprintln!(
-        "homeport: the client is not there yet (hint: any SFTP client will do: sftp -P 2222 USER@HOST)"
-    );
-    ExitCode::FAILURE
+    homeport::client::run::run(homeport::client::cli::Cli::parse())
 }

@@ -6,8 +6,14 @@ pub fn is_single_name(name: &[u8]) -> bool {
     !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0)
 }
 
-/// A path below a directory; an absolute one stands for itself.
-pub fn join(directory: &[u8], path: &[u8]) -> Vec<u8> {
+/// A path below a directory; an absolute one stands for itself, and `.` for the directory.
+pub fn join(directory: &[u8], mut path: &[u8]) -> Vec<u8> {
+    while let Some(rest) = path.strip_prefix(b"./") {
+        path = rest;
+    }
+    if path == b"." {
+        path = b"";
+    }
     match (directory, path) {
         (_, [b'/', ..]) => path.to_vec(),
         (_, []) => directory.to_vec(),
@@ -58,6 +64,11 @@ mod tests {
             (b"/a", b"/b", b"/b"),
             (b"", b"b", b"b"),
             (b"a", b"", b"a"),
+            (b"/a", b".", b"/a"),
+            (b"/a", b"./b", b"/a/b"),
+            (b"/a", b"././", b"/a"),
+            (b"/a", b".b", b"/a/.b"),
+            (b"/a", b"../b", b"/a/../b"),
         ] {
             assert_eq!(join(directory, path), joined);
         }

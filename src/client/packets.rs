@@ -5,6 +5,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::buffer::{Buffer, Filled};
 use crate::sftp::kinds::attributes::{ACMODTIME, EXTENDED, PERMISSIONS, SIZE, UIDGID};
 pub use crate::sftp::kinds::flags;
 use crate::sftp::kinds::*;
@@ -96,7 +97,7 @@ pub enum Request<'a> {
 /// A WRITE with room for its data, so that a file is read into the packet itself.
 #[derive(Debug)]
 pub struct Block {
-    packet: Vec<u8>,
+    buffer: Buffer,
     /// Where the data begins.
     header: usize,
     /// Of the file.
@@ -106,20 +107,20 @@ pub struct Block {
 }
 
 impl Block {
-    /// Room for at most `room` bytes.
+    /// Room for at most `room` bytes, or what fits into a [`Buffer`] with its header.
     pub fn new(handle: &[u8], offset: u64, room: u32) -> Self {
-        let mut packet = Vec::with_capacity(HEADERS + room as usize);
-        Request::Write {
-            handle,
-            offset,
-            data: &[],
+        let mut packet = Vec::with_capacity(HEADERS);
+        let data = &[];
+        Request::Write { handle, offset, data }.encode(0, &mut packet);
+        let mut buffer = Buffer::take();
+        let header = packet.len().min(buffer.len());
+        for (to, from) in buffer.iter_mut().zip(&packet) {
+            *to = *from;
         }
-        .encode(0, &mut packet);
-        let header = packet.len();
-        packet.resize(header + room as usize, 0);
-        let length = room;
+        let most = buffer.len().saturating_sub(header);
+        let length = room.min(u32::try_from(most).unwrap_or(u32::MAX));
         Self {
-            packet,
+            buffer,
             header,
             offset,
             length,
@@ -128,32 +129,35 @@ impl Block {
 
     /// Where the data goes.
     pub fn data(&mut self) -> &mut [u8] {
-        self.packet.get_mut(self.header..).unwrap_or_default()
+        let end = self.end();
+        self.buffer.get_mut(self.header..end).unwrap_or_default()
     }
 
     /// Only the first bytes were filled.
     pub fn cut(&mut self, length: u32) {
         self.length = self.length.min(length);
-        self.packet.truncate(self.header + self.length as usize);
+    }
+
+    fn end(&self) -> usize {
+        self.header.saturating_add(self.length as usize)
     }
 
     /// The whole packet, and its data alone, which lies in it.
     pub fn with_id(mut self, id: u32) -> (Bytes, Bytes) {
-        let lengths = [
-            (
-                0,
-                u32::try_from(self.packet.len().saturating_sub(4)).unwrap_or(u32::MAX),
-            ),
+        let end = self.end();
+        let fields = [
+            (0, u32::try_from(end.saturating_sub(4)).unwrap_or(u32::MAX)),
             (5, id),
             (self.header.saturating_sub(4), self.length),
         ];
-        for (at, number) in lengths {
-            if let Some(field) = self.packet.get_mut(at..at + 4) {
+        for (at, number) in fields {
+            if let Some(field) = self.buffer.get_mut(at..at + 4) {
                 field.copy_from_slice(&number.to_be_bytes());
             }
         }
-        let packet = Bytes::from(self.packet);
-        let data = packet.slice(self.header.min(packet.len())..);
+        let header = self.header;
+        let packet = Bytes::from_owner(Filled::new(self.buffer, end));
+        let data = packet.slice(header.min(packet.len())..);
         (packet, data)
     }
 }

@@ -15,9 +15,9 @@ use crate::vfs::hash::{Algorithm, Range, Work};
 use crate::vfs::{
     DirEntry, DirStream, Error, FileKind, Links, Metadata, OpenFile, OpenHow, Result, Storage, Wait,
 };
+use crate::words::Word;
 
 use super::glob;
-use super::words::Word;
 
 /// Entries of a directory that are read at once, on one thread.
 const ENTRIES_AT_ONCE: usize = 50;

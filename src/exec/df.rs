@@ -50,7 +50,7 @@ pub(super) async fn run(
     let mut rows = Vec::new();
     for name in names {
         let space = match desk.path(name) {
-            Ok(path) => desk.call(move |storage, _wait| storage.space(&path)).await,
+            Ok(path) => desk.call(move |storage, wait| storage.space(&path, wait)).await,
             Err(error) => Err(error),
         };
         match space {

@@ -10,7 +10,6 @@ mod glob;
 mod options;
 mod script;
 mod sums;
-mod words;
 
 use std::sync::Arc;
 
@@ -27,8 +26,7 @@ use crate::stream::output::Output;
 use crate::stream::{Gone, Outlet, Stream};
 
 use desk::Desk;
-pub use script::{Program, Script};
-pub use words::Refused;
+pub use script::{Program, Refused, Script};
 
 /// What a shell says of a command that it does not find.
 pub const NOT_FOUND: u32 = 127;

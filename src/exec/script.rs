@@ -1,7 +1,25 @@
 //! What a command line asks for: one program, perhaps in another directory, perhaps with its columns picked.
 
-use super::words::{Refused, Token, Word, split};
 use crate::vfs::hash::Algorithm;
+use crate::words::{Rules, Token, Unsplit, Word, split};
+
+/// Why a line is not run. The sentences are for the client's terminal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is no words.
+    #[error(transparent)]
+    Unsplit(#[from] Unsplit),
+    /// There is no such program.
+    #[error(
+        "{0:?} is no command of this server, which has no shell; it knows scp, md5sum, sha1sum, sha256sum, sha512sum, df, pwd, cd, echo, and SFTP"
+    )]
+    Unknown(String),
+    /// Programs are put together in a way that is not known.
+    #[error(
+        "this server has no shell: only `cd DIRECTORY && COMMAND` and `df … | awk '{{print $N}}'` are understood"
+    )]
+    Composition,
+}
 
 /// A program of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +97,7 @@ impl Script {
             b"USER" | b"LOGNAME" => user.as_bytes().to_vec(),
             _ => Vec::new(),
         };
-        let tokens = split(line, &variable)?;
+        let tokens = split(line, Rules::Shell(&variable))?;
         let mut directories = Vec::new();
         let mut commands = tokens.split(|token| *token == Token::And).peekable();
         while let Some(command) = commands.next() {

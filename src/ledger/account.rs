@@ -215,6 +215,23 @@ impl Account {
         }
     }
 
+    /// Waits for a measure that is under way, so that what is told of the use is the use. If that takes long, the
+    /// ceiling is told instead: it is never less.
+    ///
+    /// # Errors
+    /// With [`Wait::Never`], `WouldBlock` instead of waiting.
+    pub fn settle(&self, wait: Wait) -> Result<()> {
+        let limited = self.bytes.limit().is_some() || self.files.limit().is_some();
+        let settled = self.patiently(wait, || match self.standing.load(Ordering::Acquire) {
+            UNKNOWN | AT_CEILING if limited => Err(Error::Measuring),
+            _ => Ok(()),
+        });
+        match settled {
+            Err(Error::Measuring) => Ok(()),
+            settled => settled,
+        }
+    }
+
     /// Begins a change: from here on the store says that its number is no more than a ceiling.
     ///
     /// # Errors

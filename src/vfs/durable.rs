@@ -160,8 +160,8 @@ impl Storage for Durable {
         self.inner.real_path(path)
     }
 
-    fn space(&self, path: &VirtualPath) -> Result<Space> {
-        self.inner.space(path)
+    fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space> {
+        self.inner.space(path, wait)
     }
 
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {
@@ -236,7 +236,7 @@ impl OpenFile for DurableFile {
         Ok(())
     }
 
-    fn space(&self) -> Result<Space> {
-        self.inner.space()
+    fn space(&self, wait: Wait) -> Result<Space> {
+        self.inner.space(wait)
     }
 }

@@ -213,8 +213,8 @@ impl Storage for Guard {
         self.inner.real_path(path)
     }
 
-    fn space(&self, path: &VirtualPath) -> Result<Space> {
-        self.inner.space(path)
+    fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space> {
+        self.inner.space(path, wait)
     }
 
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {
@@ -262,8 +262,8 @@ impl OpenFile for GuardedFile {
         self.inner.finish(wait)
     }
 
-    fn space(&self) -> Result<Space> {
-        self.inner.space()
+    fn space(&self, wait: Wait) -> Result<Space> {
+        self.inner.space(wait)
     }
 }
 

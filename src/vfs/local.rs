@@ -87,7 +87,7 @@ impl Storage for LocalStorage {
         Ok(self.jail.real_path(path)?)
     }
 
-    fn space(&self, path: &VirtualPath) -> Result<Space> {
+    fn space(&self, path: &VirtualPath, _wait: Wait) -> Result<Space> {
         Ok(self.jail.space(path)?)
     }
 
@@ -216,7 +216,7 @@ impl OpenFile for LocalFile {
         Ok(())
     }
 
-    fn space(&self) -> Result<Space> {
+    fn space(&self, _wait: Wait) -> Result<Space> {
         Ok(attrs::space(&rustix::fs::fstatvfs(&self.fd)?))
     }
 }

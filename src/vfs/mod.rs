@@ -53,7 +53,9 @@ pub trait Storage: Send + Sync {
     /// The absolute path without links, `.` and `..`; a last component that does not exist is allowed.
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath>;
     /// Room on the file system that holds the path.
-    fn space(&self, path: &VirtualPath) -> Result<Space>;
+    ///
+    /// With [`Wait::Never`], `Error::WouldBlock` if an account has to be measured first.
+    fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space>;
     /// Brings the directory that a name stands in to the disk (fsync); the name itself need not exist.
     fn sync_name(&self, path: &VirtualPath) -> Result<()>;
 }
@@ -79,8 +81,8 @@ pub trait OpenFile: Send + Sync {
     ///
     /// With [`Wait::Never`], `Error::WouldBlock` if that waits for the disk; nothing is done then.
     fn finish(&self, wait: Wait) -> Result<()>;
-    /// Room on the file system that holds the file.
-    fn space(&self) -> Result<Space>;
+    /// Room on the file system that holds the file, as [`Storage::space`] has it.
+    fn space(&self, wait: Wait) -> Result<Space>;
 }
 
 /// Something that was found by its name, and is held on to; not open.

@@ -311,8 +311,9 @@ impl Storage for Quota {
         self.inner.real_path(path)
     }
 
-    fn space(&self, path: &VirtualPath) -> Result<Space> {
-        Ok(within_quota(self.inner.space(path)?, &self.account))
+    fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space> {
+        self.account.settle(wait)?;
+        Ok(within_quota(self.inner.space(path, wait)?, &self.account))
     }
 
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {

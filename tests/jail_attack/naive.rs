@@ -84,8 +84,8 @@ impl Storage for Naive {
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
         self.host.real_path(&self.checked(path)?)
     }
-    fn space(&self, path: &VirtualPath) -> Result<Space> {
-        self.host.space(&self.checked(path)?)
+    fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space> {
+        self.host.space(&self.checked(path)?, wait)
     }
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {
         self.host.sync_name(&self.checked(path)?)

@@ -148,3 +148,21 @@ fn numbers_out_of_all_bounds_change_nothing() {
         assert_eq!(on_disk(&server.home(user)), (8, 1), "{user}");
     }
 }
+
+#[test]
+fn the_first_question_for_room_is_answered_with_the_truth() {
+    let server = start(&[("alice", &["--quota", "8MiB"])]);
+    std::fs::create_dir_all(server.home("alice")).unwrap();
+    for n in 0..300 {
+        std::fs::write(server.home("alice").join(format!("old-{n}")), [1; 4096]).unwrap();
+    }
+    // The home was never measured: whoever asks waits for that, and does not hear that there is no room.
+    let told = server.sftp_ok("alice", "df\n");
+    let numbers: Vec<&str> = told
+        .lines()
+        .nth(2)
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    assert_eq!(numbers.get(..3), Some(&["8192", "1200", "6992"][..]), "{told}");
+}

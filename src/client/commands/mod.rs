@@ -1,15 +1,34 @@
 //! The client's commands, as a script and the shell run them.
 
 pub mod args;
+pub mod files;
+pub mod ls;
 pub mod output;
+mod runner;
+pub mod sum;
+pub mod transfer;
+mod walk;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
+use super::globs;
+use super::link::Link;
 use super::names::join;
+use super::printable::printable;
 use super::remote::Remote;
+use crate::error::{Error, Result};
 use output::Output;
+pub use runner::Runner;
+
+/// A path on the server, as it is shown and as it is asked for.
+struct Named {
+    shown: Vec<u8>,
+    path: Vec<u8>,
+}
 
 /// A server that somebody is signed in to, and where one is there.
 pub struct Session {
@@ -50,6 +69,41 @@ impl Session {
     /// A path as it is meant from here.
     pub fn resolve(&self, path: &[u8]) -> Vec<u8> {
         join(&self.directory(), path)
+    }
+
+    /// The connection.
+    ///
+    /// # Errors
+    /// When it is gone, and no other can be made.
+    pub async fn link(&self) -> Result<Arc<Link>> {
+        self.remote
+            .link()
+            .await
+            .map_err(|failed| Error::new(failed.to_string()))
+    }
+
+    /// What a word stands for on the server: see [`globs`].
+    ///
+    /// # Errors
+    /// When a directory cannot be listed.
+    async fn matching(&self, link: &Link, word: &OsStr) -> Result<Vec<Named>> {
+        let found = globs::remote(link, &self.directory(), word.as_bytes()).await;
+        let found = found.map_err(output::refused("list a directory"))?;
+        let named = |shown: Vec<u8>| Named {
+            path: self.resolve(&shown),
+            shown,
+        };
+        Ok(found.into_iter().map(named).collect())
+    }
+
+    /// The one path that a word means, whatever is there.
+    pub fn path(&self, word: &OsStr) -> Vec<u8> {
+        self.resolve(&globs::unescape(word.as_bytes()))
+    }
+
+    /// Says on standard error what is wrong with a path.
+    fn complain(&self, path: &[u8], why: &dyn std::fmt::Display) {
+        eprintln!("homeport: {}: {why}", printable(path));
     }
 
     /// What stops the command that runs.

@@ -1,5 +1,10 @@
 //! What is shown, and how: for a person, for a script (`--json`, one object for each event or line), or nothing.
 
+use std::io::{self, Write as _};
+
+use crate::client::remote::failed::Failed;
+use crate::error::{Error, Result};
+
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Style {
@@ -17,4 +22,38 @@ pub enum Style {
 pub struct Output {
     /// How.
     pub style: Style,
+}
+
+/// Writes results to standard output.
+///
+/// # Errors
+/// When nobody reads it any more, or the disk behind it is full.
+pub fn print_bytes(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    written.map_err(|error| Error::new("cannot write to standard output").because(error))
+}
+
+/// The same for text.
+///
+/// # Errors
+/// As [`print_bytes`].
+pub fn print(text: &str) -> Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// One object, in a line.
+///
+/// # Errors
+/// As [`print_bytes`].
+pub fn print_json(object: &serde_json::Value) -> Result<()> {
+    print(&format!("{object}\n"))
+}
+
+/// For `map_err`: the server refuses something.
+pub fn refused(what: &'static str) -> impl Fn(Failed) -> Error {
+    move |failed| match failed {
+        Failed::Lost(lost) => Error::new(lost.to_string()),
+        failed => Error::new(format!("cannot {what}")).because(failed),
+    }
 }

@@ -125,6 +125,8 @@ where
     // russh's task goes on when nobody waits for it any more: this ends it.
     let socket = stream.try_clone().map_err(failed)?;
     let stream = tokio::net::TcpStream::from_std(stream).map_err(failed)?;
+    // Nobody cuts it: it ends with the handle.
+    let stream = crate::socket::Socket::new(stream, tokio_util::sync::CancellationToken::new());
     let limit = destination.connect_timeout.unwrap_or(Duration::MAX);
     let shaken = desk
         .patiently(limit, russh::client::connect_stream(config, stream, handler))

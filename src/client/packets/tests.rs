@@ -208,3 +208,21 @@ proptest! {
         prop_assert_eq!(next_reply(&mut buffer), Ok(Some((42, Reply::Data(Bytes::from(data))))));
     }
 }
+
+#[test]
+fn a_block_is_the_same_packet_as_a_write() {
+    for (data, room) in [(&b"some bytes"[..], 10), (b"cut", 10), (b"", 0)] {
+        let mut block = Block::new(b"handle", 1 << 40, room);
+        block.data()[..data.len()].copy_from_slice(data);
+        block.cut(u32::try_from(data.len()).unwrap());
+        let mut expected = Vec::new();
+        let (handle, offset) = (&b"handle"[..], 1 << 40);
+        Request::Write { handle, offset, data }.encode(7, &mut expected);
+        let (packet, alone) = block.with_id(7);
+        assert_eq!((&packet[..], &alone[..]), (&expected[..], data));
+    }
+    assert!(
+        Block::new(&[0; 256], 0, u32::MAX).length >= 261_120,
+        "the largest WRITE fits"
+    );
+}

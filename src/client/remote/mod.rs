@@ -125,6 +125,12 @@ impl Remote {
         Err(lost.into())
     }
 
+    /// The connection, if there is one and nobody is making another: for what nobody waits for, or is asked for.
+    pub fn link_now(&self) -> Option<Arc<Link>> {
+        let current = self.link.try_lock().ok()?;
+        (!current.is_lost()).then(|| Arc::clone(&current))
+    }
+
     /// Says something to the person, if there is one.
     pub fn tell(&self, message: &str) {
         self.prompts.tell(message);

@@ -28,6 +28,7 @@ use super::plan::{Conflict, Policy, There};
 use super::printable::printable;
 use super::remote::Remote;
 use board::{Board, Meter};
+pub(crate) use decide::digits;
 use trouble::Trouble;
 
 /// Large files at once: more only makes the disks seek.

@@ -11,12 +11,12 @@ use super::{Call, need};
 
 pub(super) fn statvfs(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
     let path = path_of(need(call.body.path())?)?;
-    let space = sftp.storage.space(&path)?;
+    let space = sftp.storage.space(&path, call.wait)?;
     Ok(space_reply(call.id, &space))
 }
 
 pub(super) fn fstatvfs(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let space = sftp.file(need(call.body.handle())?)?.file.space()?;
+    let space = sftp.file(need(call.body.handle())?)?.file.space(call.wait)?;
     Ok(space_reply(call.id, &space))
 }
 
@@ -48,7 +48,7 @@ pub(super) fn space_available(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
     // WinSCP and others ask about the directory they are in, as they do with REALPATH.
     let path = need(call.body.path())?;
     let path = if path.is_empty() { b"." } else { path };
-    let space = sftp.storage.space(&path_of(path)?)?;
+    let space = sftp.storage.space(&path_of(path)?, call.wait)?;
     let bytes = |blocks: u64| blocks.saturating_mul(space.fragment_size);
     let mut reply = Reply::extended(call.id);
     for number in [

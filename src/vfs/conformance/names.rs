@@ -212,10 +212,13 @@ pub(super) fn links_are_made_and_followed(storage: &dyn Storage) {
 pub(super) fn there_is_room(storage: &dyn Storage) {
     put(storage, "f", b"");
     let file = storage.open(&path("f"), how("r"), Wait::Allowed).unwrap();
-    for space in [storage.space(&path("/")).unwrap(), file.space().unwrap()] {
+    for space in [
+        storage.space(&path("/"), Wait::Allowed).unwrap(),
+        file.space(Wait::Allowed).unwrap(),
+    ] {
         assert!(space.fragment_size > 0 && space.blocks > 0, "{space:?}");
         assert!(space.blocks_free <= space.blocks, "{space:?}");
         assert!(space.name_max >= 255 && !space.read_only, "{space:?}");
     }
-    assert_eq!(error(storage.space(&path("no"))), os(Errno::NOENT));
+    assert_eq!(error(storage.space(&path("no"), Wait::Allowed)), os(Errno::NOENT));
 }

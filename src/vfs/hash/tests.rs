@@ -43,7 +43,7 @@ impl OpenFile for Memory {
     fn finish(&self, _wait: Wait) -> Result<()> {
         Ok(())
     }
-    fn space(&self) -> Result<Space> {
+    fn space(&self, _wait: Wait) -> Result<Space> {
         Err(Errno::BADF.into())
     }
 }

@@ -105,8 +105,9 @@ impl OpenFile for QuotaFile {
         self.inner.finish(wait)
     }
 
-    fn space(&self) -> Result<Space> {
-        Ok(within_quota(self.inner.space()?, self.inode.account()))
+    fn space(&self, wait: Wait) -> Result<Space> {
+        self.inode.account().settle(wait)?;
+        Ok(within_quota(self.inner.space(wait)?, self.inode.account()))
     }
 }
 
@@ -144,8 +145,9 @@ impl OpenFile for Uncharged {
         self.inner.finish(wait)
     }
 
-    fn space(&self) -> Result<Space> {
-        Ok(within_quota(self.inner.space()?, &self.account))
+    fn space(&self, wait: Wait) -> Result<Space> {
+        self.account.settle(wait)?;
+        Ok(within_quota(self.inner.space(wait)?, &self.account))
     }
 }
 

@@ -282,7 +282,7 @@ fn a_limit_counts_from_now_on() {
     limit(Some(50));
     assert!(file.write_at(b"x", 100, Wait::Allowed).is_err());
     file.write_at(b"x", 99, Wait::Allowed).unwrap();
-    let shown = home.storage.space(&path("/")).unwrap();
+    let shown = home.storage.space(&path("/"), Wait::Allowed).unwrap();
     assert_eq!((shown.blocks, shown.blocks_available, shown.files), (0, 0, 1));
     file.set_attrs(&size(10)).unwrap();
     file.write_at(&[1; 40], 10, Wait::Allowed).unwrap();

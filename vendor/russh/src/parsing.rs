@@ -293,3 +293,13 @@ mod tests {
         assert_eq!(ok.maximum_packet_size, 32 * 1024);
     }
 }
+
+/// HOMEPORT: a string (RFC 4251, section 5) that stays where it is.
+pub(crate) fn data_of<'a>(reader: &mut &'a [u8]) -> ssh_encoding::Result<&'a [u8]> {
+    let length = u32::decode(reader)? as usize;
+    let (data, rest) = reader
+        .split_at_checked(length)
+        .ok_or(ssh_encoding::Error::Length)?;
+    *reader = rest;
+    Ok(data)
+}

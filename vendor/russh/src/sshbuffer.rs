@@ -387,8 +387,47 @@ impl PacketBytesWriter {
 /// Uses Vec<u8> (not CryptoVec/mlocked) because incoming network data is not secret.
 #[derive(Debug)]
 pub(crate) struct IncomingSshPacket {
-    pub buffer: Vec<u8>,
+    pub buffer: Payload,
     pub seqn: Wrapping<u32>,
+}
+
+/// HOMEPORT: a packet's payload in the buffer that it was decrypted in, which is used again for the next packet.
+#[derive(Debug, Clone)]
+pub(crate) struct Payload {
+    whole: Vec<u8>,
+    start: usize,
+}
+
+impl Payload {
+    /// Takes the buffer of a packet, with the length and the padding length in front.
+    pub(crate) fn take(buffer: &mut SSHBuffer) -> Self {
+        Self {
+            whole: std::mem::take(&mut buffer.buffer),
+            start: 5,
+        }
+    }
+
+    /// Gives the buffer back.
+    pub(crate) fn give_back(self, buffer: &mut SSHBuffer) {
+        buffer.buffer = self.whole;
+    }
+}
+
+impl From<&[u8]> for Payload {
+    fn from(payload: &[u8]) -> Self {
+        Self {
+            whole: payload.into(),
+            start: 0,
+        }
+    }
+}
+
+impl std::ops::Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.whole.get(self.start..).unwrap_or_default()
+    }
 }
 
 /// Packet writer for constructing and encrypting outgoing SSH packets.

@@ -128,8 +128,8 @@ impl Storage for Faulty {
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
         self.inner.real_path(path)
     }
-    fn space(&self, path: &VirtualPath) -> Result<Space> {
-        self.inner.space(path)
+    fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space> {
+        self.inner.space(path, wait)
     }
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {
         self.inner.sync_name(path)
@@ -175,7 +175,7 @@ impl OpenFile for FaultyFile {
     fn finish(&self, wait: Wait) -> Result<()> {
         self.inner.finish(wait)
     }
-    fn space(&self) -> Result<Space> {
-        self.inner.space()
+    fn space(&self, wait: Wait) -> Result<Space> {
+        self.inner.space(wait)
     }
 }

@@ -304,8 +304,12 @@ pub(crate) async fn read<R: AsyncRead + Unpin>(
         trace!("reading, len = {len:?}");
         {
             let seqn = buffer.seqn.0;
-            buffer.buffer.clear();
-            buffer.buffer.extend_from_slice(&len);
+            // HOMEPORT: what the last packet has left is written over, not cleared first.
+            if buffer.buffer.len() < len.len() {
+                buffer.buffer.resize(len.len(), 0);
+            }
+            #[allow(clippy::indexing_slicing)] // made long enough above
+            buffer.buffer[..len.len()].copy_from_slice(&len);
             trace!("reading, seqn = {seqn:?}");
             let len = cipher.decrypt_packet_length(seqn, &len);
             let len = BigEndian::read_u32(&len) as usize;

@@ -30,7 +30,9 @@ use tokio::time::Instant;
 use super::*;
 use crate::helpers::{AlgorithmExt, NameList};
 use crate::map_err;
-use crate::parsing::{ChannelOpenConfirmation, ChannelType, OpenChannelMessage, ensure_end};
+use crate::parsing::{
+    ChannelOpenConfirmation, ChannelType, OpenChannelMessage, data_of, ensure_end,
+};
 
 impl Session {
     /// Returns false iff a request was rejected.
@@ -1445,11 +1447,11 @@ async fn reply_userauth_info_response(
 }
 
 impl Session {
-    async fn server_read_authenticated<H: Handler + Send, R: Reader>(
+    async fn server_read_authenticated<H: Handler + Send>(
         &mut self,
         handler: &mut H,
         msg: u8,
-        r: &mut R,
+        r: &mut &[u8],
     ) -> Result<(), H::Error> {
         match msg {
             msg::CHANNEL_OPEN => self.server_handle_channel_open(handler, r).await,
@@ -1499,14 +1501,15 @@ impl Session {
                     Some(map_err!(u32::decode(r))?)
                 };
                 trace!("handler.data {ext:?} {channel_num:?}");
-                let data = map_err!(Bytes::decode(r))?;
+                // HOMEPORT: the data stays in the packet; only who listens to a channel gets a copy.
+                let data = map_err!(data_of(r))?;
                 map_err!(ensure_end(r))?;
                 // HOMEPORT: the handler may hold the window shut until it has used what came.
                 let target = handler.window_target(channel_num, self.target_window_size);
 
                 #[allow(clippy::collapsible_if)]
                 if let Some(ref mut enc) = self.common.encrypted {
-                    if enc.adjust_window_size(channel_num, &data, target)? {
+                    if enc.adjust_window_size(channel_num, data, target)? {
                         let window = handler.adjust_window(channel_num, self.target_window_size);
                         if window > 0 {
                             self.target_window_size = window
@@ -1515,22 +1518,27 @@ impl Session {
                 }
                 self.flush()?;
                 if let Some(ext) = ext {
-                    if let Some(chan) = self.channels.get(&channel_num) {
+                    if let Some(chan) = self.channels.get(&channel_num)
+                        && !chan.is_closed()
+                    {
                         chan.send(ChannelMsg::ExtendedData {
                             ext,
-                            data: data.clone(),
+                            data: Bytes::copy_from_slice(data),
                         })
                         .await
                         .unwrap_or(())
                     }
-                    handler.extended_data(channel_num, ext, &data, self).await
+                    handler.extended_data(channel_num, ext, data, self).await
                 } else {
-                    if let Some(chan) = self.channels.get(&channel_num) {
-                        chan.send(ChannelMsg::Data { data: data.clone() })
+                    if let Some(chan) = self.channels.get(&channel_num)
+                        && !chan.is_closed()
+                    {
+                        let data = Bytes::copy_from_slice(data);
+                        chan.send(ChannelMsg::Data { data })
                             .await
                             .unwrap_or(())
                     }
-                    handler.data(channel_num, &data, self).await
+                    handler.data(channel_num, data, self).await
                 }
             }
 

@@ -1,0 +1,230 @@
+//! `mkdir`, `rm` and `mv`.
+
+use std::io;
+use std::sync::Arc;
+
+use super::Session;
+use super::args::{MkdirArgs, MvArgs, RmArgs};
+use crate::client::link::Link;
+use crate::client::names::{is_single_name, join, last, parent};
+use crate::client::packets::{Attributes, Request};
+use crate::client::printable::printable;
+use crate::client::remote::failed::{Failed, done};
+use crate::error::{Error, Result};
+
+/// Removals under way at once.
+const REMOVALS: usize = 64;
+/// Deeper trees are not walked.
+const MAX_DEPTH: usize = 512;
+
+/// Makes directories. Returns the exit code.
+///
+/// # Errors
+/// When there is no server to ask.
+pub async fn mkdir(session: &Arc<Session>, args: &MkdirArgs) -> Result<u8> {
+    let link = session.link().await?;
+    let mut code = 0;
+    for word in &args.words {
+        let path = session.path(word);
+        let made = match args.parents {
+            true => with_parents(&link, &path).await,
+            false => make(&link, &path).await,
+        };
+        if let Err(failed) = made {
+            code = 1;
+            session.complain(&path, &failed);
+        }
+    }
+    Ok(code)
+}
+
+/// The server's "failure" says nothing: whether something is there is looked at.
+async fn make(link: &Link, path: &[u8]) -> std::result::Result<(), String> {
+    match link.mkdir(path).await {
+        Ok(()) => Ok(()),
+        Err(failed) => match link.lstat(path).await {
+            Ok(_) => Err("cannot make the directory: something with that name is there".to_owned()),
+            Err(_) => Err(format!("cannot make the directory: {failed}")),
+        },
+    }
+}
+
+async fn with_parents(link: &Link, path: &[u8]) -> std::result::Result<(), String> {
+    let mut missing = vec![path.to_vec()];
+    while let Some(next) = missing.last().cloned() {
+        let is_directory = link
+            .stat(&next)
+            .await
+            .is_ok_and(|attrs| attrs.is_directory() == Some(true));
+        let above = parent(&next).to_vec();
+        if is_directory {
+            missing.pop();
+            break;
+        }
+        if above.is_empty() || above == b"/" {
+            break;
+        }
+        missing.push(above);
+    }
+    for path in missing.iter().rev() {
+        make(link, path).await?;
+    }
+    Ok(())
+}
+
+/// Removes files, and with `-r` directories with all that is in them. Returns the exit code.
+///
+/// # Errors
+/// When there is no server to ask, or nobody who could be asked whether it is meant.
+pub async fn rm(session: &Arc<Session>, args: &RmArgs) -> Result<u8> {
+    let link = session.link().await?;
+    let mut code = 0;
+    for word in &args.words {
+        for found in session.matching(&link, word).await? {
+            if let Err(failed) = remove(session, args, &link, &found.path).await? {
+                code = 1;
+                session.complain(&found.shown, &failed);
+            }
+        }
+    }
+    Ok(code)
+}
+
+async fn remove(
+    session: &Arc<Session>,
+    args: &RmArgs,
+    link: &Link,
+    path: &[u8],
+) -> Result<std::result::Result<(), String>> {
+    let attrs = match link.lstat(path).await {
+        Ok(attrs) => attrs,
+        Err(failed) if failed.is_missing() && args.force => return Ok(Ok(())),
+        Err(failed) => return Ok(Err(format!("cannot remove it: {failed}"))),
+    };
+    if attrs.is_directory() != Some(true) {
+        return Ok(link
+            .remove(path)
+            .await
+            .map_err(|failed| format!("cannot remove it: {failed}")));
+    }
+    if !args.recursive {
+        return Ok(Err("is a directory (hint: rm -r)".to_owned()));
+    }
+    if last(path).is_empty() {
+        return Ok(Err(
+            "is not removed: it has no name of its own (hint: name what is in it)".to_owned(),
+        ));
+    }
+    if !args.force && !agreed(session, path).await? {
+        return Ok(Err("was not removed".to_owned()));
+    }
+    let stop = session.stop();
+    tokio::select! {
+        removed = tree(link, path) => Ok(removed),
+        () = stop.cancelled() => Ok(Err("stopped; a part of it may be gone".to_owned())),
+    }
+}
+
+async fn agreed(session: &Arc<Session>, path: &[u8]) -> Result<bool> {
+    let question = format!("Remove \"{}\" and all that is in it", printable(path));
+    let prompts = Arc::clone(session.remote.prompts());
+    let asked = tokio::task::spawn_blocking(move || prompts.confirm(&question)).await;
+    asked.map_err(io::Error::other).flatten().map_err(|_| {
+        Error::new(format!(
+            "nobody can be asked whether \"{}\" and all that is in it is to be removed",
+            printable(path)
+        ))
+        .hint("rm -r -f does not ask")
+    })
+}
+
+/// A directory's contents first. Links are removed, never followed.
+async fn tree(link: &Link, top: &[u8]) -> std::result::Result<(), String> {
+    let mut first_error = None;
+    let mut keep = |path: &[u8], failed: &dyn std::fmt::Display| {
+        first_error.get_or_insert_with(|| format!("cannot remove \"{}\": {failed}", printable(path)));
+    };
+    // Each is met twice: to be emptied, and to be removed.
+    let mut waiting = vec![(top.to_vec(), 0, false)];
+    while let Some((directory, depth, emptied)) = waiting.pop() {
+        if emptied {
+            if let Err(failed) = link.rmdir(&directory).await {
+                keep(&directory, &failed);
+            }
+            continue;
+        }
+        let entries = match link.list(&directory).await {
+            Ok(entries) if depth < MAX_DEPTH => entries,
+            Ok(_) => return Err("it is nested too deeply".to_owned()),
+            Err(failed) => {
+                keep(&directory, &failed);
+                continue;
+            }
+        };
+        waiting.push((directory.clone(), depth, true));
+        let (mut files, is_directory) = (Vec::new(), |attrs: &Attributes| {
+            attrs.is_directory() == Some(true)
+        });
+        for entry in entries.iter().filter(|entry| is_single_name(&entry.name)) {
+            let path = join(&directory, &entry.name);
+            match is_directory(&entry.attrs) {
+                true => waiting.push((path, depth + 1, false)),
+                false => files.push(path),
+            }
+        }
+        for batch in files.chunks(REMOVALS) {
+            let asked: Vec<_> = batch
+                .iter()
+                .map(|path| link.begin(&Request::Remove { path }))
+                .collect();
+            for (path, answer) in batch.iter().zip(asked) {
+                let removed = match answer.await {
+                    Ok(reply) => done(reply),
+                    Err(_) => return Err(Failed::from(link.lost()).to_string()),
+                };
+                if let Err(failed) = removed {
+                    keep(path, &failed);
+                }
+            }
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+/// Renames one thing, or moves several into a directory. Returns the exit code.
+///
+/// # Errors
+/// When there is no server to ask, or several do not go into a directory.
+pub async fn mv(session: &Arc<Session>, args: &MvArgs) -> Result<u8> {
+    let link = session.link().await?;
+    let Some((target, words)) = args.words.split_last() else {
+        return Err(Error::new("mv needs a name and a new one"));
+    };
+    let mut sources = Vec::new();
+    for word in words {
+        sources.extend(session.matching(&link, word).await?);
+    }
+    let target = session.path(target);
+    let is_directory = link
+        .stat(&target)
+        .await
+        .is_ok_and(|attrs| attrs.is_directory() == Some(true));
+    if sources.len() > 1 && !is_directory {
+        return Err(Error::new(format!("\"{}\" is no directory", printable(&target)))
+            .hint("several things can only be moved into a directory"));
+    }
+    let mut code = 0;
+    for source in sources {
+        let to = if is_directory {
+            join(&target, last(&source.path))
+        } else {
+            target.clone()
+        };
+        if let Err(failed) = link.rename(&source.path, &to).await {
+            code = 1;
+            let to = printable(&to);
+            session.complain(&source.shown, &format!("cannot rename it to \"{to}\": {failed}"));
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,232 @@
+//! `ls`: names, or a line for each.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Session;
+use super::args::LsArgs;
+use super::output::{Style, print, print_json};
+use crate::client::link::Link;
+use crate::client::names::last;
+use crate::client::packets::{Attributes, Name};
+use crate::client::printable::printable;
+use crate::error::Result;
+
+/// Between columns.
+const GAP: usize = 2;
+
+/// Lists files and directories. Returns the exit code.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
+    let link = session.link().await?;
+    let here = [OsString::from(".")];
+    let words = if args.words.is_empty() {
+        &here[..]
+    } else {
+        &args.words
+    };
+    let mut paths = Vec::new();
+    for word in words {
+        paths.extend(session.matching(&link, word).await?);
+    }
+    let (mut files, mut directories, mut code) = (Vec::new(), Vec::new(), 0);
+    for found in paths {
+        match link.stat(&found.path).await {
+            Ok(attrs) if attrs.is_directory() == Some(true) => directories.push(found),
+            Ok(attrs) => files.push((found, attrs)),
+            // A link that leads nowhere is there all the same.
+            Err(failed) => match link.lstat(&found.path).await {
+                Ok(attrs) => files.push((found, attrs)),
+                Err(_) => {
+                    code = 1;
+                    session.complain(&found.shown, &failed);
+                }
+            },
+        }
+    }
+    let several = directories.len() + usize::from(!files.is_empty()) > 1;
+    let entries = files.into_iter().map(|(found, attrs)| Name {
+        name: found.shown.into(),
+        long: Default::default(),
+        attrs,
+    });
+    show(session, args, (entries.collect(), &session.directory()))?;
+    for directory in directories {
+        if several && session.output.style != Style::Json {
+            print(&format!("\n{}:\n", printable(&directory.shown)))?;
+        }
+        code = code.max(list(session, args, &link, &directory.path).await?);
+    }
+    Ok(code)
+}
+
+async fn list(session: &Session, args: &LsArgs, link: &Link, directory: &[u8]) -> Result<u8> {
+    let mut entries = match link.list(directory).await {
+        Ok(entries) => entries,
+        Err(failed) => {
+            session.complain(directory, &failed);
+            return Ok(1);
+        }
+    };
+    if !args.all {
+        entries.retain(|entry| !entry.name.starts_with(b"."));
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    show(session, args, (entries, directory))?;
+    Ok(0)
+}
+
+fn show(session: &Session, args: &LsArgs, (entries, directory): (Vec<Name>, &[u8])) -> Result<()> {
+    if session.output.style == Style::Json {
+        return entries
+            .iter()
+            .try_for_each(|entry| print_json(&as_json(entry, directory)));
+    }
+    if !args.long {
+        return columns(
+            &entries
+                .iter()
+                .map(|entry| printable(&entry.name))
+                .collect::<Vec<_>>(),
+        );
+    }
+    let mut out = String::new();
+    for entry in &entries {
+        out.push_str(&long_line(entry));
+        out.push('\n');
+    }
+    print(&out)
+}
+
+/// The server's own line where it has one: it knows the names of owners.
+fn long_line(entry: &Name) -> String {
+    if !entry.long.is_empty() {
+        return printable(&entry.long);
+    }
+    let Attributes {
+        size, mode, times, ..
+    } = entry.attrs;
+    let time = times.and_then(|(_, modified)| jiff::Timestamp::from_second(i64::from(modified)).ok());
+    let time = time.map(|time| {
+        time.to_zoned(jiff::tz::TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M")
+            .to_string()
+    });
+    format!(
+        "{} {:>12} {:16} {}",
+        mode.map_or_else(|| "??????????".to_owned(), mode_text),
+        size.map_or_else(|| "?".to_owned(), |size| size.to_string()),
+        time.unwrap_or_default(),
+        printable(&entry.name)
+    )
+}
+
+/// As ls(1) has it.
+fn mode_text(mode: u32) -> String {
+    let kind = match mode & 0o170_000 {
+        0o040_000 => 'd',
+        0o120_000 => 'l',
+        0o100_000 => '-',
+        _ => '?',
+    };
+    let mut text = String::from(kind);
+    for bit in (0..9).rev() {
+        let letter = match bit % 3 {
+            2 => 'r',
+            1 => 'w',
+            _ => 'x',
+        };
+        text.push(if mode & (1 << bit) == 0 { '-' } else { letter });
+    }
+    text
+}
+
+fn kind(attrs: &Attributes) -> &'static str {
+    match attrs.mode.map(|mode| mode & 0o170_000) {
+        Some(0o040_000) => "directory",
+        Some(0o120_000) => "link",
+        Some(0o100_000) => "file",
+        Some(_) => "other",
+        None => "unknown",
+    }
+}
+
+fn as_json(entry: &Name, directory: &[u8]) -> serde_json::Value {
+    let path = crate::client::names::join(directory, &entry.name);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut object = json!({
+        "name": text(match last(&entry.name) { b"" => &entry.name, name => name }),
+        "path": text(&path),
+        "type": kind(&entry.attrs),
+        "size": entry.attrs.size,
+        "mode": entry.attrs.mode.map(|mode| format!("{:04o}", mode & 0o7777)),
+        "modified": entry.attrs.times.map(|(_, modified)| modified),
+    });
+    if std::str::from_utf8(&path).is_err()
+        && let Some(object) = object.as_object_mut()
+    {
+        let hex: String = path.iter().map(|byte| format!("{byte:02x}")).collect();
+        object.insert("path_hex".to_owned(), hex.into());
+    }
+    object
+}
+
+/// One name a line for a script, as many as fit side by side for a person.
+fn columns(names: &[String]) -> Result<()> {
+    let width = match io::stdout().is_terminal() {
+        true => rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col)),
+        false => 0,
+    };
+    let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0) + GAP;
+    let columns = (width / widest).max(1);
+    let rows = names.len().div_ceil(columns);
+    let mut out = Vec::new();
+    for row in 0..rows {
+        for (number, name) in names.iter().skip(row).step_by(rows).enumerate() {
+            let last = row + (number + 1) * rows >= names.len();
+            out.extend_from_slice(name.as_bytes());
+            let padding = if last {
+                0
+            } else {
+                widest.saturating_sub(name.chars().count())
+            };
+            out.resize(out.len() + padding, b' ');
+        }
+        out.push(b'\n');
+    }
+    super::output::print_bytes(&out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_reads_as_ls_prints_it() {
+        for (mode, text) in [
+            (0o100_644, "-rw-r--r--"),
+            (0o040_755, "drwxr-xr-x"),
+            (0o120_777, "lrwxrwxrwx"),
+            (0o100_000, "----------"),
+        ] {
+            assert_eq!(mode_text(mode), text);
+        }
+    }
+
+    #[test]
+    fn json_keeps_names_that_are_no_text() {
+        let entry = Name {
+            name: b"a\xff"[..].into(),
+            long: Default::default(),
+            attrs: Attributes::default(),
+        };
+        let object = as_json(&entry, b"/d");
+        assert_eq!(object["path_hex"], "2f642f61ff");
+        assert_eq!(object["type"], "unknown");
+    }
+}

@@ -1,0 +1,55 @@
+//! The shell's commands, done.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Session, files, ls, sum, transfer};
+use crate::client::globs;
+use crate::client::shell::{Command, Run};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+
+/// Does what the shell understood. Words are patterns on both sides.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Runner;
+
+#[async_trait]
+impl Run for Runner {
+    async fn run(&self, session: &Arc<Session>, command: Command) -> u8 {
+        let result = match command {
+            Command::Ls(args) => ls::ls(session, &args).await,
+            Command::Mkdir(args) => files::mkdir(session, &args).await,
+            Command::Rm(args) => files::rm(session, &args).await,
+            Command::Mv(args) => files::mv(session, &args).await,
+            Command::Sum(args) => sum::sum(session, &args).await,
+            Command::Df(args) => sum::df(session, &args).await,
+            Command::Get(args) => {
+                // One word comes here; of several the last says where to.
+                let (sources, target) = match args.words.split_last() {
+                    Some((target, sources)) if !sources.is_empty() => {
+                        (sources, globs::unescape(target.as_bytes()))
+                    }
+                    _ => (&args.words[..], b".".to_vec()),
+                };
+                let target = PathBuf::from(std::ffi::OsString::from_vec(target));
+                transfer::get(session, &args, sources, &target).await
+            }
+            Command::Put(args) => {
+                let (sources, target) = match args.words.split_last() {
+                    Some((target, sources)) if !sources.is_empty() => (sources, session.path(target)),
+                    _ => (&args.words[..], session.directory()),
+                };
+                let sources = sources
+                    .iter()
+                    .flat_map(|word| globs::local(word.as_bytes()))
+                    .collect();
+                transfer::put(session, &args, sources, &target).await
+            }
+        };
+        result.unwrap_or_else(|error| {
+            eprintln!("homeport: {error}");
+            1
+        })
+    }
+}

@@ -1,0 +1,312 @@
+//! Which files a transfer is about: names, directories with all that is in them, and where each goes.
+//!
+//! Symbolic links to files are followed, those to directories are skipped with a word: nothing goes around in circles.
+//! What cannot be read is told and counted, and the rest goes on. Names from the server become local only where they
+//! are a single component.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::client::link::Link;
+use crate::client::names::{is_single_name, join, last};
+use crate::client::packets::Attributes;
+use crate::client::plan::There;
+use crate::client::printable::printable;
+use crate::client::remote::failed::Failed;
+use crate::client::transfer::board::Board;
+use crate::client::transfer::{Direction, Job};
+
+/// Deeper trees than this are not walked: a server could make one up without end.
+const MAX_DEPTH: usize = 512;
+/// More files than anybody moves at once, for the same reason.
+const MAX_JOBS: usize = 20_000_000;
+
+/// What was found.
+#[derive(Default)]
+pub struct Found {
+    /// Files.
+    pub jobs: Vec<Job>,
+    /// Directories on the server whose times and permissions are set in the end.
+    pub remote_directories: Vec<(Vec<u8>, Attributes)>,
+    /// Directories of this machine, likewise.
+    pub local_directories: Vec<(PathBuf, Attributes)>,
+    /// Names that could not be read or made.
+    pub failed: u64,
+}
+
+/// Walks, makes directories where files will go, and tells what is left out.
+pub struct Walk<'a> {
+    /// The server.
+    pub link: &'a Link,
+    /// Who hears of what is left out.
+    pub board: &'a Board,
+    /// Directories too?
+    pub recursive: bool,
+    /// What was found so far.
+    pub found: Found,
+}
+
+const IS_LINK: u32 = 0o120_000;
+const IS_DIRECTORY: u32 = 0o040_000;
+const IS_FILE: u32 = 0o100_000;
+
+fn kind(attrs: &Attributes) -> Option<u32> {
+    attrs.mode.map(|mode| mode & 0o170_000)
+}
+
+impl Walk<'_> {
+    fn fail(&mut self, name: &[u8], why: &dyn std::fmt::Display) {
+        self.found.failed += 1;
+        self.board.warn(&format!("{}: FAILED: {why}", printable(name)));
+    }
+
+    fn skip(&self, name: &[u8], why: &str) {
+        self.board.warn(&format!("{}: skipped: {why}", printable(name)));
+    }
+
+    /// A file or directory of this machine, which goes to `remote`.
+    pub async fn up(&mut self, local: &Path, remote: Vec<u8>, there: Option<There>) -> Result<(), Failed> {
+        let name = local.as_os_str().as_bytes();
+        let meta = match std::fs::metadata(local) {
+            Ok(meta) => meta,
+            Err(error) => {
+                self.fail(
+                    name,
+                    &crate::error::Error::new("cannot look at it").because(error),
+                );
+                return Ok(());
+            }
+        };
+        if meta.is_dir() {
+            if !self.recursive {
+                self.fail(name, &"is a directory (hint: -r)");
+                return Ok(());
+            }
+            return self.tree_up(local, remote, meta).await;
+        }
+        self.push_up(local.to_owned(), remote, &meta, there);
+        Ok(())
+    }
+
+    fn push_up(&mut self, local: PathBuf, remote: Vec<u8>, meta: &Metadata, there: Option<There>) {
+        if !meta.is_file() {
+            self.fail(local.as_os_str().as_bytes(), &"is not a regular file");
+            return;
+        }
+        let size = meta.len();
+        let direction = Direction::Up;
+        self.found.jobs.push(Job {
+            direction,
+            local,
+            remote,
+            size,
+            there,
+            known: None,
+        });
+    }
+
+    async fn tree_up(&mut self, local: &Path, remote: Vec<u8>, meta: Metadata) -> Result<(), Failed> {
+        let mut waiting = vec![(local.to_owned(), remote, meta, 0)];
+        while let Some((local, remote, meta, depth)) = waiting.pop() {
+            let known = match self.remote_directory(&remote).await {
+                Ok(known) => known,
+                Err(Failed::Lost(lost)) => return Err(lost.into()),
+                Err(failed) => {
+                    self.fail(
+                        &remote,
+                        &format!("cannot make the directory on the server: {failed}"),
+                    );
+                    continue;
+                }
+            };
+            let seconds = |time: i64| u32::try_from(time).unwrap_or(0);
+            let attrs = Attributes {
+                mode: Some(meta.permissions().mode() & 0o777),
+                times: Some((seconds(meta.atime()), seconds(meta.mtime()))),
+                ..Attributes::default()
+            };
+            self.found.remote_directories.push((remote.clone(), attrs));
+            let entries = match std::fs::read_dir(&local).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    self.fail(
+                        local.as_os_str().as_bytes(),
+                        &crate::error::Error::new("cannot read the directory").because(error),
+                    );
+                    continue;
+                }
+            };
+            for entry in entries {
+                let (path, name) = (entry.path(), entry.file_name());
+                let target = join(&remote, name.as_bytes());
+                let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+                match std::fs::metadata(&path) {
+                    Err(error) => self.fail(
+                        path.as_os_str().as_bytes(),
+                        &crate::error::Error::new("cannot look at it").because(error),
+                    ),
+                    Ok(meta) if meta.is_dir() && is_link => {
+                        self.skip(path.as_os_str().as_bytes(), "a link to a directory")
+                    }
+                    Ok(meta) if meta.is_dir() && depth >= MAX_DEPTH => {
+                        self.fail(path.as_os_str().as_bytes(), &"nested too deeply")
+                    }
+                    Ok(meta) if meta.is_dir() => waiting.push((path, target, meta, depth + 1)),
+                    Ok(meta) if !meta.is_file() => {
+                        self.skip(path.as_os_str().as_bytes(), "not a regular file")
+                    }
+                    Ok(meta) => {
+                        let there = known
+                            .get(name.as_bytes())
+                            .copied()
+                            .unwrap_or(Some(There::Nothing));
+                        self.push_up(path, target, &meta, there);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a directory on the server, or lists the one that is there: what is known of each name in it.
+    async fn remote_directory(&self, remote: &[u8]) -> Result<HashMap<Vec<u8>, Option<There>>, Failed> {
+        let refused = match self.link.mkdir(remote).await {
+            Ok(()) => return Ok(HashMap::new()),
+            Err(Failed::Lost(lost)) => return Err(lost.into()),
+            Err(refused) => refused,
+        };
+        // It may be there; what the server says about a missing one is worth less than why it cannot be made.
+        let listed = match self.link.list(remote).await {
+            Ok(listed) => listed,
+            Err(Failed::Lost(lost)) => return Err(lost.into()),
+            Err(_) => return Err(refused),
+        };
+        let there = |attrs: &Attributes| match (kind(attrs), attrs.size) {
+            (Some(IS_FILE), Some(size)) => Some(There::File(size)),
+            (Some(IS_DIRECTORY), _) => Some(There::Directory),
+            // A link has to be followed first.
+            _ => None,
+        };
+        Ok(listed
+            .iter()
+            .map(|entry| (entry.name.to_vec(), there(&entry.attrs)))
+            .collect())
+    }
+
+    /// A file or directory of the server, which goes to `local`.
+    pub async fn down(&mut self, remote: Vec<u8>, local: PathBuf) -> Result<(), Failed> {
+        let attrs = match self.link.stat(&remote).await {
+            Ok(attrs) => attrs,
+            Err(Failed::Lost(lost)) => return Err(lost.into()),
+            Err(failed) => {
+                self.fail(&remote, &failed);
+                return Ok(());
+            }
+        };
+        match kind(&attrs) {
+            Some(IS_DIRECTORY) if !self.recursive => self.fail(&remote, &"is a directory (hint: -r)"),
+            Some(IS_DIRECTORY) => return self.tree_down(remote, local, attrs).await,
+            Some(IS_FILE) | None => self.push_down(remote, local, attrs),
+            Some(_) => self.fail(&remote, &"is not a regular file"),
+        }
+        Ok(())
+    }
+
+    fn push_down(&mut self, remote: Vec<u8>, local: PathBuf, attrs: Attributes) {
+        let size = attrs.size.unwrap_or(0);
+        let direction = Direction::Down;
+        self.found.jobs.push(Job {
+            direction,
+            local,
+            remote,
+            size,
+            there: None,
+            known: Some(attrs),
+        });
+    }
+
+    async fn tree_down(&mut self, remote: Vec<u8>, local: PathBuf, attrs: Attributes) -> Result<(), Failed> {
+        let mut waiting = vec![(remote, local, attrs, 0)];
+        while let Some((remote, local, attrs, depth)) = waiting.pop() {
+            if let Err(error) = make_local(&local) {
+                self.fail(
+                    local.as_os_str().as_bytes(),
+                    &crate::error::Error::new("cannot make the directory").because(error),
+                );
+                continue;
+            }
+            let listed = match self.link.list(&remote).await {
+                Ok(listed) => listed,
+                Err(Failed::Lost(lost)) => return Err(lost.into()),
+                Err(failed) => {
+                    self.fail(&remote, &format!("cannot list the directory: {failed}"));
+                    continue;
+                }
+            };
+            self.found.local_directories.push((local.clone(), attrs));
+            for entry in listed {
+                if !is_single_name(&entry.name) {
+                    self.fail(
+                        &entry.name,
+                        &"the server sent a name that would leave the directory",
+                    );
+                    continue;
+                }
+                let path = join(&remote, &entry.name);
+                let target = local.join(OsStr::from_bytes(&entry.name));
+                let is_link = kind(&entry.attrs) == Some(IS_LINK);
+                let attrs = match kind(&entry.attrs) {
+                    Some(IS_DIRECTORY | IS_FILE) => Ok(entry.attrs),
+                    Some(IS_LINK) | None => self.link.stat(&path).await,
+                    Some(_) => {
+                        self.skip(&path, "not a regular file");
+                        continue;
+                    }
+                };
+                match attrs {
+                    Err(Failed::Lost(lost)) => return Err(lost.into()),
+                    Err(failed) => self.fail(&path, &failed),
+                    Ok(attrs) => match kind(&attrs) {
+                        Some(IS_DIRECTORY) if is_link => self.skip(&path, "a link to a directory"),
+                        Some(IS_DIRECTORY) if depth >= MAX_DEPTH => self.fail(&path, &"nested too deeply"),
+                        Some(IS_DIRECTORY) => waiting.push((path, target, attrs, depth + 1)),
+                        Some(IS_FILE) | None if self.found.jobs.len() < MAX_JOBS => {
+                            self.push_down(path, target, attrs)
+                        }
+                        _ => self.skip(&path, "not a regular file"),
+                    },
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn make_local(directory: &Path) -> std::io::Result<()> {
+    match std::fs::create_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Where a file of this machine goes, below a directory of the server.
+pub fn below_remote(directory: &[u8], local: &Path) -> Option<Vec<u8>> {
+    // `.` and `..` have names of their own.
+    let name = match local.file_name() {
+        Some(name) => name.to_owned(),
+        None => std::fs::canonicalize(local).ok()?.file_name()?.to_owned(),
+    };
+    Some(join(directory, name.as_bytes()))
+}
+
+/// Where a file of the server goes, below a directory of this machine.
+pub fn below_local(directory: &Path, remote: &[u8]) -> Option<PathBuf> {
+    match last(remote) {
+        b"" => None,
+        name => Some(directory.join(OsString::from_vec(name.to_vec()))),
+    }
+}

@@ -1,0 +1,319 @@
+//! `homeport` from the command line to the exit code.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufRead as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cli::{Cli, Command, CommonArgs};
+use super::commands::args::TransferArgs;
+use super::commands::output::{Output, Style};
+use super::commands::{self, Session};
+use super::connect::ssh_config::settings::UnknownKeys;
+use super::connect::{
+    ConfigFile, Credentials, Destination, Options, Place, Prompts, Surroundings, Target, Terminal, Unattended,
+};
+use super::printable::printable;
+use super::remote::Remote;
+use super::remote::failed::Failed;
+use super::{interrupt, shell};
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+/// Longest password that is read from standard input.
+const MAX_PASSWORD: u64 = 4096;
+
+/// Why there is no result, and the exit code that says so.
+struct Failure {
+    code: u8,
+    error: Error,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { code: 1, error }
+    }
+}
+
+fn usage(message: impl Into<String>, hint: &str) -> Failure {
+    Failure {
+        code: 2,
+        error: Error::new(message).hint(hint),
+    }
+}
+
+/// Does what the command line says.
+pub fn run(cli: Cli) -> ExitCode {
+    let code = match try_run(cli) {
+        Ok(code) => code,
+        Err(Failure { code, error }) => {
+            eprintln!("homeport: {error}");
+            code
+        }
+    };
+    // A thread that waits for a person at the terminal must not hold it up.
+    std::process::exit(i32::from(code))
+}
+
+fn try_run(cli: Cli) -> std::result::Result<u8, Failure> {
+    let task = Task::of(cli.command, cli.target)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new("cannot start the event loop").because(error))?;
+    let style = match (cli.common.json, cli.common.quiet) {
+        (true, _) => Style::Json,
+        (_, true) => Style::Quiet,
+        _ => Style::Words,
+    };
+    let session = runtime.block_on(sign_in(&cli.common, task.target(), Output { style }))?;
+    let code = match task {
+        Task::Shell(target) => {
+            runtime.block_on(go_to(&session, &target))?;
+            shell::run(
+                Arc::clone(&session),
+                Arc::new(commands::Runner),
+                runtime.handle().clone(),
+            )
+        }
+        task => runtime.block_on(interrupt::guard(session.stop(), task.run(&session)))?,
+    };
+    runtime.block_on(session.remote.close());
+    Ok(code)
+}
+
+async fn sign_in(
+    common: &CommonArgs,
+    target: &Target,
+    output: Output,
+) -> std::result::Result<Arc<Session>, Failure> {
+    let prompts: Arc<dyn Prompts> = match Terminal::is_there() {
+        true => Arc::new(Terminal),
+        false => Arc::new(Unattended),
+    };
+    let password = if common.password_stdin {
+        Some(read_password()?)
+    } else {
+        None
+    };
+    let options = Options {
+        port: common.port,
+        identities: common.identity.clone(),
+        config: match &common.config {
+            None => ConfigFile::Usual,
+            Some(file) if file.as_os_str() == "none" => ConfigFile::None,
+            Some(file) => ConfigFile::File(file.clone()),
+        },
+        known_hosts: common.known_hosts.clone(),
+        unknown_keys: common.accept_new.then_some(UnknownKeys::Learn),
+        connect_timeout: common.connect_timeout.map(Duration::from_secs),
+        ..Options::default()
+    };
+    let destination = Destination::resolve(target, &options, &Surroundings::of_this_process()?)?;
+    let remote = Remote::connect(destination, Credentials::new(password), prompts).await;
+    let remote = remote.map_err(|error| Failure {
+        code: error.exit_code(),
+        error: Error::new(error.to_string()),
+    })?;
+    let link = remote
+        .link()
+        .await
+        .map_err(|failed| Error::new(failed.to_string()))?;
+    let home = link
+        .realpath(b".")
+        .await
+        .map_err(|failed| Error::new("cannot find the home").because(failed))?;
+    Ok(Session::new(Arc::new(remote), output, home))
+}
+
+fn read_password() -> Result<Secret> {
+    let mut line = zeroize::Zeroizing::new(String::new());
+    let mut input = io::Read::take(io::stdin().lock(), MAX_PASSWORD);
+    input
+        .read_line(&mut line)
+        .map_err(|error| Error::new("cannot read the password from standard input").because(error))?;
+    let password = line.strip_suffix('\n').unwrap_or(&line);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.is_empty() {
+        return Err(Error::new("no password came on standard input")
+            .hint("printf '%s\\n' … | homeport --password-stdin …"));
+    }
+    Ok(Secret::new(password.to_owned()))
+}
+
+/// What is to be done, and where.
+enum Task {
+    /// Interactive, or a script on standard input.
+    Shell(Target),
+    Get(Target, TransferArgs, Vec<OsString>, PathBuf),
+    Put(Target, TransferArgs, Vec<PathBuf>, OsString),
+    Other(Target, Command),
+}
+
+/// The path of a target, as a word.
+fn word(target: &Target) -> OsString {
+    OsString::from_vec(target.path.clone().unwrap_or_else(|| b".".to_vec()))
+}
+
+impl Task {
+    fn of(command: Option<Command>, target: Option<OsString>) -> std::result::Result<Self, Failure> {
+        const HELP: &str = "homeport --help shows how";
+        match (command, target) {
+            (Some(_), Some(target)) => Err(usage(
+                format!("{target:?} stands before the command"),
+                "write the server in front of each path: HOST:PATH",
+            )),
+            (None, None) => Err(usage("no server is named", HELP)),
+            (None, Some(target)) => Target::parse(&target)
+                .map(Self::Shell)
+                .map_err(|error| usage(error.to_string(), HELP)),
+            (Some(Command::Get(args)), None) => Self::get(args),
+            (Some(Command::Put(args)), None) => Self::put(args),
+            (Some(command), None) => Self::other(command),
+        }
+    }
+
+    fn get(args: TransferArgs) -> std::result::Result<Self, Failure> {
+        let mut words = args.words.clone();
+        let local = match words.last().map(|last| Place::parse(last)) {
+            Some(Ok(Place::Local(path))) => {
+                words.pop();
+                path
+            }
+            _ => PathBuf::from("."),
+        };
+        let (target, paths) = remote_words(&words, false)?;
+        Ok(Self::Get(target, args, paths, local))
+    }
+
+    fn put(args: TransferArgs) -> std::result::Result<Self, Failure> {
+        let Some((last, sources)) = args.words.split_last() else {
+            return Err(usage("nothing is named", "homeport put FILE… HOST:PATH"));
+        };
+        let hint = "homeport put FILE… [USER@]HOST:PATH";
+        let target = match Place::parse(last) {
+            Ok(Place::Remote(target)) => target,
+            Ok(Place::Local(_)) => return Err(usage(format!("{last:?} names no server"), hint)),
+            Err(error) => return Err(usage(error.to_string(), hint)),
+        };
+        if sources.is_empty() {
+            return Err(usage("no file is named", hint));
+        }
+        for source in sources {
+            if let Ok(Place::Remote(_)) = Place::parse(source) {
+                return Err(usage(
+                    format!("{source:?} is on a server"),
+                    "only files of this machine are sent; a name with a colon is written ./a:b",
+                ));
+            }
+        }
+        let sources = sources.iter().map(PathBuf::from).collect();
+        let path = word(&target);
+        Ok(Self::Put(target, args.clone(), sources, path))
+    }
+
+    fn other(mut command: Command) -> std::result::Result<Self, Failure> {
+        let bare_host = matches!(command, Command::Ls(_) | Command::Df(_));
+        let words = match &mut command {
+            Command::Ls(args) => &mut args.words,
+            Command::Mkdir(args) => &mut args.words,
+            Command::Rm(args) => &mut args.words,
+            Command::Mv(args) => &mut args.words,
+            Command::Sum(args) => &mut args.words,
+            Command::Df(args) => &mut args.words,
+            Command::Get(args) | Command::Put(args) => &mut args.words,
+        };
+        let (target, paths) = remote_words(words, bare_host)?;
+        *words = paths;
+        Ok(Self::Other(target, command))
+    }
+
+    fn target(&self) -> &Target {
+        match self {
+            Self::Shell(target) | Self::Get(target, ..) | Self::Put(target, ..) | Self::Other(target, _) => {
+                target
+            }
+        }
+    }
+
+    async fn run(&self, session: &Arc<Session>) -> Result<u8> {
+        match self {
+            Self::Shell(_) => Ok(0),
+            Self::Get(_, args, patterns, local) => {
+                commands::transfer::get(session, args, patterns, local).await
+            }
+            Self::Put(_, args, sources, path) => {
+                commands::transfer::put(session, args, sources.clone(), &session.path(path)).await
+            }
+            Self::Other(_, command) => match command {
+                Command::Ls(args) => commands::ls::ls(session, args).await,
+                Command::Mkdir(args) => commands::files::mkdir(session, args).await,
+                Command::Rm(args) => commands::files::rm(session, args).await,
+                Command::Mv(args) => commands::files::mv(session, args).await,
+                Command::Sum(args) => commands::sum::sum(session, args).await,
+                Command::Df(args) => commands::sum::df(session, args).await,
+                // They are tasks of their own.
+                Command::Get(_) | Command::Put(_) => Ok(2),
+            },
+        }
+    }
+}
+
+/// Words that must all be of one server; returns it, and the paths there.
+fn remote_words(
+    words: &[OsString],
+    bare_host: bool,
+) -> std::result::Result<(Target, Vec<OsString>), Failure> {
+    let mut server: Option<Target> = None;
+    let mut paths = Vec::new();
+    for text in words {
+        let hint = "[USER@]HOST:PATH, or sftp://[USER@]HOST[:PORT]/PATH";
+        let target = match Place::parse(text) {
+            Ok(Place::Remote(target)) => target,
+            // A bare host, where no path is needed.
+            Ok(Place::Local(_)) if bare_host => match Target::parse(text) {
+                Ok(target) => target,
+                Err(error) => return Err(usage(error.to_string(), hint)),
+            },
+            Ok(Place::Local(_)) => return Err(usage(format!("{text:?} names no server"), hint)),
+            Err(error) => return Err(usage(error.to_string(), hint)),
+        };
+        paths.push(word(&target));
+        let bare = Target { path: None, ..target };
+        match &server {
+            None => server = Some(bare),
+            Some(first) if *first == bare => {}
+            Some(_) => {
+                return Err(usage(
+                    "the paths are on different servers",
+                    "one command speaks to one server",
+                ));
+            }
+        }
+    }
+    match server {
+        Some(server) => Ok((server, paths)),
+        None => Err(usage("no server is named", "[USER@]HOST:PATH")),
+    }
+}
+
+/// Where a shell begins.
+async fn go_to(session: &Session, target: &Target) -> Result<()> {
+    let Some(path) = &target.path else {
+        return Ok(());
+    };
+    let link = session.link().await?;
+    let path = session.path(OsStr::from_bytes(path));
+    let refused =
+        |failed: Failed| Error::new(format!("cannot go to \"{}\"", printable(&path))).because(failed);
+    let there = link.stat(&path).await.map_err(refused)?;
+    if there.is_directory() != Some(true) {
+        return Err(Error::new(format!("\"{}\" is no directory", printable(&path))));
+    }
+    session.set_directory(link.realpath(&path).await.map_err(refused)?);
+    Ok(())
+}

@@ -1,0 +1,345 @@
+//! A line into words, as a POSIX shell does it (Shell Command Language, 2.2 and 2.6), and a word into what stands for
+//! it in a line. For the commands that clients run on the server, and for the client's own shell.
+//!
+//! Nothing here would run something: no substitution of commands, no redirection, no background, no sequence but `&&`.
+
+/// Longest command line. Linux takes 128 KiB for one argument of a shell.
+const MAX_LINE: usize = 128 * 1024;
+
+/// Words of a line: more than anybody types, and few enough to be looked at one by one.
+const MAX_WORDS: usize = 1024;
+
+/// A word, and which of its bytes were quoted: those stand for themselves in patterns.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Word {
+    bytes: Vec<u8>,
+    quoted: Vec<bool>,
+    /// Where it begins in the line.
+    pub start: usize,
+}
+
+/// What a line is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token {
+    /// A word.
+    Word(Word),
+    /// `&&`
+    And,
+    /// `|`
+    Pipe,
+}
+
+/// What means something in a line.
+#[derive(Clone, Copy)]
+pub enum Rules<'a> {
+    /// What a shell knows. The function tells the value of a parameter; what is not set is empty.
+    Shell(&'a dyn Fn(&[u8]) -> Vec<u8>),
+    /// Quotes and backslashes; all other characters are parts of words.
+    Quotes,
+}
+
+/// Why a line is no words. The sentences are for the terminal of whoever wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsplit {
+    /// A quote, or a backslash, has no other half.
+    #[error("the command line ends inside a quotation")]
+    Unclosed,
+    /// Only a shell could do that.
+    #[error("this server has no shell: {0:?} means nothing here (hint: quote it if it belongs to a name)")]
+    Operator(char),
+    /// Longer than any shell would take.
+    #[error("the command line is longer than {} KiB", MAX_LINE / 1024)]
+    TooLong,
+    /// Likewise.
+    #[error("the command line has more than {MAX_WORDS} words")]
+    TooMany,
+    /// No name can hold it.
+    #[error("the command line contains a NUL byte")]
+    Nul,
+}
+
+impl Word {
+    /// What it says.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Its bytes, each with whether it was quoted.
+    pub fn marked(&self) -> impl Iterator<Item = (u8, bool)> + '_ {
+        self.bytes.iter().copied().zip(self.quoted.iter().copied())
+    }
+
+    /// Did somebody quote its first byte?
+    pub fn begins_quoted(&self) -> bool {
+        self.quoted.first() == Some(&true)
+    }
+
+    fn push(&mut self, byte: u8, quoted: bool) {
+        self.bytes.push(byte);
+        self.quoted.push(quoted);
+    }
+}
+
+/// Splits a line.
+///
+/// # Errors
+/// When it has no end, asks for what only a shell could do, or is too long.
+pub fn split(line: &[u8], rules: Rules<'_>) -> Result<Vec<Token>, Unsplit> {
+    if line.len() > MAX_LINE {
+        return Err(Unsplit::TooLong);
+    }
+    if line.contains(&0) {
+        return Err(Unsplit::Nul);
+    }
+    let mut end = line.trim_ascii_end();
+    // A space that was escaped is no end.
+    if end.ends_with(b"\\") && line.len() > end.len() {
+        end = line.get(..=end.len()).unwrap_or(line);
+    }
+    let mut splitter = Splitter::new(end, rules);
+    splitter.run()?;
+    splitter.end_word();
+    match splitter.tokens.len() {
+        ..=MAX_WORDS => Ok(splitter.tokens),
+        _ => Err(Unsplit::TooMany),
+    }
+}
+
+/// The words of a line in which nothing but quotes means anything.
+///
+/// # Errors
+/// When it has no end or is too long.
+pub fn words(line: &[u8]) -> Result<Vec<Word>, Unsplit> {
+    Ok(only_words(split(line, Rules::Quotes)?))
+}
+
+fn only_words(tokens: Vec<Token>) -> Vec<Word> {
+    let words = tokens.into_iter().filter_map(|token| match token {
+        Token::Word(word) => Some(word),
+        Token::And | Token::Pipe => None,
+    });
+    words.collect()
+}
+
+/// A line that somebody is still typing, up to the cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unfinished {
+    /// Words that are complete.
+    pub words: Vec<Word>,
+    /// The one that the cursor stands in or behind; empty after a space.
+    pub last: Word,
+    /// The quotation mark that is still open.
+    pub open: Option<u8>,
+}
+
+/// Splits what was typed so far; only quotes mean something.
+pub fn unfinished(line: &[u8]) -> Unfinished {
+    let mut splitter = Splitter::new(line, Rules::Quotes);
+    // The only error that these rules know is that it is not finished.
+    let _ = splitter.run();
+    let last = splitter.word.take().unwrap_or(Word {
+        start: line.len(),
+        ..Word::default()
+    });
+    Unfinished {
+        words: only_words(splitter.tokens),
+        last,
+        open: splitter.open,
+    }
+}
+
+/// What stands for a word in a line, under all rules: [`words`] reads it back as one word, every byte of which is as if
+/// quoted. `open` is a quotation mark to put it in; it is not closed. Without one, backslashes are used.
+pub fn quote(word: &[u8], open: Option<u8>) -> Vec<u8> {
+    let mut line = Vec::with_capacity(word.len() + 2);
+    line.extend(open);
+    for (at, &byte) in word.iter().enumerate() {
+        match (open, byte) {
+            (Some(b'\''), b'\'') => line.extend_from_slice(b"'\\''"),
+            (Some(b'\''), _) => line.push(byte),
+            (Some(_), b'"' | b'\\' | b'$' | b'`') => line.extend([b'\\', byte]),
+            (Some(_), _) => line.push(byte),
+            // A backslash before it would take it away.
+            (None, b'\n') => line.extend_from_slice(b"'\n'"),
+            (None, b'~' | b'#') if at > 0 => line.push(byte),
+            (None, byte) if SPECIAL.contains(&byte) => line.extend([b'\\', byte]),
+            (None, _) => line.push(byte),
+        }
+    }
+    if line.is_empty() {
+        line.extend_from_slice(b"''");
+    }
+    line
+}
+
+/// What means something to one of the rules, to patterns, or at the beginning of a word.
+const SPECIAL: &[u8] = b" \t\r\x0c\\'\"*?[$`&|;<>()~#";
+
+struct Splitter<'a> {
+    rest: &'a [u8],
+    length: usize,
+    rules: Rules<'a>,
+    word: Option<Word>,
+    tokens: Vec<Token>,
+    /// The quotation mark whose other half is looked for.
+    open: Option<u8>,
+}
+
+impl<'a> Splitter<'a> {
+    fn new(line: &'a [u8], rules: Rules<'a>) -> Self {
+        Self {
+            rest: line,
+            length: line.len(),
+            rules,
+            word: None,
+            tokens: Vec::new(),
+            open: None,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Unsplit> {
+        while let Some(byte) = self.next() {
+            self.take(byte)?;
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    fn skip_if(&mut self, byte: u8) -> bool {
+        match self.rest.strip_prefix(&[byte]) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The word that the byte just read belongs to.
+    fn word(&mut self) -> &mut Word {
+        let start = self.length - self.rest.len() - 1;
+        self.word.get_or_insert_with(|| Word {
+            start,
+            ..Word::default()
+        })
+    }
+
+    fn end_word(&mut self) {
+        self.tokens.extend(self.word.take().map(Token::Word));
+    }
+
+    fn take(&mut self, byte: u8) -> Result<(), Unsplit> {
+        match byte {
+            b' ' | b'\t' => self.end_word(),
+            b'\\' => {
+                self.word();
+                match self.next().ok_or(Unsplit::Unclosed)? {
+                    b'\n' => {}
+                    escaped => self.word().push(escaped, true),
+                }
+            }
+            b'\'' => {
+                self.word();
+                self.single_quotes()?;
+            }
+            b'"' => {
+                self.word();
+                self.double_quotes()?;
+            }
+            other => match self.rules {
+                Rules::Shell(variable) => self.operator(other, variable)?,
+                Rules::Quotes => self.word().push(other, false),
+            },
+        }
+        Ok(())
+    }
+
+    /// What only a shell knows.
+    fn operator(&mut self, byte: u8, variable: &dyn Fn(&[u8]) -> Vec<u8>) -> Result<(), Unsplit> {
+        match byte {
+            b'$' => self.parameter(false, variable)?,
+            b'&' if self.skip_if(b'&') => {
+                self.end_word();
+                self.tokens.push(Token::And);
+            }
+            b'|' if !self.rest.starts_with(b"|") && !self.rest.starts_with(b"&") => {
+                self.end_word();
+                self.tokens.push(Token::Pipe);
+            }
+            b'|' | b'&' | b';' | b'<' | b'>' | b'(' | b')' | b'`' | b'\n' => {
+                return Err(Unsplit::Operator(char::from(byte)));
+            }
+            other => self.word().push(other, false),
+        }
+        Ok(())
+    }
+
+    fn single_quotes(&mut self) -> Result<(), Unsplit> {
+        self.open = Some(b'\'');
+        loop {
+            match self.next().ok_or(Unsplit::Unclosed)? {
+                b'\'' => break,
+                other => self.word().push(other, true),
+            }
+        }
+        self.open = None;
+        Ok(())
+    }
+
+    fn double_quotes(&mut self) -> Result<(), Unsplit> {
+        self.open = Some(b'"');
+        loop {
+            match (self.next().ok_or(Unsplit::Unclosed)?, self.rules) {
+                (b'"', _) => break,
+                (b'`', Rules::Shell(_)) => return Err(Unsplit::Operator('`')),
+                (b'$', Rules::Shell(variable)) => self.parameter(true, variable)?,
+                (b'\\', _) => match self.next().ok_or(Unsplit::Unclosed)? {
+                    b'\n' => {}
+                    escaped @ (b'$' | b'`' | b'"' | b'\\') => self.word().push(escaped, true),
+                    other => {
+                        self.word().push(b'\\', true);
+                        self.word().push(other, true);
+                    }
+                },
+                (other, _) => self.word().push(other, true),
+            }
+        }
+        self.open = None;
+        Ok(())
+    }
+
+    /// `$NAME` and `${NAME}`; a `$` before anything else stands for itself.
+    fn parameter(&mut self, quoted: bool, variable: &dyn Fn(&[u8]) -> Vec<u8>) -> Result<(), Unsplit> {
+        let braces = self.skip_if(b'{');
+        let is_name = |&b: &u8| b.is_ascii_alphanumeric() || b == b'_';
+        let length = self.rest.iter().take_while(|b| is_name(b)).count();
+        let (name, rest) = self.rest.split_at(length);
+        if braces && (name.is_empty() || !rest.starts_with(b"}"))
+            || !braces && rest.starts_with(b"(") && name.is_empty()
+        {
+            return Err(Unsplit::Operator('$'));
+        }
+        if name.is_empty() {
+            self.word().push(b'$', true);
+            return Ok(());
+        }
+        let value = variable(name);
+        // An unquoted parameter that is empty makes no word of its own.
+        if quoted || !value.is_empty() {
+            self.word();
+        }
+        self.rest = rest.get(usize::from(braces)..).unwrap_or_default();
+        for byte in value {
+            self.word().push(byte, true);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
