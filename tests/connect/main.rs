@@ -19,8 +19,6 @@ mod strange;
 mod terminal;
 
 use std::ffi::OsStr;
-use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use homeport::client::connect::{
@@ -32,6 +30,7 @@ use russh::keys::PublicKeyOrCertificate;
 
 use person::Person;
 use support::PATIENCE;
+pub use support::sshd::{keygen, public};
 
 /// What a caller's handler does at least, and what was agreed on.
 pub struct Client {
@@ -145,21 +144,4 @@ impl Way {
     fn known_hosts(&self) -> std::path::PathBuf {
         self.home.path().join(".ssh/known_hosts")
     }
-}
-
-/// `ssh-keygen -q -f FILE ARGS`.
-pub fn keygen(file: &Path, args: &[&str]) {
-    let made = Command::new("ssh-keygen")
-        .arg("-q")
-        .args(args)
-        .arg("-f")
-        .arg(file)
-        .status()
-        .unwrap();
-    assert!(made.success(), "ssh-keygen {args:?}");
-}
-
-/// A key's public line.
-pub fn public(file: &Path) -> String {
-    std::fs::read_to_string(format!("{}.pub", file.display())).unwrap()
 }

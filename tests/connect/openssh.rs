@@ -2,18 +2,16 @@
 //!
 //! Whoever runs the tests signs in as themselves, by key: that works as root and as anybody else.
 
-use std::net::TcpListener;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use homeport::client::connect::destination::IdentityFile;
 use homeport::client::connect::{ConnectError, Credentials, SignInError, UnknownKeys};
 
+use crate::Way;
 use crate::person::Person;
-use crate::support::reference::which;
+use crate::support::sshd::{Sshd, keygen, public};
 use crate::support::wait_for;
-use crate::{Way, keygen, public};
 
 /// Ends with the test.
 struct Ended(Child);
@@ -25,110 +23,39 @@ impl Drop for Ended {
     }
 }
 
-/// An sshd with its keys, and the way to it.
-struct Sshd {
-    dir: tempfile::TempDir,
-    port: u16,
+/// The way to it, with these keys.
+fn way(sshd: &Sshd, keys: &[&Path]) -> Way {
+    let user = sshd.user();
+    let mut way = Way::new(&user, sshd.port, "");
+    let named = |path: &&Path| IdentityFile {
+        path: path.to_path_buf(),
+        named: true,
+    };
+    way.destination.sign_in.files = keys.iter().map(named).collect();
+    way
 }
 
-impl Sshd {
-    /// With host keys of these types and these further lines of configuration.
-    fn start(host_keys: &[&str], more: &str) -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("homeport-sshd-")
-            .tempdir()
-            .unwrap();
-        let authorized = dir.path().join("authorized_keys");
-        let mut config = format!(
-            "AuthorizedKeysFile {}\nStrictModes no\nPermitRootLogin yes\nUsePAM no\nPidFile none\nLogLevel DEBUG\n{more}\n",
-            authorized.display()
-        );
-        std::fs::write(&authorized, "").unwrap();
-        for kind in host_keys {
-            let file = dir.path().join(format!("host_{kind}"));
-            keygen(&file, &["-t", kind, "-N", ""]);
-            config.push_str(&format!("HostKey {}\n", file.display()));
-        }
-        let file = dir.path().join("sshd_config");
-        std::fs::write(&file, config).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let log = dir.path().join("log");
-        // Lives as long as the test's process; each sshd as long as its connection.
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let output = OwnedFd::from(stream.try_clone().unwrap());
-                let sshd = Command::new(which("sshd"))
-                    .args(["-i", "-f"])
-                    .arg(&file)
-                    .arg("-E")
-                    .arg(&log)
-                    .stdin(Stdio::from(OwnedFd::from(stream)))
-                    .stdout(Stdio::from(output))
-                    .stderr(Stdio::null())
-                    .spawn();
-                std::thread::spawn(move || sshd.unwrap().wait());
-            }
-        });
-        Self { dir, port }
+/// A real agent with these keys; its socket.
+fn agent(sshd: &Sshd, keys: &[&Path]) -> (Ended, PathBuf) {
+    let socket = sshd.path("agent");
+    let agent = Command::new("ssh-agent")
+        .args(["-D", "-a"])
+        .arg(&socket)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let agent = Ended(agent);
+    wait_for("the agent's socket", || socket.exists());
+    for key in keys {
+        let added = Command::new("ssh-add")
+            .arg("-q")
+            .arg(key)
+            .env("SSH_AUTH_SOCK", &socket)
+            .status();
+        assert!(added.unwrap().success());
     }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Makes a key that is let in.
-    fn make_key(&self, name: &str, args: &[&str]) -> PathBuf {
-        let file = self.path(name);
-        keygen(&file, &[&["-N", ""][..], args].concat());
-        self.let_in(&file);
-        file
-    }
-
-    fn let_in(&self, key: &Path) {
-        let mut lines = std::fs::read_to_string(self.path("authorized_keys")).unwrap();
-        lines.push_str(&public(key));
-        std::fs::write(self.path("authorized_keys"), lines).unwrap();
-    }
-
-    fn way(&self, keys: &[&Path]) -> Way {
-        let uid = nix::unistd::Uid::current();
-        let user = nix::unistd::User::from_uid(uid).unwrap().unwrap().name;
-        let mut way = Way::new(&user, self.port, "");
-        let named = |path: &&Path| IdentityFile {
-            path: path.to_path_buf(),
-            named: true,
-        };
-        way.destination.sign_in.files = keys.iter().map(named).collect();
-        way
-    }
-
-    /// A real agent with these keys; its socket.
-    fn agent(&self, keys: &[&Path]) -> (Ended, PathBuf) {
-        let socket = self.path("agent");
-        let agent = Command::new("ssh-agent")
-            .args(["-D", "-a"])
-            .arg(&socket)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let agent = Ended(agent);
-        wait_for("the agent's socket", || socket.exists());
-        for key in keys {
-            let added = Command::new("ssh-add")
-                .arg("-q")
-                .arg(key)
-                .env("SSH_AUTH_SOCK", &socket)
-                .status();
-            assert!(added.unwrap().success());
-        }
-        (agent, socket)
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.path("log")).unwrap_or_default()
-    }
+    (agent, socket)
 }
 
 #[tokio::test]
@@ -139,27 +66,27 @@ async fn a_key_of_the_agent_signs_in() {
     let other = sshd.path("other");
     keygen(&other, &["-t", "ed25519", "-N", ""]);
     for key in [&inside, &rsa] {
-        let (agent, socket) = sshd.agent(&[&other, key]);
+        let (running, socket) = agent(&sshd, &[&other, key]);
         // The private key is nowhere but in the agent.
         let away = sshd.path("away");
         std::fs::rename(key, &away).unwrap();
-        let mut way = sshd.way(&[]);
-        way.destination.sign_in.agent = Some(socket.clone());
-        way.arrive(&Credentials::default(), &Person::absent()).await;
+        let mut to = way(&sshd, &[]);
+        to.destination.sign_in.agent = Some(socket.clone());
+        to.arrive(&Credentials::default(), &Person::absent()).await;
 
         // Only the named files: the public part is enough to name a key of the agent's.
-        way.destination.sign_in.identities_only = true;
+        to.destination.sign_in.identities_only = true;
         let nobody = Person::absent();
-        let (_, words) = way.fail(&Credentials::default(), &nobody).await;
+        let (_, words) = to.fail(&Credentials::default(), &nobody).await;
         assert!(!words.contains("of the agent"), "{words}");
         let with = |path: PathBuf| vec![IdentityFile { path, named: true }];
         for name in [key.clone(), PathBuf::from(format!("{}.pub", key.display()))] {
-            way.destination.sign_in.files = with(name);
-            way.arrive(&Credentials::default(), &Person::absent()).await;
+            to.destination.sign_in.files = with(name);
+            to.arrive(&Credentials::default(), &Person::absent()).await;
         }
-        drop(agent);
+        drop(running);
         std::fs::remove_file(&socket).unwrap();
-        let (_, words) = way.fail(&Credentials::default(), &nobody).await;
+        let (_, words) = to.fail(&Credentials::default(), &nobody).await;
         assert!(
             words.contains("the agent") && words.contains("cannot be used"),
             "{words}"
@@ -173,10 +100,10 @@ async fn two_keys_where_two_are_asked_for() {
     let sshd = Sshd::start(&["ed25519"], "AuthenticationMethods publickey,publickey");
     let first = sshd.make_key("first", &["-t", "ed25519"]);
     let second = sshd.make_key("second", &["-t", "ecdsa"]);
-    let way = sshd.way(&[&first, &second]);
-    way.arrive(&Credentials::default(), &Person::absent()).await;
-    let way = sshd.way(&[&first]);
-    let (_, words) = way.fail(&Credentials::default(), &Person::absent()).await;
+    let to = way(&sshd, &[&first, &second]);
+    to.arrive(&Credentials::default(), &Person::absent()).await;
+    let to = way(&sshd, &[&first]);
+    let (_, words) = to.fail(&Credentials::default(), &Person::absent()).await;
     assert!(words.contains("tried the key"), "{words}\n{}", sshd.log());
 }
 
@@ -186,22 +113,22 @@ async fn the_known_type_of_host_key_is_asked_for_first() {
     let sshd = Sshd::start(&kinds, "");
     let key = sshd.make_key("key", &["-t", "ed25519"]);
     for kind in kinds {
-        let mut way = sshd.way(&[&key]);
-        way.destination.host_key.unknown = UnknownKeys::Refuse;
+        let mut to = way(&sshd, &[&key]);
+        to.destination.host_key.unknown = UnknownKeys::Refuse;
         let line = format!(
             "[127.0.0.1]:{} {}",
             sshd.port,
             public(&sshd.path(&format!("host_{kind}")))
         );
-        std::fs::create_dir_all(way.known_hosts().parent().unwrap()).unwrap();
-        std::fs::write(way.known_hosts(), line).unwrap();
+        std::fs::create_dir_all(to.known_hosts().parent().unwrap()).unwrap();
+        std::fs::write(to.known_hosts(), line).unwrap();
         let hashed = Command::new("ssh-keygen")
             .args(["-H", "-f"])
-            .arg(way.known_hosts())
+            .arg(to.known_hosts())
             .output()
             .unwrap();
         assert!(hashed.status.success());
-        way.arrive(&Credentials::default(), &Person::absent()).await;
+        to.arrive(&Credentials::default(), &Person::absent()).await;
     }
 }
 
@@ -226,14 +153,13 @@ async fn a_server_with_old_algorithms() {
     ] {
         let sshd = Sshd::start(&["rsa"], more);
         let key = sshd.make_key("key", &["-t", "rsa", "-b", "2048"]);
-        let way = sshd.way(&[&key]);
-        way.arrive(&Credentials::default(), &Person::absent()).await;
-        let agreed = way.agreed.lock().unwrap().clone().unwrap();
+        let to = way(&sshd, &[&key]);
+        to.arrive(&Credentials::default(), &Person::absent()).await;
+        let agreed = to.agreed.lock().unwrap().clone().unwrap();
         assert_eq!(agreed, (cipher.to_owned(), kex.to_owned(), true));
     }
     let sshd = Sshd::start(&["ed25519"], "Ciphers aes128-cbc");
-    let (error, words) = sshd
-        .way(&[])
+    let (error, words) = way(&sshd, &[])
         .fail(&Credentials::default(), &Person::absent())
         .await;
     assert!(matches!(error, ConnectError::Protocol(_)), "{words}");
@@ -250,8 +176,7 @@ async fn too_many_keys_end_the_connection() {
         keys.push(file);
     }
     let paths: Vec<&Path> = keys.iter().map(PathBuf::as_path).collect();
-    let (error, words) = sshd
-        .way(&paths)
+    let (error, words) = way(&sshd, &paths)
         .fail(&Credentials::default(), &Person::absent())
         .await;
     assert!(

@@ -2,7 +2,7 @@
 //!
 //! [`server`] starts and stops `homeportd` in a directory of its own; [`raw`] sends whatever bytes a test likes and
 //! reads the replies; [`packets`] and [`replies`] are a codec of their own, on purpose not the library's;
-//! [`reference`] runs the machine's own OpenSSH `sftp-server` for comparison.
+//! [`reference`] runs the machine's own OpenSSH `sftp-server` for comparison, [`sshd`] the whole of it.
 #![allow(dead_code, reason = "each test uses its own part of the harness")]
 
 pub mod clients;
@@ -12,6 +12,7 @@ pub mod raw;
 pub mod reference;
 pub mod replies;
 pub mod server;
+pub mod sshd;
 
 use std::time::{Duration, Instant};
 

@@ -22,6 +22,8 @@ use inbox::{Inbox, Slot};
 
 /// Bytes of READs and WRITEs under way at once: enough for 320 MiB/s over a link of 50 ms.
 const ROOM: usize = 16 << 20;
+/// Commands at once beside the SFTP session: OpenSSH allows ten sessions of a connection, other servers fewer.
+const COMMANDS: usize = 4;
 /// One permit of the room.
 const PERMIT: usize = 1 << 10;
 /// The largest READ and WRITE: what OpenSSH takes. Larger ones gain nothing.
@@ -46,6 +48,8 @@ pub struct Link {
     pub limits: Limits,
     /// Ways to hash that do not work here.
     pub(super) useless: Useless,
+    /// Turns for commands.
+    pub(super) commands: Semaphore,
 }
 
 /// Bytes of one READ and one WRITE.
@@ -146,6 +150,7 @@ impl Link {
             room: Arc::new(Semaphore::new(ROOM / PERMIT)),
             extensions,
             useless: Useless::default(),
+            commands: Semaphore::new(COMMANDS),
         };
         link.limits = Limits::of(&link).await?;
         Ok(link)

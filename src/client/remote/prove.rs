@@ -143,6 +143,8 @@ impl Link {
 
     /// What a command prints; `None`: it failed.
     async fn run(&self, command: Vec<u8>) -> Result<Option<Vec<u8>>, russh::Error> {
+        // The semaphore is never closed.
+        let _turn = self.commands.acquire().await;
         let mut channel = self.channel().await?;
         channel.exec(true, command).await?;
         let (mut output, mut code) = (Vec::new(), None);

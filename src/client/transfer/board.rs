@@ -167,8 +167,8 @@ impl Board {
 
     pub(in crate::client) fn end(&self, job: &Job, meter: &Arc<Meter>, result: &Result<Outcome, Trouble>) {
         match result {
-            Ok(Outcome::Sent { .. }) => {}
-            Ok(Outcome::Same(_)) => meter.set_done(meter.total()),
+            // What arrived without an answer before a connection broke counts as well.
+            Ok(Outcome::Sent { .. } | Outcome::Same(_)) => meter.set_done(meter.total()),
             // What will not come is not waited for.
             Ok(Outcome::Skipped) | Err(_) => meter.leave(),
         }

@@ -71,6 +71,17 @@ fn open_part(path: &Path, mode: u32) -> Result<Arc<File>, Trouble> {
     }
 }
 
+/// Gives the part back when an attempt ends, however it does: others may still hold the file, such as a hash that nobody
+/// waits for any more, and the next attempt must not find it taken.
+struct Taken(Arc<File>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // A file system without locks.
+        let _ = self.0.unlock();
+    }
+}
+
 impl Attempt<'_> {
     pub(super) async fn download(mut self) -> Result<Outcome, Trouble> {
         self.meter.enter(Stage::Deciding);
@@ -176,6 +187,7 @@ impl Attempt<'_> {
         let path = with_ending(&self.job.local, PART);
         let mode = attrs.mode.unwrap_or(0o644) & 0o777;
         let part = open_part(&path, mode | 0o600)?;
+        let _taken = Taken(Arc::clone(&part));
         let (from, head) = self.part(&part, size).await?;
         let opened = self.link.open_read(&self.job.remote).await;
         let handle = opened.map_err(Trouble::remote("open the file"))?;
@@ -191,6 +203,7 @@ impl Attempt<'_> {
         // Nothing was written there: the answer changes nothing.
         drop(self.link.begin(&Request::Close { handle: &handle }));
         let end = fetched?;
+        self.meter.set_total(end.max(size));
         if end < size {
             return Err(Trouble::Changed(format!(
                 "the server spoke of {size} bytes, but the file ended after {end}"

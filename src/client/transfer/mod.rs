@@ -259,9 +259,8 @@ impl Engine {
     }
 
     async fn attempts(&self, job: &Job, meter: &Meter) -> Result<Outcome, Trouble> {
-        let (mut fruitless, mut ours) = (0, false);
+        let (mut fruitless, mut ours, mut furthest) = (0, false, 0);
         loop {
-            let before = meter.moved();
             let attempt = async {
                 let link = self.remote.link().await.map_err(Trouble::ended)?;
                 let attempt = Attempt {
@@ -283,7 +282,10 @@ impl Engine {
             };
             match result {
                 Err(Trouble::Lost(lost)) => {
-                    fruitless = if meter.moved() > before { 0 } else { fruitless + 1 };
+                    // Not what was moved: what has arrived without an answer shows at the next beginning, and what
+                    // is sent again and again is no progress.
+                    fruitless = if meter.done() > furthest { 0 } else { fruitless + 1 };
+                    furthest = furthest.max(meter.done());
                     if fruitless >= FRUITLESS {
                         return Err(Trouble::Ended(lost.into()));
                     }

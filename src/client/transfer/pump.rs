@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,23 @@ fn read_blocks(
             return;
         }
         at = at.saturating_add(u64::from(count));
+    }
+}
+
+/// What was refused of many WRITEs: the first in the file, which is not always the first that is heard of.
+#[derive(Default)]
+pub(super) struct Heard {
+    /// Where, and why.
+    pub refused: Option<(u64, Trouble)>,
+}
+
+impl Heard {
+    pub fn take(&mut self, offset: u64, written: Result<(), Trouble>) {
+        if let Err(trouble) = written
+            && self.refused.as_ref().is_none_or(|(first, _)| offset < *first)
+        {
+            self.refused = Some((offset, trouble));
+        }
     }
 }
 
@@ -107,18 +124,19 @@ impl Attempt<'_> {
             Ok(at)
         };
         let hearing = async {
-            let mut first = Ok(());
+            let mut heard = Heard::default();
             while let Some(written) = told.recv().await {
-                rooms().remove(&written.offset);
-                if let Err(trouble) = self.written(written) {
+                let offset = written.offset;
+                rooms().remove(&offset);
+                heard.take(offset, self.written(written));
+                if heard.refused.is_some() {
                     refused.cancel();
-                    first = first.and(Err(trouble));
                 }
             }
-            first
+            heard
         };
         let (sent, heard) = tokio::join!(sending, hearing);
-        heard?;
+        self.cut_back(heard).await?;
         let digest = match hasher {
             Some(hasher) => Some(hasher.finish().await.map_err(Trouble::local("hash the file"))?),
             None => None,
@@ -134,10 +152,9 @@ impl Attempt<'_> {
         (from, size): (u64, u64),
         follower: Option<&Follower>,
     ) -> Result<u64, Trouble> {
-        let sink = Arc::new(IntoFile {
-            file: Arc::clone(file),
-            error: OnceLock::new(),
-        });
+        let sink = Arc::new(IntoFile::new(Arc::clone(file), from));
+        // Also when this is dropped in the middle.
+        let closing = Closing(Arc::clone(&sink));
         let (tell, mut told) = mpsc::unbounded_channel();
         let mut fetch = Fetch::new((from, size), self.link.limits.read);
         let sink_for_link: Arc<dyn Sink> = Arc::clone(&sink) as _;
@@ -161,22 +178,20 @@ impl Attempt<'_> {
                 let before = fetch.whole;
                 let count = fetch.heard(heard, &self.link)?;
                 self.meter.add(count);
-                if let Some(follower) = follower.filter(|_| fetch.whole > before) {
-                    follower.reach(fetch.whole);
+                if fetch.whole > before {
+                    sink.reach(fetch.whole);
+                    if let Some(follower) = follower {
+                        follower.reach(fetch.whole);
+                    }
                 }
             }
-            if sink.error.get().is_some() {
+            if sink.has_failed() {
                 break;
             }
         }
-        drop(sink_for_link);
-        match Arc::into_inner(sink).and_then(|sink| sink.error.into_inner()) {
-            Some(error) => Err(Trouble::Local {
-                what: "write to the file",
-                error,
-            }),
-            None => Ok(fetch.whole),
-        }
+        drop(closing);
+        sink.outcome().map_err(Trouble::local("write to the file"))?;
+        Ok(fetch.whole)
     }
 }
 
@@ -187,16 +202,67 @@ async fn take_room(link: &Link, wanted: Option<(u64, u32)>) -> Option<Room> {
 /// Writes what comes where it belongs, in the callback: the page cache takes it faster than another thread would.
 struct IntoFile {
     file: Arc<File>,
-    error: OnceLock<io::Error>,
+    writing: Mutex<Writing>,
+}
+
+struct Writing {
+    /// The file is whole up to here.
+    whole: u64,
+    /// The first error counts.
+    error: Option<io::Error>,
+    open: bool,
+}
+
+impl IntoFile {
+    fn new(file: Arc<File>, whole: u64) -> Self {
+        let writing = Mutex::new(Writing {
+            whole,
+            error: None,
+            open: true,
+        });
+        Self { file, writing }
+    }
+
+    fn writing(&self) -> MutexGuard<'_, Writing> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reach(&self, whole: u64) {
+        self.writing().whole = whole;
+    }
+
+    fn has_failed(&self) -> bool {
+        self.writing().error.is_some()
+    }
+
+    fn outcome(&self) -> io::Result<()> {
+        self.writing().error.take().map_or(Ok(()), Err)
+    }
 }
 
 impl Sink for IntoFile {
     fn bytes(&self, offset: u64, bytes: &[u8]) {
-        if self.error.get().is_none()
-            && let Err(error) = self.file.write_all_at(bytes, offset)
-        {
-            // The first error counts.
-            let _ = self.error.set(error);
+        let mut writing = self.writing();
+        if writing.open && writing.error.is_none() {
+            writing.error = self.file.write_all_at(bytes, offset).err();
+        }
+    }
+}
+
+/// When it is dropped nothing more is written, and what lies behind a gap is cut off: the length of a part that is left
+/// tells the next run how far it is whole.
+struct Closing(Arc<IntoFile>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let mut writing = self.0.writing();
+        writing.open = false;
+        let length = self.0.file.metadata().map(|meta| meta.len());
+        if let Err(error) = length.and_then(|length| match length > writing.whole {
+            true => self.0.file.set_len(writing.whole),
+            false => Ok(()),
+        }) {
+            writing.error.get_or_insert(error);
         }
     }
 }

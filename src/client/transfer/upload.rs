@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::board::Stage;
 use super::decide::{Decided, Ends, there};
 use super::digest::Digest;
+use super::pump::Heard;
 use super::trouble::Trouble;
 use super::{Attempt, Job, Outcome, SMALL_BYTES};
 use crate::client::packets::{Attributes, Block, Request};
@@ -84,6 +85,15 @@ impl Attempt<'_> {
             local: Some(&source.file),
         };
         match self.decide(ends).await? {
+            // All of it had arrived when the connection broke.
+            Decided::Same(proof) if *self.ours => {
+                if let Some(attrs) = self.kept(&source) {
+                    let set = self.link.set(&self.job.remote, &attrs).await;
+                    set.map_err(Trouble::remote("keep times and permissions"))?;
+                }
+                let resumed_from = size;
+                Ok(Outcome::Sent { resumed_from, proof })
+            }
             Decided::Same(proof) => Ok(Outcome::Same(proof)),
             Decided::Skip => Ok(Outcome::Skipped),
             Decided::Send { from, head } => self.send(&source, from, head).await,
@@ -159,6 +169,27 @@ impl Attempt<'_> {
         })
     }
 
+    /// Behind a refused WRITE others may have been taken: what is left is a beginning of the file, without a hole that
+    /// the next run would have to take for the file's own bytes.
+    pub(super) async fn cut_back(&self, heard: Heard) -> Result<(), Trouble> {
+        let Some((offset, trouble)) = heard.refused else {
+            return Ok(());
+        };
+        let attrs = Attributes {
+            size: Some(offset),
+            ..Attributes::default()
+        };
+        if matches!(trouble, Trouble::Remote(..))
+            && let Err(failed) = self.link.set(&self.job.remote, &attrs).await
+        {
+            let job = self.job.name();
+            self.engine
+                .board
+                .warn(&format!("{job}: what has arrived may have holes: {failed}"));
+        }
+        Err(trouble)
+    }
+
     async fn finish(&self, source: &Source, handle: &Bytes) -> Result<(), Trouble> {
         if let Some(attrs) = self.kept(source) {
             let set = self.link.set_handle(handle, &attrs).await;
@@ -208,9 +239,12 @@ impl Attempt<'_> {
             })
         });
         let closed = self.link.begin(&Request::Close { handle });
+        let mut heard = Heard::default();
         while let Some(written) = told.recv().await {
-            self.written(written)?;
+            let offset = written.offset;
+            heard.take(offset, self.written(written));
         }
+        self.cut_back(heard).await?;
         let lost = |_| Trouble::Lost(self.link.lost());
         if let Some(set) = set {
             done(set.await.map_err(lost)?).map_err(Trouble::remote("keep times and permissions"))?;

@@ -1,0 +1,211 @@
+//! Connections that break: the same run finishes the file, and little is sent twice.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::Ordering::SeqCst;
+
+use homeport::client::plan::Policy;
+use homeport::client::transfer::{Direction, Outcome, Proof, Settings};
+
+use crate::client::{Client, Run};
+use crate::proxy::Proxy;
+use crate::support::server::Sandbox;
+use crate::{assert_same, bytes, read};
+
+const SIZE: usize = 32 << 20;
+const CUTS: u64 = 30;
+/// Between two cuts at least: the engine gives up after five connections in a row without progress.
+const APART: u64 = 512 << 10;
+/// What the link lets be under way at once.
+const WINDOW: u64 = 16 << 20;
+/// What signing in and asking cost, at most, in either direction.
+const OVERHEAD: u64 = 64 << 10;
+
+/// Offsets at which the connection is cut: other ones each time, told so that they can be had again.
+fn offsets() -> Vec<u64> {
+    let seed = match std::env::var("HOMEPORT_SEED") {
+        Ok(text) => text.parse().unwrap(),
+        Err(_) => RandomState::new().hash_one(0),
+    };
+    eprintln!("HOMEPORT_SEED={seed}");
+    let random = bytes(seed, 8 * CUTS as usize);
+    let random = random
+        .chunks(8)
+        .map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap()));
+    let mut offsets: Vec<u64> = random
+        .map(|random| random % (SIZE as u64 - CUTS * APART))
+        .collect();
+    offsets.sort_unstable();
+    (1..)
+        .zip(offsets)
+        .map(|(number, at)| at + number * APART)
+        .collect()
+}
+
+/// A server, a proxy before it, and a client that knows the proxy only.
+async fn behind_proxy(user: &[&str]) -> (Sandbox, Proxy, Client) {
+    let server = Sandbox::start(&["alice"]);
+    let more = [&["user", "set", "alice"], user].concat();
+    if !user.is_empty() {
+        server.admin_ok(&more, "");
+    }
+    let proxy = Proxy::to(server.port()).await;
+    let client = Client::connect("alice", proxy.port, &server.key("alice"), b"").await;
+    (server, proxy, client)
+}
+
+fn proven(run: &Run) {
+    let sent = matches!(
+        run.only(),
+        Ok(Outcome::Sent {
+            proof: Proof::Md5,
+            ..
+        })
+    );
+    assert!(sent, "{run:?}");
+    assert_eq!(run.summary.exit_code(), 0);
+}
+
+async fn cut_thirty_times(direction: Direction) {
+    let (server, proxy, client) = behind_proxy(&[]).await;
+    let content = bytes(1, SIZE);
+    let disk = server.home("alice").join("big");
+    let job = match direction {
+        Direction::Up => {
+            client.write("big", &content);
+            client.up("big")
+        }
+        Direction::Down => {
+            std::fs::write(&disk, &content).unwrap();
+            client.down("big", SIZE)
+        }
+    };
+    let flow = proxy.flow(direction);
+    let offsets = offsets();
+    flow.cuts.lock().unwrap().extend(&offsets);
+    let run = client.run(Settings::default(), vec![job]).await;
+    proven(&run);
+    assert_same(&read(&disk).unwrap(), &content, "on the server");
+    assert_same(&read(&client.local("big")).unwrap(), &content, "here");
+    assert!(flow.cuts.lock().unwrap().is_empty(), "all cuts were made");
+    let told = client.mute.told();
+    let again = told.iter().filter(|line| *line == "connected again").count() as u64;
+    assert_eq!(again, CUTS, "{told:?}");
+    let total = flow.taken.load(SeqCst);
+    let twice = total.saturating_sub(SIZE as u64 + (CUTS + 1) * OVERHEAD);
+    eprintln!("{direction:?}: {total} bytes went, {twice} of them twice");
+    assert!(twice <= WINDOW, "{twice} bytes were sent twice");
+}
+
+/// Both ways at the same time: before each new connection the client waits for half a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_connection_is_cut_thirty_times() {
+    let [up, down] = [Direction::Up, Direction::Down].map(|way| tokio::spawn(cut_thirty_times(way)));
+    up.await.unwrap();
+    down.await.unwrap();
+}
+
+/// Many at once: each goes on where it stopped, and one connection is made for all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_files_of_a_run_share_the_next_connection() {
+    let (server, proxy, client) = behind_proxy(&[]).await;
+    let mut jobs = Vec::new();
+    for number in 0..100 {
+        let (name, length) = (format!("{number}"), if number < 4 { 2 << 20 } else { 10_000 });
+        client.write(&name, &bytes(number, length));
+        jobs.push(client.up(&name));
+    }
+    proxy
+        .flow(Direction::Up)
+        .cuts
+        .lock()
+        .unwrap()
+        .extend([700_000, 4_000_000]);
+    let run = client.run(Settings::default(), jobs).await;
+    assert_eq!((run.summary.sent, run.summary.failed), (100, 0), "{run:?}");
+    for number in 0..100_u64 {
+        let name = number.to_string();
+        let sent = read(&server.home("alice").join(&name)).unwrap();
+        assert_same(&sent, &read(&client.local(&name)).unwrap(), &name);
+    }
+    let again = client
+        .mute
+        .told()
+        .iter()
+        .filter(|line| *line == "connected again")
+        .count();
+    assert_eq!(again, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_killed_and_comes_back() {
+    for direction in [Direction::Up, Direction::Down] {
+        let (mut server, proxy, client) = behind_proxy(&[]).await;
+        let content = bytes(2, SIZE);
+        let disk = server.home("alice").join("big");
+        let job = match direction {
+            Direction::Up => {
+                client.write("big", &content);
+                client.up("big")
+            }
+            Direction::Down => {
+                std::fs::write(&disk, &content).unwrap();
+                client.down("big", SIZE)
+            }
+        };
+        proxy.hold_at(direction, 4 << 20);
+        let restart = async {
+            proxy.held(direction).await;
+            server.signal("KILL");
+            server.wait_for_exit();
+            server.serve();
+            proxy.aim(server.port());
+            proxy.let_go(direction);
+        };
+        let (run, ()) = tokio::join!(client.run(Settings::default(), vec![job]), restart);
+        proven(&run);
+        assert!(run.resumed_from() > 0, "{run:?}");
+        assert_same(&read(&disk).unwrap(), &content, "on the server");
+        assert_same(&read(&client.local("big")).unwrap(), &content, "here");
+    }
+}
+
+/// What a run has begun is its own: it is replaced without a question, but what was there before is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_break_nothing_of_others_is_replaced() {
+    let (server, proxy, client) = behind_proxy(&[]).await;
+    let content = bytes(4, 4 << 20);
+    client.write("ours", &content);
+    let settings = Settings {
+        resume: false,
+        ..Settings::default()
+    };
+    proxy.flow(Direction::Up).cuts.lock().unwrap().push_back(2 << 20);
+    let run = client.run(settings, vec![client.up("ours")]).await;
+    proven(&run);
+    assert_eq!(run.resumed_from(), 0, "it was not to be resumed");
+    assert_same(
+        &read(&server.home("alice").join("ours")).unwrap(),
+        &content,
+        "anew",
+    );
+
+    // A download that breaks, and somebody makes a file of that name meanwhile.
+    proxy.hold_at(
+        Direction::Down,
+        proxy.flow(Direction::Down).taken.load(SeqCst) + (1 << 20),
+    );
+    let meanwhile = async {
+        proxy.held(Direction::Down).await;
+        client.write("ours", b"somebody else's");
+        proxy.let_go(Direction::Down);
+    };
+    std::fs::remove_file(client.local("ours")).unwrap();
+    let settings = Settings {
+        conflicts: Policy::Ask,
+        ..Settings::default()
+    };
+    let jobs = vec![client.down("ours", content.len())];
+    let (run, ()) = tokio::join!(client.run(settings, jobs), meanwhile);
+    run.failed_with(&["a file of the same size but with other content is there"]);
+    assert_eq!(read(&client.local("ours")).unwrap(), b"somebody else's");
+}

@@ -1,0 +1,410 @@
+//! An SFTP server that misbehaves as it is told, on top of russh's server. Files live in memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use homeport::sftp::kinds::*;
+use md5::Digest as _;
+use russh::server::{self, Auth, Config, Handler, Session};
+use russh::{Channel, ChannelId};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::replies::Reader;
+use crate::support::sshd::keygen;
+
+/// What it does wrong. The default is an honest server with md5-hash.
+#[derive(Debug, Clone, Default)]
+pub struct Manner {
+    /// It offers no way to hash.
+    pub no_hashes: bool,
+    /// It stores another bit than was sent, in the byte at this offset.
+    pub flips: Option<u64>,
+    /// It reads another bit than is stored, in the byte at this offset.
+    pub reads_flipped: Option<u64>,
+    /// A READ is answered with at most so many bytes.
+    pub short: Option<usize>,
+    /// Of every size that it tells.
+    pub size_lie: i64,
+    /// A WRITE at this offset, or a READ there, is refused, once.
+    pub refuses: Option<u64>,
+    /// Its first connection ends after so many requests.
+    pub dies_after: Option<usize>,
+    /// The answer to the first READ or WRITE of a connection comes so late.
+    pub late: Duration,
+    /// READs are answered last come, first served, so many together.
+    pub backwards: usize,
+    /// What every directory contains.
+    pub names: Vec<Vec<u8>>,
+}
+
+/// Files, by path.
+type Files = Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>;
+
+/// The server; ends with the test.
+pub struct Liar {
+    dir: tempfile::TempDir,
+    pub port: u16,
+    pub files: Files,
+    stop: CancellationToken,
+}
+
+impl Drop for Liar {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Liar {
+    pub async fn start(manner: Manner) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("homeport-liar-")
+            .tempdir()
+            .unwrap();
+        for name in ["host", "key"] {
+            keygen(&dir.path().join(name), &["-t", "ed25519", "-N", ""]);
+        }
+        let key = russh::keys::load_secret_key(dir.path().join("host"), None).unwrap();
+        let config = Arc::new(Config {
+            keys: vec![key],
+            ..Config::default()
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (files, stop) = (Files::default(), CancellationToken::new());
+        let (stored, manner, once) = (Arc::clone(&files), Arc::new(manner), Arc::<Once>::default());
+        let serving = async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let talk = Talk {
+                    manner: Arc::clone(&manner),
+                    files: Arc::clone(&stored),
+                    once: Arc::clone(&once),
+                    first: once.connections.fetch_add(1, SeqCst) == 0,
+                    ..Talk::default()
+                };
+                let config = Arc::clone(&config);
+                tokio::spawn(async move {
+                    if let Ok(session) = server::run_stream(config, stream, talk).await {
+                        // However it ended, the client has seen it.
+                        let _ = session.await;
+                    }
+                });
+            }
+        };
+        tokio::spawn(stop.clone().run_until_cancelled_owned(serving));
+        Self {
+            dir,
+            port,
+            files,
+            stop,
+        }
+    }
+
+    /// Whoever has a key is let in.
+    pub async fn client(&self) -> crate::client::Client {
+        crate::client::Client::connect("tom", self.port, &self.dir.path().join("key"), b"").await
+    }
+
+    pub fn put(&self, name: &str, content: &[u8]) {
+        let path = format!("/{name}").into_bytes();
+        self.files.lock().unwrap().insert(path, content.to_vec());
+    }
+
+    pub fn get(&self, name: &str) -> Option<Vec<u8>> {
+        let files = self.files.lock().unwrap();
+        files.get(format!("/{name}").as_bytes()).cloned()
+    }
+}
+
+/// What happens once in the life of a server.
+#[derive(Default)]
+struct Once {
+    connections: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+/// One connection.
+#[derive(Default)]
+struct Talk {
+    manner: Arc<Manner>,
+    files: Files,
+    once: Arc<Once>,
+    first: bool,
+    buffer: Vec<u8>,
+    handles: HashMap<Vec<u8>, Vec<u8>>,
+    requests: usize,
+    /// The first READ or WRITE has been answered.
+    was_late: bool,
+    /// Directories that were read.
+    listed: usize,
+    /// READs that wait for others, so that they are answered backwards.
+    waiting: Vec<Vec<u8>>,
+    /// It was asked for what is behind the end: nothing comes for which others could wait.
+    probed: bool,
+}
+
+impl Handler for Talk {
+    type Error = russh::Error;
+
+    async fn auth_none(&mut self, _user: &str) -> Result<Auth, Self::Error> {
+        Ok(Auth::Accept)
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        _channel: Channel<server::Msg>,
+        reply: server::ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        _command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_failure(channel)?;
+        session.close(channel)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        _name: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_success(channel)
+    }
+
+    async fn data(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.buffer.extend_from_slice(data);
+        while let Some((length, rest)) = self.buffer.split_first_chunk::<4>() {
+            let length = u32::from_be_bytes(*length) as usize;
+            if rest.len() < length {
+                break;
+            }
+            let packet = rest[..length].to_vec();
+            self.buffer.drain(..4 + length);
+            self.requests += 1;
+            if self.first && self.manner.dies_after.is_some_and(|after| self.requests > after) {
+                // Of what waits only the newest answer is given.
+                self.waiting.drain(..self.waiting.len().saturating_sub(1));
+                self.let_out(channel, session)?;
+                return session.disconnect(russh::Disconnect::ByApplication, "enough", "en");
+            }
+            let moves = matches!(packet[0], SSH_FXP_READ | SSH_FXP_WRITE);
+            if moves && !std::mem::replace(&mut self.was_late, true) {
+                tokio::time::sleep(self.manner.late).await;
+            }
+            let reply = self.answer(&packet);
+            if packet[0] == SSH_FXP_READ && !self.probed {
+                self.waiting.push(reply);
+                if self.waiting.len() < self.manner.backwards {
+                    continue;
+                }
+            } else {
+                self.waiting.insert(0, reply);
+            }
+            self.let_out(channel, session)?;
+        }
+        Ok(())
+    }
+}
+
+impl Talk {
+    fn let_out(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
+        for reply in self.waiting.drain(..).rev() {
+            session.data(channel, reply)?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, packet: &[u8]) -> Vec<u8> {
+        let kind = packet[0];
+        let mut body = Reader(&packet[1..]);
+        if kind == SSH_FXP_INIT {
+            let extension: &[&[u8]] = if self.manner.no_hashes {
+                &[]
+            } else {
+                &[b"md5-hash", b"1"]
+            };
+            return framed(
+                SSH_FXP_VERSION,
+                3,
+                extension.iter().flat_map(|text| string(text)).collect(),
+            );
+        }
+        let id = body.u32().unwrap();
+        let first = body.string().unwrap();
+        match kind {
+            SSH_FXP_OPEN => self.open(id, first, body.u32().unwrap()),
+            SSH_FXP_OPENDIR => self.handle(id, first),
+            SSH_FXP_READ => self.read(id, &first, body.u64().unwrap(), body.u32().unwrap()),
+            SSH_FXP_WRITE => self.write(id, &first, body.u64().unwrap(), body.string().unwrap()),
+            SSH_FXP_STAT | SSH_FXP_LSTAT => self.attrs(id, &first),
+            SSH_FXP_FSTAT => self.attrs(id, &self.handles[&first].clone()),
+            SSH_FXP_SETSTAT => self.set(id, &first, body),
+            SSH_FXP_REALPATH => framed(
+                SSH_FXP_NAME,
+                id,
+                [
+                    &1_u32.to_be_bytes()[..],
+                    &string(&first),
+                    &string(&first),
+                    &[0; 4],
+                ]
+                .concat(),
+            ),
+            SSH_FXP_READDIR => self.names(id),
+            SSH_FXP_EXTENDED if first == b"md5-hash" && !self.manner.no_hashes => self.md5(id, body),
+            SSH_FXP_EXTENDED => status(id, 8, "no"),
+            _ => status(id, 0, ""),
+        }
+    }
+
+    fn handle(&mut self, id: u32, path: Vec<u8>) -> Vec<u8> {
+        let handle = (self.handles.len() as u32).to_be_bytes().to_vec();
+        self.handles.insert(handle.clone(), path);
+        framed(SSH_FXP_HANDLE, id, string(&handle))
+    }
+
+    fn open(&mut self, id: u32, path: Vec<u8>, flags: u32) -> Vec<u8> {
+        let mut files = self.files.lock().unwrap();
+        if flags & flags::CREAT == 0 && !files.contains_key(&path) {
+            return status(id, 2, "No such file");
+        }
+        let file = files.entry(path.clone()).or_default();
+        if flags & flags::TRUNC != 0 {
+            file.clear();
+        }
+        drop(files);
+        self.handle(id, path)
+    }
+
+    fn refuses(&self, offset: u64) -> bool {
+        self.manner.refuses == Some(offset) && self.once.refused.fetch_add(1, SeqCst) == 0
+    }
+
+    fn read(&mut self, id: u32, handle: &[u8], offset: u64, length: u32) -> Vec<u8> {
+        if self.refuses(offset) {
+            return status(id, 4, "the disk \u{1b}[31mbroke");
+        }
+        let files = self.files.lock().unwrap();
+        let content = files.get(&self.handles[handle]).unwrap();
+        let rest = content.get(offset as usize..).unwrap_or_default();
+        let count = rest
+            .len()
+            .min(length as usize)
+            .min(self.manner.short.unwrap_or(usize::MAX));
+        self.probed |= rest.is_empty();
+        match count {
+            0 => status(id, 1, "End of file"),
+            count => {
+                let mut data = rest[..count].to_vec();
+                flip(&mut data, offset, self.manner.reads_flipped);
+                framed(SSH_FXP_DATA, id, string(&data))
+            }
+        }
+    }
+
+    fn write(&mut self, id: u32, handle: &[u8], offset: u64, mut data: Vec<u8>) -> Vec<u8> {
+        if self.refuses(offset) {
+            return status(id, 4, "the disk \u{1b}[31mbroke");
+        }
+        flip(&mut data, offset, self.manner.flips);
+        let mut files = self.files.lock().unwrap();
+        let content = files.get_mut(&self.handles[handle]).unwrap();
+        let end = offset as usize + data.len();
+        content.resize(content.len().max(end), 0);
+        content[offset as usize..end].copy_from_slice(&data);
+        status(id, 0, "")
+    }
+
+    fn attrs(&mut self, id: u32, path: &[u8]) -> Vec<u8> {
+        match self.files.lock().unwrap().get(path) {
+            None => status(id, 2, "No such file"),
+            Some(content) => {
+                let size = (content.len() as u64).saturating_add_signed(self.manner.size_lie);
+                framed(SSH_FXP_ATTRS, id, attributes(size, 0o100_644))
+            }
+        }
+    }
+
+    /// Only the size counts.
+    fn set(&mut self, id: u32, path: &[u8], mut body: Reader<'_>) -> Vec<u8> {
+        if body.u32().unwrap() & 1 != 0 {
+            let mut files = self.files.lock().unwrap();
+            let content = files.get_mut(path).unwrap();
+            content.resize(body.u64().unwrap() as usize, 0);
+        }
+        status(id, 0, "")
+    }
+
+    fn names(&mut self, id: u32) -> Vec<u8> {
+        self.listed += 1;
+        if self.listed > 1 {
+            return status(id, 1, "End of file");
+        }
+        let mut body = (self.manner.names.len() as u32).to_be_bytes().to_vec();
+        for name in &self.manner.names {
+            body.extend([string(name), string(name), attributes(5, 0o100_644)].concat());
+        }
+        framed(SSH_FXP_NAME, id, body)
+    }
+
+    /// Of what is stored, honestly.
+    fn md5(&mut self, id: u32, mut body: Reader<'_>) -> Vec<u8> {
+        let path = body.string().unwrap();
+        let (start, length) = (body.u64().unwrap(), body.u64().unwrap());
+        let files = self.files.lock().unwrap();
+        let Some(content) = files.get(&path) else {
+            return status(id, 2, "No such file");
+        };
+        let end = match length {
+            0 => content.len(),
+            length => content.len().min((start + length) as usize),
+        };
+        let hash = md5::Md5::digest(&content[start as usize..end]);
+        framed(
+            SSH_FXP_EXTENDED_REPLY,
+            id,
+            [string(b"md5-hash"), string(&hash)].concat(),
+        )
+    }
+}
+
+/// Data that lies at this offset of a file.
+fn flip(data: &mut [u8], offset: u64, at: Option<u64>) {
+    let at = at.and_then(|at| at.checked_sub(offset));
+    if let Some(byte) = at.and_then(|at| data.get_mut(at as usize)) {
+        *byte ^= 1;
+    }
+}
+
+fn string(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat()
+}
+
+fn attributes(size: u64, mode: u32) -> Vec<u8> {
+    let flags = attributes::SIZE | attributes::PERMISSIONS;
+    [&flags.to_be_bytes()[..], &size.to_be_bytes(), &mode.to_be_bytes()].concat()
+}
+
+fn status(id: u32, code: u32, message: &str) -> Vec<u8> {
+    let body = [&code.to_be_bytes()[..], &string(message.as_bytes()), &string(b"")].concat();
+    framed(SSH_FXP_STATUS, id, body)
+}
+
+fn framed(kind: u8, id: u32, body: Vec<u8>) -> Vec<u8> {
+    string(&[&[kind][..], &id.to_be_bytes(), &body].concat())
+}

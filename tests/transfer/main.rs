@@ -1,0 +1,57 @@
+//! Transfers, from the decision to the proof: against `homeportd`, against the machine's own `sshd`, and against a
+//! server that lies ([`liar`]).
+//!
+//! [`client`] is the library as a command uses it, with everything written down that a person would see; [`proxy`]
+//! stands between the two and cuts, holds and counts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test says what it expects by failing"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod broken;
+mod client;
+mod full;
+mod liar;
+mod lies;
+mod moving;
+mod proxy;
+mod table;
+
+use std::path::Path;
+
+/// Bytes that are the same in each run, and as good as random.
+pub fn bytes(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut out = Vec::with_capacity(length + 8);
+    while out.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        out.extend_from_slice(&state.to_le_bytes());
+    }
+    out.truncate(length);
+    out
+}
+
+/// What a file holds; `None`: there is none.
+pub fn read(path: &Path) -> Option<Vec<u8>> {
+    std::fs::read(path).ok()
+}
+
+/// Are they the same? Says where they part instead of printing megabytes.
+pub fn assert_same(found: &[u8], expected: &[u8], what: &str) {
+    let at = found.iter().zip(expected).position(|(a, b)| a != b);
+    assert!(
+        found == expected,
+        "{what}: {} bytes instead of {}, the first difference at {at:?}",
+        found.len(),
+        expected.len()
+    );
+}
