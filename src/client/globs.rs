@@ -76,7 +76,7 @@ pub fn unescape(word: &[u8]) -> Vec<u8> {
 pub async fn remote(link: &Link, directory: &[u8], word: &[u8]) -> Result<Vec<Vec<u8>>, Failed> {
     let mut pattern = parse(word);
     if let Some(below) = below_home(&pattern) {
-        let home = link.realpath(b".").await?;
+        let home = link.home.clone()?;
         pattern = at_home(&home, below);
     }
     if !is_pattern(&pattern) {

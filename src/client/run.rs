@@ -125,8 +125,8 @@ async fn sign_in(
         .await
         .map_err(|failed| Error::new(failed.to_string()))?;
     let home = link
-        .realpath(b".")
-        .await
+        .home
+        .clone()
         .map_err(|failed| Error::new("cannot find the home").because(failed))?;
     Ok(Session::new(Arc::new(remote), output, home))
 }

@@ -11,7 +11,9 @@ use super::Session;
 use super::args::TransferArgs;
 use super::output::{Style, print};
 use super::walk::{Found, Walk, below_local, below_remote};
+use crate::client::names::parent;
 use crate::client::packets::Attributes;
+use crate::client::plan::There;
 use crate::client::printable::printable;
 use crate::client::progress;
 use crate::client::remote::failed::Failed;
@@ -39,8 +41,17 @@ pub async fn put(
 ) -> Result<u8> {
     let run = Run::new(session, args);
     let link = run.link().await?;
-    let there = link.look(target).await.map_err(refused("look at the target"))?;
+    // All at once: over a far link each round trip is felt.
+    let (there, inside, above) =
+        tokio::join!(link.look(target), link.space(target), link.space(above(target)));
+    let there = there.map_err(refused("look at the target"))?;
     let is_directory = there.is_some_and(|attrs| attrs.is_directory() == Some(true));
+    let space = if is_directory { inside } else { above };
+    let space = match space {
+        // What is wrong with the place shows when the file is to be made there.
+        Err(failed) if failed.is_missing() => None,
+        space => space.map_err(refused("look for room"))?,
+    };
     let into = run.place(is_directory, sources.len(), target)?;
     let mut walk = run.walk(&link);
     for source in sources {
@@ -52,20 +63,20 @@ pub async fn put(
             return Err(Error::new(format!("{source:?} has no name to be stored under")));
         };
         let walking = async {
-            let walked = walk.up(&source, remote, None).await;
+            // Under this very name nothing was there a moment ago.
+            let seen = match (into, there) {
+                (Into::Name, None) => Some(There::Nothing),
+                _ => None,
+            };
+            let walked = walk.up(&source, remote, seen).await;
             walked.map_err(refused("make directories"))
         };
         session.stoppable(walking).await?;
     }
     let found = walk.found;
     let engine = run.engine();
-    let place = if is_directory {
-        target
-    } else {
-        crate::client::names::parent(target)
-    };
     if let Some(lack) = engine
-        .lacks_room(&found.jobs, if place.is_empty() { b"." } else { place })
+        .lacks_room(&found.jobs, space)
         .await
         .map_err(refused("look for room"))?
     {
@@ -78,6 +89,14 @@ pub async fn put(
         .hint("make room, or ask for a larger quota"));
     }
     run.transfer(engine, found).await
+}
+
+/// The directory that a path lies in.
+fn above(path: &[u8]) -> &[u8] {
+    match parent(path) {
+        b"" => b".",
+        above => above,
+    }
 }
 
 /// Fetches files of the server to `target`.

@@ -15,6 +15,7 @@ use russh::client::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::packets::{self, Reply, Request};
+use super::remote::failed::Failed;
 use super::remote::prove::Useless;
 pub use handler::{Events, Wiring};
 pub use inbox::{Done, Ended, Sink};
@@ -44,6 +45,8 @@ pub struct Link {
     next_id: AtomicU32,
     room: Arc<Semaphore>,
     extensions: Vec<(Bytes, Bytes)>,
+    /// Where the server has put us.
+    pub home: Result<Vec<u8>, Failed>,
     /// What the server takes and gives at once.
     pub limits: Limits,
     /// Ways to hash that do not work here.
@@ -118,7 +121,13 @@ impl Link {
         }
         // All data comes by the handler; the reading half would only keep a copy.
         let (mut reader, writer) = channel.split();
+        let (hello, version) = oneshot::channel();
+        inbox.expect(0, Slot::One(hello));
+        let mut init = Vec::new();
+        Request::Init.encode(0, &mut init);
+        // Both at once: over a far link each round trip is felt.
         writer.request_subsystem(true, "sftp").await?;
+        writer.data_bytes(init).await?;
         loop {
             match reader.wait().await {
                 Some(russh::ChannelMsg::Success) => break,
@@ -127,11 +136,6 @@ impl Link {
             }
         }
         drop(reader);
-        let (hello, version) = oneshot::channel();
-        inbox.expect(0, Slot::One(hello));
-        let mut init = Vec::new();
-        Request::Init.encode(0, &mut init);
-        writer.data_bytes(init).await?;
         let Ok(Reply::Version { version, extensions }) = version.await else {
             return Err(OpenError::Silent(last_words(&inbox)));
         };
@@ -143,6 +147,7 @@ impl Link {
         tokio::spawn(send(out, writer, Arc::clone(&inbox)));
         let mut link = Self {
             limits: Limits::default(),
+            home: Err(Failed::Nonsense("a home")),
             connection,
             inbox,
             outbox,
@@ -152,7 +157,8 @@ impl Link {
             useless: Useless::default(),
             commands: Semaphore::new(COMMANDS),
         };
-        link.limits = Limits::of(&link).await?;
+        let (limits, home) = tokio::join!(Limits::of(&link), link.realpath(b"."));
+        (link.limits, link.home) = (limits?, home);
         Ok(link)
     }
 

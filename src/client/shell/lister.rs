@@ -103,7 +103,7 @@ impl Lister for Sides {
 
 async fn list(link: &Link, directory: &[u8]) -> Option<Vec<Entry>> {
     let path = &match directory.strip_prefix(b"~/") {
-        Some(below) => join(&link.realpath(b".").await.ok()?, below),
+        Some(below) => join(&link.home.clone().ok()?, below),
         None => directory.to_vec(),
     };
     let mut names = link.list(path).await.ok()?;

@@ -4,6 +4,7 @@ use super::decide::there;
 use super::{Engine, Job};
 use crate::client::plan::There;
 use crate::client::remote::failed::Failed;
+use crate::client::remote::space::Space;
 
 /// There is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,13 +16,12 @@ pub struct NoRoom {
 }
 
 impl Engine {
-    /// Looks whether all of these fit on the server, below `directory`. `None`: they do, or the server does not say.
+    /// Looks whether all of these fit into the room that the server has told of. `None`: they do, or it does not say.
     ///
     /// # Errors
-    /// When the server cannot be asked.
-    pub async fn lacks_room(&self, jobs: &[Job], directory: &[u8]) -> Result<Option<NoRoom>, Failed> {
-        let link = self.remote.link().await?;
-        let Some(space) = link.space(directory).await? else {
+    /// When the server cannot be asked what is there already.
+    pub async fn lacks_room(&self, jobs: &[Job], space: Option<Space>) -> Result<Option<NoRoom>, Failed> {
+        let Some(space) = space else {
             return Ok(None);
         };
         let total = jobs.iter().fold(0_u64, |sum, job| sum.saturating_add(job.size));
@@ -29,6 +29,7 @@ impl Engine {
             return Ok(None);
         }
         // It does not fit as if nothing were there; much of it may be there.
+        let link = self.remote.link().await?;
         let mut needed = 0_u64;
         for job in jobs {
             let have = match there(link.look(&job.remote).await.unwrap_or_default()) {
