@@ -188,7 +188,7 @@ proptest! {
         let read = words(&line).unwrap();
         prop_assert!(open.is_none() || read.iter().all(|word| word.marked().all(|(_, quoted)| quoted)));
         prop_assert!(read.iter().all(|word| word.marked().all(|(b, quoted)| quoted || !b"*?[\\".contains(&b))));
-        prop_assert_eq!(same(read), all.clone());
+        prop_assert_eq!(&same(read), &all);
         let shell = only_words(split(&line, Rules::Shell(&variable)).unwrap());
         prop_assert_eq!(same(shell), all);
     }
