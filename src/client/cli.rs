@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::args::{DfArgs, LsArgs, MkdirArgs, MvArgs, RmArgs, SumArgs, TransferArgs};
+use super::shell;
 
 /// An SFTP client that resumes what broke off, and proves what arrived.
 ///
@@ -72,20 +73,35 @@ pub struct CommonArgs {
 /// One command, for scripts.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Fetch files: get [USER@]HOST:FILE… [DIRECTORY or NAME]
+    /// Fetch files: get HOST:FILE… and perhaps where to
     Get(TransferArgs),
-    /// Send files: put FILE… [USER@]HOST:[DIRECTORY or NAME]
+    /// Send files: put FILE… HOST:WHERE
     Put(TransferArgs),
-    /// List files: ls [USER@]HOST:[PATH]
+    /// List files: ls HOST:PATH
     Ls(LsArgs),
     /// Make directories.
     Mkdir(MkdirArgs),
     /// Remove files.
     Rm(RmArgs),
-    /// Rename or move: mv [USER@]HOST:FROM… [USER@]HOST:TO
+    /// Rename or move: mv HOST:FROM… HOST:TO
     Mv(MvArgs),
     /// Print MD5 hashes, computed on the server.
     Sum(SumArgs),
     /// Show the quota, and how much of it is used.
     Df(DfArgs),
+}
+
+impl From<Command> for shell::Command {
+    fn from(command: Command) -> Self {
+        match command {
+            Command::Get(args) => Self::Get(args),
+            Command::Put(args) => Self::Put(args),
+            Command::Ls(args) => Self::Ls(args),
+            Command::Mkdir(args) => Self::Mkdir(args),
+            Command::Rm(args) => Self::Rm(args),
+            Command::Mv(args) => Self::Mv(args),
+            Command::Sum(args) => Self::Sum(args),
+            Command::Df(args) => Self::Df(args),
+        }
+    }
 }

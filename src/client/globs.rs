@@ -26,11 +26,6 @@ use crate::words::Word;
 const MOST: usize = 1_000_000;
 /// Names that are looked for at once.
 const AT_ONCE: usize = 64;
-/// Of a mode: the file's type, and two of them (POSIX `sys/stat.h`, which SFTP sends).
-const TYPE: u32 = 0o170_000;
-const DIRECTORY: u32 = 0o040_000;
-const LINK: u32 = 0o120_000;
-
 /// A name as a word that stands for nothing else.
 pub fn escape(name: &[u8]) -> Vec<u8> {
     let all_quoted = name.iter().map(|&byte| (byte, true));
@@ -217,9 +212,7 @@ fn or_itself(mut found: Vec<Vec<u8>>, pattern: &[Marked]) -> Vec<Vec<u8>> {
 
 /// May there be something below it? A link may point to a directory, and some servers do not say what a file is.
 fn may_lead_on(attrs: &Attributes) -> bool {
-    attrs
-        .mode
-        .is_none_or(|mode| matches!(mode & TYPE, 0 | DIRECTORY | LINK))
+    attrs.is_directory() != Some(false) || attrs.is_link()
 }
 
 /// Those that are there, with a slash behind them if only directories count.
@@ -241,12 +234,10 @@ async fn that_exist(
         let under_way: Vec<_> = some.iter().map(ask).collect();
         for (name, answer) in some.iter().zip(under_way) {
             match answer.await.map_err(|_| link.lost())? {
-                Reply::Attrs(attrs)
-                    if directories && attrs.mode.is_none_or(|mode| mode & TYPE == DIRECTORY) =>
-                {
+                Reply::Attrs(_) if !directories => existing.push(name.clone()),
+                Reply::Attrs(attrs) if attrs.is_directory() != Some(false) => {
                     existing.push([&name[..], b"/"].concat());
                 }
-                Reply::Attrs(_) => existing.push(name.clone()),
                 _ => {}
             }
         }

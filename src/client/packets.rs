@@ -377,6 +377,11 @@ impl Attributes {
     pub fn is_directory(&self) -> Option<bool> {
         self.mode.map(|mode| mode & 0o170_000 == 0o040_000)
     }
+
+    /// Is it a symbolic link, as far as the server says?
+    pub fn is_link(&self) -> bool {
+        self.mode.is_some_and(|mode| mode & 0o170_000 == 0o120_000)
+    }
 }
 
 /// Takes the next whole reply off the front, with its id (0 for VERSION, which has none); `None`: more must come first.

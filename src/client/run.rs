@@ -19,6 +19,7 @@ use super::connect::{
 use super::printable::printable;
 use super::remote::Remote;
 use super::remote::failed::Failed;
+use super::shell::Run as _;
 use super::{interrupt, shell};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -151,7 +152,7 @@ enum Task {
     Shell(Target),
     Get(Target, TransferArgs, Vec<OsString>, PathBuf),
     Put(Target, TransferArgs, Vec<PathBuf>, OsString),
-    Other(Target, Command),
+    Other(Target, shell::Command),
 }
 
 /// The path of a target, as a word.
@@ -216,19 +217,11 @@ impl Task {
         Ok(Self::Put(target, args.clone(), sources, path))
     }
 
-    fn other(mut command: Command) -> std::result::Result<Self, Failure> {
+    fn other(command: Command) -> std::result::Result<Self, Failure> {
         let bare_host = matches!(command, Command::Ls(_) | Command::Df(_));
-        let words = match &mut command {
-            Command::Ls(args) => &mut args.words,
-            Command::Mkdir(args) => &mut args.words,
-            Command::Rm(args) => &mut args.words,
-            Command::Mv(args) => &mut args.words,
-            Command::Sum(args) => &mut args.words,
-            Command::Df(args) => &mut args.words,
-            Command::Get(args) | Command::Put(args) => &mut args.words,
-        };
-        let (target, paths) = remote_words(words, bare_host)?;
-        *words = paths;
+        let mut command = shell::Command::from(command);
+        let (target, paths) = remote_words(command.words(), bare_host)?;
+        *command.words() = paths;
         Ok(Self::Other(target, command))
     }
 
@@ -249,16 +242,7 @@ impl Task {
             Self::Put(_, args, sources, path) => {
                 commands::transfer::put(session, args, sources.clone(), &session.path(path)).await
             }
-            Self::Other(_, command) => match command {
-                Command::Ls(args) => commands::ls::ls(session, args).await,
-                Command::Mkdir(args) => commands::files::mkdir(session, args).await,
-                Command::Rm(args) => commands::files::rm(session, args).await,
-                Command::Mv(args) => commands::files::mv(session, args).await,
-                Command::Sum(args) => commands::sum::sum(session, args).await,
-                Command::Df(args) => commands::sum::df(session, args).await,
-                // They are tasks of their own.
-                Command::Get(_) | Command::Put(_) => Ok(2),
-            },
+            Self::Other(_, command) => Ok(commands::Runner.run(session, command.clone()).await),
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct Session {
     pub remote: Arc<Remote>,
     /// What is shown, and how.
     pub output: Output,
+    /// Where the server put us first; absolute.
+    home: Vec<u8>,
     /// Absolute, as the server resolved it.
     directory: Mutex<Vec<u8>>,
     /// Cancelled by Ctrl-C: the command that runs stops. A new one for each command.
@@ -48,6 +50,7 @@ impl Session {
         Arc::new(Self {
             remote,
             output,
+            home: directory.clone(),
             directory: Mutex::new(directory),
             stop: Mutex::default(),
         })
@@ -98,7 +101,12 @@ impl Session {
 
     /// The one path that a word means, whatever is there.
     pub fn path(&self, word: &OsStr) -> Vec<u8> {
-        self.resolve(&globs::unescape(word.as_bytes()))
+        let home = |rest: &[u8]| join(&self.home, &globs::unescape(rest));
+        match word.as_bytes() {
+            b"~" => self.home.clone(),
+            [b'~', b'/', rest @ ..] => home(rest),
+            word => self.resolve(&globs::unescape(word)),
+        }
     }
 
     /// Says on standard error what is wrong with a path.
@@ -109,6 +117,19 @@ impl Session {
     /// What stops the command that runs.
     pub fn stop(&self) -> CancellationToken {
         self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Does work that Ctrl-C just ends: what leaves nothing behind.
+    ///
+    /// # Errors
+    /// Those of the work; and when it was stopped.
+    pub async fn stoppable<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let stop = self.stop();
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = stop.cancelled() => Err(Error::new("stopped")),
+        }
     }
 
     /// Before the next command.

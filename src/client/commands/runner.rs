@@ -1,5 +1,7 @@
 //! The shell's commands, done.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +10,6 @@ use async_trait::async_trait;
 use super::{Session, files, ls, sum, transfer};
 use crate::client::globs;
 use crate::client::shell::{Command, Run};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 /// Does what the shell understood. Words are patterns on both sides.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,21 +19,18 @@ pub struct Runner;
 impl Run for Runner {
     async fn run(&self, session: &Arc<Session>, command: Command) -> u8 {
         let result = match command {
-            Command::Ls(args) => ls::ls(session, &args).await,
-            Command::Mkdir(args) => files::mkdir(session, &args).await,
-            Command::Rm(args) => files::rm(session, &args).await,
-            Command::Mv(args) => files::mv(session, &args).await,
-            Command::Sum(args) => sum::sum(session, &args).await,
-            Command::Df(args) => sum::df(session, &args).await,
+            Command::Ls(args) => session.stoppable(ls::ls(session, &args)).await,
+            Command::Mkdir(args) => session.stoppable(files::mkdir(session, &args)).await,
+            Command::Rm(args) => session.stoppable(files::rm(session, &args)).await,
+            Command::Mv(args) => session.stoppable(files::mv(session, &args)).await,
+            Command::Sum(args) => session.stoppable(sum::sum(session, &args)).await,
+            Command::Df(args) => session.stoppable(sum::df(session, &args)).await,
             Command::Get(args) => {
                 // One word comes here; of several the last says where to.
                 let (sources, target) = match args.words.split_last() {
-                    Some((target, sources)) if !sources.is_empty() => {
-                        (sources, globs::unescape(target.as_bytes()))
-                    }
-                    _ => (&args.words[..], b".".to_vec()),
+                    Some((target, sources)) if !sources.is_empty() => (sources, one_local(target)),
+                    _ => (&args.words[..], PathBuf::from(".")),
                 };
-                let target = PathBuf::from(std::ffi::OsString::from_vec(target));
                 transfer::get(session, &args, sources, &target).await
             }
             Command::Put(args) => {
@@ -51,5 +49,13 @@ impl Run for Runner {
             eprintln!("homeport: {error}");
             1
         })
+    }
+}
+
+/// Where something of this machine goes: a pattern may stand for the one directory that it fits.
+fn one_local(word: &OsStr) -> PathBuf {
+    match &globs::local(word.as_bytes())[..] {
+        [one] => one.clone(),
+        _ => PathBuf::from(OsString::from_vec(globs::unescape(word.as_bytes()))),
     }
 }

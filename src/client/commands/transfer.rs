@@ -51,9 +51,11 @@ pub async fn put(
         let Some(remote) = remote else {
             return Err(Error::new(format!("{source:?} has no name to be stored under")));
         };
-        walk.up(&source, remote, None)
-            .await
-            .map_err(refused("make directories"))?;
+        let walking = async {
+            let walked = walk.up(&source, remote, None).await;
+            walked.map_err(refused("make directories"))
+        };
+        session.stoppable(walking).await?;
     }
     let found = walk.found;
     let engine = run.engine();
@@ -121,9 +123,11 @@ pub async fn get(
             ))
             .hint("name a target that does not exist yet"));
         };
-        walk.down(source, local)
-            .await
-            .map_err(refused("list a directory"))?;
+        let walking = async {
+            let walked = walk.down(source, local).await;
+            walked.map_err(refused("list a directory"))
+        };
+        session.stoppable(walking).await?;
     }
     let found = walk.found;
     let engine = run.engine();

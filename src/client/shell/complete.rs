@@ -34,7 +34,7 @@ pub struct Entry {
 
 /// Lists directories.
 pub trait Lister {
-    /// What is in a directory; it is as it was typed, with a slash at its end, or empty. `~/` stands for a local home.
+    /// What is in a directory; it is as it was typed, with a slash at its end, or empty. `~/` stands for the home.
     /// What can't be listed in time is empty.
     fn list(&self, side: Side, directory: &[u8]) -> Vec<Entry>;
 }
@@ -212,8 +212,11 @@ fn names_on(side: Side, wanted: Wanted, typed: &Unfinished, lister: &dyn Lister)
         return Vec::new();
     }
     // Stays as it is: quoted, it would be a name.
-    let home = side == Side::Local && !typed.last.begins_quoted() && directory.starts_with(b"~/");
-    let entries = lister.list(side, directory);
+    let home = !typed.last.begins_quoted() && directory.starts_with(b"~/");
+    let entries = match directory {
+        [b'~', ..] if !home => lister.list(side, &[b"./", directory].concat()),
+        _ => lister.list(side, directory),
+    };
     let fits = entries.into_iter().filter(|entry| {
         is_single_name(&entry.name)
             && entry.name.starts_with(prefix)

@@ -89,20 +89,27 @@ fn nearest(typed: &[u8]) -> Option<&'static str> {
     (distance <= typed.len().max(name.len()) / 2).then_some(name)
 }
 
-/// How many characters must be typed, taken away or replaced (Levenshtein).
+/// How many characters must be typed, taken away, replaced, or swapped with the next one.
 fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (typed, a) in from.bytes().enumerate() {
-        let mut left = typed + 1;
-        let mut next = vec![left];
-        for (pair, b) in row.windows(2).zip(to.bytes()) {
-            let &[diagonal, above] = pair else { break };
-            left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
-            next.push(left);
+    let (from, to) = (from.as_bytes(), to.as_bytes());
+    // Row by row: from so many of the first characters to so many.
+    let mut rows: Vec<Vec<usize>> = vec![(0..=to.len()).collect()];
+    let known = |rows: &[Vec<usize>], i: usize, j: usize| rows.get(i)?.get(j).copied();
+    for (i, a) in from.iter().enumerate() {
+        let mut left = i + 1;
+        let mut row = vec![left];
+        for (j, b) in to.iter().enumerate() {
+            let replaced = known(&rows, i, j).map(|cost| cost + usize::from(a != b));
+            let taken_away = known(&rows, i, j + 1).map(|cost| cost + 1);
+            let is_swap = i > 0 && j > 0 && from.get(i - 1) == Some(b) && to.get(j - 1) == Some(a);
+            let swapped = is_swap.then(|| known(&rows, i - 1, j - 1)).flatten();
+            let ways = [replaced, taken_away, swapped.map(|cost| cost + 1), Some(left + 1)];
+            left = ways.into_iter().flatten().min().unwrap_or(left);
+            row.push(left);
         }
-        row = next;
+        rows.push(row);
     }
-    row.last().copied().unwrap_or_default()
+    known(&rows, from.len(), to.len()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -114,7 +121,7 @@ mod tests {
         for (typed, name) in [
             ("uplaod", Some("upload")),
             ("downlod", Some("download")),
-            ("sl", None),
+            ("sl", Some("ls")),
             ("exi", Some("exit")),
             ("qiut", Some("quit")),
             ("mkdri", Some("mkdir")),
@@ -142,7 +149,12 @@ mod tests {
             );
         }
         let told = of("upload");
-        for part in ["Usage: put", "--overwrite", "Also called: upload"] {
+        for part in [
+            "Send files to the server",
+            "Usage: put",
+            "--overwrite",
+            "Also called: upload",
+        ] {
             assert!(told.text.contains(part), "{part}: {}", told.text);
         }
         assert_eq!(of("nothing like it").code, 2);

@@ -11,7 +11,6 @@ use crate::client::commands::Session;
 use crate::client::globs;
 use crate::client::interrupt::guard;
 use crate::client::link::Link;
-use crate::client::packets::Attributes;
 use crate::client::printable::printable;
 use crate::client::remote::failed::Failed;
 
@@ -149,7 +148,8 @@ async fn find(session: &Session, word: &[u8]) -> Result<Vec<u8>, String> {
         }
     };
     let attrs = link.stat(&path).await.map_err(cannot)?;
-    if !is_directory(&attrs) {
+    // A server that does not say what it is gets the benefit of the doubt.
+    if attrs.is_directory() == Some(false) {
         return Err(format!("cannot go to {shown}: it is no directory"));
     }
     let real = resolved(&link, &path).await.map_err(cannot)?;
@@ -162,13 +162,6 @@ async fn resolved(link: &Link, path: &[u8]) -> Result<Vec<u8>, Failed> {
         true => Ok(real),
         false => Err(Failed::Nonsense("an absolute path")),
     }
-}
-
-/// Servers that do not say what a file is get the benefit of the doubt.
-fn is_directory(attrs: &Attributes) -> bool {
-    attrs
-        .mode
-        .is_none_or(|mode| matches!(mode & 0o170_000, 0 | 0o040_000))
 }
 
 async fn rmdir(session: &Session, words: &[OsString]) -> Result<(), String> {

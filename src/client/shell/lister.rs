@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 use super::complete::{Entry, Lister, Side};
 use crate::client::commands::Session;
 use crate::client::link::Link;
-use crate::client::packets::{Attributes, Name, Reply, Request};
+use crate::client::names::join;
+use crate::client::packets::{Reply, Request};
 
 /// Longest that somebody who has pressed TAB waits.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -22,11 +23,6 @@ const FRESH: Duration = Duration::from_secs(1);
 const MOST: usize = 20_000;
 /// Links of one directory that are followed, to see whether they lead to directories.
 const LINKS: usize = 50;
-/// Of a mode, as POSIX has it.
-const TYPE: u32 = 0o170_000;
-const DIRECTORY: u32 = 0o040_000;
-const LINK: u32 = 0o120_000;
-
 /// When it was known, and what.
 type Known = Option<(Instant, Arc<[Entry]>)>;
 
@@ -94,22 +90,29 @@ impl Lister for Sides {
         match side {
             Side::Local => local(directory),
             Side::Remote => {
-                let entries = self.remote(self.session.resolve(directory));
+                let entries = self.remote(match directory {
+                    // Only the server knows where that is.
+                    [b'~', b'/', ..] => directory.to_vec(),
+                    _ => self.session.resolve(directory),
+                });
                 entries.map_or_else(Vec::new, |entries| entries.to_vec())
             }
         }
     }
 }
 
-async fn list(link: &Link, path: &[u8]) -> Option<Vec<Entry>> {
+async fn list(link: &Link, directory: &[u8]) -> Option<Vec<Entry>> {
+    let path = &match directory.strip_prefix(b"~/") {
+        Some(below) => join(&link.realpath(b".").await.ok()?, below),
+        None => directory.to_vec(),
+    };
     let mut names = link.list(path).await.ok()?;
     names.truncate(MOST);
-    let is = |name: &Name, kind| name.attrs.mode.is_some_and(|mode| mode & TYPE == kind);
-    let links = names.iter().enumerate().filter(|(_, name)| is(name, LINK));
+    let links = names.iter().enumerate().filter(|(_, name)| name.attrs.is_link());
     let followed: Vec<_> = links
         .take(LINKS)
         .map(|(at, name)| {
-            let path = &crate::client::names::join(path, &name.name)[..];
+            let path = &join(path, &name.name)[..];
             (at, link.begin(&Request::Stat { path }))
         })
         .collect();
@@ -117,14 +120,12 @@ async fn list(link: &Link, path: &[u8]) -> Option<Vec<Entry>> {
         .iter()
         .map(|name| Entry {
             name: name.name.to_vec(),
-            directory: is(name, DIRECTORY),
+            directory: name.attrs.is_directory() == Some(true),
         })
         .collect();
     for (at, answer) in followed {
-        let leads = matches!(
-            answer.await.ok()?,
-            Reply::Attrs(Attributes { mode: Some(mode), .. }) if mode & TYPE == DIRECTORY
-        );
+        let answer = answer.await.ok()?;
+        let leads = matches!(answer, Reply::Attrs(attrs) if attrs.is_directory() == Some(true));
         if let Some(entry) = entries.get_mut(at) {
             entry.directory = leads;
         }

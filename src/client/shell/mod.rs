@@ -12,6 +12,7 @@ mod lister;
 mod script;
 mod verbs;
 
+use std::ffi::OsString;
 use std::io::{self, BufRead, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
@@ -39,6 +40,21 @@ pub enum Command {
     Mv(MvArgs),
     Sum(SumArgs),
     Df(DfArgs),
+}
+
+impl Command {
+    /// Its words.
+    pub fn words(&mut self) -> &mut Vec<OsString> {
+        match self {
+            Self::Ls(args) => &mut args.words,
+            Self::Get(args) | Self::Put(args) => &mut args.words,
+            Self::Mkdir(args) => &mut args.words,
+            Self::Rm(args) => &mut args.words,
+            Self::Mv(args) => &mut args.words,
+            Self::Sum(args) => &mut args.words,
+            Self::Df(args) => &mut args.words,
+        }
+    }
 }
 
 /// Who does it.

@@ -116,7 +116,7 @@ impl Verb {
     /// By one of its names, in capitals or not, as sftp has it.
     pub(super) fn by_name(name: &[u8]) -> Option<&'static Self> {
         let is_it = |known: &&str| known.as_bytes().eq_ignore_ascii_case(name);
-        VERBS.iter().find(|verb| verb.names.iter().any(&is_it))
+        VERBS.iter().find(|verb| verb.names.iter().any(is_it))
     }
 
     /// As it is called in help.
@@ -127,7 +127,6 @@ impl Verb {
     /// What it takes.
     pub(super) fn grammar(&self) -> clap::Command {
         let base = clap::Command::new(self.name())
-            .about(capitalized(self.about))
             .no_binary_name(true)
             .color(clap::ColorChoice::Never)
             .disable_version_flag(true)
@@ -140,7 +139,7 @@ impl Verb {
                     .action(ArgAction::Help),
             );
         let human = Arg::new("human").short('h').hide(true).action(ArgAction::SetTrue);
-        match self.kind {
+        let grammar = match self.kind {
             Kind::Ls => LsArgs::augment_args(base).arg(human),
             Kind::Get | Kind::Put => TransferArgs::augment_args(base),
             Kind::Mkdir => MkdirArgs::augment_args(base),
@@ -153,7 +152,9 @@ impl Verb {
             Kind::Rmdir => RmdirArgs::augment_args(base),
             Kind::Help => TopicArgs::augment_args(base),
             Kind::Pwd | Kind::Lpwd | Kind::History | Kind::Exit => base,
-        }
+        };
+        // Last: the arguments bring a description of their own.
+        grammar.about(capitalized(self.about))
     }
 
     fn read(&self, words: Vec<OsString>) -> Result<Spoken, clap::Error> {
@@ -338,7 +339,7 @@ mod tests {
             (
                 "mv a",
                 2,
-                "mv: 2 more values required by '<PATH> <PATH>...'; only 1 was provided (hint: help mv)",
+                "mv: 2 values required by '<PATH> <PATH>...'; only 1 was provided (hint: help mv)",
             ),
         ] {
             let told = understood(line).unwrap_err();

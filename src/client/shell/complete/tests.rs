@@ -28,6 +28,8 @@ impl Lister for Made {
             (Side::Remote, b"docs/") => &[b"a.txt", b"b.txt", b"deep/"],
             (Side::Remote, b"my photos/") => &[b"one two.jpg"],
             (Side::Local, b"") => &[b"local.txt", b"land/", b"unique-here"],
+            (Side::Local, b"./~/") => &[b"no home.txt"],
+            (Side::Remote, b"~/") => &[b"far home.txt"],
             (Side::Local, b"~/") => &[b"in home.txt"],
             _ => &[],
         };
@@ -90,7 +92,8 @@ fn lines_are_completed() {
         ("put x d", &["put x docs/"]),
         ("put x u", &["put x unique-here "]),
         ("put ~/", &["put ~/in\\ home.txt "]),
-        ("put '~/", &[]),
+        ("put '~/", &["put '~/no home.txt' "]),
+        ("get ~/", &["get ~/far\\ home.txt "]),
         ("cd ", &["cd docs/", "cd my\\ photos/"]),
         ("cd docs/", &["cd docs/deep/"]),
         ("cd docs d", &[]),
@@ -127,7 +130,12 @@ fn whatever_is_offered_is_read_back_as_that_name() {
             let read = words(line.as_bytes()).unwrap();
             assert_eq!(read.len(), 2, "{line}");
             let name = read[1].bytes();
-            let name = name.strip_prefix(b"docs/").unwrap_or(name);
+            let in_docs = prefix.ends_with("docs/");
+            let name = if in_docs {
+                name.strip_prefix(b"docs/").unwrap()
+            } else {
+                name
+            };
             let name = name.strip_prefix(b"./").unwrap_or(name);
             assert_eq!(name, choice.shown.as_bytes(), "{line}");
             assert!(!is_pattern(&read[1].marked().collect::<Vec<_>>()), "{line}");
