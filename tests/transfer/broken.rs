@@ -2,9 +2,11 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, SystemTime};
 
 use homeport::client::plan::Policy;
-use homeport::client::transfer::{Direction, Outcome, Proof, Settings};
+use homeport::client::transfer::{Direction, Job, Outcome, Proof, Settings};
+use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, Run};
 use crate::proxy::Proxy;
@@ -87,9 +89,8 @@ async fn cut_thirty_times(direction: Direction) {
     assert_same(&read(&disk).unwrap(), &content, "on the server");
     assert_same(&read(&client.local("big")).unwrap(), &content, "here");
     assert!(flow.cuts.lock().unwrap().is_empty(), "all cuts were made");
-    let told = client.mute.told();
-    let again = told.iter().filter(|line| *line == "connected again").count() as u64;
-    assert_eq!(again, CUTS, "{told:?}");
+    let again = run.warnings.matches("connected again").count() as u64;
+    assert_eq!(again, CUTS, "{}", run.warnings);
     let total = flow.taken.load(SeqCst);
     let twice = total.saturating_sub(SIZE as u64 + (CUTS + 1) * OVERHEAD);
     eprintln!("{direction:?}: {total} bytes went, {twice} of them twice");
@@ -108,10 +109,20 @@ async fn a_file_whose_connection_is_cut_thirty_times() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_files_of_a_run_share_the_next_connection() {
     let (server, proxy, client) = behind_proxy(&[]).await;
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let settings = Settings {
+        preserve: true,
+        ..Settings::default()
+    };
     let mut jobs = Vec::new();
     for number in 0..100 {
         let (name, length) = (format!("{number}"), if number < 4 { 2 << 20 } else { 10_000 });
         client.write(&name, &bytes(number, length));
+        let file = std::fs::File::options()
+            .write(true)
+            .open(client.local(&name))
+            .unwrap();
+        file.set_modified(then).unwrap();
         jobs.push(client.up(&name));
     }
     proxy
@@ -120,20 +131,22 @@ async fn all_files_of_a_run_share_the_next_connection() {
         .lock()
         .unwrap()
         .extend([700_000, 4_000_000]);
-    let run = client.run(Settings::default(), jobs).await;
+    let run = client.run(settings, jobs).await;
     assert_eq!((run.summary.sent, run.summary.failed), (100, 0), "{run:?}");
     for number in 0..100_u64 {
         let name = number.to_string();
         let sent = read(&server.home("alice").join(&name)).unwrap();
         assert_same(&sent, &read(&client.local(&name)).unwrap(), &name);
+        // Also of those that had arrived when the connection broke.
+        let meta = std::fs::metadata(server.home("alice").join(&name)).unwrap();
+        assert_eq!(meta.modified().unwrap(), then, "{name}");
     }
-    let again = client
-        .mute
-        .told()
-        .iter()
-        .filter(|line| *line == "connected again")
-        .count();
-    assert_eq!(again, 2);
+    assert_eq!(
+        run.warnings.matches("connected again").count(),
+        2,
+        "{}",
+        run.warnings
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,4 +221,43 @@ async fn after_a_break_nothing_of_others_is_replaced() {
     let (run, ()) = tokio::join!(client.run(settings, jobs), meanwhile);
     run.failed_with(&["a file of the same size but with other content is there"]);
     assert_eq!(read(&client.local("ours")).unwrap(), b"somebody else's");
+}
+
+/// Ctrl-C in a shell, and the same command again at once: what has come is there, and nothing of the first run is in the
+/// way of the second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_stopped_can_go_on_at_once() {
+    for direction in [Direction::Up, Direction::Down] {
+        let (server, proxy, client) = behind_proxy(&[]).await;
+        let content = bytes(5, SIZE);
+        let disk = server.home("alice").join("big");
+        let (from, to) = match direction {
+            Direction::Up => (client.local("big"), disk.clone()),
+            Direction::Down => (disk.clone(), client.local("big.part")),
+        };
+        std::fs::create_dir_all(from.parent().unwrap()).unwrap();
+        std::fs::write(from, &content).unwrap();
+        let job = Job {
+            size: SIZE as u64,
+            ..client.job(direction, "big")
+        };
+        proxy.hold_at(direction, 4 << 20);
+        let stop = CancellationToken::new();
+        let stopping = async {
+            proxy.held(direction).await;
+            stop.cancel();
+        };
+        let running = client.run_until(&stop, Settings::default(), vec![job.clone()]);
+        let (run, ()) = tokio::join!(running, stopping);
+        run.failed_with(&["stopped (hint: run the same command again"]);
+        assert_eq!((run.summary.stopped, run.summary.exit_code()), (true, 4));
+        let part = read(&to).unwrap();
+        assert_same(&part, &content[..part.len()], "what has come");
+        proxy.let_go(direction);
+        let run = client.run(Settings::default(), vec![job]).await;
+        proven(&run);
+        assert!(run.resumed_from() > 1 << 20, "{run:?}");
+        assert_same(&read(&disk).unwrap(), &content, "on the server");
+        assert_same(&read(&client.local("big")).unwrap(), &content, "here");
+    }
 }

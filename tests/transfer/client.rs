@@ -2,54 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use homeport::client::connect::{
-    ConfigFile, Credentials, Destination, Options, Prompts, Surroundings, Target, UnknownKeys,
+    ConfigFile, Credentials, Destination, Options, Surroundings, Target, Unattended, UnknownKeys,
 };
 use homeport::client::remote::Remote;
 use homeport::client::transfer::board::{Board, Meter, Totals, Watch};
 use homeport::client::transfer::trouble::Trouble;
 use homeport::client::transfer::{Direction, Engine, Job, Outcome, Settings, Summary};
-use homeport::secret::Secret;
 use tokio_util::sync::CancellationToken;
 
 /// Longest that one run may take before it counts as hung.
 const BOUND: Duration = Duration::from_secs(100);
 
-/// Somebody without a terminal, who keeps what is said.
-#[derive(Default)]
-pub struct Mute(Mutex<Vec<String>>);
-
-impl Mute {
-    pub fn told(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-impl Prompts for Mute {
-    fn secret(&self, _label: &str) -> io::Result<Secret> {
-        Err(io::ErrorKind::NotConnected.into())
-    }
-
-    fn line(&self, _label: &str) -> io::Result<String> {
-        Err(io::ErrorKind::NotConnected.into())
-    }
-
-    fn tell(&self, message: &str) {
-        self.0.lock().unwrap().push(message.to_owned());
-    }
-}
-
 /// A directory of this machine's, and a server that somebody is signed in to.
 pub struct Client {
     dir: tempfile::TempDir,
     pub remote: Arc<Remote>,
-    pub mute: Arc<Mute>,
     /// Where uploads go and downloads come from, as the server names it.
     pub base: Vec<u8>,
 }
@@ -77,14 +50,11 @@ impl Client {
         let word = format!("sftp://{user}@127.0.0.1:{port}");
         let target = Target::parse(OsStr::new(&word)).unwrap();
         let destination = Destination::resolve(&target, &options, &here).unwrap();
-        let mute = Arc::<Mute>::default();
-        let prompts = Arc::clone(&mute) as Arc<dyn Prompts>;
-        let connecting = Remote::connect(destination, Credentials::default(), prompts);
+        let connecting = Remote::connect(destination, Credentials::default(), Arc::new(Unattended));
         let remote = tokio::time::timeout(crate::support::PATIENCE, connecting).await;
         Self {
             remote: Arc::new(remote.expect("connected in time").expect("connected")),
             dir,
-            mute,
             base: base.to_vec(),
         }
     }
@@ -126,12 +96,16 @@ impl Client {
 
     /// Runs them, in bounded time.
     pub async fn run(&self, settings: Settings, jobs: Vec<Job>) -> Run {
+        self.run_until(&CancellationToken::new(), settings, jobs).await
+    }
+
+    /// The same, which somebody may stop.
+    pub async fn run_until(&self, stop: &CancellationToken, settings: Settings, jobs: Vec<Job>) -> Run {
         let log = Arc::<Log>::default();
         let totals = Arc::<Totals>::default();
         let board = Board::new(Arc::clone(&totals), Box::new(Recorder(Arc::clone(&log))));
         board.expect(jobs.len() as u64, jobs.iter().map(|job| job.size).sum());
-        let stop = CancellationToken::new();
-        let engine = Engine::new(Arc::clone(&self.remote), settings, board, stop);
+        let engine = Engine::new(Arc::clone(&self.remote), settings, board, stop.clone());
         let running = tokio::time::timeout(BOUND, engine.run(jobs));
         let summary = running.await.expect("a run that hangs");
         // The counters of a display that is still: all that is known has come.

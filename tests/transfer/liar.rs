@@ -36,6 +36,8 @@ pub struct Manner {
     pub late: Duration,
     /// READs are answered last come, first served, so many together.
     pub backwards: usize,
+    /// A directory.
+    pub directory: Option<Vec<u8>>,
     /// What every directory contains.
     pub names: Vec<Vec<u8>>,
 }
@@ -104,7 +106,12 @@ impl Liar {
 
     /// Whoever has a key is let in.
     pub async fn client(&self) -> crate::client::Client {
-        crate::client::Client::connect("tom", self.port, &self.dir.path().join("key"), b"").await
+        crate::client::Client::connect("tom", self.port, &self.key(), b"").await
+    }
+
+    /// A key.
+    pub fn key(&self) -> std::path::PathBuf {
+        self.dir.path().join("key")
     }
 
     pub fn put(&self, name: &str, content: &[u8]) {
@@ -331,6 +338,9 @@ impl Talk {
     }
 
     fn attrs(&mut self, id: u32, path: &[u8]) -> Vec<u8> {
+        if self.manner.directory.as_deref() == Some(path) {
+            return framed(SSH_FXP_ATTRS, id, attributes(0, 0o040_755));
+        }
         match self.files.lock().unwrap().get(path) {
             None => status(id, 2, "No such file"),
             Some(content) => {

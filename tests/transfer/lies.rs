@@ -1,8 +1,9 @@
 //! What a server that misbehaves can do to a transfer: fail it, and never more than that.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use homeport::client::names::is_single_name;
 use homeport::client::transfer::{Outcome, Proof, Settings, Verify};
 
 use crate::liar::{Liar, Manner};
@@ -286,33 +287,82 @@ async fn late_answers_are_waited_for() {
     assert!(begin.elapsed() >= late);
     assert_same(&liar.get("up").unwrap(), &content, "up");
     assert_same(&read(&client.local("down")).unwrap(), &content, "down");
-    let told = client.mute.told().join("\n");
-    assert!(!told.contains("connect"), "{told}");
+    assert_eq!(run.warnings, "");
 }
 
-/// What a listing contains is the server's word. Commands ask [`is_single_name`] before one becomes part of a path.
+/// What a listing contains is the server's word: what would leave the directory is told and left out.
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_names_are_known() {
-    let names: [&[u8]; 7] = [
+async fn hostile_names_never_leave_the_directory() {
+    let hostile: [&[u8]; 6] = [
+        b"../escaped",
         b"../../.ssh/authorized_keys",
-        b"/etc/passwd",
+        b"/tmp/homeport-escaped",
         b"a/b",
         b"a\0b",
         b"",
-        b"\x1b]0;owned\x07",
-        b"two\nlines",
     ];
+    let harmless: [&[u8]; 3] = [b"\x1b]0;owned\x07", b"two\nlines", b"\xff"];
     let liar = Liar::start(Manner {
-        names: names.map(<[u8]>::to_vec).to_vec(),
+        names: [&hostile[..], &harmless]
+            .concat()
+            .into_iter()
+            .map(<[u8]>::to_vec)
+            .collect(),
+        directory: Some(b"/dir".to_vec()),
         ..Manner::default()
     })
     .await;
     let client = liar.client().await;
-    let listed = client.remote.link().await.unwrap().list(b"/").await.unwrap();
-    let fit: Vec<&[u8]> = listed
-        .iter()
-        .map(|name| &name.name[..])
-        .filter(|name| is_single_name(name))
-        .collect();
-    assert_eq!(fit, [&b"\x1b]0;owned\x07"[..], b"two\nlines"]);
+    for name in hostile.iter().chain(&harmless) {
+        let path = [b"/dir/", *name].concat();
+        liar.files.lock().unwrap().insert(path, b"12345".to_vec());
+    }
+    let place = client.local("place");
+    std::fs::create_dir_all(place.join("deep")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homeport"));
+    command
+        .args(["get", "-r", "tom@127.0.0.1:/dir", "deep"])
+        .args([
+            "-P",
+            &liar.port.to_string(),
+            "-F",
+            "none",
+            "--accept-new",
+            "--known-hosts",
+        ])
+        .arg(client.local("known_hosts"))
+        .arg("-i")
+        .arg(liar.key())
+        .env_remove("SSH_AUTH_SOCK")
+        .current_dir(&place)
+        .stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{words}");
+    let refused = words
+        .matches("the server sent a name that would leave the directory")
+        .count();
+    assert_eq!(refused, hostile.len(), "{words}");
+    assert!(
+        words.lines().all(|line| !line.contains(char::is_control)),
+        "{words:?}"
+    );
+    let mut found = Vec::new();
+    let mut waiting = vec![place.clone()];
+    while let Some(directory) = waiting.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => waiting.push(path),
+                false => found.push(path.strip_prefix(&place).unwrap().as_os_str().as_bytes().to_vec()),
+            }
+        }
+    }
+    found.sort();
+    let mut expected = harmless.map(|name| [b"deep/dir/", name].concat());
+    expected.sort();
+    assert_eq!(found, expected);
+    assert!(!std::path::Path::new("/tmp/homeport-escaped").exists());
 }

@@ -64,8 +64,8 @@ struct State {
     bar: Option<ProgressBar>,
     files: Vec<File>,
     rate: Rate,
-    /// Somebody is asked.
-    asking: bool,
+    /// So many questions are open.
+    asking: usize,
     /// Said meanwhile.
     held: Vec<String>,
 }
@@ -160,14 +160,17 @@ impl Display {
         impl Drop for Asking<'_> {
             fn drop(&mut self) {
                 let mut state = self.0.state();
-                state.asking = false;
+                state.asking = state.asking.saturating_sub(1);
+                if state.asking > 0 {
+                    return;
+                }
                 for text in std::mem::take(&mut state.held) {
                     state.say(&self.0.screen, &text);
                 }
             }
         }
         let mut state = self.state();
-        state.asking = true;
+        state.asking += 1;
         state.clear();
         drop(state);
         let _asking = Asking(self);
@@ -182,7 +185,7 @@ impl Display {
         for file in files {
             file.rate.sample(now, file.meter.moved());
         }
-        if state.files.is_empty() || state.asking {
+        if state.files.is_empty() || state.asking > 0 {
             return;
         }
         // The last column stays free: some terminals begin a new line after it at once.
@@ -228,7 +231,7 @@ impl Display {
 impl State {
     fn say(&mut self, screen: &Screen, text: &str) {
         match &self.bar {
-            _ if self.asking => self.held.push(text.to_owned()),
+            _ if self.asking > 0 => self.held.push(text.to_owned()),
             Some(bar) => bar.println(text),
             None => (screen.line)(text),
         }

@@ -3,6 +3,7 @@
 //! A connection that is lost stays lost: whoever had work on it gets [`Failed::Lost`], asks for [`Remote::link`] again
 //! and decides what is still to be done. Only one of them dials; the others wait for the result.
 
+pub mod aside;
 pub mod failed;
 pub mod files;
 pub mod prove;
@@ -16,6 +17,7 @@ use tokio::sync::Mutex;
 use super::connect::{ConnectError, Credentials, Destination, Prompts, connect};
 use super::link::{Events, Link, OpenError, Wiring};
 use super::printable::printable_lines;
+use aside::{Aside, Screen};
 use failed::Failed;
 
 /// Before each new attempt to connect after a connection was lost: half a minute in all.
@@ -64,6 +66,7 @@ pub struct Remote {
     destination: Destination,
     credentials: Credentials,
     prompts: Arc<dyn Prompts>,
+    aside: Arc<Aside>,
     link: Mutex<Arc<Link>>,
 }
 
@@ -77,11 +80,14 @@ impl Remote {
         credentials: Credentials,
         prompts: Arc<dyn Prompts>,
     ) -> Result<Self, Unconnected> {
+        let aside = Arc::new(Aside::new(prompts));
+        let prompts = Arc::clone(&aside) as Arc<dyn Prompts>;
         let link = dial(&destination, &credentials, &prompts).await?;
         Ok(Self {
             destination,
             credentials,
             prompts,
+            aside,
             link: Mutex::new(Arc::new(link)),
         })
     }
@@ -129,6 +135,11 @@ impl Remote {
     pub fn link_now(&self) -> Option<Arc<Link>> {
         let current = self.link.try_lock().ok()?;
         (!current.is_lost()).then(|| Arc::clone(&current))
+    }
+
+    /// From now on this one draws on the screen, as long as it lives: what is said and asked goes by way of it.
+    pub fn beside(&self, screen: std::sync::Weak<dyn Screen>) {
+        self.aside.beside(screen);
     }
 
     /// Says something to the person, if there is one.

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::trouble::Trouble;
 use super::{Job, Outcome};
+use crate::client::remote::aside::Screen;
 
 /// What a transfer does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,10 +148,6 @@ impl Board {
         self.watch.warn(message);
     }
 
-    pub(in crate::client) fn pause(&self, ask: &mut dyn FnMut()) {
-        self.watch.pause(ask);
-    }
-
     pub(in crate::client) fn begin(&self, job: &Job) -> Arc<Meter> {
         let meter = Arc::new(Meter {
             name: job.name(),
@@ -174,5 +171,15 @@ impl Board {
         }
         self.totals.ended.fetch_add(1, Ordering::Relaxed);
         self.watch.ended(job, meter, result);
+    }
+}
+
+impl Screen for Board {
+    fn say(&self, message: &str) {
+        self.watch.warn(message);
+    }
+
+    fn pause(&self, ask: &mut dyn FnMut()) {
+        self.watch.pause(ask);
     }
 }

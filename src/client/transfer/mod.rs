@@ -12,6 +12,7 @@ mod digest;
 mod download;
 mod pump;
 pub mod room;
+mod sink;
 pub mod trouble;
 mod upload;
 
@@ -206,6 +207,8 @@ impl Engine {
         board: Arc<Board>,
         stop: CancellationToken,
     ) -> Arc<Self> {
+        let screen: std::sync::Weak<Board> = Arc::downgrade(&board);
+        remote.beside(screen);
         Arc::new(Self {
             remote,
             settings,
@@ -310,12 +313,7 @@ impl Engine {
             job.name()
         );
         let prompts = Arc::clone(self.remote.prompts());
-        let board = Arc::clone(&self.board);
-        let asked = tokio::task::spawn_blocking(move || {
-            let mut answer = Err(std::io::Error::other("nobody answered"));
-            board.pause(&mut || answer = prompts.line(&question));
-            answer
-        });
+        let asked = tokio::task::spawn_blocking(move || prompts.line(&question));
         let answer = asked.await.map_err(|_| refused())?.map_err(|_| refused())?;
         let policy = match answer.trim().chars().next().map(|c| c.to_ascii_lowercase()) {
             Some('o') => Policy::Overwrite,

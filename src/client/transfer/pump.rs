@@ -2,17 +2,18 @@
 //! under way are waited for, and the first refusal is told), the connection is lost (every request says so at once),
 //! replies come out of order or short (each is known by its offset), this machine's disk fails.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Attempt;
 use super::digest::{Digest, Follower, Hasher};
+use super::sink::{Closing, IntoFile};
 use super::trouble::Trouble;
 use crate::client::link::{Done, Ended, Link, Room, Sink};
 use crate::client::packets::Block;
@@ -175,14 +176,10 @@ impl Attempt<'_> {
                 }
             };
             if let Some(heard) = heard {
-                let before = fetch.whole;
                 let count = fetch.heard(heard, &self.link)?;
                 self.meter.add(count);
-                if fetch.whole > before {
-                    sink.reach(fetch.whole);
-                    if let Some(follower) = follower {
-                        follower.reach(fetch.whole);
-                    }
+                if let Some(follower) = follower {
+                    follower.reach(sink.whole());
                 }
             }
             if sink.has_failed() {
@@ -191,7 +188,7 @@ impl Attempt<'_> {
         }
         drop(closing);
         sink.outcome().map_err(Trouble::local("write to the file"))?;
-        Ok(fetch.whole)
+        Ok(sink.whole())
     }
 }
 
@@ -199,75 +196,7 @@ async fn take_room(link: &Link, wanted: Option<(u64, u32)>) -> Option<Room> {
     link.room(wanted?.1).await
 }
 
-/// Writes what comes where it belongs, in the callback: the page cache takes it faster than another thread would.
-struct IntoFile {
-    file: Arc<File>,
-    writing: Mutex<Writing>,
-}
-
-struct Writing {
-    /// The file is whole up to here.
-    whole: u64,
-    /// The first error counts.
-    error: Option<io::Error>,
-    open: bool,
-}
-
-impl IntoFile {
-    fn new(file: Arc<File>, whole: u64) -> Self {
-        let writing = Mutex::new(Writing {
-            whole,
-            error: None,
-            open: true,
-        });
-        Self { file, writing }
-    }
-
-    fn writing(&self) -> MutexGuard<'_, Writing> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn reach(&self, whole: u64) {
-        self.writing().whole = whole;
-    }
-
-    fn has_failed(&self) -> bool {
-        self.writing().error.is_some()
-    }
-
-    fn outcome(&self) -> io::Result<()> {
-        self.writing().error.take().map_or(Ok(()), Err)
-    }
-}
-
-impl Sink for IntoFile {
-    fn bytes(&self, offset: u64, bytes: &[u8]) {
-        let mut writing = self.writing();
-        if writing.open && writing.error.is_none() {
-            writing.error = self.file.write_all_at(bytes, offset).err();
-        }
-    }
-}
-
-/// When it is dropped nothing more is written, and what lies behind a gap is cut off: the length of a part that is left
-/// tells the next run how far it is whole.
-struct Closing(Arc<IntoFile>);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        let mut writing = self.0.writing();
-        writing.open = false;
-        let length = self.0.file.metadata().map(|meta| meta.len());
-        if let Err(error) = length.and_then(|length| match length > writing.whole {
-            true => self.0.file.set_len(writing.whole),
-            false => Ok(()),
-        }) {
-            writing.error.get_or_insert(error);
-        }
-    }
-}
-
-/// Which READs are still to be sent, and how far the file is whole.
+/// Which READs are still to be sent.
 struct Fetch {
     next: u64,
     size: u64,
@@ -279,10 +208,6 @@ struct Fetch {
     probed: bool,
     /// Where the server said that nothing more is.
     end: Option<u64>,
-    /// The file is whole up to here.
-    whole: u64,
-    /// What has come beyond.
-    islands: BTreeMap<u64, u64>,
 }
 
 impl Fetch {
@@ -295,8 +220,6 @@ impl Fetch {
             under_way: HashMap::new(),
             probed: false,
             end: None,
-            whole: from,
-            islands: BTreeMap::new(),
         }
     }
 
@@ -348,12 +271,6 @@ impl Fetch {
             self.probed = false;
         } else if count < heard.length {
             self.again.push_back((end, heard.length - count));
-        }
-        self.islands.insert(heard.offset, end);
-        while let Some(island) = self.islands.first_entry()
-            && *island.key() <= self.whole
-        {
-            self.whole = self.whole.max(island.remove());
         }
         Ok(u64::from(count))
     }
