@@ -1,5 +1,7 @@
 //! An SFTP server that misbehaves as it is told, on top of russh's server. Files live in memory.
 
+mod wire;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -14,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::replies::Reader;
 use crate::support::sshd::keygen;
+use wire::{attributes, flip, framed, status, string};
 
 /// What it does wrong. The default is an honest server with md5-hash.
 #[derive(Debug, Clone, Default)]
@@ -391,30 +394,4 @@ impl Talk {
             [string(b"md5-hash"), string(&hash)].concat(),
         )
     }
-}
-
-/// Data that lies at this offset of a file.
-fn flip(data: &mut [u8], offset: u64, at: Option<u64>) {
-    let at = at.and_then(|at| at.checked_sub(offset));
-    if let Some(byte) = at.and_then(|at| data.get_mut(at as usize)) {
-        *byte ^= 1;
-    }
-}
-
-fn string(bytes: &[u8]) -> Vec<u8> {
-    [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat()
-}
-
-fn attributes(size: u64, mode: u32) -> Vec<u8> {
-    let flags = attributes::SIZE | attributes::PERMISSIONS;
-    [&flags.to_be_bytes()[..], &size.to_be_bytes(), &mode.to_be_bytes()].concat()
-}
-
-fn status(id: u32, code: u32, message: &str) -> Vec<u8> {
-    let body = [&code.to_be_bytes()[..], &string(message.as_bytes()), &string(b"")].concat();
-    framed(SSH_FXP_STATUS, id, body)
-}
-
-fn framed(kind: u8, id: u32, body: Vec<u8>) -> Vec<u8> {
-    string(&[&[kind][..], &id.to_be_bytes(), &body].concat())
 }
