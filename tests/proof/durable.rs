@@ -33,12 +33,17 @@ impl Trace {
             .spawn()
             .expect("no strace on this machine (hint: apt-get install strace)");
         let trace = Self { strace, file };
-        let status = format!("/proc/{}/status", server.pid());
-        wait_for("strace to hold on to the server", || {
-            let status = std::fs::read_to_string(&status).unwrap();
-            status
-                .lines()
-                .any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+        // Each thread is taken hold of by itself: one that is not yet would do its work unseen.
+        let threads = format!("/proc/{}/task", server.pid());
+        wait_for("strace to hold on to every thread of the server", || {
+            std::fs::read_dir(&threads).unwrap().all(|thread| {
+                // One that has just ended is seen no more.
+                let status = std::fs::read_to_string(thread.unwrap().path().join("status"));
+                status.is_ok_and(|status| {
+                    let mut lines = status.lines();
+                    lines.any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+                })
+            })
         });
         trace
     }
