@@ -6,14 +6,8 @@ pub fn is_single_name(name: &[u8]) -> bool {
     !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0)
 }
 
-/// A path below a directory; an absolute one stands for itself, and `.` for the directory.
-pub fn join(directory: &[u8], mut path: &[u8]) -> Vec<u8> {
-    while let Some(rest) = path.strip_prefix(b"./") {
-        path = rest;
-    }
-    if path == b"." {
-        path = b"";
-    }
+/// A path below a directory; an absolute one stands for itself.
+pub fn join(directory: &[u8], path: &[u8]) -> Vec<u8> {
     match (directory, path) {
         (_, [b'/', ..]) => path.to_vec(),
         (_, []) => directory.to_vec(),
@@ -21,6 +15,14 @@ pub fn join(directory: &[u8], mut path: &[u8]) -> Vec<u8> {
         ([.., b'/'], _) => [directory, path].concat(),
         _ => [directory, b"/", path].concat(),
     }
+}
+
+/// The same without `./` in front, and where `.` stands for the directory.
+pub fn resolve(directory: &[u8], mut path: &[u8]) -> Vec<u8> {
+    while let Some(rest) = path.strip_prefix(b"./") {
+        path = rest;
+    }
+    join(directory, if path == b"." { b"" } else { path })
 }
 
 /// The last component, without slashes behind it; empty for `/` and for what ends in `..`.
@@ -64,13 +66,18 @@ mod tests {
             (b"/a", b"/b", b"/b"),
             (b"", b"b", b"b"),
             (b"a", b"", b"a"),
-            (b"/a", b".", b"/a"),
-            (b"/a", b"./b", b"/a/b"),
-            (b"/a", b"././", b"/a"),
-            (b"/a", b".b", b"/a/.b"),
-            (b"/a", b"../b", b"/a/../b"),
         ] {
             assert_eq!(join(directory, path), joined);
+            assert_eq!(resolve(directory, path), joined);
+        }
+        for (path, resolved) in [
+            (&b"."[..], &b"/a"[..]),
+            (b"./b", b"/a/b"),
+            (b"././", b"/a"),
+            (b".b", b"/a/.b"),
+            (b"../b", b"/a/../b"),
+        ] {
+            assert_eq!(resolve(b"/a", path), resolved);
         }
         for (path, name, above) in [
             (&b"/a/b"[..], &b"b"[..], &b"/a"[..]),

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::globs;
 use super::link::Link;
-use super::names::join;
+use super::names::{join, resolve};
 use super::printable::printable;
 use super::remote::Remote;
 use crate::error::{Error, Result};
@@ -71,7 +71,7 @@ impl Session {
 
     /// A path as it is meant from here.
     pub fn resolve(&self, path: &[u8]) -> Vec<u8> {
-        join(&self.directory(), path)
+        resolve(&self.directory(), path)
     }
 
     /// The connection.
