@@ -67,7 +67,7 @@ impl StdError for Error {
 }
 
 /// A cause as a lower-case clause: `Permission denied (os error 13)` becomes `permission denied`.
-struct Clause<'a>(&'a dyn StdError);
+pub struct Clause<'a>(pub &'a dyn StdError);
 
 impl fmt::Display for Clause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -25,7 +25,6 @@ mod users;
 
 use std::future::Future;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
@@ -33,6 +32,7 @@ use clap::error::ErrorKind;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::manual;
 use crate::store::sql::SqlStore;
 use crate::telemetry::escape::for_terminal;
 use cli::{Cli, Command, HostkeyCommand, UserCommand};
@@ -123,12 +123,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
                 done
             })??
         }
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "homeportd", &mut script);
-            String::from_utf8_lossy(&script).into_owned()
+        Command::Completions { shell } => manual::completions::<Cli>(shell),
+        Command::Man { dir } => {
+            manual::pages::<Cli>(&dir)?;
+            String::new()
         }
-        Command::Man { dir } => man(&dir)?,
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -147,16 +146,6 @@ fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
     Ok(runtime
         .map_err(|e| Error::new("cannot start").because(e))?
         .block_on(work))
-}
-
-fn man(dir: &Path) -> Result<String> {
-    let write = || {
-        std::fs::create_dir_all(dir)?;
-        clap_mangen::generate_to(Cli::command(), dir)
-    };
-    write()
-        .map_err(|e| Error::new(format!("cannot write manual pages to \"{}\"", dir.display())).because(e))?;
-    Ok(String::new())
 }
 
 /// To standard output, all at once. A reader who has seen enough (`| head`) is no error.
@@ -200,12 +189,5 @@ mod tests {
             1
         }
         assert!(check(&Cli::command(), "homeportd") > 15);
-    }
-
-    #[test]
-    fn manual_pages_are_written() {
-        let dir = tempfile::tempdir().unwrap();
-        man(&dir.path().join("man1")).unwrap();
-        assert!(dir.path().join("man1/homeportd-user-add.1").exists());
     }
 }

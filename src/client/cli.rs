@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::commands::args::{DfArgs, LsArgs, MkdirArgs, MvArgs, RmArgs, SumArgs, TransferArgs};
 use super::shell;
@@ -33,9 +34,9 @@ pub struct Cli {
     /// Open a shell there.
     #[arg(value_name = "[USER@]HOST[:PATH]")]
     pub target: Option<OsString>,
-    /// One command, for scripts.
+    /// What to do instead.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub verb: Option<Verb>,
 }
 
 /// How to connect, and what is shown.
@@ -68,6 +69,26 @@ pub struct CommonArgs {
     /// Print errors only.
     #[arg(short, long, global = true)]
     pub quiet: bool,
+}
+
+/// What to do instead of opening a shell.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// On a server.
+    #[command(flatten)]
+    There(Command),
+    /// Print a script that completes homeport's arguments in a shell.
+    #[command(after_help = "Example:\n  homeport completions bash > /etc/bash_completion.d/homeport")]
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: Shell,
+    },
+    /// Write the manual pages into a directory.
+    #[command(after_help = "Example:\n  homeport man /usr/local/share/man/man1")]
+    Man {
+        /// Made if it is missing
+        dir: PathBuf,
+    },
 }
 
 /// One command, for scripts.

@@ -4,6 +4,7 @@
 //! goes on too long is an error, and nothing here can panic.
 
 use bytes::{Buf, Bytes, BytesMut};
+use rustix::fs::FileType;
 
 use crate::buffer::{Buffer, Filled};
 use crate::sftp::kinds::attributes::{ACMODTIME, EXTENDED, PERMISSIONS, SIZE, UIDGID};
@@ -12,6 +13,8 @@ use crate::sftp::kinds::*;
 
 /// Larger than any server's packet (OpenSSH: 256 KiB, others up to 1 MiB): a peer must not make us keep more.
 const MAX_PACKET: usize = 2 << 20;
+/// Of a mode, what says which type of file it is (stat(2)).
+const TYPE: u32 = 0o170_000;
 /// The header of a WRITE with a handle of 256 bytes, the longest that there is.
 const HEADERS: usize = 4 + 1 + 4 + 4 + 256 + 8 + 4;
 
@@ -373,14 +376,20 @@ impl Attributes {
         Some(attrs)
     }
 
+    /// What it is. `None`: the server did not say; some send permissions without a type.
+    pub fn kind(&self) -> Option<FileType> {
+        let mode = self.mode.filter(|mode| mode & TYPE != 0);
+        mode.map(FileType::from_raw_mode)
+    }
+
     /// Is it a directory? `None`: the server did not say.
     pub fn is_directory(&self) -> Option<bool> {
-        self.mode.map(|mode| mode & 0o170_000 == 0o040_000)
+        self.kind().map(|kind| kind == FileType::Directory)
     }
 
     /// Is it a symbolic link, as far as the server says?
     pub fn is_link(&self) -> bool {
-        self.mode.is_some_and(|mode| mode & 0o170_000 == 0o120_000)
+        self.kind() == Some(FileType::Symlink)
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cli::{Cli, Command, CommonArgs};
+use super::cli::{Cli, Command, CommonArgs, Verb};
 use super::commands::args::TransferArgs;
 use super::commands::output::{Output, Style};
 use super::commands::{self, Session};
@@ -22,6 +22,7 @@ use super::remote::failed::Failed;
 use super::shell::Run as _;
 use super::{interrupt, shell};
 use crate::error::{Error, Result};
+use crate::manual;
 use crate::secret::Secret;
 
 /// Longest password that is read from standard input.
@@ -60,7 +61,19 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn try_run(cli: Cli) -> std::result::Result<u8, Failure> {
-    let task = Task::of(cli.command, cli.target)?;
+    let command = match cli.verb {
+        Some(Verb::Completions { shell }) => {
+            commands::output::print(&manual::completions::<Cli>(shell))?;
+            return Ok(0);
+        }
+        Some(Verb::Man { dir }) => {
+            manual::pages::<Cli>(&dir)?;
+            return Ok(0);
+        }
+        Some(Verb::There(command)) => Some(command),
+        None => None,
+    };
+    let task = Task::of(command, cli.target)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -9,7 +9,7 @@ mod df;
 mod glob;
 mod options;
 mod script;
-mod sums;
+pub(crate) mod sums;
 
 use std::sync::Arc;
 

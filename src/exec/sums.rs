@@ -1,19 +1,18 @@
 //! md5sum, sha1sum, sha256sum and sha512sum, as coreutils prints them.
 
-use std::fmt::Write as _;
-
 use super::desk::Desk;
 use super::options::parse;
 use super::{Io, Program, complain};
 use crate::stream::{Gone, Stream};
 use crate::vfs::hash::Algorithm;
+use crate::visible::hex;
 
 /// So much of the standard input is digested at once.
 const PIECE: usize = 1 << 20;
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Style {
+pub(crate) struct Style {
     /// `*` before the name instead of a space.
     binary: bool,
     /// BSD's style.
@@ -82,7 +81,7 @@ fn options(words: &[Vec<u8>]) -> Result<(Style, Vec<&[u8]>), &[u8]> {
 
 /// What coreutils prints: a name with a backslash, a newline or a carriage return is escaped, and the line then
 /// begins with a backslash.
-fn line(style: Style, algorithm: Algorithm, digest: &[u8], name: &[u8]) -> Vec<u8> {
+pub(crate) fn line(style: Style, algorithm: Algorithm, digest: &[u8], name: &[u8]) -> Vec<u8> {
     let escape = |byte: &u8| match byte {
         b'\\' => b"\\\\".to_vec(),
         b'\n' => b"\\n".to_vec(),
@@ -93,11 +92,7 @@ fn line(style: Style, algorithm: Algorithm, digest: &[u8], name: &[u8]) -> Vec<u
         true => name.to_vec(),
         false => name.iter().flat_map(escape).collect(),
     };
-    let mut hex = String::with_capacity(2 * digest.len());
-    for byte in digest {
-        // Writing into a string does not fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
+    let hex = hex(digest);
     let mut line = Vec::new();
     if shown != name {
         line.push(b'\\');

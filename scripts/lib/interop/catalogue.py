@@ -3,6 +3,7 @@
 from . import (
     asyncssh_client,
     curl,
+    homeport,
     java_clients,
     lftp,
     node_client,
@@ -15,6 +16,7 @@ from . import (
 )
 
 CLIENTS = [
+    homeport.homeport,
     openssh.sftp,
     scp.scp,
     scp.legacy,

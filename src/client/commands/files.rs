@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Session;
 use super::args::{MkdirArgs, MvArgs, RmArgs};
+use super::walk::MAX_DEPTH;
 use crate::client::link::Link;
 use crate::client::names::{is_single_name, join, last, parent};
 use crate::client::packets::{Attributes, Request};
@@ -14,8 +15,6 @@ use crate::error::{Error, Result};
 
 /// Removals under way at once.
 const REMOVALS: usize = 64;
-/// Deeper trees are not walked.
-const MAX_DEPTH: usize = 512;
 
 /// Makes directories. Returns the exit code.
 ///

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
+use rustix::fs::FileType;
 use serde_json::json;
 
 use super::Session;
@@ -14,6 +15,7 @@ use crate::client::names::last;
 use crate::client::packets::{Attributes, Name};
 use crate::client::printable::printable;
 use crate::error::Result;
+use crate::visible::hex;
 
 /// Between columns.
 const GAP: usize = 2;
@@ -128,10 +130,10 @@ fn long_line(entry: &Name) -> String {
 
 /// As ls(1) has it.
 fn mode_text(mode: u32) -> String {
-    let kind = match mode & 0o170_000 {
-        0o040_000 => 'd',
-        0o120_000 => 'l',
-        0o100_000 => '-',
+    let kind = match FileType::from_raw_mode(mode) {
+        FileType::Directory => 'd',
+        FileType::Symlink => 'l',
+        FileType::RegularFile => '-',
         _ => '?',
     };
     let mut text = String::from(kind);
@@ -147,10 +149,10 @@ fn mode_text(mode: u32) -> String {
 }
 
 fn kind(attrs: &Attributes) -> &'static str {
-    match attrs.mode.map(|mode| mode & 0o170_000) {
-        Some(0o040_000) => "directory",
-        Some(0o120_000) => "link",
-        Some(0o100_000) => "file",
+    match attrs.kind() {
+        Some(FileType::Directory) => "directory",
+        Some(FileType::Symlink) => "link",
+        Some(FileType::RegularFile) => "file",
         Some(_) => "other",
         None => "unknown",
     }
@@ -170,8 +172,7 @@ fn as_json(entry: &Name, directory: &[u8]) -> serde_json::Value {
     if std::str::from_utf8(&path).is_err()
         && let Some(object) = object.as_object_mut()
     {
-        let hex: String = path.iter().map(|byte| format!("{byte:02x}")).collect();
-        object.insert("path_hex".to_owned(), hex.into());
+        object.insert("path_hex".to_owned(), hex(&path).into());
     }
     object
 }

@@ -10,10 +10,13 @@ use super::args::{DfArgs, SumArgs};
 use super::output::{Style, print, print_bytes, print_json, refused};
 use super::{Named, Session};
 use crate::client::printable::printable;
+use crate::client::remote::prove::Md5;
 use crate::client::remote::space::Space;
-use crate::client::transfer::digits;
 use crate::error::{Error, Result};
+use crate::exec::sums;
 use crate::user::Size;
+use crate::vfs::hash::Algorithm;
+use crate::visible::hex;
 
 /// Of the bar that shows how full it is, in characters.
 const BAR: u64 = 30;
@@ -29,9 +32,9 @@ pub async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
         for Named { shown, path } in session.matching(&link, word).await? {
             match link.md5(&path, None).await {
                 Ok(Some(hash)) if session.output.style == Style::Json => {
-                    print_json(&json!({ "path": String::from_utf8_lossy(&path), "md5": digits(&hash) }))?;
+                    print_json(&json!({ "path": String::from_utf8_lossy(&path), "md5": hex(&hash) }))?;
                 }
-                Ok(Some(hash)) => print_bytes(&line(&digits(&hash), &shown))?,
+                Ok(Some(hash)) => print_bytes(&line(&hash, &shown))?,
                 Ok(None) => {
                     return Err(
                         Error::new("this server cannot hash").hint("get the file, and use md5sum here")
@@ -47,29 +50,13 @@ pub async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
     Ok(code)
 }
 
-/// As md5sum prints it: a name with a line end or a backslash is escaped, which a backslash in front tells.
-fn line(hash: &str, name: &[u8]) -> Vec<u8> {
+/// As md5sum prints it.
+fn line(hash: &Md5, name: &[u8]) -> Vec<u8> {
     let name = match io::stdout().is_terminal() {
         true => printable(name).into_bytes(),
         false => name.to_vec(),
     };
-    let (mut escaped, mut out) = (Vec::new(), Vec::new());
-    for byte in &name {
-        match byte {
-            b'\\' => escaped.extend_from_slice(b"\\\\"),
-            b'\n' => escaped.extend_from_slice(b"\\n"),
-            b'\r' => escaped.extend_from_slice(b"\\r"),
-            byte => escaped.push(*byte),
-        }
-    }
-    if escaped.len() != name.len() {
-        out.push(b'\\');
-    }
-    out.extend_from_slice(hash.as_bytes());
-    out.extend_from_slice(b"  ");
-    out.extend_from_slice(&escaped);
-    out.push(b'\n');
-    out
+    sums::line(sums::Style::default(), Algorithm::Md5, hash, &name)
 }
 
 /// Shows how much is used and free. Returns the exit code.
@@ -127,18 +114,6 @@ fn as_bar(space: Space, bytes: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_reads_as_that_of_md5sum() {
-        for (name, expected) in [
-            (&b"a file"[..], &b"00  a file\n"[..]),
-            (b"a\nb", b"\\00  a\\nb\n"),
-            (b"a\\b", b"\\00  a\\\\b\n"),
-            (b"\xff", b"00  \xff\n"),
-        ] {
-            assert_eq!(line("00", name), expected);
-        }
-    }
 
     #[test]
     fn the_bar_shows_how_full_it_is() {

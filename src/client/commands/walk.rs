@@ -11,6 +11,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::FileType;
+
 use crate::client::link::Link;
 use crate::client::names::{is_single_name, join, last};
 use crate::client::packets::Attributes;
@@ -21,7 +23,7 @@ use crate::client::transfer::board::Board;
 use crate::client::transfer::{Direction, Job};
 
 /// Deeper trees than this are not walked: a server could make one up without end.
-const MAX_DEPTH: usize = 512;
+pub(super) const MAX_DEPTH: usize = 512;
 /// More files than anybody moves at once, for the same reason.
 const MAX_JOBS: usize = 20_000_000;
 
@@ -48,14 +50,6 @@ pub struct Walk<'a> {
     pub recursive: bool,
     /// What was found so far.
     pub found: Found,
-}
-
-const IS_LINK: u32 = 0o120_000;
-const IS_DIRECTORY: u32 = 0o040_000;
-const IS_FILE: u32 = 0o100_000;
-
-fn kind(attrs: &Attributes) -> Option<u32> {
-    attrs.mode.map(|mode| mode & 0o170_000)
 }
 
 impl Walk<'_> {
@@ -185,9 +179,9 @@ impl Walk<'_> {
             Err(Failed::Lost(lost)) => return Err(lost.into()),
             Err(_) => return Err(refused),
         };
-        let there = |attrs: &Attributes| match (kind(attrs), attrs.size) {
-            (Some(IS_FILE), Some(size)) => Some(There::File(size)),
-            (Some(IS_DIRECTORY), _) => Some(There::Directory),
+        let there = |attrs: &Attributes| match (attrs.kind(), attrs.size) {
+            (Some(FileType::RegularFile), Some(size)) => Some(There::File(size)),
+            (Some(FileType::Directory), _) => Some(There::Directory),
             // A link has to be followed first.
             _ => None,
         };
@@ -207,10 +201,10 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        match kind(&attrs) {
-            Some(IS_DIRECTORY) if !self.recursive => self.fail(&remote, &"is a directory (hint: -r)"),
-            Some(IS_DIRECTORY) => return self.tree_down(remote, local, attrs).await,
-            Some(IS_FILE) | None => self.push_down(remote, local, attrs),
+        match attrs.kind() {
+            Some(FileType::Directory) if !self.recursive => self.fail(&remote, &"is a directory (hint: -r)"),
+            Some(FileType::Directory) => return self.tree_down(remote, local, attrs).await,
+            Some(FileType::RegularFile) | None => self.push_down(remote, local, attrs),
             Some(_) => self.fail(&remote, &"is not a regular file"),
         }
         Ok(())
@@ -258,10 +252,10 @@ impl Walk<'_> {
                 }
                 let path = join(&remote, &entry.name);
                 let target = local.join(OsStr::from_bytes(&entry.name));
-                let is_link = kind(&entry.attrs) == Some(IS_LINK);
-                let attrs = match kind(&entry.attrs) {
-                    Some(IS_DIRECTORY | IS_FILE) => Ok(entry.attrs),
-                    Some(IS_LINK) | None => self.link.stat(&path).await,
+                let is_link = entry.attrs.is_link();
+                let attrs = match entry.attrs.kind() {
+                    Some(FileType::Directory | FileType::RegularFile) => Ok(entry.attrs),
+                    Some(FileType::Symlink) | None => self.link.stat(&path).await,
                     Some(_) => {
                         self.skip(&path, "not a regular file");
                         continue;
@@ -270,11 +264,11 @@ impl Walk<'_> {
                 match attrs {
                     Err(Failed::Lost(lost)) => return Err(lost.into()),
                     Err(failed) => self.fail(&path, &failed),
-                    Ok(attrs) => match kind(&attrs) {
-                        Some(IS_DIRECTORY) if is_link => self.skip(&path, "a link to a directory"),
-                        Some(IS_DIRECTORY) if depth >= MAX_DEPTH => self.fail(&path, &"nested too deeply"),
-                        Some(IS_DIRECTORY) => waiting.push((path, target, attrs, depth + 1)),
-                        Some(IS_FILE) | None if self.found.jobs.len() < MAX_JOBS => {
+                    Ok(attrs) => match attrs.kind() {
+                        Some(FileType::Directory) if is_link => self.skip(&path, "a link to a directory"),
+                        Some(FileType::Directory) if depth >= MAX_DEPTH => self.fail(&path, &"nested too deeply"),
+                        Some(FileType::Directory) => waiting.push((path, target, attrs, depth + 1)),
+                        Some(FileType::RegularFile) | None if self.found.jobs.len() < MAX_JOBS => {
                             self.push_down(path, target, attrs)
                         }
                         _ => self.skip(&path, "not a regular file"),

@@ -14,6 +14,7 @@ use super::ticker::Ticker;
 use crate::client::transfer::board::{Meter, Stage, Totals, Watch};
 use crate::client::transfer::trouble::Trouble;
 use crate::client::transfer::{Direction, Job, Outcome, Proof, Summary};
+use crate::visible::hex;
 
 /// Of the progress of each large file.
 const EVERY: Duration = Duration::from_secs(1);
@@ -76,10 +77,7 @@ struct Names {
 
 impl Names {
     fn of(job: &Job) -> Self {
-        let hex = |bytes: &[u8]| {
-            let digits = || bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            std::str::from_utf8(bytes).is_err().then(digits)
-        };
+        let hex = |bytes: &[u8]| std::str::from_utf8(bytes).is_err().then(|| hex(bytes));
         let local = job.local.as_os_str().as_bytes();
         Self {
             local: String::from_utf8_lossy(local).into_owned(),

@@ -4,12 +4,15 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use rustix::fs::FileType;
+
 use super::digest::Digest;
 use super::trouble::Trouble;
 use super::{Attempt, Proof};
 use crate::client::packets::Attributes;
 use crate::client::plan::{Conflict, Decision, FirstLook, Policy, There, compared, first_look};
 use crate::client::remote::prove::Md5;
+use crate::visible::hex;
 
 /// What is to be done.
 pub(super) enum Decided {
@@ -123,8 +126,8 @@ impl Attempt<'_> {
         match there.map_err(Trouble::remote("hash the file"))? {
             Some(there) if there == here => Ok(Proof::Md5),
             Some(there) => Err(Trouble::Differs {
-                here: digits(&here),
-                there: digits(&there),
+                here: hex(&here),
+                there: hex(&there),
                 hint,
             }),
             None if verify == Verify::Always => Err(Trouble::Unproven),
@@ -138,19 +141,14 @@ impl Attempt<'_> {
     }
 }
 
-/// In hexadecimal digits.
-pub(crate) fn digits(hash: &Md5) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// What the server tells of the place.
 pub(super) fn there(attrs: Option<Attributes>) -> There {
     let Some(attrs) = attrs else {
         return There::Nothing;
     };
-    match (attrs.mode.map(|mode| mode & 0o170_000), attrs.size) {
-        (Some(0o040_000), _) => There::Directory,
-        (Some(0o100_000 | 0) | None, Some(size)) => There::File(size),
+    match (attrs.kind(), attrs.size) {
+        (Some(FileType::Directory), _) => There::Directory,
+        (Some(FileType::RegularFile) | None, Some(size)) => There::File(size),
         _ => There::Other,
     }
 }

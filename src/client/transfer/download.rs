@@ -17,14 +17,12 @@ use super::board::Stage;
 use super::decide::{Decided, Ends, there};
 use super::digest::{Digest, Follower};
 use super::trouble::Trouble;
-use super::{Attempt, Job, Outcome, SMALL_BYTES};
+use super::{Attempt, Job, Outcome, SMALL_BYTES, endings};
 use crate::client::packets::{Attributes, Request};
 use crate::client::plan::{Conflict, There};
 
 /// Behind the name of a file that is not whole.
 const PART: &str = ".part";
-/// Names that are tried for a file whose own is taken.
-const MAX_RENAMES: u32 = 1000;
 /// What to do about other bytes than the server's.
 const HINT: &str = "what came differs from what the server has; run it again, which starts anew";
 
@@ -146,13 +144,13 @@ impl Attempt<'_> {
     }
 
     fn free_local_name(&self) -> Result<PathBuf, Trouble> {
-        for number in 1..MAX_RENAMES {
-            let name = with_ending(&self.job.local, &format!(".{number}"));
+        for ending in endings() {
+            let name = with_ending(&self.job.local, &ending);
             if look(&name)? == There::Nothing {
                 return Ok(name);
             }
         }
-        Err(Trouble::Changed("all other names are taken".to_owned()))
+        Err(Trouble::NoName)
     }
 
     /// The part that is there, if it is a beginning of what comes.

@@ -29,7 +29,6 @@ use super::plan::{Conflict, Policy, There};
 use super::printable::printable;
 use super::remote::Remote;
 use board::{Board, Meter};
-pub(crate) use decide::digits;
 use trouble::Trouble;
 
 /// Large files at once: more only makes the disks seek.
@@ -40,6 +39,13 @@ const SMALL: usize = 64;
 pub const SMALL_BYTES: u64 = 64 << 10;
 /// Connections that may break in a row without a byte of progress.
 const FRUITLESS: usize = 5;
+/// Names that are tried for a file whose own is taken.
+const MAX_RENAMES: u32 = 1000;
+
+/// What is tried behind a name that is taken.
+fn endings() -> impl Iterator<Item = String> {
+    (1..MAX_RENAMES).map(|number| format!(".{number}"))
+}
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

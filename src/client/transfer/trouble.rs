@@ -5,6 +5,7 @@ use std::io;
 use crate::client::link::Lost;
 use crate::client::plan::Conflict;
 use crate::client::remote::failed::Failed;
+use crate::error::Clause;
 
 /// Why a file was not transferred.
 #[derive(Debug, thiserror::Error)]
@@ -51,19 +52,12 @@ pub enum Trouble {
         /// What to do.
         hint: &'static str,
     },
+    /// It was to get another name than the one that is taken.
+    #[error("all other names are taken, too (hint: remove some of them, or choose a name)")]
+    NoName,
     /// Somebody stopped it.
     #[error("stopped (hint: run the same command again; it goes on where this one stopped)")]
     Stopped,
-}
-
-/// An I/O error without its number.
-struct Clause<'a>(&'a io::Error);
-
-impl std::fmt::Display for Clause<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = self.0.to_string();
-        f.write_str(&text.split(" (os error").next().unwrap_or(&text).to_lowercase())
-    }
 }
 
 impl Trouble {

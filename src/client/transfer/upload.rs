@@ -12,13 +12,11 @@ use super::decide::{Decided, Ends, there};
 use super::digest::Digest;
 use super::pump::Heard;
 use super::trouble::Trouble;
-use super::{Attempt, Job, Outcome, SMALL_BYTES};
+use super::{Attempt, Job, Outcome, SMALL_BYTES, endings};
 use crate::client::packets::{Attributes, Block, Request};
 use crate::client::remote::failed::done;
 use crate::client::remote::prove::Md5;
 
-/// Names that are tried for a file whose own is taken.
-const MAX_RENAMES: u32 = 1000;
 /// What to do about a server that has other bytes than those that were sent.
 const HINT: &str = "what was stored differs from what was sent; send it again with --overwrite";
 
@@ -114,8 +112,8 @@ impl Attempt<'_> {
     }
 
     async fn free_name(&self) -> Result<Vec<u8>, Trouble> {
-        for number in 1..MAX_RENAMES {
-            let name = [&self.job.remote[..], format!(".{number}").as_bytes()].concat();
+        for ending in endings() {
+            let name = [&self.job.remote[..], ending.as_bytes()].concat();
             if self
                 .link
                 .look(&name)
@@ -126,7 +124,7 @@ impl Attempt<'_> {
                 return Ok(name);
             }
         }
-        Err(Trouble::Changed("all other names are taken".to_owned()))
+        Err(Trouble::NoName)
     }
 
     async fn send(self, source: &Source, from: u64, head: Digest) -> Result<Outcome, Trouble> {
