@@ -44,8 +44,16 @@ mod tests {
         let page = std::fs::read_to_string(pages_dir.join("homeport.1")).unwrap();
         assert!(page.contains("password\\-stdin"), "{page}");
         let script = completions::<crate::client::cli::Cli>(Shell::Bash);
-        assert!(script.contains("_homeport()") && script.contains("--no-resume"), "{script}");
+        assert!(
+            script.contains("_homeport()") && script.contains("--no-resume"),
+            "{script}"
+        );
         let refused = pages::<crate::client::cli::Cli>(std::path::Path::new("/dev/null/man"));
-        assert!(refused.unwrap_err().to_string().contains("cannot write manual pages"));
+        assert!(
+            refused
+                .unwrap_err()
+                .to_string()
+                .contains("cannot write manual pages")
+        );
     }
 }

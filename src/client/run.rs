@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Builder;
+
 use super::cli::{Cli, Command, CommonArgs, Verb};
 use super::commands::args::TransferArgs;
 use super::commands::output::{Output, Style};
@@ -74,11 +76,13 @@ fn try_run(cli: Cli) -> std::result::Result<u8, Failure> {
         None => None,
     };
     let task = Task::of(command, cli.target)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new("cannot start the event loop").because(error))?;
+    let runtime = match task {
+        // The connection is kept alive while a line is typed.
+        Task::Shell(_) => Builder::new_multi_thread().worker_threads(1).enable_all().build(),
+        // One task encrypts and sends all; its helpers on other threads would only have to be woken.
+        _ => Builder::new_current_thread().enable_all().build(),
+    };
+    let runtime = runtime.map_err(|error| Error::new("cannot start the event loop").because(error))?;
     let style = match (cli.common.json, cli.common.quiet) {
         (true, _) => Style::Json,
         (_, true) => Style::Quiet,

@@ -16,7 +16,7 @@ use super::settings::{Cipher, Kex, Mac, SshSettings};
 /// and as many of them as a connection may have by default fit into what it may have waiting (`stream/budget.rs`).
 const WINDOW: u32 = 1 << 20;
 /// More than a far, fast link holds: a client never waits for window in an upload by SFTP.
-pub const SFTP_WINDOW: u32 = 16 << 20;
+pub const SFTP_WINDOW: u32 = 24 << 20;
 /// Above 32768, so that clients do not split WRITEs of 32 KiB and their header over two packets.
 const MAX_PACKET: u32 = 65_535;
 /// RFC 4253 recommends a new key after a gigabyte; russh takes no more.

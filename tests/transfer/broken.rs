@@ -18,7 +18,7 @@ const CUTS: u64 = 30;
 /// Between two cuts at least: the engine gives up after five connections in a row without progress.
 const APART: u64 = 512 << 10;
 /// What the link lets be under way at once.
-const WINDOW: u64 = 16 << 20;
+const WINDOW: u64 = 24 << 20;
 /// What signing in and asking cost, at most, in either direction.
 const OVERHEAD: u64 = 64 << 10;
 

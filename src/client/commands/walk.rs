@@ -266,7 +266,9 @@ impl Walk<'_> {
                     Err(failed) => self.fail(&path, &failed),
                     Ok(attrs) => match attrs.kind() {
                         Some(FileType::Directory) if is_link => self.skip(&path, "a link to a directory"),
-                        Some(FileType::Directory) if depth >= MAX_DEPTH => self.fail(&path, &"nested too deeply"),
+                        Some(FileType::Directory) if depth >= MAX_DEPTH => {
+                            self.fail(&path, &"nested too deeply")
+                        }
                         Some(FileType::Directory) => waiting.push((path, target, attrs, depth + 1)),
                         Some(FileType::RegularFile) | None if self.found.jobs.len() < MAX_JOBS => {
                             self.push_down(path, target, attrs)

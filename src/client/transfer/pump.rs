@@ -19,8 +19,10 @@ use crate::client::link::{Done, Ended, Link, Room, Sink};
 use crate::client::packets::Block;
 use crate::client::remote::failed::{Failed, done};
 
-/// Blocks that are read ahead of what is sent.
-const READ_AHEAD: usize = 4;
+/// Blocks that are read before the sender is woken: waking it costs as much as reading one.
+const AT_ONCE: usize = 4;
+/// So many times that is read ahead of what is sent.
+const READ_AHEAD: usize = 2;
 
 /// Reads until the buffer is full or the file ends; returns how much.
 pub(super) fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<u32> {
@@ -38,23 +40,46 @@ pub(super) fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<u
     Ok(u32::try_from(filled).unwrap_or(u32::MAX))
 }
 
-/// Reads a file block by block, until its end or until nobody wants them any more.
-fn read_blocks(
-    file: &File,
-    handle: &[u8],
-    (mut at, end, room): (u64, u64, u32),
-    blocks: &mpsc::Sender<io::Result<Block>>,
-) {
-    while at < end {
-        let room = u32::try_from(end - at).unwrap_or(u32::MAX).min(room);
-        let mut block = Block::new(handle, at, room);
-        let read = read_full(file, block.data(), at);
+/// A file that is read block by block, until `end` or its own end.
+struct Reader {
+    file: Arc<File>,
+    handle: Vec<u8>,
+    at: u64,
+    end: u64,
+    /// Of a block.
+    room: u32,
+}
+
+impl Reader {
+    fn next(&mut self) -> Option<io::Result<Block>> {
+        let room = u32::try_from(self.end.saturating_sub(self.at)).unwrap_or(u32::MAX);
+        let room = room.min(self.room);
+        if room == 0 {
+            return None;
+        }
+        let mut block = Block::new(&self.handle, self.at, room);
+        let read = read_full(&self.file, block.data(), self.at);
         let count = *read.as_ref().unwrap_or(&0);
         block.cut(count);
-        if matches!(read, Ok(0)) || blocks.blocking_send(read.map(|_| block)).is_err() || count < room {
-            return;
+        self.at = self.at.saturating_add(u64::from(count));
+        if count < room {
+            // It has ended, or cannot be read: there is no next one.
+            self.end = self.at;
         }
-        at = at.saturating_add(u64::from(count));
+        match read {
+            Ok(0) => None,
+            read => Some(read.map(|_| block)),
+        }
+    }
+
+    /// Until nobody wants them any more.
+    fn run(mut self, blocks: &mpsc::Sender<Vec<io::Result<Block>>>) {
+        loop {
+            let some: Vec<_> = std::iter::from_fn(|| self.next()).take(AT_ONCE).collect();
+            if some.is_empty() || blocks.blocking_send(some).is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -97,8 +122,14 @@ impl Attempt<'_> {
         digest: Option<Digest>,
     ) -> Result<(u64, Option<Digest>), Trouble> {
         let (tell, mut blocks) = mpsc::channel(READ_AHEAD);
-        let (source, name, room) = (Arc::clone(file), handle.to_vec(), self.link.limits.write);
-        tokio::task::spawn_blocking(move || read_blocks(&source, &name, (from, end, room), &tell));
+        let reader = Reader {
+            file: Arc::clone(file),
+            handle: handle.to_vec(),
+            at: from,
+            end,
+            room: self.link.limits.write,
+        };
+        tokio::task::spawn_blocking(move || reader.run(&tell));
         let hasher = digest.map(Hasher::start);
         let (tell, mut told) = mpsc::unbounded_channel();
         let rooms = Mutex::new(HashMap::<u64, Room>::new());
@@ -109,17 +140,19 @@ impl Attempt<'_> {
             // Dropped at the end: when the last reply has come, `told` ends.
             let tell = tell;
             let mut at = from;
-            while let Some(block) = blocks.recv().await {
-                let block = block.map_err(Trouble::local("read the file"))?;
-                at = block.offset.saturating_add(u64::from(block.length));
-                let room = tokio::select! {
-                    room = self.link.room(block.length) => room,
-                    () = refused.cancelled() => break,
-                };
-                rooms().extend(room.map(|room| (block.offset, room)));
-                let data = self.link.write(block, &tell);
-                if let Some(hasher) = &hasher {
-                    hasher.feed(data).await;
+            while let Some(some) = blocks.recv().await {
+                for block in some {
+                    let block = block.map_err(Trouble::local("read the file"))?;
+                    at = block.offset.saturating_add(u64::from(block.length));
+                    let room = tokio::select! {
+                        room = self.link.room(block.length) => room,
+                        () = refused.cancelled() => return Ok(at),
+                    };
+                    rooms().extend(room.map(|room| (block.offset, room)));
+                    let data = self.link.write(block, &tell);
+                    if let Some(hasher) = &hasher {
+                        hasher.feed(data).await;
+                    }
                 }
             }
             Ok(at)

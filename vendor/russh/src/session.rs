@@ -331,7 +331,9 @@ impl Encrypted {
             if data.len() as u32 <= channel.sender_window_size {
                 channel.sender_window_size -= data.len() as u32;
             }
-            if channel.sender_window_size < target / 2 {
+            // HOMEPORT: by sixteenths. Opened by halves, a window lets a far client send only half of it in each round
+            // trip: all that came in one go is answered by one adjustment.
+            if target.saturating_sub(channel.sender_window_size) >= (target / 16).max(1) {
                 debug!(
                     "sender_window_size {:?}, target {:?}",
                     channel.sender_window_size, target
