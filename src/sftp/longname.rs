@@ -1,5 +1,7 @@
 //! The `ls -l` line of a directory entry, as OpenSSH's `ls_file` prints it: FileZilla and WinSCP parse it.
 
+use std::io::Write as _;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -7,6 +9,8 @@ use crate::vfs::{FileKind, Metadata};
 
 /// ls shows the time of day for files changed within the last half year, else the year.
 const HALF_YEAR_SECS: i64 = 365 * 24 * 60 * 60 / 2;
+/// Of a line without its name, in bytes, unless names and numbers are long.
+const USUAL_LENGTH: usize = 64;
 
 /// Whose names stand for owner and group, and when it is.
 #[derive(Debug, Clone)]
@@ -21,47 +25,42 @@ pub struct Lister {
 
 impl Lister {
     /// The line for one entry: mode, links, owner, group, exact size, date, name.
+    ///
+    /// Written into one buffer: a large directory is mostly this.
     pub fn line(&self, name: &[u8], meta: &Metadata, now: i64) -> Vec<u8> {
-        let line = format!(
-            "{} {:3} {:<8} {:<8} {:8} {} ",
-            mode_text(meta),
-            meta.links,
-            self.owner(meta.uid, self.own_ids.0),
-            self.owner(meta.gid, self.own_ids.1),
-            meta.size,
-            self.date(meta.mtime, now),
-        );
-        let mut line = line.into_bytes();
+        let mut line = Vec::with_capacity(USUAL_LENGTH + name.len());
+        line.extend_from_slice(&mode_text(meta));
+        // Here and below: writing into a vector does not fail.
+        let _ = write!(line, " {:3} ", meta.links);
+        self.owner(&mut line, meta.uid, self.own_ids.0);
+        self.owner(&mut line, meta.gid, self.own_ids.1);
+        let _ = write!(line, "{:8} ", meta.size);
+        self.date(&mut line, meta.mtime, now);
+        line.push(b' ');
         line.extend_from_slice(name);
         line
     }
 
-    fn owner(&self, id: u32, own: u32) -> String {
-        if id == own {
-            self.user.clone()
-        } else {
-            id.to_string()
-        }
+    fn owner(&self, line: &mut Vec<u8>, id: u32, own: u32) {
+        let _ = match id == own {
+            true => write!(line, "{:<8} ", self.user),
+            false => write!(line, "{id:<8} "),
+        };
     }
 
-    fn date(&self, mtime: i64, now: i64) -> String {
+    fn date(&self, line: &mut Vec<u8>, mtime: i64, now: i64) {
         let Ok(time) = Timestamp::from_second(mtime) else {
-            return String::new();
+            return;
         };
         let local = self.zone.to_datetime(time);
         let month = MONTHS
             .get(usize::from(local.month().unsigned_abs()).saturating_sub(1))
             .unwrap_or(&"???");
-        if now.saturating_sub(mtime) < HALF_YEAR_SECS {
-            format!(
-                "{month} {:2} {:02}:{:02}",
-                local.day(),
-                local.hour(),
-                local.minute()
-            )
-        } else {
-            format!("{month} {:2}  {}", local.day(), local.year())
-        }
+        let _ = write!(line, "{month} {:2} ", local.day());
+        let _ = match now.saturating_sub(mtime) < HALF_YEAR_SECS {
+            true => write!(line, "{:02}:{:02}", local.hour(), local.minute()),
+            false => write!(line, " {}", local.year()),
+        };
     }
 }
 
@@ -70,43 +69,40 @@ const MONTHS: [&str; 12] = [
 ];
 
 /// As strmode(3), its trailing blank included.
-fn mode_text(meta: &Metadata) -> String {
+fn mode_text(meta: &Metadata) -> [u8; 11] {
     let kind = match meta.kind {
-        FileKind::File => '-',
-        FileKind::Directory => 'd',
-        FileKind::Symlink => 'l',
+        FileKind::File => b'-',
+        FileKind::Directory => b'd',
+        FileKind::Symlink => b'l',
         FileKind::Special => match meta.mode & 0o170_000 {
-            0o010_000 => 'p',
-            0o020_000 => 'c',
-            0o060_000 => 'b',
-            0o140_000 => 's',
-            _ => '?',
+            0o010_000 => b'p',
+            0o020_000 => b'c',
+            0o060_000 => b'b',
+            0o140_000 => b's',
+            _ => b'?',
         },
     };
-    let bit = |bit: u32, letter: char| if meta.mode & bit != 0 { letter } else { '-' };
+    let bit = |bit: u32, letter: u8| if meta.mode & bit != 0 { letter } else { b'-' };
     let execute =
-        |execute: u32, special: u32, letter: char| match (meta.mode & execute != 0, meta.mode & special != 0)
-        {
-            (false, false) => '-',
-            (true, false) => 'x',
+        |execute: u32, special: u32, letter: u8| match (meta.mode & execute != 0, meta.mode & special != 0) {
+            (false, false) => b'-',
+            (true, false) => b'x',
             (true, true) => letter,
             (false, true) => letter.to_ascii_uppercase(),
         };
     [
         kind,
-        bit(0o400, 'r'),
-        bit(0o200, 'w'),
-        execute(0o100, 0o4000, 's'),
-        bit(0o040, 'r'),
-        bit(0o020, 'w'),
-        execute(0o010, 0o2000, 's'),
-        bit(0o004, 'r'),
-        bit(0o002, 'w'),
-        execute(0o001, 0o1000, 't'),
-        ' ',
+        bit(0o400, b'r'),
+        bit(0o200, b'w'),
+        execute(0o100, 0o4000, b's'),
+        bit(0o040, b'r'),
+        bit(0o020, b'w'),
+        execute(0o010, 0o2000, b's'),
+        bit(0o004, b'r'),
+        bit(0o002, b'w'),
+        execute(0o001, 0o1000, b't'),
+        b' ',
     ]
-    .iter()
-    .collect()
 }
 
 #[cfg(test)]
