@@ -131,6 +131,8 @@ class Sshd(Server):
             "KbdInteractiveAuthentication no",
             f"Subsystem sftp {sftp}",
             "LogLevel ERROR",
+            # bash reads no ~/.bashrc then: what a user's start-up files do is no part of what is measured or compared.
+            "SetEnv SHLVL=2",
         ]
         self.config.write_text("\n".join(lines) + "\n")
 
