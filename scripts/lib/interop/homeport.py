@@ -2,6 +2,7 @@
 
 import json
 
+from .openssh import quoted
 from .story import (
     BYTES,
     QUOTA,
@@ -50,11 +51,6 @@ def shell(home, *lines, runs=run, **how):
     return runs(
         words, stdin="".join(f"{line}\n" for line in lines), cwd=home.local, env={"SSH_AUTH_SOCK": ""}, **how
     )
-
-
-def quoted(name):
-    """A name as the shell's line takes it: in quotes nothing is a pattern."""
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @homeport.story("whole files")

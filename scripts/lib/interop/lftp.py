@@ -1,6 +1,7 @@
 """lftp: it sends requests behind each other without waiting, and goes on with what broke off."""
 
 from . import openssh
+from .openssh import quoted
 from .story import (
     BYTES,
     QUOTA,
@@ -43,11 +44,6 @@ def script(home, *lines, more=(), ssh=(), runs=run):
     ]
     command = ["lftp", "--norc", "-c", "; ".join([*first, *lines])]
     return runs(command, cwd=home.local, env={"HOME": str(home.local.parent)})
-
-
-def quoted(name):
-    """A name as lftp's command line takes it: in quotes nothing is a pattern."""
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @lftp.story("whole files")

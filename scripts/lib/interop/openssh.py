@@ -63,7 +63,7 @@ def batch(home, *lines, more=(), runs=run, **how):
 
 
 def quoted(name):
-    """A name as sftp's command line takes it: in quotes nothing is a pattern."""
+    """A name as the command lines of sftp, lftp and our client take it: in quotes nothing is a pattern."""
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
