@@ -64,6 +64,12 @@ pub fn run(cli: Cli) -> ExitCode {
 
 fn try_run(cli: Cli) -> std::result::Result<u8, Failure> {
     let command = match cli.verb {
+        Some(Verb::Completions { .. } | Verb::Man { .. }) if cli.target.is_some() => {
+            return Err(usage(
+                "this command needs no server",
+                "leave out what stands before it",
+            ));
+        }
         Some(Verb::Completions { shell }) => {
             commands::output::print(&manual::completions::<Cli>(shell))?;
             return Ok(0);

@@ -131,6 +131,24 @@ fn a_script_stops_at_the_first_failure() {
 }
 
 #[test]
+fn a_script_that_wants_json_gets_nothing_else() {
+    let person = Person::new(&[]);
+    person.run(["mkdir", "-p", &person.remote("d/e")]).code(0);
+    let mut child = person
+        .command(["--json", person.remote("").trim_end_matches(':')])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let script = b"cd d\npwd\nls\ncd -\ndf\n";
+    child.stdin.take().unwrap().write_all(script).unwrap();
+    let ran = Ran::of(child.wait_with_output().unwrap()).code(0);
+    let objects = ran.out.lines().map(serde_json::from_str::<serde_json::Value>);
+    let paths: Vec<_> = objects.map(|object| object.unwrap()["path"].clone()).collect();
+    assert_eq!(paths, ["/d", "/d/e", "/", "/"], "{}", ran.out);
+}
+
+#[test]
 fn command_lines_that_make_no_sense_are_told() {
     let person = Person::new(&[]);
     let here = person.remote("f");
@@ -151,6 +169,7 @@ fn command_lines_that_make_no_sense_are_told() {
         ),
         (vec!["--json", "--quiet", "ls", &here], "cannot be used with"),
         (vec![&here, "ls"], "stands before the command"),
+        (vec![&here, "completions", "bash"], "needs no server"),
     ] {
         let ran = person.run(words.clone()).code(2);
         assert!(ran.err.contains(says), "{words:?}: {}", ran.err);
@@ -179,7 +198,7 @@ fn who_is_not_let_in_hears_why() {
         Ran::of(child.wait_with_output().unwrap())
     };
     // Nobody is there to be asked about the key.
-    wrong("", &["ls", &person.remote("")]).code(1).says(&["SHA256:"]);
+    wrong("", &["ls", &person.remote("")]).code(3).says(&["SHA256:"]);
     person.run(["ls", &person.remote("")]).code(0);
     wrong("wrong\n", &["ls", "--password-stdin", &person.remote("")])
         .code(3)

@@ -202,7 +202,7 @@ async fn a_host_is_learned_once_and_a_changed_one_refused() {
         words.contains("is not known") && words.contains("SHA256:"),
         "{words}"
     );
-    assert_eq!((error.exit_code(), error.may_pass()), (1, false));
+    assert_eq!((error.exit_code(), error.may_pass()), (3, false));
 
     let person = Person::who_says(&["no"]);
     let (_, words) = way.fail(&Credentials::default(), &person).await;

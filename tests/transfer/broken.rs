@@ -182,6 +182,43 @@ async fn the_server_is_killed_and_comes_back() {
     }
 }
 
+/// Five attempts to connect, and no more; a run after the server is back finishes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_killed_and_stays_away() {
+    let (mut server, proxy, client) = behind_proxy(&[]).await;
+    let content = bytes(6, SIZE);
+    client.write("big", &content);
+    client.write("next", b"small");
+    proxy.hold_at(Direction::Up, 8 << 20);
+    let kill = async {
+        proxy.held(Direction::Up).await;
+        server.signal("KILL");
+        server.wait_for_exit();
+        proxy.let_go(Direction::Up);
+    };
+    let jobs = vec![client.up("big"), client.up("next")];
+    let (run, ()) = tokio::join!(client.run(Settings::default(), jobs.clone()), kill);
+    let attempts = run.warnings.matches("connecting again").count();
+    assert_eq!(attempts, 5, "{}", run.warnings);
+    assert!(run.warnings.contains("(5 of 5)"), "{}", run.warnings);
+    assert_eq!(run.summary.exit_code(), 4, "{run:?}");
+    let Err(words) = &run.ended["big"] else {
+        panic!("{run:?}");
+    };
+    assert!(words.contains("the connection to the server was lost"), "{words}");
+
+    server.serve();
+    proxy.aim(server.port());
+    let run = client.run(Settings::default(), jobs).await;
+    assert_eq!(run.summary.exit_code(), 0, "{run:?}");
+    let Ok(Outcome::Sent { resumed_from, .. }) = run.ended["big"] else {
+        panic!("{run:?}");
+    };
+    assert!(resumed_from > 0, "{run:?}");
+    let there = read(&server.home("alice").join("big")).unwrap();
+    assert_same(&there, &content, "on the server");
+}
+
 /// What a run has begun is its own: it is replaced without a question, but what was there before is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_break_nothing_of_others_is_replaced() {

@@ -62,6 +62,18 @@ pub struct LsArgs {
     /// Names that begin with a dot, too.
     #[arg(short)]
     pub all: bool,
+    /// One name a line, also in a terminal.
+    #[arg(short = '1')]
+    pub single: bool,
+    /// The newest first.
+    #[arg(short = 't', conflicts_with = "by_size")]
+    pub by_time: bool,
+    /// The largest first.
+    #[arg(short = 'S')]
+    pub by_size: bool,
+    /// The other way round.
+    #[arg(short = 'r')]
+    pub reverse: bool,
     /// Files, directories, patterns; nothing: the directory where one is.
     #[arg(value_name = "PATH")]
     pub words: Vec<OsString>,

@@ -1,5 +1,6 @@
 //! `ls`: names, or a line for each.
 
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
@@ -9,13 +10,12 @@ use serde_json::json;
 
 use super::Session;
 use super::args::LsArgs;
-use super::output::{Style, print, print_json};
+use super::output::{Style, about, print, print_json};
 use crate::client::link::Link;
 use crate::client::names::last;
 use crate::client::packets::{Attributes, Name};
 use crate::client::printable::printable;
 use crate::error::Result;
-use crate::visible::hex;
 
 /// Between columns.
 const GAP: usize = 2;
@@ -78,24 +78,36 @@ async fn list(session: &Session, args: &LsArgs, link: &Link, directory: &[u8]) -
     if !args.all {
         entries.retain(|entry| !entry.name.starts_with(b"."));
     }
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
     show(session, args, (entries, directory))?;
     Ok(0)
 }
 
-fn show(session: &Session, args: &LsArgs, (entries, directory): (Vec<Name>, &[u8])) -> Result<()> {
+/// As it is asked for; what is alike by name.
+fn sort(entries: &mut [Name], args: &LsArgs) {
+    let modified = |entry: &Name| entry.attrs.times.map(|(_, modified)| modified);
+    entries.sort_by(|a, b| {
+        let order = match (args.by_time, args.by_size) {
+            (true, _) => modified(b).cmp(&modified(a)),
+            (_, true) => b.attrs.size.cmp(&a.attrs.size),
+            _ => Ordering::Equal,
+        };
+        order.then_with(|| a.name.cmp(&b.name))
+    });
+    if args.reverse {
+        entries.reverse();
+    }
+}
+
+fn show(session: &Session, args: &LsArgs, (mut entries, directory): (Vec<Name>, &[u8])) -> Result<()> {
+    sort(&mut entries, args);
     if session.output.style == Style::Json {
         return entries
             .iter()
             .try_for_each(|entry| print_json(&as_json(entry, directory)));
     }
     if !args.long {
-        return columns(
-            &entries
-                .iter()
-                .map(|entry| printable(&entry.name))
-                .collect::<Vec<_>>(),
-        );
+        let names: Vec<String> = entries.iter().map(|entry| printable(&entry.name)).collect();
+        return columns(&names, args.single);
     }
     let mut out = String::new();
     for entry in &entries {
@@ -161,25 +173,19 @@ fn kind(attrs: &Attributes) -> &'static str {
 fn as_json(entry: &Name, directory: &[u8]) -> serde_json::Value {
     let path = crate::client::names::join(directory, &entry.name);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let mut object = json!({
+    let object = json!({
         "name": text(match last(&entry.name) { b"" => &entry.name, name => name }),
-        "path": text(&path),
         "type": kind(&entry.attrs),
         "size": entry.attrs.size,
         "mode": entry.attrs.mode.map(|mode| format!("{:04o}", mode & 0o7777)),
         "modified": entry.attrs.times.map(|(_, modified)| modified),
     });
-    if std::str::from_utf8(&path).is_err()
-        && let Some(object) = object.as_object_mut()
-    {
-        object.insert("path_hex".to_owned(), hex(&path).into());
-    }
-    object
+    about(&path, object)
 }
 
 /// One name a line for a script, as many as fit side by side for a person.
-fn columns(names: &[String]) -> Result<()> {
-    let width = match io::stdout().is_terminal() {
+fn columns(names: &[String], single: bool) -> Result<()> {
+    let width = match !single && io::stdout().is_terminal() {
         true => rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col)),
         false => 0,
     };
@@ -217,6 +223,37 @@ mod tests {
         ] {
             assert_eq!(mode_text(mode), text);
         }
+    }
+
+    #[test]
+    fn what_is_listed_is_in_the_order_that_is_asked_for() {
+        let entry = |name: &'static str, size, modified| Name {
+            name: name.into(),
+            long: Default::default(),
+            attrs: Attributes {
+                size: Some(size),
+                times: Some((0, modified)),
+                ..Attributes::default()
+            },
+        };
+        let sorted = |args: &LsArgs| {
+            let mut entries = [entry("b", 1, 5), entry("c", 7, 5), entry("a", 3, 4)];
+            sort(&mut entries, args);
+            entries
+                .map(|entry| String::from_utf8(entry.name.to_vec()).unwrap())
+                .concat()
+        };
+        let mut args = LsArgs::default();
+        assert_eq!(sorted(&args), "abc");
+        args.by_size = true;
+        assert_eq!(sorted(&args), "cab");
+        args.reverse = true;
+        assert_eq!(sorted(&args), "bac");
+        args = LsArgs {
+            by_time: true,
+            ..LsArgs::default()
+        };
+        assert_eq!(sorted(&args), "bca");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use crate::client::remote::failed::Failed;
 use crate::error::{Error, Result};
+use crate::visible::hex;
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +49,18 @@ pub fn print(text: &str) -> Result<()> {
 /// As [`print_bytes`].
 pub fn print_json(object: &serde_json::Value) -> Result<()> {
     print(&format!("{object}\n"))
+}
+
+/// An object about a path. JSON has no bytes: one that is no UTF-8 is shown as well as it goes, and told in hexadecimal
+/// digits beside it.
+pub fn about(path: &[u8], mut object: serde_json::Value) -> serde_json::Value {
+    if let Some(object) = object.as_object_mut() {
+        object.insert("path".to_owned(), String::from_utf8_lossy(path).into());
+        if std::str::from_utf8(path).is_err() {
+            object.insert("path_hex".to_owned(), hex(path).into());
+        }
+    }
+    object
 }
 
 /// For `map_err`: the server refuses something.

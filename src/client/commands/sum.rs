@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::args::{DfArgs, SumArgs};
-use super::output::{Style, print, print_bytes, print_json, refused};
+use super::output::{Style, about, print, print_bytes, print_json, refused};
 use super::{Named, Session};
 use crate::client::printable::printable;
 use crate::client::remote::prove::Md5;
@@ -32,7 +32,7 @@ pub async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
         for Named { shown, path } in session.matching(&link, word).await? {
             match link.md5(&path, None).await {
                 Ok(Some(hash)) if session.output.style == Style::Json => {
-                    print_json(&json!({ "path": String::from_utf8_lossy(&path), "md5": hex(&hash) }))?;
+                    print_json(&about(&path, json!({ "md5": hex(&hash) })))?;
                 }
                 Ok(Some(hash)) => print_bytes(&line(&hash, &shown))?,
                 Ok(None) => {
@@ -78,10 +78,10 @@ pub async fn df(session: &Arc<Session>, args: &DfArgs) -> Result<u8> {
             return Err(Error::new("the server does not say how much room there is"));
         };
         match session.output.style {
-            Style::Json => print_json(&json!({
-                "path": String::from_utf8_lossy(&path),
-                "total_bytes": space.total, "used_bytes": space.used(), "free_bytes": space.free,
-            }))?,
+            Style::Json => print_json(&about(
+                &path,
+                json!({ "total_bytes": space.total, "used_bytes": space.used(), "free_bytes": space.free }),
+            ))?,
             Style::Words | Style::Quiet => print(&as_bar(space, args.bytes))?,
         }
     }

@@ -30,11 +30,11 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Of the program: 3 when nobody was signed in, else 1.
+    /// Of the program: 3 where one of the two sides does not accept the other, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
-            ConnectError::SignIn(_) => 3,
-            ConnectError::Unreachable(_) | ConnectError::HostKey(_) | ConnectError::Protocol(_) => 1,
+            ConnectError::SignIn(_) | ConnectError::HostKey(_) => 3,
+            ConnectError::Unreachable(_) | ConnectError::Protocol(_) => 1,
         }
     }
 

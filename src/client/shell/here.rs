@@ -5,9 +5,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::json;
 
 use super::{Shell, complain, help, named, say};
 use crate::client::commands::Session;
+use crate::client::commands::output::{Style, about};
 use crate::client::globs;
 use crate::client::interrupt::guard;
 use crate::client::link::Link;
@@ -69,12 +71,12 @@ impl Shell {
         let done = match here {
             Here::Cd(word) => self.cd(word.as_deref()),
             Here::Pwd => {
-                say(&printable(&self.session.directory()));
+                self.say_where(&self.session.directory());
                 Ok(())
             }
             Here::Lls(words) => return lls(&words),
             Here::Lcd(word) => lcd(word.as_deref()),
-            Here::Lpwd => lpwd(),
+            Here::Lpwd => self.lpwd(),
             Here::Rmdir(words) => self.stoppable(rmdir(&self.session, &words)),
             Here::Help(topic) => {
                 let told = topic.map_or_else(help::overview, |topic| help::of(&topic));
@@ -94,6 +96,21 @@ impl Shell {
                 1
             }
         }
+    }
+
+    /// A directory, as a result.
+    fn say_where(&self, path: &[u8]) {
+        match self.session.output.style {
+            Style::Json => say(&about(path, json!({})).to_string()),
+            Style::Words | Style::Quiet => say(&printable(path)),
+        }
+    }
+
+    fn lpwd(&self) -> Result<(), String> {
+        let here = std::env::current_dir();
+        let here = here.map_err(|error| format!("it can't be said where this is: {}", cause(&error)))?;
+        self.say_where(here.as_os_str().as_bytes());
+        Ok(())
     }
 
     /// Waits for the server, unless somebody stops it.
@@ -121,7 +138,7 @@ impl Shell {
         };
         let directory = self.stoppable(find(&self.session, &to))?;
         if back {
-            say(&printable(&directory));
+            self.say_where(&directory);
         }
         self.previous = Some(self.session.directory());
         self.session.set_directory(directory);
@@ -193,13 +210,6 @@ fn lcd(word: Option<&OsStr>) -> Result<(), String> {
             several.len()
         )),
     }
-}
-
-fn lpwd() -> Result<(), String> {
-    let here = std::env::current_dir();
-    let here = here.map_err(|error| format!("it can't be said where this is: {}", cause(&error)))?;
-    say(&printable(here.as_os_str().as_bytes()));
-    Ok(())
 }
 
 /// As sftp does it: what `ls` can do here, everybody knows.

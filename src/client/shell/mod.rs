@@ -172,7 +172,7 @@ fn say(text: &str) {
 
 /// What went wrong.
 fn complain(sentence: &str) {
-    let _ = writeln!(io::stderr().lock(), "{sentence}");
+    let _ = writeln!(io::stderr().lock(), "homeport: {sentence}");
 }
 
 /// A name in a sentence.

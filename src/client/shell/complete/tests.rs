@@ -106,7 +106,10 @@ fn lines_are_completed() {
         ("get --verify n", &["get --verify never "]),
         ("get --re", &["get --recursive", "get --rename"]),
         ("help dow", &["help download "]),
-        ("ls -", &["ls --help", "ls -a", "ls -l"]),
+        (
+            "ls -",
+            &["ls --help", "ls -1", "ls -S", "ls -a", "ls -l", "ls -r", "ls -t"],
+        ),
     ] {
         assert_eq!(lines(line), expected, "{line}");
     }
