@@ -18,11 +18,13 @@
 
 mod keeping;
 mod meter;
+mod progress;
+mod standing;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -33,13 +35,14 @@ use crate::user::Quota;
 use crate::vfs::{Error, Result, Wait};
 
 use self::meter::{Meter, NO_LIMIT, Short};
+use self::progress::{PATIENCE, Progress};
+use self::standing::{AT_CEILING, EXACT, UNKNOWN, UNMEASURABLE};
+pub use self::standing::{Standing, Usage};
 use super::inode::Inodes;
 
 /// The store's ceiling stands this much above the use, so that it moves rarely.
 const AHEAD_BYTES: u64 = 64 << 20;
 const AHEAD_FILES: u64 = 10_000;
-/// A client waits this long for the store or for a measure, then it hears why nothing happens.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One home's account.
 pub struct Account {
@@ -69,39 +72,6 @@ pub struct Account {
     progress: Progress,
     keeper: Arc<Notify>,
     quit: CancellationToken,
-}
-
-/// Wakes those who wait on threads of the blocking pool.
-#[derive(Default)]
-struct Progress {
-    /// Moves with `lock` held, so that nobody falls asleep over it.
-    count: AtomicU64,
-    lock: Mutex<()>,
-    moved: Condvar,
-}
-
-/// How far the numbers can be relied on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// The use is exact.
-    Exact,
-    /// The use is a ceiling, until the home has been measured.
-    AtCeiling,
-    /// The home cannot be measured.
-    Unmeasurable,
-}
-
-/// What an account says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
-    /// Sum of file sizes.
-    pub bytes: u64,
-    /// Files, directories and symbolic links.
-    pub files: u64,
-    /// What is allowed.
-    pub quota: Quota,
-    /// How far the numbers can be relied on.
-    pub standing: Standing,
 }
 
 /// A change under way: whoever holds one may reserve and give back.
@@ -173,11 +143,7 @@ impl Account {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        match self.standing.load(Ordering::Acquire) {
-            EXACT => Standing::Exact,
-            UNMEASURABLE => Standing::Unmeasurable,
-            _ => Standing::AtCeiling,
-        }
+        Standing::of(self.standing.load(Ordering::Acquire))
     }
 
     /// New limits, in force at once. Below the use, growth stops, and nothing else does.
@@ -201,14 +167,16 @@ impl Account {
         let mut deadline = None;
         loop {
             // Before the attempt, so that no news between the two is missed.
-            let seen = self.progress.count.load(Ordering::SeqCst);
+            let seen = self.progress.seen();
             match attempt() {
                 Err(reason @ (Error::NotRecorded | Error::Measuring)) => {
                     if wait == Wait::Never {
                         return Err(Error::WouldBlock);
                     }
                     let end = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
-                    self.wait_for_progress(seen, end, reason)?;
+                    if !self.progress.wait(seen, end) {
+                        return Err(reason);
+                    }
                 }
                 result => return result,
             }
@@ -409,35 +377,9 @@ impl Account {
     }
 
     pub(super) fn moved(&self) {
-        let lock = self.progress.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        self.progress.count.fetch_add(1, Ordering::SeqCst);
-        drop(lock);
-        self.progress.moved.notify_all();
-    }
-
-    /// Waits until something has moved since `seen`; `reason` is what the client hears if that takes too long.
-    fn wait_for_progress(&self, seen: u64, end: Instant, reason: Error) -> Result<()> {
-        let mut lock = self.progress.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        while self.progress.count.load(Ordering::SeqCst) == seen {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(reason);
-            }
-            lock = self
-                .progress
-                .moved
-                .wait_timeout(lock, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        Ok(())
+        self.progress.moved();
     }
 }
 
 /// The right to change names.
 pub struct NamesGuard<'a>(#[allow(dead_code, reason = "held, not used")] MutexGuard<'a, ()>);
-
-const EXACT: u8 = 0;
-const AT_CEILING: u8 = 1;
-const UNMEASURABLE: u8 = 2;
-const UNKNOWN: u8 = 3;

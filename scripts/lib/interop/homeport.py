@@ -34,10 +34,14 @@ def options(home):
     return [*map(str, words), "--known-hosts", str(home.local.parent / "homeport-known-hosts")]
 
 
+def started(home, words, runs, **how):
+    """Where no agent of this machine's user is."""
+    return runs(["homeport", *options(home), *words], cwd=home.local, env={"SSH_AUTH_SOCK": ""}, **how)
+
+
 def command(home, name, *words, runs=run, **how):
     """Runs one command, as scripts do."""
-    env = {"SSH_AUTH_SOCK": ""}
-    return runs(["homeport", *options(home), name, *words], cwd=home.local, env=env, **how)
+    return started(home, [name, *words], runs, **how)
 
 
 def at(home, name=""):
@@ -47,10 +51,7 @@ def at(home, name=""):
 
 def shell(home, *lines, runs=run, **how):
     """Runs the shell with these lines; the first that fails ends it."""
-    words = ["homeport", *options(home), f"{home.at}:{home.wire('')}"]
-    return runs(
-        words, stdin="".join(f"{line}\n" for line in lines), cwd=home.local, env={"SSH_AUTH_SOCK": ""}, **how
-    )
+    return started(home, [at(home)], runs, stdin="".join(f"{line}\n" for line in lines), **how)
 
 
 @homeport.story("whole files")

@@ -1,6 +1,9 @@
+use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
+use super::fields::{string_to, u32_to};
 use super::*;
+use crate::sftp::kinds::*;
 use crate::sftp::packet::{self, Packet};
 use crate::vfs::SetAttrs;
 

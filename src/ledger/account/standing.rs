@@ -1,0 +1,43 @@
+//! What an account says of itself.
+
+use crate::user::Quota;
+
+/// How far the numbers can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The use is exact.
+    Exact,
+    /// The use is a ceiling, until the home has been measured.
+    AtCeiling,
+    /// The home cannot be measured.
+    Unmeasurable,
+}
+
+/// What an account says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Sum of file sizes.
+    pub bytes: u64,
+    /// Files, directories and symbolic links.
+    pub files: u64,
+    /// What is allowed.
+    pub quota: Quota,
+    /// How far the numbers can be relied on.
+    pub standing: Standing,
+}
+
+impl Standing {
+    /// Of a state, which others need not tell apart so finely.
+    pub(super) fn of(state: u8) -> Self {
+        match state {
+            EXACT => Self::Exact,
+            UNMEASURABLE => Self::Unmeasurable,
+            _ => Self::AtCeiling,
+        }
+    }
+}
+
+pub(super) const EXACT: u8 = 0;
+pub(super) const AT_CEILING: u8 = 1;
+pub(super) const UNMEASURABLE: u8 = 2;
+pub(super) const UNKNOWN: u8 = 3;
