@@ -19,8 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Target {
     pub port: u16,
     pub user: String,
-    pub key: Arc<PrivateKey>,
+    pub proof: Proof,
     pub cipher: String,
+}
+
+/// What shows who we are.
+pub enum Proof {
+    Key(Arc<PrivateKey>),
+    Password(String),
 }
 
 type Workers = Arc<Mutex<HashMap<ChannelId, Worker>>>;
@@ -83,12 +89,14 @@ async fn sign_in(
     let workers = Workers::default();
     let events = Events(Arc::clone(&workers));
     let mut connection = client::connect(Arc::new(config), ("127.0.0.1", target.port), events).await?;
-    let key = PrivateKeyWithHashAlg::new(Arc::clone(&target.key), None);
-    match connection
-        .authenticate_publickey(&target.user, key)
-        .await?
-        .success()
-    {
+    let answer = match &target.proof {
+        Proof::Key(key) => {
+            let key = PrivateKeyWithHashAlg::new(Arc::clone(key), None);
+            connection.authenticate_publickey(&target.user, key).await?
+        }
+        Proof::Password(password) => connection.authenticate_password(&target.user, password).await?,
+    };
+    match answer.success() {
         true => Ok((connection, workers)),
         false => Err("the server does not let us in".into()),
     }

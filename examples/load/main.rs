@@ -4,6 +4,7 @@
 //! cargo run --release --example load -- --port 2222 --user bench --key KEY --work read --file big --connections 16
 //! load … --work write,stat --depth 64,1            # who writes at full speed beside who looks
 //! load … --work signin --rate 200 --secs 60        # sign-ins by key, at this rate whatever the answers take
+//! LOAD_PASSWORD=… load … --work signin --connections 64      # without --key: by password
 //! load … --work idle --connections 2000 --secs 30
 //! ```
 //!
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use russh::keys::load_secret_key;
 
-use connection::{Target, connect, sign_in_repeatedly};
+use connection::{Proof, Target, connect, sign_in_repeatedly};
 use report::{Report, Totals};
 use worker::{Kind, Plan};
 
@@ -33,9 +34,9 @@ struct Arguments {
     port: u16,
     #[arg(long)]
     user: String,
-    /// A private key file.
+    /// A private key file; without one, the password in $LOAD_PASSWORD.
     #[arg(long)]
-    key: PathBuf,
+    key: Option<PathBuf>,
     /// read, write, small, stat, list, signin or idle; several of them run beside each other.
     #[arg(long, value_delimiter = ',', required = true)]
     work: Vec<Kind>,
@@ -84,7 +85,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let target = Arc::new(Target {
         port: arguments.port,
         user: arguments.user.clone(),
-        key: Arc::new(load_secret_key(&arguments.key, None)?),
+        proof: match &arguments.key {
+            Some(file) => Proof::Key(Arc::new(load_secret_key(file, None)?)),
+            None => Proof::Password(
+                std::env::var("LOAD_PASSWORD").map_err(|_| "neither --key nor $LOAD_PASSWORD")?,
+            ),
+        },
         cipher: arguments.cipher.clone(),
     });
     let mut runs = Vec::new();
