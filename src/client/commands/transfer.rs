@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn transfer(self, engine: Arc<Engine>, found: Found) -> Result<u8> {
+    async fn transfer(self, engine: Arc<Engine>, mut found: Found) -> Result<u8> {
         // A large file that is alone has a line of its own, which says it all.
         let alone = matches!(&found.jobs[..], [job] if job.size >= SMALL_BYTES) && found.failed == 0;
         let bytes = found
@@ -219,10 +219,9 @@ impl<'a> Run<'a> {
             .iter()
             .fold(0_u64, |sum, job| sum.saturating_add(job.size));
         self.board.expect(found.jobs.len() as u64, bytes);
-        let mut summary = engine.run(found.jobs).await;
+        let mut summary = engine.run(std::mem::take(&mut found.jobs)).await;
         if self.args.preserve {
-            self.keep(&found.remote_directories, &found.local_directories)
-                .await;
+            self.keep(&engine, &found).await;
         }
         summary.failed += found.failed;
         let Self {
@@ -247,11 +246,12 @@ impl<'a> Run<'a> {
     }
 
     /// Times and permissions of directories, the innermost first: what is put into one changes its time.
-    async fn keep(&self, remote: &[(Vec<u8>, Attributes)], local: &[(PathBuf, Attributes)]) {
-        if !remote.is_empty()
-            && let Ok(link) = self.session.remote.link().await
+    async fn keep(&self, engine: &Engine, found: &Found) {
+        // Without a connection the files have failed, and have said so.
+        if !found.remote_directories.is_empty()
+            && let Ok(link) = engine.link().await
         {
-            for (path, attrs) in remote.iter().rev() {
+            for (path, attrs) in found.remote_directories.iter().rev() {
                 if let Err(failed) = link.set(path, attrs).await {
                     self.board.warn(&format!(
                         "{}: cannot keep times and permissions: {failed}",
@@ -260,7 +260,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        for (path, attrs) in local.iter().rev() {
+        for (path, attrs) in found.local_directories.iter().rev() {
             if let Err(error) = keep_local(path, attrs) {
                 let name = printable(path.as_os_str().as_bytes());
                 self.board.warn(&format!(

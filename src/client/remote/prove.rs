@@ -51,10 +51,7 @@ impl Link {
     /// # Errors
     /// When it can, but not this file; or the connection is lost.
     pub async fn md5(&self, path: &[u8], length: Option<u64>) -> Result<Option<Md5>, Failed> {
-        for way in WAYS.into_iter().filter(|way| way.is_offered(self)) {
-            if self.useless.contains(way) {
-                continue;
-            }
+        while let Some(way) = self.way() {
             match self.md5_by(way, path, length).await {
                 Ok(Some(hash)) => return Ok(Some(hash)),
                 Err(failed) if !failed.is_unsupported() => return Err(failed),
@@ -62,6 +59,17 @@ impl Link {
             }
         }
         Ok(None)
+    }
+
+    /// The best way that is not known to be useless.
+    fn way(&self) -> Option<Way> {
+        let usable = |way: &Way| way.is_offered(self) && !self.useless.contains(*way);
+        WAYS.into_iter().find(usable)
+    }
+
+    /// Does it answer other requests while it hashes? Servers with check-file do one thing after the other.
+    pub fn hashes_beside(&self) -> bool {
+        matches!(self.way(), Some(Way::Md5Hash | Way::Command))
     }
 
     async fn md5_by(&self, way: Way, path: &[u8], length: Option<u64>) -> Result<Option<Md5>, Failed> {

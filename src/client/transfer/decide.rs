@@ -11,8 +11,12 @@ use super::trouble::Trouble;
 use super::{Attempt, Proof};
 use crate::client::packets::Attributes;
 use crate::client::plan::{Conflict, Decision, FirstLook, Policy, There, compared, first_look};
+use crate::client::remote::failed::Failed;
 use crate::client::remote::prove::Md5;
 use crate::visible::hex;
+
+/// A hash of the server's; `None`: it cannot hash.
+pub(super) type Hashed = Result<Option<Md5>, Failed>;
 
 /// What is to be done.
 pub(super) enum Decided {
@@ -114,15 +118,30 @@ impl Attempt<'_> {
             .warn(&format!("{job}: the server cannot hash; {what}"));
     }
 
-    /// Compares the hash of the whole file with that of what was read or written here.
-    pub(super) async fn verify(&self, here: Option<Md5>, hint: &'static str) -> Result<Proof, Trouble> {
+    /// The server's hash of the whole file.
+    pub(super) async fn hash_there(&self) -> Hashed {
+        self.link.md5(&self.job.remote, None).await
+    }
+
+    /// Compares the hash of the whole file with that of what was read or written here. `early` is what the server has
+    /// said of it before; if that differs, the server is asked again, since the file may have changed meanwhile.
+    pub(super) async fn verify(
+        &self,
+        here: Option<Md5>,
+        early: Option<Hashed>,
+        hint: &'static str,
+    ) -> Result<Proof, Trouble> {
         use super::Verify;
         let verify = self.engine.settings.verify;
         let Some(here) = here else {
             return Ok(Proof::NotAsked);
         };
         self.meter.enter(super::board::Stage::Verifying);
-        let there = self.link.md5(&self.job.remote, None).await;
+        let there = match early {
+            Some(Ok(Some(there))) if there == here => Ok(Some(there)),
+            Some(Ok(None)) => Ok(None),
+            _ => self.hash_there().await,
+        };
         match there.map_err(Trouble::remote("hash the file"))? {
             Some(there) if there == here => Ok(Proof::Md5),
             Some(there) => Err(Trouble::Differs {

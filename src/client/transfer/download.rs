@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::board::Stage;
-use super::decide::{Decided, Ends, there};
+use super::decide::{Decided, Ends, Hashed, there};
 use super::digest::{Digest, Follower};
 use super::trouble::Trouble;
 use super::{Attempt, Job, Outcome, SMALL_BYTES, endings};
@@ -196,17 +196,11 @@ impl Attempt<'_> {
         let follower =
             (self.proves() && !small).then(|| Follower::start(head.clone(), Arc::clone(&part), from));
         let fetched = self
-            .pump_down((&handle, &part), (from, size), follower.as_ref())
+            .fetch_and_hash((&handle, &part), (from, size), follower.as_ref())
             .await;
         // Nothing was written there: the answer changes nothing.
         drop(self.link.begin(&Request::Close { handle: &handle }));
-        let end = fetched?;
-        self.meter.set_total(end.max(size));
-        if end < size {
-            return Err(Trouble::Changed(format!(
-                "the server spoke of {size} bytes, but the file ended after {end}"
-            )));
-        }
+        let (end, early) = fetched?;
         let digest = match follower {
             Some(follower) => Some(
                 follower
@@ -220,13 +214,43 @@ impl Attempt<'_> {
             }
             None => None,
         };
-        let proof = self.verify(digest.map(Digest::value), HINT).await?;
+        let proof = self.verify(digest.map(Digest::value), early, HINT).await?;
         self.keep(&part, &attrs)?;
         self.publish(&path, replace)?;
         Ok(Outcome::Sent {
             resumed_from: from,
             proof,
         })
+    }
+
+    /// Returns where the file ends, and what the server has said of its hash meanwhile.
+    async fn fetch_and_hash(
+        &self,
+        (handle, part): (&[u8], &Arc<File>),
+        (from, size): (u64, u64),
+        follower: Option<&Follower>,
+    ) -> Result<(u64, Option<Hashed>), Trouble> {
+        let fetching = async {
+            let end = self.pump_down((handle, part), (from, size), follower).await?;
+            self.meter.set_total(end.max(size));
+            if end < size {
+                return Err(Trouble::Changed(format!(
+                    "the server spoke of {size} bytes, but the file ended after {end}"
+                )));
+            }
+            if self.proves() {
+                self.meter.enter(Stage::Verifying);
+            }
+            Ok(end)
+        };
+        let hashing = async {
+            match self.proves() && self.link.hashes_beside() {
+                true => Ok(Some(self.hash_there().await)),
+                false => Ok(None),
+            }
+        };
+        // Of a fetch that fails nobody wants the hash.
+        tokio::try_join!(fetching, hashing)
     }
 
     fn keep(&self, part: &File, attrs: &Attributes) -> Result<(), Trouble> {

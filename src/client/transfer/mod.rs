@@ -28,6 +28,7 @@ use super::packets::Attributes;
 use super::plan::{Conflict, Policy, There};
 use super::printable::printable;
 use super::remote::Remote;
+use super::remote::failed::Failed;
 use board::{Board, Meter};
 use trouble::Trouble;
 
@@ -201,6 +202,8 @@ pub struct Engine {
     pub stop: CancellationToken,
     /// One question at a time, and what was answered for all.
     answers: Mutex<Option<Policy>>,
+    /// Set once no connection could be made: what is still to be done would only wait for the same.
+    gone: Mutex<Option<Failed>>,
     large: Arc<Semaphore>,
     small: Arc<Semaphore>,
 }
@@ -221,6 +224,7 @@ impl Engine {
             board,
             stop,
             answers: Mutex::new(None),
+            gone: Mutex::new(None),
             large: Arc::new(Semaphore::new(LARGE)),
             small: Arc::new(Semaphore::new(SMALL)),
         })
@@ -259,6 +263,20 @@ impl Engine {
         summary
     }
 
+    /// The connection; a new one if the last is lost.
+    ///
+    /// # Errors
+    /// When none can be made now, or none could be made before in this run.
+    pub async fn link(&self) -> Result<Arc<Link>, Failed> {
+        let mut gone = self.gone.lock().await;
+        if let Some(failed) = &*gone {
+            return Err(failed.clone());
+        }
+        let link = self.remote.link().await;
+        *gone = link.as_ref().err().cloned();
+        link
+    }
+
     /// Transfers one file, on as many connections as it takes.
     async fn transfer(&self, job: &Job) -> Result<Outcome, Trouble> {
         let meter = self.board.begin(job);
@@ -271,7 +289,7 @@ impl Engine {
         let (mut fruitless, mut ours, mut furthest) = (0, false, 0);
         loop {
             let attempt = async {
-                let link = self.remote.link().await.map_err(Trouble::ended)?;
+                let link = self.link().await.map_err(Trouble::Ended)?;
                 let attempt = Attempt {
                     engine: self,
                     link,

@@ -29,7 +29,7 @@ impl Engine {
             return Ok(None);
         }
         // It does not fit as if nothing were there; much of it may be there.
-        let link = self.remote.link().await?;
+        let link = self.link().await?;
         let mut needed = 0_u64;
         for job in jobs {
             let have = match there(link.look(&job.remote).await.unwrap_or_default()) {

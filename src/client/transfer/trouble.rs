@@ -73,9 +73,4 @@ impl Trouble {
     pub fn local(what: &'static str) -> impl Fn(io::Error) -> Self {
         move |error| Self::Local { what, error }
     }
-
-    /// There is no other connection.
-    pub fn ended(failed: Failed) -> Self {
-        Self::Ended(failed)
-    }
 }

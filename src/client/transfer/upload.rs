@@ -150,7 +150,7 @@ impl Attempt<'_> {
             source.check(end)?;
             digest.map(Digest::value)
         };
-        let proof = self.verify(digest, HINT).await?;
+        let proof = self.verify(digest, None, HINT).await?;
         Ok(Outcome::Sent {
             resumed_from: from,
             proof,
