@@ -50,6 +50,8 @@ pub enum Conflict {
     Shorter,
     /// Longer than ours.
     Longer,
+    /// A download would grow as a file that is there, and is no beginning of it.
+    Part,
     /// A directory, which no file replaces.
     Directory,
     /// Something that is no file, which no file replaces.
@@ -60,7 +62,7 @@ impl Conflict {
     /// Can it be settled by overwriting?
     pub fn may_overwrite(self) -> bool {
         match self {
-            Self::Differs | Self::NoPart | Self::Shorter | Self::Longer => true,
+            Self::Differs | Self::NoPart | Self::Shorter | Self::Longer | Self::Part => true,
             Self::Directory | Self::Other => false,
         }
     }
@@ -73,6 +75,7 @@ impl fmt::Display for Conflict {
             Self::NoPart => "a shorter file is there that is not its beginning",
             Self::Shorter => "a shorter file is there",
             Self::Longer => "a longer file is there",
+            Self::Part => "its .part file is there, and is no beginning of what the server has now",
             Self::Directory => "a directory is there",
             Self::Other => "something is there that is no file",
         })

@@ -100,10 +100,32 @@ fn each_row_of_the_table_downwards() {
     std::fs::write(person.path("f.part"), &whole[..2 * MIB]).unwrap();
     get(&[]).code(0).says(&["resumed at 2.0 MiB", "MD5 verified"]);
     assert!(here() == whole);
-    // A part of something else is no beginning.
-    std::fs::remove_file(person.path("f")).unwrap();
-    std::fs::write(person.path("f.part"), bytes(2 * MIB, 9)).unwrap();
-    get(&[]).code(0).says(&["no beginning", "3.0 MiB received"]);
+    // A part of something else is no beginning, and may be somebody's own file.
+    for (other, resume) in [(2 * MIB, ""), (4 * MIB, ""), (2 * MIB, "--no-resume")] {
+        std::fs::remove_file(person.path("f")).unwrap();
+        let other = bytes(other, 9);
+        let get = |more: &str| {
+            get(&[more, resume]
+                .iter()
+                .filter(|w| !w.is_empty())
+                .copied()
+                .collect::<Vec<_>>())
+        };
+        std::fs::write(person.path("f.part"), &other).unwrap();
+        get("").code(4).says(&["its .part file is there", "--overwrite"]);
+        get("--skip").code(0);
+        assert!(!person.path("f").exists());
+        get("--rename").code(0).says(&["stored as f.1"]);
+        assert!(std::fs::read(person.path("f.1")).unwrap() == whole);
+        std::fs::remove_file(person.path("f.1")).unwrap();
+        assert!(std::fs::read(person.path("f.part")).unwrap() == other);
+        get("--overwrite").code(0).says(&["3.0 MiB received"]);
+        assert!(here() == whole && !person.path("f.part").exists());
+    }
+    // With both, the part goes on, and what is there stays until then.
+    std::fs::write(person.path("f"), &whole[..MIB]).unwrap();
+    std::fs::write(person.path("f.part"), &whole[..2 * MIB]).unwrap();
+    get(&[]).code(0).says(&["resumed at 2.0 MiB"]);
     assert!(here() == whole);
     for there in [bytes(3 * MIB, 2), bytes(MIB, 2), bytes(4 * MIB, 1)] {
         std::fs::write(person.path("f"), &there).unwrap();
@@ -115,6 +137,104 @@ fn each_row_of_the_table_downwards() {
         std::fs::remove_file(person.path("f.1")).unwrap();
         get(&["--overwrite"]).code(0);
         assert!(here() == whole);
+    }
+}
+
+#[test]
+fn links_of_this_machine_are_written_through() {
+    let person = Person::new(&[]);
+    let whole = bytes(MIB, 1);
+    std::fs::write(person.there("f"), &whole).unwrap();
+    let link = |to: &str| {
+        let _ = std::fs::remove_file(person.path("link"));
+        std::os::unix::fs::symlink(to, person.path("link")).unwrap();
+    };
+    let get = |more: &[&str]| person.run([&["get"], more, &[&person.remote("f")[..], "link"]].concat());
+    std::fs::create_dir(person.path("d")).unwrap();
+    std::fs::write(person.path("d/real"), &whole[..1000]).unwrap();
+    link("d/real");
+    get(&[]).code(0).says(&["resumed at 1000 B"]);
+    assert!(std::fs::read(person.path("d/real")).unwrap() == whole);
+    std::fs::write(person.path("d/real"), "something else").unwrap();
+    get(&[]).code(4);
+    get(&["--overwrite"]).code(0);
+    assert!(std::fs::read(person.path("d/real")).unwrap() == whole);
+    assert!(person.path("link").is_symlink());
+    link("nowhere");
+    get(&["--overwrite"])
+        .code(4)
+        .says(&["something is there that is no file"]);
+    get(&["--rename"]).code(0);
+    assert!(person.path("link").is_symlink() && !person.path("link.part").exists());
+}
+
+#[test]
+fn the_longest_names_go_both_ways() {
+    let person = Person::new(&[]);
+    for length in [250, 251, 255] {
+        let name = "n".repeat(length);
+        let whole = person.file(&name, 100_000, 1);
+        person.run(["put", &name, &person.remote("")]).code(0);
+        std::fs::remove_file(person.path(&name)).unwrap();
+        person.run(["get", &person.remote(&name), "."]).code(0);
+        assert!(std::fs::read(person.path(&name)).unwrap() == whole);
+    }
+}
+
+#[test]
+fn a_file_and_what_looks_like_its_part_do_not_mix() {
+    let person = Person::new(&[]);
+    let there = person.there("d");
+    std::fs::create_dir_all(&there).unwrap();
+    let names = ["film", "film.part", "film.part.part"];
+    for (seed, name) in (1..).zip(names) {
+        std::fs::write(there.join(name), bytes(2 * MIB + 1000 * usize::from(seed), seed)).unwrap();
+    }
+    for into in 0..4 {
+        let into = into.to_string();
+        person.run(["get", "-r", &person.remote("d"), &into]).code(0);
+        for name in names {
+            let same = std::fs::read(person.path(&into).join(name)).unwrap()
+                == std::fs::read(there.join(name)).unwrap();
+            assert!(same, "{name}");
+        }
+        assert_eq!(std::fs::read_dir(person.path(&into)).unwrap().count(), 3);
+    }
+}
+
+#[test]
+fn two_files_are_not_stored_as_one() {
+    let person = Person::new(&[]);
+    let mut contents = Vec::new();
+    for (seed, name) in (1..).zip(["1", "2"]) {
+        for dir in [person.path(name), person.there(name)] {
+            std::fs::create_dir_all(&dir).unwrap();
+            contents.push(bytes(300_000, seed));
+            std::fs::write(dir.join("x"), contents.last().unwrap()).unwrap();
+        }
+    }
+    std::fs::create_dir(person.there("to")).unwrap();
+    std::fs::create_dir(person.path("to")).unwrap();
+    let both = ["1/x", "2/x"];
+    let put = |more: &str| person.run(["put", more, both[0], both[1], &person.remote("to")]);
+    let from = both.map(|name| person.remote(name));
+    let get = |more: &str| person.run(["get", more, &from[0], &from[1], "to"]);
+    let first = || (person.there("to/x"), person.path("to/x"));
+    let second = || (person.there("to/x.1"), person.path("to/x.1"));
+    put("--verify=auto").code(4).says(&["another file of this run"]);
+    get("--verify=auto").code(4).says(&["another file of this run"]);
+    for file in [first().0, first().1] {
+        assert!(std::fs::read(file).unwrap() == contents[0], "the first is whole");
+    }
+    for file in [first().0, first().1] {
+        std::fs::remove_file(file).unwrap();
+    }
+    put("--rename").code(0);
+    get("--rename").code(0);
+    for (files, content) in [(first(), &contents[0]), (second(), &contents[2])] {
+        for file in [files.0, files.1] {
+            assert!(std::fs::read(file).unwrap() == *content);
+        }
     }
 }
 

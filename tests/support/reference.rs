@@ -17,15 +17,19 @@ const SERVERS: [&str; 4] = [
     "/usr/libexec/sftp-server",
 ];
 
+/// Where it is.
+pub fn program() -> &'static str {
+    SERVERS
+        .iter()
+        .find(|path| Path::new(path).exists())
+        .expect("no OpenSSH sftp-server on this machine (hint: apt-get install openssh-sftp-server)")
+}
+
 /// Puts what `sftp-server` needs into `root`: itself, its libraries, and a user `name` for the uid it runs as.
 ///
 /// Both sides of a comparison get the same, so that listings of `/` are equal too.
 pub fn furnish(root: &Path, name: &str) {
-    let server = SERVERS
-        .iter()
-        .find(|path| Path::new(path).exists())
-        .expect("no OpenSSH sftp-server on this machine (hint: apt-get install openssh-sftp-server)");
-    copy_program(Path::new(server), root, "sftp-server");
+    copy_program(Path::new(program()), root, "sftp-server");
     copy_program(&which("setpriv"), root, "setpriv");
     users(root, name);
     fs::create_dir_all(root.join("dev")).unwrap();

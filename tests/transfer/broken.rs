@@ -273,6 +273,43 @@ async fn after_a_break_nothing_of_others_is_replaced() {
     assert_eq!(read(&client.local("ours")).unwrap(), b"somebody else's");
 }
 
+/// What had the name before stays, also when the connection breaks in the middle.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_given_another_name_keeps_it() {
+    for direction in [Direction::Up, Direction::Down] {
+        let (server, proxy, client) = behind_proxy(&[]).await;
+        let content = bytes(7, 4 << 20);
+        let home = server.home("alice");
+        let (from, there) = match direction {
+            Direction::Up => (client.local("f"), home.join("f")),
+            Direction::Down => (home.join("f"), client.local("f")),
+        };
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(&from, &content).unwrap();
+        std::fs::write(&there, b"somebody else's").unwrap();
+        let settings = Settings {
+            conflicts: Policy::Rename,
+            ..Settings::default()
+        };
+        let job = Job {
+            size: content.len() as u64,
+            ..client.job(direction, "f")
+        };
+        let flow = proxy.flow(direction);
+        let now = flow.taken.load(SeqCst);
+        flow.cuts
+            .lock()
+            .unwrap()
+            .extend([now + (1 << 20), now + (3 << 20)]);
+        let run = client.run(settings, vec![job]).await;
+        proven(&run);
+        assert_eq!(run.warnings.matches("connected again").count(), 2, "{run:?}");
+        assert_eq!(read(&there).unwrap(), b"somebody else's");
+        let renamed = there.with_file_name("f.1");
+        assert_same(&read(&renamed).unwrap(), &content, "under another name");
+    }
+}
+
 /// Ctrl-C in a shell, and the same command again at once: what has come is there, and nothing of the first run is in the
 /// way of the second.
 #[tokio::test(flavor = "multi_thread")]

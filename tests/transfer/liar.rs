@@ -219,7 +219,9 @@ impl Handler for Talk {
             let reply = self.answer(&packet);
             if packet[0] == SSH_FXP_READ && !self.probed {
                 self.waiting.push(reply);
-                if self.waiting.len() < self.manner.backwards {
+                // On a later connection fewer are asked for than would have to come together.
+                let in_order = self.manner.dies_after.is_some() && !self.first;
+                if !in_order && self.waiting.len() < self.manner.backwards {
                     continue;
                 }
             } else {

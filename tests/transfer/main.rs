@@ -18,6 +18,7 @@ mod support;
 mod broken;
 mod client;
 mod full;
+mod hashless;
 mod liar;
 mod lies;
 mod moving;

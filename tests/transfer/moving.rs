@@ -74,8 +74,8 @@ async fn it_becomes_shorter() {
         .send(|path| open(path).set_len(NOT_READ_YET as u64).unwrap())
         .await;
     run.failed_with(&[
-        &format!("the file became shorter while it was sent: {NOT_READ_YET} of {SIZE} bytes"),
-        "again",
+        &format!("the file became shorter while it was sent: it has {NOT_READ_YET} of {SIZE} bytes"),
+        "--overwrite",
     ]);
     let run = story.again().await;
     assert_eq!(run.only(), &Ok(Outcome::Same(Proof::Md5)));

@@ -197,7 +197,7 @@ async fn with_our_server() {
 }
 
 /// An sshd, and a client whose files are in its directory `files`.
-async fn openssh(more: &str) -> (Sshd, Client) {
+pub async fn openssh(more: &str) -> (Sshd, Client) {
     // What a person's shell does when it starts would be done for each hash.
     let config = format!("Subsystem sftp internal-sftp\nSetEnv HOME=/nonexistent\n{more}");
     let sshd = Sshd::start(&["ed25519"], &config);
@@ -232,43 +232,6 @@ async fn many_small_files_are_all_proven_by_openssh() {
         assert_eq!(end, &Ok(Outcome::Sent { resumed_from, proof }), "{name}");
     }
     assert_eq!(run.warnings, "");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_an_openssh_that_cannot_hash() {
-    // What people do to accounts that are for SFTP only.
-    let (sshd, client) = openssh("ForceCommand internal-sftp").await;
-    let ours = bytes(3, 300_000);
-    client.write("up", &ours);
-    client.write("part", &ours);
-    std::fs::write(sshd.path("files/part"), &ours[..1000]).unwrap();
-    std::fs::write(sshd.path("files/down"), &ours).unwrap();
-    let jobs = vec![
-        client.up("up"),
-        client.up("part"),
-        client.down("down", ours.len()),
-    ];
-    let run = client.run(Settings::default(), jobs).await;
-    for (name, resumed_from) in [("up", 0), ("part", 1000), ("down", 0)] {
-        let proof = Proof::Sizes;
-        assert_eq!(
-            run.ended[name],
-            Ok(Outcome::Sent { resumed_from, proof }),
-            "{run:?}"
-        );
-    }
-    for path in [
-        sshd.path("files/up"),
-        sshd.path("files/part"),
-        client.local("down"),
-    ] {
-        assert_same(&read(&path).unwrap(), &ours, "without hashes");
-    }
-    assert!(
-        run.warnings.contains("the server cannot hash"),
-        "{}",
-        run.warnings
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
@@ -117,12 +116,7 @@ impl Walk<'_> {
                     continue;
                 }
             };
-            let seconds = |time: i64| u32::try_from(time).unwrap_or(0);
-            let attrs = Attributes {
-                mode: Some(meta.permissions().mode() & 0o777),
-                times: Some((seconds(meta.atime()), seconds(meta.mtime()))),
-                ..Attributes::default()
-            };
+            let attrs = Attributes::of_local(&meta);
             self.found.remote_directories.push((remote.clone(), attrs));
             let entries = match std::fs::read_dir(&local).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
                 Ok(entries) => entries,

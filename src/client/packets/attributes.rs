@@ -1,5 +1,7 @@
 //! What is known of a file, in both directions.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use bytes::Bytes;
 use rustix::fs::FileType;
 
@@ -72,6 +74,17 @@ impl Attributes {
             }
         }
         Some(attrs)
+    }
+
+    /// Permissions and times of a file of this machine; no times where they do not fit (the draft's section 5 has 32 bits).
+    pub fn of_local(meta: &std::fs::Metadata) -> Self {
+        let seconds = |time: i64| u32::try_from(time).ok();
+        let modified = seconds(meta.mtime());
+        Self {
+            mode: Some(meta.mode() & 0o777),
+            times: modified.map(|modified| (seconds(meta.atime()).unwrap_or(modified), modified)),
+            ..Self::default()
+        }
     }
 
     /// What it is. `None`: the server did not say; some send permissions without a type.

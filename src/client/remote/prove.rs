@@ -15,6 +15,11 @@ pub type Md5 = [u8; 16];
 /// Longest output of a command that is kept: a hash and a path with every byte escaped.
 const MAX_OUTPUT: usize = 16 << 10;
 
+/// How long the first command may take.
+const PROBE: std::time::Duration = std::time::Duration::from_secs(15);
+/// What `md5sum` says of an empty input.
+const MD5_OF_NOTHING: Md5 = *b"\xd4\x1d\x8c\xd9\x8f\x00\xb2\x04\xe9\x80\x09\x98\xec\xf8\x42\x7e";
+
 /// A way to hash on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -51,7 +56,7 @@ impl Link {
     /// # Errors
     /// When it can, but not this file; or the connection is lost.
     pub async fn md5(&self, path: &[u8], length: Option<u64>) -> Result<Option<Md5>, Failed> {
-        while let Some(way) = self.way() {
+        while let Some(way) = self.way().await {
             match self.md5_by(way, path, length).await {
                 Ok(Some(hash)) => return Ok(Some(hash)),
                 Err(failed) if !failed.is_unsupported() => return Err(failed),
@@ -62,14 +67,49 @@ impl Link {
     }
 
     /// The best way that is not known to be useless.
-    fn way(&self) -> Option<Way> {
-        let usable = |way: &Way| way.is_offered(self) && !self.useless.contains(*way);
-        WAYS.into_iter().find(usable)
+    async fn way(&self) -> Option<Way> {
+        for way in WAYS {
+            if !way.is_offered(self) || self.useless.contains(way) {
+                continue;
+            }
+            if way != Way::Command || self.runs_commands().await {
+                return Some(way);
+            }
+        }
+        None
     }
 
-    /// Does it answer other requests while it hashes? Servers with check-file do one thing after the other.
-    pub fn hashes_beside(&self) -> bool {
-        matches!(self.way(), Some(Way::Md5Hash | Way::Command))
+    /// Is there any way to hash, as far as can be told without a file?
+    pub async fn can_hash(&self) -> bool {
+        self.way().await.is_some()
+    }
+
+    /// The MD5 of a whole file, computed while other requests are answered: by a command, on a channel of its own.
+    /// `Ok(None)`: that is not possible here.
+    ///
+    /// # Errors
+    /// As [`Link::md5`].
+    pub async fn md5_beside(&self, path: &[u8]) -> Result<Option<Md5>, Failed> {
+        match !self.useless.contains(Way::Command) && self.runs_commands().await {
+            true => self.md5sum(path, None).await,
+            false => Ok(None),
+        }
+    }
+
+    /// Asks once for something whose answer is known. What other servers start instead (an SFTP server, a menu) waits
+    /// for input, which has ended, or goes on for ever, which is not waited for.
+    async fn runs_commands(&self) -> bool {
+        let asking = async {
+            let answer = tokio::time::timeout(PROBE, self.run(b"md5sum".to_vec())).await;
+            let hash = answer
+                .ok()
+                .and_then(Result::ok)
+                .flatten()
+                .as_deref()
+                .and_then(md5sum_line);
+            hash == Some(MD5_OF_NOTHING)
+        };
+        *self.useless.runs_commands.get_or_init(|| asking).await
     }
 
     async fn md5_by(&self, way: Way, path: &[u8], length: Option<u64>) -> Result<Option<Md5>, Failed> {
@@ -155,6 +195,8 @@ impl Link {
         let _turn = self.commands.acquire().await;
         let mut channel = self.channel().await?;
         channel.exec(true, command).await?;
+        // No command here reads any.
+        channel.eof().await?;
         let (mut output, mut code) = (Vec::new(), None);
         while let Some(message) = channel.wait().await {
             match message {
@@ -170,13 +212,18 @@ impl Link {
     }
 }
 
-/// Ways that were tried on a connection and do not work there.
+/// What was found out about a connection: ways that do not work there, and whether commands do.
 #[derive(Debug, Default)]
-pub struct Useless(std::sync::Mutex<Vec<Way>>);
+pub struct Useless {
+    ways: std::sync::Mutex<Vec<Way>>,
+    runs_commands: tokio::sync::OnceCell<bool>,
+}
 
 impl Useless {
     fn ways(&self) -> std::sync::MutexGuard<'_, Vec<Way>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.ways
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn contains(&self, way: Way) -> bool {
@@ -279,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_line_of_md5sum_is_read() {
-        let empty = Some(*b"\xd4\x1d\x8c\xd9\x8f\x00\xb2\x04\xe9\x80\x09\x98\xec\xf8\x42\x7e");
+        let empty = Some(MD5_OF_NOTHING);
         for (line, hash) in [
             (&b"d41d8cd98f00b204e9800998ecf8427e  a file\n"[..], empty),
             (b"\\d41d8cd98f00b204e9800998ecf8427e  a\\nfile\n", empty),

@@ -7,16 +7,13 @@ use std::sync::Arc;
 use rustix::fs::FileType;
 
 use super::digest::Digest;
+use super::ends::is_all;
 use super::trouble::Trouble;
 use super::{Attempt, Proof};
 use crate::client::packets::Attributes;
 use crate::client::plan::{Conflict, Decision, FirstLook, Policy, There, compared, first_look};
-use crate::client::remote::failed::Failed;
 use crate::client::remote::prove::Md5;
 use crate::visible::hex;
-
-/// A hash of the server's; `None`: it cannot hash.
-pub(super) type Hashed = Result<Option<Md5>, Failed>;
 
 /// What is to be done.
 pub(super) enum Decided {
@@ -59,13 +56,26 @@ impl Attempt<'_> {
             (FirstLook::Compare { .. }, None) => return Ok(Decided::anew()),
             (FirstLook::Compare { length, whole }, Some(local)) => {
                 let (here, there) = self.heads(local, length, whole).await?;
-                let proof = if there.is_some() { Proof::Md5 } else { Proof::Sizes };
-                let same = there.is_none_or(|there| there == here.clone().value());
+                let (proof, same) = match there {
+                    Some(there) => (Proof::Md5, there == here.clone().value()),
+                    // Nothing proves what is there, and it may be replaced.
+                    None if self.engine.settings.conflicts == Policy::Overwrite && !*self.ours => {
+                        return Ok(Decided::anew());
+                    }
+                    None => (Proof::Sizes, self.ends_agree(local, length).await?),
+                };
                 match compared((length, whole), same) {
-                    Decision::Same => return Ok(Decided::Same(proof)),
+                    Decision::Same => {
+                        if proof == Proof::Sizes && !is_all(length) {
+                            self.warn_unproven(
+                                "what is there is taken for the same by its size and its ends",
+                            );
+                        }
+                        return Ok(Decided::Same(proof));
+                    }
                     Decision::Send { from } => {
-                        if proof == Proof::Sizes {
-                            self.warn_unproven("what is there is taken for its beginning by its size alone");
+                        if proof == Proof::Sizes && !is_all(length) {
+                            self.warn_unproven("what is there is taken for its beginning by its ends");
                         }
                         self.meter.set_done(from);
                         return Ok(Decided::Send { from, head: here });
@@ -118,17 +128,12 @@ impl Attempt<'_> {
             .warn(&format!("{job}: the server cannot hash; {what}"));
     }
 
-    /// The server's hash of the whole file.
-    pub(super) async fn hash_there(&self) -> Hashed {
-        self.link.md5(&self.job.remote, None).await
-    }
-
     /// Compares the hash of the whole file with that of what was read or written here. `early` is what the server has
     /// said of it before; if that differs, the server is asked again, since the file may have changed meanwhile.
     pub(super) async fn verify(
         &self,
         here: Option<Md5>,
-        early: Option<Hashed>,
+        early: Option<Md5>,
         hint: &'static str,
     ) -> Result<Proof, Trouble> {
         use super::Verify;
@@ -137,11 +142,10 @@ impl Attempt<'_> {
             return Ok(Proof::NotAsked);
         };
         self.meter.enter(super::board::Stage::Verifying);
-        let there = match early {
-            Some(Ok(Some(there))) if there == here => Ok(Some(there)),
-            Some(Ok(None)) => Ok(None),
-            _ => self.hash_there().await,
-        };
+        if early == Some(here) {
+            return Ok(Proof::Md5);
+        }
+        let there = self.link.md5(&self.job.remote, None).await;
         match there.map_err(Trouble::remote("hash the file"))? {
             Some(there) if there == here => Ok(Proof::Md5),
             Some(there) => Err(Trouble::Differs {
@@ -151,6 +155,14 @@ impl Attempt<'_> {
             }),
             None if verify == Verify::Always => Err(Trouble::Unproven),
             None => Ok(Proof::Sizes),
+        }
+    }
+
+    /// Before anything is sent: can what was asked for be kept?
+    pub(super) async fn can_prove(&self) -> Result<(), Trouble> {
+        match self.engine.settings.verify == super::Verify::Always && !self.link.can_hash().await {
+            true => Err(Trouble::Unproven),
+            false => Ok(()),
         }
     }
 

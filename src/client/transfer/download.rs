@@ -4,85 +4,31 @@
 //! A shorter file NAME that is the beginning of what comes is what another client has left: it becomes the part.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-
 use super::board::Stage;
-use super::decide::{Decided, Ends, Hashed, there};
+use super::decide::{Decided, Ends, there};
 use super::digest::{Digest, Follower};
+use super::part::{Part, followed, look, part_path};
 use super::trouble::Trouble;
-use super::{Attempt, Job, Outcome, SMALL_BYTES, endings};
+use super::{Attempt, Outcome, SMALL_BYTES, endings};
 use crate::client::packets::{Attributes, Request};
-use crate::client::plan::{Conflict, There};
+use crate::client::plan::{Conflict, Policy, There};
+use crate::client::printable::printable;
+use crate::client::remote::prove::Md5;
 
-/// Behind the name of a file that is not whole.
-const PART: &str = ".part";
 /// What to do about other bytes than the server's.
-const HINT: &str = "what came differs from what the server has; run it again, which starts anew";
-
-/// A file of this machine that may be there.
-fn look(path: &Path) -> Result<There, Trouble> {
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() => Ok(There::File(meta.len())),
-        Ok(meta) if meta.is_dir() => Ok(There::Directory),
-        Ok(_) => Ok(There::Other),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(There::Nothing),
-        Err(error) => Err(Trouble::Local {
-            what: "look at the file",
-            error,
-        }),
-    }
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned().into_vec();
-    name.extend_from_slice(ending.as_bytes());
-    PathBuf::from(std::ffi::OsString::from_vec(name))
-}
-
-fn open_part(path: &Path, mode: u32) -> Result<Arc<File>, Trouble> {
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(mode)
-        // A link of that name would make us write somewhere else.
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
-        .map_err(Trouble::local("open the .part file"))?;
-    // Two that download the same file would write through each other.
-    match file.try_lock() {
-        Ok(()) => Ok(Arc::new(file)),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Trouble::Local {
-            what: "open the .part file",
-            error: io::Error::other("another download writes to it"),
-        }),
-        // A file system without locks.
-        Err(std::fs::TryLockError::Error(_)) => Ok(Arc::new(file)),
-    }
-}
-
-/// Gives the part back when an attempt ends, however it does: others may still hold the file, such as a hash that nobody
-/// waits for any more, and the next attempt must not find it taken.
-struct Taken(Arc<File>);
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        // A file system without locks.
-        let _ = self.0.unlock();
-    }
-}
+const HINT: &str =
+    "what came differs from what the server has; run it again with --overwrite, which starts anew";
 
 impl Attempt<'_> {
     pub(super) async fn download(mut self) -> Result<Outcome, Trouble> {
         self.meter.enter(Stage::Deciding);
+        self.can_prove().await?;
+        if let Some(real) = followed(&self.job.local) {
+            self.job.local = real;
+        }
         let known = self.job.known.filter(|_| !*self.ours);
         let attrs = match known {
             Some(attrs) => attrs,
@@ -97,96 +43,129 @@ impl Attempt<'_> {
             There::Directory | There::Other | There::Nothing => return Err(Trouble::NotAFile),
         };
         self.meter.set_total(size);
-        let renamed;
-        match look(&self.job.local)? {
-            There::Nothing => {}
-            there => {
-                let file = match there {
-                    There::File(_) => Some(Arc::new(
-                        File::open(&self.job.local).map_err(Trouble::local("open the file"))?,
-                    )),
-                    There::Nothing | There::Directory | There::Other => None,
-                };
-                match self
-                    .decide(Ends {
-                        size,
-                        there,
-                        local: file.as_ref(),
-                    })
-                    .await?
-                {
-                    Decided::Same(proof) => return Ok(Outcome::Same(proof)),
-                    Decided::Skip => return Ok(Outcome::Skipped),
-                    Decided::Send { from: 0, .. } => {}
-                    Decided::Send { .. } => {
-                        let part = with_ending(&self.job.local, PART);
-                        std::fs::rename(&self.job.local, part)
-                            .map_err(Trouble::local("rename the shorter file"))?;
-                    }
-                    Decided::Rename => {
-                        renamed = Job {
-                            local: self.free_local_name()?,
-                            ..self.job.clone()
-                        };
-                        self.engine.board.warn(&format!(
-                            "{}: stored as {}",
-                            self.job.name(),
-                            crate::client::printable::printable(renamed.local.as_os_str().as_bytes())
-                        ));
-                        self.job = &renamed;
-                    }
+        let there = look(&self.job.local)?;
+        let file = match there {
+            There::Nothing => return self.fetch(attrs, size, false).await,
+            There::File(_) => {
+                let opened = File::open(&self.job.local);
+                Some(Arc::new(opened.map_err(Trouble::local("open the file"))?))
+            }
+            There::Directory | There::Other => None,
+        };
+        let local = file.as_ref();
+        match self.decide(Ends { size, there, local }).await? {
+            Decided::Same(proof) => {
+                if let Some(file) = file {
+                    self.keep(&file, &attrs)?;
                 }
-                // From here on NAME may be replaced.
-                return self.fetch(attrs, size, true).await;
+                return Ok(Outcome::Same(proof));
+            }
+            Decided::Skip => return Ok(Outcome::Skipped),
+            Decided::Send { from: 0, .. } => {}
+            Decided::Send { .. } => self.becomes_part()?,
+            Decided::Rename => {
+                self.rename_local()?;
+                return self.fetch(attrs, size, false).await;
             }
         }
-        self.fetch(attrs, size, false).await
+        // From here on NAME may be replaced.
+        self.fetch(attrs, size, true).await
     }
 
-    fn free_local_name(&self) -> Result<PathBuf, Trouble> {
+    /// What another client has left goes on as the part, unless there is one.
+    fn becomes_part(&self) -> Result<(), Trouble> {
+        let part = self.part_path();
+        match look(&part)? {
+            There::Nothing | There::File(0) => {
+                let renamed = std::fs::rename(&self.job.local, part);
+                renamed.map_err(Trouble::local("rename the shorter file"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn part_path(&self) -> std::path::PathBuf {
+        part_path(&self.job.local, |path| self.engine.is_claimed(path))
+    }
+
+    /// From now on the file gets another name, also on the next connection.
+    fn rename_local(&mut self) -> Result<(), Trouble> {
         for ending in endings() {
-            let name = with_ending(&self.job.local, &ending);
-            if look(&name)? == There::Nothing {
-                return Ok(name);
+            let renamed = self.job.renamed(&ending);
+            if look(&renamed.local)? == There::Nothing && self.engine.claim(renamed.target()) {
+                let shown = printable(renamed.local.as_os_str().as_encoded_bytes());
+                let message = format!("{}: stored as {shown}", self.job.name());
+                self.engine.board.warn(&message);
+                *self.job = renamed;
+                return Ok(());
             }
         }
         Err(Trouble::NoName)
     }
 
-    /// The part that is there, if it is a beginning of what comes.
-    async fn part(&self, part: &Arc<File>, size: u64) -> Result<(u64, Digest), Trouble> {
-        let have = part
-            .metadata()
-            .map_err(Trouble::local("look at the .part file"))?
-            .len();
+    /// How much of the part that is there can be kept; `None`: it is something else.
+    async fn kept_part(&self, part: &Part, size: u64) -> Result<Option<(u64, Digest)>, Trouble> {
+        let have = part.len()?;
         if have == 0 {
-            return Ok((0, Digest::default()));
+            return Ok(Some((0, Digest::default())));
         }
-        if have <= size && self.engine.settings.resume {
-            let (here, there) = self.heads(part, have, have == size).await?;
-            match there {
-                Some(there) if there == here.clone().value() => return Ok((have, here)),
-                Some(_) => {}
-                None => {
-                    self.warn_unproven("the .part file is taken for its beginning by its size alone");
-                    return Ok((have, here));
-                }
-            }
-            self.engine.board.warn(&format!(
-                "{}: the .part file is no beginning of what the server has now; starting anew",
-                self.job.name()
-            ));
+        if have > size {
+            return Ok(None);
         }
-        part.set_len(0).map_err(Trouble::local("empty the .part file"))?;
-        Ok((0, Digest::default()))
+        let (here, there) = self.heads(&part.file, have, have == size).await?;
+        let is_beginning = match there {
+            Some(there) => there == here.clone().value(),
+            None => self.ends_agree(&part.file, have).await?,
+        };
+        if !is_beginning {
+            return Ok(None);
+        }
+        if !self.engine.settings.resume {
+            part.empty()?;
+            return Ok(Some((0, Digest::default())));
+        }
+        if there.is_none() {
+            self.warn_unproven("the .part file is taken for its beginning by its ends");
+        }
+        Ok(Some((have, here)))
     }
 
-    async fn fetch(self, attrs: Attributes, size: u64, replace: bool) -> Result<Outcome, Trouble> {
-        let path = with_ending(&self.job.local, PART);
+    /// Opens the part, and decides what becomes of what is in it. `None`: the file is to be skipped.
+    async fn part(
+        &mut self,
+        mode: u32,
+        size: u64,
+        replace: &mut bool,
+    ) -> Result<Option<(Part, u64, Digest)>, Trouble> {
+        loop {
+            let part = Part::open(self.part_path(), mode)?;
+            if let Some((from, head)) = self.kept_part(&part, size).await? {
+                return Ok(Some((part, from, head)));
+            }
+            let policy = match *self.ours {
+                true => Policy::Overwrite,
+                false => self.engine.settle(self.job, Conflict::Part).await?,
+            };
+            match policy {
+                Policy::Overwrite => {
+                    part.empty()?;
+                    return Ok(Some((part, 0, Digest::default())));
+                }
+                Policy::Skip => return Ok(None),
+                Policy::Rename => {
+                    self.rename_local()?;
+                    *replace = false;
+                }
+                Policy::Ask => return Err(Trouble::Conflict(Conflict::Part)),
+            }
+        }
+    }
+
+    async fn fetch(mut self, attrs: Attributes, size: u64, mut replace: bool) -> Result<Outcome, Trouble> {
         let mode = attrs.mode.unwrap_or(0o644) & 0o777;
-        let part = open_part(&path, mode | 0o600)?;
-        let _taken = Taken(Arc::clone(&part));
-        let (from, head) = self.part(&part, size).await?;
+        let Some((part, from, head)) = self.part(mode | 0o600, size, &mut replace).await? else {
+            return Ok(Outcome::Skipped);
+        };
         let opened = self.link.open_read(&self.job.remote).await;
         let handle = opened.map_err(Trouble::remote("open the file"))?;
         *self.ours = true;
@@ -194,9 +173,9 @@ impl Attempt<'_> {
         self.meter.enter(Stage::Sending);
         let small = size.saturating_sub(from) < SMALL_BYTES;
         let follower =
-            (self.proves() && !small).then(|| Follower::start(head.clone(), Arc::clone(&part), from));
+            (self.proves() && !small).then(|| Follower::start(head.clone(), Arc::clone(&part.file), from));
         let fetched = self
-            .fetch_and_hash((&handle, &part), (from, size), follower.as_ref())
+            .fetch_and_hash((&handle, &part.file), (from, size), follower.as_ref())
             .await;
         // Nothing was written there: the answer changes nothing.
         drop(self.link.begin(&Request::Close { handle: &handle }));
@@ -209,14 +188,14 @@ impl Attempt<'_> {
                     .map_err(Trouble::local("read the .part file"))?,
             ),
             None if self.proves() => {
-                let all = Digest::of_head(Arc::clone(&part), end, self.engine.stop.clone());
+                let all = Digest::of_head(Arc::clone(&part.file), end, self.engine.stop.clone());
                 Some(all.await.map_err(Trouble::local("read the .part file"))?)
             }
             None => None,
         };
         let proof = self.verify(digest.map(Digest::value), early, HINT).await?;
-        self.keep(&part, &attrs)?;
-        self.publish(&path, replace)?;
+        self.keep(&part.file, &attrs)?;
+        part.publish(&self.job.local, replace)?;
         Ok(Outcome::Sent {
             resumed_from: from,
             proof,
@@ -229,13 +208,13 @@ impl Attempt<'_> {
         (handle, part): (&[u8], &Arc<File>),
         (from, size): (u64, u64),
         follower: Option<&Follower>,
-    ) -> Result<(u64, Option<Hashed>), Trouble> {
+    ) -> Result<(u64, Option<Md5>), Trouble> {
         let fetching = async {
             let end = self.pump_down((handle, part), (from, size), follower).await?;
             self.meter.set_total(end.max(size));
             if end < size {
                 return Err(Trouble::Changed(format!(
-                    "the server spoke of {size} bytes, but the file ended after {end}"
+                    "the server spoke of {size} bytes, but the file ended after {end} (hint: run the same command again)"
                 )));
             }
             if self.proves() {
@@ -243,9 +222,11 @@ impl Attempt<'_> {
             }
             Ok(end)
         };
+        // Of a small file the hash comes sooner when it is asked for afterwards, together with those of others.
+        let beside = self.proves() && follower.is_some();
         let hashing = async {
-            match self.proves() && self.link.hashes_beside() {
-                true => Ok(Some(self.hash_there().await)),
+            match beside {
+                true => Ok(self.link.md5_beside(&self.job.remote).await.ok().flatten()),
                 false => Ok(None),
             }
         };
@@ -271,21 +252,5 @@ impl Attempt<'_> {
                 .map_err(Trouble::local("keep the permissions"))?;
         }
         Ok(())
-    }
-
-    /// Gives the part its name. Without `replace`, nothing had that name, and nothing that has it now is replaced.
-    fn publish(&self, part: &Path, replace: bool) -> Result<(), Trouble> {
-        let named = match replace {
-            true => std::fs::rename(part, &self.job.local),
-            false => match renameat_with(CWD, part, CWD, &self.job.local, RenameFlags::NOREPLACE) {
-                Err(rustix::io::Errno::EXIST) => return Err(Trouble::Conflict(Conflict::Differs)),
-                // A file system that cannot do so in one step: a moment ago nothing had the name.
-                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                    std::fs::rename(part, &self.job.local)
-                }
-                done => done.map_err(io::Error::from),
-            },
-        };
-        named.map_err(Trouble::local("give the file its name"))
     }
 }

@@ -10,14 +10,20 @@ pub mod board;
 mod decide;
 mod digest;
 mod download;
+mod ends;
+mod part;
 mod pump;
 pub mod room;
 mod sink;
 pub mod trouble;
 mod upload;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::hash::{BuildHasher as _, RandomState};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
@@ -75,9 +81,27 @@ pub struct Job {
 }
 
 impl Job {
+    /// Where it goes, at whichever end that is.
+    fn target(&self) -> &Path {
+        match self.direction {
+            Direction::Up => Path::new(OsStr::from_bytes(&self.remote)),
+            Direction::Down => &self.local,
+        }
+    }
+
+    /// The same, to be stored with something behind the name.
+    fn renamed(&self, ending: &str) -> Self {
+        let mut job = self.clone();
+        match self.direction {
+            Direction::Up => job.remote.extend_from_slice(ending.as_bytes()),
+            Direction::Down => job.local = part::with_ending(&self.local, ending),
+        }
+        job.there = None;
+        job
+    }
+
     /// What is shown of it: where it comes from.
     pub fn name(&self) -> String {
-        use std::os::unix::ffi::OsStrExt as _;
         match self.direction {
             Direction::Up => printable(self.local.as_os_str().as_bytes()),
             Direction::Down => printable(&self.remote),
@@ -202,6 +226,9 @@ pub struct Engine {
     pub stop: CancellationToken,
     /// One question at a time, and what was answered for all.
     answers: Mutex<Option<Policy>>,
+    /// Hashes of the names under which files of this run are stored: no two of them have the same.
+    claimed: std::sync::Mutex<HashSet<u64>>,
+    hasher: RandomState,
     /// Set once no connection could be made: what is still to be done would only wait for the same.
     gone: Mutex<Option<Failed>>,
     large: Arc<Semaphore>,
@@ -224,17 +251,33 @@ impl Engine {
             board,
             stop,
             answers: Mutex::new(None),
+            claimed: std::sync::Mutex::default(),
+            hasher: RandomState::new(),
             gone: Mutex::new(None),
             large: Arc::new(Semaphore::new(LARGE)),
             small: Arc::new(Semaphore::new(SMALL)),
         })
     }
 
+    fn claimed(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This name is taken from now on; `false`: it was before.
+    fn claim(&self, name: &Path) -> bool {
+        self.claimed().insert(self.hasher.hash_one(name))
+    }
+
+    fn is_claimed(&self, name: &Path) -> bool {
+        self.claimed().contains(&self.hasher.hash_one(name))
+    }
+
     /// Transfers all of them; one that fails does not keep the others from it.
-    pub async fn run(self: &Arc<Self>, jobs: impl IntoIterator<Item = Job>) -> Summary {
+    pub async fn run(self: &Arc<Self>, jobs: Vec<Job>) -> Summary {
         let mut summary = Summary::default();
         let mut running = JoinSet::new();
-        for job in jobs {
+        let first: Vec<bool> = jobs.iter().map(|job| self.claim(job.target())).collect();
+        for (job, first) in jobs.into_iter().zip(first) {
             if self.stop.is_cancelled() {
                 summary.stopped = true;
                 break;
@@ -249,7 +292,7 @@ impl Engine {
             };
             let engine = Arc::clone(self);
             running.spawn(async move {
-                let result = engine.transfer(&job).await;
+                let result = engine.transfer(&job, first).await;
                 drop(place);
                 result
             });
@@ -261,6 +304,17 @@ impl Engine {
             count(&mut summary, ended);
         }
         summary
+    }
+
+    /// A job that is not the `first` of its name in this run gets another, if that was asked for.
+    fn under_own_name(&self, job: &Job, first: bool) -> Option<Job> {
+        match self.settings.conflicts {
+            _ if first => Some(job.clone()),
+            Policy::Rename => endings()
+                .map(|ending| job.renamed(&ending))
+                .find(|job| self.claim(job.target())),
+            _ => None,
+        }
     }
 
     /// The connection; a new one if the last is lost.
@@ -278,14 +332,17 @@ impl Engine {
     }
 
     /// Transfers one file, on as many connections as it takes.
-    async fn transfer(&self, job: &Job) -> Result<Outcome, Trouble> {
+    async fn transfer(&self, job: &Job, first: bool) -> Result<Outcome, Trouble> {
         let meter = self.board.begin(job);
-        let result = self.attempts(job, &meter).await;
+        let result = match self.under_own_name(job, first) {
+            Some(job) => self.attempts(job, &meter).await,
+            None => Err(Trouble::Twice),
+        };
         self.board.end(job, &meter, &result);
         result
     }
 
-    async fn attempts(&self, job: &Job, meter: &Meter) -> Result<Outcome, Trouble> {
+    async fn attempts(&self, mut job: Job, meter: &Meter) -> Result<Outcome, Trouble> {
         let (mut fruitless, mut ours, mut furthest) = (0, false, 0);
         loop {
             let attempt = async {
@@ -293,11 +350,11 @@ impl Engine {
                 let attempt = Attempt {
                     engine: self,
                     link,
-                    job,
+                    job: &mut job,
                     meter,
                     ours: &mut ours,
                 };
-                match job.direction {
+                match attempt.job.direction {
                     Direction::Up => attempt.upload().await,
                     Direction::Down => attempt.download().await,
                 }
@@ -363,7 +420,8 @@ fn count(summary: &mut Summary, ended: Result<Result<Outcome, Trouble>, tokio::t
 struct Attempt<'a> {
     engine: &'a Engine,
     link: Arc<Link>,
-    job: &'a Job,
+    /// As it was given, but for a name that was changed on the way.
+    job: &'a mut Job,
     meter: &'a Meter,
     /// What stands at the other end was begun by this very run: it can be replaced without a question.
     ours: &'a mut bool,

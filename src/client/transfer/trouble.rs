@@ -36,8 +36,13 @@ pub enum Trouble {
     /// Only files are sent.
     #[error("is not a regular file")]
     NotAFile,
+    /// Two files would be stored as one.
+    #[error(
+        "another file of this run is stored under the same name (hint: transfer it by itself, to another name)"
+    )]
+    Twice,
     /// The file did not hold still.
-    #[error("{0} (hint: run the same command again)")]
+    #[error("{0}")]
     Changed(String),
     /// Verification was asked for.
     #[error("the server cannot hash, and --verify=always was asked for")]

@@ -2,7 +2,7 @@
 //! its beginning, which the next run proves and completes.
 
 use std::fs::{File, Metadata};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use super::pump::Heard;
 use super::trouble::Trouble;
 use super::{Attempt, Job, Outcome, SMALL_BYTES, endings};
 use crate::client::packets::{Attributes, Block, Request};
+use crate::client::printable::printable;
 use crate::client::remote::failed::done;
 use crate::client::remote::prove::Md5;
 
@@ -48,14 +49,21 @@ impl Source {
     fn check(&self, sent: u64) -> Result<(), Trouble> {
         let now = self.file.metadata().map_err(Trouble::local("look at the file"))?;
         let size = self.meta.len();
-        let changed = |what: String| Err(Trouble::Changed(what));
+        let changed = |what: String, hint: &str| Err(Trouble::Changed(format!("{what} (hint: {hint})")));
+        let again = "run the same command again";
+        let anew = "run it again with --overwrite: what is there now is something else";
         match now.len() {
-            len if len < size || sent < size => changed(format!(
-                "the file became shorter while it was sent: {sent} of {size} bytes"
-            )),
-            len if len > size => changed(format!("the file grew while it was sent: {sent} of {len} bytes")),
+            len if len < size => changed(
+                format!("the file became shorter while it was sent: it has {len} of {size} bytes"),
+                anew,
+            ),
+            len if len > size => changed(
+                format!("the file grew while it was sent: {sent} of {len} bytes"),
+                again,
+            ),
+            _ if sent < size => changed(format!("the file ended after {sent} of {size} bytes"), again),
             _ if now.mtime() != self.meta.mtime() || now.mtime_nsec() != self.meta.mtime_nsec() => {
-                changed("the file was changed while it was sent".to_owned())
+                changed("the file was changed while it was sent".to_owned(), anew)
             }
             _ => Ok(()),
         }
@@ -65,6 +73,7 @@ impl Source {
 impl Attempt<'_> {
     pub(super) async fn upload(mut self) -> Result<Outcome, Trouble> {
         self.meter.enter(Stage::Deciding);
+        self.can_prove().await?;
         let source = Source::open(self.job)?;
         let size = source.meta.len();
         self.meter.set_total(size);
@@ -85,50 +94,41 @@ impl Attempt<'_> {
         match self.decide(ends).await? {
             // All of it had arrived when the connection broke.
             Decided::Same(proof) if *self.ours => {
-                if let Some(attrs) = self.kept(&source) {
-                    let set = self.link.set(&self.job.remote, &attrs).await;
-                    set.map_err(Trouble::remote("keep times and permissions"))?;
-                }
+                self.keep_times(&source).await?;
                 let resumed_from = size;
                 Ok(Outcome::Sent { resumed_from, proof })
             }
-            Decided::Same(proof) => Ok(Outcome::Same(proof)),
+            Decided::Same(proof) => {
+                self.keep_times(&source).await?;
+                Ok(Outcome::Same(proof))
+            }
             Decided::Skip => Ok(Outcome::Skipped),
             Decided::Send { from, head } => self.send(&source, from, head).await,
             Decided::Rename => {
-                let renamed = Job {
-                    remote: self.free_name().await?,
-                    ..self.job.clone()
-                };
-                self.engine.board.warn(&format!(
-                    "{}: sent as {}",
-                    self.job.name(),
-                    crate::client::printable::printable(&renamed.remote)
-                ));
-                self.job = &renamed;
+                self.rename_remote().await?;
                 self.send(&source, 0, Digest::default()).await
             }
         }
     }
 
-    async fn free_name(&self) -> Result<Vec<u8>, Trouble> {
+    /// From now on the file gets another name, also on the next connection.
+    async fn rename_remote(&mut self) -> Result<(), Trouble> {
         for ending in endings() {
-            let name = [&self.job.remote[..], ending.as_bytes()].concat();
-            if self
-                .link
-                .look(&name)
-                .await
-                .map_err(Trouble::remote("look for a free name"))?
-                .is_none()
-            {
-                return Ok(name);
+            let renamed = self.job.renamed(&ending);
+            let there = self.link.look(&renamed.remote).await;
+            let there = there.map_err(Trouble::remote("look for a free name"))?;
+            if there.is_none() && self.engine.claim(renamed.target()) {
+                let message = format!("{}: sent as {}", self.job.name(), printable(&renamed.remote));
+                self.engine.board.warn(&message);
+                *self.job = renamed;
+                return Ok(());
             }
         }
         Err(Trouble::NoName)
     }
 
     async fn send(self, source: &Source, from: u64, head: Digest) -> Result<Outcome, Trouble> {
-        let mode = Some(source.meta.permissions().mode() & 0o777);
+        let mode = Attributes::of_local(&source.meta).mode;
         let opened = self.link.open_write(&self.job.remote, from == 0, mode).await;
         let handle = opened.map_err(Trouble::remote("open the file"))?;
         *self.ours = true;
@@ -159,12 +159,24 @@ impl Attempt<'_> {
 
     /// Times and permissions, if they are wanted; nothing else than what is kept.
     fn kept(&self, source: &Source) -> Option<Attributes> {
-        let seconds = |time: i64| u32::try_from(time).unwrap_or(0);
-        self.engine.settings.preserve.then(|| Attributes {
-            mode: Some(source.meta.permissions().mode() & 0o777),
-            times: Some((seconds(source.meta.atime()), seconds(source.meta.mtime()))),
-            ..Attributes::default()
+        self.engine.settings.preserve.then(|| {
+            let attrs = Attributes::of_local(&source.meta);
+            if attrs.times.is_none() {
+                let job = self.job.name();
+                let warning = "its time is not kept: SFTP has room for those from 1970 to 2106 only";
+                self.engine.board.warn(&format!("{job}: {warning}"));
+            }
+            attrs
         })
+    }
+
+    /// The same for a file that is there already.
+    async fn keep_times(&self, source: &Source) -> Result<(), Trouble> {
+        if let Some(attrs) = self.kept(source) {
+            let set = self.link.set(&self.job.remote, &attrs).await;
+            set.map_err(Trouble::remote("keep times and permissions"))?;
+        }
+        Ok(())
     }
 
     /// Behind a refused WRITE others may have been taken: what is left is a beginning of the file, without a hole that
