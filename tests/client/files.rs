@@ -75,6 +75,40 @@ fn files_are_listed_made_moved_and_removed() {
         .code(1)
         .says(&["nobody can be asked", "rm -r -f"]);
     assert!(person.there("a").exists());
+    // What an empty variable leaves of a path.
+    for nothing in ["", ".", "./", "a/.", "a/..", "/", "~", "~/"] {
+        person
+            .run(["rm", "-r", "-f", &person.remote(nothing)])
+            .code(1)
+            .says(&["it has no name of its own"]);
+    }
+    assert!(person.there("a").exists());
+    person
+        .run([
+            "mkdir",
+            "-p",
+            &person.remote("m1"),
+            &person.remote("m2"),
+            &person.remote("m3"),
+        ])
+        .code(0);
+    for name in ["m1/x", "m2/x"] {
+        std::fs::write(person.there(name), name).unwrap();
+    }
+    person
+        .run([
+            "mv",
+            &person.remote("m1/x"),
+            &person.remote("m2/x"),
+            &person.remote("m3"),
+        ])
+        .code(1)
+        .says(&["m2/x: cannot rename it", "just moved there"]);
+    assert_eq!(std::fs::read(person.there("m3/x")).unwrap(), b"m1/x");
+    person
+        .run(["mkdir", "-p", &person.remote("m3/x/y/z")])
+        .code(1)
+        .says(&["m3/x\": cannot make the directory: something with that name is there"]);
     let outside = tempfile::tempdir().unwrap();
     std::fs::write(outside.path().join("keep"), "").unwrap();
     std::os::unix::fs::symlink("/", person.there("a/link")).unwrap();

@@ -1,5 +1,6 @@
 //! `mkdir`, `rm` and `mv`.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
@@ -65,8 +66,11 @@ async fn with_parents(link: &Link, path: &[u8]) -> std::result::Result<(), Strin
         }
         missing.push(above);
     }
-    for path in missing.iter().rev() {
-        make(link, path).await?;
+    for above in missing.iter().rev() {
+        make(link, above).await.map_err(|why| match above == path {
+            true => why,
+            false => format!("\"{}\": {why}", printable(above)),
+        })?;
     }
     Ok(())
 }
@@ -80,7 +84,14 @@ pub async fn rm(session: &Arc<Session>, args: &RmArgs) -> Result<u8> {
     let mut code = 0;
     for word in &args.words {
         for found in session.matching(&link, word).await? {
-            if let Err(failed) = remove(session, args, &link, &found.path).await? {
+            let removed = match last(&found.shown) {
+                // An empty variable in a script must not cost the home. rm(1) refuses `.` and `..` as well.
+                name if name.is_empty() || session.is_home(&found.path) => {
+                    Err("is not removed: it has no name of its own (hint: name what is in it)".to_owned())
+                }
+                _ => remove(session, args, &link, &found.path).await?,
+            };
+            if let Err(failed) = removed {
                 code = 1;
                 session.complain(&found.shown, &failed);
             }
@@ -108,11 +119,6 @@ async fn remove(
     }
     if !args.recursive {
         return Ok(Err("is a directory (hint: rm -r)".to_owned()));
-    }
-    if last(path).is_empty() {
-        return Ok(Err(
-            "is not removed: it has no name of its own (hint: name what is in it)".to_owned(),
-        ));
     }
     if !args.force && !agreed(session, path).await? {
         return Ok(Err("was not removed".to_owned()));
@@ -213,13 +219,22 @@ pub async fn mv(session: &Arc<Session>, args: &MvArgs) -> Result<u8> {
             .hint("several things can only be moved into a directory"));
     }
     let mut code = 0;
+    let mut moved = HashSet::new();
     for source in sources {
         let to = if is_directory {
             join(&target, last(&source.path))
         } else {
             target.clone()
         };
-        if let Err(failed) = link.rename(&source.path, &to).await {
+        // The one that was moved there just now would be lost.
+        let renamed = match moved.insert(to.clone()) {
+            true => link
+                .rename(&source.path, &to)
+                .await
+                .map_err(|failed| failed.to_string()),
+            false => Err("another one was just moved there".to_owned()),
+        };
+        if let Err(failed) = renamed {
             code = 1;
             let to = printable(&to);
             session.complain(&source.shown, &format!("cannot rename it to \"{to}\": {failed}"));

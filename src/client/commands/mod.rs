@@ -64,6 +64,12 @@ impl Session {
             .clone()
     }
 
+    /// Is it the directory where the server put us?
+    fn is_home(&self, path: &[u8]) -> bool {
+        let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+        path.get(..end) == Some(&self.home)
+    }
+
     /// Goes there.
     pub fn set_directory(&self, directory: Vec<u8>) {
         *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = directory;
