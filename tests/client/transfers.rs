@@ -141,6 +141,52 @@ fn each_row_of_the_table_downwards() {
 }
 
 #[test]
+fn a_directory_goes_on_by_what_is_in_it() {
+    let person = Person::new(&[]);
+    tree(&person, "tree", 5);
+    let names = |dir: PathBuf| {
+        let entries = std::fs::read_dir(dir).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let all = names(person.path("tree"));
+    // As cp does it: first under the new name, and then beside what is there.
+    person.run(["put", "-r", "tree", &person.remote("new")]).code(0);
+    person.run(["put", "-r", "tree/.", &person.remote("new")]).code(0);
+    assert_eq!(names(person.there("new")), all);
+    person.run(["put", "-r", "tree", &person.remote("new")]).code(0);
+    assert_eq!(names(person.there("new/tree")), all);
+    std::fs::remove_dir_all(person.there("new")).unwrap();
+    // A home as a whole, again and again.
+    person.run(["put", "-r", "tree/.", &person.remote("")]).code(0);
+    for _ in 0..2 {
+        person.run(["get", "-r", &person.remote(""), "back"]).code(0);
+        assert_eq!(names(person.path("back")), all);
+    }
+    // Who was stopped hears what goes on.
+    std::os::unix::fs::symlink("nowhere", person.path("tree/dangling")).unwrap();
+    person
+        .run(["put", "-r", "tree", &person.remote("third")])
+        .code(4)
+        .says(&["dangling: FAILED", "name it with /. at its end to go on"]);
+}
+
+#[test]
+fn room_on_this_machine_is_looked_at_before_the_first_byte() {
+    let person = Person::new(&[]);
+    std::fs::create_dir_all(person.there("")).unwrap();
+    let huge = std::fs::File::create(person.there("huge")).unwrap();
+    // Sparse, and larger than what is free on any disk of those who run this.
+    huge.set_len(15 << 40).unwrap();
+    person
+        .run(["get", &person.remote("huge"), "."])
+        .code(1)
+        .says(&["no room here: 15.0 TiB to be written", "nothing was fetched"]);
+    assert!(!person.path("huge").exists() && !person.path("huge.part").exists());
+}
+
+#[test]
 fn links_of_this_machine_are_written_through() {
     let person = Person::new(&[]);
     let whole = bytes(MIB, 1);

@@ -1,9 +1,13 @@
 //! Connections that break: the same run finishes the file, and little is sent twice.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime};
 
+use homeport::client::commands::args::TransferArgs;
+use homeport::client::commands::output::{Output, Style};
+use homeport::client::commands::{Session, transfer as commands};
 use homeport::client::plan::Policy;
 use homeport::client::transfer::{Direction, Job, Outcome, Proof, Settings};
 use tokio_util::sync::CancellationToken;
@@ -307,6 +311,47 @@ async fn a_file_that_was_given_another_name_keeps_it() {
         assert_eq!(read(&there).unwrap(), b"somebody else's");
         let renamed = there.with_file_name("f.1");
         assert_same(&read(&renamed).unwrap(), &content, "under another name");
+    }
+}
+
+/// While directories are made or listed, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_whose_connection_is_cut_begins_anew() {
+    let (server, proxy, client) = behind_proxy(&[]).await;
+    for number in 0..200 {
+        let dir = client.local("tree").join(format!("{number}"));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("f"), number.to_string()).unwrap();
+    }
+    let session = Session::new(
+        Arc::clone(&client.remote),
+        Output { style: Style::Quiet },
+        b"/".to_vec(),
+    );
+    let args = TransferArgs {
+        recursive: true,
+        ..TransferArgs::default()
+    };
+    let cut = |direction| {
+        let flow = proxy.flow(direction);
+        let now = flow.taken.load(SeqCst);
+        flow.cuts.lock().unwrap().extend([now + 2000, now + 6000]);
+    };
+    let all_cut = |direction| proxy.flow(direction).cuts.lock().unwrap().is_empty();
+    cut(Direction::Up);
+    let code = commands::put(&session, &args, vec![client.local("tree")], b"/").await;
+    assert_eq!((code.unwrap(), all_cut(Direction::Up)), (0, true));
+    cut(Direction::Down);
+    let code = commands::get(&session, &args, &["tree".into()], &client.local("back")).await;
+    assert_eq!((code.unwrap(), all_cut(Direction::Down)), (0, true));
+    for number in 0..200 {
+        let file = format!("{number}/f");
+        let expected = number.to_string().into_bytes();
+        assert_eq!(
+            read(&server.home("alice").join("tree").join(&file)).unwrap(),
+            expected
+        );
+        assert_eq!(read(&client.local("back").join(&file)).unwrap(), expected);
     }
 }
 

@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::Session;
+use super::ahead::{Ahead, Answered};
 use super::args::{MkdirArgs, MvArgs, RmArgs};
 use super::walk::MAX_DEPTH;
 use crate::client::link::Link;
 use crate::client::names::{is_single_name, join, last, parent};
-use crate::client::packets::{Attributes, Request};
+use crate::client::packets::Request;
 use crate::client::printable::printable;
 use crate::client::remote::failed::{Failed, done};
 use crate::error::{Error, Result};
@@ -103,7 +104,7 @@ pub async fn rm(session: &Arc<Session>, args: &RmArgs) -> Result<u8> {
 async fn remove(
     session: &Arc<Session>,
     args: &RmArgs,
-    link: &Link,
+    link: &Arc<Link>,
     path: &[u8],
 ) -> Result<std::result::Result<(), String>> {
     let attrs = match link.lstat(path).await {
@@ -144,56 +145,71 @@ async fn agreed(session: &Arc<Session>, path: &[u8]) -> Result<bool> {
 }
 
 /// A directory's contents first. Links are removed, never followed.
-async fn tree(link: &Link, top: &[u8]) -> std::result::Result<(), String> {
+async fn tree(link: &Arc<Link>, top: &[u8]) -> std::result::Result<(), String> {
     let mut first_error = None;
     let mut keep = |path: &[u8], failed: &dyn std::fmt::Display| {
         first_error.get_or_insert_with(|| format!("cannot remove \"{}\": {failed}", printable(path)));
     };
-    // Each is met twice: to be emptied, and to be removed.
-    let mut waiting = vec![(top.to_vec(), 0, false)];
-    while let Some((directory, depth, emptied)) = waiting.pop() {
-        if emptied {
-            if let Err(failed) = link.rmdir(&directory).await {
-                keep(&directory, &failed);
-            }
-            continue;
-        }
-        let entries = match link.list(&directory).await {
-            Ok(entries) if depth < MAX_DEPTH => entries,
-            Ok(_) => return Err("it is nested too deeply".to_owned()),
+    let mut ahead = Ahead::new(link, |link, path| Box::pin(async move { link.list(&path).await }));
+    ahead.push(top.to_vec(), 0);
+    // The outer ones before the inner ones.
+    let mut directories = vec![Vec::new()];
+    while let Some(Answered {
+        path: directory,
+        known: depth,
+        answer,
+    }) = ahead.next().await
+    {
+        let entries = match answer {
+            Ok(_) if depth >= MAX_DEPTH => return Err("it is nested too deeply".to_owned()),
+            Ok(entries) => entries,
             Err(failed) => {
                 keep(&directory, &failed);
                 continue;
             }
         };
-        waiting.push((directory.clone(), depth, true));
-        let (mut files, is_directory) = (Vec::new(), |attrs: &Attributes| {
-            attrs.is_directory() == Some(true)
-        });
+        let mut files = Vec::new();
         for entry in entries.iter().filter(|entry| is_single_name(&entry.name)) {
             let path = join(&directory, &entry.name);
-            match is_directory(&entry.attrs) {
-                true => waiting.push((path, depth + 1, false)),
-                false => files.push(path),
+            match entry.attrs.is_directory() {
+                Some(true) => ahead.push(path, depth + 1),
+                _ => files.push(path),
             }
         }
-        for batch in files.chunks(REMOVALS) {
-            let asked: Vec<_> = batch
-                .iter()
-                .map(|path| link.begin(&Request::Remove { path }))
-                .collect();
-            for (path, answer) in batch.iter().zip(asked) {
-                let removed = match answer.await {
-                    Ok(reply) => done(reply),
-                    Err(_) => return Err(Failed::from(link.lost()).to_string()),
-                };
-                if let Err(failed) = removed {
-                    keep(path, &failed);
-                }
+        all(link, &files, |path| Request::Remove { path }, &mut keep).await?;
+        if directories.len() <= depth {
+            directories.push(Vec::new());
+        }
+        if let Some(level) = directories.last_mut() {
+            level.push(directory);
+        }
+    }
+    for level in directories.iter().rev() {
+        all(link, level, |path| Request::Rmdir { path }, &mut keep).await?;
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+/// Asks the same for many paths, some at once; what is refused is told.
+async fn all<'a>(
+    link: &Link,
+    paths: &'a [Vec<u8>],
+    request: impl Fn(&'a [u8]) -> Request<'a>,
+    keep: &mut impl FnMut(&[u8], &dyn std::fmt::Display),
+) -> std::result::Result<(), String> {
+    for batch in paths.chunks(REMOVALS) {
+        let asked: Vec<_> = batch.iter().map(|path| link.begin(&request(path))).collect();
+        for (path, answer) in batch.iter().zip(asked) {
+            let removed = match answer.await {
+                Ok(reply) => done(reply),
+                Err(_) => return Err(Failed::from(link.lost()).to_string()),
+            };
+            if let Err(failed) = removed {
+                keep(path, &failed);
             }
         }
     }
-    first_error.map_or(Ok(()), Err)
+    Ok(())
 }
 
 /// Renames one thing, or moves several into a directory. Returns the exit code.

@@ -1,5 +1,6 @@
 //! The client's commands, as a script and the shell run them.
 
+mod ahead;
 pub mod args;
 pub mod files;
 pub mod ls;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::Session;
 use super::args::TransferArgs;
 use super::output::{Style, print};
-use super::walk::{Found, Walk, below_local, below_remote};
+use super::walk::{Found, Walk, into_local, into_remote};
 use crate::client::names::parent;
 use crate::client::packets::Attributes;
 use crate::client::plan::There;
@@ -18,15 +18,52 @@ use crate::client::printable::printable;
 use crate::client::progress;
 use crate::client::remote::failed::Failed;
 use crate::client::transfer::board::Board;
+use crate::client::transfer::room::{NoRoom, lacks_room_here};
 use crate::client::transfer::{Engine, SMALL_BYTES};
 use crate::error::{Error, Result};
 use crate::user::Size;
+
+/// Connections that may break while directories are walked through.
+const WALKS: usize = 5;
 
 /// Several files go into one place, which must be a directory.
 #[derive(Clone, Copy)]
 enum Into {
     Directory,
     Name,
+}
+
+/// What goes where.
+enum Goals {
+    /// What is known of the only one's place, too.
+    Up(Vec<(PathBuf, Vec<u8>)>, Option<There>),
+    Down(Vec<(Vec<u8>, PathBuf)>),
+}
+
+impl Goals {
+    async fn walk(&self, mut walk: Walk<'_>) -> std::result::Result<Found, Failed> {
+        match self {
+            Self::Up(goals, there) => {
+                for (local, remote) in goals {
+                    walk.up(local, remote.clone(), *there).await?;
+                }
+            }
+            Self::Down(goals) => {
+                for (remote, local) in goals {
+                    walk.down(remote.clone(), local.clone()).await?;
+                }
+            }
+        }
+        Ok(walk.found)
+    }
+
+    /// In words.
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Up(..) => "make directories",
+            Self::Down(_) => "list a directory",
+        }
+    }
 }
 
 /// Sends files of this machine to `target`, an absolute path of the server.
@@ -53,42 +90,37 @@ pub async fn put(
         space => space.map_err(refused("look for room"))?,
     };
     let into = run.place(is_directory, sources.len(), target)?;
-    let mut walk = run.walk(&link);
-    for source in sources {
+    let goal = |source: PathBuf| {
         let remote = match into {
-            Into::Name => Some(target.to_vec()),
-            Into::Directory => below_remote(target, &source),
+            Into::Name => target.to_vec(),
+            Into::Directory => into_remote(target, &source),
         };
-        let Some(remote) = remote else {
-            return Err(Error::new(format!("{source:?} has no name to be stored under")));
-        };
-        let walking = async {
-            // Under this very name nothing was there a moment ago.
-            let seen = match (into, there) {
-                (Into::Name, None) => Some(There::Nothing),
-                _ => None,
-            };
-            let walked = walk.up(&source, remote, seen).await;
-            walked.map_err(refused("make directories"))
-        };
-        session.stoppable(walking).await?;
-    }
-    let found = walk.found;
+        (source, remote)
+    };
+    let goals = sources.into_iter().map(goal).collect();
+    // Under this very name nothing was there a moment ago.
+    let seen = match (into, there) {
+        (Into::Name, None) => Some(There::Nothing),
+        _ => None,
+    };
+    let found = run.found(&Goals::Up(goals, seen)).await?;
     let engine = run.engine();
     if let Some(lack) = engine
         .lacks_room(&found.jobs, space)
         .await
         .map_err(refused("look for room"))?
     {
-        let missing = Size(lack.needed.saturating_sub(lack.free));
-        return Err(Error::new(format!(
-            "no room on the server: {} to be written, {} free, {missing} missing; nothing was sent",
-            Size(lack.needed),
-            Size(lack.free),
-        ))
-        .hint("make room, or ask for a larger quota"));
+        return Err(no_room("on the server", lack, "sent").hint("make room, or ask for a larger quota"));
     }
-    run.transfer(engine, found).await
+    run.transfer(engine, found, into).await
+}
+
+fn no_room(place: &str, lack: NoRoom, done: &str) -> Error {
+    let missing = Size(lack.needed.saturating_sub(lack.free));
+    let (needed, free) = (Size(lack.needed), Size(lack.free));
+    Error::new(format!(
+        "no room {place}: {needed} to be written, {free} free, {missing} missing; nothing was {done}"
+    ))
 }
 
 /// The directory that a path lies in.
@@ -123,34 +155,20 @@ pub async fn get(
     }
     let is_directory = target.is_dir();
     let into = run.place(is_directory, sources.len(), target.as_os_str().as_bytes())?;
-    let mut walk = run.walk(&link);
-    for source in sources {
+    let goal = |source: Vec<u8>| {
         let local = match into {
-            Into::Name => Some(target.to_owned()),
-            Into::Directory => match below_local(target, &source) {
-                None => below_local(
-                    target,
-                    &link.realpath(&source).await.map_err(refused("resolve a path"))?,
-                ),
-                local => local,
-            },
+            Into::Name => target.to_owned(),
+            Into::Directory => into_local(target, &source),
         };
-        let Some(local) = local else {
-            return Err(Error::new(format!(
-                "\"{}\" has no name to be stored under",
-                printable(&source)
-            ))
-            .hint("name a target that does not exist yet"));
-        };
-        let walking = async {
-            let walked = walk.down(source, local).await;
-            walked.map_err(refused("list a directory"))
-        };
-        session.stoppable(walking).await?;
-    }
-    let found = walk.found;
+        (source, local)
+    };
+    let goals = sources.into_iter().map(goal).collect();
+    let found = run.found(&Goals::Down(goals)).await?;
     let engine = run.engine();
-    run.transfer(engine, found).await
+    if let Some(lack) = lacks_room_here(&found.jobs) {
+        return Err(no_room("here", lack, "fetched").hint("make room, or choose another directory"));
+    }
+    run.transfer(engine, found, into).await
 }
 
 fn refused(what: &'static str) -> impl Fn(Failed) -> Error {
@@ -187,13 +205,30 @@ impl<'a> Run<'a> {
             .map_err(|failed| Error::new(failed.to_string()))
     }
 
-    fn walk<'b>(&'b self, link: &'b crate::client::link::Link) -> Walk<'b> {
-        Walk {
-            link,
+    /// Walks, and begins anew when the connection breaks meanwhile.
+    async fn found(&self, goals: &Goals) -> Result<Found> {
+        let work = async {
+            for _ in 1..WALKS {
+                match goals.walk(self.walk().await?).await {
+                    Err(Failed::Lost(_)) => {}
+                    walked => return walked.map_err(refused(goals.what())),
+                }
+            }
+            goals
+                .walk(self.walk().await?)
+                .await
+                .map_err(refused(goals.what()))
+        };
+        self.session.stoppable(work).await
+    }
+
+    async fn walk(&self) -> Result<Walk<'_>> {
+        Ok(Walk {
+            link: self.link().await?,
             board: &self.board,
             recursive: self.args.recursive,
             found: Found::default(),
-        }
+        })
     }
 
     fn engine(&self) -> Arc<Engine> {
@@ -211,7 +246,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn transfer(self, engine: Arc<Engine>, mut found: Found) -> Result<u8> {
+    async fn transfer(self, engine: Arc<Engine>, mut found: Found, into: Into) -> Result<u8> {
         // A large file that is alone has a line of its own, which says it all.
         let alone = matches!(&found.jobs[..], [job] if job.size >= SMALL_BYTES) && found.failed == 0;
         let bytes = found
@@ -224,6 +259,13 @@ impl<'a> Run<'a> {
             self.keep(&engine, &found).await;
         }
         summary.failed += found.failed;
+        let trees = !(found.remote_directories.is_empty() && found.local_directories.is_empty());
+        if trees && matches!(into, Into::Name) && (summary.failed > 0 || summary.stopped) {
+            self.board.warn(
+                "the same command would now copy the directory into the one that it has made; \
+                 name it with /. at its end to go on",
+            );
+        }
         let Self {
             board,
             totals,

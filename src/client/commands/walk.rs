@@ -5,13 +5,15 @@
 //! are a single component.
 
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::Metadata;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::FileType;
 
+use super::ahead::{Ahead, Answered};
 use crate::client::link::Link;
 use crate::client::names::{is_single_name, join, last};
 use crate::client::packets::Attributes;
@@ -42,7 +44,7 @@ pub struct Found {
 /// Walks, makes directories where files will go, and tells what is left out.
 pub struct Walk<'a> {
     /// The server.
-    pub link: &'a Link,
+    pub link: Arc<Link>,
     /// Who hears of what is left out.
     pub board: &'a Board,
     /// Directories too?
@@ -103,9 +105,17 @@ impl Walk<'_> {
     }
 
     async fn tree_up(&mut self, local: &Path, remote: Vec<u8>, meta: Metadata) -> Result<(), Failed> {
-        let mut waiting = vec![(local.to_owned(), remote, meta, 0)];
-        while let Some((local, remote, meta, depth)) = waiting.pop() {
-            let known = match self.remote_directory(&remote).await {
+        let mut ahead = Ahead::new(&self.link, |link, path| {
+            Box::pin(async move { remote_directory(&link, &path).await })
+        });
+        ahead.push(remote, (local.to_owned(), meta, 0));
+        while let Some(Answered {
+            path: remote,
+            known: (local, meta, depth),
+            answer,
+        }) = ahead.next().await
+        {
+            let known = match answer {
                 Ok(known) => known,
                 Err(Failed::Lost(lost)) => return Err(lost.into()),
                 Err(failed) => {
@@ -143,7 +153,7 @@ impl Walk<'_> {
                     Ok(meta) if meta.is_dir() && depth >= MAX_DEPTH => {
                         self.fail(path.as_os_str().as_bytes(), &"nested too deeply")
                     }
-                    Ok(meta) if meta.is_dir() => waiting.push((path, target, meta, depth + 1)),
+                    Ok(meta) if meta.is_dir() => ahead.push(target, (path, meta, depth + 1)),
                     Ok(meta) if !meta.is_file() => {
                         self.skip(path.as_os_str().as_bytes(), "not a regular file")
                     }
@@ -158,31 +168,6 @@ impl Walk<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Makes a directory on the server, or lists the one that is there: what is known of each name in it.
-    async fn remote_directory(&self, remote: &[u8]) -> Result<HashMap<Vec<u8>, Option<There>>, Failed> {
-        let refused = match self.link.mkdir(remote).await {
-            Ok(()) => return Ok(HashMap::new()),
-            Err(Failed::Lost(lost)) => return Err(lost.into()),
-            Err(refused) => refused,
-        };
-        // It may be there; what the server says about a missing one is worth less than why it cannot be made.
-        let listed = match self.link.list(remote).await {
-            Ok(listed) => listed,
-            Err(Failed::Lost(lost)) => return Err(lost.into()),
-            Err(_) => return Err(refused),
-        };
-        let there = |attrs: &Attributes| match (attrs.kind(), attrs.size) {
-            (Some(FileType::RegularFile), Some(size)) => Some(There::File(size)),
-            (Some(FileType::Directory), _) => Some(There::Directory),
-            // A link has to be followed first.
-            _ => None,
-        };
-        Ok(listed
-            .iter()
-            .map(|entry| (entry.name.to_vec(), there(&entry.attrs)))
-            .collect())
     }
 
     /// A file or directory of the server, which goes to `local`.
@@ -218,8 +203,16 @@ impl Walk<'_> {
     }
 
     async fn tree_down(&mut self, remote: Vec<u8>, local: PathBuf, attrs: Attributes) -> Result<(), Failed> {
-        let mut waiting = vec![(remote, local, attrs, 0)];
-        while let Some((remote, local, attrs, depth)) = waiting.pop() {
+        let mut ahead = Ahead::new(&self.link, |link, path| {
+            Box::pin(async move { link.list(&path).await })
+        });
+        ahead.push(remote, (local, attrs, 0));
+        while let Some(Answered {
+            path: remote,
+            known: (local, attrs, depth),
+            answer,
+        }) = ahead.next().await
+        {
             if let Err(error) = make_local(&local) {
                 self.fail(
                     local.as_os_str().as_bytes(),
@@ -227,7 +220,7 @@ impl Walk<'_> {
                 );
                 continue;
             }
-            let listed = match self.link.list(&remote).await {
+            let listed = match answer {
                 Ok(listed) => listed,
                 Err(Failed::Lost(lost)) => return Err(lost.into()),
                 Err(failed) => {
@@ -263,7 +256,7 @@ impl Walk<'_> {
                         Some(FileType::Directory) if depth >= MAX_DEPTH => {
                             self.fail(&path, &"nested too deeply")
                         }
-                        Some(FileType::Directory) => waiting.push((path, target, attrs, depth + 1)),
+                        Some(FileType::Directory) => ahead.push(path, (target, attrs, depth + 1)),
                         Some(FileType::RegularFile) | None if self.found.jobs.len() < MAX_JOBS => {
                             self.push_down(path, target, attrs)
                         }
@@ -276,6 +269,31 @@ impl Walk<'_> {
     }
 }
 
+/// Makes a directory on the server, or lists the one that is there: what is known of each name in it.
+async fn remote_directory(link: &Link, remote: &[u8]) -> Result<HashMap<Vec<u8>, Option<There>>, Failed> {
+    let refused = match link.mkdir(remote).await {
+        Ok(()) => return Ok(HashMap::new()),
+        Err(Failed::Lost(lost)) => return Err(lost.into()),
+        Err(refused) => refused,
+    };
+    // It may be there; what the server says about a missing one is worth less than why it cannot be made.
+    let listed = match link.list(remote).await {
+        Ok(listed) => listed,
+        Err(Failed::Lost(lost)) => return Err(lost.into()),
+        Err(_) => return Err(refused),
+    };
+    let there = |attrs: &Attributes| match (attrs.kind(), attrs.size) {
+        (Some(FileType::RegularFile), Some(size)) => Some(There::File(size)),
+        (Some(FileType::Directory), _) => Some(There::Directory),
+        // A link has to be followed first.
+        _ => None,
+    };
+    Ok(listed
+        .iter()
+        .map(|entry| (entry.name.to_vec(), there(&entry.attrs)))
+        .collect())
+}
+
 fn make_local(directory: &Path) -> std::io::Result<()> {
     match std::fs::create_dir(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
@@ -283,20 +301,55 @@ fn make_local(directory: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Where a file of this machine goes, below a directory of the server.
-pub fn below_remote(directory: &[u8], local: &Path) -> Option<Vec<u8>> {
-    // `.` and `..` have names of their own.
-    let name = match local.file_name() {
-        Some(name) => name.to_owned(),
-        None => std::fs::canonicalize(local).ok()?.file_name()?.to_owned(),
-    };
-    Some(join(directory, name.as_bytes()))
+/// Does this name a directory by what is in it? As cp(1) has it, `DIR/.` is not copied as DIR, but into the target.
+fn is_inside(path: &[u8]) -> bool {
+    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+    let path = path.get(..end).unwrap_or_default();
+    matches!(
+        path.rsplit(|byte| *byte == b'/').next(),
+        None | Some(b"" | b"." | b"..")
+    )
 }
 
-/// Where a file of the server goes, below a directory of this machine.
-pub fn below_local(directory: &Path, remote: &[u8]) -> Option<PathBuf> {
-    match last(remote) {
-        b"" => None,
-        name => Some(directory.join(OsString::from_vec(name.to_vec()))),
+/// Where a file of this machine goes, into a directory of the server.
+pub fn into_remote(directory: &[u8], local: &Path) -> Vec<u8> {
+    match local.file_name() {
+        Some(name) if !is_inside(local.as_os_str().as_bytes()) => join(directory, name.as_bytes()),
+        _ => directory.to_vec(),
+    }
+}
+
+/// Where a file of the server goes, into a directory of this machine.
+pub fn into_local(directory: &Path, remote: &[u8]) -> PathBuf {
+    match is_inside(remote) {
+        true => directory.to_owned(),
+        false => directory.join(OsStr::from_bytes(last(remote))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_goes_under_its_name_and_what_is_in_it_without() {
+        for (path, up, down) in [
+            ("a/b", "/t/b", "to/b"),
+            ("a/b/", "/t/b", "to/b"),
+            ("/a/b/.", "/t", "to"),
+            ("a/b/./", "/t", "to"),
+            (".", "/t", "to"),
+            ("a/..", "/t", "to"),
+            ("/", "/t", "to"),
+            ("", "/t", "to"),
+            (".a", "/t/.a", "to/.a"),
+        ] {
+            assert_eq!(into_remote(b"/t", Path::new(path)), up.as_bytes(), "{path}");
+            assert_eq!(
+                into_local(Path::new("to"), path.as_bytes()),
+                Path::new(down),
+                "{path}"
+            );
+        }
     }
 }

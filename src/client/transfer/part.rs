@@ -86,6 +86,13 @@ pub(super) fn part_path(target: &Path, taken: impl Fn(&Path) -> bool) -> PathBuf
         .unwrap_or_else(|| with_ending(target, PART))
 }
 
+/// Bytes of a file, or of its part, that are there.
+pub(super) fn already_here(target: &Path) -> u64 {
+    let size =
+        |path: &Path| std::fs::metadata(path).map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 });
+    size(target).max(size(&with_ending(target, PART)))
+}
+
 /// A file that grows. Given back when an attempt ends, however it does: others may still hold the file, such as a hash
 /// that nobody waits for any more, and the next attempt must not find it taken.
 pub(super) struct Part {

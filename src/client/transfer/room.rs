@@ -1,6 +1,9 @@
 //! Is there room? Looked at before the first byte of an upload.
 
+use std::path::Path;
+
 use super::decide::there;
+use super::part::already_here;
 use super::{Engine, Job};
 use crate::client::plan::There;
 use crate::client::remote::failed::Failed;
@@ -13,6 +16,37 @@ pub struct NoRoom {
     pub needed: u64,
     /// What is free, in bytes.
     pub free: u64,
+}
+
+/// Looks whether downloads fit on the disk of this machine. `None`: they do, or it does not say.
+pub fn lacks_room_here(jobs: &[Job]) -> Option<NoRoom> {
+    let place = jobs
+        .first()?
+        .local
+        .ancestors()
+        .skip(1)
+        .find(|above| above.exists())?;
+    let place = if place.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        place
+    };
+    let disk = rustix::fs::statvfs(place).ok()?;
+    // Some file systems only pretend to have sizes.
+    if disk.f_blocks == 0 {
+        return None;
+    }
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let total = jobs.iter().fold(0_u64, |sum, job| sum.saturating_add(job.size));
+    if total <= free {
+        return None;
+    }
+    // It does not fit as if nothing were there; much of it may be there.
+    let missing = |job: &Job| job.size.saturating_sub(already_here(&job.local));
+    let needed = jobs
+        .iter()
+        .fold(0_u64, |sum, job| sum.saturating_add(missing(job)));
+    (needed > free).then_some(NoRoom { needed, free })
 }
 
 impl Engine {
