@@ -60,6 +60,9 @@ pub struct CommonArgs {
     /// Read the password from standard input: its first line.
     #[arg(long, global = true)]
     pub password_stdin: bool,
+    /// Never ask anything: what would be asked fails.
+    #[arg(long, global = true)]
+    pub batch: bool,
     /// Give up when nothing answers for so long.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub connect_timeout: Option<u64>,

@@ -26,6 +26,7 @@ use crate::words::Word;
 const MOST: usize = 1_000_000;
 /// Names that are looked for at once.
 const AT_ONCE: usize = 64;
+
 /// A name as a word that stands for nothing else.
 pub fn escape(name: &[u8]) -> Vec<u8> {
     let all_quoted = name.iter().map(|&byte| (byte, true));
@@ -37,7 +38,8 @@ pub fn from_word(word: &Word) -> OsString {
     OsString::from_vec(escaped(word.marked()))
 }
 
-fn escaped(marked: impl Iterator<Item = Marked>) -> Vec<u8> {
+/// The same for bytes of which some stand for themselves.
+pub fn escaped(marked: impl Iterator<Item = Marked>) -> Vec<u8> {
     let mut out = Vec::new();
     for (at, (byte, quoted)) in marked.enumerate() {
         let special = matches!(byte, b'*' | b'?' | b'[') || byte == b'~' && at == 0;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,10 +24,20 @@ pub async fn guard<T>(stop: CancellationToken, work: impl Future<Output = T>) ->
     work.await
 }
 
+/// SIGINTs that a [`guard`] has heard.
+static HEARD: AtomicU64 = AtomicU64::new(0);
+
+/// How many times SIGINT has come while work was guarded: who waits for a person on a thread of its own looks whether
+/// it has changed.
+pub fn count() -> u64 {
+    HEARD.load(Ordering::Relaxed)
+}
+
 async fn watch(mut signals: Signal, stop: CancellationToken) {
     if signals.recv().await.is_none() {
         return;
     }
+    HEARD.fetch_add(1, Ordering::Relaxed);
     say("stopping… (Ctrl-C again to end at once)");
     stop.cancel();
     if signals.recv().await.is_some() {

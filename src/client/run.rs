@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 
 use super::cli::{Cli, Command, CommonArgs, Verb};
 use super::commands::args::TransferArgs;
@@ -29,6 +30,12 @@ use crate::secret::Secret;
 
 /// Longest password that is read from standard input.
 const MAX_PASSWORD: u64 = 4096;
+
+/// How long a server may take to hear that we leave, and a question to end.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// How long a signal may take to be heard.
+const SIGNAL: Duration = Duration::from_millis(50);
 
 /// Why there is no result, and the exit code that says so.
 struct Failure {
@@ -94,20 +101,73 @@ fn try_run(cli: Cli) -> std::result::Result<u8, Failure> {
         (_, true) => Style::Quiet,
         _ => Style::Words,
     };
-    let session = runtime.block_on(sign_in(&cli.common, task.target(), Output { style }))?;
-    let code = match task {
+    let output = Output { style };
+    let code = work(&runtime, &task, &cli.common, output);
+    // A thread that waits for a person at the terminal must not hold it up.
+    runtime.shutdown_background();
+    code
+}
+
+/// Signs in, and does it.
+fn work(
+    runtime: &Runtime,
+    task: &Task,
+    common: &CommonArgs,
+    output: Output,
+) -> std::result::Result<u8, Failure> {
+    let stop = CancellationToken::new();
+    let session = signed_in(&stop, common, task.target(), output);
+    match task {
         Task::Shell(target) => {
-            runtime.block_on(go_to(&session, &target))?;
-            shell::run(
-                Arc::clone(&session),
-                Arc::new(commands::Runner),
-                runtime.handle().clone(),
-            )
+            let session = runtime.block_on(interrupt::guard(stop.clone(), session))?;
+            runtime.block_on(go_to(&session, target))?;
+            let runner = Arc::new(commands::Runner);
+            let code = shell::run(Arc::clone(&session), runner, runtime.handle().clone());
+            runtime.block_on(goodbye(&session));
+            Ok(code)
         }
-        task => runtime.block_on(interrupt::guard(session.stop(), task.run(&session)))?,
+        task => runtime.block_on(interrupt::guard(stop.clone(), async {
+            let session = session.await?;
+            session.heed(stop.clone());
+            let code = task.run(&session).await?;
+            goodbye(&session).await;
+            Ok(code)
+        })),
+    }
+}
+
+/// Who is gone does not hear it: it is not waited for.
+async fn goodbye(session: &Session) {
+    let _ = tokio::time::timeout(GOODBYE, session.remote.close()).await;
+}
+
+/// Signs in, unless Ctrl-C stops it.
+async fn signed_in(
+    stop: &CancellationToken,
+    common: &CommonArgs,
+    target: &Target,
+    output: Output,
+) -> std::result::Result<Arc<Session>, Failure> {
+    let stopped = async {
+        stop.cancelled().await;
+        // A question ends by itself, and leaves the terminal as it was.
+        tokio::time::sleep(GOODBYE).await;
     };
-    runtime.block_on(session.remote.close());
-    Ok(code)
+    let session = tokio::select! {
+        session = sign_in(common, target, output) => Some(session),
+        () = stopped => None,
+    };
+    if matches!(session, Some(Err(_))) {
+        // A question that Ctrl-C has ended is heard of sooner than the signal.
+        let _ = tokio::time::timeout(SIGNAL, stop.cancelled()).await;
+    }
+    match session {
+        Some(session) if !stop.is_cancelled() => session,
+        _ => Err(Failure {
+            code: interrupt::EXIT_CODE,
+            error: Error::new("stopped"),
+        }),
+    }
 }
 
 async fn sign_in(
@@ -115,10 +175,6 @@ async fn sign_in(
     target: &Target,
     output: Output,
 ) -> std::result::Result<Arc<Session>, Failure> {
-    let prompts: Arc<dyn Prompts> = match Terminal::is_there() {
-        true => Arc::new(Terminal),
-        false => Arc::new(Unattended),
-    };
     let password = if common.password_stdin {
         Some(read_password()?)
     } else {
@@ -138,6 +194,10 @@ async fn sign_in(
         ..Options::default()
     };
     let destination = Destination::resolve(target, &options, &Surroundings::of_this_process()?)?;
+    let prompts: Arc<dyn Prompts> = match Terminal::is_there() && !common.batch && !destination.batch {
+        true => Arc::new(Terminal),
+        false => Arc::new(Unattended),
+    };
     let remote = Remote::connect(destination, Credentials::new(password), prompts).await;
     let remote = remote.map_err(|error| Failure {
         code: error.exit_code(),

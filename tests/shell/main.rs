@@ -12,6 +12,7 @@
 mod support;
 
 mod globs;
+mod questions;
 mod scripts;
 mod terminal;
 

@@ -50,24 +50,25 @@ fn inside(port: &str) {
     println!("[left {code}]");
 }
 
+/// The program as people run it, with these words.
+pub fn homeport(words: &str) -> String {
+    format!("'{HOMEPORT}' -F none --accept-new {words}")
+}
+
 /// A terminal with the shell in it. Ends with the test.
-struct Terminal {
+pub struct Terminal {
     script: Child,
     keys: ChildStdin,
-    seen: Arc<Mutex<String>>,
+    pub seen: Arc<Mutex<String>>,
     /// How much of it was looked at.
     at: usize,
 }
 
 impl Terminal {
     /// The program as people run it.
-    fn with_homeport(server: &Sandbox, person: &Path) -> Self {
+    pub fn with_homeport(server: &Sandbox, person: &Path) -> Self {
         let (key, port) = (server.key(USER), server.port());
-        let options = "-F none --accept-new -i";
-        let command = format!(
-            "'{HOMEPORT}' {options} '{}' sftp://{USER}@127.0.0.1:{port}",
-            key.display()
-        );
+        let command = homeport(&format!("-i '{}' sftp://{USER}@127.0.0.1:{port}", key.display()));
         Self::new(server, person, &command)
     }
 
@@ -78,7 +79,7 @@ impl Terminal {
         Self::new(server, person, &command)
     }
 
-    fn new(server: &Sandbox, person: &Path, command: &str) -> Self {
+    pub fn new(server: &Sandbox, person: &Path, command: &str) -> Self {
         // Nothing between the terminal and the shell: Ctrl-C would end it.
         let command = format!("exec {command}");
         let mut script = Command::new("script")
@@ -113,7 +114,7 @@ impl Terminal {
     }
 
     /// Waits until this shows behind what was seen before.
-    fn sees(&mut self, text: &str) {
+    pub fn sees(&mut self, text: &str) {
         let (seen, at) = (Arc::clone(&self.seen), self.at);
         let mut end = 0;
         wait_for(&format!("{text:?}"), || {
@@ -124,18 +125,18 @@ impl Terminal {
         self.at = end;
     }
 
-    fn types(&mut self, keys: &str) {
+    pub fn types(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
     /// A line at the prompt of this directory, and what comes of it.
-    fn says(&mut self, directory: &str, keys: &str, answer: &str) {
+    pub fn says(&mut self, directory: &str, keys: &str, answer: &str) {
         self.sees(&format!("homeport:{directory}> "));
         self.types(keys);
         self.sees(answer);
     }
 
-    fn exit_code(&mut self) -> Option<i32> {
+    pub fn exit_code(&mut self) -> Option<i32> {
         let mut status = None;
         wait_for("the end", || {
             status = self.script.try_wait().unwrap();
@@ -156,7 +157,7 @@ impl Drop for Terminal {
 }
 
 const UP: &str = "\x1b[A";
-const CTRL_C: &str = "\x03";
+pub const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
 
 #[test]

@@ -139,10 +139,15 @@ impl Session {
         }
     }
 
+    /// The command that runs is stopped by this one.
+    pub fn heed(&self, stop: CancellationToken) {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop;
+    }
+
     /// Before the next command.
     pub fn begin(&self) -> CancellationToken {
         let fresh = CancellationToken::new();
-        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
+        self.heed(fresh.clone());
         fresh
     }
 }

@@ -6,6 +6,9 @@ use crate::client::remote::failed::Failed;
 use crate::error::{Error, Result};
 use crate::visible::hex;
 
+/// What a shell says of a program that SIGPIPE has ended.
+const BROKEN_PIPE: i32 = 128 + 13;
+
 /// How much is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Style {
@@ -32,7 +35,13 @@ pub struct Output {
 pub fn print_bytes(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     let written = out.write_all(bytes).and_then(|()| out.flush());
-    written.map_err(|error| Error::new("cannot write to standard output").because(error))
+    written.map_err(|error| {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            // As those do that the signal ends: `| head` has had enough.
+            std::process::exit(BROKEN_PIPE);
+        }
+        Error::new("cannot write to standard output").because(error)
+    })
 }
 
 /// The same for text.

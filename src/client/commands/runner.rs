@@ -45,6 +45,9 @@ impl Run for Runner {
                 transfer::put(session, &args, sources, &target).await
             }
         };
+        if session.stop().is_cancelled() {
+            session.remote.questions_end().await;
+        }
         result.unwrap_or_else(|error| {
             eprintln!("homeport: {error}");
             1

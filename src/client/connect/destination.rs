@@ -131,6 +131,8 @@ pub struct Destination {
     pub sign_in: SignInRules,
     /// For each address, and for each answer of the server before its key is known; `None`: as long as it takes.
     pub connect_timeout: Option<Duration>,
+    /// Nobody is to be asked anything.
+    pub batch: bool,
 }
 
 impl Destination {
@@ -146,7 +148,7 @@ impl Destination {
             local_user: &here.local_user,
         };
         let settings = read_config(&question, &options.config, here)?;
-        ssh_config::refuse_proxy(&settings, &target.host)?;
+        ssh_config::refuse_unsupported(&settings, &target.host)?;
         let user = user.or(settings.user.as_deref()).unwrap_or(&here.local_user);
         let port = target.port.or(options.port).or(settings.port).unwrap_or(PORT);
         let mut tokens = Tokens {
@@ -178,6 +180,7 @@ impl Destination {
                 Some(timeout) => Some(timeout),
                 None => settings.connect_timeout.unwrap_or(Some(CONNECT_TIMEOUT)),
             },
+            batch: settings.batch.unwrap_or(false),
             port,
             host,
         })

@@ -4,16 +4,23 @@
 //! open, so that no time limit runs out on a person.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::watch;
 
+use crate::client::interrupt;
 use crate::secret::Secret;
 
 /// More than anybody types: an answer is a name, a word or a fingerprint.
-const LONGEST_LINE: u64 = 4096;
+const LONGEST_LINE: usize = 4096;
+/// Between two looks for Ctrl-C while somebody thinks.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
 
 /// Asks and tells. Labels and messages are fit for a terminal already (`client/printable.rs`).
 pub trait Prompts: Send + Sync {
@@ -72,12 +79,28 @@ impl Prompts for Terminal {
     }
 
     fn line(&self, label: &str) -> io::Result<String> {
+        let interrupts = interrupt::count();
         let mut terminal = Self::open()?;
         terminal.write_all(label.as_bytes())?;
         terminal.flush()?;
         let mut bytes = Vec::new();
-        let mut limited = BufReader::new(io::Read::take(terminal, LONGEST_LINE));
-        if limited.read_until(b'\n', &mut bytes)? == 0 {
+        while bytes.last() != Some(&b'\n') && bytes.len() < LONGEST_LINE {
+            let mut ready = [PollFd::new(&terminal, PollFlags::IN)];
+            let there = poll(&mut ready, Some(&LOOK))?;
+            // A read that nobody waits for any more would take the next line from who does.
+            if interrupt::count() != interrupts {
+                return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted"));
+            }
+            if there == 0 {
+                continue;
+            }
+            let mut some = [0; 256];
+            match terminal.read(&mut some)? {
+                0 => break,
+                count => bytes.extend_from_slice(some.get(..count).unwrap_or_default()),
+            }
+        }
+        if bytes.is_empty() {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no answer"));
         }
         let text = String::from_utf8(bytes).map_err(|_| io::Error::other("the answer is not UTF-8"))?;

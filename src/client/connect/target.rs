@@ -6,7 +6,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use crate::client::globs;
 use crate::client::printable::printable;
+use crate::glob::Marked;
 
 /// A server, and a place on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -163,7 +165,7 @@ fn url(rest: &[u8]) -> Result<Target, TargetError> {
         None => (host, None),
     };
     let user = user.map(unescape).transpose()?;
-    let path = unescape(path)?;
+    let path = unescape_path(path)?;
     Ok(Target {
         host: host_name(&unescape(host)?, rest)?,
         user: user.map(|user| name(&user)).transpose()?,
@@ -186,11 +188,21 @@ fn port_number(text: &[u8]) -> Result<u16, TargetError> {
 }
 
 fn unescape(text: &[u8]) -> Result<Vec<u8>, TargetError> {
+    Ok(unescaped(text)?.into_iter().map(|(byte, _)| byte).collect())
+}
+
+/// A path is a pattern ([`globs`]), in which what was escaped in the URL stands for itself.
+fn unescape_path(text: &[u8]) -> Result<Vec<u8>, TargetError> {
+    Ok(globs::escaped(unescaped(text)?.into_iter()))
+}
+
+/// Each byte, and whether it was escaped.
+fn unescaped(text: &[u8]) -> Result<Vec<Marked>, TargetError> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.iter();
     while let Some(byte) = bytes.next() {
         if *byte != b'%' {
-            out.push(*byte);
+            out.push((*byte, false));
             continue;
         }
         let mut digit = || bytes.next().and_then(|b| char::from(*b).to_digit(16));
@@ -198,7 +210,7 @@ fn unescape(text: &[u8]) -> Result<Vec<u8>, TargetError> {
             .zip(digit())
             .and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
         let value = value.filter(|value| *value != 0);
-        out.push(value.ok_or_else(|| TargetError::Escape(printable(text)))?);
+        out.push((value.ok_or_else(|| TargetError::Escape(printable(text)))?, true));
     }
     Ok(out)
 }
@@ -248,6 +260,11 @@ mod tests {
             ("sftp://host/~/x/y", target(None, "host", None, Some(b"x/y"))),
             ("sftp://host/~", target(None, "host", None, None)),
             ("sftp://host/~tom/x", target(None, "host", None, Some(b"/~tom/x"))),
+            // What is escaped in a URL is no pattern.
+            (
+                "sftp://host/a%2Ab*%5B",
+                target(None, "host", None, Some(b"/a\\*b*\\[")),
+            ),
             (
                 "sftp://me%40corp@host:2222/x",
                 target(Some("me@corp"), "host", Some(2222), Some(b"/x")),

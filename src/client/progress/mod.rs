@@ -59,6 +59,14 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
     if let Some(rate) = rate::per_second(moved, elapsed) {
         text.push_str(&format!(" ({})", line::rate(rate)));
     }
+    match summary.sent.saturating_sub(summary.proven) {
+        0 => text.push_str(", MD5 verified"),
+        unproven if summary.proven == 0 && unproven == summary.sized => {
+            text.push_str(", only sizes compared")
+        }
+        unproven if summary.proven == 0 && unproven == summary.sent => text.push_str(", not verified"),
+        unproven => text.push_str(&format!(", {unproven} not verified by MD5")),
+    }
     let rest = [
         (summary.same, "already there"),
         (summary.skipped, "skipped"),
@@ -69,8 +77,10 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
     if summary.stopped {
         rest.push("stopped".to_owned());
     }
-    if !rest.is_empty() {
-        text.push_str(&format!("; {}", rest.join(", ")));
+    match (summary.sent, rest.is_empty()) {
+        (0, false) => rest.join(", "),
+        (_, false) => format!("{text}; {}", rest.join(", ")),
+        (0, true) => "nothing was there to transfer".to_owned(),
+        (_, true) => text,
     }
-    text
 }

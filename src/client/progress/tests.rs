@@ -285,23 +285,36 @@ fn a_line_sums_it_up() {
         .moved
         .store(1200 * MIB, std::sync::atomic::Ordering::Relaxed);
     let ten = Duration::from_secs(10);
-    let mut of = Summary {
+    let of = |proven, sized| Summary {
         sent: 3,
+        proven,
+        sized,
         ..Summary::default()
     };
-    assert_eq!(summary(&of, &totals, ten), "3 files, 1.2 GiB in 10 s (120 MiB/s)");
+    let sum = "3 files, 1.2 GiB in 10 s (120 MiB/s)";
+    for (of, how) in [
+        (of(3, 0), "MD5 verified"),
+        (of(0, 3), "only sizes compared"),
+        (of(0, 0), "not verified"),
+        (of(1, 2), "2 not verified by MD5"),
+    ] {
+        assert_eq!(summary(&of, &totals, ten), format!("{sum}, {how}"));
+    }
+    let mut of = of(3, 0);
     (of.same, of.skipped, of.failed) = (1, 1, 2);
     assert_eq!(
         summary(&of, &totals, ten),
-        "3 files, 1.2 GiB in 10 s (120 MiB/s); 1 already there, 1 skipped, 2 FAILED"
+        format!("{sum}, MD5 verified; 1 already there, 1 skipped, 2 FAILED")
     );
+    let nothing = |of: Summary| summary(&of, &Totals::default(), Duration::ZERO);
+    of.sent = 0;
+    assert_eq!(nothing(of), "1 already there, 1 skipped, 2 FAILED");
+    assert_eq!(nothing(Summary::default()), "nothing was there to transfer");
     let of = Summary {
         sent: 1,
+        proven: 1,
         stopped: true,
         ..Summary::default()
     };
-    assert_eq!(
-        summary(&of, &Totals::default(), Duration::ZERO),
-        "1 file, 0 B in 0.0 s; stopped"
-    );
+    assert_eq!(nothing(of), "1 file, 0 B in 0.0 s, MD5 verified; stopped");
 }

@@ -18,13 +18,20 @@ pub trait Screen: Send + Sync {
 /// Asks and tells as `inner` does; what is drawn steps aside meanwhile.
 pub(super) struct Aside {
     inner: Arc<dyn Prompts>,
+    /// Held while something is asked.
+    asking: Mutex<()>,
     screen: Mutex<Option<Weak<dyn Screen>>>,
 }
 
 impl Aside {
     pub fn new(inner: Arc<dyn Prompts>) -> Self {
         let screen = Mutex::new(None);
-        Self { inner, screen }
+        let asking = Mutex::default();
+        Self {
+            inner,
+            asking,
+            screen,
+        }
     }
 
     /// From now on this one draws, as long as it lives.
@@ -37,7 +44,14 @@ impl Aside {
         screen.as_ref().and_then(Weak::upgrade)
     }
 
+    /// Waits until nothing is asked any more. A question that was given up ends by itself; what is typed before it has
+    /// would be lost.
+    pub fn wait(&self) {
+        drop(self.asking.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     fn ask<T>(&self, question: impl Fn(&dyn Prompts) -> io::Result<T>) -> io::Result<T> {
+        let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(screen) = self.screen() else {
             return question(&*self.inner);
         };

@@ -12,6 +12,7 @@ mod code {
     pub const EOF: u32 = 1;
     pub const NO_SUCH_FILE: u32 = 2;
     pub const PERMISSION_DENIED: u32 = 3;
+    pub const FAILURE: u32 = 4;
     pub const OP_UNSUPPORTED: u32 = 8;
 }
 
@@ -54,6 +55,11 @@ impl Failed {
     /// The server does not know how.
     pub fn is_unsupported(&self) -> bool {
         self.is(code::OP_UNSUPPORTED)
+    }
+
+    /// The server says no more than that it failed.
+    pub fn is_failure(&self) -> bool {
+        self.is(code::FAILURE)
     }
 
     fn is(&self, wanted: u32) -> bool {
@@ -100,7 +106,9 @@ impl fmt::Display for Failed {
                     (code::OP_UNSUPPORTED, "" | "Operation unsupported") => {
                         f.write_str("the server does not support this")
                     }
-                    (4, "" | "Failure") => f.write_str("the server says no more than \"failure\""),
+                    (code::FAILURE, "" | "Failure") => {
+                        f.write_str("the server says no more than \"failure\"")
+                    }
                     (code, "") => write!(f, "the server answers with status {code}"),
                     (_, sentence) => f.write_str(sentence),
                 }

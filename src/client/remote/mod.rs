@@ -147,6 +147,13 @@ impl Remote {
         self.prompts.tell(message);
     }
 
+    /// Waits until no question is open that nobody wants an answer to any more.
+    pub async fn questions_end(&self) {
+        let aside = Arc::clone(&self.aside);
+        // It cannot panic.
+        let _ = tokio::task::spawn_blocking(move || aside.wait()).await;
+    }
+
     /// Who can be asked.
     pub fn prompts(&self) -> &Arc<dyn Prompts> {
         &self.prompts

@@ -188,7 +188,11 @@ async fn rmdir(session: &Session, words: &[OsString]) -> Result<(), String> {
         let found = globs::remote(&link, &session.directory(), word.as_bytes()).await;
         for name in found.map_err(|failed| failed.to_string())? {
             if let Err(failed) = link.rmdir(&session.resolve(&name)).await {
-                let sentence = format!("cannot remove {}: {failed}", named(&name));
+                let hint = match failed.is_failure() {
+                    true => " (hint: is it empty? remov removes all that is in it)",
+                    false => "",
+                };
+                let sentence = format!("cannot remove {}: {failed}{hint}", named(&name));
                 // The last one is said by the caller.
                 if let Err(before) = std::mem::replace(&mut all, Err(sentence)) {
                     complain(&before);

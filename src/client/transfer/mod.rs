@@ -177,6 +177,10 @@ pub enum Outcome {
 pub struct Summary {
     /// Files that were sent.
     pub sent: u64,
+    /// Of these, files whose bytes are proven by MD5.
+    pub proven: u64,
+    /// Of these, files of which only the size is known to be right.
+    pub sized: u64,
     /// Files that were there.
     pub same: u64,
     /// Files that were left alone.
@@ -202,7 +206,11 @@ impl Summary {
     /// Counts one file.
     pub fn count(&mut self, result: &Result<Outcome, Trouble>) {
         match result {
-            Ok(Outcome::Sent { .. }) => self.sent += 1,
+            Ok(Outcome::Sent { proof, .. }) => {
+                self.sent += 1;
+                self.proven += u64::from(*proof == Proof::Md5);
+                self.sized += u64::from(*proof == Proof::Sizes);
+            }
             Ok(Outcome::Same(_)) => self.same += 1,
             Ok(Outcome::Skipped) => self.skipped += 1,
             Err(trouble) => {
@@ -302,6 +310,9 @@ impl Engine {
         }
         while let Some(ended) = running.join_next().await {
             count(&mut summary, ended);
+        }
+        if summary.stopped {
+            self.remote.questions_end().await;
         }
         summary
     }

@@ -57,12 +57,18 @@ pub fn read(
     .file(path, text, (true, 0))
 }
 
-/// A proxy was named.
+/// Settings without which it would be another connection than the one that was meant: a proxy, keys that must not be used.
 ///
 /// # Errors
-/// Says that it is not supported.
-pub fn refuse_proxy(settings: &Settings, host: &str) -> Result<()> {
+/// Says that they are not supported.
+pub fn refuse_unsupported(settings: &Settings, host: &str) -> Result<()> {
+    let revoked = settings.revoked_host_keys.as_deref().unwrap_or("none");
     match settings.direct {
+        _ if !revoked.eq_ignore_ascii_case("none") => Err(Error::new(format!(
+            "cannot connect to \"{}\": the configuration of ssh names RevokedHostKeys, which are not supported",
+            host.escape_debug()
+        ))
+        .hint("mark them in known_hosts, as in: @revoked * ssh-ed25519 AAAA…; or use another configuration with -F")),
         None | Some(true) => Ok(()),
         Some(false) => Err(Error::new(format!(
             "cannot connect to \"{}\": the configuration of ssh names a proxy for it, which is not supported yet",
@@ -94,7 +100,10 @@ impl Reader<'_> {
         {
             match keyword.as_str() {
                 "host" => active = applies && pattern::matches_list(words(&arguments), self.question.host),
-                "match" => active = applies && self.matches(&arguments),
+                "match" => {
+                    let matches = !applies || self.matches(&arguments).map_err(|why| wrong(number, why))?;
+                    active = applies && matches;
+                }
                 "include" if active => {
                     if depth == MAX_DEPTH {
                         return Err(wrong(number, "too many files include each other".to_owned()));
@@ -115,8 +124,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Do all criteria hold? One that is not known here does not.
-    fn matches(&self, arguments: &[String]) -> bool {
+    /// Do all criteria hold? One that cannot hold here does not, and one that might is an error: nothing is to connect
+    /// elsewhere than ssh would without saying so.
+    fn matches(&self, arguments: &[String]) -> std::result::Result<bool, String> {
         let mut rest = arguments.iter().map(String::as_str);
         let mut any = false;
         while let Some(word) = rest.next() {
@@ -133,18 +143,22 @@ impl Reader<'_> {
             let criterion = criterion.to_ascii_lowercase();
             if criterion == "all" {
                 if negated {
-                    return false;
+                    return Ok(false);
                 }
                 continue;
             }
+            if let "exec" | "localnetwork" = criterion.as_str() {
+                let hint = "another configuration with -F; -F none, for none";
+                return Err(format!("Match {criterion} is not supported (hint: {hint})"));
+            }
             let Some((subject, value)) = self.subject(&criterion).zip(value.or_else(|| rest.next())) else {
-                return false;
+                return Ok(false);
             };
             if pattern::matches_list(value.split(','), subject) == negated {
-                return false;
+                return Ok(false);
             }
         }
-        any
+        Ok(any)
     }
 
     fn subject(&self, criterion: &str) -> Option<&str> {

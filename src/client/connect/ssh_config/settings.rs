@@ -50,6 +50,8 @@ pub struct Settings {
     pub public_keys: Option<bool>,
     pub passwords: Option<bool>,
     pub keyboard_interactive: Option<bool>,
+    pub revoked_host_keys: Option<String>,
+    pub batch: Option<bool>,
     /// The first word on `ProxyCommand` or `ProxyJump`: is there no proxy?
     pub direct: Option<bool>,
 }
@@ -94,6 +96,8 @@ impl Settings {
             "kbdinteractiveauthentication" | "challengeresponseauthentication" => {
                 first(&mut self.keyboard_interactive, yes_or_no(one()?)?);
             }
+            "revokedhostkeys" => first(&mut self.revoked_host_keys, one()?.to_owned()),
+            "batchmode" => first(&mut self.batch, yes_or_no(one()?)?),
             "proxycommand" | "proxyjump" => {
                 let none = matches!(arguments, [word] if word.eq_ignore_ascii_case("none"));
                 first(&mut self.direct, none);

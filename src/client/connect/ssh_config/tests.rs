@@ -112,9 +112,7 @@ fn match_blocks() {
         ("host h user tom,tim", "h", Some("tim"), true),
         ("host h user tom", "h", Some("tim"), false),
         ("host x,h*,!hx", "hx", None, false),
-        ("exec true", "h", None, false),
-        ("!exec false", "h", None, false),
-        ("host h exec true", "h", None, false),
+        ("host x exec true", "h", None, false),
         ("canonical", "h", None, false),
         ("final all", "h", None, false),
         ("host", "h", None, false),
@@ -127,6 +125,28 @@ fn match_blocks() {
             expected,
             "{criteria} for {user:?}@{host}"
         );
+    }
+}
+
+/// ssh would run the command, and may connect elsewhere.
+#[test]
+fn what_may_hold_and_cannot_be_known_is_an_error() {
+    for criteria in [
+        "exec true",
+        "!exec false",
+        "host h exec true",
+        "localnetwork 10.0.0.0/8",
+    ] {
+        let text = format!("Match {criteria}\n Port 1\n");
+        let error = ask_with(&Made::default(), &text, "h", None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("line 1: match ") && error.contains("not supported"),
+            "{error}"
+        );
+        let text = format!("Host other\nInclude bad\nHost x\nMatch host x {criteria}\n");
+        assert!(ask_with(&Made::default(), &text, "h", None).is_ok());
     }
 }
 
@@ -185,7 +205,7 @@ fn a_proxy_is_never_left_out_in_silence() {
         ("Host h\nProxyJump none\nHost *\nProxyJump bastion", false),
         ("Host *\nProxyJump bastion\nHost h\nProxyJump none", true),
     ] {
-        let result = refuse_proxy(&ask(text, "h"), "h");
+        let result = refuse_unsupported(&ask(text, "h"), "h");
         assert_eq!(result.is_err(), refused, "{text}");
     }
 }
