@@ -2,7 +2,7 @@
 //!
 //! Layers, from the bottom; a file imports only from layers below its own (see ARCHITECTURE.md):
 //! L0 [`error`], [`secret`], [`path`], [`user`], [`event`], [`cpu`], [`visible`], [`words`], [`glob`], [`manual`]; L1 [`vfs`], [`lanes`], [`ledger`],
-//! [`stream`], [`auth`], [`store`]; L2 [`sftp`], [`exec`], [`scp`], [`sessions`], [`mount`]; L3 [`ssh`]; L4 [`server`], [`config`], [`telemetry`], [`admin`]. Beside them [`client`].
+//! [`stream`], [`auth`], [`store`]; L2 [`sftp`], [`exec`], [`scp`], [`sessions`], [`mount`]; L3 [`ssh`]; L4 [`server`], [`config`], [`homes`], [`telemetry`], [`admin`]. Beside them [`client`].
 #![forbid(unsafe_code)]
 // The documentation is for those who work on the server: what is private belongs to it.
 #![allow(rustdoc::private_intra_doc_links)]
@@ -38,5 +38,6 @@ pub mod client;
 
 pub mod admin;
 pub mod config;
+pub mod homes;
 pub mod server;
 pub mod telemetry;

@@ -4,7 +4,7 @@
 //! whoever waits for the disk holds no lock of the quota meanwhile.
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::auth::Login;
@@ -34,11 +34,16 @@ pub struct Place {
     pub lanes: Lanes,
     /// What is waited for.
     pub fsync: Fsync,
+    /// Where a home really lies, if it may lie there: links may have moved since the user was added.
+    pub check: Check,
 }
+
+/// See [`Place::check`].
+pub type Check = Box<dyn Fn(&Path) -> Result<PathBuf> + Send + Sync>;
 
 /// Opens the home of a login, and makes it if it is missing. May block on the disk.
 pub fn mount(login: &Login, account: Arc<Account>, place: &Place) -> Result<Mounted> {
-    let home = login.home();
+    let home = &(place.check)(login.home())?;
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
     let mut made = false;
     let found = match std::fs::metadata(home) {
@@ -56,7 +61,7 @@ pub fn mount(login: &Login, account: Arc<Account>, place: &Place) -> Result<Moun
     let durable = Durable::around(Arc::new(charged), place.fsync);
     Ok(Mounted {
         storage: Arc::new(Guard::new(durable, login.permissions().clone())),
-        lane: place.lanes.of_home(device, home),
+        lane: place.lanes.of_home(device, login.home()),
         made,
     })
 }

@@ -28,6 +28,7 @@ use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::event::Events;
+use crate::homes;
 use crate::lanes::Lanes;
 use crate::ledger::Ledger;
 use crate::mount;
@@ -134,6 +135,7 @@ impl Server {
             place: mount::Place {
                 lanes,
                 fsync: config.storage.fsync,
+                check: homes::checker(&config),
             },
             banner: config.server.banner.as_deref().map(whole_lines),
             current: current(&config, keys),

@@ -1,6 +1,7 @@
 //! Who is signed in: limits per user, listing, and ending from outside.
 
 mod presence;
+pub mod share;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Login;
 use crate::event::{Event, Events, SessionId};
 
-pub use presence::{Busy, FileRecord, Presence};
+pub use presence::{Activity, Busy, FileRecord, Presence, Working};
+use share::{Pool, Share};
 
 /// The sessions of one server.
 #[derive(Default)]
 pub struct Sessions {
     live: Mutex<BTreeMap<SessionId, Arc<Session>>>,
+    pool: Arc<Pool>,
     last_id: AtomicU64,
 }
 
@@ -41,6 +44,8 @@ pub struct Session {
     pub channels: AtomicUsize,
     /// Files open now, in all channels: a session that has none transfers nothing.
     pub open_files: Arc<AtomicUsize>,
+    /// What all sessions of this user hold together.
+    pub share: Arc<Share>,
     /// Tells the bytes received and sent so far.
     pub traffic: OnceLock<Traffic>,
     /// Ends the connection.
@@ -145,8 +150,15 @@ impl Sessions {
             .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let limit = own.unwrap_or(limit);
         let mut live = self.live();
-        let of_user = live.values().filter(|s| s.login.user() == login.user()).count();
-        if of_user >= limit {
+        let mut of_user = live
+            .values()
+            .filter(|s| s.login.user() == login.user())
+            .peekable();
+        let share = match of_user.peek() {
+            Some(other) => Arc::clone(&other.share),
+            None => Share::of(&self.pool),
+        };
+        if of_user.count() >= limit {
             return Err(TooMany { limit });
         }
         let id = SessionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
@@ -159,6 +171,7 @@ impl Sessions {
             began: Instant::now(),
             channels: AtomicUsize::new(0),
             open_files: Arc::default(),
+            share,
             traffic: OnceLock::new(),
             ending,
         });

@@ -7,11 +7,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
+use super::owner;
 use super::usage::{self, HomeUsage, Known};
-use super::{homes, owner};
 use crate::auth::keys::AuthorizedKey;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::homes;
 use crate::ssh::hostkeys;
 use crate::store::Store;
 use crate::store::sql::SqlStore;

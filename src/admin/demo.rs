@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::users::blank;
-use super::{homes, init, passwords};
+use super::{init, passwords};
 use crate::config::{Config, FILE_NAME};
 use crate::error::{Error, Result};
+use crate::homes;
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::user::{Quota, Size};

@@ -11,7 +11,6 @@ pub mod usage;
 mod check;
 mod demo;
 mod erase;
-mod homes;
 mod hostkey;
 mod init;
 mod keys;

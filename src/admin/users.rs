@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::cli::{AddArgs, KeyCommand, SetArgs, UserCommand};
-use super::homes::{self, Made};
 use super::show::{self, UserView};
 use super::usage::{self, HomeUsage};
 use super::{control, erase, keys, passwords};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::homes::{self, Made};
 use crate::store::Store;
 use crate::user::{PasswordHash, Permissions, Quota, User, UserName};
 

@@ -132,6 +132,7 @@ impl Desk {
         &self,
         call: impl FnOnce(&dyn Storage) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let _working = self.presence.activity.begin();
         let way = self.lane.slow_way().await;
         let storage = Arc::clone(&self.storage);
         let working = tokio::task::spawn_blocking(move || {
@@ -253,7 +254,7 @@ impl Desk {
         if meta.kind == FileKind::Directory {
             return Err(Errno::ISDIR.into());
         }
-        let _busy = self.presence.busy();
+        let (_busy, _working) = (self.presence.busy(), self.presence.activity.begin());
         let (name, path) = (algorithm.name(), path.clone());
         self.presence.tell(|who| Event::Hashed {
             who,
@@ -278,6 +279,7 @@ impl Desk {
         &self,
         compute: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
+        let _working = self.presence.activity.begin();
         let place = self.lane.slow_way().await;
         let lane = self.lane.clone();
         let working = tokio::task::spawn_blocking(move || {

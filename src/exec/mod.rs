@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::event::Event;
 use crate::scp;
 use crate::sessions::Presence;
+use crate::sessions::share::Descriptor;
 use crate::stream::budget::{Budget, Overflow};
 use crate::stream::flow::Flow;
 use crate::stream::input::{Input, Reader};
@@ -62,12 +63,19 @@ pub struct Ends {
     pub outlet: Arc<dyn Outlet>,
     /// Shared by the connection's channels.
     pub budget: Arc<Budget>,
+    /// Of the user's share.
+    pub descriptor: Descriptor,
 }
 
 impl Running {
     /// Starts a command.
     pub fn start(script: Script, desk: Desk, ends: Ends) -> Self {
-        let Ends { flow, outlet, budget } = ends;
+        let Ends {
+            flow,
+            outlet,
+            budget,
+            descriptor,
+        } = ends;
         let input = Input::new(budget);
         let cancelled = desk.gone.clone();
         let io = Io {
@@ -77,6 +85,7 @@ impl Running {
         let gone = cancelled.clone();
         // Its owner is `Running`: cancelling ends it.
         tokio::spawn(async move {
+            let _held = descriptor;
             tokio::select! {
                 () = gone.cancelled() => {}
                 () = run(script, desk, io) => {}

@@ -1,7 +1,7 @@
 //! What a channel knows of its session: whose its events are, and that it transfers something.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::event::{Actor, Event, Events};
@@ -9,6 +9,49 @@ use crate::path::VirtualPath;
 use crate::vfs::Error;
 
 use super::EndNotice;
+use super::share::Share;
+
+/// Whether the server works for a connection: one that waits for its answer is not idle.
+#[derive(Clone, Default)]
+pub struct Activity(Arc<Mutex<Work>>);
+
+#[derive(Default)]
+struct Work {
+    under_way: usize,
+    ended: Option<Instant>,
+}
+
+impl Activity {
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something is worked on until this is dropped.
+    pub fn begin(&self) -> Working {
+        self.work().under_way += 1;
+        Working(self.clone())
+    }
+
+    /// When something was worked on last; `None`: never.
+    pub fn last(&self) -> Option<Instant> {
+        let work = self.work();
+        match work.under_way {
+            0 => work.ended,
+            _ => Some(Instant::now()),
+        }
+    }
+}
+
+/// See [`Activity::begin`].
+pub struct Working(Activity);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let mut work = self.0.work();
+        work.under_way = work.under_way.saturating_sub(1);
+        work.ended = Some(Instant::now());
+    }
+}
 
 /// What a channel knows of its session. Cheap to clone.
 #[derive(Clone)]
@@ -19,6 +62,10 @@ pub struct Presence {
     pub events: Events,
     /// Files open now, counted for the whole session.
     pub open_files: Arc<AtomicUsize>,
+    /// What all sessions of the user hold together.
+    pub share: Arc<Share>,
+    /// Whether the server works for the connection.
+    pub activity: Activity,
     /// Lets go after the files are closed.
     pub end_notice: Arc<EndNotice>,
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::sessions::FileRecord;
+use crate::sessions::share::Descriptor;
 use crate::vfs::{DirStream, OpenFile};
 
 use super::packet::RawHandle;
@@ -41,12 +42,16 @@ pub struct File {
     pub read: bool,
     /// Its user was told that the home is full.
     pub complained: bool,
+    /// Of the user's share.
+    pub descriptor: Descriptor,
 }
 
 /// A directory being listed.
 pub struct Dir {
     /// The listing.
     pub stream: Box<dyn DirStream>,
+    /// Of the user's share.
+    pub descriptor: Descriptor,
 }
 
 /// The limit on open handles is reached.
@@ -139,6 +144,7 @@ impl Handles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sessions::share::{Pool, Share};
     use crate::vfs::{DirEntry, Result};
 
     struct Nothing;
@@ -152,6 +158,7 @@ mod tests {
     fn dir() -> Open {
         Open::Dir(Dir {
             stream: Box::new(Nothing),
+            descriptor: Share::of(&Arc::new(Pool::new(2, 0))).descriptor().unwrap(),
         })
     }
 

@@ -320,6 +320,7 @@ impl Queue {
         if let Outcome::Reply(reply) = quick {
             return Ok(reply);
         }
+        let _working = held.sftp.as_ref().map(|sftp| sftp.working());
         let slow_way = self.lane.slow_way().await;
         let Some(mut sftp) = held.sftp.take() else {
             return Ok(Bytes::new());

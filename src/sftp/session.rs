@@ -17,6 +17,9 @@ use crate::vfs::{Error, Links, OpenHow, Over, SetAttrs, Storage, Wait};
 use super::attrs;
 use super::context::Context;
 use super::extensions;
+use crate::sessions::Working;
+use crate::sessions::share::Descriptor;
+
 use super::handles::{Dir, File, Handles, Open};
 use super::hashes::Question;
 use super::packet::{self, Packet, RawHandle, Read, Request};
@@ -222,7 +225,7 @@ impl Sftp {
 
     fn open(&mut self, id: u32, path: &[u8], how: OpenHow, wait: Wait) -> Answer {
         let path = path_of(path)?;
-        self.check_room()?;
+        let descriptor = self.check_room()?;
         self.not_in_callback(how.truncate && self.is_large(&path, Links::Follow), wait)?;
         let opened = self.storage.open(&path, how, wait);
         let file = self.tell_refused(opened, &path)?;
@@ -232,12 +235,21 @@ impl Sftp {
             record,
             read: how.read,
             complained: false,
+            descriptor,
         }))?;
         Ok(Reply::handle(id, handle))
     }
 
-    fn check_room(&self) -> Result<(), Halt> {
-        self.handles.check_room().map_err(|_| self.too_many_handles())
+    /// Until this is dropped, the connection is not idle.
+    pub(super) fn working(&self) -> Working {
+        self.context.presence.activity.begin()
+    }
+
+    /// Room for one more open file. Asked before one is made, so that a refusal leaves nothing behind.
+    fn check_room(&self) -> Result<Descriptor, Halt> {
+        self.handles.check_room().map_err(|_| self.too_many_handles())?;
+        let descriptor = self.context.presence.share.descriptor();
+        descriptor.map_err(|used_up| Refusal::with_sentence(Status::FAILURE, used_up.to_string()).into())
     }
 
     fn insert(&mut self, open: Open) -> Result<RawHandle, Halt> {
@@ -270,10 +282,10 @@ impl Sftp {
 
     fn opendir(&mut self, id: u32, path: &[u8]) -> Answer {
         let path = path_of(path)?;
-        self.check_room()?;
+        let descriptor = self.check_room()?;
         let opened = self.storage.open_dir(&path);
         let stream = self.tell_refused(opened, &path)?;
-        let handle = self.insert(Open::Dir(Dir { stream }))?;
+        let handle = self.insert(Open::Dir(Dir { stream, descriptor }))?;
         Ok(Reply::handle(id, handle))
     }
 

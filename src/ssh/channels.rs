@@ -18,6 +18,7 @@ use crate::sftp::context::{Context, Habits};
 use crate::sftp::longname::Lister;
 use crate::sftp::queue::Surroundings;
 use crate::sftp::session::Sftp;
+use crate::stream::budget::Budget;
 use crate::stream::flow::Flow;
 use crate::stream::{BoxFuture, Gone, Outlet, Stream, Wire};
 
@@ -37,31 +38,45 @@ struct Start {
     presence: Presence,
     flow: Arc<Flow>,
     outlet: Arc<dyn Outlet>,
+    budget: Arc<Budget>,
+}
+
+/// Why a channel does not begin its work.
+enum NoStart {
+    /// It is in use already, or its peer takes too small packets.
+    Unfit,
+    /// There is no home.
+    NoHome,
 }
 
 impl Connection {
-    /// What a channel needs; `None` if it is in use already, its peer takes too small packets, or there is no home.
-    async fn start(&mut self, id: ChannelId, session: &mut Session) -> Option<Start> {
+    /// What a channel needs.
+    async fn start(&mut self, id: ChannelId, session: &mut Session) -> Result<Start, NoStart> {
         if !matches!(self.channels.get(&id), Some(State::Opened)) {
-            return None;
+            return Err(NoStart::Unfit);
         }
-        let (window, max_packet) = session.recipient_window(&id)?;
+        let (window, max_packet) = session.recipient_window(&id).ok_or(NoStart::Unfit)?;
         if max_packet < MIN_PEER_PACKET {
-            return None;
+            return Err(NoStart::Unfit);
         }
-        let home = self.home().await?;
-        let actor = self.actor()?;
+        let home = self.home().await.ok_or(NoStart::NoHome)?;
+        let actor = self.actor().ok_or(NoStart::Unfit)?;
         let events = self.service.events.clone();
-        let signed_in = self.signed_in()?;
+        let activity = self.activity.clone();
+        let signed_in = self.signed_in().ok_or(NoStart::Unfit)?;
         let presence = Presence {
             actor,
             events,
             open_files: Arc::clone(&signed_in.place.session().open_files),
+            share: Arc::clone(&signed_in.place.session().share),
+            activity,
             end_notice: Arc::clone(&signed_in.end_notice),
         };
-        Some(Start {
+        let budget = Arc::clone(&signed_in.budget);
+        Ok(Start {
             home,
             presence,
+            budget,
             flow: Arc::new(Flow::new(window)),
             outlet: Arc::new(ChannelOutlet {
                 handle: session.handle(),
@@ -100,9 +115,22 @@ impl Connection {
         }
     }
 
-    pub(super) async fn start_sftp(&mut self, id: ChannelId, session: &mut Session) -> bool {
-        let Some(start) = self.start(id, session).await else {
-            return false;
+    /// Refuses a request. Whose home cannot be opened gets a program that says so and fails: a refusal has no words.
+    fn not_started(&mut self, id: ChannelId, why: NoStart, session: &mut Session) -> Result<(), Error> {
+        match why {
+            NoStart::Unfit => Ok(session.channel_failure(id)?),
+            NoStart::NoHome => {
+                let sentence = "your home cannot be opened: ask whoever runs this server";
+                self.refuse_command(id, (sentence, 1), session)
+            }
+        }
+    }
+
+    /// Begins SFTP on a channel.
+    pub(super) async fn start_sftp(&mut self, id: ChannelId, session: &mut Session) -> Result<(), Error> {
+        let start = match self.start(id, session).await {
+            Ok(start) => start,
+            Err(why) => return self.not_started(id, why, session),
         };
         let banner = String::from_utf8_lossy(session.remote_sshid()).into_owned();
         let cancelled = CancellationToken::new();
@@ -122,11 +150,11 @@ impl Connection {
             outlet: start.outlet,
             lane: start.home.lane,
             cancelled,
-            budget: Arc::clone(&self.budget),
+            budget: start.budget,
         };
         let sftp = channel::Channel::new(Sftp::new(start.home.storage, context), surroundings);
         self.channels.insert(id, State::Sftp(sftp));
-        true
+        Ok(session.channel_success(id)?)
     }
 
     /// Runs a command of ours, or says that there is none of this name.
@@ -140,10 +168,7 @@ impl Connection {
             return Ok(session.channel_failure(id)?);
         }
         if exec::is_sftp_server(command) {
-            return match self.start_sftp(id, session).await {
-                true => Ok(session.channel_success(id)?),
-                false => Ok(session.channel_failure(id)?),
-            };
+            return self.start_sftp(id, session).await;
         }
         let Some(actor) = self.actor() else {
             return Ok(session.channel_failure(id)?);
@@ -156,17 +181,23 @@ impl Connection {
                     command: command.to_vec(),
                     exit_status: Some(exec::NOT_FOUND),
                 });
-                return self.refuse_command(id, &refused.to_string(), session);
+                return self.refuse_command(id, (&refused.to_string(), exec::NOT_FOUND), session);
             }
         };
-        let Some(start) = self.start(id, session).await else {
-            return Ok(session.channel_failure(id)?);
+        let start = match self.start(id, session).await {
+            Ok(start) => start,
+            Err(why) => return self.not_started(id, why, session),
+        };
+        let descriptor = match start.presence.share.descriptor() {
+            Ok(descriptor) => descriptor,
+            Err(used_up) => return self.refuse_command(id, (&used_up.to_string(), 1), session),
         };
         session.channel_success(id)?;
         let ends = Ends {
+            descriptor,
             flow: start.flow,
             outlet: start.outlet,
-            budget: Arc::clone(&self.budget),
+            budget: start.budget,
         };
         let desk = Desk::new(start.home, start.presence);
         self.channels
@@ -178,7 +209,7 @@ impl Connection {
     pub(super) fn refuse_command(
         &mut self,
         id: ChannelId,
-        sentence: &str,
+        (sentence, exit_status): (&str, u32),
         session: &mut Session,
     ) -> Result<(), Error> {
         if !matches!(self.channels.get(&id), Some(State::Opened)) {
@@ -187,7 +218,7 @@ impl Connection {
         self.channels.insert(id, State::Done);
         session.channel_success(id)?;
         session.extended_data(id, STDERR, format!("homeport: {sentence}\n").into_bytes())?;
-        session.exit_status_request(id, exec::NOT_FOUND)?;
+        session.exit_status_request(id, exit_status)?;
         session.eof(id)?;
         Ok(session.close(id)?)
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::event::Event;
-use crate::sessions::Ending;
+use crate::sessions::{Activity, Ending};
 
 use super::admission::Entry;
 use super::service::Service;
@@ -137,11 +137,12 @@ async fn serve(
     let socket = Socket::new(stream, cut.clone());
     let pusher = socket.pusher();
     let signed_in = CancellationToken::new();
-    let ending = Ending::default();
+    let (ending, activity) = (Ending::default(), Activity::default());
     let current = service.current();
     let signals = Signals {
         ending: ending.clone(),
         signed_in: signed_in.clone(),
+        activity: activity.clone(),
     };
     let connection = Connection::new(Arc::clone(service), peer, pusher.clone(), signals);
     let grace = tokio::time::sleep(Duration::from_secs(service.auth.settings().login_grace_secs));
@@ -185,7 +186,7 @@ async fn serve(
             return;
         }
         () = ending.asked() => {}
-        () = idle(&pusher, current.limits.idle_timeout_secs) => ending.end("idle for too long"),
+        () = idle((&pusher, &activity), current.limits.idle_timeout_secs) => ending.end("idle for too long"),
     }
     farewell(&handle, ending.reason().unwrap_or("ended by the server")).await;
     if tokio::time::timeout(FAREWELL, &mut session).await.is_err() {
@@ -217,14 +218,15 @@ async fn farewell(handle: &Handle, reason: &str) {
     let _ = tokio::time::timeout(FAREWELL, telling).await;
 }
 
-/// Waits until nothing has come from the client for that long.
-async fn idle(pusher: &Pusher, timeout_secs: u64) {
+/// Waits until nothing has come from the client, and nothing was worked on for it, for that long.
+async fn idle((pusher, activity): (&Pusher, &Activity), timeout_secs: u64) {
     if timeout_secs == 0 {
         return std::future::pending().await;
     }
     let timeout = Duration::from_secs(timeout_secs);
     loop {
-        let silent = pusher.last_input().elapsed();
+        let input = pusher.last_input();
+        let silent = activity.last().map_or(input, |last| last.max(input)).elapsed();
         match timeout.checked_sub(silent) {
             None | Some(Duration::ZERO) => return,
             Some(rest) => tokio::time::sleep(rest).await,

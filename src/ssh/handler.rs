@@ -11,6 +11,7 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 
 use crate::auth::{Credential, Method};
 use crate::event::Event;
+use crate::exec;
 use crate::secret::Secret;
 use crate::sftp::channel::Fatal;
 
@@ -58,7 +59,15 @@ impl Handler for Connection {
                 prompts: vec![("Password: ".into(), false)].into(),
             });
         };
-        let answer = response.next().unwrap_or_default();
+        // One was asked for (RFC 4256, section 3.4).
+        let (Some(answer), None) = (response.next(), response.next()) else {
+            self.denied(
+                user,
+                Method::KeyboardInteractive,
+                "not one answer to one question".to_owned(),
+            );
+            return Ok(self.refuse());
+        };
         let password = Secret::new(String::from_utf8_lossy(&answer).into_owned());
         Ok(self
             .attempt(user, Credential::Password(&password), Method::KeyboardInteractive)
@@ -70,6 +79,7 @@ impl Handler for Connection {
         if self.key_offers > KEY_OFFERS || !self.may_sign(offer.algorithm) {
             return Ok(self.refuse());
         }
+        self.tell_refused_key(user);
         let known: &PublicKey = offer.public_key;
         match self.service.auth.offered(user, self.peer.ip(), known).await {
             Ok(()) => Ok(Auth::Accept),
@@ -198,10 +208,9 @@ impl Handler for Connection {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Error> {
-        if name == "sftp" && self.start_sftp(channel, session).await {
-            Ok(session.channel_success(channel)?)
-        } else {
-            Ok(session.channel_failure(channel)?)
+        match name {
+            "sftp" => self.start_sftp(channel, session).await,
+            _ => Ok(session.channel_failure(channel)?),
         }
     }
 
@@ -215,7 +224,7 @@ impl Handler for Connection {
     }
 
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Error> {
-        self.refuse_command(channel, NO_SHELL, session)
+        self.refuse_command(channel, (NO_SHELL, exec::NOT_FOUND), session)
     }
 
     #[allow(clippy::too_many_arguments, reason = "russh's signature")]

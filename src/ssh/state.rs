@@ -13,7 +13,7 @@ use crate::auth::{Attempt, Credential, Denied, Login, Method, Reason};
 use crate::event::Event;
 use crate::exec;
 use crate::mount::Mounted;
-use crate::sessions::{EndNotice, Ending, Newcomer, Place};
+use crate::sessions::{Activity, EndNotice, Ending, Newcomer, Place};
 use crate::sftp::channel;
 use crate::stream::budget::Budget;
 use crate::user::Factor;
@@ -29,13 +29,13 @@ pub struct Connection {
     pub(super) pusher: Pusher,
     pub(super) ending: Ending,
     pub(super) signed_in: CancellationToken,
+    pub(super) activity: Activity,
     pub(super) phase: Phase,
     pub(super) key_offers: u32,
-    /// The last key that was offered in vain. An agent offers several until one fits, so it is an event only if the
-    /// connection ends without a sign-in.
+    /// The last key that was offered in vain, and for whom. An agent offers several until one fits, so it is an event only
+    /// if the connection ends without a sign-in, or goes on with another name.
     pub(super) refused_key: Option<(String, Reason)>,
     pub(super) channels: HashMap<ChannelId, State>,
-    pub(super) budget: Arc<Budget>,
 }
 
 pub(super) enum Phase {
@@ -54,6 +54,8 @@ pub(super) struct SignedIn {
     pub(super) end_notice: Arc<EndNotice>,
     pub(super) place: Place,
     pub(super) home: Option<Mounted>,
+    /// Of all channels.
+    pub(super) budget: Arc<Budget>,
 }
 
 /// What a channel is used for.
@@ -82,6 +84,7 @@ impl Connection {
             pusher,
             ending: signals.ending,
             signed_in: signals.signed_in,
+            activity: signals.activity,
             phase: Phase::Anonymous {
                 user: String::new(),
                 passed: BTreeSet::new(),
@@ -89,7 +92,6 @@ impl Connection {
             key_offers: 0,
             refused_key: None,
             channels: HashMap::new(),
-            budget: Arc::default(),
         }
     }
 
@@ -105,6 +107,7 @@ impl Connection {
     }
 
     pub(super) async fn attempt(&mut self, user: &str, credential: Credential<'_>, method: Method) -> Auth {
+        self.tell_refused_key(user);
         let passed = match &self.phase {
             Phase::Anonymous { user: before, passed } if before == user => passed.clone(),
             Phase::Anonymous { .. } => BTreeSet::new(),
@@ -142,6 +145,14 @@ impl Connection {
         }
     }
 
+    /// The key that was refused is an event, unless it is of `user`, who may still have the right one.
+    pub(super) fn tell_refused_key(&mut self, user: &str) {
+        if let Some((refused, reason)) = self.refused_key.take_if(|(refused, _)| refused != user) {
+            self.service.auth.keys_refused(self.peer.ip());
+            self.denied(&refused, Method::PublicKey, reason.to_string());
+        }
+    }
+
     pub(super) fn denied(&self, user: &str, method: Method, reason: String) {
         // A name may be as long as a packet; the log needs to know no more than that it is none.
         let user: String = user.chars().take(crate::user::MAX_NAME).collect();
@@ -165,11 +176,13 @@ impl Connection {
         match self.service.sessions.enter(newcomer, limit) {
             Ok(place) => {
                 let session = Arc::clone(place.session());
+                let budget = Budget::of(Arc::clone(&session.share));
                 let end_notice = EndNotice::new(session, self.service.events.clone());
                 self.phase = Phase::SignedIn(Box::new(SignedIn {
                     place,
                     home: None,
                     end_notice,
+                    budget,
                 }));
             }
             Err(error) => {
@@ -205,13 +218,14 @@ pub struct Signals {
     pub ending: Ending,
     /// Cancelled by the connection once somebody has signed in.
     pub signed_in: CancellationToken,
+    /// Whether there is work for the connection.
+    pub activity: Activity,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let (Phase::Anonymous { .. }, Some((user, reason))) = (&self.phase, self.refused_key.take()) {
-            self.service.auth.keys_refused(self.peer.ip());
-            self.denied(&user, Method::PublicKey, reason.to_string());
+        if let Phase::Anonymous { .. } = self.phase {
+            self.tell_refused_key("");
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Connection as _, Row, Sqlite, Transaction};
 
 use super::rows::{UserRow, read_user};
 use super::usage;
@@ -53,6 +53,7 @@ impl SqlStore {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_release(|connection, _| Box::pin(is_outside_transactions(connection)))
             .connect_lazy_with(options);
         Ok(Self {
             path: path.to_owned(),
@@ -76,6 +77,19 @@ impl SqlStore {
     fn failed(&self, error: sqlx::Error) -> Error {
         open::failed(&self.path, error)
     }
+}
+
+/// May others have this connection? After a COMMIT that failed, as on a full disk, SQLite has rolled back by itself, and
+/// sqlx (0.9) believes for ever that a transaction is open.
+async fn is_outside_transactions(
+    connection: &mut SqliteConnection,
+) -> std::result::Result<bool, sqlx::Error> {
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
+    // A ROLLBACK may be on its way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 impl fmt::Debug for SqlStore {

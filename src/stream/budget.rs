@@ -1,6 +1,9 @@
 //! What one connection may have waiting in memory, in all its channels together.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::sessions::share::Share;
 
 /// paramiko asks for a whole 10 GiB file in 32 KiB pieces at once.
 const MAX_READS: usize = 400_000;
@@ -18,16 +21,29 @@ pub enum Overflow {
     /// Too much else waits.
     #[error("more than {} MiB of requests wait for answers", MAX_PAYLOAD >> 20)]
     Payload,
+    /// Too much waits in all sessions of the user, or of all users.
+    #[error("the sessions of this user have too many requests waiting for answers")]
+    Share,
 }
 
 /// What all channels of one connection may have waiting.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Budget {
     reads: AtomicUsize,
     payload: AtomicUsize,
+    share: Arc<Share>,
 }
 
 impl Budget {
+    /// Of a connection whose user has this share.
+    pub fn of(share: Arc<Share>) -> Arc<Self> {
+        Arc::new(Self {
+            reads: AtomicUsize::new(0),
+            payload: AtomicUsize::new(0),
+            share,
+        })
+    }
+
     /// One READ waits.
     pub fn charge_read(&self) -> Result<(), Overflow> {
         charge(&self.reads, 1, MAX_READS)
@@ -42,14 +58,22 @@ impl Budget {
 
     /// A packet of so many bytes waits.
     pub fn charge_payload(&self, bytes: usize) -> Result<(), Overflow> {
-        charge(&self.payload, bytes + PACKET_COST, MAX_PAYLOAD)
-            .then_some(())
-            .ok_or(Overflow::Payload)
+        let bytes = bytes + PACKET_COST;
+        if !charge(&self.payload, bytes, MAX_PAYLOAD) {
+            return Err(Overflow::Payload);
+        }
+        if !self.share.charge_payload(bytes) {
+            self.payload.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(Overflow::Share);
+        }
+        Ok(())
     }
 
     /// It waits no longer.
     pub fn release_payload(&self, bytes: usize) {
-        self.payload.fetch_sub(bytes + PACKET_COST, Ordering::Relaxed);
+        let bytes = bytes + PACKET_COST;
+        self.payload.fetch_sub(bytes, Ordering::Relaxed);
+        self.share.release_payload(bytes);
     }
 }
 
@@ -60,4 +84,12 @@ fn charge(counter: &AtomicUsize, amount: usize, limit: usize) -> bool {
         counter.fetch_sub(amount, Ordering::Relaxed);
     }
     fits
+}
+
+#[cfg(test)]
+impl Budget {
+    /// With room for whatever a test does.
+    pub fn roomy() -> Arc<Self> {
+        Self::of(Share::of(&Arc::default()))
+    }
 }

@@ -227,7 +227,7 @@ mod tests {
     }
 
     fn ends() -> (Arc<Input>, Reader, Arc<Counter>) {
-        let (input, counter) = (Input::new(Arc::default()), Arc::<Counter>::default());
+        let (input, counter) = (Input::new(Budget::roomy()), Arc::<Counter>::default());
         let reader = Reader::new(Arc::clone(&input), Arc::clone(&counter) as Arc<dyn Outlet>);
         (input, reader, counter)
     }
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn who_sends_more_than_a_connection_may_is_told() {
-        let budget = Arc::<Budget>::default();
+        let budget = Budget::roomy();
         let input = Input::new(Arc::clone(&budget));
         let piece = vec![0; 1 << 20];
         let sent = (0..100).take_while(|_| input.push(&piece).is_ok()).count();

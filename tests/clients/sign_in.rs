@@ -177,6 +177,72 @@ fn addresses_of_a_user_are_held() {
     assert!(server.sign_in("alice", By::Key, "").status.success());
 }
 
+/// Also of those who sign in as somebody else afterwards.
+#[test]
+fn each_user_whose_keys_were_refused_is_in_the_audit_log() {
+    let server = start(&["alice", "bob", "carol"]);
+    let key = |name: &str| {
+        let key = russh::keys::load_secret_key(server.key(name), None).unwrap();
+        russh::keys::PrivateKeyWithHashAlg::new(std::sync::Arc::new(key), None)
+    };
+    struct Trusting;
+    impl russh::client::Handler for Trusting {
+        type Error = russh::Error;
+        async fn check_server_key(
+            &mut self,
+            _: &russh::keys::PublicKeyOrCertificate,
+        ) -> Result<bool, russh::Error> {
+            Ok(true)
+        }
+    }
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let connecting = russh::client::connect(Default::default(), ("127.0.0.1", server.port()), Trusting);
+        let mut connection = connecting.await.unwrap();
+        for (user, name, welcome) in [
+            ("bob", "alice", false),
+            ("bob", "carol", false),
+            ("carol", "alice", false),
+            // The second key fits: no refusal.
+            ("alice", "bob", false),
+            ("alice", "alice", true),
+        ] {
+            let signed_in = connection.authenticate_publickey(user, key(name)).await.unwrap();
+            assert_eq!(signed_in.success(), welcome, "{user} with the key of {name}");
+        }
+    });
+    server.wait_for_audit("signed_in");
+    let audit = server.audit();
+    let told: Vec<_> = audit
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|event| {
+            format!(
+                "{} {}",
+                event["event"].as_str().unwrap(),
+                event["user"].as_str().unwrap()
+            )
+        })
+        .take(3)
+        .collect();
+    assert_eq!(told, ["denied bob", "denied carol", "signed_in alice"], "{audit}");
+}
+
+/// Links may have moved since the user was added.
+#[test]
+fn a_home_that_leads_elsewhere_is_not_served() {
+    let server = start(&["alice"]);
+    let home = server.home("alice");
+    let secret = server.path().join("secret");
+    std::fs::create_dir(&secret).unwrap();
+    let _ = std::fs::remove_dir(&home);
+    std::os::unix::fs::symlink(&secret, &home).unwrap();
+    let output = server.sign_in("alice", By::Key, "");
+    assert!(told(&output).contains("your home cannot be opened"), "{output:?}");
+    assert!(server.log().contains("cannot be a home"), "{}", server.log());
+    std::fs::remove_file(&home).unwrap();
+    assert!(server.sign_in("alice", By::Key, "").status.success());
+}
+
 #[test]
 fn sign_ins_and_refusals_are_in_the_audit_log() {
     let server = start(&["alice"]);

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::peer::{self, Manner, Peer};
 use crate::story;
-use crate::support::packets::{CREAT, READ, WRITE, bogus, open, stat, write};
+use crate::support::clients::{By, run};
+use crate::support::packets::{CREAT, Part, READ, WRITE, bogus, extended, open, stat, write};
 use crate::support::replies::Reply;
 use crate::support::server::Sandbox;
 use crate::support::wait_for;
@@ -98,6 +99,38 @@ fn the_idle_end_and_the_busy_stay() {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(server.audit().matches("idle for too long").count(), 1);
+}
+
+/// Who waits for an answer is not idle.
+#[test]
+fn long_work_is_not_idleness() {
+    let server = Sandbox::start_with(&[("limits", "idle_timeout_secs = 1")], &["alice"]);
+    let home = server.home("alice");
+    std::fs::create_dir_all(&home).unwrap();
+    // Sparse: it takes some seconds to hash, and no disk.
+    let file = std::fs::File::create(home.join("sparse")).unwrap();
+    file.set_len(4 << 30).unwrap();
+    let mut raw = server.raw("alice");
+    let begun = Instant::now();
+    // Its whole, and no quick check (draft-ietf-secsh-filexfer-extensions, section 3.2).
+    let parts = vec![
+        Part::Text(b"/sparse".to_vec()),
+        Part::U64(0),
+        Part::U64(0),
+        Part::Text(Vec::new()),
+    ];
+    let answer = raw.ask(&extended("md5-hash", parts));
+    assert!(matches!(answer, Reply::Extended(_)), "{answer:?}");
+    assert!(begun.elapsed() > Duration::from_secs(2), "make it larger");
+    // And it has a whole timeout to take the answer.
+    assert!(matches!(raw.ask(&stat("/")), Reply::Attrs(_)));
+    let mut command = server.client("ssh", "alice", By::Key);
+    command.args(["alice@127.0.0.1", "md5sum", "sparse"]);
+    let output = run(command, "");
+    assert!(output.status.success(), "{output:?}");
+    wait_for("the end of the idle", || {
+        server.audit().contains("idle for too long")
+    });
 }
 
 /// Whoever vanishes in the middle of a WRITE leaves what was whole before it, and nothing open.

@@ -7,11 +7,63 @@ use crate::story;
 use crate::support::packets::{CREAT, READ, WRITE, bogus, copy_data, extended_handle, open};
 use crate::support::replies::Reply;
 use crate::support::server::Sandbox;
+use crate::support::wait_for;
 
 const CONNECTIONS: usize = 3;
 /// More than the server has threads for one file system's long work.
 const CHANNELS: usize = 30;
 const SIZE: u64 = 1 << 29;
+
+/// Limits of a channel and of a connection multiply; what is left for others must not depend on them.
+#[test]
+fn one_users_open_files_leave_some_for_another_user() {
+    let mut server = Sandbox::new(&[]);
+    for user in ["alice", "bob"] {
+        server.add_user(user, &[]);
+    }
+    // 500 of them are for open files, half of those for one user.
+    server.serve_by(&["prlimit", "--nofile=1000"]);
+    let mut bob = server.raw("bob");
+    story(async {
+        let alice = Peer::connect(&server, "alice", Manner::window(2 << 20)).await;
+        let (mut opened, mut refused) = (0, 0);
+        let mut channels = Vec::new();
+        for number in 0..10 {
+            let mut channel = alice.sftp().await;
+            for _ in 0..100 {
+                let name = format!("f{number}");
+                match peer::ask(&mut channel, &open(&name, WRITE | CREAT), b"").await {
+                    Reply::Handle(_) => opened += 1,
+                    Reply::Status { code: 4, message, .. } => {
+                        let message = String::from_utf8_lossy(&message).into_owned();
+                        assert!(
+                            message.contains("in all sessions of this user (the limit is 250)"),
+                            "{message}"
+                        );
+                        refused += 1;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            channels.push(channel);
+        }
+        assert_eq!((opened, refused), (250, 750));
+        // Others come in, and find some.
+        for _ in 0..200 {
+            let answer = bob.ask(&open("f", WRITE | CREAT));
+            assert!(matches!(answer, Reply::Handle(_)), "{answer:?}");
+        }
+        let _new = server.raw("bob");
+    });
+    // All of them come back.
+    wait_for("the session to end", || {
+        !server.admin_ok(&["sessions", "list"], "").contains("alice")
+    });
+    let mut alice = server.raw("alice");
+    for _ in 0..250 {
+        assert!(matches!(alice.ask(&open("f", WRITE | CREAT)), Reply::Handle(_)));
+    }
+}
 
 #[test]
 fn one_users_long_copies_do_not_hold_up_another_user() {

@@ -132,15 +132,20 @@ impl Sandbox {
 
     /// Starts the server and waits until it listens.
     pub fn serve(&mut self) {
-        let mut command = if is_root() {
+        self.serve_by(&[]);
+    }
+
+    /// The same by a program that becomes the server, such as `prlimit`.
+    pub fn serve_by(&mut self, program: &[&str]) {
+        let mut words = program.to_vec();
+        if is_root() {
             // Root's powers would hide what permissions do.
-            let mut command = Command::new("setpriv");
-            command.args(WITHOUT_POWERS).arg(HOMEPORTD);
-            command
-        } else {
-            Command::new(HOMEPORTD)
-        };
-        let mut child = command
+            words.push("setpriv");
+            words.extend(WITHOUT_POWERS);
+        }
+        words.push(HOMEPORTD);
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
             .arg("-c")
             .arg(self.config())
             .arg("serve")

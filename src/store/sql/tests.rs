@@ -287,6 +287,18 @@ async fn two_processes_change_users_at_once_and_nothing_is_lost() {
     }
 }
 
+/// What SQLite does by itself when a change cannot be written.
+#[tokio::test]
+async fn a_transaction_that_ended_by_itself_spoils_no_connection() {
+    let (_dir, store) = store().await;
+    for number in 0..2 * CONNECTIONS {
+        let mut write = store.begin_write().await.unwrap();
+        sqlx::query("ROLLBACK").execute(&mut *write).await.unwrap();
+        assert!(write.commit().await.is_err());
+        store.add_user(&user(&format!("user{number}"))).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn the_version_tells_of_changes_by_anybody() {
     let (dir, server) = store().await;

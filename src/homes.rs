@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, join};
 use crate::error::{Error, Result};
+use crate::mount::Check;
 use crate::user::UserName;
 
 /// The home that is meant: `explicit` (relative to the current directory), else `homes/NAME`. Links are resolved, so
@@ -67,6 +68,16 @@ pub fn check_place(config: &Config, home: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// For the server, which asks each time that a home is opened.
+pub fn checker(config: &Config) -> Check {
+    let config = config.clone();
+    Box::new(move |home| {
+        let home = resolve(home);
+        check_place(&config, &home)?;
+        Ok(home)
+    })
 }
 
 /// The path without links as far as it exists.

@@ -1,0 +1,172 @@
+//! What the sessions of one user hold together of what the whole server has: file descriptors, and memory for what
+//! they have sent and nobody has worked on yet. Limits for each channel and each connection multiply; these do not.
+//!
+//! One user never gets more than half, so that others find something; and of the descriptors a part is kept for new
+//! connections and for the server's own files.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::process::{Resource, getrlimit};
+
+/// Descriptors that are kept: two for each connection that is allowed by default, and the server's own.
+const KEPT: usize = 2 * 4096 + 1024;
+/// Memory for requests that wait, where it is not known how much there is.
+const LEAST_MEMORY: usize = 1 << 30;
+/// Of the machine's memory.
+const MEMORY_PART: u64 = 4;
+
+/// What there is for all users.
+#[derive(Debug)]
+pub struct Pool {
+    files: Counter,
+    payload: Counter,
+}
+
+#[derive(Debug)]
+struct Counter {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl Counter {
+    fn new(limit: usize) -> Self {
+        let used = AtomicUsize::new(0);
+        Self { used, limit }
+    }
+
+    fn take(&self, amount: usize) -> bool {
+        let before = self.used.fetch_add(amount, Ordering::Relaxed);
+        let fits = before.saturating_add(amount) <= self.limit;
+        if !fits {
+            self.give_back(amount);
+        }
+        fits
+    }
+
+    fn give_back(&self, amount: usize) {
+        self.used.fetch_sub(amount, Ordering::Relaxed);
+    }
+}
+
+impl Default for Pool {
+    /// As this process and this machine have it.
+    fn default() -> Self {
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+        let info = rustix::system::sysinfo();
+        let memory = u128::from(info.totalram) * u128::from(info.mem_unit) / u128::from(MEMORY_PART);
+        let memory = usize::try_from(memory).unwrap_or(LEAST_MEMORY);
+        Self::new(
+            descriptors.saturating_sub(KEPT).max(descriptors / 2),
+            memory.max(LEAST_MEMORY),
+        )
+    }
+}
+
+impl Pool {
+    /// So many open files, and so many bytes.
+    pub fn new(files: usize, payload: usize) -> Self {
+        Self {
+            files: Counter::new(files),
+            payload: Counter::new(payload),
+        }
+    }
+}
+
+/// What one user holds of it.
+#[derive(Debug)]
+pub struct Share {
+    pool: Arc<Pool>,
+    files: Counter,
+    payload: Counter,
+}
+
+/// There is nothing left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UsedUp {
+    /// By this user.
+    #[error("too many open files in all sessions of this user (the limit is {0})")]
+    ByUser(usize),
+    /// By all together.
+    #[error("too many open files on this server")]
+    ByAll,
+}
+
+/// One open file or directory; given back when dropped.
+#[derive(Debug)]
+pub struct Descriptor(Arc<Share>);
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        self.0.files.give_back(1);
+        self.0.pool.files.give_back(1);
+    }
+}
+
+impl Share {
+    /// Of a user who has no session yet.
+    pub fn of(pool: &Arc<Pool>) -> Arc<Self> {
+        Arc::new(Self {
+            files: Counter::new(pool.files.limit / 2),
+            payload: Counter::new(pool.payload.limit / 2),
+            pool: Arc::clone(pool),
+        })
+    }
+
+    /// One more file is to be opened.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn descriptor(self: &Arc<Self>) -> Result<Descriptor, UsedUp> {
+        if !self.files.take(1) {
+            return Err(UsedUp::ByUser(self.files.limit));
+        }
+        if !self.pool.files.take(1) {
+            self.files.give_back(1);
+            return Err(UsedUp::ByAll);
+        }
+        Ok(Descriptor(Arc::clone(self)))
+    }
+
+    /// So many bytes wait; `false`: there is no room for them.
+    pub fn charge_payload(&self, bytes: usize) -> bool {
+        if !self.payload.take(bytes) {
+            return false;
+        }
+        let fits = self.pool.payload.take(bytes);
+        if !fits {
+            self.payload.give_back(bytes);
+        }
+        fits
+    }
+
+    /// They wait no longer.
+    pub fn release_payload(&self, bytes: usize) {
+        self.payload.give_back(bytes);
+        self.pool.payload.give_back(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_gets_more_than_half_and_all_comes_back() {
+        let pool = Arc::new(Pool::new(10, 100));
+        let (one, other, third) = (Share::of(&pool), Share::of(&pool), Share::of(&pool));
+        let mut held: Vec<_> = (0..5).map(|_| one.descriptor().unwrap()).collect();
+        assert_eq!(one.descriptor().unwrap_err(), UsedUp::ByUser(5));
+        held.extend((0..5).map(|_| other.descriptor().unwrap()));
+        assert_eq!(third.descriptor().unwrap_err(), UsedUp::ByAll);
+        held.clear();
+        assert!(third.descriptor().is_ok());
+        assert!(one.charge_payload(50) && !one.charge_payload(1));
+        assert!(other.charge_payload(40) && !third.charge_payload(11));
+        one.release_payload(50);
+        other.release_payload(40);
+        assert_eq!(pool.payload.used.load(Ordering::Relaxed), 0);
+        assert_eq!(pool.files.used.load(Ordering::Relaxed), 0);
+    }
+}
