@@ -56,6 +56,26 @@ pub struct Config {
     pub log: LogSettings,
 }
 
+impl Config {
+    /// Sections in which `fresh` has changes that a running server with this configuration does not take over.
+    pub fn waiting_for_restart(&self, fresh: &Self) -> Vec<&'static str> {
+        // Host keys are read again, wherever they are.
+        let server = ServerSettings {
+            host_keys: fresh.server.host_keys.clone(),
+            ..self.server.clone()
+        };
+        let changed = [
+            ("[server]", server != fresh.server),
+            ("[auth]", self.auth != fresh.auth),
+            ("[storage]", self.storage != fresh.storage),
+            ("[store]", self.store != fresh.store),
+            ("[quota]", self.quota != fresh.quota),
+        ];
+        let changed = changed.into_iter().filter(|(_, changed)| *changed);
+        changed.map(|(section, _)| section).collect()
+    }
+}
+
 /// `[server]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -198,7 +198,7 @@ impl Server {
 
         helpers.spawn(memory::give_back(Arc::clone(&self.service), quit.clone()));
 
-        let mut reloading = Reloading {
+        let reloading = Reloading {
             config: self.config,
             service: Arc::clone(&self.service),
             store: Arc::clone(&self.store),
@@ -281,6 +281,7 @@ fn make_directories(config: &Config) -> Result<()> {
 
 /// What a reload needs and changes.
 struct Reloading {
+    /// As it was at the start, which stands where a reload changes nothing.
     config: Config,
     service: Arc<Service>,
     store: Arc<SqlStore>,
@@ -289,14 +290,21 @@ struct Reloading {
 
 impl Reloading {
     /// Reads the configuration again. What is broken changes nothing.
-    async fn run(&mut self) {
+    async fn run(&self) {
         match self.try_run().await {
-            Ok(()) => tracing::info!("the configuration was read again; new connections use it"),
+            Ok(waiting) if waiting.is_empty() => {
+                tracing::info!("the configuration was read again; new connections use it");
+            }
+            Ok(waiting) => tracing::warn!(
+                "the configuration was read again; new connections use it, but what has changed in {} waits for a restart",
+                waiting.join(", ")
+            ),
             Err(error) => tracing::error!("the configuration was not changed: {error}"),
         }
     }
 
-    async fn try_run(&mut self) -> Result<()> {
+    /// Returns sections with changes that only a restart puts in force.
+    async fn try_run(&self) -> Result<Vec<&'static str>> {
         let fresh = Config::load(&self.config.file)?;
         let recorded = self.store.host_keys().await?;
         let directory = fresh.server.host_keys.clone();
@@ -312,8 +320,7 @@ impl Reloading {
             .map_err(|error| Error::new("cannot read the host keys").because(error))??;
         let keys = hostkeys::ensure(&fresh.server.host_keys, &*self.store).await?;
         self.service.replace(current(&fresh, keys));
-        self.config = fresh;
-        Ok(())
+        Ok(self.config.waiting_for_restart(&fresh))
     }
 }
 

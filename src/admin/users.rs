@@ -266,7 +266,11 @@ async fn remove(name: &UserName, delete_home: bool, config: &Config, store: &dyn
         &config.control_socket(),
         &control::Request::Kick(control::Kick::User(name.to_string())),
     );
-    erase::erase(&user.home)?;
+    erase::erase(&user.home).map_err(|error| {
+        Error::new(format!("{name} was removed, but not all of the home"))
+            .because(error)
+            .hint("delete what is left by hand; the user is gone")
+    })?;
     Ok(format!("removed {name} and deleted \"{home}\"\n"))
 }
 

@@ -7,17 +7,19 @@
 //! locked. At the end names, records and sizes are locked together for a moment, and the sum becomes the use.
 
 use std::collections::HashSet;
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
-use crate::error::{Error, Result};
+use crate::error::{Clause, Error, Result};
 use crate::vfs::{InodeId, Wait};
 
-use super::account::{Account, NamesGuard};
+use super::account::{Account, NamesGuard, Standing};
 use super::inode::Pinned;
 
 /// Walks with the names free before they are locked.
@@ -77,8 +79,11 @@ pub fn measure(account: &Arc<Account>) -> Result<Sum> {
     if let Err(error) = &measured
         && !account.is_stopping()
     {
-        tracing::error!(home = ?account.home(), %error, "a home cannot be measured; nothing may grow in it");
         account.cannot_be_measured();
+        match account.standing() {
+            Standing::Exact => tracing::error!(%error, "what was known of the home before goes on counting"),
+            _ => tracing::error!(%error, "nothing may grow in the home up to a limit"),
+        }
     }
     unpin(account);
     measured
@@ -173,6 +178,8 @@ struct Walk<'a> {
     linked: HashSet<InodeId>,
     /// Files that were open when they were met: their records tell.
     skipped: HashSet<InodeId>,
+    /// The directory that could not be read, for people.
+    unreadable: Option<PathBuf>,
 }
 
 impl<'a> Walk<'a> {
@@ -182,15 +189,18 @@ impl<'a> Walk<'a> {
             sum: Sum::default(),
             linked: HashSet::new(),
             skipped: HashSet::new(),
+            unreadable: None,
         }
     }
 
     fn home(&mut self, home: &Path) -> Result<Walked> {
-        let cannot = |errno: Errno| {
-            Error::new(format!("cannot measure the home {home:?}")).because(std::io::Error::from(errno))
-        };
+        let what = || Error::new(format!("cannot measure the home {home:?}"));
+        let cannot = |errno: Errno| what().because(std::io::Error::from(errno));
         match rustix::fs::openat(CWD, home, DIRECTORY, Mode::empty()) {
-            Ok(root) => self.tree(root).map_err(cannot),
+            Ok(root) => self.tree(root).map_err(|errno| match self.unreadable.take() {
+                Some(path) => what().because(format!("{path:?}: {}", Clause(&std::io::Error::from(errno)))),
+                None => cannot(errno),
+            }),
             // It is made at the first sign-in.
             Err(Errno::NOENT) => Ok(Walked::Whole),
             Err(errno) => Err(cannot(errno)),
@@ -212,7 +222,11 @@ impl<'a> Walk<'a> {
                 Ok(next) => next,
                 // Renamed or removed meanwhile, and perhaps something else now: the count of changes tells.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
-                Err(errno) => return Err(errno),
+                Err(errno) => {
+                    let above = std::fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+                    self.unreadable = above.ok().map(|above| above.join(OsStr::from_bytes(&name)));
+                    return Err(errno);
+                }
             };
             let next = self.level(next)?;
             stack.push(next);

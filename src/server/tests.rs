@@ -20,7 +20,7 @@ fn reloading(server: Server) -> Reloading {
 #[tokio::test]
 async fn a_reload_shows_no_other_identity() {
     let dir = tempfile::tempdir().unwrap();
-    let mut reloading = reloading(server(dir.path()).await);
+    let reloading = reloading(server(dir.path()).await);
     let directory = reloading.config.server.host_keys.clone();
     let shown = |reloading: &Reloading| reloading.service.current().russh.usual.keys.clone();
     let before = shown(&reloading);

@@ -5,7 +5,7 @@
 //! missing (`{"event":"lost","count":…}`), and the log says so at once.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -153,6 +153,32 @@ impl AuditFile {
 /// a system call each, on the way of every small file.
 const REST: Duration = Duration::from_millis(2);
 
+/// Writes all of it; what was written before an error came.
+fn append(file: &mut File, text: &[u8]) -> std::result::Result<(), (u64, io::Error)> {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let error = match file.write(rest) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(count) => {
+                rest = rest.get(count..).unwrap_or_default();
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => error,
+        };
+        return Err(((text.len() - rest.len()) as u64, error));
+    }
+    Ok(())
+}
+
+/// Cuts off what was written last, so that no half of a line stays. Nobody else writes to the file.
+fn take_back(file: &File, written: u64) -> bool {
+    let cut = file
+        .metadata()
+        .and_then(|meta| file.set_len(meta.len().saturating_sub(written)));
+    cut.is_ok()
+}
+
 /// The thread's own state.
 struct Writer {
     sink: Sink,
@@ -220,10 +246,10 @@ impl Writer {
             text.push_str(&line);
             text.push('\n');
         }
-        match file.write_all(text.as_bytes()) {
+        match append(file, text.as_bytes()) {
             Ok(()) => (self.torn, self.failing) = (false, false),
-            Err(error) => {
-                self.torn = true;
+            Err((written, error)) => {
+                self.torn = written > 0 && !take_back(file, written);
                 // The "lost" line itself is no event.
                 let missing = lost + count - u64::from(lost > 0);
                 self.lost.fetch_add(missing, Ordering::Relaxed);
@@ -233,5 +259,24 @@ impl Writer {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_line_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut file = OpenOptions::new().append(true).create(true).open(&path).unwrap();
+        append(&mut file, b"whole\n").unwrap();
+        append(&mut file, b"half").unwrap();
+        assert!(take_back(&file, 4));
+        append(&mut file, b"next\n").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole\nnext\n");
+        let mut full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        assert_eq!(append(&mut full, b"x").unwrap_err().0, 0);
     }
 }

@@ -98,7 +98,7 @@ fn a_home_that_cannot_be_read_stops_growing_until_it_can() {
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o000)).unwrap();
     let told = fails(&server, &["quota", "scan", "alice"]);
     assert!(
-        told.contains("cannot measure the home") && told.contains("permission denied"),
+        told.contains("cannot measure the home") && told.contains("alice/d\": permission denied"),
         "{told}"
     );
     let shown = shown(&server, "quota", "alice");
