@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::commands::args::{DfArgs, LsArgs, MkdirArgs, MvArgs, RmArgs, SumArgs, TransferArgs};
+use super::commands::args::{ChmodArgs, DfArgs, LsArgs, MkdirArgs, MvArgs, RmArgs, SumArgs, TransferArgs};
 use super::shell;
 
 /// An SFTP client that resumes what broke off, and proves what arrived.
@@ -109,6 +109,8 @@ pub enum Command {
     Rm(RmArgs),
     /// Rename or move: mv HOST:FROM… HOST:TO
     Mv(MvArgs),
+    /// Set permissions: chmod 640 HOST:PATH…
+    Chmod(ChmodArgs),
     /// Print MD5 hashes, computed on the server.
     Sum(SumArgs),
     /// Show the quota, and how much of it is used.
@@ -124,6 +126,7 @@ impl From<Command> for shell::Command {
             Command::Mkdir(args) => Self::Mkdir(args),
             Command::Rm(args) => Self::Rm(args),
             Command::Mv(args) => Self::Mv(args),
+            Command::Chmod(args) => Self::Chmod(args),
             Command::Sum(args) => Self::Sum(args),
             Command::Df(args) => Self::Df(args),
         }

@@ -75,6 +75,20 @@ fn files_are_listed_made_moved_and_removed() {
         .code(1)
         .says(&["nobody can be asked", "rm -r -f"]);
     assert!(person.there("a").exists());
+    person.run(["chmod", "640", &person.remote("a/b/f7*")]).code(0);
+    for name in ["f7", "f77"] {
+        let meta = std::fs::metadata(person.there("a/b").join(name)).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&meta.permissions());
+        assert_eq!(mode & 0o777, 0o640);
+    }
+    person
+        .run(["chmod", "u+x", &person.remote("a/b/f7")])
+        .code(2)
+        .says(&["octal digits"]);
+    person
+        .run(["chmod", "600", &person.remote("missing")])
+        .code(1)
+        .says(&["missing: cannot set its permissions: no such file"]);
     // What an empty variable leaves of a path.
     for nothing in ["", ".", "./", "a/.", "a/..", "/", "~", "~/"] {
         person

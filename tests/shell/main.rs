@@ -97,6 +97,7 @@ impl Run for Scribe {
             Command::Mkdir(args) => ("mkdir", &args.words),
             Command::Rm(args) => ("rm", &args.words),
             Command::Mv(args) => ("mv", &args.words),
+            Command::Chmod(args) => ("chmod", &args.words),
             Command::Sum(args) => ("sum", &args.words),
             Command::Df(args) => ("df", &args.words),
         };

@@ -90,6 +90,22 @@ pub struct MkdirArgs {
     pub words: Vec<OsString>,
 }
 
+/// What `chmod` is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct ChmodArgs {
+    /// Permissions in octal digits, as in 644.
+    #[arg(value_parser = octal)]
+    pub mode: u32,
+    /// Files, directories, patterns.
+    #[arg(required = true, value_name = "PATH")]
+    pub words: Vec<OsString>,
+}
+
+fn octal(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
+    mode.ok_or_else(|| "permissions are octal digits, as in 644 or 0755".to_owned())
+}
+
 /// What `rm` is told.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct RmArgs {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::Session;
 use super::ahead::{Ahead, Answered};
-use super::args::{MkdirArgs, MvArgs, RmArgs};
+use super::args::{ChmodArgs, MkdirArgs, MvArgs, RmArgs};
 use super::walk::MAX_DEPTH;
 use crate::client::link::Link;
 use crate::client::names::{is_single_name, join, last, parent};
-use crate::client::packets::Request;
+use crate::client::packets::{Attributes, Request};
 use crate::client::printable::printable;
 use crate::client::remote::failed::{Failed, done};
 use crate::error::{Error, Result};
@@ -74,6 +74,28 @@ async fn with_parents(link: &Link, path: &[u8]) -> std::result::Result<(), Strin
         })?;
     }
     Ok(())
+}
+
+/// Sets permissions. Returns the exit code.
+///
+/// # Errors
+/// When there is no server to ask.
+pub async fn chmod(session: &Arc<Session>, args: &ChmodArgs) -> Result<u8> {
+    let link = session.link().await?;
+    let attrs = Attributes {
+        mode: Some(args.mode),
+        ..Attributes::default()
+    };
+    let mut code = 0;
+    for word in &args.words {
+        for found in session.matching(&link, word).await? {
+            if let Err(failed) = link.set(&found.path, &attrs).await {
+                code = 1;
+                session.complain(&found.shown, &format!("cannot set its permissions: {failed}"));
+            }
+        }
+    }
+    Ok(code)
 }
 
 /// Removes files, and with `-r` directories with all that is in them. Returns the exit code.

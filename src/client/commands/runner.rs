@@ -23,6 +23,7 @@ impl Run for Runner {
             Command::Mkdir(args) => session.stoppable(files::mkdir(session, &args)).await,
             Command::Rm(args) => session.stoppable(files::rm(session, &args)).await,
             Command::Mv(args) => session.stoppable(files::mv(session, &args)).await,
+            Command::Chmod(args) => session.stoppable(files::chmod(session, &args)).await,
             Command::Sum(args) => session.stoppable(sum::sum(session, &args)).await,
             Command::Df(args) => session.stoppable(sum::df(session, &args)).await,
             Command::Get(args) => {

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 
 use super::commands::Session;
-use super::commands::args::{DfArgs, LsArgs, MkdirArgs, MvArgs, RmArgs, SumArgs, TransferArgs};
+use super::commands::args::{ChmodArgs, DfArgs, LsArgs, MkdirArgs, MvArgs, RmArgs, SumArgs, TransferArgs};
 use super::interrupt::{Heard, guard};
 use super::printable::printable;
 use crate::words::words;
@@ -38,6 +38,7 @@ pub enum Command {
     /// `remov` too, which is recursive.
     Rm(RmArgs),
     Mv(MvArgs),
+    Chmod(ChmodArgs),
     Sum(SumArgs),
     Df(DfArgs),
 }
@@ -51,6 +52,7 @@ impl Command {
             Self::Mkdir(args) => &mut args.words,
             Self::Rm(args) => &mut args.words,
             Self::Mv(args) => &mut args.words,
+            Self::Chmod(args) => &mut args.words,
             Self::Sum(args) => &mut args.words,
             Self::Df(args) => &mut args.words,
         }

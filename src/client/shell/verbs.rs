@@ -7,7 +7,9 @@ use clap::{Arg, ArgAction, Args, FromArgMatches};
 use super::Command;
 use super::help::{self, Told};
 use super::here::{Here, LlsArgs, PlaceArgs, RmdirArgs, TopicArgs};
-use crate::client::commands::args::{DfArgs, LsArgs, MkdirArgs, MvArgs, RmArgs, SumArgs, TransferArgs};
+use crate::client::commands::args::{
+    ChmodArgs, DfArgs, LsArgs, MkdirArgs, MvArgs, RmArgs, SumArgs, TransferArgs,
+};
 use crate::client::globs::from_word;
 use crate::words::Word;
 
@@ -47,6 +49,7 @@ pub(super) enum Kind {
     Rm,
     Remov,
     Mv,
+    Chmod,
     Sum,
     Df,
     History,
@@ -97,6 +100,7 @@ pub(super) const VERBS: &[Verb] = &[
         &["mv", "rename"],
         "rename files of the server, or move them to a directory",
     ),
+    verb(Kind::Chmod, &["chmod"], "set permissions of files of the server"),
     verb(Kind::Sum, &["sum"], "show the MD5 of files of the server"),
     verb(Kind::Df, &["df"], "show how much room there is on the server"),
     verb(Kind::History, &["history"], "show what was typed"),
@@ -145,6 +149,7 @@ impl Verb {
             Kind::Mkdir => MkdirArgs::augment_args(base),
             Kind::Rm | Kind::Remov => RmArgs::augment_args(base),
             Kind::Mv => MvArgs::augment_args(base),
+            Kind::Chmod => ChmodArgs::augment_args(base),
             Kind::Sum => SumArgs::augment_args(base),
             Kind::Df => DfArgs::augment_args(base).arg(human),
             Kind::Cd | Kind::Lcd => PlaceArgs::augment_args(base),
@@ -170,6 +175,7 @@ impl Verb {
                 ..args(matches)?
             })),
             Kind::Mv => Spoken::Run(Command::Mv(args(matches)?)),
+            Kind::Chmod => Spoken::Run(Command::Chmod(args(matches)?)),
             Kind::Sum => Spoken::Run(Command::Sum(args(matches)?)),
             Kind::Df => Spoken::Run(Command::Df(args(matches)?)),
             Kind::Cd => Spoken::Here(Here::Cd(args::<PlaceArgs>(matches)?.word)),
@@ -284,6 +290,13 @@ mod tests {
                 }),
             ),
             ("df -h", Command::Df(DfArgs::default())),
+            (
+                "chmod 0755 a",
+                Command::Chmod(ChmodArgs {
+                    mode: 0o755,
+                    words: os(&["a"]),
+                }),
+            ),
         ] {
             assert_eq!(understood(line).unwrap(), Spoken::Run(command), "{line}");
         }
