@@ -100,7 +100,7 @@ pub struct Limits {
     pub channels: usize,
     /// Open files and directories of one channel.
     pub handles: usize,
-    /// Seconds without a byte from the client after which the connection is closed; 0: never.
+    /// Seconds without a byte from the client, or work for it, after which the connection is closed; 0: never.
     pub idle_timeout_secs: u64,
 }
 
