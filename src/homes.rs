@@ -38,11 +38,10 @@ pub fn choose(config: &Config, name: &UserName, explicit: Option<&Path>) -> Resu
 /// When it lies elsewhere than beneath `[storage] homes` or a root, or holds what the server itself needs.
 pub fn check_place(config: &Config, home: &Path) -> Result<()> {
     let storage = &config.storage;
-    let mut allowed = std::iter::once(&storage.homes).chain(&storage.roots);
-    let beneath = allowed.any(|root| {
-        let root = resolve(root);
-        home != root && home.starts_with(&root)
-    });
+    let allowed = || std::iter::once(&storage.homes).chain(&storage.roots);
+    let lies_in = |root: &Path| home != root && home.starts_with(root);
+    // As they are written first: a root on a disk that hangs must not hold up those whose homes lie in another.
+    let beneath = allowed().any(|root| lies_in(root)) || allowed().any(|root| lies_in(&resolve(root)));
     let refused =
         |cause: String| Error::new(format!("\"{}\" cannot be a home", home.display())).because(cause);
     if !beneath {

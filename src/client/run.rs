@@ -119,8 +119,12 @@ fn work(
     let session = signed_in(&stop, common, task.target(), output);
     match task {
         Task::Shell(target) => {
-            let session = runtime.block_on(interrupt::guard(stop.clone(), session))?;
-            runtime.block_on(go_to(&session, target))?;
+            let session = runtime.block_on(interrupt::guard(stop.clone(), async {
+                let session = session.await?;
+                session.heed(stop.clone());
+                session.stoppable(go_to(&session, target)).await?;
+                Ok::<_, Failure>(session)
+            }))?;
             let runner = Arc::new(commands::Runner);
             let code = shell::run(Arc::clone(&session), runner, runtime.handle().clone());
             runtime.block_on(goodbye(&session));
@@ -176,7 +180,9 @@ async fn sign_in(
     output: Output,
 ) -> std::result::Result<Arc<Session>, Failure> {
     let password = if common.password_stdin {
-        Some(read_password()?)
+        // On another thread: Ctrl-C is heard meanwhile.
+        let read = tokio::task::spawn_blocking(read_password).await;
+        Some(read.map_err(|error| Error::new("cannot read the password").because(error))??)
     } else {
         None
     };

@@ -79,7 +79,7 @@ impl Handler for Connection {
         if self.key_offers > KEY_OFFERS || !self.may_sign(offer.algorithm) {
             return Ok(self.refuse());
         }
-        self.tell_refused_key(user);
+        self.tell_refused_key(Some(user));
         let known: &PublicKey = offer.public_key;
         match self.service.auth.offered(user, self.peer.ip(), known).await {
             Ok(()) => Ok(Auth::Accept),

@@ -107,7 +107,7 @@ impl Connection {
     }
 
     pub(super) async fn attempt(&mut self, user: &str, credential: Credential<'_>, method: Method) -> Auth {
-        self.tell_refused_key(user);
+        self.tell_refused_key(Some(user));
         let passed = match &self.phase {
             Phase::Anonymous { user: before, passed } if before == user => passed.clone(),
             Phase::Anonymous { .. } => BTreeSet::new(),
@@ -146,8 +146,9 @@ impl Connection {
     }
 
     /// The key that was refused is an event, unless it is of `user`, who may still have the right one.
-    pub(super) fn tell_refused_key(&mut self, user: &str) {
-        if let Some((refused, reason)) = self.refused_key.take_if(|(refused, _)| refused != user) {
+    pub(super) fn tell_refused_key(&mut self, user: Option<&str>) {
+        let another = |(refused, _): &mut (String, Reason)| user != Some(refused.as_str());
+        if let Some((refused, reason)) = self.refused_key.take_if(another) {
             self.service.auth.keys_refused(self.peer.ip());
             self.denied(&refused, Method::PublicKey, reason.to_string());
         }
@@ -225,7 +226,7 @@ pub struct Signals {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Phase::Anonymous { .. } = self.phase {
-            self.tell_refused_key("");
+            self.tell_refused_key(None);
         }
     }
 }

@@ -249,7 +249,7 @@ impl Writer {
         match append(file, text.as_bytes()) {
             Ok(()) => (self.torn, self.failing) = (false, false),
             Err((written, error)) => {
-                self.torn = written > 0 && !take_back(file, written);
+                self.torn |= written > 0 && !take_back(file, written);
                 // The "lost" line itself is no event.
                 let missing = lost + count - u64::from(lost > 0);
                 self.lost.fetch_add(missing, Ordering::Relaxed);

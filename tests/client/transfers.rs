@@ -164,6 +164,26 @@ fn a_directory_goes_on_by_what_is_in_it() {
         person.run(["get", "-r", &person.remote(""), "back"]).code(0);
         assert_eq!(names(person.path("back")), all);
     }
+    for _ in 0..2 {
+        let lines = "get -r . here\ncd empty\ncd ..\nget -r . here\n";
+        person.run(["mkdir", "-p", &person.remote("empty")]).code(0);
+        person.script(lines).code(0);
+        let mut here = names(person.path("here"));
+        here.retain(|name| name != "empty");
+        assert_eq!(here, all);
+    }
+    std::fs::remove_dir(person.there("empty")).unwrap();
+    // A file that is named twice is one.
+    person
+        .run([
+            "put",
+            "--no-resume",
+            "tree/file 2",
+            "tree/file 2",
+            &person.remote(""),
+        ])
+        .code(0)
+        .says(&["1 already there"]);
     // Who was stopped hears what goes on.
     std::os::unix::fs::symlink("nowhere", person.path("tree/dangling")).unwrap();
     person

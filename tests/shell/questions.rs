@@ -39,6 +39,29 @@ fn a_question_of_the_shell_is_given_up() {
     assert!(server.home(USER).join("d/g").exists());
 }
 
+/// Of several that wait for their turn none gets it.
+#[test]
+fn all_questions_are_given_up_at_once() {
+    let names = ["a", "b", "c", "d"];
+    let server = server_with(&names);
+    let person = tempfile::tempdir().unwrap();
+    for name in names {
+        std::fs::write(person.path().join(name), "other content").unwrap();
+    }
+    let mut terminal = Terminal::with_homeport(&server, person.path());
+    std::fs::create_dir(person.path().join("more")).unwrap();
+    for command in ["mput a b c d /", "mget a b c d ."] {
+        terminal.says("/", &format!("{command}\r"), "[o]verwrite");
+        terminal.types(CTRL_C);
+        terminal.sees("stopping…");
+        terminal.says("/", "pwd\r", "\n/\r\n");
+    }
+    terminal.says("/", "exit\r", "\n");
+    assert_eq!(terminal.exit_code(), Some(0));
+    let seen = terminal.seen.lock().unwrap().clone();
+    assert_eq!(seen.matches("[o]verwrite").count(), 2, "{seen}");
+}
+
 #[test]
 fn a_question_of_a_command_ends_it() {
     let (server, person) = conflict();

@@ -277,6 +277,39 @@ async fn after_a_break_nothing_of_others_is_replaced() {
     assert_eq!(read(&client.local("ours")).unwrap(), b"somebody else's");
 }
 
+/// A file that somebody has made while the connection was away is not this run's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_appears_during_a_break_is_not_replaced() {
+    for policy in [Policy::Ask, Policy::Skip, Policy::Rename] {
+        let (server, proxy, client) = behind_proxy(&[]).await;
+        let content = bytes(8, 4 << 20);
+        let home = server.home("alice");
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(home.join("f"), &content).unwrap();
+        let flow = proxy.flow(Direction::Down);
+        proxy.hold_at(Direction::Down, flow.taken.load(SeqCst) + (1 << 20));
+        let meanwhile = async {
+            proxy.held(Direction::Down).await;
+            client.write("f", b"somebody else's");
+            flow.cuts.lock().unwrap().push_back(0);
+            proxy.let_go(Direction::Down);
+        };
+        let settings = Settings {
+            conflicts: policy,
+            ..Settings::default()
+        };
+        let jobs = vec![client.down("f", content.len())];
+        let (run, ()) = tokio::join!(client.run(settings, jobs), meanwhile);
+        assert_eq!(run.warnings.matches("connected again").count(), 1, "{run:?}");
+        assert_eq!(read(&client.local("f")).unwrap(), b"somebody else's", "{run:?}");
+        match policy {
+            Policy::Skip => assert_eq!(*run.only(), Ok(Outcome::Skipped)),
+            Policy::Rename => assert_same(&read(&client.local("f.1")).unwrap(), &content, "renamed"),
+            _ => run.failed_with(&["a shorter file is there"]),
+        }
+    }
+}
+
 /// What had the name before stays, also when the connection breaks in the middle.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_was_given_another_name_keeps_it() {

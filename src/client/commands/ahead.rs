@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio_util::task::AbortOnDropHandle;
+use tokio::task::JoinHandle;
 
 use crate::client::link::Link;
 use crate::client::remote::failed::Failed;
@@ -23,7 +23,7 @@ pub(super) struct Answered<T, R> {
     pub answer: Result<R, Failed>,
 }
 
-type Asked<T, R> = (Vec<u8>, T, AbortOnDropHandle<Result<R, Failed>>);
+type Asked<T, R> = (Vec<u8>, T, JoinHandle<Result<R, Failed>>);
 
 /// Directories that wait, and those that are asked for.
 pub(super) struct Ahead<T, R> {
@@ -53,11 +53,12 @@ impl<T, R: Send + 'static> Ahead<T, R> {
             && let Some((path, known)) = self.waiting.pop_front()
         {
             let asking = (self.ask)(Arc::clone(&self.link), path.clone());
-            let asking = AbortOnDropHandle::new(tokio::spawn(asking));
+            // Not ended with this: it would leave a directory open on the server.
+            let asking = tokio::spawn(asking);
             self.asked.push_back((path, known, asking));
         }
         let (path, known, asking) = self.asked.pop_front()?;
-        // It is only aborted when this is dropped.
+        // Nothing aborts it.
         let answer = asking.await.unwrap_or(Err(Failed::Nonsense("an answer")));
         Some(Answered { path, known, answer })
     }

@@ -157,7 +157,10 @@ async fn agreed(session: &Arc<Session>, path: &[u8]) -> Result<bool> {
     let question = format!("Remove \"{}\" and all that is in it", printable(path));
     let prompts = Arc::clone(session.remote.prompts());
     let asked = tokio::task::spawn_blocking(move || prompts.confirm(&question)).await;
-    asked.map_err(io::Error::other).flatten().map_err(|_| {
+    asked.map_err(io::Error::other).flatten().map_err(|error| {
+        if error.kind() == io::ErrorKind::Interrupted {
+            return Error::new("stopped");
+        }
         Error::new(format!(
             "nobody can be asked whether \"{}\" and all that is in it is to be removed",
             printable(path)
@@ -265,17 +268,20 @@ pub async fn mv(session: &Arc<Session>, args: &MvArgs) -> Result<u8> {
             target.clone()
         };
         // The one that was moved there just now would be lost.
-        let renamed = match moved.insert(to.clone()) {
-            true => link
+        let renamed = match moved.contains(&to) {
+            true => Err("another one was just moved there".to_owned()),
+            false => link
                 .rename(&source.path, &to)
                 .await
                 .map_err(|failed| failed.to_string()),
-            false => Err("another one was just moved there".to_owned()),
         };
-        if let Err(failed) = renamed {
-            code = 1;
-            let to = printable(&to);
-            session.complain(&source.shown, &format!("cannot rename it to \"{to}\": {failed}"));
+        match renamed {
+            Ok(()) => drop(moved.insert(to)),
+            Err(why) => {
+                code = 1;
+                let to = printable(&to);
+                session.complain(&source.shown, &format!("cannot rename it to \"{to}\": {why}"));
+            }
         }
     }
     Ok(code)

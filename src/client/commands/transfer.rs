@@ -1,16 +1,18 @@
 //! `get` and `put`.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::Session;
 use super::args::TransferArgs;
 use super::output::{Style, print};
-use super::walk::{Found, Walk, into_local, into_remote};
+use super::walk::{Found, Walk, into_local, into_remote, is_inside};
+use super::{Named, Session};
 use crate::client::names::parent;
 use crate::client::packets::Attributes;
 use crate::client::plan::There;
@@ -79,8 +81,14 @@ pub async fn put(
     let run = Run::new(session, args);
     let link = run.link().await?;
     // All at once: over a far link each round trip is felt.
-    let (there, inside, above) =
-        tokio::join!(link.look(target), link.space(target), link.space(above(target)));
+    let looking = async {
+        Ok(tokio::join!(
+            link.look(target),
+            link.space(target),
+            link.space(above(target))
+        ))
+    };
+    let (there, inside, above) = session.stoppable(looking).await?;
     let there = there.map_err(refused("look at the target"))?;
     let is_directory = there.is_some_and(|attrs| attrs.is_directory() == Some(true));
     let space = if is_directory { inside } else { above };
@@ -105,11 +113,11 @@ pub async fn put(
     };
     let found = run.found(&Goals::Up(goals, seen)).await?;
     let engine = run.engine();
-    if let Some(lack) = engine
-        .lacks_room(&found.jobs, space)
-        .await
-        .map_err(refused("look for room"))?
-    {
+    let looking = async {
+        let lack = engine.lacks_room(&found.jobs, space).await;
+        lack.map_err(refused("look for room"))
+    };
+    if let Some(lack) = session.stoppable(looking).await? {
         return Err(no_room("on the server", lack, "sent").hint("make room, or ask for a larger quota"));
     }
     run.transfer(engine, found, into).await
@@ -143,29 +151,29 @@ pub async fn get(
 ) -> Result<u8> {
     let run = Run::new(session, args);
     let link = run.link().await?;
-    let mut sources = Vec::new();
-    for pattern in patterns {
-        sources.extend(
-            session
-                .matching(&link, pattern)
-                .await?
-                .into_iter()
-                .map(|found| found.path),
-        );
-    }
+    let matching = async {
+        let mut sources = Vec::new();
+        for pattern in patterns {
+            sources.extend(session.matching(&link, pattern).await?);
+        }
+        Ok(sources)
+    };
+    let sources = session.stoppable(matching).await?;
     let is_directory = target.is_dir();
     let into = run.place(is_directory, sources.len(), target.as_os_str().as_bytes())?;
-    let goal = |source: Vec<u8>| {
+    let goal = |source: Named| {
         let local = match into {
             Into::Name => target.to_owned(),
-            Into::Directory => into_local(target, &source),
+            // Under which name, if any, is decided by what was typed.
+            Into::Directory if is_inside(&source.shown) || session.is_home(&source.path) => target.to_owned(),
+            Into::Directory => into_local(target, &source.path),
         };
-        (source, local)
+        (source.path, local)
     };
     let goals = sources.into_iter().map(goal).collect();
     let found = run.found(&Goals::Down(goals)).await?;
     let engine = run.engine();
-    if let Some(lack) = lacks_room_here(&found.jobs) {
+    if let Some(lack) = lacks_room_here(&found.jobs, engine.settings.conflicts) {
         return Err(no_room("here", lack, "fetched").hint("make room, or choose another directory"));
     }
     run.transfer(engine, found, into).await
@@ -247,6 +255,11 @@ impl<'a> Run<'a> {
     }
 
     async fn transfer(self, engine: Arc<Engine>, mut found: Found, into: Into) -> Result<u8> {
+        // Named twice, or by two patterns.
+        let (mut seen, hasher) = (HashSet::new(), RandomState::new());
+        found
+            .jobs
+            .retain(|job| seen.insert(hasher.hash_one((&job.local, &job.remote))));
         // A large file that is alone has a line of its own, which says it all.
         let alone = matches!(&found.jobs[..], [job] if job.size >= SMALL_BYTES) && found.failed == 0;
         let bytes = found
@@ -255,7 +268,7 @@ impl<'a> Run<'a> {
             .fold(0_u64, |sum, job| sum.saturating_add(job.size));
         self.board.expect(found.jobs.len() as u64, bytes);
         let mut summary = engine.run(std::mem::take(&mut found.jobs)).await;
-        if self.args.preserve {
+        if self.args.preserve && !summary.stopped {
             self.keep(&engine, &found).await;
         }
         summary.failed += found.failed;

@@ -302,7 +302,7 @@ fn make_local(directory: &Path) -> std::io::Result<()> {
 }
 
 /// Does this name a directory by what is in it? As cp(1) has it, `DIR/.` is not copied as DIR, but into the target.
-fn is_inside(path: &[u8]) -> bool {
+pub fn is_inside(path: &[u8]) -> bool {
     let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
     let path = path.get(..end).unwrap_or_default();
     matches!(
@@ -321,9 +321,10 @@ pub fn into_remote(directory: &[u8], local: &Path) -> Vec<u8> {
 
 /// Where a file of the server goes, into a directory of this machine.
 pub fn into_local(directory: &Path, remote: &[u8]) -> PathBuf {
-    match is_inside(remote) {
-        true => directory.to_owned(),
-        false => directory.join(OsStr::from_bytes(last(remote))),
+    // What has no name, as `/` has none, goes into the directory itself.
+    match last(remote) {
+        b"" => directory.to_owned(),
+        name => directory.join(OsStr::from_bytes(name)),
     }
 }
 

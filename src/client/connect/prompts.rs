@@ -86,7 +86,10 @@ impl Prompts for Terminal {
         let mut bytes = Vec::new();
         while bytes.last() != Some(&b'\n') && bytes.len() < LONGEST_LINE {
             let mut ready = [PollFd::new(&terminal, PollFlags::IN)];
-            let there = poll(&mut ready, Some(&LOOK))?;
+            let there = match poll(&mut ready, Some(&LOOK)) {
+                Err(rustix::io::Errno::INTR) => 0,
+                there => there?,
+            };
             // A read that nobody waits for any more would take the next line from who does.
             if interrupt::count() != interrupts {
                 return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted"));

@@ -25,7 +25,7 @@ use inbox::{Inbox, Slot};
 /// but is no faster: 0.5 to 16 MiB were tried on OpenSSH's sshd.
 const ROOM: usize = 24 << 20;
 /// Commands at once beside the SFTP session: OpenSSH allows ten sessions of a connection, other servers fewer.
-const COMMANDS: usize = 4;
+pub(super) const COMMANDS: u32 = 4;
 /// One permit of the room.
 const PERMIT: usize = 1 << 10;
 /// The largest READ and WRITE: what OpenSSH takes. Larger ones gain nothing.
@@ -156,7 +156,7 @@ impl Link {
             room: Arc::new(Semaphore::new(ROOM / PERMIT)),
             extensions,
             useless: Useless::default(),
-            commands: Semaphore::new(COMMANDS),
+            commands: Semaphore::new(COMMANDS as usize),
         };
         let (limits, home) = tokio::join!(Limits::of(&link), link.realpath(b"."));
         (link.limits, link.home) = (limits?, home);

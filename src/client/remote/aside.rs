@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::client::connect::Prompts;
+use crate::client::interrupt;
 use crate::secret::Secret;
 
 /// Who draws.
@@ -51,7 +52,12 @@ impl Aside {
     }
 
     fn ask<T>(&self, question: impl Fn(&dyn Prompts) -> io::Result<T>) -> io::Result<T> {
+        let interrupts = interrupt::count();
         let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        if interrupt::count() != interrupts {
+            // While another question was open: nobody wants an answer to this one any more.
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted"));
+        }
         let Some(screen) = self.screen() else {
             return question(&*self.inner);
         };

@@ -6,7 +6,7 @@ use russh::ChannelMsg;
 
 use super::failed::Failed;
 use super::files::string;
-use crate::client::link::Link;
+use crate::client::link::{COMMANDS, Link};
 use crate::client::packets::Reply;
 
 /// The MD5 of bytes.
@@ -60,6 +60,7 @@ impl Link {
             match self.md5_by(way, path, length).await {
                 Ok(Some(hash)) => return Ok(Some(hash)),
                 Err(failed) if !failed.is_unsupported() => return Err(failed),
+                Ok(None) if way == Way::Command && length.is_some() => return Ok(None),
                 Ok(None) | Err(_) => self.useless.add(way),
             }
         }
@@ -182,8 +183,20 @@ impl Link {
             None => [b"md5sum ", &path[..]].concat(),
             Some(length) => [format!("head -c {length} ").as_bytes(), &path, b" | md5sum"].concat(),
         };
+        // That commands run here is known: whatever goes wrong concerns this file.
+        let cannot = || Failed::Refused {
+            code: 4,
+            message: b"the server's md5sum cannot read it".to_vec(),
+        };
         match self.run(command).await {
-            Ok(output) => Ok(output.as_deref().and_then(md5sum_line)),
+            Ok(output) => {
+                let hash = output.as_deref().and_then(md5sum_line);
+                match length {
+                    // Not every server that has md5sum has head and pipes.
+                    Some(_) => Ok(hash),
+                    None => hash.map(Some).ok_or_else(cannot),
+                }
+            }
             Err(_) if self.is_lost() => Err(self.lost().into()),
             Err(_) => Ok(None),
         }
@@ -192,8 +205,24 @@ impl Link {
     /// What a command prints; `None`: it failed.
     async fn run(&self, command: Vec<u8>) -> Result<Option<Vec<u8>>, russh::Error> {
         // The semaphore is never closed.
-        let _turn = self.commands.acquire().await;
-        let mut channel = self.channel().await?;
+        let turn = self.commands.acquire().await;
+        match self.channel().await {
+            Ok(channel) => self.run_in(channel, command).await,
+            // As many channels as it gives are open: it is tried again when no other command runs.
+            Err(russh::Error::ChannelOpenFailure(_)) => {
+                drop(turn);
+                let _all = self.commands.acquire_many(COMMANDS).await;
+                self.run_in(self.channel().await?, command).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn run_in(
+        &self,
+        mut channel: russh::Channel<russh::client::Msg>,
+        command: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, russh::Error> {
         channel.exec(true, command).await?;
         // No command here reads any.
         channel.eof().await?;

@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 use super::digest::Digest;
 use super::ends::is_all;
 use super::trouble::Trouble;
-use super::{Attempt, Proof};
+use super::{Attempt, Direction, Proof};
 use crate::client::packets::Attributes;
 use crate::client::plan::{Conflict, Decision, FirstLook, Policy, There, compared, first_look};
 use crate::client::remote::prove::Md5;
@@ -47,7 +47,7 @@ pub(super) struct Ends<'a> {
 }
 
 impl Attempt<'_> {
-    pub(super) async fn decide(&self, ends: Ends<'_>) -> Result<Decided, Trouble> {
+    pub(super) async fn decide(&mut self, ends: Ends<'_>) -> Result<Decided, Trouble> {
         let resume = self.engine.settings.resume;
         let decision = match (first_look(ends.size, ends.there, resume), ends.local) {
             (FirstLook::Send, _) => return Ok(Decided::anew()),
@@ -90,12 +90,19 @@ impl Attempt<'_> {
         }
     }
 
-    async fn settled(&self, conflict: Conflict) -> Result<Decided, Trouble> {
-        if *self.ours && conflict.may_overwrite() {
+    async fn settled(&mut self, conflict: Conflict) -> Result<Decided, Trouble> {
+        let decided = match self.job.direction {
+            Direction::Up => *self.ours,
+            Direction::Down => *self.replaces,
+        };
+        if decided && conflict.may_overwrite() {
             return Ok(Decided::anew());
         }
         match self.engine.settle(self.job, conflict).await? {
-            Policy::Overwrite if conflict.may_overwrite() => Ok(Decided::anew()),
+            Policy::Overwrite if conflict.may_overwrite() => {
+                *self.replaces = true;
+                Ok(Decided::anew())
+            }
             Policy::Overwrite | Policy::Ask => Err(Trouble::InTheWay(conflict)),
             Policy::Skip => Ok(Decided::Skip),
             Policy::Rename => Ok(Decided::Rename),

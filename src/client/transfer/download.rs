@@ -115,6 +115,8 @@ impl Attempt<'_> {
         let (here, there) = self.heads(&part.file, have, have == size).await?;
         let is_beginning = match there {
             Some(there) => there == here.clone().value(),
+            // Nothing proves it, and it may be replaced.
+            None if self.engine.settings.conflicts == Policy::Overwrite && !*self.ours => false,
             None => self.ends_agree(&part.file, have).await?,
         };
         if !is_beginning {

@@ -50,8 +50,12 @@ impl Sink for Beside {
 impl Attempt<'_> {
     /// Do the two ends of the first `length` bytes agree?
     pub(super) async fn ends_agree(&self, local: &Arc<File>, length: u64) -> Result<bool, Trouble> {
-        let opened = self.link.open_read(&self.job.remote).await;
-        let handle = opened.map_err(Trouble::remote("open the file"))?;
+        let handle = match self.link.open_read(&self.job.remote).await {
+            Ok(handle) => handle,
+            Err(Failed::Lost(lost)) => return Err(Trouble::Lost(lost)),
+            // It may only be written: nothing is known of it.
+            Err(_) => return Ok(false),
+        };
         let agree = self.compare_ends(&handle, local, length).await;
         // Nothing was written there: the answer changes nothing.
         drop(self.link.begin(&Request::Close { handle: &handle }));
@@ -92,10 +96,8 @@ impl Attempt<'_> {
                     let missing = heard.length.saturating_sub(count);
                     wanted.push_back((heard.offset.saturating_add(count.into()), missing.into()));
                 }
-                Ended::Reply(reply) => match Failed::from_reply(reply, "data") {
-                    failed if failed.is_end() => return Ok(false),
-                    failed => return Err(Trouble::Remote("read the file", failed)),
-                },
+                // Its end, or a refusal.
+                Ended::Reply(_) => return Ok(false),
             }
         }
     }

@@ -354,7 +354,7 @@ impl Engine {
     }
 
     async fn attempts(&self, mut job: Job, meter: &Meter) -> Result<Outcome, Trouble> {
-        let (mut fruitless, mut ours, mut furthest) = (0, false, 0);
+        let (mut fruitless, mut ours, mut replaces, mut furthest) = (0, false, false, 0);
         loop {
             let attempt = async {
                 let link = self.link().await.map_err(Trouble::Ended)?;
@@ -364,6 +364,7 @@ impl Engine {
                     job: &mut job,
                     meter,
                     ours: &mut ours,
+                    replaces: &mut replaces,
                 };
                 match attempt.job.direction {
                     Direction::Up => attempt.upload().await,
@@ -371,9 +372,10 @@ impl Engine {
                 }
             };
             let result = tokio::select! {
+                // First: who is stopped must not get a turn, at a question or at dialing, that another has just given up.
                 biased;
-                result = attempt => result,
                 () = self.stop.cancelled() => Err(Trouble::Stopped),
+                result = attempt => result,
             };
             match result {
                 Err(Trouble::Lost(lost)) => {
@@ -397,6 +399,9 @@ impl Engine {
             return Ok(self.settings.conflicts);
         }
         let mut answers = self.answers.lock().await;
+        if self.stop.is_cancelled() {
+            return Err(Trouble::Stopped);
+        }
         if let Some(policy) = *answers {
             return Ok(policy);
         }
@@ -434,6 +439,8 @@ struct Attempt<'a> {
     /// As it was given, but for a name that was changed on the way.
     job: &'a mut Job,
     meter: &'a Meter,
-    /// What stands at the other end was begun by this very run: it can be replaced without a question.
+    /// What grows (an upload's file, a download's part) was begun by this very run: it can be replaced without a question.
     ours: &'a mut bool,
+    /// Somebody has decided that what has a download's name is replaced.
+    replaces: &'a mut bool,
 }

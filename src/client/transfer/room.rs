@@ -5,7 +5,7 @@ use std::path::Path;
 use super::decide::there;
 use super::part::already_here;
 use super::{Engine, Job};
-use crate::client::plan::There;
+use crate::client::plan::{Policy, There};
 use crate::client::remote::failed::Failed;
 use crate::client::remote::space::Space;
 
@@ -19,18 +19,16 @@ pub struct NoRoom {
 }
 
 /// Looks whether downloads fit on the disk of this machine. `None`: they do, or it does not say.
-pub fn lacks_room_here(jobs: &[Job]) -> Option<NoRoom> {
-    let place = jobs
-        .first()?
-        .local
-        .ancestors()
-        .skip(1)
-        .find(|above| above.exists())?;
-    let place = if place.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        place
+pub fn lacks_room_here(jobs: &[Job], conflicts: Policy) -> Option<NoRoom> {
+    let above = jobs.first()?.local.ancestors().skip(1);
+    let here = |above| {
+        if above == Path::new("") {
+            Path::new(".")
+        } else {
+            above
+        }
     };
+    let place = above.map(here).find(|above| above.exists())?;
     let disk = rustix::fs::statvfs(place).ok()?;
     // Some file systems only pretend to have sizes.
     if disk.f_blocks == 0 {
@@ -42,7 +40,10 @@ pub fn lacks_room_here(jobs: &[Job]) -> Option<NoRoom> {
         return None;
     }
     // It does not fit as if nothing were there; much of it may be there.
-    let missing = |job: &Job| job.size.saturating_sub(already_here(&job.local));
+    let missing = |job: &Job| match conflicts {
+        Policy::Skip if job.local.exists() => 0,
+        _ => job.size.saturating_sub(already_here(&job.local)),
+    };
     let needed = jobs
         .iter()
         .fold(0_u64, |sum, job| sum.saturating_add(missing(job)));
