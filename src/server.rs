@@ -10,6 +10,7 @@ mod kernel;
 pub mod lock;
 mod memory;
 mod privileges;
+mod runtime;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use russh::keys::PrivateKey;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,6 +39,8 @@ use crate::ssh::{connection, hostkeys};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
+pub use runtime::runtime;
+use runtime::slots;
 
 /// Connections that the kernel completes before they are accepted.
 const BACKLOG: u32 = 1024;
@@ -69,34 +72,6 @@ pub struct Signals {
     pub shutdown: CancellationToken,
     /// Each message: read the configuration again.
     pub reload: mpsc::Receiver<()>,
-}
-
-/// Threads that may be inside a file system at once, on the event loop. Twice the cores, since one that the kernel
-/// has taken from its core must not send the others on the slow way.
-fn slots() -> usize {
-    2 * std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// The event loop: two threads more than may hang in a file system, and as many descriptors as there may be.
-pub fn runtime() -> Result<Runtime> {
-    raise_descriptor_limit();
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(slots() + 2)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new("cannot start the event loop").because(error))
-}
-
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "cannot raise the limit on open files");
-    }
 }
 
 impl Server {

@@ -79,7 +79,7 @@ pub async fn put(
     target: &[u8],
 ) -> Result<u8> {
     let run = Run::new(session, args);
-    let link = run.link().await?;
+    let link = session.link().await?;
     // All at once: over a far link each round trip is felt.
     let looking = async {
         Ok(tokio::join!(
@@ -150,7 +150,7 @@ pub async fn get(
     target: &Path,
 ) -> Result<u8> {
     let run = Run::new(session, args);
-    let link = run.link().await?;
+    let link = session.link().await?;
     let matching = async {
         let mut sources = Vec::new();
         for pattern in patterns {
@@ -205,14 +205,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn link(&self) -> Result<Arc<crate::client::link::Link>> {
-        self.session
-            .remote
-            .link()
-            .await
-            .map_err(|failed| Error::new(failed.to_string()))
-    }
-
     /// Walks, and begins anew when the connection breaks meanwhile.
     async fn found(&self, goals: &Goals) -> Result<Found> {
         let work = async {
@@ -232,7 +224,7 @@ impl<'a> Run<'a> {
 
     async fn walk(&self) -> Result<Walk<'_>> {
         Ok(Walk {
-            link: self.link().await?,
+            link: self.session.link().await?,
             board: &self.board,
             recursive: self.args.recursive,
             found: Found::default(),
