@@ -227,7 +227,8 @@ impl Config {
         self.store.path.parent().unwrap_or(Path::new("/"))
     }
 
-    /// Where a running server listens for `homeportd sessions` and its kin.
+    /// Where a running server listens for `homeportd sessions` and its kin, but for the process id that it puts into
+    /// the name.
     pub fn control_socket(&self) -> PathBuf {
         self.data_dir().join("control.sock")
     }

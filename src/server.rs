@@ -192,6 +192,7 @@ impl Server {
         quit.cancel();
         helpers.close();
         helpers.wait().await;
+        control_socket::unbind(&reloading.config.control_socket());
         // Last, when nothing changes any more: every account is written down exact.
         self.ledger_quit.cancel();
         self.service.ledger.stopped().await;

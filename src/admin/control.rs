@@ -1,12 +1,14 @@
 //! The control socket: how `homeportd sessions`, `quota` and `user show` talk to the running server.
 //!
 //! A Unix socket beside the store, mode 0600: who may open the store may ask. One JSON object per line each way.
-//! Names and meanings of fields are stable.
+//! Names and meanings of fields are stable. Each server has a socket named after its process (see [`sockets`]); the
+//! path that callers give is the name without it.
+
+mod sockets;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream as Blocking;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,15 +127,15 @@ pub trait ControlHandler: Send + Sync {
     async fn scan(&self, user: String) -> Result<Scanned>;
 }
 
-/// Opens the control socket, in the place of one that a dead server left behind. The caller holds the lock on the
-/// data directory, so nobody alive is cut off.
+/// Opens the control socket of this process, and removes those that dead servers left behind.
 ///
 /// # Errors
 /// When it cannot be made.
 pub fn bind(path: &Path) -> Result<UnixListener> {
     let make = || {
-        let (dir, name) = Short::new(path)?;
-        let new = dir.path(&format!("{name}.new"));
+        sockets::remove_dead(path)?;
+        let (dir, name) = Short::new(&sockets::of_process(path, std::process::id()))?;
+        let new = dir.path(&format!("{name}{}", sockets::UNFINISHED));
         // Made under another name until nobody else may open it.
         let _ = std::fs::remove_file(&new);
         let listener = UnixListener::bind(&new)?;
@@ -144,6 +146,12 @@ pub fn bind(path: &Path) -> Result<UnixListener> {
     make().map_err(|e: std::io::Error| {
         Error::new(format!("cannot open control socket \"{}\"", path.display())).because(e)
     })
+}
+
+/// Removes the control socket of this process, when nobody is answered any more.
+pub fn unbind(path: &Path) {
+    // One that stays is passed over by commands, and removed by the next server.
+    let _ = std::fs::remove_file(sockets::of_process(path, std::process::id()));
 }
 
 /// A directory by a path that is always short enough for a socket's address (108 bytes).
@@ -268,12 +276,8 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Answer> {
 pub fn ask_if_running(socket: &Path, request: &Request) -> Result<Option<Answer>> {
     use std::io::ErrorKind;
     let cannot = || Error::new(format!("cannot ask the server at \"{}\"", socket.display()));
-    let connected = Short::new(socket).and_then(|(dir, name)| Blocking::connect(dir.path(&name)));
-    let mut stream = match connected {
-        Ok(stream) => stream,
-        // A socket that a dead server has left behind refuses.
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
-        Err(e) => return Err(cannot().because(e)),
+    let Some(mut stream) = sockets::connect(socket).map_err(|e| cannot().because(e))? else {
+        return Ok(None);
     };
     let mut talk = || {
         stream.set_read_timeout(request.patience())?;

@@ -130,7 +130,7 @@ fn a_start_that_can_not_succeed_says_why() {
     assert!(!second.status.success());
     let told = String::from_utf8_lossy(&second.stderr);
     assert!(
-        told.contains("another server uses"),
+        told.contains("another server (process "),
         "two servers on one store: {told}"
     );
 

@@ -122,10 +122,11 @@ fn after_a_crash_the_ceiling_is_told_as_such_until_the_home_is_measured() {
     let file = crate::local_file(&server, "local", 100_000);
     server.sftp_ok("alice", &format!("put {} f\n", file.display()));
     check(&server, "alice", 100_000, 1);
+    let socket = format!("data/control.{}.sock", server.pid());
     server.signal("KILL");
     server.wait_for_exit();
     // Its socket is still there, and nobody answers.
-    assert!(server.path().join("data/control.sock").exists());
+    assert!(server.path().join(socket).exists());
     let shown = shown(&server, "quota", "alice");
     assert_eq!(shown["usage_exact"], false);
     assert_eq!(shown["standing"], "at_most");

@@ -1,3 +1,4 @@
+use std::os::unix::net::UnixStream as Blocking;
 use std::sync::Mutex;
 
 use super::*;
@@ -99,7 +100,8 @@ async fn questions_are_answered() {
         .unwrap_err()
         .to_string();
         assert_eq!(error, "there is no session 99 (hint: homeportd sessions list)");
-        let mode = path.metadata().unwrap().permissions().mode();
+        let mode = sockets::of_process(path, std::process::id()).metadata().unwrap();
+        let mode = mode.permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     })
     .await;
@@ -110,7 +112,7 @@ async fn questions_are_answered() {
 async fn nonsense_gets_an_answer_and_disturbs_nobody() {
     with_server(|path, _| {
         let raw = |bytes: &[u8]| {
-            let (dir, name) = Short::new(path).unwrap();
+            let (dir, name) = Short::new(&sockets::of_process(path, std::process::id())).unwrap();
             let mut stream = Blocking::connect(dir.path(&name)).unwrap();
             stream.write_all(bytes).unwrap();
             stream.shutdown(std::net::Shutdown::Write).unwrap();
@@ -136,7 +138,7 @@ async fn nonsense_gets_an_answer_and_disturbs_nobody() {
         assert_eq!(raw(b""), "");
         assert_eq!(raw(b"\"sessions\"\n\"sessions\"\n").lines().count(), 2);
         // Far more idle connections than are served: each is let go, and none keeps another from its turn for good.
-        let (dir, name) = Short::new(path).unwrap();
+        let (dir, name) = Short::new(&sockets::of_process(path, std::process::id())).unwrap();
         let idle: Vec<_> = (0..MAX_CONNECTIONS - 1)
             .map(|_| Blocking::connect(dir.path(&name)).unwrap())
             .collect();
@@ -149,7 +151,7 @@ async fn nonsense_gets_an_answer_and_disturbs_nobody() {
 #[tokio::test]
 async fn what_homes_hold_is_told_in_stable_words() {
     with_server(|path, _| {
-        let (dir, name) = Short::new(path).unwrap();
+        let (dir, name) = Short::new(&sockets::of_process(path, std::process::id())).unwrap();
         let stream = Blocking::connect(dir.path(&name)).unwrap();
         let mut answers = BufReader::new(&stream);
         let mut check = |question: &str, expected: &str| {

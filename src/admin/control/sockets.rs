@@ -1,0 +1,156 @@
+//! The names of control sockets: each process that serves a store has one of its own.
+//!
+//! The configuration knows one name, `control.sock` in the data directory; the process 123 listens at
+//! `control.123.sock` beside it, so that two processes of one store can stand side by side. Commands look for all of
+//! them. A socket that its process has left behind refuses connections: commands pass over it, and the next server
+//! removes it. What is not a socket is never touched.
+
+use std::io::{Error, ErrorKind, Result};
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use super::Short;
+
+/// What the socket of a process that is being made ends with, until nobody else may open it.
+pub(super) const UNFINISHED: &str = ".new";
+
+/// The socket of a process.
+pub(super) fn of_process(socket: &Path, pid: u32) -> PathBuf {
+    let stem = socket.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = socket.extension().unwrap_or_default().to_string_lossy();
+    socket.with_file_name(format!("{stem}.{pid}.{extension}"))
+}
+
+/// Is this the name of a process's socket, or the plain name, which older servers have?
+fn is_one(socket: &Path, name: &str) -> bool {
+    let stem = socket.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = socket.extension().unwrap_or_default().to_string_lossy();
+    let pid = name
+        .strip_prefix(&*stem)
+        .and_then(|rest| rest.strip_suffix(&*extension))
+        .and_then(|middle| middle.strip_suffix('.'));
+    match pid {
+        Some("") => true,
+        Some(pid) => pid
+            .strip_prefix('.')
+            .is_some_and(|pid| pid.parse::<u32>().is_ok()),
+        None => false,
+    }
+}
+
+/// The names of sockets that lie there, dead or alive, in an order that stays.
+fn all(socket: &Path, unfinished_too: bool) -> Result<Vec<String>> {
+    let parent = socket.parent().unwrap_or(Path::new("/"));
+    let mut names = Vec::new();
+    for entry in parent.read_dir()? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let finished = name.strip_suffix(UNFINISHED).filter(|_| unfinished_too);
+        // Does not follow links.
+        if is_one(socket, finished.unwrap_or(&name)) && entry.file_type().is_ok_and(|kind| kind.is_socket()) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Connects to the first process that listens; `None` if there is none.
+pub(super) fn connect(socket: &Path) -> Result<Option<UnixStream>> {
+    let names = match all(socket, false) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        names => names?,
+    };
+    let (dir, _) = Short::new(socket)?;
+    let mut refused = None;
+    for name in names {
+        match UnixStream::connect(dir.path(&name)) {
+            Ok(stream) => return Ok(Some(stream)),
+            Err(error) if is_dead(&error) => {}
+            Err(error) => refused = Some(error),
+        }
+    }
+    refused.map_or(Ok(None), Err)
+}
+
+fn is_dead(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
+}
+
+/// Removes the sockets that dead processes have left behind.
+pub(super) fn remove_dead(socket: &Path) -> Result<()> {
+    let (dir, _) = Short::new(socket)?;
+    for name in all(socket, true)? {
+        let path = dir.path(&name);
+        let probe = rustix::net::socket_with(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            // A server that hangs has a full queue: that is told at once, not waited for.
+            SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
+            None,
+        )?;
+        if let Err(error) = rustix::net::connect(&probe, &SocketAddrUnix::new(&path)?)
+            && is_dead(&error.into())
+        {
+            std::fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn names_are_told_apart() {
+        let socket = Path::new("/data/control.sock");
+        assert_eq!(of_process(socket, 123), Path::new("/data/control.123.sock"));
+        let check = |name: &str, expected: bool| assert_eq!(is_one(socket, name), expected, "{name}");
+        check("control.sock", true);
+        check("control.1.sock", true);
+        check("control.123.sock", true);
+        check("control..sock", false);
+        check("control.x.sock", false);
+        check("control.12x.sock", false);
+        check("control.1.sock.new", false);
+        check("controlsock", false);
+        check("control", false);
+        check("xcontrol.1.sock", false);
+        check("homeport.db", false);
+    }
+
+    #[test]
+    fn the_dead_are_passed_over_and_removed_and_the_living_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("control.sock");
+        let at = |name: &str| dir.path().join(name);
+        for name in ["control.sock", "control.1.sock", "control.3.sock.new"] {
+            drop(UnixListener::bind(at(name)).unwrap());
+        }
+        std::fs::write(at("control.7.sock"), "not a socket").unwrap();
+        std::os::unix::fs::symlink(at("control.1.sock"), at("control.8.sock")).unwrap();
+        assert!(connect(&socket).unwrap().is_none());
+        let living = UnixListener::bind(at("control.2.sock")).unwrap();
+        assert!(connect(&socket).unwrap().is_some());
+        remove_dead(&socket).unwrap();
+        let mut left: Vec<_> = dir
+            .path()
+            .read_dir()
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["control.2.sock", "control.7.sock", "control.8.sock"]);
+        assert!(connect(&socket).unwrap().is_some());
+        drop(living);
+        assert!(connect(&socket).unwrap().is_none());
+        assert!(connect(&at("none/control.sock")).unwrap().is_none());
+    }
+}
