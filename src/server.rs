@@ -33,7 +33,7 @@ use crate::homes;
 use crate::lanes::Lanes;
 use crate::ledger::Ledger;
 use crate::mount;
-use crate::ssh::algorithms::Configs;
+use crate::ssh::algorithms;
 use crate::ssh::service::{Current, Parts, Service};
 use crate::ssh::{connection, hostkeys};
 use crate::store::Store;
@@ -93,6 +93,7 @@ impl Server {
         let lock = lock::DataLock::take(config.data_dir())?;
         let store = Arc::new(SqlStore::open(&config.store.path).await?);
         let keys = hostkeys::ensure(&config.server.host_keys, &*store).await?;
+        let current = current(&config, keys)?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let control = control_socket::bind(&config.control_socket())?;
         let lanes = Lanes::new(slots(), Handle::current())
@@ -113,7 +114,7 @@ impl Server {
                 check: homes::checker(&config),
             },
             banner: config.server.banner.as_deref().map(whole_lines),
-            current: current(&config, keys),
+            current,
         });
         Ok(Self {
             config,
@@ -202,11 +203,11 @@ impl Server {
     }
 }
 
-fn current(config: &Config, keys: Vec<PrivateKey>) -> Current {
-    Current {
+fn current(config: &Config, keys: Vec<PrivateKey>) -> Result<Current> {
+    Ok(Current {
         limits: config.limits.clone(),
-        russh: Configs::new(&config.ssh, &config.auth, keys),
-    }
+        russh: algorithms::russh_config(&config.ssh, &config.auth, keys)?,
+    })
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener> {
@@ -295,7 +296,7 @@ impl Reloading {
             .await
             .map_err(|error| Error::new("cannot read the host keys").because(error))??;
         let keys = hostkeys::ensure(&fresh.server.host_keys, &*self.store).await?;
-        self.service.replace(current(&fresh, keys));
+        self.service.replace(current(&fresh, keys)?);
         Ok(self.config.waiting_for_restart(&fresh))
     }
 }

@@ -13,7 +13,7 @@ use crate::auth::keys::AuthorizedKey;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::homes;
-use crate::ssh::hostkeys;
+use crate::ssh::{algorithms, hostkeys};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::user::{Factor, User};
@@ -93,6 +93,16 @@ pub fn check(config: &Config) -> Result<Report> {
         Ok(keys) => {
             let verified = hostkeys::verify(&config.server.host_keys, &keys, &recorded.unwrap_or_default());
             verified.unwrap_or_else(|e| report.error(e));
+            let mut algorithms: Vec<_> = keys.iter().map(|key| key.algorithm()).collect();
+            algorithms
+                .iter()
+                .filter_map(hostkeys::notice)
+                .for_each(|notice| report.warn(notice));
+            if algorithms.is_empty() {
+                // What the first start makes.
+                algorithms.extend(hostkeys::Kind::MADE.map(hostkeys::Kind::algorithm));
+            }
+            algorithms::validate(&config.ssh, &algorithms).unwrap_or_else(|e| report.error(e));
         }
         Err(e) => report.error(e),
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::FILE_NAME;
 use crate::error::{Error, Result};
+use crate::ssh::hostkeys;
 
 /// The sample is the template: one commented configuration, tested once.
 const SAMPLE: &str = include_str!("../../config/homeportd.toml");
@@ -32,6 +33,10 @@ pub fn init(dir: &Path, listen: Option<SocketAddr>) -> Result<PathBuf> {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(&path, e)),
             _ => {}
         }
+    }
+    let host_keys = dir.join("hostkeys");
+    if hostkeys::load(&host_keys)?.is_empty() {
+        hostkeys::generate_new(&host_keys)?;
     }
     let mut options = OpenOptions::new();
     let opened = options.write(true).create_new(true).mode(0o644).open(&file);
@@ -90,6 +95,9 @@ mod tests {
         assert_eq!(config.server.host_keys, root.join("hostkeys"));
         assert_eq!(config.storage.homes, root.join("data/homes"));
         assert_eq!(config.data_dir(), root.join("data"));
+        let keys = hostkeys::load(&config.server.host_keys).unwrap();
+        let names: Vec<String> = keys.iter().map(|key| key.algorithm().to_string()).collect();
+        assert_eq!(names, ["ssh-ed25519", "ecdsa-sha2-nistp256"]);
 
         // Nothing is ever overwritten.
         std::fs::write(&file, "# mine\n").unwrap();

@@ -146,6 +146,7 @@ fn span_of(table: &DeTable<'_>, section: &str, name: &str) -> Option<Range<usize
 pub(super) fn checks(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
     listeners(config, table)
         .or_else(|| lists(table))
+        .or_else(|| policy(config, table))
         .or_else(|| ranges(table))
         .or_else(|| paths(config, table))
 }
@@ -185,6 +186,7 @@ fn lists(table: &DeTable<'_>) -> Option<Problem> {
         ("ssh", "kex"),
         ("ssh", "ciphers"),
         ("ssh", "macs"),
+        ("ssh", "host_key_algorithms"),
     ];
     names.into_iter().find_map(|(section, name)| {
         let value = table.get(section)?.get_ref().get(name)?;
@@ -210,6 +212,20 @@ fn lists(table: &DeTable<'_>) -> Option<Problem> {
             None,
         ))
     })
+}
+
+/// An algorithm that is named although `policy` rules it out.
+fn policy(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
+    let ruled_out = config.ssh.ruled_out()?;
+    let (setting, name) = (ruled_out.setting, ruled_out.name);
+    let list = table.get("ssh")?.get_ref().get(setting)?.get_ref().as_array();
+    let item = list.and_then(|list| list.iter().find(|item| item.get_ref().as_str() == Some(&name)));
+    Some(Problem::new(
+        item.map(|item| item.span())
+            .or_else(|| span_of(table, "ssh", setting)),
+        format!("\"{setting}\" in [ssh] names \"{name}\", which its policy \"fips\" rules out"),
+        Some(&format!("it allows {}", ruled_out.allowed.join(", "))),
+    ))
 }
 
 /// Numbers, by the section, the name, the least and the largest that make sense.

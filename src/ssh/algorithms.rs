@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
+use russh::keys::{Algorithm, PrivateKey};
 use russh::server::Config;
 use russh::{Limits as RekeyLimits, MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
 
 use crate::auth::{AuthSettings, Method};
+use crate::error::{Error, Result};
 
-use super::settings::{Cipher, Kex, Mac, SshSettings};
+use super::settings::{Cipher, HostKeyAlgorithm, Kex, Mac, SshSettings};
 
 /// The window of a channel that has just been opened: a command that does not read keeps no more than this in memory,
 /// and as many of them as a connection may have by default fit into what it may have waiting (`stream/budget.rs`).
@@ -28,46 +29,23 @@ const EVENTS: usize = 32;
 /// Says nothing about the version.
 pub const SERVER_ID: &str = "SSH-2.0-Homeport";
 
-/// russh's configuration, as each client gets it.
-pub struct Configs {
-    /// For all but a few.
-    pub usual: Arc<Config>,
-    old: Arc<Config>,
-}
-
-impl Configs {
-    /// From what the operator has set.
-    pub fn new(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey>) -> Self {
-        let usual = |mac: &Mac| !mac.is_for_old_clients();
-        Self {
-            old: Arc::new(russh_config((ssh, &|_| true), auth, keys.clone())),
-            usual: Arc::new(russh_config((ssh, &usual), auth, keys)),
-        }
-    }
-
-    /// Another one than the usual, for a client that says by its identification string that it knows no better:
-    /// libssh2 before 1.11 has neither AES-GCM nor encrypt-then-MAC, and Debian 12's curl is built with it.
-    pub fn for_client(&self, banner: &[u8]) -> Option<Arc<Config>> {
-        let version = banner.strip_prefix(b"SSH-2.0-libssh2_1.")?;
-        let digits: Vec<u8> = version.iter().copied().take_while(u8::is_ascii_digit).collect();
-        let minor: u32 = std::str::from_utf8(&digits).ok()?.parse().ok()?;
-        (minor < 11).then(|| Arc::clone(&self.old))
-    }
-}
-
-fn russh_config(
-    (ssh, offered): (&SshSettings, &dyn Fn(&Mac) -> bool),
-    auth: &AuthSettings,
-    keys: Vec<PrivateKey>,
-) -> Config {
-    Config {
+/// russh's configuration from what the operator has set.
+///
+/// # Errors
+/// When no host key is left that clients may be shown.
+pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey>) -> Result<Arc<Config>> {
+    let algorithms: Vec<Algorithm> = keys.iter().map(|key| key.algorithm()).collect();
+    validate(ssh, &algorithms)?;
+    let offered = ssh.host_key_algorithms();
+    let keys = keys.into_iter().filter(|key| shows(&offered, &key.algorithm()));
+    Ok(Arc::new(Config {
         server_id: SshId::Standard(Cow::Borrowed(SERVER_ID)),
         methods: method_set(auth.methods.iter().copied()),
         // Failures are delayed by the throttle; a key probe or OpenSSH's first "none" is no failure.
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
-        preferred: preferred(ssh, offered),
-        keys,
+        preferred: preferred(ssh),
+        keys: keys.collect(),
         limits: RekeyLimits::new(REKEY_BYTES, REKEY_BYTES, REKEY_AFTER),
         window_size: WINDOW,
         maximum_packet_size: MAX_PACKET,
@@ -77,7 +55,48 @@ fn russh_config(
         inactivity_timeout: None,
         nodelay: true,
         ..Config::default()
+    }))
+}
+
+/// Is there something in each list that a client is offered? The other lists cannot be empty: the configuration
+/// refuses it (`config/explain.rs`); which host keys are shown depends on which there are.
+///
+/// # Errors
+/// When none of the keys may be shown.
+pub fn validate(ssh: &SshSettings, keys: &[Algorithm]) -> Result<()> {
+    let offered = ssh.host_key_algorithms();
+    if keys.iter().any(|key| shows(&offered, key)) {
+        return Ok(());
     }
+    let list = |names: &mut dyn Iterator<Item = String>| names.collect::<Vec<_>>().join(", ");
+    let there = list(&mut keys.iter().map(ToString::to_string));
+    let offered_names = list(&mut offered.iter().map(|name| name.name().to_string()));
+    let kinds: Vec<&str> = [
+        (HostKeyAlgorithm::Ed25519, "ed25519"),
+        (HostKeyAlgorithm::EcdsaP256, "ecdsa"),
+        (HostKeyAlgorithm::RsaSha512, "rsa"),
+        (HostKeyAlgorithm::RsaSha256, "rsa"),
+    ]
+    .into_iter()
+    .filter_map(|(name, kind)| offered.contains(&name).then_some(kind))
+    .collect();
+    let hint = match kinds.first() {
+        Some(kind) => format!("make one: homeportd hostkey generate --type {kind}"),
+        None => "change \"host_key_algorithms\" in [ssh]".to_owned(),
+    };
+    Err(Error::new(format!(
+        "no client could connect: the host keys are {there}, and [ssh] offers only {offered_names}"
+    ))
+    .hint(hint))
+}
+
+/// May a host key of this algorithm be shown?
+fn shows(offered: &[HostKeyAlgorithm], key: &Algorithm) -> bool {
+    offered.iter().any(|name| match (name.name(), key) {
+        // The hash belongs to the signature, not to the key.
+        (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
+        (name, key) => name == *key,
+    })
 }
 
 /// The methods as russh names them.
@@ -92,42 +111,16 @@ pub fn method_set(methods: impl Iterator<Item = Method>) -> MethodSet {
     MethodSet::from(kinds.as_slice())
 }
 
-fn preferred(ssh: &SshSettings, offered: &dyn Fn(&Mac) -> bool) -> Preferred {
-    let mut kex: Vec<kex::Name> = ssh
-        .kex
-        .iter()
-        .map(|kex| match kex {
-            Kex::MlKem768X25519Sha256 => kex::MLKEM768X25519_SHA256,
-            Kex::Curve25519Sha256 => kex::CURVE25519,
-            Kex::Curve25519Sha256Libssh => kex::CURVE25519_PRE_RFC_8731,
-        })
-        .collect();
+fn preferred(ssh: &SshSettings) -> Preferred {
+    let mut kex: Vec<kex::Name> = ssh.kex().into_iter().map(Kex::name).collect();
     // Without these markers there is no protection against Terrapin, and no server-sig-algs.
     kex.push(kex::EXTENSION_SUPPORT_AS_SERVER);
     kex.push(kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER);
-    let cipher: Vec<cipher::Name> = ssh
-        .ciphers
-        .iter()
-        .map(|cipher| match cipher {
-            Cipher::Aes256Gcm => cipher::AES_256_GCM,
-            Cipher::Aes128Gcm => cipher::AES_128_GCM,
-            Cipher::ChaCha20Poly1305 => cipher::CHACHA20_POLY1305,
-            Cipher::Aes256Ctr => cipher::AES_256_CTR,
-        })
-        .collect();
-    let mac: Vec<mac::Name> = ssh
-        .macs
-        .iter()
-        .filter(|mac| offered(mac))
-        .map(|mac| match mac {
-            Mac::HmacSha256Etm => mac::HMAC_SHA256_ETM,
-            Mac::HmacSha512Etm => mac::HMAC_SHA512_ETM,
-            Mac::HmacSha256 => mac::HMAC_SHA256,
-        })
-        .collect();
+    let cipher: Vec<cipher::Name> = ssh.ciphers().into_iter().map(Cipher::name).collect();
+    let mac: Vec<mac::Name> = ssh.macs().into_iter().map(Mac::name).collect();
     Preferred {
         kex: kex.into(),
-        key: key_algorithms().into(),
+        key: signatures(&ssh.host_key_algorithms()).into(),
         host_key_certificates: Cow::Borrowed(&[]),
         cipher: cipher.into(),
         mac: mac.into(),
@@ -135,76 +128,170 @@ fn preferred(ssh: &SshSettings, offered: &dyn Fn(&Mac) -> bool) -> Preferred {
     }
 }
 
-/// Host key algorithms and, by server-sig-algs, those that users' keys may sign with: never SHA-1.
-fn key_algorithms() -> Vec<Algorithm> {
-    vec![
-        Algorithm::Ed25519,
-        Algorithm::Ecdsa {
-            curve: EcdsaCurve::NistP256,
-        },
-        Algorithm::Ecdsa {
-            curve: EcdsaCurve::NistP384,
-        },
-        Algorithm::Ecdsa {
-            curve: EcdsaCurve::NistP521,
-        },
-        Algorithm::Rsa {
-            hash: Some(HashAlg::Sha512),
-        },
-        Algorithm::Rsa {
-            hash: Some(HashAlg::Sha256),
-        },
-    ]
+/// Signature algorithms of host keys and, by server-sig-algs, those that users' keys may sign with: never SHA-1.
+///
+/// russh has one list for both. So those that are not offered for host keys stand behind the others, where they only
+/// concern users: a host key of theirs is not there. RSA's two are the exception, since one key could sign with both.
+fn signatures(offered: &[HostKeyAlgorithm]) -> Vec<Algorithm> {
+    let rsa = |name: &HostKeyAlgorithm| matches!(name.name(), Algorithm::Rsa { .. });
+    let rsa_is_offered = offered.iter().any(rsa);
+    let rest = HostKeyAlgorithm::ALL
+        .into_iter()
+        .filter(|name| !(offered.contains(name) || rsa_is_offered && rsa(name)));
+    let all = offered.iter().copied().chain(rest);
+    all.map(HostKeyAlgorithm::name).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use russh::keys::EcdsaCurve;
 
-    fn macs(configs: &Configs, banner: &str) -> Vec<String> {
-        let config = configs
-            .for_client(banner.as_bytes())
-            .unwrap_or_else(|| Arc::clone(&configs.usual));
-        config
-            .preferred
-            .mac
-            .iter()
-            .map(|mac| mac.as_ref().to_owned())
-            .collect()
+    use super::*;
+    use crate::ssh::hostkeys::{Kind, generate};
+    use crate::ssh::settings::Policy;
+
+    const ED25519: Algorithm = Algorithm::Ed25519;
+    const ECDSA: Algorithm = Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP256,
+    };
+
+    fn with_policy(policy: Policy) -> SshSettings {
+        SshSettings {
+            policy,
+            ..SshSettings::default()
+        }
     }
 
     #[test]
-    fn only_clients_that_know_no_better_are_offered_the_old_mac() {
-        let configs = Configs::new(&SshSettings::default(), &AuthSettings::default(), Vec::new());
-        let etm = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"];
-        for banner in [
-            "SSH-2.0-OpenSSH_9.2p1",
-            "SSH-2.0-libssh2_1.11.0",
-            "SSH-2.0-libssh2_1.110.0",
-            "SSH-2.0-libssh2_2.0.0",
-            "SSH-2.0-libssh2_1.",
-            "SSH-2.0-libssh_0.10.5",
-            "SSH-2.0-libssh2_1.99999999999999999999",
-            "",
-        ] {
-            assert_eq!(macs(&configs, banner), etm, "{banner}");
-        }
-        for banner in ["SSH-2.0-libssh2_1.10.0", "SSH-2.0-libssh2_1.8.0"] {
-            assert_eq!(
-                macs(&configs, banner),
-                [&etm[..], &["hmac-sha2-256"]].concat(),
-                "{banner}"
-            );
-        }
-        let strict = SshSettings {
-            macs: vec![Mac::HmacSha256Etm],
+    fn each_policy_offers_what_it_says() {
+        let check = |policy: Policy, kex: &[&str], key: &[&str]| {
+            let settings = with_policy(policy);
+            let preferred = preferred(&settings);
+            let names: Vec<&str> = preferred.kex.iter().map(AsRef::as_ref).collect();
+            let markers = ["ext-info-s", "kex-strict-s-v00@openssh.com"];
+            assert_eq!(names, [kex, &markers].concat(), "{policy:?}");
+            let names: Vec<&str> = preferred.mac.iter().map(AsRef::as_ref).collect();
+            let macs = [
+                "hmac-sha2-256-etm@openssh.com",
+                "hmac-sha2-512-etm@openssh.com",
+                "hmac-sha2-256",
+            ];
+            assert_eq!(names, macs, "{policy:?}");
+            let names: Vec<&str> = preferred.cipher.iter().map(AsRef::as_ref).collect();
+            let aes = [
+                "aes256-gcm@openssh.com",
+                "aes128-gcm@openssh.com",
+                "aes256-ctr",
+                "aes128-ctr",
+            ];
+            assert!(names.ends_with(&aes), "{policy:?} {names:?}");
+            assert!(policy != Policy::Fips || names == aes, "{names:?}");
+            let names: Vec<String> = settings
+                .host_key_algorithms()
+                .iter()
+                .map(|k| k.name().to_string())
+                .collect();
+            assert_eq!(names, key, "{policy:?}");
+        };
+        let usual = [
+            "mlkem768x25519-sha256",
+            "curve25519-sha256",
+            "curve25519-sha256@libssh.org",
+        ];
+        let old = [
+            "ecdh-sha2-nistp256",
+            "ecdh-sha2-nistp384",
+            "ecdh-sha2-nistp521",
+            "diffie-hellman-group16-sha512",
+            "diffie-hellman-group14-sha256",
+        ];
+        let keys = [
+            "ssh-ed25519",
+            "ecdsa-sha2-nistp256",
+            "ecdsa-sha2-nistp384",
+            "ecdsa-sha2-nistp521",
+            "rsa-sha2-512",
+            "rsa-sha2-256",
+        ];
+        check(Policy::Default, &usual, &keys);
+        check(Policy::Compatible, &[&usual[..], &old].concat(), &keys);
+        check(Policy::Fips, &old, &keys[1..]);
+    }
+
+    #[test]
+    fn a_host_key_that_no_client_may_see_is_an_error_that_says_what_to_do() {
+        let check = |settings: &SshSettings, keys: &[Algorithm], expected: &str| {
+            let said = validate(settings, keys).err().map(|e| e.to_string());
+            assert_eq!(said.unwrap_or_default(), expected);
+        };
+        let only = |names: &[HostKeyAlgorithm]| SshSettings {
+            host_key_algorithms: Some(names.to_vec()),
             ..SshSettings::default()
         };
-        let configs = Configs::new(&strict, &AuthSettings::default(), Vec::new());
-        assert_eq!(
-            macs(&configs, "SSH-2.0-libssh2_1.10.0"),
-            [etm[0]],
-            "the operator decides"
+        check(&with_policy(Policy::Default), &[ED25519], "");
+        check(&with_policy(Policy::Fips), &[ED25519, ECDSA], "");
+        check(
+            &with_policy(Policy::Fips),
+            &[ED25519],
+            "no client could connect: the host keys are ssh-ed25519, and [ssh] offers only ecdsa-sha2-nistp256, ecdsa-sha2-nistp384, ecdsa-sha2-nistp521, rsa-sha2-512, rsa-sha2-256 (hint: make one: homeportd hostkey generate --type ecdsa)",
         );
+        check(
+            &only(&[HostKeyAlgorithm::RsaSha256]),
+            &[ED25519, ECDSA],
+            "no client could connect: the host keys are ssh-ed25519, ecdsa-sha2-nistp256, and [ssh] offers only rsa-sha2-256 (hint: make one: homeportd hostkey generate --type rsa)",
+        );
+        check(
+            &only(&[HostKeyAlgorithm::EcdsaP384]),
+            &[ECDSA],
+            "no client could connect: the host keys are ecdsa-sha2-nistp256, and [ssh] offers only ecdsa-sha2-nistp384 (hint: change \"host_key_algorithms\" in [ssh])",
+        );
+        check(
+            &only(&[HostKeyAlgorithm::RsaSha256]),
+            &[Algorithm::Rsa { hash: None }],
+            "",
+        );
+    }
+
+    #[test]
+    fn users_may_sign_with_more_than_host_keys_do() {
+        let check = |offered: &[HostKeyAlgorithm], expected: &[&str]| {
+            let names: Vec<String> = signatures(offered).iter().map(ToString::to_string).collect();
+            assert_eq!(names, expected);
+        };
+        check(
+            &[HostKeyAlgorithm::EcdsaP256],
+            &[
+                "ecdsa-sha2-nistp256",
+                "ssh-ed25519",
+                "ecdsa-sha2-nistp384",
+                "ecdsa-sha2-nistp521",
+                "rsa-sha2-512",
+                "rsa-sha2-256",
+            ],
+        );
+        check(
+            &[HostKeyAlgorithm::RsaSha256, HostKeyAlgorithm::Ed25519],
+            &[
+                "rsa-sha2-256",
+                "ssh-ed25519",
+                "ecdsa-sha2-nistp256",
+                "ecdsa-sha2-nistp384",
+                "ecdsa-sha2-nistp521",
+            ],
+        );
+    }
+
+    #[test]
+    fn keys_that_are_not_offered_are_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = [Kind::Ed25519, Kind::Ecdsa].map(|kind| generate(dir.path(), kind).unwrap());
+        let shown = |policy| {
+            let config = russh_config(&with_policy(policy), &AuthSettings::default(), keys.to_vec()).unwrap();
+            config.keys.iter().map(|k| k.algorithm()).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(Policy::Default), [ED25519, ECDSA]);
+        assert_eq!(shown(Policy::Fips), [ECDSA]);
+        let alone = vec![keys[0].clone()];
+        assert!(russh_config(&with_policy(Policy::Fips), &AuthSettings::default(), alone).is_err());
     }
 }

@@ -149,7 +149,7 @@ async fn serve(
     tokio::pin!(grace);
 
     let started = tokio::select! {
-        started = run_stream(Arc::clone(&current.russh.usual), socket, connection) => started,
+        started = run_stream(Arc::clone(&current.russh), socket, connection) => started,
         () = &mut grace => return refused(service, peer, "no SSH greeting within the login grace"),
         () = stop.cancelled() => return,
     };

@@ -1,11 +1,10 @@
 //! russh's callbacks for one connection: thin, and none waits for anything but a sign-in or the opening of a home.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use russh::keys::PublicKey;
 use russh::server::{
-    Auth, ChannelOpenHandle, Config, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
+    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 
@@ -24,10 +23,6 @@ const KEY_OFFERS: u32 = 64;
 
 impl Handler for Connection {
     type Error = Error;
-
-    fn config_for(&mut self, remote_id: &[u8]) -> Option<Arc<Config>> {
-        self.service.current().russh.for_client(remote_id)
-    }
 
     async fn auth_none(&mut self, _user: &str) -> Result<Auth, Error> {
         Ok(self.refuse())

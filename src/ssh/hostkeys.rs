@@ -45,12 +45,26 @@ impl Kind {
     /// Every kind, most preferred first.
     pub const ALL: [Kind; 3] = [Kind::Ed25519, Kind::Ecdsa, Kind::Rsa];
 
+    /// What a new server gets: old clients know only the second. RSA has to be asked for (RUSTSEC-2023-0071).
+    pub const MADE: [Kind; 2] = [Kind::Ed25519, Kind::Ecdsa];
+
     /// The name on the command line, and in the file's.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Ed25519 => "ed25519",
             Kind::Ecdsa => "ecdsa",
             Kind::Rsa => "rsa",
+        }
+    }
+
+    /// The algorithm of a key that is made here.
+    pub fn algorithm(self) -> Algorithm {
+        match self {
+            Kind::Ed25519 => Algorithm::Ed25519,
+            Kind::Ecdsa => Algorithm::Ecdsa {
+                curve: EcdsaCurve::NistP256,
+            },
+            Kind::Rsa => Algorithm::Rsa { hash: None },
         }
     }
 
@@ -76,7 +90,8 @@ impl FromStr for Kind {
 
 /// The keys that a server shows, most preferred first.
 ///
-/// Where the store has recorded none and the directory holds none, an Ed25519 key is made. New keys are recorded.
+/// Where the store has recorded none and the directory holds none, those of a new server are made. New keys are
+/// recorded.
 ///
 /// # Errors
 /// When a key cannot be used, or when one that was recorded is gone or has become another.
@@ -85,7 +100,7 @@ pub async fn ensure(directory: &Path, store: &dyn Store) -> Result<Vec<PrivateKe
     let mut keys = load(directory)?;
     verify(directory, &keys, &recorded)?;
     if keys.is_empty() {
-        keys.push(generate(directory, Kind::Ed25519)?);
+        keys = generate_new(directory)?;
     }
     for key in &keys {
         let algorithm = key.algorithm();
@@ -96,6 +111,25 @@ pub async fn ensure(directory: &Path, store: &dyn Store) -> Result<Vec<PrivateKe
         }
     }
     Ok(keys)
+}
+
+/// The keys of a new server.
+///
+/// # Errors
+/// When one is there already, or cannot be written.
+pub fn generate_new(directory: &Path) -> Result<Vec<PrivateKey>> {
+    Kind::MADE
+        .into_iter()
+        .map(|kind| generate(directory, kind))
+        .collect()
+}
+
+/// What an operator should know about a key that works all the same.
+pub fn notice(key: &Algorithm) -> Option<&'static str> {
+    matches!(key, Algorithm::Rsa { .. }).then_some(
+        "the RSA host key is signed with by code whose timing may give the key away over the network \
+         (RUSTSEC-2023-0071, without a fix yet) (hint: keep it only for clients that know neither ed25519 nor ecdsa)",
+    )
 }
 
 /// Compares what is there with what clients have been shown. Changes nothing.
@@ -319,11 +353,7 @@ fn random(kind: Kind) -> ssh_key::Result<PrivateKey> {
     // The kernel's generator does not fail once the system is up.
     let mut rng = UnwrapErr(SysRng);
     let mut key = match kind {
-        Kind::Ed25519 => PrivateKey::random(&mut rng, Algorithm::Ed25519)?,
-        Kind::Ecdsa => {
-            let curve = EcdsaCurve::NistP256;
-            PrivateKey::random(&mut rng, Algorithm::Ecdsa { curve })?
-        }
+        Kind::Ed25519 | Kind::Ecdsa => PrivateKey::random(&mut rng, kind.algorithm())?,
         Kind::Rsa => PrivateKey::new(KeypairData::Rsa(RsaKeypair::random(&mut rng, RSA_BITS)?), "")?,
     };
     key.set_comment("homeport");

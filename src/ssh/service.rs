@@ -14,7 +14,6 @@ use crate::mount::{self, Mounted};
 use crate::sessions::Sessions;
 
 use super::admission::Admission;
-use super::algorithms::Configs;
 use super::mounts::Mounts;
 use super::settings::Limits;
 
@@ -51,7 +50,7 @@ pub struct Current {
     /// Limits.
     pub limits: Limits,
     /// Algorithms and host keys.
-    pub russh: Configs,
+    pub russh: Arc<russh::server::Config>,
 }
 
 /// The parts of a [`Service`] that are made elsewhere.

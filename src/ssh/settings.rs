@@ -1,20 +1,38 @@
 //! What an operator may set about connections: the sections `[ssh]` and `[limits]` of the configuration.
 
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
+use russh::{cipher, kex, mac};
 use serde::Deserialize;
 
 use crate::cpu::has_aes_instructions;
 
-/// `[ssh]`: algorithms, most preferred first. The client's order decides among what both offer (RFC 4253, 7.1).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// `[ssh]`: what is offered to clients. The client's order decides among what both offer (RFC 4253, 7.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "snake_case")]
 pub struct SshSettings {
-    /// Key exchange methods.
-    pub kex: Vec<Kex>,
-    /// Ciphers. The default leaves chacha20-poly1305 out where the CPU has AES instructions: OpenSSH's client asks
-    /// for it first, and it costs twice the CPU.
-    pub ciphers: Vec<Cipher>,
-    /// MACs for aes256-ctr; GCM and chacha20-poly1305 bring their own.
-    pub macs: Vec<Mac>,
+    /// Which lists stand where the operator names none.
+    pub policy: Policy,
+    /// Key exchange methods, instead of the policy's.
+    pub kex: Option<Vec<Kex>>,
+    /// Ciphers, instead of the policy's.
+    pub ciphers: Option<Vec<Cipher>>,
+    /// MACs for the CTR ciphers, instead of the policy's; GCM and chacha20-poly1305 bring their own.
+    pub macs: Option<Vec<Mac>>,
+    /// Signature algorithms of host keys, instead of the policy's.
+    pub host_key_algorithms: Option<Vec<HostKeyAlgorithm>>,
+}
+
+/// A set of lists, by name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// What clients of the last ten years have, and nothing that costs more than it is worth.
+    #[default]
+    Default,
+    /// The NIST curves and Diffie-Hellman besides, for clients that know no curve25519.
+    Compatible,
+    /// Only what FIPS 140 lets clients use. The library that computes it is not a validated module.
+    Fips,
 }
 
 /// A key exchange method, by its name on the wire.
@@ -27,6 +45,32 @@ pub enum Kex {
     Curve25519Sha256,
     #[serde(rename = "curve25519-sha256@libssh.org")]
     Curve25519Sha256Libssh,
+    #[serde(rename = "ecdh-sha2-nistp256")]
+    EcdhP256,
+    #[serde(rename = "ecdh-sha2-nistp384")]
+    EcdhP384,
+    #[serde(rename = "ecdh-sha2-nistp521")]
+    EcdhP521,
+    #[serde(rename = "diffie-hellman-group16-sha512")]
+    DhGroup16,
+    #[serde(rename = "diffie-hellman-group14-sha256")]
+    DhGroup14,
+}
+
+impl Kex {
+    /// The library's name for it.
+    pub fn name(self) -> kex::Name {
+        match self {
+            Kex::MlKem768X25519Sha256 => kex::MLKEM768X25519_SHA256,
+            Kex::Curve25519Sha256 => kex::CURVE25519,
+            Kex::Curve25519Sha256Libssh => kex::CURVE25519_PRE_RFC_8731,
+            Kex::EcdhP256 => kex::ECDH_SHA2_NISTP256,
+            Kex::EcdhP384 => kex::ECDH_SHA2_NISTP384,
+            Kex::EcdhP521 => kex::ECDH_SHA2_NISTP521,
+            Kex::DhGroup16 => kex::DH_G16_SHA512,
+            Kex::DhGroup14 => kex::DH_G14_SHA256,
+        }
+    }
 }
 
 /// A cipher, by its name on the wire.
@@ -41,6 +85,21 @@ pub enum Cipher {
     ChaCha20Poly1305,
     #[serde(rename = "aes256-ctr")]
     Aes256Ctr,
+    #[serde(rename = "aes128-ctr")]
+    Aes128Ctr,
+}
+
+impl Cipher {
+    /// The library's name for it.
+    pub fn name(self) -> cipher::Name {
+        match self {
+            Cipher::Aes256Gcm => cipher::AES_256_GCM,
+            Cipher::Aes128Gcm => cipher::AES_128_GCM,
+            Cipher::ChaCha20Poly1305 => cipher::CHACHA20_POLY1305,
+            Cipher::Aes256Ctr => cipher::AES_256_CTR,
+            Cipher::Aes128Ctr => cipher::AES_128_CTR,
+        }
+    }
 }
 
 /// A MAC, by its name on the wire.
@@ -51,37 +110,197 @@ pub enum Mac {
     HmacSha256Etm,
     #[serde(rename = "hmac-sha2-512-etm@openssh.com")]
     HmacSha512Etm,
-    /// Not encrypt-then-MAC: shown to clients alone that are known to have nothing better.
+    /// Not encrypt-then-MAC: for clients that have nothing better, as libssh2 before 1.11.
     #[serde(rename = "hmac-sha2-256")]
     HmacSha256,
 }
 
 impl Mac {
-    /// Is it offered only to clients that have nothing better?
-    pub fn is_for_old_clients(self) -> bool {
+    /// The library's name for it.
+    pub fn name(self) -> mac::Name {
         match self {
-            Mac::HmacSha256Etm | Mac::HmacSha512Etm => false,
-            Mac::HmacSha256 => true,
+            Mac::HmacSha256Etm => mac::HMAC_SHA256_ETM,
+            Mac::HmacSha512Etm => mac::HMAC_SHA512_ETM,
+            Mac::HmacSha256 => mac::HMAC_SHA256,
         }
     }
 }
 
-impl Default for SshSettings {
-    fn default() -> Self {
-        let mut ciphers = vec![Cipher::Aes256Gcm, Cipher::Aes128Gcm, Cipher::Aes256Ctr];
-        if !has_aes_instructions() {
-            ciphers.insert(0, Cipher::ChaCha20Poly1305);
-        }
-        Self {
-            kex: vec![
-                Kex::MlKem768X25519Sha256,
-                Kex::Curve25519Sha256,
-                Kex::Curve25519Sha256Libssh,
-            ],
-            ciphers,
-            macs: vec![Mac::HmacSha256Etm, Mac::HmacSha512Etm, Mac::HmacSha256],
+/// A signature algorithm of a host key, by its name on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs, reason = "the names on the wire say what they are")]
+pub enum HostKeyAlgorithm {
+    #[serde(rename = "ssh-ed25519")]
+    Ed25519,
+    #[serde(rename = "ecdsa-sha2-nistp256")]
+    EcdsaP256,
+    #[serde(rename = "ecdsa-sha2-nistp384")]
+    EcdsaP384,
+    #[serde(rename = "ecdsa-sha2-nistp521")]
+    EcdsaP521,
+    #[serde(rename = "rsa-sha2-512")]
+    RsaSha512,
+    #[serde(rename = "rsa-sha2-256")]
+    RsaSha256,
+}
+
+impl HostKeyAlgorithm {
+    /// Every one, most preferred first.
+    pub const ALL: [HostKeyAlgorithm; 6] = [
+        HostKeyAlgorithm::Ed25519,
+        HostKeyAlgorithm::EcdsaP256,
+        HostKeyAlgorithm::EcdsaP384,
+        HostKeyAlgorithm::EcdsaP521,
+        HostKeyAlgorithm::RsaSha512,
+        HostKeyAlgorithm::RsaSha256,
+    ];
+
+    /// The library's name for it.
+    pub fn name(self) -> Algorithm {
+        let ecdsa = |curve| Algorithm::Ecdsa { curve };
+        match self {
+            HostKeyAlgorithm::Ed25519 => Algorithm::Ed25519,
+            HostKeyAlgorithm::EcdsaP256 => ecdsa(EcdsaCurve::NistP256),
+            HostKeyAlgorithm::EcdsaP384 => ecdsa(EcdsaCurve::NistP384),
+            HostKeyAlgorithm::EcdsaP521 => ecdsa(EcdsaCurve::NistP521),
+            HostKeyAlgorithm::RsaSha512 => Algorithm::Rsa {
+                hash: Some(HashAlg::Sha512),
+            },
+            HostKeyAlgorithm::RsaSha256 => Algorithm::Rsa {
+                hash: Some(HashAlg::Sha256),
+            },
         }
     }
+}
+
+impl Policy {
+    fn kex(self) -> Vec<Kex> {
+        let usual = [
+            Kex::MlKem768X25519Sha256,
+            Kex::Curve25519Sha256,
+            Kex::Curve25519Sha256Libssh,
+        ];
+        let more = [
+            Kex::EcdhP256,
+            Kex::EcdhP384,
+            Kex::EcdhP521,
+            Kex::DhGroup16,
+            Kex::DhGroup14,
+        ];
+        match self {
+            Policy::Default => usual.to_vec(),
+            Policy::Compatible => usual.into_iter().chain(more).collect(),
+            Policy::Fips => more.to_vec(),
+        }
+    }
+
+    /// chacha20-poly1305 is left out where the CPU has AES instructions: OpenSSH's client asks for it first, and it
+    /// costs twice the CPU.
+    fn ciphers(self, aes_is_fast: bool) -> Vec<Cipher> {
+        let aes = [
+            Cipher::Aes256Gcm,
+            Cipher::Aes128Gcm,
+            Cipher::Aes256Ctr,
+            Cipher::Aes128Ctr,
+        ];
+        match self {
+            Policy::Default | Policy::Compatible if !aes_is_fast => {
+                [&[Cipher::ChaCha20Poly1305], aes.as_slice()].concat()
+            }
+            Policy::Default | Policy::Compatible | Policy::Fips => aes.to_vec(),
+        }
+    }
+
+    fn macs(self) -> Vec<Mac> {
+        match self {
+            Policy::Default | Policy::Compatible | Policy::Fips => {
+                vec![Mac::HmacSha256Etm, Mac::HmacSha512Etm, Mac::HmacSha256]
+            }
+        }
+    }
+
+    fn host_key_algorithms(self) -> Vec<HostKeyAlgorithm> {
+        let all = HostKeyAlgorithm::ALL.into_iter();
+        match self {
+            Policy::Default | Policy::Compatible => all.collect(),
+            Policy::Fips => all.filter(|name| *name != HostKeyAlgorithm::Ed25519).collect(),
+        }
+    }
+}
+
+/// Something that the operator names, and that the policy rules out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuledOut {
+    /// The setting in `[ssh]`.
+    pub setting: &'static str,
+    /// The algorithm.
+    pub name: String,
+    /// What could stand there instead.
+    pub allowed: Vec<String>,
+}
+
+impl SshSettings {
+    /// Key exchange methods, most preferred first.
+    pub fn kex(&self) -> Vec<Kex> {
+        self.kex.clone().unwrap_or_else(|| self.policy.kex())
+    }
+
+    /// Ciphers, most preferred first.
+    pub fn ciphers(&self) -> Vec<Cipher> {
+        let usual = || self.policy.ciphers(has_aes_instructions());
+        self.ciphers.clone().unwrap_or_else(usual)
+    }
+
+    /// MACs, most preferred first.
+    pub fn macs(&self) -> Vec<Mac> {
+        self.macs.clone().unwrap_or_else(|| self.policy.macs())
+    }
+
+    /// Signature algorithms of host keys, most preferred first.
+    pub fn host_key_algorithms(&self) -> Vec<HostKeyAlgorithm> {
+        let usual = || self.policy.host_key_algorithms();
+        self.host_key_algorithms.clone().unwrap_or_else(usual)
+    }
+
+    /// The first algorithm that is named although the policy rules it out. Only "fips" rules anything out: the others
+    /// are what somebody gets who names nothing.
+    pub fn ruled_out(&self) -> Option<RuledOut> {
+        if self.policy != Policy::Fips {
+            return None;
+        }
+        let kex = |list: &[Kex]| strings(list.iter().map(|kex| kex.name().as_ref().to_owned()));
+        let ciphers = |list: &[Cipher]| strings(list.iter().map(|cipher| cipher.name().as_ref().to_owned()));
+        let keys = |list: &[HostKeyAlgorithm]| strings(list.iter().map(|key| key.name().to_string()));
+        let lists = [
+            (
+                "kex",
+                kex(self.kex.as_deref().unwrap_or_default()),
+                kex(&self.policy.kex()),
+            ),
+            (
+                "ciphers",
+                ciphers(self.ciphers.as_deref().unwrap_or_default()),
+                ciphers(&self.policy.ciphers(true)),
+            ),
+            (
+                "host_key_algorithms",
+                keys(self.host_key_algorithms.as_deref().unwrap_or_default()),
+                keys(&self.policy.host_key_algorithms()),
+            ),
+        ];
+        lists.into_iter().find_map(|(setting, names, allowed)| {
+            let name = names.into_iter().find(|name| !allowed.contains(name))?;
+            Some(RuledOut {
+                setting,
+                name,
+                allowed,
+            })
+        })
+    }
+}
+
+fn strings(names: impl Iterator<Item = String>) -> Vec<String> {
+    names.collect()
 }
 
 /// `[limits]`: what a peer can make grow.

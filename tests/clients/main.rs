@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod algorithms;
 mod bad_input;
 mod broken_off;
 mod crowd;

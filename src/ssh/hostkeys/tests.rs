@@ -60,7 +60,8 @@ async fn an_identity_is_made_once_and_never_silently_again() {
     let dir = dir.path().join("new/hostkeys");
     let store = Recorded::default();
     let first = ensure(&dir, &store).await.unwrap();
-    assert_eq!(first.len(), 1);
+    let names: Vec<String> = first.iter().map(|k| k.algorithm().to_string()).collect();
+    assert_eq!(names, ["ssh-ed25519", "ecdsa-sha2-nistp256"]);
     assert_eq!(prints(&ensure(&dir, &store).await.unwrap()), prints(&first));
 
     let file = Kind::Ed25519.file(&dir);
@@ -105,6 +106,33 @@ async fn keys_that_the_operator_adds_are_recorded_and_kept() {
     let names: Vec<String> = keys.iter().map(|k| k.algorithm().to_string()).collect();
     assert_eq!(names, ["ssh-ed25519", "ecdsa-sha2-nistp256"]);
     assert_eq!(store.0.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_of_one_key_goes_on_with_it_and_takes_a_second_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Recorded::default();
+    let old = generate(dir.path(), Kind::Ed25519).unwrap();
+    assert_eq!(
+        prints(&ensure(dir.path(), &store).await.unwrap()),
+        [fingerprint(&old)]
+    );
+    assert_eq!(
+        prints(&ensure(dir.path(), &store).await.unwrap()),
+        [fingerprint(&old)]
+    );
+    let new = generate(dir.path(), Kind::Ecdsa).unwrap();
+    for _ in 0..2 {
+        let keys = ensure(dir.path(), &store).await.unwrap();
+        assert_eq!(prints(&keys), [fingerprint(&old), fingerprint(&new)]);
+    }
+}
+
+#[test]
+fn only_rsa_is_noticed() {
+    assert!(Kind::MADE.iter().all(|kind| notice(&kind.algorithm()).is_none()));
+    let notice = notice(&Kind::Rsa.algorithm()).unwrap();
+    assert!(notice.contains("RUSTSEC-2023-0071"), "{notice}");
 }
 
 #[test]

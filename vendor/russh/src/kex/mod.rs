@@ -149,6 +149,25 @@ pub(crate) enum KexAlgorithm {
     None(none::NoneKexAlgorithm),
 }
 
+impl KexAlgorithm {
+    /// HOMEPORT: does the server's share take longer than a thread that serves other connections, too, may be busy?
+    /// Those that are implemented with large numbers of any size, or on the large curves, take milliseconds.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
+    pub(crate) fn is_slow(&self) -> bool {
+        match self {
+            Self::Curve25519Kex(_)
+            | Self::MlKem768X25519Kex(_)
+            | Self::EcdhNistP256Kex(_)
+            | Self::None(_) => false,
+            Self::DhGroupKexSha1(_)
+            | Self::DhGroupKexSha256(_)
+            | Self::DhGroupKexSha512(_)
+            | Self::EcdhNistP384Kex(_)
+            | Self::EcdhNistP521Kex(_) => true,
+        }
+    }
+}
+
 pub(crate) trait KexType {
     fn make(&self) -> KexAlgorithm;
 }

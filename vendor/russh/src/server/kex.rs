@@ -235,7 +235,7 @@ impl ServerKex {
                     reset_seqn: false,
                 })
             }
-            ServerKexState::WaitingForDhInit { mut names, mut kex } => {
+            ServerKexState::WaitingForDhInit { mut names, kex } => {
                 let Some(input) = input else {
                     return Err(Error::KexInit)?;
                 };
@@ -275,86 +275,32 @@ impl ServerKex {
                     .extend_from_slice(&Bytes::decode(&mut r).map_err(Into::into)?);
                 ensure_end(&r)?;
 
-                let exchange = &mut self.exchange;
-                kex.server_dh(exchange, &input.buffer)?;
-
-                // Present a certificate only when one was negotiated;
-                // `names.key` is then the plain algorithm the certificate
-                // contains, which is what signs the exchange below.
-                let (key, certificate) = if names.host_key_is_certificate {
-                    self.config
-                        .certificates
-                        .iter()
-                        .filter(|c| {
-                            // RSA certificates are usable with any RSA cert algorithm
-                            // variant (ssh-rsa-cert, rsa-sha2-256-cert, rsa-sha2-512-cert)
-                            // since the hash variant controls the KEx signing algorithm,
-                            // not the certificate itself.
-                            match (&c.algorithm(), &names.key) {
-                                (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
-                                _ => {
-                                    c.algorithm().to_certificate_type()
-                                        == names.key.to_certificate_type()
-                                }
-                            }
-                        })
-                        // Only certificates with a matching private key were
-                        // advertised, so skip any without one here as well.
-                        .find_map(|c| {
-                            self.config
-                                .keys
-                                .iter()
-                                .find(|k| k.public_key().key_data() == c.public_key())
-                                .map(|k| (k, Some(c)))
-                        })
-                        .ok_or(Error::UnknownKey)?
+                // HOMEPORT: what takes long is done where no other connection waits for it.
+                let work = HostProof {
+                    kex,
+                    exchange: std::mem::take(&mut self.exchange),
+                    names: names.clone(),
+                    config: Arc::clone(&self.config),
+                };
+                let (kex, exchange, proof) = if work.is_slow() {
+                    let payload = input.buffer.to_vec();
+                    let permit = SLOW_EXCHANGES.acquire().await.map_err(|_| Error::Kex)?;
+                    let making = tokio::task::spawn_blocking(move || {
+                        let made = work.make(&payload);
+                        // Only now, also where the connection is gone meanwhile: the core was busy until here.
+                        drop(permit);
+                        made
+                    });
+                    making.await.map_err(|_| Error::Kex)??
                 } else {
-                    let key = self
-                        .config
-                        .keys
-                        .iter()
-                        .find(|key| is_key_compatible_with_algo(key, &names.key))
-                        .ok_or(Error::UnknownKey)?;
-                    (key, None)
+                    work.make(&input.buffer)?
                 };
-
-                let certificate_blob = certificate
-                    .map(|cert| {
-                        let mut blob = Vec::new();
-                        cert.encode(&mut blob)?;
-                        Ok::<_, Error>(blob)
-                    })
-                    .transpose()?;
-
-                // Look up the key we'll be using to sign the exchange hash
-                let signature_hash_alg = match &names.key {
-                    Algorithm::Rsa { hash } => *hash,
-                    _ => None,
-                };
-
-                let hash = HASH_BUF.with(|buffer| {
-                    let mut buffer = buffer.borrow_mut();
-                    buffer.clear();
-
-                    let mut pubkey_vec = Vec::new();
-                    if let Some(blob) = &certificate_blob {
-                        blob.encode(&mut pubkey_vec)?;
-                    } else {
-                        key.public_key().to_bytes()?.encode(&mut pubkey_vec)?;
-                    }
-
-                    let hash = kex.compute_exchange_hash(&pubkey_vec, exchange, &mut buffer)?;
-
-                    Ok::<_, Error>(hash)
-                })?;
-
-                // Hash signature
-                debug!("signing with key {key:?}");
-                let signature = sign_with_hash_alg(
-                    &PrivateKeyWithHashAlg::new(Arc::new(key.clone()), signature_hash_alg),
-                    &hash,
-                )
-                .map_err(Into::into)?;
+                self.exchange = exchange;
+                let Proof {
+                    hash,
+                    host_key,
+                    signature,
+                } = proof;
 
                 output.write_packet(|w| {
                     match kex.is_dh_gex() {
@@ -362,12 +308,8 @@ impl ServerKex {
                         false => &msg::KEX_ECDH_REPLY,
                     }
                     .encode(w)?;
-                    if let Some(blob) = &certificate_blob {
-                        blob.encode(w)?;
-                    } else {
-                        key.public_key().to_bytes()?.encode(w)?;
-                    }
-                    exchange.server_ephemeral.encode(w)?;
+                    host_key.encode(w)?;
+                    self.exchange.server_ephemeral.encode(w)?;
                     signature.encode(w)?;
                     Ok(())
                 })?;
@@ -419,6 +361,132 @@ impl ServerKex {
                 })
             }
         }
+    }
+}
+
+/// HOMEPORT: key exchanges that [`KexAlgorithm::is_slow`] or that an RSA key signs, at once on the whole machine: half
+/// of the cores, so that those who come from everywhere and ask for them leave the rest to others. They wait in order.
+static SLOW_EXCHANGES: std::sync::LazyLock<tokio::sync::Semaphore> = std::sync::LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::sync::Semaphore::new((cores / 2).max(1))
+});
+
+/// HOMEPORT: the server's share of a key exchange: all in it that takes time, apart from the connection.
+struct HostProof {
+    kex: KexAlgorithm,
+    exchange: Exchange,
+    names: Names,
+    config: Arc<Config>,
+}
+
+/// HOMEPORT: what the server's share comes to.
+struct Proof {
+    hash: Vec<u8>,
+    /// The host key or certificate, encoded.
+    host_key: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl HostProof {
+    fn is_slow(&self) -> bool {
+        self.kex.is_slow() || matches!(self.names.key, Algorithm::Rsa { .. })
+    }
+
+    fn make(self, payload: &[u8]) -> Result<(KexAlgorithm, Exchange, Proof), Error> {
+        let Self {
+            mut kex,
+            mut exchange,
+            names,
+            config,
+        } = self;
+        kex.server_dh(&mut exchange, payload)?;
+
+        // Present a certificate only when one was negotiated;
+        // `names.key` is then the plain algorithm the certificate
+        // contains, which is what signs the exchange below.
+        let (key, certificate) = if names.host_key_is_certificate {
+            config
+                .certificates
+                .iter()
+                .filter(|c| {
+                    // RSA certificates are usable with any RSA cert algorithm
+                    // variant (ssh-rsa-cert, rsa-sha2-256-cert, rsa-sha2-512-cert)
+                    // since the hash variant controls the KEx signing algorithm,
+                    // not the certificate itself.
+                    match (&c.algorithm(), &names.key) {
+                        (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
+                        _ => {
+                            c.algorithm().to_certificate_type()
+                                == names.key.to_certificate_type()
+                        }
+                    }
+                })
+                // Only certificates with a matching private key were
+                // advertised, so skip any without one here as well.
+                .find_map(|c| {
+                    config
+                        .keys
+                        .iter()
+                        .find(|k| k.public_key().key_data() == c.public_key())
+                        .map(|k| (k, Some(c)))
+                })
+                .ok_or(Error::UnknownKey)?
+        } else {
+            let key = config
+                .keys
+                .iter()
+                .find(|key| is_key_compatible_with_algo(key, &names.key))
+                .ok_or(Error::UnknownKey)?;
+            (key, None)
+        };
+
+        let certificate_blob = certificate
+            .map(|cert| {
+                let mut blob = Vec::new();
+                cert.encode(&mut blob)?;
+                Ok::<_, Error>(blob)
+            })
+            .transpose()?;
+
+        // Look up the key we'll be using to sign the exchange hash
+        let signature_hash_alg = match &names.key {
+            Algorithm::Rsa { hash } => *hash,
+            _ => None,
+        };
+
+        let hash = HASH_BUF.with(|buffer| {
+            let mut buffer = buffer.borrow_mut();
+            buffer.clear();
+
+            let mut pubkey_vec = Vec::new();
+            if let Some(blob) = &certificate_blob {
+                blob.encode(&mut pubkey_vec)?;
+            } else {
+                key.public_key().to_bytes()?.encode(&mut pubkey_vec)?;
+            }
+
+            let hash = kex.compute_exchange_hash(&pubkey_vec, &exchange, &mut buffer)?;
+
+            Ok::<_, Error>(hash)
+        })?;
+
+        // Hash signature
+        debug!("signing with key {key:?}");
+        let signature = sign_with_hash_alg(
+            &PrivateKeyWithHashAlg::new(Arc::new(key.clone()), signature_hash_alg),
+            &hash,
+        )
+        .map_err(Error::from)?;
+        let host_key = match certificate_blob {
+            Some(blob) => blob,
+            None => key.public_key().to_bytes()?,
+        };
+        let proof = Proof {
+            hash,
+            host_key,
+            signature,
+        };
+        Ok((kex, exchange, proof))
     }
 }
 

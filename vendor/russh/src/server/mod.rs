@@ -543,13 +543,6 @@ pub trait Handler: Sized {
         current
     }
 
-    /// HOMEPORT: called with the client's identification string, before any algorithm is offered. Returns the
-    /// configuration that this client gets, if it is another one than that of the server.
-    #[allow(unused_variables)]
-    fn config_for(&mut self, remote_id: &[u8]) -> Option<Arc<Config>> {
-        None
-    }
-
     /// HOMEPORT: called when data has come, before it is handed over. Returns the window that the client
     /// should have on this channel now; it is told when less than half of that is left, and not at all for 0:
     /// then [`Handle::open_window`] does it.
@@ -1108,7 +1101,7 @@ impl<H: Handler> Future for RunningSession<H> {
 pub async fn run_stream<H, R>(
     config: Arc<Config>,
     mut stream: R,
-    mut handler: H,
+    handler: H,
 ) -> Result<RunningSession<H>, H::Error>
 where
     H: Handler + Send + 'static,
@@ -1129,10 +1122,7 @@ where
         channel_buffer_size: config.channel_buffer_size,
     };
 
-    let mut common = read_ssh_id(config, &mut stream).await?;
-    if let Some(config) = handler.config_for(&common.remote_sshid) {
-        common.config = config;
-    }
+    let common = read_ssh_id(config, &mut stream).await?;
     let mut session = Session {
         target_window_size: common.config.window_size,
         common,

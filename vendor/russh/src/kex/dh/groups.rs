@@ -268,6 +268,9 @@ pub(crate) struct DH {
     shared_secret: BigUint,
 }
 
+/// HOMEPORT: twice the bits of the strongest cipher's key (RFC 4419, section 6.2): more than any of the groups is worth.
+const PRIVATE_KEY_BITS: usize = 512;
+
 impl DH {
     pub fn new(group: &DhGroup) -> Self {
         Self {
@@ -281,9 +284,12 @@ impl DH {
 
     pub fn generate_private_key(&mut self, is_server: bool) -> BigUint {
         let q = (&self.prime_num - &BigUint::from(1u8)) / &BigUint::from(2u8);
+        // HOMEPORT: as OpenSSH does. The groups' primes are safe primes, so more bits buy nothing, and the time grows
+        // with them.
+        let most = q.min(BigUint::from(1u8) << PRIVATE_KEY_BITS);
         let mut rng = rand::rng();
         self.private_key =
-            rng.random_biguint_range(&if is_server { 1u8.into() } else { 2u8.into() }, &q);
+            rng.random_biguint_range(&if is_server { 1u8.into() } else { 2u8.into() }, &most);
         self.private_key.clone()
     }
 

@@ -1,0 +1,175 @@
+//! `[ssh]`: which clients get in with each policy, and what `check` says of one with which nobody would.
+
+use crate::support::clients::{By, run};
+use crate::support::server::Sandbox;
+
+const OLD_KEX: [&str; 5] = [
+    "KexAlgorithms=ecdh-sha2-nistp256",
+    "KexAlgorithms=ecdh-sha2-nistp384",
+    "KexAlgorithms=ecdh-sha2-nistp521",
+    "KexAlgorithms=diffie-hellman-group14-sha256",
+    "KexAlgorithms=diffie-hellman-group16-sha512",
+];
+
+/// Does OpenSSH's client get in with these options? Else what it says.
+fn signs_in(server: &Sandbox, options: &[&str]) -> Result<(), String> {
+    // The client of each row has never been here: it would ask for the key that it knows.
+    let _ = std::fs::remove_file(server.path().join("known_hosts"));
+    let mut command = server.client("ssh", "alice", By::Key);
+    for option in options {
+        command.args(["-o", option]);
+    }
+    command.args(["-s", "alice@127.0.0.1", "sftp"]);
+    let output = run(command, "");
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+fn start(settings: &str) -> Sandbox {
+    Sandbox::start_with(&[("ssh", settings)], &["alice"])
+}
+
+/// `options` must get in or not, each by itself.
+fn check(server: &Sandbox, gets_in: bool, options: &[&[&str]]) {
+    for options in options {
+        let outcome = signs_in(server, options);
+        assert_eq!(outcome.is_ok(), gets_in, "{options:?}: {outcome:?}");
+    }
+}
+
+#[test]
+fn the_default_lets_clients_in_that_know_neither_gcm_nor_etm() {
+    let server = start("");
+    check(
+        &server,
+        true,
+        &[
+            &["Ciphers=aes256-ctr", "MACs=hmac-sha2-256"],
+            &["Ciphers=aes128-ctr", "MACs=hmac-sha2-256"],
+            &["Ciphers=aes128-ctr", "MACs=hmac-sha2-512-etm@openssh.com"],
+            &["HostKeyAlgorithms=ecdsa-sha2-nistp256"],
+            &["HostKeyAlgorithms=ssh-ed25519"],
+        ],
+    );
+    check(&server, false, &OLD_KEX.each_ref().map(std::slice::from_ref));
+    check(
+        &server,
+        false,
+        &[
+            &["Ciphers=aes256-ctr", "MACs=hmac-sha1"],
+            &["HostKeyAlgorithms=rsa-sha2-512"],
+        ],
+    );
+}
+
+#[test]
+fn compatible_lets_clients_in_without_curve25519() {
+    let server = start("policy = \"compatible\"");
+    check(&server, true, &OLD_KEX.each_ref().map(std::slice::from_ref));
+    check(&server, true, &[&[], &["KexAlgorithms=curve25519-sha256"]]);
+    // Keys are changed in the middle of a transfer, too.
+    let file = crate::local_file(&server, "large", 3 << 20);
+    for kex in OLD_KEX {
+        let mut command = server.client("sftp", "alice", By::Key);
+        command.args(["-o", kex, "-o", "RekeyLimit=512K", "-b", "-", "alice@127.0.0.1"]);
+        let output = run(command, &format!("put {}\nget large back", file.display()));
+        assert!(output.status.success(), "{kex}: {output:?}\n{}", server.log());
+        crate::assert_same(&file, &server.path().join("back"));
+    }
+}
+
+#[test]
+fn fips_offers_only_what_it_allows() {
+    let server = start("policy = \"fips\"");
+    check(&server, true, &OLD_KEX.each_ref().map(std::slice::from_ref));
+    check(&server, true, &[&["HostKeyAlgorithms=ecdsa-sha2-nistp256"]]);
+    check(
+        &server,
+        false,
+        &[
+            &["KexAlgorithms=curve25519-sha256"],
+            &["HostKeyAlgorithms=ssh-ed25519"],
+            &["Ciphers=chacha20-poly1305@openssh.com"],
+        ],
+    );
+}
+
+#[test]
+fn lists_by_name_stand_instead_of_the_policys() {
+    let server = start(
+        "policy = \"compatible\"\nkex = [\"ecdh-sha2-nistp384\"]\nhost_key_algorithms = [\"ecdsa-sha2-nistp256\"]\nciphers = [\"aes128-ctr\"]\nmacs = [\"hmac-sha2-256\"]",
+    );
+    check(&server, true, &[&[]]);
+    check(
+        &server,
+        false,
+        &[
+            &["KexAlgorithms=ecdh-sha2-nistp256"],
+            &["HostKeyAlgorithms=ssh-ed25519"],
+            &["Ciphers=aes256-ctr"],
+            &["MACs=hmac-sha2-256-etm@openssh.com"],
+        ],
+    );
+}
+
+#[test]
+fn an_rsa_key_signs_only_where_it_was_made_and_is_noticed() {
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &[]);
+    server.admin_ok(&["hostkey", "generate", "--type", "rsa"], "");
+    server.admin_ok(&["hostkey", "generate", "--type", "ed25519"], "");
+    let said = server.admin_ok(&["check"], "");
+    assert!(said.contains("RUSTSEC-2023-0071"), "{said}");
+    server.serve();
+    check(
+        &server,
+        true,
+        &[
+            &["HostKeyAlgorithms=rsa-sha2-512"],
+            &["HostKeyAlgorithms=rsa-sha2-256"],
+        ],
+    );
+    check(&server, false, &[&["HostKeyAlgorithms=ssh-rsa"]]);
+}
+
+#[test]
+fn nobody_is_served_by_a_server_without_a_key_to_show() {
+    let server = Sandbox::new(&[("ssh", "policy = \"fips\"")]);
+    server.admin_ok(&["hostkey", "generate", "--type", "ed25519"], "");
+    let sentence =
+        "no client could connect: the host keys are ssh-ed25519, and [ssh] offers only ecdsa-sha2-nistp256";
+    for command in ["check", "serve"] {
+        let output = server.admin(&[command], "");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(
+            !output.status.success() && said.contains(sentence),
+            "{command}: {said}"
+        );
+        assert!(
+            said.contains("homeportd hostkey generate --type ecdsa"),
+            "{command}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_reload_takes_the_policy_over_and_refuses_one_that_lets_nobody_in() {
+    let server = start("");
+    let old: &[&[&str]] = &[&["KexAlgorithms=ecdh-sha2-nistp256"]];
+    check(&server, false, old);
+    let config = std::fs::read_to_string(server.config()).unwrap();
+    let with = |line: &str| {
+        let text = config.replace("[ssh]", &format!("[ssh]\n{line}"));
+        std::fs::write(server.config(), text).unwrap();
+        server.signal("HUP");
+    };
+    with("policy = \"compatible\"");
+    server.wait_for_log("the configuration was read again");
+    check(&server, true, old);
+    with("host_key_algorithms = [\"rsa-sha2-512\"]");
+    server.wait_for_log("no client could connect");
+    check(&server, true, old);
+}
