@@ -80,6 +80,8 @@ impl Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSettings {
+    /// Does the server take away from itself what it does not need: see [`crate::server::sandbox`].
+    pub sandbox: bool,
     /// Addresses and ports to listen on.
     pub listen: Vec<SocketAddr>,
     /// Shown to everybody before they sign in.
@@ -95,6 +97,7 @@ pub struct ServerSettings {
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
+            sandbox: true,
             // Nobody opens a server to the world by accident.
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 2222))],
             banner: None,

@@ -11,6 +11,7 @@ pub mod lock;
 mod memory;
 mod privileges;
 mod runtime;
+pub mod sandbox;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

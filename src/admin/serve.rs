@@ -70,12 +70,18 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
 
 /// `ready` is called, off the runtime's own threads, with the addresses once they are bound.
 fn run(config: Config, ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send + 'static) -> Result<()> {
+    // What must run other programs (for hooks, say) is to be started here, before there are threads and before the
+    // sandbox: a helper process that is told what to run, as the user that the server will be.
+    let sandbox = config.server.sandbox;
+    server::sandbox::prepare(sandbox);
     let runtime = server::runtime()?;
     let done = runtime.block_on(async {
         // Before anything else: SIGHUP would end a process that does not listen for it yet.
         let hurry = CancellationToken::new();
         let signals = signals(hurry.clone())?;
         let server = Server::bind(config).await?.hurried_by(hurry);
+        // Privileges are given up, and nobody is accepted yet.
+        server::sandbox::enter(sandbox);
         let addresses = server.local_addrs();
         let told = tokio::task::spawn_blocking(move || ready(addresses)).await;
         told.map_err(|e| Error::new("cannot say that the server is ready").because(e))??;

@@ -18,6 +18,7 @@ mod crowd;
 mod lifecycle;
 mod order;
 mod quota_commands;
+mod sandbox;
 mod sign_in;
 mod transfers;
 

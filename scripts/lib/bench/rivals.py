@@ -60,11 +60,15 @@ class Measured:
         while left:
             pid = left.pop()
             try:
-                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
                 left += children(pid)
+                try:
+                    lines, counts = Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss:"
+                except PermissionError:
+                    # A server that keeps others from its memory tells this much to everybody.
+                    lines, counts = Path(f"/proc/{pid}/status").read_text(), "VmRSS:"
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+            total += sum(int(line.split()[1]) for line in lines.splitlines() if line.startswith(counts))
         return total
 
     def make_directory(self, path):
