@@ -234,6 +234,7 @@ fn ranges(table: &DeTable<'_>) -> Option<Problem> {
     let rules = [
         ("server", "drain_secs", 0, MAX_DRAIN_SECS),
         ("auth", "login_grace_secs", 0, MAX_GRACE_SECS),
+        ("ssh", "key_exchange_timeout_secs", 1, MAX_GRACE_SECS),
         ("limits", "connections", 1, most),
         ("limits", "unauthenticated", 1, most),
         ("limits", "unauthenticated_per_address", 1, most),

@@ -3,7 +3,8 @@
 //!
 //! In the SSH callback (*Direct*) a request runs only if all of this holds: nothing waits before it; the session is
 //! not with the task; the SSH layer has let go of every reply that the task sent (else ours would overtake them);
-//! the peer's window has room; this callback has not made [`REPLIES_PER_CALLBACK`] yet; and the file system is well.
+//! the peer's window has room; this callback has not made [`REPLIES_PER_CALLBACK`] yet; no keys are exchanged; and the
+//! file system is well.
 //! What waits for the window alone goes on in the callback that opens it; all else goes to the task (*Queued*).
 
 use std::sync::Arc;
@@ -151,7 +152,7 @@ struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     fn begin(queue: &'a Arc<Queue>, state: &'a mut State, wire: &'a mut dyn Wire) -> Self {
-        let direct = matches!(state.worker, Worker::Idle(_)) && queue.flow.is_settled();
+        let direct = matches!(state.worker, Worker::Idle(_)) && queue.flow.is_settled() && !wire.is_held();
         let permit = if direct { queue.lane.enter() } else { None };
         let mut turn = Self {
             queue,

@@ -53,6 +53,7 @@ pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey
         max_auth_attempts: auth.max_attempts,
         // Idleness and login grace are watched from outside, where they always work.
         inactivity_timeout: None,
+        kex_timeout: Some(Duration::from_secs(ssh.key_exchange_timeout_secs.max(1))),
         nodelay: true,
         ..Config::default()
     }))

@@ -322,6 +322,10 @@ impl Wire for SessionWire<'_> {
         let _ = self.session.eof(self.id);
         let _ = self.session.close(self.id);
     }
+
+    fn is_held(&self) -> bool {
+        self.session.is_exchanging_keys()
+    }
 }
 
 impl Drop for SessionWire<'_> {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::cpu::has_aes_instructions;
 
 /// `[ssh]`: what is offered to clients. The client's order decides among what both offer (RFC 4253, 7.1).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "snake_case")]
 pub struct SshSettings {
     /// Which lists stand where the operator names none.
@@ -20,6 +20,22 @@ pub struct SshSettings {
     pub macs: Option<Vec<Mac>>,
     /// Signature algorithms of host keys, instead of the policy's.
     pub host_key_algorithms: Option<Vec<HostKeyAlgorithm>>,
+    /// Seconds without any progress after which a key exchange, the first one or a later one, ends the connection.
+    pub key_exchange_timeout_secs: u64,
+}
+
+impl Default for SshSettings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            kex: None,
+            ciphers: None,
+            macs: None,
+            host_key_algorithms: None,
+            // No byte either way for so long: the link is dead, or the peer has no intention.
+            key_exchange_timeout_secs: 60,
+        }
+    }
 }
 
 /// A set of lists, by name.

@@ -25,6 +25,8 @@ pub trait Wire {
     fn send(&mut self, stream: Stream, bytes: Bytes);
     /// Ends the channel with an exit status, after all that was sent.
     fn finish(&mut self, exit_status: u32);
+    /// Must replies wait, because keys are exchanged? What is sent meanwhile stays in memory until they are.
+    fn is_held(&self) -> bool;
 }
 
 /// Takes replies outside of callbacks.

@@ -15,6 +15,7 @@ mod support;
 mod channels;
 mod deadlocks;
 mod doors;
+mod exchanges;
 mod mix;
 mod order;
 mod peer;

@@ -16,7 +16,7 @@ use crate::{noise, story};
 const GROWTH: u64 = 64 << 20;
 
 /// The server's resident memory, in bytes.
-fn resident(server: &Sandbox) -> u64 {
+pub fn resident(server: &Sandbox) -> u64 {
     let statm = std::fs::read_to_string(format!("/proc/{}/statm", server.pid())).unwrap();
     let pages: u64 = statm.split_whitespace().nth(1).unwrap().parse().unwrap();
     pages * rustix::param::page_size() as u64

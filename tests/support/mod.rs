@@ -12,6 +12,7 @@ pub mod raw;
 pub mod reference;
 pub mod replies;
 pub mod server;
+pub mod ssh;
 pub mod sshd;
 
 use std::time::{Duration, Instant};

@@ -170,6 +170,10 @@ pub enum Error {
     #[error("Connection timeout")]
     ConnectionTimeout,
 
+    /// HOMEPORT: a key exchange was not finished in time.
+    #[error("Key exchange timeout")]
+    KexTimeout,
+
     /// Keepalive timeout.
     #[error("Keepalive timeout")]
     KeepaliveTimeout,

@@ -325,6 +325,8 @@ fn packet_bytes_compressed_matches_packet_output() {
 pub struct SSHBuffer {
     pub buffer: Vec<u8>,
     pub len: usize,   // next packet length.
+    /// HOMEPORT: the largest packet that is read, if less than usual; 0: the usual limit.
+    pub packet_limit: usize,
     pub bytes: usize, // total payload bytes read/written since the last rekey
     // Sequence numbers are on 32 bits and wrap.
     // https://tools.ietf.org/html/rfc4253#section-6.4
@@ -336,6 +338,7 @@ impl SSHBuffer {
         SSHBuffer {
             buffer: Vec::new(),
             len: 0,
+            packet_limit: 0,
             bytes: 0,
             seqn: Wrapping(0),
         }

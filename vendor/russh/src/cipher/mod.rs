@@ -314,7 +314,12 @@ pub(crate) async fn read<R: AsyncRead + Unpin>(
             let len = cipher.decrypt_packet_length(seqn, &len);
             let len = BigEndian::read_u32(&len) as usize;
 
-            if len > MAXIMUM_PACKET_LEN {
+            // HOMEPORT: less before somebody has signed in.
+            let limit = match buffer.packet_limit {
+                0 => MAXIMUM_PACKET_LEN,
+                limit => limit,
+            };
+            if len > limit {
                 return Err(Error::PacketSize(len));
             }
 

@@ -875,6 +875,7 @@ mod tests {
             channels: std::collections::HashMap::new(),
             open_global_requests: std::collections::VecDeque::new(),
             kex: SessionKexState::Idle,
+            bounds: super::bounds::Bounds::default(),
         }
     }
 
@@ -1458,12 +1459,21 @@ impl Session {
             msg::CHANNEL_CLOSE => {
                 let channel_num = map_err!(ChannelId::decode(r))?;
                 map_err!(ensure_end(r))?;
-                if !self.common.is_established_channel(channel_num) {
-                    // HOMEPORT: the answer to our own CHANNEL_CLOSE: only now is the channel over.
+                // HOMEPORT: the answer to our own CHANNEL_CLOSE ends a channel, too; so does a close before the
+                // answer to its open went out. Any other number means nothing.
+                let established = self.common.is_established_channel(channel_num);
+                if !self.bounds.closed(channel_num, established) {
+                    return Ok(());
+                }
+                if !established {
                     self.channels.remove(&channel_num);
                     return handler.channel_close(channel_num, self).await;
                 }
                 if let Some(ref mut enc) = self.common.encrypted {
+                    // HOMEPORT: nobody waits for what is left; it would keep the channel, and hold up the others.
+                    if let Some(channel) = enc.channels.get_mut(&channel_num) {
+                        channel.pending_data.clear();
+                    }
                     // Reply with CHANNEL_CLOSE per RFC 4254 Section 5.3.
                     enc.close(channel_num)?;
                 }
@@ -2059,6 +2069,17 @@ impl Session {
         } else {
             unreachable!()
         };
+        // HOMEPORT: an open's answer waits while keys are exchanged.
+        if !self.bounds.open(sender_channel) {
+            if let Some(ref mut enc) = self.common.encrypted {
+                msg.fail(
+                    &mut enc.write,
+                    msg::SSH_OPEN_RESOURCE_SHORTAGE,
+                    b"too many channels wait to be opened",
+                )?;
+            }
+            return Ok(());
+        }
         let channel_params = ChannelParams {
             recipient_channel: msg.recipient_channel,
 
@@ -2139,31 +2160,16 @@ impl Session {
                     .channel_open_direct_streamlocal(channel, &d.socket_path, reply, self)
                     .await
             }
-            ChannelType::ForwardedStreamLocal(_) => {
-                if let Some(ref mut enc) = self.common.encrypted {
-                    msg.fail(
-                        &mut enc.write,
-                        msg::SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
-                        b"Unsupported channel type",
-                    )?;
-                }
-                Ok(())
-            }
-            ChannelType::AgentForward => {
-                if let Some(ref mut enc) = self.common.encrypted {
-                    msg.fail(
-                        &mut enc.write,
-                        msg::SSH_OPEN_ADMINISTRATIVELY_PROHIBITED,
-                        b"Unsupported channel type",
-                    )?;
-                }
+            // HOMEPORT: one answer to each open; dropping `reply` would send another.
+            ChannelType::ForwardedStreamLocal(_) | ChannelType::AgentForward => {
+                reply
+                    .reject(ChannelOpenFailure::AdministrativelyProhibited)
+                    .await;
                 Ok(())
             }
             ChannelType::Unknown { typ } => {
                 debug!("unknown channel type: {typ}");
-                if let Some(ref mut enc) = self.common.encrypted {
-                    msg.unknown_type(&mut enc.write)?;
-                }
+                reply.reject(ChannelOpenFailure::UnknownChannelType).await;
                 Ok(())
             }
         }

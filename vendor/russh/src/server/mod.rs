@@ -57,6 +57,7 @@ use crate::sshbuffer::*;
 use crate::*;
 
 mod kex;
+mod bounds;
 mod session;
 pub use self::session::*;
 mod encrypted;
@@ -97,6 +98,8 @@ pub struct Config {
     pub keepalive_interval: Option<std::time::Duration>,
     /// If this many keepalives have been sent without reply, close the connection.
     pub keepalive_max: usize,
+    /// HOMEPORT: a key exchange ends the connection when nothing has moved for so long.
+    pub kex_timeout: Option<std::time::Duration>,
     /// If active, invoke `set_nodelay(true)` on client sockets; disabled by default (i.e. Nagle's algorithm is active).
     pub nodelay: bool,
 }
@@ -125,6 +128,7 @@ impl Default for Config {
             inactivity_timeout: Some(std::time::Duration::from_secs(600)),
             keepalive_interval: None,
             keepalive_max: 3,
+            kex_timeout: None,
             nodelay: false,
         }
     }
@@ -1134,6 +1138,7 @@ where
         channels: HashMap::new(),
         open_global_requests: VecDeque::new(),
         kex: SessionKexState::Idle,
+        bounds: bounds::Bounds::default(),
     };
 
     session.begin_rekey()?;
@@ -1235,7 +1240,13 @@ async fn reply<H: Handler + Send>(
                 if kex.peer_kexinit_received() {
                     return Err(crate::Error::Inconsistent.into());
                 }
-                session.pending_len = session.pending_len.saturating_add(pkt.buffer.len() as u32);
+                // HOMEPORT: data that is under way is not counted here: each channel's window bounds it, which may be
+                // much larger than the one that a channel is opened with.
+                let counts = msg_type != msg::CHANNEL_DATA;
+                if counts {
+                    session.pending_len =
+                        session.pending_len.saturating_add(pkt.buffer.len() as u32);
+                }
                 if u64::from(session.pending_len) > 2 * u64::from(session.common.config.window_size)
                 {
                     return Err(crate::Error::Pending.into());
@@ -1301,6 +1312,7 @@ async fn reply<H: Handler + Send>(
                     }
 
                     session.kex = SessionKexState::Idle;
+                    session.bounds.exchange_ends();
 
                     if session.common.strict_kex {
                         pkt.seqn = Wrapping(0);

@@ -29,6 +29,8 @@ pub struct Session {
     pub(crate) channels: HashMap<ChannelId, ChannelRef>,
     pub(crate) open_global_requests: VecDeque<GlobalRequestResponse>,
     pub(crate) kex: SessionKexState<ServerKex>,
+    /// HOMEPORT
+    pub(crate) bounds: super::bounds::Bounds,
 }
 
 #[derive(Debug)]
@@ -660,7 +662,8 @@ impl Session {
         map_err!(self.common.packet_writer.flush_into(&mut stream).await)?;
 
         let (stream_read, mut stream_write) = stream.split();
-        let buffer = SSHBuffer::new();
+        let mut buffer = SSHBuffer::new();
+        buffer.packet_limit = self.packet_limit();
 
         // Allow handing out references to the cipher
         let mut opening_cipher = Box::new(clear::Key) as Box<dyn OpeningKey + Send>;
@@ -697,7 +700,8 @@ impl Session {
             // window adjustment can release the queued data.
             if !self.kex.active() && !self.common.has_any_pending_data() {
                 let mut drained = 0;
-                while drained < MAX_MESSAGES_PER_BATCH {
+                // HOMEPORT: bounded in bytes, too.
+                while drained < MAX_MESSAGES_PER_BATCH && !self.has_enough_output() {
                     // Only Empty/Disconnected end the drain; both mean "nothing
                     // more to hand off right now", so treat them the same.
                     let msg = match self.priority_receiver.try_recv() {
@@ -715,12 +719,8 @@ impl Session {
                 }
                 if drained > 0 {
                     self.flush()?;
-                    crate::flush_or_timeout(
-                        &mut self.common.packet_writer,
-                        &mut stream_write,
-                        inactivity_timer.as_mut(),
-                    )
-                    .await?;
+                    self.send_output(&mut stream_write, inactivity_timer.as_mut())
+                        .await?;
                 }
                 // A drained Disconnect sets this; don't block in `select!` after.
                 if self.common.disconnected {
@@ -730,6 +730,10 @@ impl Session {
 
             let rekey_timer = future_or_pending(self.rekey_time_remaining(), tokio::time::sleep);
             pin!(rekey_timer);
+            // HOMEPORT: every key exchange must come to an end.
+            let exchange_left = self.bounds.exchange_time_left(&self.common.config);
+            let exchange_timer = future_or_pending(exchange_left, tokio::time::sleep);
+            pin!(exchange_timer);
 
             tokio::select! {
                 r = &mut reading => {
@@ -743,6 +747,7 @@ impl Session {
                     }
 
                     let mut pkt = self.maybe_decompress(&mut buffer)?;
+                    self.bounds.progress();
 
                     match pkt.buffer.first() {
                         None => (),
@@ -779,7 +784,11 @@ impl Session {
                         }
                     }
                     pkt.buffer.give_back(&mut buffer);
+                    buffer.packet_limit = self.packet_limit();
                     reading.set(start_reading(stream_read, buffer, opening_cipher));
+                }
+                () = &mut exchange_timer => {
+                    return Err(self.give_up_exchange(&mut stream_write).await.into());
                 }
                 () = &mut rekey_timer => {
                     // The flush after the select sees the elapsed limit.
@@ -826,12 +835,8 @@ impl Session {
             }
             self.flush()?;
 
-            crate::flush_or_timeout(
-                &mut self.common.packet_writer,
-                &mut stream_write,
-                inactivity_timer.as_mut(),
-            )
-            .await?;
+            self.send_output(&mut stream_write, inactivity_timer.as_mut())
+                .await?;
 
             if self.common.received_data {
                 // Reset the number of failed keepalive attempts. We don't
@@ -860,7 +865,13 @@ impl Session {
         }
         debug!("disconnected");
         // Shutdown
-        map_err!(stream_write.shutdown().await)?;
+        // HOMEPORT: a peer that keeps its side open, or reads nothing more, does not keep the session.
+        let farewell = tokio::time::sleep(super::bounds::FAREWELL);
+        pin!(farewell);
+        tokio::select! {
+            done = stream_write.shutdown() => map_err!(done)?,
+            () = &mut farewell => return Ok(()),
+        }
         loop {
             if let Some((stream_read, buffer, opening_cipher)) = is_reading.take() {
                 reading.set(start_reading(stream_read, buffer, opening_cipher));
@@ -879,6 +890,10 @@ impl Session {
                 // dropping the stream closes it for them.
                 () = &mut inactivity_timer => {
                     debug!("timeout waiting for the client to close");
+                    break;
+                }
+                () = &mut farewell => {
+                    debug!("the client keeps its side open");
                     break;
                 }
             }
@@ -966,7 +981,7 @@ impl Session {
 
     /// `InitCompression` counts: USERAUTH_SUCCESS is flushed in that state and
     /// an idle peer never sends the packet that would advance it.
-    fn automatic_rekey_eligible(state: &EncryptedState) -> bool {
+    pub(crate) fn automatic_rekey_eligible(state: &EncryptedState) -> bool {
         matches!(
             state,
             EncryptedState::InitCompression | EncryptedState::Authenticated
@@ -1125,6 +1140,11 @@ impl Session {
         pending: PendingChannelOpen,
         result: Result<(), ChannelOpenFailure>,
     ) -> Result<(), Error> {
+        // HOMEPORT: the peer may have closed the channel meanwhile.
+        let result = match self.bounds.answered(pending.sender_channel) {
+            true => result,
+            false => Err(ChannelOpenFailure::ConnectFailed),
+        };
         if let Some(ref mut enc) = self.common.encrypted {
             match result {
                 Ok(()) => {
@@ -1176,6 +1196,10 @@ impl Session {
 
     /// Close a channel.
     pub fn close(&mut self, channel: ChannelId) -> Result<(), Error> {
+        // HOMEPORT: the handler hears of the client's answer.
+        if self.common.is_established_channel(channel) {
+            self.bounds.closing(channel);
+        }
         if let Some(ref mut enc) = self.common.encrypted {
             enc.close(channel)
         } else {
@@ -1583,6 +1607,7 @@ impl Session {
 
     pub(crate) fn begin_rekey(&mut self) -> Result<(), Error> {
         debug!("beginning re-key");
+        self.bounds.exchange_begins();
         self.pending_len = 0;
         let mut kex = ServerKex::new(
             self.common.config.clone(),
@@ -1699,6 +1724,7 @@ mod tests {
             channels: HashMap::new(),
             open_global_requests: VecDeque::new(),
             kex: SessionKexState::Idle,
+            bounds: crate::server::bounds::Bounds::default(),
         }
     }
 

@@ -1,0 +1,226 @@
+//! Key exchanges that the peer begins or is asked for, and never finishes; channels that are opened and closed in the
+//! middle of one; connections that say goodbye and stay.
+
+use std::time::{Duration, Instant};
+
+use crate::starve::resident;
+use crate::support::packets::{READ, bogus, open, read};
+use crate::support::server::Sandbox;
+use crate::support::ssh::{
+    CLOSE, DATA, DISCONNECT, GLOBAL_REQUEST, Message, OPEN_CONFIRMATION, OPEN_FAILURE, Ssh, WINDOW_ADJUST, data,
+};
+use crate::support::wait_for;
+use crate::{noise, peer};
+
+/// After so many bytes the server asks for new keys (RFC 4253, section 9).
+const REKEY_AT: usize = 1 << 30;
+const STALL: (&str, &str) = ("ssh", "key_exchange_timeout_secs = 4");
+
+fn server_with_file() -> Sandbox {
+    let server = Sandbox::start_with(&[STALL], &["alice"]);
+    std::fs::create_dir_all(server.home("alice")).unwrap();
+    std::fs::write(server.home("alice").join("file"), noise(1 << 20, 5)).unwrap();
+    server
+}
+
+/// The server has asked for new keys, and waits for the client's.
+fn asked_for_keys(ssh: &mut Ssh) {
+    ssh.ignored(REKEY_AT + (1 << 20));
+    ssh.wait_for(20);
+}
+
+fn sessions(server: &Sandbox) -> serde_json::Value {
+    serde_json::from_str(&server.admin_ok(&["sessions", "list", "--json"], "")).unwrap()
+}
+
+fn wait_for_no_session(server: &Sandbox) {
+    wait_for("the session to end", || sessions(server) == serde_json::json!([]));
+}
+
+#[test]
+fn reads_while_the_server_waits_for_new_keys_cost_little() {
+    const CHANNELS: u32 = 30;
+    const WINDOW: u32 = (1 << 31) - 1;
+    let server = server_with_file();
+    let mut ssh = Ssh::sign_in(&server, "alice");
+    let mut channels = Vec::new();
+    for number in 0..CHANNELS {
+        let opened = ssh.open_sftp(number, WINDOW);
+        ssh.send(&data(opened.theirs, &peer::encode(&open("file", READ), 1, b"")));
+        let reply = ssh.wait_for(DATA);
+        let handle = reply[reply.len() - 4..].to_vec();
+        channels.push((opened, handle));
+    }
+    let before = resident(&server);
+    asked_for_keys(&mut ssh);
+    let mut highest = 0;
+    'asking: for round in 0..60u32 {
+        for (opened, handle) in &channels {
+            let request = peer::encode(&read(bogus(handle), 0, 261_120), round, b"");
+            if ssh.try_send(&data(opened.theirs, &request)).is_err() {
+                break 'asking;
+            }
+        }
+        highest = highest.max(resident(&server));
+    }
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < deadline {
+        highest = highest.max(resident(&server));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let growth = highest.saturating_sub(before);
+    eprintln!("reads in the middle of a key exchange: {} MiB", growth >> 20);
+    assert!(growth < 24 << 20, "the server grew by {} MiB", growth >> 20);
+    // And the exchange comes to an end.
+    assert_eq!(ssh.kinds_until_the_end().last(), Some(&DISCONNECT));
+    wait_for_no_session(&server);
+    server.wait_for_audit("\"closed\"");
+}
+
+#[test]
+fn every_key_exchange_has_an_end() {
+    let server = server_with_file();
+    // The first one, begun and not begun, one that the client wants, and one that the server wants.
+    let silent = Ssh::greet(server.port());
+    let mut begun = Ssh::greet(server.port());
+    begun.send(&Ssh::kexinit());
+    let mut wanted = Ssh::sign_in(&server, "alice");
+    wanted.send(&Ssh::kexinit());
+    let mut asked = Ssh::sign_in(&server, "alice");
+    asked_for_keys(&mut asked);
+    assert_eq!(sessions(&server).as_array().unwrap().len(), 2);
+    for mut ssh in [wanted, asked] {
+        assert_eq!(ssh.kinds_until_the_end().last(), Some(&DISCONNECT));
+    }
+    for mut ssh in [silent, begun] {
+        let mut rest = Vec::new();
+        std::io::Read::read_to_end(&mut ssh.stream, &mut rest).unwrap();
+        assert!(
+            String::from_utf8_lossy(&rest).contains("the key exchange was not finished in time"),
+            "it should say why"
+        );
+    }
+    wait_for_no_session(&server);
+}
+
+/// Progress is no reason to wait for ever.
+#[test]
+fn a_key_exchange_that_is_drawn_out_has_an_end() {
+    let server = Sandbox::start_with(&[("ssh", "key_exchange_timeout_secs = 1")], &["alice"]);
+    let mut ssh = Ssh::sign_in(&server, "alice");
+    ssh.send(&Ssh::kexinit());
+    let begun = Instant::now();
+    while ssh.try_send(&Message::new(2).string("")).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it still goes on");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(begun.elapsed() > Duration::from_secs(5), "too early");
+    wait_for_no_session(&server);
+}
+
+#[test]
+fn channels_that_are_closed_before_they_are_opened_are_not_opened() {
+    const OPENS: u32 = 2_000;
+    let server = server_with_file();
+    let mut ssh = Ssh::sign_in(&server, "alice");
+    let first = ssh.open_sftp(0, 1 << 20);
+    let before = resident(&server);
+    asked_for_keys(&mut ssh);
+    for number in 0..OPENS {
+        ssh.send(&Ssh::open(number, 1 << 20));
+        ssh.send(&Message::new(CLOSE).u32(first.theirs + number + 1));
+        // Any other number, too.
+        ssh.send(&Message::new(CLOSE).u32(4_000_000 + number));
+    }
+    let growth = resident(&server).saturating_sub(before);
+    assert!(growth < 4 << 20, "the server grew by {} MiB", growth >> 20);
+    assert_eq!(sessions(&server)[0]["channels"], 1);
+    drop(ssh);
+    wait_for_no_session(&server);
+}
+
+/// The same without a key exchange: each is answered once, and no more are open than may be.
+#[test]
+fn opens_and_closes_are_answered_once_each() {
+    const OPENS: u32 = 1_000;
+    let server = server_with_file();
+    let mut ssh = Ssh::sign_in(&server, "alice");
+    let kinds = ["session", "x11", "auth-agent@openssh.com", "nonsense"];
+    for number in 0..OPENS {
+        let kind = kinds[number as usize % kinds.len()];
+        let mut message = Message::new(90).string(kind).u32(number).u32(1 << 20).u32(32_768);
+        if kind == "x11" {
+            message = message.string("localhost").u32(1);
+        }
+        ssh.send(&message);
+        ssh.send(&Message::new(CLOSE).u32(9_000_000 + number));
+    }
+    // An answer to what was sent last.
+    ssh.send(&Message::new(GLOBAL_REQUEST).string("last@example.com").byte(1));
+    let (mut confirmed, mut refused) = (0, 0);
+    loop {
+        match ssh.receive().unwrap()[0] {
+            OPEN_CONFIRMATION => confirmed += 1,
+            OPEN_FAILURE => refused += 1,
+            82 => break,
+            _ => {}
+        }
+    }
+    // The last answers may come behind.
+    ssh.send(&Message::new(GLOBAL_REQUEST).string("last@example.com").byte(1));
+    loop {
+        match ssh.receive().unwrap()[0] {
+            OPEN_CONFIRMATION => confirmed += 1,
+            OPEN_FAILURE => refused += 1,
+            82 => break,
+            _ => {}
+        }
+    }
+    assert_eq!((confirmed, confirmed + refused), (32, OPENS));
+    assert_eq!(sessions(&server)[0]["channels"], 32);
+}
+
+/// Requests whose answers wait: as much as an exchange may bring, and no more.
+#[test]
+fn requests_in_the_middle_of_a_key_exchange_cost_little() {
+    let server = server_with_file();
+    let mut ssh = Ssh::sign_in(&server, "alice");
+    let opened = ssh.open_sftp(0, 1 << 20);
+    let before = resident(&server);
+    asked_for_keys(&mut ssh);
+    let all = [
+        Message::new(GLOBAL_REQUEST).string("anything@example.com").byte(1),
+        Message::new(98).u32(opened.theirs).string("env").byte(1).string("A").string("b"),
+        Message::new(98).u32(opened.theirs).string("nothing").byte(1),
+        Message::new(WINDOW_ADJUST).u32(opened.theirs).u32(1),
+        Message::new(98).u32(opened.theirs + 7).string("nothing").byte(1),
+    ];
+    for _ in 0..200_000 {
+        if all.iter().any(|message| ssh.try_send(message).is_err()) {
+            break;
+        }
+    }
+    let growth = resident(&server).saturating_sub(before);
+    assert!(growth < 8 << 20, "the server grew by {} MiB", growth >> 20);
+    wait_for_no_session(&server);
+}
+
+#[test]
+fn whoever_says_goodbye_and_stays_is_gone() {
+    let server = server_with_file();
+    let mut staying = Ssh::sign_in(&server, "alice");
+    let _channel = staying.open_sftp(0, 1 << 20);
+    let mut talking = Ssh::sign_in(&server, "alice");
+    let goodbye = Message::new(DISCONNECT).u32(11).string("bye").string("");
+    let begun = Instant::now();
+    staying.send(&goodbye);
+    talking.send(&goodbye);
+    wait_for("the sessions to end", || {
+        // One of them goes on talking.
+        let _ = talking.try_send(&Message::new(2).string("x"));
+        sessions(&server) == serde_json::json!([])
+    });
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    // The server has hung up.
+    let _ = staying.kinds_until_the_end();
+}
