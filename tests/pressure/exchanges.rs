@@ -7,7 +7,8 @@ use crate::starve::resident;
 use crate::support::packets::{READ, bogus, open, read};
 use crate::support::server::Sandbox;
 use crate::support::ssh::{
-    CLOSE, DATA, DISCONNECT, GLOBAL_REQUEST, Message, OPEN_CONFIRMATION, OPEN_FAILURE, Ssh, WINDOW_ADJUST, data,
+    CLOSE, DATA, DISCONNECT, GLOBAL_REQUEST, Message, OPEN_CONFIRMATION, OPEN_FAILURE, Ssh, WINDOW_ADJUST,
+    data,
 };
 use crate::support::wait_for;
 use crate::{noise, peer};
@@ -189,8 +190,15 @@ fn requests_in_the_middle_of_a_key_exchange_cost_little() {
     let before = resident(&server);
     asked_for_keys(&mut ssh);
     let all = [
-        Message::new(GLOBAL_REQUEST).string("anything@example.com").byte(1),
-        Message::new(98).u32(opened.theirs).string("env").byte(1).string("A").string("b"),
+        Message::new(GLOBAL_REQUEST)
+            .string("anything@example.com")
+            .byte(1),
+        Message::new(98)
+            .u32(opened.theirs)
+            .string("env")
+            .byte(1)
+            .string("A")
+            .string("b"),
         Message::new(98).u32(opened.theirs).string("nothing").byte(1),
         Message::new(WINDOW_ADJUST).u32(opened.theirs).u32(1),
         Message::new(98).u32(opened.theirs + 7).string("nothing").byte(1),

@@ -263,7 +263,9 @@ impl Ssh {
     /// The next message of this kind; all before it are dropped.
     pub fn wait_for(&mut self, kind: u8) -> Vec<u8> {
         loop {
-            let message = self.receive().unwrap_or_else(|e| panic!("no message {kind}: {e}"));
+            let message = self
+                .receive()
+                .unwrap_or_else(|e| panic!("no message {kind}: {e}"));
             if message[0] == kind {
                 return message;
             }
