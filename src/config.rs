@@ -6,8 +6,6 @@
 mod explain;
 mod report;
 
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 
@@ -17,6 +15,7 @@ use toml::de::DeTable;
 use crate::auth::AuthSettings;
 use crate::error::{Error, Result};
 use crate::ledger::QuotaSettings;
+use crate::regular;
 use crate::ssh::settings::{Limits, SshSettings};
 use crate::telemetry::LogSettings;
 use crate::vfs::durable::Fsync;
@@ -176,13 +175,7 @@ impl Config {
     /// When it cannot be read, or with the first thing in it that is wrong and where it stands.
     pub fn load(file: &Path) -> Result<Config> {
         let cannot = || Error::new(format!("cannot read configuration \"{}\"", file.display()));
-        let mut bytes = Vec::new();
-        File::open(file)
-            .and_then(|opened| opened.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(|e| cannot().because(e))?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(cannot().because("it is larger than 1 MiB"));
-        }
+        let bytes = regular::read_regular(file, MAX_BYTES).map_err(|e| cannot().because(e))?;
         let text = String::from_utf8(bytes).map_err(|e| {
             let line = e.as_bytes().iter().take(e.utf8_error().valid_up_to());
             let line = line.filter(|&&b| b == b'\n').count() + 1;

@@ -7,8 +7,10 @@
 
 mod control;
 mod kernel;
+mod listen;
 pub mod lock;
 mod memory;
+pub mod preflight;
 mod privileges;
 mod runtime;
 pub mod sandbox;
@@ -19,7 +21,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use russh::keys::PrivateKey;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -43,8 +45,6 @@ use crate::telemetry;
 pub use runtime::runtime;
 use runtime::slots;
 
-/// Connections that the kernel completes before they are accepted.
-const BACKLOG: u32 = 1024;
 /// Changes by the command line reach sessions within twice this.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// A session that began this recently may have been let in by a record that was changed meanwhile.
@@ -81,13 +81,11 @@ impl Server {
     /// # Errors
     /// Whatever keeps the server from running, with what to do about it.
     pub async fn bind(config: Config) -> Result<Self> {
-        kernel::require_openat2()?;
-        let listeners = config
-            .server
-            .listen
-            .iter()
-            .map(|address| listen(*address))
-            .collect::<Result<Vec<_>>>()?;
+        let mut report = preflight::Report::default();
+        preflight::machine(&config, &mut report);
+        let listeners = preflight::sockets(&config, &mut report);
+        report.proceed()?;
+        let listeners = into_tokio(listeners)?;
         owner::make_data_dir(&config)?;
         privileges::give_up(&config)?;
         make_directories(&config)?;
@@ -211,33 +209,9 @@ fn current(config: &Config, keys: Vec<PrivateKey>) -> Result<Current> {
     })
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener> {
-    let open = || {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()
-        } else {
-            TcpSocket::new_v6()
-        }?;
-        // A restart must not wait for old connections to be forgotten.
-        socket.set_reuseaddr(true)?;
-        // What is accepted inherits it: a client whose machine is gone must not stay signed in for ever.
-        socket.set_keepalive(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    open().map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "another program listens there; stop it or choose another port",
-            std::io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need root; set [server] user to give it up again"
-            }
-            std::io::ErrorKind::AddrNotAvailable => "this machine does not have that address",
-            _ => "see [server] listen",
-        };
-        Error::new(format!("cannot listen on {address}"))
-            .because(error)
-            .hint(hint)
-    })
+fn into_tokio(listeners: Vec<std::net::TcpListener>) -> Result<Vec<TcpListener>> {
+    let listeners: std::io::Result<_> = listeners.into_iter().map(TcpListener::from_std).collect();
+    listeners.map_err(|error| Error::new("cannot watch the listening sockets").because(error))
 }
 
 /// What an operator who has only written a configuration does not have yet.

@@ -1,6 +1,5 @@
 //! `homeportd check`: reads everything, changes nothing, and says what is wrong and what to do about it.
 
-use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -13,63 +12,29 @@ use crate::auth::keys::AuthorizedKey;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::homes;
+use crate::server::preflight::{self, Report};
 use crate::ssh::{algorithms, hostkeys};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::user::{Factor, User};
 
-/// What was found.
-#[derive(Debug, Default)]
-pub struct Report {
-    errors: Vec<String>,
-    warnings: Vec<String>,
-    users: usize,
-}
-
-impl Report {
-    fn error(&mut self, error: impl ToString) {
-        self.errors.push(error.to_string());
-    }
-
-    fn warn(&mut self, warning: impl ToString) {
-        self.warnings.push(warning.to_string());
-    }
-
-    /// Is there anything that keeps the server or a user from working?
-    pub fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
-    }
-
-    /// A line for each finding, and one that sums up.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        for error in &self.errors {
-            let _ = writeln!(text, "error: {error}");
-        }
-        for warning in &self.warnings {
-            let _ = writeln!(text, "warning: {warning}");
-        }
-        let counted = |n: usize, what: &str| match n {
-            1 => format!("1 {what}"),
-            n => format!("{n} {what}s"),
-        };
-        let _ = writeln!(
-            text,
-            "checked the configuration, the host keys and {}: {}, {}",
-            counted(self.users, "user"),
-            counted(self.errors.len(), "error"),
-            counted(self.warnings.len(), "warning")
-        );
-        text
-    }
+/// What `check` found, and how much it looked at.
+#[derive(Debug)]
+pub struct Checked {
+    /// What was found.
+    pub report: Report,
+    /// Users in the store.
+    pub users: usize,
 }
 
 /// Looks at everything; as root, with the rights that the server will have.
 ///
 /// # Errors
 /// Only when looking itself fails; what is wrong is in the report.
-pub fn check(config: &Config) -> Result<Report> {
+pub fn check(config: &Config) -> Result<Checked> {
     let mut report = Report::default();
+    let mut users = 0;
+    preflight::machine(config, &mut report);
     system(config, &mut report);
     if config.data_dir().is_dir() {
         owner::become_owner(config.data_dir())?;
@@ -78,9 +43,10 @@ pub fn check(config: &Config) -> Result<Report> {
     let recorded = super::wait(async {
         let store = open(config, &mut report).await?;
         match store.users().await {
-            Ok(users) => {
-                check_users(config, &users, &mut report);
-                match usage::of_users(&users, config, &store).await {
+            Ok(found) => {
+                users = found.len();
+                check_users(config, &found, &mut report);
+                match usage::of_users(&found, config, &store).await {
                     Ok(usages) => usages.iter().for_each(|usage| quota(usage, &mut report)),
                     Err(e) => report.warn(e),
                 }
@@ -106,7 +72,7 @@ pub fn check(config: &Config) -> Result<Report> {
         }
         Err(e) => report.error(e),
     }
-    Ok(report)
+    Ok(Checked { report, users })
 }
 
 /// Read-only; `None` if there is none yet or it cannot be opened.
@@ -131,7 +97,8 @@ fn system(config: &Config, report: &mut Report) {
     let at = |name| config.place_of("server", name);
     match &config.server.user {
         Some(name) => match owner::system_user(name) {
-            Err(e) => report.error(format!("{}{e}", at("user"))),
+            // Said already.
+            Err(_) => {}
             Ok(user) => {
                 if let Ok(meta) = config.data_dir().metadata()
                     && rustix::process::geteuid().is_root()
@@ -238,7 +205,6 @@ fn audit_log(at: &str, audit: &Path, dir: &Path, report: &mut Report) {
 }
 
 fn check_users(config: &Config, users: &[User], report: &mut Report) {
-    report.users = users.len();
     for (at, user) in users.iter().enumerate() {
         home(config, user, report);
         let others = users.get(at + 1..).unwrap_or_default();

@@ -70,9 +70,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             )
         }
         Command::Check => {
-            let report = check::check(&load()?)?;
-            print(&report.text())?;
-            return Ok(if report.has_errors() {
+            let checked = check::check(&load()?)?;
+            print(&checked.report.text(checked.users))?;
+            return Ok(if checked.report.has_errors() {
                 ExitCode::FAILURE
             } else {
                 ExitCode::SUCCESS

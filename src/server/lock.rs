@@ -9,6 +9,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 use crate::error::{Error, Result};
+use crate::regular::{Links, open_regular};
 
 /// The lock on a data directory.
 pub struct DataLock(#[allow(dead_code, reason = "held, not used")] File);
@@ -20,13 +21,9 @@ impl DataLock {
     /// When another server has it, or it cannot be opened.
     pub fn take(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("lock");
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = open_regular(&path, &options, Links::Refuse)
             .map_err(|error| Error::new(format!("cannot open the lock {path:?}")).because(error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {

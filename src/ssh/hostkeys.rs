@@ -15,10 +15,11 @@ use russh::keys::ssh_key::public::KeyData;
 use russh::keys::ssh_key::rand_core::UnwrapErr;
 use russh::keys::ssh_key::{self, LineEnding};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
-use rustix::fs::{CWD, OFlags, RenameFlags};
+use rustix::fs::{CWD, RenameFlags};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::regular::{Links, open_regular};
 use crate::store::Store;
 
 /// A private key of 16,384 bits takes 13 KiB; nothing larger is read.
@@ -234,19 +235,13 @@ impl From<io::Error> for Unusable {
 
 /// One key; `None` if there is no such file.
 fn read(file: &Path) -> std::result::Result<Option<PrivateKey>, Unusable> {
-    let mut options = OpenOptions::new();
-    // A FIFO in the key's place must not hang the server.
-    let nonblock = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    options.read(true).custom_flags(nonblock);
-    let opened = match options.open(file) {
+    // Links are how secrets are mounted in containers; whose the key is and who may read it is asked of what is opened.
+    let opened = match open_regular(file, OpenOptions::new().read(true), Links::Follow) {
         Ok(opened) => opened,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e.into()),
     };
     let meta = opened.metadata()?;
-    if !meta.is_file() {
-        return Err(Unusable::new("it is no regular file", "remove it"));
-    }
     let us = rustix::process::geteuid().as_raw();
     // Who owns the directory can put any key there as it is.
     let of_directory = file

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use super::record;
 use crate::error::{Error, Result};
 use crate::event::{Event, Subscriber};
+use crate::regular::{Links, open_regular};
 
 /// Events that wait for the disk: a few hundred bytes each, some seconds of a busy server.
 const QUEUE: usize = 8192;
@@ -68,7 +69,8 @@ impl Sink {
         };
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(0o600);
-        let file = options.open(path);
+        // The operator may have put a link there, to a larger disk.
+        let file = open_regular(path, &options, Links::Follow);
         file.map(Sink::File).map_err(|e| {
             Error::new(format!("cannot open audit log \"{}\"", path.display()))
                 .because(e)

@@ -22,7 +22,7 @@ fn findings(users: Vec<User>, spoil: impl FnOnce(&Config, &Path)) -> Report {
     })
     .unwrap();
     spoil(&config, &root);
-    check(&Config::load(&config.file).unwrap()).unwrap()
+    check(&Config::load(&config.file).unwrap()).unwrap().report
 }
 
 fn calvin() -> User {
@@ -37,7 +37,7 @@ fn one_error(report: &Report, expected: &str) {
     assert_eq!(report.errors.len(), 1, "{report:?}");
     assert!(report.errors[0].contains(expected), "{report:?}");
     assert!(report.has_errors());
-    assert!(report.text().starts_with("error: "));
+    assert!(report.text(1).starts_with("error: "));
 }
 
 fn warns(report: &Report, expected: &str) {
@@ -49,7 +49,7 @@ fn warns(report: &Report, expected: &str) {
 fn a_good_server_has_no_errors() {
     let report = findings(vec![calvin()], |_, _| {});
     assert!(!report.has_errors(), "{report:?}");
-    assert!(report.text().contains("1 user: 0 errors"), "{}", report.text());
+    assert!(report.text(1).contains("1 user: 0 errors"), "{}", report.text(1));
     // The one warning is that tests run as root, where they do.
     let expected = usize::from(rustix::process::geteuid().is_root());
     assert_eq!(report.warnings.len(), expected, "{report:?}");
