@@ -108,7 +108,7 @@ impl Measurer<'_> {
             })?;
             self.lock = Some(lock);
         }
-        let before = HomeUsage::recorded(user, self.store).await?;
+        let before = HomeUsage::of_record(user, self.store.usage(&user.home).await?.as_ref());
         usage::must_exist(&user.home)?;
         let measured_at = Timestamp::now();
         let sum = measure_unused(&user.home)?;

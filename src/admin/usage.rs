@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ledger::account::{Standing, Usage};
 use crate::ledger::measure::Sum;
-use crate::store::Store;
+use crate::store::{Store, UsageRecord};
 use crate::user::{Size, User};
 
 /// What a user's home holds and may hold. The names and meanings of fields are stable; fields may be added.
@@ -92,25 +92,24 @@ impl HomeUsage {
         Self::new(user, Some(usage))
     }
 
-    /// What is written down.
+    /// What is written down of users' homes, in their order.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn recorded(user: &User, store: &dyn Store) -> Result<Self> {
-        let record = store.usage(&user.home).await?;
-        // Before the first measure, a ceiling says nothing of what lay in the home already.
-        let known = record.filter(|record| record.exact || record.measured_at.is_some());
-        let usage = known.map(|record| Usage {
-            bytes: record.bytes,
-            files: record.files,
-            quota: user.quota,
-            standing: if record.exact {
-                Standing::Exact
-            } else {
-                Standing::AtCeiling
-            },
-        });
-        Ok(Self::new(user, usage))
+    pub async fn recorded(users: &[User], store: &dyn Store) -> Result<Vec<Self>> {
+        if let [user] = users {
+            return Ok(vec![Self::of_record(user, store.usage(&user.home).await?.as_ref())]);
+        }
+        let records = store.usages().await?;
+        let records: HashMap<&Path, &UsageRecord> =
+            records.iter().map(|record| (record.home.as_path(), record)).collect();
+        let usage = |user: &User| Self::of_record(user, records.get(user.home.as_path()).copied());
+        Ok(users.iter().map(usage).collect())
+    }
+
+    /// What this record says of a user's home.
+    pub fn of_record(user: &User, record: Option<&UsageRecord>) -> Self {
+        Self::new(user, record.and_then(|record| Usage::recorded(record, user.quota)))
     }
 
     /// What the home holds for certain and may not: `the quota of 1.0 GiB`.
@@ -237,12 +236,16 @@ pub async fn of_users(users: &[User], config: &Config, store: &dyn Store) -> Res
         Some(Answer::Usage(usages)) => usages.into_iter().map(|u| (u.name.clone(), u)).collect(),
         Some(_) => return Err(unexpected()),
     };
+    if told.is_empty() {
+        return HomeUsage::recorded(users, store).await;
+    }
     let mut usages = Vec::with_capacity(users.len());
     for user in users {
-        usages.push(match told.remove(user.name.as_str()) {
-            Some(usage) => usage,
-            None => HomeUsage::recorded(user, store).await?,
-        });
+        match told.remove(user.name.as_str()) {
+            Some(usage) => usages.push(usage),
+            // Added a moment ago.
+            None => usages.extend(HomeUsage::recorded(std::slice::from_ref(user), store).await?),
+        }
     }
     Ok(usages)
 }

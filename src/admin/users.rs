@@ -104,10 +104,7 @@ async fn usages(users: &[User], config: &Config, store: &dyn Store) -> Result<Ve
         Ok(usages) => return Ok(usages),
         Err(error) => error,
     };
-    let mut usages = Vec::with_capacity(users.len());
-    for user in users {
-        usages.push(HomeUsage::recorded(user, store).await?);
-    }
+    let usages = HomeUsage::recorded(users, store).await?;
     let note = "what is shown as used is what was written down last";
     let _ = writeln!(std::io::stderr(), "homeportd: {error}; {note}");
     Ok(usages)
@@ -131,18 +128,17 @@ pub fn blank(name: UserName) -> User {
 }
 
 async fn add(args: AddArgs, inputs: Inputs, config: &Config, store: &dyn Store) -> Result<String> {
-    let users = store.users().await?;
     let mut user = blank(args.name);
     user.home = homes::choose(config, &user.name, args.home.home.as_deref())?;
     user.password_hash = inputs.password;
     keys::add(&mut user, &inputs.keys)?;
     // Who joins a home takes over its quota.
-    let sharer = users.iter().find(|other| other.home == user.home);
+    let shared = store.quota_of_home(&user.home).await?;
     let default = Quota {
         bytes: config.quota.default_bytes,
         files: config.quota.default_files,
     };
-    user.quota = sharer.map_or(default, |other| other.quota);
+    user.quota = shared.unwrap_or(default);
     args.settings.apply(&mut user);
     // The store first: it has rules about homes, and a refused user leaves no directory behind.
     store.add_user(&user).await?;

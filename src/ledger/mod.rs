@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, Result};
-use crate::store::Store;
+use crate::store::{Store, UsageRecord};
 use crate::user::{Quota, User};
 
 use self::account::{Account, Standing, Usage};
@@ -171,18 +171,23 @@ impl Ledger {
             return Ok(Some(account.usage()));
         }
         let record = self.store.usage(home).await?;
-        // Before the first measure, a ceiling says nothing of what lay in the home already.
-        let known = record.filter(|record| record.exact || record.measured_at.is_some());
-        Ok(known.map(|record| Usage {
-            bytes: record.bytes,
-            files: record.files,
-            quota,
-            standing: if record.exact {
-                Standing::Exact
-            } else {
-                Standing::AtCeiling
-            },
-        }))
+        Ok(record.and_then(|record| Usage::recorded(&record, quota)))
+    }
+
+    /// The same of many homes at once, with what their records say. A question to the store for all of them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn usages(&self, homes: &[(&Path, Quota)]) -> Result<Vec<Option<Usage>>> {
+        let records = self.store.usages().await?;
+        let records: HashMap<&Path, &UsageRecord> =
+            records.iter().map(|record| (record.home.as_path(), record)).collect();
+        let accounts = self.accounts();
+        let usage = |(home, quota): &(&Path, Quota)| match accounts.get(*home) {
+            Some(account) => Some(account.usage()),
+            None => records.get(home).and_then(|record| Usage::recorded(record, *quota)),
+        };
+        Ok(homes.iter().map(usage).collect())
     }
 
     /// Puts the limits of these users, which are all there are, in force; forgets the homes that nobody has any more.

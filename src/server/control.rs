@@ -79,15 +79,15 @@ impl ControlHandler for Control {
     }
 
     async fn usage(&self, user: Option<String>) -> Result<Vec<HomeUsage>> {
-        let users = match user {
-            Some(name) => vec![self.find(&name).await?],
-            None => self.store.users().await?,
-        };
-        let mut usages = Vec::with_capacity(users.len());
-        for user in &users {
-            usages.push(self.usage_of(user).await?);
+        if let Some(name) = user {
+            let user = self.find(&name).await?;
+            return Ok(vec![self.usage_of(&user).await?]);
         }
-        Ok(usages)
+        let users = self.store.users().await?;
+        let homes: Vec<_> = users.iter().map(|user| (user.home.as_path(), user.quota)).collect();
+        let usages = self.service.ledger.usages(&homes).await?;
+        let both = users.iter().zip(usages);
+        Ok(both.map(|(user, usage)| HomeUsage::new(user, usage)).collect())
     }
 
     async fn scan(&self, user: String) -> Result<Scanned> {

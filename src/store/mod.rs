@@ -1,5 +1,6 @@
 //! What is kept between runs: users, the use of their homes, and the fingerprints of host keys.
 
+mod homes;
 mod open;
 mod rows;
 pub mod sql;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::error::Result;
-use crate::user::{User, UserName};
+use crate::user::{Quota, User, UserName};
 
 /// A change of a user's record. It runs inside the transaction: what takes long, hashing above all, comes before.
 pub type Change = Box<dyn FnOnce(&mut User) -> Result<()> + Send>;
@@ -30,7 +31,8 @@ pub struct UsageRecord {
     pub measured_at: Option<Timestamp>,
 }
 
-/// The store. Calls are short: no transaction outlives one call.
+/// The store. Calls are short: no transaction outlives one call. What a call about one user or one home costs does not
+/// grow with the number of users.
 #[async_trait::async_trait]
 pub trait Store: Send + Sync {
     /// One user, or `None`.
@@ -48,6 +50,10 @@ pub trait Store: Send + Sync {
     async fn remove_user(&self, name: &UserName) -> Result<User>;
     /// What is written down about the use of a home.
     async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>>;
+    /// What is written down about all homes, in no order.
+    async fn usages(&self) -> Result<Vec<UsageRecord>>;
+    /// The quota of those whose home this is; `None` if it is nobody's.
+    async fn quota_of_home(&self, home: &Path) -> Result<Option<Quota>>;
     /// Writes down the use of homes, in one transaction. On the disk when it returns.
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()>;
     /// Fingerprints (`SHA256:…`) of the host keys that this server has shown, by algorithm name.

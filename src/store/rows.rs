@@ -81,6 +81,18 @@ pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>) -> Result<User> {
     })
 }
 
+/// A quota from its two columns.
+pub(super) fn read_quota(bytes: Option<i64>, files: Option<i64>) -> Result<Quota> {
+    let limit = |number: Option<i64>, name| {
+        let number = number.map(u64::try_from).transpose();
+        number.map_err(|_| bad(name))
+    };
+    Ok(Quota {
+        bytes: limit(bytes, "quota_bytes")?,
+        files: limit(files, "quota_files")?,
+    })
+}
+
 /// A home as it is stored: absolute, without `.`, doubled or trailing slashes, so that equal homes are equal texts.
 fn home_text(home: &Path) -> Result<String> {
     let refused = |why: &str| Error::new(format!("cannot use the home {home:?}")).because(why.to_owned());

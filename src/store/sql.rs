@@ -12,11 +12,10 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 use sqlx::{Connection as _, Row, Sqlite, Transaction};
 
-use super::rows::{UserRow, read_user};
-use super::usage;
-use super::{Change, Store, UsageRecord, open};
+use super::rows::{UserRow, read_quota, read_user};
+use super::{Change, Store, UsageRecord, homes, open, usage};
 use crate::error::{Error, Result};
-use crate::user::{User, UserName};
+use crate::user::{Quota, User, UserName};
 
 /// Connections at once, each with a thread of its own. A question takes microseconds; many sign-ins share few.
 const CONNECTIONS: u32 = 4;
@@ -138,7 +137,7 @@ impl Store for SqlStore {
         if there.is_some() {
             return Err(name_taken(&user.name));
         }
-        check_home(&mut write, &row, None)
+        homes::check(&mut write, &row, None)
             .await
             .map_err(|e| self.failed(e))??;
         insert(&mut write, &row).await.map_err(|e| self.failed(e))?;
@@ -165,7 +164,7 @@ impl Store for SqlStore {
         if stays {
             share_quota(&mut write, &row).await.map_err(|e| self.failed(e))?;
         }
-        check_home(&mut write, &row, Some(name))
+        homes::check(&mut write, &row, Some(name))
             .await
             .map_err(|e| self.failed(e))??;
         update(&mut write, name, &row).await.map_err(|e| self.failed(e))?;
@@ -196,6 +195,16 @@ impl Store for SqlStore {
 
     async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>> {
         usage::read(&self.pool, home).await.map_err(|e| self.failed(e))
+    }
+
+    async fn usages(&self) -> Result<Vec<UsageRecord>> {
+        usage::read_all(&self.pool).await.map_err(|e| self.failed(e))
+    }
+
+    async fn quota_of_home(&self, home: &Path) -> Result<Option<Quota>> {
+        let Some(home) = home.to_str() else { return Ok(None) };
+        let found = homes::quota_of(&self.pool, home).await.map_err(|e| self.failed(e))?;
+        found.map(|(bytes, files)| read_quota(bytes, files)).transpose()
     }
 
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()> {
@@ -245,45 +254,6 @@ async fn find(connection: &mut SqliteConnection, name: &UserName) -> sqlx::Resul
         .fetch_all(&mut *connection)
         .await?;
     Ok(row.map(|row| read_user(&row, keys)))
-}
-
-/// A home inside another one would make each quota count the other's files, and one user the other's reader. Users of
-/// the same home share one account, so their quotas are equal.
-async fn check_home(
-    connection: &mut SqliteConnection,
-    row: &UserRow,
-    old_name: Option<&UserName>,
-) -> sqlx::Result<Result<()>> {
-    let sql = "SELECT name, home, quota_bytes, quota_files FROM users WHERE name <> $1 AND ( \
-               home = $2 OR substr(home, 1, length($2) + 1) = $2 || '/' OR substr($2, 1, length(home) + 1) = home || '/') \
-               ORDER BY name";
-    let others: Vec<(String, String, Option<i64>, Option<i64>)> = sqlx::query_as(sql)
-        .bind(old_name.map_or(row.name.as_str(), UserName::as_str))
-        .bind(&row.home)
-        .fetch_all(connection)
-        .await?;
-    for (name, home, bytes, files) in others {
-        if home != row.home {
-            let (inside, around) = if home.len() < row.home.len() {
-                (&row.home, &home)
-            } else {
-                (&home, &row.home)
-            };
-            return Ok(Err(Error::new(format!("cannot use the home {:?}", row.home))
-                .because(format!(
-                    "the user \"{name}\" has {home:?}, and {inside:?} lies inside {around:?}"
-                ))
-                .hint("homes are apart, or the same")));
-        }
-        if (bytes, files) != (row.quota_bytes, row.quota_files) {
-            return Ok(Err(Error::new(format!("cannot use the home {:?}", row.home))
-                .because(format!(
-                    "the user \"{name}\" has the same home with another quota"
-                ))
-                .hint("users of one home share its quota: give both the same")));
-        }
-    }
-    Ok(Ok(()))
 }
 
 async fn share_quota(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {

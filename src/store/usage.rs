@@ -7,24 +7,34 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::UsageRecord;
 
+/// A row, as the columns stand in the queries below.
+type Row = (String, i64, i64, bool, Option<String>);
+
 /// What is written down about a home.
 pub(super) async fn read(pool: &SqlitePool, home: &Path) -> sqlx::Result<Option<UsageRecord>> {
-    let sql = "SELECT bytes, files, exact, measured_at FROM home_usage WHERE home = $1";
-    let row: Option<(i64, i64, bool, Option<String>)> =
-        sqlx::query_as(sql).bind(text(home)?).fetch_optional(pool).await?;
-    row.map(|(bytes, files, exact, measured_at)| {
-        Ok(UsageRecord {
-            home: home.to_owned(),
-            bytes: u64::try_from(bytes).map_err(|e| sqlx::Error::Decode(e.into()))?,
-            files: u64::try_from(files).map_err(|e| sqlx::Error::Decode(e.into()))?,
-            exact,
-            measured_at: measured_at
-                .map(|at| at.parse::<Timestamp>())
-                .transpose()
-                .map_err(|e| sqlx::Error::Decode(e.into()))?,
-        })
+    let sql = "SELECT home, bytes, files, exact, measured_at FROM home_usage WHERE home = $1";
+    let row: Option<Row> = sqlx::query_as(sql).bind(text(home)?).fetch_optional(pool).await?;
+    row.map(record).transpose()
+}
+
+/// What is written down about all homes.
+pub(super) async fn read_all(pool: &SqlitePool) -> sqlx::Result<Vec<UsageRecord>> {
+    let sql = "SELECT home, bytes, files, exact, measured_at FROM home_usage";
+    let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(pool).await?;
+    rows.into_iter().map(record).collect()
+}
+
+fn record((home, bytes, files, exact, measured_at): Row) -> sqlx::Result<UsageRecord> {
+    Ok(UsageRecord {
+        home: home.into(),
+        bytes: u64::try_from(bytes).map_err(|e| sqlx::Error::Decode(e.into()))?,
+        files: u64::try_from(files).map_err(|e| sqlx::Error::Decode(e.into()))?,
+        exact,
+        measured_at: measured_at
+            .map(|at| at.parse::<Timestamp>())
+            .transpose()
+            .map_err(|e| sqlx::Error::Decode(e.into()))?,
     })
-    .transpose()
 }
 
 /// Writes one home down, if somebody has it: it must not come back after it was forgotten.

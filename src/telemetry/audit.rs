@@ -56,7 +56,7 @@ enum Message {
 
 /// Where lines go.
 #[derive(Debug)]
-enum Sink {
+pub(super) enum Sink {
     File(File),
     /// Into the process's log.
     Log,
@@ -82,7 +82,11 @@ impl Sink {
 impl AuditLog {
     /// Opens the file (made with mode 0600 if it is missing) and starts the thread.
     pub(super) fn open(path: Option<&Path>) -> Result<(AuditLog, AuditFile)> {
-        let sink = Sink::open(path)?;
+        Self::start(Sink::open(path)?)
+    }
+
+    /// The same for what is open already: a pipe, in tests, hangs as a disk may.
+    pub(super) fn start(sink: Sink) -> Result<(AuditLog, AuditFile)> {
         let next = Arc::new(Mutex::new(None));
         let lost = Arc::new(AtomicU64::new(0));
         let ending = Arc::new(AtomicBool::new(false));

@@ -1,5 +1,6 @@
 //! What an account says of itself.
 
+use crate::store::UsageRecord;
 use crate::user::Quota;
 
 /// How far the numbers can be relied on.
@@ -24,6 +25,23 @@ pub struct Usage {
     pub quota: Quota,
     /// How far the numbers can be relied on.
     pub standing: Standing,
+}
+
+impl Usage {
+    /// What the store says of a home; `None` if that says nothing: before the first measure, a ceiling does not know
+    /// what lay in the home already.
+    pub fn recorded(record: &UsageRecord, quota: Quota) -> Option<Self> {
+        (record.exact || record.measured_at.is_some()).then_some(Self {
+            bytes: record.bytes,
+            files: record.files,
+            quota,
+            standing: if record.exact {
+                Standing::Exact
+            } else {
+                Standing::AtCeiling
+            },
+        })
+    }
 }
 
 impl Standing {

@@ -33,6 +33,12 @@ impl Store for Recorded {
     async fn usage(&self, _: &std::path::Path) -> Result<Option<crate::store::UsageRecord>> {
         no_users()
     }
+    async fn usages(&self) -> Result<Vec<crate::store::UsageRecord>> {
+        no_users()
+    }
+    async fn quota_of_home(&self, _: &std::path::Path) -> Result<Option<crate::user::Quota>> {
+        no_users()
+    }
     async fn record_usage(&self, _: &[crate::store::UsageRecord]) -> Result<()> {
         no_users()
     }

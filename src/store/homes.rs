@@ -1,0 +1,87 @@
+//! Whose home a directory is, and whether homes are apart. Every question is answered from the index over homes: what it
+//! costs does not grow with the number of users.
+
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+
+use super::rows::UserRow;
+use crate::error::{Error, Result};
+use crate::user::UserName;
+
+/// A user's home and its quota, in bytes and files.
+type Neighbour = (String, String, Option<i64>, Option<i64>);
+
+const COLUMNS: &str = "SELECT name, home, quota_bytes, quota_files FROM users";
+
+/// Refuses a home inside another one, which would make each quota count the other's files, and one user the other's
+/// reader. Users of the same home share one account, so their quotas are equal.
+pub(super) async fn check(
+    connection: &mut SqliteConnection,
+    row: &UserRow,
+    old_name: Option<&UserName>,
+) -> sqlx::Result<Result<()>> {
+    let us = old_name.map_or(row.name.as_str(), UserName::as_str);
+    for (name, home, bytes, files) in neighbours(connection, &row.home).await? {
+        if name == us {
+            continue;
+        }
+        if home != row.home {
+            let (inside, around) = if home.len() < row.home.len() {
+                (&row.home, &home)
+            } else {
+                (&home, &row.home)
+            };
+            return Ok(Err(Error::new(format!("cannot use the home {:?}", row.home))
+                .because(format!(
+                    "the user \"{name}\" has {home:?}, and {inside:?} lies inside {around:?}"
+                ))
+                .hint("homes are apart, or the same")));
+        }
+        if (bytes, files) != (row.quota_bytes, row.quota_files) {
+            return Ok(Err(Error::new(format!("cannot use the home {:?}", row.home))
+                .because(format!(
+                    "the user \"{name}\" has the same home with another quota"
+                ))
+                .hint("users of one home share its quota: give both the same")));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Two of those who have this home, two of those who have one inside it, and those who have one around it. Two, since
+/// one may be the user whom the question is about.
+async fn neighbours(connection: &mut SqliteConnection, home: &str) -> sqlx::Result<Vec<Neighbour>> {
+    let same = format!("{COLUMNS} WHERE home = $1 ORDER BY name LIMIT 2");
+    let mut found: Vec<Neighbour> = sqlx::query_as(sqlx::AssertSqlSafe(same))
+        .bind(home)
+        .fetch_all(&mut *connection)
+        .await?;
+    // What begins with "HOME/" lies from there up to "HOME0", since '0' is the character after '/'.
+    let inside = format!("{COLUMNS} WHERE home > $1 || '/' AND home < $1 || '0' ORDER BY home LIMIT 2");
+    let inside: Vec<Neighbour> = sqlx::query_as(sqlx::AssertSqlSafe(inside))
+        .bind(home)
+        .fetch_all(&mut *connection)
+        .await?;
+    found.extend(inside);
+    for above in Path::new(home).ancestors().skip(1).filter_map(Path::to_str) {
+        let around = format!("{COLUMNS} WHERE home = $1 ORDER BY name LIMIT 2");
+        let around: Vec<Neighbour> = sqlx::query_as(sqlx::AssertSqlSafe(around))
+            .bind(above)
+            .fetch_all(&mut *connection)
+            .await?;
+        found.extend(around);
+    }
+    Ok(found)
+}
+
+/// The quota, in bytes and files, of those whose home this is.
+pub(super) async fn quota_of(
+    pool: &SqlitePool,
+    home: &str,
+) -> sqlx::Result<Option<(Option<i64>, Option<i64>)>> {
+    sqlx::query_as("SELECT quota_bytes, quota_files FROM users WHERE home = $1 LIMIT 1")
+        .bind(home)
+        .fetch_optional(pool)
+        .await
+}
