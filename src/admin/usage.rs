@@ -98,18 +98,26 @@ impl HomeUsage {
     /// When the store cannot be read.
     pub async fn recorded(users: &[User], store: &dyn Store) -> Result<Vec<Self>> {
         if let [user] = users {
-            return Ok(vec![Self::of_record(user, store.usage(&user.home).await?.as_ref())]);
+            return Ok(vec![Self::of_record(
+                user,
+                store.usage(&user.home).await?.as_ref(),
+            )]);
         }
         let records = store.usages().await?;
-        let records: HashMap<&Path, &UsageRecord> =
-            records.iter().map(|record| (record.home.as_path(), record)).collect();
+        let records: HashMap<&Path, &UsageRecord> = records
+            .iter()
+            .map(|record| (record.home.as_path(), record))
+            .collect();
         let usage = |user: &User| Self::of_record(user, records.get(user.home.as_path()).copied());
         Ok(users.iter().map(usage).collect())
     }
 
     /// What this record says of a user's home.
     pub fn of_record(user: &User, record: Option<&UsageRecord>) -> Self {
-        Self::new(user, record.and_then(|record| Usage::recorded(record, user.quota)))
+        Self::new(
+            user,
+            record.and_then(|record| Usage::recorded(record, user.quota)),
+        )
     }
 
     /// What the home holds for certain and may not: `the quota of 1.0 GiB`.

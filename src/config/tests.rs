@@ -340,7 +340,11 @@ fn a_file_that_cannot_be_read_is_named() {
         None,
         &format!("{}: no such file or directory", cannot("none")),
     );
-    check("", None, &format!("{}: it is a directory, not a regular file", cannot("")));
+    check(
+        "",
+        None,
+        &format!("{}: it is a directory, not a regular file", cannot("")),
+    );
     check(
         "big",
         Some(&[b'#'; 1 << 21]),

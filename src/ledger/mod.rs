@@ -180,12 +180,16 @@ impl Ledger {
     /// When the store cannot be read.
     pub async fn usages(&self, homes: &[(&Path, Quota)]) -> Result<Vec<Option<Usage>>> {
         let records = self.store.usages().await?;
-        let records: HashMap<&Path, &UsageRecord> =
-            records.iter().map(|record| (record.home.as_path(), record)).collect();
+        let records: HashMap<&Path, &UsageRecord> = records
+            .iter()
+            .map(|record| (record.home.as_path(), record))
+            .collect();
         let accounts = self.accounts();
         let usage = |(home, quota): &(&Path, Quota)| match accounts.get(*home) {
             Some(account) => Some(account.usage()),
-            None => records.get(home).and_then(|record| Usage::recorded(record, *quota)),
+            None => records
+                .get(home)
+                .and_then(|record| Usage::recorded(record, *quota)),
         };
         Ok(homes.iter().map(usage).collect())
     }

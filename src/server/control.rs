@@ -84,7 +84,10 @@ impl ControlHandler for Control {
             return Ok(vec![self.usage_of(&user).await?]);
         }
         let users = self.store.users().await?;
-        let homes: Vec<_> = users.iter().map(|user| (user.home.as_path(), user.quota)).collect();
+        let homes: Vec<_> = users
+            .iter()
+            .map(|user| (user.home.as_path(), user.quota))
+            .collect();
         let usages = self.service.ledger.usages(&homes).await?;
         let both = users.iter().zip(usages);
         Ok(both.map(|(user, usage)| HomeUsage::new(user, usage)).collect())

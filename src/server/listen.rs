@@ -22,7 +22,9 @@ pub fn listen_on(addresses: &[SocketAddr]) -> (Vec<TcpListener>, Vec<Error>) {
         match overlapping(earlier, *address) {
             Some(other) => errors.push(
                 Error::new(format!("cannot listen on {address}"))
-                    .because(format!("\"listen\" in [server] names {other} too, which is the same port"))
+                    .because(format!(
+                        "\"listen\" in [server] names {other} too, which is the same port"
+                    ))
                     .hint("take one of the two out"),
             ),
             None => match listen_at(*address) {
@@ -147,7 +149,9 @@ mod tests {
         assert_eq!(listeners.len(), 1);
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 2, "{texts:?}");
-        assert!(texts[0].contains(&format!("127.0.0.1:{port}: address already in use (hint: another")));
+        assert!(texts[0].contains(&format!(
+            "127.0.0.1:{port}: address already in use (hint: another"
+        )));
         assert!(texts[1].contains("this machine does not have that address"));
     }
 

@@ -22,7 +22,12 @@ impl DataLock {
     pub fn take(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("lock");
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600);
         let file = open_regular(&path, &options, Links::Refuse)
             .map_err(|error| Error::new(format!("cannot open the lock {path:?}")).because(error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

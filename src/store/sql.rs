@@ -202,8 +202,12 @@ impl Store for SqlStore {
     }
 
     async fn quota_of_home(&self, home: &Path) -> Result<Option<Quota>> {
-        let Some(home) = home.to_str() else { return Ok(None) };
-        let found = homes::quota_of(&self.pool, home).await.map_err(|e| self.failed(e))?;
+        let Some(home) = home.to_str() else {
+            return Ok(None);
+        };
+        let found = homes::quota_of(&self.pool, home)
+            .await
+            .map_err(|e| self.failed(e))?;
         found.map(|(bytes, files)| read_quota(bytes, files)).transpose()
     }
 

@@ -377,8 +377,15 @@ async fn the_neighbours_of_a_home_are_found_among_many() {
     let refused = |home: &'static str, who: &'static str| {
         let store = &store;
         async move {
-            let error = store.add_user(&at_home("new", home)).await.unwrap_err().to_string();
-            assert!(error.contains(&format!("the user \"{who}\" has ")), "{home}: {error}");
+            let error = store
+                .add_user(&at_home("new", home))
+                .await
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(&format!("the user \"{who}\" has ")),
+                "{home}: {error}"
+            );
         }
     };
     refused("/srv/homes/a/b", "a").await;
@@ -396,5 +403,8 @@ async fn the_neighbours_of_a_home_are_found_among_many() {
     }
     let quota = store.quota_of_home(Path::new("/srv/homes/ab")).await.unwrap();
     assert_eq!(quota, Some(Quota::default()));
-    assert_eq!(store.quota_of_home(Path::new("/srv/homes/b")).await.unwrap(), None);
+    assert_eq!(
+        store.quota_of_home(Path::new("/srv/homes/b")).await.unwrap(),
+        None
+    );
 }
