@@ -24,3 +24,57 @@ pub fn hex(bytes: &[u8]) -> String {
     }
     digits
 }
+
+/// Bytes as text that says exactly which bytes they are: `\\` is a backslash, `\xE9` a byte that is no UTF-8.
+pub fn bytes(raw: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(raw.len());
+    for chunk in raw.utf8_chunks() {
+        out.push_str(&chunk.valid().replace('\\', "\\\\"));
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02X}");
+        }
+    }
+    out
+}
+
+/// A peer's bytes for a sentence: the first `most` of them, exactly, and nothing that a terminal would obey.
+pub fn sample(raw: &[u8], most: usize) -> String {
+    let (shown, rest) = raw.split_at(raw.len().min(most));
+    let mut text = String::with_capacity(shown.len());
+    for c in bytes(shown).chars() {
+        match is_treacherous(c) {
+            true => text.extend(c.escape_default()),
+            false => text.push(c),
+        }
+    }
+    if !rest.is_empty() {
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_can_be_told_apart() {
+        let check = |raw: &[u8], expected: &str| assert_eq!(bytes(raw), expected);
+        check(b"/a/b", "/a/b");
+        check("é".as_bytes(), "é");
+        check(b"\xe9", "\\xE9");
+        check(b"\\xE9", "\\\\xE9");
+        check(b"a\xffb\xc3", "a\\xFFb\\xC3");
+    }
+
+    #[test]
+    fn a_sample_is_short_and_harmless() {
+        let check = |raw: &[u8], expected: &str| assert_eq!(sample(raw, 8), expected);
+        check(b"GET /", "GET /");
+        check(b"caf\xe9\n", "caf\\xE9\\n");
+        check(b"\x16\x03\x1b[31m", "\\u{16}\\u{3}\\u{1b}[31m");
+        check(b"123456789", "12345678…");
+        check("\u{202e}x".as_bytes(), "\\u{202e}x");
+    }
+}

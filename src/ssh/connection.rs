@@ -7,6 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use russh::Disconnect;
@@ -19,6 +20,7 @@ use crate::event::Event;
 use crate::sessions::{Activity, Ending};
 
 use super::admission::Entry;
+use super::refusal;
 use super::service::Service;
 use super::state::{Connection, Error, Signals};
 use crate::socket::{Pusher, Socket};
@@ -150,12 +152,14 @@ async fn serve(
 
     let started = tokio::select! {
         started = run_stream(Arc::clone(&current.russh), socket, connection) => started,
-        () = &mut grace => return refused(service, peer, "no SSH greeting within the login grace"),
+        () = &mut grace => {
+            return never_began(service, peer, &pusher, "no SSH greeting within the login grace");
+        }
         () = stop.cancelled() => return,
     };
     let mut session = match started {
         Ok(session) => session,
-        Err(error) => return refused(service, peer, &error.to_string()),
+        Err(Error::Ssh(error)) => return never_began(service, peer, &pusher, &refusal::handshake(&error)),
     };
     let handle = session.handle();
     tokio::select! {
@@ -202,13 +206,24 @@ fn refused(service: &Service, peer: SocketAddr, reason: &str) {
     });
 }
 
+/// A connection that ended before its peer had said that it speaks SSH. One that has not said anything at all is a
+/// health check, or a load balancer's: it is counted, and otherwise only worth a detail.
+fn never_began(service: &Service, peer: SocketAddr, pusher: &Pusher, reason: &str) {
+    let (received, _) = pusher.traffic();
+    if received > 0 {
+        return refused(service, peer, reason);
+    }
+    let so_far = service.silent.fetch_add(1, Ordering::Relaxed) + 1;
+    tracing::debug!(%peer, so_far, "a connection ended that never said anything");
+}
+
 /// A connection that ended before anybody signed in: monitors do that all day, so it is only worth a detail.
 fn left_early(service: &Service, peer: SocketAddr, error: Option<Error>) {
     match error {
         Some(Error::Ssh(russh::Error::IO(_) | russh::Error::Disconnect | russh::Error::HUP)) | None => {
             tracing::debug!(%peer, "left before signing in");
         }
-        Some(error) => refused(service, peer, &error.to_string()),
+        Some(Error::Ssh(error)) => refused(service, peer, &refusal::handshake(&error)),
     }
 }
 

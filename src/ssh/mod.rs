@@ -10,6 +10,7 @@ pub mod connection;
 pub mod handler;
 pub mod hostkeys;
 pub mod mounts;
+mod refusal;
 pub mod service;
 pub mod settings;
 pub mod state;

@@ -1,6 +1,7 @@
 //! What all connections share.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Service {
     pub current: RwLock<Arc<Current>>,
     /// Told when a connection has ended.
     pub left: Notify,
+    /// Connections that ended without having sent a byte: health checks, mostly.
+    pub silent: AtomicU64,
     mounts: Mounts,
 }
 
@@ -94,6 +97,7 @@ impl Service {
             banner,
             current: RwLock::new(Arc::new(current)),
             left: Notify::new(),
+            silent: AtomicU64::new(0),
             mounts: Mounts::default(),
         })
     }

@@ -70,13 +70,21 @@ pub mod server;
 /// Client side of this library.
 pub mod client;
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlgorithmKind {
     Kex,
     Key,
     Cipher,
     Compression,
     Mac,
+}
+
+/// HOMEPORT: one list of a key exchange, as both sides have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    pub kind: AlgorithmKind,
+    pub ours: Vec<String>,
+    pub theirs: Vec<String>,
 }
 
 #[derive(Debug, Error)]
@@ -101,9 +109,17 @@ pub enum Error {
         theirs: Vec<String>,
     },
 
+    /// HOMEPORT: every list in which a client and this server have nothing in common, not only the first of them.
+    #[error("No common algorithms: {0:?}")]
+    NothingInCommon(Vec<Mismatch>),
+
     /// Invalid SSH version string.
     #[error("invalid SSH version string")]
     Version,
+
+    /// HOMEPORT: the client's first bytes are no SSH version string; here they are, as far as they were read.
+    #[error("invalid SSH version string")]
+    NotSsh { first_bytes: Vec<u8> },
 
     /// Error during key exchange.
     #[error("Key exchange failed")]

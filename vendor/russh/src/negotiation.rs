@@ -455,6 +455,71 @@ pub(crate) trait Select {
     }
 }
 
+/// HOMEPORT: all lists of a client's KEXINIT that have nothing in common with ours: whoever is to change one of the
+/// sides wants to know all that is missing. Empty where the packet cannot be read.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn mismatches(buffer: &[u8], config: &Config) -> Vec<crate::Mismatch> {
+    let mut found = Vec::new();
+    // The message's number and a cookie come first.
+    let Some(mut r) = buffer.get(17..) else {
+        return found;
+    };
+    let pref = &config.preferred;
+    let kex: Vec<String> = pref
+        .kex
+        .iter()
+        .filter(|name| !KEX_EXTENSION_NAMES.contains(name))
+        .map(|name| name.as_ref().to_owned())
+        .collect();
+    let keys = pref
+        .possible_host_key_algos_for_keys(&config.keys)
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>();
+    let ciphers: Vec<String> = pref.cipher.iter().map(|x| x.as_ref().to_owned()).collect();
+    let macs: Vec<String> = pref.mac.iter().map(|x| x.as_ref().to_owned()).collect();
+    let compressions: Vec<String> = pref
+        .compression
+        .iter()
+        .map(|x| x.as_ref().to_owned())
+        .collect();
+    // Which MACs count depends on the cipher that was found.
+    let mut needs_mac = true;
+    for (kind, ours) in [
+        (AlgorithmKind::Kex, &kex),
+        (AlgorithmKind::Key, &keys),
+        (AlgorithmKind::Cipher, &ciphers),
+        (AlgorithmKind::Cipher, &ciphers),
+        (AlgorithmKind::Mac, &macs),
+        (AlgorithmKind::Mac, &macs),
+        (AlgorithmKind::Compression, &compressions),
+        (AlgorithmKind::Compression, &compressions),
+    ] {
+        let Ok(theirs) = NameList::decode(&mut r) else {
+            return found;
+        };
+        let common = theirs.iter().find(|name| ours.contains(name));
+        if kind == AlgorithmKind::Cipher
+            && let Some(name) = common
+        {
+            needs_mac = cipher::Name::try_from(name.as_str())
+                .ok()
+                .and_then(|name| CIPHERS.get(&name))
+                .is_none_or(|cipher| cipher.needs_mac());
+        }
+        let counts = kind != AlgorithmKind::Mac || needs_mac;
+        let mismatch = crate::Mismatch {
+            kind,
+            ours: ours.clone(),
+            theirs: theirs.to_vec(),
+        };
+        if common.is_none() && counts && found.last() != Some(&mismatch) {
+            found.push(mismatch);
+        }
+    }
+    found
+}
+
 pub struct Server;
 pub struct Client;
 

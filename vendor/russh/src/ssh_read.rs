@@ -140,6 +140,13 @@ impl<R: AsyncRead + Unpin> SshRead<R> {
         }
     }
 
+    /// HOMEPORT: what has come so far of the peer's first line, for the one who is told that it is none of SSH's.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
+    pub(crate) fn first_bytes(&self) -> &[u8] {
+        #[allow(clippy::indexing_slicing)] // `total` counts what was read into it
+        self.id.as_ref().map_or(&[], |id| &id.buf[..id.total])
+    }
+
     pub async fn read_ssh_id(&mut self) -> Result<&[u8], Error> {
         self.read_ssh_id_inner(true).await
     }
@@ -188,10 +195,10 @@ impl<R: AsyncRead + Unpin> SshRead<R> {
                 // If we have a full line, handle it.
                 if i >= 8 {
                     // Check if we have a valid SSH protocol identifier
+                    // HOMEPORT: bytes: what follows the version need not be UTF-8.
                     #[allow(clippy::indexing_slicing)]
-                    if let Ok(s) = std::str::from_utf8(&ssh_id.buf[..i])
-                        && (s.starts_with("SSH-1.99-") || s.starts_with("SSH-2.0-"))
-                    {
+                    let line = &ssh_id.buf[..i];
+                    if line.starts_with(b"SSH-1.99-") || line.starts_with(b"SSH-2.0-") {
                         ssh_id.sshid_len = i;
                         return Ok(ssh_id.id());
                     }

@@ -143,7 +143,14 @@ impl ServerKex {
                         Some(&self.config.keys),
                         Some(&self.config.certificates),
                         &self.cause,
-                    )?
+                    )
+                    // HOMEPORT: all of them at once.
+                    .map_err(|error| match error {
+                        Error::NoCommonAlgo { .. } => Error::NothingInCommon(
+                            negotiation::mismatches(&input.buffer, &self.config),
+                        ),
+                        error => error,
+                    })?
                 };
                 debug!("negotiated: {names:?}");
 

@@ -1115,6 +1115,8 @@ where
     let mut write_buffer = SSHBuffer::new();
     write_buffer.send_ssh_id(&config.as_ref().server_id);
     map_err!(stream.write_all(&write_buffer.buffer[..]).await)?;
+    // HOMEPORT: before anything is read: whoever says nothing, or hangs up at once, gets it as well.
+    map_err!(stream.flush().await)?;
 
     // Reading SSH id and allocating a session.
     let mut stream = SshRead::new(stream);
@@ -1126,7 +1128,22 @@ where
         channel_buffer_size: config.channel_buffer_size,
     };
 
-    let common = read_ssh_id(config, &mut stream).await?;
+    let common = match read_ssh_id(config, &mut stream).await {
+        Ok(common) => common,
+        // HOMEPORT: as OpenSSH answers those who speak something else, before it hangs up.
+        Err(Error::Version) => {
+            let first_bytes = stream.first_bytes().to_vec();
+            let sentence: &[u8] = match first_bytes.starts_with(b"SSH-1.") {
+                true => b"Protocol major versions differ.\r\n",
+                false => b"Invalid SSH identification string.\r\n",
+            };
+            // They may be gone already.
+            let _ = stream.write_all(sentence).await;
+            let _ = stream.shutdown().await;
+            return Err(Error::NotSsh { first_bytes }.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
     let mut session = Session {
         target_window_size: common.config.window_size,
         common,

@@ -1,0 +1,127 @@
+//! Why a connection was refused before anybody signed in, in one sentence from which an operator knows what to change.
+//!
+//! What a peer sent is cut to a bounded length here; the log escapes what could do harm.
+
+use russh::{AlgorithmKind, Error, Mismatch};
+
+use crate::visible::sample;
+
+/// Of a peer's first line: enough to recognise HTTP, TLS or mail by.
+const LONGEST_LINE: usize = 64;
+/// Names of one list: real clients have at most about twenty.
+const MOST_NAMES: usize = 24;
+/// The longest name of an algorithm (RFC 4251, section 6).
+const LONGEST_NAME: usize = 64;
+
+/// Why a handshake failed.
+pub(super) fn handshake(error: &Error) -> String {
+    match error {
+        Error::NotSsh { first_bytes } => {
+            let line = first_bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next();
+            format!(
+                "the client does not speak SSH 2, it began with \"{}\"",
+                sample(line.unwrap_or_default(), LONGEST_LINE)
+            )
+        }
+        Error::NothingInCommon(mismatches) => {
+            let lists: Vec<String> = mismatches.iter().map(list).collect();
+            lists.join("; ")
+        }
+        Error::Disconnect | Error::HUP | Error::IO(_) => {
+            "the connection was lost before the client had said what it is".to_owned()
+        }
+        error => error.to_string(),
+    }
+}
+
+/// One list of algorithms without a common name, and the setting that could change it.
+fn list(mismatch: &Mismatch) -> String {
+    let (what, setting) = match mismatch.kind {
+        AlgorithmKind::Kex => ("key exchange", "\"policy\" or \"kex\" in [ssh]"),
+        AlgorithmKind::Key => (
+            "host key",
+            "\"host_key_algorithms\" in [ssh], or another host key",
+        ),
+        AlgorithmKind::Cipher => ("cipher", "\"ciphers\" in [ssh]"),
+        AlgorithmKind::Mac => ("MAC", "\"macs\" in [ssh]"),
+        AlgorithmKind::Compression => ("compression", "nothing here"),
+    };
+    format!(
+        "no {what} in common: the client offers {}, this server {} (changed by {setting})",
+        names(&mismatch.theirs),
+        names(&mismatch.ours)
+    )
+}
+
+fn names(list: &[String]) -> String {
+    if list.is_empty() {
+        return "none".to_owned();
+    }
+    let short = |name: &String| sample(name.as_bytes(), LONGEST_NAME);
+    let mut shown: Vec<String> = list.iter().take(MOST_NAMES).map(short).collect();
+    if list.len() > MOST_NAMES {
+        shown.push(format!("and {} more", list.len() - MOST_NAMES));
+    }
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_ssh_is_shown_as_far_as_it_helps() {
+        let check = |bytes: &[u8], expected: &str| {
+            let error = Error::NotSsh {
+                first_bytes: bytes.to_vec(),
+            };
+            let expected = format!("the client does not speak SSH 2, it began with \"{expected}\"");
+            assert_eq!(handshake(&error), expected);
+        };
+        check(b"GET / HTTP/1.1\r\nHost: x\r\n", "GET / HTTP/1.1");
+        check(b"\x16\x03\x01", "\\u{16}\\u{3}\\u{1}");
+        check(b"caf\xe9\n", "caf\\xE9");
+        check(&[b'x'; 255], &format!("{}…", "x".repeat(64)));
+        check(b"", "");
+    }
+
+    #[test]
+    fn every_list_without_a_common_name_is_named_with_what_changes_it() {
+        let mismatch = |kind, theirs: &[&str], ours: &[&str]| Mismatch {
+            kind,
+            ours: ours.iter().map(ToString::to_string).collect(),
+            theirs: theirs.iter().map(ToString::to_string).collect(),
+        };
+        let error = Error::NothingInCommon(vec![
+            mismatch(
+                AlgorithmKind::Kex,
+                &["ecdh-sha2-nistp256"],
+                &["curve25519-sha256"],
+            ),
+            mismatch(AlgorithmKind::Mac, &["hmac-sha1", "hmac-md5"], &["hmac-sha2-256"]),
+        ]);
+        assert_eq!(
+            handshake(&error),
+            "no key exchange in common: the client offers ecdh-sha2-nistp256, this server curve25519-sha256 \
+             (changed by \"policy\" or \"kex\" in [ssh]); \
+             no MAC in common: the client offers hmac-sha1, hmac-md5, this server hmac-sha2-256 \
+             (changed by \"macs\" in [ssh])"
+        );
+    }
+
+    #[test]
+    fn a_peer_cannot_make_a_sentence_long() {
+        let many: Vec<String> = (0..1000).map(|i| format!("{i}{}", "x".repeat(10_000))).collect();
+        let error = Error::NothingInCommon(vec![Mismatch {
+            kind: AlgorithmKind::Kex,
+            ours: vec!["curve25519-sha256".to_owned()],
+            theirs: many,
+        }]);
+        let said = handshake(&error);
+        assert!(
+            said.len() < 2048 && said.contains("and 976 more"),
+            "{} {said}",
+            said.len()
+        );
+    }
+}
