@@ -11,7 +11,8 @@ const MAX_PATH: usize = 4096;
 /// An absolute path inside a home.
 ///
 /// Invariants: no NUL, no empty component, no `.` but at the end, shorter than `PATH_MAX`. `..` components, a trailing
-/// slash and a trailing `/.` are kept. Stored without the leading slash, so the home itself is the empty path.
+/// slash and a trailing `/.` are kept. Stored without the leading slash, so the home itself is the empty path, or `.`
+/// if the client wrote one at the end.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VirtualPath {
     /// Components joined by `/`, with a `/` or `/.` at the end if the client wrote one.
@@ -59,6 +60,8 @@ impl VirtualPath {
             } else if raw.ends_with(b"/") {
                 relative.push(b'/');
             }
+        } else if raw == b"." || raw.ends_with(b"/.") {
+            relative.push(b'.');
         }
         Ok(Self { relative })
     }
@@ -76,13 +79,15 @@ impl VirtualPath {
     pub fn absolute(&self) -> Vec<u8> {
         let mut path = Vec::with_capacity(self.relative.len() + 1);
         path.push(b'/');
-        path.extend_from_slice(&self.relative);
+        if !self.is_root() {
+            path.extend_from_slice(&self.relative);
+        }
         path
     }
 
     /// Is this the home itself, by name?
     pub fn is_root(&self) -> bool {
-        self.relative.is_empty()
+        matches!(self.relative.as_slice(), b"" | b".")
     }
 
     /// The directory part and the last component, when the last component is a plain name.
@@ -110,9 +115,42 @@ impl VirtualPath {
         }
     }
 
-    /// Did the client end the path with `/.`?
+    /// Did the client end the path with a component `.`?
     pub fn ends_in_dot(&self) -> bool {
-        self.relative.ends_with(b"/.")
+        self.relative == b"." || self.relative.ends_with(b"/.")
+    }
+
+    /// The path without `.`, `..` and a slash at the end, where no component of it is a symbolic link.
+    #[must_use]
+    pub fn without_dots(&self) -> Self {
+        let mut kept: Vec<&[u8]> = Vec::new();
+        for component in self.relative.split(|&b| b == b'/') {
+            match component {
+                b"" | b"." => {}
+                b".." => {
+                    kept.pop();
+                }
+                name => kept.push(name),
+            }
+        }
+        Self {
+            relative: kept.join(&b'/'),
+        }
+    }
+
+    /// The path without what the client wrote behind its last name: `/`, `/.`, or both.
+    #[must_use]
+    pub fn without_tail(&self) -> Self {
+        let mut relative = self.relative.as_slice();
+        while let Some(shorter) = relative.strip_suffix(b"/").or(relative.strip_suffix(b"/.")) {
+            relative = shorter;
+        }
+        Self {
+            relative: match relative {
+                b"." => Vec::new(),
+                name => name.to_vec(),
+            },
+        }
     }
 
     /// Did the client end the path with a slash, asking for a directory?
@@ -124,7 +162,7 @@ impl VirtualPath {
 /// As in a log line: control characters and bytes that are no UTF-8 are escaped.
 impl fmt::Display for VirtualPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/{}", self.relative.escape_ascii())
+        write!(f, "{}", self.absolute().escape_ascii())
     }
 }
 
@@ -176,6 +214,39 @@ mod tests {
         assert_eq!(split(b"a/.."), None);
         assert_eq!(split(b"a/."), None);
         assert_eq!(split(b".."), None);
+    }
+
+    #[test]
+    fn the_home_remembers_a_dot() {
+        for (raw, dot) in [
+            (&b""[..], false),
+            (b"/", false),
+            (b".", true),
+            (b"/.", true),
+            (b"/./.", true),
+            (b"./", false),
+        ] {
+            let path = VirtualPath::parse(raw).unwrap();
+            assert!(path.is_root());
+            assert_eq!(path.ends_in_dot(), dot, "{}", raw.escape_ascii());
+            assert_eq!(path.absolute(), b"/");
+            assert_eq!(path.without_tail(), VirtualPath::root());
+            assert_eq!(path.without_dots(), VirtualPath::root());
+        }
+    }
+
+    #[test]
+    fn dots_can_be_taken_away() {
+        let check = |raw: &[u8], dots: &[u8], tail: &[u8]| {
+            let path = VirtualPath::parse(raw).unwrap();
+            assert_eq!(path.without_dots().relative(), dots, "{path}");
+            assert_eq!(path.without_tail().relative(), tail, "{path}");
+        };
+        check(b"a/b", b"a/b", b"a/b");
+        check(b"a/", b"a", b"a");
+        check(b"a/.", b"a", b"a");
+        check(b"a/../b/", b"b", b"a/../b");
+        check(b"../a/..", b".", b"../a/..");
     }
 
     #[test]

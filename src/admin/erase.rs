@@ -32,6 +32,7 @@ pub fn erase(home: &Path) -> Result<()> {
         opened => opened.map_err(cannot)?,
     };
     let deadline = Instant::now() + PATIENCE;
+    let _ = fchmod(&top, Mode::RWXU);
     loop {
         empty(&top).map_err(cannot)?;
         match unlinkat(CWD, home, AtFlags::REMOVEDIR) {
@@ -59,7 +60,7 @@ fn empty(top: &OwnedFd) -> rustix::io::Result<()> {
         let Some(dir) = missing_is_none(open(top, &name))? else {
             continue;
         };
-        // Not needed for what was made through us: a directory always leaves its owner all rights.
+        // Users may take the right to write away.
         let _ = fchmod(&dir, Mode::RWXU);
         clear(top, Some(&dir), &mut moved, &mut waiting)?;
         match unlinkat(top, &name, AtFlags::REMOVEDIR) {
@@ -109,12 +110,18 @@ fn clear(
 
 /// Moves a directory to the top, under a name that is free.
 fn lift(top: &OwnedFd, dir: &OwnedFd, name: &std::ffi::CStr, moved: &mut u64) -> rustix::io::Result<CString> {
+    let mut writable = false;
     loop {
         *moved += 1;
         let new = CString::new(format!(".deleting-{moved}")).unwrap_or_default();
         match renameat_with(dir, name, top, &new, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(new),
             Err(Errno::EXIST) => {}
+            // What is moved must be writable itself, since its `..` changes.
+            Err(Errno::ACCESS) if !writable => {
+                fchmod(&open(dir, name)?, Mode::RWXU)?;
+                writable = true;
+            }
             Err(errno) => return Err(errno),
         }
     }

@@ -47,19 +47,28 @@ pub fn write(reply: &mut Reply, meta: &Metadata) {
     reply.u32(seconds(meta.mtime));
 }
 
-/// Version 3 has 32 bits for a time: as in OpenSSH, what does not fit is cut.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the wire has no more"
-)]
-fn seconds(time: i64) -> u32 {
-    time as u32
+/// A time as version 3 can say it, in 32 bits: the nearest one from 1970 to 2106. Cut off instead, as OpenSSH does it,
+/// 1960 would be 2096.
+pub(super) fn seconds(time: i64) -> u32 {
+    u32::try_from(time.max(0)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_the_nearest_that_the_wire_can_say() {
+        let check = |time: i64, told: u32| assert_eq!(seconds(time), told, "{time}");
+        check(0, 0);
+        check(1_700_000_000, 1_700_000_000);
+        check(-1, 0);
+        check(-315_619_200, 0);
+        check(i64::MIN, 0);
+        check(u32::MAX.into(), u32::MAX);
+        check(i64::from(u32::MAX) + 1, u32::MAX);
+        check(i64::MAX, u32::MAX);
+    }
 
     #[test]
     fn reads_what_clients_send() {

@@ -7,6 +7,8 @@ use jiff::tz::TimeZone;
 
 use crate::vfs::{FileKind, Metadata};
 
+use super::attrs;
+
 /// ls shows the time of day for files changed within the last half year, else the year.
 const HALF_YEAR_SECS: i64 = 365 * 24 * 60 * 60 / 2;
 /// Of a line without its name, in bytes, unless names and numbers are long.
@@ -35,7 +37,8 @@ impl Lister {
         self.owner(&mut line, meta.uid, self.own_ids.0);
         self.owner(&mut line, meta.gid, self.own_ids.1);
         let _ = write!(line, "{:8} ", meta.size);
-        self.date(&mut line, meta.mtime, now);
+        // The same moment as in the attributes beside it, and one that every calendar has.
+        self.date(&mut line, attrs::seconds(meta.mtime).into(), now);
         line.push(b' ');
         line.extend_from_slice(name);
         line
@@ -149,6 +152,18 @@ mod tests {
             b"l",
             "lrwxrwxrwx    1 calvin   7               3 May 16  2023 l",
         );
+        check(
+            meta(FileKind::File, 0o100_644, 1, -315_619_200),
+            b"old",
+            "-rw-r--r--    1 calvin   7               1 Jan  1  1970 old",
+        );
+        for far in [i64::from(u32::MAX) + 1, i64::MAX] {
+            check(
+                meta(FileKind::File, 0o100_644, 1, far),
+                b"far",
+                "-rw-r--r--    1 calvin   7               1 Feb  7 06:28 far",
+            );
+        }
         check(
             meta(FileKind::Special, 0o012_640, 99_999_999_999, now),
             b"p",

@@ -196,7 +196,7 @@ fn request(kind: u8, mut f: Fields<'_>) -> Result<Request<'_>, Status> {
         SSH_FXP_RENAME => two(f).map(|(from, to)| Request::Rename { from, to }),
         SSH_FXP_READLINK => f.path().map(|path| Request::Readlink { path }),
         SSH_FXP_SYMLINK => two(f).map(|(first, second)| Request::Symlink { first, second }),
-        SSH_FXP_EXTENDED => f.string().map(|name| Request::Extended { name, body: *f }),
+        SSH_FXP_EXTENDED => f.path().map(|name| Request::Extended { name, body: *f }),
         _ => return Err(Status::UNSUPPORTED),
     };
     parsed.ok_or(Status::BAD_MESSAGE)
@@ -305,8 +305,8 @@ impl<'a> Fields<'a> {
         Some(head)
     }
 
-    /// The next string, as a path. One NUL at its end is not part of it: some clients send C strings whole, and
-    /// OpenSSH takes them.
+    /// The next string, as a path or a name. One NUL at its end is not part of it: some clients send C strings whole,
+    /// and OpenSSH takes them.
     pub fn path(&mut self) -> Option<&'a [u8]> {
         let bytes = self.string()?;
         Some(bytes.strip_suffix(b"\0").unwrap_or(bytes))

@@ -96,6 +96,11 @@ impl From<vfs::Error> for Refusal {
             vfs::Error::Os(Errno::NOSPC | Errno::DQUOT) => {
                 Refusal::with_sentence(Status::FAILURE, "no space left on the server's disk")
             }
+            // A mount point inside a home. The code stays, since clients fall back on copying when they see it.
+            vfs::Error::Os(Errno::XDEV) => Refusal::with_sentence(
+                Status::FAILURE,
+                "the two names are on different file systems; copy the file instead",
+            ),
             vfs::Error::Os(errno) => Status::from(errno).into(),
             vfs::Error::Forbidden(_) => Status::PERMISSION_DENIED.into(),
             vfs::Error::OverBytes { .. }
@@ -145,6 +150,11 @@ mod tests {
         check(Errno::NOTEMPTY, 4, "Failure");
         check(Errno::ISDIR, 4, "Failure");
         check(Errno::NOSPC, 4, "no space left on the server's disk");
+        check(
+            Errno::XDEV,
+            4,
+            "the two names are on different file systems; copy the file instead",
+        );
         check(Errno::DQUOT, 4, "no space left on the server's disk");
     }
 }

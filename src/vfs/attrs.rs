@@ -61,12 +61,12 @@ pub(super) fn space(vfs: &StatVfs) -> Space {
 
 /// The permission bits that a user's wish comes down to.
 ///
-/// The owner, which is the server itself, always keeps `r` on files and `rwx` on directories: what cannot be read
+/// The owner, which is the server itself, always keeps `r` on files and `r-x` on directories: what cannot be read
 /// cannot be measured, and nobody but an operator could open it again. Set-uid, set-gid and sticky bits would act
 /// for the server's own uid, not for the user's: they are taken away.
 pub(super) fn allowed_mode(wish: u32, kind: FileKind) -> Mode {
     let kept = match kind {
-        FileKind::Directory => 0o700,
+        FileKind::Directory => 0o500,
         FileKind::File | FileKind::Symlink | FileKind::Special => 0o400,
     };
     Mode::from_raw_mode(wish & 0o777 | kept)
@@ -200,7 +200,9 @@ mod tests {
         check(0o000, FileKind::File, 0o400);
         check(0o222, FileKind::File, 0o622);
         check(0o7777, FileKind::File, 0o777);
-        check(0o000, FileKind::Directory, 0o700);
+        check(0o000, FileKind::Directory, 0o500);
+        check(0o555, FileKind::Directory, 0o555);
+        check(0o222, FileKind::Directory, 0o722);
         check(0o1755, FileKind::Directory, 0o755);
         check(0o6000, FileKind::Special, 0o400);
         check(0o100_644, FileKind::File, 0o644);

@@ -250,7 +250,9 @@ fn offsets_never_wrap(storage: &dyn Storage) {
             os(Errno::INVAL)
         );
     }
-    assert_eq!(read(&*file, 8, (1 << 63) - 4).unwrap(), b"");
+    // Where the file system has no such offset, lseek(2) says so.
+    let far = read(&*file, 8, (1 << 63) - 4);
+    assert!(far == Ok(Vec::new()) || far == Err(os(Errno::INVAL)), "{far:?}");
     assert!(file.write_at(b"12345678", (1 << 63) - 4, Wait::Allowed).is_err());
     assert_eq!(get(storage, "f").unwrap(), b"content");
 }

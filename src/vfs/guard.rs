@@ -2,7 +2,8 @@
 //!
 //! - Looking at one name (stat, REALPATH, room) is always allowed: every client does it before every operation, a
 //!   drop box (`create` alone) would not work without, and whether a name is taken shows in the answer to any
-//!   other call. What a directory holds and where links point is `list`.
+//!   other call. What a directory holds and where links point is `list`: without it READLINK is refused, and
+//!   REALPATH leaves links in its answer.
 //! - Destroying what a file holds is `overwrite`, by whichever call; a file that this very handle has made needs
 //!   no more than `create` for its content. Modes and times are always `attributes`.
 //! - Whether a file is new is decided by the kernel (`O_EXCL`, `RENAME_NOREPLACE`), not by a look beforehand.
@@ -210,7 +211,13 @@ impl Storage for Guard {
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
-        self.inner.real_path(path)
+        let resolved = self.inner.real_path(path)?;
+        // A path without links is its own answer, whoever asks. One with links is answered as it was given, which is
+        // a right name too, without telling where they point.
+        match self.may(Permission::List) || resolved == path.without_dots() {
+            true => Ok(resolved),
+            false => Ok(path.without_tail()),
+        }
     }
 
     fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space> {

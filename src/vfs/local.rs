@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::fs::SeekFrom;
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 
 use super::attrs::{self, Target, retry};
@@ -139,6 +140,16 @@ impl LocalFile {
         Ok(filled)
     }
 
+    /// EINVAL for an offset that the file system cannot have, as lseek(2) says it; pread(2) calls it the end, and
+    /// pwrite(2) "too large". Asked only where nothing was read or written. Every file system can have the first 4 GiB.
+    fn check_offset(&self, offset: u64) -> Result<()> {
+        if self.append || u32::try_from(offset).is_ok() {
+            return Ok(());
+        }
+        rustix::fs::seek(&self.fd, SeekFrom::Start(offset))?;
+        Ok(())
+    }
+
     /// One system call for a warm read in the middle of a file; a short answer is asked on, so that it means the
     /// end of the file or is none.
     fn read_warm(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
@@ -178,17 +189,27 @@ impl OpenFile for LocalFile {
         let room = usize::try_from(i64::MAX as u64 - offset).unwrap_or(usize::MAX);
         let length = buffer.len().min(room);
         let buffer = buffer.get_mut(..length).unwrap_or_default();
-        match wait {
+        let count = match wait {
             Wait::Allowed => self.read_waiting(buffer, offset),
             Wait::Never => self.read_warm(buffer, offset),
+        }?;
+        if count == 0 {
+            self.check_offset(offset)?;
         }
+        Ok(count)
     }
 
     fn write_at(&self, mut data: &[u8], offset: u64, _wait: Wait) -> Result<()> {
         // O_APPEND makes the kernel ignore the offset; it must be none that it would refuse.
         let mut at = if self.append { 0 } else { attrs::offset(offset)? };
+        if data.is_empty() {
+            self.check_offset(offset)?;
+        }
         loop {
-            let count = retry(|| pwrite(&self.fd, data, at))?;
+            let count = match retry(|| pwrite(&self.fd, data, at)) {
+                Err(Errno::FBIG) => return self.check_offset(offset).and(Err(Errno::FBIG.into())),
+                written => written?,
+            };
             data = data.get(count..).unwrap_or_default();
             if data.is_empty() {
                 return Ok(());

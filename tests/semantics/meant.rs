@@ -21,7 +21,7 @@ pub struct Difference {
 pub enum Ours {
     /// These.
     Lines(&'static [&'static str]),
-    /// OpenSSH's, but files keep `r` and directories `rwx` for their owner, and nothing is set-uid, set-gid or sticky.
+    /// OpenSSH's, but files keep `r` and directories `r-x` for their owner, and nothing is set-uid, set-gid or sticky.
     SafeModes,
     /// OpenSSH's, and behind them what we announce besides: these extensions, in this order.
     Announces(&'static [&'static str]),
@@ -85,7 +85,7 @@ fn with_safe_modes(line: &str) -> String {
             .and_then(|digits| u32::from_str_radix(digits, 8).ok());
         let kept = match mode.map(|mode| mode & 0o170_000) {
             Some(0o100_000) => 0o400,
-            Some(0o40_000) => 0o700,
+            Some(0o40_000) => 0o500,
             _ => continue,
         };
         let safe = mode.unwrap_or_default() & !0o7000 | kept;

@@ -14,7 +14,7 @@ pub fn rows() -> Vec<Row> {
 
 fn reads(rows: &mut Vec<Row>) {
     let big = BIG as u64;
-    let ranges: [(u64, u32); 22] = [
+    let ranges: [(u64, u32); 25] = [
         (0, 12),
         (0, 5),
         (0, 0),
@@ -27,6 +27,9 @@ fn reads(rows: &mut Vec<Row>) {
         (13, 10),
         (1 << 31, 1),
         (1 << 32, 1),
+        (1 << 40, 1),
+        (1 << 62, 0),
+        (1 << 62, 1),
         ((1 << 63) - 1, 1),
         ((1 << 63) - 10, 100),
         (1 << 63, 1),

@@ -32,6 +32,8 @@ pub(super) fn copy_data(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
         // Where lseek(2) cannot go.
         return Err(Status::BAD_MESSAGE.into());
     }
+    // Nor here, on some file systems.
+    source.read_at(&mut [], offset, Wait::Allowed)?;
     // The end is where it is now: a target that is the source by another name would never end.
     let rest = source.stat()?.size.saturating_sub(offset);
     let wanted = if length == 0 { rest } else { length };
@@ -48,11 +50,9 @@ pub(super) fn copy_data(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
         let at = offset.checked_add(copied).ok_or(Status::BAD_MESSAGE)?;
         let count = source.read_at(chunk, at, Wait::Allowed)?;
         if count == 0 {
-            // Asked for more than there is.
-            return if length == 0 {
-                ok(call.id)
-            } else {
-                Err(Status::EOF.into())
+            return match ends_well(wanted, copied) || length == 0 {
+                true => ok(call.id),
+                false => Err(Status::EOF.into()),
             };
         }
         let to_at = to_offset.checked_add(copied).ok_or(Status::BAD_MESSAGE)?;
@@ -68,4 +68,30 @@ pub(super) fn copy_data(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
         }
     }
     ok(call.id)
+}
+
+/// OpenSSH copies by blocks of this size.
+const BLOCK: u64 = 64 * 1024;
+
+/// Is it success to have copied only so much, because the file ended? As in OpenSSH, where a short block is as good as
+/// a whole one, and so is the last block if it is empty; only one block later the client hears of the end.
+fn ends_well(wanted: u64, copied: u64) -> bool {
+    wanted.div_ceil(BLOCK) <= copied.div_ceil(BLOCK).saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_may_go_beyond_the_end_by_a_block() {
+        let check = |wanted, copied, well| assert_eq!(ends_well(wanted, copied), well, "{wanted} {copied}");
+        check(10, 0, true);
+        check(BLOCK, 0, true);
+        check(BLOCK + 1, 0, false);
+        check(100, 10, true);
+        check(2 * BLOCK, 10, true);
+        check(2 * BLOCK + 1, 10, false);
+        check(u64::MAX, 300_000, false);
+    }
 }

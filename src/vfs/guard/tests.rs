@@ -164,7 +164,22 @@ fn looking_at_one_name_is_always_allowed() {
         guard.stat(&path("l"), Links::NoFollow).unwrap().kind,
         FileKind::Symlink
     );
-    assert_eq!(guard.real_path(&path("l")).unwrap(), path("/f"));
+    // Where a link points is told to those who may list.
+    for (asked, told) in [
+        ("l", "/l"),
+        ("l/", "/l"),
+        ("./l/.", "/l"),
+        ("/f", "/f"),
+        ("./f", "/f"),
+        ("d/..", "/"),
+        (".", "/"),
+        ("", "/"),
+        ("missing", "/missing"),
+    ] {
+        assert_eq!(guard.real_path(&path(asked)).unwrap(), path(told), "{asked}");
+    }
+    let lister = self::home("list");
+    assert_eq!(lister.guard.real_path(&path("l")).unwrap(), path("/f"));
     assert!(guard.space(&path("/"), Wait::Allowed).is_ok());
 }
 

@@ -24,7 +24,7 @@ enum End<'a> {
     Name(Place<'a>),
     /// `..` of a directory that exists.
     Up,
-    /// `.` of a directory that exists.
+    /// `.` of a directory that exists, the home among them.
     Dot,
     /// The home.
     Root,
@@ -91,8 +91,8 @@ impl Jail {
         }
         self.locate(path.relative(), OFlags::empty())?;
         Ok(match path {
-            _ if path.is_root() => End::Root,
             _ if path.ends_in_dot() => End::Dot,
+            _ if path.is_root() => End::Root,
             _ => End::Up,
         })
     }
@@ -191,6 +191,34 @@ impl Jail {
 
     /// rename(2), or what SSH_FXP_RENAME is in OpenSSH: a rename that never replaces.
     pub(in crate::vfs) fn rename(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()> {
+        if over == Over::Refuse && from.has_slash() {
+            // As lstat(2) with a slash, which OpenSSH begins with: a directory, or an error.
+            self.locate(from.relative(), OFlags::NOFOLLOW)?;
+        }
+        match self.rename_name(from, to, over) {
+            Err(Errno::EXIST) if over == Over::Refuse => Err(self.why_not_renamed(from, to)),
+            result => result,
+        }
+    }
+
+    /// What OpenSSH says where something stands at the new name: it looks there through links, and if they lead nowhere
+    /// it tries, and hears that only a directory can make way for a directory, or stand before a slash.
+    fn why_not_renamed(&self, from: &VirtualPath, to: &VirtualPath) -> Errno {
+        let directory_wanted = match self.end(from) {
+            Ok(End::Name(source)) => match source.kind() {
+                Ok(FileKind::Directory) => true,
+                Ok(FileKind::Symlink | FileKind::Special) => from.has_slash() || to.has_slash(),
+                Ok(FileKind::File) | Err(_) => false,
+            },
+            Ok(End::Up | End::Dot | End::Root) | Err(_) => false,
+        };
+        match directory_wanted && self.locate(to.relative(), OFlags::empty()).is_err() {
+            true => Errno::NOTDIR,
+            false => Errno::EXIST,
+        }
+    }
+
+    fn rename_name(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()> {
         let (from, to) = (self.end(from)?, self.end(to)?);
         let End::Name(from) = from else {
             return Err(Errno::BUSY);
@@ -310,6 +338,6 @@ mod tests {
         let jail = Jail::open(home.path()).unwrap();
         jail.mkdir(&VirtualPath::parse(b"d").unwrap(), 0o7000).unwrap();
         let mode = fs::metadata(home.path().join("d")).unwrap().permissions().mode();
-        assert_eq!(Mode::from_raw_mode(mode), Mode::RWXU);
+        assert_eq!(Mode::from_raw_mode(mode), Mode::RUSR | Mode::XUSR);
     }
 }

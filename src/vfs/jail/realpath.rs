@@ -26,7 +26,7 @@ impl Jail {
         // Most paths have no links. If the kernel finds none, what is left to do is lexical.
         let no_links = ResolveFlags::NO_SYMLINKS;
         match resolve_in(self.home.as_fd(), relative, OFlags::PATH, Mode::empty(), no_links) {
-            Ok(_) => joined(&lexical(relative)),
+            Ok(_) => Ok(path.without_dots()),
             Err(_) => self.walk(relative),
         }
     }
@@ -103,21 +103,6 @@ impl Jail {
 fn step(dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW;
     resolve_in(dir, name, flags, Mode::empty(), ResolveFlags::empty())
-}
-
-/// Takes `.`, `..` and slashes out of a path that has no links.
-fn lexical(relative: &[u8]) -> Vec<Vec<u8>> {
-    let mut done: Vec<Vec<u8>> = Vec::new();
-    for component in relative.split(|&b| b == b'/') {
-        match component {
-            b"" | b"." => {}
-            b".." => {
-                done.pop();
-            }
-            name => done.push(name.to_vec()),
-        }
-    }
-    done
 }
 
 fn joined(components: &[Vec<u8>]) -> Result<VirtualPath> {

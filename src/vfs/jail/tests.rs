@@ -74,7 +74,9 @@ fn the_home_is_the_root() {
             let stat = fstat(jail.locate(root.relative(), nofollow(links)).unwrap()).unwrap();
             assert_eq!((stat.st_dev, stat.st_ino), (home.dev(), home.ino()), "{root}");
         }
-        let removal = if root.is_root() {
+        let removal = if root.ends_in_dot() {
+            Errno::INVAL
+        } else if root.is_root() {
             Errno::BUSY
         } else {
             Errno::NOTEMPTY
