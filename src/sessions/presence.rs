@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
 
 use crate::event::{Actor, Event, Events};
 use crate::path::VirtualPath;
@@ -53,6 +55,20 @@ impl Drop for Working {
     }
 }
 
+/// A full disk is told this seldom, however many clients find it full.
+const FULL_DISK_EVERY: Duration = Duration::from_secs(10);
+
+/// Has no full disk been told of for a while?
+fn is_first_for_a_while() -> bool {
+    static LAST: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = last.is_none_or(|last| last.elapsed() >= FULL_DISK_EVERY);
+    if first {
+        *last = Some(Instant::now());
+    }
+    first
+}
+
 /// What a channel knows of its session. Cheap to clone.
 #[derive(Clone)]
 pub struct Presence {
@@ -86,6 +102,12 @@ impl Presence {
             Error::OverBytes { .. } | Error::OverFiles { .. } => {
                 let (path, sentence) = (path.clone(), sentence());
                 self.tell(|who| Event::OverQuota { who, path, sentence });
+            }
+            Error::Os(Errno::NOSPC | Errno::DQUOT) => {
+                if is_first_for_a_while() {
+                    let Actor { user, session } = &self.actor;
+                    tracing::warn!(%user, %session, %path, "no space left on the disk of the home");
+                }
             }
             Error::Os(_)
             | Error::WouldBlock

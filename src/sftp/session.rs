@@ -269,10 +269,14 @@ impl Sftp {
         if finished == Err(Error::WouldBlock) {
             return Err(Halt::WouldBlock);
         }
+        let finished = match finished {
+            Ok(()) => ok(id),
+            // What was written did not reach the disk.
+            Err(error) => self.file_refused(handle, error),
+        };
         // OpenSSH's answer to a handle that was never given.
         self.handles.remove(handle).ok_or(Status::NO_SUCH_FILE)?;
-        finished?;
-        ok(id)
+        finished
     }
 
     fn stat(&mut self, id: u32, path: &[u8], links: Links) -> Answer {

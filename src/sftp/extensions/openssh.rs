@@ -39,8 +39,10 @@ pub(super) fn fsync(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
     let file = sftp.handles.file(handle).ok_or(Status::NO_SUCH_FILE)?;
     let file = Arc::clone(&file.file);
     sftp.not_in_callback(true, call.wait)?;
-    file.sync()?;
-    ok(call.id)
+    match file.sync() {
+        Ok(()) => ok(call.id),
+        Err(error) => sftp.file_refused(handle, error),
+    }
 }
 
 pub(super) fn lsetstat(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
