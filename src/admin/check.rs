@@ -286,6 +286,11 @@ fn quota(usage: &HomeUsage, report: &mut Report) {
             usage.used()
         ));
     }
+    if let Some(unreadable) = usage.unreadable() {
+        report.warn(format!(
+            "the quota of user {name} is not of all that lies in the home: {unreadable} (hint: chown it to the server's user, unless it is lost+found)"
+        ));
+    }
     if usage.standing == Known::Unmeasurable {
         report.error(format!(
             "user {name} may be kept from storing anything: the home \"{}\" cannot be measured (hint: homeportd quota scan {name} says why)",

@@ -148,6 +148,9 @@ fn line(names: &str, Scanned { before, after }: &Scanned) -> String {
     if let Some(quota) = after.over() {
         text.push_str(&format!("; over {quota}"));
     }
+    if let Some(unreadable) = after.unreadable() {
+        text.push_str(&format!("; {unreadable}"));
+    }
     text.push('\n');
     text
 }

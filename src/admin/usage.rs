@@ -10,7 +10,7 @@ use super::show;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ledger::account::{Standing, Usage};
-use crate::ledger::measure::Sum;
+use crate::ledger::measure::{Sum, Unreadable};
 use crate::store::{Store, UsageRecord};
 use crate::user::{Size, User};
 
@@ -33,6 +33,12 @@ pub struct HomeUsage {
     pub usage_exact: bool,
     /// How far the numbers can be relied on.
     pub standing: Known,
+    /// Entries that the server cannot look into; each counts as one file, whatever is in it. Left out if there are none.
+    #[serde(default, skip_serializing_if = "none")]
+    pub unreadable_entries: u64,
+    /// Absolute path of one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable_example: Option<String>,
 }
 
 /// How far numbers can be relied on.
@@ -78,7 +84,31 @@ impl HomeUsage {
             quota_files: user.quota.files,
             usage_exact: standing == Known::Exact,
             standing,
+            unreadable_entries: 0,
+            unreadable_example: None,
         }
+    }
+
+    /// The same with what could not be looked into.
+    #[must_use]
+    pub fn except(self, unreadable: &Unreadable) -> Self {
+        Self {
+            unreadable_entries: unreadable.count,
+            unreadable_example: unreadable.first.as_ref().map(|path| path.display().to_string()),
+            ..self
+        }
+    }
+
+    /// What could not be looked into, in one clause.
+    pub fn unreadable(&self) -> Option<String> {
+        let path = self.unreadable_example.as_ref()?;
+        let more = match self.unreadable_entries {
+            0 | 1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        Some(format!(
+            "the server cannot enter {path:?}{more}, which counts as one file, whatever is in it"
+        ))
     }
 
     /// What was measured.
@@ -89,7 +119,7 @@ impl HomeUsage {
             quota: user.quota,
             standing: Standing::Exact,
         };
-        Self::new(user, Some(usage))
+        Self::new(user, Some(usage)).except(&sum.unreadable)
     }
 
     /// What is written down of users' homes, in their order.
@@ -181,6 +211,10 @@ impl HomeUsage {
                 format!("not measured yet; the first sign-in does it, or homeportd quota scan {name}")
             }
         };
+        let known = match self.unreadable() {
+            Some(unreadable) => format!("{known}; {unreadable}"),
+            None => known,
+        };
         let number = |number: u64| number.to_string();
         show::lines(&[
             ("name", name.clone()),
@@ -193,6 +227,11 @@ impl HomeUsage {
             ("known", known),
         ])
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// All users' homes, a line each.

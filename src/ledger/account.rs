@@ -9,7 +9,11 @@
 //! - *loaded at its ceiling*: after a crash the ceiling counts as the use, until the home has been measured. What
 //!   fits under the limit that way goes on; what does not waits for the measure.
 //! - *unknown*: the home was never measured. Under a limit nothing grows before it has been.
-//! - *unmeasurable*: the home cannot be walked. Under a limit nothing grows.
+//! - *unmeasurable*: the home cannot be walked. Under a limit nothing grows, but for what fits under a ceiling that
+//!   was known before.
+//!
+//! What does not fit is refused after the home was measured again (`patience`), since the host's own programs cut, move
+//! and delete files in homes too.
 //!
 //! Order of locks: names, then the size of one inode, then the records (`inodes`). Nobody holds any of them while he
 //! waits for the store or for a measure, which needs them all: what does not fit is given up as a whole, and
@@ -17,14 +21,15 @@
 //! becoming clean in the middle of it.
 
 mod keeping;
+mod measuring;
 mod meter;
+mod patience;
 mod progress;
 mod standing;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -35,10 +40,13 @@ use crate::user::Quota;
 use crate::vfs::{Error, Result, Wait};
 
 use self::meter::{Meter, NO_LIMIT, Short};
-use self::progress::{PATIENCE, Progress};
-use self::standing::{AT_CEILING, EXACT, UNKNOWN, UNMEASURABLE};
+pub use self::patience::Patience;
+use self::patience::Remeasuring;
+use self::progress::Progress;
+use self::standing::{AT_CEILING, EXACT, STAYS_AT_CEILING, UNKNOWN, UNMEASURABLE};
 pub use self::standing::{Standing, Usage};
 use super::inode::Inodes;
+use super::measure::Unreadable;
 
 /// The store's ceiling stands this much above the use, so that it moves rarely.
 const AHEAD_BYTES: u64 = 64 << 20;
@@ -70,8 +78,23 @@ pub struct Account {
     names: Mutex<()>,
     inodes: Mutex<Inodes>,
     progress: Progress,
-    keeper: Arc<Notify>,
-    quit: CancellationToken,
+    remeasuring: Remeasuring,
+    /// Somebody waits for a measure.
+    asked: AtomicBool,
+    /// What the last measure could not look into.
+    unreadable: Mutex<Unreadable>,
+    helpers: Helpers,
+}
+
+/// How an account calls those who work for it.
+#[derive(Clone)]
+pub(super) struct Helpers {
+    /// Writes to the store.
+    pub(super) keeper: Arc<Notify>,
+    /// Starts measures.
+    pub(super) measurer: Arc<Notify>,
+    /// The end of the server.
+    pub(super) quit: CancellationToken,
 }
 
 /// A change under way: whoever holds one may reserve and give back.
@@ -87,12 +110,7 @@ impl Drop for Change<'_> {
 impl Account {
     /// An account as the store has it; without a record the home has to be measured before anything may grow up to a
     /// limit.
-    pub(super) fn load(
-        home: &Path,
-        quota: Quota,
-        record: Option<&UsageRecord>,
-        (keeper, quit): (&Arc<Notify>, &CancellationToken),
-    ) -> Self {
+    pub(super) fn load(home: &Path, quota: Quota, record: Option<&UsageRecord>, helpers: &Helpers) -> Self {
         // Before the first measure, a ceiling that was written down says nothing of what lay in the home already.
         let known = record.filter(|record| record.exact || record.measured_at.is_some());
         let unknown = (quota.bytes.unwrap_or(0), quota.files.unwrap_or(0));
@@ -119,8 +137,10 @@ impl Account {
             names: Mutex::new(()),
             inodes: Mutex::default(),
             progress: Progress::default(),
-            keeper: Arc::clone(keeper),
-            quit: quit.clone(),
+            remeasuring: Remeasuring::default(),
+            asked: AtomicBool::new(false),
+            unreadable: Mutex::default(),
+            helpers: helpers.clone(),
         }
     }
 
@@ -155,49 +175,6 @@ impl Account {
             .limit
             .store(quota.files.unwrap_or(NO_LIMIT), Ordering::Relaxed);
         self.moved();
-    }
-
-    /// Does what may find no room until the keeper has written to the store, or until the home was measured: then it
-    /// is tried again from the start, with nothing held meanwhile. `attempt` has no effect when it says
-    /// [`Error::NotRecorded`] or [`Error::Measuring`], which is what the client hears when patience ends.
-    ///
-    /// # Errors
-    /// Those of `attempt`; with [`Wait::Never`], `WouldBlock` instead of waiting.
-    pub fn patiently<T>(&self, wait: Wait, attempt: impl Fn() -> Result<T>) -> Result<T> {
-        let mut deadline = None;
-        loop {
-            // Before the attempt, so that no news between the two is missed.
-            let seen = self.progress.seen();
-            match attempt() {
-                Err(reason @ (Error::NotRecorded | Error::Measuring)) => {
-                    if wait == Wait::Never {
-                        return Err(Error::WouldBlock);
-                    }
-                    let end = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
-                    if !self.progress.wait(seen, end) {
-                        return Err(reason);
-                    }
-                }
-                result => return result,
-            }
-        }
-    }
-
-    /// Waits for a measure that is under way, so that what is told of the use is the use. If that takes long, the
-    /// ceiling is told instead: it is never less.
-    ///
-    /// # Errors
-    /// With [`Wait::Never`], `WouldBlock` instead of waiting.
-    pub fn settle(&self, wait: Wait) -> Result<()> {
-        let limited = self.bytes.limit().is_some() || self.files.limit().is_some();
-        let settled = self.patiently(wait, || match self.standing.load(Ordering::Acquire) {
-            UNKNOWN | AT_CEILING if limited => Err(Error::Measuring),
-            _ => Ok(()),
-        });
-        match settled {
-            Err(Error::Measuring) => Ok(()),
-            settled => settled,
-        }
     }
 
     /// Begins a change: from here on the store says that its number is no more than a ceiling.
@@ -260,6 +237,7 @@ impl Account {
                 }
                 Ok(())
             }
+            Err(Short::Limit) if standing == STAYS_AT_CEILING => Err(Short::Unmeasurable),
             Err(Short::Limit) if standing != EXACT => Err(Short::Measure),
             Err(Short::Ceiling) => {
                 self.want();
@@ -271,12 +249,19 @@ impl Account {
 
     /// Gives bytes back.
     pub fn release_bytes(&self, _change: &Change<'_>, amount: u64) {
-        self.bytes.take(amount);
+        self.give_back(&self.bytes, amount);
     }
 
     /// Gives a file, directory or link back.
     pub fn release_file(&self, _change: &Change<'_>) {
-        self.files.take(1);
+        self.give_back(&self.files, 1);
+    }
+
+    fn give_back(&self, meter: &Meter, amount: u64) {
+        if !meter.take(amount) {
+            // More has gone than was counted: there is what others have put into the home.
+            self.doubt();
+        }
     }
 
     /// Serialises what changes names in this home. With [`Wait::Never`]: only if nobody else is at it.
@@ -299,27 +284,13 @@ impl Account {
         Ok(NamesGuard(guard))
     }
 
-    pub(super) fn lock_measuring(&self) -> MutexGuard<'_, ()> {
-        self.measuring.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What became of a change is not known: the charge stays, and the home is measured again.
-    pub fn doubt(&self) {
-        self.doubted.store(true, Ordering::SeqCst);
-    }
-
-    /// Is a measure due that nobody has asked for yet? Says so once.
-    pub(crate) fn take_doubt(&self) -> bool {
-        self.doubted.swap(false, Ordering::SeqCst)
-    }
-
     /// Waits until nobody changes names.
     pub(super) fn names_at_rest(&self) -> NamesGuard<'_> {
         NamesGuard(self.names.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        self.quit.is_cancelled()
+        self.helpers.quit.is_cancelled()
     }
 
     pub(super) fn name_changes(&self) -> u64 {
@@ -337,42 +308,27 @@ impl Account {
 
     /// An open file without a name was closed.
     pub(super) fn orphan_gone(&self, bytes: u64) {
-        self.bytes.take(bytes);
-        self.files.take(1);
+        self.give_back(&self.bytes, bytes);
+        self.give_back(&self.files, 1);
         self.activity.fetch_add(1, Ordering::Relaxed);
         // Last: an account with an orphan does not become clean.
         self.orphans.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// The home was measured. The caller keeps all change out.
-    pub(super) fn measured(&self, bytes: u64, files: u64) {
-        self.bytes.used.store(bytes, Ordering::Release);
-        self.files.used.store(files, Ordering::Release);
-        *self.measured_at() = Some(Timestamp::now());
-        self.activity.fetch_add(1, Ordering::Relaxed);
-        self.standing.store(EXACT, Ordering::Release);
-        // What the store has may be lower now, where the operator has put files into the home.
-        self.want();
-        self.moved();
+    /// The same of one that perhaps has a name still, where nobody has looked: a measure will tell.
+    pub(super) fn stray_gone(&self) {
+        self.doubt();
+        self.orphans.fetch_sub(1, Ordering::SeqCst);
     }
 
-    pub(super) fn measured_at(&self) -> MutexGuard<'_, Option<Timestamp>> {
-        self.measured_at.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A number that was exact stays so.
-    pub(super) fn cannot_be_measured(&self) {
-        for standing in [AT_CEILING, UNKNOWN] {
-            let _ =
-                self.standing
-                    .compare_exchange(standing, UNMEASURABLE, Ordering::AcqRel, Ordering::Relaxed);
-        }
-        self.moved();
+    /// A file that was a stray has been found in the home.
+    pub(super) fn stray_found(&self) {
+        self.orphans.fetch_sub(1, Ordering::SeqCst);
     }
 
     fn want(&self) {
         if !self.wanted.swap(true, Ordering::SeqCst) {
-            self.keeper.notify_one();
+            self.helpers.keeper.notify_one();
         }
     }
 

@@ -39,7 +39,9 @@ impl Inodes {
             id: meta.inode,
             size: Mutex::new(meta.size),
             removed: AtomicBool::new(false),
+            stray: AtomicBool::new(false),
             unsure: Mutex::new(None),
+            handles: Mutex::default(),
         });
         self.open.insert(meta.inode, Arc::downgrade(&inode));
         self.records += 1;
@@ -96,8 +98,13 @@ pub struct Inode {
     /// The size that is charged.
     size: Mutex<u64>,
     removed: AtomicBool,
+    /// A measure has not met it in any directory, though it has a name: somebody else has moved it, and it counts until
+    /// its record ends.
+    stray: AtomicBool,
     /// The size could not be looked at after a failure; this handle may tell later.
     unsure: Mutex<Option<Arc<dyn OpenFile>>>,
+    /// Its handles, one of which can be asked for its attributes.
+    handles: Mutex<Vec<Weak<dyn OpenFile>>>,
 }
 
 impl Inode {
@@ -174,12 +181,46 @@ impl Inode {
         self.account.doubt();
     }
 
-    /// The size that a doubtful file turns out to have, if it can be looked at now.
-    pub(super) fn look_again(&self) -> Option<u64> {
-        let mut unsure = self.unsure.lock().unwrap_or_else(PoisonError::into_inner);
-        let meta = unsure.as_ref()?.stat().ok()?;
-        *unsure = None;
-        Some(meta.size)
+    /// A handle of it was opened.
+    pub fn opened(&self, file: &Arc<dyn OpenFile>) {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.retain(|handle| handle.strong_count() > 0);
+        handles.push(Arc::downgrade(file));
+    }
+
+    /// Its attributes as they are, if they can be looked at now. The caller has locked its size.
+    pub(super) fn look_again(&self) -> Option<Metadata> {
+        let unsure = self.unsure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(file) = unsure {
+            if let Ok(meta) = file.stat() {
+                return Some(meta);
+            }
+            *self.unsure.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        }
+        let handles = self
+            .handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        handles
+            .iter()
+            .filter_map(Weak::upgrade)
+            .find_map(|file| file.stat().ok())
+    }
+
+    /// A measure has, or has not, met it in a directory. All that could change it is locked.
+    pub(super) fn set_stray(&self, stray: bool) {
+        match (self.stray.swap(stray, Ordering::SeqCst), stray) {
+            (false, true) => self.account.orphaned(),
+            (true, false) => self.account.stray_found(),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    /// Its last name is gone: it counts until its record ends.
+    pub(super) fn set_removed(&self) {
+        self.account.orphaned();
+        self.removed.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn is_removed(&self) -> bool {
@@ -200,6 +241,9 @@ impl Drop for Inode {
         {
             inodes.open.remove(&self.id);
         }
+        if *self.stray.get_mut() {
+            self.account.stray_gone();
+        }
         if *self.removed.get_mut() {
             let size = *self.size.get_mut().unwrap_or_else(PoisonError::into_inner);
             // With the inodes locked: a measure that is about to end must see both or neither.
@@ -209,20 +253,18 @@ impl Drop for Inode {
 }
 
 impl Account {
-    /// The last name of an inode is gone. What it held is given back now, or when its last handle is closed.
-    pub fn name_gone(&self, change: &super::account::Change<'_>, meta: &Metadata) {
+    /// The last name of an inode is gone. What it held is given back now, or when its last handle is closed. `size` is
+    /// asked for where nobody has it open, and so nobody changes it.
+    pub fn name_gone(&self, change: &super::account::Change<'_>, id: InodeId, size: impl FnOnce() -> u64) {
         // Its end takes the lock again, so it must outlive this one.
-        let open = self.lock_inodes().open.get(&meta.inode).and_then(Weak::upgrade);
+        let open = self.lock_inodes().open.get(&id).and_then(Weak::upgrade);
         match open {
-            Some(inode) if !inode.is_removed() => {
-                self.orphaned();
-                inode.removed.store(true, Ordering::SeqCst);
-            }
+            Some(inode) if !inode.is_removed() => inode.set_removed(),
             old => {
                 drop(old);
                 // Who has just opened it, and has no record yet, looks again.
                 self.lock_inodes().ended += 1;
-                self.release_bytes(change, meta.size);
+                self.release_bytes(change, size());
                 self.release_file(change);
             }
         }

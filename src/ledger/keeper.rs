@@ -36,7 +36,7 @@ pub(super) async fn keep(ledger: Arc<Ledger>, quit: CancellationToken) {
     loop {
         tokio::select! {
             () = quit.cancelled() => break,
-            () = ledger.wanted.notified() => raise_ceilings(&ledger).await,
+            () = ledger.helpers.keeper.notified() => raise_ceilings(&ledger).await,
             _ = tick.tick() => {
                 raise_ceilings(&ledger).await;
                 let rested = rested(&ledger, &mut resting);

@@ -1,21 +1,23 @@
 //! The quota ledger: what each home holds, exact to the byte, and never below the truth after a crash.
 //!
 //! [`account`] has the numbers and the rules of growing, [`inode`] one record for each open file, [`mod@measure`] counts
-//! a home while it is used, and [`keeper`] alone writes to the store. `vfs/quota.rs` is the decorator of the storage
+//! a home while it is used, [`measurer`] starts that, and [`keeper`] alone writes to the store. `vfs/quota.rs` is the decorator of the storage
 //! that charges every change to an account.
 
 pub mod account;
 pub mod inode;
 pub mod keeper;
 pub mod measure;
+pub mod measurer;
 mod settings;
+mod walk;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,8 +25,9 @@ use crate::error::{Error, Result};
 use crate::store::{Store, UsageRecord};
 use crate::user::{Quota, User};
 
-use self::account::{Account, Standing, Usage};
-use self::measure::{Sum, measure};
+use self::account::{Account, Helpers, Standing, Usage};
+use self::measure::{Sum, Unreadable, measure};
+use self::measurer::{Slots, Why};
 
 pub use self::settings::QuotaSettings;
 
@@ -35,11 +38,9 @@ pub struct Ledger {
     accounts: Mutex<HashMap<PathBuf, Arc<Account>>>,
     /// What the operator has allowed, as of the last look at all users.
     quotas: Mutex<HashMap<PathBuf, Quota>>,
-    wanted: Arc<Notify>,
+    helpers: Helpers,
     tasks: TaskTracker,
-    quit: CancellationToken,
-    /// Homes measured at the same time: sessions need the processors, too.
-    measures: Arc<Semaphore>,
+    slots: Arc<Slots>,
 }
 
 impl Ledger {
@@ -50,13 +51,15 @@ impl Ledger {
             settings,
             accounts: Mutex::default(),
             quotas: Mutex::default(),
-            wanted: Arc::new(Notify::new()),
+            helpers: Helpers {
+                keeper: Arc::new(Notify::new()),
+                measurer: Arc::new(Notify::new()),
+                quit: quit.clone(),
+            },
             tasks: TaskTracker::new(),
-            quit: quit.clone(),
-            measures: Arc::new(Semaphore::new(
-                std::thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2)),
-            )),
+            slots: Arc::default(),
         });
+        ledger.tasks.spawn(measurer::serve(Arc::clone(&ledger)));
         ledger.tasks.spawn(keeper::keep(Arc::clone(&ledger), quit));
         ledger
     }
@@ -88,66 +91,52 @@ impl Ledger {
     pub async fn account(self: &Arc<Self>, home: &Path, quota: Quota) -> Result<Arc<Account>> {
         if let Some(account) = self.accounts().get(home) {
             let account = Arc::clone(account);
-            if account.standing() == Standing::Unmeasurable {
-                // Perhaps the operator has put it right meanwhile.
-                self.measure_later(Arc::clone(&account));
+            if self.is_due(&account) && account.may_be_measured() {
+                self.measure_later(Arc::clone(&account), Why::Background);
             }
             return Ok(account);
         }
         let record = self.store.usage(home).await?;
-        let age = record
-            .as_ref()
-            .and_then(|record| record.measured_at)
-            .map(|at| Timestamp::now().duration_since(at));
-        let limit = SignedDuration::from_secs(i64::try_from(self.settings.rescan_secs).unwrap_or(i64::MAX));
         let account = {
             let mut accounts = self.accounts();
             if let Some(account) = accounts.get(home) {
                 return Ok(Arc::clone(account));
             }
             let quota = self.quotas().get(home).copied().unwrap_or(quota);
-            let account = Arc::new(Account::load(
-                home,
-                quota,
-                record.as_ref(),
-                (&self.wanted, &self.quit),
-            ));
+            let account = Arc::new(Account::load(home, quota, record.as_ref(), &self.helpers));
             accounts.insert(home.to_owned(), Arc::clone(&account));
             account
         };
-        if account.standing() != Standing::Exact || age.is_none_or(|age| age >= limit) {
-            self.measure_later(Arc::clone(&account));
+        if account.standing() != Standing::Exact || self.is_due(&account) {
+            self.measure_later(Arc::clone(&account), Why::Background);
         }
         Ok(account)
     }
 
-    /// Measures a home in the background, a few at a time. Owned by the ledger: the end of the server waits for it.
-    fn measure_later(&self, account: Arc<Account>) {
-        let measures = Arc::clone(&self.measures);
-        self.tasks.spawn(async move {
-            let Ok(_place) = measures.acquire().await else {
-                return;
-            };
-            // The error is logged, and the account knows.
-            let _ = tokio::task::spawn_blocking(move || measure(&account)).await;
-        });
+    /// Is it time to look at a home again: because that was long ago, or because the operator may have put right what
+    /// kept us from it?
+    fn is_due(&self, account: &Account) -> bool {
+        let limit = SignedDuration::from_secs(i64::try_from(self.settings.rescan_secs).unwrap_or(i64::MAX));
+        let age = account
+            .measured_at()
+            .map(|at| Timestamp::now().duration_since(at));
+        account.standing() == Standing::Unmeasurable
+            || account.unreadable().count > 0
+            || age.is_none_or(|age| age >= limit)
     }
 
     /// A home was just made, whatever was known of one that stood there before.
     pub fn made(&self, home: &Path) {
         let account = self.accounts().get(home).cloned();
         if let Some(account) = account {
-            self.measure_later(account);
+            self.measure_later(account, Why::Background);
         }
     }
 
-    /// Measures again what somebody has doubted.
-    fn measure_doubted(&self) {
-        for account in self.all() {
-            if account.take_doubt() {
-                self.measure_later(account);
-            }
-        }
+    /// What could not be looked into in a home, as far as is known.
+    pub fn unreadable(&self, home: &Path) -> Unreadable {
+        let account = self.accounts().get(home).cloned();
+        account.map_or_else(Unreadable::default, |account| account.unreadable())
     }
 
     /// Measures a home now, and corrects its account.

@@ -19,7 +19,7 @@ pub struct QuotaSettings {
     /// Files for users that are added without `--max-files`; none: unlimited.
     #[serde(deserialize_with = "count")]
     pub default_files: Option<u64>,
-    /// At the first sign-in after the start, a home that was measured longer ago than this is measured again.
+    /// At a sign-in, a home that was measured longer ago than this is measured again.
     pub rescan_secs: u64,
 }
 

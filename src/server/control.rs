@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use crate::admin::control::{ControlHandler, Kick, SessionInfo};
 use crate::admin::usage::{HomeUsage, Scanned, must_exist};
 use crate::error::{Error, Result};
+use crate::ledger::account::Usage;
 use crate::ssh::service::Service;
 use crate::store::Store;
 use crate::user::User;
@@ -43,7 +44,11 @@ impl Control {
 
     async fn usage_of(&self, user: &User) -> Result<HomeUsage> {
         let usage = self.service.ledger.usage(&user.home, user.quota).await?;
-        Ok(HomeUsage::new(user, usage))
+        Ok(self.with_unreadable(user, usage))
+    }
+
+    fn with_unreadable(&self, user: &User, usage: Option<Usage>) -> HomeUsage {
+        HomeUsage::new(user, usage).except(&self.service.ledger.unreadable(&user.home))
     }
 }
 
@@ -90,7 +95,9 @@ impl ControlHandler for Control {
             .collect();
         let usages = self.service.ledger.usages(&homes).await?;
         let both = users.iter().zip(usages);
-        Ok(both.map(|(user, usage)| HomeUsage::new(user, usage)).collect())
+        Ok(both
+            .map(|(user, usage)| self.with_unreadable(user, usage))
+            .collect())
     }
 
     async fn scan(&self, user: String) -> Result<Scanned> {

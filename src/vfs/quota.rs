@@ -42,21 +42,18 @@ impl Quota {
 
     /// Wraps what was opened. What may be written comes with names frozen since before it was opened.
     fn wrap(&self, inner: Arc<dyn OpenFile>, append: bool) -> Result<Arc<dyn OpenFile>> {
-        let inode = match inner.stat()?.kind {
+        let meta = inner.stat()?;
+        let inode = match meta.kind {
             FileKind::File => Inode::of(&self.account, || inner.stat())?,
             FileKind::Directory | FileKind::Symlink | FileKind::Special => None,
         };
-        Ok(self.opened(inner, inode, append))
-    }
-
-    fn opened(&self, inner: Arc<dyn OpenFile>, inode: Option<Arc<Inode>>, append: bool) -> Arc<dyn OpenFile> {
-        match inode {
-            Some(inode) => Arc::new(QuotaFile { inner, inode, append }),
+        Ok(match inode {
+            Some(inode) => Arc::new(QuotaFile::new(inner, inode, append, meta.size)),
             None => Arc::new(Uncharged {
                 inner,
                 account: Arc::clone(&self.account),
             }),
-        }
+        })
     }
 
     /// Opens what may make a file or cut one.
@@ -85,7 +82,7 @@ impl Quota {
                 match made.stat() {
                     Ok(meta) => {
                         let inode = Inode::of_new(&self.account, &meta);
-                        Ok(self.opened(made, Some(inode), how.append))
+                        Ok(Arc::new(QuotaFile::new(made, inode, how.append, 0)))
                     }
                     // It is there, and counted.
                     Err(error) => Err(error),
@@ -125,6 +122,8 @@ impl Quota {
                 drop(size);
                 return self.wrap(opened?, how.append);
             }
+            // With the size locked that is certain, whatever a file system says that remembers attributes.
+            Ok(_) if opened.is_ok() => settle(&inode, change, &mut size, 0),
             Ok(meta) => settle(&inode, change, &mut size, meta.size),
             Err(_) => match &opened {
                 Ok(inner) => inode.doubt(inner),
@@ -133,7 +132,7 @@ impl Quota {
         }
         drop(size);
         now?;
-        Ok(self.opened(opened?, Some(inode), how.append))
+        Ok(Arc::new(QuotaFile::new(opened?, inode, how.append, 0)))
     }
 
     /// Charges a new name. Where it is taken, that is what is wrong, however full the home may be.
@@ -155,19 +154,22 @@ impl Quota {
         }
     }
 
-    /// Gives back what a name stood for, if that was its last one.
+    /// Gives back what a name stood for, if that was its last one. With names locked, one link before is none now, and
+    /// the file system is not asked: GlusterFS says 1 after a rename onto the file. A directory has one name.
     fn settle_name(&self, change: &Change<'_>, victim: &dyn Held, was: &Metadata) {
-        // With names locked, what it was tells as well, if it cannot be looked at any more.
-        let now = victim.stat().unwrap_or(Metadata {
-            links: was.links.saturating_sub(1),
-            ..*was
-        });
         match was.kind {
-            // Not every file system counts a directory's links; its name was its only one.
             FileKind::Directory => self.account.release_file(change),
-            FileKind::File if now.links == 0 => self.account.name_gone(change, &now),
-            FileKind::Symlink | FileKind::Special if now.links == 0 => self.account.release_file(change),
-            FileKind::File | FileKind::Symlink | FileKind::Special => {}
+            FileKind::File | FileKind::Symlink | FileKind::Special if was.links > 1 => {
+                let one_fewer = victim.stat().is_ok_and(|now| now.links == was.links - 1);
+                if !one_fewer {
+                    self.account.doubt();
+                }
+            }
+            FileKind::Symlink | FileKind::Special => self.account.release_file(change),
+            FileKind::File => {
+                let size = || victim.stat().map_or(was.size, |now| now.size);
+                self.account.name_gone(change, was.inode, size);
+            }
         }
     }
 

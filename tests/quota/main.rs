@@ -14,6 +14,7 @@
 mod support;
 
 mod crashes;
+mod host;
 mod over_quota;
 mod races;
 

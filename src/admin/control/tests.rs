@@ -11,7 +11,14 @@ fn usage(name: &str, bytes: u64) -> HomeUsage {
     let mut user = crate::admin::users::blank(name.parse().unwrap());
     user.home = "/homes/calvin".into();
     user.quota.bytes = Some(8);
-    HomeUsage::measured(&user, &Sum { bytes, files: 1 })
+    HomeUsage::measured(
+        &user,
+        &Sum {
+            bytes,
+            files: 1,
+            ..Sum::default()
+        },
+    )
 }
 
 #[async_trait::async_trait]

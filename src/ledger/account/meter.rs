@@ -57,13 +57,15 @@ impl Meter {
         }
     }
 
-    pub(super) fn take(&self, amount: u64) {
-        // Files changed behind our back may make more go than was counted.
-        let _ = self
+    /// Takes away; `false`: files changed behind our back have made more go than was counted.
+    pub(super) fn take(&self, amount: u64) -> bool {
+        let before = self
             .used
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |used| {
                 Some(used.saturating_sub(amount))
             });
+        // The closure never declines.
+        before.is_ok_and(|used| used >= amount)
     }
 
     /// The ceiling to write down next: the use, or what is asked for, and some more, at most the limit; never below

@@ -49,7 +49,7 @@ impl Standing {
     pub(super) fn of(state: u8) -> Self {
         match state {
             EXACT => Self::Exact,
-            UNMEASURABLE => Self::Unmeasurable,
+            UNMEASURABLE | STAYS_AT_CEILING => Self::Unmeasurable,
             _ => Self::AtCeiling,
         }
     }
@@ -59,3 +59,5 @@ pub(super) const EXACT: u8 = 0;
 pub(super) const AT_CEILING: u8 = 1;
 pub(super) const UNMEASURABLE: u8 = 2;
 pub(super) const UNKNOWN: u8 = 3;
+/// Not measurable, but the use is no more than what the store has.
+pub(super) const STAYS_AT_CEILING: u8 = 4;

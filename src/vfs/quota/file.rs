@@ -1,28 +1,128 @@
 //! Open files: what they grow by is charged under the lock of their record.
+//!
+//! A client that was refused for want of room cleans up: OpenSSH before 10 cuts the file to what it believes to have
+//! written, which after `reput` is nothing. Where it has only added to what was there when it opened the file, that
+//! stays: such a cut goes no further than the size at the opening, and is answered as a success.
+//!
+//! Clients have many WRITEs under way. If one finds no room and the next does, because it is shorter or room was made,
+//! what is stored has a hole, or lacks a piece where the handle appends; and OpenSSH's client believes that all went well,
+//! since it forgets an error when a later WRITE succeeds. So for [`GAPS_REFUSED_FOR`] after a refusal, whatever comes
+//! behind the refused piece is refused as well, until that piece has come.
 #![deny(clippy::missing_trait_methods)]
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
 use super::room::within_quota;
-use crate::ledger::account::{Account, Change};
+use crate::ledger::account::{Account, Change, Patience};
 use crate::ledger::inode::Inode;
-use crate::vfs::{Metadata, OpenFile, Result, SetAttrs, Space, Wait};
+use crate::vfs::{Error, Metadata, OpenFile, Result, SetAttrs, Space, Wait};
+
+/// Longer than any WRITE is under way.
+const GAPS_REFUSED_FOR: Duration = Duration::from_secs(60);
 
 /// An open file whose growth is charged. The file closes before its record ends: what is given back is free then.
 pub(super) struct QuotaFile {
-    pub(super) inner: Arc<dyn OpenFile>,
-    pub(super) inode: Arc<Inode>,
-    pub(super) append: bool,
+    inner: Arc<dyn OpenFile>,
+    inode: Arc<Inode>,
+    append: bool,
+    /// The size when it was opened, after cutting.
+    size_at_open: u64,
+    /// Something was written, or tried to be, before that.
+    changed_old: AtomicBool,
+    /// There was no room for something.
+    refused: AtomicBool,
+    /// The last time, and what the client was told.
+    refusal: Mutex<Option<Refusal>>,
+}
+
+#[derive(Clone, Copy)]
+struct Refusal {
+    at: Instant,
+    error: Error,
+    /// Where the client wanted to write what was refused.
+    offset: u64,
 }
 
 impl QuotaFile {
+    /// A handle of the record's file.
+    pub(super) fn new(inner: Arc<dyn OpenFile>, inode: Arc<Inode>, append: bool, size_at_open: u64) -> Self {
+        inode.opened(&inner);
+        Self {
+            inner,
+            inode,
+            append,
+            size_at_open,
+            changed_old: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+            refusal: Mutex::new(None),
+        }
+    }
+
+    /// Does something that may need room, and remembers that there was none.
+    fn with_room(&self, offset: u64, wait: Wait, attempt: impl Fn() -> Result<()>) -> Result<()> {
+        let patience = Patience {
+            wait,
+            first: !self.refused.load(Ordering::Relaxed),
+        };
+        let done = self.inode.account().patiently(patience, attempt);
+        match &done {
+            Err(error) if is_want_of_room(*error) => self.remember(*error, offset),
+            Ok(()) if !patience.first => self.forget(offset),
+            Ok(()) | Err(_) => {}
+        }
+        done
+    }
+
+    fn refusal(&self) -> MutexGuard<'_, Option<Refusal>> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, error: Error, offset: u64) {
+        let offset = self
+            .refusal()
+            .map_or(offset, |earlier| earlier.offset.min(offset));
+        let at = Instant::now();
+        *self.refusal() = Some(Refusal { at, error, offset });
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// What was refused has come after all.
+    fn forget(&self, offset: u64) {
+        let mut refusal = self.refusal();
+        if refusal.is_some_and(|refusal| offset <= refusal.offset) {
+            *refusal = None;
+        }
+    }
+
+    /// Refuses what comes behind something that was refused a moment ago.
+    fn check_gap(&self, offset: u64) -> Result<()> {
+        match *self.refusal() {
+            Some(gap) if offset > gap.offset && gap.at.elapsed() < GAPS_REFUSED_FOR => Err(gap.error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The size that a wish to have the file cut comes down to; `now` is the size that it has.
+    fn allowed_size(&self, wanted: u64, now: u64) -> u64 {
+        let only_added = !self.changed_old.load(Ordering::Relaxed);
+        match self.refused.load(Ordering::Relaxed) && only_added {
+            true => wanted.max(self.size_at_open.min(now)),
+            false => wanted,
+        }
+    }
+
     fn try_write(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
         let account = self.inode.account();
         let change = account.begin()?;
         let mut size = self.inode.lock(wait)?;
         let start = if self.append { *size } else { offset };
+        if start < self.size_at_open {
+            self.changed_old.store(true, Ordering::Relaxed);
+        }
         let end = if data.is_empty() {
             0
         } else {
@@ -35,6 +135,9 @@ impl QuotaFile {
         // What goes beyond the largest size is not written; what comes before it may be.
         let growth = end.min(i64::MAX as u64).saturating_sub(*size);
         if growth > 0 {
+            if self.refused.load(Ordering::Relaxed) && (self.append || start > *size) {
+                self.check_gap(offset)?;
+            }
             account.reserve_bytes(&change, growth)?;
         }
         let written = self.inner.write_at(data, offset, wait);
@@ -51,6 +154,7 @@ impl QuotaFile {
         let account = self.inode.account();
         let change = account.begin()?;
         let mut size = self.inode.lock(Wait::Allowed)?;
+        let wanted = self.allowed_size(wanted, *size);
         let growth = match i64::try_from(wanted) {
             Ok(_) => wanted.saturating_sub(*size),
             // No file can be that large: the storage says so.
@@ -59,9 +163,16 @@ impl QuotaFile {
         if growth > 0 {
             account.reserve_bytes(&change, growth)?;
         }
-        let result = self.inner.set_attrs(attrs);
+        let result = self.inner.set_attrs(&SetAttrs {
+            size: Some(wanted),
+            ..*attrs
+        });
         *size = size.saturating_add(growth);
-        self.settle(&change, &mut size);
+        match result {
+            // Certain, whatever a file system says that remembers attributes.
+            Ok(()) => settle(&self.inode, &change, &mut size, wanted),
+            Err(_) => self.settle(&change, &mut size),
+        }
         result
     }
 
@@ -80,9 +191,7 @@ impl OpenFile for QuotaFile {
     }
 
     fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
-        self.inode
-            .account()
-            .patiently(wait, || self.try_write(data, offset, wait))
+        self.with_room(offset, wait, || self.try_write(data, offset, wait))
     }
 
     fn stat(&self) -> Result<Metadata> {
@@ -93,8 +202,8 @@ impl OpenFile for QuotaFile {
         let Some(wanted) = attrs.size else {
             return self.inner.set_attrs(attrs);
         };
-        let resize = || self.try_resize(attrs, wanted);
-        self.inode.account().patiently(Wait::Allowed, resize)
+        // A wish for a size is no piece that could be missing.
+        self.with_room(u64::MAX, Wait::Allowed, || self.try_resize(attrs, wanted))
     }
 
     fn sync(&self) -> Result<()> {
@@ -148,6 +257,14 @@ impl OpenFile for Uncharged {
     fn space(&self, wait: Wait) -> Result<Space> {
         self.account.settle(wait)?;
         Ok(within_quota(self.inner.space(wait)?, &self.account))
+    }
+}
+
+fn is_want_of_room(error: Error) -> bool {
+    match error {
+        Error::OverBytes { .. } | Error::OverFiles { .. } | Error::Unmeasurable => true,
+        Error::Os(errno) => matches!(errno, Errno::NOSPC | Errno::DQUOT),
+        Error::Forbidden(_) | Error::WouldBlock | Error::Measuring | Error::NotRecorded => false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is charged, beside what lies on the disk.
 
+mod beside;
+mod cleanup;
 mod faults;
 mod model;
 
@@ -16,6 +18,7 @@ use crate::ledger::account::Standing;
 use crate::ledger::measure::{Sum, measure, measure_unused};
 use crate::store::sql::SqlStore;
 use crate::user;
+use crate::vfs::InodeId;
 use crate::vfs::conformance::{self, REPLACE, error, get, how, path, put};
 use crate::vfs::guard::Guard;
 use crate::vfs::local::LocalStorage;
@@ -76,7 +79,14 @@ struct Home {
     storage: Quota,
 }
 
+/// One whose account is not measured before a refusal.
 fn home(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
+    let home = home_beside_others(books, bytes, files);
+    home.account.refuse_at_once();
+    home
+}
+
+fn home_beside_others(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
     let dir = tempfile::tempdir().unwrap();
     let account = books.account(dir.path(), bytes, files);
     let local = Arc::new(LocalStorage::open(dir.path()).unwrap());
@@ -94,7 +104,7 @@ impl Home {
     }
 
     fn on_disk(&self) -> (u64, u64) {
-        let Sum { bytes, files } = measure_unused(self.dir.path()).unwrap();
+        let Sum { bytes, files, .. } = measure_unused(self.dir.path()).unwrap();
         (bytes, files)
     }
 }
@@ -178,7 +188,8 @@ fn a_removed_file_counts_until_it_is_closed() {
         measure(&home.account).unwrap(),
         Sum {
             bytes: 1000,
-            files: 1
+            files: 1,
+            ..Sum::default()
         }
     );
     drop(writer);
@@ -262,7 +273,8 @@ fn trees_of_any_depth_are_measured_with_few_descriptors() {
         measure_unused(dir.path()).unwrap(),
         Sum {
             bytes: 0,
-            files: 3000
+            files: 3000,
+            ..Sum::default()
         }
     );
 }

@@ -24,6 +24,8 @@ pub(super) enum Fault {
 pub(super) struct Faults {
     next: Mutex<Option<Fault>>,
     blind: AtomicBool,
+    /// The file system remembers numbers of links for too long, as GlusterFS does after a rename onto a file.
+    pub(super) remembers: AtomicBool,
 }
 
 impl Faults {
@@ -123,7 +125,8 @@ impl Storage for Faulty {
     fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
         let inner = self.inner.hold(path, links)?;
         let faults = Arc::clone(&self.faults);
-        Ok(Box::new(FaultyHeld { inner, faults }))
+        let links = inner.stat()?.links;
+        Ok(Box::new(FaultyHeld { inner, faults, links }))
     }
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
         self.inner.real_path(path)
@@ -139,11 +142,19 @@ impl Storage for Faulty {
 struct FaultyHeld {
     inner: Box<dyn Held>,
     faults: Arc<Faults>,
+    links: u64,
 }
 
 impl Held for FaultyHeld {
     fn stat(&self) -> Result<Metadata> {
-        self.faults.look(|| self.inner.stat())
+        let meta = self.faults.look(|| self.inner.stat())?;
+        Ok(match self.faults.remembers.load(Ordering::Relaxed) {
+            true => Metadata {
+                links: self.links,
+                ..meta
+            },
+            false => meta,
+        })
     }
 }
 
@@ -164,7 +175,10 @@ impl OpenFile for FaultyFile {
         self.faults.around(write, half)
     }
     fn stat(&self) -> Result<Metadata> {
-        self.faults.look(|| self.inner.stat())
+        let meta = self.faults.look(|| self.inner.stat())?;
+        let least = u64::from(self.faults.remembers.load(Ordering::Relaxed));
+        let links = meta.links.max(least);
+        Ok(Metadata { links, ..meta })
     }
     fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
         self.faults.around(|| self.inner.set_attrs(attrs), || ())

@@ -1,7 +1,8 @@
 //! Random sequences of everything that changes a home, from several sessions, on a disk that fails: the account always
-//! says what the disk says.
+//! says what the disk says. The host's own programs cut, delete and move files meanwhile; then it does so after the next
+//! measure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -30,6 +31,11 @@ enum Step {
     Symlink(usize, usize),
     HardLink(usize, usize),
     Measure,
+    /// What other programs do.
+    HostCut(usize, u64),
+    HostRemove(usize),
+    HostMoveAway(usize),
+    HostRename(usize, usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -48,6 +54,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (name(), name()).prop_map(|(a, b)| Step::Symlink(a, b)),
         2 => (name(), name()).prop_map(|(a, b)| Step::HardLink(a, b)),
         1 => Just(Step::Measure),
+        1 => (name(), 0..40_000_u64).prop_map(|(n, s)| Step::HostCut(n, s)),
+        1 => name().prop_map(Step::HostRemove),
+        1 => name().prop_map(Step::HostMoveAway),
+        1 => (name(), name()).prop_map(|(a, b)| Step::HostRename(a, b)),
     ]
 }
 
@@ -91,23 +101,46 @@ fn take(storage: &Quota, slot: &mut Slot, step: &Step) -> Result<()> {
             measure(storage.account()).unwrap();
             Ok(())
         }
+        Step::HostCut(..) | Step::HostRemove(_) | Step::HostMoveAway(_) | Step::HostRename(..) => Ok(()),
     }
 }
 
 /// The disk, and what is open and in no directory any more.
 fn truth(home: &Path, slots: &[Slot]) -> (u64, u64) {
     let on_disk = measure_unused(home).unwrap();
+    let mut named = HashSet::new();
+    inodes_below(home, &mut named);
     let orphans: HashMap<_, _> = slots
         .iter()
         .flatten()
         .map(|file| file.stat().unwrap())
-        .filter(|meta| meta.links == 0 && meta.kind == FileKind::File)
+        .filter(|meta| !named.contains(&meta.inode) && meta.kind == FileKind::File)
         .map(|meta| (meta.inode, meta.size))
         .collect();
     (
         on_disk.bytes + orphans.values().sum::<u64>(),
         on_disk.files + orphans.len() as u64,
     )
+}
+
+fn links(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    path.symlink_metadata()
+        .map_or(0, |meta| if meta.is_dir() { 0 } else { meta.nlink() })
+}
+
+fn inodes_below(dir: &Path, found: &mut HashSet<InodeId>) {
+    use std::os::unix::fs::MetadataExt as _;
+    for entry in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap()) {
+        let meta = entry.metadata().unwrap();
+        found.insert(InodeId {
+            device: meta.dev(),
+            number: meta.ino(),
+        });
+        if meta.is_dir() {
+            inodes_below(&entry.path(), found);
+        }
+    }
 }
 
 type Outcome = std::result::Result<(), TestCaseError>;
@@ -117,12 +150,15 @@ struct World {
     account: Arc<Account>,
     faults: Arc<Faults>,
     sessions: [Quota; 2],
+    /// Where other programs move files to.
+    elsewhere: tempfile::TempDir,
 }
 
 impl World {
     fn new(books: &Books) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let account = books.account(dir.path(), Some(LIMIT), Some(FILES));
+        account.refuse_at_once();
         let faults = Arc::new(Faults::default());
         let session = || {
             let inner = LocalStorage::open(dir.path()).unwrap();
@@ -134,11 +170,13 @@ impl World {
             dir,
             account,
             faults,
+            elsewhere: tempfile::tempdir().unwrap(),
         }
     }
 
     fn agrees(&self, slots: &[Slot]) -> Outcome {
         self.faults.set(None);
+        self.faults.remembers.store(false, Ordering::Relaxed);
         if self.account.take_doubt() {
             measure(&self.account).unwrap();
         }
@@ -148,18 +186,47 @@ impl World {
         Ok(())
     }
 
-    fn run(&self, steps: &[(usize, usize, Option<Fault>, Step)]) -> Outcome {
+    /// Does what other programs do; was there anything to do?
+    fn by_others(&self, step: &Step) -> bool {
+        let at = |name: &usize| self.dir.path().join(NAMES[*name]);
+        let done = match step {
+            Step::HostCut(name, size) => std::fs::OpenOptions::new()
+                .write(true)
+                .open(at(name))
+                .and_then(|file| file.set_len(file.metadata()?.len().min(*size))),
+            Step::HostRemove(name) => std::fs::remove_file(at(name)),
+            // Of several names one that is left elsewhere would keep the file counted.
+            Step::HostMoveAway(name) if links(&at(name)) == 1 => {
+                let spot = tempfile::tempdir_in(self.elsewhere.path()).unwrap().keep();
+                std::fs::rename(at(name), spot.join("moved"))
+            }
+            Step::HostRename(from, to) => std::fs::rename(at(from), at(to)),
+            _ => return false,
+        };
+        done.is_ok()
+    }
+
+    fn run(&self, remembers: bool, steps: &[(usize, usize, Option<Fault>, Step)]) -> Outcome {
         // What a case that failed has left must not spoil the search for the shortest one.
         self.faults.set(None);
         self.clear(Path::new("/"));
         measure(&self.account).unwrap();
         let mut slots: Vec<Slot> = (0..SLOTS).map(|_| None).collect();
+        let mut unknown = false;
         for (session, slot, fault, step) in steps {
             self.faults.set(*fault);
+            self.faults.remembers.store(remembers, Ordering::Relaxed);
+            unknown |= self.by_others(step);
             let _ = take(&self.sessions[*session], &mut slots[*slot], step);
-            self.agrees(&slots)?;
+            unknown &= !matches!(step, Step::Measure);
+            match unknown {
+                true => prop_assert!(self.account.usage().bytes <= LIMIT),
+                false => self.agrees(&slots)?,
+            }
         }
         drop(slots);
+        self.faults.set(None);
+        measure(&self.account).unwrap();
         self.clear(Path::new("/"));
         let usage = self.account.usage();
         prop_assert_eq!((usage.bytes, usage.files), (0, 0));
@@ -189,8 +256,9 @@ fn the_account_always_says_what_the_disk_says() {
     };
     let world = World::new(&books);
     let steps = prop::collection::vec((0..2_usize, 0..SLOTS, fault(), step()), 1..40);
+    let steps = (any::<bool>(), steps);
     TestRunner::new(config)
-        .run(&steps, |steps| world.run(&steps))
+        .run(&steps, |(remembers, steps)| world.run(remembers, &steps))
         .unwrap();
 }
 

@@ -1,0 +1,139 @@
+//! Starts measures, so many at once for each file system: one that hangs, or is large and slow, delays no other.
+//!
+//! What a refusal waits for has slots of its own, so that it does not stand behind the homes that are measured after a
+//! start. A home is measured once at a time (`account/patience.rs` says when again), so a user occupies one slot, and with
+//! a home that is full and measured again and again a twentieth of it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::lanes::Doors;
+
+use super::Ledger;
+use super::account::Account;
+use super::measure::measure;
+
+/// Homes of one file system that are measured at once because somebody waits for it.
+const ASKED_AT_ONCE: usize = 4;
+
+/// Why a home is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Nobody waits for it.
+    Background,
+    /// A client would be refused.
+    Refusal,
+}
+
+/// Who may measure now, by mount point.
+pub(super) struct Slots {
+    background: Doors<PathBuf>,
+    asked: Doors<PathBuf>,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        // Sessions need the processors, too.
+        let half = std::thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2));
+        Self {
+            background: Doors::new(half),
+            asked: Doors::new(ASKED_AT_ONCE),
+        }
+    }
+}
+
+/// Starts what refusals ask for, until the server ends.
+pub(super) async fn serve(ledger: Arc<Ledger>) {
+    loop {
+        tokio::select! {
+            () = ledger.helpers.quit.cancelled() => return,
+            () = ledger.helpers.measurer.notified() => {}
+        }
+        for account in ledger.all() {
+            if account.take_asked() {
+                ledger.measure_later(account, Why::Refusal);
+            }
+        }
+    }
+}
+
+impl Ledger {
+    /// Measures a home on a thread of the blocking pool. Owned by the ledger: the end of the server waits for it.
+    pub(super) fn measure_later(&self, account: Arc<Account>, why: Why) {
+        if why == Why::Background && !account.queue_measure() {
+            return;
+        }
+        let slots = Arc::clone(&self.slots);
+        self.tasks.spawn(async move {
+            let mount = mount_point(account.home());
+            let door = match why {
+                Why::Background => slots.background.of(&mount),
+                Why::Refusal => slots.asked.of(&mount),
+            };
+            let Ok(_slot) = door.acquire().await else {
+                return;
+            };
+            // The error is logged, and the account knows.
+            let _ = tokio::task::spawn_blocking(move || measure(&account)).await;
+        });
+    }
+
+    /// Measures again what is doubted, as often as an account may be measured.
+    pub(super) fn measure_doubted(&self) {
+        for account in self.all() {
+            if account.is_doubted() && account.may_be_measured() {
+                self.measure_later(account, Why::Background);
+            }
+        }
+    }
+}
+
+/// The mount point above a path. From what the kernel knows of mounts: no file system is asked, since one that hangs
+/// would keep whoever asks. A path that leads elsewhere by a link shares the slots of where the link is.
+fn mount_point(path: &Path) -> PathBuf {
+    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let points = table.split(|&b| b == b'\n').filter_map(|line| {
+        // ID, parent, device, root, mount point: proc(5).
+        let point = line.split(|&b| b == b' ').nth(4)?;
+        Some(PathBuf::from(OsString::from_vec(unescaped(point))))
+    });
+    points
+        .filter(|point| path.starts_with(point))
+        .max_by_key(|point| point.as_os_str().len())
+        .unwrap_or_default()
+}
+
+/// A blank is `\040` there.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let code = tail.first_chunk::<3>().filter(|_| byte == b'\\');
+        let code = code.and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(escaped) => {
+                plain.push(escaped);
+                rest = tail.get(3..).unwrap_or_default();
+            }
+            None => {
+                plain.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_has_a_mount_point() {
+        assert_eq!(mount_point(Path::new("/proc/self")), Path::new("/proc"));
+        assert_eq!(mount_point(Path::new("/no/such/path")), Path::new("/"));
+        assert_eq!(unescaped(b"/srv/two\\040words\\134x\\9"), b"/srv/two words\\x\\9");
+    }
+}

@@ -1,0 +1,335 @@
+//! The host's own programs in a home: what they cut, remove and close to the server, dates, mounts and modes.
+
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::*;
+use support::is_root;
+use support::packets::{mkdir, opendir, readdir, realpath, setstat, stat};
+
+fn start(more: &[&str]) -> Sandbox {
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", more);
+    server.serve();
+    server
+}
+
+fn local(server: &Sandbox, name: &str, length: u64) {
+    std::fs::write(server.path().join(name), vec![5; length as usize]).unwrap();
+}
+
+fn known(server: &Sandbox) -> (u64, u64, bool) {
+    let text = server.admin_ok(&["quota", "show", "alice", "--json"], "");
+    let usage: serde_json::Value = serde_json::from_str(&text).unwrap();
+    (
+        usage["used_bytes"].as_u64().unwrap(),
+        usage["used_files"].as_u64().unwrap(),
+        usage["usage_exact"].as_bool().unwrap(),
+    )
+}
+
+#[test]
+fn uploads_go_on_when_a_job_takes_them_away() {
+    let server = start(&["--quota", "10MiB"]);
+    local(&server, "f", 6 * MIB);
+    let home = server.home("alice");
+    // On a busy machine a measure takes long, and then the next one comes later than a client waits.
+    let put = |batch: &str| {
+        support::wait_for("room to be found", || {
+            server.sftp("alice", batch).status.success()
+        });
+    };
+    for round in 0..3 {
+        put(&format!("put f in-{round}\n"));
+        let file = std::fs::File::options()
+            .write(true)
+            .open(home.join(format!("in-{round}")));
+        file.unwrap().set_len(0).unwrap();
+    }
+    let (bytes, files) = on_disk(&home);
+    assert_eq!((bytes, files), (0, 3));
+    // A session of its own for each file, one that goes on, and a removal.
+    put("put f a\n");
+    std::fs::remove_file(home.join("a")).unwrap();
+    put("put f b\n");
+    let (bytes, files) = on_disk(&home);
+    assert_eq!(known(&server), (bytes, files, true));
+    // What is too much is refused all the same.
+    assert!(!server.sftp("alice", "put f c\n").status.success());
+    assert!(on_disk(&home).0 <= 10 * MIB);
+}
+
+#[test]
+fn a_full_home_in_a_retry_loop_delays_nobody() {
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &["--quota", "1MiB"]);
+    server.add_user("bob", &["--quota", "1MiB"]);
+    server.serve();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            let mut sftp = server.raw("alice");
+            let stop = &stop;
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let handle = sftp.handle(&open("f", WRITE | CREAT));
+                    sftp.ask_about(&write(bogus(&handle), 2 * MIB, b"x"), b"");
+                    sftp.ask(&support::packets::close(bogus(&handle)));
+                }
+            });
+        }
+        let begun = Instant::now();
+        let mut sftp = server.raw("bob");
+        let handle = sftp.handle(&open("f", READ | WRITE | CREAT));
+        for _ in 0..200 {
+            sftp.ask_about(&write(bogus(&handle), 0, vec![1; 30_000]), b"");
+            sftp.ask(&stat("f"));
+        }
+        let took = begun.elapsed();
+        stop.store(true, Ordering::Relaxed);
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    });
+}
+
+/// `reput` of OpenSSH before 10 cuts the file that it could not finish, to nothing.
+#[test]
+fn what_was_there_survives_a_refused_reput() {
+    let server = start(&["--quota", "10MiB"]);
+    // The last piece is small enough for the room that is left when the others are refused.
+    let all: Vec<u8> = (0..12 * MIB + 99).map(|n| (n / 4096) as u8).collect();
+    std::fs::write(server.path().join("f"), &all[..8 * MIB as usize]).unwrap();
+    server.sftp_ok("alice", "put f\n");
+    std::fs::write(server.path().join("f"), &all).unwrap();
+    let output = server.sftp("alice", "reput f\n");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(errors.contains("quota exceeded: "), "{errors}");
+    let stored = std::fs::read(server.home("alice").join("f")).unwrap();
+    assert!(stored.len() as u64 >= 8 * MIB, "{} bytes are left", stored.len());
+    assert!(all.starts_with(&stored));
+    let (bytes, files) = on_disk(&server.home("alice"));
+    assert_eq!(known(&server), (bytes, files, true));
+    // After room was made it goes on from there.
+    server.admin_ok(&["user", "set", "alice", "--quota", "20MiB"], "");
+    support::wait_for("the new quota", || {
+        server.sftp("alice", "reput f\n").status.success()
+    });
+    assert!(std::fs::read(server.home("alice").join("f")).unwrap() == all);
+}
+
+#[test]
+fn a_directory_that_is_closed_to_the_server_counts_as_one_entry() {
+    if !is_root() {
+        return;
+    }
+    let server = start(&["--quota", "10MiB", "--max-files", "10"]);
+    let home = server.home("alice");
+    let close = |name: &str| {
+        let dir = home.join(name);
+        std::fs::create_dir_all(dir.join("inside")).unwrap();
+        std::fs::write(dir.join("inside/file"), vec![1; 20 * MIB as usize]).unwrap();
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+        chown(&dir, Some(65_534), Some(65_534)).unwrap();
+    };
+    close("lost+found");
+    close("deep/er/closed");
+    local(&server, "f", MIB);
+    let df = server.sftp_ok("alice", "put f\ndf\nls -l\n");
+    let numbers: Vec<&str> = df
+        .lines()
+        .find(|line| line.ends_with('%'))
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    assert_eq!(numbers.get(..3), Some(&["10240", "1024", "9216"][..]), "{df}");
+    assert_eq!(known(&server), (MIB, 5, true));
+    server.wait_for_log("what the server cannot enter counts as one entry each");
+    let shown = server.admin_ok(&["quota", "show", "alice"], "");
+    assert!(shown.contains("the server cannot enter"), "{shown}");
+    assert!(shown.contains("and 1 more"), "{shown}");
+    let scanned = server.admin_ok(&["quota", "scan", "alice"], "");
+    assert!(scanned.contains("the server cannot enter"), "{scanned}");
+    let checked = server.admin(&["check"], "");
+    let checked = format!(
+        "{}{}",
+        String::from_utf8_lossy(&checked.stdout),
+        String::from_utf8_lossy(&checked.stderr)
+    );
+    assert!(checked.contains("the server cannot enter"), "{checked}");
+    // One that was counted, and is closed later.
+    server.sftp_ok("alice", "mkdir later\nput f later/f\n");
+    assert_eq!(known(&server), (2 * MIB, 7, true));
+    std::fs::set_permissions(home.join("later"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    chown(home.join("later"), Some(65_534), Some(65_534)).unwrap();
+    server.admin_ok(&["quota", "scan", "alice"], "");
+    assert_eq!(known(&server), (MIB, 6, true));
+    assert!(!server.sftp("alice", "put f later/g\n").status.success());
+    server.sftp_ok("alice", "put f g\n");
+    assert_eq!(known(&server), (2 * MIB, 7, true));
+    // And opened again: a sign-in looks.
+    chown(home.join("later"), Some(0), Some(0)).unwrap();
+    std::fs::set_permissions(home.join("later"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    support::wait_for("the directory to be counted", || {
+        server.sftp_ok("alice", "pwd\n");
+        known(&server) == (3 * MIB, 8, true)
+    });
+}
+
+#[test]
+fn dates_are_the_nearest_that_the_protocol_has() {
+    let server = start(&[]);
+    let home = server.home("alice");
+    server.sftp_ok("alice", "mkdir d\n");
+    for (name, date) in [
+        ("d/1960", "1960-01-01"),
+        ("d/2200", "2200-01-01"),
+        ("d/2040", "2040-01-01"),
+    ] {
+        let made = Command::new("touch")
+            .args(["-d", &format!("{date} 00:00 UTC")])
+            .arg(home.join(name))
+            .status();
+        assert!(made.unwrap().success());
+    }
+    let mut sftp = server.raw("alice");
+    let mut times = |name: &str| match sftp.ask(&stat(name)) {
+        support::replies::Reply::Attrs(attrs) => attrs.times.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(times("d/1960"), (0, 0));
+    assert_eq!(times("d/2200"), (u32::MAX, u32::MAX));
+    assert_eq!(times("d/2040"), (2_208_988_800, 2_208_988_800));
+    let handle = sftp.handle(&opendir("d"));
+    let listed = match sftp.ask_about(&readdir(bogus(&handle)), b"") {
+        support::replies::Reply::Names(names) => names,
+        other => panic!("{other:?}"),
+    };
+    let listed: Vec<String> = listed
+        .iter()
+        .map(|entry| String::from_utf8_lossy(&entry.long).into_owned())
+        .collect();
+    let has = |end: &str| listed.iter().any(|line| line.ends_with(end));
+    assert!(has("0 Jan  1  1970 1960"), "{listed:?}");
+    assert!(has("0 Feb  7 06:28 2200"), "{listed:?}");
+    // What clients set arrives as it is, to the last second.
+    for seconds in [0, 1, 1 << 31, u32::MAX] {
+        sftp.ask(&setstat("d/2040", &Attrs::times(seconds, seconds)));
+        let meta = home.join("d/2040").metadata().unwrap();
+        assert_eq!((meta.atime(), meta.mtime()), (seconds.into(), seconds.into()));
+    }
+}
+
+#[test]
+fn a_rename_across_mounts_says_what_to_do() {
+    if !is_root() {
+        return;
+    }
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &[]);
+    let mounted = server.home("alice").join("mnt");
+    std::fs::create_dir_all(&mounted).unwrap();
+    let mount = format!("mount -t tmpfs none '{}' && exec \"$@\"", mounted.display());
+    server.serve_by(&["unshare", "--mount", "sh", "-c", &mount, "sh"]);
+    local(&server, "f", 10);
+    server.sftp_ok("alice", "put f\nmkdir d\n");
+    let mut sftp = server.raw("alice");
+    let posix = |from: &str, to: &str| {
+        support::packets::extended_paths("posix-rename@openssh.com", &[from.as_bytes(), to.as_bytes()])
+    };
+    let link = support::packets::extended_paths("hardlink@openssh.com", &[b"f", b"mnt/f"]);
+    for request in [
+        rename("f", "mnt/f"),
+        rename("d", "mnt/d"),
+        posix("f", "mnt/f"),
+        posix("d", "mnt/d"),
+        link,
+    ] {
+        match sftp.ask(&request) {
+            support::replies::Reply::Status { code, message, .. } => assert_eq!(
+                (code, String::from_utf8_lossy(&message).as_ref()),
+                (
+                    4,
+                    "the two names are on different file systems; copy the file instead"
+                )
+            ),
+            other => panic!("{request:?}: {other:?}"),
+        }
+    }
+    assert_eq!(on_disk(&server.home("alice")), (10, 3), "all is where it was");
+    server.sftp_ok("alice", "cp f mnt/f\nls mnt/f\n");
+}
+
+#[test]
+fn a_directory_may_be_made_read_only() {
+    let server = start(&["--quota", "1MiB"]);
+    server.sftp_ok("alice", "mkdir d\nchmod 555 d\nmkdir e\nchmod 000 e\n");
+    let mode = |name: &str| server.home("alice").join(name).metadata().unwrap().mode() & 0o7777;
+    assert_eq!((mode("d"), mode("e")), (0o555, 0o500));
+    let mut sftp = server.raw("alice");
+    sftp.ask(&mkdir("m", &Attrs::mode(0o555)));
+    assert_eq!(mode("m"), 0o555);
+    assert!(!server.sftp("alice", "mkdir d/x\n").status.success());
+    server.admin_ok(&["quota", "scan", "alice"], "");
+    assert_eq!(known(&server), (0, 3, true));
+    // All of it can be deleted by the operator, however deep.
+    server.sftp_ok(
+        "alice",
+        "chmod 755 d\nmkdir d/deep\nmkdir d/deep/er\nchmod 555 d/deep\nchmod 555 d\nchmod 555 .\n",
+    );
+    server.admin_ok(&["user", "remove", "alice", "--delete-home"], "");
+    assert!(!server.home("alice").exists());
+}
+
+#[test]
+fn where_links_point_is_told_to_those_who_may_list() {
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &["--permissions", "create,read"]);
+    server.serve();
+    let home = server.home("alice");
+    std::fs::create_dir_all(home.join("secret/place")).unwrap();
+    std::os::unix::fs::symlink("secret/place", home.join("in")).unwrap();
+    let mut sftp = server.raw("alice");
+    let mut path = |asked: &str| match sftp.ask(&realpath(asked)) {
+        support::replies::Reply::Names(names) => {
+            String::from_utf8_lossy(&names.first().unwrap().name).into_owned()
+        }
+        other => panic!("{asked}: {other:?}"),
+    };
+    assert_eq!(path("in"), "/in");
+    assert_eq!(path("in/"), "/in");
+    assert_eq!(path("in/new"), "/in/new");
+    assert_eq!(path("secret/./place"), "/secret/place");
+    assert_eq!(path("."), "/");
+    local(&server, "f", 10);
+    server.sftp_ok("alice", "cd in\nput f\n");
+    assert!(home.join("secret/place/f").exists());
+}
+
+#[test]
+fn a_full_disk_is_in_the_log() {
+    if !is_root() {
+        return;
+    }
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &["--quota", "100MiB"]);
+    let home = server.home("alice");
+    std::fs::create_dir_all(&home).unwrap();
+    let mount = format!(
+        "mount -t tmpfs -o size=2m none '{}' && exec \"$@\"",
+        home.display()
+    );
+    server.serve_by(&["unshare", "--mount", "sh", "-c", &mount, "sh"]);
+    local(&server, "f", 3 * MIB);
+    let output = server.sftp("alice", "put f\n");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(errors.contains("no space left on the server's disk"), "{errors}");
+    server.wait_for_log("no space left on the disk of the home user=alice session=");
+    assert!(!server.sftp("alice", "put f g\n").status.success());
+    let told = server.log().matches("no space left on the disk").count();
+    assert!(told < 3, "{told} lines");
+    // The account has what the disk has.
+    let listed = server.sftp_ok("alice", "rm f\nrm g\n");
+    assert_eq!(known(&server), (0, 0, true), "{listed}");
+}
