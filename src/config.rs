@@ -24,6 +24,9 @@ use report::Problem;
 /// Larger files are no configurations.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// Whoever has made more mistakes than this corrects these first.
+const MOST_PROBLEMS: usize = 50;
+
 /// The name that is looked for in the current directory.
 pub const FILE_NAME: &str = "homeportd.toml";
 
@@ -172,7 +175,7 @@ impl Config {
     /// Reads a file, strictly.
     ///
     /// # Errors
-    /// When it cannot be read, or with the first thing in it that is wrong and where it stands.
+    /// When it cannot be read, or with everything in it that is wrong and where it stands.
     pub fn load(file: &Path) -> Result<Config> {
         let cannot = || Error::new(format!("cannot read configuration \"{}\"", file.display()));
         let bytes = regular::read_regular(file, MAX_BYTES).map_err(|e| cannot().because(e))?;
@@ -181,7 +184,7 @@ impl Config {
             let line = line.filter(|&&b| b == b'\n').count() + 1;
             Error::new(format!("{}:{line}: this line is not UTF-8", file.display()))
         })?;
-        let mut config = parse(&text).map_err(|problem| problem.into_error(file, &text))?;
+        let mut config = parse(&text).map_err(|problems| report::all(&problems, file, &text))?;
 
         let file = std::path::absolute(file).map_err(|e| cannot().because(e))?;
         let directory = file.parent().unwrap_or(Path::new("/"));
@@ -206,16 +209,34 @@ impl Config {
 
     /// `FILE:LINE: ` of a setting, to begin a message with; `FILE: ` where the file leaves it out.
     pub(crate) fn place_of(&self, section: &str, name: &str) -> String {
-        let text = std::fs::read_to_string(&self.file).unwrap_or_default();
-        let table = DeTable::parse(&text).ok();
-        let value = table
-            .as_ref()
-            .and_then(|table| table.get_ref().get(section)?.get_ref().get(name));
-        let before = value.and_then(|value| text.get(..value.span().start));
-        match before {
-            Some(before) => format!("{}:{}: ", self.file.display(), before.matches('\n').count() + 1),
+        let line = self.line_of(|table| Some(table.get(section)?.get_ref().get(name)?.span()));
+        match line {
+            Some(line) => format!("{}:{line}: ", self.file.display()),
             None => format!("{}: ", self.file.display()),
         }
+    }
+
+    /// `FILE:LINE: ` of an address in `[server] listen`; empty if it does not come from the file.
+    pub(crate) fn place_of_listen(&self, address: SocketAddr) -> String {
+        let line = self.line_of(|table| {
+            let list = table.get("server")?.get_ref().get("listen")?.get_ref().as_array()?;
+            // The last one: where an address stands twice, the second is one too many.
+            let item = list
+                .iter()
+                .rev()
+                .find(|item| item.get_ref().as_str().and_then(|text| text.parse().ok()) == Some(address))?;
+            Some(item.span())
+        });
+        line.map_or_else(String::new, |line| format!("{}:{line}: ", self.file.display()))
+    }
+
+    /// The line of the file where something stands.
+    fn line_of(&self, find: impl Fn(&DeTable<'_>) -> Option<std::ops::Range<usize>>) -> Option<usize> {
+        let bytes = regular::read_regular(&self.file, MAX_BYTES).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        let table = DeTable::parse(&text).ok()?;
+        let before = text.get(..find(table.get_ref())?.start)?;
+        Some(before.matches('\n').count() + 1)
     }
 
     /// The data directory: where the store lies, and its lock and control socket beside it.
@@ -247,15 +268,44 @@ pub(crate) fn join(base: &Path, path: &Path) -> PathBuf {
     joined
 }
 
-/// From text to settings, or to the first problem.
-fn parse(text: &str) -> std::result::Result<Config, Problem> {
-    let syntax = |e: toml::de::Error| Problem::new(e.span(), e.message().replace('\n', ", "), None);
-    let table = DeTable::parse(text).map_err(syntax)?;
-    let table = table.get_ref();
-    let config: Config = toml::from_str(text).map_err(|e| explain::explain(&e, table))?;
-    match explain::checks(&config, table) {
-        Some(problem) => Err(problem),
-        None => Ok(config),
+/// From text to settings, or to all problems, in the order of the file.
+fn parse(text: &str) -> std::result::Result<Config, Vec<Problem>> {
+    let (table, syntax) = DeTable::parse_recoverable(text);
+    let syntax = syntax
+        .iter()
+        .map(|e| Problem::new(e.span(), e.message().replace('\n', ", "), None));
+    let mut problems: Vec<Problem> = syntax.collect();
+    // What follows from a mistake in the same line is no other one.
+    problems.dedup_by_key(|problem| problem.line(text));
+    let broken: Vec<Option<usize>> = problems.iter().map(|problem| problem.line(text)).collect();
+    let (config, mistakes) = settings(table);
+    let elsewhere = |mistake: &Problem| !broken.contains(&mistake.line(text));
+    problems.extend(mistakes.into_iter().filter(elsewhere));
+    problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
+    problems.truncate(MOST_PROBLEMS);
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems),
+    }
+}
+
+/// Settings, and what is wrong with them. The deserializer stops at the first mistake: what it names is taken out of the
+/// table, so that the next one shows.
+fn settings(mut table: toml::Spanned<DeTable<'_>>) -> (Option<Config>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    loop {
+        let error = match Config::deserialize(toml::de::Deserializer::from(table.clone())) {
+            Ok(config) => {
+                problems.extend(explain::checks(&config, table.get_ref()));
+                return (Some(config), problems);
+            }
+            Err(error) => error,
+        };
+        problems.push(explain::explain(&error, table.get_ref()));
+        let span = error.span().filter(|_| problems.len() < MOST_PROBLEMS);
+        if !span.is_some_and(|span| explain::take_out(table.get_mut(), &span)) {
+            return (None, problems);
+        }
     }
 }
 

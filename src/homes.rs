@@ -1,5 +1,7 @@
 //! Where a home may lie, and making one.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -37,36 +39,73 @@ pub fn choose(config: &Config, name: &UserName, explicit: Option<&Path>) -> Resu
 /// # Errors
 /// When it lies elsewhere than beneath `[storage] homes` or a root, or holds what the server itself needs.
 pub fn check_place(config: &Config, home: &Path) -> Result<()> {
-    let storage = &config.storage;
-    let allowed = || std::iter::once(&storage.homes).chain(&storage.roots);
-    let lies_in = |root: &Path| home != root && home.starts_with(root);
-    // As they are written first: a root on a disk that hangs must not hold up those whose homes lie in another.
-    let beneath = allowed().any(|root| lies_in(root)) || allowed().any(|root| lies_in(&resolve(root)));
-    let refused =
-        |cause: String| Error::new(format!("\"{}\" cannot be a home", home.display())).because(cause);
-    if !beneath {
-        return Err(refused(format!(
-            "it is not beneath \"{}\" or one of [storage] roots",
-            storage.homes.display()
-        ))
-        .hint(format!(
-            "add its parent to roots in \"{}\"",
-            config.file.display()
-        )));
-    }
-    let ours = [
-        (&config.store.path, "the store"),
-        (&config.server.host_keys, "the host keys"),
-        (&config.storage.homes, "all homes"),
-        (&config.file, "the configuration"),
-    ];
-    let audit = config.log.audit.iter().map(|audit| (audit, "the audit log"));
-    for (path, what) in ours.into_iter().chain(audit) {
-        if resolve(path).starts_with(home) {
-            return Err(refused(format!("{what} would lie in it")));
+    Rules::new(config).check(home)
+}
+
+/// Where homes may lie. Links in the configuration's own paths are resolved once, and only if they must be: these rules
+/// are for the moment, since links move.
+pub struct Rules<'a> {
+    config: &'a Config,
+    /// `[storage] homes` and roots.
+    allowed: OnceCell<Vec<PathBuf>>,
+    /// What the server itself needs, and what it is.
+    ours: OnceCell<Vec<(PathBuf, &'static str)>>,
+}
+
+impl<'a> Rules<'a> {
+    /// The rules of this configuration.
+    pub fn new(config: &'a Config) -> Self {
+        Self {
+            config,
+            allowed: OnceCell::new(),
+            ours: OnceCell::new(),
         }
     }
-    Ok(())
+
+    /// As [`check_place`].
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn check(&self, home: &Path) -> Result<()> {
+        let storage = &self.config.storage;
+        let allowed = || std::iter::once(&storage.homes).chain(&storage.roots);
+        let lies_in = |root: &PathBuf| home != root && home.starts_with(root);
+        let resolved = || self.allowed.get_or_init(|| allowed().map(|root| resolve(root)).collect());
+        // As they are written first: a root on a disk that hangs must not hold up those whose homes lie in another.
+        let beneath = allowed().any(lies_in) || resolved().iter().any(lies_in);
+        let refused =
+            |cause: String| Error::new(format!("\"{}\" cannot be a home", home.display())).because(cause);
+        if !beneath {
+            return Err(refused(format!(
+                "it is not beneath \"{}\" or one of [storage] roots",
+                storage.homes.display()
+            ))
+            .hint(format!(
+                "add its parent to roots in \"{}\"",
+                self.config.file.display()
+            )));
+        }
+        let inside = self.ours().iter().find(|(path, _)| path.starts_with(home));
+        match inside {
+            Some((_, what)) => Err(refused(format!("{what} would lie in it"))),
+            None => Ok(()),
+        }
+    }
+
+    fn ours(&self) -> &[(PathBuf, &'static str)] {
+        let config = self.config;
+        self.ours.get_or_init(|| {
+            let ours = [
+                (&config.store.path, "the store"),
+                (&config.server.host_keys, "the host keys"),
+                (&config.storage.homes, "all homes"),
+                (&config.file, "the configuration"),
+            ];
+            let audit = config.log.audit.iter().map(|audit| (audit, "the audit log"));
+            let all = ours.into_iter().chain(audit);
+            all.map(|(path, what)| (resolve(path), what)).collect()
+        })
+    }
 }
 
 /// For the server, which asks each time that a home is opened.
@@ -93,6 +132,31 @@ pub fn resolve(path: &Path) -> PathBuf {
         };
         missing.push(name);
         there = parent;
+    }
+}
+
+/// Resolves many paths; the directories that they have in common are looked at once.
+#[derive(Default)]
+pub struct Resolver {
+    parents: HashMap<PathBuf, PathBuf>,
+}
+
+impl Resolver {
+    /// As [`resolve`].
+    pub fn resolve(&mut self, path: &Path) -> PathBuf {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return resolve(path);
+        };
+        if path.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
+            return resolve(path);
+        }
+        if let Some(known) = self.parents.get(parent) {
+            return known.join(name);
+        }
+        let found = resolve(parent);
+        let path = found.join(name);
+        self.parents.insert(parent.to_owned(), found);
+        path
     }
 }
 

@@ -7,7 +7,7 @@
 
 mod control;
 mod kernel;
-mod listen;
+pub mod listen;
 pub mod lock;
 mod memory;
 pub mod preflight;
@@ -49,6 +49,8 @@ use runtime::slots;
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// A session that began this recently may have been let in by a record that was changed meanwhile.
 const FRESH: Duration = Duration::from_secs(3);
+/// What a reload reads may lie on a disk that hangs: by then it is given up.
+const RELOAD: Duration = Duration::from_secs(30);
 /// How often a drain looks for sessions that have finished.
 const DRAIN_TICK: Duration = Duration::from_millis(100);
 /// For the last sessions to be told why, and to end.
@@ -83,14 +85,21 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Self> {
         let mut report = preflight::Report::default();
         preflight::machine(&config, &mut report);
-        let listeners = preflight::sockets(&config, &mut report);
+        preflight::ownership(&config, &mut report);
+        let listeners = preflight::sockets(&config, &[], &mut report);
         report.proceed()?;
         let listeners = into_tokio(listeners)?;
         owner::make_data_dir(&config)?;
         privileges::give_up(&config)?;
+        preflight::places(&config, &mut report);
+        report.proceed()?;
         make_directories(&config)?;
         let lock = lock::DataLock::take(config.data_dir())?;
         let store = Arc::new(SqlStore::open(&config.store.path).await?);
+        if !store.has_users().await? {
+            preflight::orphans(&config, &mut report);
+            report.proceed()?;
+        }
         let keys = hostkeys::ensure(&config.server.host_keys, &*store).await?;
         let current = current(&config, keys)?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
@@ -144,7 +153,8 @@ impl Server {
 
     /// Serves until `signals.shutdown` is cancelled and everybody has left.
     pub async fn run(self, mut signals: Signals) -> Result<()> {
-        for address in self.local_addrs() {
+        let listening = self.local_addrs();
+        for address in &listening {
             tracing::info!("listening on {address}");
         }
         let stop = CancellationToken::new();
@@ -162,6 +172,7 @@ impl Server {
         let handler = Arc::new(control::Control::new(
             Arc::clone(&self.service),
             Arc::clone(&self.store) as Arc<dyn Store>,
+            listening,
         ));
         let quit = CancellationToken::new();
         helpers.spawn(control_socket::serve(self.control, handler, quit.clone()));
@@ -182,7 +193,11 @@ impl Server {
         loop {
             tokio::select! {
                 () = signals.shutdown.cancelled() => break,
-                Some(()) = signals.reload.recv() => reloading.run().await,
+                Some(()) = signals.reload.recv() => tokio::select! {
+                    // Where what is read lies on a disk that hangs, the server can still be ended.
+                    () = signals.shutdown.cancelled() => break,
+                    () = reloading.run() => {}
+                },
             }
         }
         stop.cancel();
@@ -243,7 +258,13 @@ struct Reloading {
 impl Reloading {
     /// Reads the configuration again. What is broken changes nothing.
     async fn run(&self) {
-        match self.try_run().await {
+        let read = tokio::time::timeout(RELOAD, self.try_run());
+        let read = read.await.unwrap_or_else(|_| {
+            Err(Error::new("cannot read the configuration and what it names")
+                .because(format!("it took longer than {} s", RELOAD.as_secs()))
+                .hint("is the disk that they lie on hanging?"))
+        });
+        match read {
             Ok(waiting) if waiting.is_empty() => {
                 tracing::info!("the configuration was read again; new connections use it");
             }
@@ -257,23 +278,26 @@ impl Reloading {
 
     /// Returns sections with changes that only a restart puts in force.
     async fn try_run(&self) -> Result<Vec<&'static str>> {
-        let fresh = Config::load(&self.config.file)?;
+        let file = self.config.file.clone();
+        let fresh = off_the_loop(move || Config::load(&file)).await?;
         let recorded = self.store.host_keys().await?;
         let directory = fresh.server.host_keys.clone();
-        let log = self.log.clone();
-        let settings = fresh.log.clone();
-        let looked = tokio::task::spawn_blocking(move || {
-            // A key that has become another is no more accepted now than it would be at a start.
-            hostkeys::verify(&directory, &hostkeys::load(&directory)?, &recorded)?;
-            log.apply(&settings)
-        });
-        looked
-            .await
-            .map_err(|error| Error::new("cannot read the host keys").because(error))??;
-        let keys = hostkeys::ensure(&fresh.server.host_keys, &*self.store).await?;
+        // A key that has become another is no more accepted now than it would be at a start.
+        off_the_loop(move || hostkeys::verify(&directory, &hostkeys::load(&directory)?, &recorded)).await?;
+        let (log, settings) = (self.log.clone(), fresh.log.clone());
+        off_the_loop(move || log.apply(&settings)).await?;
+        let (directory, store) = (fresh.server.host_keys.clone(), Arc::clone(&self.store));
+        let keys = off_the_loop(move || Handle::current().block_on(hostkeys::ensure(&directory, &*store))).await?;
         self.service.replace(current(&fresh, keys)?);
         Ok(self.config.waiting_for_restart(&fresh))
     }
+}
+
+/// Reads files where no session waits for it.
+async fn off_the_loop<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|error| Error::new("cannot read the configuration").because(error))?
 }
 
 /// Clients print a banner as it is, and go on behind it.

@@ -9,7 +9,7 @@ pub(crate) mod escape;
 mod record;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
@@ -100,6 +100,14 @@ pub fn init(settings: &LogSettings) -> Result<()> {
 pub fn open_audit(settings: &LogSettings) -> Result<(AuditLog, Reload)> {
     let (log, file) = AuditLog::open(settings.audit.as_deref())?;
     Ok((log, Reload { audit: file }))
+}
+
+/// Can this file be opened as the audit log? Changes nothing. `false`: it would be made.
+///
+/// # Errors
+/// What [`open_audit`] would say, or why the file could not be made.
+pub fn probe_audit(path: &Path) -> Result<bool> {
+    audit::probe(path)
 }
 
 /// Applies changed `[log]` settings to what is running, and opens log files anew after a rotation.

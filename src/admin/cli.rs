@@ -67,12 +67,14 @@ pub enum Command {
     Serve,
     /// Read everything, change nothing, and report every problem
     ///
-    /// Looks at the configuration, the store, the host keys and all homes. Exit code 1 if there is an error;
-    /// warnings alone give 0. As root it looks with the eyes of the data directory's owner.
+    /// Looks at the configuration, the kernel, the sockets, the store, the host keys and all homes, as a start does:
+    /// what it approves, `serve` serves. Lines with "will" say what a start would make. Exit code 1 if there is an
+    /// error; warnings alone give 0. As root it looks with the eyes of the server's user. A port or a lock that is
+    /// taken is an error, unless the running server of this configuration has it.
     #[command(
         after_help = "Example:\n  homeportd -c /srv/homeport/homeportd.toml check && systemctl reload homeport"
     )]
-    Check,
+    Check(CheckArgs),
     /// Manage users
     ///
     /// Works while the server runs: changes hold from the next sign-in; sessions of users who are disabled or
@@ -114,6 +116,14 @@ pub struct DemoArgs {
     /// A loopback address and port [default: 127.0.0.1:2222]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+}
+
+/// `check`
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Do not look at the sockets and the lock: somebody holds them for the server, as systemd's socket units do
+    #[arg(long)]
+    pub sockets_held: bool,
 }
 
 /// `init`

@@ -7,6 +7,7 @@
 mod sockets;
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,8 @@ const IDLE: Duration = Duration::from_secs(10);
 pub enum Request {
     /// Who is connected?
     Sessions,
+    /// Which addresses are listened on?
+    Listening,
     /// Disconnect.
     Kick(Kick),
     /// What do homes hold?
@@ -59,7 +62,7 @@ impl Request {
     /// How long the answer may take; `None`: measuring a large home takes minutes.
     fn patience(&self) -> Option<Duration> {
         match self {
-            Request::Sessions | Request::Kick(_) | Request::Usage { .. } => Some(IDLE * 3),
+            Request::Sessions | Request::Listening | Request::Kick(_) | Request::Usage { .. } => Some(IDLE * 3),
             Request::Scan { .. } => None,
         }
     }
@@ -81,6 +84,8 @@ pub enum Kick {
 pub enum Answer {
     /// To [`Request::Sessions`].
     Sessions(Vec<SessionInfo>),
+    /// To [`Request::Listening`].
+    Listening(Vec<SocketAddr>),
     /// To [`Request::Kick`]: how many sessions were disconnected.
     Kicked(usize),
     /// To [`Request::Usage`], by name.
@@ -119,6 +124,8 @@ pub struct SessionInfo {
 pub trait ControlHandler: Send + Sync {
     /// Who is connected, in the order of signing in.
     async fn sessions(&self) -> Vec<SessionInfo>;
+    /// The addresses that are listened on.
+    fn listening(&self) -> Vec<SocketAddr>;
     /// Disconnects; returns how many.
     async fn kick(&self, target: Kick) -> usize;
     /// What a user's home holds, or each user's.
@@ -246,6 +253,7 @@ async fn answer(request: Request, handler: &dyn ControlHandler) -> Answer {
     let failed = |error: Error| Answer::Failed(error.to_string());
     match request {
         Request::Sessions => Answer::Sessions(handler.sessions().await),
+        Request::Listening => Answer::Listening(handler.listening()),
         Request::Kick(target) => Answer::Kicked(handler.kick(target).await),
         Request::Usage { user } => handler.usage(user).await.map_or_else(failed, Answer::Usage),
         Request::Scan { user } => handler

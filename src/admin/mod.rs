@@ -69,8 +69,12 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
                 "made \"{file}\"\nnow: homeportd -c {file} user add NAME\n     homeportd -c {file} serve\n"
             )
         }
-        Command::Check => {
-            let checked = check::check(&load()?)?;
+        Command::Check(args) => {
+            let held = match args.sockets_held {
+                true => check::Held::OnOurBehalf,
+                false => check::Held::ByUs,
+            };
+            let checked = check::check(&load()?, held)?;
             print(&checked.report.text(checked.users))?;
             return Ok(if checked.report.has_errors() {
                 ExitCode::FAILURE

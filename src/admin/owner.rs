@@ -7,6 +7,7 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
 
+use crate::advice;
 use crate::config::Config;
 use crate::error::{Error, Result};
 
@@ -69,10 +70,12 @@ fn make(dir: &Path, owner: Option<(u32, u32)>) -> Result<()> {
 
 /// What to say about a directory that belongs to `owner`, where the server will be `us`.
 pub fn not_the_servers(dir: &Path, owner: u32, us: u32) -> Error {
-    let dir = dir.display();
-    Error::new(format!("the data directory \"{dir}\" belongs to user {owner}"))
-        .because(format!("the server will be user {us}"))
-        .hint(format!("chown -R {us} {dir}"))
+    Error::new(format!(
+        "the data directory \"{}\" belongs to user {owner}",
+        dir.display()
+    ))
+    .because(format!("the server will be user {us}"))
+    .hint(advice::chown_all(dir, us))
 }
 
 /// A user of the system, by name.

@@ -1,7 +1,7 @@
 //! `homeportd serve` and `demo`: signals in, a running server out.
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{demo, owner};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::server::listen::listen_on;
 use crate::server::{self, Server, Signals};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
@@ -38,12 +39,14 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
     let config = demo::prepare(dir, listen)?;
     telemetry::init(&config.log)?;
     // A second demo on the same port is told so before anything else; `bind` will find out by itself.
-    for address in &config.server.listen {
-        TcpListener::bind(address).map_err(|e| {
-            Error::new(format!("cannot listen on {address}"))
-                .because(e)
-                .hint("another demo may be running; --listen 127.0.0.1:2022 takes another port")
-        })?;
+    let (_, refused) = listen_on(&config.server.listen, &[]);
+    if let Some(refused) = refused.into_iter().next() {
+        let taken = refused.is_taken();
+        let error = Error::from(refused);
+        return Err(match taken {
+            true => error.hint("another demo may be running; --listen 127.0.0.1:2022 takes another port"),
+            false => error,
+        });
     }
     owner::make_data_dir(&config)?;
     let made = config.clone();
@@ -79,7 +82,16 @@ fn run(config: Config, ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send 
         // Before anything else: SIGHUP would end a process that does not listen for it yet.
         let hurry = CancellationToken::new();
         let signals = signals(hurry.clone())?;
-        let server = Server::bind(config).await?.hurried_by(hurry);
+        // Where something that a start reads lies on a disk that hangs, the server can still be ended.
+        let binding = tokio::spawn(Server::bind(config));
+        let bound = tokio::select! {
+            bound = binding => bound.map_err(|e| Error::new("cannot start the server").because(e))?,
+            () = signals.shutdown.cancelled() => {
+                tracing::warn!("told to stop before it was ready");
+                return Ok(());
+            }
+        };
+        let server = bound?.hurried_by(hurry);
         // Privileges are given up, and nobody is accepted yet.
         server::sandbox::enter(sandbox);
         let addresses = server.local_addrs();

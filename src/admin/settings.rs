@@ -155,6 +155,8 @@ impl FromStr for SessionCap {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "default" => Ok(SessionCap(None)),
+            "0" => Err(Error::new("with 0 sessions the user could not sign in")
+                .hint("homeportd user disable NAME says that; a number from 1, or default")),
             _ => number(text, "default").map(|cap| SessionCap(Some(cap))),
         }
     }

@@ -136,19 +136,48 @@ fn locate<'a>(table: &'a DeTable<'_>, span: &Range<usize>) -> Option<Setting<'a>
     None
 }
 
+/// Takes the entry at `span` out of the table: of a list the one item, else the setting or the whole section. `false`
+/// if there is none.
+pub(super) fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
+    let within = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
+    let mut found = None;
+    for (name, value) in table.iter_mut() {
+        let here = within(name.span()) || within(value.span());
+        let taken = match value.get_mut() {
+            DeValue::Table(inner) => take_out(inner, span),
+            DeValue::Array(list) if here => {
+                let before = list.len();
+                list.retain(|item| !within(item.span()));
+                // An empty list would be another mistake.
+                list.len() < before && !list.is_empty()
+            }
+            _ => false,
+        };
+        if taken {
+            return true;
+        }
+        if here {
+            found = Some(name.clone());
+            break;
+        }
+    }
+    found.is_some_and(|name| table.remove(name.get_ref().as_ref()).is_some())
+}
+
 /// Where the value of a setting stands, if the file has it.
 fn span_of(table: &DeTable<'_>, section: &str, name: &str) -> Option<Range<usize>> {
     let value = table.get(section)?.get_ref().get(name)?;
     Some(value.span())
 }
 
-/// What no type can say. The first problem, or `None`.
-pub(super) fn checks(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
-    listeners(config, table)
-        .or_else(|| lists(table))
-        .or_else(|| policy(config, table))
-        .or_else(|| ranges(table))
-        .or_else(|| paths(config, table))
+/// What no type can say.
+pub(super) fn checks(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = listeners(config, table).into_iter().collect();
+    problems.extend(lists(table));
+    problems.extend(policy(config, table));
+    problems.extend(ranges(table));
+    problems.extend(paths(config, table));
+    problems
 }
 
 fn listeners(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
@@ -180,7 +209,7 @@ fn listeners(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
 }
 
 /// Lists that must hold something, and nothing twice.
-fn lists(table: &DeTable<'_>) -> Option<Problem> {
+fn lists(table: &DeTable<'_>) -> Vec<Problem> {
     let names = [
         ("auth", "methods"),
         ("ssh", "kex"),
@@ -188,7 +217,7 @@ fn lists(table: &DeTable<'_>) -> Option<Problem> {
         ("ssh", "macs"),
         ("ssh", "host_key_algorithms"),
     ];
-    names.into_iter().find_map(|(section, name)| {
+    let problem = |(section, name): (&str, &str)| {
         let value = table.get(section)?.get_ref().get(name)?;
         let list = value.get_ref().as_array()?;
         let setting = format!("\"{name}\" in [{section}]");
@@ -211,7 +240,8 @@ fn lists(table: &DeTable<'_>) -> Option<Problem> {
             format!("{setting} names \"{text}\" twice"),
             None,
         ))
-    })
+    };
+    names.into_iter().filter_map(problem).collect()
 }
 
 /// An algorithm that is named although `policy` rules it out.
@@ -229,7 +259,7 @@ fn policy(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
 }
 
 /// Numbers, by the section, the name, the least and the largest that make sense.
-fn ranges(table: &DeTable<'_>) -> Option<Problem> {
+fn ranges(table: &DeTable<'_>) -> Vec<Problem> {
     let most = u64::from(u32::MAX);
     let rules = [
         ("server", "drain_secs", 0, MAX_DRAIN_SECS),
@@ -244,7 +274,7 @@ fn ranges(table: &DeTable<'_>) -> Option<Problem> {
         ("limits", "idle_timeout_secs", 0, most),
         ("quota", "rescan_secs", 0, most),
     ];
-    rules.into_iter().find_map(|(section, name, least, largest)| {
+    let problem = |(section, name, least, largest): (&str, &str, u64, u64)| {
         let value = table.get(section)?.get_ref().get(name)?;
         let number = value.get_ref().as_integer()?;
         let number = u64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()?;
@@ -256,10 +286,12 @@ fn ranges(table: &DeTable<'_>) -> Option<Problem> {
             return None;
         };
         Some(Problem::new(Some(value.span()), what, None))
-    })
+    };
+    rules.into_iter().filter_map(problem).collect()
 }
 
-fn paths(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
+fn paths(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
     let storage = &config.storage;
     let mut all = vec![
         ("server", "host_keys", &config.server.host_keys),
@@ -269,27 +301,25 @@ fn paths(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
     all.extend(storage.roots.iter().map(|root| ("storage", "roots", root)));
     all.extend(config.log.audit.iter().map(|audit| ("log", "audit", audit)));
     for (section, name, path) in all {
-        let problem = |what: &str, hint| {
-            let what = format!("\"{name}\" in [{section}] {what}");
-            Some(Problem::new(span_of(table, section, name), what, hint))
-        };
-        if path.as_os_str().is_empty() {
-            return problem("holds an empty path", None);
-        }
-        if section == "storage" && path.parent().is_none() {
-            return problem(
+        let (what, hint) = if path.as_os_str().is_empty() {
+            ("holds an empty path", None)
+        } else if section == "storage" && path.parent().is_none() {
+            (
                 "holds \"/\", which would let a home be anywhere",
                 Some("name the directory that homes lie in"),
-            );
-        }
-        if (section == "store" || section == "log") && path.file_name().is_none() {
-            return problem("names no file", None);
-        }
+            )
+        } else if (section == "store" || section == "log") && path.file_name().is_none() {
+            ("names no file", None)
+        } else {
+            continue;
+        };
+        let what = format!("\"{name}\" in [{section}] {what}");
+        problems.push(Problem::new(span_of(table, section, name), what, hint));
     }
     if config.server.user.as_deref() == Some("") {
         let hint = "leave the setting out, or name a user of the system";
         let span = span_of(table, "server", "user");
-        return Some(Problem::new(span, "\"user\" in [server] is empty", Some(hint)));
+        problems.push(Problem::new(span, "\"user\" in [server] is empty", Some(hint)));
     }
-    None
+    problems
 }

@@ -29,10 +29,15 @@ impl Problem {
         }
     }
 
+    /// The line where it stands, from 1.
+    pub fn line(&self, text: &str) -> Option<usize> {
+        self.span.clone().map(|span| Place::find(text, span).line)
+    }
+
     /// The whole message, for a terminal.
-    pub fn into_error(self, file: &Path, text: &str) -> Error {
+    pub fn message(&self, file: &Path, text: &str) -> String {
         let mut message = file.display().to_string();
-        let place = self.span.map(|span| Place::find(text, span));
+        let place = self.span.clone().map(|span| Place::find(text, span));
         if let Some(place) = &place {
             let _ = write!(message, ":{}:{}", place.line, place.column);
         }
@@ -49,7 +54,7 @@ impl Problem {
                 place.source, place.caret
             );
         }
-        Error::new(message)
+        message
     }
 }
 
@@ -96,6 +101,12 @@ impl Place {
     }
 }
 
+/// One error of all that is wrong with a file.
+pub(super) fn all(problems: &[Problem], file: &Path, text: &str) -> Error {
+    let messages: Vec<String> = problems.iter().map(|problem| problem.message(file, text)).collect();
+    Error::new(messages.join("\n"))
+}
+
 /// The candidate that is most likely meant by a misspelt name.
 pub(super) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let best = candidates.iter().map(|c| (distance(name, c), *c)).min()?;
@@ -130,7 +141,7 @@ mod tests {
     fn points_at_the_place() {
         let check = |text: &str, span: Range<usize>, expected: &str| {
             let problem = Problem::new(Some(span), "bad", None);
-            assert_eq!(problem.into_error(Path::new("f"), text).to_string(), expected);
+            assert_eq!(problem.message(Path::new("f"), text), expected);
         };
         check("abc\ndef", 4..7, "f:2:1: bad\n 2 | def\n   | ^^^");
         check("é = x\n", 5..6, "f:1:5: bad\n 1 | é = x\n   |     ^");
@@ -144,8 +155,8 @@ mod tests {
     fn a_long_line_stays_on_one_screen() {
         let text = format!("x = \"{}\"", "y".repeat(100_000));
         for at in [0, 50_000, text.len()] {
-            let message = Problem::new(Some(at..text.len()), "bad", None).into_error(Path::new("f"), &text);
-            assert!(message.to_string().len() < 300);
+            let message = Problem::new(Some(at..text.len()), "bad", None).message(Path::new("f"), &text);
+            assert!(message.len() < 300);
         }
     }
 

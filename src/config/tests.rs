@@ -4,8 +4,8 @@ use super::*;
 
 /// The whole message for a text that is no good configuration.
 fn refusal(text: &str) -> String {
-    let problem = parse(text).expect_err(text);
-    problem.into_error(Path::new("homeportd.toml"), text).to_string()
+    let problems = parse(text).expect_err(text);
+    report::all(&problems, Path::new("homeportd.toml"), text).to_string()
 }
 
 /// Each row: a configuration, and all that its operator is told.
@@ -222,6 +222,49 @@ fn every_refusal_says_what_where_and_what_next() {
 }
 
 #[test]
+fn every_mistake_of_a_file_is_named() {
+    let check = |text: &str, expected: &[&str]| {
+        let message = refusal(text);
+        let told: Vec<&str> = message
+            .lines()
+            .filter_map(|line| line.strip_prefix("homeportd.toml:"))
+            .collect();
+        assert_eq!(told.len(), expected.len(), "{text}\n{message}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.starts_with(expected), "{text}\n{message}");
+        }
+    };
+    // Each kind of mistake, several of them in one list, in sections and outside.
+    check(
+        "lisen = 1\n[server]\nlisten = [\"a\", \"127.0.0.1:1\", \"b\"]\ndrain_secs = \"x\"\nuser = \"\"\n[ssh]\nciphers = [\"des\"]\n\
+         macs = []\n[limits]\nchannels = 0\nhandles = 0\n[storage]\nhomes = \"\"\nroots = [\"/\"]\n[nonsense]\na = 1\n[log]\nlevel = \"loud\"",
+        &[
+            "1:1: unknown setting \"lisen\"",
+            "3:11: \"listen\" in [server] holds something",
+            "3:31: \"listen\" in [server] holds something",
+            "4:14: \"drain_secs\"",
+            "5:8: \"user\" in [server] is empty",
+            "7:12: \"des\" is no value",
+            "8:8: \"macs\" in [ssh] is empty",
+            "10:12: \"channels\"",
+            "11:11: \"handles\"",
+            "13:9: \"homes\"",
+            "14:9: \"roots\"",
+            "15:2: unknown section [nonsense]",
+            "18:9: \"loud\"",
+        ],
+    );
+    // Lines that are no TOML, and mistakes beside them.
+    check(
+        "[server]\nbanner = \"open\ndrain_secs = \"x\"\n[log]\nlevel = = 1\n[limits]\nchannels = 0",
+        &["2:", "3:14: \"drain_secs\"", "5:", "7:12: \"channels\""],
+    );
+    let mut many = String::from("[server]\n");
+    (0..1000).for_each(|n| many.push_str(&format!("x{n} = 1\n")));
+    assert_eq!(refusal(&many).lines().count(), 3 * MOST_PROBLEMS);
+}
+
+#[test]
 fn quotas_are_numbers_or_sizes() {
     let check = |text: &str, expected: (Option<u64>, Option<u64>)| {
         let quota = parse(&format!("[quota]\n{text}"))
@@ -269,7 +312,7 @@ fn names_in(section: &str) -> Vec<String> {
 
 #[test]
 fn the_sample_holds_every_setting_at_its_default() {
-    parse(SAMPLE).unwrap_or_else(|p| panic!("{}", p.into_error(Path::new("sample"), SAMPLE)));
+    parse(SAMPLE).unwrap_or_else(|p| panic!("{}", report::all(&p, Path::new("sample"), SAMPLE)));
     let sections = names_in("");
     assert_eq!(
         sections,

@@ -1,5 +1,6 @@
 //! Answers the operator's questions about live sessions and about what homes hold.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -22,16 +23,18 @@ const MOST_SCANS: usize = 16;
 pub struct Control {
     service: Arc<Service>,
     store: Arc<dyn Store>,
+    listening: Vec<SocketAddr>,
     places: Semaphore,
     scans: Semaphore,
 }
 
 impl Control {
-    /// Of this server.
-    pub fn new(service: Arc<Service>, store: Arc<dyn Store>) -> Self {
+    /// Of this server, which listens on these addresses.
+    pub fn new(service: Arc<Service>, store: Arc<dyn Store>, listening: Vec<SocketAddr>) -> Self {
         Self {
             service,
             store,
+            listening,
             places: Semaphore::new(MOST_SCANS),
             scans: Semaphore::new(SCANS),
         }
@@ -72,6 +75,10 @@ impl ControlHandler for Control {
                 }
             })
             .collect()
+    }
+
+    fn listening(&self) -> Vec<SocketAddr> {
+        self.listening.clone()
     }
 
     async fn kick(&self, target: Kick) -> usize {

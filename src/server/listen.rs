@@ -8,45 +8,72 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt};
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// Connections that the kernel completes before they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// Opens all of these sockets. What cannot be opened is in the second list.
-pub fn listen_on(addresses: &[SocketAddr]) -> (Vec<TcpListener>, Vec<Error>) {
-    let mut listeners = Vec::new();
-    let mut errors = Vec::new();
-    for (at, address) in addresses.iter().enumerate() {
-        let earlier = addresses.get(..at).unwrap_or_default();
-        match overlapping(earlier, *address) {
-            Some(other) => errors.push(
-                Error::new(format!("cannot listen on {address}"))
-                    .because(format!(
-                        "\"listen\" in [server] names {other} too, which is the same port"
-                    ))
-                    .hint("take one of the two out"),
-            ),
-            None => match listen_at(*address) {
-                Ok(listener) => listeners.push(listener),
-                Err(error) => errors.push(error),
-            },
-        }
-    }
-    (listeners, errors)
+/// A socket that cannot be opened.
+#[derive(Debug)]
+pub struct Refused {
+    /// The address, as it was given.
+    pub address: SocketAddr,
+    cause: Cause,
 }
 
-/// Opens one socket, which does not block.
-///
-/// # Errors
-/// With what to do about it.
-pub fn listen_at(address: SocketAddr) -> Result<TcpListener> {
-    open(plain(address)).map_err(|error| {
-        let hint = hint(address, &error);
-        Error::new(format!("cannot listen on {address}"))
-            .because(error)
-            .hint(hint)
-    })
+#[derive(Debug)]
+enum Cause {
+    System(io::Error),
+    /// This address, which stands before it in the list, takes the same port.
+    Overlaps(SocketAddr),
+}
+
+impl Refused {
+    /// Does another program listen there?
+    pub fn is_taken(&self) -> bool {
+        matches!(&self.cause, Cause::System(error) if error.kind() == io::ErrorKind::AddrInUse)
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        let address = refused.address;
+        let error = Error::new(format!("cannot listen on {address}"));
+        match refused.cause {
+            Cause::Overlaps(other) => error
+                .because(format!("\"listen\" in [server] names {other} too, which is the same port"))
+                .hint("take one of the two out"),
+            Cause::System(cause) => {
+                let hint = hint(address, &cause);
+                error.because(cause).hint(hint)
+            }
+        }
+    }
+}
+
+/// Opens all of these sockets but those that our running server holds. What cannot be opened is in the second list.
+pub fn listen_on(addresses: &[SocketAddr], held: &[SocketAddr]) -> (Vec<TcpListener>, Vec<Refused>) {
+    let mut listeners = Vec::new();
+    let mut refused = Vec::new();
+    for (at, address) in addresses.iter().enumerate() {
+        let earlier = addresses.get(..at).unwrap_or_default();
+        let cause = match overlapping(earlier, *address) {
+            Some(other) => Cause::Overlaps(other),
+            None if held.contains(&plain(*address)) => continue,
+            None => match open(plain(*address)) {
+                Ok(listener) => {
+                    listeners.push(listener);
+                    continue;
+                }
+                Err(error) => Cause::System(error),
+            },
+        };
+        refused.push(Refused {
+            address: *address,
+            cause,
+        });
+    }
+    (listeners, refused)
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpListener> {
@@ -124,9 +151,9 @@ mod tests {
 
     #[test]
     fn one_port_serves_both_families() {
-        let four = listen_at(address("0.0.0.0:0")).unwrap();
+        let four = open(address("0.0.0.0:0")).unwrap();
         let port = four.local_addr().unwrap().port();
-        let Ok(six) = listen_at(SocketAddr::new(address("[::]:0").ip(), port)) else {
+        let Ok(six) = open(SocketAddr::new(address("[::]:0").ip(), port)) else {
             // A machine without IPv6 cannot show it.
             assert!(std::net::TcpListener::bind("[::]:0").is_err());
             return;
@@ -145,14 +172,17 @@ mod tests {
             SocketAddr::new(address("127.0.0.1:0").ip(), port),
             address("192.0.2.1:0"),
         ];
-        let (listeners, errors) = listen_on(&list);
+        let (listeners, refused) = listen_on(&list, &[]);
         assert_eq!(listeners.len(), 1);
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert!(refused[0].is_taken() && !refused[1].is_taken());
+        let texts: Vec<String> = refused.into_iter().map(|it| Error::from(it).to_string()).collect();
         assert_eq!(texts.len(), 2, "{texts:?}");
         assert!(texts[0].contains(&format!(
             "127.0.0.1:{port}: address already in use (hint: another"
         )));
         assert!(texts[1].contains("this machine does not have that address"));
+        // Our own server may hold it.
+        assert_eq!(listen_on(&list[1..2], &list[1..2]).1.len(), 0);
     }
 
     #[test]

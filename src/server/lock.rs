@@ -47,6 +47,39 @@ impl DataLock {
     }
 }
 
+/// Who has the lock, for `check`, which takes none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody.
+    None,
+    /// A process, if it has written itself down.
+    Process(Option<u32>),
+}
+
+/// Looks who has the lock on a data directory, opening it as [`DataLock::take`] does. Makes nothing; nobody who takes
+/// it in the same moment is refused, but for the moment itself.
+///
+/// # Errors
+/// When the lock cannot be opened.
+pub fn look(data_dir: &Path) -> Result<Holder> {
+    let path = data_dir.join("lock");
+    let file = match open_regular(&path, &how(), Links::Refuse) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Holder::None),
+        Err(error) => return Err(Error::new(format!("cannot open the lock {path:?}")).because(error)),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(Holder::Process(holder(&file))),
+        _ => Ok(Holder::None),
+    }
+}
+
+fn how() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).truncate(false).mode(0o600);
+    options
+}
+
 /// The process that holds the lock, as it has written itself down.
 fn holder(file: &File) -> Option<u32> {
     let mut text = [0; 16];

@@ -4,15 +4,18 @@
 //! The order is that of a start, since rights change on the way: first what needs the rights that the program was
 //! started with (the machine, the sockets), then, as the user that the server will be, what lies on the disk.
 
+mod places;
 mod report;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
+pub use places::{orphans, ownership, places};
 pub use report::Report;
 
-use super::{kernel, listen};
+use super::{kernel, listen, privileges};
 use crate::admin::owner;
 use crate::config::Config;
+use crate::error::{Error, Result};
 
 /// What the system must offer: calls of the kernel, `/proc`, the user that the server becomes.
 pub fn machine(config: &Config, report: &mut Report) {
@@ -26,11 +29,21 @@ pub fn machine(config: &Config, report: &mut Report) {
     }
 }
 
-/// Opens every socket of `[server] listen`, each that cannot be opened being an error.
-pub fn sockets(config: &Config, report: &mut Report) -> Vec<TcpListener> {
-    let (listeners, errors) = listen::listen_on(&config.server.listen);
-    for error in errors {
-        report.error(error);
+/// Opens every socket of `[server] listen` but those that our running server holds; each that cannot be opened is an
+/// error.
+pub fn sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec<TcpListener> {
+    let (listeners, refused) = listen::listen_on(&config.server.listen, held);
+    for refused in refused {
+        let at = config.place_of_listen(refused.address);
+        report.error(format!("{at}{}", Error::from(refused)));
     }
     listeners
+}
+
+/// As root, becomes `[server] user`, else the owner of the data directory, for good.
+///
+/// # Errors
+/// When there is no such user, or the system refuses.
+pub fn become_server(config: &Config) -> Result<()> {
+    privileges::become_server(config)
 }

@@ -22,10 +22,7 @@ pub fn give_up(config: &Config) -> Result<()> {
         }
         return Ok(());
     }
-    match user {
-        Some(name) => become_user(name)?,
-        None => owner::become_owner(config.data_dir())?,
-    }
+    become_server(config)?;
     if Uid::effective().is_root() {
         tracing::warn!(
             "running as root: a fault in the server would be a fault in the whole machine \
@@ -33,6 +30,15 @@ pub fn give_up(config: &Config) -> Result<()> {
         );
     }
     must_be_ours(config)
+}
+
+/// As root, becomes whoever the server is to be; does nothing for anybody else.
+pub(super) fn become_server(config: &Config) -> Result<()> {
+    match &config.server.user {
+        Some(name) if Uid::effective().is_root() => become_user(name),
+        Some(_) => Ok(()),
+        None => owner::become_owner(config.data_dir()),
+    }
 }
 
 fn become_user(name: &str) -> Result<()> {

@@ -18,6 +18,7 @@ use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
 use rustix::fs::{CWD, RenameFlags};
 use zeroize::Zeroizing;
 
+use crate::advice;
 use crate::error::{Error, Result};
 use crate::regular::{Links, open_regular};
 use crate::store::Store;
@@ -250,11 +251,11 @@ fn read(file: &Path) -> std::result::Result<Option<PrivateKey>, Unusable> {
         .map(|dir| dir.uid());
     if meta.uid() != us && meta.uid() != 0 && Some(meta.uid()) != of_directory {
         let cause = format!("it belongs to user {}, who could replace it", meta.uid());
-        return Err(Unusable::new(cause, format!("chown {us} FILE")));
+        return Err(Unusable::new(cause, advice::chown(file, us)));
     }
     if meta.mode() & 0o077 != 0 {
         let cause = format!("its mode is {:04o}", meta.mode() & 0o7777);
-        return Err(Unusable::new(cause, "chmod 600 FILE"));
+        return Err(Unusable::new(cause, advice::chmod(file, "600")));
     }
     let mut pem = Zeroizing::new(Vec::new());
     opened.take(MAX_FILE).read_to_end(&mut pem)?;

@@ -39,6 +39,8 @@ pub trait Store: Send + Sync {
     async fn user(&self, name: &UserName) -> Result<Option<User>>;
     /// All users, by name.
     async fn users(&self) -> Result<Vec<User>>;
+    /// Is there any user?
+    async fn has_users(&self) -> Result<bool>;
     /// Adds a user; an error if the name is taken, if the home lies inside another user's or around it, or if it is
     /// another user's with a different quota.
     async fn add_user(&self, user: &User) -> Result<()>;

@@ -130,6 +130,13 @@ impl Store for SqlStore {
             .collect()
     }
 
+    async fn has_users(&self) -> Result<bool> {
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users)")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|e| self.failed(e))
+    }
+
     async fn add_user(&self, user: &User) -> Result<()> {
         let row = UserRow::new(user)?;
         let mut write = self.begin_write().await?;

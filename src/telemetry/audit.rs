@@ -14,8 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::record;
+use crate::advice;
 use crate::error::{Error, Result};
 use crate::event::{Event, Subscriber};
 use crate::regular::{Links, open_regular};
@@ -71,11 +73,37 @@ impl Sink {
         options.append(true).create(true).mode(0o600);
         // The operator may have put a link there, to a larger disk.
         let file = open_regular(path, &options, Links::Follow);
-        file.map(Sink::File).map_err(|e| {
-            Error::new(format!("cannot open audit log \"{}\"", path.display()))
-                .because(e)
-                .hint("[log] audit in the configuration names it; its directory must exist and be ours")
-        })
+        file.map(Sink::File).map_err(|e| cannot_open(path, e))
+    }
+}
+
+fn cannot_open(path: &Path, cause: io::Error) -> Error {
+    Error::new(format!("cannot open audit log \"{}\"", path.display()))
+        .because(cause)
+        .hint("[log] audit in the configuration names it; its directory must exist and be ours")
+}
+
+/// Opens the file as [`Sink::open`] does, but does not make it: `false` if it would have to be made, and can be.
+pub(super) fn probe(path: &Path) -> Result<bool> {
+    let cannot = |cause| cannot_open(path, cause);
+    match open_regular(path, OpenOptions::new().append(true), Links::Follow) {
+        Ok(_) => Ok(true),
+        // A link to nothing is made where it points to.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let target = std::fs::read_link(path).map(|target| path.with_file_name(target));
+            let target = target.unwrap_or_else(|_| path.to_owned());
+            let dir = target.parent().unwrap_or(Path::new("/"));
+            let rights = Access::WRITE_OK | Access::EXEC_OK;
+            accessat(CWD, dir, rights, AtFlags::EACCESS).map_err(|errno| match errno {
+                rustix::io::Errno::NOENT => cannot(e).hint(format!(
+                    "its directory is missing: mkdir {}",
+                    advice::quoted(dir)
+                )),
+                errno => cannot(errno.into()),
+            })?;
+            Ok(false)
+        }
+        Err(e) => Err(cannot(e)),
     }
 }
 

@@ -17,6 +17,7 @@ mod broken_off;
 mod crowd;
 mod lifecycle;
 mod order;
+mod preflight;
 mod probes;
 mod quota_commands;
 mod sandbox;

@@ -36,6 +36,9 @@ impl ControlHandler for Two {
         };
         vec![info(1), info(2)]
     }
+    fn listening(&self) -> Vec<SocketAddr> {
+        vec!["[::1]:2222".parse().unwrap()]
+    }
     async fn kick(&self, target: Kick) -> usize {
         self.0.lock().unwrap().push(target.clone());
         usize::from(target != Kick::Session(99))

@@ -10,6 +10,8 @@ use crate::telemetry::escape::for_terminal;
 pub struct Report {
     /// What keeps the server from starting, or a user from working.
     pub errors: Vec<String>,
+    /// What the server starts with all the same, and must not stay.
+    pub faults: Vec<String>,
     /// What works, and is probably not meant.
     pub warnings: Vec<String>,
     /// What the server would make or change when it starts: `make the host key "…"`.
@@ -20,6 +22,11 @@ impl Report {
     /// Notes something that keeps the server or a user from working.
     pub fn error(&mut self, error: impl ToString) {
         self.errors.push(line(error));
+    }
+
+    /// Notes something that must not stay, although the server starts with it.
+    pub fn fault(&mut self, fault: impl ToString) {
+        self.faults.push(line(fault));
     }
 
     /// Notes something that works, and is probably not meant.
@@ -34,7 +41,7 @@ impl Report {
 
     /// Is there anything that keeps the server or a user from working?
     pub fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
+        !self.errors.is_empty() || !self.faults.is_empty()
     }
 
     /// At a start: logs the warnings, and ends it if there are errors, of which none is left out.
@@ -42,6 +49,9 @@ impl Report {
     /// # Errors
     /// All errors in one.
     pub fn proceed(&mut self) -> Result<()> {
+        for fault in self.faults.drain(..) {
+            tracing::error!("{fault}");
+        }
         for warning in self.warnings.drain(..) {
             tracing::warn!("{warning}");
         }
@@ -58,7 +68,7 @@ impl Report {
     /// A line for each finding, and one that sums up.
     pub fn text(&self, users: usize) -> String {
         let mut text = String::new();
-        for error in &self.errors {
+        for error in self.errors.iter().chain(&self.faults) {
             let _ = writeln!(text, "error: {error}");
         }
         for warning in &self.warnings {
@@ -71,7 +81,7 @@ impl Report {
             text,
             "checked the configuration, the host keys and {}: {}, {}",
             counted(users, "user"),
-            counted(self.errors.len(), "error"),
+            counted(self.errors.len() + self.faults.len(), "error"),
             counted(self.warnings.len(), "warning")
         );
         text

@@ -21,6 +21,9 @@ impl Store for Recorded {
     async fn users(&self) -> Result<Vec<User>> {
         no_users()
     }
+    async fn has_users(&self) -> Result<bool> {
+        Ok(false)
+    }
     async fn add_user(&self, _: &User) -> Result<()> {
         no_users()
     }

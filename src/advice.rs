@@ -1,0 +1,168 @@
+//! Commands that a message tells its reader to run, most of all as root.
+//!
+//! Where somebody without rights can put another file, or a link, in the place of the one that a message is about,
+//! `chown` run as root would give away whatever lies there by then. So such a command is named only for paths that root
+//! alone can change; for others the message says what must hold, and that it is to be looked at first.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+
+/// The next step for something that must belong to user `uid`.
+pub fn chown(path: &Path, uid: u32) -> String {
+    match Risk::of(path) {
+        Risk::None => format!("chown -h {uid} {}", quoted(path)),
+        Risk::Link(owner) => link(path, owner),
+        Risk::Swapped => format!(
+            "it must belong to user {uid}; others can put something else in its place, so look at what it is before you \
+             change it"
+        ),
+    }
+}
+
+/// The same with all that lies in a directory.
+pub fn chown_all(dir: &Path, uid: u32) -> String {
+    match Risk::of(dir) {
+        Risk::None => format!("look at what is in it, then: chown -hR {uid} {}", quoted(dir)),
+        Risk::Link(_) | Risk::Swapped => chown(dir, uid),
+    }
+}
+
+/// The next step for something that must have the mode `mode`.
+pub fn chmod(path: &Path, mode: &str) -> String {
+    match Risk::of(path) {
+        Risk::None => format!("chmod {mode} {}", quoted(path)),
+        Risk::Link(owner) => link(path, owner),
+        Risk::Swapped => match path.symlink_metadata() {
+            // Whoever owns it can do no more harm by this than without.
+            Ok(meta) if meta.uid() != 0 => format!(
+                "chmod {mode} {}, as user {} and not as root",
+                quoted(path),
+                meta.uid()
+            ),
+            _ => format!("it must have the mode {mode}; others can put something else in its place, so look at it first"),
+        },
+    }
+}
+
+/// The next step for a symbolic link in a place where none is needed.
+pub fn link(path: &Path, owner: u32) -> String {
+    format!(
+        "it is a symbolic link, made by user {owner}: look where it points to, and remove the link itself: rm {}",
+        quoted(path)
+    )
+}
+
+/// A path as a shell takes it.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// What can happen to a path before a command is run on it.
+enum Risk {
+    /// Only root can change what it names.
+    None,
+    /// It is a symbolic link, of this user's.
+    Link(u32),
+    /// Somebody else can put another file there, or has put a second name of another's file there.
+    Swapped,
+}
+
+impl Risk {
+    fn of(path: &Path) -> Self {
+        let Ok(meta) = path.symlink_metadata() else {
+            return Risk::Swapped;
+        };
+        if meta.is_symlink() {
+            return Risk::Link(meta.uid());
+        }
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        let really = parent.canonicalize();
+        let safe = really.is_ok_and(|really| all_are_roots(parent) && all_are_roots(&really));
+        if safe && (meta.is_dir() || meta.nlink() == 1) {
+            Risk::None
+        } else {
+            Risk::Swapped
+        }
+    }
+}
+
+/// Can root alone change which directory this names?
+fn all_are_roots(dir: &Path) -> bool {
+    let mut above: Option<Metadata> = None;
+    let mut path = PathBuf::new();
+    for part in dir.components() {
+        path.push(part);
+        let Ok(meta) = path.symlink_metadata() else {
+            return false;
+        };
+        // A directory like /tmp: others can add to it, and cannot take away what is root's.
+        let sticky = meta.mode() & 0o1000 != 0;
+        let others_write = meta.mode() & 0o022 != 0 && !meta.is_symlink();
+        if meta.uid() != 0 || (others_write && !sticky) {
+            return false;
+        }
+        above = Some(meta);
+    }
+    // In a directory like /tmp itself, others can put things.
+    above.is_some_and(|last| last.mode() & 0o022 == 0)
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, chown as give, symlink};
+
+    #[test]
+    fn commands_for_root_name_only_what_root_alone_can_change() {
+        if !rustix::process::geteuid().is_root() {
+            // What is said depends on whose the directories are.
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let (ours, theirs) = (root.join("ours"), root.join("theirs"));
+        std::fs::create_dir(&ours).unwrap();
+        std::fs::create_dir(&theirs).unwrap();
+        for dir in [&ours, &theirs] {
+            std::fs::write(dir.join("a file"), "").unwrap();
+            symlink("/etc/shadow", dir.join("link")).unwrap();
+        }
+        give(&theirs, Some(65534), Some(65534)).unwrap();
+        give(theirs.join("a file"), Some(65534), None).unwrap();
+
+        let file = ours.join("a file");
+        assert_eq!(chown(&file, 7), format!("chown -h 7 '{}'", file.display()));
+        assert_eq!(chmod(&file, "600"), format!("chmod 600 '{}'", file.display()));
+        assert!(chown_all(&ours, 7).contains(&format!("chown -hR 7 {}", ours.display())));
+        for link in [ours.join("link"), theirs.join("link")] {
+            for text in [chown(&link, 7), chmod(&link, "600"), chown_all(&link, 7)] {
+                assert!(text.starts_with("it is a symbolic link, made by user 0"), "{text}");
+                assert!(!text.contains("chown") && !text.contains("chmod"), "{text}");
+            }
+        }
+        assert!(!chown(&theirs.join("a file"), 7).contains("chown"));
+        assert!(chmod(&theirs.join("a file"), "600").ends_with("', as user 65534 and not as root"));
+        // A second name of somebody else's file, and a directory that all can write to.
+        std::fs::hard_link(&file, ours.join("second")).unwrap();
+        assert!(!chown(&file, 7).contains("chown"));
+        std::fs::set_permissions(&ours, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(!chown(&ours.join("second"), 7).contains("chown"));
+    }
+
+    #[test]
+    fn a_name_cannot_become_a_command() {
+        let check = |path: &str, expected: &str| assert_eq!(quoted(Path::new(path)), expected);
+        check("/srv/x", "/srv/x");
+        check("/srv/x; rm -rf /", "'/srv/x; rm -rf /'");
+        check("/srv/it's $(id)", r"'/srv/it'\''s $(id)'");
+        check("", "''");
+    }
+}

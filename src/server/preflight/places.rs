@@ -1,0 +1,256 @@
+//! What lies on the disk, seen by the user that the server will be: the data directory and what was left in it, the
+//! directories of homes, the audit log, the room that is left.
+
+use std::io::{Error as IoError, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
+
+use super::Report;
+use crate::admin::owner;
+use crate::advice;
+use crate::config::Config;
+use crate::error::Error;
+use crate::regular;
+use crate::telemetry;
+
+/// With less than this the store may not be able to take a change: its log grows by 4 MiB before it is folded in.
+const LITTLE_ROOM: u64 = 8 << 20;
+
+/// Homes that a message names.
+const NAMED: usize = 5;
+
+/// Looks at all of it.
+pub fn places(config: &Config, report: &mut Report) {
+    data_directory(config, report);
+    homes(config, report);
+    for root in &config.storage.roots {
+        if !root.is_dir() {
+            let at = config.place_of("storage", "roots");
+            report.warn(format!(
+                "{at}\"{}\" in roots is no directory (hint: make it, or take it out)",
+                root.display()
+            ));
+        }
+    }
+    if let Some(audit) = &config.log.audit {
+        match telemetry::probe_audit(audit) {
+            Ok(true) => {}
+            Ok(false) => report.will(format!("make the audit log \"{}\"", audit.display())),
+            Err(error) => report.error(format!("{}{error}", config.place_of("log", "audit"))),
+        }
+    }
+}
+
+/// Who the server will be, and whose the data directory is. To be asked before rights are given up. `false`: it is
+/// another's.
+pub fn ownership(config: &Config, report: &mut Report) -> bool {
+    let data = config.data_dir();
+    let is_root = rustix::process::geteuid().is_root();
+    let found = data.metadata().ok().map(|meta| meta.uid());
+    let Some(name) = &config.server.user else {
+        // What does not exist yet will be made by whoever starts the server.
+        if is_root && found.is_none_or(|uid| uid == 0) {
+            report.warn(format!(
+                "{}the server would run as root (hint: set \"user\" in [server] to a user of its own)",
+                config.place_of("server", "user")
+            ));
+        }
+        return true;
+    };
+    // Whether there is such a user is the machine's question.
+    let Ok(user) = owner::system_user(name) else { return false };
+    match found.filter(|uid| is_root && *uid != user.uid.as_raw()) {
+        Some(uid) => {
+            report.error(owner::not_the_servers(data, uid, user.uid.as_raw()));
+            false
+        }
+        None => true,
+    }
+}
+
+fn data_directory(config: &Config, report: &mut Report) {
+    let data = config.data_dir();
+    let meta = match data.metadata() {
+        Ok(meta) if meta.is_dir() => meta,
+        Ok(meta) => {
+            let why = format!("it is {}", regular::kind(meta.file_type()));
+            return report.error(unusable(data).because(why).hint("is [store] path in the configuration right?"));
+        }
+        // Whether the server makes it is the store's question.
+        Err(error) if error.kind() == ErrorKind::NotFound => return,
+        Err(error) => return report.error(unusable(data).because(error)),
+    };
+    if let Err(error) = accessat(
+        CWD,
+        data,
+        Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
+        AtFlags::EACCESS,
+    ) {
+        let us = rustix::process::geteuid().as_raw();
+        return report.error(
+            unusable(data)
+                .because(IoError::from(error))
+                .hint(advice::chown(data, us)),
+        );
+    }
+    if meta.mode() & 0o022 != 0 {
+        report.fault(format!(
+            "the data directory \"{}\" can be changed by others: its mode is {:04o} (hint: {})",
+            data.display(),
+            meta.mode() & 0o7777,
+            advice::chmod(data, "700")
+        ));
+    }
+    if let Ok(store) = config.store.path.metadata()
+        && store.mode() & 0o077 != 0
+        && meta.mode() & 0o011 != 0
+    {
+        report.warn(format!(
+            "others can read the password hashes in \"{}\": its mode is {:04o} (hint: {})",
+            config.store.path.display(),
+            store.mode() & 0o7777,
+            advice::chmod(&config.store.path, "600")
+        ));
+    }
+    left_behind(config, meta.uid(), report);
+    room(data, report);
+}
+
+fn unusable(data: &Path) -> Error {
+    Error::new(format!("cannot use the data directory \"{}\"", data.display()))
+}
+
+/// What root, or somebody else, has left in the data directory. Links are looked at, never followed.
+fn left_behind(config: &Config, owner: u32, report: &mut Report) {
+    let data = config.data_dir();
+    let Ok(entries) = data.read_dir() else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let Ok(meta) = path.symlink_metadata() else { continue };
+        if meta.is_symlink() {
+            if !is_configured(config, &path) {
+                let link = advice::link(&path, meta.uid());
+                report.fault(format!("\"{}\" lies in the data directory (hint: {link})", path.display()));
+            }
+        } else if meta.uid() != owner {
+            let text = format!(
+                "\"{}\" belongs to user {}, not to the owner of the data directory (hint: {})",
+                path.display(),
+                meta.uid(),
+                advice::chown(&path, owner)
+            );
+            // What the server opens it must own; what it does not open is somebody's mistake, and harms nobody.
+            match is_ours(config, &path) {
+                true => report.fault(text),
+                false => report.warn(text),
+            }
+        }
+    }
+}
+
+/// Has the configuration a name for this, so that a link may lie there?
+fn is_configured(config: &Config, path: &Path) -> bool {
+    let own = [&config.storage.homes, &config.server.host_keys, &config.store.path];
+    let more = config.storage.roots.iter().chain(&config.log.audit);
+    own.into_iter().chain(more).any(|configured| configured == path)
+}
+
+/// Does the server open this, or something in it?
+fn is_ours(config: &Config, path: &Path) -> bool {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (store, found) = (name(&config.store.path), name(path));
+    is_configured(config, path)
+        || found == "lock"
+        || found.starts_with("control.")
+        || found.strip_prefix(&store).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+fn room(data: &Path, report: &mut Report) {
+    let Ok(system) = statvfs(data) else { return };
+    let free = system.f_bavail.saturating_mul(system.f_frsize);
+    let what = if free < LITTLE_ROOM {
+        format!("{} are free", crate::user::Size(free))
+    } else if system.f_files > 0 && system.f_favail < 16 {
+        format!("{} more files can be made", system.f_favail)
+    } else {
+        return;
+    };
+    report.warn(format!(
+        "the disk of the data directory \"{}\" is full: {what} (hint: make room, or changes of users and uploads fail)",
+        data.display()
+    ));
+}
+
+/// Homes are made in it.
+fn homes(config: &Config, report: &mut Report) {
+    let homes = &config.storage.homes;
+    let at = config.place_of("storage", "homes");
+    let cannot = |cause: IoError| {
+        Error::new(format!("{at}\"{}\" cannot be \"homes\" in [storage]", homes.display()))
+            .because(cause)
+            .hint("it must be a directory that the server's user can write to, or can make")
+    };
+    match homes.metadata() {
+        Ok(meta) if !meta.is_dir() => {
+            let kind = regular::kind(meta.file_type());
+            report.error(cannot(IoError::other(format!("it is {kind}"))));
+        }
+        Ok(_) => {
+            let rights = Access::WRITE_OK | Access::EXEC_OK;
+            if let Err(error) = accessat(CWD, homes, rights, AtFlags::EACCESS) {
+                report.warn(cannot(error.into()));
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => match can_be_made(homes) {
+            Ok(()) => report.will(format!("make the directory \"{}\" for homes", homes.display())),
+            Err(cause) => report.error(cannot(cause)),
+        },
+        Err(error) => report.error(cannot(error)),
+    }
+}
+
+/// Can we make this directory, with those above it?
+fn can_be_made(dir: &Path) -> std::io::Result<()> {
+    // A link to nothing is found here, and is in the way.
+    if dir.symlink_metadata().is_ok() {
+        return Err(IoError::other("it is a symbolic link to something that does not exist"));
+    }
+    let above = dir.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
+    let above = above.unwrap_or(Path::new("/"));
+    if !above.metadata()?.is_dir() {
+        let text = format!("\"{}\" is not a directory", above.display());
+        return Err(IoError::other(text));
+    }
+    let rights = Access::WRITE_OK | Access::EXEC_OK;
+    accessat(CWD, above, rights, AtFlags::EACCESS)?;
+    Ok(())
+}
+
+/// A store without users beside homes that exist: most likely it is not the store that made them.
+pub fn orphans(config: &Config, report: &mut Report) {
+    let Ok(entries) = config.storage.homes.read_dir() else { return };
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| PathBuf::from(entry.file_name()))
+        .filter(|name| !name.as_os_str().as_encoded_bytes().starts_with(b".") && name.as_os_str() != "lost+found")
+        .collect();
+    if found.is_empty() {
+        return;
+    }
+    found.sort();
+    let names: Vec<String> = found.iter().take(NAMED).map(|name| format!("{name:?}")).collect();
+    let more = match found.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    report.warn(format!(
+        "the store \"{}\" has no users, but there are homes in \"{}\": {}{more} (hint: was the store emptied, or is [store] \
+         path another one? restore it from a backup; users added now do not get those homes' quotas and keys back)",
+        config.store.path.display(),
+        config.storage.homes.display(),
+        names.join(", ")
+    ));
+}
