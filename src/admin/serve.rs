@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -83,7 +83,7 @@ fn run(config: Config, ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send 
         let hurry = CancellationToken::new();
         let signals = signals(hurry.clone())?;
         // Where something that a start reads lies on a disk that hangs, the server can still be ended.
-        let binding = tokio::spawn(Server::bind(config));
+        let binding = tokio::task::spawn_blocking(|| Handle::current().block_on(Server::bind(config)));
         let bound = tokio::select! {
             bound = binding => bound.map_err(|e| Error::new("cannot start the server").because(e))?,
             () = signals.shutdown.cancelled() => {

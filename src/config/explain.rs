@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::Config;
 use super::report::{Problem, nearest};
@@ -146,10 +146,14 @@ pub(super) fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
         let taken = match value.get_mut() {
             DeValue::Table(inner) => take_out(inner, span),
             DeValue::Array(list) if here => {
-                let before = list.len();
-                list.retain(|item| !within(item.span()));
+                let kept: Vec<_> = list.iter().filter(|item| !within(item.span())).cloned().collect();
                 // An empty list would be another mistake.
-                list.len() < before && !list.is_empty()
+                let taken = kept.len() < list.len() && !kept.is_empty();
+                if taken {
+                    *list = DeArray::new();
+                    kept.into_iter().for_each(|item| list.push(item));
+                }
+                taken
             }
             _ => false,
         };
