@@ -172,6 +172,10 @@ impl Short {
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
             Mode::empty(),
         )?;
+        // Otherwise a server that cannot be reached would look like one that does not run.
+        if let Err(error) = std::fs::symlink_metadata("/proc/self/fd") {
+            return Err(std::io::Error::other(format!("/proc is not mounted ({error})")));
+        }
         let name = socket
             .file_name()
             .unwrap_or_default()

@@ -1,0 +1,76 @@
+//! Whose home is whose, among many.
+
+use super::*;
+
+/// What each question of one user or one home does, as SQLite plans it: it searches an index, and scans no table.
+#[tokio::test]
+async fn questions_about_one_user_do_not_read_all() {
+    let (_dir, store) = store().await;
+    for sql in [
+        "SELECT * FROM users WHERE name = $1",
+        "SELECT line FROM user_keys WHERE user_name = $1 ORDER BY position",
+        "SELECT name FROM users WHERE home = $1 ORDER BY name LIMIT 2",
+        "SELECT name FROM users WHERE home > $1 || '/' AND home < $1 || '0' ORDER BY home LIMIT 2",
+        "SELECT quota_bytes FROM users WHERE home = $1 LIMIT 1",
+        "UPDATE users SET quota_bytes = 1 WHERE home = $1",
+        "SELECT bytes FROM home_usage WHERE home = $1",
+    ] {
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+                .bind("/srv/homes/a")
+                .fetch_all(&store.pool)
+                .await
+                .unwrap();
+        assert!(!plan.is_empty(), "{sql}");
+        for (.., step) in plan {
+            assert!(!step.starts_with("SCAN"), "{sql}: {step}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_neighbours_of_a_home_are_found_among_many() {
+    let (_dir, store) = store().await;
+    for (name, home) in [
+        ("a", "/srv/homes/a"),
+        ("ab", "/srv/homes/ab"),
+        ("a0", "/srv/homes/a0"),
+        ("a-b", "/srv/homes/a-b"),
+        ("deep", "/srv/deep/x/y/z"),
+    ] {
+        store.add_user(&at_home(name, home)).await.unwrap();
+    }
+    let refused = |home: &'static str, who: &'static str| {
+        let store = &store;
+        async move {
+            let error = store
+                .add_user(&at_home("new", home))
+                .await
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(&format!("the user \"{who}\" has ")),
+                "{home}: {error}"
+            );
+        }
+    };
+    refused("/srv/homes/a/b", "a").await;
+    refused("/srv/homes/a/b/c/d", "a").await;
+    refused("/srv/deep/x", "deep").await;
+    refused("/srv/deep", "deep").await;
+    refused("/srv/homes", "a").await;
+    // A user may move deeper into, or out of, the own home.
+    for to in ["/srv/homes/a/b", "/srv/homes/a"] {
+        let change = move |user: &mut User| {
+            user.home = to.into();
+            Ok(())
+        };
+        store.change_user(&name("a"), Box::new(change)).await.unwrap();
+    }
+    let quota = store.quota_of_home(Path::new("/srv/homes/ab")).await.unwrap();
+    assert_eq!(quota, Some(Quota::default()));
+    assert_eq!(
+        store.quota_of_home(Path::new("/srv/homes/b")).await.unwrap(),
+        None
+    );
+}
