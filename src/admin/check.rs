@@ -52,6 +52,9 @@ pub fn check(config: &Config, held: Held) -> Result<Checked> {
     let mut users = 0;
     let recorded = super::wait(async {
         let store = open(config, &mut report).await?;
+        if let Some((from, to)) = store.migration() {
+            report.will(format!("migrate the store from version {from} to {to}"));
+        }
         match store.users().await {
             Ok(found) => {
                 users = found.len();

@@ -1,5 +1,6 @@
 //! What is kept between runs: users, the use of their homes, and the fingerprints of host keys.
 
+mod copy;
 mod homes;
 mod open;
 mod rows;

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the store has been through; the last one's number is its version. Never edit one that was released.
-fn migrations() -> Vec<Migration> {
+pub(super) fn migrations() -> Vec<Migration> {
     let list = [
         (
             1,
@@ -64,8 +64,18 @@ pub(super) async fn prepare_existing(path: &Path) -> Result<SqliteConnectOptions
     upgrade(&path).await
 }
 
-/// Looks at a file that is there, and changes nothing. Returns how to connect to it without changing anything.
-pub(super) async fn inspect(path: &Path) -> Result<SqliteConnectOptions> {
+/// A file that was looked at.
+pub(super) struct Inspected {
+    /// How to connect to it without changing anything.
+    pub options: SqliteConnectOptions,
+    /// The version it has, and the one that a start brings it to, where that is another.
+    pub migration: Option<(i64, i64)>,
+    /// Nobody writes to it.
+    pub is_immutable: bool,
+}
+
+/// Looks at a file that is there, and changes nothing.
+pub(super) async fn inspect(path: &Path) -> Result<Inspected> {
     let path = absolute(path)?;
     must_exist(&path)?;
     check_mode(&path)?;
@@ -77,15 +87,13 @@ pub(super) async fn inspect(path: &Path) -> Result<SqliteConnectOptions> {
     let options = options(&path).read_only(true).immutable(log_is_empty);
     let mut connection = connect(&options, &path).await?;
     let version = sound_version(&mut connection, &path).await?;
-    if version < latest() {
-        return Err(Error::new(format!(
-            "the store {path:?} is of version {version}, and this program's is {}",
-            latest()
-        ))
-        .hint("homeportd serve, and every command that changes a user, bring it up to date"));
-    }
     connection.close().await.map_err(|error| failed(&path, error))?;
-    Ok(options)
+    let migration = Some((version, latest())).filter(|_| version < latest());
+    Ok(Inspected {
+        options,
+        migration,
+        is_immutable: log_is_empty,
+    })
 }
 
 async fn upgrade(path: &Path) -> Result<SqliteConnectOptions> {

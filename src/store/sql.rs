@@ -13,7 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 use sqlx::{Connection as _, Row, Sqlite, Transaction};
 
 use super::rows::{UserRow, read_quota, read_user};
-use super::{Change, Store, UsageRecord, homes, open, usage};
+use super::{Change, Store, UsageRecord, copy, homes, open, usage};
 use crate::error::{Error, Result};
 use crate::user::{Quota, User, UserName};
 
@@ -27,6 +27,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct SqlStore {
     path: PathBuf,
     pool: SqlitePool,
+    migration: Option<(i64, i64)>,
 }
 
 impl SqlStore {
@@ -44,8 +45,24 @@ impl SqlStore {
     /// Opens the store to look at it, as `check` does: no file is made or changed (but for SQLite's index of the log, a
     /// cache, while there is a log), and changes are errors. Not for long: where nobody had it open, it does not see
     /// what others change from then on.
+    /// One of an older version is looked at as it will be: see [`SqlStore::migration`].
     pub async fn open_read_only(path: &Path) -> Result<Self> {
-        Self::connect(path, open::inspect(path).await?).await
+        let found = open::inspect(path).await?;
+        let Some((from, _)) = found.migration else {
+            return Self::connect(path, found.options).await;
+        };
+        let path = std::path::absolute(path)
+            .map_err(|error| Error::new(format!("cannot open the store {path:?}")).because(error))?;
+        Ok(Self {
+            pool: copy::brought_up_to_date(&path, found.is_immutable, from),
+            path,
+            migration: found.migration,
+        })
+    }
+
+    /// The version that the store has, and the one that opening it to change it brings it to, where that is another.
+    pub fn migration(&self) -> Option<(i64, i64)> {
+        self.migration
     }
 
     async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
@@ -57,6 +74,7 @@ impl SqlStore {
         Ok(Self {
             path: path.to_owned(),
             pool,
+            migration: None,
         })
     }
 

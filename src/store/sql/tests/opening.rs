@@ -240,3 +240,41 @@ async fn what_a_killed_server_left_is_read_and_left_as_it_is() {
     let server = SqlStore::open(&file(&crashed)).await.unwrap();
     assert_eq!(server.users().await.unwrap().len(), 1);
 }
+
+/// Every older version: what `check` sees is what a start makes of it, and the file stays as it is.
+#[tokio::test]
+async fn an_older_store_is_looked_at_as_it_will_be() {
+    let latest = i64::try_from(open::migrations().len()).unwrap();
+    for version in 1..latest {
+        let dir = TempDir::new().unwrap();
+        let path = file(&dir);
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let options = SqliteConnectOptions::new().filename(&path);
+        let mut old = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        let mut steps = open::migrations();
+        steps.retain(|step| step.version <= version);
+        let migrator = sqlx::migrate::Migrator::with_migrations(steps);
+        migrator.run(&mut old).await.unwrap();
+        let add = "INSERT INTO users (name, home, enabled, permissions, allowed_from, require) \
+                   VALUES ('calvin', '/srv/homes/calvin', 1, 'list,read', '', ''); \
+                   INSERT INTO user_keys (user_name, position, line) VALUES ('calvin', 0, 'a key')";
+        sqlx::raw_sql(add).execute(&mut old).await.unwrap();
+        old.close().await.unwrap();
+        let before = contents(&dir);
+
+        let looking = SqlStore::open_read_only(&path).await.unwrap();
+        assert_eq!(looking.migration(), Some((version, latest)));
+        let seen = looking.users().await.unwrap();
+        looking.close().await;
+        assert!(contents(&dir) == before, "version {version}");
+
+        let store = SqlStore::open(&path).await.unwrap();
+        let made = store.users().await.unwrap();
+        assert_eq!(format!("{made:?}"), format!("{seen:?}"), "version {version}");
+        assert_eq!(seen[0].keys, ["a key"]);
+        store.close().await;
+        let looking = SqlStore::open_read_only(&path).await.unwrap();
+        assert_eq!(looking.migration(), None);
+    }
+}
