@@ -279,8 +279,18 @@ fn parse(text: &str) -> std::result::Result<Config, Vec<Problem>> {
     problems.dedup_by_key(|problem| problem.line(text));
     let broken: Vec<Option<usize>> = problems.iter().map(|problem| problem.line(text)).collect();
     let (config, mistakes) = settings(table);
-    let elsewhere = |mistake: &Problem| !broken.contains(&mistake.line(text));
-    problems.extend(mistakes.into_iter().filter(elsewhere));
+    // Behind a broken header nobody knows what section it is; what the parser has put in for a broken value stands
+    // nowhere.
+    let is_header = |line: &Option<usize>| {
+        let line = line.and_then(|line| text.lines().nth(line - 1));
+        line.is_some_and(|line| line.trim_start().starts_with('['))
+    };
+    let headers_are_whole = !broken.iter().any(is_header);
+    let elsewhere = |mistake: &Problem| {
+        let stands = mistake.span.as_ref().is_some_and(|span| !span.is_empty());
+        (stands || broken.is_empty()) && !broken.contains(&mistake.line(text))
+    };
+    problems.extend(mistakes.into_iter().filter(|it| headers_are_whole && elsewhere(it)));
     problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
     problems.truncate(MOST_PROBLEMS);
     match config {

@@ -139,7 +139,10 @@ fn locate<'a>(table: &'a DeTable<'_>, span: &Range<usize>) -> Option<Setting<'a>
 /// Takes the entry at `span` out of the table: of a list the one item, else the setting or the whole section. `false`
 /// if there is none.
 pub(super) fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
-    let within = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
+    // An empty span is that of a value which the parser has put in.
+    let within = |outer: Range<usize>| {
+        outer == *span || (!span.is_empty() && outer.start <= span.start && span.end <= outer.end)
+    };
     let mut found = None;
     for (name, value) in table.iter_mut() {
         let here = within(name.span()) || within(value.span());

@@ -220,7 +220,7 @@ fn an_audit_log_must_have_a_place() {
     };
     one_error(
         &findings(vec![], audit("nowhere/audit.log")),
-        "is missing (hint: mkdir ",
+        "its directory is missing: mkdir ",
     );
     assert!(!findings(vec![], audit("data/audit.log")).has_errors());
     // The server makes its data directory itself.
