@@ -8,7 +8,6 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-
 /// The next step for something that must belong to user `uid`.
 pub fn chown(path: &Path, uid: u32) -> String {
     match Risk::of(path) {
@@ -41,7 +40,9 @@ pub fn chmod(path: &Path, mode: &str) -> String {
                 quoted(path),
                 meta.uid()
             ),
-            _ => format!("it must have the mode {mode}; others can put something else in its place, so look at it first"),
+            _ => format!(
+                "it must have the mode {mode}; others can put something else in its place, so look at it first"
+            ),
         },
     }
 }
@@ -114,7 +115,6 @@ fn all_are_roots(dir: &Path) -> bool {
     above.is_some_and(|last| last.mode() & 0o022 == 0)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +144,10 @@ mod tests {
         assert!(chown_all(&ours, 7).contains(&format!("chown -hR 7 {}", ours.display())));
         for link in [ours.join("link"), theirs.join("link")] {
             for text in [chown(&link, 7), chmod(&link, "600"), chown_all(&link, 7)] {
-                assert!(text.starts_with("it is a symbolic link, made by user 0"), "{text}");
+                assert!(
+                    text.starts_with("it is a symbolic link, made by user 0"),
+                    "{text}"
+                );
                 assert!(!text.contains("chown") && !text.contains("chmod"), "{text}");
             }
         }

@@ -219,7 +219,12 @@ impl Config {
     /// `FILE:LINE: ` of an address in `[server] listen`; empty if it does not come from the file.
     pub(crate) fn place_of_listen(&self, address: SocketAddr) -> String {
         let line = self.line_of(|table| {
-            let list = table.get("server")?.get_ref().get("listen")?.get_ref().as_array()?;
+            let list = table
+                .get("server")?
+                .get_ref()
+                .get("listen")?
+                .get_ref()
+                .as_array()?;
             // The last one: where an address stands twice, the second is one too many.
             let item = list
                 .iter()
@@ -290,7 +295,11 @@ fn parse(text: &str) -> std::result::Result<Config, Vec<Problem>> {
         let stands = mistake.span.as_ref().is_some_and(|span| !span.is_empty());
         (stands || broken.is_empty()) && !broken.contains(&mistake.line(text))
     };
-    problems.extend(mistakes.into_iter().filter(|it| headers_are_whole && elsewhere(it)));
+    problems.extend(
+        mistakes
+            .into_iter()
+            .filter(|it| headers_are_whole && elsewhere(it)),
+    );
     problems.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
     problems.truncate(MOST_PROBLEMS);
     match config {

@@ -70,7 +70,10 @@ impl<'a> Rules<'a> {
         let storage = &self.config.storage;
         let allowed = || std::iter::once(&storage.homes).chain(&storage.roots);
         let lies_in = |root: &PathBuf| home != root && home.starts_with(root);
-        let resolved = || self.allowed.get_or_init(|| allowed().map(|root| resolve(root)).collect());
+        let resolved = || {
+            self.allowed
+                .get_or_init(|| allowed().map(|root| resolve(root)).collect())
+        };
         // As they are written first: a root on a disk that hangs must not hold up those whose homes lie in another.
         let beneath = allowed().any(lies_in) || resolved().iter().any(lies_in);
         let refused =

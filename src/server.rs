@@ -287,7 +287,8 @@ impl Reloading {
         let (log, settings) = (self.log.clone(), fresh.log.clone());
         off_the_loop(move || log.apply(&settings)).await?;
         let (directory, store) = (fresh.server.host_keys.clone(), Arc::clone(&self.store));
-        let keys = off_the_loop(move || Handle::current().block_on(hostkeys::ensure(&directory, &*store))).await?;
+        let keys =
+            off_the_loop(move || Handle::current().block_on(hostkeys::ensure(&directory, &*store))).await?;
         self.service.replace(current(&fresh, keys)?);
         Ok(self.config.waiting_for_restart(&fresh))
     }

@@ -79,7 +79,11 @@ pub fn check(config: &Config, held: Held) -> Result<Checked> {
 fn held_by_us(config: &Config, report: &mut Report) {
     let listening = match running(config) {
         Ok(listening) => listening,
-        Err(error) => return report.error(error),
+        // Whatever it is, what it holds is not ours then.
+        Err(error) => {
+            report.error(error);
+            Some(Vec::new())
+        }
     };
     if listening.is_none() {
         match lock::look(config.data_dir()) {

@@ -62,7 +62,9 @@ impl Request {
     /// How long the answer may take; `None`: measuring a large home takes minutes.
     fn patience(&self) -> Option<Duration> {
         match self {
-            Request::Sessions | Request::Listening | Request::Kick(_) | Request::Usage { .. } => Some(IDLE * 3),
+            Request::Sessions | Request::Listening | Request::Kick(_) | Request::Usage { .. } => {
+                Some(IDLE * 3)
+            }
             Request::Scan { .. } => None,
         }
     }

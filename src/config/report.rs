@@ -103,7 +103,10 @@ impl Place {
 
 /// One error of all that is wrong with a file.
 pub(super) fn all(problems: &[Problem], file: &Path, text: &str) -> Error {
-    let messages: Vec<String> = problems.iter().map(|problem| problem.message(file, text)).collect();
+    let messages: Vec<String> = problems
+        .iter()
+        .map(|problem| problem.message(file, text))
+        .collect();
     Error::new(messages.join("\n"))
 }
 

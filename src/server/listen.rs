@@ -41,7 +41,9 @@ impl From<Refused> for Error {
         let error = Error::new(format!("cannot listen on {address}"));
         match refused.cause {
             Cause::Overlaps(other) => error
-                .because(format!("\"listen\" in [server] names {other} too, which is the same port"))
+                .because(format!(
+                    "\"listen\" in [server] names {other} too, which is the same port"
+                ))
                 .hint("take one of the two out"),
             Cause::System(cause) => {
                 let hint = hint(address, &cause);
@@ -175,7 +177,10 @@ mod tests {
         let (listeners, refused) = listen_on(&list, &[]);
         assert_eq!(listeners.len(), 1);
         assert!(refused[0].is_taken() && !refused[1].is_taken());
-        let texts: Vec<String> = refused.into_iter().map(|it| Error::from(it).to_string()).collect();
+        let texts: Vec<String> = refused
+            .into_iter()
+            .map(|it| Error::from(it).to_string())
+            .collect();
         assert_eq!(texts.len(), 2, "{texts:?}");
         assert!(texts[0].contains(&format!(
             "127.0.0.1:{port}: address already in use (hint: another"

@@ -8,27 +8,15 @@ use crate::admin::owner;
 use crate::config::Config;
 use crate::error::{Error, Result};
 
-/// As root, becomes `[server] user`, else the owner of the data directory; warns if that is root.
+/// As root, becomes `[server] user`, else the owner of the data directory.
 ///
 /// # Errors
 /// When there is no such user, the data directory is another's, or the change fails: the server must not go on then.
 pub fn give_up(config: &Config) -> Result<()> {
-    let user = config.server.user.as_deref();
     if !Uid::effective().is_root() {
-        if let Some(name) =
-            user.filter(|name| owner::system_user(name).is_ok_and(|u| u.uid != Uid::effective()))
-        {
-            tracing::warn!(user = name, "not started as root: [server] user is not heeded");
-        }
         return Ok(());
     }
     become_server(config)?;
-    if Uid::effective().is_root() {
-        tracing::warn!(
-            "running as root: a fault in the server would be a fault in the whole machine \
-            (set [server] user to an unprivileged user)"
-        );
-    }
     must_be_ours(config)
 }
 

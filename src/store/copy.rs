@@ -27,7 +27,12 @@ pub(super) fn brought_up_to_date(path: &Path, immutable: bool, from: i64) -> Sql
 }
 
 /// Copies all tables, then what hangs on them: triggers must not run for what is copied.
-async fn fill(connection: &mut SqliteConnection, path: PathBuf, immutable: bool, from: i64) -> sqlx::Result<()> {
+async fn fill(
+    connection: &mut SqliteConnection,
+    path: PathBuf,
+    immutable: bool,
+    from: i64,
+) -> sqlx::Result<()> {
     sqlx::query("ATTACH DATABASE $1 AS old")
         .bind(uri(&path, immutable))
         .execute(&mut *connection)
@@ -36,7 +41,9 @@ async fn fill(connection: &mut SqliteConnection, path: PathBuf, immutable: bool,
                WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type <> 'table'";
     let objects: Vec<(String, String, String)> = sqlx::query_as(sql).fetch_all(&mut *connection).await?;
     for (kind, name, sql) in objects {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut *connection)
+            .await?;
         if kind == "table" {
             let name = name.replace('"', "\"\"");
             let copy = format!("INSERT INTO main.\"{name}\" SELECT * FROM old.\"{name}\"");
@@ -45,7 +52,9 @@ async fn fill(connection: &mut SqliteConnection, path: PathBuf, immutable: bool,
                 .await?;
         }
     }
-    sqlx::raw_sql("DETACH DATABASE old").execute(&mut *connection).await?;
+    sqlx::raw_sql("DETACH DATABASE old")
+        .execute(&mut *connection)
+        .await?;
     for step in open::migrations() {
         if step.version > from {
             sqlx::raw_sql(step.sql).execute(&mut *connection).await?;
@@ -59,7 +68,9 @@ fn uri(path: &Path, immutable: bool) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
+                uri.push(char::from(*byte))
+            }
             byte => uri.push_str(&format!("%{byte:02x}")),
         }
     }

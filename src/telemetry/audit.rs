@@ -95,10 +95,9 @@ pub(super) fn probe(path: &Path) -> Result<bool> {
             let dir = target.parent().unwrap_or(Path::new("/"));
             let rights = Access::WRITE_OK | Access::EXEC_OK;
             accessat(CWD, dir, rights, AtFlags::EACCESS).map_err(|errno| match errno {
-                rustix::io::Errno::NOENT => cannot(e).hint(format!(
-                    "its directory is missing: mkdir {}",
-                    advice::quoted(dir)
-                )),
+                rustix::io::Errno::NOENT => {
+                    cannot(e).hint(format!("its directory is missing: mkdir {}", advice::quoted(dir)))
+                }
                 errno => cannot(errno.into()),
             })?;
             Ok(false)

@@ -236,7 +236,14 @@ const REFUSED: &[(&str, Spoil, &str)] = &[
     ),
     (
         "the configuration is huge",
-        |s| fs::File::options().write(true).open(s.config()).unwrap().set_len(1 << 30).unwrap(),
+        |s| {
+            fs::File::options()
+                .write(true)
+                .open(s.config())
+                .unwrap()
+                .set_len(1 << 30)
+                .unwrap()
+        },
         "it is larger than 1.0 MiB",
     ),
     (
@@ -288,8 +295,12 @@ const SERVED: &[(&str, Spoil)] = &[
         let _ = fs::remove_file(s.path().join("audit.log"));
         symlink("data/real.log", s.path().join("audit.log")).unwrap();
     }),
-    ("there is no lock", |s| fs::remove_file(s.path().join("data/lock")).unwrap()),
-    ("IPv4 in IPv6's form", |s| edit(s, "127.0.0.1:0", "[::ffff:127.0.0.1]:0")),
+    ("there is no lock", |s| {
+        fs::remove_file(s.path().join("data/lock")).unwrap()
+    }),
+    ("IPv4 in IPv6's form", |s| {
+        edit(s, "127.0.0.1:0", "[::ffff:127.0.0.1]:0")
+    }),
 ];
 
 #[test]
@@ -351,7 +362,11 @@ fn a_lock_that_another_holds_is_named() {
         .unwrap();
     lock.try_lock().unwrap();
     let said = check(&server);
-    assert!(!said.content && said.text.contains("has locked it"), "{}", said.text);
+    assert!(
+        !said.content && said.text.contains("has locked it"),
+        "{}",
+        said.text
+    );
     let held: Said = server.admin(&["check", "--sockets-held"], "").into();
     assert!(held.content, "{}", held.text);
 }
@@ -360,7 +375,11 @@ fn a_lock_that_another_holds_is_named() {
 #[test]
 fn a_sandbox_that_forbids_a_call_is_named() {
     let server = sandbox();
-    for (call, errno) in [("openat2", "ENOSYS"), ("openat2", "EPERM"), ("renameat2", "ENOSYS")] {
+    for (call, errno) in [
+        ("openat2", "ENOSYS"),
+        ("openat2", "EPERM"),
+        ("renameat2", "ENOSYS"),
+    ] {
         let inject = format!("inject={call}:error={errno}");
         let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
         let checked: Said = Command::new(strace[0])
@@ -375,7 +394,11 @@ fn a_sandbox_that_forbids_a_call_is_named() {
         for said in [checked, serve(&server, &strace)] {
             assert!(!said.content, "{call} {errno}: {}", said.text);
             let named = said.text.contains(&format!("cannot call {call}"));
-            assert!(named && said.text.contains("RestrictSUIDSGID=yes"), "{call} {errno}: {}", said.text);
+            assert!(
+                named && said.text.contains("RestrictSUIDSGID=yes"),
+                "{call} {errno}: {}",
+                said.text
+            );
         }
     }
 }
@@ -401,7 +424,11 @@ fn a_machine_without_proc_is_named() {
         .unwrap()
         .into();
     for said in [checked, serve(&server, &without)] {
-        assert!(!said.content && said.text.contains("/proc is not mounted"), "{}", said.text);
+        assert!(
+            !said.content && said.text.contains("/proc is not mounted"),
+            "{}",
+            said.text
+        );
     }
 }
 
@@ -446,11 +473,22 @@ fn nobody_is_told_to_give_a_file_away() {
     fs::write(data.join("x; touch pwned \u{1b}[2J\nerror: forged"), "").unwrap();
     let said = check(&server);
     assert!(!said.content);
-    let planted = format!("\"{}\" lies in the data directory", data.join("planted").display());
+    let planted = format!(
+        "\"{}\" lies in the data directory",
+        data.join("planted").display()
+    );
     assert!(said.text.contains(&planted), "{}", said.text);
-    assert!(said.text.contains("it is a symbolic link, made by user 0"), "{}", said.text);
+    assert!(
+        said.text.contains("it is a symbolic link, made by user 0"),
+        "{}",
+        said.text
+    );
     assert!(!said.text.contains("chown"), "{}", said.text);
-    assert!(!said.text.contains('\u{1b}') && !said.text.contains("\nerror: forged"), "{}", said.text);
+    assert!(
+        !said.text.contains('\u{1b}') && !said.text.contains("\nerror: forged"),
+        "{}",
+        said.text
+    );
     assert_eq!(fs::read(&secret).unwrap(), b"");
 }
 
@@ -460,7 +498,11 @@ fn homes_without_users_are_named() {
     fs::create_dir_all(server.home("alice")).unwrap();
     server.admin_ok(&["user", "remove", "alice"], "");
     let said = check(&server);
-    assert!(said.text.contains("has no users, but there are homes in"), "{}", said.text);
+    assert!(
+        said.text.contains("has no users, but there are homes in"),
+        "{}",
+        said.text
+    );
     assert!(said.text.contains("\"alice\""), "{}", said.text);
     server.serve();
     server.wait_for_log("has no users, but there are homes in");

@@ -23,7 +23,10 @@ use crate::user::{Factor, User};
 /// Looks at all users.
 pub fn look(config: &Config, users: &[User], report: &mut Report) {
     let mut homes = Homes::new(config);
-    let places: Vec<PathBuf> = users.iter().map(|user| homes.resolver.resolve(&user.home)).collect();
+    let places: Vec<PathBuf> = users
+        .iter()
+        .map(|user| homes.resolver.resolve(&user.home))
+        .collect();
     for (user, place) in users.iter().zip(&places) {
         homes.look_at(user, place, report);
         sign_in(user, report);
@@ -191,7 +194,11 @@ fn sign_in(user: &User, report: &mut Report) {
         && let Err(e) = password::import(hash.as_phc())
     {
         let hint = format!("homeportd user passwd {name}");
-        report.error(Error::new(format!("user {name} cannot sign in with a password")).because(e).hint(hint));
+        report.error(
+            Error::new(format!("user {name} cannot sign in with a password"))
+                .because(e)
+                .hint(hint),
+        );
     }
     let has = |factor: &Factor| match factor {
         Factor::PublicKey => !user.keys.is_empty(),

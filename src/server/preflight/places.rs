@@ -49,24 +49,35 @@ pub fn ownership(config: &Config, report: &mut Report) -> bool {
     let data = config.data_dir();
     let is_root = rustix::process::geteuid().is_root();
     let found = data.metadata().ok().map(|meta| meta.uid());
-    let Some(name) = &config.server.user else {
-        // What does not exist yet will be made by whoever starts the server.
-        if is_root && found.is_none_or(|uid| uid == 0) {
-            report.warn(format!(
-                "{}the server would run as root (hint: set \"user\" in [server] to a user of its own)",
-                config.place_of("server", "user")
-            ));
-        }
-        return true;
+    let user = match &config.server.user {
+        None => None,
+        Some(name) => match owner::system_user(name) {
+            Ok(user) => Some(user.uid.as_raw()),
+            // Whether there is such a user is the machine's question.
+            Err(_) => return false,
+        },
     };
-    // Whether there is such a user is the machine's question.
-    let Ok(user) = owner::system_user(name) else { return false };
-    match found.filter(|uid| is_root && *uid != user.uid.as_raw()) {
-        Some(uid) => {
-            report.error(owner::not_the_servers(data, uid, user.uid.as_raw()));
+    // What does not exist yet will be made by whoever starts the server.
+    if is_root && user.or(found).unwrap_or(0) == 0 {
+        report.warn(format!(
+            "{}the server would run as root: a fault in it would be a fault in the whole machine (hint: set \"user\" in \
+             [server] to a user of its own)",
+            config.place_of("server", "user")
+        ));
+    }
+    let us = rustix::process::geteuid().as_raw();
+    if !is_root && user.is_some_and(|user| user != us) {
+        report.warn(format!(
+            "{}run by user {us} and not by root: \"user\" in [server] is not heeded",
+            config.place_of("server", "user")
+        ));
+    }
+    match (user, found) {
+        (Some(us), Some(owner)) if is_root && owner != us => {
+            report.error(owner::not_the_servers(data, owner, us));
             false
         }
-        None => true,
+        _ => true,
     }
 }
 
@@ -76,7 +87,11 @@ fn data_directory(config: &Config, report: &mut Report) {
         Ok(meta) if meta.is_dir() => meta,
         Ok(meta) => {
             let why = format!("it is {}", regular::kind(meta.file_type()));
-            return report.error(unusable(data).because(why).hint("is [store] path in the configuration right?"));
+            return report.error(
+                unusable(data)
+                    .because(why)
+                    .hint("is [store] path in the configuration right?"),
+            );
         }
         // Whether the server makes it is the store's question.
         Err(error) if error.kind() == ErrorKind::NotFound => return,
@@ -128,11 +143,16 @@ fn left_behind(config: &Config, owner: u32, report: &mut Report) {
     let Ok(entries) = data.read_dir() else { return };
     for entry in entries.flatten() {
         let path = entry.path();
-        let Ok(meta) = path.symlink_metadata() else { continue };
+        let Ok(meta) = path.symlink_metadata() else {
+            continue;
+        };
         if meta.is_symlink() {
             if !is_configured(config, &path) {
                 let link = advice::link(&path, meta.uid());
-                report.fault(format!("\"{}\" lies in the data directory (hint: {link})", path.display()));
+                report.fault(format!(
+                    "\"{}\" lies in the data directory (hint: {link})",
+                    path.display()
+                ));
             }
         } else if meta.uid() != owner {
             let text = format!(
@@ -152,19 +172,30 @@ fn left_behind(config: &Config, owner: u32, report: &mut Report) {
 
 /// Has the configuration a name for this, so that a link may lie there?
 fn is_configured(config: &Config, path: &Path) -> bool {
-    let own = [&config.storage.homes, &config.server.host_keys, &config.store.path];
+    let own = [
+        &config.storage.homes,
+        &config.server.host_keys,
+        &config.store.path,
+    ];
     let more = config.storage.roots.iter().chain(&config.log.audit);
     own.into_iter().chain(more).any(|configured| configured == path)
 }
 
 /// Does the server open this, or something in it?
 fn is_ours(config: &Config, path: &Path) -> bool {
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
     let (store, found) = (name(&config.store.path), name(path));
     is_configured(config, path)
         || found == "lock"
         || found.starts_with("control.")
-        || found.strip_prefix(&store).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        || found
+            .strip_prefix(&store)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 fn room(data: &Path, report: &mut Report) {
@@ -188,9 +219,12 @@ fn homes(config: &Config, report: &mut Report) {
     let homes = &config.storage.homes;
     let at = config.place_of("storage", "homes");
     let cannot = |cause: IoError| {
-        Error::new(format!("{at}\"{}\" cannot be \"homes\" in [storage]", homes.display()))
-            .because(cause)
-            .hint("it must be a directory that the server's user can write to, or can make")
+        Error::new(format!(
+            "{at}\"{}\" cannot be \"homes\" in [storage]",
+            homes.display()
+        ))
+        .because(cause)
+        .hint("it must be a directory that the server's user can write to, or can make")
     };
     match homes.metadata() {
         Ok(meta) if !meta.is_dir() => {
@@ -215,9 +249,14 @@ fn homes(config: &Config, report: &mut Report) {
 fn can_be_made(dir: &Path) -> std::io::Result<()> {
     // A link to nothing is found here, and is in the way.
     if dir.symlink_metadata().is_ok() {
-        return Err(IoError::other("it is a symbolic link to something that does not exist"));
+        return Err(IoError::other(
+            "it is a symbolic link to something that does not exist",
+        ));
     }
-    let above = dir.ancestors().skip(1).find(|above| above.symlink_metadata().is_ok());
+    let above = dir
+        .ancestors()
+        .skip(1)
+        .find(|above| above.symlink_metadata().is_ok());
     let above = above.unwrap_or(Path::new("/"));
     if !above.metadata()?.is_dir() {
         let text = format!("\"{}\" is not a directory", above.display());
@@ -230,12 +269,16 @@ fn can_be_made(dir: &Path) -> std::io::Result<()> {
 
 /// A store without users beside homes that exist: most likely it is not the store that made them.
 pub fn orphans(config: &Config, report: &mut Report) {
-    let Ok(entries) = config.storage.homes.read_dir() else { return };
+    let Ok(entries) = config.storage.homes.read_dir() else {
+        return;
+    };
     let mut found: Vec<PathBuf> = entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| PathBuf::from(entry.file_name()))
-        .filter(|name| !name.as_os_str().as_encoded_bytes().starts_with(b".") && name.as_os_str() != "lost+found")
+        .filter(|name| {
+            !name.as_os_str().as_encoded_bytes().starts_with(b".") && name.as_os_str() != "lost+found"
+        })
         .collect();
     if found.is_empty() {
         return;

@@ -16,7 +16,8 @@ fn user(name: &str, home: PathBuf) -> User {
     let mut user = blank(name.parse().unwrap());
     user.home = home;
     user.password_hash = Some(crate::user::PasswordHash::new(
-        "$argon2id$v=19$m=19456,t=2,p=1$aG9tZXBvcnQtZHVtbXkhIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".into(),
+        "$argon2id$v=19$m=19456,t=2,p=1$aG9tZXBvcnQtZHVtbXkhIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+            .into(),
     ));
     user
 }
@@ -67,16 +68,34 @@ fn homes_that_lie_in_each_other_are_found_by_sorting() {
     };
     // Names that begin alike are not inside one another.
     check(
-        &[("a", "/h/a"), ("b", "/h/a-b"), ("c", "/h/a b"), ("d", "/h/ab"), ("e", "/h/a.b")],
+        &[
+            ("a", "/h/a"),
+            ("b", "/h/a-b"),
+            ("c", "/h/a b"),
+            ("d", "/h/ab"),
+            ("e", "/h/a.b"),
+        ],
         &[],
     );
-    check(&[("a", "/h/a/x/y"), ("b", "/h/a-b"), ("c", "/h/a")], &["users c and a lie"]);
     check(
-        &[("a", "/h/a"), ("b", "/h/a/b"), ("c", "/h/a/b/c"), ("d", "/h/a/d"), ("e", "/h/e")],
+        &[("a", "/h/a/x/y"), ("b", "/h/a-b"), ("c", "/h/a")],
+        &["users c and a lie"],
+    );
+    check(
+        &[
+            ("a", "/h/a"),
+            ("b", "/h/a/b"),
+            ("c", "/h/a/b/c"),
+            ("d", "/h/a/d"),
+            ("e", "/h/e"),
+        ],
         &["users a and b lie", "users b and c lie", "users a and d lie"],
     );
     check(&[("a", "/h/a"), ("b", "/h/a")], &[]);
-    check(&[("a", "/h/a"), ("b", "/h/a"), ("c", "/h/a/c")], &["users a and c lie"]);
+    check(
+        &[("a", "/h/a"), ("b", "/h/a"), ("c", "/h/a/c")],
+        &["users a and c lie"],
+    );
 }
 
 #[test]
@@ -86,7 +105,10 @@ fn users_of_one_home_have_one_quota() {
     let places: Vec<PathBuf> = users.iter().map(|user| user.home.clone()).collect();
     let mut report = Report::default();
     neighbours(&users, &places, &mut report);
-    assert!(report.errors[0].contains("users a and b share a home"), "{report:?}");
+    assert!(
+        report.errors[0].contains("users a and b share a home"),
+        "{report:?}"
+    );
 }
 
 #[test]
@@ -96,14 +118,21 @@ fn who_cannot_sign_in_is_named() {
     odd.password_hash = Some(crate::user::PasswordHash::new("$argon2id$x".into()));
     sign_in(&odd, &mut report);
     assert!(
-        report.errors[0].starts_with("user odd cannot sign in with a password: cannot use this password hash"),
+        report.errors[0]
+            .starts_with("user odd cannot sign in with a password: cannot use this password hash"),
         "{report:?}"
     );
-    assert!(report.errors[0].ends_with("(hint: homeportd user passwd odd)"), "{report:?}");
+    assert!(
+        report.errors[0].ends_with("(hint: homeportd user passwd odd)"),
+        "{report:?}"
+    );
     let mut none = user("none", "/h/none".into());
     none.max_sessions = Some(0);
     sign_in(&none, &mut report);
-    assert!(report.warnings[0].contains("0 sessions are allowed"), "{report:?}");
+    assert!(
+        report.warnings[0].contains("0 sessions are allowed"),
+        "{report:?}"
+    );
 }
 
 #[test]
