@@ -34,7 +34,10 @@ pub fn places(config: &Config, report: &mut Report) {
             ));
         }
     }
-    if let Some(audit) = &config.log.audit {
+    let data = config.data_dir();
+    // A data directory that is missing is told of by the store.
+    let in_nothing = |audit: &&PathBuf| audit.parent() == Some(data) && !data.exists();
+    if let Some(audit) = config.log.audit.as_ref().filter(|audit| !in_nothing(audit)) {
         match telemetry::probe_audit(audit) {
             Ok(true) => {}
             Ok(false) => report.will(format!("make the audit log \"{}\"", audit.display())),
