@@ -27,8 +27,12 @@ pub enum Event {
         method: &'static str,
         reason: String,
     },
-    /// A connection was turned away or cut before anybody signed in.
-    Refused { peer: SocketAddr, reason: String },
+    /// Connections of one source were turned away or cut before anybody signed in: so many, the last from this peer.
+    Refused {
+        peer: SocketAddr,
+        reason: String,
+        times: u64,
+    },
     /// A signed-in session ended.
     SessionEnded {
         session: SessionId,

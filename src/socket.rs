@@ -10,9 +10,9 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -22,6 +22,9 @@ use crate::buffer::Buffer;
 const READ_AHEAD: usize = 128 * 1024;
 /// One full TCP segmentation offload: larger writes are not sent any faster.
 const SEND_AT: usize = 64 * 1024;
+
+/// How often a peer whose bytes nobody reads is looked at, to see whether it has hung up.
+const UNREAD_REST: Duration = Duration::from_millis(100);
 
 /// A connected socket, to be given to russh.
 pub struct Socket {
@@ -176,9 +179,28 @@ impl Pusher {
         }
     }
 
+    /// Sends these bytes ahead of everything else, as far as the socket takes them without waiting.
+    pub fn say(&self, bytes: &[u8]) {
+        if let Ok(count) = self.0.stream.try_write(bytes) {
+            self.0.note_sent(count);
+        }
+    }
+
+    /// Waits until the peer has closed its side, or the connection is lost; also while what it sent is not read.
+    pub async fn hung_up(&self) {
+        loop {
+            match self.0.stream.ready(Interest::READABLE).await {
+                Ok(ready) if !ready.is_read_closed() => {}
+                Ok(_) | Err(_) => return,
+            }
+            // Something lies there unread, so that the readiness says nothing more by itself.
+            tokio::time::sleep(UNREAD_REST).await;
+        }
+    }
+
     /// When the last byte came from the peer.
     pub fn last_input(&self) -> Instant {
-        self.0.began + std::time::Duration::from_millis(self.0.last_input.load(Ordering::Relaxed))
+        self.0.began + Duration::from_millis(self.0.last_input.load(Ordering::Relaxed))
     }
 
     /// Bytes received and sent so far, as they were on the wire.
@@ -358,6 +380,26 @@ mod tests {
         c.unwrap();
         d.unwrap();
         assert!(got == data && back == data);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_hangs_up_is_noticed_while_nobody_reads() {
+        for (sends, resets) in [(false, false), (true, false), (false, true), (true, true)] {
+            let (socket, mut client, _cut) = pair().await;
+            let pusher = socket.pusher();
+            let mut hung_up = tokio::spawn(async move { pusher.hung_up().await });
+            if sends {
+                client.write_all(b"12").await.unwrap();
+            }
+            let early = tokio::time::timeout(UNREAD_REST * 3, &mut hung_up).await;
+            assert!(early.is_err(), "it is still there");
+            if resets {
+                client.set_zero_linger().unwrap();
+            }
+            drop(client);
+            hung_up.await.unwrap();
+            drop(socket);
+        }
     }
 
     #[tokio::test]

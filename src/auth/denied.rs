@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use tokio::time::Instant;
+
 use crate::error::Error;
 use crate::user::Factor;
 
@@ -17,7 +19,12 @@ pub enum Denied {
         remaining: BTreeSet<Factor>,
     },
     /// Refused. The peer hears only that, and may try again by whatever methods are on.
-    Failed(Reason),
+    Failed {
+        /// For the log.
+        reason: Reason,
+        /// The caller must not answer before this, whatever it was: see [`super::throttle`].
+        answer_at: Instant,
+    },
 }
 
 /// Why an attempt was refused; for the log only.
@@ -51,6 +58,8 @@ pub enum Reason {
     Throttled,
     /// Too many passwords waited to be verified; this one was not looked at.
     QueueFull,
+    /// The peer was gone before the attempt was judged.
+    HungUp,
     /// The store could not answer.
     Store(Error),
 }
@@ -72,6 +81,7 @@ impl fmt::Display for Reason {
             Reason::FactorNotAccepted => "the user must sign in another way",
             Reason::Throttled => "too many failures before",
             Reason::QueueFull => "too many passwords are waiting to be verified",
+            Reason::HungUp => "the connection ended before the attempt was looked at",
             Reason::Store(error) => return write!(f, "{error}"),
         };
         f.write_str(text)

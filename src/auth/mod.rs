@@ -145,7 +145,8 @@ impl Authenticator {
         &self.settings
     }
 
-    /// Judges one attempt. A refusal is answered late, as the throttle says; the caller need not wait any more.
+    /// Judges one attempt. A refusal must be answered late, as the throttle says: [`Denied::Failed`] has the moment.
+    /// It is known before, so that it can be logged, and counts, even if the peer does not wait for it.
     ///
     /// May be dropped at any time, as when the peer hangs up: what failed until then is counted.
     pub async fn login(&self, attempt: Attempt<'_>) -> Result<Login, Denied> {
@@ -163,7 +164,14 @@ impl Authenticator {
                 }
             },
             Credential::Password(password) => {
-                let turn = self.admit(source, name, start).await.map_err(Denied::Failed)?;
+                let turn = self
+                    .admit(source, name, start)
+                    .await
+                    .map_err(|reason| Denied::Failed {
+                        reason,
+                        // It has waited already.
+                        answer_at: start,
+                    })?;
                 match self.judge_password(&attempt, name, (password, &turn)).await {
                     Ok(user) => {
                         let now = Instant::now().into_std();
@@ -178,8 +186,10 @@ impl Authenticator {
                 }
             }
         };
-        sleep_until(start + delay).await;
-        Err(Denied::Failed(reason))
+        Err(Denied::Failed {
+            reason,
+            answer_at: start + delay,
+        })
     }
 
     /// Would this key be accepted, if its owner signs with it? For key probes, which are no failures by themselves:

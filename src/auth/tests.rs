@@ -107,14 +107,18 @@ impl Fixture {
             credential,
             passed: passed.iter().copied().collect(),
         };
-        self.auth.login(attempt).await
+        let judged = self.auth.login(attempt).await;
+        if let Err(Denied::Failed { answer_at, .. }) = &judged {
+            sleep_until(*answer_at).await;
+        }
+        judged
     }
 }
 
 #[track_caller]
 fn reason(result: Result<Login, Denied>) -> String {
     match result {
-        Err(Denied::Failed(reason)) => reason.to_string(),
+        Err(Denied::Failed { reason, .. }) => reason.to_string(),
         other => panic!("not a refusal: {other:?}"),
     }
 }

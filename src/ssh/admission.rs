@@ -1,35 +1,92 @@
 //! Who may connect at all: limits on connections before they have shown who they are.
 //!
-//! States of a connection: *unauthenticated*, counted in all and for its address; then *signed in*, counted in all
-//! only. What may go wrong: somebody opens connections faster than they cost him, or holds all that there are. So
-//! each address may hold only some, and one whose connections end without a sign-in is answered later and later:
-//! each such end adds a point, a point fades every [`FADE`], and above [`FREE_POINTS`] the banner of each new
-//! connection from there is held back. The delay runs for each connection by itself, so that honest users behind
-//! the same address come in a moment later, however many they are; an attacker gets no more than the connections
-//! that his address may hold, divided by the delay.
+//! States of a connection: *waiting* (not signed in yet), counted in all, for its source and for its network; then
+//! *signed in*, counted in all and for its source. A source is an IPv4 address or an IPv6 /64, a network an IPv4 /24 or
+//! an IPv6 /48. What may go wrong: somebody opens connections faster than they cost, or holds all places that there
+//! are. So
+//!
+//! - where places are short, a newcomer takes the place of a waiting connection of whoever holds most ([`victim`]):
+//!   nobody keeps others out by holding places;
+//! - one source alone leaves the last eighth of all places to those that hold less than that;
+//! - a source whose connections end without a sign-in is answered later and later: each such end adds a point (a
+//!   quarter, if the connection never said anything), a point fades every [`FADE`], and above [`FREE_POINTS`] the
+//!   banner of each new connection from there is held back. The delay runs for each connection by itself, so that
+//!   honest users behind the same address come in a moment later, however many they are.
+//!
+//! Connections that have signed in are never ended for others.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+
 use super::settings::Limits;
 
-/// Five ends without a sign-in within two seconds cost nothing: probes of a monitor, a mistyped name.
+/// Five ends without a sign-in within two seconds cost nothing: a mistyped name, a client that tries all its keys.
 const FREE_POINTS: f64 = 4.0;
 /// After this long, one point is forgotten.
 const FADE: Duration = Duration::from_secs(2);
 /// More points than this make no difference any more.
 const MAX_POINTS: f64 = 50.0;
+/// The cost of a connection that was closed before it said anything, as health checks do it all day.
+const SILENT_POINTS: f64 = 0.25;
 /// Per point above the free ones.
 const DELAY_PER_POINT: Duration = Duration::from_millis(50);
 /// The first delay, and the longest: well within anybody's patience, and within the login grace.
 const MIN_DELAY: Duration = Duration::from_millis(250);
 const MAX_DELAY: Duration = Duration::from_secs(2);
-/// Addresses remembered; beyond that, those with the fewest points are forgotten.
+/// Sources remembered; beyond that, those with the fewest points are forgotten.
 const MAX_SOURCES: usize = 16_384;
+/// One source alone never takes the last eighth of `[limits] connections`.
+const RESERVED_PART: usize = 8;
 
-/// The door.
+/// How far a connection has come before the sign-in. Shared with its handler, which moves it on.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<AtomicU8>);
+
+/// The steps of [`Progress`]: each costs a client more than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// The identification line has not come yet.
+    Silent,
+    /// Keys are being exchanged; a person may be looking at the host key.
+    Greeted,
+    /// Keys were exchanged; a person may be typing a password.
+    Keyed,
+}
+
+impl Progress {
+    /// The connection has come this far.
+    pub fn reach(&self, step: Step) {
+        self.0.fetch_max(step as u8, Ordering::Relaxed);
+    }
+
+    fn step(&self) -> Step {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Step::Silent,
+            1 => Step::Greeted,
+            _ => Step::Keyed,
+        }
+    }
+}
+
+impl Step {
+    /// A younger connection is spared before an older one of the same step: an honest client takes less than this
+    /// for the step.
+    fn tenure(self) -> Duration {
+        match self {
+            Step::Silent => Duration::from_secs(1),
+            Step::Greeted => Duration::from_secs(5),
+            Step::Keyed => Duration::from_secs(20),
+        }
+    }
+}
+
+/// Counts connections, and decides which may stay.
 pub struct Admission {
     state: Mutex<State>,
 }
@@ -37,12 +94,25 @@ pub struct Admission {
 #[derive(Default)]
 struct State {
     connections: usize,
-    unauthenticated: usize,
+    next_id: u64,
+    /// By id; ids rise with time.
+    waiting: HashMap<u64, Waiting>,
     sources: HashMap<IpAddr, Source>,
+    /// Waiting connections of each network.
+    networks: HashMap<IpAddr, usize>,
+}
+
+struct Waiting {
+    source: IpAddr,
+    /// When the client may speak, so that a delay is not counted against it.
+    since: Instant,
+    progress: Progress,
+    evict: CancellationToken,
 }
 
 struct Source {
-    unauthenticated: usize,
+    waiting: usize,
+    signed_in: usize,
     points: f64,
     as_of: Instant,
 }
@@ -53,6 +123,9 @@ pub enum TurnedAway {
     /// `[limits] connections`
     #[error("too many connections")]
     Connections,
+    /// The last places of `[limits] connections` are for others.
+    #[error("too many connections from this address")]
+    Share,
     /// `[limits] unauthenticated`
     #[error("too many connections that have not signed in")]
     Unauthenticated,
@@ -64,10 +137,14 @@ pub enum TurnedAway {
 /// A connection's place; given up when dropped.
 pub struct Entry {
     admission: Arc<Admission>,
+    id: u64,
     source: IpAddr,
     signed_in: bool,
+    evict: CancellationToken,
     /// How long the banner is to be held back.
     pub delay: Duration,
+    /// How far the connection has come.
+    pub progress: Progress,
 }
 
 impl Admission {
@@ -82,38 +159,44 @@ impl Admission {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a connection in, or not.
+    /// Lets a connection in, or not. Another may have to go for it.
     pub fn enter(self: &Arc<Self>, peer: IpAddr, limits: &Limits, now: Instant) -> Result<Entry, TurnedAway> {
         let source = source_of(peer);
         let mut state = self.state();
-        if state.connections >= limits.connections {
-            return Err(TurnedAway::Connections);
-        }
-        if state.unauthenticated >= limits.unauthenticated {
-            return Err(TurnedAway::Unauthenticated);
-        }
+        state.make_room(source, limits, now)?;
         if state.sources.len() >= MAX_SOURCES {
             state.forget_some(now);
         }
         let known = state.sources.entry(source).or_insert(Source {
-            unauthenticated: 0,
+            waiting: 0,
+            signed_in: 0,
             points: 0.0,
             as_of: now,
         });
-        if known.unauthenticated >= limits.unauthenticated_per_address {
-            return Err(TurnedAway::Address);
-        }
         known.fade(now);
-        known.unauthenticated += 1;
+        known.waiting += 1;
         let delay = delay_for(known.points);
+        *state.networks.entry(network_of(source)).or_default() += 1;
         state.connections += 1;
-        state.unauthenticated += 1;
+        let id = state.next_id;
+        state.next_id += 1;
+        let (progress, evict) = (Progress::default(), CancellationToken::new());
+        let waiting = Waiting {
+            source,
+            since: now + delay,
+            progress: progress.clone(),
+            evict: evict.clone(),
+        };
+        state.waiting.insert(id, waiting);
         drop(state);
         Ok(Entry {
             admission: Arc::clone(self),
+            id,
             source,
             signed_in: false,
+            evict,
             delay,
+            progress,
         })
     }
 
@@ -124,35 +207,132 @@ impl Admission {
 }
 
 impl Entry {
-    /// The connection has signed in.
-    pub fn signed_in(&mut self) {
-        if !self.signed_in {
-            self.signed_in = true;
-            self.admission.state().leave_the_door(self.source);
+    /// The connection has signed in. `false`: its place was given to another a moment before.
+    pub fn signed_in(&mut self) -> bool {
+        if self.signed_in {
+            return true;
         }
+        let mut state = self.admission.state();
+        if state.leave(self.id).is_none() {
+            return false;
+        }
+        // It stays, as one that has signed in.
+        state.connections += 1;
+        if let Some(source) = state.sources.get_mut(&self.source) {
+            source.signed_in += 1;
+        }
+        self.signed_in = true;
+        true
+    }
+
+    /// Waits until the place is given to another.
+    pub fn evicted(&self) -> WaitForCancellationFuture<'_> {
+        self.evict.cancelled()
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut state = self.admission.state();
-        state.connections = state.connections.saturating_sub(1);
-        if !self.signed_in {
-            state.leave_the_door(self.source);
+        if self.signed_in {
+            state.connections = state.connections.saturating_sub(1);
             if let Some(source) = state.sources.get_mut(&self.source) {
-                source.fade(Instant::now());
-                source.points = (source.points + 1.0).min(MAX_POINTS);
+                source.signed_in = source.signed_in.saturating_sub(1);
             }
+            return;
+        }
+        let hung_up = state.leave(self.id).is_some();
+        if let Some(source) = state.sources.get_mut(&self.source) {
+            let silent = hung_up && self.progress.step() == Step::Silent;
+            source.fade(Instant::now());
+            let more = if silent { SILENT_POINTS } else { 1.0 };
+            source.points = (source.points + more).min(MAX_POINTS);
         }
     }
 }
 
 impl State {
-    fn leave_the_door(&mut self, source: IpAddr) {
-        self.unauthenticated = self.unauthenticated.saturating_sub(1);
-        if let Some(source) = self.sources.get_mut(&source) {
-            source.unauthenticated = source.unauthenticated.saturating_sub(1);
+    /// Sees to it that there is a place for one more of this source.
+    fn make_room(&mut self, source: IpAddr, limits: &Limits, now: Instant) -> Result<(), TurnedAway> {
+        let (own, own_in_all) = self
+            .sources
+            .get(&source)
+            .map_or((0, 0), |s| (s.waiting, s.waiting + s.signed_in));
+        let reserved = limits.connections / RESERVED_PART;
+        if self.connections + reserved >= limits.connections && own_in_all >= reserved.max(1) && reserved > 0
+        {
+            return self.evict_own(source, now).ok_or(TurnedAway::Share);
         }
+        if own >= limits.unauthenticated_per_address {
+            return self.evict_own(source, now).ok_or(TurnedAway::Address);
+        }
+        if self.connections >= limits.connections {
+            return self.evict(source, now).ok_or(TurnedAway::Connections);
+        }
+        if self.waiting.len() >= limits.unauthenticated {
+            return self.evict(source, now).ok_or(TurnedAway::Unauthenticated);
+        }
+        Ok(())
+    }
+
+    /// Ends a waiting connection of whoever holds most, if that is more than this source holds.
+    fn evict(&mut self, newcomer: IpAddr, now: Instant) -> Option<()> {
+        let own = self.holding(newcomer);
+        let most = self.waiting.values().map(|w| self.holding(w.source)).max()?;
+        if most <= own {
+            return self.evict_own(newcomer, now);
+        }
+        let of_the_largest = self
+            .waiting
+            .iter()
+            .filter(|(_, w)| self.holding(w.source) == most);
+        let id = victim(of_the_largest, now)?;
+        self.end(id)
+    }
+
+    /// Ends a waiting connection of the source itself. The newcomer is its newest, so only those go that are less
+    /// likely to sign in than it is.
+    fn evict_own(&mut self, source: IpAddr, now: Instant) -> Option<()> {
+        let unlikely = self.waiting.iter().filter(|(_, w)| {
+            w.source == source
+                && match w.progress.step() {
+                    Step::Silent => true,
+                    step @ Step::Greeted => !w.is_new(step, now),
+                    Step::Keyed => false,
+                }
+        });
+        let id = victim(unlikely, now)?;
+        self.end(id)
+    }
+
+    fn end(&mut self, id: u64) -> Option<()> {
+        self.leave(id)?.evict.cancel();
+        Some(())
+    }
+
+    /// Waiting connections of the source's network, then of the source itself: botnets rent whole networks.
+    fn holding(&self, source: IpAddr) -> (usize, usize) {
+        (
+            self.networks.get(&network_of(source)).copied().unwrap_or(0),
+            self.sources.get(&source).map_or(0, |source| source.waiting),
+        )
+    }
+
+    /// A waiting connection waits no more.
+    fn leave(&mut self, id: u64) -> Option<Waiting> {
+        let left = self.waiting.remove(&id)?;
+        self.connections = self.connections.saturating_sub(1);
+        if let Some(source) = self.sources.get_mut(&left.source) {
+            source.waiting = source.waiting.saturating_sub(1);
+        }
+        let network = network_of(left.source);
+        if let Some(count) = self.networks.get_mut(&network) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.networks.remove(&network);
+            }
+        }
+        Some(left)
     }
 
     /// Forgets who is forgiven; if that is nobody, the half with the fewest points.
@@ -165,7 +345,27 @@ impl State {
         points.sort_by(f64::total_cmp);
         let median = points.get(points.len() / 2).copied().unwrap_or(0.0);
         self.sources
-            .retain(|_, source| source.unauthenticated > 0 || source.points > median);
+            .retain(|_, source| source.waiting > 0 || source.signed_in > 0 || source.points > median);
+    }
+}
+
+/// Which of these connections goes first: of those that have come least far the newest, but not one that has only
+/// just begun, as long as there is another.
+fn victim<'a>(waiting: impl Iterator<Item = (&'a u64, &'a Waiting)>, now: Instant) -> Option<u64> {
+    let rank = |(id, w): &(&u64, &Waiting)| {
+        let step = w.progress.step();
+        let new = w.is_new(step, now);
+        // If all have only just begun, the oldest has had most of its time.
+        let newest_first = (!new).then_some(Reverse(**id));
+        let oldest_first = new.then_some(**id);
+        (step, new, newest_first, oldest_first)
+    };
+    waiting.min_by_key(rank).map(|(id, _)| *id)
+}
+
+impl Waiting {
+    fn is_new(&self, step: Step, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) < step.tenure()
     }
 }
 
@@ -185,74 +385,20 @@ fn delay_for(points: f64) -> Duration {
 }
 
 /// One address for IPv4, one /64 for IPv6: whoever has one address of it has them all.
-fn source_of(peer: IpAddr) -> IpAddr {
+pub(super) fn source_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-
-    fn limits() -> Limits {
-        Limits {
-            connections: 4,
-            unauthenticated: 3,
-            unauthenticated_per_address: 2,
-            ..Limits::default()
-        }
-    }
-
-    #[test]
-    fn each_limit_holds_and_places_come_back() {
-        let door = Admission::new();
-        let now = Instant::now();
-        let other: IpAddr = "10.0.0.1".parse().unwrap();
-        let third: IpAddr = "10.0.0.2".parse().unwrap();
-        let mut a = door.enter(HERE, &limits(), now).unwrap();
-        let b = door.enter(HERE, &limits(), now).unwrap();
-        assert_eq!(door.enter(HERE, &limits(), now).err(), Some(TurnedAway::Address));
-        let _c = door.enter(other, &limits(), now).unwrap();
-        assert_eq!(
-            door.enter(third, &limits(), now).err(),
-            Some(TurnedAway::Unauthenticated)
-        );
-        a.signed_in();
-        let _d = door.enter(HERE, &limits(), now).unwrap();
-        assert_eq!(
-            door.enter(third, &limits(), now).err(),
-            Some(TurnedAway::Connections)
-        );
-        drop(b);
-        assert_eq!(door.connections(), 3);
-        door.enter(third, &limits(), now).unwrap();
-    }
-
-    #[test]
-    fn whoever_keeps_leaving_is_answered_later_and_forgiven_in_time() {
-        let door = Admission::new();
-        let now = Instant::now();
-        for _ in 0..5 {
-            assert_eq!(door.enter(HERE, &limits(), now).unwrap().delay, Duration::ZERO);
-        }
-        assert_eq!(door.enter(HERE, &limits(), now).unwrap().delay, MIN_DELAY);
-        for _ in 0..100 {
-            door.enter(HERE, &limits(), now).unwrap();
-        }
-        assert_eq!(door.enter(HERE, &limits(), now).unwrap().delay, MAX_DELAY);
-        let later = now + Duration::from_secs(200);
-        assert_eq!(door.enter(HERE, &limits(), later).unwrap().delay, Duration::ZERO);
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_source() {
-        let a: IpAddr = "2001:db8::1".parse().unwrap();
-        let b: IpAddr = "2001:db8::ffff:2".parse().unwrap();
-        assert_eq!(source_of(a), source_of(b));
-        assert_eq!(source_of("::ffff:127.0.0.1".parse().unwrap()), HERE);
+/// What one customer of a hosting company commonly has: a /24 for IPv4, a /48 for IPv6.
+fn network_of(source: IpAddr) -> IpAddr {
+    match source {
+        IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & !0xff)),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 80))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,13 @@
 //! The accept loop, and the supervisor of each connection.
 //!
-//! A connection's states: *greeting* and *unauthenticated* (until the login grace is over), *signed in* (until the
-//! client leaves, is idle for too long, or is asked to go), *asked to go* (a reason is sent; the client has
-//! [`FAREWELL`] to read it), *cut* (every read and write fails: this always works).
+//! A connection's states: *held back* (for the delay that its source has earned), *greeting* and *unauthenticated*
+//! (until the login grace is over), *signed in* (until the client leaves, is idle for too long, or is asked to go),
+//! *asked to go* (a reason is sent; the client has [`FAREWELL`] to read it), *cut* (every read and write fails: this
+//! always works).
+//!
+//! Until the sign-in the supervisor also watches the socket for a peer that hangs up, and the place for being given to
+//! another: both cancel [`Signals::gone`], which ends whatever the handler waits for on the peer's behalf, so that
+//! neither the place nor a turn in the password queue is held for somebody who is not there.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,17 +16,17 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use russh::Disconnect;
-use russh::server::{Handle, run_stream};
+use russh::server::{Handle, RunningSession, run_stream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::event::Event;
 use crate::sessions::{Activity, Ending};
 
-use super::admission::Entry;
-use super::refusal;
-use super::service::Service;
+use super::admission::{Entry, Step};
+use super::algorithms::SERVER_ID;
+use super::{refusal, refusals};
+use super::service::{Current, Service};
 use super::state::{Connection, Error, Signals};
 use crate::socket::{Pusher, Socket};
 
@@ -34,6 +39,11 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// What a peer that is turned away gets instead of a banner (RFC 4253, section 4.2, lets lines precede it).
 const TURNED_AWAY: &[u8] = b"Exceeded MaxStartups\r\n";
 
+type Running = RunningSession<Connection>;
+
+/// Why a connection ends whose place is given to another.
+const EVICTED: &str = "made room for others: too many connections that have not signed in";
+
 /// Accepts until `stop` is cancelled. Connections are owned by `tracker`.
 pub async fn accept(
     listener: TcpListener,
@@ -42,10 +52,15 @@ pub async fn accept(
     tracker: TaskTracker,
 ) {
     let mut failures = Failures::default();
+    let mut telling = tokio::time::interval(refusals::INTERVAL);
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return service.refusals.flush_all(),
             accepted = listener.accept() => accepted,
+            _ = telling.tick() => {
+                service.refusals.flush(Instant::now());
+                continue;
+            }
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -111,10 +126,7 @@ fn admit(
         Err(reason) => {
             // As much as fits into the socket's buffer at once; nobody waits for such a peer.
             let _ = stream.try_write(TURNED_AWAY);
-            service.events.emit(&Event::Refused {
-                peer,
-                reason: reason.to_string(),
-            });
+            refused(service, peer, &reason.to_string());
         }
     }
 }
@@ -129,81 +141,162 @@ async fn serve(
         tracing::debug!(%peer, %error, "the connection was gone at once");
         return;
     }
-    tokio::select! {
-        () = tokio::time::sleep(entry.delay) => {}
-        () = stop.cancelled() => return,
-    }
     let cut = CancellationToken::new();
     // Whatever ends this task ends the connection.
     let _cut_on_drop = cut.clone().drop_guard();
     let socket = Socket::new(stream, cut.clone());
     let pusher = socket.pusher();
-    let signed_in = CancellationToken::new();
-    let (ending, activity) = (Ending::default(), Activity::default());
-    let current = service.current();
     let signals = Signals {
-        ending: ending.clone(),
-        signed_in: signed_in.clone(),
-        activity: activity.clone(),
+        ending: Ending::default(),
+        signed_in: CancellationToken::new(),
+        gone: CancellationToken::new(),
+        activity: Activity::default(),
+        progress: entry.progress.clone(),
     };
-    let connection = Connection::new(Arc::clone(service), peer, pusher.clone(), signals);
-    let grace = tokio::time::sleep(Duration::from_secs(service.auth.settings().login_grace_secs));
-    tokio::pin!(grace);
+    let grace = Duration::from_secs(service.auth.settings().login_grace_secs);
+    let attended = Attended {
+        service,
+        peer,
+        stop,
+        cut,
+        pusher,
+        signals,
+        deadline: tokio::time::Instant::now() + entry.delay + grace,
+    };
+    let current = service.current();
+    if let Some(mut session) = attended.sign_in(socket, &current, &mut entry).await {
+        attended.session(&mut session, &current).await;
+    }
+}
 
-    let started = tokio::select! {
-        started = run_stream(Arc::clone(&current.russh), socket, connection) => started,
-        () = &mut grace => {
-            return never_began(service, peer, &pusher, "no SSH greeting within the login grace");
-        }
-        () = stop.cancelled() => return,
-    };
-    let mut session = match started {
-        Ok(session) => session,
-        Err(Error::Ssh(error)) => return never_began(service, peer, &pusher, &refusal::handshake(&error)),
-    };
-    let handle = session.handle();
-    tokio::select! {
-        // Whoever signs in and leaves at once has signed in: that must not count against the address.
-        biased;
-        () = signed_in.cancelled() => entry.signed_in(),
-        result = &mut session => return left_early(service, peer, result.err()),
-        () = &mut grace => {
-            farewell(&handle, "login grace time exceeded").await;
-            cut.cancel();
-            let _ = session.await;
-            return refused(service, peer, "not signed in within the login grace");
-        }
-        () = ending.asked() => {}
-        // Nobody is in the middle of anything yet.
-        () = stop.cancelled() => {
-            farewell(&handle, "the server is stopping").await;
-            cut.cancel();
-            let _ = session.await;
-            return;
-        }
-    }
-    tokio::select! {
-        result = &mut session => {
-            if let Err(error) = result {
-                tracing::debug!(%peer, %error, "a connection ended with an error");
+/// A connection as its supervisor sees it.
+struct Attended<'a> {
+    service: &'a Arc<Service>,
+    peer: SocketAddr,
+    stop: CancellationToken,
+    cut: CancellationToken,
+    pusher: Pusher,
+    signals: Signals,
+    /// The end of the login grace.
+    deadline: tokio::time::Instant,
+}
+
+impl Attended<'_> {
+    /// Everything before the sign-in. `None`: it ended without one.
+    async fn sign_in(&self, socket: Socket, current: &Current, entry: &mut Entry) -> Option<Running> {
+        let mut session = self.greet(socket, current, entry).await?;
+        let handle = session.handle();
+        let hang_up = async {
+            self.pusher.hung_up().await;
+            self.signals.gone.cancel();
+            // The session reads what is left, and ends by itself.
+            std::future::pending::<()>().await;
+        };
+        let (why, reason) = tokio::select! {
+            // Whoever signs in and leaves at once has signed in: that must not count against the address.
+            biased;
+            () = self.signals.signed_in.cancelled() => {
+                if entry.signed_in() {
+                    return Some(session);
+                }
+                (None, Some(EVICTED))
             }
-            return;
+            result = &mut session => {
+                left_early(self.service, self.peer, result.err());
+                return None;
+            }
+            () = self.signals.ending.asked() => return Some(session),
+            () = entry.evicted() => (None, Some(EVICTED)),
+            () = tokio::time::sleep_until(self.deadline) => (Some("login grace time exceeded"), Some("not signed in within the login grace")),
+            // Nobody is in the middle of anything yet.
+            () = self.stop.cancelled() => (Some("the server is stopping"), None),
+            () = hang_up => return None,
+        };
+        self.signals.gone.cancel();
+        if let Some(why) = why {
+            farewell(&handle, why).await;
         }
-        () = ending.asked() => {}
-        () = idle((&pusher, &activity), current.limits.idle_timeout_secs) => ending.end("idle for too long"),
-    }
-    farewell(&handle, ending.reason().unwrap_or("ended by the server")).await;
-    if tokio::time::timeout(FAREWELL, &mut session).await.is_err() {
-        cut.cancel();
+        self.cut.cancel();
         let _ = session.await;
+        if let Some(reason) = reason {
+            refused(self.service, self.peer, reason);
+        }
+        None
+    }
+
+    /// Holds the connection back for as long as its source has earned, then exchanges identification lines.
+    async fn greet(&self, socket: Socket, current: &Current, entry: &Entry) -> Option<Running> {
+        let refused = |reason: &str| refused(self.service, self.peer, reason);
+        let never_began = |reason: &str| never_began(self.service, self.peer, &self.pusher, reason);
+        tokio::select! {
+            () = tokio::time::sleep(entry.delay) => {}
+            () = self.pusher.hung_up() => {
+                // Nothing is left to be slowed down.
+                self.pusher.say(format!("{SERVER_ID}\r\n").as_bytes());
+                return None;
+            }
+            () = entry.evicted() => {
+                refused(EVICTED);
+                return None;
+            }
+            () = self.stop.cancelled() => return None,
+        }
+        let handler = Connection::new(
+            Arc::clone(self.service),
+            self.peer,
+            self.pusher.clone(),
+            self.signals.clone(),
+        );
+        let started = tokio::select! {
+            started = run_stream(Arc::clone(&current.russh), socket, handler) => started,
+            () = tokio::time::sleep_until(self.deadline) => {
+                never_began("no SSH greeting within the login grace");
+                return None;
+            }
+            () = entry.evicted() => {
+                refused(EVICTED);
+                return None;
+            }
+            () = self.stop.cancelled() => return None,
+        };
+        match started {
+            Ok(session) => {
+                entry.progress.reach(Step::Greeted);
+                Some(session)
+            }
+            Err(Error::Ssh(error)) => {
+                never_began(&refusal::handshake(&error));
+                None
+            }
+        }
+    }
+
+    /// From the sign-in to the end.
+    async fn session(&self, session: &mut Running, current: &Current) {
+        let handle = session.handle();
+        let ending = &self.signals.ending;
+        tokio::select! {
+            result = &mut *session => {
+                if let Err(error) = result {
+                    tracing::debug!(peer = %self.peer, %error, "a connection ended with an error");
+                }
+                return;
+            }
+            () = ending.asked() => {}
+            () = idle((&self.pusher, &self.signals.activity), current.limits.idle_timeout_secs) => {
+                ending.end("idle for too long");
+            }
+        }
+        farewell(&handle, ending.reason().unwrap_or("ended by the server")).await;
+        if tokio::time::timeout(FAREWELL, &mut *session).await.is_err() {
+            self.cut.cancel();
+            let _ = session.await;
+        }
     }
 }
 
 fn refused(service: &Service, peer: SocketAddr, reason: &str) {
-    service.events.emit(&Event::Refused {
-        peer,
-        reason: reason.to_owned(),
-    });
+    service.refusals.note(peer, reason, Instant::now());
 }
 
 /// A connection that ended before its peer had said that it speaks SSH. One that has not said anything at all is a

@@ -14,6 +14,7 @@ use crate::exec;
 use crate::secret::Secret;
 use crate::sftp::channel::Fatal;
 
+use super::admission::Step;
 use super::algorithms::SFTP_WINDOW;
 use super::channels::{NO_SHELL, SessionWire};
 use super::state::{Connection, Error, Phase, State};
@@ -76,7 +77,12 @@ impl Handler for Connection {
         }
         self.tell_refused_key(Some(user));
         let known: &PublicKey = offer.public_key;
-        match self.service.auth.offered(user, self.peer.ip(), known).await {
+        let judged = tokio::select! {
+            biased;
+            () = self.gone.cancelled() => return Ok(self.refuse()),
+            judged = self.service.auth.offered(user, self.peer.ip(), known) => judged,
+        };
+        match judged {
             Ok(()) => Ok(Auth::Accept),
             Err(reason) => {
                 self.refused_key = Some((user.to_owned(), reason));
@@ -95,6 +101,8 @@ impl Handler for Connection {
     }
 
     async fn authentication_banner(&mut self) -> Result<Option<String>, Error> {
+        // Only asked for once keys are exchanged.
+        self.progress.reach(Step::Keyed);
         Ok(self.service.banner.clone())
     }
 

@@ -11,6 +11,7 @@ pub mod handler;
 pub mod hostkeys;
 pub mod mounts;
 mod refusal;
+pub mod refusals;
 pub mod service;
 pub mod settings;
 pub mod state;

@@ -16,6 +16,7 @@ use crate::sessions::Sessions;
 
 use super::admission::Admission;
 use super::mounts::Mounts;
+use super::refusals::Refusals;
 use super::settings::Limits;
 
 /// A home that takes longer to open is on a disk that hangs.
@@ -29,6 +30,8 @@ pub struct Service {
     pub sessions: Arc<Sessions>,
     /// Who may connect.
     pub admission: Arc<Admission>,
+    /// Who was refused.
+    pub refusals: Refusals,
     /// Where events go.
     pub events: Events,
     /// What homes hold.
@@ -87,6 +90,7 @@ impl Service {
             auth,
             sessions: Arc::default(),
             admission: Admission::new(),
+            refusals: Refusals::new(events.clone()),
             events,
             ledger,
             place,

@@ -18,6 +18,7 @@ use crate::sftp::channel;
 use crate::stream::budget::Budget;
 use crate::user::Factor;
 
+use super::admission::Progress;
 use super::algorithms::method_set;
 use super::service::Service;
 use crate::socket::Pusher;
@@ -29,6 +30,8 @@ pub struct Connection {
     pub(super) pusher: Pusher,
     pub(super) ending: Ending,
     pub(super) signed_in: CancellationToken,
+    pub(super) gone: CancellationToken,
+    pub(super) progress: Progress,
     pub(super) activity: Activity,
     pub(super) phase: Phase,
     pub(super) key_offers: u32,
@@ -84,6 +87,8 @@ impl Connection {
             pusher,
             ending: signals.ending,
             signed_in: signals.signed_in,
+            gone: signals.gone,
+            progress: signals.progress,
             activity: signals.activity,
             phase: Phase::Anonymous {
                 user: String::new(),
@@ -122,7 +127,15 @@ impl Connection {
             credential,
             passed,
         };
-        match self.service.auth.login(attempt).await {
+        let judged = tokio::select! {
+            biased;
+            () = self.gone.cancelled() => {
+                self.denied(user, method, Reason::HungUp.to_string());
+                return self.refuse();
+            }
+            judged = self.service.auth.login(attempt) => judged,
+        };
+        match judged {
             Ok(login) => self.enter(login),
             Err(Denied::Partial { passed, remaining }) => {
                 let methods = remaining
@@ -138,8 +151,12 @@ impl Connection {
                     partial_success: true,
                 }
             }
-            Err(Denied::Failed(reason)) => {
+            Err(Denied::Failed { reason, answer_at }) => {
                 self.denied(user, method, reason.to_string());
+                tokio::select! {
+                    () = tokio::time::sleep_until(answer_at) => {}
+                    () = self.gone.cancelled() => {}
+                }
                 self.refuse()
             }
         }
@@ -214,13 +231,18 @@ impl Connection {
 }
 
 /// How a connection and its supervisor speak.
+#[derive(Clone)]
 pub struct Signals {
     /// Asks for the end.
     pub ending: Ending,
     /// Cancelled by the connection once somebody has signed in.
     pub signed_in: CancellationToken,
+    /// Cancelled by the supervisor when nobody is left to be answered before the sign-in.
+    pub gone: CancellationToken,
     /// Whether there is work for the connection.
     pub activity: Activity,
+    /// How far the connection has come before the sign-in.
+    pub progress: Progress,
 }
 
 impl Drop for Connection {

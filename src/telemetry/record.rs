@@ -68,11 +68,14 @@ fn fields(event: &Event) -> (&'static str, Fields) {
             ];
             ("denied", fields)
         }
-        Event::Refused { peer, reason } => {
-            let fields = vec![
+        Event::Refused { peer, reason, times } => {
+            let mut fields = vec![
                 ("peer", peer.to_string().into()),
                 ("reason", reason.as_str().into()),
             ];
+            if *times > 1 {
+                fields.push(("times", (*times).into()));
+            }
             ("refused", fields)
         }
         Event::SessionEnded {

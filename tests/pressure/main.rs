@@ -13,6 +13,7 @@
 mod support;
 
 mod channels;
+mod crowds;
 mod deadlocks;
 mod doors;
 mod exchanges;

@@ -1,0 +1,187 @@
+//! Crowds at the door: silent connections of a few addresses, and peers that hang up while their answer is held back.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use russh::client::{self, Config, Handle};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::story;
+use crate::support::in_process::AnyServer;
+use crate::support::server::{Sandbox, password};
+use crate::support::{PATIENCE, wait_for};
+
+/// Connects from one of the loopback addresses.
+async fn dial(from: &str, port: u16) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::new(from.parse().unwrap(), 0))?;
+    socket
+        .connect(SocketAddr::new("127.0.0.1".parse().unwrap(), port))
+        .await
+}
+
+/// Exchanges keys; nobody has signed in yet.
+async fn connect(from: &str, port: u16) -> Result<Handle<AnyServer>, russh::Error> {
+    let stream = dial(from, port).await?;
+    client::connect_stream(Arc::new(Config::default()), stream, AnyServer).await
+}
+
+async fn signs_in(from: &str, port: u16, user: &str) -> bool {
+    let sign_in = async {
+        let mut connection = connect(from, port).await.ok()?;
+        let result = connection.authenticate_password(user, password(user)).await;
+        result.ok().map(|result| result.success())
+    };
+    matches!(tokio::time::timeout(PATIENCE, sign_in).await, Ok(Some(true)))
+}
+
+fn descriptors(server: &Sandbox) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", server.pid()))
+        .unwrap()
+        .count()
+}
+
+/// Three addresses hold every place with connections that say nothing.
+#[test]
+fn silent_connections_keep_nobody_out() {
+    let limits = "unauthenticated = 200\nunauthenticated_per_address = 80";
+    let server = Sandbox::start_with(
+        &[("limits", limits), ("auth", "login_grace_secs = 120")],
+        &["bob"],
+    );
+    let port = server.port();
+    story(async {
+        let mut silent = Vec::new();
+        for from in ["127.0.0.2", "127.0.0.3", "127.0.0.4"] {
+            for _ in 0..80 {
+                silent.push(dial(from, port).await.unwrap());
+            }
+        }
+        for (from, least) in [("127.0.0.5", 20), ("127.0.0.2", 18)] {
+            let mut signed_in = 0;
+            for _ in 0..10 {
+                // Two at a time, and the flood goes on.
+                silent.push(dial("127.0.0.3", port).await.unwrap());
+                let (one, other) = tokio::join!(signs_in(from, port, "bob"), signs_in(from, port, "bob"));
+                signed_in += usize::from(one) + usize::from(other);
+            }
+            assert!(signed_in >= least, "{signed_in} of 20 from {from}");
+        }
+    });
+    let audit = server.audit();
+    let lines = audit.lines().filter(|line| line.contains("\"refused\"")).count();
+    assert!(lines <= 12, "refusals are summed up: {lines} lines");
+}
+
+/// A person who is typing a password keeps the place.
+#[test]
+fn who_types_a_password_is_not_put_out_by_silent_connections() {
+    let limits = "unauthenticated = 20\nunauthenticated_per_address = 20";
+    let server = Sandbox::start_with(&[("limits", limits)], &["bob"]);
+    let port = server.port();
+    story(async {
+        let mut typing = Vec::new();
+        for from in ["127.0.0.2", "127.0.0.5"] {
+            typing.push(connect(from, port).await.unwrap());
+        }
+        let mut silent = Vec::new();
+        for n in 0..60 {
+            silent.push(dial(&format!("127.0.0.{}", 2 + n % 3), port).await.unwrap());
+        }
+        for mut connection in typing {
+            let result = connection.authenticate_password("bob", password("bob")).await;
+            assert!(result.unwrap().success());
+        }
+    });
+}
+
+/// The answers are held back for a minute; the places are free as soon as the peers are gone.
+#[test]
+fn a_peer_that_hangs_up_gives_its_place_back_while_its_answer_is_held_back() {
+    let throttle =
+        "login_grace_secs = 300\nthrottle = { first_delay_ms = 60000, max_delay_ms = 60000, failures = 12 }";
+    let server = Sandbox::start_with(&[("auth", throttle)], &["bob"]);
+    let port = server.port();
+    let before = descriptors(&server);
+    const PEERS: usize = 20;
+    story(async {
+        let mut attempts = tokio::task::JoinSet::new();
+        for n in 0..PEERS {
+            attempts.spawn(async move {
+                let mut connection = connect("127.0.0.1", port).await.unwrap();
+                // Some of them are looked at, and some are not, after so many failures.
+                let _ = connection.authenticate_password(format!("u{n}"), "wrong").await;
+            });
+        }
+        // What is judged is told before it is answered.
+        wait_for("the first to be judged", || {
+            server.audit().matches("unknown user").count() >= 12
+        });
+        assert!(descriptors(&server) >= before + PEERS);
+        attempts.shutdown().await;
+        let begun = Instant::now();
+        wait_for("the places to be free", || descriptors(&server) <= before + 1);
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    });
+    wait_for("an event for each", || {
+        server.audit().matches("\"denied\"").count() == PEERS
+    });
+}
+
+/// A connection that is held back for its address's sake is over when its peer hangs up, and gets its line.
+#[test]
+fn a_peer_that_hangs_up_while_its_banner_is_held_back_is_gone_at_once() {
+    let server = Sandbox::start(&["bob"]);
+    let before = descriptors(&server);
+    let port = server.port();
+    for _ in 0..60 {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(b"QUIT\r\n").unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        let begun = Instant::now();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"SSH-2.0-"), "{answer:?}");
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
+    wait_for("all to be gone", || descriptors(&server) <= before + 1);
+}
+
+/// One line for a source, a reason and an interval, with the number.
+#[test]
+fn refusals_are_summed_up() {
+    let mut server = Sandbox::start(&["bob"]);
+    let port = server.port();
+    const TIMES: u64 = 150;
+    story(async {
+        let mut peers = tokio::task::JoinSet::new();
+        for _ in 0..TIMES {
+            peers.spawn(async move {
+                use tokio::io::{AsyncReadExt, AsyncWriteExt};
+                let mut stream = dial("127.0.0.9", port).await.unwrap();
+                stream
+                    .write_all(b"GET / HTTP/1.1\r\n\r\nSSH-1.0-x\r\n")
+                    .await
+                    .unwrap();
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            });
+        }
+        while peers.join_next().await.is_some() {}
+    });
+    server.signal("TERM");
+    assert_eq!(server.wait_for_exit(), Some(0));
+    let audit = server.audit();
+    let lines: Vec<serde_json::Value> = audit
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|event: &serde_json::Value| event["event"] == "refused")
+        .collect();
+    let times: u64 = lines
+        .iter()
+        .map(|event| event["times"].as_u64().unwrap_or(1))
+        .sum();
+    assert_eq!(times, TIMES, "{audit}");
+    assert!(lines.len() <= 6, "{audit}");
+}
