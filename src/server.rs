@@ -124,6 +124,7 @@ impl Server {
             banner: config.server.banner.as_deref().map(whole_lines),
             current,
         });
+        service.auth.recall_sign_ins().await;
         Ok(Self {
             config,
             listeners,
@@ -183,6 +184,8 @@ impl Server {
         ));
 
         helpers.spawn(memory::give_back(Arc::clone(&self.service), quit.clone()));
+        let (service, ended) = (Arc::clone(&self.service), quit.clone());
+        helpers.spawn(async move { service.auth.keep_sign_ins(ended).await });
 
         let reloading = Reloading {
             config: self.config,
@@ -323,7 +326,10 @@ async fn watch_store(store: Arc<SqlStore>, service: Arc<Service>, quit: Cancella
         seen = version;
         if changed {
             match store.users().await {
-                Ok(users) => service.ledger.refresh(&users),
+                Ok(users) => {
+                    service.ledger.refresh(&users);
+                    service.auth.users_changed(&users);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot look for changed quotas");
                     seen = None;

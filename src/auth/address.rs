@@ -27,6 +27,13 @@ fn canonical(net: IpNet) -> IpNet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source(IpAddr);
 
+impl Source {
+    /// The address, or the first one of the /64.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+}
+
 impl From<IpAddr> for Source {
     fn from(peer: IpAddr) -> Self {
         match peer.to_canonical() {

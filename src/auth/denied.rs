@@ -60,6 +60,8 @@ pub enum Reason {
     QueueFull,
     /// The peer was gone before the attempt was judged.
     HungUp,
+    /// The password could not be verified, for want of memory or threads.
+    NotVerified,
     /// The store could not answer.
     Store(Error),
 }
@@ -82,6 +84,7 @@ impl fmt::Display for Reason {
             Reason::Throttled => "too many failures before",
             Reason::QueueFull => "too many passwords are waiting to be verified",
             Reason::HungUp => "the connection ended before the attempt was looked at",
+            Reason::NotVerified => "the password could not be verified: not enough memory, or no thread",
             Reason::Store(error) => return write!(f, "{error}"),
         };
         f.write_str(text)

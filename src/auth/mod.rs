@@ -11,7 +11,9 @@ mod key_options;
 pub mod keys;
 pub mod password;
 mod settings;
+mod sign_ins;
 pub mod throttle;
+mod verifier;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -29,11 +31,15 @@ pub use self::throttle::ThrottleSettings;
 
 use self::address::{Source, allowed};
 use self::keys::AuthorizedKey;
-use self::password::{MAX_PASSWORD, Queue, Turn, Verdict, Verifier};
+use self::password::{MAX_PASSWORD, Verdict};
 use self::throttle::Throttle;
+use self::verifier::{Applicant, Queue, Turn, Verifier};
 use crate::secret::Secret;
 use crate::store::Store;
 use crate::user::{Factor, Permissions, Quota, User, UserName};
+
+/// A key that is not taken is answered this long after it was offered: far longer than it takes to find that out.
+const PROBE: Duration = Duration::from_millis(3);
 
 /// A user who has proven who they are. Only this module makes one, and without one there is no storage.
 #[derive(Debug, Clone)]
@@ -148,56 +154,72 @@ impl Authenticator {
     /// Judges one attempt. A refusal must be answered late, as the throttle says: [`Denied::Failed`] has the moment.
     /// It is known before, so that it can be logged, and counts, even if the peer does not wait for it.
     ///
-    /// May be dropped at any time, as when the peer hangs up: what failed until then is counted.
+    /// May be dropped at any time, as when the peer hangs up: a place in the queue is free at once, and a password that
+    /// is being verified then counts as wrong.
     pub async fn login(&self, attempt: Attempt<'_>) -> Result<Login, Denied> {
         let start = Instant::now();
         let source = Source::from(attempt.peer);
         // A name that is none is treated like one that nobody has.
         let name = attempt.user.parse::<UserName>().ok();
         let name = name.as_ref();
-        let (reason, delay) = match attempt.credential {
+        let judged = match attempt.credential {
             Credential::VerifiedKey(key) => match self.judge_key(&attempt, name, key).await {
-                Ok(user) => return complete(user, &attempt),
-                Err(reason) => {
-                    let delay = self.count(source, None, &reason);
-                    (reason, delay)
-                }
+                Ok(user) => Ok(user),
+                Err(reason) => Err((self.count(source, None, &reason), reason)),
             },
-            Credential::Password(password) => {
-                let turn = self
-                    .admit(source, name, start)
-                    .await
-                    .map_err(|reason| Denied::Failed {
-                        reason,
-                        // It has waited already.
-                        answer_at: start,
-                    })?;
-                match self.judge_password(&attempt, name, (password, &turn)).await {
-                    Ok(user) => {
-                        let now = Instant::now().into_std();
-                        self.throttle().right_password(source, &user.name, now);
-                        return complete(user, &attempt);
-                    }
-                    Err(reason) => {
-                        // Before the turn is given up, so that no other attempt slips in between.
-                        let delay = self.count(source, Some(name), &reason);
-                        (reason, delay)
-                    }
-                }
-            }
+            Credential::Password(password) => self.try_password(&attempt, name, password, start).await,
         };
-        Err(Denied::Failed {
-            reason,
-            answer_at: start + delay,
-        })
+        match judged {
+            Ok(user) => {
+                let now = Instant::now().into_std();
+                self.throttle().signed_in(source, &user.name, now);
+                complete(user, &attempt)
+            }
+            Err((delay, reason)) => Err(Denied::Failed {
+                reason,
+                answer_at: start + delay,
+            }),
+        }
+    }
+
+    /// Waits for a turn, and has the password verified. A refusal comes with how long to hold its answer back.
+    async fn try_password(
+        &self,
+        attempt: &Attempt<'_>,
+        name: Option<&UserName>,
+        password: &Secret,
+        start: Instant,
+    ) -> Result<User, (Duration, Reason)> {
+        let source = Source::from(attempt.peer);
+        // Depends on nothing that is secret, and must not wait in the queue with all that it weighs.
+        if password.reveal().len() > MAX_PASSWORD {
+            let reason = Reason::PasswordTooLong;
+            return Err((self.count(source, Some(name), &reason), reason));
+        }
+        let turn = self
+            .admit(source, name, start)
+            .await
+            // It has waited already.
+            .map_err(|reason| (Duration::ZERO, reason))?;
+        let mut verified = Verified {
+            auth: self,
+            source,
+            name,
+            judged: false,
+        };
+        let judged = self.judge_password(attempt, name, (password, &turn)).await;
+        verified.judged = true;
+        // Before the turn is given up, so that no other attempt slips in between.
+        judged.map_err(|reason| (self.count(source, Some(name), &reason), reason))
     }
 
     /// Would this key be accepted, if its owner signs with it? For key probes, which are no failures by themselves:
     /// see [`Authenticator::keys_refused`]. The reason is for the log.
     ///
-    /// An unknown user and a known one without that key look alike: the same questions to the store, and a line is
-    /// only parsed if it contains the key.
+    /// An unknown user, one without keys and one with many look alike: the questions to the store are the same, and
+    /// cost the same; what is left of a difference, some microseconds, ends in [`PROBE`].
     pub async fn offered(&self, user: &str, peer: IpAddr, key: &PublicKey) -> Result<(), Reason> {
+        let answer_at = Instant::now() + PROBE;
         let attempt = Attempt {
             user,
             peer,
@@ -205,9 +227,11 @@ impl Authenticator {
             passed: BTreeSet::new(),
         };
         // Only asked: nothing is made of it, and nothing counted.
-        self.judge_key(&attempt, user.parse().ok().as_ref(), key)
-            .await
-            .map(drop)
+        let judged = self.judge_key(&attempt, user.parse().ok().as_ref(), key).await;
+        if judged.is_err() {
+            sleep_until(answer_at).await;
+        }
+        judged.map(drop)
     }
 
     /// A connection has ended that offered keys, and signed in with none: one failure of its address.
@@ -238,7 +262,12 @@ impl Authenticator {
     /// honest user gets in soon after an attack from behind the same address.
     async fn admit(&self, source: Source, name: Option<&UserName>, start: Instant) -> Result<Turn, Reason> {
         for last in [false, true] {
-            let turn = self.verifier.turn(source).await;
+            let applicant = Applicant {
+                source,
+                name: name.cloned(),
+                known: self.throttle().knows(source, name, Instant::now().into_std()),
+            };
+            let turn = self.verifier.turn(applicant).await;
             let (refused, delay) = {
                 let throttle = self.throttle();
                 let now = Instant::now().into_std();
@@ -266,9 +295,19 @@ impl Authenticator {
         name: Option<&UserName>,
         key: &PublicKey,
     ) -> Result<User, Reason> {
-        let user = self.find(name).await?.ok_or(Reason::UnknownUser)?;
+        let text = key.to_openssh().map_err(|_| Reason::UnknownKey)?;
+        let data = text.split(' ').nth(1).ok_or(Reason::UnknownKey)?;
+        let found = match name {
+            Some(name) => self
+                .store
+                .user_with_key(name, data)
+                .await
+                .map_err(Reason::Store)?,
+            None => None,
+        };
+        let user = found.ok_or(Reason::UnknownUser)?;
         let now = Timestamp::now();
-        check_key(&user, key, attempt.peer, now)?;
+        check_key(&user, (key, data), attempt.peer, now)?;
         self.check_user(&user, attempt, now)?;
         Ok(user)
     }
@@ -281,10 +320,6 @@ impl Authenticator {
         (password, turn): (&Secret, &Turn),
     ) -> Result<User, Reason> {
         let user = self.find(name).await?;
-        // Depends on nothing that is secret, so it may be answered without a hash.
-        if password.reveal().len() > MAX_PASSWORD {
-            return Err(Reason::PasswordTooLong);
-        }
         let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
         let verdict = self.verifier.verify(turn, password, hash).await;
         let user = user.ok_or(Reason::UnknownUser)?;
@@ -293,6 +328,7 @@ impl Authenticator {
             Verdict::Wrong if user.password_hash.is_none() => return Err(Reason::NoPassword),
             Verdict::Wrong => return Err(Reason::WrongPassword),
             Verdict::BadHash => return Err(Reason::BadHash),
+            Verdict::NotVerified => return Err(Reason::NotVerified),
         }
         self.check_user(&user, attempt, Timestamp::now())?;
         Ok(user)
@@ -304,7 +340,9 @@ impl Authenticator {
         let mut throttle = self.throttle();
         match (reason, password_for) {
             // Nobody's fault.
-            (Reason::Store(_), _) => throttle.refusal_delay(source, password_for.flatten(), now),
+            (Reason::Store(_) | Reason::NotVerified, _) => {
+                throttle.refusal_delay(source, password_for.flatten(), now)
+            }
             (_, Some(name)) => throttle.wrong_password(source, name, now),
             (_, None) => throttle.failed(source, now),
         }
@@ -343,10 +381,31 @@ impl Authenticator {
     }
 }
 
+/// A password that is being verified. If the peer does not wait for the verdict, it counts as wrong: else hashes could
+/// be had for nothing.
+struct Verified<'a> {
+    auth: &'a Authenticator,
+    source: Source,
+    name: Option<&'a UserName>,
+    judged: bool,
+}
+
+impl Drop for Verified<'_> {
+    fn drop(&mut self) {
+        if !self.judged {
+            let now = Instant::now().into_std();
+            let _ = self.auth.throttle().wrong_password(self.source, self.name, now);
+        }
+    }
+}
+
 /// Is it one of the user's keys, and may it be used from there now?
-fn check_key(user: &User, key: &PublicKey, peer: IpAddr, now: Timestamp) -> Result<(), Reason> {
-    let text = key.to_openssh().map_err(|_| Reason::UnknownKey)?;
-    let data = text.split(' ').nth(1).ok_or(Reason::UnknownKey)?;
+fn check_key(
+    user: &User,
+    (key, data): (&PublicKey, &str),
+    peer: IpAddr,
+    now: Timestamp,
+) -> Result<(), Reason> {
     let mut known = false;
     // A key may stand in several lines with different conditions; one that fits is enough.
     for line in user.keys.iter().filter(|line| line.contains(data)) {

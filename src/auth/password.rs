@@ -1,20 +1,9 @@
-//! Passwords: hashing them, and verifying them without ever taking more than half of the machine.
-//!
-//! A verification takes 19 MiB and some tens of milliseconds. So it runs off the async threads, at most
-//! [`Queue::workers`] at a time, behind two lines: first one for each source of attempts, then one for all. A source
-//! has only as many in the second line as there are workers, so that a flood from one address delays another by a
-//! few hashes, not by hundreds. A line that is full refuses, before any of Argon2's memory is taken.
-
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::available_parallelism;
+//! Passwords: hashing them, and comparing them with a hash. When and where is in [`super::verifier`].
 
 use argon2::password_hash::phc;
-use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, PasswordHasher, Version};
+use zeroize::Zeroize;
 
-use super::address::Source;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use crate::user::PasswordHash;
@@ -86,30 +75,6 @@ fn usable(text: &str) -> std::result::Result<phc::PasswordHash, String> {
     Ok(hash)
 }
 
-/// How verifications line up.
-#[derive(Debug, Clone, Copy)]
-pub struct Queue {
-    /// Verifications at once.
-    pub workers: usize,
-    /// Attempts that wait, in all.
-    pub waiting: usize,
-    /// Attempts that wait, of one source.
-    pub waiting_per_source: usize,
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self {
-            // The other half is for those who are signed in.
-            workers: available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
-            // What one core works off within the login grace time; later answers would reach nobody.
-            waiting: 512,
-            // Many honest users come from behind one address, but it must not fill the whole line.
-            waiting_per_source: 384,
-        }
-    }
-}
-
 /// What a verification found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -119,125 +84,63 @@ pub enum Verdict {
     Wrong,
     /// The stored hash cannot be used; for the log.
     BadHash,
+    /// It could not be found out: no memory, or no thread.
+    NotVerified,
 }
 
-/// Too many attempts are waiting; nothing was verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueueFull;
+/// The memory of one hash after the other; wiped when dropped. Nothing is allocated until it is needed.
+#[derive(Default)]
+pub(super) struct Memory(Vec<Block>);
 
-/// Verifies passwords.
-#[derive(Debug)]
-pub struct Verifier {
-    queue: Queue,
-    waiting: Arc<Semaphore>,
-    workers: Arc<Semaphore>,
-    lanes: Mutex<HashMap<Source, Arc<Lane>>>,
-    runs: Arc<AtomicU64>,
-}
-
-/// The line of one source.
-#[derive(Debug)]
-struct Lane {
-    waiting: Arc<Semaphore>,
-    turns: Arc<Semaphore>,
-}
-
-/// It is this attempt's turn among those of its source. Holds its places in the lines until the last clone is
-/// dropped.
-#[derive(Debug, Clone)]
-pub struct Turn(#[allow(dead_code, reason = "held, not read")] Arc<Places>);
-
-type Places = (
-    OwnedSemaphorePermit,
-    OwnedSemaphorePermit,
-    OwnedSemaphorePermit,
-    Arc<Lane>,
-);
-
-impl Verifier {
-    /// A verifier with lines of these lengths.
-    pub fn new(queue: Queue) -> Self {
-        Self {
-            waiting: Arc::new(Semaphore::new(queue.workers + queue.waiting)),
-            workers: Arc::new(Semaphore::new(queue.workers)),
-            lanes: Mutex::default(),
-            runs: Arc::default(),
-            queue,
+impl Memory {
+    /// So many blocks: of those that are kept, or, for a hash that needs more than ours do, `more`, for this time alone.
+    /// `None`: there is not enough memory.
+    fn blocks<'a>(&'a mut self, count: usize, more: &'a mut Memory) -> Option<&'a mut [Block]> {
+        let usual = MEMORY_KIB as usize;
+        let Memory(blocks) = if count > usual { more } else { self };
+        let wanted = count.max(usual);
+        if blocks.is_empty() {
+            blocks.try_reserve_exact(wanted).ok()?;
+            blocks.resize(wanted, Block::new());
         }
-    }
-
-    /// Waits until it is this source's turn. What the caller checks while it holds the turn cannot be overtaken by
-    /// more than [`Queue::workers`] attempts of the same source.
-    pub async fn turn(&self, source: Source) -> std::result::Result<Turn, QueueFull> {
-        let lane = self.lane(source);
-        let own = Arc::clone(&lane.waiting)
-            .try_acquire_owned()
-            .map_err(|_| QueueFull)?;
-        let all = Arc::clone(&self.waiting)
-            .try_acquire_owned()
-            .map_err(|_| QueueFull)?;
-        // The semaphores are never closed.
-        let turn = Arc::clone(&lane.turns)
-            .acquire_owned()
-            .await
-            .map_err(|_| QueueFull)?;
-        Ok(Turn(Arc::new((turn, own, all, lane))))
-    }
-
-    /// Is this the password of the hash? Without a hash, a dummy is verified: the answer is no, at the same cost.
-    pub async fn verify(&self, turn: &Turn, password: &Secret, hash: Option<&PasswordHash>) -> Verdict {
-        let Ok(worker) = Arc::clone(&self.workers).acquire_owned().await else {
-            return Verdict::Wrong;
-        };
-        let (turn, password, hash) = (turn.clone(), password.clone(), hash.cloned());
-        let runs = Arc::clone(&self.runs);
-        let job = move || {
-            // Held by the job itself: a peer that hangs up frees no place while its hash is still being computed.
-            let _held = (turn, worker);
-            compare(&password, hash.as_ref(), &runs)
-        };
-        tokio::task::spawn_blocking(job).await.unwrap_or(Verdict::Wrong)
-    }
-
-    /// How many hashes have been computed.
-    pub fn runs(&self) -> u64 {
-        self.runs.load(Ordering::Relaxed)
-    }
-
-    fn lane(&self, source: Source) -> Arc<Lane> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if lanes.len() > self.queue.workers + self.queue.waiting {
-            // Only attempts that are waiting or running hold a lane, and those are limited.
-            lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
-        }
-        let lane = lanes.entry(source).or_insert_with(|| {
-            Arc::new(Lane {
-                waiting: Arc::new(Semaphore::new(self.queue.workers + self.queue.waiting_per_source)),
-                turns: Arc::new(Semaphore::new(self.queue.workers)),
-            })
-        });
-        Arc::clone(lane)
+        Some(blocks)
     }
 }
 
-fn compare(password: &Secret, hash: Option<&PasswordHash>, runs: &AtomicU64) -> Verdict {
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// Is this the password of the hash? Without a hash, or with one that cannot be used, a dummy is verified.
+pub(super) fn compare(password: &Secret, hash: Option<&PasswordHash>, memory: &mut Memory) -> Verdict {
     let (parsed, otherwise) = match hash.map(|hash| usable(hash.as_phc())) {
         Some(Ok(parsed)) => (Some(parsed), Verdict::Wrong),
         Some(Err(_)) => (phc::PasswordHash::new(DUMMY).ok(), Verdict::BadHash),
         None => (phc::PasswordHash::new(DUMMY).ok(), Verdict::Wrong),
     };
-    let Some(parsed) = parsed else {
-        return Verdict::BadHash;
-    };
-    runs.fetch_add(1, Ordering::Relaxed);
-    // The crate compares in constant time, with the parameters that stand in the hash.
-    let same = Argon2::default()
-        .verify_password(password.reveal().as_bytes(), &parsed)
-        .is_ok();
-    match otherwise {
-        Verdict::Wrong if same && hash.is_some() => Verdict::Right,
-        _ => otherwise,
+    let same = parsed.and_then(|parsed| matches(password, &parsed, memory));
+    match (same, otherwise) {
+        (None, _) => Verdict::NotVerified,
+        (Some(true), Verdict::Wrong) if hash.is_some() => Verdict::Right,
+        (Some(_), otherwise) => otherwise,
     }
+}
+
+/// `None`: there is not enough memory for it.
+fn matches(password: &Secret, hash: &phc::PasswordHash, memory: &mut Memory) -> Option<bool> {
+    let (salt, expected) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
+    let params = Params::try_from(hash).ok()?;
+    let mut more = Memory::default();
+    let blocks = memory.blocks(params.block_count(), &mut more)?;
+    let mut found = [0_u8; phc::Output::MAX_LENGTH];
+    let found = found.get_mut(..expected.len())?;
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(password.reveal().as_bytes(), salt, found, blocks)
+        .ok()?;
+    // The comparison takes the same time wherever they differ.
+    phc::Output::new(found).ok().map(|found| found == *expected)
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@
 //! |---|---|---|---|
 //! | a source (IPv4 address, IPv6 /64) | every failure | one in 10 s, of 20 | passwords from there are not looked at |
 //! | a user's name, whether it exists or not | wrong passwords | one in 2 s, of 60 | passwords for it are not looked at |
-//! | a user at a source from where a password of theirs was right within a day | wrong passwords | one in 10 s, of 10 | the two above apply |
+//! | a user at a source from where they have signed in within 30 days ([`places`]) | wrong passwords | one in 10 s, of 10 | the two above apply |
 //!
 //! The answer to a failure is held back for a time that doubles with the larger debt: 0.5, 1, 2, 4, 8, 10, 10 … s. A
 //! success is never held back and forgives nothing: else an attacker with one account would clear the debt with it.
 //! A valid key is never looked up here at all, so that nobody can lock another one out. The third table is for those
-//! behind the address of an attacker, or whose name is being attacked: they still get in with their password from
-//! where they have been before. Others must wait for a moment in which the debt is below its ceiling; after an
+//! behind the address of an attacker (a proxy's, a carrier's), or whose name is being attacked: they still get in with
+//! their password from where they have been before, at once: their own failures alone decide. Others must wait for a moment in which the debt is below its ceiling; after an
 //! attack, that is the next 10 s.
 //!
 //! A user's debt is forgiven five times faster than a source's, so that it takes more than five sources to hold up
@@ -22,23 +22,20 @@
 //! The tables are bounded. Where one is full, the smallest debt makes room: to wash out an offender, an attacker
 //! would have to fill the table with debts larger than the offender's, which takes that many failures each.
 
+pub(super) mod places;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+pub use self::places::Places;
 use super::address::Source;
 use crate::user::UserName;
 
 /// Entries in each table: some megabytes at most, and more sources than fail at once outside a large attack.
 const MAX_ENTRIES: usize = 16 * 1024;
-
-/// Sources remembered for each user: home, office, phone, and some more.
-const MAX_PLACES: usize = 8;
-
-/// How long it is remembered that a user signed in from somewhere.
-const PLACE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// The ceiling of a user at a known source.
 const PLACE_CEILING: u32 = 10;
@@ -81,15 +78,7 @@ pub struct Throttle {
     settings: ThrottleSettings,
     sources: Table<Source>,
     users: Table<UserName>,
-    places: HashMap<UserName, Vec<Place>>,
-}
-
-/// A source from where a user has signed in with a password.
-#[derive(Debug)]
-struct Place {
-    source: Source,
-    at: Instant,
-    debt: Debt,
+    places: Places,
 }
 
 impl Throttle {
@@ -98,17 +87,22 @@ impl Throttle {
         Self {
             sources: Table::new(settings.failures, settings.forgive_secs),
             users: Table::new(settings.user_failures, settings.user_forgive_secs),
-            places: HashMap::new(),
+            places: Places::default(),
             settings,
         }
     }
 
     /// May a password be looked at? A name that no user can have counts for the source alone.
     pub fn admits(&self, source: Source, user: Option<&UserName>, now: Instant) -> bool {
-        let at_home = user
-            .and_then(|user| self.place(user, source, now))
-            .is_some_and(|place| !place.debt.full(self.place_rate(), now));
-        at_home || !(self.sources.full(&source, now) || user.is_some_and(|user| self.users.full(user, now)))
+        self.knows(source, user, now)
+            || !(self.sources.full(&source, now) || user.is_some_and(|user| self.users.full(user, now)))
+    }
+
+    /// Has the user signed in from there before, without having failed there too often since? Then nobody else's
+    /// failures count.
+    pub fn knows(&self, source: Source, user: Option<&UserName>, now: Instant) -> bool {
+        user.and_then(|user| self.places.get(user, source, now))
+            .is_some_and(|place| !place.debt.full(self.place_rate(), now))
     }
 
     /// Counts a failure that had nothing to do with a password, and returns how long to hold the answer back.
@@ -119,13 +113,17 @@ impl Throttle {
 
     /// Counts a wrong password, and returns how long to hold the answer back.
     pub fn wrong_password(&mut self, source: Source, user: Option<&UserName>, now: Instant) -> Duration {
+        let known = self.knows(source, user, now);
         let mut debt = self.sources.add(source, now);
         if let Some(user) = user {
             let rate = self.place_rate();
-            if let Some(place) = self.place_mut(user, source) {
-                place.debt.add(rate, now);
-            }
+            let own = self
+                .places
+                .get_mut(user, source)
+                .map(|place| place.debt.add(rate, now));
             debt = debt.max(self.users.add(user.clone(), now));
+            // Nor does a slip of a user's who is known there cost what others have earned.
+            debt = own.filter(|_| known).unwrap_or(debt);
         }
         self.delay(debt)
     }
@@ -136,34 +134,14 @@ impl Throttle {
         self.delay(debt.max(self.sources.debt(&source, now)))
     }
 
-    /// Remembers that a user's password was right from there.
-    pub fn right_password(&mut self, source: Source, user: &UserName, now: Instant) {
-        if let Some(place) = self.place_mut(user, source) {
-            place.at = now;
-            return;
-        }
-        if self.places.len() >= MAX_ENTRIES && !self.places.contains_key(user) {
-            self.places.retain(|_, places| {
-                places.retain(|place| now.saturating_duration_since(place.at) < PLACE_LIFETIME);
-                !places.is_empty()
-            });
-            // More users than that in one day: those who come later do without the kindness.
-            if self.places.len() >= MAX_ENTRIES {
-                return;
-            }
-        }
-        let places = self.places.entry(user.clone()).or_default();
-        if places.len() >= MAX_PLACES {
-            let oldest = places.iter().enumerate().min_by_key(|(_, place)| place.at);
-            if let Some((index, _)) = oldest {
-                places.swap_remove(index);
-            }
-        }
-        places.push(Place {
-            source,
-            at: now,
-            debt: Debt::default(),
-        });
+    /// Remembers that a user has signed in from there.
+    pub fn signed_in(&mut self, source: Source, user: &UserName, now: Instant) {
+        self.places.note(user, source, now);
+    }
+
+    /// The places that are remembered.
+    pub fn places(&mut self) -> &mut Places {
+        &mut self.places
     }
 
     fn delay(&self, debt: f64) -> Duration {
@@ -179,17 +157,6 @@ impl Throttle {
                 .saturating_mul(factor)
                 .min(settings.max_delay_ms),
         )
-    }
-
-    fn place(&self, user: &UserName, source: Source, now: Instant) -> Option<&Place> {
-        let places = self.places.get(user)?;
-        places
-            .iter()
-            .find(|p| p.source == source && now.saturating_duration_since(p.at) < PLACE_LIFETIME)
-    }
-
-    fn place_mut(&mut self, user: &UserName, source: Source) -> Option<&mut Place> {
-        self.places.get_mut(user)?.iter_mut().find(|p| p.source == source)
     }
 
     fn place_rate(&self) -> Rate {

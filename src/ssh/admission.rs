@@ -11,7 +11,8 @@
 //! - a source whose connections end without a sign-in is answered later and later: each such end adds a point (a
 //!   quarter, if the connection never said anything), a point fades every [`FADE`], and above [`FREE_POINTS`] the
 //!   banner of each new connection from there is held back. The delay runs for each connection by itself, so that
-//!   honest users behind the same address come in a moment later, however many they are.
+//!   honest users behind the same address come in a moment later, however many they are; where somebody has signed in
+//!   from there within a day, it is the shortest delay.
 //!
 //! Connections that have signed in are never ended for others.
 
@@ -39,6 +40,8 @@ const DELAY_PER_POINT: Duration = Duration::from_millis(50);
 /// The first delay, and the longest: well within anybody's patience, and within the login grace.
 const MIN_DELAY: Duration = Duration::from_millis(250);
 const MAX_DELAY: Duration = Duration::from_secs(2);
+/// After a sign-in, how long a source is held back only briefly: an attacker may share it with honest users.
+const TRUSTED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Sources remembered; beyond that, those with the fewest points are forgotten.
 const MAX_SOURCES: usize = 16_384;
 /// One source alone never takes the last eighth of `[limits] connections`.
@@ -115,6 +118,8 @@ struct Source {
     signed_in: usize,
     points: f64,
     as_of: Instant,
+    /// When somebody last signed in from there.
+    last_sign_in: Option<Instant>,
 }
 
 /// Why a connection is turned away.
@@ -172,10 +177,11 @@ impl Admission {
             signed_in: 0,
             points: 0.0,
             as_of: now,
+            last_sign_in: None,
         });
         known.fade(now);
         known.waiting += 1;
-        let delay = delay_for(known.points);
+        let delay = known.delay(now);
         *state.networks.entry(network_of(source)).or_default() += 1;
         state.connections += 1;
         let id = state.next_id;
@@ -220,6 +226,7 @@ impl Entry {
         state.connections += 1;
         if let Some(source) = state.sources.get_mut(&self.source) {
             source.signed_in += 1;
+            source.last_sign_in = Some(Instant::now());
         }
         self.signed_in = true;
         true
@@ -375,13 +382,20 @@ impl Source {
         self.points = (self.points - passed.as_secs_f64() / FADE.as_secs_f64()).max(0.0);
         self.as_of = now;
     }
-}
 
-fn delay_for(points: f64) -> Duration {
-    if points <= FREE_POINTS {
-        return Duration::ZERO;
+    /// How long the banner is held back.
+    fn delay(&self, now: Instant) -> Duration {
+        if self.points <= FREE_POINTS {
+            return Duration::ZERO;
+        }
+        let trusted = |at: Instant| now.saturating_duration_since(at) < TRUSTED_FOR;
+        let longest = if self.last_sign_in.is_some_and(trusted) {
+            MIN_DELAY
+        } else {
+            MAX_DELAY
+        };
+        (DELAY_PER_POINT.mul_f64(self.points - FREE_POINTS)).clamp(MIN_DELAY, longest)
     }
-    (DELAY_PER_POINT.mul_f64(points - FREE_POINTS)).clamp(MIN_DELAY, MAX_DELAY)
 }
 
 /// One address for IPv4, one /64 for IPv6: whoever has one address of it has them all.

@@ -25,9 +25,9 @@ use crate::sessions::{Activity, Ending};
 
 use super::admission::{Entry, Step};
 use super::algorithms::SERVER_ID;
-use super::{refusal, refusals};
 use super::service::{Current, Service};
 use super::state::{Connection, Error, Signals};
+use super::{refusal, refusals};
 use crate::socket::{Pusher, Socket};
 
 /// After an error that is not the connection's own (no descriptors, no memory) accepting rests this long.
@@ -233,6 +233,7 @@ impl Attended<'_> {
             () = self.pusher.hung_up() => {
                 // Nothing is left to be slowed down.
                 self.pusher.say(format!("{SERVER_ID}\r\n").as_bytes());
+                never_began("the connection was lost before the client had said what it is");
                 return None;
             }
             () = entry.evicted() => {

@@ -2,11 +2,14 @@
 
 mod copy;
 mod homes;
+mod keys;
 mod open;
 mod rows;
+mod sign_ins;
 pub mod sql;
 mod usage;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -32,12 +35,26 @@ pub struct UsageRecord {
     pub measured_at: Option<Timestamp>,
 }
 
+/// A user has signed in from somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignIn {
+    /// The user.
+    pub user: UserName,
+    /// An IPv4 address, or the first address of an IPv6 /64.
+    pub source: IpAddr,
+    /// When they last did.
+    pub at: Timestamp,
+}
+
 /// The store. Calls are short: no transaction outlives one call. What a call about one user or one home costs does not
 /// grow with the number of users.
 #[async_trait::async_trait]
 pub trait Store: Send + Sync {
     /// One user, or `None`.
     async fn user(&self, name: &UserName) -> Result<Option<User>>;
+    /// One user with only those of their keys that this may be, the base64 of a public key: at the same cost whether the
+    /// user has many, none, or does not exist. The record must not be stored again.
+    async fn user_with_key(&self, name: &UserName, data: &str) -> Result<Option<User>>;
     /// All users, by name.
     async fn users(&self) -> Result<Vec<User>>;
     /// Is there any user?
@@ -59,6 +76,16 @@ pub trait Store: Send + Sync {
     async fn quota_of_home(&self, home: &Path) -> Result<Option<Quota>>;
     /// Writes down the use of homes, in one transaction. On the disk when it returns.
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()>;
+    /// From where users have signed in since then, the latest first.
+    async fn sign_ins(&self, since: Timestamp) -> Result<Vec<SignIn>>;
+    /// Writes down from where users have signed in, in one transaction, and forgets what is older than `forget_before`
+    /// and what is beyond the latest `per_user` of each of these users. Users who are gone are left out.
+    async fn record_sign_ins(
+        &self,
+        sign_ins: &[SignIn],
+        per_user: usize,
+        forget_before: Timestamp,
+    ) -> Result<()>;
     /// Fingerprints (`SHA256:…`) of the host keys that this server has shown, by algorithm name.
     async fn host_keys(&self) -> Result<Vec<(String, String)>>;
     /// Records the host key of an algorithm, replacing what was there.

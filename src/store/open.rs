@@ -28,6 +28,7 @@ pub(super) fn migrations() -> Vec<Migration> {
             "use of homes",
             include_str!("migrations/0002_use_of_homes.sql"),
         ),
+        (5, "sign-ins", include_str!("migrations/0005_sign_ins.sql")),
     ];
     list.into_iter()
         .map(|(version, title, sql)| {

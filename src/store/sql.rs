@@ -9,11 +9,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 use sqlx::{Connection as _, Row, Sqlite, Transaction};
 
 use super::rows::{UserRow, read_quota, read_user};
-use super::{Change, Store, UsageRecord, copy, homes, open, usage};
+use super::{Change, SignIn, Store, UsageRecord, copy, homes, keys, open, sign_ins, usage};
 use crate::error::{Error, Result};
 use crate::user::{Quota, User, UserName};
 
@@ -123,6 +124,15 @@ impl Store for SqlStore {
         // One snapshot for both questions.
         let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
         let user = find(&mut read, name).await.map_err(|e| self.failed(e))?;
+        read.rollback().await.map_err(|e| self.failed(e))?;
+        user.transpose()
+    }
+
+    async fn user_with_key(&self, name: &UserName, data: &str) -> Result<Option<User>> {
+        let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
+        let user = keys::find(&mut read, name, data)
+            .await
+            .map_err(|e| self.failed(e))?;
         read.rollback().await.map_err(|e| self.failed(e))?;
         user.transpose()
     }
@@ -243,6 +253,30 @@ impl Store for SqlStore {
                 .await
                 .map_err(|e| self.failed(e))?;
         }
+        write.commit().await.map_err(|e| self.failed(e))
+    }
+
+    async fn sign_ins(&self, since: Timestamp) -> Result<Vec<SignIn>> {
+        sign_ins::read(&self.pool, since)
+            .await
+            .map_err(|e| self.failed(e))
+    }
+
+    async fn record_sign_ins(
+        &self,
+        rows: &[SignIn],
+        per_user: usize,
+        forget_before: Timestamp,
+    ) -> Result<()> {
+        let mut write = self.begin_write().await?;
+        for row in rows {
+            sign_ins::write(&mut write, row, per_user)
+                .await
+                .map_err(|e| self.failed(e))?;
+        }
+        sign_ins::forget(&mut write, forget_before)
+            .await
+            .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))
     }
 

@@ -21,6 +21,7 @@ mod preflight;
 mod probes;
 mod quota_commands;
 mod sandbox;
+mod secrets;
 mod sign_in;
 mod transfers;
 

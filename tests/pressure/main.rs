@@ -17,6 +17,7 @@ mod crowds;
 mod deadlocks;
 mod doors;
 mod exchanges;
+mod guessers;
 mod mix;
 mod order;
 mod peer;

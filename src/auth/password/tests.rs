@@ -1,5 +1,3 @@
-use std::net::IpAddr;
-
 use super::*;
 
 /// With `m=8,t=1,p=1`: costs nothing to verify.
@@ -15,17 +13,12 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
-fn source(text: &str) -> Source {
-    text.parse::<IpAddr>().unwrap().into()
+fn verify(password: &str, hash: Option<&PasswordHash>) -> Verdict {
+    compare(&secret(password), hash, &mut Memory::default())
 }
 
-async fn verify(verifier: &Verifier, password: &str, hash: Option<&PasswordHash>) -> Verdict {
-    let turn = verifier.turn(source("192.0.2.1")).await.unwrap();
-    verifier.verify(&turn, &secret(password), hash).await
-}
-
-#[tokio::test]
-async fn a_password_is_hashed_and_recognised() {
+#[test]
+fn a_password_is_hashed_and_recognised() {
     let one = hash(&secret("123456")).unwrap();
     assert!(
         one.as_phc().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
@@ -33,9 +26,8 @@ async fn a_password_is_hashed_and_recognised() {
         one.as_phc()
     );
     assert_eq!(import(one.as_phc()).unwrap(), one);
-    let verifier = Verifier::new(Queue::default());
-    assert_eq!(verify(&verifier, "123456", Some(&one)).await, Verdict::Right);
-    assert_eq!(verify(&verifier, "1234567", Some(&one)).await, Verdict::Wrong);
+    assert_eq!(verify("123456", Some(&one)), Verdict::Right);
+    assert_eq!(verify("1234567", Some(&one)), Verdict::Wrong);
     assert_ne!(one, hash(&secret("123456")).unwrap(), "the salt is fresh");
 }
 
@@ -46,8 +38,8 @@ fn impossible_passwords_are_refused() {
     assert!(hash(&secret(&"x".repeat(MAX_PASSWORD))).is_ok());
 }
 
-#[tokio::test]
-async fn nobody_and_users_without_a_hash_cost_one_run_of_the_same_size() {
+#[test]
+fn nobody_and_users_without_a_hash_cost_one_run_of_the_same_size() {
     let dummy = usable(DUMMY).unwrap();
     let real = hash(&secret("x")).unwrap();
     let real = usable(real.as_phc()).unwrap();
@@ -56,19 +48,15 @@ async fn nobody_and_users_without_a_hash_cost_one_run_of_the_same_size() {
         Params::try_from(&real).unwrap()
     );
     assert_eq!(dummy.salt.unwrap().len(), real.salt.unwrap().len());
-    let verifier = Verifier::new(Queue::default());
-    assert_eq!(verify(&verifier, "", None).await, Verdict::Wrong);
-    assert_eq!(verifier.runs(), 1);
+    assert_eq!(verify("", None), Verdict::Wrong);
     let broken = PasswordHash::new("$argon2id$nonsense".into());
-    assert_eq!(verify(&verifier, "x", Some(&broken)).await, Verdict::BadHash);
-    assert_eq!(verifier.runs(), 2);
+    assert_eq!(verify("x", Some(&broken)), Verdict::BadHash);
 }
 
-#[tokio::test]
-async fn hashes_of_other_parameters_are_verified_with_their_own_within_bounds() {
+#[test]
+fn hashes_of_other_parameters_are_verified_with_their_own_within_bounds() {
     let cheap = cheap("secret");
-    let verifier = Verifier::new(Queue::default());
-    assert_eq!(verify(&verifier, "secret", Some(&cheap)).await, Verdict::Right);
+    assert_eq!(verify("secret", Some(&cheap)), Verdict::Right);
     let check = |phc: &str, says: &str| {
         let error = import(phc).unwrap_err().to_string();
         assert!(error.contains(says), "{phc}: {error}");
@@ -101,57 +89,35 @@ async fn hashes_of_other_parameters_are_verified_with_their_own_within_bounds() 
     assert!(import(&format!("$argon2id$v=19$m=65536,t=3,p=4${salt}${out}")).is_ok());
 }
 
-#[tokio::test]
-async fn a_full_line_refuses_and_one_source_cannot_fill_it() {
-    let verifier = Arc::new(Verifier::new(Queue {
-        workers: 1,
-        waiting: 3,
-        waiting_per_source: 1,
-    }));
-    let (a, b, c) = (source("192.0.2.1"), source("192.0.2.2"), source("192.0.2.3"));
-    let waits = |source: Source| {
-        let verifier = Arc::clone(&verifier);
-        let mut turn = Box::pin(async move { verifier.turn(source).await });
-        // One poll: it takes its places and waits.
-        let waker = std::task::Waker::noop();
-        let polled = turn.as_mut().poll(&mut std::task::Context::from_waker(waker));
-        assert!(polled.is_pending());
-        turn
-    };
-    let first = verifier.turn(a).await.unwrap();
-    let second = waits(a);
+#[test]
+fn memory_is_kept_for_the_usual_hash_and_not_for_larger_ones() {
+    let mut memory = Memory::default();
+    let usual = hash(&secret("123456")).unwrap();
     assert_eq!(
-        verifier.turn(a).await.unwrap_err(),
-        QueueFull,
-        "its own line is full"
+        compare(&secret("123456"), Some(&usual), &mut memory),
+        Verdict::Right
     );
-    // Another source is not held up.
-    let other = verifier.turn(b).await.unwrap();
-    let more = waits(b);
-    assert_eq!(
-        verifier.turn(c).await.unwrap_err(),
-        QueueFull,
-        "the common line is full"
-    );
-    assert_eq!(verifier.runs(), 0);
-    // Places come back, also from attempts that were given up.
-    drop(more);
-    drop(verifier.turn(c).await.unwrap());
-    drop(first);
-    second.await.unwrap();
-    drop(other);
-    drop(verifier.turn(b).await.unwrap());
-}
-
-#[tokio::test]
-async fn lanes_of_sources_that_left_are_forgotten() {
-    let verifier = Verifier::new(Queue {
-        workers: 1,
-        waiting: 4,
-        waiting_per_source: 4,
-    });
-    for host in 0..=255 {
-        drop(verifier.turn(source(&format!("192.0.2.{host}"))).await.unwrap());
+    let (first, length) = (memory.0.as_ptr(), memory.0.len());
+    assert_eq!(length, MEMORY_KIB as usize);
+    // What the one before has left there makes no difference.
+    let params = Params::new(MEMORY_KIB * 2, 1, 2, None).unwrap();
+    let large: phc::PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password(b"large")
+        .unwrap();
+    let large = import(&large.to_string()).unwrap();
+    for (password, hash, verdict) in [
+        ("large", &large, Verdict::Right),
+        ("123456", &usual, Verdict::Right),
+        ("12345", &usual, Verdict::Wrong),
+        ("x", &cheap("x"), Verdict::Right),
+        ("larger", &large, Verdict::Wrong),
+        ("123456", &usual, Verdict::Right),
+    ] {
+        assert_eq!(
+            compare(&secret(password), Some(hash), &mut memory),
+            verdict,
+            "{password}"
+        );
+        assert_eq!((memory.0.as_ptr(), memory.0.len()), (first, length));
     }
-    assert!(verifier.lanes.lock().unwrap().len() <= 6);
 }

@@ -113,7 +113,12 @@ async fn a_full_queue_refuses_without_hashing_and_without_blame() {
         waiting_per_source: 0,
     };
     let f = Fixture::with(quick(), queue).await;
-    let held = f.auth.verifier.turn(here()).await.unwrap();
+    let held = f.auth.verifier.turn(Applicant {
+        source: here(),
+        name: None,
+        known: false,
+    });
+    let held = held.await.unwrap();
     let refused = reason(f.password("calvin", HERE, "secret").await);
     assert_eq!(refused, "too many passwords are waiting to be verified");
     assert_eq!(f.auth.verifier.runs(), 0);
@@ -148,4 +153,80 @@ async fn a_store_that_fails_is_a_refusal_with_its_cause_in_the_log() {
         .throttle()
         .wrong_password(here(), Some(&name("calvin")), now);
     assert_eq!(delay, Duration::from_millis(1));
+}
+
+/// Twelve failures of others; then those who were there before, also before the server was started anew.
+#[tokio::test]
+async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
+    let mut settings = quick();
+    settings.throttle.failures = 5;
+    settings.throttle.first_delay_ms = 60_000;
+    settings.throttle.max_delay_ms = 60_000;
+    let f = Fixture::with(settings.clone(), Queue::default()).await;
+    f.add("tom", |_| {}).await;
+    f.add("new", |_| {}).await;
+    f.password("calvin", HERE, "secret").await.unwrap();
+    // A key counts as well: it is the user who has been there.
+    f.key("tom", HERE, KEY).await.unwrap();
+    assert!(f.auth.write_sign_ins().await);
+    let after = Authenticator::new(f.store.clone(), settings);
+    after.recall_sign_ins().await;
+    for auth in [&f.auth, &after] {
+        for n in 0..12 {
+            let name = name(&format!("u{n}"));
+            auth.throttle()
+                .wrong_password(here(), Some(&name), Instant::now().into_std());
+        }
+        for (user, gets_in) in [("calvin", true), ("tom", true), ("new", false)] {
+            let secret = Secret::new("secret".to_owned());
+            let attempt = Attempt {
+                user,
+                peer: HERE.parse().unwrap(),
+                credential: Credential::Password(&secret),
+                passed: BTreeSet::new(),
+            };
+            let within = tokio::time::timeout(Duration::from_secs(20), auth.login(attempt)).await;
+            assert_eq!(matches!(within, Ok(Ok(_))), gets_in, "{user}");
+        }
+    }
+    // Those who are gone are forgotten, here and in the store.
+    f.store.remove_user(&name("tom")).await.unwrap();
+    f.auth.users_changed(&f.store.users().await.unwrap());
+    let now = Instant::now().into_std();
+    assert!(!f.auth.throttle().knows(here(), Some(&name("tom")), now));
+    let kept = f.store.sign_ins(Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].user, name("calvin"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_down_fails_nobody_and_is_tried_again() {
+    let f = Fixture::new().await;
+    f.password("calvin", HERE, "secret").await.unwrap();
+    f.store.close().await;
+    assert!(!f.auth.write_sign_ins().await);
+    assert!(!f.auth.write_sign_ins().await, "it is still to be done");
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_wait_for_the_verdict_has_failed() {
+    let queue = Queue {
+        workers: 1,
+        ..Queue::default()
+    };
+    let f = Arc::new(Fixture::with(quick(), queue).await);
+    // Takes long enough to be given up in the middle of it.
+    f.add("tom", |user| {
+        user.password_hash = Some(password::hash(&Secret::new("secret".into())).unwrap());
+    })
+    .await;
+    let ours = Arc::clone(&f);
+    let peer = tokio::spawn(async move { ours.password("tom", HERE, "secret").await });
+    while f.auth.verifier.runs() == 0 {
+        tokio::task::yield_now().await;
+    }
+    peer.abort();
+    assert!(peer.await.unwrap_err().is_cancelled());
+    let delay = f.auth.throttle().failed(here(), Instant::now().into_std());
+    assert_eq!(delay, Duration::from_millis(2), "that was the second failure");
 }

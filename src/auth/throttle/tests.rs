@@ -86,7 +86,7 @@ fn who_was_there_before_gets_in_beside_an_attacker() {
     let mut throttle = throttle();
     let now = Instant::now();
     let (calvin, tom) = (name("calvin"), name("tom"));
-    throttle.right_password(source(ATTACKER), &calvin, now);
+    throttle.signed_in(source(ATTACKER), &calvin, now);
     for n in 0..30 {
         throttle.wrong_password(source(ATTACKER), Some(&name(&format!("u{n}"))), now);
     }
@@ -100,8 +100,8 @@ fn who_was_there_before_gets_in_beside_an_attacker() {
     assert!(!throttle.admits(source(ATTACKER), Some(&calvin), now));
     // It does not last forever.
     let mut throttle = self::throttle();
-    throttle.right_password(source(ATTACKER), &calvin, now);
-    let later = now + PLACE_LIFETIME;
+    throttle.signed_in(source(ATTACKER), &calvin, now);
+    let later = now + places::LIFETIME;
     for _ in 0..20 {
         throttle.failed(source(ATTACKER), later);
     }
@@ -113,7 +113,7 @@ fn a_name_attacked_from_many_addresses_is_slowed_down_but_not_where_its_user_was
     let mut throttle = throttle();
     let now = Instant::now();
     let calvin = name("calvin");
-    throttle.right_password(source(ELSEWHERE), &calvin, now);
+    throttle.signed_in(source(ELSEWHERE), &calvin, now);
     let mut delay = Duration::ZERO;
     for n in 0..60 {
         assert!(throttle.admits(nth_source(n), Some(&calvin), now));
@@ -146,7 +146,7 @@ fn success_forgives_nothing() {
     let now = Instant::now();
     for n in 0..20 {
         throttle.wrong_password(source(ATTACKER), Some(&name(&format!("u{n}"))), now);
-        throttle.right_password(source(ATTACKER), &name("mallory"), now);
+        throttle.signed_in(source(ATTACKER), &name("mallory"), now);
     }
     assert!(!throttle.admits(source(ATTACKER), Some(&name("calvin")), now));
 }
@@ -176,12 +176,96 @@ fn places_of_a_user_are_bounded() {
     let now = Instant::now();
     let calvin = name("calvin");
     for n in 0..100u32 {
-        throttle.right_password(nth_source(n.into()), &calvin, now + Duration::from_secs(n.into()));
+        throttle.signed_in(nth_source(n.into()), &calvin, now + Duration::from_secs(n.into()));
     }
-    let places = throttle.places.get(&calvin).unwrap();
-    assert_eq!(places.len(), MAX_PLACES);
-    assert!(places.iter().any(|p| p.source == nth_source(99)));
-    assert!(!places.iter().any(|p| p.source == nth_source(0)));
+    assert_eq!(throttle.places.len(), (1, places::MAX_PLACES));
+    assert!(throttle.knows(nth_source(99), Some(&calvin), now));
+    assert!(!throttle.knows(nth_source(0), Some(&calvin), now));
+    for n in 0..MAX_ENTRIES + 100 {
+        let at = now + Duration::from_secs(200 + n as u64);
+        throttle.signed_in(source(ATTACKER), &name(&format!("u{n}")), at);
+    }
+    assert_eq!(throttle.places.len().0, MAX_ENTRIES);
+    assert!(!throttle.knows(nth_source(99), Some(&calvin), now), "the oldest");
+    assert!(throttle.knows(source(ATTACKER), Some(&name("u200")), now));
+}
+
+#[test]
+fn places_are_written_down_once_a_day_and_come_back() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let mut before = throttle();
+    let now = Instant::now();
+    let (calvin, tom) = (name("calvin"), name("tom"));
+    assert!(before.places().unwritten(10).is_empty());
+    before.signed_in(source(ATTACKER), &calvin, now);
+    before.signed_in(source(ELSEWHERE), &calvin, now);
+    before.signed_in(source(ELSEWHERE), &tom, now);
+    let mut written = before.places().unwritten(2);
+    assert_eq!(written.len(), 2);
+    before.places().not_written(&written);
+    written = before.places().unwritten(10);
+    assert_eq!(written.len(), 3);
+    assert!(before.places().unwritten(10).is_empty());
+    before.signed_in(source(ATTACKER), &calvin, now + HOUR);
+    assert!(before.places().unwritten(10).is_empty());
+    before.signed_in(source(ATTACKER), &calvin, now + HOUR * 24);
+    assert_eq!(before.places().unwritten(10).len(), 1);
+    let mut after = throttle();
+    for (user, source, at) in &written {
+        after.places().restore(user, *source, *at, now + HOUR);
+    }
+    assert!(after.knows(source(ATTACKER), Some(&calvin), now + HOUR));
+    assert!(!after.knows(source(ATTACKER), Some(&tom), now + HOUR));
+    assert!(after.places().unwritten(10).is_empty(), "the store has them");
+    after.places().retain(|user| *user != calvin);
+    assert!(!after.knows(source(ELSEWHERE), Some(&calvin), now + HOUR));
+    assert!(after.knows(source(ELSEWHERE), Some(&tom), now + HOUR));
+    let mut late = throttle();
+    for (user, source, at) in &written {
+        late.places().restore(user, *source, *at, now + places::LIFETIME);
+    }
+    assert_eq!(late.places.len(), (0, 0));
+}
+
+/// Twelve sign-ins with a wrong password, three prompts each, or two hundred, from the address of a proxy.
+#[test]
+fn a_flood_behind_a_proxy_delays_nobody_who_was_there_before() {
+    for failures in [12 * 3, 200 * 3] {
+        let mut throttle = throttle();
+        let now = Instant::now();
+        let (calvin, tom) = (name("calvin"), name("tom"));
+        throttle.signed_in(source(ATTACKER), &calvin, now);
+        for n in 0..failures {
+            throttle.wrong_password(source(ATTACKER), Some(&name(&format!("u{}", n % 7))), now);
+        }
+        assert!(throttle.knows(source(ATTACKER), Some(&calvin), now));
+        assert!(throttle.admits(source(ATTACKER), Some(&calvin), now));
+        // A slip of calvin's costs what a first one costs.
+        let delay = throttle.wrong_password(source(ATTACKER), Some(&calvin), now);
+        assert_eq!(delay.as_millis(), 500);
+        // Somebody who was never there waits for ten seconds, however large the flood was.
+        assert!(!throttle.admits(source(ATTACKER), Some(&tom), now));
+        assert!(throttle.admits(source(ATTACKER), Some(&tom), now + Duration::from_secs(10)));
+    }
+}
+
+#[test]
+fn whoever_guesses_from_where_the_user_is_known_gets_ten_guesses_and_six_a_minute() {
+    let mut throttle = throttle();
+    let start = Instant::now();
+    let calvin = name("calvin");
+    throttle.signed_in(source(ATTACKER), &calvin, start);
+    let mut guesses = 0;
+    for tenth in 0..36_000u64 {
+        let now = start + Duration::from_millis(tenth * 100);
+        // The source is at its ceiling all the time, by others.
+        throttle.failed(source(ATTACKER), now);
+        if throttle.admits(source(ATTACKER), Some(&calvin), now) {
+            throttle.wrong_password(source(ATTACKER), Some(&calvin), now);
+            guesses += 1;
+        }
+    }
+    assert!((300..=10 + 360 + 1).contains(&guesses), "{guesses} in an hour");
 }
 
 #[test]

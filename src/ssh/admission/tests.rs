@@ -67,7 +67,7 @@ fn each_limit_holds_and_places_come_back() {
     assert_eq!(door.enter("10.0.0.1").err(), Some(TurnedAway::Address));
     let c = door.crowd("10.0.1.1", 1, Step::Keyed);
     assert!(a[0].signed_in());
-    let _d = door.crowd("10.0.1.2", 1, Step::Keyed);
+    let _d = door.crowd("10.0.2.1", 1, Step::Keyed);
     assert_eq!(
         door.enter("10.0.0.1").err(),
         Some(TurnedAway::Connections),
@@ -249,6 +249,9 @@ fn whoever_keeps_leaving_is_answered_later_and_forgiven_in_time() {
         come_and_go(now);
     }
     assert_eq!(come_and_go(now), MAX_DELAY);
+    // Where somebody has signed in, others are not held up for long.
+    assert!(door.enter(HERE, &limits(), now).unwrap().signed_in());
+    assert_eq!(come_and_go(now), MIN_DELAY);
     let later = now + Duration::from_secs(200);
     assert_eq!(come_and_go(later), Duration::ZERO);
 }

@@ -18,6 +18,9 @@ impl Store for Recorded {
     async fn user(&self, _: &UserName) -> Result<Option<User>> {
         no_users()
     }
+    async fn user_with_key(&self, _: &UserName, _: &str) -> Result<Option<User>> {
+        no_users()
+    }
     async fn users(&self) -> Result<Vec<User>> {
         no_users()
     }
@@ -43,6 +46,12 @@ impl Store for Recorded {
         no_users()
     }
     async fn record_usage(&self, _: &[crate::store::UsageRecord]) -> Result<()> {
+        no_users()
+    }
+    async fn sign_ins(&self, _: jiff::Timestamp) -> Result<Vec<crate::store::SignIn>> {
+        no_users()
+    }
+    async fn record_sign_ins(&self, _: &[crate::store::SignIn], _: usize, _: jiff::Timestamp) -> Result<()> {
         no_users()
     }
     async fn host_keys(&self) -> Result<Vec<(String, String)>> {

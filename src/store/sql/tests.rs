@@ -2,6 +2,7 @@
 
 mod homes;
 mod opening;
+mod signing_in;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -739,7 +739,11 @@ impl Encrypted {
         if self.write_cursor >= self.write.len() {
             // If all packets have been written, clear.
             self.write_cursor = 0;
-            self.write.clear();
+            // HOMEPORT: a client's password may be among them until it has signed in.
+            match self.state {
+                EncryptedState::Authenticated => self.write.clear(),
+                _ => zeroize::Zeroize::zeroize(&mut self.write),
+            }
         }
 
         if self.kex.skip_exchange() {

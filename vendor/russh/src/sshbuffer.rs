@@ -411,8 +411,22 @@ impl Payload {
     }
 
     /// Gives the buffer back.
-    pub(crate) fn give_back(self, buffer: &mut SSHBuffer) {
-        buffer.buffer = self.whole;
+    pub(crate) fn give_back(mut self, buffer: &mut SSHBuffer) {
+        self.wipe_secrets();
+        buffer.buffer = std::mem::take(&mut self.whole);
+    }
+
+    /// A password is not left behind in a buffer that lives as long as the connection.
+    fn wipe_secrets(&mut self) {
+        if let Some(&(msg::USERAUTH_REQUEST | msg::USERAUTH_INFO_RESPONSE)) = self.first() {
+            zeroize::Zeroize::zeroize(&mut self.whole);
+        }
+    }
+}
+
+impl Drop for Payload {
+    fn drop(&mut self) {
+        self.wipe_secrets();
     }
 }
 

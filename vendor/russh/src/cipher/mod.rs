@@ -265,6 +265,10 @@ pub(crate) trait SealingKey {
         // Maximum packet length:
         // https://tools.ietf.org/html/rfc4253#section-6.1
         assert!(packet_length <= u32::MAX as usize);
+        // HOMEPORT: at once, so that no copy of the plaintext is left behind where the buffer was before it grew.
+        buffer
+            .buffer
+            .reserve(PACKET_LENGTH_LEN + packet_length + self.tag_len());
         buffer
             .buffer
             .extend_from_slice(&(packet_length as u32).to_be_bytes());

@@ -239,7 +239,7 @@ impl Session {
                                     .map_err(|_| crate::Error::SendError)?;
 
                                 // wait for response from handler
-                                let responses = loop {
+                                let mut responses = loop {
                                     match self.receiver.recv().await {
                                         Some(Msg::AuthInfoResponse { responses }) => {
                                             break responses;
@@ -249,7 +249,10 @@ impl Session {
                                     }
                                 };
                                 // write responses
+                                enc.write.reserve(SECRET_PACKET);
                                 enc.client_send_auth_response(&responses)?;
+                                // HOMEPORT: passwords, mostly.
+                                zeroize::Zeroize::zeroize(&mut responses);
                                 return Ok(());
                             }
 
@@ -1387,6 +1390,9 @@ mod tests {
     }
 }
 
+/// HOMEPORT: room for a packet with a user's name and any password that servers take.
+const SECRET_PACKET: usize = 4096;
+
 impl Encrypted {
     fn write_auth_request(
         &mut self,
@@ -1394,6 +1400,8 @@ impl Encrypted {
         auth_method: &auth::Method,
     ) -> Result<bool, crate::Error> {
         // The server is waiting for our USERAUTH_REQUEST.
+        // HOMEPORT: a buffer that grows leaves copies of what was in it behind.
+        self.write.reserve(SECRET_PACKET);
         Ok(push_packet!(self.write, {
             self.write.push(msg::USERAUTH_REQUEST);
 

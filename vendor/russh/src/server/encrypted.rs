@@ -967,9 +967,10 @@ impl Encrypted {
                 auth_user.clear();
                 auth_user.push_str(&user);
                 let change = map_err!(u8::decode(r))? != 0;
-                let password = map_err!(String::decode(r))?;
+                // HOMEPORT: wiped when it is dropped.
+                let password = zeroize::Zeroizing::new(map_err!(String::decode(r))?);
                 if change {
-                    let _new_password = map_err!(String::decode(r))?;
+                    let _new_password = zeroize::Zeroizing::new(map_err!(String::decode(r))?);
                 }
                 map_err!(ensure_end(r))?;
                 let auth = if change {
@@ -1385,7 +1386,12 @@ async fn read_userauth_info_response<H: Handler + Send, R: Reader>(
         let n = (n as usize).min(max_responses);
         let mut responses = Vec::with_capacity(n);
         for _ in 0..n {
-            responses.push(Bytes::decode(r).ok())
+            // HOMEPORT: wiped when the last one who has it drops it.
+            responses.push(
+                Vec::<u8>::decode(r)
+                    .ok()
+                    .map(|answer| Bytes::from_owner(zeroize::Zeroizing::new(answer))),
+            )
         }
         map_err!(ensure_end(r))?;
 

@@ -1,0 +1,169 @@
+//! From where users have signed in. Pure: the time is passed in.
+//!
+//! Bounded for each user and in total; where it is full, what was used longest ago makes room. It outlives the server
+//! in the store: [`Places::unwritten`] says what is to be written down there, which is little, as a place that is in
+//! use every minute is written once a day.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::{Duration, Instant};
+
+use super::{Debt, MAX_ENTRIES};
+use crate::auth::address::Source;
+use crate::user::UserName;
+
+/// Sources remembered for each user: home, office, phone, and some more.
+pub const MAX_PLACES: usize = 8;
+
+/// How long it is remembered that a user signed in from somewhere.
+pub const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A place that is used all the time is written down this often.
+const WRITE_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Places of users.
+#[derive(Debug, Default)]
+pub struct Places {
+    users: HashMap<UserName, Vec<Place>>,
+    /// Is there perhaps something that was not written down yet?
+    changed: bool,
+}
+
+/// A source from where a user has signed in.
+#[derive(Debug)]
+pub(super) struct Place {
+    source: Source,
+    /// When they last did.
+    at: Instant,
+    /// The value of `at` that the store has.
+    written: Option<Instant>,
+    /// Failures of this user at this source.
+    pub debt: Debt,
+}
+
+impl Place {
+    fn is_over(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) >= LIFETIME
+    }
+
+    fn is_unwritten(&self) -> bool {
+        self.written
+            .is_none_or(|written| self.at.saturating_duration_since(written) >= WRITE_EVERY)
+    }
+}
+
+impl Places {
+    pub(super) fn get(&self, user: &UserName, source: Source, now: Instant) -> Option<&Place> {
+        let places = self.users.get(user)?;
+        places.iter().find(|p| p.source == source && !p.is_over(now))
+    }
+
+    pub(super) fn get_mut(&mut self, user: &UserName, source: Source) -> Option<&mut Place> {
+        self.users.get_mut(user)?.iter_mut().find(|p| p.source == source)
+    }
+
+    /// The user has signed in from there.
+    pub(super) fn note(&mut self, user: &UserName, source: Source, now: Instant) {
+        if let Some(place) = self.get_mut(user, source) {
+            place.at = now;
+            self.changed |= self
+                .get_mut(user, source)
+                .is_some_and(|place| place.is_unwritten());
+            return;
+        }
+        self.changed = true;
+        let place = Place {
+            source,
+            at: now,
+            written: None,
+            debt: Debt::default(),
+        };
+        self.insert(user, place, now);
+    }
+
+    /// What the store has: the user signed in from there at that time.
+    pub fn restore(&mut self, user: &UserName, source: Source, at: Instant, now: Instant) {
+        let place = Place {
+            source,
+            at,
+            written: Some(at),
+            debt: Debt::default(),
+        };
+        if self.get_mut(user, source).is_none() && !place.is_over(now) {
+            self.insert(user, place, now);
+        }
+    }
+
+    /// Up to so many sign-ins that the store does not have, marked as written: who, from where, when. If they cannot be
+    /// written, [`Places::not_written`] takes it back.
+    pub fn unwritten(&mut self, most: usize) -> Vec<(UserName, Source, Instant)> {
+        let mut found = Vec::new();
+        if !std::mem::take(&mut self.changed) {
+            return found;
+        }
+        for (user, places) in &mut self.users {
+            for place in places.iter_mut().filter(|place| place.is_unwritten()) {
+                if found.len() >= most {
+                    self.changed = true;
+                    return found;
+                }
+                place.written = Some(place.at);
+                found.push((user.clone(), place.source, place.at));
+            }
+        }
+        found
+    }
+
+    /// These could not be written down.
+    pub fn not_written(&mut self, places: &[(UserName, Source, Instant)]) {
+        for (user, source, _) in places {
+            if let Some(place) = self.get_mut(user, *source) {
+                place.written = None;
+                self.changed = true;
+            }
+        }
+    }
+
+    /// Forgets the users that are not kept.
+    pub fn retain(&mut self, keep: impl Fn(&UserName) -> bool) {
+        self.users.retain(|user, _| keep(user));
+    }
+
+    fn insert(&mut self, user: &UserName, place: Place, now: Instant) {
+        if self.users.len() >= MAX_ENTRIES && !self.users.contains_key(user) {
+            self.make_room(now);
+        }
+        let places = match self.users.entry(user.clone()) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => free.insert(Vec::with_capacity(1)),
+        };
+        if places.len() >= MAX_PLACES {
+            let oldest = places.iter().enumerate().min_by_key(|(_, place)| place.at);
+            if let Some((index, _)) = oldest {
+                places.swap_remove(index);
+            }
+        }
+        places.push(place);
+    }
+
+    /// Forgets what is too old; if that is nothing, the user who has not signed in for longest.
+    fn make_room(&mut self, now: Instant) {
+        self.users.retain(|_, places| {
+            places.retain(|place| !place.is_over(now));
+            !places.is_empty()
+        });
+        if self.users.len() < MAX_ENTRIES {
+            return;
+        }
+        let last = |places: &Vec<Place>| places.iter().map(|place| place.at).max();
+        let oldest = self.users.iter().min_by_key(|(_, places)| last(places));
+        if let Some(user) = oldest.map(|(user, _)| user.clone()) {
+            self.users.remove(&user);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.users.len(), self.users.values().map(Vec::len).sum())
+    }
+}

@@ -1,0 +1,189 @@
+//! Verifies passwords without ever taking more than half of the machine, fairly among those who wait.
+//!
+//! A verification takes 19 MiB and some tens of milliseconds. So it runs on threads of its own ([`workers`]), at most
+//! [`Queue::workers`] at a time. An attempt asks for a [`Turn`]; where none is free it waits in the queue, whose order is
+//! fair among addresses and among names ([`line`]): a flood from one address, or for one name, delays others by a few
+//! hashes. States of an attempt: *waiting* (given up by dropping the future, which frees its place at once), *its turn*
+//! (while the [`Turn`] lives, nobody else has it), *being verified* (the job holds the turn as well, so that a peer that
+//! hangs up frees no place while its hash is still being computed), *put out* (the queue was full, and somebody else had
+//! more right to the place).
+
+mod line;
+mod workers;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
+
+use tokio::sync::oneshot;
+
+pub use self::line::Applicant;
+use self::line::{Bounds, Line};
+use self::workers::Workers;
+use super::password::{self, Verdict};
+use crate::secret::Secret;
+use crate::user::PasswordHash;
+
+/// How verifications line up.
+#[derive(Debug, Clone, Copy)]
+pub struct Queue {
+    /// Verifications at once.
+    pub workers: usize,
+    /// Attempts that wait, in all. Each holds a name and a password, so this bounds the bytes as well (to 1 MiB).
+    pub waiting: usize,
+    /// Attempts that wait, of one source.
+    pub waiting_per_source: usize,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            // The other half is for those who are signed in.
+            workers: available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
+            // What one core works off within a quarter of a minute: nobody waits longer for an answer.
+            waiting: 512,
+            // Many honest users come from behind one address, but it must not fill the whole queue.
+            waiting_per_source: 384,
+        }
+    }
+}
+
+/// Too many attempts are waiting; nothing was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueFull;
+
+/// Verifies passwords.
+#[derive(Debug)]
+pub struct Verifier {
+    shared: Arc<Shared>,
+    workers: Workers,
+    runs: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Queue,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Turns that are taken.
+    taken: usize,
+    line: Line<oneshot::Sender<Turn>>,
+}
+
+/// It is this attempt's turn, until the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Turn(#[allow(dead_code, reason = "held, not read")] Arc<Slot>);
+
+#[derive(Debug)]
+struct Slot(Arc<Shared>);
+
+/// A place in the queue; given up when dropped.
+struct Place {
+    shared: Arc<Shared>,
+    ticket: u64,
+}
+
+impl Verifier {
+    /// A verifier whose queue has these bounds.
+    pub fn new(queue: Queue) -> Self {
+        Self {
+            workers: Workers::new(queue.workers),
+            shared: Arc::new(Shared {
+                queue,
+                state: Mutex::default(),
+            }),
+            runs: Arc::default(),
+        }
+    }
+
+    /// Waits for a turn. What the caller checks while it holds the turn cannot be overtaken by more than
+    /// [`Queue::workers`] attempts.
+    pub async fn turn(&self, applicant: Applicant) -> Result<Turn, QueueFull> {
+        let shared = &self.shared;
+        let (ticket, turn) = {
+            let mut state = shared.state();
+            if state.taken < shared.queue.workers {
+                state.taken += 1;
+                state.line.served(&applicant);
+                return Ok(Turn::new(shared));
+            }
+            let (sender, turn) = oneshot::channel();
+            let bounds = Bounds {
+                all: shared.queue.waiting,
+                per_source: shared.queue.waiting_per_source,
+            };
+            // Whoever is put out hears of it by the end of the channel.
+            let ticket = state.line.join(applicant, sender, bounds).ok_or(QueueFull)?;
+            (ticket, turn)
+        };
+        let _place = Place {
+            shared: Arc::clone(shared),
+            ticket,
+        };
+        turn.await.map_err(|_| QueueFull)
+    }
+
+    /// Is this the password of the hash? Without a hash, a dummy is verified: the answer is no, at the same cost.
+    pub async fn verify(&self, turn: &Turn, password: &Secret, hash: Option<&PasswordHash>) -> Verdict {
+        let (turn, password, hash) = (turn.clone(), password.clone(), hash.cloned());
+        let runs = Arc::clone(&self.runs);
+        let (tell, told) = oneshot::channel();
+        self.workers.submit(Box::new(move |memory| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            let verdict = password::compare(&password, hash.as_ref(), memory);
+            // Before the answer: whoever counts it must find the turn taken by nobody but itself.
+            drop(turn);
+            let _ = tell.send(verdict);
+        }));
+        told.await.unwrap_or(Verdict::NotVerified)
+    }
+
+    /// How many hashes have been computed.
+    #[cfg(test)]
+    pub fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn {
+    fn new(shared: &Arc<Shared>) -> Self {
+        Self(Arc::new(Slot(Arc::clone(shared))))
+    }
+}
+
+impl Drop for Slot {
+    /// Gives the turn to the next in line.
+    fn drop(&mut self) {
+        let next = {
+            let mut state = self.0.state();
+            state.taken = state.taken.saturating_sub(1);
+            let next = state.line.next();
+            if next.is_some() {
+                state.taken += 1;
+            }
+            next
+        };
+        if let Some(next) = next {
+            // If it has just left, the turn comes back here and goes to the one behind.
+            let _ = next.send(Turn::new(&self.0));
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.state().line.leave(self.ticket);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,308 @@
+//! The order in which waiting attempts are served. Pure: no clock, no tasks.
+//!
+//! Next is whoever's address *and* name were both served longest ago: of all that wait, the one whose later service of
+//! the two is the earliest. So a flood from one address waits for its address, a flood for one name from many addresses
+//! waits for its name, and somebody with another address and another name comes at once. Among equals, the one whose
+//! other is the earlier: within an address by names in turn, within a name by addresses in turn; then by arrival.
+//!
+//! Pairs of address and name that have signed in before come first, but for every [`KNOWN_IN_A_ROW`]th time: somebody
+//! with an account must not shut out those who are new.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::auth::address::Source;
+use crate::user::UserName;
+
+/// So many known pairs are served before one that is not known.
+const KNOWN_IN_A_ROW: u32 = 3;
+
+/// Addresses and names whose last service is remembered; older ones count as never served.
+const MAX_REMEMBERED: usize = 4096;
+
+/// Who waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applicant {
+    /// Where the attempt comes from.
+    pub source: Source,
+    /// For which name; names that no user can have are one.
+    pub name: Option<UserName>,
+    /// Has this name signed in from there before?
+    pub known: bool,
+}
+
+/// How many may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub all: usize,
+    pub per_source: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Source(Source),
+    Name(Option<UserName>),
+}
+
+/// Those who wait, each with what is to be done when its turn has come.
+#[derive(Debug)]
+pub(super) struct Line<T> {
+    /// By ticket; tickets rise with time.
+    waiting: BTreeMap<u64, (Applicant, T)>,
+    next_ticket: u64,
+    /// Counts services; 0 is never.
+    services: u64,
+    last: HashMap<Key, u64>,
+    known_in_a_row: u32,
+}
+
+impl<T> Default for Line<T> {
+    fn default() -> Self {
+        Self {
+            waiting: BTreeMap::new(),
+            next_ticket: 0,
+            services: 0,
+            last: HashMap::new(),
+            known_in_a_row: 0,
+        }
+    }
+}
+
+impl<T> Line<T> {
+    /// Takes a place and returns its ticket; `None` where there is none to be had. Another may be put out for it, whose
+    /// `T` is dropped.
+    pub(super) fn join(&mut self, applicant: Applicant, then: T, bounds: Bounds) -> Option<u64> {
+        if self.of_source(applicant.source) >= bounds.per_source {
+            // Of its own source, a known pair puts out one that is not.
+            let own = |other: &Applicant| other.source == applicant.source;
+            self.put_out(|other| applicant.known && !other.known && own(other))?;
+        } else if self.waiting.len() >= bounds.all {
+            let own = self.of_source(applicant.source);
+            let sources = self.count(|other| other.source);
+            self.put_out(|other| {
+                let holds_more = sources.get(&other.source).is_some_and(|count| *count > own);
+                match (applicant.known, other.known) {
+                    (true, false) => true,
+                    (false, true) => false,
+                    (true, true) | (false, false) => holds_more,
+                }
+            })?;
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.waiting.insert(ticket, (applicant, then));
+        Some(ticket)
+    }
+
+    /// Gives a place up; nothing if it was served or put out before.
+    pub(super) fn leave(&mut self, ticket: u64) {
+        self.waiting.remove(&ticket);
+    }
+
+    /// Takes whoever is next out of the line, and counts the service.
+    pub(super) fn next(&mut self) -> Option<T> {
+        let known_first = self.known_in_a_row < KNOWN_IN_A_ROW;
+        let order = |(ticket, (applicant, _)): &(&u64, &(Applicant, T))| {
+            let source = self.last_service(&Key::Source(applicant.source));
+            let name = self.last_service(&Key::Name(applicant.name.clone()));
+            (
+                applicant.known != known_first,
+                source.max(name),
+                source.min(name),
+                **ticket,
+            )
+        };
+        let ticket = self.waiting.iter().min_by_key(order).map(|(ticket, _)| *ticket)?;
+        let (applicant, then) = self.waiting.remove(&ticket)?;
+        self.served(&applicant);
+        Some(then)
+    }
+
+    /// Counts a service, also of somebody who did not have to wait.
+    pub(super) fn served(&mut self, applicant: &Applicant) {
+        self.services += 1;
+        self.known_in_a_row = if applicant.known {
+            self.known_in_a_row + 1
+        } else {
+            0
+        };
+        if self.last.len() + 2 > MAX_REMEMBERED {
+            let recent = self.services.saturating_sub(MAX_REMEMBERED as u64 / 4);
+            self.last.retain(|_, service| *service > recent);
+        }
+        self.last.insert(Key::Source(applicant.source), self.services);
+        self.last.insert(Key::Name(applicant.name.clone()), self.services);
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many have taken a place so far.
+    #[cfg(test)]
+    pub(super) fn joined(&self) -> u64 {
+        self.next_ticket
+    }
+
+    fn last_service(&self, key: &Key) -> u64 {
+        self.last.get(key).copied().unwrap_or(0)
+    }
+
+    fn of_source(&self, source: Source) -> usize {
+        let all = self.waiting.values();
+        all.filter(|(applicant, _)| applicant.source == source).count()
+    }
+
+    fn count<K: std::hash::Hash + Eq>(&self, key: impl Fn(&Applicant) -> K) -> HashMap<K, usize> {
+        let mut counts = HashMap::new();
+        for (applicant, _) in self.waiting.values() {
+            *counts.entry(key(applicant)).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Puts out the newest of whoever has most in the line, by address and then by name, of those who may go.
+    fn put_out(&mut self, may_go: impl Fn(&Applicant) -> bool) -> Option<()> {
+        let sources = self.count(|applicant| applicant.source);
+        let names = self.count(|applicant| applicant.name.clone());
+        let burden = |(ticket, (applicant, _)): &(&u64, &(Applicant, T))| {
+            (
+                !applicant.known,
+                sources.get(&applicant.source).copied(),
+                names.get(&applicant.name).copied(),
+                **ticket,
+            )
+        };
+        let candidates = self
+            .waiting
+            .iter()
+            .filter(|(_, (applicant, _))| may_go(applicant));
+        let ticket = candidates.max_by_key(burden).map(|(ticket, _)| *ticket)?;
+        self.waiting.remove(&ticket).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        all: 512,
+        per_source: 384,
+    };
+
+    fn applicant(host: u32, name: &str, known: bool) -> Applicant {
+        Applicant {
+            source: IpAddr::V4(Ipv4Addr::from_bits(host)).into(),
+            name: name.parse().ok(),
+            known,
+        }
+    }
+
+    fn join(line: &mut Line<String>, host: u32, name: &str) {
+        let text = format!("{host}/{name}");
+        line.join(applicant(host, name, false), text, BOUNDS).unwrap();
+    }
+
+    /// How many are served before this one.
+    fn before(line: &mut Line<String>, wanted: &str) -> usize {
+        std::iter::from_fn(|| line.next())
+            .position(|served| served == wanted)
+            .unwrap()
+    }
+
+    #[test]
+    fn a_flood_from_one_address_delays_others_by_a_few() {
+        let mut line = Line::default();
+        for n in 0..300 {
+            join(&mut line, 1, &format!("u{}", n % 7));
+        }
+        line.next();
+        join(&mut line, 2, "alice");
+        join(&mut line, 3, "u1");
+        join(&mut line, 1, "bob");
+        assert_eq!(line.next().unwrap(), "2/alice");
+        assert_eq!(line.next().unwrap(), "3/u1", "before all of the flood");
+        assert!(
+            before(&mut line, "1/bob") <= 7,
+            "within an address by names in turn"
+        );
+    }
+
+    #[test]
+    fn a_flood_for_one_name_delays_others_by_a_few() {
+        let mut line = Line::default();
+        for n in 0..300 {
+            join(&mut line, 100 + n % 150, "root");
+        }
+        line.next();
+        join(&mut line, 1, "alice");
+        join(&mut line, 100, "bob");
+        join(&mut line, 100, "carol");
+        assert_eq!(line.next().unwrap(), "1/alice");
+        assert!(before(&mut line, "100/bob") <= 3);
+        assert!(before(&mut line, "100/carol") <= 3);
+    }
+
+    #[test]
+    fn known_pairs_come_first_and_shut_nobody_out() {
+        let mut line = Line::default();
+        for n in 0..100 {
+            join(&mut line, 1, &format!("u{n}"));
+        }
+        for n in 0..20 {
+            let name = format!("k{n}");
+            line.join(applicant(1, &name, true), name, BOUNDS).unwrap();
+        }
+        let first: Vec<String> = std::iter::from_fn(|| line.next()).take(24).collect();
+        let known = first.iter().filter(|served| served.starts_with('k')).count();
+        assert_eq!(known, 18, "{first:?}");
+        assert_eq!(first[..3], ["k0", "k1", "k2"]);
+        assert_eq!(first[3], "1/u0");
+    }
+
+    #[test]
+    fn a_full_line_puts_out_the_newest_of_whoever_has_most() {
+        let bounds = Bounds {
+            all: 6,
+            per_source: 4,
+        };
+        let mut line = Line::default();
+        let mut join = |host, name: &str, known| {
+            let text = format!("{host}/{name}");
+            let ticket = line.join(applicant(host, name, known), text, bounds);
+            let mut waiting: Vec<String> = line.waiting.values().map(|(_, text)| text.clone()).collect();
+            waiting.sort();
+            ticket.map(|_| waiting.join(" "))
+        };
+        for name in ["a", "b", "c", "d"] {
+            join(1, name, false).unwrap();
+        }
+        assert_eq!(join(1, "e", false), None, "its own limit");
+        join(2, "x", false).unwrap();
+        join(3, "x", false).unwrap();
+        assert_eq!(join(2, "y", false).unwrap(), "1/a 1/b 1/c 2/x 2/y 3/x");
+        assert_eq!(join(4, "z", false).unwrap(), "1/a 1/b 2/x 2/y 3/x 4/z");
+        assert_eq!(join(1, "f", false), None, "it has most itself");
+        // A known pair is never put out by a stranger, and puts out one of those who have most.
+        assert_eq!(join(1, "k", true).unwrap(), "1/a 1/b 1/k 2/y 3/x 4/z");
+        for name in ["l", "m"] {
+            join(1, name, true).unwrap();
+        }
+        let full = join(1, "n", true).unwrap();
+        assert_eq!(full.matches("1/").count(), 4, "{full}");
+        assert_eq!(join(1, "o", true), None, "none of its own is a stranger");
+        assert_eq!(join(9, "z", false).unwrap(), "1/k 1/l 1/m 1/n 3/x 9/z");
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut line: Line<()> = Line::default();
+        for n in 0..20_000 {
+            line.served(&applicant(n, &format!("u{n}"), false));
+        }
+        assert!(line.last.len() <= MAX_REMEMBERED);
+    }
+}

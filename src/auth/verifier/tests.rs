@@ -1,0 +1,91 @@
+use std::net::IpAddr;
+
+use super::*;
+use crate::auth::password::cheap;
+
+fn applicant(source: &str, name: &str) -> Applicant {
+    Applicant {
+        source: source.parse::<IpAddr>().unwrap().into(),
+        name: name.parse().ok(),
+        known: false,
+    }
+}
+
+fn one_worker() -> Arc<Verifier> {
+    Arc::new(Verifier::new(Queue {
+        workers: 1,
+        waiting: 3,
+        waiting_per_source: 2,
+    }))
+}
+
+type Waiting = tokio::task::JoinHandle<Result<Turn, QueueFull>>;
+
+/// An attempt that waits, for certain.
+async fn waits(verifier: &Arc<Verifier>, source: &str, name: &str) -> Waiting {
+    let (ours, applicant) = (Arc::clone(verifier), applicant(source, name));
+    let before = ours.shared.state().line.joined();
+    let waiting = tokio::spawn(async move { ours.turn(applicant).await });
+    while verifier.shared.state().line.joined() == before && !waiting.is_finished() {
+        tokio::task::yield_now().await;
+    }
+    waiting
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_places_come_back() {
+    let verifier = one_worker();
+    let first = verifier.turn(applicant("192.0.2.1", "a")).await.unwrap();
+    let second = waits(&verifier, "192.0.2.1", "a").await;
+    let third = waits(&verifier, "192.0.2.1", "b").await;
+    let refused = verifier.turn(applicant("192.0.2.1", "c")).await;
+    assert_eq!(refused.unwrap_err(), QueueFull, "its source has its share");
+    let other = waits(&verifier, "192.0.2.2", "o").await;
+    // The queue is full; one from elsewhere puts out the newest of the source that has most.
+    let late = waits(&verifier, "192.0.2.3", "x").await;
+    assert_eq!(third.await.unwrap().unwrap_err(), QueueFull);
+    // A peer that hangs up gives its place back at once.
+    other.abort();
+    assert!(other.await.unwrap_err().is_cancelled());
+    assert_eq!(verifier.shared.state().line.len(), 2);
+    drop(first);
+    let turn = late.await.unwrap().unwrap();
+    assert!(!second.is_finished(), "its source was served before");
+    drop(turn);
+    drop(second.await.unwrap().unwrap());
+    drop(verifier.turn(applicant("192.0.2.9", "z")).await.unwrap());
+    assert_eq!(verifier.shared.state().taken, 0);
+}
+
+#[tokio::test]
+async fn a_turn_is_kept_by_its_job_when_the_peer_hangs_up() {
+    let verifier = one_worker();
+    let turn = verifier.turn(applicant("192.0.2.1", "a")).await.unwrap();
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    // The one thread is busy.
+    verifier.workers.submit(Box::new(move |_| gate.recv().unwrap()));
+    let (ours, hash) = (Arc::clone(&verifier), cheap("secret"));
+    let verifying = tokio::spawn(async move {
+        let secret = Secret::new("secret".to_owned());
+        ours.verify(&turn, &secret, Some(&hash)).await
+    });
+    let next = waits(&verifier, "192.0.2.2", "b").await;
+    verifying.abort();
+    assert!(verifying.await.unwrap_err().is_cancelled());
+    assert!(!next.is_finished() && verifier.shared.state().taken == 1);
+    go.send(()).unwrap();
+    next.await.unwrap().unwrap();
+    assert_eq!(verifier.runs(), 1);
+}
+
+#[tokio::test]
+async fn turns_go_on_past_those_who_have_left() {
+    let verifier = one_worker();
+    let first = verifier.turn(applicant("192.0.2.1", "a")).await.unwrap();
+    let left = waits(&verifier, "192.0.2.2", "b").await;
+    let stays = waits(&verifier, "192.0.2.3", "c").await;
+    // Its turn comes, and it never takes it.
+    drop(first);
+    left.abort();
+    assert!(stays.await.unwrap().is_ok());
+}

@@ -1,0 +1,190 @@
+//! The threads that compute Argon2, each with memory of its own that it keeps from one hash to the next.
+//!
+//! The C library's allocator would keep blocks of that size in its heaps once some have been freed, a hundred times what
+//! is in use. So each thread allocates its blocks once; a thread that has had nothing to do for [`IDLE`] wipes them,
+//! gives them back and ends. Threads are started when there is something to do, and end when the pool is dropped.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::auth::password::Memory;
+
+/// How long a thread keeps its memory for the next attempt.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Far more of a thread's stack than a hash uses; it is overwritten after each, as parts of a password may be left there.
+const STACK: usize = 64 * 1024;
+
+pub(super) type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// The threads.
+#[derive(Debug)]
+pub(super) struct Workers(Arc<Pool>);
+
+struct Pool {
+    most: usize,
+    idle_after: Duration,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    closed: bool,
+}
+
+impl Workers {
+    /// At most so many threads; there is none yet.
+    pub(super) fn new(most: usize) -> Self {
+        Self::with_idle(most, IDLE)
+    }
+
+    fn with_idle(most: usize, idle_after: Duration) -> Self {
+        Self(Arc::new(Pool {
+            most,
+            idle_after,
+            state: Mutex::default(),
+            wake: Condvar::new(),
+        }))
+    }
+
+    /// Has a thread do this. If none can be started, the job is dropped.
+    pub(super) fn submit(&self, job: Job) {
+        let mut state = self.0.state();
+        state.jobs.push_back(job);
+        if state.idle >= state.jobs.len() || state.threads >= self.0.most {
+            drop(state);
+            self.0.wake.notify_one();
+            return;
+        }
+        state.threads += 1;
+        let alone = state.threads == 1;
+        drop(state);
+        let pool = Arc::clone(&self.0);
+        let started = std::thread::Builder::new()
+            .name("argon2".to_owned())
+            .spawn(move || Worker(pool).run());
+        if let Err(error) = started {
+            tracing::warn!(%error, "cannot start a thread to verify passwords");
+            let mut state = self.0.state();
+            state.threads -= 1;
+            if alone {
+                // Nobody is there to do them.
+                state.jobs.clear();
+            }
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.0.state().closed = true;
+        self.0.wake.notify_all();
+    }
+}
+
+impl Pool {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something to do; `None`: there was nothing for long, or there will be nothing any more.
+    fn next(&self) -> Option<Job> {
+        let mut state = self.state();
+        state.idle += 1;
+        let (mut state, _) = self
+            .wake
+            .wait_timeout_while(state, self.idle_after, |state| {
+                state.jobs.is_empty() && !state.closed
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        state.idle -= 1;
+        let job = state.jobs.pop_front();
+        if job.is_none() {
+            // Under the same lock as the look at the jobs, so that none is left to a thread that is about to end.
+            state.threads -= 1;
+        }
+        job
+    }
+}
+
+/// One thread.
+struct Worker(Arc<Pool>);
+
+impl Worker {
+    fn run(self) {
+        let mut memory = Memory::default();
+        while let Some(job) = self.0.next() {
+            // A job that panics must not take the thread's place in the pool with it.
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
+            if done.is_err() {
+                tracing::error!("verifying a password has failed unexpectedly");
+            }
+            overwrite_stack();
+        }
+        drop(memory);
+        heap::give_back();
+    }
+}
+
+/// Overwrites what calls before this one have left on the stack.
+#[inline(never)]
+fn overwrite_stack() {
+    let mut area = [0_u8; STACK];
+    std::hint::black_box(&mut area);
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool")
+            .field("most", &self.most)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn threads(workers: &Workers) -> usize {
+        workers.0.state().threads
+    }
+
+    #[test]
+    fn threads_are_started_as_they_are_needed_and_end_when_they_are_not() {
+        let workers = Workers::with_idle(2, Duration::from_millis(50));
+        assert_eq!(threads(&workers), 0);
+        let (done, finished) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        for n in 0..5 {
+            let (done, gate) = (done.clone(), Arc::clone(&gate));
+            workers.submit(Box::new(move |_| {
+                gate.lock().unwrap().recv().unwrap();
+                let name = std::thread::current().name().map(str::to_owned);
+                done.send((n, name)).unwrap();
+            }));
+        }
+        assert_eq!(threads(&workers), 2);
+        for _ in 0..5 {
+            go.send(()).unwrap();
+        }
+        let mut all: Vec<_> = (0..5).map(|_| finished.recv().unwrap()).collect();
+        all.sort();
+        assert_eq!(all.len(), 5);
+        assert!(all.iter().all(|(_, name)| name.as_deref() == Some("argon2")));
+        while threads(&workers) > 0 {
+            std::thread::yield_now();
+        }
+        // And there are new ones for what comes later; a panic costs none.
+        workers.submit(Box::new(|_| panic!("a test")));
+        workers.submit(Box::new(move |_| done.send((9, None)).unwrap()));
+        assert_eq!(finished.recv().unwrap().0, 9);
+    }
+}

@@ -1,0 +1,61 @@
+//! From where users have signed in, as rows.
+
+use jiff::Timestamp;
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnection;
+
+use super::SignIn;
+
+/// Rows that are read at most: more than are kept in memory.
+const MOST: i64 = 128 * 1024;
+
+/// Rows that do not make sense are left out.
+pub(super) async fn read(pool: &SqlitePool, since: Timestamp) -> sqlx::Result<Vec<SignIn>> {
+    let sql = "SELECT user_name, source, at FROM sign_ins WHERE at >= $1 ORDER BY at DESC LIMIT $2";
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(sql)
+        .bind(since.as_second())
+        .bind(MOST)
+        .fetch_all(pool)
+        .await?;
+    let sign_in = |(user, source, at): (String, String, i64)| {
+        Some(SignIn {
+            user: user.parse().ok()?,
+            source: source.parse().ok()?,
+            at: Timestamp::from_second(at).ok()?,
+        })
+    };
+    Ok(rows.into_iter().filter_map(sign_in).collect())
+}
+
+/// Adds one, unless the user is gone; and forgets what is beyond the latest `per_user` of the same user.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    sign_in: &SignIn,
+    per_user: usize,
+) -> sqlx::Result<()> {
+    let sql = "INSERT INTO sign_ins (user_name, source, at) SELECT name, $2, $3 FROM users WHERE name = $1 \
+               ON CONFLICT (user_name, source) DO UPDATE SET at = max(at, excluded.at)";
+    sqlx::query(sql)
+        .bind(sign_in.user.as_str())
+        .bind(sign_in.source.to_string())
+        .bind(sign_in.at.as_second())
+        .execute(&mut *connection)
+        .await?;
+    let sql = "DELETE FROM sign_ins WHERE user_name = $1 AND source NOT IN \
+               (SELECT source FROM sign_ins WHERE user_name = $1 ORDER BY at DESC LIMIT $2)";
+    sqlx::query(sql)
+        .bind(sign_in.user.as_str())
+        .bind(i64::try_from(per_user).unwrap_or(i64::MAX))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// Forgets what is older.
+pub(super) async fn forget(connection: &mut SqliteConnection, before: Timestamp) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM sign_ins WHERE at < $1")
+        .bind(before.as_second())
+        .execute(connection)
+        .await
+        .map(drop)
+}
