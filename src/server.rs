@@ -30,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{control as control_socket, owner};
 use crate::auth::Authenticator;
 use crate::config::Config;
+use crate::descriptors::Shares;
 use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::homes;
@@ -221,8 +222,12 @@ impl Server {
 }
 
 fn current(config: &Config, keys: Vec<PrivateKey>) -> Result<Current> {
+    let (limits, cut) = config.limits.fitted(&Shares::of_process());
+    if let Some(cut) = cut {
+        tracing::warn!("{cut}");
+    }
     Ok(Current {
-        limits: config.limits.clone(),
+        limits,
         russh: algorithms::russh_config(&config.ssh, &config.auth, keys)?,
     })
 }

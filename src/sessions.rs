@@ -16,7 +16,7 @@ use crate::auth::Login;
 use crate::event::{Event, Events, SessionId};
 
 pub use presence::{Activity, Busy, FileRecord, Presence, Working};
-use share::{Pool, Share};
+use share::{Descriptor, Pool, Share, UsedUp};
 
 /// The sessions of one server.
 #[derive(Default)]
@@ -110,18 +110,25 @@ impl Drop for EndNotice {
     }
 }
 
-/// The user has as many sessions as are allowed.
+/// Why there is no place for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many sessions of this user (the limit is {limit})")]
-pub struct TooMany {
-    /// The limit.
-    pub limit: usize,
+pub enum NoPlace {
+    /// The user has as many sessions as are allowed.
+    #[error("too many sessions of this user (the limit is {limit})")]
+    TooMany {
+        /// The limit.
+        limit: usize,
+    },
+    /// The user, or all users together, have as many open files as there may be.
+    #[error(transparent)]
+    UsedUp(#[from] UsedUp),
 }
 
 /// A place among the sessions; given up when dropped.
 pub struct Place {
     session: Arc<Session>,
     sessions: Arc<Sessions>,
+    _descriptor: Descriptor,
 }
 
 impl Place {
@@ -143,7 +150,7 @@ impl Sessions {
     }
 
     /// Takes a place, if the user has fewer sessions than their record, or else `limit`, allows.
-    pub fn enter(self: &Arc<Self>, newcomer: Newcomer, limit: usize) -> Result<Place, TooMany> {
+    pub fn enter(self: &Arc<Self>, newcomer: Newcomer, limit: usize) -> Result<Place, NoPlace> {
         let Newcomer { login, peer, ending } = newcomer;
         let own = login
             .max_sessions()
@@ -159,8 +166,9 @@ impl Sessions {
             None => Share::of(&self.pool),
         };
         if of_user.count() >= limit {
-            return Err(TooMany { limit });
+            return Err(NoPlace::TooMany { limit });
         }
+        let descriptor = share.session()?;
         let id = SessionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
         let session = Arc::new(Session {
             id,
@@ -180,6 +188,7 @@ impl Sessions {
         Ok(Place {
             session,
             sessions: Arc::clone(self),
+            _descriptor: descriptor,
         })
     }
 

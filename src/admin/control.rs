@@ -12,6 +12,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
@@ -22,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::usage::{HomeUsage, Scanned};
+use crate::descriptors::{self, Spare};
 use crate::error::{Error, Result};
 
 /// A request is a few words.
@@ -194,7 +196,9 @@ impl Short {
 /// Answers on the control socket until `shutdown`.
 pub async fn serve(listener: UnixListener, handler: Arc<dyn ControlHandler>, shutdown: CancellationToken) {
     let mut clients = JoinSet::new();
+    let mut spare = Spare::new();
     loop {
+        spare.keep();
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
             // Where there are many, the next one waits for its turn.
@@ -206,11 +210,16 @@ pub async fn serve(listener: UnixListener, handler: Arc<dyn ControlHandler>, shu
             Ok((stream, _)) if !may_ask(&stream) => {}
             Ok((stream, _)) => {
                 let handler = Arc::clone(&handler);
-                clients.spawn(async move {
-                    if let Err(error) = converse(stream, &*handler).await {
-                        tracing::debug!(%error, "a control connection broke off");
-                    }
-                });
+                clients.spawn(attend(stream, handler));
+            }
+            // The operator may be the only one who can help: the next round accepts with what was kept.
+            Err(error) if descriptors::are_used_up(&error) && spare.give_up() => {
+                let accepted = listener.poll_accept(&mut Context::from_waker(Waker::noop()));
+                if let Poll::Ready(Ok((stream, _))) = accepted
+                    && may_ask(&stream)
+                {
+                    clients.spawn(attend(stream, Arc::clone(&handler)));
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a control connection");
@@ -220,6 +229,12 @@ pub async fn serve(listener: UnixListener, handler: Arc<dyn ControlHandler>, shu
         }
     }
     clients.shutdown().await;
+}
+
+async fn attend(stream: UnixStream, handler: Arc<dyn ControlHandler>) {
+    if let Err(error) = converse(stream, &*handler).await {
+        tracing::debug!(%error, "a control connection broke off");
+    }
 }
 
 /// Is it root, or who the server is?

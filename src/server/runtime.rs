@@ -2,6 +2,7 @@
 
 use tokio::runtime::Runtime;
 
+use crate::descriptors;
 use crate::error::{Error, Result};
 
 /// Threads that may be inside a file system at once, on the event loop. Twice the cores, since one that the kernel
@@ -12,22 +13,12 @@ pub(super) fn slots() -> usize {
 
 /// The event loop: two threads more than may hang in a file system, and as many descriptors as there may be.
 pub fn runtime() -> Result<Runtime> {
-    raise_descriptor_limit();
+    if let Err(error) = descriptors::raise_limit() {
+        tracing::warn!(%error, "cannot raise the limit on open files");
+    }
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(slots() + 2)
         .enable_all()
         .build()
         .map_err(|error| Error::new("cannot start the event loop").because(error))
-}
-
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "cannot raise the limit on open files");
-    }
 }

@@ -1,16 +1,14 @@
 //! What the sessions of one user hold together of what the whole server has: file descriptors, and memory for what
 //! they have sent and nobody has worked on yet. Limits for each channel and each connection multiply; these do not.
 //!
-//! One user never gets more than half, so that others find something; and of the descriptors a part is kept for new
-//! connections and for the server's own files.
+//! One user never gets more than half, so that others find something. A session takes descriptors too, for its connection
+//! and its home; what is kept for new connections and for the server itself is in [`crate::descriptors`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::process::{Resource, getrlimit};
+use crate::descriptors::{PER_SESSION, Shares};
 
-/// Descriptors that are kept: two for each connection that is allowed by default, and the server's own.
-const KEPT: usize = 2 * 4096 + 1024;
 /// Memory for requests that wait, where it is not known how much there is.
 const LEAST_MEMORY: usize = 1 << 30;
 /// Of the machine's memory.
@@ -52,15 +50,10 @@ impl Counter {
 impl Default for Pool {
     /// As this process and this machine have it.
     fn default() -> Self {
-        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
         let info = rustix::system::sysinfo();
         let memory = u128::from(info.totalram) * u128::from(info.mem_unit) / u128::from(MEMORY_PART);
         let memory = usize::try_from(memory).unwrap_or(LEAST_MEMORY);
-        Self::new(
-            descriptors.saturating_sub(KEPT).max(descriptors / 2),
-            memory.max(LEAST_MEMORY),
-        )
+        Self::new(Shares::of_process().users, memory.max(LEAST_MEMORY))
     }
 }
 
@@ -93,14 +86,17 @@ pub enum UsedUp {
     ByAll,
 }
 
-/// One open file or directory; given back when dropped.
+/// One open file or directory, or what a session needs; given back when dropped.
 #[derive(Debug)]
-pub struct Descriptor(Arc<Share>);
+pub struct Descriptor {
+    share: Arc<Share>,
+    count: usize,
+}
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        self.0.files.give_back(1);
-        self.0.pool.files.give_back(1);
+        self.share.files.give_back(self.count);
+        self.share.pool.files.give_back(self.count);
     }
 }
 
@@ -119,14 +115,27 @@ impl Share {
     /// # Errors
     /// When there are too many.
     pub fn descriptor(self: &Arc<Self>) -> Result<Descriptor, UsedUp> {
-        if !self.files.take(1) {
+        self.descriptors(1)
+    }
+
+    /// One more session is to begin.
+    ///
+    /// # Errors
+    /// When there are too many open files.
+    pub fn session(self: &Arc<Self>) -> Result<Descriptor, UsedUp> {
+        self.descriptors(PER_SESSION)
+    }
+
+    fn descriptors(self: &Arc<Self>, count: usize) -> Result<Descriptor, UsedUp> {
+        if !self.files.take(count) {
             return Err(UsedUp::ByUser(self.files.limit));
         }
-        if !self.pool.files.take(1) {
-            self.files.give_back(1);
+        if !self.pool.files.take(count) {
+            self.files.give_back(count);
             return Err(UsedUp::ByAll);
         }
-        Ok(Descriptor(Arc::clone(self)))
+        let share = Arc::clone(self);
+        Ok(Descriptor { share, count })
     }
 
     /// So many bytes wait; `false`: there is no room for them.
@@ -161,6 +170,9 @@ mod tests {
         held.extend((0..5).map(|_| other.descriptor().unwrap()));
         assert_eq!(third.descriptor().unwrap_err(), UsedUp::ByAll);
         held.clear();
+        let session = third.session().unwrap();
+        assert_eq!(pool.files.used.load(Ordering::Relaxed), PER_SESSION);
+        drop(session);
         assert!(third.descriptor().is_ok());
         assert!(one.charge_payload(50) && !one.charge_payload(1));
         assert!(other.charge_payload(40) && !third.charge_payload(11));

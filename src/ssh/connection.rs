@@ -13,6 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use russh::Disconnect;
@@ -21,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::descriptors::{self, Spare};
 use crate::sessions::{Activity, Ending};
 
 use super::admission::{Entry, Step};
@@ -53,6 +55,7 @@ pub async fn accept(
 ) {
     let mut failures = Failures::default();
     let mut telling = tokio::time::interval(refusals::INTERVAL);
+    let mut spare = Spare::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return service.refusals.flush_all(),
@@ -70,10 +73,31 @@ pub async fn accept(
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
                 failures.tell(&error);
-                tokio::time::sleep(ACCEPT_REST).await;
+                if !(descriptors::are_used_up(&error) && turn_one_away(&listener, &mut spare)) {
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
             }
         }
     }
+}
+
+/// Without a descriptor for a connection, its peer would wait until somebody else leaves: it is turned away with the one
+/// that is kept. `false`: there was nobody, or not even that.
+fn turn_one_away(listener: &TcpListener, spare: &mut Spare) -> bool {
+    if !spare.give_up() {
+        spare.keep();
+        return false;
+    }
+    let accepted = listener.poll_accept(&mut Context::from_waker(Waker::noop()));
+    let accepted = match accepted {
+        Poll::Ready(Ok((stream, _))) => {
+            let _ = stream.try_write(TURNED_AWAY);
+            true
+        }
+        Poll::Ready(Err(_)) | Poll::Pending => false,
+    };
+    spare.keep();
+    accepted
 }
 
 /// Failures to accept, told now and then: without descriptors there are ten in a second.

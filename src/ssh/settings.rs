@@ -5,6 +5,7 @@ use russh::{cipher, kex, mac};
 use serde::Deserialize;
 
 use crate::cpu::has_aes_instructions;
+use crate::descriptors::Shares;
 
 /// `[ssh]`: what is offered to clients. The client's order decides among what both offer (RFC 4253, 7.1).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -337,6 +338,43 @@ pub struct Limits {
     pub handles: usize,
     /// Seconds without a byte from the client, or work for it, after which the connection is closed; 0: never.
     pub idle_timeout_secs: u64,
+}
+
+impl Limits {
+    /// These limits, or less where the process cannot have as many files open as they allow; and then a sentence that
+    /// says so.
+    pub fn fitted(&self, shares: &Shares) -> (Self, Option<String>) {
+        let mut fitted = self.clone();
+        let mut cut = Vec::new();
+        let limits = [
+            ("connections", &mut fitted.connections, shares.connections()),
+            (
+                "unauthenticated",
+                &mut fitted.unauthenticated,
+                shares.unauthenticated,
+            ),
+            (
+                "sessions_per_user",
+                &mut fitted.sessions_per_user,
+                shares.sessions_of_one_user(),
+            ),
+            ("handles", &mut fitted.handles, shares.one_user()),
+        ];
+        for (name, limit, most) in limits {
+            if *limit > most {
+                cut.push(format!("{name} is {most} instead of {limit}"));
+                *limit = most;
+            }
+        }
+        let sentence = (!cut.is_empty()).then(|| {
+            format!(
+                "only {} files may be open at once: of [limits], {} (hint: LimitNOFILE= in the unit, or ulimit -Hn)",
+                shares.all,
+                cut.join(", ")
+            )
+        });
+        (fitted, sentence)
+    }
 }
 
 impl Default for Limits {

@@ -15,6 +15,7 @@ mod support;
 mod channels;
 mod crowds;
 mod deadlocks;
+mod descriptors;
 mod doors;
 mod exchanges;
 mod guessers;

@@ -212,7 +212,12 @@ impl Peer {
 
     /// Opens a channel with an SFTP session that has said hello.
     pub async fn sftp(&self) -> (Sender, Receiver) {
-        let channel = self.connection.channel_open_session().await.expect("a channel");
+        self.try_sftp().await.expect("a channel")
+    }
+
+    /// The same; `None` if the server has ended the session before.
+    pub async fn try_sftp(&self) -> Option<(Sender, Receiver)> {
+        let channel = self.connection.channel_open_session().await.ok()?;
         let (reader, writer) = channel.split();
         // Dropped, so that a reader who is slow does not stop the client's loop.
         drop(reader);
@@ -231,7 +236,7 @@ impl Peer {
         sender.send(encode(&init(3), 0, b"")).await;
         let hello = receiver.next().await.expect("a VERSION");
         assert!(matches!(decode(&hello).1, Reply::Version { version: 3, .. }));
-        (sender, receiver)
+        Some((sender, receiver))
     }
 
     /// Asks for new keys.

@@ -1,0 +1,108 @@
+//! A server that may have few files open: one user's sessions and files leave some for others, for new connections, and
+//! for the operator.
+
+use crate::peer::{Manner, Peer};
+use crate::story;
+use crate::support::packets::{CREAT, WRITE, open};
+use crate::support::replies::Reply;
+use crate::support::server::Sandbox;
+use crate::support::wait_for;
+
+const FEW: [&str; 2] = ["prlimit", "--nofile=1024:1024"];
+
+fn start(users: &[&str], limits: &str) -> Sandbox {
+    let mut server = Sandbox::new(&[("limits", limits)]);
+    for user in users {
+        server.add_user(user, &[]);
+    }
+    server.serve_by(&FEW);
+    server
+}
+
+fn open_descriptors(server: &Sandbox) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", server.pid()))
+        .unwrap()
+        .count()
+}
+
+#[test]
+fn one_users_idle_sessions_leave_room_for_others_and_the_operator() {
+    let limits = "sessions_per_user = 4000\nconnections = 4000";
+    let server = start(&["alice", "bob"], limits);
+    let log = server.log();
+    assert!(
+        log.contains("only 1024 files may be open at once")
+            && log.contains("sessions_per_user is 91 instead of 4000"),
+        "{log}"
+    );
+    story(async {
+        let mut held = Vec::new();
+        let mut refused = 0;
+        for _ in 0..120 {
+            let peer = Peer::connect(&server, "alice", Manner::window(1 << 20)).await;
+            match peer.try_sftp().await {
+                Some(channel) => held.push((peer, channel)),
+                None => refused += 1,
+            }
+        }
+        assert_eq!((held.len(), refused), (91, 29));
+        let list = server.admin_ok(&["sessions", "list"], "");
+        assert_eq!(list.matches("alice").count(), 91, "{list}");
+        let mut bob = server.raw("bob");
+        for _ in 0..100 {
+            assert!(matches!(bob.ask(&open("f", WRITE | CREAT)), Reply::Handle(_)));
+        }
+        assert!(
+            open_descriptors(&server) < 1024 - 256,
+            "{}",
+            open_descriptors(&server)
+        );
+    });
+}
+
+#[test]
+fn without_descriptors_peers_are_turned_away_and_the_operator_is_heard() {
+    let mut server = start(&["alice", "bob"], "");
+    let idle = server.raw("alice");
+    // What no limit foresees: the process may have no more than it has.
+    let now = open_descriptors(&server);
+    let cut = |limit: String| {
+        let done = std::process::Command::new("prlimit")
+            .args(["--pid", &server.pid().to_string(), &format!("--nofile={limit}")])
+            .status();
+        assert!(done.unwrap().success());
+    };
+    cut(format!("{now}:1024"));
+    let answers: Vec<Vec<u8>> = (0..5).map(|_| first_words(server.port())).collect();
+    for answer in &answers {
+        assert_eq!(answer, b"Exceeded MaxStartups\r\n", "{answers:?}");
+    }
+    let ticks = server.cpu_ticks();
+    let list = server.admin_ok(&["sessions", "list"], "");
+    assert!(list.contains("alice"), "{list}");
+    server.admin_ok(&["sessions", "kick", "--user", "alice"], "");
+    wait_for("the kicked session to end", || {
+        !server.admin_ok(&["sessions", "list"], "").contains("alice")
+    });
+    assert!(server.cpu_ticks() - ticks < 100, "it spins");
+    drop(idle);
+    // And all is well again as soon as there are some.
+    cut("1024:1024".to_owned());
+    wait_for("bob to get in", || {
+        first_words(server.port()).starts_with(b"SSH-2.0-")
+    });
+    let mut bob = server.raw("bob");
+    assert!(matches!(bob.ask(&open("f", WRITE | CREAT)), Reply::Handle(_)));
+    assert!(server.log().contains("cannot accept connections"));
+    assert!(server.is_alive());
+}
+
+/// The first line that a peer gets.
+fn first_words(port: u16) -> Vec<u8> {
+    use std::io::{BufRead as _, BufReader};
+    let stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    let mut line = Vec::new();
+    let _ = BufReader::new(stream).read_until(b'\n', &mut line);
+    line
+}
