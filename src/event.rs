@@ -1,5 +1,7 @@
 //! What happened, said once. The audit log is the first subscriber; hooks and metrics come later.
 
+pub mod queue;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,6 +9,12 @@ use std::time::Duration;
 
 use crate::path::VirtualPath;
 use crate::user::UserName;
+use queue::Credit;
+
+/// Text of a peer's is kept up to so many bytes: what the audit log writes of it is shorter.
+const LONGEST_TEXT: usize = 2048;
+/// A link's target, as Linux's PATH_MAX has it.
+const LONGEST_TARGET: usize = 4096;
 
 /// Something that an operator may want to know about later.
 #[derive(Debug, Clone)]
@@ -98,6 +106,92 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Whose event it is; `None`: of somebody who has not signed in.
+    pub fn user(&self) -> Option<&UserName> {
+        match self {
+            Event::Denied { .. } | Event::Refused { .. } => None,
+            Event::SignedIn { user, .. } | Event::SessionEnded { user, .. } => Some(user),
+            Event::Opened { who, .. }
+            | Event::Closed { who, .. }
+            | Event::Hashed { who, .. }
+            | Event::Command { who, .. }
+            | Event::Removed { who, .. }
+            | Event::DirectoryRemoved { who, .. }
+            | Event::Renamed { who, .. }
+            | Event::DirectoryMade { who, .. }
+            | Event::Linked { who, .. }
+            | Event::OverQuota { who, .. }
+            | Event::Forbidden { who, .. } => Some(&who.user),
+        }
+    }
+
+    /// Does it say how something ended? A log without these would leave its reader in doubt.
+    pub fn is_closing(&self) -> bool {
+        matches!(self, Event::Closed { .. } | Event::SessionEnded { .. })
+    }
+
+    /// The event as it may wait in a queue: with no more of a peer's text than will be written.
+    pub fn for_later(&self) -> Event {
+        let mut event = self.clone();
+        match &mut event {
+            Event::SignedIn { method, client, .. } => {
+                cut(method);
+                cut(client);
+            }
+            Event::Denied { user, reason, .. } => {
+                cut(user);
+                cut(reason);
+            }
+            Event::Refused { reason, .. } | Event::SessionEnded { reason, .. } => cut(reason),
+            Event::OverQuota { sentence, .. } => cut(sentence),
+            Event::Command { command, .. } => cut_bytes(command, LONGEST_TEXT),
+            Event::Linked { target, .. } => cut_bytes(target, LONGEST_TARGET),
+            // Paths are shorter than PATH_MAX by themselves.
+            Event::Opened { .. }
+            | Event::Closed { .. }
+            | Event::Hashed { .. }
+            | Event::Removed { .. }
+            | Event::DirectoryRemoved { .. }
+            | Event::Renamed { .. }
+            | Event::DirectoryMade { .. }
+            | Event::Forbidden { .. } => {}
+        }
+        event
+    }
+
+    /// The bytes of memory that it holds besides its own size, about.
+    pub fn heap_bytes(&self) -> usize {
+        let user = self.user().map_or(0, |user| user.as_str().len());
+        user + match self {
+            Event::SignedIn { method, client, .. } => method.len() + client.len(),
+            Event::Denied { user, reason, .. } => user.len() + reason.len(),
+            Event::Refused { reason, .. } | Event::SessionEnded { reason, .. } => reason.len(),
+            Event::OverQuota { path, sentence, .. } => path.len() + sentence.len(),
+            Event::Command { command, .. } => command.len(),
+            Event::Linked { target, link, .. } => target.len() + link.len(),
+            Event::Renamed { from, to, .. } => from.len() + to.len(),
+            Event::Opened { path, .. }
+            | Event::Closed { path, .. }
+            | Event::Hashed { path, .. }
+            | Event::Removed { path, .. }
+            | Event::DirectoryRemoved { path, .. }
+            | Event::DirectoryMade { path, .. }
+            | Event::Forbidden { path, .. } => path.len(),
+        }
+    }
+}
+
+fn cut(text: &mut String) {
+    text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+    text.shrink_to_fit();
+}
+
+fn cut_bytes(bytes: &mut Vec<u8>, longest: usize) {
+    bytes.truncate(longest);
+    bytes.shrink_to_fit();
+}
+
 /// Which session of which user did it.
 #[derive(Debug, Clone)]
 pub struct Actor {
@@ -121,6 +215,9 @@ impl fmt::Display for SessionId {
 pub trait Subscriber: Send + Sync {
     /// Called once for each event.
     fn notice(&self, event: &Event);
+
+    /// Whether a user's sessions may go on emitting events; `None`: they always may.
+    fn credit(&self, user: &UserName) -> Option<Arc<Credit>>;
 }
 
 /// Where events are emitted. Cheap to clone.
@@ -135,6 +232,15 @@ impl Events {
         Self {
             subscribers: subscribers.into(),
         }
+    }
+
+    /// Whether a user's sessions may go on, as the first subscriber has it that cares.
+    pub fn credit(&self, user: &UserName) -> Arc<Credit> {
+        let cares = self
+            .subscribers
+            .iter()
+            .find_map(|subscriber| subscriber.credit(user));
+        cares.unwrap_or_default()
     }
 
     /// Tells every subscriber.

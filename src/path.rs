@@ -31,6 +31,12 @@ pub enum PathError {
 }
 
 impl VirtualPath {
+    /// Its length in bytes, as [`VirtualPath::absolute`] gives it.
+    #[allow(clippy::len_without_is_empty, reason = "it never is")]
+    pub fn len(&self) -> usize {
+        1 + self.relative.len()
+    }
+
     /// The home itself.
     pub fn root() -> Self {
         Self { relative: Vec::new() }

@@ -1,11 +1,12 @@
 //! What the operator reads: the log, and the audit log.
 //!
-//! The log is `tracing`'s, on standard error, as text or JSON. Every line of it passes one writer, which leaves no
+//! The log is `tracing`'s, on standard error (by way of [`log_queue`]), as text or JSON. Every line of it passes one writer, which leaves no
 //! control character in it but the final newline, whatever a peer called itself. The audit log is the first
 //! subscriber of [`crate::event::Events`]: see [`audit`].
 
 pub mod audit;
 pub(crate) mod escape;
+mod log_queue;
 mod record;
 
 use std::io;
@@ -23,6 +24,8 @@ use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::error::{Error, Result};
 use audit::{AuditFile, AuditLog};
+pub use log_queue::Flush;
+use log_queue::LogQueue;
 
 /// `[log]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -72,23 +75,27 @@ static PROCESS_LOG: OnceLock<ProcessLog> = OnceLock::new();
 struct ProcessLog {
     filter: reload::Handle<Targets, Registry>,
     output: reload::Handle<Output, Filtered>,
+    queue: LogQueue,
 }
 
-/// Starts the process's log. To be called once, by the binary; a server in a test goes without.
+/// Starts the process's log. To be called once, by the binary; a server in a test goes without. Dropping what it returns
+/// waits for the last lines to be written.
 ///
 /// # Errors
 /// When a log was started already.
-pub fn init(settings: &LogSettings) -> Result<()> {
+pub fn init(settings: &LogSettings) -> Result<Flush> {
+    let queue = LogQueue::start(io::stderr()).map_err(|e| Error::new("cannot start the log").because(e))?;
     let (filter, filter_handle) = reload::Layer::new(filter(settings));
-    let (output, output_handle) = reload::Layer::new(output(settings.format, io::stderr));
+    let (output, output_handle) = reload::Layer::new(output(settings.format, queue.clone()));
     let subscriber = Registry::default().with(filter).with(output);
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|e| Error::new("cannot start the log").because(e))?;
     let _ = PROCESS_LOG.set(ProcessLog {
         filter: filter_handle,
         output: output_handle,
+        queue: queue.clone(),
     });
-    Ok(())
+    Ok(Flush(queue))
 }
 
 /// Opens the audit log; the second value changes it and the process's log when the configuration is read again.
@@ -127,7 +134,7 @@ impl Reload {
             let changed = log
                 .filter
                 .reload(filter(settings))
-                .and_then(|()| log.output.reload(output(settings.format, io::stderr)));
+                .and_then(|()| log.output.reload(output(settings.format, log.queue.clone())));
             changed.map_err(|e| Error::new("cannot change the log").because(e))?;
         }
         Ok(())

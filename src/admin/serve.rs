@@ -27,7 +27,7 @@ const LEFT_BEHIND: Duration = Duration::from_secs(3);
 /// # Errors
 /// When it cannot start.
 pub fn serve(config: Config) -> Result<()> {
-    telemetry::init(&config.log)?;
+    let _flush = telemetry::init(&config.log)?;
     run(config, |_| Ok(()))
 }
 
@@ -37,7 +37,7 @@ pub fn serve(config: Config) -> Result<()> {
 /// When it cannot be made or served.
 pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
     let config = demo::prepare(dir, listen)?;
-    telemetry::init(&config.log)?;
+    let _flush = telemetry::init(&config.log)?;
     // A second demo on the same port is told so before anything else; `bind` will find out by itself.
     let (_, refused) = listen_on(&config.server.listen, &[]);
     if let Some(refused) = refused.into_iter().next() {

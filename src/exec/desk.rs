@@ -113,6 +113,7 @@ impl Desk {
         &self,
         call: impl Fn(&dyn Storage, Wait) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.presence.slow_down().await;
         breathe().await;
         if let Some(_permit) = self.lane.enter() {
             match call(&*self.storage, Wait::Never) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+use crate::event::queue::Credit;
 use crate::event::{Actor, Event, Events};
 use crate::path::VirtualPath;
 use crate::vfs::Error;
@@ -76,6 +77,8 @@ pub struct Presence {
     pub actor: Actor,
     /// Where they go.
     pub events: Events,
+    /// Whether there is room for more of them.
+    pub credit: Arc<Credit>,
     /// Files open now, counted for the whole session.
     pub open_files: Arc<AtomicUsize>,
     /// What all sessions of the user hold together.
@@ -90,6 +93,13 @@ impl Presence {
     /// Emits an event of this session.
     pub fn tell(&self, event: impl FnOnce(Actor) -> Event) {
         self.events.emit(&event(self.actor.clone()));
+    }
+
+    /// To be awaited between two requests: waits, for a limited time, while events of this user find no room.
+    pub async fn slow_down(&self) {
+        if self.credit.is_short() {
+            self.credit.wait().await;
+        }
     }
 
     /// A call on the home was refused: tells those refusals that an operator may want to know about.

@@ -3,8 +3,8 @@
 //!
 //! In the SSH callback (*Direct*) a request runs only if all of this holds: nothing waits before it; the session is
 //! not with the task; the SSH layer has let go of every reply that the task sent (else ours would overtake them);
-//! the peer's window has room; this callback has not made [`REPLIES_PER_CALLBACK`] yet; no keys are exchanged; and the
-//! file system is well.
+//! the peer's window has room; events of the user find room in their queue; this callback has not made
+//! [`REPLIES_PER_CALLBACK`] yet; no keys are exchanged; and the file system is well.
 //! What waits for the window alone goes on in the callback that opens it; all else goes to the task (*Queued*).
 
 use std::sync::Arc;
@@ -167,7 +167,10 @@ impl<'a> Turn<'a> {
 
     /// May another request be executed here?
     fn is_open(&self) -> bool {
-        self.permit.is_some() && self.sent < REPLIES_PER_CALLBACK && self.queue.flow.is_open()
+        self.permit.is_some()
+            && self.sent < REPLIES_PER_CALLBACK
+            && self.queue.flow.is_open()
+            && !self.queue.credit.is_short()
     }
 
     /// Answers what waits, as far as it goes here.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
+use crate::event::queue::Credit;
 use crate::lanes::HomeLane;
 use crate::stream::budget::{Budget, Overflow};
 use crate::stream::flow::Flow;
@@ -194,6 +195,8 @@ pub(super) struct Queue {
     pub(super) outlet: Arc<dyn Outlet>,
     pub(super) lane: HomeLane,
     pub(super) cancelled: CancellationToken,
+    /// Whether events of the session's user find room.
+    pub(super) credit: Arc<Credit>,
 }
 
 pub(super) struct State {
@@ -224,7 +227,9 @@ impl Queue {
             cancelled,
             budget,
         } = surroundings;
+        let credit = Arc::clone(&sftp.context.presence.credit);
         Arc::new(Self {
+            credit,
             state: Mutex::new(State {
                 worker: Worker::Idle(Box::new(sftp)),
                 pending: Pending::new(budget),
@@ -285,6 +290,9 @@ impl Queue {
             };
             // Not before there is room for the answer: what waits is requests, not data.
             self.flow.opened().await;
+            if self.credit.is_short() {
+                self.credit.wait().await;
+            }
             match self.run(&mut held, job).await {
                 Ok(bytes) => {
                     reply = bytes;

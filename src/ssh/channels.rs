@@ -62,11 +62,13 @@ impl Connection {
         let home = self.home().await.ok_or(NoStart::NoHome)?;
         let actor = self.actor().ok_or(NoStart::Unfit)?;
         let events = self.service.events.clone();
+        let credit = events.credit(&actor.user);
         let activity = self.activity.clone();
         let signed_in = self.signed_in().ok_or(NoStart::Unfit)?;
         let presence = Presence {
             actor,
             events,
+            credit,
             open_files: Arc::clone(&signed_in.place.session().open_files),
             share: Arc::clone(&signed_in.place.session().share),
             activity,
@@ -173,6 +175,11 @@ impl Connection {
         let Some(actor) = self.actor() else {
             return Ok(session.channel_failure(id)?);
         };
+        // Each refused command is an event of its own.
+        let credit = self.service.events.credit(&actor.user);
+        if credit.is_short() {
+            credit.wait().await;
+        }
         let script = match Script::parse(command, actor.user.as_str()) {
             Ok(script) => script,
             Err(refused) => {

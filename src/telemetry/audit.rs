@@ -1,32 +1,37 @@
 //! The audit log: one JSON object per line for each event, in the order in which they happened.
 //!
-//! A thread of its own writes it, fed by a bounded queue: a slow disk never holds up a session. When the queue is
-//! full, events are counted instead of kept; as soon as the disk takes lines again the audit log says how many are
-//! missing (`{"event":"lost","count":…}`), and the log says so at once.
+//! A thread of its own writes it, fed by a bounded queue in which each user has a part ([`crate::event::queue`]): a slow
+//! disk slows down those who fill it, for a limited time, and nobody else. What finds no room is counted instead of
+//! kept; as soon as the disk takes lines again the audit log says how many are missing
+//! (`{"event":"lost","count":…}`), and the log says so at once.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use super::record;
+use super::{log_queue, record};
 use crate::advice;
 use crate::error::{Error, Result};
+use crate::event::queue::{Batch, Capacity, Credit, Queue};
 use crate::event::{Event, Subscriber};
 use crate::regular::{Links, open_regular};
+use crate::user::UserName;
 
-/// Events that wait for the disk: a few hundred bytes each, some seconds of a busy server.
-const QUEUE: usize = 8192;
+/// What waits for the disk: some seconds of a busy server. An event takes a few hundred bytes, and 9 KiB at the most.
+const CAPACITY: Capacity = Capacity {
+    events: 16_384,
+    bytes: 8 << 20,
+};
 
-/// Lines that are written at once.
-const BATCH: usize = 256;
+/// Lines that are written at once: at the most 4 MiB of them, where paths are long and full of bytes that are no text.
+const BATCH: usize = 128;
 
 /// How long the end of the server waits for the last lines to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -34,10 +39,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Subscribes to events and has them written. When it is dropped, what is queued is written first.
 #[derive(Debug)]
 pub struct AuditLog {
-    queue: SyncSender<Message>,
-    lost: Arc<AtomicU64>,
-    /// Tells the thread to end once the queue is empty.
-    ending: Arc<AtomicBool>,
+    queue: Arc<Queue>,
     /// Closed by the thread's end.
     ended: Mutex<Receiver<()>>,
 }
@@ -46,14 +48,7 @@ pub struct AuditLog {
 #[derive(Debug, Clone)]
 pub struct AuditFile {
     next: Arc<Mutex<Option<Sink>>>,
-    queue: SyncSender<Message>,
-}
-
-#[derive(Debug)]
-enum Message {
-    Event(Timestamp, Event),
-    /// There is another file to write to, or it is time to end.
-    Nudge,
+    queue: Arc<Queue>,
 }
 
 /// Where lines go.
@@ -115,54 +110,45 @@ impl AuditLog {
     /// The same for what is open already: a pipe, in tests, hangs as a disk may.
     pub(super) fn start(sink: Sink) -> Result<(AuditLog, AuditFile)> {
         let next = Arc::new(Mutex::new(None));
-        let lost = Arc::new(AtomicU64::new(0));
-        let ending = Arc::new(AtomicBool::new(false));
-        let (queue, messages) = sync_channel(QUEUE);
+        let queue = Arc::new(Queue::new(CAPACITY));
         let (alive, ended) = channel();
         let mut writer = Writer {
             sink,
             next: Arc::clone(&next),
-            lost: Arc::clone(&lost),
-            ending: Arc::clone(&ending),
+            queue: Arc::clone(&queue),
             torn: false,
             failing: false,
         };
         let work = move || {
-            writer.run(&messages);
+            writer.run();
             drop(alive);
         };
         let spawned = std::thread::Builder::new().name("audit".into()).spawn(work);
         spawned.map_err(|e| Error::new("cannot start the audit log").because(e))?;
         let file = AuditFile {
             next,
-            queue: queue.clone(),
+            queue: Arc::clone(&queue),
         };
-        let log = AuditLog {
-            queue,
-            lost,
-            ending,
-            ended: Mutex::new(ended),
-        };
-        Ok((log, file))
+        let ended = Mutex::new(ended);
+        Ok((AuditLog { queue, ended }, file))
     }
 }
 
 impl Subscriber for AuditLog {
     fn notice(&self, event: &Event) {
-        let message = Message::Event(Timestamp::now(), event.clone());
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(message)
-            && self.lost.fetch_add(1, Ordering::Relaxed) == 0
-        {
+        if self.queue.push(Timestamp::now(), event) {
             tracing::error!("the audit log cannot keep up: events are being lost");
         }
+    }
+
+    fn credit(&self, user: &UserName) -> Option<Arc<Credit>> {
+        Some(self.queue.credit(user))
     }
 }
 
 impl Drop for AuditLog {
     fn drop(&mut self) {
-        self.ending.store(true, Ordering::Release);
-        // Only a nudge: a thread with a full queue looks at the flag when it is done with it.
-        let _ = self.queue.try_send(Message::Nudge);
+        self.queue.close();
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = ended.recv_timeout(LAST_WORDS);
     }
@@ -176,8 +162,7 @@ impl AuditFile {
     pub fn reopen(&self, path: Option<&Path>) -> Result<()> {
         let sink = Sink::open(path)?;
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
-        // Only a nudge: a thread that has a full queue looks at `next` anyway.
-        let _ = self.queue.try_send(Message::Nudge);
+        self.queue.nudge();
         Ok(())
     }
 }
@@ -216,8 +201,7 @@ fn take_back(file: &File, written: u64) -> bool {
 struct Writer {
     sink: Sink,
     next: Arc<Mutex<Option<Sink>>>,
-    lost: Arc<AtomicU64>,
-    ending: Arc<AtomicBool>,
+    queue: Arc<Queue>,
     /// The last write broke off within a line.
     torn: bool,
     /// The last write failed, and the log has been told.
@@ -225,38 +209,31 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(&mut self, messages: &Receiver<Message>) {
+    fn run(&mut self) {
+        log_queue::may_wait();
         loop {
-            let ending = self.ending.load(Ordering::Acquire);
-            let first = if ending {
-                messages.try_recv().ok()
-            } else {
-                messages.recv().ok()
-            };
-            let Some(first) = first else { return };
-            let mut lines = Vec::new();
-            for message in std::iter::once(first).chain(messages.try_iter()).take(BATCH) {
-                match message {
-                    Message::Event(time, event) => lines.push(record::line(time, &event)),
-                    Message::Nudge => {}
-                }
-            }
+            let batch = self.queue.take(BATCH);
+            let ended = batch.ended;
             if let Some(sink) = self.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 self.sink = sink;
                 self.torn = false;
             }
-            self.write(lines);
-            if !ending {
-                std::thread::sleep(REST);
+            self.write(batch);
+            if ended {
+                return;
             }
+            std::thread::sleep(REST);
         }
     }
 
-    fn write(&mut self, mut lines: Vec<String>) {
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            lines.push(record::lost(Timestamp::now(), lost));
-        }
+    fn write(&mut self, batch: Batch) {
+        let Batch { entries, lost, .. } = batch;
+        let count: u64 = entries.iter().map(|entry| entry.count).sum();
+        let lines = entries
+            .into_iter()
+            .map(|entry| record::line(entry.time, &entry.event, entry.count));
+        let told = (lost > 0).then(|| record::lost(Timestamp::now(), lost));
+        let lines: Vec<String> = lines.chain(told).collect();
         let file = match &mut self.sink {
             Sink::File(file) => file,
             Sink::Log => {
@@ -269,7 +246,6 @@ impl Writer {
         if lines.is_empty() {
             return;
         }
-        let count = lines.len() as u64;
         let mut text = if self.torn {
             String::from("\n")
         } else {
@@ -283,9 +259,7 @@ impl Writer {
             Ok(()) => (self.torn, self.failing) = (false, false),
             Err((written, error)) => {
                 self.torn |= written > 0 && !take_back(file, written);
-                // The "lost" line itself is no event.
-                let missing = lost + count - u64::from(lost > 0);
-                self.lost.fetch_add(missing, Ordering::Relaxed);
+                self.queue.lose(lost + count);
                 if !self.failing {
                     tracing::error!(%error, "cannot write the audit log: events are being lost");
                     self.failing = true;

@@ -16,8 +16,13 @@ const LONGEST_CLAIM: usize = 256;
 /// One event as a JSON object, without a newline. `time` is UTC.
 ///
 /// Paths and link targets are strings in which `\\` is a backslash and `\xE9` a byte that is no UTF-8.
-pub(super) fn line(time: Timestamp, event: &Event) -> String {
-    let (name, fields) = fields(event);
+///
+/// `count` says for how many of its kind it stands; it is left out where that is one.
+pub(super) fn line(time: Timestamp, event: &Event, count: u64) -> String {
+    let (name, mut fields) = fields(event);
+    if count > 1 {
+        fields.push(("count", count.into()));
+    }
     write(time, name, fields)
 }
 
@@ -186,7 +191,7 @@ mod tests {
     #[test]
     fn lines_are_json_with_stable_names() {
         let check = |event: Event, expected: &str| {
-            let written = line("2026-01-02T03:04:05.6789Z".parse().unwrap(), &event);
+            let written = line("2026-01-02T03:04:05.6789Z".parse().unwrap(), &event, 1);
             assert_eq!(
                 written,
                 format!("{{\"time\":\"2026-01-02T03:04:05.679Z\",{expected}}}")
@@ -230,6 +235,6 @@ mod tests {
             method: "password",
             reason: "unknown user".into(),
         };
-        assert!(line(Timestamp::UNIX_EPOCH, &event).len() < 1000);
+        assert!(line(Timestamp::UNIX_EPOCH, &event, 1).len() < 1000);
     }
 }

@@ -1,0 +1,223 @@
+//! The way of the log's lines to standard error: through a bounded queue, and written by a thread of its own.
+//!
+//! Who logs never waits: a journal or a terminal that hangs would stop the whole server, a thread at a time. When the
+//! queue is full, lines are dropped and counted, and the log says how many as soon as it is read again. Only the audit
+//! log's thread waits for room ([`may_wait`]), since it has a queue of its own, in which losses are counted.
+//!
+//! At the end of the process [`Flush`] waits for a limited time until all is written.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Bytes that wait: thousands of lines, of which each is short.
+const CAPACITY: usize = 1 << 20;
+/// How long the end of the process waits for the last lines to be read.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+thread_local! {
+    static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on this thread waits where the queue is full.
+pub(super) fn may_wait() {
+    MAY_WAIT.set(true);
+}
+
+/// The queue; its clones are the same.
+#[derive(Clone)]
+pub(super) struct LogQueue(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Something has come, or was taken.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lines: VecDeque<Vec<u8>>,
+    bytes: usize,
+    dropped: u64,
+    /// The thread is writing what it has taken.
+    writing: bool,
+}
+
+impl LogQueue {
+    /// Starts the thread, which writes to `to` for as long as the process lives.
+    pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<Self> {
+        let queue = Self(Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }));
+        let writer = queue.clone();
+        let thread = std::thread::Builder::new().name("log".into());
+        thread.spawn(move || writer.write_all_to(to))?;
+        Ok(queue)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut state = self.state();
+        while state.bytes + line.len() > CAPACITY && !state.lines.is_empty() {
+            if !MAY_WAIT.get() {
+                state.dropped += 1;
+                return;
+            }
+            state = self.wait(state);
+        }
+        state.bytes += line.len();
+        state.lines.push_back(line.to_vec());
+        drop(state);
+        self.0.changed.notify_all();
+    }
+
+    fn write_all_to(&self, mut to: impl Write) {
+        let mut state = self.state();
+        loop {
+            while state.lines.is_empty() {
+                state = self.wait(state);
+            }
+            let lines = std::mem::take(&mut state.lines);
+            let dropped = std::mem::take(&mut state.dropped);
+            state.writing = true;
+            // What is being written counts until it is: the queue is no longer than it says.
+            drop(state);
+            let mut text: Vec<u8> = lines.into_iter().flatten().collect();
+            let taken = text.len();
+            if dropped > 0 {
+                text.extend(lost(dropped).into_bytes());
+            }
+            // Nobody is left who could be told.
+            let _ = to.write_all(&text).and_then(|()| to.flush());
+            state = self.state();
+            state.bytes = state.bytes.saturating_sub(taken);
+            state.writing = false;
+            self.0.changed.notify_all();
+        }
+    }
+
+    /// Waits until all is written, or for `at_most`.
+    fn flush(&self, at_most: Duration) {
+        let deadline = Instant::now() + at_most;
+        let mut state = self.state();
+        while !state.lines.is_empty() || state.writing {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.0.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// A line as JSON has it is a line that people can read as well.
+fn lost(count: u64) -> String {
+    let now = Timestamp::now();
+    format!(
+        "{{\"timestamp\":\"{now:.3}\",\"level\":\"WARN\",\"message\":\"lines of this log were lost\",\"count\":{count}}}\n"
+    )
+}
+
+impl<'w> MakeWriter<'w> for LogQueue {
+    type Writer = LogQueue;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        self.clone()
+    }
+}
+
+/// The log hands over one whole line at a time.
+impl Write for LogQueue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Waits when it is dropped until the log is written out, for a limited time. To be kept by whoever ends the process.
+pub struct Flush(pub(super) LogQueue);
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        self.0.flush(LAST_WORDS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_logs_does_not_wait_for_who_reads_and_losses_are_told() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let queue = LogQueue::start(writer).unwrap();
+        let line = [b"x".repeat(999), b"\n".to_vec()].concat();
+        let begun = Instant::now();
+        for _ in 0..5000 {
+            queue.clone().write_all(&line).unwrap();
+        }
+        // And the end of the process does not wait for ever.
+        queue.flush(Duration::from_millis(50));
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(queue.state().bytes <= CAPACITY);
+        let reading = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            let mut piece = [0; 65_536];
+            while !String::from_utf8_lossy(&text).contains("\"count\":") {
+                let count = io::Read::read(&mut reader, &mut piece).unwrap();
+                text.extend_from_slice(&piece[..count]);
+            }
+            String::from_utf8(text).unwrap()
+        });
+        // What is dropped is told behind the next line that is written.
+        while !reading.is_finished() {
+            queue.clone().write_all(b"later\n").unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let text = reading.join().unwrap();
+        let kept = text.lines().filter(|line| line.starts_with('x')).count();
+        let told = text.lines().find(|line| line.contains("lost")).unwrap();
+        let dropped: serde_json::Value = serde_json::from_str(told).unwrap();
+        assert!(kept >= 1000, "{kept}");
+        assert!(
+            kept as u64 + dropped["count"].as_u64().unwrap() >= 5000,
+            "{kept} {told}"
+        );
+    }
+
+    #[test]
+    fn the_audit_logs_thread_waits_and_loses_nothing() {
+        let (reader, writer) = io::pipe().unwrap();
+        let queue = LogQueue::start(writer).unwrap();
+        let audit = std::thread::spawn({
+            let mut queue = queue.clone();
+            move || {
+                may_wait();
+                (0..5000).for_each(|n| writeln!(queue, "{n:>999}").unwrap());
+            }
+        });
+        let lines = io::BufRead::lines(io::BufReader::new(reader)).take(5000);
+        for (n, line) in lines.enumerate() {
+            assert_eq!(line.unwrap().trim_start(), n.to_string());
+        }
+        audit.join().unwrap();
+    }
+}
