@@ -208,7 +208,7 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         let queue = LogQueue::start(writer).unwrap();
         let audit = std::thread::spawn({
-            let mut queue = queue.clone();
+            let mut queue = queue;
             move || {
                 may_wait();
                 (0..5000).for_each(|n| writeln!(queue, "{n:>999}").unwrap());
