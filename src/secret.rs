@@ -1,22 +1,35 @@
-//! Text that must not be seen: wiped when dropped, and never printed.
+//! What must not be seen: wiped when dropped, and never printed.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
 /// A password or a private key in memory. `Debug` shows nothing of it, and there is no `Display`.
+///
+/// A password is bytes: what a client's terminal makes of a key that was pressed need not be UTF-8.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
     /// Takes the text over; the caller keeps no copy.
     pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
+        Self::from_bytes(text.into_bytes())
     }
 
-    /// The text itself, for the one call that needs it.
-    pub fn reveal(&self) -> &str {
+    /// Takes the bytes over; the caller keeps no copy.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The secret itself, for the one call that compares it.
+    pub fn bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The text that it was made from, for the one call that needs it. Empty for one that came from the wire and is no
+    /// text: those are compared as [`Secret::bytes`], and never shown.
+    pub fn reveal(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -33,5 +46,16 @@ mod tests {
     #[test]
     fn debug_shows_nothing() {
         assert_eq!(format!("{:?}", Secret::new("hunter2".into())), "Secret(***)");
+        assert_eq!(
+            format!("{:?}", Secret::from_bytes(b"p\xe4ss".to_vec())),
+            "Secret(***)"
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_stay_what_they_are() {
+        let odd = Secret::from_bytes(b"p\xe4ss".to_vec());
+        assert_eq!((odd.bytes(), odd.reveal()), (&b"p\xe4ss"[..], ""));
+        assert_eq!(Secret::new("päss".into()).bytes(), "päss".as_bytes());
     }
 }

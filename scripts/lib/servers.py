@@ -70,16 +70,18 @@ class Server:
 
 
 class Homeport(Server):
-    """homeportd with its default settings."""
+    """homeportd with its default settings, but perhaps for the policy that says which algorithms are offered."""
 
     name = "homeport"
 
-    def __init__(self, directory, binary, key):
+    def __init__(self, directory, binary, key, policy="default"):
         super().__init__(directory)
         self.key = key
         self.config = directory / "homeportd.toml"
         self.command = [str(binary), "-c", str(self.config)]
         quiet([binary, "init", directory, "--listen", "127.0.0.1:0"], f'hint: is "{binary}" built from this source?')
+        text = self.config.read_text()
+        self.config.write_text(text.replace('policy = "default"', f'policy = "{policy}"'))
 
     def add(self, user, *options, password=None):
         """A new user with the server's key, and with a password if one is given."""

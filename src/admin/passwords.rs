@@ -24,7 +24,7 @@ pub fn ask(name: &UserName, from_stdin: bool) -> Result<PasswordHash> {
     } else {
         from_terminal(name)?
     };
-    if password.reveal().chars().count() < SHORT {
+    if String::from_utf8_lossy(password.bytes()).chars().count() < SHORT {
         eprintln!("homeportd: warning: that password is shorter than {SHORT} characters");
     }
     hash(&password)
@@ -62,20 +62,21 @@ fn from_reader(mut reader: impl Read) -> Result<Secret> {
     let limit = u64::try_from(LONGEST * 2).unwrap_or(u64::MAX);
     let read = reader.by_ref().take(limit).read_to_end(&mut bytes);
     read.map_err(|e| Error::new("cannot read the password").because(e))?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| Error::new("the password is not UTF-8"))?;
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    checked(Secret::new(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+    // Bytes: whatever a client will send for it.
+    let password = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let password = password.strip_suffix(b"\r").unwrap_or(password);
+    checked(Secret::from_bytes(password.to_vec()))
 }
 
 fn checked(password: Secret) -> Result<Secret> {
-    let text = password.reveal();
-    if text.is_empty() {
+    let bytes = password.bytes();
+    if bytes.is_empty() {
         return Err(Error::new("the password is empty").hint("at least one character; better twelve"));
     }
-    if text.len() > LONGEST {
+    if bytes.len() > LONGEST {
         return Err(Error::new(format!("the password is longer than {LONGEST} bytes")));
     }
-    if text.contains(['\n', '\r', '\0']) {
+    if bytes.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0)) {
         return Err(Error::new("the password has more than one line").hint("clients could not send it"));
     }
     Ok(password)

@@ -96,6 +96,15 @@ impl fmt::Display for AuthorizedKey {
     }
 }
 
+/// Why no user could have this key, if none could: its type or its size. For keys that clients offer.
+pub fn unfit(key: &PublicKey) -> Option<String> {
+    let fit = supported(key.algorithm().as_str()).and_then(|()| match key.key_data() {
+        KeyData::Rsa(rsa) => strong_enough(rsa),
+        _ => Ok(()),
+    });
+    fit.err()
+}
+
 /// What a refusal says: which thing, and why.
 type Refusal = String;
 

@@ -192,7 +192,7 @@ impl Authenticator {
     ) -> Result<User, (Duration, Reason)> {
         let source = Source::from(attempt.peer);
         // Depends on nothing that is secret, and must not wait in the queue with all that it weighs.
-        if password.reveal().len() > MAX_PASSWORD {
+        if password.bytes().len() > MAX_PASSWORD {
             let reason = Reason::PasswordTooLong;
             return Err((self.count(source, Some(name), &reason), reason));
         }

@@ -30,7 +30,7 @@ const DUMMY: &str =
 /// Hashes a new password with the default parameters and a fresh salt. Takes tens of milliseconds: not for an async
 /// thread, nor inside a transaction.
 pub fn hash(password: &Secret) -> Result<PasswordHash> {
-    let bytes = password.reveal().as_bytes();
+    let bytes = password.bytes();
     if bytes.is_empty() {
         return Err(Error::new("the password is empty"));
     }
@@ -137,7 +137,7 @@ fn matches(password: &Secret, hash: &phc::PasswordHash, memory: &mut Memory) -> 
     let mut found = [0_u8; phc::Output::MAX_LENGTH];
     let found = found.get_mut(..expected.len())?;
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into_with_memory(password.reveal().as_bytes(), salt, found, blocks)
+        .hash_password_into_with_memory(password.bytes(), salt, found, blocks)
         .ok()?;
     // The comparison takes the same time wherever they differ.
     phc::Output::new(found).ok().map(|found| found == *expected)

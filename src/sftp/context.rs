@@ -32,8 +32,20 @@ pub struct Habits {
 impl Habits {
     /// By the client's identification string.
     pub fn of_client(banner: &str) -> Self {
-        let software = banner.strip_prefix("SSH-2.0-").unwrap_or(banner);
-        let link_first = ["WinSCP_", "libssh_", "libssh-", "ssh2js", "AsyncSSH_"];
+        // "1.99" says that it knows version 1, too.
+        let software = ["SSH-2.0-", "SSH-1.99-"]
+            .iter()
+            .find_map(|version| banner.strip_prefix(version))
+            .unwrap_or(banner);
+        // They look for "OpenSSH" in the server's banner. All others send what OpenSSH's server wants, always.
+        let link_first = [
+            "WinSCP_",
+            "libssh_",
+            "libssh-",
+            "ssh2js",
+            "AsyncSSH_",
+            "phpseclib_",
+        ];
         let link_first = link_first.iter().any(|prefix| software.starts_with(prefix));
         Self {
             symlink_order: match link_first {
@@ -53,7 +65,7 @@ impl Habits {
 pub enum SymlinkOrder {
     /// OpenSSH, sshfs, paramiko, lftp, curl, JSch, MINA, pkg/sftp.
     TargetFirst,
-    /// WinSCP, libssh, ssh2 for Node, asyncssh, where the server is not OpenSSH.
+    /// WinSCP, libssh, ssh2 for Node, asyncssh, phpseclib, where the server is not OpenSSH.
     LinkFirst,
 }
 
@@ -66,4 +78,55 @@ pub enum CheckFileShape {
     Named,
     /// "check-file", the algorithm, then each hash as a string: Apache MINA SSHD.
     Strings,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_client_is_known_by_its_banner() {
+        use CheckFileShape::{Plain, Strings};
+        use SymlinkOrder::{LinkFirst, TargetFirst};
+        for (banner, symlink_order, check_file) in [
+            ("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u6", TargetFirst, Plain),
+            ("SSH-1.99-OpenSSH_3.9p1", TargetFirst, Plain),
+            ("SSH-2.0-WinSCP_release_6.3.3", LinkFirst, Plain),
+            ("SSH-2.0-PuTTY_Release_0.78", TargetFirst, Plain),
+            ("SSH-2.0-FileZilla_3.63.0", TargetFirst, Plain),
+            ("SSH-2.0-libssh_0.10.5", LinkFirst, Plain),
+            ("SSH-2.0-libssh-0.5.4", LinkFirst, Plain),
+            ("SSH-2.0-libssh2_1.10.0", TargetFirst, Plain),
+            ("SSH-2.0-ssh2js1.15.0", LinkFirst, Plain),
+            ("SSH-2.0-AsyncSSH_2.14.0", LinkFirst, Plain),
+            ("SSH-2.0-paramiko_3.4.0", TargetFirst, Plain),
+            ("SSH-2.0-phpseclib_3.0 (openssl, gmp)", LinkFirst, Plain),
+            ("SSH-2.0-phpseclib_2.0", LinkFirst, Plain),
+            ("SSH-2.0-phpseclib_1.0 (mcrypt)", LinkFirst, Plain),
+            ("SSH-1.99-phpseclib_1.0", LinkFirst, Plain),
+            ("SSH-2.0-Go", TargetFirst, Plain),
+            ("SSH-2.0-rclone/v1.60.1-DEV", TargetFirst, Plain),
+            ("SSH-2.0-APACHE-SSHD-2.12.0", TargetFirst, Strings),
+            ("SSH-2.0-JSCH-0.1.54", TargetFirst, Plain),
+            ("SSH-2.0-JSCH_2.27.0", TargetFirst, Plain),
+            ("SSH-2.0-SSHJ_0.38.0", TargetFirst, Plain),
+            (
+                "SSH-2.0-Cyberduck/8.7.1.40770 (Mac OS X/13.6) (x86_64)",
+                TargetFirst,
+                Plain,
+            ),
+            ("SSH-2.0-Ruby/Net::SSH_7.0.1 x86_64-linux-gnu", TargetFirst, Plain),
+            ("SSH-2.0-Renci.SshNet.SshClient.2024.0", TargetFirst, Plain),
+            ("SSH-2.0-Homeport", TargetFirst, Plain),
+            // Only at the beginning: nobody changes the rules by a comment.
+            ("SSH-2.0-x WinSCP_", TargetFirst, Plain),
+            ("", TargetFirst, Plain),
+        ] {
+            let expected = Habits {
+                symlink_order,
+                check_file,
+            };
+            assert_eq!(Habits::of_client(banner), expected, "{banner}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use russh::keys::PublicKey;
+use russh::keys::{Certificate, PublicKey};
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
@@ -29,11 +29,11 @@ impl Handler for Connection {
         Ok(self.refuse())
     }
 
-    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Error> {
+    async fn auth_password(&mut self, user: &str, password: &[u8]) -> Result<Auth, Error> {
         if !self.has(Method::Password) {
             return Ok(self.refuse());
         }
-        let password = Secret::new(password.to_owned());
+        let password = Secret::from_bytes(password.to_vec());
         Ok(self
             .attempt(user, Credential::Password(&password), Method::Password)
             .await)
@@ -64,7 +64,7 @@ impl Handler for Connection {
             );
             return Ok(self.refuse());
         };
-        let password = Secret::new(String::from_utf8_lossy(&answer).into_owned());
+        let password = Secret::from_bytes(answer.to_vec());
         Ok(self
             .attempt(user, Credential::Password(&password), Method::KeyboardInteractive)
             .await)
@@ -72,10 +72,15 @@ impl Handler for Connection {
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Error> {
         self.key_offers += 1;
-        if self.key_offers > KEY_OFFERS || !self.may_sign(offer.algorithm) {
+        if self.key_offers > KEY_OFFERS {
             return Ok(self.refuse());
         }
-        self.tell_refused_key(Some(user));
+        let algorithm = offer.algorithm.as_str();
+        if let Some(reason) = self.may_not_sign(offer.algorithm) {
+            self.key_refused(user, algorithm, Some(offer.public_key), reason);
+            return Ok(self.refuse());
+        }
+        self.tell_refused_keys(Some(user));
         let known: &PublicKey = offer.public_key;
         let judged = tokio::select! {
             biased;
@@ -85,19 +90,46 @@ impl Handler for Connection {
         match judged {
             Ok(()) => Ok(Auth::Accept),
             Err(reason) => {
-                self.refused_key = Some((user.to_owned(), reason));
+                self.key_refused(user, algorithm, Some(known), &reason.to_string());
                 Ok(self.refuse())
             }
         }
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Error> {
-        if !self.may_sign(key.algorithm) {
+        if let Some(reason) = self.may_not_sign(key.algorithm) {
+            self.key_refused(user, key.algorithm.as_str(), Some(key.public_key), reason);
             return Ok(self.refuse());
         }
         Ok(self
             .attempt(user, Credential::VerifiedKey(key.public_key), Method::PublicKey)
             .await)
+    }
+
+    async fn auth_publickey_failed(
+        &mut self,
+        user: &str,
+        algorithm: &str,
+        key: Option<&PublicKey>,
+        reason: &'static str,
+    ) -> Result<(), Error> {
+        self.key_refused(user, algorithm, key, reason);
+        Ok(())
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        user: &str,
+        certificate: &Certificate,
+    ) -> Result<Auth, Error> {
+        let algorithm = certificate.algorithm().to_certificate_type();
+        self.key_refused(
+            user,
+            &algorithm,
+            None,
+            "certificates are not taken, only plain keys",
+        );
+        Ok(self.refuse())
     }
 
     async fn authentication_banner(&mut self) -> Result<Option<String>, Error> {

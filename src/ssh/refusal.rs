@@ -2,6 +2,7 @@
 //!
 //! What a peer sent is cut to a bounded length here; the log escapes what could do harm.
 
+use russh::keys::{HashAlg, PublicKey};
 use russh::{AlgorithmKind, Error, Mismatch};
 
 use crate::visible::sample;
@@ -12,6 +13,56 @@ const LONGEST_LINE: usize = 64;
 const MOST_NAMES: usize = 24;
 /// The longest name of an algorithm (RFC 4251, section 6).
 const LONGEST_NAME: usize = 64;
+
+/// Keys of one sentence: an agent has about five.
+const MOST_KEYS: usize = 8;
+
+/// Keys that were offered in vain for one name: an agent offers several until one fits, so they are one attempt.
+pub(super) struct RefusedKeys {
+    /// The name.
+    pub user: String,
+    keys: Vec<String>,
+    more: usize,
+}
+
+impl RefusedKeys {
+    /// None yet.
+    pub fn new(user: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            keys: Vec::new(),
+            more: 0,
+        }
+    }
+
+    /// One more. `algorithm` is what the client wants to sign with; a key that could not be read is `None`.
+    pub fn add(&mut self, algorithm: &str, key: Option<&PublicKey>, reason: &str) {
+        if self.keys.len() >= MOST_KEYS {
+            self.more += 1;
+            return;
+        }
+        let named = match key {
+            Some(key) => key_name(key),
+            None => sample(algorithm.as_bytes(), LONGEST_NAME),
+        };
+        self.keys.push(format!("{named}: {reason}"));
+    }
+
+    /// What was offered, and why each was refused.
+    pub fn sentence(&self) -> String {
+        let mut sentence = self.keys.join("; ");
+        if self.more > 0 {
+            sentence.push_str(&format!("; and {} more", self.more));
+        }
+        sentence
+    }
+}
+
+/// A key as `ssh-keygen -l` and `homeportd user key list` name it.
+pub(super) fn key_name(key: &PublicKey) -> String {
+    let algorithm = sample(key.algorithm().as_str().as_bytes(), LONGEST_NAME);
+    format!("{algorithm} {}", key.fingerprint(HashAlg::Sha256))
+}
 
 /// Why a handshake failed.
 pub(super) fn handshake(error: &Error) -> String {
@@ -107,6 +158,27 @@ mod tests {
              no MAC in common: the client offers hmac-sha1, hmac-md5, this server hmac-sha2-256 \
              (changed by \"macs\" in [ssh])"
         );
+    }
+
+    #[test]
+    fn keys_are_named_as_their_owners_know_them() {
+        let line =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBwiRP8DuHQpDIhlLcAOAZCy0VyMVOBzmpnAJdJLhyCR a comment";
+        let key = PublicKey::from_openssh(line).unwrap();
+        let print = key.fingerprint(HashAlg::Sha256).to_string();
+        let mut keys = RefusedKeys::new("alice");
+        keys.add("ssh-ed25519", Some(&key), "unknown key");
+        keys.add("odd\u{1b}\u{fffd}", None, "the key cannot be read");
+        assert_eq!(
+            keys.sentence(),
+            format!("ssh-ed25519 {print}: unknown key; odd\\u{{1b}}\u{fffd}: the key cannot be read")
+        );
+        for _ in 0..100 {
+            keys.add(&"x".repeat(10_000), None, "the key cannot be read");
+        }
+        let sentence = keys.sentence();
+        assert!(sentence.len() < 1024, "{sentence}");
+        assert!(sentence.ends_with("; and 94 more"), "{sentence}");
     }
 
     #[test]

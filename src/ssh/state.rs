@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use russh::ChannelId;
-use russh::keys::Algorithm;
+use russh::keys::{Algorithm, PublicKey};
 use russh::server::Auth;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Attempt, Credential, Denied, Login, Method, Reason};
+use crate::auth::{self, Attempt, Credential, Denied, Login, Method};
 use crate::event::Event;
 use crate::exec;
 use crate::mount::Mounted;
@@ -20,6 +20,7 @@ use crate::user::Factor;
 
 use super::admission::Progress;
 use super::algorithms::method_set;
+use super::refusal::{RefusedKeys, key_name};
 use super::service::Service;
 use crate::socket::Pusher;
 
@@ -35,9 +36,8 @@ pub struct Connection {
     pub(super) activity: Activity,
     pub(super) phase: Phase,
     pub(super) key_offers: u32,
-    /// The last key that was offered in vain, and for whom. An agent offers several until one fits, so it is an event only
-    /// if the connection ends without a sign-in, or goes on with another name.
-    pub(super) refused_key: Option<(String, Reason)>,
+    /// An event only if the connection ends without a sign-in, or goes on with another name.
+    pub(super) refused_keys: Option<RefusedKeys>,
     pub(super) channels: HashMap<ChannelId, State>,
 }
 
@@ -95,7 +95,7 @@ impl Connection {
                 passed: BTreeSet::new(),
             },
             key_offers: 0,
-            refused_key: None,
+            refused_keys: None,
             channels: HashMap::new(),
         }
     }
@@ -112,12 +112,16 @@ impl Connection {
     }
 
     pub(super) async fn attempt(&mut self, user: &str, credential: Credential<'_>, method: Method) -> Auth {
-        self.tell_refused_key(Some(user));
+        self.tell_refused_keys(Some(user));
         let passed = match &self.phase {
             Phase::Anonymous { user: before, passed } if before == user => passed.clone(),
             Phase::Anonymous { .. } => BTreeSet::new(),
             // russh lets nobody sign in twice.
             Phase::SignedIn(_) | Phase::NoPlace(_) => return self.refuse(),
+        };
+        let shown = match &credential {
+            Credential::VerifiedKey(key) => format!("{}: ", key_name(key)),
+            Credential::Password(_) => String::new(),
         };
         // The answer may take a while: the peer should have all others.
         self.pusher.push();
@@ -152,7 +156,7 @@ impl Connection {
                 }
             }
             Err(Denied::Failed { reason, answer_at }) => {
-                self.denied(user, method, reason.to_string());
+                self.denied(user, method, format!("{shown}{reason}"));
                 tokio::select! {
                     () = tokio::time::sleep_until(answer_at) => {}
                     () = self.gone.cancelled() => {}
@@ -162,13 +166,21 @@ impl Connection {
         }
     }
 
-    /// The key that was refused is an event, unless it is of `user`, who may still have the right one.
-    pub(super) fn tell_refused_key(&mut self, user: Option<&str>) {
-        let another = |(refused, _): &mut (String, Reason)| user != Some(refused.as_str());
-        if let Some((refused, reason)) = self.refused_key.take_if(another) {
+    /// Keys that were refused are an event, unless they are of `user`, who may still have the right one.
+    pub(super) fn tell_refused_keys(&mut self, user: Option<&str>) {
+        let another = |refused: &mut RefusedKeys| user != Some(refused.user.as_str());
+        if let Some(refused) = self.refused_keys.take_if(another) {
             self.service.auth.keys_refused(self.peer.ip());
-            self.denied(&refused, Method::PublicKey, reason.to_string());
+            self.denied(&refused.user, Method::PublicKey, refused.sentence());
         }
+    }
+
+    /// Remembers that a key was offered in vain.
+    pub(super) fn key_refused(&mut self, user: &str, algorithm: &str, key: Option<&PublicKey>, reason: &str) {
+        self.tell_refused_keys(Some(user));
+        let unfit = key.and_then(auth::keys::unfit);
+        let refused = self.refused_keys.get_or_insert_with(|| RefusedKeys::new(user));
+        refused.add(algorithm, key, unfit.as_deref().unwrap_or(reason));
     }
 
     pub(super) fn denied(&self, user: &str, method: Method, reason: String) {
@@ -224,9 +236,13 @@ impl Connection {
         }
     }
 
-    /// May a user sign with this? The method must be on, and SHA-1 is out.
-    pub(super) fn may_sign(&self, algorithm: &Algorithm) -> bool {
-        self.has(Method::PublicKey) && *algorithm != Algorithm::Rsa { hash: None }
+    /// Why nobody may sign with this, if so.
+    pub(super) fn may_not_sign(&self, algorithm: &Algorithm) -> Option<&'static str> {
+        if !self.has(Method::PublicKey) {
+            return Some("the method is switched off");
+        }
+        (*algorithm == Algorithm::Rsa { hash: None })
+            .then_some("signed with SHA-1 (ssh-rsa), which is not taken: rsa-sha2-256 and rsa-sha2-512 are")
     }
 }
 
@@ -248,7 +264,7 @@ pub struct Signals {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Phase::Anonymous { .. } = self.phase {
-            self.tell_refused_key(None);
+            self.tell_refused_keys(None);
         }
     }
 }

@@ -14,6 +14,7 @@ mod support;
 mod algorithms;
 mod bad_input;
 mod broken_off;
+mod bytes;
 mod crowd;
 mod lifecycle;
 mod order;

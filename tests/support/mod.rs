@@ -14,6 +14,7 @@ pub mod replies;
 pub mod server;
 pub mod ssh;
 pub mod sshd;
+pub mod wire;
 
 use std::time::{Duration, Instant};
 

@@ -7,6 +7,7 @@ from . import (
     java_clients,
     lftp,
     node_client,
+    old_clients,
     openssh,
     paramiko_client,
     putty,
@@ -34,4 +35,9 @@ CLIENTS = [
     node_client.node,
     java_clients.mina,
     java_clients.jsch,
+    old_clients.limited,
+    old_clients.strict,
+    old_clients.ruby,
+    old_clients.php,
+    old_clients.jsch,
 ]

@@ -8,14 +8,14 @@ from .story import PASSWORD, Home, Skipped, emptied
 
 
 class Ours:
-    """homeportd with its default settings: each story has a user of its own."""
+    """homeportd with its default settings, and with a policy if one is named: each story has a user of its own."""
 
-    def __init__(self, work, binary):
+    def __init__(self, work, binary, policy="default"):
         self.work = work
         self.key = make_key(work / "key")
         directory = work / "server"
         directory.mkdir()
-        self.running = Homeport(directory, binary, self.key)
+        self.running = Homeport(directory, binary, self.key, policy)
         self.users = 0
 
     def __enter__(self):

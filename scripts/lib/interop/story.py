@@ -52,10 +52,12 @@ class Client:
 
     name: str
     version: callable
-    # The command it needs, and Debian's package that has it.
+    # The command or file it needs, and Debian's package that has it.
     needs: dict = field(default_factory=dict)
     # Told with --all only: it needs npm, Maven or /dev/fuse.
     extra: bool = False
+    # `[ssh] policy` of the server that it is told to.
+    policy: str = "default"
     # Builds what it is made of, before the first story.
     build: callable = None
     stories: list = field(default_factory=list)

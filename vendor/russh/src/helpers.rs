@@ -42,8 +42,8 @@ mod limited_string {
                 // Allocate only after the SSH string length has been bounded.
                 let mut buf = vec![0; len];
                 reader.read(&mut buf)?;
-                let value =
-                    String::from_utf8(buf).map_err(|_| ssh_encoding::Error::CharacterEncoding)?;
+                // HOMEPORT: a name that is not UTF-8 is one that nobody here knows, no reason to give up.
+                let value = crate::parsing::lossy(buf);
                 reader.ensure_finished()?;
 
                 Ok(Self(value))
@@ -100,7 +100,8 @@ mod name_list {
             Ok(Self(value.split(',').try_fold(
                 Vec::new(),
                 |mut list, name| {
-                    if name.is_empty() || !name.is_ascii() {
+                    // HOMEPORT: see above; such a name is not ASCII any more.
+                    if name.is_empty() {
                         return Err(ssh_encoding::Error::CharacterEncoding);
                     }
                     if list.len() > MAX_NAME_LIST_ENTRIES {

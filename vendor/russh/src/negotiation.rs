@@ -26,7 +26,7 @@ use crate::kex::{
     KexCause, EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT, EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
 };
 use crate::keys::key::safe_rng;
-use crate::parsing::ensure_end;
+use crate::parsing::{data_of, ensure_end};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::server::Config;
 use crate::sshbuffer::PacketWriter;
@@ -387,7 +387,7 @@ pub(crate) trait Select {
         let cipher_list = NameList::decode(&mut r)?;
         let (_cipher_both_first, cipher) =
             Self::select(&pref.cipher, &cipher_list, AlgorithmKind::Cipher)?;
-        String::decode(&mut r)?; // cipher server-to-client.
+        data_of(&mut r)?; // cipher server-to-client.
 
         // MAC
 
@@ -432,8 +432,8 @@ pub(crate) trait Select {
             )?
             .1,
         );
-        String::decode(&mut r)?; // languages client-to-server
-        String::decode(&mut r)?; // languages server-to-client
+        data_of(&mut r)?; // languages client-to-server
+        data_of(&mut r)?; // languages server-to-client
 
         let follows = u8::decode(&mut r)? != 0;
         u32::decode(&mut r)?;

@@ -38,7 +38,7 @@ impl OpenChannelMessage {
     /// parsing and compatibility behavior.
     pub fn parse<R: Reader>(r: &mut R) -> Result<Self, crate::Error> {
         // https://tools.ietf.org/html/rfc4254#section-5.1
-        let typ = map_err!(String::decode(r))?;
+        let typ = map_err!(text_of(r))?;
         let sender = map_err!(u32::decode(r))?;
         let window = map_err!(u32::decode(r))?;
         let maxpacket = map_err!(u32::decode(r))?;
@@ -53,7 +53,7 @@ impl OpenChannelMessage {
                 ChannelType::Session
             }
             "x11" => {
-                let originator_address = map_err!(String::decode(r))?;
+                let originator_address = map_err!(text_of(r))?;
                 let originator_port = map_err!(u32::decode(r))?;
                 ensure_end(r)?;
                 ChannelType::X11 {
@@ -68,7 +68,7 @@ impl OpenChannelMessage {
             }
             "direct-streamlocal@openssh.com" => {
                 let info = StreamLocalChannelInfo::decode(r)?;
-                String::decode(r)?; // originator address/reserved
+                text_of(r)?; // originator address/reserved
                 u32::decode(r)?; // originator port/reserved
                 ensure_end(r)?;
                 ChannelType::DirectStreamLocal(info)
@@ -80,7 +80,7 @@ impl OpenChannelMessage {
             }
             "forwarded-streamlocal@openssh.com" => {
                 let info = StreamLocalChannelInfo::decode(r)?;
-                String::decode(r)?; // reserved
+                text_of(r)?; // reserved
                 ensure_end(r)?;
                 ChannelType::ForwardedStreamLocal(info)
             }
@@ -161,7 +161,7 @@ impl Decode for StreamLocalChannelInfo {
     type Error = ssh_encoding::Error;
 
     fn decode(r: &mut impl Reader) -> Result<Self, Self::Error> {
-        let socket_path = String::decode(r)?.to_owned();
+        let socket_path = text_of(r)?;
         Ok(Self { socket_path })
     }
 }
@@ -170,9 +170,9 @@ impl Decode for TcpChannelInfo {
     type Error = ssh_encoding::Error;
 
     fn decode(r: &mut impl Reader) -> Result<Self, Self::Error> {
-        let host_to_connect = String::decode(r)?;
+        let host_to_connect = text_of(r)?;
         let port_to_connect = u32::decode(r)?;
-        let originator_address = String::decode(r)?;
+        let originator_address = text_of(r)?;
         let originator_port = u32::decode(r)?;
 
         Ok(Self {
@@ -302,4 +302,27 @@ pub(crate) fn data_of<'a>(reader: &mut &'a [u8]) -> ssh_encoding::Result<&'a [u8
         .ok_or(ssh_encoding::Error::Length)?;
     *reader = rest;
     Ok(data)
+}
+
+/// HOMEPORT: text of a peer's. The RFCs ask for UTF-8, peers send what they have: whatever is not UTF-8 is shown as
+/// U+FFFD, and so is no name that is known here, all of which are ASCII. This is the only way in which text is read from
+/// the wire; what must be compared byte by byte (passwords, commands, answers) is read as bytes instead.
+pub(crate) fn text_of<R: Reader>(reader: &mut R) -> ssh_encoding::Result<String> {
+    Ok(lossy(Vec::<u8>::decode(reader)?))
+}
+
+/// HOMEPORT: bytes as text, without a copy where they are UTF-8.
+pub(crate) fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// HOMEPORT: a name that somebody claims, which is kept for as long as a request is answered. No name is as long as the
+/// limit, so that one that was cut is nobody's.
+pub(crate) fn claim_of<R: Reader>(reader: &mut R) -> ssh_encoding::Result<String> {
+    const LONGEST: usize = 1024;
+    let mut text = text_of(reader)?;
+    text.truncate(text.floor_char_boundary(LONGEST));
+    text.shrink_to_fit();
+    Ok(text)
 }

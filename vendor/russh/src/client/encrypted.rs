@@ -28,7 +28,7 @@ use crate::client::{ChannelOpenHandle, Handler, Msg, Prompt, Reply, Session};
 use crate::helpers::{AlgorithmExt, EncodedExt, NameList, sign_with_hash_alg};
 use crate::keys::key::parse_public_key;
 use crate::parsing::{
-    ChannelOpenConfirmation, ChannelType, OpenChannelMessage, data_of, ensure_end,
+    ChannelOpenConfirmation, ChannelType, OpenChannelMessage, data_of, ensure_end, text_of,
 };
 use crate::session::{Encrypted, EncryptedState, GlobalRequestResponse};
 use crate::{
@@ -137,8 +137,8 @@ impl Session {
                             return Ok(());
                         }
                         Some((&msg::USERAUTH_BANNER, mut r)) => {
-                            let banner = map_err!(String::decode(&mut r))?;
-                            let _language_tag = map_err!(String::decode(&mut r))?;
+                            let banner = map_err!(text_of(&mut r))?;
+                            let _language_tag = map_err!(text_of(&mut r))?;
                             map_err!(ensure_end(&r))?;
                             client.auth_banner(&banner, self).await?;
                             return Ok(());
@@ -192,7 +192,7 @@ impl Session {
                             }) = auth_request.current
                             {
                                 debug!("userauth_pk_ok");
-                                let _algo = map_err!(String::decode(&mut r))?;
+                                let _algo = map_err!(text_of(&mut r))?;
                                 let _key = map_err!(Bytes::decode(&mut r))?;
                                 map_err!(ensure_end(&r))?;
                                 *sent_pk_ok = true;
@@ -203,11 +203,11 @@ impl Session {
                                 debug!("keyboard_interactive");
 
                                 // read fields
-                                let name = map_err!(String::decode(&mut r))?;
+                                let name = map_err!(text_of(&mut r))?;
 
-                                let instructions = map_err!(String::decode(&mut r))?;
+                                let instructions = map_err!(text_of(&mut r))?;
 
-                                let _lang = map_err!(String::decode(&mut r))?;
+                                let _lang = map_err!(text_of(&mut r))?;
                                 let n_prompts = map_err!(u32::decode(&mut r))?;
 
                                 // read prompts
@@ -219,7 +219,7 @@ impl Session {
                                 }
                                 let mut prompts = Vec::with_capacity(n_prompts);
                                 for _i in 0..n_prompts {
-                                    let prompt = map_err!(String::decode(&mut r))?;
+                                    let prompt = map_err!(text_of(&mut r))?;
 
                                     let echo = map_err!(u8::decode(&mut r))? != 0;
                                     prompts.push(Prompt {
@@ -384,8 +384,8 @@ impl Session {
                             {
                                 let major_status = map_err!(u32::decode(&mut r))?;
                                 let minor_status = map_err!(u32::decode(&mut r))?;
-                                let message = map_err!(String::decode(&mut r))?;
-                                let _language_tag = map_err!(String::decode(&mut r))?;
+                                let message = map_err!(text_of(&mut r))?;
+                                let _language_tag = map_err!(text_of(&mut r))?;
                                 map_err!(ensure_end(&r))?;
                                 warn!(
                                     "userauth_gssapi_error major={major_status} minor={minor_status}: {message}"
@@ -448,7 +448,7 @@ impl Session {
         let n_extensions = u32::decode(r)? as usize;
         debug!("Received EXT_INFO, {n_extensions:?} extensions");
         for _ in 0..n_extensions {
-            let name = String::decode(r)?;
+            let name = text_of(r)?;
             if name == "server-sig-algs" {
                 self.handle_server_sig_algs_ext(r)?;
             } else {
@@ -565,8 +565,8 @@ impl Session {
                 let channel_num = map_err!(ChannelId::decode(&mut r))?;
                 let reason_code = ChannelOpenFailure::from_u32(map_err!(u32::decode(&mut r))?)
                     .unwrap_or(ChannelOpenFailure::AdministrativelyProhibited);
-                let descr = map_err!(String::decode(&mut r))?;
-                let language = map_err!(String::decode(&mut r))?;
+                let descr = map_err!(text_of(&mut r))?;
+                let language = map_err!(text_of(&mut r))?;
                 map_err!(ensure_end(&r))?;
                 // Unlike other channel-scoped messages this arrives for a
                 // channel the client opened but that is not yet confirmed, so
@@ -658,7 +658,7 @@ impl Session {
             }
             Some((&msg::CHANNEL_REQUEST, mut r)) => {
                 let channel_num = map_err!(ChannelId::decode(&mut r))?;
-                let req = map_err!(String::decode(&mut r))?;
+                let req = map_err!(text_of(&mut r))?;
                 debug!("channel_request: {channel_num:?} {req:?}",);
                 if !self.common.is_established_channel(channel_num) {
                     return Ok(());
@@ -685,10 +685,10 @@ impl Session {
                     "exit-signal" => {
                         map_err!(u8::decode(&mut r))?; // should be 0.
                         let signal_name =
-                            Sig::from_name(map_err!(String::decode(&mut r))?.as_str());
+                            Sig::from_name(map_err!(text_of(&mut r))?.as_str());
                         let core_dumped = map_err!(u8::decode(&mut r))? != 0;
-                        let error_message = map_err!(String::decode(&mut r))?;
-                        let lang_tag = map_err!(String::decode(&mut r))?;
+                        let error_message = map_err!(text_of(&mut r))?;
+                        let lang_tag = map_err!(text_of(&mut r))?;
                         map_err!(ensure_end(&r))?;
                         if let Some(chan) = self.channels.get(&channel_num) {
                             let _ = chan
@@ -785,7 +785,7 @@ impl Session {
                 client.window_adjusted(channel_num, new_size, self).await
             }
             Some((&msg::GLOBAL_REQUEST, mut r)) => {
-                let req = map_err!(String::decode(&mut r))?;
+                let req = map_err!(text_of(&mut r))?;
                 let wants_reply = map_err!(u8::decode(&mut r))?;
                 if let Some(ref mut enc) = self.common.encrypted {
                     if req.starts_with("keepalive") {

@@ -65,6 +65,7 @@ use crate::cipher::{self, OpeningKey, clear};
 use crate::kex::{KexAlgorithmImplementor, KexCause, KexProgress, SessionKexState};
 use crate::keys::PrivateKeyWithHashAlg;
 use crate::msg::{is_kex_msg, validate_server_msg_strict_kex};
+use crate::parsing::text_of;
 use crate::session::{CommonSession, EncryptedState, GlobalRequestResponse, NewKeys};
 use crate::ssh_read::SshRead;
 use crate::sshbuffer::{IncomingSshPacket, PacketWriter, Payload, SSHBuffer, SshId};
@@ -1595,8 +1596,8 @@ impl Session {
         self.common.disconnected = true;
 
         let reason_code = u32::decode(&mut r)?.try_into()?;
-        let message = String::decode(&mut r)?;
-        let lang_tag = String::decode(&mut r)?;
+        let message = text_of(&mut r)?;
+        let lang_tag = text_of(&mut r)?;
 
         Ok(RemoteDisconnectInfo {
             reason_code,

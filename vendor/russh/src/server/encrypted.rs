@@ -31,7 +31,7 @@ use super::*;
 use crate::helpers::{AlgorithmExt, NameList};
 use crate::map_err;
 use crate::parsing::{
-    ChannelOpenConfirmation, ChannelType, OpenChannelMessage, data_of, ensure_end,
+    ChannelOpenConfirmation, ChannelType, OpenChannelMessage, claim_of, data_of, ensure_end, text_of,
 };
 
 impl Session {
@@ -93,7 +93,7 @@ impl Session {
                 EncryptedState::WaitingAuthServiceRequest { accepted, .. },
                 Some((&msg::SERVICE_REQUEST, mut r)),
             ) => {
-                let request = map_err!(String::decode(&mut r))?;
+                let request = map_err!(text_of(&mut r))?;
                 map_err!(ensure_end(&r))?;
                 debug!("request: {request:?}");
                 if request == "ssh-userauth" {
@@ -109,7 +109,7 @@ impl Session {
             }
             // HOMEPORT: paramiko asks for the service again before each attempt, and waits for the answer.
             (EncryptedState::WaitingAuthRequest(_), Some((&msg::SERVICE_REQUEST, mut r))) => {
-                let request = map_err!(String::decode(&mut r))?;
+                let request = map_err!(text_of(&mut r))?;
                 map_err!(ensure_end(&r))?;
                 if request == "ssh-userauth" {
                     push_packet!(enc.write, {
@@ -938,9 +938,9 @@ impl Encrypted {
         auth_user: &mut String,
     ) -> Result<(), H::Error> {
         // https://tools.ietf.org/html/rfc4252#section-5
-        let user = map_err!(String::decode(r))?;
-        let service_name = map_err!(String::decode(r))?;
-        let method = map_err!(String::decode(r))?;
+        let user = map_err!(claim_of(r))?;
+        let service_name = map_err!(text_of(r))?;
+        let method = map_err!(text_of(r))?;
         debug!("name: {user:?} {service_name:?} {method:?}",);
 
         if service_name == "ssh-connection" {
@@ -967,10 +967,10 @@ impl Encrypted {
                 auth_user.clear();
                 auth_user.push_str(&user);
                 let change = map_err!(u8::decode(r))? != 0;
-                // HOMEPORT: wiped when it is dropped.
-                let password = zeroize::Zeroizing::new(map_err!(String::decode(r))?);
+                // HOMEPORT: compared as bytes, and wiped when it is dropped.
+                let password = zeroize::Zeroizing::new(map_err!(Vec::<u8>::decode(r))?);
                 if change {
-                    let _new_password = zeroize::Zeroizing::new(map_err!(String::decode(r))?);
+                    let _new_password = zeroize::Zeroizing::new(map_err!(Vec::<u8>::decode(r))?);
                 }
                 map_err!(ensure_end(r))?;
                 let auth = if change {
@@ -1058,8 +1058,8 @@ impl Encrypted {
                 };
                 auth_user.clear();
                 auth_user.push_str(&user);
-                let _ = map_err!(String::decode(r))?; // language_tag, deprecated.
-                let submethods = map_err!(String::decode(r))?;
+                let _ = map_err!(text_of(r))?; // language_tag, deprecated.
+                let submethods = map_err!(claim_of(r))?;
                 map_err!(ensure_end(r))?;
                 debug!("{submethods:?}");
                 auth_request.current = Some(CurrentRequest::KeyboardInteractive {
@@ -1084,8 +1084,13 @@ impl Encrypted {
                 Ok(())
             }
         } else {
-            // Unknown service
-            Err(Error::Inconsistent.into())
+            // HOMEPORT: an unknown service is refused, as an unknown method is.
+            let EncryptedState::WaitingAuthRequest(ref mut auth_request) = self.state else {
+                return Err(Error::Inconsistent.into());
+            };
+            auth_request.partial_success = false;
+            reject_auth_request(until, &mut self.write, auth_request).await?;
+            Ok(())
         }
     }
 }
@@ -1112,7 +1117,7 @@ impl Encrypted {
 
         let is_real = map_err!(u8::decode(r))?;
 
-        let pubkey_algo = map_err!(String::decode(r))?;
+        let pubkey_algo = map_err!(text_of(r))?;
         let pubkey_key = map_err!(Bytes::decode(r))?;
         let key_or_cert = PublicKeyOrCertificate::decode(&pubkey_algo, &pubkey_key);
 
@@ -1136,6 +1141,9 @@ impl Encrypted {
                                 .unwrap_or_default()
                         {
                             warn!("Certificate is expired or not yet valid");
+                            handler
+                                .auth_publickey_failed(user, &pubkey_algo, None, "certificate out of date")
+                                .await?;
                             reject_auth_request(until, &mut self.write, auth_request).await?;
                             return Ok(());
                         }
@@ -1143,6 +1151,9 @@ impl Encrypted {
                         // Verify the certificate’s signature
                         if cert.verify_signature().is_err() {
                             warn!("Certificate signature is invalid");
+                            handler
+                                .auth_publickey_failed(user, &pubkey_algo, None, "certificate with a wrong signature")
+                                .await?;
                             reject_auth_request(until, &mut self.write, auth_request).await?;
                             return Ok(());
                         }
@@ -1189,10 +1200,19 @@ impl Encrypted {
 
                     let encoded_signature = map_err!(Vec::<u8>::decode(r))?;
 
-                    let mut signature_reader = encoded_signature.as_slice();
-                    let sig = map_err!(Signature::decode(&mut signature_reader))?;
-                    map_err!(ensure_end(&signature_reader))?;
                     map_err!(ensure_end(r))?;
+                    // HOMEPORT: a signature that cannot be read is a wrong one.
+                    let mut signature_reader = encoded_signature.as_slice();
+                    let decoded = Signature::decode(&mut signature_reader);
+                    let Some(sig) = decoded.ok().filter(|_| signature_reader.is_empty()) else {
+                        debug!("malformed signature");
+                        auth_user.clear();
+                        handler
+                            .auth_publickey_failed(user, &pubkey_algo, Some(&pubkey), "malformed signature")
+                            .await?;
+                        reject_auth_request(until, &mut self.write, auth_request).await?;
+                        return Ok(());
+                    };
 
                     // RFC 4252 §7 / RFC 8332 §3: the signature must use the
                     // algorithm named in the request. Otherwise a client can
@@ -1202,6 +1222,14 @@ impl Encrypted {
                         _ => {
                             debug!("signature algorithm does not match the requested one");
                             auth_user.clear();
+                            handler
+                                .auth_publickey_failed(
+                                    user,
+                                    sig.algorithm().as_str(),
+                                    Some(&pubkey),
+                                    "the signature is of another algorithm than the client announced",
+                                )
+                                .await?;
                             reject_auth_request(until, &mut self.write, auth_request).await?;
                             return Ok(());
                         }
@@ -1265,6 +1293,9 @@ impl Encrypted {
                         } else {
                             debug!("signature wrong");
                             auth_user.clear();
+                            handler
+                                .auth_publickey_failed(user, &pubkey_algo, Some(&pubkey), "wrong signature")
+                                .await?;
                             reject_auth_request(until, &mut self.write, auth_request).await?;
                         }
                     } else {
@@ -1326,17 +1357,15 @@ impl Encrypted {
                     Ok(())
                 }
             }
-            Err(e) => match e {
-                ssh_key::Error::AlgorithmUnknown
-                | ssh_key::Error::AlgorithmUnsupported { .. }
-                | ssh_key::Error::CertificateValidation
-                | ssh_key::Error::Time => {
-                    debug!("public key error: {e}");
-                    reject_auth_request(until, &mut self.write, auth_request).await?;
-                    Ok(())
-                }
-                e => Err(crate::Error::from(e).into()),
-            },
+            // HOMEPORT: whatever is wrong with a key, it is one that lets nobody in.
+            Err(e) => {
+                debug!("public key error: {e}");
+                handler
+                    .auth_publickey_failed(user, &pubkey_algo, None, "the key cannot be read")
+                    .await?;
+                reject_auth_request(until, &mut self.write, auth_request).await?;
+                Ok(())
+            }
         }
     }
 }
@@ -1635,7 +1664,7 @@ impl Session {
 
             msg::CHANNEL_REQUEST => {
                 let channel_num = map_err!(ChannelId::decode(r))?;
-                let req_type = map_err!(String::decode(r))?;
+                let req_type = map_err!(text_of(r))?;
                 let wants_reply = map_err!(u8::decode(r))?;
                 if let Some(ref mut enc) = self.common.encrypted
                     && let Some(channel) = enc.channels.get_mut(&channel_num)
@@ -1649,7 +1678,7 @@ impl Session {
                 }
                 match req_type.as_str() {
                     "pty-req" => {
-                        let term = map_err!(String::decode(r))?;
+                        let term = map_err!(text_of(r))?;
                         let col_width = map_err!(u32::decode(r))?;
                         let row_height = map_err!(u32::decode(r))?;
                         let pix_width = map_err!(u32::decode(r))?;
@@ -1733,8 +1762,8 @@ impl Session {
                     }
                     "x11-req" => {
                         let single_connection = map_err!(u8::decode(r))? != 0;
-                        let x11_auth_protocol = map_err!(String::decode(r))?;
-                        let x11_auth_cookie = map_err!(String::decode(r))?;
+                        let x11_auth_protocol = map_err!(text_of(r))?;
+                        let x11_auth_cookie = map_err!(text_of(r))?;
                         let x11_screen_number = map_err!(u32::decode(r))?;
                         map_err!(ensure_end(r))?;
 
@@ -1762,8 +1791,8 @@ impl Session {
                             .await
                     }
                     "env" => {
-                        let env_variable = map_err!(String::decode(r))?;
-                        let env_value = map_err!(String::decode(r))?;
+                        let env_variable = map_err!(text_of(r))?;
+                        let env_value = map_err!(text_of(r))?;
                         map_err!(ensure_end(r))?;
 
                         if let Some(chan) = self.channels.get(&channel_num) {
@@ -1823,7 +1852,7 @@ impl Session {
                         handler.exec_request(channel_num, &req, self).await
                     }
                     "subsystem" => {
-                        let name = map_err!(String::decode(r))?;
+                        let name = map_err!(text_of(r))?;
                         map_err!(ensure_end(r))?;
 
                         if let Some(chan) = self.channels.get(&channel_num) {
@@ -1868,7 +1897,7 @@ impl Session {
                             .await
                     }
                     "signal" => {
-                        let signal = Sig::from_name(&map_err!(String::decode(r))?);
+                        let signal = Sig::from_name(&map_err!(text_of(r))?);
                         map_err!(ensure_end(r))?;
                         if let Some(chan) = self.channels.get(&channel_num) {
                             chan.send(ChannelMsg::Signal {
@@ -1888,11 +1917,11 @@ impl Session {
                 }
             }
             msg::GLOBAL_REQUEST => {
-                let req_type = map_err!(String::decode(r))?;
+                let req_type = map_err!(text_of(r))?;
                 self.common.wants_reply = map_err!(u8::decode(r))? != 0;
                 match req_type.as_str() {
                     "tcpip-forward" => {
-                        let address = map_err!(String::decode(r))?;
+                        let address = map_err!(text_of(r))?;
                         let port = map_err!(u32::decode(r))?;
                         map_err!(ensure_end(r))?;
                         debug!("handler.tcpip_forward {address:?} {port:?}");
@@ -1918,7 +1947,7 @@ impl Session {
                         Ok(())
                     }
                     "cancel-tcpip-forward" => {
-                        let address = map_err!(String::decode(r))?;
+                        let address = map_err!(text_of(r))?;
                         let port = map_err!(u32::decode(r))?;
                         map_err!(ensure_end(r))?;
                         debug!("handler.cancel_tcpip_forward {address:?} {port:?}");
@@ -1931,7 +1960,7 @@ impl Session {
                         Ok(())
                     }
                     "streamlocal-forward@openssh.com" => {
-                        let server_socket_path = map_err!(String::decode(r))?;
+                        let server_socket_path = map_err!(text_of(r))?;
                         map_err!(ensure_end(r))?;
                         debug!("handler.streamlocal_forward {server_socket_path:?}");
                         let result = handler
@@ -1945,7 +1974,7 @@ impl Session {
                         Ok(())
                     }
                     "cancel-streamlocal-forward@openssh.com" => {
-                        let socket_path = map_err!(String::decode(r))?;
+                        let socket_path = map_err!(text_of(r))?;
                         map_err!(ensure_end(r))?;
                         debug!("handler.cancel_streamlocal_forward {socket_path:?}");
                         let result = handler
@@ -1969,8 +1998,8 @@ impl Session {
                 let channel_num = map_err!(ChannelId::decode(r))?;
                 let reason = ChannelOpenFailure::from_u32(map_err!(u32::decode(r))?)
                     .unwrap_or(ChannelOpenFailure::AdministrativelyProhibited);
-                let description = map_err!(String::decode(r))?;
-                let language_tag = map_err!(String::decode(r))?;
+                let description = map_err!(text_of(r))?;
+                let language_tag = map_err!(text_of(r))?;
                 map_err!(ensure_end(r))?;
 
                 trace!("Channel open failure description: {description}");

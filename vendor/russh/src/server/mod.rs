@@ -269,7 +269,7 @@ pub trait Handler: Sized {
     fn auth_password(
         &mut self,
         user: &str,
-        password: &str,
+        password: &[u8],
     ) -> impl Future<Output = Result<Auth, Self::Error>> + Send {
         async { Ok(Auth::reject()) }
     }
@@ -327,6 +327,19 @@ pub trait Handler: Sized {
         key: VerifiedPublicKey<'_>,
     ) -> impl Future<Output = Result<Auth, Self::Error>> + Send {
         async { Ok(Auth::reject()) }
+    }
+
+    /// HOMEPORT: called when a key was refused without a question to the handler, or after it was accepted: it cannot
+    /// be read, or the signature is wrong. The client gets the same answer as to any key that is not known.
+    #[allow(unused_variables)]
+    fn auth_publickey_failed(
+        &mut self,
+        user: &str,
+        algorithm: &str,
+        public_key: Option<&ssh_key::PublicKey>,
+        reason: &'static str,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
     }
 
     /// Check authentication using an OpenSSH certificate. This method

@@ -303,7 +303,7 @@ impl<S: AgentStream + Unpin> AgentClient<S> {
             let n = u32::decode(&mut r)?;
             for _ in 0..n {
                 let key_blob = Bytes::decode(&mut r)?;
-                let comment = String::decode(&mut r)?;
+                let comment = crate::parsing::text_of(&mut r)?;
 
                 // Check if blob starts with a certificate algorithm by reading the algorithm string.
                 // Certificate algorithms end with "-cert-v01@openssh.com".
@@ -475,7 +475,7 @@ impl<S: AgentStream + Unpin> AgentClient<S> {
         data: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let mut resp = &Bytes::decode(r)?[..];
-        let t = String::decode(&mut resp)?;
+        let t = crate::parsing::text_of(&mut resp)?;
         if (hash == 2 && t == "rsa-sha2-256") || (hash == 4 && t == "rsa-sha2-512") || hash == 0 {
             let sig = Bytes::decode(&mut resp)?;
             let is_sk_signature = t.starts_with("sk-");

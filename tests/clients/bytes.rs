@@ -1,0 +1,429 @@
+//! Bytes are bytes: what is not UTF-8 gets the answer that anything unknown gets, and ends no connection.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+
+use russh::ChannelMsg;
+use russh::client::{self, KeyboardInteractiveAuthResponse};
+use russh::keys::PublicKeyOrCertificate;
+
+use crate::support::server::{HOMEPORTD, Sandbox, password};
+use crate::support::wire::{Lists, Message, Wire, lists, message, password_request, string, userauth};
+
+/// No UTF-8 in any length.
+const ODD: &[u8] = b"\xff\xfe";
+
+/// A server that does not hold back its refusals.
+fn start() -> Sandbox {
+    let auth = "max_attempts = 1000\nthrottle = { first_delay_ms = 1, max_delay_ms = 1, failures = 10000, user_failures = 10000 }";
+    Sandbox::start_with(&[("auth", auth)], &["alice"])
+}
+
+/// Sends a message, which must be answered by messages of these numbers; then the connection must still work.
+fn check(wire: &mut Wire, alive: fn(&mut Wire), what: &str, sent: &Message, answers: &[u8]) {
+    wire.send(sent);
+    for number in answers {
+        let answer = wire.receive();
+        let answer = answer.unwrap_or_else(|| panic!("{what}: the connection has ended"));
+        assert_eq!(answer[0], *number, "{what}: {}", answer.escape_ascii());
+    }
+    alive(wire);
+}
+
+#[test]
+fn names_in_a_key_exchange() {
+    let server = start();
+    for index in 0..10 {
+        let mut lists: Lists = lists();
+        if !lists[index].is_empty() {
+            lists[index].insert(0, b',');
+        }
+        lists[index].splice(0..0, ODD.iter().copied());
+        let mut wire = Wire::client(server.port(), &lists);
+        wire.sign_in("alice", password("alice").as_bytes());
+    }
+}
+
+#[test]
+fn text_before_the_sign_in() {
+    fn alive(wire: &mut Wire) {
+        wire.send(&userauth("alice", "none"));
+        wire.expect(51);
+    }
+    let server = start();
+    let mut wire = Wire::client(server.port(), &lists());
+    let key = Message(Vec::new()).string("ssh-ed25519").string([7; 32]).0;
+    let odd_key = Message(Vec::new()).string(ODD).string([7; 32]).0;
+    let odd_signature = Message(Vec::new()).string(ODD).string([7; 64]).0;
+    let signature = Message(Vec::new()).string("ssh-ed25519").string([7; 64]).0;
+    let public_key = |algorithm: &[u8], key: &[u8], signature: Option<&[u8]>| {
+        let request = userauth("alice", "publickey")
+            .byte(u8::from(signature.is_some()))
+            .string(algorithm)
+            .string(key);
+        signature.map_or(request.clone(), |signature| request.string(signature))
+    };
+    let rows: Vec<(&str, Message, &[u8])> = vec![
+        ("IGNORE", message(2).string(ODD), &[]),
+        ("DEBUG", message(4).byte(1).string(ODD).string(ODD), &[]),
+        ("EXT_INFO", message(7).number(1).string(ODD).string(ODD), &[]),
+        ("SERVICE_REQUEST", message(5).string(ODD), &[]),
+        ("user, none", userauth(ODD, "none"), &[51]),
+        (
+            "service",
+            message(50).string("alice").string(ODD).string("none"),
+            &[51],
+        ),
+        ("method", userauth("alice", ODD), &[51]),
+        ("user, password", password_request(ODD, b"secret"), &[51]),
+        ("password", password_request(b"alice", b"p\xe4ss"), &[51]),
+        (
+            "new password",
+            userauth("alice", "password").byte(1).string(ODD).string(ODD),
+            &[51],
+        ),
+        ("key, algorithm", public_key(ODD, &key, None), &[51]),
+        ("key, type", public_key(b"ssh-ed25519", &odd_key, None), &[51]),
+        (
+            "key, user",
+            {
+                userauth(ODD, "publickey")
+                    .byte(0)
+                    .string("ssh-ed25519")
+                    .string(&key)
+            },
+            &[51],
+        ),
+        (
+            "key, algorithm, signed",
+            public_key(ODD, &key, Some(&signature)),
+            &[51],
+        ),
+        (
+            "key, type, signed",
+            public_key(b"ssh-ed25519", &odd_key, Some(&signature)),
+            &[51],
+        ),
+        (
+            "signature",
+            public_key(b"ssh-ed25519", &key, Some(&odd_signature)),
+            &[51],
+        ),
+        (
+            "certificate",
+            { public_key(b"ssh-ed25519-cert-v01@openssh.com", &odd_key, None) },
+            &[51],
+        ),
+        (
+            "hostbased",
+            userauth("alice", "hostbased")
+                .string(ODD)
+                .string(ODD)
+                .string(ODD)
+                .string(ODD)
+                .string(ODD),
+            &[51],
+        ),
+    ];
+    for (what, sent, answers) in rows {
+        check(&mut wire, alive, what, &sent, answers);
+    }
+    wire.send(&userauth("alice", "keyboard-interactive").string(ODD).string(ODD));
+    wire.expect(60);
+    let answer = message(61).number(1).string(b"p\xe4ss");
+    check(&mut wire, alive, "keyboard-interactive, answer", &answer, &[51]);
+    wire.sign_in("alice", password("alice").as_bytes());
+    // Each attempt with a password is told; the name is shown as far as it is text.
+    server.wait_for_audit("\u{fffd}\u{fffd}");
+    let denied = |method: &str| {
+        let method = format!("\"method\":\"{method}\"");
+        let audit = server.audit();
+        let lines = audit
+            .lines()
+            .filter(|line| line.contains("\"denied\"") && line.contains(&method));
+        lines.count()
+    };
+    assert_eq!(denied("password"), 2, "{}", server.audit());
+    assert_eq!(denied("keyboard-interactive"), 1, "{}", server.audit());
+    assert!(!server.audit().contains("\"refused\""), "{}", server.audit());
+}
+
+#[test]
+fn text_after_the_sign_in() {
+    fn alive(wire: &mut Wire) {
+        wire.send(&message(80).string("keepalive@openssh.com").byte(1));
+        wire.expect(82);
+    }
+    let server = start();
+    let mut wire = Wire::client(server.port(), &lists());
+    wire.sign_in("alice", password("alice").as_bytes());
+    let open = |kind: &[u8]| message(90).string(kind).number(0).number(1 << 20).number(32768);
+    wire.send(&open(b"session"));
+    let opened = wire.expect(91);
+    let id = u32::from_be_bytes(opened[5..9].try_into().unwrap());
+    let request = |name: &[u8]| message(98).number(id).string(name).byte(1);
+    let rows: Vec<(&str, Message, &[u8])> = vec![
+        ("DEBUG", message(4).byte(1).string(ODD).string(ODD), &[]),
+        ("global request", message(80).string(ODD).byte(1), &[82]),
+        (
+            "tcpip-forward",
+            message(80).string("tcpip-forward").byte(1).string(ODD).number(1),
+            &[82],
+        ),
+        (
+            "cancel-tcpip-forward",
+            message(80)
+                .string("cancel-tcpip-forward")
+                .byte(1)
+                .string(ODD)
+                .number(1),
+            &[82],
+        ),
+        (
+            "streamlocal-forward",
+            message(80)
+                .string("streamlocal-forward@openssh.com")
+                .byte(1)
+                .string(ODD),
+            &[82],
+        ),
+        ("channel type", open(ODD), &[92]),
+        (
+            "direct-tcpip",
+            open(b"direct-tcpip").string(ODD).number(1).string(ODD).number(1),
+            &[92],
+        ),
+        (
+            "direct-streamlocal",
+            open(b"direct-streamlocal@openssh.com")
+                .string(ODD)
+                .string(ODD)
+                .number(0),
+            &[92],
+        ),
+        ("x11", open(b"x11").string(ODD).number(1), &[92]),
+        (
+            "forwarded-tcpip",
+            open(b"forwarded-tcpip")
+                .string(ODD)
+                .number(1)
+                .string(ODD)
+                .number(1),
+            &[92],
+        ),
+        (
+            "open failure",
+            message(92).number(77).number(1).string(ODD).string(ODD),
+            &[],
+        ),
+        ("request", request(ODD), &[100]),
+        (
+            "pty-req",
+            request(b"pty-req")
+                .string(ODD)
+                .number(80)
+                .number(24)
+                .number(0)
+                .number(0)
+                .string([0]),
+            &[100],
+        ),
+        (
+            "x11-req",
+            request(b"x11-req").byte(0).string(ODD).string(ODD).number(0),
+            &[100],
+        ),
+        ("env", request(b"env").string(ODD).string(ODD), &[100]),
+        ("signal", request(b"signal").string(ODD), &[100]),
+        ("subsystem", request(b"subsystem").string(ODD), &[100]),
+        // A command that there is not: accepted, told on standard error, exit status, end, close.
+        ("exec", request(b"exec").string(ODD), &[99, 95, 98, 96, 97]),
+        ("unknown message", message(199).string(ODD), &[]),
+    ];
+    for (what, sent, answers) in rows {
+        check(&mut wire, alive, what, &sent, answers);
+    }
+    // The whole of it still works.
+    wire.send(&open(b"session"));
+    let opened = wire.expect(91);
+    let id = u32::from_be_bytes(opened[5..9].try_into().unwrap());
+    wire.send(&message(98).number(id).string("subsystem").byte(1).string("sftp"));
+    wire.expect(99);
+    wire.send(&message(1).number(11).string(ODD).string(ODD));
+    server.wait_for_audit("session_ended");
+}
+
+/// `homeportd user passwd NAME --password-stdin` with bytes.
+fn set_password(server: &Sandbox, user: &str, secret: &[u8]) {
+    let mut child = Command::new(HOMEPORTD)
+        .arg("-c")
+        .arg(server.config())
+        .args(["user", "passwd", user, "--password-stdin"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(secret).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn passwords_are_compared_as_bytes() {
+    let server = start();
+    set_password(&server, "alice", b"long p\xe4ssword\n");
+    let attempt = |secret: &[u8], keyboard: bool| {
+        let mut wire = Wire::client(server.port(), &lists());
+        if keyboard {
+            wire.send(&userauth("alice", "keyboard-interactive").string("").string(""));
+            wire.expect(60);
+            wire.send(&message(61).number(1).string(secret));
+        } else {
+            wire.send(&password_request(b"alice", secret));
+        }
+        wire.receive().unwrap()[0]
+    };
+    for keyboard in [false, true] {
+        assert_eq!(attempt(b"long p\xe4ssword", keyboard), 52);
+        for wrong in ["long pässword", "long p\u{fffd}ssword", "long pssword"] {
+            assert_eq!(attempt(wrong.as_bytes(), keyboard), 51, "{wrong}");
+        }
+        assert_eq!(attempt(b"long p\xe5ssword", keyboard), 51);
+    }
+}
+
+/// Keeps what a server shows.
+struct Shown(Sender<String>);
+
+impl client::Handler for Shown {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        Ok(true)
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut client::Session) -> Result<(), russh::Error> {
+        let _ = self.0.send(banner.to_owned());
+        Ok(())
+    }
+}
+
+/// A server that puts bytes that are no text wherever it may say something.
+fn odd_server(listener: &TcpListener) {
+    let mut odd_lists = lists();
+    for list in &mut odd_lists {
+        let comma: &[u8] = if list.is_empty() { b"" } else { b"," };
+        list.extend([comma, ODD].concat());
+    }
+    let mut wire = Wire::server(listener.accept().unwrap().0, &odd_lists);
+    wire.send(&message(4).byte(1).string(ODD).string(ODD));
+    wire.send(
+        &message(7)
+            .number(2)
+            .string(ODD)
+            .string(ODD)
+            .string("server-sig-algs")
+            .string(ODD),
+    );
+    wire.expect(50);
+    wire.send(&message(53).string(b"Zutritt f\xfcr Befugte\r\n").string(ODD));
+    wire.send(
+        &message(51)
+            .string([b"keyboard-interactive,", ODD].concat())
+            .byte(0),
+    );
+    wire.expect(50);
+    wire.send(
+        &message(60)
+            .string(ODD)
+            .string(ODD)
+            .string(ODD)
+            .number(1)
+            .string(b"Pa\xdfwort: ")
+            .byte(0),
+    );
+    wire.expect(61);
+    wire.send(&message(52));
+    wire.send(&message(80).string(ODD).byte(1));
+    // Both sides say something at once: the client's requests come in between.
+    let mut refused = 0;
+    loop {
+        let received = wire.receive().unwrap();
+        match received[0] {
+            82 => {}
+            90 if refused == 0 => {
+                refused += 1;
+                let (_, rest) = string(&received[1..]);
+                let theirs = u32::from_be_bytes(rest[..4].try_into().unwrap());
+                wire.send(&message(92).number(theirs).number(2).string(ODD).string(ODD));
+            }
+            90 => {
+                let (_, rest) = string(&received[1..]);
+                let theirs = u32::from_be_bytes(rest[..4].try_into().unwrap());
+                wire.send(&message(91).number(theirs).number(0).number(1 << 20).number(32768));
+                wire.send(&message(90).string(ODD).number(9).number(1 << 20).number(32768));
+                wire.send(&message(98).number(theirs).string(ODD).byte(1));
+                wire.send(
+                    &message(98)
+                        .number(theirs)
+                        .string("exit-signal")
+                        .byte(0)
+                        .string(ODD)
+                        .byte(0)
+                        .string(ODD)
+                        .string(ODD),
+                );
+                wire.send(&message(94).number(theirs).string("all is well"));
+                wire.send(&message(1).number(11).string(ODD).string(ODD));
+                // Until the client hangs up.
+                while wire.receive().is_some() {}
+                return;
+            }
+            other => panic!("{other}: {}", received.escape_ascii()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_clients_side_takes_what_servers_say() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || odd_server(&listener));
+    let (sender, shown) = channel();
+    let mut handle = client::connect(Default::default(), ("127.0.0.1", port), Shown(sender))
+        .await
+        .unwrap();
+    assert!(!handle.authenticate_none("alice").await.unwrap().success());
+    assert_eq!(shown.recv().unwrap(), "Zutritt f\u{fffd}r Befugte\r\n");
+    let asked = handle
+        .authenticate_keyboard_interactive_start("alice", None)
+        .await
+        .unwrap();
+    let KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } = asked else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(prompts[0].prompt, "Pa\u{fffd}wort: ");
+    let answered = handle
+        .authenticate_keyboard_interactive_respond(vec!["x".to_owned()])
+        .await
+        .unwrap();
+    assert!(
+        matches!(answered, KeyboardInteractiveAuthResponse::Success),
+        "{answered:?}"
+    );
+    assert!(handle.channel_open_session().await.is_err());
+    let mut opened = handle.channel_open_session().await.unwrap();
+    let mut said = Vec::new();
+    let mut signal = None;
+    while let Some(message) = opened.wait().await {
+        match message {
+            ChannelMsg::Data { data } => said.extend_from_slice(&data),
+            ChannelMsg::ExitSignal { error_message, .. } => signal = Some(error_message),
+            _ => {}
+        }
+    }
+    assert_eq!(said, b"all is well");
+    assert_eq!(signal.as_deref(), Some("\u{fffd}\u{fffd}"));
+    drop(handle);
+    server.join().unwrap();
+}
