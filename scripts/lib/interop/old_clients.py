@@ -41,7 +41,7 @@ strict = Client("sftp, as strict ones", version, NEEDS)
 
 def debian(package):
     """The version of a package, as Debian numbers it."""
-    return run(["dpkg-query", "-W", "-f", "${Version}", package]).out.split("-")[0].split("+")[0]
+    return run(["dpkg-query", "-W", "-f", "${Version}", package]).out.split(":")[-1].split("-")[0]
 
 
 def everyday(home, command, kex=""):
@@ -67,15 +67,21 @@ def jsch_everyday(home):
     everyday(home, ["java", "-cp", JSCH, SOURCE / "Old.java"])
 
 
-def by_its_own_choice_and_limited(client, command):
+def by_its_own_choice_and_limited(client, command, *kex_methods):
     only = "the reference server takes no passwords"
-    for kex in ("", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256", "diffie-hellman-group16-sha512"):
+    for kex in ("", *kex_methods):
         title = f"everyday, {kex}" if kex else "everyday"
         client.story(title, only_ours=only)(lambda home, kex=kex: everyday(home, command, kex))
 
 
-by_its_own_choice_and_limited(ruby, ["ruby", SOURCE / "old.rb"])
-by_its_own_choice_and_limited(php, ["php", "-d", "include_path=/usr/share/php", SOURCE / "old.php"])
+OLD_KEX = ("ecdh-sha2-nistp256", "diffie-hellman-group14-sha256")
+by_its_own_choice_and_limited(ruby, ["ruby", SOURCE / "old.rb"], *OLD_KEX)
+by_its_own_choice_and_limited(
+    php,
+    ["php", "-d", "include_path=/usr/share/php", SOURCE / "old.php"],
+    *OLD_KEX,
+    "diffie-hellman-group16-sha512",
+)
 
 
 def with_options(home, *limits):
