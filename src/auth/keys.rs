@@ -105,6 +105,11 @@ pub fn unfit(key: &PublicKey) -> Option<String> {
     fit.err()
 }
 
+/// The same of a key that cannot even be read, by the name of its type.
+pub fn unfit_type(name: &str) -> Option<String> {
+    supported(name).err()
+}
+
 /// What a refusal says: which thing, and why.
 type Refusal = String;
 

@@ -29,7 +29,8 @@ impl Default for AuthSettings {
         Self {
             methods: Method::ALL.into(),
             throttle: ThrottleSettings::default(),
-            login_grace_secs: 30,
+            // As sshd's LoginGraceTime: people look at a host key and type a password.
+            login_grace_secs: 120,
             // As sshd's MaxAuthTries.
             max_attempts: 6,
         }

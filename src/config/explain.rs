@@ -11,7 +11,7 @@ use super::report::{Problem, nearest};
 /// A day: nobody waits longer for a transfer, or wants to be told that they meant minutes.
 const MAX_DRAIN_SECS: u64 = 86_400;
 
-/// An hour: sshd's default is 2 minutes, ours 30 s.
+/// An hour: sshd's default is 2 minutes, and ours.
 const MAX_GRACE_SECS: u64 = 3600;
 
 /// Puts an error of the deserializer into our words.

@@ -36,7 +36,7 @@ pub const SERVER_ID: &str = "SSH-2.0-Homeport";
 pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey>) -> Result<Arc<Config>> {
     let algorithms: Vec<Algorithm> = keys.iter().map(|key| key.algorithm()).collect();
     validate(ssh, &algorithms)?;
-    let offered = ssh.host_key_algorithms();
+    let offered = ssh.host_key_algorithms(&algorithms);
     let keys = keys.into_iter().filter(|key| shows(&offered, &key.algorithm()));
     Ok(Arc::new(Config {
         server_id: SshId::Standard(Cow::Borrowed(SERVER_ID)),
@@ -44,7 +44,7 @@ pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey
         // Failures are delayed by the throttle; a key probe or OpenSSH's first "none" is no failure.
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
-        preferred: preferred(ssh),
+        preferred: preferred(ssh, &offered),
         keys: keys.collect(),
         limits: RekeyLimits::new(REKEY_BYTES, REKEY_BYTES, REKEY_AFTER),
         window_size: WINDOW,
@@ -65,7 +65,7 @@ pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey
 /// # Errors
 /// When none of the keys may be shown.
 pub fn validate(ssh: &SshSettings, keys: &[Algorithm]) -> Result<()> {
-    let offered = ssh.host_key_algorithms();
+    let offered = ssh.host_key_algorithms(keys);
     if keys.iter().any(|key| shows(&offered, key)) {
         return Ok(());
     }
@@ -93,11 +93,7 @@ pub fn validate(ssh: &SshSettings, keys: &[Algorithm]) -> Result<()> {
 
 /// May a host key of this algorithm be shown?
 fn shows(offered: &[HostKeyAlgorithm], key: &Algorithm) -> bool {
-    offered.iter().any(|name| match (name.name(), key) {
-        // The hash belongs to the signature, not to the key.
-        (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
-        (name, key) => name == *key,
-    })
+    offered.iter().any(|name| name.is_of(key))
 }
 
 /// The methods as russh names them.
@@ -112,7 +108,7 @@ pub fn method_set(methods: impl Iterator<Item = Method>) -> MethodSet {
     MethodSet::from(kinds.as_slice())
 }
 
-fn preferred(ssh: &SshSettings) -> Preferred {
+fn preferred(ssh: &SshSettings, host_keys: &[HostKeyAlgorithm]) -> Preferred {
     let mut kex: Vec<kex::Name> = ssh.kex().into_iter().map(Kex::name).collect();
     // Without these markers there is no protection against Terrapin, and no server-sig-algs.
     kex.push(kex::EXTENSION_SUPPORT_AS_SERVER);
@@ -121,7 +117,7 @@ fn preferred(ssh: &SshSettings) -> Preferred {
     let mac: Vec<mac::Name> = ssh.macs().into_iter().map(Mac::name).collect();
     Preferred {
         kex: kex.into(),
-        key: signatures(&ssh.host_key_algorithms()).into(),
+        key: signatures(host_keys).into(),
         host_key_certificates: Cow::Borrowed(&[]),
         cipher: cipher.into(),
         mac: mac.into(),
@@ -167,7 +163,8 @@ mod tests {
     fn each_policy_offers_what_it_says() {
         let check = |policy: Policy, kex: &[&str], key: &[&str]| {
             let settings = with_policy(policy);
-            let preferred = preferred(&settings);
+            let all = [ED25519, ECDSA, Algorithm::Rsa { hash: None }];
+            let preferred = preferred(&settings, &settings.host_key_algorithms(&all));
             let names: Vec<&str> = preferred.kex.iter().map(AsRef::as_ref).collect();
             let markers = ["ext-info-s", "kex-strict-s-v00@openssh.com"];
             assert_eq!(names, [kex, &markers].concat(), "{policy:?}");
@@ -188,7 +185,7 @@ mod tests {
             assert!(names.ends_with(&aes), "{policy:?} {names:?}");
             assert!(policy != Policy::Fips || names == aes, "{names:?}");
             let names: Vec<String> = settings
-                .host_key_algorithms()
+                .host_key_algorithms(&all)
                 .iter()
                 .map(|k| k.name().to_string())
                 .collect();
@@ -214,7 +211,11 @@ mod tests {
             "rsa-sha2-512",
             "rsa-sha2-256",
         ];
-        check(Policy::Default, &usual, &keys);
+        check(
+            Policy::Default,
+            &usual,
+            &["ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256"],
+        );
         check(Policy::Compatible, &[&usual[..], &old].concat(), &keys);
         check(Policy::Fips, &old, &keys[1..]);
     }
@@ -290,8 +291,13 @@ mod tests {
             let config = russh_config(&with_policy(policy), &AuthSettings::default(), keys.to_vec()).unwrap();
             config.keys.iter().map(|k| k.algorithm()).collect::<Vec<_>>()
         };
-        assert_eq!(shown(Policy::Default), [ED25519, ECDSA]);
+        assert_eq!(shown(Policy::Default), [ED25519]);
+        assert_eq!(shown(Policy::Compatible), [ED25519, ECDSA]);
         assert_eq!(shown(Policy::Fips), [ECDSA]);
+        // A server that has had nothing else since it was made goes on with it.
+        let alone = vec![keys[1].clone()];
+        let config = russh_config(&with_policy(Policy::Default), &AuthSettings::default(), alone).unwrap();
+        assert_eq!(config.keys.len(), 1);
         let alone = vec![keys[0].clone()];
         assert!(russh_config(&with_policy(Policy::Fips), &AuthSettings::default(), alone).is_err());
     }

@@ -151,18 +151,12 @@ impl Handler for Connection {
             let _ = session.client.set(client.clone());
             let pusher = self.pusher.clone();
             let _ = session.traffic.set(Box::new(move || pusher.traffic()));
-            let method = session
-                .login
-                .factors()
-                .iter()
-                .map(|factor| factor.name())
-                .collect::<Vec<_>>()
-                .join("+");
+            let methods: Vec<&str> = self.methods.iter().map(|method| method.name()).collect();
             self.service.events.emit(&Event::SignedIn {
                 session: session.id,
                 user: session.login.user().clone(),
                 peer: self.peer,
-                method,
+                method: methods.join("+"),
                 client,
             });
         }

@@ -172,6 +172,15 @@ impl HostKeyAlgorithm {
         HostKeyAlgorithm::RsaSha256,
     ];
 
+    /// Could a key of this algorithm sign with it?
+    pub fn is_of(self, key: &Algorithm) -> bool {
+        match (self.name(), key) {
+            // The hash belongs to the signature, not to the key.
+            (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
+            (name, key) => name == *key,
+        }
+    }
+
     /// The library's name for it.
     pub fn name(self) -> Algorithm {
         let ecdsa = |curve| Algorithm::Ecdsa { curve };
@@ -236,10 +245,15 @@ impl Policy {
         }
     }
 
+    /// By default an ECDSA key is shown only where there is no other: its signatures give the key away where random
+    /// numbers are weak, and clients that know nothing better need "compatible" for their key exchange anyway.
     fn host_key_algorithms(self) -> Vec<HostKeyAlgorithm> {
         let all = HostKeyAlgorithm::ALL.into_iter();
         match self {
-            Policy::Default | Policy::Compatible => all.collect(),
+            Policy::Default => all
+                .filter(|name| !matches!(name.name(), Algorithm::Ecdsa { .. }))
+                .collect(),
+            Policy::Compatible => all.collect(),
             Policy::Fips => all.filter(|name| *name != HostKeyAlgorithm::Ed25519).collect(),
         }
     }
@@ -273,10 +287,17 @@ impl SshSettings {
         self.macs.clone().unwrap_or_else(|| self.policy.macs())
     }
 
-    /// Signature algorithms of host keys, most preferred first.
-    pub fn host_key_algorithms(&self) -> Vec<HostKeyAlgorithm> {
-        let usual = || self.policy.host_key_algorithms();
-        self.host_key_algorithms.clone().unwrap_or_else(usual)
+    /// Signature algorithms with which these host keys may be shown, most preferred first.
+    pub fn host_key_algorithms(&self, keys: &[Algorithm]) -> Vec<HostKeyAlgorithm> {
+        if let Some(named) = &self.host_key_algorithms {
+            return named.clone();
+        }
+        let usual = self.policy.host_key_algorithms();
+        let nothing_else = !keys.iter().any(|key| usual.iter().any(|name| name.is_of(key)));
+        match self.policy {
+            Policy::Default if nothing_else => HostKeyAlgorithm::ALL.to_vec(),
+            Policy::Default | Policy::Compatible | Policy::Fips => usual,
+        }
     }
 
     /// The first algorithm that is named although the policy rules it out. Only "fips" rules anything out: the others

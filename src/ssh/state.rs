@@ -35,6 +35,8 @@ pub struct Connection {
     pub(super) progress: Progress,
     pub(super) activity: Activity,
     pub(super) phase: Phase,
+    /// Methods by which this name has passed factors, for the log.
+    pub(super) methods: BTreeSet<Method>,
     pub(super) key_offers: u32,
     /// An event only if the connection ends without a sign-in, or goes on with another name.
     pub(super) refused_keys: Option<RefusedKeys>,
@@ -94,6 +96,7 @@ impl Connection {
                 user: String::new(),
                 passed: BTreeSet::new(),
             },
+            methods: BTreeSet::new(),
             key_offers: 0,
             refused_keys: None,
             channels: HashMap::new(),
@@ -115,7 +118,10 @@ impl Connection {
         self.tell_refused_keys(Some(user));
         let passed = match &self.phase {
             Phase::Anonymous { user: before, passed } if before == user => passed.clone(),
-            Phase::Anonymous { .. } => BTreeSet::new(),
+            Phase::Anonymous { .. } => {
+                self.methods.clear();
+                BTreeSet::new()
+            }
             // russh lets nobody sign in twice.
             Phase::SignedIn(_) | Phase::NoPlace(_) => return self.refuse(),
         };
@@ -140,8 +146,12 @@ impl Connection {
             judged = self.service.auth.login(attempt) => judged,
         };
         match judged {
-            Ok(login) => self.enter(login),
+            Ok(login) => {
+                self.methods.insert(method);
+                self.enter(login)
+            }
             Err(Denied::Partial { passed, remaining }) => {
+                self.methods.insert(method);
                 let methods = remaining
                     .iter()
                     .flat_map(|factor| self.service.auth.settings().methods_for(*factor));
@@ -178,7 +188,10 @@ impl Connection {
     /// Remembers that a key was offered in vain.
     pub(super) fn key_refused(&mut self, user: &str, algorithm: &str, key: Option<&PublicKey>, reason: &str) {
         self.tell_refused_keys(Some(user));
-        let unfit = key.and_then(auth::keys::unfit);
+        let unfit = match key {
+            Some(key) => auth::keys::unfit(key),
+            None => auth::keys::unfit_type(algorithm),
+        };
         let refused = self.refused_keys.get_or_insert_with(|| RefusedKeys::new(user));
         refused.add(algorithm, key, unfit.as_deref().unwrap_or(reason));
     }

@@ -49,7 +49,6 @@ fn the_default_lets_clients_in_that_know_neither_gcm_nor_etm() {
             &["Ciphers=aes256-ctr", "MACs=hmac-sha2-256"],
             &["Ciphers=aes128-ctr", "MACs=hmac-sha2-256"],
             &["Ciphers=aes128-ctr", "MACs=hmac-sha2-512-etm@openssh.com"],
-            &["HostKeyAlgorithms=ecdsa-sha2-nistp256"],
             &["HostKeyAlgorithms=ssh-ed25519"],
         ],
     );
@@ -60,6 +59,7 @@ fn the_default_lets_clients_in_that_know_neither_gcm_nor_etm() {
         &[
             &["Ciphers=aes256-ctr", "MACs=hmac-sha1"],
             &["HostKeyAlgorithms=rsa-sha2-512"],
+            &["HostKeyAlgorithms=ecdsa-sha2-nistp256"],
         ],
     );
 }
@@ -68,7 +68,15 @@ fn the_default_lets_clients_in_that_know_neither_gcm_nor_etm() {
 fn compatible_lets_clients_in_without_curve25519() {
     let server = start("policy = \"compatible\"");
     check(&server, true, &OLD_KEX.each_ref().map(std::slice::from_ref));
-    check(&server, true, &[&[], &["KexAlgorithms=curve25519-sha256"]]);
+    check(
+        &server,
+        true,
+        &[
+            &[],
+            &["KexAlgorithms=curve25519-sha256"],
+            &["HostKeyAlgorithms=ecdsa-sha2-nistp256"],
+        ],
+    );
     // Keys are changed in the middle of a transfer, too.
     let file = crate::local_file(&server, "large", 3 << 20);
     for kex in OLD_KEX {

@@ -21,6 +21,7 @@ mod order;
 mod preflight;
 mod probes;
 mod quota_commands;
+mod refusals;
 mod sandbox;
 mod secrets;
 mod sign_in;

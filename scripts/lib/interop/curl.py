@@ -30,7 +30,7 @@ def url(home, name, scheme="sftp"):
 
 
 def host_key(home):
-    return run(["ssh-keygen", "-lf", home.ecdsa_host_key]).out.split()[1].removeprefix("SHA256:")
+    return run(["ssh-keygen", "-lf", home.host_key]).out.split()[1].removeprefix("SHA256:")
 
 
 class Command:

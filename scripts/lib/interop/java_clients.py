@@ -95,7 +95,7 @@ def tell(home, program, knows, steps, *more, may_fail=()):
 
 
 def tell_mina(home, *steps, rekey=None, may_fail=()):
-    fingerprint = run(["ssh-keygen", "-lf", home.ecdsa_host_key]).out.split()[1]
+    fingerprint = run(["ssh-keygen", "-lf", home.host_key]).out.split()[1]
     return tell(home, "Mina", fingerprint, steps, *([str(rekey)] if rekey else []), may_fail=may_fail)
 
 

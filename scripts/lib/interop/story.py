@@ -85,8 +85,6 @@ class Home:
     port: int
     key: Path
     host_key: Path
-    # The one that clients are shown who ask for ECDSA first: libssh2 and MINA.
-    ecdsa_host_key: Path
     disk: Path
     # What clients put before a name, so that it is an absolute path.
     prefix: str
