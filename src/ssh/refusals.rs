@@ -22,8 +22,8 @@ const MAX_KINDS: usize = 256;
 /// The reason that is given for all those beyond [`MAX_KINDS`].
 const OTHERS: &str = "refused for various reasons, as many others are";
 
-/// Longer reasons quote what came from a peer.
-const MAX_REASON: usize = 200;
+/// Longer reasons quote what came from a peer: a handshake names the algorithms of both sides.
+const MAX_REASON: usize = 2000;
 
 /// Counts refusals.
 pub struct Refusals {

@@ -9,7 +9,7 @@ use russh::keys::{Algorithm, PublicKey};
 use russh::server::Auth;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, Attempt, Credential, Denied, Login, Method};
+use crate::auth::{self, Attempt, Credential, Denied, Login, Method, Reason};
 use crate::event::Event;
 use crate::exec;
 use crate::mount::Mounted;
