@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Config, join};
 use crate::error::{Error, Result};
-use crate::mount::Check;
+use crate::marker;
+use crate::mount::{Check, Site};
 use crate::user::UserName;
 
 /// The home that is meant: `explicit` (relative to the current directory), else `homes/NAME`. Links are resolved, so
@@ -89,8 +90,12 @@ impl<'a> Rules<'a> {
             )));
         }
         let inside = self.ours().iter().find(|(path, _)| path.starts_with(home));
-        match inside {
-            Some((_, what)) => Err(refused(format!("{what} would lie in it"))),
+        if let Some((_, what)) = inside {
+            return Err(refused(format!("{what} would lie in it")));
+        }
+        // Its marker would be the user's to change.
+        match storage.roots.iter().find(|root| root.starts_with(home)) {
+            Some(root) => Err(refused(format!("the root {root:?} would lie in it"))),
             None => Ok(()),
         }
     }
@@ -111,14 +116,50 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// For the server, which asks each time that a home is opened.
-pub fn checker(config: &Config) -> Check {
-    let config = config.clone();
+/// The place that a home lies in, `[storage] homes` or a root: where they lie in each other, the innermost.
+pub fn place_of<'a>(config: &'a Config, home: &Path) -> Option<&'a Path> {
+    let storage = &config.storage;
+    let places = || std::iter::once(&storage.homes).chain(&storage.roots);
+    let innermost = |lies_in: &dyn Fn(&Path) -> Option<usize>| {
+        places()
+            .filter_map(|place| lies_in(place).map(|depth| (depth, place)))
+            .max_by_key(|(depth, _)| *depth)
+            .map(|(_, place)| place.as_path())
+    };
+    let depth = |place: &Path| {
+        let inside = home != place && home.starts_with(place);
+        inside.then(|| place.components().count())
+    };
+    // As they are written first: see `check_place`.
+    innermost(&depth).or_else(|| innermost(&|place: &Path| depth(&resolve(place))))
+}
+
+/// For the server, which asks each time that a home is opened; `id` is the store's.
+pub fn checker(config: &Config, id: &str) -> Check {
+    let (config, id) = (config.clone(), id.to_owned());
     Box::new(move |home| {
-        let home = resolve(home);
-        check_place(&config, &home)?;
-        Ok(home)
+        let path = resolve(home);
+        check_place(&config, &path)?;
+        let place = place_of(&config, &path).unwrap_or(&config.storage.homes);
+        Ok(Site {
+            owned: marker::require(place, &id),
+            may_be_made: place == config.storage.homes,
+            path,
+        })
     })
+}
+
+/// Says in the log which places are not this server's, so that an operator hears it before a client does.
+pub fn warn_of_strangers(config: &Config, id: &str) {
+    for place in std::iter::once(&config.storage.homes).chain(&config.storage.roots) {
+        let (place, id) = (place.clone(), id.to_owned());
+        // A disk that hangs must not keep the others' users from being served.
+        std::thread::spawn(move || {
+            if let Err(error) = marker::require(&place, &id) {
+                tracing::warn!(%error, "homes there are only read");
+            }
+        });
+    }
 }
 
 /// The path without links as far as it exists.

@@ -26,6 +26,7 @@ pub mod words;
 pub mod auth;
 pub mod lanes;
 pub mod ledger;
+pub mod marker;
 pub mod store;
 pub mod stream;
 pub mod vfs;

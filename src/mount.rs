@@ -11,6 +11,7 @@ use crate::auth::Login;
 use crate::error::{Error, Result};
 use crate::lanes::{HomeLane, Lanes};
 use crate::ledger::account::Account;
+use crate::ledger::disk::Disks;
 use crate::vfs::Storage;
 use crate::vfs::durable::{Durable, Fsync};
 use crate::vfs::guard::Guard;
@@ -32,24 +33,60 @@ pub struct Mounted {
 pub struct Place {
     /// The file systems.
     pub lanes: Lanes,
+    /// The same, as to whether they are full.
+    pub disks: Disks,
     /// What is waited for.
     pub fsync: Fsync,
-    /// Where a home really lies, if it may lie there: links may have moved since the user was added.
+    /// Where a home really lies, if it may lie there: links may have moved since the user was added, disks may have
+    /// been unmounted.
     pub check: Check,
 }
 
 /// See [`Place::check`].
-pub type Check = Box<dyn Fn(&Path) -> Result<PathBuf> + Send + Sync>;
+pub type Check = Box<dyn Fn(&Path) -> Result<Site> + Send + Sync>;
+
+/// Where a home really lies, and what may be done there.
+pub struct Site {
+    /// The home, without links.
+    pub path: PathBuf,
+    /// Does the storage carry this server's marker? Otherwise nothing grows in the home, for the reason given.
+    pub owned: Result<()>,
+    /// Does it lie beneath `[storage] homes`, where a home that is missing is made?
+    pub may_be_made: bool,
+}
+
+/// Why a home was not opened.
+pub struct Refused {
+    /// For the log.
+    pub error: Error,
+    /// For the client, and without anything about the host.
+    pub sentence: &'static str,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            sentence: "your home cannot be opened: ask whoever runs this server",
+        }
+    }
+}
 
 /// Opens the home of a login, and makes it if it is missing. May block on the disk.
-pub fn mount(login: &Login, account: Arc<Account>, place: &Place) -> Result<Mounted> {
-    let home = &(place.check)(login.home())?;
+///
+/// # Errors
+/// When it may not lie where it does, is missing and may not be made, or cannot be opened.
+pub fn mount(login: &Login, account: Arc<Account>, place: &Place) -> std::result::Result<Mounted, Refused> {
+    // Before the home is looked at: where it is found on a disk that was mounted in between, the next sign-in sees
+    // the marker too.
+    let site = (place.check)(login.home())?;
+    let home = &site.path;
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
     let mut made = false;
     let found = match std::fs::metadata(home) {
         // Not before: even for a directory that exists, mkdir waits on a file system that takes no writes.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            made = make_missing(home)?;
+            made = make_missing(&site)?;
             std::fs::metadata(home)
         }
         found => found,
@@ -57,6 +94,11 @@ pub fn mount(login: &Login, account: Arc<Account>, place: &Place) -> Result<Moun
     let device = found.map_err(cannot)?.dev();
     let local = LocalStorage::open(home)
         .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
+    if let Err(error) = &site.owned {
+        tracing::error!(user = %login.user(), home = ?home, %error, "nothing may grow in the home");
+    }
+    account.set_owned(site.owned.is_ok());
+    account.set_disk(place.disks.of(device));
     let charged = Quota::new(Arc::new(local), account);
     let durable = Durable::around(Arc::new(charged), place.fsync);
     Ok(Mounted {
@@ -66,16 +108,32 @@ pub fn mount(login: &Login, account: Arc<Account>, place: &Place) -> Result<Moun
     })
 }
 
-/// Only the last component: a missing parent is a mistake of the operator's, or a disk that is not mounted.
-fn make_missing(home: &Path) -> Result<bool> {
+/// Only the last component, and only where the storage is this server's: a missing parent or marker is a mistake of the
+/// operator's, or a disk that is not mounted.
+fn make_missing(site: &Site) -> std::result::Result<bool, Refused> {
+    let home = &site.path;
+    let cannot = || Error::new(format!("cannot make the home {home:?}"));
+    if let Err(error) = &site.owned {
+        return Err(Refused {
+            error: Error::new(format!("the home {home:?} is missing, and is not made"))
+                .because(error.to_string()),
+            sentence: "the storage of your home is not there at the moment: ask whoever runs this server",
+        });
+    }
+    if !site.may_be_made {
+        return Err(Error::new(format!("the home {home:?} is missing"))
+            .hint("the server makes homes beneath [storage] homes only; make it, or put it back")
+            .into());
+    }
     match std::fs::DirBuilder::new().mode(0o700).create(home) {
         Ok(()) => {
             tracing::info!(home = ?home, "made a missing home");
             Ok(true)
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(Error::new(format!("cannot make the home {home:?}"))
+        Err(error) => Err(cannot()
             .because(error)
-            .hint("the directory above it must exist and belong to the server's user")),
+            .hint("the directory above it must exist and belong to the server's user")
+            .into()),
     }
 }

@@ -6,6 +6,7 @@
 //! is written out last.
 
 mod control;
+mod disk;
 mod kernel;
 pub mod listen;
 pub mod lock;
@@ -27,7 +28,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{control as control_socket, owner};
+use crate::admin::{control as control_socket, owner, store};
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::descriptors::Shares;
@@ -36,6 +37,7 @@ use crate::event::Events;
 use crate::homes;
 use crate::lanes::Lanes;
 use crate::ledger::Ledger;
+use crate::ledger::disk::{Disk, Disks};
 use crate::mount;
 use crate::ssh::algorithms;
 use crate::ssh::service::{Current, Parts, Service};
@@ -67,6 +69,7 @@ pub struct Server {
     reload: telemetry::Reload,
     hurry: CancellationToken,
     ledger_quit: CancellationToken,
+    disk: Arc<Disk>,
     _lock: lock::DataLock,
 }
 
@@ -90,13 +93,14 @@ impl Server {
         let listeners = preflight::sockets(&config, &[], &mut report);
         report.proceed()?;
         let listeners = into_tokio(listeners)?;
-        owner::make_data_dir(&config)?;
+        owner::make_key_dir(&config)?;
         privileges::give_up(&config)?;
         preflight::places(&config, &mut report);
         report.proceed()?;
-        make_directories(&config)?;
         let lock = lock::DataLock::take(config.data_dir())?;
-        let store = Arc::new(SqlStore::open(&config.store.path).await?);
+        let store = Arc::new(store::open(&config).await?);
+        store.stay_open().await?;
+        let id = store.id().await?;
         if !store.has_users().await? {
             preflight::orphans(&config, &mut report);
             report.proceed()?;
@@ -113,14 +117,20 @@ impl Server {
             config.quota.clone(),
             ledger_quit.clone(),
         );
+        let disks = Disks::default();
+        let disk = disks.with_store(device_of(config.data_dir())?);
+        let looks = homes::checker(&config, &id);
+        ledger.watch_ownership(Box::new(move |home| looks(home)?.owned));
+        homes::warn_of_strangers(&config, &id);
         let service = Service::new(Parts {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
             events: Events::new(vec![Box::new(audit)]),
             ledger,
             place: mount::Place {
                 lanes,
+                disks,
                 fsync: config.storage.fsync,
-                check: homes::checker(&config),
+                check: homes::checker(&config, &id),
             },
             banner: config.server.banner.as_deref().map(whole_lines),
             current,
@@ -135,6 +145,7 @@ impl Server {
             reload,
             hurry: CancellationToken::new(),
             ledger_quit,
+            disk,
             _lock: lock,
         })
     }
@@ -184,6 +195,8 @@ impl Server {
             quit.clone(),
         ));
 
+        let store = self.config.store.path.clone();
+        helpers.spawn(disk::watch(store, self.disk, quit.clone()));
         helpers.spawn(memory::give_back(Arc::clone(&self.service), quit.clone()));
         let (service, ended) = (Arc::clone(&self.service), quit.clone());
         helpers.spawn(async move { service.auth.keep_sign_ins(ended).await });
@@ -237,21 +250,12 @@ fn into_tokio(listeners: Vec<std::net::TcpListener>) -> Result<Vec<TcpListener>>
     listeners.map_err(|error| Error::new("cannot watch the listening sockets").because(error))
 }
 
-/// What an operator who has only written a configuration does not have yet.
-fn make_directories(config: &Config) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    for directory in [config.data_dir(), &config.storage.homes] {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|error| {
-                Error::new(format!("cannot make the directory {directory:?}"))
-                    .because(error)
-                    .hint("what lies above it must belong to the user that the server runs as")
-            })?;
-    }
-    Ok(())
+/// The file system of the data directory.
+fn device_of(dir: &std::path::Path) -> Result<u64> {
+    let meta = dir
+        .metadata()
+        .map_err(|error| Error::new(format!("cannot look at {dir:?}")).because(error))?;
+    Ok(std::os::unix::fs::MetadataExt::dev(&meta))
 }
 
 /// What a reload needs and changes.

@@ -3,6 +3,7 @@
 //! What the server needs for its start is looked at by the code that the start begins with ([`preflight`]), in the same
 //! order, with the same rights and the same ways to open things. What concerns single users is [`users`].
 
+mod storage;
 mod users;
 
 use std::net::SocketAddr;
@@ -62,6 +63,7 @@ pub fn check(config: &Config, held: Held) -> Result<Checked> {
                     preflight::orphans(config, &mut report);
                 }
                 users::look(config, &found, &mut report);
+                storage::look(config, &found, &store, &mut report).await;
                 match usage::of_users(&found, config, &store).await {
                     Ok(usages) => usages.iter().for_each(|usage| users::quota(usage, &mut report)),
                     Err(e) => report.warn(e),
@@ -125,22 +127,13 @@ fn become_the_server(config: &Config, owned: bool) -> Result<()> {
     }
 }
 
-/// Read-only; `None` if there is none yet or it cannot be opened.
+/// Read-only; `None` if there is none, which `preflight::machine` has said, or it cannot be opened.
 async fn open(config: &Config, report: &mut Report) -> Option<SqlStore> {
-    let path = &config.store.path;
-    if path.try_exists().is_ok_and(|there| !there) {
-        let text = format!(
-            "there is no store yet at \"{}\" (hint: homeportd user add NAME)",
-            path.display()
-        );
-        report.warn(text);
+    if SqlStore::must_exist(&config.store.path).is_err() {
         preflight::orphans(config, report);
         return None;
     }
-    SqlStore::open_read_only(path)
-        .await
-        .map_err(|e| report.error(e))
-        .ok()
+    super::store::look(config).await.map_err(|e| report.error(e)).ok()
 }
 
 /// The keys that are there, those that clients were shown, and what would be offered.

@@ -87,6 +87,9 @@ pub enum Command {
     /// removed count until they are closed. --max-files counts files, directories and symbolic links.
     #[command(subcommand)]
     Quota(QuotaCommand),
+    /// Say which places of storage are this server's
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// List and disconnect the sessions of the running server
     #[command(subcommand)]
     Sessions(SessionsCommand),
@@ -312,6 +315,33 @@ pub enum QuotaCommand {
         /// This user's home only
         name: Option<UserName>,
     },
+}
+
+/// `storage …`
+#[derive(Debug, Subcommand)]
+pub enum StorageCommand {
+    /// Let this server make homes in a place, and let them grow there
+    ///
+    /// A place is [storage] homes or one of its roots. The command writes a file .homeport-store into it, with the id of
+    /// this server's store. Where that file is missing (the disk is not mounted) or another server's, the server
+    /// makes no home and lets nothing grow; reading goes on. A running server sees the change at the next sign-in.
+    /// init and the first user add do the same for the places that they find.
+    #[command(after_help = "Examples:
+  homeportd storage adopt
+  homeportd storage adopt /srv/archive
+  homeportd storage adopt --take-over /srv/archive")]
+    Adopt(AdoptArgs),
+}
+
+/// `storage adopt`
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// The places [default: homes and all roots of the configuration]
+    #[arg(value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// Take the place from another server, which lets nothing grow there from then on
+    #[arg(long)]
+    pub take_over: bool,
 }
 
 /// `sessions …`

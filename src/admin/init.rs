@@ -1,4 +1,4 @@
-//! `homeportd init`: a new server's directory.
+//! `homeportd init`: a new server's directory. The store in it is made by [`super::store`].
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::config::FILE_NAME;
+use super::store;
+use crate::config::{Config, FILE_NAME};
 use crate::error::{Error, Result};
 use crate::ssh::hostkeys;
 
@@ -26,6 +27,14 @@ pub fn init(dir: &Path, listen: Option<SocketAddr>) -> Result<PathBuf> {
         return Err(Error::new(format!("\"{}\" is there already", file.display()))
             .hint("nothing was changed; choose another directory, or edit that file"));
     }
+    // What is there may be another server's, whose store is gone: nothing is written then.
+    let store = dir.join("data/homeport.db");
+    if !store.exists() {
+        store::must_be_new(&Config {
+            file: file.clone(),
+            ..planned(dir, store)
+        })?;
+    }
     make_public(dir).map_err(|e| cannot(dir, e))?;
     for private in ["hostkeys", "data"] {
         let path = dir.join(private);
@@ -44,6 +53,15 @@ pub fn init(dir: &Path, listen: Option<SocketAddr>) -> Result<PathBuf> {
         .and_then(|mut new| new.write_all(template(listen).as_bytes()))
         .map_err(|e| cannot(&file, e))?;
     Ok(file)
+}
+
+/// The paths of the template, before there is a file to read.
+fn planned(dir: &Path, store: PathBuf) -> Config {
+    let mut config = Config::default();
+    config.storage.homes = dir.join("data/homes");
+    config.server.host_keys = dir.join("hostkeys");
+    config.store.path = store;
+    config
 }
 
 /// Makes a directory that all may look into, and only its owner may change, whatever the umask lets through: who
@@ -82,7 +100,6 @@ pub(super) fn tests_template() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
 
     #[test]
     fn what_init_writes_is_read_again() {

@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod control;
 pub mod owner;
+pub mod store;
 pub mod usage;
 
 mod check;
@@ -20,6 +21,7 @@ mod serve;
 mod sessions;
 mod settings;
 mod show;
+mod storage;
 mod users;
 
 use std::future::Future;
@@ -32,9 +34,8 @@ use clap::error::ErrorKind;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::manual;
-use crate::store::sql::SqlStore;
 use crate::telemetry::escape::for_terminal;
-use cli::{Cli, Command, HostkeyCommand, UserCommand};
+use cli::{Cli, Command, HostkeyCommand, StorageCommand, UserCommand};
 
 /// Does what the command line says; the exit code is 0 when it is done and 1 when it failed.
 pub fn run(cli: Cli) -> ExitCode {
@@ -64,6 +65,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         }
         Command::Init(args) => {
             let file = init::init(&args.dir, args.listen)?;
+            let config = Config::load(&file)?;
+            wait(async {
+                store::make(&config).await?.close().await;
+                Ok::<_, Error>(())
+            })??;
             let file = file.display();
             format!(
                 "made \"{file}\"\nnow: homeportd -c {file} user add NAME\n     homeportd -c {file} serve\n"
@@ -92,8 +98,12 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::User(command) => {
             let config = load()?;
             let inputs = users::Inputs::read(&command)?;
+            let may_make = matches!(command, UserCommand::Add(_));
             wait(async {
-                let store = open(&config).await?;
+                let store = match may_make {
+                    true => store::make(&config).await?,
+                    false => store::existing(&config).await?,
+                };
                 let done = users::run(command, inputs, &config, &store).await;
                 store.close().await;
                 done
@@ -102,12 +112,21 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Quota(command) => {
             let config = load()?;
             wait(async {
-                let store = open(&config).await?;
+                let store = store::existing(&config).await?;
                 let done = quota::run(command, &config, &store, &mut print).await;
                 store.close().await;
                 done
             })??;
             String::new()
+        }
+        Command::Storage(StorageCommand::Adopt(args)) => {
+            let config = load()?;
+            wait(async {
+                let store = store::existing(&config).await?;
+                let done = storage::adopt(&args, &config, &store).await;
+                store.close().await;
+                done
+            })??
         }
         Command::Sessions(command) => sessions::run(command, &load()?.control_socket())?,
         Command::Hostkey(HostkeyCommand::List { json }) => {
@@ -120,7 +139,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Hostkey(HostkeyCommand::Generate { kind }) => {
             let config = load()?;
             wait(async {
-                let store = open(&config).await?;
+                let store = store::existing(&config).await?;
                 let done = hostkey::generate(kind, &config, &store).await;
                 store.close().await;
                 done
@@ -134,13 +153,6 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Makes the data directory if need be, becomes its owner, and opens the store.
-async fn open(config: &Config) -> Result<SqlStore> {
-    owner::make_data_dir(config)?;
-    owner::become_owner(config.data_dir())?;
-    SqlStore::open(&config.store.path).await
 }
 
 /// Runs a short piece of asynchronous work to its end.
@@ -158,6 +170,19 @@ fn print(text: &str) -> Result<()> {
             Err(Error::new("cannot write to standard output").because(e))
         }
         _ => Ok(()),
+    }
+}
+
+/// Says what is not as it should be, and keeps nothing from being done: in the log of a server, else on standard error.
+fn warn(error: &Error) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::warn!("{error}");
+    } else {
+        let _ = writeln!(
+            io::stderr(),
+            "homeportd: warning: {}",
+            for_terminal(&error.to_string())
+        );
     }
 }
 

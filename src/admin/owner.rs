@@ -24,10 +24,22 @@ pub fn make_data_dir(config: &Config) -> Result<()> {
         .map(system_user)
         .transpose()?;
     make(data, user.map(|user| (user.uid.as_raw(), user.gid.as_raw())))?;
+    make_key_dir(config)
+}
+
+/// Makes the directory of the host keys if it is missing, and as root gives it to whom the data directory belongs.
+///
+/// # Errors
+/// When it cannot be made, or there is no data directory.
+pub fn make_key_dir(config: &Config) -> Result<()> {
+    let data = config.data_dir();
     // What root may have to make for the owner. Homes lie in the data directory, or where the operator made room.
     let keys = &config.server.host_keys;
-    let cannot = |cause: io::Error| cannot_make(data, cause);
-    let owner = data.metadata().map_err(cannot)?;
+    let owner = data.metadata().map_err(|cause| {
+        Error::new(format!("cannot open the data directory {data:?}"))
+            .because(cause)
+            .hint("is [store] path in the configuration right? homeportd init DIR and homeportd user add NAME make a new store")
+    })?;
     if geteuid().is_root() && owner.uid() != 0 && parent_is_roots(keys) {
         make(keys, Some((owner.uid(), owner.gid())))?;
     }

@@ -10,13 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{demo, owner};
+use super::{demo, store};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::server::listen::listen_on;
 use crate::server::{self, Server, Signals};
 use crate::store::Store;
-use crate::store::sql::SqlStore;
 use crate::telemetry;
 
 /// For threads that are inside a system call when the server has ended.
@@ -48,10 +47,9 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
             false => error,
         });
     }
-    owner::make_data_dir(&config)?;
     let made = config.clone();
     super::wait(async move {
-        let store = SqlStore::open(&made.store.path).await?;
+        let store = store::make(&made).await?;
         let added = demo::add_users(&made, &store).await;
         store.close().await;
         added
@@ -59,7 +57,7 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
     let shown = config.clone();
     run(config, move |addresses| {
         let fingerprints = super::wait(async {
-            let store = SqlStore::open_read_only(&shown.store.path).await?;
+            let store = store::look(&shown).await?;
             store.host_keys().await
         })??;
         let address = addresses.first().copied();

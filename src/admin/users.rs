@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::cli::{AddArgs, KeyCommand, SetArgs, UserCommand};
 use super::show::{self, UserView};
 use super::usage::{self, HomeUsage};
-use super::{control, erase, keys, passwords};
+use super::{control, erase, keys, passwords, storage};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::homes::{self, Made};
@@ -140,6 +140,7 @@ async fn add(args: AddArgs, inputs: Inputs, config: &Config, store: &dyn Store) 
     };
     user.quota = shared.unwrap_or(default);
     args.settings.apply(&mut user);
+    claim(config, &user.home, store).await?;
     // The store first: it has rules about homes, and a refused user leaves no directory behind.
     store.add_user(&user).await?;
     let made = match homes::make(&user.home) {
@@ -160,12 +161,26 @@ async fn add(args: AddArgs, inputs: Inputs, config: &Config, store: &dyn Store) 
     ))
 }
 
+/// Makes sure that a home may be made. One that is there can be read, whosever the storage is.
+async fn claim(config: &Config, home: &Path, store: &dyn Store) -> Result<()> {
+    match storage::take_if_new(config, home, store).await {
+        Err(error) if home.is_dir() => {
+            super::warn(&error);
+            Ok(())
+        }
+        claimed => claimed,
+    }
+}
+
 async fn set(args: SetArgs, config: &Config, store: &dyn Store) -> Result<String> {
     let before = find(store, &args.name).await?;
     let home = match &args.home.home {
         Some(home) => homes::choose(config, &args.name, Some(home))?,
         None => before.home.clone(),
     };
+    if home != before.home {
+        claim(config, &home, store).await?;
+    }
     let (settings, to) = (args.settings, home.clone());
     let change = move |user: &mut User| {
         settings.apply(user);

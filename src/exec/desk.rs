@@ -354,6 +354,7 @@ pub fn reason(error: Error) -> String {
         | Error::OverFiles { .. }
         | Error::Measuring
         | Error::Unmeasurable
-        | Error::NotRecorded => error.to_string(),
+        | Error::NotRecorded
+        | Error::NotOwned => error.to_string(),
     }
 }

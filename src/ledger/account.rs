@@ -26,6 +26,7 @@ mod meter;
 mod patience;
 mod progress;
 mod standing;
+mod storage;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -45,6 +46,7 @@ use self::patience::Remeasuring;
 use self::progress::Progress;
 use self::standing::{AT_CEILING, EXACT, STAYS_AT_CEILING, UNKNOWN, UNMEASURABLE};
 pub use self::standing::{Standing, Usage};
+use self::storage::Storage;
 use super::inode::Inodes;
 use super::measure::Unreadable;
 
@@ -70,6 +72,7 @@ pub struct Account {
     wanted: AtomicBool,
     /// The file system did not say what became of a change: the home is to be measured again.
     doubted: AtomicBool,
+    storage: Storage,
     /// One measure at a time.
     measuring: Mutex<()>,
     /// Counts what names stand for: a measure sees that the directories changed under it.
@@ -131,6 +134,7 @@ impl Account {
             orphans: AtomicUsize::new(0),
             wanted: AtomicBool::new(false),
             doubted: AtomicBool::new(false),
+            storage: Storage::default(),
             measuring: Mutex::new(()),
             name_changes: AtomicU64::new(0),
             measured_at: Mutex::new(record.and_then(|record| record.measured_at)),
@@ -222,6 +226,7 @@ impl Account {
     }
 
     fn reserve(&self, meter: &Meter, amount: u64, ahead: u64) -> std::result::Result<(), Short> {
+        self.storage.may_grow()?;
         let standing = self.standing.load(Ordering::Acquire);
         if meter.limit().is_some() {
             match standing {

@@ -50,7 +50,7 @@ pub(super) async fn keep(ledger: Arc<Ledger>, quit: CancellationToken) {
     settle(&ledger, ledger.all()).await;
 }
 
-async fn raise_ceilings(ledger: &Ledger) {
+async fn raise_ceilings(ledger: &Arc<Ledger>) {
     let wanting: Vec<(Arc<Account>, UsageRecord)> = ledger
         .all()
         .into_iter()
@@ -61,9 +61,12 @@ async fn raise_ceilings(ledger: &Ledger) {
     }
     let records: Vec<UsageRecord> = wanting.iter().map(|(_, record)| record.clone()).collect();
     match ledger.store.record_usage(&records).await {
-        Ok(()) => wanting
-            .iter()
-            .for_each(|(account, record)| account.ceiling_written(record)),
+        Ok(()) => {
+            wanting
+                .iter()
+                .for_each(|(account, record)| account.ceiling_written(record));
+            ledger.look_at_markers(wanting.into_iter().map(|(account, _)| account).collect());
+        }
         Err(error) => {
             tracing::error!(%error, "cannot write down the use of homes; growth stops at what is written down");
             wanting.iter().for_each(|(account, _)| account.not_written());

@@ -5,6 +5,7 @@
 //! that charges every change to an account.
 
 pub mod account;
+pub mod disk;
 pub mod inode;
 pub mod keeper;
 pub mod measure;
@@ -14,7 +15,7 @@ mod walk;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
@@ -41,7 +42,12 @@ pub struct Ledger {
     helpers: Helpers,
     tasks: TaskTracker,
     slots: Arc<Slots>,
+    /// Whether the storage of a home is this server's; not set in tests.
+    ownership: OnceLock<Ownership>,
 }
+
+/// Does the storage of this home carry the server's marker? May block on its disk.
+pub type Ownership = Box<dyn Fn(&Path) -> Result<()> + Send + Sync>;
 
 impl Ledger {
     /// An empty ledger, and its keeper, which runs until `quit` is cancelled and everything is written down.
@@ -58,10 +64,38 @@ impl Ledger {
             },
             tasks: TaskTracker::new(),
             slots: Arc::default(),
+            ownership: OnceLock::new(),
         });
         ledger.tasks.spawn(measurer::serve(Arc::clone(&ledger)));
         ledger.tasks.spawn(keeper::keep(Arc::clone(&ledger), quit));
         ledger
+    }
+
+    /// From now on the marker of a home's storage is looked at after each new ceiling.
+    pub fn watch_ownership(&self, ownership: Ownership) {
+        // A second call changes nothing.
+        let _ = self.ownership.set(ownership);
+    }
+
+    /// Looks at the markers of these accounts' storages, on a thread that only one of their disks can hold up. A look at
+    /// a disk that hangs goes on while the next ceiling is written: at most one of them is under way for each account.
+    fn look_at_markers(self: &Arc<Self>, accounts: Vec<Arc<Account>>) {
+        for account in accounts {
+            if self.ownership.get().is_none() || !account.begin_look() {
+                continue;
+            }
+            let ledger = Arc::clone(self);
+            self.tasks.spawn_blocking(move || {
+                if let Some(ownership) = ledger.ownership.get() {
+                    let owned = ownership(account.home());
+                    if let Err(error) = &owned {
+                        tracing::error!(home = ?account.home(), %error, "nothing may grow in the home any more");
+                    }
+                    account.set_owned(owned.is_ok());
+                }
+                account.end_look();
+            });
+        }
     }
 
     /// Waits until the keeper has written everything down, after `quit` was cancelled.

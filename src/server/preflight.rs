@@ -16,8 +16,9 @@ use super::{kernel, listen, privileges};
 use crate::admin::owner;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::store::sql::SqlStore;
 
-/// What the system must offer: calls of the kernel, `/proc`, the user that the server becomes.
+/// What the system must offer: calls of the kernel, `/proc`, the user that the server becomes, and a store.
 pub fn machine(config: &Config, report: &mut Report) {
     for error in kernel::missing() {
         report.error(error);
@@ -26,6 +27,13 @@ pub fn machine(config: &Config, report: &mut Report) {
         && let Err(error) = owner::system_user(name)
     {
         report.error(format!("{}{error}", config.place_of("server", "user")));
+    }
+    // Nothing is made where [store] path is wrong: a store comes from `init` and `user add`.
+    let found = config.store.path.symlink_metadata();
+    if found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        && let Err(error) = SqlStore::must_exist(&config.store.path)
+    {
+        report.error(error);
     }
 }
 

@@ -5,7 +5,9 @@ use super::*;
 async fn server(dir: &Path) -> Server {
     let file = dir.join("homeportd.toml");
     std::fs::write(&file, "[server]\nlisten = [\"127.0.0.1:0\"]\n").unwrap();
-    Server::bind(Config::load(&file).unwrap()).await.unwrap()
+    let config = Config::load(&file).unwrap();
+    store::make(&config).await.unwrap().close().await;
+    Server::bind(config).await.unwrap()
 }
 
 fn reloading(server: Server) -> Reloading {

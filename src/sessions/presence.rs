@@ -123,7 +123,8 @@ impl Presence {
             | Error::WouldBlock
             | Error::Measuring
             | Error::Unmeasurable
-            | Error::NotRecorded => {}
+            | Error::NotRecorded
+            | Error::NotOwned => {}
         }
     }
 

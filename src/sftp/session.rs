@@ -368,6 +368,7 @@ fn stops_growth(error: Error) -> bool {
             | Error::Measuring
             | Error::Unmeasurable
             | Error::NotRecorded
+            | Error::NotOwned
             | Error::Os(Errno::NOSPC | Errno::DQUOT)
     )
 }

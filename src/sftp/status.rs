@@ -107,7 +107,8 @@ impl From<vfs::Error> for Refusal {
             | vfs::Error::OverFiles { .. }
             | vfs::Error::Measuring
             | vfs::Error::Unmeasurable
-            | vfs::Error::NotRecorded => Refusal::with_sentence(Status::FAILURE, error.to_string()),
+            | vfs::Error::NotRecorded
+            | vfs::Error::NotOwned => Refusal::with_sentence(Status::FAILURE, error.to_string()),
             // Only a caller that forgot to wait can see this; the client may try again.
             vfs::Error::WouldBlock => Status::FAILURE.into(),
         }

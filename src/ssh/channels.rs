@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::event::{Actor, Event};
 use crate::exec::desk::Desk;
 use crate::exec::{self, Ends, Running, Script};
-use crate::mount::Mounted;
+use crate::mount::{Mounted, Refused};
 use crate::sessions::Presence;
 use crate::sftp::channel::{self, Fatal};
 use crate::sftp::context::{Context, Habits};
@@ -45,8 +45,8 @@ struct Start {
 enum NoStart {
     /// It is in use already, or its peer takes too small packets.
     Unfit,
-    /// There is no home.
-    NoHome,
+    /// There is no home, and the sentence that says why.
+    NoHome(&'static str),
 }
 
 impl Connection {
@@ -59,7 +59,7 @@ impl Connection {
         if max_packet < MIN_PEER_PACKET {
             return Err(NoStart::Unfit);
         }
-        let home = self.home().await.ok_or(NoStart::NoHome)?;
+        let home = self.home().await?;
         let actor = self.actor().ok_or(NoStart::Unfit)?;
         let events = self.service.events.clone();
         let credit = events.credit(&actor.user);
@@ -97,22 +97,22 @@ impl Connection {
     }
 
     /// The home, opened when it is first needed, where waiting for a disk holds up nobody.
-    async fn home(&mut self) -> Option<Mounted> {
+    async fn home(&mut self) -> Result<Mounted, NoStart> {
         let service = Arc::clone(&self.service);
         self.pusher.push();
-        let signed_in = self.signed_in()?;
+        let signed_in = self.signed_in().ok_or(NoStart::Unfit)?;
         let session = Arc::clone(signed_in.place.session());
         if let Some(home) = &signed_in.home {
-            return Some(home.clone());
+            return Ok(home.clone());
         }
         match service.mount(&session.login).await {
             Ok(home) => {
                 signed_in.home = Some(home.clone());
-                Some(home)
+                Ok(home)
             }
-            Err(error) => {
+            Err(Refused { error, sentence }) => {
                 tracing::error!(session = %session.id, user = %session.login.user(), %error, "no home for a session");
-                None
+                Err(NoStart::NoHome(sentence))
             }
         }
     }
@@ -121,10 +121,7 @@ impl Connection {
     fn not_started(&mut self, id: ChannelId, why: NoStart, session: &mut Session) -> Result<(), Error> {
         match why {
             NoStart::Unfit => Ok(session.channel_failure(id)?),
-            NoStart::NoHome => {
-                let sentence = "your home cannot be opened: ask whoever runs this server";
-                self.refuse_command(id, (sentence, 1), session)
-            }
+            NoStart::NoHome(sentence) => self.refuse_command(id, (sentence, 1), session),
         }
     }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::auth::{Authenticator, Login};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::event::Events;
 use crate::ledger::Ledger;
-use crate::mount::{self, Mounted};
+use crate::mount::{self, Mounted, Refused};
 use crate::sessions::Sessions;
 
 use super::admission::Admission;
@@ -125,7 +125,7 @@ impl Service {
     ///
     /// # Errors
     /// When it cannot be opened in time.
-    pub async fn mount(self: &Arc<Self>, login: &Login) -> Result<Mounted> {
+    pub async fn mount(self: &Arc<Self>, login: &Login) -> std::result::Result<Mounted, Refused> {
         let opening = async {
             let account = self.ledger.account(login.home(), login.quota()).await?;
             let entry = self.mounts.enter(login.home()).await;
@@ -150,7 +150,8 @@ impl Service {
             Ok(Err(error)) => Err(error),
             Err(_) => Err(
                 Error::new(format!("opening the home took longer than {MOUNT_TIMEOUT:?}"))
-                    .hint("the disk that it lies on seems to hang"),
+                    .hint("the disk that it lies on seems to hang")
+                    .into(),
             ),
         }
     }

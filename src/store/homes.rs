@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
+use super::relative::Homes;
 use super::rows::UserRow;
 use crate::error::{Error, Result};
 use crate::user::UserName;
@@ -20,26 +21,29 @@ pub(super) async fn check(
     connection: &mut SqliteConnection,
     row: &UserRow,
     old_name: Option<&UserName>,
+    homes: &Homes,
 ) -> sqlx::Result<Result<()>> {
     let us = old_name.map_or(row.name.as_str(), UserName::as_str);
     for (name, home, bytes, files) in neighbours(connection, &row.home).await? {
         if name == us {
             continue;
         }
+        let (ours, theirs) = (homes.located(&row.home), homes.located(&home));
+        let refused = || Error::new(format!("cannot use the home {ours:?}"));
         if home != row.home {
-            let (inside, around) = if home.len() < row.home.len() {
-                (&row.home, &home)
+            let (inside, around) = if theirs.as_os_str().len() < ours.as_os_str().len() {
+                (&ours, &theirs)
             } else {
-                (&home, &row.home)
+                (&theirs, &ours)
             };
-            return Ok(Err(Error::new(format!("cannot use the home {:?}", row.home))
+            return Ok(Err(refused()
                 .because(format!(
-                    "the user \"{name}\" has {home:?}, and {inside:?} lies inside {around:?}"
+                    "the user \"{name}\" has {theirs:?}, and {inside:?} lies inside {around:?}"
                 ))
                 .hint("homes are apart, or the same")));
         }
         if (bytes, files) != (row.quota_bytes, row.quota_files) {
-            return Ok(Err(Error::new(format!("cannot use the home {:?}", row.home))
+            return Ok(Err(refused()
                 .because(format!(
                     "the user \"{name}\" has the same home with another quota"
                 ))

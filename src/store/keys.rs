@@ -2,6 +2,7 @@
 
 use sqlx::sqlite::SqliteConnection;
 
+use super::relative::Homes;
 use super::rows::read_user;
 use crate::error::Result;
 use crate::user::{User, UserName};
@@ -15,6 +16,7 @@ pub(super) async fn find(
     connection: &mut SqliteConnection,
     name: &UserName,
     data: &str,
+    homes: &Homes,
 ) -> sqlx::Result<Option<Result<User>>> {
     let row = sqlx::query("SELECT * FROM users WHERE name = $1")
         .bind(name.as_str())
@@ -25,5 +27,5 @@ pub(super) async fn find(
         .bind(data)
         .fetch_all(&mut *connection)
         .await?;
-    Ok(row.map(|row| read_user(&row, lines)))
+    Ok(row.map(|row| read_user(&row, lines, homes)))
 }

@@ -2,8 +2,11 @@
 
 mod copy;
 mod homes;
+mod identity;
 mod keys;
 mod open;
+mod relative;
+pub mod reserve;
 mod rows;
 mod sign_ins;
 pub mod sql;
@@ -90,6 +93,12 @@ pub trait Store: Send + Sync {
     async fn host_keys(&self) -> Result<Vec<(String, String)>>;
     /// Records the host key of an algorithm, replacing what was there.
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()>;
+    /// What tells this store from all others: 32 hexadecimal digits, the content of its markers.
+    async fn id(&self) -> Result<String>;
+    /// Has this place, `[storage] homes` or a root, ever had this store's marker?
+    async fn knows_place(&self, place: &Path) -> Result<bool>;
+    /// Remembers that this place has this store's marker.
+    async fn record_place(&self, place: &Path) -> Result<()>;
     /// A number that is another one after every change of a user's record, by this process or by others.
     async fn version(&self) -> Result<i64>;
 }

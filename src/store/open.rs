@@ -10,6 +10,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqlSafeStr};
 
+use super::reserve;
 use crate::error::{Error, Result};
 
 /// How long a call waits for another process that is writing.
@@ -28,6 +29,7 @@ pub(super) fn migrations() -> Vec<Migration> {
             "use of homes",
             include_str!("migrations/0002_use_of_homes.sql"),
         ),
+        (3, "the store's id", include_str!("migrations/0003_store_id.sql")),
         (5, "sign-ins", include_str!("migrations/0005_sign_ins.sql")),
     ];
     list.into_iter()
@@ -55,14 +57,45 @@ fn latest() -> i64 {
 pub(super) async fn prepare(path: &Path) -> Result<SqliteConnectOptions> {
     let path = absolute(path)?;
     create(&path)?;
-    upgrade(&path).await
+    reserve::before_write(&path);
+    upgrade(&path, Empty::Fill).await
 }
 
-/// Brings a file that is there to the current version.
+/// Brings a file that is there to the current version; an empty one is an error.
 pub(super) async fn prepare_existing(path: &Path) -> Result<SqliteConnectOptions> {
     let path = absolute(path)?;
     must_exist(&path)?;
-    upgrade(&path).await
+    // The log and its index may have to be made.
+    reserve::before_write(&path);
+    upgrade(&path, Empty::Refuse).await
+}
+
+/// Is there no store yet: no file, or one that nothing was written to, as a command that was cut off leaves it?
+pub(super) async fn is_missing(path: &Path) -> Result<bool> {
+    /// The tables alone take more.
+    const LARGEST_EMPTY: u64 = 8192;
+    let path = absolute(path)?;
+    match path.metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        Err(error) => {
+            return Err(Error::new(format!("cannot open the store {path:?}")).because(error));
+        }
+        Ok(meta) if !meta.is_file() || meta.len() > LARGEST_EMPTY => return Ok(false),
+        Ok(_) => check_mode(&path)?,
+    }
+    let mut connection = connect(&options(&path), &path).await?;
+    let version = sound_version(&mut connection, &path).await?;
+    connection.close().await.map_err(|error| failed(&path, error))?;
+    Ok(version == 0)
+}
+
+/// What to do with a file that has no tables in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    /// Make them: the caller makes a store.
+    Fill,
+    /// Something has cut a store to nothing: that is no new user base.
+    Refuse,
 }
 
 /// A file that was looked at.
@@ -88,6 +121,9 @@ pub(super) async fn inspect(path: &Path) -> Result<Inspected> {
     let options = options(&path).read_only(true).immutable(log_is_empty);
     let mut connection = connect(&options, &path).await?;
     let version = sound_version(&mut connection, &path).await?;
+    if version == 0 {
+        return Err(is_empty(&path));
+    }
     connection.close().await.map_err(|error| failed(&path, error))?;
     let migration = Some((version, latest())).filter(|_| version < latest());
     Ok(Inspected {
@@ -97,11 +133,14 @@ pub(super) async fn inspect(path: &Path) -> Result<Inspected> {
     })
 }
 
-async fn upgrade(path: &Path) -> Result<SqliteConnectOptions> {
+async fn upgrade(path: &Path, empty: Empty) -> Result<SqliteConnectOptions> {
     check_mode(path)?;
     let options = options(path).synchronous(SqliteSynchronous::Full);
     let mut connection = connect(&options, path).await?;
-    sound_version(&mut connection, path).await?;
+    let version = sound_version(&mut connection, path).await?;
+    if version == 0 && empty == Empty::Refuse {
+        return Err(is_empty(path));
+    }
     write_ahead(&mut connection, path).await?;
     // One transaction for all steps, with the write lock from the start: of two processes that come at the same
     // time, the second one finds the work done.
@@ -134,15 +173,22 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     Ok(absolute)
 }
 
-fn must_exist(path: &Path) -> Result<()> {
+/// Looks whether there is a file.
+pub(super) fn must_exist(path: &Path) -> Result<()> {
     match path.metadata() {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::new(format!(
             "there is no store {path:?}"
         ))
-        .hint("homeportd serve and homeportd user add make it; or set [store] path in the configuration")),
+        .hint("is [store] path in the configuration right? homeportd init DIR and homeportd user add NAME make a new one")),
         Err(error) => Err(Error::new(format!("cannot open the store {path:?}")).because(error)),
     }
+}
+
+fn is_empty(path: &Path) -> Error {
+    Error::new(format!("cannot use the store {path:?}"))
+        .because("it is empty: something has cut it, or it was never written".to_owned())
+        .hint("restore it from a backup; if there was never anything in it: homeportd user add NAME")
 }
 
 /// Makes an empty file of mode 0600, whatever the umask. SQLite gives its other files the same mode and owner.
@@ -271,7 +317,25 @@ async fn write_ahead(connection: &mut SqliteConnection, path: &Path) -> Result<(
 
 fn code(error: &sqlx::Error) -> Option<i32> {
     // The lower byte is the kind, the rest tells more.
-    Some(error.as_database_error()?.code()?.parse::<i32>().ok()? & 0xff)
+    Some(extended_code(error)? & 0xff)
+}
+
+fn extended_code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
+/// Is this what SQLite says of a full disk?
+fn is_full(path: &Path, error: &sqlx::Error) -> bool {
+    match extended_code(error) {
+        // SQLITE_FULL; SQLITE_IOERR_SHMSIZE: the log's index, on tmpfs.
+        Some(13 | 4874) => true,
+        // SQLITE_CANTOPEN and SQLITE_IOERR with what they were about: the disk itself tells.
+        Some(code) if matches!(code & 0xff, 10 | 14) => {
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            reserve::available(directory).is_some_and(|bytes| bytes < reserve::LOW)
+        }
+        _ => false,
+    }
 }
 
 fn is_busy(error: &sqlx::Error) -> bool {
@@ -282,6 +346,13 @@ fn is_busy(error: &sqlx::Error) -> bool {
 /// What failed, in words that an operator can act on.
 pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
     let what = Error::new(format!("cannot use the store {path:?}"));
+    if is_full(path, &error) {
+        // What comes next finds room.
+        reserve::spend(path);
+        return what
+            .because("the disk is full".to_owned())
+            .hint("try again: the store keeps a reserve for that; then remove files, or enlarge the disk");
+    }
     let text = error.as_database_error().map(|e| e.message().to_owned());
     match code(&error) {
         Some(5 | 6) => what
@@ -289,11 +360,10 @@ pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
             .hint("try again; lsof tells who has it open"),
         // SQLITE_CORRUPT, SQLITE_NOTADB.
         Some(11 | 26) => damaged(path, text.unwrap_or_default()),
-        // SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_FULL.
+        // SQLITE_READONLY, SQLITE_CANTOPEN.
         Some(8 | 14) => what
             .because(text.unwrap_or_default())
             .hint("the file and its directory must belong to the user that the server runs as"),
-        Some(13) => what.because("the disk is full".to_owned()),
         _ => match error {
             sqlx::Error::PoolTimedOut => what.because("all connections to it are busy".to_owned()),
             error => what.because(error),

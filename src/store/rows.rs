@@ -6,6 +6,7 @@ use std::str::FromStr;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use super::relative::Homes;
 use crate::error::{Error, Result};
 use crate::user::{Factor, PasswordHash, Permission, Quota, User};
 
@@ -26,7 +27,7 @@ pub(super) struct UserRow {
 
 impl UserRow {
     /// Checks what the types of a record leave open.
-    pub(super) fn new(user: &User) -> Result<Self> {
+    pub(super) fn new(user: &User, homes: &Homes) -> Result<Self> {
         let refused =
             |error: Error| Error::new(format!("cannot store the user \"{}\"", user.name)).because(error);
         for line in &user.keys {
@@ -37,7 +38,7 @@ impl UserRow {
         Ok(Self {
             name: user.name.to_string(),
             password_hash: user.password_hash.as_ref().map(|hash| hash.as_phc().to_owned()),
-            home: home_text(&user.home).map_err(refused)?,
+            home: homes.stored(&home_text(&user.home).map_err(refused)?),
             enabled: user.enabled,
             expires_at: user.expires_at.map(|at| at.to_string()),
             quota_bytes: limit(user.quota.bytes).map_err(refused)?,
@@ -51,14 +52,14 @@ impl UserRow {
 }
 
 /// Reads what [`UserRow`] wrote.
-pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>) -> Result<User> {
+pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &Homes) -> Result<User> {
     let name: String = column(row, "name")?;
     let user = || -> Result<User> {
         Ok(User {
             name: name.parse()?,
             password_hash: column::<Option<String>>(row, "password_hash")?.map(PasswordHash::new),
             keys,
-            home: PathBuf::from(column::<String>(row, "home")?),
+            home: homes.located(&column::<String>(row, "home")?),
             enabled: column(row, "enabled")?,
             expires_at: match column::<Option<String>>(row, "expires_at")? {
                 Some(text) => Some(text.parse().map_err(|error| bad("expires_at").because(error))?),
@@ -93,7 +94,7 @@ pub(super) fn read_quota(bytes: Option<i64>, files: Option<i64>) -> Result<Quota
     })
 }
 
-/// A home as it is stored: absolute, without `.`, doubled or trailing slashes, so that equal homes are equal texts.
+/// A home as text: absolute, without `.`, doubled or trailing slashes, so that equal homes are equal texts.
 fn home_text(home: &Path) -> Result<String> {
     let refused = |why: &str| Error::new(format!("cannot use the home {home:?}")).because(why.to_owned());
     if !home.is_absolute() {

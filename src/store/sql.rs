@@ -4,6 +4,8 @@
 //! before it reads (`BEGIN IMMEDIATE`), so that no other change comes between. Once a call has returned, its change is
 //! on the disk.
 
+mod opened;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,9 +14,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 use sqlx::{Connection as _, Row, Sqlite, Transaction};
+use tokio::sync::Mutex;
 
+use super::relative::Homes;
 use super::rows::{UserRow, read_quota, read_user};
-use super::{Change, SignIn, Store, UsageRecord, copy, homes, keys, open, sign_ins, usage};
+use super::{
+    Change, SignIn, Store, UsageRecord, copy, homes, identity, keys, open, reserve, sign_ins, usage,
+};
 use crate::error::{Error, Result};
 use crate::user::{Quota, User, UserName};
 
@@ -29,6 +35,9 @@ pub struct SqlStore {
     path: PathBuf,
     pool: SqlitePool,
     migration: Option<(i64, i64)>,
+    homes: Homes,
+    /// See [`SqlStore::stay_open`].
+    anchor: Mutex<Option<SqliteConnection>>,
 }
 
 impl SqlStore {
@@ -58,6 +67,8 @@ impl SqlStore {
             pool: copy::brought_up_to_date(&path, found.is_immutable, from),
             path,
             migration: found.migration,
+            homes: Homes::default(),
+            anchor: Mutex::default(),
         })
     }
 
@@ -76,16 +87,16 @@ impl SqlStore {
             path: path.to_owned(),
             pool,
             migration: None,
+            homes: Homes::default(),
+            anchor: Mutex::default(),
         })
-    }
-
-    /// Closes the store; the last one to do so folds the log into the file. Calls after this one fail.
-    pub async fn close(&self) {
-        self.pool.close().await;
     }
 
     /// Takes the write lock before anything is read, so that no other change comes between.
     async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>> {
+        let path = self.path.clone();
+        // A disk that hangs holds up this call alone.
+        let _ = tokio::task::spawn_blocking(move || reserve::before_write(&path)).await;
         self.pool
             .begin_with("BEGIN IMMEDIATE")
             .await
@@ -123,14 +134,16 @@ impl Store for SqlStore {
     async fn user(&self, name: &UserName) -> Result<Option<User>> {
         // One snapshot for both questions.
         let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        let user = find(&mut read, name).await.map_err(|e| self.failed(e))?;
+        let user = find(&mut read, name, &self.homes)
+            .await
+            .map_err(|e| self.failed(e))?;
         read.rollback().await.map_err(|e| self.failed(e))?;
         user.transpose()
     }
 
     async fn user_with_key(&self, name: &UserName, data: &str) -> Result<Option<User>> {
         let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        let user = keys::find(&mut read, name, data)
+        let user = keys::find(&mut read, name, data, &self.homes)
             .await
             .map_err(|e| self.failed(e))?;
         read.rollback().await.map_err(|e| self.failed(e))?;
@@ -153,7 +166,7 @@ impl Store for SqlStore {
         rows.iter()
             .map(|row| {
                 let name: String = row.try_get("name").map_err(|e| self.failed(e))?;
-                read_user(row, keys.remove(&name).unwrap_or_default())
+                read_user(row, keys.remove(&name).unwrap_or_default(), &self.homes)
             })
             .collect()
     }
@@ -166,13 +179,15 @@ impl Store for SqlStore {
     }
 
     async fn add_user(&self, user: &User) -> Result<()> {
-        let row = UserRow::new(user)?;
+        let row = UserRow::new(user, &self.homes)?;
         let mut write = self.begin_write().await?;
-        let there = find(&mut write, &user.name).await.map_err(|e| self.failed(e))?;
+        let there = find(&mut write, &user.name, &self.homes)
+            .await
+            .map_err(|e| self.failed(e))?;
         if there.is_some() {
             return Err(name_taken(&user.name));
         }
-        homes::check(&mut write, &row, None)
+        homes::check(&mut write, &row, None, &self.homes)
             .await
             .map_err(|e| self.failed(e))??;
         insert(&mut write, &row).await.map_err(|e| self.failed(e))?;
@@ -183,35 +198,41 @@ impl Store for SqlStore {
     async fn change_user(&self, name: &UserName, change: Change) -> Result<User> {
         // An error anywhere drops the transaction, which takes everything back.
         let mut write = self.begin_write().await?;
-        let found = find(&mut write, name).await.map_err(|e| self.failed(e))?;
+        let found = find(&mut write, name, &self.homes)
+            .await
+            .map_err(|e| self.failed(e))?;
         let before = found.ok_or_else(|| no_such_user(name))??;
         let mut user = before.clone();
         change(&mut user)?;
-        let row = UserRow::new(&user)?;
+        let row = UserRow::new(&user, &self.homes)?;
         if user.name != *name {
-            let other = find(&mut write, &user.name).await.map_err(|e| self.failed(e))?;
+            let other = find(&mut write, &user.name, &self.homes)
+                .await
+                .map_err(|e| self.failed(e))?;
             if other.is_some() {
                 return Err(name_taken(&user.name));
             }
         }
         // Who stays in a home sets the quota of all who share it; who moves in must agree.
-        let stays = Path::new(&row.home) == before.home;
+        let stays = self.homes.located(&row.home) == before.home;
         if stays {
             share_quota(&mut write, &row).await.map_err(|e| self.failed(e))?;
         }
-        homes::check(&mut write, &row, Some(name))
+        homes::check(&mut write, &row, Some(name), &self.homes)
             .await
             .map_err(|e| self.failed(e))??;
         update(&mut write, name, &row).await.map_err(|e| self.failed(e))?;
         write_keys(&mut write, &user).await.map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))?;
-        user.home = row.home.into();
+        user.home = self.homes.located(&row.home);
         Ok(user)
     }
 
     async fn remove_user(&self, name: &UserName) -> Result<User> {
         let mut write = self.begin_write().await?;
-        let found = find(&mut write, name).await.map_err(|e| self.failed(e))?;
+        let found = find(&mut write, name, &self.homes)
+            .await
+            .map_err(|e| self.failed(e))?;
         let user = found.ok_or_else(|| no_such_user(name))??;
         for sql in [
             "DELETE FROM user_keys WHERE user_name = $1",
@@ -221,7 +242,7 @@ impl Store for SqlStore {
             deleted.map_err(|e| self.failed(e))?;
         }
         // What was known of a home that nobody has any more will be out of date when somebody has it again.
-        usage::forget(&mut write, &user.home)
+        usage::forget(&mut write, &self.homes, &user.home)
             .await
             .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))?;
@@ -229,18 +250,22 @@ impl Store for SqlStore {
     }
 
     async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>> {
-        usage::read(&self.pool, home).await.map_err(|e| self.failed(e))
+        usage::read(&self.pool, &self.homes, home)
+            .await
+            .map_err(|e| self.failed(e))
     }
 
     async fn usages(&self) -> Result<Vec<UsageRecord>> {
-        usage::read_all(&self.pool).await.map_err(|e| self.failed(e))
+        usage::read_all(&self.pool, &self.homes)
+            .await
+            .map_err(|e| self.failed(e))
     }
 
     async fn quota_of_home(&self, home: &Path) -> Result<Option<Quota>> {
         let Some(home) = home.to_str() else {
             return Ok(None);
         };
-        let found = homes::quota_of(&self.pool, home)
+        let found = homes::quota_of(&self.pool, &self.homes.stored(home))
             .await
             .map_err(|e| self.failed(e))?;
         found.map(|(bytes, files)| read_quota(bytes, files)).transpose()
@@ -249,7 +274,7 @@ impl Store for SqlStore {
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()> {
         let mut write = self.begin_write().await?;
         for record in records {
-            usage::write(&mut write, record)
+            usage::write(&mut write, &self.homes, record)
                 .await
                 .map_err(|e| self.failed(e))?;
         }
@@ -298,6 +323,22 @@ impl Store for SqlStore {
         written.map(|_| ()).map_err(|e| self.failed(e))
     }
 
+    async fn id(&self) -> Result<String> {
+        identity::id(&self.pool).await.map_err(|e| self.failed(e))
+    }
+
+    async fn knows_place(&self, place: &Path) -> Result<bool> {
+        identity::knows(&self.pool, place)
+            .await
+            .map_err(|e| self.failed(e))
+    }
+
+    async fn record_place(&self, place: &Path) -> Result<()> {
+        identity::record(&self.pool, place)
+            .await
+            .map_err(|e| self.failed(e))
+    }
+
     async fn version(&self) -> Result<i64> {
         sqlx::query_scalar("SELECT number FROM users_revision")
             .fetch_one(&self.pool)
@@ -307,7 +348,11 @@ impl Store for SqlStore {
 }
 
 /// Both questions are asked whether the user exists or not, so that an unknown name takes the same time.
-async fn find(connection: &mut SqliteConnection, name: &UserName) -> sqlx::Result<Option<Result<User>>> {
+async fn find(
+    connection: &mut SqliteConnection,
+    name: &UserName,
+    homes: &Homes,
+) -> sqlx::Result<Option<Result<User>>> {
     let row = sqlx::query("SELECT * FROM users WHERE name = $1")
         .bind(name.as_str())
         .fetch_optional(&mut *connection)
@@ -316,7 +361,7 @@ async fn find(connection: &mut SqliteConnection, name: &UserName) -> sqlx::Resul
         .bind(name.as_str())
         .fetch_all(&mut *connection)
         .await?;
-    Ok(row.map(|row| read_user(&row, keys)))
+    Ok(row.map(|row| read_user(&row, keys, homes)))
 }
 
 async fn share_quota(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
@@ -388,4 +433,4 @@ fn no_such_user(name: &UserName) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

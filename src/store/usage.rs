@@ -1,4 +1,4 @@
-//! The table of the use of homes.
+//! The table of the use of homes, which has them as they are stored.
 
 use std::path::Path;
 
@@ -6,27 +6,31 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::UsageRecord;
+use super::relative::Homes;
 
 /// A row, as the columns stand in the queries below.
 type Row = (String, i64, i64, bool, Option<String>);
 
 /// What is written down about a home.
-pub(super) async fn read(pool: &SqlitePool, home: &Path) -> sqlx::Result<Option<UsageRecord>> {
+pub(super) async fn read(pool: &SqlitePool, homes: &Homes, home: &Path) -> sqlx::Result<Option<UsageRecord>> {
     let sql = "SELECT home, bytes, files, exact, measured_at FROM home_usage WHERE home = $1";
-    let row: Option<Row> = sqlx::query_as(sql).bind(text(home)?).fetch_optional(pool).await?;
-    row.map(record).transpose()
+    let row: Option<Row> = sqlx::query_as(sql)
+        .bind(stored(homes, home)?)
+        .fetch_optional(pool)
+        .await?;
+    row.map(|row| record(homes, row)).transpose()
 }
 
 /// What is written down about all homes.
-pub(super) async fn read_all(pool: &SqlitePool) -> sqlx::Result<Vec<UsageRecord>> {
+pub(super) async fn read_all(pool: &SqlitePool, homes: &Homes) -> sqlx::Result<Vec<UsageRecord>> {
     let sql = "SELECT home, bytes, files, exact, measured_at FROM home_usage";
     let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(pool).await?;
-    rows.into_iter().map(record).collect()
+    rows.into_iter().map(|row| record(homes, row)).collect()
 }
 
-fn record((home, bytes, files, exact, measured_at): Row) -> sqlx::Result<UsageRecord> {
+fn record(homes: &Homes, (home, bytes, files, exact, measured_at): Row) -> sqlx::Result<UsageRecord> {
     Ok(UsageRecord {
-        home: home.into(),
+        home: homes.located(&home),
         bytes: u64::try_from(bytes).map_err(|e| sqlx::Error::Decode(e.into()))?,
         files: u64::try_from(files).map_err(|e| sqlx::Error::Decode(e.into()))?,
         exact,
@@ -38,13 +42,17 @@ fn record((home, bytes, files, exact, measured_at): Row) -> sqlx::Result<UsageRe
 }
 
 /// Writes one home down, if somebody has it: it must not come back after it was forgotten.
-pub(super) async fn write(connection: &mut SqliteConnection, record: &UsageRecord) -> sqlx::Result<()> {
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    homes: &Homes,
+    record: &UsageRecord,
+) -> sqlx::Result<()> {
     let sql = "INSERT INTO home_usage (home, bytes, files, exact, measured_at) SELECT $1, $2, $3, $4, $5 \
                WHERE EXISTS (SELECT 1 FROM users WHERE home = $1) \
                ON CONFLICT (home) DO UPDATE SET bytes = excluded.bytes, files = excluded.files, \
                exact = excluded.exact, measured_at = excluded.measured_at";
     sqlx::query(sql)
-        .bind(text(&record.home)?)
+        .bind(stored(homes, &record.home)?)
         // A sum of sizes above 2^63 is a sparse file's; what counts is that it is not below any limit.
         .bind(i64::try_from(record.bytes).unwrap_or(i64::MAX))
         .bind(i64::try_from(record.files).unwrap_or(i64::MAX))
@@ -56,13 +64,20 @@ pub(super) async fn write(connection: &mut SqliteConnection, record: &UsageRecor
 }
 
 /// Forgets a home that no user has any more.
-pub(super) async fn forget(connection: &mut SqliteConnection, home: &Path) -> sqlx::Result<()> {
+pub(super) async fn forget(
+    connection: &mut SqliteConnection,
+    homes: &Homes,
+    home: &Path,
+) -> sqlx::Result<()> {
     let sql = "DELETE FROM home_usage WHERE home = $1 AND NOT EXISTS (SELECT 1 FROM users WHERE home = $1)";
-    sqlx::query(sql).bind(text(home)?).execute(connection).await?;
+    sqlx::query(sql)
+        .bind(stored(homes, home)?)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
-fn text(home: &Path) -> sqlx::Result<&str> {
+fn stored(homes: &Homes, home: &Path) -> sqlx::Result<String> {
     let refused = || sqlx::Error::Encode("the path of a home is not UTF-8".into());
-    home.to_str().ok_or_else(refused)
+    home.to_str().map(|home| homes.stored(home)).ok_or_else(refused)
 }

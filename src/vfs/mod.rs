@@ -138,6 +138,9 @@ pub enum Error {
     /// The account cannot be written down, so nothing may grow beyond what was written down before.
     #[error("the server cannot write down the use of the home; try again in a moment")]
     NotRecorded,
+    /// The storage does not carry this server's marker: its disk is not mounted, or it is another server's.
+    #[error("this server does not own the storage of the home, so nothing may grow there; ask its operator")]
+    NotOwned,
 }
 
 impl From<Errno> for Error {

@@ -289,11 +289,14 @@ fn many_who_wait_for_a_home_that_hangs_hold_up_nobody_else() {
     const WAITING: usize = 100;
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(mount) = Mount::or_skip() else { return };
+    // Homes are made beneath [storage] homes only.
     let home = mount.point().join("alice");
-    let roots = format!("roots = [{:?}]", mount.point());
-    let mut server = Sandbox::new(&[("storage", &roots)]);
-    server.add_user("alice", &["--home", home.to_str().unwrap()]);
-    server.add_user("dave", &[]);
+    let mut server = Sandbox::new(&[("storage", "roots = [\"data/homes\"]")]);
+    let config = fs::read_to_string(server.config()).unwrap();
+    let homes = format!("homes = {:?}", mount.point());
+    fs::write(server.config(), config.replace("homes = \"data/homes\"", &homes)).unwrap();
+    server.add_user("alice", &[]);
+    server.add_user("dave", &["--home", server.home("dave").to_str().unwrap()]);
     server.serve();
     // Nobody has been there: the home does not exist.
     let _ = fs::remove_dir(&home);

@@ -48,8 +48,12 @@ impl Sandbox {
             .iter()
             .map(|(name, text)| format!("[{name}]\n{text}\n"))
             .collect();
+        // Makes the directories and the store.
+        let made = Command::new(HOMEPORTD).arg("init").arg(dir.path()).output();
+        assert!(made.unwrap().status.success());
         fs::write(dir.path().join("homeportd.toml"), config).unwrap();
-        fs::create_dir(dir.path().join("data")).unwrap();
+        // The server makes its own, as the configuration wants them.
+        fs::remove_dir_all(dir.path().join("hostkeys")).unwrap();
         fs::create_dir(dir.path().join("hostkeys")).unwrap();
         Self { dir, running: None }
     }

@@ -16,7 +16,7 @@ use crate::auth::keys::AuthorizedKey;
 use crate::auth::password;
 use crate::config::Config;
 use crate::error::Error;
-use crate::homes::{Resolver, Rules};
+use crate::homes::{Resolver, Rules, place_of};
 use crate::server::preflight::Report;
 use crate::user::{Factor, User};
 
@@ -36,6 +36,7 @@ pub fn look(config: &Config, users: &[User], report: &mut Report) {
 
 /// What is asked about each home, and what all have in common.
 struct Homes<'a> {
+    config: &'a Config,
     rules: Rules<'a>,
     resolver: Resolver,
     /// The owner of the data directory.
@@ -47,6 +48,7 @@ struct Homes<'a> {
 impl<'a> Homes<'a> {
     fn new(config: &'a Config) -> Self {
         Self {
+            config,
             rules: Rules::new(config),
             resolver: Resolver::default(),
             owner: config.data_dir().metadata().ok().map(|meta| meta.uid()),
@@ -63,6 +65,12 @@ impl<'a> Homes<'a> {
         let meta = match place.metadata() {
             Ok(meta) => meta,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                if place_of(self.config, place) != Some(&self.config.storage.homes) {
+                    return report.error(format!(
+                        "user {name}: the home \"{home}\" is missing (hint: make it, or mount its disk; the server makes \
+                         homes beneath [storage] homes only)"
+                    ));
+                }
                 return match self.no_home_can_be_made_in(place.parent().unwrap_or(place)) {
                     None => report.warn(format!(
                         "user {name}: the home \"{home}\" is missing (the server makes it at sign-in)"

@@ -8,7 +8,7 @@ use crate::store::sql::SqlStore;
 
 /// Measures as `quota scan [NAME]` does; what was told.
 pub(in crate::admin) async fn scan(config: &Config, name: Option<&str>) -> Result<String> {
-    let store = SqlStore::open(&config.store.path).await?;
+    let store = crate::admin::store::make(config).await?;
     let line = ["homeportd", "quota", "scan"].into_iter().chain(name);
     let (told, done) = run_line(config, &store, line).await;
     store.close().await;

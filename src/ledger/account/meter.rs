@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::io::Errno;
+
 use crate::vfs::Error;
 
 /// What stands for "unlimited" in a limit.
@@ -98,6 +100,10 @@ pub(super) enum Short {
     Measure,
     /// Nobody can tell.
     Unmeasurable,
+    /// The storage is not this server's.
+    NotOwned,
+    /// The disk is full.
+    NoSpace,
 }
 
 impl Short {
@@ -107,6 +113,8 @@ impl Short {
             Short::Limit | Short::Ceiling => Error::NotRecorded,
             Short::Measure => Error::Measuring,
             Short::Unmeasurable => Error::Unmeasurable,
+            Short::NotOwned => Error::NotOwned,
+            Short::NoSpace => Error::Os(Errno::NOSPC),
         }
     }
 }

@@ -12,6 +12,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use super::progress::PATIENCE;
 use super::{AT_CEILING, Account, UNKNOWN};
 use crate::vfs::{Error, Result, Wait};
@@ -153,6 +155,10 @@ impl Account {
                         return Err(refusal);
                     }
                     measured = true;
+                }
+                Err(error @ Error::Os(Errno::NOSPC)) => {
+                    self.storage.no_space(&self.home);
+                    return Err(error);
                 }
                 result => return result,
             }

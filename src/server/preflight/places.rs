@@ -195,6 +195,7 @@ fn is_ours(config: &Config, path: &Path) -> bool {
     let (store, found) = (name(&config.store.path), name(path));
     is_configured(config, path)
         || found == "lock"
+        || found == "reserve"
         || found.starts_with("control.")
         || found
             .strip_prefix(&store)
@@ -227,7 +228,7 @@ fn homes(config: &Config, report: &mut Report) {
             homes.display()
         ))
         .because(cause)
-        .hint("it must be a directory that the server's user can write to, or can make")
+        .hint("it must be a directory that the server's user can write to")
     };
     match homes.metadata() {
         Ok(meta) if !meta.is_dir() => {
@@ -240,34 +241,14 @@ fn homes(config: &Config, report: &mut Report) {
                 report.warn(cannot(error.into()));
             }
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => match can_be_made(homes) {
-            Ok(()) => report.will(format!("make the directory \"{}\" for homes", homes.display())),
-            Err(cause) => report.error(cannot(cause)),
-        },
+        Err(error) if error.kind() == ErrorKind::NotFound && homes.is_symlink() => {
+            let text = "it is a symbolic link to something that does not exist";
+            report.error(cannot(IoError::other(text)));
+        }
+        // Its disk may come later: the marker tells (see `admin/check/storage.rs`, and the log at a start).
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => report.error(cannot(error)),
     }
-}
-
-/// Can we make this directory, with those above it?
-fn can_be_made(dir: &Path) -> std::io::Result<()> {
-    // A link to nothing is found here, and is in the way.
-    if dir.symlink_metadata().is_ok() {
-        return Err(IoError::other(
-            "it is a symbolic link to something that does not exist",
-        ));
-    }
-    let above = dir
-        .ancestors()
-        .skip(1)
-        .find(|above| above.symlink_metadata().is_ok());
-    let above = above.unwrap_or(Path::new("/"));
-    if !above.metadata()?.is_dir() {
-        let text = format!("\"{}\" is not a directory", above.display());
-        return Err(IoError::other(text));
-    }
-    let rights = Access::WRITE_OK | Access::EXEC_OK;
-    accessat(CWD, above, rights, AtFlags::EACCESS)?;
-    Ok(())
 }
 
 /// A store without users beside homes that exist: most likely it is not the store that made them.

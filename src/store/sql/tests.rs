@@ -337,3 +337,27 @@ async fn host_keys_are_recorded() {
         expected.map(|(a, f)| (a.to_owned(), f.to_owned()))
     );
 }
+
+/// A store as version 2 of the program left it, with users of these homes.
+pub(crate) async fn version_2(file: &Path, homes: &[&str]) {
+    use sqlx::ConnectOptions as _;
+    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    let mut older = open::migrations();
+    older.retain(|migration| migration.version <= 2);
+    let older = sqlx::migrate::Migrator::with_migrations(older);
+    older.run(&mut connection).await.unwrap();
+    for (bytes, home) in (7_i64..).zip(homes) {
+        let user = "INSERT INTO users (name, home, enabled, permissions, allowed_from, require) \
+                    VALUES ($1, $2, 1, 'list,read', '', '')";
+        let user = sqlx::query(user).bind(format!("user{bytes:02}")).bind(home);
+        user.execute(&mut connection).await.unwrap();
+        let usage = "INSERT INTO home_usage (home, bytes, files, exact, measured_at) \
+                     VALUES ($1, $2, 1, 1, '2026-01-01T00:00:00Z')";
+        let usage = sqlx::query(usage).bind(home).bind(bytes);
+        usage.execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(file, private).unwrap();
+}

@@ -264,7 +264,9 @@ fn is_want_of_room(error: Error) -> bool {
     match error {
         Error::OverBytes { .. } | Error::OverFiles { .. } | Error::Unmeasurable => true,
         Error::Os(errno) => matches!(errno, Errno::NOSPC | Errno::DQUOT),
-        Error::Forbidden(_) | Error::WouldBlock | Error::Measuring | Error::NotRecorded => false,
+        Error::Forbidden(_) | Error::WouldBlock | Error::Measuring | Error::NotRecorded | Error::NotOwned => {
+            false
+        }
     }
 }
 

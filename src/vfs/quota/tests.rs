@@ -351,3 +351,45 @@ fn what_was_set_last_counts_whoever_comes_with_an_older_limit() {
         books.account(dir.path(), Some(100), None).usage().bytes == 5
     });
 }
+
+#[test]
+fn a_marker_that_goes_stops_growth_at_the_next_ceiling_and_nothing_else() {
+    let books = Books::new();
+    let home = home(&books, None, None);
+    let ours = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let marker = Arc::clone(&ours);
+    books.ledger.watch_ownership(Box::new(move |_| {
+        match marker.load(std::sync::atomic::Ordering::SeqCst) {
+            true => Ok(()),
+            false => Err(crate::error::Error::new("this server does not own the storage")),
+        }
+    }));
+    let make = |name: &str| {
+        let how = OpenHow {
+            write: true,
+            create: true,
+            ..OpenHow::default()
+        };
+        home.storage
+            .open(&VirtualPath::parse(name.as_bytes()).unwrap(), how, Wait::Allowed)
+    };
+    let file = make("/one").unwrap();
+    file.write_at(b"some", 0, Wait::Allowed).unwrap();
+    ours.store(false, std::sync::atomic::Ordering::SeqCst);
+    // What is written down is not exact any more, and a ceiling is wanted again when much grows.
+    until(|| {
+        let grown = file.set_attrs(&SetAttrs {
+            size: Some(file.stat().unwrap().size + (40 << 20)),
+            ..SetAttrs::default()
+        });
+        grown == Err(Error::NotOwned)
+    });
+    assert!(matches!(make("/two"), Err(Error::NotOwned)));
+    file.write_at(b"more", 0, Wait::Allowed).unwrap();
+    home.storage
+        .remove(&VirtualPath::parse(b"/one").unwrap(), Wait::Allowed)
+        .unwrap();
+    // At the next sign-in it is found to be there again.
+    home.account.set_owned(true);
+    make("/two").unwrap();
+}

@@ -278,3 +278,72 @@ async fn an_older_store_is_looked_at_as_it_will_be() {
         assert_eq!(looking.migration(), None);
     }
 }
+
+#[tokio::test]
+async fn a_store_of_version_2_gets_an_id_and_relative_homes() {
+    let dir = TempDir::new().unwrap();
+    version_2(
+        &file(&dir),
+        &["/srv/homes/a", "/srv/homes/team/b", "/mnt/c", "/srv/homes2/d"],
+    )
+    .await;
+    let open = async || {
+        let store = SqlStore::open_existing(&file(&dir)).await.unwrap();
+        let store = store.with_homes("/srv/homes".into(), Path::new("/srv/homes"));
+        store.rewrite_homes().await.unwrap();
+        store
+    };
+    let store = open().await;
+    let id = store.id().await.unwrap();
+    assert!(
+        id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()),
+        "{id}"
+    );
+    assert!(store.marks_known_homes().await.unwrap());
+    store.known_homes_are_marked().await.unwrap();
+    let stored: Vec<String> = sqlx::query_scalar("SELECT home FROM users ORDER BY name")
+        .fetch_all(&store.pool)
+        .await
+        .unwrap();
+    assert_eq!(stored, ["a", "team/b", "/mnt/c", "/srv/homes2/d"]);
+    let before = store.version().await.unwrap();
+    store.close().await;
+
+    // Opened again, and at another place.
+    let store = open().await;
+    assert_eq!(store.id().await.unwrap(), id);
+    assert!(!store.marks_known_homes().await.unwrap());
+    assert_eq!(store.version().await.unwrap(), before, "nothing was written");
+    let store = store.with_homes("/new/homes".into(), Path::new("/new/homes"));
+    let users = store.users().await.unwrap();
+    let homes: Vec<_> = users.iter().map(|user| user.home.to_str().unwrap()).collect();
+    assert_eq!(
+        homes,
+        ["/new/homes/a", "/new/homes/team/b", "/mnt/c", "/srv/homes2/d"]
+    );
+    for (user, bytes) in users.iter().zip(7..) {
+        assert_eq!(
+            store.usage(&user.home).await.unwrap().unwrap().bytes,
+            bytes,
+            "{user:?}"
+        );
+    }
+    // Rules about homes hold for both forms.
+    let mut inside = user("inside");
+    inside.home = "/new/homes/team".into();
+    let error = store.add_user(&inside).await.unwrap_err().to_string();
+    assert!(
+        error.contains("\"/new/homes/team/b\" lies inside \"/new/homes/team\""),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn two_stores_have_two_ids() {
+    let ((_one, one), (_two, two)) = (store().await, store().await);
+    assert_ne!(one.id().await.unwrap(), two.id().await.unwrap());
+    assert!(
+        !one.marks_known_homes().await.unwrap(),
+        "a new store has no homes from before"
+    );
+}

@@ -1,0 +1,42 @@
+//! Whether homes may be made and grow where they lie.
+
+use std::path::Path;
+
+use super::Report;
+use crate::admin::storage::places;
+use crate::config::Config;
+use crate::homes;
+use crate::marker::{self, Mark};
+use crate::store::Store;
+use crate::store::sql::SqlStore;
+use crate::user::User;
+
+/// Looks at the marker of each place, as the server does when it opens a home.
+pub(super) async fn look(config: &Config, users: &[User], store: &SqlStore, report: &mut Report) {
+    let id = match store.id().await {
+        Ok(id) => id,
+        Err(error) => return report.error(error),
+    };
+    // A store from before markers has another id in its copy, and marks places when it is opened.
+    let will_mark = store.marks_known_homes().await.unwrap_or(false);
+    for place in places(config) {
+        let Err(error) = marker::require(place, &id) else {
+            continue;
+        };
+        let here = |user: &&User| homes::place_of(config, &user.home) == Some(place);
+        let mut residents = users.iter().filter(here);
+        let is_missing = || marker::look(place, &id).is_ok_and(|mark| mark == Mark::Missing);
+        if will_mark && is_missing() && residents.clone().any(|user| user.home.is_dir()) {
+            report.will(format!("mark the storage {place:?} as this server's"));
+        } else if residents.next().is_some() {
+            report.error(error);
+        } else if tells(config, place) {
+            report.warn(error);
+        }
+    }
+}
+
+/// A root that is not there is told anyway.
+fn tells(config: &Config, place: &Path) -> bool {
+    place.is_dir() || place == config.storage.homes
+}

@@ -1,0 +1,98 @@
+//! The tables of the store's id and of the places that have had its marker.
+
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+
+use super::relative::Homes;
+
+/// The id.
+pub(super) async fn id(pool: &SqlitePool) -> sqlx::Result<String> {
+    sqlx::query_scalar("SELECT id FROM store_identity")
+        .fetch_one(pool)
+        .await
+}
+
+/// Reads something.
+pub(super) async fn touch(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    sqlx::query("SELECT 1 FROM store_identity")
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
+
+/// Do homes that are older than the id still wait for their places to be marked?
+pub(super) async fn marks_known_homes(pool: &SqlitePool) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT marks_known_homes FROM store_identity")
+        .fetch_one(pool)
+        .await
+}
+
+/// They do not any more.
+pub(super) async fn known_homes_are_marked(pool: &SqlitePool) -> sqlx::Result<()> {
+    sqlx::query("UPDATE store_identity SET marks_known_homes = 0")
+        .execute(pool)
+        .await
+        .map(|_| ())
+}
+
+/// Has this place had the marker?
+pub(super) async fn knows(pool: &SqlitePool, place: &Path) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM storage_places WHERE path = $1)")
+        .bind(text(place)?)
+        .fetch_one(pool)
+        .await
+}
+
+/// Remembers that it has.
+pub(super) async fn record(pool: &SqlitePool, place: &Path) -> sqlx::Result<()> {
+    sqlx::query("INSERT INTO storage_places (path) VALUES ($1) ON CONFLICT (path) DO NOTHING")
+        .bind(text(place)?)
+        .execute(pool)
+        .await
+        .map(|_| ())
+}
+
+/// Homes that are written absolute, and would now be written otherwise: from before the id, or since `[storage] homes`
+/// has become another directory.
+pub(super) async fn absolute_homes(
+    connection: &mut SqliteConnection,
+    homes: &Homes,
+) -> sqlx::Result<Vec<String>> {
+    // Those that begin with a slash, by the index.
+    let sql = "SELECT home FROM users WHERE home >= '/' AND home < '0' \
+               UNION SELECT home FROM home_usage WHERE home >= '/' AND home < '0'";
+    let found: Vec<String> = sqlx::query_scalar(sql).fetch_all(connection).await?;
+    Ok(found
+        .into_iter()
+        .filter(|home| homes.stored(home) != *home)
+        .collect())
+}
+
+/// Writes these anew.
+pub(super) async fn rewrite_homes(
+    connection: &mut SqliteConnection,
+    homes: &Homes,
+    absolute: &[String],
+) -> sqlx::Result<()> {
+    for home in absolute {
+        for sql in [
+            "UPDATE users SET home = $1 WHERE home = $2",
+            // Where there is a record under both, the one that is relative already is in use.
+            "UPDATE OR IGNORE home_usage SET home = $1 WHERE home = $2",
+            "DELETE FROM home_usage WHERE home = $2 AND $1 <> $2",
+        ] {
+            sqlx::query(sql)
+                .bind(homes.stored(home))
+                .bind(home)
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+fn text(place: &Path) -> sqlx::Result<&str> {
+    let refused = || sqlx::Error::Encode("the path of a place for homes is not UTF-8".into());
+    place.to_str().ok_or_else(refused)
+}
