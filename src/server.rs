@@ -101,6 +101,7 @@ impl Server {
         let store = Arc::new(store::open(&config).await?);
         store.stay_open().await?;
         let id = store.id().await?;
+        store.look_through().await?;
         if !store.has_users().await? {
             preflight::orphans(&config, &mut report);
             report.proceed()?;

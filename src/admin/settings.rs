@@ -213,6 +213,17 @@ mod tests {
     }
 
     #[test]
+    fn a_cap_of_no_sessions_is_refused() {
+        assert_eq!("default".parse::<SessionCap>().unwrap(), SessionCap(None));
+        assert_eq!("1".parse::<SessionCap>().unwrap(), SessionCap(Some(1)));
+        let error = "0".parse::<SessionCap>().unwrap_err().to_string();
+        assert!(
+            error.contains("could not sign in (hint: homeportd user disable"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn networks_are_read() {
         let check = |text: &str, expected: &[&str]| {
             let Networks(networks) = text.parse().unwrap();

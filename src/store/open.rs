@@ -16,6 +16,10 @@ use crate::error::{Error, Result};
 /// How long a call waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Larger files are looked through at a start and by `check`, but not by every command: it takes 2 ms for each MiB, and a
+/// command that reads a damaged page hears so anyway.
+const LOOKED_THROUGH: u64 = 1 << 20;
+
 /// What the store has been through; the last one's number is its version. Never edit one that was released.
 pub(super) fn migrations() -> Vec<Migration> {
     let list = [
@@ -124,6 +128,7 @@ pub(super) async fn inspect(path: &Path) -> Result<Inspected> {
     if version == 0 {
         return Err(is_empty(&path));
     }
+    look_through(&mut connection, &path).await?;
     connection.close().await.map_err(|error| failed(&path, error))?;
     let migration = Some((version, latest())).filter(|_| version < latest());
     Ok(Inspected {
@@ -140,6 +145,9 @@ async fn upgrade(path: &Path, empty: Empty) -> Result<SqliteConnectOptions> {
     let version = sound_version(&mut connection, path).await?;
     if version == 0 && empty == Empty::Refuse {
         return Err(is_empty(path));
+    }
+    if path.metadata().is_ok_and(|meta| meta.len() <= LOOKED_THROUGH) {
+        look_through(&mut connection, path).await?;
     }
     write_ahead(&mut connection, path).await?;
     // One transaction for all steps, with the write lock from the start: of two processes that come at the same
@@ -255,7 +263,19 @@ async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteCo
     options.connect().await.map_err(|error| failed(path, error))
 }
 
-/// The version of a store whose file is whole; 0 if it is empty.
+/// Reads all of the file and finds pages that make no sense. What it costs grows with the number of users.
+pub(super) async fn look_through(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
+    let found: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(|error| failed(path, error))?;
+    match found.iter().find(|line| *line != "ok") {
+        Some(damage) => Err(damaged(path, damage.clone())),
+        None => Ok(()),
+    }
+}
+
+/// The version of a store; 0 if it is empty.
 async fn sound_version(connection: &mut SqliteConnection, path: &Path) -> Result<i64> {
     let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
         .fetch_all(&mut *connection)
@@ -268,13 +288,6 @@ async fn sound_version(connection: &mut SqliteConnection, path: &Path) -> Result
         return Err(Error::new(format!("cannot use the store {path:?}"))
             .because("it is a database of another program".to_owned())
             .hint("set [store] path to a file of its own"));
-    }
-    let found: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(1)")
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(|error| failed(path, error))?;
-    if let Some(damage) = found.iter().find(|line| *line != "ok") {
-        return Err(damaged(path, damage.clone()));
     }
     let version: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations")
         .fetch_one(&mut *connection)

@@ -72,6 +72,15 @@ impl SqlStore {
         })
     }
 
+    /// Reads all of the file, and finds what is damaged in it.
+    ///
+    /// # Errors
+    /// When there is something.
+    pub async fn look_through(&self) -> Result<()> {
+        let mut connection = self.pool.acquire().await.map_err(|e| self.failed(e))?;
+        open::look_through(&mut connection, &self.path).await
+    }
+
     /// The version that the store has, and the one that opening it to change it brings it to, where that is another.
     pub fn migration(&self) -> Option<(i64, i64)> {
         self.migration

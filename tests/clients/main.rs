@@ -17,6 +17,7 @@ mod broken_off;
 mod bytes;
 mod crowd;
 mod lifecycle;
+mod machine;
 mod order;
 mod preflight;
 mod probes;
