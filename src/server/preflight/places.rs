@@ -13,10 +13,14 @@ use crate::advice;
 use crate::config::Config;
 use crate::error::Error;
 use crate::regular;
+use crate::store::reserve;
 use crate::telemetry;
 
 /// With less than this the store may not be able to take a change: its log grows by 4 MiB before it is folded in.
 const LITTLE_ROOM: u64 = 8 << 20;
+
+/// Opening the store makes the index of its log, 32 KiB, and the file's first pages.
+const TO_OPEN: u64 = 64 << 10;
 
 /// Homes that a message names.
 const NAMED: usize = 5;
@@ -133,7 +137,7 @@ fn data_directory(config: &Config, report: &mut Report) {
         ));
     }
     left_behind(config, meta.uid(), report);
-    room(data, report);
+    room(config, report);
 }
 
 fn unusable(data: &Path) -> Error {
@@ -202,9 +206,21 @@ fn is_ours(config: &Config, path: &Path) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-fn room(data: &Path, report: &mut Report) {
+fn room(config: &Config, report: &mut Report) {
+    let data = config.data_dir();
     let Ok(system) = statvfs(data) else { return };
     let free = system.f_bavail.saturating_mul(system.f_frsize);
+    let mut index = config.store.path.as_os_str().to_owned();
+    index.push("-shm");
+    // Where somebody has the store open, its index is there.
+    if free < TO_OPEN && !reserve::is_whole(&config.store.path) && !Path::new(&index).exists() {
+        return report.error(format!(
+            "the disk of the data directory \"{}\" is full: {} are free, and the store cannot be opened (hint: make room: \
+             remove something that is not the server's)",
+            data.display(),
+            crate::user::Size(free)
+        ));
+    }
     let what = if free < LITTLE_ROOM {
         format!("{} are free", crate::user::Size(free))
     } else if system.f_files > 0 && system.f_favail < 16 {
