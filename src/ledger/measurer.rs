@@ -1,13 +1,15 @@
 //! Starts measures, so many at once for each file system: one that hangs, or is large and slow, delays no other.
 //!
-//! What a refusal waits for has slots of its own, so that it does not stand behind the homes that are measured after a
-//! start. A home is measured once at a time (`account/patience.rs` says when again), so a user occupies one slot, and with
+//! What a client waits for has slots of its own, so that it does not stand behind the homes that are measured after a
+//! start. A measure that takes long (another file system is mounted in the home, and hangs) gives its slot back and goes
+//! on. A home is measured once at a time (`account/patience.rs` says when again), so a user occupies one slot, and with
 //! a home that is full and measured again and again a twentieth of it.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::lanes::Doors;
 
@@ -17,6 +19,11 @@ use super::measure::measure;
 
 /// Homes of one file system that are measured at once because somebody waits for it.
 const ASKED_AT_ONCE: usize = 4;
+
+/// A measure keeps its slot so long while somebody waits for it, or for others.
+const ASKED_FOR: Duration = Duration::from_secs(30);
+/// The same of one that nobody waits for: disks need their rest.
+const BACKGROUND_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Why a home is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,15 +75,23 @@ impl Ledger {
         let slots = Arc::clone(&self.slots);
         self.tasks.spawn(async move {
             let mount = mount_point(account.home());
-            let door = match why {
-                Why::Background => slots.background.of(&mount),
-                Why::Refusal => slots.asked.of(&mount),
+            let (door, limit) = match why {
+                Why::Background => (slots.background.of(&mount), BACKGROUND_FOR),
+                Why::Refusal => (slots.asked.of(&mount), ASKED_FOR),
             };
-            let Ok(_slot) = door.acquire().await else {
+            let Ok(slot) = door.acquire().await else {
                 return;
             };
-            // The error is logged, and the account knows.
-            let _ = tokio::task::spawn_blocking(move || measure(&account)).await;
+            if why == Why::Background && !account.is_queued() {
+                // Somebody could not wait for it.
+                return;
+            }
+            let mut measuring = tokio::task::spawn_blocking(move || measure(&account));
+            // An error is logged, and the account knows.
+            if tokio::time::timeout(limit, &mut measuring).await.is_err() {
+                drop(slot);
+                let _ = measuring.await;
+            }
         });
     }
 
@@ -129,6 +144,43 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_waits_does_not_stand_behind_the_background() {
+        use crate::store::sql::SqlStore;
+        use crate::user::Quota;
+        use crate::vfs::Wait;
+
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        std::fs::write(home.join("f"), [0; 600]).unwrap();
+        let quota = Quota {
+            bytes: Some(1000),
+            files: None,
+        };
+        let (account, _all) = runtime.block_on(async {
+            let store = SqlStore::open(&dir.path().join("homeport.db")).await.unwrap();
+            let quit = tokio_util::sync::CancellationToken::new();
+            let ledger = Ledger::start(Arc::new(store), crate::ledger::QuotaSettings::default(), quit);
+            let door = ledger.slots.background.of(&mount_point(&home));
+            let places = u32::try_from(door.available_permits()).unwrap();
+            let all = door.acquire_many_owned(places).await.unwrap();
+            (ledger.account(&home, quota).await.unwrap(), all)
+        });
+        account
+            .patiently(Wait::Allowed, || {
+                let change = account.begin()?;
+                account.reserve_bytes(&change, 400)
+            })
+            .unwrap();
+        assert_eq!(account.usage().bytes, 1000);
+    }
 
     #[test]
     fn every_path_has_a_mount_point() {

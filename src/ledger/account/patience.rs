@@ -145,6 +145,9 @@ impl Account {
                     if patience.wait == Wait::Never {
                         return Err(Error::WouldBlock);
                     }
+                    if reason == Error::Measuring {
+                        self.hurry();
+                    }
                     let end = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
                     if !self.progress.wait(seen, end) {
                         return Err(reason);
@@ -219,6 +222,23 @@ impl Account {
                 }
             }
         }
+    }
+
+    /// Somebody waits for a measure that may stand behind many others.
+    fn hurry(&self) {
+        let mut schedule = self.remeasuring.lock();
+        let now = Instant::now();
+        if schedule.advice(now, true) == Advice::Ask {
+            schedule.since = Some(now);
+            schedule.by_refusal = true;
+            drop(schedule);
+            self.ask_for_measure();
+        }
+    }
+
+    /// Is there still to be one that nobody waits for?
+    pub(in crate::ledger) fn is_queued(&self) -> bool {
+        self.remeasuring.lock().queued
     }
 
     /// May a measure be made that nobody waits for?
