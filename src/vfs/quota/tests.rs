@@ -89,6 +89,8 @@ fn home(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
 fn home_beside_others(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
     let dir = tempfile::tempdir().unwrap();
     let account = books.account(dir.path(), bytes, files);
+    // On a busy machine that measure may have taken long, and the next would come late.
+    account.forget_last_measure();
     let local = Arc::new(LocalStorage::open(dir.path()).unwrap());
     Home {
         storage: Quota::new(local, Arc::clone(&account)),
