@@ -12,9 +12,11 @@ use super::owner;
 use super::usage;
 use crate::admin::control::{self, Answer, Request};
 use crate::config::Config;
+use crate::descriptors::{self, Shares};
 use crate::error::{Error, Result};
 use crate::server::lock::{self, Holder};
 use crate::server::preflight::{self, Report};
+use crate::server::sandbox;
 use crate::ssh::{algorithms, hostkeys};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
@@ -44,6 +46,7 @@ pub enum Held {
 pub fn check(config: &Config, held: Held) -> Result<Checked> {
     let mut report = Report::default();
     preflight::machine(config, &mut report);
+    process(config, &mut report);
     let owned = preflight::ownership(config, &mut report);
     if held == Held::ByUs {
         held_by_us(config, &mut report);
@@ -75,6 +78,25 @@ pub fn check(config: &Config, held: Held) -> Result<Checked> {
     })?;
     host_keys(config, &recorded.unwrap_or_default(), &mut report);
     Ok(Checked { report, users })
+}
+
+/// What the server's process will have, and what it will give up, as far as this one can tell.
+fn process(config: &Config, report: &mut Report) {
+    if !config.server.sandbox {
+        report.will("run without the sandbox ([server] sandbox is false)");
+    } else {
+        match sandbox::try_out() {
+            Ok(()) => {
+                report.will("enter the sandbox: no programs, no core dumps (SECURITY.md says what else)")
+            }
+            Err(error) => report.warn(format!("the server would run without its sandbox: {error}")),
+        }
+    }
+    // As the server does; what starts it may set another limit than this shell has.
+    let _ = descriptors::raise_limit();
+    if let (_, Some(cut)) = config.limits.fitted(&Shares::of_process()) {
+        report.warn(format!("{}{cut}", config.place_of("limits", "connections")));
+    }
 }
 
 /// The sockets and the lock: free, or our running server's. To be asked before rights are given up.

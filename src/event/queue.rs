@@ -26,6 +26,8 @@ use crate::user::UserName;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Refusals of one kind in one session within this time are one event.
 const SUM_FOR: Duration = Duration::from_secs(1);
+/// While a flood goes on, losses are told this often.
+const TELL_LOSSES_EVERY: Duration = Duration::from_secs(1);
 /// Kinds of refusals that are summed up at once: some for each session that there may be.
 const MAX_SUMS: usize = 16_384;
 /// Users who hold nothing are forgotten when there are more than this.
@@ -90,6 +92,8 @@ struct State {
     /// When the first of the sums is to be told.
     sums_due: Option<Instant>,
     lost: u64,
+    /// When that is to be told, if the queue is not empty before.
+    lost_due: Option<Instant>,
     /// Somebody's credit may be short.
     short: bool,
     nudged: bool,
@@ -264,11 +268,12 @@ impl Queue {
         loop {
             let now = Instant::now();
             state.put_sums(self.capacity, now);
-            if !state.entries.is_empty() || state.nudged || state.closed {
+            if !state.entries.is_empty() || state.nudged || state.closed || state.losses_are_due(now) {
                 break;
             }
             state.sleeping = true;
-            state = match state.sums_due {
+            let due = state.sums_due.into_iter().chain(state.lost_due).min();
+            state = match due {
                 Some(due) => {
                     let wait = due.saturating_duration_since(now);
                     let woken = self.ready.wait_timeout(state, wait);
@@ -279,14 +284,16 @@ impl Queue {
         }
         state.sleeping = false;
         state.nudged = false;
-        let mut batch = Batch {
-            lost: std::mem::take(&mut state.lost),
-            ..Batch::default()
-        };
+        let mut batch = Batch::default();
         while batch.entries.len() < most
             && let Some(entry) = state.pop(self.capacity)
         {
             batch.entries.push(entry);
+        }
+        let drained = !batch.entries.is_empty() && state.entries.is_empty();
+        if drained || state.closed || state.losses_are_due(Instant::now()) {
+            batch.lost = std::mem::take(&mut state.lost);
+            state.lost_due = None;
         }
         batch.ended = state.closed && state.entries.is_empty();
         batch
@@ -294,7 +301,7 @@ impl Queue {
 
     /// So many could not be written.
     pub fn lose(&self, count: u64) {
-        self.state().lost += count;
+        self.state().lose(count);
     }
 
     /// Wakes the subscriber, which has something else to do.
@@ -368,8 +375,7 @@ impl State {
         if account.held.events >= most.events || account.held.bytes + bytes > most.bytes {
             account.credit.shorten();
             self.short = true;
-            self.lost += count;
-            return self.lost == count;
+            return self.lose(count);
         }
         account.held.add(bytes);
         if account.held.is_at_least(3, most) {
@@ -384,6 +390,18 @@ impl State {
             bytes,
         });
         false
+    }
+
+    /// Returns whether these are the first.
+    fn lose(&mut self, count: u64) -> bool {
+        self.lost += count;
+        self.lost_due
+            .get_or_insert_with(|| Instant::now() + TELL_LOSSES_EVERY);
+        self.lost == count
+    }
+
+    fn losses_are_due(&self, now: Instant) -> bool {
+        self.lost_due.is_some_and(|due| due <= now)
     }
 
     fn emptied(&mut self) {

@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -36,10 +36,15 @@ const BATCH: usize = 128;
 /// How long the end of the server waits for the last lines to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How often the log says that events are being lost.
+const TELL_LOSSES_EVERY: Duration = Duration::from_secs(10);
+
 /// Subscribes to events and has them written. When it is dropped, what is queued is written first.
 #[derive(Debug)]
 pub struct AuditLog {
     queue: Arc<Queue>,
+    /// When the log last said that events are being lost.
+    told: Mutex<Option<Instant>>,
     /// Closed by the thread's end.
     ended: Mutex<Receiver<()>>,
 }
@@ -129,20 +134,36 @@ impl AuditLog {
             next,
             queue: Arc::clone(&queue),
         };
-        let ended = Mutex::new(ended);
-        Ok((AuditLog { queue, ended }, file))
+        let log = AuditLog {
+            queue,
+            told: Mutex::default(),
+            ended: Mutex::new(ended),
+        };
+        Ok((log, file))
     }
 }
 
 impl Subscriber for AuditLog {
     fn notice(&self, event: &Event) {
-        if self.queue.push(Timestamp::now(), event) {
+        if self.queue.push(Timestamp::now(), event) && self.is_to_be_told() {
             tracing::error!("the audit log cannot keep up: events are being lost");
         }
     }
 
     fn credit(&self, user: &UserName) -> Option<Arc<Credit>> {
         Some(self.queue.credit(user))
+    }
+}
+
+impl AuditLog {
+    fn is_to_be_told(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let due = told.is_none_or(|told| now.duration_since(told) >= TELL_LOSSES_EVERY);
+        if due {
+            *told = Some(now);
+        }
+        due
     }
 }
 

@@ -23,7 +23,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use support::clients::By;
-use support::packets::stat;
+use support::packets::{Attrs, mkdir, rmdir, stat};
 use support::replies::Reply;
 use support::server::Sandbox;
 use support::{is_root, wait_for};
@@ -329,4 +329,84 @@ fn many_who_wait_for_a_home_that_hangs_hold_up_nobody_else() {
     for mut child in waiting {
         assert!(child.wait().unwrap().success(), "a sign-in failed");
     }
+}
+
+/// The audit log's disk hangs: whoever fills the log is slowed down for a moment, nobody else, and losses are counted.
+#[test]
+fn an_audit_log_on_a_disk_that_hangs_holds_up_nobody() {
+    /// More than a user's part of what waits for the disk.
+    const FLOOD: usize = 24_000;
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mount) = Mount::or_skip() else { return };
+    let mut server = Sandbox::new(&[]);
+    let audit = mount.point().join("audit.log");
+    let config = fs::read_to_string(server.config()).unwrap();
+    let moved = config.replace("audit = \"audit.log\"", &format!("audit = {audit:?}"));
+    assert_ne!(moved, config);
+    fs::write(server.config(), moved).unwrap();
+    server.add_user("alice", &[]);
+    server.add_user("bob", &[]);
+    server.serve();
+    let (mut alice, mut bob) = (server.raw("alice"), server.raw("bob"));
+    bob.ask(&stat("/"));
+    let frozen = mount.freeze().expect("a mounted file system freezes");
+    let flood = std::thread::spawn(move || {
+        let (make, unmake) = (mkdir("d", &Attrs::default()), rmdir("d"));
+        for _ in 0..FLOOD / 2 {
+            for request in [&make, &unmake] {
+                let reply = alice.ask(request);
+                assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+            }
+        }
+    });
+    let mut slowest = Duration::ZERO;
+    while frozen.begun.elapsed() < Duration::from_secs(FROZEN_SECS - 2) {
+        let begun = Instant::now();
+        let made = bob.ask(&mkdir("b", &Attrs::default()));
+        assert!(matches!(made, Reply::Status { code: 0, .. }), "{made:?}");
+        bob.ask(&rmdir("b"));
+        slowest = slowest.max(begun.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    eprintln!("another user's slowest pair of requests: {slowest:?}");
+    assert!(
+        slowest < Duration::from_secs(1),
+        "another user waited for {slowest:?}"
+    );
+    flood.join().unwrap();
+    frozen.wait();
+    // All of the other user's events are there, and each of the flood's is there or counted.
+    let events = || -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(&audit).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    };
+    let lost = |events: &[serde_json::Value]| -> u64 {
+        let lost = events.iter().filter(|event| event["event"] == "lost");
+        lost.filter_map(|event| event["count"].as_u64()).sum()
+    };
+    let of = |events: &[serde_json::Value], user: &str| {
+        let made = |event: &&serde_json::Value| {
+            event["event"]
+                .as_str()
+                .is_some_and(|name| name.starts_with("directory_"))
+        };
+        events
+            .iter()
+            .filter(made)
+            .filter(|event| event["user"] == user)
+            .count()
+    };
+    wait_for("all events to be written or counted", || {
+        let events = events();
+        of(&events, "alice") as u64 + lost(&events) == FLOOD as u64
+    });
+    let events = events();
+    assert!(
+        lost(&events) > 0 && of(&events, "alice") >= 8000,
+        "{} lost",
+        lost(&events)
+    );
+    assert!(of(&events, "bob") % 2 == 0 && of(&events, "bob") > 20);
 }

@@ -17,6 +17,7 @@ mod crowds;
 mod deadlocks;
 mod descriptors;
 mod doors;
+mod events;
 mod exchanges;
 mod guessers;
 mod mix;

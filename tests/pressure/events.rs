@@ -1,0 +1,152 @@
+//! A flood of events, and logs that nobody reads: others are served, and their events are kept.
+
+use std::io::BufRead as _;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::peer::{self, Manner, Peer};
+use crate::story;
+use crate::support::packets::{Attrs, mkdir, remove, stat};
+use crate::support::replies::Reply;
+use crate::support::server::{HOMEPORTD, Sandbox};
+use crate::support::wait_for;
+
+/// How many forbidden REMOVEs a user sends, of names that all differ.
+const FLOOD: u32 = 60_000;
+/// Requests that are under way at once.
+const AT_ONCE: u32 = 500;
+/// What another user does meanwhile.
+const HONEST: usize = 200;
+
+fn audit(server: &Sandbox) -> Vec<Value> {
+    let text = server.audit();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn forbidden_requests_by_the_thousand_lose_nobodys_events_and_take_little_room() {
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &["--read-only"]);
+    server.add_user("bob", &[]);
+    server.serve();
+    let begun = Instant::now();
+    story(async {
+        let alice = Peer::connect(&server, "alice", Manner::window(2 << 20)).await;
+        let mut flood = alice.sftp().await;
+        let bob = Peer::connect(&server, "bob", Manner::window(2 << 20)).await;
+        let mut honest = bob.sftp().await;
+        let flooding = tokio::spawn(async move {
+            for first in (0..FLOOD).step_by(AT_ONCE as usize) {
+                let ids = first..first + AT_ONCE;
+                for id in ids.clone() {
+                    flood
+                        .0
+                        .send(peer::encode(&remove(format!("x{id}")), id, b""))
+                        .await;
+                }
+                for id in ids {
+                    let reply = flood.1.reply_to(id).await;
+                    assert!(matches!(reply, Reply::Status { code: 3, .. }), "{reply:?}");
+                }
+            }
+        });
+        for number in 0..HONEST {
+            let made = peer::ask(&mut honest, &mkdir(format!("d{number}"), &Attrs::default()), b"").await;
+            assert!(matches!(made, Reply::Status { code: 0, .. }), "{made:?}");
+        }
+        flooding.await.unwrap();
+    });
+    let forbidden = |event: &&Value| event["event"] == "forbidden";
+    let count = |event: &Value| event["count"].as_u64().unwrap_or(1);
+    wait_for("all refusals to be told", || {
+        audit(&server).iter().filter(forbidden).map(count).sum::<u64>() == u64::from(FLOOD)
+    });
+    let seconds = begun.elapsed().as_secs();
+    let events = audit(&server);
+    let lines = events.iter().filter(forbidden).count() as u64;
+    // One a second, the first one, and those that the clock cuts in two.
+    assert!(lines <= seconds + 3, "{lines} lines in {seconds} s");
+    assert!(events.iter().all(|event| event["event"] != "lost"));
+    let made = events.iter().filter(|event| event["event"] == "directory_made");
+    assert_eq!(made.count(), HONEST);
+}
+
+/// A server whose standard error nobody reads once it listens.
+struct Unread {
+    child: Child,
+    port: u16,
+    _stderr: std::io::BufReader<std::process::ChildStderr>,
+}
+
+impl Unread {
+    fn start(server: &Sandbox) -> Self {
+        let mut child = Command::new(HOMEPORTD)
+            .arg("-c")
+            .arg(server.config())
+            .arg("serve")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("listening on ") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "the server has ended");
+        }
+        let port = line.trim_end().trim_end_matches(['"', '}']);
+        let port = port.rsplit(':').next().unwrap().parse().unwrap();
+        Self {
+            child,
+            port,
+            _stderr: stderr,
+        }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let server = Sandbox::new(&[]);
+    server.add_user("alice", &[]);
+    server.add_user("bob", &[]);
+    let mut unread = Unread::start(&server);
+    let port = unread.port;
+    story(async {
+        let alice = Peer::connect_to(port, "alice", &server.key("alice"), Manner::window(1 << 20)).await;
+        let bob = Peer::connect_to(port, "bob", &server.key("bob"), Manner::window(1 << 20)).await;
+        let mut honest = bob.sftp().await;
+        // Each is a warning; a pipe takes 64 KiB, some hundreds of them.
+        for _ in 0..1500 {
+            let channel = loop {
+                match alice.try_sftp().await {
+                    Some(channel) => break channel,
+                    // Those that the server ends are not all gone yet.
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            };
+            channel.0.send(vec![0xff; 16]).await;
+        }
+        let begun = Instant::now();
+        for _ in 0..100 {
+            let reply = peer::ask(&mut honest, &stat("/"), b"").await;
+            assert!(matches!(reply, Reply::Attrs(_)), "{reply:?}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        let _new = Peer::connect_to(port, "bob", &server.key("bob"), Manner::window(1 << 20)).await;
+    });
+    // It ends, too.
+    let killed = Command::new("kill").arg(unread.child.id().to_string()).status();
+    assert!(killed.unwrap().success());
+    wait_for("the server to end", || unread.child.try_wait().unwrap().is_some());
+}
