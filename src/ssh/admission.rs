@@ -16,15 +16,18 @@
 //!
 //! Connections that have signed in are never ended for others.
 
+mod progress;
+
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
+pub use self::progress::{Progress, Step};
 use super::settings::Limits;
 
 /// Five ends without a sign-in within two seconds cost nothing: a mistyped name, a client that tries all its keys.
@@ -47,48 +50,6 @@ const MAX_SOURCES: usize = 16_384;
 /// One source alone never takes the last eighth of `[limits] connections`.
 const RESERVED_PART: usize = 8;
 
-/// How far a connection has come before the sign-in. Shared with its handler, which moves it on.
-#[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<AtomicU8>);
-
-/// The steps of [`Progress`]: each costs a client more than the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// The identification line has not come yet.
-    Silent,
-    /// Keys are being exchanged; a person may be looking at the host key.
-    Greeted,
-    /// Keys were exchanged; a person may be typing a password.
-    Keyed,
-}
-
-impl Progress {
-    /// The connection has come this far.
-    pub fn reach(&self, step: Step) {
-        self.0.fetch_max(step as u8, Ordering::Relaxed);
-    }
-
-    fn step(&self) -> Step {
-        match self.0.load(Ordering::Relaxed) {
-            0 => Step::Silent,
-            1 => Step::Greeted,
-            _ => Step::Keyed,
-        }
-    }
-}
-
-impl Step {
-    /// A younger connection is spared before an older one of the same step: an honest client takes less than this
-    /// for the step.
-    fn tenure(self) -> Duration {
-        match self {
-            Step::Silent => Duration::from_secs(1),
-            Step::Greeted => Duration::from_secs(5),
-            Step::Keyed => Duration::from_secs(20),
-        }
-    }
-}
-
 /// Counts connections, and decides which may stay.
 pub struct Admission {
     state: Mutex<State>,
@@ -102,8 +63,12 @@ struct State {
     waiting: HashMap<u64, Waiting>,
     sources: HashMap<IpAddr, Source>,
     /// Waiting connections of each network.
-    networks: HashMap<IpAddr, usize>,
+    networks: HashMap<IpAddr, Count>,
 }
+
+/// A number that is changed and read under the lock of [`State`], shared so that all connections of a source can be
+/// compared without looking each of them up: in a flood that happens for every newcomer.
+type Count = Arc<AtomicUsize>;
 
 struct Waiting {
     source: IpAddr,
@@ -111,10 +76,12 @@ struct Waiting {
     since: Instant,
     progress: Progress,
     evict: CancellationToken,
+    /// Of its network and of its source.
+    held: [Count; 2],
 }
 
 struct Source {
-    waiting: usize,
+    waiting: Count,
     signed_in: usize,
     points: f64,
     as_of: Instant,
@@ -173,16 +140,20 @@ impl Admission {
             state.forget_some(now);
         }
         let known = state.sources.entry(source).or_insert(Source {
-            waiting: 0,
+            waiting: Count::default(),
             signed_in: 0,
             points: 0.0,
             as_of: now,
             last_sign_in: None,
         });
         known.fade(now);
-        known.waiting += 1;
         let delay = known.delay(now);
-        *state.networks.entry(network_of(source)).or_default() += 1;
+        let own = Arc::clone(&known.waiting);
+        let network = Arc::clone(state.networks.entry(network_of(source)).or_default());
+        let held = [network, own];
+        for count in &held {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         state.connections += 1;
         let id = state.next_id;
         state.next_id += 1;
@@ -192,6 +163,7 @@ impl Admission {
             since: now + delay,
             progress: progress.clone(),
             evict: evict.clone(),
+            held,
         };
         state.waiting.insert(id, waiting);
         drop(state);
@@ -264,7 +236,7 @@ impl State {
         let (own, own_in_all) = self
             .sources
             .get(&source)
-            .map_or((0, 0), |s| (s.waiting, s.waiting + s.signed_in));
+            .map_or((0, 0), |s| (number(&s.waiting), number(&s.waiting) + s.signed_in));
         let reserved = limits.connections / RESERVED_PART;
         if self.connections + reserved >= limits.connections && own_in_all >= reserved.max(1) && reserved > 0
         {
@@ -284,15 +256,17 @@ impl State {
 
     /// Ends a waiting connection of whoever holds most, if that is more than this source holds.
     fn evict(&mut self, newcomer: IpAddr, now: Instant) -> Option<()> {
-        let own = self.holding(newcomer);
-        let most = self.waiting.values().map(|w| self.holding(w.source)).max()?;
+        let own = [
+            self.networks.get(&network_of(newcomer)).map_or(0, number),
+            self.sources
+                .get(&newcomer)
+                .map_or(0, |source| number(&source.waiting)),
+        ];
+        let most = self.waiting.values().map(Waiting::held).max()?;
         if most <= own {
             return self.evict_own(newcomer, now);
         }
-        let of_the_largest = self
-            .waiting
-            .iter()
-            .filter(|(_, w)| self.holding(w.source) == most);
+        let of_the_largest = self.waiting.iter().filter(|(_, w)| w.held() == most);
         let id = victim(of_the_largest, now)?;
         self.end(id)
     }
@@ -317,27 +291,20 @@ impl State {
         Some(())
     }
 
-    /// Waiting connections of the source's network, then of the source itself: botnets rent whole networks.
-    fn holding(&self, source: IpAddr) -> (usize, usize) {
-        (
-            self.networks.get(&network_of(source)).copied().unwrap_or(0),
-            self.sources.get(&source).map_or(0, |source| source.waiting),
-        )
-    }
-
     /// A waiting connection waits no more.
     fn leave(&mut self, id: u64) -> Option<Waiting> {
         let left = self.waiting.remove(&id)?;
         self.connections = self.connections.saturating_sub(1);
-        if let Some(source) = self.sources.get_mut(&left.source) {
-            source.waiting = source.waiting.saturating_sub(1);
+        for count in &left.held {
+            count.fetch_sub(1, Ordering::Relaxed);
         }
         let network = network_of(left.source);
-        if let Some(count) = self.networks.get_mut(&network) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.networks.remove(&network);
-            }
+        if self
+            .networks
+            .get(&network)
+            .is_some_and(|count| number(count) == 0)
+        {
+            self.networks.remove(&network);
         }
         Some(left)
     }
@@ -351,8 +318,9 @@ impl State {
         }
         points.sort_by(f64::total_cmp);
         let median = points.get(points.len() / 2).copied().unwrap_or(0.0);
-        self.sources
-            .retain(|_, source| source.waiting > 0 || source.signed_in > 0 || source.points > median);
+        self.sources.retain(|_, source| {
+            number(&source.waiting) > 0 || source.signed_in > 0 || source.points > median
+        });
     }
 }
 
@@ -370,7 +338,16 @@ fn victim<'a>(waiting: impl Iterator<Item = (&'a u64, &'a Waiting)>, now: Instan
     waiting.min_by_key(rank).map(|(id, _)| *id)
 }
 
+fn number(count: &Count) -> usize {
+    count.load(Ordering::Relaxed)
+}
+
 impl Waiting {
+    /// Waiting connections of its network, then of its source: botnets rent whole networks.
+    fn held(&self) -> [usize; 2] {
+        self.held.each_ref().map(number)
+    }
+
     fn is_new(&self, step: Step, now: Instant) -> bool {
         now.saturating_duration_since(self.since) < step.tenure()
     }
