@@ -240,6 +240,13 @@ fn read(file: &Path) -> std::result::Result<Option<PrivateKey>, Unusable> {
     let opened = match open_regular(file, OpenOptions::new().read(true), Links::Follow) {
         Ok(opened) => opened,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            let us = rustix::process::geteuid().as_raw();
+            return Err(Unusable::new(
+                e,
+                format!("chown {us} FILE, and the directory likewise"),
+            ));
+        }
         Err(e) => return Err(e.into()),
     };
     let meta = opened.metadata()?;
