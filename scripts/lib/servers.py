@@ -116,7 +116,6 @@ class Sshd(Server):
         self.program = find_daemon("sshd")
         self.host_key = directory / "hostkey"
         self.config = directory / "sshd_config"
-        self.made_privsep = False
         directory.mkdir(exist_ok=True)
         make_key(self.host_key)
         # The first line for a keyword counts.
@@ -141,16 +140,10 @@ class Sshd(Server):
     def __enter__(self):
         if not self.program:
             raise RuntimeError("no sshd on this machine (hint: apt-get install openssh-server)")
-        if os.geteuid() == 0 and not PRIVSEP.exists():
-            PRIVSEP.mkdir(mode=0o755)
-            self.made_privsep = True
+        if os.geteuid() == 0:
+            # It stays: another sshd may have been started meanwhile.
+            PRIVSEP.mkdir(mode=0o755, exist_ok=True)
         self.port = free_port()
         command = [self.program, "-D", "-e", "-f", str(self.config), "-p", str(self.port)]
         self.start(command, lambda: listens(self.port))
         return self
-
-    def stop(self, how=signal.SIGTERM):
-        super().stop(how)
-        if self.made_privsep:
-            self.made_privsep = False
-            PRIVSEP.rmdir()

@@ -19,6 +19,7 @@ pub struct Sshd {
 impl Sshd {
     /// With host keys of these types and these further lines of configuration.
     pub fn start(host_keys: &[&str], more: &str) -> Self {
+        make_privilege_separation_directory();
         let dir = tempfile::Builder::new()
             .prefix("homeport-sshd-")
             .tempdir()
@@ -105,4 +106,13 @@ pub fn keygen(file: &Path, args: &[&str]) {
 /// A key's public line.
 pub fn public(file: &Path) -> String {
     std::fs::read_to_string(format!("{}.pub", file.display())).unwrap()
+}
+
+/// Makes the directory that sshd needs when root runs it. A package makes it at boot only where its service is started.
+fn make_privilege_separation_directory() {
+    let directory = Path::new("/run/sshd");
+    if rustix::process::geteuid().is_root() && !directory.exists() {
+        // Another test may make it at the same moment; sshd says so if it is missing all the same.
+        let _ = std::fs::create_dir(directory);
+    }
 }
