@@ -1,5 +1,6 @@
 //! Who is signed in: limits per user, listing, and ending from outside.
 
+pub mod memory;
 mod presence;
 pub mod share;
 

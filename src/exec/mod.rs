@@ -76,19 +76,20 @@ impl Running {
             budget,
             descriptor,
         } = ends;
-        let input = Input::new(budget);
+        let input = Input::new(&budget);
         let cancelled = desk.gone.clone();
         let io = Io {
             input: Reader::new(Arc::clone(&input), Arc::clone(&outlet)),
             output: Output::new(Arc::clone(&flow), outlet),
         };
         let gone = cancelled.clone();
+        let more = input.begin();
         // Its owner is `Running`: cancelling ends it.
         tokio::spawn(async move {
             let _held = descriptor;
             tokio::select! {
                 () = gone.cancelled() => {}
-                () = run(script, desk, io) => {}
+                () = begin(more, script, desk, io) => {}
             }
         });
         Self {
@@ -101,7 +102,7 @@ impl Running {
     /// Takes bytes from the client.
     ///
     /// # Errors
-    /// When more waits than a connection may have waiting.
+    /// When they are more than the window allows.
     pub fn data(&self, data: &[u8]) -> Result<(), Overflow> {
         self.input.push(data)
     }
@@ -120,6 +121,12 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.cancelled.cancel();
+    }
+}
+
+async fn begin(more: u32, script: Script, desk: Desk, io: Io) {
+    if more == 0 || io.input.open_window(more).await.is_ok() {
+        run(script, desk, io).await;
     }
 }
 

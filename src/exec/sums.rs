@@ -7,7 +7,7 @@ use crate::stream::{Gone, Stream};
 use crate::vfs::hash::Algorithm;
 use crate::visible::hex;
 
-/// So much of the standard input is digested at once.
+/// So much of the standard input is digested at once, if it is there.
 const PIECE: usize = 1 << 20;
 
 /// How a line looks.
@@ -130,16 +130,13 @@ async fn standard_input(
     algorithm: Algorithm,
 ) -> Result<Result<Vec<u8>, String>, Gone> {
     let mut hasher = algorithm.hasher();
-    let mut ended = false;
-    while !ended {
-        let mut piece = Vec::new();
-        while piece.len() < PIECE && !ended {
-            let bytes = io.input.take(PIECE).await?;
-            ended = bytes.is_empty();
-            piece.extend_from_slice(&bytes);
+    loop {
+        let pieces = io.input.pieces(PIECE).await?;
+        if pieces.is_empty() {
+            return Ok(Ok(hasher.finalize().to_vec()));
         }
         let digested = desk.compute(move || {
-            hasher.update(&piece);
+            pieces.iter().for_each(|piece| hasher.update(piece));
             hasher
         });
         match digested.await {
@@ -147,7 +144,6 @@ async fn standard_input(
             None => return Ok(Err("the server could not compute it".to_owned())),
         }
     }
-    Ok(Ok(hasher.finalize().to_vec()))
 }
 
 #[cfg(test)]

@@ -240,7 +240,10 @@ impl Source<'_, '_> {
         let mut outcome = Ok(());
         let mut offset = 0;
         while offset < size {
-            let wanted = usize::try_from(size - offset).map_or(BUFFER_SIZE, |rest| rest.min(BUFFER_SIZE));
+            let rest = usize::try_from(size - offset).map_or(BUFFER_SIZE, |rest| rest.min(BUFFER_SIZE));
+            // Not before it can be sent: many commands may wait for their clients.
+            let room = self.talk.io.output.room(rest).await?;
+            let wanted = room.bytes;
             let read = match outcome {
                 Ok(()) => self.read(&opened, offset, wanted).await,
                 Err(_) => Ok((Buffer::take(), 0)),
@@ -254,9 +257,8 @@ impl Source<'_, '_> {
                 outcome = Err("the file has become shorter".to_owned());
             }
             buffer.get_mut(count..wanted).unwrap_or_default().fill(0);
-            self.talk
-                .send(Bytes::from_owner(Filled::new(buffer, wanted)))
-                .await?;
+            let bytes = Bytes::from_owner(Filled::new(buffer, wanted));
+            self.talk.io.output.send_into(room, bytes).await?;
             offset += wanted as u64;
         }
         Ok(outcome)

@@ -1,13 +1,14 @@
-//! What the sessions of one user hold together of what the whole server has: file descriptors, and memory for what
-//! they have sent and nobody has worked on yet. Limits for each channel and each connection multiply; these do not.
+//! What the sessions of one user hold together of what the whole server has: file descriptors, and memory (see
+//! [`super::memory`]). Limits for each channel and each connection multiply; these do not.
 //!
 //! One user never gets more than half, so that others find something. A session takes descriptors too, for its connection
 //! and its home; what is kept for new connections and for the server itself is in [`crate::descriptors`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::descriptors::{PER_SESSION, Shares};
+
+use super::memory::{Counter, ServerMemory, UserMemory};
 
 /// Memory for requests that wait, where it is not known how much there is.
 const LEAST_MEMORY: usize = 1 << 30;
@@ -18,33 +19,7 @@ const MEMORY_PART: u64 = 4;
 #[derive(Debug)]
 pub struct Pool {
     files: Counter,
-    payload: Counter,
-}
-
-#[derive(Debug)]
-struct Counter {
-    used: AtomicUsize,
-    limit: usize,
-}
-
-impl Counter {
-    fn new(limit: usize) -> Self {
-        let used = AtomicUsize::new(0);
-        Self { used, limit }
-    }
-
-    fn take(&self, amount: usize) -> bool {
-        let before = self.used.fetch_add(amount, Ordering::Relaxed);
-        let fits = before.saturating_add(amount) <= self.limit;
-        if !fits {
-            self.give_back(amount);
-        }
-        fits
-    }
-
-    fn give_back(&self, amount: usize) {
-        self.used.fetch_sub(amount, Ordering::Relaxed);
-    }
+    memory: Arc<ServerMemory>,
 }
 
 impl Default for Pool {
@@ -59,10 +34,10 @@ impl Default for Pool {
 
 impl Pool {
     /// So many open files, and so many bytes.
-    pub fn new(files: usize, payload: usize) -> Self {
+    pub fn new(files: usize, memory: usize) -> Self {
         Self {
             files: Counter::new(files),
-            payload: Counter::new(payload),
+            memory: ServerMemory::new(memory),
         }
     }
 }
@@ -72,7 +47,8 @@ impl Pool {
 pub struct Share {
     pool: Arc<Pool>,
     files: Counter,
-    payload: Counter,
+    /// The user's memory.
+    pub memory: Arc<UserMemory>,
 }
 
 /// There is nothing left of it.
@@ -105,7 +81,7 @@ impl Share {
     pub fn of(pool: &Arc<Pool>) -> Arc<Self> {
         Arc::new(Self {
             files: Counter::new(pool.files.limit / 2),
-            payload: Counter::new(pool.payload.limit / 2),
+            memory: UserMemory::of(&pool.memory),
             pool: Arc::clone(pool),
         })
     }
@@ -137,33 +113,16 @@ impl Share {
         let share = Arc::clone(self);
         Ok(Descriptor { share, count })
     }
-
-    /// So many bytes wait; `false`: there is no room for them.
-    pub fn charge_payload(&self, bytes: usize) -> bool {
-        if !self.payload.take(bytes) {
-            return false;
-        }
-        let fits = self.pool.payload.take(bytes);
-        if !fits {
-            self.payload.give_back(bytes);
-        }
-        fits
-    }
-
-    /// They wait no longer.
-    pub fn release_payload(&self, bytes: usize) {
-        self.payload.give_back(bytes);
-        self.pool.payload.give_back(bytes);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::Ordering;
 
     #[test]
     fn nobody_gets_more_than_half_and_all_comes_back() {
-        let pool = Arc::new(Pool::new(10, 100));
+        let pool = Arc::new(Pool::new(10, 1000));
         let (one, other, third) = (Share::of(&pool), Share::of(&pool), Share::of(&pool));
         let mut held: Vec<_> = (0..5).map(|_| one.descriptor().unwrap()).collect();
         assert_eq!(one.descriptor().unwrap_err(), UsedUp::ByUser(5));
@@ -174,11 +133,6 @@ mod tests {
         assert_eq!(pool.files.used.load(Ordering::Relaxed), PER_SESSION);
         drop(session);
         assert!(third.descriptor().is_ok());
-        assert!(one.charge_payload(50) && !one.charge_payload(1));
-        assert!(other.charge_payload(40) && !third.charge_payload(11));
-        one.release_payload(50);
-        other.release_payload(40);
-        assert_eq!(pool.payload.used.load(Ordering::Relaxed), 0);
         assert_eq!(pool.files.used.load(Ordering::Relaxed), 0);
     }
 }

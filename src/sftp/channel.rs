@@ -3,8 +3,8 @@
 //!
 //! In the SSH callback (*Direct*) a request runs only if all of this holds: nothing waits before it; the session is
 //! not with the task; the SSH layer has let go of every reply that the task sent (else ours would overtake them);
-//! the peer's window has room; events of the user find room in their queue; this callback has not made
-//! [`REPLIES_PER_CALLBACK`] yet; no keys are exchanged; and the file system is well.
+//! the peer's window has room; events of the user find room in their queue; this callback has not made as much as one
+//! may ([`crate::stream::budget::Budget::goes_on`]); no keys are exchanged; and the file system is well.
 //! What waits for the window alone goes on in the callback that opens it; all else goes to the task (*Queued*).
 
 use std::sync::Arc;
@@ -13,14 +13,12 @@ use bytes::Bytes;
 
 use super::packet::{self, Malformed};
 use super::queue::{Held, Queue, State, Surroundings, Worker};
+use super::rest::Rest;
 use super::session::{Outcome, Sftp};
 use crate::lanes::Permit;
 use crate::stream::budget::Overflow;
 use crate::stream::{Stream, Wire};
 use crate::vfs::Wait;
-
-/// A single SSH packet can hold thousands of READs: their replies would all be in memory at once.
-const REPLIES_PER_CALLBACK: usize = 1 << 20;
 
 /// Why a channel or its connection must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +26,7 @@ pub enum Fatal {
     /// The stream makes no sense: the channel ends.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// A limit was passed: the client is disconnected.
+    /// The client ignores its window: it is disconnected.
     #[error(transparent)]
     Overflow(#[from] Overflow),
 }
@@ -58,10 +56,20 @@ impl Channel {
         if matches!(state.worker, Worker::Ended) {
             return Ok(());
         }
+        state.window.receive(data.len())?;
         let mut turn = Turn::begin(&queue, &mut state, wire);
         self.split(data, &mut turn)?;
+        turn.state.missing = packet::missing(&self.partial);
         turn.end();
         Ok(())
+    }
+
+    /// Work begins: the client may send more than the minimum.
+    pub fn begin(&mut self, wire: &mut dyn Wire) {
+        let more = self.queue.state().window.begin();
+        if more > 0 {
+            wire.open_window(more);
+        }
     }
 
     /// The peer's window is `window` bytes now, as the SSH layer knows it.
@@ -125,7 +133,7 @@ impl Channel {
             packet::expect_init(packet)?;
             self.initialised = true;
         }
-        turn.take(packet)?;
+        turn.take(packet);
         Ok(())
     }
 }
@@ -168,9 +176,9 @@ impl<'a> Turn<'a> {
     /// May another request be executed here?
     fn is_open(&self) -> bool {
         self.permit.is_some()
-            && self.sent < REPLIES_PER_CALLBACK
             && self.queue.flow.is_open()
             && !self.queue.credit.is_short()
+            && self.state.window.budget().goes_on(self.sent)
     }
 
     /// Answers what waits, as far as it goes here.
@@ -180,11 +188,10 @@ impl<'a> Turn<'a> {
             let Worker::Idle(sftp) = &mut self.state.worker else {
                 return;
             };
-            let Some(reply) = self.state.pending.execute_next(sftp) else {
+            if !self.state.pending.execute_next(sftp) {
                 return;
-            };
+            }
             let notice = sftp.take_notice();
-            self.state.pending.rest = reply;
             self.send_notice(notice);
             self.send_rest();
         }
@@ -203,28 +210,31 @@ impl<'a> Turn<'a> {
         if self.permit.is_none() {
             return;
         }
-        let rest = &mut self.state.pending.rest;
-        let granted = self.queue.flow.take(rest.len());
+        let bytes = &mut self.state.pending.rest.bytes;
+        let granted = self.queue.flow.take(bytes.len());
         if granted > 0 {
             self.sent += granted;
-            self.wire.send(Stream::Output, rest.split_to(granted));
+            self.wire.send(Stream::Output, bytes.split_to(granted));
         }
+        self.state.pending.rest.wait(self.state.window.budget());
     }
 
     /// Executes a packet, or puts it behind what waits.
-    fn take(&mut self, packet: &[u8]) -> Result<(), Overflow> {
+    fn take(&mut self, packet: &[u8]) {
         if self.state.pending.is_empty()
             && self.is_open()
             && let Worker::Idle(sftp) = &mut self.state.worker
             && let Outcome::Reply(reply) = sftp.execute(packet, Wait::Never)
         {
             let notice = sftp.take_notice();
-            self.state.pending.rest = reply;
+            let read = packet::as_read(packet).map(|(_, read)| read);
+            self.state.pending.rest = Rest::of(reply, read);
+            self.state.pending.unpaid += packet.len() + 4;
             self.send_notice(notice);
             self.send_rest();
-            return Ok(());
+            return;
         }
-        self.state.pending.push(packet)
+        self.state.pending.push(packet);
     }
 
     /// Leaves what waits to whom it waits for: the window's next callback, or the task.
@@ -238,6 +248,12 @@ impl<'a> Turn<'a> {
         } = self;
         let direct = permit.is_some();
         drop(permit);
+        if matches!(state.worker, Worker::Idle(_)) {
+            let more = state.settle(queue);
+            if more > 0 {
+                wire.open_window(more);
+            }
+        }
         if state.pending.is_empty() {
             if state.pending.end && direct {
                 if let Worker::Idle(sftp) = std::mem::replace(&mut state.worker, Worker::Ended) {
@@ -249,7 +265,7 @@ impl<'a> Turn<'a> {
             }
             return;
         }
-        let waits_for_window = direct && sent < REPLIES_PER_CALLBACK && !queue.flow.is_open();
+        let waits_for_window = direct && !queue.flow.is_open() && state.window.budget().goes_on(sent);
         if !waits_for_window {
             queue.hand_over(state);
         }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::sessions::FileRecord;
+use crate::sessions::memory::Held;
 use crate::sessions::share::Descriptor;
 use crate::vfs::{DirStream, OpenFile};
 
@@ -44,6 +45,8 @@ pub struct File {
     pub complained: bool,
     /// Of the user's share.
     pub descriptor: Descriptor,
+    /// Of the user's memory.
+    pub memory: Held,
 }
 
 /// A directory being listed.
@@ -52,6 +55,8 @@ pub struct Dir {
     pub stream: Box<dyn DirStream>,
     /// Of the user's share.
     pub descriptor: Descriptor,
+    /// Of the user's memory.
+    pub memory: Held,
 }
 
 /// The limit on open handles is reached.
@@ -156,9 +161,11 @@ mod tests {
     }
 
     fn dir() -> Open {
+        let share = Share::of(&Arc::new(Pool::new(2, 0)));
         Open::Dir(Dir {
             stream: Box::new(Nothing),
-            descriptor: Share::of(&Arc::new(Pool::new(2, 0))).descriptor().unwrap(),
+            descriptor: share.descriptor().unwrap(),
+            memory: Held::nothing(&share.memory),
         })
     }
 

@@ -5,6 +5,7 @@
 //! the SSH callback and what waits in [`queue`]. Nothing here knows russh.
 
 pub mod attrs;
+mod backlog;
 pub mod channel;
 pub mod context;
 pub mod extensions;
@@ -16,5 +17,6 @@ mod names;
 pub mod packet;
 pub mod queue;
 pub mod reply;
+mod rest;
 pub mod session;
 pub mod status;

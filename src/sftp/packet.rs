@@ -266,6 +266,22 @@ pub fn as_read(packet: &[u8]) -> Option<(u32, Read)> {
     }
 }
 
+/// How many bytes have not come yet of a packet whose beginning this is, with its length field; 0: none has begun.
+pub fn missing(partial: &[u8]) -> usize {
+    match partial.split_first_chunk() {
+        Some((length, rest)) => {
+            let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+            length.saturating_sub(rest.len())
+        }
+        None => 0,
+    }
+}
+
+/// Is this packet a READDIR?
+pub fn is_readdir(packet: &[u8]) -> bool {
+    packet.first() == Some(&SSH_FXP_READDIR)
+}
+
 /// Is this packet a WRITE?
 pub fn is_write(packet: &[u8]) -> bool {
     packet.first() == Some(&SSH_FXP_WRITE)

@@ -2,164 +2,121 @@
 //!
 //! A channel's [`Sftp`] is in one of two places. With the channel ([`Worker::Idle`]) it answers in the SSH callback:
 //! *Direct*. With the task ([`Worker::Busy`]) all that arrives is put behind what waits, and the task answers in
-//! order: *Queued*. The task ends, and gives the session back, when nothing waits any more.
+//! order: *Queued*. So it is while keys are exchanged, too. The task ends, and gives the session back, when nothing
+//! waits any more.
 //!
-//! Requests wait here, never data for a client that does not read: a READ is executed when its reply can go out.
+//! Requests wait here, never data for a client that does not read: a READ is executed when its reply can go out, and
+//! what the window cuts off is charged, or read again ([`super::rest`]). What a client can have waiting is what its window
+//! ([`Window`]) has let it send: the window is opened again by each request that is done with.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit as Permit;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::queue::Credit;
 use crate::lanes::HomeLane;
-use crate::stream::budget::{Budget, Overflow};
+use crate::stream::budget::Budget;
 use crate::stream::flow::Flow;
-use crate::stream::{Outlet, Stream};
+use crate::stream::window::{Room, Window};
+use crate::stream::{Gone, Outlet, Stream};
 use crate::vfs::Wait;
 
-use super::packet::{self, RawHandle, Read};
-use super::session::{Outcome, Sftp};
-
-/// A waiting request: at most 24 bytes for a READ, of which there may be very many.
-enum Job {
-    Read(ReadJob),
-    Packet(Box<[u8]>),
-}
-
-const _: () = assert!(size_of::<Job>() <= 24, "a queued READ takes at most 24 bytes");
-
-/// A READ with its id, in words of four bytes, so that [`Job`] needs no padding.
-struct ReadJob {
-    id: u32,
-    handle: u32,
-    offset: [u8; 8],
-    length: u32,
-}
+use super::backlog::{Backlog, Job, Next};
+use super::packet::{self, Read};
+use super::reply::DATA_HEADER;
+use super::rest::{Rest, Tail};
+use super::session::{NAMES_ROOM, Outcome, Sftp};
 
 /// WRITEs that one visit to a thread of the blocking pool may execute, and their bytes: the change of threads costs more
 /// than a WRITE, and who waits for a thread must not wait for long.
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 1 << 20;
-
-impl Job {
-    fn write_len(&self) -> Option<usize> {
-        match self {
-            Job::Packet(packet) if packet::is_write(packet) => Some(packet.len()),
-            _ => None,
-        }
-    }
-}
-
-impl ReadJob {
-    fn read(&self) -> Read {
-        Read {
-            handle: RawHandle(self.handle),
-            offset: u64::from_ne_bytes(self.offset),
-            length: self.length,
-        }
-    }
-}
+/// Smaller replies ask for no room: there is one at a time of each channel.
+const SMALL_REPLY: usize = 8 * 1024;
 
 /// What waits in one channel, in order.
 pub(super) struct Pending {
     /// The rest of a reply that the window cut in two; goes out before anything else.
-    pub(super) rest: Bytes,
+    pub(super) rest: Rest,
     /// The client has said that nothing more comes.
     pub(super) end: bool,
-    jobs: VecDeque<Job>,
-    budget: Arc<Budget>,
+    /// What the requests took of the window whose replies are on their way.
+    pub(super) unpaid: usize,
+    backlog: Backlog,
 }
 
 impl Pending {
-    fn new(budget: Arc<Budget>) -> Self {
+    fn new() -> Self {
         Self {
-            rest: Bytes::new(),
+            rest: Rest::default(),
             end: false,
-            jobs: VecDeque::new(),
-            budget,
+            unpaid: 0,
+            backlog: Backlog::default(),
         }
     }
 
     /// Does nothing wait?
     pub(super) fn is_empty(&self) -> bool {
-        self.rest.is_empty() && self.jobs.is_empty()
+        self.rest.is_empty() && self.backlog.is_empty()
     }
 
     /// Puts a packet, given without its length field, behind the others.
-    pub(super) fn push(&mut self, packet: &[u8]) -> Result<(), Overflow> {
-        let job = match packet::as_read(packet) {
-            Some((id, read)) => {
-                self.budget.charge_read()?;
-                Job::Read(ReadJob {
-                    id,
-                    handle: read.handle.0,
-                    offset: read.offset.to_ne_bytes(),
-                    length: read.length,
-                })
-            }
-            None => {
-                self.budget.charge_payload(packet.len())?;
-                Job::Packet(packet.into())
-            }
-        };
-        self.jobs.push_back(job);
-        Ok(())
-    }
-
-    fn pop(&mut self) -> Option<Job> {
-        let job = self.jobs.pop_front()?;
-        self.release(&job);
-        if self.jobs.is_empty() {
-            // A burst may have made it large.
-            self.jobs = VecDeque::new();
-        }
-        Some(job)
+    pub(super) fn push(&mut self, packet: &[u8]) {
+        self.backlog.push(packet);
     }
 
     /// With a WRITE, those that wait right behind it.
     fn batch(&mut self, first: Job) -> Vec<Job> {
-        let mut bytes = first.write_len();
+        let mut bytes = first.next().write_len();
         let mut jobs = vec![first];
         while let Some(sum) = bytes
-            && let Some(next) = self.jobs.front().and_then(Job::write_len)
+            && let Some(next) = self.backlog.front().and_then(|next| next.write_len())
             && sum + next <= BATCH_BYTES
             && jobs.len() < BATCH
         {
-            jobs.extend(self.pop());
+            jobs.extend(self.backlog.pop());
             bytes = Some(sum + next);
         }
         jobs
     }
 
-    fn release(&self, job: &Job) {
-        match job {
-            Job::Read(_) => self.budget.release_read(),
-            Job::Packet(packet) => self.budget.release_payload(packet.len()),
-        }
-    }
-
-    /// Executes the first request that waits, if that takes no long; `None`: nothing waits, or it may take long.
-    pub(super) fn execute_next(&mut self, sftp: &mut Sftp) -> Option<Bytes> {
-        let Outcome::Reply(reply) = execute(sftp, self.jobs.front()?, Wait::Never) else {
-            return None;
+    /// Executes the first request that waits, if that takes no long; `false`: nothing waits, or it may take long.
+    pub(super) fn execute_next(&mut self, sftp: &mut Sftp) -> bool {
+        let Some(next) = self.backlog.front() else {
+            return false;
         };
-        self.pop();
-        Some(reply)
+        let Outcome::Reply(reply) = execute(sftp, &next, Wait::Never) else {
+            return false;
+        };
+        self.rest = Rest::of(reply, read_of(&next));
+        self.unpaid += next.size();
+        self.backlog.pop();
+        true
     }
 }
 
-impl Drop for Pending {
-    fn drop(&mut self) {
-        while self.pop().is_some() {}
+fn read_of(next: &Next<'_>) -> Option<Read> {
+    match next {
+        Next::Read(_, read) => Some(*read),
+        Next::Packet(packet) => packet::as_read(packet).map(|(_, read)| read),
     }
 }
 
-fn execute(sftp: &mut Sftp, job: &Job, wait: Wait) -> Outcome {
-    match job {
-        Job::Read(read) => sftp.execute_read(read.id, read.read(), wait),
-        Job::Packet(packet) => sftp.execute(packet, wait),
+fn execute(sftp: &mut Sftp, next: &Next<'_>, wait: Wait) -> Outcome {
+    match next {
+        Next::Read(id, read) => sftp.execute_read(*id, *read, wait),
+        Next::Packet(packet) => sftp.execute(packet, wait),
+    }
+}
+
+/// How much room the reply may need.
+fn room_for(next: &Next<'_>) -> usize {
+    match (read_of(next), next) {
+        (Some(read), _) => DATA_HEADER + read.length as usize,
+        (None, Next::Packet(packet)) if packet::is_readdir(packet) => NAMES_ROOM,
+        (None, _) => 0,
     }
 }
 
@@ -167,7 +124,7 @@ fn execute(sftp: &mut Sftp, job: &Job, wait: Wait) -> Outcome {
 fn execute_batch(sftp: &mut Sftp, jobs: &[Job], cancelled: &CancellationToken) -> Outcome {
     let mut replies = Vec::new();
     for job in jobs {
-        match execute(sftp, job, Wait::Allowed) {
+        match execute(sftp, &job.next(), Wait::Allowed) {
             Outcome::Reply(reply) if jobs.len() > 1 => replies.extend_from_slice(&reply),
             outcome => return outcome,
         }
@@ -202,6 +159,12 @@ pub(super) struct Queue {
 pub(super) struct State {
     pub(super) worker: Worker,
     pub(super) pending: Pending,
+    /// What the client may send.
+    pub(super) window: Window,
+    /// What has not come yet of a packet that has begun.
+    pub(super) missing: usize,
+    /// A task waits for the connection's slot for large packets.
+    slot_asked: bool,
 }
 
 /// Everything that a channel is made of besides its session.
@@ -232,7 +195,10 @@ impl Queue {
             credit,
             state: Mutex::new(State {
                 worker: Worker::Idle(Box::new(sftp)),
-                pending: Pending::new(budget),
+                pending: Pending::new(),
+                window: Window::new(&budget),
+                missing: 0,
+                slot_asked: false,
             }),
             flow,
             outlet,
@@ -262,67 +228,167 @@ impl Queue {
         }
     }
 
-    async fn drain(&self, sftp: Box<Sftp>) {
+    async fn drain(self: &Arc<Self>, sftp: Box<Sftp>) {
         let mut held = Held::new(sftp, &self.lane);
-        let mut reply = std::mem::take(&mut self.state().pending.rest);
-        loop {
-            while !reply.is_empty() {
-                let piece = self.flow.lend(&mut reply).await;
-                if self.outlet.send(Stream::Output, piece).await.is_err() {
-                    return;
-                }
+        let exit_status = match self.answer_all(&mut held).await {
+            Ok(false) => return,
+            Ok(true) => 0,
+            Err(Stop::Gone) => return,
+            Err(Stop::Broken(why)) => {
+                tracing::error!(why, "a request ended its session");
+                self.state().worker = Worker::Ended;
+                255
             }
-            let job = {
+        };
+        drop(held);
+        self.outlet.finish(exit_status).await;
+    }
+
+    /// Answers what waits; `true`: and that was all of this channel.
+    async fn answer_all(self: &Arc<Self>, held: &mut Held) -> Result<bool, Stop> {
+        let rest = std::mem::take(&mut self.state().pending.rest);
+        self.send(held, rest, None).await?;
+        loop {
+            self.pay().await?;
+            let next = {
                 let mut state = self.state();
-                match state.pending.pop() {
-                    Some(job) => job,
+                match state.pending.backlog.pop() {
+                    Some(job) => Ok(job),
                     None if state.pending.end => {
                         state.worker = Worker::Ended;
-                        break;
+                        return Ok(true);
                     }
-                    None => {
-                        if let Some(sftp) = held.sftp.take() {
+                    // A part of a packet may have come since.
+                    None => match (state.settle(self), held.sftp.take()) {
+                        (0, Some(sftp)) => {
                             state.worker = Worker::Idle(sftp);
+                            return Ok(false);
                         }
-                        return;
-                    }
+                        (0, None) => return Ok(false),
+                        (more, sftp) => {
+                            held.sftp = sftp;
+                            Err(more)
+                        }
+                    },
+                }
+            };
+            let job = match next {
+                Ok(job) => job,
+                Err(more) => {
+                    self.outlet.open_window(more).await?;
+                    continue;
                 }
             };
             // Not before there is room for the answer: what waits is requests, not data.
-            self.flow.opened().await;
             if self.credit.is_short() {
                 self.credit.wait().await;
             }
-            match self.run(&mut held, job).await {
-                Ok(bytes) => {
-                    reply = bytes;
-                    let notice = held.sftp.as_mut().and_then(|sftp| sftp.take_notice());
-                    if let Some(mut notice) = notice {
-                        let notice = self.flow.lend(&mut notice).await;
-                        if self.outlet.send(Stream::Error, notice).await.is_err() {
-                            return;
-                        }
-                    }
+            let room = room_for(&job.next());
+            let permit = match room > SMALL_REPLY {
+                true => Some(self.flow.room(room).await?),
+                false => {
+                    self.flow.opened().await;
+                    None
                 }
-                Err(error) => {
-                    tracing::error!(%error, "a request ended its session");
-                    self.state().worker = Worker::Ended;
-                    self.outlet.finish(255).await;
-                    return;
-                }
+            };
+            let read = read_of(&job.next());
+            let reply = self.run(held, job).await?;
+            let notice = held.sftp.as_mut().and_then(|sftp| sftp.take_notice());
+            if let Some(mut notice) = notice {
+                let notice = self.flow.lend(&mut notice, &mut None).await;
+                self.outlet.send(Stream::Error, notice).await?;
             }
+            self.send(held, Rest::of(reply, read), permit).await?;
         }
-        drop(held);
-        self.outlet.finish(0).await;
+    }
+
+    /// Sends a reply, as the window allows.
+    async fn send(&self, held: &mut Held, mut rest: Rest, permit: Option<Permit>) -> Result<(), Stop> {
+        let mut permit = permit;
+        loop {
+            while !rest.bytes.is_empty() {
+                if !self.flow.is_open() {
+                    permit = None;
+                    let budget = Arc::clone(self.state().window.budget());
+                    rest.wait(&budget);
+                }
+                let piece = self.flow.lend(&mut rest.bytes, &mut permit).await;
+                self.outlet.send(Stream::Output, piece).await?;
+            }
+            let Some(tail) = rest.tail else {
+                return Ok(());
+            };
+            let room = self.flow.room(tail.left).await?;
+            let now = Tail {
+                left: tail.left.min(self.flow.window()),
+                ..tail
+            };
+            permit = Some(room);
+            rest.read_on(self.read_tail(held, now).await?);
+        }
+    }
+
+    /// Reads what was promised to the client.
+    async fn read_tail(&self, held: &mut Held, tail: Tail) -> Result<Bytes, Stop> {
+        let slow_way = self.lane.slow_way().await;
+        let Some(mut sftp) = held.sftp.take() else {
+            return Err(Stop::Gone);
+        };
+        let working = tokio::task::spawn_blocking(move || {
+            let bytes = sftp.read_tail(tail);
+            drop(slow_way);
+            (sftp, bytes)
+        });
+        let (sftp, bytes) = working.await?;
+        held.sftp = Some(sftp);
+        bytes.ok_or(Stop::Broken("a file became shorter while it was sent"))
+    }
+
+    /// Opens the client's window by what is done with, and for a packet that is longer than it.
+    async fn pay(self: &Arc<Self>) -> Result<(), Stop> {
+        let more = self.state().settle(self);
+        match more {
+            0 => Ok(()),
+            more => Ok(self.outlet.open_window(more).await?),
+        }
+    }
+
+    /// Waits for the connection's slot for large packets, and lets this channel's go on.
+    fn wait_for_slot(self: &Arc<Self>, budget: &Budget) {
+        let (queue, slot) = (Arc::clone(self), budget.large_packet());
+        let waiting = async move {
+            let Ok(permit) = slot.acquire_owned().await else {
+                return;
+            };
+            let more = {
+                let mut state = queue.state();
+                state.slot_asked = false;
+                let missing = state.missing;
+                state.window.take_slot(permit, missing)
+            };
+            if more > 0 {
+                // An error means that the connection has ended.
+                let _ = queue.outlet.open_window(more).await;
+            }
+        };
+        let cancelled = self.cancelled.clone();
+        // Its owner is the channel.
+        tokio::spawn(async move {
+            tokio::select! {
+                () = cancelled.cancelled() => {}
+                () = waiting => {}
+            }
+        });
     }
 
     /// Executes one request: here if it is quick and its file system well, else on a thread of the blocking pool, with
     /// the WRITEs behind it.
     ///
     /// Whatever is awaited may be where the task ends: until a thread takes the session, it stays with `held`.
-    async fn run(&self, held: &mut Held, job: Job) -> Result<Bytes, tokio::task::JoinError> {
+    async fn run(&self, held: &mut Held, job: Job) -> Result<Bytes, Stop> {
+        self.state().pending.unpaid += job.size();
         let quick = match (self.lane.enter(), &mut held.sftp) {
-            (Some(_permit), Some(sftp)) => execute(sftp, &job, Wait::Never),
+            (Some(_permit), Some(sftp)) => execute(sftp, &job.next(), Wait::Never),
             _ => Outcome::WouldBlock,
         };
         if let Outcome::Reply(reply) = quick {
@@ -331,9 +397,15 @@ impl Queue {
         let _working = held.sftp.as_ref().map(|sftp| sftp.working());
         let slow_way = self.lane.slow_way().await;
         let Some(mut sftp) = held.sftp.take() else {
-            return Ok(Bytes::new());
+            return Err(Stop::Gone);
         };
-        let jobs = self.state().pending.batch(job);
+        let jobs = {
+            let mut state = self.state();
+            let jobs = state.pending.batch(job);
+            // The first one is counted already.
+            state.pending.unpaid += jobs.iter().skip(1).map(Job::size).sum::<usize>();
+            jobs
+        };
         let cancelled = self.cancelled.clone();
         let working = tokio::task::spawn_blocking(move || {
             let outcome = execute_batch(&mut sftp, &jobs, &cancelled);
@@ -348,6 +420,46 @@ impl Queue {
             // An answer to `Wait::Never` only.
             Outcome::WouldBlock => Ok(Bytes::new()),
         }
+    }
+}
+
+impl State {
+    /// How far the client's window is to be opened now.
+    pub(super) fn settle(&mut self, queue: &Arc<Queue>) -> u32 {
+        let mut more = 0;
+        if self.pending.rest.is_empty() && self.pending.unpaid > 0 {
+            more = self.window.consume(std::mem::take(&mut self.pending.unpaid));
+        }
+        if self.missing > 0 && self.pending.is_empty() && !self.slot_asked {
+            match self.window.room_for(self.missing) {
+                Room::Open(room) => more += room,
+                Room::NeedsSlot => {
+                    self.slot_asked = true;
+                    queue.wait_for_slot(self.window.budget());
+                }
+            }
+        }
+        more
+    }
+}
+
+/// Why the task stops before all is answered.
+enum Stop {
+    /// The connection has ended.
+    Gone,
+    /// The channel must end.
+    Broken(&'static str),
+}
+
+impl From<Gone> for Stop {
+    fn from(Gone: Gone) -> Self {
+        Stop::Gone
+    }
+}
+
+impl From<tokio::task::JoinError> for Stop {
+    fn from(_: tokio::task::JoinError) -> Self {
+        Stop::Broken("it panicked")
     }
 }
 

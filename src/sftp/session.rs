@@ -18,18 +18,28 @@ use super::attrs;
 use super::context::Context;
 use super::extensions;
 use crate::sessions::Working;
+use crate::sessions::memory::{Held, TOO_MUCH_HELD};
 use crate::sessions::share::Descriptor;
 
 use super::handles::{Dir, File, Handles, Open};
 use super::hashes::Question;
 use super::packet::{self, Packet, RawHandle, Read, Request};
 use super::reply::{DATA_HEADER, Reply, write_data_header};
+use super::rest::Tail;
 use super::status::{Refusal, Status};
 
 /// As OpenSSH: so many names in one reply to READDIR.
 const NAMES_PER_REPLY: u32 = 100;
 /// sshfs takes no reply above 256 KiB and older ones none above 128 KiB; a name and its line take 600 bytes at most.
 const NAMES_SIZE: usize = 96 * 1024;
+/// What such a reply takes: the last name may begin just before the end.
+pub(super) const NAMES_ROOM: usize = NAMES_SIZE + 1024;
+/// The same when the user's credit is nearly used up: some names at least.
+const FEW_NAMES_SIZE: usize = 4 * 1024;
+/// What an open file costs in memory besides its name: its record here, in the home's account and in the log's.
+const OPEN_FILE: usize = 1024;
+/// What an open directory costs: the same, and the names that are read at once.
+const OPEN_DIRECTORY: usize = OPEN_FILE + 32 * 1024;
 /// A full home must not fill a terminal.
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
 
@@ -203,6 +213,15 @@ impl Sftp {
         Ok(Bytes::from_owner(Filled::new(buffer, DATA_HEADER + count)))
     }
 
+    /// Bytes of a file that were promised in a reply whose beginning went out; `None` if they are not there any more.
+    pub(super) fn read_tail(&mut self, tail: Tail) -> Option<Bytes> {
+        let file = self.handles.file(tail.handle)?;
+        let mut buffer = Buffer::take();
+        let room = buffer.get_mut(..tail.left)?;
+        let count = file.file.read_at(room, tail.offset, Wait::Allowed).ok()?;
+        (count == tail.left).then(|| Bytes::from_owner(Filled::new(buffer, count)))
+    }
+
     fn write(&mut self, id: u32, (handle, offset, data): (RawHandle, u64, &[u8]), wait: Wait) -> Answer {
         let file = self.file(handle)?;
         if let Err(error) = file.file.write_at(data, offset, wait) {
@@ -224,8 +243,8 @@ impl Sftp {
     }
 
     fn open(&mut self, id: u32, path: &[u8], how: OpenHow, wait: Wait) -> Answer {
-        let path = path_of(path)?;
-        let descriptor = self.check_room()?;
+        let (path, length) = (path_of(path)?, path.len());
+        let (descriptor, memory) = self.check_room(OPEN_FILE + length)?;
         self.not_in_callback(how.truncate && self.is_large(&path, Links::Follow), wait)?;
         let opened = self.storage.open(&path, how, wait);
         let file = self.tell_refused(opened, &path)?;
@@ -236,6 +255,7 @@ impl Sftp {
             read: how.read,
             complained: false,
             descriptor,
+            memory,
         }))?;
         Ok(Reply::handle(id, handle))
     }
@@ -246,10 +266,17 @@ impl Sftp {
     }
 
     /// Room for one more open file. Asked before one is made, so that a refusal leaves nothing behind.
-    fn check_room(&self) -> Result<Descriptor, Halt> {
+    fn check_room(&self, bytes: usize) -> Result<(Descriptor, Held), Halt> {
+        let refuse = |sentence: String| Refusal::with_sentence(Status::FAILURE, sentence);
         self.handles.check_room().map_err(|_| self.too_many_handles())?;
-        let descriptor = self.context.presence.share.descriptor();
-        descriptor.map_err(|used_up| Refusal::with_sentence(Status::FAILURE, used_up.to_string()).into())
+        let share = &self.context.presence.share;
+        let descriptor = share.descriptor();
+        let descriptor = descriptor.map_err(|used_up| refuse(used_up.to_string()))?;
+        let mut memory = Held::nothing(&share.memory);
+        if !memory.grow(bytes) {
+            return Err(refuse(TOO_MUCH_HELD.to_owned()).into());
+        }
+        Ok((descriptor, memory))
     }
 
     fn insert(&mut self, open: Open) -> Result<RawHandle, Halt> {
@@ -286,10 +313,14 @@ impl Sftp {
 
     fn opendir(&mut self, id: u32, path: &[u8]) -> Answer {
         let path = path_of(path)?;
-        let descriptor = self.check_room()?;
+        let (descriptor, memory) = self.check_room(OPEN_DIRECTORY)?;
         let opened = self.storage.open_dir(&path);
         let stream = self.tell_refused(opened, &path)?;
-        let handle = self.insert(Open::Dir(Dir { stream, descriptor }))?;
+        let handle = self.insert(Open::Dir(Dir {
+            stream,
+            descriptor,
+            memory,
+        }))?;
         Ok(Reply::handle(id, handle))
     }
 
@@ -298,9 +329,13 @@ impl Sftp {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |d| d.as_secs());
+        let size = match self.context.presence.share.memory.is_short_of_credit() {
+            true => FEW_NAMES_SIZE,
+            false => NAMES_SIZE,
+        };
         let mut reply = Reply::names(id, 0);
         let mut count = 0;
-        while count < NAMES_PER_REPLY && reply.len() < NAMES_SIZE {
+        while count < NAMES_PER_REPLY && reply.len() < size {
             let Some(entry) = dir.stream.next()? else { break };
             reply.string(&entry.name);
             reply.string(

@@ -10,20 +10,16 @@ use russh::{Limits as RekeyLimits, MethodKind, MethodSet, Preferred, SshId, ciph
 
 use crate::auth::{AuthSettings, Method};
 use crate::error::{Error, Result};
+use crate::stream::budget::MINIMUM_WINDOW;
 
 use super::settings::{Cipher, HostKeyAlgorithm, Kex, Mac, SshSettings};
 
-/// The window of a channel that has just been opened: a command that does not read keeps no more than this in memory,
-/// and as many of them as a connection may have by default fit into what it may have waiting (`stream/budget.rs`).
-const WINDOW: u32 = 1 << 20;
-/// More than a far, fast link holds: a client never waits for window in an upload by SFTP.
-pub const SFTP_WINDOW: u32 = 24 << 20;
 /// Above 32768, so that clients do not split WRITEs of 32 KiB and their header over two packets.
 const MAX_PACKET: u32 = 65_535;
 /// RFC 4253 recommends a new key after a gigabyte; russh takes no more.
 const REKEY_BYTES: usize = 1 << 30;
 const REKEY_AFTER: Duration = Duration::from_secs(3600);
-/// Replies of a channel's task under way to the session: 8 MiB of the largest, for a client that reads none.
+/// Messages of tasks under way to the session; the bytes of replies among them are bounded by the connection's budget.
 const EVENTS: usize = 32;
 
 /// Says nothing about the version.
@@ -47,7 +43,8 @@ pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey
         preferred: preferred(ssh, &offered),
         keys: keys.collect(),
         limits: RekeyLimits::new(REKEY_BYTES, REKEY_BYTES, REKEY_AFTER),
-        window_size: WINDOW,
+        // What every channel has; its work asks for more ([`crate::stream::window`]).
+        window_size: MINIMUM_WINDOW,
         maximum_packet_size: MAX_PACKET,
         event_buffer_size: EVENTS,
         max_auth_attempts: auth.max_attempts,

@@ -78,8 +78,8 @@ impl Connection {
         Ok(Start {
             home,
             presence,
+            flow: Arc::new(Flow::new(window, budget.in_flight())),
             budget,
-            flow: Arc::new(Flow::new(window)),
             outlet: Arc::new(ChannelOutlet {
                 handle: session.handle(),
                 id,
@@ -151,9 +151,11 @@ impl Connection {
             cancelled,
             budget: start.budget,
         };
-        let sftp = channel::Channel::new(Sftp::new(start.home.storage, context), surroundings);
+        let mut sftp = channel::Channel::new(Sftp::new(start.home.storage, context), surroundings);
+        session.channel_success(id)?;
+        sftp.begin(&mut SessionWire::new(session, id));
         self.channels.insert(id, State::Sftp(sftp));
-        Ok(session.channel_success(id)?)
+        Ok(())
     }
 
     /// Runs a command of ours, or says that there is none of this name.
@@ -221,7 +223,12 @@ impl Connection {
         }
         self.channels.insert(id, State::Done);
         session.channel_success(id)?;
-        session.extended_data(id, STDERR, format!("homeport: {sentence}\n").into_bytes())?;
+        let sentence = format!("homeport: {sentence}\n").into_bytes();
+        // What the window does not take would hold up the connection's other channels.
+        let window = session.recipient_window(&id).map_or(0, |(window, _)| window as usize);
+        if sentence.len() <= window {
+            session.extended_data(id, STDERR, sentence)?;
+        }
         session.exit_status_request(id, exit_status)?;
         session.eof(id)?;
         Ok(session.close(id)?)
@@ -318,6 +325,13 @@ impl Wire for SessionWire<'_> {
             Stream::Output => self.session.data(self.id, bytes),
             Stream::Error => self.session.extended_data(self.id, STDERR, bytes),
         };
+    }
+
+    fn open_window(&mut self, bytes: u32) {
+        // Behind the replies: what stands behind an adjustment is copied once more.
+        self.let_go();
+        // An error means that the connection is ending.
+        let _ = self.session.open_window(self.id, bytes);
     }
 
     fn finish(&mut self, exit_status: u32) {

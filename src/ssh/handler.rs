@@ -15,7 +15,6 @@ use crate::secret::Secret;
 use crate::sftp::channel::Fatal;
 
 use super::admission::Step;
-use super::algorithms::SFTP_WINDOW;
 use super::channels::{NO_SHELL, SessionWire};
 use super::state::{Connection, Error, Phase, State};
 
@@ -209,12 +208,9 @@ impl Handler for Connection {
         }
     }
 
-    fn window_target(&mut self, channel: ChannelId, _usual: u32) -> u32 {
-        match self.channels.get(&channel) {
-            Some(State::Sftp(_)) => SFTP_WINDOW,
-            // A command opens it by what it has read; nobody reads what comes to the others.
-            Some(State::Command(_) | State::Opened | State::Done) | None => 0,
-        }
+    fn window_target(&mut self, _channel: ChannelId, _usual: u32) -> u32 {
+        // Each channel opens its window by what it has consumed; nobody reads what comes to the others.
+        0
     }
 
     async fn window_adjusted(

@@ -405,7 +405,8 @@ impl Default for Limits {
             // sshd's MaxStartups refuses all at 100; a burst of honest clients is larger than that here.
             unauthenticated: 1024,
             unauthenticated_per_address: 400,
-            sessions_per_user: 1000,
+            // With their channels they cost the server no more than 512 MiB (`sessions::memory`).
+            sessions_per_user: 100,
             // sshd's MaxSessions is 10; asyncssh and rclone open more.
             channels: 32,
             // OpenSSH's server takes what RLIMIT_NOFILE leaves, usually 1,019.

@@ -219,7 +219,7 @@ impl Connection {
         match self.service.sessions.enter(newcomer, limit) {
             Ok(place) => {
                 let session = Arc::clone(place.session());
-                let budget = Budget::of(Arc::clone(&session.share));
+                let budget = Budget::of(Arc::clone(&session.share.memory));
                 let end_notice = EndNotice::new(session, self.service.events.clone());
                 self.phase = Phase::SignedIn(Box::new(SignedIn {
                     place,

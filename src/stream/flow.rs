@@ -4,18 +4,23 @@
 //! Two senders exist. The SSH callback hands its bytes over at once: they leave the window, and that is all. The
 //! queue's task sends messages that lie in the session's own queue for a while: those bytes are *in flight* until
 //! the SSH layer drops them. When a window adjustment tells the window anew, it knows nothing of bytes in flight,
-//! so they are taken off again.
+//! so they are taken off again. For the whole connection they are bounded in bytes: who is about to make a large reply
+//! asks for room first.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::Gone;
 
 /// The window of one channel.
 #[derive(Debug)]
 pub struct Flow {
     state: Mutex<State>,
     opened: Notify,
+    /// A permit for each byte in flight, of all channels of the connection.
+    room: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -25,12 +30,14 @@ struct State {
 }
 
 impl Flow {
-    /// The window as the peer stated it when it opened the channel, in bytes.
-    pub fn new(window: u32) -> Self {
+    /// The window as the peer stated it when it opened the channel, in bytes; `room` has a permit for each byte that its
+    /// connection may have in flight.
+    pub fn new(window: u32, room: Arc<Semaphore>) -> Self {
         let window = u64::from(window);
         Self {
             state: Mutex::new(State { window, in_flight: 0 }),
             opened: Notify::new(),
+            room,
         }
     }
 
@@ -61,8 +68,27 @@ impl Flow {
         self.state().window > 0
     }
 
-    /// Takes the first bytes of `bytes`, as many as the window allows, once it allows any, as a message in flight.
-    pub async fn lend(self: &Arc<Self>, bytes: &mut Bytes) -> Bytes {
+    /// How many bytes the window takes now.
+    pub fn window(&self) -> usize {
+        usize::try_from(self.state().window).unwrap_or(usize::MAX)
+    }
+
+    /// Waits until the window takes something and the connection has room for it; a permit for each byte, at most
+    /// `most`. Asked for before a reply is made, so that no more of them are made than can go out.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn room(&self, most: usize) -> Result<OwnedSemaphorePermit, Gone> {
+        // First the window, so that one that is shut keeps no room from other channels.
+        self.opened().await;
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.room).acquire_many_owned(most).await;
+        permit.map_err(|_| Gone)
+    }
+
+    /// Takes the first bytes of `bytes`, as many as the window allows, once it allows any, as a message in flight;
+    /// with them goes a part of `permit`, if there is one.
+    pub async fn lend(self: &Arc<Self>, bytes: &mut Bytes, permit: &mut Option<OwnedSemaphorePermit>) -> Bytes {
         loop {
             // Registered before the look, so that no opening is missed.
             let opened = self.opened.notified();
@@ -74,9 +100,13 @@ impl Flow {
                 if granted > 0 {
                     state.window -= granted as u64;
                     state.in_flight += granted as u64;
+                    let permit = permit
+                        .as_mut()
+                        .and_then(|permit| permit.split(granted.min(permit.num_permits())));
                     let loan = Loan {
                         bytes: bytes.split_to(granted),
                         flow: Arc::clone(self),
+                        _permit: permit,
                     };
                     return Bytes::from_owner(loan);
                 }
@@ -114,6 +144,7 @@ impl Flow {
 struct Loan {
     bytes: Bytes,
     flow: Arc<Flow>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl AsRef<[u8]> for Loan {
@@ -135,9 +166,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_adjustment_does_not_count_what_is_in_flight() {
-        let flow = Arc::new(Flow::new(100));
+        let flow = Arc::new(Flow::new(100, Arc::new(Semaphore::new(1000))));
         let mut bytes = Bytes::from(vec![0; 60]);
-        let lent = flow.lend(&mut bytes).await;
+        let lent = flow.lend(&mut bytes, &mut None).await;
         assert!(bytes.is_empty());
         assert!(!flow.is_settled());
         // The peer adds 50 to the 100 that the SSH layer still knows.
@@ -151,12 +182,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_reply_larger_than_the_window_goes_in_pieces() {
-        let flow = Arc::new(Flow::new(10));
+        let flow = Arc::new(Flow::new(10, Arc::new(Semaphore::new(1000))));
         let mut bytes = Bytes::from(vec![7; 25]);
-        assert_eq!(flow.lend(&mut bytes).await.len(), 10);
+        assert_eq!(flow.lend(&mut bytes, &mut None).await.len(), 10);
         let waiting = tokio::spawn({
             let flow = Arc::clone(&flow);
-            async move { flow.lend(&mut bytes).await.len() }
+            async move { flow.lend(&mut bytes, &mut None).await.len() }
         });
         tokio::task::yield_now().await;
         flow.adjusted(100);

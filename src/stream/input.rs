@@ -1,8 +1,8 @@
-//! What a client sends to a command: kept until the command reads it.
+//! What a client sends to a command: kept until the command has done with it.
 //!
-//! Callbacks put bytes in and never wait; the command takes them out, and only then is the client's window opened
-//! again, so that what waits is bounded by the window, and a slow disk slows its own channel alone. A client that
-//! sends more than its window allows passes the connection's [`Budget`] and is disconnected.
+//! Callbacks put bytes in and never wait; the command takes them out, and only when it asks for more is the client's
+//! window opened again ([`Window`]), so that what waits is bounded by the window, and a slow disk slows its own channel
+//! alone. Small messages are kept together: each would cost more than its bytes.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,32 +11,34 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
 use super::budget::{Budget, Overflow};
+use super::window::Window;
 use super::{Gone, Outlet};
 
-/// The window is opened again when so much has been read: rarely enough to cost nothing, often enough to keep a
-/// client sending.
-const OPEN_AFTER: u32 = 256 * 1024;
+/// Messages are put together up to this size.
+const TOGETHER: usize = 16 * 1024;
 
 /// The side of the callbacks.
 pub struct Input {
     state: Mutex<State>,
     arrived: Notify,
-    budget: Arc<Budget>,
 }
 
-#[derive(Default)]
 struct State {
-    waiting: VecDeque<Bytes>,
+    waiting: VecDeque<BytesMut>,
     ended: bool,
+    window: Window,
 }
 
 impl Input {
     /// Nothing has come yet.
-    pub fn new(budget: Arc<Budget>) -> Arc<Self> {
+    pub fn new(budget: &Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                waiting: VecDeque::new(),
+                ended: false,
+                window: Window::new(budget),
+            }),
             arrived: Notify::new(),
-            budget,
         })
     }
 
@@ -44,20 +46,25 @@ impl Input {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Work begins; returns how much more the client may send.
+    pub fn begin(&self) -> u32 {
+        self.state().window.begin()
+    }
+
     /// Bytes have come.
     ///
     /// # Errors
-    /// When more waits than a connection may have waiting.
+    /// When they are more than the window allows.
     pub fn push(&self, data: &[u8]) -> Result<(), Overflow> {
-        if data.is_empty() {
-            return Ok(());
-        }
         let mut state = self.state();
-        if state.ended {
+        if data.is_empty() || state.ended {
             return Ok(());
         }
-        self.budget.charge_payload(data.len())?;
-        state.waiting.push_back(Bytes::copy_from_slice(data));
+        state.window.receive(data.len())?;
+        match state.waiting.back_mut() {
+            Some(last) if last.len() + data.len() <= TOGETHER => last.extend_from_slice(data),
+            _ => state.waiting.push_back(BytesMut::from(data)),
+        }
         drop(state);
         self.arrived.notify_one();
         Ok(())
@@ -71,20 +78,9 @@ impl Input {
 
     /// What waits is of no use any more.
     fn discard(&self) {
-        let waiting = {
-            let mut state = self.state();
-            state.ended = true;
-            std::mem::take(&mut state.waiting)
-        };
-        for bytes in waiting {
-            self.budget.release_payload(bytes.len());
-        }
-    }
-}
-
-impl Drop for Input {
-    fn drop(&mut self) {
-        self.discard();
+        let mut state = self.state();
+        state.ended = true;
+        state.waiting = VecDeque::new();
     }
 }
 
@@ -105,8 +101,8 @@ pub struct Reader {
     outlet: Arc<dyn Outlet>,
     /// Taken out and not used yet.
     at_hand: Bytes,
-    /// Used, and not yet given back to the client's window.
-    used: u32,
+    /// Taken out, and not yet given back to the client's window.
+    used: usize,
 }
 
 impl Drop for Reader {
@@ -127,6 +123,14 @@ impl Reader {
         }
     }
 
+    /// Lets the client send so many bytes more.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn open_window(&self, bytes: u32) -> Result<(), Gone> {
+        self.outlet.open_window(bytes).await
+    }
+
     /// The next bytes, at least one and at most `most`; empty at the end of the input.
     ///
     /// # Errors
@@ -136,6 +140,27 @@ impl Reader {
             return Ok(Bytes::new());
         }
         Ok(self.at_hand.split_to(most.min(self.at_hand.len())))
+    }
+
+    /// What is there of the next bytes, in pieces of `most` bytes or one piece more; none at the end of the input.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn pieces(&mut self, most: usize) -> Result<Vec<Bytes>, Gone> {
+        if self.at_hand.is_empty() && !self.fill().await? {
+            return Ok(Vec::new());
+        }
+        let mut pieces = vec![std::mem::take(&mut self.at_hand)];
+        let mut state = self.input.state();
+        let mut sum: usize = pieces.iter().map(Bytes::len).sum();
+        while sum < most
+            && let Some(bytes) = state.waiting.pop_front()
+        {
+            sum += bytes.len();
+            self.used += bytes.len();
+            pieces.push(bytes.freeze());
+        }
+        Ok(pieces)
     }
 
     /// One byte; `None` at the end of the input.
@@ -172,23 +197,20 @@ impl Reader {
     /// Takes the next bytes out; `false` at the end of the input.
     async fn fill(&mut self) -> Result<bool, Gone> {
         let input = Arc::clone(&self.input);
+        self.give_back().await?;
         loop {
             // Registered before the look, so that nothing is missed.
             let arrived = input.arrived.notified();
             {
                 let mut state = input.state();
                 if let Some(bytes) = state.waiting.pop_front() {
-                    input.budget.release_payload(bytes.len());
-                    self.used = self
-                        .used
-                        .saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-                    self.at_hand = bytes;
+                    self.used += bytes.len();
+                    self.at_hand = bytes.freeze();
                 } else if state.ended {
                     return Ok(false);
                 }
             }
             if !self.at_hand.is_empty() {
-                self.give_back().await?;
                 return Ok(true);
             }
             arrived.await;
@@ -196,11 +218,11 @@ impl Reader {
     }
 
     async fn give_back(&mut self) -> Result<(), Gone> {
-        if self.used >= OPEN_AFTER {
-            let used = std::mem::take(&mut self.used);
-            self.outlet.open_window(used).await?;
+        let more = self.input.state().window.consume(std::mem::take(&mut self.used));
+        match more {
+            0 => Ok(()),
+            more => self.outlet.open_window(more).await,
         }
-        Ok(())
     }
 }
 
@@ -227,7 +249,7 @@ mod tests {
     }
 
     fn ends() -> (Arc<Input>, Reader, Arc<Counter>) {
-        let (input, counter) = (Input::new(Budget::roomy()), Arc::<Counter>::default());
+        let (input, counter) = (Input::new(&Budget::roomy()), Arc::<Counter>::default());
         let reader = Reader::new(Arc::clone(&input), Arc::clone(&counter) as Arc<dyn Outlet>);
         (input, reader, counter)
     }
@@ -264,28 +286,41 @@ mod tests {
     #[tokio::test]
     async fn the_window_is_opened_by_what_is_used_and_no_more() {
         let (input, mut reader, opened) = ends();
+        input.begin();
         let piece = vec![7; 100_000];
-        for _ in 0..10 {
+        for _ in 0..20 {
             input.push(&piece).unwrap();
         }
         assert_eq!(*opened.0.lock().unwrap(), 0, "nothing was read yet");
-        for _ in 0..10 {
+        reader.take(usize::MAX).await.unwrap();
+        assert_eq!(*opened.0.lock().unwrap(), 0, "it is still being used");
+        for _ in 0..19 {
             reader.take(usize::MAX).await.unwrap();
         }
         let total = *opened.0.lock().unwrap();
-        assert!((1_000_000 - OPEN_AFTER..=1_000_000).contains(&total), "{total}");
+        assert!((1_600_000..=1_900_000).contains(&total), "{total}");
+    }
+
+    #[tokio::test]
+    async fn what_is_there_comes_in_one_go() {
+        let (input, mut reader, _) = ends();
+        for _ in 0..1000 {
+            input.push(&[1; 60]).unwrap();
+        }
+        assert!(input.state().waiting.len() < 5, "small messages are kept together");
+        let pieces = reader.pieces(1 << 20).await.unwrap();
+        assert_eq!(pieces.iter().map(Bytes::len).sum::<usize>(), 60_000);
+        input.end();
+        assert!(reader.pieces(1 << 20).await.unwrap().is_empty());
     }
 
     #[test]
-    fn who_sends_more_than_a_connection_may_is_told() {
-        let budget = Budget::roomy();
-        let input = Input::new(Arc::clone(&budget));
-        let piece = vec![0; 1 << 20];
+    fn who_sends_more_than_the_window_allows_is_told() {
+        let input = Input::new(&Budget::roomy());
+        let piece = vec![0; 1 << 14];
         let sent = (0..100).take_while(|_| input.push(&piece).is_ok()).count();
-        assert_eq!(sent, 39);
-        let reader = Reader::new(Arc::clone(&input), Arc::<Counter>::default());
-        drop(reader);
+        assert_eq!(sent, 4);
+        drop(Reader::new(Arc::clone(&input), Arc::<Counter>::default()));
         assert!(input.push(&piece).is_ok(), "nobody reads it, so nothing is kept");
-        assert!(budget.charge_payload(39 << 20).is_ok(), "all was given back");
     }
 }

@@ -4,6 +4,7 @@ pub mod budget;
 pub mod flow;
 pub mod input;
 pub mod output;
+pub mod window;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,6 +24,8 @@ pub enum Stream {
 pub trait Wire {
     /// Sends bytes that the window has room for.
     fn send(&mut self, stream: Stream, bytes: Bytes);
+    /// Lets the client send so many bytes more.
+    fn open_window(&mut self, bytes: u32);
     /// Ends the channel with an exit status, after all that was sent.
     fn finish(&mut self, exit_status: u32);
     /// Must replies wait, because keys are exchanged? What is sent meanwhile stays in memory until they are.

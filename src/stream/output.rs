@@ -3,9 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::flow::Flow;
 use super::{Gone, Outlet, Stream};
+
+/// The right to send so many bytes of output.
+pub struct Room {
+    /// So many.
+    pub bytes: usize,
+    permit: OwnedSemaphorePermit,
+}
 
 /// The way to the client.
 pub struct Output {
@@ -26,8 +34,32 @@ impl Output {
     pub async fn send(&self, stream: Stream, bytes: impl Into<Bytes>) -> Result<(), Gone> {
         let mut bytes = bytes.into();
         while !bytes.is_empty() {
-            let piece = self.flow.lend(&mut bytes).await;
+            let piece = self.flow.lend(&mut bytes, &mut None).await;
             self.outlet.send(stream, piece).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until something can be sent; how many bytes, at most `most`, which [`Output::send_into`] then sends.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn room(&self, most: usize) -> Result<Room, Gone> {
+        let permit = self.flow.room(most).await?;
+        let bytes = most.min(self.flow.window());
+        Ok(Room { bytes, permit })
+    }
+
+    /// Sends no more bytes than there is room for.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub async fn send_into(&self, room: Room, bytes: impl Into<Bytes>) -> Result<(), Gone> {
+        let mut permit = Some(room.permit);
+        let mut bytes = bytes.into();
+        while !bytes.is_empty() {
+            let piece = self.flow.lend(&mut bytes, &mut permit).await;
+            self.outlet.send(Stream::Output, piece).await?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@
 mod support;
 
 mod channels;
+mod credit;
 mod crowds;
 mod deadlocks;
 mod descriptors;

@@ -125,7 +125,6 @@ impl AsyncWrite for Gated {
 #[derive(Default)]
 struct Seen {
     key_exchanges: AtomicUsize,
-    farewell: Mutex<Option<String>>,
     routes: Mutex<HashMap<ChannelId, UnboundedSender<Vec<u8>>>>,
 }
 
@@ -155,12 +154,7 @@ impl client::Handler for Events {
         Ok(())
     }
 
-    async fn disconnected(&mut self, reason: DisconnectReason<Self::Error>) -> Result<(), Self::Error> {
-        let words = match reason {
-            DisconnectReason::ReceivedDisconnect(info) => info.message,
-            DisconnectReason::Error(error) => format!("error: {error}"),
-        };
-        *self.0.farewell.lock().unwrap() = Some(words);
+    async fn disconnected(&mut self, _reason: DisconnectReason<Self::Error>) -> Result<(), Self::Error> {
         // The channels end with the connection.
         self.0.routes.lock().unwrap().clear();
         Ok(())
@@ -247,11 +241,6 @@ impl Peer {
     /// Key exchanges so far, the first one included.
     pub fn key_exchanges(&self) -> usize {
         self.seen.key_exchanges.load(Ordering::Relaxed)
-    }
-
-    /// What the server said when it disconnected, or what else ended the connection.
-    pub fn farewell(&self) -> Option<String> {
-        self.seen.farewell.lock().unwrap().clone()
     }
 }
 

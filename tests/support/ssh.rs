@@ -88,6 +88,17 @@ impl Ssh {
         ssh
     }
 
+    /// The same, unless the server turns it away.
+    pub fn try_connect(port: u16) -> Option<Self> {
+        let mut ssh = Self::greet(port);
+        let mut first = [0; 4];
+        let peeked = ssh.stream.peek(&mut first);
+        (peeked.is_ok() && first == *b"SSH-").then(|| {
+            ssh.exchange_keys();
+            ssh
+        })
+    }
+
     /// Connects and exchanges identification strings.
     pub fn greet(port: u16) -> Self {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();

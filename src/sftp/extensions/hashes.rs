@@ -22,6 +22,8 @@ use super::{Call, need};
 const MIN_BLOCK: u32 = 256;
 /// Clients take replies as long as packets; this leaves room for what stands around the hashes.
 const MAX_HASHES: u64 = MAX_PACKET as u64 - 64;
+/// The same when the user's credit is nearly used up: such a reply may wait for long.
+const FEW_HASHES: u64 = 4096;
 
 pub(super) fn md5_hash(sftp: &mut Sftp, call: Call<'_>) -> Answer {
     md5(sftp, call, "md5-hash")
@@ -98,7 +100,11 @@ fn check(sftp: &mut Sftp, mut call: Call<'_>, subject: Subject, shape: CheckFile
     let found = find(sftp, &call, subject)?;
     let range = found.range(asked, asked.length == 0)?;
     let block = NonZeroU64::new(block.into());
-    check_length(range, block, algorithm)?;
+    let most = match sftp.context.presence.share.memory.is_short_of_credit() {
+        true => FEW_HASHES,
+        false => MAX_HASHES,
+    };
+    check_length(range, block, algorithm, most)?;
     let work = Work {
         range,
         file: found.file,
@@ -122,11 +128,16 @@ fn first_known(list: &[u8]) -> Option<Algorithm> {
     })
 }
 
-fn check_length(range: Range, block: Option<NonZeroU64>, algorithm: Algorithm) -> Result<(), Refusal> {
+fn check_length(
+    range: Range,
+    block: Option<NonZeroU64>,
+    algorithm: Algorithm,
+    most: u64,
+) -> Result<(), Refusal> {
     let Some(block) = block else { return Ok(()) };
     let blocks = range.length.div_ceil(block.get());
     // MINA's shape has four bytes more for each.
-    if blocks.saturating_mul(algorithm.length() as u64 + 4) <= MAX_HASHES {
+    if blocks.saturating_mul(algorithm.length() as u64 + 4) <= most {
         return Ok(());
     }
     let sentence =

@@ -1,0 +1,203 @@
+//! Memory that the sessions of one user hold together, of what there is for all users.
+//!
+//! Two accounts, because they behave differently when they are used up. *Credit* is what a client was allowed to send
+//! ahead, and replies on their way: without it a channel waits, at the pace that its minimum allows, and nothing is
+//! refused. *Holdings* are what a client keeps until it gives it up (open files and directories, command lines and the
+//! names that they stand for): without room for them a request is refused.
+//!
+//! With what needs no account (the minimum of 64 KiB for each channel, and about 1.5 MiB of buffers for each connection)
+//! one user costs the server at most 512 MiB by default: 100 connections with 32 channels each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Credit of one user: 40 channels at their usual window; about 1,000 still get more than the minimum.
+const CREDIT: usize = 80 << 20;
+/// Holdings of one user: some 25,000 open files.
+const HOLDINGS: usize = 32 << 20;
+
+/// What a client hears that holds too much.
+pub const TOO_MUCH_HELD: &str =
+    "the sessions of this user hold too much memory in open files, directories and commands";
+
+/// An account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    /// What a client may send ahead, and replies on their way.
+    Credit,
+    /// What a client keeps until it gives it up.
+    Holdings,
+}
+
+/// An amount that is in use, of as much as there is.
+#[derive(Debug)]
+pub(super) struct Counter {
+    pub(super) used: AtomicUsize,
+    pub(super) limit: usize,
+}
+
+impl Counter {
+    pub(super) fn new(limit: usize) -> Self {
+        let used = AtomicUsize::new(0);
+        Self { used, limit }
+    }
+
+    pub(super) fn take(&self, amount: usize) -> bool {
+        let before = self.used.fetch_add(amount, Ordering::Relaxed);
+        let fits = before.saturating_add(amount) <= self.limit;
+        if !fits {
+            self.give_back(amount);
+        }
+        fits
+    }
+
+    pub(super) fn give_back(&self, amount: usize) {
+        self.used.fetch_sub(amount, Ordering::Relaxed);
+    }
+
+    fn free(&self) -> usize {
+        self.limit.saturating_sub(self.used.load(Ordering::Relaxed))
+    }
+}
+
+/// What there is for all users.
+#[derive(Debug)]
+pub struct ServerMemory(Counter);
+
+impl ServerMemory {
+    /// So many bytes.
+    pub fn new(bytes: usize) -> Arc<Self> {
+        Arc::new(Self(Counter::new(bytes)))
+    }
+}
+
+/// What one user's sessions hold of it.
+#[derive(Debug)]
+pub struct UserMemory {
+    server: Arc<ServerMemory>,
+    credit: Counter,
+    holdings: Counter,
+}
+
+impl UserMemory {
+    /// Of a user who holds nothing yet. Nobody gets more than a quarter of what there is for each account.
+    pub fn of(server: &Arc<ServerMemory>) -> Arc<Self> {
+        let most = server.0.limit / 4;
+        Arc::new(Self {
+            credit: Counter::new(CREDIT.min(most)),
+            holdings: Counter::new(HOLDINGS.min(most)),
+            server: Arc::clone(server),
+        })
+    }
+
+    fn account(&self, account: Account) -> &Counter {
+        match account {
+            Account::Credit => &self.credit,
+            Account::Holdings => &self.holdings,
+        }
+    }
+
+    /// Takes so many bytes, or nothing.
+    pub fn take(&self, account: Account, bytes: usize) -> bool {
+        if !self.account(account).take(bytes) {
+            return false;
+        }
+        let fits = self.server.0.take(bytes);
+        if !fits {
+            self.account(account).give_back(bytes);
+        }
+        fits
+    }
+
+    /// Gives back what was taken.
+    pub fn give_back(&self, account: Account, bytes: usize) {
+        self.account(account).give_back(bytes);
+        self.server.0.give_back(bytes);
+    }
+
+    /// How much of `wanted` a channel should take, so that something is left for others. The first half of the
+    /// credit is for whoever needs it; of the second, nobody takes more than a sixteenth of what is left.
+    pub fn fair_credit(&self, wanted: usize) -> usize {
+        let (free, half) = (self.credit.free().min(self.server.0.free()), self.credit.limit / 2);
+        wanted.min(free.saturating_sub(half).max(free / 16))
+    }
+
+    /// Is less than a sixteenth of the credit left?
+    pub fn is_short_of_credit(&self) -> bool {
+        self.credit.free() < self.credit.limit / 16
+    }
+}
+
+/// Holdings that are given back when dropped.
+#[derive(Debug)]
+pub struct Held {
+    memory: Arc<UserMemory>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Nothing yet.
+    pub fn nothing(memory: &Arc<UserMemory>) -> Self {
+        Self {
+            memory: Arc::clone(memory),
+            bytes: 0,
+        }
+    }
+
+    /// Takes so many bytes more; `false`: there is no room for them.
+    pub fn grow(&mut self, bytes: usize) -> bool {
+        let fits = self.memory.take(Account::Holdings, bytes);
+        if fits {
+            self.bytes += bytes;
+        }
+        fits
+    }
+
+    /// Gives some of it back.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.memory.give_back(Account::Holdings, bytes);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shrink(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_takes_all_and_all_comes_back() {
+        let server = ServerMemory::new(400);
+        let (one, other) = (UserMemory::of(&server), UserMemory::of(&server));
+        assert!(one.take(Account::Credit, 100) && !one.take(Account::Credit, 1));
+        let mut held = Held::nothing(&one);
+        assert!(held.grow(60) && held.grow(40) && !held.grow(1), "an account of its own");
+        assert!(other.take(Account::Credit, 100));
+        held.shrink(30);
+        assert!(held.grow(30));
+        drop(held);
+        one.give_back(Account::Credit, 100);
+        other.give_back(Account::Credit, 100);
+        assert_eq!(server.0.used.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn credit_runs_out_slowly() {
+        let memory = UserMemory::of(&ServerMemory::new(1 << 30));
+        let usual = 2 << 20;
+        let mut full = 0;
+        for _ in 0..64 {
+            let taken = memory.fair_credit(usual);
+            assert!(taken > 128 * 1024, "{taken}");
+            assert!(memory.take(Account::Credit, taken));
+            full += usize::from(taken == usual);
+        }
+        assert!(full > 30, "{full}");
+    }
+}

@@ -1,0 +1,227 @@
+//! Requests that wait, in the order in which they came, in as little memory as their own bytes take.
+//!
+//! Small ones stand behind each other in pieces of [`PIECE`] bytes; a READ takes [`READ_SIZE`]. A large one has memory
+//! of its own, which its execution takes over.
+
+use std::collections::VecDeque;
+
+use super::packet::{self, RawHandle, Read};
+
+/// What a waiting READ takes: a mark, id, handle, offset and length.
+const READ_SIZE: usize = 1 + 4 + 4 + 8 + 4;
+const _: () = assert!(READ_SIZE <= 24, "a queued READ takes at most 24 bytes");
+/// A READ as clients send it: length, kind, id, handle (a string of four bytes), offset and length.
+const READ_ON_THE_WIRE: usize = 4 + 1 + 4 + 8 + 8 + 4;
+/// Large enough that the list of pieces costs nothing; small enough for a channel that has one only.
+const PIECE: usize = 16 * 1024;
+/// An eighth of a piece: what is lost at its end at the most.
+const LARGE: usize = 2 * 1024;
+
+const READ: u8 = 0;
+const PACKET: u8 = 1;
+
+/// One request, taken out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Job {
+    /// A READ with its id.
+    Read(u32, Read),
+    /// Any other packet, without its length field.
+    Packet(Box<[u8]>),
+}
+
+/// The request whose turn it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next<'a> {
+    /// A READ with its id.
+    Read(u32, Read),
+    /// Any other packet, without its length field.
+    Packet(&'a [u8]),
+}
+
+impl Job {
+    /// The same, borrowed.
+    pub(super) fn next(&self) -> Next<'_> {
+        match self {
+            Job::Read(id, read) => Next::Read(*id, *read),
+            Job::Packet(packet) => Next::Packet(packet),
+        }
+    }
+
+    /// What it took of the channel's window.
+    pub(super) fn size(&self) -> usize {
+        self.next().size()
+    }
+}
+
+impl Next<'_> {
+    /// What it took of the channel's window.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Next::Read(..) => READ_ON_THE_WIRE,
+            Next::Packet(packet) => packet.len() + 4,
+        }
+    }
+
+    /// The length of a WRITE.
+    pub(super) fn write_len(&self) -> Option<usize> {
+        match self {
+            Next::Packet(packet) if packet::is_write(packet) => Some(packet.len()),
+            Next::Packet(_) | Next::Read(..) => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Piece {
+    Small { bytes: Vec<u8>, at: usize },
+    Large(Box<[u8]>),
+}
+
+/// What waits.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    pieces: VecDeque<Piece>,
+}
+
+impl Backlog {
+    /// Does nothing wait?
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// Puts a packet, given without its length field, behind the others.
+    pub(super) fn push(&mut self, packet: &[u8]) {
+        match packet::as_read(packet) {
+            Some((id, read)) if packet.len() + 4 == READ_ON_THE_WIRE => self.small(&[
+                &[READ],
+                &id.to_ne_bytes(),
+                &read.handle.0.to_ne_bytes(),
+                &read.offset.to_ne_bytes(),
+                &read.length.to_ne_bytes(),
+            ]),
+            _ => match u16::try_from(packet.len()) {
+                Ok(length) if packet.len() < LARGE => {
+                    self.small(&[&[PACKET], &length.to_ne_bytes(), packet]);
+                }
+                _ => self.pieces.push_back(Piece::Large(packet.into())),
+            },
+        }
+    }
+
+    /// Puts a small request behind the others.
+    fn small(&mut self, parts: &[&[u8]]) {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        if let Some(Piece::Small { bytes, .. }) = self.pieces.back_mut()
+            && bytes.len() + length <= PIECE
+        {
+            parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        } else {
+            let bytes = parts.concat();
+            self.pieces.push_back(Piece::Small { bytes, at: 0 });
+        }
+    }
+
+    /// The request whose turn it is.
+    pub(super) fn front(&self) -> Option<Next<'_>> {
+        match self.pieces.front()? {
+            Piece::Small { bytes, at } => decode(bytes.get(*at..)?).map(|(next, _)| next),
+            Piece::Large(packet) => Some(Next::Packet(packet)),
+        }
+    }
+
+    /// Takes the request out whose turn it is.
+    pub(super) fn pop(&mut self) -> Option<Job> {
+        let (job, emptied) = match self.pieces.front_mut()? {
+            Piece::Large(packet) => (Job::Packet(std::mem::take(packet)), true),
+            Piece::Small { bytes, at } => {
+                let (next, length) = decode(bytes.get(*at..)?)?;
+                let job = match next {
+                    Next::Read(id, read) => Job::Read(id, read),
+                    Next::Packet(packet) => Job::Packet(packet.into()),
+                };
+                *at += length;
+                (job, *at >= bytes.len())
+            }
+        };
+        if emptied {
+            self.pieces.pop_front();
+            if self.pieces.is_empty() {
+                // A burst may have made it large.
+                self.pieces = VecDeque::new();
+            }
+        }
+        Some(job)
+    }
+}
+
+/// The first request in a piece, and how many bytes it takes there.
+fn decode(bytes: &[u8]) -> Option<(Next<'_>, usize)> {
+    let (mark, rest) = bytes.split_first()?;
+    if *mark == READ {
+        let (id, rest) = rest.split_first_chunk()?;
+        let (handle, rest) = rest.split_first_chunk()?;
+        let (offset, rest) = rest.split_first_chunk()?;
+        let (length, _) = rest.split_first_chunk()?;
+        let read = Read {
+            handle: RawHandle(u32::from_ne_bytes(*handle)),
+            offset: u64::from_ne_bytes(*offset),
+            length: u32::from_ne_bytes(*length),
+        };
+        return Some((Next::Read(u32::from_ne_bytes(*id), read), READ_SIZE));
+    }
+    let (length, rest) = rest.split_first_chunk()?;
+    let length = usize::from(u16::from_ne_bytes(*length));
+    Some((Next::Packet(rest.get(..length)?), length + 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_packet(id: u32, offset: u64) -> Vec<u8> {
+        let (id, offset) = (id.to_be_bytes(), offset.to_be_bytes());
+        [&[5][..], &id, &[0, 0, 0, 4, 0, 0, 0, 9], &offset, &[0, 0, 128, 0]].concat()
+    }
+
+    #[test]
+    fn requests_come_out_as_they_went_in() {
+        let mut backlog = Backlog::default();
+        let mut sizes = 0;
+        for number in 0..10_000u32 {
+            let packet = match number % 4 {
+                0 | 1 => read_packet(number, u64::from(number) * 7),
+                2 => vec![17; 5 + number as usize % 100],
+                _ => vec![6; 1900 + number as usize % 300],
+            };
+            sizes += packet.len() + 4;
+            backlog.push(&packet);
+        }
+        let memory: usize = backlog
+            .pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Small { bytes, .. } => bytes.capacity() + size_of::<Piece>(),
+                Piece::Large(bytes) => bytes.len() + size_of::<Piece>(),
+            })
+            .sum();
+        assert!(memory < sizes + sizes / 8, "{memory} bytes for {sizes}");
+        for number in 0..10_000u32 {
+            let next = backlog.front().unwrap();
+            match (number % 4, &next) {
+                (0 | 1, Next::Read(id, read)) => {
+                    assert_eq!((*id, read.offset), (number, u64::from(number) * 7));
+                    assert_eq!((read.handle.0, read.length), (9, 32_768));
+                }
+                (2, Next::Packet(packet)) => assert_eq!(packet.len(), 5 + number as usize % 100),
+                (3, Next::Packet(packet)) => assert_eq!(packet.len(), 1900 + number as usize % 300),
+                (_, other) => panic!("{other:?}"),
+            }
+            let size = next.size();
+            let job = backlog.pop().unwrap();
+            assert_eq!(job.size(), size);
+            sizes -= size;
+        }
+        assert!(backlog.is_empty() && backlog.pop().is_none());
+        assert_eq!((sizes, backlog.pieces.capacity()), (0, 0));
+    }
+}

@@ -1,0 +1,152 @@
+//! A reply that the peer's window has cut: what of it has not gone out yet.
+//!
+//! The rest of a DATA reply stays in memory as long as the user's credit has room for it. Without, it becomes a *tail*,
+//! which is read from the file again when the window opens: a client that does not read makes the server hold no data.
+//! Should the file have become shorter by then, the channel ends: its length was told, and other bytes would be a lie.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::kinds::SSH_FXP_DATA;
+use super::packet::{RawHandle, Read};
+use super::reply::DATA_HEADER;
+use crate::stream::budget::{Budget, Reservation};
+
+/// A rest of this size is kept in any case: all that is not data, and not the listing of a directory, fits.
+const SMALL: usize = 8 * 1024;
+
+/// What has not gone out.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    /// Goes out first.
+    pub(super) bytes: Bytes,
+    /// Then this.
+    pub(super) tail: Option<Tail>,
+    /// Where the data of `bytes` comes from, if it is a DATA reply, and how long the reply was.
+    source: Option<(Read, usize)>,
+    held: Option<Reservation>,
+}
+
+/// Bytes of a file that were promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tail {
+    /// Of this file.
+    pub(super) handle: RawHandle,
+    /// From here.
+    pub(super) offset: u64,
+    /// So many.
+    pub(super) left: usize,
+}
+
+impl Rest {
+    /// All of a reply; `read`: what was asked for, if that was a READ.
+    pub(super) fn of(reply: Bytes, read: Option<Read>) -> Self {
+        let is_data = reply.get(4) == Some(&SSH_FXP_DATA);
+        let source = read.filter(|_| is_data).map(|read| (read, reply.len()));
+        Self {
+            bytes: reply,
+            tail: None,
+            source,
+            held: None,
+        }
+    }
+
+    /// Has all gone out?
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.tail.is_none()
+    }
+
+    /// As much was sent as the window took: what is left is charged, or let go.
+    pub(super) fn wait(&mut self, budget: &Arc<Budget>) {
+        if self.bytes.is_empty() {
+            self.held = None;
+        }
+        if self.bytes.len() <= SMALL || self.held.is_some() {
+            return;
+        }
+        let mut reservation = Reservation::nothing(budget);
+        if reservation.grow(self.bytes.len()) {
+            self.held = Some(reservation);
+            return;
+        }
+        let Some((read, length)) = self.source.take() else {
+            return;
+        };
+        let sent = length - self.bytes.len();
+        let header = DATA_HEADER.saturating_sub(sent);
+        let data_sent = sent.saturating_sub(DATA_HEADER);
+        self.tail = Some(Tail {
+            handle: read.handle,
+            offset: read.offset.saturating_add(data_sent as u64),
+            left: self.bytes.len() - header,
+        });
+        // A copy, so that the buffer is free.
+        self.bytes = Bytes::copy_from_slice(self.bytes.get(..header).unwrap_or_default());
+    }
+
+    /// Puts more of the tail where it goes out next.
+    pub(super) fn read_on(&mut self, bytes: Bytes) {
+        if let Some(tail) = &mut self.tail {
+            tail.offset = tail.offset.saturating_add(bytes.len() as u64);
+            tail.left = tail.left.saturating_sub(bytes.len());
+            if tail.left == 0 {
+                self.tail = None;
+            }
+        }
+        self.bytes = bytes;
+        self.source = None;
+        self.held = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data_reply(length: usize) -> Bytes {
+        let mut reply = vec![9; DATA_HEADER + length];
+        reply[4] = SSH_FXP_DATA;
+        reply.into()
+    }
+
+    const READ: Read = Read {
+        handle: RawHandle(3),
+        offset: 1000,
+        length: 40_000,
+    };
+
+    #[test]
+    fn with_credit_the_rest_stays_and_without_it_is_read_again() {
+        let cut = |memory: usize, sent: usize| {
+            let mut rest = Rest::of(data_reply(40_000), Some(READ));
+            let _ = rest.bytes.split_to(sent);
+            rest.wait(&Budget::with(memory));
+            (rest.bytes.len(), rest.tail)
+        };
+        let tail = |offset, left| {
+            Some(Tail {
+                handle: READ.handle,
+                offset,
+                left,
+            })
+        };
+        assert_eq!(cut(1 << 30, 10_000), (30_013, None));
+        assert_eq!(cut(0, 10_013), (0, tail(11_000, 30_000)));
+        assert_eq!(cut(0, 13), (0, tail(1000, 40_000)));
+        assert_eq!(cut(0, 5), (8, tail(1000, 40_000)));
+        assert_eq!(cut(0, 0), (13, tail(1000, 40_000)));
+        assert_eq!(cut(0, 39_000), (1013, None), "little is kept");
+    }
+
+    #[test]
+    fn a_tail_ends() {
+        let mut rest = Rest::of(data_reply(40_000), Some(READ));
+        let _ = rest.bytes.split_to(13);
+        rest.wait(&Budget::with(0));
+        rest.read_on(Bytes::from(vec![1; 30_000]));
+        assert_eq!(rest.tail.unwrap().offset, 31_000);
+        rest.read_on(Bytes::from(vec![1; 10_000]));
+        assert!(rest.tail.is_none() && !rest.is_empty());
+    }
+}
