@@ -1,15 +1,17 @@
-//! How a command reaches the home: every call goes the quick way or the slow one, as SFTP's requests do.
+//! How a command reaches the home: every call goes the quick way or the slow one, as SFTP's requests do; and what the
+//! command keeps in memory, which is charged to its user.
 
-use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
+use crate::glob::Pattern;
 use crate::lanes::HomeLane;
 use crate::mount::Mounted;
 use crate::path::{PathError, VirtualPath};
+use crate::sessions::memory::Held;
 use crate::sessions::{FileRecord, Presence};
 use crate::vfs::hash::{Algorithm, Range, Work};
 use crate::vfs::{
@@ -31,6 +33,17 @@ pub struct Desk {
     /// Cancelled when the channel or its connection ends.
     pub gone: CancellationToken,
     directory: Vec<u8>,
+    memory: Mutex<Held>,
+}
+
+/// Names in a directory that a pattern stands for, as far as they were looked at.
+pub struct Matches {
+    /// Where to go on; `None`: that was all.
+    pub rest: Option<Box<dyn DirStream>>,
+    /// Those that match.
+    pub names: Vec<Vec<u8>>,
+    /// How many were looked at.
+    pub looked_at: usize,
 }
 
 impl Desk {
@@ -39,10 +52,25 @@ impl Desk {
         Self {
             storage: home.storage,
             lane: home.lane,
+            memory: Mutex::new(Held::nothing(&presence.share.memory)),
             presence,
             gone: CancellationToken::new(),
             directory: b"/".to_vec(),
         }
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Held> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The command keeps so many bytes more, until it ends or lets go of them; `false`: there is no room for them.
+    pub fn hold(&self, bytes: usize) -> bool {
+        self.memory().grow(bytes)
+    }
+
+    /// It keeps them no longer.
+    pub fn let_go(&self, bytes: usize) {
+        self.memory().shrink(bytes);
     }
 
     /// The user's name.
@@ -199,27 +227,36 @@ impl Desk {
         .await
     }
 
-    /// Shows each name in a directory, until it is told to stop; none if the directory cannot be listed.
-    pub async fn names(&self, directory: &[u8], mut show: impl FnMut(Vec<u8>) -> ControlFlow<()>) {
-        let Ok(path) = self.path(directory) else { return };
-        let mut stream = match self.open_dir(path.clone()).await {
-            Ok(stream) => stream,
+    /// Opens a directory whose names are looked at; `None` if it cannot be listed.
+    pub async fn list(&self, directory: &[u8]) -> Option<Box<dyn DirStream>> {
+        let path = self.path(directory).ok()?;
+        match self.open_dir(path.clone()).await {
+            Ok(stream) => Some(stream),
             Err(error) => {
                 self.refused(&path, error);
-                return;
+                None
             }
-        };
-        while let Ok((rest, entries)) = self.entries(stream).await {
-            if entries.is_empty()
-                || entries
-                    .into_iter()
-                    .try_for_each(|entry| show(entry.name))
-                    .is_break()
-            {
-                return;
-            }
-            stream = rest;
         }
+    }
+
+    /// Looks at the next names of a directory. When `in_turn`, it is work that has taken long already: it goes to a thread
+    /// of its own, and waits for its turn at the CPU.
+    pub async fn matches(&self, stream: Box<dyn DirStream>, wanted: &Arc<Pattern>, in_turn: bool) -> Matches {
+        breathe().await;
+        if !in_turn && let Some(_permit) = self.lane.enter() {
+            return look(stream, wanted);
+        }
+        let (wanted, lane) = (Arc::clone(wanted), self.lane.clone());
+        let looked = self.call_slowly(move |_storage| {
+            let _turn = in_turn.then(|| lane.turns().take());
+            Ok(look(stream, &wanted))
+        });
+        // Whatever fails, there are no more names.
+        looked.await.unwrap_or(Matches {
+            rest: None,
+            names: Vec::new(),
+            looked_at: 0,
+        })
     }
 
     /// Why a call failed, in words; of some reasons the log hears, too.
@@ -290,6 +327,27 @@ impl Desk {
             computed
         });
         working.await.ok()
+    }
+}
+
+fn look(mut stream: Box<dyn DirStream>, wanted: &Pattern) -> Matches {
+    let (mut names, mut looked_at, mut ended) = (Vec::new(), 0, false);
+    while looked_at < ENTRIES_AT_ONCE && !ended {
+        match stream.next() {
+            Ok(Some(entry)) => {
+                looked_at += 1;
+                let itself = entry.name == b"." || entry.name == b"..";
+                if !itself && wanted.matches(&entry.name) {
+                    names.push(entry.name);
+                }
+            }
+            Ok(None) | Err(_) => ended = true,
+        }
+    }
+    Matches {
+        rest: (!ended).then_some(stream),
+        names,
+        looked_at,
     }
 }
 

@@ -3,13 +3,15 @@
 //! A pattern that matches nothing stands for itself, so names with brackets need no quotes; names that begin with a
 //! dot are matched only by a dot.
 //!
-//! What may go wrong: a short line that stands for very much. So all that comes of it is charged, with what it costs in
-//! memory.
+//! What may go wrong: a short line that stands for very much, or that looks at very much in vain. So all that comes of it
+//! is charged to the user, with what it costs in memory; each look at a name is counted, for the whole line; and what has
+//! looked at more than [`QUICK_LOOKS`] takes turns with others.
 
-use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::desk::Desk;
 use crate::glob::{Marked, Pattern, is_pattern, literal};
+use crate::sessions::memory::TOO_MUCH_HELD;
 use crate::vfs::Links;
 use crate::words::Word;
 
@@ -17,37 +19,71 @@ use crate::words::Word;
 const MAX_EXPANDED: usize = 2 << 20;
 /// What a name costs besides its bytes.
 const NAME_COST: usize = size_of::<Vec<u8>>() + 32;
+/// Names that one line may look at: a tree of 100,000 files, twice. It takes a second or two.
+const MAX_LOOKS: usize = 200_000;
+/// After so many it is no more quick work.
+const QUICK_LOOKS: usize = 2_000;
+/// What opening a directory counts, in looks at names.
+const DIRECTORY: usize = 10;
 
 /// Too much comes of it, as a shell says it.
 const TOO_MUCH: &str = "argument list too long";
+/// Too much is to be looked at.
+const TOO_MANY_LOOKS: &str = "these patterns look at too many names; name fewer directories by patterns";
+
+/// What is left of what one line may use.
+struct Allowance {
+    room: usize,
+    looks: usize,
+}
+
+impl Allowance {
+    fn charge(&mut self, desk: &Desk, name: &[u8]) -> Result<(), &'static str> {
+        let cost = name.len() + NAME_COST;
+        self.room = self.room.checked_sub(cost).ok_or(TOO_MUCH)?;
+        desk.hold(cost).then_some(()).ok_or(TOO_MUCH_HELD)
+    }
+
+    fn give_back(&mut self, desk: &Desk, names: &[Vec<u8>]) {
+        let cost: usize = names.iter().map(|name| name.len() + NAME_COST).sum();
+        self.room += cost;
+        desk.let_go(cost);
+    }
+
+    fn look(&mut self, names: usize) -> Result<(), &'static str> {
+        self.looks = self.looks.checked_sub(names).ok_or(TOO_MANY_LOOKS)?;
+        Ok(())
+    }
+
+    fn is_quick(&self) -> bool {
+        self.looks > MAX_LOOKS - QUICK_LOOKS
+    }
+}
 
 /// Expands `~` and patterns in each word.
 ///
 /// # Errors
-/// With a sentence, when too much comes of it.
+/// With a sentence, when too much comes of it, or too much is to be looked at.
 pub(super) async fn expand(desk: &Desk, words: &[Word]) -> Result<Vec<Vec<u8>>, &'static str> {
     let mut expanded: Vec<Vec<u8>> = Vec::new();
-    let mut room = MAX_EXPANDED;
+    let mut allowance = Allowance {
+        room: MAX_EXPANDED,
+        looks: MAX_LOOKS,
+    };
     for word in words {
         let pattern = without_tilde(word, desk.user());
         let mut names = match is_pattern(&pattern) {
-            true => matching(desk, &pattern, room).await?,
+            true => matching(desk, &pattern, &mut allowance).await?,
             false => Vec::new(),
         };
         if names.is_empty() {
-            names.push(literal(&pattern));
+            let name = literal(&pattern);
+            allowance.charge(desk, &name)?;
+            names.push(name);
         }
-        for name in names {
-            charge(&mut room, &name)?;
-            expanded.push(name);
-        }
+        expanded.append(&mut names);
     }
     Ok(expanded)
-}
-
-fn charge(room: &mut usize, name: &[u8]) -> Result<(), &'static str> {
-    *room = room.checked_sub(name.len() + NAME_COST).ok_or(TOO_MUCH)?;
-    Ok(())
 }
 
 /// `~` and `~NAME` at the beginning are the home.
@@ -71,41 +107,35 @@ pub(super) fn without_tilde(word: &Word, user: &str) -> Vec<Marked> {
     }
 }
 
-/// The names that a pattern stands for, in order.
-async fn matching(desk: &Desk, pattern: &[Marked], room: usize) -> Result<Vec<Vec<u8>>, &'static str> {
+/// The names that a pattern stands for, in order; they are charged.
+async fn matching(
+    desk: &Desk,
+    pattern: &[Marked],
+    allowance: &mut Allowance,
+) -> Result<Vec<Vec<u8>>, &'static str> {
     let absolute = pattern.first().is_some_and(|&(byte, _)| byte == b'/');
     let mut found: Vec<Vec<u8>> = vec![if absolute { b"/".to_vec() } else { Vec::new() }];
     let components = pattern.split(|&(byte, _)| byte == b'/');
+    // The first one is not charged.
+    let mut charged = false;
     for component in components.filter(|component| !component.is_empty()) {
         let mut next = Vec::new();
-        let mut left = room;
-        let wanted = is_pattern(component).then(|| Pattern::compile(component));
-        for base in found {
-            let mut outcome = Ok(());
-            let mut keep = |name: &[u8]| {
-                let joined = join(&base, name);
-                outcome = charge(&mut left, &joined);
-                next.push(joined);
-                match outcome {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
-                }
-            };
+        let wanted = is_pattern(component).then(|| Arc::new(Pattern::compile(component)));
+        for base in &found {
             match &wanted {
+                // Looked for at the end.
                 None => {
-                    // Looked for at the end.
-                    let _ = keep(&literal(component));
+                    let joined = join(base, &literal(component));
+                    allowance.charge(desk, &joined)?;
+                    next.push(joined);
                 }
-                Some(wanted) => {
-                    let show = |name: Vec<u8>| match wanted.matches(&name) {
-                        true => keep(&name),
-                        false => ControlFlow::Continue(()),
-                    };
-                    desk.names(&base, show).await;
-                }
+                Some(wanted) => below(desk, base, wanted, &mut next, allowance).await?,
             }
-            outcome?;
         }
+        if charged {
+            allowance.give_back(desk, &found);
+        }
+        charged = true;
         found = next;
     }
     let slash = pattern.last().is_some_and(|&(byte, _)| byte == b'/');
@@ -114,12 +144,37 @@ async fn matching(desk: &Desk, pattern: &[Marked], room: usize) -> Result<Vec<Ve
         if slash {
             name.push(b'/');
         }
-        if exists(desk, &name).await {
-            existing.push(name);
+        allowance.look(1)?;
+        match exists(desk, &name).await {
+            true => existing.push(name),
+            false => allowance.give_back(desk, &[name]),
         }
     }
     existing.sort();
     Ok(existing)
+}
+
+/// Adds the names in a directory that match.
+async fn below(
+    desk: &Desk,
+    base: &[u8],
+    wanted: &Arc<Pattern>,
+    next: &mut Vec<Vec<u8>>,
+    allowance: &mut Allowance,
+) -> Result<(), &'static str> {
+    allowance.look(DIRECTORY)?;
+    let mut stream = desk.list(base).await;
+    while let Some(rest) = stream {
+        let matches = desk.matches(rest, wanted, !allowance.is_quick()).await;
+        allowance.look(matches.looked_at)?;
+        for name in matches.names {
+            let joined = join(base, &name);
+            allowance.charge(desk, &joined)?;
+            next.push(joined);
+        }
+        stream = matches.rest;
+    }
+    Ok(())
 }
 
 async fn exists(desk: &Desk, name: &[u8]) -> bool {

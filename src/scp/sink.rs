@@ -7,11 +7,17 @@ use super::{MAX_LINE, Options, Stop, Talk};
 use crate::event::Event;
 use crate::exec::desk::{Desk, Opened, reason};
 use crate::path::VirtualPath;
+use crate::sessions::memory::TOO_MUCH_HELD;
 use crate::stream::input::Line;
 use crate::vfs::{Error, FileKind, Links, OpenHow, SetAttrs, Wait};
 
 /// So much is written at once.
 const PIECE: usize = 256 * 1024;
+
+/// What a directory costs that the client is in.
+fn level_cost(name: &[u8]) -> usize {
+    size_of::<Level>() + name.len()
+}
 
 /// A directory that the client is in.
 struct Level {
@@ -133,6 +139,9 @@ impl Sink<'_, '_> {
 
     async fn directory(&mut self, name: Vec<u8>, mode: u32) -> Result<(), Stop> {
         let times = self.times.take();
+        if !self.desk.hold(level_cost(&name)) {
+            return self.talk.about(&name, TOO_MUCH_HELD).await;
+        }
         match self.make_directory(&name, mode).await {
             Ok(()) => {
                 // Without -p the umask has decided about what was made.
@@ -148,7 +157,10 @@ impl Sink<'_, '_> {
                 });
                 self.talk.ok().await
             }
-            Err(why) => self.talk.about(&name, &why).await,
+            Err(why) => {
+                self.desk.let_go(level_cost(&name));
+                self.talk.about(&name, &why).await
+            }
         }
     }
 
@@ -178,6 +190,7 @@ impl Sink<'_, '_> {
         let Some(level) = self.levels.pop() else {
             return Ok(false);
         };
+        self.desk.let_go(level_cost(&level.name));
         if level.later != SetAttrs::default()
             && let Err(why) = self.set_attrs(&level.name, level.later).await
         {

@@ -5,12 +5,17 @@ use bytes::Bytes;
 use super::{Options, Stop, Talk};
 use crate::buffer::{BUFFER_SIZE, Buffer, Filled};
 use crate::exec::desk::{Desk, Opened, reason};
+use crate::sessions::memory::{Held, TOO_MUCH_HELD};
+use crate::sessions::share::Descriptor;
 use crate::vfs::{DirEntry, DirStream, FileKind, InodeId, Metadata, OpenHow, Wait};
 
 /// Deeper trees are not sent: each level keeps a directory open.
 const MAX_DEPTH: usize = 256;
 /// OpenSSH's own limit of a name with its directories.
 const MAX_NAME: usize = 4096;
+
+/// What a directory costs that is being sent: its name, the names that are read at once, and entries.
+const LEVEL_COST: usize = MAX_NAME + 48 * 1024;
 
 /// A directory that is being sent.
 struct Level {
@@ -19,6 +24,8 @@ struct Level {
     stream: Option<Box<dyn DirStream>>,
     /// Read, and not sent yet.
     entries: Vec<DirEntry>,
+    _descriptor: Descriptor,
+    _memory: Held,
 }
 
 /// Sends what the client asked for.
@@ -154,8 +161,19 @@ impl Source<'_, '_> {
             self.talk.about(&name, "the directory is too deep").await?;
             return Ok(None);
         }
-        let stream = match self.open_dir(&name).await {
-            Ok(stream) => stream,
+        let share = &self.desk.presence.share;
+        let mut memory = Held::nothing(&share.memory);
+        let room = match share.descriptor() {
+            Ok(_) if !memory.grow(LEVEL_COST) => Err(TOO_MUCH_HELD.to_owned()),
+            Ok(descriptor) => Ok(descriptor),
+            Err(used_up) => Err(used_up.to_string()),
+        };
+        let opened = match room {
+            Ok(descriptor) => self.open_dir(&name).await.map(|stream| (stream, descriptor)),
+            Err(why) => Err(why),
+        };
+        let (stream, descriptor) = match opened {
+            Ok(opened) => opened,
             Err(why) => {
                 self.talk.about(&name, &why).await?;
                 return Ok(None);
@@ -179,6 +197,8 @@ impl Source<'_, '_> {
             inode: meta.inode,
             stream: Some(stream),
             entries: Vec::new(),
+            _descriptor: descriptor,
+            _memory: memory,
         }))
     }
 

@@ -114,6 +114,11 @@ impl Backlog {
         if let Some(Piece::Small { bytes, .. }) = self.pieces.back_mut()
             && bytes.len() + length <= PIECE
         {
+            if bytes.len() + length > bytes.capacity() {
+                // Doubled, but no larger than a piece becomes.
+                let more = bytes.len().min(PIECE - bytes.len()).max(length);
+                bytes.reserve_exact(more);
+            }
             parts.iter().for_each(|part| bytes.extend_from_slice(part));
         } else {
             let bytes = parts.concat();
@@ -204,7 +209,7 @@ mod tests {
                 Piece::Large(bytes) => bytes.len() + size_of::<Piece>(),
             })
             .sum();
-        assert!(memory < sizes + sizes / 8, "{memory} bytes for {sizes}");
+        assert!(memory < sizes + sizes / 4, "{memory} bytes for {sizes}");
         for number in 0..10_000u32 {
             let next = backlog.front().unwrap();
             match (number % 4, &next) {

@@ -311,6 +311,9 @@ impl Queue {
                     permit = None;
                     let budget = Arc::clone(self.state().window.budget());
                     rest.wait(&budget);
+                    if rest.bytes.is_empty() {
+                        break;
+                    }
                 }
                 let piece = self.flow.lend(&mut rest.bytes, &mut permit).await;
                 self.outlet.send(Stream::Output, piece).await?;

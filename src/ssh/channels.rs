@@ -13,6 +13,7 @@ use crate::exec::desk::Desk;
 use crate::exec::{self, Ends, Running, Script};
 use crate::mount::{Mounted, Refused};
 use crate::sessions::Presence;
+use crate::sessions::memory::TOO_MUCH_HELD;
 use crate::sftp::channel::{self, Fatal};
 use crate::sftp::context::{Context, Habits};
 use crate::sftp::longname::Lister;
@@ -28,6 +29,9 @@ use super::state::{Connection, Error, State};
 const STDERR: u32 = 1;
 /// A reply is cut into packets of this size at the least, so that the overhead stays bearable.
 const MIN_PEER_PACKET: u32 = 1024;
+
+/// What a byte of a command line costs: the line, its words, and which of their bytes were quoted.
+const COMMAND_COST: usize = 8;
 
 /// For those who ask for a shell.
 pub(super) const NO_SHELL: &str = "this server has no shell; connect with sftp";
@@ -198,6 +202,10 @@ impl Connection {
             Ok(descriptor) => descriptor,
             Err(used_up) => return self.refuse_command(id, (&used_up.to_string(), 1), session),
         };
+        let desk = Desk::new(start.home, start.presence);
+        if !desk.hold(command.len().saturating_mul(COMMAND_COST)) {
+            return self.refuse_command(id, (TOO_MUCH_HELD, 1), session);
+        }
         session.channel_success(id)?;
         let ends = Ends {
             descriptor,
@@ -205,7 +213,6 @@ impl Connection {
             outlet: start.outlet,
             budget: start.budget,
         };
-        let desk = Desk::new(start.home, start.presence);
         self.channels
             .insert(id, State::Command(Running::start(script, desk, ends)));
         Ok(())
@@ -225,7 +232,9 @@ impl Connection {
         session.channel_success(id)?;
         let sentence = format!("homeport: {sentence}\n").into_bytes();
         // What the window does not take would hold up the connection's other channels.
-        let window = session.recipient_window(&id).map_or(0, |(window, _)| window as usize);
+        let window = session
+            .recipient_window(&id)
+            .map_or(0, |(window, _)| window as usize);
         if sentence.len() <= window {
             session.extended_data(id, STDERR, sentence)?;
         }

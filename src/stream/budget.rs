@@ -81,8 +81,7 @@ impl Budget {
 
     fn take(&self, bytes: usize) -> bool {
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
-        let fits =
-            before.saturating_add(bytes) <= CONNECTION && self.memory.take(Account::Credit, bytes);
+        let fits = before.saturating_add(bytes) <= CONNECTION && self.memory.take(Account::Credit, bytes);
         if !fits {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
         }
@@ -201,6 +200,8 @@ impl Budget {
 
     /// Of a server with so much memory.
     pub fn with(memory: usize) -> Arc<Self> {
-        Self::of(UserMemory::of(&crate::sessions::memory::ServerMemory::new(memory)))
+        Self::of(UserMemory::of(&crate::sessions::memory::ServerMemory::new(
+            memory,
+        )))
     }
 }

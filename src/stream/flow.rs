@@ -88,7 +88,11 @@ impl Flow {
 
     /// Takes the first bytes of `bytes`, as many as the window allows, once it allows any, as a message in flight;
     /// with them goes a part of `permit`, if there is one.
-    pub async fn lend(self: &Arc<Self>, bytes: &mut Bytes, permit: &mut Option<OwnedSemaphorePermit>) -> Bytes {
+    pub async fn lend(
+        self: &Arc<Self>,
+        bytes: &mut Bytes,
+        permit: &mut Option<OwnedSemaphorePermit>,
+    ) -> Bytes {
         loop {
             // Registered before the look, so that no opening is missed.
             let opened = self.opened.notified();

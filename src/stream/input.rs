@@ -307,7 +307,10 @@ mod tests {
         for _ in 0..1000 {
             input.push(&[1; 60]).unwrap();
         }
-        assert!(input.state().waiting.len() < 5, "small messages are kept together");
+        assert!(
+            input.state().waiting.len() < 5,
+            "small messages are kept together"
+        );
         let pieces = reader.pieces(1 << 20).await.unwrap();
         assert_eq!(pieces.iter().map(Bytes::len).sum::<usize>(), 60_000);
         input.end();

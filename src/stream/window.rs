@@ -233,7 +233,10 @@ mod tests {
         one.receive(packet - MINIMUM).unwrap();
         assert_eq!(one.consume(packet) as usize, MINIMUM);
         let permit = budget.large_packet().try_acquire_owned().unwrap();
-        assert_eq!(other.take_slot(permit, packet - MINIMUM) as usize, packet - MINIMUM);
+        assert_eq!(
+            other.take_slot(permit, packet - MINIMUM) as usize,
+            packet - MINIMUM
+        );
     }
 
     #[test]

@@ -90,7 +90,11 @@ impl Filled {
             let many: Vec<u8> = (0..16)
                 .flat_map(|n| peer::encode(&read(bogus(handle), 0, 261_120), number * 100 + n, b""))
                 .collect();
-            if self.ssh.stream.set_write_timeout(Some(std::time::Duration::from_millis(100))).is_err()
+            if self
+                .ssh
+                .stream
+                .set_write_timeout(Some(std::time::Duration::from_millis(100)))
+                .is_err()
                 || self.ssh.try_send(&data(reader, &many)).is_err()
             {
                 break;
@@ -98,7 +102,9 @@ impl Filled {
         }
         // A byte at a time of what was asked for elsewhere would be the same.
         for &channel in &self.channels {
-            let _ = self.ssh.try_send(&Message::new(WINDOW_ADJUST).u32(channel).u32(1));
+            let _ = self
+                .ssh
+                .try_send(&Message::new(WINDOW_ADJUST).u32(channel).u32(1));
         }
     }
 }
@@ -194,12 +200,19 @@ fn without_credit_everything_gets_through() {
         let mut command = server.client("sftp", "alice", By::Key);
         command.args(["-q", "-b", "-", "alice@127.0.0.1"]);
         clients.push(std::thread::spawn(move || {
-            run(command, &format!("put local far{number}\nget far{number} back{number}\n"))
+            run(
+                command,
+                &format!("put local far{number}\nget far{number} back{number}\n"),
+            )
         }));
     }
     for (number, client) in clients.into_iter().enumerate() {
         let output = client.join().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let same = |path: std::path::PathBuf| std::fs::read(path).unwrap() == content;
         assert!(same(server.home("alice").join(format!("far{number}"))));
         assert!(same(server.path().join(format!("back{number}"))));
@@ -232,7 +245,9 @@ fn an_address_that_signs_in_as_nobody() {
             break;
         };
         ssh.send(&Message::new(5).string("ssh-userauth"));
-        let request = Message::new(50).string("u".repeat(34_000)).string("ssh-connection");
+        let request = Message::new(50)
+            .string("u".repeat(34_000))
+            .string("ssh-connection");
         let sealed = ssh.seal(&request.string("password").byte(0).string("p"));
         ssh.stream.write_all(&sealed[..sealed.len() - 1]).unwrap();
         all.push(ssh);
@@ -247,4 +262,79 @@ fn an_address_that_signs_in_as_nobody() {
     let _ = ssh.stream.write_all(&[0]);
     let _ = ssh.try_send(&Message::new(2).string(vec![0; 40_000]));
     assert!(!ssh.kinds_until_the_end().contains(&OPEN_CONFIRMATION));
+}
+
+/// A thousand patterns, each of which looks at each directory from each directory.
+#[test]
+fn patterns_that_look_at_much_come_to_an_end() {
+    let server = server_with_file(&[]);
+    for directory in 0..60 {
+        let directory = server.home("alice").join(format!("d{directory}"));
+        std::fs::create_dir_all(&directory).unwrap();
+        for file in 0..60 {
+            std::fs::write(directory.join(format!("f{file}")), b"").unwrap();
+        }
+    }
+    let mut bob = server.raw("bob");
+    let before = (server.cpu_ticks(), resident(&server));
+    let line = format!("md5sum {}", "*/../*/x* ".repeat(1000));
+    let mut commands = Vec::new();
+    for _ in 0..4 {
+        let mut command = server.client("ssh", "alice", By::Key);
+        command.args(["alice@127.0.0.1", &line]);
+        commands.push(std::thread::spawn(move || run(command, "")));
+    }
+    for command in commands {
+        let output = command.join().unwrap();
+        let says = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(126), "{says}");
+        assert!(says.contains("look at too many names"), "{says}");
+        assert!(matches!(
+            bob.ask(&stat("/")),
+            crate::support::replies::Reply::Attrs(_)
+        ));
+    }
+    let ticks = server.cpu_ticks() - before.0;
+    eprintln!("four commands took {ticks} hundredths of a second of CPU");
+    assert!(ticks < 4 * 800, "{ticks} hundredths of a second of CPU");
+    assert!(resident(&server).saturating_sub(before.1) < 24 * MIB);
+    // What a user does is few looks.
+    let mut command = server.client("ssh", "alice", By::Key);
+    command.args(["alice@127.0.0.1", "echo */f7"]);
+    let output = run(command, "");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).split_whitespace().count(),
+        60
+    );
+}
+
+/// Open files and directories are held, and counted.
+#[test]
+fn directories_that_stay_open_are_counted() {
+    let server = server_with_file(&[("limits", "handles = 60000")]);
+    let mut alice = server.raw("alice");
+    let before = resident(&server);
+    let mut opened = 0;
+    let refused = loop {
+        match alice.ask(&crate::support::packets::opendir("/")) {
+            crate::support::replies::Reply::Handle(handle) => {
+                opened += 1;
+                let _ = alice.ask(&crate::support::packets::readdir(bogus(&handle)));
+            }
+            crate::support::replies::Reply::Status { message, .. } => break message,
+            other => panic!("{other:?}"),
+        }
+    };
+    let refused = String::from_utf8_lossy(&refused).into_owned();
+    assert!(
+        refused.contains("hold too much memory") || refused.contains("too many open files"),
+        "{refused}"
+    );
+    let growth = resident(&server).saturating_sub(before);
+    assert!(
+        growth < 48 * MIB,
+        "{opened} directories cost {} MiB",
+        growth >> 20
+    );
+    assert!(opened > 200, "{opened}");
 }
