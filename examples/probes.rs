@@ -25,6 +25,7 @@ const USERS: [(&str, Option<usize>); 4] = [
 fn user(name: &str, keys: usize) -> User {
     User {
         name: name.parse().unwrap(),
+        incarnation: 0,
         password_hash: None,
         keys: (0..keys)
             .map(|n| format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{n:043} key {n}"))

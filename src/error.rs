@@ -14,7 +14,15 @@ pub struct Error {
     what: String,
     hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    exit_code: u8,
 }
+
+/// The exit code of a command that failed.
+const FAILED: u8 = 1;
+/// The exit code of a command that names a user or a session that does not exist.
+const NOT_FOUND: u8 = 3;
+/// The exit code of a command that is to add what exists already.
+const EXISTS: u8 = 4;
 
 /// A result whose error is meant for people.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -26,7 +34,32 @@ impl Error {
             what: what.into(),
             hint: None,
             source: None,
+            exit_code: FAILED,
         }
+    }
+
+    /// The thing that a command names does not exist.
+    #[must_use]
+    pub fn not_found(mut self) -> Self {
+        self.exit_code = NOT_FOUND;
+        self
+    }
+
+    /// The thing that a command is to add exists already.
+    #[must_use]
+    pub fn exists(mut self) -> Self {
+        self.exit_code = EXISTS;
+        self
+    }
+
+    /// The cause as a clause, without what it kept from happening; `None` if there is none.
+    pub fn cause(&self) -> Option<String> {
+        self.source.as_deref().map(|source| Clause(source).to_string())
+    }
+
+    /// The exit code of a command that ends with this error.
+    pub fn exit_code(&self) -> u8 {
+        self.exit_code
     }
 
     /// Keeps the cause; it is displayed after a colon.

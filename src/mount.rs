@@ -1,7 +1,7 @@
 //! From a login to a storage: the order of the layers, stated once.
 //!
-//! `Guard(Durable(Quota(Local)))`: permissions are judged before anything is charged, all that happens is charged, and
-//! whoever waits for the disk holds no lock of the quota meanwhile.
+//! `Gated(Guard(Durable(Quota(Local))))`: an ended session does nothing, permissions are judged before anything is
+//! charged, all that happens is charged, and whoever waits for the disk holds no lock of the quota meanwhile.
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use crate::ledger::account::Account;
 use crate::ledger::disk::Disks;
 use crate::vfs::Storage;
 use crate::vfs::durable::{Durable, Fsync};
+use crate::vfs::gate::{Gate, Gated};
 use crate::vfs::guard::Guard;
 use crate::vfs::local::LocalStorage;
 use crate::vfs::quota::Quota;
@@ -75,8 +76,17 @@ impl From<Error> for Refused {
 /// Opens the home of a login, and makes it if it is missing. May block on the disk.
 ///
 /// # Errors
-/// When it may not lie where it does, is missing and may not be made, or cannot be opened.
-pub fn mount(login: &Login, account: Arc<Account>, place: &Place) -> std::result::Result<Mounted, Refused> {
+/// When it may not lie where it does, is missing and may not be made, or cannot be opened, or when the session has been
+/// ended.
+pub fn mount(
+    login: &Login,
+    account: Arc<Account>,
+    gate: &Arc<Gate>,
+    place: &Place,
+) -> std::result::Result<Mounted, Refused> {
+    let _inside = gate
+        .enter()
+        .map_err(|ended| Error::new("cannot open the home").because(ended))?;
     // Before the home is looked at: where it is found on a disk that was mounted in between, the next sign-in sees
     // the marker too.
     let site = (place.check)(login.home())?;
@@ -101,8 +111,9 @@ pub fn mount(login: &Login, account: Arc<Account>, place: &Place) -> std::result
     account.set_disk(place.disks.of(device));
     let charged = Quota::new(Arc::new(local), account);
     let durable = Durable::around(Arc::new(charged), place.fsync);
+    let guard = Guard::new(durable, login.permissions().clone());
     Ok(Mounted {
-        storage: Arc::new(Guard::new(durable, login.permissions().clone())),
+        storage: Arc::new(Gated::new(Arc::new(guard), Arc::clone(gate))),
         lane: place.lanes.of_home(device, login.home()),
         made,
     })

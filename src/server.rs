@@ -5,6 +5,7 @@
 //! may go on for `drain_secs`, then (or when the operator cannot wait) all that is left is told to go; the audit log
 //! is written out last.
 
+mod changes;
 mod control;
 mod disk;
 mod kernel;
@@ -45,13 +46,10 @@ use crate::ssh::{connection, hostkeys};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
+use changes::Changes;
 pub use runtime::runtime;
 use runtime::slots;
 
-/// Changes by the command line reach sessions within twice this.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// A session that began this recently may have been let in by a record that was changed meanwhile.
-const FRESH: Duration = Duration::from_secs(3);
 /// What a reload reads may lie on a disk that hangs: by then it is given up.
 const RELOAD: Duration = Duration::from_secs(30);
 /// How often a drain looks for sessions that have finished.
@@ -66,6 +64,7 @@ pub struct Server {
     control: tokio::net::UnixListener,
     store: Arc<SqlStore>,
     service: Arc<Service>,
+    changes: Arc<Changes>,
     reload: telemetry::Reload,
     hurry: CancellationToken,
     ledger_quit: CancellationToken,
@@ -137,12 +136,14 @@ impl Server {
             current,
         });
         service.auth.recall_sign_ins().await;
+        let changes = Changes::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&service)).await?;
         Ok(Self {
             config,
             listeners,
             control,
             store,
             service,
+            changes,
             reload,
             hurry: CancellationToken::new(),
             ledger_quit,
@@ -183,18 +184,10 @@ impl Server {
             );
             helpers.spawn(accepting);
         }
-        let handler = Arc::new(control::Control::new(
-            Arc::clone(&self.service),
-            Arc::clone(&self.store) as Arc<dyn Store>,
-            listening,
-        ));
+        let handler = Arc::new(control::Control::new(Arc::clone(&self.changes), listening));
         let quit = CancellationToken::new();
         helpers.spawn(control_socket::serve(self.control, handler, quit.clone()));
-        helpers.spawn(watch_store(
-            Arc::clone(&self.store),
-            Arc::clone(&self.service),
-            quit.clone(),
-        ));
+        helpers.spawn(changes::watch(self.changes, quit.clone()));
 
         let store = self.config.store.path.clone();
         helpers.spawn(disk::watch(store, self.disk, quit.clone()));
@@ -320,39 +313,6 @@ fn whole_lines(banner: &str) -> String {
         "" => String::new(),
         text if text.ends_with('\n') => text.to_owned(),
         text => format!("{text}\r\n"),
-    }
-}
-
-/// Ends the sessions of users who were removed, disabled, moved, or have expired, and puts new quotas in force.
-async fn watch_store(store: Arc<SqlStore>, service: Arc<Service>, quit: CancellationToken) {
-    let mut seen = store.version().await.ok();
-    loop {
-        tokio::select! {
-            () = quit.cancelled() => return,
-            () = tokio::time::sleep(WATCH_EVERY) => {}
-        }
-        let version = store.version().await.ok();
-        let changed = version != seen;
-        seen = version;
-        if changed {
-            match store.users().await {
-                Ok(users) => {
-                    service.ledger.refresh(&users);
-                    service.auth.users_changed(&users);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot look for changed quotas");
-                    seen = None;
-                }
-            }
-        }
-        let now = jiff::Timestamp::now();
-        for session in service.sessions.list() {
-            let doubtful = changed || session.login.expired(now) || session.began.elapsed() < FRESH;
-            if doubtful && !service.auth.still_valid(&session.login).await {
-                session.ending.end("the user may not be signed in any more");
-            }
-        }
     }
 }
 

@@ -1,20 +1,34 @@
 //! Who is signed in: limits per user, listing, and ending from outside.
+//!
+//! States of a sign-in that was accepted:
+//! - *entering*: the user's record was read, and the session is not in the registry yet. It takes its place there, and
+//!   then looks whether any record was changed since it was read ([`Sessions::revision`]); if so, it reads it again.
+//! - *live*: in the registry, its gate open.
+//! - *ending*: its gate is closed ([`Session::revoke`]), so that no call on its home begins any more, and its client is
+//!   told why; it counts no more for limits. Calls that had begun go on to their ends.
+//! - *ended*: the connection is gone, and with it the place in the registry.
+//!
+//! Whoever changes a record says so before looking through the registry ([`Sessions::changed`]): a session is then
+//! either found there, or looks again by itself.
 
 pub mod memory;
 mod presence;
 pub mod share;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Login;
 use crate::event::{Event, Events, SessionId};
+use crate::user::UserName;
+use crate::vfs::gate::Gate;
 
 pub use presence::{Activity, Busy, FileRecord, Presence, Working};
 use share::{Descriptor, Pool, Share, UsedUp};
@@ -25,6 +39,8 @@ pub struct Sessions {
     live: Mutex<BTreeMap<SessionId, Arc<Session>>>,
     pool: Arc<Pool>,
     last_id: AtomicU64,
+    revision: AtomicU64,
+    until_changed: Notify,
 }
 
 /// One signed-in connection.
@@ -51,6 +67,31 @@ pub struct Session {
     pub traffic: OnceLock<Traffic>,
     /// Ends the connection.
     pub ending: Ending,
+    /// What all calls on the home pass.
+    pub gate: Arc<Gate>,
+    /// Milliseconds since 1970; the user or the key expires then. `i64::MAX`: never.
+    until: AtomicI64,
+}
+
+impl Session {
+    /// Takes everything from the session, for good: no call on the home begins any more, and the client is told why.
+    /// Returns whether that is new.
+    pub fn revoke(&self, reason: impl Into<String>) -> bool {
+        let new = self.gate.close();
+        if new {
+            self.ending.end(reason);
+        }
+        new
+    }
+
+    /// When the user's record or the key has to be looked at again, in milliseconds since 1970.
+    fn until(&self) -> i64 {
+        self.until.load(Ordering::Relaxed)
+    }
+}
+
+fn millisecond(until: Option<Timestamp>) -> i64 {
+    until.map_or(i64::MAX, Timestamp::as_millisecond)
 }
 
 /// Bytes received and sent so far, when it is asked.
@@ -166,13 +207,15 @@ impl Sessions {
             Some(other) => Arc::clone(&other.share),
             None => Share::of(&self.pool),
         };
-        if of_user.count() >= limit {
+        if of_user.filter(|session| !session.gate.is_closed()).count() >= limit {
             return Err(NoPlace::TooMany { limit });
         }
         let descriptor = share.session()?;
         let id = SessionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
         let session = Arc::new(Session {
             id,
+            until: AtomicI64::new(millisecond(login.until())),
+            gate: Arc::default(),
             login,
             peer,
             client: OnceLock::new(),
@@ -186,6 +229,9 @@ impl Sessions {
         });
         live.insert(id, Arc::clone(&session));
         drop(live);
+        if session.until() != i64::MAX {
+            self.until_changed.notify_one();
+        }
         Ok(Place {
             session,
             sessions: Arc::clone(self),
@@ -196,6 +242,58 @@ impl Sessions {
     /// The sessions, oldest first.
     pub fn list(&self) -> Vec<Arc<Session>> {
         self.live().values().cloned().collect()
+    }
+
+    /// Counts the changes of users' records, so that a sign-in sees whether there were any.
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::SeqCst)
+    }
+
+    /// A user's record was changed: sign-ins that are entering read theirs again.
+    pub fn changed(&self) {
+        self.revision.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The sessions of these users, oldest first.
+    pub fn of_users(&self, users: &BTreeSet<UserName>) -> Vec<Arc<Session>> {
+        let live = self.live();
+        let theirs = live
+            .values()
+            .filter(|session| users.contains(session.login.user()));
+        theirs.cloned().collect()
+    }
+
+    /// Sessions of this user that have not been ended.
+    pub fn count(&self, user: &UserName) -> usize {
+        let live = self.live();
+        let open = |session: &&Arc<Session>| session.login.user() == user && !session.gate.is_closed();
+        live.values().filter(open).count()
+    }
+
+    /// A session may go on until then.
+    pub fn goes_on(&self, session: &Session, until: Option<Timestamp>) {
+        let until = millisecond(until);
+        if session.until.swap(until, Ordering::Relaxed) > until {
+            self.until_changed.notify_one();
+        }
+    }
+
+    /// Sessions whose users or keys have expired by now, as far as is known; and when the next one does.
+    pub fn expired(&self, now: Timestamp) -> (Vec<Arc<Session>>, Option<Timestamp>) {
+        let now = now.as_millisecond();
+        let (mut expired, mut next) = (Vec::new(), i64::MAX);
+        for session in self.live().values().filter(|session| !session.gate.is_closed()) {
+            match session.until() {
+                until if until <= now => expired.push(Arc::clone(session)),
+                until => next = next.min(until),
+            }
+        }
+        (expired, Timestamp::from_millisecond(next).ok())
+    }
+
+    /// Waits until some session expires earlier than was known.
+    pub async fn until_changed(&self) {
+        self.until_changed.notified().await;
     }
 
     /// Asks the sessions for which `which` holds to end; returns how many.

@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use crate::error::Error;
 
 /// Longest user name, in bytes; longer ones are refused before anything is looked up.
-pub const MAX_NAME: usize = 64;
+pub const MAX_NAME: usize = 128;
 
-/// A POSIX portable name: letters, digits, `.`, `_` and `-`, not beginning with `-`; case counts; at most 64 bytes.
+/// A user's name: letters, digits, `.`, `_`, `-`, `@` and `+`; case counts; at most 128 bytes.
 ///
-/// `.` and `..` are refused too: a name is also the default home's directory name.
+/// It is also the name of the default home's directory, a word of command lines, and what stands before the last `@` of
+/// `ssh NAME@HOST`: so it does not begin with `-`, `.`, `@` or `+`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserName(String);
 
@@ -24,23 +25,42 @@ impl UserName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A name from the store: older versions allowed one that begins with `.`, and its user stays.
+    pub(crate) fn stored(text: &str) -> Result<Self, Error> {
+        match text.strip_prefix('.') {
+            Some(rest) if text != ".." && !rest.is_empty() && text.len() <= MAX_NAME => {
+                Self::check(rest, text).map(|()| Self(text.to_owned()))
+            }
+            _ => text.parse(),
+        }
+    }
+
+    /// Does `text` hold only what a name may hold? `whole` is shown where it does not.
+    fn check(text: &str, whole: &str) -> Result<(), Error> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+');
+        match text.bytes().all(allowed) {
+            true => Ok(()),
+            false => Err(not_a_name(whole)),
+        }
+    }
+}
+
+fn not_a_name(text: &str) -> Error {
+    let shown: String = text.chars().take(MAX_NAME).collect();
+    Error::new(format!("\"{}\" is not a user name", shown.escape_debug())).hint(
+        "1 to 128 of the letters a-z A-Z, digits, '.', '_', '-', '@' and '+', beginning with a letter, a digit or '_'",
+    )
 }
 
 impl FromStr for UserName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let portable = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        let good = !text.is_empty()
-            && text.len() <= MAX_NAME
-            && !text.starts_with('-')
-            && text != "."
-            && text != ".."
-            && text.bytes().all(portable);
-        if !good {
-            return Err(Error::new(format!("\"{}\" is no user name", text.escape_debug()))
-                .hint("1 to 64 of the letters a-z A-Z, digits, '.', '_' and '-', not beginning with '-'"));
+        if text.is_empty() || text.len() > MAX_NAME || text.starts_with(['-', '.', '@', '+']) {
+            return Err(not_a_name(text));
         }
+        Self::check(text, text)?;
         Ok(Self(text.to_owned()))
     }
 }
@@ -194,10 +214,12 @@ pub struct Quota {
 }
 
 /// A user as the store keeps it. Keys are lines of authorized_keys, checked when they were added.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Unique, case-sensitive.
     pub name: UserName,
+    /// Tells this record from others that had the same name before; the store chooses it when the record is added.
+    pub incarnation: i64,
     /// PHC string; `None`: no password sign-in.
     pub password_hash: Option<PasswordHash>,
     /// One line of authorized_keys each, options included.
@@ -323,64 +345,4 @@ impl fmt::Display for Size {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_portable() {
-        for good in ["calvin", "a", "A.b_c-9", "0", &"x".repeat(64)] {
-            assert_eq!(good.parse::<UserName>().unwrap().as_str(), good);
-        }
-        for bad in [
-            "",
-            "-a",
-            ".",
-            "..",
-            "a/b",
-            "a b",
-            "é",
-            "a\0",
-            "a\n",
-            &"x".repeat(65),
-        ] {
-            assert!(bad.parse::<UserName>().is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn sizes_are_read_and_shown() {
-        let check = |text: &str, bytes: u64| assert_eq!(text.parse::<Size>().unwrap(), Size(bytes), "{text}");
-        check("512", 512);
-        check("0", 0);
-        check("10MiB", 10 << 20);
-        check("1GiB", 1 << 30);
-        check("1G", 1 << 30);
-        check("2k", 2048);
-        for bad in ["", "G", "-1", "1.5G", "1X", "99999999999999999999", "99999999P"] {
-            assert!(bad.parse::<Size>().is_err(), "{bad}");
-        }
-        assert_eq!(Size(1 << 30).to_string(), "1.0 GiB");
-        assert_eq!(Size(512).to_string(), "512 B");
-        assert_eq!(Size(1536).to_string(), "1.5 KiB");
-        assert_eq!(Size(0).to_string(), "0 B");
-    }
-
-    #[test]
-    fn limits_are_read() {
-        let check = |text: &str, expected: Option<u64>| {
-            let limit: Limit<Size> = text.parse().unwrap();
-            assert_eq!(limit.0.map(|size| size.0), expected, "{text}");
-        };
-        check("unlimited", None);
-        check("0", Some(0));
-        check("1GiB", Some(1 << 30));
-        for bad in ["", "-1", "lots", "16383P", "9223372036854775808"] {
-            assert!(bad.parse::<Limit<Size>>().is_err(), "{bad}");
-        }
-        assert_eq!("7".parse::<Limit<u64>>().unwrap(), Limit(Some(7)));
-        assert_eq!("unlimited".parse::<Limit<u64>>().unwrap(), Limit(None));
-        for bad in ["", "1.5", "-1", "9223372036854775808"] {
-            assert!(bad.parse::<Limit<u64>>().is_err(), "{bad}");
-        }
-    }
-}
+mod tests;

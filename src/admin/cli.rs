@@ -14,7 +14,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::settings::Settings;
+mod user;
+
+pub use user::{AddArgs, KeyCommand, PasswordArgs, SetArgs, UserCommand};
+
+use crate::error::{Error, Result};
 use crate::ssh::hostkeys::Kind;
 use crate::user::UserName;
 
@@ -32,7 +36,7 @@ use crate::user::UserName;
   homeportd -c /srv/homeport/homeportd.toml user add calvin --quota 10GiB
   homeportd -c /srv/homeport/homeportd.toml serve
 
-Exit codes: 0 done, 1 it failed, 2 the command line is wrong."
+Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 there is no such user or session, 4 it exists already."
 )]
 pub struct Cli {
     /// The configuration [default: $HOMEPORT_CONFIG, ./homeportd.toml, /etc/homeport/homeportd.toml]
@@ -77,8 +81,10 @@ pub enum Command {
     Check(CheckArgs),
     /// Manage users
     ///
-    /// Works while the server runs: changes hold from the next sign-in; sessions of users who are disabled or
-    /// removed end within 2 seconds.
+    /// Works while the server runs: when the command returns, the server has taken the change in. Sessions that have
+    /// lost something (the user, a permission, the home, the key or password of their sign-in, their address) are ended,
+    /// and how many is said. A quota changes for sessions that exist, too. A server that does not confirm the change
+    /// within 5 seconds is an error; the change is stored all the same.
     #[command(subcommand)]
     User(UserCommand),
     /// Show what homes hold and may hold, and measure them again
@@ -137,153 +143,6 @@ pub struct InitArgs {
     /// Address and port to write into the configuration [default: 127.0.0.1:2222]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-}
-
-/// `user …`
-#[derive(Debug, Subcommand)]
-pub enum UserCommand {
-    /// Add a user, and make the home
-    ///
-    /// Without --key and --password-stdin the password is asked for on the terminal, without echo. Passwords are
-    /// never arguments: others could read them.
-    #[command(after_help = "Examples:
-  homeportd user add calvin --quota 10GiB
-  homeportd user add backup --key backup.pub --read-only --allow-from 10.0.0.0/8
-  pwgen 20 1 | tee calvin.txt | homeportd user add calvin --password-stdin")]
-    Add(AddArgs),
-    /// Change a user's settings; what is not named stays
-    #[command(after_help = "Examples:
-  homeportd user set calvin --quota unlimited
-  homeportd user set calvin --permissions list,read,create --expires 2030-01-01")]
-    Set(SetArgs),
-    /// Show a user
-    ///
-    /// With --json: name, enabled, home, keys, has_password, quota_bytes, quota_files, used_bytes, used_files,
-    /// usage_exact, max_sessions, permissions, allowed_from, require, expires_at. null in a quota is unlimited.
-    /// The use is the running server's, else what was written down last: null if nothing is known, and a number that
-    /// it is not above where usage_exact is false (see `quota show`).
-    #[command(after_help = "Example:\n  homeportd user show calvin --json | jq .home")]
-    Show {
-        name: UserName,
-        /// Print a JSON object with stable names
-        #[arg(long)]
-        json: bool,
-    },
-    /// List all users
-    #[command(after_help = "Example:\n  homeportd user list --json | jq -r '.[] | select(.enabled) | .name'")]
-    List {
-        /// Print a JSON array of objects, as `user show` prints one
-        #[arg(long)]
-        json: bool,
-    },
-    /// Set a user's password
-    #[command(after_help = "Example:\n  homeportd user passwd calvin")]
-    Passwd {
-        name: UserName,
-        #[command(flatten)]
-        password: PasswordArgs,
-    },
-    /// Manage a user's public keys
-    #[command(subcommand)]
-    Key(KeyCommand),
-    /// Let a user sign in again
-    #[command(after_help = "Example:\n  homeportd user enable calvin")]
-    Enable { name: UserName },
-    /// Keep a user from signing in, and end the user's sessions
-    #[command(after_help = "Example:\n  homeportd user disable calvin")]
-    Disable { name: UserName },
-    /// Remove a user
-    ///
-    /// The home stays, unless --delete-home is given. A home that other users share is never deleted.
-    #[command(after_help = "Example:\n  homeportd user remove calvin --delete-home")]
-    Remove {
-        name: UserName,
-        /// Delete the home and all that is in it; links in it are deleted, never followed
-        #[arg(long)]
-        delete_home: bool,
-    },
-}
-
-/// `user add`
-#[derive(Debug, Args)]
-pub struct AddArgs {
-    /// 1 to 64 of a-z A-Z 0-9 . _ - (not first)
-    pub name: UserName,
-    #[command(flatten)]
-    pub password: PasswordArgs,
-    /// A file of public keys, a line each as in authorized_keys; - is standard input; can be repeated
-    #[arg(long = "key", value_name = "FILE")]
-    pub keys: Vec<PathBuf>,
-    #[command(flatten)]
-    pub home: HomeArgs,
-    #[command(flatten)]
-    pub settings: Settings,
-}
-
-/// `user set`
-#[derive(Debug, Args)]
-pub struct SetArgs {
-    pub name: UserName,
-    #[command(flatten)]
-    pub home: HomeArgs,
-    #[command(flatten)]
-    pub settings: Settings,
-}
-
-impl SetArgs {
-    /// Is there nothing to set?
-    pub fn is_empty(&self) -> bool {
-        self.home.home.is_none() && self.settings == Settings::default()
-    }
-}
-
-/// How a password comes in.
-#[derive(Debug, Args)]
-pub struct PasswordArgs {
-    /// Read the password from standard input; one newline at its end is not part of it
-    #[arg(long)]
-    pub password_stdin: bool,
-}
-
-/// Where a home is.
-#[derive(Debug, Args)]
-pub struct HomeArgs {
-    /// The home, beneath [storage] homes or one of its roots [default: homes/NAME]
-    #[arg(long, value_name = "DIR")]
-    pub home: Option<PathBuf>,
-}
-
-/// `user key …`
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Add public keys
-    ///
-    /// Lines as in authorized_keys: ed25519, ecdsa, or rsa with 2048 bits or more. The options from= and
-    /// expiry-time= are enforced; restrict and no-* mean nothing here; any other option refuses the line.
-    #[command(after_help = "Example:\n  homeportd user key add calvin ~/.ssh/id_ed25519.pub")]
-    Add {
-        name: UserName,
-        /// Files of public keys; - is standard input
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
-    /// List public keys with their fingerprints
-    #[command(after_help = "Example:\n  homeportd user key list calvin")]
-    List {
-        name: UserName,
-        /// Print a JSON array of objects: fingerprint, comment, line
-        #[arg(long)]
-        json: bool,
-    },
-    /// Remove a public key
-    #[command(
-        after_help = "Example:\n  homeportd user key remove calvin SHA256:0sPkeGKG1fLxNhXs7lJGz6mKk0JtQhOyGZVRNxeiFwg"
-    )]
-    Remove {
-        name: UserName,
-        /// As `user key list` shows it
-        fingerprint: String,
-    },
 }
 
 /// `quota …`
@@ -362,12 +221,22 @@ pub enum SessionsCommand {
     )]
     Kick {
         /// As `sessions list` shows it
-        #[arg(required_unless_present = "user", conflicts_with = "user")]
+        #[arg(required_unless_present = "user", conflicts_with = "user", value_parser = session_number)]
         id: Option<u64>,
         /// All sessions of this user
         #[arg(long, value_name = "NAME")]
         user: Option<UserName>,
     },
+}
+
+/// A session's number. What is written there instead is most often a name.
+fn session_number(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| {
+        let shown = text.escape_debug();
+        Error::new(format!("\"{shown}\" is not a session's number")).hint(format!(
+            "sessions list shows them; for all sessions of a user: sessions kick --user {shown}"
+        ))
+    })
 }
 
 /// `hostkey …`

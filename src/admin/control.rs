@@ -1,12 +1,13 @@
-//! The control socket: how `homeportd sessions`, `quota` and `user show` talk to the running server.
+//! The control socket: how `homeportd sessions`, `quota` and `user` talk to the running server.
 //!
 //! A Unix socket beside the store, mode 0600: who may open the store may ask. One JSON object per line each way.
 //! Names and meanings of fields are stable. Each server has a socket named after its process (see [`sockets`]); the
-//! path that callers give is the name without it.
+//! path that callers give is the name without it. No exchange takes longer than 5 s, but for those during which the
+//! server says every second that it works.
 
+mod client;
 mod sockets;
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
@@ -18,9 +19,12 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+pub use client::{ask, ask_if_running};
 
 use super::usage::{HomeUsage, Scanned};
 use crate::descriptors::{self, Spare};
@@ -29,11 +33,11 @@ use crate::error::{Error, Result};
 /// A request is a few words.
 const LONGEST_REQUEST: u64 = 4096;
 
-/// 100,000 sessions of 300 bytes, twice.
-const LONGEST_ANSWER: u64 = 64 << 20;
-
 /// Operators are few; scripts that loop are not.
 const MAX_CONNECTIONS: usize = 32;
+
+/// How often a client hears that its answer takes long.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// A client asks at once, and reads its answer.
 const IDLE: Duration = Duration::from_secs(10);
@@ -58,16 +62,23 @@ pub enum Request {
         /// Whose.
         user: String,
     },
+    /// Records of users were changed in the store: take that in.
+    Changed {
+        /// Whose; of a renamed user both names.
+        users: Vec<String>,
+    },
 }
 
 impl Request {
-    /// How long the answer may take; `None`: measuring a large home takes minutes.
-    fn patience(&self) -> Option<Duration> {
+    /// May the answer take long? Measuring a large home takes minutes; the server says all the while that it works.
+    fn takes_long(&self) -> bool {
         match self {
-            Request::Sessions | Request::Listening | Request::Kick(_) | Request::Usage { .. } => {
-                Some(IDLE * 3)
-            }
-            Request::Scan { .. } => None,
+            Request::Sessions
+            | Request::Listening
+            | Request::Kick(_)
+            | Request::Usage { .. }
+            | Request::Changed { .. } => false,
+            Request::Scan { .. } => true,
         }
     }
 }
@@ -96,10 +107,24 @@ pub enum Answer {
     Usage(Vec<HomeUsage>),
     /// To [`Request::Scan`].
     Scanned(Box<Scanned>),
+    /// To [`Request::Changed`]: what was changed is in force.
+    Applied(Applied),
+    /// The answer is not ready yet; another line follows.
+    Working,
     /// The request was understood and could not be done, and why.
     Failed(String),
     /// The request made no sense, and why.
     Error(String),
+}
+
+/// What a change of users' records has come to in the running server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Applied {
+    /// Sessions that were ended, because they have lost something.
+    pub sessions_ended: usize,
+    /// Ended sessions, and homes with a new quota, for which a call that had begun is still under way: their disk
+    /// hangs. No further call begins.
+    pub still_busy: usize,
 }
 
 /// A signed-in session.
@@ -132,6 +157,8 @@ pub trait ControlHandler: Send + Sync {
     fn listening(&self) -> Vec<SocketAddr>;
     /// Disconnects; returns how many.
     async fn kick(&self, target: Kick) -> usize;
+    /// Takes in what was changed about users.
+    async fn changed(&self, users: Vec<String>) -> Result<Applied>;
     /// What a user's home holds, or each user's.
     async fn usage(&self, user: Option<String>) -> Result<Vec<HomeUsage>>;
     /// Measures a user's home, which takes as long as it takes.
@@ -258,14 +285,35 @@ async fn converse(stream: UnixStream, handler: &dyn ControlHandler) -> std::io::
         let whole = line.ends_with(b"\n");
         let answer = match serde_json::from_slice(&line) {
             _ if !whole => Answer::Error("the request is too long or has no end".to_owned()),
-            Ok(request) => answer(request, handler).await,
+            Ok(request) => answer_in_time(request, handler, &mut write).await?,
             Err(error) => Answer::Error(format!("not understood: {error}")),
         };
-        let mut text = serde_json::to_vec(&answer)?;
-        text.push(b'\n');
-        tokio::time::timeout(IDLE, write.write_all(&text)).await??;
+        send(&answer, &mut write).await?;
         if !whole {
             return Ok(());
+        }
+    }
+}
+
+async fn send(answer: &Answer, write: &mut OwnedWriteHalf) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec(answer)?;
+    text.push(b'\n');
+    tokio::time::timeout(IDLE, write.write_all(&text)).await?
+}
+
+/// The answer to a request; if that may take long, the client hears now and then that it is worked on.
+async fn answer_in_time(
+    request: Request,
+    handler: &dyn ControlHandler,
+    write: &mut OwnedWriteHalf,
+) -> std::io::Result<Answer> {
+    let takes_long = request.takes_long();
+    let answering = answer(request, handler);
+    tokio::pin!(answering);
+    loop {
+        tokio::select! {
+            answer = &mut answering => return Ok(answer),
+            () = tokio::time::sleep(SIGN_OF_LIFE), if takes_long => send(&Answer::Working, write).await?,
         }
     }
 }
@@ -281,57 +329,7 @@ async fn answer(request: Request, handler: &dyn ControlHandler) -> Answer {
             .scan(user)
             .await
             .map_or_else(failed, |scanned| Answer::Scanned(Box::new(scanned))),
-    }
-}
-
-/// Asks the running server. Blocks.
-///
-/// # Errors
-/// When none is running, it does not answer, or it cannot do what is asked.
-pub fn ask(socket: &Path, request: &Request) -> Result<Answer> {
-    ask_if_running(socket, request)?.ok_or_else(|| {
-        Error::new(format!(
-            "no server is running: nobody answers at \"{}\"",
-            socket.display()
-        ))
-        .hint("homeportd serve, with the same configuration")
-    })
-}
-
-/// Asks the running server; `None` if there is none. Blocks.
-///
-/// # Errors
-/// When it does not answer, or cannot do what is asked.
-pub fn ask_if_running(socket: &Path, request: &Request) -> Result<Option<Answer>> {
-    use std::io::ErrorKind;
-    let cannot = || Error::new(format!("cannot ask the server at \"{}\"", socket.display()));
-    let Some(mut stream) = sockets::connect(socket).map_err(|e| cannot().because(e))? else {
-        return Ok(None);
-    };
-    let mut talk = || {
-        stream.set_read_timeout(request.patience())?;
-        stream.set_write_timeout(Some(IDLE))?;
-        let mut line = serde_json::to_vec(request)?;
-        line.push(b'\n');
-        stream.write_all(&line)?;
-        let mut answer = String::new();
-        BufReader::new((&stream).take(LONGEST_ANSWER)).read_line(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = talk().map_err(|e: std::io::Error| match e.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => cannot()
-            .because("it does not answer")
-            .hint("it seems to hang; see its log"),
-        _ => cannot().because(e),
-    })?;
-    match serde_json::from_str(&answer) {
-        Ok(Answer::Error(text)) => Err(cannot().because(text).hint("are both of the same version?")),
-        Ok(Answer::Failed(text)) => Err(Error::new(text)),
-        Ok(answer) => Ok(Some(answer)),
-        Err(_) if answer.is_empty() => {
-            Err(cannot().because("it hung up").hint("it may be ending; try again"))
-        }
-        Err(e) => Err(cannot().because(e)),
+        Request::Changed { users } => handler.changed(users).await.map_or_else(failed, Answer::Applied),
     }
 }
 

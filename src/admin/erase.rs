@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 
-/// How long new files may appear: a removed user's sessions end within 2 s.
+/// How long new files may appear: a removed user's sessions have ended, but calls on a slow disk may not have.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Deletes the directory and all that is in it. Succeeds if it is not there.

@@ -3,6 +3,7 @@
 //! Invariant: nothing here runs as root on a data directory that is another's (see [`owner`]), and no password is
 //! ever an argument.
 
+mod announce;
 pub mod cli;
 pub mod control;
 pub mod owner;
@@ -14,6 +15,7 @@ mod demo;
 mod erase;
 mod hostkey;
 mod init;
+mod key_files;
 mod keys;
 mod passwords;
 mod quota;
@@ -37,7 +39,7 @@ use crate::manual;
 use crate::telemetry::escape::for_terminal;
 use cli::{Cli, Command, HostkeyCommand, StorageCommand, UserCommand};
 
-/// Does what the command line says; the exit code is 0 when it is done and 1 when it failed.
+/// Does what the command line says; the exit code is 0 when it is done, else what the error says.
 pub fn run(cli: Cli) -> ExitCode {
     match dispatch(cli) {
         Ok(code) => code,
@@ -46,7 +48,7 @@ pub fn run(cli: Cli) -> ExitCode {
             // An error in the configuration has lines of its own; what is in them may be anybody's.
             let lines: Vec<String> = text.split('\n').map(for_terminal).collect();
             let _ = writeln!(io::stderr(), "homeportd: {}", lines.join("\n"));
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -35,7 +35,9 @@ pub fn run(command: SessionsCommand, socket: &Path) -> Result<String> {
                 return Err(unexpected());
             };
             match count {
-                0 => Err(Error::new(format!("there is no {who}")).hint("homeportd sessions list")),
+                0 => Err(Error::new(format!("there is no {who}"))
+                    .hint("homeportd sessions list")
+                    .not_found()),
                 1 => Ok("disconnected 1 session\n".to_owned()),
                 n => Ok(format!("disconnected {n} sessions\n")),
             }

@@ -65,7 +65,7 @@ pub struct Scanned {
 }
 
 impl HomeUsage {
-    /// What is known of a user's home. The quota is the user's: sessions have it within 2 s.
+    /// What is known of a user's home. The quota is the user's, as the store has it.
     pub fn new(user: &User, usage: Option<Usage>) -> Self {
         let standing = match usage.map(|usage| usage.standing) {
             Some(Standing::Exact) => Known::Exact,

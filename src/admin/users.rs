@@ -4,47 +4,53 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::announce::Stored;
 use super::cli::{AddArgs, KeyCommand, SetArgs, UserCommand};
+use super::passwords::Source;
 use super::show::{self, UserView};
 use super::usage::{self, HomeUsage};
-use super::{control, erase, keys, passwords, storage};
+use super::{erase, key_files, keys, passwords, storage};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::homes::{self, Made};
 use crate::store::Store;
-use crate::user::{PasswordHash, Permissions, Quota, User, UserName};
+use crate::user::{Permissions, Quota, User, UserName};
 
 /// What has to be read before root becomes the owner of the data directory, who may not be able to.
 #[derive(Debug, Default)]
 pub struct Inputs {
     keys: Vec<String>,
-    password: Option<PasswordHash>,
+    /// Where the password comes from, once it is known that the command can do its work.
+    password: Option<Source>,
 }
 
 impl Inputs {
-    /// Reads key files and asks for the password, as the command needs it.
+    /// Reads key files, as the command needs them.
     ///
     /// # Errors
-    /// When a file or the password is no good.
+    /// When a file is no good.
     pub fn read(command: &UserCommand) -> Result<Self> {
         let key_files: &[PathBuf] = match command {
             UserCommand::Add(add) => &add.keys,
             UserCommand::Key(KeyCommand::Add { files, .. }) => files,
             _ => &[],
         };
-        let ask = match command {
-            UserCommand::Add(add) if add.password.password_stdin => Some((&add.name, true)),
-            UserCommand::Add(add) if add.keys.is_empty() => Some((&add.name, false)),
-            UserCommand::Passwd { name, password } => Some((name, password.password_stdin)),
+        let password = match command {
+            UserCommand::Add(add) => match add.password.source() {
+                Source::Terminal if !add.keys.is_empty() => None,
+                source => Some(source),
+            },
+            UserCommand::Passwd { password, .. } => Some(password.source()),
             _ => None,
         };
         let stdin_keys = key_files.iter().filter(|file| file.as_os_str() == "-").count();
-        if stdin_keys + usize::from(ask.is_some_and(|(_, stdin)| stdin)) > 1 {
+        let stdin_password = password.is_some_and(|source| source != Source::Terminal);
+        if stdin_keys + usize::from(stdin_password) > 1 {
             return Err(Error::new("standard input can be read once only").hint("give keys by file"));
         }
         Ok(Self {
-            keys: keys::read(key_files)?,
-            password: ask.map(|(name, stdin)| passwords::ask(name, stdin)).transpose()?,
+            keys: key_files::read(key_files)?,
+            password,
         })
     }
 }
@@ -54,9 +60,17 @@ impl Inputs {
 /// # Errors
 /// When the store, the disk or the rules refuse.
 pub async fn run(command: UserCommand, inputs: Inputs, config: &Config, store: &dyn Store) -> Result<String> {
+    let socket = config.control_socket();
+    let finish = |stored: Stored, json: bool| stored.announce(&socket)?.text(json);
     match command {
-        UserCommand::Add(args) => add(args, inputs, config, store).await,
-        UserCommand::Set(args) => set(args, config, store).await,
+        UserCommand::Add(args) => {
+            let json = args.output.json;
+            finish(add(args, inputs, config, store).await?, json)
+        }
+        UserCommand::Set(args) => {
+            let json = args.output.json;
+            finish(set(args, config, store).await?, json)
+        }
         UserCommand::Show { name, json } => {
             let user = find(store, &name).await?;
             let usages = usages(std::slice::from_ref(&user), config, store).await?;
@@ -76,26 +90,54 @@ pub async fn run(command: UserCommand, inputs: Inputs, config: &Config, store: &
                 Ok(show::table(&users, &usages))
             }
         }
-        UserCommand::Passwd { name, .. } => {
-            let change = move |user: &mut User| {
-                user.password_hash = inputs.password;
-                Ok(())
-            };
-            store.change_user(&name, Box::new(change)).await?;
-            Ok(format!("password of {name} changed\n"))
+        UserCommand::Passwd { name, output, .. } => finish(passwd(&name, inputs, store).await?, output.json),
+        UserCommand::Key(KeyCommand::Add { name, output, .. }) => {
+            finish(add_keys(&name, inputs.keys, store).await?, output.json)
         }
-        UserCommand::Key(command) => key(command, inputs, store).await,
-        UserCommand::Enable { name } => enable(store, &name, true).await,
-        UserCommand::Disable { name } => enable(store, &name, false).await,
-        UserCommand::Remove { name, delete_home } => remove(&name, delete_home, config, store).await,
+        UserCommand::Key(KeyCommand::List { name, json }) => list_keys(&find(store, &name).await?, json),
+        UserCommand::Key(KeyCommand::Remove {
+            name,
+            fingerprint,
+            output,
+        }) => finish(remove_key(&name, fingerprint, store).await?, output.json),
+        UserCommand::Enable { name, output } => finish(enable(store, &name, true).await?, output.json),
+        UserCommand::Disable { name, output } => finish(enable(store, &name, false).await?, output.json),
+        UserCommand::Rename {
+            name,
+            new_name,
+            output,
+        } => finish(rename(&name, new_name, store).await?, output.json),
+        UserCommand::Remove {
+            name,
+            delete_home,
+            output,
+        } => {
+            let home = match delete_home {
+                true => Some(deletable_home(&name, config, store).await?),
+                false => None,
+            };
+            let removed = remove(&name, home.as_deref(), store).await?.announce(&socket);
+            match (home, removed) {
+                (None, removed) => removed?.text(output.json),
+                // Sessions that go on would write into what is deleted.
+                (Some(home), Err(error)) => Err(error.hint(format!(
+                    "delete {home:?} by hand once no session of {name} is left"
+                ))),
+                (Some(home), Ok(removed)) => {
+                    erase_home(&name, &home)?;
+                    removed.text(output.json)
+                }
+            }
+        }
     }
 }
 
 pub(super) async fn find(store: &dyn Store, name: &UserName) -> Result<User> {
-    store
-        .user(name)
-        .await?
-        .ok_or_else(|| Error::new(format!("there is no user \"{name}\"")).hint("homeportd user list"))
+    store.user(name).await?.ok_or_else(|| {
+        Error::new(format!("there is no user \"{name}\""))
+            .hint("homeportd user list")
+            .not_found()
+    })
 }
 
 /// What the users' homes hold. A server that hangs is no reason not to show users: what is written down is true too.
@@ -114,6 +156,7 @@ async fn usages(users: &[User], config: &Config, store: &dyn Store) -> Result<Ve
 pub fn blank(name: UserName) -> User {
     User {
         name,
+        incarnation: 0,
         password_hash: None,
         keys: Vec::new(),
         home: PathBuf::new(),
@@ -127,10 +170,18 @@ pub fn blank(name: UserName) -> User {
     }
 }
 
-async fn add(args: AddArgs, inputs: Inputs, config: &Config, store: &dyn Store) -> Result<String> {
+async fn add(args: AddArgs, inputs: Inputs, config: &Config, store: &dyn Store) -> Result<Stored> {
+    // Before a password is asked for; the store looks again.
+    if store.user(&args.name).await?.is_some() {
+        return Err(Error::new(format!("there is already a user \"{}\"", args.name))
+            .hint(format!("homeportd user set {} changes one", args.name))
+            .exists());
+    }
     let mut user = blank(args.name);
     user.home = homes::choose(config, &user.name, args.home.home.as_deref())?;
-    user.password_hash = inputs.password;
+    if let Some(source) = inputs.password {
+        user.password_hash = Some(passwords::ask(&user.name, source)?.hash()?);
+    }
     keys::add(&mut user, &inputs.keys)?;
     // Who joins a home takes over its quota.
     let shared = store.quota_of_home(&user.home).await?;
@@ -154,11 +205,12 @@ async fn add(args: AddArgs, inputs: Inputs, config: &Config, store: &dyn Store) 
         Made::New => "",
         Made::Found => ", which was there already",
     };
-    Ok(format!(
-        "added {}, at home in \"{}\"{found}\n",
+    let done = format!(
+        "added {}, at home in \"{}\"{found}",
         user.name,
         user.home.display()
-    ))
+    );
+    Ok(Stored::done(&user.name, done))
 }
 
 /// Makes sure that a home may be made. One that is there can be read, whosever the storage is.
@@ -172,7 +224,7 @@ async fn claim(config: &Config, home: &Path, store: &dyn Store) -> Result<()> {
     }
 }
 
-async fn set(args: SetArgs, config: &Config, store: &dyn Store) -> Result<String> {
+async fn set(args: SetArgs, config: &Config, store: &dyn Store) -> Result<Stored> {
     let before = find(store, &args.name).await?;
     let home = match &args.home.home {
         Some(home) => homes::choose(config, &args.name, Some(home))?,
@@ -187,9 +239,11 @@ async fn set(args: SetArgs, config: &Config, store: &dyn Store) -> Result<String
         user.home = to;
         Ok(())
     };
-    store.change_user(&args.name, Box::new(change)).await?;
-    let mut text = format!("changed {}\n", args.name);
-    if home != before.home {
+    let changed = store.change_user(&args.name, Box::new(change)).await?;
+    let stored = Stored::done_if(changed.is_change(), &args.name, format!("changed {}", args.name));
+    if changed.after.home != changed.before.home {
+        let before = changed.before;
+        let stays = format!("the files in \"{}\" stay there", before.home.display());
         if let Err(error) = homes::make(&home) {
             let back = move |user: &mut User| {
                 *user = before;
@@ -198,91 +252,132 @@ async fn set(args: SetArgs, config: &Config, store: &dyn Store) -> Result<String
             store.change_user(&args.name, Box::new(back)).await?;
             return Err(error);
         }
-        text.push_str(&format!(
-            "the files in \"{}\" stay there\n",
-            before.home.display()
-        ));
+        return Ok(stored.note(stays));
     }
-    Ok(text)
+    Ok(stored)
 }
 
-async fn enable(store: &dyn Store, name: &UserName, enabled: bool) -> Result<String> {
+async fn enable(store: &dyn Store, name: &UserName, enabled: bool) -> Result<Stored> {
     let change = move |user: &mut User| {
         user.enabled = enabled;
         Ok(())
     };
-    store.change_user(name, Box::new(change)).await?;
-    Ok(format!(
-        "{name} is {}\n",
-        if enabled { "enabled" } else { "disabled" }
+    let changed = store.change_user(name, Box::new(change)).await?;
+    let state = if enabled { "enabled" } else { "disabled" };
+    Ok(Stored::done_if(
+        changed.is_change(),
+        name,
+        format!("{name} is {state}"),
     ))
 }
 
-async fn key(command: KeyCommand, inputs: Inputs, store: &dyn Store) -> Result<String> {
-    match command {
-        KeyCommand::Add { name, .. } => {
-            let lines = inputs.keys.clone();
-            let change = move |user: &mut User| keys::add(user, &lines).map(drop);
-            store.change_user(&name, Box::new(change)).await?;
-            let prints = inputs
-                .keys
-                .iter()
-                .map(|line| keys::KeyView::new(line).fingerprint);
-            Ok(prints.map(|print| format!("added {print} to {name}\n")).collect())
-        }
-        KeyCommand::List { name, json } => {
-            let user = find(store, &name).await?;
-            let views: Vec<_> = user.keys.iter().map(|line| keys::KeyView::new(line)).collect();
-            if json {
-                return show::json(&views);
-            }
-            Ok(views
-                .into_iter()
-                .map(|key| format!("{} {}\n", key.fingerprint, key.comment))
-                .collect())
-        }
-        KeyCommand::Remove { name, fingerprint } => {
-            let wanted = fingerprint.clone();
-            let change = move |user: &mut User| keys::remove(user, &wanted);
-            store.change_user(&name, Box::new(change)).await?;
-            Ok(format!("removed {fingerprint} from {name}\n"))
-        }
+/// A password that is set again is no change: its sessions go on.
+async fn passwd(name: &UserName, inputs: Inputs, store: &dyn Store) -> Result<Stored> {
+    // Before a password is asked for.
+    let before = find(store, name).await?;
+    let password = passwords::ask(name, inputs.password.unwrap_or(Source::Terminal))?;
+    if before
+        .password_hash
+        .as_ref()
+        .is_some_and(|hash| password.is(hash))
+    {
+        return Ok(Stored::unchanged(name));
     }
+    let hash = password.hash()?;
+    let change = move |user: &mut User| {
+        user.password_hash = Some(hash);
+        Ok(())
+    };
+    store.change_user(name, Box::new(change)).await?;
+    Ok(Stored::done(name, format!("password of {name} changed")))
 }
 
-async fn remove(name: &UserName, delete_home: bool, config: &Config, store: &dyn Store) -> Result<String> {
+async fn rename(name: &UserName, new_name: UserName, store: &dyn Store) -> Result<Stored> {
+    let to = new_name.clone();
+    let change = move |user: &mut User| {
+        user.name = to;
+        Ok(())
+    };
+    let changed = store.change_user(name, Box::new(change)).await?;
+    let stays = format!("the home stays \"{}\"", changed.after.home.display());
+    let done = format!("renamed {name} to {new_name}");
+    let stored = Stored::done_if(changed.is_change(), &new_name, done);
+    Ok(Stored {
+        old_name: Some(name.clone()),
+        ..stored.note(stays)
+    })
+}
+
+async fn add_keys(name: &UserName, lines: Vec<String>, store: &dyn Store) -> Result<Stored> {
+    let prints: Vec<String> = lines
+        .iter()
+        .map(|line| keys::KeyView::new(line).fingerprint)
+        .collect();
+    let change = move |user: &mut User| keys::add(user, &lines).map(drop);
+    let changed = store.change_user(name, Box::new(change)).await?;
+    let done: Vec<String> = prints
+        .iter()
+        .map(|print| format!("added {print} to {name}"))
+        .collect();
+    Ok(Stored::done_if(changed.is_change(), name, done.join("\n")))
+}
+
+fn list_keys(user: &User, json: bool) -> Result<String> {
+    let views: Vec<_> = user.keys.iter().map(|line| keys::KeyView::new(line)).collect();
+    if json {
+        return show::json(&views);
+    }
+    Ok(views
+        .into_iter()
+        .map(|key| format!("{} {}\n", key.fingerprint, key.comment))
+        .collect())
+}
+
+async fn remove_key(name: &UserName, fingerprint: String, store: &dyn Store) -> Result<Stored> {
+    let done = format!("removed {fingerprint} from {name}");
+    let change = move |user: &mut User| keys::remove(user, &fingerprint);
+    let changed = store.change_user(name, Box::new(change)).await?;
+    Ok(Stored::done_if(changed.is_change(), name, done))
+}
+
+/// The home of a user, if it may be deleted with the user.
+async fn deletable_home(name: &UserName, config: &Config, store: &dyn Store) -> Result<PathBuf> {
     let user = find(store, name).await?;
-    let home = user.home.display();
-    if delete_home {
-        let users = store.users().await?;
-        let others = users.iter().filter(|other| other.name != *name);
-        // Checked again: the record may be older than the configuration, and links may have moved.
-        let place = homes::resolve(&user.home);
-        homes::check_place(config, &place)?;
-        for other in others {
-            let theirs = homes::resolve(&other.home);
-            if theirs.starts_with(&place) || place.starts_with(&theirs) {
-                return Err(Error::new(format!("cannot delete home \"{home}\""))
+    let users = store.users().await?;
+    let others = users.iter().filter(|other| other.name != *name);
+    // Checked again: the record may be older than the configuration, and links may have moved.
+    let place = homes::resolve(&user.home);
+    homes::check_place(config, &place)?;
+    for other in others {
+        let theirs = homes::resolve(&other.home);
+        if theirs.starts_with(&place) || place.starts_with(&theirs) {
+            return Err(
+                Error::new(format!("cannot delete home \"{}\"", user.home.display()))
                     .because(format!("{} has files there too", other.name))
-                    .hint("leave --delete-home out"));
-            }
+                    .hint("leave --delete-home out"),
+            );
         }
     }
-    store.remove_user(name).await?;
-    if !delete_home {
-        return Ok(format!("removed {name}; the files in \"{home}\" stay there\n"));
-    }
-    // A running server ends the sessions by itself within 2 s; this way it does so now.
-    let _ = control::ask(
-        &config.control_socket(),
-        &control::Request::Kick(control::Kick::User(name.to_string())),
-    );
-    erase::erase(&user.home).map_err(|error| {
+    Ok(user.home)
+}
+
+async fn remove(name: &UserName, home_to_delete: Option<&Path>, store: &dyn Store) -> Result<Stored> {
+    let user = store.remove_user(name).await?;
+    let home = user.home.display();
+    Ok(match home_to_delete {
+        None => {
+            Stored::done(name, format!("removed {name}")).note(format!("the files in \"{home}\" stay there"))
+        }
+        Some(_) => Stored::done(name, format!("removed {name} and deleted \"{home}\"")),
+    })
+}
+
+fn erase_home(name: &UserName, home: &Path) -> Result<()> {
+    erase::erase(home).map_err(|error| {
         Error::new(format!("{name} was removed, but not all of the home"))
             .because(error)
             .hint("delete what is left by hand; the user is gone")
-    })?;
-    Ok(format!("removed {name} and deleted \"{home}\"\n"))
+    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt;
 
 use tokio::time::Instant;
 
+use super::Proofs;
 use crate::error::Error;
 use crate::user::Factor;
 
@@ -13,8 +14,8 @@ use crate::user::Factor;
 pub enum Denied {
     /// A factor was right, and more are required. The peer may be told (RFC 4252, partial success).
     Partial {
-        /// The factors passed by now; the next [`super::Attempt`] of this connection for this very name brings them.
-        passed: BTreeSet<Factor>,
+        /// What was proven by now; the next [`super::Attempt`] of this connection for this very name brings them.
+        passed: Proofs,
         /// The factors still required.
         remaining: BTreeSet<Factor>,
     },

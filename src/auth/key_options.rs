@@ -56,11 +56,18 @@ impl Options {
                 self.expires_at = Some(self.expires_at.map_or(time, |earlier| earlier.min(time)));
             }
             ("from" | "expiry-time", None) => return Err(format!("option {name} needs a value in quotes")),
+            // What every session gets here.
+            ("command", Some(command)) if command == "internal-sftp" => {}
             (flag, None) if MEANINGLESS.contains(&flag) => {}
             (_, None) => return Err(format!("option {} is not supported", option.name.escape_debug())),
             (_, Some(_)) => return Err(format!("option {}= is not supported", option.name.escape_debug())),
         }
         Ok(())
+    }
+
+    /// From when on the key cannot be used.
+    pub(super) fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
     }
 
     /// May a key with these options be used by this peer at this time?

@@ -37,27 +37,6 @@ impl AuthorizedKey {
         read(line).map_err(|why| Error::new("cannot use this public key").because(why))
     }
 
-    /// Reads a file of such lines, blank ones and comments left out. An error names the line; a file without a key
-    /// is an error.
-    pub fn parse_file(text: &str) -> Result<Vec<Self>> {
-        let mut keys = Vec::new();
-        // Windows editors put a byte order mark in front.
-        for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let key = read(line).map_err(|why| Error::new(format!("line {}", index + 1)).because(why))?;
-            keys.push(key);
-        }
-        if keys.is_empty() {
-            return Err(
-                Error::new("there is no public key in it").hint("the file's name usually ends in .pub")
-            );
-        }
-        Ok(keys)
-    }
-
     /// The line as it is kept in the store.
     pub fn line(&self) -> &str {
         &self.line
@@ -81,6 +60,11 @@ impl AuthorizedKey {
     /// Do `from=` and `expiry-time=` let this peer use the key now?
     pub fn permits(&self, peer: IpAddr, now: Timestamp) -> bool {
         self.options.permit(peer, now)
+    }
+
+    /// From when on `expiry-time=` lets nobody use the key.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.options.expires_at()
     }
 
     /// Is it this key?
@@ -118,7 +102,10 @@ fn read(line: &str) -> std::result::Result<AuthorizedKey, Refusal> {
         return Err(format!("the line is longer than {MAX_LINE} bytes"));
     }
     if line.contains("PRIVATE KEY-----") {
-        return Err("this is a private key, which nobody but its owner may have; the public one is in the file that ends in .pub".to_owned());
+        return Err(
+            "this is a private key, which only its owner may have; the public one is in the file that ends in .pub"
+                .to_owned(),
+        );
     }
     if line.chars().any(|c| c.is_control() && c != '\t') {
         return Err("the line contains control characters".to_owned());

@@ -10,6 +10,7 @@ mod denied;
 mod key_options;
 pub mod keys;
 pub mod password;
+mod proofs;
 mod settings;
 mod sign_ins;
 pub mod throttle;
@@ -26,12 +27,13 @@ use russh::keys::PublicKey;
 use tokio::time::{Instant, sleep_until};
 
 pub use self::denied::{Denied, Reason};
+pub use self::proofs::{Lost, Proofs};
 pub use self::settings::{AuthSettings, Method};
 pub use self::throttle::ThrottleSettings;
 
 use self::address::{Source, allowed};
-use self::keys::AuthorizedKey;
 use self::password::{MAX_PASSWORD, Verdict};
+use self::proofs::key_accepted_until;
 use self::throttle::Throttle;
 use self::verifier::{Applicant, Queue, Turn, Verifier};
 use crate::secret::Secret;
@@ -49,8 +51,10 @@ pub struct Login {
     permissions: Permissions,
     quota: Quota,
     max_sessions: Option<u32>,
-    expires_at: Option<Timestamp>,
     factors: BTreeSet<Factor>,
+    /// Kept, so that a change of the record ends the sessions that it takes something from.
+    proofs: Proofs,
+    until: Option<Timestamp>,
 }
 
 impl Login {
@@ -74,9 +78,9 @@ impl Login {
     pub fn max_sessions(&self) -> Option<u32> {
         self.max_sessions
     }
-    /// Was the user's time to end by now, as it stood at the sign-in? [`Authenticator::still_valid`] knows better.
-    pub fn expired(&self, now: Timestamp) -> bool {
-        self.expires_at.is_some_and(|end| now >= end)
+    /// When the user or the key expires, as it stood at the sign-in. [`Authenticator::review`] knows better.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.until
     }
     /// The factors that were passed, for the log.
     pub fn factors(&self) -> &BTreeSet<Factor> {
@@ -93,8 +97,22 @@ pub struct Attempt<'a> {
     pub peer: IpAddr,
     /// What the peer shows.
     pub credential: Credential<'a>,
-    /// Factors that this connection has passed for this very user name before.
-    pub passed: BTreeSet<Factor>,
+    /// What this connection has proven for this very user name before.
+    pub passed: Proofs,
+}
+
+/// What a look at the record of a session's user has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Review {
+    /// The session may go on.
+    GoesOn {
+        /// Until then, if the record does not change.
+        until: Option<Timestamp>,
+        /// Sessions at once, if the record says so.
+        max_sessions: Option<u32>,
+    },
+    /// The user has lost something that the session has.
+    Ends(Lost),
 }
 
 /// What a peer shows to prove who they are.
@@ -224,7 +242,7 @@ impl Authenticator {
             user,
             peer,
             credential: Credential::VerifiedKey(key),
-            passed: BTreeSet::new(),
+            passed: Proofs::default(),
         };
         // Only asked: nothing is made of it, and nothing counted.
         let judged = self.judge_key(&attempt, user.parse().ok().as_ref(), key).await;
@@ -240,21 +258,17 @@ impl Authenticator {
         let _ = self.throttle().failed(Source::from(peer), now);
     }
 
-    /// May a session of this login go on? Not if the user was removed, renamed, disabled or moved, or has expired.
+    /// Looks the user of a login up again: may its session go on, and until when?
     ///
-    /// If the store cannot answer, it may: a store that is busy must not end every session.
-    pub async fn still_valid(&self, login: &Login) -> bool {
-        match self.store.user(&login.user).await {
-            Ok(Some(user)) => {
-                let now = Timestamp::now();
-                user.enabled && user.expires_at.is_none_or(|end| now < end) && user.home == login.home
-            }
-            Ok(None) => false,
-            Err(error) => {
-                tracing::warn!(user = %login.user, %error, "cannot look up the user of a session");
-                true
-            }
-        }
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn review(&self, login: &Login, peer: IpAddr) -> crate::error::Result<Review> {
+        let user = self.store.user(&login.user).await?;
+        let max_sessions = user.as_ref().and_then(|user| user.max_sessions);
+        Ok(match login.review(user.as_ref(), peer, Timestamp::now()) {
+            Ok(until) => Review::GoesOn { until, max_sessions },
+            Err(lost) => Review::Ends(lost),
+        })
     }
 
     /// Waits for the attempt's turn, unless there were too many failures before. Those wait, without having been
@@ -307,7 +321,7 @@ impl Authenticator {
         };
         let user = found.ok_or(Reason::UnknownUser)?;
         let now = Timestamp::now();
-        check_key(&user, (key, data), attempt.peer, now)?;
+        key_accepted_until(&user, (key, data), attempt.peer, now)?;
         self.check_user(&user, attempt, now)?;
         Ok(user)
     }
@@ -399,50 +413,30 @@ impl Drop for Verified<'_> {
     }
 }
 
-/// Is it one of the user's keys, and may it be used from there now?
-fn check_key(
-    user: &User,
-    (key, data): (&PublicKey, &str),
-    peer: IpAddr,
-    now: Timestamp,
-) -> Result<(), Reason> {
-    let mut known = false;
-    // A key may stand in several lines with different conditions; one that fits is enough.
-    for line in user.keys.iter().filter(|line| line.contains(data)) {
-        // Lines were checked when they were added; one that no longer parses lets nobody in.
-        let Ok(authorized) = AuthorizedKey::parse(line) else {
-            continue;
-        };
-        if authorized.matches(key) {
-            known = true;
-            if authorized.permits(peer, now) {
-                return Ok(());
-            }
-        }
-    }
-    Err(if known {
-        Reason::KeyNotPermitted
-    } else {
-        Reason::UnknownKey
-    })
-}
-
 /// A factor was passed: is that all, or are more required?
 fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denied> {
-    let mut passed = attempt.passed.clone();
-    passed.insert(attempt.credential.factor());
-    let remaining: BTreeSet<Factor> = user.require.difference(&passed).copied().collect();
+    let now = Timestamp::now();
+    let proofs = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);
+    let factors = proofs.factors();
+    let remaining: BTreeSet<Factor> = user.require.difference(&factors).copied().collect();
     if !remaining.is_empty() {
-        return Err(Denied::Partial { passed, remaining });
+        return Err(Denied::Partial {
+            passed: proofs,
+            remaining,
+        });
     }
+    let until = proofs
+        .accepted_until(&user, attempt.peer, now)
+        .unwrap_or(Some(now));
     Ok(Login {
         user: user.name,
         home: user.home,
         permissions: user.permissions,
         quota: user.quota,
         max_sessions: user.max_sessions,
-        expires_at: user.expires_at,
-        factors: passed,
+        factors,
+        proofs,
+        until,
     })
 }
 

@@ -1,7 +1,9 @@
 //! Passwords: hashing them, and comparing them with a hash. When and where is in [`super::verifier`].
 
 use argon2::password_hash::phc;
-use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, PasswordHasher, Version};
+use argon2::{
+    ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, PasswordHasher, PasswordVerifier as _, Version,
+};
 use zeroize::Zeroize;
 
 use crate::error::{Error, Result};
@@ -73,6 +75,15 @@ fn usable(text: &str) -> std::result::Result<phc::PasswordHash, String> {
         ));
     }
     Ok(hash)
+}
+
+/// Is this the password of a hash? For commands: nobody waits in line, and nothing is kept the same for wrong ones.
+pub fn is(password: &Secret, hash: &PasswordHash) -> bool {
+    usable(hash.as_phc()).is_ok_and(|parsed| {
+        Argon2::default()
+            .verify_password(password.bytes(), &parsed)
+            .is_ok()
+    })
 }
 
 /// What a verification found.

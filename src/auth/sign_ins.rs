@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::Authenticator;
 use super::address::Source;
 use super::throttle::places::{LIFETIME, MAX_PLACES};
-use super::{Authenticator, User};
 use crate::store::SignIn;
 use crate::user::UserName;
 
@@ -61,10 +61,9 @@ impl Authenticator {
         let _ = tokio::time::timeout(LAST_CALL, self.write_sign_ins()).await;
     }
 
-    /// These are the users now: the others are forgotten.
-    pub fn users_changed(&self, users: &[User]) {
-        let names: std::collections::HashSet<&UserName> = users.iter().map(|user| &user.name).collect();
-        self.throttle().places().retain(|user| names.contains(user));
+    /// A user was removed or renamed: what is known of the name is forgotten.
+    pub fn user_gone(&self, name: &UserName) {
+        self.throttle().places().retain(|user| user != name);
     }
 
     /// Writes down what is not. `false`: it could not be.

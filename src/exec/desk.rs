@@ -413,6 +413,7 @@ pub fn reason(error: Error) -> String {
         | Error::Measuring
         | Error::Unmeasurable
         | Error::NotRecorded
-        | Error::NotOwned => error.to_string(),
+        | Error::NotOwned
+        | Error::Ended => error.to_string(),
     }
 }

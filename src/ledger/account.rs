@@ -181,6 +181,16 @@ impl Account {
         self.moved();
     }
 
+    /// Waits until everything that grows by what an earlier limit allowed is written. May block on the disk.
+    pub fn wait_for_growth(&self) {
+        // Whoever reserves holds the lock of the file or of the names until it is written.
+        let open = self.lock_inodes().open();
+        for inode in &open {
+            drop(inode.lock(Wait::Allowed));
+        }
+        drop(self.names_at_rest());
+    }
+
     /// Begins a change: from here on the store says that its number is no more than a ceiling.
     ///
     /// # Errors

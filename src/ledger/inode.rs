@@ -59,6 +59,11 @@ impl Inodes {
         self.open.get(&id).and_then(Weak::upgrade)
     }
 
+    /// Every record. To be dropped after the lock.
+    pub(super) fn open(&self) -> Vec<Arc<Inode>> {
+        self.open.values().filter_map(Weak::upgrade).collect()
+    }
+
     /// Begins to keep records; `false`: one is just ending, try again.
     pub(super) fn pin(&mut self) -> bool {
         let open: Vec<Pinned> = self

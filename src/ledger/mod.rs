@@ -13,7 +13,7 @@ pub mod measurer;
 mod settings;
 mod walk;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, Result};
 use crate::store::{Store, UsageRecord};
-use crate::user::{Quota, User};
+use crate::user::Quota;
 
 use self::account::{Account, Helpers, Standing, Usage};
 use self::measure::{Sum, Unreadable, measure};
@@ -37,8 +37,10 @@ pub struct Ledger {
     store: Arc<dyn Store>,
     settings: QuotaSettings,
     accounts: Mutex<HashMap<PathBuf, Arc<Account>>>,
-    /// What the operator has allowed, as of the last look at all users.
+    /// What the operator has allowed since the start, where that was changed.
     quotas: Mutex<HashMap<PathBuf, Quota>>,
+    /// Homes that nobody had any more while sessions were still in them.
+    forgotten: Mutex<HashSet<PathBuf>>,
     helpers: Helpers,
     tasks: TaskTracker,
     slots: Arc<Slots>,
@@ -57,6 +59,7 @@ impl Ledger {
             settings,
             accounts: Mutex::default(),
             quotas: Mutex::default(),
+            forgotten: Mutex::default(),
             helpers: Helpers {
                 keeper: Arc::new(Notify::new()),
                 measurer: Arc::new(Notify::new()),
@@ -112,20 +115,36 @@ impl Ledger {
         self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn forgotten(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn all(&self) -> Vec<Arc<Account>> {
         self.accounts().values().cloned().collect()
     }
 
     /// The account of a home, for as long as the server runs. `quota` is what its user's record said at the sign-in,
-    /// which may be long ago: what [`Ledger::refresh`] was told since counts more. The first time it is asked for, it is loaded, and
+    /// which may be long ago: what [`Ledger::set_quota`] was told since counts more. The first time it is asked for, it is loaded, and
     /// measured in the background where it is not exact or was not measured for long.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn account(self: &Arc<Self>, home: &Path, quota: Quota) -> Result<Arc<Account>> {
-        if let Some(account) = self.accounts().get(home) {
-            let account = Arc::clone(account);
-            if self.is_due(&account) && account.may_be_measured() {
+        let known = {
+            let mut accounts = self.accounts();
+            let forgotten = self.forgotten().remove(home);
+            if forgotten
+                && accounts
+                    .get(home)
+                    .is_some_and(|account| Arc::strong_count(account) == 1)
+            {
+                accounts.remove(home);
+            }
+            accounts.get(home).map(|account| (Arc::clone(account), forgotten))
+        };
+        if let Some((account, forgotten)) = known {
+            // The operator may have put other files into a home that nobody had for a while.
+            if (forgotten || self.is_due(&account)) && account.may_be_measured() {
                 self.measure_later(Arc::clone(&account), Why::Background);
             }
             return Ok(account);
@@ -217,20 +236,31 @@ impl Ledger {
         Ok(homes.iter().map(usage).collect())
     }
 
-    /// Puts the limits of these users, which are all there are, in force; forgets the homes that nobody has any more.
-    pub fn refresh(&self, users: &[User]) {
-        let quotas: HashMap<PathBuf, Quota> =
-            users.iter().map(|user| (user.home.clone(), user.quota)).collect();
+    /// Puts the limit of a home in force, for the account that exists or the one that will be loaded. Returns the
+    /// account if its limit was another one before.
+    pub fn set_quota(&self, home: &Path, quota: Quota) -> Option<Arc<Account>> {
+        let accounts = self.accounts();
+        self.quotas().insert(home.to_owned(), quota);
+        let account = accounts.get(home)?;
+        if account.usage().quota == quota {
+            return None;
+        }
+        account.set_quota(quota);
+        Some(Arc::clone(account))
+    }
+
+    /// Nobody has this home any more. What becomes of it is not counted from here on; whoever gets it later finds it
+    /// measured anew. While sessions are still in it, its account stays.
+    pub fn forget(&self, home: &Path) {
         let mut accounts = self.accounts();
-        *self.quotas() = quotas.clone();
-        // What becomes of such a home is not ours to count; whoever gets it later finds it measured anew.
-        accounts.retain(|home, account| quotas.contains_key(home) || Arc::strong_count(account) > 1);
-        for (home, account) in accounts.iter() {
-            if let Some(quota) = quotas.get(home)
-                && account.usage().quota != *quota
-            {
-                account.set_quota(*quota);
-            }
+        self.quotas().remove(home);
+        if accounts
+            .get(home)
+            .is_some_and(|account| Arc::strong_count(account) == 1)
+        {
+            accounts.remove(home);
+        } else if accounts.contains_key(home) {
+            self.forgotten().insert(home.to_owned());
         }
     }
 }

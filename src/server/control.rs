@@ -6,13 +6,16 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::Semaphore;
 
-use crate::admin::control::{ControlHandler, Kick, SessionInfo};
+use crate::admin::control::{Applied, ControlHandler, Kick, SessionInfo};
 use crate::admin::usage::{HomeUsage, Scanned, must_exist};
 use crate::error::{Error, Result};
 use crate::ledger::account::Usage;
+use crate::sessions::Session;
 use crate::ssh::service::Service;
 use crate::store::Store;
-use crate::user::User;
+use crate::user::{User, UserName};
+
+use super::changes::Changes;
 
 /// Homes that are measured at once because somebody asked: transfers need the disks too.
 const SCANS: usize = 2;
@@ -24,17 +27,19 @@ pub struct Control {
     service: Arc<Service>,
     store: Arc<dyn Store>,
     listening: Vec<SocketAddr>,
+    changes: Arc<Changes>,
     places: Semaphore,
     scans: Semaphore,
 }
 
 impl Control {
     /// Of this server, which listens on these addresses.
-    pub fn new(service: Arc<Service>, store: Arc<dyn Store>, listening: Vec<SocketAddr>) -> Self {
+    pub fn new(changes: Arc<Changes>, listening: Vec<SocketAddr>) -> Self {
         Self {
-            service,
-            store,
+            service: Arc::clone(changes.service()),
+            store: Arc::clone(changes.store()),
             listening,
+            changes,
             places: Semaphore::new(MOST_SCANS),
             scans: Semaphore::new(SCANS),
         }
@@ -61,6 +66,8 @@ impl ControlHandler for Control {
         let sessions = self.service.sessions.list();
         sessions
             .iter()
+            // One that was ended and does nothing any more is only being told so.
+            .filter(|session| !session.gate.is_closed() || !session.gate.is_empty())
             .map(|session| {
                 let traffic = session.traffic.get().map(|traffic| traffic());
                 SessionInfo {
@@ -82,12 +89,17 @@ impl ControlHandler for Control {
     }
 
     async fn kick(&self, target: Kick) -> usize {
-        self.service
-            .sessions
-            .end("disconnected by the operator", |session| match &target {
-                Kick::Session(id) => session.id.0 == *id,
-                Kick::User(name) => session.login.user().as_str() == name,
-            })
+        let chosen = |session: &Session| match &target {
+            Kick::Session(id) => session.id.0 == *id,
+            Kick::User(name) => session.login.user().as_str() == name,
+        };
+        self.changes.disconnect(chosen).await.sessions_ended
+    }
+
+    async fn changed(&self, users: Vec<String>) -> Result<Applied> {
+        // A name that none can have has no sessions.
+        let users = users.iter().filter_map(|name| UserName::stored(name).ok());
+        self.changes.apply(users).await
     }
 
     async fn usage(&self, user: Option<String>) -> Result<Vec<HomeUsage>> {

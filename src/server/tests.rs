@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 
-async fn server(dir: &Path) -> Server {
+pub(super) async fn server(dir: &Path) -> Server {
     let file = dir.join("homeportd.toml");
     std::fs::write(&file, "[server]\nlisten = [\"127.0.0.1:0\"]\n").unwrap();
     let config = Config::load(&file).unwrap();
@@ -76,11 +76,12 @@ fn a_banner_ends_its_line() {
 }
 
 /// A user whose time ends a while after the sign-in, and a session of theirs.
-async fn passing_guest(server: &Server, stays: jiff::SignedDuration) -> crate::sessions::Place {
+pub(super) async fn passing_guest(server: &Server, stays: jiff::SignedDuration) -> crate::sessions::Place {
     use crate::auth::{Attempt, Credential};
     let password = crate::secret::Secret::new("secret secret".into());
     let user = crate::user::User {
         name: "guest".parse().unwrap(),
+        incarnation: 0,
         password_hash: Some(crate::auth::password::hash(&password).unwrap()),
         keys: Vec::new(),
         home: server.config.storage.homes.join("guest"),
@@ -97,7 +98,7 @@ async fn passing_guest(server: &Server, stays: jiff::SignedDuration) -> crate::s
         user: "guest",
         peer: "127.0.0.1".parse().unwrap(),
         credential: Credential::Password(&password),
-        passed: std::collections::BTreeSet::new(),
+        passed: crate::auth::Proofs::default(),
     };
     let newcomer = crate::sessions::Newcomer {
         login: server.service.auth.login(attempt).await.unwrap(),
@@ -105,53 +106,6 @@ async fn passing_guest(server: &Server, stays: jiff::SignedDuration) -> crate::s
         ending: crate::sessions::Ending::default(),
     };
     server.service.sessions.enter(newcomer, 1).unwrap()
-}
-
-#[tokio::test]
-async fn sessions_end_when_their_users_time_does() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = server(dir.path()).await;
-    // After the time in which every session is looked at anyway.
-    let stays = FRESH + Duration::from_secs(1);
-    let place = passing_guest(&server, stays.try_into().unwrap()).await;
-    let quit = CancellationToken::new();
-    let watch = watch_store(
-        Arc::clone(&server.store),
-        Arc::clone(&server.service),
-        quit.clone(),
-    );
-    let ended = async {
-        place.session().ending.asked().await;
-        quit.cancel();
-        place.session().began.elapsed()
-    };
-    let (lasted, ()) = tokio::join!(ended, watch);
-    assert!(lasted > FRESH && lasted < stays + 2 * WATCH_EVERY, "{lasted:?}");
-}
-
-#[tokio::test]
-async fn who_was_disabled_while_signing_in_does_not_stay() {
-    let dir = tempfile::tempdir().unwrap();
-    let server = server(dir.path()).await;
-    let place = passing_guest(&server, jiff::SignedDuration::from_hours(1)).await;
-    let disable = |user: &mut crate::user::User| {
-        user.enabled = false;
-        Ok(())
-    };
-    // Before the watch begins: it sees no change, only the session.
-    let name = "guest".parse().unwrap();
-    server.store.change_user(&name, Box::new(disable)).await.unwrap();
-    let quit = CancellationToken::new();
-    let watch = watch_store(
-        Arc::clone(&server.store),
-        Arc::clone(&server.service),
-        quit.clone(),
-    );
-    let ended = async {
-        place.session().ending.asked().await;
-        quit.cancel();
-    };
-    tokio::join!(ended, watch);
 }
 
 #[tokio::test]

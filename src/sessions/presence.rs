@@ -124,7 +124,8 @@ impl Presence {
             | Error::Measuring
             | Error::Unmeasurable
             | Error::NotRecorded
-            | Error::NotOwned => {}
+            | Error::NotOwned
+            | Error::Ended => {}
         }
     }
 

@@ -108,7 +108,8 @@ impl From<vfs::Error> for Refusal {
             | vfs::Error::Measuring
             | vfs::Error::Unmeasurable
             | vfs::Error::NotRecorded
-            | vfs::Error::NotOwned => Refusal::with_sentence(Status::FAILURE, error.to_string()),
+            | vfs::Error::NotOwned
+            | vfs::Error::Ended => Refusal::with_sentence(Status::FAILURE, error.to_string()),
             // Only a caller that forgot to wait can see this; the client may try again.
             vfs::Error::WouldBlock => Status::FAILURE.into(),
         }

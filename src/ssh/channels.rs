@@ -109,11 +109,13 @@ impl Connection {
         if let Some(home) = &signed_in.home {
             return Ok(home.clone());
         }
-        match service.mount(&session.login).await {
+        match service.mount(&session).await {
             Ok(home) => {
                 signed_in.home = Some(home.clone());
                 Ok(home)
             }
+            // Its client is being told why.
+            Err(_) if session.gate.is_closed() => Err(NoStart::Unfit),
             Err(Refused { error, sentence }) => {
                 tracing::error!(session = %session.id, user = %session.login.user(), %error, "no home for a session");
                 Err(NoStart::NoHome(sentence))

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::auth::{Authenticator, Login};
+use crate::auth::Authenticator;
 use crate::error::Error;
 use crate::event::Events;
 use crate::ledger::Ledger;
 use crate::mount::{self, Mounted, Refused};
-use crate::sessions::Sessions;
+use crate::sessions::{Session, Sessions};
 
 use super::admission::Admission;
 use super::mounts::Mounts;
@@ -121,18 +121,19 @@ impl Service {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
     }
 
-    /// Opens a home, on a thread of the blocking pool.
+    /// Opens the home of a session, on a thread of the blocking pool.
     ///
     /// # Errors
-    /// When it cannot be opened in time.
-    pub async fn mount(self: &Arc<Self>, login: &Login) -> std::result::Result<Mounted, Refused> {
+    /// When it cannot be opened in time, or the session has been ended.
+    pub async fn mount(self: &Arc<Self>, session: &Session) -> std::result::Result<Mounted, Refused> {
+        let login = &session.login;
         let opening = async {
             let account = self.ledger.account(login.home(), login.quota()).await?;
             let entry = self.mounts.enter(login.home()).await;
             let service = Arc::clone(self);
-            let login = login.clone();
+            let (login, gate) = (login.clone(), Arc::clone(&session.gate));
             let opening = tokio::task::spawn_blocking(move || {
-                let mounted = mount::mount(&login, account, &service.place);
+                let mounted = mount::mount(&login, account, &gate, &service.place);
                 drop(entry);
                 mounted
             });

@@ -9,14 +9,13 @@ use russh::keys::{Algorithm, PublicKey};
 use russh::server::Auth;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, Attempt, Credential, Denied, Login, Method, Reason};
+use crate::auth::{self, Attempt, Credential, Denied, Login, Method, Proofs, Reason, Review};
 use crate::event::Event;
 use crate::exec;
 use crate::mount::Mounted;
-use crate::sessions::{Activity, EndNotice, Ending, Newcomer, Place};
+use crate::sessions::{Activity, EndNotice, Ending, Newcomer, NoPlace, Place};
 use crate::sftp::channel;
 use crate::stream::budget::Budget;
-use crate::user::Factor;
 
 use super::admission::Progress;
 use super::algorithms::method_set;
@@ -44,10 +43,10 @@ pub struct Connection {
 }
 
 pub(super) enum Phase {
-    /// Factors that were passed, and for which name.
+    /// What was proven so far, and for which name.
     Anonymous {
         user: String,
-        passed: BTreeSet<Factor>,
+        passed: Proofs,
     },
     SignedIn(Box<SignedIn>),
     /// Signed in, but there is no place; said as soon as it can be said.
@@ -94,7 +93,7 @@ impl Connection {
             activity: signals.activity,
             phase: Phase::Anonymous {
                 user: String::new(),
-                passed: BTreeSet::new(),
+                passed: Proofs::default(),
             },
             methods: BTreeSet::new(),
             key_offers: 0,
@@ -120,7 +119,7 @@ impl Connection {
             Phase::Anonymous { user: before, passed } if before == user => passed.clone(),
             Phase::Anonymous { .. } => {
                 self.methods.clear();
-                BTreeSet::new()
+                Proofs::default()
             }
             // russh lets nobody sign in twice.
             Phase::SignedIn(_) | Phase::NoPlace(_) => return self.refuse(),
@@ -137,6 +136,8 @@ impl Connection {
             credential,
             passed,
         };
+        // Before the record is read.
+        let revision = self.service.sessions.revision();
         let judged = tokio::select! {
             biased;
             () = self.gone.cancelled() => {
@@ -148,7 +149,7 @@ impl Connection {
         match judged {
             Ok(login) => {
                 self.methods.insert(method);
-                self.enter(login)
+                self.enter(login, (revision, method)).await
             }
             Err(Denied::Partial { passed, remaining }) => {
                 self.methods.insert(method);
@@ -207,8 +208,8 @@ impl Connection {
         });
     }
 
-    /// Takes a place among the sessions.
-    pub(super) fn enter(&mut self, login: Login) -> Auth {
+    /// Takes a place among the sessions. If any record was changed since this user's was read, it is read again.
+    async fn enter(&mut self, login: Login, (revision, method): (u64, Method)) -> Auth {
         let limit = self.service.limits().sessions_per_user;
         let user = login.user().clone();
         let newcomer = Newcomer {
@@ -218,6 +219,13 @@ impl Connection {
         };
         match self.service.sessions.enter(newcomer, limit) {
             Ok(place) => {
+                if self.service.sessions.revision() != revision
+                    && let Err(reason) = self.look_again(&place).await
+                {
+                    drop(place);
+                    self.denied(user.as_str(), method, reason);
+                    return self.refuse();
+                }
                 let session = Arc::clone(place.session());
                 let budget = Budget::of(Arc::clone(&session.share.memory));
                 let end_notice = EndNotice::new(session, self.service.events.clone());
@@ -240,6 +248,25 @@ impl Connection {
             }
         }
         Auth::Accept
+    }
+
+    /// Is what the sign-in was judged by still so? An error says what is not.
+    async fn look_again(&self, place: &Place) -> Result<(), String> {
+        let (session, sessions) = (place.session(), &self.service.sessions);
+        let review = self.service.auth.review(&session.login, session.peer.ip()).await;
+        match review.map_err(|error| error.to_string())? {
+            Review::Ends(lost) => Err(lost.to_string()),
+            Review::GoesOn { until, max_sessions } => {
+                sessions.goes_on(session, until);
+                let limit = max_sessions.map_or(self.service.limits().sessions_per_user, |most| {
+                    usize::try_from(most).unwrap_or(usize::MAX)
+                });
+                match sessions.count(session.login.user()) > limit {
+                    true => Err(NoPlace::TooMany { limit }.to_string()),
+                    false => Ok(()),
+                }
+            }
+        }
     }
 
     pub(super) fn signed_in(&mut self) -> Option<&mut SignedIn> {

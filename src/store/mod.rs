@@ -4,6 +4,7 @@ mod copy;
 mod homes;
 mod identity;
 mod keys;
+mod news;
 mod open;
 mod relative;
 pub mod reserve;
@@ -49,6 +50,33 @@ pub struct SignIn {
     pub at: Timestamp,
 }
 
+/// A user's record before and after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// As it was.
+    pub before: User,
+    /// As it is now.
+    pub after: User,
+}
+
+impl Changed {
+    /// Was anything changed? If not, nothing was written.
+    pub fn is_change(&self) -> bool {
+        self.before != self.after
+    }
+}
+
+/// What has changed since a revision of the users' records.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct News {
+    /// The revision now.
+    pub number: i64,
+    /// Users who were added, changed or removed. A renamed user has both names here.
+    pub users: Vec<UserName>,
+    /// Homes that these users have or had.
+    pub homes: Vec<PathBuf>,
+}
+
 /// The store. Calls are short: no transaction outlives one call. What a call about one user or one home costs does not
 /// grow with the number of users.
 #[async_trait::async_trait]
@@ -65,10 +93,11 @@ pub trait Store: Send + Sync {
     /// Adds a user; an error if the name is taken, if the home lies inside another user's or around it, or if it is
     /// another user's with a different quota.
     async fn add_user(&self, user: &User) -> Result<()>;
-    /// Reads a user, lets `change` alter the record, and writes it, in one transaction. An error if there is none.
+    /// Reads a user, lets `change` alter the record, and writes it if it differs, in one transaction. An error if there
+    /// is none.
     ///
     /// A new name renames the user. A new quota counts for all who share the home.
-    async fn change_user(&self, name: &UserName, change: Change) -> Result<User>;
+    async fn change_user(&self, name: &UserName, change: Change) -> Result<Changed>;
     /// Removes a user and returns the record; an error if there is none.
     async fn remove_user(&self, name: &UserName) -> Result<User>;
     /// What is written down about the use of a home.
@@ -101,4 +130,6 @@ pub trait Store: Send + Sync {
     async fn record_place(&self, place: &Path) -> Result<()>;
     /// A number that is another one after every change of a user's record, by this process or by others.
     async fn version(&self) -> Result<i64>;
+    /// What was changed after the revision `seen`, by this process or by others.
+    async fn news(&self, seen: i64) -> Result<News>;
 }

@@ -34,6 +34,11 @@ pub(super) fn migrations() -> Vec<Migration> {
             include_str!("migrations/0002_use_of_homes.sql"),
         ),
         (3, "the store's id", include_str!("migrations/0003_store_id.sql")),
+        (
+            4,
+            "incarnations and changes",
+            include_str!("migrations/0004_incarnations_and_changes.sql"),
+        ),
         (5, "sign-ins", include_str!("migrations/0005_sign_ins.sql")),
     ];
     list.into_iter()
@@ -150,6 +155,11 @@ async fn upgrade(path: &Path, empty: Empty) -> Result<SqliteConnectOptions> {
         look_through(&mut connection, path).await?;
     }
     write_ahead(&mut connection, path).await?;
+    if version == latest() {
+        // Nobody who only reads has to wait for somebody who writes.
+        connection.close().await.map_err(|error| failed(path, error))?;
+        return Ok(options);
+    }
     // One transaction for all steps, with the write lock from the start: of two processes that come at the same
     // time, the second one finds the work done.
     let migrated = async {
@@ -163,8 +173,13 @@ async fn upgrade(path: &Path, empty: Empty) -> Result<SqliteConnectOptions> {
             .map_err(sqlx::migrate::MigrateError::from)
     };
     let migrated: std::result::Result<(), sqlx::migrate::MigrateError> = migrated.await;
-    migrated
-        .map_err(|error| Error::new(format!("cannot bring the store {path:?} up to date")).because(error))?;
+    migrated.map_err(|error| {
+        let cannot = Error::new(format!("cannot bring the store {path:?} up to date"));
+        match error {
+            sqlx::migrate::MigrateError::Execute(error) => cannot.because(failed(path, error)),
+            error => cannot.because(error),
+        }
+    })?;
     connection.close().await.map_err(|error| failed(path, error))?;
     Ok(options)
 }

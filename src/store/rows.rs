@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::relative::Homes;
 use crate::error::{Error, Result};
-use crate::user::{Factor, PasswordHash, Permission, Quota, User};
+use crate::user::{Factor, PasswordHash, Permission, Quota, User, UserName};
 
 /// A user's columns, ready to be bound.
 pub(super) struct UserRow {
@@ -56,7 +56,8 @@ pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &Homes) -> Re
     let name: String = column(row, "name")?;
     let user = || -> Result<User> {
         Ok(User {
-            name: name.parse()?,
+            name: UserName::stored(&name)?,
+            incarnation: column(row, "incarnation")?,
             password_hash: column::<Option<String>>(row, "password_hash")?.map(PasswordHash::new),
             keys,
             home: homes.located(&column::<String>(row, "home")?),

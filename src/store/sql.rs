@@ -19,7 +19,8 @@ use tokio::sync::Mutex;
 use super::relative::Homes;
 use super::rows::{UserRow, read_quota, read_user};
 use super::{
-    Change, SignIn, Store, UsageRecord, copy, homes, identity, keys, open, reserve, sign_ins, usage,
+    Change, Changed, News, SignIn, Store, UsageRecord, copy, homes, identity, keys, news, open, reserve,
+    sign_ins, usage,
 };
 use crate::error::{Error, Result};
 use crate::user::{Quota, User, UserName};
@@ -204,7 +205,7 @@ impl Store for SqlStore {
         write.commit().await.map_err(|e| self.failed(e))
     }
 
-    async fn change_user(&self, name: &UserName, change: Change) -> Result<User> {
+    async fn change_user(&self, name: &UserName, change: Change) -> Result<Changed> {
         // An error anywhere drops the transaction, which takes everything back.
         let mut write = self.begin_write().await?;
         let found = find(&mut write, name, &self.homes)
@@ -214,6 +215,13 @@ impl Store for SqlStore {
         let mut user = before.clone();
         change(&mut user)?;
         let row = UserRow::new(&user, &self.homes)?;
+        user.home = self.homes.located(&row.home);
+        let changed = Changed { before, after: user };
+        if !changed.is_change() {
+            write.rollback().await.map_err(|e| self.failed(e))?;
+            return Ok(changed);
+        }
+        let Changed { before, after: user } = &changed;
         if user.name != *name {
             let other = find(&mut write, &user.name, &self.homes)
                 .await
@@ -231,10 +239,11 @@ impl Store for SqlStore {
             .await
             .map_err(|e| self.failed(e))??;
         update(&mut write, name, &row).await.map_err(|e| self.failed(e))?;
-        write_keys(&mut write, &user).await.map_err(|e| self.failed(e))?;
+        if user.keys != before.keys {
+            write_keys(&mut write, user).await.map_err(|e| self.failed(e))?;
+        }
         write.commit().await.map_err(|e| self.failed(e))?;
-        user.home = self.homes.located(&row.home);
-        Ok(user)
+        Ok(changed)
     }
 
     async fn remove_user(&self, name: &UserName) -> Result<User> {
@@ -354,6 +363,16 @@ impl Store for SqlStore {
             .await
             .map_err(|e| self.failed(e))
     }
+
+    async fn news(&self, seen: i64) -> Result<News> {
+        // One snapshot for all questions.
+        let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
+        let news = news::read(&mut read, seen, &self.homes)
+            .await
+            .map_err(|e| self.failed(e))?;
+        read.rollback().await.map_err(|e| self.failed(e))?;
+        Ok(news)
+    }
 }
 
 /// Both questions are asked whether the user exists or not, so that an unknown name takes the same time.
@@ -374,17 +393,22 @@ async fn find(
 }
 
 async fn share_quota(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
-    sqlx::query("UPDATE users SET quota_bytes = $1, quota_files = $2 WHERE home = $3")
-        .bind(row.quota_bytes)
-        .bind(row.quota_files)
-        .bind(&row.home)
-        .execute(connection)
-        .await
-        .map(|_| ())
+    sqlx::query(
+        "UPDATE users SET quota_bytes = $1, quota_files = $2 WHERE home = $3 \
+                 AND (quota_bytes IS DISTINCT FROM $1 OR quota_files IS DISTINCT FROM $2)",
+    )
+    .bind(row.quota_bytes)
+    .bind(row.quota_files)
+    .bind(&row.home)
+    .execute(connection)
+    .await
+    .map(|_| ())
 }
 
+/// The incarnation is the revision that the new record makes: every change makes another one, so none comes twice.
 const INSERT: &str = "INSERT INTO users (name, password_hash, home, enabled, expires_at, quota_bytes, quota_files, \
-     max_sessions, permissions, allowed_from, require) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+     max_sessions, permissions, allowed_from, require, incarnation) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, number + 1 FROM users_revision";
 
 const UPDATE: &str = "UPDATE users SET name = $1, password_hash = $2, home = $3, enabled = $4, expires_at = $5, \
      quota_bytes = $6, quota_files = $7, max_sessions = $8, permissions = $9, allowed_from = $10, require = $11 \
@@ -434,11 +458,15 @@ async fn write_keys(connection: &mut SqliteConnection, user: &User) -> sqlx::Res
 }
 
 fn name_taken(name: &UserName) -> Error {
-    Error::new(format!("there is already a user \"{name}\"")).hint("homeportd user set changes one")
+    Error::new(format!("there is already a user \"{name}\""))
+        .hint("homeportd user set changes one")
+        .exists()
 }
 
 fn no_such_user(name: &UserName) -> Error {
-    Error::new(format!("there is no user \"{name}\"")).hint("homeportd user list")
+    Error::new(format!("there is no user \"{name}\""))
+        .hint("homeportd user list")
+        .not_found()
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! The storage seen by a session: traits, attributes and errors. Knows no SFTP and no users.
 //!
 //! Rules stand in decorators (one file each), which implement every method and wrap what they return, so that a
-//! rule for open files cannot be forgotten: [`guard`] enforces permissions, [`quota`] charges what grows, [`durable`]
+//! rule for open files cannot be forgotten: [`gate`] lets ended sessions do nothing, [`guard`] enforces permissions, [`quota`] charges what grows, [`durable`]
 //! waits for the disk where the operator wants that. [`hash`] digests what files hold. [`local`] is the only storage that touches disks, and [`jail`] the only place that turns a client's path into a system call.
 
 mod attrs;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod durable;
+pub mod gate;
 pub mod guard;
 pub mod hash;
 pub mod jail;
@@ -141,6 +142,9 @@ pub enum Error {
     /// The storage does not carry this server's marker: its disk is not mounted, or it is another server's.
     #[error("this server does not own the storage of the home, so nothing may grow there; ask its operator")]
     NotOwned,
+    /// The session may do nothing any more.
+    #[error("this session has ended")]
+    Ended,
 }
 
 impl From<Errno> for Error {

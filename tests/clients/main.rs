@@ -15,6 +15,8 @@ mod algorithms;
 mod bad_input;
 mod broken_off;
 mod bytes;
+mod changes;
+mod changes_more;
 mod crowd;
 mod lifecycle;
 mod machine;

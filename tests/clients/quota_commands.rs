@@ -80,7 +80,9 @@ fn what_cannot_be_measured_is_an_error_and_changes_nothing() {
     // The account did not take offence.
     server.sftp_ok("alice", "mkdir e\n");
     check(&server, "alice", 0, 2);
-    let told = fails(&server, &["quota", "scan", "nobody"]);
+    let nobody = server.admin(&["quota", "scan", "nobody"], "");
+    assert_eq!(nobody.status.code(), Some(3));
+    let told = String::from_utf8(nobody.stderr).unwrap();
     assert_eq!(
         told,
         "homeportd: there is no user \"nobody\" (hint: homeportd user list)\n"

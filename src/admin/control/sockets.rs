@@ -9,7 +9,9 @@ use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::Short;
@@ -60,8 +62,9 @@ fn all(socket: &Path, unfinished_too: bool) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Connects to the first process that listens; `None` if there is none.
-pub(super) fn connect(socket: &Path) -> Result<Option<UnixStream>> {
+/// Connects to the first process that listens; `None` if there is none. A process that was stopped accepts nobody:
+/// once its queue is full, connecting takes `limit`, and is `WouldBlock`.
+pub(super) fn connect(socket: &Path, limit: Duration) -> Result<Option<UnixStream>> {
     let names = match all(socket, false) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         names => names?,
@@ -69,13 +72,26 @@ pub(super) fn connect(socket: &Path) -> Result<Option<UnixStream>> {
     let (dir, _) = Short::new(socket)?;
     let mut refused = None;
     for name in names {
-        match UnixStream::connect(dir.path(&name)) {
+        match connect_to(&dir.path(&name), limit) {
             Ok(stream) => return Ok(Some(stream)),
             Err(error) if is_dead(&error) => {}
             Err(error) => refused = Some(error),
         }
     }
     refused.map_or(Ok(None), Err)
+}
+
+fn connect_to(path: &Path, limit: Duration) -> Result<UnixStream> {
+    let stream = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // It counts for connecting, too.
+    set_socket_timeout(&stream, Timeout::Send, Some(limit))?;
+    rustix::net::connect(&stream, &SocketAddrUnix::new(path)?)?;
+    Ok(stream.into())
 }
 
 fn is_dead(error: &Error) -> bool {
@@ -136,9 +152,9 @@ mod tests {
         }
         std::fs::write(at("control.7.sock"), "not a socket").unwrap();
         std::os::unix::fs::symlink(at("control.1.sock"), at("control.8.sock")).unwrap();
-        assert!(connect(&socket).unwrap().is_none());
+        assert!(connect(&socket, Duration::from_secs(1)).unwrap().is_none());
         let living = UnixListener::bind(at("control.2.sock")).unwrap();
-        assert!(connect(&socket).unwrap().is_some());
+        assert!(connect(&socket, Duration::from_secs(1)).unwrap().is_some());
         remove_dead(&socket).unwrap();
         let mut left: Vec<_> = dir
             .path()
@@ -148,9 +164,13 @@ mod tests {
             .collect();
         left.sort();
         assert_eq!(left, ["control.2.sock", "control.7.sock", "control.8.sock"]);
-        assert!(connect(&socket).unwrap().is_some());
+        assert!(connect(&socket, Duration::from_secs(1)).unwrap().is_some());
         drop(living);
-        assert!(connect(&socket).unwrap().is_none());
-        assert!(connect(&at("none/control.sock")).unwrap().is_none());
+        assert!(connect(&socket, Duration::from_secs(1)).unwrap().is_none());
+        assert!(
+            connect(&at("none/control.sock"), Duration::from_secs(1))
+                .unwrap()
+                .is_none()
+        );
     }
 }

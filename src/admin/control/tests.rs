@@ -1,3 +1,4 @@
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream as Blocking;
 use std::sync::Mutex;
 
@@ -42,6 +43,12 @@ impl ControlHandler for Two {
     async fn kick(&self, target: Kick) -> usize {
         self.0.lock().unwrap().push(target.clone());
         usize::from(target != Kick::Session(99))
+    }
+    async fn changed(&self, users: Vec<String>) -> Result<Applied> {
+        Ok(Applied {
+            sessions_ended: users.len(),
+            still_busy: 0,
+        })
     }
     async fn usage(&self, user: Option<String>) -> Result<Vec<HomeUsage>> {
         match user.as_deref() {
@@ -179,6 +186,10 @@ async fn what_homes_hold_is_told_in_stable_words() {
         let (calvin, tom) = (told("calvin", 7), told("tom", 8));
         check("{\"usage\":{}}", &format!("{{\"usage\":[{calvin},{tom}]}}"));
         check(
+            "{\"changed\":{\"users\":[\"calvin\",\"tom\"]}}",
+            "{\"applied\":{\"sessions_ended\":2,\"still_busy\":0}}",
+        );
+        check(
             "{\"usage\":{\"user\":null}}",
             &format!("{{\"usage\":[{calvin},{tom}]}}"),
         );
@@ -199,6 +210,7 @@ async fn what_homes_hold_is_told_in_stable_words() {
 async fn a_scan_holds_up_nobody_and_is_waited_for() {
     with_server(|path, turn| {
         std::thread::scope(|threads| {
+            let begun = std::time::Instant::now();
             let scanning = threads.spawn(|| {
                 ask(
                     path,
@@ -210,7 +222,11 @@ async fn a_scan_holds_up_nobody_and_is_waited_for() {
             for _ in 0..3 {
                 assert!(matches!(ask(path, &Request::Sessions), Ok(Answer::Sessions(_))));
             }
-            assert!(!scanning.is_finished());
+            // Longer than any other answer is waited for: the server says that it works.
+            while begun.elapsed() < Duration::from_secs(6) {
+                assert!(!scanning.is_finished());
+                std::thread::sleep(Duration::from_millis(50));
+            }
             turn.notify_one();
             let Answer::Scanned(scanned) = scanning.join().unwrap().unwrap() else {
                 panic!("no answer to a scan")
@@ -240,6 +256,55 @@ fn a_socket_that_a_dead_server_left_is_nobody() {
     let error = ask_if_running(&path, &Request::Sessions).unwrap_err().to_string();
     hanging_up.join().unwrap();
     assert!(error.starts_with("cannot ask the server at"), "{error}");
+}
+
+/// As a server that was stopped: the kernel takes connections and words for it, until its queue is full.
+#[test]
+fn a_server_that_says_nothing_is_waited_for_no_longer_than_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sock");
+    let listener = rustix::net::socket(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::STREAM,
+        None,
+    )
+    .unwrap();
+    let address = rustix::net::SocketAddrUnix::new(&path).unwrap();
+    rustix::net::bind(&listener, &address).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let name: crate::user::UserName = "calvin".parse().unwrap();
+    let check = |what: &str, ask: &dyn Fn() -> String, expected: &str| {
+        let begun = std::time::Instant::now();
+        let error = ask();
+        let took = begun.elapsed();
+        assert!(error.contains(expected), "{what}: {error}");
+        assert!(
+            took >= Duration::from_millis(4500) && took < Duration::from_secs(9),
+            "{what}: {took:?}"
+        );
+    };
+    let silent = |request: Request| move |path: &Path| ask(path, &request).unwrap_err().to_string();
+    let scan = silent(Request::Scan {
+        user: "calvin".into(),
+    });
+    std::thread::scope(|threads| {
+        // This one is in the queue; the others wait for a place in it.
+        let path = &path;
+        let first = threads.spawn(move || check("scan", &|| scan(path), "has not answered within 5 s"));
+        std::thread::sleep(Duration::from_millis(200));
+        let sessions = silent(Request::Sessions);
+        threads.spawn(move || check("sessions", &|| sessions(path), "has not answered within 5 s"));
+        let change = || {
+            let stored = crate::admin::announce::Stored::done(&name, "changed calvin");
+            stored.announce(path).unwrap_err().to_string()
+        };
+        check(
+            "change",
+            &change,
+            "the change is stored, and the server has not confirmed it: ",
+        );
+        first.join().unwrap();
+    });
 }
 
 #[test]

@@ -159,6 +159,86 @@ async fn refusals_name_the_thing_and_leave_nothing_behind() {
 }
 
 #[tokio::test]
+async fn exit_codes_tell_what_is_missing_from_what_is_there() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub").await;
+    f.ok("user add hobbes --key @key.pub").await;
+    let check = async |line: &str, code: u8| {
+        assert_eq!(f.run(line).await.expect_err(line).exit_code(), code, "{line}");
+    };
+    for verb in [
+        "show tom",
+        "set tom --quota 1",
+        "passwd tom",
+        "enable tom",
+        "disable tom",
+        "remove tom",
+        "remove tom --delete-home",
+        "rename tom tim",
+        "key list tom",
+        "key add tom @key.pub",
+        "key remove tom SHA256:x",
+    ] {
+        check(&format!("user {verb}"), 3).await;
+    }
+    // Neither asks for a password first: there is no terminal here, and that would be said.
+    check("user add calvin", 4).await;
+    check("user rename calvin hobbes", 4).await;
+    check("user add tim", 1).await;
+    check("user set calvin --home /etc", 1).await;
+}
+
+#[tokio::test]
+async fn what_is_so_already_is_unchanged() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub --quota 1GiB").await;
+    let print = f.show("calvin").await["keys"][0]["fingerprint"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let home = f.path("server/data/homes/calvin");
+    for line in [
+        "user enable calvin".to_owned(),
+        "user set calvin --quota 1GiB".to_owned(),
+        "user set calvin --quota 1024MiB --permissions all --expires never --require any".to_owned(),
+        "user key add calvin @key.pub".to_owned(),
+        format!("user set calvin --home {home}"),
+        "user rename calvin calvin".to_owned(),
+    ] {
+        let before = f.store.version().await.unwrap();
+        let said = f.ok(&line).await;
+        assert!(said.starts_with("unchanged: calvin\n"), "{line}: {said}");
+        let shown: Value = serde_json::from_str(&f.ok(&format!("{line} --json")).await).unwrap();
+        assert_eq!(
+            (&shown["changed"], &shown["sessions_ended"]),
+            (&false.into(), &0.into()),
+            "{line}"
+        );
+        assert_eq!(f.store.version().await.unwrap(), before, "{line}");
+    }
+    for (line, again) in [
+        ("user disable calvin", true),
+        ("user set calvin --read-only", true),
+        ("user rename calvin x+y", false),
+    ] {
+        let shown: Value = serde_json::from_str(&f.ok(&format!("{line} --json")).await).unwrap();
+        assert_eq!(
+            (&shown["v"], &shown["changed"]),
+            (&1.into(), &true.into()),
+            "{line}"
+        );
+        if again {
+            assert_eq!(f.ok(line).await, "unchanged: calvin\n");
+        }
+    }
+    let shown = f.show("x+y").await;
+    assert_eq!(
+        (&shown["home"], &shown["keys"][0]["fingerprint"]),
+        (&home.into(), &print.into())
+    );
+}
+
+#[tokio::test]
 async fn users_of_one_home_have_one_quota() {
     let f = Fixture::new().await;
     f.ok("user add calvin --key @key.pub --home @roots/shared --quota 1G")
@@ -260,6 +340,8 @@ async fn keys_come_and_go() {
     assert_eq!(f.ok("user key list calvin").await, line);
     f.fails("user key remove calvin SHA256:x", "has no key \"SHA256:x\"")
         .await;
+    let absent = format!("user key remove calvin SHA256:{}", "x".repeat(43));
+    assert_eq!(f.ok(&absent).await, "unchanged: calvin\n");
     f.ok(&format!("user key remove calvin {print}")).await;
     assert_eq!(f.ok("user key list calvin").await, "");
     assert_eq!(f.ok("user key list calvin --json").await, "[]\n");
@@ -292,7 +374,7 @@ async fn a_removed_user_leaves_the_home_unless_told_otherwise() {
     f.ok("user add far --key @key.pub --home @roots/far").await;
     let mut narrow = f.config.clone();
     narrow.storage.roots.clear();
-    let refused = remove(&"far".parse().unwrap(), true, &narrow, &f.store).await;
+    let refused = deletable_home(&"far".parse().unwrap(), &narrow, &f.store).await;
     assert!(refused.unwrap_err().to_string().contains("is not beneath"));
     assert!(std::path::Path::new(&f.path("roots/far")).exists());
 }

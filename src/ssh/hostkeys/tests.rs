@@ -30,7 +30,7 @@ impl Store for Recorded {
     async fn add_user(&self, _: &User) -> Result<()> {
         no_users()
     }
-    async fn change_user(&self, _: &UserName, _: crate::store::Change) -> Result<User> {
+    async fn change_user(&self, _: &UserName, _: crate::store::Change) -> Result<crate::store::Changed> {
         no_users()
     }
     async fn remove_user(&self, _: &UserName) -> Result<User> {
@@ -73,6 +73,9 @@ impl Store for Recorded {
         no_users()
     }
     async fn record_place(&self, _: &std::path::Path) -> Result<()> {
+        no_users()
+    }
+    async fn news(&self, _: i64) -> Result<crate::store::News> {
         no_users()
     }
 }

@@ -1,6 +1,7 @@
 //! Users and host keys, by one process and by several.
 
 mod homes;
+mod news;
 mod opening;
 mod signing_in;
 
@@ -19,6 +20,7 @@ fn name(text: &str) -> UserName {
 fn user(text: &str) -> User {
     User {
         name: name(text),
+        incarnation: 0,
         password_hash: None,
         keys: Vec::new(),
         home: format!("/srv/homes/{text}").into(),
@@ -54,6 +56,7 @@ async fn a_user_comes_back_as_stored() {
     let (dir, store) = store().await;
     let full = User {
         name: name("Calvin.1"),
+        incarnation: 0,
         password_hash: Some(PasswordHash::new("$argon2id$x".into())),
         keys: vec![
             "from=\"10.0.0.0/8,::1\" ssh-ed25519 AAAA ünïcode, 'quoted'".into(),
@@ -78,13 +81,23 @@ async fn a_user_comes_back_as_stored() {
     let store = SqlStore::open_existing(&file(&dir)).await.unwrap();
     let expected = User {
         home: "/srv/homes/calvin/x y".into(),
+        incarnation: 1,
         ..full
     };
     let found = store.user(&name("Calvin.1")).await.unwrap().unwrap();
     assert_eq!(format!("{found:?}"), format!("{expected:?}"));
     assert_eq!(found.password_hash, expected.password_hash);
     let all = store.users().await.unwrap();
-    assert_eq!(format!("{all:?}"), format!("{:?}", [expected, user("tom")]));
+    let tom = all.iter().find(|user| user.name == name("tom")).unwrap();
+    assert!(tom.incarnation > expected.incarnation);
+    let expected = [
+        expected,
+        User {
+            incarnation: tom.incarnation,
+            ..user("tom")
+        },
+    ];
+    assert_eq!(all, expected);
     // Case counts.
     assert!(store.user(&name("calvin.1")).await.unwrap().is_none());
 }
@@ -108,7 +121,9 @@ async fn users_are_changed_renamed_and_removed() {
         )
         .await
         .unwrap();
-    assert_eq!(changed.name, name("hobbes"));
+    assert!(changed.is_change());
+    assert_eq!(changed.before.name, name("calvin"));
+    assert_eq!(changed.after.name, name("hobbes"));
     let hobbes = store.user(&name("hobbes")).await.unwrap().unwrap();
     assert_eq!((hobbes.keys, hobbes.enabled), (vec!["two".to_owned()], false));
     assert!(store.user(&name("calvin")).await.unwrap().is_none());

@@ -264,9 +264,12 @@ fn is_want_of_room(error: Error) -> bool {
     match error {
         Error::OverBytes { .. } | Error::OverFiles { .. } | Error::Unmeasurable => true,
         Error::Os(errno) => matches!(errno, Errno::NOSPC | Errno::DQUOT),
-        Error::Forbidden(_) | Error::WouldBlock | Error::Measuring | Error::NotRecorded | Error::NotOwned => {
-            false
-        }
+        Error::Forbidden(_)
+        | Error::WouldBlock
+        | Error::Measuring
+        | Error::NotRecorded
+        | Error::NotOwned
+        | Error::Ended => false,
     }
 }
 

@@ -317,23 +317,16 @@ fn what_was_set_last_counts_whoever_comes_with_an_older_limit() {
         bytes: Some(bytes),
         files: None,
     };
-    let user = |home: &Path, bytes| user::User {
-        name: "calvin".parse().unwrap(),
-        password_hash: None,
-        keys: Vec::new(),
-        home: home.to_owned(),
-        enabled: true,
-        expires_at: None,
-        quota: quota(bytes),
-        max_sessions: None,
-        permissions: user::Permissions::all(),
-        allowed_from: Vec::new(),
-        require: std::collections::BTreeSet::new(),
-    };
     let account = books.account(dir.path(), Some(100), None);
-    books
-        .ledger
-        .refresh(&[user(dir.path(), 50), user(other.path(), 70)]);
+    assert!(books.ledger.set_quota(dir.path(), quota(50)).is_some());
+    assert!(
+        books.ledger.set_quota(dir.path(), quota(50)).is_none(),
+        "as it was"
+    );
+    assert!(
+        books.ledger.set_quota(other.path(), quota(70)).is_none(),
+        "nobody is there"
+    );
     assert_eq!(account.usage().quota, quota(50));
     let again = books.account(dir.path(), Some(100), None);
     assert!(Arc::ptr_eq(&account, &again));
@@ -344,12 +337,12 @@ fn what_was_set_last_counts_whoever_comes_with_an_older_limit() {
         quota(70)
     );
     // A home that nobody has any more is kept for those who are still in it, and then forgotten.
-    books.ledger.refresh(&[]);
+    books.ledger.forget(dir.path());
     assert!(Arc::ptr_eq(&account, &books.account(dir.path(), Some(1), None)));
     drop((account, again));
     std::fs::write(dir.path().join("f"), "later").unwrap();
     until(|| {
-        books.ledger.refresh(&[]);
+        books.ledger.forget(dir.path());
         books.account(dir.path(), Some(100), None).usage().bytes == 5
     });
 }
@@ -394,4 +387,25 @@ fn a_marker_that_goes_stops_growth_at_the_next_ceiling_and_nothing_else() {
     // At the next sign-in it is found to be there again.
     home.account.set_owned(true);
     make("/two").unwrap();
+}
+
+/// Reserved by the old limit, and not yet written when the new one is in force.
+#[test]
+fn a_new_limit_can_wait_for_what_the_old_one_allowed() {
+    let books = Books::new();
+    let dir = tempfile::tempdir().unwrap();
+    let account = books.account(dir.path(), Some(100), None);
+    std::fs::write(dir.path().join("f"), "x").unwrap();
+    let file = std::fs::File::open(dir.path().join("f")).unwrap();
+    let meta = crate::vfs::attrs::metadata(&rustix::fs::fstat(&file).unwrap());
+    let inode = crate::ledger::inode::Inode::of_new(&account, &meta);
+    let writing = inode.lock(Wait::Allowed).unwrap();
+    let waiting = std::thread::spawn({
+        let account = Arc::clone(&account);
+        move || account.wait_for_growth()
+    });
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert!(!waiting.is_finished());
+    drop(writing);
+    waiting.join().unwrap();
 }

@@ -1,0 +1,204 @@
+//! What a sign-in and a session lose when the user's record is changed.
+
+use super::*;
+use crate::user::Permission;
+
+#[tokio::test]
+async fn a_first_factor_that_was_taken_away_counts_no_more() {
+    let f = Fixture::new().await;
+    let both = |u: &mut User| u.require = [Factor::PublicKey, Factor::Password].into();
+    let secret = Secret::new("secret".into());
+    let key = key(KEY);
+    let first = async |credential: Credential<'_>| match f
+        .attempt("careful", HERE, credential, &Proofs::default())
+        .await
+    {
+        Err(Denied::Partial { passed, .. }) => passed,
+        other => panic!("{other:?}"),
+    };
+    let second = async |credential: Credential<'_>, passed: &Proofs| {
+        let result = f.attempt("careful", HERE, credential, passed).await;
+        matches!(result, Err(Denied::Partial { .. }))
+    };
+    f.add("careful", both).await;
+    let by_key = first(Credential::VerifiedKey(&key)).await;
+    f.change("careful", |u| u.keys = vec![OTHER_KEY.to_owned()]).await;
+    assert!(
+        second(Credential::Password(&secret), &by_key).await,
+        "the key was removed"
+    );
+    f.change("careful", |u| u.keys = vec![KEY.to_owned()]).await;
+    let by_password = first(Credential::Password(&secret)).await;
+    f.change("careful", |u| u.password_hash = Some(cheap("another")))
+        .await;
+    assert!(
+        second(Credential::VerifiedKey(&key), &by_password).await,
+        "another password"
+    );
+    f.change("careful", |u| u.password_hash = Some(cheap("secret")))
+        .await;
+    let by_key = first(Credential::VerifiedKey(&key)).await;
+    f.store.remove_user(&name("careful")).await.unwrap();
+    f.add("careful", both).await;
+    assert!(
+        second(Credential::Password(&secret), &by_key).await,
+        "another record"
+    );
+}
+
+#[tokio::test]
+async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
+    let f = Fixture::new().await;
+    let future: Timestamp = "2100-01-01T00:00:00Z".parse().unwrap();
+    let peer: IpAddr = HERE.parse().unwrap();
+    let both: &[Factor] = &[Factor::PublicKey, Factor::Password];
+    let timed = format!("expiry-time=\"20990101Z\" {KEY}");
+    f.add("all", |u| u.permissions = Permissions::all()).await;
+    let original = f.store.user(&name("all")).await.unwrap().unwrap();
+    let by_key = f.key("all", HERE, KEY).await.unwrap();
+    let by_password = f.password("all", HERE, "secret").await.unwrap();
+    assert_eq!(by_key.until(), None);
+    let goes_on = |until| Review::GoesOn {
+        until,
+        max_sessions: Some(3),
+    };
+    // What changes, what becomes of the session by key, and of the one by password.
+    type Row<'a> = (&'a str, Box<dyn Fn(&mut User) + Send + 'a>, Review, Review);
+    let both_end = |lost| (Review::Ends(lost), Review::Ends(lost));
+    let row = |what, change: Box<dyn Fn(&mut User) + Send>, (key, password)| -> Row<'_> {
+        (what, change, key, password)
+    };
+    let stay = (goes_on(None), goes_on(None));
+    let rows = [
+        row("nothing", Box::new(|_| {}), stay),
+        row(
+            "disabled",
+            Box::new(|u| u.enabled = false),
+            both_end(Lost::Enabled),
+        ),
+        row(
+            "expired",
+            Box::new(|u| u.expires_at = Some("2001-01-01T00:00:00Z".parse().unwrap())),
+            both_end(Lost::Time),
+        ),
+        row(
+            "will expire",
+            Box::new(move |u| u.expires_at = Some(future)),
+            (goes_on(Some(future)), goes_on(Some(future))),
+        ),
+        row(
+            "moved",
+            Box::new(|u| u.home = "/srv/moved".into()),
+            both_end(Lost::Home),
+        ),
+        row(
+            "read only",
+            Box::new(|u| u.permissions = Permissions::read_only()),
+            both_end(Lost::Permission(Permission::Create)),
+        ),
+        row(
+            "one permission less",
+            Box::new(|u| {
+                u.permissions = Permission::ALL
+                    .into_iter()
+                    .filter(|p| *p != Permission::Link)
+                    .collect()
+            }),
+            both_end(Lost::Permission(Permission::Link)),
+        ),
+        row(
+            "address",
+            Box::new(|u| u.allowed_from = vec!["10.0.0.0/8".parse().unwrap()]),
+            both_end(Lost::Address),
+        ),
+        row(
+            "the address that it comes from",
+            Box::new(|u| u.allowed_from = vec!["192.0.2.0/24".parse().unwrap()]),
+            stay,
+        ),
+        row(
+            "more factors",
+            Box::new(move |u| u.require = both.iter().copied().collect()),
+            both_end(Lost::Factors),
+        ),
+        row(
+            "keys only",
+            Box::new(|u| u.require = [Factor::PublicKey].into()),
+            (goes_on(None), Review::Ends(Lost::Factors)),
+        ),
+        row(
+            "no key",
+            Box::new(|u| u.keys.clear()),
+            (Review::Ends(Lost::Key), goes_on(None)),
+        ),
+        row(
+            "another key",
+            Box::new(|u| u.keys = vec![OTHER_KEY.to_owned()]),
+            (Review::Ends(Lost::Key), goes_on(None)),
+        ),
+        row(
+            "one key more, and another comment",
+            Box::new(|u| u.keys = vec![OTHER_KEY.to_owned(), format!("restrict {KEY} new")]),
+            stay,
+        ),
+        row(
+            "the key from elsewhere",
+            Box::new(|u| u.keys = vec![format!("from=\"10.0.0.1\" {KEY}")]),
+            (Review::Ends(Lost::Key), goes_on(None)),
+        ),
+        row(
+            "the key for some time",
+            Box::new(move |u| u.keys = vec![timed.clone()]),
+            (
+                goes_on(Some("2099-01-01T00:00:00Z".parse().unwrap())),
+                goes_on(None),
+            ),
+        ),
+        row(
+            "another password",
+            Box::new(|u| u.password_hash = Some(cheap("another"))),
+            (goes_on(None), Review::Ends(Lost::Password)),
+        ),
+        row(
+            "no password",
+            Box::new(|u| u.password_hash = None),
+            (goes_on(None), Review::Ends(Lost::Password)),
+        ),
+    ];
+    for (what, change, key, password) in rows {
+        let changed = original.clone();
+        f.change("all", move |u| *u = changed).await;
+        let before = f.auth.review(&by_key, peer).await.unwrap();
+        assert_eq!(before, goes_on(None), "before {what}");
+        let mut changed = original.clone();
+        change(&mut changed);
+        f.change("all", move |u| *u = changed).await;
+        assert_eq!(f.auth.review(&by_key, peer).await.unwrap(), key, "{what}, by key");
+        assert_eq!(
+            f.auth.review(&by_password, peer).await.unwrap(),
+            password,
+            "{what}, by password"
+        );
+    }
+    // More than the session has is no loss, nor is losing it again.
+    let login = f.key("calvin", HERE, KEY).await.unwrap();
+    f.change("calvin", |u| u.permissions = Permissions::all()).await;
+    f.change("calvin", |u| u.permissions = Permissions::read_only())
+        .await;
+    assert_eq!(f.auth.review(&login, peer).await.unwrap(), goes_on(None));
+    f.store.remove_user(&name("calvin")).await.unwrap();
+    assert_eq!(
+        f.auth.review(&login, peer).await.unwrap(),
+        Review::Ends(Lost::User)
+    );
+    f.add("calvin", |_| {}).await;
+    assert_eq!(
+        f.auth.review(&login, peer).await.unwrap(),
+        Review::Ends(Lost::Incarnation)
+    );
+    f.store.close().await;
+    assert!(
+        f.auth.review(&login, peer).await.is_err(),
+        "a store that cannot answer"
+    );
+}

@@ -1,0 +1,75 @@
+//! Who and what was changed since a revision.
+
+use super::*;
+
+#[tokio::test]
+async fn news_name_whoever_and_whatever_was_changed() {
+    let (_dir, store) = store().await;
+    let check = async |seen: i64, users: &[&str], homes: &[&str]| {
+        let mut news = store.news(seen).await.unwrap();
+        news.users.sort();
+        news.homes.sort();
+        let users: Vec<UserName> = users.iter().map(|text| name(text)).collect();
+        let homes: Vec<PathBuf> = homes
+            .iter()
+            .map(|home| format!("/srv/homes/{home}").into())
+            .collect();
+        assert_eq!((news.users, news.homes), (users, homes), "after {seen}");
+        assert_eq!(news.number, store.version().await.unwrap());
+        news.number
+    };
+    for who in ["calvin", "tom"] {
+        store.add_user(&user(who)).await.unwrap();
+    }
+    store.add_user(&at_home("guest", "/srv/homes/tom")).await.unwrap();
+    let seen = check(0, &["calvin", "guest", "tom"], &["calvin", "tom"]).await;
+    let seen = check(seen, &[], &[]).await;
+    let change = async |who: &str, change: fn(&mut User)| {
+        let change: Change = Box::new(move |user| {
+            change(user);
+            Ok(())
+        });
+        store.change_user(&name(who), change).await.unwrap().is_change()
+    };
+    assert!(change("calvin", |user| user.enabled = false).await);
+    let seen = check(seen, &["calvin"], &["calvin"]).await;
+    assert!(
+        !change("calvin", |user| user.enabled = false).await,
+        "it was so before"
+    );
+    assert!(!change("calvin", |user| user.home = "/srv/homes/./calvin/".into()).await);
+    let seen = check(seen, &[], &[]).await;
+    // Who shares the home shares the quota.
+    assert!(change("tom", |user| user.quota.bytes = Some(1)).await);
+    let seen = check(seen, &["guest", "tom"], &["tom"]).await;
+    assert_eq!(
+        store.quota_of_home(Path::new("/srv/homes/tom")).await.unwrap(),
+        Some(Quota {
+            bytes: Some(1),
+            files: None
+        })
+    );
+    assert!(change("calvin", |user| user.keys.push("one".into())).await);
+    let seen = check(seen, &["calvin"], &["calvin"]).await;
+    assert!(change("calvin", |user| user.name = name("hobbes")).await);
+    let seen = check(seen, &["calvin", "hobbes"], &["calvin"]).await;
+    assert!(change("hobbes", |user| user.home = "/srv/homes/new".into()).await);
+    let seen = check(seen, &["hobbes"], &["calvin", "new"]).await;
+    assert_eq!(
+        store.quota_of_home(Path::new("/srv/homes/calvin")).await.unwrap(),
+        None
+    );
+    let first = store.remove_user(&name("hobbes")).await.unwrap();
+    let seen = check(seen, &["hobbes"], &["new"]).await;
+    // By hand.
+    for sql in [
+        "UPDATE users SET enabled = 0 WHERE name = 'tom'",
+        "INSERT INTO user_keys (user_name, position, line) VALUES ('guest', 0, 'x')",
+    ] {
+        sqlx::query(sql).execute(&store.pool).await.unwrap();
+    }
+    check(seen, &["guest", "tom"], &["tom"]).await;
+    store.add_user(&user("hobbes")).await.unwrap();
+    let second = store.user(&name("hobbes")).await.unwrap().unwrap();
+    assert!(second.incarnation > first.incarnation);
+}
