@@ -14,6 +14,8 @@ use crate::support::replies::Reply;
 use crate::support::server::Sandbox;
 
 const CONNECTIONS: usize = 300;
+/// A user may have a hundred sessions at once.
+const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 const BLOCK: usize = 32_768;
 const BLOCKS: usize = 8;
 
@@ -42,19 +44,19 @@ async fn transfer(mut session: Session, number: usize) {
 
 #[test]
 fn three_hundred_connections_all_come_out_whole() {
-    let server = Sandbox::start(&["alice", "bob"]);
+    let server = Sandbox::start(&USERS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    let keys = ["alice", "bob"].map(|user| (user, load_secret_key(server.key(user), None).unwrap()));
+    let keys = USERS.map(|user| (user, load_secret_key(server.key(user), None).unwrap()));
     let port = server.port();
     runtime.block_on(async {
         let all_are_in = Arc::new(Barrier::new(CONNECTIONS));
         let tasks: Vec<_> = (0..CONNECTIONS)
             .map(|number| {
-                let (user, key) = keys[number % 2].clone();
+                let (user, key) = keys[number % USERS.len()].clone();
                 let all_are_in = Arc::clone(&all_are_in);
                 tokio::spawn(async move {
                     let session = Session::start(Config::default(), port, user, &key).await;
@@ -73,7 +75,7 @@ fn three_hundred_connections_all_come_out_whole() {
             .expect("all done in three minutes");
     });
     for number in 0..CONNECTIONS {
-        let home = server.home(["alice", "bob"][number % 2]);
+        let home = server.home(USERS[number % USERS.len()]);
         let stored = std::fs::read(home.join(format!("file-{number}"))).unwrap();
         assert!(
             stored == noise(BLOCK * BLOCKS, number as u64 + 1),
