@@ -122,7 +122,8 @@ class Homeport(Measured, servers.Homeport):
         both = f'ciphers = ["{GCM}", "{CHACHA}"]'
         lines = [both if line.startswith("ciphers = ") else line for line in text.splitlines()]
         self.config.write_text("\n".join(lines) + "\n")
-        self.add(self.user, *limits)
+        # Rows with hundreds of connections have this one user.
+        self.add(self.user, "--max-sessions", "4000", *limits)
         self.stored = self.home(self.user)
         self.stored.mkdir(parents=True, exist_ok=True, mode=0o700)
 
