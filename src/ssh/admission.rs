@@ -8,11 +8,11 @@
 //! - where places are short, a newcomer takes the place of a waiting connection of whoever holds most ([`victim`]):
 //!   nobody keeps others out by holding places;
 //! - one source alone leaves the last eighth of all places to those that hold less than that;
-//! - a source whose connections end without a sign-in is answered later and later: each such end adds a point (a
-//!   quarter, if the connection never said anything), a point fades every [`FADE`], and above [`FREE_POINTS`] the
-//!   banner of each new connection from there is held back. The delay runs for each connection by itself, so that
-//!   honest users behind the same address come in a moment later, however many they are; where somebody has signed in
-//!   from there within a day, it is the shortest delay.
+//! - a source whose connections end without a sign-in is answered later and later: each such end adds a point (half a
+//!   one, if the connection never said anything and the source is not held back yet), a point fades every [`FADE`], and
+//!   above [`FREE_POINTS`] the banner of each new connection from there is held back. The delay runs for each connection
+//!   by itself, so that honest users behind the same address come in a moment later, however many they are; where
+//!   somebody has signed in from there within a day, it is at most [`MAX_TRUSTED_DELAY`].
 //!
 //! Connections that have signed in are never ended for others.
 
@@ -36,13 +36,17 @@ const FREE_POINTS: f64 = 4.0;
 const FADE: Duration = Duration::from_secs(2);
 /// More points than this make no difference any more.
 const MAX_POINTS: f64 = 50.0;
-/// The cost of a connection that was closed before it said anything, as health checks do it all day.
-const SILENT_POINTS: f64 = 0.25;
+/// The cost of a connection that was closed before it said anything, as health checks do it all day: one in a second
+/// costs nothing. A source that makes more than that pays in full once it is held back.
+const SILENT_POINTS: f64 = 0.5;
 /// Per point above the free ones.
 const DELAY_PER_POINT: Duration = Duration::from_millis(50);
 /// The first delay, and the longest: well within anybody's patience, and within the login grace.
 const MIN_DELAY: Duration = Duration::from_millis(250);
 const MAX_DELAY: Duration = Duration::from_secs(2);
+/// The longest delay where somebody has signed in from: sixteen sockets of an attacker there get fewer than twenty
+/// banners a second, the rate below which key exchanges are no danger (`scripts/audit`).
+const MAX_TRUSTED_DELAY: Duration = Duration::from_secs(1);
 /// After a sign-in, how long a source is held back only briefly: an attacker may share it with honest users.
 const TRUSTED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// Sources remembered; beyond that, those with the fewest points are forgotten.
@@ -224,7 +228,10 @@ impl Drop for Entry {
         if let Some(source) = state.sources.get_mut(&self.source) {
             let silent = hung_up && self.progress.step() == Step::Silent;
             source.fade(Instant::now());
-            let more = if silent { SILENT_POINTS } else { 1.0 };
+            let more = match silent && source.points < FREE_POINTS {
+                true => SILENT_POINTS,
+                false => 1.0,
+            };
             source.points = (source.points + more).min(MAX_POINTS);
         }
     }
@@ -367,7 +374,7 @@ impl Source {
         }
         let trusted = |at: Instant| now.saturating_duration_since(at) < TRUSTED_FOR;
         let longest = if self.last_sign_in.is_some_and(trusted) {
-            MIN_DELAY
+            MAX_TRUSTED_DELAY
         } else {
             MAX_DELAY
         };

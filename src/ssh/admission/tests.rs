@@ -251,7 +251,7 @@ fn whoever_keeps_leaving_is_answered_later_and_forgiven_in_time() {
     assert_eq!(come_and_go(now), MAX_DELAY);
     // Where somebody has signed in, others are not held up for long.
     assert!(door.enter(HERE, &limits(), now).unwrap().signed_in());
-    assert_eq!(come_and_go(now), MIN_DELAY);
+    assert_eq!(come_and_go(now), MAX_TRUSTED_DELAY);
     let later = now + Duration::from_secs(200);
     assert_eq!(come_and_go(later), Duration::ZERO);
 }
@@ -261,10 +261,20 @@ fn health_checks_hold_nobody_up() {
     let door = Admission::new();
     let mut now = Instant::now();
     // Drops are counted at the real time, so all of these come at once.
-    for _ in 0..16 {
+    for _ in 0..8 {
         assert_eq!(door.enter(HERE, &limits(), now).unwrap().delay, Duration::ZERO);
         now += Duration::from_millis(1);
     }
+}
+
+#[test]
+fn silence_is_no_way_to_many_banners() {
+    let door = Admission::new();
+    let now = Instant::now();
+    for _ in 0..60 {
+        door.enter(HERE, &limits(), now).unwrap();
+    }
+    assert_eq!(door.enter(HERE, &limits(), now).unwrap().delay, MAX_DELAY);
 }
 
 #[test]
