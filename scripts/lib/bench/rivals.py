@@ -119,9 +119,8 @@ class Homeport(Measured, servers.Homeport):
         super().__init__(directory, binary, key)
         self.name = name
         text = self.config.read_text()
-        both = f'ciphers = ["{GCM}", "{CHACHA}"]'
-        lines = [both if line.startswith("ciphers = ") else line for line in text.splitlines()]
-        self.config.write_text("\n".join(lines) + "\n")
+        both = f'[ssh]\nciphers = ["{GCM}", "{CHACHA}"]\n'
+        self.config.write_text(text.replace("[ssh]\n", both, 1))
         # Rows with hundreds of connections have this one user.
         self.add(self.user, "--max-sessions", "4000", *limits)
         self.stored = self.home(self.user)
