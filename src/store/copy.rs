@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 
-use super::open;
+use super::migrations;
 
 /// The copy of a store of version `from`. It lives as long as the pool, whose one connection holds it.
 pub(super) fn brought_up_to_date(path: &Path, immutable: bool, from: i64) -> SqlitePool {
@@ -55,7 +55,7 @@ async fn fill(
     sqlx::raw_sql("DETACH DATABASE old")
         .execute(&mut *connection)
         .await?;
-    for step in open::migrations() {
+    for step in migrations::migrations() {
         if step.version > from {
             sqlx::raw_sql(step.sql).execute(&mut *connection).await?;
         }

@@ -1,9 +1,11 @@
 //! What is kept between runs: users, the use of their homes, and the fingerprints of host keys.
 
 mod copy;
+mod failure;
 mod homes;
 mod identity;
 mod keys;
+mod migrations;
 mod news;
 mod open;
 mod relative;
@@ -12,6 +14,7 @@ mod rows;
 mod sign_ins;
 pub mod sql;
 mod usage;
+mod users;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

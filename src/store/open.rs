@@ -6,10 +6,12 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqlSafeStr};
+use sqlx::{ConnectOptions, Connection};
 
+use super::failure::{damaged, failed, is_busy};
+use super::migrations::{latest, migrations};
 use super::reserve;
 use crate::error::{Error, Result};
 
@@ -19,48 +21,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Larger files are looked through at a start and by `check`, but not by every command: it takes 2 ms for each MiB, and a
 /// command that reads a damaged page hears so anyway.
 const LOOKED_THROUGH: u64 = 1 << 20;
-
-/// What the store has been through; the last one's number is its version. Never edit one that was released.
-pub(super) fn migrations() -> Vec<Migration> {
-    let list = [
-        (
-            1,
-            "users and host keys",
-            include_str!("migrations/0001_users_and_host_keys.sql"),
-        ),
-        (
-            2,
-            "use of homes",
-            include_str!("migrations/0002_use_of_homes.sql"),
-        ),
-        (3, "the store's id", include_str!("migrations/0003_store_id.sql")),
-        (
-            4,
-            "incarnations and changes",
-            include_str!("migrations/0004_incarnations_and_changes.sql"),
-        ),
-        (5, "sign-ins", include_str!("migrations/0005_sign_ins.sql")),
-    ];
-    list.into_iter()
-        .map(|(version, title, sql)| {
-            Migration::new(
-                version,
-                title.into(),
-                MigrationType::Simple,
-                sql.into_sql_str(),
-                false,
-            )
-        })
-        .collect()
-}
-
-fn latest() -> i64 {
-    migrations()
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0)
-}
 
 /// Makes the file if it is missing, and brings it to the current version. Returns how to connect to it.
 pub(super) async fn prepare(path: &Path) -> Result<SqliteConnectOptions> {
@@ -341,66 +301,4 @@ async fn write_ahead(connection: &mut SqliteConnection, path: &Path) -> Result<(
             }
         }
     }
-}
-
-fn code(error: &sqlx::Error) -> Option<i32> {
-    // The lower byte is the kind, the rest tells more.
-    Some(extended_code(error)? & 0xff)
-}
-
-fn extended_code(error: &sqlx::Error) -> Option<i32> {
-    error.as_database_error()?.code()?.parse().ok()
-}
-
-/// Is this what SQLite says of a full disk?
-fn is_full(path: &Path, error: &sqlx::Error) -> bool {
-    match extended_code(error) {
-        // SQLITE_FULL; SQLITE_IOERR_SHMSIZE: the log's index, on tmpfs.
-        Some(13 | 4874) => true,
-        // SQLITE_CANTOPEN and SQLITE_IOERR with what they were about: the disk itself tells.
-        Some(code) if matches!(code & 0xff, 10 | 14) => {
-            let directory = path.parent().unwrap_or(Path::new("/"));
-            reserve::available(directory).is_some_and(|bytes| bytes < reserve::LOW)
-        }
-        _ => false,
-    }
-}
-
-fn is_busy(error: &sqlx::Error) -> bool {
-    // SQLITE_BUSY, SQLITE_LOCKED.
-    matches!(code(error), Some(5 | 6))
-}
-
-/// What failed, in words that an operator can act on.
-pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
-    let what = Error::new(format!("cannot use the store {path:?}"));
-    if is_full(path, &error) {
-        // What comes next finds room.
-        reserve::spend(path);
-        return what
-            .because("the disk is full".to_owned())
-            .hint("try again: the store keeps a reserve for that; then remove files, or enlarge the disk");
-    }
-    let text = error.as_database_error().map(|e| e.message().to_owned());
-    match code(&error) {
-        Some(5 | 6) => what
-            .because("another process has kept it locked for 5 s".to_owned())
-            .hint("try again; lsof tells who has it open"),
-        // SQLITE_CORRUPT, SQLITE_NOTADB.
-        Some(11 | 26) => damaged(path, text.unwrap_or_default()),
-        // SQLITE_READONLY, SQLITE_CANTOPEN.
-        Some(8 | 14) => what
-            .because(text.unwrap_or_default())
-            .hint("the file and its directory must belong to the user that the server runs as"),
-        _ => match error {
-            sqlx::Error::PoolTimedOut => what.because("all connections to it are busy".to_owned()),
-            error => what.because(error),
-        },
-    }
-}
-
-fn damaged(path: &Path, detail: String) -> Error {
-    Error::new(format!("the store {path:?} is damaged"))
-        .because(detail)
-        .hint("stop the server and restore the file from a backup, without the files -wal and -shm beside it")
 }

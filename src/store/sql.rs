@@ -6,21 +6,20 @@
 
 mod opened;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
-use sqlx::{Connection as _, Row, Sqlite, Transaction};
+use sqlx::{Connection as _, Sqlite, Transaction};
 use tokio::sync::Mutex;
 
 use super::relative::Homes;
-use super::rows::{UserRow, read_quota, read_user};
+use super::rows::{UserRow, read_quota};
 use super::{
-    Change, Changed, News, SignIn, Store, UsageRecord, copy, homes, identity, keys, news, open, reserve,
-    sign_ins, usage,
+    Change, Changed, News, SignIn, Store, UsageRecord, copy, failure, homes, identity, keys, news, open,
+    reserve, sign_ins, usage, users,
 };
 use crate::error::{Error, Result};
 use crate::user::{Quota, User, UserName};
@@ -114,7 +113,7 @@ impl SqlStore {
     }
 
     fn failed(&self, error: sqlx::Error) -> Error {
-        open::failed(&self.path, error)
+        failure::failed(&self.path, error)
     }
 }
 
@@ -144,7 +143,7 @@ impl Store for SqlStore {
     async fn user(&self, name: &UserName) -> Result<Option<User>> {
         // One snapshot for both questions.
         let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        let user = find(&mut read, name, &self.homes)
+        let user = users::find(&mut read, name, &self.homes)
             .await
             .map_err(|e| self.failed(e))?;
         read.rollback().await.map_err(|e| self.failed(e))?;
@@ -162,23 +161,11 @@ impl Store for SqlStore {
 
     async fn users(&self) -> Result<Vec<User>> {
         let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        let rows = sqlx::query("SELECT * FROM users ORDER BY name")
-            .fetch_all(&mut *read)
-            .await;
-        let rows = rows.map_err(|e| self.failed(e))?;
-        let lines = sqlx::query_as("SELECT user_name, line FROM user_keys ORDER BY user_name, position");
-        let lines: Vec<(String, String)> = lines.fetch_all(&mut *read).await.map_err(|e| self.failed(e))?;
+        let users = users::read_all(&mut read, &self.homes)
+            .await
+            .map_err(|e| self.failed(e))?;
         read.rollback().await.map_err(|e| self.failed(e))?;
-        let mut keys: HashMap<String, Vec<String>> = HashMap::new();
-        for (name, line) in lines {
-            keys.entry(name).or_default().push(line);
-        }
-        rows.iter()
-            .map(|row| {
-                let name: String = row.try_get("name").map_err(|e| self.failed(e))?;
-                read_user(row, keys.remove(&name).unwrap_or_default(), &self.homes)
-            })
-            .collect()
+        users
     }
 
     async fn has_users(&self) -> Result<bool> {
@@ -191,7 +178,7 @@ impl Store for SqlStore {
     async fn add_user(&self, user: &User) -> Result<()> {
         let row = UserRow::new(user, &self.homes)?;
         let mut write = self.begin_write().await?;
-        let there = find(&mut write, &user.name, &self.homes)
+        let there = users::find(&mut write, &user.name, &self.homes)
             .await
             .map_err(|e| self.failed(e))?;
         if there.is_some() {
@@ -200,15 +187,19 @@ impl Store for SqlStore {
         homes::check(&mut write, &row, None, &self.homes)
             .await
             .map_err(|e| self.failed(e))??;
-        insert(&mut write, &row).await.map_err(|e| self.failed(e))?;
-        write_keys(&mut write, user).await.map_err(|e| self.failed(e))?;
+        users::insert(&mut write, &row)
+            .await
+            .map_err(|e| self.failed(e))?;
+        users::write_keys(&mut write, user)
+            .await
+            .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))
     }
 
     async fn change_user(&self, name: &UserName, change: Change) -> Result<Changed> {
         // An error anywhere drops the transaction, which takes everything back.
         let mut write = self.begin_write().await?;
-        let found = find(&mut write, name, &self.homes)
+        let found = users::find(&mut write, name, &self.homes)
             .await
             .map_err(|e| self.failed(e))?;
         let before = found.ok_or_else(|| no_such_user(name))??;
@@ -223,7 +214,7 @@ impl Store for SqlStore {
         }
         let Changed { before, after: user } = &changed;
         if user.name != *name {
-            let other = find(&mut write, &user.name, &self.homes)
+            let other = users::find(&mut write, &user.name, &self.homes)
                 .await
                 .map_err(|e| self.failed(e))?;
             if other.is_some() {
@@ -233,14 +224,20 @@ impl Store for SqlStore {
         // Who stays in a home sets the quota of all who share it; who moves in must agree.
         let stays = self.homes.located(&row.home) == before.home;
         if stays {
-            share_quota(&mut write, &row).await.map_err(|e| self.failed(e))?;
+            users::share_quota(&mut write, &row)
+                .await
+                .map_err(|e| self.failed(e))?;
         }
         homes::check(&mut write, &row, Some(name), &self.homes)
             .await
             .map_err(|e| self.failed(e))??;
-        update(&mut write, name, &row).await.map_err(|e| self.failed(e))?;
+        users::update(&mut write, name, &row)
+            .await
+            .map_err(|e| self.failed(e))?;
         if user.keys != before.keys {
-            write_keys(&mut write, user).await.map_err(|e| self.failed(e))?;
+            users::write_keys(&mut write, user)
+                .await
+                .map_err(|e| self.failed(e))?;
         }
         write.commit().await.map_err(|e| self.failed(e))?;
         Ok(changed)
@@ -248,17 +245,13 @@ impl Store for SqlStore {
 
     async fn remove_user(&self, name: &UserName) -> Result<User> {
         let mut write = self.begin_write().await?;
-        let found = find(&mut write, name, &self.homes)
+        let found = users::find(&mut write, name, &self.homes)
             .await
             .map_err(|e| self.failed(e))?;
         let user = found.ok_or_else(|| no_such_user(name))??;
-        for sql in [
-            "DELETE FROM user_keys WHERE user_name = $1",
-            "DELETE FROM users WHERE name = $1",
-        ] {
-            let deleted = sqlx::query(sql).bind(name.as_str()).execute(&mut *write).await;
-            deleted.map_err(|e| self.failed(e))?;
-        }
+        users::remove(&mut write, name)
+            .await
+            .map_err(|e| self.failed(e))?;
         // What was known of a home that nobody has any more will be out of date when somebody has it again.
         usage::forget(&mut write, &self.homes, &user.home)
             .await
@@ -373,88 +366,6 @@ impl Store for SqlStore {
         read.rollback().await.map_err(|e| self.failed(e))?;
         Ok(news)
     }
-}
-
-/// Both questions are asked whether the user exists or not, so that an unknown name takes the same time.
-async fn find(
-    connection: &mut SqliteConnection,
-    name: &UserName,
-    homes: &Homes,
-) -> sqlx::Result<Option<Result<User>>> {
-    let row = sqlx::query("SELECT * FROM users WHERE name = $1")
-        .bind(name.as_str())
-        .fetch_optional(&mut *connection)
-        .await?;
-    let keys = sqlx::query_scalar("SELECT line FROM user_keys WHERE user_name = $1 ORDER BY position")
-        .bind(name.as_str())
-        .fetch_all(&mut *connection)
-        .await?;
-    Ok(row.map(|row| read_user(&row, keys, homes)))
-}
-
-async fn share_quota(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
-    sqlx::query(
-        "UPDATE users SET quota_bytes = $1, quota_files = $2 WHERE home = $3 \
-                 AND (quota_bytes IS DISTINCT FROM $1 OR quota_files IS DISTINCT FROM $2)",
-    )
-    .bind(row.quota_bytes)
-    .bind(row.quota_files)
-    .bind(&row.home)
-    .execute(connection)
-    .await
-    .map(|_| ())
-}
-
-/// The incarnation is the revision that the new record makes: every change makes another one, so none comes twice.
-const INSERT: &str = "INSERT INTO users (name, password_hash, home, enabled, expires_at, quota_bytes, quota_files, \
-     max_sessions, permissions, allowed_from, require, incarnation) \
-     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, number + 1 FROM users_revision";
-
-const UPDATE: &str = "UPDATE users SET name = $1, password_hash = $2, home = $3, enabled = $4, expires_at = $5, \
-     quota_bytes = $6, quota_files = $7, max_sessions = $8, permissions = $9, allowed_from = $10, require = $11 \
-     WHERE name = $12";
-
-async fn insert(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
-    bind(INSERT, row).execute(connection).await.map(|_| ())
-}
-
-async fn update(connection: &mut SqliteConnection, old_name: &UserName, row: &UserRow) -> sqlx::Result<()> {
-    let query = bind(UPDATE, row).bind(old_name.as_str());
-    query.execute(connection).await.map(|_| ())
-}
-
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-
-/// In the order of the columns in [`INSERT`] and [`UPDATE`].
-fn bind<'q>(sql: &'static str, row: &'q UserRow) -> Query<'q> {
-    sqlx::query(sql)
-        .bind(&row.name)
-        .bind(&row.password_hash)
-        .bind(&row.home)
-        .bind(row.enabled)
-        .bind(&row.expires_at)
-        .bind(row.quota_bytes)
-        .bind(row.quota_files)
-        .bind(row.max_sessions)
-        .bind(&row.permissions)
-        .bind(&row.allowed_from)
-        .bind(&row.require)
-}
-
-async fn write_keys(connection: &mut SqliteConnection, user: &User) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM user_keys WHERE user_name = $1")
-        .bind(user.name.as_str())
-        .execute(&mut *connection)
-        .await?;
-    for (position, line) in (0_i64..).zip(&user.keys) {
-        sqlx::query("INSERT INTO user_keys (user_name, position, line) VALUES ($1, $2, $3)")
-            .bind(user.name.as_str())
-            .bind(position)
-            .bind(line)
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
 }
 
 fn name_taken(name: &UserName) -> Error {

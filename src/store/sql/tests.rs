@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::migrations;
 use crate::user::{Factor, PasswordHash, Permissions, Quota};
 
 fn name(text: &str) -> UserName {
@@ -358,7 +359,7 @@ pub(crate) async fn version_2(file: &Path, homes: &[&str]) {
     use sqlx::ConnectOptions as _;
     let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
     let mut connection = options.connect().await.unwrap();
-    let mut older = open::migrations();
+    let mut older = migrations::migrations();
     older.retain(|migration| migration.version <= 2);
     let older = sqlx::migrate::Migrator::with_migrations(older);
     older.run(&mut connection).await.unwrap();

@@ -244,7 +244,7 @@ async fn what_a_killed_server_left_is_read_and_left_as_it_is() {
 /// Every older version: what `check` sees is what a start makes of it, and the file stays as it is.
 #[tokio::test]
 async fn an_older_store_is_looked_at_as_it_will_be() {
-    let mut versions: Vec<i64> = open::migrations().iter().map(|step| step.version).collect();
+    let mut versions: Vec<i64> = migrations::migrations().iter().map(|step| step.version).collect();
     let latest = versions.pop().unwrap();
     for version in versions {
         let dir = TempDir::new().unwrap();
@@ -253,7 +253,7 @@ async fn an_older_store_is_looked_at_as_it_will_be() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         let options = SqliteConnectOptions::new().filename(&path);
         let mut old = sqlx::ConnectOptions::connect(&options).await.unwrap();
-        let mut steps = open::migrations();
+        let mut steps = migrations::migrations();
         steps.retain(|step| step.version <= version);
         let migrator = sqlx::migrate::Migrator::with_migrations(steps);
         migrator.run(&mut old).await.unwrap();

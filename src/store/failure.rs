@@ -1,0 +1,71 @@
+//! What SQLite's errors mean, in sentences that an operator can act on.
+
+use std::path::Path;
+
+use super::reserve;
+use crate::error::Error;
+
+/// SQLite's code without its details.
+fn code(error: &sqlx::Error) -> Option<i32> {
+    // The lower byte is the kind, the rest tells more.
+    Some(extended_code(error)? & 0xff)
+}
+
+fn extended_code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
+/// Does the error mean that the disk is full?
+fn is_full(path: &Path, error: &sqlx::Error) -> bool {
+    match extended_code(error) {
+        // SQLITE_FULL; SQLITE_IOERR_SHMSIZE: the log's index, on tmpfs.
+        Some(13 | 4874) => true,
+        // SQLITE_CANTOPEN and SQLITE_IOERR with what they were about: the disk itself tells.
+        Some(code) if matches!(code & 0xff, 10 | 14) => {
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            reserve::available(directory).is_some_and(|bytes| bytes < reserve::LOW)
+        }
+        _ => false,
+    }
+}
+
+/// Is it a lock that another process holds?
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY, SQLITE_LOCKED.
+    matches!(code(error), Some(5 | 6))
+}
+
+/// The error for a call on the store at `path` that has failed. Where the disk is full, the reserve is spent.
+pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
+    let what = Error::new(format!("cannot use the store {path:?}"));
+    if is_full(path, &error) {
+        // What comes next finds room.
+        reserve::spend(path);
+        return what
+            .because("the disk is full".to_owned())
+            .hint("try again: the store keeps a reserve for that; then remove files, or enlarge the disk");
+    }
+    let text = error.as_database_error().map(|e| e.message().to_owned());
+    match code(&error) {
+        Some(5 | 6) => what
+            .because("another process has kept it locked for 5 s".to_owned())
+            .hint("try again; lsof tells who has it open"),
+        // SQLITE_CORRUPT, SQLITE_NOTADB.
+        Some(11 | 26) => damaged(path, text.unwrap_or_default()),
+        // SQLITE_READONLY, SQLITE_CANTOPEN.
+        Some(8 | 14) => what
+            .because(text.unwrap_or_default())
+            .hint("the file and its directory must belong to the user that the server runs as"),
+        _ => match error {
+            sqlx::Error::PoolTimedOut => what.because("all connections to it are busy".to_owned()),
+            error => what.because(error),
+        },
+    }
+}
+
+/// The error for a file whose content is damaged; `detail` is what SQLite says of it.
+pub(super) fn damaged(path: &Path, detail: String) -> Error {
+    Error::new(format!("the store {path:?} is damaged"))
+        .because(detail)
+        .hint("stop the server and restore the file from a backup, without the files -wal and -shm beside it")
+}

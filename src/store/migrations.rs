@@ -1,0 +1,48 @@
+//! The versions that the store's tables have gone through.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType};
+
+/// The steps from an empty file to the current version; the last one's number is the version. Never edit one that was
+/// released.
+pub(super) fn migrations() -> Vec<Migration> {
+    let list = [
+        (
+            1,
+            "users and host keys",
+            include_str!("migrations/0001_users_and_host_keys.sql"),
+        ),
+        (
+            2,
+            "use of homes",
+            include_str!("migrations/0002_use_of_homes.sql"),
+        ),
+        (3, "the store's id", include_str!("migrations/0003_store_id.sql")),
+        (
+            4,
+            "incarnations and changes",
+            include_str!("migrations/0004_incarnations_and_changes.sql"),
+        ),
+        (5, "sign-ins", include_str!("migrations/0005_sign_ins.sql")),
+    ];
+    list.into_iter()
+        .map(|(version, title, sql)| {
+            Migration::new(
+                version,
+                title.into(),
+                MigrationType::Simple,
+                sql.into_sql_str(),
+                false,
+            )
+        })
+        .collect()
+}
+
+/// The version that this program brings a store to.
+pub(super) fn latest() -> i64 {
+    migrations()
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0)
+}

@@ -1,0 +1,140 @@
+//! The statements that read and write users and their keys.
+
+use std::collections::HashMap;
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+
+use super::relative::Homes;
+use super::rows::{UserRow, read_user};
+use crate::error::Result;
+use crate::user::{User, UserName};
+
+/// Reads the user of a name. Both questions are asked whether the user exists or not, so that an unknown name takes the
+/// same time.
+pub(super) async fn find(
+    connection: &mut SqliteConnection,
+    name: &UserName,
+    homes: &Homes,
+) -> sqlx::Result<Option<Result<User>>> {
+    let row = sqlx::query("SELECT * FROM users WHERE name = $1")
+        .bind(name.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let keys = sqlx::query_scalar("SELECT line FROM user_keys WHERE user_name = $1 ORDER BY position")
+        .bind(name.as_str())
+        .fetch_all(&mut *connection)
+        .await?;
+    Ok(row.map(|row| read_user(&row, keys, homes)))
+}
+
+/// Reads all users, in the order of their names.
+pub(super) async fn read_all(
+    connection: &mut SqliteConnection,
+    homes: &Homes,
+) -> sqlx::Result<Result<Vec<User>>> {
+    let rows = sqlx::query("SELECT * FROM users ORDER BY name")
+        .fetch_all(&mut *connection)
+        .await?;
+    let lines: Vec<(String, String)> =
+        sqlx::query_as("SELECT user_name, line FROM user_keys ORDER BY user_name, position")
+            .fetch_all(&mut *connection)
+            .await?;
+    let mut keys: HashMap<String, Vec<String>> = HashMap::new();
+    for (name, line) in lines {
+        keys.entry(name).or_default().push(line);
+    }
+    let mut users = Vec::with_capacity(rows.len());
+    for row in rows {
+        let name: String = row.try_get("name")?;
+        users.push(read_user(&row, keys.remove(&name).unwrap_or_default(), homes));
+    }
+    Ok(users.into_iter().collect())
+}
+
+/// Gives all users of the row's home its quota.
+pub(super) async fn share_quota(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
+    sqlx::query(
+        "UPDATE users SET quota_bytes = $1, quota_files = $2 WHERE home = $3 \
+                 AND (quota_bytes IS DISTINCT FROM $1 OR quota_files IS DISTINCT FROM $2)",
+    )
+    .bind(row.quota_bytes)
+    .bind(row.quota_files)
+    .bind(&row.home)
+    .execute(connection)
+    .await
+    .map(|_| ())
+}
+
+/// The incarnation is the revision that the new record makes: every change makes another one, so none comes twice.
+const INSERT: &str = "INSERT INTO users (name, password_hash, home, enabled, expires_at, quota_bytes, quota_files, \
+     max_sessions, permissions, allowed_from, require, incarnation) \
+     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, number + 1 FROM users_revision";
+
+const UPDATE: &str = "UPDATE users SET name = $1, password_hash = $2, home = $3, enabled = $4, expires_at = $5, \
+     quota_bytes = $6, quota_files = $7, max_sessions = $8, permissions = $9, allowed_from = $10, require = $11 \
+     WHERE name = $12";
+
+/// Adds the user of a row, without keys.
+pub(super) async fn insert(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
+    bind(INSERT, row).execute(connection).await.map(|_| ())
+}
+
+/// Writes the row over the record of `old_name`.
+pub(super) async fn update(
+    connection: &mut SqliteConnection,
+    old_name: &UserName,
+    row: &UserRow,
+) -> sqlx::Result<()> {
+    let query = bind(UPDATE, row).bind(old_name.as_str());
+    query.execute(connection).await.map(|_| ())
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// Binds a row's values in the order of the columns in [`INSERT`] and [`UPDATE`].
+fn bind<'q>(sql: &'static str, row: &'q UserRow) -> Query<'q> {
+    sqlx::query(sql)
+        .bind(&row.name)
+        .bind(&row.password_hash)
+        .bind(&row.home)
+        .bind(row.enabled)
+        .bind(&row.expires_at)
+        .bind(row.quota_bytes)
+        .bind(row.quota_files)
+        .bind(row.max_sessions)
+        .bind(&row.permissions)
+        .bind(&row.allowed_from)
+        .bind(&row.require)
+}
+
+/// Replaces the keys of a user.
+pub(super) async fn write_keys(connection: &mut SqliteConnection, user: &User) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM user_keys WHERE user_name = $1")
+        .bind(user.name.as_str())
+        .execute(&mut *connection)
+        .await?;
+    for (position, line) in (0_i64..).zip(&user.keys) {
+        sqlx::query("INSERT INTO user_keys (user_name, position, line) VALUES ($1, $2, $3)")
+            .bind(user.name.as_str())
+            .bind(position)
+            .bind(line)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Removes a user and their keys.
+pub(super) async fn remove(connection: &mut SqliteConnection, name: &UserName) -> sqlx::Result<()> {
+    for sql in [
+        "DELETE FROM user_keys WHERE user_name = $1",
+        "DELETE FROM users WHERE name = $1",
+    ] {
+        sqlx::query(sql)
+            .bind(name.as_str())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
