@@ -3,27 +3,23 @@
 //! It is bounded in events and in bytes, and nobody ever waits to put something in. Who emits is an *owner*: a user, or
 //! all together who have not signed in. An owner may hold half of what the others leave, so that whoever floods it
 //! loses events of their own, and each of the others still finds room. What says how something ended has room of its
-//! own besides ([`Event::is_closing`]).
-//!
-//! States of a user's [`Credit`]: *open*; *short*, when three quarters of the user's part are taken: sessions then wait
-//! between two requests, for at most [`PATIENCE`]; *given up*, when that was in vain: service goes before completeness,
-//! and events that find no room are counted as lost. It is open again when the user's part is half empty.
+//! own besides ([`Event::is_closing`]). A user whose part is nearly full is slowed down: see [`Credit`].
 //!
 //! The same refusal again and again is one event a second, with the number of them: see [`Repeated`].
 
+mod credit;
+
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+
+pub use self::credit::Credit;
 
 use super::{Event, SessionId};
 use crate::user::UserName;
 
-/// How long a session waits for a queue that does not drain, once until it drains.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// Refusals of one kind in one session within this time are one event.
 const SUM_FOR: Duration = Duration::from_secs(1);
 /// While a flood goes on, losses are told this often.
@@ -169,56 +165,6 @@ struct Sum {
     last: Option<(Timestamp, Event)>,
 }
 
-/// Whether a user's sessions may go on emitting events.
-#[derive(Debug, Default)]
-pub struct Credit {
-    state: AtomicU8,
-    opened: Notify,
-}
-
-const OPEN: u8 = 0;
-const SHORT: u8 = 1;
-const GIVEN_UP: u8 = 2;
-
-impl Credit {
-    /// Should a session wait before its next request?
-    pub fn is_short(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == SHORT
-    }
-
-    /// Waits until the user's part of the queue is half empty, for at most [`PATIENCE`]. To be called without a lock.
-    pub async fn wait(&self) {
-        let opened = async {
-            loop {
-                let opened = self.opened.notified();
-                if !self.is_short() {
-                    return;
-                }
-                opened.await;
-            }
-        };
-        if tokio::time::timeout(PATIENCE, opened).await.is_err() {
-            let _ = self
-                .state
-                .compare_exchange(SHORT, GIVEN_UP, Ordering::Relaxed, Ordering::Relaxed);
-            // Others of the same user have waited as well.
-            self.opened.notify_waiters();
-        }
-    }
-
-    fn shorten(&self) {
-        let _ = self
-            .state
-            .compare_exchange(OPEN, SHORT, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    fn open(&self) {
-        if self.state.swap(OPEN, Ordering::Relaxed) != OPEN {
-            self.opened.notify_waiters();
-        }
-    }
-}
-
 impl Queue {
     /// An empty queue.
     pub fn new(capacity: Capacity) -> Self {
@@ -237,7 +183,7 @@ impl Queue {
     pub fn push(&self, time: Timestamp, event: &Event) -> bool {
         let mut state = self.state();
         if let Some(kind) = Repeated::of(event)
-            && state.sum_up(kind, (time, event))
+            && state.sum_up(kind, time, event)
         {
             return false;
         }
@@ -319,7 +265,7 @@ impl Queue {
 
 impl State {
     /// Adds to what is summed up; `false`: it is the first of its kind.
-    fn sum_up(&mut self, kind: Repeated, (time, event): (Timestamp, &Event)) -> bool {
+    fn sum_up(&mut self, kind: Repeated, time: Timestamp, event: &Event) -> bool {
         if let Some(sum) = self.sums.get_mut(&kind) {
             sum.count += 1;
             sum.last = Some((time, event.for_later()));
