@@ -11,15 +11,15 @@ use crate::glob::Pattern;
 use crate::lanes::HomeLane;
 use crate::mount::Mounted;
 use crate::path::{PathError, VirtualPath};
+use crate::sessions::Presence;
 use crate::sessions::memory::Held;
-use crate::sessions::{FileRecord, Presence};
 use crate::vfs::hash::{Algorithm, Range, Work};
-use crate::vfs::{
-    DirEntry, DirStream, Error, FileKind, Links, Metadata, OpenFile, OpenHow, Result, Storage, Wait,
-};
+use crate::vfs::{DirEntry, DirStream, Error, FileKind, Links, Metadata, OpenHow, Result, Storage, Wait};
 use crate::words::Word;
 
 use super::glob;
+use super::opened::Opened;
+use super::reason::reason;
 
 /// Entries of a directory that are read at once, on one thread.
 const ENTRIES_AT_ONCE: usize = 50;
@@ -354,66 +354,4 @@ fn look(mut stream: Box<dyn DirStream>, wanted: &Pattern) -> Matches {
 /// Lets other connections go on: a command that never waits would keep its thread to itself.
 async fn breathe() {
     tokio::task::coop::consume_budget().await;
-}
-
-/// An open file. However it ends, it closes where that may take long, and then its record says so.
-pub struct Opened {
-    file: Option<Arc<dyn OpenFile>>,
-    record: Option<FileRecord>,
-    lane: HomeLane,
-}
-
-impl Opened {
-    /// The file.
-    pub fn file(&self) -> Result<Arc<dyn OpenFile>> {
-        // There until it is dropped.
-        self.file.clone().ok_or(Errno::BADF.into())
-    }
-
-    /// So many bytes were read.
-    pub fn note_read(&mut self, count: usize) {
-        if let Some(record) = &mut self.record {
-            record.bytes_read = record.bytes_read.saturating_add(count as u64);
-        }
-    }
-
-    /// So many bytes were written.
-    pub fn note_written(&mut self, count: usize) {
-        if let Some(record) = &mut self.record {
-            record.bytes_written = record.bytes_written.saturating_add(count as u64);
-        }
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        let held = (self.file.take(), self.record.take());
-        match self.lane.enter() {
-            Some(_permit) => drop(held),
-            None => self.lane.close(held),
-        }
-    }
-}
-
-/// Why a call failed, as a program of the system would say it.
-pub fn reason(error: Error) -> String {
-    match error {
-        Error::Os(Errno::NOSPC | Errno::DQUOT) => "no space left on the server's disk".to_owned(),
-        Error::Os(errno) => {
-            let text = std::io::Error::from_raw_os_error(errno.raw_os_error()).to_string();
-            match text.rfind(" (os error") {
-                Some(end) => text.get(..end).unwrap_or_default().to_owned(),
-                None => text,
-            }
-        }
-        Error::Forbidden(_) => "Permission denied".to_owned(),
-        Error::WouldBlock
-        | Error::OverBytes { .. }
-        | Error::OverFiles { .. }
-        | Error::Measuring
-        | Error::Unmeasurable
-        | Error::NotRecorded
-        | Error::NotOwned
-        | Error::Ended => error.to_string(),
-    }
 }

@@ -1,8 +1,9 @@
 //! df, as coreutils prints it, of what the quota leaves. The file system's name and place on the host are nobody's
 //! business: the home is `homeport`, mounted on `/`.
 
-use super::desk::{Desk, reason};
+use super::desk::Desk;
 use super::options::parse;
+use super::reason::reason;
 use super::sums::quoted;
 use super::{Io, complain};
 use crate::stream::{Gone, Stream};

@@ -7,7 +7,9 @@
 pub mod desk;
 mod df;
 mod glob;
+pub mod opened;
 mod options;
+pub mod reason;
 mod script;
 pub(crate) mod sums;
 

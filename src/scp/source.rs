@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::{Options, Stop, Talk};
 use crate::buffer::{BUFFER_SIZE, Buffer, Filled};
-use crate::exec::desk::{Desk, Opened, reason};
+use crate::exec::desk::Desk;
+use crate::exec::opened::Opened;
+use crate::exec::reason::reason;
 use crate::sessions::memory::{Held, TOO_MUCH_HELD};
 use crate::sessions::share::Descriptor;
 use crate::vfs::{DirEntry, DirStream, FileKind, InodeId, Metadata, OpenHow, Wait};

@@ -1,0 +1,48 @@
+//! A file that a command has open.
+
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use crate::lanes::HomeLane;
+use crate::sessions::FileRecord;
+use crate::vfs::{OpenFile, Result};
+
+/// An open file. However it ends, it closes where that may take long, and then its record says so.
+pub struct Opened {
+    pub(super) file: Option<Arc<dyn OpenFile>>,
+    pub(super) record: Option<FileRecord>,
+    pub(super) lane: HomeLane,
+}
+
+impl Opened {
+    /// The file.
+    pub fn file(&self) -> Result<Arc<dyn OpenFile>> {
+        // There until it is dropped.
+        self.file.clone().ok_or(Errno::BADF.into())
+    }
+
+    /// So many bytes were read.
+    pub fn note_read(&mut self, count: usize) {
+        if let Some(record) = &mut self.record {
+            record.bytes_read = record.bytes_read.saturating_add(count as u64);
+        }
+    }
+
+    /// So many bytes were written.
+    pub fn note_written(&mut self, count: usize) {
+        if let Some(record) = &mut self.record {
+            record.bytes_written = record.bytes_written.saturating_add(count as u64);
+        }
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let held = (self.file.take(), self.record.take());
+        match self.lane.enter() {
+            Some(_permit) => drop(held),
+            None => self.lane.close(held),
+        }
+    }
+}

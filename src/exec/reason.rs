@@ -1,0 +1,28 @@
+//! Why a call on the home failed, in the words that programs of the system use.
+
+use rustix::io::Errno;
+
+use crate::vfs::Error;
+
+/// Why a call failed, as a program of the system would say it.
+pub fn reason(error: Error) -> String {
+    match error {
+        Error::Os(Errno::NOSPC | Errno::DQUOT) => "no space left on the server's disk".to_owned(),
+        Error::Os(errno) => {
+            let text = std::io::Error::from_raw_os_error(errno.raw_os_error()).to_string();
+            match text.rfind(" (os error") {
+                Some(end) => text.get(..end).unwrap_or_default().to_owned(),
+                None => text,
+            }
+        }
+        Error::Forbidden(_) => "Permission denied".to_owned(),
+        Error::WouldBlock
+        | Error::OverBytes { .. }
+        | Error::OverFiles { .. }
+        | Error::Measuring
+        | Error::Unmeasurable
+        | Error::NotRecorded
+        | Error::NotOwned
+        | Error::Ended => error.to_string(),
+    }
+}
