@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::outcome::Outcome;
 use super::packet::{self, Malformed};
 use super::queue::{Held, Queue, State, Surroundings, Worker};
 use super::rest::Rest;
-use super::session::{Outcome, Sftp};
+use super::session::Sftp;
 use crate::lanes::Permit;
 use crate::stream::budget::Overflow;
 use crate::stream::{Stream, Wire};

@@ -5,8 +5,9 @@ use crate::path::VirtualPath;
 use crate::vfs::{FileKind, Links, Metadata, Over, Renaming, SetAttrs, Wait};
 
 use super::context::SymlinkOrder;
+use super::outcome::Answer;
 use super::reply::Reply;
-use super::session::{Answer, Sftp, ok, path_of};
+use super::session::{Sftp, ok, path_of};
 
 /// Freeing more than this takes the file system long enough (several milliseconds) to hold up other channels.
 const LARGE: u64 = 64 << 20;

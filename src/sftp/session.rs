@@ -11,18 +11,17 @@ use rustix::io::Errno;
 
 use crate::buffer::{Buffer, Filled};
 use crate::event::{Actor, Event};
-use crate::path::{PathError, VirtualPath};
+use crate::path::VirtualPath;
+use crate::sessions::Working;
+use crate::sessions::memory::{Held, TOO_MUCH_HELD};
+use crate::sessions::share::Descriptor;
 use crate::vfs::{Error, Links, OpenHow, Over, SetAttrs, Storage, Wait};
 
 use super::attrs;
 use super::context::Context;
 use super::extensions;
-use crate::sessions::Working;
-use crate::sessions::memory::{Held, TOO_MUCH_HELD};
-use crate::sessions::share::Descriptor;
-
 use super::handles::{Dir, File, Handles, Open};
-use super::hashes::Question;
+use super::outcome::{Answer, Halt, Outcome, finish};
 use super::packet::{self, Packet, RawHandle, Read, Request};
 use super::reply::{DATA_HEADER, Reply, write_data_header};
 use super::rest::Tail;
@@ -51,55 +50,6 @@ pub struct Sftp {
     notice: Option<Bytes>,
     last_notice: Option<Instant>,
 }
-
-/// What comes of executing a request.
-pub enum Outcome {
-    /// This is to be sent.
-    Reply(Bytes),
-    /// Only with [`Wait::Never`]: nothing was done, ask again where waiting is allowed.
-    WouldBlock,
-    /// Only with [`Wait::Allowed`]: something is to be hashed first, which is the caller's to do.
-    Hash(Box<Question>),
-}
-
-/// Why there is no reply yet, or none but a status.
-pub enum Halt {
-    /// The client gets this status.
-    Refused(Refusal),
-    /// Only with [`Wait::Never`]: nothing was done, ask again where waiting is allowed.
-    WouldBlock,
-    /// Something is to be hashed first.
-    Hash(Box<Question>),
-}
-
-impl From<Error> for Halt {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::WouldBlock => Halt::WouldBlock,
-            error => Halt::Refused(error.into()),
-        }
-    }
-}
-
-impl From<Refusal> for Halt {
-    fn from(refusal: Refusal) -> Self {
-        Halt::Refused(refusal)
-    }
-}
-
-impl From<Status> for Halt {
-    fn from(status: Status) -> Self {
-        Halt::Refused(status.into())
-    }
-}
-
-impl From<PathError> for Halt {
-    fn from(error: PathError) -> Self {
-        Halt::Refused(error.into())
-    }
-}
-
-pub(super) type Answer = Result<Bytes, Halt>;
 
 impl Sftp {
     /// A session over a home.
@@ -424,13 +374,4 @@ fn attrs_reply(id: u32, meta: &crate::vfs::Metadata) -> Bytes {
     let mut reply = Reply::attrs(id);
     attrs::write(&mut reply, meta);
     reply.finish()
-}
-
-fn finish(id: u32, answer: Answer) -> Outcome {
-    match answer {
-        Ok(reply) => Outcome::Reply(reply),
-        Err(Halt::Refused(refusal)) => Outcome::Reply(Reply::status(id, refusal.status, refusal.sentence())),
-        Err(Halt::WouldBlock) => Outcome::WouldBlock,
-        Err(Halt::Hash(question)) => Outcome::Hash(question),
-    }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::buffer::Buffer;
-use crate::sftp::session::{Answer, Sftp, ok};
+use crate::sftp::outcome::Answer;
+use crate::sftp::session::{Sftp, ok};
 use crate::sftp::status::Status;
 use crate::vfs::Wait;
 

@@ -10,9 +10,10 @@ use bytes::Bytes;
 
 use crate::vfs::Wait;
 
+use super::outcome::Answer;
 use super::packet::{Fields, MAX_DATA};
 use super::reply::Reply;
-use super::session::{Answer, Sftp};
+use super::session::Sftp;
 use super::status::{Refusal, Status};
 
 /// One EXTENDED request, its name aside.

@@ -3,8 +3,9 @@
 
 use bytes::Bytes;
 
+use crate::sftp::outcome::Answer;
 use crate::sftp::reply::Reply;
-use crate::sftp::session::{Answer, Sftp, path_of};
+use crate::sftp::session::{Sftp, path_of};
 use crate::vfs::Space;
 
 use super::{Call, need};

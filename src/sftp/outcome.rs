@@ -1,0 +1,69 @@
+//! What comes of executing a request, for the session inside and for its caller.
+
+use bytes::Bytes;
+
+use super::hashes::Question;
+use super::reply::Reply;
+use super::status::{Refusal, Status};
+use crate::path::PathError;
+use crate::vfs::Error;
+
+/// What comes of executing a request.
+pub enum Outcome {
+    /// This is to be sent.
+    Reply(Bytes),
+    /// Only with [`Wait::Never`]: nothing was done, ask again where waiting is allowed.
+    WouldBlock,
+    /// Only with [`Wait::Allowed`]: something is to be hashed first, which is the caller's to do.
+    Hash(Box<Question>),
+}
+
+/// Why there is no reply yet, or none but a status.
+pub enum Halt {
+    /// The client gets this status.
+    Refused(Refusal),
+    /// Only with [`Wait::Never`]: nothing was done, ask again where waiting is allowed.
+    WouldBlock,
+    /// Something is to be hashed first.
+    Hash(Box<Question>),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::WouldBlock => Halt::WouldBlock,
+            error => Halt::Refused(error.into()),
+        }
+    }
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Halt::Refused(refusal)
+    }
+}
+
+impl From<Status> for Halt {
+    fn from(status: Status) -> Self {
+        Halt::Refused(status.into())
+    }
+}
+
+impl From<PathError> for Halt {
+    fn from(error: PathError) -> Self {
+        Halt::Refused(error.into())
+    }
+}
+
+/// A reply, or why there is none yet.
+pub(super) type Answer = Result<Bytes, Halt>;
+
+/// Makes a reply of a refusal.
+pub(super) fn finish(id: u32, answer: Answer) -> Outcome {
+    match answer {
+        Ok(reply) => Outcome::Reply(reply),
+        Err(Halt::Refused(refusal)) => Outcome::Reply(Reply::status(id, refusal.status, refusal.sentence())),
+        Err(Halt::WouldBlock) => Outcome::WouldBlock,
+        Err(Halt::Hash(question)) => Outcome::Hash(question),
+    }
+}
