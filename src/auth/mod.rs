@@ -9,6 +9,7 @@ mod address;
 mod denied;
 mod key_options;
 pub mod keys;
+mod login;
 pub mod password;
 mod proofs;
 mod settings;
@@ -18,7 +19,6 @@ mod verifier;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,112 +26,24 @@ use jiff::Timestamp;
 use russh::keys::PublicKey;
 use tokio::time::{Instant, sleep_until};
 
+pub use self::address::Source;
 pub use self::denied::{Denied, Reason};
+pub use self::login::{Attempt, Credential, Login, Review};
 pub use self::proofs::{Lost, Proofs};
 pub use self::settings::{AuthSettings, Method};
 pub use self::throttle::ThrottleSettings;
 
-use self::address::{Source, allowed};
+use self::address::allowed;
 use self::password::{MAX_PASSWORD, Verdict};
-use self::proofs::key_accepted_until;
+use self::proofs::{key_accepted_until, key_data};
 use self::throttle::Throttle;
 use self::verifier::{Applicant, Queue, Turn, Verifier};
 use crate::secret::Secret;
 use crate::store::Store;
-use crate::user::{Factor, Permissions, Quota, User, UserName};
+use crate::user::{Factor, User, UserName};
 
 /// A key that is not taken is answered this long after it was offered: far longer than it takes to find that out.
 const PROBE: Duration = Duration::from_millis(3);
-
-/// A user who has proven who they are. Only this module makes one, and without one there is no storage.
-#[derive(Debug, Clone)]
-pub struct Login {
-    user: UserName,
-    home: PathBuf,
-    permissions: Permissions,
-    quota: Quota,
-    max_sessions: Option<u32>,
-    factors: BTreeSet<Factor>,
-    /// Kept, so that a change of the record ends the sessions that it takes something from.
-    proofs: Proofs,
-    until: Option<Timestamp>,
-}
-
-impl Login {
-    /// Who.
-    pub fn user(&self) -> &UserName {
-        &self.user
-    }
-    /// Absolute path of the home on disk.
-    pub fn home(&self) -> &Path {
-        &self.home
-    }
-    /// What they may do.
-    pub fn permissions(&self) -> &Permissions {
-        &self.permissions
-    }
-    /// The quota of the home when they signed in.
-    pub fn quota(&self) -> Quota {
-        self.quota
-    }
-    /// Sessions at once, if the user's record says so.
-    pub fn max_sessions(&self) -> Option<u32> {
-        self.max_sessions
-    }
-    /// When the user or the key expires, as it stood at the sign-in. [`Authenticator::review`] knows better.
-    pub fn until(&self) -> Option<Timestamp> {
-        self.until
-    }
-    /// The factors that were passed, for the log.
-    pub fn factors(&self) -> &BTreeSet<Factor> {
-        &self.factors
-    }
-}
-
-/// One attempt to sign in.
-#[derive(Debug)]
-pub struct Attempt<'a> {
-    /// The name as the peer sent it, checked by nobody yet.
-    pub user: &'a str,
-    /// Where the connection comes from.
-    pub peer: IpAddr,
-    /// What the peer shows.
-    pub credential: Credential<'a>,
-    /// What this connection has proven for this very user name before.
-    pub passed: Proofs,
-}
-
-/// What a look at the record of a session's user has found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Review {
-    /// The session may go on.
-    GoesOn {
-        /// Until then, if the record does not change.
-        until: Option<Timestamp>,
-        /// Sessions at once, if the record says so.
-        max_sessions: Option<u32>,
-    },
-    /// The user has lost something that the session has.
-    Ends(Lost),
-}
-
-/// What a peer shows to prove who they are.
-#[derive(Debug)]
-pub enum Credential<'a> {
-    /// A password, by the method `password` or `keyboard-interactive`.
-    Password(&'a Secret),
-    /// A key whose signature the SSH layer has verified.
-    VerifiedKey(&'a PublicKey),
-}
-
-impl Credential<'_> {
-    fn factor(&self) -> Factor {
-        match self {
-            Credential::Password(_) => Factor::Password,
-            Credential::VerifiedKey(_) => Factor::PublicKey,
-        }
-    }
-}
 
 /// Decides who gets in.
 pub struct Authenticator {
@@ -225,7 +137,7 @@ impl Authenticator {
             name,
             judged: false,
         };
-        let judged = self.judge_password(attempt, name, (password, &turn)).await;
+        let judged = self.judge_password(attempt, name, password, &turn).await;
         verified.judged = true;
         // Before the turn is given up, so that no other attempt slips in between.
         judged.map_err(|reason| (self.count(source, Some(name), &reason), reason))
@@ -309,19 +221,18 @@ impl Authenticator {
         name: Option<&UserName>,
         key: &PublicKey,
     ) -> Result<User, Reason> {
-        let text = key.to_openssh().map_err(|_| Reason::UnknownKey)?;
-        let data = text.split(' ').nth(1).ok_or(Reason::UnknownKey)?;
+        let data = key_data(key).ok_or(Reason::UnknownKey)?;
         let found = match name {
             Some(name) => self
                 .store
-                .user_with_key(name, data)
+                .user_with_key(name, &data)
                 .await
                 .map_err(Reason::Store)?,
             None => None,
         };
         let user = found.ok_or(Reason::UnknownUser)?;
         let now = Timestamp::now();
-        key_accepted_until(&user, (key, data), attempt.peer, now)?;
+        key_accepted_until(&user, key, attempt.peer, now)?;
         self.check_user(&user, attempt, now)?;
         Ok(user)
     }
@@ -331,7 +242,8 @@ impl Authenticator {
         &self,
         attempt: &Attempt<'_>,
         name: Option<&UserName>,
-        (password, turn): (&Secret, &Turn),
+        password: &Secret,
+        turn: &Turn,
     ) -> Result<User, Reason> {
         let user = self.find(name).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());

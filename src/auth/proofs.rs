@@ -97,11 +97,7 @@ impl Proofs {
             return Err(Lost::Password);
         }
         let key = match &self.key {
-            Some(key) => {
-                let text = key.to_openssh().map_err(|_| Lost::Key)?;
-                let data = text.split(' ').nth(1).ok_or(Lost::Key)?;
-                key_accepted_until(user, (key, data), peer, now).map_err(|_| Lost::Key)?
-            }
+            Some(key) => key_accepted_until(user, key, peer, now).map_err(|_| Lost::Key)?,
             None => None,
         };
         Ok([user.expires_at, key].into_iter().flatten().min())
@@ -146,17 +142,24 @@ impl Login {
     }
 }
 
-/// Is it one of the user's keys, and may it be used from there now? Returns until when. `data` is the key in base64.
+/// The key in base64, as it stands in the lines of authorized_keys files.
+pub(super) fn key_data(key: &PublicKey) -> Option<String> {
+    let line = key.to_openssh().ok()?;
+    line.split(' ').nth(1).map(str::to_owned)
+}
+
+/// Is it one of the user's keys, and may it be used from there now? Returns until when.
 pub(super) fn key_accepted_until(
     user: &User,
-    (key, data): (&PublicKey, &str),
+    key: &PublicKey,
     peer: IpAddr,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Reason> {
+    let data = key_data(key).ok_or(Reason::UnknownKey)?;
     let mut refusal = Reason::UnknownKey;
     let mut latest = None;
     // A key may stand in several lines with different conditions; one that fits is enough.
-    for line in user.keys.iter().filter(|line| line.contains(data)) {
+    for line in user.keys.iter().filter(|line| line.contains(&data)) {
         // Lines were checked when they were added; one that no longer parses lets nobody in.
         let Ok(authorized) = AuthorizedKey::parse(line) else {
             continue;

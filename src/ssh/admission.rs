@@ -28,7 +28,8 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 pub use self::progress::{Progress, Step};
-use super::settings::Limits;
+use super::limits::Limits;
+use crate::auth;
 
 /// Five ends without a sign-in within two seconds cost nothing: a mistyped name, a client that tries all its keys.
 const FREE_POINTS: f64 = 4.0;
@@ -382,12 +383,9 @@ impl Source {
     }
 }
 
-/// One address for IPv4, one /64 for IPv6: whoever has one address of it has them all.
+/// The source that a peer counts for: the same that its failed sign-ins count for.
 pub(super) fn source_of(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-    }
+    auth::Source::from(peer).address()
 }
 
 /// What one customer of a hosting company commonly has: a /24 for IPv4, a /48 for IPv6.

@@ -9,6 +9,7 @@ pub mod channels;
 pub mod connection;
 pub mod handler;
 pub mod hostkeys;
+pub mod limits;
 pub mod mounts;
 mod refusal;
 pub mod refusals;

@@ -15,9 +15,9 @@ use crate::mount::{self, Mounted, Refused};
 use crate::sessions::{Session, Sessions};
 
 use super::admission::Admission;
+use super::limits::Limits;
 use super::mounts::Mounts;
 use super::refusals::Refusals;
-use super::settings::Limits;
 
 /// A home that takes longer to open is on a disk that hangs.
 const MOUNT_TIMEOUT: Duration = Duration::from_secs(20);
