@@ -6,9 +6,9 @@
 //! [`LARGEST`] as it consumes much, as far as the budget allows. When the user's credit is nearly used up a channel
 //! gives half of its own back with what it consumes, for others.
 //!
-//! Always: `open + waiting + owed == MINIMUM + reserved + slot + excess`, where *open* is what the client may still send,
-//! *owed* what was consumed and not given back yet, *slot* the one packet of the connection that fits nowhere else, and
-//! *excess* what was sent without a grant.
+//! Always: `open + waiting + owed == MINIMUM + reserved + slot + excess`, where *open* is what the client may still
+//! send, *owed* what was consumed and not given back yet, *slot* the one packet of the connection that fits nowhere
+//! else, and *excess* what was sent without a grant.
 //!
 //! What may go wrong: a client that sends more than it may. As in OpenSSH, a tenth of the window is let pass.
 
@@ -31,11 +31,11 @@ pub struct Window {
     reserved: Reservation,
     open: usize,
     owed: usize,
-    /// In all.
+    /// The bytes that were consumed in all.
     consumed: u64,
     /// Sent in spite of a shut window, one message after the other.
     exceeded: usize,
-    /// Of what waits, what was not granted.
+    /// The part of what waits that was not granted.
     excess: usize,
     slot: Option<Slot>,
 }
@@ -57,7 +57,7 @@ pub enum Room {
 }
 
 impl Window {
-    /// Of a channel that was opened with [`MINIMUM`].
+    /// The window of a channel that was opened with [`MINIMUM`].
     pub fn new(budget: &Arc<Budget>) -> Self {
         Self {
             reserved: Reservation::nothing(budget),
@@ -70,7 +70,7 @@ impl Window {
         }
     }
 
-    /// Whose it is.
+    /// The connection's budget.
     pub fn budget(&self) -> &Arc<Budget> {
         self.reserved.budget()
     }
@@ -90,6 +90,10 @@ impl Window {
     /// # Errors
     /// When the client ignores the window.
     pub fn receive(&mut self, bytes: usize) -> Result<(), Overflow> {
+        // An empty message says nothing of whether the client heeds the window.
+        if bytes == 0 {
+            return Ok(());
+        }
         match self.open.checked_sub(bytes) {
             Some(rest) => {
                 self.open = rest;
@@ -127,7 +131,7 @@ impl Window {
         self.give()
     }
 
-    /// More for who consumes much; less where there is little left.
+    /// Gives a channel that consumes much more, and takes some back where there is little left.
     fn resize(&mut self) {
         if self.budget().memory().is_short_of_credit() && self.reserved.bytes() > 0 {
             let less = (self.reserved.bytes() / 2).min(self.owed);
@@ -199,6 +203,14 @@ mod tests {
         // Nothing is given back until something was consumed.
         assert_eq!(window.open, 0);
         assert_eq!(window.consume(1000), 0, "the excess is paid first");
+    }
+
+    #[test]
+    fn empty_messages_do_not_hide_what_exceeds_the_window() {
+        let mut window = window();
+        window.receive(MINIMUM).unwrap();
+        let sent = (0..1000).take_while(|_| window.receive(0).and(window.receive(1000)).is_ok());
+        assert_eq!(sent.count(), MINIMUM / 10 / 1000);
     }
 
     #[test]
