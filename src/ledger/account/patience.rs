@@ -2,9 +2,10 @@
 //!
 //! An account that would refuse is measured again first, since the host's own programs cut, move and delete files in
 //! homes too. Such a measure is *asked* for, *runs* and *ends*; there is one at a time, and after its end none is asked
-//! for before max([`PAUSE`], [`PAUSES`] × its duration) has passed, so that a full home in a retry loop costs a twentieth of
-//! a slot. (After a measure that no refusal has asked for, as that at the first sign-in, only the second counts.) A refusal waits until [`PATIENCE`] after the measure was asked for, then it stands, and the measure goes on.
-//! During the pause a refusal stands at once, but for a few that wait for its end: an upload that follows another
+//! for before max([`PAUSE`], [`PAUSES`] × its duration) has passed, so that a full home in a retry loop costs a
+//! twentieth of a slot. (After a measure that no refusal has asked for, as that at the first sign-in, only the second
+//! counts.) A refusal waits until [`PATIENCE`] after the measure was asked for, then it stands, and the measure goes
+//! on. During the pause a refusal stands at once, but for a few that wait for its end: an upload that follows another
 //! within seconds must not be refused with room to spare. Those are bounded in number ([`WAITING_AT_ONCE`]), only a
 //! handle's first refusal is one of them, and when the measure finds nothing there are none for [`IN_VAIN`].
 
@@ -35,7 +36,7 @@ pub(super) struct Remeasuring(Mutex<Schedule>);
 struct Schedule {
     /// When the measure that is under way was asked for.
     since: Option<Instant>,
-    /// By a refusal.
+    /// A refusal has asked for it.
     by_refusal: bool,
     /// One that nobody waits for has not begun yet.
     queued: bool,
@@ -54,7 +55,7 @@ struct Schedule {
 /// What a refusal has to do.
 #[derive(Debug, PartialEq, Eq)]
 enum Advice {
-    /// It stands.
+    /// The refusal stands.
     Stand,
     /// A measure may be asked for now.
     Ask,
@@ -217,9 +218,20 @@ impl Account {
                     }
                     schedule.waiting += 1;
                     drop(schedule);
-                    self.progress.wait(seen, next);
+                    self.wait_for_pause(seen, next, before);
                     self.remeasuring.lock().waiting -= 1;
                 }
+            }
+        }
+    }
+
+    /// Waits until `next`, or until another measure than the `ended` ones has ended. Other news of the account (a
+    /// ceiling that was written down, a new limit) does not end the pause.
+    fn wait_for_pause(&self, mut seen: u64, next: Instant, ended: u64) {
+        while self.progress.wait(seen, next) {
+            seen = self.progress.seen();
+            if self.remeasuring.lock().ended != ended {
+                return;
             }
         }
     }
@@ -276,7 +288,7 @@ impl Account {
         self.remeasuring.lock().off = true;
     }
 
-    /// It has ended, well or badly.
+    /// Notes that a measure has ended, well or badly.
     pub(in crate::ledger) fn measure_ended(&self, begun: Instant, found_room: bool) {
         let now = Instant::now();
         let took = now.duration_since(begun);
@@ -287,7 +299,41 @@ impl Account {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::ledger::account::Helpers;
+    use crate::user::Quota;
+
+    #[test]
+    fn a_pause_is_ended_by_its_time_or_by_a_measure_and_by_nothing_else() {
+        let helpers = Helpers {
+            keeper: std::sync::Arc::default(),
+            measurer: std::sync::Arc::default(),
+            quit: tokio_util::sync::CancellationToken::new(),
+        };
+        let account = Account::load(Path::new("/home"), Quota::default(), None, &helpers);
+        let wait = |pause: Duration| {
+            let next = Instant::now() + pause;
+            account.wait_for_pause(account.progress.seen(), next, 0);
+            Instant::now() >= next
+        };
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| wait(Duration::from_millis(200)));
+            while !waiting.is_finished() {
+                // As when the keeper has written a ceiling down.
+                account.moved();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(waiting.join().unwrap(), "it was waited for to its end");
+            let waiting = scope.spawn(|| wait(Duration::from_secs(3600)));
+            while !waiting.is_finished() {
+                account.measure_ended(Instant::now(), true);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(!waiting.join().unwrap());
+        });
+    }
 
     #[test]
     fn a_full_home_is_measured_now_and_then_and_its_refusals_wait_for_little() {
