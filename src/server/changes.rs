@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::control::Applied;
 use crate::auth::{Login, Review};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ledger::account::Account;
 use crate::sessions::Session;
 use crate::ssh::service::Service;
@@ -74,7 +74,8 @@ impl Changes {
     /// module's documentation for what holds when it returns.
     ///
     /// # Errors
-    /// When the store cannot be read: then it is not known what holds.
+    /// When the store, or a record in it, cannot be read: then it is not known what holds. What could be read is in
+    /// force.
     pub async fn apply(&self, users: impl IntoIterator<Item = UserName>) -> Result<Applied> {
         let end = Instant::now() + PATIENCE;
         let mut users: BTreeSet<UserName> = users.into_iter().collect();
@@ -95,19 +96,26 @@ impl Changes {
         users.extend(news.users);
         self.service.sessions.changed();
         let mut changed = Vec::new();
+        // A record that cannot be read must not keep those of others from being in force.
+        let mut failed = None;
         for home in &news.homes {
-            match self.store.quota_of_home(home).await? {
-                Some(quota) => changed.extend(self.service.ledger.set_quota(home, quota)),
-                None => self.service.ledger.forget(home),
+            match self.store.quota_of_home(home).await {
+                Ok(Some(quota)) => changed.extend(self.service.ledger.set_quota(home, quota)),
+                Ok(None) => self.service.ledger.forget(home),
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        let ended = self.review(users).await?;
+        let ended = self.review(users, &mut failed).await;
+        if let Some(error) = failed {
+            return Err(error);
+        }
         *seen = news.number;
         Ok((ended, changed))
     }
 
-    /// Ends the sessions of these users that have lost something; returns how many.
-    async fn review(&self, users: &BTreeSet<UserName>) -> Result<usize> {
+    /// Ends the sessions of these users that have lost something; returns how many. The first user who cannot be looked
+    /// up is in `failed` afterwards.
+    async fn review(&self, users: &BTreeSet<UserName>, failed: &mut Option<Error>) -> usize {
         let mut sessions: HashMap<UserName, Vec<Arc<Session>>> = HashMap::new();
         for session in self.service.sessions.of_users(users) {
             sessions
@@ -117,7 +125,13 @@ impl Changes {
         }
         let mut ended = 0;
         for name in users {
-            let user = self.store.user(name).await?;
+            let user = match self.store.user(name).await {
+                Ok(user) => user,
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
             if user.is_none() {
                 self.service.auth.user_gone(name);
             }
@@ -131,7 +145,7 @@ impl Changes {
                 }
             }
         }
-        Ok(ended)
+        ended
     }
 
     /// Looks a session's user up again; returns whether the session was ended by that.

@@ -1,5 +1,8 @@
 use std::path::Path;
 
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
+
 use super::*;
 use crate::server::Server;
 use crate::server::tests::{passing_guest, server};
@@ -142,6 +145,25 @@ async fn a_quota_is_in_force_for_accounts_that_exist_and_that_will() {
     // Who signed in before the change, and mounts after it, brings an older quota.
     let later = ledger.account(moved, quota(None)).await.unwrap();
     assert_eq!(later.usage().quota, quota(Some(7)));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_does_not_hold_up_the_changes_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    let place = passing_guest(&server, an_hour()).await;
+    let mut other = server.store.user(&guest()).await.unwrap().unwrap();
+    other.name = "aaron".parse().unwrap();
+    other.home = server.config.storage.homes.join("aaron");
+    server.store.add_user(&other).await.unwrap();
+    let store = SqliteConnectOptions::new().filename(&server.config.store.path);
+    let mut by_hand = store.connect().await.unwrap();
+    let sql = "UPDATE users SET permissions = 'nonsense', quota_bytes = -1 WHERE name = 'aaron'";
+    sqlx::query(sql).execute(&mut by_hand).await.unwrap();
+    change(&server, |user| user.enabled = false).await;
+    let error = server.changes.apply([guest()]).await.unwrap_err().to_string();
+    assert!(error.contains("aaron"), "{error}");
+    assert!(place.session().gate.is_closed());
 }
 
 #[tokio::test]
