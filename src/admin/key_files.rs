@@ -12,8 +12,9 @@ use russh::keys::parse_public_key_base64;
 use crate::auth::keys::AuthorizedKey;
 use crate::error::{Error, Result};
 use crate::telemetry::escape::for_terminal;
+use crate::user::Size;
 
-/// Larger files hold no keys.
+/// The largest file that is read: some 2,000 RSA keys.
 const MAX_FILE: u64 = 1 << 20;
 
 const BEGIN: &str = "---- BEGIN SSH2 PUBLIC KEY ----";
@@ -48,7 +49,14 @@ pub fn read(files: &[PathBuf]) -> Result<Vec<String>> {
 
 fn slurp(reader: impl Read) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    reader.take(MAX_FILE).read_to_end(&mut bytes)?;
+    reader.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        // Taking a part of the keys would leave somebody out without a word.
+        return Err(std::io::Error::other(format!(
+            "it is larger than {}",
+            Size(MAX_FILE)
+        )));
+    }
     Ok(bytes)
 }
 
@@ -110,7 +118,8 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Found> {
     }
 }
 
-/// The key of a block, as a line of authorized_keys: headers, the last of which may go on behind a backslash, then base64.
+/// The key of a block, as a line of authorized_keys: headers, the last of which may go on behind a backslash, then
+/// base64.
 fn rfc4716<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>) -> std::result::Result<String, String> {
     let (mut comment, mut data, mut header) = (String::new(), String::new(), None::<String>);
     let mut ended = false;

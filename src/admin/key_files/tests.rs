@@ -31,6 +31,14 @@ fn lines_of_authorized_keys_are_read_and_the_bad_ones_named() {
 }
 
 #[test]
+fn of_a_file_that_is_too_large_no_part_is_taken() {
+    let text = format!("{ONE}\n{}", "#\n".repeat(1 << 19));
+    let error = slurp(text.as_bytes()).unwrap_err().to_string();
+    assert_eq!(error, "it is larger than 1.0 MiB");
+    assert_eq!(slurp(&vec![b'#'; 1 << 20][..]).unwrap().len(), 1 << 20);
+}
+
+#[test]
 fn a_file_without_a_usable_key_says_why() {
     let check = |text: &str, expected: &str| {
         let error = parse("f", text.as_bytes()).unwrap_err().to_string();
