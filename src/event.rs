@@ -35,11 +35,11 @@ pub enum Event {
         method: &'static str,
         reason: String,
     },
-    /// Connections of one source were turned away or cut before anybody signed in: so many, the last from this peer.
+    /// `count` connections of one source were turned away or cut before anybody signed in, the last one from `peer`.
     Refused {
         peer: SocketAddr,
         reason: String,
-        times: u64,
+        count: u64,
     },
     /// A signed-in session ended.
     SessionEnded {
@@ -123,6 +123,27 @@ impl Event {
             | Event::Linked { who, .. }
             | Event::OverQuota { who, .. }
             | Event::Forbidden { who, .. } => Some(&who.user),
+        }
+    }
+
+    /// How many occurrences the event stands for.
+    pub fn count(&self) -> u64 {
+        match self {
+            Event::Refused { count, .. } => *count,
+            Event::SignedIn { .. }
+            | Event::Denied { .. }
+            | Event::SessionEnded { .. }
+            | Event::Opened { .. }
+            | Event::Closed { .. }
+            | Event::Hashed { .. }
+            | Event::Command { .. }
+            | Event::Removed { .. }
+            | Event::DirectoryRemoved { .. }
+            | Event::Renamed { .. }
+            | Event::DirectoryMade { .. }
+            | Event::Linked { .. }
+            | Event::OverQuota { .. }
+            | Event::Forbidden { .. } => 1,
         }
     }
 

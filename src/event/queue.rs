@@ -53,9 +53,9 @@ impl Capacity {
 pub struct Entry {
     /// When it happened; of several, the last.
     pub time: Timestamp,
-    /// What.
+    /// The event.
     pub event: Event,
-    /// How many of its kind this one stands for.
+    /// How many occurrences the entry stands for.
     pub count: u64,
     bytes: usize,
 }
@@ -65,13 +65,13 @@ pub struct Entry {
 pub struct Batch {
     /// In the order in which they happened.
     pub entries: Vec<Entry>,
-    /// So many were lost since the last batch.
+    /// The number of events that were lost since the last batch.
     pub lost: u64,
-    /// Nothing will come any more.
+    /// The queue is closed, and nothing is left in it.
     pub ended: bool,
 }
 
-/// See the module.
+/// A queue of events; see the module.
 #[derive(Debug)]
 pub struct Queue {
     capacity: Capacity,
@@ -187,7 +187,7 @@ impl Queue {
         {
             return false;
         }
-        let first_lost = state.put(self.capacity, time, event.for_later(), 1);
+        let first_lost = state.put(self.capacity, time, event.for_later(), event.count());
         let wake = std::mem::take(&mut state.sleeping);
         drop(state);
         if wake {
@@ -245,7 +245,7 @@ impl Queue {
         batch
     }
 
-    /// So many could not be written.
+    /// Counts events that could not be written.
     pub fn lose(&self, count: u64) {
         self.state().lose(count);
     }

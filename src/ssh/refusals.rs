@@ -110,13 +110,13 @@ impl Refusals {
                 told.push((count.peer, OTHERS.to_owned(), count.untold));
             }
         }
-        for (peer, reason, times) in told {
-            self.tell(peer, reason, times);
+        for (peer, reason, count) in told {
+            self.tell(peer, reason, count);
         }
     }
 
-    fn tell(&self, peer: SocketAddr, reason: String, times: u64) {
-        self.events.emit(&Event::Refused { peer, reason, times });
+    fn tell(&self, peer: SocketAddr, reason: String, count: u64) {
+        self.events.emit(&Event::Refused { peer, reason, count });
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -136,8 +136,8 @@ mod tests {
 
     impl Subscriber for Seen {
         fn notice(&self, event: &Event) {
-            if let Event::Refused { peer, reason, times } = event {
-                let line = (peer.ip().to_string(), reason.clone(), *times);
+            if let Event::Refused { peer, reason, count } = event {
+                let line = (peer.ip().to_string(), reason.clone(), *count);
                 self.0.lock().unwrap().push(line);
             }
         }
@@ -188,7 +188,7 @@ mod tests {
         refusals.flush(now + INTERVAL);
         let seen = seen.0.lock().unwrap();
         assert_eq!(seen.len(), MAX_KINDS + 1);
-        let all: u64 = seen.iter().map(|(_, _, times)| times).sum();
+        let all: u64 = seen.iter().map(|(_, _, count)| count).sum();
         assert_eq!(all, 5000);
     }
 }

@@ -17,7 +17,7 @@ const LONGEST_CLAIM: usize = 256;
 ///
 /// Paths and link targets are strings in which `\\` is a backslash and `\xE9` a byte that is no UTF-8.
 ///
-/// `count` says for how many of its kind it stands; it is left out where that is one.
+/// `count` is the number of occurrences that the line stands for; it is left out where that is 1.
 pub(super) fn line(time: Timestamp, event: &Event, count: u64) -> String {
     let (name, mut fields) = fields(event);
     if count > 1 {
@@ -73,14 +73,15 @@ fn fields(event: &Event) -> (&'static str, Fields) {
             ];
             ("denied", fields)
         }
-        Event::Refused { peer, reason, times } => {
-            let mut fields = vec![
+        Event::Refused {
+            peer,
+            reason,
+            count: _,
+        } => {
+            let fields = vec![
                 ("peer", peer.to_string().into()),
                 ("reason", reason.as_str().into()),
             ];
-            if *times > 1 {
-                fields.push(("times", (*times).into()));
-            }
             ("refused", fields)
         }
         Event::SessionEnded {

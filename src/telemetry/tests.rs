@@ -103,7 +103,7 @@ fn refused(n: usize) -> Event {
     Event::Refused {
         peer: "127.0.0.1:1".parse().unwrap(),
         reason: n.to_string(),
-        times: 1,
+        count: 1,
     }
 }
 

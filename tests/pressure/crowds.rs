@@ -184,7 +184,7 @@ fn refusals_are_summed_up() {
         .collect();
     let times: u64 = lines
         .iter()
-        .map(|event| event["times"].as_u64().unwrap_or(1))
+        .map(|event| event["count"].as_u64().unwrap_or(1))
         .sum();
     assert_eq!(times, TIMES, "{audit}");
     assert!(lines.len() <= 6, "{audit}");
