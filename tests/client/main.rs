@@ -1,12 +1,6 @@
 //! The command line of `homeport`, as scripts use it: exit codes, what is printed where, and what is there afterwards.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test says what it expects by failing"
-)]
+// Tests say what they expect by failing.
+#![allow(clippy::pedantic, clippy::restriction)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -162,7 +162,7 @@ pub fn change(server: &Sandbox, command: &[&str], input: &str) -> Value {
 }
 
 /// A sandbox's client that signs in by key or password and goes on for longer than any test.
-fn client(server: &Sandbox, program: &str, (user, by): (&str, By), arguments: &[&str]) -> Child {
+fn client(server: &Sandbox, program: &str, user: &str, by: By, arguments: &[&str]) -> Child {
     let command = server.client(program, user, by);
     let mut command = server.with_password(command, &password(user));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
@@ -221,7 +221,8 @@ pub fn begin(server: &Sandbox, user: &str, by: By, doing: Doing) -> Session {
             Session::Client(client(
                 server,
                 "sftp",
-                (user, by),
+                user,
+                by,
                 &["-q", "-l", "4000", &from, &to],
             ))
         }
@@ -231,7 +232,8 @@ pub fn begin(server: &Sandbox, user: &str, by: By, doing: Doing) -> Session {
             Session::Client(client(
                 server,
                 "scp",
-                (user, by),
+                user,
+                by,
                 &["-O", "-q", "-l", "4000", from, &to],
             ))
         }

@@ -1,12 +1,6 @@
 //! The real server and the stock clients: `sftp`, `scp`, `ssh -s`, and a crowd of connections.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test says what it expects by failing"
-)]
+// Tests say what they expect by failing.
+#![allow(clippy::pedantic, clippy::restriction)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -32,22 +26,8 @@ mod transfers;
 
 use std::path::{Path, PathBuf};
 
+use support::random::noise;
 use support::server::Sandbox;
-
-/// Content that no two offsets of a file share.
-fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        // xorshift64*: fast and even enough.
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes()
-    };
-    let mut content: Vec<u8> = (0..length.div_ceil(8)).flat_map(|_| next()).collect();
-    content.truncate(length);
-    content
-}
 
 /// A file of noise in the sandbox's directory.
 fn local_file(sandbox: &Sandbox, name: &str, length: usize) -> PathBuf {

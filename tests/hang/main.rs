@@ -2,14 +2,8 @@
 //!
 //! The file system is an image on a loop device, frozen with `fsfreeze`; that needs root and loop devices. Where they
 //! lack, the test says so loudly and shows nothing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test says what it expects by failing"
-)]
+// Tests say what they expect by failing.
+#![allow(clippy::pedantic, clippy::restriction)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -11,27 +11,8 @@ use crate::support::packets::{
     Attrs, CREAT, Handle, READ, Request, WRITE, bogus, close, copy_data, extended_handle, fsetstat, fstat,
     open, opendir, read, readdir, stat, write,
 };
+use crate::support::random::Random;
 use crate::support::replies::Reply;
-
-/// xorshift64*: fast, even enough, and the same again for the same seed.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub fn within(&mut self, range: Range<u64>) -> u64 {
-        range.start + self.next() % (range.end - range.start)
-    }
-}
 
 /// A file that is only read, with what is in it.
 #[derive(Clone)]

@@ -1,14 +1,8 @@
 //! The quota, from the outside: what stock clients see, races for the last bytes, and `kill -9`.
 //!
 //! `HOMEPORT_TEST_ROUNDS=200` makes the races and the kills as many as a full run has; by default they are few.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test says what it expects by failing"
-)]
+// Tests say what they expect by failing.
+#![allow(clippy::pedantic, clippy::restriction)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -5,15 +5,8 @@
 //! tree as `/`. Differences that are meant stand in [`meant`] with their reasons, and must really be there.
 //!
 //! `HOMEPORT_SEMANTICS_SELF=1` compares OpenSSH with itself, to try the harness.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a test says what it expects by failing"
-)]
+// Tests say what they expect by failing.
+#![allow(clippy::pedantic, clippy::restriction)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,12 +1,6 @@
 //! The client's shell against `homeportd`: names that patterns stand for, scripts, and a real terminal.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test says what it expects by failing"
-)]
+// Tests say what they expect by failing.
+#![allow(clippy::pedantic, clippy::restriction)]
 
 #[path = "../support/mod.rs"]
 mod support;

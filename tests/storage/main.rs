@@ -1,13 +1,7 @@
 //! Whose the storage is: who may make a store, what a server does on storage that is not its own, and what survives
 //! when a server's directory is moved or its disk is full.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test says what it expects by failing"
-)]
+// Tests say what they expect by failing.
+#![allow(clippy::pedantic, clippy::restriction)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,14 +3,8 @@
 //!
 //! [`client`] is the library as a command uses it, with everything written down that a person would see; [`proxy`]
 //! stands between the two and cuts, holds and counts.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a test says what it expects by failing"
-)]
+// Tests say what they expect by failing.
+#![allow(clippy::pedantic, clippy::restriction)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -29,16 +23,7 @@ use std::path::Path;
 
 /// Bytes that are the same in each run, and as good as random.
 pub fn bytes(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut out = Vec::with_capacity(length + 8);
-    while out.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        out.extend_from_slice(&state.to_le_bytes());
-    }
-    out.truncate(length);
-    out
+    support::random::noise(length, seed)
 }
 
 /// What a file holds; `None`: there is none.
