@@ -13,13 +13,15 @@ use sqlx::{ConnectOptions, Connection};
 use super::failure::{damaged, failed, is_busy};
 use super::migrations::{latest, migrations};
 use super::reserve;
+use crate::advice;
 use crate::error::{Error, Result};
+use crate::regular::must_be_regular;
 
 /// How long a call waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Larger files are looked through at a start and by `check`, but not by every command: it takes 2 ms for each MiB, and a
-/// command that reads a damaged page hears so anyway.
+/// Larger files are looked through at a start and by `check`, but not by every command: it takes 2 ms for each MiB, and
+/// a command that reads a damaged page hears so anyway.
 const LOOKED_THROUGH: u64 = 1 << 20;
 
 /// Makes the file if it is missing, and brings it to the current version. Returns how to connect to it.
@@ -205,16 +207,13 @@ fn create(path: &Path) -> Result<()> {
 fn check_mode(path: &Path) -> Result<()> {
     for file in [path.to_owned(), sidecar(path, "-wal"), sidecar(path, "-shm")] {
         let Ok(found) = file.metadata() else { continue };
-        if !found.is_file() {
-            return Err(
-                Error::new(format!("cannot open the store {file:?}")).because("it is no file".to_owned())
-            );
-        }
+        must_be_regular(&found)
+            .map_err(|error| Error::new(format!("cannot open the store {file:?}")).because(error))?;
         if found.mode() & 0o077 != 0 {
             let mode = found.mode() & 0o777;
             return Err(Error::new(format!("cannot use the store {file:?}"))
                 .because(format!("its mode {mode:04o} lets others read or change it"))
-                .hint("chmod 600"));
+                .hint(advice::chmod(&file, "600")));
         }
     }
     Ok(())
