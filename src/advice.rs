@@ -20,7 +20,7 @@ pub fn chown(path: &Path, uid: u32) -> String {
     }
 }
 
-/// The same with all that lies in a directory.
+/// The next step for a directory that must belong to user `uid` with all that lies in it.
 pub fn chown_all(dir: &Path, uid: u32) -> String {
     match Risk::of(dir) {
         Risk::None => format!("look at what is in it, then: chown -hR {uid} {}", quoted(dir)),

@@ -134,6 +134,14 @@ impl Default for StorageSettings {
     }
 }
 
+impl StorageSettings {
+    /// The places where homes may lie: `homes`, then each root.
+    pub fn places(&self) -> impl Iterator<Item = &Path> + Clone {
+        let roots = self.roots.iter().map(PathBuf::as_path);
+        std::iter::once(self.homes.as_path()).chain(roots)
+    }
+}
+
 /// `[store]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -63,20 +63,19 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// As [`check_place`].
+    /// May a home lie here? See [`check_place`].
     ///
     /// # Errors
-    /// Likewise.
+    /// Those of [`check_place`].
     pub fn check(&self, home: &Path) -> Result<()> {
         let storage = &self.config.storage;
-        let allowed = || std::iter::once(&storage.homes).chain(&storage.roots);
-        let lies_in = |root: &PathBuf| home != root && home.starts_with(root);
+        let lies_in = |place: &Path| home != place && home.starts_with(place);
         let resolved = || {
             self.allowed
-                .get_or_init(|| allowed().map(|root| resolve(root)).collect())
+                .get_or_init(|| storage.places().map(resolve).collect())
         };
         // As they are written first: a root on a disk that hangs must not hold up those whose homes lie in another.
-        let beneath = allowed().any(lies_in) || resolved().iter().any(lies_in);
+        let beneath = storage.places().any(lies_in) || resolved().iter().any(|place| lies_in(place));
         let refused =
             |cause: String| Error::new(format!("\"{}\" cannot be a home", home.display())).because(cause);
         if !beneath {
@@ -118,13 +117,12 @@ impl<'a> Rules<'a> {
 
 /// The place that a home lies in, `[storage] homes` or a root: where they lie in each other, the innermost.
 pub fn place_of<'a>(config: &'a Config, home: &Path) -> Option<&'a Path> {
-    let storage = &config.storage;
-    let places = || std::iter::once(&storage.homes).chain(&storage.roots);
     let innermost = |lies_in: &dyn Fn(&Path) -> Option<usize>| {
-        places()
+        let places = config.storage.places();
+        places
             .filter_map(|place| lies_in(place).map(|depth| (depth, place)))
             .max_by_key(|(depth, _)| *depth)
-            .map(|(_, place)| place.as_path())
+            .map(|(_, place)| place)
     };
     let depth = |place: &Path| {
         let inside = home != place && home.starts_with(place);
@@ -151,8 +149,8 @@ pub fn checker(config: &Config, id: &str) -> Check {
 
 /// Says in the log which places are not this server's, so that an operator hears it before a client does.
 pub fn warn_of_strangers(config: &Config, id: &str) {
-    for place in std::iter::once(&config.storage.homes).chain(&config.storage.roots) {
-        let (place, id) = (place.clone(), id.to_owned());
+    for place in config.storage.places() {
+        let (place, id) = (place.to_owned(), id.to_owned());
         // A disk that hangs must not keep the others' users from being served.
         std::thread::spawn(move || {
             if let Err(error) = marker::require(&place, &id) {
@@ -186,7 +184,7 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// As [`resolve`].
+    /// Resolves one path; see [`resolve`].
     pub fn resolve(&mut self, path: &Path) -> PathBuf {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return resolve(path);
@@ -233,7 +231,7 @@ pub fn make(home: &Path) -> Result<Made> {
             let meta = home.symlink_metadata().map_err(cannot)?;
             if !meta.is_dir() {
                 return Err(Error::new(format!("cannot make home \"{}\"", home.display()))
-                    .because("something that is no directory has its name"));
+                    .because("something that is not a directory has its name"));
             }
             Ok(Made::Found)
         }

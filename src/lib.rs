@@ -1,8 +1,10 @@
 //! Homeport: a secure multi-user SFTP file server, and its client.
 //!
 //! Layers, from the bottom; a file imports only from layers below its own (see ARCHITECTURE.md):
-//! L0 [`error`], [`advice`], [`secret`], [`path`], [`regular`], [`user`], [`event`], [`cpu`], [`descriptors`], [`visible`], [`words`], [`glob`], [`manual`]; L1 [`vfs`], [`lanes`], [`ledger`],
-//! [`stream`], [`auth`], [`store`]; L2 [`sftp`], [`exec`], [`scp`], [`sessions`], [`mount`]; L3 [`ssh`]; L4 [`server`], [`config`], [`homes`], [`telemetry`], [`admin`]. Beside them [`client`].
+//! L0 [`error`], [`advice`], [`secret`], [`path`], [`regular`], [`user`], [`event`], [`cpu`], [`descriptors`],
+//! [`visible`], [`words`], [`glob`], [`manual`]; L1 [`vfs`], [`lanes`], [`ledger`], [`stream`], [`auth`], [`store`]; L2
+//! [`sftp`], [`exec`], [`scp`], [`sessions`], [`mount`]; L3 [`ssh`]; L4 [`server`], [`config`], [`homes`],
+//! [`telemetry`], [`admin`]. Beside them [`client`].
 #![forbid(unsafe_code)]
 // The documentation is for those who work on the server: what is private belongs to it.
 #![allow(rustdoc::private_intra_doc_links)]

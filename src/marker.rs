@@ -20,20 +20,20 @@ use rustix::fs::{OFlags, StatVfsMountFlags, statvfs};
 
 use crate::error::{Error, Result};
 
-/// Its name. No home is a place, so no home holds it.
+/// The marker's file name. No home is a place, so no home holds it.
 pub const NAME: &str = ".homeport-store";
 
 /// Markers are a few lines.
 const LARGEST: u64 = 4096;
 
-/// Whose a place is.
+/// Who a place belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mark {
-    /// This store's.
+    /// It belongs to this store.
     Ours,
-    /// Nobody's, as far as can be seen.
+    /// It belongs to nobody, as far as can be seen.
     Missing,
-    /// Another store's, whose id it is.
+    /// It belongs to another store; this is its id.
     Another(String),
     /// There is something by that name, and it does not say whose the place is.
     Damaged,
@@ -44,7 +44,7 @@ pub fn path(place: &Path) -> PathBuf {
     place.join(NAME)
 }
 
-/// Looks whose a place is.
+/// Looks who a place belongs to.
 ///
 /// # Errors
 /// When the marker cannot be read.

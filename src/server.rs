@@ -214,7 +214,7 @@ impl Server {
         stop.cancel();
         connections.close();
         let patience = Duration::from_secs(reloading.config.server.drain_secs);
-        drain(&self.service, &connections, (patience, self.hurry)).await;
+        drain(&self.service, &connections, patience, self.hurry).await;
         quit.cancel();
         helpers.close();
         helpers.wait().await;
@@ -316,11 +316,7 @@ fn whole_lines(banner: &str) -> String {
     }
 }
 
-async fn drain(
-    service: &Service,
-    connections: &TaskTracker,
-    (patience, hurry): (Duration, CancellationToken),
-) {
+async fn drain(service: &Service, connections: &TaskTracker, patience: Duration, hurry: CancellationToken) {
     let waiting = service.sessions.list().len();
     tracing::info!(
         sessions = waiting,

@@ -194,10 +194,7 @@ impl Sessions {
     /// Takes a place, if the user has fewer sessions than their record, or else `limit`, allows.
     pub fn enter(self: &Arc<Self>, newcomer: Newcomer, limit: usize) -> Result<Place, NoPlace> {
         let Newcomer { login, peer, ending } = newcomer;
-        let own = login
-            .max_sessions()
-            .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let limit = own.unwrap_or(limit);
+        let limit = session_limit(login.max_sessions(), limit);
         let mut live = self.live();
         let mut of_user = live
             .values()
@@ -301,6 +298,11 @@ impl Sessions {
         let ended = self.list().into_iter().filter(|session| which(session));
         ended.map(|session| session.ending.end(reason)).count()
     }
+}
+
+/// How many sessions a user may have at once: as many as the record says, or else as many as `usual`.
+pub fn session_limit(of_record: Option<u32>, usual: usize) -> usize {
+    of_record.map_or(usual, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// Who is about to become a session.

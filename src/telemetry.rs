@@ -1,8 +1,8 @@
 //! What the operator reads: the log, and the audit log.
 //!
-//! The log is `tracing`'s, on standard error (by way of [`log_queue`]), as text or JSON. Every line of it passes one writer, which leaves no
-//! control character in it but the final newline, whatever a peer called itself. The audit log is the first
-//! subscriber of [`crate::event::Events`]: see [`audit`].
+//! The log is `tracing`'s, on standard error (by way of [`log_queue`]), as text or JSON. Every line of it passes one
+//! writer, which leaves no control character in it but the final newline, whatever a peer called itself. The audit log
+//! is the first subscriber of [`crate::event::Events`]: see [`audit`].
 
 pub mod audit;
 pub(crate) mod escape;

@@ -13,7 +13,7 @@ use crate::user::UserName;
 /// A change of a user's record that is in the store.
 #[derive(Debug)]
 pub struct Stored {
-    /// Whose record.
+    /// The user whose record was changed.
     pub user: UserName,
     /// The name that the user had before, if it was another one.
     pub old_name: Option<UserName>,

@@ -64,7 +64,7 @@ pub enum Request {
     },
     /// Records of users were changed in the store: take that in.
     Changed {
-        /// Whose; of a renamed user both names.
+        /// The users' names; of a renamed user both names.
         users: Vec<String>,
     },
 }

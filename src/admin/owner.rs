@@ -46,6 +46,22 @@ pub fn make_key_dir(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// Does an entry of the data directory have a name that the server gives to files of its own: the store and what SQLite
+/// puts beside it, the lock, the control socket, the reserve?
+pub fn is_servers_own(config: &Config, entry: &Path) -> bool {
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let (store, entry) = (name(&config.store.path), name(entry));
+    let beside = entry.strip_prefix(&store);
+    matches!(&*entry, "lock" | "reserve")
+        || entry.starts_with("control.")
+        || beside.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 fn cannot_make(dir: &Path, cause: io::Error) -> Error {
     Error::new(format!("cannot make directory \"{}\"", dir.display())).because(cause)
 }

@@ -146,7 +146,8 @@ fn hash_from_reader(reader: impl Read) -> Result<PasswordHash> {
     })
 }
 
-/// The name of a hash's algorithm and what follows it, in `$NAME$…` or in `user:$NAME$…`, as a line of /etc/shadow has it.
+/// The name of a hash's algorithm and what follows it, in `$NAME$…` or in `user:$NAME$…`, as a line of /etc/shadow has
+/// it.
 fn hash_parts(text: &str) -> Option<(&str, &str)> {
     let hash = match text.split_once(':') {
         Some((user, rest)) if user.parse::<UserName>().is_ok() && rest.starts_with('$') => rest,

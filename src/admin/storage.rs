@@ -22,7 +22,7 @@ use crate::store::sql::SqlStore;
 /// When a place is another server's, or cannot be marked.
 pub async fn adopt(args: &AdoptArgs, config: &Config, store: &dyn Store) -> Result<String> {
     let chosen: Vec<PathBuf> = if args.dirs.is_empty() {
-        places(config).map(Path::to_owned).collect()
+        config.storage.places().map(Path::to_owned).collect()
     } else {
         let find = |dir: &PathBuf| configured(config, dir);
         args.dirs.iter().map(find).collect::<Result<_>>()?
@@ -84,18 +84,14 @@ fn hinted(error: Error, place: &Path) -> Error {
     ))
 }
 
-/// All places where homes may lie.
-pub fn places(config: &Config) -> impl Iterator<Item = &Path> {
-    std::iter::once(&config.storage.homes)
-        .chain(&config.storage.roots)
-        .map(PathBuf::as_path)
-}
-
 /// The place of the configuration that an operator means by a path.
 fn configured(config: &Config, dir: &Path) -> Result<PathBuf> {
     let here = std::env::current_dir().map_err(|e| Error::new("cannot tell where we are").because(e))?;
     let wanted = homes::resolve(&crate::config::join(&here, dir));
-    let found = places(config).find(|place| homes::resolve(place) == wanted);
+    let found = config
+        .storage
+        .places()
+        .find(|place| homes::resolve(place) == wanted);
     found.map(Path::to_owned).ok_or_else(|| {
         Error::new(format!("cannot adopt {dir:?}"))
             .because("it is neither [storage] homes nor one of its roots".to_owned())
@@ -109,7 +105,7 @@ fn configured(config: &Config, dir: &Path) -> Result<PathBuf> {
 /// When `[storage] homes` cannot be made, or the store cannot be written.
 pub async fn mark_new_store(config: &Config, store: &dyn Store) -> Result<()> {
     make_homes(&config.storage.homes)?;
-    for place in places(config).filter(|place| place.is_dir()) {
+    for place in config.storage.places().filter(|place| place.is_dir()) {
         if let Err(error) = adopt_one(place, false, store).await {
             super::warn(&error);
         }
@@ -126,7 +122,7 @@ pub async fn mark_known_homes(config: &Config, store: &SqlStore) -> Result<()> {
         return Ok(());
     }
     let users = store.users().await?;
-    for place in places(config) {
+    for place in config.storage.places() {
         let is_here = |home: &Path| homes::place_of(config, home).is_some_and(|its| its == place);
         if users.iter().any(|user| is_here(&user.home) && user.home.is_dir())
             && let Err(error) = adopt_one(place, false, store).await

@@ -26,7 +26,7 @@ pub async fn existing(config: &Config) -> Result<SqlStore> {
 /// The same, for a process that has given up root already.
 ///
 /// # Errors
-/// As [`existing`].
+/// Those of [`existing`].
 pub async fn open(config: &Config) -> Result<SqlStore> {
     let store = SqlStore::open_existing(&config.store.path).await?;
     let store = beneath_homes(store, config);
@@ -112,17 +112,8 @@ fn is_expected(config: &Config, entry: &Path) -> bool {
     {
         return true;
     }
-    // The store's own, a lock, a control socket, the reserve, what a new disk has, and hidden files of an account.
-    let store = config
-        .store
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    [format!("{store}-wal"), format!("{store}-shm")].contains(&name.clone().into_owned())
-        || matches!(&*name, "lock" | "reserve" | "lost+found")
-        || name.starts_with("control.")
-        || name.starts_with('.')
+    // What a new disk has, and hidden files of an account.
+    owner::is_servers_own(config, entry) || name == "lost+found" || name.starts_with('.')
 }
 
 #[cfg(test)]

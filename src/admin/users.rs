@@ -13,7 +13,7 @@ use super::{erase, key_files, keys, passwords, storage};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::homes::{self, Made};
-use crate::store::Store;
+use crate::store::{Store, name_taken, no_such_user};
 use crate::user::{Permissions, Quota, User, UserName};
 
 /// What has to be read before root becomes the owner of the data directory, who may not be able to.
@@ -133,11 +133,7 @@ pub async fn run(command: UserCommand, inputs: Inputs, config: &Config, store: &
 }
 
 pub(super) async fn find(store: &dyn Store, name: &UserName) -> Result<User> {
-    store.user(name).await?.ok_or_else(|| {
-        Error::new(format!("there is no user \"{name}\""))
-            .hint("homeportd user list")
-            .not_found()
-    })
+    store.user(name).await?.ok_or_else(|| no_such_user(name))
 }
 
 /// What the users' homes hold. A server that hangs is no reason not to show users: what is written down is true too.
@@ -173,9 +169,7 @@ pub fn blank(name: UserName) -> User {
 async fn add(args: AddArgs, inputs: Inputs, config: &Config, store: &dyn Store) -> Result<Stored> {
     // Before a password is asked for; the store looks again.
     if store.user(&args.name).await?.is_some() {
-        return Err(Error::new(format!("there is already a user \"{}\"", args.name))
-            .hint(format!("homeportd user set {} changes one", args.name))
-            .exists());
+        return Err(name_taken(&args.name));
     }
     let mut user = blank(args.name);
     user.home = homes::choose(config, &user.name, args.home.home.as_deref())?;

@@ -27,7 +27,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// Who.
+    /// The user's name.
     pub fn user(&self) -> &UserName {
         &self.user
     }
@@ -35,7 +35,7 @@ impl Login {
     pub fn home(&self) -> &Path {
         &self.home
     }
-    /// What they may do.
+    /// What the user may do.
     pub fn permissions(&self) -> &Permissions {
         &self.permissions
     }

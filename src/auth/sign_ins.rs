@@ -15,13 +15,13 @@ use super::throttle::places::{LIFETIME, MAX_PLACES};
 use crate::store::SignIn;
 use crate::user::UserName;
 
-/// How often it is written down.
+/// The time between two looks for sign-ins that are to be written down.
 const EVERY: Duration = Duration::from_secs(30);
-/// After a failure, as on a full disk.
+/// The same after a failure, as on a full disk.
 const AFTER_FAILURE: Duration = Duration::from_secs(600);
 /// Rows of one transaction.
 const BATCH: usize = 500;
-/// For the last ones, when the server ends.
+/// How long the end of the server waits for the last ones to be written.
 const LAST_CALL: Duration = Duration::from_secs(2);
 
 impl Authenticator {

@@ -3,11 +3,14 @@
 mod losses;
 mod pacing;
 
+use std::path::Path;
+
 use tempfile::TempDir;
 
 use super::password::cheap;
 use super::*;
 use crate::store::sql::SqlStore;
+use crate::user::{Permissions, Quota};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJNM52vydpi1r8D6nvjQcQnulTGFj/Q4flZ4ZzKVpN74";
 const OTHER_KEY: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBCIdaVTuJuzADcHWKh+Sy5mN6dU+BDH+fORcT5MWCStO1ByaNyLsAI9XK57RBGtQYwJI6Z491SPmtIAcBr/U/u0=";

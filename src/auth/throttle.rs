@@ -13,8 +13,8 @@
 //! success is never held back and forgives nothing: else an attacker with one account would clear the debt with it.
 //! A valid key is never looked up here at all, so that nobody can lock another one out. The third table is for those
 //! behind the address of an attacker (a proxy's, a carrier's), or whose name is being attacked: they still get in with
-//! their password from where they have been before, at once: their own failures alone decide. Others must wait for a moment in which the debt is below its ceiling; after an
-//! attack, that is the next 10 s.
+//! their password from where they have been before, at once: their own failures alone decide. Others must wait for a
+//! moment in which the debt is below its ceiling; after an attack, that is the next 10 s.
 //!
 //! A user's debt is forgiven five times faster than a source's, so that it takes more than five sources to hold up
 //! one name.

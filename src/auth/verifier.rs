@@ -1,12 +1,12 @@
 //! Verifies passwords without ever taking more than half of the machine, fairly among those who wait.
 //!
 //! A verification takes 19 MiB and some tens of milliseconds. So it runs on threads of its own ([`workers`]), at most
-//! [`Queue::workers`] at a time. An attempt asks for a [`Turn`]; where none is free it waits in the queue, whose order is
-//! fair among addresses and among names ([`mod@line`]): a flood from one address, or for one name, delays others by a few
-//! hashes. States of an attempt: *waiting* (given up by dropping the future, which frees its place at once), *its turn*
-//! (while the [`Turn`] lives, nobody else has it), *being verified* (the job holds the turn as well, so that a peer that
-//! hangs up frees no place while its hash is still being computed), *put out* (the queue was full, and somebody else had
-//! more right to the place).
+//! [`Queue::workers`] at a time. An attempt asks for a [`Turn`]; where none is free it waits in the queue, whose order
+//! is fair among addresses and among names ([`mod@line`]): a flood from one address, or for one name, delays others by
+//! a few hashes. States of an attempt: *waiting* (given up by dropping the future, which frees its place at once), *its
+//! turn* (while the [`Turn`] lives, nobody else has it), *being verified* (the job holds the turn as well, so that a
+//! peer that hangs up frees no place while its hash is still being computed), *put out* (the queue was full, and
+//! somebody else had more right to the place).
 
 mod line;
 mod workers;

@@ -47,7 +47,7 @@ pub struct Matches {
 }
 
 impl Desk {
-    /// In the home.
+    /// The way to a home, beginning in its root directory.
     pub fn new(home: Mounted, presence: Presence) -> Self {
         Self {
             storage: home.storage,
@@ -68,7 +68,7 @@ impl Desk {
         self.memory().grow(bytes)
     }
 
-    /// It keeps them no longer.
+    /// The command keeps so many bytes no longer.
     pub fn let_go(&self, bytes: usize) {
         self.memory().shrink(bytes);
     }
@@ -141,7 +141,7 @@ impl Desk {
         &self,
         call: impl Fn(&dyn Storage, Wait) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.presence.slow_down().await;
+        self.presence.credit.wait().await;
         breathe().await;
         if let Some(_permit) = self.lane.enter() {
             match call(&*self.storage, Wait::Never) {
@@ -239,8 +239,8 @@ impl Desk {
         }
     }
 
-    /// Looks at the next names of a directory. When `in_turn`, it is work that has taken long already: it goes to a thread
-    /// of its own, and waits for its turn at the CPU.
+    /// Looks at the next names of a directory. When `in_turn`, it is work that has taken long already: it goes to a
+    /// thread of its own, and waits for its turn at the CPU.
     pub async fn matches(&self, stream: Box<dyn DirStream>, wanted: &Arc<Pattern>, in_turn: bool) -> Matches {
         breathe().await;
         if !in_turn && let Some(_permit) = self.lane.enter() {

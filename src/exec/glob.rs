@@ -3,9 +3,9 @@
 //! A pattern that matches nothing stands for itself, so names with brackets need no quotes; names that begin with a
 //! dot are matched only by a dot.
 //!
-//! What may go wrong: a short line that stands for very much, or that looks at very much in vain. So all that comes of it
-//! is charged to the user, with what it costs in memory; each look at a name is counted, for the whole line; and what has
-//! looked at more than [`QUICK_LOOKS`] takes turns with others.
+//! What may go wrong: a short line that stands for very much, or that looks at very much in vain. So all that comes of
+//! it is charged to the user, with what it costs in memory; each look at a name is counted, for the whole line; and
+//! what has looked at more than [`QUICK_LOOKS`] takes turns with others.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Commands that clients run (RFC 4254, section 6.5): the few that scripts, rclone, Cyberduck and scp need, and no shell.
+//! Commands that clients run (RFC 4254, section 6.5): the few that scripts, rclone, Cyberduck and scp need, and no
+//! shell.
 //!
 //! A command is a task: it reads what the client sends from a [`Reader`], writes to an [`Output`], and asks the home
 //! through a [`Desk`]. It ends when it is done, when the connection is lost, or when its channel is closed; dropping
@@ -34,7 +35,8 @@ pub use script::{Program, Refused, Script};
 /// What a shell says of a command that it does not find.
 pub const NOT_FOUND: u32 = 127;
 
-/// Is it the server by its name? Old clients, and `sshfs -o sftp_server=…`, run that instead of asking for the subsystem.
+/// Is it the server by its name? Old clients, and `sshfs -o sftp_server=…`, run that instead of asking for the
+/// subsystem.
 pub fn is_sftp_server(command: &[u8]) -> bool {
     let command = command.trim_ascii();
     let one_word = !command.iter().any(u8::is_ascii_whitespace);

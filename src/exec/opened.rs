@@ -22,14 +22,14 @@ impl Opened {
         self.file.clone().ok_or(Errno::BADF.into())
     }
 
-    /// So many bytes were read.
+    /// Counts bytes that were read.
     pub fn note_read(&mut self, count: usize) {
         if let Some(record) = &mut self.record {
             record.bytes_read = record.bytes_read.saturating_add(count as u64);
         }
     }
 
-    /// So many bytes were written.
+    /// Counts bytes that were written.
     pub fn note_written(&mut self, count: usize) {
         if let Some(record) = &mut self.record {
             record.bytes_written = record.bytes_written.saturating_add(count as u64);

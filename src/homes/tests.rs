@@ -91,7 +91,7 @@ fn a_home_is_made_private_or_taken_as_it_is() {
         make(&file)
             .unwrap_err()
             .to_string()
-            .contains("no directory has its name")
+            .contains("not a directory has its name")
     );
     let link = f.root.join("srv/link");
     symlink(&home, &link).unwrap();

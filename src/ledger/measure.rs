@@ -11,7 +11,8 @@
 //!   it counts until its record ends.
 //! - A directory that the server cannot enter counts as one entry, and so does a file that it cannot look at: nothing
 //!   there can grow through the server. They are told ([`Unreadable`]).
-//! - A directory that the disk cannot read (EIO) is another matter: nobody knows what is in it, so the measure fails, and
+//! - A directory that the disk cannot read (EIO) is another matter: nobody knows what is in it, so the measure fails,
+//!   and
 //!   what was known before goes on counting.
 
 use std::collections::HashSet;

@@ -22,7 +22,7 @@ const ASKED_AT_ONCE: usize = 4;
 
 /// A measure keeps its slot so long while somebody waits for it, or for others.
 const ASKED_FOR: Duration = Duration::from_secs(30);
-/// The same of one that nobody waits for: disks need their rest.
+/// How long a measure that nobody waits for keeps its slot: disks need their rest.
 const BACKGROUND_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Why a home is measured.

@@ -1,8 +1,8 @@
 //! The quota ledger: what each home holds, exact to the byte, and never below the truth after a crash.
 //!
 //! [`account`] has the numbers and the rules of growing, [`inode`] one record for each open file, [`mod@measure`] counts
-//! a home while it is used, [`measurer`] starts that, and [`keeper`] alone writes to the store. `vfs/quota.rs` is the decorator of the storage
-//! that charges every change to an account.
+//! a home while it is used, [`measurer`] starts that, and [`keeper`] alone writes to the store. `vfs/quota.rs` is the
+//! decorator of the storage that charges every change to an account.
 
 pub mod account;
 pub mod disk;
@@ -124,8 +124,8 @@ impl Ledger {
     }
 
     /// The account of a home, for as long as the server runs. `quota` is what its user's record said at the sign-in,
-    /// which may be long ago: what [`Ledger::set_quota`] was told since counts more. The first time it is asked for, it is loaded, and
-    /// measured in the background where it is not exact or was not measured for long.
+    /// which may be long ago: what [`Ledger::set_quota`] was told since counts more. The first time it is asked for, it
+    /// is loaded, and measured in the background where it is not exact or was not measured for long.
     ///
     /// # Errors
     /// When the store cannot be read.

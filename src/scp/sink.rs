@@ -222,7 +222,7 @@ impl Sink<'_, '_> {
         let mut outcome = self.receive(&mut receiving, size).await?;
         // Before the client says that it has read all: libssh2 never says so, and leaves.
         if outcome.is_ok() {
-            outcome = self.finish(&receiving, (mode, size), times).await;
+            outcome = self.finish(&receiving, mode, size, times).await;
         }
         drop(receiving);
         // Could the client read all of it? If not, it has told its user, and waits for us all the same.
@@ -288,7 +288,8 @@ impl Sink<'_, '_> {
     async fn finish(
         &self,
         receiving: &Receiving,
-        (mode, size): (u32, u64),
+        mode: u32,
+        size: u64,
         times: Option<Times>,
     ) -> Result<(), String> {
         let file = receiving.opened.file().map_err(reason)?;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::ledger::account::Usage;
 use crate::sessions::Session;
 use crate::ssh::service::Service;
-use crate::store::Store;
+use crate::store::{Store, no_such_user};
 use crate::user::{User, UserName};
 
 use super::changes::Changes;
@@ -33,7 +33,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Of this server, which listens on these addresses.
+    /// Answers for this server, which listens on these addresses.
     pub fn new(changes: Arc<Changes>, listening: Vec<SocketAddr>) -> Self {
         Self {
             service: Arc::clone(changes.service()),
@@ -46,8 +46,9 @@ impl Control {
     }
 
     async fn find(&self, name: &str) -> Result<User> {
-        let user = self.store.user(&name.parse()?).await?;
-        user.ok_or_else(|| Error::new(format!("there is no user \"{name}\"")).hint("homeportd user list"))
+        let name = name.parse()?;
+        let user = self.store.user(&name).await?;
+        user.ok_or_else(|| no_such_user(&name))
     }
 
     async fn usage_of(&self, user: &User) -> Result<HomeUsage> {

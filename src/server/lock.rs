@@ -21,14 +21,7 @@ impl DataLock {
     /// When another server has it, or it cannot be opened.
     pub fn take(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("lock");
-        let mut options = OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600);
-        let file = open_regular(&path, &options, Links::Refuse)
+        let file = open_regular(&path, options().create(true), Links::Refuse)
             .map_err(|error| Error::new(format!("cannot open the lock {path:?}")).because(error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
@@ -50,9 +43,9 @@ impl DataLock {
 /// Who has the lock, for `check`, which takes none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// Nobody.
+    /// No process has it.
     None,
-    /// A process, if it has written itself down.
+    /// A process has it; its id, if it has written that down.
     Process(Option<u32>),
 }
 
@@ -63,7 +56,7 @@ pub enum Holder {
 /// When the lock cannot be opened.
 pub fn look(data_dir: &Path) -> Result<Holder> {
     let path = data_dir.join("lock");
-    let file = match open_regular(&path, &how(), Links::Refuse) {
+    let file = match open_regular(&path, &options(), Links::Refuse) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Holder::None),
         Err(error) => return Err(Error::new(format!("cannot open the lock {path:?}")).because(error)),
@@ -74,7 +67,7 @@ pub fn look(data_dir: &Path) -> Result<Holder> {
     }
 }
 
-fn how() -> OpenOptions {
+fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).truncate(false).mode(0o600);
     options

@@ -1,4 +1,5 @@
-//! What the server takes away from itself before it accepts anybody: a fault in it must not become a fault in the machine.
+//! What the server takes away from itself before it accepts anybody: a fault in it must not become a fault in the
+//! machine.
 //!
 //! - A seccomp filter for all threads ([`filter`]): no program can be run, no process made or debugged, nothing mounted,
 //!   no module loaded, and no socket opened but of the Internet and of Unix. A call that is denied answers an errno;
@@ -53,7 +54,7 @@ pub fn enter(sandbox: bool) {
 /// Whether this machine takes the filter: it is put in force for a thread that then ends.
 ///
 /// # Errors
-/// Why it does not.
+/// When it does not, with the reason.
 pub fn try_out() -> Result<()> {
     let program = filter::program()?;
     let tried = std::thread::spawn(move || seccompiler::apply_filter(&program)).join();

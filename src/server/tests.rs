@@ -118,6 +118,6 @@ async fn a_hurried_operator_waits_for_no_transfer() {
     hurry.cancel();
     let connections = TaskTracker::new();
     connections.close();
-    drain(&server.service, &connections, (Duration::from_secs(3600), hurry)).await;
+    drain(&server.service, &connections, Duration::from_secs(3600), hurry).await;
     assert_eq!(place.session().ending.reason(), Some("the server is stopping"));
 }

@@ -65,7 +65,7 @@ impl Counter {
 pub struct ServerMemory(Counter);
 
 impl ServerMemory {
-    /// So many bytes.
+    /// Memory of so many bytes.
     pub fn new(bytes: usize) -> Arc<Self> {
         Arc::new(Self(Counter::new(bytes)))
     }
@@ -80,7 +80,7 @@ pub struct UserMemory {
 }
 
 impl UserMemory {
-    /// Of a user who holds nothing yet. Nobody gets more than a quarter of what there is for each account.
+    /// The memory of a user who holds nothing yet. Nobody gets more than a quarter of what there is for each account.
     pub fn of(server: &Arc<ServerMemory>) -> Arc<Self> {
         let most = server.0.limit / 4;
         Arc::new(Self {
@@ -139,7 +139,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Nothing yet.
+    /// Holdings of 0 bytes.
     pub fn nothing(memory: &Arc<UserMemory>) -> Self {
         Self {
             memory: Arc::clone(memory),

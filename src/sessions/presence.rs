@@ -95,13 +95,6 @@ impl Presence {
         self.events.emit(&event(self.actor.clone()));
     }
 
-    /// To be awaited between two requests: waits, for a limited time, while events of this user find no room.
-    pub async fn slow_down(&self) {
-        if self.credit.is_short() {
-            self.credit.wait().await;
-        }
-    }
-
     /// A call on the home was refused: tells those refusals that an operator may want to know about.
     pub fn refused(&self, error: Error, path: &VirtualPath, sentence: impl FnOnce() -> String) {
         match error {

@@ -1,8 +1,8 @@
 //! What the sessions of one user hold together of what the whole server has: file descriptors, and memory (see
 //! [`super::memory`]). Limits for each channel and each connection multiply; these do not.
 //!
-//! One user never gets more than half, so that others find something. A session takes descriptors too, for its connection
-//! and its home; what is kept for new connections and for the server itself is in [`crate::descriptors`].
+//! One user never gets more than half, so that others find something. A session takes descriptors too, for its
+//! connection and its home; what is kept for new connections and for the server itself is in [`crate::descriptors`].
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::memory::{Counter, ServerMemory, UserMemory};
 
 /// Memory for requests that wait, where it is not known how much there is.
 const LEAST_MEMORY: usize = 1 << 30;
-/// Of the machine's memory.
+/// All users together may hold one in so many bytes of the machine's memory.
 const MEMORY_PART: u64 = 4;
 
 /// What there is for all users.
@@ -33,7 +33,7 @@ impl Default for Pool {
 }
 
 impl Pool {
-    /// So many open files, and so many bytes.
+    /// A pool of so many open files and so many bytes.
     pub fn new(files: usize, memory: usize) -> Self {
         Self {
             files: Counter::new(files),
@@ -51,13 +51,13 @@ pub struct Share {
     pub memory: Arc<UserMemory>,
 }
 
-/// There is nothing left of it.
+/// Why no more files can be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UsedUp {
-    /// By this user.
+    /// This user has as many as one user may have.
     #[error("too many open files in all sessions of this user (the limit is {0})")]
     ByUser(usize),
-    /// By all together.
+    /// All users together have as many as there may be.
     #[error("too many open files on this server")]
     ByAll,
 }
@@ -77,7 +77,7 @@ impl Drop for Descriptor {
 }
 
 impl Share {
-    /// Of a user who has no session yet.
+    /// The share of a user who has no session yet.
     pub fn of(pool: &Arc<Pool>) -> Arc<Self> {
         Arc::new(Self {
             files: Counter::new(pool.files.limit / 2),

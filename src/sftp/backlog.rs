@@ -39,7 +39,7 @@ pub(super) enum Next<'a> {
 }
 
 impl Job {
-    /// The same, borrowed.
+    /// The request, borrowed.
     pub(super) fn next(&self) -> Next<'_> {
         match self {
             Job::Read(id, read) => Next::Read(*id, *read),
@@ -77,7 +77,7 @@ enum Piece {
     Large(Box<[u8]>),
 }
 
-/// What waits.
+/// The requests that wait, in order.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     pieces: VecDeque<Piece>,

@@ -43,9 +43,9 @@ pub struct File {
     pub read: bool,
     /// Its user was told that the home is full.
     pub complained: bool,
-    /// Of the user's share.
+    /// The descriptor, counted in the user's share.
     pub descriptor: Descriptor,
-    /// Of the user's memory.
+    /// The part of the user's memory that the handle takes.
     pub memory: Held,
 }
 
@@ -53,9 +53,9 @@ pub struct File {
 pub struct Dir {
     /// The listing.
     pub stream: Box<dyn DirStream>,
-    /// Of the user's share.
+    /// The descriptor, counted in the user's share.
     pub descriptor: Descriptor,
-    /// Of the user's memory.
+    /// The part of the user's memory that the handle takes.
     pub memory: Held,
 }
 

@@ -1,8 +1,8 @@
 //! SFTP version 3 (draft-ietf-secsh-filexfer-02), as OpenSSH's `sftp-server` speaks it.
 //!
-//! [`packet`], [`reply`] and [`attrs`] are the wire format, [`status`] the only place that knows status codes, [`session`]
-//! executes one request against the storage, and [`channel`] keeps the order of replies: it decides what runs in
-//! the SSH callback and what waits in [`queue`]. Nothing here knows russh.
+//! [`packet`], [`reply`] and [`attrs`] are the wire format, [`status`] the only place that knows status codes,
+//! [`session`] executes one request against the storage, and [`channel`] keeps the order of replies: it decides what
+//! runs in the SSH callback and what waits in [`queue`]. Nothing here knows russh.
 
 pub mod attrs;
 mod backlog;

@@ -45,8 +45,8 @@ impl Sftp {
         Ok(Reply::name(id, &resolved.absolute()))
     }
 
-    pub(super) fn rename(&mut self, id: u32, names: (&[u8], &[u8]), over: Over, wait: Wait) -> Answer {
-        let (from, to) = (path_of(names.0)?, path_of(names.1)?);
+    pub(super) fn rename(&mut self, id: u32, from: &[u8], to: &[u8], over: Over, wait: Wait) -> Answer {
+        let (from, to) = (path_of(from)?, path_of(to)?);
         let heavy = over == Over::Replace && self.is_large(&to, Links::NoFollow);
         self.not_in_callback(heavy, wait)?;
         let done = self.storage.rename(&from, &to, Renaming { over, wait });
@@ -55,10 +55,10 @@ impl Sftp {
         ok(id)
     }
 
-    pub(super) fn symlink(&mut self, id: u32, paths: (&[u8], &[u8]), wait: Wait) -> Answer {
+    pub(super) fn symlink(&mut self, id: u32, first: &[u8], second: &[u8], wait: Wait) -> Answer {
         let (target, link) = match self.context.habits.symlink_order {
-            SymlinkOrder::TargetFirst => paths,
-            SymlinkOrder::LinkFirst => (paths.1, paths.0),
+            SymlinkOrder::TargetFirst => (first, second),
+            SymlinkOrder::LinkFirst => (second, first),
         };
         let link = path_of(link)?;
         // The target is stored as it is; this only finds what no target can be.

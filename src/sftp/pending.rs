@@ -27,7 +27,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Nothing waits.
+    /// A channel in which nothing waits.
     pub(super) fn new() -> Self {
         Self {
             rest: Rest::default(),

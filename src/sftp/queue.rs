@@ -6,8 +6,8 @@
 //! waits any more.
 //!
 //! Requests wait here, never data for a client that does not read: a READ is executed when its reply can go out, and
-//! what the window cuts off is charged, or read again ([`super::rest`]). What a client can have waiting is what its window
-//! ([`Window`]) has let it send: the window is opened again by each request that is done with.
+//! what the window cuts off is charged, or read again ([`super::rest`]). What a client can have waiting is what its
+//! window ([`Window`]) has let it send: the window is opened again by each request that is done with.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -177,9 +177,7 @@ impl Queue {
                 }
             };
             // Not before there is room for the answer: what waits is requests, not data.
-            if self.credit.is_short() {
-                self.credit.wait().await;
-            }
+            self.credit.wait().await;
             let room = room_for(&job.next());
             let permit = match room > SMALL_REPLY {
                 true => Some(self.flow.room(room).await?),

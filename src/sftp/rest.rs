@@ -19,9 +19,9 @@ const SMALL: usize = 8 * 1024;
 /// What has not gone out.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
-    /// Goes out first.
+    /// The bytes that go out next.
     pub(super) bytes: Bytes,
-    /// Then this.
+    /// What is read from the file again, behind `bytes`.
     pub(super) tail: Option<Tail>,
     /// Where the data of `bytes` comes from, if it is a DATA reply, and how long the reply was.
     source: Option<(Read, usize)>,
@@ -31,11 +31,11 @@ pub(super) struct Rest {
 /// Bytes of a file that were promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tail {
-    /// Of this file.
+    /// The handle of the file.
     pub(super) handle: RawHandle,
-    /// From here.
+    /// The offset of the first byte that is left.
     pub(super) offset: u64,
-    /// So many.
+    /// The number of bytes that are left.
     pub(super) left: usize,
 }
 

@@ -89,7 +89,7 @@ impl Sftp {
     fn request(&mut self, id: u32, request: Request<'_>, wait: Wait) -> Answer {
         match request {
             Request::Read(read) => self.read(id, read, wait),
-            Request::Write { handle, offset, data } => self.write(id, (handle, offset, data), wait),
+            Request::Write { handle, offset, data } => self.write(id, handle, offset, data, wait),
             Request::Open { path, how } => self.open(id, path, how, wait),
             Request::Close { handle } => self.close(id, handle, wait),
             Request::Stat { path } => self.stat(id, path, Links::Follow),
@@ -122,12 +122,12 @@ impl Sftp {
             Request::Mkdir { path, attrs } => self.mkdir(id, path, &attrs, wait),
             Request::Rmdir { path } => self.rmdir(id, path, wait),
             Request::Realpath { path } => self.realpath(id, path),
-            Request::Rename { from, to } => self.rename(id, (from, to), Over::Refuse, wait),
+            Request::Rename { from, to } => self.rename(id, from, to, Over::Refuse, wait),
             Request::Readlink { path } => {
                 let target = self.storage.read_link(&path_of(path)?)?;
                 Ok(Reply::name(id, &target))
             }
-            Request::Symlink { first, second } => self.symlink(id, (first, second), wait),
+            Request::Symlink { first, second } => self.symlink(id, first, second, wait),
             Request::Extended { name, body } => {
                 extensions::run(self, name, extensions::Call { id, body, wait })
             }
@@ -172,7 +172,7 @@ impl Sftp {
         (count == tail.left).then(|| Bytes::from_owner(Filled::new(buffer, count)))
     }
 
-    fn write(&mut self, id: u32, (handle, offset, data): (RawHandle, u64, &[u8]), wait: Wait) -> Answer {
+    fn write(&mut self, id: u32, handle: RawHandle, offset: u64, data: &[u8], wait: Wait) -> Answer {
         let file = self.file(handle)?;
         if let Err(error) = file.file.write_at(data, offset, wait) {
             return self.file_refused(handle, error);

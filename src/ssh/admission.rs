@@ -81,7 +81,7 @@ struct Waiting {
     since: Instant,
     progress: Progress,
     evict: CancellationToken,
-    /// Of its network and of its source.
+    /// The counts of its network and of its source.
     held: [Count; 2],
 }
 

@@ -127,7 +127,7 @@ impl Connection {
     fn not_started(&mut self, id: ChannelId, why: NoStart, session: &mut Session) -> Result<(), Error> {
         match why {
             NoStart::Unfit => Ok(session.channel_failure(id)?),
-            NoStart::NoHome(sentence) => self.refuse_command(id, (sentence, 1), session),
+            NoStart::NoHome(sentence) => self.refuse_command(id, sentence, 1, session),
         }
     }
 
@@ -181,10 +181,7 @@ impl Connection {
             return Ok(session.channel_failure(id)?);
         };
         // Each refused command is an event of its own.
-        let credit = self.service.events.credit(&actor.user);
-        if credit.is_short() {
-            credit.wait().await;
-        }
+        self.service.events.credit(&actor.user).wait().await;
         let script = match Script::parse(command, actor.user.as_str()) {
             Ok(script) => script,
             Err(refused) => {
@@ -193,7 +190,7 @@ impl Connection {
                     command: command.to_vec(),
                     exit_status: Some(exec::NOT_FOUND),
                 });
-                return self.refuse_command(id, (&refused.to_string(), exec::NOT_FOUND), session);
+                return self.refuse_command(id, &refused.to_string(), exec::NOT_FOUND, session);
             }
         };
         let start = match self.start(id, session).await {
@@ -202,11 +199,11 @@ impl Connection {
         };
         let descriptor = match start.presence.share.descriptor() {
             Ok(descriptor) => descriptor,
-            Err(used_up) => return self.refuse_command(id, (&used_up.to_string(), 1), session),
+            Err(used_up) => return self.refuse_command(id, &used_up.to_string(), 1, session),
         };
         let desk = Desk::new(start.home, start.presence);
         if !desk.hold(command.len().saturating_mul(COMMAND_COST)) {
-            return self.refuse_command(id, (TOO_MUCH_HELD, 1), session);
+            return self.refuse_command(id, TOO_MUCH_HELD, 1, session);
         }
         session.channel_success(id)?;
         let ends = Ends {
@@ -224,7 +221,8 @@ impl Connection {
     pub(super) fn refuse_command(
         &mut self,
         id: ChannelId,
-        (sentence, exit_status): (&str, u32),
+        sentence: &str,
+        exit_status: u32,
         session: &mut Session,
     ) -> Result<(), Error> {
         if !matches!(self.channels.get(&id), Some(State::Opened)) {

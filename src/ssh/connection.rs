@@ -68,7 +68,7 @@ pub async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 let peer = Service::canonical(peer);
-                admit(stream, peer, (&service, &stop), &tracker);
+                admit(stream, peer, &service, &stop, &tracker);
             }
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
@@ -133,7 +133,8 @@ fn is_the_peers(error: &io::Error) -> bool {
 fn admit(
     stream: TcpStream,
     peer: SocketAddr,
-    (service, stop): (&Arc<Service>, &CancellationToken),
+    service: &Arc<Service>,
+    stop: &CancellationToken,
     tracker: &TaskTracker,
 ) {
     match service
@@ -143,7 +144,7 @@ fn admit(
         Ok(entry) => {
             let (service, stop) = (Arc::clone(service), stop.clone());
             tracker.spawn(async move {
-                serve(stream, peer, (&service, stop), entry).await;
+                serve(stream, peer, &service, stop, entry).await;
                 service.left.notify_one();
             });
         }
@@ -158,7 +159,8 @@ fn admit(
 async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    (service, stop): (&Arc<Service>, CancellationToken),
+    service: &Arc<Service>,
+    stop: CancellationToken,
     mut entry: Entry,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
@@ -308,7 +310,7 @@ impl Attended<'_> {
                 return;
             }
             () = ending.asked() => {}
-            () = idle((&self.pusher, &self.signals.activity), current.limits.idle_timeout_secs) => {
+            () = idle(&self.pusher, &self.signals.activity, current.limits.idle_timeout_secs) => {
                 ending.end("idle for too long");
             }
         }
@@ -352,7 +354,7 @@ async fn farewell(handle: &Handle, reason: &str) {
 }
 
 /// Waits until nothing has come from the client, and nothing was worked on for it, for that long.
-async fn idle((pusher, activity): (&Pusher, &Activity), timeout_secs: u64) {
+async fn idle(pusher: &Pusher, activity: &Activity, timeout_secs: u64) {
     if timeout_secs == 0 {
         return std::future::pending().await;
     }

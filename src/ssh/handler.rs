@@ -249,7 +249,7 @@ impl Handler for Connection {
     }
 
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Error> {
-        self.refuse_command(channel, (NO_SHELL, exec::NOT_FOUND), session)
+        self.refuse_command(channel, NO_SHELL, exec::NOT_FOUND, session)
     }
 
     #[allow(clippy::too_many_arguments, reason = "russh's signature")]

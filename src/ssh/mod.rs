@@ -1,7 +1,7 @@
 //! SSH: the accept loop, limits, russh's callbacks, host keys.
 //!
-//! [`connection`] accepts and supervises, [`handler`] holds russh's callbacks, [`socket`](crate::socket) stands between russh and
-//! the kernel. Forwarding, agents, X11, terminals and environments are refused, always with an answer.
+//! [`connection`] accepts and supervises, [`handler`] holds russh's callbacks, [`socket`](crate::socket) stands between
+//! russh and the kernel. Forwarding, agents, X11, terminals and environments are refused, always with an answer.
 
 pub mod admission;
 pub mod algorithms;

@@ -13,7 +13,7 @@ use crate::auth::{self, Attempt, Credential, Denied, Login, Method, Proofs, Reas
 use crate::event::Event;
 use crate::exec;
 use crate::mount::Mounted;
-use crate::sessions::{Activity, EndNotice, Ending, Newcomer, NoPlace, Place};
+use crate::sessions::{Activity, EndNotice, Ending, Newcomer, NoPlace, Place, session_limit};
 use crate::sftp::channel;
 use crate::stream::budget::Budget;
 
@@ -58,7 +58,7 @@ pub(super) struct SignedIn {
     pub(super) end_notice: Arc<EndNotice>,
     pub(super) place: Place,
     pub(super) home: Option<Mounted>,
-    /// Of all channels.
+    /// The budget of all channels of the connection.
     pub(super) budget: Arc<Budget>,
 }
 
@@ -149,7 +149,12 @@ impl Connection {
         match judged {
             Ok(login) => {
                 self.methods.insert(method);
-                self.enter(login, (revision, method)).await
+                self.enter(Accepted {
+                    login,
+                    revision,
+                    method,
+                })
+                .await
             }
             Err(Denied::Partial { passed, remaining }) => {
                 self.methods.insert(method);
@@ -209,7 +214,12 @@ impl Connection {
     }
 
     /// Takes a place among the sessions. If any record was changed since this user's was read, it is read again.
-    async fn enter(&mut self, login: Login, (revision, method): (u64, Method)) -> Auth {
+    async fn enter(&mut self, accepted: Accepted) -> Auth {
+        let Accepted {
+            login,
+            revision,
+            method,
+        } = accepted;
         let limit = self.service.limits().sessions_per_user;
         let user = login.user().clone();
         let newcomer = Newcomer {
@@ -258,9 +268,7 @@ impl Connection {
             Review::Ends(lost) => Err(lost.to_string()),
             Review::GoesOn { until, max_sessions } => {
                 sessions.goes_on(session, until);
-                let limit = max_sessions.map_or(self.service.limits().sessions_per_user, |most| {
-                    usize::try_from(most).unwrap_or(usize::MAX)
-                });
+                let limit = session_limit(max_sessions, self.service.limits().sessions_per_user);
                 match sessions.count(session.login.user()) > limit {
                     true => Err(NoPlace::TooMany { limit }.to_string()),
                     false => Ok(()),
@@ -284,6 +292,15 @@ impl Connection {
         (*algorithm == Algorithm::Rsa { hash: None })
             .then_some("signed with SHA-1 (ssh-rsa), which is not taken: rsa-sha2-256 and rsa-sha2-512 are")
     }
+}
+
+/// A sign-in that was accepted, and has no place among the sessions yet.
+struct Accepted {
+    login: Login,
+    /// The revision of users' records that it was judged by, or an earlier one.
+    revision: u64,
+    /// The method of the last factor.
+    method: Method,
 }
 
 /// How a connection and its supervisor speak.

@@ -6,14 +6,14 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::relative::Homes;
 
-/// The id.
+/// The store's id.
 pub(super) async fn id(pool: &SqlitePool) -> sqlx::Result<String> {
     sqlx::query_scalar("SELECT id FROM store_identity")
         .fetch_one(pool)
         .await
 }
 
-/// Reads something.
+/// Reads from the store, so that SQLite opens the log's index.
 pub(super) async fn touch(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     sqlx::query("SELECT 1 FROM store_identity")
         .execute(connection)
@@ -28,7 +28,7 @@ pub(super) async fn marks_known_homes(pool: &SqlitePool) -> sqlx::Result<bool> {
         .await
 }
 
-/// They do not any more.
+/// Notes that no homes wait any more.
 pub(super) async fn known_homes_are_marked(pool: &SqlitePool) -> sqlx::Result<()> {
     sqlx::query("UPDATE store_identity SET marks_known_homes = 0")
         .execute(pool)
@@ -44,7 +44,7 @@ pub(super) async fn knows(pool: &SqlitePool, place: &Path) -> sqlx::Result<bool>
         .await
 }
 
-/// Remembers that it has.
+/// Notes that the place has had the marker.
 pub(super) async fn record(pool: &SqlitePool, place: &Path) -> sqlx::Result<()> {
     sqlx::query("INSERT INTO storage_places (path) VALUES ($1) ON CONFLICT (path) DO NOTHING")
         .bind(text(place)?)
@@ -69,7 +69,7 @@ pub(super) async fn absolute_homes(
         .collect())
 }
 
-/// Writes these anew.
+/// Writes these homes in their relative form.
 pub(super) async fn rewrite_homes(
     connection: &mut SqliteConnection,
     homes: &Homes,

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::user::{Quota, User, UserName};
 
 /// A change of a user's record. It runs inside the transaction: what takes long, hashing above all, comes before.
@@ -135,4 +135,18 @@ pub trait Store: Send + Sync {
     async fn version(&self) -> Result<i64>;
     /// What was changed after the revision `seen`, by this process or by others.
     async fn news(&self, seen: i64) -> Result<News>;
+}
+
+/// The error of a command that names a user who does not exist.
+pub fn no_such_user(name: &UserName) -> Error {
+    Error::new(format!("there is no user \"{name}\""))
+        .hint("homeportd user list")
+        .not_found()
+}
+
+/// The error of a command that would give a user a name that another one has.
+pub fn name_taken(name: &UserName) -> Error {
+    Error::new(format!("there is already a user \"{name}\""))
+        .hint(format!("homeportd user set {name} changes one"))
+        .exists()
 }

@@ -2,7 +2,8 @@
 //!
 //! A store that cannot be written keeps an operator from disabling a user and a user from removing files, which are
 //! the ways out of a full disk. States:
-//! - *whole*: the file `reserve` lies beside the store, its blocks allocated. All is well, or the disk has just filled up.
+//! - *whole*: the file `reserve` lies beside the store, its blocks allocated. All is well, or the disk has just filled
+//!   up.
 //! - *spent*: the file is gone, because somebody was about to write to the store and found less than [`LOW`] on the
 //!   disk, or because SQLite said that the disk is full. Its 4 MiB are the store's: the running server lets no home
 //!   on that disk grow meanwhile (`ledger/disk.rs`), and makes the file again when there is room for it.
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
-/// Its size.
+/// The size of the reserve.
 pub const SIZE: u64 = 4 << 20;
 
 /// Below this much free space the reserve is spent: many times what one transaction writes.
@@ -51,21 +52,21 @@ pub fn spend(store: &Path) {
     let _ = std::fs::remove_file(file(store));
 }
 
-/// Is it there?
+/// Is the reserve there?
 pub fn is_whole(store: &Path) -> bool {
     file(store)
         .symlink_metadata()
         .is_ok_and(|meta| meta.is_file() && meta.len() >= SIZE)
 }
 
-/// Is it there with fewer blocks than it has bytes, as a copy may be that skips what is empty? Asked once at a start,
-/// since some file systems do not count blocks.
+/// Is the reserve there with fewer blocks than it has bytes, as a copy may be that skips what is empty? Asked once at a
+/// start, since some file systems do not count blocks.
 pub fn is_hollow(store: &Path) -> bool {
     let meta = file(store).symlink_metadata();
     is_whole(store) && meta.is_ok_and(|meta| meta.blocks().saturating_mul(512) < SIZE)
 }
 
-/// Makes it anew.
+/// Makes the reserve, anew if there is one.
 ///
 /// # Errors
 /// When there is no room; then nothing is left of it.

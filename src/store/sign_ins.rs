@@ -1,4 +1,4 @@
-//! From where users have signed in, as rows.
+//! The table of sign-ins: from where users have signed in.
 
 use jiff::Timestamp;
 use sqlx::SqlitePool;
@@ -9,7 +9,7 @@ use super::SignIn;
 /// Rows that are read at most: more than are kept in memory.
 const MOST: i64 = 128 * 1024;
 
-/// Rows that do not make sense are left out.
+/// Reads the sign-ins since then, the latest first. Rows that do not make sense are left out.
 pub(super) async fn read(pool: &SqlitePool, since: Timestamp) -> sqlx::Result<Vec<SignIn>> {
     let sql = "SELECT user_name, source, at FROM sign_ins WHERE at >= $1 ORDER BY at DESC LIMIT $2";
     let rows: Vec<(String, String, i64)> = sqlx::query_as(sql)
@@ -51,7 +51,7 @@ pub(super) async fn write(
         .map(drop)
 }
 
-/// Forgets what is older.
+/// Removes the rows that are older than `before`.
 pub(super) async fn forget(connection: &mut SqliteConnection, before: Timestamp) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM sign_ins WHERE at < $1")
         .bind(before.as_second())

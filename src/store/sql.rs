@@ -18,8 +18,8 @@ use tokio::sync::Mutex;
 use super::relative::Homes;
 use super::rows::{UserRow, read_quota};
 use super::{
-    Change, Changed, News, SignIn, Store, UsageRecord, copy, failure, homes, identity, keys, news, open,
-    reserve, sign_ins, usage, users,
+    Change, Changed, News, SignIn, Store, UsageRecord, copy, failure, homes, identity, keys, name_taken,
+    news, no_such_user, open, reserve, sign_ins, usage, users,
 };
 use crate::error::{Error, Result};
 use crate::user::{Quota, User, UserName};
@@ -279,7 +279,12 @@ impl Store for SqlStore {
         let found = homes::quota_of(&self.pool, &self.homes.stored(home))
             .await
             .map_err(|e| self.failed(e))?;
-        found.map(|(bytes, files)| read_quota(bytes, files)).transpose()
+        found
+            .map(|(bytes, files)| read_quota(bytes, files))
+            .transpose()
+            .map_err(|error| {
+                Error::new(format!("cannot read the quota of the home \"{home}\"")).because(error)
+            })
     }
 
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()> {
@@ -366,18 +371,6 @@ impl Store for SqlStore {
         read.rollback().await.map_err(|e| self.failed(e))?;
         Ok(news)
     }
-}
-
-fn name_taken(name: &UserName) -> Error {
-    Error::new(format!("there is already a user \"{name}\""))
-        .hint("homeportd user set changes one")
-        .exists()
-}
-
-fn no_such_user(name: &UserName) -> Error {
-    Error::new(format!("there is no user \"{name}\""))
-        .hint("homeportd user list")
-        .not_found()
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::sessions::memory::{Account, UserMemory};
 
 /// What a channel may always send ahead: two of the largest packets that clients send when they know of no larger.
 pub const MINIMUM_WINDOW: u32 = 64 * 1024;
-/// The same as a size.
+/// [`MINIMUM_WINDOW`] as a size.
 pub const MINIMUM: usize = MINIMUM_WINDOW as usize;
 /// Beyond the minima: one channel that has grown, or eight as they begin.
 const CONNECTION: usize = 16 << 20;
@@ -47,7 +47,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Of a connection whose user has this memory.
+    /// The budget of a connection whose user has this memory.
     pub fn of(memory: Arc<UserMemory>) -> Arc<Self> {
         Arc::new(Self {
             used: AtomicUsize::new(0),
@@ -121,7 +121,7 @@ struct Credit {
 }
 
 impl Credit {
-    /// For what was taken already.
+    /// Wraps credit that was taken already.
     fn of_user(memory: &Arc<UserMemory>, bytes: usize) -> Self {
         Self {
             memory: Arc::clone(memory),
@@ -144,7 +144,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Nothing yet.
+    /// A reservation of 0 bytes.
     pub fn nothing(budget: &Arc<Budget>) -> Self {
         Self {
             budget: Arc::clone(budget),
@@ -152,12 +152,12 @@ impl Reservation {
         }
     }
 
-    /// How much it is.
+    /// The size of the reservation, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whose it is.
+    /// The connection's budget.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget
     }
@@ -198,7 +198,7 @@ impl Budget {
         Self::with(1 << 30)
     }
 
-    /// Of a server with so much memory.
+    /// The budget of a connection to a server with so much memory.
     pub fn with(memory: usize) -> Arc<Self> {
         Self::of(UserMemory::of(&crate::sessions::memory::ServerMemory::new(
             memory,

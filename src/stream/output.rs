@@ -10,7 +10,7 @@ use super::{Gone, Outlet, Stream};
 
 /// The right to send so many bytes of output.
 pub struct Room {
-    /// So many.
+    /// The number of bytes.
     pub bytes: usize,
     permit: OwnedSemaphorePermit,
 }

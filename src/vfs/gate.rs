@@ -50,7 +50,7 @@ impl Gate {
         self.calls.fetch_or(CLOSED, Ordering::SeqCst) & CLOSED == 0
     }
 
-    /// Is it closed?
+    /// Is the gate closed?
     pub fn is_closed(&self) -> bool {
         self.calls.load(Ordering::SeqCst) & CLOSED != 0
     }

@@ -1,8 +1,10 @@
 //! The storage seen by a session: traits, attributes and errors. Knows no SFTP and no users.
 //!
 //! Rules stand in decorators (one file each), which implement every method and wrap what they return, so that a
-//! rule for open files cannot be forgotten: [`gate`] lets ended sessions do nothing, [`guard`] enforces permissions, [`quota`] charges what grows, [`durable`]
-//! waits for the disk where the operator wants that. [`hash`] digests what files hold. [`local`] is the only storage that touches disks, and [`jail`] the only place that turns a client's path into a system call.
+//! rule for open files cannot be forgotten: [`gate`] lets ended sessions do nothing, [`guard`] enforces permissions,
+//! [`quota`] charges what grows, [`durable`] waits for the disk where the operator wants that. [`hash`] digests what
+//! files hold. [`local`] is the only storage that touches disks, and [`jail`] the only place that turns a client's path
+//! into a system call.
 
 mod attrs;
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::Report;
-use crate::admin::storage::places;
 use crate::config::Config;
 use crate::homes;
 use crate::marker::{self, Mark};
@@ -19,7 +18,7 @@ pub(super) async fn look(config: &Config, users: &[User], store: &SqlStore, repo
     };
     // A store from before markers has another id in its copy, and marks places when it is opened.
     let will_mark = store.marks_known_homes().await.unwrap_or(false);
-    for place in places(config) {
+    for place in config.storage.places() {
         let Err(error) = marker::require(place, &id) else {
             continue;
         };

@@ -87,7 +87,7 @@ fn problems_are_named() {
         std::fs::remove_dir(&home).unwrap();
         std::fs::write(&home, "").unwrap();
     });
-    one_error(&report, "is no directory");
+    one_error(&report, "is not a directory");
     let report = findings(vec![calvin()], |config, root| {
         let home = config.storage.homes.join("calvin");
         std::fs::remove_dir(&home).unwrap();

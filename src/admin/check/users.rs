@@ -88,7 +88,7 @@ impl<'a> Homes<'a> {
         };
         if !meta.is_dir() {
             return report.error(format!(
-                "user {name}: the home \"{home}\" is no directory (hint: move it away)"
+                "user {name}: the home \"{home}\" is not a directory (hint: move it away)"
             ));
         }
         let rights = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;

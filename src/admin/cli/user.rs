@@ -177,8 +177,8 @@ pub enum KeyCommand {
     /// Add public keys
     ///
     /// Lines as in authorized_keys, or RFC 4716 as PuTTYgen saves it: ed25519, ecdsa, or rsa with 2048 bits or more.
-    /// The options from= and expiry-time= are enforced; restrict, no-* and command="internal-sftp" mean nothing here; any
-    /// other option refuses the line. A line that is refused is named, and the others are added.
+    /// The options from= and expiry-time= are enforced; restrict, no-* and command="internal-sftp" mean nothing here;
+    /// any other option refuses the line. A line that is refused is named, and the others are added.
     #[command(after_help = "Example:\n  homeportd user key add calvin ~/.ssh/id_ed25519.pub")]
     Add {
         name: UserName,

@@ -141,7 +141,7 @@ async fn refusals_name_the_thing_and_leave_nothing_behind() {
     std::fs::write(f.path("roots/file"), "").unwrap();
     f.fails(
         "user add tom --key @key.pub --home @roots/file",
-        "no directory has its name",
+        "not a directory has its name",
     )
     .await;
     f.fails(
@@ -153,8 +153,11 @@ async fn refusals_name_the_thing_and_leave_nothing_behind() {
         f.fails(&format!("user {verb} tom"), "there is no user \"tom\"")
             .await;
     }
-    f.fails("user set calvin --home @roots/file", "no directory has its name")
-        .await;
+    f.fails(
+        "user set calvin --home @roots/file",
+        "not a directory has its name",
+    )
+    .await;
     assert_eq!(f.show("calvin").await["home"], f.path("server/data/homes/calvin"));
 }
 

@@ -13,24 +13,24 @@ use std::collections::{BTreeMap, HashMap};
 use crate::auth::address::Source;
 use crate::user::UserName;
 
-/// So many known pairs are served before one that is not known.
+/// The number of known pairs that are served before one that is not known.
 const KNOWN_IN_A_ROW: u32 = 3;
 
 /// Addresses and names whose last service is remembered; older ones count as never served.
 const MAX_REMEMBERED: usize = 4096;
 
-/// Who waits.
+/// An attempt that waits for its turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applicant {
     /// Where the attempt comes from.
     pub source: Source,
-    /// For which name; names that no user can have are one.
+    /// The name that it is for; names that no user can have count as one name.
     pub name: Option<UserName>,
     /// Has this name signed in from there before?
     pub known: bool,
 }
 
-/// How many may wait.
+/// Limits on the number of attempts that wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub all: usize,
@@ -46,7 +46,7 @@ enum Key {
 /// Those who wait, each with what is to be done when its turn has come.
 #[derive(Debug)]
 pub(super) struct Line<T> {
-    /// By ticket; tickets rise with time.
+    /// The waiting attempts by ticket; tickets rise with time.
     waiting: BTreeMap<u64, (Applicant, T)>,
     next_ticket: u64,
     /// Counts services; 0 is never.

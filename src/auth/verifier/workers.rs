@@ -13,7 +13,8 @@ use crate::auth::password::Memory;
 /// How long a thread keeps its memory for the next attempt.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Far more of a thread's stack than a hash uses; it is overwritten after each, as parts of a password may be left there.
+/// Far more of a thread's stack than a hash uses; it is overwritten after each, as parts of a password may be left
+/// there.
 const STACK: usize = 64 * 1024;
 
 pub(super) type Job = Box<dyn FnOnce(&mut Memory) + Send>;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How long a session waits for a queue that does not drain, once until it drains.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether a user's sessions may go on emitting events.
 #[derive(Debug, Default)]
@@ -29,8 +29,12 @@ impl Credit {
         self.state.load(Ordering::Relaxed) == SHORT
     }
 
-    /// Waits until the user's part of the queue is half empty, for at most [`PATIENCE`]. To be called without a lock.
+    /// To be called between two requests, without a lock: waits until the user's part of the queue is half empty, for at
+    /// most [`PATIENCE`]; not at all where the credit is not short.
     pub async fn wait(&self) {
+        if !self.is_short() {
+            return;
+        }
         let opened = async {
             loop {
                 let opened = self.opened.notified();

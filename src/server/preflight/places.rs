@@ -33,7 +33,7 @@ pub fn places(config: &Config, report: &mut Report) {
         if !root.is_dir() {
             let at = config.place_of("storage", "roots");
             report.warn(format!(
-                "{at}\"{}\" in roots is no directory (hint: make it, or take it out)",
+                "{at}\"{}\" in roots is not a directory (hint: make it, or take it out)",
                 root.display()
             ));
         }
@@ -190,20 +190,7 @@ fn is_configured(config: &Config, path: &Path) -> bool {
 
 /// Does the server open this, or something in it?
 fn is_ours(config: &Config, path: &Path) -> bool {
-    let name = |path: &Path| {
-        path.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-    };
-    let (store, found) = (name(&config.store.path), name(path));
-    is_configured(config, path)
-        || found == "lock"
-        || found == "reserve"
-        || found.starts_with("control.")
-        || found
-            .strip_prefix(&store)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    is_configured(config, path) || owner::is_servers_own(config, path)
 }
 
 fn room(config: &Config, report: &mut Report) {

@@ -164,7 +164,7 @@ fn refuse(errno: Errno) -> u32 {
     ERRNO | errno.raw_os_error().unsigned_abs()
 }
 
-/// The program.
+/// Builds the program.
 ///
 /// # Errors
 /// On an architecture that it is not written for.
@@ -220,7 +220,7 @@ pub(super) fn program() -> Result<BpfProgram> {
     Ok(program)
 }
 
-/// Of clone: a thread of this process, and in no name space of its own.
+/// The rules for clone: only a thread of this process, and in no name space of its own.
 fn threads_only() -> BpfProgram {
     let mut rules = vec![
         statement(LOAD, FIRST_ARGUMENT),
@@ -231,7 +231,7 @@ fn threads_only() -> BpfProgram {
     rules
 }
 
-/// If the loaded value is this, the verdict is that.
+/// Adds a rule: if the loaded value is `value`, the verdict is `verdict`.
 fn answer(program: &mut BpfProgram, value: u32, verdict: u32) {
     program.push(sock_filter {
         code: JUMP_IF_EQUAL,
@@ -242,7 +242,7 @@ fn answer(program: &mut BpfProgram, value: u32, verdict: u32) {
     program.push(statement(RETURN, verdict));
 }
 
-/// These rules, which end with a verdict, for one call.
+/// Adds rules that hold for one call only, and end with a verdict.
 fn only_for(program: &mut BpfProgram, number: u32, rules: BpfProgram) {
     // No set of rules here has more than a dozen statements.
     let length = u8::try_from(rules.len()).unwrap_or(u8::MAX);

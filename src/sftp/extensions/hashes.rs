@@ -62,7 +62,7 @@ fn md5(sftp: &mut Sftp, mut call: Call<'_>, name: &'static str) -> Answer {
         block: None,
         quick_check,
     };
-    ask(sftp, call.id, (found.path, work), Layout::Md5 { name })
+    ask(sftp, call.id, found.path, work, Layout::Md5 { name })
 }
 
 /// paramiko's: a handle, whatever the draft says about names.
@@ -116,7 +116,8 @@ fn check(sftp: &mut Sftp, mut call: Call<'_>, subject: Subject, shape: CheckFile
     ask(
         sftp,
         call.id,
-        (found.path, work),
+        found.path,
+        work,
         Layout::CheckFile { shape, algorithm },
     )
 }
@@ -212,7 +213,7 @@ fn find(sftp: &mut Sftp, call: &Call<'_>, subject: Subject) -> Result<Found, Hal
     })
 }
 
-fn ask(sftp: &Sftp, id: u32, (path, work): (VirtualPath, Work), layout: Layout) -> Answer {
+fn ask(sftp: &Sftp, id: u32, path: VirtualPath, work: Work, layout: Layout) -> Answer {
     let algorithm = work.algorithm.name();
     sftp.tell(|who| Event::Hashed { who, algorithm, path });
     let busy = sftp.context.presence.busy();

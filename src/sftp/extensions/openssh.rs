@@ -1,4 +1,5 @@
-//! OpenSSH's small extensions, as its PROTOCOL file has them, and home-directory (draft-ietf-secsh-filexfer-extensions-00).
+//! OpenSSH's small extensions, as its PROTOCOL file has them, and home-directory
+//! (draft-ietf-secsh-filexfer-extensions-00).
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use super::{Call, need};
 pub(super) fn posix_rename(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
     let from = need(call.body.path())?;
     let to = need(call.body.path())?;
-    sftp.rename(call.id, (from, to), Over::Replace, call.wait)
+    sftp.rename(call.id, from, to, Over::Replace, call.wait)
 }
 
 pub(super) fn hardlink(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {

@@ -65,7 +65,7 @@ impl SqlStore {
             .map_err(|e| self.failed(e))
     }
 
-    /// Their places were marked.
+    /// Notes that the places of known homes were marked.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -83,7 +83,7 @@ impl SqlStore {
     pub async fn stay_open(&self) -> Result<()> {
         let connection = self.pool.acquire().await.map_err(|e| self.failed(e))?;
         let mut connection = connection.detach();
-        // Only who has read has opened the log's index.
+        // Only a connection that has read has opened the log's index.
         identity::touch(&mut connection)
             .await
             .map_err(|e| self.failed(e))?;

@@ -5,9 +5,9 @@
 //! stays: such a cut goes no further than the size at the opening, and is answered as a success.
 //!
 //! Clients have many WRITEs under way. If one finds no room and the next does, because it is shorter or room was made,
-//! what is stored has a hole, or lacks a piece where the handle appends; and OpenSSH's client believes that all went well,
-//! since it forgets an error when a later WRITE succeeds. So for [`GAPS_REFUSED_FOR`] after a refusal, whatever comes
-//! behind the refused piece is refused as well, until that piece has come.
+//! what is stored has a hole, or lacks a piece where the handle appends; and OpenSSH's client believes that all went
+//! well, since it forgets an error when a later WRITE succeeds. So for [`GAPS_REFUSED_FOR`] after a refusal, whatever
+//! comes behind the refused piece is refused as well, until that piece has come.
 #![deny(clippy::missing_trait_methods)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
