@@ -71,7 +71,8 @@ impl LogQueue {
 
     fn push(&self, line: &[u8]) {
         let mut state = self.state();
-        while state.bytes + line.len() > CAPACITY && !state.lines.is_empty() {
+        // One line that is longer than all of the queue still gets through, alone.
+        while state.bytes + line.len() > CAPACITY && state.bytes > 0 {
             if !MAY_WAIT.get() {
                 state.dropped += 1;
                 return;
@@ -87,7 +88,7 @@ impl LogQueue {
     fn write_all_to(&self, mut to: impl Write) {
         let mut state = self.state();
         loop {
-            while state.lines.is_empty() {
+            while state.lines.is_empty() && state.dropped == 0 {
                 state = self.wait(state);
             }
             let lines = std::mem::take(&mut state.lines);
@@ -113,7 +114,7 @@ impl LogQueue {
     fn flush(&self, at_most: Duration) {
         let deadline = Instant::now() + at_most;
         let mut state = self.state();
-        while !state.lines.is_empty() || state.writing {
+        while !state.lines.is_empty() || state.dropped > 0 || state.writing {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -163,43 +164,74 @@ impl Drop for Flush {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+
+    /// Standard error whose reader takes one write for each permission, and all of them when there are no more to come.
+    struct Slow {
+        begun: mpsc::Sender<usize>,
+        permissions: mpsc::Receiver<()>,
+        text: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.begun.send(bytes.len());
+            let _ = self.permissions.recv();
+            self.text.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn who_logs_does_not_wait_for_who_reads_and_losses_are_told() {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let queue = LogQueue::start(writer).unwrap();
+        let text = Arc::<Mutex<Vec<u8>>>::default();
+        let (begun, begins) = mpsc::channel();
+        let (permit, permissions) = mpsc::channel();
+        let slow = Slow {
+            begun,
+            permissions,
+            text: Arc::clone(&text),
+        };
+        let queue = LogQueue::start(slow).unwrap();
+        let mut log = queue.clone();
         let line = [b"x".repeat(999), b"\n".to_vec()].concat();
-        let begun = Instant::now();
-        for _ in 0..5000 {
-            queue.clone().write_all(&line).unwrap();
-        }
+        let room = (CAPACITY - 6) / line.len();
+        log.write_all(b"first\n").unwrap();
+        assert_eq!(begins.recv().unwrap(), 6);
+        // It hangs: this would never return if it were waited for.
+        (0..5000).for_each(|_| log.write_all(&line).unwrap());
+        let held = |queue: &LogQueue| {
+            let state = queue.state();
+            assert!(state.bytes <= CAPACITY, "{}", state.bytes);
+            (state.lines.len(), state.dropped)
+        };
+        assert_eq!(held(&queue), (room, 5000 - room as u64));
         // And the end of the process does not wait for ever.
-        queue.flush(Duration::from_millis(50));
-        assert!(begun.elapsed() < Duration::from_secs(10));
-        assert!(queue.state().bytes <= CAPACITY);
-        let reading = std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let mut piece = [0; 65_536];
-            while !String::from_utf8_lossy(&text).contains("\"count\":") {
-                let count = io::Read::read(&mut reader, &mut piece).unwrap();
-                text.extend_from_slice(&piece[..count]);
-            }
-            String::from_utf8(text).unwrap()
-        });
-        // What is dropped is told behind the next line that is written.
-        while !reading.is_finished() {
-            queue.clone().write_all(b"later\n").unwrap();
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let text = reading.join().unwrap();
+        queue.flush(Duration::from_millis(1));
+        // What is being written is held as well, and what is lost then is told without another line to carry it.
+        permit.send(()).unwrap();
+        assert!(begins.recv().unwrap() > room * line.len());
+        log.write_all(&line).unwrap();
+        assert_eq!(held(&queue), (0, 1));
+        drop(permit);
+        // Only a test that fails waits for so long.
+        queue.flush(Duration::from_secs(600));
+        assert_eq!(held(&queue), (0, 0));
+        let text = String::from_utf8(text.lock().unwrap().clone()).unwrap();
         let kept = text.lines().filter(|line| line.starts_with('x')).count();
-        let told = text.lines().find(|line| line.contains("lost")).unwrap();
-        let dropped: serde_json::Value = serde_json::from_str(told).unwrap();
-        assert!(kept >= 1000, "{kept}");
-        assert!(
-            kept as u64 + dropped["count"].as_u64().unwrap() >= 5000,
-            "{kept} {told}"
+        let lost = text.lines().filter(|line| line.contains("lost")).map(|line| {
+            let told: serde_json::Value = serde_json::from_str(line).unwrap();
+            told["count"].as_u64().unwrap()
+        });
+        assert_eq!(
+            (kept, lost.collect::<Vec<_>>()),
+            (room, vec![5000 - room as u64, 1])
         );
     }
 
