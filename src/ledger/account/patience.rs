@@ -8,6 +8,8 @@
 //! on. During the pause a refusal stands at once, but for a few that wait for its end: an upload that follows another
 //! within seconds must not be refused with room to spare. Those are bounded in number ([`WAITING_AT_ONCE`]), only a
 //! handle's first refusal is one of them, and when the measure finds nothing there are none for [`IN_VAIN`].
+//! A measure that had begun before the refusal may have walked past what was removed since: after its end the refusal
+//! waits for another one, in the same way. So a refusal waits for two measures at the most.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,6 +44,8 @@ struct Schedule {
     queued: bool,
     /// When the next one may be asked for.
     next: Option<Instant>,
+    /// Counts measures that have begun; there is one at a time.
+    begun: u64,
     /// Counts measures that have ended.
     ended: u64,
     /// Refusals that wait for `next`.
@@ -137,7 +141,8 @@ impl Account {
     pub fn patiently<T>(&self, patience: impl Into<Patience>, attempt: impl Fn() -> Result<T>) -> Result<T> {
         let patience = patience.into();
         let mut deadline = None;
-        let mut measured = false;
+        // The number of the first measure that has seen what was there at the first refusal.
+        let mut decisive = None;
         loop {
             // Before the attempt, so that no news between the two is missed.
             let seen = self.progress.seen();
@@ -155,10 +160,13 @@ impl Account {
                     }
                 }
                 Err(refusal @ (Error::OverBytes { .. } | Error::OverFiles { .. } | Error::Unmeasurable)) => {
-                    if measured || !self.measured_again(patience)? {
+                    let schedule = self.remeasuring.lock();
+                    let decisive = *decisive.get_or_insert(schedule.begun + 1);
+                    let decided = schedule.ended >= decisive;
+                    drop(schedule);
+                    if decided || !self.measured_again(patience)? {
                         return Err(refusal);
                     }
-                    measured = true;
                 }
                 Err(error @ Error::Os(Errno::NOSPC)) => {
                     self.storage.no_space(&self.home);
@@ -270,6 +278,7 @@ impl Account {
         let now = Instant::now();
         let mut schedule = self.remeasuring.lock();
         schedule.queued = false;
+        schedule.begun += 1;
         schedule.since.get_or_insert(now);
         now
     }
@@ -280,6 +289,18 @@ impl Account {
         let mut schedule = self.remeasuring.lock();
         schedule.next = None;
         schedule.waits_from = None;
+    }
+
+    /// How many measures have ended.
+    #[cfg(test)]
+    pub(crate) fn measures(&self) -> u64 {
+        self.remeasuring.lock().ended
+    }
+
+    /// Has a measure begun, or been asked for, that has not ended?
+    #[cfg(test)]
+    pub(crate) fn is_being_measured(&self) -> bool {
+        self.remeasuring.lock().since.is_some()
     }
 
     /// From now on refusals stand at once.

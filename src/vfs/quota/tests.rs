@@ -59,13 +59,15 @@ impl Books {
     fn account(&self, home: &Path, bytes: Option<u64>, files: Option<u64>) -> Arc<Account> {
         let quota = user::Quota { bytes, files };
         let account = self.runtime.block_on(self.ledger.account(home, quota)).unwrap();
-        until(|| account.usage().standing == Standing::Exact);
+        // The numbers are there before the measure has ended.
+        until(|| account.usage().standing == Standing::Exact && !account.is_being_measured());
         account
     }
 }
 
+/// Waits for something; only a test that fails waits for so long.
 fn until(mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(300);
     while !done() {
         assert!(Instant::now() < end, "waited in vain");
         std::thread::sleep(Duration::from_millis(1));
@@ -206,10 +208,9 @@ fn one_step_may_be_larger_than_the_ceiling_is_ahead() {
     let books = Books::new();
     let home = home(&books, Some(1 << 40), None);
     let file = home.storage.open(&path("f"), how("wc"), Wait::Allowed).unwrap();
-    let begun = Instant::now();
+    // A ceiling that was not moved far enough would be waited for in vain, and then refused.
     file.set_attrs(&size(1 << 33)).unwrap();
     file.write_at(b"x", (1 << 34) - 1, Wait::Allowed).unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(4));
     assert_eq!(home.used(), (1 << 34, 1));
     file.set_attrs(&size(0)).unwrap();
 }
@@ -235,11 +236,10 @@ fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
         Arc::new(LocalStorage::open(dir.path()).unwrap()),
         Arc::clone(&account),
     );
-    let begun = Instant::now();
+    // What waits in vain is refused.
     let file = storage.open(&path("f"), how("w"), Wait::Allowed).unwrap();
     file.write_at(&[1; 900], 0, Wait::Allowed).unwrap();
     storage.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(4));
     assert_eq!(account.usage().bytes, 1000);
     assert_eq!(account.usage().files, 3);
 }
