@@ -62,6 +62,8 @@ pub struct Account {
     standing: AtomicU8,
     /// The store says that its number is exact: to be changed before anything else is.
     clean: AtomicBool,
+    /// Counts how often the account was closed, to have its exact use written down.
+    closings: AtomicU64,
     /// Changes under way.
     changing: AtomicUsize,
     /// Counts changes, so that the keeper sees when there were none for a while.
@@ -129,6 +131,7 @@ impl Account {
             files: Meter::new(files, quota.files),
             standing: AtomicU8::new(standing),
             clean: AtomicBool::new(true),
+            closings: AtomicU64::new(0),
             changing: AtomicUsize::new(0),
             activity: AtomicU64::new(0),
             orphans: AtomicUsize::new(0),

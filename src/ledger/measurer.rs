@@ -105,19 +105,33 @@ impl Ledger {
     }
 }
 
-/// The mount point above a path. From what the kernel knows of mounts: no file system is asked, since one that hangs
-/// would keep whoever asks. A path that leads elsewhere by a link shares the slots of where the link is.
 fn mount_point(path: &Path) -> PathBuf {
-    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let points = table.split(|&b| b == b'\n').filter_map(|line| {
-        // ID, parent, device, root, mount point: proc(5).
-        let point = line.split(|&b| b == b' ').nth(4)?;
-        Some(PathBuf::from(OsString::from_vec(unescaped(point))))
-    });
-    points
-        .filter(|point| path.starts_with(point))
-        .max_by_key(|point| point.as_os_str().len())
-        .unwrap_or_default()
+    MountPoints::now().above(path).to_owned()
+}
+
+/// The mount points of this machine. From what the kernel knows of mounts: no file system is asked, since one that hangs
+/// would keep whoever asks. A path that leads elsewhere by a link shares the slots of where the link is.
+pub(super) struct MountPoints(Vec<PathBuf>);
+
+impl MountPoints {
+    /// As they are now.
+    pub(super) fn now() -> Self {
+        let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+        let points = table.split(|&b| b == b'\n').filter_map(|line| {
+            // ID, parent, device, root, mount point: proc(5).
+            let point = line.split(|&b| b == b' ').nth(4)?;
+            Some(PathBuf::from(OsString::from_vec(unescaped(point))))
+        });
+        Self(points.collect())
+    }
+
+    /// The one above a path.
+    pub(super) fn above(&self, path: &Path) -> &Path {
+        let above = self.0.iter().filter(|point| path.starts_with(point));
+        above
+            .max_by_key(|point| point.as_os_str().len())
+            .map_or(Path::new(""), PathBuf::as_path)
+    }
 }
 
 /// A blank is `\040` there.
@@ -145,17 +159,65 @@ fn unescaped(text: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn whoever_waits_does_not_stand_behind_the_background() {
-        use crate::store::sql::SqlStore;
-        use crate::user::Quota;
-        use crate::vfs::Wait;
+    use crate::store::sql::SqlStore;
+    use crate::user::Quota;
+    use crate::vfs::Wait;
 
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
-            .unwrap();
+            .unwrap()
+    }
+
+    /// The host makes room behind the back of a measure that is under way already.
+    #[test]
+    fn a_refusal_is_not_content_with_a_measure_that_had_begun_before_it() {
+        let runtime = runtime();
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        std::fs::write(home.join("f"), [0; 900]).unwrap();
+        let quota = Quota {
+            bytes: Some(1000),
+            files: None,
+        };
+        let account = runtime.block_on(async {
+            let store = SqlStore::open(&dir.path().join("homeport.db")).await.unwrap();
+            let quit = tokio_util::sync::CancellationToken::new();
+            let ledger = Ledger::start(Arc::new(store), crate::ledger::QuotaSettings::default(), quit);
+            ledger.account(&home, quota).await.unwrap()
+        });
+        while account.measures() == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        account.measure_begins();
+        // It has walked past the file, as it was.
+        std::fs::write(home.join("f"), [0; 10]).unwrap();
+        let (tell, attempts) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let account = &account;
+            let growing = scope.spawn(move || {
+                account.patiently(Wait::Allowed, || {
+                    let change = account.begin()?;
+                    let reserved = account.reserve_bytes(&change, 900);
+                    let _ = tell.send(reserved.is_ok());
+                    reserved
+                })
+            });
+            assert!(!attempts.recv().unwrap());
+            // It should wait by now; if it does not, it passes whatever the code does.
+            std::thread::sleep(Duration::from_millis(50));
+            account.measure_ended(std::time::Instant::now(), false);
+            growing.join().unwrap().unwrap();
+        });
+        assert_eq!(account.usage().bytes, 910);
+    }
+
+    #[test]
+    fn whoever_waits_does_not_stand_behind_the_background() {
+        let runtime = runtime();
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
         std::fs::create_dir(&home).unwrap();

@@ -59,6 +59,7 @@ impl Account {
             self.reopen();
             return None;
         }
+        self.closings.fetch_add(1, Ordering::Relaxed);
         let (bytes, files) = (self.bytes.used(), self.files.used());
         let measured_at = *self.measured_at();
         Some(UsageRecord {
@@ -68,6 +69,11 @@ impl Account {
             exact: true,
             measured_at,
         })
+    }
+
+    /// How often changes were kept out.
+    pub(in crate::ledger) fn closings(&self) -> u64 {
+        self.closings.load(Ordering::Relaxed)
     }
 
     /// The exact use could not be written down: what the store has is still a ceiling.
