@@ -303,6 +303,9 @@ impl Attended<'_> {
         let handle = session.handle();
         let ending = &self.signals.ending;
         tokio::select! {
+            // The session first: what a client has sent in time is read before its silence is judged, also when this
+            // process has not had the CPU for longer than the timeout.
+            biased;
             result = &mut *session => {
                 if let Err(error) = result {
                     tracing::debug!(peer = %self.peer, %error, "a connection ended with an error");
