@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use tokio::sync::watch;
 
 use crate::client::interrupt;
@@ -75,6 +76,8 @@ impl Terminal {
 
 impl Prompts for Terminal {
     fn secret(&self, label: &str) -> io::Result<Secret> {
+        // Before the label: a program that types as soon as it reads that must not see its answer echoed.
+        let _silent = Silent::new(Self::open()?)?;
         rpassword::prompt_password(label).map(Secret::new)
     }
 
@@ -112,6 +115,33 @@ impl Prompts for Terminal {
 
     fn tell(&self, message: &str) {
         tell_stderr(message);
+    }
+}
+
+/// A terminal in the modes in which a secret is read: no echo, and Ctrl-C is a byte. As it was before when dropped.
+struct Silent {
+    terminal: File,
+    before: Termios,
+}
+
+impl Silent {
+    fn new(terminal: File) -> io::Result<Self> {
+        let before = tcgetattr(&terminal)?;
+        let mut silent = before.clone();
+        silent
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        silent.special_codes[SpecialCodeIndex::VMIN] = 1;
+        silent.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(&terminal, OptionalActions::Now, &silent)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no modes.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
     }
 }
 
@@ -202,10 +232,12 @@ impl Desk {
         loop {
             let open = *asking.borrow_and_update();
             tokio::select! {
+                // The time last: a question that opens, or an answer that comes, as it ends counts first.
+                biased;
                 done = &mut work => return Some(done),
-                () = tokio::time::sleep(limit), if !open => return None,
                 // The sender lives as long as this borrow.
                 _ = asking.changed() => {}
+                () = tokio::time::sleep(limit), if !open => return None,
             }
         }
     }
