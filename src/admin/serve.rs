@@ -148,7 +148,8 @@ mod tests {
         runtime.spawn_blocking(move || stay.recv());
         let begun = Instant::now();
         end(runtime);
-        assert!(begun.elapsed() < LEFT_BEHIND * 3);
+        // The thread never ends by itself; the rest is for a machine that is busy.
+        assert!(begun.elapsed() < LEFT_BEHIND * 10);
         drop(leave);
     }
 }

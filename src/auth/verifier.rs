@@ -141,6 +141,22 @@ impl Verifier {
         told.await.unwrap_or(Verdict::NotVerified)
     }
 
+    /// Keeps a worker busy until the result is dropped.
+    #[cfg(test)]
+    pub fn occupy(&self) -> std::sync::mpsc::Sender<()> {
+        let (busy, gate) = std::sync::mpsc::channel();
+        self.workers.submit(Box::new(move |_| {
+            let _ = gate.recv();
+        }));
+        busy
+    }
+
+    /// How many turns are taken now.
+    #[cfg(test)]
+    pub fn turns_taken(&self) -> usize {
+        self.shared.state().taken
+    }
+
     /// How many hashes have been computed.
     #[cfg(test)]
     pub fn runs(&self) -> u64 {

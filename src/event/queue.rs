@@ -181,9 +181,13 @@ impl Queue {
 
     /// Puts an event in. Returns whether this is the first one that is lost since something was taken out.
     pub fn push(&self, time: Timestamp, event: &Event) -> bool {
+        self.push_at(Instant::now(), time, event)
+    }
+
+    fn push_at(&self, now: Instant, time: Timestamp, event: &Event) -> bool {
         let mut state = self.state();
         if let Some(kind) = Repeated::of(event)
-            && state.sum_up(kind, time, event)
+            && state.sum_up(kind, now, time, event)
         {
             return false;
         }
@@ -265,17 +269,16 @@ impl Queue {
 
 impl State {
     /// Adds to what is summed up; `false`: it is the first of its kind.
-    fn sum_up(&mut self, kind: Repeated, time: Timestamp, event: &Event) -> bool {
+    fn sum_up(&mut self, kind: Repeated, now: Instant, time: Timestamp, event: &Event) -> bool {
         if let Some(sum) = self.sums.get_mut(&kind) {
             sum.count += 1;
             sum.last = Some((time, event.for_later()));
             return true;
         }
         if self.sums.len() < MAX_SUMS {
-            let since = Instant::now();
-            self.sums_due.get_or_insert(since + SUM_FOR);
+            self.sums_due.get_or_insert(now + SUM_FOR);
             let sum = Sum {
-                since,
+                since: now,
                 count: 0,
                 last: None,
             };

@@ -363,11 +363,13 @@ mod tests {
         let permit = stuck.enter().unwrap();
         let began = Instant::now();
         while stuck.enter().is_some() {
-            assert!(began.elapsed() < Duration::from_secs(10), "the watchdog sleeps");
+            assert!(began.elapsed() < Duration::from_secs(100), "the watchdog sleeps");
             std::thread::sleep(TICK);
         }
         drop(permit);
-        assert!(stuck.enter().is_none(), "slow for a while after");
+        let slow = stuck.enter().is_none();
+        // A test that was held up for that long shows nothing.
+        assert!(slow || began.elapsed() >= SLOW_FOR, "slow for a while after");
         assert!(well.enter().is_some());
     }
 }

@@ -278,8 +278,9 @@ fn a_server_that_says_nothing_is_waited_for_no_longer_than_the_limit() {
         let error = ask();
         let took = begun.elapsed();
         assert!(error.contains(expected), "{what}: {error}");
+        // The limit is 5 s; without one it would be for ever. The rest is for a machine that is busy.
         assert!(
-            took >= Duration::from_millis(4500) && took < Duration::from_secs(9),
+            took >= Duration::from_millis(4500) && took < Duration::from_secs(50),
             "{what}: {took:?}"
         );
     };

@@ -215,18 +215,16 @@ async fn a_peer_that_does_not_wait_for_the_verdict_has_failed() {
         ..Queue::default()
     };
     let f = Arc::new(Fixture::with(quick(), queue).await);
-    // Takes long enough to be given up in the middle of it.
-    f.add("tom", |user| {
-        user.password_hash = Some(password::hash(&Secret::new("secret".into())).unwrap());
-    })
-    .await;
+    // The verdict is not there before the peer gives up.
+    let busy = f.auth.verifier.occupy();
     let ours = Arc::clone(&f);
-    let peer = tokio::spawn(async move { ours.password("tom", HERE, "secret").await });
-    while f.auth.verifier.runs() == 0 {
+    let peer = tokio::spawn(async move { ours.password("calvin", HERE, "secret").await });
+    while f.auth.verifier.turns_taken() == 0 {
         tokio::task::yield_now().await;
     }
     peer.abort();
     assert!(peer.await.unwrap_err().is_cancelled());
+    drop(busy);
     let delay = f.auth.throttle().failed(here(), Instant::now().into_std());
     assert_eq!(delay, Duration::from_millis(2), "that was the second failure");
 }

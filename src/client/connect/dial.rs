@@ -105,11 +105,10 @@ mod tests {
     async fn the_first_that_answers_wins() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let good = listener.local_addr().unwrap();
-        // Nothing listens on a port that was just given back.
-        let refused = {
-            let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            other.local_addr().unwrap()
-        };
+        // Taken, so that no other program gets it, and nothing listens there.
+        let taken = tokio::net::TcpSocket::new_v4().unwrap();
+        taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let refused = taken.local_addr().unwrap();
         let limit = Duration::from_secs(10);
         let stream = race(vec![refused, good], limit).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);

@@ -201,7 +201,8 @@ fn keys_that_others_could_read_or_change_are_refused() {
 #[test]
 fn a_key_of_another_owner_is_refused() {
     if !rustix::process::geteuid().is_root() {
-        return; // Only root can give a file away.
+        eprintln!("*** SKIPPED: giving a file away needs root ***");
+        return;
     }
     let dir = tempfile::tempdir().unwrap();
     generate(dir.path(), Kind::Ed25519).unwrap();
