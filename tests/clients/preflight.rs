@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::support::is_root;
+use crate::support::root_for;
 use crate::support::server::{HOMEPORTD, Sandbox};
 
 /// What either program said, and whether it was content.
@@ -326,8 +326,7 @@ fn a_configuration_that_is_no_file_keeps_no_server_from_ending() {
 
 #[test]
 fn nobody_is_told_to_give_a_file_away() {
-    if !is_root() {
-        eprintln!("\n*** SKIPPED: planting links against root needs root ***\n");
+    if !root_for("planting links against root") {
         return;
     }
     let server = sandbox();

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::local_file;
 use crate::support::clients::By;
 use crate::support::server::{HOMEPORTD, Sandbox, password};
-use crate::support::{WITHOUT_POWERS, is_root, wait_for};
+use crate::support::{WITHOUT_POWERS, is_root, root_for, wait_for};
 
 /// A line of `/proc/PID/task/TID/status` for every thread of the server.
 fn of_all_threads(server: &Sandbox, field: &str) -> Vec<String> {
@@ -105,8 +105,7 @@ fn it_can_be_left_out() {
 
 #[test]
 fn root_is_given_up_before_it() {
-    if !is_root() {
-        eprintln!("*** SKIPPED: giving up root needs root ***");
+    if !root_for("giving up root") {
         return;
     }
     // "nobody" owns what it needs, and must reach it.

@@ -88,7 +88,8 @@ fn a_full_home_in_a_retry_loop_delays_nobody() {
         }
         let took = begun.elapsed();
         stop.store(true, Ordering::Relaxed);
-        assert!(took < Duration::from_secs(10), "{took:?}");
+        // Each request that waited for the full home's measures would wait for seconds.
+        assert!(took < Duration::from_secs(100), "{took:?}");
     });
 }
 
@@ -118,19 +119,24 @@ fn what_was_there_survives_a_refused_reput() {
     assert!(std::fs::read(server.home("alice").join("f")).unwrap() == all);
 }
 
+/// Takes a directory away from the server: it belongs to somebody else, or, where this user can't give files away, its
+/// owner may not enter it.
+fn shut(dir: &Path) {
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o000)).unwrap();
+    if is_root() {
+        chown(dir, Some(65_534), Some(65_534)).unwrap();
+    }
+}
+
 #[test]
 fn a_directory_that_is_closed_to_the_server_counts_as_one_entry() {
-    if !is_root() {
-        return;
-    }
     let server = start(&["--quota", "10MiB", "--max-files", "10"]);
     let home = server.home("alice");
     let close = |name: &str| {
         let dir = home.join(name);
         std::fs::create_dir_all(dir.join("inside")).unwrap();
         std::fs::write(dir.join("inside/file"), vec![1; 20 * MIB as usize]).unwrap();
-        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).unwrap();
-        chown(&dir, Some(65_534), Some(65_534)).unwrap();
+        shut(&dir);
     };
     close("lost+found");
     close("deep/er/closed");
@@ -160,8 +166,7 @@ fn a_directory_that_is_closed_to_the_server_counts_as_one_entry() {
     // One that was counted, and is closed later.
     server.sftp_ok("alice", "mkdir later\nput f later/f\n");
     assert_eq!(known(&server), (2 * MIB, 7, true));
-    std::fs::set_permissions(home.join("later"), std::fs::Permissions::from_mode(0o000)).unwrap();
-    chown(home.join("later"), Some(65_534), Some(65_534)).unwrap();
+    shut(&home.join("later"));
     server.admin_ok(&["quota", "scan", "alice"], "");
     assert_eq!(known(&server), (MIB, 6, true));
     assert!(!server.sftp("alice", "put f later/g\n").status.success());
@@ -222,15 +227,15 @@ fn dates_are_the_nearest_that_the_protocol_has() {
 
 #[test]
 fn a_rename_across_mounts_says_what_to_do() {
-    if !is_root() {
+    let Some(mounts) = support::own_mounts("a rename across mounts") else {
         return;
-    }
+    };
     let mut server = Sandbox::new(&[]);
     server.add_user("alice", &[]);
     let mounted = server.home("alice").join("mnt");
     std::fs::create_dir_all(&mounted).unwrap();
     let mount = format!("mount -t tmpfs none '{}' && exec \"$@\"", mounted.display());
-    server.serve_by(&["unshare", "--mount", "sh", "-c", &mount, "sh"]);
+    server.serve_by(&[&mounts[..], &["sh", "-c", &mount, "sh"]].concat());
     local(&server, "f", 10);
     server.sftp_ok("alice", "put f\nmkdir d\n");
     let mut sftp = server.raw("alice");
@@ -308,9 +313,9 @@ fn where_links_point_is_told_to_those_who_may_list() {
 
 #[test]
 fn a_full_disk_is_in_the_log() {
-    if !is_root() {
+    let Some(mounts) = support::own_mounts("a full disk") else {
         return;
-    }
+    };
     let mut server = Sandbox::new(&[]);
     server.add_user("alice", &["--quota", "100MiB"]);
     let home = server.home("alice");
@@ -319,7 +324,7 @@ fn a_full_disk_is_in_the_log() {
         "mount -t tmpfs -o size=2m none '{}' && exec \"$@\"",
         home.display()
     );
-    server.serve_by(&["unshare", "--mount", "sh", "-c", &mount, "sh"]);
+    server.serve_by(&[&mounts[..], &["sh", "-c", &mount, "sh"]].concat());
     local(&server, "f", 3 * MIB);
     let output = server.sftp("alice", "put f\n");
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -46,7 +46,7 @@ impl Disk {
         match mounted {
             Ok(()) => Some(Self { point }),
             Err(reason) => {
-                eprintln!("\n*** SKIPPED: no small {kind} can be mounted: {reason} ***\n");
+                support::skipped(&format!("a small {kind}"), &reason);
                 None
             }
         }

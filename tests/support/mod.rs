@@ -19,8 +19,9 @@ pub mod wire;
 
 use std::time::{Duration, Instant};
 
-/// Longest that anything in a test may take before it counts as hung.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest that anything in a test may take before it counts as hung. Nothing that works takes a tenth of it, but for a
+/// machine on which others work as well; only a test that fails waits for so long.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Looks until `found` says yes; panics with `what` when patience ends.
 pub fn wait_for(what: &str, mut found: impl FnMut() -> bool) {
@@ -34,6 +35,43 @@ pub fn wait_for(what: &str, mut found: impl FnMut() -> bool) {
 /// Are the tests run by root? Servers are then started without root's powers over files.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Says that a test shows nothing here, and why.
+pub fn skipped(what: &str, why: &str) {
+    eprintln!("\n*** SKIPPED: {what}: {why} ***\n");
+}
+
+/// Is this root? If not, the test can't show what it is about, and says so.
+pub fn root_for(what: &str) -> bool {
+    if !is_root() {
+        skipped(what, "it needs root");
+    }
+    is_root()
+}
+
+/// The program that runs another one with mounts of its own, as root of a namespace if need be. `None`, and it says so:
+/// that is not possible here.
+pub fn own_mounts(what: &str) -> Option<Vec<&'static str>> {
+    let mut words = vec!["unshare", "--mount"];
+    if !is_root() {
+        words.extend(["--user", "--map-root-user"]);
+    }
+    let tried = std::process::Command::new(words[0])
+        .args(&words[1..])
+        .args(["mount", "-t", "tmpfs", "none", "/mnt"])
+        .output();
+    match tried {
+        Ok(output) if output.status.success() => Some(words),
+        Ok(output) => {
+            skipped(what, String::from_utf8_lossy(&output.stderr).trim());
+            None
+        }
+        Err(error) => {
+            skipped(what, &format!("unshare: {error}"));
+            None
+        }
+    }
 }
 
 /// What takes root's capabilities away from a program, so that permissions mean the same for root and for others.

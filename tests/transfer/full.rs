@@ -6,7 +6,6 @@ use std::process::Command;
 use homeport::client::transfer::{Outcome, Proof, Settings};
 
 use crate::client::Client;
-use crate::support::is_root;
 use crate::support::server::Sandbox;
 use crate::{assert_same, bytes, read};
 
@@ -74,19 +73,17 @@ fn no_room_here() {
     alone(command, dir.path().into());
 }
 
-/// The same on a real file system that is full; mounting needs root.
+/// The same on a real file system that is full.
 #[test]
 fn no_room_on_a_small_disk() {
     let dir = tempfile::tempdir().unwrap();
     // In a mount namespace of its own: it goes away with the process.
     let script = r#"mount -t tmpfs -o size=4m none "$HOMEPORT_TOO_SMALL" || exit 77; exec "$0" "$@""#;
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script]);
-    let mounts = Command::new("unshare").args(["--mount", "true"]).output();
-    if !is_root() || !mounts.is_ok_and(|output| output.status.success()) {
-        eprintln!("*** SKIPPED: a small disk: mounting needs root ***");
+    let Some(mounts) = crate::support::own_mounts("a small disk") else {
         return;
-    }
+    };
+    let mut command = Command::new(mounts[0]);
+    command.args(&mounts[1..]).args(["sh", "-c", script]);
     alone(command, dir.path().into());
 }
 
@@ -104,7 +101,7 @@ fn alone(mut command: Command, place: PathBuf) {
         .unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(77) {
-        eprintln!("*** SKIPPED: a small disk: {words} ***");
+        crate::support::skipped("a small disk", &words);
         return;
     }
     let said = String::from_utf8_lossy(&output.stdout);
