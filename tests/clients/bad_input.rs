@@ -148,7 +148,7 @@ fn resident_kib(pid: u32) -> u64 {
 
 #[test]
 fn connections_that_say_nothing_are_ended() {
-    let server = Sandbox::start_with(&[("auth", "login_grace_secs = 1")], &["bob"]);
+    let server = Sandbox::start_with(&[("auth", "login_grace_secs = 5")], &["bob"]);
     let mut witness = Witness::new(&server);
     let address = ("127.0.0.1", server.port());
     let mut silent = TcpStream::connect(address).unwrap();

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -11,7 +10,7 @@ use crate::support::clients::By;
 use crate::support::packets::{CREAT, Part, READ, WRITE, copy_data, extended, nth, open};
 use crate::support::raw::{RawSftp, Received};
 use crate::support::server::{Sandbox, password};
-use crate::support::wait_for;
+use crate::support::{PATIENCE, wait_for};
 
 /// Large enough that nothing is done with it within a test, and no byte on the disk.
 const LARGE: u64 = 8 << 30;
@@ -269,7 +268,7 @@ pub fn send(session: &mut RawSftp, request: &crate::support::packets::Request, h
 pub fn assert_over(session: &mut Session, what: &str) {
     match session {
         Session::Raw(session) => loop {
-            match session.receive(Duration::from_secs(10)) {
+            match session.receive(PATIENCE) {
                 // What it had asked for is refused, if it hears it.
                 Received::Packet(_) => {}
                 Received::Ended => return,

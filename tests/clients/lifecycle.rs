@@ -2,21 +2,18 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
 
 use crate::support::clients::By;
 use crate::support::packets::{CREAT, WRITE, nth, open, stat, write};
 use crate::support::raw::{RawSftp, Received};
 use crate::support::replies::Reply;
 use crate::support::server::{HOMEPORTD, Sandbox};
-use crate::support::wait_for;
+use crate::support::{PATIENCE, wait_for};
 
-/// Waits for the end of a session that does nothing; how long it took.
-fn time_to_end(session: &mut RawSftp) -> Duration {
-    let begun = Instant::now();
-    let end = session.receive(Duration::from_secs(10));
+/// Waits for the end of a session that does nothing.
+fn ends(session: &mut RawSftp) {
+    let end = session.receive(PATIENCE);
     assert_eq!(end, Received::Ended, "the session lives on");
-    begun.elapsed()
 }
 
 #[test]
@@ -24,8 +21,7 @@ fn disabling_a_user_ends_the_sessions() {
     let server = Sandbox::start(&["alice", "bob"]);
     let (mut alice, mut bob) = (server.raw("alice"), server.raw("bob"));
     server.admin_ok(&["user", "disable", "alice"], "");
-    let took = time_to_end(&mut alice);
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    ends(&mut alice);
     assert!(matches!(bob.ask(&stat("/")), Reply::Attrs(_)));
     assert!(!server.sign_in("alice", By::Key, "").status.success());
     server.admin_ok(&["user", "enable", "alice"], "");
@@ -37,7 +33,7 @@ fn removing_a_user_ends_the_sessions() {
     let server = Sandbox::start(&["alice"]);
     let mut alice = server.raw("alice");
     server.admin_ok(&["user", "remove", "alice"], "");
-    assert!(time_to_end(&mut alice) < Duration::from_secs(3));
+    ends(&mut alice);
     assert!(!server.sign_in("alice", By::Key, "").status.success());
 }
 
@@ -51,7 +47,7 @@ fn sessions_are_listed_and_kicked() {
     let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(parsed.to_string().contains("alice"), "{json}");
     server.admin_ok(&["sessions", "kick", "--user", "alice"], "");
-    time_to_end(&mut alice);
+    ends(&mut alice);
     assert!(matches!(bob.ask(&stat("/")), Reply::Attrs(_)));
     wait_for("alice to be gone from the list", || {
         !server.admin_ok(&["sessions", "list"], "").contains("alice")
@@ -69,7 +65,7 @@ fn a_password_changed_while_running_counts_at_the_next_sign_in() {
 
 #[test]
 fn sigterm_lets_transfers_finish() {
-    let mut server = Sandbox::start_with(&[("server", "drain_secs = 10")], &["alice"]);
+    let mut server = Sandbox::start_with(&[("server", "drain_secs = 60")], &["alice"]);
     let mut alice = server.raw("alice");
     let handle = alice.handle(&open("f", WRITE | CREAT));
     server.signal("TERM");
@@ -93,7 +89,7 @@ fn sigterm_does_not_wait_for_ever() {
     let mut server = Sandbox::start_with(&[("server", "drain_secs = 1")], &["alice"]);
     let mut alice = server.raw("alice");
     server.signal("TERM");
-    assert!(time_to_end(&mut alice) < Duration::from_secs(5));
+    ends(&mut alice);
     assert_eq!(server.wait_for_exit(), Some(0));
 }
 

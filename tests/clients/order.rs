@@ -170,7 +170,7 @@ fn send_first_read_later(server: &Sandbox, extra: &[&str], requests: &[u8]) -> R
         let result = stdin.write_all(&bytes);
         let _ = sent.send(());
         // Held until the test is over, so that the session does not end.
-        std::thread::park_timeout(Duration::from_secs(120));
+        std::thread::park_timeout(Duration::from_secs(900));
         drop((result, stdin));
     });
     // The window is shut when the sender is stuck; when it is not, all was taken.

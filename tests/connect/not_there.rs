@@ -1,13 +1,12 @@
 //! Servers that are not there, do not answer, or are none.
 
-use std::time::Duration;
-
 use homeport::client::connect::{ConnectError, Credentials};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
 use crate::Way;
 use crate::person::Person;
+use crate::support::PATIENCE;
 
 async fn words_of(way: &Way) -> (ConnectError, String) {
     way.fail(&Credentials::default(), &Person::absent()).await
@@ -15,12 +14,10 @@ async fn words_of(way: &Way) -> (ConnectError, String) {
 
 #[tokio::test]
 async fn each_says_what_to_do() {
-    let gone = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    // Taken, so that no other program gets it, and nothing listens there.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let gone = taken.local_addr().unwrap().port();
     let (error, words) = words_of(&Way::new("x", gone, "")).await;
     assert!(matches!(error, ConnectError::Unreachable(_)), "{words}");
     assert_eq!((error.exit_code(), error.may_pass()), (1, true));
@@ -58,7 +55,7 @@ async fn a_server_that_says_nothing_is_given_up() {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), ended)
+    tokio::time::timeout(PATIENCE, ended)
         .await
         .expect("the connection ends");
 }
@@ -77,7 +74,7 @@ async fn what_is_no_ssh_server_is_told() {
         ),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let way = Way::new("x", listener.local_addr().unwrap().port(), "ConnectTimeout 5\n");
+        let way = Way::new("x", listener.local_addr().unwrap().port(), "ConnectTimeout 60\n");
         let serve = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(answer.as_bytes()).await.unwrap();

@@ -20,7 +20,7 @@ fn trickle(port: u16, bytes: &'static [u8]) -> std::thread::JoinHandle<Duration>
         stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
         let mut bytes = bytes.iter();
         let mut buffer = [0; 4096];
-        while begun.elapsed() < Duration::from_secs(20) {
+        while begun.elapsed() < Duration::from_secs(60) {
             if let Some(byte) = bytes.next()
                 && stream.write_all(&[*byte]).is_err()
             {
@@ -39,7 +39,7 @@ fn trickle(port: u16, bytes: &'static [u8]) -> std::thread::JoinHandle<Duration>
 
 #[test]
 fn the_login_grace_ends_those_who_do_not_speak() {
-    let server = Sandbox::start_with(&[("auth", "login_grace_secs = 2")], &["bob"]);
+    let server = Sandbox::start_with(&[("auth", "login_grace_secs = 5")], &["bob"]);
     let mut bob = server.raw("bob");
     let cases: [(&str, &'static [u8]); 4] = [
         ("says nothing", b""),
@@ -63,7 +63,7 @@ fn the_login_grace_ends_those_who_do_not_speak() {
             let begun = Instant::now();
             let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
             stream.write_all(b"SSH-2.0-silent\r\n").unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
             let mut rest = Vec::new();
             let _ = stream.read_to_end(&mut rest);
             begun.elapsed()
@@ -71,7 +71,8 @@ fn the_login_grace_ends_those_who_do_not_speak() {
     });
     for (name, thread) in all.into_iter().chain([("greets, then says nothing", greeted)]) {
         let took = thread.join().unwrap();
-        assert!(took < Duration::from_secs(7), "{name}: held open for {took:?}");
+        // The grace is 5 s; whoever went on speaking, or was never ended, would be there after a minute.
+        assert!(took < Duration::from_secs(50), "{name}: held open for {took:?}");
         assert!(matches!(bob.ask(&stat("/")), Reply::Attrs(_)));
     }
     // The grace is for those who have not signed in.
@@ -80,23 +81,29 @@ fn the_login_grace_ends_those_who_do_not_speak() {
 
 #[test]
 fn the_idle_end_and_the_busy_stay() {
-    let server = Sandbox::start_with(&[("limits", "idle_timeout_secs = 2")], &["alice", "bob"]);
-    let _idle = server.raw("alice");
+    let server = Sandbox::start_with(&[("limits", "idle_timeout_secs = 3")], &["alice", "bob"]);
     let mut busy = server.raw("bob");
+    let mut works = || {
+        assert!(matches!(busy.ask(&stat("/")), Reply::Attrs(_)));
+        std::thread::sleep(Duration::from_millis(20));
+    };
     let begun = Instant::now();
-    while !server.audit().contains("idle for too long") {
-        assert!(
-            begun.elapsed() < Duration::from_secs(10),
-            "an idle session lives on"
-        );
-        assert!(matches!(busy.ask(&stat("/")), Reply::Attrs(_)));
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    assert!(begun.elapsed() > Duration::from_secs(1), "too early");
+    let idle = std::thread::scope(|scope| {
+        let signing_in = scope.spawn(|| server.raw("alice"));
+        while !signing_in.is_finished() {
+            works();
+        }
+        signing_in.join().unwrap()
+    });
+    wait_for("the idle session to end", || {
+        works();
+        server.audit().contains("idle for too long")
+    });
+    assert!(begun.elapsed() >= Duration::from_secs(3), "too early");
+    drop(idle);
     // Well past its own timeout, had it been silent.
-    while begun.elapsed() < Duration::from_secs(5) {
-        assert!(matches!(busy.ask(&stat("/")), Reply::Attrs(_)));
-        std::thread::sleep(Duration::from_millis(100));
+    while begun.elapsed() < Duration::from_secs(7) {
+        works();
     }
     assert_eq!(server.audit().matches("idle for too long").count(), 1);
 }
@@ -104,14 +111,11 @@ fn the_idle_end_and_the_busy_stay() {
 /// Who waits for an answer is not idle.
 #[test]
 fn long_work_is_not_idleness() {
-    let server = Sandbox::start_with(&[("limits", "idle_timeout_secs = 1")], &["alice"]);
+    const TIMEOUT: Duration = Duration::from_secs(2);
+    let server = Sandbox::start_with(&[("limits", "idle_timeout_secs = 2")], &["alice"]);
     let home = server.home("alice");
     std::fs::create_dir_all(&home).unwrap();
-    // Sparse: it takes longer than the timeout to hash, and no disk.
     let file = std::fs::File::create(home.join("sparse")).unwrap();
-    file.set_len(3 << 29).unwrap();
-    let mut raw = server.raw("alice");
-    let begun = Instant::now();
     // Its whole, and no quick check (draft-ietf-secsh-filexfer-extensions, section 3.2).
     let parts = vec![
         Part::Text(b"/sparse".to_vec()),
@@ -119,11 +123,22 @@ fn long_work_is_not_idleness() {
         Part::U64(0),
         Part::Text(Vec::new()),
     ];
-    let answer = raw.ask(&extended("md5-hash", parts));
-    assert!(matches!(answer, Reply::Extended(_)), "{answer:?}");
-    assert!(begun.elapsed() > Duration::from_millis(1500), "make it larger");
-    // And it has a whole timeout to take the answer.
-    assert!(matches!(raw.ask(&stat("/")), Reply::Attrs(_)));
+    let hash = extended("md5-hash", parts);
+    // Sparse, and so large that it takes longer than the timeout to hash on this machine.
+    let mut size = 1_u64 << 30;
+    let _idle = loop {
+        file.set_len(size).unwrap();
+        let mut raw = server.raw("alice");
+        let begun = Instant::now();
+        let answer = raw.ask(&hash);
+        assert!(matches!(answer, Reply::Extended(_)), "{answer:?}");
+        // And it has a whole timeout to take the answer.
+        assert!(matches!(raw.ask(&stat("/")), Reply::Attrs(_)));
+        if begun.elapsed() > TIMEOUT + TIMEOUT / 4 {
+            break raw;
+        }
+        size *= 2;
+    };
     let mut command = server.client("ssh", "alice", By::Key);
     command.args(["alice@127.0.0.1", "md5sum", "sparse"]);
     let output = run(command, "");
@@ -168,13 +183,16 @@ fn a_client_vanishes_in_the_middle_of_a_write() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_signs_in_and_leaves_at_once_is_not_held_back() {
     let server = Sandbox::start(&["alice"]);
-    let begun = Instant::now();
+    let mut took = Vec::new();
     for _ in 0..60 {
+        let begun = Instant::now();
         let peer = Peer::connect(&server, "alice", Manner::window(1 << 20)).await;
+        took.push(begun.elapsed());
         peer.gate.vanish();
     }
-    // Each that was held back would have been held back for a quarter of a second at the least.
-    let took = begun.elapsed();
-    assert!(took < Duration::from_secs(10), "60 sign-ins took {took:?}");
+    // Each that was held back would have been held back for a quarter of a second at the least, and all the last ones
+    // would have been. On a busy machine some take as long without that.
+    let least = took[30..].iter().min();
+    assert!(least < Some(&Duration::from_millis(250)), "{took:?}");
     assert!(!server.audit().contains("\"refused\""), "{}", server.audit());
 }

@@ -137,12 +137,11 @@ fn a_log_that_nobody_reads_stops_nothing() {
             };
             channel.0.send(vec![0xff; 16]).await;
         }
-        let begun = Instant::now();
+        // Whoever waited for the log would wait for ever.
         for _ in 0..100 {
             let reply = peer::ask(&mut honest, &stat("/"), b"").await;
             assert!(matches!(reply, Reply::Attrs(_)), "{reply:?}");
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
         let _new = Peer::connect_to(port, "bob", &server.key("bob"), Manner::window(1 << 20)).await;
     });
     // It ends, too.

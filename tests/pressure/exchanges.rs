@@ -111,7 +111,8 @@ fn a_key_exchange_that_is_drawn_out_has_an_end() {
     ssh.send(&Ssh::kexinit());
     let begun = Instant::now();
     while ssh.try_send(&Message::new(2).string("")).is_ok() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it still goes on");
+        // The limit is ten times that of an exchange in which nothing comes; the rest is for a machine that is busy.
+        assert!(begun.elapsed() < Duration::from_secs(60), "it still goes on");
         std::thread::sleep(Duration::from_millis(100));
     }
     assert!(begun.elapsed() > Duration::from_secs(5), "too early");
@@ -121,7 +122,8 @@ fn a_key_exchange_that_is_drawn_out_has_an_end() {
 #[test]
 fn channels_that_are_closed_before_they_are_opened_are_not_opened() {
     const OPENS: u32 = 2_000;
-    let server = server_with_file();
+    // The exchange must not come to its end meanwhile.
+    let server = Sandbox::start_with(&[("ssh", "key_exchange_timeout_secs = 300")], &["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     let first = ssh.open_sftp(0, 1 << 20);
     let before = resident(&server);
@@ -227,7 +229,8 @@ fn whoever_says_goodbye_and_stays_is_gone() {
         let _ = talking.try_send(&Message::new(2).string("x"));
         sessions(&server) == serde_json::json!([])
     });
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    // Whoever talks on would stay for as long as that.
+    assert!(begun.elapsed() < Duration::from_secs(50));
     // The server has hung up.
     let _ = staying.kinds_until_the_end();
 }

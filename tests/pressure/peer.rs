@@ -24,7 +24,7 @@ use crate::support::replies::{Reply, decode};
 use crate::support::server::Sandbox;
 
 /// Nothing in these tests may take longer.
-pub const BOUND: Duration = Duration::from_secs(120);
+pub const BOUND: Duration = Duration::from_secs(300);
 
 /// How a client behaves.
 #[derive(Debug, Clone, Copy)]

@@ -73,14 +73,15 @@ impl Witness {
         }
     }
 
-    /// It has worked, and none of its requests took longer than a second.
+    /// It has worked, and none of its requests took longer than ten seconds: what the others do goes on for as long as
+    /// they like, and a machine that is busy takes its second or two.
     fn has_worked(mut self) {
         let before = self.rounds.load(Ordering::Relaxed);
         wait_for("the witness", || self.rounds.load(Ordering::Relaxed) > before + 5);
         self.stop.store(true, Ordering::Relaxed);
         let slowest = self.thread.take().unwrap().join().unwrap();
         assert!(
-            slowest < Duration::from_secs(1),
+            slowest < Duration::from_secs(10),
             "another user waited for {slowest:?}"
         );
     }

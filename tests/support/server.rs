@@ -240,6 +240,31 @@ impl Sandbox {
         assert!(sent.unwrap().success());
     }
 
+    /// Stops the server, and waits until it stands still. Goes on at `signal("CONT")`.
+    pub fn stop(&self) {
+        self.signal("STOP");
+        wait_for("the server to stand still", || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+            tasks.map_while(Result::ok).all(|task| {
+                let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                let state = stat.rsplit(") ").next().unwrap_or_default().chars().next();
+                state.is_none_or(|state| state == 'T')
+            })
+        });
+    }
+
+    /// Is the server in the middle of a transaction? It holds the lock of those who write to the store, byte 120 of the
+    /// file `homeport.db-shm`.
+    pub fn writes_to_the_store(&self) -> bool {
+        let pid = self.pid().to_string();
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        locks.lines().any(|line| {
+            // Number, class, mode, type, process, file, first and last byte: proc(5).
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields.get(3..5) == Some(&["WRITE", &pid]) && fields.get(6) == Some(&"120")
+        })
+    }
+
     /// Waits until the server is gone; its exit code.
     pub fn wait_for_exit(&mut self) -> Option<i32> {
         let mut running = self.running.take().expect("the server was started");

@@ -17,7 +17,7 @@ use homeport::client::transfer::{Direction, Engine, Job, Outcome, Settings, Summ
 use tokio_util::sync::CancellationToken;
 
 /// Longest that one run may take before it counts as hung.
-const BOUND: Duration = Duration::from_secs(100);
+const BOUND: Duration = Duration::from_secs(300);
 
 /// A directory of this machine's, and a server that somebody is signed in to.
 pub struct Client {
