@@ -26,14 +26,23 @@ impl UserName {
         &self.0
     }
 
-    /// A name from the store: older versions allowed one that begins with `.`, and its user stays.
-    pub(crate) fn stored(text: &str) -> Result<Self, Error> {
+    /// Reads the name of a user who may exist. Earlier versions allowed names that begin with `.`: none is given any
+    /// more ([`FromStr`]), and those who have one sign in and are managed by it until they are renamed.
+    ///
+    /// # Errors
+    /// When no version has allowed such a name.
+    pub fn stored(text: &str) -> Result<Self, Error> {
         match text.strip_prefix('.') {
             Some(rest) if text != ".." && !rest.is_empty() && text.len() <= MAX_NAME => {
                 Self::check(rest, text).map(|()| Self(text.to_owned()))
             }
             _ => text.parse(),
         }
+    }
+
+    /// May a user be given this name today?
+    pub fn can_be_given(&self) -> bool {
+        self.0.parse::<Self>().is_ok()
     }
 
     /// Does `text` hold only what a name may hold? `whole` is shown where it does not.

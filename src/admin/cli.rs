@@ -159,6 +159,7 @@ pub enum QuotaCommand {
     )]
     Show {
         /// Of this user only
+        #[arg(value_parser = UserName::stored)]
         name: Option<UserName>,
         /// Print JSON with stable names
         #[arg(long)]
@@ -172,6 +173,7 @@ pub enum QuotaCommand {
     #[command(after_help = "Examples:\n  homeportd quota scan calvin\n  homeportd quota scan")]
     Scan {
         /// This user's home only
+        #[arg(value_parser = UserName::stored)]
         name: Option<UserName>,
     },
 }
@@ -224,7 +226,7 @@ pub enum SessionsCommand {
         #[arg(required_unless_present = "user", conflicts_with = "user", value_parser = session_number)]
         id: Option<u64>,
         /// All sessions of this user
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = UserName::stored)]
         user: Option<UserName>,
     },
 }

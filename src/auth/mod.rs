@@ -90,7 +90,7 @@ impl Authenticator {
         let start = Instant::now();
         let source = Source::from(attempt.peer);
         // A name that is none is treated like one that nobody has.
-        let name = attempt.user.parse::<UserName>().ok();
+        let name = UserName::stored(attempt.user).ok();
         let name = name.as_ref();
         let judged = match attempt.credential {
             Credential::VerifiedKey(key) => match self.judge_key(&attempt, name, key).await {
@@ -157,7 +157,8 @@ impl Authenticator {
             passed: Proofs::default(),
         };
         // Only asked: nothing is made of it, and nothing counted.
-        let judged = self.judge_key(&attempt, user.parse().ok().as_ref(), key).await;
+        let name = UserName::stored(user).ok();
+        let judged = self.judge_key(&attempt, name.as_ref(), key).await;
         if judged.is_err() {
             sleep_until(answer_at).await;
         }

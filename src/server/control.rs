@@ -46,7 +46,7 @@ impl Control {
     }
 
     async fn find(&self, name: &str) -> Result<User> {
-        let name = name.parse()?;
+        let name = UserName::stored(name)?;
         let user = self.store.user(&name).await?;
         user.ok_or_else(|| no_such_user(&name))
     }

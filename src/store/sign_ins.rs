@@ -5,6 +5,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnection;
 
 use super::SignIn;
+use crate::user::UserName;
 
 /// Rows that are read at most: more than are kept in memory.
 const MOST: i64 = 128 * 1024;
@@ -19,7 +20,7 @@ pub(super) async fn read(pool: &SqlitePool, since: Timestamp) -> sqlx::Result<Ve
         .await?;
     let sign_in = |(user, source, at): (String, String, i64)| {
         Some(SignIn {
-            user: user.parse().ok()?,
+            user: UserName::stored(&user).ok()?,
             source: source.parse().ok()?,
             at: Timestamp::from_second(at).ok()?,
         })

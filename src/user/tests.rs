@@ -39,6 +39,8 @@ fn names_are_portable() {
     }
     // A store that an older version has written.
     assert_eq!(UserName::stored(".a").unwrap().as_str(), ".a");
+    assert!(!UserName::stored(".a").unwrap().can_be_given());
+    assert!(UserName::stored("a").unwrap().can_be_given());
     for bad in [
         "",
         ".",

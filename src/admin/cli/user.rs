@@ -33,6 +33,7 @@ pub enum UserCommand {
     /// it is not above where usage_exact is false (see `quota show`).
     #[command(after_help = "Example:\n  homeportd user show calvin --json | jq .home")]
     Show {
+        #[arg(value_parser = UserName::stored)]
         name: UserName,
         /// Print a JSON object with stable names
         #[arg(long)]
@@ -48,6 +49,7 @@ pub enum UserCommand {
     /// Set a user's password
     #[command(after_help = "Example:\n  homeportd user passwd calvin")]
     Passwd {
+        #[arg(value_parser = UserName::stored)]
         name: UserName,
         #[command(flatten)]
         password: PasswordArgs,
@@ -60,6 +62,7 @@ pub enum UserCommand {
     /// Let a user sign in again
     #[command(after_help = "Example:\n  homeportd user enable calvin")]
     Enable {
+        #[arg(value_parser = UserName::stored)]
         name: UserName,
         #[command(flatten)]
         output: OutputArgs,
@@ -67,6 +70,7 @@ pub enum UserCommand {
     /// Keep a user from signing in, and end the user's sessions
     #[command(after_help = "Example:\n  homeportd user disable calvin")]
     Disable {
+        #[arg(value_parser = UserName::stored)]
         name: UserName,
         #[command(flatten)]
         output: OutputArgs,
@@ -76,6 +80,7 @@ pub enum UserCommand {
     /// Sessions under the old name are ended.
     #[command(after_help = "Example:\n  homeportd user rename calvin calvin@example.com")]
     Rename {
+        #[arg(value_parser = UserName::stored)]
         name: UserName,
         /// As `user add` takes it
         new_name: UserName,
@@ -87,6 +92,7 @@ pub enum UserCommand {
     /// The home stays, unless --delete-home is given. A home that other users share is never deleted.
     #[command(after_help = "Example:\n  homeportd user remove calvin --delete-home")]
     Remove {
+        #[arg(value_parser = UserName::stored)]
         name: UserName,
         /// Delete the home and all that is in it; links in it are deleted, never followed
         #[arg(long)]
@@ -117,6 +123,7 @@ pub struct AddArgs {
 /// `user set`
 #[derive(Debug, Args)]
 pub struct SetArgs {
+    #[arg(value_parser = UserName::stored)]
     pub name: UserName,
     #[command(flatten)]
     pub home: HomeArgs,
@@ -158,7 +165,8 @@ impl PasswordArgs {
 /// How what was done is told.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
-    /// Print a JSON object: v, user, changed, confirmed (by a running server), sessions_ended, still_busy
+    /// Print a JSON object: v, user, changed, confirmed (by a running server), sessions_ended, still_busy (sessions and
+    /// homes for which a call that had begun waits for a disk that hangs; no further one begins)
     #[arg(long)]
     pub json: bool,
 }
@@ -181,6 +189,7 @@ pub enum KeyCommand {
     /// any other option refuses the line. A line that is refused is named, and the others are added.
     #[command(after_help = "Example:\n  homeportd user key add calvin ~/.ssh/id_ed25519.pub")]
     Add {
+        #[arg(value_parser = UserName::stored)]
         name: UserName,
         /// Files of public keys; - is standard input
         #[arg(required = true, value_name = "FILE")]
@@ -191,6 +200,7 @@ pub enum KeyCommand {
     /// List public keys with their fingerprints
     #[command(after_help = "Example:\n  homeportd user key list calvin")]
     List {
+        #[arg(value_parser = UserName::stored)]
         name: UserName,
         /// Print a JSON array of objects: fingerprint, comment, line
         #[arg(long)]
@@ -201,6 +211,7 @@ pub enum KeyCommand {
         after_help = "Example:\n  homeportd user key remove calvin SHA256:0sPkeGKG1fLxNhXs7lJGz6mKk0JtQhOyGZVRNxeiFwg"
     )]
     Remove {
+        #[arg(value_parser = UserName::stored)]
         name: UserName,
         /// As `user key list` shows it
         fingerprint: String,
