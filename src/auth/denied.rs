@@ -6,6 +6,7 @@ use std::fmt;
 use tokio::time::Instant;
 
 use super::Proofs;
+use super::keys::Unpermitted;
 use crate::error::Error;
 use crate::user::Factor;
 
@@ -44,7 +45,7 @@ pub enum Reason {
     /// None of the user's keys.
     UnknownKey,
     /// One of the user's keys, but not from this address or not any more.
-    KeyNotPermitted,
+    KeyNotPermitted(Unpermitted),
     /// The user is disabled.
     Disabled,
     /// The user's time is over.
@@ -76,7 +77,12 @@ impl fmt::Display for Reason {
             Reason::PasswordTooLong => "the password is too long",
             Reason::BadHash => "the stored password hash cannot be used",
             Reason::UnknownKey => "unknown key",
-            Reason::KeyNotPermitted => "the key may not be used from this address or at this time",
+            Reason::KeyNotPermitted(Unpermitted::Address) => {
+                "the key may not be used from this address, which its from= does not have"
+            }
+            Reason::KeyNotPermitted(Unpermitted::Expired) => {
+                "the key has expired: its expiry-time= has passed"
+            }
             Reason::Disabled => "the user is disabled",
             Reason::Expired => "the user has expired",
             Reason::AddressNotAllowed => "the user may not come from this address",

@@ -70,11 +70,25 @@ impl Options {
         self.expires_at
     }
 
-    /// May a key with these options be used by this peer at this time?
-    pub(super) fn permit(&self, peer: IpAddr, now: Timestamp) -> bool {
-        self.expires_at.is_none_or(|end| now < end)
-            && self.from.as_ref().is_none_or(|list| list.permits(peer))
+    /// Whether a key with these options may be used by this peer at this time.
+    pub(super) fn permit(&self, peer: IpAddr, now: Timestamp) -> Result<(), Unpermitted> {
+        if self.from.as_ref().is_some_and(|list| !list.permits(peer)) {
+            return Err(Unpermitted::Address);
+        }
+        match self.expires_at {
+            Some(end) if now >= end => Err(Unpermitted::Expired),
+            _ => Ok(()),
+        }
     }
+}
+
+/// Why the options of a key do not let a peer use it. The greater one is nearer to being let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unpermitted {
+    /// `from=` does not have the peer's address.
+    Address,
+    /// `from=` has the peer's address, if there is one, and `expiry-time=` has passed.
+    Expired,
 }
 
 struct RawOption<'a> {
@@ -213,8 +227,9 @@ mod tests {
     fn the_earliest_expiry_counts() {
         let options = Options::parse(r#"expiry-time="20400101Z",expiry-time="20300101Z""#).unwrap();
         let peer = "192.0.2.1".parse().unwrap();
-        assert!(options.permit(peer, "2029-12-31T23:59:59Z".parse().unwrap()));
-        assert!(!options.permit(peer, "2030-01-01T00:00:00Z".parse().unwrap()));
+        let at = |time: &str| options.permit(peer, time.parse().unwrap());
+        assert_eq!(at("2029-12-31T23:59:59Z"), Ok(()));
+        assert_eq!(at("2030-01-01T00:00:00Z"), Err(Unpermitted::Expired));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use russh::keys::ssh_key::public::{KeyData, RsaPublicKey};
 use russh::keys::{HashAlg, PublicKey};
 
+pub use super::key_options::Unpermitted;
 use super::key_options::{Options, end_of_options};
 use crate::error::{Error, Result};
 
@@ -57,8 +58,11 @@ impl AuthorizedKey {
         self.key.comment().as_str_lossy()
     }
 
-    /// Do `from=` and `expiry-time=` let this peer use the key now?
-    pub fn permits(&self, peer: IpAddr, now: Timestamp) -> bool {
+    /// Whether `from=` and `expiry-time=` let this peer use the key now.
+    ///
+    /// # Errors
+    /// The option that does not.
+    pub fn permits(&self, peer: IpAddr, now: Timestamp) -> std::result::Result<(), Unpermitted> {
         self.options.permit(peer, now)
     }
 

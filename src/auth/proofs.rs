@@ -156,7 +156,7 @@ pub(super) fn key_accepted_until(
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Reason> {
     let data = key_data(key).ok_or(Reason::UnknownKey)?;
-    let mut refusal = Reason::UnknownKey;
+    let mut unpermitted = None;
     let mut latest = None;
     // A key may stand in several lines with different conditions; one that fits is enough.
     for line in user.keys.iter().filter(|line| line.contains(&data)) {
@@ -167,16 +167,15 @@ pub(super) fn key_accepted_until(
         if !authorized.matches(key) {
             continue;
         }
-        refusal = Reason::KeyNotPermitted;
-        if authorized.permits(peer, now) {
-            match authorized.expires_at() {
-                None => return Ok(None),
-                end => latest = latest.max(end),
-            }
+        match (authorized.permits(peer, now), authorized.expires_at()) {
+            (Ok(()), None) => return Ok(None),
+            (Ok(()), end) => latest = latest.max(end),
+            (Err(why), _) => unpermitted = unpermitted.max(Some(why)),
         }
     }
-    match latest {
-        None => Err(refusal),
-        end => Ok(end),
+    match (latest, unpermitted) {
+        (Some(end), _) => Ok(Some(end)),
+        (None, None) => Err(Reason::UnknownKey),
+        (None, Some(why)) => Err(Reason::KeyNotPermitted(why)),
     }
 }

@@ -88,7 +88,7 @@ impl Fixture {
         self.store.add_user(&user).await.unwrap();
     }
 
-    async fn change(&self, user: &str, change: impl FnOnce(&mut User) + Send + 'static) {
+    async fn change(&self, user: &str, mut change: impl FnMut(&mut User) + Send + 'static) {
         let change = Box::new(move |user: &mut User| {
             change(user);
             Ok(())
@@ -242,9 +242,10 @@ async fn keys_are_refused_for_their_reasons() {
     check("disabled", KEY, "the user is disabled").await;
     check("expired", KEY, "the user has expired").await;
     check("placed", KEY, "the user may not come from this address").await;
-    let not_now = "the key may not be used from this address or at this time";
-    check("from", KEY, not_now).await;
-    check("late", KEY, not_now).await;
+    let not_from_here = "the key may not be used from this address, which its from= does not have";
+    let expired = "the key has expired: its expiry-time= has passed";
+    check("from", KEY, not_from_here).await;
+    check("late", KEY, expired).await;
     check("factor", KEY, "the user must sign in another way").await;
     check("broken", KEY, "unknown key").await;
     check("comment", KEY, "unknown key").await;
@@ -257,12 +258,47 @@ async fn keys_are_refused_for_their_reasons() {
     })
     .await;
     assert!(f.key("twice", HERE, KEY).await.is_ok());
+    // Of lines that do not fit, the one that is nearer to it is told.
+    for (user, lines, says) in [
+        (
+            "either",
+            ["from=\"10.0.0.0/8\"", "expiry-time=\"20010101\""],
+            expired,
+        ),
+        (
+            "neither",
+            [
+                "from=\"10.0.0.0/8\",expiry-time=\"20010101\"",
+                "from=\"10.0.0.1\"",
+            ],
+            not_from_here,
+        ),
+    ] {
+        f.add(user, |u| {
+            u.keys = lines.map(|options| format!("{options} {KEY}")).into()
+        })
+        .await;
+        check(user, KEY, says).await;
+    }
     f.add("both", |u| {
         u.keys = vec![format!("from=\"*\" {KEY}")];
         u.allowed_from = vec!["10.0.0.0/8".parse().unwrap()];
     })
     .await;
     check("both", KEY, "the user may not come from this address").await;
+}
+
+#[tokio::test]
+async fn a_name_that_only_older_versions_gave_signs_in() {
+    let f = Fixture::new().await;
+    f.change("calvin", |user| user.name = UserName::stored(".calvin").unwrap())
+        .await;
+    let login = f.password(".calvin", HERE, "secret").await.unwrap();
+    assert_eq!(login.user().as_str(), ".calvin");
+    assert!(f.key(".calvin", HERE, KEY).await.is_ok());
+    let peer = HERE.parse().unwrap();
+    assert!(f.auth.offered(".calvin", peer, &key(KEY)).await.is_ok());
+    assert_eq!(reason(f.password(".", HERE, "secret").await), "unknown user");
 }
 
 #[tokio::test]

@@ -167,12 +167,12 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
     ];
     for (what, change, key, password) in rows {
         let changed = original.clone();
-        f.change("all", move |u| *u = changed).await;
+        f.change("all", move |u| *u = changed.clone()).await;
         let before = f.auth.review(&by_key, peer).await.unwrap();
         assert_eq!(before, goes_on(None), "before {what}");
         let mut changed = original.clone();
         change(&mut changed);
-        f.change("all", move |u| *u = changed).await;
+        f.change("all", move |u| *u = changed.clone()).await;
         assert_eq!(f.auth.review(&by_key, peer).await.unwrap(), key, "{what}, by key");
         assert_eq!(
             f.auth.review(&by_password, peer).await.unwrap(),
