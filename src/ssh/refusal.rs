@@ -91,7 +91,7 @@ fn list(mismatch: &Mismatch) -> String {
         AlgorithmKind::Kex => ("key exchange", "\"policy\" or \"kex\" in [ssh]"),
         AlgorithmKind::Key => (
             "host key",
-            "\"host_key_algorithms\" in [ssh], or another host key",
+            "\"policy\" or \"host_key_algorithms\" in [ssh], or another host key",
         ),
         AlgorithmKind::Cipher => ("cipher", "\"ciphers\" in [ssh]"),
         AlgorithmKind::Mac => ("MAC", "\"macs\" in [ssh]"),
@@ -105,13 +105,16 @@ fn list(mismatch: &Mismatch) -> String {
 }
 
 fn names(list: &[String]) -> String {
-    if list.is_empty() {
+    let short = |name: &&String| sample(name.as_bytes(), LONGEST_NAME);
+    // Names in the list of key exchanges that only say what a peer understands (RFC 8308, strict key exchange).
+    let is_real = |name: &&String| !name.starts_with("ext-info-") && !name.starts_with("kex-strict-");
+    let real: Vec<&String> = list.iter().filter(is_real).collect();
+    if real.is_empty() {
         return "none".to_owned();
     }
-    let short = |name: &String| sample(name.as_bytes(), LONGEST_NAME);
-    let mut shown: Vec<String> = list.iter().take(MOST_NAMES).map(short).collect();
-    if list.len() > MOST_NAMES {
-        shown.push(format!("and {} more", list.len() - MOST_NAMES));
+    let mut shown: Vec<String> = real.iter().take(MOST_NAMES).map(short).collect();
+    if real.len() > MOST_NAMES {
+        shown.push(format!("and {} more", real.len() - MOST_NAMES));
     }
     shown.join(", ")
 }
@@ -146,7 +149,7 @@ mod tests {
         let error = Error::NothingInCommon(vec![
             mismatch(
                 AlgorithmKind::Kex,
-                &["ecdh-sha2-nistp256"],
+                &["ecdh-sha2-nistp256", "ext-info-c", "kex-strict-c-v00@openssh.com"],
                 &["curve25519-sha256"],
             ),
             mismatch(AlgorithmKind::Mac, &["hmac-sha1", "hmac-md5"], &["hmac-sha2-256"]),
