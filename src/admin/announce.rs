@@ -107,11 +107,17 @@ struct View<'a> {
     /// Is a server running, and has it taken the change in?
     confirmed: bool,
     sessions_ended: usize,
-    /// Ended sessions and homes for which a call that had begun is still under way.
+    /// Ended sessions, and homes with another quota, for which a call that had begun is still under way: their disk
+    /// hangs. The change holds all the same, since no further call begins, so the exit code is 0.
     still_busy: usize,
 }
 
 impl Announced {
+    /// Is there a call of an ended session, or one that an earlier quota has allowed, that waits for a disk which hangs?
+    pub fn is_busy(&self) -> bool {
+        self.applied.is_some_and(|applied| applied.still_busy > 0)
+    }
+
     /// What to print.
     ///
     /// # Errors
@@ -146,7 +152,7 @@ impl Announced {
         }
         if still_busy > 0 {
             text.push_str(&format!(
-                "{still_busy} of them or of the homes wait for a disk that does not answer: no call begins any more, but one that had begun may still end\n"
+                "for {still_busy} of these sessions and homes a call that had begun still waits for a disk that does not answer, and may still be carried out; no further one begins\n"
             ));
         }
         Ok(text)
@@ -213,7 +219,8 @@ mod tests {
             }),
         };
         let text = announced.text(false).unwrap();
-        assert!(text.contains("; 3 sessions ended\n1 of them"), "{text}");
+        assert!(text.contains("; 3 sessions ended\nfor 1 of these"), "{text}");
+        assert!(announced.is_busy());
     }
 
     #[test]

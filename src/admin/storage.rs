@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::cli::AdoptArgs;
+use crate::advice;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::homes;
@@ -97,6 +98,24 @@ fn configured(config: &Config, dir: &Path) -> Result<PathBuf> {
             .because("it is neither [storage] homes nor one of its roots".to_owned())
             .hint(format!("add it to roots in \"{}\"", config.file.display()))
     })
+}
+
+/// Are these homes those of a store that is elsewhere, so that a new one beside them is most likely a mistake?
+///
+/// # Errors
+/// When they are.
+pub fn must_be_nobodys(config: &Config) -> Result<()> {
+    let homes = &config.storage.homes;
+    match marker::look(homes, "") {
+        Ok(Mark::Another(id)) => Err(Error::new(format!("cannot make the store {:?}", config.store.path))
+            .because(format!("the homes in {homes:?} are those of another store, which has the id {id}"))
+            .hint(format!(
+                "is [store] path in the configuration right? if that store is lost, and these homes are to get a new one: \
+                 rm {}",
+                advice::quoted(&marker::path(homes))
+            ))),
+        _ => Ok(()),
+    }
 }
 
 /// Marks every place that a new store finds. Those of another server stay its own, which is told.

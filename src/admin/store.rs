@@ -48,12 +48,14 @@ pub async fn look(config: &Config) -> Result<SqlStore> {
 /// places that are there.
 ///
 /// # Errors
-/// When there is none, and the data directory holds other things; and as [`existing`].
+/// When there is none, and the data directory holds other things or `[storage] homes` is another store's; and as
+/// [`existing`].
 pub async fn make(config: &Config) -> Result<SqlStore> {
     if !SqlStore::is_missing(&config.store.path).await? {
         return existing(config).await;
     }
     must_be_new(config)?;
+    storage::must_be_nobodys(config)?;
     owner::make_data_dir(config)?;
     owner::become_owner(config.data_dir())?;
     let store = SqlStore::open(&config.store.path).await?;

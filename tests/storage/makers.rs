@@ -123,3 +123,29 @@ fn init_makes_what_serve_needs() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(names(dir.path()), ["data"]);
 }
+
+#[test]
+fn a_first_user_makes_no_store_beside_the_homes_of_another() {
+    let server = Sandbox::new(&[]);
+    server.add_user("alice", &[]);
+    let text = std::fs::read_to_string(server.config()).unwrap();
+    let wrong = text.replace("data/homeport.db", "dta/homeport.db");
+    std::fs::write(server.config(), &wrong).unwrap();
+    let add = ["user", "add", "bob", "--password-stdin"];
+    let output = server.admin(&add, "a good long secret\n");
+    assert_eq!(output.status.code(), Some(1));
+    let told = errors(&output);
+    assert!(
+        told.contains("are those of another store")
+            && told.contains("is [store] path in the configuration right?"),
+        "{told}"
+    );
+    assert!(!server.path().join("dta").exists() && !server.home("bob").exists());
+
+    // On purpose, with the command that was told.
+    let marker = server.path().join("data/homes/.homeport-store");
+    assert!(told.contains(&format!("rm {}", marker.display())), "{told}");
+    std::fs::remove_file(marker).unwrap();
+    server.admin_ok(&add, "a good long secret\n");
+    assert!(server.home("bob").exists());
+}
