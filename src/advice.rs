@@ -5,8 +5,11 @@
 //! alone can change; for others the message says what must hold, and that it is to be looked at first.
 
 use std::fs::Metadata;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::error::Error;
 
 /// The next step for something that must belong to user `uid`.
 pub fn chown(path: &Path, uid: u32) -> String {
@@ -45,6 +48,37 @@ pub fn chmod(path: &Path, mode: &str) -> String {
             ),
         },
     }
+}
+
+/// Adds the cause to an error about a path, and the next step where this process may not use it. `mode` is what its owner
+/// needs, such as `u+rw`; the owner, the mode, a directory above or the file system may be what refuses.
+pub fn because(error: Error, cause: io::Error, path: &Path, mode: &str) -> Error {
+    let hint = match cause.kind() {
+        ErrorKind::PermissionDenied => Some(permission(path, mode)),
+        ErrorKind::ReadOnlyFilesystem => Some(
+            "its file system is mounted read-only: mount it read-write, or see in dmesg why it became so"
+                .to_owned(),
+        ),
+        _ => None,
+    };
+    let error = error.because(cause);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// The next step for something that this process may not use, as [`because`] says it.
+pub fn permission(path: &Path, mode: &str) -> String {
+    let us = rustix::process::geteuid().as_raw();
+    for above in path.ancestors() {
+        match above.metadata() {
+            Ok(meta) if meta.uid() == us => return chmod(above, if above == path { mode } else { "u+x" }),
+            Ok(_) => return chown(above, us),
+            Err(_) => {}
+        }
+    }
+    format!("it must belong to user {us}")
 }
 
 /// The next step for a symbolic link in a place where none is needed.

@@ -15,6 +15,7 @@ pub struct Error {
     hint: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     exit_code: u8,
+    repeatable: bool,
 }
 
 /// The exit code of a command that failed.
@@ -35,7 +36,20 @@ impl Error {
             hint: None,
             source: None,
             exit_code: FAILED,
+            repeatable: false,
         }
+    }
+
+    /// The cause may have been removed by now, so that the same call is worth a second attempt.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+
+    /// Is the same call worth a second attempt?
+    pub fn is_repeatable(&self) -> bool {
+        self.repeatable
     }
 
     /// The thing that a command names does not exist.

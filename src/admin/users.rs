@@ -10,6 +10,7 @@ use super::passwords::Source;
 use super::show::{self, UserView};
 use super::usage::{self, HomeUsage};
 use super::{erase, key_files, keys, passwords, storage};
+use crate::advice;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::homes::{self, Made};
@@ -123,6 +124,12 @@ pub async fn run(command: UserCommand, inputs: Inputs, config: &Config, store: &
                 (Some(home), Err(error)) => Err(error.hint(format!(
                     "delete {home:?} by hand once no session of {name} is left"
                 ))),
+                // Neither would that delete all of it, nor would it end.
+                (Some(home), Ok(removed)) if removed.is_busy() => Err(Error::new(format!(
+                    "{name} was removed, but the home was not deleted"
+                ))
+                .because("calls of its sessions wait for a disk that does not answer".to_owned())
+                .hint(format!("once the disk answers: rm -r {}", advice::quoted(&home)))),
                 (Some(home), Ok(removed)) => {
                     erase_home(&name, &home)?;
                     removed.text(output.json)
@@ -230,7 +237,7 @@ async fn set(args: SetArgs, config: &Config, store: &dyn Store) -> Result<Stored
     let (settings, to) = (args.settings, home.clone());
     let change = move |user: &mut User| {
         settings.apply(user);
-        user.home = to;
+        user.home.clone_from(&to);
         Ok(())
     };
     let changed = store.change_user(&args.name, Box::new(change)).await?;
@@ -240,7 +247,7 @@ async fn set(args: SetArgs, config: &Config, store: &dyn Store) -> Result<Stored
         let stays = format!("the files in \"{}\" stay there", before.home.display());
         if let Err(error) = homes::make(&home) {
             let back = move |user: &mut User| {
-                *user = before;
+                *user = before.clone();
                 Ok(())
             };
             store.change_user(&args.name, Box::new(back)).await?;
@@ -279,7 +286,7 @@ async fn passwd(name: &UserName, inputs: Inputs, store: &dyn Store) -> Result<St
     }
     let hash = password.hash()?;
     let change = move |user: &mut User| {
-        user.password_hash = Some(hash);
+        user.password_hash = Some(hash.clone());
         Ok(())
     };
     store.change_user(name, Box::new(change)).await?;
@@ -289,7 +296,7 @@ async fn passwd(name: &UserName, inputs: Inputs, store: &dyn Store) -> Result<St
 async fn rename(name: &UserName, new_name: UserName, store: &dyn Store) -> Result<Stored> {
     let to = new_name.clone();
     let change = move |user: &mut User| {
-        user.name = to;
+        user.name = to.clone();
         Ok(())
     };
     let changed = store.change_user(name, Box::new(change)).await?;
@@ -337,17 +344,15 @@ async fn remove_key(name: &UserName, fingerprint: String, store: &dyn Store) -> 
 /// The home of a user, if it may be deleted with the user.
 async fn deletable_home(name: &UserName, config: &Config, store: &dyn Store) -> Result<PathBuf> {
     let user = find(store, name).await?;
-    let users = store.users().await?;
-    let others = users.iter().filter(|other| other.name != *name);
     // Checked again: the record may be older than the configuration, and links may have moved.
     let place = homes::resolve(&user.home);
     homes::check_place(config, &place)?;
-    for other in others {
-        let theirs = homes::resolve(&other.home);
-        if theirs.starts_with(&place) || place.starts_with(&theirs) {
+    // Homes are stored without links.
+    for home in [&user.home, &place] {
+        if let Some(other) = store.neighbour(home, name).await? {
             return Err(
                 Error::new(format!("cannot delete home \"{}\"", user.home.display()))
-                    .because(format!("{} has files there too", other.name))
+                    .because(format!("{other} has files there too"))
                     .hint("leave --delete-home out"),
             );
         }

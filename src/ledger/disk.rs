@@ -10,6 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
+use crate::error::Clause;
+
 /// Clients that try again and again must not fill the log as well.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
@@ -18,6 +22,8 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 pub struct Disk {
     /// Nothing may grow on it.
     full: AtomicBool,
+    /// A quota of the file system has refused something.
+    suspected: AtomicBool,
     /// Does the store lie on it?
     has_store: AtomicBool,
     warned: Mutex<Option<Instant>>,
@@ -34,15 +40,25 @@ impl Disk {
         self.full.store(full, Ordering::Relaxed);
     }
 
-    /// A call in this home ran out of space.
-    pub(super) fn no_space(&self, home: &Path) {
+    /// Is there a reason to look whether anything may grow here, since the last time that somebody asked?
+    pub fn take_suspicion(&self) -> bool {
+        self.suspected.swap(false, Ordering::Relaxed)
+    }
+
+    /// A call in this home ran out of space: that of the disk, or a quota of the file system (`EDQUOT`), which may be for
+    /// all that our user has, or for this home alone.
+    pub(super) fn no_space(&self, home: &Path, errno: Errno) {
         if self.has_store.load(Ordering::Relaxed) {
-            self.set_full(true);
+            match errno {
+                Errno::DQUOT => self.suspected.store(true, Ordering::Relaxed),
+                _ => self.set_full(true),
+            }
         }
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
             *warned = Some(Instant::now());
-            tracing::warn!(home = ?home, "no space left on the disk: what users upload there is refused");
+            let cause = std::io::Error::from(errno);
+            tracing::warn!(home = ?home, cause = %Clause(&cause), "no space left on the disk: what users upload there is refused");
         }
     }
 }

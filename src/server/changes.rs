@@ -10,7 +10,7 @@
 //! [`watch`] is the net below: it finds what was changed by hand, and ends sessions whose time has come. Both read only
 //! the records that have changed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::ledger::account::Account;
 use crate::sessions::Session;
 use crate::ssh::service::Service;
-use crate::store::Store;
+use crate::store::{HomeNews, Store};
 use crate::user::UserName;
 
 /// How long calls that had begun are waited for. The command's own limit is 5 s for all.
@@ -93,15 +93,20 @@ impl Changes {
     async fn take_in(&self, users: &mut BTreeSet<UserName>) -> Result<(usize, Vec<Arc<Account>>)> {
         let mut seen = self.seen.lock().await;
         let news = self.store.news(*seen).await?;
-        users.extend(news.users);
         self.service.sessions.changed();
+        for user in news.users {
+            if !user.exists {
+                self.service.auth.user_gone(&user.name);
+            }
+            users.insert(user.name);
+        }
         let mut changed = Vec::new();
         // A record that cannot be read must not keep those of others from being in force.
         let mut failed = None;
-        for home in &news.homes {
-            match self.store.quota_of_home(home).await {
-                Ok(Some(quota)) => changed.extend(self.service.ledger.set_quota(home, quota)),
-                Ok(None) => self.service.ledger.forget(home),
+        for HomeNews { home, quota } in news.homes {
+            match quota {
+                Ok(Some(quota)) => changed.extend(self.service.ledger.set_quota(&home, quota)),
+                Ok(None) => self.service.ledger.forget(&home),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
@@ -116,7 +121,7 @@ impl Changes {
     /// Ends the sessions of these users that have lost something; returns how many. The first user who cannot be looked
     /// up is in `failed` afterwards.
     async fn review(&self, users: &BTreeSet<UserName>, failed: &mut Option<Error>) -> usize {
-        let mut sessions: HashMap<UserName, Vec<Arc<Session>>> = HashMap::new();
+        let mut sessions: BTreeMap<UserName, Vec<Arc<Session>>> = BTreeMap::new();
         for session in self.service.sessions.of_users(users) {
             sessions
                 .entry(session.login.user().clone())
@@ -124,18 +129,16 @@ impl Changes {
                 .push(session);
         }
         let mut ended = 0;
-        for name in users {
-            let user = match self.store.user(name).await {
+        // The record of a user who has no session is of no interest.
+        for (name, sessions) in sessions {
+            let user = match self.store.user(&name).await {
                 Ok(user) => user,
                 Err(error) => {
                     failed.get_or_insert(error);
                     continue;
                 }
             };
-            if user.is_none() {
-                self.service.auth.user_gone(name);
-            }
-            for session in sessions.remove(name).unwrap_or_default() {
+            for session in sessions {
                 let review = session
                     .login
                     .review(user.as_ref(), session.peer.ip(), Timestamp::now());

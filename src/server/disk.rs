@@ -59,7 +59,8 @@ fn look(store: &Path, disk: &Disk) -> bool {
     };
     let whole = reserve::is_whole(store);
     let full = match whole {
-        true => disk.is_full() && available < LOW,
+        // A quota of the file system may be used up although the disk has room.
+        true => (disk.take_suspicion() || disk.is_full()) && reserve::is_exhausted(directory),
         false if available < SIZE + LOW => true,
         false => reserve::make(store).is_err(),
     };

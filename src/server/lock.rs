@@ -8,6 +8,7 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
+use crate::advice;
 use crate::error::{Error, Result};
 use crate::regular::{Links, open_regular};
 
@@ -22,7 +23,7 @@ impl DataLock {
     pub fn take(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("lock");
         let file = open_regular(&path, options().create(true), Links::Refuse)
-            .map_err(|error| Error::new(format!("cannot open the lock {path:?}")).because(error))?;
+            .map_err(|error| cannot_open(&path, error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 // Of one length, in place: on a full disk the bytes that are there can still be changed. A process id
@@ -59,12 +60,17 @@ pub fn look(data_dir: &Path) -> Result<Holder> {
     let file = match open_regular(&path, &options(), Links::Refuse) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Holder::None),
-        Err(error) => return Err(Error::new(format!("cannot open the lock {path:?}")).because(error)),
+        Err(error) => return Err(cannot_open(&path, error)),
     };
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(Holder::Process(holder(&file))),
         _ => Ok(Holder::None),
     }
+}
+
+fn cannot_open(path: &Path, error: std::io::Error) -> Error {
+    let cannot = Error::new(format!("cannot open the lock {path:?}"));
+    advice::because(cannot, error, path, "u+rw")
 }
 
 fn options() -> OpenOptions {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+use crate::error::Clause;
 use crate::event::queue::Credit;
 use crate::event::{Actor, Event, Events};
 use crate::path::VirtualPath;
@@ -106,10 +107,12 @@ impl Presence {
                 let (path, sentence) = (path.clone(), sentence());
                 self.tell(|who| Event::OverQuota { who, path, sentence });
             }
-            Error::Os(Errno::NOSPC | Errno::DQUOT) => {
+            Error::Os(errno @ (Errno::NOSPC | Errno::DQUOT)) => {
                 if is_first_for_a_while() {
                     let Actor { user, session } = &self.actor;
-                    tracing::warn!(%user, %session, %path, "no space left on the disk of the home");
+                    let cause = std::io::Error::from(errno);
+                    let cause = Clause(&cause);
+                    tracing::warn!(%user, %session, %path, %cause, "no space left on the disk of the home");
                 }
             }
             Error::Os(_)

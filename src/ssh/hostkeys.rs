@@ -241,11 +241,8 @@ fn read(file: &Path) -> std::result::Result<Option<PrivateKey>, Unusable> {
         Ok(opened) => opened,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            let us = rustix::process::geteuid().as_raw();
-            return Err(Unusable::new(
-                e,
-                format!("chown {us} FILE, and the directory likewise"),
-            ));
+            let hint = advice::permission(file, "600");
+            return Err(Unusable::new(e, hint));
         }
         Err(e) => return Err(e.into()),
     };

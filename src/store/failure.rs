@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::reserve;
+use super::{open, reserve};
+use crate::advice;
 use crate::error::Error;
 
 /// SQLite's code without its details.
@@ -18,12 +19,11 @@ fn extended_code(error: &sqlx::Error) -> Option<i32> {
 /// Does the error mean that the disk is full?
 fn is_full(path: &Path, error: &sqlx::Error) -> bool {
     match extended_code(error) {
-        // SQLITE_FULL; SQLITE_IOERR_SHMSIZE: the log's index, on tmpfs.
-        Some(13 | 4874) => true,
-        // SQLITE_CANTOPEN and SQLITE_IOERR with what they were about: the disk itself tells.
+        // SQLITE_FULL.
+        Some(13) => true,
+        // SQLITE_CANTOPEN and SQLITE_IOERR, which EDQUOT becomes, too: the disk itself tells.
         Some(code) if matches!(code & 0xff, 10 | 14) => {
-            let directory = path.parent().unwrap_or(Path::new("/"));
-            reserve::available(directory).is_some_and(|bytes| bytes < reserve::LOW)
+            reserve::is_exhausted(path.parent().unwrap_or(Path::new("/")))
         }
         _ => false,
     }
@@ -39,23 +39,36 @@ pub(super) fn is_busy(error: &sqlx::Error) -> bool {
 pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
     let what = Error::new(format!("cannot use the store {path:?}"));
     if is_full(path, &error) {
-        // What comes next finds room.
+        // What comes next may find room, also where another call has spent it.
         reserve::spend(path);
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        let hint = format!(
+            "remove something there, or enlarge the disk or the quota of the file system that user {} has: df {}",
+            rustix::process::geteuid().as_raw(),
+            advice::quoted(directory)
+        );
         return what
-            .because("the disk is full".to_owned())
-            .hint("try again: the store keeps a reserve for that; then remove files, or enlarge the disk");
+            .because("the disk is full, and the reserve that the store keeps for this is used up".to_owned())
+            .hint(hint)
+            .repeatable();
     }
     let text = error.as_database_error().map(|e| e.message().to_owned());
     match code(&error) {
         Some(5 | 6) => what
             .because("another process has kept it locked for 5 s".to_owned())
-            .hint("try again; lsof tells who has it open"),
+            .hint(format!(
+                "try again; lsof {} tells who has it open",
+                advice::quoted(path)
+            )),
         // SQLITE_CORRUPT, SQLITE_NOTADB.
         Some(11 | 26) => damaged(path, text.unwrap_or_default()),
         // SQLITE_READONLY, SQLITE_CANTOPEN.
-        Some(8 | 14) => what
-            .because(text.unwrap_or_default())
-            .hint("the file and its directory must belong to the user that the server runs as"),
+        Some(8 | 14) => match open::is_accessible(path) {
+            Err(error) => error,
+            Ok(()) => what
+                .because(text.unwrap_or_default())
+                .hint("the file and its directory must belong to the user that the server runs as"),
+        },
         _ => match error {
             sqlx::Error::PoolTimedOut => what.because("all connections to it are busy".to_owned()),
             error => what.because(error),

@@ -79,6 +79,17 @@ async fn neighbours(connection: &mut SqliteConnection, home: &str) -> sqlx::Resu
     Ok(found)
 }
 
+/// Somebody besides this user whose home is this one, lies inside it or around it.
+pub(super) async fn neighbour(
+    connection: &mut SqliteConnection,
+    home: &str,
+    user: &UserName,
+) -> sqlx::Result<Option<String>> {
+    let found = neighbours(connection, home).await?;
+    let mut others = found.into_iter().map(|(name, ..)| name);
+    Ok(others.find(|name| name != user.as_str()))
+}
+
 /// The quota, in bytes and files, of those whose home this is.
 pub(super) async fn quota_of(
     pool: &SqlitePool,

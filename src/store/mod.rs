@@ -24,8 +24,9 @@ use jiff::Timestamp;
 use crate::error::{Error, Result};
 use crate::user::{Quota, User, UserName};
 
-/// A change of a user's record. It runs inside the transaction: what takes long, hashing above all, comes before.
-pub type Change = Box<dyn FnOnce(&mut User) -> Result<()> + Send>;
+/// A change of a user's record. It runs inside the transaction: what takes long, hashing above all, comes before. Where
+/// the disk was full the transaction is made again, and the change runs again on the record as it is then.
+pub type Change = Box<dyn FnMut(&mut User) -> Result<()> + Send>;
 
 /// The use of a home, as it is written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,14 +71,32 @@ impl Changed {
 }
 
 /// What has changed since a revision of the users' records.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Default)]
 pub struct News {
     /// The revision now.
     pub number: i64,
     /// Users who were added, changed or removed. A renamed user has both names here.
-    pub users: Vec<UserName>,
+    pub users: Vec<UserNews>,
     /// Homes that these users have or had.
-    pub homes: Vec<PathBuf>,
+    pub homes: Vec<HomeNews>,
+}
+
+/// A user who was added, changed or removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserNews {
+    /// The name.
+    pub name: UserName,
+    /// Does somebody have the name now?
+    pub exists: bool,
+}
+
+/// A home that was given to somebody, taken away, or belongs to a user who was changed.
+#[derive(Debug)]
+pub struct HomeNews {
+    /// Its path.
+    pub home: PathBuf,
+    /// Its quota now; `None`: it is nobody's; an error: what is stored does not make sense.
+    pub quota: Result<Option<Quota>>,
 }
 
 /// The store. Calls are short: no transaction outlives one call. What a call about one user or one home costs does not
@@ -109,6 +128,8 @@ pub trait Store: Send + Sync {
     async fn usages(&self) -> Result<Vec<UsageRecord>>;
     /// The quota of those whose home this is; `None` if it is nobody's.
     async fn quota_of_home(&self, home: &Path) -> Result<Option<Quota>>;
+    /// The name of somebody besides `user` whose home is this one, lies inside it or around it.
+    async fn neighbour(&self, home: &Path, user: &UserName) -> Result<Option<String>>;
     /// Writes down the use of homes, in one transaction. On the disk when it returns.
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()>;
     /// From where users have signed in since then, the latest first.

@@ -2,9 +2,22 @@
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::News;
 use super::relative::Homes;
+use super::rows::read_quota;
+use super::{HomeNews, News, UserNews};
+use crate::error::Error;
 use crate::user::UserName;
+
+/// Which users were changed, and whether they exist.
+pub(super) const USERS: &str = "SELECT c.name, u.name IS NOT NULL FROM changed_users c \
+     LEFT JOIN users u ON u.name = c.name WHERE c.number > $1";
+
+/// Which homes were changed, and their quotas: a row for each user of a home, who have all the same.
+pub(super) const HOMES: &str = "SELECT c.home, u.name IS NOT NULL, u.quota_bytes, u.quota_files FROM changed_homes c \
+     LEFT JOIN users u ON u.home = c.home WHERE c.number > $1";
+
+/// A home, whether it is somebody's, and its quota in bytes and files.
+type Home = (String, bool, Option<i64>, Option<i64>);
 
 /// What was changed after the revision `seen`.
 pub(super) async fn read(
@@ -21,21 +34,31 @@ pub(super) async fn read(
             ..News::default()
         });
     }
-    let users: Vec<String> = sqlx::query_scalar("SELECT name FROM changed_users WHERE number > $1")
+    let users: Vec<(String, bool)> = sqlx::query_as(USERS)
         .bind(seen)
         .fetch_all(&mut *connection)
         .await?;
-    let homes: Vec<String> = sqlx::query_scalar("SELECT home FROM changed_homes WHERE number > $1")
+    let mut homes: Vec<Home> = sqlx::query_as(HOMES)
         .bind(seen)
         .fetch_all(&mut *connection)
         .await?;
+    homes.sort();
+    homes.dedup_by(|one, other| one.0 == other.0);
+    // A name that none can have was written by hand, and nobody signs in by it.
+    let users = users.into_iter().filter_map(|(name, exists)| {
+        let name = UserName::stored(&name).ok()?;
+        Some(UserNews { name, exists })
+    });
+    let homes = homes.into_iter().map(|(home, is_somebodys, bytes, files)| {
+        let home = located.located(&home);
+        let quota = is_somebodys.then(|| read_quota(bytes, files)).transpose();
+        let cannot = || Error::new(format!("cannot read the quota of the home {home:?}"));
+        let quota = quota.map_err(|error| cannot().because(error));
+        HomeNews { home, quota }
+    });
     Ok(News {
         number,
-        // A name that none can have was written by hand, and nobody signs in by it.
-        users: users
-            .iter()
-            .filter_map(|name| UserName::stored(name).ok())
-            .collect(),
-        homes: homes.iter().map(|home| located.located(home)).collect(),
+        users: users.collect(),
+        homes: homes.collect(),
     })
 }

@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
@@ -138,7 +140,13 @@ async fn upgrade(path: &Path, empty: Empty) -> Result<SqliteConnectOptions> {
     migrated.map_err(|error| {
         let cannot = Error::new(format!("cannot bring the store {path:?} up to date"));
         match error {
-            sqlx::migrate::MigrateError::Execute(error) => cannot.because(failed(path, error)),
+            sqlx::migrate::MigrateError::Execute(error) => {
+                let cause = failed(path, error);
+                match cause.is_repeatable() {
+                    true => cannot.because(cause).repeatable(),
+                    false => cannot.because(cause),
+                }
+            }
             error => cannot.because(error),
         }
     })?;
@@ -166,8 +174,45 @@ pub(super) fn must_exist(path: &Path) -> Result<()> {
             "there is no store {path:?}"
         ))
         .hint("is [store] path in the configuration right? homeportd init DIR and homeportd user add NAME make a new one")),
-        Err(error) => Err(Error::new(format!("cannot open the store {path:?}")).because(error)),
+        Err(error) => {
+            let cannot = Error::new(format!("cannot open the store {path:?}"));
+            Err(advice::because(cannot, error, path, "u+rw"))
+        }
     }
+}
+
+/// Looks whether the store's files may be read and written by this process, and its directory too, in which SQLite makes
+/// and removes files beside it.
+///
+/// # Errors
+/// The first that may not, and what to do about it.
+pub(super) fn is_accessible(path: &Path) -> Result<()> {
+    let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
+    let all = [
+        (directory, Access::EXEC_OK, "u+rwx"),
+        (path.to_owned(), Access::EXISTS, "u+rw"),
+        (sidecar(path, "-wal"), Access::EXISTS, "u+rw"),
+        (sidecar(path, "-shm"), Access::EXISTS, "u+rw"),
+    ];
+    for (file, more, mode) in all {
+        let rights = Access::READ_OK | Access::WRITE_OK | more;
+        match accessat(CWD, &file, rights, AtFlags::EACCESS) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => {
+                let us = rustix::process::geteuid().as_raw();
+                let cause = Error::new(format!("user {us} may not read and write {file:?}"));
+                return Err(
+                    Error::new(format!("cannot use the store {path:?}")).because(advice::because(
+                        cause,
+                        errno.into(),
+                        &file,
+                        mode,
+                    )),
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 fn is_empty(path: &Path) -> Error {

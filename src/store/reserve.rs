@@ -9,16 +9,17 @@
 //!   on that disk grow meanwhile (`ledger/disk.rs`), and makes the file again when there is room for it.
 //!
 //! What is written in one go is far less than [`LOW`]: a change of a user is a few pages of the log, the log is folded
-//! into the file every 1,000 pages, its index has 32 KiB. What stays possible: other programs fill the disk again
-//! while the reserve is spent, or a disk quota stops the server's user although the disk has room: then the store
-//! cannot be written until somebody makes room by hand, and reading goes on.
+//! into the file every 1,000 pages, its index has 32 KiB. A call that finds the disk full spends the reserve and is
+//! repeated once. A quota of the file system for the server's user (EDQUOT) is the same thing: the reserve counts in it.
+//! What stays possible: other programs fill the disk again while the reserve is spent: then the store cannot be written
+//! until somebody makes room by hand, and reading goes on.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
 /// The size of the reserve.
@@ -36,6 +37,18 @@ fn file(store: &Path) -> PathBuf {
 pub fn available(path: &Path) -> Option<u64> {
     let found = statvfs(path).ok()?;
     Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// Is there less than [`LOW`] to be had in a directory: on the disk, or in a quota of the file system for our user? Asked
+/// where a call has failed; a file without a name takes so much for a moment.
+pub fn is_exhausted(directory: &Path) -> bool {
+    if available(directory).is_some_and(|bytes| bytes < LOW) {
+        return true;
+    }
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let taken = rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR)
+        .and_then(|file| fallocate(file, FallocateFlags::empty(), 0, LOW));
+    matches!(taken, Err(Errno::NOSPC | Errno::DQUOT))
 }
 
 /// Before something is written to a store: makes room if there is little.

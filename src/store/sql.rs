@@ -5,6 +5,7 @@
 //! on the disk.
 
 mod opened;
+mod writes;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 use sqlx::{Connection as _, Sqlite, Transaction};
 use tokio::sync::Mutex;
 
+use self::writes::once_more;
 use super::relative::Homes;
-use super::rows::{UserRow, read_quota};
+use super::rows::read_quota;
 use super::{
     Change, Changed, News, SignIn, Store, UsageRecord, copy, failure, homes, identity, keys, name_taken,
     news, no_such_user, open, reserve, sign_ins, usage, users,
@@ -44,12 +46,14 @@ impl SqlStore {
     /// Opens the store; makes it (mode 0600) if it is missing, and brings an older one up to date. The directory is
     /// made too, but not its parents.
     pub async fn open(path: &Path) -> Result<Self> {
-        Self::connect(path, open::prepare(path).await?).await
+        let options = once_more(open::prepare(path).await, open::prepare(path)).await?;
+        Self::connect(path, options).await
     }
 
     /// Opens the store, and brings an older one up to date; an error if it is missing.
     pub async fn open_existing(path: &Path) -> Result<Self> {
-        Self::connect(path, open::prepare_existing(path).await?).await
+        let first = open::prepare_existing(path).await;
+        Self::connect(path, once_more(first, open::prepare_existing(path)).await?).await
     }
 
     /// Opens the store to look at it, as `check` does: no file is made or changed (but for SQLite's index of the log, a
@@ -90,6 +94,8 @@ impl SqlStore {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A file does not hang up; asking would double what a short question costs.
+            .test_before_acquire(false)
             .after_release(|connection, _| Box::pin(is_outside_transactions(connection)))
             .connect_lazy_with(options);
         Ok(Self {
@@ -176,88 +182,16 @@ impl Store for SqlStore {
     }
 
     async fn add_user(&self, user: &User) -> Result<()> {
-        let row = UserRow::new(user, &self.homes)?;
-        let mut write = self.begin_write().await?;
-        let there = users::find(&mut write, &user.name, &self.homes)
-            .await
-            .map_err(|e| self.failed(e))?;
-        if there.is_some() {
-            return Err(name_taken(&user.name));
-        }
-        homes::check(&mut write, &row, None, &self.homes)
-            .await
-            .map_err(|e| self.failed(e))??;
-        users::insert(&mut write, &row)
-            .await
-            .map_err(|e| self.failed(e))?;
-        users::write_keys(&mut write, user)
-            .await
-            .map_err(|e| self.failed(e))?;
-        write.commit().await.map_err(|e| self.failed(e))
+        once_more(self.insert(user).await, self.insert(user)).await
     }
 
-    async fn change_user(&self, name: &UserName, change: Change) -> Result<Changed> {
-        // An error anywhere drops the transaction, which takes everything back.
-        let mut write = self.begin_write().await?;
-        let found = users::find(&mut write, name, &self.homes)
-            .await
-            .map_err(|e| self.failed(e))?;
-        let before = found.ok_or_else(|| no_such_user(name))??;
-        let mut user = before.clone();
-        change(&mut user)?;
-        let row = UserRow::new(&user, &self.homes)?;
-        user.home = self.homes.located(&row.home);
-        let changed = Changed { before, after: user };
-        if !changed.is_change() {
-            write.rollback().await.map_err(|e| self.failed(e))?;
-            return Ok(changed);
-        }
-        let Changed { before, after: user } = &changed;
-        if user.name != *name {
-            let other = users::find(&mut write, &user.name, &self.homes)
-                .await
-                .map_err(|e| self.failed(e))?;
-            if other.is_some() {
-                return Err(name_taken(&user.name));
-            }
-        }
-        // Who stays in a home sets the quota of all who share it; who moves in must agree.
-        let stays = self.homes.located(&row.home) == before.home;
-        if stays {
-            users::share_quota(&mut write, &row)
-                .await
-                .map_err(|e| self.failed(e))?;
-        }
-        homes::check(&mut write, &row, Some(name), &self.homes)
-            .await
-            .map_err(|e| self.failed(e))??;
-        users::update(&mut write, name, &row)
-            .await
-            .map_err(|e| self.failed(e))?;
-        if user.keys != before.keys {
-            users::write_keys(&mut write, user)
-                .await
-                .map_err(|e| self.failed(e))?;
-        }
-        write.commit().await.map_err(|e| self.failed(e))?;
-        Ok(changed)
+    async fn change_user(&self, name: &UserName, mut change: Change) -> Result<Changed> {
+        let first = self.update(name, &mut change).await;
+        once_more(first, self.update(name, &mut change)).await
     }
 
     async fn remove_user(&self, name: &UserName) -> Result<User> {
-        let mut write = self.begin_write().await?;
-        let found = users::find(&mut write, name, &self.homes)
-            .await
-            .map_err(|e| self.failed(e))?;
-        let user = found.ok_or_else(|| no_such_user(name))??;
-        users::remove(&mut write, name)
-            .await
-            .map_err(|e| self.failed(e))?;
-        // What was known of a home that nobody has any more will be out of date when somebody has it again.
-        usage::forget(&mut write, &self.homes, &user.home)
-            .await
-            .map_err(|e| self.failed(e))?;
-        write.commit().await.map_err(|e| self.failed(e))?;
-        Ok(user)
+        once_more(self.delete(name).await, self.delete(name)).await
     }
 
     async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>> {
@@ -287,14 +221,18 @@ impl Store for SqlStore {
             })
     }
 
+    async fn neighbour(&self, home: &Path, user: &UserName) -> Result<Option<String>> {
+        let Some(home) = home.to_str() else {
+            return Ok(None);
+        };
+        let mut read = self.pool.acquire().await.map_err(|e| self.failed(e))?;
+        homes::neighbour(&mut read, &self.homes.stored(home), user)
+            .await
+            .map_err(|e| self.failed(e))
+    }
+
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()> {
-        let mut write = self.begin_write().await?;
-        for record in records {
-            usage::write(&mut write, &self.homes, record)
-                .await
-                .map_err(|e| self.failed(e))?;
-        }
-        write.commit().await.map_err(|e| self.failed(e))
+        once_more(self.write_usage(records).await, self.write_usage(records)).await
     }
 
     async fn sign_ins(&self, since: Timestamp) -> Result<Vec<SignIn>> {
@@ -309,16 +247,8 @@ impl Store for SqlStore {
         per_user: usize,
         forget_before: Timestamp,
     ) -> Result<()> {
-        let mut write = self.begin_write().await?;
-        for row in rows {
-            sign_ins::write(&mut write, row, per_user)
-                .await
-                .map_err(|e| self.failed(e))?;
-        }
-        sign_ins::forget(&mut write, forget_before)
-            .await
-            .map_err(|e| self.failed(e))?;
-        write.commit().await.map_err(|e| self.failed(e))
+        let first = self.write_sign_ins(rows, per_user, forget_before).await;
+        once_more(first, self.write_sign_ins(rows, per_user, forget_before)).await
     }
 
     async fn host_keys(&self) -> Result<Vec<(String, String)>> {
@@ -329,14 +259,8 @@ impl Store for SqlStore {
     }
 
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()> {
-        let sql = "INSERT INTO host_keys (algorithm, fingerprint) VALUES ($1, $2) \
-                   ON CONFLICT (algorithm) DO UPDATE SET fingerprint = excluded.fingerprint";
-        let written = sqlx::query(sql)
-            .bind(algorithm)
-            .bind(fingerprint)
-            .execute(&self.pool)
-            .await;
-        written.map(|_| ()).map_err(|e| self.failed(e))
+        let first = self.write_host_key(algorithm, fingerprint).await;
+        once_more(first, self.write_host_key(algorithm, fingerprint)).await
     }
 
     async fn id(&self) -> Result<String> {
@@ -350,9 +274,7 @@ impl Store for SqlStore {
     }
 
     async fn record_place(&self, place: &Path) -> Result<()> {
-        identity::record(&self.pool, place)
-            .await
-            .map_err(|e| self.failed(e))
+        once_more(self.write_place(place).await, self.write_place(place)).await
     }
 
     async fn version(&self) -> Result<i64> {

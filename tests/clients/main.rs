@@ -15,6 +15,7 @@ mod crowd;
 mod lifecycle;
 mod machine;
 mod order;
+mod permissions;
 mod preflight;
 mod probes;
 mod quota_commands;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::*;
 use support::clients::By;
-use support::server::password;
+use support::server::{HOMEPORTD, password};
 use support::wait_for;
 
 /// A small disk, mounted as the data directory of a sandbox.
@@ -168,4 +168,86 @@ fn a_full_tmpfs_keeps_nobody_out() {
 #[test]
 fn a_full_ext4_keeps_nobody_out() {
     story("ext4");
+}
+
+/// A change that is larger than what is left, and than what is left to begin with: the store finds out in the middle.
+#[test]
+fn a_change_that_finds_the_disk_full_is_made_again_with_the_reserve() {
+    let mut server = Sandbox::new(&[]);
+    let Some(disk) = Disk::mount(&server, "tmpfs") else {
+        return;
+    };
+    let reserve = disk.point.join("reserve");
+    server.add_user("alice", &[]);
+    server.serve();
+    wait_for("the reserve to be made", || {
+        fs::metadata(&reserve).is_ok_and(|meta| meta.len() == 4 << 20)
+    });
+    server.signal("TERM");
+    server.wait_for_exit();
+    disk.fill("filler");
+    let filler = fs::File::options()
+        .write(true)
+        .open(disk.point.join("filler"))
+        .unwrap();
+    let length = filler.metadata().unwrap().len();
+    // 1 MiB is enough for the store not to spend the reserve beforehand.
+    filler.set_len(length - (5 << 18)).unwrap();
+
+    // 1.6 MiB of keys, in files that are not too large.
+    let mut files = Vec::new();
+    for part in 0..2 {
+        let mut lines = String::new();
+        for n in 0..60 {
+            let name = format!("many-{part}-{n}");
+            server.make_key(&name);
+            let line = fs::read_to_string(server.key(&name).with_extension("pub")).unwrap();
+            lines.push_str(&format!("{}{}\n", line.trim_end(), "x".repeat(14_000)));
+        }
+        files.push(local(&server, &format!("keys-{part}"), lines.as_bytes()));
+    }
+    let files: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
+    server.admin_ok(&[&["user", "key", "add", "alice"], &files[..]].concat(), "");
+    assert!(!reserve.exists(), "it was spent");
+    let listed = server.admin_ok(&["user", "key", "list", "alice"], "");
+    assert_eq!(listed.lines().count(), 121);
+}
+
+/// Runs `user disable alice` while these calls of the system fail, as strace injects it.
+fn disabled_while(server: &Sandbox, failing: &[&str]) -> Output {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64,fallocate"]);
+    for inject in failing {
+        strace.args(["-e", &format!("inject={inject}")]);
+    }
+    let output = strace
+        .args([HOMEPORTD, "-c"])
+        .arg(server.config())
+        .args(["user", "disable", "alice"])
+        .output();
+    output.expect("no strace on this machine (hint: apt-get install strace)")
+}
+
+/// A quota of the file system is a full disk; other errors of the disk are told as they are.
+#[test]
+fn a_quota_of_the_file_system_is_told_as_a_full_disk_and_nothing_else_is() {
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &[]);
+    // The running server keeps the log and its index, so that the change itself is the first thing to be written.
+    server.serve();
+    for (failing, full) in [
+        (&["pwrite64:error=EDQUOT", "fallocate:error=EDQUOT"][..], true),
+        (&["pwrite64:error=ENOSPC"], true),
+        (&["pwrite64:error=EIO"], false),
+        // The store's file has failed, and the disk has room.
+        (&["pwrite64:error=EDQUOT"], false),
+    ] {
+        let output = disabled_while(&server, failing);
+        assert_eq!(output.status.code(), Some(1), "{failing:?}");
+        let told = errors(&output);
+        let cause = "the disk is full, and the reserve that the store keeps for this is used up";
+        assert_eq!(told.contains(cause), full, "{failing:?}: {told}");
+        let shown = server.admin_ok(&["user", "show", "alice", "--json"], "");
+        assert!(shown.contains("\"enabled\": true"), "{failing:?}: {shown}");
+    }
 }

@@ -123,6 +123,12 @@ fn problems_are_named() {
     let mut late = calvin();
     late.expires_at = Some(Timestamp::UNIX_EPOCH);
     warns(&findings(vec![late], |_, _| {}), "user calvin has expired");
+    let mut old = calvin();
+    old.name = crate::user::UserName::stored(".calvin").unwrap();
+    warns(
+        &findings(vec![old], |_, _| {}),
+        "homeportd user rename .calvin calvin ",
+    );
     let mut full = calvin();
     full.quota.bytes = Some(1024);
     let report = findings(vec![full], |config, _| {

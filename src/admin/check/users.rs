@@ -81,9 +81,8 @@ impl<'a> Homes<'a> {
                 };
             }
             Err(e) => {
-                return report.error(
-                    Error::new(format!("user {name}: cannot look at the home \"{home}\"")).because(e),
-                );
+                let error = Error::new(format!("user {name}: cannot look at the home \"{home}\""));
+                return report.error(advice::because(error, e, place, "u+rwx"));
             }
         };
         if !meta.is_dir() {
@@ -91,17 +90,20 @@ impl<'a> Homes<'a> {
                 "user {name}: the home \"{home}\" is not a directory (hint: move it away)"
             ));
         }
-        let rights = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
-        if let Err(e) = accessat(CWD, place, rights, AtFlags::EACCESS) {
-            let error = Error::new(format!("user {name}: cannot use the home \"{home}\""))
-                .because(std::io::Error::from(e));
-            let us = rustix::process::geteuid().as_raw();
-            let hint = if meta.uid() == us {
-                advice::chmod(place, "u+rwx")
-            } else {
-                advice::chown(place, us)
-            };
-            return report.error(error.hint(hint));
+        let look = Access::READ_OK | Access::EXEC_OK;
+        let may = |rights| accessat(CWD, place, rights, AtFlags::EACCESS);
+        if let Err(e) = may(look | Access::WRITE_OK) {
+            // Users may do that to their own homes, and must not make a server's check fail.
+            if may(look).is_ok() && self.owner == Some(meta.uid()) && meta.mode() & 0o200 == 0 {
+                return report.warn(format!(
+                    "user {name}: nothing can be made in the home \"{home}\": its mode is {:04o} (hint: the user may have \
+                     set it, and can change it; else {})",
+                    meta.mode() & 0o7777,
+                    advice::chmod(place, "u+w")
+                ));
+            }
+            let error = Error::new(format!("user {name}: cannot use the home \"{home}\""));
+            return report.error(advice::because(error, e.into(), place, "u+rwx"));
         }
         if self.owner.is_some_and(|owner| owner != meta.uid()) {
             report.warn(format!(
@@ -193,6 +195,14 @@ pub fn quota(usage: &HomeUsage, report: &mut Report) {
 
 fn sign_in(user: &User, report: &mut Report) {
     let name = &user.name;
+    if !name.can_be_given() {
+        let proposed = name.as_str().trim_start_matches(['.', '-', '@', '+']);
+        let proposed = if proposed.is_empty() { "NEW_NAME" } else { proposed };
+        report.warn(format!(
+            "user {name} has a name from an older version that is not given any more: it begins with '.' (hint: the user \
+             signs in by it as before; homeportd user rename {name} {proposed} gives another, and the home stays)"
+        ));
+    }
     for (at, line) in user.keys.iter().enumerate() {
         if let Err(e) = AuthorizedKey::parse(line) {
             report.error(format!("user {name}: key {} cannot be used: {e}", at + 1));

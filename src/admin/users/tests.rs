@@ -381,3 +381,57 @@ async fn a_removed_user_leaves_the_home_unless_told_otherwise() {
     assert!(refused.unwrap_err().to_string().contains("is not beneath"));
     assert!(std::path::Path::new(&f.path("roots/far")).exists());
 }
+
+#[tokio::test]
+async fn a_home_that_a_link_shows_to_be_anothers_is_not_deleted() {
+    let f = Fixture::new().await;
+    for name in ["calvin", "tom"] {
+        f.ok(&format!("user add {name} --key @key.pub")).await;
+    }
+    let home = f.path("server/data/homes/calvin");
+    std::fs::remove_dir(&home).unwrap();
+    std::os::unix::fs::symlink("tom", &home).unwrap();
+    f.fails("user remove calvin --delete-home", "tom has files there too")
+        .await;
+    std::fs::create_dir(f.path("server/data/homes/tom/inner")).unwrap();
+    std::fs::remove_file(&home).unwrap();
+    std::os::unix::fs::symlink("tom/inner", &home).unwrap();
+    f.fails("user remove calvin --delete-home", "tom has files there too")
+        .await;
+    f.ok("user remove calvin").await;
+}
+
+#[tokio::test]
+async fn a_name_that_only_older_versions_gave_is_managed_and_renamed() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub").await;
+    let old = |user: &mut User| {
+        user.name = UserName::stored(".calvin")?;
+        Ok(())
+    };
+    f.store
+        .change_user(&"calvin".parse().unwrap(), Box::new(old))
+        .await
+        .unwrap();
+    assert_eq!(f.show(".calvin").await["name"], ".calvin");
+    assert!(f.ok("user list").await.contains(".calvin"));
+    for line in [
+        "user set .calvin --quota 1GiB",
+        "user disable .calvin",
+        "user enable .calvin",
+        "user key list .calvin",
+        "user key add .calvin @key.pub",
+    ] {
+        f.ok(line).await;
+    }
+    for refused in ["user add .tom", "user rename .calvin .tom"] {
+        let words = ["homeportd"].into_iter().chain(refused.split(' '));
+        let error = Cli::try_parse_from(words).expect_err(refused).to_string();
+        assert!(error.contains("is not a user name"), "{refused}: {error}");
+    }
+    let said = f.ok("user rename .calvin calvin").await;
+    assert!(said.contains("renamed .calvin to calvin"), "{said}");
+    f.fails("user remove .calvin", "there is no user \".calvin\"")
+        .await;
+    f.ok("user remove calvin").await;
+}

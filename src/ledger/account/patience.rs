@@ -168,8 +168,8 @@ impl Account {
                         return Err(refusal);
                     }
                 }
-                Err(error @ Error::Os(Errno::NOSPC)) => {
-                    self.storage.no_space(&self.home);
+                Err(error @ Error::Os(errno @ (Errno::NOSPC | Errno::DQUOT))) => {
+                    self.storage.no_space(&self.home, errno);
                     return Err(error);
                 }
                 result => return result,

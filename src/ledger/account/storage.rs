@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use rustix::io::Errno;
+
 use super::super::disk::Disk;
 use super::Account;
 use super::meter::Short;
@@ -31,10 +33,10 @@ impl Storage {
         }
     }
 
-    /// A call in the home ran out of space.
-    pub(super) fn no_space(&self, home: &Path) {
+    /// A call in the home ran out of space, with this error.
+    pub(super) fn no_space(&self, home: &Path, errno: Errno) {
         if let Some(disk) = self.disk.get() {
-            disk.no_space(home);
+            disk.no_space(home, errno);
         }
     }
 }

@@ -13,7 +13,7 @@ fn guest() -> UserName {
     "guest".parse().unwrap()
 }
 
-async fn change(server: &Server, change: impl FnOnce(&mut User) + Send + 'static) {
+async fn change(server: &Server, mut change: impl FnMut(&mut User) + Send + 'static) {
     let change: Change = Box::new(move |user| {
         change(user);
         Ok(())
@@ -140,7 +140,7 @@ async fn a_quota_is_in_force_for_accounts_that_exist_and_that_will() {
     }
     let moved: &Path = &server.config.storage.homes.join("elsewhere");
     let to = moved.to_owned();
-    change(&server, move |user| user.home = to).await;
+    change(&server, move |user| user.home.clone_from(&to)).await;
     server.changes.apply([]).await.unwrap();
     // Who signed in before the change, and mounts after it, brings an older quota.
     let later = ledger.account(moved, quota(None)).await.unwrap();

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::regular;
 use crate::store::reserve;
+use crate::store::sql::SqlStore;
 use crate::telemetry;
 
 /// With less than this the store may not be able to take a change: its log grows by 4 MiB before it is folded in.
@@ -102,7 +103,7 @@ fn data_directory(config: &Config, report: &mut Report) {
         }
         // Whether the server makes it is the store's question.
         Err(error) if error.kind() == ErrorKind::NotFound => return,
-        Err(error) => return report.error(unusable(data).because(error)),
+        Err(error) => return report.error(advice::because(unusable(data), error, data, "u+rwx")),
     };
     if let Err(error) = accessat(
         CWD,
@@ -110,12 +111,10 @@ fn data_directory(config: &Config, report: &mut Report) {
         Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
         AtFlags::EACCESS,
     ) {
-        let us = rustix::process::geteuid().as_raw();
-        return report.error(
-            unusable(data)
-                .because(IoError::from(error))
-                .hint(advice::chown(data, us)),
-        );
+        return report.error(advice::because(unusable(data), error.into(), data, "u+rwx"));
+    }
+    if let Err(error) = SqlStore::is_accessible(&config.store.path) {
+        report.fault(error);
     }
     if meta.mode() & 0o022 != 0 {
         report.fault(format!(

@@ -21,7 +21,11 @@ pub struct Report {
 impl Report {
     /// Notes something that keeps the server or a user from working.
     pub fn error(&mut self, error: impl ToString) {
-        self.errors.push(line(error));
+        let error = line(error);
+        // Two looks may find the same: at the store's files, and at what is in them.
+        if !self.faults.contains(&error) {
+            self.errors.push(error);
+        }
     }
 
     /// Notes something that must not stay, although the server starts with it.

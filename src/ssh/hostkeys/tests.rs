@@ -45,6 +45,9 @@ impl Store for Recorded {
     async fn quota_of_home(&self, _: &std::path::Path) -> Result<Option<crate::user::Quota>> {
         no_users()
     }
+    async fn neighbour(&self, _: &std::path::Path, _: &UserName) -> Result<Option<String>> {
+        no_users()
+    }
     async fn record_usage(&self, _: &[crate::store::UsageRecord]) -> Result<()> {
         no_users()
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use sqlx::Connection as _;
 
 use super::SqlStore;
+use super::writes::once_more;
 use crate::error::Result;
 use crate::store::relative::Homes;
 use crate::store::{identity, open};
@@ -16,6 +17,14 @@ impl SqlStore {
     /// When there is none.
     pub fn must_exist(path: &Path) -> Result<()> {
         open::must_exist(path)
+    }
+
+    /// Looks whether this process may read and write the store's files, without opening them.
+    ///
+    /// # Errors
+    /// When it may not; what is missing is no error.
+    pub fn is_accessible(path: &Path) -> Result<()> {
+        open::is_accessible(path)
     }
 
     /// Is there no store at this path yet, or one that was never written to?
@@ -41,6 +50,10 @@ impl SqlStore {
     /// # Errors
     /// When the store cannot be written.
     pub async fn rewrite_homes(&self) -> Result<()> {
+        once_more(self.rewrite_homes_once().await, self.rewrite_homes_once()).await
+    }
+
+    async fn rewrite_homes_once(&self) -> Result<()> {
         let mut read = self.pool.acquire().await.map_err(|e| self.failed(e))?;
         let absolute = identity::absolute_homes(&mut read, &self.homes).await;
         drop(read);
@@ -70,6 +83,10 @@ impl SqlStore {
     /// # Errors
     /// When the store cannot be written.
     pub async fn known_homes_are_marked(&self) -> Result<()> {
+        once_more(self.homes_are_marked().await, self.homes_are_marked()).await
+    }
+
+    async fn homes_are_marked(&self) -> Result<()> {
         identity::known_homes_are_marked(&self.pool)
             .await
             .map_err(|e| self.failed(e))

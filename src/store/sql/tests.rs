@@ -282,7 +282,7 @@ async fn two_processes_change_users_at_once_and_nothing_is_lost() {
             for round in 0..10 {
                 let key = format!("key {worker} {round}");
                 let change: Change = Box::new(move |user| {
-                    user.keys.push(key);
+                    user.keys.push(key.clone());
                     user.max_sessions = Some(user.max_sessions.unwrap_or(0) + 1);
                     Ok(())
                 });

@@ -6,15 +6,25 @@ use super::*;
 async fn news_name_whoever_and_whatever_was_changed() {
     let (_dir, store) = store().await;
     let check = async |seen: i64, users: &[&str], homes: &[&str]| {
-        let mut news = store.news(seen).await.unwrap();
-        news.users.sort();
-        news.homes.sort();
+        let news = store.news(seen).await.unwrap();
+        let mut told: Vec<UserName> = news.users.iter().map(|user| user.name.clone()).collect();
+        told.sort();
         let users: Vec<UserName> = users.iter().map(|text| name(text)).collect();
+        assert_eq!(told, users, "after {seen}");
+        for user in news.users {
+            let exists = store.user(&user.name).await.unwrap().is_some();
+            assert_eq!(user.exists, exists, "{} after {seen}", user.name);
+        }
+        let told: Vec<PathBuf> = news.homes.iter().map(|home| home.home.clone()).collect();
         let homes: Vec<PathBuf> = homes
             .iter()
             .map(|home| format!("/srv/homes/{home}").into())
             .collect();
-        assert_eq!((news.users, news.homes), (users, homes), "after {seen}");
+        assert_eq!(told, homes, "after {seen}");
+        for home in news.homes {
+            let quota = store.quota_of_home(&home.home).await.unwrap();
+            assert_eq!(home.quota.unwrap(), quota, "{:?} after {seen}", home.home);
+        }
         assert_eq!(news.number, store.version().await.unwrap());
         news.number
     };

@@ -1,0 +1,171 @@
+//! The transactions that change the store. Each is one attempt: what finds the disk full spends the reserve, and is
+//! attempted once more ([`once_more`]), so that a full disk keeps nobody from disabling or removing a user.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::SqlStore;
+use crate::error::{Error, Result};
+use crate::store::rows::UserRow;
+use crate::store::{Change, Changed, SignIn, UsageRecord, homes, identity, sign_ins, usage, users};
+use crate::user::{User, UserName};
+
+/// Makes a second attempt where the first has found the disk full: the reserve has become the store's by then.
+pub(super) async fn once_more<T>(first: Result<T>, second: impl Future<Output = Result<T>>) -> Result<T> {
+    match first {
+        Err(error) if error.is_repeatable() => second.await,
+        done => done,
+    }
+}
+
+impl SqlStore {
+    /// Makes one attempt at [`Store::add_user`].
+    pub(super) async fn insert(&self, user: &User) -> Result<()> {
+        let row = UserRow::new(user, &self.homes)?;
+        let mut write = self.begin_write().await?;
+        let there = users::find(&mut write, &user.name, &self.homes)
+            .await
+            .map_err(|e| self.failed(e))?;
+        if there.is_some() {
+            return Err(name_taken(&user.name));
+        }
+        homes::check(&mut write, &row, None, &self.homes)
+            .await
+            .map_err(|e| self.failed(e))??;
+        users::insert(&mut write, &row)
+            .await
+            .map_err(|e| self.failed(e))?;
+        users::write_keys(&mut write, user)
+            .await
+            .map_err(|e| self.failed(e))?;
+        write.commit().await.map_err(|e| self.failed(e))
+    }
+
+    /// Makes one attempt at [`Store::change_user`].
+    pub(super) async fn update(&self, name: &UserName, change: &mut Change) -> Result<Changed> {
+        // An error anywhere drops the transaction, which takes everything back.
+        let mut write = self.begin_write().await?;
+        let found = users::find(&mut write, name, &self.homes)
+            .await
+            .map_err(|e| self.failed(e))?;
+        let before = found.ok_or_else(|| no_such_user(name))??;
+        let mut user = before.clone();
+        change(&mut user)?;
+        let row = UserRow::new(&user, &self.homes)?;
+        user.home = self.homes.located(&row.home);
+        let changed = Changed { before, after: user };
+        if !changed.is_change() {
+            write.rollback().await.map_err(|e| self.failed(e))?;
+            return Ok(changed);
+        }
+        let Changed { before, after: user } = &changed;
+        if user.name != *name {
+            let other = users::find(&mut write, &user.name, &self.homes)
+                .await
+                .map_err(|e| self.failed(e))?;
+            if other.is_some() {
+                return Err(name_taken(&user.name));
+            }
+        }
+        // Who stays in a home sets the quota of all who share it; who moves in must agree.
+        let stays = self.homes.located(&row.home) == before.home;
+        if stays {
+            users::share_quota(&mut write, &row)
+                .await
+                .map_err(|e| self.failed(e))?;
+        }
+        homes::check(&mut write, &row, Some(name), &self.homes)
+            .await
+            .map_err(|e| self.failed(e))??;
+        users::update(&mut write, name, &row)
+            .await
+            .map_err(|e| self.failed(e))?;
+        if user.keys != before.keys {
+            users::write_keys(&mut write, user)
+                .await
+                .map_err(|e| self.failed(e))?;
+        }
+        write.commit().await.map_err(|e| self.failed(e))?;
+        Ok(changed)
+    }
+
+    /// Makes one attempt at [`Store::remove_user`].
+    pub(super) async fn delete(&self, name: &UserName) -> Result<User> {
+        let mut write = self.begin_write().await?;
+        let found = users::find(&mut write, name, &self.homes)
+            .await
+            .map_err(|e| self.failed(e))?;
+        let user = found.ok_or_else(|| no_such_user(name))??;
+        users::remove(&mut write, name)
+            .await
+            .map_err(|e| self.failed(e))?;
+        // What was known of a home that nobody has any more will be out of date when somebody has it again.
+        usage::forget(&mut write, &self.homes, &user.home)
+            .await
+            .map_err(|e| self.failed(e))?;
+        write.commit().await.map_err(|e| self.failed(e))?;
+        Ok(user)
+    }
+
+    /// Makes one attempt at [`Store::record_usage`].
+    pub(super) async fn write_usage(&self, records: &[UsageRecord]) -> Result<()> {
+        let mut write = self.begin_write().await?;
+        for record in records {
+            usage::write(&mut write, &self.homes, record)
+                .await
+                .map_err(|e| self.failed(e))?;
+        }
+        write.commit().await.map_err(|e| self.failed(e))
+    }
+
+    /// Makes one attempt at [`Store::record_sign_ins`].
+    pub(super) async fn write_sign_ins(
+        &self,
+        rows: &[SignIn],
+        per_user: usize,
+        forget_before: Timestamp,
+    ) -> Result<()> {
+        let mut write = self.begin_write().await?;
+        for row in rows {
+            sign_ins::write(&mut write, row, per_user)
+                .await
+                .map_err(|e| self.failed(e))?;
+        }
+        sign_ins::forget(&mut write, forget_before)
+            .await
+            .map_err(|e| self.failed(e))?;
+        write.commit().await.map_err(|e| self.failed(e))
+    }
+
+    /// Makes one attempt at [`Store::record_host_key`].
+    pub(super) async fn write_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()> {
+        let sql = "INSERT INTO host_keys (algorithm, fingerprint) VALUES ($1, $2) \
+                   ON CONFLICT (algorithm) DO UPDATE SET fingerprint = excluded.fingerprint";
+        let written = sqlx::query(sql)
+            .bind(algorithm)
+            .bind(fingerprint)
+            .execute(&self.pool)
+            .await;
+        written.map(|_| ()).map_err(|e| self.failed(e))
+    }
+
+    /// Makes one attempt at [`Store::record_place`].
+    pub(super) async fn write_place(&self, place: &Path) -> Result<()> {
+        identity::record(&self.pool, place)
+            .await
+            .map_err(|e| self.failed(e))
+    }
+}
+
+fn name_taken(name: &UserName) -> Error {
+    Error::new(format!("there is already a user \"{name}\""))
+        .hint(format!("homeportd user set {name} changes one"))
+        .exists()
+}
+
+fn no_such_user(name: &UserName) -> Error {
+    Error::new(format!("there is no user \"{name}\""))
+        .hint("homeportd user list")
+        .not_found()
+}
