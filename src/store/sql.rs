@@ -20,8 +20,8 @@ use self::writes::once_more;
 use super::relative::Homes;
 use super::rows::read_quota;
 use super::{
-    Change, Changed, News, SignIn, Store, UsageRecord, copy, failure, homes, identity, keys, name_taken,
-    news, no_such_user, open, reserve, sign_ins, usage, users,
+    Change, Changed, News, SignIn, Store, UsageRecord, copy, failure, homes, identity, keys, news, open,
+    reserve, sign_ins, usage, users,
 };
 use crate::error::{Error, Result};
 use crate::user::{Quota, User, UserName};

@@ -6,9 +6,11 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::SqlStore;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::store::rows::UserRow;
-use crate::store::{Change, Changed, SignIn, UsageRecord, homes, identity, sign_ins, usage, users};
+use crate::store::{
+    Change, Changed, SignIn, UsageRecord, homes, identity, name_taken, no_such_user, sign_ins, usage, users,
+};
 use crate::user::{User, UserName};
 
 /// Makes a second attempt where the first has found the disk full: the reserve has become the store's by then.
@@ -156,16 +158,4 @@ impl SqlStore {
             .await
             .map_err(|e| self.failed(e))
     }
-}
-
-fn name_taken(name: &UserName) -> Error {
-    Error::new(format!("there is already a user \"{name}\""))
-        .hint(format!("homeportd user set {name} changes one"))
-        .exists()
-}
-
-fn no_such_user(name: &UserName) -> Error {
-    Error::new(format!("there is no user \"{name}\""))
-        .hint("homeportd user list")
-        .not_found()
 }
