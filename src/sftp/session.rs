@@ -124,8 +124,9 @@ impl Sftp {
             Request::Realpath { path } => self.realpath(id, path),
             Request::Rename { from, to } => self.rename(id, from, to, Over::Refuse, wait),
             Request::Readlink { path } => {
-                let target = self.storage.read_link(&path_of(path)?)?;
-                Ok(Reply::name(id, &target))
+                let path = path_of(path)?;
+                let target = self.storage.read_link(&path);
+                Ok(Reply::name(id, &self.tell_refused(target, &path)?))
             }
             Request::Symlink { first, second } => self.symlink(id, first, second, wait),
             Request::Extended { name, body } => {
@@ -154,7 +155,10 @@ impl Sftp {
         let room = buffer
             .get_mut(DATA_HEADER..DATA_HEADER + wanted)
             .unwrap_or_default();
-        let count = file.file.read_at(room, read.offset, wait)?;
+        let count = match file.file.read_at(room, read.offset, wait) {
+            Ok(count) => count,
+            Err(error) => return self.file_refused(read.handle, error),
+        };
         if count == 0 && wanted > 0 {
             return Err(Status::EOF.into());
         }
@@ -181,15 +185,18 @@ impl Sftp {
         ok(id)
     }
 
-    /// A write, a truncation or a copy was refused: its user hears of it once for each file.
+    /// Something with an open file was refused. That its home is full the user hears once for each file.
     pub(super) fn file_refused(&mut self, handle: RawHandle, error: Error) -> Answer {
         let file = self.file(handle)?;
-        if !file.complained && stops_growth(error) {
-            file.complained = true;
-            let path = file.record.path.clone();
-            return Err(self.refused(error, &path));
+        let is_told = match error {
+            Error::Forbidden(_) => true,
+            error => stops_growth(error) && !std::mem::replace(&mut file.complained, true),
+        };
+        if !is_told {
+            return Err(error.into());
         }
-        Err(error.into())
+        let path = file.record.path.clone();
+        Err(self.refused(error, &path))
     }
 
     fn open(&mut self, id: u32, path: &[u8], how: OpenHow, wait: Wait) -> Answer {

@@ -140,3 +140,44 @@ fn who_may_not_read_learns_no_hash() {
     assert!(output.stdout.is_empty());
     assert!(String::from_utf8_lossy(&output.stderr).contains("abc: Permission denied"));
 }
+
+#[test]
+fn whatever_the_permission_is_missing_for_is_an_event() {
+    let mut server = Sandbox::new(&[]);
+    server.add_user("alice", &["--permissions", "create"]);
+    server.serve();
+    let times = Attrs::times(1, 2);
+    // The last column is empty where the request is about the open file.
+    let rows = [
+        (opendir("d"), "list", "/d"),
+        (readlink("l"), "list", "/l"),
+        (setstat("a", &times), "attributes", "/a"),
+        (lsetstat("b", &times), "attributes", "/b"),
+        (fsetstat(nth(0), &times), "attributes", ""),
+        (read(nth(0), 0, 1), "read", ""),
+        (open("r", READ), "read", "/r"),
+        (remove("f"), "delete", "/f"),
+        (rmdir("g"), "delete", "/g"),
+        (mkdir("m", &Attrs::default()), "mkdir", "/m"),
+        (rename("x", "y"), "rename", "/x"),
+        (crate::support::packets::symlink("t", "s"), "link", "/s"),
+        (
+            extended_paths("hardlink@openssh.com", &[b"t", b"h"]),
+            "link",
+            "/h",
+        ),
+    ];
+    for (row, (request, operation, path)) in rows.into_iter().enumerate() {
+        // Of one session, the same refusal again within a second is summed up.
+        let mut session = server.raw("alice");
+        let written = session.handle(&open(format!("new{row}"), WRITE | CREAT));
+        let reply = session.ask_about(&request, &written);
+        assert!(matches!(reply, Reply::Status { code: 3, .. }), "{row}: {reply:?}");
+        let path = match path {
+            "" => format!("/new{row}"),
+            path => path.to_owned(),
+        };
+        let expected = format!("\"operation\":\"{operation}\",\"path\":\"{path}\"");
+        server.wait_for_audit(&expected);
+    }
+}

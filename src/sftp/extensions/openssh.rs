@@ -54,7 +54,8 @@ pub(super) fn lsetstat(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
         // A link has no size to set.
         return Err(Status::BAD_MESSAGE.into());
     }
-    sftp.storage.set_attrs(&path, &attrs, Links::NoFollow)?;
+    let done = sftp.storage.set_attrs(&path, &attrs, Links::NoFollow);
+    sftp.tell_refused(done, &path)?;
     ok(call.id)
 }
 
