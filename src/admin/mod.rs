@@ -36,6 +36,7 @@ use clap::error::ErrorKind;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::manual;
+use crate::store::sql::SqlStore;
 use crate::telemetry::escape::for_terminal;
 use cli::{Cli, Command, HostkeyCommand, StorageCommand, UserCommand};
 
@@ -68,10 +69,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Init(args) => {
             let file = init::init(&args.dir, args.listen)?;
             let config = Config::load(&file)?;
-            wait(async {
-                store::make(&config).await?.close().await;
-                Ok::<_, Error>(())
-            })??;
+            with_store(store::make(&config), async |_| Ok(()))?;
             let file = file.display();
             format!(
                 "made \"{file}\"\nnow: homeportd -c {file} user add NAME\n     homeportd -c {file} serve\n"
@@ -101,34 +99,28 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             let config = load()?;
             let inputs = users::Inputs::read(&command)?;
             let may_make = matches!(command, UserCommand::Add(_));
-            wait(async {
-                let store = match may_make {
-                    true => store::make(&config).await?,
-                    false => store::existing(&config).await?,
-                };
-                let done = users::run(command, inputs, &config, &store).await;
-                store.close().await;
-                done
-            })??
+            let opening = async {
+                match may_make {
+                    true => store::make(&config).await,
+                    false => store::existing(&config).await,
+                }
+            };
+            with_store(opening, async |store| {
+                users::run(command, inputs, &config, store).await
+            })?
         }
         Command::Quota(command) => {
             let config = load()?;
-            wait(async {
-                let store = store::existing(&config).await?;
-                let done = quota::run(command, &config, &store, &mut print).await;
-                store.close().await;
-                done
-            })??;
+            with_store(store::existing(&config), async |store| {
+                quota::run(command, &config, store, &mut print).await
+            })?;
             String::new()
         }
         Command::Storage(StorageCommand::Adopt(args)) => {
             let config = load()?;
-            wait(async {
-                let store = store::existing(&config).await?;
-                let done = storage::adopt(&args, &config, &store).await;
-                store.close().await;
-                done
-            })??
+            with_store(store::existing(&config), async |store| {
+                storage::adopt(&args, &config, store).await
+            })?
         }
         Command::Sessions(command) => sessions::run(command, &load()?.control_socket())?,
         Command::Hostkey(HostkeyCommand::List { json }) => {
@@ -140,12 +132,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         }
         Command::Hostkey(HostkeyCommand::Generate { kind }) => {
             let config = load()?;
-            wait(async {
-                let store = store::existing(&config).await?;
-                let done = hostkey::generate(kind, &config, &store).await;
-                store.close().await;
-                done
-            })??
+            with_store(store::existing(&config), async |store| {
+                hostkey::generate(kind, &config, store).await
+            })?
         }
         Command::Completions { shell } => manual::completions::<Cli>(shell),
         Command::Man { dir } => {
@@ -163,6 +152,19 @@ fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
     Ok(runtime
         .map_err(|e| Error::new("cannot start").because(e))?
         .block_on(work))
+}
+
+/// Does some work on a store, and closes it.
+fn with_store<T>(
+    opening: impl Future<Output = Result<SqlStore>>,
+    work: impl AsyncFnOnce(&SqlStore) -> Result<T>,
+) -> Result<T> {
+    wait(async {
+        let store = opening.await?;
+        let done = work(&store).await;
+        store.close().await;
+        done
+    })?
 }
 
 /// To standard output, all at once. A reader who has seen enough (`| head`) is no error.

@@ -4,12 +4,10 @@ use std::io::{IsTerminal as _, Read};
 
 use zeroize::Zeroizing;
 
+use crate::auth::password::MAX_PASSWORD;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use crate::user::{PasswordHash, UserName};
-
-/// SSH clients send passwords in one packet of at most 256 KiB; nobody types this much.
-const LONGEST: usize = 1024;
 
 /// Shorter ones are taken, with a warning.
 const SHORT: usize = 8;
@@ -103,8 +101,8 @@ fn from_terminal(name: &UserName) -> Result<Secret> {
 }
 
 fn from_reader(mut reader: impl Read) -> Result<Secret> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST * 2));
-    let limit = u64::try_from(LONGEST * 2).unwrap_or(u64::MAX);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD * 2));
+    let limit = u64::try_from(MAX_PASSWORD * 2).unwrap_or(u64::MAX);
     let read = reader.by_ref().take(limit).read_to_end(&mut bytes);
     read.map_err(|e| Error::new("cannot read the password").because(e))?;
     // Bytes: whatever a client will send for it.
@@ -180,8 +178,10 @@ fn checked(password: Secret) -> Result<Secret> {
     if bytes.is_empty() {
         return Err(Error::new("the password is empty").hint("at least one character; better twelve"));
     }
-    if bytes.len() > LONGEST {
-        return Err(Error::new(format!("the password is longer than {LONGEST} bytes")));
+    if bytes.len() > MAX_PASSWORD {
+        return Err(Error::new(format!(
+            "the password is longer than {MAX_PASSWORD} bytes"
+        )));
     }
     if let Some(kind) = std::str::from_utf8(bytes).ok().and_then(hash_parts) {
         let kind = kind_of_hash(kind.0).unwrap_or("a password");
