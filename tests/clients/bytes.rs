@@ -1,19 +1,13 @@
 //! Bytes are bytes: what is not UTF-8 gets the answer that anything unknown gets, and ends no connection.
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Sender, channel};
-
-use russh::ChannelMsg;
-use russh::client::{self, KeyboardInteractiveAuthResponse};
-use russh::keys::PublicKeyOrCertificate;
 
 use crate::support::server::{HOMEPORTD, Sandbox, password};
-use crate::support::wire::{Lists, Message, Wire, lists, message, password_request, string, userauth};
+use crate::support::wire::{Lists, Message, Wire, lists, message, password_request, userauth};
 
 /// No UTF-8 in any length.
-const ODD: &[u8] = b"\xff\xfe";
+pub const ODD: &[u8] = b"\xff\xfe";
 
 /// A server that does not hold back its refusals.
 fn start() -> Sandbox {
@@ -290,142 +284,6 @@ fn passwords_are_compared_as_bytes() {
         }
         assert_eq!(attempt(b"long p\xe5ssword", keyboard), 51);
     }
-}
-
-/// Keeps what a server shows.
-struct Shown(Sender<String>);
-
-impl client::Handler for Shown {
-    type Error = russh::Error;
-
-    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
-        Ok(true)
-    }
-
-    async fn auth_banner(&mut self, banner: &str, _: &mut client::Session) -> Result<(), russh::Error> {
-        let _ = self.0.send(banner.to_owned());
-        Ok(())
-    }
-}
-
-/// A server that puts bytes that are no text wherever it may say something.
-fn odd_server(listener: &TcpListener) {
-    let mut odd_lists = lists();
-    for list in &mut odd_lists {
-        let comma: &[u8] = if list.is_empty() { b"" } else { b"," };
-        list.extend([comma, ODD].concat());
-    }
-    let mut wire = Wire::server(listener.accept().unwrap().0, &odd_lists);
-    wire.send(&message(4).byte(1).string(ODD).string(ODD));
-    wire.send(
-        &message(7)
-            .number(2)
-            .string(ODD)
-            .string(ODD)
-            .string("server-sig-algs")
-            .string(ODD),
-    );
-    wire.expect(50);
-    wire.send(&message(53).string(b"Zutritt f\xfcr Befugte\r\n").string(ODD));
-    wire.send(
-        &message(51)
-            .string([b"keyboard-interactive,", ODD].concat())
-            .byte(0),
-    );
-    wire.expect(50);
-    wire.send(
-        &message(60)
-            .string(ODD)
-            .string(ODD)
-            .string(ODD)
-            .number(1)
-            .string(b"Pa\xdfwort: ")
-            .byte(0),
-    );
-    wire.expect(61);
-    wire.send(&message(52));
-    wire.send(&message(80).string(ODD).byte(1));
-    // Both sides say something at once: the client's requests come in between.
-    let mut refused = 0;
-    loop {
-        let received = wire.receive().unwrap();
-        match received[0] {
-            82 => {}
-            90 if refused == 0 => {
-                refused += 1;
-                let (_, rest) = string(&received[1..]);
-                let theirs = u32::from_be_bytes(rest[..4].try_into().unwrap());
-                wire.send(&message(92).number(theirs).number(2).string(ODD).string(ODD));
-            }
-            90 => {
-                let (_, rest) = string(&received[1..]);
-                let theirs = u32::from_be_bytes(rest[..4].try_into().unwrap());
-                wire.send(&message(91).number(theirs).number(0).number(1 << 20).number(32768));
-                wire.send(&message(90).string(ODD).number(9).number(1 << 20).number(32768));
-                wire.send(&message(98).number(theirs).string(ODD).byte(1));
-                wire.send(
-                    &message(98)
-                        .number(theirs)
-                        .string("exit-signal")
-                        .byte(0)
-                        .string(ODD)
-                        .byte(0)
-                        .string(ODD)
-                        .string(ODD),
-                );
-                wire.send(&message(94).number(theirs).string("all is well"));
-                wire.send(&message(1).number(11).string(ODD).string(ODD));
-                // Until the client hangs up.
-                while wire.receive().is_some() {}
-                return;
-            }
-            other => panic!("{other}: {}", received.escape_ascii()),
-        }
-    }
-}
-
-#[tokio::test]
-async fn the_clients_side_takes_what_servers_say() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let server = std::thread::spawn(move || odd_server(&listener));
-    let (sender, shown) = channel();
-    let mut handle = client::connect(Default::default(), ("127.0.0.1", port), Shown(sender))
-        .await
-        .unwrap();
-    assert!(!handle.authenticate_none("alice").await.unwrap().success());
-    assert_eq!(shown.recv().unwrap(), "Zutritt f\u{fffd}r Befugte\r\n");
-    let asked = handle
-        .authenticate_keyboard_interactive_start("alice", None)
-        .await
-        .unwrap();
-    let KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } = asked else {
-        panic!("{asked:?}")
-    };
-    assert_eq!(prompts[0].prompt, "Pa\u{fffd}wort: ");
-    let answered = handle
-        .authenticate_keyboard_interactive_respond(vec!["x".to_owned()])
-        .await
-        .unwrap();
-    assert!(
-        matches!(answered, KeyboardInteractiveAuthResponse::Success),
-        "{answered:?}"
-    );
-    assert!(handle.channel_open_session().await.is_err());
-    let mut opened = handle.channel_open_session().await.unwrap();
-    let mut said = Vec::new();
-    let mut signal = None;
-    while let Some(message) = opened.wait().await {
-        match message {
-            ChannelMsg::Data { data } => said.extend_from_slice(&data),
-            ChannelMsg::ExitSignal { error_message, .. } => signal = Some(error_message),
-            _ => {}
-        }
-    }
-    assert_eq!(said, b"all is well");
-    assert_eq!(signal.as_deref(), Some("\u{fffd}\u{fffd}"));
-    drop(handle);
-    server.join().unwrap();
 }
 
 /// All text from the wire goes through one function of the library, so that the next message cannot bring this back.

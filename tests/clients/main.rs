@@ -9,6 +9,7 @@ mod algorithms;
 mod bad_input;
 mod broken_off;
 mod bytes;
+mod bytes_client;
 mod changes;
 mod changes_more;
 mod crowd;
