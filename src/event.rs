@@ -11,6 +11,9 @@ use crate::path::VirtualPath;
 use crate::user::UserName;
 use queue::Credit;
 
+/// The exit status of a command that there is not, as shells have it: nothing was run.
+pub const COMMAND_NOT_FOUND: u32 = 127;
+
 /// Text of a peer's is kept up to so many bytes: what the audit log writes of it is shorter.
 const LONGEST_TEXT: usize = 2048;
 /// A link's target, as Linux's PATH_MAX has it.

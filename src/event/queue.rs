@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 pub use self::credit::Credit;
 
-use super::{Event, SessionId};
+use super::{COMMAND_NOT_FOUND, Event, SessionId};
 use crate::user::UserName;
 
 /// Refusals of one kind in one session within this time are one event.
@@ -145,6 +145,7 @@ struct Account {
 enum Repeated {
     Forbidden(SessionId, &'static str),
     OverQuota(SessionId),
+    NoSuchCommand(SessionId),
 }
 
 impl Repeated {
@@ -152,6 +153,11 @@ impl Repeated {
         match event {
             Event::Forbidden { who, operation, .. } => Some(Self::Forbidden(who.session, operation)),
             Event::OverQuota { who, .. } => Some(Self::OverQuota(who.session)),
+            Event::Command {
+                who,
+                exit_status: Some(COMMAND_NOT_FOUND),
+                ..
+            } => Some(Self::NoSuchCommand(who.session)),
             _ => None,
         }
     }

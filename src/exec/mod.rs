@@ -32,8 +32,7 @@ use crate::stream::{Gone, Outlet, Stream};
 use desk::Desk;
 pub use script::{Program, Refused, Script};
 
-/// What a shell says of a command that it does not find.
-pub const NOT_FOUND: u32 = 127;
+pub use crate::event::COMMAND_NOT_FOUND as NOT_FOUND;
 
 /// Is it the server by its name? Old clients, and `sshfs -o sftp_server=…`, run that instead of asking for the
 /// subsystem.

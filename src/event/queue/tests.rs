@@ -114,7 +114,7 @@ fn bytes_are_bounded_as_well_and_long_texts_are_cut_first() {
         let event = Event::Command {
             who: who("flood"),
             command: vec![b'x'; 60_000],
-            exit_status: Some(127),
+            exit_status: Some(0),
         };
         queue.push(now(), &event);
     }
@@ -215,6 +215,34 @@ fn what_is_summed_up_is_told_when_its_second_is_over() {
         counts.extend(batch.entries.iter().map(|entry| entry.count));
     }
     assert_eq!(counts, [1, 1]);
+}
+
+#[test]
+fn commands_that_there_are_not_are_summed_up_and_others_are_not() {
+    let queue = Queue::new(CAPACITY);
+    let command = |exit_status| Event::Command {
+        who: who("flood"),
+        command: b"whoami".to_vec(),
+        exit_status,
+    };
+    for _ in 0..10 {
+        ignore(queue.push(now(), &command(Some(COMMAND_NOT_FOUND))));
+        ignore(queue.push(now(), &command(Some(0))));
+        ignore(queue.push(now(), &command(None)));
+    }
+    queue.close();
+    let refused = |entry: &Entry| {
+        matches!(
+            entry.event,
+            Event::Command {
+                exit_status: Some(COMMAND_NOT_FOUND),
+                ..
+            }
+        )
+    };
+    let (refused, others): (Vec<Entry>, Vec<Entry>) = queue.take(1000).entries.into_iter().partition(refused);
+    let counts: Vec<u64> = refused.iter().map(|entry| entry.count).collect();
+    assert_eq!((counts, others.len()), (vec![1, 9], 20));
 }
 
 #[test]
