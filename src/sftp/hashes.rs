@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lanes::HomeLane;
 use crate::sessions::Busy;
+use crate::sessions::share::Descriptor;
 use crate::vfs::hash::{Algorithm, Work};
 
 use super::context::CheckFileShape;
@@ -23,6 +24,8 @@ pub struct Question {
     pub gone: CancellationToken,
     /// A server that drains waits for the answer.
     pub busy: Busy,
+    /// Of the user's share, where the file is open for this alone.
+    pub descriptor: Option<Descriptor>,
 }
 
 /// What follows the id in the reply.
@@ -51,9 +54,10 @@ impl Question {
             layout,
             gone,
             busy,
+            descriptor,
         } = *self;
         let hashed = work.run(lane, &gone).await;
-        drop(busy);
+        drop((busy, descriptor));
         match hashed {
             Ok(hashes) => layout.reply(id, &hashes),
             Err(error) => {

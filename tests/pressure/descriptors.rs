@@ -1,9 +1,9 @@
 //! A server that may have few files open: one user's sessions and files leave some for others, for new connections, and
 //! for the operator.
 
-use crate::peer::{Manner, Peer};
+use crate::peer::{Manner, Peer, ask, encode};
 use crate::story;
-use crate::support::packets::{CREAT, WRITE, open};
+use crate::support::packets::{CREAT, Part, WRITE, extended, open};
 use crate::support::replies::Reply;
 use crate::support::server::Sandbox;
 use crate::support::wait_for;
@@ -114,4 +114,44 @@ fn first_words(port: u16) -> (std::net::TcpStream, Vec<u8>) {
     let mut line = Vec::new();
     let _ = BufReader::new(&stream).read_until(b'\n', &mut line);
     (stream, line)
+}
+
+/// Hashes that wait for their turn have their files open.
+#[test]
+fn files_that_wait_to_be_hashed_are_the_users_too() {
+    const PEERS: usize = 8;
+    const CHANNELS: usize = 30;
+    let server = start(&["alice"], "");
+    std::fs::create_dir_all(server.home("alice")).unwrap();
+    let large = std::fs::File::create(server.home("alice").join("large")).unwrap();
+    // Without a byte on the disk, and never hashed to its end here.
+    large.set_len(1 << 40).unwrap();
+    story(async {
+        let connect = || Peer::connect(&server, "alice", Manner::window(1 << 20));
+        let (mut peers, mut asking) = (Vec::new(), Vec::new());
+        let path = Part::Path(b"large".to_vec());
+        let parts = vec![path, Part::U64(0), Part::U64(0), Part::Text(Vec::new())];
+        let before = open_descriptors(&server);
+        for _ in 0..PEERS {
+            let peer = connect().await;
+            for _ in 0..CHANNELS {
+                let channel = peer.sftp().await;
+                let asked = extended("md5-hash", parts.clone());
+                channel.0.send(encode(&asked, 1, b"")).await;
+                asking.push(channel);
+            }
+            peers.push(peer);
+        }
+        let most = before + PEERS * (CHANNELS + 2);
+        wait_for("all files to be open", || open_descriptors(&server) >= most);
+        let peer = connect().await;
+        let mut channel = peer.sftp().await;
+        let mut opened = 0;
+        while let Reply::Handle(_) = ask(&mut channel, &open("f", WRITE | CREAT), b"").await {
+            opened += 1;
+        }
+        // Of 364 for one user.
+        let all = opened + PEERS * (CHANNELS + 2) + 2;
+        assert!(opened > 0 && all <= 364, "{opened} files beside the hashes");
+    });
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::event::Event;
 use crate::path::VirtualPath;
+use crate::sessions::share::{Descriptor, UsedUp};
 use crate::sftp::context::CheckFileShape;
 use crate::sftp::hashes::{Layout, Question};
 use crate::sftp::outcome::{Answer, Halt};
@@ -62,7 +63,7 @@ fn md5(sftp: &mut Sftp, mut call: Call<'_>, name: &'static str) -> Answer {
         block: None,
         quick_check,
     };
-    ask(sftp, call.id, found.path, work, Layout::Md5 { name })
+    ask(sftp, call.id, found.origin, work, Layout::Md5 { name })
 }
 
 /// paramiko's: a handle, whatever the draft says about names.
@@ -116,7 +117,7 @@ fn check(sftp: &mut Sftp, mut call: Call<'_>, subject: Subject, shape: CheckFile
     ask(
         sftp,
         call.id,
-        found.path,
+        found.origin,
         work,
         Layout::CheckFile { shape, algorithm },
     )
@@ -156,8 +157,15 @@ enum Subject {
 /// A file that can be hashed.
 struct Found {
     file: Arc<dyn OpenFile>,
-    path: VirtualPath,
     size: u64,
+    origin: Origin,
+}
+
+/// Where a file that can be hashed comes from.
+struct Origin {
+    path: VirtualPath,
+    /// Of the user's share, where the file was opened for this alone: it may wait for long.
+    descriptor: Option<Descriptor>,
 }
 
 impl Found {
@@ -182,14 +190,14 @@ impl Found {
 }
 
 fn find(sftp: &mut Sftp, call: &Call<'_>, subject: Subject) -> Result<Found, Halt> {
-    let (file, path) = match subject {
+    let (file, path, descriptor) = match subject {
         Subject::Handle(handle) => {
             let open = sftp.file(handle)?;
             if !open.read {
                 let sentence = "the file was not opened for reading";
                 return Err(Refusal::with_sentence(Status::PERMISSION_DENIED, sentence).into());
             }
-            (Arc::clone(&open.file), open.record.path.clone())
+            (Arc::clone(&open.file), open.record.path.clone(), None)
         }
         Subject::Path(path) => {
             sftp.not_in_callback(true, call.wait)?;
@@ -197,8 +205,11 @@ fn find(sftp: &mut Sftp, call: &Call<'_>, subject: Subject) -> Result<Found, Hal
                 read: true,
                 ..OpenHow::default()
             };
+            let descriptor = sftp.context.presence.share.descriptor();
+            let refuse = |used_up: UsedUp| Refusal::with_sentence(Status::FAILURE, used_up.to_string());
+            let descriptor = descriptor.map_err(refuse)?;
             let opened = sftp.storage.open(&path, read, Wait::Allowed);
-            (sftp.tell_refused(opened, &path)?, path)
+            (sftp.tell_refused(opened, &path)?, path, Some(descriptor))
         }
     };
     sftp.not_in_callback(true, call.wait)?;
@@ -208,12 +219,13 @@ fn find(sftp: &mut Sftp, call: &Call<'_>, subject: Subject) -> Result<Found, Hal
     }
     Ok(Found {
         file,
-        path,
         size: meta.size,
+        origin: Origin { path, descriptor },
     })
 }
 
-fn ask(sftp: &Sftp, id: u32, path: VirtualPath, work: Work, layout: Layout) -> Answer {
+fn ask(sftp: &Sftp, id: u32, origin: Origin, work: Work, layout: Layout) -> Answer {
+    let Origin { path, descriptor } = origin;
     let algorithm = work.algorithm.name();
     sftp.tell(|who| Event::Hashed { who, algorithm, path });
     let busy = sftp.context.presence.busy();
@@ -224,5 +236,6 @@ fn ask(sftp: &Sftp, id: u32, path: VirtualPath, work: Work, layout: Layout) -> A
         layout,
         gone,
         busy,
+        descriptor,
     })))
 }
