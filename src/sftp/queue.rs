@@ -132,7 +132,13 @@ impl Queue {
             Ok(true) => 0,
             Err(Stop::Gone) => return,
             Err(Stop::Broken(why)) => {
-                tracing::error!(why, "a request ended its session");
+                // A client can bring this about, as often as it likes.
+                tracing::debug!(why, "a request ended its session");
+                self.state().worker = Worker::Ended;
+                255
+            }
+            Err(Stop::Panicked) => {
+                tracing::error!("a request panicked, which ended its session");
                 self.state().worker = Worker::Ended;
                 255
             }
@@ -347,6 +353,8 @@ enum Stop {
     Gone,
     /// The channel must end.
     Broken(&'static str),
+    /// The same, and the fault is ours.
+    Panicked,
 }
 
 impl From<Gone> for Stop {
@@ -357,7 +365,7 @@ impl From<Gone> for Stop {
 
 impl From<tokio::task::JoinError> for Stop {
     fn from(_: tokio::task::JoinError) -> Self {
-        Stop::Broken("it panicked")
+        Stop::Panicked
     }
 }
 

@@ -117,7 +117,9 @@ impl Connection {
             // Its client is being told why.
             Err(_) if session.gate.is_closed() => Err(NoStart::Unfit),
             Err(Refused { error, sentence }) => {
-                tracing::error!(session = %session.id, user = %session.login.user(), %error, "no home for a session");
+                if self.may_log() {
+                    tracing::error!(session = %session.id, user = %session.login.user(), %error, "no home for a session");
+                }
                 Err(NoStart::NoHome(sentence))
             }
         }
@@ -253,11 +255,13 @@ impl Connection {
 
     /// A fault of the peer's that leaves nothing to answer.
     pub(super) fn fatal(&mut self, id: ChannelId, fatal: Fatal, session: &mut Session) -> Result<(), Error> {
-        let user = self
-            .signed_in()
-            .map(|s| s.place.session().login.user().to_string())
-            .unwrap_or_default();
-        tracing::warn!(peer = %self.peer, user, reason = %fatal, "a channel was ended");
+        if self.may_log() {
+            let user = self
+                .signed_in()
+                .map(|s| s.place.session().login.user().to_string())
+                .unwrap_or_default();
+            tracing::warn!(peer = %self.peer, user, reason = %fatal, "a channel was ended");
+        }
         match fatal {
             Fatal::Malformed(_) => {
                 self.channels.insert(id, State::Done);

@@ -40,7 +40,12 @@ pub struct Connection {
     /// An event only if the connection ends without a sign-in, or goes on with another name.
     pub(super) refused_keys: Option<RefusedKeys>,
     pub(super) channels: HashMap<ChannelId, State>,
+    /// Lines of the log that the peer has caused.
+    logged: u32,
 }
+
+/// What goes wrong on one connection stands in the log so many times: a client can repeat it as fast as it likes.
+const MAX_LOGGED: u32 = 8;
 
 pub(super) enum Phase {
     /// What was proven so far, and for which name.
@@ -99,7 +104,14 @@ impl Connection {
             key_offers: 0,
             refused_keys: None,
             channels: HashMap::new(),
+            logged: 0,
         }
+    }
+
+    /// May something that the peer has caused be logged once more?
+    pub(super) fn may_log(&mut self) -> bool {
+        self.logged = self.logged.saturating_add(1);
+        self.logged <= MAX_LOGGED
     }
 
     pub(super) fn has(&self, method: Method) -> bool {
@@ -263,7 +275,11 @@ impl Connection {
     /// Is what the sign-in was judged by still so? An error says what is not.
     async fn look_again(&self, place: &Place) -> Result<(), String> {
         let (session, sessions) = (place.session(), &self.service.sessions);
-        let review = self.service.auth.review(&session.login, session.peer.ip()).await;
+        let review = tokio::select! {
+            biased;
+            () = self.gone.cancelled() => return Err(Reason::HungUp.to_string()),
+            review = self.service.auth.review(&session.login, session.peer.ip()) => review,
+        };
         match review.map_err(|error| error.to_string())? {
             Review::Ends(lost) => Err(lost.to_string()),
             Review::GoesOn { until, max_sessions } => {
