@@ -36,6 +36,12 @@ use crate::socket::{Pusher, Socket};
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// How often the log tells that connections cannot be accepted.
 const TELL_FAILURES_EVERY: Duration = Duration::from_secs(10);
+/// A peer that has been silent for so long is asked whether it is there; a laptop may sleep for a while.
+const SILENT_FOR: Duration = Duration::from_secs(15 * 60);
+/// So long between two questions.
+const ASK_EVERY: Duration = Duration::from_secs(60);
+/// After so many without an answer the connection is lost.
+const ASK_TIMES: u32 = 5;
 /// For a client to read why it must go.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// What a peer that is turned away gets instead of a banner (RFC 4253, section 4.2, lets lines precede it).
@@ -167,6 +173,9 @@ async fn serve(
         tracing::debug!(%peer, %error, "the connection was gone at once");
         return;
     }
+    if let Err(error) = ask_whether_alive(&stream) {
+        tracing::debug!(%peer, %error, "a peer that vanishes without a word will not be noticed");
+    }
     let cut = CancellationToken::new();
     // Whatever ends this task ends the connection.
     let _cut_on_drop = cut.clone().drop_guard();
@@ -193,6 +202,16 @@ async fn serve(
     if let Some(mut session) = attended.sign_in(socket, &current, &mut entry).await {
         attended.session(&mut session, &current).await;
     }
+}
+
+/// Has the kernel ask a silent peer now and then whether it is still there: one whose machine or link is gone says no
+/// goodbye, and its session would keep its place for ever.
+fn ask_whether_alive(stream: &TcpStream) -> rustix::io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_tcp_keepidle(stream, SILENT_FOR)?;
+    sockopt::set_tcp_keepintvl(stream, ASK_EVERY)?;
+    sockopt::set_tcp_keepcnt(stream, ASK_TIMES)?;
+    sockopt::set_socket_keepalive(stream, true)
 }
 
 /// A connection as its supervisor sees it.
