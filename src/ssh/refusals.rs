@@ -19,6 +19,9 @@ pub const INTERVAL: Duration = Duration::from_secs(10);
 /// Sources and reasons that are counted one by one: enough to see who it is, and no more lines than one can read.
 const MAX_KINDS: usize = 256;
 
+/// Of these, one source has so many at the most: its reasons quote what it sends, and must not take the room of others.
+const MAX_KINDS_PER_SOURCE: usize = 16;
+
 /// The reason that is given for all those beyond [`MAX_KINDS`].
 const OTHERS: &str = "refused for various reasons, as many others are";
 
@@ -35,6 +38,12 @@ pub struct Refusals {
 struct Counts {
     kinds: HashMap<(IpAddr, String), Count>,
     others: Option<Count>,
+}
+
+impl Counts {
+    fn of_source(&self, source: IpAddr) -> usize {
+        self.kinds.keys().filter(|(other, _)| *other == source).count()
+    }
 }
 
 struct Count {
@@ -56,8 +65,11 @@ impl Refusals {
     /// A peer was refused.
     pub fn note(&self, peer: SocketAddr, reason: &str, now: Instant) {
         let reason: String = reason.chars().take(MAX_REASON).collect();
-        let key = (source_of(peer.ip()), reason);
+        let mut key = (source_of(peer.ip()), reason);
         let mut counts = self.counts();
+        if !counts.kinds.contains_key(&key) && counts.of_source(key.0) >= MAX_KINDS_PER_SOURCE {
+            OTHERS.clone_into(&mut key.1);
+        }
         if let Some(count) = counts.kinds.get_mut(&key) {
             count.peer = peer;
             count.untold += 1;
@@ -175,6 +187,22 @@ mod tests {
         assert_eq!(seen.0.lock().unwrap().len(), 4);
         refusals.flush(now + INTERVAL * 3);
         assert!(refusals.counts().kinds.is_empty());
+    }
+
+    #[test]
+    fn a_source_with_many_reasons_leaves_room_for_others() {
+        let (refusals, seen) = refusals();
+        let now = Instant::now();
+        for n in 0..5000u32 {
+            refusals.note(peer("192.0.2.1"), &format!("the client offers {n}"), now);
+        }
+        refusals.note(peer("192.0.2.2"), "too many", now);
+        let told = || seen.0.lock().unwrap().clone();
+        assert_eq!(told().len(), MAX_KINDS_PER_SOURCE + 2);
+        assert_eq!(told().last().unwrap().0, "192.0.2.2");
+        refusals.flush(now + INTERVAL);
+        let all: u64 = told().iter().map(|(_, _, times)| times).sum();
+        assert_eq!((told().len(), all), (MAX_KINDS_PER_SOURCE + 3, 5001));
     }
 
     #[test]
