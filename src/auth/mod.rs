@@ -32,6 +32,7 @@ pub use self::login::{Attempt, Credential, Login, Review};
 pub use self::proofs::{Lost, Proofs};
 pub use self::settings::{AuthSettings, Method};
 pub use self::throttle::ThrottleSettings;
+pub use self::verifier::Turns;
 
 use self::address::allowed;
 use self::password::{MAX_PASSWORD, Verdict};

@@ -11,6 +11,7 @@
 mod line;
 mod workers;
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
@@ -80,6 +81,38 @@ pub struct Turn(#[allow(dead_code, reason = "held, not read")] Arc<Slot>);
 #[derive(Debug)]
 struct Slot(Arc<Shared>);
 
+/// Turns alone, as fair among addresses as those for passwords: for other work that strangers cause and that takes long.
+#[derive(Debug)]
+pub struct Turns(Arc<Shared>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        // Each connection waits for one turn at a time, so that the limits on connections are limits here.
+        let queue = Queue {
+            waiting: usize::MAX,
+            waiting_per_source: usize::MAX,
+            ..Queue::default()
+        };
+        Self(Arc::new(Shared {
+            queue,
+            state: Mutex::default(),
+        }))
+    }
+}
+
+impl Turns {
+    /// Waits for a turn; dropping the future gives the place up. A peer that has `signed_in` comes before strangers,
+    /// three times of four.
+    pub async fn turn(&self, peer: IpAddr, signed_in: bool) -> Result<Turn, QueueFull> {
+        let applicant = Applicant {
+            source: peer.into(),
+            name: None,
+            known: signed_in,
+        };
+        self.0.turn(applicant).await
+    }
+}
+
 /// A place in the queue; given up when dropped.
 struct Place {
     shared: Arc<Shared>,
@@ -102,28 +135,7 @@ impl Verifier {
     /// Waits for a turn. What the caller checks while it holds the turn cannot be overtaken by more than
     /// [`Queue::workers`] attempts.
     pub async fn turn(&self, applicant: Applicant) -> Result<Turn, QueueFull> {
-        let shared = &self.shared;
-        let (ticket, turn) = {
-            let mut state = shared.state();
-            if state.taken < shared.queue.workers {
-                state.taken += 1;
-                state.line.served(&applicant);
-                return Ok(Turn::new(shared));
-            }
-            let (sender, turn) = oneshot::channel();
-            let bounds = Bounds {
-                all: shared.queue.waiting,
-                per_source: shared.queue.waiting_per_source,
-            };
-            // Whoever is put out hears of it by the end of the channel.
-            let ticket = state.line.join(applicant, sender, bounds).ok_or(QueueFull)?;
-            (ticket, turn)
-        };
-        let _place = Place {
-            shared: Arc::clone(shared),
-            ticket,
-        };
-        turn.await.map_err(|_| QueueFull)
+        self.shared.turn(applicant).await
     }
 
     /// Is this the password of the hash? Without a hash, a dummy is verified: the answer is no, at the same cost.
@@ -165,6 +177,31 @@ impl Verifier {
 }
 
 impl Shared {
+    async fn turn(self: &Arc<Self>, applicant: Applicant) -> Result<Turn, QueueFull> {
+        let shared = self;
+        let (ticket, turn) = {
+            let mut state = shared.state();
+            if state.taken < shared.queue.workers {
+                state.taken += 1;
+                state.line.served(&applicant);
+                return Ok(Turn::new(shared));
+            }
+            let (sender, turn) = oneshot::channel();
+            let bounds = Bounds {
+                all: shared.queue.waiting,
+                per_source: shared.queue.waiting_per_source,
+            };
+            // Whoever is put out hears of it by the end of the channel.
+            let ticket = state.line.join(applicant, sender, bounds).ok_or(QueueFull)?;
+            (ticket, turn)
+        };
+        let _place = Place {
+            shared: Arc::clone(shared),
+            ticket,
+        };
+        turn.await.map_err(|_| QueueFull)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,10 +1,11 @@
 //! russh's callbacks for one connection: thin, and none waits for anything but a sign-in or the opening of a home.
 
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use russh::keys::{Certificate, PublicKey};
 use russh::server::{
-    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
+    Auth, ChannelOpenHandle, ExchangeTurn, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 
@@ -13,6 +14,7 @@ use crate::event::Event;
 use crate::exec;
 use crate::secret::Secret;
 use crate::sftp::channel::Fatal;
+use crate::visible::sample;
 
 use super::admission::Step;
 use super::channels::{NO_SHELL, SessionWire};
@@ -20,6 +22,9 @@ use super::state::{Connection, Error, Phase, State};
 
 /// Keys that one connection may offer: an agent with more is misconfigured, and each costs a look into the store.
 const KEY_OFFERS: u32 = 64;
+
+/// Of the name of a service that there is not.
+const LONGEST_SERVICE: usize = 64;
 
 impl Handler for Connection {
     type Error = Error;
@@ -131,6 +136,12 @@ impl Handler for Connection {
         Ok(self.refuse())
     }
 
+    fn service_refused(&mut self, name: &str) {
+        let name = sample(name.as_bytes(), LONGEST_SERVICE);
+        let reason = format!("the client asked for the service \"{name}\", which there is not");
+        self.service.refusals.note(self.peer, &reason, Instant::now());
+    }
+
     async fn authentication_banner(&mut self) -> Result<Option<String>, Error> {
         // Only asked for once keys are exchanged.
         self.progress.reach(Step::Keyed);
@@ -208,9 +219,17 @@ impl Handler for Connection {
         }
     }
 
-    fn window_target(&mut self, _channel: ChannelId, _usual: u32) -> u32 {
-        // Each channel opens its window by what it has consumed; nobody reads what comes to the others.
-        0
+    async fn slow_exchange(&mut self) -> Result<ExchangeTurn, russh::Error> {
+        let signed_in = matches!(self.phase, Phase::SignedIn(_));
+        let turn = tokio::select! {
+            biased;
+            () = self.gone.cancelled() => return Err(russh::Error::Disconnect),
+            () = self.ending.asked() => return Err(russh::Error::Disconnect),
+            // Without its NEWKEYS the exchange cannot be finished.
+            () = self.pusher.hung_up() => return Err(russh::Error::Disconnect),
+            turn = self.service.exchanges.turn(self.peer.ip(), signed_in) => turn,
+        };
+        Ok(Box::new(turn.map_err(|_| russh::Error::Kex)?))
     }
 
     async fn window_adjusted(

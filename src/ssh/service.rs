@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Turns};
 use crate::error::Error;
 use crate::event::Events;
 use crate::ledger::Ledger;
@@ -48,6 +48,8 @@ pub struct Service {
     pub left: Notify,
     /// Connections that ended without having sent a byte: health checks, mostly.
     pub silent: AtomicU64,
+    /// Turns of key exchanges that take long.
+    pub exchanges: Turns,
     mounts: Mounts,
 }
 
@@ -102,6 +104,7 @@ impl Service {
             current: RwLock::new(Arc::new(current)),
             left: Notify::new(),
             silent: AtomicU64::new(0),
+            exchanges: Turns::default(),
             mounts: Mounts::default(),
         })
     }

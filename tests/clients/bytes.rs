@@ -63,7 +63,6 @@ fn text_before_the_sign_in() {
         ("IGNORE", message(2).string(ODD), &[]),
         ("DEBUG", message(4).byte(1).string(ODD).string(ODD), &[]),
         ("EXT_INFO", message(7).number(1).string(ODD).string(ODD), &[]),
-        ("SERVICE_REQUEST", message(5).string(ODD), &[]),
         ("user, none", userauth(ODD, "none"), &[51]),
         (
             "service",

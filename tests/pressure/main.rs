@@ -15,6 +15,7 @@ mod doors;
 mod events;
 mod exchanges;
 mod guessers;
+mod misuse;
 mod mix;
 mod order;
 mod peer;

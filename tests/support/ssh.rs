@@ -77,6 +77,7 @@ pub struct Ssh {
     pub stream: TcpStream,
     sealing: Option<Gcm>,
     opening: Option<Gcm>,
+    theirs: Vec<u8>,
     session: Vec<u8>,
 }
 
@@ -84,7 +85,8 @@ impl Ssh {
     /// Connects and exchanges keys.
     pub fn connect(port: u16) -> Self {
         let mut ssh = Self::greet(port);
-        ssh.exchange_keys();
+        ssh.identification();
+        ssh.exchange_keys().unwrap();
         ssh
     }
 
@@ -94,7 +96,8 @@ impl Ssh {
         let mut first = [0; 4];
         let peeked = ssh.stream.peek(&mut first);
         (peeked.is_ok() && first == *b"SSH-").then(|| {
-            ssh.exchange_keys();
+            ssh.identification();
+            ssh.exchange_keys().unwrap();
             ssh
         })
     }
@@ -110,6 +113,7 @@ impl Ssh {
             stream,
             sealing: None,
             opening: None,
+            theirs: Vec::new(),
             session: Vec::new(),
         }
     }
@@ -142,11 +146,16 @@ impl Ssh {
 
     /// What our side offers; sent alone, it begins a key exchange that never ends.
     pub fn kexinit() -> Message {
+        Self::kexinit_with("curve25519-sha256")
+    }
+
+    /// The same with these methods.
+    pub fn kexinit_with(methods: &str) -> Message {
         let mut message = Message::new(KEXINIT);
         message.0.extend([7; 16]);
         let cipher = "aes256-gcm@openssh.com";
         for list in [
-            "curve25519-sha256",
+            methods,
             "ssh-ed25519",
             cipher,
             cipher,
@@ -162,11 +171,15 @@ impl Ssh {
         message.byte(0).u32(0)
     }
 
-    fn exchange_keys(&mut self) {
-        let theirs = self.identification();
-        let ours = Self::kexinit();
-        self.send(&ours);
-        let their_kexinit = self.receive().unwrap();
+    /// The first keys, or new ones.
+    pub fn exchange_keys(&mut self) -> io::Result<()> {
+        self.exchange_keys_by(&Self::kexinit())
+    }
+
+    /// The same with this offer, which must begin with curve25519-sha256.
+    pub fn exchange_keys_by(&mut self, ours: &Message) -> io::Result<()> {
+        self.try_send(ours)?;
+        let their_kexinit = self.receive_kind(KEXINIT)?;
         let random = SystemRandom::new();
         let secret = EphemeralPrivateKey::generate(&X25519, &random).unwrap();
         let public = secret.compute_public_key().unwrap();
@@ -182,7 +195,7 @@ impl Ssh {
         let shared = mpint(&shared);
         let hashed = [
             string(OURS),
-            string(&theirs),
+            string(&self.theirs),
             string(&ours.0),
             string(&their_kexinit),
             string(&host_key),
@@ -191,10 +204,13 @@ impl Ssh {
             shared.clone(),
         ]
         .concat();
-        self.session = digest(&SHA256, &hashed).as_ref().to_vec();
+        let hash = digest(&SHA256, &hashed).as_ref().to_vec();
+        if self.session.is_empty() {
+            self.session.clone_from(&hash);
+        }
         let derive = |letter: u8| {
             let id = &self.session;
-            digest(&SHA256, &[&shared, id, &vec![letter][..], id].concat())
+            digest(&SHA256, &[&shared, &hash, &vec![letter][..], id].concat())
                 .as_ref()
                 .to_vec()
         };
@@ -206,9 +222,11 @@ impl Ssh {
         self.send(&Message::new(NEWKEYS));
         self.wait_for(NEWKEYS);
         (self.sealing, self.opening) = (Some(sealing), Some(opening));
+        Ok(())
     }
 
-    fn identification(&mut self) -> Vec<u8> {
+    /// Reads the server's identification string.
+    pub fn identification(&mut self) {
         let mut line = Vec::new();
         while !line.ends_with(b"\r\n") {
             let mut byte = [0];
@@ -216,7 +234,7 @@ impl Ssh {
             line.push(byte[0]);
         }
         line.truncate(line.len() - 2);
-        line
+        self.theirs = line;
     }
 
     /// Sends a message; panics if the server has gone.
@@ -273,12 +291,15 @@ impl Ssh {
 
     /// The next message of this kind; all before it are dropped.
     pub fn wait_for(&mut self, kind: u8) -> Vec<u8> {
+        self.receive_kind(kind)
+            .unwrap_or_else(|e| panic!("no message {kind}: {e}"))
+    }
+
+    fn receive_kind(&mut self, kind: u8) -> io::Result<Vec<u8>> {
         loop {
-            let message = self
-                .receive()
-                .unwrap_or_else(|e| panic!("no message {kind}: {e}"));
+            let message = self.receive()?;
             if message[0] == kind {
-                return message;
+                return Ok(message);
             }
         }
     }

@@ -89,3 +89,41 @@ async fn turns_go_on_past_those_who_have_left() {
     left.abort();
     assert!(stays.await.unwrap().is_ok());
 }
+
+#[tokio::test]
+async fn turns_of_other_work_go_from_address_to_address() {
+    let queue = Queue {
+        workers: 1,
+        ..Queue::default()
+    };
+    let turns = Arc::new(Turns(Arc::new(Shared {
+        queue,
+        state: Mutex::default(),
+    })));
+    let first = turns.turn("192.0.2.1".parse().unwrap(), false).await.unwrap();
+    let (order, served) = std::sync::mpsc::channel();
+    let mut waiting = Vec::new();
+    // A crowd behind one address, then somebody else, then somebody who has signed in.
+    let crowd = (0..20).map(|_| ("192.0.2.1", false));
+    for (source, signed_in) in crowd.chain([("192.0.2.2", false), ("192.0.2.1", true)]) {
+        let (turns, order) = (Arc::clone(&turns), order.clone());
+        let before = turns.0.state().line.joined();
+        let shared = Arc::clone(&turns.0);
+        waiting.push(tokio::spawn(async move {
+            let turn = turns.turn(source.parse().unwrap(), signed_in).await.unwrap();
+            order.send((source, signed_in)).unwrap();
+            drop(turn);
+        }));
+        while shared.state().line.joined() == before {
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(first);
+    for task in waiting {
+        task.await.unwrap();
+    }
+    drop(order);
+    let order: Vec<_> = served.iter().collect();
+    assert_eq!(order[..2], [("192.0.2.1", true), ("192.0.2.2", false)]);
+    assert_eq!(turns.0.state().taken, 0);
+}

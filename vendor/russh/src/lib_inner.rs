@@ -254,6 +254,10 @@ pub enum Error {
     #[error("SshEncoding: {0}")]
     SshEncoding(#[from] ssh_encoding::Error),
 
+    /// HOMEPORT
+    #[error("the client asked for new keys again and again before it had signed in")]
+    EarlyExchanges,
+
     #[error("Invalid config: {0}")]
     InvalidConfig(String),
 

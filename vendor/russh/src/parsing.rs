@@ -321,7 +321,13 @@ pub(crate) fn lossy(bytes: Vec<u8>) -> String {
 /// limit, so that one that was cut is nobody's.
 pub(crate) fn claim_of<R: Reader>(reader: &mut R) -> ssh_encoding::Result<String> {
     const LONGEST: usize = 1024;
-    let mut text = text_of(reader)?;
+    // Cut twice: what is not UTF-8 becomes longer.
+    let mut bytes = Vec::<u8>::decode(reader)?;
+    if bytes.len() > LONGEST {
+        bytes.truncate(LONGEST);
+        bytes.shrink_to_fit();
+    }
+    let mut text = lossy(bytes);
     text.truncate(text.floor_char_boundary(LONGEST));
     text.shrink_to_fit();
     Ok(text)

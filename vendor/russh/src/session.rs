@@ -315,6 +315,14 @@ impl Encrypted {
         Ok(())
     }
 
+    /// HOMEPORT: the peer has sent so much of what it may send. Data beyond that is the handler's to refuse.
+    pub(crate) fn use_window(&mut self, channel: ChannelId, bytes: usize) {
+        if let Some(channel) = self.channels.get_mut(&channel) {
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            channel.sender_window_size = channel.sender_window_size.saturating_sub(bytes);
+        }
+    }
+
     pub fn adjust_window_size(
         &mut self,
         channel: ChannelId,

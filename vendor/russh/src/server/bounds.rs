@@ -5,6 +5,8 @@
 //! one that the peer closes before its answer went out is cancelled. A CHANNEL_CLOSE for any other channel number is
 //! not passed on: the handler hears of the end of each of its channels once.
 //!
+//! Nobody who has not signed in needs new keys: after [`EARLY_EXCHANGES`] of them the connection ends.
+//!
 //! A key exchange, the first one included, ends the connection when nothing has moved for [`Config::kex_timeout`], and
 //! after [`IN_ALL`] times as long in any case.
 
@@ -25,6 +27,8 @@ const MAX_PENDING_OPENS: usize = 64;
 pub(crate) const OUTPUT_AT_ONCE: usize = 256 * 1024;
 /// RFC 4253, section 6.1: what every implementation must take. Larger packets are for those who have signed in.
 pub(crate) const PACKET_BEFORE_SIGN_IN: usize = 35_000;
+/// Key exchanges that a client may ask for before it has signed in: no client needs any, and each costs a signature.
+const EARLY_EXCHANGES: u32 = 2;
 /// A key exchange that makes progress may take so many times the time in which one must.
 const IN_ALL: u32 = 10;
 /// For a peer to read a DISCONNECT and to close its side.
@@ -37,6 +41,8 @@ pub(crate) struct Bounds {
     /// Channels on which our CHANNEL_CLOSE was asked for, and the peer's has not come.
     closing: HashSet<ChannelId>,
     exchange: Option<ExchangeClock>,
+    /// Exchanges that the client has asked for and that were begun before the sign-in.
+    early_exchanges: u32,
 }
 
 #[derive(Debug)]
@@ -106,6 +112,31 @@ impl Session {
     /// Are keys being exchanged? Data that is sent meanwhile stays in memory until they are.
     pub fn is_exchanging_keys(&self) -> bool {
         self.kex.active()
+    }
+
+    /// The client asks for new keys with this KEXINIT, of which so much has to be kept as long as the exchange takes.
+    pub(crate) fn check_kexinit(&mut self, length: usize) -> Result<(), Error> {
+        if length > PACKET_BEFORE_SIGN_IN {
+            return Err(Error::PacketSize(length));
+        }
+        let signed_in = match self.common.encrypted.as_ref().map(|enc| &enc.state) {
+            Some(state) => Self::automatic_rekey_eligible(state),
+            None => false,
+        };
+        if !signed_in && self.common.encrypted.is_some() && !self.kex.active() {
+            self.bounds.early_exchanges += 1;
+            if self.bounds.early_exchanges > EARLY_EXCHANGES {
+                return Err(Error::EarlyExchanges);
+            }
+        }
+        Ok(())
+    }
+
+    /// The client asks for a service that there is not: as OpenSSH, says so and hangs up.
+    pub(crate) fn refuse_service(&mut self, name: &str) -> Result<(), Error> {
+        let shown: String = name.chars().take(64).collect();
+        let sentence = format!("bad service request {shown}");
+        self.common.disconnect(Disconnect::ServiceNotAvailable, &sentence, "en")
     }
 
     /// Lets the client send so many bytes more on a channel (RFC 4254, section 5.2).

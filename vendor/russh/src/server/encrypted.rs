@@ -104,8 +104,10 @@ impl Session {
                     )?;
                     *accepted = true;
                     enc.state = EncryptedState::WaitingAuthRequest(auth_request);
+                    return Ok(());
                 }
-                Ok(())
+                handler.service_refused(&request);
+                Ok(self.refuse_service(&request)?)
             }
             // HOMEPORT: paramiko asks for the service again before each attempt, and waits for the answer.
             (EncryptedState::WaitingAuthRequest(_), Some((&msg::SERVICE_REQUEST, mut r))) => {
@@ -116,8 +118,10 @@ impl Session {
                         enc.write.push(msg::SERVICE_ACCEPT);
                         map_err!("ssh-userauth".encode(&mut enc.write))?;
                     });
+                    return Ok(());
                 }
-                Ok(())
+                handler.service_refused(&request);
+                Ok(self.refuse_service(&request)?)
             }
             (EncryptedState::WaitingAuthRequest(_), Some((&msg::USERAUTH_REQUEST, mut r))) => {
                 enc.server_read_auth_request(
@@ -850,7 +854,6 @@ mod tests {
         };
 
         Session {
-            target_window_size: config.window_size,
             common: CommonSession {
                 packet_writer: PacketWriter::clear(),
                 auth_user: String::new(),
@@ -1549,17 +1552,9 @@ impl Session {
                 // HOMEPORT: the data stays in the packet; only who listens to a channel gets a copy.
                 let data = map_err!(data_of(r))?;
                 map_err!(ensure_end(r))?;
-                // HOMEPORT: the handler may hold the window shut until it has used what came.
-                let target = handler.window_target(channel_num, self.target_window_size);
-
-                #[allow(clippy::collapsible_if)]
+                // HOMEPORT: the handler opens the window again, as it uses what came.
                 if let Some(ref mut enc) = self.common.encrypted {
-                    if enc.adjust_window_size(channel_num, data, target)? {
-                        let window = handler.adjust_window(channel_num, self.target_window_size);
-                        if window > 0 {
-                            self.target_window_size = window
-                        }
-                    }
+                    enc.use_window(channel_num, data.len());
                 }
                 self.flush()?;
                 if let Some(ext) = ext {
@@ -1630,11 +1625,11 @@ impl Session {
                 let local_id = ChannelId(msg.recipient_channel);
 
                 if let Some(ref mut enc) = self.common.encrypted {
-                    if let Some(parameters) = enc.channels.get_mut(&local_id) {
-                        parameters.confirm(&msg);
-                    } else {
+                    // HOMEPORT: one that is open already keeps its window and packet size.
+                    match enc.channels.get_mut(&local_id) {
+                        Some(parameters) if !parameters.confirmed => parameters.confirm(&msg),
                         // We've not requested this channel, close connection.
-                        return Err(Error::Inconsistent.into());
+                        Some(_) | None => return Err(Error::Inconsistent.into()),
                     }
                 } else {
                     return Err(Error::Inconsistent.into());
@@ -2006,6 +2001,10 @@ impl Session {
                 trace!("Channel open failure language tag: {language_tag}");
 
                 if let Some(ref mut enc) = self.common.encrypted {
+                    // HOMEPORT: only the answer to an open of ours; the handler would go on with a channel that is none.
+                    if enc.channels.get(&channel_num).is_some_and(|channel| channel.confirmed) {
+                        return Err(Error::Inconsistent.into());
+                    }
                     enc.channels.remove(&channel_num);
                 }
 

@@ -291,7 +291,7 @@ impl ServerKex {
                 };
                 let (kex, exchange, proof) = if work.is_slow() {
                     let payload = input.buffer.to_vec();
-                    let permit = SLOW_EXCHANGES.acquire().await.map_err(|_| Error::Kex)?;
+                    let permit = handler.slow_exchange().await?;
                     let making = tokio::task::spawn_blocking(move || {
                         let made = work.make(&payload);
                         // Only now, also where the connection is gone meanwhile: the core was busy until here.
@@ -369,6 +369,15 @@ impl ServerKex {
             }
         }
     }
+}
+
+/// HOMEPORT: the right to compute the server's share of a slow key exchange; given up when dropped.
+pub type ExchangeTurn = Box<dyn std::any::Any + Send>;
+
+/// HOMEPORT: what [`Handler::slow_exchange`] does by default.
+pub(super) async fn any_turn() -> Result<ExchangeTurn, Error> {
+    let permit = SLOW_EXCHANGES.acquire().await.map_err(|_| Error::Kex)?;
+    Ok(Box::new(permit))
 }
 
 /// HOMEPORT: key exchanges that [`KexAlgorithm::is_slow`] or that an RSA key signs, at once on the whole machine: half

@@ -57,6 +57,7 @@ use crate::sshbuffer::*;
 use crate::*;
 
 mod kex;
+pub use self::kex::ExchangeTurn;
 mod bounds;
 mod session;
 pub use self::session::*;
@@ -553,19 +554,15 @@ pub trait Handler: Sized {
         async { Ok(()) }
     }
 
-    /// Called when this server adjusts the network window. Return the
-    /// next target window.
+    /// HOMEPORT: the client has asked for a service that there is not; it is told so, and the connection ends.
     #[allow(unused_variables)]
-    fn adjust_window(&mut self, channel: ChannelId, current: u32) -> u32 {
-        current
-    }
+    fn service_refused(&mut self, name: &str) {}
 
-    /// HOMEPORT: called when data has come, before it is handed over. Returns the window that the client
-    /// should have on this channel now; it is told when less than half of that is left, and not at all for 0:
-    /// then [`Handle::open_window`] does it.
-    #[allow(unused_variables)]
-    fn window_target(&mut self, channel: ChannelId, usual: u32) -> u32 {
-        usual
+    /// HOMEPORT: the server's share of a key exchange that takes long is to be computed: waits for its turn. An error
+    /// ends the connection without it, as when the client has gone meanwhile. By default half of the cores are used, in
+    /// the order in which connections ask.
+    fn slow_exchange(&mut self) -> impl Future<Output = Result<ExchangeTurn, Error>> + Send {
+        kex::any_turn()
     }
 
     /// The client requests a pseudo-terminal with the given
@@ -1158,7 +1155,6 @@ where
         Err(error) => return Err(error.into()),
     };
     let mut session = Session {
-        target_window_size: common.config.window_size,
         common,
         priority_receiver,
         receiver,
@@ -1238,6 +1234,10 @@ async fn reply<H: Handler + Send>(
         }
     }
 
+    // HOMEPORT
+    if pkt.buffer.first() == Some(&msg::KEXINIT) {
+        session.check_kexinit(pkt.buffer.len())?;
+    }
     if pkt.buffer.first() == Some(&msg::KEXINIT) && session.kex == SessionKexState::Idle {
         // Not currently in a rekey but received KEXINIT
         info!("Client has initiated re-key");
@@ -1341,6 +1341,10 @@ async fn reply<H: Handler + Send>(
                         session.maybe_send_ext_info()?;
                     }
 
+                    // HOMEPORT: what the peer sent for it is of no use any more; only that there was one.
+                    if let Some(enc) = session.common.encrypted.as_mut() {
+                        enc.exchange = Some(Exchange::default());
+                    }
                     session.kex = SessionKexState::Idle;
                     session.bounds.exchange_ends();
 
