@@ -2,7 +2,7 @@
 
 use std::io::BufRead as _;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
