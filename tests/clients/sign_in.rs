@@ -239,7 +239,7 @@ fn a_home_that_leads_elsewhere_is_not_served() {
     std::os::unix::fs::symlink(&secret, &home).unwrap();
     let output = server.sign_in("alice", By::Key, "");
     assert!(told(&output).contains("your home cannot be opened"), "{output:?}");
-    assert!(server.log().contains("cannot be a home"), "{}", server.log());
+    server.wait_for_log("cannot be a home");
     std::fs::remove_file(&home).unwrap();
     assert!(server.sign_in("alice", By::Key, "").status.success());
 }
@@ -250,16 +250,9 @@ fn sign_ins_and_refusals_are_in_the_audit_log() {
     server.sign_in("alice", PASSWORD, "wrong");
     server.sign_in("alice", By::Key, "");
     server.sign_in("new\nline", PASSWORD, "x");
-    server.wait_for_audit("alice");
+    server.wait_for_audit("\"denied\",\"user\":\"alice\"");
+    server.wait_for_audit("\"signed_in\"");
     let audit = server.audit();
-    assert!(
-        audit.lines().any(|l| l.contains("denied") && l.contains("alice")),
-        "{audit}"
-    );
-    assert!(
-        audit.lines().any(|l| l.contains("signed") && l.contains("alice")),
-        "{audit}"
-    );
     assert!(!audit.contains("new\nline"), "{audit}");
     assert!(!audit.contains("secret of alice") && !server.log().contains("secret of alice"));
 }

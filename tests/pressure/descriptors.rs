@@ -102,7 +102,7 @@ fn without_descriptors_peers_are_turned_away_and_the_operator_is_heard() {
     });
     let mut bob = server.raw("bob");
     assert!(matches!(bob.ask(&open("f", WRITE | CREAT)), Reply::Handle(_)));
-    assert!(server.log().contains("cannot accept connections"));
+    server.wait_for_log("cannot accept connections");
     assert!(server.is_alive());
 }
 

@@ -36,7 +36,9 @@ fn eight_sessions_never_pass_the_limit_and_can_use_all_of_it() {
         stop.store(true, Ordering::Relaxed);
     });
     // Else it was no race.
-    assert!(server.audit().matches("quota exceeded").count() > 10);
+    support::wait_for("refusals in the audit log", || {
+        server.audit().matches("quota exceeded").count() > 10
+    });
     // To the last byte.
     let mut sftp = server.raw("alice");
     sftp.ask(&remove("ballast"));

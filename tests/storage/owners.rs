@@ -69,7 +69,7 @@ fn of_two_servers_on_one_storage_only_its_owner_lets_homes_grow() {
     }
     // Reading goes on.
     other.sftp_ok("alice", "ls -l\nget one back\n");
-    assert!(other.log().contains(NOT_OWNED), "{}", other.log());
+    other.wait_for_log(NOT_OWNED);
     let check = other.admin(&["check"], "");
     let told = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(!check.status.success() && told.contains(NOT_OWNED), "{told}");
@@ -109,11 +109,8 @@ fn a_disk_that_is_not_mounted_gets_no_home_and_works_again_once_it_is() {
         errors(&refused)
     );
     assert!(names(&homes).is_empty());
-    let log = server.log();
-    assert!(
-        log.contains(NOT_OWNED) && log.contains("is its disk mounted?"),
-        "{log}"
-    );
+    server.wait_for_log(NOT_OWNED);
+    server.wait_for_log("is its disk mounted?");
     let check = server.admin(&["check"], "");
     let told = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(
