@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::announce::Stored;
+use super::announce::{Announced, Stored};
 use super::cli::{AddArgs, KeyCommand, SetArgs, UserCommand};
 use super::passwords::Source;
 use super::show::{self, UserView};
@@ -118,22 +118,9 @@ pub async fn run(command: UserCommand, inputs: Inputs, config: &Config, store: &
                 false => None,
             };
             let removed = remove(&name, home.as_deref(), store).await?.announce(&socket);
-            match (home, removed) {
-                (None, removed) => removed?.text(output.json),
-                // Sessions that go on would write into what is deleted.
-                (Some(home), Err(error)) => Err(error.hint(format!(
-                    "delete {home:?} by hand once no session of {name} is left"
-                ))),
-                // Neither would that delete all of it, nor would it end.
-                (Some(home), Ok(removed)) if removed.is_busy() => Err(Error::new(format!(
-                    "{name} was removed, but the home was not deleted"
-                ))
-                .because("calls of its sessions wait for a disk that does not answer".to_owned())
-                .hint(format!("once the disk answers: rm -r {}", advice::quoted(&home)))),
-                (Some(home), Ok(removed)) => {
-                    erase_home(&name, &home)?;
-                    removed.text(output.json)
-                }
+            match home {
+                None => removed?.text(output.json),
+                Some(home) => erase_unused(&name, &home, removed)?.text(output.json),
             }
         }
     }
@@ -369,6 +356,25 @@ async fn remove(name: &UserName, home_to_delete: Option<&Path>, store: &dyn Stor
         }
         Some(_) => Stored::done(name, format!("removed {name} and deleted \"{home}\"")),
     })
+}
+
+/// Deletes the home of a user who was removed, unless sessions may still write into it.
+fn erase_unused(name: &UserName, home: &Path, removed: Result<Announced>) -> Result<Announced> {
+    let removed = removed.map_err(|error| {
+        error.hint(format!(
+            "delete {home:?} by hand once no session of {name} is left"
+        ))
+    })?;
+    if removed.is_busy() {
+        // Neither would that delete all of it, nor would it end.
+        return Err(
+            Error::new(format!("{name} was removed, but the home was not deleted"))
+                .because("calls of its sessions wait for a disk that does not answer".to_owned())
+                .hint(format!("once the disk answers: rm -r {}", advice::quoted(home))),
+        );
+    }
+    erase_home(name, home)?;
+    Ok(removed)
 }
 
 fn erase_home(name: &UserName, home: &Path) -> Result<()> {
