@@ -57,6 +57,9 @@ const DRAIN_TICK: Duration = Duration::from_millis(100);
 /// For the last sessions to be told why, and to end.
 const LAST_CALL: Duration = Duration::from_secs(5);
 
+/// For the exact use of homes to reach their disks: within the 90 s after which systemd kills, drain included.
+const WRITING_DOWN: Duration = Duration::from_secs(30);
+
 /// A server that is bound and not yet running.
 pub struct Server {
     config: Config,
@@ -217,12 +220,14 @@ impl Server {
         drain(&self.service, &connections, patience, self.hurry).await;
         quit.cancel();
         helpers.close();
-        helpers.wait().await;
+        within(LAST_CALL, "ending the server's own tasks", helpers.wait()).await;
         control_socket::unbind(&reloading.config.control_socket());
         // Last, when nothing changes any more: every account is written down exact.
         self.ledger_quit.cancel();
-        self.service.ledger.stopped().await;
-        self.store.close().await;
+        // What cannot be written down stays at its ceiling, and is measured after the next start.
+        let written = self.service.ledger.stopped();
+        within(WRITING_DOWN, "writing down what homes hold", written).await;
+        within(LAST_CALL, "closing the store", self.store.close()).await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -313,6 +318,16 @@ fn whole_lines(banner: &str) -> String {
         "" => String::new(),
         text if text.ends_with('\n') => text.to_owned(),
         text => format!("{text}\r\n"),
+    }
+}
+
+/// Waits for a part of the end, which a disk that hangs must not keep from coming.
+async fn within(limit: Duration, what: &str, part: impl Future<Output = ()>) {
+    if tokio::time::timeout(limit, part).await.is_err() {
+        tracing::warn!(
+            "{what} takes longer than {} s and is given up: a disk seems to hang",
+            limit.as_secs()
+        );
     }
 }
 
