@@ -166,6 +166,23 @@ async fn a_record_that_cannot_be_read_does_not_hold_up_the_changes_of_others() {
     assert!(place.session().gate.is_closed());
 }
 
+/// What is known of a name goes with its user: whoever has the name next was never here before.
+#[tokio::test]
+async fn where_a_removed_user_came_from_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path()).await;
+    drop(passing_guest(&server, an_hour()).await);
+    let user = server.store.remove_user(&guest()).await.unwrap();
+    server.changes.apply([guest()]).await.unwrap();
+    server.store.add_user(&user).await.unwrap();
+    server.changes.apply([guest()]).await.unwrap();
+    let quit = CancellationToken::new();
+    quit.cancel();
+    server.service.auth.keep_sign_ins(quit).await;
+    let written = server.store.sign_ins(Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!(written, []);
+}
+
 #[tokio::test]
 async fn a_store_that_cannot_be_read_is_told_and_ends_nobody() {
     let dir = tempfile::tempdir().unwrap();
