@@ -132,7 +132,10 @@ fn a_machine_without_proc_is_named() {
         .into();
     for said in [checked, serve(&server, &without)] {
         assert!(
-            !said.content && said.text.contains("/proc is not mounted (hint: mount -t proc proc /proc"),
+            !said.content
+                && said
+                    .text
+                    .contains("/proc is not mounted (hint: mount -t proc proc /proc"),
             "{}",
             said.text
         );

@@ -332,6 +332,56 @@ fn many_who_wait_for_a_home_that_hangs_hold_up_nobody_else() {
     }
 }
 
+/// Does a thread of this process wait for a disk (state D)?
+fn is_stuck(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads.flatten().any(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The name before it may hold anything, and ends with the last bracket.
+        stat.rsplit(')').next().unwrap_or_default().starts_with(" D")
+    })
+}
+
+/// A call that had begun cannot be called back: the change holds all the same, and what waits is told.
+#[test]
+fn a_change_holds_although_a_call_of_an_ended_session_hangs() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(mount) = Mount::or_skip() else { return };
+    let home = mount.point().join("alice");
+    let roots = format!("roots = [{:?}]", mount.point());
+    let mut server = Sandbox::new(&[("storage", &roots)]);
+    server.add_user("alice", &["--home", home.to_str().unwrap()]);
+    server.serve();
+    fs::write(server.path().join("local"), "x").unwrap();
+    server.sftp_ok("alice", "ls\n");
+    let frozen = mount.freeze().expect("a mounted file system freezes");
+    let mut waiting = upload(&server, 1);
+    wait_for("the upload to hang", || is_stuck(server.pid()));
+    let disabled = server.admin_ok(&["user", "disable", "alice", "--json"], "");
+    let said: serde_json::Value = serde_json::from_str(&disabled).unwrap();
+    assert_eq!(
+        (&said["confirmed"], &said["sessions_ended"], &said["still_busy"]),
+        (&true.into(), &1.into(), &1.into()),
+        "{said}"
+    );
+    let again = server.admin_ok(&["user", "disable", "alice"], "");
+    assert!(
+        again.starts_with("unchanged: alice\nfor 1 of these") && again.contains("no further one begins"),
+        "{again}"
+    );
+    // What hangs is not deleted, which would hang as well.
+    let removed = server.admin(&["user", "remove", "alice", "--delete-home"], "");
+    let told = String::from_utf8_lossy(&removed.stderr).into_owned();
+    assert_eq!(removed.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("alice was removed, but the home was not deleted") && told.contains("rm -r "),
+        "{told}"
+    );
+    assert!(home.is_dir());
+    frozen.thaw();
+    assert!(!waiting.wait().unwrap().success());
+}
+
 /// The audit log's disk hangs: whoever fills the log is slowed down for a moment, nobody else, and losses are counted.
 #[test]
 fn an_audit_log_on_a_disk_that_hangs_holds_up_nobody() {
