@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use homeport::store::Store;
 use homeport::store::sql::SqlStore;
-use homeport::user::{Permissions, Quota, User, UserName};
+use homeport::user::{User, UserName};
 
 const ROUNDS: usize = 20_000;
 const USERS: [(&str, Option<usize>); 4] = [
@@ -24,20 +24,11 @@ const USERS: [(&str, Option<usize>); 4] = [
 
 fn user(name: &str, keys: usize) -> User {
     User {
-        name: name.parse().unwrap(),
-        incarnation: 0,
-        password_hash: None,
         keys: (0..keys)
             .map(|n| format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{n:043} key {n}"))
             .collect(),
         home: format!("/srv/homes/{name}").into(),
-        enabled: true,
-        expires_at: None,
-        quota: Quota::default(),
-        max_sessions: None,
-        permissions: Permissions::all(),
-        allowed_from: Vec::new(),
-        require: Default::default(),
+        ..User::blank(name.parse().unwrap())
     }
 }
 

@@ -251,6 +251,26 @@ pub struct User {
     pub require: BTreeSet<Factor>,
 }
 
+impl User {
+    /// A user with nothing set: no home, no limits, all permissions, and no way to sign in.
+    pub fn blank(name: UserName) -> Self {
+        Self {
+            name,
+            incarnation: 0,
+            password_hash: None,
+            keys: Vec::new(),
+            home: PathBuf::new(),
+            enabled: true,
+            expires_at: None,
+            quota: Quota::default(),
+            max_sessions: None,
+            permissions: Permissions::all(),
+            allowed_from: Vec::new(),
+            require: BTreeSet::new(),
+        }
+    }
+}
+
 /// A password's hash as a PHC string. No secret in the strict sense, but nothing to show either.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);

@@ -4,14 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::users::blank;
 use super::{init, passwords};
 use crate::config::{Config, FILE_NAME};
 use crate::error::{Error, Result};
 use crate::homes;
 use crate::secret::Secret;
 use crate::store::Store;
-use crate::user::{Quota, Size};
+use crate::user::{Quota, Size, User};
 
 /// Its presence says that a directory is a demo, and that its users' passwords may be public.
 const MARKER: &str = ".homeport-demo";
@@ -77,7 +76,7 @@ fn loopback(listen: &[SocketAddr]) -> Result<()> {
 /// When the store or the disk refuses.
 pub async fn add_users(config: &Config, store: &dyn Store) -> Result<()> {
     for (name, password, bytes) in USERS {
-        let mut user = blank(name.parse()?);
+        let mut user = User::blank(name.parse()?);
         let users = store.users().await?;
         if users.iter().any(|there| there.name == user.name) {
             continue;

@@ -87,7 +87,6 @@ pub fn remove(user: &mut User, fingerprint: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::users::blank;
 
     const ONE: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9 one@a";
@@ -96,7 +95,7 @@ mod tests {
 
     #[test]
     fn keys_are_told_apart_by_fingerprint() {
-        let mut user = blank("calvin".parse().unwrap());
+        let mut user = User::blank("calvin".parse().unwrap());
         let prints = add(&mut user, &[ONE.into(), TWO.into()]).unwrap();
         add(&mut user, &[ONE.replace("one@a", "renamed")]).unwrap();
         assert_eq!(user.keys.len(), 2);

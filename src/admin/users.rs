@@ -1,6 +1,5 @@
 //! `homeportd user …`: what each verb does to the store and the disk.
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::homes::{self, Made};
 use crate::store::{Store, name_taken, no_such_user};
-use crate::user::{Permissions, Quota, User, UserName};
+use crate::user::{Quota, User, UserName};
 
 /// What has to be read before root becomes the owner of the data directory, who may not be able to.
 #[derive(Debug, Default)]
@@ -142,30 +141,12 @@ async fn usages(users: &[User], config: &Config, store: &dyn Store) -> Result<Ve
     Ok(usages)
 }
 
-/// A user with nothing set.
-pub fn blank(name: UserName) -> User {
-    User {
-        name,
-        incarnation: 0,
-        password_hash: None,
-        keys: Vec::new(),
-        home: PathBuf::new(),
-        enabled: true,
-        expires_at: None,
-        quota: Quota::default(),
-        max_sessions: None,
-        permissions: Permissions::all(),
-        allowed_from: Vec::new(),
-        require: BTreeSet::new(),
-    }
-}
-
 async fn add(args: AddArgs, inputs: Inputs, config: &Config, store: &dyn Store) -> Result<Stored> {
     // Before a password is asked for; the store looks again.
     if store.user(&args.name).await?.is_some() {
         return Err(name_taken(&args.name));
     }
-    let mut user = blank(args.name);
+    let mut user = User::blank(args.name);
     user.home = homes::choose(config, &user.name, args.home.home.as_deref())?;
     if let Some(source) = inputs.password {
         user.password_hash = Some(passwords::ask(&user.name, source)?.hash()?);

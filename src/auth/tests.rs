@@ -68,21 +68,16 @@ impl Fixture {
 
     async fn add(&self, user: &str, change: impl FnOnce(&mut User)) {
         let mut user = User {
-            name: name(user),
-            incarnation: 0,
             password_hash: Some(cheap("secret")),
             keys: vec![KEY.to_owned()],
             home: format!("/srv/{user}").into(),
-            enabled: true,
-            expires_at: None,
             quota: Quota {
                 bytes: Some(1 << 30),
                 files: None,
             },
             max_sessions: Some(3),
             permissions: Permissions::read_only(),
-            allowed_from: Vec::new(),
-            require: BTreeSet::new(),
+            ..User::blank(name(user))
         };
         change(&mut user);
         self.store.add_user(&user).await.unwrap();

@@ -254,23 +254,13 @@ mod tests {
     use crate::ledger::QuotaSettings;
     use crate::store::Store as _;
     use crate::store::sql::SqlStore;
-    use crate::user::{Permissions, Quota, User};
+    use crate::user::{Quota, User};
     use crate::vfs::Wait;
 
     fn calvin(home: PathBuf) -> User {
         User {
-            name: "calvin".parse().unwrap(),
-            incarnation: 0,
-            password_hash: None,
-            keys: Vec::new(),
             home,
-            enabled: true,
-            expires_at: None,
-            quota: Quota::default(),
-            max_sessions: None,
-            permissions: Permissions::all(),
-            allowed_from: Vec::new(),
-            require: std::collections::BTreeSet::new(),
+            ..User::blank("calvin".parse().unwrap())
         }
     }
 

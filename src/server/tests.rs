@@ -80,18 +80,10 @@ pub(super) async fn passing_guest(server: &Server, stays: jiff::SignedDuration) 
     use crate::auth::{Attempt, Credential};
     let password = crate::secret::Secret::new("secret secret".into());
     let user = crate::user::User {
-        name: "guest".parse().unwrap(),
-        incarnation: 0,
         password_hash: Some(crate::auth::password::hash(&password).unwrap()),
-        keys: Vec::new(),
         home: server.config.storage.homes.join("guest"),
-        enabled: true,
         expires_at: Some(jiff::Timestamp::now() + stays),
-        quota: crate::user::Quota::default(),
-        max_sessions: None,
-        permissions: crate::user::Permissions::all(),
-        allowed_from: Vec::new(),
-        require: std::collections::BTreeSet::new(),
+        ..crate::user::User::blank("guest".parse().unwrap())
     };
     server.store.add_user(&user).await.unwrap();
     let attempt = Attempt {

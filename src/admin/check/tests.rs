@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::*;
-use crate::admin::users::blank;
+
 use crate::admin::{init, wait};
 use crate::homes;
 use crate::ssh::hostkeys::Kind;
@@ -39,7 +39,7 @@ const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$aG9tZXBvcnQtZHVtbXkhIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 fn calvin() -> User {
-    let mut user = blank("calvin".parse().unwrap());
+    let mut user = User::blank("calvin".parse().unwrap());
     user.home = "calvin".into();
     user.password_hash = Some(crate::user::PasswordHash::new(HASH.into()));
     user

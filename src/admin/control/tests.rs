@@ -9,7 +9,7 @@ use crate::ledger::measure::Sum;
 struct Two(Mutex<Vec<Kick>>, Arc<tokio::sync::Notify>);
 
 fn usage(name: &str, bytes: u64) -> HomeUsage {
-    let mut user = crate::admin::users::blank(name.parse().unwrap());
+    let mut user = crate::user::User::blank(name.parse().unwrap());
     user.home = "/homes/calvin".into();
     user.quota.bytes = Some(8);
     HomeUsage::measured(

@@ -3,8 +3,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::admin::cli::{Cli, Command};
-use crate::admin::users::blank;
 use crate::store::sql::SqlStore;
+use crate::user::User;
 
 /// Measures as `quota scan [NAME]` does; what was told.
 pub(in crate::admin) async fn scan(config: &Config, name: Option<&str>) -> Result<String> {
@@ -45,7 +45,7 @@ impl Fixture {
         let config = Config::load(&crate::admin::init::init(dir.path(), None).unwrap()).unwrap();
         let store = SqlStore::open(&config.store.path).await.unwrap();
         for (name, home) in users {
-            let mut user = blank(name.parse().unwrap());
+            let mut user = User::blank(name.parse().unwrap());
             user.home = config.storage.homes.join(home);
             user.quota.bytes = Some(1024);
             std::fs::create_dir_all(&user.home).unwrap();

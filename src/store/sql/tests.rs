@@ -20,18 +20,8 @@ fn name(text: &str) -> UserName {
 
 fn user(text: &str) -> User {
     User {
-        name: name(text),
-        incarnation: 0,
-        password_hash: None,
-        keys: Vec::new(),
         home: format!("/srv/homes/{text}").into(),
-        enabled: true,
-        expires_at: None,
-        quota: Quota::default(),
-        max_sessions: None,
-        permissions: Permissions::all(),
-        allowed_from: Vec::new(),
-        require: BTreeSet::new(),
+        ..User::blank(name(text))
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
-use crate::admin::users::blank;
 use crate::config::Config;
+use crate::user::User;
 
 /// A configuration with this directory of homes.
 fn config(homes: &Path) -> Config {
@@ -13,7 +13,7 @@ fn config(homes: &Path) -> Config {
 }
 
 fn user(name: &str, home: PathBuf) -> User {
-    let mut user = blank(name.parse().unwrap());
+    let mut user = User::blank(name.parse().unwrap());
     user.home = home;
     user.password_hash = Some(crate::user::PasswordHash::new(
         "$argon2id$v=19$m=19456,t=2,p=1$aG9tZXBvcnQtZHVtbXkhIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
