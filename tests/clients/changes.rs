@@ -259,7 +259,7 @@ pub fn begin(server: &Sandbox, user: &str, by: By, doing: Doing) -> Session {
     session
 }
 
-pub fn send(session: &mut RawSftp, request: &crate::support::packets::Request, handles: &[Vec<u8>]) {
+fn send(session: &mut RawSftp, request: &crate::support::packets::Request, handles: &[Vec<u8>]) {
     let context = crate::support::packets::Context { base: "", handles };
     assert!(session.send(&request.encode(77, &context)));
 }

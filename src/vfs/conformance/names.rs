@@ -116,6 +116,12 @@ pub(super) fn names_are_made_and_removed(storage: &dyn Storage) {
         error(storage.mkdir(&path("/"), 0o755, Wait::Allowed)),
         os(Errno::EXIST)
     );
+    // Its owner can put nothing into it before that.
+    let writable = SetAttrs {
+        permissions: Some(0o755),
+        ..SetAttrs::default()
+    };
+    storage.set_attrs(&path("d"), &writable, Links::Follow).unwrap();
     put(storage, "d/f", b"");
     assert_eq!(
         error(storage.rmdir(&path("d"), Wait::Allowed)),
