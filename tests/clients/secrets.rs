@@ -9,7 +9,7 @@ use russh::client;
 use crate::support::clients::By;
 use crate::support::in_process::AnyServer;
 use crate::support::server::Sandbox;
-use crate::support::{is_root, wait_for};
+use crate::support::{looked_into, wait_for};
 
 /// How often these bytes stand in the memory that a process can write to.
 fn copies(pid: u32, wanted: &[u8]) -> usize {
@@ -60,15 +60,10 @@ fn unmistakable(end: &str) -> String {
 
 const PART: &[u8] = b"unmistakable-KkV8tR4s";
 
-/// The server keeps its memory to itself: only root may look into it, unless it is told otherwise.
-fn looked_into() -> String {
-    format!("sandbox = {}", is_root())
-}
-
 #[test]
 fn no_copy_of_a_password_is_left_when_it_was_verified() {
     let throttle = "throttle = { first_delay_ms = 1, max_delay_ms = 1 }";
-    let mut server = Sandbox::new(&[("auth", throttle), ("server", &looked_into())]);
+    let mut server = Sandbox::new(&[("auth", throttle), looked_into()]);
     let (right, wrong) = (unmistakable("right"), unmistakable("wrong"));
     server.admin_ok(&["user", "add", "alice", "--password-stdin"], &right);
     server.serve();
@@ -91,7 +86,7 @@ fn no_copy_of_a_password_is_left_when_it_was_verified() {
 /// The buffers of a connection live as long as it does, and so does whatever is left in them.
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_while_the_session_goes_on() {
-    let mut server = Sandbox::new(&[("server", &looked_into())]);
+    let mut server = Sandbox::new(&[looked_into()]);
     let right = unmistakable("right");
     server.admin_ok(&["user", "add", "alice", "--password-stdin"], &right);
     server.serve();

@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::story;
 use crate::support::in_process::AnyServer;
 use crate::support::server::{Sandbox, password};
-use crate::support::{PATIENCE, wait_for};
+use crate::support::{PATIENCE, looked_into, wait_for};
 
 /// Connects from one of the loopback addresses.
 async fn dial(from: &str, port: u16) -> std::io::Result<TcpStream> {
@@ -106,7 +106,7 @@ fn who_types_a_password_is_not_put_out_by_silent_connections() {
 fn a_peer_that_hangs_up_gives_its_place_back_while_its_answer_is_held_back() {
     let throttle =
         "login_grace_secs = 300\nthrottle = { first_delay_ms = 60000, max_delay_ms = 60000, failures = 12 }";
-    let server = Sandbox::start_with(&[("auth", throttle)], &["bob"]);
+    let server = Sandbox::start_with(&[("auth", throttle), looked_into()], &["bob"]);
     let port = server.port();
     let before = descriptors(&server);
     const PEERS: usize = 20;
@@ -144,7 +144,7 @@ fn a_peer_that_hangs_up_gives_its_place_back_while_its_answer_is_held_back() {
 /// A connection that is held back for its address's sake is over when its peer hangs up.
 #[test]
 fn a_peer_that_hangs_up_while_its_banner_is_held_back_is_gone_at_once() {
-    let server = Sandbox::start(&["bob"]);
+    let server = Sandbox::start_with(&[looked_into()], &["bob"]);
     let before = descriptors(&server);
     let port = server.port();
     let mut waits = Vec::new();

@@ -6,12 +6,12 @@ use crate::story;
 use crate::support::packets::{CREAT, Part, WRITE, extended, open};
 use crate::support::replies::Reply;
 use crate::support::server::Sandbox;
-use crate::support::wait_for;
+use crate::support::{looked_into, wait_for};
 
 const FEW: [&str; 2] = ["prlimit", "--nofile=1024:1024"];
 
 fn start(users: &[&str], limits: &str) -> Sandbox {
-    let mut server = Sandbox::new(&[("limits", limits)]);
+    let mut server = Sandbox::new(&[("limits", limits), looked_into()]);
     for user in users {
         server.add_user(user, &[]);
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::crowds::{connect, descriptors, signs_in};
 use crate::story;
 use crate::support::server::{Sandbox, password};
-use crate::support::wait_for;
+use crate::support::{looked_into, wait_for};
 
 /// Many wrong passwords at once, from one address. Some are wrong by now; the others wait, and go on for as long as the
 /// result lives.
@@ -31,7 +31,7 @@ fn flood(server: &Sandbox, from: &'static str, count: usize) -> tokio::task::Joi
 /// As behind a proxy in TCP mode: all come from one address.
 #[test]
 fn a_flood_of_wrong_passwords_locks_nobody_out_who_shares_the_address() {
-    let mut server = Sandbox::start(&["alice", "bob", "carol"]);
+    let mut server = Sandbox::start_with(&[looked_into()], &["alice", "bob", "carol"]);
     story(async {
         assert!(signs_in("127.0.0.1", server.port(), "alice").await);
     });

@@ -6,7 +6,7 @@ use crate::commands::ssh;
 use crate::support::packets::*;
 use crate::support::replies::Reply;
 use crate::support::server::Sandbox;
-use crate::support::{is_root, wait_for};
+use crate::support::{looked_into, wait_for};
 
 /// The server's system calls while this lives, in order: `pwrite PATH`, `fsync PATH`, `send`.
 struct Trace {
@@ -85,9 +85,7 @@ impl Drop for Trace {
 
 fn start(fsync: &str) -> Sandbox {
     let setting = format!("fsync = \"{fsync}\"");
-    // The server lets nobody but root look into it, unless it is told to.
-    let sandbox = format!("sandbox = {}", is_root());
-    Sandbox::start_with(&[("storage", &setting), ("server", &sandbox)], &["alice"])
+    Sandbox::start_with(&[("storage", &setting), looked_into()], &["alice"])
 }
 
 /// Waits until the trace ends like this.

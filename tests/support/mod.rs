@@ -37,6 +37,16 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// The setting of a server that whoever runs the tests may look into. It keeps its memory and its descriptors to itself
+/// otherwise, but for root.
+pub fn looked_into() -> (&'static str, &'static str) {
+    let setting = match is_root() {
+        true => "sandbox = true",
+        false => "sandbox = false",
+    };
+    ("server", setting)
+}
+
 /// Says that a test shows nothing here, and why.
 pub fn skipped(what: &str, why: &str) {
     eprintln!("\n*** SKIPPED: {what}: {why} ***\n");
