@@ -141,6 +141,42 @@ fn channels_that_are_closed_before_they_are_opened_are_not_opened() {
     wait_for_no_session(&server);
 }
 
+/// Opens whose answers wait are counted, and those that the client has closed meanwhile are not opened afterwards.
+#[test]
+fn opens_in_the_middle_of_a_key_exchange_are_answered_after_it() {
+    const OPENS: u32 = 200;
+    const CLOSED: u32 = 10;
+    let server = Sandbox::start(&["alice"]);
+    let mut ssh = Ssh::sign_in(&server, "alice");
+    let first = ssh.open_sftp(0, 1 << 20);
+    ssh.ignored(REKEY_AT + (1 << 20));
+    let their_kexinit = ssh.wait_for(20);
+    for number in 1..=OPENS {
+        ssh.send(&Ssh::open(number, 1 << 20));
+    }
+    for number in 1..=CLOSED {
+        ssh.send(&Message::new(CLOSE).u32(first.theirs + number));
+    }
+    let ours = Ssh::kexinit();
+    ssh.send(&ours);
+    ssh.finish_exchange(&ours, &their_kexinit).unwrap();
+    let (mut confirmed, mut on_the_spot, mut answers) = (0, 0, 0);
+    while answers < OPENS {
+        let answer = ssh.receive().unwrap();
+        let waits = b"too many channels wait";
+        match answer[0] {
+            OPEN_CONFIRMATION => confirmed += 1,
+            OPEN_FAILURE if answer.windows(waits.len()).any(|text| text == waits) => on_the_spot += 1,
+            OPEN_FAILURE => {}
+            _ => continue,
+        }
+        answers += 1;
+    }
+    // 64 may wait, and 32 channels may be open.
+    assert_eq!((confirmed, on_the_spot), (31 - CLOSED, OPENS - 64));
+    assert_eq!(sessions(&server)[0]["channels"], 32 - CLOSED);
+}
+
 /// The same without a key exchange: each is answered once, and no more are open than may be.
 #[test]
 fn opens_and_closes_are_answered_once_each() {

@@ -3,7 +3,8 @@
 
 use crate::support::server::Sandbox;
 use crate::support::ssh::{
-    CLOSE, DISCONNECT, GLOBAL_REQUEST, KEXINIT, Message, OPEN_CONFIRMATION, OPEN_FAILURE, REQUEST, Ssh, data,
+    CLOSE, DISCONNECT, GLOBAL_REQUEST, IGNORE, KEXINIT, Message, OPEN_CONFIRMATION, OPEN_FAILURE, REQUEST,
+    Ssh, data,
 };
 use crate::support::wait_for;
 
@@ -54,6 +55,28 @@ fn new_keys_before_the_sign_in_have_an_end() {
         ssh.exchange_keys().unwrap();
     }
     handled(&mut ssh);
+}
+
+/// RFC 4253, section 6.1: what every implementation must take. More of it is for those who have signed in.
+#[test]
+fn packets_before_the_sign_in_are_small() {
+    let server = Sandbox::start(&["alice"]);
+    let ignored = |bytes: usize| Message::new(IGNORE).string(vec![0; bytes]);
+    let mut first = Ssh::greet(server.port());
+    first.identification();
+    first.wait_for(KEXINIT);
+    first.send(&ignored(34_900));
+    let _ = first.try_send(&ignored(40_000));
+    assert!(first.receive().is_err(), "before the keys");
+    let mut keyed = Ssh::connect(server.port());
+    keyed.send(&ignored(34_900));
+    keyed.send(&Message::new(5).string("ssh-userauth"));
+    keyed.wait_for(6);
+    let _ = keyed.try_send(&ignored(40_000));
+    assert!(keyed.receive().is_err(), "before the sign-in");
+    let mut signed_in = Ssh::sign_in(&server, "alice");
+    signed_in.send(&ignored(200_000));
+    handled(&mut signed_in);
 }
 
 /// It is kept for as long as the exchange takes, and larger packets are for data.

@@ -180,6 +180,11 @@ impl Ssh {
     pub fn exchange_keys_by(&mut self, ours: &Message) -> io::Result<()> {
         self.try_send(ours)?;
         let their_kexinit = self.receive_kind(KEXINIT)?;
+        self.finish_exchange(ours, &their_kexinit)
+    }
+
+    /// The rest of it, when both sides have said what they offer.
+    pub fn finish_exchange(&mut self, ours: &Message, their_kexinit: &[u8]) -> io::Result<()> {
         let random = SystemRandom::new();
         let secret = EphemeralPrivateKey::generate(&X25519, &random).unwrap();
         let public = secret.compute_public_key().unwrap();
@@ -197,7 +202,7 @@ impl Ssh {
             string(OURS),
             string(&self.theirs),
             string(&ours.0),
-            string(&their_kexinit),
+            string(their_kexinit),
             string(&host_key),
             string(public.as_ref()),
             string(&their_public),
