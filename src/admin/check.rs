@@ -48,9 +48,8 @@ pub fn check(config: &Config, held: Held) -> Result<Checked> {
     preflight::machine(config, &mut report);
     process(config, &mut report);
     let owned = preflight::ownership(config, &mut report);
-    if held == Held::ByUs {
-        held_by_us(config, &mut report);
-    }
+    // A server that does not answer is waited for once.
+    let answers = held == Held::OnOurBehalf || held_by_us(config, &mut report);
     become_the_server(config, owned)?;
     preflight::places(config, &mut report);
     let mut users = 0;
@@ -67,7 +66,11 @@ pub fn check(config: &Config, held: Held) -> Result<Checked> {
                 }
                 users::look(config, &found, &mut report);
                 storage::look(config, &found, &store, &mut report).await;
-                match usage::of_users(&found, config, &store).await {
+                let usages = match answers {
+                    true => usage::of_users(&found, config, &store).await,
+                    false => usage::HomeUsage::recorded(&found, &store).await,
+                };
+                match usages {
                     Ok(usages) => usages.iter().for_each(|usage| users::quota(usage, &mut report)),
                     Err(e) => report.warn(e),
                 }
@@ -99,13 +102,16 @@ fn process(config: &Config, report: &mut Report) {
     }
 }
 
-/// The sockets and the lock: free, or our running server's. To be asked before rights are given up.
-fn held_by_us(config: &Config, report: &mut Report) {
+/// The sockets and the lock: free, or our running server's. To be asked before rights are given up. `false`: there is a
+/// server, and it does not answer.
+fn held_by_us(config: &Config, report: &mut Report) -> bool {
+    let mut answers = true;
     let listening = match running(config) {
         Ok(listening) => listening,
         // Whatever it is, what it holds is not ours then.
         Err(error) => {
             report.error(error);
+            answers = false;
             Some(Vec::new())
         }
     };
@@ -127,6 +133,7 @@ fn held_by_us(config: &Config, report: &mut Report) {
         }
     }
     preflight::sockets(config, &listening.unwrap_or_default(), report);
+    answers
 }
 
 /// The addresses that our running server listens on; `None` if none runs.

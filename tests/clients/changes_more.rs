@@ -136,6 +136,11 @@ fn a_stopped_server_is_waited_for_five_seconds() {
         (output.status.code(), told, begun.elapsed())
     };
     std::thread::scope(|threads| {
+        // Which waits once, and says so once.
+        threads.spawn(|| {
+            let told = String::from_utf8(server.admin(&["check"], "").stdout).unwrap();
+            assert_eq!(told.matches("not answered within 5 s").count(), 1, "{told}");
+        });
         for (args, stored) in [
             (&["user", "set", "alice", "--read-only"][..], true),
             (&["user", "passwd", "alice", "--password-stdin"], true),
