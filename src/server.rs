@@ -362,6 +362,8 @@ async fn drain(service: &Service, connections: &TaskTracker, patience: Duration,
     if tokio::time::timeout(LAST_CALL, connections.wait()).await.is_err() {
         tracing::debug!(left = connections.len(), "connections are cut");
     }
+    // What was refused while the connections ended is told as well.
+    service.refusals.flush_all();
 }
 
 #[cfg(test)]
