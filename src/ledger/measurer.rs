@@ -125,12 +125,12 @@ impl MountPoints {
         Self(points.collect())
     }
 
-    /// The one above a path.
+    /// The one above a path. The root of a chroot need not be a mount point; what lies above no other is taken together.
     pub(super) fn above(&self, path: &Path) -> &Path {
         let above = self.0.iter().filter(|point| path.starts_with(point));
         above
             .max_by_key(|point| point.as_os_str().len())
-            .map_or(Path::new(""), PathBuf::as_path)
+            .map_or(Path::new("/"), PathBuf::as_path)
     }
 }
 
