@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use russh::keys::Algorithm;
+
 use super::{init, passwords};
 use crate::config::{Config, FILE_NAME};
 use crate::error::{Error, Result};
@@ -93,6 +95,18 @@ pub async fn add_users(config: &Config, store: &dyn Store) -> Result<()> {
     Ok(())
 }
 
+/// The host keys that clients get to see under the configuration's algorithms.
+fn shown<'a>(config: &Config, recorded: &'a [(String, String)]) -> Vec<&'a (String, String)> {
+    let algorithm = |(name, _): &(String, String)| Algorithm::new(name).ok();
+    let keys: Vec<Algorithm> = recorded.iter().filter_map(algorithm).collect();
+    let usable = config.ssh.host_key_algorithms(&keys);
+    let is_shown = |key: &Algorithm| usable.iter().any(|name| name.is_of(key));
+    let shown = recorded
+        .iter()
+        .filter(|one| algorithm(one).is_some_and(|key| is_shown(&key)));
+    shown.collect()
+}
+
 /// What to try, once the server listens.
 pub fn welcome(config: &Config, address: SocketAddr, fingerprints: &[(String, String)]) -> String {
     let host = match address {
@@ -116,7 +130,7 @@ pub fn welcome(config: &Config, address: SocketAddr, fingerprints: &[(String, St
         "  homeportd -c {} quota show\n\n",
         config.file.display()
     ));
-    for (algorithm, fingerprint) in fingerprints {
+    for (algorithm, fingerprint) in shown(config, fingerprints) {
         text.push_str(&format!("Its host key is {algorithm} {fingerprint}.\n"));
     }
     text.push_str("Ctrl-C ends it; the next `homeportd demo` goes on with the same files.\n");
@@ -152,6 +166,28 @@ mod tests {
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, text.replace("127.0.0.1:2222", "0.0.0.0:2222")).unwrap();
         assert!(prepare(dir.path(), None).is_err());
+    }
+
+    #[test]
+    fn only_host_keys_that_clients_see_are_told() {
+        let recorded = [
+            ("ssh-ed25519", "SHA256:one"),
+            ("ecdsa-sha2-nistp256", "SHA256:two"),
+        ];
+        let recorded = recorded.map(|(name, print)| (name.to_owned(), print.to_owned()));
+        let told = |config: &Config| welcome(config, "127.0.0.1:2222".parse().unwrap(), &recorded);
+        let mut config = Config::default();
+        let text = told(&config);
+        assert!(
+            text.contains("SHA256:one") && !text.contains("SHA256:two"),
+            "{text}"
+        );
+        config.ssh.policy = crate::ssh::settings::Policy::Compatible;
+        let text = told(&config);
+        assert!(
+            text.contains("SHA256:one") && text.contains("SHA256:two"),
+            "{text}"
+        );
     }
 
     #[test]
