@@ -183,6 +183,7 @@ async fn serve(
     let pusher = socket.pusher();
     let signals = Signals {
         ending: Ending::default(),
+        end_notice: Arc::default(),
         signed_in: CancellationToken::new(),
         gone: CancellationToken::new(),
         activity: Activity::default(),
@@ -328,6 +329,9 @@ impl Attended<'_> {
             result = &mut *session => {
                 if let Err(error) = result {
                     tracing::debug!(peer = %self.peer, %error, "a connection ended with an error");
+                    if let Some(reason) = refusal::fault(&error) {
+                        ending.end(reason);
+                    }
                 }
                 return;
             }

@@ -64,6 +64,21 @@ pub(super) fn key_name(key: &PublicKey) -> String {
     format!("{algorithm} {}", key.fingerprint(HashAlg::Sha256))
 }
 
+/// Why a signed-in connection ended by an error that was not the client's way to leave. `None`: it just left; many
+/// programs end without a word.
+pub(super) fn fault(error: &super::state::Error) -> Option<String> {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let super::state::Error::Ssh(error) = error;
+    match error {
+        Error::Disconnect | Error::HUP => None,
+        Error::IO(error) => match error.kind() {
+            BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => None,
+            _ => Some(format!("the connection was lost: {error}")),
+        },
+        error => Some(format!("the client broke the SSH protocol: {}", handshake(error))),
+    }
+}
+
 /// Why a handshake failed.
 pub(super) fn handshake(error: &Error) -> String {
     match error {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use russh::ChannelId;
 use russh::keys::{Algorithm, PublicKey};
@@ -29,6 +29,7 @@ pub struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) pusher: Pusher,
     pub(super) ending: Ending,
+    end_notice: Arc<OnceLock<Arc<EndNotice>>>,
     pub(super) signed_in: CancellationToken,
     pub(super) gone: CancellationToken,
     pub(super) progress: Progress,
@@ -92,6 +93,7 @@ impl Connection {
             peer,
             pusher,
             ending: signals.ending,
+            end_notice: signals.end_notice,
             signed_in: signals.signed_in,
             gone: signals.gone,
             progress: signals.progress,
@@ -251,6 +253,8 @@ impl Connection {
                 let session = Arc::clone(place.session());
                 let budget = Budget::of(Arc::clone(&session.share.memory));
                 let end_notice = EndNotice::new(session, self.service.events.clone());
+                // A connection signs in once.
+                let _ = self.end_notice.set(Arc::clone(&end_notice));
                 self.phase = Phase::SignedIn(Box::new(SignedIn {
                     place,
                     home: None,
@@ -324,6 +328,9 @@ struct Accepted {
 pub struct Signals {
     /// Asks for the end.
     pub ending: Ending,
+    /// Set by the connection once somebody has signed in. The supervisor holds it too, so that the event waits for the
+    /// reason that only it gets to know: the connection is gone by then.
+    pub end_notice: Arc<OnceLock<Arc<EndNotice>>>,
     /// Cancelled by the connection once somebody has signed in.
     pub signed_in: CancellationToken,
     /// Cancelled by the supervisor when nobody is left to be answered before the sign-in.

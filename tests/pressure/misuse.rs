@@ -130,6 +130,9 @@ fn answers_to_opens_that_nobody_asked_for_end_the_connection() {
     wait_for("the sessions to end", || {
         server.admin_ok(&["sessions", "list", "--json"], "").trim() == "[]"
     });
+    // The audit log does not say that these have left by themselves.
+    server.wait_for_audit("the client broke the SSH protocol");
+    assert!(!server.audit().contains("the client left"), "{}", server.audit());
 }
 
 /// Diffie-Hellman with 4096 bits takes some tens of milliseconds of one core; those who wait for it in a queue and have
