@@ -234,7 +234,7 @@ fn text_after_the_sign_in() {
         ("subsystem", request(b"subsystem").string(ODD), &[100]),
         // A command that there is not: accepted, told on standard error, exit status, end, close.
         ("exec", request(b"exec").string(ODD), &[99, 95, 98, 96, 97]),
-        ("unknown message", message(199).string(ODD), &[]),
+        ("unknown message", message(199).string(ODD), &[3]),
     ];
     for (what, sent, answers) in rows {
         check(&mut wire, alive, what, &sent, answers);

@@ -39,6 +39,31 @@ fn a_service_that_there_is_not_is_refused_at_once_and_told() {
     check(&[], "x".repeat(30_000).as_bytes(), &"x".repeat(64));
 }
 
+/// RFC 4253, section 11.4: named by its place among the packets, in the order in which they came.
+#[test]
+fn messages_of_kinds_that_there_are_not_are_answered() {
+    const UNIMPLEMENTED: u8 = 3;
+    let server = Sandbox::start(&["alice"]);
+    let check = |ssh: &mut Ssh| {
+        let mut places = Vec::new();
+        for kind in [6, 19, 51, 60, 79, 83, 101, 192, 255] {
+            ssh.send(&Message::new(kind).string("what?"));
+            ssh.send(&Message::new(IGNORE).string(""));
+            let answer = ssh.wait_for(UNIMPLEMENTED);
+            places.push(u32::from_be_bytes(answer[1..].try_into().unwrap()));
+        }
+        // Every other packet was one of them.
+        assert!(places.windows(2).all(|pair| pair[1] == pair[0] + 2), "{places:?}");
+    };
+    let mut ssh = Ssh::connect(server.port());
+    ssh.send(&Message::new(5).string("ssh-userauth"));
+    ssh.wait_for(6);
+    check(&mut ssh);
+    let mut ssh = Ssh::sign_in(&server, "alice");
+    check(&mut ssh);
+    handled(&mut ssh);
+}
+
 #[test]
 fn new_keys_before_the_sign_in_have_an_end() {
     let server = Sandbox::start(&["alice"]);

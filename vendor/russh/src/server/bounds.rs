@@ -139,6 +139,24 @@ impl Session {
         self.common.disconnect(Disconnect::ServiceNotAvailable, &sentence, "en")
     }
 
+    /// Answers a message of a kind that there is not (RFC 4253, section 11.4). While keys are exchanged it is passed over.
+    pub(crate) fn answer_unknown(&mut self, sequence_number: u32) -> Result<(), Error> {
+        if self.kex.active() {
+            return Ok(());
+        }
+        match self.common.encrypted.as_mut() {
+            Some(enc) => {
+                let write = &mut enc.write;
+                push_packet!(write, {
+                    msg::UNIMPLEMENTED.encode(write)?;
+                    sequence_number.encode(write)?;
+                });
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Lets the client send so many bytes more on a channel (RFC 4254, section 5.2).
     pub fn open_window(&mut self, channel: ChannelId, bytes: u32) -> Result<(), Error> {
         match self.common.encrypted.as_mut() {
@@ -204,6 +222,11 @@ impl Session {
         let _ = tokio::time::timeout(FAREWELL, farewell).await;
         Error::KexTimeout
     }
+}
+
+/// Is this a kind of message that a client may send?
+pub(crate) fn is_known(kind: u8) -> bool {
+    matches!(kind, 1..=5 | msg::EXT_INFO | 20..=49 | 50 | 61 | 80..=82 | 90..=100)
 }
 
 fn say_goodbye(writer: &mut PacketWriter) -> Result<(), Error> {

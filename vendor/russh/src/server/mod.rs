@@ -1235,6 +1235,10 @@ async fn reply<H: Handler + Send>(
     }
 
     // HOMEPORT
+    if pkt.buffer.first().is_some_and(|&kind| !bounds::is_known(kind)) {
+        // The number was counted on after the packet was read.
+        return Ok(session.answer_unknown(pkt.seqn.0.wrapping_sub(1))?);
+    }
     if pkt.buffer.first() == Some(&msg::KEXINIT) {
         session.check_kexinit(pkt.buffer.len())?;
     }
