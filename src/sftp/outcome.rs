@@ -12,9 +12,9 @@ use crate::vfs::Error;
 pub enum Outcome {
     /// This is to be sent.
     Reply(Bytes),
-    /// Only with [`Wait::Never`]: nothing was done, ask again where waiting is allowed.
+    /// Only with [`Wait::Never`](crate::vfs::Wait::Never): nothing was done, ask again where waiting is allowed.
     WouldBlock,
-    /// Only with [`Wait::Allowed`]: something is to be hashed first, which is the caller's to do.
+    /// Only with [`Wait::Allowed`](crate::vfs::Wait::Allowed): something is to be hashed first, which is the caller's to do.
     Hash(Box<Question>),
 }
 
@@ -22,7 +22,7 @@ pub enum Outcome {
 pub enum Halt {
     /// The client gets this status.
     Refused(Refusal),
-    /// Only with [`Wait::Never`]: nothing was done, ask again where waiting is allowed.
+    /// Only with [`Wait::Never`](crate::vfs::Wait::Never): nothing was done, ask again where waiting is allowed.
     WouldBlock,
     /// Something is to be hashed first.
     Hash(Box<Question>),
