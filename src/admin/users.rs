@@ -329,8 +329,8 @@ async fn deletable_home(name: &UserName, config: &Config, store: &dyn Store) -> 
 }
 
 async fn remove(name: &UserName, home_to_delete: Option<&Path>, store: &dyn Store) -> Result<Stored> {
-    let user = store.remove_user(name).await?;
-    let home = user.home.display();
+    let home = store.remove_user(name).await?;
+    let home = home.display();
     Ok(match home_to_delete {
         None => {
             Stored::done(name, format!("removed {name}")).note(format!("the files in \"{home}\" stay there"))

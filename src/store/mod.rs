@@ -120,8 +120,8 @@ pub trait Store: Send + Sync {
     ///
     /// A new name renames the user. A new quota counts for all who share the home.
     async fn change_user(&self, name: &UserName, change: Change) -> Result<Changed>;
-    /// Removes a user and returns the record; an error if there is none.
-    async fn remove_user(&self, name: &UserName) -> Result<User>;
+    /// Removes a user, also one whose record cannot be read, and returns the home; an error if there is none.
+    async fn remove_user(&self, name: &UserName) -> Result<PathBuf>;
     /// What is written down about the use of a home.
     async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>>;
     /// What is written down about all homes, in no order.

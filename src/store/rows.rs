@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::relative::Homes;
+use crate::advice;
 use crate::error::{Error, Result};
 use crate::user::{Factor, PasswordHash, Permission, Quota, User, UserName};
 
@@ -79,7 +80,10 @@ pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &Homes) -> Re
     user().map_err(|error| {
         Error::new(format!("cannot read the user \"{}\"", name.escape_debug()))
             .because(error)
-            .hint("set the user anew, or restore the store from a backup")
+            .hint(format!(
+                "remove the user and add it again (homeportd user remove {}; the files stay), or restore the store from a backup",
+                advice::quoted(Path::new(&name))
+            ))
     })
 }
 

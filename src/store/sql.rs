@@ -190,7 +190,7 @@ impl Store for SqlStore {
         once_more(first, self.update(name, &mut change)).await
     }
 
-    async fn remove_user(&self, name: &UserName) -> Result<User> {
+    async fn remove_user(&self, name: &UserName) -> Result<PathBuf> {
         once_more(self.delete(name).await, self.delete(name)).await
     }
 

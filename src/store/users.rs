@@ -125,16 +125,20 @@ pub(super) async fn write_keys(connection: &mut SqliteConnection, user: &User) -
     Ok(())
 }
 
-/// Removes a user and their keys.
-pub(super) async fn remove(connection: &mut SqliteConnection, name: &UserName) -> sqlx::Result<()> {
-    for sql in [
-        "DELETE FROM user_keys WHERE user_name = $1",
-        "DELETE FROM users WHERE name = $1",
-    ] {
-        sqlx::query(sql)
+/// Removes a user and their keys, and returns the home as it is stored; `None`: there is no such user. Nothing else of the
+/// record is read, so that one that cannot be read can be removed.
+pub(super) async fn remove(
+    connection: &mut SqliteConnection,
+    name: &UserName,
+) -> sqlx::Result<Option<String>> {
+    sqlx::query("DELETE FROM user_keys WHERE user_name = $1")
+        .bind(name.as_str())
+        .execute(&mut *connection)
+        .await?;
+    let home: Option<Vec<u8>> =
+        sqlx::query_scalar("DELETE FROM users WHERE name = $1 RETURNING CAST(home AS BLOB)")
             .bind(name.as_str())
-            .execute(&mut *connection)
+            .fetch_optional(&mut *connection)
             .await?;
-    }
-    Ok(())
+    Ok(home.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }

@@ -116,7 +116,8 @@ async fn only_those_that_lost_something_are_ended() {
         assert_eq!(server.changes.apply([guest()]).await.unwrap(), applied(0, 0));
     }
     assert!(!place.session().gate.is_closed());
-    let user = server.store.remove_user(&guest()).await.unwrap();
+    let user = server.store.user(&guest()).await.unwrap().unwrap();
+    server.store.remove_user(&guest()).await.unwrap();
     server.store.add_user(&user).await.unwrap();
     assert_eq!(server.changes.apply([guest()]).await.unwrap(), applied(1, 0));
     assert_eq!(server.changes.apply([guest()]).await.unwrap(), applied(0, 0));
@@ -172,7 +173,8 @@ async fn where_a_removed_user_came_from_is_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let server = server(dir.path()).await;
     drop(passing_guest(&server, an_hour()).await);
-    let user = server.store.remove_user(&guest()).await.unwrap();
+    let user = server.store.user(&guest()).await.unwrap().unwrap();
+    server.store.remove_user(&guest()).await.unwrap();
     server.changes.apply([guest()]).await.unwrap();
     server.store.add_user(&user).await.unwrap();
     server.changes.apply([guest()]).await.unwrap();

@@ -33,7 +33,7 @@ impl Store for Recorded {
     async fn change_user(&self, _: &UserName, _: crate::store::Change) -> Result<crate::store::Changed> {
         no_users()
     }
-    async fn remove_user(&self, _: &UserName) -> Result<User> {
+    async fn remove_user(&self, _: &UserName) -> Result<std::path::PathBuf> {
         no_users()
     }
     async fn usage(&self, _: &std::path::Path) -> Result<Option<crate::store::UsageRecord>> {

@@ -42,6 +42,33 @@ fn file(dir: &TempDir) -> PathBuf {
     dir.path().join("homeport.db")
 }
 
+/// Spoilt by hand, or written by a newer version that has more permissions.
+#[tokio::test]
+async fn a_user_whose_record_cannot_be_read_can_be_removed_and_added_again() {
+    let (_dir, store) = store().await;
+    for one in ["calvin", "tom"] {
+        store.add_user(&user(one)).await.unwrap();
+    }
+    for spoil in [
+        "permissions = 'list,fly'",
+        "expires_at = 'soon'",
+        "quota_bytes = -1",
+        "home = x'ff'",
+    ] {
+        let sql = format!("UPDATE users SET {spoil} WHERE name = 'tom'");
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .execute(&store.pool)
+            .await
+            .unwrap();
+        let error = store.users().await.unwrap_err().to_string();
+        assert!(error.contains("homeportd user remove tom"), "{spoil}: {error}");
+        store.remove_user(&name("tom")).await.unwrap();
+        assert_eq!(store.users().await.unwrap().len(), 1, "{spoil}");
+        store.add_user(&user("tom")).await.unwrap();
+        assert_eq!(store.users().await.unwrap().len(), 2, "{spoil}");
+    }
+}
+
 #[tokio::test]
 async fn a_user_comes_back_as_stored() {
     let (dir, store) = store().await;
@@ -142,7 +169,9 @@ async fn users_are_changed_renamed_and_removed() {
         .unwrap_err();
     assert_eq!(error.to_string(), "changed my mind");
     assert!(!store.user(&name("hobbes")).await.unwrap().unwrap().enabled);
-    assert_eq!(store.remove_user(&name("hobbes")).await.unwrap().keys, ["two"]);
+    assert_eq!(store.user(&name("hobbes")).await.unwrap().unwrap().keys, ["two"]);
+    let home = store.remove_user(&name("hobbes")).await.unwrap();
+    assert_eq!(home, user("calvin").home);
     for missing in [
         store.remove_user(&name("hobbes")).await.unwrap_err(),
         store

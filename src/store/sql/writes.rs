@@ -1,7 +1,7 @@
 //! The transactions that change the store. Each is one attempt: what finds the disk full spends the reserve, and is
 //! attempted once more ([`once_more`]), so that a full disk keeps nobody from disabling or removing a user.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -93,21 +93,18 @@ impl SqlStore {
     }
 
     /// Makes one attempt at [`Store::remove_user`].
-    pub(super) async fn delete(&self, name: &UserName) -> Result<User> {
+    pub(super) async fn delete(&self, name: &UserName) -> Result<PathBuf> {
         let mut write = self.begin_write().await?;
-        let found = users::find(&mut write, name, &self.homes)
+        let stored = users::remove(&mut write, name)
             .await
             .map_err(|e| self.failed(e))?;
-        let user = found.ok_or_else(|| no_such_user(name))??;
-        users::remove(&mut write, name)
-            .await
-            .map_err(|e| self.failed(e))?;
+        let home = self.homes.located(&stored.ok_or_else(|| no_such_user(name))?);
         // What was known of a home that nobody has any more will be out of date when somebody has it again.
-        usage::forget(&mut write, &self.homes, &user.home)
+        usage::forget(&mut write, &self.homes, &home)
             .await
             .map_err(|e| self.failed(e))?;
         write.commit().await.map_err(|e| self.failed(e))?;
-        Ok(user)
+        Ok(home)
     }
 
     /// Makes one attempt at [`Store::record_usage`].

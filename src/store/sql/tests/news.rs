@@ -69,7 +69,8 @@ async fn news_name_whoever_and_whatever_was_changed() {
         store.quota_of_home(Path::new("/srv/homes/calvin")).await.unwrap(),
         None
     );
-    let first = store.remove_user(&name("hobbes")).await.unwrap();
+    let first = store.user(&name("hobbes")).await.unwrap().unwrap();
+    store.remove_user(&name("hobbes")).await.unwrap();
     let seen = check(seen, &["hobbes"], &["new"]).await;
     // By hand.
     for sql in [
