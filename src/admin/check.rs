@@ -162,6 +162,10 @@ async fn open(config: &Config, report: &mut Report) -> Option<SqlStore> {
         preflight::orphans(config, report);
         return None;
     }
+    if std::fs::metadata(&config.store.path).is_ok_and(|meta| meta.len() == 0) {
+        // Cut: what it had made tells what is lost. That it cannot be opened is the error.
+        preflight::orphans(config, report);
+    }
     super::store::look(config).await.map_err(|e| report.error(e)).ok()
 }
 

@@ -382,6 +382,22 @@ fn homes_without_users_are_named() {
     server.wait_for_log("has no users, but there are homes in");
 }
 
+#[test]
+fn a_store_that_was_cut_is_an_error_that_names_the_homes() {
+    let server = sandbox();
+    fs::create_dir_all(server.home("alice")).unwrap();
+    let data = server.path().join("data");
+    for name in ["homeport.db-wal", "homeport.db-shm"] {
+        let _ = fs::remove_file(data.join(name));
+    }
+    fs::write(data.join("homeport.db"), "").unwrap();
+    let said = check(&server);
+    assert!(!said.content, "{}", said.text);
+    for part in ["something has cut it", "there are homes in", "\"alice\""] {
+        assert!(said.text.contains(part), "{part}: {}", said.text);
+    }
+}
+
 /// It looks, and says what a start would make.
 #[test]
 fn check_changes_nothing() {
