@@ -11,6 +11,7 @@ use crate::config::{Config, FILE_NAME};
 use crate::error::{Error, Result};
 use crate::homes;
 use crate::secret::Secret;
+use crate::ssh::algorithms::shows;
 use crate::store::Store;
 use crate::user::{Quota, Size, User};
 
@@ -99,11 +100,10 @@ pub async fn add_users(config: &Config, store: &dyn Store) -> Result<()> {
 fn shown<'a>(config: &Config, recorded: &'a [(String, String)]) -> Vec<&'a (String, String)> {
     let algorithm = |(name, _): &(String, String)| Algorithm::new(name).ok();
     let keys: Vec<Algorithm> = recorded.iter().filter_map(algorithm).collect();
-    let usable = config.ssh.host_key_algorithms(&keys);
-    let is_shown = |key: &Algorithm| usable.iter().any(|name| name.is_of(key));
+    let offered = config.ssh.host_key_algorithms(&keys);
     let shown = recorded
         .iter()
-        .filter(|one| algorithm(one).is_some_and(|key| is_shown(&key)));
+        .filter(|one| algorithm(one).is_some_and(|key| shows(&offered, &key)));
     shown.collect()
 }
 

@@ -88,8 +88,8 @@ pub fn validate(ssh: &SshSettings, keys: &[Algorithm]) -> Result<()> {
     .hint(hint))
 }
 
-/// May a host key of this algorithm be shown?
-fn shows(offered: &[HostKeyAlgorithm], key: &Algorithm) -> bool {
+/// May a host key of this algorithm be shown where these signature algorithms are offered?
+pub fn shows(offered: &[HostKeyAlgorithm], key: &Algorithm) -> bool {
     offered.iter().any(|name| name.is_of(key))
 }
 

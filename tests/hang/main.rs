@@ -221,14 +221,20 @@ fn has_begun(home: &Path, numbers: std::ops::Range<usize>) -> bool {
         .all(|n| fs::metadata(home.join(format!("far-{n}"))).is_ok_and(|m| m.len() > 0))
 }
 
+/// A server, not started yet, with a user whose home lies on the mount.
+fn with_home_at(user: &str, home: &Path, mount: &Mount) -> Sandbox {
+    let roots = format!("roots = [{:?}]", mount.point());
+    let server = Sandbox::new(&[("storage", &roots)]);
+    server.add_user(user, &["--home", home.to_str().unwrap()]);
+    server
+}
+
 #[test]
 fn a_home_that_hangs_holds_up_nobody_else() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(mount) = Mount::or_skip() else { return };
     let home = mount.point().join("alice");
-    let roots = format!("roots = [{:?}]", mount.point());
-    let mut server = Sandbox::new(&[("storage", &roots)]);
-    server.add_user("alice", &["--home", home.to_str().unwrap()]);
+    let mut server = with_home_at("alice", &home, &mount);
     for user in ["bob", "carol", "dave"] {
         server.add_user(user, &[]);
     }
@@ -348,9 +354,7 @@ fn a_change_holds_although_a_call_of_an_ended_session_hangs() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(mount) = Mount::or_skip() else { return };
     let home = mount.point().join("alice");
-    let roots = format!("roots = [{:?}]", mount.point());
-    let mut server = Sandbox::new(&[("storage", &roots)]);
-    server.add_user("alice", &["--home", home.to_str().unwrap()]);
+    let mut server = with_home_at("alice", &home, &mount);
     server.serve();
     fs::write(server.path().join("local"), "x").unwrap();
     server.sftp_ok("alice", "ls\n");

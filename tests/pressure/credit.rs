@@ -84,6 +84,15 @@ impl Filled {
         }
     }
 
+    /// On one more channel, whose window never shuts, opens a file and asks for it.
+    fn read_nothing_of(&mut self, file: &str) {
+        let opened = self.ssh.open_sftp(CHANNELS, (1 << 31) - 1);
+        let request = peer::encode(&open(file, READ), 1, b"");
+        self.ssh.send(&data(opened.theirs, &request));
+        let reply = self.ssh.wait_for(DATA);
+        self.ask_for_data(opened.theirs, &reply[reply.len() - 4..]);
+    }
+
     /// Then replies as large as may be, which nobody reads.
     fn ask_for_data(&mut self, reader: u32, handle: &[u8]) {
         for number in 0..60 {
@@ -123,12 +132,7 @@ fn one_connection_that_reads_nothing() {
     drop(server.raw("alice"));
     let before = resident(&server);
     let mut filled = Filled::new(&server, CHANNELS - 1);
-    let opened = filled.ssh.open_sftp(CHANNELS, (1 << 31) - 1);
-    filled
-        .ssh
-        .send(&data(opened.theirs, &peer::encode(&open("file", READ), 1, b"")));
-    let reply = filled.ssh.wait_for(DATA);
-    filled.ask_for_data(opened.theirs, &reply[reply.len() - 4..]);
+    filled.read_nothing_of("file");
     std::thread::sleep(std::time::Duration::from_millis(500));
     let growth = resident(&server).saturating_sub(before);
     eprintln!(
@@ -150,12 +154,7 @@ fn a_hundred_connections_that_read_nothing() {
     for _ in 0..100 {
         let mut filled = Filled::new(&server, CHANNELS - 1);
         bytes += filled.bytes;
-        let opened = filled.ssh.open_sftp(CHANNELS, (1 << 31) - 1);
-        filled
-            .ssh
-            .send(&data(opened.theirs, &peer::encode(&open("file", READ), 1, b"")));
-        let reply = filled.ssh.wait_for(DATA);
-        filled.ask_for_data(opened.theirs, &reply[reply.len() - 4..]);
+        filled.read_nothing_of("file");
         all.push(filled);
     }
     let growth = resident(&server).saturating_sub(before);
