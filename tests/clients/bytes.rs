@@ -291,7 +291,7 @@ fn passwords_are_compared_as_bytes() {
 fn text_is_read_in_one_way() {
     // One reads a signature of its own making, the other is the test double of an agent.
     let allowed = ["client/kex.rs", "keys/agent/server.rs"];
-    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("vendor/russh/src");
+    let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/russh/src");
     let mut directories = vec![top.clone()];
     let mut files = 0;
     while let Some(directory) = directories.pop() {

@@ -11,6 +11,8 @@ use ssh_encoding::{Decode, Encode};
 use thiserror::Error;
 use tokio::io::AsyncWrite;
 
+#[cfg(test)]
+mod tests;
 
 mod auth;
 
