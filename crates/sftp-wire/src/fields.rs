@@ -1,0 +1,205 @@
+//! The data types of SSH (RFC 4251, section 5) that SFTP uses: bytes, numbers in network byte order, strings with their
+//! length in front.
+//!
+//! This is the only place that reads or writes them. It gives them no meaning.
+
+use std::ops::Deref;
+
+use bytes::{Buf as _, Bytes};
+
+use crate::packet_type::PacketType;
+
+/// Bytes that can be taken apart without a copy: a borrowed slice, or [`Bytes`] whose parts share its memory.
+pub trait Input: Deref<Target = [u8]> + Sized {
+    /// Takes the first `length` bytes off; `None` if there are fewer.
+    fn take_front(&mut self, length: usize) -> Option<Self>;
+
+    /// Drops the first `length` bytes, or all if there are fewer.
+    fn skip(&mut self, length: usize);
+}
+
+impl Input for &[u8] {
+    fn take_front(&mut self, length: usize) -> Option<Self> {
+        let (front, rest) = self.split_at_checked(length)?;
+        *self = rest;
+        Some(front)
+    }
+
+    fn skip(&mut self, length: usize) {
+        *self = self.get(length..).unwrap_or_default();
+    }
+}
+
+impl Input for Bytes {
+    fn take_front(&mut self, length: usize) -> Option<Self> {
+        (length <= self.len()).then(|| self.split_to(length))
+    }
+
+    fn skip(&mut self, length: usize) {
+        self.advance(length.min(self.len()));
+    }
+}
+
+/// Takes fields off the front of a packet. Each method returns `None` where the field is cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reader<B>(B);
+
+impl<B: Input> Reader<B> {
+    /// A reader at the beginning of these bytes.
+    pub fn new(bytes: B) -> Self {
+        Self(bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let array = *self.0.first_chunk::<N>()?;
+        self.0.skip(N);
+        Some(array)
+    }
+
+    /// The next byte.
+    pub fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(u8::from_be_bytes)
+    }
+
+    /// The next number of four bytes.
+    pub fn u32(&mut self) -> Option<u32> {
+        self.array::<4>().map(u32::from_be_bytes)
+    }
+
+    /// The next number of eight bytes.
+    pub fn u64(&mut self) -> Option<u64> {
+        self.array::<8>().map(u64::from_be_bytes)
+    }
+
+    /// The next string.
+    pub fn string(&mut self) -> Option<B> {
+        let length = self.u32()? as usize;
+        self.0.take_front(length)
+    }
+
+    /// The next string, or an empty one if nothing is left at all.
+    pub(crate) fn string_or_end(&mut self) -> Option<B> {
+        match self.is_empty() {
+            true => self.0.take_front(0),
+            false => self.string(),
+        }
+    }
+
+    /// Everything that is left.
+    pub fn rest(self) -> B {
+        self.0
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> Reader<&'a [u8]> {
+    /// The next string, as a path or a name. One NUL at its end is not part of it: some clients send C strings whole,
+    /// and OpenSSH accepts them.
+    pub fn path(&mut self) -> Option<&'a [u8]> {
+        let bytes = self.string()?;
+        Some(bytes.strip_suffix(b"\0").unwrap_or(bytes))
+    }
+}
+
+/// Where fields are written to.
+pub trait Output {
+    /// Appends bytes as they are.
+    fn put_bytes(&mut self, bytes: &[u8]);
+
+    /// Appends a byte.
+    fn put_u8(&mut self, number: u8) {
+        self.put_bytes(&[number]);
+    }
+
+    /// Appends a number of four bytes.
+    fn put_u32(&mut self, number: u32) {
+        self.put_bytes(&number.to_be_bytes());
+    }
+
+    /// Appends a number of eight bytes.
+    fn put_u64(&mut self, number: u64) {
+        self.put_bytes(&number.to_be_bytes());
+    }
+
+    /// Appends a string.
+    fn put_string(&mut self, bytes: &[u8]) {
+        self.put_u32(length_field(bytes.len()));
+        self.put_bytes(bytes);
+    }
+
+    /// Appends a string as a path or a name. A path that ends in NUL gets one more, so that [`Reader::path`] returns what
+    /// was written.
+    fn put_path(&mut self, path: &[u8]) {
+        if path.ends_with(b"\0") {
+            self.put_u32(length_field(path.len().saturating_add(1)));
+            self.put_bytes(path);
+            self.put_u8(0);
+        } else {
+            self.put_string(path);
+        }
+    }
+}
+
+impl Output for Vec<u8> {
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// A length as its field has it. No packet comes near 4 GiB.
+fn length_field(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Counts the bytes that would be written, so that a packet is built in memory of exactly its size.
+#[derive(Debug, Default)]
+struct Counter(usize);
+
+impl Output for Counter {
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.0 = self.0.saturating_add(bytes.len());
+    }
+}
+
+/// Something that has a form on the wire: what stands behind type and id in a packet, or a part of that.
+pub trait Body {
+    /// Appends it.
+    fn put(&self, out: &mut impl Output);
+}
+
+/// A packet to be written: the number behind the type is the request's id, or a version in INIT and VERSION.
+pub(crate) struct Outgoing<'a, T> {
+    pub(crate) packet_type: PacketType,
+    pub(crate) number: u32,
+    pub(crate) body: &'a T,
+}
+
+impl<T: Body> Outgoing<'_, T> {
+    /// The packet with its length field, in memory of exactly its size.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        let mut out = Vec::new();
+        self.append_to(&mut out);
+        out.into()
+    }
+
+    /// Appends the packet with its length field.
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        let mut counter = Counter::default();
+        self.body.put(&mut counter);
+        let length = counter.0.saturating_add(5);
+        if out.is_empty() {
+            out.reserve_exact(length.saturating_add(4));
+        } else {
+            // More will follow: let the vector grow by its own rule.
+            out.reserve(length.saturating_add(4));
+        }
+        out.put_u32(length_field(length));
+        out.put_u8(self.packet_type.byte());
+        out.put_u32(self.number);
+        self.body.put(out);
+    }
+}
