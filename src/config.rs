@@ -12,14 +12,14 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use toml::de::DeTable;
 
+use crate::accounts::QuotaSettings;
 use crate::auth::AuthSettings;
-use crate::error::{Error, Result};
-use crate::ledger::QuotaSettings;
-use crate::regular;
 use crate::ssh::limits::Limits;
 use crate::ssh::settings::SshSettings;
+use crate::storage::durable::Fsync;
 use crate::telemetry::LogSettings;
-use crate::vfs::durable::Fsync;
+use base::error::{Error, Result};
+use base::regular;
 use report::Problem;
 
 /// Larger files are no configurations.
@@ -83,7 +83,7 @@ impl Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSettings {
-    /// Does the server take away from itself what it does not need: see [`crate::server::sandbox`].
+    /// Does the server take away from itself what it does not need: see [`crate::serve::sandbox`].
     pub sandbox: bool,
     /// Addresses and ports to listen on.
     pub listen: Vec<SocketAddr>,

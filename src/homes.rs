@@ -8,10 +8,10 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, join};
-use crate::error::{Error, Result};
-use crate::marker;
+use crate::domain::user::UserName;
 use crate::mount::{Check, Site};
-use crate::user::UserName;
+use crate::storage::marker;
+use base::error::{Error, Result};
 
 /// The home that is meant: `explicit` (relative to the current directory), else `homes/NAME`. Links are resolved, so
 /// that the record says where the home really is.

@@ -7,17 +7,17 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::accounts::account::Account;
+use crate::accounts::disk::Disks;
 use crate::auth::Login;
-use crate::error::{Error, Result};
-use crate::lanes::{HomeLane, Lanes};
-use crate::ledger::account::Account;
-use crate::ledger::disk::Disks;
-use crate::vfs::Storage;
-use crate::vfs::durable::{Durable, Fsync};
-use crate::vfs::gate::{Gate, Gated};
-use crate::vfs::guard::Guard;
-use crate::vfs::local::LocalStorage;
-use crate::vfs::quota::Quota;
+use crate::io::{HomeLane, Lanes};
+use crate::storage::Storage;
+use crate::storage::durable::{Durable, Fsync};
+use crate::storage::gate::{Gate, Gated};
+use crate::storage::guard::Guard;
+use crate::storage::local::LocalStorage;
+use crate::storage::quota::Quota;
+use base::error::{Error, Result};
 
 /// A home, ready for a session.
 #[derive(Clone)]

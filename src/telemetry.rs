@@ -2,7 +2,7 @@
 //!
 //! The log is `tracing`'s, on standard error (by way of [`log_queue`]), as text or JSON. Every line of it passes one
 //! writer, which leaves no control character in it but the final newline, whatever a peer called itself. The audit log
-//! is the first subscriber of [`crate::event::Events`]: see [`audit`].
+//! is the first subscriber of [`crate::domain::event::Events`]: see [`audit`].
 
 pub mod audit;
 pub(crate) mod escape;
@@ -22,8 +22,8 @@ use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::{Layer, Registry, reload};
 
-use crate::error::{Error, Result};
 use audit::{AuditFile, AuditLog};
+use base::error::{Error, Result};
 pub use log_queue::Flush;
 use log_queue::LogQueue;
 

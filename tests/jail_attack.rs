@@ -23,9 +23,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use homeport::path::VirtualPath;
-use homeport::vfs::local::LocalStorage;
-use homeport::vfs::{Links, Metadata, OpenHow, Over, Renaming, Result, SetAttrs, Storage, Wait};
+use homeportd::domain::path::VirtualPath;
+use homeportd::storage::local::LocalStorage;
+use homeportd::storage::{Links, Metadata, OpenHow, Over, Renaming, Result, SetAttrs, Storage, Wait};
 
 const REFUSE: Renaming = Renaming {
     over: Over::Refuse,

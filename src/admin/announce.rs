@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::control::{Answer, Applied, Request, ask_if_running, unexpected};
 use super::show;
-use crate::error::{Error, Result};
-use crate::user::UserName;
+use crate::control::{Answer, Applied, Request, ask_if_running, unexpected};
+use crate::domain::user::UserName;
+use base::error::{Error, Result};
 
 /// A change of a user's record that is in the store.
 #[derive(Debug)]

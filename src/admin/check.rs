@@ -10,16 +10,16 @@ use std::net::SocketAddr;
 
 use super::owner;
 use super::usage;
-use crate::admin::control::{self, Answer, Request};
 use crate::config::Config;
-use crate::descriptors::{self, Shares};
-use crate::error::{Error, Result};
-use crate::server::lock::{self, Holder};
-use crate::server::preflight::{self, Report};
-use crate::server::sandbox;
+use crate::control::{self, Answer, Request};
+use crate::io::descriptors::{self, Shares};
+use crate::serve::lock::{self, Holder};
+use crate::serve::preflight::{self, Report};
+use crate::serve::sandbox;
 use crate::ssh::{algorithms, hostkeys};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
+use base::error::{Error, Result};
 
 /// What `check` found, and how much it looked at.
 #[derive(Debug)]

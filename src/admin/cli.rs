@@ -18,9 +18,9 @@ mod user;
 
 pub use user::{AddArgs, KeyCommand, PasswordArgs, SetArgs, UserCommand};
 
-use crate::error::{Error, Result};
+use crate::domain::user::UserName;
 use crate::ssh::hostkeys::Kind;
-use crate::user::UserName;
+use base::error::{Error, Result};
 
 /// A secure multi-user SFTP server
 ///
@@ -264,3 +264,6 @@ pub enum HostkeyCommand {
         json: bool,
     },
 }
+
+#[cfg(test)]
+mod manual_tests;

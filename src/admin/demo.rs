@@ -8,12 +8,13 @@ use russh::keys::Algorithm;
 
 use super::{init, passwords};
 use crate::config::{Config, FILE_NAME};
-use crate::error::{Error, Result};
+use crate::domain::user::{Quota, User};
 use crate::homes;
-use crate::secret::Secret;
 use crate::ssh::algorithms::shows;
 use crate::store::Store;
-use crate::user::{Quota, Size, User};
+use base::error::{Error, Result};
+use base::secret::Secret;
+use base::size::Size;
 
 /// Its presence says that a directory is a demo, and that its users' passwords may be public.
 const MARKER: &str = ".homeport-demo";

@@ -14,7 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::error::{Error, Result};
+use base::error::{Error, Result};
 
 /// How long new files may appear: a removed user's sessions have ended, but calls on a slow disk may not have.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::show;
 use crate::config::Config;
-use crate::error::Result;
 use crate::ssh::hostkeys::{self, Kind};
 use crate::store::Store;
+use base::error::Result;
 
 /// A host key as `--json` shows it.
 #[derive(Debug, Serialize)]

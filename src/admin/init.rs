@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::store;
 use crate::config::{Config, FILE_NAME};
-use crate::error::{Error, Result};
 use crate::ssh::hostkeys;
+use base::error::{Error, Result};
 
 /// The sample is the template: one commented configuration, tested once.
 const SAMPLE: &str = include_str!("../../config/homeportd.toml");

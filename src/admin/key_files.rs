@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use russh::keys::parse_public_key_base64;
 
 use crate::auth::keys::AuthorizedKey;
-use crate::error::{Error, Result};
 use crate::telemetry::escape::for_terminal;
-use crate::user::Size;
+use base::error::{Error, Result};
+use base::size::Size;
 
 /// The largest file that is read: some 2,000 RSA keys.
 const MAX_FILE: u64 = 1 << 20;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::auth::keys::AuthorizedKey;
-use crate::error::{Error, Result};
-use crate::user::User;
+use crate::domain::user::User;
+use base::error::{Error, Result};
 
 /// Keys of one user: each sign-in looks through all of them.
 const MAX_KEYS: usize = 1000;

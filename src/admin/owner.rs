@@ -7,9 +7,9 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
 
-use crate::advice;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use base::advice;
+use base::error::{Error, Result};
 
 /// Makes the data directory and that of the host keys if they are missing (0700), and as root gives them to
 /// `[server] user`, or to whom the data directory belongs.

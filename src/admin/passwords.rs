@@ -5,9 +5,9 @@ use std::io::{IsTerminal as _, Read};
 use zeroize::Zeroizing;
 
 use crate::auth::password::MAX_PASSWORD;
-use crate::error::{Error, Result};
-use crate::secret::Secret;
-use crate::user::{PasswordHash, UserName};
+use crate::domain::user::{PasswordHash, UserName};
+use base::error::{Error, Result};
+use base::secret::Secret;
 
 /// Shorter ones are taken, with a warning.
 const SHORT: usize = 8;

@@ -6,15 +6,15 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::cli::QuotaCommand;
-use super::control::{Answer, Request, ask_if_running, unexpected};
 use super::show;
 use super::usage::{self, HomeUsage, Scanned};
+use crate::accounts::measure::measure_unused;
 use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::ledger::measure::measure_unused;
-use crate::server::lock::DataLock;
+use crate::control::{Answer, Request, ask_if_running, unexpected};
+use crate::domain::user::{User, UserName};
+use crate::serve::lock::DataLock;
 use crate::store::{Store, UsageRecord};
-use crate::user::{User, UserName};
+use base::error::{Error, Result};
 
 /// Prints; what is known is told at once.
 pub type Tell<'a> = &'a mut dyn FnMut(&str) -> Result<()>;

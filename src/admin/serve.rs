@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{demo, store};
 use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::server::listen::listen_on;
-use crate::server::{self, Server, Signals};
+use crate::serve::listen::listen_on;
+use crate::serve::{self, Server, Signals};
 use crate::store::Store;
 use crate::telemetry;
+use base::error::{Error, Result};
 
 /// For threads that are inside a system call when the server has ended.
 const LEFT_BEHIND: Duration = Duration::from_secs(3);
@@ -74,8 +74,8 @@ fn run(config: Config, ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send 
     // What must run other programs (for hooks, say) is to be started here, before there are threads and before the
     // sandbox: a helper process that is told what to run, as the user that the server will be.
     let sandbox = config.server.sandbox;
-    server::sandbox::prepare(sandbox);
-    let runtime = server::runtime()?;
+    serve::sandbox::prepare(sandbox);
+    let runtime = serve::runtime()?;
     let done = runtime.block_on(async {
         // Before anything else: SIGHUP would end a process that does not listen for it yet.
         let hurry = CancellationToken::new();
@@ -91,7 +91,7 @@ fn run(config: Config, ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send 
         };
         let server = bound?.hurried_by(hurry);
         // Privileges are given up, and nobody is accepted yet.
-        server::sandbox::enter(sandbox);
+        serve::sandbox::enter(sandbox);
         let addresses = server.local_addrs();
         let told = tokio::task::spawn_blocking(move || ready(addresses)).await;
         told.map_err(|e| Error::new("cannot say that the server is ready").because(e))??;
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_hangs_does_not_keep_the_process() {
-        let runtime = server::runtime().unwrap();
+        let runtime = serve::runtime().unwrap();
         let (leave, stay) = std::sync::mpsc::channel::<()>();
         runtime.spawn_blocking(move || stay.recv());
         let begun = Instant::now();

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::cli::SessionsCommand;
-use super::control::{Answer, Kick, Request, SessionInfo, ask, unexpected};
 use super::show;
-use crate::error::{Error, Result};
+use crate::control::{Answer, Kick, Request, SessionInfo, ask, unexpected};
 use crate::telemetry::escape::for_terminal;
-use crate::user::Size;
+use base::error::{Error, Result};
+use base::size::Size;
 
 /// Asks the running server; returns what to print.
 ///

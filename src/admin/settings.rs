@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::error::{Error, Result};
-use crate::user::{Factor, Limit, Permission, Permissions, Quota, Size, User};
+use crate::domain::user::{Factor, Limit, Permission, Permissions, Quota, User};
+use base::error::{Error, Result};
+use base::size::Size;
 
 /// Options of `user add` and `user set`. What is `None` stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::keys::KeyView;
 use super::usage::HomeUsage;
-use crate::error::{Error, Result};
+use crate::domain::user::User;
 use crate::telemetry::escape::in_json;
-use crate::user::{Size, User};
+use base::error::{Error, Result};
+use base::size::Size;
 
 /// A user as `--json` shows it. The names and meanings of fields are stable; fields may be added.
 #[derive(Debug, Serialize)]

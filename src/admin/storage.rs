@@ -1,6 +1,6 @@
 //! `homeportd storage adopt`: takes the places where homes lie for this store, by a marker in each.
 //!
-//! See [`crate::marker`] for what a marker means. It is written here alone: when a store is made, when a store from
+//! See [`crate::storage::marker`] for what a marker means. It is written here alone: when a store is made, when a store from
 //! before markers is first opened, when `user add` puts the first home into a new place, and by the command.
 
 use std::fmt::Write as _;
@@ -9,13 +9,13 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::cli::AdoptArgs;
-use crate::advice;
 use crate::config::Config;
-use crate::error::{Error, Result};
 use crate::homes;
-use crate::marker::{self, Mark};
+use crate::storage::marker::{self, Mark};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
+use base::advice;
+use base::error::{Error, Result};
 
 /// Does what the command says; returns what to print.
 ///

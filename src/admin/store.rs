@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::{owner, storage};
 use crate::config::Config;
-use crate::error::{Error, Result};
 use crate::homes;
 use crate::store::sql::SqlStore;
+use base::error::{Error, Result};
 
 /// Opens the store that the configuration names, as the owner of the data directory.
 ///

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::control::{Answer, Request, ask_if_running, unexpected};
 use super::show;
+use crate::accounts::account::{Standing, Usage};
+use crate::accounts::measure::{Sum, Unreadable};
 use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::ledger::account::{Standing, Usage};
-use crate::ledger::measure::{Sum, Unreadable};
+use crate::control::{Answer, Request, ask_if_running, unexpected};
+use crate::domain::user::User;
 use crate::store::{Store, UsageRecord};
-use crate::user::{Size, User};
+use base::error::{Error, Result};
+use base::size::Size;
 
 /// What a user's home holds and may hold. The names and meanings of fields are stable; fields may be added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,12 +9,12 @@ use super::passwords::Source;
 use super::show::{self, UserView};
 use super::usage::{self, HomeUsage};
 use super::{erase, key_files, keys, passwords, storage};
-use crate::advice;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::domain::user::{Quota, User, UserName};
 use crate::homes::{self, Made};
 use crate::store::{Store, name_taken, no_such_user};
-use crate::user::{Quota, User, UserName};
+use base::advice;
+use base::error::{Error, Result};
 
 /// What has to be read before root becomes the owner of the data directory, who may not be able to.
 #[derive(Debug, Default)]

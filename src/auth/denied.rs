@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::Proofs;
 use super::keys::Unpermitted;
-use crate::error::Error;
-use crate::user::Factor;
+use crate::domain::user::Factor;
+use base::error::Error;
 
 /// What comes of an attempt that did not complete a sign-in.
 #[derive(Debug)]

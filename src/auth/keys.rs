@@ -12,7 +12,7 @@ use russh::keys::{HashAlg, PublicKey};
 
 pub use super::key_options::Unpermitted;
 use super::key_options::{Options, end_of_options};
-use crate::error::{Error, Result};
+use base::error::{Error, Result};
 
 /// Longest line. An RSA key of 8192 bits takes 1.4 KiB; the rest is for options and the comment.
 const MAX_LINE: usize = 16 * 1024;

@@ -9,8 +9,8 @@ use russh::keys::PublicKey;
 
 use super::Proofs;
 use super::proofs::Lost;
-use crate::secret::Secret;
-use crate::user::{Factor, Permissions, Quota, UserName};
+use crate::domain::user::{Factor, Permissions, Quota, UserName};
+use base::secret::Secret;
 
 /// A user who has proven who they are. Only this module makes one, and without one there is no storage.
 #[derive(Debug, Clone)]

@@ -6,9 +6,9 @@ use argon2::{
 };
 use zeroize::Zeroize;
 
-use crate::error::{Error, Result};
-use crate::secret::Secret;
-use crate::user::PasswordHash;
+use crate::domain::user::PasswordHash;
+use base::error::{Error, Result};
+use base::secret::Secret;
 
 /// Longest password in bytes: far beyond any passphrase, and nothing to hash at a peer's expense.
 pub const MAX_PASSWORD: usize = 1024;

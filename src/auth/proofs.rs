@@ -12,7 +12,7 @@ use russh::keys::PublicKey;
 use super::address::allowed;
 use super::keys::AuthorizedKey;
 use super::{Credential, Login, Reason};
-use crate::user::{Factor, PasswordHash, Permission, User};
+use crate::domain::user::{Factor, PasswordHash, Permission, User};
 
 /// What a connection has proven so far, for one record of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

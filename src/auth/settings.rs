@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer, de};
 
 use super::throttle::ThrottleSettings;
-use crate::user::Factor;
+use crate::domain::user::Factor;
 
 /// `[auth]`: ways of signing in, and their limits.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::Authenticator;
 use super::address::Source;
 use super::throttle::places::{LIFETIME, MAX_PLACES};
+use crate::domain::user::UserName;
 use crate::store::SignIn;
-use crate::user::UserName;
 
 /// The time between two looks for sign-ins that are to be written down.
 const EVERY: Duration = Duration::from_secs(30);

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 
 use super::password::cheap;
 use super::*;
+use crate::domain::user::{Permissions, Quota};
 use crate::store::sql::SqlStore;
-use crate::user::{Permissions, Quota};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJNM52vydpi1r8D6nvjQcQnulTGFj/Q4flZ4ZzKVpN74";
 const OTHER_KEY: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBCIdaVTuJuzADcHWKh+Sy5mN6dU+BDH+fORcT5MWCStO1ByaNyLsAI9XK57RBGtQYwJI6Z491SPmtIAcBr/U/u0=";
@@ -167,7 +167,7 @@ async fn every_refused_password_costs_one_hash() {
     .await;
     f.add("factor", |u| u.require = [Factor::PublicKey].into()).await;
     f.add("broken", |u| {
-        u.password_hash = Some(crate::user::PasswordHash::new("$x".into()))
+        u.password_hash = Some(crate::domain::user::PasswordHash::new("$x".into()))
     })
     .await;
     let check = async |user: &str, password: &str, says: &str| {

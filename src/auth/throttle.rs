@@ -32,7 +32,7 @@ use serde::Deserialize;
 
 pub use self::places::Places;
 use super::address::Source;
-use crate::user::UserName;
+use crate::domain::user::UserName;
 
 /// Entries in each table: some megabytes at most, and more sources than fail at once outside a large attack.
 const MAX_ENTRIES: usize = 16 * 1024;

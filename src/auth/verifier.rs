@@ -22,8 +22,8 @@ pub use self::line::Applicant;
 use self::line::{Bounds, Line};
 use self::workers::Workers;
 use super::password::{self, Verdict};
-use crate::secret::Secret;
-use crate::user::PasswordHash;
+use crate::domain::user::PasswordHash;
+use base::secret::Secret;
 
 /// How verifications line up.
 #[derive(Debug, Clone, Copy)]

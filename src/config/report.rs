@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::error::Error;
+use base::error::Error;
 
 /// A source line is shown this far; longer ones are cut around the column, so that a message stays on one screen.
 const WIDEST: usize = 100;

@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
-use crate::event::Event;
-use crate::glob::Pattern;
-use crate::lanes::HomeLane;
+use crate::domain::event::Event;
+use crate::domain::path::{PathError, VirtualPath};
+use crate::io::HomeLane;
 use crate::mount::Mounted;
-use crate::path::{PathError, VirtualPath};
-use crate::sessions::Presence;
-use crate::sessions::memory::Held;
-use crate::vfs::hash::{Algorithm, Range, Work};
-use crate::vfs::{DirEntry, DirStream, Error, FileKind, Links, Metadata, OpenHow, Result, Storage, Wait};
-use crate::words::Word;
+use crate::session::Presence;
+use crate::session::memory::Held;
+use crate::storage::hash::{Range, Work};
+use crate::storage::{DirEntry, DirStream, Error, FileKind, Links, Metadata, OpenHow, Result, Storage, Wait};
+use base::digest::Algorithm;
+use base::glob::Pattern;
+use base::words::Word;
 
 use super::glob;
 use super::opened::Opened;

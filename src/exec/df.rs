@@ -6,9 +6,9 @@ use super::options::parse;
 use super::reason::reason;
 use super::sums::quoted;
 use super::{Io, complain};
-use crate::stream::{Gone, Stream};
-use crate::user::Size;
-use crate::vfs::Space;
+use crate::session::stream::{Gone, Stream};
+use crate::storage::Space;
+use base::size::Size;
 
 /// They all say the same, of one quota.
 const MAX_NAMES: usize = 64;

@@ -10,10 +10,10 @@
 use std::sync::Arc;
 
 use super::desk::Desk;
-use crate::glob::{Marked, Pattern, is_pattern, literal};
-use crate::sessions::memory::TOO_MUCH_HELD;
-use crate::vfs::Links;
-use crate::words::Word;
+use crate::session::memory::TOO_MUCH_HELD;
+use crate::storage::Links;
+use base::glob::{Marked, Pattern, is_pattern, literal};
+use base::words::Word;
 
 /// What may come of a line, its cost in memory included: some 20,000 names of usual length.
 const MAX_EXPANDED: usize = 2 << 20;

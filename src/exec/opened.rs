@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use crate::lanes::HomeLane;
-use crate::sessions::FileRecord;
-use crate::vfs::{OpenFile, Result};
+use crate::io::HomeLane;
+use crate::session::FileRecord;
+use crate::storage::{OpenFile, Result};
 
 /// An open file. However it ends, it closes where that may take long, and then its record says so.
 pub struct Opened {

@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-use crate::vfs::Error;
+use crate::storage::Error;
 
 /// Why a call failed, as a program of the system would say it.
 pub fn reason(error: Error) -> String {

@@ -1,7 +1,7 @@
 //! What a command line asks for: one program, perhaps in another directory, perhaps with its columns picked.
 
-use crate::vfs::hash::Algorithm;
-use crate::words::{Rules, Token, Unsplit, Word, split};
+use base::digest::Algorithm;
+use base::words::{Rules, Token, Unsplit, Word, split};
 
 /// Why a line is not run. The sentences are for the client's terminal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

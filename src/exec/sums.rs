@@ -3,23 +3,11 @@
 use super::desk::Desk;
 use super::options::parse;
 use super::{Io, Program, complain};
-use crate::stream::{Gone, Stream};
-use crate::vfs::hash::Algorithm;
-use crate::visible::hex;
+use crate::session::stream::{Gone, Stream};
+use base::digest::{Algorithm, Style, line};
 
 /// So much of the standard input is digested at once, if it is there.
 const PIECE: usize = 1 << 20;
-
-/// How a line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Style {
-    /// `*` before the name instead of a space.
-    binary: bool,
-    /// BSD's style.
-    tag: bool,
-    /// NUL at the end, and nothing escaped.
-    zero: bool,
-}
 
 /// Runs one of them; returns its exit status.
 pub(super) async fn run(
@@ -77,35 +65,6 @@ fn options(words: &[Vec<u8>]) -> Result<(Style, Vec<&[u8]>), &[u8]> {
         zero: asked.has(b'z'),
     };
     Ok((style, asked.names))
-}
-
-/// What coreutils prints: a name with a backslash, a newline or a carriage return is escaped, and the line then
-/// begins with a backslash.
-pub(crate) fn line(style: Style, algorithm: Algorithm, digest: &[u8], name: &[u8]) -> Vec<u8> {
-    let escape = |byte: &u8| match byte {
-        b'\\' => b"\\\\".to_vec(),
-        b'\n' => b"\\n".to_vec(),
-        b'\r' => b"\\r".to_vec(),
-        &plain => vec![plain],
-    };
-    let shown: Vec<u8> = match style.zero {
-        true => name.to_vec(),
-        false => name.iter().flat_map(escape).collect(),
-    };
-    let hex = hex(digest);
-    let mut line = Vec::new();
-    if shown != name {
-        line.push(b'\\');
-    }
-    if style.tag {
-        let tag = algorithm.name().to_uppercase();
-        line.extend([tag.as_bytes(), b" (", &shown, b") = ", hex.as_bytes()].concat());
-    } else {
-        let mark: &[u8] = if style.binary { b" *" } else { b"  " };
-        line.extend([hex.as_bytes(), mark, &shown].concat());
-    }
-    line.push(if style.zero { 0 } else { b'\n' });
-    line
 }
 
 /// A name in a message: in quotes if it is not plain, and never with what a terminal would obey.

@@ -1,10 +1,10 @@
 //! File attributes on the wire (draft-ietf-secsh-filexfer-02, section 5).
 
-use crate::vfs::{Metadata, SetAttrs};
+use crate::storage::{Metadata, SetAttrs};
 
-use super::kinds::attributes::{ACMODTIME, EXTENDED, PERMISSIONS, SIZE, UIDGID};
 use super::packet::Fields;
 use super::reply::Reply;
+use base::sftp_kinds::attributes::{ACMODTIME, EXTENDED, PERMISSIONS, SIZE, UIDGID};
 
 /// Permission bits with set-uid, set-gid and sticky: clients send the file type along.
 const MODE_BITS: u32 = 0o7777;

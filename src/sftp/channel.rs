@@ -4,7 +4,7 @@
 //! In the SSH callback (*Direct*) a request runs only if all of this holds: nothing waits before it; the session is
 //! not with the task; the SSH layer has let go of every reply that the task sent (else ours would overtake them);
 //! the peer's window has room; events of the user find room in their queue; this callback has not made as much as one
-//! may ([`crate::stream::budget::Budget::goes_on`]); no keys are exchanged; and the file system is well.
+//! may ([`crate::session::stream::budget::Budget::goes_on`]); no keys are exchanged; and the file system is well.
 //! What waits for the window alone goes on in the callback that opens it; all else goes to the task (*Queued*).
 
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use super::packet::{self, Malformed};
 use super::queue::{Held, Queue, State, Surroundings, Worker};
 use super::rest::Rest;
 use super::session::Sftp;
-use crate::lanes::Permit;
-use crate::stream::budget::Overflow;
-use crate::stream::{Stream, Wire};
-use crate::vfs::Wait;
+use crate::io::Permit;
+use crate::session::stream::budget::Overflow;
+use crate::session::stream::{Stream, Wire};
+use crate::storage::Wait;
 
 /// Why a channel or its connection must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

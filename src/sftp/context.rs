@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::sessions::Presence;
+use crate::session::Presence;
 
 use super::longname::Lister;
 

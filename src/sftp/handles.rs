@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use crate::sessions::FileRecord;
-use crate::sessions::memory::Held;
-use crate::sessions::share::Descriptor;
-use crate::vfs::{DirStream, OpenFile};
+use crate::session::FileRecord;
+use crate::session::memory::Held;
+use crate::session::share::Descriptor;
+use crate::storage::{DirStream, OpenFile};
 
 use super::packet::RawHandle;
 
@@ -149,8 +149,8 @@ impl Handles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sessions::share::{Pool, Share};
-    use crate::vfs::{DirEntry, Result};
+    use crate::session::share::{Pool, Share};
+    use crate::storage::{DirEntry, Result};
 
     struct Nothing;
 

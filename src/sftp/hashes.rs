@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::lanes::HomeLane;
-use crate::sessions::Busy;
-use crate::sessions::share::Descriptor;
-use crate::vfs::hash::{Algorithm, Work};
+use crate::io::HomeLane;
+use crate::session::Busy;
+use crate::session::share::Descriptor;
+use crate::storage::hash::Work;
+use base::digest::Algorithm;
 
 use super::context::CheckFileShape;
 use super::reply::Reply;

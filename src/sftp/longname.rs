@@ -5,7 +5,7 @@ use std::io::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::vfs::{FileKind, Metadata};
+use crate::storage::{FileKind, Metadata};
 
 use super::attrs;
 
@@ -114,7 +114,7 @@ mod tests {
 
     fn meta(kind: FileKind, mode: u32, size: u64, mtime: i64) -> Metadata {
         Metadata {
-            inode: crate::vfs::InodeId { device: 1, number: 1 },
+            inode: crate::storage::InodeId { device: 1, number: 1 },
             kind,
             mode,
             size,

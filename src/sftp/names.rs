@@ -1,8 +1,8 @@
 //! Requests about names: remove, make, rename, link, resolve.
 
-use crate::event::Event;
-use crate::path::VirtualPath;
-use crate::vfs::{FileKind, Links, Metadata, Over, Renaming, SetAttrs, Wait};
+use crate::domain::event::Event;
+use crate::domain::path::VirtualPath;
+use crate::storage::{FileKind, Links, Metadata, Over, Renaming, SetAttrs, Wait};
 
 use super::context::SymlinkOrder;
 use super::outcome::Answer;

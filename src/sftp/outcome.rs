@@ -5,16 +5,16 @@ use bytes::Bytes;
 use super::hashes::Question;
 use super::reply::Reply;
 use super::status::{Refusal, Status};
-use crate::path::PathError;
-use crate::vfs::Error;
+use crate::domain::path::PathError;
+use crate::storage::Error;
 
 /// What comes of executing a request.
 pub enum Outcome {
     /// This is to be sent.
     Reply(Bytes),
-    /// Only with [`Wait::Never`](crate::vfs::Wait::Never): nothing was done, ask again where waiting is allowed.
+    /// Only with [`Wait::Never`](crate::storage::Wait::Never): nothing was done, ask again where waiting is allowed.
     WouldBlock,
-    /// Only with [`Wait::Allowed`](crate::vfs::Wait::Allowed): something is to be hashed first, which is the caller's to do.
+    /// Only with [`Wait::Allowed`](crate::storage::Wait::Allowed): something is to be hashed first, which is the caller's to do.
     Hash(Box<Question>),
 }
 
@@ -22,7 +22,7 @@ pub enum Outcome {
 pub enum Halt {
     /// The client gets this status.
     Refused(Refusal),
-    /// Only with [`Wait::Never`](crate::vfs::Wait::Never): nothing was done, ask again where waiting is allowed.
+    /// Only with [`Wait::Never`](crate::storage::Wait::Never): nothing was done, ask again where waiting is allowed.
     WouldBlock,
     /// Something is to be hashed first.
     Hash(Box<Question>),

@@ -3,11 +3,11 @@
 //! Pure functions over bytes; nothing is trusted and nothing is copied that need not be. A string is a `u32` length
 //! and as many bytes; numbers are big-endian (RFC 4251, section 5).
 
-use crate::vfs::{OpenHow, SetAttrs};
+use crate::storage::{OpenHow, SetAttrs};
 
 use super::attrs;
-use super::kinds::*;
 use super::status::Status;
+use base::sftp_kinds::*;
 
 /// OpenSSH's SFTP_MAX_MSG_LENGTH: the largest packet, without its length field.
 pub const MAX_PACKET: u32 = 262_144;
@@ -203,7 +203,7 @@ fn request(kind: u8, mut f: Fields<'_>) -> Result<Request<'_>, Status> {
 }
 
 fn open<'a>(f: &mut Fields<'a>) -> Option<Request<'a>> {
-    use super::kinds::flags::{APPEND, CREAT, EXCL, READ, TRUNC, WRITE};
+    use base::sftp_kinds::flags::{APPEND, CREAT, EXCL, READ, TRUNC, WRITE};
     let path = f.path()?;
     let flags = f.u32()?;
     let attrs = attrs::read(f)?;

@@ -8,7 +8,7 @@ use super::packet::{self, Read};
 use super::reply::DATA_HEADER;
 use super::rest::Rest;
 use super::session::{NAMES_ROOM, Sftp};
-use crate::vfs::Wait;
+use crate::storage::Wait;
 
 /// WRITEs that one visit to a thread of the blocking pool may execute, and their bytes: the change of threads costs more
 /// than a WRITE, and who waits for a thread must not wait for long.

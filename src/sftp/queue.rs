@@ -15,13 +15,13 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit as Permit;
 use tokio_util::sync::CancellationToken;
 
-use crate::event::queue::Credit;
-use crate::lanes::HomeLane;
-use crate::stream::budget::Budget;
-use crate::stream::flow::Flow;
-use crate::stream::window::{Room, Window};
-use crate::stream::{Gone, Outlet, Stream};
-use crate::vfs::Wait;
+use crate::domain::event::queue::Credit;
+use crate::io::HomeLane;
+use crate::session::stream::budget::Budget;
+use crate::session::stream::flow::Flow;
+use crate::session::stream::window::{Room, Window};
+use crate::session::stream::{Gone, Outlet, Stream};
+use crate::storage::Wait;
 
 use super::backlog::Job;
 use super::outcome::Outcome;

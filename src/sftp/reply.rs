@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use super::kinds::*;
 use super::packet::RawHandle;
 use super::status::Status;
+use base::sftp_kinds::*;
 
 /// Builds one reply: length field, type, and what is put behind them.
 #[derive(Debug)]

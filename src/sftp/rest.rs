@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::kinds::SSH_FXP_DATA;
 use super::packet::{RawHandle, Read};
 use super::reply::DATA_HEADER;
-use crate::stream::budget::{Budget, Reservation};
+use crate::session::stream::budget::{Budget, Reservation};
+use base::sftp_kinds::SSH_FXP_DATA;
 
 /// A rest of this size is kept in any case: all that is not data, and not the listing of a directory, fits.
 const SMALL: usize = 8 * 1024;

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use rustix::io::Errno;
 
-use crate::buffer::{Buffer, Filled};
-use crate::event::{Actor, Event};
-use crate::path::VirtualPath;
-use crate::sessions::Working;
-use crate::sessions::memory::{Held, TOO_MUCH_HELD};
-use crate::sessions::share::Descriptor;
-use crate::vfs::{Error, Links, OpenHow, Over, SetAttrs, Storage, Wait};
+use crate::domain::event::{Actor, Event};
+use crate::domain::path::VirtualPath;
+use crate::session::Working;
+use crate::session::memory::{Held, TOO_MUCH_HELD};
+use crate::session::share::Descriptor;
+use crate::storage::{Error, Links, OpenHow, Over, SetAttrs, Storage, Wait};
+use base::buffer::{Buffer, Filled};
 
 use super::attrs;
 use super::context::Context;
@@ -318,7 +318,7 @@ impl Sftp {
     /// Passes a result on; of a refusal that somebody should hear of, the log and perhaps the user do.
     pub(super) fn tell_refused<T>(
         &mut self,
-        result: crate::vfs::Result<T>,
+        result: crate::storage::Result<T>,
         path: &VirtualPath,
     ) -> Result<T, Halt> {
         result.map_err(|error| self.refused(error, path))
@@ -377,7 +377,7 @@ pub(super) fn ok(id: u32) -> Answer {
     Ok(Reply::status(id, Status::OK, Status::OK.text()))
 }
 
-fn attrs_reply(id: u32, meta: &crate::vfs::Metadata) -> Bytes {
+fn attrs_reply(id: u32, meta: &crate::storage::Metadata) -> Bytes {
     let mut reply = Reply::attrs(id);
     attrs::write(&mut reply, meta);
     reply.finish()

@@ -2,8 +2,8 @@
 
 use rustix::io::Errno;
 
-use crate::path::PathError;
-use crate::vfs;
+use crate::domain::path::PathError;
+use crate::storage;
 
 /// A status of version 3: codes 0 to 8, the only ones that clients of this version know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,29 +89,29 @@ impl From<Status> for Refusal {
     }
 }
 
-impl From<vfs::Error> for Refusal {
-    fn from(error: vfs::Error) -> Self {
+impl From<storage::Error> for Refusal {
+    fn from(error: storage::Error) -> Self {
         match error {
             // "quota" would send the user to the wrong person.
-            vfs::Error::Os(Errno::NOSPC | Errno::DQUOT) => {
+            storage::Error::Os(Errno::NOSPC | Errno::DQUOT) => {
                 Refusal::with_sentence(Status::FAILURE, "no space left on the server's disk")
             }
             // A mount point inside a home. The code stays, since clients fall back on copying when they see it.
-            vfs::Error::Os(Errno::XDEV) => Refusal::with_sentence(
+            storage::Error::Os(Errno::XDEV) => Refusal::with_sentence(
                 Status::FAILURE,
                 "the two names are on different file systems; copy the file instead",
             ),
-            vfs::Error::Os(errno) => Status::from(errno).into(),
-            vfs::Error::Forbidden(_) => Status::PERMISSION_DENIED.into(),
-            vfs::Error::OverBytes { .. }
-            | vfs::Error::OverFiles { .. }
-            | vfs::Error::Measuring
-            | vfs::Error::Unmeasurable
-            | vfs::Error::NotRecorded
-            | vfs::Error::NotOwned
-            | vfs::Error::Ended => Refusal::with_sentence(Status::FAILURE, error.to_string()),
+            storage::Error::Os(errno) => Status::from(errno).into(),
+            storage::Error::Forbidden(_) => Status::PERMISSION_DENIED.into(),
+            storage::Error::OverBytes { .. }
+            | storage::Error::OverFiles { .. }
+            | storage::Error::Measuring
+            | storage::Error::Unmeasurable
+            | storage::Error::NotRecorded
+            | storage::Error::NotOwned
+            | storage::Error::Ended => Refusal::with_sentence(Status::FAILURE, error.to_string()),
             // Only a caller that forgot to wait can see this; the client may try again.
-            vfs::Error::WouldBlock => Status::FAILURE.into(),
+            storage::Error::WouldBlock => Status::FAILURE.into(),
         }
     }
 }
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn errno_is_told_as_openssh_tells_it() {
         let check = |errno: Errno, code: u32, text: &str| {
-            let refusal = Refusal::from(vfs::Error::Os(errno));
+            let refusal = Refusal::from(storage::Error::Os(errno));
             assert_eq!(
                 (refusal.status.code(), refusal.sentence()),
                 (code, text),

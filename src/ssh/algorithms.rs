@@ -9,8 +9,8 @@ use russh::server::Config;
 use russh::{Limits as RekeyLimits, MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
 
 use crate::auth::{AuthSettings, Method};
-use crate::error::{Error, Result};
-use crate::stream::budget::MINIMUM_WINDOW;
+use crate::session::stream::budget::MINIMUM_WINDOW;
+use base::error::{Error, Result};
 
 use super::settings::{Cipher, HostKeyAlgorithm, Kex, Mac, SshSettings};
 
@@ -43,7 +43,7 @@ pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey
         preferred: preferred(ssh, &offered),
         keys: keys.collect(),
         limits: RekeyLimits::new(REKEY_BYTES, REKEY_BYTES, REKEY_AFTER),
-        // What every channel has; its work asks for more ([`crate::stream::window`]).
+        // What every channel has; its work asks for more ([`crate::session::stream::window`]).
         window_size: MINIMUM_WINDOW,
         maximum_packet_size: MAX_PACKET,
         event_buffer_size: EVENTS,

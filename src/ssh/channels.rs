@@ -8,20 +8,20 @@ use russh::server::{Handle, Session};
 use russh::{ChannelId, Disconnect};
 use tokio_util::sync::CancellationToken;
 
-use crate::event::{Actor, Event};
+use crate::domain::event::{Actor, Event};
 use crate::exec::desk::Desk;
 use crate::exec::{self, Ends, Running, Script};
 use crate::mount::{Mounted, Refused};
-use crate::sessions::Presence;
-use crate::sessions::memory::TOO_MUCH_HELD;
+use crate::session::Presence;
+use crate::session::memory::TOO_MUCH_HELD;
+use crate::session::stream::budget::Budget;
+use crate::session::stream::flow::Flow;
+use crate::session::stream::{BoxFuture, Gone, Outlet, Stream, Wire};
 use crate::sftp::channel::{self, Fatal};
 use crate::sftp::context::{Context, Habits};
 use crate::sftp::longname::Lister;
 use crate::sftp::queue::Surroundings;
 use crate::sftp::session::Sftp;
-use crate::stream::budget::Budget;
-use crate::stream::flow::Flow;
-use crate::stream::{BoxFuture, Gone, Outlet, Stream, Wire};
 
 use super::state::{Connection, Error, State};
 

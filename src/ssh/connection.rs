@@ -22,15 +22,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::descriptors::{self, Spare};
-use crate::sessions::{Activity, Ending};
+use crate::io::descriptors::{self, Spare};
+use crate::session::{Activity, Ending};
 
 use super::admission::{Entry, Step};
 use super::algorithms::SERVER_ID;
 use super::service::{Current, Service};
 use super::state::{Connection, Error, Signals};
 use super::{refusal, refusals};
-use crate::socket::{Pusher, Socket};
+use base::socket::{Pusher, Socket};
 
 /// After an error that is not the connection's own (no descriptors, no memory) accepting rests this long.
 const ACCEPT_REST: Duration = Duration::from_millis(100);

@@ -10,11 +10,11 @@ use russh::server::{
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
 
 use crate::auth::{Credential, Method};
-use crate::event::Event;
+use crate::domain::event::Event;
 use crate::exec;
-use crate::secret::Secret;
 use crate::sftp::channel::Fatal;
-use crate::visible::sample;
+use base::secret::Secret;
+use base::visible::sample;
 
 use super::admission::Step;
 use super::channels::{NO_SHELL, SessionWire};

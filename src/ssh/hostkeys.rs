@@ -18,10 +18,10 @@ use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
 use rustix::fs::{CWD, RenameFlags};
 use zeroize::Zeroizing;
 
-use crate::advice;
-use crate::error::{Error, Result};
-use crate::regular::{Links, open_regular};
 use crate::store::Store;
+use base::advice;
+use base::error::{Error, Result};
+use base::regular::{Links, open_regular};
 
 /// A private key of 16,384 bits takes 13 KiB; nothing larger is read.
 const MAX_FILE: u64 = 64 << 10;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::descriptors::Shares;
+use crate::io::descriptors::Shares;
 
 /// `[limits]`: what a peer can make grow.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

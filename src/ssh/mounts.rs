@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::lanes::Doors;
+use crate::io::Doors;
 
 /// Opening takes microseconds: more at once only happen where a disk hangs.
 const PER_HOME: usize = 8;

@@ -5,7 +5,7 @@
 use russh::keys::{HashAlg, PublicKey};
 use russh::{AlgorithmKind, Error, Mismatch};
 
-use crate::visible::sample;
+use base::visible::sample;
 
 /// Of a peer's first line: enough to recognise HTTP, TLS or mail by.
 const LONGEST_LINE: usize = 64;

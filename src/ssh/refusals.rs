@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::event::{Event, Events};
+use crate::domain::event::{Event, Events};
 
 use super::admission::source_of;
 
@@ -141,7 +141,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::event::Subscriber;
+    use crate::domain::event::Subscriber;
 
     #[derive(Clone, Default)]
     struct Seen(Arc<Mutex<Vec<(String, String, u64)>>>);

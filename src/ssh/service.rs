@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::accounts::Ledger;
 use crate::auth::{Authenticator, Turns};
-use crate::error::Error;
-use crate::event::Events;
-use crate::ledger::Ledger;
+use crate::domain::event::Events;
 use crate::mount::{self, Mounted, Refused};
-use crate::sessions::{Session, Sessions};
+use crate::session::{Session, Sessions};
+use base::error::Error;
 
 use super::admission::Admission;
 use super::limits::Limits;

@@ -4,7 +4,7 @@ use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{cipher, kex, mac};
 use serde::Deserialize;
 
-use crate::cpu::has_aes_instructions;
+use base::cpu::has_aes_instructions;
 
 /// `[ssh]`: what is offered to clients. The client's order decides among what both offer (RFC 4253, 7.1).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -10,18 +10,18 @@ use russh::server::Auth;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Attempt, Credential, Denied, Login, Method, Proofs, Reason, Review};
-use crate::event::Event;
+use crate::domain::event::Event;
 use crate::exec;
 use crate::mount::Mounted;
-use crate::sessions::{Activity, EndNotice, Ending, Newcomer, NoPlace, Place, session_limit};
+use crate::session::stream::budget::Budget;
+use crate::session::{Activity, EndNotice, Ending, Newcomer, NoPlace, Place, session_limit};
 use crate::sftp::channel;
-use crate::stream::budget::Budget;
 
 use super::admission::Progress;
 use super::algorithms::method_set;
 use super::refusal::{RefusedKeys, key_name};
 use super::service::Service;
-use crate::socket::Pusher;
+use base::socket::Pusher;
 
 /// The state of one connection.
 pub struct Connection {
@@ -218,7 +218,7 @@ impl Connection {
 
     pub(super) fn denied(&self, user: &str, method: Method, reason: String) {
         // A name may be as long as a packet; the log needs to know no more than that it is none.
-        let user: String = user.chars().take(crate::user::MAX_NAME).collect();
+        let user: String = user.chars().take(crate::domain::user::MAX_NAME).collect();
         self.service.events.emit(&Event::Denied {
             peer: self.peer,
             user,

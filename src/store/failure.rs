@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{open, reserve};
-use crate::advice;
-use crate::error::Error;
+use base::advice;
+use base::error::Error;
 
 /// SQLite's code without its details.
 fn code(error: &sqlx::Error) -> Option<i32> {

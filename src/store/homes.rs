@@ -7,8 +7,8 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::relative::Homes;
 use super::rows::UserRow;
-use crate::error::{Error, Result};
-use crate::user::UserName;
+use crate::domain::user::UserName;
+use base::error::{Error, Result};
 
 /// A user's home and its quota, in bytes and files.
 type Neighbour = (String, String, Option<i64>, Option<i64>);

@@ -5,8 +5,8 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::relative::Homes;
 use super::rows::read_user;
-use crate::error::Result;
-use crate::user::{User, UserName};
+use crate::domain::user::{User, UserName};
+use base::error::Result;
 
 /// The second question is for lines whose key the store cannot tell by itself.
 pub(super) const LINES: &str = "SELECT line FROM user_keys WHERE user_name = $1 AND data = $2 \

@@ -5,8 +5,8 @@ use sqlx::sqlite::SqliteConnection;
 use super::relative::Homes;
 use super::rows::read_quota;
 use super::{HomeNews, News, UserNews};
-use crate::error::Error;
-use crate::user::UserName;
+use crate::domain::user::UserName;
+use base::error::Error;
 
 /// Which users were changed, and whether they exist.
 pub(super) const USERS: &str = "SELECT c.name, u.name IS NOT NULL FROM changed_users c \

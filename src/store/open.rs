@@ -15,9 +15,9 @@ use sqlx::{ConnectOptions, Connection};
 use super::failure::{damaged, failed, is_busy};
 use super::migrations::{latest, migrations};
 use super::reserve;
-use crate::advice;
-use crate::error::{Error, Result};
-use crate::regular::must_be_regular;
+use base::advice;
+use base::error::{Error, Result};
+use base::regular::must_be_regular;
 
 /// How long a call waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

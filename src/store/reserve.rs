@@ -6,7 +6,7 @@
 //!   up.
 //! - *spent*: the file is gone, because somebody was about to write to the store and found less than [`LOW`] on the
 //!   disk, or because SQLite said that the disk is full. Its 4 MiB are the store's: the running server lets no home
-//!   on that disk grow meanwhile (`ledger/disk.rs`), and makes the file again when there is room for it.
+//!   on that disk grow meanwhile (`accounts/disk.rs`), and makes the file again when there is room for it.
 //!
 //! What is written in one go is far less than [`LOW`]: a change of a user is a few pages of the log, the log is folded
 //! into the file every 1,000 pages, its index has 32 KiB. A call that finds the disk full spends the reserve and is

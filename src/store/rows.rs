@@ -7,9 +7,9 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::relative::Homes;
-use crate::advice;
-use crate::error::{Error, Result};
-use crate::user::{Factor, PasswordHash, Permission, Quota, User, UserName};
+use crate::domain::user::{Factor, PasswordHash, Permission, Quota, User, UserName};
+use base::advice;
+use base::error::{Error, Result};
 
 /// A user's columns, ready to be bound.
 pub(super) struct UserRow {

@@ -5,7 +5,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnection;
 
 use super::SignIn;
-use crate::user::UserName;
+use crate::domain::user::UserName;
 
 /// Rows that are read at most: more than are kept in memory.
 const MOST: i64 = 128 * 1024;

@@ -23,8 +23,8 @@ use super::{
     Change, Changed, News, SignIn, Store, UsageRecord, copy, failure, homes, identity, keys, news, open,
     reserve, sign_ins, usage, users,
 };
-use crate::error::{Error, Result};
-use crate::user::{Quota, User, UserName};
+use crate::domain::user::{Quota, User, UserName};
+use base::error::{Error, Result};
 
 /// Connections at once, each with a thread of its own. A question takes microseconds; many sign-ins share few.
 const CONNECTIONS: u32 = 4;

@@ -7,8 +7,8 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::relative::Homes;
 use super::rows::{UserRow, read_user};
-use crate::error::Result;
-use crate::user::{User, UserName};
+use crate::domain::user::{User, UserName};
+use base::error::Result;
 
 /// Reads the user of a name. Both questions are asked whether the user exists or not, so that an unknown name takes the
 /// same time.

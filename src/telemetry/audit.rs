@@ -1,6 +1,6 @@
 //! The audit log: one JSON object per line for each event, in the order in which they happened.
 //!
-//! A thread of its own writes it, fed by a bounded queue in which each user has a part ([`crate::event::queue`]): a slow
+//! A thread of its own writes it, fed by a bounded queue in which each user has a part ([`crate::domain::event::queue`]): a slow
 //! disk slows down those who fill it, for a limited time, and nobody else. What finds no room is counted instead of
 //! kept; as soon as the disk takes lines again the audit log says how many are missing
 //! (`{"event":"lost","count":…}`), and the log says so at once.
@@ -17,12 +17,12 @@ use jiff::Timestamp;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::{log_queue, record};
-use crate::advice;
-use crate::error::{Error, Result};
-use crate::event::queue::{Batch, Capacity, Credit, Queue};
-use crate::event::{Event, Subscriber};
-use crate::regular::{Links, open_regular};
-use crate::user::UserName;
+use crate::domain::event::queue::{Batch, Capacity, Credit, Queue};
+use crate::domain::event::{Event, Subscriber};
+use crate::domain::user::UserName;
+use base::advice;
+use base::error::{Error, Result};
+use base::regular::{Links, open_regular};
 
 /// What waits for the disk: some seconds of a busy server. An event takes a few hundred bytes, and 9 KiB at the most.
 const CAPACITY: Capacity = Capacity {

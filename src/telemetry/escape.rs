@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-pub(crate) use crate::visible::bytes;
-use crate::visible::is_treacherous;
+pub(crate) use base::visible::bytes;
+use base::visible::is_treacherous;
 
 /// The text with treacherous characters escaped as in Rust: `\n`, `\u{1b}`.
 pub(crate) fn for_terminal(text: &str) -> String {

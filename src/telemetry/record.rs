@@ -6,9 +6,9 @@ use jiff::{Timestamp, Unit};
 use serde_json::Value;
 
 use super::escape;
-use crate::event::{Actor, Event, SessionId};
-use crate::path::VirtualPath;
-use crate::user::UserName;
+use crate::domain::event::{Actor, Event, SessionId};
+use crate::domain::path::VirtualPath;
+use crate::domain::user::UserName;
 
 /// A peer's own words are cut after so many characters; an honest user name has at most 64.
 const LONGEST_CLAIM: usize = 256;

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::event::{Event, Subscriber as _};
+use crate::domain::event::{Event, Subscriber as _};
 
 /// Collects what would go to standard error.
 #[derive(Clone, Default)]

@@ -231,7 +231,7 @@ fn who_is_not_let_in_hears_why() {
     let wrong = |input: &str, words: &[&str]| {
         let mut child = Command::new("setsid")
             .arg("--wait")
-            .arg(HOMEPORT)
+            .arg(crate::support::programs::homeport())
             .args(words)
             .args(["-P", &person.server.port().to_string(), "-F", "none"])
             .args(["--known-hosts".as_ref(), person.path("known_hosts").as_os_str()])

@@ -17,7 +17,6 @@ use std::process::{Child, Command, Output, Stdio};
 use support::server::Sandbox;
 
 /// The client's binary, as cargo built it for this test.
-const HOMEPORT: &str = env!("CARGO_BIN_EXE_homeport");
 
 /// What a command did.
 struct Ran {
@@ -97,7 +96,7 @@ impl Person {
         let mut command = Command::new("setsid");
         command
             .arg("--wait")
-            .arg(HOMEPORT)
+            .arg(support::programs::homeport())
             .args(words)
             .args([
                 "-P",

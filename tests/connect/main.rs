@@ -15,7 +15,7 @@ mod terminal;
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex};
 
-use homeport::client::connect::{
+use homeport::connect::{
     Callbacks, ConfigFile, ConnectError, Credentials, Destination, Options, Surroundings, Target,
     UnknownKeys, connect,
 };
@@ -107,7 +107,7 @@ impl Way {
     ) -> Result<Handle<Client>, ConnectError> {
         let agreed = Arc::clone(&self.agreed);
         let client = |callbacks| Client { callbacks, agreed };
-        let prompts = Arc::clone(person) as Arc<dyn homeport::client::connect::Prompts>;
+        let prompts = Arc::clone(person) as Arc<dyn homeport::connect::Prompts>;
         let connecting = connect(&self.destination, credentials, prompts, client);
         tokio::time::timeout(PATIENCE, connecting)
             .await

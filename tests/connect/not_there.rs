@@ -1,6 +1,6 @@
 //! Servers that are not there, do not answer, or are none.
 
-use homeport::client::connect::{ConnectError, Credentials};
+use homeport::connect::{ConnectError, Credentials};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use homeport::client::connect::destination::IdentityFile;
-use homeport::client::connect::{ConnectError, Credentials, SignInError, UnknownKeys};
+use homeport::connect::destination::IdentityFile;
+use homeport::connect::{ConnectError, Credentials, SignInError, UnknownKeys};
 
 use crate::Way;
 use crate::person::Person;

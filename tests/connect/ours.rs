@@ -1,7 +1,7 @@
 //! `homeportd` lets people in, by every method.
 
-use homeport::client::connect::{ConnectError, Credentials, SignInError, UnknownKeys};
-use homeport::secret::Secret;
+use base::secret::Secret;
+use homeport::connect::{ConnectError, Credentials, SignInError, UnknownKeys};
 
 use crate::person::Person;
 use crate::support::server::{Sandbox, password};
@@ -113,7 +113,7 @@ async fn an_encrypted_key_is_unlocked_only_when_the_server_takes_it() {
     );
     // The public part is in OpenSSH's format, too.
     std::fs::remove_file(format!("{}.pub", right.display())).unwrap();
-    let file = |path| homeport::client::connect::destination::IdentityFile { path, named: true };
+    let file = |path| homeport::connect::destination::IdentityFile { path, named: true };
     way.destination.sign_in.files = vec![file(wrong), file(right.clone())];
     let person = Person::who_says(&["close sesame", "open sesame"]);
     let credentials = Credentials::default();

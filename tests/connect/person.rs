@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use homeport::client::connect::Prompts;
-use homeport::secret::Secret;
+use base::secret::Secret;
+use homeport::connect::Prompts;
 
 /// Answers in this order; when none is left, nobody is there.
 #[derive(Default)]

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use homeport::client::connect::{ConnectError, Credentials, SignInError};
-use homeport::secret::Secret;
+use base::secret::Secret;
+use homeport::connect::{ConnectError, Credentials, SignInError};
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{Auth, Config, Handler, Response, Session};
 use russh::{Channel, server};

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use homeport::client::connect::{Prompts as _, Terminal};
+use homeport::connect::{Prompts as _, Terminal};
 
 use crate::support::wait_for;
 

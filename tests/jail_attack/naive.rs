@@ -5,9 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use homeport::path::VirtualPath;
-use homeport::vfs::local::LocalStorage;
-use homeport::vfs::{
+use homeportd::domain::path::VirtualPath;
+use homeportd::storage::local::LocalStorage;
+use homeportd::storage::{
     DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Renaming, Result, SetAttrs, Space, Storage,
     Wait,
 };

@@ -1,6 +1,6 @@
 //! Patterns of names on a real server.
 
-use homeport::client::globs;
+use homeport::globs;
 
 use crate::{USER, server_with, signed_in};
 

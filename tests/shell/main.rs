@@ -15,14 +15,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use homeport::client::commands::Session;
-use homeport::client::commands::output::Output;
-use homeport::client::connect::{
+use base::secret::Secret;
+use homeport::commands::Session;
+use homeport::commands::output::Output;
+use homeport::connect::{
     ConfigFile, Credentials, Destination, Options, Surroundings, Target, Unattended, UnknownKeys,
 };
-use homeport::client::remote::Remote;
-use homeport::client::shell::{Command, Run};
-use homeport::secret::Secret;
+use homeport::remote::Remote;
+use homeport::shell::{Command, Run};
 use tokio::sync::mpsc;
 
 use support::server::{Sandbox, password};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use homeport::client::shell::run_script;
+use homeport::shell::run_script;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 

@@ -8,8 +8,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use homeport::client::commands::Session;
-use homeport::client::shell::{self, Run};
+use homeport::commands::Session;
+use homeport::shell::{self, Run};
 use tokio::runtime::Runtime;
 
 use crate::support::server::Sandbox;
@@ -17,7 +17,6 @@ use crate::support::wait_for;
 use crate::{USER, server_with, signed_in};
 
 /// The client's binary, as cargo built it for this test.
-const HOMEPORT: &str = env!("CARGO_BIN_EXE_homeport");
 /// The port of the server, for the test inside.
 const INSIDE: &str = "HOMEPORT_TEST_SHELL";
 const ITSELF: &str = "terminal::ctrl_c_stops_a_command_and_then_the_program";
@@ -52,7 +51,10 @@ fn inside(port: &str) {
 
 /// The program as people run it, with these words.
 pub fn homeport(words: &str) -> String {
-    format!("'{HOMEPORT}' -F none --accept-new {words}")
+    format!(
+        "'{}' -F none --accept-new {words}",
+        crate::support::programs::homeport()
+    )
 }
 
 /// A terminal with the shell in it. Ends with the test.

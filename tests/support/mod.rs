@@ -8,6 +8,7 @@
 pub mod clients;
 pub mod in_process;
 pub mod packets;
+pub mod programs;
 pub mod random;
 pub mod raw;
 pub mod reference;

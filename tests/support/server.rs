@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
+pub use super::programs::HOMEPORTD;
 use super::{WITHOUT_POWERS, is_root, wait_for};
-
-/// The server's binary, as cargo built it for this test.
-pub const HOMEPORTD: &str = env!("CARGO_BIN_EXE_homeportd");
 
 /// A directory with a configuration, users and keys; the server may run or not.
 pub struct Sandbox {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime};
 
-use homeport::client::commands::args::TransferArgs;
-use homeport::client::commands::output::{Output, Style};
-use homeport::client::commands::{Session, transfer as commands};
-use homeport::client::plan::Policy;
-use homeport::client::transfer::{Direction, Job, Outcome, Proof, Settings};
+use homeport::commands::args::TransferArgs;
+use homeport::commands::output::{Output, Style};
+use homeport::commands::{Session, transfer as commands};
+use homeport::plan::Policy;
+use homeport::transfer::{Direction, Job, Outcome, Proof, Settings};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, Run};

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use homeport::client::connect::{
+use homeport::connect::{
     ConfigFile, Credentials, Destination, Options, Surroundings, Target, Unattended, UnknownKeys,
 };
-use homeport::client::remote::Remote;
-use homeport::client::transfer::board::{Board, Meter, Totals, Watch};
-use homeport::client::transfer::trouble::Trouble;
-use homeport::client::transfer::{Direction, Engine, Job, Outcome, Settings, Summary};
+use homeport::remote::Remote;
+use homeport::transfer::board::{Board, Meter, Totals, Watch};
+use homeport::transfer::trouble::Trouble;
+use homeport::transfer::{Direction, Engine, Job, Outcome, Settings, Summary};
 use tokio_util::sync::CancellationToken;
 
 /// Longest that one run may take before it counts as hung.

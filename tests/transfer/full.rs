@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use homeport::client::transfer::{Outcome, Proof, Settings};
+use homeport::transfer::{Outcome, Proof, Settings};
 
 use crate::client::Client;
 use crate::support::server::Sandbox;
@@ -119,7 +119,7 @@ async fn alone_in_too_small_a_place() {
     let client = server.client().await;
     let content = bytes(2, 6 * MIB);
     server.put("big", &content);
-    let job = |local: PathBuf| homeport::client::transfer::Job {
+    let job = |local: PathBuf| homeport::transfer::Job {
         local,
         ..client.down("big", content.len())
     };

@@ -1,7 +1,7 @@
 //! Servers that cannot hash.
 
-use homeport::client::plan::Policy;
-use homeport::client::transfer::{Direction, Job, Outcome, Proof, Settings, Verify};
+use homeport::plan::Policy;
+use homeport::transfer::{Direction, Job, Outcome, Proof, Settings, Verify};
 
 use crate::support::reference;
 use crate::table::openssh;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use homeport::sftp::kinds::*;
+use base::sftp_kinds::*;
 use md5::Digest as _;
 use russh::server::{self, Auth, Config, Handler, Session};
 use russh::{Channel, ChannelId};

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use homeport::client::transfer::{Outcome, Proof, Settings, Verify};
+use homeport::transfer::{Outcome, Proof, Settings, Verify};
 
 use crate::liar::{Liar, Manner};
 use crate::{assert_same, bytes, read};
@@ -32,7 +32,7 @@ async fn a_flipped_byte_is_found() {
         // Whoever does not want to know is not told.
         let settings = Settings {
             verify: Verify::Never,
-            conflicts: homeport::client::plan::Policy::Overwrite,
+            conflicts: homeport::plan::Policy::Overwrite,
             ..Settings::default()
         };
         let run = client.run(settings, vec![client.up("file")]).await;
@@ -69,7 +69,7 @@ async fn a_download_that_differs_gets_no_name() {
         // Something of that name stays what it is.
         client.write("file", b"before");
         let settings = Settings {
-            conflicts: homeport::client::plan::Policy::Overwrite,
+            conflicts: homeport::plan::Policy::Overwrite,
             ..Settings::default()
         };
         let run = client.run(settings, vec![client.down("file", length)]).await;
@@ -315,7 +315,7 @@ async fn hostile_names_never_leave_the_directory() {
     }
     let place = client.local("place");
     std::fs::create_dir_all(place.join("deep")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homeport"));
+    let mut command = Command::new(crate::support::programs::homeport());
     command
         .args(["get", "-r", "tom@127.0.0.1:/dir", "deep"])
         .args([

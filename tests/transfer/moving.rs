@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use homeport::client::transfer::{Direction, Outcome, Proof, Settings};
+use homeport::transfer::{Direction, Outcome, Proof, Settings};
 
 use crate::client::{Client, Run};
 use crate::proxy::Proxy;

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use homeport::client::transfer::Direction;
+use homeport::transfer::Direction;
 
 /// One direction of all connections together.
 pub struct Flow {

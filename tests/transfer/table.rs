@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use homeport::client::plan::Policy;
-use homeport::client::transfer::{Direction, Job, Outcome, Proof, Settings};
+use homeport::plan::Policy;
+use homeport::transfer::{Direction, Job, Outcome, Proof, Settings};
 
 use crate::client::{Client, End};
 use crate::support::server::Sandbox;

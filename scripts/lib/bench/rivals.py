@@ -372,11 +372,11 @@ def gather(work, args):
         taking_part.append(Sshd(work / "sshd", key, args.sshd))
     else:
         missing.append("sshd: without it there is nothing to compare with")
-    floor = args.examples / "floor"
+    floor = args.tools / "floor"
     if floor.exists():
         taking_part.append(Floor(work / "floor", floor))
     else:
-        missing.append(f'floor: there is no "{floor}" (hint: cargo build --release --examples)')
+        missing.append(f'floor: there is no "{floor}" (hint: cargo build --release --workspace --bins)')
     if not (args.smoke or args.quick):
         found_peers(work, key, taking_part, missing)
     taking_part += [Peer(text, work / f"peer{number}") for number, text in enumerate(args.peer)]

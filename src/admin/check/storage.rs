@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::Report;
 use crate::config::Config;
+use crate::domain::user::User;
 use crate::homes;
-use crate::marker::{self, Mark};
+use crate::storage::marker::{self, Mark};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
-use crate::user::User;
 
 /// Looks at the marker of each place, as the server does when it opens a home.
 pub(super) async fn look(config: &Config, users: &[User], store: &SqlStore, report: &mut Report) {

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::*;
 
 use crate::admin::{init, wait};
+use crate::domain::user::{Factor, User};
 use crate::homes;
 use crate::ssh::hostkeys::Kind;
-use crate::user::{Factor, User};
 
 /// A server's directory with these users, in a state that `spoil` makes.
 fn findings(users: Vec<User>, spoil: impl FnOnce(&Config, &Path)) -> Report {
@@ -41,7 +41,7 @@ const HASH: &str =
 fn calvin() -> User {
     let mut user = User::blank("calvin".parse().unwrap());
     user.home = "calvin".into();
-    user.password_hash = Some(crate::user::PasswordHash::new(HASH.into()));
+    user.password_hash = Some(crate::domain::user::PasswordHash::new(HASH.into()));
     user
 }
 
@@ -124,7 +124,7 @@ fn problems_are_named() {
     late.expires_at = Some(Timestamp::UNIX_EPOCH);
     warns(&findings(vec![late], |_, _| {}), "user calvin has expired");
     let mut old = calvin();
-    old.name = crate::user::UserName::stored(".calvin").unwrap();
+    old.name = crate::domain::user::UserName::stored(".calvin").unwrap();
     warns(
         &findings(vec![old], |_, _| {}),
         "homeportd user rename .calvin calvin ",

@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use crate::admin::usage::{HomeUsage, Known};
-use crate::advice;
 use crate::auth::keys::AuthorizedKey;
 use crate::auth::password;
 use crate::config::Config;
-use crate::error::Error;
+use crate::domain::user::{Factor, User};
 use crate::homes::{Resolver, Rules, place_of};
-use crate::server::preflight::Report;
-use crate::user::{Factor, User};
+use crate::serve::preflight::Report;
+use base::advice;
+use base::error::Error;
 
 /// Looks at all users.
 pub fn look(config: &Config, users: &[User], report: &mut Report) {

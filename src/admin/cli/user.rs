@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::admin::passwords::Source;
 use crate::admin::settings::Settings;
-use crate::user::UserName;
+use crate::domain::user::UserName;
 
 /// `user …`
 #[derive(Debug, Subcommand)]

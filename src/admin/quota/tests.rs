@@ -3,8 +3,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::admin::cli::{Cli, Command};
+use crate::domain::user::User;
 use crate::store::sql::SqlStore;
-use crate::user::User;
 
 /// Measures as `quota scan [NAME]` does; what was told.
 pub(in crate::admin) async fn scan(config: &Config, name: Option<&str>) -> Result<String> {

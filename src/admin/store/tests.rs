@@ -87,7 +87,7 @@ async fn a_store_from_before_markers_marks_where_its_homes_lie() {
     ] {
         std::fs::create_dir_all(made).unwrap();
     }
-    crate::marker::write(&roots[2], "ffffffffffffffffffffffffffffffff").unwrap();
+    crate::storage::marker::write(&roots[2], "ffffffffffffffffffffffffffffffff").unwrap();
     config.storage.roots = roots.clone();
     let lived_in = [
         homes.join("a"),
@@ -100,15 +100,19 @@ async fn a_store_from_before_markers_marks_where_its_homes_lie() {
 
     // Who only looks changes nothing.
     look(&config).await.unwrap().close().await;
-    assert!(!crate::marker::path(&homes).exists());
+    assert!(!crate::storage::marker::path(&homes).exists());
     let store = existing(&config).await.unwrap();
     let id = store.id().await.unwrap();
     let users = store.users().await.unwrap();
     let found: Vec<_> = users.iter().map(|user| user.home.to_str().unwrap()).collect();
     assert_eq!(found, lived_in);
-    use crate::marker::Mark;
+    use crate::storage::marker::Mark;
     let is = |place: &Path, expected: Mark| {
-        assert_eq!(crate::marker::look(place, &id).unwrap(), expected, "{place:?}");
+        assert_eq!(
+            crate::storage::marker::look(place, &id).unwrap(),
+            expected,
+            "{place:?}"
+        );
     };
     is(&homes, Mark::Ours);
     is(&roots[0], Mark::Ours);
@@ -120,7 +124,7 @@ async fn a_store_from_before_markers_marks_where_its_homes_lie() {
     is(&roots[3], Mark::Missing);
     store.close().await;
     // Once: what goes missing later is not made up for.
-    std::fs::remove_file(crate::marker::path(&roots[0])).unwrap();
+    std::fs::remove_file(crate::storage::marker::path(&roots[0])).unwrap();
     existing(&config).await.unwrap().close().await;
     is(&roots[0], Mark::Missing);
 }

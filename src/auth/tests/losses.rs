@@ -1,7 +1,7 @@
 //! What a sign-in and a session lose when the user's record is changed.
 
 use super::*;
-use crate::user::Permission;
+use crate::domain::user::Permission;
 
 #[tokio::test]
 async fn a_first_factor_that_was_taken_away_counts_no_more() {

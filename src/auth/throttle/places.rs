@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::{Debt, MAX_ENTRIES};
 use crate::auth::address::Source;
-use crate::user::UserName;
+use crate::domain::user::UserName;
 
 /// Sources remembered for each user: home, office, phone, and some more.
 pub const MAX_PLACES: usize = 8;

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::auth::address::Source;
-use crate::user::UserName;
+use crate::domain::user::UserName;
 
 /// The number of known pairs that are served before one that is not known.
 const KNOWN_IN_A_ROW: u32 = 3;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::buffer::Buffer;
 use crate::sftp::outcome::Answer;
 use crate::sftp::session::{Sftp, ok};
 use crate::sftp::status::Status;
-use crate::vfs::Wait;
+use crate::storage::Wait;
+use base::buffer::Buffer;
 
 use super::{Call, need};
 

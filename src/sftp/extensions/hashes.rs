@@ -6,17 +6,18 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use crate::event::Event;
-use crate::path::VirtualPath;
-use crate::sessions::share::{Descriptor, UsedUp};
+use crate::domain::event::Event;
+use crate::domain::path::VirtualPath;
+use crate::session::share::{Descriptor, UsedUp};
 use crate::sftp::context::CheckFileShape;
 use crate::sftp::hashes::{Layout, Question};
 use crate::sftp::outcome::{Answer, Halt};
 use crate::sftp::packet::{MAX_PACKET, RawHandle};
 use crate::sftp::session::{Sftp, path_of};
 use crate::sftp::status::{Refusal, Status};
-use crate::vfs::hash::{Algorithm, Range, Work};
-use crate::vfs::{FileKind, OpenFile, OpenHow, Wait};
+use crate::storage::hash::{Range, Work};
+use crate::storage::{FileKind, OpenFile, OpenHow, Wait};
+use base::digest::Algorithm;
 
 use super::{Call, need};
 

@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use crate::event::Event;
-use crate::path::VirtualPath;
+use crate::domain::event::Event;
+use crate::domain::path::VirtualPath;
 use crate::sftp::attrs;
 use crate::sftp::outcome::Answer;
 use crate::sftp::packet::{Fields, MAX_DATA, MAX_PACKET};
 use crate::sftp::reply::Reply;
 use crate::sftp::session::{Sftp, ok, path_of};
 use crate::sftp::status::{Refusal, Status};
-use crate::vfs::{Links, Over};
+use crate::storage::{Links, Over};
 
 use super::{Call, need};
 

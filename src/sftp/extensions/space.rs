@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::sftp::outcome::Answer;
 use crate::sftp::reply::Reply;
 use crate::sftp::session::{Sftp, path_of};
-use crate::vfs::Space;
+use crate::storage::Space;
 
 use super::{Call, need};
 

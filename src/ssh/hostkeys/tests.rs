@@ -3,7 +3,7 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use super::*;
-use crate::user::{User, UserName};
+use crate::domain::user::{User, UserName};
 
 /// Remembers host keys and nothing else.
 #[derive(Default)]
@@ -42,7 +42,7 @@ impl Store for Recorded {
     async fn usages(&self) -> Result<Vec<crate::store::UsageRecord>> {
         no_users()
     }
-    async fn quota_of_home(&self, _: &std::path::Path) -> Result<Option<crate::user::Quota>> {
+    async fn quota_of_home(&self, _: &std::path::Path) -> Result<Option<crate::domain::user::Quota>> {
         no_users()
     }
     async fn neighbour(&self, _: &std::path::Path, _: &UserName) -> Result<Option<String>> {

@@ -6,9 +6,9 @@ use sqlx::Connection as _;
 
 use super::SqlStore;
 use super::writes::once_more;
-use crate::error::Result;
 use crate::store::relative::Homes;
 use crate::store::{identity, open};
+use base::error::Result;
 
 impl SqlStore {
     /// Looks whether there is a file, without opening it.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
+use crate::domain::user::{Factor, PasswordHash, Permissions, Quota};
 use crate::store::migrations;
-use crate::user::{Factor, PasswordHash, Permissions, Quota};
 
 fn name(text: &str) -> UserName {
     text.parse().unwrap()

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::SqlStore;
-use crate::error::Result;
+use crate::domain::user::{User, UserName};
 use crate::store::rows::UserRow;
 use crate::store::{
     Change, Changed, SignIn, UsageRecord, homes, identity, name_taken, no_such_user, sign_ins, usage, users,
 };
-use crate::user::{User, UserName};
+use base::error::Result;
 
 /// Makes a second attempt where the first has found the disk full: the reserve has become the store's by then.
 pub(super) async fn once_more<T>(first: Result<T>, second: impl Future<Output = Result<T>>) -> Result<T> {

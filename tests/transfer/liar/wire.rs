@@ -1,6 +1,6 @@
 //! Replies of SFTP version 3, as bytes; a codec of its own, on purpose not the library's.
 
-use homeport::sftp::kinds::{SSH_FXP_STATUS, attributes};
+use base::sftp_kinds::{SSH_FXP_STATUS, attributes};
 
 pub fn string(bytes: &[u8]) -> Vec<u8> {
     [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat()

@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::Config;
-use crate::user::User;
+use crate::domain::user::User;
 
 /// A configuration with this directory of homes.
 fn config(homes: &Path) -> Config {
@@ -15,7 +15,7 @@ fn config(homes: &Path) -> Config {
 fn user(name: &str, home: PathBuf) -> User {
     let mut user = User::blank(name.parse().unwrap());
     user.home = home;
-    user.password_hash = Some(crate::user::PasswordHash::new(
+    user.password_hash = Some(crate::domain::user::PasswordHash::new(
         "$argon2id$v=19$m=19456,t=2,p=1$aG9tZXBvcnQtZHVtbXkhIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
             .into(),
     ));
@@ -117,7 +117,7 @@ fn users_of_one_home_have_one_quota() {
 fn who_cannot_sign_in_is_named() {
     let mut report = Report::default();
     let mut odd = user("odd", "/h/odd".into());
-    odd.password_hash = Some(crate::user::PasswordHash::new("$argon2id$x".into()));
+    odd.password_hash = Some(crate::domain::user::PasswordHash::new("$argon2id$x".into()));
     sign_in(&odd, &mut report);
     assert!(
         report.errors[0]

@@ -1,0 +1,20 @@
+//! What the server and the client share: errors for people, secrets, sizes, digests, patterns, words as shells split
+//! them, text that is safe for a terminal, and the TCP stream in large pieces.
+#![forbid(unsafe_code)]
+// The documentation is for those who work on the programs: what is private belongs to it.
+#![allow(rustdoc::private_intra_doc_links)]
+
+pub mod advice;
+pub mod buffer;
+pub mod cpu;
+pub mod digest;
+pub mod error;
+pub mod glob;
+pub mod manual;
+pub mod regular;
+pub mod secret;
+pub mod sftp_kinds;
+pub mod size;
+pub mod socket;
+pub mod visible;
+pub mod words;

@@ -1,0 +1,29 @@
+//! Manual pages and completions of a program, from its own grammar, so that they are never behind it.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::error::{Error, Result};
+
+/// The script that completes a program's arguments in a shell.
+pub fn completions<Grammar: CommandFactory>(shell: Shell) -> String {
+    let mut grammar = Grammar::command();
+    let name = grammar.get_name().to_owned();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut grammar, name, &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// Writes a page for the program and for each of its commands into a directory, which is made if it is missing.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn pages<Grammar: CommandFactory>(dir: &Path) -> Result<()> {
+    std::fs::create_dir_all(dir)
+        .and_then(|()| clap_mangen::generate_to(Grammar::command(), dir))
+        .map_err(|error| {
+            Error::new(format!("cannot write manual pages to \"{}\"", dir.display())).because(error)
+        })
+}

@@ -1,0 +1,188 @@
+//! Opens files that must be regular files: the configuration, host keys, the audit log, the lock, the store. Whatever
+//! else has such a name (a FIFO, a device, a directory, a symbolic link where none may be) is refused with a sentence.
+//!
+//! A name can become something else between looking and opening. So the open itself cannot wait (`O_NONBLOCK`) and
+//! takes no terminal (`O_NOCTTY`), and what was opened is looked at again. What is read is limited in size.
+
+use std::fs::{File, FileType, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// What a symbolic link in the file's place means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Links {
+    /// The file that it points to is meant: the operator put the link there.
+    Follow,
+    /// It is refused: the file lies in a directory where nobody has a reason to put a link.
+    Refuse,
+}
+
+/// Opens a regular file with these options; custom flags in them are replaced.
+///
+/// # Errors
+/// The system's, and one of kind [`io::ErrorKind::InvalidInput`] for what is not a regular file, which says what it is.
+pub fn open_regular(path: &Path, options: &OpenOptions, links: Links) -> io::Result<File> {
+    // Looked at first: opening a device may do something.
+    match stat(path, links) {
+        Ok(meta) => must_be_regular(&meta)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    if links == Links::Refuse {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let mut options = options.clone();
+    options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
+    let file = match options.open(path) {
+        Ok(file) => file,
+        // It has become something else meanwhile: what it is says more than ENXIO or ELOOP.
+        Err(error) => {
+            if let Ok(meta) = stat(path, links) {
+                must_be_regular(&meta)?;
+            }
+            return Err(error);
+        }
+    };
+    must_be_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Reads a regular file of at most `most` bytes; symbolic links are followed.
+///
+/// # Errors
+/// As [`open_regular`], and when the file is larger.
+pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open_regular(path, OpenOptions::new().read(true), Links::Follow)?;
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(refused(format!("it is larger than {}", crate::size::Size(most))));
+    }
+    Ok(bytes)
+}
+
+/// Refuses what is not a regular file.
+///
+/// # Errors
+/// Says what it is instead.
+pub fn must_be_regular(meta: &Metadata) -> io::Result<()> {
+    if meta.is_file() {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "it is {}, not a regular file",
+        kind(meta.file_type())
+    )))
+}
+
+/// The kind of a directory entry, with its article.
+pub fn kind(of: FileType) -> &'static str {
+    if of.is_file() {
+        "a regular file"
+    } else if of.is_dir() {
+        "a directory"
+    } else if of.is_symlink() {
+        "a symbolic link"
+    } else if of.is_fifo() {
+        "a FIFO"
+    } else if of.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+fn stat(path: &Path, links: Links) -> io::Result<Metadata> {
+    match links {
+        Links::Follow => path.metadata(),
+        Links::Refuse => path.symlink_metadata(),
+    }
+}
+
+fn refused(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    /// A directory with one entry of each kind.
+    fn zoo() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("file"), "text").unwrap();
+        std::fs::create_dir(at("dir")).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            at("fifo"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        UnixListener::bind(at("socket")).unwrap();
+        symlink("file", at("link")).unwrap();
+        symlink("fifo", at("link to a fifo")).unwrap();
+        symlink("/dev/null", at("link to a device")).unwrap();
+        symlink("none", at("link to nothing")).unwrap();
+        dir
+    }
+
+    #[test]
+    fn only_regular_files_are_opened_and_nothing_waits() {
+        let dir = zoo();
+        let options = |text: &str| {
+            let mut options = OpenOptions::new();
+            options
+                .read(text.contains('r'))
+                .write(text.contains('w'))
+                .append(text.contains('a'))
+                .create(text.contains('c'));
+            options
+        };
+        let rows = [
+            ("file", None, None),
+            ("dir", Some("a directory"), Some("a directory")),
+            ("fifo", Some("a FIFO"), Some("a FIFO")),
+            ("socket", Some("a socket"), Some("a socket")),
+            ("link", None, Some("a symbolic link")),
+            ("link to a fifo", Some("a FIFO"), Some("a symbolic link")),
+            ("link to a device", Some("a device"), Some("a symbolic link")),
+        ];
+        for (name, followed, refused) in rows {
+            for (links, expected) in [(Links::Follow, followed), (Links::Refuse, refused)] {
+                for how in ["r", "rw", "a", "ac", "rwc"] {
+                    let opened = open_regular(&dir.path().join(name), &options(how), links);
+                    let message = opened.map(drop).map_err(|e| e.to_string());
+                    let expected = match expected {
+                        None => Ok(()),
+                        Some(kind) => Err(format!("it is {kind}, not a regular file")),
+                    };
+                    assert_eq!(message, expected, "{name} {links:?} {how}");
+                }
+            }
+        }
+        let lost = dir.path().join("link to nothing");
+        assert!(open_regular(&lost, &options("wc"), Links::Refuse).is_err());
+        assert!(!dir.path().join("none").exists());
+        let none = open_regular(&dir.path().join("no"), &options("r"), Links::Follow);
+        assert_eq!(none.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_is_read_is_limited() {
+        let dir = zoo();
+        let read = |name: &str, most| read_regular(&dir.path().join(name), most).map_err(|e| e.to_string());
+        assert_eq!(read("file", 4), Ok(b"text".to_vec()));
+        assert_eq!(read("link", 4), Ok(b"text".to_vec()));
+        assert_eq!(read("file", 3), Err("it is larger than 3 B".to_owned()));
+        assert!(read("fifo", 4).is_err());
+    }
+}

@@ -1,0 +1,270 @@
+//! `ls`: names, or a line for each.
+
+use std::cmp::Ordering;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+
+use rustix::fs::FileType;
+use serde_json::json;
+
+use super::Session;
+use super::args::LsArgs;
+use super::output::{Style, about, print, print_json};
+use crate::link::Link;
+use crate::names::last;
+use crate::packets::{Attributes, Name};
+use crate::printable::printable;
+use base::error::Result;
+
+/// Between columns.
+const GAP: usize = 2;
+
+/// Lists files and directories. Returns the exit code.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
+    let link = session.link().await?;
+    let here = [OsString::from(".")];
+    let words = if args.words.is_empty() {
+        &here[..]
+    } else {
+        &args.words
+    };
+    let mut paths = Vec::new();
+    for word in words {
+        paths.extend(session.matching(&link, word).await?);
+    }
+    let (mut files, mut directories, mut code) = (Vec::new(), Vec::new(), 0);
+    for found in paths {
+        match link.stat(&found.path).await {
+            Ok(attrs) if attrs.is_directory() == Some(true) => directories.push(found),
+            Ok(attrs) => files.push((found, attrs)),
+            // A link that leads nowhere is there all the same.
+            Err(failed) => match link.lstat(&found.path).await {
+                Ok(attrs) => files.push((found, attrs)),
+                Err(_) => {
+                    code = 1;
+                    session.complain(&found.shown, &failed);
+                }
+            },
+        }
+    }
+    let several = directories.len() + usize::from(!files.is_empty()) > 1;
+    let entries = files.into_iter().map(|(found, attrs)| Name {
+        name: found.shown.into(),
+        long: Default::default(),
+        attrs,
+    });
+    show(session, args, (entries.collect(), &session.directory()))?;
+    for directory in directories {
+        if several && session.output.style != Style::Json {
+            print(&format!("\n{}:\n", printable(&directory.shown)))?;
+        }
+        code = code.max(list(session, args, &link, &directory.path).await?);
+    }
+    Ok(code)
+}
+
+async fn list(session: &Session, args: &LsArgs, link: &Link, directory: &[u8]) -> Result<u8> {
+    let mut entries = match link.list(directory).await {
+        Ok(entries) => entries,
+        Err(failed) => {
+            session.complain(directory, &failed);
+            return Ok(1);
+        }
+    };
+    if !args.all {
+        entries.retain(|entry| !entry.name.starts_with(b"."));
+    }
+    show(session, args, (entries, directory))?;
+    Ok(0)
+}
+
+/// As it is asked for; what is alike by name.
+fn sort(entries: &mut [Name], args: &LsArgs) {
+    let modified = |entry: &Name| entry.attrs.times.map(|(_, modified)| modified);
+    entries.sort_by(|a, b| {
+        let order = match (args.by_time, args.by_size) {
+            (true, _) => modified(b).cmp(&modified(a)),
+            (_, true) => b.attrs.size.cmp(&a.attrs.size),
+            _ => Ordering::Equal,
+        };
+        order.then_with(|| a.name.cmp(&b.name))
+    });
+    if args.reverse {
+        entries.reverse();
+    }
+}
+
+fn show(session: &Session, args: &LsArgs, (mut entries, directory): (Vec<Name>, &[u8])) -> Result<()> {
+    sort(&mut entries, args);
+    if session.output.style == Style::Json {
+        return entries
+            .iter()
+            .try_for_each(|entry| print_json(&as_json(entry, directory)));
+    }
+    if !args.long {
+        let names: Vec<String> = entries.iter().map(|entry| printable(&entry.name)).collect();
+        return columns(&names, args.single);
+    }
+    let mut out = String::new();
+    for entry in &entries {
+        out.push_str(&long_line(entry));
+        out.push('\n');
+    }
+    print(&out)
+}
+
+/// The server's own line where it has one: it knows the names of owners.
+fn long_line(entry: &Name) -> String {
+    if !entry.long.is_empty() {
+        return printable(&entry.long);
+    }
+    let Attributes {
+        size, mode, times, ..
+    } = entry.attrs;
+    let time = times.and_then(|(_, modified)| jiff::Timestamp::from_second(i64::from(modified)).ok());
+    let time = time.map(|time| {
+        time.to_zoned(jiff::tz::TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M")
+            .to_string()
+    });
+    format!(
+        "{} {:>12} {:16} {}",
+        mode.map_or_else(|| "??????????".to_owned(), mode_text),
+        size.map_or_else(|| "?".to_owned(), |size| size.to_string()),
+        time.unwrap_or_default(),
+        printable(&entry.name)
+    )
+}
+
+/// As ls(1) has it.
+fn mode_text(mode: u32) -> String {
+    let kind = match FileType::from_raw_mode(mode) {
+        FileType::Directory => 'd',
+        FileType::Symlink => 'l',
+        FileType::RegularFile => '-',
+        _ => '?',
+    };
+    let mut text = String::from(kind);
+    for bit in (0..9).rev() {
+        let letter = match bit % 3 {
+            2 => 'r',
+            1 => 'w',
+            _ => 'x',
+        };
+        text.push(if mode & (1 << bit) == 0 { '-' } else { letter });
+    }
+    text
+}
+
+fn kind(attrs: &Attributes) -> &'static str {
+    match attrs.kind() {
+        Some(FileType::Directory) => "directory",
+        Some(FileType::Symlink) => "link",
+        Some(FileType::RegularFile) => "file",
+        Some(_) => "other",
+        None => "unknown",
+    }
+}
+
+fn as_json(entry: &Name, directory: &[u8]) -> serde_json::Value {
+    let path = crate::names::join(directory, &entry.name);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let object = json!({
+        "name": text(match last(&entry.name) { b"" => &entry.name, name => name }),
+        "type": kind(&entry.attrs),
+        "size": entry.attrs.size,
+        "mode": entry.attrs.mode.map(|mode| format!("{:04o}", mode & 0o7777)),
+        "modified": entry.attrs.times.map(|(_, modified)| modified),
+    });
+    about(&path, object)
+}
+
+/// One name a line for a script, as many as fit side by side for a person.
+fn columns(names: &[String], single: bool) -> Result<()> {
+    let width = match !single && io::stdout().is_terminal() {
+        true => rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col)),
+        false => 0,
+    };
+    let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0) + GAP;
+    let columns = (width / widest).max(1);
+    let rows = names.len().div_ceil(columns);
+    let mut out = Vec::new();
+    for row in 0..rows {
+        for (number, name) in names.iter().skip(row).step_by(rows).enumerate() {
+            let last = row + (number + 1) * rows >= names.len();
+            out.extend_from_slice(name.as_bytes());
+            let padding = if last {
+                0
+            } else {
+                widest.saturating_sub(name.chars().count())
+            };
+            out.resize(out.len() + padding, b' ');
+        }
+        out.push(b'\n');
+    }
+    super::output::print_bytes(&out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_reads_as_ls_prints_it() {
+        for (mode, text) in [
+            (0o100_644, "-rw-r--r--"),
+            (0o040_755, "drwxr-xr-x"),
+            (0o120_777, "lrwxrwxrwx"),
+            (0o100_000, "----------"),
+        ] {
+            assert_eq!(mode_text(mode), text);
+        }
+    }
+
+    #[test]
+    fn what_is_listed_is_in_the_order_that_is_asked_for() {
+        let entry = |name: &'static str, size, modified| Name {
+            name: name.into(),
+            long: Default::default(),
+            attrs: Attributes {
+                size: Some(size),
+                times: Some((0, modified)),
+                ..Attributes::default()
+            },
+        };
+        let sorted = |args: &LsArgs| {
+            let mut entries = [entry("b", 1, 5), entry("c", 7, 5), entry("a", 3, 4)];
+            sort(&mut entries, args);
+            entries
+                .map(|entry| String::from_utf8(entry.name.to_vec()).unwrap())
+                .concat()
+        };
+        let mut args = LsArgs::default();
+        assert_eq!(sorted(&args), "abc");
+        args.by_size = true;
+        assert_eq!(sorted(&args), "cab");
+        args.reverse = true;
+        assert_eq!(sorted(&args), "bac");
+        args = LsArgs {
+            by_time: true,
+            ..LsArgs::default()
+        };
+        assert_eq!(sorted(&args), "bca");
+    }
+
+    #[test]
+    fn json_keeps_names_that_are_no_text() {
+        let entry = Name {
+            name: b"a\xff"[..].into(),
+            long: Default::default(),
+            attrs: Attributes::default(),
+        };
+        let object = as_json(&entry, b"/d");
+        assert_eq!(object["path_hex"], "2f642f61ff");
+        assert_eq!(object["type"], "unknown");
+    }
+}

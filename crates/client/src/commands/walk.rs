@@ -1,0 +1,353 @@
+//! Which files a transfer is about: names, directories with all that is in them, and where each goes.
+//!
+//! Symbolic links to files are followed, those to directories are skipped with a word: nothing goes around in circles.
+//! What cannot be read is told and counted, and the rest goes on. Names from the server become local only where they
+//! are a single component.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::FileType;
+
+use super::ahead::{Ahead, Answered};
+use crate::link::Link;
+use crate::names::{is_single_name, join, last};
+use crate::packets::Attributes;
+use crate::plan::There;
+use crate::printable::printable;
+use crate::remote::failed::Failed;
+use crate::transfer::board::Board;
+use crate::transfer::{Direction, Job};
+
+/// Deeper trees than this are not walked: a server could make one up without end.
+pub(super) const MAX_DEPTH: usize = 512;
+/// More files than anybody moves at once, for the same reason.
+const MAX_JOBS: usize = 20_000_000;
+
+/// What was found.
+#[derive(Default)]
+pub struct Found {
+    /// Files.
+    pub jobs: Vec<Job>,
+    /// Directories on the server whose times and permissions are set in the end.
+    pub remote_directories: Vec<(Vec<u8>, Attributes)>,
+    /// Directories of this machine, likewise.
+    pub local_directories: Vec<(PathBuf, Attributes)>,
+    /// Names that could not be read or made.
+    pub failed: u64,
+}
+
+/// Walks, makes directories where files will go, and tells what is left out.
+pub struct Walk<'a> {
+    /// The server.
+    pub link: Arc<Link>,
+    /// Who hears of what is left out.
+    pub board: &'a Board,
+    /// Directories too?
+    pub recursive: bool,
+    /// What was found so far.
+    pub found: Found,
+}
+
+impl Walk<'_> {
+    fn fail(&mut self, name: &[u8], why: &dyn std::fmt::Display) {
+        self.found.failed += 1;
+        self.board.warn(&format!("{}: FAILED: {why}", printable(name)));
+    }
+
+    fn skip(&self, name: &[u8], why: &str) {
+        self.board.warn(&format!("{}: skipped: {why}", printable(name)));
+    }
+
+    /// A file or directory of this machine, which goes to `remote`.
+    pub async fn up(&mut self, local: &Path, remote: Vec<u8>, there: Option<There>) -> Result<(), Failed> {
+        let name = local.as_os_str().as_bytes();
+        let meta = match std::fs::metadata(local) {
+            Ok(meta) => meta,
+            Err(error) => {
+                self.fail(name, &base::error::Error::new("cannot look at it").because(error));
+                return Ok(());
+            }
+        };
+        if meta.is_dir() {
+            if !self.recursive {
+                self.fail(name, &"is a directory (hint: -r)");
+                return Ok(());
+            }
+            return self.tree_up(local, remote, meta).await;
+        }
+        self.push_up(local.to_owned(), remote, &meta, there);
+        Ok(())
+    }
+
+    fn push_up(&mut self, local: PathBuf, remote: Vec<u8>, meta: &Metadata, there: Option<There>) {
+        if !meta.is_file() {
+            self.fail(local.as_os_str().as_bytes(), &"is not a regular file");
+            return;
+        }
+        let size = meta.len();
+        let direction = Direction::Up;
+        self.found.jobs.push(Job {
+            direction,
+            local,
+            remote,
+            size,
+            there,
+            known: None,
+        });
+    }
+
+    async fn tree_up(&mut self, local: &Path, remote: Vec<u8>, meta: Metadata) -> Result<(), Failed> {
+        let mut ahead = Ahead::new(&self.link, |link, path| {
+            Box::pin(async move { remote_directory(&link, &path).await })
+        });
+        ahead.push(remote, (local.to_owned(), meta, 0));
+        while let Some(Answered {
+            path: remote,
+            known: (local, meta, depth),
+            answer,
+        }) = ahead.next().await
+        {
+            let known = match answer {
+                Ok(known) => known,
+                Err(Failed::Lost(lost)) => return Err(lost.into()),
+                Err(failed) => {
+                    self.fail(
+                        &remote,
+                        &format!("cannot make the directory on the server: {failed}"),
+                    );
+                    continue;
+                }
+            };
+            let attrs = Attributes::of_local(&meta);
+            self.found.remote_directories.push((remote.clone(), attrs));
+            let entries = match std::fs::read_dir(&local).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    self.fail(
+                        local.as_os_str().as_bytes(),
+                        &base::error::Error::new("cannot read the directory").because(error),
+                    );
+                    continue;
+                }
+            };
+            for entry in entries {
+                let (path, name) = (entry.path(), entry.file_name());
+                let target = join(&remote, name.as_bytes());
+                let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+                match std::fs::metadata(&path) {
+                    Err(error) => self.fail(
+                        path.as_os_str().as_bytes(),
+                        &base::error::Error::new("cannot look at it").because(error),
+                    ),
+                    Ok(meta) if meta.is_dir() && is_link => {
+                        self.skip(path.as_os_str().as_bytes(), "a link to a directory")
+                    }
+                    Ok(meta) if meta.is_dir() && depth >= MAX_DEPTH => {
+                        self.fail(path.as_os_str().as_bytes(), &"nested too deeply")
+                    }
+                    Ok(meta) if meta.is_dir() => ahead.push(target, (path, meta, depth + 1)),
+                    Ok(meta) if !meta.is_file() => {
+                        self.skip(path.as_os_str().as_bytes(), "not a regular file")
+                    }
+                    Ok(meta) => {
+                        let there = known
+                            .get(name.as_bytes())
+                            .copied()
+                            .unwrap_or(Some(There::Nothing));
+                        self.push_up(path, target, &meta, there);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A file or directory of the server, which goes to `local`.
+    pub async fn down(&mut self, remote: Vec<u8>, local: PathBuf) -> Result<(), Failed> {
+        let attrs = match self.link.stat(&remote).await {
+            Ok(attrs) => attrs,
+            Err(Failed::Lost(lost)) => return Err(lost.into()),
+            Err(failed) => {
+                self.fail(&remote, &failed);
+                return Ok(());
+            }
+        };
+        match attrs.kind() {
+            Some(FileType::Directory) if !self.recursive => self.fail(&remote, &"is a directory (hint: -r)"),
+            Some(FileType::Directory) => return self.tree_down(remote, local, attrs).await,
+            Some(FileType::RegularFile) | None => self.push_down(remote, local, attrs),
+            Some(_) => self.fail(&remote, &"is not a regular file"),
+        }
+        Ok(())
+    }
+
+    fn push_down(&mut self, remote: Vec<u8>, local: PathBuf, attrs: Attributes) {
+        let size = attrs.size.unwrap_or(0);
+        let direction = Direction::Down;
+        self.found.jobs.push(Job {
+            direction,
+            local,
+            remote,
+            size,
+            there: None,
+            known: Some(attrs),
+        });
+    }
+
+    async fn tree_down(&mut self, remote: Vec<u8>, local: PathBuf, attrs: Attributes) -> Result<(), Failed> {
+        let mut ahead = Ahead::new(&self.link, |link, path| {
+            Box::pin(async move { link.list(&path).await })
+        });
+        ahead.push(remote, (local, attrs, 0));
+        while let Some(Answered {
+            path: remote,
+            known: (local, attrs, depth),
+            answer,
+        }) = ahead.next().await
+        {
+            if let Err(error) = make_local(&local) {
+                self.fail(
+                    local.as_os_str().as_bytes(),
+                    &base::error::Error::new("cannot make the directory").because(error),
+                );
+                continue;
+            }
+            let listed = match answer {
+                Ok(listed) => listed,
+                Err(Failed::Lost(lost)) => return Err(lost.into()),
+                Err(failed) => {
+                    self.fail(&remote, &format!("cannot list the directory: {failed}"));
+                    continue;
+                }
+            };
+            self.found.local_directories.push((local.clone(), attrs));
+            for entry in listed {
+                if !is_single_name(&entry.name) {
+                    self.fail(
+                        &entry.name,
+                        &"the server sent a name that would leave the directory",
+                    );
+                    continue;
+                }
+                let path = join(&remote, &entry.name);
+                let target = local.join(OsStr::from_bytes(&entry.name));
+                let is_link = entry.attrs.is_link();
+                let attrs = match entry.attrs.kind() {
+                    Some(FileType::Directory | FileType::RegularFile) => Ok(entry.attrs),
+                    Some(FileType::Symlink) | None => self.link.stat(&path).await,
+                    Some(_) => {
+                        self.skip(&path, "not a regular file");
+                        continue;
+                    }
+                };
+                match attrs {
+                    Err(Failed::Lost(lost)) => return Err(lost.into()),
+                    Err(failed) => self.fail(&path, &failed),
+                    Ok(attrs) => match attrs.kind() {
+                        Some(FileType::Directory) if is_link => self.skip(&path, "a link to a directory"),
+                        Some(FileType::Directory) if depth >= MAX_DEPTH => {
+                            self.fail(&path, &"nested too deeply")
+                        }
+                        Some(FileType::Directory) => ahead.push(path, (target, attrs, depth + 1)),
+                        Some(FileType::RegularFile) | None if self.found.jobs.len() < MAX_JOBS => {
+                            self.push_down(path, target, attrs)
+                        }
+                        _ => self.skip(&path, "not a regular file"),
+                    },
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes a directory on the server, or lists the one that is there: what is known of each name in it.
+async fn remote_directory(link: &Link, remote: &[u8]) -> Result<HashMap<Vec<u8>, Option<There>>, Failed> {
+    let refused = match link.mkdir(remote).await {
+        Ok(()) => return Ok(HashMap::new()),
+        Err(Failed::Lost(lost)) => return Err(lost.into()),
+        Err(refused) => refused,
+    };
+    // It may be there; what the server says about a missing one is worth less than why it cannot be made.
+    let listed = match link.list(remote).await {
+        Ok(listed) => listed,
+        Err(Failed::Lost(lost)) => return Err(lost.into()),
+        Err(_) => return Err(refused),
+    };
+    let there = |attrs: &Attributes| match (attrs.kind(), attrs.size) {
+        (Some(FileType::RegularFile), Some(size)) => Some(There::File(size)),
+        (Some(FileType::Directory), _) => Some(There::Directory),
+        // A link has to be followed first.
+        _ => None,
+    };
+    Ok(listed
+        .iter()
+        .map(|entry| (entry.name.to_vec(), there(&entry.attrs)))
+        .collect())
+}
+
+fn make_local(directory: &Path) -> std::io::Result<()> {
+    match std::fs::create_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+/// Does this name a directory by what is in it? As cp(1) has it, `DIR/.` is not copied as DIR, but into the target.
+pub fn is_inside(path: &[u8]) -> bool {
+    let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+    let path = path.get(..end).unwrap_or_default();
+    matches!(
+        path.rsplit(|byte| *byte == b'/').next(),
+        None | Some(b"" | b"." | b"..")
+    )
+}
+
+/// Where a file of this machine goes, into a directory of the server.
+pub fn into_remote(directory: &[u8], local: &Path) -> Vec<u8> {
+    match local.file_name() {
+        Some(name) if !is_inside(local.as_os_str().as_bytes()) => join(directory, name.as_bytes()),
+        _ => directory.to_vec(),
+    }
+}
+
+/// Where a file of the server goes, into a directory of this machine.
+pub fn into_local(directory: &Path, remote: &[u8]) -> PathBuf {
+    // What has no name, as `/` has none, goes into the directory itself.
+    match last(remote) {
+        b"" => directory.to_owned(),
+        name => directory.join(OsStr::from_bytes(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_goes_under_its_name_and_what_is_in_it_without() {
+        for (path, up, down) in [
+            ("a/b", "/t/b", "to/b"),
+            ("a/b/", "/t/b", "to/b"),
+            ("/a/b/.", "/t", "to"),
+            ("a/b/./", "/t", "to"),
+            (".", "/t", "to"),
+            ("a/..", "/t", "to"),
+            ("/", "/t", "to"),
+            ("", "/t", "to"),
+            (".a", "/t/.a", "to/.a"),
+        ] {
+            assert_eq!(into_remote(b"/t", Path::new(path)), up.as_bytes(), "{path}");
+            assert_eq!(
+                into_local(Path::new("to"), path.as_bytes()),
+                Path::new(down),
+                "{path}"
+            );
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! Questions to the person in front of the screen, and what is told to them. Nothing else reads the terminal here.
+//!
+//! A [`Prompts`] blocks while somebody thinks; [`Desk`] is its asynchronous front, and knows whether a question is
+//! open, so that no time limit runs out on a person.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use tokio::sync::watch;
+
+use crate::interrupt;
+use base::secret::Secret;
+
+/// More than anybody types: an answer is a name, a word or a fingerprint.
+const LONGEST_LINE: usize = 4096;
+/// Between two looks for Ctrl-C while somebody thinks.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
+
+/// Asks and tells. Labels and messages are fit for a terminal already (`printable.rs`).
+pub trait Prompts: Send + Sync {
+    /// A password or passphrase, without echo.
+    ///
+    /// # Errors
+    /// When nobody can be asked, or the person gave up.
+    fn secret(&self, label: &str) -> io::Result<Secret>;
+
+    /// A line, with echo, without its end.
+    ///
+    /// # Errors
+    /// When nobody can be asked, or the person gave up.
+    fn line(&self, label: &str) -> io::Result<String>;
+
+    /// Yes or no; asks again until it is one of them.
+    ///
+    /// # Errors
+    /// When nobody can be asked, or the person gave up.
+    fn confirm(&self, question: &str) -> io::Result<bool> {
+        let mut label = format!("{question} (yes/no)? ");
+        loop {
+            match self.line(&label)?.trim().to_ascii_lowercase().as_str() {
+                "yes" | "y" => return Ok(true),
+                "no" | "n" => return Ok(false),
+                _ => label = "Please type yes or no: ".to_owned(),
+            }
+        }
+    }
+
+    /// Says something, in lines of its own.
+    fn tell(&self, message: &str);
+}
+
+/// The terminal of this process, whatever its standard input and output are.
+///
+/// Ctrl-C at a secret raises SIGINT and is [`io::ErrorKind::Interrupted`]. A program must handle that signal
+/// (`tokio::signal` does): it would die with the terminal's echo switched off.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terminal;
+
+impl Terminal {
+    /// Is there one?
+    pub fn is_there() -> bool {
+        Self::open().is_ok()
+    }
+
+    fn open() -> io::Result<File> {
+        File::options().read(true).write(true).open("/dev/tty")
+    }
+}
+
+impl Prompts for Terminal {
+    fn secret(&self, label: &str) -> io::Result<Secret> {
+        // Before the label: a program that types as soon as it reads that must not see its answer echoed.
+        let _silent = Silent::new(Self::open()?)?;
+        rpassword::prompt_password(label).map(Secret::new)
+    }
+
+    fn line(&self, label: &str) -> io::Result<String> {
+        let interrupts = interrupt::count();
+        let mut terminal = Self::open()?;
+        terminal.write_all(label.as_bytes())?;
+        terminal.flush()?;
+        let mut bytes = Vec::new();
+        while bytes.last() != Some(&b'\n') && bytes.len() < LONGEST_LINE {
+            let mut ready = [PollFd::new(&terminal, PollFlags::IN)];
+            let there = match poll(&mut ready, Some(&LOOK)) {
+                Err(rustix::io::Errno::INTR) => 0,
+                there => there?,
+            };
+            // A read that nobody waits for any more would take the next line from who does.
+            if interrupt::count() != interrupts {
+                return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted"));
+            }
+            if there == 0 {
+                continue;
+            }
+            let mut some = [0; 256];
+            match terminal.read(&mut some)? {
+                0 => break,
+                count => bytes.extend_from_slice(some.get(..count).unwrap_or_default()),
+            }
+        }
+        if bytes.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no answer"));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| io::Error::other("the answer is not UTF-8"))?;
+        Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+    }
+
+    fn tell(&self, message: &str) {
+        tell_stderr(message);
+    }
+}
+
+/// A terminal in the modes in which a secret is read: no echo, and Ctrl-C is a byte. As it was before when dropped.
+struct Silent {
+    terminal: File,
+    before: Termios,
+}
+
+impl Silent {
+    fn new(terminal: File) -> io::Result<Self> {
+        let before = tcgetattr(&terminal)?;
+        let mut silent = before.clone();
+        silent
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        silent.special_codes[SpecialCodeIndex::VMIN] = 1;
+        silent.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(&terminal, OptionalActions::Now, &silent)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no modes.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
+/// Nobody is there: scripts, cron, `--batch`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unattended;
+
+impl Prompts for Unattended {
+    fn secret(&self, label: &str) -> io::Result<Secret> {
+        Err(nobody(
+            label,
+            "use a key (-i FILE or ssh-agent), or --password-stdin",
+        ))
+    }
+
+    fn line(&self, label: &str) -> io::Result<String> {
+        Err(nobody(label, "run it once in a terminal"))
+    }
+
+    fn tell(&self, message: &str) {
+        tell_stderr(message);
+    }
+}
+
+fn nobody(label: &str, hint: &str) -> io::Error {
+    let label = label.trim_end_matches([' ', ':', '?']);
+    io::Error::new(
+        io::ErrorKind::NotConnected,
+        format!("there is no terminal to ask \"{label}\" (hint: {hint})"),
+    )
+}
+
+fn tell_stderr(message: &str) {
+    // Where standard error is closed, nobody reads it.
+    let _ = writeln!(io::stderr().lock(), "{message}");
+}
+
+/// Where questions are asked without holding up the event loop.
+pub(super) struct Desk {
+    prompts: Arc<dyn Prompts>,
+    /// Is a question open?
+    asking: watch::Sender<bool>,
+}
+
+impl Desk {
+    pub(super) fn new(prompts: Arc<dyn Prompts>) -> Self {
+        Self {
+            prompts,
+            asking: watch::Sender::new(false),
+        }
+    }
+
+    pub(super) fn tell(&self, message: &str) {
+        self.prompts.tell(message);
+    }
+
+    pub(super) async fn secret(&self, label: String) -> io::Result<Secret> {
+        self.ask(move |prompts| prompts.secret(&label)).await
+    }
+
+    pub(super) async fn line(&self, label: String) -> io::Result<String> {
+        self.ask(move |prompts| prompts.line(&label)).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Prompts) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        /// Also when the asker is dropped before the answer comes.
+        struct Open<'a>(&'a watch::Sender<bool>);
+        impl Drop for Open<'_> {
+            fn drop(&mut self) {
+                self.0.send_replace(false);
+            }
+        }
+        self.asking.send_replace(true);
+        let _open = Open(&self.asking);
+        let prompts = Arc::clone(&self.prompts);
+        let answer = tokio::task::spawn_blocking(move || question(&*prompts)).await;
+        answer.map_err(io::Error::other)?
+    }
+
+    /// Waits for a peer, but not longer than `limit`; the time in which a person is asked does not count, and after an
+    /// answer it begins anew. `None`: the time is up.
+    pub(super) async fn patiently<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+        let mut asking = self.asking.subscribe();
+        tokio::pin!(work);
+        loop {
+            let open = *asking.borrow_and_update();
+            tokio::select! {
+                // The time last: a question that opens, or an answer that comes, as it ends counts first.
+                biased;
+                done = &mut work => return Some(done),
+                // The sender lives as long as this borrow.
+                _ = asking.changed() => {}
+                () = tokio::time::sleep(limit), if !open => return None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Types these lines.
+    struct Typist(Mutex<Vec<&'static str>>);
+
+    impl Prompts for Typist {
+        fn secret(&self, _label: &str) -> io::Result<Secret> {
+            std::thread::sleep(Duration::from_millis(300));
+            Ok(Secret::new("late".to_owned()))
+        }
+
+        fn line(&self, _label: &str) -> io::Result<String> {
+            let next = self.0.lock().unwrap().pop();
+            next.map(str::to_owned).ok_or_else(|| io::Error::other("no more"))
+        }
+
+        fn tell(&self, _message: &str) {}
+    }
+
+    #[test]
+    fn yes_and_no_are_insisted_on() {
+        for (typed, expected) in [
+            (&["yes"][..], Some(true)),
+            (&["NO", "what", ""], Some(false)),
+            (&["hm"], None),
+        ] {
+            let typist = Typist(Mutex::new(typed.to_vec()));
+            assert_eq!(typist.confirm("Really").ok(), expected, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn where_nobody_is_it_says_what_to_do() {
+        let error = Unattended
+            .secret("calvin@host's password: ")
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "there is no terminal to ask \"calvin@host's password\" (hint: use a key (-i FILE or ssh-agent), or --password-stdin)"
+        );
+        assert!(Unattended.confirm("Sure").is_err());
+    }
+
+    #[tokio::test]
+    async fn the_time_of_people_does_not_count() {
+        let desk = Desk::new(Arc::new(Typist(Mutex::default())));
+        let limit = Duration::from_millis(100);
+        let asked = desk.patiently(limit, desk.secret(String::new())).await;
+        assert_eq!(asked.unwrap().unwrap().reveal(), "late");
+        let hung = desk.patiently(limit, async {
+            desk.secret(String::new()).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        assert!(hung.await.is_none());
+    }
+}

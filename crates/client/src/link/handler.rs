@@ -1,0 +1,113 @@
+//! The SSH library's callbacks on the client's side: thin, and all that they learn goes to the inbox.
+
+use std::sync::{Arc, OnceLock};
+
+use russh::ChannelId;
+use russh::client::{DisconnectReason, Handler, Session};
+use russh::keys::PublicKeyOrCertificate;
+
+use super::inbox::Inbox;
+use crate::connect::Callbacks;
+use crate::printable::printable;
+
+/// What the callbacks and the link share.
+#[derive(Clone, Default)]
+pub struct Wiring {
+    pub(super) inbox: Arc<Inbox>,
+    /// The channel that speaks SFTP; others are for commands, and are read elsewhere.
+    pub(super) channel: Arc<OnceLock<ChannelId>>,
+}
+
+/// Callbacks of one connection.
+pub struct Events {
+    callbacks: Callbacks,
+    wiring: Wiring,
+}
+
+impl Events {
+    /// For [`connect`](crate::connect::connect); `wiring` then goes to [`Link::open`](super::Link::open).
+    pub fn new(callbacks: Callbacks, wiring: Wiring) -> Self {
+        Self { callbacks, wiring }
+    }
+
+    fn is_sftp(&self, channel: ChannelId) -> bool {
+        self.wiring.channel.get() == Some(&channel)
+    }
+
+    fn ended(&self, channel: ChannelId) {
+        if self.is_sftp(channel) {
+            self.wiring.inbox.lose("the server ended the SFTP session");
+        }
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.wiring.inbox.lose("it was closed");
+    }
+}
+
+impl Handler for Events {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        Ok(self.callbacks.host_key.accepts(key).await)
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Self::Error> {
+        self.callbacks.banner.show(banner);
+        Ok(())
+    }
+
+    async fn data(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if self.is_sftp(channel)
+            && let Err(error) = self.wiring.inbox.data(data)
+        {
+            self.wiring.inbox.lose(&error.to_string());
+            session.disconnect(russh::Disconnect::ProtocolError, "malformed SFTP packet", "en")?;
+        }
+        Ok(())
+    }
+
+    async fn extended_data(
+        &mut self,
+        channel: ChannelId,
+        _kind: u32,
+        data: &[u8],
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        if self.is_sftp(channel) {
+            self.wiring.inbox.notice(data);
+        }
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {
+        self.ended(channel);
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {
+        self.ended(channel);
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Self::Error>) -> Result<(), Self::Error> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(told) => {
+                let why = format!("the server said: {}", printable(told.message.as_bytes()));
+                self.wiring.inbox.lose(&why);
+                Ok(())
+            }
+            DisconnectReason::Error(error) => {
+                self.wiring.inbox.lose(&error.to_string());
+                Err(error)
+            }
+        }
+    }
+}

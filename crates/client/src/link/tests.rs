@@ -1,0 +1,165 @@
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use tokio::sync::{mpsc, oneshot};
+
+use super::inbox::{Done, Ended, Inbox, Sink, Slot};
+use crate::packets::Reply;
+
+/// Keeps what it is given.
+#[derive(Default)]
+struct Kept(Mutex<Vec<(u64, Vec<u8>)>>);
+
+impl Sink for Kept {
+    fn bytes(&self, offset: u64, bytes: &[u8]) {
+        self.0.lock().unwrap().push((offset, bytes.to_vec()));
+    }
+}
+
+fn packet(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(5 + body.len()).unwrap();
+    [&length.to_be_bytes()[..], &[kind], &id.to_be_bytes(), body].concat()
+}
+
+fn data(id: u32, bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+    packet(103, id, &[&length, bytes].concat())
+}
+
+fn status(id: u32, code: u32) -> Vec<u8> {
+    packet(101, id, &[&code.to_be_bytes()[..], &[0; 8]].concat())
+}
+
+/// Asks for `length` bytes at `offset` under an id.
+fn ask(
+    inbox: &Inbox,
+    id: u32,
+    (offset, length): (u64, u32),
+    sink: &Arc<Kept>,
+) -> mpsc::UnboundedReceiver<Done> {
+    let (done, told) = mpsc::unbounded_channel();
+    let sink = Some(Arc::clone(sink) as Arc<dyn Sink>);
+    inbox.expect(
+        id,
+        Slot::Many {
+            offset,
+            length,
+            sink,
+            done,
+        },
+    );
+    told
+}
+
+proptest! {
+    /// However the stream is cut, each byte arrives at its place, and each reply where it belongs.
+    #[test]
+    fn the_stream_may_be_cut_anywhere(cuts in prop::collection::vec(1_usize..40, 1..60), sizes in prop::collection::vec(0_u32..50, 1..6)) {
+        let inbox = Inbox::default();
+        let sink = Arc::<Kept>::default();
+        let mut stream = Vec::new();
+        let mut reads = Vec::new();
+        for (id, size) in (10..).zip(&sizes) {
+            let bytes: Vec<u8> = (0..*size).map(|n| u8::try_from(n + id).unwrap()).collect();
+            reads.push((id, bytes.clone(), ask(&inbox, id, (u64::from(id) * 1000, 50), &sink)));
+            stream.extend(data(id, &bytes));
+            stream.extend(status(id + 100, 2));
+        }
+        let mut answers = Vec::new();
+        for (id, _, _) in &reads {
+            let (slot, answer) = oneshot::channel();
+            inbox.expect(id + 100, Slot::One(slot));
+            answers.push(answer);
+        }
+        let mut rest = &stream[..];
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (now, later) = rest.split_at((*cut).min(rest.len()));
+            inbox.data(now).unwrap();
+            rest = later;
+        }
+        for (id, bytes, mut told) in reads {
+            let done = told.try_recv().unwrap();
+            prop_assert!(matches!(done.ended, Ended::Data(count) if count as usize == bytes.len()));
+            let mut kept = vec![0; bytes.len()];
+            for (offset, piece) in sink.0.lock().unwrap().iter().filter(|(offset, _)| offset / 1000 == u64::from(id)) {
+                let at = usize::try_from(offset % 1000).unwrap();
+                kept[at..at + piece.len()].copy_from_slice(piece);
+            }
+            prop_assert_eq!(kept, bytes);
+        }
+        for mut answer in answers {
+            let is_status = matches!(answer.try_recv(), Ok(Reply::Status { code: 2, .. }));
+            prop_assert!(is_status);
+        }
+    }
+
+    /// Bytes of a stranger end in an error or are waited for; they never panic.
+    #[test]
+    fn any_stream_is_survived(stream in prop::collection::vec(any::<u8>(), 0..200)) {
+        let inbox = Inbox::default();
+        let _told = ask(&inbox, 1, (0, 10), &Arc::default());
+        let _ = inbox.data(&stream);
+    }
+}
+
+#[test]
+fn a_reply_that_is_longer_than_asked_for_is_refused() {
+    let inbox = Inbox::default();
+    let sink = Arc::<Kept>::default();
+    let _told = ask(&inbox, 1, (0, 3), &sink);
+    assert!(inbox.data(&data(1, b"four")).is_err());
+    assert!(sink.0.lock().unwrap().is_empty(), "nothing of it is written");
+}
+
+#[test]
+fn data_whose_lengths_disagree_are_refused() {
+    let inbox = Inbox::default();
+    let _told = ask(&inbox, 1, (0, 30), &Arc::default());
+    let mut lying = data(1, b"abc");
+    lying[3] += 1;
+    assert!(inbox.data(&lying).is_err());
+}
+
+#[test]
+fn data_that_nobody_asked_for_goes_nowhere() {
+    let inbox = Inbox::default();
+    let (slot, mut answer) = oneshot::channel();
+    inbox.expect(2, Slot::One(slot));
+    inbox
+        .data(&[data(99, b"abc"), data(98, b""), status(2, 0)].concat())
+        .unwrap();
+    assert!(matches!(answer.try_recv(), Ok(Reply::Status { code: 0, .. })));
+}
+
+#[test]
+fn who_waits_hears_that_the_connection_is_lost() {
+    let inbox = Inbox::default();
+    let mut told = ask(&inbox, 1, (5, 10), &Arc::default());
+    let (slot, mut answer) = oneshot::channel();
+    inbox.expect(2, Slot::One(slot));
+    inbox.data(&data(1, b"0123456789")[..15]).unwrap();
+    inbox.lose("the cable was cut");
+    inbox.lose("and that is told later");
+    let done = told.try_recv().unwrap();
+    assert!(
+        matches!(
+            done,
+            Done {
+                offset: 5,
+                length: 10,
+                ended: Ended::Lost
+            }
+        ),
+        "even in the middle of its reply"
+    );
+    assert!(answer.try_recv().is_err());
+    assert_eq!(inbox.lost().as_deref(), Some("the cable was cut"));
+    let mut late = ask(&inbox, 3, (0, 1), &Arc::default());
+    assert!(
+        matches!(late.try_recv().unwrap().ended, Ended::Lost),
+        "and so does who asks afterwards"
+    );
+}

@@ -1,0 +1,9 @@
+//! The client. All of it is in the library: see the `homeport` library.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    homeport::run::run(homeport::cli::Cli::parse())
+}

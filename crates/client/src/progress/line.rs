@@ -1,0 +1,129 @@
+//! The words: what is said of a file that has ended, and numbers for people.
+
+use std::time::Duration;
+
+use crate::printable::printable_lines;
+use crate::transfer::board::Meter;
+use crate::transfer::trouble::Trouble;
+use crate::transfer::{Direction, Job, Outcome, Proof, SMALL_BYTES};
+use base::size::Size;
+
+/// Longest message: a name of 4 KiB with every byte escaped, and a server's sentence.
+const LONGEST: usize = 20 << 10;
+/// A server's sentence has up to three.
+const LINES: usize = 5;
+
+/// Is it so large that it is shown by itself?
+pub(super) fn is_large(meter: &Meter) -> bool {
+    meter.total() >= SMALL_BYTES
+}
+
+/// What is said of a file that has ended; small ones that ended well are only summed up.
+pub(super) fn ended(
+    job: &Job,
+    meter: &Meter,
+    result: &Result<Outcome, Trouble>,
+    elapsed: Duration,
+) -> Option<String> {
+    let text = match result {
+        Err(trouble) => format!("FAILED: {trouble}"),
+        Ok(_) if !is_large(meter) => return None,
+        Ok(Outcome::Same(Proof::Md5)) => "already there, MD5 verified".to_owned(),
+        Ok(Outcome::Same(Proof::Sizes | Proof::NotAsked)) => "already there, by its size alone".to_owned(),
+        Ok(Outcome::Skipped) => "skipped".to_owned(),
+        Ok(Outcome::Sent { resumed_from, proof }) => {
+            let word = match job.direction {
+                Direction::Up => "sent",
+                Direction::Down => "received",
+            };
+            let mut parts = vec![format!("{} {word}", Size(meter.moved()))];
+            if *resumed_from > 0 {
+                parts.push(format!("resumed at {}", Size(*resumed_from)));
+            }
+            parts.extend(super::rate::per_second(meter.moved(), elapsed).map(rate));
+            parts.push(
+                match proof {
+                    Proof::Md5 => "MD5 verified",
+                    Proof::Sizes => "only sizes compared",
+                    Proof::NotAsked => "not verified",
+                }
+                .to_owned(),
+            );
+            parts.join(", ")
+        }
+    };
+    Some(fit(&format!("{}: {text}", meter.name)))
+}
+
+/// Nothing that reaches a screen or a log moves its cursor. Names and sentences have been made so before: here it is
+/// made sure, for the errors of libraries too.
+pub(super) fn fit(message: &str) -> String {
+    printable_lines(message.as_bytes(), LINES, LONGEST)
+}
+
+/// Bytes in a second: `9.5 MiB/s`, `95 MiB/s`.
+pub(super) fn rate(bytes: u64) -> String {
+    let text = Size(bytes).to_string();
+    match text.split_once('.') {
+        // Two digits are enough to read while they change.
+        Some((whole, rest)) if whole.len() > 1 => format!("{whole}{}/s", rest.get(1..).unwrap_or_default()),
+        _ => format!("{text}/s"),
+    }
+}
+
+/// A time that has passed: `1.2 s`, `10 s`, `3 min 20 s`, `1 h 5 min`.
+pub(super) fn time(time: Duration) -> String {
+    let (secs, tenths) = (time.as_secs(), time.subsec_millis() / 100);
+    match secs {
+        0..10 => format!("{secs}.{tenths} s"),
+        10..60 => format!("{secs} s"),
+        60..3600 => format!("{} min {} s", secs / 60, secs % 60),
+        _ => format!("{} h {} min", secs / 3600, secs / 60 % 60),
+    }
+}
+
+/// A time that is to come: `0:09`, `59:59`, `1:05:10`; beyond four days nobody counts.
+pub(super) fn clock(time: Duration) -> String {
+    let secs = time.as_secs();
+    let (hours, mins, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
+    match hours {
+        0 => format!("{mins}:{secs:02}"),
+        1..100 => format!("{hours}:{mins:02}:{secs:02}"),
+        _ => "long".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        for (bytes, expected) in [
+            (0, "0 B/s"),
+            (999, "999 B/s"),
+            (1536, "1.5 KiB/s"),
+            (95 << 20, "95 MiB/s"),
+            (120 << 30, "120 GiB/s"),
+        ] {
+            assert_eq!(rate(bytes), expected);
+        }
+        for (millis, expected) in [
+            (0, "0.0 s"),
+            (1290, "1.2 s"),
+            (10_900, "10 s"),
+            (200_000, "3 min 20 s"),
+            (3_900_000, "1 h 5 min"),
+        ] {
+            assert_eq!(time(Duration::from_millis(millis)), expected);
+        }
+        for (secs, expected) in [(9, "0:09"), (3599, "59:59"), (3910, "1:05:10"), (360_000, "long")] {
+            assert_eq!(clock(Duration::from_secs(secs)), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_moves_the_cursor() {
+        assert_eq!(fit("a\u{1b}[2J\nb\r\n"), "a\\u{1b}[2J\nb");
+    }
+}

@@ -1,0 +1,320 @@
+//! What each of them shows of the same transfers, without a clock and without a terminal.
+
+mod screen;
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::{json, line, plain, quiet, summary, summary_event};
+use crate::link::Lost;
+use crate::plan::Conflict;
+use crate::remote::failed::Failed;
+use crate::transfer::board::{Board, Meter, Stage, Totals, Watch};
+use crate::transfer::trouble::Trouble;
+use crate::transfer::{Direction, Job, Outcome, Proof, Summary};
+
+const MIB: u64 = 1 << 20;
+
+fn job(direction: Direction, name: &[u8], size: u64) -> Job {
+    use std::os::unix::ffi::OsStrExt as _;
+    Job {
+        direction,
+        local: std::ffi::OsStr::from_bytes(name).into(),
+        remote: [b"/r/", name].concat(),
+        size,
+        there: None,
+        known: None,
+    }
+}
+
+/// Shows nothing.
+struct Nobody;
+
+impl Watch for Nobody {
+    fn began(&self, _: &Job, _: &Arc<Meter>) {}
+    fn ended(&self, _: &Job, _: &Arc<Meter>, _: &Result<Outcome, Trouble>) {}
+    fn warn(&self, _: &str) {}
+    fn pause(&self, ask: &mut dyn FnMut()) {
+        ask();
+    }
+}
+
+fn sent(resumed_from: u64, proof: Proof) -> Result<Outcome, Trouble> {
+    Ok(Outcome::Sent { resumed_from, proof })
+}
+
+#[test]
+fn a_line_for_each_end() {
+    let board = Board::new(Arc::default(), Box::new(Nobody));
+    let second = Duration::from_secs(1);
+    for (direction, from, moved, result, expected) in [
+        (
+            Direction::Up,
+            0,
+            95 * MIB,
+            sent(0, Proof::Md5),
+            "a: 95.0 MiB sent, 95 MiB/s, MD5 verified",
+        ),
+        (
+            Direction::Down,
+            500 * MIB,
+            9 * MIB,
+            sent(500 * MIB, Proof::Sizes),
+            "/r/a: 9.0 MiB received, resumed at 500.0 MiB, 9.0 MiB/s, only sizes compared",
+        ),
+        (
+            Direction::Up,
+            0,
+            MIB,
+            sent(0, Proof::NotAsked),
+            "a: 1.0 MiB sent, 1.0 MiB/s, not verified",
+        ),
+        (
+            Direction::Up,
+            0,
+            0,
+            Ok(Outcome::Same(Proof::Md5)),
+            "a: already there, MD5 verified",
+        ),
+        (
+            Direction::Up,
+            0,
+            0,
+            Ok(Outcome::Same(Proof::Sizes)),
+            "a: already there, by its size alone",
+        ),
+        (Direction::Up, 0, 0, Ok(Outcome::Skipped), "a: skipped"),
+        (
+            Direction::Up,
+            0,
+            0,
+            Err(Trouble::Conflict(Conflict::Longer)),
+            "a: FAILED: a longer file is there (hint: --overwrite, --skip or --rename decides)",
+        ),
+        (
+            Direction::Up,
+            0,
+            0,
+            Err(Trouble::Ended(Failed::Lost(Lost("\u{1b}[2Jbye\u{7}".into())))),
+            "a: FAILED: the connection to the server was lost: \\u{1b}[2Jbye\\u{7} (hint: run the same command again; it goes on where this one stopped)",
+        ),
+    ] {
+        let job = job(direction, b"a", 1 << 30);
+        let meter = board.begin(&job);
+        meter.set_done(from);
+        meter.add(moved);
+        assert_eq!(
+            line::ended(&job, &meter, &result, second).as_deref(),
+            Some(expected)
+        );
+    }
+    // Small ones are summed up, but their failures are not.
+    let job = job(Direction::Up, b"a", 10);
+    let meter = board.begin(&job);
+    for result in [
+        sent(0, Proof::Md5),
+        Ok(Outcome::Skipped),
+        Ok(Outcome::Same(Proof::Md5)),
+    ] {
+        assert_eq!(line::ended(&job, &meter, &result, second), None);
+    }
+    let failed = line::ended(&job, &meter, &Err(Trouble::NotAFile), second);
+    assert_eq!(failed.as_deref(), Some("a: FAILED: is not a regular file"));
+}
+
+/// Two large files and one small one, of which one fails, and a warning with an escape sequence.
+fn story(watch: &dyn Watch) {
+    let board = Board::new(Arc::default(), Box::new(Nobody));
+    watch.warn("the server \u{1b}[31mis odd");
+    for (name, size, result) in [
+        (&b"large"[..], MIB, Ok(Outcome::Same(Proof::Md5))),
+        (b"small", 10, sent(0, Proof::Md5)),
+        (b"bad\xff\n", MIB, Err(Trouble::NotAFile)),
+    ] {
+        let job = job(Direction::Up, name, size);
+        let meter = board.begin(&job);
+        watch.began(&job, &meter);
+        watch.ended(&job, &meter, &result);
+    }
+}
+
+#[test]
+fn logs_get_lines_and_the_quiet_only_what_went_wrong() {
+    let plain = plain::Plain::new(Vec::new());
+    story(&plain);
+    assert_eq!(
+        String::from_utf8(plain.into_inner()).unwrap(),
+        "the server \\u{1b}[31mis odd\nlarge: already there, MD5 verified\nbad\\xff\\n: FAILED: is not a regular file\n"
+    );
+    let quiet = quiet::Quiet::new(Vec::new());
+    story(&quiet);
+    assert_eq!(
+        String::from_utf8(quiet.into_inner()).unwrap(),
+        "the server \\u{1b}[31mis odd\nbad\\xff\\n: FAILED: is not a regular file\n"
+    );
+}
+
+/// Keeps what is written; after `left` bytes it is a broken pipe.
+#[derive(Clone)]
+struct Pipe {
+    kept: Arc<Mutex<Vec<u8>>>,
+    left: usize,
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut kept = self.kept.lock().unwrap();
+        if kept.len() + bytes.len() > self.left {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        kept.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn pipe(left: usize) -> (Pipe, impl Fn() -> Vec<serde_json::Value>) {
+    let kept = Arc::<Mutex<Vec<u8>>>::default();
+    let pipe = Pipe {
+        kept: Arc::clone(&kept),
+        left,
+    };
+    let read = move || {
+        let text = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    (pipe, read)
+}
+
+#[test]
+fn scripts_get_an_object_for_each_event() {
+    let (pipe, read) = pipe(usize::MAX);
+    story(&json::Json::every(Duration::from_secs(3600), pipe));
+    let events = read();
+    let seen: Vec<_> = events
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(seen, ["warning", "begin", "end", "begin", "end", "begin", "end"]);
+    assert_eq!(events[0]["message"], "the server \\u{1b}[31mis odd");
+    assert_eq!(
+        events[1],
+        serde_json::json!({"event": "begin", "direction": "up", "local": "large", "remote": "/r/large", "size": MIB})
+    );
+    let same = &events[2];
+    assert_eq!(
+        (&same["result"], &same["verified"], &same["error"]),
+        (&"same".into(), &"md5".into(), &().into())
+    );
+    assert_eq!(
+        (&events[4]["result"], &events[4]["resumed_from"]),
+        (&"sent".into(), &0.into())
+    );
+    let failed = &events[6];
+    assert_eq!(
+        (&failed["result"], &failed["size"]),
+        (&"failed".into(), &MIB.into())
+    );
+    assert_eq!(failed["error"], "is not a regular file");
+    assert_eq!(
+        (&failed["local"], &failed["local_hex"]),
+        (&"bad\u{fffd}\n".into(), &"626164ff0a".into())
+    );
+    assert_eq!(failed["remote_hex"], "2f722f626164ff0a");
+    assert!(failed["seconds"].is_f64());
+
+    let mut total = Summary::default();
+    total.count(&sent(0, Proof::Md5));
+    let text = summary_event(&total, &Totals::default(), Duration::from_millis(1500));
+    let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        event,
+        serde_json::json!({"event": "summary", "sent": 1, "same": 0, "skipped": 0, "failed": 0, "differ": 0,
+            "stopped": false, "moved": 0, "seconds": 1.5})
+    );
+}
+
+#[test]
+fn progress_is_told_when_there_is_some() {
+    let (pipe, read) = pipe(usize::MAX);
+    let watch = json::Json::every(Duration::from_millis(5), pipe);
+    let board = Board::new(Arc::default(), Box::new(Nobody));
+    let job = job(Direction::Down, b"a", MIB);
+    let meter = board.begin(&job);
+    watch.began(&job, &meter);
+    meter.enter(Stage::Sending);
+    meter.set_done(1000);
+    meter.add(24);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let seen = || {
+        read()
+            .into_iter()
+            .rfind(|event| event["event"] == "progress" && event["done"] == 1024)
+    };
+    while seen().is_none() {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let event = seen().unwrap();
+    assert_eq!(
+        (&event["moved"], &event["stage"]),
+        (&24.into(), &"sending".into())
+    );
+    let count = read().len();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(read().len(), count, "told again without news");
+}
+
+#[test]
+fn a_reader_who_leaves_ends_the_telling_alone() {
+    let (pipe, read) = pipe(200);
+    story(&json::Json::every(Duration::from_millis(1), pipe));
+    assert_eq!(read().len(), 2);
+}
+
+#[test]
+fn a_line_sums_it_up() {
+    let totals = Totals::default();
+    totals
+        .moved
+        .store(1200 * MIB, std::sync::atomic::Ordering::Relaxed);
+    let ten = Duration::from_secs(10);
+    let of = |proven, sized| Summary {
+        sent: 3,
+        proven,
+        sized,
+        ..Summary::default()
+    };
+    let sum = "3 files, 1.2 GiB in 10 s (120 MiB/s)";
+    for (of, how) in [
+        (of(3, 0), "MD5 verified"),
+        (of(0, 3), "only sizes compared"),
+        (of(0, 0), "not verified"),
+        (of(1, 2), "2 not verified by MD5"),
+    ] {
+        assert_eq!(summary(&of, &totals, ten), format!("{sum}, {how}"));
+    }
+    let mut of = of(3, 0);
+    (of.same, of.skipped, of.failed) = (1, 1, 2);
+    assert_eq!(
+        summary(&of, &totals, ten),
+        format!("{sum}, MD5 verified; 1 already there, 1 skipped, 2 FAILED")
+    );
+    let nothing = |of: Summary| summary(&of, &Totals::default(), Duration::ZERO);
+    of.sent = 0;
+    assert_eq!(nothing(of), "1 already there, 1 skipped, 2 FAILED");
+    assert_eq!(nothing(Summary::default()), "nothing was there to transfer");
+    let of = Summary {
+        sent: 1,
+        proven: 1,
+        stopped: true,
+        ..Summary::default()
+    };
+    assert_eq!(nothing(of), "1 file, 0 B in 0.0 s, MD5 verified; stopped");
+}

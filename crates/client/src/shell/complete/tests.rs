@@ -1,0 +1,162 @@
+//! Lines and what could stand at their ends, with directories that are made up.
+
+use super::*;
+use base::words::words;
+
+/// A server's directories, and this machine's.
+struct Made;
+
+impl Lister for Made {
+    fn list(&self, side: Side, directory: &[u8]) -> Vec<Entry> {
+        let names: &[&[u8]] = match (side, directory) {
+            (Side::Remote, b"") => &[
+                b"my file.txt",
+                b"my photos/",
+                b"it's",
+                b"f[1].txt",
+                b"unique",
+                b"docs/",
+                b".hidden",
+                b"-dash",
+                b"\x1b[2Jevil",
+                b"cod\xe2\x80\xaetxt.exe",
+                b"bad\xff",
+                b"../up",
+                b"..",
+                "Grüße".as_bytes(),
+            ],
+            (Side::Remote, b"docs/") => &[b"a.txt", b"b.txt", b"deep/"],
+            (Side::Remote, b"my photos/") => &[b"one two.jpg"],
+            (Side::Local, b"") => &[b"local.txt", b"land/", b"unique-here"],
+            (Side::Local, b"./~/") => &[b"no home.txt"],
+            (Side::Remote, b"~/") => &[b"far home.txt"],
+            (Side::Local, b"~/") => &[b"in home.txt"],
+            _ => &[],
+        };
+        let entry = |name: &&[u8]| match name.strip_suffix(b"/") {
+            Some(name) => Entry {
+                name: name.to_vec(),
+                directory: true,
+            },
+            None => Entry {
+                name: name.to_vec(),
+                directory: false,
+            },
+        };
+        names.iter().map(entry).collect()
+    }
+}
+
+/// What the line becomes with each choice.
+fn lines(line: &str) -> Vec<String> {
+    let choices = complete(line, true, &Made);
+    let text = |choice: Choice| format!("{}{}", &line[..choices.start], choice.text);
+    choices.all.into_iter().map(text).collect()
+}
+
+#[test]
+fn lines_are_completed() {
+    for (line, expected) in [
+        ("up", &["upload "][..]),
+        ("re", &["reget", "remov", "remove", "rename", "reput"]),
+        ("nothing ", &[]),
+        ("get uni", &["get unique "]),
+        ("get my", &[r"get my\ file.txt", r"get my\ photos/"]),
+        ("get 'my f", &["get 'my file.txt' "]),
+        ("get \"my f", &["get \"my file.txt\" "]),
+        ("get \"my p", &["get \"my photos/"]),
+        ("get my\\ photos/", &[r"get my\ photos/one\ two.jpg "]),
+        ("get \"my photos/", &["get \"my photos/one two.jpg\" "]),
+        ("get my\" f", &["get \"my file.txt\" "]),
+        ("get it", &["get it\\'s "]),
+        ("get 'it", &["get 'it'\\''s' "]),
+        ("get f", &["get f\\[1].txt "]),
+        ("get -p -- -", &["get -p -- ./-dash "]),
+        (
+            "get docs/",
+            &["get docs/a.txt", "get docs/b.txt", "get docs/deep/"],
+        ),
+        ("get .", &["get .hidden "]),
+        ("get Gr", &["get Grüße "]),
+        ("get */", &[]),
+        // What can't be typed is not offered; what leaves the directory neither.
+        ("get cod", &[]),
+        ("get bad", &[]),
+        ("get ..", &[]),
+        // The first word of a command tells the side.
+        ("get u", &["get unique "]),
+        ("get x l", &["get x land/"]),
+        ("get x u", &["get x unique "]),
+        ("get --verify auto u", &["get --verify auto unique "]),
+        ("put u", &["put unique-here "]),
+        ("put x d", &["put x docs/"]),
+        ("put x u", &["put x unique-here "]),
+        ("put ~/", &["put ~/in\\ home.txt "]),
+        ("put '~/", &["put '~/no home.txt' "]),
+        ("get ~/", &["get ~/far\\ home.txt "]),
+        ("cd ", &["cd docs/", "cd my\\ photos/"]),
+        ("cd docs/", &["cd docs/deep/"]),
+        ("cd docs d", &[]),
+        ("lcd ", &["lcd land/"]),
+        ("lls lo", &["lls local.txt "]),
+        ("rm -r uni", &["rm -r unique "]),
+        ("pwd ", &[]),
+        // Options, their values, and commands.
+        ("get --o", &["get --overwrite "]),
+        ("get --verify n", &["get --verify never "]),
+        ("get --re", &["get --recursive", "get --rename"]),
+        ("help dow", &["help download "]),
+        (
+            "ls -",
+            &["ls --help", "ls -1", "ls -S", "ls -a", "ls -l", "ls -r", "ls -t"],
+        ),
+    ] {
+        assert_eq!(lines(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn in_the_middle_of_a_line_nothing_is_added() {
+    let choices = complete("get \"my f", false, &Made);
+    assert_eq!(choices.all[0].text, "\"my file.txt");
+    assert_eq!(choices.all[0].shown, "my file.txt");
+}
+
+#[test]
+fn whatever_is_offered_is_read_back_as_that_name() {
+    for prefix in ["get ", "get '", "get \"", "rm docs/", "rm 'docs/"] {
+        let choices = complete(prefix, true, &Made);
+        assert!(!choices.all.is_empty(), "{prefix}");
+        for choice in choices.all {
+            let mut line = format!("{}{}", &prefix[..choices.start], choice.text);
+            line.extend(unfinished(line.as_bytes()).open.map(char::from));
+            let read = words(line.as_bytes()).unwrap();
+            assert_eq!(read.len(), 2, "{line}");
+            let name = read[1].bytes();
+            let in_docs = prefix.ends_with("docs/");
+            let name = if in_docs {
+                name.strip_prefix(b"docs/").unwrap()
+            } else {
+                name
+            };
+            let name = name.strip_prefix(b"./").unwrap_or(name);
+            assert_eq!(name, choice.shown.as_bytes(), "{line}");
+            assert!(!is_pattern(&read[1].marked().collect::<Vec<_>>()), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_crowd_is_cut() {
+    struct Crowd;
+    impl Lister for Crowd {
+        fn list(&self, _side: Side, _directory: &[u8]) -> Vec<Entry> {
+            let entry = |number| Entry {
+                name: format!("n{number}").into_bytes(),
+                directory: false,
+            };
+            (0..70_000).map(entry).collect()
+        }
+    }
+    assert_eq!(complete("get n", true, &Crowd).all.len(), MOST);
+}

@@ -1,0 +1,209 @@
+//! The shell at a terminal: the prompt, the line editor, and the history that outlives it.
+
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustyline::completion::{Completer, Pair};
+use rustyline::config::{CompletionType, Config};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::{DefaultHistory, History as _, SearchDirection};
+use rustyline::validate::Validator;
+use rustyline::{Context, Editor, Helper};
+
+use super::complete::complete;
+use super::lister::Sides;
+use super::{Done, Shell, complain, say};
+use crate::printable::printable;
+
+/// Lines that are remembered.
+const HISTORY_LINES: usize = 1000;
+/// Candidates that are shown without asking.
+const SHOWN_UNASKED: usize = 100;
+/// Longest directory in the prompt, in characters: the line is for what is typed.
+const PROMPT_ROOM: usize = 40;
+
+/// Reads lines until the person leaves; the exit code.
+pub(super) fn run(shell: &mut Shell) -> u8 {
+    let sides = Sides::new(Arc::clone(&shell.session), shell.runtime.clone());
+    let mut lines = match Lines::new(sides) {
+        Ok(lines) => lines,
+        Err(error) => {
+            complain(&format!("cannot use this terminal: {error}"));
+            return 1;
+        }
+    };
+    loop {
+        let text = match lines.editor.readline(&prompt(&shell.session.directory())) {
+            Ok(text) => text,
+            // Ctrl-C: the line is given up, and nothing else.
+            Err(ReadlineError::Interrupted) => continue,
+            Err(ReadlineError::Eof) => {
+                say("");
+                return 0;
+            }
+            Err(error) => {
+                complain(&format!("cannot read from this terminal: {error}"));
+                return 1;
+            }
+        };
+        // Several were pasted.
+        for line in text.lines() {
+            lines.remember(line);
+            match shell.line(line.as_bytes()) {
+                Done::Code(_) => {}
+                Done::History => say(&lines.all()),
+                Done::Exit => return 0,
+            }
+            if shell.was_interrupted() {
+                break;
+            }
+        }
+    }
+}
+
+fn prompt(directory: &[u8]) -> String {
+    let shown = printable(directory);
+    let length = shown.chars().count();
+    match length <= PROMPT_ROOM {
+        true => format!("homeport:{shown}> "),
+        false => {
+            let end: String = shown.chars().skip(length - PROMPT_ROOM + 1).collect();
+            format!("homeport:…{end}> ")
+        }
+    }
+}
+
+/// The line editor with its memory.
+struct Lines {
+    editor: Editor<Assistant, DefaultHistory>,
+    /// Where the history is kept, if that is possible.
+    file: Option<PathBuf>,
+}
+
+impl Lines {
+    fn new(sides: Sides) -> rustyline::Result<Self> {
+        let config = Config::builder()
+            .max_history_size(HISTORY_LINES)?
+            .history_ignore_dups(true)?
+            .history_ignore_space(true)
+            .completion_type(CompletionType::List)
+            .completion_prompt_limit(SHOWN_UNASKED)
+            .build();
+        let mut editor = Editor::with_config(config)?;
+        editor.set_helper(Some(Assistant(sides)));
+        let file = history_file();
+        if let Some(file) = &file {
+            // The first time there is none.
+            let _ = editor.load_history(file);
+        }
+        Ok(Self { editor, file })
+    }
+
+    fn remember(&mut self, line: &str) {
+        // Not kept: lines that are empty, begin with a space, or repeat the last one.
+        if let (Ok(true), Some(file)) = (self.editor.add_history_entry(line), &self.file)
+            && let Err(error) = self.editor.append_history(file)
+        {
+            let shown = printable(file.as_os_str().as_encoded_bytes());
+            complain(&format!("cannot keep the history in \"{shown}\": {error}"));
+            self.file = None;
+        }
+    }
+
+    /// All lines, with numbers.
+    fn all(&self) -> String {
+        let history = self.editor.history();
+        let mut text = String::new();
+        for at in 0..history.len() {
+            if let Ok(Some(line)) = history.get(at, SearchDirection::Forward) {
+                text.push_str(&format!("{:5}  {}\n", at + 1, printable(line.entry.as_bytes())));
+            }
+        }
+        text
+    }
+}
+
+/// `$XDG_STATE_HOME/homeport/history`, else below `~/.local/state` (XDG Base Directory Specification): nobody else may
+/// read it. `None`: there is no place for it.
+fn history_file() -> Option<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let state = state
+        // Relative ones are to be ignored.
+        .filter(|state| state.is_absolute())
+        .or_else(|| Some(std::env::home_dir()?.join(".local/state")))?;
+    let directory = state.join("homeport");
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(&directory).ok()?;
+    let file = directory.join("history");
+    keep_private(&file);
+    Some(file)
+}
+
+/// A file that others could read may have come from a backup.
+fn keep_private(file: &Path) {
+    if let Ok(meta) = file.metadata()
+        && meta.permissions().mode() & 0o077 != 0
+    {
+        // If that is impossible, it is another's, and can't be written either.
+        let _ = std::fs::set_permissions(file, Permissions::from_mode(0o600));
+    }
+}
+
+/// Helps with the line.
+struct Assistant(Sides);
+
+impl Completer for Assistant {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let (typed, behind) = line.split_at_checked(at).unwrap_or((line, ""));
+        let choices = complete(typed, behind.is_empty(), &self.0);
+        let pairs = choices.all.into_iter().map(|choice| Pair {
+            display: choice.shown,
+            replacement: choice.text,
+        });
+        Ok((choices.start, pairs.collect()))
+    }
+}
+
+impl Helper for Assistant {}
+impl Hinter for Assistant {
+    type Hint = String;
+}
+impl Highlighter for Assistant {}
+impl Validator for Assistant {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prompt_says_where_one_is_and_leaves_room() {
+        for (directory, expected) in [
+            (&b"/"[..], "homeport:/> "),
+            (b"/a b", "homeport:/a b> "),
+            (b"/\x1b[2J", "homeport:/\\u{1b}[2J> "),
+            (
+                b"/0123456789/0123456789/0123456789/0123456789",
+                "homeport:…456789/0123456789/0123456789/0123456789> ",
+            ),
+        ] {
+            assert_eq!(prompt(directory), expected);
+        }
+    }
+
+    #[test]
+    fn a_history_that_others_can_read_is_made_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("history");
+        std::fs::write(&file, "#V2\n").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        keep_private(&file);
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        keep_private(&dir.path().join("not there"));
+    }
+}

@@ -1,0 +1,74 @@
+//! Commands that come from a file or a pipe, as `sftp -b` runs them: nothing is echoed, and the first that fails ends it.
+
+use std::io::{BufRead, Read as _};
+
+use super::{Done, Shell, complain};
+use crate::interrupt;
+
+/// Longest line: what [`words`](base::words) takes, and its end.
+const LONGEST_LINE: u64 = (128 << 10) + 1;
+
+/// Runs all lines; the exit code of the one that failed, or 0.
+pub(super) fn run(shell: &mut Shell, mut script: impl BufRead) -> u8 {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match script.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            Ok(0) => return 0,
+            Ok(_) => {}
+            Err(error) => {
+                complain(&format!("cannot read the commands: {error}"));
+                return 1;
+            }
+        }
+        let (may_fail, command) = prefixes(&line);
+        let code = match shell.line(command) {
+            Done::Code(code) => code,
+            Done::Exit => return 0,
+            Done::History => {
+                complain("there is no history in a script");
+                2
+            }
+        };
+        if shell.was_interrupted() {
+            return if code == 0 { interrupt::EXIT_CODE } else { code };
+        }
+        if code != 0 && !may_fail {
+            return code;
+        }
+    }
+}
+
+/// What stands before a command: `-` if it may fail, `@` if it is not to be echoed, which nothing is.
+fn prefixes(line: &[u8]) -> (bool, &[u8]) {
+    let mut rest = line.trim_ascii_start();
+    let mut may_fail = false;
+    while let Some((byte @ (b'-' | b'@'), after)) = rest.split_first() {
+        may_fail |= *byte == b'-';
+        rest = after.trim_ascii_start();
+    }
+    (may_fail, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_before_a_command_is_read() {
+        for (line, may_fail, command) in [
+            ("get a\n", false, "get a\n"),
+            ("-get a\r\n", true, "get a\r\n"),
+            ("@ get a", false, "get a"),
+            ("-@get a", true, "get a"),
+            ("@-get a", true, "get a"),
+            ("  # - get a", false, "# - get a"),
+            ("get a\\ \n", false, "get a\\ \n"),
+            ("-", true, ""),
+            ("\n", false, ""),
+        ] {
+            let expected = (may_fail, command.as_bytes());
+            assert_eq!(prefixes(line.as_bytes()), expected, "{line:?}");
+        }
+    }
+}

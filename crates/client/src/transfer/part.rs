@@ -1,0 +1,228 @@
+//! The file under which a download grows: `NAME.part`, beside where it belongs.
+//!
+//! Others may have a file of that name: another download of the same file (the part is locked as long as it grows),
+//! a file of the same run that is called so (then the part is `NAME.~1.part`), or the person (what is no
+//! beginning of the file that comes is a conflict, and is not touched).
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use md5::digest::Digest as _;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::trouble::Trouble;
+use crate::plan::{Conflict, There};
+use base::visible::hex;
+
+/// Behind the name of a file that is not whole.
+const PART: &str = ".part";
+/// Longest name of a file (NAME_MAX of Linux), in bytes.
+const MAX_NAME: usize = 255;
+/// Of a hash that stands for the end of a name that is too long.
+const SHORT_HASH: usize = 8;
+
+/// A file of this machine that may be there.
+pub(super) fn look(path: &Path) -> Result<There, Trouble> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(There::File(meta.len())),
+        Ok(meta) if meta.is_dir() => Ok(There::Directory),
+        Ok(_) => Ok(There::Other),
+        // A link that leads nowhere is there all the same.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match std::fs::symlink_metadata(path) {
+            Ok(_) => Ok(There::Other),
+            Err(_) => Ok(There::Nothing),
+        },
+        Err(error) => Err(Trouble::Local {
+            what: "look at the file",
+            error,
+        }),
+    }
+}
+
+/// The file itself, where the path is a symbolic link to one: what is written goes there, and the link stays.
+pub(super) fn followed(path: &Path) -> Option<PathBuf> {
+    let is_link = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+    let real = is_link.then(|| std::fs::canonicalize(path).ok())??;
+    real.is_file().then_some(real)
+}
+
+/// The same name with something behind it; one that would become too long is cut, and a hash stands for the rest.
+pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    if name.len() + ending.len() <= MAX_NAME {
+        let whole = [path.as_os_str().as_bytes(), ending.as_bytes()].concat();
+        return PathBuf::from(OsString::from_vec(whole));
+    }
+    let hash = md5::Md5::digest(name);
+    let hash = format!("~{}", hex(hash.get(..SHORT_HASH).unwrap_or_default()));
+    let room = MAX_NAME.saturating_sub(hash.len() + ending.len());
+    let head = name.get(..room).unwrap_or(name);
+    // Not within a character.
+    let head = head
+        .utf8_chunks()
+        .next()
+        .map_or(head, |chunk| match chunk.valid() {
+            "" => head,
+            valid => valid.as_bytes(),
+        });
+    let short = [head, hash.as_bytes(), ending.as_bytes()].concat();
+    path.with_file_name(OsString::from_vec(short))
+}
+
+/// Where a file grows that is to become `target`, among names of which some are `taken`.
+pub(super) fn part_path(target: &Path, taken: impl Fn(&Path) -> bool) -> PathBuf {
+    // The same each time, so that the next run finds it; and no other target's.
+    let others = (1_u64..).map(|number| format!(".~{number}{PART}"));
+    let endings = std::iter::once(PART.to_owned()).chain(others);
+    let mut paths = endings.map(|ending| with_ending(target, &ending));
+    // There is always another number.
+    paths
+        .find(|path| !taken(path))
+        .unwrap_or_else(|| with_ending(target, PART))
+}
+
+/// Bytes of a file, or of its part, that are there.
+pub(super) fn already_here(target: &Path) -> u64 {
+    let size =
+        |path: &Path| std::fs::metadata(path).map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 });
+    size(target).max(size(&with_ending(target, PART)))
+}
+
+/// A file that grows. Given back when an attempt ends, however it does: others may still hold the file, such as a hash
+/// that nobody waits for any more, and the next attempt must not find it taken.
+pub(super) struct Part {
+    /// Open for reading and writing.
+    pub file: Arc<File>,
+    path: PathBuf,
+}
+
+impl Part {
+    /// Opens it, or makes it with this mode.
+    pub fn open(path: PathBuf, mode: u32) -> Result<Self, Trouble> {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(mode)
+            // A link of that name would make us write somewhere else.
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&path)
+            .map_err(Trouble::local("open the .part file"))?;
+        // Two that download the same file would write through each other.
+        match file.try_lock() {
+            // Another may be a file system without locks.
+            Ok(()) | Err(std::fs::TryLockError::Error(_)) => {}
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(Trouble::Local {
+                    what: "open the .part file",
+                    error: io::Error::other("another download writes to it"),
+                });
+            }
+        }
+        let file = Arc::new(file);
+        Ok(Self { file, path })
+    }
+
+    /// In bytes.
+    pub fn len(&self) -> Result<u64, Trouble> {
+        let meta = self.file.metadata();
+        Ok(meta.map_err(Trouble::local("look at the .part file"))?.len())
+    }
+
+    /// Begins anew.
+    pub fn empty(&self) -> Result<(), Trouble> {
+        self.file
+            .set_len(0)
+            .map_err(Trouble::local("empty the .part file"))
+    }
+
+    /// Gives it its name. Without `replace`, nothing had that name, and nothing that has it now is replaced.
+    pub fn publish(&self, target: &Path, replace: bool) -> Result<(), Trouble> {
+        let named = match (self.is_at_its_place(), replace) {
+            (false, _) => Err(io::Error::other(
+                "another file has taken the place of the .part file",
+            )),
+            (true, true) => std::fs::rename(&self.path, target),
+            (true, false) => match renameat_with(CWD, &self.path, CWD, target, RenameFlags::NOREPLACE) {
+                Err(rustix::io::Errno::EXIST) => return Err(Trouble::Conflict(Conflict::Differs)),
+                // A file system that cannot do so in one step: a moment ago nothing had the name.
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                    std::fs::rename(&self.path, target)
+                }
+                done => done.map_err(io::Error::from),
+            },
+        };
+        named.map_err(Trouble::local("give the file its name"))
+    }
+
+    fn is_at_its_place(&self) -> bool {
+        let (ours, there) = (self.file.metadata(), std::fs::symlink_metadata(&self.path));
+        let same = |ours: &std::fs::Metadata, there: &std::fs::Metadata| {
+            (ours.dev(), ours.ino()) == (there.dev(), there.ino())
+        };
+        ours.is_ok_and(|ours| there.is_ok_and(|there| same(&ours, &there)))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // One in which nothing is helps nobody.
+        if self.file.metadata().is_ok_and(|meta| meta.len() == 0) && self.is_at_its_place() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+        // A file system without locks.
+        let _ = self.file.unlock();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_has_a_name_that_fits_and_is_nobody_elses() {
+        let path = |name: &str| Path::new("/d").join(name);
+        let never = |_: &Path| false;
+        assert_eq!(part_path(&path("film"), never), path("film.part"));
+        let taken = |other: &Path| other == path("film.part");
+        assert_eq!(part_path(&path("film"), taken), path("film.~1.part"));
+        for name in ["n".repeat(255), "é".repeat(126)] {
+            let part = part_path(&path(&name), never);
+            let short = part.file_name().unwrap().to_str().expect("whole characters");
+            assert!(short.len() <= MAX_NAME && short.ends_with(PART), "{short}");
+            let other = part_path(&path(&format!("{}x", &name[..name.len() - 2])), never);
+            assert_ne!(part, other);
+        }
+    }
+
+    #[test]
+    fn what_took_the_place_of_a_part_is_not_published() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, target) = (dir.path().join("a.part"), dir.path().join("a"));
+        let part = Part::open(path.clone(), 0o600).unwrap();
+        std::fs::write(dir.path().join("other"), "other").unwrap();
+        std::fs::rename(dir.path().join("other"), &path).unwrap();
+        assert!(part.publish(&target, false).is_err() && part.publish(&target, true).is_err());
+        drop(part);
+        assert_eq!(std::fs::read(path).unwrap(), b"other");
+    }
+
+    #[test]
+    fn an_empty_part_goes_and_another_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.part");
+        drop(Part::open(path.clone(), 0o600).unwrap());
+        assert!(!path.exists());
+        std::fs::write(&path, "x").unwrap();
+        let part = Part::open(path.clone(), 0o600).unwrap();
+        assert!(Part::open(path.clone(), 0o600).is_err(), "it is taken");
+        drop(part);
+        assert!(path.exists());
+    }
+}

@@ -1,0 +1,359 @@
+//! One home's account: what it holds, what it may hold, and what is written down about it.
+//!
+//! Three numbers for bytes and three for files, all atomics: *used* never passes *limit*, and never passes *ceiling*,
+//! which is what the store says at least. So after a crash the store's number is never below the truth.
+//!
+//! Standing of an account:
+//! - *clean*: the store has the use itself, marked exact. Before anything changes, the mark is taken away.
+//! - *open*: the store has a ceiling; the use is exact in memory.
+//! - *loaded at its ceiling*: after a crash the ceiling counts as the use, until the home has been measured. What
+//!   fits under the limit that way goes on; what does not waits for the measure.
+//! - *unknown*: the home was never measured. Under a limit nothing grows before it has been.
+//! - *unmeasurable*: the home cannot be walked. Under a limit nothing grows, but for what fits under a ceiling that
+//!   was known before.
+//!
+//! What does not fit is refused after the home was measured again (`patience`), since the host's own programs cut, move
+//! and delete files in homes too.
+//!
+//! Order of locks: names, then the size of one inode, then the records (`inodes`). Nobody holds any of them while he
+//! waits for the store or for a measure, which needs them all: what does not fit is given up as a whole, and
+//! [`Account::patiently`] tries it again. A change holds a [`Change`] all the while, which keeps the account from
+//! becoming clean in the middle of it.
+
+mod keeping;
+mod measuring;
+mod meter;
+mod patience;
+mod progress;
+mod standing;
+mod storage;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::user::Quota;
+use crate::storage::{Error, Result, Wait};
+use crate::store::UsageRecord;
+
+use self::meter::{Meter, NO_LIMIT, Short};
+pub use self::patience::Patience;
+use self::patience::Remeasuring;
+use self::progress::Progress;
+use self::standing::{AT_CEILING, EXACT, STAYS_AT_CEILING, UNKNOWN, UNMEASURABLE};
+pub use self::standing::{Standing, Usage};
+use self::storage::Storage;
+use super::inode::Inodes;
+use super::measure::Unreadable;
+
+/// The store's ceiling stands this much above the use, so that it moves rarely.
+const AHEAD_BYTES: u64 = 64 << 20;
+const AHEAD_FILES: u64 = 10_000;
+
+/// One home's account.
+pub struct Account {
+    home: PathBuf,
+    bytes: Meter,
+    files: Meter,
+    standing: AtomicU8,
+    /// The store says that its number is exact: to be changed before anything else is.
+    clean: AtomicBool,
+    /// Counts how often the account was closed, to have its exact use written down.
+    closings: AtomicU64,
+    /// Changes under way.
+    changing: AtomicUsize,
+    /// Counts changes, so that the keeper sees when there were none for a while.
+    activity: AtomicU64,
+    /// Removed files that are still open: counted, but not in any directory.
+    orphans: AtomicUsize,
+    /// Somebody waits for a new ceiling, or for the mark "clean" to be taken away.
+    wanted: AtomicBool,
+    /// The file system did not say what became of a change: the home is to be measured again.
+    doubted: AtomicBool,
+    storage: Storage,
+    /// One measure at a time.
+    measuring: Mutex<()>,
+    /// Counts what names stand for: a measure sees that the directories changed under it.
+    name_changes: AtomicU64,
+    measured_at: Mutex<Option<Timestamp>>,
+    names: Mutex<()>,
+    inodes: Mutex<Inodes>,
+    progress: Progress,
+    remeasuring: Remeasuring,
+    /// Somebody waits for a measure.
+    asked: AtomicBool,
+    /// What the last measure could not look into.
+    unreadable: Mutex<Unreadable>,
+    helpers: Helpers,
+}
+
+/// How an account calls those who work for it.
+#[derive(Clone)]
+pub(super) struct Helpers {
+    /// Writes to the store.
+    pub(super) keeper: Arc<Notify>,
+    /// Starts measures.
+    pub(super) measurer: Arc<Notify>,
+    /// The end of the server.
+    pub(super) quit: CancellationToken,
+}
+
+/// A change under way: whoever holds one may reserve and give back.
+pub struct Change<'a>(&'a Account);
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.0.activity.fetch_add(1, Ordering::Relaxed);
+        self.0.changing.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Account {
+    /// An account as the store has it; without a record the home has to be measured before anything may grow up to a
+    /// limit.
+    pub(super) fn load(home: &Path, quota: Quota, record: Option<&UsageRecord>, helpers: &Helpers) -> Self {
+        // Before the first measure, a ceiling that was written down says nothing of what lay in the home already.
+        let known = record.filter(|record| record.exact || record.measured_at.is_some());
+        let unknown = (quota.bytes.unwrap_or(0), quota.files.unwrap_or(0));
+        let (bytes, files) = known.map_or(unknown, |record| (record.bytes, record.files));
+        let standing = match known {
+            Some(record) if record.exact => EXACT,
+            Some(_) => AT_CEILING,
+            None => UNKNOWN,
+        };
+        Self {
+            home: home.to_owned(),
+            bytes: Meter::new(bytes, quota.bytes),
+            files: Meter::new(files, quota.files),
+            standing: AtomicU8::new(standing),
+            clean: AtomicBool::new(true),
+            closings: AtomicU64::new(0),
+            changing: AtomicUsize::new(0),
+            activity: AtomicU64::new(0),
+            orphans: AtomicUsize::new(0),
+            wanted: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
+            storage: Storage::default(),
+            measuring: Mutex::new(()),
+            name_changes: AtomicU64::new(0),
+            measured_at: Mutex::new(record.and_then(|record| record.measured_at)),
+            names: Mutex::new(()),
+            inodes: Mutex::default(),
+            progress: Progress::default(),
+            remeasuring: Remeasuring::default(),
+            asked: AtomicBool::new(false),
+            unreadable: Mutex::default(),
+            helpers: helpers.clone(),
+        }
+    }
+
+    /// The home that the account belongs to.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The numbers as they are now.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            bytes: self.bytes.used(),
+            files: self.files.used(),
+            quota: Quota {
+                bytes: self.bytes.limit(),
+                files: self.files.limit(),
+            },
+            standing: self.standing(),
+        }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        Standing::of(self.standing.load(Ordering::Acquire))
+    }
+
+    /// New limits, in force at once. Below the use, growth stops, and nothing else does.
+    pub fn set_quota(&self, quota: Quota) {
+        self.bytes
+            .limit
+            .store(quota.bytes.unwrap_or(NO_LIMIT), Ordering::Relaxed);
+        self.files
+            .limit
+            .store(quota.files.unwrap_or(NO_LIMIT), Ordering::Relaxed);
+        self.moved();
+    }
+
+    /// Waits until everything that grows by what an earlier limit allowed is written. May block on the disk.
+    pub fn wait_for_growth(&self) {
+        // Whoever reserves holds the lock of the file or of the names until it is written.
+        let open = self.lock_inodes().open();
+        for inode in &open {
+            drop(inode.lock(Wait::Allowed));
+        }
+        drop(self.names_at_rest());
+    }
+
+    /// Begins a change: from here on the store says that its number is no more than a ceiling.
+    ///
+    /// # Errors
+    /// `NotRecorded`: it does not yet. To be used inside [`Account::patiently`].
+    pub fn begin(&self) -> Result<Change<'_>> {
+        self.changing.fetch_add(1, Ordering::SeqCst);
+        let change = Change(self);
+        if self.clean.load(Ordering::SeqCst) {
+            self.want();
+            return Err(Error::NotRecorded);
+        }
+        Ok(change)
+    }
+
+    /// Charges bytes before they are written.
+    ///
+    /// # Errors
+    /// As [`Account::begin`]; `Measuring`; and where there is no room.
+    pub fn reserve_bytes(&self, _change: &Change<'_>, amount: u64) -> Result<()> {
+        self.reserve(&self.bytes, amount, AHEAD_BYTES)
+            .map_err(|short| match short {
+                Short::Limit => Error::OverBytes {
+                    used: self.bytes.used(),
+                    limit: self.bytes.limit().unwrap_or(NO_LIMIT),
+                },
+                other => other.reason(),
+            })
+    }
+
+    /// Charges a file, directory or link before it is made.
+    ///
+    /// # Errors
+    /// As [`Account::reserve_bytes`].
+    pub fn reserve_file(&self, _change: &Change<'_>) -> Result<()> {
+        self.reserve(&self.files, 1, AHEAD_FILES)
+            .map_err(|short| match short {
+                Short::Limit => Error::OverFiles {
+                    used: self.files.used(),
+                    limit: self.files.limit().unwrap_or(NO_LIMIT),
+                },
+                other => other.reason(),
+            })
+    }
+
+    fn reserve(&self, meter: &Meter, amount: u64, ahead: u64) -> std::result::Result<(), Short> {
+        self.storage.may_grow()?;
+        let standing = self.standing.load(Ordering::Acquire);
+        if meter.limit().is_some() {
+            match standing {
+                UNKNOWN => return Err(Short::Measure),
+                UNMEASURABLE => return Err(Short::Unmeasurable),
+                _ => {}
+            }
+        }
+        match meter.add(amount) {
+            Ok(()) => {
+                if meter.runs_low(ahead) {
+                    self.want();
+                }
+                Ok(())
+            }
+            Err(Short::Limit) if standing == STAYS_AT_CEILING => Err(Short::Unmeasurable),
+            Err(Short::Limit) if standing != EXACT => Err(Short::Measure),
+            Err(Short::Ceiling) => {
+                self.want();
+                Err(Short::Ceiling)
+            }
+            Err(short) => Err(short),
+        }
+    }
+
+    /// Gives bytes back.
+    pub fn release_bytes(&self, _change: &Change<'_>, amount: u64) {
+        self.give_back(&self.bytes, amount);
+    }
+
+    /// Gives a file, directory or link back.
+    pub fn release_file(&self, _change: &Change<'_>) {
+        self.give_back(&self.files, 1);
+    }
+
+    fn give_back(&self, meter: &Meter, amount: u64) {
+        if !meter.take(amount) {
+            // More has gone than was counted: there is what others have put into the home.
+            self.doubt();
+        }
+    }
+
+    /// Serialises what changes names in this home. With [`Wait::Never`]: only if nobody else is at it.
+    pub fn lock_names(&self, wait: Wait) -> Result<NamesGuard<'_>> {
+        let guard = self.freeze_names(wait)?;
+        self.name_changes.fetch_add(1, Ordering::Relaxed);
+        Ok(guard)
+    }
+
+    /// Keeps names as they are for a while, without changing any.
+    pub fn freeze_names(&self, wait: Wait) -> Result<NamesGuard<'_>> {
+        let guard = match wait {
+            Wait::Allowed => return Ok(self.names_at_rest()),
+            Wait::Never => match self.names.try_lock() {
+                Ok(guard) => guard,
+                Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(std::sync::TryLockError::WouldBlock) => return Err(Error::WouldBlock),
+            },
+        };
+        Ok(NamesGuard(guard))
+    }
+
+    /// Waits until nobody changes names.
+    pub(super) fn names_at_rest(&self) -> NamesGuard<'_> {
+        NamesGuard(self.names.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.helpers.quit.is_cancelled()
+    }
+
+    pub(super) fn name_changes(&self) -> u64 {
+        self.name_changes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn lock_inodes(&self) -> MutexGuard<'_, Inodes> {
+        self.inodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file that is still open has lost its last name: it counts until it is closed.
+    pub(super) fn orphaned(&self) {
+        self.orphans.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// An open file without a name was closed.
+    pub(super) fn orphan_gone(&self, bytes: u64) {
+        self.give_back(&self.bytes, bytes);
+        self.give_back(&self.files, 1);
+        self.activity.fetch_add(1, Ordering::Relaxed);
+        // Last: an account with an orphan does not become clean.
+        self.orphans.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// The same of one that perhaps has a name still, where nobody has looked: a measure will tell.
+    pub(super) fn stray_gone(&self) {
+        self.doubt();
+        self.orphans.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A file that was a stray has been found in the home.
+    pub(super) fn stray_found(&self) {
+        self.orphans.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn want(&self) {
+        if !self.wanted.swap(true, Ordering::SeqCst) {
+            self.helpers.keeper.notify_one();
+        }
+    }
+
+    pub(super) fn moved(&self) {
+        self.progress.moved();
+    }
+}
+
+/// The right to change names.
+pub struct NamesGuard<'a>(#[allow(dead_code, reason = "held, not used")] MutexGuard<'a, ()>);

@@ -1,0 +1,82 @@
+//! What a measure does to an account, and who asks for one.
+
+use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::standing::{AT_CEILING, EXACT, STAYS_AT_CEILING, UNKNOWN, UNMEASURABLE};
+use super::{Account, Unreadable};
+
+impl Account {
+    pub(in crate::accounts) fn lock_measuring(&self) -> MutexGuard<'_, ()> {
+        self.measuring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What became of a change is not known: the charge stays, and the home is measured again.
+    pub fn doubt(&self) {
+        self.doubted.store(true, Ordering::SeqCst);
+    }
+
+    /// Is a measure due that nobody has asked for yet? Says so once.
+    pub(crate) fn take_doubt(&self) -> bool {
+        self.doubted.swap(false, Ordering::SeqCst)
+    }
+
+    pub(super) fn ask_for_measure(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        self.helpers.measurer.notify_one();
+    }
+
+    /// Does somebody wait for a measure that was not begun? Says so once.
+    pub(in crate::accounts) fn take_asked(&self) -> bool {
+        self.asked.swap(false, Ordering::SeqCst)
+    }
+
+    /// Is a measure due, whoever will ask for it?
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::SeqCst)
+    }
+
+    /// What the last measure could not look into.
+    pub fn unreadable(&self) -> Unreadable {
+        self.unreadable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What a measure could not look into; was that so before?
+    pub(in crate::accounts) fn set_unreadable(&self, unreadable: &Unreadable) -> bool {
+        let mut known = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = *known == *unreadable;
+        known.clone_from(unreadable);
+        same
+    }
+
+    /// The home was measured. The caller keeps all change out.
+    pub(in crate::accounts) fn measured(&self, bytes: u64, files: u64) {
+        self.bytes.used.store(bytes, Ordering::Release);
+        self.files.used.store(files, Ordering::Release);
+        *self.measured_at() = Some(Timestamp::now());
+        self.activity.fetch_add(1, Ordering::Relaxed);
+        self.standing.store(EXACT, Ordering::Release);
+        // What the store has may be lower now, where the operator has put files into the home.
+        self.want();
+        self.moved();
+    }
+
+    pub(in crate::accounts) fn measured_at(&self) -> MutexGuard<'_, Option<Timestamp>> {
+        self.measured_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that was exact stays so.
+    pub(in crate::accounts) fn cannot_be_measured(&self) {
+        for (from, to) in [(AT_CEILING, STAYS_AT_CEILING), (UNKNOWN, UNMEASURABLE)] {
+            let _ = self
+                .standing
+                .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        self.moved();
+    }
+}

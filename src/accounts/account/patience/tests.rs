@@ -1,0 +1,82 @@
+use std::path::Path;
+
+use super::*;
+use crate::accounts::account::Helpers;
+use crate::domain::user::Quota;
+
+#[test]
+fn a_pause_is_ended_by_its_time_or_by_a_measure_and_by_nothing_else() {
+    let helpers = Helpers {
+        keeper: std::sync::Arc::default(),
+        measurer: std::sync::Arc::default(),
+        quit: tokio_util::sync::CancellationToken::new(),
+    };
+    let account = Account::load(Path::new("/home"), Quota::default(), None, &helpers);
+    let wait = |pause: Duration| {
+        let next = Instant::now() + pause;
+        account.wait_for_pause(account.progress.seen(), next, 0);
+        Instant::now() >= next
+    };
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| wait(Duration::from_millis(200)));
+        while !waiting.is_finished() {
+            // As when the keeper has written a ceiling down.
+            account.moved();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(waiting.join().unwrap(), "it was waited for to its end");
+        let waiting = scope.spawn(|| wait(Duration::from_secs(3600)));
+        while !waiting.is_finished() {
+            account.measure_ended(Instant::now(), true);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!waiting.join().unwrap());
+    });
+}
+
+#[test]
+fn a_full_home_is_measured_now_and_then_and_its_refusals_wait_for_little() {
+    let start = Instant::now();
+    let at = |secs: u64| start + Duration::from_secs(secs);
+    let mut schedule = Schedule::default();
+    // Never measured: at once.
+    assert_eq!(schedule.advice(at(0), true), Advice::Ask);
+    schedule.since = Some(at(0));
+    schedule.by_refusal = true;
+    // Whoever comes while it runs waits for what is left of the five seconds.
+    assert_eq!(schedule.advice(at(1), false), Advice::Await(at(5)));
+    assert_eq!(schedule.advice(at(5), true), Advice::Stand);
+    schedule.end(at(10), Duration::from_secs(10), false);
+    // A long one is not repeated soon, and nobody waits for it.
+    assert_eq!(schedule.advice(at(11), true), Advice::Stand);
+    assert_eq!(schedule.advice(at(209), false), Advice::Stand);
+    assert_eq!(schedule.advice(at(206), true), Advice::Pause(at(210)));
+    assert_eq!(schedule.advice(at(210), false), Advice::Ask);
+    // A short one is repeated after five seconds.
+    schedule.by_refusal = true;
+    schedule.end(at(210), Duration::from_millis(3), false);
+    assert_eq!(schedule.advice(at(211), true), Advice::Pause(at(215)));
+    assert_eq!(
+        schedule.advice(at(211), false),
+        Advice::Stand,
+        "this handle was refused"
+    );
+    schedule.waiting = 1;
+    schedule.waits_from = Some(at(241));
+    assert_eq!(schedule.advice(at(212), true), Advice::Pause(at(215)));
+    schedule.waiting = WAITING_AT_ONCE;
+    assert_eq!(schedule.advice(at(212), true), Advice::Stand);
+    schedule.waiting = 0;
+    // It found nothing: for a while nobody waits any more.
+    schedule.by_refusal = true;
+    schedule.end(at(215), Duration::from_millis(3), false);
+    assert_eq!(schedule.advice(at(216), true), Advice::Stand);
+    assert_eq!(schedule.advice(at(220), true), Advice::Ask);
+    // It found room: others wait again.
+    schedule.by_refusal = true;
+    schedule.end(at(221), Duration::from_millis(3), true);
+    assert_eq!(schedule.advice(at(222), true), Advice::Pause(at(226)));
+    // One that was made for another reason delays nobody.
+    schedule.end(at(230), Duration::from_millis(3), false);
+    assert_eq!(schedule.advice(at(231), true), Advice::Ask);
+}

@@ -1,0 +1,102 @@
+//! What an operator may set about quotas: the section `[quota]` of the configuration.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::domain::user::{Limit, storable};
+use base::error::Error;
+use base::size::Size;
+
+/// `[quota]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuotaSettings {
+    /// Bytes for users that are added without `--quota`; none: unlimited.
+    #[serde(deserialize_with = "size")]
+    pub default_bytes: Option<u64>,
+    /// Files for users that are added without `--max-files`; none: unlimited.
+    #[serde(deserialize_with = "count")]
+    pub default_files: Option<u64>,
+    /// At a sign-in, a home that was measured longer ago than this is measured again.
+    pub rescan_secs: u64,
+}
+
+impl Default for QuotaSettings {
+    fn default() -> Self {
+        Self {
+            default_bytes: None,
+            default_files: None,
+            // A week: what an operator puts into homes is found by then at the latest.
+            rescan_secs: 7 * 24 * 60 * 60,
+        }
+    }
+}
+
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let limit = from.deserialize_any(Either::<Size> {
+        expected: "a size: a number of bytes, \"10GiB\" or \"unlimited\"",
+        kind: PhantomData,
+    })?;
+    Ok(limit.0.map(|Size(bytes)| bytes))
+}
+
+fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let limit = from.deserialize_any(Either::<u64> {
+        expected: "a whole number, 0 or more, or \"unlimited\"",
+        kind: PhantomData,
+    })?;
+    Ok(limit.0)
+}
+
+/// A limit as a number, or as text as on the command line.
+struct Either<T> {
+    expected: &'static str,
+    kind: PhantomData<T>,
+}
+
+impl<T: From64> de::Visitor<'_> for Either<T>
+where
+    Limit<T>: FromStr<Err = Error>,
+{
+    type Value = Limit<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        match u64::try_from(number) {
+            Ok(number) => Ok(Limit(Some(T::from64(number)))),
+            Err(_) => Err(E::invalid_value(de::Unexpected::Signed(number), &self)),
+        }
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        let number = storable(number).map_err(E::custom)?;
+        Ok(Limit(Some(T::from64(number))))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+/// What a plain number means.
+trait From64 {
+    fn from64(number: u64) -> Self;
+}
+
+impl From64 for Size {
+    fn from64(number: u64) -> Self {
+        Size(number)
+    }
+}
+
+impl From64 for u64 {
+    fn from64(number: u64) -> Self {
+        number
+    }
+}

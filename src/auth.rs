@@ -1,0 +1,358 @@
+//! Signing in: who may, with what, from where, and how often they may try.
+//!
+//! Knows users through [`crate::store::Store`], and nothing of files or SSH packets. Whatever is wrong with an
+//! attempt, the peer gets the same answer after the same time: one hash is verified for every password that is
+//! looked at, the dummy one where there is no other, and the answer is held back until a moment that depends only
+//! on earlier failures ([`throttle`]).
+
+mod address;
+mod denied;
+mod key_options;
+pub mod keys;
+mod login;
+pub mod password;
+mod proofs;
+mod settings;
+mod sign_ins;
+pub mod throttle;
+mod verifier;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use russh::keys::PublicKey;
+use tokio::time::{Instant, sleep_until};
+
+pub use self::address::Source;
+pub use self::denied::{Denied, Reason};
+pub use self::login::{Attempt, Credential, Login, Review};
+pub use self::proofs::{Lost, Proofs};
+pub use self::settings::{AuthSettings, Method};
+pub use self::throttle::ThrottleSettings;
+pub use self::verifier::Turns;
+
+use self::address::allowed;
+use self::password::{MAX_PASSWORD, Verdict};
+use self::proofs::{key_accepted_until, key_data};
+use self::throttle::Throttle;
+use self::verifier::{Applicant, Queue, Turn, Verifier};
+use crate::domain::user::{Factor, User, UserName};
+use crate::store::Store;
+use base::secret::Secret;
+
+/// A key that is not taken is answered this long after it was offered: far longer than it takes to find that out.
+const PROBE: Duration = Duration::from_millis(3);
+
+/// Decides who gets in.
+pub struct Authenticator {
+    store: Arc<dyn Store>,
+    settings: AuthSettings,
+    verifier: Verifier,
+    throttle: Mutex<Throttle>,
+}
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authenticator {
+    /// Users come from the store; nobody has failed yet.
+    pub fn new(store: Arc<dyn Store>, settings: AuthSettings) -> Self {
+        Self::with_queue(store, settings, Queue::default())
+    }
+
+    fn with_queue(store: Arc<dyn Store>, settings: AuthSettings, queue: Queue) -> Self {
+        Self {
+            verifier: Verifier::new(queue),
+            throttle: Mutex::new(Throttle::new(settings.throttle.clone())),
+            store,
+            settings,
+        }
+    }
+
+    /// What was set about signing in.
+    pub fn settings(&self) -> &AuthSettings {
+        &self.settings
+    }
+
+    /// Judges one attempt. A refusal must be answered late, as the throttle says: [`Denied::Failed`] has the moment.
+    /// It is known before, so that it can be logged, and counts, even if the peer does not wait for it.
+    ///
+    /// May be dropped at any time, as when the peer hangs up: a place in the queue is free at once, and a password that
+    /// is being verified then counts as wrong.
+    pub async fn login(&self, attempt: Attempt<'_>) -> Result<Login, Denied> {
+        let start = Instant::now();
+        let source = Source::from(attempt.peer);
+        // A name that is none is treated like one that nobody has.
+        let name = UserName::stored(attempt.user).ok();
+        let name = name.as_ref();
+        let judged = match attempt.credential {
+            Credential::VerifiedKey(key) => match self.judge_key(&attempt, name, key).await {
+                Ok(user) => Ok(user),
+                Err(reason) => Err((self.count(source, None, &reason), reason)),
+            },
+            Credential::Password(password) => self.try_password(&attempt, name, password, start).await,
+        };
+        match judged {
+            Ok(user) => {
+                let now = Instant::now().into_std();
+                self.throttle().signed_in(source, &user.name, now);
+                complete(user, &attempt)
+            }
+            Err((delay, reason)) => Err(Denied::Failed {
+                reason,
+                answer_at: start + delay,
+            }),
+        }
+    }
+
+    /// Waits for a turn, and has the password verified. A refusal comes with how long to hold its answer back.
+    async fn try_password(
+        &self,
+        attempt: &Attempt<'_>,
+        name: Option<&UserName>,
+        password: &Secret,
+        start: Instant,
+    ) -> Result<User, (Duration, Reason)> {
+        let source = Source::from(attempt.peer);
+        // Depends on nothing that is secret, and must not wait in the queue with all that it weighs.
+        if password.bytes().len() > MAX_PASSWORD {
+            let reason = Reason::PasswordTooLong;
+            return Err((self.count(source, Some(name), &reason), reason));
+        }
+        let turn = self
+            .admit(source, name, start)
+            .await
+            // It has waited already.
+            .map_err(|reason| (Duration::ZERO, reason))?;
+        let mut verified = Verified {
+            auth: self,
+            source,
+            name,
+            judged: false,
+        };
+        let judged = self.judge_password(attempt, name, password, &turn).await;
+        verified.judged = true;
+        // Before the turn is given up, so that no other attempt slips in between.
+        judged.map_err(|reason| (self.count(source, Some(name), &reason), reason))
+    }
+
+    /// Would this key be accepted, if its owner signs with it? For key probes, which are no failures by themselves:
+    /// see [`Authenticator::keys_refused`]. The reason is for the log.
+    ///
+    /// An unknown user, one without keys and one with many look alike: the questions to the store are the same, and
+    /// cost the same; what is left of a difference, some microseconds, ends in [`PROBE`].
+    pub async fn offered(&self, user: &str, peer: IpAddr, key: &PublicKey) -> Result<(), Reason> {
+        let answer_at = Instant::now() + PROBE;
+        let attempt = Attempt {
+            user,
+            peer,
+            credential: Credential::VerifiedKey(key),
+            passed: Proofs::default(),
+        };
+        // Only asked: nothing is made of it, and nothing counted.
+        let name = UserName::stored(user).ok();
+        let judged = self.judge_key(&attempt, name.as_ref(), key).await;
+        if judged.is_err() {
+            sleep_until(answer_at).await;
+        }
+        judged.map(drop)
+    }
+
+    /// A connection has ended that offered keys, and signed in with none: one failure of its address.
+    pub fn keys_refused(&self, peer: IpAddr) {
+        let now = Instant::now().into_std();
+        let _ = self.throttle().failed(Source::from(peer), now);
+    }
+
+    /// Looks the user of a login up again: may its session go on, and until when?
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn review(&self, login: &Login, peer: IpAddr) -> base::error::Result<Review> {
+        let user = self.store.user(&login.user).await?;
+        let max_sessions = user.as_ref().and_then(|user| user.max_sessions);
+        Ok(match login.review(user.as_ref(), peer, Timestamp::now()) {
+            Ok(until) => Review::GoesOn { until, max_sessions },
+            Err(lost) => Review::Ends(lost),
+        })
+    }
+
+    /// Waits for the attempt's turn, unless there were too many failures before. Those wait, without having been
+    /// looked at, as long as a wrong password would; if by then enough is forgiven, it is looked at after all: so an
+    /// honest user gets in soon after an attack from behind the same address.
+    async fn admit(&self, source: Source, name: Option<&UserName>, start: Instant) -> Result<Turn, Reason> {
+        for last in [false, true] {
+            let applicant = Applicant {
+                source,
+                name: name.cloned(),
+                known: self.throttle().knows(source, name, Instant::now().into_std()),
+            };
+            let turn = self.verifier.turn(applicant).await;
+            let (refused, delay) = {
+                let throttle = self.throttle();
+                let now = Instant::now().into_std();
+                let refused = match &turn {
+                    Ok(_) if throttle.admits(source, name, now) => None,
+                    Ok(_) => Some(Reason::Throttled),
+                    Err(_) => Some(Reason::QueueFull),
+                };
+                (refused, throttle.refusal_delay(source, name, now))
+            };
+            match (refused, turn) {
+                (None, Ok(turn)) => return Ok(turn),
+                (Some(reason), _) if last => return Err(reason),
+                // Not in the way of others while it waits.
+                (_, turn) => drop(turn),
+            }
+            sleep_until(start + delay).await;
+        }
+        Err(Reason::Throttled)
+    }
+
+    async fn judge_key(
+        &self,
+        attempt: &Attempt<'_>,
+        name: Option<&UserName>,
+        key: &PublicKey,
+    ) -> Result<User, Reason> {
+        let data = key_data(key).ok_or(Reason::UnknownKey)?;
+        let found = match name {
+            Some(name) => self
+                .store
+                .user_with_key(name, &data)
+                .await
+                .map_err(Reason::Store)?,
+            None => None,
+        };
+        let user = found.ok_or(Reason::UnknownUser)?;
+        let now = Timestamp::now();
+        key_accepted_until(&user, key, attempt.peer, now)?;
+        self.check_user(&user, attempt, now)?;
+        Ok(user)
+    }
+
+    /// The password is verified before anything else about the user counts: all refusals cost the same.
+    async fn judge_password(
+        &self,
+        attempt: &Attempt<'_>,
+        name: Option<&UserName>,
+        password: &Secret,
+        turn: &Turn,
+    ) -> Result<User, Reason> {
+        let user = self.find(name).await?;
+        let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
+        let verdict = self.verifier.verify(turn, password, hash).await;
+        let user = user.ok_or(Reason::UnknownUser)?;
+        match verdict {
+            Verdict::Right => {}
+            Verdict::Wrong if user.password_hash.is_none() => return Err(Reason::NoPassword),
+            Verdict::Wrong => return Err(Reason::WrongPassword),
+            Verdict::BadHash => return Err(Reason::BadHash),
+            Verdict::NotVerified => return Err(Reason::NotVerified),
+        }
+        self.check_user(&user, attempt, Timestamp::now())?;
+        Ok(user)
+    }
+
+    /// Counts a failure, of a password for this name if there is one, and returns how long to hold the answer back.
+    fn count(&self, source: Source, password_for: Option<Option<&UserName>>, reason: &Reason) -> Duration {
+        let now = Instant::now().into_std();
+        let mut throttle = self.throttle();
+        match (reason, password_for) {
+            // Nobody's fault.
+            (Reason::Store(_) | Reason::NotVerified, _) => {
+                throttle.refusal_delay(source, password_for.flatten(), now)
+            }
+            (_, Some(name)) => throttle.wrong_password(source, name, now),
+            (_, None) => throttle.failed(source, now),
+        }
+    }
+
+    async fn find(&self, name: Option<&UserName>) -> Result<Option<User>, Reason> {
+        match name {
+            Some(name) => self.store.user(name).await.map_err(Reason::Store),
+            None => Ok(None),
+        }
+    }
+
+    /// May this user come in, whatever they have proven?
+    fn check_user(&self, user: &User, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Reason> {
+        let factor = attempt.credential.factor();
+        if self.settings.methods_for(factor).next().is_none() {
+            return Err(Reason::MethodOff);
+        }
+        if !user.enabled {
+            return Err(Reason::Disabled);
+        }
+        if user.expires_at.is_some_and(|end| now >= end) {
+            return Err(Reason::Expired);
+        }
+        if !allowed(&user.allowed_from, attempt.peer) {
+            return Err(Reason::AddressNotAllowed);
+        }
+        if !user.require.is_empty() && !user.require.contains(&factor) {
+            return Err(Reason::FactorNotAccepted);
+        }
+        Ok(())
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A password that is being verified. If the peer does not wait for the verdict, it counts as wrong: else hashes could
+/// be had for nothing.
+struct Verified<'a> {
+    auth: &'a Authenticator,
+    source: Source,
+    name: Option<&'a UserName>,
+    judged: bool,
+}
+
+impl Drop for Verified<'_> {
+    fn drop(&mut self) {
+        if !self.judged {
+            let now = Instant::now().into_std();
+            let _ = self.auth.throttle().wrong_password(self.source, self.name, now);
+        }
+    }
+}
+
+/// A factor was passed: is that all, or are more required?
+fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denied> {
+    let now = Timestamp::now();
+    let proofs = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);
+    let factors = proofs.factors();
+    let remaining: BTreeSet<Factor> = user.require.difference(&factors).copied().collect();
+    if !remaining.is_empty() {
+        return Err(Denied::Partial {
+            passed: proofs,
+            remaining,
+        });
+    }
+    let until = proofs
+        .accepted_until(&user, attempt.peer, now)
+        .unwrap_or(Some(now));
+    Ok(Login {
+        user: user.name,
+        home: user.home,
+        permissions: user.permissions,
+        quota: user.quota,
+        max_sessions: user.max_sessions,
+        factors,
+        proofs,
+        until,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! The words that all other modules use: users and their permissions, paths, and events.
+
+pub mod event;
+pub mod path;
+pub mod user;

@@ -1,0 +1,391 @@
+//! The queue between those who emit events and a subscriber that may be slow: the audit log's disk, for one.
+//!
+//! It is bounded in events and in bytes, and nobody ever waits to put something in. Who emits is an *owner*: a user, or
+//! all together who have not signed in. An owner may hold half of what the others leave, so that whoever floods it
+//! loses events of their own, and each of the others still finds room. What says how something ended has room of its
+//! own besides ([`Event::is_closing`]). A user whose part is nearly full is slowed down: see [`Credit`].
+//!
+//! The same refusal again and again is one event a second, with the number of them: see [`Repeated`].
+
+mod credit;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+pub use self::credit::Credit;
+
+use super::{COMMAND_NOT_FOUND, Event, SessionId};
+use crate::domain::user::UserName;
+
+/// Refusals of one kind in one session within this time are one event.
+const SUM_FOR: Duration = Duration::from_secs(1);
+/// While a flood goes on, losses are told this often.
+const TELL_LOSSES_EVERY: Duration = Duration::from_secs(1);
+/// Kinds of refusals that are summed up at once: some for each session that there may be.
+const MAX_SUMS: usize = 16_384;
+/// Users who hold nothing are forgotten when there are more than this.
+const REMEMBERED: usize = 1024;
+
+/// What a queue holds at the most.
+#[derive(Debug, Clone, Copy)]
+pub struct Capacity {
+    /// Events.
+    pub events: usize,
+    /// Bytes of memory.
+    pub bytes: usize,
+}
+
+impl Capacity {
+    /// With the room that is kept for what says how something ended.
+    fn with_reserve(self) -> Self {
+        Self {
+            events: self.events + self.events / 4,
+            bytes: self.bytes + self.bytes / 4,
+        }
+    }
+}
+
+/// An event on its way.
+#[derive(Debug)]
+pub struct Entry {
+    /// When it happened; of several, the last.
+    pub time: Timestamp,
+    /// The event.
+    pub event: Event,
+    /// How many occurrences the entry stands for.
+    pub count: u64,
+    bytes: usize,
+}
+
+/// What a subscriber takes at once.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// In the order in which they happened.
+    pub entries: Vec<Entry>,
+    /// The number of events that were lost since the last batch.
+    pub lost: u64,
+    /// The queue is closed, and nothing is left in it.
+    pub ended: bool,
+}
+
+/// A queue of events; see the module.
+#[derive(Debug)]
+pub struct Queue {
+    capacity: Capacity,
+    state: Mutex<State>,
+    ready: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: VecDeque<Entry>,
+    used: Amount,
+    owners: HashMap<Owner, Account>,
+    sums: HashMap<Repeated, Sum>,
+    /// When the first of the sums is to be told.
+    sums_due: Option<Instant>,
+    lost: u64,
+    /// When that is to be told, if the queue is not empty before.
+    lost_due: Option<Instant>,
+    /// Somebody's credit may be short.
+    short: bool,
+    nudged: bool,
+    closed: bool,
+    /// The subscriber sleeps.
+    sleeping: bool,
+}
+
+/// `None`: all who have not signed in.
+type Owner = Option<UserName>;
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Amount {
+    events: usize,
+    bytes: usize,
+}
+
+impl Amount {
+    fn add(&mut self, bytes: usize) {
+        self.events += 1;
+        self.bytes += bytes;
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.events = self.events.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// What an owner who holds this may hold at the most, when all together hold `all`.
+    fn most(self, all: Amount, capacity: Capacity) -> Amount {
+        let half =
+            |capacity: usize, all: usize, own: usize| capacity.saturating_sub(all.saturating_sub(own)) / 2;
+        Amount {
+            events: half(capacity.events, all.events, self.events),
+            bytes: half(capacity.bytes, all.bytes, self.bytes),
+        }
+    }
+
+    /// Is it at least so many fourths of that?
+    fn is_at_least(self, fourths: usize, of: Amount) -> bool {
+        self.events * 4 >= of.events * fourths || self.bytes * 4 >= of.bytes * fourths
+    }
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    held: Amount,
+    credit: Arc<Credit>,
+}
+
+/// Refusals that are summed up: of one session, and for one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Repeated {
+    Forbidden(SessionId, &'static str),
+    OverQuota(SessionId),
+    NoSuchCommand(SessionId),
+}
+
+impl Repeated {
+    fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::Forbidden { who, operation, .. } => Some(Self::Forbidden(who.session, operation)),
+            Event::OverQuota { who, .. } => Some(Self::OverQuota(who.session)),
+            Event::Command {
+                who,
+                exit_status: Some(COMMAND_NOT_FOUND),
+                ..
+            } => Some(Self::NoSuchCommand(who.session)),
+            _ => None,
+        }
+    }
+}
+
+/// What has come since the last one was put into the queue.
+#[derive(Debug)]
+struct Sum {
+    since: Instant,
+    count: u64,
+    last: Option<(Timestamp, Event)>,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(capacity: Capacity) -> Self {
+        Self {
+            capacity,
+            state: Mutex::default(),
+            ready: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an event in. Returns whether this is the first one that is lost since something was taken out.
+    pub fn push(&self, time: Timestamp, event: &Event) -> bool {
+        self.push_at(Instant::now(), time, event)
+    }
+
+    fn push_at(&self, now: Instant, time: Timestamp, event: &Event) -> bool {
+        let mut state = self.state();
+        if let Some(kind) = Repeated::of(event)
+            && state.sum_up(kind, now, time, event)
+        {
+            return false;
+        }
+        let first_lost = state.put(self.capacity, time, event.for_later(), event.count());
+        let wake = std::mem::take(&mut state.sleeping);
+        drop(state);
+        if wake {
+            self.ready.notify_one();
+        }
+        first_lost
+    }
+
+    /// Whether a user may go on.
+    pub fn credit(&self, user: &UserName) -> Arc<Credit> {
+        let mut state = self.state();
+        if state.owners.len() > REMEMBERED {
+            state
+                .owners
+                .retain(|_, account| account.held.events > 0 || Arc::strong_count(&account.credit) > 1);
+        }
+        let account = state.owners.entry(Some(user.clone())).or_default();
+        Arc::clone(&account.credit)
+    }
+
+    /// Waits for something to do, and takes what there is, `most` events at once.
+    pub fn take(&self, most: usize) -> Batch {
+        let mut state = self.state();
+        loop {
+            let now = Instant::now();
+            state.put_sums(self.capacity, now);
+            if !state.entries.is_empty() || state.nudged || state.closed || state.losses_are_due(now) {
+                break;
+            }
+            state.sleeping = true;
+            let due = state.sums_due.into_iter().chain(state.lost_due).min();
+            state = match due {
+                Some(due) => {
+                    let wait = due.saturating_duration_since(now);
+                    let woken = self.ready.wait_timeout(state, wait);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.ready.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        state.sleeping = false;
+        state.nudged = false;
+        let mut batch = Batch::default();
+        while batch.entries.len() < most
+            && let Some(entry) = state.pop(self.capacity)
+        {
+            batch.entries.push(entry);
+        }
+        let drained = !batch.entries.is_empty() && state.entries.is_empty();
+        if drained || state.closed || state.losses_are_due(Instant::now()) {
+            batch.lost = std::mem::take(&mut state.lost);
+            state.lost_due = None;
+        }
+        batch.ended = state.closed && state.entries.is_empty();
+        batch
+    }
+
+    /// Counts events that could not be written.
+    pub fn lose(&self, count: u64) {
+        self.state().lose(count);
+    }
+
+    /// Wakes the subscriber, which has something else to do.
+    pub fn nudge(&self) {
+        self.state().nudged = true;
+        self.ready.notify_one();
+    }
+
+    /// Nothing will be put in any more: what is summed up is told at once.
+    pub fn close(&self) {
+        self.state().closed = true;
+        self.ready.notify_one();
+    }
+}
+
+impl State {
+    /// Adds to what is summed up; `false`: it is the first of its kind.
+    fn sum_up(&mut self, kind: Repeated, now: Instant, time: Timestamp, event: &Event) -> bool {
+        if let Some(sum) = self.sums.get_mut(&kind) {
+            sum.count += 1;
+            sum.last = Some((time, event.for_later()));
+            return true;
+        }
+        if self.sums.len() < MAX_SUMS {
+            self.sums_due.get_or_insert(now + SUM_FOR);
+            let sum = Sum {
+                since: now,
+                count: 0,
+                last: None,
+            };
+            self.sums.insert(kind, sum);
+        }
+        false
+    }
+
+    /// Puts the sums in whose time is over, and all when the queue is closed.
+    fn put_sums(&mut self, capacity: Capacity, now: Instant) {
+        if !self.closed && self.sums_due.is_none_or(|due| due > now) {
+            return;
+        }
+        let mut over = Vec::new();
+        let closed = self.closed;
+        self.sums.retain(|_, sum| {
+            if !closed && sum.since + SUM_FOR > now {
+                return true;
+            }
+            over.extend(sum.last.take().map(|(time, event)| (time, event, sum.count)));
+            // One that goes on goes on being summed up.
+            let goes_on = sum.count > 0 && !closed;
+            (sum.since, sum.count) = (now, 0);
+            goes_on
+        });
+        self.sums_due = self.sums.values().map(|sum| sum.since + SUM_FOR).min();
+        over.sort_by_key(|(time, ..)| *time);
+        for (time, event, count) in over {
+            self.put(capacity, time, event, count);
+        }
+    }
+
+    fn put(&mut self, capacity: Capacity, time: Timestamp, event: Event, count: u64) -> bool {
+        let bytes = size_of::<Entry>() + event.heap_bytes();
+        let capacity = if event.is_closing() {
+            capacity.with_reserve()
+        } else {
+            capacity
+        };
+        let all = self.used;
+        let account = self.owners.entry(event.user().cloned()).or_default();
+        let most = account.held.most(all, capacity);
+        if account.held.events >= most.events || account.held.bytes + bytes > most.bytes {
+            account.credit.shorten();
+            self.short = true;
+            return self.lose(count);
+        }
+        account.held.add(bytes);
+        if account.held.is_at_least(3, most) {
+            account.credit.shorten();
+            self.short = true;
+        }
+        self.used.add(bytes);
+        self.entries.push_back(Entry {
+            time,
+            event,
+            count,
+            bytes,
+        });
+        false
+    }
+
+    /// Returns whether these are the first.
+    fn lose(&mut self, count: u64) -> bool {
+        self.lost += count;
+        self.lost_due
+            .get_or_insert_with(|| Instant::now() + TELL_LOSSES_EVERY);
+        self.lost == count
+    }
+
+    fn losses_are_due(&self, now: Instant) -> bool {
+        self.lost_due.is_some_and(|due| due <= now)
+    }
+
+    fn emptied(&mut self) {
+        // A flood may have made it large.
+        if self.entries.capacity() > 1024 {
+            self.entries.shrink_to(256);
+        }
+        // Also for those who found no room without holding any.
+        if std::mem::take(&mut self.short) {
+            self.owners.values().for_each(|account| account.credit.open());
+        }
+    }
+
+    fn pop(&mut self, capacity: Capacity) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        self.used.take(entry.bytes);
+        let all = self.used;
+        if let Some(account) = self.owners.get_mut(&entry.event.user().cloned()) {
+            account.held.take(entry.bytes);
+            if !account.held.is_at_least(2, account.held.most(all, capacity)) {
+                account.credit.open();
+            }
+        }
+        if self.entries.is_empty() {
+            self.emptied();
+        }
+        Some(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,314 @@
+//! `scp -f`: what the client asks for is sent.
+
+use bytes::Bytes;
+
+use super::{Options, Stop, Talk};
+use crate::exec::desk::Desk;
+use crate::exec::opened::Opened;
+use crate::exec::reason::reason;
+use crate::session::memory::{Held, TOO_MUCH_HELD};
+use crate::session::share::Descriptor;
+use crate::storage::{DirEntry, DirStream, FileKind, InodeId, Metadata, OpenHow, Wait};
+use base::buffer::{BUFFER_SIZE, Buffer, Filled};
+
+/// Deeper trees are not sent: each level keeps a directory open.
+const MAX_DEPTH: usize = 256;
+/// OpenSSH's own limit of a name with its directories.
+const MAX_NAME: usize = 4096;
+
+/// What a directory costs that is being sent: its name, the names that are read at once, and entries.
+const LEVEL_COST: usize = MAX_NAME + 48 * 1024;
+
+/// A directory that is being sent.
+struct Level {
+    name: Vec<u8>,
+    inode: InodeId,
+    stream: Option<Box<dyn DirStream>>,
+    /// Read, and not sent yet.
+    entries: Vec<DirEntry>,
+    _descriptor: Descriptor,
+    _memory: Held,
+}
+
+/// Sends what the client asked for.
+pub(super) async fn run(
+    desk: &mut Desk,
+    talk: &mut Talk<'_>,
+    options: &Options,
+    names: &[Vec<u8>],
+    whole: Option<Vec<u8>>,
+) -> Result<(), Stop> {
+    // "I am ready." Whatever else it says, it goes on, unless it gives up.
+    talk.answer().await?;
+    let mut source = Source { desk, talk, options };
+    for name in source.meant(names, whole).await {
+        source.send(name).await?;
+    }
+    Ok(())
+}
+
+struct Source<'a, 'b> {
+    desk: &'a Desk,
+    talk: &'a mut Talk<'b>,
+    options: &'a Options,
+}
+
+impl Source<'_, '_> {
+    /// The names that were meant: if none of the words is one, but all of them together are, they were not quoted.
+    async fn meant(&self, names: &[Vec<u8>], whole: Option<Vec<u8>>) -> Vec<Vec<u8>> {
+        if let (true, Some(whole)) = (names.len() > 1, whole)
+            && self.desk.stat(&whole).await.is_ok()
+        {
+            let mut any = false;
+            for name in names {
+                any |= self.desk.stat(name).await.is_ok();
+            }
+            if !any {
+                return vec![whole];
+            }
+        }
+        names.to_vec()
+    }
+
+    /// Sends a file, or a directory and all that is in it.
+    async fn send(&mut self, name: Vec<u8>) -> Result<(), Stop> {
+        let mut levels: Vec<Level> = Vec::new();
+        // Their inodes, so that a link that leads back is seen.
+        let mut above: Vec<InodeId> = Vec::new();
+        if let Some(level) = self.file_or_directory(name, &above).await? {
+            above.push(level.inode);
+            levels.push(level);
+        }
+        while let Some(level) = levels.last_mut() {
+            match self.next(level).await? {
+                Some(entry) => {
+                    let name = [&level.name, &b"/"[..], &entry.name].concat();
+                    if let Some(deeper) = self.file_or_directory(name, &above).await? {
+                        above.push(deeper.inode);
+                        levels.push(deeper);
+                    }
+                }
+                None => {
+                    levels.pop();
+                    above.pop();
+                    self.talk.send(&b"E\n"[..]).await?;
+                    self.talk.answer().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next entry of a directory.
+    async fn next(&mut self, level: &mut Level) -> Result<Option<DirEntry>, Stop> {
+        if level.entries.is_empty()
+            && let Some(stream) = level.stream.take()
+        {
+            match self.desk.entries(stream).await {
+                Ok((_, entries)) if entries.is_empty() => {}
+                Ok((stream, mut entries)) => {
+                    entries.reverse();
+                    level.entries = entries;
+                    level.stream = Some(stream);
+                }
+                Err(error) => self.talk.about(&level.name, &reason(error)).await?,
+            }
+        }
+        Ok(level.entries.pop())
+    }
+
+    /// Sends a file, or begins a directory.
+    async fn file_or_directory(&mut self, name: Vec<u8>, above: &[InodeId]) -> Result<Option<Level>, Stop> {
+        let name = match name.iter().rposition(|&b| b != b'/') {
+            Some(last) => name.get(..=last).unwrap_or_default().to_vec(),
+            // `/` is the home.
+            None => b"/".to_vec(),
+        };
+        if name.len() >= MAX_NAME {
+            self.talk.about(&name, "name too long").await?;
+            return Ok(None);
+        }
+        match self.desk.stat(&name).await {
+            Ok(meta) if meta.kind == FileKind::File => {
+                self.file(&name).await?;
+                Ok(None)
+            }
+            Ok(meta) if meta.kind == FileKind::Directory && self.options.recursive => {
+                self.directory(name, &meta, above).await
+            }
+            Ok(_) => {
+                self.talk.about(&name, "not a regular file").await?;
+                Ok(None)
+            }
+            Err(error) => {
+                self.talk.about(&name, &reason(error)).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn directory(
+        &mut self,
+        name: Vec<u8>,
+        meta: &Metadata,
+        above: &[InodeId],
+    ) -> Result<Option<Level>, Stop> {
+        if above.contains(&meta.inode) {
+            self.talk
+                .about(&name, "a link that leads back to a directory above it")
+                .await?;
+            return Ok(None);
+        }
+        if above.len() >= MAX_DEPTH {
+            self.talk.about(&name, "the directory is too deep").await?;
+            return Ok(None);
+        }
+        let share = &self.desk.presence.share;
+        let mut memory = Held::nothing(&share.memory);
+        let room = match share.descriptor() {
+            Ok(_) if !memory.grow(LEVEL_COST) => Err(TOO_MUCH_HELD.to_owned()),
+            Ok(descriptor) => Ok(descriptor),
+            Err(used_up) => Err(used_up.to_string()),
+        };
+        let opened = match room {
+            Ok(descriptor) => self.open_dir(&name).await.map(|stream| (stream, descriptor)),
+            Err(why) => Err(why),
+        };
+        let (stream, descriptor) = match opened {
+            Ok(opened) => opened,
+            Err(why) => {
+                self.talk.about(&name, &why).await?;
+                return Ok(None);
+            }
+        };
+        if !self.times(meta).await? {
+            return Ok(None);
+        }
+        let header = [
+            format!("D{:04o} 0 ", meta.mode & 0o7777).as_bytes(),
+            &shown(&name),
+            b"\n",
+        ]
+        .concat();
+        self.talk.send(header).await?;
+        if !self.talk.answer().await? {
+            return Ok(None);
+        }
+        Ok(Some(Level {
+            name,
+            inode: meta.inode,
+            stream: Some(stream),
+            entries: Vec::new(),
+            _descriptor: descriptor,
+            _memory: memory,
+        }))
+    }
+
+    async fn open_dir(&self, name: &[u8]) -> Result<Box<dyn DirStream>, String> {
+        let path = self.desk.path(name).map_err(reason)?;
+        let opened = self.desk.open_dir(path.clone()).await;
+        opened.map_err(|error| self.desk.refused(&path, error))
+    }
+
+    /// `T`, if it was asked for; may it go on?
+    async fn times(&mut self, meta: &Metadata) -> Result<bool, Stop> {
+        if !self.options.preserve {
+            return Ok(true);
+        }
+        let line = format!("T{} 0 {} 0\n", meta.mtime.max(0), meta.atime.max(0));
+        self.talk.send(line).await?;
+        self.talk.answer().await
+    }
+
+    async fn file(&mut self, name: &[u8]) -> Result<(), Stop> {
+        let (opened, meta) = match self.open(name).await {
+            Ok(found) => found,
+            Err(why) => return self.talk.about(name, &why).await,
+        };
+        if !self.times(&meta).await? {
+            return Ok(());
+        }
+        let header = format!("C{:04o} {} ", meta.mode & 0o7777, meta.size);
+        self.talk
+            .send([header.as_bytes(), &shown(name), b"\n"].concat())
+            .await?;
+        if !self.talk.answer().await? {
+            return Ok(());
+        }
+        match self.bytes(opened, meta.size).await? {
+            Ok(()) => self.talk.ok().await?,
+            Err(why) => self.talk.about(name, &why).await?,
+        }
+        self.talk.answer().await?;
+        Ok(())
+    }
+
+    async fn open(&self, name: &[u8]) -> Result<(Opened, Metadata), String> {
+        let path = self.desk.path(name).map_err(reason)?;
+        let read = OpenHow {
+            read: true,
+            ..OpenHow::default()
+        };
+        let opened = self.desk.open(&path, read).await;
+        let opened = opened.map_err(|error| self.desk.refused(&path, error))?;
+        let file = opened.file().map_err(reason)?;
+        let looked = self.desk.call(move |_storage, _wait| file.stat());
+        let meta = looked.await.map_err(reason)?;
+        Ok((opened, meta))
+    }
+
+    /// Sends so many bytes, whatever happens: the client waits for them.
+    async fn bytes(&mut self, mut opened: Opened, size: u64) -> Result<Result<(), String>, Stop> {
+        let mut outcome = Ok(());
+        let mut offset = 0;
+        while offset < size {
+            let rest = usize::try_from(size - offset).map_or(BUFFER_SIZE, |rest| rest.min(BUFFER_SIZE));
+            // Not before it can be sent: many commands may wait for their clients.
+            let room = self.talk.io.output.room(rest).await?;
+            let wanted = room.bytes;
+            let read = match outcome {
+                Ok(()) => self.read(&opened, offset, wanted).await,
+                Err(_) => Ok((Buffer::take(), 0)),
+            };
+            let (mut buffer, count) = read.unwrap_or_else(|why| {
+                outcome = Err(why);
+                (Buffer::take(), 0)
+            });
+            opened.note_read(count);
+            if outcome.is_ok() && count < wanted {
+                outcome = Err("the file has become shorter".to_owned());
+            }
+            buffer.get_mut(count..wanted).unwrap_or_default().fill(0);
+            let bytes = Bytes::from_owner(Filled::new(buffer, wanted));
+            self.talk.io.output.send_into(room, bytes).await?;
+            offset += wanted as u64;
+        }
+        Ok(outcome)
+    }
+
+    async fn read(&self, opened: &Opened, offset: u64, wanted: usize) -> Result<(Buffer, usize), String> {
+        let file = opened.file().map_err(reason)?;
+        self.desk
+            .call(move |_storage, wait: Wait| {
+                let mut buffer = Buffer::take();
+                let room = buffer.get_mut(..wanted).unwrap_or_default();
+                let count = file.read_at(room, offset, wait)?;
+                Ok((buffer, count))
+            })
+            .await
+            .map_err(reason)
+    }
+}
+
+/// The last component, on one line.
+fn shown(name: &[u8]) -> Vec<u8> {
+    let last = name.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    let last = if last.is_empty() { b"." } else { last };
+    // As strnvis(3) does it with VIS_NL.
+    last.iter()
+        .flat_map(|&b| match b {
+            b'\n' => b"\\^J".to_vec(),
+            plain => vec![plain],
+        })
+        .collect()
+}

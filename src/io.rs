@@ -1,0 +1,376 @@
+//! Keeps a file system that hangs from holding up anybody else.
+//!
+//! Requests that are expected to be quick run on the event loop's own threads, since a change of threads costs more
+//! than most of them. What may go wrong: the file system hangs, and with it the thread. Therefore:
+//! - Only so many threads may be inside the file system at once ([`Lanes::new`]); the event loop has more. Who finds
+//!   no free slot takes the slow way: a thread of the blocking pool.
+//! - A watchdog looks at the slots every [`TICK`]. While one is occupied for longer than that, it wakes another
+//!   thread of the event loop, which takes over waiting for the network from the one that hangs.
+//! - A slot that is occupied for [`STUCK`] makes its lane slow: until [`SLOW_FOR`] after the last such sighting,
+//!   everything of that file system goes the slow way, on at most [`SLOW_AT_ONCE`] threads.
+//!
+//! A lane is a file system (`st_dev`): its homes hang together.
+//!
+//! Hashing is kept apart from both ways, since it is long and costs the CPU instead of the disk: what is being hashed
+//! is counted for each home and each file system, so that a queue of hashes delays no other request (what is small goes
+//! the slow way, and waits for no large one), and the digests
+//! take [`turns`], so that they occupy no more cores than there are.
+
+pub mod descriptors;
+mod doors;
+pub mod turns;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+pub use doors::Doors;
+use turns::Turns;
+
+/// The watchdog's period while anything runs.
+const TICK: Duration = Duration::from_millis(5);
+/// Longer than a busy machine keeps a thread from running, usually.
+const STUCK: Duration = Duration::from_millis(25);
+/// How long a lane stays slow after it was last seen stuck.
+const SLOW_FOR: Duration = Duration::from_secs(1);
+/// Threads of the blocking pool (512 in all) that one slow file system may hold.
+const SLOW_AT_ONCE: usize = 64;
+/// Of these, threads that work for one home: its user may have as much long work as he likes, and others theirs.
+const SLOW_PER_HOME: usize = 16;
+/// Threads that may be closing files of one file system after their sessions have ended: NFS and FUSE write on close.
+const CLOSING_AT_ONCE: usize = 16;
+/// What is being hashed of one file system at once; each holds a thread of the blocking pool, and one beside it.
+const HASHING_AT_ONCE: usize = 32;
+/// Of these, hashes of one home.
+const HASHING_PER_HOME: usize = 4;
+/// Idle ticks after which the watchdog sleeps until it is called.
+const IDLE_TICKS: u32 = 20;
+
+/// All lanes, the slots that they share, and their watchdog. The watchdog ends when this is dropped.
+pub struct Lanes {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    started: Instant,
+    slots: Box<[Slot]>,
+    lanes: Mutex<HashMap<u64, Weak<Lane>>>,
+    turns: Turns,
+    watchdog: Mutex<Option<std::thread::Thread>>,
+    asleep: AtomicBool,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// 0: free; else when it was taken, in microseconds since the start, plus one.
+    since: AtomicU64,
+    device: AtomicU64,
+}
+
+/// One file system.
+pub struct Lane {
+    shared: Arc<Shared>,
+    device: u64,
+    /// Microseconds since the start.
+    slow_until: AtomicU64,
+    slow_way: Arc<Semaphore>,
+    slow_homes: Doors<PathBuf>,
+    hashing: Arc<Semaphore>,
+    hashing_homes: Doors<PathBuf>,
+    closing: Arc<Semaphore>,
+}
+
+/// One home's way into its file system. Cheap to clone.
+#[derive(Clone)]
+pub struct HomeLane {
+    lane: Arc<Lane>,
+    slow: Arc<Semaphore>,
+    hashing: Arc<Semaphore>,
+}
+
+/// The right to be inside the file system on a thread of the event loop.
+pub struct Permit<'a>(&'a Slot);
+
+/// The right to be inside the file system on threads of the blocking pool.
+pub struct SlowPermit {
+    _home: Option<OwnedSemaphorePermit>,
+    _lane: Option<OwnedSemaphorePermit>,
+}
+
+impl SlowPermit {
+    /// The home's place first: who waits for it does not take others' places.
+    async fn wait(home: &Arc<Semaphore>, lane: &Arc<Semaphore>) -> Self {
+        let own = Arc::clone(home).acquire_owned().await.ok();
+        Self {
+            _home: own,
+            _lane: Arc::clone(lane).acquire_owned().await.ok(),
+        }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.0.since.store(0, Ordering::Release);
+    }
+}
+
+impl Lanes {
+    /// `slots` threads at most inside a file system at once; `runtime` must have more worker threads than that.
+    pub fn new(slots: usize, runtime: Handle) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            started: Instant::now(),
+            slots: (0..slots).map(|_| Slot::default()).collect(),
+            lanes: Mutex::default(),
+            turns: Turns::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            watchdog: Mutex::default(),
+            asleep: AtomicBool::new(false),
+        });
+        let watched = Arc::downgrade(&shared);
+        let thread = std::thread::Builder::new()
+            .name("io-watchdog".into())
+            .spawn(move || watch(&watched, &runtime))?;
+        *shared.watchdog.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread.thread().clone());
+        Ok(Self { shared })
+    }
+
+    /// The way of a home into the file system that it lies on, by its `st_dev`.
+    pub fn of_home(&self, device: u64, home: &Path) -> HomeLane {
+        let lane = self.of_device(device);
+        HomeLane {
+            slow: lane.slow_homes.of(&home.to_owned()),
+            hashing: lane.hashing_homes.of(&home.to_owned()),
+            lane,
+        }
+    }
+
+    fn of_device(&self, device: u64) -> Arc<Lane> {
+        let mut lanes = self.shared.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(&device).and_then(Weak::upgrade) {
+            return lane;
+        }
+        lanes.retain(|_, lane| lane.strong_count() > 0);
+        let lane = Arc::new(Lane {
+            shared: Arc::clone(&self.shared),
+            device,
+            slow_until: AtomicU64::new(0),
+            slow_way: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
+            slow_homes: Doors::new(SLOW_PER_HOME),
+            hashing: Arc::new(Semaphore::new(HASHING_AT_ONCE)),
+            hashing_homes: Doors::new(HASHING_PER_HOME),
+            closing: Arc::new(Semaphore::new(CLOSING_AT_ONCE)),
+        });
+        lanes.insert(device, Arc::downgrade(&lane));
+        lane
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.shared.call_watchdog();
+    }
+}
+
+impl Lane {
+    /// See [`HomeLane::enter`].
+    fn enter(&self) -> Option<Permit<'_>> {
+        let now = self.shared.now();
+        if now < self.slow_until.load(Ordering::Relaxed) {
+            return None;
+        }
+        let slot = self.shared.slots.iter().find(|slot| {
+            slot.since
+                .compare_exchange(0, now + 1, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
+        })?;
+        slot.device.store(self.device, Ordering::Relaxed);
+        if self.shared.asleep.load(Ordering::SeqCst) {
+            self.shared.call_watchdog();
+        }
+        Some(Permit(slot))
+    }
+
+    /// See [`HomeLane::close`].
+    fn close(&self, files: impl Send + 'static) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let places = Arc::clone(&self.closing);
+        // Its owner is the runtime: the files must be closed though their session has ended.
+        runtime.spawn(async move {
+            let place = places.acquire_owned().await;
+            tokio::task::spawn_blocking(move || {
+                drop(files);
+                drop(place);
+            });
+        });
+    }
+}
+
+impl HomeLane {
+    /// The quick way; `None`: take the slow one.
+    pub fn enter(&self) -> Option<Permit<'_>> {
+        self.lane.enter()
+    }
+
+    /// Waits for the right to be inside the file system on a thread of the blocking pool, as part of the home's share.
+    pub async fn slow_way(&self) -> SlowPermit {
+        SlowPermit::wait(&self.slow, &self.lane.slow_way).await
+    }
+
+    /// Waits for the right to hash a file, as part of the home's share.
+    pub async fn hash_way(&self) -> SlowPermit {
+        SlowPermit::wait(&self.hashing, &self.lane.hashing).await
+    }
+
+    /// Whose turn it is to compute, among all that is hashed on this machine.
+    pub fn turns(&self) -> &Turns {
+        &self.lane.shared.turns
+    }
+
+    /// Drops what holds files of this file system, where that may wait: soon, and not too many at once.
+    pub fn close(&self, files: impl Send + 'static) {
+        self.lane.close(files);
+    }
+}
+
+impl Shared {
+    fn now(&self) -> u64 {
+        micros(self.started.elapsed())
+    }
+
+    fn call_watchdog(&self) {
+        self.asleep.store(false, Ordering::Relaxed);
+        if let Some(thread) = &*self.watchdog.lock().unwrap_or_else(PoisonError::into_inner) {
+            thread.unpark();
+        }
+    }
+
+    /// Looks at every slot once: is any occupied, and is any occupied for longer than a tick?
+    fn look(&self) -> (bool, bool) {
+        let now = self.now();
+        let (mut busy, mut late) = (false, false);
+        for slot in &self.slots {
+            let since = slot.since.load(Ordering::Acquire);
+            if since == 0 {
+                continue;
+            }
+            busy = true;
+            let age = now.saturating_sub(since - 1);
+            late |= age >= micros(TICK);
+            if age >= micros(STUCK) {
+                self.slow_down(slot.device.load(Ordering::Relaxed), now);
+            }
+        }
+        (busy, late)
+    }
+
+    fn slow_down(&self, device: u64, now: u64) {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(&device).and_then(Weak::upgrade) {
+            let before = lane.slow_until.swap(now + micros(SLOW_FOR), Ordering::Relaxed);
+            if before < now {
+                tracing::warn!(
+                    device,
+                    "a file system answers slowly; its requests leave the event loop"
+                );
+            }
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn watch(watched: &Weak<Shared>, runtime: &Handle) {
+    let mut idle_ticks = 0;
+    while let Some(shared) = watched.upgrade() {
+        let (busy, late) = shared.look();
+        idle_ticks = if busy { 0 } else { idle_ticks + 1 };
+        if late {
+            // Any task will do: the thread that runs it takes over waiting for the network.
+            drop(runtime.spawn(async {}));
+        }
+        if idle_ticks >= IDLE_TICKS {
+            shared.asleep.store(true, Ordering::SeqCst);
+            let busy = shared.look().0;
+            drop(shared);
+            if !busy {
+                std::thread::park();
+            }
+            idle_ticks = 0;
+        } else {
+            drop(shared);
+            std::thread::park_timeout(TICK);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn slots_bound_who_is_inside() {
+        let lanes = Lanes::new(2, Handle::current()).unwrap();
+        let lane = lanes.of_device(1);
+        let first = lane.enter().unwrap();
+        let second = lane.enter().unwrap();
+        assert!(lane.enter().is_none());
+        drop(first);
+        assert!(lane.enter().is_some());
+        drop(second);
+    }
+
+    /// Stays until it is let go.
+    struct Sticky(Arc<std::sync::Barrier>, Arc<AtomicU64>);
+
+    impl Drop for Sticky {
+        fn drop(&mut self) {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            self.0.wait();
+        }
+    }
+
+    #[tokio::test]
+    async fn closing_files_that_hang_takes_few_threads() {
+        let lanes = Lanes::new(2, Handle::current()).unwrap();
+        let lane = lanes.of_device(1);
+        let begun = Arc::<AtomicU64>::default();
+        // Falls when as many as there are places, and the test, have come to it.
+        let barrier = Arc::new(std::sync::Barrier::new(CLOSING_AT_ONCE + 1));
+        for _ in 0..3 * CLOSING_AT_ONCE {
+            lane.close(Sticky(Arc::clone(&barrier), Arc::clone(&begun)));
+        }
+        for round in 1..=3 {
+            while lane.closing.available_permits() > 0 || begun.load(Ordering::SeqCst) < round * 16 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert_eq!(begun.load(Ordering::SeqCst), round * CLOSING_AT_ONCE as u64);
+            let barrier = Arc::clone(&barrier);
+            tokio::task::spawn_blocking(move || barrier.wait()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stuck_lane_becomes_slow_and_others_do_not() {
+        let lanes = Lanes::new(2, Handle::current()).unwrap();
+        let (stuck, well) = (lanes.of_device(1), lanes.of_device(2));
+        let permit = stuck.enter().unwrap();
+        let began = Instant::now();
+        while stuck.enter().is_some() {
+            assert!(began.elapsed() < Duration::from_secs(100), "the watchdog sleeps");
+            std::thread::sleep(TICK);
+        }
+        drop(permit);
+        let slow = stuck.enter().is_none();
+        // A test that was held up for that long shows nothing.
+        assert!(slow || began.elapsed() >= SLOW_FOR, "slow for a while after");
+        assert!(well.enter().is_some());
+    }
+}

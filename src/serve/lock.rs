@@ -1,0 +1,119 @@
+//! One server for each data directory: an exclusive lock, held for as long as the server lives, and given up by the
+//! kernel however it ends. `homeportd quota scan` takes it where no server runs, so that none starts meanwhile. The
+//! file says which process has it, for people: whether it is held is the kernel's word alone.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use base::advice;
+use base::error::{Error, Result};
+use base::regular::{Links, open_regular};
+
+/// The lock on a data directory.
+pub struct DataLock(#[allow(dead_code, reason = "held, not used")] File);
+
+impl DataLock {
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// When another server has it, or it cannot be opened.
+    pub fn take(data_dir: &Path) -> Result<Self> {
+        let path = data_dir.join("lock");
+        let file = open_regular(&path, options().create(true), Links::Refuse)
+            .map_err(|error| cannot_open(&path, error))?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                // Of one length, in place: on a full disk the bytes that are there can still be changed. A process id
+                // that cannot be written is missing in a message, and no reason not to serve.
+                let _ = file.write_all_at(format!("{:<15}\n", std::process::id()).as_bytes(), 0);
+                Ok(Self(file))
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(format!(
+                "another server{} uses the data directory {data_dir:?}",
+                holder(&file).map_or_else(String::new, |pid| format!(" (process {pid})"))
+            ))
+            .hint("stop it, or give this one a [store] path of its own; a `quota scan` without a server counts as one")),
+            Err(error) => Err(Error::new(format!("cannot lock {path:?}")).because(error)),
+        }
+    }
+}
+
+/// Who has the lock, for `check`, which takes none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// No process has it.
+    None,
+    /// A process has it; its id, if it has written that down.
+    Process(Option<u32>),
+}
+
+/// Looks who has the lock on a data directory, opening it as [`DataLock::take`] does. Makes nothing; nobody who takes
+/// it in the same moment is refused, but for the moment itself.
+///
+/// # Errors
+/// When the lock cannot be opened.
+pub fn look(data_dir: &Path) -> Result<Holder> {
+    let path = data_dir.join("lock");
+    let file = match open_regular(&path, &options(), Links::Refuse) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Holder::None),
+        Err(error) => return Err(cannot_open(&path, error)),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(Holder::Process(holder(&file))),
+        _ => Ok(Holder::None),
+    }
+}
+
+fn cannot_open(path: &Path, error: std::io::Error) -> Error {
+    let cannot = Error::new(format!("cannot open the lock {path:?}"));
+    advice::because(cannot, error, path, "u+rw")
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).truncate(false).mode(0o600);
+    options
+}
+
+/// The process that holds the lock, as it has written itself down.
+fn holder(file: &File) -> Option<u32> {
+    let mut text = [0; 16];
+    let length = file.read_at(&mut text, 0).ok()?;
+    std::str::from_utf8(text.get(..length)?).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_the_lock_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        // As servers before this left it: empty.
+        let path = dir.path().join("lock");
+        std::fs::write(&path, "").unwrap();
+        let old = File::open(&path).unwrap();
+        flock(&old, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let error = DataLock::take(dir.path()).map(|_| ()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("another server uses the data directory"),
+            "{error}"
+        );
+        drop(old);
+
+        std::fs::write(&path, "1234567\n").unwrap();
+        let lock = DataLock::take(dir.path()).unwrap();
+        let error = DataLock::take(dir.path()).map(|_| ()).unwrap_err().to_string();
+        let us = format!(
+            "another server (process {}) uses the data directory",
+            std::process::id()
+        );
+        assert!(error.starts_with(&us), "{error}");
+        drop(lock);
+        DataLock::take(dir.path()).unwrap();
+    }
+}

@@ -1,0 +1,285 @@
+//! What lies on the disk, seen by the user that the server will be: the data directory and what was left in it, the
+//! directories of homes, the audit log, the room that is left.
+
+use std::io::{Error as IoError, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
+
+use super::Report;
+use crate::admin::owner;
+use crate::config::Config;
+use crate::store::reserve;
+use crate::store::sql::SqlStore;
+use crate::telemetry;
+use base::advice;
+use base::error::Error;
+use base::regular;
+
+/// With less than this the store may not be able to take a change: its log grows by 4 MiB before it is folded in.
+const LITTLE_ROOM: u64 = 8 << 20;
+
+/// Opening the store makes the index of its log, 32 KiB, and the file's first pages.
+const TO_OPEN: u64 = 64 << 10;
+
+/// Homes that a message names.
+const NAMED: usize = 5;
+
+/// Looks at all of it.
+pub fn places(config: &Config, report: &mut Report) {
+    data_directory(config, report);
+    homes(config, report);
+    for root in &config.storage.roots {
+        if !root.is_dir() {
+            let at = config.place_of("storage", "roots");
+            report.warn(format!(
+                "{at}\"{}\" in roots is not a directory (hint: make it, or take it out)",
+                root.display()
+            ));
+        }
+    }
+    let data = config.data_dir();
+    // A data directory that is missing is told of by the store.
+    let in_nothing = |audit: &&PathBuf| audit.parent() == Some(data) && !data.exists();
+    if let Some(audit) = config.log.audit.as_ref().filter(|audit| !in_nothing(audit)) {
+        match telemetry::probe_audit(audit) {
+            Ok(true) => {}
+            Ok(false) => report.will(format!("make the audit log \"{}\"", audit.display())),
+            Err(error) => report.error(format!("{}{error}", config.place_of("log", "audit"))),
+        }
+    }
+}
+
+/// Who the server will be, and whose the data directory is. To be asked before rights are given up. `false`: it is
+/// another's.
+pub fn ownership(config: &Config, report: &mut Report) -> bool {
+    let data = config.data_dir();
+    let is_root = rustix::process::geteuid().is_root();
+    let found = data.metadata().ok().map(|meta| meta.uid());
+    let user = match &config.server.user {
+        None => None,
+        Some(name) => match owner::system_user(name) {
+            Ok(user) => Some(user.uid.as_raw()),
+            // Whether there is such a user is the machine's question.
+            Err(_) => return false,
+        },
+    };
+    // What does not exist yet will be made by whoever starts the server.
+    if is_root && user.or(found).unwrap_or(0) == 0 {
+        report.warn(format!(
+            "{}the server would run as root: a fault in it would be a fault in the whole machine (hint: set \"user\" in \
+             [server] to a user of its own)",
+            config.place_of("server", "user")
+        ));
+    }
+    let us = rustix::process::geteuid().as_raw();
+    if !is_root && user.is_some_and(|user| user != us) {
+        report.warn(format!(
+            "{}run by user {us} and not by root: \"user\" in [server] is not heeded",
+            config.place_of("server", "user")
+        ));
+    }
+    match (user, found) {
+        (Some(us), Some(owner)) if is_root && owner != us => {
+            report.error(owner::not_the_servers(data, owner, us));
+            false
+        }
+        _ => true,
+    }
+}
+
+fn data_directory(config: &Config, report: &mut Report) {
+    let data = config.data_dir();
+    let meta = match data.metadata() {
+        Ok(meta) if meta.is_dir() => meta,
+        Ok(meta) => {
+            let why = format!("it is {}", regular::kind(meta.file_type()));
+            return report.error(
+                unusable(data)
+                    .because(why)
+                    .hint("is [store] path in the configuration right?"),
+            );
+        }
+        // Whether the server makes it is the store's question.
+        Err(error) if error.kind() == ErrorKind::NotFound => return,
+        Err(error) => return report.error(advice::because(unusable(data), error, data, "u+rwx")),
+    };
+    if let Err(error) = accessat(
+        CWD,
+        data,
+        Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
+        AtFlags::EACCESS,
+    ) {
+        return report.error(advice::because(unusable(data), error.into(), data, "u+rwx"));
+    }
+    if let Err(error) = SqlStore::is_accessible(&config.store.path) {
+        report.fault(error);
+    }
+    if meta.mode() & 0o022 != 0 {
+        report.fault(format!(
+            "the data directory \"{}\" can be changed by others: its mode is {:04o} (hint: {})",
+            data.display(),
+            meta.mode() & 0o7777,
+            advice::chmod(data, "700")
+        ));
+    }
+    if let Ok(store) = config.store.path.metadata()
+        && store.mode() & 0o077 != 0
+        && meta.mode() & 0o011 != 0
+    {
+        report.warn(format!(
+            "others can read the password hashes in \"{}\": its mode is {:04o} (hint: {})",
+            config.store.path.display(),
+            store.mode() & 0o7777,
+            advice::chmod(&config.store.path, "600")
+        ));
+    }
+    left_behind(config, meta.uid(), report);
+    room(config, report);
+}
+
+fn unusable(data: &Path) -> Error {
+    Error::new(format!("cannot use the data directory \"{}\"", data.display()))
+}
+
+/// What root, or somebody else, has left in the data directory. Links are looked at, never followed.
+fn left_behind(config: &Config, owner: u32, report: &mut Report) {
+    let data = config.data_dir();
+    let Ok(entries) = data.read_dir() else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let Ok(meta) = path.symlink_metadata() else {
+            continue;
+        };
+        if meta.is_symlink() {
+            if !is_configured(config, &path) {
+                let link = advice::link(&path, meta.uid());
+                report.fault(format!(
+                    "\"{}\" lies in the data directory (hint: {link})",
+                    path.display()
+                ));
+            }
+        } else if meta.uid() != owner {
+            let text = format!(
+                "\"{}\" belongs to user {}, not to the owner of the data directory (hint: {})",
+                path.display(),
+                meta.uid(),
+                advice::chown(&path, owner)
+            );
+            // What the server opens it must own; what it does not open is somebody's mistake, and harms nobody.
+            match is_ours(config, &path) {
+                true => report.fault(text),
+                false => report.warn(text),
+            }
+        }
+    }
+}
+
+/// Has the configuration a name for this, so that a link may lie there?
+fn is_configured(config: &Config, path: &Path) -> bool {
+    let own = [
+        &config.storage.homes,
+        &config.server.host_keys,
+        &config.store.path,
+    ];
+    let more = config.storage.roots.iter().chain(&config.log.audit);
+    own.into_iter().chain(more).any(|configured| configured == path)
+}
+
+/// Does the server open this, or something in it?
+fn is_ours(config: &Config, path: &Path) -> bool {
+    is_configured(config, path) || owner::is_servers_own(config, path)
+}
+
+fn room(config: &Config, report: &mut Report) {
+    let data = config.data_dir();
+    let Ok(system) = statvfs(data) else { return };
+    let free = system.f_bavail.saturating_mul(system.f_frsize);
+    let mut index = config.store.path.as_os_str().to_owned();
+    index.push("-shm");
+    // Where somebody has the store open, its index is there.
+    if free < TO_OPEN && !reserve::is_whole(&config.store.path) && !Path::new(&index).exists() {
+        return report.error(format!(
+            "the disk of the data directory \"{}\" is full: {} are free, and the store cannot be opened (hint: make room: \
+             remove something that is not the server's)",
+            data.display(),
+            base::size::Size(free)
+        ));
+    }
+    let what = if free < LITTLE_ROOM {
+        format!("{} are free", base::size::Size(free))
+    } else if system.f_files > 0 && system.f_favail < 16 {
+        format!("{} more files can be made", system.f_favail)
+    } else {
+        return;
+    };
+    report.warn(format!(
+        "the disk of the data directory \"{}\" is full: {what} (hint: make room, or changes of users and uploads fail)",
+        data.display()
+    ));
+}
+
+/// Homes are made in it.
+fn homes(config: &Config, report: &mut Report) {
+    let homes = &config.storage.homes;
+    let at = config.place_of("storage", "homes");
+    let cannot = |cause: IoError| {
+        Error::new(format!(
+            "{at}\"{}\" cannot be \"homes\" in [storage]",
+            homes.display()
+        ))
+        .because(cause)
+        .hint("it must be a directory that the server's user can write to")
+    };
+    match homes.metadata() {
+        Ok(meta) if !meta.is_dir() => {
+            let kind = regular::kind(meta.file_type());
+            report.error(cannot(IoError::other(format!("it is {kind}"))));
+        }
+        Ok(_) => {
+            let rights = Access::WRITE_OK | Access::EXEC_OK;
+            if let Err(error) = accessat(CWD, homes, rights, AtFlags::EACCESS) {
+                report.warn(cannot(error.into()));
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound && homes.is_symlink() => {
+            let text = "it is a symbolic link to something that does not exist";
+            report.error(cannot(IoError::other(text)));
+        }
+        // Its disk may come later: the marker tells (see `admin/check/storage.rs`, and the log at a start).
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => report.error(cannot(error)),
+    }
+}
+
+/// A store without users beside homes that exist: most likely it is not the store that made them.
+pub fn orphans(config: &Config, report: &mut Report) {
+    let Ok(entries) = config.storage.homes.read_dir() else {
+        return;
+    };
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| PathBuf::from(entry.file_name()))
+        .filter(|name| {
+            !name.as_os_str().as_encoded_bytes().starts_with(b".") && name.as_os_str() != "lost+found"
+        })
+        .collect();
+    if found.is_empty() {
+        return;
+    }
+    found.sort();
+    let names: Vec<String> = found.iter().take(NAMED).map(|name| format!("{name:?}")).collect();
+    let more = match found.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    report.warn(format!(
+        "the store \"{}\" has no users, but there are homes in \"{}\": {}{more} (hint: was the store emptied, or is [store] \
+         path another one? restore it from a backup; users added now do not get those homes' quotas and keys back)",
+        config.store.path.display(),
+        config.storage.homes.display(),
+        names.join(", ")
+    ));
+}

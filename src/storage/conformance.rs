@@ -1,0 +1,351 @@
+//! What every storage must do, told as stories: the local one bare, and behind each decorator with nothing
+//! forbidden and room enough.
+//!
+//! `conformance::run(|home| Arc::new(Decorator::new(LocalStorage::open(home).unwrap())));` in a decorator's tests.
+
+mod names;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::{Error, FileKind, Links, OpenFile, OpenHow, Over, Renaming, Result, SetAttrs, Storage, Wait};
+use crate::domain::path::VirtualPath;
+
+/// One story, on a home of its own.
+type Story = fn(&dyn Storage);
+
+macro_rules! stories {
+    ($($story:path),* $(,)?) => { &[$((stringify!($story), $story)),*] };
+}
+
+const STORIES: &[(&str, Story)] = stories![
+    what_is_written_is_read,
+    opening_keeps_or_cuts,
+    appending_ignores_offsets,
+    offsets_never_wrap,
+    handles_do_only_what_they_were_opened_for,
+    directories_open_as_files_but_do_not_read,
+    a_listing_has_everything_once,
+    the_home_is_the_root,
+    names::attributes_are_set_and_kept_in_bounds,
+    names::links_have_attributes_of_their_own,
+    names::names_are_made_and_removed,
+    names::renames_refuse_or_replace,
+    names::links_are_made_and_followed,
+    names::there_is_room,
+];
+
+/// Tells every story to a storage that `make` builds over an empty home.
+pub(crate) fn run(make: impl Fn(&Path) -> Arc<dyn Storage>) {
+    for (name, story) in STORIES {
+        let home = tempfile::tempdir().unwrap();
+        eprintln!("story: {name}");
+        story(&*make(home.path()));
+    }
+}
+
+/// A rename that never replaces.
+pub(crate) const REFUSE: Renaming = Renaming {
+    over: Over::Refuse,
+    wait: Wait::Allowed,
+};
+
+/// A rename that replaces.
+pub(crate) const REPLACE: Renaming = Renaming {
+    over: Over::Replace,
+    wait: Wait::Allowed,
+};
+
+/// A path, as a client writes it.
+pub(crate) fn path(text: &str) -> VirtualPath {
+    VirtualPath::parse(text.as_bytes()).unwrap()
+}
+
+/// Flags as letters: `r`ead, `w`rite, `a`ppend, `c`reate, `t`runcate, e`x`clusive.
+pub(crate) fn how(letters: &str) -> OpenHow {
+    OpenHow {
+        read: letters.contains('r'),
+        write: letters.contains('w'),
+        append: letters.contains('a'),
+        create: letters.contains('c'),
+        truncate: letters.contains('t'),
+        exclusive: letters.contains('x'),
+        mode: None,
+    }
+}
+
+/// Makes a file with this content.
+pub(crate) fn put(storage: &dyn Storage, at: &str, content: &[u8]) {
+    let file = storage.open(&path(at), how("wct"), Wait::Allowed).unwrap();
+    file.write_at(content, 0, Wait::Allowed).unwrap();
+}
+
+/// All of a file.
+pub(crate) fn get(storage: &dyn Storage, at: &str) -> Result<Vec<u8>> {
+    let file = storage.open(&path(at), how("r"), Wait::Allowed)?;
+    let size = usize::try_from(file.stat()?.size).unwrap();
+    let mut buffer = vec![0; size + 1];
+    let count = file.read_at(&mut buffer, 0, Wait::Allowed)?;
+    buffer.truncate(count);
+    Ok(buffer)
+}
+
+/// The names in a directory with their kinds, without `.` and `..`.
+pub(crate) fn list(storage: &dyn Storage, at: &str) -> Result<BTreeMap<String, FileKind>> {
+    let mut stream = storage.open_dir(&path(at))?;
+    let mut names = BTreeMap::new();
+    while let Some(entry) = stream.next()? {
+        let name = String::from_utf8(entry.name).unwrap();
+        if name != "." && name != ".." {
+            assert_eq!(names.insert(name, entry.meta.kind), None);
+        }
+    }
+    Ok(names)
+}
+
+/// The error of a call that has to fail.
+pub(crate) fn error<T>(result: Result<T>) -> Error {
+    match result {
+        Ok(_) => panic!("this should have failed"),
+        Err(error) => error,
+    }
+}
+
+fn os(errno: Errno) -> Error {
+    Error::Os(errno)
+}
+
+fn kind(storage: &dyn Storage, at: &str) -> Result<FileKind> {
+    storage.stat(&path(at), Links::NoFollow).map(|meta| meta.kind)
+}
+
+fn mode(storage: &dyn Storage, at: &str) -> u32 {
+    storage.stat(&path(at), Links::Follow).unwrap().mode & 0o7777
+}
+
+/// Reads without leave to wait, and with it where that is refused: the way the server does.
+fn read(file: &dyn OpenFile, length: usize, offset: u64) -> Result<Vec<u8>> {
+    let mut buffer = vec![0; length];
+    let count = match file.read_at(&mut buffer, offset, Wait::Never) {
+        Err(Error::WouldBlock) => file.read_at(&mut buffer, offset, Wait::Allowed)?,
+        result => result?,
+    };
+    buffer.truncate(count);
+    Ok(buffer)
+}
+
+fn what_is_written_is_read(storage: &dyn Storage) {
+    let file = storage.open(&path("f"), how("rwc"), Wait::Allowed).unwrap();
+    let content: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+    file.write_at(&content[500_000..], 500_000, Wait::Allowed)
+        .unwrap();
+    file.write_at(&content[..500_000], 0, Wait::Allowed).unwrap();
+    assert_eq!(file.stat().unwrap().size, 1_200_000);
+    assert_eq!(read(&*file, 1_200_000, 0).unwrap(), content);
+    assert_eq!(read(&*file, 261_120, 100_001).unwrap(), content[100_001..361_121]);
+    assert_eq!(read(&*file, 5_000, 1_199_000).unwrap(), content[1_199_000..]);
+    assert_eq!(read(&*file, 10, 1_200_000).unwrap(), b"");
+    assert_eq!(read(&*file, 10, 1 << 40).unwrap(), b"");
+    assert_eq!(read(&*file, 0, 0).unwrap(), b"");
+    file.write_at(b"", 0, Wait::Allowed).unwrap();
+    file.write_at(b"!", 1_300_000, Wait::Allowed).unwrap();
+    assert_eq!(read(&*file, 3, 1_299_998).unwrap(), b"\0\0!");
+    file.sync().unwrap();
+    assert_eq!(get(storage, "f").unwrap().len(), 1_300_001);
+}
+
+fn opening_keeps_or_cuts(storage: &dyn Storage) {
+    put(storage, "f", b"content");
+    storage.open(&path("f"), how("w"), Wait::Allowed).unwrap();
+    storage.open(&path("f"), how("wc"), Wait::Allowed).unwrap();
+    storage.open(&path("f"), how("rwac"), Wait::Allowed).unwrap();
+    assert_eq!(get(storage, "f").unwrap(), b"content");
+    assert_eq!(
+        error(storage.open(&path("f"), how("wcx"), Wait::Allowed)),
+        os(Errno::EXIST)
+    );
+    assert_eq!(
+        error(storage.open(&path("f"), how("wctx"), Wait::Allowed)),
+        os(Errno::EXIST)
+    );
+    assert_eq!(get(storage, "f").unwrap(), b"content");
+    storage.open(&path("f"), how("wt"), Wait::Allowed).unwrap();
+    assert_eq!(get(storage, "f").unwrap(), b"");
+    put(storage, "f", b"content");
+    // As OpenSSH's server on Linux.
+    storage.open(&path("f"), how("rt"), Wait::Allowed).unwrap();
+    assert_eq!(get(storage, "f").unwrap(), b"");
+    assert_eq!(
+        error(storage.open(&path("new"), how("w"), Wait::Allowed)),
+        os(Errno::NOENT)
+    );
+    assert_eq!(
+        error(storage.open(&path("no/new"), how("wc"), Wait::Allowed)),
+        os(Errno::NOENT)
+    );
+    assert_eq!(
+        error(storage.open(&path("f/new"), how("wc"), Wait::Allowed)),
+        os(Errno::NOTDIR)
+    );
+    let made = OpenHow {
+        mode: Some(0o6640),
+        ..how("wcx")
+    };
+    storage.open(&path("new"), made, Wait::Allowed).unwrap();
+    assert_eq!(mode(storage, "new"), 0o640 & mode_left_by_umask());
+    // The mode is for new files only.
+    let kept = OpenHow {
+        mode: Some(0),
+        ..how("wc")
+    };
+    storage.open(&path("new"), kept, Wait::Allowed).unwrap();
+    assert_eq!(mode(storage, "new"), 0o640 & mode_left_by_umask());
+    let unreadable = OpenHow {
+        mode: Some(0),
+        ..how("wcx")
+    };
+    storage.open(&path("zero"), unreadable, Wait::Allowed).unwrap();
+    assert_eq!(mode(storage, "zero"), 0o400);
+}
+
+/// What the process's umask, which is not ours to change, lets through.
+fn mode_left_by_umask() -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("f");
+    std::fs::write(&file, "").unwrap();
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    mode & 0o666 | 0o111
+}
+
+fn appending_ignores_offsets(storage: &dyn Storage) {
+    put(storage, "log", b"one");
+    let file = storage.open(&path("log"), how("wa"), Wait::Allowed).unwrap();
+    file.write_at(b"two", 0, Wait::Allowed).unwrap();
+    file.write_at(b"three", u64::MAX, Wait::Allowed).unwrap();
+    assert_eq!(get(storage, "log").unwrap(), b"onetwothree");
+}
+
+fn offsets_never_wrap(storage: &dyn Storage) {
+    let file = storage.open(&path("f"), how("rwc"), Wait::Allowed).unwrap();
+    file.write_at(b"content", 0, Wait::Allowed).unwrap();
+    for offset in [1 << 63, u64::MAX - 3, u64::MAX] {
+        for wait in [Wait::Never, Wait::Allowed] {
+            assert_eq!(error(file.read_at(&mut [0; 8], offset, wait)), os(Errno::INVAL));
+        }
+        assert_eq!(
+            error(file.write_at(b"x", offset, Wait::Allowed)),
+            os(Errno::INVAL)
+        );
+        let size = SetAttrs {
+            size: Some(offset),
+            ..SetAttrs::default()
+        };
+        assert_eq!(error(file.set_attrs(&size)), os(Errno::INVAL));
+        assert_eq!(
+            error(storage.set_attrs(&path("f"), &size, Links::Follow)),
+            os(Errno::INVAL)
+        );
+    }
+    // Where the file system has no such offset, lseek(2) says so.
+    let far = read(&*file, 8, (1 << 63) - 4);
+    assert!(far == Ok(Vec::new()) || far == Err(os(Errno::INVAL)), "{far:?}");
+    assert!(file.write_at(b"12345678", (1 << 63) - 4, Wait::Allowed).is_err());
+    assert_eq!(get(storage, "f").unwrap(), b"content");
+}
+
+fn handles_do_only_what_they_were_opened_for(storage: &dyn Storage) {
+    put(storage, "f", b"content");
+    let reader = storage.open(&path("f"), how("r"), Wait::Allowed).unwrap();
+    assert_eq!(error(reader.write_at(b"x", 0, Wait::Allowed)), os(Errno::BADF));
+    let writer = storage.open(&path("f"), how("w"), Wait::Allowed).unwrap();
+    assert_eq!(
+        error(writer.read_at(&mut [0; 8], 0, Wait::Allowed)),
+        os(Errno::BADF)
+    );
+    // Removing a file leaves those who have it open with it.
+    storage.remove(&path("f"), Wait::Allowed).unwrap();
+    writer.write_at(b"C", 0, Wait::Allowed).unwrap();
+    assert_eq!(read(&*reader, 8, 0).unwrap(), b"Content");
+}
+
+fn directories_open_as_files_but_do_not_read(storage: &dyn Storage) {
+    storage.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();
+    let dir = storage.open(&path("d"), how("r"), Wait::Allowed).unwrap();
+    assert_eq!(dir.stat().unwrap().kind, FileKind::Directory);
+    for wait in [Wait::Never, Wait::Allowed] {
+        assert_eq!(error(dir.read_at(&mut [0; 8], 0, wait)), os(Errno::ISDIR));
+    }
+    assert_eq!(
+        error(storage.open(&path("d"), how("w"), Wait::Allowed)),
+        os(Errno::ISDIR)
+    );
+    assert_eq!(
+        error(storage.open(&path("d"), how("rwc"), Wait::Allowed)),
+        os(Errno::ISDIR)
+    );
+    put(storage, "f", b"");
+    assert_eq!(error(storage.open_dir(&path("f"))), os(Errno::NOTDIR));
+    assert_eq!(error(storage.open_dir(&path("no"))), os(Errno::NOENT));
+}
+
+fn a_listing_has_everything_once(storage: &dyn Storage) {
+    storage.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();
+    storage.mkdir(&path("d/sub"), 0o755, Wait::Allowed).unwrap();
+    // More than one batch of names.
+    let long = "n".repeat(200);
+    for i in 0..400 {
+        storage
+            .open(&path(&format!("d/{long}{i}")), how("wc"), Wait::Allowed)
+            .unwrap();
+    }
+    put(storage, "d/full", b"12345");
+    storage.symlink(b"full", &path("d/link"), Wait::Allowed).unwrap();
+    storage
+        .open(
+            &VirtualPath::parse(b"d/caf\xe9").unwrap(),
+            how("wc"),
+            Wait::Allowed,
+        )
+        .unwrap();
+    let mut stream = storage.open_dir(&path("d")).unwrap();
+    let mut entries = BTreeMap::new();
+    while let Some(entry) = stream.next().unwrap() {
+        assert_eq!(entries.insert(entry.name.clone(), entry.meta), None, "{entry:?}");
+    }
+    assert_eq!(stream.next().unwrap(), None);
+    assert_eq!(entries.len(), 406);
+    assert_eq!(entries[b"full".as_slice()].size, 5);
+    assert_eq!(entries[b"link".as_slice()].kind, FileKind::Symlink);
+    assert_eq!(entries[b"sub".as_slice()].kind, FileKind::Directory);
+    assert!(entries.contains_key(b"caf\xe9".as_slice()));
+    let of = |at| storage.stat(&path(at), Links::NoFollow).unwrap();
+    assert_eq!(entries[b".".as_slice()].mtime, of("d").mtime);
+    assert_eq!(entries[b"..".as_slice()].links, of("/").links);
+}
+
+fn the_home_is_the_root(storage: &dyn Storage) {
+    storage.mkdir(&path("a"), 0o755, Wait::Allowed).unwrap();
+    // The home is known by its time: what is above it has another.
+    let times = SetAttrs {
+        times: Some((11, 22)),
+        ..SetAttrs::default()
+    };
+    storage.set_attrs(&path("/"), &times, Links::Follow).unwrap();
+    for up in ["..", "../..", "a/..", "a/../..", "/../a/.."] {
+        let meta = storage.stat(&path(up), Links::NoFollow).unwrap();
+        assert_eq!(meta.mtime, 22, "{up}");
+        let mut stream = storage.open_dir(&path(up)).unwrap();
+        while let Some(entry) = stream.next().unwrap() {
+            if entry.name == b".." || entry.name == b"." {
+                assert_eq!(entry.meta.mtime, 22, "{entry:?}");
+            }
+        }
+        assert_eq!(storage.real_path(&path(up)).unwrap(), VirtualPath::root());
+    }
+    assert_eq!(storage.real_path(&path("a/./b")).unwrap(), path("/a/b"));
+    assert_eq!(error(storage.real_path(&path("b/c"))), os(Errno::NOENT));
+}

@@ -1,0 +1,242 @@
+//! When what was written is on the disk: `[storage] fsync`. Knows no quota and no permission.
+//!
+//! - `close`: a file that was written through a handle, and the directory that its name stands in, are brought to the
+//!   disk before the CLOSE of that handle is answered; so are the directories in which a directory is made or a name
+//!   changed, since many clients write to a name of their own, close, and rename. A session that ends without CLOSE
+//!   was promised nothing.
+//! - `always`: besides, each WRITE and change of size, and each name that is made or removed, before it is answered.
+//!
+//! Modes and times alone are not waited for: they come with the next of these, or with the CLOSE.
+//!
+//! All of it waits for the disk, so none of it is begun with [`Wait::Never`].
+#![deny(clippy::missing_trait_methods)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::io::Errno;
+use serde::Deserialize;
+
+use super::{
+    DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Renaming, Result, SetAttrs, Space, Storage,
+    Wait,
+};
+use crate::domain::path::VirtualPath;
+
+/// `[storage] fsync`: what is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fsync {
+    /// Nothing: the kernel writes when it likes, as with OpenSSH's server.
+    #[default]
+    Never,
+    /// Files, when they are closed.
+    Close,
+    /// Every change.
+    Always,
+}
+
+/// A storage whose changes are waited for.
+pub struct Durable {
+    inner: Arc<dyn Storage>,
+    always: bool,
+}
+
+impl Durable {
+    /// Puts the rule around a storage; none is needed for [`Fsync::Never`].
+    pub fn around(inner: Arc<dyn Storage>, fsync: Fsync) -> Arc<dyn Storage> {
+        match fsync {
+            Fsync::Never => inner,
+            Fsync::Close | Fsync::Always => Arc::new(Durable {
+                inner,
+                always: fsync == Fsync::Always,
+            }),
+        }
+    }
+
+    /// Changes names, and waits for their directories.
+    fn change(
+        &self,
+        names: &[&VirtualPath],
+        wait: Wait,
+        change: impl FnOnce(&dyn Storage) -> Result<()>,
+    ) -> Result<()> {
+        if wait == Wait::Never {
+            return Err(Error::WouldBlock);
+        }
+        change(&*self.inner)?;
+        names.iter().try_for_each(|name| self.inner.sync_name(name))
+    }
+
+    /// The same for what only [`Fsync::Always`] waits for.
+    fn change_always(
+        &self,
+        name: &VirtualPath,
+        wait: Wait,
+        change: impl FnOnce(&dyn Storage) -> Result<()>,
+    ) -> Result<()> {
+        match self.always {
+            true => self.change(&[name], wait, change),
+            false => change(&*self.inner),
+        }
+    }
+}
+
+impl Storage for Durable {
+    fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
+        let changes = self.always && (how.create || how.truncate);
+        if changes && wait == Wait::Never {
+            return Err(Error::WouldBlock);
+        }
+        let inner = self.inner.open(path, how, wait)?;
+        let file = DurableFile {
+            inner,
+            storage: Arc::clone(&self.inner),
+            path: path.clone(),
+            always: self.always,
+            // What was made or cut is a change, too, even if nothing is written.
+            changed: AtomicBool::new(how.create || how.truncate),
+        };
+        if changes {
+            file.finish(Wait::Allowed)?;
+        }
+        Ok(Arc::new(file))
+    }
+
+    fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
+        self.inner.open_dir(path)
+    }
+
+    fn stat(&self, path: &VirtualPath, links: Links) -> Result<Metadata> {
+        self.inner.stat(path, links)
+    }
+
+    fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()> {
+        self.inner.set_attrs(path, attrs, links)?;
+        if self.always && attrs.size.is_some() {
+            let read = OpenHow {
+                read: true,
+                ..OpenHow::default()
+            };
+            self.inner.open(path, read, Wait::Allowed)?.sync()?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        self.change_always(path, wait, |inner| inner.remove(path, wait))
+    }
+
+    fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()> {
+        self.change(&[path], wait, |inner| inner.mkdir(path, mode, wait))
+    }
+
+    fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        self.change_always(path, wait, |inner| inner.rmdir(path, wait))
+    }
+
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
+        // The new name first: until then the file has its old one on the disk.
+        self.change(&[to, from], how.wait, |inner| inner.rename(from, to, how))
+    }
+
+    fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
+        self.inner.read_link(path)
+    }
+
+    fn symlink(&self, target: &[u8], link: &VirtualPath, wait: Wait) -> Result<()> {
+        self.change_always(link, wait, |inner| inner.symlink(target, link, wait))
+    }
+
+    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()> {
+        self.change_always(to, wait, |inner| inner.hard_link(from, to, wait))
+    }
+
+    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
+        self.inner.hold(path, links)
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
+        self.inner.real_path(path)
+    }
+
+    fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space> {
+        self.inner.space(path, wait)
+    }
+
+    fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+        self.inner.sync_name(path)
+    }
+}
+
+struct DurableFile {
+    inner: Arc<dyn OpenFile>,
+    storage: Arc<dyn Storage>,
+    path: VirtualPath,
+    always: bool,
+    /// Is there anything that [`OpenFile::finish`] has to wait for?
+    changed: AtomicBool,
+}
+
+impl OpenFile for DurableFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize> {
+        self.inner.read_at(buffer, offset, wait)
+    }
+
+    fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
+        if self.always && wait == Wait::Never {
+            return Err(Error::WouldBlock);
+        }
+        // Before the write: a part of one that fails is there.
+        self.changed.store(true, Ordering::Relaxed);
+        self.inner.write_at(data, offset, wait)?;
+        match self.always {
+            true => self.inner.sync(),
+            false => Ok(()),
+        }
+    }
+
+    fn stat(&self) -> Result<Metadata> {
+        self.inner.stat()
+    }
+
+    fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
+        self.changed.store(true, Ordering::Relaxed);
+        self.inner.set_attrs(attrs)?;
+        match self.always && attrs.size.is_some() {
+            true => self.inner.sync(),
+            false => Ok(()),
+        }
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.inner.sync()
+    }
+
+    fn finish(&self, wait: Wait) -> Result<()> {
+        if !self.changed.load(Ordering::Relaxed) {
+            return self.inner.finish(wait);
+        }
+        if wait == Wait::Never {
+            return Err(Error::WouldBlock);
+        }
+        self.inner.finish(wait)?;
+        self.inner.sync()?;
+        // Where a link led to is where the name was made. If it was renamed or removed since, its directory is no matter
+        // of this file any more.
+        let synced = self
+            .storage
+            .real_path(&self.path)
+            .and_then(|real| self.storage.sync_name(&real));
+        match synced {
+            Err(Error::Os(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => {}
+            synced => synced?,
+        }
+        self.changed.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn space(&self, wait: Wait) -> Result<Space> {
+        self.inner.space(wait)
+    }
+}

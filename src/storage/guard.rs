@@ -1,0 +1,278 @@
+//! What a user may do, enforced on the one path that every call takes. Knows permissions, and nothing of disks.
+//!
+//! - Looking at one name (stat, REALPATH, room) is always allowed: every client does it before every operation, a
+//!   drop box (`create` alone) would not work without, and whether a name is taken shows in the answer to any
+//!   other call. What a directory holds and where links point is `list`: without it READLINK is refused, and
+//!   REALPATH leaves links in its answer.
+//! - Destroying what a file holds is `overwrite`, by whichever call; a file that this very handle has made needs
+//!   no more than `create` for its content. Modes and times are always `attributes`.
+//! - Whether a file is new is decided by the kernel (`O_EXCL`, `RENAME_NOREPLACE`), not by a look beforehand.
+#![deny(clippy::missing_trait_methods)]
+
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::{
+    DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Over, Renaming, Result, SetAttrs, Space,
+    Storage, Wait,
+};
+use crate::domain::path::VirtualPath;
+use crate::domain::user::{Permission, Permissions};
+
+/// A storage as one user may use it.
+pub struct Guard {
+    inner: Arc<dyn Storage>,
+    permissions: Permissions,
+}
+
+impl Guard {
+    /// Lets through what `permissions` allow.
+    pub fn new(inner: Arc<dyn Storage>, permissions: Permissions) -> Guard {
+        Guard { inner, permissions }
+    }
+
+    fn may(&self, permission: Permission) -> bool {
+        self.permissions.allows(permission)
+    }
+
+    fn need(&self, permission: Permission) -> Result<()> {
+        match self.may(permission) {
+            true => Ok(()),
+            false => Err(forbidden(permission)),
+        }
+    }
+
+    fn open_allowed(
+        &self,
+        path: &VirtualPath,
+        how: OpenHow,
+        wait: Wait,
+    ) -> Result<(Arc<dyn OpenFile>, Birth)> {
+        let changes = how.write || how.truncate;
+        // Without any flag, open(2) opens for reading.
+        if how.read || !how.write {
+            self.need(Permission::Read)?;
+        }
+        if !how.create {
+            if changes {
+                self.need(Permission::Overwrite)?;
+            }
+            return Ok((self.inner.open(path, how, wait)?, Birth::Unknown));
+        }
+        match (self.may(Permission::Create), self.may(Permission::Overwrite)) {
+            (true, _) if how.exclusive => Ok((self.inner.open(path, how, wait)?, Birth::Here)),
+            // What stands there is only read.
+            (true, _) if !changes => Ok((self.inner.open(path, how, wait)?, Birth::Unknown)),
+            (true, true) => Ok((self.inner.open(path, how, wait)?, Birth::Unknown)),
+            (true, false) => self.open_new(path, how, wait),
+            (false, true) if !how.exclusive => self.open_existing(path, how, wait),
+            (false, _) => Err(forbidden(Permission::Create)),
+        }
+    }
+
+    fn open_new(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<(Arc<dyn OpenFile>, Birth)> {
+        let exclusive = true;
+        match self.inner.open(path, OpenHow { exclusive, ..how }, wait) {
+            Ok(file) => Ok((file, Birth::Here)),
+            Err(Error::Os(Errno::EXIST)) => Err(forbidden(Permission::Overwrite)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_existing(
+        &self,
+        path: &VirtualPath,
+        how: OpenHow,
+        wait: Wait,
+    ) -> Result<(Arc<dyn OpenFile>, Birth)> {
+        let create = false;
+        match self.inner.open(path, OpenHow { create, ..how }, wait) {
+            Ok(file) => Ok((file, Birth::Unknown)),
+            Err(Error::Os(Errno::NOENT)) => Err(forbidden(Permission::Create)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Has this handle made the file?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Birth {
+    Here,
+    Unknown,
+}
+
+/// What may be changed about something.
+#[derive(Clone, Copy)]
+struct Changes {
+    size: bool,
+    attributes: bool,
+}
+
+impl Changes {
+    fn check(self, attrs: &SetAttrs) -> Result<()> {
+        let SetAttrs {
+            size,
+            permissions,
+            owner,
+            times,
+        } = attrs;
+        if size.is_some() && !self.size {
+            return Err(forbidden(Permission::Overwrite));
+        }
+        let others = permissions.is_some() || owner.is_some() || times.is_some();
+        if others && !self.attributes {
+            return Err(forbidden(Permission::Attributes));
+        }
+        Ok(())
+    }
+}
+
+fn forbidden(permission: Permission) -> Error {
+    Error::Forbidden(permission.name())
+}
+
+impl Storage for Guard {
+    fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
+        let (inner, birth) = self.open_allowed(path, how, wait)?;
+        Ok(Arc::new(GuardedFile {
+            inner,
+            read: self.may(Permission::Read),
+            write: how.write,
+            changes: Changes {
+                size: birth == Birth::Here || self.may(Permission::Overwrite),
+                attributes: self.may(Permission::Attributes),
+            },
+        }))
+    }
+
+    fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
+        self.need(Permission::List)?;
+        self.inner.open_dir(path)
+    }
+
+    fn stat(&self, path: &VirtualPath, links: Links) -> Result<Metadata> {
+        self.inner.stat(path, links)
+    }
+
+    fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()> {
+        let changes = Changes {
+            size: self.may(Permission::Overwrite),
+            attributes: self.may(Permission::Attributes),
+        };
+        changes.check(attrs)?;
+        self.inner.set_attrs(path, attrs, links)
+    }
+
+    fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        self.need(Permission::Delete)?;
+        self.inner.remove(path, wait)
+    }
+
+    fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()> {
+        self.need(Permission::Mkdir)?;
+        self.inner.mkdir(path, mode, wait)
+    }
+
+    fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        self.need(Permission::Delete)?;
+        self.inner.rmdir(path, wait)
+    }
+
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
+        self.need(Permission::Rename)?;
+        if how.over == Over::Refuse || self.may(Permission::Overwrite) {
+            return self.inner.rename(from, to, how);
+        }
+        let over = Over::Refuse;
+        match self.inner.rename(from, to, Renaming { over, ..how }) {
+            Err(Error::Os(Errno::EXIST)) => Err(forbidden(Permission::Overwrite)),
+            result => result,
+        }
+    }
+
+    fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
+        self.need(Permission::List)?;
+        self.inner.read_link(path)
+    }
+
+    fn symlink(&self, target: &[u8], link: &VirtualPath, wait: Wait) -> Result<()> {
+        self.need(Permission::Link)?;
+        self.inner.symlink(target, link, wait)
+    }
+
+    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()> {
+        self.need(Permission::Link)?;
+        self.inner.hard_link(from, to, wait)
+    }
+
+    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
+        self.inner.hold(path, links)
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
+        let resolved = self.inner.real_path(path)?;
+        // A path without links is its own answer, whoever asks. One with links is answered as it was given, which is
+        // a right name too, without telling where they point.
+        match self.may(Permission::List) || resolved == path.without_dots() {
+            true => Ok(resolved),
+            false => Ok(path.without_tail()),
+        }
+    }
+
+    fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space> {
+        self.inner.space(path, wait)
+    }
+
+    fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+        self.inner.sync_name(path)
+    }
+}
+
+struct GuardedFile {
+    inner: Arc<dyn OpenFile>,
+    read: bool,
+    write: bool,
+    changes: Changes,
+}
+
+impl OpenFile for GuardedFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize> {
+        if !self.read {
+            return Err(forbidden(Permission::Read));
+        }
+        self.inner.read_at(buffer, offset, wait)
+    }
+
+    fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
+        if !self.write {
+            // As write(2) on a descriptor that is open for reading.
+            return Err(Errno::BADF.into());
+        }
+        self.inner.write_at(data, offset, wait)
+    }
+
+    fn stat(&self) -> Result<Metadata> {
+        self.inner.stat()
+    }
+
+    fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
+        self.changes.check(attrs)?;
+        self.inner.set_attrs(attrs)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.inner.sync()
+    }
+
+    fn finish(&self, wait: Wait) -> Result<()> {
+        self.inner.finish(wait)
+    }
+
+    fn space(&self, wait: Wait) -> Result<Space> {
+        self.inner.space(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests;

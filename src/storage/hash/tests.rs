@@ -1,0 +1,188 @@
+use std::fmt::Write as _;
+use std::sync::Mutex;
+
+use super::*;
+use crate::storage::{Metadata, SetAttrs, Space};
+
+/// A file in memory, which may leave its client while it is read.
+struct Memory {
+    bytes: Vec<u8>,
+    leave_at: Option<(u64, CancellationToken)>,
+    furthest: Mutex<u64>,
+}
+
+impl OpenFile for Memory {
+    fn read_at(&self, buffer: &mut [u8], offset: u64, _wait: Wait) -> Result<usize> {
+        let mut furthest = self.furthest.lock().unwrap();
+        *furthest = (*furthest).max(offset);
+        if let Some((at, gone)) = &self.leave_at
+            && offset >= *at
+        {
+            gone.cancel();
+        }
+        let rest = self
+            .bytes
+            .get(usize::try_from(offset).unwrap()..)
+            .unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        Ok(count)
+    }
+    fn write_at(&self, _data: &[u8], _offset: u64, _wait: Wait) -> Result<()> {
+        Err(Errno::BADF.into())
+    }
+    fn stat(&self) -> Result<Metadata> {
+        Err(Errno::BADF.into())
+    }
+    fn set_attrs(&self, _attrs: &SetAttrs) -> Result<()> {
+        Err(Errno::BADF.into())
+    }
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+    fn finish(&self, _wait: Wait) -> Result<()> {
+        Ok(())
+    }
+    fn space(&self, _wait: Wait) -> Result<Space> {
+        Err(Errno::BADF.into())
+    }
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    let blend = |n: usize| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()[2];
+    (0..length).map(blend).collect()
+}
+
+fn memory(bytes: Vec<u8>) -> Arc<Memory> {
+    Arc::new(Memory {
+        bytes,
+        leave_at: None,
+        furthest: Mutex::new(0),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn work(file: &Arc<Memory>, algorithm: Algorithm, offset: u64, length: u64) -> Work {
+    Work {
+        file: Arc::clone(file) as Arc<dyn OpenFile>,
+        algorithm,
+        range: Range { offset, length },
+        block: None,
+        quick_check: None,
+    }
+}
+
+fn digest(work: &Work) -> String {
+    hex(&work.compute(&Turns::new(1), &CancellationToken::new()).unwrap())
+}
+
+#[test]
+fn digests_are_those_of_the_standards() {
+    // RFC 1321, FIPS 180-4: "abc".
+    let file = memory(b"xabcx".to_vec());
+    let check = |algorithm, expected: &str| {
+        assert_eq!(digest(&work(&file, algorithm, 1, 3)), expected, "{algorithm:?}");
+        assert_eq!(Algorithm::length(algorithm) * 2, expected.len());
+    };
+    check(Algorithm::Md5, "900150983cd24fb0d6963f7d28e17f72");
+    check(Algorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d");
+    check(
+        Algorithm::Sha256,
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    );
+    check(
+        Algorithm::Sha512,
+        "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+         2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+    );
+    assert_eq!(
+        digest(&work(&file, Algorithm::Md5, 0, 0)),
+        "d41d8cd98f00b204e9800998ecf8427e"
+    );
+}
+
+#[test]
+fn ranges_are_exact_whatever_the_buffers() {
+    let bytes = noise(3 * BUFFER_SIZE + 77);
+    let file = memory(bytes.clone());
+    let edges = [
+        (0, bytes.len()),
+        (0, BUFFER_SIZE),
+        (0, BUFFER_SIZE + 1),
+        (1, BUFFER_SIZE),
+        (BUFFER_SIZE - 1, 2 * BUFFER_SIZE + 2),
+        (5, bytes.len() + 1000),
+    ];
+    for (offset, length) in edges {
+        let end = bytes.len().min(offset + length);
+        let mut hasher = Algorithm::Md5.hasher();
+        hasher.update(&bytes[offset..end]);
+        let expected = hex(&hasher.finalize());
+        assert_eq!(
+            digest(&work(&file, Algorithm::Md5, offset as u64, length as u64)),
+            expected,
+            "{length} bytes from {offset}"
+        );
+    }
+}
+
+#[test]
+fn blocks_have_a_digest_each() {
+    let bytes = noise(2 * BUFFER_SIZE);
+    let file = memory(bytes.clone());
+    for (length, block) in [
+        (1000, 256),
+        (1024, 256),
+        (bytes.len(), 65_537),
+        (10, 256),
+        (0, 256),
+    ] {
+        let mut asked = work(&file, Algorithm::Sha1, 3, length as u64);
+        asked.block = NonZeroU64::new(block as u64);
+        let piece = &bytes[3..(3 + length).min(bytes.len())];
+        let expected: String = piece
+            .chunks(block)
+            .map(|chunk| {
+                let mut hasher = Algorithm::Sha1.hasher();
+                hasher.update(chunk);
+                hex(&hasher.finalize())
+            })
+            .collect();
+        assert_eq!(digest(&asked), expected, "{length} by {block}");
+    }
+}
+
+#[test]
+fn a_quick_check_that_fails_reads_no_further() {
+    let bytes = noise(4 * BUFFER_SIZE);
+    let file = memory(bytes.clone());
+    let mut asked = work(&file, Algorithm::Md5, 100, bytes.len() as u64);
+    asked.quick_check = Some([7; 16]);
+    assert_eq!(digest(&asked), "");
+    assert_eq!(*file.furthest.lock().unwrap(), 100);
+    let mut hasher = Algorithm::Md5.hasher();
+    hasher.update(&bytes[100..2148]);
+    asked.quick_check = hasher.finalize().to_vec().try_into().ok();
+    let unchecked = work(&file, Algorithm::Md5, 100, bytes.len() as u64);
+    assert_eq!(digest(&asked), digest(&unchecked));
+}
+
+#[test]
+fn hashing_ends_when_the_client_leaves() {
+    let gone = CancellationToken::new();
+    let file = Arc::new(Memory {
+        bytes: noise(40 * BUFFER_SIZE),
+        leave_at: Some((2 * BUFFER_SIZE as u64, gone.clone())),
+        furthest: Mutex::new(0),
+    });
+    let all = file.bytes.len() as u64;
+    let outcome = work(&file, Algorithm::Md5, 0, all).compute(&Turns::new(1), &gone);
+    assert_eq!(outcome, Err(Errno::CANCELED.into()));
+    assert!(*file.furthest.lock().unwrap() <= 3 * BUFFER_SIZE as u64);
+}

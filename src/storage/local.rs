@@ -1,0 +1,247 @@
+//! The storage on local disks, behind the jail. The only storage that touches disks.
+
+mod dir;
+pub mod jail;
+
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::SeekFrom;
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
+
+use self::jail::{Jail, Opened};
+use super::attrs::{self, Target, retry};
+use super::{
+    DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Renaming, Result, SetAttrs, Space, Storage,
+    Wait,
+};
+use crate::domain::path::VirtualPath;
+
+/// A home on a local file system.
+#[derive(Debug)]
+pub struct LocalStorage {
+    jail: Jail,
+}
+
+impl LocalStorage {
+    /// Opens a home, which must exist. Fails with `ENOSYS` on kernels before Linux 5.6.
+    pub fn open(home: &Path) -> std::io::Result<LocalStorage> {
+        Ok(LocalStorage {
+            jail: Jail::open(home)?,
+        })
+    }
+}
+
+impl Storage for LocalStorage {
+    fn open(&self, path: &VirtualPath, how: OpenHow, _wait: Wait) -> Result<Arc<dyn OpenFile>> {
+        let opened = self.jail.open_file(path, how)?;
+        Ok(Arc::new(LocalFile::new(opened, how.append)))
+    }
+
+    fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
+        Ok(Box::new(dir::LocalDir::new(self.jail.open_dir(path)?)))
+    }
+
+    fn stat(&self, path: &VirtualPath, links: Links) -> Result<Metadata> {
+        Ok(self.jail.stat(path, links)?)
+    }
+
+    fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()> {
+        Ok(self.jail.set_attrs(path, attrs, links)?)
+    }
+
+    fn remove(&self, path: &VirtualPath, _wait: Wait) -> Result<()> {
+        Ok(self.jail.remove(path)?)
+    }
+
+    fn mkdir(&self, path: &VirtualPath, mode: u32, _wait: Wait) -> Result<()> {
+        Ok(self.jail.mkdir(path, mode)?)
+    }
+
+    fn rmdir(&self, path: &VirtualPath, _wait: Wait) -> Result<()> {
+        Ok(self.jail.rmdir(path)?)
+    }
+
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
+        Ok(self.jail.rename(from, to, how.over)?)
+    }
+
+    fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
+        Ok(self.jail.read_link(path)?)
+    }
+
+    fn symlink(&self, target: &[u8], link: &VirtualPath, _wait: Wait) -> Result<()> {
+        Ok(self.jail.symlink(target, link)?)
+    }
+
+    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, _wait: Wait) -> Result<()> {
+        Ok(self.jail.hard_link(from, to)?)
+    }
+
+    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
+        Ok(Box::new(LocalHeld(self.jail.hold(path, links)?)))
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
+        Ok(self.jail.real_path(path)?)
+    }
+
+    fn space(&self, path: &VirtualPath, _wait: Wait) -> Result<Space> {
+        Ok(self.jail.space(path)?)
+    }
+
+    fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+        Ok(self.jail.sync_name(path)?)
+    }
+}
+
+/// An inode that was located, and not opened.
+struct LocalHeld(OwnedFd);
+
+impl Held for LocalHeld {
+    fn stat(&self) -> Result<Metadata> {
+        Ok(attrs::metadata(&rustix::fs::fstat(&self.0)?))
+    }
+}
+
+/// A file, or a directory that was opened as one.
+#[derive(Debug)]
+struct LocalFile {
+    fd: OwnedFd,
+    directory: bool,
+    append: bool,
+    /// Reading never waits for a disk.
+    in_memory: bool,
+    /// The file system does not know RWF_NOWAIT.
+    nowait_refused: AtomicBool,
+}
+
+impl LocalFile {
+    fn new(opened: Opened, append: bool) -> Self {
+        Self {
+            fd: opened.fd,
+            directory: opened.directory,
+            append,
+            in_memory: opened.in_memory,
+            nowait_refused: AtomicBool::new(false),
+        }
+    }
+
+    fn read_waiting(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match retry(|| pread(&self.fd, &mut *rest, offset + filled as u64))? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        Ok(filled)
+    }
+
+    /// EINVAL for an offset that the file system cannot have, as lseek(2) says it; pread(2) calls it the end, and
+    /// pwrite(2) "too large". Asked only where nothing was read or written. Every file system can have the first 4 GiB.
+    fn check_offset(&self, offset: u64) -> Result<()> {
+        if self.append || u32::try_from(offset).is_ok() {
+            return Ok(());
+        }
+        rustix::fs::seek(&self.fd, SeekFrom::Start(offset))?;
+        Ok(())
+    }
+
+    /// One system call for a warm read in the middle of a file; a short answer is asked on, so that it means the
+    /// end of the file or is none.
+    fn read_warm(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        if self.in_memory {
+            return self.read_waiting(buffer, offset);
+        }
+        // FUSE and NFS among others: a server behind them may hang, so they are never read without leave to wait.
+        if self.nowait_refused.load(Ordering::Relaxed) {
+            return Err(Error::WouldBlock);
+        }
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            let at = offset + filled as u64;
+            let mut parts = [IoSliceMut::new(rest)];
+            match retry(|| preadv2(&self.fd, &mut parts, at, ReadWriteFlags::NOWAIT)) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(Errno::AGAIN) => return Err(Error::WouldBlock),
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    self.nowait_refused.store(true, Ordering::Relaxed);
+                    return Err(Error::WouldBlock);
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+impl OpenFile for LocalFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize> {
+        if self.directory {
+            return Err(Errno::ISDIR.into());
+        }
+        attrs::offset(offset)?;
+        // Past the largest offset there is nothing to read, and the sum must not wrap.
+        let room = usize::try_from(i64::MAX as u64 - offset).unwrap_or(usize::MAX);
+        let length = buffer.len().min(room);
+        let buffer = buffer.get_mut(..length).unwrap_or_default();
+        let count = match wait {
+            Wait::Allowed => self.read_waiting(buffer, offset),
+            Wait::Never => self.read_warm(buffer, offset),
+        }?;
+        if count == 0 {
+            self.check_offset(offset)?;
+        }
+        Ok(count)
+    }
+
+    fn write_at(&self, mut data: &[u8], offset: u64, _wait: Wait) -> Result<()> {
+        // O_APPEND makes the kernel ignore the offset; it must be none that it would refuse.
+        let mut at = if self.append { 0 } else { attrs::offset(offset)? };
+        if data.is_empty() {
+            self.check_offset(offset)?;
+        }
+        loop {
+            let count = match retry(|| pwrite(&self.fd, data, at)) {
+                Err(Errno::FBIG) => return self.check_offset(offset).and(Err(Errno::FBIG.into())),
+                written => written?,
+            };
+            data = data.get(count..).unwrap_or_default();
+            if data.is_empty() {
+                return Ok(());
+            }
+            if count == 0 {
+                return Err(Errno::IO.into());
+            }
+            at = attrs::offset(at.saturating_add(count as u64))?;
+        }
+    }
+
+    fn stat(&self) -> Result<Metadata> {
+        Ok(attrs::metadata(&rustix::fs::fstat(&self.fd)?))
+    }
+
+    fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
+        Ok(attrs::apply(Target::Opened(self.fd.as_fd()), attrs)?)
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(retry(|| rustix::fs::fsync(&self.fd))?)
+    }
+
+    fn finish(&self, _wait: Wait) -> Result<()> {
+        Ok(())
+    }
+
+    fn space(&self, _wait: Wait) -> Result<Space> {
+        Ok(attrs::space(&rustix::fs::fstatvfs(&self.fd)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! The jail: a home as a directory descriptor, and the only place that turns a client's path into a system call.
+//!
+//! The kernel resolves every path, beneath that descriptor, with `openat2(RESOLVE_IN_ROOT)`: `/` is the home,
+//! absolute links and `..` stay inside, and there is no moment between a check and its use.
+//!
+//! Invariant: no `*at` call gets a name that is empty (but for `AT_EMPTY_PATH`-like uses on an `O_PATH` descriptor),
+//! `.`, `..`, or contains `/`. Those of `names` get a plain last component, whose directory was resolved here.
+
+mod names;
+mod realpath;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, Stat, fstat};
+use rustix::io::Errno;
+
+use crate::domain::path::VirtualPath;
+use crate::storage::attrs::{self, Target, allowed_mode};
+use crate::storage::{FileKind, Links, Metadata, OpenHow, SetAttrs, Space};
+
+type Result<T> = std::result::Result<T, Errno>;
+
+/// openat2 answers EAGAIN for `..` whenever something on the system was renamed meanwhile: 6 % of calls under heavy
+/// renaming, so that 128 in a row do not happen by chance.
+const RESOLVE_ATTEMPTS: usize = 128;
+
+/// `statfs.f_type` of tmpfs.
+const TMPFS_MAGIC: u32 = 0x0102_1994;
+
+/// A home. Holds its descriptor, so renaming the home or what is above it changes nothing for those inside.
+#[derive(Debug)]
+pub struct Jail {
+    home: OwnedFd,
+    /// The home's file system, and whether it lives in memory: reads there never wait.
+    memory_device: Option<u64>,
+}
+
+/// What [`Jail::open_file`] gives.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) fd: OwnedFd,
+    pub(super) directory: bool,
+    /// On a file system that keeps everything in memory.
+    pub(super) in_memory: bool,
+}
+
+/// What [`Jail::open_dir`] gives.
+#[derive(Debug)]
+pub(super) struct OpenedDir {
+    pub(super) fd: OwnedFd,
+    /// Its `..`, as seen from inside; `None` if that cannot be reached.
+    pub(super) parent: Option<Metadata>,
+}
+
+impl Jail {
+    /// Opens a home, a directory of the host that the operator named. Fails with `ENOSYS` where the kernel (before
+    /// Linux 5.6) or a sandbox offers no `openat2`.
+    pub fn open(home: &Path) -> std::io::Result<Jail> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let home = rustix::fs::openat(CWD, home, flags, Mode::empty())?;
+        let mut jail = Jail {
+            home,
+            memory_device: None,
+        };
+        let seen_from_inside = jail.locate(b".", OFlags::empty())?;
+        if rustix::fs::fstatfs(&seen_from_inside)?.f_type == i64::from(TMPFS_MAGIC) {
+            jail.memory_device = Some(fstat(&seen_from_inside)?.st_dev);
+        }
+        Ok(jail)
+    }
+
+    /// Opens a file, or a directory for reading. FIFOs, sockets and devices are refused with ENXIO, which is what
+    /// open(2) itself says of a socket.
+    pub(super) fn open_file(&self, path: &VirtualPath, how: OpenHow) -> Result<Opened> {
+        let mode = match how.create {
+            true => allowed_mode(how.mode.unwrap_or(0o666), FileKind::File),
+            // openat2 refuses a mode that means nothing.
+            false => Mode::empty(),
+        };
+        let fd = self.resolve(path.relative(), open_flags(how), mode)?;
+        let stat = fstat(&fd)?;
+        let directory = match attrs::kind(&stat) {
+            FileKind::File => false,
+            FileKind::Directory => true,
+            FileKind::Symlink | FileKind::Special => return Err(Errno::NXIO),
+        };
+        let in_memory = self.memory_device == Some(stat.st_dev);
+        Ok(Opened {
+            fd,
+            directory,
+            in_memory,
+        })
+    }
+
+    /// Opens a directory for listing.
+    pub(super) fn open_dir(&self, path: &VirtualPath) -> Result<OpenedDir> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
+        let fd = self.resolve(path.relative(), flags, Mode::empty())?;
+        // `fstatat(fd, "..")` would show what is above the home.
+        let up = [path.relative(), b"/.."].concat();
+        let parent = self.locate(&up, OFlags::empty()).and_then(fstat).ok();
+        Ok(OpenedDir {
+            fd,
+            parent: parent.as_ref().map(attrs::metadata),
+        })
+    }
+
+    /// stat(2) or lstat(2).
+    pub(super) fn stat(&self, path: &VirtualPath, links: Links) -> Result<Metadata> {
+        let stat = fstat(self.locate(path.relative(), nofollow(links))?)?;
+        Ok(attrs::metadata(&stat))
+    }
+
+    /// What a path stands for, held without being opened.
+    pub(super) fn hold(&self, path: &VirtualPath, links: Links) -> Result<OwnedFd> {
+        self.locate(path.relative(), nofollow(links))
+    }
+
+    /// readlink(2).
+    pub(super) fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
+        let link = self.locate(path.relative(), OFlags::NOFOLLOW)?;
+        read_link_of(link.as_fd())
+    }
+
+    /// statvfs(3).
+    pub(super) fn space(&self, path: &VirtualPath) -> Result<Space> {
+        let fd = self.locate(path.relative(), OFlags::empty())?;
+        Ok(attrs::space(&rustix::fs::fstatvfs(fd)?))
+    }
+
+    /// Changes attributes; see [`attrs::apply`]. The size of what a link's own name stands for makes no sense.
+    pub(super) fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()> {
+        if *attrs == SetAttrs::default() {
+            // Nothing to do, and not even a look at the name, as in OpenSSH.
+            return Ok(());
+        }
+        let mut rest = *attrs;
+        let mut outcome = Ok(());
+        if let Some(size) = attrs.size {
+            if links == Links::NoFollow {
+                return Err(Errno::INVAL);
+            }
+            outcome = self.truncate(path, size);
+            rest.size = None;
+            if rest == SetAttrs::default() {
+                return outcome;
+            }
+        }
+        // Opening needs the right to read; the owner may change modes and times without it. Nor can sockets be
+        // opened, nor links.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | nofollow(links);
+        let changed = match self.resolve(path.relative(), flags, Mode::empty()) {
+            Ok(fd) => attrs::apply(Target::Opened(fd.as_fd()), &rest),
+            Err(_) => {
+                let fd = self.locate(path.relative(), nofollow(links))?;
+                attrs::apply(Target::Located(fd.as_fd()), &rest)
+            }
+        };
+        changed.and(outcome)
+    }
+
+    /// truncate(2).
+    fn truncate(&self, path: &VirtualPath, size: u64) -> Result<()> {
+        attrs::offset(size)?;
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        match self.resolve(path.relative(), flags, Mode::empty()) {
+            Ok(fd) => {
+                let wish = SetAttrs {
+                    size: Some(size),
+                    ..SetAttrs::default()
+                };
+                attrs::apply(Target::Opened(fd.as_fd()), &wish)
+            }
+            // A FIFO without a reader, or a socket.
+            Err(Errno::NXIO) => Err(Errno::INVAL),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// A descriptor that stands for an inode without opening it.
+    fn locate(&self, relative: &[u8], more: OFlags) -> Result<OwnedFd> {
+        self.resolve(relative, OFlags::PATH | more, Mode::empty())
+    }
+
+    /// The one line through which every path goes.
+    fn resolve(&self, relative: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+        resolve_in(self.home.as_fd(), relative, flags, mode, ResolveFlags::empty())
+    }
+}
+
+/// Resolves beneath `root`, and nowhere else.
+fn resolve_in(
+    root: BorrowedFd<'_>,
+    relative: &[u8],
+    flags: OFlags,
+    mode: Mode,
+    more: ResolveFlags,
+) -> Result<OwnedFd> {
+    let rules = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | more;
+    let mut attempts = RESOLVE_ATTEMPTS;
+    loop {
+        attempts -= 1;
+        match rustix::fs::openat2(root, relative, flags | OFlags::CLOEXEC, mode, rules) {
+            Err(Errno::AGAIN) if attempts > 0 => {}
+            Err(Errno::INTR) => attempts += 1,
+            result => return result,
+        }
+    }
+}
+
+/// The target of the link that an `O_PATH | O_NOFOLLOW` descriptor stands for.
+fn read_link_of(link: BorrowedFd<'_>) -> Result<Vec<u8>> {
+    match rustix::fs::readlinkat(link, c"", Vec::new()) {
+        Ok(target) => Ok(target.into_bytes()),
+        // What the kernel says for an empty name is ENOENT; readlink(2) on no link is EINVAL.
+        Err(Errno::NOENT) => Err(Errno::INVAL),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn nofollow(links: Links) -> OFlags {
+    match links {
+        Links::Follow => OFlags::empty(),
+        Links::NoFollow => OFlags::NOFOLLOW,
+    }
+}
+
+/// As OpenSSH's flags_from_portable; `O_RDONLY | O_TRUNC` truncates on Linux, and so it does here.
+fn open_flags(how: OpenHow) -> OFlags {
+    let access = match (how.read, how.write) {
+        (true, true) => OFlags::RDWR,
+        (false, true) => OFlags::WRONLY,
+        (_, false) => OFlags::RDONLY,
+    };
+    // A FIFO must not make us wait for its other end, nor a terminal become ours.
+    let mut flags = access | OFlags::NONBLOCK | OFlags::NOCTTY;
+    flags.set(OFlags::APPEND, how.append);
+    flags.set(OFlags::CREATE, how.create);
+    flags.set(OFlags::TRUNC, how.truncate);
+    flags.set(OFlags::EXCL, how.exclusive);
+    flags
+}
+
+/// lstat(2) of a plain name in a directory that was resolved already.
+fn stat_name(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Stat> {
+    use rustix::fs::AtFlags;
+    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+//! What acts on a name rather than on what it stands for: make, remove, rename, link.
+//!
+//! The directory is resolved in the jail, and the last component goes to an `*at` call, which never follows it.
+//! Paths that end in `..` or `/` are told apart here, and answered as Linux answers them.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RenameFlags, fsync, linkat, mkdirat, renameat, renameat_with, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::{Jail, Result, stat_name};
+use crate::domain::path::VirtualPath;
+use crate::storage::attrs::{self, allowed_mode};
+use crate::storage::{FileKind, Over};
+
+/// Longest target of a link, with its final NUL.
+const MAX_TARGET: usize = 4096;
+
+/// What a path ends in.
+enum End<'a> {
+    /// A plain name in a directory that exists.
+    Name(Place<'a>),
+    /// `..` of a directory that exists.
+    Up,
+    /// `.` of a directory that exists, the home among them.
+    Dot,
+    /// The home.
+    Root,
+}
+
+/// A plain name in a directory.
+struct Place<'a> {
+    dir: Dir<'a>,
+    name: Vec<u8>,
+    /// A slash came after it: it must be a directory.
+    slash: bool,
+}
+
+enum Dir<'a> {
+    Home(BorrowedFd<'a>),
+    Resolved(OwnedFd),
+}
+
+impl Place<'_> {
+    fn dir(&self) -> BorrowedFd<'_> {
+        match &self.dir {
+            Dir::Home(fd) => *fd,
+            Dir::Resolved(fd) => fd.as_fd(),
+        }
+    }
+
+    fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    fn kind(&self) -> Result<FileKind> {
+        stat_name(self.dir(), self.name()).map(|stat| attrs::kind(&stat))
+    }
+
+    fn exists(&self) -> Result<bool> {
+        match self.kind() {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// For what makes a name that is no directory's: `new/` cannot be made.
+    fn vacant(&self) -> Result<()> {
+        match self.exists()? {
+            true => Err(Errno::EXIST),
+            false if self.slash => Err(Errno::NOENT),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Jail {
+    fn end(&self, path: &VirtualPath) -> Result<End<'_>> {
+        let plain = path.without_slash();
+        if let Some((parent, name)) = plain.split() {
+            let dir = match parent.is_root() {
+                true => Dir::Home(self.home.as_fd()),
+                false => Dir::Resolved(self.locate(parent.relative(), OFlags::DIRECTORY)?),
+            };
+            let name = name.to_vec();
+            let slash = path.has_slash();
+            return Ok(End::Name(Place { dir, name, slash }));
+        }
+        self.locate(path.relative(), OFlags::empty())?;
+        Ok(match path {
+            _ if path.ends_in_dot() => End::Dot,
+            _ if path.is_root() => End::Root,
+            _ => End::Up,
+        })
+    }
+
+    /// fsync(2) of the directory that a name stands in.
+    pub(in crate::storage) fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+        let plain = path.without_slash();
+        let parent = plain.split().map(|(parent, _)| parent);
+        // What has no name of its own is the directory.
+        let parent = parent.as_ref().unwrap_or(path);
+        let fd = self.resolve(
+            parent.relative(),
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            Mode::empty(),
+        )?;
+        match attrs::retry(|| fsync(&fd)) {
+            // Some file systems have no such call for directories, and nothing to wait for.
+            Err(Errno::INVAL) => Ok(()),
+            synced => synced,
+        }
+    }
+
+    /// mkdir(2); `new/` is as good as `new`.
+    pub(in crate::storage) fn mkdir(&self, path: &VirtualPath, mode: u32) -> Result<()> {
+        match self.end(path)? {
+            End::Name(place) => mkdirat(place.dir(), place.name(), allowed_mode(mode, FileKind::Directory)),
+            End::Up | End::Dot | End::Root => Err(Errno::EXIST),
+        }
+    }
+
+    /// rmdir(2).
+    pub(in crate::storage) fn rmdir(&self, path: &VirtualPath) -> Result<()> {
+        match self.end(path)? {
+            End::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::REMOVEDIR),
+            End::Up => Err(Errno::NOTEMPTY),
+            End::Dot => Err(Errno::INVAL),
+            End::Root => Err(Errno::BUSY),
+        }
+    }
+
+    /// unlink(2).
+    pub(in crate::storage) fn remove(&self, path: &VirtualPath) -> Result<()> {
+        match self.end(path)? {
+            End::Name(place) if place.slash => match place.kind()? {
+                FileKind::Directory => Err(Errno::ISDIR),
+                FileKind::File | FileKind::Symlink | FileKind::Special => Err(Errno::NOTDIR),
+            },
+            End::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::empty()),
+            End::Up | End::Dot | End::Root => Err(Errno::ISDIR),
+        }
+    }
+
+    /// symlink(2).
+    pub(in crate::storage) fn symlink(&self, target: &[u8], link: &VirtualPath) -> Result<()> {
+        if target.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        if target.len() >= MAX_TARGET {
+            return Err(Errno::NAMETOOLONG);
+        }
+        match self.end(link)? {
+            End::Name(place) => {
+                if place.slash {
+                    place.vacant()?;
+                }
+                symlinkat(target, place.dir(), place.name())
+            }
+            End::Up | End::Dot | End::Root => Err(Errno::EXIST),
+        }
+    }
+
+    /// link(2): of a symbolic link, the link itself.
+    pub(in crate::storage) fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> Result<()> {
+        let source = match self.end(from)? {
+            End::Name(place) if place.slash => {
+                // `link/` is followed: a directory, or an error.
+                self.locate(from.relative(), OFlags::NOFOLLOW)?;
+                None
+            }
+            End::Name(place) => {
+                place.kind()?;
+                Some(place)
+            }
+            End::Up | End::Dot | End::Root => None,
+        };
+        let End::Name(to) = self.end(to)? else {
+            return Err(Errno::EXIST);
+        };
+        if to.slash || source.is_none() {
+            to.vacant()?;
+        }
+        // Directories have one name.
+        let from = source.ok_or(Errno::PERM)?;
+        linkat(from.dir(), from.name(), to.dir(), to.name(), AtFlags::empty())
+    }
+
+    /// rename(2), or what SSH_FXP_RENAME is in OpenSSH: a rename that never replaces.
+    pub(in crate::storage) fn rename(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()> {
+        if over == Over::Refuse && from.has_slash() {
+            // As lstat(2) with a slash, which OpenSSH begins with: a directory, or an error.
+            self.locate(from.relative(), OFlags::NOFOLLOW)?;
+        }
+        match self.rename_name(from, to, over) {
+            Err(Errno::EXIST) if over == Over::Refuse => Err(self.why_not_renamed(from, to)),
+            result => result,
+        }
+    }
+
+    /// What OpenSSH says where something stands at the new name: it looks there through links, and if they lead nowhere
+    /// it tries, and hears that only a directory can make way for a directory, or stand before a slash.
+    fn why_not_renamed(&self, from: &VirtualPath, to: &VirtualPath) -> Errno {
+        let directory_wanted = match self.end(from) {
+            Ok(End::Name(source)) => match source.kind() {
+                Ok(FileKind::Directory) => true,
+                Ok(FileKind::Symlink | FileKind::Special) => from.has_slash() || to.has_slash(),
+                Ok(FileKind::File) | Err(_) => false,
+            },
+            Ok(End::Up | End::Dot | End::Root) | Err(_) => false,
+        };
+        match directory_wanted && self.locate(to.relative(), OFlags::empty()).is_err() {
+            true => Errno::NOTDIR,
+            false => Errno::EXIST,
+        }
+    }
+
+    fn rename_name(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()> {
+        let (from, to) = (self.end(from)?, self.end(to)?);
+        let End::Name(from) = from else {
+            return Err(Errno::BUSY);
+        };
+        let End::Name(to) = to else {
+            return Err(match over {
+                Over::Refuse => Errno::EXIST,
+                Over::Replace => Errno::BUSY,
+            });
+        };
+        if from.slash || to.slash {
+            let kind = from.kind()?;
+            if to.exists()? && over == Over::Refuse {
+                return Err(Errno::EXIST);
+            }
+            if kind != FileKind::Directory {
+                return Err(Errno::NOTDIR);
+            }
+        }
+        match over {
+            Over::Replace => renameat(from.dir(), from.name(), to.dir(), to.name()),
+            Over::Refuse => rename_new(&from, &to),
+        }
+    }
+}
+
+fn rename_new(from: &Place<'_>, to: &Place<'_>) -> Result<()> {
+    let flags = RenameFlags::NOREPLACE;
+    match renameat_with(from.dir(), from.name(), to.dir(), to.name(), flags) {
+        // Not every file system has it: NFS, some FUSE. EINVAL also means a directory moved into itself, which
+        // the fallback finds out again.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rename_new_without_flags(from, to),
+        result => result,
+    }
+}
+
+/// Files by link and unlink, which has no gap; directories cannot be linked, so for them a check must do: what can
+/// slip in between is only another empty directory.
+fn rename_new_without_flags(from: &Place<'_>, to: &Place<'_>) -> Result<()> {
+    if from.kind()? != FileKind::Directory {
+        match linkat(from.dir(), from.name(), to.dir(), to.name(), AtFlags::empty()) {
+            Ok(()) => {
+                let moved = unlinkat(from.dir(), from.name(), AtFlags::empty());
+                if moved.is_err() {
+                    // The second name is ours to take back; the first error is the one to tell.
+                    let _ = unlinkat(to.dir(), to.name(), AtFlags::empty());
+                }
+                return moved;
+            }
+            // No hard links here at all.
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    if to.exists()? {
+        return Err(Errno::EXIST);
+    }
+    renameat(from.dir(), from.name(), to.dir(), to.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// The fallback must answer as the flag does.
+    #[test]
+    fn without_noreplace_nothing_is_replaced_either() {
+        let check = |from: &str, to: &str| {
+            let outcome = |rename: fn(&Place<'_>, &Place<'_>) -> Result<()>| {
+                let home = tempfile::tempdir().unwrap();
+                let at = |name: &str| home.path().join(name);
+                fs::write(at("file"), "file").unwrap();
+                fs::write(at("other"), "other").unwrap();
+                fs::create_dir(at("dir")).unwrap();
+                fs::create_dir(at("empty")).unwrap();
+                std::os::unix::fs::symlink("missing", at("dangling")).unwrap();
+                let jail = Jail::open(home.path()).unwrap();
+                let place = |path: &str| {
+                    let path = VirtualPath::parse(path.as_bytes()).unwrap();
+                    match jail.end(&path) {
+                        Ok(End::Name(place)) => Ok(place),
+                        Ok(_) => panic!("{path}"),
+                        Err(errno) => Err(errno),
+                    }
+                };
+                let result = place(from).and_then(|from| rename(&from, &place(to)?));
+                let mut names: Vec<_> = fs::read_dir(home.path())
+                    .unwrap()
+                    .map(|entry| entry.unwrap().file_name())
+                    .collect();
+                names.sort();
+                assert_eq!(fs::read(at("other")).unwrap(), b"other");
+                (result, names)
+            };
+            let flag = outcome(rename_new);
+            assert_eq!(outcome(rename_new_without_flags), flag, "{from} -> {to}");
+            flag.0
+        };
+        assert_eq!(check("file", "new"), Ok(()));
+        assert_eq!(check("dir", "new"), Ok(()));
+        assert_eq!(check("dangling", "new"), Ok(()));
+        assert_eq!(check("file", "other"), Err(Errno::EXIST));
+        assert_eq!(check("file", "file"), Err(Errno::EXIST));
+        assert_eq!(check("file", "dangling"), Err(Errno::EXIST));
+        assert_eq!(check("dir", "empty"), Err(Errno::EXIST));
+        assert_eq!(check("dir", "other"), Err(Errno::EXIST));
+        assert_eq!(check("dir", "dir/inside"), Err(Errno::INVAL));
+        assert_eq!(check("missing", "new"), Err(Errno::NOENT));
+    }
+
+    #[test]
+    fn a_mode_is_given_to_the_kernel_as_allowed() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let jail = Jail::open(home.path()).unwrap();
+        jail.mkdir(&VirtualPath::parse(b"d").unwrap(), 0o7000).unwrap();
+        let mode = fs::metadata(home.path().join("d")).unwrap().permissions().mode();
+        assert_eq!(Mode::from_raw_mode(mode), Mode::RUSR | Mode::XUSR);
+    }
+}

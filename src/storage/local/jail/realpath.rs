@@ -1,0 +1,113 @@
+//! REALPATH: links resolved one by one, as OpenSSH's own `sftp_realpath` does, but seen from inside the home.
+//!
+//! Asking the kernel for the name of a descriptor (`/proc/self/fd/N`) would be shorter and wrong: it names the
+//! host's path, as of now, under whichever mount, with ` (deleted)` behind it; the home may be renamed or mounted
+//! elsewhere meanwhile; and a last component that does not exist has no descriptor at all.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, fstat};
+use rustix::io::Errno;
+
+use super::{Jail, Result, read_link_of, resolve_in};
+use crate::domain::path::{PathError, VirtualPath};
+use crate::storage::FileKind;
+use crate::storage::attrs;
+
+/// As many links as the kernel follows in one path.
+const MAX_LINKS: usize = 40;
+
+impl Jail {
+    /// The path without links, `.` and `..`. A last component that does not exist is allowed. As OpenSSH's: a link
+    /// that leads nowhere is answered with where it leads, `..` behind a file is the file's directory, and a
+    /// component that does not exist is an error wherever anything follows it, a slash included.
+    pub(in crate::storage) fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
+        let relative = path.relative();
+        // Most paths have no links. If the kernel finds none, what is left to do is lexical.
+        let no_links = ResolveFlags::NO_SYMLINKS;
+        match resolve_in(self.home.as_fd(), relative, OFlags::PATH, Mode::empty(), no_links) {
+            Ok(_) => Ok(path.without_dots()),
+            Err(_) => self.walk(relative),
+        }
+    }
+
+    fn walk(&self, relative: &[u8]) -> Result<VirtualPath> {
+        let mut done: Vec<Vec<u8>> = Vec::new();
+        // The directory that `done` names; `None` when it has to be looked up again.
+        let mut current: Option<OwnedFd> = None;
+        let mut left = relative.to_vec();
+        let mut links = 0;
+        while !left.is_empty() {
+            let cut = left.iter().position(|&b| b == b'/');
+            let component: Vec<u8> = match cut {
+                Some(at) => left.drain(..=at).take(at).collect(),
+                None => std::mem::take(&mut left),
+            };
+            match component.as_slice() {
+                b"" | b"." => continue,
+                b".." => {
+                    done.pop();
+                    current = None;
+                    continue;
+                }
+                _ => {}
+            }
+            let dir = match current.take() {
+                Some(fd) => fd,
+                None => self.directory(&done)?,
+            };
+            let found = match step(dir.as_fd(), &component) {
+                Err(Errno::NOENT) if cut.is_none() => {
+                    done.push(component);
+                    break;
+                }
+                found => found?,
+            };
+            if attrs::kind(&fstat(&found)?) != FileKind::Symlink {
+                done.push(component);
+                current = Some(found);
+                continue;
+            }
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(Errno::LOOP);
+            }
+            let mut target = read_link_of(found.as_fd())?;
+            if target.starts_with(b"/") {
+                done.clear();
+            } else {
+                current = Some(dir);
+            }
+            if cut.is_some() {
+                target.push(b'/');
+            }
+            target.append(&mut left);
+            if target.len() >= 4096 {
+                return Err(Errno::NAMETOOLONG);
+            }
+            left = target;
+        }
+        joined(&done)
+    }
+
+    fn directory(&self, components: &[Vec<u8>]) -> Result<OwnedFd> {
+        let path = match components {
+            [] => b".".to_vec(),
+            _ => components.join(&b'/'),
+        };
+        self.locate(&path, OFlags::NOFOLLOW)
+    }
+}
+
+/// One plain component, not followed.
+fn step(dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW;
+    resolve_in(dir, name, flags, Mode::empty(), ResolveFlags::empty())
+}
+
+fn joined(components: &[Vec<u8>]) -> Result<VirtualPath> {
+    VirtualPath::parse(&components.join(&b'/')).map_err(|error| match error {
+        PathError::TooLong => Errno::NAMETOOLONG,
+        PathError::Nul => Errno::INVAL,
+    })
+}

@@ -1,0 +1,327 @@
+//! Charges every change of a home to its account: the one place where storage and ledger meet.
+//!
+//! Growth is reserved before anything is written and settled from what the file system says afterwards if it failed.
+//! Sizes change under the lock of the inode's record, names under that of the account. Everything that may have to
+//! wait says [`Error::WouldBlock`] before it has done anything, where waiting is not allowed.
+#![deny(clippy::missing_trait_methods)]
+
+mod file;
+mod room;
+
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::{
+    DirStream, Error, FileKind, Held, Links, Metadata, OpenFile, OpenHow, Renaming, Result, SetAttrs, Space,
+    Storage, Wait,
+};
+use crate::accounts::account::{Account, Change};
+use crate::accounts::inode::Inode;
+use crate::domain::path::VirtualPath;
+
+use self::file::{QuotaFile, Uncharged, settle};
+use self::room::within_quota;
+
+/// A storage whose growth is charged.
+pub struct Quota {
+    inner: Arc<dyn Storage>,
+    account: Arc<Account>,
+}
+
+impl Quota {
+    /// Charges what happens in `inner` to `account`.
+    pub fn new(inner: Arc<dyn Storage>, account: Arc<Account>) -> Self {
+        Self { inner, account }
+    }
+
+    #[cfg(test)]
+    fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// Wraps what was opened. What may be written comes with names frozen since before it was opened.
+    fn wrap(&self, inner: Arc<dyn OpenFile>, append: bool) -> Result<Arc<dyn OpenFile>> {
+        let meta = inner.stat()?;
+        let inode = match meta.kind {
+            FileKind::File => Inode::of(&self.account, || inner.stat())?,
+            FileKind::Directory | FileKind::Symlink | FileKind::Special => None,
+        };
+        Ok(match inode {
+            Some(inode) => Arc::new(QuotaFile::new(inner, inode, append, meta.size)),
+            None => Arc::new(Uncharged {
+                inner,
+                account: Arc::clone(&self.account),
+            }),
+        })
+    }
+
+    /// Opens what may make a file or cut one.
+    fn open_for_change(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
+        let change = self.account.begin()?;
+        let _names = self.account.lock_names(wait)?;
+        let existing = OpenHow { create: false, ..how };
+        match self.inner.stat(path, Links::Follow) {
+            // With O_CREAT or O_TRUNC it is no file that could be opened: EISDIR, as open(2) says.
+            Ok(meta) if meta.kind == FileKind::Directory => self.inner.open(path, how, wait),
+            Ok(_) if how.create && how.exclusive => Err(Errno::EXIST.into()),
+            Ok(meta) if how.truncate && meta.kind == FileKind::File => {
+                self.open_and_cut(&change, path, existing, wait)
+            }
+            Ok(_) => {
+                let file = self.inner.open(path, existing, wait)?;
+                self.wrap(file, how.append)
+            }
+            Err(Error::Os(Errno::NOENT)) if how.create => {
+                self.reserve_name(&change, path, how.exclusive)?;
+                let made = self.inner.open(path, how, wait);
+                if made.is_err() {
+                    self.account.release_file(&change);
+                }
+                let made = made?;
+                match made.stat() {
+                    Ok(meta) => {
+                        let inode = Inode::of_new(&self.account, &meta);
+                        Ok(Arc::new(QuotaFile::new(made, inode, how.append, 0)))
+                    }
+                    // It is there, and counted.
+                    Err(error) => Err(error),
+                }
+            }
+            // What is wrong with the path, the storage says itself.
+            Err(_) => {
+                let file = self.inner.open(path, how, wait)?;
+                // Put right behind our back, in this very moment: nobody can say what was made or cut.
+                self.account.doubt();
+                self.wrap(file, how.append)
+            }
+        }
+    }
+
+    /// Opens an existing file and cuts it to nothing, with its record locked all the while.
+    fn open_and_cut(
+        &self,
+        change: &Change<'_>,
+        path: &VirtualPath,
+        how: OpenHow,
+        wait: Wait,
+    ) -> Result<Arc<dyn OpenFile>> {
+        let Some(inode) = Inode::of(&self.account, || self.inner.stat(path, Links::Follow))? else {
+            return Err(Errno::NOENT.into());
+        };
+        let mut size = inode.lock(wait)?;
+        let opened = self.inner.open(path, how, wait);
+        let now = match &opened {
+            Ok(inner) => inner.stat(),
+            // It may be cut all the same.
+            Err(_) => self.inner.stat(path, Links::Follow),
+        };
+        match now {
+            Ok(meta) if meta.inode != inode.id() => {
+                // Swapped by somebody who does not go through us.
+                drop(size);
+                return self.wrap(opened?, how.append);
+            }
+            // With the size locked that is certain, whatever a file system says that remembers attributes.
+            Ok(_) if opened.is_ok() => settle(&inode, change, &mut size, 0),
+            Ok(meta) => settle(&inode, change, &mut size, meta.size),
+            Err(_) => match &opened {
+                Ok(inner) => inode.doubt(inner),
+                Err(_) => self.account.doubt(),
+            },
+        }
+        drop(size);
+        now?;
+        Ok(Arc::new(QuotaFile::new(opened?, inode, how.append, 0)))
+    }
+
+    /// Charges a new name. Where it is taken, that is what is wrong, however full the home may be.
+    fn reserve_name(&self, change: &Change<'_>, path: &VirtualPath, must_be_new: bool) -> Result<()> {
+        let reserved = self.account.reserve_file(change);
+        if reserved.is_err() && must_be_new && self.inner.stat(path, Links::NoFollow).is_ok() {
+            return Err(Errno::EXIST.into());
+        }
+        reserved
+    }
+
+    /// Holds what a name stands for; `None` if there is nothing, or nothing that could be removed.
+    fn victim(&self, path: &VirtualPath) -> Result<Option<Box<dyn Held>>> {
+        match self.inner.hold(path, Links::NoFollow) {
+            Ok(victim) => Ok(Some(victim)),
+            // Without it a removal would not be given back.
+            Err(error @ Error::Os(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR)) => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Gives back what a name stood for, if that was its last one. With names locked, one link before is none now, and
+    /// the file system is not asked: GlusterFS says 1 after a rename onto the file. A directory has one name.
+    fn settle_name(&self, change: &Change<'_>, victim: &dyn Held, was: &Metadata) {
+        match was.kind {
+            FileKind::Directory => self.account.release_file(change),
+            FileKind::File | FileKind::Symlink | FileKind::Special if was.links > 1 => {
+                let one_fewer = victim.stat().is_ok_and(|now| now.links == was.links - 1);
+                if !one_fewer {
+                    self.account.doubt();
+                }
+            }
+            FileKind::Symlink | FileKind::Special => self.account.release_file(change),
+            FileKind::File => {
+                let size = || victim.stat().map_or(was.size, |now| now.size);
+                self.account.name_gone(change, was.inode, size);
+            }
+        }
+    }
+
+    /// Makes something that counts as one file.
+    fn make(&self, path: &VirtualPath, wait: Wait, make: impl Fn() -> Result<()>) -> Result<()> {
+        self.account.patiently(wait, || {
+            let change = self.account.begin()?;
+            let _names = self.account.lock_names(wait)?;
+            self.reserve_name(&change, path, true)?;
+            make().inspect_err(|_| self.account.release_file(&change))
+        })
+    }
+
+    fn try_remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        let change = self.account.begin()?;
+        let _names = self.account.lock_names(wait)?;
+        let Some(victim) = self.victim(path)? else {
+            return self.inner.remove(path, wait);
+        };
+        let was = victim.stat()?;
+        self.inner.remove(path, wait)?;
+        self.settle_name(&change, &*victim, &was);
+        Ok(())
+    }
+
+    fn try_rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
+        let change = self.account.begin()?;
+        let _names = self.account.lock_names(how.wait)?;
+        let victim = self.victim(to)?;
+        let was = victim.as_ref().map(|victim| victim.stat()).transpose()?;
+        let source = self.inner.stat(from, Links::NoFollow);
+        self.inner.rename(from, to, how)?;
+        match (victim, was) {
+            // A name moved onto another name of the same file: nothing happens, or one name fewer; the file stays.
+            (Some(victim), Some(was)) if !source.is_ok_and(|source| source.inode == was.inode) => {
+                self.settle_name(&change, &*victim, &was);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Storage for Quota {
+    fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
+        if how.create || how.truncate {
+            let open = || self.open_for_change(path, how, wait);
+            return self.account.patiently(wait, open);
+        }
+        // What can be written must not lose its last name before it has a record.
+        let _names = match how.write || how.append {
+            true => Some(self.account.freeze_names(wait)?),
+            false => None,
+        };
+        let file = self.inner.open(path, how, wait)?;
+        self.wrap(file, how.append)
+    }
+
+    fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
+        self.inner.open_dir(path)
+    }
+
+    fn stat(&self, path: &VirtualPath, links: Links) -> Result<Metadata> {
+        self.inner.stat(path, links)
+    }
+
+    fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()> {
+        let mut rest = *attrs;
+        let Some(size) = rest.size.take() else {
+            return self.inner.set_attrs(path, attrs, links);
+        };
+        if links == Links::NoFollow {
+            return Err(Errno::INVAL.into());
+        }
+        let write = OpenHow {
+            write: true,
+            ..OpenHow::default()
+        };
+        let cut = match self.open(path, write, Wait::Allowed) {
+            // What no file can be, truncate(2) says before it looks at the file.
+            _ if i64::try_from(size).is_err() => Err(Errno::INVAL.into()),
+            Ok(file) => file.set_attrs(&SetAttrs {
+                size: Some(size),
+                ..SetAttrs::default()
+            }),
+            // A FIFO or a socket: what truncate(2) says.
+            Err(Error::Os(Errno::NXIO)) => Err(Errno::INVAL.into()),
+            Err(error) => Err(error),
+        };
+        if rest == SetAttrs::default() {
+            return cut;
+        }
+        self.inner.set_attrs(path, &rest, links).and(cut)
+    }
+
+    fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        self.account.patiently(wait, || self.try_remove(path, wait))
+    }
+
+    fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()> {
+        self.make(path, wait, || self.inner.mkdir(path, mode, wait))
+    }
+
+    fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
+        self.account.patiently(wait, || {
+            let change = self.account.begin()?;
+            let _names = self.account.lock_names(wait)?;
+            self.inner.rmdir(path, wait)?;
+            self.account.release_file(&change);
+            Ok(())
+        })
+    }
+
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
+        self.account
+            .patiently(how.wait, || self.try_rename(from, to, how))
+    }
+
+    fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
+        self.inner.read_link(path)
+    }
+
+    fn symlink(&self, target: &[u8], link: &VirtualPath, wait: Wait) -> Result<()> {
+        self.make(link, wait, || self.inner.symlink(target, link, wait))
+    }
+
+    fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()> {
+        // Another name for what is counted already; but names change, and a measure must know.
+        self.account.patiently(wait, || {
+            let _change = self.account.begin()?;
+            let _names = self.account.lock_names(wait)?;
+            self.inner.hard_link(from, to, wait)
+        })
+    }
+
+    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
+        self.inner.hold(path, links)
+    }
+
+    fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
+        self.inner.real_path(path)
+    }
+
+    fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space> {
+        self.account.settle(wait)?;
+        Ok(within_quota(self.inner.space(path, wait)?, &self.account))
+    }
+
+    fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+        self.inner.sync_name(path)
+    }
+}
+
+#[cfg(test)]
+mod tests;

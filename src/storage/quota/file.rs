@@ -1,0 +1,283 @@
+//! Open files: what they grow by is charged under the lock of their record.
+//!
+//! A client that was refused for want of room cleans up: OpenSSH before 10 cuts the file to what it believes to have
+//! written, which after `reput` is nothing. Where it has only added to what was there when it opened the file, that
+//! stays: such a cut goes no further than the size at the opening, and is answered as a success.
+//!
+//! Clients have many WRITEs under way. If one finds no room and the next does, because it is shorter or room was made,
+//! what is stored has a hole, or lacks a piece where the handle appends; and OpenSSH's client believes that all went
+//! well, since it forgets an error when a later WRITE succeeds. So for [`GAPS_REFUSED_FOR`] after a refusal, whatever
+//! comes behind the refused piece is refused as well, until that piece has come.
+#![deny(clippy::missing_trait_methods)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::room::within_quota;
+use crate::accounts::account::{Account, Change, Patience};
+use crate::accounts::inode::Inode;
+use crate::storage::{Error, Metadata, OpenFile, Result, SetAttrs, Space, Wait};
+
+/// Longer than any WRITE is under way.
+const GAPS_REFUSED_FOR: Duration = Duration::from_secs(60);
+
+/// An open file whose growth is charged. The file closes before its record ends: what is given back is free then.
+pub(super) struct QuotaFile {
+    inner: Arc<dyn OpenFile>,
+    inode: Arc<Inode>,
+    append: bool,
+    /// The size when it was opened, after cutting.
+    size_at_open: u64,
+    /// Something was written, or tried to be, before that.
+    changed_old: AtomicBool,
+    /// There was no room for something.
+    refused: AtomicBool,
+    /// The last time, and what the client was told.
+    refusal: Mutex<Option<Refusal>>,
+}
+
+#[derive(Clone, Copy)]
+struct Refusal {
+    at: Instant,
+    error: Error,
+    /// Where the client wanted to write what was refused.
+    offset: u64,
+}
+
+impl QuotaFile {
+    /// A handle of the record's file.
+    pub(super) fn new(inner: Arc<dyn OpenFile>, inode: Arc<Inode>, append: bool, size_at_open: u64) -> Self {
+        inode.opened(&inner);
+        Self {
+            inner,
+            inode,
+            append,
+            size_at_open,
+            changed_old: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+            refusal: Mutex::new(None),
+        }
+    }
+
+    /// Does something that may need room, and remembers that there was none.
+    fn with_room(&self, offset: u64, wait: Wait, attempt: impl Fn() -> Result<()>) -> Result<()> {
+        let patience = Patience {
+            wait,
+            first: !self.refused.load(Ordering::Relaxed),
+        };
+        let done = self.inode.account().patiently(patience, attempt);
+        match &done {
+            Err(error) if is_want_of_room(*error) => self.remember(*error, offset),
+            Ok(()) if !patience.first => self.forget(offset),
+            Ok(()) | Err(_) => {}
+        }
+        done
+    }
+
+    fn refusal(&self) -> MutexGuard<'_, Option<Refusal>> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, error: Error, offset: u64) {
+        let offset = self
+            .refusal()
+            .map_or(offset, |earlier| earlier.offset.min(offset));
+        let at = Instant::now();
+        *self.refusal() = Some(Refusal { at, error, offset });
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// What was refused has come after all.
+    fn forget(&self, offset: u64) {
+        let mut refusal = self.refusal();
+        if refusal.is_some_and(|refusal| offset <= refusal.offset) {
+            *refusal = None;
+        }
+    }
+
+    /// Refuses what comes behind something that was refused a moment ago.
+    fn check_gap(&self, offset: u64) -> Result<()> {
+        match *self.refusal() {
+            Some(gap) if offset > gap.offset && gap.at.elapsed() < GAPS_REFUSED_FOR => Err(gap.error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The size that a wish to have the file cut comes down to; `now` is the size that it has.
+    fn allowed_size(&self, wanted: u64, now: u64) -> u64 {
+        let only_added = !self.changed_old.load(Ordering::Relaxed);
+        match self.refused.load(Ordering::Relaxed) && only_added {
+            true => wanted.max(self.size_at_open.min(now)),
+            false => wanted,
+        }
+    }
+
+    fn try_write(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
+        let account = self.inode.account();
+        let change = account.begin()?;
+        let mut size = self.inode.lock(wait)?;
+        let start = if self.append { *size } else { offset };
+        if start < self.size_at_open {
+            self.changed_old.store(true, Ordering::Relaxed);
+        }
+        let end = if data.is_empty() {
+            0
+        } else {
+            start.saturating_add(data.len() as u64)
+        };
+        if i64::try_from(end).is_err() && i64::try_from(start).is_err() {
+            // No file reaches there: the storage says so, and nothing grows.
+            return self.inner.write_at(data, offset, wait);
+        }
+        // What goes beyond the largest size is not written; what comes before it may be.
+        let growth = end.min(i64::MAX as u64).saturating_sub(*size);
+        if growth > 0 {
+            if self.refused.load(Ordering::Relaxed) && (self.append || start > *size) {
+                self.check_gap(offset)?;
+            }
+            account.reserve_bytes(&change, growth)?;
+        }
+        let written = self.inner.write_at(data, offset, wait);
+        if written.is_ok() {
+            *size = end.max(*size);
+        } else {
+            *size = size.saturating_add(growth);
+            self.settle(&change, &mut size);
+        }
+        written
+    }
+
+    fn try_resize(&self, attrs: &SetAttrs, wanted: u64) -> Result<()> {
+        let account = self.inode.account();
+        let change = account.begin()?;
+        let mut size = self.inode.lock(Wait::Allowed)?;
+        let wanted = self.allowed_size(wanted, *size);
+        let growth = match i64::try_from(wanted) {
+            Ok(_) => wanted.saturating_sub(*size),
+            // No file can be that large: the storage says so.
+            Err(_) => 0,
+        };
+        if growth > 0 {
+            account.reserve_bytes(&change, growth)?;
+        }
+        let result = self.inner.set_attrs(&SetAttrs {
+            size: Some(wanted),
+            ..*attrs
+        });
+        *size = size.saturating_add(growth);
+        match result {
+            // Certain, whatever a file system says that remembers attributes.
+            Ok(()) => settle(&self.inode, &change, &mut size, wanted),
+            Err(_) => self.settle(&change, &mut size),
+        }
+        result
+    }
+
+    /// If even looking fails, the charge stays: too much is safe, too little is not.
+    fn settle(&self, change: &Change<'_>, charged: &mut u64) {
+        match self.inner.stat() {
+            Ok(meta) => settle(&self.inode, change, charged, meta.size),
+            Err(_) => self.inode.doubt(&self.inner),
+        }
+    }
+}
+
+impl OpenFile for QuotaFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize> {
+        self.inner.read_at(buffer, offset, wait)
+    }
+
+    fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
+        self.with_room(offset, wait, || self.try_write(data, offset, wait))
+    }
+
+    fn stat(&self) -> Result<Metadata> {
+        self.inner.stat()
+    }
+
+    fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
+        let Some(wanted) = attrs.size else {
+            return self.inner.set_attrs(attrs);
+        };
+        // A wish for a size is no piece that could be missing.
+        self.with_room(u64::MAX, Wait::Allowed, || self.try_resize(attrs, wanted))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.inner.sync()
+    }
+
+    fn finish(&self, wait: Wait) -> Result<()> {
+        self.inner.finish(wait)
+    }
+
+    fn space(&self, wait: Wait) -> Result<Space> {
+        self.inode.account().settle(wait)?;
+        Ok(within_quota(self.inner.space(wait)?, self.inode.account()))
+    }
+}
+
+/// What costs no bytes: a directory opened as a file, or a file that was gone before it was open, for reading.
+pub(super) struct Uncharged {
+    pub(super) inner: Arc<dyn OpenFile>,
+    pub(super) account: Arc<Account>,
+}
+
+impl OpenFile for Uncharged {
+    fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize> {
+        self.inner.read_at(buffer, offset, wait)
+    }
+
+    fn write_at(&self, _data: &[u8], _offset: u64, _wait: Wait) -> Result<()> {
+        Err(Errno::BADF.into())
+    }
+
+    fn stat(&self) -> Result<Metadata> {
+        self.inner.stat()
+    }
+
+    fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
+        if attrs.size.is_some() {
+            return Err(Errno::INVAL.into());
+        }
+        self.inner.set_attrs(attrs)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.inner.sync()
+    }
+
+    fn finish(&self, wait: Wait) -> Result<()> {
+        self.inner.finish(wait)
+    }
+
+    fn space(&self, wait: Wait) -> Result<Space> {
+        self.account.settle(wait)?;
+        Ok(within_quota(self.inner.space(wait)?, &self.account))
+    }
+}
+
+fn is_want_of_room(error: Error) -> bool {
+    match error {
+        Error::OverBytes { .. } | Error::OverFiles { .. } | Error::Unmeasurable => true,
+        Error::Os(errno) => matches!(errno, Errno::NOSPC | Errno::DQUOT),
+        Error::Forbidden(_)
+        | Error::WouldBlock
+        | Error::Measuring
+        | Error::NotRecorded
+        | Error::NotOwned
+        | Error::Ended => false,
+    }
+}
+
+/// Brings the charge for an inode to the size that it has.
+pub(super) fn settle(inode: &Inode, change: &Change<'_>, charged: &mut u64, actual: u64) {
+    // More than was charged is not ours: somebody writes who does not go through us, and a scan will find it. Giving
+    // it back later would give back what was never taken.
+    let kept = (*charged).min(actual);
+    inode.account().release_bytes(change, *charged - kept);
+    *charged = kept;
+}

@@ -1,0 +1,283 @@
+//! What is charged, beside what lies on the disk.
+
+mod beside;
+mod cleanup;
+mod faults;
+mod limits;
+mod model;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::accounts::Ledger;
+use crate::accounts::QuotaSettings;
+use crate::accounts::account::Standing;
+use crate::accounts::measure::{Sum, measure, measure_unused};
+use crate::domain::user;
+use crate::storage::InodeId;
+use crate::storage::conformance::{self, REPLACE, error, get, how, path, put};
+use crate::storage::guard::Guard;
+use crate::storage::local::LocalStorage;
+use crate::store::sql::SqlStore;
+
+/// A ledger with its keeper.
+struct Books {
+    runtime: tokio::runtime::Runtime,
+    ledger: Arc<Ledger>,
+    _dir: tempfile::TempDir,
+}
+
+impl Books {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let store = runtime
+            .block_on(SqlStore::open(&dir.path().join("homeport.db")))
+            .unwrap();
+        let ledger = runtime.block_on(async {
+            Ledger::start(
+                Arc::new(store),
+                QuotaSettings::default(),
+                CancellationToken::new(),
+            )
+        });
+        Self {
+            runtime,
+            ledger,
+            _dir: dir,
+        }
+    }
+
+    /// The account of a home, measured.
+    fn account(&self, home: &Path, bytes: Option<u64>, files: Option<u64>) -> Arc<Account> {
+        let quota = user::Quota { bytes, files };
+        let account = self.runtime.block_on(self.ledger.account(home, quota)).unwrap();
+        // The numbers are there before the measure has ended.
+        until(|| account.usage().standing == Standing::Exact && !account.is_being_measured());
+        account
+    }
+}
+
+/// Waits for something; only a test that fails waits for so long.
+fn until(mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(300);
+    while !done() {
+        assert!(Instant::now() < end, "waited in vain");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A home with a limit.
+struct Home {
+    dir: tempfile::TempDir,
+    account: Arc<Account>,
+    storage: Quota,
+}
+
+/// One whose account is not measured before a refusal.
+fn home(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
+    let home = home_beside_others(books, bytes, files);
+    home.account.refuse_at_once();
+    home
+}
+
+fn home_beside_others(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
+    let dir = tempfile::tempdir().unwrap();
+    let account = books.account(dir.path(), bytes, files);
+    // On a busy machine that measure may have taken long, and the next would come late.
+    account.forget_last_measure();
+    let local = Arc::new(LocalStorage::open(dir.path()).unwrap());
+    Home {
+        storage: Quota::new(local, Arc::clone(&account)),
+        account,
+        dir,
+    }
+}
+
+impl Home {
+    fn used(&self) -> (u64, u64) {
+        let usage = self.account.usage();
+        (usage.bytes, usage.files)
+    }
+
+    fn on_disk(&self) -> (u64, u64) {
+        let Sum { bytes, files, .. } = measure_unused(self.dir.path()).unwrap();
+        (bytes, files)
+    }
+}
+
+fn size(size: u64) -> SetAttrs {
+    SetAttrs {
+        size: Some(size),
+        ..SetAttrs::default()
+    }
+}
+
+#[test]
+fn with_room_enough_it_is_not_there() {
+    let books = Books::new();
+    for limit in [None, Some(1 << 62)] {
+        conformance::run(|home| {
+            let local = Arc::new(LocalStorage::open(home).unwrap());
+            let quota = Quota::new(local, books.account(home, limit, limit));
+            Arc::new(Guard::new(Arc::new(quota), user::Permissions::all()))
+        });
+    }
+}
+
+#[test]
+fn all_of_the_limit_can_be_used_and_no_more() {
+    let books = Books::new();
+    let home = home(&books, Some(1000), Some(3));
+    put(&home.storage, "a", &[1; 600]);
+    let over = Error::OverBytes {
+        used: 600,
+        limit: 1000,
+    };
+    let file = home.storage.open(&path("b"), how("rwc"), Wait::Allowed).unwrap();
+    assert_eq!(error(file.write_at(&[2; 401], 0, Wait::Allowed)), over);
+    assert_eq!(error(file.write_at(&[2; 1], 400, Wait::Allowed)), over);
+    assert_eq!(error(file.set_attrs(&size(401))), over);
+    assert_eq!(home.used(), (600, 2));
+    file.write_at(&[2; 400], 0, Wait::Allowed).unwrap();
+    // What is there already is no growth.
+    file.write_at(&[3; 400], 0, Wait::Allowed).unwrap();
+    home.storage.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();
+    let full = Error::OverFiles { used: 3, limit: 3 };
+    assert_eq!(error(home.storage.mkdir(&path("e"), 0o755, Wait::Allowed)), full);
+    assert_eq!(
+        error(home.storage.open(&path("e"), how("wc"), Wait::Allowed)),
+        full
+    );
+    assert_eq!(error(home.storage.symlink(b"a", &path("e"), Wait::Allowed)), full);
+    // A name that is taken is no matter of room.
+    let taken = Error::Os(Errno::EXIST);
+    assert_eq!(error(home.storage.mkdir(&path("d"), 0o755, Wait::Allowed)), taken);
+    assert_eq!(
+        error(home.storage.open(&path("a"), how("wcx"), Wait::Allowed)),
+        taken
+    );
+    home.storage
+        .hard_link(&path("a"), &path("e"), Wait::Allowed)
+        .unwrap();
+    assert_eq!(home.used(), (1000, 3));
+    assert_eq!(home.on_disk(), (1000, 3));
+    home.storage.remove(&path("a"), Wait::Allowed).unwrap();
+    assert_eq!(home.used(), (1000, 3), "it has another name");
+    home.storage.rename(&path("b"), &path("e"), REPLACE).unwrap();
+    assert_eq!(home.used(), (400, 2));
+    assert_eq!(get(&home.storage, "e").unwrap(), [3; 400]);
+}
+
+#[test]
+fn a_removed_file_counts_until_it_is_closed() {
+    let books = Books::new();
+    let home = home(&books, Some(1000), None);
+    let open = |flags| home.storage.open(&path("f"), how(flags), Wait::Allowed).unwrap();
+    let writer = open("wc");
+    let reader = open("r");
+    writer.write_at(&[1; 600], 0, Wait::Allowed).unwrap();
+    home.storage.remove(&path("f"), Wait::Allowed).unwrap();
+    assert_eq!((home.used(), home.on_disk()), ((600, 1), (0, 0)));
+    assert!(writer.write_at(&[1; 401], 600, Wait::Allowed).is_err());
+    writer.write_at(&[1; 400], 600, Wait::Allowed).unwrap();
+    assert_eq!(
+        measure(&home.account).unwrap(),
+        Sum {
+            bytes: 1000,
+            files: 1,
+            ..Sum::default()
+        }
+    );
+    drop(writer);
+    assert_eq!(home.used(), (1000, 1));
+    drop(reader);
+    assert_eq!(home.used(), (0, 0));
+}
+
+/// The ceiling of the store is moved by as much as is asked for at once.
+#[test]
+fn one_step_may_be_larger_than_the_ceiling_is_ahead() {
+    let books = Books::new();
+    let home = home(&books, Some(1 << 40), None);
+    let file = home.storage.open(&path("f"), how("wc"), Wait::Allowed).unwrap();
+    // A ceiling that was not moved far enough would be waited for in vain, and then refused.
+    file.set_attrs(&size(1 << 33)).unwrap();
+    file.write_at(b"x", (1 << 34) - 1, Wait::Allowed).unwrap();
+    assert_eq!(home.used(), (1 << 34, 1));
+    file.set_attrs(&size(0)).unwrap();
+}
+
+/// What waits for a measure must not hold what the measure needs.
+#[test]
+fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
+    let books = Books::new();
+    let dir = tempfile::tempdir().unwrap();
+    let quota = user::Quota {
+        bytes: Some(1000),
+        files: Some(10),
+    };
+    for name in ["f", "g"] {
+        std::fs::write(dir.path().join(name), [0; 100]).unwrap();
+    }
+    // Never seen before: all of the limit counts as used until it was measured.
+    let account = books
+        .runtime
+        .block_on(books.ledger.account(dir.path(), quota))
+        .unwrap();
+    let storage = Quota::new(
+        Arc::new(LocalStorage::open(dir.path()).unwrap()),
+        Arc::clone(&account),
+    );
+    // What waits in vain is refused.
+    let file = storage.open(&path("f"), how("w"), Wait::Allowed).unwrap();
+    file.write_at(&[1; 900], 0, Wait::Allowed).unwrap();
+    storage.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();
+    assert_eq!(account.usage().bytes, 1000);
+    assert_eq!(account.usage().files, 3);
+}
+
+#[test]
+fn links_that_are_not_followed_are_counted_once_as_well() {
+    let books = Books::new();
+    let home = home(&books, None, Some(100));
+    home.storage.symlink(b"gone", &path("l"), Wait::Allowed).unwrap();
+    home.storage
+        .hard_link(&path("l"), &path("m"), Wait::Allowed)
+        .unwrap();
+    assert_eq!((home.used(), home.on_disk()), ((0, 1), (0, 1)));
+    home.storage.remove(&path("l"), Wait::Allowed).unwrap();
+    assert_eq!((home.used(), home.on_disk()), ((0, 1), (0, 1)));
+    home.storage.remove(&path("m"), Wait::Allowed).unwrap();
+    assert_eq!((home.used(), home.on_disk()), ((0, 0), (0, 0)));
+}
+
+/// Deeper than the walk keeps directories open, and than any path can name.
+#[test]
+fn trees_of_any_depth_are_measured_with_few_descriptors() {
+    use rustix::fs::{Mode, OFlags, mkdirat, openat};
+    let dir = tempfile::tempdir().unwrap();
+    let mut at = openat(rustix::fs::CWD, dir.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
+    for _ in 0..1500 {
+        for name in ["deeper", "beside"] {
+            mkdirat(&at, name, Mode::RWXU).unwrap();
+        }
+        at = openat(&at, "deeper", OFlags::DIRECTORY, Mode::empty()).unwrap();
+    }
+    assert_eq!(
+        measure_unused(dir.path()).unwrap(),
+        Sum {
+            bytes: 0,
+            files: 3000,
+            ..Sum::default()
+        }
+    );
+}

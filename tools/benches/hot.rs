@@ -1,0 +1,150 @@
+//! What every request passes: reading a packet, building a reply, charging the ledger.
+//!
+//! ```sh
+//! cargo bench -p homeport-tools --bench hot
+//! ```
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot begin has nothing to say"
+)]
+
+use std::sync::{Arc, OnceLock};
+
+use divan::{Bencher, black_box};
+use homeport::packets::{Attributes, Request as Sent, flags};
+use homeportd::accounts::account::Account;
+use homeportd::accounts::{Ledger, QuotaSettings};
+use homeportd::domain::user::Quota;
+use homeportd::sftp::longname::Lister;
+use homeportd::sftp::packet::{self, Fields};
+use homeportd::sftp::reply::Reply;
+use homeportd::sftp::status::Status;
+use homeportd::storage::{FileKind, InodeId, Metadata, Wait};
+use homeportd::store::sql::SqlStore;
+use tokio_util::sync::CancellationToken;
+
+fn main() {
+    divan::main();
+}
+
+/// A packet as the stock client sends it, without its length.
+fn wire(request: &Sent<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    request.encode(7, &mut bytes);
+    bytes.split_off(4)
+}
+
+#[divan::bench]
+fn parse_read(bencher: Bencher) {
+    let bytes = wire(&Sent::Read {
+        handle: &[0, 0, 0, 1],
+        offset: 1 << 30,
+        length: 32_768,
+    });
+    bencher.bench(|| packet::as_read(black_box(&bytes)));
+}
+
+#[divan::bench]
+fn parse_write_of_32_kib(bencher: Bencher) {
+    let data = vec![7; 32_768];
+    let bytes = wire(&Sent::Write {
+        handle: &[0, 0, 0, 1],
+        offset: 1 << 30,
+        data: &data,
+    });
+    bencher.bench(|| matches!(packet::parse(black_box(&bytes)), packet::Packet::Request { .. }));
+}
+
+#[divan::bench]
+fn parse_open(bencher: Bencher) {
+    let bytes = wire(&Sent::Open {
+        path: b"/a/directory/and/a/file.txt",
+        flags: flags::WRITE | flags::CREAT | flags::TRUNC,
+        attrs: &Attributes {
+            mode: Some(0o644),
+            ..Attributes::default()
+        },
+    });
+    bencher.bench(|| matches!(packet::parse(black_box(&bytes)), packet::Packet::Request { .. }));
+}
+
+#[divan::bench]
+fn reply_status(bencher: Bencher) {
+    bencher.bench(|| Reply::status(black_box(7), Status::OK, Status::OK.text()));
+}
+
+#[divan::bench]
+fn line_of_a_listing(bencher: Bencher) {
+    let lister = Lister {
+        own_ids: (1000, 1000),
+        user: "calvin".into(),
+        zone: jiff::tz::TimeZone::UTC,
+    };
+    let meta = Metadata {
+        kind: FileKind::File,
+        mode: 0o100_644,
+        size: 123_456,
+        uid: 1000,
+        gid: 1000,
+        links: 1,
+        inode: InodeId { device: 1, number: 2 },
+        atime: 1_700_000_000,
+        mtime: 1_700_000_000,
+    };
+    bencher.bench(|| lister.line(black_box(b"name-of-a-file-000001"), &meta, 1_700_000_100));
+}
+
+/// An account with a limit that is far away, as nearly all are.
+fn account() -> &'static Arc<Account> {
+    static ACCOUNT: OnceLock<Arc<Account>> = OnceLock::new();
+    ACCOUNT.get_or_init(|| {
+        let dir = tempfile::tempdir().expect("a directory").keep();
+        let home = dir.join("home");
+        std::fs::create_dir(&home).expect("a home");
+        // Kept for the process's life: the ledger's keeper works on it.
+        let runtime = Box::leak(Box::new(tokio::runtime::Runtime::new().expect("a runtime")));
+        runtime.block_on(async {
+            let store = SqlStore::open(&dir.join("store.db")).await.expect("a store");
+            let ledger = Ledger::start(
+                Arc::new(store),
+                QuotaSettings::default(),
+                CancellationToken::new(),
+            );
+            let quota = Quota {
+                bytes: Some(1 << 40),
+                files: None,
+            };
+            ledger.account(&home, quota).await.expect("an account")
+        })
+    })
+}
+
+/// What a WRITE of 32 KiB that grows its file costs beside the write.
+#[divan::bench(threads = [1, 2, 8])]
+fn charge_and_give_back_32_kib(bencher: Bencher) {
+    let account = account();
+    bencher.bench(|| {
+        account.patiently(Wait::Allowed, || {
+            let change = account.begin()?;
+            account.reserve_bytes(&change, 32_768)?;
+            account.release_bytes(&change, 32_768);
+            Ok(())
+        })
+    });
+}
+
+#[divan::bench]
+fn fields_of_an_extension(bencher: Bencher) {
+    let body = [
+        &[0, 0, 0, 4][..],
+        &[0, 0, 0, 1],
+        &1u64.to_be_bytes(),
+        &2u64.to_be_bytes(),
+    ]
+    .concat();
+    bencher.bench(|| {
+        let mut fields = Fields(black_box(&body));
+        (fields.handle(), fields.u64(), fields.u64())
+    });
+}

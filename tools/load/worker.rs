@@ -1,0 +1,381 @@
+//! One channel's work, sans-io: replies in, requests out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use homeport::packets::{Attributes, Reply, Request, flags, next_reply};
+
+use crate::report::Totals;
+
+/// SSH_FX_EOF
+const EOF: u32 = 1;
+/// One below what the server disconnects for.
+const GREEDY_READS: u32 = 399_000;
+const GREEDY_OPENS: u32 = 1_000;
+/// Where a writer begins again: its file grows no larger.
+const LARGEST: u64 = 32 << 20;
+
+/// What a channel does all the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    Read,
+    Write,
+    Small,
+    Stat,
+    List,
+    Signin,
+    Idle,
+    /// Asks for as much as it may, and reads none of it.
+    Greedy,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Read => "read",
+            Kind::Write => "write",
+            Kind::Small => "small",
+            Kind::Stat => "stat",
+            Kind::List => "list",
+            Kind::Signin => "signin",
+            Kind::Idle => "idle",
+            Kind::Greedy => "greedy",
+        }
+    }
+}
+
+/// One work, as it was asked for.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub kind: Kind,
+    pub depth: usize,
+    pub size: u32,
+    pub file: Vec<u8>,
+    pub dir: Vec<u8>,
+    /// The time between two operations of one channel.
+    pub pace: Option<Duration>,
+}
+
+/// What a request was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// The file that all operations are about.
+    Setup,
+    /// The answer to it begins the work.
+    Kick,
+    Read,
+    Write,
+    Stat,
+    /// A small file's OPEN, WRITE and CLOSE.
+    SmallOpen,
+    SmallWrite,
+    SmallClose,
+    ListOpen,
+    ListRead,
+    ListClose,
+}
+
+struct Pending {
+    purpose: Purpose,
+    begun: Instant,
+    handle: Vec<u8>,
+}
+
+/// One channel at work.
+pub struct Worker {
+    plan: Plan,
+    totals: Arc<Totals>,
+    /// Names of its own.
+    name: String,
+    buffer: BytesMut,
+    pending: HashMap<u32, Pending>,
+    /// Operations under way.
+    under_way: usize,
+    next_id: u32,
+    handle: Vec<u8>,
+    offset: u64,
+    block: Vec<u8>,
+    until: Option<Instant>,
+    files: u64,
+    ready: bool,
+}
+
+impl Worker {
+    pub fn new(plan: &Plan, name: String, totals: &Arc<Totals>) -> Self {
+        Self {
+            plan: plan.clone(),
+            totals: Arc::clone(totals),
+            name,
+            buffer: BytesMut::new(),
+            pending: HashMap::new(),
+            under_way: 0,
+            next_id: 1,
+            handle: Vec::new(),
+            offset: 0,
+            block: (0..plan.size).map(|n| n.to_be_bytes()[3]).collect(),
+            until: None,
+            files: 0,
+            ready: false,
+        }
+    }
+
+    /// Is it ready to begin?
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Is nothing under way?
+    pub fn is_done(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// The first words: hello, and the file that it is about.
+    pub fn hello(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        Request::Init.encode(0, &mut out);
+        out
+    }
+
+    /// Begins to work.
+    pub fn start(&mut self, until: Instant) -> Vec<u8> {
+        self.until = Some(until);
+        let mut out = Vec::new();
+        if self.plan.kind == Kind::Greedy {
+            // Its answers are never read, so there is none to wait for.
+            self.demand(&mut out);
+        } else if self.plan.pace.is_none() {
+            // All that comes in number is sent where answers are taken: what is sent from elsewhere may be cut in pieces,
+            // and theirs would get between them.
+            let kick = Request::Realpath { path: b"." };
+            self.ask(&kick, Purpose::Kick, Instant::now(), &mut out);
+        }
+        out
+    }
+
+    /// One more operation, because it is time.
+    pub fn tick(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.begin(&mut out);
+        out
+    }
+
+    /// Takes what the server sent; returns what is to be said to it.
+    pub fn take(&mut self, data: &[u8]) -> Vec<u8> {
+        self.buffer.extend_from_slice(data);
+        let mut out = Vec::new();
+        while let Ok(Some((id, reply))) = next_reply(&mut self.buffer) {
+            self.reply(id, reply, &mut out);
+        }
+        out
+    }
+
+    fn ask(&mut self, request: &Request<'_>, purpose: Purpose, begun: Instant, out: &mut Vec<u8>) -> u32 {
+        let id = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        request.encode(id, out);
+        self.pending.insert(
+            id,
+            Pending {
+                purpose,
+                begun,
+                handle: Vec::new(),
+            },
+        );
+        id
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if self.until.is_none_or(|until| Instant::now() >= until) {
+            return;
+        }
+        let now = Instant::now();
+        let (handle, offset) = (self.handle.clone(), self.offset);
+        self.under_way += 1;
+        match self.plan.kind {
+            Kind::Read => {
+                self.offset += u64::from(self.plan.size);
+                let length = self.plan.size;
+                let read = Request::Read {
+                    handle: &handle,
+                    offset,
+                    length,
+                };
+                self.ask(&read, Purpose::Read, now, out);
+            }
+            Kind::Write => {
+                self.offset = (offset + u64::from(self.plan.size)) % LARGEST;
+                let data = std::mem::take(&mut self.block);
+                let write = Request::Write {
+                    handle: &handle,
+                    offset,
+                    data: &data,
+                };
+                self.ask(&write, Purpose::Write, now, out);
+                self.block = data;
+            }
+            Kind::Stat => {
+                let path = self.plan.file.clone();
+                self.ask(&Request::Stat { path: &path }, Purpose::Stat, now, out);
+            }
+            Kind::Small => {
+                self.files += 1;
+                let path = [
+                    &self.plan.dir[..],
+                    format!("{}-{}", self.name, self.files).as_bytes(),
+                ]
+                .concat();
+                let open = Request::Open {
+                    path: &path,
+                    flags: flags::WRITE | flags::CREAT | flags::TRUNC,
+                    attrs: &Attributes::default(),
+                };
+                self.ask(&open, Purpose::SmallOpen, now, out);
+            }
+            Kind::List => {
+                let path = match self.plan.dir.is_empty() {
+                    true => b".".to_vec(),
+                    false => self.plan.dir.clone(),
+                };
+                self.ask(&Request::Opendir { path: &path }, Purpose::ListOpen, now, out);
+            }
+            Kind::Signin | Kind::Idle | Kind::Greedy => self.under_way -= 1,
+        }
+    }
+
+    /// As many READs as a server lets wait, and as many open files.
+    fn demand(&self, out: &mut Vec<u8>) {
+        for id in 0..GREEDY_OPENS {
+            let open = Request::Open {
+                path: &self.plan.file,
+                flags: flags::READ,
+                attrs: &Attributes::default(),
+            };
+            open.encode(id, out);
+        }
+        for id in 0..GREEDY_READS {
+            let read = Request::Read {
+                handle: &self.handle,
+                offset: 0,
+                length: self.plan.size,
+            };
+            read.encode(id, out);
+        }
+    }
+
+    /// Does it leave everything unread from now on?
+    pub fn is_deaf(&self) -> Option<Instant> {
+        self.until.filter(|_| self.plan.kind == Kind::Greedy)
+    }
+
+    fn setup(&mut self, out: &mut Vec<u8>) {
+        let (path, flags) = match self.plan.kind {
+            Kind::Read | Kind::Greedy => (self.plan.file.clone(), flags::READ),
+            Kind::Write => {
+                let path = [&self.plan.dir[..], self.name.as_bytes()].concat();
+                (path, flags::WRITE | flags::CREAT | flags::TRUNC)
+            }
+            Kind::Small | Kind::Stat | Kind::List | Kind::Signin | Kind::Idle => {
+                self.ready = true;
+                return;
+            }
+        };
+        let open = Request::Open {
+            path: &path,
+            flags,
+            attrs: &Attributes::default(),
+        };
+        self.ask(&open, Purpose::Setup, Instant::now(), out);
+    }
+
+    fn reply(&mut self, id: u32, reply: Reply, out: &mut Vec<u8>) {
+        if matches!(reply, Reply::Version { .. }) {
+            return self.setup(out);
+        }
+        let Some(Pending {
+            purpose,
+            begun,
+            handle,
+        }) = self.pending.remove(&id)
+        else {
+            return self.totals.failed();
+        };
+        match (purpose, reply) {
+            (Purpose::Setup, Reply::Handle(handle)) => {
+                self.handle = handle.to_vec();
+                self.ready = true;
+            }
+            (Purpose::Kick, Reply::Names(_)) => {
+                for _ in 0..self.plan.depth {
+                    self.begin(out);
+                }
+            }
+            (Purpose::Read, Reply::Data(data)) => self.done(begun, data.len() as u64, out),
+            (Purpose::Read, Reply::Status { code: EOF, .. }) => {
+                self.offset = 0;
+                self.done(begun, 0, out);
+            }
+            (Purpose::Write, Reply::Status { code: 0, .. }) => {
+                self.done(begun, u64::from(self.plan.size), out)
+            }
+            (Purpose::Stat, Reply::Attrs(_)) => self.done(begun, 0, out),
+            (Purpose::SmallOpen, Reply::Handle(handle)) => {
+                let data = std::mem::take(&mut self.block);
+                let write = Request::Write {
+                    handle: &handle,
+                    offset: 0,
+                    data: &data,
+                };
+                self.ask(&write, Purpose::SmallWrite, begun, out);
+                self.block = data;
+                self.ask(
+                    &Request::Close { handle: &handle },
+                    Purpose::SmallClose,
+                    begun,
+                    out,
+                );
+            }
+            (Purpose::SmallWrite, Reply::Status { code: 0, .. }) => {}
+            (Purpose::SmallClose, Reply::Status { code: 0, .. }) => {
+                self.done(begun, u64::from(self.plan.size), out)
+            }
+            (Purpose::ListOpen, Reply::Handle(handle)) => self.list_on(handle.to_vec(), begun, out),
+            (Purpose::ListRead, Reply::Names(_)) => self.list_on(handle, begun, out),
+            (Purpose::ListRead, Reply::Status { code: EOF, .. }) => {
+                self.ask(
+                    &Request::Close { handle: &handle },
+                    Purpose::ListClose,
+                    begun,
+                    out,
+                );
+            }
+            (Purpose::ListClose, Reply::Status { code: 0, .. }) => self.done(begun, 0, out),
+            _ => {
+                self.totals.failed();
+                self.under_way = self.under_way.saturating_sub(1);
+                self.ready = true;
+            }
+        }
+    }
+
+    fn list_on(&mut self, handle: Vec<u8>, begun: Instant, out: &mut Vec<u8>) {
+        let id = self.ask(
+            &Request::Readdir { handle: &handle },
+            Purpose::ListRead,
+            begun,
+            out,
+        );
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.handle = handle;
+        }
+    }
+
+    fn done(&mut self, begun: Instant, bytes: u64, out: &mut Vec<u8>) {
+        self.under_way = self.under_way.saturating_sub(1);
+        self.totals.done(begun.elapsed(), bytes);
+        if self.plan.pace.is_none() {
+            self.begin(out);
+        }
+    }
+}

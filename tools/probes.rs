@@ -1,0 +1,64 @@
+//! What a key probe costs: for nobody, for users without keys, and for users with one key and with many.
+//!
+//! `cargo run --release -p homeport-tools --bin probes` prints the median and the 99th percentile of each, in microseconds. The
+//! difference between rows is what an attacker could measure, were it not for the fixed time of the answer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a measurement says what it expects by failing"
+)]
+
+use std::time::Instant;
+
+use homeportd::domain::user::{User, UserName};
+use homeportd::store::Store;
+use homeportd::store::sql::SqlStore;
+
+const ROUNDS: usize = 20_000;
+const USERS: [(&str, Option<usize>); 4] = [
+    ("nobody", None),
+    ("no-keys", Some(0)),
+    ("one-key", Some(1)),
+    ("61-keys", Some(61)),
+];
+
+fn user(name: &str, keys: usize) -> User {
+    User {
+        keys: (0..keys)
+            .map(|n| format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{n:043} key {n}"))
+            .collect(),
+        home: format!("/srv/homes/{name}").into(),
+        ..User::blank(name.parse().unwrap())
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let dir = std::env::temp_dir().join(format!("homeport-probes-{}", std::process::id()));
+    let store = SqlStore::open(&dir.join("homeport.db")).await.unwrap();
+    for (name, keys) in USERS {
+        if let Some(keys) = keys {
+            store.add_user(&user(name, keys)).await.unwrap();
+        }
+    }
+    let names: Vec<UserName> = USERS.iter().map(|(name, _)| name.parse().unwrap()).collect();
+    let offered = "AAAAC3NzaC1lZDI1NTE5AAAAIoffered-by-somebody";
+    let mut took = [const { Vec::new() }; USERS.len()];
+    for round in 0..ROUNDS {
+        // Each by turns, so that a busy machine is equally busy for all.
+        for step in 0..names.len() {
+            let which = (round + step) % names.len();
+            let began = Instant::now();
+            let found = store.user_with_key(&names[which], offered).await.unwrap();
+            took[which].push(began.elapsed());
+            assert_eq!(found.is_some(), USERS[which].1.is_some());
+        }
+    }
+    for ((name, _), took) in USERS.iter().zip(&mut took) {
+        took.sort();
+        let at = |part: usize| took[took.len() * part / 100].as_secs_f64() * 1e6;
+        println!("{name:>8}: {:6.1} µs, 99 %: {:6.1} µs", at(50), at(99));
+    }
+    store.close().await;
+    std::fs::remove_dir_all(&dir).unwrap();
+}
