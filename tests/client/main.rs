@@ -16,8 +16,6 @@ use std::process::{Child, Command, Output, Stdio};
 
 use support::server::Sandbox;
 
-/// The client's binary, as cargo built it for this test.
-
 /// What a command did.
 struct Ran {
     code: Option<i32>,
