@@ -45,6 +45,8 @@ pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey
         limits: RekeyLimits::new(REKEY_BYTES, REKEY_BYTES, REKEY_AFTER),
         // What every channel has; its work asks for more ([`crate::session::stream::window`]).
         window_size: MINIMUM_WINDOW,
+        // It is opened again as data is used.
+        automatic_window: false,
         maximum_packet_size: MAX_PACKET,
         event_buffer_size: EVENTS,
         max_auth_attempts: auth.max_attempts,

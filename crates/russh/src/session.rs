@@ -339,9 +339,12 @@ impl Encrypted {
             if data.len() as u32 <= channel.sender_window_size {
                 channel.sender_window_size -= data.len() as u32;
             }
-            // HOMEPORT: by sixteenths. Opened by halves, a window lets a far client send only half of it in each round
-            // trip: all that came in one go is answered by one adjustment.
-            if target.saturating_sub(channel.sender_window_size) >= (target / 16).max(1) {
+            // As OpenSSH's channel_check_window does: after three packets at most, or below half of the window. Opened by
+            // halves alone, a window lets a peer that is far away send only about half of it in each round trip.
+            let used = target.saturating_sub(channel.sender_window_size);
+            if used > channel.sender_maximum_packet_size.saturating_mul(3)
+                || channel.sender_window_size < target / 2
+            {
                 debug!(
                     "sender_window_size {:?}, target {:?}",
                     channel.sender_window_size, target

@@ -854,6 +854,7 @@ mod tests {
         };
 
         Session {
+            target_window_size: config.window_size,
             common: CommonSession {
                 packet_writer: PacketWriter::clear(),
                 auth_user: String::new(),
@@ -1552,9 +1553,16 @@ impl Session {
                 // HOMEPORT: the data stays in the packet; only who listens to a channel gets a copy.
                 let data = map_err!(data_of(r))?;
                 map_err!(ensure_end(r))?;
-                // HOMEPORT: the handler opens the window again, as it uses what came.
+                let target = self.target_window_size;
                 if let Some(ref mut enc) = self.common.encrypted {
-                    enc.use_window(channel_num, data.len());
+                    if !self.common.config.automatic_window {
+                        enc.use_window(channel_num, data.len());
+                    } else if enc.adjust_window_size(channel_num, data, target)? {
+                        let window = handler.adjust_window(channel_num, self.target_window_size);
+                        if window > 0 {
+                            self.target_window_size = window
+                        }
+                    }
                 }
                 self.flush()?;
                 if let Some(ext) = ext {

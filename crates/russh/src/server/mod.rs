@@ -83,6 +83,9 @@ pub struct Config {
     pub limits: Limits,
     /// The initial size of a channel (used for flow control).
     pub window_size: u32,
+    /// Whether a channel's window is opened again as soon as data arrives. If not, the handler opens it with
+    /// [`Handle::open_window`] or [`Session::open_window`] as it uses the data: what waits is bounded by the window.
+    pub automatic_window: bool,
     /// The maximal size of a single packet.
     pub maximum_packet_size: u32,
     /// Buffer size for each channel (a number of unprocessed messages to store before propagating backpressure to the TCP stream)
@@ -120,6 +123,7 @@ impl Default for Config {
             keys: Vec::new(),
             certificates: Vec::new(),
             window_size: 2097152,
+            automatic_window: true,
             maximum_packet_size: 32768,
             channel_buffer_size: 100,
             event_buffer_size: 10,
@@ -552,6 +556,13 @@ pub trait Handler: Sized {
         session: &mut Session,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send {
         async { Ok(()) }
+    }
+
+    /// Called when this server adjusts the network window. Return the
+    /// next target window. Not called without [`Config::automatic_window`].
+    #[allow(unused_variables)]
+    fn adjust_window(&mut self, channel: ChannelId, current: u32) -> u32 {
+        current
     }
 
     /// HOMEPORT: the client has asked for a service that there is not; it is told so, and the connection ends.
@@ -1155,6 +1166,7 @@ where
         Err(error) => return Err(error.into()),
     };
     let mut session = Session {
+        target_window_size: common.config.window_size,
         common,
         priority_receiver,
         receiver,
