@@ -1,4 +1,4 @@
-//! The quota ledger: what each home holds, exact to the byte, and never below the truth after a crash.
+//! Quota accounts: what each home holds, exact to the byte, and never below the truth after a crash.
 //!
 //! [`account`] has the numbers and the rules of growing, [`inode`] one record for each open file, [`mod@measure`] counts
 //! a home while it is used, [`measurer`] starts that, and [`keeper`] alone writes to the store. `storage/quota.rs` is the
@@ -26,14 +26,14 @@ use crate::domain::user::Quota;
 use crate::store::{Store, UsageRecord};
 use base::error::{Error, Result};
 
-use self::account::{Account, Helpers, Standing, Usage};
+use self::account::{Account, Helpers, Usage, UsageAccuracy};
 use self::measure::{Sum, Unreadable, measure};
 use self::measurer::{Slots, Why};
 
 pub use self::settings::QuotaSettings;
 
 /// The accounts of all homes that were used since the start.
-pub struct Ledger {
+pub struct Accounts {
     store: Arc<dyn Store>,
     settings: QuotaSettings,
     accounts: Mutex<HashMap<PathBuf, Arc<Account>>>,
@@ -51,10 +51,10 @@ pub struct Ledger {
 /// Does the storage of this home carry the server's marker? May block on its disk.
 pub type Ownership = Box<dyn Fn(&Path) -> Result<()> + Send + Sync>;
 
-impl Ledger {
-    /// An empty ledger, and its keeper, which runs until `quit` is cancelled and everything is written down.
+impl Accounts {
+    /// An empty accounts, and its keeper, which runs until `quit` is cancelled and everything is written down.
     pub fn start(store: Arc<dyn Store>, settings: QuotaSettings, quit: CancellationToken) -> Arc<Self> {
-        let ledger = Arc::new(Self {
+        let accounts = Arc::new(Self {
             store,
             settings,
             accounts: Mutex::default(),
@@ -69,9 +69,9 @@ impl Ledger {
             slots: Arc::default(),
             ownership: OnceLock::new(),
         });
-        ledger.tasks.spawn(measurer::serve(Arc::clone(&ledger)));
-        ledger.tasks.spawn(keeper::keep(Arc::clone(&ledger), quit));
-        ledger
+        accounts.tasks.spawn(measurer::serve(Arc::clone(&accounts)));
+        accounts.tasks.spawn(keeper::keep(Arc::clone(&accounts), quit));
+        accounts
     }
 
     /// From now on the marker of a home's storage is looked at after each new ceiling.
@@ -87,9 +87,9 @@ impl Ledger {
             if self.ownership.get().is_none() || !account.begin_look() {
                 continue;
             }
-            let ledger = Arc::clone(self);
+            let accounts = Arc::clone(self);
             self.tasks.spawn_blocking(move || {
-                if let Some(ownership) = ledger.ownership.get() {
+                if let Some(ownership) = accounts.ownership.get() {
                     let owned = ownership(account.home());
                     if let Err(error) = &owned {
                         tracing::error!(home = ?account.home(), %error, "nothing may grow in the home any more");
@@ -124,7 +124,7 @@ impl Ledger {
     }
 
     /// The account of a home, for as long as the server runs. `quota` is what its user's record said at the sign-in,
-    /// which may be long ago: what [`Ledger::set_quota`] was told since counts more. The first time it is asked for, it
+    /// which may be long ago: what [`Accounts::set_quota`] was told since counts more. The first time it is asked for, it
     /// is loaded, and measured in the background where it is not exact or was not measured for long.
     ///
     /// # Errors
@@ -160,7 +160,7 @@ impl Ledger {
             accounts.insert(home.to_owned(), Arc::clone(&account));
             account
         };
-        if account.standing() != Standing::Exact || self.is_due(&account) {
+        if account.accuracy() != UsageAccuracy::Exact || self.is_due(&account) {
             self.measure_later(Arc::clone(&account), Why::Background);
         }
         Ok(account)
@@ -173,7 +173,7 @@ impl Ledger {
         let age = account
             .measured_at()
             .map(|at| Timestamp::now().duration_since(at));
-        account.standing() == Standing::Unmeasurable
+        account.accuracy() == UsageAccuracy::Unmeasurable
             || account.unreadable().count > 0
             || age.is_none_or(|age| age >= limit)
     }

@@ -1,24 +1,22 @@
-//! Keeps a file system that hangs from holding up anybody else.
+//! Decides which thread a call on a file system takes, so that a file system that hangs delays no other.
 //!
 //! Requests that are expected to be quick run on the event loop's own threads, since a change of threads costs more
-//! than most of them. What may go wrong: the file system hangs, and with it the thread. Therefore:
-//! - Only so many threads may be inside the file system at once ([`Lanes::new`]); the event loop has more. Who finds
-//!   no free slot takes the slow way: a thread of the blocking pool.
-//! - A watchdog looks at the slots every [`TICK`]. While one is occupied for longer than that, it wakes another
-//!   thread of the event loop, which takes over waiting for the network from the one that hangs.
-//! - A slot that is occupied for [`STUCK`] makes its lane slow: until [`SLOW_FOR`] after the last such sighting,
-//!   everything of that file system goes the slow way, on at most [`SLOW_AT_ONCE`] threads.
+//! than most of them. The file system may hang, and then its thread hangs with it. Therefore:
+//! - Only a limited number of threads may be inside a file system at once ([`IoScheduler::new`]); the event loop has
+//!   more. A call that finds no free slot takes the slow way: a thread of the blocking pool.
+//! - A watchdog looks at the slots every [`TICK`]. While one is occupied for longer than that, the watchdog wakes
+//!   another thread of the event loop, which takes over waiting for the network from the one that hangs.
+//! - A slot that is occupied for [`STUCK`] makes its file system slow: until [`SLOW_FOR`] after the last such sighting,
+//!   every call on that file system goes the slow way, on at most [`SLOW_AT_ONCE`] threads.
 //!
-//! A lane is a file system (`st_dev`): its homes hang together.
-//!
-//! Hashing is kept apart from both ways, since it is long and costs the CPU instead of the disk: what is being hashed
-//! is counted for each home and each file system, so that a queue of hashes delays no other request (what is small goes
-//! the slow way, and waits for no large one), and the digests
-//! take [`turns`], so that they occupy no more cores than there are.
+//! Hashing is kept apart from both ways, since it is long and costs CPU time instead of disk time: running hashes are
+//! counted for each home and each file system, so that a queue of hashes delays no other request. A small hash takes
+//! the slow way and does not wait for a large one. The digests take [`cpu_slots`], so that they occupy no more cores
+//! than the machine has.
 
+pub mod cpu_slots;
 pub mod descriptors;
-mod doors;
-pub mod turns;
+mod keyed_semaphore;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -29,86 +27,86 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use doors::Doors;
-use turns::Turns;
+use cpu_slots::CpuSlots;
+pub use keyed_semaphore::KeyedSemaphore;
 
 /// The watchdog's period while anything runs.
 const TICK: Duration = Duration::from_millis(5);
 /// Longer than a busy machine keeps a thread from running, usually.
 const STUCK: Duration = Duration::from_millis(25);
-/// How long a lane stays slow after it was last seen stuck.
+/// How long a file system stays slow after it was last seen stuck.
 const SLOW_FOR: Duration = Duration::from_secs(1);
 /// Threads of the blocking pool (512 in all) that one slow file system may hold.
 const SLOW_AT_ONCE: usize = 64;
-/// Of these, threads that work for one home: its user may have as much long work as he likes, and others theirs.
+/// At most this many of these threads work for one home, so that one user's long operations cannot starve the others.
 const SLOW_PER_HOME: usize = 16;
 /// Threads that may be closing files of one file system after their sessions have ended: NFS and FUSE write on close.
 const CLOSING_AT_ONCE: usize = 16;
-/// What is being hashed of one file system at once; each holds a thread of the blocking pool, and one beside it.
+/// Files of one file system that are hashed at once; each holds a thread of the blocking pool and one beside it.
 const HASHING_AT_ONCE: usize = 32;
-/// Of these, hashes of one home.
+/// At most this many of these hashes belong to one home.
 const HASHING_PER_HOME: usize = 4;
-/// Idle ticks after which the watchdog sleeps until it is called.
+/// After this many idle ticks the watchdog sleeps until it is called.
 const IDLE_TICKS: u32 = 20;
 
-/// All lanes, the slots that they share, and their watchdog. The watchdog ends when this is dropped.
-pub struct Lanes {
+/// The file systems that hold homes, the slots that they share, and their watchdog, which ends when this is dropped.
+pub struct IoScheduler {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     started: Instant,
     slots: Box<[Slot]>,
-    lanes: Mutex<HashMap<u64, Weak<Lane>>>,
-    turns: Turns,
+    filesystems: Mutex<HashMap<u64, Weak<Filesystem>>>,
+    cpu_slots: CpuSlots,
     watchdog: Mutex<Option<std::thread::Thread>>,
     asleep: AtomicBool,
 }
 
 #[derive(Default)]
 struct Slot {
-    /// 0: free; else when it was taken, in microseconds since the start, plus one.
+    /// 0 while the slot is free; else the time at which it was taken, in microseconds since the start, plus one.
     since: AtomicU64,
     device: AtomicU64,
 }
 
-/// One file system.
-pub struct Lane {
+/// One file system (`st_dev`): all its homes hang together.
+pub struct Filesystem {
     shared: Arc<Shared>,
     device: u64,
     /// Microseconds since the start.
     slow_until: AtomicU64,
     slow_way: Arc<Semaphore>,
-    slow_homes: Doors<PathBuf>,
+    slow_homes: KeyedSemaphore<PathBuf>,
     hashing: Arc<Semaphore>,
-    hashing_homes: Doors<PathBuf>,
+    hashing_homes: KeyedSemaphore<PathBuf>,
     closing: Arc<Semaphore>,
 }
 
-/// One home's way into its file system. Cheap to clone.
+/// The access of one home to the scheduler of its file system. Cheap to clone.
 #[derive(Clone)]
-pub struct HomeLane {
-    lane: Arc<Lane>,
+pub struct HomeIo {
+    filesystem: Arc<Filesystem>,
     slow: Arc<Semaphore>,
     hashing: Arc<Semaphore>,
 }
 
-/// The right to be inside the file system on a thread of the event loop.
+/// The permission to be inside the file system on a thread of the event loop.
 pub struct Permit<'a>(&'a Slot);
 
-/// The right to be inside the file system on threads of the blocking pool.
+/// The permission to be inside the file system on threads of the blocking pool.
 pub struct SlowPermit {
     _home: Option<OwnedSemaphorePermit>,
-    _lane: Option<OwnedSemaphorePermit>,
+    _filesystem: Option<OwnedSemaphorePermit>,
 }
 
 impl SlowPermit {
-    /// The home's place first: who waits for it does not take others' places.
-    async fn wait(home: &Arc<Semaphore>, lane: &Arc<Semaphore>) -> Self {
+    /// Takes the home's permit first, so that a call that waits for it does not hold a permit that others need.
+    async fn wait(home: &Arc<Semaphore>, filesystem: &Arc<Semaphore>) -> Self {
         let own = Arc::clone(home).acquire_owned().await.ok();
         Self {
             _home: own,
-            _lane: Arc::clone(lane).acquire_owned().await.ok(),
+            _filesystem: Arc::clone(filesystem).acquire_owned().await.ok(),
         }
     }
 }
@@ -119,14 +117,14 @@ impl Drop for Permit<'_> {
     }
 }
 
-impl Lanes {
+impl IoScheduler {
     /// `slots` threads at most inside a file system at once; `runtime` must have more worker threads than that.
     pub fn new(slots: usize, runtime: Handle) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             started: Instant::now(),
             slots: (0..slots).map(|_| Slot::default()).collect(),
-            lanes: Mutex::default(),
-            turns: Turns::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            filesystems: Mutex::default(),
+            cpu_slots: CpuSlots::new(std::thread::available_parallelism().map_or(1, usize::from)),
             watchdog: Mutex::default(),
             asleep: AtomicBool::new(false),
         });
@@ -138,45 +136,49 @@ impl Lanes {
         Ok(Self { shared })
     }
 
-    /// The way of a home into the file system that it lies on, by its `st_dev`.
-    pub fn of_home(&self, device: u64, home: &Path) -> HomeLane {
-        let lane = self.of_device(device);
-        HomeLane {
-            slow: lane.slow_homes.of(&home.to_owned()),
-            hashing: lane.hashing_homes.of(&home.to_owned()),
-            lane,
+    /// Returns the access of a home to the file system that it lies on, by its `st_dev`.
+    pub fn of_home(&self, device: u64, home: &Path) -> HomeIo {
+        let filesystem = self.of_device(device);
+        HomeIo {
+            slow: filesystem.slow_homes.of(&home.to_owned()),
+            hashing: filesystem.hashing_homes.of(&home.to_owned()),
+            filesystem,
         }
     }
 
-    fn of_device(&self, device: u64) -> Arc<Lane> {
-        let mut lanes = self.shared.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = lanes.get(&device).and_then(Weak::upgrade) {
-            return lane;
+    fn of_device(&self, device: u64) -> Arc<Filesystem> {
+        let mut filesystems = self
+            .shared
+            .filesystems
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(filesystem) = filesystems.get(&device).and_then(Weak::upgrade) {
+            return filesystem;
         }
-        lanes.retain(|_, lane| lane.strong_count() > 0);
-        let lane = Arc::new(Lane {
+        filesystems.retain(|_, filesystem| filesystem.strong_count() > 0);
+        let filesystem = Arc::new(Filesystem {
             shared: Arc::clone(&self.shared),
             device,
             slow_until: AtomicU64::new(0),
             slow_way: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
-            slow_homes: Doors::new(SLOW_PER_HOME),
+            slow_homes: KeyedSemaphore::new(SLOW_PER_HOME),
             hashing: Arc::new(Semaphore::new(HASHING_AT_ONCE)),
-            hashing_homes: Doors::new(HASHING_PER_HOME),
+            hashing_homes: KeyedSemaphore::new(HASHING_PER_HOME),
             closing: Arc::new(Semaphore::new(CLOSING_AT_ONCE)),
         });
-        lanes.insert(device, Arc::downgrade(&lane));
-        lane
+        filesystems.insert(device, Arc::downgrade(&filesystem));
+        filesystem
     }
 }
 
-impl Drop for Lanes {
+impl Drop for IoScheduler {
     fn drop(&mut self) {
         self.shared.call_watchdog();
     }
 }
 
-impl Lane {
-    /// See [`HomeLane::enter`].
+impl Filesystem {
+    /// See [`HomeIo::enter`].
     fn enter(&self) -> Option<Permit<'_>> {
         let now = self.shared.now();
         if now < self.slow_until.load(Ordering::Relaxed) {
@@ -194,7 +196,7 @@ impl Lane {
         Some(Permit(slot))
     }
 
-    /// See [`HomeLane::close`].
+    /// See [`HomeIo::close`].
     fn close(&self, files: impl Send + 'static) {
         let Ok(runtime) = Handle::try_current() else {
             return;
@@ -211,30 +213,30 @@ impl Lane {
     }
 }
 
-impl HomeLane {
-    /// The quick way; `None`: take the slow one.
+impl HomeIo {
+    /// Takes the quick way; `None` means that the call has to take the slow one.
     pub fn enter(&self) -> Option<Permit<'_>> {
-        self.lane.enter()
+        self.filesystem.enter()
     }
 
     /// Waits for the right to be inside the file system on a thread of the blocking pool, as part of the home's share.
     pub async fn slow_way(&self) -> SlowPermit {
-        SlowPermit::wait(&self.slow, &self.lane.slow_way).await
+        SlowPermit::wait(&self.slow, &self.filesystem.slow_way).await
     }
 
     /// Waits for the right to hash a file, as part of the home's share.
     pub async fn hash_way(&self) -> SlowPermit {
-        SlowPermit::wait(&self.hashing, &self.lane.hashing).await
+        SlowPermit::wait(&self.hashing, &self.filesystem.hashing).await
     }
 
-    /// Whose turn it is to compute, among all that is hashed on this machine.
-    pub fn turns(&self) -> &Turns {
-        &self.lane.shared.turns
+    /// Returns the CPU slots that all hashing on this machine shares.
+    pub fn cpu_slots(&self) -> &CpuSlots {
+        &self.filesystem.shared.cpu_slots
     }
 
-    /// Drops what holds files of this file system, where that may wait: soon, and not too many at once.
+    /// Drops something that holds files of this file system on a thread that may wait, [`CLOSING_AT_ONCE`] at a time.
     pub fn close(&self, files: impl Send + 'static) {
-        self.lane.close(files);
+        self.filesystem.close(files);
     }
 }
 
@@ -250,7 +252,7 @@ impl Shared {
         }
     }
 
-    /// Looks at every slot once: is any occupied, and is any occupied for longer than a tick?
+    /// Looks at every slot once. Returns whether any is occupied, and whether any has been occupied for longer than a tick.
     fn look(&self) -> (bool, bool) {
         let now = self.now();
         let (mut busy, mut late) = (false, false);
@@ -270,9 +272,11 @@ impl Shared {
     }
 
     fn slow_down(&self, device: u64, now: u64) {
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = lanes.get(&device).and_then(Weak::upgrade) {
-            let before = lane.slow_until.swap(now + micros(SLOW_FOR), Ordering::Relaxed);
+        let filesystems = self.filesystems.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(filesystem) = filesystems.get(&device).and_then(Weak::upgrade) {
+            let before = filesystem
+                .slow_until
+                .swap(now + micros(SLOW_FOR), Ordering::Relaxed);
             if before < now {
                 tracing::warn!(
                     device,
@@ -317,13 +321,13 @@ mod tests {
 
     #[tokio::test]
     async fn slots_bound_who_is_inside() {
-        let lanes = Lanes::new(2, Handle::current()).unwrap();
-        let lane = lanes.of_device(1);
-        let first = lane.enter().unwrap();
-        let second = lane.enter().unwrap();
-        assert!(lane.enter().is_none());
+        let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
+        let filesystem = scheduler.of_device(1);
+        let first = filesystem.enter().unwrap();
+        let second = filesystem.enter().unwrap();
+        assert!(filesystem.enter().is_none());
         drop(first);
-        assert!(lane.enter().is_some());
+        assert!(filesystem.enter().is_some());
         drop(second);
     }
 
@@ -339,16 +343,16 @@ mod tests {
 
     #[tokio::test]
     async fn closing_files_that_hang_takes_few_threads() {
-        let lanes = Lanes::new(2, Handle::current()).unwrap();
-        let lane = lanes.of_device(1);
+        let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
+        let filesystem = scheduler.of_device(1);
         let begun = Arc::<AtomicU64>::default();
         // Falls when as many as there are places, and the test, have come to it.
         let barrier = Arc::new(std::sync::Barrier::new(CLOSING_AT_ONCE + 1));
         for _ in 0..3 * CLOSING_AT_ONCE {
-            lane.close(Sticky(Arc::clone(&barrier), Arc::clone(&begun)));
+            filesystem.close(Sticky(Arc::clone(&barrier), Arc::clone(&begun)));
         }
         for round in 1..=3 {
-            while lane.closing.available_permits() > 0 || begun.load(Ordering::SeqCst) < round * 16 {
+            while filesystem.closing.available_permits() > 0 || begun.load(Ordering::SeqCst) < round * 16 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             assert_eq!(begun.load(Ordering::SeqCst), round * CLOSING_AT_ONCE as u64);
@@ -358,9 +362,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stuck_lane_becomes_slow_and_others_do_not() {
-        let lanes = Lanes::new(2, Handle::current()).unwrap();
-        let (stuck, well) = (lanes.of_device(1), lanes.of_device(2));
+    async fn a_stuck_file_system_becomes_slow_and_others_do_not() {
+        let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
+        let (stuck, well) = (scheduler.of_device(1), scheduler.of_device(2));
         let permit = stuck.enter().unwrap();
         let began = Instant::now();
         while stuck.enter().is_some() {

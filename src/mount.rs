@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::accounts::account::Account;
 use crate::accounts::disk::Disks;
 use crate::auth::Login;
-use crate::io::{HomeLane, Lanes};
+use crate::io::{HomeIo, IoScheduler};
 use crate::storage::Storage;
 use crate::storage::durable::{Durable, Fsync};
 use crate::storage::gate::{Gate, Gated};
@@ -25,7 +25,7 @@ pub struct Mounted {
     /// What the session sees.
     pub storage: Arc<dyn Storage>,
     /// Its way into the file system that it lies on.
-    pub lane: HomeLane,
+    pub io: HomeIo,
     /// Was it missing?
     pub made: bool,
 }
@@ -33,7 +33,7 @@ pub struct Mounted {
 /// Where homes are mounted.
 pub struct Place {
     /// The file systems.
-    pub lanes: Lanes,
+    pub scheduler: IoScheduler,
     /// The same, as to whether they are full.
     pub disks: Disks,
     /// What is waited for.
@@ -114,7 +114,7 @@ pub fn mount(
     let guard = Guard::new(durable, login.permissions().clone());
     Ok(Mounted {
         storage: Arc::new(Gated::new(Arc::new(guard), Arc::clone(gate))),
-        lane: place.lanes.of_home(device, login.home()),
+        io: place.scheduler.of_home(device, login.home()),
         made,
     })
 }

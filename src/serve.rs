@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::accounts::Ledger;
+use crate::accounts::Accounts;
 use crate::accounts::disk::{Disk, Disks};
 use crate::admin::{owner, store};
 use crate::auth::Authenticator;
@@ -37,7 +37,7 @@ use crate::config::Config;
 use crate::control as control_socket;
 use crate::domain::event::Events;
 use crate::homes;
-use crate::io::Lanes;
+use crate::io::IoScheduler;
 use crate::io::descriptors::Shares;
 use crate::mount;
 use crate::ssh::algorithms;
@@ -71,7 +71,7 @@ pub struct Server {
     changes: Arc<Changes>,
     reload: telemetry::Reload,
     hurry: CancellationToken,
-    ledger_quit: CancellationToken,
+    accounts_quit: CancellationToken,
     disk: Arc<Disk>,
     _lock: lock::DataLock,
 }
@@ -113,25 +113,25 @@ impl Server {
         let current = current(&config, keys)?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let control = control_socket::bind(&config.control_socket())?;
-        let lanes = Lanes::new(slots(), Handle::current())
+        let scheduler = IoScheduler::new(slots(), Handle::current())
             .map_err(|error| Error::new("cannot start the watchdog of file systems").because(error))?;
-        let ledger_quit = CancellationToken::new();
-        let ledger = Ledger::start(
+        let accounts_quit = CancellationToken::new();
+        let accounts = Accounts::start(
             Arc::clone(&store) as Arc<dyn Store>,
             config.quota.clone(),
-            ledger_quit.clone(),
+            accounts_quit.clone(),
         );
         let disks = Disks::default();
         let disk = disks.with_store(device_of(config.data_dir())?);
         let looks = homes::checker(&config, &id);
-        ledger.watch_ownership(Box::new(move |home| looks(home)?.owned));
+        accounts.watch_ownership(Box::new(move |home| looks(home)?.owned));
         homes::warn_of_strangers(&config, &id);
         let service = Service::new(Parts {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
             events: Events::new(vec![Box::new(audit)]),
-            ledger,
+            accounts,
             place: mount::Place {
-                lanes,
+                scheduler,
                 disks,
                 fsync: config.storage.fsync,
                 check: homes::checker(&config, &id),
@@ -150,7 +150,7 @@ impl Server {
             changes,
             reload,
             hurry: CancellationToken::new(),
-            ledger_quit,
+            accounts_quit,
             disk,
             _lock: lock,
         })
@@ -224,9 +224,9 @@ impl Server {
         within(LAST_CALL, "ending the server's own tasks", helpers.wait()).await;
         control_socket::unbind(&reloading.config.control_socket());
         // Last, when nothing changes any more: every account is written down exact.
-        self.ledger_quit.cancel();
+        self.accounts_quit.cancel();
         // What cannot be written down stays at its ceiling, and is measured after the next start.
-        let written = self.service.ledger.stopped();
+        let written = self.service.accounts.stopped();
         within(WRITING_DOWN, "writing down what homes hold", written).await;
         within(LAST_CALL, "closing the store", self.store.close()).await;
         tracing::info!("stopped");

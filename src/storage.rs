@@ -52,7 +52,7 @@ pub trait Storage: Send + Sync {
     /// Makes a hard link.
     fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()>;
     /// Holds what a name stands for, so that it can be looked at after the name is gone.
-    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>>;
+    fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>>;
     /// The absolute path without links, `.` and `..`; a last component that does not exist is allowed.
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath>;
     /// Room on the file system that holds the path.
@@ -89,7 +89,7 @@ pub trait OpenFile: Send + Sync {
 }
 
 /// Something that was found by its name, and is held on to; not open.
-pub trait Held: Send {
+pub trait PinnedInode: Send {
     /// Its attributes as they are now; `links` is 0 once the last name is gone.
     fn stat(&self) -> Result<Metadata>;
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use base::digest::Algorithm;
 use homeportd::domain::path::VirtualPath;
-use homeportd::io::turns::Turns;
+use homeportd::io::cpu_slots::CpuSlots;
 use homeportd::storage::hash::{Range, Work};
 use homeportd::storage::local::LocalStorage;
 use homeportd::storage::{OpenHow, Storage, Wait};
@@ -85,7 +85,7 @@ fn hash(
         block: None,
         quick_check: None,
     };
-    Ok(work.compute(&Turns::new(2), &CancellationToken::new())?)
+    Ok(work.compute(&CpuSlots::new(2), &CancellationToken::new())?)
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -3,7 +3,7 @@
 //! Three numbers for bytes and three for files, all atomics: *used* never passes *limit*, and never passes *ceiling*,
 //! which is what the store says at least. So after a crash the store's number is never below the truth.
 //!
-//! Standing of an account:
+//! UsageAccuracy of an account:
 //! - *clean*: the store has the use itself, marked exact. Before anything changes, the mark is taken away.
 //! - *open*: the store has a ceiling; the use is exact in memory.
 //! - *loaded at its ceiling*: after a crash the ceiling counts as the use, until the home has been measured. What
@@ -17,7 +17,7 @@
 //!
 //! Order of locks: names, then the size of one inode, then the records (`inodes`). Nobody holds any of them while he
 //! waits for the store or for a measure, which needs them all: what does not fit is given up as a whole, and
-//! [`Account::patiently`] tries it again. A change holds a [`Change`] all the while, which keeps the account from
+//! [`Account::retry_until`] tries it again. A change holds a [`Change`] all the while, which keeps the account from
 //! becoming clean in the middle of it.
 
 mod keeping;
@@ -25,8 +25,8 @@ mod measuring;
 mod meter;
 mod patience;
 mod progress;
-mod standing;
 mod storage;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -44,9 +44,9 @@ use self::meter::{Meter, NO_LIMIT, Short};
 pub use self::patience::Patience;
 use self::patience::Remeasuring;
 use self::progress::Progress;
-use self::standing::{AT_CEILING, EXACT, STAYS_AT_CEILING, UNKNOWN, UNMEASURABLE};
-pub use self::standing::{Standing, Usage};
 use self::storage::Storage;
+use self::usage::{AT_CEILING, EXACT, STAYS_AT_CEILING, UNKNOWN, UNMEASURABLE};
+pub use self::usage::{Usage, UsageAccuracy};
 use super::inode::Inodes;
 use super::measure::Unreadable;
 
@@ -59,7 +59,7 @@ pub struct Account {
     home: PathBuf,
     bytes: Meter,
     files: Meter,
-    standing: AtomicU8,
+    accuracy: AtomicU8,
     /// The store says that its number is exact: to be changed before anything else is.
     clean: AtomicBool,
     /// Counts how often the account was closed, to have its exact use written down.
@@ -73,7 +73,7 @@ pub struct Account {
     /// Somebody waits for a new ceiling, or for the mark "clean" to be taken away.
     wanted: AtomicBool,
     /// The file system did not say what became of a change: the home is to be measured again.
-    doubted: AtomicBool,
+    invalidated: AtomicBool,
     storage: Storage,
     /// One measure at a time.
     measuring: Mutex<()>,
@@ -120,7 +120,7 @@ impl Account {
         let known = record.filter(|record| record.exact || record.measured_at.is_some());
         let unknown = (quota.bytes.unwrap_or(0), quota.files.unwrap_or(0));
         let (bytes, files) = known.map_or(unknown, |record| (record.bytes, record.files));
-        let standing = match known {
+        let accuracy = match known {
             Some(record) if record.exact => EXACT,
             Some(_) => AT_CEILING,
             None => UNKNOWN,
@@ -129,14 +129,14 @@ impl Account {
             home: home.to_owned(),
             bytes: Meter::new(bytes, quota.bytes),
             files: Meter::new(files, quota.files),
-            standing: AtomicU8::new(standing),
+            accuracy: AtomicU8::new(accuracy),
             clean: AtomicBool::new(true),
             closings: AtomicU64::new(0),
             changing: AtomicUsize::new(0),
             activity: AtomicU64::new(0),
             orphans: AtomicUsize::new(0),
             wanted: AtomicBool::new(false),
-            doubted: AtomicBool::new(false),
+            invalidated: AtomicBool::new(false),
             storage: Storage::default(),
             measuring: Mutex::new(()),
             name_changes: AtomicU64::new(0),
@@ -165,12 +165,12 @@ impl Account {
                 bytes: self.bytes.limit(),
                 files: self.files.limit(),
             },
-            standing: self.standing(),
+            accuracy: self.accuracy(),
         }
     }
 
-    pub(super) fn standing(&self) -> Standing {
-        Standing::of(self.standing.load(Ordering::Acquire))
+    pub(super) fn accuracy(&self) -> UsageAccuracy {
+        UsageAccuracy::of(self.accuracy.load(Ordering::Acquire))
     }
 
     /// New limits, in force at once. Below the use, growth stops, and nothing else does.
@@ -197,7 +197,7 @@ impl Account {
     /// Begins a change: from here on the store says that its number is no more than a ceiling.
     ///
     /// # Errors
-    /// `NotRecorded`: it does not yet. To be used inside [`Account::patiently`].
+    /// `NotRecorded`: it does not yet. To be used inside [`Account::retry_until`].
     pub fn begin(&self) -> Result<Change<'_>> {
         self.changing.fetch_add(1, Ordering::SeqCst);
         let change = Change(self);
@@ -240,9 +240,9 @@ impl Account {
 
     fn reserve(&self, meter: &Meter, amount: u64, ahead: u64) -> std::result::Result<(), Short> {
         self.storage.may_grow()?;
-        let standing = self.standing.load(Ordering::Acquire);
+        let accuracy = self.accuracy.load(Ordering::Acquire);
         if meter.limit().is_some() {
-            match standing {
+            match accuracy {
                 UNKNOWN => return Err(Short::Measure),
                 UNMEASURABLE => return Err(Short::Unmeasurable),
                 _ => {}
@@ -255,8 +255,8 @@ impl Account {
                 }
                 Ok(())
             }
-            Err(Short::Limit) if standing == STAYS_AT_CEILING => Err(Short::Unmeasurable),
-            Err(Short::Limit) if standing != EXACT => Err(Short::Measure),
+            Err(Short::Limit) if accuracy == STAYS_AT_CEILING => Err(Short::Unmeasurable),
+            Err(Short::Limit) if accuracy != EXACT => Err(Short::Measure),
             Err(Short::Ceiling) => {
                 self.want();
                 Err(Short::Ceiling)
@@ -278,7 +278,7 @@ impl Account {
     fn give_back(&self, meter: &Meter, amount: u64) {
         if !meter.take(amount) {
             // More has gone than was counted: there is what others have put into the home.
-            self.doubt();
+            self.invalidate();
         }
     }
 
@@ -335,7 +335,7 @@ impl Account {
 
     /// The same of one that perhaps has a name still, where nobody has looked: a measure will tell.
     pub(super) fn stray_gone(&self) {
-        self.doubt();
+        self.invalidate();
         self.orphans.fetch_sub(1, Ordering::SeqCst);
     }
 

@@ -21,12 +21,12 @@ pub(super) struct Inodes {
     /// Records that have not ended: those in `open`, and removed ones whose number another file has by now.
     records: usize,
     /// While a measure runs: every record that there was since it began, so that none ends meanwhile.
-    pinned: Option<Vec<Pinned>>,
+    retained: Option<Vec<RetainedRecord>>,
 }
 
 /// A record that a measure keeps.
 #[derive(Clone)]
-pub(super) struct Pinned {
+pub(super) struct RetainedRecord {
     pub(super) inode: Arc<Inode>,
     /// The size at which it was opened after the measure began; `None`: it was open before.
     pub(super) opened_at: Option<u64>,
@@ -45,8 +45,8 @@ impl Inodes {
         });
         self.open.insert(meta.inode, Arc::downgrade(&inode));
         self.records += 1;
-        if let Some(pinned) = &mut self.pinned {
-            pinned.push(Pinned {
+        if let Some(retained) = &mut self.retained {
+            retained.push(RetainedRecord {
                 inode: Arc::clone(&inode),
                 opened_at: Some(meta.size),
             });
@@ -65,34 +65,34 @@ impl Inodes {
     }
 
     /// Begins to keep records; `false`: one is just ending, try again.
-    pub(super) fn pin(&mut self) -> bool {
-        let open: Vec<Pinned> = self
+    pub(super) fn retain(&mut self) -> bool {
+        let open: Vec<RetainedRecord> = self
             .open
             .values()
             .filter_map(Weak::upgrade)
-            .map(|inode| Pinned {
+            .map(|inode| RetainedRecord {
                 inode,
                 opened_at: None,
             })
             .collect();
         let all = open.len() == self.records;
         // If not all, what was upgraded ends with the lock still held unless it is kept.
-        self.pinned = Some(open);
+        self.retained = Some(open);
         all
     }
 
     /// All records kept so far.
-    pub(super) fn pinned(&self) -> Vec<Pinned> {
-        self.pinned.clone().unwrap_or_default()
+    pub(super) fn retained(&self) -> Vec<RetainedRecord> {
+        self.retained.clone().unwrap_or_default()
     }
 
-    pub(super) fn pinned_count(&self) -> usize {
-        self.pinned.as_ref().map_or(0, Vec::len)
+    pub(super) fn retained_count(&self) -> usize {
+        self.retained.as_ref().map_or(0, Vec::len)
     }
 
     /// Ends the keeping; to be dropped after the lock.
-    pub(super) fn unpin(&mut self) -> Option<Vec<Pinned>> {
-        self.pinned.take()
+    pub(super) fn release(&mut self) -> Option<Vec<RetainedRecord>> {
+        self.retained.take()
     }
 }
 
@@ -181,9 +181,9 @@ impl Inode {
     }
 
     /// What became of a change is not known: the charge stays, and a measure will look at the file again.
-    pub fn doubt(&self, file: &Arc<dyn OpenFile>) {
+    pub fn invalidate(&self, file: &Arc<dyn OpenFile>) {
         *self.unsure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(file));
-        self.account.doubt();
+        self.account.invalidate();
     }
 
     /// A handle of it was opened.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::UsageRecord;
 
-use super::Ledger;
+use super::Accounts;
 use super::account::Account;
 use super::measurer::MountPoints;
 
@@ -33,7 +33,7 @@ struct Rest {
 }
 
 /// The keeper's task.
-pub(super) async fn keep(ledger: Arc<Ledger>, quit: CancellationToken) {
+pub(super) async fn keep(accounts: Arc<Accounts>, quit: CancellationToken) {
     let mut resting: HashMap<PathBuf, Rest> = HashMap::new();
     let mut syncs = Syncs::new(sync_file_systems);
     let mut tick = tokio::time::interval(TICK);
@@ -41,27 +41,27 @@ pub(super) async fn keep(ledger: Arc<Ledger>, quit: CancellationToken) {
     loop {
         tokio::select! {
             () = quit.cancelled() => break,
-            () = ledger.helpers.keeper.notified() => raise_ceilings(&ledger).await,
-            Some(synced) = syncs.next() => write_exact(&ledger, synced).await,
+            () = accounts.helpers.keeper.notified() => raise_ceilings(&accounts).await,
+            Some(synced) = syncs.next() => write_exact(&accounts, synced).await,
             _ = tick.tick() => {
-                raise_ceilings(&ledger).await;
-                syncs.begin(rested(&ledger, &mut resting));
-                ledger.measure_doubted();
+                raise_ceilings(&accounts).await;
+                syncs.begin(rested(&accounts, &mut resting));
+                accounts.measure_invalidated();
             }
         }
     }
     // Nobody is signed in any more: everything is at rest.
-    raise_ceilings(&ledger).await;
+    raise_ceilings(&accounts).await;
     // A sync that is under way does not count for what has changed since it began.
     syncs.under_way.clear();
-    syncs.begin(ledger.all());
+    syncs.begin(accounts.all());
     while let Some(synced) = syncs.next().await {
-        write_exact(&ledger, synced).await;
+        write_exact(&accounts, synced).await;
     }
 }
 
-async fn raise_ceilings(ledger: &Arc<Ledger>) {
-    let wanting: Vec<(Arc<Account>, UsageRecord)> = ledger
+async fn raise_ceilings(accounts: &Arc<Accounts>) {
+    let wanting: Vec<(Arc<Account>, UsageRecord)> = accounts
         .all()
         .into_iter()
         .filter_map(|account| account.wanted_record().map(|record| (account, record)))
@@ -70,12 +70,12 @@ async fn raise_ceilings(ledger: &Arc<Ledger>) {
         return;
     }
     let records: Vec<UsageRecord> = wanting.iter().map(|(_, record)| record.clone()).collect();
-    match ledger.store.record_usage(&records).await {
+    match accounts.store.record_usage(&records).await {
         Ok(()) => {
             wanting
                 .iter()
                 .for_each(|(account, record)| account.ceiling_written(record));
-            ledger.look_at_markers(wanting.into_iter().map(|(account, _)| account).collect());
+            accounts.look_at_markers(wanting.into_iter().map(|(account, _)| account).collect());
         }
         Err(error) => {
             tracing::error!(%error, "cannot write down the use of homes; growth stops at what is written down");
@@ -84,8 +84,8 @@ async fn raise_ceilings(ledger: &Arc<Ledger>) {
     }
 }
 
-fn rested(ledger: &Ledger, resting: &mut HashMap<PathBuf, Rest>) -> Vec<Arc<Account>> {
-    let open: Vec<Arc<Account>> = ledger
+fn rested(accounts: &Accounts, resting: &mut HashMap<PathBuf, Rest>) -> Vec<Arc<Account>> {
+    let open: Vec<Arc<Account>> = accounts
         .all()
         .into_iter()
         .filter(|account| !account.is_clean())
@@ -197,7 +197,7 @@ impl Syncs {
 }
 
 /// Writes exact numbers down.
-async fn write_exact(ledger: &Ledger, mut synced: Synced) {
+async fn write_exact(accounts: &Accounts, mut synced: Synced) {
     // Nobody else writes meanwhile: what is current now is so until it is written.
     synced.closed.retain(Closed::is_current);
     if synced.closed.is_empty() {
@@ -206,7 +206,7 @@ async fn write_exact(ledger: &Ledger, mut synced: Synced) {
     let written = match synced.result {
         Ok(()) => {
             let records: Vec<UsageRecord> = synced.closed.iter().map(|one| one.record.clone()).collect();
-            let written = ledger.store.record_usage(&records).await;
+            let written = accounts.store.record_usage(&records).await;
             written.map_err(|error| error.to_string())
         }
         Err(error) => Err(error.to_string()),
@@ -279,31 +279,31 @@ mod tests {
         let home = dir.path().join("home");
         std::fs::create_dir(&home).unwrap();
         let hung = DISK.lock().unwrap();
-        let (ledger, account) = runtime.block_on(async {
+        let (accounts, account) = runtime.block_on(async {
             let store = SqlStore::open(&dir.path().join("homeport.db")).await.unwrap();
             // The use of a home that no user has is not written down.
             store.add_user(&calvin(home.clone())).await.unwrap();
             let quit = CancellationToken::new();
-            let ledger = Ledger::start(Arc::new(store), QuotaSettings::default(), quit.clone());
-            let account = ledger.account(&home, Quota::default()).await.unwrap();
+            let accounts = Accounts::start(Arc::new(store), QuotaSettings::default(), quit.clone());
+            let account = accounts.account(&home, Quota::default()).await.unwrap();
             while account.measures() == 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             // The test is the keeper from here on.
             quit.cancel();
-            ledger.stopped().await;
-            (ledger, account)
+            accounts.stopped().await;
+            (accounts, account)
         });
         let grow = || {
             std::thread::scope(|scope| {
                 let growing = scope.spawn(|| {
-                    account.patiently(Wait::Allowed, || {
+                    account.retry_until(Wait::Allowed, || {
                         let change = account.begin()?;
                         account.reserve_bytes(&change, 100)
                     })
                 });
                 while !growing.is_finished() {
-                    runtime.block_on(raise_ceilings(&ledger));
+                    runtime.block_on(raise_ceilings(&accounts));
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 growing.join().unwrap()
@@ -321,17 +321,17 @@ mod tests {
         drop(hung);
         runtime.block_on(async {
             let synced = syncs.next().await.unwrap();
-            write_exact(&ledger, synced).await;
+            write_exact(&accounts, synced).await;
         });
-        let written = runtime.block_on(ledger.store.usage(&home)).unwrap().unwrap();
+        let written = runtime.block_on(accounts.store.usage(&home)).unwrap().unwrap();
         assert!(!written.exact && written.bytes >= 200, "{written:?}");
         // The next one counts.
         runtime.block_on(async {
             syncs.begin(vec![Arc::clone(&account)]);
             let synced = syncs.next().await.unwrap();
-            write_exact(&ledger, synced).await;
+            write_exact(&accounts, synced).await;
         });
-        let written = runtime.block_on(ledger.store.usage(&home)).unwrap().unwrap();
+        let written = runtime.block_on(accounts.store.usage(&home)).unwrap().unwrap();
         assert!(written.exact && written.bytes == 200, "{written:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Measures a home while it is used, exactly.
 //!
 //! The walk adds up what stands in the directories. Sizes change meanwhile, but only of inodes that have a record, and
-//! all records are kept (*pinned*) until the end. What has a record when the walk meets it is skipped and counted by
+//! all records are kept (*retained*) until the end. What has a record when the walk meets it is skipped and counted by
 //! its record at the end; of what is opened after the walk has met it, the difference is added. If names have
 //! changed meanwhile, the walk may have missed or counted twice: it is done again, the third time with the names
 //! locked. At the end names, records and sizes are locked together for a moment, and the sum becomes the use.
@@ -22,8 +22,8 @@ use std::sync::{Arc, MutexGuard};
 use crate::storage::{InodeId, Wait};
 use base::error::{Error, Result};
 
-use super::account::{Account, NamesGuard, Standing};
-use super::inode::Pinned;
+use super::account::{Account, NamesGuard, UsageAccuracy};
+use super::inode::RetainedRecord;
 use super::walk::{Walk, Walked};
 
 /// Walks with the names free before they are locked.
@@ -77,19 +77,21 @@ pub fn measure_unused(home: &Path) -> Result<Sum> {
 pub fn measure(account: &Arc<Account>) -> Result<Sum> {
     let _alone = account.lock_measuring();
     let begun = account.measure_begins();
-    account.take_doubt();
+    account.take_invalidation();
     let used = account.usage();
     let measured = try_measure(account);
     if let Err(error) = &measured
         && !account.is_stopping()
     {
         account.cannot_be_measured();
-        match account.standing() {
-            Standing::Exact => tracing::error!(%error, "what was known of the home before goes on counting"),
+        match account.accuracy() {
+            UsageAccuracy::Exact => {
+                tracing::error!(%error, "what was known of the home before goes on counting")
+            }
             _ => tracing::error!(%error, "nothing may grow in the home up to a limit"),
         }
     }
-    unpin(account);
+    release_records(account);
     let found_room = measured
         .as_ref()
         .is_ok_and(|sum| sum.bytes < used.bytes || sum.files < used.files);
@@ -109,10 +111,10 @@ pub fn measure(account: &Arc<Account>) -> Result<Sum> {
 }
 
 /// Begins to keep all records.
-fn pin(account: &Account) {
+fn retain_records(account: &Account) {
     loop {
-        unpin(account);
-        if account.lock_inodes().pin() {
+        release_records(account);
+        if account.lock_inodes().retain() {
             return;
         }
         // A record that is just ending gives back what it held in a moment, and must do so before we count.
@@ -120,16 +122,16 @@ fn pin(account: &Account) {
     }
 }
 
-fn unpin(account: &Account) {
+fn release_records(account: &Account) {
     // Dropped after the lock is gone: the end of a record takes it again.
-    let pinned = account.lock_inodes().unpin();
-    drop(pinned);
+    let retained = account.lock_inodes().release();
+    drop(retained);
 }
 
 fn try_measure(account: &Arc<Account>) -> Result<Sum> {
     let mut walks: u32 = 0;
     loop {
-        pin(account);
+        retain_records(account);
         // Whoever is changing a name now has counted it, but perhaps not done it.
         let mut locked = Some(account.names_at_rest());
         let before = account.name_changes();
@@ -143,7 +145,7 @@ fn try_measure(account: &Arc<Account>) -> Result<Sum> {
             None => account.names_at_rest(),
         };
         if walked == Walked::Whole && account.name_changes() == before {
-            return Ok(settle(account, &walk, names));
+            return Ok(reconcile(account, &walk, names));
         }
         walks += 1;
         if walks > FREE_WALKS + OUTSIDERS {
@@ -153,9 +155,9 @@ fn try_measure(account: &Arc<Account>) -> Result<Sum> {
 }
 
 /// Corrects the account, with everything that could change it locked.
-fn settle(account: &Account, walk: &Walk<'_>, _names: NamesGuard<'_>) -> Sum {
+fn reconcile(account: &Account, walk: &Walk<'_>, _names: NamesGuard<'_>) -> Sum {
     loop {
-        let records = account.lock_inodes().pinned();
+        let records = account.lock_inodes().retained();
         // Each is at work for one call of the file system at most; nobody else locks two.
         let mut sizes = Vec::with_capacity(records.len());
         for record in &records {
@@ -174,7 +176,7 @@ fn settle(account: &Account, walk: &Walk<'_>, _names: NamesGuard<'_>) -> Sum {
             }
         }
         let inodes = account.lock_inodes();
-        if inodes.pinned_count() != records.len() {
+        if inodes.retained_count() != records.len() {
             // Somebody has opened a file meanwhile, and may be writing to it.
             continue;
         }
@@ -190,7 +192,7 @@ fn settle(account: &Account, walk: &Walk<'_>, _names: NamesGuard<'_>) -> Sum {
 
 /// A record at the end of a measure, with its size locked.
 struct Counted<'a> {
-    record: &'a Pinned,
+    record: &'a RetainedRecord,
     size: MutexGuard<'a, u64>,
     /// The file system says that its last name is gone.
     nameless: bool,
@@ -198,7 +200,7 @@ struct Counted<'a> {
 
 impl Counted<'_> {
     fn add_to(&self, sum: &mut Sum, skipped: &HashSet<InodeId>) {
-        let Pinned { inode, opened_at } = self.record;
+        let RetainedRecord { inode, opened_at } = self.record;
         let met = skipped.contains(&inode.id());
         match opened_at {
             _ if inode.is_removed() => {}

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::io::Doors;
+use crate::io::KeyedSemaphore;
 
-use super::Ledger;
+use super::Accounts;
 use super::account::Account;
 use super::measure::measure;
 
@@ -36,8 +36,8 @@ pub(super) enum Why {
 
 /// Who may measure now, by mount point.
 pub(super) struct Slots {
-    background: Doors<PathBuf>,
-    asked: Doors<PathBuf>,
+    background: KeyedSemaphore<PathBuf>,
+    asked: KeyedSemaphore<PathBuf>,
 }
 
 impl Default for Slots {
@@ -45,29 +45,29 @@ impl Default for Slots {
         // Sessions need the processors, too.
         let half = std::thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2));
         Self {
-            background: Doors::new(half),
-            asked: Doors::new(ASKED_AT_ONCE),
+            background: KeyedSemaphore::new(half),
+            asked: KeyedSemaphore::new(ASKED_AT_ONCE),
         }
     }
 }
 
 /// Starts what refusals ask for, until the server ends.
-pub(super) async fn serve(ledger: Arc<Ledger>) {
+pub(super) async fn serve(accounts: Arc<Accounts>) {
     loop {
         tokio::select! {
-            () = ledger.helpers.quit.cancelled() => return,
-            () = ledger.helpers.measurer.notified() => {}
+            () = accounts.helpers.quit.cancelled() => return,
+            () = accounts.helpers.measurer.notified() => {}
         }
-        for account in ledger.all() {
+        for account in accounts.all() {
             if account.take_asked() {
-                ledger.measure_later(account, Why::Refusal);
+                accounts.measure_later(account, Why::Refusal);
             }
         }
     }
 }
 
-impl Ledger {
-    /// Measures a home on a thread of the blocking pool. Owned by the ledger: the end of the server waits for it.
+impl Accounts {
+    /// Measures a home on a thread of the blocking pool. Owned by the accounts: the end of the server waits for it.
     pub(super) fn measure_later(&self, account: Arc<Account>, why: Why) {
         if why == Why::Background && !account.queue_measure() {
             return;
@@ -75,11 +75,11 @@ impl Ledger {
         let slots = Arc::clone(&self.slots);
         self.tasks.spawn(async move {
             let mount = mount_point(account.home());
-            let (door, limit) = match why {
+            let (semaphore, limit) = match why {
                 Why::Background => (slots.background.of(&mount), BACKGROUND_FOR),
                 Why::Refusal => (slots.asked.of(&mount), ASKED_FOR),
             };
-            let Ok(slot) = door.acquire().await else {
+            let Ok(slot) = semaphore.acquire().await else {
                 return;
             };
             if why == Why::Background && !account.is_queued() {
@@ -95,10 +95,10 @@ impl Ledger {
         });
     }
 
-    /// Measures again what is doubted, as often as an account may be measured.
-    pub(super) fn measure_doubted(&self) {
+    /// Measures again what is invalidated, as often as an account may be measured.
+    pub(super) fn measure_invalidated(&self) {
         for account in self.all() {
-            if account.is_doubted() && account.may_be_measured() {
+            if account.is_invalidated() && account.may_be_measured() {
                 self.measure_later(account, Why::Background);
             }
         }
@@ -186,8 +186,8 @@ mod tests {
         let account = runtime.block_on(async {
             let store = SqlStore::open(&dir.path().join("homeport.db")).await.unwrap();
             let quit = tokio_util::sync::CancellationToken::new();
-            let ledger = Ledger::start(Arc::new(store), crate::accounts::QuotaSettings::default(), quit);
-            ledger.account(&home, quota).await.unwrap()
+            let accounts = Accounts::start(Arc::new(store), crate::accounts::QuotaSettings::default(), quit);
+            accounts.account(&home, quota).await.unwrap()
         });
         while account.measures() == 0 {
             std::thread::sleep(Duration::from_millis(1));
@@ -199,7 +199,7 @@ mod tests {
         std::thread::scope(|scope| {
             let account = &account;
             let growing = scope.spawn(move || {
-                account.patiently(Wait::Allowed, || {
+                account.retry_until(Wait::Allowed, || {
                     let change = account.begin()?;
                     let reserved = account.reserve_bytes(&change, 900);
                     let _ = tell.send(reserved.is_ok());
@@ -229,14 +229,14 @@ mod tests {
         let (account, _all) = runtime.block_on(async {
             let store = SqlStore::open(&dir.path().join("homeport.db")).await.unwrap();
             let quit = tokio_util::sync::CancellationToken::new();
-            let ledger = Ledger::start(Arc::new(store), crate::accounts::QuotaSettings::default(), quit);
-            let door = ledger.slots.background.of(&mount_point(&home));
-            let places = u32::try_from(door.available_permits()).unwrap();
-            let all = door.acquire_many_owned(places).await.unwrap();
-            (ledger.account(&home, quota).await.unwrap(), all)
+            let accounts = Accounts::start(Arc::new(store), crate::accounts::QuotaSettings::default(), quit);
+            let semaphore = accounts.slots.background.of(&mount_point(&home));
+            let places = u32::try_from(semaphore.available_permits()).unwrap();
+            let all = semaphore.acquire_many_owned(places).await.unwrap();
+            (accounts.account(&home, quota).await.unwrap(), all)
         });
         account
-            .patiently(Wait::Allowed, || {
+            .retry_until(Wait::Allowed, || {
                 let change = account.begin()?;
                 account.reserve_bytes(&change, 400)
             })

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::show;
-use crate::accounts::account::{Standing, Usage};
+use crate::accounts::account::{Usage, UsageAccuracy};
 use crate::accounts::measure::{Sum, Unreadable};
 use crate::config::Config;
 use crate::control::{Answer, Request, ask_if_running, unexpected};
@@ -68,14 +68,14 @@ pub struct Scanned {
 impl HomeUsage {
     /// What is known of a user's home. The quota is the user's, as the store has it.
     pub fn new(user: &User, usage: Option<Usage>) -> Self {
-        let standing = match usage.map(|usage| usage.standing) {
-            Some(Standing::Exact) => Known::Exact,
-            Some(Standing::AtCeiling) => Known::AtMost,
-            Some(Standing::Unmeasurable) => Known::Unmeasurable,
+        let standing = match usage.map(|usage| usage.accuracy) {
+            Some(UsageAccuracy::Exact) => Known::Exact,
+            Some(UsageAccuracy::AtCeiling) => Known::AtMost,
+            Some(UsageAccuracy::Unmeasurable) => Known::Unmeasurable,
             None => Known::Unknown,
         };
         // What such an account says is what growth is judged by, and not what lies in the home.
-        let usage = usage.filter(|usage| usage.standing != Standing::Unmeasurable);
+        let usage = usage.filter(|usage| usage.accuracy != UsageAccuracy::Unmeasurable);
         Self {
             name: user.name.to_string(),
             home: user.home.display().to_string(),
@@ -118,7 +118,7 @@ impl HomeUsage {
             bytes: sum.bytes,
             files: sum.files,
             quota: user.quota,
-            standing: Standing::Exact,
+            accuracy: UsageAccuracy::Exact,
         };
         Self::new(user, Some(usage)).except(&sum.unreadable)
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::Event;
 use crate::domain::path::{PathError, VirtualPath};
-use crate::io::HomeLane;
+use crate::io::HomeIo;
 use crate::mount::Mounted;
 use crate::session::Presence;
 use crate::session::memory::Held;
@@ -28,7 +28,7 @@ const ENTRIES_AT_ONCE: usize = 50;
 /// A command's way to its home.
 pub struct Desk {
     storage: Arc<dyn Storage>,
-    lane: HomeLane,
+    io: HomeIo,
     /// Whose session it is.
     pub presence: Presence,
     /// Cancelled when the channel or its connection ends.
@@ -52,7 +52,7 @@ impl Desk {
     pub fn new(home: Mounted, presence: Presence) -> Self {
         Self {
             storage: home.storage,
-            lane: home.lane,
+            io: home.io,
             memory: Mutex::new(Held::nothing(&presence.share.memory)),
             presence,
             gone: CancellationToken::new(),
@@ -144,7 +144,7 @@ impl Desk {
     ) -> Result<T> {
         self.presence.credit.wait().await;
         breathe().await;
-        if let Some(_permit) = self.lane.enter() {
+        if let Some(_permit) = self.io.enter() {
             match call(&*self.storage, Wait::Never) {
                 Err(Error::WouldBlock) => {}
                 done => return done,
@@ -163,7 +163,7 @@ impl Desk {
         call: impl FnOnce(&dyn Storage) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let _working = self.presence.activity.begin();
-        let way = self.lane.slow_way().await;
+        let way = self.io.slow_way().await;
         let storage = Arc::clone(&self.storage);
         let working = tokio::task::spawn_blocking(move || {
             let done = call(&*storage);
@@ -185,7 +185,7 @@ impl Desk {
         Ok(Opened {
             record: Some(self.presence.opened(path.clone(), how.write)),
             file: Some(file),
-            lane: self.lane.clone(),
+            io: self.io.clone(),
         })
     }
 
@@ -217,7 +217,7 @@ impl Desk {
             Ok(entries)
         }
         breathe().await;
-        if let Some(_permit) = self.lane.enter() {
+        if let Some(_permit) = self.io.enter() {
             let entries = read(&mut *stream)?;
             return Ok((stream, entries));
         }
@@ -244,12 +244,12 @@ impl Desk {
     /// thread of its own, and waits for its turn at the CPU.
     pub async fn matches(&self, stream: Box<dyn DirStream>, wanted: &Arc<Pattern>, in_turn: bool) -> Matches {
         breathe().await;
-        if !in_turn && let Some(_permit) = self.lane.enter() {
+        if !in_turn && let Some(_permit) = self.io.enter() {
             return look(stream, wanted);
         }
-        let (wanted, lane) = (Arc::clone(wanted), self.lane.clone());
+        let (wanted, io) = (Arc::clone(wanted), self.io.clone());
         let looked = self.call_slowly(move |_storage| {
-            let _turn = in_turn.then(|| lane.turns().take());
+            let _slot = in_turn.then(|| io.cpu_slots().take());
             Ok(look(stream, &wanted))
         });
         // Whatever fails, there are no more names.
@@ -310,7 +310,7 @@ impl Desk {
             block: None,
             quick_check: None,
         };
-        work.run(&self.lane, &self.gone).await
+        work.run(&self.io, &self.gone).await
     }
 
     /// Computes on a thread of the blocking pool, when it is this command's turn.
@@ -319,12 +319,12 @@ impl Desk {
         compute: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let _working = self.presence.activity.begin();
-        let place = self.lane.slow_way().await;
-        let lane = self.lane.clone();
+        let place = self.io.slow_way().await;
+        let io = self.io.clone();
         let working = tokio::task::spawn_blocking(move || {
-            let turn = lane.turns().take();
+            let slot = io.cpu_slots().take();
             let computed = compute();
-            drop((turn, place));
+            drop((slot, place));
             computed
         });
         working.await.ok()

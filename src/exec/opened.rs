@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use crate::io::HomeLane;
+use crate::io::HomeIo;
 use crate::session::FileRecord;
 use crate::storage::{OpenFile, Result};
 
@@ -12,7 +12,7 @@ use crate::storage::{OpenFile, Result};
 pub struct Opened {
     pub(super) file: Option<Arc<dyn OpenFile>>,
     pub(super) record: Option<FileRecord>,
-    pub(super) lane: HomeLane,
+    pub(super) io: HomeIo,
 }
 
 impl Opened {
@@ -40,9 +40,9 @@ impl Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         let held = (self.file.take(), self.record.take());
-        match self.lane.enter() {
+        match self.io.enter() {
             Some(_permit) => drop(held),
-            None => self.lane.close(held),
+            None => self.io.close(held),
         }
     }
 }

@@ -105,8 +105,8 @@ impl Changes {
         let mut failed = None;
         for HomeNews { home, quota } in news.homes {
             match quota {
-                Ok(Some(quota)) => changed.extend(self.service.ledger.set_quota(&home, quota)),
-                Ok(None) => self.service.ledger.forget(&home),
+                Ok(Some(quota)) => changed.extend(self.service.accounts.set_quota(&home, quota)),
+                Ok(None) => self.service.accounts.forget(&home),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }

@@ -22,7 +22,7 @@ const SCANS: usize = 2;
 /// Those and the ones that wait for their turn; more would take all places of the control socket.
 const MOST_SCANS: usize = 16;
 
-/// The live sessions and the ledger, for the control socket.
+/// The live sessions and the accounts, for the control socket.
 pub struct Control {
     service: Arc<Service>,
     store: Arc<dyn Store>,
@@ -52,12 +52,12 @@ impl Control {
     }
 
     async fn usage_of(&self, user: &User) -> Result<HomeUsage> {
-        let usage = self.service.ledger.usage(&user.home, user.quota).await?;
+        let usage = self.service.accounts.usage(&user.home, user.quota).await?;
         Ok(self.with_unreadable(user, usage))
     }
 
     fn with_unreadable(&self, user: &User, usage: Option<Usage>) -> HomeUsage {
-        HomeUsage::new(user, usage).except(&self.service.ledger.unreadable(&user.home))
+        HomeUsage::new(user, usage).except(&self.service.accounts.unreadable(&user.home))
     }
 }
 
@@ -113,7 +113,7 @@ impl ControlHandler for Control {
             .iter()
             .map(|user| (user.home.as_path(), user.quota))
             .collect();
-        let usages = self.service.ledger.usages(&homes).await?;
+        let usages = self.service.accounts.usages(&homes).await?;
         let both = users.iter().zip(usages);
         Ok(both
             .map(|(user, usage)| self.with_unreadable(user, usage))
@@ -135,7 +135,7 @@ impl ControlHandler for Control {
         tokio::task::spawn_blocking(move || must_exist(&home))
             .await
             .map_err(|panic| Error::new("cannot look at the home").because(panic))??;
-        let sum = self.service.ledger.scan(&user.home, user.quota).await?;
+        let sum = self.service.accounts.scan(&user.home, user.quota).await?;
         tracing::info!(home = ?user.home, bytes = sum.bytes, files = sum.files, "measured a home, as was asked");
         let after = HomeUsage::measured(&user, &sum);
         Ok(Scanned { before, after })

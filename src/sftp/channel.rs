@@ -144,7 +144,7 @@ impl Drop for Channel {
         self.queue.cancelled.cancel();
         let mut state = self.queue.state();
         if let Worker::Idle(sftp) = std::mem::replace(&mut state.worker, Worker::Ended) {
-            drop(Held::new(sftp, &self.queue.lane));
+            drop(Held::new(sftp, &self.queue.io));
         }
     }
 }
@@ -162,7 +162,7 @@ struct Turn<'a> {
 impl<'a> Turn<'a> {
     fn begin(queue: &'a Arc<Queue>, state: &'a mut State, wire: &'a mut dyn Wire) -> Self {
         let direct = matches!(state.worker, Worker::Idle(_)) && queue.flow.is_settled() && !wire.is_held();
-        let permit = if direct { queue.lane.enter() } else { None };
+        let permit = if direct { queue.io.enter() } else { None };
         let mut turn = Self {
             queue,
             state,
@@ -258,7 +258,7 @@ impl<'a> Turn<'a> {
         if state.pending.is_empty() {
             if state.pending.end && direct {
                 if let Worker::Idle(sftp) = std::mem::replace(&mut state.worker, Worker::Ended) {
-                    drop(Held::new(sftp, &queue.lane));
+                    drop(Held::new(sftp, &queue.io));
                     wire.finish(0);
                 }
             } else if state.pending.end {

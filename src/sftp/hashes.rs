@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use crate::io::HomeLane;
+use crate::io::HomeIo;
 use crate::session::Busy;
 use crate::session::share::Descriptor;
 use crate::storage::hash::Work;
@@ -48,7 +48,7 @@ pub enum Layout {
 
 impl Question {
     /// Hashes, and makes the reply.
-    pub async fn answer(self: Box<Self>, lane: &HomeLane) -> Bytes {
+    pub async fn answer(self: Box<Self>, io: &HomeIo) -> Bytes {
         let Self {
             id,
             work,
@@ -57,7 +57,7 @@ impl Question {
             busy,
             descriptor,
         } = *self;
-        let hashed = work.run(lane, &gone).await;
+        let hashed = work.run(io, &gone).await;
         drop((busy, descriptor));
         match hashed {
             Ok(hashes) => layout.reply(id, &hashes),

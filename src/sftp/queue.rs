@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit as Permit;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::queue::Credit;
-use crate::io::HomeLane;
+use crate::io::HomeIo;
 use crate::session::stream::budget::Budget;
 use crate::session::stream::flow::Flow;
 use crate::session::stream::window::{Room, Window};
@@ -47,7 +47,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     pub(super) flow: Arc<Flow>,
     pub(super) outlet: Arc<dyn Outlet>,
-    pub(super) lane: HomeLane,
+    pub(super) io: HomeIo,
     pub(super) cancelled: CancellationToken,
     /// Whether events of the session's user find room.
     pub(super) credit: Arc<Credit>,
@@ -71,7 +71,7 @@ pub struct Surroundings {
     /// Where the task's replies go.
     pub outlet: Arc<dyn Outlet>,
     /// The home's way into its file system.
-    pub lane: HomeLane,
+    pub io: HomeIo,
     /// Cancelled when the channel or its connection ends.
     pub cancelled: CancellationToken,
     /// Shared by the connection's channels.
@@ -83,7 +83,7 @@ impl Queue {
         let Surroundings {
             flow,
             outlet,
-            lane,
+            io,
             cancelled,
             budget,
         } = surroundings;
@@ -99,7 +99,7 @@ impl Queue {
             }),
             flow,
             outlet,
-            lane,
+            io,
             cancelled,
         })
     }
@@ -126,7 +126,7 @@ impl Queue {
     }
 
     async fn drain(self: &Arc<Self>, sftp: Box<Sftp>) {
-        let mut held = Held::new(sftp, &self.lane);
+        let mut held = Held::new(sftp, &self.io);
         let exit_status = match self.answer_all(&mut held).await {
             Ok(false) => return,
             Ok(true) => 0,
@@ -234,7 +234,7 @@ impl Queue {
 
     /// Reads what was promised to the client.
     async fn read_tail(&self, held: &mut Held, tail: Tail) -> Result<Bytes, Stop> {
-        let slow_way = self.lane.slow_way().await;
+        let slow_way = self.io.slow_way().await;
         let Some(mut sftp) = held.sftp.take() else {
             return Err(Stop::Gone);
         };
@@ -291,7 +291,7 @@ impl Queue {
     /// Whatever is awaited may be where the task ends: until a thread takes the session, it stays with `held`.
     async fn run(&self, held: &mut Held, job: Job) -> Result<Bytes, Stop> {
         self.state().pending.unpaid += job.size();
-        let quick = match (self.lane.enter(), &mut held.sftp) {
+        let quick = match (self.io.enter(), &mut held.sftp) {
             (Some(_permit), Some(sftp)) => execute(sftp, &job.next(), Wait::Never),
             _ => Outcome::WouldBlock,
         };
@@ -299,7 +299,7 @@ impl Queue {
             return Ok(reply);
         }
         let _working = held.sftp.as_ref().map(|sftp| sftp.working());
-        let slow_way = self.lane.slow_way().await;
+        let slow_way = self.io.slow_way().await;
         let Some(mut sftp) = held.sftp.take() else {
             return Err(Stop::Gone);
         };
@@ -320,7 +320,7 @@ impl Queue {
         held.sftp = Some(sftp);
         match outcome {
             Outcome::Reply(reply) => Ok(reply),
-            Outcome::Hash(question) => Ok(question.answer(&self.lane).await),
+            Outcome::Hash(question) => Ok(question.answer(&self.io).await),
             // An answer to `Wait::Never` only.
             Outcome::WouldBlock => Ok(Bytes::new()),
         }
@@ -372,14 +372,14 @@ impl From<tokio::task::JoinError> for Stop {
 /// A session that is dropped where closing its files may wait.
 pub(super) struct Held {
     sftp: Option<Box<Sftp>>,
-    lane: HomeLane,
+    io: HomeIo,
 }
 
 impl Held {
-    pub(super) fn new(sftp: Box<Sftp>, lane: &HomeLane) -> Self {
+    pub(super) fn new(sftp: Box<Sftp>, io: &HomeIo) -> Self {
         Self {
             sftp: Some(sftp),
-            lane: lane.clone(),
+            io: io.clone(),
         }
     }
 }
@@ -387,7 +387,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         match self.sftp.take() {
-            Some(sftp) if !sftp.holds_nothing() => self.lane.close(sftp),
+            Some(sftp) if !sftp.holds_nothing() => self.io.close(sftp),
             _ => {}
         }
     }

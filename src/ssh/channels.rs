@@ -155,7 +155,7 @@ impl Connection {
         let surroundings = Surroundings {
             flow: start.flow,
             outlet: start.outlet,
-            lane: start.home.lane,
+            io: start.home.io,
             cancelled,
             budget: start.budget,
         };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::io::Doors;
+use crate::io::KeyedSemaphore;
 
 /// Opening takes microseconds: more at once only happen where a disk hangs.
 const PER_HOME: usize = 8;
@@ -17,15 +17,15 @@ const PER_DIRECTORY: usize = 64;
 
 /// Who is opening which homes.
 pub struct Mounts {
-    homes: Doors<PathBuf>,
-    directories: Doors<PathBuf>,
+    homes: KeyedSemaphore<PathBuf>,
+    directories: KeyedSemaphore<PathBuf>,
 }
 
 impl Default for Mounts {
     fn default() -> Self {
         Self {
-            homes: Doors::new(PER_HOME),
-            directories: Doors::new(PER_DIRECTORY),
+            homes: KeyedSemaphore::new(PER_HOME),
+            directories: KeyedSemaphore::new(PER_DIRECTORY),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::accounts::Ledger;
+use crate::accounts::Accounts;
 use crate::auth::{Authenticator, Turns};
 use crate::domain::event::Events;
 use crate::mount::{self, Mounted, Refused};
@@ -35,7 +35,7 @@ pub struct Service {
     /// Where events go.
     pub events: Events,
     /// What homes hold.
-    pub ledger: Arc<Ledger>,
+    pub accounts: Arc<Accounts>,
     /// Where homes are mounted.
     pub place: mount::Place,
     /// The server's own uid and gid.
@@ -68,7 +68,7 @@ pub struct Parts {
     /// Where events go.
     pub events: Events,
     /// What homes hold.
-    pub ledger: Arc<Ledger>,
+    pub accounts: Arc<Accounts>,
     /// Where homes are mounted.
     pub place: mount::Place,
     /// Shown before the sign-in.
@@ -83,7 +83,7 @@ impl Service {
         let Parts {
             auth,
             events,
-            ledger,
+            accounts,
             place,
             banner,
             current,
@@ -94,7 +94,7 @@ impl Service {
             admission: Admission::new(),
             refusals: Refusals::new(events.clone()),
             events,
-            ledger,
+            accounts,
             place,
             own_ids: (
                 rustix::process::geteuid().as_raw(),
@@ -131,7 +131,7 @@ impl Service {
     pub async fn mount(self: &Arc<Self>, session: &Session) -> std::result::Result<Mounted, Refused> {
         let login = &session.login;
         let opening = async {
-            let account = self.ledger.account(login.home(), login.quota()).await?;
+            let account = self.accounts.account(login.home(), login.quota()).await?;
             let entry = self.mounts.enter(login.home()).await;
             let service = Arc::clone(self);
             let (login, gate) = (login.clone(), Arc::clone(&session.gate));
@@ -147,7 +147,7 @@ impl Service {
         match tokio::time::timeout(MOUNT_TIMEOUT, opening).await {
             Ok(Ok(mounted)) => {
                 if mounted.made {
-                    self.ledger.made(login.home());
+                    self.accounts.made(login.home());
                 }
                 Ok(mounted)
             }

@@ -18,8 +18,8 @@ use rustix::io::Errno;
 use serde::Deserialize;
 
 use super::{
-    DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Renaming, Result, SetAttrs, Space, Storage,
-    Wait,
+    DirStream, Error, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs, Space,
+    Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 
@@ -152,8 +152,8 @@ impl Storage for Durable {
         self.change_always(to, wait, |inner| inner.hard_link(from, to, wait))
     }
 
-    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
-        self.inner.hold(path, links)
+    fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
+        self.inner.pin(path, links)
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 use super::{
-    DirEntry, DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Renaming, Result, SetAttrs, Space,
-    Storage, Wait,
+    DirEntry, DirStream, Error, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs,
+    Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 
@@ -160,10 +160,10 @@ impl Storage for Gated {
         self.inner.hard_link(from, to, wait)
     }
 
-    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
+    fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
         let _inside = self.gate.enter()?;
-        let inner = self.inner.hold(path, links)?;
-        Ok(Box::new(GatedHold {
+        let inner = self.inner.pin(path, links)?;
+        Ok(Box::new(GatedPin {
             inner,
             gate: Arc::clone(&self.gate),
         }))
@@ -239,12 +239,12 @@ impl DirStream for GatedDir {
     }
 }
 
-struct GatedHold {
-    inner: Box<dyn Held>,
+struct GatedPin {
+    inner: Box<dyn PinnedInode>,
     gate: Arc<Gate>,
 }
 
-impl Held for GatedHold {
+impl PinnedInode for GatedPin {
     fn stat(&self) -> Result<Metadata> {
         let _inside = self.gate.enter()?;
         self.inner.stat()
@@ -293,7 +293,7 @@ mod tests {
         };
         let file = home.open(&path("f"), both, Wait::Allowed).unwrap();
         let mut listing = home.open_dir(&path("/")).unwrap();
-        let held = home.hold(&path("f"), Links::Follow).unwrap();
+        let held = home.pin(&path("f"), Links::Follow).unwrap();
         assert_eq!(file.read_at(&mut [0; 7], 0, Wait::Allowed).unwrap(), 7);
         assert!(gate.is_empty(), "every call has left");
         gate.close();
@@ -328,7 +328,7 @@ mod tests {
             home.read_link(&f).err(),
             home.symlink(b"f", &g, Wait::Allowed).err(),
             home.hard_link(&f, &g, Wait::Allowed).err(),
-            home.hold(&f, Links::Follow).err(),
+            home.pin(&f, Links::Follow).err(),
             home.real_path(&f).err(),
             home.space(&f, Wait::Allowed).err(),
             home.sync_name(&f).err(),

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::{
-    DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Over, Renaming, Result, SetAttrs, Space,
-    Storage, Wait,
+    DirStream, Error, Links, Metadata, OpenFile, OpenHow, Over, PinnedInode, Renaming, Result, SetAttrs,
+    Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 use crate::domain::user::{Permission, Permissions};
@@ -206,8 +206,8 @@ impl Storage for Guard {
         self.inner.hard_link(from, to, wait)
     }
 
-    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
-        self.inner.hold(path, links)
+    fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
+        self.inner.pin(path, links)
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {

@@ -3,7 +3,7 @@
 //! One thread reads the next buffers while another digests the last; a range of one buffer stays on one thread. It
 //! ends when the range is done, when the file ends before it (the digest is of what there is), when reading fails,
 //! or when the client has left, which is looked at before each buffer. A read that hangs in its file system keeps two
-//! threads and a place of its home; it keeps no [`Turns`], so nobody else waits for it.
+//! threads and a place of its home; it keeps no [`CpuSlots`], so nobody else waits for it.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use super::{OpenFile, Result, Wait};
-use crate::io::HomeLane;
-use crate::io::turns::Turns;
+use crate::io::HomeIo;
+use crate::io::cpu_slots::CpuSlots;
 use base::buffer::{BUFFER_SIZE, Buffer};
 use base::digest::Algorithm;
 
@@ -53,22 +53,22 @@ impl Work {
     ///
     /// # Errors
     /// What reading says; `ECANCELED` if the client has left.
-    pub async fn run(self, lane: &HomeLane, gone: &CancellationToken) -> Result<Vec<u8>> {
+    pub async fn run(self, io: &HomeIo, gone: &CancellationToken) -> Result<Vec<u8>> {
         let mut waiting = Waiting {
             work: Some(self),
-            lane: lane.clone(),
+            io: io.clone(),
         };
         // What is small does not wait for what is large.
         let place = match waiting.work.as_ref().is_some_and(Work::is_small) {
-            true => lane.slow_way().await,
-            false => lane.hash_way().await,
+            true => io.slow_way().await,
+            false => io.hash_way().await,
         };
         let Some(work) = waiting.work.take() else {
             return Err(Errno::CANCELED.into());
         };
-        let (lane, gone) = (lane.clone(), gone.clone());
+        let (io, gone) = (io.clone(), gone.clone());
         let working = tokio::task::spawn_blocking(move || {
-            let digests = work.compute(lane.turns(), &gone);
+            let digests = work.compute(io.cpu_slots(), &gone);
             // The file closes here, too, before the place is free.
             drop(work);
             drop(place);
@@ -86,7 +86,7 @@ impl Work {
     ///
     /// # Errors
     /// As [`Work::run`].
-    pub fn compute(&self, turns: &Turns, gone: &CancellationToken) -> Result<Vec<u8>> {
+    pub fn compute(&self, cpu_slots: &CpuSlots, gone: &CancellationToken) -> Result<Vec<u8>> {
         if let Some(expected) = self.quick_check {
             let head = Range {
                 length: self.range.length.min(QUICK_CHECK),
@@ -100,7 +100,7 @@ impl Work {
         }
         let mut digester = Digester::new(self.algorithm, self.block);
         self.feed(self.range, gone, |bytes| {
-            let _turn = turns.take();
+            let _slot = cpu_slots.take();
             digester.update(bytes);
         })?;
         Ok(digester.finish())
@@ -131,13 +131,13 @@ impl Work {
 /// Work whose turn has not come. If its client leaves, its file closes where that may take long.
 struct Waiting {
     work: Option<Work>,
-    lane: HomeLane,
+    io: HomeIo,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            self.lane.close(work);
+            self.io.close(work);
         }
     }
 }

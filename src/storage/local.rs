@@ -15,8 +15,8 @@ use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 use self::jail::{Jail, Opened};
 use super::attrs::{self, Target, retry};
 use super::{
-    DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Renaming, Result, SetAttrs, Space, Storage,
-    Wait,
+    DirStream, Error, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs, Space,
+    Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 
@@ -81,8 +81,8 @@ impl Storage for LocalStorage {
         Ok(self.jail.hard_link(from, to)?)
     }
 
-    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
-        Ok(Box::new(LocalHeld(self.jail.hold(path, links)?)))
+    fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
+        Ok(Box::new(LocalPin(self.jail.pin(path, links)?)))
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
@@ -99,9 +99,9 @@ impl Storage for LocalStorage {
 }
 
 /// An inode that was located, and not opened.
-struct LocalHeld(OwnedFd);
+struct LocalPin(OwnedFd);
 
-impl Held for LocalHeld {
+impl PinnedInode for LocalPin {
     fn stat(&self) -> Result<Metadata> {
         Ok(attrs::metadata(&rustix::fs::fstat(&self.0)?))
     }

@@ -1,4 +1,4 @@
-//! Charges every change of a home to its account: the one place where storage and ledger meet.
+//! Charges every change of a home to its account: the one place where storage and accounts meet.
 //!
 //! Growth is reserved before anything is written and settled from what the file system says afterwards if it failed.
 //! Sizes change under the lock of the inode's record, names under that of the account. Everything that may have to
@@ -13,14 +13,14 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::{
-    DirStream, Error, FileKind, Held, Links, Metadata, OpenFile, OpenHow, Renaming, Result, SetAttrs, Space,
-    Storage, Wait,
+    DirStream, Error, FileKind, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs,
+    Space, Storage, Wait,
 };
 use crate::accounts::account::{Account, Change};
 use crate::accounts::inode::Inode;
 use crate::domain::path::VirtualPath;
 
-use self::file::{QuotaFile, Uncharged, settle};
+use self::file::{QuotaFile, Uncharged, lower_charge};
 use self::room::within_quota;
 
 /// A storage whose growth is charged.
@@ -92,7 +92,7 @@ impl Quota {
             Err(_) => {
                 let file = self.inner.open(path, how, wait)?;
                 // Put right behind our back, in this very moment: nobody can say what was made or cut.
-                self.account.doubt();
+                self.account.invalidate();
                 self.wrap(file, how.append)
             }
         }
@@ -123,11 +123,11 @@ impl Quota {
                 return self.wrap(opened?, how.append);
             }
             // With the size locked that is certain, whatever a file system says that remembers attributes.
-            Ok(_) if opened.is_ok() => settle(&inode, change, &mut size, 0),
-            Ok(meta) => settle(&inode, change, &mut size, meta.size),
+            Ok(_) if opened.is_ok() => lower_charge(&inode, change, &mut size, 0),
+            Ok(meta) => lower_charge(&inode, change, &mut size, meta.size),
             Err(_) => match &opened {
-                Ok(inner) => inode.doubt(inner),
-                Err(_) => self.account.doubt(),
+                Ok(inner) => inode.invalidate(inner),
+                Err(_) => self.account.invalidate(),
             },
         }
         drop(size);
@@ -145,8 +145,8 @@ impl Quota {
     }
 
     /// Holds what a name stands for; `None` if there is nothing, or nothing that could be removed.
-    fn victim(&self, path: &VirtualPath) -> Result<Option<Box<dyn Held>>> {
-        match self.inner.hold(path, Links::NoFollow) {
+    fn victim(&self, path: &VirtualPath) -> Result<Option<Box<dyn PinnedInode>>> {
+        match self.inner.pin(path, Links::NoFollow) {
             Ok(victim) => Ok(Some(victim)),
             // Without it a removal would not be given back.
             Err(error @ Error::Os(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR)) => Err(error),
@@ -156,13 +156,13 @@ impl Quota {
 
     /// Gives back what a name stood for, if that was its last one. With names locked, one link before is none now, and
     /// the file system is not asked: GlusterFS says 1 after a rename onto the file. A directory has one name.
-    fn settle_name(&self, change: &Change<'_>, victim: &dyn Held, was: &Metadata) {
+    fn release_name(&self, change: &Change<'_>, victim: &dyn PinnedInode, was: &Metadata) {
         match was.kind {
             FileKind::Directory => self.account.release_file(change),
             FileKind::File | FileKind::Symlink | FileKind::Special if was.links > 1 => {
                 let one_fewer = victim.stat().is_ok_and(|now| now.links == was.links - 1);
                 if !one_fewer {
-                    self.account.doubt();
+                    self.account.invalidate();
                 }
             }
             FileKind::Symlink | FileKind::Special => self.account.release_file(change),
@@ -175,7 +175,7 @@ impl Quota {
 
     /// Makes something that counts as one file.
     fn make(&self, path: &VirtualPath, wait: Wait, make: impl Fn() -> Result<()>) -> Result<()> {
-        self.account.patiently(wait, || {
+        self.account.retry_until(wait, || {
             let change = self.account.begin()?;
             let _names = self.account.lock_names(wait)?;
             self.reserve_name(&change, path, true)?;
@@ -191,7 +191,7 @@ impl Quota {
         };
         let was = victim.stat()?;
         self.inner.remove(path, wait)?;
-        self.settle_name(&change, &*victim, &was);
+        self.release_name(&change, &*victim, &was);
         Ok(())
     }
 
@@ -205,7 +205,7 @@ impl Quota {
         match (victim, was) {
             // A name moved onto another name of the same file: nothing happens, or one name fewer; the file stays.
             (Some(victim), Some(was)) if !source.is_ok_and(|source| source.inode == was.inode) => {
-                self.settle_name(&change, &*victim, &was);
+                self.release_name(&change, &*victim, &was);
             }
             _ => {}
         }
@@ -217,7 +217,7 @@ impl Storage for Quota {
     fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
         if how.create || how.truncate {
             let open = || self.open_for_change(path, how, wait);
-            return self.account.patiently(wait, open);
+            return self.account.retry_until(wait, open);
         }
         // What can be written must not lose its last name before it has a record.
         let _names = match how.write || how.append {
@@ -266,7 +266,7 @@ impl Storage for Quota {
     }
 
     fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
-        self.account.patiently(wait, || self.try_remove(path, wait))
+        self.account.retry_until(wait, || self.try_remove(path, wait))
     }
 
     fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()> {
@@ -274,7 +274,7 @@ impl Storage for Quota {
     }
 
     fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
-        self.account.patiently(wait, || {
+        self.account.retry_until(wait, || {
             let change = self.account.begin()?;
             let _names = self.account.lock_names(wait)?;
             self.inner.rmdir(path, wait)?;
@@ -285,7 +285,7 @@ impl Storage for Quota {
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
         self.account
-            .patiently(how.wait, || self.try_rename(from, to, how))
+            .retry_until(how.wait, || self.try_rename(from, to, how))
     }
 
     fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
@@ -298,15 +298,15 @@ impl Storage for Quota {
 
     fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()> {
         // Another name for what is counted already; but names change, and a measure must know.
-        self.account.patiently(wait, || {
+        self.account.retry_until(wait, || {
             let _change = self.account.begin()?;
             let _names = self.account.lock_names(wait)?;
             self.inner.hard_link(from, to, wait)
         })
     }
 
-    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
-        self.inner.hold(path, links)
+    fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
+        self.inner.pin(path, links)
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
@@ -314,7 +314,7 @@ impl Storage for Quota {
     }
 
     fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space> {
-        self.account.settle(wait)?;
+        self.account.wait_until_measured(wait)?;
         Ok(within_quota(self.inner.space(path, wait)?, &self.account))
     }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use homeportd::domain::path::VirtualPath;
 use homeportd::storage::local::LocalStorage;
 use homeportd::storage::{
-    DirStream, Error, Held, Links, Metadata, OpenFile, OpenHow, Renaming, Result, SetAttrs, Space, Storage,
-    Wait,
+    DirStream, Error, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs, Space,
+    Storage, Wait,
 };
 
 /// Checks where a path leads, and then uses it: what many servers do.
@@ -68,8 +68,8 @@ impl Storage for Naive {
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
         self.host.rename(&self.checked(from)?, &self.checked(to)?, how)
     }
-    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
-        self.host.hold(&self.checked(path)?, links)
+    fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
+        self.host.pin(&self.checked(path)?, links)
     }
     fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
         self.host.read_link(&self.checked(path)?)

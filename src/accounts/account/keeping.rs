@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{AHEAD_BYTES, AHEAD_FILES, Account, Standing};
+use super::{AHEAD_BYTES, AHEAD_FILES, Account, UsageAccuracy};
 use crate::store::UsageRecord;
 
 /// What the keeper does with an account: it alone writes to the store.
@@ -49,8 +49,8 @@ impl Account {
     ///
     /// Changes that come now wait until the mark is taken away again: by [`Account::ceiling_written`].
     pub(in crate::accounts) fn close_for_exact(&self) -> Option<UsageRecord> {
-        if self.standing() != Standing::Exact
-            || self.doubted.load(Ordering::SeqCst)
+        if self.accuracy() != UsageAccuracy::Exact
+            || self.invalidated.load(Ordering::SeqCst)
             || self.clean.swap(true, Ordering::SeqCst)
         {
             return None;

@@ -5,7 +5,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::standing::{AT_CEILING, EXACT, STAYS_AT_CEILING, UNKNOWN, UNMEASURABLE};
+use super::usage::{AT_CEILING, EXACT, STAYS_AT_CEILING, UNKNOWN, UNMEASURABLE};
 use super::{Account, Unreadable};
 
 impl Account {
@@ -14,13 +14,13 @@ impl Account {
     }
 
     /// What became of a change is not known: the charge stays, and the home is measured again.
-    pub fn doubt(&self) {
-        self.doubted.store(true, Ordering::SeqCst);
+    pub fn invalidate(&self) {
+        self.invalidated.store(true, Ordering::SeqCst);
     }
 
     /// Is a measure due that nobody has asked for yet? Says so once.
-    pub(crate) fn take_doubt(&self) -> bool {
-        self.doubted.swap(false, Ordering::SeqCst)
+    pub(crate) fn take_invalidation(&self) -> bool {
+        self.invalidated.swap(false, Ordering::SeqCst)
     }
 
     pub(super) fn ask_for_measure(&self) {
@@ -34,8 +34,8 @@ impl Account {
     }
 
     /// Is a measure due, whoever will ask for it?
-    pub(crate) fn is_doubted(&self) -> bool {
-        self.doubted.load(Ordering::SeqCst)
+    pub(crate) fn is_invalidated(&self) -> bool {
+        self.invalidated.load(Ordering::SeqCst)
     }
 
     /// What the last measure could not look into.
@@ -60,7 +60,7 @@ impl Account {
         self.files.used.store(files, Ordering::Release);
         *self.measured_at() = Some(Timestamp::now());
         self.activity.fetch_add(1, Ordering::Relaxed);
-        self.standing.store(EXACT, Ordering::Release);
+        self.accuracy.store(EXACT, Ordering::Release);
         // What the store has may be lower now, where the operator has put files into the home.
         self.want();
         self.moved();
@@ -74,7 +74,7 @@ impl Account {
     pub(in crate::accounts) fn cannot_be_measured(&self) {
         for (from, to) in [(AT_CEILING, STAYS_AT_CEILING), (UNKNOWN, UNMEASURABLE)] {
             let _ = self
-                .standing
+                .accuracy
                 .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);
         }
         self.moved();

@@ -138,7 +138,11 @@ impl Account {
     ///
     /// # Errors
     /// Those of `attempt`; with [`Wait::Never`], `WouldBlock` instead of waiting.
-    pub fn patiently<T>(&self, patience: impl Into<Patience>, attempt: impl Fn() -> Result<T>) -> Result<T> {
+    pub fn retry_until<T>(
+        &self,
+        patience: impl Into<Patience>,
+        attempt: impl Fn() -> Result<T>,
+    ) -> Result<T> {
         let patience = patience.into();
         let mut deadline = None;
         // The number of the first measure that has seen what was there at the first refusal.
@@ -182,15 +186,15 @@ impl Account {
     ///
     /// # Errors
     /// With [`Wait::Never`], `WouldBlock` instead of waiting.
-    pub fn settle(&self, wait: Wait) -> Result<()> {
+    pub fn wait_until_measured(&self, wait: Wait) -> Result<()> {
         let limited = self.bytes.limit().is_some() || self.files.limit().is_some();
-        let settled = self.patiently(wait, || match self.standing.load(Ordering::Acquire) {
+        let measured = self.retry_until(wait, || match self.accuracy.load(Ordering::Acquire) {
             UNKNOWN | AT_CEILING if limited => Err(Error::Measuring),
             _ => Ok(()),
         });
-        match settled {
+        match measured {
             Err(Error::Measuring) => Ok(()),
-            settled => settled,
+            measured => measured,
         }
     }
 

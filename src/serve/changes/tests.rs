@@ -131,9 +131,9 @@ async fn a_quota_is_in_force_for_accounts_that_exist_and_that_will() {
     let _place = passing_guest(&server, an_hour()).await;
     let home = server.config.storage.homes.join("guest");
     std::fs::create_dir(&home).unwrap();
-    let ledger = &server.service.ledger;
+    let accounts = &server.service.accounts;
     let quota = |bytes| crate::domain::user::Quota { bytes, files: None };
-    let account = ledger.account(&home, quota(None)).await.unwrap();
+    let account = accounts.account(&home, quota(None)).await.unwrap();
     for bytes in [Some(1), None, Some(7)] {
         change(&server, move |user| user.quota.bytes = bytes).await;
         server.changes.apply([]).await.unwrap();
@@ -144,7 +144,7 @@ async fn a_quota_is_in_force_for_accounts_that_exist_and_that_will() {
     change(&server, move |user| user.home.clone_from(&to)).await;
     server.changes.apply([]).await.unwrap();
     // Who signed in before the change, and mounts after it, brings an older quota.
-    let later = ledger.account(moved, quota(None)).await.unwrap();
+    let later = accounts.account(moved, quota(None)).await.unwrap();
     assert_eq!(later.usage().quota, quota(Some(7)));
 }
 

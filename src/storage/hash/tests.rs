@@ -79,7 +79,9 @@ fn work(file: &Arc<Memory>, algorithm: Algorithm, offset: u64, length: u64) -> W
 }
 
 fn digest(work: &Work) -> String {
-    hex(&work.compute(&Turns::new(1), &CancellationToken::new()).unwrap())
+    hex(&work
+        .compute(&CpuSlots::new(1), &CancellationToken::new())
+        .unwrap())
 }
 
 #[test]
@@ -182,7 +184,7 @@ fn hashing_ends_when_the_client_leaves() {
         furthest: Mutex::new(0),
     });
     let all = file.bytes.len() as u64;
-    let outcome = work(&file, Algorithm::Md5, 0, all).compute(&Turns::new(1), &gone);
+    let outcome = work(&file, Algorithm::Md5, 0, all).compute(&CpuSlots::new(1), &gone);
     assert_eq!(outcome, Err(Errno::CANCELED.into()));
     assert!(*file.furthest.lock().unwrap() <= 3 * BUFFER_SIZE as u64);
 }

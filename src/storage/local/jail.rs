@@ -113,7 +113,7 @@ impl Jail {
     }
 
     /// What a path stands for, held without being opened.
-    pub(super) fn hold(&self, path: &VirtualPath, links: Links) -> Result<OwnedFd> {
+    pub(super) fn pin(&self, path: &VirtualPath, links: Links) -> Result<OwnedFd> {
         self.locate(path.relative(), nofollow(links))
     }
 

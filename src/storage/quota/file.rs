@@ -68,7 +68,7 @@ impl QuotaFile {
             wait,
             first: !self.refused.load(Ordering::Relaxed),
         };
-        let done = self.inode.account().patiently(patience, attempt);
+        let done = self.inode.account().retry_until(patience, attempt);
         match &done {
             Err(error) if is_want_of_room(*error) => self.remember(*error, offset),
             Ok(()) if !patience.first => self.forget(offset),
@@ -145,7 +145,7 @@ impl QuotaFile {
             *size = end.max(*size);
         } else {
             *size = size.saturating_add(growth);
-            self.settle(&change, &mut size);
+            self.reconcile_charge(&change, &mut size);
         }
         written
     }
@@ -170,17 +170,17 @@ impl QuotaFile {
         *size = size.saturating_add(growth);
         match result {
             // Certain, whatever a file system says that remembers attributes.
-            Ok(()) => settle(&self.inode, &change, &mut size, wanted),
-            Err(_) => self.settle(&change, &mut size),
+            Ok(()) => lower_charge(&self.inode, &change, &mut size, wanted),
+            Err(_) => self.reconcile_charge(&change, &mut size),
         }
         result
     }
 
     /// If even looking fails, the charge stays: too much is safe, too little is not.
-    fn settle(&self, change: &Change<'_>, charged: &mut u64) {
+    fn reconcile_charge(&self, change: &Change<'_>, charged: &mut u64) {
         match self.inner.stat() {
-            Ok(meta) => settle(&self.inode, change, charged, meta.size),
-            Err(_) => self.inode.doubt(&self.inner),
+            Ok(meta) => lower_charge(&self.inode, change, charged, meta.size),
+            Err(_) => self.inode.invalidate(&self.inner),
         }
     }
 }
@@ -215,7 +215,7 @@ impl OpenFile for QuotaFile {
     }
 
     fn space(&self, wait: Wait) -> Result<Space> {
-        self.inode.account().settle(wait)?;
+        self.inode.account().wait_until_measured(wait)?;
         Ok(within_quota(self.inner.space(wait)?, self.inode.account()))
     }
 }
@@ -255,7 +255,7 @@ impl OpenFile for Uncharged {
     }
 
     fn space(&self, wait: Wait) -> Result<Space> {
-        self.account.settle(wait)?;
+        self.account.wait_until_measured(wait)?;
         Ok(within_quota(self.inner.space(wait)?, &self.account))
     }
 }
@@ -274,7 +274,7 @@ fn is_want_of_room(error: Error) -> bool {
 }
 
 /// Brings the charge for an inode to the size that it has.
-pub(super) fn settle(inode: &Inode, change: &Change<'_>, charged: &mut u64, actual: u64) {
+pub(super) fn lower_charge(inode: &Inode, change: &Change<'_>, charged: &mut u64, actual: u64) {
     // More than was charged is not ours: somebody writes who does not go through us, and a scan will find it. Giving
     // it back later would give back what was never taken.
     let kept = (*charged).min(actual);

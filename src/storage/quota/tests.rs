@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::accounts::Ledger;
+use crate::accounts::Accounts;
 use crate::accounts::QuotaSettings;
-use crate::accounts::account::Standing;
+use crate::accounts::account::UsageAccuracy;
 use crate::accounts::measure::{Sum, measure, measure_unused};
 use crate::domain::user;
 use crate::storage::InodeId;
@@ -24,10 +24,10 @@ use crate::storage::guard::Guard;
 use crate::storage::local::LocalStorage;
 use crate::store::sql::SqlStore;
 
-/// A ledger with its keeper.
+/// A accounts with its keeper.
 struct Books {
     runtime: tokio::runtime::Runtime,
-    ledger: Arc<Ledger>,
+    accounts: Arc<Accounts>,
     _dir: tempfile::TempDir,
 }
 
@@ -42,8 +42,8 @@ impl Books {
         let store = runtime
             .block_on(SqlStore::open(&dir.path().join("homeport.db")))
             .unwrap();
-        let ledger = runtime.block_on(async {
-            Ledger::start(
+        let accounts = runtime.block_on(async {
+            Accounts::start(
                 Arc::new(store),
                 QuotaSettings::default(),
                 CancellationToken::new(),
@@ -51,7 +51,7 @@ impl Books {
         });
         Self {
             runtime,
-            ledger,
+            accounts,
             _dir: dir,
         }
     }
@@ -59,9 +59,9 @@ impl Books {
     /// The account of a home, measured.
     fn account(&self, home: &Path, bytes: Option<u64>, files: Option<u64>) -> Arc<Account> {
         let quota = user::Quota { bytes, files };
-        let account = self.runtime.block_on(self.ledger.account(home, quota)).unwrap();
+        let account = self.runtime.block_on(self.accounts.account(home, quota)).unwrap();
         // The numbers are there before the measure has ended.
-        until(|| account.usage().standing == Standing::Exact && !account.is_being_measured());
+        until(|| account.usage().accuracy == UsageAccuracy::Exact && !account.is_being_measured());
         account
     }
 }
@@ -231,7 +231,7 @@ fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
     // Never seen before: all of the limit counts as used until it was measured.
     let account = books
         .runtime
-        .block_on(books.ledger.account(dir.path(), quota))
+        .block_on(books.accounts.account(dir.path(), quota))
         .unwrap();
     let storage = Quota::new(
         Arc::new(LocalStorage::open(dir.path()).unwrap()),

@@ -123,7 +123,7 @@ fn a_file_that_comes_back_while_it_is_open_counts_once() {
     measure(&home.account).unwrap();
     assert_eq!(home.used(), (600, 1));
     drop(file);
-    assert!(!home.account.is_doubted());
+    assert!(!home.account.is_invalidated());
     home.storage.remove(&path("f"), Wait::Allowed).unwrap();
     assert_eq!(home.used(), (0, 0));
 }
@@ -169,29 +169,32 @@ fn a_file_system_that_remembers_too_long_costs_nothing() {
     faults.remembers.store(true, Ordering::Relaxed);
     fill();
     storage.rename(&path("g"), &path("f"), REPLACE).unwrap();
-    assert_eq!((home.used(), home.account.is_doubted()), ((500, 1), false));
+    assert_eq!((home.used(), home.account.is_invalidated()), ((500, 1), false));
     fill();
     storage.remove(&path("f"), Wait::Allowed).unwrap();
-    assert_eq!((home.used(), home.account.is_doubted()), ((500, 1), false));
+    assert_eq!((home.used(), home.account.is_invalidated()), ((500, 1), false));
     fill();
     drop(storage.open(&path("f"), how("wt"), Wait::Allowed).unwrap());
-    assert_eq!((home.used(), home.account.is_doubted()), ((500, 2), false));
+    assert_eq!((home.used(), home.account.is_invalidated()), ((500, 2), false));
     fill();
     storage.symlink(b"f", &path("s"), Wait::Allowed).unwrap();
     storage.rename(&path("g"), &path("s"), REPLACE).unwrap();
-    assert_eq!((home.used(), home.account.is_doubted()), ((1500, 2), false));
+    assert_eq!((home.used(), home.account.is_invalidated()), ((1500, 2), false));
     // Of several names nobody knows, so the home is measured again.
     storage
         .hard_link(&path("f"), &path("second"), Wait::Allowed)
         .unwrap();
     storage.rename(&path("s"), &path("f"), REPLACE).unwrap();
-    until(|| home.used() == home.on_disk() && !home.account.is_doubted());
+    until(|| home.used() == home.on_disk() && !home.account.is_invalidated());
     faults.remembers.store(false, Ordering::Relaxed);
     storage
         .hard_link(&path("f"), &path("third"), Wait::Allowed)
         .unwrap();
     storage.remove(&path("third"), Wait::Allowed).unwrap();
-    assert!(!home.account.is_doubted(), "one fewer is what was to be expected");
+    assert!(
+        !home.account.is_invalidated(),
+        "one fewer is what was to be expected"
+    );
 }
 
 /// An open file that is replaced counts until it is closed, and nobody asks for its links.

@@ -122,8 +122,8 @@ impl Storage for Faulty {
     fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()> {
         self.faults.around_name(|| self.inner.hard_link(from, to, wait))
     }
-    fn hold(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn Held>> {
-        let inner = self.inner.hold(path, links)?;
+    fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
+        let inner = self.inner.pin(path, links)?;
         let faults = Arc::clone(&self.faults);
         let links = inner.stat()?.links;
         Ok(Box::new(FaultyHeld { inner, faults, links }))
@@ -140,12 +140,12 @@ impl Storage for Faulty {
 }
 
 struct FaultyHeld {
-    inner: Box<dyn Held>,
+    inner: Box<dyn PinnedInode>,
     faults: Arc<Faults>,
     links: u64,
 }
 
-impl Held for FaultyHeld {
+impl PinnedInode for FaultyHeld {
     fn stat(&self) -> Result<Metadata> {
         let meta = self.faults.look(|| self.inner.stat())?;
         Ok(match self.faults.remembers.load(Ordering::Relaxed) {

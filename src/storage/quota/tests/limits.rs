@@ -39,13 +39,13 @@ fn what_was_set_last_counts_whoever_comes_with_an_older_limit() {
         files: None,
     };
     let account = books.account(dir.path(), Some(100), None);
-    assert!(books.ledger.set_quota(dir.path(), quota(50)).is_some());
+    assert!(books.accounts.set_quota(dir.path(), quota(50)).is_some());
     assert!(
-        books.ledger.set_quota(dir.path(), quota(50)).is_none(),
+        books.accounts.set_quota(dir.path(), quota(50)).is_none(),
         "as it was"
     );
     assert!(
-        books.ledger.set_quota(other.path(), quota(70)).is_none(),
+        books.accounts.set_quota(other.path(), quota(70)).is_none(),
         "nobody is there"
     );
     assert_eq!(account.usage().quota, quota(50));
@@ -58,12 +58,12 @@ fn what_was_set_last_counts_whoever_comes_with_an_older_limit() {
         quota(70)
     );
     // A home that nobody has any more is kept for those who are still in it, and then forgotten.
-    books.ledger.forget(dir.path());
+    books.accounts.forget(dir.path());
     assert!(Arc::ptr_eq(&account, &books.account(dir.path(), Some(1), None)));
     drop((account, again));
     std::fs::write(dir.path().join("f"), "later").unwrap();
     until(|| {
-        books.ledger.forget(dir.path());
+        books.accounts.forget(dir.path());
         books.account(dir.path(), Some(100), None).usage().bytes == 5
     });
 }
@@ -74,7 +74,7 @@ fn a_marker_that_goes_stops_growth_at_the_next_ceiling_and_nothing_else() {
     let home = home(&books, None, None);
     let ours = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let marker = Arc::clone(&ours);
-    books.ledger.watch_ownership(Box::new(move |_| {
+    books.accounts.watch_ownership(Box::new(move |_| {
         match marker.load(std::sync::atomic::Ordering::SeqCst) {
             true => Ok(()),
             false => Err(base::error::Error::new("this server does not own the storage")),

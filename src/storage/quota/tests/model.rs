@@ -177,7 +177,7 @@ impl World {
     fn agrees(&self, slots: &[Slot]) -> Outcome {
         self.faults.set(None);
         self.faults.remembers.store(false, Ordering::Relaxed);
-        if self.account.take_doubt() {
+        if self.account.take_invalidation() {
             measure(&self.account).unwrap();
         }
         let usage = self.account.usage();

@@ -1,23 +1,23 @@
-//! Turns at the CPU: so many threads compute at once, and whoever comes last waits longest.
+//! Limits how many threads compute at once; waiting threads are served in the order in which they came.
 //!
-//! A turn is short (one buffer's digest, well below a millisecond), so threads take them in the order in which they
-//! came: a small file is hashed soon even while large ones are.
+//! A slot is held for a short time (one buffer's digest, well below a millisecond), so a small file is hashed soon even
+//! while large ones are.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
-/// A counted number of places that are given out in order.
+/// A fixed number of slots that are given out in order.
 #[derive(Debug)]
-pub struct Turns {
+pub struct CpuSlots {
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     free: usize,
-    /// While somebody waits, nothing is free: a place goes from hand to hand.
+    /// While somebody waits, nothing is free: a slot goes directly to the thread that waits longest.
     waiting: VecDeque<Arc<Waiter>>,
 }
 
@@ -27,27 +27,27 @@ struct Waiter {
     called: AtomicBool,
 }
 
-/// The right to compute; given up when dropped.
+/// The permission to compute, which ends when this is dropped.
 #[derive(Debug)]
-pub struct Turn<'a>(&'a Turns);
+pub struct CpuSlot<'a>(&'a CpuSlots);
 
-impl Turns {
-    /// `places` threads compute at once, and one at least.
-    pub fn new(places: usize) -> Self {
+impl CpuSlots {
+    /// Lets `slots` threads compute at once, and at least one.
+    pub fn new(slots: usize) -> Self {
         Self {
             state: Mutex::new(State {
-                free: places.max(1),
+                free: slots.max(1),
                 waiting: VecDeque::new(),
             }),
         }
     }
 
-    /// Waits on this thread until it may compute.
-    pub fn take(&self) -> Turn<'_> {
+    /// Blocks this thread until it may compute.
+    pub fn take(&self) -> CpuSlot<'_> {
         let mut state = self.state();
         if state.free > 0 {
             state.free -= 1;
-            return Turn(self);
+            return CpuSlot(self);
         }
         let waiter = Arc::new(Waiter {
             thread: std::thread::current(),
@@ -58,7 +58,7 @@ impl Turns {
         while !waiter.called.load(Ordering::Acquire) {
             std::thread::park();
         }
-        Turn(self)
+        CpuSlot(self)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -66,7 +66,7 @@ impl Turns {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for CpuSlot<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         match state.waiting.pop_front() {
@@ -86,44 +86,44 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn no_more_compute_at_once_than_there_are_places() {
-        let turns = Turns::new(2);
+    fn no_more_compute_at_once_than_there_are_slots() {
+        let cpu_slots = CpuSlots::new(2);
         let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        let turn = turns.take();
+                        let slot = cpu_slots.take();
                         most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         std::hint::black_box(vec![0u8; 4096]);
                         inside.fetch_sub(1, Ordering::SeqCst);
-                        drop(turn);
+                        drop(slot);
                     }
                 });
             }
         });
         assert!(most.load(Ordering::SeqCst) <= 2);
-        // Both places can be taken, and were given back.
-        let both = (turns.take(), turns.take());
-        assert_eq!(turns.state().free, 0);
+        // Both slots can be taken, and were given back.
+        let both = (cpu_slots.take(), cpu_slots.take());
+        assert_eq!(cpu_slots.state().free, 0);
         drop(both);
-        assert_eq!(turns.state().free, 2);
+        assert_eq!(cpu_slots.state().free, 2);
     }
 
     #[test]
-    fn turns_are_taken_in_order() {
-        let turns = Turns::new(1);
+    fn slots_are_taken_in_order() {
+        let cpu_slots = CpuSlots::new(1);
         let order = Mutex::new(Vec::new());
-        let first = turns.take();
+        let first = cpu_slots.take();
         std::thread::scope(|scope| {
             for number in 0..4usize {
-                let (turns, order) = (&turns, &order);
+                let (cpu_slots, order) = (&cpu_slots, &order);
                 scope.spawn(move || {
-                    let _turn = turns.take();
+                    let _slot = cpu_slots.take();
                     order.lock().unwrap().push(number);
                 });
                 // The next one comes when this one waits.
-                while turns.state().waiting.len() <= number {
+                while cpu_slots.state().waiting.len() <= number {
                     std::thread::yield_now();
                 }
             }

@@ -5,7 +5,7 @@ use crate::store::UsageRecord;
 
 /// How far the numbers can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum UsageAccuracy {
     /// The use is exact.
     Exact,
     /// The use is a ceiling, until the home has been measured.
@@ -24,7 +24,7 @@ pub struct Usage {
     /// What is allowed.
     pub quota: Quota,
     /// How far the numbers can be relied on.
-    pub standing: Standing,
+    pub accuracy: UsageAccuracy,
 }
 
 impl Usage {
@@ -35,16 +35,16 @@ impl Usage {
             bytes: record.bytes,
             files: record.files,
             quota,
-            standing: if record.exact {
-                Standing::Exact
+            accuracy: if record.exact {
+                UsageAccuracy::Exact
             } else {
-                Standing::AtCeiling
+                UsageAccuracy::AtCeiling
             },
         })
     }
 }
 
-impl Standing {
+impl UsageAccuracy {
     /// Of a state, which others need not tell apart so finely.
     pub(super) fn of(state: u8) -> Self {
         match state {
