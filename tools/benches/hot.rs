@@ -1,4 +1,4 @@
-//! What every request passes: reading a packet, building a reply, charging the ledger.
+//! What every request passes: reading a packet, building a reply, charging the accounts.
 //!
 //! ```sh
 //! cargo bench -p homeport-tools --bench hot
@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use divan::{Bencher, black_box};
 use homeport::packets::{Attributes, Request as Sent, flags};
 use homeportd::accounts::account::Account;
-use homeportd::accounts::{Ledger, QuotaSettings};
+use homeportd::accounts::{Accounts, QuotaSettings};
 use homeportd::domain::user::Quota;
 use homeportd::sftp::longname::Lister;
 use homeportd::sftp::packet::{self, Fields};
@@ -102,11 +102,11 @@ fn account() -> &'static Arc<Account> {
         let dir = tempfile::tempdir().expect("a directory").keep();
         let home = dir.join("home");
         std::fs::create_dir(&home).expect("a home");
-        // Kept for the process's life: the ledger's keeper works on it.
+        // Kept for the process's life: the accounts's keeper works on it.
         let runtime = Box::leak(Box::new(tokio::runtime::Runtime::new().expect("a runtime")));
         runtime.block_on(async {
             let store = SqlStore::open(&dir.join("store.db")).await.expect("a store");
-            let ledger = Ledger::start(
+            let accounts = Accounts::start(
                 Arc::new(store),
                 QuotaSettings::default(),
                 CancellationToken::new(),
@@ -115,7 +115,7 @@ fn account() -> &'static Arc<Account> {
                 bytes: Some(1 << 40),
                 files: None,
             };
-            ledger.account(&home, quota).await.expect("an account")
+            accounts.account(&home, quota).await.expect("an account")
         })
     })
 }
@@ -125,7 +125,7 @@ fn account() -> &'static Arc<Account> {
 fn charge_and_give_back_32_kib(bencher: Bencher) {
     let account = account();
     bencher.bench(|| {
-        account.patiently(Wait::Allowed, || {
+        account.retry_until(Wait::Allowed, || {
             let change = account.begin()?;
             account.reserve_bytes(&change, 32_768)?;
             account.release_bytes(&change, 32_768);
