@@ -1,54 +1,62 @@
-//! File attributes on the wire (draft-ietf-secsh-filexfer-02, section 5).
+//! Attributes and open flags between packets and the storage.
+//!
+//! Their layout is [`sftp_wire`]'s; what they mean to a file system is the storage's.
 
-use crate::storage::{Metadata, SetAttrs};
+use sftp_wire::{Attributes, OpenFlags, Owner, Times};
 
-use super::packet::Fields;
-use super::reply::Reply;
-use base::sftp_kinds::attributes::{ACMODTIME, EXTENDED, PERMISSIONS, SIZE, UIDGID};
+use crate::storage::{Metadata, OpenHow, SetAttrs};
 
 /// Permission bits with set-uid, set-gid and sticky: clients send the file type along.
 const MODE_BITS: u32 = 0o7777;
 
-/// Reads attributes; `None` where they are cut short. Extended pairs are read over.
-pub fn read(fields: &mut Fields<'_>) -> Option<SetAttrs> {
-    let flags = fields.u32()?;
-    let has = |bit: u32| flags & bit != 0;
-    let mut attrs = SetAttrs::default();
-    if has(SIZE) {
-        attrs.size = Some(fields.u64()?);
+/// What a client wants to change.
+pub fn changes(attributes: &Attributes) -> SetAttrs {
+    let Attributes {
+        size,
+        owner,
+        permissions,
+        times,
+    } = *attributes;
+    SetAttrs {
+        size,
+        permissions: permissions.map(|mode| mode & MODE_BITS),
+        owner: owner.map(|Owner { uid, gid }| (uid, gid)),
+        times: times.map(|Times { accessed, modified }| (accessed, modified)),
     }
-    if has(UIDGID) {
-        attrs.owner = Some((fields.u32()?, fields.u32()?));
-    }
-    if has(PERMISSIONS) {
-        attrs.permissions = Some(fields.u32()? & MODE_BITS);
-    }
-    if has(ACMODTIME) {
-        attrs.times = Some((fields.u32()?, fields.u32()?));
-    }
-    if has(EXTENDED) {
-        // Each pair takes eight bytes at least, so a packet's own length bounds this loop.
-        for _ in 0..fields.u32()? {
-            fields.string()?;
-            fields.string()?;
-        }
-    }
-    Some(attrs)
 }
 
-/// Appends attributes: size, owner, permissions and times, always all four, as OpenSSH does.
-pub fn write(reply: &mut Reply, meta: &Metadata) {
-    reply.u32(SIZE | UIDGID | PERMISSIONS | ACMODTIME);
-    reply.u64(meta.size);
-    reply.u32(meta.uid);
-    reply.u32(meta.gid);
-    reply.u32(meta.mode);
-    reply.u32(seconds(meta.atime));
-    reply.u32(seconds(meta.mtime));
+/// What a client is told: size, owner, permissions and times, always all four, as OpenSSH does.
+pub fn of(meta: &Metadata) -> Attributes {
+    Attributes {
+        size: Some(meta.size),
+        owner: Some(Owner {
+            uid: meta.uid,
+            gid: meta.gid,
+        }),
+        permissions: Some(meta.mode),
+        times: Some(Times {
+            accessed: seconds(meta.atime),
+            modified: seconds(meta.mtime),
+        }),
+    }
 }
 
-/// A time as version 3 can say it, in 32 bits: the nearest one from 1970 to 2106. Cut off instead, as OpenSSH does it,
-/// 1960 would be 2096.
+/// How a file is to be opened. As in OpenSSH, a request that asks for neither reading nor writing is for reading.
+pub fn how(flags: OpenFlags, attributes: &Attributes) -> OpenHow {
+    let write = flags.contains(OpenFlags::WRITE);
+    OpenHow {
+        read: flags.contains(OpenFlags::READ) || !write,
+        write,
+        append: flags.contains(OpenFlags::APPEND),
+        create: flags.contains(OpenFlags::CREAT),
+        truncate: flags.contains(OpenFlags::TRUNC),
+        exclusive: flags.contains(OpenFlags::EXCL),
+        mode: changes(attributes).permissions,
+    }
+}
+
+/// A time as version 3 can say it, in 32 bits: the nearest one from 1970 to 2106. OpenSSH cuts bits off instead, which
+/// makes 2096 of 1960.
 pub(super) fn seconds(time: i64) -> u32 {
     u32::try_from(time.max(0)).unwrap_or(u32::MAX)
 }
@@ -71,24 +79,49 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_clients_send() {
-        let mut wire = Vec::new();
-        wire.extend(0x8000_000fu32.to_be_bytes());
-        wire.extend(5u64.to_be_bytes());
-        wire.extend(1u32.to_be_bytes());
-        wire.extend(2u32.to_be_bytes());
-        wire.extend(0o100_644u32.to_be_bytes());
-        wire.extend(7u32.to_be_bytes());
-        wire.extend(8u32.to_be_bytes());
-        wire.extend(1u32.to_be_bytes());
-        wire.extend([0, 0, 0, 1, b'n', 0, 0, 0, 1, b'v']);
-        let attrs = read(&mut Fields(&wire)).unwrap();
-        assert_eq!(attrs.size, Some(5));
-        assert_eq!(attrs.owner, Some((1, 2)));
-        assert_eq!(attrs.permissions, Some(0o644));
-        assert_eq!(attrs.times, Some((7, 8)));
-        for cut in 0..wire.len() {
-            assert_eq!(read(&mut Fields(&wire[..cut])), None, "cut at {cut}");
+    fn clients_change_what_they_send_without_the_type_of_the_file() {
+        let attributes = Attributes {
+            size: Some(5),
+            owner: Some(Owner { uid: 1, gid: 2 }),
+            permissions: Some(0o100_644),
+            times: Some(Times {
+                accessed: 7,
+                modified: 8,
+            }),
+        };
+        let expected = SetAttrs {
+            size: Some(5),
+            permissions: Some(0o644),
+            owner: Some((1, 2)),
+            times: Some((7, 8)),
+        };
+        assert_eq!(changes(&attributes), expected);
+        assert_eq!(changes(&Attributes::default()), SetAttrs::default());
+    }
+
+    #[test]
+    fn a_file_is_opened_as_its_flags_say() {
+        let attributes = Attributes {
+            permissions: Some(0o100_644),
+            ..Attributes::default()
+        };
+        let expected = |read, write, rest: u32| OpenHow {
+            read,
+            write,
+            append: rest & 4 != 0,
+            create: rest & 8 != 0,
+            truncate: rest & 16 != 0,
+            exclusive: rest & 32 != 0,
+            mode: Some(0o644),
+        };
+        for (flags, expected) in [
+            (1, expected(true, false, 0)),
+            (2 + 8 + 16, expected(false, true, 24)),
+            (0, expected(true, false, 0)),
+            (1 + 2 + 4 + 32, expected(true, true, 36)),
+        ] {
+            assert_eq!(how(OpenFlags::from_bits(flags), &attributes), expected, "{flags}");
         }
+        assert_eq!(how(OpenFlags::READ, &Attributes::default()).mode, None);
     }
 }

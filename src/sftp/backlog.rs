@@ -5,7 +5,10 @@
 
 use std::collections::VecDeque;
 
-use super::packet::{self, RawHandle, Read};
+use sftp_wire::PacketType;
+
+use super::handles::RawHandle;
+use super::read::Read;
 
 /// What a waiting READ takes: a mark, id, handle, offset and length.
 const READ_SIZE: usize = 1 + 4 + 4 + 8 + 4;
@@ -65,7 +68,7 @@ impl Next<'_> {
     /// The length of a WRITE.
     pub(super) fn write_len(&self) -> Option<usize> {
         match self {
-            Next::Packet(packet) if packet::is_write(packet) => Some(packet.len()),
+            Next::Packet(packet) if PacketType::of(packet) == Some(PacketType::Write) => Some(packet.len()),
             Next::Packet(_) | Next::Read(..) => None,
         }
     }
@@ -91,7 +94,7 @@ impl Backlog {
 
     /// Puts a packet, given without its length field, behind the others.
     pub(super) fn push(&mut self, packet: &[u8]) {
-        match packet::as_read(packet) {
+        match Read::of_packet(packet) {
             Some((id, read)) if packet.len() + 4 == READ_ON_THE_WIRE => self.small(&[
                 &[READ],
                 &id.to_ne_bytes(),

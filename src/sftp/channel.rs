@@ -10,10 +10,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sftp_wire::ClientFault;
+use sftp_wire::frame::{self, LENGTH_FIELD};
 
 use super::outcome::Outcome;
-use super::packet::{self, Malformed};
 use super::queue::{Held, Queue, State, Surroundings, Worker};
+use super::read::Read;
 use super::rest::Rest;
 use super::session::Sftp;
 use crate::io::Permit;
@@ -26,7 +28,7 @@ use crate::storage::Wait;
 pub enum Fatal {
     /// The stream makes no sense: the channel ends.
     #[error(transparent)]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] ClientFault),
     /// The client ignores its window: it is disconnected.
     #[error(transparent)]
     Overflow(#[from] Overflow),
@@ -60,7 +62,7 @@ impl Channel {
         state.window.receive(data.len())?;
         let mut turn = Turn::begin(&queue, &mut state, wire);
         self.split(data, &mut turn)?;
-        turn.state.missing = packet::missing(&self.partial);
+        turn.state.missing = frame::missing(&self.partial);
         turn.end();
         Ok(())
     }
@@ -96,8 +98,11 @@ impl Channel {
         if !self.partial.is_empty() {
             data = self.complete(data, turn)?;
         }
-        while let Some(length) = packet::length(data)? {
-            let Some((packet, rest)) = data.get(4..).and_then(|body| body.split_at_checked(length)) else {
+        while let Some(length) = frame::request_length(data)? {
+            let Some((packet, rest)) = data
+                .get(LENGTH_FIELD..)
+                .and_then(|body| body.split_at_checked(length))
+            else {
                 break;
             };
             self.take(packet, turn)?;
@@ -116,22 +121,22 @@ impl Channel {
             partial.extend_from_slice(head);
             rest = tail;
         };
-        fill(&mut self.partial, 4);
-        let Some(length) = packet::length(&self.partial)? else {
+        fill(&mut self.partial, LENGTH_FIELD);
+        let Some(length) = frame::request_length(&self.partial)? else {
             return Ok(rest);
         };
-        fill(&mut self.partial, 4 + length);
-        if self.partial.len() == 4 + length {
+        fill(&mut self.partial, LENGTH_FIELD + length);
+        if self.partial.len() == LENGTH_FIELD + length {
             // The buffer goes: an idle session keeps none.
             let packet = std::mem::take(&mut self.partial);
-            self.take(packet.get(4..).unwrap_or_default(), turn)?;
+            self.take(packet.get(LENGTH_FIELD..).unwrap_or_default(), turn)?;
         }
         Ok(rest)
     }
 
     fn take(&mut self, packet: &[u8], turn: &mut Turn<'_>) -> Result<(), Fatal> {
         if !self.initialised {
-            packet::expect_init(packet)?;
+            frame::expect_init(packet)?;
             self.initialised = true;
         }
         turn.take(packet);
@@ -228,9 +233,9 @@ impl<'a> Turn<'a> {
             && let Outcome::Reply(reply) = sftp.execute(packet, Wait::Never)
         {
             let notice = sftp.take_notice();
-            let read = packet::as_read(packet).map(|(_, read)| read);
+            let read = Read::of_packet(packet).map(|(_, read)| read);
             self.state.pending.rest = Rest::of(reply, read);
-            self.state.pending.unpaid += packet.len() + 4;
+            self.state.pending.unpaid += packet.len() + LENGTH_FIELD;
             self.send_notice(notice);
             self.send_rest();
             return;

@@ -1,5 +1,6 @@
 //! What a session knows about its client.
 
+use sftp_wire::extension::CheckFileShape;
 use tokio_util::sync::CancellationToken;
 
 use crate::session::Presence;
@@ -67,17 +68,6 @@ pub enum SymlinkOrder {
     TargetFirst,
     /// WinSCP, libssh, ssh2 for Node, asyncssh, phpseclib, where the server is not OpenSSH.
     LinkFirst,
-}
-
-/// Three readings of draft-ietf-secsh-filexfer-13, section 9.1.2, about what follows the id in a reply to check-file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckFileShape {
-    /// The algorithm, then the hashes to the end: WinSCP, and ProFTPD's mod_sftp as its model.
-    Plain,
-    /// "check-file", the algorithm, then the hashes to the end: paramiko, which asks for bare `check-file`.
-    Named,
-    /// "check-file", the algorithm, then each hash as a string: Apache MINA SSHD.
-    Strings,
 }
 
 #[cfg(test)]

@@ -3,12 +3,34 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use sftp_wire::Reply;
+
 use crate::session::FileRecord;
 use crate::session::memory::Held;
 use crate::session::share::Descriptor;
 use crate::storage::{DirStream, OpenFile};
 
-use super::packet::RawHandle;
+/// A handle as a number: a slot, and how often it was used before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawHandle(pub u32);
+
+impl RawHandle {
+    /// Never given out.
+    pub const NONE: RawHandle = RawHandle(u32::MAX);
+
+    /// The handle that a client has sent. Bytes that are not four name no handle of ours, as [`RawHandle::NONE`] does.
+    pub fn from_wire(bytes: &[u8]) -> Self {
+        bytes
+            .try_into()
+            .map_or(Self::NONE, |four| Self(u32::from_be_bytes(four)))
+    }
+
+    /// The reply that gives it to the client.
+    pub fn reply(self, id: u32) -> Bytes {
+        Reply::Handle(&self.0.to_be_bytes()[..]).to_bytes(id)
+    }
+}
 
 /// The open files and directories of one channel.
 #[derive(Default)]
@@ -167,6 +189,16 @@ mod tests {
             descriptor: share.descriptor().unwrap(),
             memory: Held::nothing(&share.memory),
         })
+    }
+
+    #[test]
+    fn only_four_bytes_are_a_handle_of_ours() {
+        assert_eq!(RawHandle::from_wire(&[0, 0, 0, 9]), RawHandle(9));
+        for bytes in [&b""[..], b"abc", &[0, 0, 0, 9, 0]] {
+            assert_eq!(RawHandle::from_wire(bytes), RawHandle::NONE);
+        }
+        let reply = RawHandle(0x0102_0304).reply(7);
+        assert_eq!(&reply[..], [0, 0, 0, 13, 102, 0, 0, 0, 7, 0, 0, 0, 4, 1, 2, 3, 4]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! From a question about a file's bytes to its reply: hashes off the session, and lays them out.
 
 use bytes::Bytes;
+use sftp_wire::extension::{CheckFileFormat, CheckFileShape, Md5HashReply};
+use sftp_wire::{ExtendedReply as _, Extension};
 use tokio_util::sync::CancellationToken;
 
 use crate::io::HomeIo;
@@ -9,8 +11,6 @@ use crate::session::share::Descriptor;
 use crate::storage::hash::Work;
 use base::digest::Algorithm;
 
-use super::context::CheckFileShape;
-use super::reply::Reply;
 use super::status::Refusal;
 
 /// A request that is answered by a hash.
@@ -34,8 +34,8 @@ pub struct Question {
 pub enum Layout {
     /// The request's name, then the hash as a string.
     Md5 {
-        /// The request's name.
-        name: &'static str,
+        /// The request.
+        extension: Extension,
     },
     /// As the client reads it.
     CheckFile {
@@ -61,38 +61,25 @@ impl Question {
         drop((busy, descriptor));
         match hashed {
             Ok(hashes) => layout.reply(id, &hashes),
-            Err(error) => {
-                let refusal = Refusal::from(error);
-                Reply::status(id, refusal.status, refusal.sentence())
-            }
+            Err(error) => Refusal::from(error).reply(id),
         }
     }
 }
 
 impl Layout {
     fn reply(self, id: u32, hashes: &[u8]) -> Bytes {
-        let mut reply = Reply::extended(id);
         match self {
-            Layout::Md5 { name } => {
-                reply.string(name.as_bytes());
-                reply.string(hashes);
+            Layout::Md5 { extension } => {
+                let name = extension.name().as_bytes();
+                Md5HashReply { name, hash: hashes }.to_bytes(id)
             }
-            Layout::CheckFile { shape, algorithm } => {
-                if shape != CheckFileShape::Plain {
-                    reply.string(b"check-file");
-                }
-                reply.string(algorithm.name().as_bytes());
-                match shape {
-                    CheckFileShape::Plain | CheckFileShape::Named => reply.raw(hashes),
-                    CheckFileShape::Strings => {
-                        for hash in hashes.chunks(algorithm.length()) {
-                            reply.string(hash);
-                        }
-                    }
-                }
+            Layout::CheckFile { shape, algorithm } => CheckFileFormat {
+                shape,
+                algorithm: algorithm.name().as_bytes(),
+                hash_length: algorithm.length(),
             }
+            .reply(id, hashes),
         }
-        reply.finish()
     }
 }
 
@@ -111,13 +98,15 @@ mod tests {
     fn replies_are_laid_out_as_the_drafts_and_clients_have_them() {
         let md5 = [7; 16];
         check(
-            Layout::Md5 { name: "md5-hash" },
+            Layout::Md5 {
+                extension: Extension::Md5Hash,
+            },
             &md5,
             &[b"\0\0\0\x08md5-hash\0\0\0\x10", &md5[..]].concat(),
         );
         check(
             Layout::Md5 {
-                name: "md5-hash-handle",
+                extension: Extension::Md5HashHandle,
             },
             &[],
             b"\0\0\0\x0fmd5-hash-handle\0\0\0\0",

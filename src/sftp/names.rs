@@ -1,12 +1,13 @@
 //! Requests about names: remove, make, rename, link, resolve.
 
+use sftp_wire::NamesReply;
+
 use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
 use crate::storage::{FileKind, Links, Metadata, Over, Renaming, SetAttrs, Wait};
 
 use super::context::SymlinkOrder;
 use super::outcome::Answer;
-use super::reply::Reply;
 use super::session::{Sftp, ok, path_of};
 
 /// Freeing more than this takes the file system long enough (several milliseconds) to hold up other channels.
@@ -42,7 +43,7 @@ impl Sftp {
     pub(super) fn realpath(&mut self, id: u32, path: &[u8]) -> Answer {
         // Here alone the empty path is the current directory (rclone sends it).
         let resolved = self.storage.real_path(&VirtualPath::parse(path)?)?;
-        Ok(Reply::name(id, &resolved.absolute()))
+        Ok(NamesReply::single(id, &resolved.absolute()))
     }
 
     pub(super) fn rename(&mut self, id: u32, from: &[u8], to: &[u8], over: Over, wait: Wait) -> Answer {

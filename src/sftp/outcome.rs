@@ -1,10 +1,10 @@
 //! What comes of executing a request, for the session inside and for its caller.
 
 use bytes::Bytes;
+use sftp_wire::StatusCode;
 
 use super::hashes::Question;
-use super::reply::Reply;
-use super::status::{Refusal, Status};
+use super::status::Refusal;
 use crate::domain::path::PathError;
 use crate::storage::Error;
 
@@ -43,9 +43,9 @@ impl From<Refusal> for Halt {
     }
 }
 
-impl From<Status> for Halt {
-    fn from(status: Status) -> Self {
-        Halt::Refused(status.into())
+impl From<StatusCode> for Halt {
+    fn from(code: StatusCode) -> Self {
+        Halt::Refused(code.into())
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) type Answer = Result<Bytes, Halt>;
 pub(super) fn finish(id: u32, answer: Answer) -> Outcome {
     match answer {
         Ok(reply) => Outcome::Reply(reply),
-        Err(Halt::Refused(refusal)) => Outcome::Reply(Reply::status(id, refusal.status, refusal.sentence())),
+        Err(Halt::Refused(refusal)) => Outcome::Reply(refusal.reply(id)),
         Err(Halt::WouldBlock) => Outcome::WouldBlock,
         Err(Halt::Hash(question)) => Outcome::Hash(question),
     }

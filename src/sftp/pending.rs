@@ -1,11 +1,11 @@
 //! The requests of one channel that wait, in order, and their execution.
 
+use sftp_wire::{DataHeader, PacketType};
 use tokio_util::sync::CancellationToken;
 
 use super::backlog::{Backlog, Job, Next};
 use super::outcome::Outcome;
-use super::packet::{self, Read};
-use super::reply::DATA_HEADER;
+use super::read::Read;
 use super::rest::Rest;
 use super::session::{NAMES_ROOM, Sftp};
 use crate::storage::Wait;
@@ -81,7 +81,7 @@ impl Pending {
 pub(super) fn read_of(next: &Next<'_>) -> Option<Read> {
     match next {
         Next::Read(_, read) => Some(*read),
-        Next::Packet(packet) => packet::as_read(packet).map(|(_, read)| read),
+        Next::Packet(packet) => Read::of_packet(packet).map(|(_, read)| read),
     }
 }
 
@@ -96,8 +96,8 @@ pub(super) fn execute(sftp: &mut Sftp, next: &Next<'_>, wait: Wait) -> Outcome {
 /// How much room of the peer's window the reply may need.
 pub(super) fn room_for(next: &Next<'_>) -> usize {
     match (read_of(next), next) {
-        (Some(read), _) => DATA_HEADER + read.length as usize,
-        (None, Next::Packet(packet)) if packet::is_readdir(packet) => NAMES_ROOM,
+        (Some(read), _) => DataHeader::SIZE + read.length as usize,
+        (None, Next::Packet(packet)) if PacketType::of(packet) == Some(PacketType::Readdir) => NAMES_ROOM,
         (None, _) => 0,
     }
 }

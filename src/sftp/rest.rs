@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sftp_wire::frame::LENGTH_FIELD;
+use sftp_wire::{DataHeader, PacketType};
 
-use super::packet::{RawHandle, Read};
-use super::reply::DATA_HEADER;
+use super::handles::RawHandle;
+use super::read::Read;
 use crate::session::stream::budget::{Budget, Reservation};
-use base::sftp_kinds::SSH_FXP_DATA;
 
 /// A rest of this size is kept in any case: all that is not data, and not the listing of a directory, fits.
 const SMALL: usize = 8 * 1024;
@@ -42,7 +43,8 @@ pub(super) struct Tail {
 impl Rest {
     /// All of a reply; `read`: what was asked for, if that was a READ.
     pub(super) fn of(reply: Bytes, read: Option<Read>) -> Self {
-        let is_data = reply.get(4) == Some(&SSH_FXP_DATA);
+        let packet = reply.get(LENGTH_FIELD..).unwrap_or_default();
+        let is_data = PacketType::of(packet) == Some(PacketType::Data);
         let source = read.filter(|_| is_data).map(|read| (read, reply.len()));
         Self {
             bytes: reply,
@@ -74,8 +76,8 @@ impl Rest {
             return;
         };
         let sent = length - self.bytes.len();
-        let header = DATA_HEADER.saturating_sub(sent);
-        let data_sent = sent.saturating_sub(DATA_HEADER);
+        let header = DataHeader::SIZE.saturating_sub(sent);
+        let data_sent = sent.saturating_sub(DataHeader::SIZE);
         self.tail = Some(Tail {
             handle: read.handle,
             offset: read.offset.saturating_add(data_sent as u64),
@@ -105,8 +107,8 @@ mod tests {
     use super::*;
 
     fn data_reply(length: usize) -> Bytes {
-        let mut reply = vec![9; DATA_HEADER + length];
-        reply[4] = SSH_FXP_DATA;
+        let mut reply = vec![9; DataHeader::SIZE + length];
+        reply[LENGTH_FIELD] = PacketType::Data.byte();
         reply.into()
     }
 

@@ -8,24 +8,24 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use rustix::io::Errno;
+use sftp_wire::{DataHeader, NamesReply, Packet, Reply, Request, StatusCode};
 
 use crate::domain::event::{Actor, Event};
 use crate::domain::path::VirtualPath;
 use crate::session::Working;
 use crate::session::memory::{Held, TOO_MUCH_HELD};
 use crate::session::share::Descriptor;
-use crate::storage::{Error, Links, OpenHow, Over, SetAttrs, Storage, Wait};
+use crate::storage::{Error, Links, Metadata, OpenHow, Over, SetAttrs, Storage, Wait};
 use base::buffer::{Buffer, Filled};
 
 use super::attrs;
 use super::context::Context;
 use super::extensions;
-use super::handles::{Dir, File, Handles, Open};
+use super::handles::{Dir, File, Handles, Open, RawHandle};
 use super::outcome::{Answer, Halt, Outcome, finish};
-use super::packet::{self, Packet, RawHandle, Read, Request};
-use super::reply::{DATA_HEADER, Reply, write_data_header};
+use super::read::Read;
 use super::rest::Tail;
-use super::status::{Refusal, Status};
+use super::status::Refusal;
 
 /// As OpenSSH: so many names in one reply to READDIR.
 const NAMES_PER_REPLY: u32 = 100;
@@ -70,9 +70,10 @@ impl Sftp {
 
     /// Executes one packet, given without its length field.
     pub fn execute(&mut self, packet: &[u8], wait: Wait) -> Outcome {
-        match packet::parse(packet) {
-            Packet::Init => Outcome::Reply(extensions::version()),
-            Packet::Bad { id, status } => Outcome::Reply(Reply::status(id, status, status.text())),
+        match Packet::decode(packet) {
+            // Whatever version the client asks for, the answer is 3.
+            Packet::Init { .. } => Outcome::Reply(extensions::version()),
+            Packet::Bad { id, code } => Outcome::Reply(Refusal::from(code).reply(id)),
             Packet::Request { id, request } => {
                 let answer = self.request(id, request, wait);
                 finish(id, answer)
@@ -88,50 +89,41 @@ impl Sftp {
 
     fn request(&mut self, id: u32, request: Request<'_>, wait: Wait) -> Answer {
         match request {
-            Request::Read(read) => self.read(id, read, wait),
-            Request::Write { handle, offset, data } => self.write(id, handle, offset, data, wait),
-            Request::Open { path, how } => self.open(id, path, how, wait),
-            Request::Close { handle } => self.close(id, handle, wait),
+            Request::Read {
+                handle,
+                offset,
+                length,
+            } => self.read(id, Read::new(handle, offset, length), wait),
+            Request::Write { handle, offset, data } => {
+                self.write(id, RawHandle::from_wire(handle), offset, data, wait)
+            }
+            Request::Open { path, flags, attrs } => self.open(id, path, attrs::how(flags, &attrs), wait),
+            Request::Close { handle } => self.close(id, RawHandle::from_wire(handle), wait),
             Request::Stat { path } => self.stat(id, path, Links::Follow),
             Request::Lstat { path } => self.stat(id, path, Links::NoFollow),
             Request::Fstat { handle } => {
-                let meta = self.file(handle)?.file.stat()?;
+                let meta = self.file(RawHandle::from_wire(handle))?.file.stat()?;
                 Ok(attrs_reply(id, &meta))
             }
-            Request::Setstat { path, attrs } => {
-                if attrs == SetAttrs::default() {
-                    // As in OpenSSH, which does not look at the name then.
-                    return ok(id);
-                }
-                self.not_in_callback(attrs.size.is_some(), wait)?;
-                let path = path_of(path)?;
-                let done = self.storage.set_attrs(&path, &attrs, Links::Follow);
-                self.tell_refused(done, &path)?;
-                ok(id)
-            }
+            Request::Setstat { path, attrs } => self.setstat(id, path, &attrs::changes(&attrs), wait),
             Request::Fsetstat { handle, attrs } => {
-                self.not_in_callback(attrs.size.is_some(), wait)?;
-                match self.file(handle)?.file.set_attrs(&attrs) {
-                    Ok(()) => ok(id),
-                    Err(error) => self.file_refused(handle, error),
-                }
+                let changes = attrs::changes(&attrs);
+                self.fsetstat(id, RawHandle::from_wire(handle), &changes, wait)
             }
             Request::Opendir { path } => self.opendir(id, path),
-            Request::Readdir { handle } => self.readdir(id, handle),
+            Request::Readdir { handle } => self.readdir(id, RawHandle::from_wire(handle)),
             Request::Remove { path } => self.remove(id, path, wait),
-            Request::Mkdir { path, attrs } => self.mkdir(id, path, &attrs, wait),
+            Request::Mkdir { path, attrs } => self.mkdir(id, path, &attrs::changes(&attrs), wait),
             Request::Rmdir { path } => self.rmdir(id, path, wait),
             Request::Realpath { path } => self.realpath(id, path),
             Request::Rename { from, to } => self.rename(id, from, to, Over::Refuse, wait),
             Request::Readlink { path } => {
                 let path = path_of(path)?;
                 let target = self.storage.read_link(&path);
-                Ok(Reply::name(id, &self.tell_refused(target, &path)?))
+                Ok(NamesReply::single(id, &self.tell_refused(target, &path)?))
             }
             Request::Symlink { first, second } => self.symlink(id, first, second, wait),
-            Request::Extended { name, body } => {
-                extensions::run(self, name, extensions::Call { id, body, wait })
-            }
+            Request::Extended(request) => extensions::run(self, request, extensions::Call { id, wait }),
         }
     }
 
@@ -145,7 +137,9 @@ impl Sftp {
     }
 
     pub(super) fn file(&mut self, handle: RawHandle) -> Result<&mut File, Halt> {
-        self.handles.file(handle).ok_or_else(|| Status::FAILURE.into())
+        self.handles
+            .file(handle)
+            .ok_or_else(|| StatusCode::Failure.into())
     }
 
     fn read(&mut self, id: u32, read: Read, wait: Wait) -> Answer {
@@ -153,18 +147,19 @@ impl Sftp {
         let mut buffer = Buffer::take();
         let wanted = read.length as usize;
         let room = buffer
-            .get_mut(DATA_HEADER..DATA_HEADER + wanted)
+            .get_mut(DataHeader::SIZE..DataHeader::SIZE + wanted)
             .unwrap_or_default();
         let count = match file.file.read_at(room, read.offset, wait) {
             Ok(count) => count,
             Err(error) => return self.file_refused(read.handle, error),
         };
         if count == 0 && wanted > 0 {
-            return Err(Status::EOF.into());
+            return Err(StatusCode::Eof.into());
         }
         file.record.bytes_read = file.record.bytes_read.saturating_add(count as u64);
-        write_data_header(&mut buffer, id, u32::try_from(count).unwrap_or(0));
-        Ok(Bytes::from_owner(Filled::new(buffer, DATA_HEADER + count)))
+        let length = u32::try_from(count).unwrap_or(0);
+        DataHeader { id, length }.write_to(&mut buffer);
+        Ok(Bytes::from_owner(Filled::new(buffer, DataHeader::SIZE + count)))
     }
 
     /// Bytes of a file that were promised in a reply whose beginning went out; `None` if they are not there any more.
@@ -214,7 +209,7 @@ impl Sftp {
             descriptor,
             memory,
         }))?;
-        Ok(Reply::handle(id, handle))
+        Ok(handle.reply(id))
     }
 
     /// Until this is dropped, the connection is not idle.
@@ -224,7 +219,7 @@ impl Sftp {
 
     /// Room for one more open file. Asked before one is made, so that a refusal leaves nothing behind.
     fn check_room(&self, bytes: usize) -> Result<(Descriptor, Held), Halt> {
-        let refuse = |sentence: String| Refusal::with_sentence(Status::FAILURE, sentence);
+        let refuse = |sentence: String| Refusal::with_sentence(StatusCode::Failure, sentence);
         self.handles.check_room().map_err(|_| self.too_many_handles())?;
         let share = &self.context.presence.share;
         let descriptor = share.descriptor();
@@ -242,7 +237,7 @@ impl Sftp {
 
     fn too_many_handles(&self) -> Halt {
         let sentence = format!("too many open files (the limit is {})", self.handles.limit());
-        Refusal::with_sentence(Status::FAILURE, sentence).into()
+        Refusal::with_sentence(StatusCode::Failure, sentence).into()
     }
 
     fn close(&mut self, id: u32, handle: RawHandle, wait: Wait) -> Answer {
@@ -259,8 +254,28 @@ impl Sftp {
             Err(error) => self.file_refused(handle, error),
         };
         // OpenSSH's answer to a handle that was never given.
-        self.handles.remove(handle).ok_or(Status::NO_SUCH_FILE)?;
+        self.handles.remove(handle).ok_or(StatusCode::NoSuchFile)?;
         finished
+    }
+
+    fn setstat(&mut self, id: u32, path: &[u8], changes: &SetAttrs, wait: Wait) -> Answer {
+        if *changes == SetAttrs::default() {
+            // As in OpenSSH, which does not look at the name then.
+            return ok(id);
+        }
+        self.not_in_callback(changes.size.is_some(), wait)?;
+        let path = path_of(path)?;
+        let done = self.storage.set_attrs(&path, changes, Links::Follow);
+        self.tell_refused(done, &path)?;
+        ok(id)
+    }
+
+    fn fsetstat(&mut self, id: u32, handle: RawHandle, changes: &SetAttrs, wait: Wait) -> Answer {
+        self.not_in_callback(changes.size.is_some(), wait)?;
+        match self.file(handle)?.file.set_attrs(changes) {
+            Ok(()) => ok(id),
+            Err(error) => self.file_refused(handle, error),
+        }
     }
 
     fn stat(&mut self, id: u32, path: &[u8], links: Links) -> Answer {
@@ -278,11 +293,11 @@ impl Sftp {
             descriptor,
             memory,
         }))?;
-        Ok(Reply::handle(id, handle))
+        Ok(handle.reply(id))
     }
 
     fn readdir(&mut self, id: u32, handle: RawHandle) -> Answer {
-        let dir = self.handles.dir(handle).ok_or(Status::FAILURE)?;
+        let dir = self.handles.dir(handle).ok_or(StatusCode::Failure)?;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |d| d.as_secs());
@@ -290,25 +305,17 @@ impl Sftp {
             true => FEW_NAMES_SIZE,
             false => NAMES_SIZE,
         };
-        let mut reply = Reply::names(id, 0);
-        let mut count = 0;
-        while count < NAMES_PER_REPLY && reply.len() < size {
+        let mut reply = NamesReply::new(id);
+        while reply.count() < NAMES_PER_REPLY && reply.size() < size {
             let Some(entry) = dir.stream.next()? else { break };
-            reply.string(&entry.name);
-            reply.string(
-                &self
-                    .context
-                    .lister
-                    .line(&entry.name, &entry.meta, now.cast_signed()),
-            );
-            attrs::write(&mut reply, &entry.meta);
-            count += 1;
+            let lister = &self.context.lister;
+            let line = lister.line(&entry.name, &entry.meta, now.cast_signed());
+            reply.push(&entry.name, &line, &attrs::of(&entry.meta));
         }
-        if count == 0 {
-            return Err(Status::EOF.into());
+        match reply.count() {
+            0 => Err(StatusCode::Eof.into()),
+            _ => Ok(reply.finish()),
         }
-        reply.set_count(count);
-        Ok(reply.finish())
     }
 
     pub(super) fn tell(&self, event: impl FnOnce(Actor) -> Event) {
@@ -368,17 +375,15 @@ fn stops_growth(error: Error) -> bool {
 /// A path of a request. Unlike REALPATH's, an empty one names nothing, as in open(2).
 pub(super) fn path_of(raw: &[u8]) -> Result<VirtualPath, Refusal> {
     if raw.is_empty() {
-        return Err(Status::NO_SUCH_FILE.into());
+        return Err(StatusCode::NoSuchFile.into());
     }
     Ok(VirtualPath::parse(raw)?)
 }
 
 pub(super) fn ok(id: u32) -> Answer {
-    Ok(Reply::status(id, Status::OK, Status::OK.text()))
+    Ok(Reply::status(StatusCode::Ok, StatusCode::Ok.text()).to_bytes(id))
 }
 
-fn attrs_reply(id: u32, meta: &crate::storage::Metadata) -> Bytes {
-    let mut reply = Reply::attrs(id);
-    attrs::write(&mut reply, meta);
-    reply.finish()
+fn attrs_reply(id: u32, meta: &Metadata) -> Bytes {
+    Reply::<&[u8]>::Attrs(attrs::of(meta)).to_bytes(id)
 }

@@ -1,91 +1,54 @@
-//! Maps errors to SFTP status codes and sentences. Nothing else knows `SSH_FX_*`.
+//! Maps errors to SFTP status codes and sentences. Outside of the codec nothing else knows `SSH_FX_*`.
 
+use bytes::Bytes;
 use rustix::io::Errno;
+use sftp_wire::{Reply, StatusCode};
 
 use crate::domain::path::PathError;
 use crate::storage;
 
-/// A status of version 3: codes 0 to 8, the only ones that clients of this version know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status(u32);
-
-impl Status {
-    /// SSH_FX_OK
-    pub const OK: Status = Status(0);
-    /// SSH_FX_EOF
-    pub const EOF: Status = Status(1);
-    /// SSH_FX_NO_SUCH_FILE
-    pub const NO_SUCH_FILE: Status = Status(2);
-    /// SSH_FX_PERMISSION_DENIED
-    pub const PERMISSION_DENIED: Status = Status(3);
-    /// SSH_FX_FAILURE
-    pub const FAILURE: Status = Status(4);
-    /// SSH_FX_BAD_MESSAGE
-    pub const BAD_MESSAGE: Status = Status(5);
-    /// SSH_FX_OP_UNSUPPORTED
-    pub const UNSUPPORTED: Status = Status(8);
-
-    /// The number on the wire.
-    pub fn code(self) -> u32 {
-        self.0
-    }
-
-    /// OpenSSH's text for it.
-    pub fn text(self) -> &'static str {
-        match self.0 {
-            0 => "Success",
-            1 => "End of file",
-            2 => "No such file",
-            3 => "Permission denied",
-            5 => "Bad message",
-            8 => "Operation unsupported",
-            _ => "Failure",
-        }
+/// The code for an error of the system, as in OpenSSH's `errno_to_portable`.
+fn code_of(errno: Errno) -> StatusCode {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::BADF | Errno::LOOP => StatusCode::NoSuchFile,
+        Errno::PERM | Errno::ACCESS | Errno::FAULT => StatusCode::PermissionDenied,
+        Errno::NAMETOOLONG | Errno::INVAL => StatusCode::BadMessage,
+        Errno::NOSYS => StatusCode::OpUnsupported,
+        _ => StatusCode::Failure,
     }
 }
 
-/// OpenSSH's `errno_to_portable`.
-impl From<Errno> for Status {
-    fn from(errno: Errno) -> Self {
-        match errno {
-            Errno::NOENT | Errno::NOTDIR | Errno::BADF | Errno::LOOP => Status::NO_SUCH_FILE,
-            Errno::PERM | Errno::ACCESS | Errno::FAULT => Status::PERMISSION_DENIED,
-            Errno::NAMETOOLONG | Errno::INVAL => Status::BAD_MESSAGE,
-            Errno::NOSYS => Status::UNSUPPORTED,
-            _ => Status::FAILURE,
-        }
-    }
-}
-
-/// Why a request gets no better answer: a status, and a sentence where OpenSSH's text would not help.
+/// Why a request gets no better answer: a code, and a sentence where OpenSSH's text would not help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// The code.
-    pub status: Status,
+    pub code: StatusCode,
     sentence: Option<String>,
 }
 
 impl Refusal {
-    /// A status with a sentence of our own.
-    pub fn with_sentence(status: Status, sentence: impl Into<String>) -> Self {
+    /// A code with a sentence of our own.
+    pub fn with_sentence(code: StatusCode, sentence: impl Into<String>) -> Self {
         Self {
-            status,
+            code,
             sentence: Some(sentence.into()),
         }
     }
 
     /// What the client is told.
     pub fn sentence(&self) -> &str {
-        self.sentence.as_deref().unwrap_or(self.status.text())
+        self.sentence.as_deref().unwrap_or(self.code.text())
+    }
+
+    /// The reply that tells it.
+    pub fn reply(&self, id: u32) -> Bytes {
+        Reply::status(self.code, self.sentence()).to_bytes(id)
     }
 }
 
-impl From<Status> for Refusal {
-    fn from(status: Status) -> Self {
-        Self {
-            status,
-            sentence: None,
-        }
+impl From<StatusCode> for Refusal {
+    fn from(code: StatusCode) -> Self {
+        Self { code, sentence: None }
     }
 }
 
@@ -94,24 +57,24 @@ impl From<storage::Error> for Refusal {
         match error {
             // "quota" would send the user to the wrong person.
             storage::Error::Os(Errno::NOSPC | Errno::DQUOT) => {
-                Refusal::with_sentence(Status::FAILURE, "no space left on the server's disk")
+                Refusal::with_sentence(StatusCode::Failure, "no space left on the server's disk")
             }
             // A mount point inside a home. The code stays, since clients fall back on copying when they see it.
             storage::Error::Os(Errno::XDEV) => Refusal::with_sentence(
-                Status::FAILURE,
+                StatusCode::Failure,
                 "the two names are on different file systems; copy the file instead",
             ),
-            storage::Error::Os(errno) => Status::from(errno).into(),
-            storage::Error::Forbidden(_) => Status::PERMISSION_DENIED.into(),
+            storage::Error::Os(errno) => code_of(errno).into(),
+            storage::Error::Forbidden(_) => StatusCode::PermissionDenied.into(),
             storage::Error::OverBytes { .. }
             | storage::Error::OverFiles { .. }
             | storage::Error::Measuring
             | storage::Error::Unmeasurable
             | storage::Error::NotRecorded
             | storage::Error::NotOwned
-            | storage::Error::Ended => Refusal::with_sentence(Status::FAILURE, error.to_string()),
+            | storage::Error::Ended => Refusal::with_sentence(StatusCode::Failure, error.to_string()),
             // Only a caller that forgot to wait can see this; the client may try again.
-            storage::Error::WouldBlock => Status::FAILURE.into(),
+            storage::Error::WouldBlock => StatusCode::Failure.into(),
         }
     }
 }
@@ -119,9 +82,9 @@ impl From<storage::Error> for Refusal {
 impl From<PathError> for Refusal {
     fn from(error: PathError) -> Self {
         match error {
-            PathError::Nul => Refusal::with_sentence(Status::BAD_MESSAGE, error.to_string()),
+            PathError::Nul => Refusal::with_sentence(StatusCode::BadMessage, error.to_string()),
             // As OpenSSH says ENAMETOOLONG.
-            PathError::TooLong => Status::BAD_MESSAGE.into(),
+            PathError::TooLong => StatusCode::BadMessage.into(),
         }
     }
 }
@@ -135,7 +98,7 @@ mod tests {
         let check = |errno: Errno, code: u32, text: &str| {
             let refusal = Refusal::from(storage::Error::Os(errno));
             assert_eq!(
-                (refusal.status.code(), refusal.sentence()),
+                (refusal.code.number(), refusal.sentence()),
                 (code, text),
                 "{errno:?}"
             );

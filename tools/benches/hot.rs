@@ -12,16 +12,14 @@
 use std::sync::{Arc, OnceLock};
 
 use divan::{Bencher, black_box};
-use homeport::packets::{Attributes, Request as Sent, flags};
 use homeportd::accounts::account::Account;
 use homeportd::accounts::{Accounts, QuotaSettings};
 use homeportd::domain::user::Quota;
 use homeportd::sftp::longname::Lister;
-use homeportd::sftp::packet::{self, Fields};
-use homeportd::sftp::reply::Reply;
-use homeportd::sftp::status::Status;
+use homeportd::sftp::read::Read;
 use homeportd::storage::{FileKind, InodeId, Metadata, Wait};
 use homeportd::store::sql::SqlStore;
+use sftp_wire::{Attributes, ExtendedRequest, OpenFlags, Packet, Reply, Request, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 fn main() {
@@ -29,49 +27,54 @@ fn main() {
 }
 
 /// A packet as the stock client sends it, without its length.
-fn wire(request: &Sent<'_>) -> Vec<u8> {
+fn wire(request: &Request<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     request.encode(7, &mut bytes);
     bytes.split_off(4)
 }
 
+/// Reads a packet of which it is known that it is a request.
+fn is_request(packet: &[u8]) -> bool {
+    matches!(Packet::decode(black_box(packet)), Packet::Request { .. })
+}
+
 #[divan::bench]
 fn parse_read(bencher: Bencher) {
-    let bytes = wire(&Sent::Read {
+    let bytes = wire(&Request::Read {
         handle: &[0, 0, 0, 1],
         offset: 1 << 30,
         length: 32_768,
     });
-    bencher.bench(|| packet::as_read(black_box(&bytes)));
+    bencher.bench(|| Read::of_packet(black_box(&bytes)));
 }
 
 #[divan::bench]
 fn parse_write_of_32_kib(bencher: Bencher) {
     let data = vec![7; 32_768];
-    let bytes = wire(&Sent::Write {
+    let bytes = wire(&Request::Write {
         handle: &[0, 0, 0, 1],
         offset: 1 << 30,
         data: &data,
     });
-    bencher.bench(|| matches!(packet::parse(black_box(&bytes)), packet::Packet::Request { .. }));
+    bencher.bench(|| is_request(&bytes));
 }
 
 #[divan::bench]
 fn parse_open(bencher: Bencher) {
-    let bytes = wire(&Sent::Open {
+    let bytes = wire(&Request::Open {
         path: b"/a/directory/and/a/file.txt",
-        flags: flags::WRITE | flags::CREAT | flags::TRUNC,
-        attrs: &Attributes {
-            mode: Some(0o644),
+        flags: OpenFlags::WRITE | OpenFlags::CREAT | OpenFlags::TRUNC,
+        attrs: Attributes {
+            permissions: Some(0o644),
             ..Attributes::default()
         },
     });
-    bencher.bench(|| matches!(packet::parse(black_box(&bytes)), packet::Packet::Request { .. }));
+    bencher.bench(|| is_request(&bytes));
 }
 
 #[divan::bench]
 fn reply_status(bencher: Bencher) {
-    bencher.bench(|| Reply::status(black_box(7), Status::OK, Status::OK.text()));
+    bencher.bench(|| Reply::status(StatusCode::Ok, StatusCode::Ok.text()).to_bytes(black_box(7)));
 }
 
 #[divan::bench]
@@ -136,15 +139,12 @@ fn charge_and_give_back_32_kib(bencher: Bencher) {
 
 #[divan::bench]
 fn fields_of_an_extension(bencher: Bencher) {
-    let body = [
-        &[0, 0, 0, 4][..],
-        &[0, 0, 0, 1],
-        &1u64.to_be_bytes(),
-        &2u64.to_be_bytes(),
-    ]
-    .concat();
-    bencher.bench(|| {
-        let mut fields = Fields(black_box(&body));
-        (fields.handle(), fields.u64(), fields.u64())
-    });
+    let bytes = wire(&Request::Extended(ExtendedRequest::CopyData {
+        from: &[0, 0, 0, 1],
+        from_offset: 1,
+        length: 2,
+        to: &[0, 0, 0, 2],
+        to_offset: 3,
+    }));
+    bencher.bench(|| is_request(&bytes));
 }

@@ -81,6 +81,16 @@ impl Attributes {
         FileType::from_mode(self.permissions?)
     }
 
+    /// Whether it is a directory; `None` if the peer does not say.
+    pub fn is_directory(&self) -> Option<bool> {
+        self.file_type().map(|file_type| file_type == FileType::Directory)
+    }
+
+    /// Whether it is a symbolic link, as far as the peer says.
+    pub fn is_symlink(&self) -> bool {
+        self.file_type() == Some(FileType::Symlink)
+    }
+
     /// Reads attributes; `None` where they are cut short. Extended pairs are skipped.
     pub fn decode<B: Input>(reader: &mut Reader<B>) -> Option<Self> {
         let flags = reader.u32()?;

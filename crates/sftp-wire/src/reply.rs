@@ -62,7 +62,7 @@ pub struct Name<B> {
     /// The line that `ls -l` would print.
     pub long: B,
     /// What is known of it.
-    pub attributes: Attributes,
+    pub attrs: Attributes,
 }
 
 impl<B: Input> Reply<B> {
@@ -108,7 +108,7 @@ impl<B: Input> Reply<B> {
                     names.push(Name {
                         name: reader.string()?,
                         long: reader.string()?,
-                        attributes: Attributes::decode(&mut reader)?,
+                        attrs: Attributes::decode(&mut reader)?,
                     });
                 }
                 Self::Names(names)
@@ -225,18 +225,13 @@ impl<B: Deref<Target = [u8]>> Body for Reply<B> {
             Self::Handle(bytes) | Self::Data(bytes) => out.put_string(bytes),
             Self::Names(names) => {
                 out.put_u32(u32::try_from(names.len()).unwrap_or(u32::MAX));
-                for Name {
-                    name,
-                    long,
-                    attributes,
-                } in names
-                {
+                for Name { name, long, attrs } in names {
                     out.put_string(name);
                     out.put_string(long);
-                    attributes.put(out);
+                    attrs.put(out);
                 }
             }
-            Self::Attrs(attributes) => attributes.put(out),
+            Self::Attrs(attrs) => attrs.put(out),
             Self::Extended(bytes) => out.put_bytes(bytes),
         }
     }
@@ -278,10 +273,10 @@ impl NamesReply {
     }
 
     /// Adds an entry: its name, the line that `ls -l` would print, its attributes.
-    pub fn push(&mut self, name: &[u8], long: &[u8], attributes: &Attributes) {
+    pub fn push(&mut self, name: &[u8], long: &[u8], attrs: &Attributes) {
         self.bytes.put_string(name);
         self.bytes.put_string(long);
-        attributes.put(&mut self.bytes);
+        attrs.put(&mut self.bytes);
         self.count = self.count.saturating_add(1);
     }
 

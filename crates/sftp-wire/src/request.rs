@@ -15,7 +15,7 @@ pub enum Request<'a> {
     Open {
         path: &'a [u8],
         flags: OpenFlags,
-        attributes: Attributes,
+        attrs: Attributes,
     },
     Close {
         handle: &'a [u8],
@@ -41,11 +41,11 @@ pub enum Request<'a> {
     },
     Setstat {
         path: &'a [u8],
-        attributes: Attributes,
+        attrs: Attributes,
     },
     Fsetstat {
         handle: &'a [u8],
-        attributes: Attributes,
+        attrs: Attributes,
     },
     Opendir {
         path: &'a [u8],
@@ -58,7 +58,7 @@ pub enum Request<'a> {
     },
     Mkdir {
         path: &'a [u8],
-        attributes: Attributes,
+        attrs: Attributes,
     },
     Rmdir {
         path: &'a [u8],
@@ -140,15 +140,16 @@ impl<'a> Request<'a> {
             PacketType::Lstat => r.path().map(|path| Self::Lstat { path }),
             PacketType::Fstat => r.string().map(|handle| Self::Fstat { handle }),
             PacketType::Setstat => {
-                with_attributes(r.path(), r).map(|(path, attributes)| Self::Setstat { path, attributes })
+                with_attributes(r.path(), r).map(|(path, attrs)| Self::Setstat { path, attrs })
             }
-            PacketType::Fsetstat => with_attributes(r.string(), r)
-                .map(|(handle, attributes)| Self::Fsetstat { handle, attributes }),
+            PacketType::Fsetstat => {
+                with_attributes(r.string(), r).map(|(handle, attrs)| Self::Fsetstat { handle, attrs })
+            }
             PacketType::Opendir => r.path().map(|path| Self::Opendir { path }),
             PacketType::Readdir => r.string().map(|handle| Self::Readdir { handle }),
             PacketType::Remove => r.path().map(|path| Self::Remove { path }),
             PacketType::Mkdir => {
-                with_attributes(r.path(), r).map(|(path, attributes)| Self::Mkdir { path, attributes })
+                with_attributes(r.path(), r).map(|(path, attrs)| Self::Mkdir { path, attrs })
             }
             PacketType::Rmdir => r.path().map(|path| Self::Rmdir { path }),
             PacketType::Realpath => r.path().map(|path| Self::Realpath { path }),
@@ -171,7 +172,7 @@ impl<'a> Request<'a> {
         Some(Self::Open {
             path: reader.path()?,
             flags: OpenFlags::from_bits(reader.u32()?),
-            attributes: Attributes::decode(reader)?,
+            attrs: Attributes::decode(reader)?,
         })
     }
 
@@ -242,14 +243,10 @@ fn two_paths<'a>(reader: &mut Reader<&'a [u8]>) -> Option<(&'a [u8], &'a [u8])> 
 impl Body for Request<'_> {
     fn put(&self, out: &mut impl Output) {
         match *self {
-            Self::Open {
-                path,
-                flags,
-                attributes,
-            } => {
+            Self::Open { path, flags, attrs } => {
                 out.put_path(path);
                 out.put_u32(flags.bits());
-                attributes.put(out);
+                attrs.put(out);
             }
             Self::Close { handle } | Self::Fstat { handle } | Self::Readdir { handle } => {
                 out.put_string(handle)
@@ -275,13 +272,13 @@ impl Body for Request<'_> {
             | Self::Rmdir { path }
             | Self::Realpath { path }
             | Self::Readlink { path } => out.put_path(path),
-            Self::Setstat { path, attributes } | Self::Mkdir { path, attributes } => {
+            Self::Setstat { path, attrs } | Self::Mkdir { path, attrs } => {
                 out.put_path(path);
-                attributes.put(out);
+                attrs.put(out);
             }
-            Self::Fsetstat { handle, attributes } => {
+            Self::Fsetstat { handle, attrs } => {
                 out.put_string(handle);
-                attributes.put(out);
+                attrs.put(out);
             }
             Self::Rename { from, to } => {
                 out.put_path(from);

@@ -1,22 +1,41 @@
-//! copy-data (draft-ietf-secsh-filexfer-extensions-00).
+//! copy-data: from one open file to another, on the server.
 
 use std::sync::Arc;
 
+use sftp_wire::StatusCode;
+
+use crate::sftp::handles::RawHandle;
 use crate::sftp::outcome::Answer;
 use crate::sftp::session::{Sftp, ok};
-use crate::sftp::status::Status;
 use crate::storage::Wait;
 use base::buffer::Buffer;
 
-use super::{Call, need};
+use super::Call;
+
+/// Where copying begins in one of the two files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Position {
+    handle: RawHandle,
+    offset: u64,
+}
+
+impl Position {
+    pub(super) fn new(handle: &[u8], offset: u64) -> Self {
+        let handle = RawHandle::from_wire(handle);
+        Self { handle, offset }
+    }
+}
 
 /// Copies between two open files on the server; length 0: to the end.
-pub(super) fn copy_data(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let from = need(call.body.handle())?;
-    let offset = need(call.body.u64())?;
-    let length = need(call.body.u64())?;
-    let to = need(call.body.handle())?;
-    let to_offset = need(call.body.u64())?;
+pub(super) fn copy_data(
+    sftp: &mut Sftp,
+    source: Position,
+    length: u64,
+    target: Position,
+    call: Call,
+) -> Answer {
+    let (from, offset) = (source.handle, source.offset);
+    let (to, to_offset) = (target.handle, target.offset);
     let (source, source_path) = {
         let file = sftp.file(from)?;
         (Arc::clone(&file.file), file.record.path.clone())
@@ -26,12 +45,12 @@ pub(super) fn copy_data(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
         (Arc::clone(&file.file), file.record.path.clone())
     };
     if from == to || source_path == target_path {
-        return Err(Status::FAILURE.into());
+        return Err(StatusCode::Failure.into());
     }
     sftp.not_in_callback(true, call.wait)?;
     if i64::try_from(offset).is_err() || i64::try_from(to_offset).is_err() {
         // Where lseek(2) cannot go.
-        return Err(Status::BAD_MESSAGE.into());
+        return Err(StatusCode::BadMessage.into());
     }
     // Nor here, on some file systems.
     source.read_at(&mut [], offset, Wait::Allowed)?;
@@ -42,21 +61,21 @@ pub(super) fn copy_data(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
     let mut buffer = Buffer::take();
     while copied < wanted {
         if sftp.context.gone.is_cancelled() {
-            return Err(Status::FAILURE.into());
+            return Err(StatusCode::Failure.into());
         }
         let step = usize::try_from(wanted - copied)
             .unwrap_or(usize::MAX)
             .min(buffer.len());
         let chunk = buffer.get_mut(..step).unwrap_or_default();
-        let at = offset.checked_add(copied).ok_or(Status::BAD_MESSAGE)?;
+        let at = offset.checked_add(copied).ok_or(StatusCode::BadMessage)?;
         let count = source.read_at(chunk, at, Wait::Allowed)?;
         if count == 0 {
             return match ends_well(wanted, copied) || length == 0 {
                 true => ok(call.id),
-                false => Err(Status::EOF.into()),
+                false => Err(StatusCode::Eof.into()),
             };
         }
-        let to_at = to_offset.checked_add(copied).ok_or(Status::BAD_MESSAGE)?;
+        let to_at = to_offset.checked_add(copied).ok_or(StatusCode::BadMessage)?;
         if let Err(error) = target.write_at(chunk.get(..count).unwrap_or_default(), to_at, Wait::Allowed) {
             return sftp.file_refused(to, error);
         }

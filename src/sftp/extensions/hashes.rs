@@ -1,61 +1,62 @@
-//! What is asked about the bytes of a file: md5-hash and md5-hash-handle (draft-ietf-secsh-filexfer-05), check-file-name
-//! and check-file-handle (draft-ietf-secsh-filexfer-13, section 9.1.2), and paramiko's bare check-file.
+//! What is asked about the bytes of a file: md5-hash and md5-hash-handle, check-file-name and check-file-handle, and
+//! paramiko's bare check-file.
 //!
-//! Here the request is read and the file found; the hashing itself is the caller's, off the session.
+//! Here the request is checked and the file found; the hashing itself is the caller's, off the session.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use sftp_wire::extension::{CheckFileQuery, CheckFileShape, Md5Query};
+use sftp_wire::frame::LARGEST_REQUEST;
+use sftp_wire::{Extension, StatusCode};
+
 use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
 use crate::session::share::{Descriptor, UsedUp};
-use crate::sftp::context::CheckFileShape;
+use crate::sftp::handles::RawHandle;
 use crate::sftp::hashes::{Layout, Question};
 use crate::sftp::outcome::{Answer, Halt};
-use crate::sftp::packet::{MAX_PACKET, RawHandle};
 use crate::sftp::session::{Sftp, path_of};
-use crate::sftp::status::{Refusal, Status};
+use crate::sftp::status::Refusal;
 use crate::storage::hash::{Range, Work};
 use crate::storage::{FileKind, OpenFile, OpenHow, Wait};
 use base::digest::Algorithm;
 
-use super::{Call, need};
+use super::Call;
 
 /// The draft's: what is smaller would make a reply longer than the file.
 const MIN_BLOCK: u32 = 256;
 /// Clients take replies as long as packets; this leaves room for what stands around the hashes.
-const MAX_HASHES: u64 = MAX_PACKET as u64 - 64;
+const MAX_HASHES: u64 = LARGEST_REQUEST as u64 - 64;
 /// The same when the user's credit is nearly used up: such a reply may wait for long.
 const FEW_HASHES: u64 = 4096;
 
-pub(super) fn md5_hash(sftp: &mut Sftp, call: Call<'_>) -> Answer {
-    md5(sftp, call, "md5-hash")
+pub(super) fn md5_hash(sftp: &mut Sftp, path: &[u8], query: Md5Query<'_>, call: Call) -> Answer {
+    let subject = Subject::Path(path_of(path)?);
+    md5(sftp, call, subject, query, Extension::Md5Hash)
 }
 
-pub(super) fn md5_hash_handle(sftp: &mut Sftp, call: Call<'_>) -> Answer {
-    md5(sftp, call, "md5-hash-handle")
+pub(super) fn md5_hash_handle(sftp: &mut Sftp, handle: &[u8], query: Md5Query<'_>, call: Call) -> Answer {
+    let subject = Subject::Handle(RawHandle::from_wire(handle));
+    md5(sftp, call, subject, query, Extension::Md5HashHandle)
 }
 
-fn md5(sftp: &mut Sftp, mut call: Call<'_>, name: &'static str) -> Answer {
-    let subject = match name {
-        "md5-hash" => Subject::Path(path_of(need(call.body.path())?)?),
-        _ => Subject::Handle(need(call.body.handle())?),
-    };
+fn md5(sftp: &mut Sftp, call: Call, subject: Subject, query: Md5Query<'_>, extension: Extension) -> Answer {
     let asked = Range {
-        offset: need(call.body.u64())?,
-        length: need(call.body.u64())?,
+        offset: query.offset,
+        length: query.length,
     };
-    let quick_check = match need(call.body.string())? {
+    let quick_check = match query.quick_check {
         b"" => None,
         bytes => Some(bytes.try_into().map_err(|_| {
             let sentence = format!(
                 "a quick check is an MD5 of 16 bytes, or empty; this one has {}",
                 bytes.len()
             );
-            Refusal::with_sentence(Status::BAD_MESSAGE, sentence)
+            Refusal::with_sentence(StatusCode::BadMessage, sentence)
         })?),
     };
-    let found = find(sftp, &call, subject)?;
+    let found = find(sftp, call, subject)?;
     let whole = asked.offset == 0 && asked.length == 0;
     let work = Work {
         range: found.range(asked, whole)?,
@@ -64,43 +65,55 @@ fn md5(sftp: &mut Sftp, mut call: Call<'_>, name: &'static str) -> Answer {
         block: None,
         quick_check,
     };
-    ask(sftp, call.id, found.origin, work, Layout::Md5 { name })
+    ask(sftp, call.id, found.origin, work, Layout::Md5 { extension })
 }
 
 /// paramiko's: a handle, whatever the draft says about names.
-pub(super) fn check_file(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let subject = Subject::Handle(need(call.body.handle())?);
-    check(sftp, call, subject, CheckFileShape::Named)
+pub(super) fn check_file(sftp: &mut Sftp, file: &[u8], query: CheckFileQuery<'_>, call: Call) -> Answer {
+    let subject = Subject::Handle(RawHandle::from_wire(file));
+    check(sftp, call, subject, query, CheckFileShape::Named)
 }
 
-pub(super) fn check_file_name(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let subject = Subject::Path(path_of(need(call.body.path())?)?);
+pub(super) fn check_file_name(sftp: &mut Sftp, path: &[u8], query: CheckFileQuery<'_>, call: Call) -> Answer {
+    let subject = Subject::Path(path_of(path)?);
     let shape = sftp.context.habits.check_file;
-    check(sftp, call, subject, shape)
+    check(sftp, call, subject, query, shape)
 }
 
-pub(super) fn check_file_handle(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let subject = Subject::Handle(need(call.body.handle())?);
+pub(super) fn check_file_handle(
+    sftp: &mut Sftp,
+    handle: &[u8],
+    query: CheckFileQuery<'_>,
+    call: Call,
+) -> Answer {
+    let subject = Subject::Handle(RawHandle::from_wire(handle));
     let shape = sftp.context.habits.check_file;
-    check(sftp, call, subject, shape)
+    check(sftp, call, subject, query, shape)
 }
 
-fn check(sftp: &mut Sftp, mut call: Call<'_>, subject: Subject, shape: CheckFileShape) -> Answer {
-    let algorithms = need(call.body.string())?;
-    let asked = Range {
-        offset: need(call.body.u64())?,
-        length: need(call.body.u64())?,
-    };
-    let block = need(call.body.u32())?;
+fn check(
+    sftp: &mut Sftp,
+    call: Call,
+    subject: Subject,
+    query: CheckFileQuery<'_>,
+    shape: CheckFileShape,
+) -> Answer {
+    let CheckFileQuery {
+        algorithms,
+        offset,
+        length,
+        block_size: block,
+    } = query;
+    let asked = Range { offset, length };
     let Some(algorithm) = first_known(algorithms) else {
         let sentence = "none of these hash algorithms is known here; md5, sha1, sha256 and sha512 are";
-        return Err(Refusal::with_sentence(Status::UNSUPPORTED, sentence).into());
+        return Err(Refusal::with_sentence(StatusCode::OpUnsupported, sentence).into());
     };
     if (1..MIN_BLOCK).contains(&block) {
         let sentence = format!("a block has {MIN_BLOCK} bytes at least, or 0 for one hash of all");
-        return Err(Refusal::with_sentence(Status::BAD_MESSAGE, sentence).into());
+        return Err(Refusal::with_sentence(StatusCode::BadMessage, sentence).into());
     }
-    let found = find(sftp, &call, subject)?;
+    let found = find(sftp, call, subject)?;
     let range = found.range(asked, asked.length == 0)?;
     let block = NonZeroU64::new(block.into());
     let most = match sftp.context.presence.share.memory.is_short_of_credit() {
@@ -146,7 +159,7 @@ fn check_length(
     }
     let sentence =
         format!("{blocks} hashes do not fit into a reply; ask for larger blocks or a shorter range");
-    Err(Refusal::with_sentence(Status::FAILURE, sentence))
+    Err(Refusal::with_sentence(StatusCode::Failure, sentence))
 }
 
 /// What is to be hashed, as the client names it.
@@ -177,7 +190,7 @@ impl Found {
                 "the range begins at byte {}, past the end of the file ({} bytes)",
                 asked.offset, self.size
             );
-            return Err(Refusal::with_sentence(Status::FAILURE, sentence));
+            return Err(Refusal::with_sentence(StatusCode::Failure, sentence));
         };
         let length = match to_the_end {
             true => rest,
@@ -190,13 +203,13 @@ impl Found {
     }
 }
 
-fn find(sftp: &mut Sftp, call: &Call<'_>, subject: Subject) -> Result<Found, Halt> {
+fn find(sftp: &mut Sftp, call: Call, subject: Subject) -> Result<Found, Halt> {
     let (file, path, descriptor) = match subject {
         Subject::Handle(handle) => {
             let open = sftp.file(handle)?;
             if !open.read {
                 let sentence = "the file was not opened for reading";
-                return Err(Refusal::with_sentence(Status::PERMISSION_DENIED, sentence).into());
+                return Err(Refusal::with_sentence(StatusCode::PermissionDenied, sentence).into());
             }
             (Arc::clone(&open.file), open.record.path.clone(), None)
         }
@@ -207,7 +220,7 @@ fn find(sftp: &mut Sftp, call: &Call<'_>, subject: Subject) -> Result<Found, Hal
                 ..OpenHow::default()
             };
             let descriptor = sftp.context.presence.share.descriptor();
-            let refuse = |used_up: UsedUp| Refusal::with_sentence(Status::FAILURE, used_up.to_string());
+            let refuse = |used_up: UsedUp| Refusal::with_sentence(StatusCode::Failure, used_up.to_string());
             let descriptor = descriptor.map_err(refuse)?;
             let opened = sftp.storage.open(&path, read, Wait::Allowed);
             (sftp.tell_refused(opened, &path)?, path, Some(descriptor))
@@ -216,7 +229,7 @@ fn find(sftp: &mut Sftp, call: &Call<'_>, subject: Subject) -> Result<Found, Hal
     sftp.not_in_callback(true, call.wait)?;
     let meta = file.stat()?;
     if meta.kind != FileKind::File {
-        return Err(Refusal::with_sentence(Status::FAILURE, "only regular files can be hashed").into());
+        return Err(Refusal::with_sentence(StatusCode::Failure, "only regular files can be hashed").into());
     }
     Ok(Found {
         file,

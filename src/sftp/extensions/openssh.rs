@@ -1,29 +1,23 @@
-//! OpenSSH's small extensions, as its PROTOCOL file has them, and home-directory
-//! (draft-ietf-secsh-filexfer-extensions-00).
+//! OpenSSH's small extensions, and home-directory.
 
 use std::sync::Arc;
 
+use sftp_wire::extension::{IdList, Limits, StringList, UsersGroupsById};
+use sftp_wire::frame::{LARGEST_DATA, LARGEST_REQUEST};
+use sftp_wire::{ExtendedReply as _, NamesReply, StatusCode};
+
 use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
-use crate::sftp::attrs;
+use crate::sftp::handles::RawHandle;
 use crate::sftp::outcome::Answer;
-use crate::sftp::packet::{Fields, MAX_DATA, MAX_PACKET};
-use crate::sftp::reply::Reply;
 use crate::sftp::session::{Sftp, ok, path_of};
-use crate::sftp::status::{Refusal, Status};
-use crate::storage::{Links, Over};
+use crate::sftp::status::Refusal;
+use crate::storage::{Links, SetAttrs};
 
-use super::{Call, need};
+use super::Call;
 
-pub(super) fn posix_rename(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let from = need(call.body.path())?;
-    let to = need(call.body.path())?;
-    sftp.rename(call.id, from, to, Over::Replace, call.wait)
-}
-
-pub(super) fn hardlink(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let from = path_of(need(call.body.path())?)?;
-    let to = path_of(need(call.body.path())?)?;
+pub(super) fn hardlink(sftp: &mut Sftp, from: &[u8], to: &[u8], call: Call) -> Answer {
+    let (from, to) = (path_of(from)?, path_of(to)?);
     let done = sftp.storage.hard_link(&from, &to, call.wait);
     sftp.tell_refused(done, &to)?;
     let target = from.absolute();
@@ -35,10 +29,10 @@ pub(super) fn hardlink(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
     ok(call.id)
 }
 
-pub(super) fn fsync(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let handle = need(call.body.handle())?;
+pub(super) fn fsync(sftp: &mut Sftp, handle: &[u8], call: Call) -> Answer {
+    let handle = RawHandle::from_wire(handle);
     // OpenSSH's answer to a handle that is no file.
-    let file = sftp.handles.file(handle).ok_or(Status::NO_SUCH_FILE)?;
+    let file = sftp.handles.file(handle).ok_or(StatusCode::NoSuchFile)?;
     let file = Arc::clone(&file.file);
     sftp.not_in_callback(true, call.wait)?;
     match file.sync() {
@@ -47,80 +41,69 @@ pub(super) fn fsync(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
     }
 }
 
-pub(super) fn lsetstat(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let path = path_of(need(call.body.path())?)?;
-    let attrs = need(attrs::read(&mut call.body))?;
-    if attrs.size.is_some() {
+pub(super) fn lsetstat(sftp: &mut Sftp, path: &[u8], changes: &SetAttrs, call: Call) -> Answer {
+    let path = path_of(path)?;
+    if changes.size.is_some() {
         // A link has no size to set.
-        return Err(Status::BAD_MESSAGE.into());
+        return Err(StatusCode::BadMessage.into());
     }
-    let done = sftp.storage.set_attrs(&path, &attrs, Links::NoFollow);
+    let done = sftp.storage.set_attrs(&path, changes, Links::NoFollow);
     sftp.tell_refused(done, &path)?;
     ok(call.id)
 }
 
-pub(super) fn limits(sftp: &mut Sftp, call: Call<'_>) -> Answer {
-    let mut reply = Reply::extended(call.id);
-    reply.u64(u64::from(MAX_PACKET));
-    reply.u64(u64::from(MAX_DATA));
-    reply.u64(u64::from(MAX_DATA));
-    reply.u64(sftp.handles.limit() as u64);
-    Ok(reply.finish())
+pub(super) fn limits(sftp: &Sftp, call: Call) -> Answer {
+    let limits = Limits {
+        packet_length: u64::from(LARGEST_REQUEST),
+        read_length: u64::from(LARGEST_DATA),
+        write_length: u64::from(LARGEST_DATA),
+        open_handles: sftp.handles.limit() as u64,
+    };
+    Ok(limits.to_bytes(call.id))
 }
 
 /// `~` and `~/x` are the home and what is in it, and so is `~NAME` for the user's own name.
-pub(super) fn expand_path(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let path = need(call.body.path())?;
+pub(super) fn expand_path(sftp: &Sftp, path: &[u8], call: Call) -> Answer {
     let expanded = match path.strip_prefix(b"~") {
         None => path,
         Some(rest) => {
             let end = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
             let (name, below) = rest.split_at(end);
             if !name.is_empty() && name != sftp.context.presence.actor.user.as_str().as_bytes() {
-                return Err(Refusal::with_sentence(Status::NO_SUCH_FILE, "no such user").into());
+                return Err(Refusal::with_sentence(StatusCode::NoSuchFile, "no such user").into());
             }
             below
         }
     };
     let resolved = sftp.storage.real_path(&VirtualPath::parse(expanded)?)?;
-    Ok(Reply::name(call.id, &resolved.absolute()))
+    Ok(NamesReply::single(call.id, &resolved.absolute()))
 }
 
-pub(super) fn home_directory(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let name = need(call.body.path())?;
-    if name.is_empty() || name == sftp.context.presence.actor.user.as_str().as_bytes() {
-        return Ok(Reply::name(call.id, b"/"));
+pub(super) fn home_directory(sftp: &Sftp, user: &[u8], call: Call) -> Answer {
+    if user.is_empty() || user == sftp.context.presence.actor.user.as_str().as_bytes() {
+        return Ok(NamesReply::single(call.id, b"/"));
     }
-    Err(Status::FAILURE.into())
+    Err(StatusCode::Failure.into())
 }
 
 /// The server's own ids show as the user's name; others have none here.
-pub(super) fn users_groups_by_id(sftp: &mut Sftp, mut call: Call<'_>) -> Answer {
-    let uids = need(call.body.string())?;
-    let gids = need(call.body.string())?;
+pub(super) fn users_groups_by_id(sftp: &Sftp, uids: IdList<'_>, gids: IdList<'_>, call: Call) -> Answer {
+    /// Of each list: the reply is no longer than a packet may be.
+    const MOST: usize = LARGEST_REQUEST as usize / 2 - 64;
     let lister = &sftp.context.lister;
-    let names = |ids: &[u8], own: u32| -> Result<Vec<u8>, Refusal> {
-        let mut ids = Fields(ids);
-        let mut names = Vec::new();
-        while !ids.is_empty() {
-            let name = if need(ids.u32())? == own {
-                lister.user.as_bytes()
-            } else {
-                b""
-            };
-            names.extend_from_slice(&u32::try_from(name.len()).unwrap_or(0).to_be_bytes());
-            names.extend_from_slice(name);
-            // An answer is at most as long as a packet may be.
-            if names.len() > MAX_PACKET as usize / 2 - 64 {
-                return Err(Status::BAD_MESSAGE.into());
+    let names = |ids: IdList<'_>, own: u32| -> Result<StringList, Refusal> {
+        let mut names = StringList::default();
+        for id in ids.iter() {
+            names.push(if id == own { lister.user.as_bytes() } else { b"" });
+            if names.size() > MOST {
+                return Err(StatusCode::BadMessage.into());
             }
         }
         Ok(names)
     };
-    let users = names(uids, lister.own_ids.0)?;
-    let groups = names(gids, lister.own_ids.1)?;
-    let mut reply = Reply::extended(call.id);
-    reply.string(&users);
-    reply.string(&groups);
-    Ok(reply.finish())
+    let reply = UsersGroupsById {
+        users: names(uids, lister.own_ids.0)?,
+        groups: names(gids, lister.own_ids.1)?,
+    };
+    Ok(reply.to_bytes(call.id))
 }

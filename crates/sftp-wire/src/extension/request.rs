@@ -27,7 +27,7 @@ pub enum ExtendedRequest<'a> {
     },
     Lsetstat {
         path: &'a [u8],
-        attributes: Attributes,
+        attrs: Attributes,
     },
     Limits,
     ExpandPath {
@@ -144,7 +144,7 @@ impl<'a> ExtendedRequest<'a> {
             Extension::Fsync => Self::Fsync { handle: r.string()? },
             Extension::Lsetstat => Self::Lsetstat {
                 path: r.path()?,
-                attributes: Attributes::decode(r)?,
+                attrs: Attributes::decode(r)?,
             },
             Extension::Limits => Self::Limits,
             Extension::ExpandPath => Self::ExpandPath { path: r.path()? },
@@ -222,9 +222,9 @@ impl Body for ExtendedRequest<'_> {
                 out.put_path(path);
             }
             Self::Fstatvfs { handle } | Self::Fsync { handle } => out.put_string(handle),
-            Self::Lsetstat { path, attributes } => {
+            Self::Lsetstat { path, attrs } => {
                 out.put_path(path);
-                attributes.put(out);
+                attrs.put(out);
             }
             Self::Limits => {}
             Self::CopyData {

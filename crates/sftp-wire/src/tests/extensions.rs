@@ -62,14 +62,14 @@ fn requests_are_laid_out_as_in_their_documents() {
         &[string(handle)],
         ExtendedRequest::Fsync { handle },
     );
-    let attributes = Attributes {
+    let attrs = Attributes {
         permissions: Some(0o600),
         ..Attributes::default()
     };
     check(
         "lsetstat@openssh.com",
         &[string(path), number(4), number(0o600)],
-        ExtendedRequest::Lsetstat { path, attributes },
+        ExtendedRequest::Lsetstat { path, attrs },
     );
     check("limits@openssh.com", &[], ExtendedRequest::Limits);
     check(

@@ -17,7 +17,7 @@ use crate::request::{Packet, Request};
 use crate::status_code::StatusCode;
 
 prop_compose! {
-    fn attributes()(
+    fn attrs()(
         size in option::of(any::<u64>()),
         owner in option::of((any::<u32>(), any::<u32>())),
         permissions in option::of(any::<u32>()),
@@ -42,7 +42,7 @@ struct Parts {
     x: u64,
     y: u64,
     n: u32,
-    attributes: Attributes,
+    attrs: Attributes,
 }
 
 prop_compose! {
@@ -55,10 +55,10 @@ prop_compose! {
         x: u64,
         y: u64,
         n: u32,
-        attributes in attributes(),
+        attrs in attrs(),
     ) -> Parts {
         let ids = ids.into_iter().flat_map(u32::to_be_bytes).collect();
-        Parts { a, b, data, ids, x, y, n, attributes }
+        Parts { a, b, data, ids, x, y, n, attrs }
     }
 }
 
@@ -66,12 +66,12 @@ impl Parts {
     /// Every request there is.
     fn requests(&self) -> Vec<Request<'_>> {
         let (a, b) = (&self.a[..], &self.b[..]);
-        let (attributes, offset) = (self.attributes, self.x);
+        let (attrs, offset) = (self.attrs, self.x);
         let mut requests = vec![
             Request::Open {
                 path: b,
                 flags: OpenFlags::from_bits(self.n),
-                attributes,
+                attrs,
             },
             Request::Close { handle: a },
             Request::Read {
@@ -87,15 +87,12 @@ impl Parts {
             Request::Stat { path: b },
             Request::Lstat { path: b },
             Request::Fstat { handle: a },
-            Request::Setstat { path: b, attributes },
-            Request::Fsetstat {
-                handle: a,
-                attributes,
-            },
+            Request::Setstat { path: b, attrs },
+            Request::Fsetstat { handle: a, attrs },
             Request::Opendir { path: b },
             Request::Readdir { handle: a },
             Request::Remove { path: b },
-            Request::Mkdir { path: b, attributes },
+            Request::Mkdir { path: b, attrs },
             Request::Rmdir { path: b },
             Request::Realpath { path: b },
             Request::Rename { from: a, to: b },
@@ -127,7 +124,7 @@ impl Parts {
             ExtendedRequest::Fsync { handle: a },
             ExtendedRequest::Lsetstat {
                 path: b,
-                attributes: self.attributes,
+                attrs: self.attrs,
             },
             ExtendedRequest::Limits,
             ExtendedRequest::ExpandPath { path: b },

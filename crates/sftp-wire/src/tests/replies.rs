@@ -41,20 +41,20 @@ fn replies_are_laid_out_as_in_the_draft() {
     );
     check(102, &[string(&[0, 0, 0, 3])], Reply::Handle(&[0, 0, 0, 3]));
     check(103, &[string(b"abc")], Reply::Data(b"abc"));
-    let attributes = Attributes {
+    let attrs = Attributes {
         size: Some(5),
         permissions: Some(0o100_600),
         ..Attributes::default()
     };
     let a = || [number(5), long(5), number(0o100_600)].concat();
-    check(105, &[a()], Reply::Attrs(attributes));
+    check(105, &[a()], Reply::Attrs(attrs));
     let (name, long_name): (&[u8], &[u8]) = (b"caf\xe9", b"-rw------- caf\xe9");
     let entry = || [string(name), string(long_name), a()].concat();
     let names = vec![
         Name {
             name,
             long: long_name,
-            attributes,
+            attrs,
         };
         2
     ];
@@ -123,11 +123,11 @@ fn codes_have_their_numbers_and_texts() {
 #[test]
 fn a_listing_is_written_entry_by_entry() {
     let mut reply = NamesReply::new(9);
-    let attributes = Attributes {
+    let attrs = Attributes {
         size: Some(1),
         ..Attributes::default()
     };
-    reply.push(b"a", b"long a", &attributes);
+    reply.push(b"a", b"long a", &attrs);
     reply.push(b"b", b"long b", &Attributes::default());
     assert_eq!(reply.count(), 2);
     let size = reply.size();
@@ -139,19 +139,19 @@ fn a_listing_is_written_entry_by_entry() {
         Name {
             name: a,
             long: long_a,
-            attributes,
+            attrs,
         },
         Name {
             name: b,
             long: long_b,
-            attributes: Attributes::default(),
+            attrs: Attributes::default(),
         },
     ];
     assert_eq!(bytes, Reply::Names(names).to_bytes(9));
     let path = Name {
         name: &b"/home"[..],
         long: &b"/home"[..],
-        attributes: Attributes::default(),
+        attrs: Attributes::default(),
     };
     assert_eq!(
         NamesReply::single(9, b"/home"),

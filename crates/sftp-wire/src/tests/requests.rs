@@ -37,7 +37,7 @@ fn requests_are_laid_out_as_in_the_draft() {
     let h = || string(handle);
     let path: &[u8] = b"caf\xe9";
     let p = || string(path);
-    let attributes = Attributes {
+    let attrs = Attributes {
         size: Some(5),
         owner: Some(Owner { uid: 1, gid: 2 }),
         permissions: Some(0o100_644),
@@ -59,15 +59,7 @@ fn requests_are_laid_out_as_in_the_draft() {
         .concat()
     };
     let flags = OpenFlags::WRITE | OpenFlags::CREAT | OpenFlags::TRUNC;
-    check(
-        3,
-        &[p(), number(0x1a), a()],
-        Request::Open {
-            path,
-            flags,
-            attributes,
-        },
-    );
+    check(3, &[p(), number(0x1a), a()], Request::Open { path, flags, attrs });
     check(4, &[h()], Request::Close { handle });
     let (offset, length) = (1 << 40, 300_000);
     check(
@@ -87,19 +79,19 @@ fn requests_are_laid_out_as_in_the_draft() {
     );
     check(7, &[p()], Request::Lstat { path });
     check(8, &[h()], Request::Fstat { handle });
-    check(9, &[p(), a()], Request::Setstat { path, attributes });
-    check(10, &[h(), a()], Request::Fsetstat { handle, attributes });
+    check(9, &[p(), a()], Request::Setstat { path, attrs });
+    check(10, &[h(), a()], Request::Fsetstat { handle, attrs });
     check(11, &[p()], Request::Opendir { path });
     check(12, &[h()], Request::Readdir { handle });
     check(13, &[p()], Request::Remove { path });
-    check(14, &[p(), a()], Request::Mkdir { path, attributes });
+    check(14, &[p(), a()], Request::Mkdir { path, attrs });
     let none = Attributes::default();
     check(
         14,
         &[string(b"d"), number(0)],
         Request::Mkdir {
             path: b"d",
-            attributes: none,
+            attrs: none,
         },
     );
     check(15, &[p()], Request::Rmdir { path });
@@ -181,14 +173,11 @@ fn extended_attributes_are_skipped_and_may_not_be_cut_short() {
     let pair = [number(1), string(b"n"), string(b"v")].concat();
     let fields = [string(b"f"), number(0x8000_0001), long(5), pair];
     let wire = packet(9, 1, &fields);
-    let attributes = Attributes {
+    let attrs = Attributes {
         size: Some(5),
         ..Attributes::default()
     };
-    let request = Request::Setstat {
-        path: b"f",
-        attributes,
-    };
+    let request = Request::Setstat { path: b"f", attrs };
     assert_eq!(Packet::decode(&wire), Packet::Request { id: 1, request });
     for cut in 5..wire.len() {
         let code = StatusCode::BadMessage;
@@ -290,7 +279,23 @@ fn the_type_of_a_file_is_in_its_mode() {
     ] {
         assert_eq!(FileType::from_mode(mode), expected, "{mode:o}");
     }
-    assert_eq!(Attributes::default().file_type(), None);
+    let of = |permissions: Option<u32>| Attributes {
+        permissions,
+        ..Attributes::default()
+    };
+    for (permissions, is_directory, is_symlink) in [
+        (None, None, false),
+        (Some(0o755), None, false),
+        (Some(0o040_755), Some(true), false),
+        (Some(0o100_644), Some(false), false),
+        (Some(0o120_777), Some(false), true),
+    ] {
+        let attrs = of(permissions);
+        assert_eq!(
+            (attrs.is_directory(), attrs.is_symlink()),
+            (is_directory, is_symlink)
+        );
+    }
 }
 
 #[test]
