@@ -7,16 +7,21 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base::sftp_kinds::*;
+use bytes::Bytes;
 use md5::Digest as _;
 use russh::server::{self, Auth, Config, Handler, Session};
 use russh::{Channel, ChannelId};
+use sftp_wire::extension::{Md5HashReply, Md5Query};
+use sftp_wire::frame::{LENGTH_FIELD, request_length};
+use sftp_wire::{
+    Announcement, Attributes, ExtendedReply as _, ExtendedRequest, Extension, Name, NamesReply, OpenFlags,
+    Packet, PacketType, Reply, Request, StatusCode,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::replies::Reader;
 use crate::support::sshd::keygen;
-use wire::{attributes, flip, framed, status, string};
+use wire::{attributes, flip, no_such_file, status};
 
 /// What it does wrong. The default is an honest server with md5-hash.
 #[derive(Debug, Clone, Default)]
@@ -150,7 +155,7 @@ struct Talk {
     /// Directories that were read.
     listed: usize,
     /// READs that wait for others, so that they are answered backwards.
-    waiting: Vec<Vec<u8>>,
+    waiting: Vec<Bytes>,
     /// It was asked for what is behind the end: nothing comes for which others could wait.
     probed: bool,
 }
@@ -198,13 +203,12 @@ impl Handler for Talk {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         self.buffer.extend_from_slice(data);
-        while let Some((length, rest)) = self.buffer.split_first_chunk::<4>() {
-            let length = u32::from_be_bytes(*length) as usize;
-            if rest.len() < length {
+        while let Some(length) = request_length(&self.buffer).unwrap() {
+            if self.buffer.len() < LENGTH_FIELD + length {
                 break;
             }
-            let packet = rest[..length].to_vec();
-            self.buffer.drain(..4 + length);
+            let packet = self.buffer[LENGTH_FIELD..LENGTH_FIELD + length].to_vec();
+            self.buffer.drain(..LENGTH_FIELD + length);
             self.requests += 1;
             if self.first && self.manner.dies_after.is_some_and(|after| self.requests > after) {
                 // Of what waits only the newest answer is given.
@@ -212,12 +216,13 @@ impl Handler for Talk {
                 self.let_out(channel, session)?;
                 return session.disconnect(russh::Disconnect::ByApplication, "enough", "en");
             }
-            let moves = matches!(packet[0], SSH_FXP_READ | SSH_FXP_WRITE);
+            let packet_type = PacketType::of(&packet);
+            let moves = matches!(packet_type, Some(PacketType::Read | PacketType::Write));
             if moves && !std::mem::replace(&mut self.was_late, true) {
                 tokio::time::sleep(self.manner.late).await;
             }
             let reply = self.answer(&packet);
-            if packet[0] == SSH_FXP_READ && !self.probed {
+            if packet_type == Some(PacketType::Read) && !self.probed {
                 self.waiting.push(reply);
                 // On a later connection fewer are asked for than would have to come together.
                 let in_order = self.manner.dies_after.is_some() && !self.first;
@@ -241,62 +246,62 @@ impl Talk {
         Ok(())
     }
 
-    fn answer(&mut self, packet: &[u8]) -> Vec<u8> {
-        let kind = packet[0];
-        let mut body = Reader(&packet[1..]);
-        if kind == SSH_FXP_INIT {
-            let extension: &[&[u8]] = if self.manner.no_hashes {
-                &[]
-            } else {
-                &[b"md5-hash", b"1"]
-            };
-            return framed(
-                SSH_FXP_VERSION,
-                3,
-                extension.iter().flat_map(|text| string(text)).collect(),
-            );
-        }
-        let id = body.u32().unwrap();
-        let first = body.string().unwrap();
-        match kind {
-            SSH_FXP_OPEN => self.open(id, first, body.u32().unwrap()),
-            SSH_FXP_OPENDIR => self.handle(id, first),
-            SSH_FXP_READ => self.read(id, &first, body.u64().unwrap(), body.u32().unwrap()),
-            SSH_FXP_WRITE => self.write(id, &first, body.u64().unwrap(), body.string().unwrap()),
-            SSH_FXP_STAT | SSH_FXP_LSTAT => self.attrs(id, &first),
-            SSH_FXP_FSTAT => self.attrs(id, &self.handles[&first].clone()),
-            SSH_FXP_SETSTAT => self.set(id, &first, body),
-            SSH_FXP_REALPATH => framed(
-                SSH_FXP_NAME,
-                id,
-                [
-                    &1_u32.to_be_bytes()[..],
-                    &string(&first),
-                    &string(&first),
-                    &[0; 4],
-                ]
-                .concat(),
-            ),
-            SSH_FXP_READDIR => self.names(id),
-            SSH_FXP_EXTENDED if first == b"md5-hash" && !self.manner.no_hashes => self.md5(id, body),
-            SSH_FXP_EXTENDED => status(id, 8, "no"),
-            _ => status(id, 0, ""),
+    fn answer(&mut self, packet: &[u8]) -> Bytes {
+        match Packet::decode(packet) {
+            Packet::Init { .. } => self.version(),
+            Packet::Request { id, request } => self.request(id, request),
+            Packet::Bad { .. } => panic!("our client sends {packet:?}"),
         }
     }
 
-    fn handle(&mut self, id: u32, path: Vec<u8>) -> Vec<u8> {
+    fn version(&self) -> Bytes {
+        let mut extensions = Vec::new();
+        if !self.manner.no_hashes {
+            extensions.push(Announcement {
+                name: Extension::Md5Hash.name().as_bytes(),
+                data: b"1",
+            });
+        }
+        let version = sftp_wire::VERSION;
+        Reply::<&[u8]>::Version { version, extensions }.to_bytes(0)
+    }
+
+    fn request(&mut self, id: u32, request: Request<'_>) -> Bytes {
+        match request {
+            Request::Open { path, flags, .. } => self.open(id, path, flags),
+            Request::Opendir { path } => self.handle(id, path),
+            Request::Read {
+                handle,
+                offset,
+                length,
+            } => self.read(id, handle, offset, length),
+            Request::Write { handle, offset, data } => self.write(id, handle, offset, data),
+            Request::Stat { path } | Request::Lstat { path } => self.attrs(id, path),
+            Request::Fstat { handle } => self.attrs(id, &self.handles[handle].clone()),
+            Request::Setstat { path, attrs } => self.set(id, path, attrs),
+            Request::Realpath { path } => NamesReply::single(id, path),
+            Request::Readdir { .. } => self.names(id),
+            Request::Extended(ExtendedRequest::Md5Hash { path, query }) if !self.manner.no_hashes => {
+                self.md5(id, path, query)
+            }
+            Request::Extended(_) => status(id, StatusCode::OpUnsupported, "no"),
+            _ => status(id, StatusCode::Ok, ""),
+        }
+    }
+
+    fn handle(&mut self, id: u32, path: &[u8]) -> Bytes {
         let handle = (self.handles.len() as u32).to_be_bytes().to_vec();
-        self.handles.insert(handle.clone(), path);
-        framed(SSH_FXP_HANDLE, id, string(&handle))
+        self.handles.insert(handle.clone(), path.to_vec());
+        Reply::Handle(&handle[..]).to_bytes(id)
     }
 
-    fn open(&mut self, id: u32, path: Vec<u8>, flags: u32) -> Vec<u8> {
+    fn open(&mut self, id: u32, path: &[u8], flags: OpenFlags) -> Bytes {
         let mut files = self.files.lock().unwrap();
-        if flags & flags::CREAT == 0 && !files.contains_key(&path) {
-            return status(id, 2, "No such file");
+        if !flags.contains(OpenFlags::CREAT) && !files.contains_key(path) {
+            return no_such_file(id);
         }
-        let file = files.entry(path.clone()).or_default();
-        if flags & flags::TRUNC != 0 {
+        let file = files.entry(path.to_vec()).or_default();
+        if flags.contains(OpenFlags::TRUNC) {
             file.clear();
         }
         drop(files);
@@ -307,9 +312,9 @@ impl Talk {
         self.manner.refuses == Some(offset) && self.once.refused.fetch_add(1, SeqCst) == 0
     }
 
-    fn read(&mut self, id: u32, handle: &[u8], offset: u64, length: u32) -> Vec<u8> {
+    fn read(&mut self, id: u32, handle: &[u8], offset: u64, length: u32) -> Bytes {
         if self.refuses(offset) {
-            return status(id, 4, "the disk \u{1b}[31mbroke");
+            return status(id, StatusCode::Failure, "the disk \u{1b}[31mbroke");
         }
         let files = self.files.lock().unwrap();
         let content = files.get(&self.handles[handle]).unwrap();
@@ -320,80 +325,77 @@ impl Talk {
             .min(self.manner.short.unwrap_or(usize::MAX));
         self.probed |= rest.is_empty();
         match count {
-            0 => status(id, 1, "End of file"),
+            0 => status(id, StatusCode::Eof, "End of file"),
             count => {
                 let mut data = rest[..count].to_vec();
                 flip(&mut data, offset, self.manner.reads_flipped);
-                framed(SSH_FXP_DATA, id, string(&data))
+                Reply::Data(&data[..]).to_bytes(id)
             }
         }
     }
 
-    fn write(&mut self, id: u32, handle: &[u8], offset: u64, mut data: Vec<u8>) -> Vec<u8> {
+    fn write(&mut self, id: u32, handle: &[u8], offset: u64, data: &[u8]) -> Bytes {
         if self.refuses(offset) {
-            return status(id, 4, "the disk \u{1b}[31mbroke");
+            return status(id, StatusCode::Failure, "the disk \u{1b}[31mbroke");
         }
+        let mut data = data.to_vec();
         flip(&mut data, offset, self.manner.flips);
         let mut files = self.files.lock().unwrap();
         let content = files.get_mut(&self.handles[handle]).unwrap();
         let end = offset as usize + data.len();
         content.resize(content.len().max(end), 0);
         content[offset as usize..end].copy_from_slice(&data);
-        status(id, 0, "")
+        status(id, StatusCode::Ok, "")
     }
 
-    fn attrs(&mut self, id: u32, path: &[u8]) -> Vec<u8> {
-        if self.manner.directory.as_deref() == Some(path) {
-            return framed(SSH_FXP_ATTRS, id, attributes(0, 0o040_755));
-        }
-        match self.files.lock().unwrap().get(path) {
-            None => status(id, 2, "No such file"),
+    fn attrs(&mut self, id: u32, path: &[u8]) -> Bytes {
+        let attrs = match self.files.lock().unwrap().get(path) {
+            _ if self.manner.directory.as_deref() == Some(path) => attributes(0, 0o040_755),
             Some(content) => {
                 let size = (content.len() as u64).saturating_add_signed(self.manner.size_lie);
-                framed(SSH_FXP_ATTRS, id, attributes(size, 0o100_644))
+                attributes(size, 0o100_644)
             }
-        }
+            None => return status(id, StatusCode::NoSuchFile, "No such file"),
+        };
+        Reply::<&[u8]>::Attrs(attrs).to_bytes(id)
     }
 
     /// Only the size counts.
-    fn set(&mut self, id: u32, path: &[u8], mut body: Reader<'_>) -> Vec<u8> {
-        if body.u32().unwrap() & 1 != 0 {
+    fn set(&mut self, id: u32, path: &[u8], attrs: Attributes) -> Bytes {
+        if let Some(size) = attrs.size {
             let mut files = self.files.lock().unwrap();
             let content = files.get_mut(path).unwrap();
-            content.resize(body.u64().unwrap() as usize, 0);
+            content.resize(size as usize, 0);
         }
-        status(id, 0, "")
+        status(id, StatusCode::Ok, "")
     }
 
-    fn names(&mut self, id: u32) -> Vec<u8> {
+    fn names(&mut self, id: u32) -> Bytes {
         self.listed += 1;
         if self.listed > 1 {
-            return status(id, 1, "End of file");
+            return status(id, StatusCode::Eof, "End of file");
         }
-        let mut body = (self.manner.names.len() as u32).to_be_bytes().to_vec();
-        for name in &self.manner.names {
-            body.extend([string(name), string(name), attributes(5, 0o100_644)].concat());
-        }
-        framed(SSH_FXP_NAME, id, body)
+        let entry = |name: &Vec<u8>| Name {
+            name: Bytes::copy_from_slice(name),
+            long: Bytes::copy_from_slice(name),
+            attrs: attributes(5, 0o100_644),
+        };
+        Reply::Names(self.manner.names.iter().map(entry).collect()).to_bytes(id)
     }
 
     /// Of what is stored, honestly.
-    fn md5(&mut self, id: u32, mut body: Reader<'_>) -> Vec<u8> {
-        let path = body.string().unwrap();
-        let (start, length) = (body.u64().unwrap(), body.u64().unwrap());
+    fn md5(&mut self, id: u32, path: &[u8], query: Md5Query<'_>) -> Bytes {
+        let Md5Query { offset, length, .. } = query;
         let files = self.files.lock().unwrap();
-        let Some(content) = files.get(&path) else {
-            return status(id, 2, "No such file");
+        let Some(content) = files.get(path) else {
+            return no_such_file(id);
         };
         let end = match length {
             0 => content.len(),
-            length => content.len().min((start + length) as usize),
+            length => content.len().min((offset + length) as usize),
         };
-        let hash = md5::Md5::digest(&content[start as usize..end]);
-        framed(
-            SSH_FXP_EXTENDED_REPLY,
-            id,
-            [string(b"md5-hash"), string(&hash)].concat(),
-        )
+        let hash = md5::Md5::digest(&content[offset as usize..end]);
+        let name = b"md5-hash";
+        Md5HashReply { name, hash: &hash }.to_bytes(id)
     }
 }

@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use homeport::packets::{Attributes, Reply, Request, flags, next_reply};
+use bytes::{Bytes, BytesMut};
+use sftp_wire::frame::next_reply;
+use sftp_wire::{Attributes, OpenFlags, Reply, Request, StatusCode, encode_init};
 
 use crate::report::Totals;
 
-/// SSH_FX_EOF
-const EOF: u32 = 1;
 /// One below what the server disconnects for.
 const GREEDY_READS: u32 = 399_000;
 const GREEDY_OPENS: u32 = 1_000;
 /// Where a writer begins again: its file grows no larger.
 const LARGEST: u64 = 32 << 20;
+/// How a writer opens its file.
+const REPLACE: OpenFlags = OpenFlags::WRITE.with(OpenFlags::CREAT).with(OpenFlags::TRUNC);
 
 /// What a channel does all the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -134,7 +135,7 @@ impl Worker {
     /// The first words: hello, and the file that it is about.
     pub fn hello(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        Request::Init.encode(0, &mut out);
+        encode_init(sftp_wire::VERSION, &mut out);
         out
     }
 
@@ -228,8 +229,8 @@ impl Worker {
                 .concat();
                 let open = Request::Open {
                     path: &path,
-                    flags: flags::WRITE | flags::CREAT | flags::TRUNC,
-                    attrs: &Attributes::default(),
+                    flags: REPLACE,
+                    attrs: Attributes::default(),
                 };
                 self.ask(&open, Purpose::SmallOpen, now, out);
             }
@@ -249,8 +250,8 @@ impl Worker {
         for id in 0..GREEDY_OPENS {
             let open = Request::Open {
                 path: &self.plan.file,
-                flags: flags::READ,
-                attrs: &Attributes::default(),
+                flags: OpenFlags::READ,
+                attrs: Attributes::default(),
             };
             open.encode(id, out);
         }
@@ -271,10 +272,10 @@ impl Worker {
 
     fn setup(&mut self, out: &mut Vec<u8>) {
         let (path, flags) = match self.plan.kind {
-            Kind::Read | Kind::Greedy => (self.plan.file.clone(), flags::READ),
+            Kind::Read | Kind::Greedy => (self.plan.file.clone(), OpenFlags::READ),
             Kind::Write => {
                 let path = [&self.plan.dir[..], self.name.as_bytes()].concat();
-                (path, flags::WRITE | flags::CREAT | flags::TRUNC)
+                (path, REPLACE)
             }
             Kind::Small | Kind::Stat | Kind::List | Kind::Signin | Kind::Idle => {
                 self.ready = true;
@@ -284,12 +285,12 @@ impl Worker {
         let open = Request::Open {
             path: &path,
             flags,
-            attrs: &Attributes::default(),
+            attrs: Attributes::default(),
         };
         self.ask(&open, Purpose::Setup, Instant::now(), out);
     }
 
-    fn reply(&mut self, id: u32, reply: Reply, out: &mut Vec<u8>) {
+    fn reply(&mut self, id: u32, reply: Reply<Bytes>, out: &mut Vec<u8>) {
         if matches!(reply, Reply::Version { .. }) {
             return self.setup(out);
         }
@@ -312,13 +313,22 @@ impl Worker {
                 }
             }
             (Purpose::Read, Reply::Data(data)) => self.done(begun, data.len() as u64, out),
-            (Purpose::Read, Reply::Status { code: EOF, .. }) => {
+            (
+                Purpose::Read,
+                Reply::Status {
+                    code: StatusCode::Eof,
+                    ..
+                },
+            ) => {
                 self.offset = 0;
                 self.done(begun, 0, out);
             }
-            (Purpose::Write, Reply::Status { code: 0, .. }) => {
-                self.done(begun, u64::from(self.plan.size), out)
-            }
+            (
+                Purpose::Write,
+                Reply::Status {
+                    code: StatusCode::Ok, ..
+                },
+            ) => self.done(begun, u64::from(self.plan.size), out),
             (Purpose::Stat, Reply::Attrs(_)) => self.done(begun, 0, out),
             (Purpose::SmallOpen, Reply::Handle(handle)) => {
                 let data = std::mem::take(&mut self.block);
@@ -336,13 +346,27 @@ impl Worker {
                     out,
                 );
             }
-            (Purpose::SmallWrite, Reply::Status { code: 0, .. }) => {}
-            (Purpose::SmallClose, Reply::Status { code: 0, .. }) => {
-                self.done(begun, u64::from(self.plan.size), out)
-            }
+            (
+                Purpose::SmallWrite,
+                Reply::Status {
+                    code: StatusCode::Ok, ..
+                },
+            ) => {}
+            (
+                Purpose::SmallClose,
+                Reply::Status {
+                    code: StatusCode::Ok, ..
+                },
+            ) => self.done(begun, u64::from(self.plan.size), out),
             (Purpose::ListOpen, Reply::Handle(handle)) => self.list_on(handle.to_vec(), begun, out),
             (Purpose::ListRead, Reply::Names(_)) => self.list_on(handle, begun, out),
-            (Purpose::ListRead, Reply::Status { code: EOF, .. }) => {
+            (
+                Purpose::ListRead,
+                Reply::Status {
+                    code: StatusCode::Eof,
+                    ..
+                },
+            ) => {
                 self.ask(
                     &Request::Close { handle: &handle },
                     Purpose::ListClose,
@@ -350,7 +374,12 @@ impl Worker {
                     out,
                 );
             }
-            (Purpose::ListClose, Reply::Status { code: 0, .. }) => self.done(begun, 0, out),
+            (
+                Purpose::ListClose,
+                Reply::Status {
+                    code: StatusCode::Ok, ..
+                },
+            ) => self.done(begun, 0, out),
             _ => {
                 self.totals.failed();
                 self.under_way = self.under_way.saturating_sub(1);

@@ -13,7 +13,6 @@ pub mod glob;
 pub mod manual;
 pub mod regular;
 pub mod secret;
-pub mod sftp_kinds;
 pub mod size;
 pub mod socket;
 pub mod visible;

@@ -15,9 +15,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
+use sftp_wire::{Attributes, Reply, Request};
+
 use super::link::Link;
 use super::names::{is_single_name, join};
-use super::packets::{Attributes, Reply, Request};
 use super::remote::failed::Failed;
 use base::glob::{Marked, Pattern, is_pattern, literal};
 use base::words::Word;
@@ -214,7 +215,7 @@ fn or_itself(mut found: Vec<Vec<u8>>, pattern: &[Marked]) -> Vec<Vec<u8>> {
 
 /// May there be something below it? A link may point to a directory, and some servers do not say what a file is.
 fn may_lead_on(attrs: &Attributes) -> bool {
-    attrs.is_directory() != Some(false) || attrs.is_link()
+    attrs.is_directory() != Some(false) || attrs.is_symlink()
 }
 
 /// Those that are there, with a slash behind them if only directories count.

@@ -35,6 +35,11 @@ impl OpenFlags {
         self.0
     }
 
+    /// The set with these flags added.
+    pub const fn with(self, flags: Self) -> Self {
+        Self(self.0 | flags.0)
+    }
+
     /// Whether all flags of `flags` are in the set.
     pub const fn contains(self, flags: Self) -> bool {
         self.0 & flags.0 == flags.0
@@ -45,6 +50,6 @@ impl BitOr for OpenFlags {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        self.with(other)
     }
 }

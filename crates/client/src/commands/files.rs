@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 
+use sftp_wire::{Attributes, Request};
+
 use super::Session;
 use super::ahead::{Ahead, Answered};
 use super::args::{ChmodArgs, MkdirArgs, MvArgs, RmArgs};
 use super::walk::MAX_DEPTH;
 use crate::link::Link;
 use crate::names::{is_single_name, join, last, parent};
-use crate::packets::{Attributes, Request};
 use crate::printable::printable;
 use crate::remote::failed::{Failed, done};
 use base::error::{Error, Result};
@@ -83,7 +84,7 @@ async fn with_parents(link: &Link, path: &[u8]) -> std::result::Result<(), Strin
 pub async fn chmod(session: &Arc<Session>, args: &ChmodArgs) -> Result<u8> {
     let link = session.link().await?;
     let attrs = Attributes {
-        mode: Some(args.mode),
+        permissions: Some(args.mode),
         ..Attributes::default()
     };
     let mut code = 0;

@@ -5,16 +5,16 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
-use rustix::fs::FileType;
 use serde_json::json;
+use sftp_wire::{Attributes, FileType};
 
 use super::Session;
 use super::args::LsArgs;
 use super::output::{Style, about, print, print_json};
 use crate::link::Link;
 use crate::names::last;
-use crate::packets::{Attributes, Name};
 use crate::printable::printable;
+use crate::remote::files::Name;
 use base::error::Result;
 
 /// Between columns.
@@ -84,7 +84,7 @@ async fn list(session: &Session, args: &LsArgs, link: &Link, directory: &[u8]) -
 
 /// As it is asked for; what is alike by name.
 fn sort(entries: &mut [Name], args: &LsArgs) {
-    let modified = |entry: &Name| entry.attrs.times.map(|(_, modified)| modified);
+    let modified = |entry: &Name| entry.attrs.times.map(|times| times.modified);
     entries.sort_by(|a, b| {
         let order = match (args.by_time, args.by_size) {
             (true, _) => modified(b).cmp(&modified(a)),
@@ -123,9 +123,12 @@ fn long_line(entry: &Name) -> String {
         return printable(&entry.long);
     }
     let Attributes {
-        size, mode, times, ..
+        size,
+        permissions,
+        times,
+        ..
     } = entry.attrs;
-    let time = times.and_then(|(_, modified)| jiff::Timestamp::from_second(i64::from(modified)).ok());
+    let time = times.and_then(|times| jiff::Timestamp::from_second(i64::from(times.modified)).ok());
     let time = time.map(|time| {
         time.to_zoned(jiff::tz::TimeZone::system())
             .strftime("%Y-%m-%d %H:%M")
@@ -133,7 +136,7 @@ fn long_line(entry: &Name) -> String {
     });
     format!(
         "{} {:>12} {:16} {}",
-        mode.map_or_else(|| "??????????".to_owned(), mode_text),
+        permissions.map_or_else(|| "??????????".to_owned(), mode_text),
         size.map_or_else(|| "?".to_owned(), |size| size.to_string()),
         time.unwrap_or_default(),
         printable(&entry.name)
@@ -142,10 +145,10 @@ fn long_line(entry: &Name) -> String {
 
 /// As ls(1) has it.
 fn mode_text(mode: u32) -> String {
-    let kind = match FileType::from_raw_mode(mode) {
-        FileType::Directory => 'd',
-        FileType::Symlink => 'l',
-        FileType::RegularFile => '-',
+    let kind = match FileType::from_mode(mode) {
+        Some(FileType::Directory) => 'd',
+        Some(FileType::Symlink) => 'l',
+        Some(FileType::Regular) => '-',
         _ => '?',
     };
     let mut text = String::from(kind);
@@ -161,10 +164,10 @@ fn mode_text(mode: u32) -> String {
 }
 
 fn kind(attrs: &Attributes) -> &'static str {
-    match attrs.kind() {
+    match attrs.file_type() {
         Some(FileType::Directory) => "directory",
         Some(FileType::Symlink) => "link",
-        Some(FileType::RegularFile) => "file",
+        Some(FileType::Regular) => "file",
         Some(_) => "other",
         None => "unknown",
     }
@@ -177,8 +180,8 @@ fn as_json(entry: &Name, directory: &[u8]) -> serde_json::Value {
         "name": text(match last(&entry.name) { b"" => &entry.name, name => name }),
         "type": kind(&entry.attrs),
         "size": entry.attrs.size,
-        "mode": entry.attrs.mode.map(|mode| format!("{:04o}", mode & 0o7777)),
-        "modified": entry.attrs.times.map(|(_, modified)| modified),
+        "mode": entry.attrs.permissions.map(|mode| format!("{:04o}", mode & 0o7777)),
+        "modified": entry.attrs.times.map(|times| times.modified),
     });
     about(&path, object)
 }
@@ -211,6 +214,8 @@ fn columns(names: &[String], single: bool) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use sftp_wire::Times;
+
     use super::*;
 
     #[test]
@@ -232,7 +237,10 @@ mod tests {
             long: Default::default(),
             attrs: Attributes {
                 size: Some(size),
-                times: Some((0, modified)),
+                times: Some(Times {
+                    accessed: 0,
+                    modified,
+                }),
                 ..Attributes::default()
             },
         };

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use sftp_wire::{Attributes, Times};
+
 use super::args::TransferArgs;
 use super::output::{Style, print};
 use super::walk::{Found, Walk, into_local, into_remote, is_inside};
 use super::{Named, Session};
 use crate::names::parent;
-use crate::packets::Attributes;
 use crate::plan::There;
 use crate::printable::printable;
 use crate::progress;
@@ -321,7 +322,7 @@ impl<'a> Run<'a> {
 
 fn keep_local(path: &Path, attrs: &Attributes) -> io::Result<()> {
     let directory = std::fs::File::open(path)?;
-    if let Some((accessed, modified)) = attrs.times {
+    if let Some(Times { accessed, modified }) = attrs.times {
         let at = |secs: u32| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(secs));
         directory.set_times(
             std::fs::FileTimes::new()
@@ -329,7 +330,7 @@ fn keep_local(path: &Path, attrs: &Attributes) -> io::Result<()> {
                 .set_modified(at(modified)),
         )?;
     }
-    if let Some(mode) = attrs.mode {
+    if let Some(mode) = attrs.permissions {
         use std::os::unix::fs::PermissionsExt as _;
         directory.set_permissions(std::fs::Permissions::from_mode(mode & 0o777))?;
     }

@@ -11,12 +11,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::FileType;
+use sftp_wire::{Attributes, FileType};
 
 use super::ahead::{Ahead, Answered};
 use crate::link::Link;
+use crate::local_attributes::local_attributes;
 use crate::names::{is_single_name, join, last};
-use crate::packets::Attributes;
 use crate::plan::There;
 use crate::printable::printable;
 use crate::remote::failed::Failed;
@@ -123,7 +123,7 @@ impl Walk<'_> {
                     continue;
                 }
             };
-            let attrs = Attributes::of_local(&meta);
+            let attrs = local_attributes(&meta);
             self.found.remote_directories.push((remote.clone(), attrs));
             let entries = match std::fs::read_dir(&local).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
                 Ok(entries) => entries,
@@ -177,10 +177,10 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        match attrs.kind() {
+        match attrs.file_type() {
             Some(FileType::Directory) if !self.recursive => self.fail(&remote, &"is a directory (hint: -r)"),
             Some(FileType::Directory) => return self.tree_down(remote, local, attrs).await,
-            Some(FileType::RegularFile) | None => self.push_down(remote, local, attrs),
+            Some(FileType::Regular) | None => self.push_down(remote, local, attrs),
             Some(_) => self.fail(&remote, &"is not a regular file"),
         }
         Ok(())
@@ -236,9 +236,9 @@ impl Walk<'_> {
                 }
                 let path = join(&remote, &entry.name);
                 let target = local.join(OsStr::from_bytes(&entry.name));
-                let is_link = entry.attrs.is_link();
-                let attrs = match entry.attrs.kind() {
-                    Some(FileType::Directory | FileType::RegularFile) => Ok(entry.attrs),
+                let is_link = entry.attrs.is_symlink();
+                let attrs = match entry.attrs.file_type() {
+                    Some(FileType::Directory | FileType::Regular) => Ok(entry.attrs),
                     Some(FileType::Symlink) | None => self.link.stat(&path).await,
                     Some(_) => {
                         self.skip(&path, "not a regular file");
@@ -248,13 +248,13 @@ impl Walk<'_> {
                 match attrs {
                     Err(Failed::Lost(lost)) => return Err(lost.into()),
                     Err(failed) => self.fail(&path, &failed),
-                    Ok(attrs) => match attrs.kind() {
+                    Ok(attrs) => match attrs.file_type() {
                         Some(FileType::Directory) if is_link => self.skip(&path, "a link to a directory"),
                         Some(FileType::Directory) if depth >= MAX_DEPTH => {
                             self.fail(&path, &"nested too deeply")
                         }
                         Some(FileType::Directory) => ahead.push(path, (target, attrs, depth + 1)),
-                        Some(FileType::RegularFile) | None if self.found.jobs.len() < MAX_JOBS => {
+                        Some(FileType::Regular) | None if self.found.jobs.len() < MAX_JOBS => {
                             self.push_down(path, target, attrs)
                         }
                         _ => self.skip(&path, "not a regular file"),
@@ -279,8 +279,8 @@ async fn remote_directory(link: &Link, remote: &[u8]) -> Result<HashMap<Vec<u8>,
         Err(Failed::Lost(lost)) => return Err(lost.into()),
         Err(_) => return Err(refused),
     };
-    let there = |attrs: &Attributes| match (attrs.kind(), attrs.size) {
-        (Some(FileType::RegularFile), Some(size)) => Some(There::File(size)),
+    let there = |attrs: &Attributes| match (attrs.file_type(), attrs.size) {
+        (Some(FileType::Regular), Some(size)) => Some(There::File(size)),
         (Some(FileType::Directory), _) => Some(There::Directory),
         // A link has to be followed first.
         _ => None,

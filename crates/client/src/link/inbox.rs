@@ -2,7 +2,7 @@
 //!
 //! The file's bytes in a DATA reply are handed on while they arrive, so that a download is written from the SSH
 //! library's own buffer: no reply is ever put together, and none has to fit into memory. All other replies are kept
-//! until they are whole; [`packets::next_reply`] bounds them.
+//! until they are whole; [`next_reply`] bounds them.
 //!
 //! States: *between packets or inside a small one* (`partial` holds its beginning), *inside a DATA reply*
 //! (`reading`), *lost* (nothing is accepted any more, and who waits or asks is told why).
@@ -10,14 +10,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use sftp_wire::constants::SSH_FXP_DATA;
+use sftp_wire::frame::{self, next_reply};
+use sftp_wire::{DataHeader, Reply, ServerFault};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::packets::{self, Malformed, Reply};
-use base::sftp_kinds::SSH_FXP_DATA;
-
-/// Length, type, id and the length of the data.
-const DATA_HEADER: usize = 13;
 /// The server's own words beside the replies (extended data), of which the last are kept.
 const MAX_NOTICE: usize = 1024;
 
@@ -33,7 +31,7 @@ pub enum Ended {
     /// READ: so many bytes came, and went to the sink.
     Data(u32),
     /// Whatever else the server said.
-    Reply(Reply),
+    Reply(Reply<Bytes>),
     /// The connection is gone.
     Lost,
 }
@@ -52,7 +50,7 @@ pub struct Done {
 /// Who waits for a reply.
 pub(super) enum Slot {
     /// One who waits for just this.
-    One(oneshot::Sender<Reply>),
+    One(oneshot::Sender<Reply<Bytes>>),
     /// A transfer with many requests under way.
     Many {
         offset: u64,
@@ -132,7 +130,7 @@ impl Inbox {
     ///
     /// # Errors
     /// When the stream makes no sense: nothing more may be given.
-    pub fn data(&self, mut data: &[u8]) -> Result<(), Malformed> {
+    pub fn data(&self, mut data: &[u8]) -> Result<(), ServerFault> {
         let mut state = self.state();
         while !data.is_empty() && state.lost.is_none() {
             data = match &mut state.reading {
@@ -146,20 +144,22 @@ impl Inbox {
 
 impl State {
     /// Between packets: begins a DATA reply, or collects another one. Returns what is left.
-    fn take<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], Malformed> {
+    fn take<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], ServerFault> {
         // The header of a packet decides; it may arrive in pieces.
-        let missing = DATA_HEADER.saturating_sub(self.partial.len()).min(data.len());
+        let missing = DataHeader::SIZE
+            .saturating_sub(self.partial.len())
+            .min(data.len());
         let (head, rest) = data.split_at(missing);
         if self.partial.is_empty()
-            && let Some(header) = head.first_chunk::<DATA_HEADER>()
+            && let Some(header) = head.first_chunk::<{ DataHeader::SIZE }>()
             && let Some(reading) = self.begin_reading(header)?
         {
             self.reading = Some(reading);
             return Ok(rest);
         }
         self.partial.extend_from_slice(head);
-        if let Some(header) = self.partial.first_chunk::<DATA_HEADER>().copied()
-            && self.partial.len() == DATA_HEADER
+        if let Some(header) = self.partial.first_chunk::<{ DataHeader::SIZE }>().copied()
+            && self.partial.len() == DataHeader::SIZE
             && let Some(reading) = self.begin_reading(&header)?
         {
             self.reading = Some(reading);
@@ -167,7 +167,7 @@ impl State {
             return Ok(rest);
         }
         let rest = self.fill(rest);
-        while let Some((id, reply)) = packets::next_reply(&mut self.partial)? {
+        while let Some((id, reply)) = next_reply(&mut self.partial)? {
             self.deliver(id, reply);
         }
         Ok(rest)
@@ -175,28 +175,18 @@ impl State {
 
     /// Adds to the packet that was begun, up to its end and no further.
     fn fill<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
-        let Some(field) = self.partial.first_chunk::<4>() else {
-            return data;
-        };
-        let whole = (u32::from_be_bytes(*field) as usize).saturating_add(4);
-        let missing = whole.saturating_sub(self.partial.len()).min(data.len());
+        let missing = frame::missing(&self.partial).min(data.len());
         let (now, rest) = data.split_at(missing);
         self.partial.extend_from_slice(now);
         rest
     }
 
     /// Is this the header of a DATA reply?
-    fn begin_reading(&mut self, header: &[u8; DATA_HEADER]) -> Result<Option<Reading>, Malformed> {
-        let [l0, l1, l2, l3, kind, i0, i1, i2, i3, d0, d1, d2, d3] = *header;
-        if kind != SSH_FXP_DATA {
+    fn begin_reading(&mut self, header: &[u8; DataHeader::SIZE]) -> Result<Option<Reading>, ServerFault> {
+        let Some(DataHeader { id, length }) = DataHeader::read(header)? else {
             return Ok(None);
-        }
-        let packet = u32::from_be_bytes([l0, l1, l2, l3]);
-        let length = u32::from_be_bytes([d0, d1, d2, d3]);
-        if packet.checked_sub(9) != Some(length) {
-            return Err(Malformed::Body(kind));
-        }
-        let slot = self.slots.remove(&u32::from_be_bytes([i0, i1, i2, i3]));
+        };
+        let slot = self.slots.remove(&id);
         if length == 0 {
             // No bytes, no further call: it ends here.
             end(slot, 0);
@@ -210,7 +200,7 @@ impl State {
             && length > *asked
         {
             // More than was asked for would be written over what comes next.
-            return Err(Malformed::Body(kind));
+            return Err(ServerFault::Body(SSH_FXP_DATA));
         }
         Ok(Some(Reading {
             slot,
@@ -245,7 +235,7 @@ impl State {
         rest
     }
 
-    fn deliver(&mut self, id: u32, reply: Reply) {
+    fn deliver(&mut self, id: u32, reply: Reply<Bytes>) {
         match self.slots.remove(&id) {
             Some(Slot::One(waiting)) => drop(waiting.send(reply)),
             Some(Slot::Many {

@@ -4,19 +4,24 @@
 //! their share of [`Link::room`] for each READ and WRITE before they send it; all else is one request for one waiting
 //! caller. Requests leave by one task alone, which puts small ones together; it waits for the server's window.
 
+mod block;
 mod handler;
 mod inbox;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use russh::client::Handle;
+use sftp_wire::frame::LARGEST_DATA;
+use sftp_wire::{
+    Announcement, ExtendedReply as _, ExtendedRequest, Extension, Reply, Request, encode_init, extension,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::packets::{self, Reply, Request};
 use super::remote::failed::Failed;
 use super::remote::prove::Useless;
+pub use block::Block;
 pub use handler::{Events, Wiring};
 pub use inbox::{Done, Ended, Sink};
 use inbox::{Inbox, Slot};
@@ -28,8 +33,6 @@ const ROOM: usize = 24 << 20;
 pub(super) const COMMANDS: u32 = 4;
 /// One permit of the room.
 const PERMIT: usize = 1 << 10;
-/// The largest READ and WRITE: what OpenSSH takes. Larger ones gain nothing.
-const LARGEST: u32 = 261_120;
 /// Small requests are put together up to the size of packet that every SSH server takes (RFC 4253, section 6.1).
 const TOGETHER: usize = 32 << 10;
 
@@ -45,7 +48,7 @@ pub struct Link {
     outbox: mpsc::UnboundedSender<Bytes>,
     next_id: AtomicU32,
     room: Arc<Semaphore>,
-    extensions: Vec<(Bytes, Bytes)>,
+    extensions: Vec<Announcement<Bytes>>,
     /// Where the server has put us.
     pub home: Result<Vec<u8>, Failed>,
     /// What the server takes and gives at once.
@@ -76,32 +79,27 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// OpenSSH's PROTOCOL file, section 4.8: packet, read, write, handles.
+    /// What the server says of itself.
     async fn of(link: &Link) -> Result<Self, Lost> {
-        const NAME: &str = "limits@openssh.com";
-        if link.extension(NAME).is_none() {
-            return Ok(Self::default());
+        let default = Self::default();
+        if !link.offers(Extension::Limits) {
+            return Ok(default);
         }
-        let Reply::Extended(mut reply) = link
-            .ask(&Request::Extended {
-                name: NAME,
-                body: &[],
-            })
-            .await?
-        else {
-            return Ok(Self::default());
+        let reply = link.ask(&Request::Extended(ExtendedRequest::Limits)).await?;
+        let Reply::Extended(reply) = reply else {
+            return Ok(default);
         };
-        let mut field = || u32::try_from(reply.try_get_u64().ok()?).ok();
-        let (_, read, write) = (field(), field(), field());
-        // 0: the server does not say.
-        let usable = |limit: Option<u32>| {
-            limit
-                .filter(|limit| *limit > 0)
-                .map_or(32 << 10, |limit| limit.min(LARGEST))
+        let Ok(limits) = extension::Limits::decode(&reply) else {
+            return Ok(default);
+        };
+        // 0: the server does not say. More than OpenSSH takes gains nothing.
+        let usable = |limit: u64| match u32::try_from(limit) {
+            Ok(0) | Err(_) => None,
+            Ok(limit) => Some(limit.min(LARGEST_DATA)),
         };
         Ok(Self {
-            read: usable(read),
-            write: usable(write),
+            read: usable(limits.read_length).unwrap_or(default.read),
+            write: usable(limits.write_length).unwrap_or(default.write),
         })
     }
 }
@@ -125,7 +123,7 @@ impl Link {
         let (hello, version) = oneshot::channel();
         inbox.expect(0, Slot::One(hello));
         let mut init = Vec::new();
-        Request::Init.encode(0, &mut init);
+        encode_init(sftp_wire::VERSION, &mut init);
         // Both at once: over a far link each round trip is felt.
         writer.request_subsystem(true, "sftp").await?;
         writer.data_bytes(init).await?;
@@ -163,22 +161,22 @@ impl Link {
         Ok(link)
     }
 
-    /// The version of an extension, as the server states it.
-    pub fn extension(&self, name: &str) -> Option<&[u8]> {
-        let found = self.extensions.iter().find(|(known, _)| known == name.as_bytes());
-        found.map(|(_, version)| &version[..])
+    /// Whether the server announces an extension.
+    pub fn offers(&self, extension: Extension) -> bool {
+        let name = extension.name().as_bytes();
+        self.extensions.iter().any(|announced| announced.name == name)
     }
 
     /// Asks, and waits for the answer.
     ///
     /// # Errors
     /// When the connection is lost.
-    pub async fn ask(&self, request: &Request<'_>) -> Result<Reply, Lost> {
+    pub async fn ask(&self, request: &Request<'_>) -> Result<Reply<Bytes>, Lost> {
         self.begin(request).await.map_err(|_| self.lost())
     }
 
     /// Asks; the answer can be waited for later.
-    pub fn begin(&self, request: &Request<'_>) -> oneshot::Receiver<Reply> {
+    pub fn begin(&self, request: &Request<'_>) -> oneshot::Receiver<Reply<Bytes>> {
         let (slot, answer) = oneshot::channel();
         let id = self.id();
         let mut packet = Vec::new();
@@ -237,7 +235,7 @@ impl Link {
     }
 
     /// Sends a WRITE; what became of it goes to `done`. Returns its data, which is not copied.
-    pub fn write(&self, block: packets::Block, done: &mpsc::UnboundedSender<Done>) -> Bytes {
+    pub fn write(&self, block: Block, done: &mpsc::UnboundedSender<Done>) -> Bytes {
         let id = self.id();
         let (offset, length) = (block.offset, block.length);
         let done = done.clone();

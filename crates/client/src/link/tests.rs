@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::inbox::{Done, Ended, Inbox, Sink, Slot};
-use crate::packets::Reply;
+use sftp_wire::{Reply, StatusCode};
 
 /// Keeps what it is given.
 #[derive(Default)]
@@ -16,18 +16,12 @@ impl Sink for Kept {
     }
 }
 
-fn packet(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(5 + body.len()).unwrap();
-    [&length.to_be_bytes()[..], &[kind], &id.to_be_bytes(), body].concat()
-}
-
 fn data(id: u32, bytes: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
-    packet(103, id, &[&length, bytes].concat())
+    Reply::Data(bytes).to_bytes(id).to_vec()
 }
 
-fn status(id: u32, code: u32) -> Vec<u8> {
-    packet(101, id, &[&code.to_be_bytes()[..], &[0; 8]].concat())
+fn status(id: u32, code: StatusCode) -> Vec<u8> {
+    Reply::status(code, "").to_bytes(id).to_vec()
 }
 
 /// Asks for `length` bytes at `offset` under an id.
@@ -63,7 +57,7 @@ proptest! {
             let bytes: Vec<u8> = (0..*size).map(|n| u8::try_from(n + id).unwrap()).collect();
             reads.push((id, bytes.clone(), ask(&inbox, id, (u64::from(id) * 1000, 50), &sink)));
             stream.extend(data(id, &bytes));
-            stream.extend(status(id + 100, 2));
+            stream.extend(status(id + 100, StatusCode::NoSuchFile));
         }
         let mut answers = Vec::new();
         for (id, _, _) in &reads {
@@ -91,7 +85,8 @@ proptest! {
             prop_assert_eq!(kept, bytes);
         }
         for mut answer in answers {
-            let is_status = matches!(answer.try_recv(), Ok(Reply::Status { code: 2, .. }));
+            let is_status = matches!(answer.try_recv(), Ok(Reply::Status { code: StatusCode::NoSuchFile,
+                     .. }));
             prop_assert!(is_status);
         }
     }
@@ -129,9 +124,15 @@ fn data_that_nobody_asked_for_goes_nowhere() {
     let (slot, mut answer) = oneshot::channel();
     inbox.expect(2, Slot::One(slot));
     inbox
-        .data(&[data(99, b"abc"), data(98, b""), status(2, 0)].concat())
+        .data(&[data(99, b"abc"), data(98, b""), status(2, StatusCode::Ok)].concat())
         .unwrap();
-    assert!(matches!(answer.try_recv(), Ok(Reply::Status { code: 0, .. })));
+    assert!(matches!(
+        answer.try_recv(),
+        Ok(Reply::Status {
+            code: StatusCode::Ok,
+            ..
+        })
+    ));
 }
 
 #[test]

@@ -2,19 +2,11 @@
 
 use std::fmt;
 
-use crate::link::Lost;
-use crate::packets::Reply;
-use crate::printable::printable_lines;
+use bytes::Bytes;
+use sftp_wire::{Reply, StatusCode};
 
-/// Status codes of the draft, section 7, and of version 6 where servers use them in version 3.
-mod code {
-    pub const OK: u32 = 0;
-    pub const EOF: u32 = 1;
-    pub const NO_SUCH_FILE: u32 = 2;
-    pub const PERMISSION_DENIED: u32 = 3;
-    pub const FAILURE: u32 = 4;
-    pub const OP_UNSUPPORTED: u32 = 8;
-}
+use crate::link::Lost;
+use crate::printable::printable_lines;
 
 /// Longest that a server's sentence is shown.
 const MAX_SENTENCE: usize = 300;
@@ -27,7 +19,7 @@ pub enum Failed {
     /// The server says no.
     Refused {
         /// The status code.
-        code: u32,
+        code: StatusCode,
         /// The server's sentence, as it came.
         message: Vec<u8>,
     },
@@ -44,32 +36,32 @@ impl From<Lost> for Failed {
 impl Failed {
     /// Nothing has that name.
     pub fn is_missing(&self) -> bool {
-        self.is(code::NO_SUCH_FILE)
+        self.is(StatusCode::NoSuchFile)
     }
 
     /// Nothing more comes.
     pub fn is_end(&self) -> bool {
-        self.is(code::EOF)
+        self.is(StatusCode::Eof)
     }
 
     /// The server does not know how.
     pub fn is_unsupported(&self) -> bool {
-        self.is(code::OP_UNSUPPORTED)
+        self.is(StatusCode::OpUnsupported)
     }
 
     /// The server says no more than that it failed.
     pub fn is_failure(&self) -> bool {
-        self.is(code::FAILURE)
+        self.is(StatusCode::Failure)
     }
 
-    fn is(&self, wanted: u32) -> bool {
+    fn is(&self, wanted: StatusCode) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == wanted)
     }
 
     /// What a reply that is no success says; `wanted` names what was expected.
-    pub fn from_reply(reply: Reply, wanted: &'static str) -> Self {
+    pub fn from_reply(reply: Reply<Bytes>, wanted: &'static str) -> Self {
         match reply {
-            Reply::Status { code, message } if code != code::OK => Self::Refused {
+            Reply::Status { code, message, .. } if code != StatusCode::Ok => Self::Refused {
                 code,
                 message: message.to_vec(),
             },
@@ -82,9 +74,11 @@ impl Failed {
 ///
 /// # Errors
 /// Any other reply.
-pub fn done(reply: Reply) -> Result<(), Failed> {
+pub fn done(reply: Reply<Bytes>) -> Result<(), Failed> {
     match reply {
-        Reply::Status { code: code::OK, .. } => Ok(()),
+        Reply::Status {
+            code: StatusCode::Ok, ..
+        } => Ok(()),
         other => Err(Failed::from_reply(other, "a status")),
     }
 }
@@ -100,16 +94,18 @@ impl fmt::Display for Failed {
                 let sentence = printable_lines(message, 3, MAX_SENTENCE);
                 // The standard texts say no more than the code: ours are kinder.
                 match (*code, sentence.as_str()) {
-                    (code::NO_SUCH_FILE, "" | "No such file") => f.write_str("no such file or directory"),
-                    (code::PERMISSION_DENIED, "" | "Permission denied") => f.write_str("permission denied"),
-                    (code::EOF, _) => f.write_str("the file ended too early"),
-                    (code::OP_UNSUPPORTED, "" | "Operation unsupported") => {
+                    (StatusCode::NoSuchFile, "" | "No such file") => f.write_str("no such file or directory"),
+                    (StatusCode::PermissionDenied, "" | "Permission denied") => {
+                        f.write_str("permission denied")
+                    }
+                    (StatusCode::Eof, _) => f.write_str("the file ended too early"),
+                    (StatusCode::OpUnsupported, "" | "Operation unsupported") => {
                         f.write_str("the server does not support this")
                     }
-                    (code::FAILURE, "" | "Failure") => {
+                    (StatusCode::Failure, "" | "Failure") => {
                         f.write_str("the server says no more than \"failure\"")
                     }
-                    (code, "") => write!(f, "the server answers with status {code}"),
+                    (code, "") => write!(f, "the server answers with status {}", code.number()),
                     (_, sentence) => f.write_str(sentence),
                 }
             }

@@ -1,27 +1,29 @@
 //! Files and directories of the server, one operation each. Paths are bytes.
 
 use bytes::Bytes;
+use sftp_wire::{Attributes, ExtendedRequest, Extension, OpenFlags, Reply, Request};
 
 use super::failed::{Failed, done};
 use crate::link::Link;
-use crate::packets::{Attributes, Name, Reply, Request, flags};
 
 /// Entries of one directory that are kept: a server could go on for ever.
 const MAX_ENTRIES: usize = 4_000_000;
 /// READDIRs under way at once: a directory of a million entries is not one round trip for each hundred.
 const READDIRS: usize = 4;
 
+/// An entry of a directory of the server.
+pub type Name = sftp_wire::Name<Bytes>;
 /// An open file of the server's.
 pub type Handle = Bytes;
 
-fn attributes(reply: Reply) -> Result<Attributes, Failed> {
+fn attributes(reply: Reply<Bytes>) -> Result<Attributes, Failed> {
     match reply {
         Reply::Attrs(attrs) => Ok(attrs),
         other => Err(Failed::from_reply(other, "attributes")),
     }
 }
 
-fn handle(reply: Reply) -> Result<Handle, Failed> {
+fn handle(reply: Reply<Bytes>) -> Result<Handle, Failed> {
     match reply {
         // The draft's limit, section 6.3; what is longer would not fit into our packets.
         Reply::Handle(handle) if handle.len() <= 256 => Ok(handle),
@@ -29,7 +31,7 @@ fn handle(reply: Reply) -> Result<Handle, Failed> {
     }
 }
 
-fn single_name(reply: Reply) -> Result<Bytes, Failed> {
+fn single_name(reply: Reply<Bytes>) -> Result<Bytes, Failed> {
     match reply {
         Reply::Names(names) => match names.into_iter().next() {
             Some(name) => Ok(name.name),
@@ -97,8 +99,7 @@ impl Link {
     /// # Errors
     /// As the server says.
     pub async fn open_read(&self, path: &[u8]) -> Result<Handle, Failed> {
-        let attrs = &Attributes::default();
-        let flags = flags::READ;
+        let (flags, attrs) = (OpenFlags::READ, Attributes::default());
         handle(self.ask(&Request::Open { path, flags, attrs }).await?)
     }
 
@@ -107,11 +108,14 @@ impl Link {
     /// # Errors
     /// As the server says.
     pub async fn open_write(&self, path: &[u8], truncate: bool, mode: Option<u32>) -> Result<Handle, Failed> {
-        let attrs = &Attributes {
-            mode,
+        let attrs = Attributes {
+            permissions: mode,
             ..Attributes::default()
         };
-        let flags = flags::WRITE | flags::CREAT | if truncate { flags::TRUNC } else { 0 };
+        let mut flags = OpenFlags::WRITE | OpenFlags::CREAT;
+        if truncate {
+            flags = flags.with(OpenFlags::TRUNC);
+        }
         handle(self.ask(&Request::Open { path, flags, attrs }).await?)
     }
 
@@ -128,6 +132,7 @@ impl Link {
     /// # Errors
     /// As the server says.
     pub async fn set_handle(&self, handle: &[u8], attrs: &Attributes) -> Result<(), Failed> {
+        let attrs = *attrs;
         done(self.ask(&Request::Fsetstat { handle, attrs }).await?)
     }
 
@@ -136,6 +141,7 @@ impl Link {
     /// # Errors
     /// As the server says.
     pub async fn set(&self, path: &[u8], attrs: &Attributes) -> Result<(), Failed> {
+        let attrs = *attrs;
         done(self.ask(&Request::Setstat { path, attrs }).await?)
     }
 
@@ -144,7 +150,7 @@ impl Link {
     /// # Errors
     /// As the server says.
     pub async fn mkdir(&self, path: &[u8]) -> Result<(), Failed> {
-        let attrs = &Attributes::default();
+        let attrs = Attributes::default();
         done(self.ask(&Request::Mkdir { path, attrs }).await?)
     }
 
@@ -169,23 +175,11 @@ impl Link {
     /// # Errors
     /// As the server says.
     pub async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), Failed> {
-        const POSIX_RENAME: &str = "posix-rename@openssh.com";
-        if self.extension(POSIX_RENAME).is_none() {
-            return done(self.ask(&Request::Rename { from, to }).await?);
-        }
-        let mut body = Vec::new();
-        for path in [from, to] {
-            string(&mut body, path);
-        }
-        done(self.extended(POSIX_RENAME, &body).await?)
-    }
-
-    /// An extension of the protocol; the body stands behind its name.
-    ///
-    /// # Errors
-    /// When the connection is lost.
-    pub async fn extended(&self, name: &str, body: &[u8]) -> Result<Reply, Failed> {
-        Ok(self.ask(&Request::Extended { name, body }).await?)
+        let request = match self.offers(Extension::PosixRename) {
+            true => Request::Extended(ExtendedRequest::PosixRename { from, to }),
+            false => Request::Rename { from, to },
+        };
+        done(self.ask(&request).await?)
     }
 
     /// All entries of a directory but `.` and `..`, in the server's order. Names are the server's: see
@@ -227,10 +221,4 @@ impl Link {
             }
         }
     }
-}
-
-/// Appends a string as SSH has it (RFC 4251, section 5).
-pub(super) fn string(body: &mut Vec<u8>, bytes: &[u8]) {
-    body.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
-    body.extend_from_slice(bytes);
 }

@@ -1,16 +1,17 @@
 //! MD5 of files on the server, by whatever way it has: the md5-hash extension, else check-file, else the command
 //! `md5sum`, else none. Which one is found out at the first question, and remembered for the connection.
 
-use bytes::{Buf as _, Bytes};
 use russh::ChannelMsg;
+use sftp_wire::extension::{CheckFileFormat, CheckFileQuery, Md5HashReply, Md5Query};
+use sftp_wire::{ExtendedReply as _, ExtendedRequest, Extension, Reply, Request, StatusCode};
 
 use super::failed::Failed;
-use super::files::string;
 use crate::link::{COMMANDS, Link};
-use crate::packets::Reply;
 
 /// The MD5 of bytes.
 pub type Md5 = [u8; 16];
+/// Its name in check-file.
+const ALGORITHM: &[u8] = b"md5";
 
 /// Longest output of a command that is kept: a hash and a path with every byte escaped.
 const MAX_OUTPUT: usize = 16 << 10;
@@ -25,25 +26,23 @@ const MD5_OF_NOTHING: Md5 = *b"\xd4\x1d\x8c\xd9\x8f\x00\xb2\x04\xe9\x80\x09\x98\
 pub enum Way {
     /// The extension of draft-ietf-secsh-filexfer-extensions, section 3.2.
     Md5Hash,
-    /// Section 3 of the same, by this name.
-    CheckFile(&'static str),
+    /// Section 3 of the same, with a path.
+    CheckFileName,
+    /// The same with a handle, under the name that servers after that draft's first version have for it.
+    CheckFile,
     /// A command by exec.
     Command,
 }
 
 /// All of them, the best first.
-const WAYS: [Way; 4] = [
-    Way::Md5Hash,
-    Way::CheckFile("check-file-name"),
-    Way::CheckFile("check-file"),
-    Way::Command,
-];
+const WAYS: [Way; 4] = [Way::Md5Hash, Way::CheckFileName, Way::CheckFile, Way::Command];
 
 impl Way {
     fn is_offered(self, link: &Link) -> bool {
         match self {
-            Self::Md5Hash => link.extension("md5-hash").is_some(),
-            Self::CheckFile(name) => link.extension(name).is_some(),
+            Self::Md5Hash => link.offers(Extension::Md5Hash),
+            Self::CheckFileName => link.offers(Extension::CheckFileName),
+            Self::CheckFile => link.offers(Extension::CheckFile),
             Self::Command => true,
         }
     }
@@ -116,55 +115,38 @@ impl Link {
     async fn md5_by(&self, way: Way, path: &[u8], length: Option<u64>) -> Result<Option<Md5>, Failed> {
         match way {
             Way::Md5Hash => self.md5_hash(path, length).await,
-            Way::CheckFile(name) => self.check_file(name, path, length).await,
+            Way::CheckFileName => {
+                let query = check_file_query(length);
+                self.check_file(ExtendedRequest::CheckFileName { path, query })
+                    .await
+            }
+            Way::CheckFile => self.check_file_by_handle(path, length).await,
             Way::Command => self.md5sum(path, length).await,
         }
     }
 
-    /// Hashes by the handle of an open file, behind what was written to it: one round trip less. `None`: not offered.
-    pub fn begin_md5_of_handle(&self, handle: &[u8]) -> Option<tokio::sync::oneshot::Receiver<Reply>> {
-        const NAME: &str = "md5-hash-handle";
-        self.extension(NAME)?;
-        let mut body = Vec::new();
-        string(&mut body, handle);
-        range(&mut body, None);
-        string(&mut body, b"");
-        Some(self.begin(&crate::packets::Request::Extended {
-            name: NAME,
-            body: &body,
-        }))
-    }
-
     async fn md5_hash(&self, path: &[u8], length: Option<u64>) -> Result<Option<Md5>, Failed> {
-        let mut body = Vec::new();
-        string(&mut body, path);
-        range(&mut body, length);
-        // No quick check: the whole range is wanted.
-        string(&mut body, b"");
-        match self.extended("md5-hash", &body).await? {
-            Reply::Extended(reply) => Ok(md5_reply(reply)),
+        let query = md5_query(length);
+        let request = ExtendedRequest::Md5Hash { path, query };
+        match self.ask(&Request::Extended(request)).await? {
+            Reply::Extended(reply) => Ok(md5_reply(&reply)),
             other => Err(Failed::from_reply(other, "a hash")),
         }
     }
 
-    async fn check_file(&self, name: &str, path: &[u8], length: Option<u64>) -> Result<Option<Md5>, Failed> {
-        let handle = match name {
-            // The bare name takes a handle where it is implemented by that draft's first version, and a path elsewhere.
-            "check-file" => Some(self.open_read(path).await?),
-            _ => None,
-        };
-        let mut body = Vec::new();
-        string(&mut body, handle.as_deref().unwrap_or(path));
-        string(&mut body, b"md5");
-        range(&mut body, length);
-        // One hash for all of it.
-        body.extend_from_slice(&0_u32.to_be_bytes());
-        let reply = self.extended(name, &body).await;
-        if let Some(handle) = handle {
-            self.close_handle(&handle).await?;
-        }
-        match reply? {
-            Reply::Extended(reply) => Ok(check_file_reply(reply)),
+    async fn check_file_by_handle(&self, path: &[u8], length: Option<u64>) -> Result<Option<Md5>, Failed> {
+        let handle = self.open_read(path).await?;
+        let query = check_file_query(length);
+        let hash = self
+            .check_file(ExtendedRequest::CheckFile { file: &handle, query })
+            .await;
+        self.close_handle(&handle).await?;
+        hash
+    }
+
+    async fn check_file(&self, request: ExtendedRequest<'_>) -> Result<Option<Md5>, Failed> {
+        match self.ask(&Request::Extended(request)).await? {
+            Reply::Extended(reply) => Ok(check_file_reply(&reply)),
             // md5 is not among its algorithms, or it has no such request: not the file's fault, as it was looked at.
             other => match Failed::from_reply(other, "a hash") {
                 failed if failed.is_missing() => Err(failed),
@@ -185,7 +167,7 @@ impl Link {
         };
         // That commands run here is known: whatever goes wrong concerns this file.
         let cannot = || Failed::Refused {
-            code: 4,
+            code: StatusCode::Failure,
             message: b"the server's md5sum cannot read it".to_vec(),
         };
         match self.run(command).await {
@@ -264,35 +246,37 @@ impl Useless {
     }
 }
 
-/// Start and length; both zero: the whole file.
-fn range(body: &mut Vec<u8>, length: Option<u64>) {
-    body.extend_from_slice(&0_u64.to_be_bytes());
-    body.extend_from_slice(&length.unwrap_or(0).to_be_bytes());
-}
-
-fn text(reply: &mut Bytes) -> Option<Bytes> {
-    let length = reply.try_get_u32().ok()? as usize;
-    (length <= reply.len()).then(|| reply.split_to(length))
-}
-
-/// The echoed name, and the hash.
-pub(crate) fn md5_reply(mut reply: Bytes) -> Option<Md5> {
-    text(&mut reply)?;
-    text(&mut reply)?.as_ref().try_into().ok()
-}
-
-/// Three layouts are in use: the algorithm and the raw hash; a string before them; the hash as a string.
-fn check_file_reply(mut reply: Bytes) -> Option<Md5> {
-    let mut name = text(&mut reply)?;
-    if &name[..] != b"md5" {
-        name = text(&mut reply)?;
+/// The first `length` bytes, or the whole file.
+fn md5_query(length: Option<u64>) -> Md5Query<'static> {
+    Md5Query {
+        offset: 0,
+        length: length.unwrap_or(0),
+        // The whole range is wanted.
+        quick_check: b"",
     }
-    if &name[..] != b"md5" {
-        return None;
+}
+
+/// One hash of the first `length` bytes, or of the whole file.
+fn check_file_query(length: Option<u64>) -> CheckFileQuery<'static> {
+    CheckFileQuery {
+        algorithms: ALGORITHM,
+        offset: 0,
+        length: length.unwrap_or(0),
+        block_size: 0,
     }
-    match reply.len() {
-        20 => text(&mut reply)?.as_ref().try_into().ok(),
-        _ => reply.as_ref().try_into().ok(),
+}
+
+/// The hash in a reply to md5-hash; `None` if the server has computed none.
+fn md5_reply(reply: &[u8]) -> Option<Md5> {
+    Md5HashReply::decode(reply).ok()?.hash.try_into().ok()
+}
+
+/// The hash in a reply to check-file, whose shape differs from server to server.
+fn check_file_reply(reply: &[u8]) -> Option<Md5> {
+    let (_, hashes) = CheckFileFormat::decode(reply, ALGORITHM, size_of::<Md5>()).ok()?;
+    match hashes[..] {
+        [hash] => hash.try_into().ok(),
+        _ => None,
     }
 }
 
@@ -325,32 +309,38 @@ fn md5sum_line(output: &[u8]) -> Option<Md5> {
 
 #[cfg(test)]
 mod tests {
+    use sftp_wire::extension::CheckFileShape;
+
     use super::*;
 
-    fn ssh_string(bytes: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        string(&mut out, bytes);
-        out
-    }
-
+    /// The layouts themselves are tested with the codec.
     #[test]
-    fn each_layout_of_check_file_is_read() {
-        let hash = [7_u8; 16];
-        for reply in [
-            [ssh_string(b"md5"), hash.to_vec()].concat(),
-            [ssh_string(b"check-file"), ssh_string(b"md5"), hash.to_vec()].concat(),
-            [ssh_string(b"check-file"), ssh_string(b"md5"), ssh_string(&hash)].concat(),
-        ] {
-            assert_eq!(check_file_reply(reply.into()), Some(hash));
-        }
-        for reply in [
-            [ssh_string(b"sha1"), vec![7; 20]].concat(),
-            [ssh_string(b"md5"), vec![7; 15]].concat(),
-            ssh_string(b"md5"),
-            vec![0, 0, 0, 9, 1],
-        ] {
-            assert_eq!(check_file_reply(reply.into()), None);
-        }
+    fn a_reply_of_check_file_is_one_md5() {
+        let check = |algorithm: &[u8], hashes: &[u8], expected: Option<Md5>| {
+            for shape in [
+                CheckFileShape::Plain,
+                CheckFileShape::Named,
+                CheckFileShape::Strings,
+            ] {
+                let format = CheckFileFormat {
+                    shape,
+                    algorithm,
+                    hash_length: 16,
+                };
+                let packet = format.reply(1, hashes);
+                let Ok((1, Reply::Extended(body))) = Reply::decode(&packet[4..]) else {
+                    panic!("{shape:?}")
+                };
+                assert_eq!(check_file_reply(body), expected, "{shape:?}");
+            }
+        };
+        check(b"md5", &[7; 16], Some([7; 16]));
+        check(b"sha1", &[7; 16], None);
+        check(b"md5", &[7; 15], None);
+        check(b"md5", &[7; 32], None);
+        check(b"md5", b"", None);
+        assert_eq!(check_file_reply(&[0, 0, 0, 9, 1]), None);
+        assert_eq!(check_file_reply(b""), None);
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! How much room there is: space-available, else statvfs@openssh.com.
 
-use bytes::{Buf as _, Bytes};
+use sftp_wire::extension::{SpaceAvailable, Statvfs};
+use sftp_wire::{ExtendedReply as _, ExtendedRequest, Extension, Reply, Request};
 
 use super::failed::Failed;
-use super::files::string;
 use crate::link::Link;
-use crate::packets::Reply;
 
 /// Room on the server, in bytes, as it holds for this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,17 +28,19 @@ impl Link {
     /// # Errors
     /// When it says that something is wrong with the path, or the connection is lost.
     pub async fn space(&self, path: &[u8]) -> Result<Option<Space>, Failed> {
-        let mut body = Vec::new();
-        string(&mut body, path);
-        for (name, read) in [
-            ("space-available", space_available as fn(Bytes) -> Option<Space>),
-            ("statvfs@openssh.com", statvfs),
+        for (extension, request, read) in [
+            (
+                Extension::SpaceAvailable,
+                ExtendedRequest::SpaceAvailable { path },
+                space_available as fn(&[u8]) -> Option<Space>,
+            ),
+            (Extension::Statvfs, ExtendedRequest::Statvfs { path }, statvfs),
         ] {
-            if self.extension(name).is_none() {
+            if !self.offers(extension) {
                 continue;
             }
-            match self.extended(name, &body).await? {
-                Reply::Extended(reply) => return Ok(read(reply)),
+            match self.ask(&Request::Extended(request)).await? {
+                Reply::Extended(reply) => return Ok(read(&reply)),
                 other => {
                     let failed = Failed::from_reply(other, "the room on the server");
                     if !failed.is_unsupported() {
@@ -52,35 +53,26 @@ impl Link {
     }
 }
 
-/// draft-ietf-secsh-filexfer-extensions, section 4: bytes on the device, unused; bytes for the user, unused; unit.
-fn space_available(mut reply: Bytes) -> Option<Space> {
-    let mut fields = [0; 4];
-    for field in &mut fields {
-        *field = reply.try_get_u64().ok()?;
-    }
-    let [device_total, device_free, user_total, user_free] = fields;
+fn space_available(reply: &[u8]) -> Option<Space> {
+    let space = SpaceAvailable::decode(reply).ok()?;
     // Zero: not known (mod_sftp).
-    Some(match user_total {
+    Some(match space.bytes_available_to_user {
         0 => Space {
-            total: device_total,
-            free: device_free,
+            total: space.bytes_on_device,
+            free: space.unused_bytes_on_device,
         },
         total => Space {
             total,
-            free: user_free,
+            free: space.unused_bytes_available_to_user,
         },
     })
 }
 
-/// OpenSSH's PROTOCOL file, section 4.5: f_bsize, f_frsize, f_blocks, f_bfree, f_bavail, …
-fn statvfs(mut reply: Bytes) -> Option<Space> {
-    let mut fields = [0_u64; 5];
-    for field in &mut fields {
-        *field = reply.try_get_u64().ok()?;
-    }
-    let [_, unit, blocks, _, available] = fields;
+fn statvfs(reply: &[u8]) -> Option<Space> {
+    let space = Statvfs::decode(reply).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(space.fragment_size);
     Some(Space {
-        total: blocks.saturating_mul(unit),
-        free: available.saturating_mul(unit),
+        total: bytes(space.blocks),
+        free: bytes(space.blocks_available),
     })
 }

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sftp_wire::{Reply, Request};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -13,7 +14,6 @@ use super::complete::{Entry, Lister, Side};
 use crate::commands::Session;
 use crate::link::Link;
 use crate::names::join;
-use crate::packets::{Reply, Request};
 
 /// Longest that somebody who has pressed TAB waits.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -108,7 +108,10 @@ async fn list(link: &Link, directory: &[u8]) -> Option<Vec<Entry>> {
     };
     let mut names = link.list(path).await.ok()?;
     names.truncate(MOST);
-    let links = names.iter().enumerate().filter(|(_, name)| name.attrs.is_link());
+    let links = names
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| name.attrs.is_symlink());
     let followed: Vec<_> = links
         .take(LINKS)
         .map(|(at, name)| {

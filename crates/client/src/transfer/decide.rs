@@ -4,13 +4,12 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use rustix::fs::FileType;
+use sftp_wire::{Attributes, FileType};
 
 use super::digest::Digest;
 use super::ends::is_all;
 use super::trouble::Trouble;
 use super::{Attempt, Direction, Proof};
-use crate::packets::Attributes;
 use crate::plan::{Conflict, Decision, FirstLook, Policy, There, compared, first_look};
 use crate::remote::prove::Md5;
 use base::visible::hex;
@@ -184,9 +183,9 @@ pub(super) fn there(attrs: Option<Attributes>) -> There {
     let Some(attrs) = attrs else {
         return There::Nothing;
     };
-    match (attrs.kind(), attrs.size) {
+    match (attrs.file_type(), attrs.size) {
         (Some(FileType::Directory), _) => There::Directory,
-        (Some(FileType::RegularFile) | None, Some(size)) => There::File(size),
+        (Some(FileType::Regular) | None, Some(size)) => There::File(size),
         _ => There::Other,
     }
 }

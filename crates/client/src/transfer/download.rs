@@ -7,13 +7,14 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use sftp_wire::{Attributes, Request, Times};
+
 use super::board::Stage;
 use super::decide::{Decided, Ends, there};
 use super::digest::{Digest, Follower};
 use super::part::{Part, followed, look, part_path};
 use super::trouble::Trouble;
 use super::{Attempt, Outcome, SMALL_BYTES, endings};
-use crate::packets::{Attributes, Request};
 use crate::plan::{Conflict, Policy, There};
 use crate::printable::printable;
 use crate::remote::prove::Md5;
@@ -164,7 +165,7 @@ impl Attempt<'_> {
     }
 
     async fn fetch(mut self, attrs: Attributes, size: u64, mut replace: bool) -> Result<Outcome, Trouble> {
-        let mode = attrs.mode.unwrap_or(0o644) & 0o777;
+        let mode = attrs.permissions.unwrap_or(0o644) & 0o777;
         let Some((part, from, head)) = self.part(mode | 0o600, size, &mut replace).await? else {
             return Ok(Outcome::Skipped);
         };
@@ -240,14 +241,14 @@ impl Attempt<'_> {
         if !self.engine.settings.preserve {
             return Ok(());
         }
-        if let Some((accessed, modified)) = attrs.times {
+        if let Some(Times { accessed, modified }) = attrs.times {
             let at = |secs: u32| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(secs));
             let times = std::fs::FileTimes::new()
                 .set_accessed(at(accessed))
                 .set_modified(at(modified));
             part.set_times(times).map_err(Trouble::local("keep the times"))?;
         }
-        if let Some(mode) = attrs.mode {
+        if let Some(mode) = attrs.permissions {
             use std::os::unix::fs::PermissionsExt as _;
             let permissions = std::fs::Permissions::from_mode(mode & 0o777);
             part.set_permissions(permissions)

@@ -7,12 +7,12 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use sftp_wire::Request;
 use tokio::sync::mpsc;
 
 use super::Attempt;
 use super::trouble::Trouble;
 use crate::link::{Ended, Sink};
-use crate::packets::Request;
 use crate::remote::failed::Failed;
 
 /// Of each end, in bytes.

@@ -26,12 +26,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
+use sftp_wire::Attributes;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::link::Link;
-use super::packets::Attributes;
 use super::plan::{Conflict, Policy, There};
 use super::printable::printable;
 use super::remote::Remote;

@@ -15,8 +15,7 @@ use super::Attempt;
 use super::digest::{Digest, Follower, Hasher};
 use super::sink::{Closing, IntoFile};
 use super::trouble::Trouble;
-use crate::link::{Done, Ended, Link, Room, Sink};
-use crate::packets::Block;
+use crate::link::{Block, Done, Ended, Link, Room, Sink};
 use crate::remote::failed::{Failed, done};
 
 /// Blocks that are read before the sender is woken: waking it costs as much as reading one.

@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sftp_wire::{Attributes, Request};
 
 use super::board::Stage;
 use super::decide::{Decided, Ends, there};
@@ -13,7 +14,8 @@ use super::digest::Digest;
 use super::pump::Heard;
 use super::trouble::Trouble;
 use super::{Attempt, Job, Outcome, SMALL_BYTES, endings};
-use crate::packets::{Attributes, Block, Request};
+use crate::link::Block;
+use crate::local_attributes::local_attributes;
 use crate::printable::printable;
 use crate::remote::failed::done;
 use crate::remote::prove::Md5;
@@ -128,7 +130,7 @@ impl Attempt<'_> {
     }
 
     async fn send(self, source: &Source, from: u64, head: Digest) -> Result<Outcome, Trouble> {
-        let mode = Attributes::of_local(&source.meta).mode;
+        let mode = local_attributes(&source.meta).permissions;
         let opened = self.link.open_write(&self.job.remote, from == 0, mode).await;
         let handle = opened.map_err(Trouble::remote("open the file"))?;
         *self.ours = true;
@@ -160,7 +162,7 @@ impl Attempt<'_> {
     /// Times and permissions, if they are wanted; nothing else than what is kept.
     fn kept(&self, source: &Source) -> Option<Attributes> {
         self.engine.settings.preserve.then(|| {
-            let attrs = Attributes::of_local(&source.meta);
+            let attrs = local_attributes(&source.meta);
             if attrs.times.is_none() {
                 let job = self.job.name();
                 let warning = "its time is not kept: SFTP has room for those from 1970 to 2106 only";
@@ -242,12 +244,9 @@ impl Attempt<'_> {
             self.link.write(block, &tell);
         }
         drop(tell);
-        let set = self.kept(source).map(|attrs| {
-            self.link.begin(&Request::Fsetstat {
-                handle,
-                attrs: &attrs,
-            })
-        });
+        let set = self
+            .kept(source)
+            .map(|attrs| self.link.begin(&Request::Fsetstat { handle, attrs }));
         let closed = self.link.begin(&Request::Close { handle });
         let mut heard = Heard::default();
         while let Some(written) = told.recv().await {
