@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::packets::*;
 use crate::support::raw::{RawSftp, Received};
-use crate::support::replies::{Reply, decode};
+use crate::support::replies::{Reply, decode, read_packet};
 use crate::support::server::Sandbox;
 use crate::support::{PATIENCE, wait_for};
 
@@ -99,13 +99,7 @@ fn a_client_that_does_not_read_costs_little() {
     input
         .write_all(&[init(3).encode(0, &context), open("big", READ).encode(1, &context)].concat())
         .unwrap();
-    let mut packet = || {
-        let mut length = [0; 4];
-        output.read_exact(&mut length).unwrap();
-        let mut body = vec![0; u32::from_be_bytes(length) as usize];
-        output.read_exact(&mut body).unwrap();
-        decode(&body).1
-    };
+    let mut packet = || decode(&read_packet(&mut output).unwrap()).1;
     packet();
     let Reply::Handle(handle) = packet() else {
         panic!("no handle")

@@ -1,7 +1,7 @@
 //! Several channels on one connection: one that does not read holds up no other. The stock client multiplexes them,
 //! each with a window of its own that shuts when its program does not read.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::noise;
@@ -11,7 +11,7 @@ use crate::support::packets::{
     CREAT, READ, Request, WRITE, bogus, extended_handle, init, open, read, stat, write,
 };
 use crate::support::raw::RawSftp;
-use crate::support::replies::{Reply, decode};
+use crate::support::replies::{Reply, decode, read_packet};
 use crate::support::server::Sandbox;
 use crate::support::wait_for;
 
@@ -80,11 +80,7 @@ impl Lazy {
     }
 
     fn receive(&mut self) -> (Option<u32>, Reply) {
-        let mut length = [0; 4];
-        self.output.read_exact(&mut length).unwrap();
-        let mut packet = vec![0; u32::from_be_bytes(length) as usize];
-        self.output.read_exact(&mut packet).unwrap();
-        decode(&packet)
+        decode(&read_packet(&mut self.output).unwrap())
     }
 
     fn open(&mut self, name: &str) -> Vec<u8> {

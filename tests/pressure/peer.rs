@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::support::packets::{self, Request, init};
-use crate::support::replies::{Reply, decode};
+use crate::support::replies::{Reply, decode, split_packet};
 use crate::support::server::Sandbox;
 
 /// Nothing in these tests may take longer.
@@ -269,16 +269,13 @@ impl Receiver {
     /// The next packet without its length; `None` when the connection has ended.
     pub async fn next(&mut self) -> Option<Vec<u8>> {
         loop {
-            let at_hand = &self.buffer[self.start..];
-            if let Some((length, rest)) = at_hand.split_first_chunk::<4>() {
-                let length = u32::from_be_bytes(*length) as usize;
-                assert!(length <= 1 << 20, "a reply of {length} bytes");
-                if rest.len() >= length {
-                    let packet = rest[..length].to_vec();
-                    self.start += 4 + length;
-                    return Some(packet);
-                }
+            if let Some((packet, rest)) = split_packet(&self.buffer[self.start..]) {
+                let packet = packet.to_vec();
+                self.start = self.buffer.len() - rest.len();
+                return Some(packet);
             }
+            let at_hand = self.buffer.len() - self.start;
+            assert!(at_hand <= 2 << 20, "a reply of more than {at_hand} bytes");
             self.buffer.drain(..self.start);
             self.start = 0;
             let more = self.source.recv().await?;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use sftp_wire::constants::SSH_FXP_CLOSE;
+
 use crate::USER;
 use crate::row::{Row, Session, Step};
 use crate::support::packets::{Context, Handle, Request, close, readdir};
@@ -317,7 +319,7 @@ impl Run<'_> {
 fn closes(request: &Request) -> Option<usize> {
     use crate::support::packets::Part;
     match (request.kind, request.parts.first()) {
-        (4, Some(Part::Handle(Handle::Nth(nth)))) => Some(*nth),
+        (SSH_FXP_CLOSE, Some(Part::Handle(Handle::Nth(nth)))) => Some(*nth),
         _ => None,
     }
 }

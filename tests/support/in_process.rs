@@ -7,7 +7,7 @@ use russh::client::{self, Config, Handle};
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, ssh_key};
 
 use super::packets::{Context, Request, init, open};
-use super::replies::{Reply, decode};
+use super::replies::{Reply, decode, split_packet};
 
 /// Takes any host key.
 pub struct AnyServer;
@@ -71,13 +71,10 @@ impl Session {
     /// The next reply and its id.
     pub async fn receive(&mut self) -> (Option<u32>, Reply) {
         loop {
-            if let Some((length, rest)) = self.buffer.split_first_chunk::<4>() {
-                let length = u32::from_be_bytes(*length) as usize;
-                if rest.len() >= length {
-                    let reply = decode(&rest[..length]);
-                    self.buffer.drain(..4 + length);
-                    return reply;
-                }
+            if let Some((packet, rest)) = split_packet(&self.buffer) {
+                let (reply, rest) = (decode(packet), rest.len());
+                self.buffer.drain(..self.buffer.len() - rest);
+                return reply;
             }
             match self.channel.wait().await.expect("the channel lives") {
                 ChannelMsg::Data { data } => self.buffer.extend_from_slice(&data),

@@ -1,8 +1,9 @@
 //! The harness: boots the real server binary, and speaks SFTP to it with the stock clients and byte by byte.
 //!
 //! [`server`] starts and stops `homeportd` in a directory of its own; [`raw`] sends whatever bytes a test likes and
-//! reads the replies; [`packets`] and [`replies`] are a codec of their own, on purpose not the library's;
-//! [`reference`] runs the machine's own OpenSSH `sftp-server` for comparison, [`sshd`] the whole of it.
+//! reads the replies; [`packets`] puts requests together part by part, and [`replies`] decodes without the codec that both
+//! programs use, on purpose; [`reference`] runs the machine's own OpenSSH `sftp-server` for comparison, [`sshd`] the whole
+//! of it.
 #![allow(dead_code, reason = "each test uses its own part of the harness")]
 
 pub mod clients;

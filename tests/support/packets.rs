@@ -1,16 +1,19 @@
-//! SFTP version 3 requests, built by hand, right or wrong.
+//! SFTP version 3 requests as templates, right or wrong: they are put together part by part, so that a test can leave some
+//! out, cut one short or lie about a length. Handles and the row's directory are filled in when a request is sent.
+//!
+//! How numbers, strings and attributes are written is the codec's; what a request consists of is the test's.
 
-/// `SSH_FXF_READ` and the other flags of OPEN.
-pub const READ: u32 = 0x01;
-pub const WRITE: u32 = 0x02;
-pub const APPEND: u32 = 0x04;
-pub const CREAT: u32 = 0x08;
-pub const TRUNC: u32 = 0x10;
-pub const EXCL: u32 = 0x20;
+use sftp_wire::constants::*;
+use sftp_wire::fields::{Body as _, Output as _};
+use sftp_wire::{Attributes, Extension, Owner, Times};
 
-/// `SSH_FXP_INIT` and the other types.
-pub const INIT: u8 = 1;
-pub const EXTENDED: u8 = 200;
+/// The flags of OPEN.
+pub const READ: u32 = SSH_FXF_READ;
+pub const WRITE: u32 = SSH_FXF_WRITE;
+pub const APPEND: u32 = SSH_FXF_APPEND;
+pub const CREAT: u32 = SSH_FXF_CREAT;
+pub const TRUNC: u32 = SSH_FXF_TRUNC;
+pub const EXCL: u32 = SSH_FXF_EXCL;
 
 /// Which handle a request names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +100,7 @@ impl Request {
     /// The name of an EXTENDED request.
     pub fn extension(&self) -> Option<&[u8]> {
         match (self.kind, self.parts.first()) {
-            (EXTENDED, Some(Part::Text(name))) => Some(name),
+            (SSH_FXP_EXTENDED, Some(Part::Text(name))) => Some(name),
             _ => None,
         }
     }
@@ -106,34 +109,28 @@ impl Request {
     pub fn encode(&self, id: u32, context: &Context<'_>) -> Vec<u8> {
         let mut body = vec![self.kind];
         if self.has_id {
-            body.extend(id.to_be_bytes());
+            body.put_u32(id);
         }
         for part in &self.parts {
             match part {
-                Part::U32(n) => body.extend(n.to_be_bytes()),
-                Part::U64(n) => body.extend(n.to_be_bytes()),
-                Part::Text(text) => body.extend(string(text)),
-                Part::Path(path) => body.extend(string(&expand(path, context.base))),
-                Part::Handle(Handle::Raw(raw)) => body.extend(string(raw)),
+                Part::U32(n) => body.put_u32(*n),
+                Part::U64(n) => body.put_u64(*n),
+                Part::Text(text) => body.put_string(text),
+                Part::Path(path) => body.put_string(&expand(path, context.base)),
+                Part::Handle(Handle::Raw(raw)) => body.put_string(raw),
                 Part::Handle(Handle::Nth(n)) => {
                     let never_given = b"????".to_vec();
-                    body.extend(string(context.handles.get(*n).unwrap_or(&never_given)));
+                    body.put_string(context.handles.get(*n).unwrap_or(&never_given));
                 }
-                Part::Raw(raw) => body.extend(raw),
+                Part::Raw(raw) => body.put_bytes(raw),
             }
         }
         body.truncate(body.len() - self.cut);
-        let length = self.claimed.unwrap_or(body.len() as u32);
-        let mut packet = length.to_be_bytes().to_vec();
+        let mut packet = Vec::new();
+        packet.put_u32(self.claimed.unwrap_or(body.len() as u32));
         packet.extend(body);
         packet
     }
-}
-
-fn string(bytes: &[u8]) -> Vec<u8> {
-    let mut out = (bytes.len() as u32).to_be_bytes().to_vec();
-    out.extend(bytes);
-    out
 }
 
 fn expand(path: &[u8], base: &str) -> Vec<u8> {
@@ -187,33 +184,27 @@ impl Attrs {
     }
 
     fn encode(&self) -> Part {
-        let mut flags = self.odd_flags;
+        let known = Attributes {
+            size: self.size,
+            owner: self.owner.map(|(uid, gid)| Owner { uid, gid }),
+            permissions: self.mode,
+            times: self
+                .times
+                .map(|(accessed, modified)| Times { accessed, modified }),
+        };
         let mut body = Vec::new();
-        if let Some(size) = self.size {
-            flags |= 1;
-            body.extend(size.to_be_bytes());
-        }
-        if let Some((uid, gid)) = self.owner {
-            flags |= 2;
-            body.extend([uid.to_be_bytes(), gid.to_be_bytes()].concat());
-        }
-        if let Some(mode) = self.mode {
-            flags |= 4;
-            body.extend(mode.to_be_bytes());
-        }
-        if let Some((atime, mtime)) = self.times {
-            flags |= 8;
-            body.extend([atime.to_be_bytes(), mtime.to_be_bytes()].concat());
-        }
+        known.put(&mut body);
+        let mut flags = u32::from_be_bytes(*body.first_chunk().unwrap()) | self.odd_flags;
         if !self.extended.is_empty() {
-            flags |= 0x8000_0000;
-            body.extend((self.extended.len() as u32).to_be_bytes());
+            flags |= SSH_FILEXFER_ATTR_EXTENDED;
+            body.put_u32(self.extended.len() as u32);
             for (name, value) in &self.extended {
-                body.extend(string(name));
-                body.extend(string(value));
+                body.put_string(name);
+                body.put_string(value);
             }
         }
-        Part::Raw([flags.to_be_bytes().to_vec(), body].concat())
+        body[..4].copy_from_slice(&flags.to_be_bytes());
+        Part::Raw(body)
     }
 }
 
@@ -234,7 +225,7 @@ pub fn bogus(bytes: &[u8]) -> Handle {
 pub fn init(version: u32) -> Request {
     Request {
         has_id: false,
-        ..Request::new(INIT, vec![Part::U32(version)])
+        ..Request::new(SSH_FXP_INIT, vec![Part::U32(version)])
     }
 }
 
@@ -243,86 +234,86 @@ pub fn open(name: impl AsRef<[u8]>, flags: u32) -> Request {
 }
 
 pub fn open_with(name: impl AsRef<[u8]>, flags: u32, attrs: &Attrs) -> Request {
-    Request::new(3, vec![path(name), Part::U32(flags), attrs.encode()])
+    Request::new(SSH_FXP_OPEN, vec![path(name), Part::U32(flags), attrs.encode()])
 }
 
 pub fn close(handle: Handle) -> Request {
-    Request::new(4, vec![Part::Handle(handle)])
+    Request::new(SSH_FXP_CLOSE, vec![Part::Handle(handle)])
 }
 
 pub fn read(handle: Handle, offset: u64, length: u32) -> Request {
     Request::new(
-        5,
+        SSH_FXP_READ,
         vec![Part::Handle(handle), Part::U64(offset), Part::U32(length)],
     )
 }
 
 pub fn write(handle: Handle, offset: u64, data: impl AsRef<[u8]>) -> Request {
     let data = Part::Text(data.as_ref().to_vec());
-    Request::new(6, vec![Part::Handle(handle), Part::U64(offset), data])
+    Request::new(SSH_FXP_WRITE, vec![Part::Handle(handle), Part::U64(offset), data])
 }
 
 pub fn lstat(name: impl AsRef<[u8]>) -> Request {
-    Request::new(7, vec![path(name)])
+    Request::new(SSH_FXP_LSTAT, vec![path(name)])
 }
 
 pub fn fstat(handle: Handle) -> Request {
-    Request::new(8, vec![Part::Handle(handle)])
+    Request::new(SSH_FXP_FSTAT, vec![Part::Handle(handle)])
 }
 
 pub fn setstat(name: impl AsRef<[u8]>, attrs: &Attrs) -> Request {
-    Request::new(9, vec![path(name), attrs.encode()])
+    Request::new(SSH_FXP_SETSTAT, vec![path(name), attrs.encode()])
 }
 
 pub fn fsetstat(handle: Handle, attrs: &Attrs) -> Request {
-    Request::new(10, vec![Part::Handle(handle), attrs.encode()])
+    Request::new(SSH_FXP_FSETSTAT, vec![Part::Handle(handle), attrs.encode()])
 }
 
 pub fn opendir(name: impl AsRef<[u8]>) -> Request {
-    Request::new(11, vec![path(name)])
+    Request::new(SSH_FXP_OPENDIR, vec![path(name)])
 }
 
 pub fn readdir(handle: Handle) -> Request {
-    Request::new(12, vec![Part::Handle(handle)])
+    Request::new(SSH_FXP_READDIR, vec![Part::Handle(handle)])
 }
 
 pub fn remove(name: impl AsRef<[u8]>) -> Request {
-    Request::new(13, vec![path(name)])
+    Request::new(SSH_FXP_REMOVE, vec![path(name)])
 }
 
 pub fn mkdir(name: impl AsRef<[u8]>, attrs: &Attrs) -> Request {
-    Request::new(14, vec![path(name), attrs.encode()])
+    Request::new(SSH_FXP_MKDIR, vec![path(name), attrs.encode()])
 }
 
 pub fn rmdir(name: impl AsRef<[u8]>) -> Request {
-    Request::new(15, vec![path(name)])
+    Request::new(SSH_FXP_RMDIR, vec![path(name)])
 }
 
 pub fn realpath(name: impl AsRef<[u8]>) -> Request {
-    Request::new(16, vec![path(name)])
+    Request::new(SSH_FXP_REALPATH, vec![path(name)])
 }
 
 pub fn stat(name: impl AsRef<[u8]>) -> Request {
-    Request::new(17, vec![path(name)])
+    Request::new(SSH_FXP_STAT, vec![path(name)])
 }
 
 pub fn rename(from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Request {
-    Request::new(18, vec![path(from), path(to)])
+    Request::new(SSH_FXP_RENAME, vec![path(from), path(to)])
 }
 
 pub fn readlink(name: impl AsRef<[u8]>) -> Request {
-    Request::new(19, vec![path(name)])
+    Request::new(SSH_FXP_READLINK, vec![path(name)])
 }
 
 /// Target first, as OpenSSH has it.
 pub fn symlink(target: impl AsRef<[u8]>, link: impl AsRef<[u8]>) -> Request {
-    Request::new(20, vec![path(target), path(link)])
+    Request::new(SSH_FXP_SYMLINK, vec![path(target), path(link)])
 }
 
 /// An EXTENDED request with any body.
 pub fn extended(name: &str, parts: Vec<Part>) -> Request {
     let name = Part::Text(name.as_bytes().to_vec());
-    Request::new(EXTENDED, [vec![name], parts].concat())
+    Request::new(SSH_FXP_EXTENDED, [vec![name], parts].concat())
 }
 
 /// An EXTENDED request whose body is paths.
@@ -336,7 +327,7 @@ pub fn extended_handle(name: &str, handle: Handle) -> Request {
 }
 
 pub fn lsetstat(name: impl AsRef<[u8]>, attrs: &Attrs) -> Request {
-    extended("lsetstat@openssh.com", vec![path(name), attrs.encode()])
+    extended(Extension::Lsetstat.name(), vec![path(name), attrs.encode()])
 }
 
 /// Copies between open files; length 0 means to the end.
@@ -348,7 +339,7 @@ pub fn copy_data(from: Handle, at: u64, length: u64, to: Handle, into: u64) -> R
         Part::Handle(to),
         Part::U64(into),
     ];
-    extended("copy-data", parts)
+    extended(Extension::CopyData.name(), parts)
 }
 
 /// A request of any type with any body.

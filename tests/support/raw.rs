@@ -1,12 +1,12 @@
 //! SFTP byte by byte over the standard input and output of a child: `ssh -s`, or an `sftp-server` itself.
 
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::packets::{Context, Request, init};
-use super::replies::{Reply, decode};
+use super::replies::{Reply, decode, read_packet};
 
 /// A session of the raw driver. Dropping it ends the child.
 pub struct RawSftp {
@@ -63,10 +63,8 @@ impl RawSftp {
         let (sender, frames) = channel();
         self.frames = frames;
         std::thread::spawn(move || {
-            let mut length = [0; 4];
-            while stdout.read_exact(&mut length).is_ok() {
-                let mut packet = vec![0; u32::from_be_bytes(length) as usize];
-                if stdout.read_exact(&mut packet).is_err() || sender.send(packet).is_err() {
+            while let Ok(packet) = read_packet(&mut stdout) {
+                if sender.send(packet).is_err() {
                     break;
                 }
             }

@@ -1,6 +1,11 @@
 //! SFTP version 3 replies, decoded strictly: bytes too few or too many are a finding.
+//!
+//! This is the one decoder beside [`sftp_wire`]'s, and it shares nothing with it on purpose: both programs use that codec, so
+//! a layout that is wrong in both directions there would go unnoticed, were it not for these numbers and layouts, which are
+//! written down once more, and for OpenSSH's server, whose replies are decoded here as well and compared with ours.
 
 use std::fmt::Write as _;
+use std::io::{self, Read};
 
 /// A reply's type and content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +95,21 @@ impl<'a> Reader<'a> {
         }
         Some(attrs)
     }
+}
+
+/// Reads the next packet off a stream, without its length.
+pub fn read_packet(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut packet = vec![0; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut packet)?;
+    Ok(packet)
+}
+
+/// The packet that stands at the front of a buffer, without its length, if all of it has come, and what is behind it.
+pub fn split_packet(buffer: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = buffer.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
 }
 
 /// Decodes a packet without its length: the id (none for VERSION) and the reply.
