@@ -148,7 +148,7 @@ def make_key(path):
 
 def make_file(path, size):
     """A file of `size` bytes, no two of its mebibytes alike, so that swapped blocks show."""
-    block = os.urandom(1 << 20)
+    block = os.urandom(min(max(size, 8), 1 << 20))
     with open(path, "wb") as file:
         for number in range((size >> 20) + 1):
             left = min(size - (number << 20), 1 << 20)

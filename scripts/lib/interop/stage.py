@@ -4,7 +4,8 @@ import shutil
 
 from ..servers import Homeport, Sshd
 from ..tools import make_key
-from .story import PASSWORD, Home, Skipped, emptied
+from .client import Skipped
+from .home import PASSWORD, Home, emptied
 
 
 class Ours:
@@ -28,7 +29,7 @@ class Ours:
     def server(self):
         return self.running
 
-    def home(self, story):
+    def home(self, story, _client):
         server = self.running
         self.users += 1
         user = f"user{self.users}"
@@ -81,9 +82,9 @@ class Reference:
     def server(self):
         return self.sshd
 
-    def home(self, story):
-        if story.only_ours:
-            raise Skipped(story.only_ours)
+    def home(self, story, client):
+        if why := client.only_ours or story.only_ours:
+            raise Skipped(why)
         for path in self.disk.iterdir():
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         return Home(

@@ -1,0 +1,382 @@
+"""What a client is to the stories: a set of verbs.
+
+The stories in stories/ are written over these verbs and are told to every client that has the verbs they need. A client
+is one file in clients/: a subclass of Client that overrides the verbs its program offers, and that may add stories of
+its own about what only this program does.
+"""
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+
+
+class Failed(Exception):
+    """The story did not end as it should; the text says how."""
+
+
+class Refused(Failed):
+    """The client ended with an error of its own; the text is what it told its user."""
+
+
+class Skipped(Exception):
+    """The story cannot be told here; the text says why."""
+
+
+@dataclass
+class Story:
+    """Something that users do with a client, and the checks of what came of it."""
+
+    title: str
+    # Called with the client's class and an empty home.
+    tell: callable
+    # The verbs and the facts that a client must have for this story.
+    needs: tuple = ()
+    # Options of `homeportd user add`.
+    user: tuple = ()
+    # Why the reference server cannot do this, if it cannot.
+    only_ours: str = ""
+
+
+@dataclass
+class Attributes:
+    """What `stat` answers: permission bits, size in bytes, modification time in seconds."""
+
+    mode: int
+    size: int
+    mtime: int
+
+
+@dataclass
+class Room:
+    """What `df` answers, in bytes."""
+
+    total: int
+    free: int
+
+
+@dataclass
+class Kept:
+    """Which attributes a client keeps when it is told to copy with attributes."""
+
+    on_put: tuple = ("mode", "time")
+    on_get: tuple = ("mode", "time")
+
+
+# Facts about how a client keeps the attributes of whole directories.
+NOTHING, FILES_ONLY, EVERYTHING = "nothing", "files only", "everything"
+
+
+def run(command, *, stdin="", code=0, secs=120, env=None, cwd=None):
+    """Runs a program to its end and returns what it said; another exit code than `code` raises Refused.
+
+    With None as the code any will do. A program that hangs is killed with its children, and has failed.
+    """
+    command = [os.fspath(word) for word in command]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(os.environ, LC_ALL="C.UTF-8", TZ="UTC", **(env or {})),
+        cwd=cwd,
+        start_new_session=True,
+    )
+    hung = False
+    try:
+        out, err = process.communicate(os.fsencode(stdin), secs)
+    except subprocess.TimeoutExpired:
+        hung = True
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+    out, err = os.fsdecode(out), os.fsdecode(err)
+    if hung or (code is not None and process.returncode != code):
+        how = f"hung for {secs} s" if hung else f"exited with {process.returncode}, not {code}"
+        script = f"\nit was given:\n{stdin.rstrip()}" if stdin else ""
+        kind = Failed if hung else Refused
+        raise kind(f"{' '.join(command)}\n{how}{script}\nit said:\n{(out + err).strip()[-3000:]}")
+    return Said(out, err, process.returncode)
+
+
+@dataclass
+class Said:
+    """What a program printed, and how it ended."""
+
+    out: str
+    err: str
+    code: int
+
+    @property
+    def all(self):
+        return self.out + self.err
+
+
+class Client:
+    """A client that is signed in to one home; used as a context manager.
+
+    A verb that a subclass does not override is not offered by that client. Names of files on the server are relative
+    to the home. Files that are downloaded do not exist on the client's side before.
+    """
+
+    # The name in the report; a class without one is a base of others.
+    name = ""
+    # The command or file that it needs, and Debian's package that has it.
+    packages = {}
+    # True if it needs npm, Maven or /dev/fuse: such clients run with --all only.
+    extra = False
+    # `[ssh] policy` of the server that it meets.
+    policy = "default"
+    # Why the reference server cannot serve this client, if it cannot.
+    only_ours = ""
+    # False for a variant of another client, which tells only its own stories.
+    shared_stories = True
+
+    # Facts that stories go by. An empty one counts as not offered.
+    # The odd names (see checks.py) that it can take from its user; those that it can send and bring with their
+    # directory; those that its listing shows as they are; those of which it can
+    # ask the hash.
+    odd_names = ()
+    odd_names_in_trees = ()
+    odd_names_listed = ()
+    odd_names_hashed = ()
+    kept = Kept()
+    kept_in_trees = NOTHING
+    # It can sign in with a password that a script gives it.
+    passwords = False
+    # The algorithms of `hash`, and why the reference server cannot be asked, if it cannot.
+    hash_algorithms = ("md5", "sha1", "sha256", "sha512")
+    hashes_only_ours = ""
+    # What it tells its user, in lower case, when a file is missing and when an upload exceeds the quota: one of these.
+    missing_words = ("no such file",)
+    quota_words = ("quota exceeded",)
+    # False if it does not look at the status of what it wrote, so that no server can make it tell its user.
+    reports_failed_writes = True
+    # True if it leaves an empty file behind where there was nothing to download.
+    leaves_empty_files = False
+    # True if an upload makes the directories that are missing.
+    makes_directories = False
+    # The directions in which `key_changes` can count.
+    counted_key_changes = ("put", "get")
+    # Exceptions, beside Refused, by which a library reports an error to its user.
+    errors = ()
+
+    def __init_subclass__(cls, **more):
+        super().__init_subclass__(**more)
+        cls.own_stories = []
+
+    @classmethod
+    def version(cls):
+        """The version in the report; raises Skipped where the client cannot run at all."""
+        raise NotImplementedError
+
+    @classmethod
+    def build(cls):
+        """Builds what it is made of, before the first story."""
+
+    @classmethod
+    def story(cls, title, **more):
+        """A decorator: the function is a story of this client and of its subclasses alone."""
+
+        def keep(tell):
+            cls.own_stories.append(Story(title, tell, **more))
+            return tell
+
+        return keep
+
+    @classmethod
+    def offers(cls, need):
+        """Whether it has a verb, or a fact that is not empty."""
+        own, base = getattr(cls, need), getattr(Client, need)
+        return own is not base if callable(base) else bool(own)
+
+    def __init__(self, home, **settings):
+        """`settings`: rekey_bytes (change keys after so many bytes), password (sign in with it, not with the key)."""
+        self.home = home
+        self.settings = settings
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.finish()
+
+    def finish(self):
+        """Returns when all verbs so far have taken effect; a client that collects its commands sends them now."""
+
+    def refused(self, verb, *words):
+        """Calls a verb that has to fail, and returns what the user is told."""
+        self.finish()
+        try:
+            getattr(self, verb)(*words)
+            self.finish()
+        except (Refused, *self.errors) as error:
+            return str(error)
+        raise Failed(f"{verb} {' '.join(map(os.fspath, words))}: no error, as if all were well")
+
+    # The verbs: files.
+
+    def put(self, local, name):
+        """Uploads a file to a name that does not exist."""
+        raise NotOffered(self, "put")
+
+    def replace(self, local, name):
+        """Uploads a file over another one."""
+        raise NotOffered(self, "replace")
+
+    def get(self, name, local):
+        """Downloads a file."""
+        raise NotOffered(self, "get")
+
+    def put_kept(self, local, name):
+        """Uploads a file with the attributes in `kept.on_put`."""
+        raise NotOffered(self, "put_kept")
+
+    def get_kept(self, name, local):
+        """Downloads a file with the attributes in `kept.on_get`."""
+        raise NotOffered(self, "get_kept")
+
+    def resume_put(self, local, name):
+        """Completes a file on the server, whose size says how much is there."""
+        raise NotOffered(self, "resume_put")
+
+    def resume_get(self, name, local):
+        """Completes a file here, whose size says how much is there."""
+        raise NotOffered(self, "resume_get")
+
+    def put_many(self, locals_, directory):
+        """Uploads several files by one command into a directory."""
+        raise NotOffered(self, "put_many")
+
+    def get_matching(self, pattern, local):
+        """Downloads the files that match a pattern into a directory here."""
+        raise NotOffered(self, "get_matching")
+
+    # Directories.
+
+    def put_tree(self, local, name):
+        """Uploads a directory with all that is in it; `kept_in_trees` says which attributes come with it."""
+        raise NotOffered(self, "put_tree")
+
+    def get_tree(self, name, local):
+        """Downloads a directory with all that is in it."""
+        raise NotOffered(self, "get_tree")
+
+    def ls(self, directory):
+        """The names in a directory ("" is the home) and their sizes, as a dictionary."""
+        raise NotOffered(self, "ls")
+
+    def mkdir(self, name):
+        raise NotOffered(self, "mkdir")
+
+    def make_path(self, name):
+        """Makes a directory and those above it, some of which may exist."""
+        raise NotOffered(self, "make_path")
+
+    def rmdir(self, name):
+        raise NotOffered(self, "rmdir")
+
+    def remove(self, name):
+        raise NotOffered(self, "remove")
+
+    def remove_matching(self, pattern):
+        raise NotOffered(self, "remove_matching")
+
+    def remove_tree(self, name):
+        raise NotOffered(self, "remove_tree")
+
+    def rename(self, old, new):
+        """Renames a file or a directory to a name that does not exist."""
+        raise NotOffered(self, "rename")
+
+    def rename_over(self, old, new):
+        """Renames a file to the name of another one, which it replaces."""
+        raise NotOffered(self, "rename_over")
+
+    # Attributes and links.
+
+    def stat(self, name):
+        """The Attributes of a file."""
+        raise NotOffered(self, "stat")
+
+    def chmod(self, name, mode):
+        raise NotOffered(self, "chmod")
+
+    def set_time(self, name, secs):
+        """Sets the modification time."""
+        raise NotOffered(self, "set_time")
+
+    def truncate(self, name, size):
+        raise NotOffered(self, "truncate")
+
+    def symlink(self, target, name):
+        raise NotOffered(self, "symlink")
+
+    def readlink(self, name):
+        raise NotOffered(self, "readlink")
+
+    def hardlink(self, old, new):
+        raise NotOffered(self, "hardlink")
+
+    def copy(self, old, new):
+        """Copies a file."""
+        raise NotOffered(self, "copy")
+
+    # The server.
+
+    def hash(self, name, algorithm):
+        """The hash of a file in hexadecimal digits, computed by the server."""
+        raise NotOffered(self, "hash")
+
+    def df(self):
+        """The Room in the home."""
+        raise NotOffered(self, "df")
+
+    def key_changes(self):
+        """How often the keys were changed since the sign-in, where `rekey_bytes` was set."""
+        raise NotOffered(self, "key_changes")
+
+
+class NotOffered(Failed):
+    """A story calls a verb that it does not name among its needs."""
+
+    def __init__(self, client, verb):
+        super().__init__(f"{client.name} does not offer {verb}, and the story does not say that it needs it")
+
+
+class BatchClient(Client):
+    """A client that is given its commands in advance, as lines.
+
+    Verbs without an answer are collected; one run of the program executes them when an answer is needed, or at the end.
+    """
+
+    def __init__(self, home, **settings):
+        super().__init__(home, **settings)
+        self.lines = []
+
+    def run_lines(self, lines):
+        """Runs the program with these lines, of which the first that fails ends it; returns what it Said."""
+        raise NotImplementedError
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def answer(self, text):
+        """What the program says when this line ends the batch."""
+        self.line(text)
+        return self.finish()
+
+    def finish(self):
+        lines, self.lines = self.lines, []
+        return self.run_lines(lines) if lines else None
+
+
+def long_listing(text):
+    """The names and sizes in lines as `ls -l` prints them; `.` and `..` are left out."""
+    found = {}
+    for line in text.splitlines():
+        words = line.split(maxsplit=8)
+        if len(words) == 9 and line[0] in "-dlbcps" and words[4].isdecimal():
+            name = words[8].rsplit("/", 1)[-1]
+            found |= {} if name in (".", "..") else {name: int(words[4])}
+    return found
