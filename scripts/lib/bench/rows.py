@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..tools import digest, wait_for
-from .rivals import CHACHA, GCM, PATIENCE_SECS
+from .measured import CHACHA, GCM, PATIENCE_SECS
 
 
 @dataclass

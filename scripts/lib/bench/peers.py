@@ -1,0 +1,201 @@
+"""Servers of others: those that are installed on this machine, and one that somebody runs here."""
+
+import grp
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .. import servers
+from ..tools import free_port, listens, make_key, quiet
+from .measured import ALL, CHACHA, GCM, Measured
+
+
+class Rclone(Measured, servers.Server):
+    """`rclone serve sftp`, where rclone is installed."""
+
+    name = "rclone"
+    peer = slow = True
+    user = "bench"
+    prefix = "/"
+    # Told to look at its directories anew, it takes minutes for thousands of small files.
+    rows = ("get", "put", "get-chacha", "put-chacha")
+    # The cheaper one of the two: to its advantage.
+    instead = {GCM: "aes128-gcm@openssh.com"}
+
+    def __init__(self, directory, key):
+        directory.mkdir()
+        super().__init__(directory)
+        self.key = key
+        self.host_key = make_key(directory / "host_key")
+        self.stored = directory / "files"
+        self.stored.mkdir()
+
+    def __enter__(self):
+        self.port = free_port()
+        command = ["rclone", "serve", "sftp", str(self.stored), "--addr", f"127.0.0.1:{self.port}"]
+        command += ["--authorized-keys", f"{self.key}.pub", "--key", str(self.host_key), "--vfs-cache-mode", "writes"]
+        # Otherwise it stores a file seconds after it was closed.
+        command += ["--vfs-write-back", "0s", "--dir-cache-time", "0s"]
+        command += ["--cache-dir", str(self.directory / "cache"), "--config", os.devnull]
+        self.start(command, lambda: listens(self.port))
+        return self
+
+
+class ProFtpd(Measured, servers.Server):
+    """ProFTPD's mod_sftp, where it is installed: a process for each session."""
+
+    name = "proftpd"
+    peer = slow = True
+    user = "bench"
+
+    def __init__(self, directory, key, program):
+        directory.mkdir()
+        super().__init__(directory)
+        self.program, self.key = program, key
+        self.stored = directory / "files"
+        self.stored.mkdir()
+        self.prefix = f"{self.stored}/"
+        self.config = directory / "proftpd.conf"
+        # Its own formats, both.
+        quiet(["ssh-keygen", "-q", "-t", "ecdsa", "-m", "PEM", "-N", "", "-f", directory / "host_key"], "hint: none")
+        authorized = subprocess.check_output(["ssh-keygen", "-e", "-m", "RFC4716", "-f", f"{key}.pub"])
+        (directory / "authorized_keys").write_bytes(authorized)
+        users = directory / "users"
+        users.touch(mode=0o600)
+        users.write_text(f"{self.user}:*:{os.geteuid()}:{os.getegid()}::{self.stored}:/bin/sh\n")
+        self.ciphers = [cipher for cipher in (GCM, CHACHA) if self.takes(cipher)]
+        # 1.3.8 has AES-GCM, and no chacha20.
+        self.rows = tuple(row for row in ALL if CHACHA in self.ciphers or not row.endswith("-chacha"))
+
+    def configure(self, *ciphers):
+        self.port = free_port()
+        lines = [
+            "LoadModule mod_sftp.c",
+            "ServerType standalone",
+            "DefaultServer on",
+            "UseIPv6 off",
+            "DefaultAddress 127.0.0.1",
+            "SocketBindTight on",
+            f"Port {self.port}",
+            f"User {pwd.getpwuid(os.geteuid()).pw_name}",
+            f"Group {grp.getgrgid(os.getegid()).gr_name}",
+            "RootLogin on",
+            "RequireValidShell off",
+            "MaxInstances none",
+            f"PidFile {self.directory}/pid",
+            f"ScoreboardFile {self.directory}/scoreboard",
+            "DelayEngine off",
+            "WtmpLog off",
+            "TransferLog none",
+            f"SystemLog {self.directory}/system_log",
+            "SyslogLevel error",
+            "UseReverseDNS off",
+            "AuthOrder mod_auth_file.c",
+            f"AuthUserFile {self.directory}/users",
+            "AllowOverwrite on",
+            "SFTPEngine on",
+            f"SFTPHostKey {self.directory}/host_key",
+            "SFTPAuthMethods publickey",
+            f"SFTPAuthorizedUserKeys file:{self.directory}/authorized_keys",
+            f"SFTPCiphers {' '.join(ciphers)}",
+        ]
+        self.config.write_text("\n".join(lines) + "\n")
+
+    def takes(self, cipher):
+        """Whether it has mod_sftp, and that has this cipher."""
+        self.configure(cipher)
+        test = [self.program, "-t", "-c", str(self.config)]
+        return subprocess.run(test, capture_output=True, check=False, timeout=20).returncode == 0
+
+    def __enter__(self):
+        self.configure(*self.ciphers)
+        self.start([self.program, "-n", "-c", str(self.config)], lambda: listens(self.port))
+        return self
+
+
+class Peer(Measured):
+    """A server that somebody else runs on this machine: NAME=HOST:PORT,CGROUP. It is neither started nor stopped here.
+
+    $BENCH_PEER_FILES is a directory that it serves, as the clients' path $BENCH_PEER_PREFIX (default: "/"). A
+    directory is made there, and removed at the end. $BENCH_PEER_USER (default: bench) must have the key $BENCH_PEER_KEY.
+    """
+
+    peer = True
+
+    def __init__(self, text, directory):
+        directory.mkdir()
+        self.directory = directory
+        self.name, _, rest = text.partition("=")
+        address, _, cgroup = rest.partition(",")
+        self.host, _, port = address.rpartition(":")
+        if not (self.name and self.host and port.isdigit() and cgroup):
+            raise SystemExit(f'--peer "{text}": not NAME=HOST:PORT,CGROUP')
+        self.port, self.cgroup = int(port), self.find_cgroup(cgroup)
+        try:
+            socket.create_connection((self.host.strip("[]"), self.port), timeout=5).close()
+        except OSError as error:
+            raise SystemExit(f"--peer {self.name}: {address}: {error.strerror or error}") from None
+        self.key = os.environ.get("BENCH_PEER_KEY", "")
+        self.user = os.environ.get("BENCH_PEER_USER", "bench")
+        self.root = Path(os.environ.get("BENCH_PEER_FILES", ""))
+        if not Path(self.key).is_file() or not os.environ.get("BENCH_PEER_FILES") or not self.root.is_dir():
+            raise SystemExit(f"--peer {self.name}: set BENCH_PEER_KEY and BENCH_PEER_FILES (see Peer in {__file__})")
+        self.stored = self.root / f"homeport-bench-{os.getpid()}-{directory.name}"
+        self.prefix = f"{os.environ.get('BENCH_PEER_PREFIX', '/').rstrip('/')}/{self.stored.name}/"
+        self.rows = self.possible_rows()
+
+    def find_cgroup(self, name):
+        """Its directory: below where cgroup v2 is mounted, or a whole path."""
+        mounts = [words[1] for words in map(str.split, Path("/proc/self/mounts").open()) if words[2] == "cgroup2"]
+        for directory in [*(Path(mount) / name.lstrip("/") for mount in mounts), Path(name)]:
+            if (directory / "cpu.stat").is_file() and "usage_usec" in (directory / "cpu.stat").read_text():
+                return directory
+        where = f"below {' or '.join(mounts)}" if mounts else "since no cgroup v2 is mounted"
+        hint = "systemd-run --unit=NAME SERVER, or mkdir it, and write the server's pid to its cgroup.procs"
+        raise SystemExit(f'--peer {self.name}: no cgroup "{name}" with a cpu.stat of v2 {where} (hint: {hint})')
+
+    def possible_rows(self):
+        rows = set(ALL)
+        if self.host != "127.0.0.1":
+            # The load generator goes nowhere else.
+            rows -= {"signin", "idle"}
+        if not (self.cgroup / "memory.current").exists():
+            print(f'{self.name}: memory not measured: no "{self.cgroup}/memory.current"', file=sys.stderr)
+            rows -= {"idle"}
+        return rows
+
+    def __enter__(self):
+        if not self.stored.exists():
+            self.make_directory(self.stored)
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.stored, ignore_errors=True)
+        if self.stored.exists():
+            print(f'{self.name}: "{self.stored}" cannot be removed from here', file=sys.stderr)
+
+    def stop(self):
+        """It is not ours to stop."""
+
+    def make_directory(self, path):
+        path.mkdir()
+        owner = self.root.stat()
+        if os.geteuid() == 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+    def log(self):
+        return ""
+
+    def cpu_secs(self):
+        """What it uses after the last answer is not waited for: whose processes are sessions is not known."""
+        time.sleep(0.1)
+        stat = dict(map(str.split, (self.cgroup / "cpu.stat").read_text().splitlines()))
+        return int(stat["usage_usec"]) / 1e6
+
+    def memory_kib(self):
+        return int((self.cgroup / "memory.current").read_text()) / 1024
