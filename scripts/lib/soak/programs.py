@@ -1,6 +1,6 @@
 """The two programs that users of a soak work with.
 
-A method starts one process, and returns its exit code and what it said; those that begin with `begin` do not wait for it.
+A method runs one process and returns its exit code and what it said; one whose name begins with `begin` does not wait.
 """
 
 import os

@@ -59,11 +59,14 @@ class User:
         """Does one thing after another, until the time is over or something goes wrong."""
         actions = (self.upload, self.upload, self.broken_upload, self.overwrite, self.rename, self.remove)
         actions += (self.download, self.hash)
+        while time.monotonic() < deadline and not self.problems:
+            self.attempt(self.remove if len(self.files) >= MOST_FILES else self.random.choice(actions))
+            self.attempt(self.within_quota)
+
+    def attempt(self, action):
+        """Does one thing, and notes what goes wrong."""
         try:
-            while time.monotonic() < deadline and not self.problems:
-                action = self.remove if len(self.files) >= MOST_FILES else self.random.choice(actions)
-                action()
-                self.within_quota()
+            action()
         except Trouble as trouble:
             self.problems.append(f"{self.name}: {trouble}")
         except Exception:
