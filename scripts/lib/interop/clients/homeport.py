@@ -18,6 +18,7 @@ class Homeport(BatchClient):
     odd_names_hashed = ODD_NAMES
     kept_in_trees = FILES_ONLY
     hash_algorithms = ("md5",)
+    missing_words = ("no such file", "cannot read it")
     quota_words = ("no room on the server",)
 
     @classmethod
