@@ -42,7 +42,7 @@ mod limited_string {
                 // Allocate only after the SSH string length has been bounded.
                 let mut buf = vec![0; len];
                 reader.read(&mut buf)?;
-                // HOMEPORT: a name that is not UTF-8 is one that nobody here knows, no reason to give up.
+                // A name that is not UTF-8 is unknown, which is not an error.
                 let value = crate::parsing::lossy(buf);
                 reader.ensure_finished()?;
 
@@ -100,7 +100,6 @@ mod name_list {
             Ok(Self(value.split(',').try_fold(
                 Vec::new(),
                 |mut list, name| {
-                    // HOMEPORT: see above; such a name is not ASCII any more.
                     if name.is_empty() {
                         return Err(ssh_encoding::Error::CharacterEncoding);
                     }

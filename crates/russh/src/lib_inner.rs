@@ -81,7 +81,7 @@ pub enum AlgorithmKind {
     Mac,
 }
 
-/// HOMEPORT: one list of a key exchange, as both sides have it.
+/// One kind of algorithms for which a client and a server have nothing in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
     pub kind: AlgorithmKind,
@@ -111,7 +111,7 @@ pub enum Error {
         theirs: Vec<String>,
     },
 
-    /// HOMEPORT: every list in which a client and this server have nothing in common, not only the first of them.
+    /// Every kind of algorithms for which a client and this server have nothing in common.
     #[error("No common algorithms: {0:?}")]
     NothingInCommon(Vec<Mismatch>),
 
@@ -119,7 +119,7 @@ pub enum Error {
     #[error("invalid SSH version string")]
     Version,
 
-    /// HOMEPORT: the client's first bytes are no SSH version string; here they are, as far as they were read.
+    /// The client's first bytes are not an SSH version string. Contains those that were read.
     #[error("invalid SSH version string")]
     NotSsh { first_bytes: Vec<u8> },
 
@@ -188,7 +188,7 @@ pub enum Error {
     #[error("Connection timeout")]
     ConnectionTimeout,
 
-    /// HOMEPORT: a key exchange was not finished in time.
+    /// A key exchange was not finished in time.
     #[error("Key exchange timeout")]
     KexTimeout,
 
@@ -256,7 +256,7 @@ pub enum Error {
     #[error("SshEncoding: {0}")]
     SshEncoding(#[from] ssh_encoding::Error),
 
-    /// HOMEPORT
+    /// The client has started too many key exchanges before it has signed in.
     #[error("the client asked for new keys again and again before it had signed in")]
     EarlyExchanges,
 

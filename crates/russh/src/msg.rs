@@ -88,6 +88,12 @@ pub const SSH_OPEN_UNKNOWN_CHANNEL_TYPE: u8 = 3;
 #[allow(dead_code)]
 pub const SSH_OPEN_RESOURCE_SHORTAGE: u8 = 4;
 
+/// Returns whether a client may send messages of this kind.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn is_known(kind: u8) -> bool {
+    matches!(kind, 1..=5 | EXT_INFO | 20..=49 | 50 | 61 | 80..=82 | 90..=100)
+}
+
 #[cfg(not(target_arch = "wasm32"))]
 mod server {
     // https://tools.ietf.org/html/rfc4256#section-5

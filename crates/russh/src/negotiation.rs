@@ -455,12 +455,11 @@ pub(crate) trait Select {
     }
 }
 
-/// HOMEPORT: all lists of a client's KEXINIT that have nothing in common with ours: whoever is to change one of the
-/// sides wants to know all that is missing. Empty where the packet cannot be read.
+/// Returns all lists of a client's KEXINIT that have nothing in common with ours. Empty if the packet cannot be decoded.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn mismatches(buffer: &[u8], config: &Config) -> Vec<crate::Mismatch> {
     let mut found = Vec::new();
-    // The message's number and a cookie come first.
+    // The message number and a cookie come first.
     let Some(mut r) = buffer.get(17..) else {
         return found;
     };
@@ -483,7 +482,7 @@ pub(crate) fn mismatches(buffer: &[u8], config: &Config) -> Vec<crate::Mismatch>
         .iter()
         .map(|x| x.as_ref().to_owned())
         .collect();
-    // Which MACs count depends on the cipher that was found.
+    // MACs only count if the chosen cipher needs one.
     let mut needs_mac = true;
     for (kind, ours) in [
         (AlgorithmKind::Kex, &kex),

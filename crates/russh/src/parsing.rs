@@ -21,6 +21,45 @@ pub(crate) fn ensure_end(reader: &impl Reader) -> Result<(), crate::Error> {
     }
 }
 
+/// Decodes a string (RFC 4251, section 5) without copying it.
+pub(crate) fn data_of<'a>(reader: &mut &'a [u8]) -> ssh_encoding::Result<&'a [u8]> {
+    let length = u32::decode(reader)? as usize;
+    let (data, rest) = reader
+        .split_at_checked(length)
+        .ok_or(ssh_encoding::Error::Length)?;
+    *reader = rest;
+    Ok(data)
+}
+
+/// Decodes text. The RFCs ask for UTF-8, but peers send other encodings as well: what is not UTF-8 becomes U+FFFD, and
+/// so equals none of the names of the protocol, which are ASCII. All text from the wire must be read by this function.
+/// What is compared byte by byte (passwords, commands, answers) must be read as bytes.
+pub(crate) fn text_of<R: Reader>(reader: &mut R) -> ssh_encoding::Result<String> {
+    Ok(lossy(Vec::<u8>::decode(reader)?))
+}
+
+/// Converts bytes to text, without a copy if they are UTF-8.
+pub(crate) fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Decodes a name that is kept while a request is answered, and cuts it to 1,024 bytes. User names are shorter, so a name
+/// that was cut is unknown.
+pub(crate) fn claim_of<R: Reader>(reader: &mut R) -> ssh_encoding::Result<String> {
+    const LONGEST: usize = 1024;
+    let mut bytes = Vec::<u8>::decode(reader)?;
+    if bytes.len() > LONGEST {
+        bytes.truncate(LONGEST);
+        bytes.shrink_to_fit();
+    }
+    // Cut again, because U+FFFD is longer than the byte that it replaces.
+    let mut text = lossy(bytes);
+    text.truncate(text.floor_char_boundary(LONGEST));
+    text.shrink_to_fit();
+    Ok(text)
+}
+
 #[derive(Debug)]
 pub struct OpenChannelMessage {
     pub typ: ChannelType,
@@ -292,43 +331,4 @@ mod tests {
             .expect("non-zero max packet size should be accepted");
         assert_eq!(ok.maximum_packet_size, 32 * 1024);
     }
-}
-
-/// HOMEPORT: a string (RFC 4251, section 5) that stays where it is.
-pub(crate) fn data_of<'a>(reader: &mut &'a [u8]) -> ssh_encoding::Result<&'a [u8]> {
-    let length = u32::decode(reader)? as usize;
-    let (data, rest) = reader
-        .split_at_checked(length)
-        .ok_or(ssh_encoding::Error::Length)?;
-    *reader = rest;
-    Ok(data)
-}
-
-/// HOMEPORT: text of a peer's. The RFCs ask for UTF-8, peers send what they have: whatever is not UTF-8 is shown as
-/// U+FFFD, and so is no name that is known here, all of which are ASCII. This is the only way in which text is read from
-/// the wire; what must be compared byte by byte (passwords, commands, answers) is read as bytes instead.
-pub(crate) fn text_of<R: Reader>(reader: &mut R) -> ssh_encoding::Result<String> {
-    Ok(lossy(Vec::<u8>::decode(reader)?))
-}
-
-/// HOMEPORT: bytes as text, without a copy where they are UTF-8.
-pub(crate) fn lossy(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-}
-
-/// HOMEPORT: a name that somebody claims, which is kept for as long as a request is answered. No name is as long as the
-/// limit, so that one that was cut is nobody's.
-pub(crate) fn claim_of<R: Reader>(reader: &mut R) -> ssh_encoding::Result<String> {
-    const LONGEST: usize = 1024;
-    // Cut twice: what is not UTF-8 becomes longer.
-    let mut bytes = Vec::<u8>::decode(reader)?;
-    if bytes.len() > LONGEST {
-        bytes.truncate(LONGEST);
-        bytes.shrink_to_fit();
-    }
-    let mut text = lossy(bytes);
-    text.truncate(text.floor_char_boundary(LONGEST));
-    text.shrink_to_fit();
-    Ok(text)
 }

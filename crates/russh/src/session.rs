@@ -302,7 +302,7 @@ impl Encrypted {
         }
     }
 
-    /// HOMEPORT: lets the peer send so many bytes more.
+    /// Lets the peer send this many bytes more.
     pub fn open_window(&mut self, channel: ChannelId, bytes: u32) -> Result<(), crate::Error> {
         if let Some(channel) = self.channels.get_mut(&channel) {
             push_packet!(self.write, {
@@ -315,7 +315,7 @@ impl Encrypted {
         Ok(())
     }
 
-    /// HOMEPORT: the peer has sent so much of what it may send. Data beyond that is the handler's to refuse.
+    /// Notes that the peer has sent this many bytes. The handler must refuse data beyond the window.
     pub(crate) fn use_window(&mut self, channel: ChannelId, bytes: usize) {
         if let Some(channel) = self.channels.get_mut(&channel) {
             let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -750,7 +750,7 @@ impl Encrypted {
         if self.write_cursor >= self.write.len() {
             // If all packets have been written, clear.
             self.write_cursor = 0;
-            // HOMEPORT: a client's password may be among them until it has signed in.
+            // Until the sign-in the packets may contain a password.
             match self.state {
                 EncryptedState::Authenticated => self.write.clear(),
                 _ => zeroize::Zeroize::zeroize(&mut self.write),

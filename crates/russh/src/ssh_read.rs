@@ -140,10 +140,10 @@ impl<R: AsyncRead + Unpin> SshRead<R> {
         }
     }
 
-    /// HOMEPORT: what has come so far of the peer's first line, for the one who is told that it is none of SSH's.
+    /// The bytes of the peer's identification line that have been read.
     #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
     pub(crate) fn first_bytes(&self) -> &[u8] {
-        #[allow(clippy::indexing_slicing)] // `total` counts what was read into it
+        #[allow(clippy::indexing_slicing)] // `total` bytes were read into it
         self.id.as_ref().map_or(&[], |id| &id.buf[..id.total])
     }
 
@@ -195,7 +195,7 @@ impl<R: AsyncRead + Unpin> SshRead<R> {
                 // If we have a full line, handle it.
                 if i >= 8 {
                     // Check if we have a valid SSH protocol identifier
-                    // HOMEPORT: bytes: what follows the version need not be UTF-8.
+                    // The comment after the version need not be UTF-8.
                     #[allow(clippy::indexing_slicing)]
                     let line = &ssh_id.buf[..i];
                     if line.starts_with(b"SSH-1.99-") || line.starts_with(b"SSH-2.0-") {

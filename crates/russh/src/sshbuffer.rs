@@ -325,7 +325,7 @@ fn packet_bytes_compressed_matches_packet_output() {
 pub struct SSHBuffer {
     pub buffer: Vec<u8>,
     pub len: usize,   // next packet length.
-    /// HOMEPORT: the largest packet that is read, if less than usual; 0: the usual limit.
+    /// The size of the largest packet that is accepted, or 0 for the usual limit.
     pub packet_limit: usize,
     pub bytes: usize, // total payload bytes read/written since the last rekey
     // Sequence numbers are on 32 bits and wrap.
@@ -394,7 +394,7 @@ pub(crate) struct IncomingSshPacket {
     pub seqn: Wrapping<u32>,
 }
 
-/// HOMEPORT: a packet's payload in the buffer that it was decrypted in, which is used again for the next packet.
+/// A packet's payload in the buffer that it was decrypted in, which is reused for the next packet.
 #[derive(Debug, Clone)]
 pub(crate) struct Payload {
     whole: Vec<u8>,
@@ -402,7 +402,7 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// Takes the buffer of a packet, with the length and the padding length in front.
+    /// Takes the buffer of a packet, which starts with the packet length and the padding length.
     pub(crate) fn take(buffer: &mut SSHBuffer) -> Self {
         Self {
             whole: std::mem::take(&mut buffer.buffer),
@@ -416,7 +416,7 @@ impl Payload {
         buffer.buffer = std::mem::take(&mut self.whole);
     }
 
-    /// A password is not left behind in a buffer that lives as long as the connection.
+    /// Wipes messages that contain a password: the buffer lives as long as the connection.
     fn wipe_secrets(&mut self) {
         if let Some(&(msg::USERAUTH_REQUEST | msg::USERAUTH_INFO_RESPONSE)) = self.first() {
             zeroize::Zeroize::zeroize(&mut self.whole);

@@ -265,7 +265,7 @@ pub(crate) trait SealingKey {
         // Maximum packet length:
         // https://tools.ietf.org/html/rfc4253#section-6.1
         assert!(packet_length <= u32::MAX as usize);
-        // HOMEPORT: at once, so that no copy of the plaintext is left behind where the buffer was before it grew.
+        // All at once: a buffer that grows leaves a copy of the plaintext behind.
         buffer
             .buffer
             .reserve(PACKET_LENGTH_LEN + packet_length + self.tag_len());
@@ -308,7 +308,7 @@ pub(crate) async fn read<R: AsyncRead + Unpin>(
         trace!("reading, len = {len:?}");
         {
             let seqn = buffer.seqn.0;
-            // HOMEPORT: what the last packet has left is written over, not cleared first.
+            // The rest of the last packet is written over, not cleared first.
             if buffer.buffer.len() < len.len() {
                 buffer.buffer.resize(len.len(), 0);
             }
@@ -318,7 +318,6 @@ pub(crate) async fn read<R: AsyncRead + Unpin>(
             let len = cipher.decrypt_packet_length(seqn, &len);
             let len = BigEndian::read_u32(&len) as usize;
 
-            // HOMEPORT: less before somebody has signed in.
             let limit = match buffer.packet_limit {
                 0 => MAXIMUM_PACKET_LEN,
                 limit => limit,

@@ -251,7 +251,7 @@ impl Session {
                                 // write responses
                                 enc.write.reserve(SECRET_PACKET);
                                 enc.client_send_auth_response(&responses)?;
-                                // HOMEPORT: passwords, mostly.
+                                // Answers are passwords, mostly.
                                 zeroize::Zeroize::zeroize(&mut responses);
                                 return Ok(());
                             }
@@ -595,7 +595,6 @@ impl Session {
             Some((&msg::CHANNEL_DATA, mut r)) => {
                 trace!("channel_data");
                 let channel_num = map_err!(ChannelId::decode(&mut r))?;
-                // HOMEPORT: as on the server's side.
                 let data = map_err!(data_of(&mut r))?;
                 map_err!(ensure_end(&r))?;
                 if !self.common.is_established_channel(channel_num) {
@@ -1390,7 +1389,7 @@ mod tests {
     }
 }
 
-/// HOMEPORT: room for a packet with a user's name and any password that servers take.
+/// The space for a packet with a user name and the longest password that servers accept.
 const SECRET_PACKET: usize = 4096;
 
 impl Encrypted {
@@ -1400,7 +1399,7 @@ impl Encrypted {
         auth_method: &auth::Method,
     ) -> Result<bool, crate::Error> {
         // The server is waiting for our USERAUTH_REQUEST.
-        // HOMEPORT: a buffer that grows leaves copies of what was in it behind.
+        // A buffer that grows leaves a copy of the password behind.
         self.write.reserve(SECRET_PACKET);
         Ok(push_packet!(self.write, {
             self.write.push(msg::USERAUTH_REQUEST);

@@ -1292,7 +1292,7 @@ async fn start_reading<R: AsyncRead + Unpin>(
 }
 
 impl Session {
-    /// HOMEPORT: without compression the payload stays where it is.
+    /// Without compression the payload stays in the buffer that it was decrypted in.
     fn maybe_decompress(&mut self, buffer: &mut SSHBuffer) -> Result<IncomingSshPacket, Error> {
         let seqn = buffer.seqn;
         let payload = match self.common.encrypted {

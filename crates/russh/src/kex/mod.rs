@@ -150,8 +150,8 @@ pub(crate) enum KexAlgorithm {
 }
 
 impl KexAlgorithm {
-    /// HOMEPORT: does the server's share take longer than a thread that serves other connections, too, may be busy?
-    /// Those that are implemented with large numbers of any size, or on the large curves, take milliseconds.
+    /// Returns whether the server's part of the exchange takes milliseconds, during which the thread could not serve
+    /// other connections.
     #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
     pub(crate) fn is_slow(&self) -> bool {
         match self {

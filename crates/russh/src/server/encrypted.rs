@@ -35,6 +35,28 @@ use crate::parsing::{
 };
 
 impl Session {
+    /// Ends the connection because the client has requested a service that does not exist, as OpenSSH does.
+    fn refuse_service(&mut self, name: &str) -> Result<(), Error> {
+        let shown: String = name.chars().take(64).collect();
+        let description = format!("bad service request {shown}");
+        self.common
+            .disconnect(Disconnect::ServiceNotAvailable, &description, "en")
+    }
+
+    /// Answers a message of an unknown kind (RFC 4253, section 11.4). During a key exchange it is ignored.
+    pub(crate) fn send_unimplemented(&mut self, sequence_number: u32) -> Result<(), Error> {
+        if self.kex.active() {
+            return Ok(());
+        }
+        if let Some(ref mut enc) = self.common.encrypted {
+            push_packet!(enc.write, {
+                msg::UNIMPLEMENTED.encode(&mut enc.write)?;
+                sequence_number.encode(&mut enc.write)?;
+            });
+        }
+        Ok(())
+    }
+
     /// Returns false iff a request was rejected.
     pub(crate) async fn server_read_encrypted<H: Handler + Send>(
         &mut self,
@@ -109,7 +131,7 @@ impl Session {
                 handler.service_refused(&request);
                 Ok(self.refuse_service(&request)?)
             }
-            // HOMEPORT: paramiko asks for the service again before each attempt, and waits for the answer.
+            // paramiko requests the service again before each attempt, and waits for the answer. The state is kept.
             (EncryptedState::WaitingAuthRequest(_), Some((&msg::SERVICE_REQUEST, mut r))) => {
                 let request = map_err!(text_of(&mut r))?;
                 map_err!(ensure_end(&r))?;
@@ -879,7 +901,10 @@ mod tests {
             channels: std::collections::HashMap::new(),
             open_global_requests: std::collections::VecDeque::new(),
             kex: SessionKexState::Idle,
-            bounds: super::bounds::Bounds::default(),
+            closing: Default::default(),
+            pending_opens: Default::default(),
+            early_exchanges: 0,
+            exchange_clock: Default::default(),
         }
     }
 
@@ -971,7 +996,7 @@ impl Encrypted {
                 auth_user.clear();
                 auth_user.push_str(&user);
                 let change = map_err!(u8::decode(r))? != 0;
-                // HOMEPORT: compared as bytes, and wiped when it is dropped.
+                // A password need not be UTF-8: the handler compares bytes. It is wiped when it is dropped.
                 let password = zeroize::Zeroizing::new(map_err!(Vec::<u8>::decode(r))?);
                 if change {
                     let _new_password = zeroize::Zeroizing::new(map_err!(Vec::<u8>::decode(r))?);
@@ -1088,7 +1113,7 @@ impl Encrypted {
                 Ok(())
             }
         } else {
-            // HOMEPORT: an unknown service is refused, as an unknown method is.
+            // An unknown service is refused like an unknown method.
             let EncryptedState::WaitingAuthRequest(ref mut auth_request) = self.state else {
                 return Err(Error::Inconsistent.into());
             };
@@ -1205,7 +1230,7 @@ impl Encrypted {
                     let encoded_signature = map_err!(Vec::<u8>::decode(r))?;
 
                     map_err!(ensure_end(r))?;
-                    // HOMEPORT: a signature that cannot be read is a wrong one.
+                    // A signature that cannot be decoded is refused like a wrong one.
                     let mut signature_reader = encoded_signature.as_slice();
                     let decoded = Signature::decode(&mut signature_reader);
                     let Some(sig) = decoded.ok().filter(|_| signature_reader.is_empty()) else {
@@ -1361,7 +1386,7 @@ impl Encrypted {
                     Ok(())
                 }
             }
-            // HOMEPORT: whatever is wrong with a key, it is one that lets nobody in.
+            // A key that cannot be decoded is refused like an unknown one.
             Err(e) => {
                 debug!("public key error: {e}");
                 handler
@@ -1419,7 +1444,7 @@ async fn read_userauth_info_response<H: Handler + Send, R: Reader>(
         let n = (n as usize).min(max_responses);
         let mut responses = Vec::with_capacity(n);
         for _ in 0..n {
-            // HOMEPORT: wiped when the last one who has it drops it.
+            // Answers are passwords, mostly: they are wiped when they are dropped.
             responses.push(
                 Vec::<u8>::decode(r)
                     .ok()
@@ -1498,18 +1523,18 @@ impl Session {
             msg::CHANNEL_CLOSE => {
                 let channel_num = map_err!(ChannelId::decode(r))?;
                 map_err!(ensure_end(r))?;
-                // HOMEPORT: the answer to our own CHANNEL_CLOSE ends a channel, too; so does a close before the
-                // answer to its open went out. Any other number means nothing.
-                let established = self.common.is_established_channel(channel_num);
-                if !self.bounds.closed(channel_num, established) {
-                    return Ok(());
-                }
-                if !established {
+                let was_closing = self.closing.remove(&channel_num);
+                let was_pending = self.pending_opens.cancel(channel_num);
+                if !self.common.is_established_channel(channel_num) {
+                    // Only a channel that the server has closed, or that waits for the answer to its open, ends here.
+                    if !was_closing && !was_pending {
+                        return Ok(());
+                    }
                     self.channels.remove(&channel_num);
                     return handler.channel_close(channel_num, self).await;
                 }
                 if let Some(ref mut enc) = self.common.encrypted {
-                    // HOMEPORT: nobody waits for what is left; it would keep the channel, and hold up the others.
+                    // Nobody reads the rest. It would keep the channel, and hold back the output of the others.
                     if let Some(channel) = enc.channels.get_mut(&channel_num) {
                         channel.pending_data.clear();
                     }
@@ -1550,7 +1575,6 @@ impl Session {
                     Some(map_err!(u32::decode(r))?)
                 };
                 trace!("handler.data {ext:?} {channel_num:?}");
-                // HOMEPORT: the data stays in the packet; only who listens to a channel gets a copy.
                 let data = map_err!(data_of(r))?;
                 map_err!(ensure_end(r))?;
                 let target = self.target_window_size;
@@ -1633,7 +1657,7 @@ impl Session {
                 let local_id = ChannelId(msg.recipient_channel);
 
                 if let Some(ref mut enc) = self.common.encrypted {
-                    // HOMEPORT: one that is open already keeps its window and packet size.
+                    // An open channel keeps its window and packet size.
                     match enc.channels.get_mut(&local_id) {
                         Some(parameters) if !parameters.confirmed => parameters.confirm(&msg),
                         // We've not requested this channel, close connection.
@@ -2009,7 +2033,7 @@ impl Session {
                 trace!("Channel open failure language tag: {language_tag}");
 
                 if let Some(ref mut enc) = self.common.encrypted {
-                    // HOMEPORT: only the answer to an open of ours; the handler would go on with a channel that is none.
+                    // An open channel cannot fail to open.
                     if enc.channels.get(&channel_num).is_some_and(|channel| channel.confirmed) {
                         return Err(Error::Inconsistent.into());
                     }
@@ -2111,8 +2135,7 @@ impl Session {
         } else {
             unreachable!()
         };
-        // HOMEPORT: an open's answer waits while keys are exchanged.
-        if !self.bounds.open(sender_channel) {
+        if !self.pending_opens.add(sender_channel) {
             if let Some(ref mut enc) = self.common.encrypted {
                 msg.fail(
                     &mut enc.write,
@@ -2202,7 +2225,7 @@ impl Session {
                     .channel_open_direct_streamlocal(channel, &d.socket_path, reply, self)
                     .await
             }
-            // HOMEPORT: one answer to each open; dropping `reply` would send another.
+            // Answered through `reply`, which would send a second answer when it is dropped.
             ChannelType::ForwardedStreamLocal(_) | ChannelType::AgentForward => {
                 reply
                     .reject(ChannelOpenFailure::AdministrativelyProhibited)

@@ -144,7 +144,6 @@ impl ServerKex {
                         Some(&self.config.certificates),
                         &self.cause,
                     )
-                    // HOMEPORT: all of them at once.
                     .map_err(|error| match error {
                         Error::NoCommonAlgo { .. } => Error::NothingInCommon(
                             negotiation::mismatches(&input.buffer, &self.config),
@@ -282,7 +281,6 @@ impl ServerKex {
                     .extend_from_slice(&Bytes::decode(&mut r).map_err(Into::into)?);
                 ensure_end(&r)?;
 
-                // HOMEPORT: what takes long is done where no other connection waits for it.
                 let work = HostProof {
                     kex,
                     exchange: std::mem::take(&mut self.exchange),
@@ -294,7 +292,7 @@ impl ServerKex {
                     let permit = handler.slow_exchange().await?;
                     let making = tokio::task::spawn_blocking(move || {
                         let made = work.make(&payload);
-                        // Only now, also where the connection is gone meanwhile: the core was busy until here.
+                        // Held until here even if the connection has ended meanwhile, since the core was busy.
                         drop(permit);
                         made
                     });
@@ -371,23 +369,23 @@ impl ServerKex {
     }
 }
 
-/// HOMEPORT: the right to compute the server's share of a slow key exchange; given up when dropped.
+/// The permission to compute the server's part of a slow key exchange. It ends when the value is dropped.
 pub type ExchangeTurn = Box<dyn std::any::Any + Send>;
 
-/// HOMEPORT: what [`Handler::slow_exchange`] does by default.
+/// The default of [`Handler::slow_exchange`].
 pub(super) async fn any_turn() -> Result<ExchangeTurn, Error> {
     let permit = SLOW_EXCHANGES.acquire().await.map_err(|_| Error::Kex)?;
     Ok(Box::new(permit))
 }
 
-/// HOMEPORT: key exchanges that [`KexAlgorithm::is_slow`] or that an RSA key signs, at once on the whole machine: half
-/// of the cores, so that those who come from everywhere and ask for them leave the rest to others. They wait in order.
+/// The slow key exchanges that are computed at the same time in this process: half of the cores, so that clients that
+/// have not signed in cannot take all of them.
 static SLOW_EXCHANGES: std::sync::LazyLock<tokio::sync::Semaphore> = std::sync::LazyLock::new(|| {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     tokio::sync::Semaphore::new((cores / 2).max(1))
 });
 
-/// HOMEPORT: the server's share of a key exchange: all in it that takes time, apart from the connection.
+/// The server's part of a key exchange, apart from the connection, so that it can be computed on another thread.
 struct HostProof {
     kex: KexAlgorithm,
     exchange: Exchange,
@@ -395,7 +393,7 @@ struct HostProof {
     config: Arc<Config>,
 }
 
-/// HOMEPORT: what the server's share comes to.
+/// The result of [`HostProof::make`].
 struct Proof {
     hash: Vec<u8>,
     /// The host key or certificate, encoded.

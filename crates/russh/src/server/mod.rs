@@ -29,7 +29,7 @@
 //! * Serving `ratatui` based TUI app to clients: [per-client](https://github.com/warp-tech/russh/blob/main/russh/examples/ratatui_app.rs), [shared](https://github.com/warp-tech/russh/blob/main/russh/examples/ratatui_shared_app.rs)
 
 use std;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::num::Wrapping;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -58,7 +58,9 @@ use crate::*;
 
 mod kex;
 pub use self::kex::ExchangeTurn;
-mod bounds;
+mod early_limits;
+mod exchange_clock;
+mod pending_opens;
 mod session;
 pub use self::session::*;
 mod encrypted;
@@ -83,8 +85,9 @@ pub struct Config {
     pub limits: Limits,
     /// The initial size of a channel (used for flow control).
     pub window_size: u32,
-    /// Whether a channel's window is opened again as soon as data arrives. If not, the handler opens it with
-    /// [`Handle::open_window`] or [`Session::open_window`] as it uses the data: what waits is bounded by the window.
+    /// Whether the server opens a channel's window again as soon as data arrives. If false, the handler opens it with
+    /// [`Handle::open_window`] or [`Session::open_window`] after it has used the data, so that the data that waits in
+    /// memory is bounded by the window.
     pub automatic_window: bool,
     /// The maximal size of a single packet.
     pub maximum_packet_size: u32,
@@ -102,7 +105,8 @@ pub struct Config {
     pub keepalive_interval: Option<std::time::Duration>,
     /// If this many keepalives have been sent without reply, close the connection.
     pub keepalive_max: usize,
-    /// HOMEPORT: a key exchange ends the connection when nothing has moved for so long.
+    /// A key exchange ends the connection when no bytes have been read or written for this time, and after ten times
+    /// this time in any case.
     pub kex_timeout: Option<std::time::Duration>,
     /// If active, invoke `set_nodelay(true)` on client sockets; disabled by default (i.e. Nagle's algorithm is active).
     pub nodelay: bool,
@@ -334,8 +338,8 @@ pub trait Handler: Sized {
         async { Ok(Auth::reject()) }
     }
 
-    /// HOMEPORT: called when a key was refused without a question to the handler, or after it was accepted: it cannot
-    /// be read, or the signature is wrong. The client gets the same answer as to any key that is not known.
+    /// Called when the library refuses a key by itself: the key or its certificate cannot be used, or the signature is
+    /// wrong. The client gets the same answer as for an unknown key. `public_key` is `None` if it cannot be decoded.
     #[allow(unused_variables)]
     fn auth_publickey_failed(
         &mut self,
@@ -565,13 +569,14 @@ pub trait Handler: Sized {
         current
     }
 
-    /// HOMEPORT: the client has asked for a service that there is not; it is told so, and the connection ends.
+    /// Called when the client has requested a service other than `ssh-userauth`. The connection ends with a DISCONNECT
+    /// (SERVICE_NOT_AVAILABLE).
     #[allow(unused_variables)]
     fn service_refused(&mut self, name: &str) {}
 
-    /// HOMEPORT: the server's share of a key exchange that takes long is to be computed: waits for its turn. An error
-    /// ends the connection without it, as when the client has gone meanwhile. By default half of the cores are used, in
-    /// the order in which connections ask.
+    /// Waits until the server may compute its part of a slow key exchange (Diffie-Hellman groups, P-384, P-521, an RSA
+    /// host key) on a blocking thread. The returned value is dropped after the computation. An error ends the connection.
+    /// By default, half of the cores are used, in the order of the calls.
     fn slow_exchange(&mut self) -> impl Future<Output = Result<ExchangeTurn, Error>> + Send {
         kex::any_turn()
     }
@@ -1136,7 +1141,7 @@ where
     let mut write_buffer = SSHBuffer::new();
     write_buffer.send_ssh_id(&config.as_ref().server_id);
     map_err!(stream.write_all(&write_buffer.buffer[..]).await)?;
-    // HOMEPORT: before anything is read: whoever says nothing, or hangs up at once, gets it as well.
+    // Flushed before anything is read: clients that wait for it, or close at once, get it as well.
     map_err!(stream.flush().await)?;
 
     // Reading SSH id and allocating a session.
@@ -1151,14 +1156,14 @@ where
 
     let common = match read_ssh_id(config, &mut stream).await {
         Ok(common) => common,
-        // HOMEPORT: as OpenSSH answers those who speak something else, before it hangs up.
+        // The answers of OpenSSH to clients that do not speak SSH 2.
         Err(Error::Version) => {
             let first_bytes = stream.first_bytes().to_vec();
             let sentence: &[u8] = match first_bytes.starts_with(b"SSH-1.") {
                 true => b"Protocol major versions differ.\r\n",
                 false => b"Invalid SSH identification string.\r\n",
             };
-            // They may be gone already.
+            // The client may have closed the connection already.
             let _ = stream.write_all(sentence).await;
             let _ = stream.shutdown().await;
             return Err(Error::NotSsh { first_bytes }.into());
@@ -1176,7 +1181,10 @@ where
         channels: HashMap::new(),
         open_global_requests: VecDeque::new(),
         kex: SessionKexState::Idle,
-        bounds: bounds::Bounds::default(),
+        closing: HashSet::new(),
+        pending_opens: pending_opens::PendingOpens::default(),
+        early_exchanges: 0,
+        exchange_clock: exchange_clock::ExchangeClock::default(),
     };
 
     session.begin_rekey()?;
@@ -1246,10 +1254,9 @@ async fn reply<H: Handler + Send>(
         }
     }
 
-    // HOMEPORT
-    if pkt.buffer.first().is_some_and(|&kind| !bounds::is_known(kind)) {
-        // The number was counted on after the packet was read.
-        return Ok(session.answer_unknown(pkt.seqn.0.wrapping_sub(1))?);
+    if pkt.buffer.first().is_some_and(|&kind| !msg::is_known(kind)) {
+        // The sequence number was incremented after the packet was read.
+        return Ok(session.send_unimplemented(pkt.seqn.0.wrapping_sub(1))?);
     }
     if pkt.buffer.first() == Some(&msg::KEXINIT) {
         session.check_kexinit(pkt.buffer.len())?;
@@ -1286,10 +1293,9 @@ async fn reply<H: Handler + Send>(
                 if kex.peer_kexinit_received() {
                     return Err(crate::Error::Inconsistent.into());
                 }
-                // HOMEPORT: data that is under way is not counted here: each channel's window bounds it, which may be
-                // much larger than the one that a channel is opened with.
-                let counts = msg_type != msg::CHANNEL_DATA;
-                if counts {
+                // Channel data is not counted: the windows of the channels bound it, and they may be much larger than
+                // the window that a channel is opened with.
+                if msg_type != msg::CHANNEL_DATA {
                     session.pending_len =
                         session.pending_len.saturating_add(pkt.buffer.len() as u32);
                 }
@@ -1357,12 +1363,12 @@ async fn reply<H: Handler + Send>(
                         session.maybe_send_ext_info()?;
                     }
 
-                    // HOMEPORT: what the peer sent for it is of no use any more; only that there was one.
+                    // The messages of the exchange (up to 35,000 bytes each) are of no use any more.
                     if let Some(enc) = session.common.encrypted.as_mut() {
                         enc.exchange = Some(Exchange::default());
                     }
                     session.kex = SessionKexState::Idle;
-                    session.bounds.exchange_ends();
+                    session.exchange_clock.stop();
 
                     if session.common.strict_kex {
                         pkt.seqn = Wrapping(0);

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,11 @@ use crate::helpers::NameList;
 use crate::kex::{EXTENSION_SUPPORT_AS_CLIENT, KexCause, SessionKexState};
 use crate::{ChannelOpenFailure, map_err, msg};
 
+/// How much output may wait before messages of tasks are left in their queue. 64 messages may be 16 MiB.
+const MAX_OUTPUT: usize = 256 * 1024;
+/// The time for a peer to read a DISCONNECT and to close its side.
+pub(super) const FAREWELL: Duration = Duration::from_secs(1);
+
 /// A connected server session. This type is unique to a client.
 #[derive(Debug)]
 pub struct Session {
@@ -29,8 +34,12 @@ pub struct Session {
     pub(crate) channels: HashMap<ChannelId, ChannelRef>,
     pub(crate) open_global_requests: VecDeque<GlobalRequestResponse>,
     pub(crate) kex: SessionKexState<ServerKex>,
-    /// HOMEPORT
-    pub(crate) bounds: super::bounds::Bounds,
+    /// The channels that the server has closed and the client has not.
+    pub(crate) closing: HashSet<ChannelId>,
+    pub(crate) pending_opens: super::pending_opens::PendingOpens,
+    /// The number of key exchanges that the client has started before the sign-in.
+    pub(crate) early_exchanges: u32,
+    pub(crate) exchange_clock: super::exchange_clock::ExchangeClock,
 }
 
 #[derive(Debug)]
@@ -80,7 +89,6 @@ pub enum Msg {
         address: String,
         port: u32,
     },
-    /// HOMEPORT: see [`Handle::open_window`].
     OpenWindow {
         channel: ChannelId,
         bytes: u32,
@@ -188,7 +196,8 @@ impl Handle {
             .map_err(|_| ())
     }
 
-    /// HOMEPORT: lets the client send so many bytes more on this channel (RFC 4254, section 5.2).
+    /// Lets the client send this many bytes more on a channel (RFC 4254, section 5.2).
+    /// See [`server::Config::automatic_window`](super::Config::automatic_window).
     pub async fn open_window(&self, channel: ChannelId, bytes: u32) -> Result<(), ()> {
         self.sender
             .send(Msg::OpenWindow { channel, bytes })
@@ -487,7 +496,7 @@ impl Handle {
 }
 
 impl Session {
-    /// HOMEPORT: without compression the payload stays where it is.
+    /// Without compression the payload stays in the buffer that it was decrypted in.
     fn maybe_decompress(&mut self, buffer: &mut SSHBuffer) -> Result<IncomingSshPacket, Error> {
         let seqn = buffer.seqn;
         let payload = match self.common.encrypted {
@@ -700,7 +709,6 @@ impl Session {
             // window adjustment can release the queued data.
             if !self.kex.active() && !self.common.has_any_pending_data() {
                 let mut drained = 0;
-                // HOMEPORT: bounded in bytes, too.
                 while drained < MAX_MESSAGES_PER_BATCH && !self.has_enough_output() {
                     // Only Empty/Disconnected end the drain; both mean "nothing
                     // more to hand off right now", so treat them the same.
@@ -730,8 +738,7 @@ impl Session {
 
             let rekey_timer = future_or_pending(self.rekey_time_remaining(), tokio::time::sleep);
             pin!(rekey_timer);
-            // HOMEPORT: every key exchange must come to an end.
-            let exchange_left = self.bounds.exchange_time_left(&self.common.config);
+            let exchange_left = self.exchange_clock.time_left(&self.common.config);
             let exchange_timer = future_or_pending(exchange_left, tokio::time::sleep);
             pin!(exchange_timer);
 
@@ -747,7 +754,7 @@ impl Session {
                     }
 
                     let mut pkt = self.maybe_decompress(&mut buffer)?;
-                    self.bounds.progress();
+                    self.exchange_clock.progress();
 
                     match pkt.buffer.first() {
                         None => (),
@@ -865,8 +872,8 @@ impl Session {
         }
         debug!("disconnected");
         // Shutdown
-        // HOMEPORT: a peer that keeps its side open, or reads nothing more, does not keep the session.
-        let farewell = tokio::time::sleep(super::bounds::FAREWELL);
+        // A peer that keeps its side open, or reads nothing, must not keep the session.
+        let farewell = tokio::time::sleep(FAREWELL);
         pin!(farewell);
         tokio::select! {
             done = stream_write.shutdown() => map_err!(done)?,
@@ -927,13 +934,28 @@ impl Session {
         0
     }
 
-    /// HOMEPORT: the window and the largest packet of the peer's end of a channel, as they are now.
+    /// The current window and the maximum packet size of the peer's end of a channel.
     pub fn recipient_window(&self, channel: &ChannelId) -> Option<(u32, u32)> {
         let channel = self.common.encrypted.as_ref()?.channels.get(channel)?;
         Some((
             channel.recipient_window_size,
             channel.recipient_maximum_packet_size,
         ))
+    }
+
+    /// Lets the client send this many bytes more on a channel (RFC 4254, section 5.2).
+    /// See [`server::Config::automatic_window`](super::Config::automatic_window).
+    pub fn open_window(&mut self, channel: ChannelId, bytes: u32) -> Result<(), Error> {
+        match self.common.encrypted.as_mut() {
+            Some(enc) => enc.open_window(channel, bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns whether so much output waits that the messages of tasks must wait, too.
+    fn has_enough_output(&mut self) -> bool {
+        let staged = self.common.encrypted.as_ref().map_or(0, |enc| enc.write.len());
+        staged + self.common.packet_writer.buffer().buffer.len() >= MAX_OUTPUT
     }
 
     pub fn max_packet_size(&self, channel: &ChannelId) -> u32 {
@@ -1140,8 +1162,8 @@ impl Session {
         pending: PendingChannelOpen,
         result: Result<(), ChannelOpenFailure>,
     ) -> Result<(), Error> {
-        // HOMEPORT: the peer may have closed the channel meanwhile.
-        let result = match self.bounds.answered(pending.sender_channel) {
+        // The client may have closed the channel meanwhile.
+        let result = match self.pending_opens.remove(pending.sender_channel) {
             true => result,
             false => Err(ChannelOpenFailure::ConnectFailed),
         };
@@ -1196,9 +1218,8 @@ impl Session {
 
     /// Close a channel.
     pub fn close(&mut self, channel: ChannelId) -> Result<(), Error> {
-        // HOMEPORT: the handler hears of the client's answer.
         if self.common.is_established_channel(channel) {
-            self.bounds.closing(channel);
+            self.closing.insert(channel);
         }
         if let Some(ref mut enc) = self.common.encrypted {
             enc.close(channel)
@@ -1607,7 +1628,7 @@ impl Session {
 
     pub(crate) fn begin_rekey(&mut self) -> Result<(), Error> {
         debug!("beginning re-key");
-        self.bounds.exchange_begins();
+        self.exchange_clock.start();
         self.pending_len = 0;
         let mut kex = ServerKex::new(
             self.common.config.clone(),
@@ -1630,7 +1651,7 @@ impl Session {
 
 #[cfg(all(test, feature = "flate2"))]
 mod tests {
-    use std::collections::{HashMap, VecDeque};
+    use std::collections::{HashMap, HashSet, VecDeque};
     use std::io::Write;
     use std::num::Wrapping;
     use std::sync::Arc;
@@ -1724,7 +1745,10 @@ mod tests {
             channels: HashMap::new(),
             open_global_requests: VecDeque::new(),
             kex: SessionKexState::Idle,
-            bounds: crate::server::bounds::Bounds::default(),
+            closing: HashSet::new(),
+            pending_opens: Default::default(),
+            early_exchanges: 0,
+            exchange_clock: Default::default(),
         }
     }
 

@@ -268,7 +268,7 @@ pub(crate) struct DH {
     shared_secret: BigUint,
 }
 
-/// HOMEPORT: twice the bits of the strongest cipher's key (RFC 4419, section 6.2): more than any of the groups is worth.
+/// Twice the bits of the strongest cipher's key (RFC 4419, section 6.2).
 const PRIVATE_KEY_BITS: usize = 512;
 
 impl DH {
@@ -284,8 +284,7 @@ impl DH {
 
     pub fn generate_private_key(&mut self, is_server: bool) -> BigUint {
         let q = (&self.prime_num - &BigUint::from(1u8)) / &BigUint::from(2u8);
-        // HOMEPORT: as OpenSSH does. The groups' primes are safe primes, so more bits buy nothing, and the time grows
-        // with them.
+        // As OpenSSH does. The primes of the groups are safe primes, so a longer exponent is not safer, only slower.
         let most = q.min(BigUint::from(1u8) << PRIVATE_KEY_BITS);
         let mut rng = rand::rng();
         self.private_key =
