@@ -8,6 +8,8 @@
 # Each line: a Debian package, the program (a name, or an absolute path) or test that shows it is there, what it is for.
 requirements() {
     cat << 'END'
+git          git                            the patches of crates/russh
+git          git                            the patches of crates/russh are applied with it
 gcc          cc                             to compile SQLite and aws-lc
 libc6-dev    have_headers                   to compile SQLite and aws-lc
 openssh-client sftp                         the stock clients that the tests use: sftp, scp, ssh, ssh-keygen, ssh-agent
