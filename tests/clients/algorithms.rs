@@ -1,7 +1,7 @@
 //! `[ssh]`: which clients get in with each policy, and what `check` says of one with which nobody would.
 
-use crate::support::clients::{By, run};
-use crate::support::server::Sandbox;
+use testkit::server::TestServer;
+use testkit::stock::{By, run};
 
 const OLD_KEX: [&str; 5] = [
     "KexAlgorithms=ecdh-sha2-nistp256",
@@ -12,7 +12,7 @@ const OLD_KEX: [&str; 5] = [
 ];
 
 /// Does OpenSSH's client get in with these options? Else what it says.
-fn signs_in(server: &Sandbox, options: &[&str]) -> Result<(), String> {
+fn signs_in(server: &TestServer, options: &[&str]) -> Result<(), String> {
     // The client of each row has never been here: it would ask for the key that it knows.
     let _ = std::fs::remove_file(server.path().join("known_hosts"));
     let mut command = server.client("ssh", "alice", By::Key);
@@ -27,12 +27,12 @@ fn signs_in(server: &Sandbox, options: &[&str]) -> Result<(), String> {
     }
 }
 
-fn start(settings: &str) -> Sandbox {
-    Sandbox::start_with(&[("ssh", settings)], &["alice"])
+fn start(settings: &str) -> TestServer {
+    TestServer::start_with(&[("ssh", settings)], &["alice"])
 }
 
 /// `options` must get in or not, each by itself.
-fn check(server: &Sandbox, gets_in: bool, options: &[&[&str]]) {
+fn check(server: &TestServer, gets_in: bool, options: &[&[&str]]) {
     for options in options {
         let outcome = signs_in(server, options);
         assert_eq!(outcome.is_ok(), gets_in, "{options:?}: {outcome:?}");
@@ -78,13 +78,13 @@ fn compatible_lets_clients_in_without_curve25519() {
         ],
     );
     // Keys are changed in the middle of a transfer, too.
-    let file = crate::local_file(&server, "large", 3 << 20);
+    let file = crate::clients::local_file(&server, "large", 3 << 20);
     for kex in OLD_KEX {
         let mut command = server.client("sftp", "alice", By::Key);
         command.args(["-o", kex, "-o", "RekeyLimit=512K", "-b", "-", "alice@127.0.0.1"]);
         let output = run(command, &format!("put {}\nget large back", file.display()));
         assert!(output.status.success(), "{kex}: {output:?}\n{}", server.log());
-        crate::assert_same(&file, &server.path().join("back"));
+        crate::clients::assert_same(&file, &server.path().join("back"));
     }
 }
 
@@ -124,7 +124,7 @@ fn lists_by_name_stand_instead_of_the_policys() {
 
 #[test]
 fn an_rsa_key_signs_only_where_it_was_made_and_is_noticed() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &[]);
     server.admin_ok(&["hostkey", "generate", "--type", "rsa"], "");
     server.admin_ok(&["hostkey", "generate", "--type", "ed25519"], "");
@@ -144,7 +144,7 @@ fn an_rsa_key_signs_only_where_it_was_made_and_is_noticed() {
 
 #[test]
 fn nobody_is_served_by_a_server_without_a_key_to_show() {
-    let server = Sandbox::new(&[("ssh", "policy = \"fips\"")]);
+    let server = TestServer::new(&[("ssh", "policy = \"fips\"")]);
     server.admin_ok(&["hostkey", "generate", "--type", "ed25519"], "");
     let sentence =
         "no client could connect: the host keys are ssh-ed25519, and [ssh] offers only ecdsa-sha2-nistp256";

@@ -4,17 +4,17 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::support::packets::*;
-use crate::support::raw::{RawSftp, Received};
-use crate::support::replies::{Reply, decode, read_packet};
-use crate::support::server::Sandbox;
-use crate::support::{PATIENCE, wait_for};
+use testkit::packets::*;
+use testkit::raw::{RawSftp, Received};
+use testkit::replies::{Reply, decode, read_packet};
+use testkit::server::TestServer;
+use testkit::{PATIENCE, wait_for};
 
 /// A session that is to go on undisturbed.
 struct Witness(RawSftp, Vec<u8>, u64);
 
 impl Witness {
-    fn new(server: &Sandbox) -> Self {
+    fn new(server: &TestServer) -> Self {
         let mut session = server.raw("bob");
         let handle = session.handle(&open("witness", READ | WRITE | CREAT));
         Self(session, handle, 0)
@@ -33,7 +33,7 @@ impl Witness {
 
 #[test]
 fn packets_that_lie_end_their_own_session_only() {
-    let server = Sandbox::start(&["alice", "bob"]);
+    let server = TestServer::start(&["alice", "bob"]);
     let mut witness = Witness::new(&server);
     let cases: [(&str, &[u8]); 5] = [
         ("length 0", &[0, 0, 0, 0]),
@@ -53,7 +53,7 @@ fn packets_that_lie_end_their_own_session_only() {
 
 #[test]
 fn a_packet_that_never_comes_whole_holds_nobody_up() {
-    let server = Sandbox::start(&["alice", "bob"]);
+    let server = TestServer::start(&["alice", "bob"]);
     let mut witness = Witness::new(&server);
     let mut session = server.raw("alice");
     session.send(&[0, 0, 1, 0, 17, 0, 0]);
@@ -64,7 +64,7 @@ fn a_packet_that_never_comes_whole_holds_nobody_up() {
 
 #[test]
 fn handles_have_a_limit_and_come_back() {
-    let server = Sandbox::start_with(&[("limits", "handles = 20")], &["alice", "bob"]);
+    let server = TestServer::start_with(&[("limits", "handles = 20")], &["alice", "bob"]);
     let mut witness = Witness::new(&server);
     let mut session = server.raw("alice");
     let handles: Vec<_> = (0..20)
@@ -81,9 +81,13 @@ fn handles_have_a_limit_and_come_back() {
 
 #[test]
 fn a_client_that_does_not_read_costs_little() {
-    let server = Sandbox::start(&["alice", "bob"]);
+    let server = TestServer::start(&["alice", "bob"]);
     std::fs::create_dir_all(server.home("alice")).unwrap();
-    std::fs::write(server.home("alice").join("big"), crate::noise(1 << 20, 1)).unwrap();
+    std::fs::write(
+        server.home("alice").join("big"),
+        crate::clients::noise(1 << 20, 1),
+    )
+    .unwrap();
     let mut witness = Witness::new(&server);
     let mut command = server.raw_command("alice");
     command
@@ -142,7 +146,7 @@ fn resident_kib(pid: u32) -> u64 {
 
 #[test]
 fn connections_that_say_nothing_are_ended() {
-    let server = Sandbox::start_with(&[("auth", "login_grace_secs = 5")], &["bob"]);
+    let server = TestServer::start_with(&[("auth", "login_grace_secs = 5")], &["bob"]);
     let mut witness = Witness::new(&server);
     let address = ("127.0.0.1", server.port());
     let mut silent = TcpStream::connect(address).unwrap();
@@ -165,7 +169,7 @@ fn connections_that_say_nothing_are_ended() {
 
 #[test]
 fn noise_instead_of_ssh_is_survived() {
-    let mut server = Sandbox::start(&["bob"]);
+    let mut server = TestServer::start(&["bob"]);
     let mut witness = Witness::new(&server);
     for (seed, prefix) in [
         "",
@@ -181,7 +185,7 @@ fn noise_instead_of_ssh_is_survived() {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         // The server may hang up before all is sent.
         let _ = stream.write_all(prefix.as_bytes());
-        let _ = stream.write_all(&crate::noise(100_000, seed as u64));
+        let _ = stream.write_all(&crate::clients::noise(100_000, seed as u64));
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
         witness.works();

@@ -5,15 +5,15 @@ use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::support::clients::By;
-use crate::support::server::Sandbox;
-use crate::support::wait_for;
-use crate::{assert_same, local_file};
+use crate::clients::{assert_same, local_file};
+use testkit::server::TestServer;
+use testkit::stock::By;
+use testkit::wait_for;
 
 const LENGTH: usize = 40_000_000;
 
 /// Starts a slow `sftp` that does these commands.
-fn start(server: &Sandbox, batch: &str) -> Child {
+fn start(server: &TestServer, batch: &str) -> Child {
     let mut command: Command = server.client("sftp", "alice", By::Key);
     // 16 Mbit/s: forty megabytes take twenty seconds, so that there is a middle.
     command.args(["-q", "-l", "16000", "-b", "-", "alice@127.0.0.1"]);
@@ -33,7 +33,7 @@ fn size(path: &std::path::Path) -> u64 {
 
 #[test]
 fn an_upload_broken_off_is_resumed() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let local = local_file(&server, "local", LENGTH);
     let remote = server.home("alice").join("remote");
     let mut client = start(&server, "put local remote\n");
@@ -56,7 +56,7 @@ fn an_upload_broken_off_is_resumed() {
 
 #[test]
 fn a_download_broken_off_is_resumed() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let remote = server.home("alice").join("remote");
     let source = local_file(&server, "source", LENGTH);
     fs::create_dir_all(server.home("alice")).unwrap();
@@ -76,8 +76,8 @@ fn a_download_broken_off_is_resumed() {
 
 #[test]
 fn a_client_that_vanishes_in_the_middle_of_a_write_leaves_what_it_wrote() {
-    use crate::support::packets::{CREAT, Context, WRITE, nth, open, write};
-    let server = Sandbox::start(&["alice", "bob"]);
+    use testkit::packets::{CREAT, Context, WRITE, nth, open, write};
+    let server = TestServer::start(&["alice", "bob"]);
     let mut bob = server.raw("bob");
     let mut alice = server.raw("alice");
     let handle = alice.handle(&open("half", WRITE | CREAT));
@@ -93,5 +93,5 @@ fn a_client_that_vanishes_in_the_middle_of_a_write_leaves_what_it_wrote() {
     drop(alice);
     server.wait_for_audit("half");
     assert_eq!(size(&server.home("alice").join("half")), 1000);
-    bob.ask(&crate::support::packets::stat("/"));
+    bob.ask(&testkit::packets::stat("/"));
 }

@@ -3,17 +3,18 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::support::server::{HOMEPORTD, Sandbox, password};
-use crate::support::wait_for;
-use crate::support::wire::{Lists, Message, Wire, lists, message, password_request, userauth};
+use testkit::programs::homeportd;
+use testkit::server::{TestServer, password};
+use testkit::wait_for;
+use testkit::wire::{Lists, Message, Wire, lists, message, password_request, userauth};
 
 /// No UTF-8 in any length.
 pub const ODD: &[u8] = b"\xff\xfe";
 
 /// A server that does not hold back its refusals.
-fn start() -> Sandbox {
+fn start() -> TestServer {
     let auth = "max_attempts = 1000\nthrottle = { first_delay_ms = 1, max_delay_ms = 1, failures = 10000, user_failures = 10000 }";
-    Sandbox::start_with(&[("auth", auth)], &["alice"])
+    TestServer::start_with(&[("auth", auth)], &["alice"])
 }
 
 /// Sends a message, which must be answered by messages of these numbers; then the connection must still work.
@@ -250,8 +251,8 @@ fn text_after_the_sign_in() {
 }
 
 /// `homeportd user passwd NAME --password-stdin` with bytes.
-fn set_password(server: &Sandbox, user: &str, secret: &[u8]) {
-    let mut child = Command::new(HOMEPORTD)
+fn set_password(server: &TestServer, user: &str, secret: &[u8]) {
+    let mut child = Command::new(homeportd())
         .arg("-c")
         .arg(server.config())
         .args(["user", "passwd", user, "--password-stdin"])

@@ -7,8 +7,8 @@ use russh::ChannelMsg;
 use russh::client::{self, KeyboardInteractiveAuthResponse};
 use russh::keys::PublicKeyOrCertificate;
 
-use crate::bytes::ODD;
-use crate::support::wire::{Wire, lists, message, string};
+use crate::clients::bytes::ODD;
+use testkit::wire::{Wire, lists, message, string};
 
 /// Keeps what a server shows.
 struct Shown(Sender<String>);

@@ -7,11 +7,11 @@ use russh::client::Config;
 use russh::keys::load_secret_key;
 use tokio::sync::Barrier;
 
-use crate::noise;
-use crate::support::in_process::Session;
-use crate::support::packets::{CREAT, READ, TRUNC, WRITE, close, nth, read, write};
-use crate::support::replies::Reply;
-use crate::support::server::Sandbox;
+use crate::clients::noise;
+use testkit::packets::{CREAT, READ, TRUNC, WRITE, close, nth, read, write};
+use testkit::replies::Reply;
+use testkit::russh_client::Session;
+use testkit::server::TestServer;
 
 const CONNECTIONS: usize = 300;
 /// A user may have a hundred sessions at once.
@@ -44,7 +44,7 @@ async fn transfer(mut session: Session, number: usize) {
 
 #[test]
 fn three_hundred_connections_all_come_out_whole() {
-    let server = Sandbox::start(&USERS);
+    let server = TestServer::start(&USERS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -9,14 +9,14 @@ use russh::client::Config;
 use russh::keys::load_secret_key;
 use rustix::fs::{Advice, fadvise};
 
-use crate::noise;
-use crate::support::PATIENCE;
-use crate::support::clients::By;
-use crate::support::in_process::Session;
-use crate::support::packets::*;
-use crate::support::raw::{RawSftp, Received};
-use crate::support::replies::{Reply, decode};
-use crate::support::server::Sandbox;
+use crate::clients::noise;
+use testkit::PATIENCE;
+use testkit::packets::*;
+use testkit::raw::{RawSftp, Received};
+use testkit::replies::{Reply, decode};
+use testkit::russh_client::Session;
+use testkit::server::TestServer;
+use testkit::stock::By;
 
 /// Of the file that is read, in bytes.
 const COLD: usize = 16 << 20;
@@ -30,15 +30,15 @@ enum Expected {
 }
 
 /// A server with a user whose home holds `cold`, out of the page cache.
-fn server() -> (Sandbox, Vec<u8>) {
-    let server = Sandbox::start(&["alice"]);
+fn server() -> (TestServer, Vec<u8>) {
+    let server = TestServer::start(&["alice"]);
     std::fs::create_dir_all(server.home("alice")).unwrap();
     let content = noise(COLD, 7);
     std::fs::write(server.home("alice").join("cold"), &content).unwrap();
     (server, content)
 }
 
-fn cool(server: &Sandbox) {
+fn cool(server: &TestServer) {
     let file = File::open(server.home("alice").join("cold")).unwrap();
     file.sync_all().unwrap();
     fadvise(&file, 0, None, Advice::DontNeed).unwrap();
@@ -94,7 +94,7 @@ fn check(number: usize, expected: &Expected, got: (Option<u32>, Reply), content:
 }
 
 /// A session over stock ssh that rekeys every MiB, and its two handles.
-fn rekeying(server: &Sandbox) -> (RawSftp, Vec<Vec<u8>>) {
+fn rekeying(server: &TestServer) -> (RawSftp, Vec<Vec<u8>>) {
     let mut command = server.client("ssh", "alice", By::Key);
     command.args(["-o", "RekeyLimit=1M", "-s", "alice@127.0.0.1", "sftp"]);
     let mut session = RawSftp::start(command);
@@ -154,7 +154,7 @@ fn replies_stay_in_order_through_tiny_windows() {
 }
 
 /// Sends all of it, or as much as the server takes, before anything is read; then reads all.
-fn send_first_read_later(server: &Sandbox, extra: &[&str], requests: &[u8]) -> RawSftp {
+fn send_first_read_later(server: &TestServer, extra: &[&str], requests: &[u8]) -> RawSftp {
     let mut command = server.client("ssh", "alice", By::Key);
     command.args(extra).args(["-s", "alice@127.0.0.1", "sftp"]);
     let mut session = RawSftp::spawn_deaf(command);

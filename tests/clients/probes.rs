@@ -3,20 +3,20 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use crate::support::PATIENCE;
-use crate::support::server::Sandbox;
+use testkit::PATIENCE;
+use testkit::server::TestServer;
 
 const LINE: &[u8] = b"SSH-2.0-Homeport\r\n";
 const INVALID: &[u8] = b"Invalid SSH identification string.\r\n";
 
-fn connect(server: &Sandbox) -> TcpStream {
+fn connect(server: &TestServer) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
 /// Sends this and reads all that comes until the server hangs up.
-fn answer(server: &Sandbox, says: &[u8], half_close: bool) -> Vec<u8> {
+fn answer(server: &TestServer, says: &[u8], half_close: bool) -> Vec<u8> {
     let mut stream = connect(server);
     stream.write_all(says).unwrap();
     if half_close {
@@ -29,7 +29,7 @@ fn answer(server: &Sandbox, says: &[u8], half_close: bool) -> Vec<u8> {
 
 #[test]
 fn everybody_is_told_what_this_is() {
-    let server = Sandbox::start(&[]);
+    let server = TestServer::start(&[]);
     let check = |says: &[u8], half_close: bool, expected: &[&[u8]], reason: &str| {
         let before = server.audit().lines().count();
         let said = answer(&server, says, half_close);
@@ -82,7 +82,7 @@ fn everybody_is_told_what_this_is() {
 
 #[test]
 fn a_clients_name_need_not_be_utf_8() {
-    let server = Sandbox::start(&[]);
+    let server = TestServer::start(&[]);
     let mut stream = connect(&server);
     stream.write_all(b"SSH-2.0-caf\xe9 \xff\xfe\r\n").unwrap();
     let mut start = vec![0; LINE.len() + 6];
@@ -94,7 +94,7 @@ fn a_clients_name_need_not_be_utf_8() {
 
 #[test]
 fn health_checks_are_counted_and_leave_no_line() {
-    let server = Sandbox::start_with(&[("log", "level = \"debug\"")], &[]);
+    let server = TestServer::start_with(&[("log", "level = \"debug\"")], &[]);
     // At the same time: a source that keeps leaving is answered later and later.
     std::thread::scope(|scope| {
         for _ in 0..11 {

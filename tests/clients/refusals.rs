@@ -2,18 +2,18 @@
 
 use std::process::Command;
 
-use crate::support::clients::By;
-use crate::support::server::{Sandbox, password};
-use crate::support::wire::{Wire, lists, string, userauth};
+use testkit::server::{TestServer, password};
+use testkit::stock::By;
+use testkit::wire::{Wire, lists, string, userauth};
 
-fn start(settings: &[(&str, &str)]) -> Sandbox {
+fn start(settings: &[(&str, &str)]) -> TestServer {
     let auth = "max_attempts = 1000\nthrottle = { first_delay_ms = 1, max_delay_ms = 1, failures = 10000, user_failures = 10000 }";
-    Sandbox::start_with(&[&[("auth", auth)], settings].concat(), &["alice"])
+    TestServer::start_with(&[&[("auth", auth)], settings].concat(), &["alice"])
 }
 
 /// The last line of the audit log, once there are so many.
-fn last_line(server: &Sandbox, lines: usize) -> String {
-    crate::support::wait_for("a line in the audit log", || {
+fn last_line(server: &TestServer, lines: usize) -> String {
+    testkit::wait_for("a line in the audit log", || {
         server.audit().lines().count() >= lines
     });
     let audit = server.audit();
@@ -22,7 +22,7 @@ fn last_line(server: &Sandbox, lines: usize) -> String {
 }
 
 /// Makes a key pair, and returns its public line and its fingerprint.
-fn make_key(server: &Sandbox, name: &str, kind: &[&str]) -> (String, String) {
+fn make_key(server: &TestServer, name: &str, kind: &[&str]) -> (String, String) {
     let file = server.key(name);
     let made = Command::new("ssh-keygen")
         .args(["-q", "-N", "", "-f"])
@@ -107,7 +107,7 @@ fn each_key_is_named_with_the_reason() {
         &format!("ssh-ed25519 {print}: the key may not be used from this address"),
     );
 
-    let dss = crate::support::wire::Message(Vec::new()).string("ssh-dss");
+    let dss = testkit::wire::Message(Vec::new()).string("ssh-dss");
     let dss = [7, 5, 3, 2]
         .iter()
         .fold(dss, |key, number| key.string([*number]))
@@ -144,7 +144,7 @@ fn each_key_is_named_with_the_reason() {
 
 /// A key of this type that holds nothing.
 fn blob_of(kind: &str) -> Vec<u8> {
-    crate::support::wire::Message(Vec::new()).string(kind).0
+    testkit::wire::Message(Vec::new()).string(kind).0
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_wrong_signature_and_many_keys_are_one_line_each() {
     let server = start(&[]);
     let line = std::fs::read_to_string(server.key("alice").with_extension("pub")).unwrap();
     let blob = decode(line.split(' ').nth(1).unwrap());
-    let signature = crate::support::wire::Message(Vec::new())
+    let signature = testkit::wire::Message(Vec::new())
         .string("ssh-ed25519")
         .string([7; 64])
         .0;
@@ -166,7 +166,7 @@ fn a_wrong_signature_and_many_keys_are_one_line_each() {
     // Another name: the first one's attempt is over.
     for number in 0..20u8 {
         let mut other = string(&blob).0.to_vec();
-        other = crate::support::wire::Message(Vec::new())
+        other = testkit::wire::Message(Vec::new())
             .string(other)
             .string([number; 32])
             .0;
@@ -194,7 +194,7 @@ fn the_method_is_the_one_that_was_used() {
         let output = server.sign_in("alice", By::Password(method), &password("alice"));
         assert!(output.status.success(), "{output:?}");
         server.wait_for_audit(&format!("\"method\":\"{method}\""));
-        crate::support::wait_for("the end", || server.audit().lines().count() > line);
+        testkit::wait_for("the end", || server.audit().lines().count() > line);
     }
 }
 

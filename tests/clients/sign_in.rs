@@ -2,17 +2,17 @@
 
 use std::process::Output;
 
-use crate::support::clients::By;
-use crate::support::server::{Sandbox, password};
+use testkit::server::{TestServer, password};
+use testkit::stock::By;
 
 const PASSWORD: By = By::Password("password");
 const KEYBOARD: By = By::Password("keyboard-interactive");
 
 /// A server that does not hold back its refusals: tests have many.
-fn start(users: &[&str]) -> Sandbox {
+fn start(users: &[&str]) -> TestServer {
     let throttle =
         "throttle = { first_delay_ms = 1, max_delay_ms = 1, failures = 10000, user_failures = 10000 }";
-    Sandbox::start_with(&[("auth", throttle)], users)
+    TestServer::start_with(&[("auth", throttle)], users)
 }
 
 /// What the refused client gets to see.
@@ -148,7 +148,7 @@ fn keys_with_conditions_hold_them() {
 
 #[test]
 fn what_can_not_be_enforced_refuses_the_line() {
-    let server = Sandbox::new(&[]);
+    let server = TestServer::new(&[]);
     server.make_key("k");
     let public = std::fs::read_to_string(server.key("k").with_extension("pub")).unwrap();
     for options in [

@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
-use crate::support::clients::{By, run};
-use crate::support::server::Sandbox;
-use crate::{assert_same, local_file, noise};
+use crate::clients::{assert_same, local_file, noise};
+use testkit::server::TestServer;
+use testkit::stock::{By, run};
 
 #[test]
 fn a_file_goes_up_and_comes_back() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     for length in [0, 1, 32_767, 32_768, 32_769, 3_000_000] {
         let local = local_file(&server, "local", length);
         server.sftp_ok("alice", "put local remote\nget remote back\n");
@@ -21,7 +21,7 @@ fn a_file_goes_up_and_comes_back() {
 
 #[test]
 fn everyday_commands_work() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let home = server.home("alice");
     local_file(&server, "local", 5000);
     server.sftp_ok(
@@ -71,7 +71,7 @@ fn everyday_commands_work() {
 
 #[test]
 fn df_tells_the_room() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let table = server.sftp_ok("alice", "df\ndf -h\ndf -i\n");
     let numbers = table.lines().nth(2).unwrap_or_default();
     let size: u64 = numbers
@@ -84,7 +84,7 @@ fn df_tells_the_room() {
 
 #[test]
 fn names_are_bytes() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let home = server.home("alice");
     let local = local_file(&server, "local", 100);
     for name in [
@@ -102,7 +102,7 @@ fn names_are_bytes() {
 
 #[test]
 fn times_and_modes_are_kept_when_asked() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let local = local_file(&server, "local", 100);
     fs::set_permissions(&local, fs::Permissions::from_mode(0o640)).unwrap();
     touch(&local, "2001-09-09T01:46:40Z");
@@ -119,7 +119,7 @@ fn times_and_modes_are_kept_when_asked() {
 
 #[test]
 fn trees_go_both_ways() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     make_tree(&server);
     server.sftp_ok("alice", "put -r tree\nget -r tree back\n");
     assert_trees_equal(&server, "tree", &server.home("alice").join("tree"));
@@ -128,7 +128,7 @@ fn trees_go_both_ways() {
 
 #[test]
 fn scp_goes_both_ways() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     make_tree(&server);
     let local = local_file(&server, "local", 1_000_000);
     touch(&local, "2001-09-09T01:46:40Z");
@@ -164,13 +164,13 @@ fn scp_goes_both_ways() {
 
 #[test]
 fn users_see_worlds_of_their_own() {
-    let server = Sandbox::start(&["alice", "bob"]);
+    let server = TestServer::start(&["alice", "bob"]);
     local_file(&server, "local", 100);
     server.sftp_ok("alice", "put local secret-of-alice\nmkdir private\n");
     let mut alice = server.raw("alice");
     let mut bob = server.raw("bob");
-    use crate::support::packets::{READ, lstat, open};
-    use crate::support::replies::Reply;
+    use testkit::packets::{READ, lstat, open};
+    use testkit::replies::Reply;
     assert!(matches!(alice.ask(&lstat("/secret-of-alice")), Reply::Attrs(_)));
     for path in [
         "/secret-of-alice",
@@ -194,7 +194,7 @@ fn users_see_worlds_of_their_own() {
 
 #[test]
 fn ssh_ends_with_0_when_the_subsystem_does() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     assert_eq!(server.raw("alice").finish(), Some(0));
     let mut shell = server.client("ssh", "alice", By::Key);
     shell.args(["alice@127.0.0.1", "id"]);
@@ -208,7 +208,7 @@ fn ssh_ends_with_0_when_the_subsystem_does() {
 
 #[test]
 fn rekeying_in_the_middle_changes_nothing() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let local = local_file(&server, "local", 20_000_000);
     let mut command = server.client("sftp", "alice", By::Key);
     command.args(["-q", "-o", "RekeyLimit=1M", "-b", "-", "alice@127.0.0.1"]);
@@ -234,7 +234,7 @@ fn touch(path: &std::path::Path, date: &str) {
 }
 
 /// Forty small files in four directories, an empty one and a nested one.
-fn make_tree(server: &Sandbox) {
+fn make_tree(server: &TestServer) {
     let tree = server.path().join("tree");
     for directory in 0..4 {
         let directory = tree.join(format!("d{directory}"));
@@ -247,7 +247,7 @@ fn make_tree(server: &Sandbox) {
     fs::create_dir(tree.join("empty")).unwrap();
 }
 
-fn assert_trees_equal(server: &Sandbox, local: &str, other: &std::path::Path) {
+fn assert_trees_equal(server: &TestServer, local: &str, other: &std::path::Path) {
     let diff = Command::new("diff")
         .arg("-r")
         .arg(server.path().join(local))

@@ -4,16 +4,14 @@
 use std::io::Write;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::noise;
-use crate::order::Freezer;
-use crate::peer;
-use crate::support::packets::{
-    CREAT, READ, Request, WRITE, bogus, extended_handle, init, open, read, stat, write,
-};
-use crate::support::raw::RawSftp;
-use crate::support::replies::{Reply, decode, read_packet};
-use crate::support::server::Sandbox;
-use crate::support::wait_for;
+use crate::pressure::noise;
+use crate::pressure::order::Freezer;
+use crate::pressure::peer;
+use testkit::packets::{CREAT, READ, Request, WRITE, bogus, extended_handle, init, open, read, stat, write};
+use testkit::raw::RawSftp;
+use testkit::replies::{Reply, decode, read_packet};
+use testkit::server::TestServer;
+use testkit::wait_for;
 
 /// `ssh -M` in the background.
 struct Master(Child);
@@ -25,14 +23,14 @@ impl Drop for Master {
     }
 }
 
-fn through_master(server: &Sandbox, more: &[&str]) -> Command {
+fn through_master(server: &TestServer, more: &[&str]) -> Command {
     // The path of a socket must be short.
-    let mut command = server.client("ssh", "alice", crate::support::clients::By::Key);
+    let mut command = server.client("ssh", "alice", testkit::stock::By::Key);
     command.args(["-o", "ControlPath=mux"]).args(more);
     command
 }
 
-fn start_master(server: &Sandbox) -> Master {
+fn start_master(server: &TestServer) -> Master {
     let mut command = through_master(server, &["-M", "-N", "alice@127.0.0.1"]);
     let child = command
         .stdin(Stdio::null())
@@ -110,7 +108,7 @@ impl Drop for Lazy {
     }
 }
 
-fn bytes_out(server: &Sandbox) -> u64 {
+fn bytes_out(server: &TestServer) -> u64 {
     let json = server.admin_ok(&["sessions", "list", "--json"], "");
     let list: serde_json::Value = serde_json::from_str(&json).unwrap();
     list[0]["bytes_out"].as_u64().unwrap_or(0)
@@ -119,7 +117,7 @@ fn bytes_out(server: &Sandbox) -> u64 {
 /// One channel stops reading in the middle of `greedy`; another one of the same connection works on.
 fn check(greedy: impl Fn(&[u8], u32) -> Request) {
     const REQUESTS: u32 = 300;
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     std::fs::create_dir_all(server.home("alice")).unwrap();
     let content = noise(1 << 20, 21);
     std::fs::write(server.home("alice").join("file"), &content).unwrap();

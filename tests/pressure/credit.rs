@@ -2,16 +2,14 @@
 
 use std::io::Write;
 
-use crate::noise;
-use crate::peer;
-use crate::starve::resident;
-use crate::support::clients::{By, run};
-use crate::support::packets::{READ, bogus, open, read, stat};
-use crate::support::server::Sandbox;
-use crate::support::ssh::{
-    DATA, DISCONNECT, GLOBAL_REQUEST, Message, OPEN_CONFIRMATION, Ssh, WINDOW_ADJUST, data,
-};
-use crate::support::wait_for;
+use crate::pressure::noise;
+use crate::pressure::peer;
+use crate::pressure::starve::resident;
+use testkit::packets::{READ, bogus, open, read, stat};
+use testkit::server::TestServer;
+use testkit::ssh::{DATA, DISCONNECT, GLOBAL_REQUEST, Message, OPEN_CONFIRMATION, Ssh, WINDOW_ADJUST, data};
+use testkit::stock::{By, run};
+use testkit::wait_for;
 
 const MIB: u64 = 1 << 20;
 /// Channels of one connection by default.
@@ -48,7 +46,7 @@ struct Filled {
 }
 
 impl Filled {
-    fn new(server: &Sandbox, channels: u32) -> Self {
+    fn new(server: &TestServer, channels: u32) -> Self {
         let mut ssh = Ssh::sign_in(server, "alice");
         let mut granted = vec![0; channels as usize];
         let mut opened = Vec::new();
@@ -118,8 +116,8 @@ impl Filled {
     }
 }
 
-fn server_with_file(extra: &[(&str, &str)]) -> Sandbox {
-    let server = Sandbox::start_with(extra, &["alice", "bob"]);
+fn server_with_file(extra: &[(&str, &str)]) -> TestServer {
+    let server = TestServer::start_with(extra, &["alice", "bob"]);
     std::fs::create_dir_all(server.home("alice")).unwrap();
     std::fs::write(server.home("alice").join("file"), noise(1 << 20, 9)).unwrap();
     server
@@ -169,10 +167,7 @@ fn a_hundred_connections_that_read_nothing() {
     refused.send(&Message::new(5).string("ssh-userauth"));
     let list = server.admin_ok(&["sessions", "list", "--json"], "");
     assert_eq!(list.matches("\"alice\"").count(), 100);
-    assert!(matches!(
-        bob.ask(&stat("/")),
-        crate::support::replies::Reply::Attrs(_)
-    ));
+    assert!(matches!(bob.ask(&stat("/")), testkit::replies::Reply::Attrs(_)));
     drop(all);
     wait_for("the sessions to end", || {
         !server.admin_ok(&["sessions", "list"], "").contains("alice")
@@ -288,10 +283,7 @@ fn patterns_that_look_at_much_come_to_an_end() {
         let says = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(126), "{says}");
         assert!(says.contains("look at too many names"), "{says}");
-        assert!(matches!(
-            bob.ask(&stat("/")),
-            crate::support::replies::Reply::Attrs(_)
-        ));
+        assert!(matches!(bob.ask(&stat("/")), testkit::replies::Reply::Attrs(_)));
     }
     let ticks = server.cpu_ticks() - before.0;
     eprintln!("four commands took {ticks} hundredths of a second of CPU");
@@ -315,12 +307,12 @@ fn directories_that_stay_open_are_counted() {
     let before = resident(&server);
     let mut opened = 0;
     let refused = loop {
-        match alice.ask(&crate::support::packets::opendir("/")) {
-            crate::support::replies::Reply::Handle(handle) => {
+        match alice.ask(&testkit::packets::opendir("/")) {
+            testkit::replies::Reply::Handle(handle) => {
                 opened += 1;
-                let _ = alice.ask(&crate::support::packets::readdir(bogus(&handle)));
+                let _ = alice.ask(&testkit::packets::readdir(bogus(&handle)));
             }
-            crate::support::replies::Reply::Status { message, .. } => break message,
+            testkit::replies::Reply::Status { message, .. } => break message,
             other => panic!("{other:?}"),
         }
     };

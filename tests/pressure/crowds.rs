@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use russh::client::{self, Config, Handle};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::story;
-use crate::support::in_process::AnyServer;
-use crate::support::server::{Sandbox, password};
-use crate::support::{PATIENCE, looked_into, wait_for};
+use crate::pressure::story;
+use testkit::russh_client::AnyServer;
+use testkit::server::{TestServer, password};
+use testkit::{PATIENCE, looked_into, wait_for};
 
 /// Connects from one of the loopback addresses.
 async fn dial(from: &str, port: u16) -> std::io::Result<TcpStream> {
@@ -38,7 +38,7 @@ pub async fn signs_in(from: &str, port: u16, user: &str) -> bool {
     matches!(tokio::time::timeout(PATIENCE, sign_in).await, Ok(Some(true)))
 }
 
-pub fn descriptors(server: &Sandbox) -> usize {
+pub fn descriptors(server: &TestServer) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", server.pid()))
         .unwrap()
         .count()
@@ -48,7 +48,7 @@ pub fn descriptors(server: &Sandbox) -> usize {
 #[test]
 fn silent_connections_keep_nobody_out() {
     let limits = "unauthenticated = 200\nunauthenticated_per_address = 80";
-    let server = Sandbox::start_with(
+    let server = TestServer::start_with(
         &[("limits", limits), ("auth", "login_grace_secs = 120")],
         &["bob"],
     );
@@ -83,7 +83,7 @@ fn silent_connections_keep_nobody_out() {
 #[test]
 fn who_types_a_password_is_not_put_out_by_silent_connections() {
     let limits = "unauthenticated = 20\nunauthenticated_per_address = 20";
-    let server = Sandbox::start_with(&[("limits", limits)], &["bob"]);
+    let server = TestServer::start_with(&[("limits", limits)], &["bob"]);
     let port = server.port();
     story(async {
         let mut typing = Vec::new();
@@ -106,7 +106,7 @@ fn who_types_a_password_is_not_put_out_by_silent_connections() {
 fn a_peer_that_hangs_up_gives_its_place_back_while_its_answer_is_held_back() {
     let throttle =
         "login_grace_secs = 300\nthrottle = { first_delay_ms = 60000, max_delay_ms = 60000, failures = 12 }";
-    let server = Sandbox::start_with(&[("auth", throttle), looked_into()], &["bob"]);
+    let server = TestServer::start_with(&[("auth", throttle), looked_into()], &["bob"]);
     let port = server.port();
     let before = descriptors(&server);
     const PEERS: usize = 20;
@@ -144,7 +144,7 @@ fn a_peer_that_hangs_up_gives_its_place_back_while_its_answer_is_held_back() {
 /// A connection that is held back for its address's sake is over when its peer hangs up.
 #[test]
 fn a_peer_that_hangs_up_while_its_banner_is_held_back_is_gone_at_once() {
-    let server = Sandbox::start_with(&[looked_into()], &["bob"]);
+    let server = TestServer::start_with(&[looked_into()], &["bob"]);
     let before = descriptors(&server);
     let port = server.port();
     let mut waits = Vec::new();
@@ -167,7 +167,7 @@ fn a_peer_that_hangs_up_while_its_banner_is_held_back_is_gone_at_once() {
 /// One line for a source, a reason and an interval, with the number.
 #[test]
 fn refusals_are_summed_up() {
-    let mut server = Sandbox::start(&["bob"]);
+    let mut server = TestServer::start(&["bob"]);
     let port = server.port();
     const TIMES: u64 = 150;
     let begun = Instant::now();

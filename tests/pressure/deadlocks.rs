@@ -3,27 +3,27 @@
 
 use std::sync::Arc;
 
-use crate::order::Freezer;
-use crate::peer::{self, BOUND, Manner, Peer, Receiver, Sender};
-use crate::support::packets::{READ, Request, bogus, extended_handle, open, read, write};
-use crate::support::replies::Reply;
-use crate::support::server::Sandbox;
-use crate::support::wait_for;
-use crate::{noise, story};
+use crate::pressure::order::Freezer;
+use crate::pressure::peer::{self, BOUND, Manner, Peer, Receiver, Sender};
+use crate::pressure::{noise, story};
+use testkit::packets::{READ, Request, bogus, extended_handle, open, read, write};
+use testkit::replies::Reply;
+use testkit::server::TestServer;
+use testkit::wait_for;
 
 const SIZE: usize = 8 << 20;
 const BLOCK: usize = 32_768;
 
 /// A server with a file of noise, which may be cold.
 struct Stage {
-    server: Sandbox,
+    server: TestServer,
     content: Arc<Vec<u8>>,
     _freezer: Option<Freezer>,
 }
 
 impl Stage {
     fn new(cold: bool) -> Self {
-        let server = Sandbox::start(&["alice"]);
+        let server = TestServer::start(&["alice"]);
         let content = Arc::new(noise(SIZE, 11));
         std::fs::create_dir_all(server.home("alice")).unwrap();
         let path = server.home("alice").join("file");
@@ -174,7 +174,7 @@ fn the_server_wants_new_keys_in_the_middle() {
         let peer = Peer::connect(&stage.server, "alice", Manner::window(2 << 20)).await;
         let mut ends = peer.sftp().await;
         let handle = open_file(&mut ends).await;
-        let how = READ | crate::support::packets::WRITE | crate::support::packets::CREAT;
+        let how = READ | testkit::packets::WRITE | testkit::packets::CREAT;
         let written = peer::open(&mut ends, &open("written", how)).await;
         let (sender, mut receiver) = ends;
         let content = Arc::clone(&stage.content);

@@ -1,17 +1,17 @@
 //! A server that may have few files open: one user's sessions and files leave some for others, for new connections, and
 //! for the operator.
 
-use crate::peer::{Manner, Peer, ask, encode};
-use crate::story;
-use crate::support::packets::{CREAT, Part, WRITE, extended, open};
-use crate::support::replies::Reply;
-use crate::support::server::Sandbox;
-use crate::support::{looked_into, wait_for};
+use crate::pressure::peer::{Manner, Peer, ask, encode};
+use crate::pressure::story;
+use testkit::packets::{CREAT, Part, WRITE, extended, open};
+use testkit::replies::Reply;
+use testkit::server::TestServer;
+use testkit::{looked_into, wait_for};
 
 const FEW: [&str; 2] = ["prlimit", "--nofile=1024:1024"];
 
-fn start(users: &[&str], limits: &str) -> Sandbox {
-    let mut server = Sandbox::new(&[("limits", limits), looked_into()]);
+fn start(users: &[&str], limits: &str) -> TestServer {
+    let mut server = TestServer::new(&[("limits", limits), looked_into()]);
     for user in users {
         server.add_user(user, &[]);
     }
@@ -19,7 +19,7 @@ fn start(users: &[&str], limits: &str) -> Sandbox {
     server
 }
 
-fn open_descriptors(server: &Sandbox) -> usize {
+fn open_descriptors(server: &TestServer) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", server.pid()))
         .unwrap()
         .count()
@@ -110,7 +110,7 @@ fn without_descriptors_peers_are_turned_away_and_the_operator_is_heard() {
 fn first_words(port: u16) -> (std::net::TcpStream, Vec<u8>) {
     use std::io::{BufRead as _, BufReader};
     let stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(testkit::PATIENCE)).unwrap();
     let mut line = Vec::new();
     let _ = BufReader::new(&stream).read_until(b'\n', &mut line);
     (stream, line)

@@ -4,13 +4,13 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::peer::{self, Manner, Peer};
-use crate::story;
-use crate::support::clients::{By, run};
-use crate::support::packets::{CREAT, Part, READ, WRITE, bogus, extended, open, stat, write};
-use crate::support::replies::Reply;
-use crate::support::server::Sandbox;
-use crate::support::wait_for;
+use crate::pressure::peer::{self, Manner, Peer};
+use crate::pressure::story;
+use testkit::packets::{CREAT, Part, READ, WRITE, bogus, extended, open, stat, write};
+use testkit::replies::Reply;
+use testkit::server::TestServer;
+use testkit::stock::{By, run};
+use testkit::wait_for;
 
 /// Sends a byte a second, if there is one, until the server hangs up; how long that took.
 fn trickle(port: u16, bytes: &'static [u8]) -> std::thread::JoinHandle<Duration> {
@@ -39,7 +39,7 @@ fn trickle(port: u16, bytes: &'static [u8]) -> std::thread::JoinHandle<Duration>
 
 #[test]
 fn the_login_grace_ends_those_who_do_not_speak() {
-    let server = Sandbox::start_with(&[("auth", "login_grace_secs = 5")], &["bob"]);
+    let server = TestServer::start_with(&[("auth", "login_grace_secs = 5")], &["bob"]);
     let mut bob = server.raw("bob");
     let cases: [(&str, &'static [u8]); 4] = [
         ("says nothing", b""),
@@ -81,7 +81,7 @@ fn the_login_grace_ends_those_who_do_not_speak() {
 
 #[test]
 fn the_idle_end_and_the_busy_stay() {
-    let server = Sandbox::start_with(&[("limits", "idle_timeout_secs = 3")], &["alice", "bob"]);
+    let server = TestServer::start_with(&[("limits", "idle_timeout_secs = 3")], &["alice", "bob"]);
     let mut busy = server.raw("bob");
     let mut works = || {
         assert!(matches!(busy.ask(&stat("/")), Reply::Attrs(_)));
@@ -112,7 +112,7 @@ fn the_idle_end_and_the_busy_stay() {
 #[test]
 fn long_work_is_not_idleness() {
     const TIMEOUT: Duration = Duration::from_secs(2);
-    let server = Sandbox::start_with(&[("limits", "idle_timeout_secs = 2")], &["alice"]);
+    let server = TestServer::start_with(&[("limits", "idle_timeout_secs = 2")], &["alice"]);
     let home = server.home("alice");
     std::fs::create_dir_all(&home).unwrap();
     let file = std::fs::File::create(home.join("sparse")).unwrap();
@@ -151,7 +151,7 @@ fn long_work_is_not_idleness() {
 /// Whoever vanishes in the middle of a WRITE leaves what was whole before it, and nothing open.
 #[test]
 fn a_client_vanishes_in_the_middle_of_a_write() {
-    let server = Sandbox::start(&["alice", "bob"]);
+    let server = TestServer::start(&["alice", "bob"]);
     let mut bob = server.raw("bob");
     story(async {
         let peer = Peer::connect(&server, "alice", Manner::window(2 << 20)).await;
@@ -182,7 +182,7 @@ fn a_client_vanishes_in_the_middle_of_a_write() {
 /// Scripts sign in, do one thing and leave, many times in a row: that is no attack.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_signs_in_and_leaves_at_once_is_not_held_back() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut took = Vec::new();
     for _ in 0..60 {
         let begun = Instant::now();

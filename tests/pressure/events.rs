@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::peer::{self, Manner, Peer};
-use crate::story;
-use crate::support::packets::{Attrs, mkdir, remove, stat};
-use crate::support::replies::Reply;
-use crate::support::server::{HOMEPORTD, Sandbox};
-use crate::support::wait_for;
+use crate::pressure::peer::{self, Manner, Peer};
+use crate::pressure::story;
+use testkit::packets::{Attrs, mkdir, remove, stat};
+use testkit::programs::homeportd;
+use testkit::replies::Reply;
+use testkit::server::TestServer;
+use testkit::wait_for;
 
 /// How many forbidden REMOVEs a user sends, of names that all differ.
 const FLOOD: u32 = 60_000;
@@ -20,7 +21,7 @@ const AT_ONCE: u32 = 500;
 /// What another user does meanwhile.
 const HONEST: usize = 200;
 
-fn audit(server: &Sandbox) -> Vec<Value> {
+fn audit(server: &TestServer) -> Vec<Value> {
     let text = server.audit();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -29,7 +30,7 @@ fn audit(server: &Sandbox) -> Vec<Value> {
 
 #[test]
 fn forbidden_requests_by_the_thousand_lose_nobodys_events_and_take_little_room() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--read-only"]);
     server.add_user("bob", &[]);
     server.serve();
@@ -83,8 +84,8 @@ struct Unread {
 }
 
 impl Unread {
-    fn start(server: &Sandbox) -> Self {
-        let mut child = Command::new(HOMEPORTD)
+    fn start(server: &TestServer) -> Self {
+        let mut child = Command::new(homeportd())
             .arg("-c")
             .arg(server.config())
             .arg("serve")
@@ -117,7 +118,7 @@ impl Drop for Unread {
 
 #[test]
 fn a_log_that_nobody_reads_stops_nothing() {
-    let server = Sandbox::new(&[]);
+    let server = TestServer::new(&[]);
     server.add_user("alice", &[]);
     server.add_user("bob", &[]);
     let mut unread = Unread::start(&server);

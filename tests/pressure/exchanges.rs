@@ -3,22 +3,22 @@
 
 use std::time::{Duration, Instant};
 
-use crate::starve::resident;
-use crate::support::packets::{READ, bogus, open, read};
-use crate::support::server::Sandbox;
-use crate::support::ssh::{
+use crate::pressure::starve::resident;
+use crate::pressure::{noise, peer};
+use testkit::packets::{READ, bogus, open, read};
+use testkit::server::TestServer;
+use testkit::ssh::{
     CLOSE, DATA, DISCONNECT, GLOBAL_REQUEST, Message, OPEN_CONFIRMATION, OPEN_FAILURE, Ssh, WINDOW_ADJUST,
     data,
 };
-use crate::support::wait_for;
-use crate::{noise, peer};
+use testkit::wait_for;
 
 /// After so many bytes the server asks for new keys (RFC 4253, section 9).
 const REKEY_AT: usize = 1 << 30;
 const STALL: (&str, &str) = ("ssh", "key_exchange_timeout_secs = 4");
 
-fn server_with_file() -> Sandbox {
-    let server = Sandbox::start_with(&[STALL], &["alice"]);
+fn server_with_file() -> TestServer {
+    let server = TestServer::start_with(&[STALL], &["alice"]);
     std::fs::create_dir_all(server.home("alice")).unwrap();
     std::fs::write(server.home("alice").join("file"), noise(1 << 20, 5)).unwrap();
     server
@@ -30,11 +30,11 @@ fn asked_for_keys(ssh: &mut Ssh) {
     ssh.wait_for(20);
 }
 
-fn sessions(server: &Sandbox) -> serde_json::Value {
+fn sessions(server: &TestServer) -> serde_json::Value {
     serde_json::from_str(&server.admin_ok(&["sessions", "list", "--json"], "")).unwrap()
 }
 
-fn wait_for_no_session(server: &Sandbox) {
+fn wait_for_no_session(server: &TestServer) {
     wait_for("the session to end", || sessions(server) == serde_json::json!([]));
 }
 
@@ -106,7 +106,7 @@ fn every_key_exchange_has_an_end() {
 /// Progress is no reason to wait for ever.
 #[test]
 fn a_key_exchange_that_is_drawn_out_has_an_end() {
-    let server = Sandbox::start_with(&[("ssh", "key_exchange_timeout_secs = 1")], &["alice"]);
+    let server = TestServer::start_with(&[("ssh", "key_exchange_timeout_secs = 1")], &["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     ssh.send(&Ssh::kexinit());
     let begun = Instant::now();
@@ -123,7 +123,7 @@ fn a_key_exchange_that_is_drawn_out_has_an_end() {
 fn channels_that_are_closed_before_they_are_opened_are_not_opened() {
     const OPENS: u32 = 2_000;
     // The exchange must not come to its end meanwhile.
-    let server = Sandbox::start_with(&[("ssh", "key_exchange_timeout_secs = 300")], &["alice"]);
+    let server = TestServer::start_with(&[("ssh", "key_exchange_timeout_secs = 300")], &["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     let first = ssh.open_sftp(0, 1 << 20);
     let before = resident(&server);
@@ -146,7 +146,7 @@ fn channels_that_are_closed_before_they_are_opened_are_not_opened() {
 fn opens_in_the_middle_of_a_key_exchange_are_answered_after_it() {
     const OPENS: u32 = 200;
     const CLOSED: u32 = 10;
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     let first = ssh.open_sftp(0, 1 << 20);
     ssh.ignored(REKEY_AT + (1 << 20));

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::crowds::{connect, descriptors, signs_in};
-use crate::story;
-use crate::support::server::{Sandbox, password};
-use crate::support::{looked_into, wait_for};
+use crate::pressure::crowds::{connect, descriptors, signs_in};
+use crate::pressure::story;
+use testkit::server::{TestServer, password};
+use testkit::{looked_into, wait_for};
 
 /// Many wrong passwords at once, from one address. Some are wrong by now; the others wait, and go on for as long as the
 /// result lives.
-fn flood(server: &Sandbox, from: &'static str, count: usize) -> tokio::task::JoinSet<()> {
+fn flood(server: &TestServer, from: &'static str, count: usize) -> tokio::task::JoinSet<()> {
     let mut attempts = tokio::task::JoinSet::new();
     for n in 0..count {
         let port = server.port();
@@ -31,7 +31,7 @@ fn flood(server: &Sandbox, from: &'static str, count: usize) -> tokio::task::Joi
 /// As behind a proxy in TCP mode: all come from one address.
 #[test]
 fn a_flood_of_wrong_passwords_locks_nobody_out_who_shares_the_address() {
-    let mut server = Sandbox::start_with(&[looked_into()], &["alice", "bob", "carol"]);
+    let mut server = TestServer::start_with(&[looked_into()], &["alice", "bob", "carol"]);
     story(async {
         assert!(signs_in("127.0.0.1", server.port(), "alice").await);
     });
@@ -59,7 +59,7 @@ fn a_flood_of_wrong_passwords_locks_nobody_out_who_shares_the_address() {
     });
 }
 
-fn kib(server: &Sandbox, field: &str) -> u64 {
+fn kib(server: &TestServer, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with(field)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
@@ -70,7 +70,7 @@ fn kib(server: &Sandbox, field: &str) -> u64 {
 fn wrong_passwords_cost_no_more_memory_than_the_hashes_that_are_computed_at_once() {
     let throttle =
         "throttle = { first_delay_ms = 1, max_delay_ms = 1, failures = 100000, user_failures = 100000 }";
-    let server = Sandbox::start_with(&[("auth", throttle)], &["bob"]);
+    let server = TestServer::start_with(&[("auth", throttle)], &["bob"]);
     let port = server.port();
     story(async {
         let clients: Vec<_> = (0..4)
@@ -112,7 +112,7 @@ fn wrong_passwords_cost_no_more_memory_than_the_hashes_that_are_computed_at_once
 fn a_guesser_delays_others_by_a_few_hashes() {
     let throttle =
         "throttle = { first_delay_ms = 1, max_delay_ms = 1, failures = 100000, user_failures = 100000 }";
-    let server = Sandbox::start_with(&[("auth", throttle)], &["bob"]);
+    let server = TestServer::start_with(&[("auth", throttle)], &["bob"]);
     let port = server.port();
     story(async {
         let guessers: Arc<Vec<_>> = Arc::new(

@@ -1,12 +1,12 @@
 //! What no client does, and an attacker may: services and key exchanges that are not due, answers to questions that
 //! nobody has asked, work that is begun and left, the same mistake by the thousand, silence for ever.
 
-use crate::support::server::Sandbox;
-use crate::support::ssh::{
+use testkit::server::TestServer;
+use testkit::ssh::{
     CLOSE, DISCONNECT, GLOBAL_REQUEST, IGNORE, KEXINIT, Message, OPEN_CONFIRMATION, OPEN_FAILURE, REQUEST,
     Ssh, data,
 };
-use crate::support::wait_for;
+use testkit::wait_for;
 
 /// Answers a global request of a name that nobody knows.
 const REQUEST_FAILURE: u8 = 82;
@@ -19,7 +19,7 @@ fn handled(ssh: &mut Ssh) {
 
 #[test]
 fn a_service_that_there_is_not_is_refused_at_once_and_told() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let check = |before: &[&str], name: &[u8], shown: &str| {
         let mut ssh = Ssh::connect(server.port());
         for service in before {
@@ -43,7 +43,7 @@ fn a_service_that_there_is_not_is_refused_at_once_and_told() {
 #[test]
 fn messages_of_kinds_that_there_are_not_are_answered() {
     const UNIMPLEMENTED: u8 = 3;
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let check = |ssh: &mut Ssh| {
         let mut places = Vec::new();
         for kind in [6, 19, 51, 60, 79, 83, 101, 192, 255] {
@@ -66,7 +66,7 @@ fn messages_of_kinds_that_there_are_not_are_answered() {
 
 #[test]
 fn new_keys_before_the_sign_in_have_an_end() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut ssh = Ssh::connect(server.port());
     let mut exchanges = 0;
     while ssh.exchange_keys().is_ok() {
@@ -85,7 +85,7 @@ fn new_keys_before_the_sign_in_have_an_end() {
 /// RFC 4253, section 6.1: what every implementation must take. More of it is for those who have signed in.
 #[test]
 fn packets_before_the_sign_in_are_small() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let ignored = |bytes: usize| Message::new(IGNORE).string(vec![0; bytes]);
     let mut first = Ssh::greet(server.port());
     first.identification();
@@ -107,7 +107,7 @@ fn packets_before_the_sign_in_are_small() {
 /// It is kept for as long as the exchange takes, and larger packets are for data.
 #[test]
 fn a_kexinit_is_no_larger_than_before_the_sign_in() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     let long = vec!["x".repeat(60); 240].join(",");
     let mut kexinit = Ssh::kexinit_with(&format!("curve25519-sha256,{long}"));
@@ -120,7 +120,7 @@ fn a_kexinit_is_no_larger_than_before_the_sign_in() {
 /// The window and the packet size of a channel that is open would change behind the back of whoever uses it.
 #[test]
 fn answers_to_opens_that_nobody_asked_for_end_the_connection() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let check = |answer: &dyn Fn(u32) -> Message| {
         let mut ssh = Ssh::sign_in(&server, "alice");
         let opened = ssh.open_sftp(0, 1 << 20);
@@ -169,7 +169,7 @@ fn no_slow_key_exchange_is_computed_for_peers_that_have_gone() {
     let number = 60.max(2 * cores);
     let limits = "unauthenticated = 4000\nunauthenticated_per_address = 4000";
     let settings = [("ssh", "policy = \"compatible\""), ("limits", limits)];
-    let server = Sandbox::start_with(&settings, &[]);
+    let server = TestServer::start_with(&settings, &[]);
     // The server has only to compute its share.
     let ready = || {
         let mut ssh = Ssh::greet(server.port());
@@ -203,7 +203,7 @@ fn no_slow_key_exchange_is_computed_for_peers_that_have_gone() {
 
 #[test]
 fn the_same_mistake_by_the_thousand_is_a_few_lines() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     for number in 0..200 {
         let opened = ssh.open_sftp(number, 1 << 20);
@@ -219,7 +219,7 @@ fn the_same_mistake_by_the_thousand_is_a_few_lines() {
 #[test]
 fn commands_that_there_are_not_are_a_line_a_second() {
     const COMMANDS: u32 = 2_000;
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let begun = std::time::Instant::now();
     let mut ssh = Ssh::sign_in(&server, "alice");
     for number in 0..COMMANDS {
@@ -260,7 +260,7 @@ fn commands_that_there_are_not_are_a_line_a_second() {
 /// Where a machine or a link is gone without a word, the kernel finds out.
 #[test]
 fn a_peer_that_is_silent_for_long_is_asked_whether_it_is_there() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let ssh = Ssh::sign_in(&server, "alice");
     let ours = format!(":{:04X}", ssh.stream.local_addr().unwrap().port());
     let theirs = format!(":{:04X}", server.port());
@@ -278,8 +278,8 @@ fn a_peer_that_is_silent_for_long_is_asked_whether_it_is_there() {
 #[test]
 fn an_address_full_of_long_names_costs_no_more_than_it_may() {
     const PEERS: usize = 200;
-    let server = Sandbox::start(&["alice"]);
-    let before = crate::starve::resident(&server);
+    let server = TestServer::start(&["alice"]);
+    let before = crate::pressure::starve::resident(&server);
     let offer = format!("curve25519-sha256,{}", vec!["x".repeat(60); 250].join(","));
     let peers: Vec<Ssh> = (0..PEERS)
         .map(|_| {
@@ -298,7 +298,7 @@ fn an_address_full_of_long_names_costs_no_more_than_it_may() {
             ssh
         })
         .collect();
-    let growth = crate::starve::resident(&server).saturating_sub(before);
+    let growth = crate::pressure::starve::resident(&server).saturating_sub(before);
     eprintln!("{PEERS} connections with long names: {} MiB", growth >> 20);
     // 64 MiB for 400 of them.
     assert!(growth < 32 << 20, "the server grew by {} MiB", growth >> 20);

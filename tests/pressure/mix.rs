@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::support::packets::{
+use testkit::packets::{
     Attrs, CREAT, Handle, READ, Request, WRITE, bogus, close, copy_data, extended_handle, fsetstat, fstat,
     open, opendir, read, readdir, stat, write,
 };
-use crate::support::random::Random;
-use crate::support::replies::Reply;
+use testkit::random::Random;
+use testkit::replies::Reply;
 
 /// A file that is only read, with what is in it.
 #[derive(Clone)]

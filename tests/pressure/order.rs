@@ -11,12 +11,12 @@ use std::time::Duration;
 use rustix::fs::{Advice, fadvise};
 use tokio::sync::Semaphore;
 
-use crate::mix::{ENTRIES, Expected, Fixed, Mix};
-use crate::peer::{self, Manner, Peer, Receiver, Sender};
-use crate::support::packets::{CREAT, READ, TRUNC, WRITE};
-use crate::support::replies::Reply;
-use crate::support::server::Sandbox;
-use crate::{noise, story};
+use crate::pressure::mix::{ENTRIES, Expected, Fixed, Mix};
+use crate::pressure::peer::{self, Manner, Peer, Receiver, Sender};
+use crate::pressure::{noise, story};
+use testkit::packets::{CREAT, READ, TRUNC, WRITE};
+use testkit::replies::Reply;
+use testkit::server::TestServer;
 
 /// Requests in one mix.
 const REQUESTS: u32 = 3000;
@@ -74,7 +74,7 @@ fn furnish(home: &Path, warm: &[u8], cold: &[u8]) -> PathBuf {
 
 async fn open_fixed(ends: &mut (Sender, Receiver), name: &str, content: &Arc<Vec<u8>>) -> Fixed {
     Fixed {
-        handle: peer::open(ends, &crate::support::packets::open(name, READ)).await,
+        handle: peer::open(ends, &testkit::packets::open(name, READ)).await,
         content: Arc::clone(content),
     }
 }
@@ -130,7 +130,7 @@ fn mixes() -> u64 {
 
 /// Sends random mixes; every reply must come in order and be the right one, and the file must be as it was written.
 fn check(manner: Manner, first_seed: u64) {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let (warm, cold) = (Arc::new(noise(MIB, 1)), Arc::new(noise(24 * MIB, 2)));
     fs::create_dir_all(server.home("alice")).unwrap();
     let cold_path = furnish(&server.home("alice"), &warm, &cold);
@@ -145,7 +145,7 @@ fn check(manner: Manner, first_seed: u64) {
                 open_fixed(&mut ends, "cold", &cold).await,
             );
             let how = READ | WRITE | CREAT | TRUNC;
-            let scratch = peer::open(&mut ends, &crate::support::packets::open("mix/scratch", how)).await;
+            let scratch = peer::open(&mut ends, &testkit::packets::open("mix/scratch", how)).await;
             let board = Arc::new(Mutex::new(Board {
                 mix: Mix::new(seed, warm, cold, scratch),
                 expected: VecDeque::new(),

@@ -19,9 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::support::packets::{self, Request, init};
-use crate::support::replies::{Reply, decode, split_packet};
-use crate::support::server::Sandbox;
+use testkit::packets::{self, Request, init};
+use testkit::replies::{Reply, decode, split_packet};
+use testkit::server::TestServer;
 
 /// Nothing in these tests may take longer.
 pub const BOUND: Duration = Duration::from_secs(300);
@@ -169,7 +169,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub async fn connect(server: &Sandbox, user: &str, manner: Manner) -> Self {
+    pub async fn connect(server: &TestServer, user: &str, manner: Manner) -> Self {
         Self::connect_to(server.port(), user, &server.key(user), manner).await
     }
 

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::peer::{self, Manner, Peer};
-use crate::story;
-use crate::support::packets::{CREAT, READ, WRITE, bogus, copy_data, extended_handle, open};
-use crate::support::replies::Reply;
-use crate::support::server::Sandbox;
-use crate::support::wait_for;
+use crate::pressure::peer::{self, Manner, Peer};
+use crate::pressure::story;
+use testkit::packets::{CREAT, READ, WRITE, bogus, copy_data, extended_handle, open};
+use testkit::replies::Reply;
+use testkit::server::TestServer;
+use testkit::wait_for;
 
 const CONNECTIONS: usize = 3;
 /// More than the server has threads for one file system's long work.
@@ -17,7 +17,7 @@ const SIZE: u64 = 1 << 29;
 /// Limits of a channel and of a connection multiply; what is left for others must not depend on them.
 #[test]
 fn one_users_open_files_leave_some_for_another_user() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     for user in ["alice", "bob"] {
         server.add_user(user, &[]);
     }
@@ -75,7 +75,7 @@ fn one_users_long_copies_do_not_hold_up_another_user() {
         .prefix("homeport-shares-")
         .tempdir_in(memory.unwrap())
         .unwrap();
-    let mut server = Sandbox::new(&[("storage", &format!("roots = [{:?}]", dir.path()))]);
+    let mut server = TestServer::new(&[("storage", &format!("roots = [{:?}]", dir.path()))]);
     for user in ["alice", "bob"] {
         let home = dir.path().join(user);
         server.add_user(user, &["--home", home.to_str().unwrap()]);

@@ -4,26 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::peer::{self, Manner, Peer};
-use crate::support::packets::{READ, WRITE, bogus, extended_handle, open, read, stat};
-use crate::support::raw::RawSftp;
-use crate::support::replies::Reply;
-use crate::support::server::Sandbox;
-use crate::support::wait_for;
-use crate::{noise, story};
+use crate::pressure::peer::{self, Manner, Peer};
+use crate::pressure::{noise, story};
+use testkit::packets::{READ, WRITE, bogus, extended_handle, open, read, stat};
+use testkit::raw::RawSftp;
+use testkit::replies::Reply;
+use testkit::server::TestServer;
+use testkit::wait_for;
 
 /// How much the server may grow for one client at its worst.
 const GROWTH: u64 = 24 << 20;
 
 /// The server's resident memory, in bytes.
-pub fn resident(server: &Sandbox) -> u64 {
+pub fn resident(server: &TestServer) -> u64 {
     let statm = std::fs::read_to_string(format!("/proc/{}/statm", server.pid())).unwrap();
     let pages: u64 = statm.split_whitespace().nth(1).unwrap().parse().unwrap();
     pages * rustix::param::page_size() as u64
 }
 
 /// Watches the server's memory; its highest value.
-fn highest_until(server: &Sandbox, mut done: impl FnMut() -> bool) -> u64 {
+fn highest_until(server: &TestServer, mut done: impl FnMut() -> bool) -> u64 {
     let mut highest = 0;
     wait_for("the server to take the requests", || {
         highest = highest.max(resident(server));
@@ -32,11 +32,11 @@ fn highest_until(server: &Sandbox, mut done: impl FnMut() -> bool) -> u64 {
     highest.max(resident(server))
 }
 
-fn bytes_in(server: &Sandbox, user: &str) -> u64 {
+fn bytes_in(server: &TestServer, user: &str) -> u64 {
     traffic(server, user, "bytes_in")
 }
 
-fn traffic(server: &Sandbox, user: &str, which: &str) -> u64 {
+fn traffic(server: &TestServer, user: &str, which: &str) -> u64 {
     let json = server.admin_ok(&["sessions", "list", "--json"], "");
     let list: serde_json::Value = serde_json::from_str(&json).unwrap();
     let session = list.as_array().unwrap().iter().find(|s| s["user"] == user);
@@ -51,7 +51,7 @@ struct Witness {
 }
 
 impl Witness {
-    fn start(server: &Sandbox) -> Self {
+    fn start(server: &TestServer) -> Self {
         let mut session: RawSftp = server.raw("bob");
         let (stop, rounds) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let (flag, count) = (Arc::clone(&stop), Arc::clone(&rounds));
@@ -87,8 +87,8 @@ impl Witness {
     }
 }
 
-fn server_with_file(length: usize) -> (Sandbox, Vec<u8>) {
-    let server = Sandbox::start(&["alice", "bob"]);
+fn server_with_file(length: usize) -> (TestServer, Vec<u8>) {
+    let server = TestServer::start(&["alice", "bob"]);
     let content = noise(length, 5);
     std::fs::create_dir_all(server.home("alice")).unwrap();
     std::fs::write(server.home("alice").join("file"), &content).unwrap();

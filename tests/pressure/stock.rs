@@ -1,12 +1,12 @@
 //! The stock `sftp` with new keys every megabyte.
 
-use crate::noise;
-use crate::support::clients::{By, run};
-use crate::support::server::Sandbox;
+use crate::pressure::noise;
+use testkit::server::TestServer;
+use testkit::stock::{By, run};
 
 #[test]
 fn stock_sftp_with_new_keys_every_mib_both_ways() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let content = noise(64 << 20, 64);
     std::fs::write(server.path().join("local"), &content).unwrap();
     let mut command = server.client("sftp", "alice", By::Key);

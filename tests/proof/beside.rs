@@ -2,25 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use crate::commands::ssh_command;
-use crate::hashes::{md5, md5_in, sum};
-use crate::support::clients::By;
-use crate::support::packets::*;
-use crate::support::raw::{RawSftp, Received};
-use crate::support::replies::Reply;
-use crate::support::server::Sandbox;
-use crate::support::wait_for;
+use crate::proof::commands::ssh_command;
+use crate::proof::hashes::{md5, md5_in, sum};
+use testkit::packets::*;
+use testkit::raw::{RawSftp, Received};
+use testkit::replies::Reply;
+use testkit::server::TestServer;
+use testkit::stock::By;
+use testkit::wait_for;
 
 /// More than any machine hashes while a test runs, and no more than ext4 can have.
 const ENDLESS: u64 = 1 << 43;
 
-fn sparse(server: &Sandbox, name: &str, size: u64) {
+fn sparse(server: &TestServer, name: &str, size: u64) {
     let file = std::fs::File::create(server.home("alice").join(name)).unwrap();
     file.set_len(size).unwrap();
 }
 
 /// A session in a channel of the connection that the first one of them made.
-fn channel_of_one_connection(server: &Sandbox) -> RawSftp {
+fn channel_of_one_connection(server: &TestServer) -> RawSftp {
     let mut command = server.client("ssh", "alice", By::Key);
     command.args(["-o", "ControlMaster=auto", "-o", "ControlPath=master-%C"]);
     command.args(["-s", "alice@127.0.0.1", "sftp"]);
@@ -38,7 +38,7 @@ fn send(session: &mut RawSftp, request: &Request) {
 
 #[test]
 fn other_channels_of_the_connection_go_on() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut hashing = channel_of_one_connection(&server);
     let mut other = channel_of_one_connection(&server);
     sparse(&server, "large", ENDLESS);
@@ -82,7 +82,7 @@ fn other_channels_of_the_connection_go_on() {
 
 #[test]
 fn more_hashes_than_cores_leave_the_slow_way_to_others() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut first = channel_of_one_connection(&server);
     sparse(&server, "large", ENDLESS);
     let mut hashing: Vec<RawSftp> = (0..20).map(|_| channel_of_one_connection(&server)).collect();
@@ -95,7 +95,7 @@ fn more_hashes_than_cores_leave_the_slow_way_to_others() {
         md5_in(first.ask(&md5("small", 0, 0)), "md5-hash"),
         sum("md5sum", b"abc")
     );
-    let output = crate::commands::ssh(&server, "alice", "md5sum small -");
+    let output = crate::proof::commands::ssh(&server, "alice", "md5sum small -");
     assert_eq!(
         String::from_utf8_lossy(&output.stdout).lines().count(),
         2,
@@ -111,7 +111,7 @@ fn more_hashes_than_cores_leave_the_slow_way_to_others() {
 
 /// The hashing, which would take hours, comes to an end. Hashing takes half of a processor at the least, also on a busy
 /// machine, and the clock of some kernels moves by four hundredths of a second.
-fn assert_ends(server: &Sandbox, what: &str) {
+fn assert_ends(server: &TestServer, what: &str) {
     wait_for(&format!("the end of {what}"), || {
         let before = server.cpu_ticks();
         std::thread::sleep(Duration::from_millis(500));
@@ -121,11 +121,11 @@ fn assert_ends(server: &Sandbox, what: &str) {
 
 #[test]
 fn hashing_ends_with_its_client() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     std::fs::create_dir_all(server.home("alice")).unwrap();
     let mut session = server.raw("alice");
     sparse(&server, "large", ENDLESS);
-    let busy = |server: &Sandbox| {
+    let busy = |server: &TestServer| {
         let before = server.cpu_ticks();
         wait_for("the hashing to begin", || server.cpu_ticks() > before + 10);
     };

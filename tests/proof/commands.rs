@@ -3,17 +3,17 @@
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output, Stdio};
 
-use crate::support::clients::{By, run};
-use crate::support::packets::stat;
-use crate::support::raw::RawSftp;
-use crate::support::reference::which;
-use crate::support::replies::Reply;
-use crate::support::server::Sandbox;
-use crate::support::{PATIENCE, wait_for};
-use crate::{at, noise};
+use crate::proof::{at, noise};
+use testkit::packets::stat;
+use testkit::raw::RawSftp;
+use testkit::reference::which;
+use testkit::replies::Reply;
+use testkit::server::TestServer;
+use testkit::stock::{By, run};
+use testkit::{PATIENCE, wait_for};
 
 /// `ssh alice@… COMMAND`
-pub fn ssh_command(server: &Sandbox, user: &str, command: impl AsRef<[u8]>) -> Command {
+pub fn ssh_command(server: &TestServer, user: &str, command: impl AsRef<[u8]>) -> Command {
     let mut ssh = server.client("ssh", user, By::Key);
     ssh.arg(format!("{user}@127.0.0.1"));
     ssh.arg(std::ffi::OsStr::from_bytes(command.as_ref()));
@@ -24,7 +24,7 @@ pub fn ssh_command(server: &Sandbox, user: &str, command: impl AsRef<[u8]>) -> C
 }
 
 /// The same, run to its end with nothing on its standard input.
-pub fn ssh(server: &Sandbox, user: &str, command: impl AsRef<[u8]>) -> Output {
+pub fn ssh(server: &TestServer, user: &str, command: impl AsRef<[u8]>) -> Output {
     run(ssh_command(server, user, command), "")
 }
 
@@ -34,7 +34,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn sums_are_printed_as_coreutils_prints_them() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     let home = server.home("alice");
     let names: [&[u8]; 7] = [
@@ -86,7 +86,7 @@ fn sums_are_printed_as_coreutils_prints_them() {
 
 #[test]
 fn large_input_is_hashed_as_it_comes() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let content = "0123456789abcdef".repeat(1 << 20);
     let ours = run(ssh_command(&server, "alice", "md5sum"), &content);
     let theirs = run(Command::new(which("md5sum")), &content);
@@ -95,7 +95,7 @@ fn large_input_is_hashed_as_it_comes() {
 
 #[test]
 fn probes_of_clients_are_answered() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--quota", "1MiB", "--max-files", "100"]);
     server.serve();
     server.sftp_ok("alice", "mkdir \"a b\"\nput homeportd.toml \"a b/f\"\n");
@@ -142,7 +142,7 @@ fn probes_of_clients_are_answered() {
 
 #[test]
 fn there_is_no_shell_anywhere() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let long = format!("md5sum {}", "a".repeat(64 * 1024));
     let longest = "x".repeat(100 * 1024);
     let quotes = "'".repeat(64 * 1024 + 1);
@@ -201,7 +201,7 @@ fn there_is_no_shell_anywhere() {
 /// Lines that would keep a thread, or the memory, to themselves.
 #[test]
 fn hard_lines_hold_up_nobody() {
-    let server = Sandbox::start(&["alice", "bob"]);
+    let server = TestServer::start(&["alice", "bob"]);
     server.raw("alice").finish();
     let home = server.home("alice");
     for number in 0..3 {
@@ -239,7 +239,7 @@ fn hard_lines_hold_up_nobody() {
 
 #[test]
 fn a_name_that_looks_like_the_servers_is_a_name() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     std::fs::write(server.home("alice").join("sftp-server"), "abc").unwrap();
     let output = ssh(&server, "alice", "md5sum /sftp-server");
@@ -251,7 +251,7 @@ fn a_name_that_looks_like_the_servers_is_a_name() {
 
 #[test]
 fn the_audit_log_has_every_command_and_every_refusal() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--permissions", "create"]);
     server.serve();
     server.raw("alice").finish();
@@ -283,7 +283,7 @@ fn the_audit_log_has_every_command_and_every_refusal() {
 /// Old clients run the server by its name instead of asking for the subsystem.
 #[test]
 fn sftp_can_be_started_as_a_command() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     for program in ["sftp-server", "/usr/lib/openssh/sftp-server"] {
         let mut session = RawSftp::start(ssh_command(&server, "alice", program));
         assert!(matches!(session.ask(&stat("/")), Reply::Attrs(_)));
@@ -293,7 +293,7 @@ fn sftp_can_be_started_as_a_command() {
 
 #[test]
 fn patterns_cannot_fill_the_memory() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     let home = server.home("alice");
     let name = "n".repeat(200);

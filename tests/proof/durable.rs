@@ -2,11 +2,11 @@
 
 use std::process::{Command, Stdio};
 
-use crate::commands::ssh;
-use crate::support::packets::*;
-use crate::support::replies::Reply;
-use crate::support::server::Sandbox;
-use crate::support::{looked_into, wait_for};
+use crate::proof::commands::ssh;
+use testkit::packets::*;
+use testkit::replies::Reply;
+use testkit::server::TestServer;
+use testkit::{looked_into, wait_for};
 
 /// The server's system calls while this lives, in order: `pwrite PATH`, `fsync PATH`, `send`.
 struct Trace {
@@ -15,7 +15,7 @@ struct Trace {
 }
 
 impl Trace {
-    fn start(server: &Sandbox) -> Self {
+    fn start(server: &TestServer) -> Self {
         let file = server.path().join("trace");
         let strace = Command::new("strace")
             .args([
@@ -83,9 +83,9 @@ impl Drop for Trace {
     }
 }
 
-fn start(fsync: &str) -> Sandbox {
+fn start(fsync: &str) -> TestServer {
     let setting = format!("fsync = \"{fsync}\"");
-    Sandbox::start_with(&[("storage", &setting), looked_into()], &["alice"])
+    TestServer::start_with(&[("storage", &setting), looked_into()], &["alice"])
 }
 
 /// Waits until the trace ends like this.
@@ -148,9 +148,9 @@ fn with_close_scp_waits_too() {
     let server = start("close");
     ssh(&server, "alice", "pwd");
     let trace = Trace::start(&server);
-    let mut scp = server.client("scp", "alice", crate::support::clients::By::Key);
+    let mut scp = server.client("scp", "alice", testkit::stock::By::Key);
     scp.args(["-O", "homeportd.toml", "alice@127.0.0.1:f"]);
-    let output = crate::support::clients::run(scp, "");
+    let output = testkit::stock::run(scp, "");
     assert!(output.status.success(), "{output:?}");
     let calls = trace.calls();
     let at = |wanted: &str| calls.iter().position(|call| call == wanted);

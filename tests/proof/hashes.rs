@@ -4,13 +4,13 @@ use russh::SshId;
 use russh::client::Config;
 use russh::keys::load_secret_key;
 
-use crate::noise;
-use crate::support::in_process::Session;
-use crate::support::packets::*;
-use crate::support::raw::RawSftp;
-use crate::support::reference::which;
-use crate::support::replies::{Reader, Reply};
-use crate::support::server::Sandbox;
+use crate::proof::noise;
+use testkit::packets::*;
+use testkit::raw::RawSftp;
+use testkit::reference::which;
+use testkit::replies::{Reader, Reply};
+use testkit::russh_client::Session;
+use testkit::server::TestServer;
 
 pub const MD5_OF_ABC: &str = "900150983cd24fb0d6963f7d28e17f72";
 const MD5_OF_NOTHING: &str = "d41d8cd98f00b204e9800998ecf8427e";
@@ -105,7 +105,7 @@ fn md5_of(session: &mut RawSftp, request: &Request) -> String {
 
 #[test]
 fn md5_hash_as_the_draft_has_it() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut session = server.raw("alice");
     let home = server.home("alice");
     let big = noise(1_000_001);
@@ -146,7 +146,7 @@ fn md5_hash_as_the_draft_has_it() {
 
 #[test]
 fn what_was_just_written_is_what_is_hashed() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut session = server.raw("alice");
     let handle = session.handle(&open("new", READ | WRITE | CREAT));
     let mut expected = Vec::new();
@@ -162,7 +162,7 @@ fn what_was_just_written_is_what_is_hashed() {
 
 #[test]
 fn a_quick_check_saves_the_rest() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut session = server.raw("alice");
     let content = noise(10_000);
     std::fs::write(server.home("alice").join("f"), &content).unwrap();
@@ -189,7 +189,7 @@ fn a_quick_check_saves_the_rest() {
 
 #[test]
 fn files_beyond_four_gibibytes() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut session = server.raw("alice");
     let size = (4u64 << 30) + 3;
     let file = std::fs::File::create(server.home("alice").join("large")).unwrap();
@@ -208,7 +208,7 @@ fn plain(algorithm: &str, hashes: &[u8]) -> Reply {
 
 #[test]
 fn check_file_by_algorithm_and_block() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut session = server.raw("alice");
     let content = noise(1000);
     std::fs::write(server.home("alice").join("f"), &content).unwrap();
@@ -255,7 +255,7 @@ fn check_file_by_algorithm_and_block() {
 /// Apache MINA SSHD reads each hash as a string.
 #[test]
 fn a_client_that_says_it_is_mina_gets_its_own_shape() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     std::fs::write(server.home("alice").join("f"), [7; 600]).unwrap();
     let blocks: Vec<u8> = [256, 256, 88]
         .iter()
@@ -277,7 +277,7 @@ fn a_client_that_says_it_is_mina_gets_its_own_shape() {
 
 #[test]
 fn version_announces_what_is_answered() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let mut session = server.raw("alice");
     let Reply::Version { version, extensions } = session.ask_hello() else {
         panic!("no VERSION")
@@ -338,7 +338,7 @@ fn version_announces_what_is_answered() {
 
 #[test]
 fn space_available_says_what_the_quota_leaves() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--quota", "1MiB"]);
     server.serve();
     let mut session = server.raw("alice");

@@ -2,14 +2,14 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::hashes::{MD5_OF_ABC, check, check_of, md5, md5_checked, md5_handle, md5_in, text};
-use crate::support::packets::*;
-use crate::support::replies::Reply;
-use crate::support::server::Sandbox;
+use crate::proof::hashes::{MD5_OF_ABC, check, check_of, md5, md5_checked, md5_handle, md5_in, text};
+use testkit::packets::*;
+use testkit::replies::Reply;
+use testkit::server::TestServer;
 
 #[test]
 fn every_bad_question_is_answered_with_a_sentence() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let home = server.home("alice");
     let mut session = server.raw("alice");
     std::fs::write(home.join("abc"), "abc").unwrap();
@@ -124,7 +124,7 @@ fn every_bad_question_is_answered_with_a_sentence() {
 
 #[test]
 fn who_may_not_read_learns_no_hash() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--permissions", "list,create"]);
     server.serve();
     std::fs::create_dir_all(server.home("alice")).unwrap();
@@ -135,7 +135,7 @@ fn who_may_not_read_learns_no_hash() {
         assert!(matches!(reply, Reply::Status { code: 3, .. }), "{reply:?}");
     }
     server.wait_for_audit("forbidden");
-    let output = crate::commands::ssh(&server, "alice", "md5sum abc");
+    let output = crate::proof::commands::ssh(&server, "alice", "md5sum abc");
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     assert!(String::from_utf8_lossy(&output.stderr).contains("abc: Permission denied"));
@@ -143,7 +143,7 @@ fn who_may_not_read_learns_no_hash() {
 
 #[test]
 fn whatever_the_permission_is_missing_for_is_an_event() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--permissions", "create"]);
     server.serve();
     let times = Attrs::times(1, 2);
@@ -160,7 +160,7 @@ fn whatever_the_permission_is_missing_for_is_an_event() {
         (rmdir("g"), "delete", "/g"),
         (mkdir("m", &Attrs::default()), "mkdir", "/m"),
         (rename("x", "y"), "rename", "/x"),
-        (crate::support::packets::symlink("t", "s"), "link", "/s"),
+        (testkit::packets::symlink("t", "s"), "link", "/s"),
         (
             extended_paths("hardlink@openssh.com", &[b"t", b"h"]),
             "link",

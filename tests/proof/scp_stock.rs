@@ -5,11 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Output;
 
-use crate::support::clients::{By, run};
-use crate::support::server::Sandbox;
-use crate::{at, noise};
+use crate::proof::{at, noise};
+use testkit::server::TestServer;
+use testkit::stock::{By, run};
 
-fn scp(server: &Sandbox, arguments: &[&[u8]]) -> Output {
+fn scp(server: &TestServer, arguments: &[&[u8]]) -> Output {
     let mut command = server.client("scp", "alice", By::Key);
     command.arg("-O");
     command.args(
@@ -20,7 +20,7 @@ fn scp(server: &Sandbox, arguments: &[&[u8]]) -> Output {
     run(command, "")
 }
 
-fn scp_ok(server: &Sandbox, arguments: &[&[u8]]) {
+fn scp_ok(server: &TestServer, arguments: &[&[u8]]) {
     let output = scp(server, arguments);
     assert!(
         output.status.success(),
@@ -35,7 +35,7 @@ fn scp_ok(server: &Sandbox, arguments: &[&[u8]]) {
 
 #[test]
 fn files_of_any_size_go_both_ways_through_new_keys() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     for (name, size) in [("empty", 0), ("one", 1), ("piece", 262_144), ("large", 33 << 20)] {
         fs::write(server.path().join(name), noise(size)).unwrap();
         let remote = format!("alice@127.0.0.1:{name}");
@@ -63,7 +63,7 @@ fn files_of_any_size_go_both_ways_through_new_keys() {
 
 #[test]
 fn names_of_any_bytes_go_both_ways() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let names: [&[u8]; 8] = [
         b"with space",
         b"caf\xe9",
@@ -96,7 +96,7 @@ fn names_of_any_bytes_go_both_ways() {
 
 #[test]
 fn trees_keep_times_and_modes() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let tree = server.path().join("tree");
     fs::create_dir_all(tree.join("sub dir/deep")).unwrap();
     for (name, mode) in [("a", 0o640), ("sub dir/b", 0o755), ("sub dir/deep/c", 0o444)] {
@@ -126,7 +126,7 @@ fn trees_keep_times_and_modes() {
 
 #[test]
 fn patterns_are_the_servers() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     for name in ["one.txt", "two.txt", "three.dat", ".hidden.txt"] {
         fs::write(server.home("alice").join(name), name).unwrap();
@@ -143,7 +143,7 @@ fn patterns_are_the_servers() {
 
 #[test]
 fn over_quota_the_user_reads_why_and_the_limit_holds() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--quota", "1MiB"]);
     server.serve();
     fs::write(server.path().join("small"), noise(600_000)).unwrap();
@@ -167,7 +167,7 @@ fn over_quota_the_user_reads_why_and_the_limit_holds() {
 
 #[test]
 fn permissions_hold_for_scp_too() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--read-only"]);
     server.add_user("drop", &["--permissions", "create"]);
     server.serve();
@@ -198,7 +198,7 @@ fn permissions_hold_for_scp_too() {
 
 #[test]
 fn many_at_once_on_one_connection() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     fs::write(server.path().join("f"), noise(8 << 20)).unwrap();
     // The first one makes the connection that the others use.
     let shared: [&[u8]; 6] = [
@@ -237,7 +237,7 @@ fn many_at_once_on_one_connection() {
 /// rclone keeps a connection and opens a channel for each hash: what was closed counts no more.
 #[test]
 fn a_connection_may_have_any_number_of_channels_one_after_the_other() {
-    let server = Sandbox::start_with(&[("limits", "channels = 3")], &["alice"]);
+    let server = TestServer::start_with(&[("limits", "channels = 3")], &["alice"]);
     let shared = [
         "-o",
         "ControlMaster=auto",

@@ -11,9 +11,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::commands::ssh_command;
-use crate::support::reference::which;
-use crate::support::server::Sandbox;
+use crate::proof::commands::ssh_command;
+use testkit::reference::which;
+use testkit::server::TestServer;
 
 /// Makes what both sides begin with.
 fn furnish(root: &Path) {
@@ -90,11 +90,11 @@ fn feed(mut command: Command, input: &[u8]) -> Output {
 
 /// The same line and the same bytes for both.
 fn check(line: &[u8], input: &[u8]) {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     check_on(&server, line, input);
 }
 
-fn check_on(server: &Sandbox, line: &[u8], input: &[u8]) {
+fn check_on(server: &TestServer, line: &[u8], input: &[u8]) {
     let home = server.home("alice");
     if home.exists() {
         fs::remove_dir_all(&home).unwrap();
@@ -128,7 +128,7 @@ fn check_on(server: &Sandbox, line: &[u8], input: &[u8]) {
 
 #[test]
 fn a_sink_answers_and_writes_as_openssh_does() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let check = |line: &str, input: &[u8]| check_on(&server, line.as_bytes(), input);
     check("scp -t new", b"C0644 4 whatever\ndata\0");
     check("scp -t dir", b"C0600 4 f\ndata\0C0644 0 g\n\0");
@@ -173,7 +173,7 @@ fn a_sink_answers_and_writes_as_openssh_does() {
 
 #[test]
 fn records_that_make_no_sense_are_refused_in_the_same_words() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     for record in [
         &b"\n"[..],
         b"X\n",
@@ -205,7 +205,7 @@ fn records_that_make_no_sense_are_refused_in_the_same_words() {
 
 #[test]
 fn a_source_sends_as_openssh_does() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let yes = [0; 64];
     for line in [
         "scp -f old",
@@ -252,7 +252,7 @@ fn a_source_sends_as_openssh_does() {
 
 #[test]
 fn names_that_were_not_quoted_are_found_all_the_same() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     furnish(&server.home("alice"));
     let sent = feed(ssh_command(&server, "alice", "scp -f a b"), &[0; 8]);
@@ -267,7 +267,7 @@ fn names_that_were_not_quoted_are_found_all_the_same() {
 
 #[test]
 fn deep_trees_end_at_the_length_of_a_path() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     let mut input = b"D0755 0 d\n".repeat(10_000);
     input.extend(b"C0644 3 f\nabc\0");
@@ -291,7 +291,7 @@ fn deep_trees_end_at_the_length_of_a_path() {
 
 #[test]
 fn links_that_lead_back_are_not_followed_for_ever() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     let home = server.home("alice");
     fs::create_dir(home.join("dir")).unwrap();
@@ -307,7 +307,7 @@ fn links_that_lead_back_are_not_followed_for_ever() {
 
 #[test]
 fn nothing_leads_out_of_the_home() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     let home = server.home("alice");
     symlink("/etc", home.join("inwards")).unwrap();
@@ -337,7 +337,7 @@ fn nothing_leads_out_of_the_home() {
 
 #[test]
 fn a_size_that_is_a_lie_fills_nothing() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--quota", "1MiB"]);
     server.serve();
     // More than there will ever be, and then the connection's end.

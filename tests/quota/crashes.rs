@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn after_a_crash_nothing_passes_the_limit_and_the_account_becomes_exact() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     // More than a ceiling is ahead, so that there is room at once.
     let limit = 200 * MIB;
     server.add_user("alice", &["--quota", "200MiB"]);

@@ -5,21 +5,21 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::*;
-use support::is_root;
-use support::packets::{mkdir, opendir, readdir, realpath, setstat, stat};
+use testkit::is_root;
+use testkit::packets::{mkdir, opendir, readdir, realpath, setstat, stat};
 
-fn start(more: &[&str]) -> Sandbox {
-    let mut server = Sandbox::new(&[]);
+fn start(more: &[&str]) -> TestServer {
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", more);
     server.serve();
     server
 }
 
-fn local(server: &Sandbox, name: &str, length: u64) {
+fn local(server: &TestServer, name: &str, length: u64) {
     std::fs::write(server.path().join(name), vec![5; length as usize]).unwrap();
 }
 
-fn known(server: &Sandbox) -> (u64, u64, bool) {
+fn known(server: &TestServer) -> (u64, u64, bool) {
     let text = server.admin_ok(&["quota", "show", "alice", "--json"], "");
     let usage: serde_json::Value = serde_json::from_str(&text).unwrap();
     (
@@ -36,7 +36,7 @@ fn uploads_go_on_when_a_job_takes_them_away() {
     let home = server.home("alice");
     // On a busy machine a measure takes long, and then the next one comes later than a client waits.
     let put = |batch: &str| {
-        support::wait_for("room to be found", || {
+        testkit::wait_for("room to be found", || {
             server.sftp("alice", batch).status.success()
         });
     };
@@ -62,7 +62,7 @@ fn uploads_go_on_when_a_job_takes_them_away() {
 
 #[test]
 fn a_full_home_in_a_retry_loop_delays_nobody() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--quota", "1MiB"]);
     server.add_user("bob", &["--quota", "1MiB"]);
     server.serve();
@@ -75,7 +75,7 @@ fn a_full_home_in_a_retry_loop_delays_nobody() {
                 while !stop.load(Ordering::Relaxed) {
                     let handle = sftp.handle(&open("f", WRITE | CREAT));
                     sftp.ask_about(&write(bogus(&handle), 2 * MIB, b"x"), b"");
-                    sftp.ask(&support::packets::close(bogus(&handle)));
+                    sftp.ask(&testkit::packets::close(bogus(&handle)));
                 }
             });
         }
@@ -113,7 +113,7 @@ fn what_was_there_survives_a_refused_reput() {
     assert_eq!(known(&server), (bytes, files, true));
     // After room was made it goes on from there.
     server.admin_ok(&["user", "set", "alice", "--quota", "20MiB"], "");
-    support::wait_for("the new quota", || {
+    testkit::wait_for("the new quota", || {
         server.sftp("alice", "reput f\n").status.success()
     });
     assert!(std::fs::read(server.home("alice").join("f")).unwrap() == all);
@@ -180,7 +180,7 @@ fn a_directory_that_is_closed_to_the_server_counts_as_one_entry() {
         std::fs::set_permissions(home.join(name), std::fs::Permissions::from_mode(0o700)).unwrap();
     };
     open("later");
-    support::wait_for("the directory to be counted", || {
+    testkit::wait_for("the directory to be counted", || {
         server.sftp_ok("alice", "pwd\n");
         known(&server) == (3 * MIB, 8, true)
     });
@@ -207,7 +207,7 @@ fn dates_are_the_nearest_that_the_protocol_has() {
     }
     let mut sftp = server.raw("alice");
     let mut times = |name: &str| match sftp.ask(&stat(name)) {
-        support::replies::Reply::Attrs(attrs) => attrs.times.unwrap(),
+        testkit::replies::Reply::Attrs(attrs) => attrs.times.unwrap(),
         other => panic!("{other:?}"),
     };
     assert_eq!(times("d/1960"), (0, 0));
@@ -215,7 +215,7 @@ fn dates_are_the_nearest_that_the_protocol_has() {
     assert_eq!(times("d/2040"), (2_208_988_800, 2_208_988_800));
     let handle = sftp.handle(&opendir("d"));
     let listed = match sftp.ask_about(&readdir(bogus(&handle)), b"") {
-        support::replies::Reply::Names(names) => names,
+        testkit::replies::Reply::Names(names) => names,
         other => panic!("{other:?}"),
     };
     let listed: Vec<String> = listed
@@ -235,10 +235,10 @@ fn dates_are_the_nearest_that_the_protocol_has() {
 
 #[test]
 fn a_rename_across_mounts_says_what_to_do() {
-    let Some(mounts) = support::own_mounts("a rename across mounts") else {
+    let Some(mounts) = testkit::own_mounts("a rename across mounts") else {
         return;
     };
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &[]);
     let mounted = server.home("alice").join("mnt");
     std::fs::create_dir_all(&mounted).unwrap();
@@ -248,9 +248,9 @@ fn a_rename_across_mounts_says_what_to_do() {
     server.sftp_ok("alice", "put f\nmkdir d\n");
     let mut sftp = server.raw("alice");
     let posix = |from: &str, to: &str| {
-        support::packets::extended_paths("posix-rename@openssh.com", &[from.as_bytes(), to.as_bytes()])
+        testkit::packets::extended_paths("posix-rename@openssh.com", &[from.as_bytes(), to.as_bytes()])
     };
-    let link = support::packets::extended_paths("hardlink@openssh.com", &[b"f", b"mnt/f"]);
+    let link = testkit::packets::extended_paths("hardlink@openssh.com", &[b"f", b"mnt/f"]);
     for request in [
         rename("f", "mnt/f"),
         rename("d", "mnt/d"),
@@ -259,7 +259,7 @@ fn a_rename_across_mounts_says_what_to_do() {
         link,
     ] {
         match sftp.ask(&request) {
-            support::replies::Reply::Status { code, message, .. } => assert_eq!(
+            testkit::replies::Reply::Status { code, message, .. } => assert_eq!(
                 (code, String::from_utf8_lossy(&message).as_ref()),
                 (
                     4,
@@ -296,7 +296,7 @@ fn a_directory_may_be_made_read_only() {
 
 #[test]
 fn where_links_point_is_told_to_those_who_may_list() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--permissions", "create,read"]);
     server.serve();
     let home = server.home("alice");
@@ -304,7 +304,7 @@ fn where_links_point_is_told_to_those_who_may_list() {
     std::os::unix::fs::symlink("secret/place", home.join("in")).unwrap();
     let mut sftp = server.raw("alice");
     let mut path = |asked: &str| match sftp.ask(&realpath(asked)) {
-        support::replies::Reply::Names(names) => {
+        testkit::replies::Reply::Names(names) => {
             String::from_utf8_lossy(&names.first().unwrap().name).into_owned()
         }
         other => panic!("{asked}: {other:?}"),
@@ -321,10 +321,10 @@ fn where_links_point_is_told_to_those_who_may_list() {
 
 #[test]
 fn a_full_disk_is_in_the_log() {
-    let Some(mounts) = support::own_mounts("a full disk") else {
+    let Some(mounts) = testkit::own_mounts("a full disk") else {
         return;
     };
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--quota", "100MiB"]);
     let home = server.home("alice");
     std::fs::create_dir_all(&home).unwrap();

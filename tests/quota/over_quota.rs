@@ -1,14 +1,14 @@
 //! What a user sees who has no room left, and how it goes on.
 
 use super::*;
-use support::replies::Reply;
+use testkit::replies::Reply;
 
-fn local(server: &Sandbox, name: &str, length: u64) {
+fn local(server: &TestServer, name: &str, length: u64) {
     std::fs::write(server.path().join(name), vec![5; length as usize]).unwrap();
 }
 
-fn start(users: &[(&str, &[&str])]) -> Sandbox {
-    let mut server = Sandbox::new(&[]);
+fn start(users: &[(&str, &[&str])]) -> TestServer {
+    let mut server = TestServer::new(&[]);
     for (user, more) in users {
         server.add_user(user, more);
     }
@@ -97,7 +97,7 @@ fn files_are_counted_as_well() {
 
 #[test]
 fn two_users_of_one_home_share_it() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     let home = server.home("shared");
     let home_text = home.to_str().unwrap().to_owned();
     let more = ["--quota", "1MiB", "--home", &home_text];
@@ -124,7 +124,7 @@ fn numbers_out_of_all_bounds_change_nothing() {
             let size = Attrs::size(far);
             for request in [
                 fsetstat(bogus(&handle), &size),
-                support::packets::setstat("f", &size),
+                testkit::packets::setstat("f", &size),
                 write(bogus(&handle), far, b"x"),
                 write(bogus(&handle), far - 1, b"xyz"),
                 copy_data(bogus(&handle), 0, 0, bogus(&append), far),

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Stopped, the server cannot change what is summed up.
-fn sum_while_stopped(server: &Sandbox, home: &Path) -> (u64, u64) {
+fn sum_while_stopped(server: &TestServer, home: &Path) -> (u64, u64) {
     server.stop();
     let sum = on_disk(home);
     server.signal("CONT");
@@ -12,14 +12,14 @@ fn sum_while_stopped(server: &Sandbox, home: &Path) -> (u64, u64) {
 
 #[test]
 fn eight_sessions_never_pass_the_limit_and_can_use_all_of_it() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--quota", "1MiB", "--max-files", "6"]);
     server.serve();
     let home = server.home("alice");
     // So full that there is always somebody who finds no room.
     let mut sftp = server.raw("alice");
     sftp.handle(&open("ballast", WRITE | CREAT));
-    sftp.ask(&support::packets::setstat("ballast", &Attrs::size(950_000)));
+    sftp.ask(&testkit::packets::setstat("ballast", &Attrs::size(950_000)));
     drop(sftp);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -36,7 +36,7 @@ fn eight_sessions_never_pass_the_limit_and_can_use_all_of_it() {
         stop.store(true, Ordering::Relaxed);
     });
     // Else it was no race.
-    support::wait_for("refusals in the audit log", || {
+    testkit::wait_for("refusals in the audit log", || {
         server.audit().matches("quota exceeded").count() > 10
     });
     // To the last byte.
@@ -47,7 +47,7 @@ fn eight_sessions_never_pass_the_limit_and_can_use_all_of_it() {
     }
     let handle = sftp.handle(&open("all", WRITE | CREAT));
     let mut size = 0;
-    support::wait_for("the other sessions' files to be closed", || {
+    testkit::wait_for("the other sessions' files to be closed", || {
         sftp.ask_about(&fsetstat(bogus(&handle), &Attrs::size(MIB)), b"");
         size = home.join("all").metadata().unwrap().len();
         size == MIB

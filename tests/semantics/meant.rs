@@ -27,7 +27,7 @@ pub enum Ours {
     Announces(&'static [&'static str]),
 }
 
-use crate::meant_table::MEANT;
+use crate::semantics::meant_table::MEANT;
 use Ours::{Announces, Lines, SafeModes};
 
 impl Difference {

@@ -1,7 +1,7 @@
 //! The differences from OpenSSH that are meant, each with its reason.
 
-use crate::meant::Difference;
-use crate::meant::Ours::{Announces, Lines, SafeModes};
+use crate::semantics::meant::Difference;
+use crate::semantics::meant::Ours::{Announces, Lines, SafeModes};
 
 /// Entries are tried in this order.
 pub const MEANT: &[Difference] = &[

@@ -1,6 +1,6 @@
 //! A row of the table: its name and what is sent.
 
-use crate::support::packets::Request;
+use testkit::packets::Request;
 
 /// A few requests, independent of all other rows.
 pub struct Row {

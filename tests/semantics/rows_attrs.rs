@@ -1,8 +1,8 @@
 //! SETSTAT, FSETSTAT and lsetstat@: each attribute, all at once, and what can't be.
 
-use crate::row::{Row, row};
-use crate::support::packets::*;
-use crate::support::{is_root, skipped};
+use crate::semantics::row::{Row, row};
+use testkit::packets::*;
+use testkit::{is_root, skipped};
 
 fn attributes() -> Vec<(&'static str, Attrs)> {
     let owner = (

@@ -1,7 +1,7 @@
 //! OPENDIR and READDIR: listings, compared as sorted lists with attributes and long names.
 
-use crate::row::{Row, row};
-use crate::support::packets::*;
+use crate::semantics::row::{Row, row};
+use testkit::packets::*;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();

@@ -1,7 +1,7 @@
 //! The extensions' own corners; those that take one path or one handle also stand in the tables of these.
 
-use crate::row::{Row, row};
-use crate::support::packets::*;
+use crate::semantics::row::{Row, row};
+use testkit::packets::*;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();

@@ -1,8 +1,8 @@
 //! READ, WRITE, CLOSE and FSTAT: offsets, lengths and handles, good and bad.
 
-use crate::row::{Row, row};
-use crate::support::packets::*;
-use crate::tree::BIG;
+use crate::semantics::row::{Row, row};
+use crate::semantics::tree::BIG;
+use testkit::packets::*;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();

@@ -1,8 +1,8 @@
 //! Every request that takes one path, aimed at everything.
 
-use crate::row::{Row, row};
-use crate::support::packets::*;
-use crate::targets::{all, inside};
+use crate::semantics::row::{Row, row};
+use crate::semantics::targets::{all, inside};
+use testkit::packets::*;
 
 /// A request's name and how it is made of a path.
 type Verb = (&'static str, fn(&[u8]) -> Request);

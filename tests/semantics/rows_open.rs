@@ -1,7 +1,7 @@
 //! OPEN: all combinations of flags at everything that can stand there, and the attributes.
 
-use crate::row::{Row, row};
-use crate::support::packets::*;
+use crate::semantics::row::{Row, row};
+use testkit::packets::*;
 
 const FLAGS: [(&str, u32); 6] = [
     ("R", READ),

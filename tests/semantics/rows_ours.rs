@@ -1,8 +1,8 @@
 //! Rows for our server alone, with what it must answer: OpenSSH's server waits for ever in open(2) of a FIFO, and
 //! sends nothing at all for a type that it does not know.
 
-use crate::row::{Row, row};
-use crate::support::packets::*;
+use crate::semantics::row::{Row, row};
+use testkit::packets::*;
 
 /// Each row and its replies, line by line.
 pub fn rows() -> Vec<(Row, Vec<String>)> {

@@ -1,7 +1,7 @@
 //! Requests of two names: RENAME, posix-rename@, hardlink@, SYMLINK.
 
-use crate::row::{Row, row};
-use crate::support::packets::*;
+use crate::semantics::row::{Row, row};
+use testkit::packets::*;
 
 const FROM: [&str; 26] = [
     "missing",

@@ -1,7 +1,7 @@
 //! What real clients send in one go, and what they do with request ids.
 
-use crate::row::{Row, row};
-use crate::support::packets::*;
+use crate::semantics::row::{Row, row};
+use testkit::packets::*;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = vec![

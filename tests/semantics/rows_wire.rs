@@ -1,7 +1,7 @@
 //! Packets that no honest client sends: cut short, too long, of no known type; and the hello.
 
-use crate::row::{Row, row};
-use crate::support::packets::*;
+use crate::semantics::row::{Row, row};
+use testkit::packets::*;
 
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();

@@ -5,14 +5,14 @@ use std::process::Command;
 
 use sftp_wire::constants::SSH_FXP_CLOSE;
 
-use crate::USER;
-use crate::row::{Row, Session, Step};
-use crate::support::packets::{Context, Handle, Request, close, readdir};
-use crate::support::raw::{RawSftp, Received};
-use crate::support::replies::{Name, Renderer, Reply, decode};
-use crate::support::server::Sandbox;
-use crate::support::{PATIENCE, reference};
-use crate::tree::{self, Stamp};
+use crate::semantics::USER;
+use crate::semantics::row::{Row, Session, Step};
+use crate::semantics::tree::{self, Stamp};
+use testkit::packets::{Context, Handle, Request, close, readdir};
+use testkit::raw::{RawSftp, Received};
+use testkit::replies::{Name, Renderer, Reply, decode};
+use testkit::server::TestServer;
+use testkit::{PATIENCE, reference};
 
 /// READDIRs of one listing; a server that never ends it is a finding.
 const MOST_READDIRS: usize = 1000;
@@ -34,7 +34,7 @@ pub struct Side {
     /// The same of `/etc` beside it, which links lead to, and which the reference needs to start.
     around: Vec<tree::Seen>,
     /// Kept for their `Drop`.
-    _sandbox: Option<Sandbox>,
+    _sandbox: Option<TestServer>,
     _directory: Option<tempfile::TempDir>,
 }
 
@@ -84,7 +84,7 @@ impl Side {
 
     /// Our server, booted for this.
     pub fn homeport(stamp: Stamp) -> Self {
-        let sandbox = Sandbox::start(&[USER]);
+        let sandbox = TestServer::start(&[USER]);
         let root = sandbox.home(USER);
         std::fs::create_dir_all(&root).unwrap();
         let template = sandbox.raw_command(USER);
@@ -96,7 +96,7 @@ impl Side {
         root: PathBuf,
         command: Box<dyn Fn() -> Command>,
         stamp: Stamp,
-        sandbox: Option<Sandbox>,
+        sandbox: Option<TestServer>,
         directory: Option<tempfile::TempDir>,
     ) -> Self {
         reference::furnish(&root, USER);
@@ -317,7 +317,7 @@ impl Run<'_> {
 }
 
 fn closes(request: &Request) -> Option<usize> {
-    use crate::support::packets::Part;
+    use testkit::packets::Part;
     match (request.kind, request.parts.first()) {
         (SSH_FXP_CLOSE, Some(Part::Handle(Handle::Nth(nth)))) => Some(*nth),
         _ => None,

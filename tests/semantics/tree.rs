@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
 
-use crate::support::replies::bytes;
+use testkit::replies::bytes;
 
 /// Size of `shared/big`: more than the largest READ that is answered whole.
 pub const BIG: usize = 300_000;

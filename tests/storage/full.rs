@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::process::Command;
 
 use super::*;
-use support::clients::By;
-use support::server::{HOMEPORTD, password};
-use support::wait_for;
+use testkit::programs::homeportd;
+use testkit::server::password;
+use testkit::stock::By;
+use testkit::wait_for;
 
 /// A small disk, mounted as the data directory of a sandbox.
 struct Disk {
@@ -16,7 +17,7 @@ struct Disk {
 
 impl Disk {
     /// Makes and mounts one; `None`, with the reason said loudly, where that is not possible.
-    fn mount(server: &Sandbox, kind: &str) -> Option<Self> {
+    fn mount(server: &TestServer, kind: &str) -> Option<Self> {
         let point = server.path().join("data");
         fs::remove_dir_all(&point).unwrap();
         fs::create_dir(&point).unwrap();
@@ -46,7 +47,7 @@ impl Disk {
         match mounted {
             Ok(()) => Some(Self { point }),
             Err(reason) => {
-                support::skipped(&format!("a small {kind}"), &reason);
+                testkit::skipped(&format!("a small {kind}"), &reason);
                 None
             }
         }
@@ -72,7 +73,7 @@ impl Drop for Disk {
 }
 
 fn story(kind: &str) {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     let Some(disk) = Disk::mount(&server, kind) else {
         return;
     };
@@ -100,7 +101,7 @@ fn story(kind: &str) {
     // Nothing of the reserve went into it.
     assert!(reserve.exists());
 
-    let goes_on = |server: &Sandbox, when: &str| {
+    let goes_on = |server: &TestServer, when: &str| {
         let by_password = server.sign_in("bob", By::Password("password"), &password("bob"));
         assert!(by_password.status.success(), "{when}: {}", errors(&by_password));
         server.sftp_ok("alice", "ls -l\n");
@@ -173,7 +174,7 @@ fn a_full_ext4_keeps_nobody_out() {
 /// A change that is larger than what is left, and than what is left to begin with: the store finds out in the middle.
 #[test]
 fn a_change_that_finds_the_disk_full_is_made_again_with_the_reserve() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     let Some(disk) = Disk::mount(&server, "tmpfs") else {
         return;
     };
@@ -214,14 +215,14 @@ fn a_change_that_finds_the_disk_full_is_made_again_with_the_reserve() {
 }
 
 /// Runs `user disable alice` while these calls of the system fail, as strace injects it.
-fn disabled_while(server: &Sandbox, failing: &[&str]) -> Output {
+fn disabled_while(server: &TestServer, failing: &[&str]) -> Output {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64,fallocate"]);
     for inject in failing {
         strace.args(["-e", &format!("inject={inject}")]);
     }
     let output = strace
-        .args([HOMEPORTD, "-c"])
+        .args([homeportd(), "-c"])
         .arg(server.config())
         .args(["user", "disable", "alice"])
         .output();
@@ -231,7 +232,7 @@ fn disabled_while(server: &Sandbox, failing: &[&str]) -> Output {
 /// A quota of the file system is a full disk; other errors of the disk are told as they are.
 #[test]
 fn a_quota_of_the_file_system_is_told_as_a_full_disk_and_nothing_else_is() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &[]);
     // The running server keeps the log and its index, so that the change itself is the first thing to be written.
     server.serve();

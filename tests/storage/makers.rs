@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::*;
-use support::server::HOMEPORTD;
+use testkit::programs::homeportd;
 
 /// A configuration without a store, in a directory of its own.
 fn bare(store: &str) -> tempfile::TempDir {
@@ -19,7 +19,7 @@ fn bare(store: &str) -> tempfile::TempDir {
 }
 
 fn run(dir: &tempfile::TempDir, args: &[&str]) -> Output {
-    Command::new(HOMEPORTD)
+    Command::new(homeportd())
         .arg("-c")
         .arg(dir.path().join("homeportd.toml"))
         .args(args)
@@ -70,7 +70,7 @@ fn nobody_but_a_maker_makes_a_store() {
 fn the_first_user_makes_the_store_and_only_where_it_can_be_a_new_one() {
     let add = ["user", "add", "alice", "--password-stdin"];
     let add = |dir: &tempfile::TempDir| {
-        let mut child = Command::new(HOMEPORTD)
+        let mut child = Command::new(homeportd())
             .arg("-c")
             .arg(dir.path().join("homeportd.toml"))
             .args(add)
@@ -105,7 +105,7 @@ fn the_first_user_makes_the_store_and_only_where_it_can_be_a_new_one() {
 
 #[test]
 fn init_makes_what_serve_needs() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     assert_eq!(names(&server.path().join("data/homes")), [".homeport-store"]);
     server.serve();
     server.signal("TERM");
@@ -115,7 +115,7 @@ fn init_makes_what_serve_needs() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("data")).unwrap();
     std::fs::write(dir.path().join("data/old.db"), "").unwrap();
-    let output = Command::new(HOMEPORTD)
+    let output = Command::new(homeportd())
         .arg("init")
         .arg(dir.path())
         .output()
@@ -126,7 +126,7 @@ fn init_makes_what_serve_needs() {
 
 #[test]
 fn a_first_user_makes_no_store_beside_the_homes_of_another() {
-    let server = Sandbox::new(&[]);
+    let server = TestServer::new(&[]);
     server.add_user("alice", &[]);
     let text = std::fs::read_to_string(server.config()).unwrap();
     let wrong = text.replace("data/homeport.db", "dta/homeport.db");

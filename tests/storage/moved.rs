@@ -3,11 +3,11 @@
 use std::process::Command;
 
 use super::*;
-use support::server::HOMEPORTD;
+use testkit::programs::homeportd;
 
 #[test]
 fn a_server_that_was_moved_goes_on() {
-    let mut server = Sandbox::start(&["alice"]);
+    let mut server = TestServer::start(&["alice"]);
     let elsewhere = server.path().join("far");
     std::fs::create_dir(&elsewhere).unwrap();
     server.add_user(
@@ -32,7 +32,7 @@ fn a_server_that_was_moved_goes_on() {
         std::fs::rename(old.join(name), new.join(name)).unwrap();
     }
     let run = |args: &[&str]| {
-        let output = Command::new(HOMEPORTD)
+        let output = Command::new(homeportd())
             .arg("-c")
             .arg(new.join("homeportd.toml"))
             .args(args)

@@ -3,8 +3,8 @@
 use super::*;
 
 /// A second server, with a store of its own, whose user lives in a home of the first.
-fn second(first: &Sandbox, storage: &str) -> Sandbox {
-    let second = Sandbox::new(&[("storage", storage)]);
+fn second(first: &TestServer, storage: &str) -> TestServer {
+    let second = TestServer::new(&[("storage", storage)]);
     second.make_key("alice");
     let key = format!("{}.pub", second.key("alice").display());
     let home = first.home("alice");
@@ -42,14 +42,14 @@ fn second(first: &Sandbox, storage: &str) -> Sandbox {
     second
 }
 
-fn put(server: &Sandbox, name: &str) -> Output {
+fn put(server: &TestServer, name: &str) -> Output {
     let file = local(server, "local", &[1; 50_000]);
     server.sftp("alice", &format!("put {} {name}\n", file.display()))
 }
 
 #[test]
 fn of_two_servers_on_one_storage_only_its_owner_lets_homes_grow() {
-    let first = Sandbox::start(&["alice"]);
+    let first = TestServer::start(&["alice"]);
     let place = first.path().join("data/homes");
     assert!(put(&first, "one").status.success());
 
@@ -95,7 +95,7 @@ fn of_two_servers_on_one_storage_only_its_owner_lets_homes_grow() {
 
 #[test]
 fn a_disk_that_is_not_mounted_gets_no_home_and_works_again_once_it_is() {
-    let server = Sandbox::start(&["alice"]);
+    let server = TestServer::start(&["alice"]);
     let (homes, disk) = (server.path().join("data/homes"), server.path().join("disk"));
     assert!(put(&server, "one").status.success());
     // What is seen when a disk is unmounted: the empty directory below.
@@ -135,7 +135,7 @@ fn a_disk_that_is_not_mounted_gets_no_home_and_works_again_once_it_is() {
 
 #[test]
 fn a_start_without_the_disk_serves_once_it_is_there() {
-    let mut server = Sandbox::new(&[]);
+    let mut server = TestServer::new(&[]);
     server.add_user("alice", &[]);
     let (homes, disk) = (server.path().join("data/homes"), server.path().join("disk"));
     std::fs::rename(&homes, &disk).unwrap();
@@ -150,7 +150,7 @@ fn a_start_without_the_disk_serves_once_it_is_there() {
 #[test]
 fn homes_outside_of_homes_are_not_made_at_sign_in() {
     let root = tempfile::tempdir().unwrap();
-    let mut server = Sandbox::new(&[("storage", &format!("roots = [{:?}]", root.path()))]);
+    let mut server = TestServer::new(&[("storage", &format!("roots = [{:?}]", root.path()))]);
     let home = root.path().join("alice");
     server.add_user("alice", &["--home", home.to_str().unwrap()]);
     // A new root was taken with its first home.
@@ -165,7 +165,7 @@ fn homes_outside_of_homes_are_not_made_at_sign_in() {
 #[test]
 fn adopting_says_what_it_does() {
     let root = tempfile::tempdir().unwrap();
-    let server = Sandbox::new(&[("storage", &format!("roots = [{:?}]", root.path()))]);
+    let server = TestServer::new(&[("storage", &format!("roots = [{:?}]", root.path()))]);
     let check = server.admin(&["check"], "");
     let told = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(

@@ -1,0 +1,33 @@
+//! Numbers and bytes that look random, and are the same in each run.
+
+use std::ops::Range;
+
+/// xorshift64*: fast, even enough, and the same again for the same seed.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn number(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub fn within(&mut self, range: Range<u64>) -> u64 {
+        range.start + self.number() % (range.end - range.start)
+    }
+}
+
+/// Content that no two offsets of a file share.
+pub fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    let mut content: Vec<u8> = (0..length.div_ceil(8))
+        .flat_map(|_| random.number().to_le_bytes())
+        .collect();
+    content.truncate(length);
+    content
+}

@@ -1,0 +1,308 @@
+//! The real `homeportd` in a temporary directory, with users, keys and what stock clients need to reach it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use super::programs::homeportd;
+use super::{WITHOUT_POWERS, is_root, wait_for};
+
+/// A directory with a configuration, users and keys; the server may run or not.
+pub struct TestServer {
+    dir: tempfile::TempDir,
+    running: Option<Running>,
+}
+
+struct Running {
+    child: Child,
+    port: u16,
+    log: Arc<Mutex<String>>,
+}
+
+impl TestServer {
+    /// A configuration that listens on a free port of the loopback address; no server runs yet.
+    ///
+    /// `extra` is added to the sections of its own name: `[("limits", "handles = 10")]`.
+    pub fn new(extra: &[(&str, &str)]) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("homeport-test-")
+            .tempdir()
+            .unwrap();
+        let mut sections = vec![
+            ("server", "listen = [\"127.0.0.1:0\"]\n".to_owned()),
+            ("storage", "homes = \"data/homes\"\n".to_owned()),
+            ("store", "path = \"data/homeport.db\"\n".to_owned()),
+            ("log", "audit = \"audit.log\"\n".to_owned()),
+        ];
+        for (name, text) in extra {
+            match sections.iter_mut().find(|(section, _)| section == name) {
+                Some((_, settings)) => settings.push_str(&format!("{text}\n")),
+                None => sections.push((name, format!("{text}\n"))),
+            }
+        }
+        let config: String = sections
+            .iter()
+            .map(|(name, text)| format!("[{name}]\n{text}\n"))
+            .collect();
+        // Makes the directories and the store.
+        let made = Command::new(homeportd()).arg("init").arg(dir.path()).output();
+        assert!(made.unwrap().status.success());
+        fs::write(dir.path().join("homeportd.toml"), config).unwrap();
+        // The server makes its own, as the configuration wants them.
+        fs::remove_dir_all(dir.path().join("hostkeys")).unwrap();
+        fs::create_dir(dir.path().join("hostkeys")).unwrap();
+        Self { dir, running: None }
+    }
+
+    /// A running server with these users, each with a key and the password [`password`] says.
+    pub fn start(users: &[&str]) -> Self {
+        Self::start_with(&[], users)
+    }
+
+    /// The same with settings.
+    pub fn start_with(extra: &[(&str, &str)], users: &[&str]) -> Self {
+        let mut sandbox = Self::new(extra);
+        for user in users {
+            sandbox.add_user(user, &[]);
+        }
+        sandbox.serve();
+        sandbox
+    }
+
+    /// The sandbox's directory.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.path().join("homeportd.toml")
+    }
+
+    /// A user's home on disk.
+    pub fn home(&self, user: &str) -> PathBuf {
+        self.path().join("data/homes").join(user)
+    }
+
+    /// A user's private key.
+    pub fn key(&self, user: &str) -> PathBuf {
+        self.path().join(format!("key-{user}"))
+    }
+
+    /// Adds a user with a fresh key and a password; `more` are further arguments of `user add`.
+    pub fn add_user(&self, user: &str, more: &[&str]) {
+        self.make_key(user);
+        let key = format!("{}.pub", self.key(user).display());
+        let add = ["user", "add", user, "--password-stdin", "--key", &key];
+        self.admin_ok(&[&add[..], more].concat(), &password(user));
+    }
+
+    /// Makes the key pair `key-NAME`.
+    pub fn make_key(&self, name: &str) {
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+            .arg(self.key(name))
+            .status();
+        assert!(made.unwrap().success());
+    }
+
+    /// Runs `homeportd -c … ARGS` with this on its standard input.
+    pub fn admin(&self, args: &[&str], input: &str) -> Output {
+        let mut child = Command::new(homeportd())
+            .arg("-c")
+            .arg(self.config())
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that fails early does not read it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    /// The same, which must succeed; returns its standard output.
+    pub fn admin_ok(&self, args: &[&str], input: &str) -> String {
+        let output = self.admin(args, input);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "homeportd {args:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts the server and waits until it listens.
+    pub fn serve(&mut self) {
+        self.serve_by(&[]);
+    }
+
+    /// The same by a program that becomes the server, such as `prlimit`.
+    pub fn serve_by(&mut self, program: &[&str]) {
+        let mut words = program.to_vec();
+        if is_root() {
+            // Root's powers would hide what permissions do.
+            words.push("setpriv");
+            words.extend(WITHOUT_POWERS);
+        }
+        words.push(homeportd());
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
+            .arg("-c")
+            .arg(self.config())
+            .arg("serve")
+            .env("TZ", "UTC0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(String::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        let sink = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.split(b'\n').map_while(Result::ok) {
+                let mut log = sink.lock().unwrap();
+                log.push_str(&String::from_utf8_lossy(&line));
+                log.push('\n');
+            }
+        });
+        let mut port = None;
+        wait_for("the server to listen", || {
+            port = listening_port(&log.lock().unwrap());
+            let gone = child.try_wait().unwrap();
+            assert!(
+                gone.is_none(),
+                "the server ended: {gone:?}\n{}",
+                log.lock().unwrap()
+            );
+            port.is_some()
+        });
+        self.running = port.map(|port| Running { child, port, log });
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("the server was started")
+    }
+
+    /// The port that the server listens on.
+    pub fn port(&self) -> u16 {
+        self.running().port
+    }
+
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.running().child.id()
+    }
+
+    /// CPU time that the server has used, in hundredths of a second.
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        // utime and stime: fields 14 and 15 of proc(5).
+        fields
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().unwrap())
+            .sum()
+    }
+
+    /// What the server logged so far.
+    pub fn log(&self) -> String {
+        self.running().log.lock().unwrap().clone()
+    }
+
+    /// Waits until the log holds this text.
+    pub fn wait_for_log(&self, text: &str) {
+        wait_for(&format!("\"{text}\" in the log"), || self.log().contains(text));
+    }
+
+    /// The audit log so far.
+    pub fn audit(&self) -> String {
+        fs::read_to_string(self.path().join("audit.log")).unwrap_or_default()
+    }
+
+    /// Waits until the audit log holds this text.
+    pub fn wait_for_audit(&self, text: &str) {
+        wait_for(&format!("\"{text}\" in the audit log"), || {
+            self.audit().contains(text)
+        });
+    }
+
+    /// Sends the server a signal: `TERM`, `HUP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.pid().to_string())
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Stops the server, and waits until it stands still. Goes on at `signal("CONT")`.
+    pub fn stop(&self) {
+        self.signal("STOP");
+        wait_for("the server to stand still", || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+            tasks.map_while(Result::ok).all(|task| {
+                let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+                let state = stat.rsplit(") ").next().unwrap_or_default().chars().next();
+                state.is_none_or(|state| state == 'T')
+            })
+        });
+    }
+
+    /// Is the server in the middle of a transaction? It holds the lock of those who write to the store, byte 120 of the
+    /// file `homeport.db-shm`.
+    pub fn writes_to_the_store(&self) -> bool {
+        let pid = self.pid().to_string();
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        locks.lines().any(|line| {
+            // Number, class, mode, type, process, file, first and last byte: proc(5).
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields.get(3..5) == Some(&["WRITE", &pid]) && fields.get(6) == Some(&"120")
+        })
+    }
+
+    /// Waits until the server is gone; its exit code.
+    pub fn wait_for_exit(&mut self) -> Option<i32> {
+        let mut running = self.running.take().expect("the server was started");
+        let mut status = None;
+        wait_for("the server to end", || {
+            status = running.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.and_then(|s| s.code())
+    }
+
+    /// Does the server still run?
+    pub fn is_alive(&mut self) -> bool {
+        let running = self.running.as_mut().expect("the server was started");
+        running.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+            if std::thread::panicking() {
+                let log = running.log.lock().unwrap();
+                eprintln!("--- the server's log\n{log}---");
+            }
+        }
+    }
+}
+
+/// The password of every user made by [`TestServer::add_user`].
+pub fn password(user: &str) -> String {
+    format!("secret of {user}")
+}
+
+fn listening_port(log: &str) -> Option<u16> {
+    let (_, rest) = log.split_once("listening on ")?;
+    let address = rest.split(|c: char| c.is_whitespace() || c == '"').next()?;
+    // A line that is only half there has no end yet.
+    rest.contains('\n')
+        .then(|| address.rsplit(':').next()?.parse().ok())?
+}

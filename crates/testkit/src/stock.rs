@@ -1,0 +1,147 @@
+//! Stock clients pointed at a [`TestServer`]: their options, and one run of each.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Output, Stdio};
+
+use super::raw::RawSftp;
+use super::server::TestServer;
+
+/// How a client signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The user's key.
+    Key,
+    /// A password, asked for by the method of this name.
+    Password(&'static str),
+    /// The key and then a password.
+    Both,
+}
+
+impl TestServer {
+    /// A client's command with all options but the user's name: none of the machine's own configuration counts.
+    pub fn client(&self, program: &str, user: &str, by: By) -> Command {
+        let mut command = Command::new(program);
+        let known_hosts = format!("UserKnownHostsFile={}", self.path().join("known_hosts").display());
+        command.args([
+            "-F",
+            "none",
+            "-o",
+            &known_hosts,
+            "-o",
+            "GlobalKnownHostsFile=none",
+        ]);
+        command.args([
+            "-o",
+            "StrictHostKeyChecking=accept-new",
+            "-o",
+            "IdentityAgent=none",
+        ]);
+        command.args([
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "LogLevel=ERROR",
+            "-o",
+            "NumberOfPasswordPrompts=1",
+        ]);
+        command.args(["-o", &format!("Port={}", self.port())]);
+        let methods = match by {
+            By::Key => "publickey",
+            By::Password(method) => method,
+            By::Both => "publickey,password",
+        };
+        command.args(["-o", &format!("PreferredAuthentications={methods}")]);
+        if by == By::Key {
+            command.args(["-o", "BatchMode=yes"]);
+        }
+        if by == By::Key || by == By::Both {
+            command.arg("-i").arg(self.key(user));
+        } else {
+            command.args(["-o", "PubkeyAuthentication=no"]);
+        }
+        command
+            .env_remove("SSH_AUTH_SOCK")
+            .env("TZ", "UTC0")
+            .env("LC_ALL", "C");
+        command.current_dir(self.path());
+        command
+    }
+
+    /// Lets the client find `password` when it asks for one.
+    pub fn with_password(&self, mut command: Command, password: &str) -> Command {
+        let script = self.path().join(format!("askpass-{}", rand_name()));
+        // The password comes from the environment: a script may not be written while another test starts it.
+        std::fs::write(&script, "#!/bin/sh\nprintf '%s\\n' \"$TEST_PASSWORD\"\n").unwrap();
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+        command
+            .env("SSH_ASKPASS", script)
+            .env("SSH_ASKPASS_REQUIRE", "force");
+        command.env("TEST_PASSWORD", password).env("DISPLAY", ":0");
+        command
+    }
+
+    /// `sftp -b -` by key, in the sandbox's directory.
+    pub fn sftp_command(&self, user: &str) -> Command {
+        let mut command = self.client("sftp", user, By::Key);
+        command.args(["-q", "-b", "-"]).arg(format!("{user}@127.0.0.1"));
+        command
+    }
+
+    /// Runs a batch of sftp's commands by key.
+    pub fn sftp(&self, user: &str, batch: &str) -> Output {
+        run(self.sftp_command(user), batch)
+    }
+
+    /// The same, which must succeed; returns what was printed.
+    pub fn sftp_ok(&self, user: &str, batch: &str) -> String {
+        let output = self.sftp(user, batch);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "sftp for {user}:\n{batch}\n{errors}\n{}",
+            self.log()
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Tries to sign in and list; sftp's output.
+    pub fn sign_in(&self, user: &str, by: By, password: &str) -> Output {
+        // Not `-b`: it would forbid questions for passwords.
+        let command = self.client("ssh", user, by);
+        let mut command = self.with_password(command, password);
+        command.args(["-s", &format!("{user}@127.0.0.1"), "sftp"]);
+        run(command, "")
+    }
+
+    /// `ssh -s … sftp` by key, for the raw driver.
+    pub fn raw_command(&self, user: &str) -> Command {
+        let mut command = self.client("ssh", user, By::Key);
+        command.args(["-s", &format!("{user}@127.0.0.1"), "sftp"]);
+        command
+    }
+
+    /// A session of the raw driver that has said hello.
+    pub fn raw(&self, user: &str) -> RawSftp {
+        RawSftp::start(self.raw_command(user))
+    }
+}
+
+/// Runs a command with this on its standard input.
+pub fn run(mut command: Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
+    // A client that failed to connect does not read it.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn rand_name() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

@@ -1,0 +1,214 @@
+//! What an operator changes beside running sessions, and nobody is ended for; and what happens at the edges.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::admin::changes::{Doing, PASSWORD, Session, assert_over, begin, change, raw, size};
+use testkit::packets::{CREAT, Context, WRITE, init, nth, open, stat, write};
+use testkit::raw::{RawSftp, Received};
+use testkit::replies::Reply;
+use testkit::server::{TestServer, password};
+use testkit::stock::By;
+use testkit::{PATIENCE, wait_for};
+
+#[test]
+fn whoever_gains_something_goes_on() {
+    let server = TestServer::start_with(&[], &["alice"]);
+    server.make_key("another");
+    let mut alice = raw(&server, "alice", By::Key);
+    let another = format!("{}.pub", server.key("another").display());
+    let own = server.path().join("own");
+    let line = fs::read_to_string(format!("{}.pub", server.key("alice").display())).unwrap();
+    fs::write(&own, format!("from=\"127.0.0.0/8\" {line}")).unwrap();
+    for command in [
+        &["set", "alice", "--quota", "1GiB"][..],
+        &["set", "alice", "--max-files", "1000"],
+        &["set", "alice", "--quota", "1"],
+        &["set", "alice", "--max-sessions", "1"],
+        &["set", "alice", "--allow-from", "127.0.0.1"],
+        &["set", "alice", "--allow-from", "127.0.0.0/8,10.0.0.0/8"],
+        &["set", "alice", "--require", "publickey"],
+        &["set", "alice", "--expires", "2100-01-01"],
+        &["set", "alice", "--expires", "never"],
+        &["key", "add", "alice", &another],
+        &["key", "add", "alice", own.to_str().unwrap()],
+        &["key", "remove", "alice", &fingerprint_of(&server, "another")],
+        &["passwd", "alice", "--password-stdin"],
+        &["set", "alice", "--quota", "unlimited", "--max-files", "unlimited"],
+    ] {
+        let said = change(&server, command, "another one");
+        assert_eq!(
+            (&said["changed"], &said["sessions_ended"]),
+            (&true.into(), &0.into()),
+            "{command:?}"
+        );
+        assert!(matches!(alice.ask(&stat("/")), Reply::Attrs(_)), "{command:?}");
+    }
+    // The limit holds for those who come.
+    assert!(!server.sign_in("alice", By::Key, "").status.success());
+}
+
+fn fingerprint_of(server: &TestServer, key: &str) -> String {
+    let print = std::process::Command::new("ssh-keygen")
+        .arg("-lf")
+        .arg(server.key(key))
+        .output();
+    let print = String::from_utf8(print.unwrap().stdout).unwrap();
+    print.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn a_quota_holds_when_the_command_returns() {
+    let server = TestServer::start(&["alice"]);
+    fs::write(server.path().join("40m"), vec![1; 40 << 20]).unwrap();
+    let mut before = raw(&server, "alice", By::Key);
+    let handle = before.handle(&open("g", WRITE | CREAT));
+    server.admin_ok(&["user", "set", "alice", "--quota", "1MiB"], "");
+    assert!(!server.sftp("alice", "put 40m f").status.success());
+    assert!(size(&server.home("alice").join("f")) <= 1 << 20);
+    let room = 1 << 20;
+    let reply = before.ask_about(&write(nth(0), 2 * room, b"x"), &handle);
+    assert!(matches!(reply, Reply::Status { code: 4, .. }), "{reply:?}");
+    server.admin_ok(&["user", "set", "alice", "--quota", "unlimited"], "");
+    let reply = before.ask_about(&write(nth(0), 2 * room, b"x"), &handle);
+    assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+
+    // In the middle of an upload that goes on.
+    let mut upload = begin(&server, "alice", By::Key, Doing::Copy);
+    server.admin_ok(&["user", "set", "alice", "--quota", "1MiB"], "");
+    let file = server.home("alice").join("f");
+    let at_return = size(&file);
+    let Session::Raw(raw) = &mut upload else { panic!() };
+    assert!(
+        matches!(raw.receive(PATIENCE), Received::Packet(_)),
+        "the copy is refused"
+    );
+    assert_eq!(size(&file), at_return);
+}
+
+#[test]
+fn a_user_who_is_removed_and_added_is_another_one() {
+    let server = TestServer::start(&["alice"]);
+    let mut old = raw(&server, "alice", By::Key);
+    let handle = old.handle(&open("f", WRITE | CREAT));
+    let key = format!("{}.pub", server.key("alice").display());
+    // As if the first notice had been lost, the second one would do.
+    assert_eq!(change(&server, &["remove", "alice"], "")["sessions_ended"], 1);
+    change(&server, &["add", "alice", "--key", &key, "--read-only"], "");
+    let context = Context {
+        base: "",
+        handles: &[handle],
+    };
+    let request = write(nth(0), 0, b"late");
+    // It may have noticed by now.
+    let _ = old.send(&request.encode(9, &context));
+    assert_over(&mut Session::Raw(old), "the removed user");
+    assert_eq!(size(&server.home("alice").join("f")), 0);
+    let mut new = raw(&server, "alice", By::Key);
+    assert!(matches!(
+        new.ask(&open("g", WRITE | CREAT)),
+        Reply::Status { code: 3, .. }
+    ));
+}
+
+#[test]
+fn a_stopped_server_is_waited_for_five_seconds() {
+    let server = TestServer::start(&["alice"]);
+    let mut alice = raw(&server, "alice", By::Key);
+    wait_for("the first measure", || {
+        server
+            .admin_ok(&["user", "show", "alice", "--json"], "")
+            .contains("\"usage_exact\": true")
+    });
+    // It must not be stopped in the middle of its own writing to the store.
+    wait_for("it to be stopped between two transactions", || {
+        server.stop();
+        let between = !server.writes_to_the_store();
+        if !between {
+            server.signal("CONT");
+        }
+        between
+    });
+    let run = |args: &[&str]| {
+        let begun = std::time::Instant::now();
+        let output = server.admin(args, "another one");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), told, begun.elapsed())
+    };
+    std::thread::scope(|threads| {
+        // Which waits once, and says so once.
+        threads.spawn(|| {
+            let told = String::from_utf8(server.admin(&["check"], "").stdout).unwrap();
+            assert_eq!(told.matches("not answered within 5 s").count(), 1, "{told}");
+        });
+        for (args, stored) in [
+            (&["user", "set", "alice", "--read-only"][..], true),
+            (&["user", "passwd", "alice", "--password-stdin"], true),
+            (&["sessions", "list"], false),
+            (&["sessions", "kick", "1"], false),
+            (&["quota", "show"], false),
+            (&["quota", "scan", "alice"], false),
+        ] {
+            threads.spawn(move || {
+                let (code, told, took) = run(args);
+                assert_eq!(code, Some(1), "{args:?}: {told}");
+                assert!(told.contains("not answered within 5 s"), "{args:?}: {told}");
+                let sentence = "the change is stored, and the server has not confirmed it";
+                assert_eq!(told.contains(sentence), stored, "{args:?}: {told}");
+                // Without the limit of 5 s it would be for ever.
+                assert!(took < Duration::from_secs(60), "{args:?}: {took:?}");
+            });
+        }
+        // What is stored can be shown all the same.
+        threads.spawn(|| {
+            let (code, told, _) = run(&["user", "show", "alice"]);
+            assert_eq!(code, Some(0), "{told}");
+        });
+    });
+    server.signal("CONT");
+    // The next command finds that nothing is to be changed, and brings the news.
+    let said = server.admin_ok(&["user", "set", "alice", "--read-only"], "");
+    assert!(said.starts_with("unchanged: alice"), "{said}");
+    assert!(matches!(alice.receive(PATIENCE), Received::Ended));
+}
+
+/// A password takes a while to verify: the record was read before that. Whatever the session can do must be what the
+/// record says after it.
+#[test]
+fn a_sign_in_under_way_has_no_rights_of_yesterday() {
+    let server = TestServer::start(&["alice"]);
+    for round in 0..12 {
+        server.admin_ok(&["user", "set", "alice", "--permissions", "all"], "");
+        let begun = std::time::Instant::now();
+        let command = server.client("ssh", "alice", PASSWORD);
+        let mut command = server.with_password(command, &password("alice"));
+        command.args(["-s", "alice@127.0.0.1", "sftp"]);
+        let mut session = RawSftp::spawn(command);
+        std::thread::sleep(Duration::from_millis(20 * round));
+        let said = change(&server, &["set", "alice", "--read-only"], "");
+        let name = format!("f{round}");
+        let sent = session.send(&init(3).encode(
+            0,
+            &Context {
+                base: "",
+                handles: &[],
+            },
+        ));
+        let hello = session.receive(PATIENCE);
+        let ended = &said["sessions_ended"];
+        if sent && matches!(hello, Received::Packet(_)) {
+            let context = Context {
+                base: "",
+                handles: &[],
+            };
+            // It may have been ended by now.
+            let _ = session.send(&open(&name, WRITE | CREAT).encode(77, &context));
+            let _ = session.receive(PATIENCE);
+        }
+        assert!(
+            !server.home("alice").join(&name).exists(),
+            "round {round}, {:?}, ended {ended}",
+            begun.elapsed()
+        );
+    }
+}

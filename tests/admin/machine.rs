@@ -1,0 +1,143 @@
+//! What `check` and `serve` say about the machine: its sockets, its kernel, and what others hold.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+
+use crate::admin::preflight::{Said, check, edit, sandbox, serve};
+use testkit::programs::homeportd;
+use testkit::{own_mounts, skipped};
+
+/// A port that is free on all addresses of both families, and below those that the kernel gives out by itself: nobody
+/// gets it by chance before the server does.
+fn free_port() -> u16 {
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    let is_free = |port: &u16| {
+        ["0.0.0.0", "::"]
+            .iter()
+            .all(|any| TcpListener::bind((*any, *port)).is_ok())
+    };
+    (first..30_000).chain(20_000..first).find(is_free).unwrap()
+}
+
+#[test]
+fn one_port_serves_both_families() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        skipped("IPv6", "this machine has none");
+        return;
+    }
+    let mut server = sandbox();
+    let port = free_port();
+    edit(
+        &server,
+        "\"127.0.0.1:0\"",
+        &format!("\"0.0.0.0:{port}\", \"[::]:{port}\""),
+    );
+    let said = check(&server);
+    assert!(said.content, "{}", said.text);
+    server.serve();
+    for host in ["127.0.0.1", "::1"] {
+        TcpStream::connect((host, port)).unwrap();
+    }
+    // The ports are taken, by the server itself.
+    let said = check(&server);
+    assert!(said.content, "{}", said.text);
+}
+
+#[test]
+fn a_port_that_another_has_is_named() {
+    let server = sandbox();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap();
+    edit(&server, "127.0.0.1:0", &address.to_string());
+    let expected = format!("cannot listen on {address}: address already in use");
+    for said in [check(&server), serve(&server, &[])] {
+        assert!(!said.content && said.text.contains(&expected), "{}", said.text);
+        assert!(said.text.contains("homeportd.toml:2: "), "{}", said.text);
+    }
+    let held: Said = server.admin(&["check", "--sockets-held"], "").into();
+    assert!(held.content, "{}", held.text);
+}
+
+#[test]
+fn a_lock_that_another_holds_is_named() {
+    let server = sandbox();
+    let lock = fs::File::options()
+        .write(true)
+        .open(server.path().join("data/lock"))
+        .unwrap();
+    lock.try_lock().unwrap();
+    let said = check(&server);
+    assert!(
+        !said.content && said.text.contains("has locked it"),
+        "{}",
+        said.text
+    );
+    let held: Said = server.admin(&["check", "--sockets-held"], "").into();
+    assert!(held.content, "{}", held.text);
+}
+
+/// A sandbox, such as systemd's `RestrictSUIDSGID=yes`, answers in the kernel's place.
+#[test]
+fn a_sandbox_that_forbids_a_call_is_named() {
+    let server = sandbox();
+    for (call, errno) in [
+        ("openat2", "ENOSYS"),
+        ("openat2", "EPERM"),
+        ("renameat2", "ENOSYS"),
+    ] {
+        let inject = format!("inject={call}:error={errno}");
+        let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
+        let checked: Said = Command::new(strace[0])
+            .args(&strace[1..])
+            .arg(homeportd())
+            .arg("-c")
+            .arg(server.config())
+            .arg("check")
+            .output()
+            .expect("no strace on this machine (hint: apt-get install strace)")
+            .into();
+        for said in [checked, serve(&server, &strace)] {
+            assert!(!said.content, "{call} {errno}: {}", said.text);
+            let named = said.text.contains(&format!("cannot call {call}"));
+            assert!(
+                named && said.text.contains("RestrictSUIDSGID=yes"),
+                "{call} {errno}: {}",
+                said.text
+            );
+        }
+    }
+}
+
+#[test]
+fn a_machine_without_proc_is_named() {
+    let Some(mounts) = own_mounts("a machine without /proc") else {
+        return;
+    };
+    let hide = "mount -t tmpfs none /proc && exec \"$@\"";
+    let without = [&mounts[..], &["sh", "-c", hide, "sh"]].concat();
+    let tried = Command::new(without[0]).args(&without[1..]).arg("true").output();
+    if !tried.is_ok_and(|output| output.status.success()) {
+        return skipped("a machine without /proc", "it cannot be taken away here");
+    }
+    let server = sandbox();
+    let checked: Said = Command::new(without[0])
+        .args(&without[1..])
+        .arg(homeportd())
+        .arg("-c")
+        .arg(server.config())
+        .arg("check")
+        .output()
+        .unwrap()
+        .into();
+    for said in [checked, serve(&server, &without)] {
+        assert!(
+            !said.content
+                && said
+                    .text
+                    .contains("/proc is not mounted (hint: mount -t proc proc /proc"),
+            "{}",
+            said.text
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! Passwords do not stay in the server's memory.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use russh::client;
+
+use testkit::russh_client::AnyServer;
+use testkit::server::TestServer;
+use testkit::stock::By;
+use testkit::{looked_into, wait_for};
+
+/// How often these bytes stand in the memory that a process can write to.
+fn copies(pid: u32, wanted: &[u8]) -> usize {
+    let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let mut found = 0;
+    let mut regions = 0;
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(range), Some(mode)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let Some((start, end)) = range.split_once('-') else {
+            continue;
+        };
+        let start = u64::from_str_radix(start, 16).unwrap();
+        let end = u64::from_str_radix(end, 16).unwrap();
+        if !mode.starts_with("rw") {
+            continue;
+        }
+        regions += 1;
+        let mut at = start;
+        while at < end {
+            let mut piece = vec![0; (1 << 20).min(usize::try_from(end - at).unwrap())];
+            // Some pages cannot be read, or have gone meanwhile.
+            if memory.read_exact_at(&mut piece, at).is_ok() {
+                found += piece
+                    .windows(wanted.len())
+                    .filter(|window| *window == wanted)
+                    .count();
+            }
+            // Pieces overlap, so that nothing is missed between them.
+            at += (piece.len() as u64).saturating_sub(wanted.len() as u64).max(1);
+            if piece.len() <= wanted.len() {
+                break;
+            }
+        }
+    }
+    assert!(regions > 3, "{maps}");
+    found
+}
+
+/// Long, and the same words again and again: whatever part of it is left somewhere is found.
+fn unmistakable(end: &str) -> String {
+    let parts: String = (0..12).map(|n| format!("{n}-unmistakable-KkV8tR4s-")).collect();
+    parts + end
+}
+
+const PART: &[u8] = b"unmistakable-KkV8tR4s";
+
+#[test]
+fn no_copy_of_a_password_is_left_when_it_was_verified() {
+    let throttle = "throttle = { first_delay_ms = 1, max_delay_ms = 1 }";
+    let mut server = TestServer::new(&[("auth", throttle), looked_into()]);
+    let (right, wrong) = (unmistakable("right"), unmistakable("wrong"));
+    server.admin_ok(&["user", "add", "alice", "--password-stdin"], &right);
+    server.serve();
+    // The search finds what is there: the directory's name is in its memory for as long as it runs.
+    let name = server.path().file_name().unwrap().to_string_lossy().into_owned();
+    assert!(copies(server.pid(), name.as_bytes()) > 0);
+    for by in [By::Password("password"), By::Password("keyboard-interactive")] {
+        for _ in 0..3 {
+            assert!(server.sign_in("alice", by, &right).status.success());
+            assert!(!server.sign_in("alice", by, &wrong).status.success());
+            assert!(!server.sign_in("nobody", by, &wrong).status.success());
+        }
+    }
+    wait_for("the sessions to end", || {
+        server.audit().matches("session_ended").count() == 6
+    });
+    assert_eq!(copies(server.pid(), PART), 0, "sessions that have ended");
+}
+
+/// The buffers of a connection live as long as it does, and so does whatever is left in them.
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_while_the_session_goes_on() {
+    let mut server = TestServer::new(&[looked_into()]);
+    let right = unmistakable("right");
+    server.admin_ok(&["user", "add", "alice", "--password-stdin"], &right);
+    server.serve();
+    let mut sessions = Vec::new();
+    for interactive in [false, true, false, true] {
+        let address = ("127.0.0.1", server.port());
+        let mut session = client::connect(Arc::new(client::Config::default()), address, AnyServer)
+            .await
+            .unwrap();
+        if interactive {
+            let asked = session
+                .authenticate_keyboard_interactive_start("alice", None)
+                .await;
+            asked.unwrap();
+            let answer = session
+                .authenticate_keyboard_interactive_respond(vec![right.clone()])
+                .await;
+            assert!(matches!(
+                answer.unwrap(),
+                client::KeyboardInteractiveAuthResponse::Success
+            ));
+        } else {
+            let answer = session.authenticate_password("alice", right.clone()).await;
+            assert!(answer.unwrap().success());
+        }
+        sessions.push(session);
+    }
+    assert_eq!(copies(server.pid(), PART), 0, "sessions that go on");
+}

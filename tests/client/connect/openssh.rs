@@ -1,0 +1,190 @@
+//! The machine's own `sshd`, one process for each connection, and its `ssh-agent`.
+//!
+//! Whoever runs the tests signs in as themselves, by key: that works as root and as anybody else.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use homeport::connect::destination::IdentityFile;
+use homeport::connect::{ConnectError, Credentials, SignInError, UnknownKeys};
+
+use crate::client::connect::Way;
+use crate::client::connect::person::Person;
+use testkit::sshd::{Sshd, keygen, public};
+use testkit::wait_for;
+
+/// Ends with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The way to it, with these keys.
+fn way(sshd: &Sshd, keys: &[&Path]) -> Way {
+    let user = sshd.user();
+    let mut way = Way::new(&user, sshd.port, "");
+    let named = |path: &&Path| IdentityFile {
+        path: path.to_path_buf(),
+        named: true,
+    };
+    way.destination.sign_in.files = keys.iter().map(named).collect();
+    way
+}
+
+/// A real agent with these keys; its socket.
+fn agent(sshd: &Sshd, keys: &[&Path]) -> (Ended, PathBuf) {
+    let socket = sshd.path("agent");
+    let agent = Command::new("ssh-agent")
+        .args(["-D", "-a"])
+        .arg(&socket)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let agent = Ended(agent);
+    wait_for("the agent's socket", || socket.exists());
+    for key in keys {
+        let added = Command::new("ssh-add")
+            .arg("-q")
+            .arg(key)
+            .env("SSH_AUTH_SOCK", &socket)
+            .status();
+        assert!(added.unwrap().success());
+    }
+    (agent, socket)
+}
+
+#[tokio::test]
+async fn a_key_of_the_agent_signs_in() {
+    let sshd = Sshd::start(&["ed25519"], "");
+    let inside = sshd.make_key("inside", &["-t", "ed25519"]);
+    let rsa = sshd.make_key("rsa", &["-t", "rsa", "-b", "2048"]);
+    let other = sshd.path("other");
+    keygen(&other, &["-t", "ed25519", "-N", ""]);
+    for key in [&inside, &rsa] {
+        let (running, socket) = agent(&sshd, &[&other, key]);
+        // The private key is nowhere but in the agent.
+        let away = sshd.path("away");
+        std::fs::rename(key, &away).unwrap();
+        let mut to = way(&sshd, &[]);
+        to.destination.sign_in.agent = Some(socket.clone());
+        to.arrive(&Credentials::default(), &Person::absent()).await;
+
+        // Only the named files: the public part is enough to name a key of the agent's.
+        to.destination.sign_in.identities_only = true;
+        let nobody = Person::absent();
+        let (_, words) = to.fail(&Credentials::default(), &nobody).await;
+        assert!(!words.contains("of the agent"), "{words}");
+        let with = |path: PathBuf| vec![IdentityFile { path, named: true }];
+        for name in [key.clone(), PathBuf::from(format!("{}.pub", key.display()))] {
+            to.destination.sign_in.files = with(name);
+            to.arrive(&Credentials::default(), &Person::absent()).await;
+        }
+        drop(running);
+        std::fs::remove_file(&socket).unwrap();
+        let (_, words) = to.fail(&Credentials::default(), &nobody).await;
+        assert!(
+            words.contains("the agent") && words.contains("cannot be used"),
+            "{words}"
+        );
+        std::fs::rename(&away, key).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn two_keys_where_two_are_asked_for() {
+    let sshd = Sshd::start(&["ed25519"], "AuthenticationMethods publickey,publickey");
+    let first = sshd.make_key("first", &["-t", "ed25519"]);
+    let second = sshd.make_key("second", &["-t", "ecdsa"]);
+    let to = way(&sshd, &[&first, &second]);
+    to.arrive(&Credentials::default(), &Person::absent()).await;
+    let to = way(&sshd, &[&first]);
+    let (_, words) = to.fail(&Credentials::default(), &Person::absent()).await;
+    assert!(words.contains("tried the key"), "{words}\n{}", sshd.log());
+}
+
+#[tokio::test]
+async fn the_known_type_of_host_key_is_asked_for_first() {
+    let kinds = ["ed25519", "ecdsa", "rsa"];
+    let sshd = Sshd::start(&kinds, "");
+    let key = sshd.make_key("key", &["-t", "ed25519"]);
+    for kind in kinds {
+        let mut to = way(&sshd, &[&key]);
+        to.destination.host_key.unknown = UnknownKeys::Refuse;
+        let line = format!(
+            "[127.0.0.1]:{} {}",
+            sshd.port,
+            public(&sshd.path(&format!("host_{kind}")))
+        );
+        std::fs::create_dir_all(to.known_hosts().parent().unwrap()).unwrap();
+        std::fs::write(to.known_hosts(), line).unwrap();
+        let hashed = Command::new("ssh-keygen")
+            .args(["-H", "-f"])
+            .arg(to.known_hosts())
+            .output()
+            .unwrap();
+        assert!(hashed.status.success());
+        to.arrive(&Credentials::default(), &Person::absent()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_with_old_algorithms() {
+    for (more, cipher, kex) in [
+        (
+            "Ciphers aes128-ctr\nMACs hmac-sha2-256\nKexAlgorithms ecdh-sha2-nistp256",
+            "aes128-ctr",
+            "ecdh-sha2-nistp256",
+        ),
+        (
+            "Ciphers aes256-ctr\nMACs hmac-sha2-512\nKexAlgorithms diffie-hellman-group14-sha256",
+            "aes256-ctr",
+            "diffie-hellman-group14-sha256",
+        ),
+        (
+            "Ciphers chacha20-poly1305@openssh.com\nKexAlgorithms curve25519-sha256@libssh.org",
+            "chacha20-poly1305@openssh.com",
+            "curve25519-sha256@libssh.org",
+        ),
+    ] {
+        let sshd = Sshd::start(&["rsa"], more);
+        let key = sshd.make_key("key", &["-t", "rsa", "-b", "2048"]);
+        let to = way(&sshd, &[&key]);
+        to.arrive(&Credentials::default(), &Person::absent()).await;
+        let agreed = to.agreed.lock().unwrap().clone().unwrap();
+        assert_eq!(agreed, (cipher.to_owned(), kex.to_owned(), true));
+    }
+    let sshd = Sshd::start(&["ed25519"], "Ciphers aes128-cbc");
+    let (error, words) = way(&sshd, &[])
+        .fail(&Credentials::default(), &Person::absent())
+        .await;
+    assert!(matches!(error, ConnectError::Protocol(_)), "{words}");
+    assert!(words.contains("it offers only aes128-cbc"), "{words}");
+}
+
+#[tokio::test]
+async fn too_many_keys_end_the_connection() {
+    let sshd = Sshd::start(&["ed25519"], "MaxAuthTries 2");
+    let mut keys: Vec<PathBuf> = Vec::new();
+    for index in 0..4 {
+        let file = sshd.path(&format!("wrong-{index}"));
+        keygen(&file, &["-t", "ed25519", "-N", ""]);
+        keys.push(file);
+    }
+    let paths: Vec<&Path> = keys.iter().map(PathBuf::as_path).collect();
+    let (error, words) = way(&sshd, &paths)
+        .fail(&Credentials::default(), &Person::absent())
+        .await;
+    assert!(
+        matches!(error, ConnectError::SignIn(SignInError::Closed(_))),
+        "{words}"
+    );
+    assert!(
+        words.contains("closed the connection") && words.contains("IdentitiesOnly"),
+        "{words}"
+    );
+}

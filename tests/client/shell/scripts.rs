@@ -1,0 +1,79 @@
+//! Commands from a file: what is done, where, and how it ends.
+
+use std::sync::Arc;
+
+use homeport::shell::run_script;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use crate::client::shell::{Scribe, USER, server_with, signed_in};
+
+#[test]
+fn scripts_end_at_the_first_failure() {
+    let server = server_with(&["docs/deep/", "docs/a.txt", "other/", "my dir/"]);
+    let person = tempfile::tempdir().unwrap();
+    let runtime = Runtime::new().unwrap();
+    let check = |script: &str, expected: u8, done: &[&str]| {
+        let (scribe, mut seen) = mpsc::unbounded_channel();
+        let session = runtime.block_on(signed_in(server.port(), person.path()));
+        let handle = runtime.handle().clone();
+        let code = run_script(session, Arc::new(Scribe(scribe)), handle, script.as_bytes());
+        let seen: Vec<String> = std::iter::from_fn(|| seen.try_recv().ok()).collect();
+        assert_eq!(
+            (code, seen),
+            (expected, done.iter().map(ToString::to_string).collect()),
+            "{script}"
+        );
+    };
+    check("", 0, &[]);
+    check("# nothing\n\n  \n", 0, &[]);
+    check(
+        "get a\nput 'b c' x*y 'x*y'",
+        0,
+        &["/: get a", "/: put b c x*y x\\*y"],
+    );
+    check("@ls\nexit\nls never", 0, &["/: ls "]);
+    check("sum a\nls never\n", 5, &["/: sum a"]);
+    check("-sum a\nls\n", 0, &["/: sum a", "/: ls "]);
+    check("- @sum a\r\nls b\r\n", 0, &["/: sum a", "/: ls b"]);
+    check(
+        "cd docs\nls\ncd deep\nls\ncd ../..\nls\n",
+        0,
+        &["/docs: ls ", "/docs/deep: ls ", "/: ls "],
+    );
+    check("cd docs\ncd other\nls", 1, &[]);
+    check(
+        "cd docs\ncd /other\ncd -\nls\ncd\nls",
+        0,
+        &["/docs: ls ", "/: ls "],
+    );
+    check(
+        "cd my\\ dir\nls\ncd ..\ncd \"my dir\"\nls",
+        0,
+        &["/my dir: ls ", "/my dir: ls "],
+    );
+    check("cd do*\nls", 0, &["/docs: ls "]);
+    check("cd -", 1, &[]);
+    check("cd d*r", 1, &[]);
+    check("cd docs/a.txt", 1, &[]);
+    check("cd *", 1, &[]);
+    check("pwd\nhelp\nhelp get\nget --help", 0, &[]);
+    check("get", 2, &[]);
+    check("get 'a", 2, &[]);
+    check("!ls", 2, &[]);
+    check("history", 2, &[]);
+    check("uplod a", 2, &[]);
+    check(&format!("ls {}", "a".repeat(200_000)), 2, &[]);
+    check(
+        "remov old\nmv a b\nmkdir -p x\ndf -h",
+        0,
+        &["/: rm old", "/: mv a b", "/: mkdir x", "/: df "],
+    );
+    check("-rmdir docs\nrmdir not-there oth*\nls", 1, &[]);
+    let home = server.home(USER);
+    assert!(home.join("docs").exists());
+    assert!(
+        !home.join("other").exists(),
+        "the one that could be removed is gone"
+    );
+}

@@ -1,0 +1,428 @@
+//! Connections that break: the same run finishes the file, and little is sent twice.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, SystemTime};
+
+use homeport::commands::args::TransferArgs;
+use homeport::commands::output::{Output, Style};
+use homeport::commands::{Session, transfer as commands};
+use homeport::plan::Policy;
+use homeport::transfer::{Direction, Job, Outcome, Proof, Settings};
+use tokio_util::sync::CancellationToken;
+
+use crate::client::transfer::client::{Client, Run};
+use crate::client::transfer::proxy::Proxy;
+use crate::client::transfer::{assert_same, bytes, read};
+use testkit::server::TestServer;
+
+const SIZE: usize = 32 << 20;
+const CUTS: u64 = 30;
+/// Between two cuts at least: the engine gives up after five connections in a row without progress.
+const APART: u64 = 512 << 10;
+/// What the link lets be under way at once.
+const WINDOW: u64 = 24 << 20;
+/// What signing in and asking cost, at most, in either direction.
+const OVERHEAD: u64 = 64 << 10;
+
+/// Offsets at which the connection is cut: other ones each time, told so that they can be had again.
+fn offsets() -> Vec<u64> {
+    let seed = match std::env::var("HOMEPORT_SEED") {
+        Ok(text) => text.parse().unwrap(),
+        Err(_) => RandomState::new().hash_one(0),
+    };
+    eprintln!("HOMEPORT_SEED={seed}");
+    let random = bytes(seed, 8 * CUTS as usize);
+    let random = random
+        .chunks(8)
+        .map(|chunk| u64::from_le_bytes(chunk.try_into().unwrap()));
+    let mut offsets: Vec<u64> = random
+        .map(|random| random % (SIZE as u64 - CUTS * APART))
+        .collect();
+    offsets.sort_unstable();
+    (1..)
+        .zip(offsets)
+        .map(|(number, at)| at + number * APART)
+        .collect()
+}
+
+/// A server, a proxy before it, and a client that knows the proxy only.
+async fn behind_proxy(user: &[&str]) -> (TestServer, Proxy, Client) {
+    let server = TestServer::start(&["alice"]);
+    let more = [&["user", "set", "alice"], user].concat();
+    if !user.is_empty() {
+        server.admin_ok(&more, "");
+    }
+    let proxy = Proxy::to(server.port()).await;
+    let client = Client::connect("alice", proxy.port, &server.key("alice"), b"").await;
+    (server, proxy, client)
+}
+
+fn proven(run: &Run) {
+    let sent = matches!(
+        run.only(),
+        Ok(Outcome::Sent {
+            proof: Proof::Md5,
+            ..
+        })
+    );
+    assert!(sent, "{run:?}");
+    assert_eq!(run.summary.exit_code(), 0);
+}
+
+async fn cut_thirty_times(direction: Direction) {
+    let (server, proxy, client) = behind_proxy(&[]).await;
+    let content = bytes(1, SIZE);
+    let disk = server.home("alice").join("big");
+    let job = match direction {
+        Direction::Up => {
+            client.write("big", &content);
+            client.up("big")
+        }
+        Direction::Down => {
+            std::fs::write(&disk, &content).unwrap();
+            client.down("big", SIZE)
+        }
+    };
+    let flow = proxy.flow(direction);
+    let offsets = offsets();
+    flow.cuts.lock().unwrap().extend(&offsets);
+    let run = client.run(Settings::default(), vec![job]).await;
+    proven(&run);
+    assert_same(&read(&disk).unwrap(), &content, "on the server");
+    assert_same(&read(&client.local("big")).unwrap(), &content, "here");
+    assert!(flow.cuts.lock().unwrap().is_empty(), "all cuts were made");
+    let again = run.warnings.matches("connected again").count() as u64;
+    assert_eq!(again, CUTS, "{}", run.warnings);
+    let total = flow.taken.load(SeqCst);
+    let twice = total.saturating_sub(SIZE as u64 + (CUTS + 1) * OVERHEAD);
+    eprintln!("{direction:?}: {total} bytes went, {twice} of them twice");
+    assert!(twice <= WINDOW, "{twice} bytes were sent twice");
+}
+
+/// Both ways at the same time: before each new connection the client waits for half a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_connection_is_cut_thirty_times() {
+    let [up, down] = [Direction::Up, Direction::Down].map(|way| tokio::spawn(cut_thirty_times(way)));
+    up.await.unwrap();
+    down.await.unwrap();
+}
+
+/// Many at once: each goes on where it stopped, and one connection is made for all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_files_of_a_run_share_the_next_connection() {
+    let (server, proxy, client) = behind_proxy(&[]).await;
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let settings = Settings {
+        preserve: true,
+        ..Settings::default()
+    };
+    let mut jobs = Vec::new();
+    for number in 0..100 {
+        let (name, length) = (format!("{number}"), if number < 4 { 2 << 20 } else { 10_000 });
+        client.write(&name, &bytes(number, length));
+        let file = std::fs::File::options()
+            .write(true)
+            .open(client.local(&name))
+            .unwrap();
+        file.set_modified(then).unwrap();
+        jobs.push(client.up(&name));
+    }
+    proxy
+        .flow(Direction::Up)
+        .cuts
+        .lock()
+        .unwrap()
+        .extend([700_000, 4_000_000]);
+    let run = client.run(settings, jobs).await;
+    assert_eq!((run.summary.sent, run.summary.failed), (100, 0), "{run:?}");
+    for number in 0..100_u64 {
+        let name = number.to_string();
+        let sent = read(&server.home("alice").join(&name)).unwrap();
+        assert_same(&sent, &read(&client.local(&name)).unwrap(), &name);
+        // Also of those that had arrived when the connection broke.
+        let meta = std::fs::metadata(server.home("alice").join(&name)).unwrap();
+        assert_eq!(meta.modified().unwrap(), then, "{name}");
+    }
+    assert_eq!(
+        run.warnings.matches("connected again").count(),
+        2,
+        "{}",
+        run.warnings
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_killed_and_comes_back() {
+    for direction in [Direction::Up, Direction::Down] {
+        let (mut server, proxy, client) = behind_proxy(&[]).await;
+        let content = bytes(2, SIZE);
+        let disk = server.home("alice").join("big");
+        let job = match direction {
+            Direction::Up => {
+                client.write("big", &content);
+                client.up("big")
+            }
+            Direction::Down => {
+                std::fs::write(&disk, &content).unwrap();
+                client.down("big", SIZE)
+            }
+        };
+        proxy.hold_at(direction, 4 << 20);
+        let restart = async {
+            proxy.held(direction).await;
+            server.signal("KILL");
+            server.wait_for_exit();
+            server.serve();
+            proxy.aim(server.port());
+            proxy.let_go(direction);
+        };
+        let (run, ()) = tokio::join!(client.run(Settings::default(), vec![job]), restart);
+        proven(&run);
+        assert!(run.resumed_from() > 0, "{run:?}");
+        assert_same(&read(&disk).unwrap(), &content, "on the server");
+        assert_same(&read(&client.local("big")).unwrap(), &content, "here");
+    }
+}
+
+/// Five attempts to connect, and no more; a run after the server is back finishes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_killed_and_stays_away() {
+    let (mut server, proxy, client) = behind_proxy(&[]).await;
+    let content = bytes(6, SIZE);
+    client.write("big", &content);
+    let mut jobs = vec![client.up("big")];
+    // More than are under way at once: those that wait for their turn do not wait for a server that is gone.
+    for number in 0..10 {
+        let name = format!("next-{number}");
+        client.write(&name, &content[..8 << 20]);
+        jobs.push(client.up(&name));
+    }
+    proxy.hold_at(Direction::Up, 8 << 20);
+    let kill = async {
+        proxy.held(Direction::Up).await;
+        server.signal("KILL");
+        server.wait_for_exit();
+        proxy.let_go(Direction::Up);
+    };
+    let (run, ()) = tokio::join!(client.run(Settings::default(), jobs.clone()), kill);
+    let attempts = run.warnings.matches("connecting again").count();
+    assert_eq!(attempts, 5, "{}", run.warnings);
+    assert!(run.warnings.contains("(5 of 5)"), "{}", run.warnings);
+    assert_eq!((run.summary.exit_code(), run.summary.failed), (4, 11), "{run:?}");
+    for end in run.ended.values() {
+        let Err(words) = end else {
+            panic!("{run:?}");
+        };
+        assert!(words.contains("the connection to the server was lost"), "{words}");
+    }
+
+    server.serve();
+    proxy.aim(server.port());
+    let run = client.run(Settings::default(), jobs).await;
+    assert_eq!(run.summary.exit_code(), 0, "{run:?}");
+    let resumed = run.ended.values().any(|end| {
+        matches!(
+            end,
+            Ok(Outcome::Sent {
+                resumed_from: 1..,
+                ..
+            })
+        )
+    });
+    assert!(resumed, "{run:?}");
+    let there = read(&server.home("alice").join("big")).unwrap();
+    assert_same(&there, &content, "on the server");
+}
+
+/// What a run has begun is its own: it is replaced without a question, but what was there before is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_break_nothing_of_others_is_replaced() {
+    let (server, proxy, client) = behind_proxy(&[]).await;
+    let content = bytes(4, 4 << 20);
+    client.write("ours", &content);
+    let settings = Settings {
+        resume: false,
+        ..Settings::default()
+    };
+    proxy.flow(Direction::Up).cuts.lock().unwrap().push_back(2 << 20);
+    let run = client.run(settings, vec![client.up("ours")]).await;
+    proven(&run);
+    assert_eq!(run.resumed_from(), 0, "it was not to be resumed");
+    assert_same(
+        &read(&server.home("alice").join("ours")).unwrap(),
+        &content,
+        "anew",
+    );
+
+    // A download that breaks, and somebody makes a file of that name meanwhile.
+    proxy.hold_at(
+        Direction::Down,
+        proxy.flow(Direction::Down).taken.load(SeqCst) + (1 << 20),
+    );
+    let meanwhile = async {
+        proxy.held(Direction::Down).await;
+        client.write("ours", b"somebody else's");
+        proxy.let_go(Direction::Down);
+    };
+    std::fs::remove_file(client.local("ours")).unwrap();
+    let settings = Settings {
+        conflicts: Policy::Ask,
+        ..Settings::default()
+    };
+    let jobs = vec![client.down("ours", content.len())];
+    let (run, ()) = tokio::join!(client.run(settings, jobs), meanwhile);
+    run.failed_with(&["a file of the same size but with other content is there"]);
+    assert_eq!(read(&client.local("ours")).unwrap(), b"somebody else's");
+}
+
+/// A file that somebody has made while the connection was away is not this run's.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_appears_during_a_break_is_not_replaced() {
+    for policy in [Policy::Ask, Policy::Skip, Policy::Rename] {
+        let (server, proxy, client) = behind_proxy(&[]).await;
+        let content = bytes(8, 4 << 20);
+        let home = server.home("alice");
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(home.join("f"), &content).unwrap();
+        let flow = proxy.flow(Direction::Down);
+        proxy.hold_at(Direction::Down, flow.taken.load(SeqCst) + (1 << 20));
+        let meanwhile = async {
+            proxy.held(Direction::Down).await;
+            client.write("f", b"somebody else's");
+            flow.cuts.lock().unwrap().push_back(0);
+            proxy.let_go(Direction::Down);
+        };
+        let settings = Settings {
+            conflicts: policy,
+            ..Settings::default()
+        };
+        let jobs = vec![client.down("f", content.len())];
+        let (run, ()) = tokio::join!(client.run(settings, jobs), meanwhile);
+        assert_eq!(run.warnings.matches("connected again").count(), 1, "{run:?}");
+        assert_eq!(read(&client.local("f")).unwrap(), b"somebody else's", "{run:?}");
+        match policy {
+            Policy::Skip => assert_eq!(*run.only(), Ok(Outcome::Skipped)),
+            Policy::Rename => assert_same(&read(&client.local("f.1")).unwrap(), &content, "renamed"),
+            _ => run.failed_with(&["a shorter file is there"]),
+        }
+    }
+}
+
+/// What had the name before stays, also when the connection breaks in the middle.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_given_another_name_keeps_it() {
+    for direction in [Direction::Up, Direction::Down] {
+        let (server, proxy, client) = behind_proxy(&[]).await;
+        let content = bytes(7, 4 << 20);
+        let home = server.home("alice");
+        let (from, there) = match direction {
+            Direction::Up => (client.local("f"), home.join("f")),
+            Direction::Down => (home.join("f"), client.local("f")),
+        };
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(&from, &content).unwrap();
+        std::fs::write(&there, b"somebody else's").unwrap();
+        let settings = Settings {
+            conflicts: Policy::Rename,
+            ..Settings::default()
+        };
+        let job = Job {
+            size: content.len() as u64,
+            ..client.job(direction, "f")
+        };
+        let flow = proxy.flow(direction);
+        let now = flow.taken.load(SeqCst);
+        flow.cuts
+            .lock()
+            .unwrap()
+            .extend([now + (1 << 20), now + (3 << 20)]);
+        let run = client.run(settings, vec![job]).await;
+        proven(&run);
+        assert_eq!(run.warnings.matches("connected again").count(), 2, "{run:?}");
+        assert_eq!(read(&there).unwrap(), b"somebody else's");
+        let renamed = there.with_file_name("f.1");
+        assert_same(&read(&renamed).unwrap(), &content, "under another name");
+    }
+}
+
+/// While directories are made or listed, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_whose_connection_is_cut_begins_anew() {
+    let (server, proxy, client) = behind_proxy(&[]).await;
+    for number in 0..200 {
+        let dir = client.local("tree").join(format!("{number}"));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("f"), number.to_string()).unwrap();
+    }
+    let session = Session::new(
+        Arc::clone(&client.remote),
+        Output { style: Style::Quiet },
+        b"/".to_vec(),
+    );
+    let args = TransferArgs {
+        recursive: true,
+        ..TransferArgs::default()
+    };
+    let cut = |direction| {
+        let flow = proxy.flow(direction);
+        let now = flow.taken.load(SeqCst);
+        flow.cuts.lock().unwrap().extend([now + 2000, now + 6000]);
+    };
+    let all_cut = |direction| proxy.flow(direction).cuts.lock().unwrap().is_empty();
+    cut(Direction::Up);
+    let code = commands::put(&session, &args, vec![client.local("tree")], b"/").await;
+    assert_eq!((code.unwrap(), all_cut(Direction::Up)), (0, true));
+    cut(Direction::Down);
+    let code = commands::get(&session, &args, &["tree".into()], &client.local("back")).await;
+    assert_eq!((code.unwrap(), all_cut(Direction::Down)), (0, true));
+    for number in 0..200 {
+        let file = format!("{number}/f");
+        let expected = number.to_string().into_bytes();
+        assert_eq!(
+            read(&server.home("alice").join("tree").join(&file)).unwrap(),
+            expected
+        );
+        assert_eq!(read(&client.local("back").join(&file)).unwrap(), expected);
+    }
+}
+
+/// Ctrl-C in a shell, and the same command again at once: what has come is there, and nothing of the first run is in the
+/// way of the second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_stopped_can_go_on_at_once() {
+    for direction in [Direction::Up, Direction::Down] {
+        let (server, proxy, client) = behind_proxy(&[]).await;
+        let content = bytes(5, SIZE);
+        let disk = server.home("alice").join("big");
+        let (from, to) = match direction {
+            Direction::Up => (client.local("big"), disk.clone()),
+            Direction::Down => (disk.clone(), client.local("big.part")),
+        };
+        std::fs::create_dir_all(from.parent().unwrap()).unwrap();
+        std::fs::write(from, &content).unwrap();
+        let job = Job {
+            size: SIZE as u64,
+            ..client.job(direction, "big")
+        };
+        proxy.hold_at(direction, 4 << 20);
+        let stop = CancellationToken::new();
+        let stopping = async {
+            proxy.held(direction).await;
+            stop.cancel();
+        };
+        let running = client.run_until(&stop, Settings::default(), vec![job.clone()]);
+        let (run, ()) = tokio::join!(running, stopping);
+        run.failed_with(&["stopped (hint: run the same command again"]);
+        assert_eq!((run.summary.stopped, run.summary.exit_code()), (true, 4));
+        let part = read(&to).unwrap();
+        assert_same(&part, &content[..part.len()], "what has come");
+        proxy.let_go(direction);
+        let run = client.run(Settings::default(), vec![job]).await;
+        proven(&run);
+        assert!(run.resumed_from() > 1 << 20, "{run:?}");
+        assert_same(&read(&disk).unwrap(), &content, "on the server");
+        assert_same(&read(&client.local("big")).unwrap(), &content, "here");
+    }
+}

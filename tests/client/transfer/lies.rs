@@ -1,0 +1,364 @@
+//! What a server that misbehaves can do to a transfer: fail it, and never more than that.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use homeport::transfer::{Outcome, Proof, Settings, Verify};
+
+use crate::client::transfer::liar::{Liar, Manner};
+use crate::client::transfer::{assert_same, bytes, read};
+
+/// Larger than one request, and no multiple of one.
+const LENGTH: usize = 300_001;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_byte_is_found() {
+    for (length, flips) in [(1000, 999), (LENGTH, 0), (LENGTH, 200_000), (LENGTH, LENGTH - 1)] {
+        let liar = Liar::start(Manner {
+            flips: Some(flips as u64),
+            ..Manner::default()
+        })
+        .await;
+        let client = liar.client().await;
+        client.write("file", &bytes(1, length));
+        let run = client.run(Settings::default(), vec![client.up("file")]).await;
+        run.failed_with(&[
+            "VERIFICATION FAILED: the MD5 is ",
+            " on the server (hint: ",
+            "--overwrite",
+        ]);
+        assert_eq!((run.summary.differ, run.summary.exit_code()), (1, 5));
+        // Whoever does not want to know is not told.
+        let settings = Settings {
+            verify: Verify::Never,
+            conflicts: homeport::plan::Policy::Overwrite,
+            ..Settings::default()
+        };
+        let run = client.run(settings, vec![client.up("file")]).await;
+        let proof = Proof::NotAsked;
+        assert_eq!(
+            run.only(),
+            &Ok(Outcome::Sent {
+                resumed_from: 0,
+                proof
+            })
+        );
+    }
+}
+
+/// The server hashes what it stores, but reads something else: its disk, or the way, is broken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_differs_gets_no_name() {
+    for length in [1000, LENGTH] {
+        let liar = Liar::start(Manner {
+            reads_flipped: Some(500),
+            ..Manner::default()
+        })
+        .await;
+        let client = liar.client().await;
+        let content = bytes(2, length);
+        liar.put("file", &content);
+        let run = client
+            .run(Settings::default(), vec![client.down("file", length)])
+            .await;
+        run.failed_with(&["VERIFICATION FAILED"]);
+        assert_eq!(run.summary.exit_code(), 5);
+        assert!(!client.local("file").exists());
+        assert!(client.local("file.part").exists(), "for who wants to look at it");
+        // Something of that name stays what it is.
+        client.write("file", b"before");
+        let settings = Settings {
+            conflicts: homeport::plan::Policy::Overwrite,
+            ..Settings::default()
+        };
+        let run = client.run(settings, vec![client.down("file", length)]).await;
+        run.failed_with(&["VERIFICATION FAILED"]);
+        assert_eq!(read(&client.local("file")).unwrap(), b"before");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_hashes_is_told_of() {
+    let liar = Liar::start(Manner {
+        no_hashes: true,
+        ..Manner::default()
+    })
+    .await;
+    let client = liar.client().await;
+    let content = bytes(3, LENGTH);
+    client.write("file", &content);
+    liar.put("file", &content[..100_000]);
+    let run = client.run(Settings::default(), vec![client.up("file")]).await;
+    let (resumed_from, proof) = (100_000, Proof::Sizes);
+    assert_eq!(run.only(), &Ok(Outcome::Sent { resumed_from, proof }));
+    // All of what was there was compared.
+    assert_eq!(run.warnings, "");
+    assert_same(&liar.get("file").unwrap(), &content, "sent");
+    let run = client.run(Settings::default(), vec![client.up("file")]).await;
+    assert_eq!(run.only(), &Ok(Outcome::Same(Proof::Sizes)));
+    // Who insists on a proof gets none.
+    let settings = Settings {
+        verify: Verify::Always,
+        ..Settings::default()
+    };
+    client.write("other", &content);
+    let run = client.run(settings, vec![client.up("other")]).await;
+    run.failed_with(&["the server cannot hash, and --verify=always was asked for"]);
+    liar.put("down", &content);
+    let run = client.run(settings, vec![client.down("down", LENGTH)]).await;
+    run.failed_with(&["the server cannot hash, and --verify=always was asked for"]);
+    assert!(!client.local("down").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn short_and_disordered_answers_are_put_together() {
+    for (short, backwards) in [(Some(1000), 0), (Some(32_767), 7), (None, 7), (Some(1), 0)] {
+        let liar = Liar::start(Manner {
+            short,
+            backwards,
+            ..Manner::default()
+        })
+        .await;
+        let client = liar.client().await;
+        let length = if short == Some(1) { 2000 } else { LENGTH };
+        let content = bytes(4, length);
+        liar.put("file", &content);
+        let run = client
+            .run(Settings::default(), vec![client.down("file", length)])
+            .await;
+        assert_eq!(run.resumed_from(), 0);
+        assert_same(&read(&client.local("file")).unwrap(), &content, "short answers");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lies_about_sizes() {
+    let content = bytes(5, LENGTH);
+    // It speaks of less than it has: what comes is what there is.
+    let liar = Liar::start(Manner {
+        size_lie: -100_000,
+        ..Manner::default()
+    })
+    .await;
+    let client = liar.client().await;
+    liar.put("file", &content);
+    let run = client
+        .run(Settings::default(), vec![client.down("file", LENGTH - 100_000)])
+        .await;
+    assert_eq!(run.resumed_from(), 0);
+    assert_same(
+        &read(&client.local("file")).unwrap(),
+        &content,
+        "more than it said",
+    );
+
+    // It speaks of more.
+    let liar = Liar::start(Manner {
+        size_lie: 100_000,
+        ..Manner::default()
+    })
+    .await;
+    let client = liar.client().await;
+    liar.put("file", &content);
+    let run = client
+        .run(Settings::default(), vec![client.down("file", LENGTH + 100_000)])
+        .await;
+    run.failed_with(&["the server spoke of 400001 bytes, but the file ended after 300001"]);
+    assert!(!client.local("file").exists());
+
+    // Of as many as there can be: nothing is set aside for them.
+    let liar = Liar::start(Manner {
+        size_lie: i64::MAX,
+        ..Manner::default()
+    })
+    .await;
+    let client = liar.client().await;
+    liar.put("file", b"a few bytes");
+    let run = client
+        .run(Settings::default(), vec![client.down("file", 1 << 40)])
+        .await;
+    run.failed_with(&["but the file ended after 11"]);
+}
+
+/// Without hashes nothing but the length of a part tells how far it is whole: it must not lie.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_out_of_order_before_a_break_leaves_no_holes() {
+    let liar = Liar::start(Manner {
+        no_hashes: true,
+        backwards: 7,
+        dies_after: Some(12),
+        ..Manner::default()
+    })
+    .await;
+    let client = liar.client().await;
+    let content = bytes(6, 4 << 20);
+    liar.put("file", &content);
+    let run = client
+        .run(Settings::default(), vec![client.down("file", content.len())])
+        .await;
+    assert!(run.only().is_ok(), "{run:?}");
+    assert_same(&read(&client.local("file")).unwrap(), &content, "after the break");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_leaves_what_came_before_it() {
+    for no_hashes in [false, true] {
+        let manner = || Manner {
+            no_hashes,
+            // The second request of 32 KiB: the others are taken.
+            refuses: Some(32_768),
+            ..Manner::default()
+        };
+        let content = bytes(7, LENGTH);
+        let liar = Liar::start(manner()).await;
+        let client = liar.client().await;
+        client.write("file", &content);
+        let run = client.run(Settings::default(), vec![client.up("file")]).await;
+        run.failed_with(&["cannot write to the file on the server: the disk \\u{1b}[31mbroke"]);
+        let there = liar.get("file").unwrap();
+        assert_same(&there, &content[..there.len()], "a beginning of the file");
+        let run = client.run(Settings::default(), vec![client.up("file")]).await;
+        assert_eq!(run.resumed_from(), there.len() as u64);
+        assert_same(&liar.get("file").unwrap(), &content, "completed");
+
+        let liar = Liar::start(manner()).await;
+        let client = liar.client().await;
+        liar.put("file", &content);
+        let job = || vec![client.down("file", LENGTH)];
+        let run = client.run(Settings::default(), job()).await;
+        run.failed_with(&["cannot read the file on the server: the disk \\u{1b}[31mbroke"]);
+        let run = client.run(Settings::default(), job()).await;
+        assert!(run.only().is_ok(), "{run:?}");
+        assert_same(&read(&client.local("file")).unwrap(), &content, "completed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_up_is_called_again() {
+    // Wherever it is: at the greeting, at the first look, between the requests, at the end.
+    let all = (1..26).map(|dies_after| async move {
+        let liar = Liar::start(Manner {
+            dies_after: Some(dies_after),
+            ..Manner::default()
+        })
+        .await;
+        let client = liar.client().await;
+        let content = bytes(8, LENGTH);
+        client.write("up", &content);
+        liar.put("down", &content);
+        let jobs = vec![client.up("up"), client.down("down", LENGTH)];
+        let run = client.run(Settings::default(), jobs).await;
+        assert_eq!(
+            (run.summary.sent, run.summary.failed),
+            (2, 0),
+            "{dies_after}: {run:?}"
+        );
+        assert_same(&liar.get("up").unwrap(), &content, "up");
+        assert_same(&read(&client.local("down")).unwrap(), &content, "down");
+    });
+    // At the same time: each waits for half a second before it calls again.
+    let mut running: tokio::task::JoinSet<()> = all.collect();
+    while let Some(ended) = running.join_next().await {
+        ended.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn late_answers_are_waited_for() {
+    let late = Duration::from_secs(3);
+    let liar = Liar::start(Manner {
+        late,
+        ..Manner::default()
+    })
+    .await;
+    let client = liar.client().await;
+    let content = bytes(9, LENGTH);
+    client.write("up", &content);
+    liar.put("down", &content);
+    let begin = Instant::now();
+    let jobs = vec![client.up("up"), client.down("down", LENGTH)];
+    let run = client.run(Settings::default(), jobs).await;
+    assert_eq!(run.summary.sent, 2, "{run:?}");
+    assert!(begin.elapsed() >= late);
+    assert_same(&liar.get("up").unwrap(), &content, "up");
+    assert_same(&read(&client.local("down")).unwrap(), &content, "down");
+    assert_eq!(run.warnings, "");
+}
+
+/// What a listing contains is the server's word: what would leave the directory is told and left out.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_names_never_leave_the_directory() {
+    let hostile: [&[u8]; 6] = [
+        b"../escaped",
+        b"../../.ssh/authorized_keys",
+        b"/tmp/homeport-escaped",
+        b"a/b",
+        b"a\0b",
+        b"",
+    ];
+    let harmless: [&[u8]; 3] = [b"\x1b]0;owned\x07", b"two\nlines", b"\xff"];
+    let liar = Liar::start(Manner {
+        names: [&hostile[..], &harmless]
+            .concat()
+            .into_iter()
+            .map(<[u8]>::to_vec)
+            .collect(),
+        directory: Some(b"/dir".to_vec()),
+        ..Manner::default()
+    })
+    .await;
+    let client = liar.client().await;
+    for name in hostile.iter().chain(&harmless) {
+        let path = [b"/dir/", *name].concat();
+        liar.files.lock().unwrap().insert(path, b"12345".to_vec());
+    }
+    let place = client.local("place");
+    std::fs::create_dir_all(place.join("deep")).unwrap();
+    let mut command = Command::new(testkit::programs::homeport());
+    command
+        .args(["get", "-r", "tom@127.0.0.1:/dir", "deep"])
+        .args([
+            "-P",
+            &liar.port.to_string(),
+            "-F",
+            "none",
+            "--accept-new",
+            "--known-hosts",
+        ])
+        .arg(client.local("known_hosts"))
+        .arg("-i")
+        .arg(liar.key())
+        .env_remove("SSH_AUTH_SOCK")
+        .current_dir(&place)
+        .stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{words}");
+    let refused = words
+        .matches("the server sent a name that would leave the directory")
+        .count();
+    assert_eq!(refused, hostile.len(), "{words}");
+    assert!(
+        words.lines().all(|line| !line.contains(char::is_control)),
+        "{words:?}"
+    );
+    let mut found = Vec::new();
+    let mut waiting = vec![place.clone()];
+    while let Some(directory) = waiting.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => waiting.push(path),
+                false => found.push(path.strip_prefix(&place).unwrap().as_os_str().as_bytes().to_vec()),
+            }
+        }
+    }
+    found.sort();
+    let mut expected = harmless.map(|name| [b"deep/dir/", name].concat());
+    expected.sort();
+    assert_eq!(found, expected);
+    assert!(!std::path::Path::new("/tmp/homeport-escaped").exists());
+}

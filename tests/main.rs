@@ -1,0 +1,16 @@
+//! What the two programs do, seen from outside: one binary, a module per subject.
+//!
+//! `cargo test --test all proof::` runs the stories of one subject. The harness is the package `homeport-testkit`.
+// Tests say what they expect by failing.
+#![allow(clippy::pedantic, clippy::restriction)]
+
+mod admin;
+mod client;
+mod clients;
+mod hang;
+mod jail;
+mod pressure;
+mod proof;
+mod quota;
+mod semantics;
+mod storage;

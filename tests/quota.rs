@@ -1,0 +1,128 @@
+//! The quota, from the outside: what stock clients see, races for the last bytes, and `kill -9`.
+//!
+//! `HOMEPORT_TEST_ROUNDS=200` makes the races and the kills as many as a full run has; by default they are few.
+
+mod crashes;
+mod host;
+mod over_quota;
+mod races;
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use testkit::packets::{APPEND, Attrs, CREAT, READ, TRUNC, WRITE};
+use testkit::packets::{bogus, copy_data, fsetstat, open, remove, rename, write};
+use testkit::raw::{RawSftp, Received};
+use testkit::server::TestServer;
+
+/// 1 MiB.
+const MIB: u64 = 1 << 20;
+
+/// Rounds of what is random.
+fn rounds(few: u32) -> u32 {
+    std::env::var("HOMEPORT_TEST_ROUNDS").map_or(few, |text| text.parse().unwrap())
+}
+
+/// Bytes and files below a directory, each inode once.
+fn on_disk(home: &Path) -> (u64, u64) {
+    let mut seen = std::collections::HashSet::new();
+    let (mut bytes, mut files) = (0, 0);
+    let mut below = vec![home.to_owned()];
+    while let Some(dir) = below.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = path.symlink_metadata().unwrap();
+            if meta.is_dir() {
+                below.push(path);
+                files += 1;
+            } else if seen.insert(meta.ino()) {
+                files += 1;
+                bytes += if meta.is_file() { meta.len() } else { 0 };
+            }
+        }
+    }
+    (bytes, files)
+}
+
+/// Numbers that look random, the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % below
+    }
+}
+
+/// Changes files of its own and shared ones until told to stop or cut off; all refusals are fine.
+fn wander(mut sftp: RawSftp, seed: u64, stop: &AtomicBool) {
+    let mut dice = Dice(seed * 2 + 1);
+    let mut id = 1_000;
+    let mut handles = Vec::new();
+    let mut ask = |request: testkit::packets::Request| -> Option<testkit::replies::Reply> {
+        id += 1;
+        let context = testkit::packets::Context {
+            base: "",
+            handles: &[],
+        };
+        if !sftp.send(&request.encode(id, &context)) {
+            return None;
+        }
+        match sftp.receive(testkit::PATIENCE) {
+            Received::Packet(packet) => Some(testkit::replies::decode(&packet).1),
+            _ => None,
+        }
+    };
+    while !stop.load(Ordering::Relaxed) {
+        let name = format!("file{}", dice.roll(6));
+        let pick = |dice: &mut Dice, handles: &[Vec<u8>]| {
+            let index = dice.roll(handles.len().max(1) as u64) as usize;
+            bogus(handles.get(index).map_or(&b"none"[..], |handle| handle))
+        };
+        let at = dice.roll(300_000);
+        let request = match dice.roll(12) {
+            0 | 1 if handles.len() < 6 => {
+                let flags = [0, APPEND, TRUNC][dice.roll(3) as usize];
+                open(&name, READ | WRITE | CREAT | flags)
+            }
+            0..=6 => {
+                let data = vec![7; dice.roll(9_000) as usize];
+                write(pick(&mut dice, &handles), at, data)
+            }
+            7 => {
+                let from = pick(&mut dice, &handles);
+                copy_data(from, 0, dice.roll(50_000), pick(&mut dice, &handles), at)
+            }
+            8 => fsetstat(pick(&mut dice, &handles), &Attrs::size(at)),
+            9 => remove(&name),
+            10 => rename(&name, format!("file{}", dice.roll(6))),
+            _ => match handles.pop() {
+                Some(handle) => testkit::packets::close(bogus(&handle)),
+                None => continue,
+            },
+        };
+        match ask(request) {
+            Some(testkit::replies::Reply::Handle(handle)) => handles.push(handle),
+            Some(_) => {}
+            None => return,
+        }
+    }
+}
+
+/// What is written down about the only home there is: bytes, files, exact.
+fn written_down(server: &TestServer) -> Option<(u64, u64, bool)> {
+    let output = std::process::Command::new("sqlite3")
+        .arg(server.path().join("data/homeport.db"))
+        .arg("SELECT bytes, files, exact FROM home_usage")
+        .output()
+        .unwrap();
+    let line = String::from_utf8(output.stdout).unwrap();
+    let numbers: Vec<u64> = line.trim().split('|').filter_map(|n| n.parse().ok()).collect();
+    match numbers[..] {
+        [bytes, files, exact] => Some((bytes, files, exact == 1)),
+        _ => None,
+    }
+}
