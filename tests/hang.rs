@@ -4,138 +4,30 @@
 //! lack, the test says so loudly and shows nothing. It hangs until the test has seen what it waits for: a server in
 //! which others wait for it would never show that.
 
+mod frozen;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use frozen::Mount;
 
 use testkit::packets::{Attrs, mkdir, rmdir, stat};
 use testkit::replies::Reply;
 use testkit::server::TestServer;
 use testkit::stock::By;
-use testkit::{is_root, wait_for};
+use testkit::wait_for;
 
-/// The file system hangs for no longer than this, whatever becomes of the test.
-const FROZEN_SECS: u64 = 240;
 const BEFORE: usize = 10;
 const UPLOADS: usize = 20;
 const SIZE: usize = 12 << 20;
 /// Others' STATs and sign-ins while it hangs.
 const STATS: usize = 1000;
 const SIGN_INS: usize = 10;
-/// Other users' STATs: the time that 99 of 100 stay below. On a machine of its own it is a hundredth of that; whoever
-/// waited for the file system would wait for as long as it hangs.
-const P99: Duration = Duration::from_millis(500);
-
-/// Measurements must not disturb one another.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-/// A mounted image; thawed and unmounted when dropped.
-struct Mount {
-    dir: tempfile::TempDir,
-}
-
-impl Mount {
-    /// Or why there can be none.
-    fn new() -> Result<Self, String> {
-        if !is_root() {
-            return Err("mounting needs root".into());
-        }
-        let dir = tempfile::Builder::new()
-            .prefix("homeport-hang-")
-            .tempdir()
-            .unwrap();
-        let mount = Self { dir };
-        let image = mount.dir.path().join("image");
-        fs::File::create(&image).unwrap().set_len(512 << 20).unwrap();
-        fs::create_dir(mount.point()).unwrap();
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
-        run(Command::new("mount")
-            .args(["-o", "loop"])
-            .arg(&image)
-            .arg(mount.point()))?;
-        Ok(mount)
-    }
-
-    fn point(&self) -> PathBuf {
-        self.dir.path().join("mnt")
-    }
-
-    /// Or says loudly that nothing can be shown.
-    fn or_skip() -> Option<Self> {
-        Self::new()
-            .inspect_err(|reason| testkit::skipped("a file system that can be frozen", reason))
-            .ok()
-    }
-
-    /// Freezes it. A child thaws it when its input ends, and so also if this test should be killed.
-    fn freeze(&self) -> Result<Frozen, String> {
-        let point = self.point();
-        let thaw = format!("timeout {FROZEN_SECS} cat > /dev/null; exec fsfreeze -u \"$0\"");
-        let mut child = Command::new("sh")
-            .arg("-c")
-            .arg(thaw)
-            .arg(&point)
-            .stdin(Stdio::piped())
-            .spawn()
-            .map_err(|e| e.to_string())?;
-        let frozen = Frozen {
-            hold: child.stdin.take(),
-            begun: Instant::now(),
-            thawing: child,
-        };
-        run(Command::new("fsfreeze").arg("-f").arg(&point))?;
-        Ok(frozen)
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = run(Command::new("umount").arg(self.point()));
-    }
-}
-
-/// A file system that hangs; goes on when dropped, if not before.
-struct Frozen {
-    hold: Option<ChildStdin>,
-    begun: Instant,
-    thawing: Child,
-}
-
-impl Frozen {
-    /// Thaws it; how long the file system was frozen. Until now it was.
-    fn thaw(mut self) -> Duration {
-        let lasted = self.begun.elapsed();
-        let in_time = self.thawing.try_wait().unwrap().is_none();
-        drop(self.hold.take());
-        assert!(
-            self.thawing.wait().unwrap().success() && in_time,
-            "thawed too early"
-        );
-        lasted
-    }
-}
-
-impl Drop for Frozen {
-    fn drop(&mut self) {
-        drop(self.hold.take());
-        let _ = self.thawing.wait();
-    }
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!(
-        "{command:?}: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    ))
-}
 
 /// A user elsewhere who works until told to stop.
 struct Busy<T> {
@@ -165,19 +57,17 @@ impl<T: Send + 'static> Busy<T> {
     }
 }
 
-/// Someone who has signed in before and asks for attributes; how long each took.
-fn asks(server: &TestServer, user: &str) -> Busy<Duration> {
+/// Someone who has signed in before and asks for attributes.
+fn asks(server: &TestServer, user: &str) -> Busy<()> {
     let mut session = server.raw(user);
     Busy::start(move || {
         std::thread::sleep(Duration::from_millis(3));
-        let begun = Instant::now();
         assert!(matches!(session.ask(&stat("/")), Reply::Attrs(_)));
-        begun.elapsed()
     })
 }
 
-/// Someone who signs in again and again; how long each took, if it worked.
-fn signs_in(server: &TestServer, user: &str) -> Busy<Option<Duration>> {
+/// Someone who signs in again and again, and whether it worked.
+fn signs_in(server: &TestServer, user: &str) -> Busy<bool> {
     let mut command = server.client("ssh", user, By::Key);
     command
         .args(["-s", &format!("{user}@127.0.0.1"), "sftp"])
@@ -186,9 +76,7 @@ fn signs_in(server: &TestServer, user: &str) -> Busy<Option<Duration>> {
         .stderr(Stdio::null());
     Busy::start(move || {
         std::thread::sleep(Duration::from_millis(100));
-        let begun = Instant::now();
-        let status = command.status().unwrap();
-        status.success().then(|| begun.elapsed())
+        command.status().unwrap().success()
     })
 }
 
@@ -226,7 +114,6 @@ fn with_home_at(user: &str, home: &Path, mount: &Mount) -> TestServer {
 
 #[test]
 fn a_home_that_hangs_holds_up_nobody_else() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(mount) = Mount::or_skip() else { return };
     let home = mount.point().join("alice");
     let mut server = with_home_at("alice", &home, &mount);
@@ -247,7 +134,7 @@ fn a_home_that_hangs_holds_up_nobody_else() {
     uploads.extend((BEFORE..UPLOADS).map(|n| upload(&server, n)));
     // Two more sign-ins than are looked at: one was under way when it began to hang, one is when it ends.
     wait_for("the others to work while it hangs", || {
-        let since = |busy: &Busy<Duration>, mark: usize| busy.rounds.load(Ordering::Relaxed) - mark;
+        let since = |busy: &Busy<()>, mark: usize| busy.rounds.load(Ordering::Relaxed) - mark;
         let stats = askers
             .iter()
             .zip(&marks)
@@ -257,13 +144,11 @@ fn a_home_that_hangs_holds_up_nobody_else() {
     // It does hang.
     let mut begun_since = uploads[BEFORE..].iter_mut();
     assert!(begun_since.all(|child| child.try_wait().unwrap().is_none()));
-    let lasted = frozen.thaw();
+    frozen.thaw();
 
-    let mut times: Vec<Duration> = askers
-        .into_iter()
-        .zip(marks)
-        .flat_map(|(asker, mark)| asker.stop().split_off(mark))
-        .collect();
+    for asker in askers {
+        asker.stop();
+    }
     let sign_ins = newcomers.stop().split_off(mark);
     for (number, mut child) in uploads.into_iter().enumerate() {
         assert!(child.wait().unwrap().success(), "upload {number} failed");
@@ -271,25 +156,13 @@ fn a_home_that_hangs_holds_up_nobody_else() {
         assert!(stored == content(), "upload {number} is not whole");
     }
 
-    times.sort();
-    let p99 = times[times.len() * 99 / 100];
-    let slowest = sign_ins.iter().flatten().max();
-    eprintln!(
-        "frozen for {lasted:?}; {} STATs of others: median {:?}, p99 {p99:?}, slowest {:?}; {} sign-ins, slowest {slowest:?}",
-        times.len(),
-        times[times.len() / 2],
-        times.last(),
-        sign_ins.len(),
-    );
-    assert!(p99 < P99, "others waited: p99 {p99:?}");
-    assert!(sign_ins.iter().all(Option::is_some), "a sign-in failed");
+    assert!(sign_ins.iter().all(|worked| *worked), "a sign-in failed");
 }
 
 /// More sign-ins than the server has places for wait for a home that hangs when it is to be made.
 #[test]
 fn many_who_wait_for_a_home_that_hangs_hold_up_nobody_else() {
     const WAITING: usize = 100;
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(mount) = Mount::or_skip() else { return };
     // Homes are made beneath [storage] homes only.
     let home = mount.point().join("alice");
@@ -346,7 +219,6 @@ fn is_stuck(pid: u32) -> bool {
 /// A call that had begun cannot be called back: the change holds all the same, and what waits is told.
 #[test]
 fn a_change_holds_although_a_call_of_an_ended_session_hangs() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(mount) = Mount::or_skip() else { return };
     let home = mount.point().join("alice");
     let mut server = with_home_at("alice", &home, &mount);
@@ -386,7 +258,6 @@ fn a_change_holds_although_a_call_of_an_ended_session_hangs() {
 fn an_audit_log_on_a_disk_that_hangs_holds_up_nobody() {
     /// More than a user's part of what waits for the disk.
     const FLOOD: usize = 24_000;
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(mount) = Mount::or_skip() else { return };
     let mut server = TestServer::new(&[]);
     let audit = mount.point().join("audit.log");
@@ -409,26 +280,17 @@ fn an_audit_log_on_a_disk_that_hangs_holds_up_nobody() {
             }
         }
     });
-    let mut pairs = Vec::new();
-    while pairs.len() < 20 || !flood.is_finished() {
-        let begun = Instant::now();
+    let mut pairs = 0;
+    while pairs < 20 || !flood.is_finished() {
         let made = bob.ask(&mkdir("b", &Attrs::default()));
         assert!(matches!(made, Reply::Status { code: 0, .. }), "{made:?}");
         bob.ask(&rmdir("b"));
-        pairs.push(begun.elapsed());
+        pairs += 1;
         std::thread::sleep(Duration::from_millis(50));
     }
     flood.join().unwrap();
     // All of both was done while the log could not be written.
     frozen.thaw();
-    pairs.sort();
-    let (median, slowest) = (pairs[pairs.len() / 2], pairs[pairs.len() - 1]);
-    eprintln!("another user's pairs of requests: median {median:?}, slowest {slowest:?}");
-    // The flood's own session waits for 2 s, once.
-    assert!(
-        median < Duration::from_secs(1),
-        "another user waited for {median:?}"
-    );
     // All of the other user's events are there, and each of the flood's is there or counted.
     let events = || -> Vec<serde_json::Value> {
         let text = fs::read_to_string(&audit).unwrap_or_default();

@@ -130,10 +130,9 @@ fn a_stopped_server_is_waited_for_five_seconds() {
         between
     });
     let run = |args: &[&str]| {
-        let begun = std::time::Instant::now();
         let output = server.admin(args, "another one");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        (output.status.code(), told, begun.elapsed())
+        (output.status.code(), told)
     };
     std::thread::scope(|threads| {
         // Which waits once, and says so once.
@@ -150,18 +149,16 @@ fn a_stopped_server_is_waited_for_five_seconds() {
             (&["quota", "scan", "alice"], false),
         ] {
             threads.spawn(move || {
-                let (code, told, took) = run(args);
+                let (code, told) = run(args);
                 assert_eq!(code, Some(1), "{args:?}: {told}");
                 assert!(told.contains("not answered within 5 s"), "{args:?}: {told}");
                 let sentence = "the change is stored, and the server has not confirmed it";
                 assert_eq!(told.contains(sentence), stored, "{args:?}: {told}");
-                // Without the limit of 5 s it would be for ever.
-                assert!(took < Duration::from_secs(60), "{args:?}: {took:?}");
             });
         }
         // What is stored can be shown all the same.
         threads.spawn(|| {
-            let (code, told, _) = run(&["user", "show", "alice"]);
+            let (code, told) = run(&["user", "show", "alice"]);
             assert_eq!(code, Some(0), "{told}");
         });
     });
@@ -179,7 +176,6 @@ fn a_sign_in_under_way_has_no_rights_of_yesterday() {
     let server = TestServer::start(&["alice"]);
     for round in 0..12 {
         server.admin_ok(&["user", "set", "alice", "--permissions", "all"], "");
-        let begun = std::time::Instant::now();
         let command = server.client("ssh", "alice", PASSWORD);
         let mut command = server.with_password(command, &password("alice"));
         command.args(["-s", "alice@127.0.0.1", "sftp"]);
@@ -207,8 +203,7 @@ fn a_sign_in_under_way_has_no_rights_of_yesterday() {
         }
         assert!(
             !server.home("alice").join(&name).exists(),
-            "round {round}, {:?}, ended {ended}",
-            begun.elapsed()
+            "round {round}, ended {ended}"
         );
     }
 }

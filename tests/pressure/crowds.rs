@@ -4,18 +4,19 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use russh::client::{self, Config, Handle};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::pressure::story;
+use testkit::audit::Lines;
 use testkit::russh_client::AnyServer;
 use testkit::server::{TestServer, password};
 use testkit::{PATIENCE, looked_into, wait_for};
 
 /// Connects from one of the loopback addresses.
-async fn dial(from: &str, port: u16) -> std::io::Result<TcpStream> {
+pub async fn dial(from: &str, port: u16) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(from.parse().unwrap(), 0))?;
     socket
@@ -52,7 +53,6 @@ fn silent_connections_keep_nobody_out() {
         &[("limits", limits), ("auth", "login_grace_secs = 120")],
         &["bob"],
     );
-    let begun = Instant::now();
     let port = server.port();
     story(async {
         let mut silent = Vec::new();
@@ -72,11 +72,9 @@ fn silent_connections_keep_nobody_out() {
             assert!(signed_in >= least, "{signed_in} of 20 from {from}");
         }
     });
-    let audit = server.audit();
-    let lines = audit.lines().filter(|line| line.contains("\"refused\"")).count();
-    // A line at once, and one every ten seconds.
-    let most = 12 + begun.elapsed().as_secs() / 5;
-    assert!(lines as u64 <= most, "refusals are summed up: {lines} lines");
+    // Refusals are summed up: a line at once, and one every ten seconds.
+    let refused = Lines::of(&server, "refused");
+    assert!(refused.lines <= 12 + refused.seconds / 5, "{refused:?}");
 }
 
 /// A person who is typing a password keeps the place.
@@ -101,11 +99,10 @@ fn who_types_a_password_is_not_put_out_by_silent_connections() {
     });
 }
 
-/// The answers are held back for a minute; the places are free as soon as the peers are gone.
+/// The answers are held back for longer than a test waits; the places are free as soon as the peers are gone.
 #[test]
 fn a_peer_that_hangs_up_gives_its_place_back_while_its_answer_is_held_back() {
-    let throttle =
-        "login_grace_secs = 300\nthrottle = { first_delay_ms = 60000, max_delay_ms = 60000, failures = 12 }";
+    let throttle = "login_grace_secs = 3600\nthrottle = { first_delay_ms = 1_000_000, max_delay_ms = 1_000_000, failures = 12 }";
     let server = TestServer::start_with(&[("auth", throttle), looked_into()], &["bob"]);
     let port = server.port();
     let before = descriptors(&server);
@@ -131,10 +128,7 @@ fn a_peer_that_hangs_up_gives_its_place_back_while_its_answer_is_held_back() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(descriptors(&server) >= before + PEERS);
         attempts.shutdown().await;
-        let begun = Instant::now();
         wait_for("the places to be free", || descriptors(&server) <= before + 1);
-        // The answers would be there after a minute.
-        assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
     });
     wait_for("an event for each", || {
         server.audit().matches("\"denied\"").count() == PEERS
@@ -147,20 +141,24 @@ fn a_peer_that_hangs_up_while_its_banner_is_held_back_is_gone_at_once() {
     let server = TestServer::start_with(&[looked_into()], &["bob"]);
     let before = descriptors(&server);
     let port = server.port();
-    let mut waits = Vec::new();
-    for _ in 0..60 {
-        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let connect = || std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let come_and_go = || {
+        let mut stream = connect();
         stream.write_all(b"QUIT\r\n").unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
-        let mut answer = Vec::new();
-        let begun = Instant::now();
         // What it sent may not have been read.
-        let _ = stream.read_to_end(&mut answer);
-        waits.push(begun.elapsed());
-    }
-    // A banner is held back for two seconds by then, and each would have waited for its own.
-    waits[30..].sort();
-    assert!(waits[45] < Duration::from_millis(1500), "{waits:?}");
+        let _ = stream.read_to_end(&mut Vec::new());
+    };
+    (0..60).for_each(|_| come_and_go());
+    // Banners are held back for two seconds by now. One that waited for its own would end after the banner of a peer
+    // that came earlier and stays; on a busy machine it may do so once, but not always.
+    let ended_first = (0..10).any(|_| {
+        let staying = connect();
+        come_and_go();
+        staying.set_nonblocking(true).unwrap();
+        staying.peek(&mut [0]).is_err()
+    });
+    assert!(ended_first, "each has waited for its banner");
     wait_for("all to be gone", || descriptors(&server) <= before + 1);
 }
 
@@ -170,7 +168,6 @@ fn refusals_are_summed_up() {
     let mut server = TestServer::start(&["bob"]);
     let port = server.port();
     const TIMES: u64 = 150;
-    let begun = Instant::now();
     story(async {
         let mut peers = tokio::task::JoinSet::new();
         for _ in 0..TIMES {
@@ -188,18 +185,8 @@ fn refusals_are_summed_up() {
     });
     server.signal("TERM");
     assert_eq!(server.wait_for_exit(), Some(0));
-    let took = begun.elapsed().as_secs();
-    let audit = server.audit();
-    let lines: Vec<serde_json::Value> = audit
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .filter(|event: &serde_json::Value| event["event"] == "refused")
-        .collect();
-    let times: u64 = lines
-        .iter()
-        .map(|event| event["count"].as_u64().unwrap_or(1))
-        .sum();
-    assert_eq!(times, TIMES, "{audit}");
+    let refused = Lines::of(&server, "refused");
+    assert_eq!(refused.count, TIMES, "{}", server.audit());
     // There are two reasons at most, told at once and then every ten seconds, and at the end.
-    assert!(lines.len() as u64 <= 6 + took / 5, "in {took} s: {audit}");
+    assert!(refused.lines <= 6 + refused.seconds / 5, "{refused:?}");
 }

@@ -2,12 +2,10 @@
 
 use std::io::BufRead as _;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
-
-use serde_json::Value;
 
 use crate::pressure::peer::{self, Manner, Peer};
 use crate::pressure::story;
+use testkit::audit::Lines;
 use testkit::packets::{Attrs, mkdir, remove, stat};
 use testkit::programs::homeportd;
 use testkit::replies::Reply;
@@ -21,20 +19,12 @@ const AT_ONCE: u32 = 500;
 /// What another user does meanwhile.
 const HONEST: usize = 200;
 
-fn audit(server: &TestServer) -> Vec<Value> {
-    let text = server.audit();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
 #[test]
 fn forbidden_requests_by_the_thousand_lose_nobodys_events_and_take_little_room() {
     let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--read-only"]);
     server.add_user("bob", &[]);
     server.serve();
-    let begun = Instant::now();
     story(async {
         let alice = Peer::connect(&server, "alice", Manner::window(2 << 20)).await;
         let mut flood = alice.sftp().await;
@@ -61,16 +51,13 @@ fn forbidden_requests_by_the_thousand_lose_nobodys_events_and_take_little_room()
         }
         flooding.await.unwrap();
     });
-    let forbidden = |event: &&Value| event["event"] == "forbidden";
-    let count = |event: &Value| event["count"].as_u64().unwrap_or(1);
     wait_for("all refusals to be told", || {
-        audit(&server).iter().filter(forbidden).map(count).sum::<u64>() == u64::from(FLOOD)
+        Lines::of(&server, "forbidden").count == u64::from(FLOOD)
     });
-    let seconds = begun.elapsed().as_secs();
-    let events = audit(&server);
-    let lines = events.iter().filter(forbidden).count() as u64;
     // One a second, the first one, and those that the clock cuts in two.
-    assert!(lines <= seconds + 3, "{lines} lines in {seconds} s");
+    let told = Lines::of(&server, "forbidden");
+    assert!(told.lines <= told.seconds + 3, "{told:?}");
+    let events = server.events();
     assert!(events.iter().all(|event| event["event"] != "lost"));
     let made = events.iter().filter(|event| event["event"] == "directory_made");
     assert_eq!(made.count(), HONEST);

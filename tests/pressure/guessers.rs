@@ -1,7 +1,6 @@
 //! Floods of wrong passwords: what they cost the server, and what they cost honest users behind the same address.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crate::pressure::crowds::{connect, descriptors, signs_in};
 use crate::pressure::story;
@@ -31,7 +30,10 @@ fn flood(server: &TestServer, from: &'static str, count: usize) -> tokio::task::
 /// As behind a proxy in TCP mode: all come from one address.
 #[test]
 fn a_flood_of_wrong_passwords_locks_nobody_out_who_shares_the_address() {
-    let mut server = TestServer::start_with(&[looked_into()], &["alice", "bob", "carol"]);
+    // A client that nothing is known of waits for longer than a test waits for anything.
+    let throttle = "login_grace_secs = 3600\nthrottle = { max_delay_ms = 1_000_000 }";
+    let settings = [("auth", throttle), looked_into()];
+    let mut server = TestServer::start_with(&settings, &["alice", "bob"]);
     story(async {
         assert!(signs_in("127.0.0.1", server.port(), "alice").await);
     });
@@ -43,19 +45,22 @@ fn a_flood_of_wrong_passwords_locks_nobody_out_who_shares_the_address() {
     story(async {
         for size in [36, 200] {
             let mut flood = flood(&server, "127.0.0.1", size);
-            let begun = Instant::now();
-            assert!(signs_in("127.0.0.1", port, "alice").await);
-            // Usually less than one second; those who are not known wait for ten.
-            assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
-            println!("beside {size}: {:?}", begun.elapsed());
+            assert!(signs_in("127.0.0.1", port, "alice").await, "beside {size}");
             flood.shutdown().await;
         }
-        // Others are not concerned at all, and who was never there gets in within a bounded time.
+        // Other addresses are not concerned at all.
         assert!(signs_in("127.0.0.2", port, "bob").await);
-        let begun = Instant::now();
+    });
+}
+
+/// A user that the server has never seen from there waits until enough is forgiven, and then gets in.
+#[test]
+fn after_a_flood_of_wrong_passwords_a_new_user_gets_in() {
+    let server = TestServer::start_with(&[looked_into()], &["carol"]);
+    let port = server.port();
+    story(async {
+        flood(&server, "127.0.0.1", 200).shutdown().await;
         assert!(signs_in("127.0.0.1", port, "carol").await);
-        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
-        println!("never seen: {:?}", begun.elapsed());
     });
 }
 

@@ -1,6 +1,6 @@
 //! One user keeps the server busy with work that takes long; another's on the same file system is done all the same.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::pressure::peer::{self, Manner, Peer};
 use crate::pressure::story;
@@ -108,22 +108,14 @@ fn one_users_long_copies_do_not_hold_up_another_user() {
             let copy = copy_data(bogus(from), 0, SIZE, bogus(to), 0);
             ends.0.send(peer::encode(&copy, 7, b"")).await;
         }
-        let mut waits = Vec::new();
         for _ in 0..20 {
-            let begun = Instant::now();
             let reply = peer::ask(&mut quick, &sync, b"").await;
             assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
-            waits.push(begun.elapsed());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // Whoever stood behind the copies would do so each time; a busy machine is slow now and then.
-        waits.sort();
-        assert!(
-            waits[10] < Duration::from_secs(1),
-            "another user waited: {waits:?}"
-        );
+        // Had one of these stood behind the copies, the first copy would be done by now.
         let mut first = busy.swap_remove(0).1.swap_remove(0).0;
         let still = tokio::time::timeout(Duration::from_millis(1), first.1.next()).await;
-        assert!(still.is_err(), "the copies were over too soon to show anything");
+        assert!(still.is_err(), "a copy was done before");
     });
 }

@@ -47,7 +47,7 @@ fn traffic(server: &TestServer, user: &str, which: &str) -> u64 {
 struct Witness {
     stop: Arc<AtomicBool>,
     rounds: Arc<AtomicUsize>,
-    thread: Option<std::thread::JoinHandle<Duration>>,
+    thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Witness {
@@ -56,15 +56,11 @@ impl Witness {
         let (stop, rounds) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let (flag, count) = (Arc::clone(&stop), Arc::clone(&rounds));
         let thread = std::thread::spawn(move || {
-            let mut slowest = Duration::ZERO;
             while !flag.load(Ordering::Relaxed) {
-                let begun = Instant::now();
                 assert!(matches!(session.ask(&stat("/")), Reply::Attrs(_)));
-                slowest = slowest.max(begun.elapsed());
                 count.fetch_add(1, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(2));
             }
-            slowest
         });
         Self {
             stop,
@@ -73,17 +69,18 @@ impl Witness {
         }
     }
 
-    /// It has worked, and none of its requests took longer than ten seconds: what the others do goes on for as long as
-    /// they like, and a machine that is busy takes its second or two.
-    fn has_worked(mut self) {
+    /// Its requests are answered, whatever the others do at this moment.
+    fn works(&self) {
         let before = self.rounds.load(Ordering::Relaxed);
         wait_for("the witness", || self.rounds.load(Ordering::Relaxed) > before + 5);
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        let slowest = self.thread.take().unwrap().join().unwrap();
-        assert!(
-            slowest < Duration::from_secs(10),
-            "another user waited for {slowest:?}"
-        );
+        let ended = self.thread.take().unwrap().join();
+        assert!(ended.is_ok() || std::thread::panicking());
     }
 }
 
@@ -126,6 +123,7 @@ fn a_hundred_thousand_reads_and_a_shut_window() {
         let highest = highest_until(&server, || bytes_in(&server, "alice") >= 2_000_000);
         let growth = highest.saturating_sub(baseline);
         assert!(growth < GROWTH, "the server grew by {} MiB", growth >> 20);
+        witness.works();
         peer.gate.open();
         let mut highest = 0;
         for number in 0..READS {
@@ -146,7 +144,6 @@ fn a_hundred_thousand_reads_and_a_shut_window() {
         );
         let _sender = sending.await.unwrap();
     });
-    witness.has_worked();
 }
 
 /// The window is no bound when it is as large as PuTTY's: then it is the connection that must be.
@@ -178,11 +175,11 @@ fn a_huge_window_and_nothing_read(request: impl Fn(u32, &[u8]) -> Vec<u8> + Send
         let growth = highest.saturating_sub(baseline);
         eprintln!("a huge window: the server grew by {} MiB", growth >> 20);
         assert!(growth < GROWTH, "the server grew by {} MiB", growth >> 20);
+        witness.works();
         peer.gate.vanish();
         sending.await.unwrap();
     });
     server.wait_for_audit("\"closed\"");
-    witness.has_worked();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Hashing holds up nobody, and ends when nobody waits for it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::proof::commands::ssh_command;
 use crate::proof::hashes::{md5, md5_in, sum};
@@ -47,9 +47,7 @@ fn other_channels_of_the_connection_go_on() {
     send(&mut hashing, &md5("large", 0, 0));
     let before = server.cpu_ticks();
     wait_for("the hashing to begin", || server.cpu_ticks() > before + 5);
-    let mut slowest = Vec::new();
     for _ in 0..100 {
-        let begun = Instant::now();
         let names = other.handle(&opendir("/"));
         assert!(matches!(
             other.ask_about(&readdir(nth(0)), &names),
@@ -65,14 +63,8 @@ fn other_channels_of_the_connection_go_on() {
             md5_in(other.ask(&md5("small", 0, 0)), "md5-hash"),
             sum("md5sum", b"abc")
         );
-        slowest.push(begun.elapsed());
     }
-    slowest.sort();
-    println!(
-        "list, read and hash beside a hash: median {:?}, slowest {:?}",
-        slowest[50], slowest[99]
-    );
-    assert!(slowest[50] < Duration::from_secs(1), "{:?}", slowest[50]);
+    // Had one of these waited for the large file, its hash would be there.
     assert_eq!(
         hashing.receive(Duration::ZERO),
         Received::Silence,

@@ -19,6 +19,8 @@
     reason = "a test says what it expects by failing"
 )]
 
+pub mod alone;
+pub mod audit;
 pub mod packets;
 pub mod programs;
 pub mod random;
@@ -32,6 +34,7 @@ pub mod sshd;
 pub mod stock;
 pub mod wire;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Longest that anything in a test may take before it counts as hung. Nothing that works takes a tenth of it, but for a
@@ -44,6 +47,23 @@ pub fn wait_for(what: &str, mut found: impl FnMut() -> bool) {
     while !found() {
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Runs something that is over soon, unless it hangs; panics with `what` when it took all of the patience.
+pub fn in_patience<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let result = work();
+    assert!(begun.elapsed() < PATIENCE, "{what} took {:?}", begun.elapsed());
+    result
+}
+
+/// Sets a flag when it goes, also in a test that fails: whoever works until then can be joined.
+pub struct SetOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -222,6 +222,17 @@ impl TestServer {
         fs::read_to_string(self.path().join("audit.log")).unwrap_or_default()
     }
 
+    /// The events in the audit log so far.
+    pub fn events(&self) -> Vec<serde_json::Value> {
+        let audit = self.audit();
+        // The last line may be half written.
+        let whole = audit.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
     /// Waits until the audit log holds this text.
     pub fn wait_for_audit(&self, text: &str) {
         wait_for(&format!("\"{text}\" in the audit log"), || {

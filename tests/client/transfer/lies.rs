@@ -2,7 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use homeport::transfer::{Outcome, Proof, Settings, Verify};
 
@@ -276,11 +276,9 @@ async fn late_answers_are_waited_for() {
     let content = bytes(9, LENGTH);
     client.write("up", &content);
     liar.put("down", &content);
-    let begin = Instant::now();
     let jobs = vec![client.up("up"), client.down("down", LENGTH)];
     let run = client.run(Settings::default(), jobs).await;
     assert_eq!(run.summary.sent, 2, "{run:?}");
-    assert!(begin.elapsed() >= late);
     assert_same(&liar.get("up").unwrap(), &content, "up");
     assert_same(&read(&client.local("down")).unwrap(), &content, "down");
     assert_eq!(run.warnings, "");

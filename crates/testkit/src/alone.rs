@@ -1,0 +1,22 @@
+//! Tests run beside each other, two and more at a time. The few that must not run beside those of their kind take turns
+//! here, each kind with its reason.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Why some tests take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alone {
+    /// A file system is frozen: `sync` of the whole machine and the removal of other loop devices wait for it, so that
+    /// two such tests would wait for each other.
+    FrozenFileSystem,
+}
+
+/// Waits until no other test of this kind runs. The turn lasts until the guard is dropped.
+pub fn alone(kind: Alone) -> MutexGuard<'static, ()> {
+    static FROZEN: Mutex<()> = Mutex::new(());
+    let turn = match kind {
+        Alone::FrozenFileSystem => &FROZEN,
+    };
+    // A test that failed has had its turn.
+    turn.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,116 @@
+//! A file system that can be made to hang: an image on a loop device, frozen with `fsfreeze`.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::MutexGuard;
+
+use testkit::alone::{Alone, alone};
+use testkit::is_root;
+
+/// The file system hangs for no longer than this, whatever becomes of the test.
+const FROZEN_SECS: u64 = 240;
+
+/// A mounted image; thawed and unmounted when dropped.
+pub struct Mount {
+    dir: tempfile::TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Mount {
+    /// Or why there can be none.
+    fn new() -> Result<Self, String> {
+        if !is_root() {
+            return Err("mounting needs root".into());
+        }
+        let dir = tempfile::Builder::new()
+            .prefix("homeport-hang-")
+            .tempdir()
+            .unwrap();
+        let mount = Self {
+            dir,
+            _alone: alone(Alone::FrozenFileSystem),
+        };
+        let image = mount.dir.path().join("image");
+        fs::File::create(&image).unwrap().set_len(512 << 20).unwrap();
+        fs::create_dir(mount.point()).unwrap();
+        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
+        run(Command::new("mount")
+            .args(["-o", "loop"])
+            .arg(&image)
+            .arg(mount.point()))?;
+        Ok(mount)
+    }
+
+    pub fn point(&self) -> PathBuf {
+        self.dir.path().join("mnt")
+    }
+
+    /// Or says loudly that nothing can be shown.
+    pub fn or_skip() -> Option<Self> {
+        Self::new()
+            .inspect_err(|reason| testkit::skipped("a file system that can be frozen", reason))
+            .ok()
+    }
+
+    /// Freezes it. A child thaws it when its input ends, and so also if this test should be killed.
+    pub fn freeze(&self) -> Result<Frozen, String> {
+        let point = self.point();
+        let thaw = format!("timeout {FROZEN_SECS} cat > /dev/null; exec fsfreeze -u \"$0\"");
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg(thaw)
+            .arg(&point)
+            .stdin(Stdio::piped())
+            .spawn()
+            .map_err(|e| e.to_string())?;
+        let frozen = Frozen {
+            hold: child.stdin.take(),
+            thawing: child,
+        };
+        run(Command::new("fsfreeze").arg("-f").arg(&point))?;
+        Ok(frozen)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = run(Command::new("umount").arg(self.point()));
+    }
+}
+
+/// A file system that hangs; goes on when dropped, if not before.
+pub struct Frozen {
+    hold: Option<ChildStdin>,
+    thawing: Child,
+}
+
+impl Frozen {
+    /// Thaws it. Until now it was frozen.
+    pub fn thaw(mut self) {
+        let in_time = self.thawing.try_wait().unwrap().is_none();
+        drop(self.hold.take());
+        assert!(
+            self.thawing.wait().unwrap().success() && in_time,
+            "thawed too early"
+        );
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        drop(self.hold.take());
+        let _ = self.thawing.wait();
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!(
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    ))
+}
