@@ -4,6 +4,8 @@
 //! say. It reads the file and nothing else: whether directories exist is asked by those who use them.
 
 mod explain;
+#[doc(hidden)]
+pub mod fuzz;
 mod report;
 
 use std::net::SocketAddr;

@@ -15,6 +15,9 @@ pub mod scp;
 mod script;
 mod sums;
 
+#[doc(hidden)]
+pub use self::scp::record::fuzz::fuzz_scp;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

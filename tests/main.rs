@@ -7,6 +7,7 @@
 mod admin;
 mod client;
 mod clients;
+mod fuzz;
 mod hang;
 mod jail;
 mod pressure;

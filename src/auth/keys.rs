@@ -3,6 +3,9 @@
 //! A line is parsed whole or refused with the reason: an option that cannot be enforced must not be dropped in
 //! silence. Only the key's own data is compared, never its comment.
 
+#[doc(hidden)]
+pub mod fuzz;
+
 use std::fmt;
 use std::net::IpAddr;
 

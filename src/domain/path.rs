@@ -3,6 +3,9 @@
 //! This module does not touch the file system: what `..` and a trailing slash mean behind a symbolic link is the
 //! kernel's business, so both are kept.
 
+#[doc(hidden)]
+pub mod fuzz;
+
 use std::fmt;
 
 /// Linux's PATH_MAX, counting the final NUL: no longer path can be opened.

@@ -8,7 +8,7 @@
 //! fails in the home (no permission, no room) fails that file alone; its bytes are still read, to stay in step.
 //! Depth is bounded by the length of a path, and every level of the way is kept in a list, never on the stack.
 
-mod record;
+pub(crate) mod record;
 mod sink;
 mod source;
 

@@ -3,6 +3,9 @@
 //!
 //! Nothing here would run something: no substitution of commands, no redirection, no background, no sequence but `&&`.
 
+#[doc(hidden)]
+pub mod fuzz;
+
 /// Longest command line. Linux takes 128 KiB for one argument of a shell.
 const MAX_LINE: usize = 128 * 1024;
 

@@ -25,7 +25,7 @@ pub mod extension;
 mod fault;
 pub mod fields;
 pub mod frame;
-#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
 pub mod fuzz;
 mod in_place;
 mod open_flags;

@@ -21,6 +21,7 @@
 
 pub mod alone;
 pub mod audit;
+pub mod fuzz;
 pub mod packets;
 pub mod programs;
 pub mod random;

@@ -1,5 +1,7 @@
 //! The lines of scp's protocol, read strictly. Pure.
 
+pub(crate) mod fuzz;
+
 /// One line from the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Record<'a> {

@@ -6,6 +6,9 @@
 //! nothing about plain keys. A host on another port than 22 is also known by its lines without a port, unless it has
 //! lines of its own.
 
+#[doc(hidden)]
+pub mod fuzz;
+
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};

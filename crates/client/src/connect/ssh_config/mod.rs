@@ -4,6 +4,8 @@
 //! `user` and `localuser` are heeded; a `Match` block with any other criterion is skipped. Keywords that concern us
 //! are in [`settings`]; all others are ignored, but a proxy is an error: nothing must connect elsewhere in silence.
 
+#[doc(hidden)]
+pub mod fuzz;
 mod lines;
 pub mod settings;
 

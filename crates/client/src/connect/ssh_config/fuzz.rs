@@ -1,0 +1,36 @@
+//! The body of the fuzz target for ssh_config: whatever the text is, nothing panics, and the first word on a keyword
+//! counts, also when the file is read twice.
+
+use std::path::{Path, PathBuf};
+
+use super::settings::Settings;
+use super::{Files, Question, read, refuse_unsupported};
+use base::error::Result;
+
+/// Includes of files that are not there.
+struct Nothing;
+
+impl Files for Nothing {
+    fn included(&self, _argument: &str, _in_file: &Path) -> Result<Vec<(PathBuf, String)>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Reads `data` as a file, twice, and asserts that the second time adds nothing.
+pub fn fuzz_ssh_config(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let question = Question {
+        host: "example.com",
+        user: Some("alice"),
+        local_user: "bob",
+    };
+    let read_into = |settings: &mut Settings| {
+        read((Path::new("config"), &text), &question, &Nothing, settings).map_err(|error| error.to_string())
+    };
+    let mut settings = Settings::default();
+    let first = read_into(&mut settings);
+    let _ = refuse_unsupported(&settings, question.host);
+    let before = settings.clone();
+    assert_eq!(read_into(&mut settings), first);
+    assert_eq!(settings, before);
+}

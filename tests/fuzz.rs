@@ -1,0 +1,78 @@
+//! Each fuzz target over its seeds and some thousand mutations of them. `scripts/fuzz` goes on from there.
+
+use testkit::fuzz::smoke;
+
+#[test]
+fn packet() {
+    smoke("packet", sftp_wire::fuzz::fuzz_packet);
+}
+
+#[test]
+fn path() {
+    smoke("path", homeportd::domain::path::fuzz::fuzz_path);
+}
+
+#[test]
+fn words() {
+    smoke("words", base::words::fuzz::fuzz_words);
+}
+
+#[test]
+fn scp() {
+    smoke("scp", homeportd::exec::fuzz_scp);
+}
+
+#[test]
+fn configuration() {
+    smoke("configuration", homeportd::config::fuzz::fuzz_configuration);
+}
+
+#[test]
+fn authorized_keys() {
+    smoke(
+        "authorized_keys",
+        homeportd::auth::keys::fuzz::fuzz_authorized_keys,
+    );
+}
+
+#[test]
+fn known_hosts() {
+    smoke(
+        "known_hosts",
+        homeport::connect::known_hosts::fuzz::fuzz_known_hosts,
+    );
+}
+
+#[test]
+fn ssh_config() {
+    smoke("ssh_config", homeport::connect::ssh_config::fuzz::fuzz_ssh_config);
+}
+
+/// Each target of cargo-fuzz is one of those above, with the same body and with seeds.
+#[test]
+fn every_target_is_tried_here() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = |directory: &str| {
+        let entries = std::fs::read_dir(root.join(directory)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().path().file_stem().unwrap().to_owned());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let targets = names("fuzz/fuzz_targets");
+    assert_eq!(targets.len(), 8);
+    assert_eq!(targets, names("fuzz/seeds"));
+    let here = include_str!("fuzz.rs");
+    for target in targets {
+        let text = std::fs::read_to_string(root.join(format!("fuzz/fuzz_targets/{target}.rs"))).unwrap();
+        let body = text
+            .split(['|', '('])
+            .rfind(|part| part.contains("::"))
+            .unwrap()
+            .trim();
+        assert!(
+            here.contains(&format!("smoke(\"{target}\", {body});")),
+            "{target}: {body}"
+        );
+    }
+}
