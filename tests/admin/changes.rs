@@ -1,375 +1,209 @@
-//! What an operator changes beside running sessions: it holds when the command returns.
+//! What an operator changes beside running sessions, and nobody is ended for; and what happens at the edges.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::time::Duration;
 
-use serde_json::Value;
-
-use testkit::packets::{CREAT, Part, READ, WRITE, copy_data, extended, nth, open};
+use crate::admin::sessions::{Doing, PASSWORD, Session, assert_over, begin, change, raw, size};
+use testkit::packets::{CREAT, Context, WRITE, init, nth, open, stat, write};
 use testkit::raw::{RawSftp, Received};
+use testkit::replies::Reply;
 use testkit::server::{TestServer, password};
 use testkit::stock::By;
 use testkit::{PATIENCE, wait_for};
 
-/// Large enough that nothing is done with it within a test, and no byte on the disk.
-const LARGE: u64 = 8 << 30;
-
-/// What a session does while something is taken away from its user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doing {
-    Nothing,
-    Upload,
-    Download,
-    Hash,
-    Scp,
-    Copy,
-}
-
-/// A session that does something.
-pub enum Session {
-    Raw(RawSftp),
-    Client(Child),
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        if let Session::Client(child) = self {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-/// A user who loses something, how the session was begun, and with what reason it ends.
-struct Loss {
-    user: &'static str,
-    by: By,
-    command: &'static [&'static str],
-    reason: &'static str,
-}
-
-const fn loss(user: &'static str, by: By, command: &'static [&'static str], reason: &'static str) -> Loss {
-    Loss {
-        user,
-        by,
-        command,
-        reason,
-    }
-}
-
-pub const PASSWORD: By = By::Password("password");
-const PEER: &str = "the user may not come from this address any more";
-
-/// `NAME` and `KEY` stand for the user's name and the key's fingerprint.
-const LOSSES: [Loss; 13] = [
-    loss("disabled", By::Key, &["disable", "NAME"], "the user was disabled"),
-    loss(
-        "removed",
-        By::Key,
-        &["remove", "NAME"],
-        "the user was removed or renamed",
-    ),
-    loss(
-        "renamed",
-        By::Key,
-        &["rename", "NAME", "other"],
-        "the user was removed or renamed",
-    ),
-    loss(
-        "reader",
-        By::Key,
-        &["set", "NAME", "--read-only"],
-        "the user may not create any more",
-    ),
-    loss(
-        "less",
-        By::Key,
-        &[
-            "set",
-            "NAME",
-            "--permissions",
-            "list,read,create,overwrite,delete,rename,mkdir,attributes",
-        ],
-        "the user may not link any more",
-    ),
-    loss(
-        "moved",
-        By::Key,
-        &["set", "NAME", "--home", "data/homes/elsewhere"],
-        "the user's home was moved",
-    ),
-    loss(
-        "keyless",
-        By::Key,
-        &["key", "remove", "NAME", "KEY"],
-        "the key of this sign-in is not accepted any more",
-    ),
-    loss(
-        "changed",
-        PASSWORD,
-        &["passwd", "NAME", "--password-stdin"],
-        "the password of this sign-in is not accepted any more",
-    ),
-    loss(
-        "placed",
-        By::Key,
-        &["set", "NAME", "--allow-from", "192.0.2.0/24"],
-        PEER,
-    ),
-    loss(
-        "placed-6",
-        PASSWORD,
-        &["set", "NAME", "--allow-from", "::1"],
-        PEER,
-    ),
-    loss(
-        "careful",
-        By::Key,
-        &["set", "NAME", "--require", "publickey,password"],
-        "more is required of this user now to sign in",
-    ),
-    loss(
-        "keys-only",
-        PASSWORD,
-        &["set", "NAME", "--require", "publickey"],
-        "more is required of this user now to sign in",
-    ),
-    loss(
-        "expired",
-        By::Key,
-        &["set", "NAME", "--expires", "2001-01-01"],
-        "the user's account has expired",
-    ),
-];
-
-pub fn fingerprint(server: &TestServer, user: &str) -> String {
-    let list = server.admin_ok(&["user", "key", "list", user], "");
-    list.split(' ').next().unwrap().to_owned()
-}
-
-/// Runs `user … --json`, which must succeed; what it says.
-pub fn change(server: &TestServer, command: &[&str], input: &str) -> Value {
-    let words = [&["user"], command, &["--json"]].concat();
-    let said: Value = serde_json::from_str(&server.admin_ok(&words, input)).unwrap();
-    assert_eq!(
-        (&said["v"], &said["confirmed"]),
-        (&1.into(), &true.into()),
-        "{said}"
-    );
-    said
-}
-
-/// A sandbox's client that signs in by key or password and goes on for longer than any test.
-fn client(server: &TestServer, program: &str, user: &str, by: By, arguments: &[&str]) -> Child {
-    let command = server.client(program, user, by);
-    let mut command = server.with_password(command, &password(user));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
-    command.stderr(Stdio::null()).spawn().unwrap()
-}
-
-/// A session of the raw driver by key or password.
-pub fn raw(server: &TestServer, user: &str, by: By) -> RawSftp {
-    let command = server.client("ssh", user, by);
-    let mut command = server.with_password(command, &password(user));
-    command.args(["-s", &format!("{user}@127.0.0.1"), "sftp"]);
-    RawSftp::start(command)
-}
-
-/// Where the file of a session grows.
-fn growing(server: &TestServer, user: &str, doing: Doing) -> Option<PathBuf> {
-    match doing {
-        Doing::Nothing | Doing::Hash => None,
-        Doing::Upload | Doing::Scp | Doing::Copy => Some(server.home(user).join("f")),
-        Doing::Download => Some(server.path().join(format!("got-{user}"))),
-    }
-}
-
-pub fn size(path: &PathBuf) -> u64 {
-    fs::metadata(path).map_or(0, |meta| meta.len())
-}
-
-/// Begins a session, and waits until it is in the middle of what it does.
-pub fn begin(server: &TestServer, user: &str, by: By, doing: Doing) -> Session {
-    let remote = format!("{user}@127.0.0.1");
-    let large = server.home(user).join("large");
-    fs::File::create(&large).unwrap().set_len(LARGE).unwrap();
-    let local = server.path().join("local");
-    let session = match doing {
-        Doing::Nothing => Session::Raw(raw(server, user, by)),
-        Doing::Upload => {
-            let batch = server.path().join(format!("batch-{user}"));
-            fs::write(&batch, "put local f\n").unwrap();
-            // A batch of its own would forbid questions for passwords.
-            let command = server.client("sftp", user, by);
-            let mut command = server.with_password(command, &password(user));
-            command
-                .args(["-q", "-l", "4000", &remote])
-                .stdin(fs::File::open(&batch).unwrap());
-            Session::Client(
-                command
-                    .stdout(Stdio::null())
-                    .stderr(Stdio::null())
-                    .spawn()
-                    .unwrap(),
-            )
-        }
-        Doing::Download => {
-            let from = format!("{remote}:large");
-            let to = format!("got-{user}");
-            Session::Client(client(
-                server,
-                "sftp",
-                user,
-                by,
-                &["-q", "-l", "4000", &from, &to],
-            ))
-        }
-        Doing::Scp => {
-            let to = format!("{remote}:f");
-            let from = local.to_str().unwrap();
-            Session::Client(client(
-                server,
-                "scp",
-                user,
-                by,
-                &["-O", "-q", "-l", "4000", from, &to],
-            ))
-        }
-        Doing::Hash => {
-            let mut session = raw(server, user, by);
-            let text = |text: &str| Part::Text(text.into());
-            let parts = vec![text("large"), Part::U64(0), Part::U64(0), text("")];
-            let request = extended("md5-hash", parts);
-            send(&mut session, &request, &[]);
-            server.wait_for_audit("\"hashed\"");
-            Session::Raw(session)
-        }
-        Doing::Copy => {
-            let mut session = raw(server, user, by);
-            let from = session.handle(&open("large", READ));
-            let to = session.handle(&open("f", WRITE | CREAT));
-            send(&mut session, &copy_data(nth(0), 0, 0, nth(1), 0), &[from, to]);
-            Session::Raw(session)
-        }
-    };
-    if let Some(file) = growing(server, user, doing) {
-        wait_for(&format!("{doing:?} of {user}"), || size(&file) > 0);
-    }
-    session
-}
-
-fn send(session: &mut RawSftp, request: &testkit::packets::Request, handles: &[Vec<u8>]) {
-    let context = testkit::packets::Context { base: "", handles };
-    assert!(session.send(&request.encode(77, &context)));
-}
-
-/// Waits until the client knows of the end.
-pub fn assert_over(session: &mut Session, what: &str) {
-    match session {
-        Session::Raw(session) => loop {
-            match session.receive(PATIENCE) {
-                // What it had asked for is refused, if it hears it.
-                Received::Packet(_) => {}
-                Received::Ended => return,
-                Received::Silence => panic!("{what}: the session lives on"),
-            }
-        },
-        Session::Client(child) => {
-            let mut status = None;
-            wait_for(&format!("{what}: the client to end"), || {
-                status = child.try_wait().unwrap();
-                status.is_some()
-            });
-            assert!(!status.unwrap().success(), "{what}: the client is content");
-        }
-    }
-}
-
-/// Each user loses something while the session does this.
-fn whoever_loses_something_is_ended(doing: Doing) {
-    let mut server = TestServer::new(&[]);
-    for Loss { user, .. } in LOSSES {
-        server.add_user(user, &[]);
-    }
-    server.serve();
-    fs::write(server.path().join("local"), vec![7; 20 << 20]).unwrap();
-    let witness = LOSSES[0].user;
-    for Loss {
-        user,
-        by,
-        command,
-        reason,
-    } in LOSSES
-    {
-        let what = format!("{user} in {doing:?}");
-        let mut session = begin(&server, user, by, doing);
-        let key = fingerprint(&server, user);
-        let homes = server.path().join("data/homes/elsewhere");
-        let command: Vec<&str> = command
-            .iter()
-            .map(|word| match *word {
-                "NAME" => user,
-                "KEY" => key.as_str(),
-                "data/homes/elsewhere" => homes.to_str().unwrap(),
-                word => word,
-            })
-            .collect();
-        let said = change(&server, &command, "another one");
-        // Nothing happens on the disk from here on. A download's file is the client's own.
-        let file = growing(&server, user, doing).filter(|_| doing != Doing::Download);
-        let at_return = file.as_ref().map(size);
+#[test]
+fn whoever_gains_something_goes_on() {
+    let server = TestServer::start_with(&[], &["alice"]);
+    server.make_key("another");
+    let mut alice = raw(&server, "alice", By::Key);
+    let another = format!("{}.pub", server.key("another").display());
+    let own = server.path().join("own");
+    let line = fs::read_to_string(format!("{}.pub", server.key("alice").display())).unwrap();
+    fs::write(&own, format!("from=\"127.0.0.0/8\" {line}")).unwrap();
+    for command in [
+        &["set", "alice", "--quota", "1GiB"][..],
+        &["set", "alice", "--max-files", "1000"],
+        &["set", "alice", "--quota", "1"],
+        &["set", "alice", "--max-sessions", "1"],
+        &["set", "alice", "--allow-from", "127.0.0.1"],
+        &["set", "alice", "--allow-from", "127.0.0.0/8,10.0.0.0/8"],
+        &["set", "alice", "--require", "publickey"],
+        &["set", "alice", "--expires", "2100-01-01"],
+        &["set", "alice", "--expires", "never"],
+        &["key", "add", "alice", &another],
+        &["key", "add", "alice", own.to_str().unwrap()],
+        &["key", "remove", "alice", &fingerprint_of(&server, "another")],
+        &["passwd", "alice", "--password-stdin"],
+        &["set", "alice", "--quota", "unlimited", "--max-files", "unlimited"],
+    ] {
+        let said = change(&server, command, "another one");
         assert_eq!(
             (&said["changed"], &said["sessions_ended"]),
-            (&true.into(), &1.into()),
-            "{what}: {said}"
+            (&true.into(), &0.into()),
+            "{command:?}"
         );
-        assert_eq!(said["still_busy"], 0, "{what}: {said}");
-        let list = server.admin_ok(&["sessions", "list", "--json"], "");
-        assert!(!list.contains(&format!("\"{user}\"")), "{what}: {list}");
-        assert_over(&mut session, &what);
-        assert_eq!(file.as_ref().map(size), at_return, "{what}");
-        server.wait_for_audit(reason);
-        if ["removed", "renamed"].contains(&user) {
-            assert_eq!(server.admin(&["user", "show", user], "").status.code(), Some(3));
-        } else {
-            let again = change(&server, &command, "another one");
-            assert_eq!(
-                (&again["changed"], &again["sessions_ended"]),
-                (&false.into(), &0.into()),
-                "{what}"
-            );
-        }
+        assert!(matches!(alice.ask(&stat("/")), Reply::Attrs(_)), "{command:?}");
     }
-    assert!(!server.sign_in(witness, By::Key, "").status.success());
+    // The limit holds for those who come.
+    assert!(!server.sign_in("alice", By::Key, "").status.success());
+}
+
+fn fingerprint_of(server: &TestServer, key: &str) -> String {
+    let print = std::process::Command::new("ssh-keygen")
+        .arg("-lf")
+        .arg(server.key(key))
+        .output();
+    let print = String::from_utf8(print.unwrap().stdout).unwrap();
+    print.split(' ').nth(1).unwrap().to_owned()
 }
 
 #[test]
-fn idle_sessions_end_with_what_they_lose() {
-    whoever_loses_something_is_ended(Doing::Nothing);
+fn a_quota_holds_when_the_command_returns() {
+    let server = TestServer::start(&["alice"]);
+    fs::write(server.path().join("40m"), vec![1; 40 << 20]).unwrap();
+    let mut before = raw(&server, "alice", By::Key);
+    let handle = before.handle(&open("g", WRITE | CREAT));
+    server.admin_ok(&["user", "set", "alice", "--quota", "1MiB"], "");
+    assert!(!server.sftp("alice", "put 40m f").status.success());
+    assert!(size(&server.home("alice").join("f")) <= 1 << 20);
+    let room = 1 << 20;
+    let reply = before.ask_about(&write(nth(0), 2 * room, b"x"), &handle);
+    assert!(matches!(reply, Reply::Status { code: 4, .. }), "{reply:?}");
+    server.admin_ok(&["user", "set", "alice", "--quota", "unlimited"], "");
+    let reply = before.ask_about(&write(nth(0), 2 * room, b"x"), &handle);
+    assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+
+    // In the middle of an upload that goes on.
+    let mut upload = begin(&server, "alice", By::Key, Doing::Copy);
+    server.admin_ok(&["user", "set", "alice", "--quota", "1MiB"], "");
+    let file = server.home("alice").join("f");
+    let at_return = size(&file);
+    let Session::Raw(raw) = &mut upload else { panic!() };
+    assert!(
+        matches!(raw.receive(PATIENCE), Received::Packet(_)),
+        "the copy is refused"
+    );
+    assert_eq!(size(&file), at_return);
 }
 
 #[test]
-fn uploads_end_with_what_they_lose() {
-    whoever_loses_something_is_ended(Doing::Upload);
+fn a_user_who_is_removed_and_added_is_another_one() {
+    let server = TestServer::start(&["alice"]);
+    let mut old = raw(&server, "alice", By::Key);
+    let handle = old.handle(&open("f", WRITE | CREAT));
+    let key = format!("{}.pub", server.key("alice").display());
+    // As if the first notice had been lost, the second one would do.
+    assert_eq!(change(&server, &["remove", "alice"], "")["sessions_ended"], 1);
+    change(&server, &["add", "alice", "--key", &key, "--read-only"], "");
+    let context = Context {
+        base: "",
+        handles: &[handle],
+    };
+    let request = write(nth(0), 0, b"late");
+    // It may have noticed by now.
+    let _ = old.send(&request.encode(9, &context));
+    assert_over(&mut Session::Raw(old), "the removed user");
+    assert_eq!(size(&server.home("alice").join("f")), 0);
+    let mut new = raw(&server, "alice", By::Key);
+    assert!(matches!(
+        new.ask(&open("g", WRITE | CREAT)),
+        Reply::Status { code: 3, .. }
+    ));
 }
 
 #[test]
-fn downloads_end_with_what_they_lose() {
-    whoever_loses_something_is_ended(Doing::Download);
+fn a_stopped_server_is_waited_for_five_seconds() {
+    let server = TestServer::start(&["alice"]);
+    let mut alice = raw(&server, "alice", By::Key);
+    wait_for("the first measure", || {
+        server
+            .admin_ok(&["user", "show", "alice", "--json"], "")
+            .contains("\"usage_exact\": true")
+    });
+    // It must not be stopped in the middle of its own writing to the store.
+    wait_for("it to be stopped between two transactions", || {
+        server.stop();
+        let between = !server.writes_to_the_store();
+        if !between {
+            server.signal("CONT");
+        }
+        between
+    });
+    let run = |args: &[&str]| {
+        let output = server.admin(args, "another one");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), told)
+    };
+    std::thread::scope(|threads| {
+        // Which waits once, and says so once.
+        threads.spawn(|| {
+            let told = String::from_utf8(server.admin(&["check"], "").stdout).unwrap();
+            assert_eq!(told.matches("not answered within 5 s").count(), 1, "{told}");
+        });
+        for (args, stored) in [
+            (&["user", "set", "alice", "--read-only"][..], true),
+            (&["user", "passwd", "alice", "--password-stdin"], true),
+            (&["sessions", "list"], false),
+            (&["sessions", "kick", "1"], false),
+            (&["quota", "show"], false),
+            (&["quota", "scan", "alice"], false),
+        ] {
+            threads.spawn(move || {
+                let (code, told) = run(args);
+                assert_eq!(code, Some(1), "{args:?}: {told}");
+                assert!(told.contains("not answered within 5 s"), "{args:?}: {told}");
+                let sentence = "the change is stored, and the server has not confirmed it";
+                assert_eq!(told.contains(sentence), stored, "{args:?}: {told}");
+            });
+        }
+        // What is stored can be shown all the same.
+        threads.spawn(|| {
+            let (code, told) = run(&["user", "show", "alice"]);
+            assert_eq!(code, Some(0), "{told}");
+        });
+    });
+    server.signal("CONT");
+    // The next command finds that nothing is to be changed, and brings the news.
+    let said = server.admin_ok(&["user", "set", "alice", "--read-only"], "");
+    assert!(said.starts_with("unchanged: alice"), "{said}");
+    assert!(matches!(alice.receive(PATIENCE), Received::Ended));
 }
 
+/// A password takes a while to verify: the record was read before that. Whatever the session can do must be what the
+/// record says after it.
 #[test]
-fn hashes_end_with_what_they_lose() {
-    whoever_loses_something_is_ended(Doing::Hash);
-}
-
-#[test]
-fn scp_ends_with_what_it_loses() {
-    whoever_loses_something_is_ended(Doing::Scp);
-}
-
-#[test]
-fn copies_end_with_what_they_lose() {
-    whoever_loses_something_is_ended(Doing::Copy);
+fn a_sign_in_under_way_has_no_rights_of_yesterday() {
+    let server = TestServer::start(&["alice"]);
+    for round in 0..12 {
+        server.admin_ok(&["user", "set", "alice", "--permissions", "all"], "");
+        let command = server.client("ssh", "alice", PASSWORD);
+        let mut command = server.with_password(command, &password("alice"));
+        command.args(["-s", "alice@127.0.0.1", "sftp"]);
+        let mut session = RawSftp::spawn(command);
+        std::thread::sleep(Duration::from_millis(20 * round));
+        let said = change(&server, &["set", "alice", "--read-only"], "");
+        let name = format!("f{round}");
+        let sent = session.send(&init(3).encode(
+            0,
+            &Context {
+                base: "",
+                handles: &[],
+            },
+        ));
+        let hello = session.receive(PATIENCE);
+        let ended = &said["sessions_ended"];
+        if sent && matches!(hello, Received::Packet(_)) {
+            let context = Context {
+                base: "",
+                handles: &[],
+            };
+            // It may have been ended by now.
+            let _ = session.send(&open(&name, WRITE | CREAT).encode(77, &context));
+            let _ = session.receive(PATIENCE);
+        }
+        assert!(
+            !server.home("alice").join(&name).exists(),
+            "round {round}, ended {ended}"
+        );
+    }
 }

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use testkit::programs::homeportd;
-use testkit::root_for;
 use testkit::server::TestServer;
 
 /// What either program said, and whether it was content.
@@ -68,7 +67,7 @@ pub(super) fn sandbox() -> TestServer {
     server
 }
 
-fn fifo(path: &Path) {
+pub(super) fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
@@ -306,115 +305,4 @@ fn what_check_approves_serve_serves() {
             assert!(said.content, "{name}: {who} says: {}", said.text);
         }
     }
-}
-
-#[test]
-fn a_configuration_that_is_no_file_keeps_no_server_from_ending() {
-    let mut server = sandbox();
-    server.serve();
-    let text = fs::read(server.config()).unwrap();
-    fs::remove_file(server.config()).unwrap();
-    fifo(&server.config());
-    server.signal("HUP");
-    server.wait_for_log("it is a FIFO, not a regular file");
-    fs::remove_file(server.config()).unwrap();
-    fs::write(server.config(), text).unwrap();
-    server.signal("HUP");
-    server.wait_for_log("the configuration was read again");
-    server.signal("TERM");
-    assert_eq!(server.wait_for_exit(), Some(0));
-}
-
-#[test]
-fn nobody_is_told_to_give_a_file_away() {
-    if !root_for("planting links against root") {
-        return;
-    }
-    let server = sandbox();
-    let data = server.path().join("data");
-    fs::set_permissions(server.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    // What is root's own stays so.
-    let secret = server.path().join("secret");
-    fs::write(&secret, "").unwrap();
-    for owned in ["data", "hostkeys"] {
-        let given = Command::new("chown")
-            .args(["-hR", "65534:65534"])
-            .arg(server.path().join(owned))
-            .status();
-        assert!(given.unwrap().success());
-    }
-    symlink(&secret, data.join("planted")).unwrap();
-    symlink(&secret, data.join("homeport.db-journal")).unwrap();
-    fs::write(data.join("x; touch pwned \u{1b}[2J\nerror: forged"), "").unwrap();
-    let said = check(&server);
-    assert!(!said.content);
-    let planted = format!(
-        "\"{}\" lies in the data directory",
-        data.join("planted").display()
-    );
-    assert!(said.text.contains(&planted), "{}", said.text);
-    assert!(
-        said.text.contains("it is a symbolic link, made by user 0"),
-        "{}",
-        said.text
-    );
-    assert!(!said.text.contains("chown"), "{}", said.text);
-    assert!(
-        !said.text.contains('\u{1b}') && !said.text.contains("\nerror: forged"),
-        "{}",
-        said.text
-    );
-    assert_eq!(fs::read(&secret).unwrap(), b"");
-}
-
-#[test]
-fn homes_without_users_are_named() {
-    let mut server = sandbox();
-    fs::create_dir_all(server.home("alice")).unwrap();
-    server.admin_ok(&["user", "remove", "alice"], "");
-    let said = check(&server);
-    assert!(
-        said.text.contains("has no users, but there are homes in"),
-        "{}",
-        said.text
-    );
-    assert!(said.text.contains("\"alice\""), "{}", said.text);
-    server.serve();
-    server.wait_for_log("has no users, but there are homes in");
-}
-
-#[test]
-fn a_store_that_was_cut_is_an_error_that_names_the_homes() {
-    let server = sandbox();
-    fs::create_dir_all(server.home("alice")).unwrap();
-    let data = server.path().join("data");
-    for name in ["homeport.db-wal", "homeport.db-shm"] {
-        let _ = fs::remove_file(data.join(name));
-    }
-    fs::write(data.join("homeport.db"), "").unwrap();
-    let said = check(&server);
-    assert!(!said.content, "{}", said.text);
-    for part in ["something has cut it", "there are homes in", "\"alice\""] {
-        assert!(said.text.contains(part), "{part}: {}", said.text);
-    }
-}
-
-/// It looks, and says what a start would make.
-#[test]
-fn check_changes_nothing() {
-    let server = sandbox();
-    let _ = fs::remove_file(server.path().join("audit.log"));
-    let listing = || {
-        let find = Command::new("find")
-            .arg(server.path())
-            .args(["-printf", "%p %m %s %T@ %l\\n"])
-            .output()
-            .unwrap();
-        String::from_utf8(find.stdout).unwrap()
-    };
-    let before = listing();
-    let said = check(&server);
-    assert!(said.content, "{}", said.text);
-    assert!(said.text.contains("will make the audit log"), "{}", said.text);
-    assert_eq!(listing(), before);
 }

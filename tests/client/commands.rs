@@ -3,6 +3,7 @@
 mod breaks;
 mod files;
 mod transfers;
+mod trees;
 
 use std::ffi::OsStr;
 use std::io::Write as _;

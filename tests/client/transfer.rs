@@ -10,6 +10,7 @@ mod full;
 mod hashless;
 mod liar;
 mod lies;
+mod meanwhile;
 mod moving;
 mod proxy;
 mod table;
