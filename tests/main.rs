@@ -9,6 +9,7 @@ mod client;
 mod clients;
 mod fuzz;
 mod hang;
+mod in_process;
 mod jail;
 mod pressure;
 mod proof;

@@ -1,7 +1,7 @@
 //! The test harness: it boots the real server, and speaks SSH and SFTP to it with stock clients and byte by byte.
 //!
-//! [`programs`] has both programs built; [`server`] starts and stops `homeportd` in a directory of its own; [`stock`]
-//! points stock clients at it; [`raw`] sends whatever bytes a test likes and reads the replies; [`packets`] puts requests
+//! [`programs`] has both programs built; [`server`] starts and stops `homeportd` in a directory of its own,
+//! [`in_process`] runs it within the test; [`stock`] points stock clients at it; [`raw`] sends whatever bytes a test likes and reads the replies; [`packets`] puts requests
 //! together part by part; [`replies`] decodes; [`reference`] runs the machine's own OpenSSH `sftp-server` for comparison,
 //! [`sshd`] the whole of it.
 //!
@@ -22,6 +22,7 @@
 pub mod alone;
 pub mod audit;
 pub mod fuzz;
+pub mod in_process;
 pub mod packets;
 pub mod programs;
 pub mod random;
