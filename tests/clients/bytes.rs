@@ -64,7 +64,7 @@ fn text_before_the_sign_in() {
     let rows: Vec<(&str, Message, &[u8])> = vec![
         ("IGNORE", message(2).string(ODD), &[]),
         ("DEBUG", message(4).byte(1).string(ODD).string(ODD), &[]),
-        ("EXT_INFO", message(7).number(1).string(ODD).string(ODD), &[]),
+        ("EXT_INFO", message(7).u32(1).string(ODD).string(ODD), &[]),
         ("user, none", userauth(ODD, "none"), &[51]),
         (
             "service",
@@ -127,7 +127,7 @@ fn text_before_the_sign_in() {
     }
     wire.send(&userauth("alice", "keyboard-interactive").string(ODD).string(ODD));
     wire.expect(60);
-    let answer = message(61).number(1).string(b"p\xe4ss");
+    let answer = message(61).u32(1).string(b"p\xe4ss");
     check(&mut wire, alive, "keyboard-interactive, answer", &answer, &[51]);
     wire.sign_in("alice", password("alice").as_bytes());
     // Each attempt with a password is told; the name is shown as far as it is text.
@@ -154,17 +154,17 @@ fn text_after_the_sign_in() {
     let server = start();
     let mut wire = Wire::client(server.port(), &lists());
     wire.sign_in("alice", password("alice").as_bytes());
-    let open = |kind: &[u8]| message(90).string(kind).number(0).number(1 << 20).number(32768);
+    let open = |kind: &[u8]| message(90).string(kind).u32(0).u32(1 << 20).u32(32768);
     wire.send(&open(b"session"));
     let opened = wire.expect(91);
     let id = u32::from_be_bytes(opened[5..9].try_into().unwrap());
-    let request = |name: &[u8]| message(98).number(id).string(name).byte(1);
+    let request = |name: &[u8]| message(98).u32(id).string(name).byte(1);
     let rows: Vec<(&str, Message, &[u8])> = vec![
         ("DEBUG", message(4).byte(1).string(ODD).string(ODD), &[]),
         ("global request", message(80).string(ODD).byte(1), &[82]),
         (
             "tcpip-forward",
-            message(80).string("tcpip-forward").byte(1).string(ODD).number(1),
+            message(80).string("tcpip-forward").byte(1).string(ODD).u32(1),
             &[82],
         ),
         (
@@ -173,7 +173,7 @@ fn text_after_the_sign_in() {
                 .string("cancel-tcpip-forward")
                 .byte(1)
                 .string(ODD)
-                .number(1),
+                .u32(1),
             &[82],
         ),
         (
@@ -187,7 +187,7 @@ fn text_after_the_sign_in() {
         ("channel type", open(ODD), &[92]),
         (
             "direct-tcpip",
-            open(b"direct-tcpip").string(ODD).number(1).string(ODD).number(1),
+            open(b"direct-tcpip").string(ODD).u32(1).string(ODD).u32(1),
             &[92],
         ),
         (
@@ -195,22 +195,18 @@ fn text_after_the_sign_in() {
             open(b"direct-streamlocal@openssh.com")
                 .string(ODD)
                 .string(ODD)
-                .number(0),
+                .u32(0),
             &[92],
         ),
-        ("x11", open(b"x11").string(ODD).number(1), &[92]),
+        ("x11", open(b"x11").string(ODD).u32(1), &[92]),
         (
             "forwarded-tcpip",
-            open(b"forwarded-tcpip")
-                .string(ODD)
-                .number(1)
-                .string(ODD)
-                .number(1),
+            open(b"forwarded-tcpip").string(ODD).u32(1).string(ODD).u32(1),
             &[92],
         ),
         (
             "open failure",
-            message(92).number(77).number(1).string(ODD).string(ODD),
+            message(92).u32(77).u32(1).string(ODD).string(ODD),
             &[],
         ),
         ("request", request(ODD), &[100]),
@@ -218,16 +214,16 @@ fn text_after_the_sign_in() {
             "pty-req",
             request(b"pty-req")
                 .string(ODD)
-                .number(80)
-                .number(24)
-                .number(0)
-                .number(0)
+                .u32(80)
+                .u32(24)
+                .u32(0)
+                .u32(0)
                 .string([0]),
             &[100],
         ),
         (
             "x11-req",
-            request(b"x11-req").byte(0).string(ODD).string(ODD).number(0),
+            request(b"x11-req").byte(0).string(ODD).string(ODD).u32(0),
             &[100],
         ),
         ("env", request(b"env").string(ODD).string(ODD), &[100]),
@@ -244,9 +240,9 @@ fn text_after_the_sign_in() {
     wire.send(&open(b"session"));
     let opened = wire.expect(91);
     let id = u32::from_be_bytes(opened[5..9].try_into().unwrap());
-    wire.send(&message(98).number(id).string("subsystem").byte(1).string("sftp"));
+    wire.send(&message(98).u32(id).string("subsystem").byte(1).string("sftp"));
     wire.expect(99);
-    wire.send(&message(1).number(11).string(ODD).string(ODD));
+    wire.send(&message(1).u32(11).string(ODD).string(ODD));
     server.wait_for_audit("session_ended");
 }
 
@@ -272,7 +268,7 @@ fn passwords_are_compared_as_bytes() {
         if keyboard {
             wire.send(&userauth("alice", "keyboard-interactive").string("").string(""));
             wire.expect(60);
-            wire.send(&message(61).number(1).string(secret));
+            wire.send(&message(61).u32(1).string(secret));
         } else {
             wire.send(&password_request(b"alice", secret));
         }

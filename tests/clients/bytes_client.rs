@@ -8,7 +8,7 @@ use russh::client::{self, KeyboardInteractiveAuthResponse};
 use russh::keys::PublicKeyOrCertificate;
 
 use crate::clients::bytes::ODD;
-use testkit::wire::{Wire, lists, message, string};
+use testkit::wire::{Wire, lists, message, split_string};
 
 /// Keeps what a server shows.
 struct Shown(Sender<String>);
@@ -37,7 +37,7 @@ fn odd_server(listener: &TcpListener) {
     wire.send(&message(4).byte(1).string(ODD).string(ODD));
     wire.send(
         &message(7)
-            .number(2)
+            .u32(2)
             .string(ODD)
             .string(ODD)
             .string("server-sig-algs")
@@ -56,7 +56,7 @@ fn odd_server(listener: &TcpListener) {
             .string(ODD)
             .string(ODD)
             .string(ODD)
-            .number(1)
+            .u32(1)
             .string(b"Pa\xdfwort: ")
             .byte(0),
     );
@@ -71,19 +71,19 @@ fn odd_server(listener: &TcpListener) {
             82 => {}
             90 if refused == 0 => {
                 refused += 1;
-                let (_, rest) = string(&received[1..]);
+                let (_, rest) = split_string(&received[1..]);
                 let theirs = u32::from_be_bytes(rest[..4].try_into().unwrap());
-                wire.send(&message(92).number(theirs).number(2).string(ODD).string(ODD));
+                wire.send(&message(92).u32(theirs).u32(2).string(ODD).string(ODD));
             }
             90 => {
-                let (_, rest) = string(&received[1..]);
+                let (_, rest) = split_string(&received[1..]);
                 let theirs = u32::from_be_bytes(rest[..4].try_into().unwrap());
-                wire.send(&message(91).number(theirs).number(0).number(1 << 20).number(32768));
-                wire.send(&message(90).string(ODD).number(9).number(1 << 20).number(32768));
-                wire.send(&message(98).number(theirs).string(ODD).byte(1));
+                wire.send(&message(91).u32(theirs).u32(0).u32(1 << 20).u32(32768));
+                wire.send(&message(90).string(ODD).u32(9).u32(1 << 20).u32(32768));
+                wire.send(&message(98).u32(theirs).string(ODD).byte(1));
                 wire.send(
                     &message(98)
-                        .number(theirs)
+                        .u32(theirs)
                         .string("exit-signal")
                         .byte(0)
                         .string(ODD)
@@ -91,8 +91,8 @@ fn odd_server(listener: &TcpListener) {
                         .string(ODD)
                         .string(ODD),
                 );
-                wire.send(&message(94).number(theirs).string("all is well"));
-                wire.send(&message(1).number(11).string(ODD).string(ODD));
+                wire.send(&message(94).u32(theirs).string("all is well"));
+                wire.send(&message(1).u32(11).string(ODD).string(ODD));
                 // Until the client hangs up.
                 while wire.receive().is_some() {}
                 return;

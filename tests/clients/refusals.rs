@@ -4,7 +4,7 @@ use std::process::Command;
 
 use testkit::server::{TestServer, password};
 use testkit::stock::By;
-use testkit::wire::{Wire, lists, string, userauth};
+use testkit::wire::{Wire, lists, split_string, userauth};
 
 fn start(settings: &[(&str, &str)]) -> TestServer {
     let auth = "max_attempts = 1000\nthrottle = { first_delay_ms = 1, max_delay_ms = 1, failures = 10000, user_failures = 10000 }";
@@ -165,7 +165,7 @@ fn a_wrong_signature_and_many_keys_are_one_line_each() {
     wire.expect(51);
     // Another name: the first one's attempt is over.
     for number in 0..20u8 {
-        let mut other = string(&blob).0.to_vec();
+        let mut other = split_string(&blob).0.to_vec();
         other = testkit::wire::Message(Vec::new())
             .string(other)
             .string([number; 32])

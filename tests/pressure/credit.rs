@@ -99,7 +99,7 @@ impl Filled {
                 .collect();
             if self
                 .ssh
-                .stream
+                .stream()
                 .set_write_timeout(Some(std::time::Duration::from_millis(100)))
                 .is_err()
                 || self.ssh.try_send(&data(reader, &many)).is_err()
@@ -243,7 +243,7 @@ fn an_address_that_signs_in_as_nobody() {
             .string("u".repeat(34_000))
             .string("ssh-connection");
         let sealed = ssh.seal(&request.string("password").byte(0).string("p"));
-        ssh.stream.write_all(&sealed[..sealed.len() - 1]).unwrap();
+        ssh.stream().write_all(&sealed[..sealed.len() - 1]).unwrap();
         all.push(ssh);
     }
     let growth = resident(&server).saturating_sub(before);
@@ -253,7 +253,7 @@ fn an_address_that_signs_in_as_nobody() {
     // A packet that is too large ends the connection.
     drop(all.drain(1..));
     let mut ssh = all.remove(0);
-    let _ = ssh.stream.write_all(&[0]);
+    let _ = ssh.stream().write_all(&[0]);
     let _ = ssh.try_send(&Message::new(2).string(vec![0; 40_000]));
     assert!(!ssh.kinds_until_the_end().contains(&OPEN_CONFIRMATION));
 }

@@ -94,7 +94,7 @@ fn every_key_exchange_has_an_end() {
     }
     for mut ssh in [silent, begun] {
         let mut rest = Vec::new();
-        std::io::Read::read_to_end(&mut ssh.stream, &mut rest).unwrap();
+        std::io::Read::read_to_end(ssh.stream(), &mut rest).unwrap();
         assert!(
             String::from_utf8_lossy(&rest).contains("the key exchange was not finished in time"),
             "it should say why"

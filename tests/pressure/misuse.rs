@@ -248,8 +248,8 @@ fn commands_that_there_are_not_are_a_line_a_second() {
 #[test]
 fn a_peer_that_is_silent_for_long_is_asked_whether_it_is_there() {
     let server = TestServer::start(&["alice"]);
-    let ssh = Ssh::sign_in(&server, "alice");
-    let ours = format!(":{:04X}", ssh.stream.local_addr().unwrap().port());
+    let mut ssh = Ssh::sign_in(&server, "alice");
+    let ours = format!(":{:04X}", ssh.stream().local_addr().unwrap().port());
     let theirs = format!(":{:04X}", server.port());
     // proc(5): the addresses, then "02" for a timer that asks.
     wait_for("the timer of the server's end", || {

@@ -34,6 +34,7 @@ pub mod server;
 pub mod ssh;
 pub mod sshd;
 pub mod stock;
+pub mod transport;
 pub mod wire;
 
 use std::sync::atomic::{AtomicBool, Ordering};
