@@ -116,10 +116,9 @@ impl<'a> Packet<'a> {
         let bad = |code: StatusCode| Packet::Bad { id: number, code };
         match packet_type {
             Some(PacketType::Init) => Packet::Init { version: number },
-            Some(packet_type) => match Request::content(packet_type, reader) {
-                Some(Some(request)) => Packet::Request { id: number, request },
-                Some(None) => bad(StatusCode::BadMessage),
-                None => bad(StatusCode::OpUnsupported),
+            Some(packet_type) => match Request::decode(packet_type, reader) {
+                Ok(request) => Packet::Request { id: number, request },
+                Err(code) => bad(code),
             },
             None => bad(StatusCode::OpUnsupported),
         }
@@ -127,11 +126,10 @@ impl<'a> Packet<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// What stands behind the id. The outer `None`: packets of this type are not requests; the inner one: it is cut short.
-    fn content(packet_type: PacketType, reader: Reader<&'a [u8]>) -> Option<Option<Self>> {
-        let mut reader = reader;
+    /// Reads what stands behind the id, or says how to answer it.
+    fn decode(packet_type: PacketType, mut reader: Reader<&'a [u8]>) -> Result<Self, StatusCode> {
         let r = &mut reader;
-        Some(match packet_type {
+        let request = match packet_type {
             PacketType::Open => Self::open(r),
             PacketType::Close => r.string().map(|handle| Self::Close { handle }),
             PacketType::Read => Self::read(r),
@@ -164,8 +162,9 @@ impl<'a> Request<'a> {
             | PacketType::Data
             | PacketType::Name
             | PacketType::Attrs
-            | PacketType::ExtendedReply => return None,
-        })
+            | PacketType::ExtendedReply => return Err(StatusCode::OpUnsupported),
+        };
+        request.ok_or(StatusCode::BadMessage)
     }
 
     fn open(reader: &mut Reader<&'a [u8]>) -> Option<Self> {
