@@ -1,8 +1,8 @@
 //! The Homeport server and its administration: a secure multi-user SFTP file server.
 //!
-//! Layers, from the bottom; a file imports only from layers below its own (see ARCHITECTURE.md):
+//! Layers, from the bottom; a file imports only from its own layer or those below (see ARCHITECTURE.md):
 //! L0 [`domain`]; L1 [`storage`], [`accounts`], [`auth`], [`store`], [`io`]; L2 [`sftp`], [`exec`], [`session`],
-//! [`mount`]; L3 [`ssh`], [`telemetry`]; L4 [`serve`], [`control`], [`config`], [`homes`], [`admin`].
+//! [`mount`]; L3 [`ops`], [`ssh`], [`telemetry`]; L4 [`serve`], [`control`], [`config`]; L5 [`cli`].
 #![forbid(unsafe_code)]
 // The documentation is for those who work on the server: what is private belongs to it.
 #![allow(rustdoc::private_intra_doc_links)]
@@ -20,11 +20,12 @@ pub mod mount;
 pub mod session;
 pub mod sftp;
 
+pub mod ops;
 pub mod ssh;
 pub mod telemetry;
 
-pub mod admin;
 pub mod config;
 pub mod control;
-pub mod homes;
 pub mod serve;
+
+pub mod cli;

@@ -1,9 +1,9 @@
-//! The server and its administration. All of it is in the library: see `homeportd::admin`.
+//! The server and its administration. All of it is in the library: see `homeportd::cli`.
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    homeportd::admin::run(homeportd::admin::cli::Cli::parse())
+    homeportd::cli::run(homeportd::cli::grammar::Cli::parse())
 }

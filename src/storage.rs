@@ -16,6 +16,7 @@ pub mod hash;
 pub mod local;
 pub mod marker;
 pub mod quota;
+pub mod settings;
 
 use std::sync::Arc;
 

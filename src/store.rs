@@ -11,6 +11,7 @@ mod open;
 mod relative;
 pub mod reserve;
 mod rows;
+pub mod settings;
 mod sign_ins;
 pub mod sql;
 mod usage;

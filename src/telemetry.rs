@@ -5,7 +5,7 @@
 //! is the first subscriber of [`crate::domain::event::Events`]: see [`audit`].
 
 pub mod audit;
-pub(crate) mod escape;
+mod escape;
 mod log_queue;
 mod record;
 

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::{MOST_PROBLEMS, parse, report};
+use super::load::{MOST_PROBLEMS, parse};
+use super::report;
 
 /// Parses `data`, and puts everything that is wrong with it into words.
 pub fn fuzz_configuration(data: &[u8]) {

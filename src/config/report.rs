@@ -31,27 +31,27 @@ impl Problem {
 
     /// The line where it stands, from 1.
     pub fn line(&self, text: &str) -> Option<usize> {
-        self.span.clone().map(|span| Place::find(text, span).line)
+        self.span.clone().map(|span| Position::find(text, span).line)
     }
 
     /// The whole message, for a terminal.
     pub fn message(&self, file: &Path, text: &str) -> String {
         let mut message = file.display().to_string();
-        let place = self.span.clone().map(|span| Place::find(text, span));
-        if let Some(place) = &place {
-            let _ = write!(message, ":{}:{}", place.line, place.column);
+        let position = self.span.clone().map(|span| Position::find(text, span));
+        if let Some(position) = &position {
+            let _ = write!(message, ":{}:{}", position.line, position.column);
         }
         let _ = write!(message, ": {}", self.what);
         if let Some(hint) = &self.hint {
             let _ = write!(message, " (hint: {hint})");
         }
-        if let Some(place) = &place {
-            let number = place.line.to_string();
+        if let Some(position) = &position {
+            let number = position.line.to_string();
             let gutter = " ".repeat(number.len());
             let _ = write!(
                 message,
                 "\n {number} | {}\n {gutter} | {}",
-                place.source, place.caret
+                position.source, position.caret
             );
         }
         message
@@ -59,14 +59,14 @@ impl Problem {
 }
 
 /// Where a span begins, counted as editors count: lines and characters from 1.
-struct Place {
+struct Position {
     line: usize,
     column: usize,
     source: String,
     caret: String,
 }
 
-impl Place {
+impl Position {
     fn find(text: &str, span: Range<usize>) -> Self {
         // A span may end the text (something is missing there), and never begins within a character.
         let start = text.floor_char_boundary(span.start);
@@ -112,28 +112,12 @@ pub(super) fn all(problems: &[Problem], file: &Path, text: &str) -> Error {
 
 /// The candidate that is most likely meant by a misspelt name.
 pub(super) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
-    let best = candidates.iter().map(|c| (distance(name, c), *c)).min()?;
+    let best = candidates
+        .iter()
+        .map(|candidate| (strsim::levenshtein(name, candidate), *candidate))
+        .min()?;
     // One slip in three letters: more than that is a guess.
     (best.0 <= best.1.len().div_ceil(3)).then_some(best.1)
-}
-
-/// Edits between two words (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut diagonal = i;
-        for (cell, y) in row.iter_mut().skip(1).zip(b.chars()) {
-            let above = *cell;
-            *cell = (diagonal + usize::from(x != y)).min(above + 1).min(left + 1);
-            diagonal = above;
-            left = *cell;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,212 +1,18 @@
 use std::path::Path;
 
+use super::load::{MOST_PROBLEMS, parse};
+use super::sample::TEXT as SAMPLE;
 use super::*;
+
+mod refusals;
+
+use refusals::REFUSALS;
 
 /// The whole message for a text that is no good configuration.
 fn refusal(text: &str) -> String {
     let problems = parse(text).expect_err(text);
     report::all(&problems, Path::new("homeportd.toml"), text).to_string()
 }
-
-/// Each row: a configuration, and all that its operator is told.
-const REFUSALS: &[(&str, &str)] = &[
-    (
-        "[auth.throttle]\nfailure = 1",
-        "homeportd.toml:2:1: unknown setting \"failure\" in [auth.throttle] (hint: did you mean \"failures\"?)\n 2 | failure = 1\n   | ^^^^^^^",
-    ),
-    (
-        "[auth]\nthrottle = true",
-        "homeportd.toml:2:12: \"throttle\" in [auth] must be a section, not the boolean true\n 2 | throttle = true\n   |            ^^^^",
-    ),
-    (
-        "[auth]\nmethods = [\"passwort\"]",
-        "homeportd.toml:2:12: \"passwort\" is no value of \"methods\" in [auth] (hint: it can be publickey, password, keyboard-interactive)\n 2 | methods = [\"passwort\"]\n   |            ^^^^^^^^^^",
-    ),
-    (
-        "[auth]\nmax_attempts = 0",
-        "homeportd.toml:2:16: \"max_attempts\" in [auth]: nobody could sign in: expected at least 1\n 2 | max_attempts = 0\n   |                ^",
-    ),
-    (
-        "[server]\nlisen = []",
-        "homeportd.toml:2:1: unknown setting \"lisen\" in [server] (hint: did you mean \"listen\"?)\n 2 | lisen = []\n   | ^^^^^",
-    ),
-    (
-        "[serverr]\nlisten = []",
-        "homeportd.toml:1:2: unknown section [serverr] (hint: did you mean \"server\"?)\n 1 | [serverr]\n   |  ^^^^^^^",
-    ),
-    (
-        "listen = []",
-        "homeportd.toml:1:1: unknown setting \"listen\" outside of any section (hint: the sections are server, auth, ssh, limits, storage, store, quota, log)\n 1 | listen = []\n   | ^^^^^^",
-    ),
-    (
-        "[log]\ncolour = true",
-        "homeportd.toml:2:1: unknown setting \"colour\" in [log] (hint: its settings are format, level, audit)\n 2 | colour = true\n   | ^^^^^^",
-    ),
-    (
-        "[limits]\nchannels = [1]",
-        "homeportd.toml:2:12: \"channels\" in [limits] must be a whole number, 0 or more, not a list\n 2 | channels = [1]\n   |            ^^^",
-    ),
-    (
-        "[server]\nlisten = []",
-        "homeportd.toml:2:10: \"listen\" in [server] names no address (hint: for example listen = [\"0.0.0.0:2222\"])\n 2 | listen = []\n   |          ^^",
-    ),
-    (
-        "[server]\nlisten = [\"0.0.0.0:22\", \"[::]:22\", \"0.0.0.0:22\"]",
-        "homeportd.toml:2:36: \"listen\" in [server] names 0.0.0.0:22 twice\n 2 | listen = [\"0.0.0.0:22\", \"[::]:22\", \"0.0.0.0:22\"]\n   |                                    ^^^^^^^^^^^^",
-    ),
-    (
-        "[server]\nlisten = [\"localhost\"]",
-        "homeportd.toml:2:11: \"listen\" in [server] holds something that is no address (hint: an IP address and a port: \"0.0.0.0:22\" or \"[::]:22\")\n 2 | listen = [\"localhost\"]\n   |           ^^^^^^^^^^^",
-    ),
-    (
-        "[server]\nlisten = \"0.0.0.0:22\"",
-        "homeportd.toml:2:10: \"listen\" in [server] must be a list, not the string \"0.0.0.0:22\"\n 2 | listen = \"0.0.0.0:22\"\n   |          ^^^^^^^^^^^^",
-    ),
-    (
-        "[server]\ndrain_secs = 100_000",
-        "homeportd.toml:2:14: \"drain_secs\" in [server] must be at most 86400\n 2 | drain_secs = 100_000\n   |              ^^^^^^^",
-    ),
-    (
-        "[server]\ndrain_secs = -1",
-        "homeportd.toml:2:14: \"drain_secs\" in [server] must be a whole number, 0 or more, not the integer -1\n 2 | drain_secs = -1\n   |              ^^",
-    ),
-    (
-        "[server]\ndrain_secs = \"30s\"",
-        "homeportd.toml:2:14: \"drain_secs\" in [server] must be a whole number, 0 or more, not the string \"30s\"\n 2 | drain_secs = \"30s\"\n   |              ^^^^^",
-    ),
-    (
-        "[server]\nuser = \"\"",
-        "homeportd.toml:2:8: \"user\" in [server] is empty (hint: leave the setting out, or name a user of the system)\n 2 | user = \"\"\n   |        ^^",
-    ),
-    (
-        "[server]\nhost_keys = 7",
-        "homeportd.toml:2:13: \"host_keys\" in [server] must be a string, not the integer 7\n 2 | host_keys = 7\n   |             ^",
-    ),
-    (
-        "server = 7",
-        "homeportd.toml:1:10: [server] must be a section, not the integer 7\n 1 | server = 7\n   |          ^",
-    ),
-    (
-        "[ssh]\nciphers = [\"3des-cbc\"]",
-        "homeportd.toml:2:12: \"3des-cbc\" is no value of \"ciphers\" in [ssh] (hint: it can be aes256-gcm@openssh.com, aes128-gcm@openssh.com, chacha20-poly1305@openssh.com, aes256-ctr, aes128-ctr)\n 2 | ciphers = [\"3des-cbc\"]\n   |            ^^^^^^^^^^",
-    ),
-    (
-        "[ssh]\nciphers = []",
-        "homeportd.toml:2:11: \"ciphers\" in [ssh] is empty (hint: leave the setting out for the default)\n 2 | ciphers = []\n   |           ^^",
-    ),
-    (
-        "[ssh]\nmacs = [\"hmac-sha2-256-etm@openssh.com\", \"hmac-sha2-256-etm@openssh.com\"]",
-        "homeportd.toml:2:42: \"macs\" in [ssh] names \"hmac-sha2-256-etm@openssh.com\" twice\n 2 | macs = [\"hmac-sha2-256-etm@openssh.com\", \"hmac-sha2-256-etm@openssh.com\"]\n   |                                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
-    ),
-    (
-        "[ssh]\npolicy = \"strict\"",
-        "homeportd.toml:2:10: \"strict\" is no value of \"policy\" in [ssh] (hint: it can be default, compatible, fips)\n 2 | policy = \"strict\"\n   |          ^^^^^^^^",
-    ),
-    (
-        "[ssh]\nhost_key_algorithms = []",
-        "homeportd.toml:2:23: \"host_key_algorithms\" in [ssh] is empty (hint: leave the setting out for the default)\n 2 | host_key_algorithms = []\n   |                       ^^",
-    ),
-    (
-        "[ssh]\npolicy = \"fips\"\nkex = [\"ecdh-sha2-nistp256\", \"curve25519-sha256\"]",
-        "homeportd.toml:3:30: \"kex\" in [ssh] names \"curve25519-sha256\", which its policy \"fips\" rules out (hint: it allows ecdh-sha2-nistp256, ecdh-sha2-nistp384, ecdh-sha2-nistp521, diffie-hellman-group16-sha512, diffie-hellman-group14-sha256)\n 3 | kex = [\"ecdh-sha2-nistp256\", \"curve25519-sha256\"]\n   |                              ^^^^^^^^^^^^^^^^^^^",
-    ),
-    (
-        "[ssh]\npolicy = \"fips\"\nciphers = [\"chacha20-poly1305@openssh.com\"]",
-        "homeportd.toml:3:12: \"ciphers\" in [ssh] names \"chacha20-poly1305@openssh.com\", which its policy \"fips\" rules out (hint: it allows aes256-gcm@openssh.com, aes128-gcm@openssh.com, aes256-ctr, aes128-ctr)\n 3 | ciphers = [\"chacha20-poly1305@openssh.com\"]\n   |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
-    ),
-    (
-        "[ssh]\npolicy = \"fips\"\nhost_key_algorithms = [\"ssh-ed25519\"]",
-        "homeportd.toml:3:24: \"host_key_algorithms\" in [ssh] names \"ssh-ed25519\", which its policy \"fips\" rules out (hint: it allows ecdsa-sha2-nistp256, ecdsa-sha2-nistp384, ecdsa-sha2-nistp521, rsa-sha2-512, rsa-sha2-256)\n 3 | host_key_algorithms = [\"ssh-ed25519\"]\n   |                        ^^^^^^^^^^^^^",
-    ),
-    (
-        "[auth]\nmethods = []",
-        "homeportd.toml:2:11: \"methods\" in [auth]: nobody could sign in: expected at least one of \"publickey\", \"password\", \"keyboard-interactive\"\n 2 | methods = []\n   |           ^^",
-    ),
-    (
-        "[auth]\nlogin_grace_secs = 0",
-        "homeportd.toml:2:20: \"login_grace_secs\" in [auth]: nobody could sign in: expected at least 1\n 2 | login_grace_secs = 0\n   |                    ^",
-    ),
-    (
-        "[auth]\nlogin_grace_secs = 0x1_0000",
-        "homeportd.toml:2:20: \"login_grace_secs\" in [auth] must be at most 3600\n 2 | login_grace_secs = 0x1_0000\n   |                    ^^^^^^^^",
-    ),
-    (
-        "[limits]\nchannels = 0",
-        "homeportd.toml:2:12: \"channels\" in [limits] must be at least 1\n 2 | channels = 0\n   |            ^",
-    ),
-    (
-        "[storage]\nroots = [\"/\"]",
-        "homeportd.toml:2:9: \"roots\" in [storage] holds \"/\", which would let a home be anywhere (hint: name the directory that homes lie in)\n 2 | roots = [\"/\"]\n   |         ^^^^^",
-    ),
-    (
-        "[storage]\nhomes = \"\"",
-        "homeportd.toml:2:9: \"homes\" in [storage] holds an empty path\n 2 | homes = \"\"\n   |         ^^",
-    ),
-    (
-        "[store]\npath = \"data/..\"",
-        "homeportd.toml:2:8: \"path\" in [store] names no file\n 2 | path = \"data/..\"\n   |        ^^^^^^^^^",
-    ),
-    (
-        "[quota]\ndefault_bytes = \"lots\"",
-        "homeportd.toml:2:17: \"default_bytes\" in [quota]: \"lots\" is no size (hint: 512, 10MiB, 1GiB, 1G or unlimited)\n 2 | default_bytes = \"lots\"\n   |                 ^^^^^^",
-    ),
-    (
-        "[quota]\ndefault_bytes = \"10GB of\"",
-        "homeportd.toml:2:17: \"default_bytes\" in [quota]: \"10GB of\" is no size (hint: 512, 10MiB, 1GiB, 1G or unlimited)\n 2 | default_bytes = \"10GB of\"\n   |                 ^^^^^^^^^",
-    ),
-    (
-        "[quota]\ndefault_bytes = -1",
-        "homeportd.toml:2:17: \"default_bytes\" in [quota] must be a size: a number of bytes, \"10GiB\" or \"unlimited\", not the integer -1\n 2 | default_bytes = -1\n   |                 ^^",
-    ),
-    (
-        "[quota]\ndefault_bytes = 1.5",
-        "homeportd.toml:2:17: \"default_bytes\" in [quota] must be a size: a number of bytes, \"10GiB\" or \"unlimited\", not the floating point 1.5\n 2 | default_bytes = 1.5\n   |                 ^^^",
-    ),
-    (
-        "[quota]\ndefault_bytes = \"9000P\"",
-        "homeportd.toml:2:17: \"default_bytes\" in [quota]: 10133099161583616000 is more than there can be (hint: unlimited)\n 2 | default_bytes = \"9000P\"\n   |                 ^^^^^^^",
-    ),
-    (
-        "[quota]\ndefault_files = \"1k\"",
-        "homeportd.toml:2:17: \"default_files\" in [quota]: \"1k\" is no number (hint: 0, 1, 2, … or unlimited)\n 2 | default_files = \"1k\"\n   |                 ^^^^",
-    ),
-    (
-        "[quota]\ndefault_files = true",
-        "homeportd.toml:2:17: \"default_files\" in [quota] must be a whole number, 0 or more, or \"unlimited\", not the boolean true\n 2 | default_files = true\n   |                 ^^^^",
-    ),
-    (
-        "[quota]\ndefault_files = 9223372036854775808",
-        "homeportd.toml:2:17: \"default_files\" in [quota]: 9223372036854775808 is more than there can be (hint: unlimited)\n 2 | default_files = 9223372036854775808\n   |                 ^^^^^^^^^^^^^^^^^^^",
-    ),
-    (
-        "[quota]\ndefault = 1",
-        "homeportd.toml:2:1: unknown setting \"default\" in [quota] (hint: its settings are default_bytes, default_files, rescan_secs)\n 2 | default = 1\n   | ^^^^^^^",
-    ),
-    (
-        "[quota]\nrescan_secs = 10000000000",
-        "homeportd.toml:2:15: \"rescan_secs\" in [quota] must be at most 4294967295\n 2 | rescan_secs = 10000000000\n   |               ^^^^^^^^^^^",
-    ),
-    (
-        "[log]\nlevel = \"loud\"",
-        "homeportd.toml:2:9: \"loud\" is no value of \"level\" in [log] (hint: it can be error, warn, info, debug, trace)\n 2 | level = \"loud\"\n   |         ^^^^^^",
-    ),
-    (
-        "[log]\naudit = \"\"",
-        "homeportd.toml:2:9: \"audit\" in [log] holds an empty path\n 2 | audit = \"\"\n   |         ^^",
-    ),
-    (
-        "[log]\nformat = \"text\"\nformat = \"json\"",
-        "homeportd.toml:3:1: duplicate key\n 3 | format = \"json\"\n   | ^^^^^^",
-    ),
-    (
-        "[server\nlisten = []",
-        "homeportd.toml:1:8: unclosed table, expected `]`\n 1 | [server\n   |        ^",
-    ),
-    (
-        "[server]\nbanner = \"unfinished",
-        "homeportd.toml:2:21: invalid basic string, expected `\"`\n 2 | banner = \"unfinished\n   |                     ^",
-    ),
-];
 
 #[test]
 fn every_refusal_says_what_where_and_what_next() {
@@ -288,9 +94,6 @@ fn quotas_are_numbers_or_sizes() {
     check("default_bytes = 9223372036854775807", (Some(u64::MAX / 2), None));
 }
 
-/// The sample as it is committed.
-const SAMPLE: &str = include_str!("../../config/homeportd.toml");
-
 /// Settings that the sample has otherwise than by default, and why.
 const DIFFERENT: [&str; 3] = [
     // The sample lies in config/, beside hostkeys/ and data/.
@@ -355,7 +158,7 @@ fn paths_are_relative_to_the_file() {
     let file = nested.join("c.toml");
     let text = "[server]\nhost_keys = \"../hostkeys\"\n[storage]\nroots = [\"/srv/./files/../x\"]\n[log]\naudit = \"a\"";
     std::fs::write(&file, text).unwrap();
-    let config = Config::load(&file).unwrap();
+    let config = load(&file).unwrap();
     assert_eq!(config.file, file);
     assert_eq!(config.server.host_keys, root.join("hostkeys"));
     assert_eq!(config.storage.homes, nested.join("data/homes"));
@@ -373,7 +176,7 @@ fn a_file_that_cannot_be_read_is_named() {
         if let Some(bytes) = bytes {
             std::fs::write(&file, bytes).unwrap();
         }
-        let message = Config::load(&file).unwrap_err().to_string();
+        let message = load(&file).unwrap_err().to_string();
         assert!(message.starts_with(expected), "{message}");
     };
     let path = |name: &str| dir.path().join(name).display().to_string();

@@ -1,42 +1,120 @@
-//! The asking side of the control socket. Blocks, and never for longer than [`LIMIT`] without a word from the server.
+//! The asking side of the control socket. It blocks, and never for longer than [`LIMIT`] without a word from the server.
 
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Answer, Request, sockets};
+use super::protocol::{Answer, Kick, Request};
+use super::sockets;
+use crate::domain::user::UserName;
+use crate::ops::running::{Effect, RunningServer, ServerResult, SessionView, Target, Unanswered};
+use crate::ops::usage::{HomeUsage, Measurement};
 use base::error::{Error, Result};
 
-/// For connecting, asking and hearing the answer together. A server that works on it needs milliseconds; one that was
-/// stopped never answers.
+/// How long connecting, asking and hearing the answer may take together. A server that works on it needs milliseconds;
+/// one that was stopped never answers.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// 100,000 sessions of 300 bytes, twice.
+/// The longest answer in bytes: 100,000 sessions of 300 bytes, twice.
 const LONGEST_ANSWER: usize = 64 << 20;
 
-/// Read at once.
+/// Bytes that are read at once.
 const PIECE: usize = 64 * 1024;
 
-/// Asks the running server. Blocks.
-///
-/// # Errors
-/// When none is running, it does not answer, or it cannot do what is asked.
-pub fn ask(socket: &Path, request: &Request) -> Result<Answer> {
-    ask_if_running(socket, request)?.ok_or_else(|| {
-        Error::new(format!(
-            "no server is running: nobody answers at \"{}\"",
-            socket.display()
-        ))
-        .hint("homeportd serve, with the same configuration")
-    })
+/// The running server, by way of its control socket. Its calls block the thread, so it is for programs that do nothing
+/// else meanwhile.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    /// The server whose control socket this is, whether it runs or not.
+    pub fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    pub(super) fn ask(&self, request: &Request) -> std::result::Result<Answer, Unanswered> {
+        let answer = ask_if_running(&self.socket, request)?;
+        answer.ok_or_else(|| Unanswered::NotRunning(not_running(&self.socket)))
+    }
+}
+
+#[async_trait::async_trait]
+impl RunningServer for Client {
+    async fn sessions(&self) -> ServerResult<Vec<SessionView>> {
+        match self.ask(&Request::Sessions)? {
+            Answer::Sessions(sessions) => Ok(all(sessions)?),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn listening(&self) -> ServerResult<Vec<SocketAddr>> {
+        match self.ask(&Request::Listening)? {
+            Answer::Listening(addresses) => Ok(addresses),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn disconnect(&self, target: Target) -> ServerResult<usize> {
+        let kick = match target {
+            Target::Session(id) => Kick::Session(id),
+            Target::User(name) => Kick::User(name.to_string()),
+        };
+        match self.ask(&Request::Kick(kick))? {
+            Answer::Kicked(count) => Ok(count),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
+        let users = users.iter().map(ToString::to_string).collect();
+        match self.ask(&Request::Changed { users })? {
+            Answer::Applied(effect) => Ok(effect.into()),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>> {
+        let user = user.map(|name| name.to_string());
+        match self.ask(&Request::Usage { user })? {
+            Answer::Usage(usages) => Ok(all(usages)?),
+            _ => Err(unexpected().into()),
+        }
+    }
+
+    async fn measure(&self, user: UserName) -> ServerResult<Measurement> {
+        let user = user.to_string();
+        match self.ask(&Request::Scan { user })? {
+            Answer::Scanned(measurement) => Ok((*measurement).try_into()?),
+            _ => Err(unexpected().into()),
+        }
+    }
+}
+
+fn all<Json, View: TryFrom<Json, Error = Error>>(list: Vec<Json>) -> Result<Vec<View>> {
+    list.into_iter().map(View::try_from).collect()
+}
+
+fn unexpected() -> Error {
+    Error::new("the server answered something else than was asked")
+}
+
+fn not_running(socket: &Path) -> Error {
+    Error::new(format!(
+        "no server is running: nobody answers at \"{}\"",
+        socket.display()
+    ))
+    .hint("homeportd serve, with the same configuration")
 }
 
 /// Asks the running server; `None` if there is none. Blocks.
 ///
 /// # Errors
 /// When it does not answer, or cannot do what is asked.
-pub fn ask_if_running(socket: &Path, request: &Request) -> Result<Option<Answer>> {
+pub(super) fn ask_if_running(socket: &Path, request: &Request) -> Result<Option<Answer>> {
     let cannot = || Error::new(format!("cannot ask the server at \"{}\"", socket.display()));
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => cannot()
@@ -65,7 +143,7 @@ pub fn ask_if_running(socket: &Path, request: &Request) -> Result<Option<Answer>
     }
 }
 
-/// One conversation, and when it must be over.
+/// One exchange, and when it must be over.
 struct Exchange {
     stream: UnixStream,
     end: Instant,
@@ -74,7 +152,7 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// With the first server that listens; `None` if there is none.
+    /// Begins an exchange with the first server that listens; `None` if there is none.
     fn begin(socket: &Path) -> std::io::Result<Option<Self>> {
         let end = Instant::now() + LIMIT;
         let stream = sockets::connect(socket, LIMIT)?;

@@ -6,27 +6,27 @@
 //! removes it. What is not a socket is never touched.
 
 use std::io::{Error, ErrorKind, Result};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::Short;
-
-/// What the socket of a process that is being made ends with, until nobody else may open it.
+/// The suffix of a socket that is being made, until nobody else may open it.
 pub(super) const UNFINISHED: &str = ".new";
 
-/// The socket of a process.
+/// The path of a process's socket.
 pub(super) fn of_process(socket: &Path, pid: u32) -> PathBuf {
     let stem = socket.file_stem().unwrap_or_default().to_string_lossy();
     let extension = socket.extension().unwrap_or_default().to_string_lossy();
     socket.with_file_name(format!("{stem}.{pid}.{extension}"))
 }
 
-/// Is this the name of a process's socket, or the plain name, which older servers have?
+/// Whether this is the name of a process's socket, or the plain name, which older servers have.
 fn is_one(socket: &Path, name: &str) -> bool {
     let stem = socket.file_stem().unwrap_or_default().to_string_lossy();
     let extension = socket.extension().unwrap_or_default().to_string_lossy();
@@ -69,7 +69,7 @@ pub(super) fn connect(socket: &Path, limit: Duration) -> Result<Option<UnixStrea
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         names => names?,
     };
-    let (dir, _) = Short::new(socket)?;
+    let (dir, _) = SocketDir::open(socket)?;
     let mut refused = None;
     for name in names {
         match connect_to(&dir.path(&name), limit) {
@@ -100,7 +100,7 @@ fn is_dead(error: &Error) -> bool {
 
 /// Removes the sockets that dead processes have left behind.
 pub(super) fn remove_dead(socket: &Path) -> Result<()> {
-    let (dir, _) = Short::new(socket)?;
+    let (dir, _) = SocketDir::open(socket)?;
     for name in all(socket, true)? {
         let path = dir.path(&name);
         let probe = rustix::net::socket_with(
@@ -117,6 +117,36 @@ pub(super) fn remove_dead(socket: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A directory by a path that is always short enough for a socket's address (108 bytes).
+pub(super) struct SocketDir(OwnedFd);
+
+impl SocketDir {
+    /// Opens the directory of a socket; returns the socket's name besides.
+    pub fn open(socket: &Path) -> Result<(Self, String)> {
+        let parent = socket.parent().unwrap_or(Path::new("/"));
+        let dir = rustix::fs::open(
+            parent,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        // Otherwise a server that cannot be reached would look like one that does not run.
+        if std::fs::symlink_metadata("/proc/self/fd").is_err() {
+            return Err(Error::other("/proc is not mounted"));
+        }
+        let name = socket
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        Ok((Self(dir), name))
+    }
+
+    /// The path of a socket in the directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd()).into()
+    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,31 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream as Blocking;
 use std::sync::Mutex;
 
-use super::*;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Client, ask_if_running};
+use super::protocol::{Answer, Request};
+use super::server::{MAX_CONNECTIONS, bind, serve};
+use super::sockets::{self, SocketDir};
 use crate::accounts::measure::Sum;
+use crate::domain::user::UserName;
+use crate::ops::running::{Effect, RunningServer, ServerResult, SessionView, Target};
+use crate::ops::usage::{HomeUsage, Measurement};
+use crate::ops::users::change::{StoredChange, What};
+use base::error::{Error, Result};
 
 /// A server with two sessions.
-struct Two(Mutex<Vec<Kick>>, Arc<tokio::sync::Notify>);
+#[derive(Default)]
+struct TwoSessions {
+    disconnected: Mutex<Vec<Target>>,
+    turn: Arc<tokio::sync::Notify>,
+}
 
 fn usage(name: &str, bytes: u64) -> HomeUsage {
     let mut user = crate::domain::user::User::blank(name.parse().unwrap());
@@ -23,113 +43,95 @@ fn usage(name: &str, bytes: u64) -> HomeUsage {
 }
 
 #[async_trait::async_trait]
-impl ControlHandler for Two {
-    async fn sessions(&self) -> Vec<SessionInfo> {
-        let info = |id| SessionInfo {
+impl RunningServer for TwoSessions {
+    async fn sessions(&self) -> ServerResult<Vec<SessionView>> {
+        let info = |id| SessionView {
             id,
-            user: "calvin".into(),
-            peer: "[::1]:5".into(),
+            user: "calvin".parse().unwrap(),
+            peer: "[::1]:5".parse().unwrap(),
             client: "SSH-2.0-\u{1b}[2J".into(),
-            since: "2026-01-02T03:04:05Z".into(),
+            since: "2026-01-02T03:04:05Z".parse().unwrap(),
             channels: 1,
             bytes_in: Some(7),
             bytes_out: None,
         };
-        vec![info(1), info(2)]
+        Ok(vec![info(1), info(2)])
     }
-    fn listening(&self) -> Vec<SocketAddr> {
-        vec!["[::1]:2222".parse().unwrap()]
+    async fn listening(&self) -> ServerResult<Vec<SocketAddr>> {
+        Ok(vec!["[::1]:2222".parse().unwrap()])
     }
-    async fn kick(&self, target: Kick) -> usize {
-        self.0.lock().unwrap().push(target.clone());
-        usize::from(target != Kick::Session(99))
+    async fn disconnect(&self, target: Target) -> ServerResult<usize> {
+        self.disconnected.lock().unwrap().push(target.clone());
+        Ok(usize::from(target != Target::Session(99)))
     }
-    async fn changed(&self, users: Vec<String>) -> Result<Applied> {
-        Ok(Applied {
+    async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
+        Ok(Effect {
             sessions_ended: users.len(),
             still_busy: 0,
         })
     }
-    async fn usage(&self, user: Option<String>) -> Result<Vec<HomeUsage>> {
-        match user.as_deref() {
-            Some("nobody") => Err(Error::new("there is no user \"nobody\"").hint("homeportd user list")),
+    async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>> {
+        match user.as_ref().map(UserName::as_str) {
+            Some("nobody") => Err(Error::new("there is no user \"nobody\"")
+                .hint("homeportd user list")
+                .into()),
             Some(name) => Ok(vec![usage(name, 7)]),
             None => Ok(vec![usage("calvin", 7), usage("tom", 8)]),
         }
     }
-    async fn scan(&self, user: String) -> Result<Scanned> {
+    async fn measure(&self, user: UserName) -> ServerResult<Measurement> {
         // Until the others have been answered.
-        self.1.notified().await;
-        let (before, after) = (usage(&user, 7), usage(&user, 9));
-        Ok(Scanned { before, after })
+        self.turn.notified().await;
+        let (before, after) = (usage(user.as_str(), 7), usage(user.as_str(), 9));
+        Ok(Measurement { before, after })
     }
 }
 
+/// Asks the server at `path`.
+fn ask(path: &Path, request: &Request) -> Result<Answer> {
+    Ok(Client::new(path.to_owned()).ask(request)?)
+}
+
 /// Runs `client` on a thread of its own against a server on a socket.
-async fn with_server<T: Send + 'static>(
+pub(crate) async fn with_server<T: Send + 'static>(
     client: impl FnOnce(&Path, &tokio::sync::Notify) -> T + Send + 'static,
-) -> (T, Vec<Kick>) {
+) -> (T, Vec<Target>) {
     let dir = tempfile::tempdir().unwrap();
     // Longer than a socket's address may be.
     let deep = dir.path().join("x".repeat(100));
     std::fs::create_dir(&deep).unwrap();
     let path = deep.join("control.sock");
-    let handler = Arc::new(Two(Mutex::default(), Arc::default()));
+    let handler = Arc::new(TwoSessions::default());
     let shutdown = CancellationToken::new();
     // A socket that nobody listens on any more is replaced.
     drop(bind(&path).unwrap());
     let listener = bind(&path).unwrap();
     let serving = tokio::spawn(serve(listener, handler.clone(), shutdown.clone()));
-    let turn = Arc::clone(&handler.1);
+    let turn = Arc::clone(&handler.turn);
     let result = tokio::task::spawn_blocking(move || client(&path, &turn))
         .await
         .unwrap();
     shutdown.cancel();
     serving.await.unwrap();
-    let kicked = handler.0.lock().unwrap().clone();
-    (result, kicked)
+    let disconnected = handler.disconnected.lock().unwrap().clone();
+    (result, disconnected)
 }
 
 #[tokio::test]
-async fn questions_are_answered() {
-    use crate::admin::cli::SessionsCommand::{Kick as KickCommand, List};
-    let ((), kicked) = with_server(|path, _| {
-        let run = |command| crate::admin::sessions::run(command, path);
-        let text = run(List { json: false }).unwrap();
-        assert_eq!(text.lines().count(), 3);
-        assert!(text.contains("SSH-2.0-\\u{1b}[2J"), "{text}");
-        let json: serde_json::Value = serde_json::from_str(&run(List { json: true }).unwrap()).unwrap();
-        assert_eq!(json[1]["id"], 2);
-        assert_eq!(json[0]["bytes_out"], serde_json::Value::Null);
-        let calvin = Some("calvin".parse().unwrap());
-        assert_eq!(
-            run(KickCommand {
-                id: None,
-                user: calvin
-            })
-            .unwrap(),
-            "disconnected 1 session\n"
-        );
-        let error = run(KickCommand {
-            id: Some(99),
-            user: None,
-        })
-        .unwrap_err()
-        .to_string();
-        assert_eq!(error, "there is no session 99 (hint: homeportd sessions list)");
+async fn nobody_else_may_open_the_socket() {
+    with_server(|path, _| {
         let mode = sockets::of_process(path, std::process::id()).metadata().unwrap();
         let mode = mode.permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     })
     .await;
-    assert_eq!(kicked, [Kick::User("calvin".into()), Kick::Session(99)]);
 }
 
 #[tokio::test]
 async fn nonsense_gets_an_answer_and_disturbs_nobody() {
     with_server(|path, _| {
         let raw = |bytes: &[u8]| {
-            let (dir, name) = Short::new(&sockets::of_process(path, std::process::id())).unwrap();
+            let (dir, name) = SocketDir::open(&sockets::of_process(path, std::process::id())).unwrap();
             let mut stream = Blocking::connect(dir.path(&name)).unwrap();
             stream.write_all(bytes).unwrap();
             stream.shutdown(std::net::Shutdown::Write).unwrap();
@@ -155,7 +157,7 @@ async fn nonsense_gets_an_answer_and_disturbs_nobody() {
         assert_eq!(raw(b""), "");
         assert_eq!(raw(b"\"sessions\"\n\"sessions\"\n").lines().count(), 2);
         // Far more idle connections than are served: each is let go, and none keeps another from its turn for good.
-        let (dir, name) = Short::new(&sockets::of_process(path, std::process::id())).unwrap();
+        let (dir, name) = SocketDir::open(&sockets::of_process(path, std::process::id())).unwrap();
         let idle: Vec<_> = (0..MAX_CONNECTIONS - 1)
             .map(|_| Blocking::connect(dir.path(&name)).unwrap())
             .collect();
@@ -168,7 +170,7 @@ async fn nonsense_gets_an_answer_and_disturbs_nobody() {
 #[tokio::test]
 async fn what_homes_hold_is_told_in_stable_words() {
     with_server(|path, _| {
-        let (dir, name) = Short::new(&sockets::of_process(path, std::process::id())).unwrap();
+        let (dir, name) = SocketDir::open(&sockets::of_process(path, std::process::id())).unwrap();
         let stream = Blocking::connect(dir.path(&name)).unwrap();
         let mut answers = BufReader::new(&stream);
         let mut check = |question: &str, expected: &str| {
@@ -231,6 +233,7 @@ async fn a_scan_holds_up_nobody_and_is_waited_for() {
             let Answer::Scanned(scanned) = scanning.join().unwrap().unwrap() else {
                 panic!("no answer to a scan")
             };
+            let scanned = Measurement::try_from(*scanned).unwrap();
             assert_eq!(
                 (scanned.before.used_bytes, scanned.after.used_bytes),
                 (Some(7), Some(9))
@@ -256,6 +259,20 @@ fn a_socket_that_a_dead_server_left_is_nobody() {
     let error = ask_if_running(&path, &Request::Sessions).unwrap_err().to_string();
     hanging_up.join().unwrap();
     assert!(error.starts_with("cannot ask the server at"), "{error}");
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(work)
+}
+
+#[test]
+fn without_a_server_there_is_nobody_to_wait_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let name: UserName = "calvin".parse().unwrap();
+    let server = Client::new(dir.path().join("control.sock"));
+    let confirmed = block_on(StoredChange::new(&name, What::PasswordSet, true).confirm(&server));
+    assert!(confirmed.unwrap().effect.is_none());
 }
 
 /// As a server that was stopped: the kernel takes connections and words for it, until its queue is full.
@@ -296,8 +313,9 @@ fn a_server_that_says_nothing_is_waited_for_no_longer_than_the_limit() {
         let sessions = silent(Request::Sessions);
         threads.spawn(move || check("sessions", &|| sessions(path), "has not answered within 5 s"));
         let change = || {
-            let stored = crate::admin::announce::Stored::done(&name, "changed calvin");
-            stored.announce(path).unwrap_err().to_string()
+            let stored = StoredChange::new(&name, What::PasswordSet, true);
+            let confirmed = block_on(stored.confirm(&Client::new(path.clone())));
+            confirmed.unwrap_err().to_string()
         };
         check(
             "change",

@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::account::Account;
 use crate::auth::{Login, Review};
-use crate::control::Applied;
 use crate::domain::user::UserName;
+use crate::ops::running::Effect;
 use crate::session::Session;
 use crate::ssh::service::Service;
 use crate::store::{HomeNews, Store};
@@ -76,13 +76,13 @@ impl Changes {
     /// # Errors
     /// When the store, or a record in it, cannot be read: then it is not known what holds. What could be read is in
     /// force.
-    pub async fn apply(&self, users: impl IntoIterator<Item = UserName>) -> Result<Applied> {
+    pub async fn apply(&self, users: impl IntoIterator<Item = UserName>) -> Result<Effect> {
         let end = Instant::now() + PATIENCE;
         let mut users: BTreeSet<UserName> = users.into_iter().collect();
         let (sessions_ended, changed) = self.take_in(&mut users).await?;
         let busy_sessions = self.wait_for_calls(&users, end).await;
         let busy_homes = self.wait_for_growth(changed, end).await;
-        Ok(Applied {
+        Ok(Effect {
             sessions_ended,
             still_busy: busy_sessions + busy_homes,
         })
@@ -195,7 +195,7 @@ impl Changes {
     }
 
     /// Closes sessions to further calls because an operator wants it, and waits for the calls that had begun.
-    pub async fn disconnect(&self, which: impl Fn(&Session) -> bool) -> Applied {
+    pub async fn disconnect(&self, which: impl Fn(&Session) -> bool) -> Effect {
         let end = Instant::now() + PATIENCE;
         let chosen: Vec<_> = self
             .service
@@ -214,7 +214,7 @@ impl Changes {
                 still_busy += 1;
             }
         }
-        Applied {
+        Effect {
             sessions_ended,
             still_busy,
         }

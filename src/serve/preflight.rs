@@ -1,20 +1,19 @@
-//! What must hold before the server serves. One piece of code for both who ask: [`super::Server::bind`] begins with it
+//! What must hold before the server serves. One piece of code for both who ask: a start begins with it
 //! and refuses to start if there is an error, `homeportd check` prints all of it. Nothing here changes anything.
 //!
 //! The order is that of a start, since rights change on the way: first what needs the rights that the program was
 //! started with (the machine, the sockets), then, as the user that the server will be, what lies on the disk.
 
 mod places;
-mod report;
 
 use std::net::{SocketAddr, TcpListener};
 
 pub use places::{orphans, ownership, places};
-pub use report::Report;
 
 use super::{kernel, listen, privileges};
-use crate::admin::owner;
 use crate::config::Config;
+use crate::ops::check::report::Report;
+use crate::ops::data_dir;
 use crate::store::sql::SqlStore;
 use base::error::{Error, Result};
 
@@ -24,7 +23,7 @@ pub fn machine(config: &Config, report: &mut Report) {
         report.error(error);
     }
     if let Some(name) = &config.server.user
-        && let Err(error) = owner::system_user(name)
+        && let Err(error) = data_dir::system_user(name)
     {
         report.error(format!("{}{error}", config.place_of("server", "user")));
     }

@@ -4,8 +4,8 @@ use std::os::unix::fs::MetadataExt as _;
 
 use nix::unistd::{Uid, initgroups, setgid, setuid};
 
-use crate::admin::owner;
 use crate::config::Config;
+use crate::ops::data_dir;
 use base::error::{Error, Result};
 
 /// As root, becomes `[server] user`, else the owner of the data directory.
@@ -25,7 +25,7 @@ pub(super) fn become_server(config: &Config) -> Result<()> {
     match &config.server.user {
         Some(name) if Uid::effective().is_root() => become_user(name),
         Some(_) => Ok(()),
-        None => owner::become_owner(config.data_dir()),
+        None => data_dir::become_owner(config.data_dir()),
     }
 }
 
@@ -33,7 +33,7 @@ fn become_user(name: &str) -> Result<()> {
     let cannot = |what: &str, error: nix::errno::Errno| {
         Error::new(format!("cannot {what} of user \"{name}\"")).because(error)
     };
-    let account = owner::system_user(name)?;
+    let account = data_dir::system_user(name)?;
     let c_name = std::ffi::CString::new(name).map_err(|error| Error::new("bad user name").because(error))?;
     initgroups(&c_name, account.gid).map_err(|error| cannot("take the groups", error))?;
     setgid(account.gid).map_err(|error| cannot("take the group id", error))?;
@@ -45,12 +45,12 @@ fn become_user(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Said here in words; the first file that cannot be opened would say it in riddles.
+/// Fails here with a clear message; otherwise the first open() would report EACCES.
 fn must_be_ours(config: &Config) -> Result<()> {
     let dir = config.data_dir();
     let us = Uid::effective().as_raw();
     match dir.metadata() {
-        Ok(meta) if meta.uid() != us => Err(owner::not_the_servers(dir, meta.uid(), us)),
+        Ok(meta) if meta.uid() != us => Err(data_dir::not_the_servers(dir, meta.uid(), us)),
         // Whatever else is wrong with it shows when it is used.
         _ => Ok(()),
     }

@@ -258,7 +258,7 @@ fn read(file: &Path) -> std::result::Result<Option<PrivateKey>, Unusable> {
         return Err(Unusable::new(cause, advice::chown(file, us)));
     }
     if meta.mode() & 0o077 != 0 {
-        let cause = format!("its mode is {:04o}", meta.mode() & 0o7777);
+        let cause = format!("its mode is {}", advice::mode_text(&meta));
         return Err(Unusable::new(cause, advice::chmod(file, "600")));
     }
     let mut pem = Zeroizing::new(Vec::new());

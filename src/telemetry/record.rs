@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
 
-use super::escape;
 use crate::domain::event::{Actor, Event, SessionId};
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
+use base::visible;
 
 /// A peer's own words are cut after so many characters; an honest user name has at most 64.
 const LONGEST_CLAIM: usize = 256;
@@ -41,7 +41,7 @@ fn write(time: Timestamp, name: &str, fields: Fields) -> String {
     // serde_json's own map would sort them.
     let members = members.map(|(name, value)| format!("\"{name}\":{value}"));
     let members: Vec<String> = members.collect();
-    escape::in_json(&format!("{{{}}}", members.join(",")))
+    visible::in_json(&format!("{{{}}}", members.join(",")))
 }
 
 fn fields(event: &Event) -> (&'static str, Fields) {
@@ -124,7 +124,7 @@ fn fields(event: &Event) -> (&'static str, Fields) {
             exit_status,
         } => {
             let fields = [
-                ("command", claim(&escape::bytes(command)).into()),
+                ("command", claim(&visible::bytes(command)).into()),
                 ("exit_status", (*exit_status).into()),
             ];
             ("command", did(who, fields))
@@ -137,7 +137,7 @@ fn fields(event: &Event) -> (&'static str, Fields) {
             "linked",
             did(
                 who,
-                [("target", escape::bytes(target).into()), ("link", text(link))],
+                [("target", visible::bytes(target).into()), ("link", text(link))],
             ),
         ),
         Event::OverQuota { who, path, sentence } => (
@@ -163,7 +163,7 @@ fn did<const N: usize>(who: &Actor, what: [(&'static str, Value); N]) -> Fields 
 }
 
 fn text(path: &VirtualPath) -> Value {
-    escape::bytes(&path.absolute()).into()
+    visible::bytes(&path.absolute()).into()
 }
 
 fn claim(text: &str) -> String {

@@ -89,6 +89,11 @@ pub fn link(path: &Path, owner: u32) -> String {
     )
 }
 
+/// The permission bits of a file as `chmod` takes them: `0750`.
+pub fn mode_text(meta: &Metadata) -> String {
+    format!("{:04o}", meta.mode() & 0o7777)
+}
+
 /// A path as a shell takes it.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();

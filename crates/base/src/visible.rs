@@ -38,16 +38,41 @@ pub fn bytes(raw: &[u8]) -> String {
     out
 }
 
+/// The text with treacherous characters escaped as in Rust (`\n`, `\u{1b}`), so that it is harmless for a terminal and
+/// for the eyes, and stays on one line.
+pub fn for_terminal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => out.extend(c.escape_default()),
+            c if is_treacherous(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// JSON with treacherous characters escaped as JSON does: they can only stand in strings.
+pub fn in_json(json: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_treacherous(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing into a string does not fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// A peer's bytes for a sentence: the first `most` of them, exactly, and nothing that a terminal would obey.
 pub fn sample(raw: &[u8], most: usize) -> String {
     let (shown, rest) = raw.split_at(raw.len().min(most));
-    let mut text = String::with_capacity(shown.len());
-    for c in bytes(shown).chars() {
-        match is_treacherous(c) {
-            true => text.extend(c.escape_default()),
-            false => text.push(c),
-        }
-    }
+    let mut text = for_terminal(&bytes(shown));
     if !rest.is_empty() {
         text.push('…');
     }
@@ -76,5 +101,19 @@ mod tests {
         check(b"\x16\x03\x1b[31m", "\\u{16}\\u{3}\\u{1b}[31m");
         check(b"123456789", "12345678…");
         check("\u{202e}x".as_bytes(), "\\u{202e}x");
+    }
+
+    #[test]
+    fn treacherous_characters_are_escaped() {
+        let check = |text: &str, terminal: &str, json: &str| {
+            assert_eq!(for_terminal(text), terminal);
+            assert_eq!(in_json(text), json);
+        };
+        check("plain é 日本 \\", "plain é 日本 \\", "plain é 日本 \\");
+        check("a\nb\r\t", "a\\nb\\r\\t", "a\\u000ab\\u000d\\u0009");
+        check("\u{1b}[31m\u{7f}", "\\u{1b}[31m\\u{7f}", "\\u001b[31m\\u007f");
+        check("\u{9b}x\u{202e}", "\\u{9b}x\\u{202e}", "\\u009bx\\u202e");
+        check("\u{2066}\u{2028}", "\\u{2066}\\u{2028}", "\\u2066\\u2028");
+        check("\u{e0041}", "\\u{e0041}", "\\udb40\\udc41");
     }
 }

@@ -5,8 +5,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use super::*;
 use crate::domain::user::{Permissions, User};
-use crate::serve::Server;
-use crate::serve::tests::{passing_guest, server};
+use crate::serve::server::Server;
+use crate::serve::server::tests::{passing_guest, server};
 use crate::store::Change;
 
 fn guest() -> UserName {
@@ -25,8 +25,8 @@ fn an_hour() -> jiff::SignedDuration {
     jiff::SignedDuration::from_hours(1)
 }
 
-fn applied(sessions_ended: usize, still_busy: usize) -> Applied {
-    Applied {
+fn applied(sessions_ended: usize, still_busy: usize) -> Effect {
+    Effect {
         sessions_ended,
         still_busy,
     }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
 
-use super::Report;
-use crate::admin::owner;
 use crate::config::Config;
+use crate::ops::check::report::Report;
+use crate::ops::data_dir;
+use crate::ops::installation::Installation;
 use crate::store::reserve;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
@@ -59,7 +60,7 @@ pub fn ownership(config: &Config, report: &mut Report) -> bool {
     let found = data.metadata().ok().map(|meta| meta.uid());
     let user = match &config.server.user {
         None => None,
-        Some(name) => match owner::system_user(name) {
+        Some(name) => match data_dir::system_user(name) {
             Ok(user) => Some(user.uid.as_raw()),
             // Whether there is such a user is the machine's question.
             Err(_) => return false,
@@ -82,7 +83,7 @@ pub fn ownership(config: &Config, report: &mut Report) -> bool {
     }
     match (user, found) {
         (Some(us), Some(owner)) if is_root && owner != us => {
-            report.error(owner::not_the_servers(data, owner, us));
+            report.error(data_dir::not_the_servers(data, owner, us));
             false
         }
         _ => true,
@@ -118,9 +119,9 @@ fn data_directory(config: &Config, report: &mut Report) {
     }
     if meta.mode() & 0o022 != 0 {
         report.fault(format!(
-            "the data directory \"{}\" can be changed by others: its mode is {:04o} (hint: {})",
+            "the data directory \"{}\" can be changed by others: its mode is {} (hint: {})",
             data.display(),
-            meta.mode() & 0o7777,
+            advice::mode_text(&meta),
             advice::chmod(data, "700")
         ));
     }
@@ -129,13 +130,13 @@ fn data_directory(config: &Config, report: &mut Report) {
         && meta.mode() & 0o011 != 0
     {
         report.warn(format!(
-            "others can read the password hashes in \"{}\": its mode is {:04o} (hint: {})",
+            "others can read the password hashes in \"{}\": its mode is {} (hint: {})",
             config.store.path.display(),
-            store.mode() & 0o7777,
+            advice::mode_text(&store),
             advice::chmod(&config.store.path, "600")
         ));
     }
-    left_behind(config, meta.uid(), report);
+    left_behind(&config.installation(), meta.uid(), report);
     room(config, report);
 }
 
@@ -144,8 +145,8 @@ fn unusable(data: &Path) -> Error {
 }
 
 /// What root, or somebody else, has left in the data directory. Links are looked at, never followed.
-fn left_behind(config: &Config, owner: u32, report: &mut Report) {
-    let data = config.data_dir();
+fn left_behind(installation: &Installation, owner: u32, report: &mut Report) {
+    let data = installation.data_dir();
     let Ok(entries) = data.read_dir() else { return };
     for entry in entries.flatten() {
         let path = entry.path();
@@ -153,7 +154,7 @@ fn left_behind(config: &Config, owner: u32, report: &mut Report) {
             continue;
         };
         if meta.is_symlink() {
-            if !is_configured(config, &path) {
+            if !is_configured(installation, &path) {
                 let link = advice::link(&path, meta.uid());
                 report.fault(format!(
                     "\"{}\" lies in the data directory (hint: {link})",
@@ -168,7 +169,7 @@ fn left_behind(config: &Config, owner: u32, report: &mut Report) {
                 advice::chown(&path, owner)
             );
             // What the server opens it must own; what it does not open is somebody's mistake, and harms nobody.
-            match is_ours(config, &path) {
+            match is_ours(installation, &path) {
                 true => report.fault(text),
                 false => report.warn(text),
             }
@@ -176,20 +177,16 @@ fn left_behind(config: &Config, owner: u32, report: &mut Report) {
     }
 }
 
-/// Has the configuration a name for this, so that a link may lie there?
-fn is_configured(config: &Config, path: &Path) -> bool {
-    let own = [
-        &config.storage.homes,
-        &config.server.host_keys,
-        &config.store.path,
-    ];
-    let more = config.storage.roots.iter().chain(&config.log.audit);
-    own.into_iter().chain(more).any(|configured| configured == path)
+/// Whether the server opens this, or something in it.
+fn is_ours(installation: &Installation, path: &Path) -> bool {
+    is_configured(installation, path) || data_dir::is_servers_own(installation, path)
 }
 
-/// Does the server open this, or something in it?
-fn is_ours(config: &Config, path: &Path) -> bool {
-    is_configured(config, path) || owner::is_servers_own(config, path)
+/// Whether the configuration has a name for this, so that a link may lie there.
+fn is_configured(installation: &Installation, path: &Path) -> bool {
+    installation
+        .configured_paths()
+        .any(|configured| configured == path)
 }
 
 fn room(config: &Config, report: &mut Report) {
@@ -247,7 +244,7 @@ fn homes(config: &Config, report: &mut Report) {
             let text = "it is a symbolic link to something that does not exist";
             report.error(cannot(IoError::other(text)));
         }
-        // Its disk may come later: the marker tells (see `admin/check/storage.rs`, and the log at a start).
+        // Its disk may come later: the marker tells (see `ops/check/places.rs`, and the log at a start).
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => report.error(cannot(error)),
     }

@@ -1,0 +1,98 @@
+//! The command line of `homeportd`: reads arguments, calls one use case, prints its view, and sets the exit code.
+
+mod adopt;
+mod check;
+mod demo;
+pub mod grammar;
+mod host_keys;
+mod init;
+mod json;
+mod key_files;
+mod output;
+mod passwords;
+mod quota;
+mod serve;
+mod sessions;
+mod users;
+mod work;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config::{self, Config};
+use crate::control::client::Client;
+use base::error::Result;
+use base::manual;
+use grammar::{Cli, Command, StorageCommand};
+
+/// Does what the command line says; the exit code is 0 when it is done, else what the error says.
+pub fn run(cli: Cli) -> ExitCode {
+    dispatch(cli).unwrap_or_else(|error| {
+        output::error(&error);
+        ExitCode::from(error.exit_code())
+    })
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode> {
+    let load = || load(cli.config.as_deref());
+    match cli.command {
+        Command::Serve => crate::serve::process::serve(load()?)?,
+        Command::Demo(args) => serve::demo(&args.dir, args.listen)?,
+        Command::Init(args) => output::print(&init::run(&args)?)?,
+        Command::Check(args) => return check::run(&args, &load()?),
+        Command::User(command) => users::run(command, load)?,
+        Command::Quota(command) => quota::run(command, &load()?)?,
+        Command::Storage(StorageCommand::Adopt(args)) => adopt::run(&args, &load()?)?,
+        Command::Sessions(command) => {
+            let server = Client::new(load()?.control_socket());
+            output::print(&work::wait(sessions::run(command, &server))??)?;
+        }
+        Command::Hostkey(command) => output::print(&host_keys::run(command, &load()?)?)?,
+        Command::Completions { shell } => output::print(&manual::completions::<Cli>(shell))?,
+        Command::Man { dir } => manual::pages::<Cli>(&dir)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(explicit: Option<&Path>) -> Result<Config> {
+    config::load(&config::find(explicit)?)
+}
+
+#[cfg(test)]
+mod manual_tests;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        fn check(command: &clap::Command, path: &str) -> usize {
+            if command.has_subcommands() {
+                return command
+                    .get_subcommands()
+                    .map(|c| check(c, &format!("{path} {}", c.get_name())))
+                    .sum();
+            }
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let words = path.split_once(' ').map_or("", |(_, words)| words);
+            assert!(
+                help.contains("homeportd") && help.contains(words),
+                "{path} has no example"
+            );
+            assert!(command.get_about().is_some(), "{path} says nothing about itself");
+            1
+        }
+        assert!(check(&Cli::command(), "homeportd") > 15);
+    }
+}

@@ -1,0 +1,62 @@
+//! `homeportd check`
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use super::grammar::CheckArgs;
+use super::output;
+use super::work::wait;
+use crate::config::Config;
+use crate::ops::check::report::Report;
+use crate::serve::check::{SocketHolder, check};
+use base::error::Result;
+
+/// Looks at everything, and prints what was found. The exit code is 1 if there is an error.
+///
+/// # Errors
+/// Only when looking itself fails.
+pub fn run(args: &CheckArgs, config: &Config) -> Result<ExitCode> {
+    let holder = match args.sockets_held {
+        true => SocketHolder::OnItsBehalf,
+        false => SocketHolder::OwnServer,
+    };
+    let checked = wait(check(config, holder))??;
+    output::print(&text(&checked.report, checked.users))?;
+    Ok(match checked.report.has_errors() {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
+}
+
+/// A line for each finding, and one that sums up.
+fn text(report: &Report, users: usize) -> String {
+    let mut text = String::new();
+    let errors = report.errors.iter().chain(&report.faults);
+    for error in errors.clone() {
+        let _ = writeln!(text, "error: {error}");
+    }
+    for warning in &report.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    for plan in &report.plans {
+        let _ = writeln!(text, "will {plan}");
+    }
+    let _ = writeln!(
+        text,
+        "checked the configuration, the host keys and {}: {}, {}",
+        counted(users, "user"),
+        counted(errors.count(), "error"),
+        counted(report.warnings.len(), "warning")
+    );
+    text
+}
+
+fn counted(n: usize, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! A user's settings as they stand on the command line.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use clap::Args;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::domain::user::{Factor, Limit, Permission, Permissions};
+use crate::ops::users::settings::SettingChanges;
+use base::error::{Error, Result};
+use base::size::Size;
+
+/// Options of `user add` and `user set`. What is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Settings {
+    /// Room for the sum of file sizes: 512, 10MiB, 1GiB, 1G, or unlimited
+    #[arg(long, value_name = "SIZE")]
+    pub quota: Option<Limit<Size>>,
+    /// Number of files, directories and links, or unlimited
+    #[arg(long, value_name = "N")]
+    pub max_files: Option<Limit<u64>>,
+    /// The same as --permissions list,read
+    #[arg(long, conflicts_with = "permissions")]
+    pub read_only: bool,
+    /// Of list, read, create, overwrite, delete, rename, mkdir, attributes, link; or all
+    #[arg(long, value_name = "LIST")]
+    pub permissions: Option<Allowed>,
+    /// From when on the user cannot sign in: 2030-01-01 (its beginning, UTC), 2030-01-01T12:00:00Z, or never
+    #[arg(long, value_name = "DATE")]
+    pub expires: Option<Expiry>,
+    /// Sessions at once, or default for the server's limit
+    #[arg(long, value_name = "N")]
+    pub max_sessions: Option<SessionCap>,
+    /// Addresses or networks that the user may come from: 10.0.0.0/8,192.0.2.7; or any
+    #[arg(long, value_name = "CIDR,…")]
+    pub allow_from: Option<Networks>,
+    /// Ways to sign in that are all needed: publickey,password; or any for one of them
+    #[arg(long, value_name = "LIST")]
+    pub require: Option<Factors>,
+}
+
+impl From<Settings> for SettingChanges {
+    fn from(settings: Settings) -> Self {
+        let listed = settings.permissions.map(|Allowed(permissions)| permissions);
+        let permissions = match settings.read_only {
+            true => Some(Permissions::read_only()),
+            false => listed,
+        };
+        let bytes = |Limit(limit): Limit<Size>| Limit(limit.map(|Size(bytes)| bytes));
+        Self {
+            quota_bytes: settings.quota.map(bytes).into(),
+            quota_files: settings.max_files.into(),
+            permissions: permissions.into(),
+            expires_at: settings.expires.map(|Expiry(at)| at).into(),
+            max_sessions: settings.max_sessions.map(|SessionCap(cap)| cap).into(),
+            allowed_from: settings.allow_from.map(|Networks(networks)| networks).into(),
+            require: settings.require.map(|Factors(factors)| factors).into(),
+        }
+    }
+}
+
+fn number<T: FromStr>(text: &str, word: &str) -> Result<T> {
+    text.parse().map_err(|_| {
+        Error::new(format!("\"{}\" is no number", text.escape_debug())).hint(format!("0, 1, 2, … or {word}"))
+    })
+}
+
+/// `--permissions`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed(Permissions);
+
+impl FromStr for Allowed {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "all" {
+            return Ok(Allowed(Permissions::all()));
+        }
+        list::<Permission>(text).map(|permissions| Allowed(permissions.into_iter().collect()))
+    }
+}
+
+/// `--require`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Factors(BTreeSet<Factor>);
+
+impl FromStr for Factors {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "any" {
+            return Ok(Factors(BTreeSet::new()));
+        }
+        list::<Factor>(text).map(|factors| Factors(factors.into_iter().collect()))
+    }
+}
+
+/// `--allow-from`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Networks(Vec<IpNet>);
+
+impl FromStr for Networks {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "any" {
+            return Ok(Networks(Vec::new()));
+        }
+        let network = |text: &str| match text.parse::<IpAddr>() {
+            Ok(address) => Ok(IpNet::from(address)),
+            Err(_) => text.parse::<IpNet>().map(|network| network.trunc()).map_err(|_| {
+                Error::new(format!(
+                    "\"{}\" is neither an address nor a network",
+                    text.escape_debug()
+                ))
+                .hint("for example 10.0.0.0/8,2001:db8::/32,192.0.2.7, or any")
+            }),
+        };
+        text.split(',')
+            .map(|item| network(item.trim()))
+            .collect::<Result<_>>()
+            .map(Networks)
+    }
+}
+
+fn list<T: FromStr<Err = Error>>(text: &str) -> Result<Vec<T>> {
+    text.split(',').map(|item| item.trim().parse()).collect()
+}
+
+/// `--max-sessions`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionCap(Option<u32>);
+
+impl FromStr for SessionCap {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "default" => Ok(SessionCap(None)),
+            "0" => Err(Error::new("with 0 sessions the user could not sign in")
+                .hint("homeportd user disable NAME says that; a number from 1, or default")),
+            _ => number(text, "default").map(|cap| SessionCap(Some(cap))),
+        }
+    }
+}
+
+/// `--expires`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry(Option<Timestamp>);
+
+impl FromStr for Expiry {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "never" {
+            return Ok(Expiry(None));
+        }
+        let bad = || {
+            Error::new(format!("\"{}\" is no date", text.escape_debug()))
+                .hint("2030-01-01, 2030-01-01T12:00:00Z, or never")
+        };
+        if let Ok(instant) = text.parse::<Timestamp>() {
+            return Ok(Expiry(Some(instant)));
+        }
+        let date = Date::strptime("%Y-%m-%d", text).map_err(|_| bad())?;
+        let midnight = date.to_zoned(TimeZone::UTC).map_err(|_| bad())?;
+        Ok(Expiry(Some(midnight.timestamp())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read() {
+        let check = |text: &str, expected: Option<&str>| {
+            let Expiry(instant) = text.parse().unwrap();
+            assert_eq!(instant.map(|t| t.to_string()).as_deref(), expected, "{text}");
+        };
+        check("never", None);
+        check("2030-01-01", Some("2030-01-01T00:00:00Z"));
+        check("2030-01-01T12:00:00Z", Some("2030-01-01T12:00:00Z"));
+        check("2030-01-01T12:00:00+02:00", Some("2030-01-01T10:00:00Z"));
+        for bad in [
+            "",
+            "tomorrow",
+            "2030-13-01",
+            "2030-02-30",
+            "01.01.2030",
+            "2030-01-01 12:00",
+        ] {
+            assert!(bad.parse::<Expiry>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_cap_of_no_sessions_is_refused() {
+        assert_eq!("default".parse::<SessionCap>().unwrap(), SessionCap(None));
+        assert_eq!("1".parse::<SessionCap>().unwrap(), SessionCap(Some(1)));
+        let error = "0".parse::<SessionCap>().unwrap_err().to_string();
+        assert!(
+            error.contains("could not sign in (hint: homeportd user disable"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn networks_are_read() {
+        let check = |text: &str, expected: &[&str]| {
+            let Networks(networks) = text.parse().unwrap();
+            let shown: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            assert_eq!(shown, expected, "{text}");
+        };
+        check("any", &[]);
+        check("10.1.2.3/8, 192.0.2.7", &["10.0.0.0/8", "192.0.2.7/32"]);
+        check("2001:db8::1", &["2001:db8::1/128"]);
+        for bad in ["", "10.0.0.0/33", "localhost", "10.0.0.0/8,"] {
+            assert!(bad.parse::<Networks>().is_err(), "{bad}");
+        }
+    }
+}

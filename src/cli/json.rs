@@ -1,0 +1,115 @@
+//! Views as `--json` prints them, but for those that the control socket carries, too. Names and meanings of fields are
+//! stable; fields may be added.
+
+use serde::Serialize;
+
+use crate::ops::host_keys::HostKeyView;
+use crate::ops::keys::KeyView;
+use crate::ops::users::change::ConfirmedChange;
+use crate::ops::users::view::UserView;
+
+/// A user. `null` in a quota is unlimited.
+#[derive(Debug, Serialize)]
+pub struct UserJson<'a> {
+    name: &'a str,
+    enabled: bool,
+    home: String,
+    keys: Vec<KeyJson<'a>>,
+    has_password: bool,
+    quota_bytes: Option<u64>,
+    quota_files: Option<u64>,
+    used_bytes: Option<u64>,
+    used_files: Option<u64>,
+    usage_exact: bool,
+    max_sessions: Option<u32>,
+    permissions: Vec<&'static str>,
+    allowed_from: Vec<String>,
+    require: Vec<&'static str>,
+    expires_at: Option<String>,
+}
+
+impl<'a> From<&'a UserView> for UserJson<'a> {
+    fn from(view: &'a UserView) -> Self {
+        Self {
+            name: view.name.as_str(),
+            enabled: view.enabled,
+            home: view.home.display().to_string(),
+            keys: view.keys.iter().map(Into::into).collect(),
+            has_password: view.has_password,
+            quota_bytes: view.quota.bytes,
+            quota_files: view.quota.files,
+            used_bytes: view.usage.used_bytes,
+            used_files: view.usage.used_files,
+            usage_exact: view.usage.is_exact(),
+            max_sessions: view.max_sessions,
+            permissions: view.permissions.iter().map(|p| p.name()).collect(),
+            allowed_from: view.allowed_from.iter().map(ToString::to_string).collect(),
+            require: view.require.iter().map(|f| f.name()).collect(),
+            expires_at: view.expires_at.map(|t| t.to_string()),
+        }
+    }
+}
+
+/// A public key.
+#[derive(Debug, Serialize)]
+pub struct KeyJson<'a> {
+    fingerprint: &'a str,
+    comment: &'a str,
+    line: &'a str,
+}
+
+impl<'a> From<&'a KeyView> for KeyJson<'a> {
+    fn from(view: &'a KeyView) -> Self {
+        Self {
+            fingerprint: &view.fingerprint,
+            comment: &view.comment,
+            line: &view.line,
+        }
+    }
+}
+
+/// A host key.
+#[derive(Debug, Serialize)]
+pub struct HostKeyJson<'a> {
+    algorithm: &'a str,
+    fingerprint: &'a str,
+    file: String,
+}
+
+impl<'a> From<&'a HostKeyView> for HostKeyJson<'a> {
+    fn from(view: &'a HostKeyView) -> Self {
+        Self {
+            algorithm: &view.algorithm,
+            fingerprint: &view.fingerprint,
+            file: view.file.display().to_string(),
+        }
+    }
+}
+
+/// A change of a user.
+#[derive(Debug, Serialize)]
+pub struct ChangeJson<'a> {
+    v: u32,
+    user: &'a str,
+    changed: bool,
+    /// Whether a server is running, and has put the change in force.
+    confirmed: bool,
+    sessions_ended: usize,
+    /// Ended sessions, and homes with another quota, for which a call that had begun is still under way: their disk
+    /// hangs. The change holds all the same, since no further call begins, so the exit code is 0.
+    still_busy: usize,
+}
+
+impl<'a> From<&'a ConfirmedChange> for ChangeJson<'a> {
+    fn from(change: &'a ConfirmedChange) -> Self {
+        let effect = change.effect.unwrap_or_default();
+        Self {
+            v: 1,
+            user: change.user.as_str(),
+            changed: change.is_change,
+            confirmed: change.effect.is_some(),
+            sessions_ended: effect.sessions_ended,
+            still_busy: effect.still_busy,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What is printed: text in lines and columns, JSON, errors and warnings.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+
+use base::error::{Error, Result};
+use base::visible::{for_terminal, in_json};
+
+/// Prints to standard output, all at once. A reader who has seen enough (`| head`) is not an error.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new("cannot write to standard output").because(e))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints the error that a command ends with to standard error.
+pub fn error(error: &Error) {
+    let text = error.to_string();
+    // An error in the configuration has lines of its own; what is in them may be anybody's.
+    let lines: Vec<String> = text.split('\n').map(for_terminal).collect();
+    let _ = writeln!(io::stderr(), "homeportd: {}", lines.join("\n"));
+}
+
+/// Tells of something that is not as it should be and keeps nothing from being done: in the log of a server, else on
+/// standard error.
+pub fn warn(error: &Error) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::warn!("{error}");
+    } else {
+        note(&format!("warning: {error}"));
+    }
+}
+
+/// Prints a line to standard error.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "homeportd: {}", for_terminal(text));
+}
+
+/// Text with a line for each name and value.
+pub fn lines(rows: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(text, "{name:<14} {value}");
+    }
+    text
+}
+
+/// Rows of text in columns; the last is not padded.
+pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let cells = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// Pretty JSON with a newline at its end. Terminals read it, too: what a peer called itself is escaped further than
+/// JSON demands.
+pub fn json(value: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::new("cannot write JSON").because(e))?;
+    // The only line ends are those between values.
+    Ok(text.lines().map(|line| in_json(line) + "\n").collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_cannot_speak_to_a_terminal() {
+        let shown = json(&["a\u{9b}31m", "b\n\u{2028}\u{1b}", "\u{202e}é"]).unwrap();
+        assert_eq!(
+            shown,
+            "[\n  \"a\\u009b31m\",\n  \"b\\n\\u2028\\u001b\",\n  \"\\u202eé\"\n]\n"
+        );
+        let back: Vec<String> = serde_json::from_str(&shown).unwrap();
+        assert_eq!(back, ["a\u{9b}31m", "b\n\u{2028}\u{1b}", "\u{202e}é"]);
+    }
+}

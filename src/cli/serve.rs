@@ -1,0 +1,51 @@
+//! `homeportd demo`: a server to try, made and served in one go.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::demo;
+use super::work::{IfMissing, wait, with_store};
+use crate::ops::demo::add_users;
+use crate::ops::store;
+use crate::serve::listen::listen_on;
+use crate::serve::process;
+use crate::store::Store as _;
+use crate::telemetry;
+use base::error::{Error, Result};
+
+/// Makes a demo ready, serves it, and says what to try.
+///
+/// # Errors
+/// When it cannot be made or served.
+pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
+    let config = demo::prepare(dir, listen)?;
+    let installation = config.installation();
+    let _flush = telemetry::init(&config.log)?;
+    // A second demo on the same port is told so before anything else; `bind` will find out by itself.
+    let (_, refused) = listen_on(&config.server.listen, &[]);
+    if let Some(refused) = refused.into_iter().next() {
+        let taken = refused.is_taken();
+        let error = Error::from(refused);
+        return Err(match taken {
+            true => error.hint("another demo may be running; --listen 127.0.0.1:2022 takes another port"),
+            false => error,
+        });
+    }
+    with_store(&config, IfMissing::Make, async |context| {
+        add_users(context.installation, context.store).await
+    })?;
+    let shown = config.clone();
+    process::run(config, move |addresses| {
+        let fingerprints = wait(async {
+            let store = store::look(&installation).await?;
+            store.host_keys().await
+        })??;
+        let address = addresses.first().copied();
+        let address = address.ok_or_else(|| Error::new("the server listens nowhere"))?;
+        let text = demo::welcome(&shown, address, &fingerprints);
+        // Nobody reading is no reason not to serve.
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        Ok(())
+    })
+}

@@ -1,0 +1,108 @@
+//! `homeportd sessions …`
+
+use super::grammar::SessionsCommand;
+use super::output;
+use crate::control::json::SessionJson;
+use crate::ops::running::{RunningServer, SessionView, Target};
+use crate::ops::sessions::disconnect;
+use base::error::{Error, Result};
+use base::size::Size;
+use base::visible::for_terminal;
+
+/// Asks the running server; returns what to print.
+///
+/// # Errors
+/// When none is running, or there is no such session.
+pub async fn run(command: SessionsCommand, server: &dyn RunningServer) -> Result<String> {
+    match command {
+        SessionsCommand::List { json } => {
+            let sessions = server.sessions().await?;
+            if json {
+                let sessions: Vec<SessionJson> = sessions.iter().map(Into::into).collect();
+                output::json(&sessions)
+            } else {
+                Ok(table(&sessions))
+            }
+        }
+        SessionsCommand::Kick { id, user } => {
+            let target = match (id, user) {
+                (Some(id), _) => Target::Session(id),
+                (None, Some(user)) => Target::User(user),
+                (None, None) => return Err(Error::new("neither a session nor a user is named")),
+            };
+            Ok(match disconnect(target, server).await? {
+                1 => "disconnected 1 session\n".to_owned(),
+                n => format!("disconnected {n} sessions\n"),
+            })
+        }
+    }
+}
+
+fn table(sessions: &[SessionView]) -> String {
+    let mut rows =
+        vec![["ID", "USER", "FROM", "SINCE", "CHANNELS", "IN", "OUT", "CLIENT"].map(str::to_owned)];
+    let size = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), |b| Size(b).to_string());
+    for session in sessions {
+        rows.push([
+            session.id.to_string(),
+            session.user.to_string(),
+            session.peer.to_string(),
+            session.since.to_string(),
+            session.channels.to_string(),
+            size(session.bytes_in),
+            size(session.bytes_out),
+            // A client calls itself what it likes.
+            for_terminal(&session.client),
+        ]);
+    }
+    output::columns(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::grammar::SessionsCommand::{Kick, List};
+    use crate::cli::work::wait;
+    use crate::control::client::Client;
+    use crate::control::tests::with_server;
+
+    #[tokio::test]
+    async fn questions_are_answered() {
+        let ((), disconnected) = with_server(|path, _| {
+            let server = Client::new(path.to_owned());
+            let run = |command| wait(run(command, &server)).unwrap();
+            let text = run(List { json: false }).unwrap();
+            assert_eq!(text.lines().count(), 3);
+            assert!(text.contains("SSH-2.0-\\u{1b}[2J"), "{text}");
+            let json: serde_json::Value = serde_json::from_str(&run(List { json: true }).unwrap()).unwrap();
+            assert_eq!(json[1]["id"], 2);
+            assert_eq!(json[0]["bytes_out"], serde_json::Value::Null);
+            assert_eq!(
+                json[0],
+                serde_json::json!({
+                    "id": 1, "user": "calvin", "peer": "[::1]:5", "client": "SSH-2.0-\u{1b}[2J",
+                    "since": "2026-01-02T03:04:05Z", "channels": 1, "bytes_in": 7, "bytes_out": null,
+                })
+            );
+            let calvin = Some("calvin".parse().unwrap());
+            assert_eq!(
+                run(Kick {
+                    id: None,
+                    user: calvin
+                })
+                .unwrap(),
+                "disconnected 1 session\n"
+            );
+            let error = run(Kick {
+                id: Some(99),
+                user: None,
+            })
+            .unwrap_err()
+            .to_string();
+            assert_eq!(error, "there is no session 99 (hint: homeportd sessions list)");
+        })
+        .await;
+        let calvin = "calvin".parse().unwrap();
+        assert_eq!(disconnected, [Target::User(calvin), Target::Session(99)]);
+    }
+}

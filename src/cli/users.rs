@@ -1,0 +1,200 @@
+//! `homeportd user …`
+
+mod text;
+
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
+
+use super::grammar::{AddArgs, Cli, KeyCommand, OutputArgs, SetArgs, UserCommand};
+use super::json::{ChangeJson, KeyJson, UserJson};
+use super::passwords::{self, Source};
+use super::work::{IfMissing, with_store};
+use super::{key_files, output};
+use crate::config::Config;
+use crate::domain::user::UserName;
+use crate::ops::context::Context;
+use crate::ops::keys::KeyView;
+use crate::ops::passwords::NewPassword;
+use crate::ops::users::change::ConfirmedChange;
+use crate::ops::users::view::UserList;
+use crate::ops::users::{self, NewUser};
+use base::error::{Error, Result};
+
+/// Does what the command says, and prints what has come of it.
+///
+/// # Errors
+/// When the store, the disk or the rules refuse.
+pub fn run(command: UserCommand, load: impl Fn() -> Result<Config>) -> Result<()> {
+    if matches!(&command, UserCommand::Set(args) if args.is_empty()) {
+        let error = Cli::command().error(
+            ErrorKind::MissingRequiredArgument,
+            "nothing to set (see `user set --help`)",
+        );
+        error.exit()
+    }
+    let config = load()?;
+    let inputs = Inputs::read(&command)?;
+    let if_missing = match command {
+        UserCommand::Add(_) => IfMissing::Make,
+        _ => IfMissing::Fail,
+    };
+    let text = with_store(&config, if_missing, async |context| {
+        execute(command, inputs, context).await
+    })?;
+    output::print(&text)
+}
+
+/// What has to be read before root becomes the owner of the data directory, who may not be able to.
+#[derive(Debug, Default)]
+struct Inputs {
+    keys: Vec<String>,
+    /// Where the password comes from, once it is known that the command can do its work.
+    password: Option<Source>,
+}
+
+impl Inputs {
+    /// Reads key files, as the command needs them.
+    ///
+    /// # Errors
+    /// When a file holds no key that can be used, or standard input would have to be read twice.
+    fn read(command: &UserCommand) -> Result<Self> {
+        let key_files: &[PathBuf] = match command {
+            UserCommand::Add(add) => &add.keys,
+            UserCommand::Key(KeyCommand::Add { files, .. }) => files,
+            _ => &[],
+        };
+        let password = match command {
+            UserCommand::Add(add) => match add.password.source() {
+                Source::Terminal if !add.keys.is_empty() => None,
+                source => Some(source),
+            },
+            UserCommand::Passwd { password, .. } => Some(password.source()),
+            _ => None,
+        };
+        let stdin_keys = key_files.iter().filter(|file| file.as_os_str() == "-").count();
+        let stdin_password = password.is_some_and(|source| source != Source::Terminal);
+        if stdin_keys + usize::from(stdin_password) > 1 {
+            return Err(Error::new("standard input can be read once only").hint("give keys by file"));
+        }
+        Ok(Self {
+            keys: key_files::read(key_files)?,
+            password,
+        })
+    }
+}
+
+/// Does what the command says; returns what to print.
+async fn execute(command: UserCommand, inputs: Inputs, context: &Context<'_>) -> Result<String> {
+    match command {
+        UserCommand::Add(args) => add(args, inputs, context).await,
+        UserCommand::Set(args) => set(args, context).await,
+        UserCommand::Show { name, json } => show(&users::show(&name, context).await?, json),
+        UserCommand::List { json } => list(&users::list(context).await?, json),
+        UserCommand::Passwd { name, output, .. } => {
+            let source = inputs.password.unwrap_or(Source::Terminal);
+            let ask = |name: &UserName| passwords::ask(name, source);
+            report(&users::set_password(&name, &ask, context).await?, &output)
+        }
+        UserCommand::Key(command) => keys(command, inputs, context).await,
+        UserCommand::Enable { name, output } => report(&users::enable(&name, true, context).await?, &output),
+        UserCommand::Disable { name, output } => {
+            report(&users::enable(&name, false, context).await?, &output)
+        }
+        UserCommand::Rename {
+            name,
+            new_name,
+            output,
+        } => report(&users::rename(&name, &new_name, context).await?, &output),
+        UserCommand::Remove {
+            name,
+            delete_home,
+            output,
+        } => report(&users::remove(&name, delete_home, context).await?, &output),
+    }
+}
+
+async fn add(args: AddArgs, inputs: Inputs, context: &Context<'_>) -> Result<String> {
+    let source = inputs.password;
+    let ask =
+        |name: &UserName| -> Result<NewPassword> { passwords::ask(name, source.unwrap_or(Source::Terminal)) };
+    let new = NewUser {
+        name: args.name,
+        home: args.home.home,
+        keys: inputs.keys,
+        password: source.is_some().then_some(&ask),
+        settings: args.settings.into(),
+    };
+    report(&users::add(new, context).await?, &args.output)
+}
+
+async fn set(args: SetArgs, context: &Context<'_>) -> Result<String> {
+    let home = args.home.home.as_deref();
+    let changed = users::set(&args.name, home, args.settings.into(), context).await?;
+    report(&changed, &args.output)
+}
+
+async fn keys(command: KeyCommand, inputs: Inputs, context: &Context<'_>) -> Result<String> {
+    match command {
+        KeyCommand::Add { name, output, .. } => {
+            report(&users::add_keys(&name, inputs.keys, context).await?, &output)
+        }
+        KeyCommand::List { name, json } => list_keys(&users::list_keys(&name, context).await?, json),
+        KeyCommand::Remove {
+            name,
+            fingerprint,
+            output,
+        } => report(&users::remove_key(&name, &fingerprint, context).await?, &output),
+    }
+}
+
+/// What has come of a change.
+fn report(change: &ConfirmedChange, output: &OutputArgs) -> Result<String> {
+    match output.json {
+        true => output::json(&ChangeJson::from(change)),
+        false => Ok(text::change(change)),
+    }
+}
+
+fn show(list: &UserList, json: bool) -> Result<String> {
+    note_unanswered(list);
+    let mut shown = String::new();
+    for user in &list.users {
+        shown.push_str(&match json {
+            true => output::json(&UserJson::from(user))?,
+            false => text::user(user),
+        });
+    }
+    Ok(shown)
+}
+
+fn list(list: &UserList, json: bool) -> Result<String> {
+    note_unanswered(list);
+    if json {
+        let users: Vec<UserJson> = list.users.iter().map(Into::into).collect();
+        return output::json(&users);
+    }
+    Ok(text::table(&list.users))
+}
+
+/// Says so where the running server was asked in vain what homes hold.
+fn note_unanswered(list: &UserList) {
+    if let Some(error) = &list.unanswered {
+        output::note(&format!(
+            "{error}; what is shown as used is what was written down last"
+        ));
+    }
+}
+
+fn list_keys(keys: &[KeyView], json: bool) -> Result<String> {
+    if json {
+        let keys: Vec<KeyJson> = keys.iter().map(Into::into).collect();
+        return output::json(&keys);
+    }
+    let line = |key: &KeyView| format!("{} {}\n", key.fingerprint, key.comment);
+    Ok(keys.iter().map(line).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,456 @@
+use clap::Parser as _;
+use serde_json::Value;
+
+use super::*;
+use crate::cli::grammar::Command;
+use crate::config;
+use crate::control::client::Client;
+use crate::domain::user::User;
+use crate::store::Store as _;
+use crate::store::sql::SqlStore;
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9 calvin@box";
+
+struct Fixture {
+    dir: tempfile::TempDir,
+    config: Config,
+    store: SqlStore,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = crate::cli::init::directory(&dir.path().join("server"), None).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("roots = []", "roots = [\"../roots\"]")).unwrap();
+        std::fs::create_dir(dir.path().join("roots")).unwrap();
+        let config = config::load(&file).unwrap();
+        let store = SqlStore::open(&config.store.path).await.unwrap();
+        std::fs::write(dir.path().join("key.pub"), format!("{KEY}\n")).unwrap();
+        Self { dir, config, store }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir
+            .path()
+            .canonicalize()
+            .unwrap()
+            .join(name)
+            .display()
+            .to_string()
+    }
+
+    /// Runs a command line as the binary would, `@` standing for the fixture's directory.
+    async fn run(&self, line: &str) -> Result<String> {
+        let line = line.replace('@', &self.path(""));
+        let cli = Cli::try_parse_from(["homeportd"].into_iter().chain(line.split(' '))).unwrap();
+        let Command::User(command) = cli.command else {
+            panic!("{line}")
+        };
+        let inputs = Inputs::read(&command)?;
+        self.execute(command, inputs, &self.config).await
+    }
+
+    async fn execute(&self, command: UserCommand, inputs: Inputs, config: &Config) -> Result<String> {
+        let context = Context {
+            installation: &config.installation(),
+            store: &self.store,
+            server: &Client::new(config.control_socket()),
+            warn: output::warn,
+        };
+        execute(command, inputs, &context).await
+    }
+
+    async fn ok(&self, line: &str) -> String {
+        self.run(line).await.unwrap_or_else(|e| panic!("{line}: {e}"))
+    }
+
+    async fn fails(&self, line: &str, expected: &str) {
+        let error = self.run(line).await.expect_err(line).to_string();
+        assert!(error.contains(expected), "{line}: {error}");
+    }
+
+    async fn show(&self, name: &str) -> Value {
+        serde_json::from_str(&self.ok(&format!("user show {name} --json")).await).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn what_is_set_is_shown() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub --quota 1GiB --max-files 1000")
+        .await;
+    let home = f.path("server/data/homes/calvin");
+    let shown = f.show("calvin").await;
+    let expected = serde_json::json!({
+        "name": "calvin", "enabled": true, "home": home,
+        "keys": [{
+            "fingerprint": shown["keys"][0]["fingerprint"], "comment": "calvin@box", "line": KEY,
+        }],
+        "has_password": false, "quota_bytes": 1 << 30, "quota_files": 1000,
+        "used_bytes": null, "used_files": null, "usage_exact": false, "max_sessions": null,
+        "permissions": ["list", "read", "create", "overwrite", "delete", "rename", "mkdir", "attributes", "link"],
+        "allowed_from": [], "require": [], "expires_at": null,
+    });
+    assert_eq!(shown, expected);
+    assert!(
+        shown["keys"][0]["fingerprint"]
+            .as_str()
+            .unwrap()
+            .starts_with("SHA256:")
+    );
+    assert!(std::path::Path::new(&home).is_dir());
+
+    f.ok("user set calvin --quota unlimited --read-only --expires 2030-01-01 --max-sessions 3")
+        .await;
+    f.ok("user set calvin --allow-from 10.1.0.0/16,::1 --require publickey,password")
+        .await;
+    let shown = f.show("calvin").await;
+    assert_eq!(shown["quota_bytes"], Value::Null);
+    assert_eq!(shown["quota_files"], 1000);
+    assert_eq!(shown["permissions"], serde_json::json!(["list", "read"]));
+    assert_eq!(shown["expires_at"], "2030-01-01T00:00:00Z");
+    assert_eq!(shown["max_sessions"], 3);
+    assert_eq!(
+        shown["allowed_from"],
+        serde_json::json!(["10.1.0.0/16", "::1/128"])
+    );
+    assert_eq!(shown["require"], serde_json::json!(["publickey", "password"]));
+
+    f.ok("user set calvin --permissions all --expires never --max-sessions default --allow-from any --require any")
+        .await;
+    assert_eq!(f.show("calvin").await, {
+        let mut e = expected;
+        e["quota_bytes"] = Value::Null;
+        e
+    });
+
+    f.ok("user disable calvin").await;
+    assert_eq!(f.show("calvin").await["enabled"], false);
+    f.ok("user enable calvin").await;
+    let list: Value = serde_json::from_str(&f.ok("user list --json").await).unwrap();
+    assert_eq!(list[0], f.show("calvin").await);
+    assert!(f.ok("user list").await.contains("calvin"));
+    assert!(f.ok("user show calvin").await.contains("1000 files"));
+}
+
+#[tokio::test]
+async fn refusals_name_the_thing_and_leave_nothing_behind() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub").await;
+    f.fails("user add calvin --key @key.pub", "already a user \"calvin\"")
+        .await;
+    f.fails("user add tom --key @missing", "cannot read keys from")
+        .await;
+    f.fails("user add tom --key @key.pub --home /etc", "is not beneath")
+        .await;
+    f.fails(
+        "user add tom --key @key.pub --home @server/data/homes/calvin/sub",
+        "lies inside",
+    )
+    .await;
+    f.fails("user add tom --key - --key -", "read once only").await;
+    assert!(!std::path::Path::new(&f.path("server/data/homes/calvin/sub")).exists());
+    std::fs::write(f.path("roots/file"), "").unwrap();
+    f.fails(
+        "user add tom --key @key.pub --home @roots/file",
+        "not a directory has its name",
+    )
+    .await;
+    f.fails(
+        "user show tom",
+        "there is no user \"tom\" (hint: homeportd user list)",
+    )
+    .await;
+    for verb in ["enable", "disable", "remove", "set --quota 1"] {
+        f.fails(&format!("user {verb} tom"), "there is no user \"tom\"")
+            .await;
+    }
+    f.fails(
+        "user set calvin --home @roots/file",
+        "not a directory has its name",
+    )
+    .await;
+    assert_eq!(f.show("calvin").await["home"], f.path("server/data/homes/calvin"));
+}
+
+#[tokio::test]
+async fn exit_codes_tell_what_is_missing_from_what_is_there() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub").await;
+    f.ok("user add hobbes --key @key.pub").await;
+    let check = async |line: &str, code: u8| {
+        assert_eq!(f.run(line).await.expect_err(line).exit_code(), code, "{line}");
+    };
+    for verb in [
+        "show tom",
+        "set tom --quota 1",
+        "passwd tom",
+        "enable tom",
+        "disable tom",
+        "remove tom",
+        "remove tom --delete-home",
+        "rename tom tim",
+        "key list tom",
+        "key add tom @key.pub",
+        "key remove tom SHA256:x",
+    ] {
+        check(&format!("user {verb}"), 3).await;
+    }
+    // Neither asks for a password first: there is no terminal here, and that would be said.
+    check("user add calvin", 4).await;
+    check("user rename calvin hobbes", 4).await;
+    check("user add tim", 1).await;
+    check("user set calvin --home /etc", 1).await;
+}
+
+#[tokio::test]
+async fn what_is_so_already_is_unchanged() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub --quota 1GiB").await;
+    let print = f.show("calvin").await["keys"][0]["fingerprint"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let home = f.path("server/data/homes/calvin");
+    for line in [
+        "user enable calvin".to_owned(),
+        "user set calvin --quota 1GiB".to_owned(),
+        "user set calvin --quota 1024MiB --permissions all --expires never --require any".to_owned(),
+        "user key add calvin @key.pub".to_owned(),
+        format!("user set calvin --home {home}"),
+        "user rename calvin calvin".to_owned(),
+    ] {
+        let before = f.store.version().await.unwrap();
+        let said = f.ok(&line).await;
+        assert!(said.starts_with("unchanged: calvin\n"), "{line}: {said}");
+        let shown: Value = serde_json::from_str(&f.ok(&format!("{line} --json")).await).unwrap();
+        assert_eq!(
+            (&shown["changed"], &shown["sessions_ended"]),
+            (&false.into(), &0.into()),
+            "{line}"
+        );
+        assert_eq!(f.store.version().await.unwrap(), before, "{line}");
+    }
+    for (line, again) in [
+        ("user disable calvin", true),
+        ("user set calvin --read-only", true),
+        ("user rename calvin x+y", false),
+    ] {
+        let shown: Value = serde_json::from_str(&f.ok(&format!("{line} --json")).await).unwrap();
+        assert_eq!(
+            (&shown["v"], &shown["changed"]),
+            (&1.into(), &true.into()),
+            "{line}"
+        );
+        if again {
+            assert_eq!(f.ok(line).await, "unchanged: calvin\n");
+        }
+    }
+    let shown = f.show("x+y").await;
+    assert_eq!(
+        (&shown["home"], &shown["keys"][0]["fingerprint"]),
+        (&home.into(), &print.into())
+    );
+}
+
+#[tokio::test]
+async fn users_of_one_home_have_one_quota() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub --home @roots/shared --quota 1G")
+        .await;
+    f.ok("user add tom --key @key.pub --home @roots/shared").await;
+    assert_eq!(f.show("tom").await["quota_bytes"], 1 << 30);
+    f.fails(
+        "user add eve --key @key.pub --home @roots/shared --quota 2G",
+        "same home",
+    )
+    .await;
+    f.ok("user set tom --quota 2G").await;
+    assert_eq!(f.show("calvin").await["quota_bytes"], 2_u64 << 30);
+}
+
+#[tokio::test]
+async fn the_default_quota_is_for_those_who_are_added_without_one() {
+    let mut f = Fixture::new().await;
+    f.ok("user add before --key @key.pub").await;
+    f.config.quota.default_bytes = Some(1 << 30);
+    f.config.quota.default_files = Some(1000);
+    let check = async |name: &str, how: &str, expected: Value| {
+        f.ok(&format!("user add {name} --key @key.pub{how}")).await;
+        let shown = f.show(name).await;
+        assert_eq!(
+            serde_json::json!([shown["quota_bytes"], shown["quota_files"]]),
+            expected,
+            "{name}"
+        );
+    };
+    check("plain", "", serde_json::json!([1 << 30, 1000])).await;
+    check("sized", " --quota 2KiB", serde_json::json!([2048, 1000])).await;
+    check(
+        "free",
+        " --quota unlimited --max-files unlimited",
+        serde_json::json!([null, null]),
+    )
+    .await;
+    // Who joins a home has its quota, whatever the default.
+    check(
+        "sharer",
+        " --home @server/data/homes/sized",
+        serde_json::json!([2048, 1000]),
+    )
+    .await;
+    check(
+        "older",
+        " --home @server/data/homes/before",
+        serde_json::json!([null, null]),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_written_down_is_shown_as_used() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub").await;
+    assert!(f.ok("user show calvin").await.contains("not measured yet"));
+    let check = async |exact: bool, text: &str, cell: &str| {
+        let record = crate::store::UsageRecord {
+            home: f.path("server/data/homes/calvin").into(),
+            bytes: 2048,
+            files: 1,
+            exact,
+            measured_at: Some(jiff::Timestamp::UNIX_EPOCH),
+        };
+        f.store.record_usage(&[record]).await.unwrap();
+        let shown = f.show("calvin").await;
+        assert_eq!(shown["used_bytes"], 2048);
+        assert_eq!(shown["used_files"], 1);
+        assert_eq!(shown["usage_exact"], exact);
+        let told = f.ok("user show calvin").await;
+        assert!(told.contains(text), "{told}");
+        let list = f.ok("user list").await;
+        assert!(list.contains(cell), "{list}");
+    };
+    check(
+        true,
+        "used           2.0 KiB, 1 file\n",
+        "enabled  2.0 KiB  unlimited",
+    )
+    .await;
+    check(
+        false,
+        "used           at most 2.0 KiB, 1 file\n",
+        "at most 2.0 KiB",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn keys_come_and_go() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub").await;
+    let line = f.ok("user key list calvin").await;
+    let (print, comment) = line.trim_end().split_once(' ').unwrap();
+    assert_eq!(comment, "calvin@box");
+    f.ok("user key add calvin @key.pub").await;
+    assert_eq!(f.ok("user key list calvin").await, line);
+    f.fails("user key remove calvin SHA256:x", "has no key \"SHA256:x\"")
+        .await;
+    let absent = format!("user key remove calvin SHA256:{}", "x".repeat(43));
+    assert_eq!(f.ok(&absent).await, "unchanged: calvin\n");
+    f.ok(&format!("user key remove calvin {print}")).await;
+    assert_eq!(f.ok("user key list calvin").await, "");
+    assert_eq!(f.ok("user key list calvin --json").await, "[]\n");
+}
+
+#[tokio::test]
+async fn a_removed_user_leaves_the_home_unless_told_otherwise() {
+    let f = Fixture::new().await;
+    for name in ["calvin", "tom"] {
+        f.ok(&format!("user add {name} --key @key.pub")).await;
+        std::fs::write(f.path(&format!("server/data/homes/{name}/file")), "x").unwrap();
+    }
+    let said = f.ok("user remove calvin").await;
+    assert!(said.contains("stay there"), "{said}");
+    assert!(std::path::Path::new(&f.path("server/data/homes/calvin/file")).exists());
+    let said = f.ok("user add calvin --key @key.pub").await;
+    assert!(said.contains("which was there already"), "{said}");
+
+    f.ok("user remove tom --delete-home").await;
+    assert!(!std::path::Path::new(&f.path("server/data/homes/tom")).exists());
+    assert!(std::path::Path::new(&f.path("server/data/homes")).exists());
+
+    f.ok("user add eve --key @key.pub --home @server/data/homes/calvin")
+        .await;
+    f.fails("user remove eve --delete-home", "calvin has files there too")
+        .await;
+    assert_eq!(f.show("eve").await["name"], "eve");
+
+    // A home that the configuration no longer allows is not deleted either.
+    f.ok("user add far --key @key.pub --home @roots/far").await;
+    let mut narrow = f.config.clone();
+    narrow.storage.roots.clear();
+    let command = UserCommand::Remove {
+        name: "far".parse().unwrap(),
+        delete_home: true,
+        output: OutputArgs { json: false },
+    };
+    let refused = f.execute(command, Inputs::default(), &narrow).await;
+    assert!(refused.unwrap_err().to_string().contains("is not beneath"));
+    assert!(std::path::Path::new(&f.path("roots/far")).exists());
+}
+
+#[tokio::test]
+async fn a_home_that_a_link_shows_to_be_anothers_is_not_deleted() {
+    let f = Fixture::new().await;
+    for name in ["calvin", "tom"] {
+        f.ok(&format!("user add {name} --key @key.pub")).await;
+    }
+    let home = f.path("server/data/homes/calvin");
+    std::fs::remove_dir(&home).unwrap();
+    std::os::unix::fs::symlink("tom", &home).unwrap();
+    f.fails("user remove calvin --delete-home", "tom has files there too")
+        .await;
+    std::fs::create_dir(f.path("server/data/homes/tom/inner")).unwrap();
+    std::fs::remove_file(&home).unwrap();
+    std::os::unix::fs::symlink("tom/inner", &home).unwrap();
+    f.fails("user remove calvin --delete-home", "tom has files there too")
+        .await;
+    f.ok("user remove calvin").await;
+}
+
+#[tokio::test]
+async fn a_name_that_only_older_versions_gave_is_managed_and_renamed() {
+    let f = Fixture::new().await;
+    f.ok("user add calvin --key @key.pub").await;
+    let old = |user: &mut User| {
+        user.name = UserName::stored(".calvin")?;
+        Ok(())
+    };
+    f.store
+        .change_user(&"calvin".parse().unwrap(), Box::new(old))
+        .await
+        .unwrap();
+    assert_eq!(f.show(".calvin").await["name"], ".calvin");
+    assert!(f.ok("user list").await.contains(".calvin"));
+    for line in [
+        "user set .calvin --quota 1GiB",
+        "user disable .calvin",
+        "user enable .calvin",
+        "user key list .calvin",
+        "user key add .calvin @key.pub",
+    ] {
+        f.ok(line).await;
+    }
+    for refused in ["user add .tom", "user rename .calvin .tom"] {
+        let words = ["homeportd"].into_iter().chain(refused.split(' '));
+        let error = Cli::try_parse_from(words).expect_err(refused).to_string();
+        assert!(error.contains("is not a user name"), "{refused}: {error}");
+    }
+    let said = f.ok("user rename .calvin calvin").await;
+    assert!(said.contains("renamed .calvin to calvin"), "{said}");
+    f.fails("user remove .calvin", "there is no user \".calvin\"")
+        .await;
+    f.ok("user remove calvin").await;
+}

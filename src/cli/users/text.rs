@@ -1,0 +1,214 @@
+//! Users, and changes of users, as text.
+
+use std::fmt::Write as _;
+
+use crate::cli::output;
+use crate::ops::running::Effect;
+use crate::ops::users::change::{ConfirmedChange, What};
+use crate::ops::users::view::UserView;
+use base::size::Size;
+
+/// A user: a line for each thing.
+pub fn user(view: &UserView) -> String {
+    let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
+    let bytes = view.quota.bytes.map(|b| Size(b).to_string());
+    let files = view.quota.files.map(|n| format!("{n} files"));
+    let quota: Vec<String> = bytes.into_iter().chain(files).collect();
+    let permissions: Vec<&str> = view.permissions.iter().map(|p| p.name()).collect();
+    let networks: Vec<String> = view.allowed_from.iter().map(ToString::to_string).collect();
+    let factors: Vec<&str> = view.require.iter().map(|f| f.name()).collect();
+    let sessions = view.max_sessions.map(|n| n.to_string());
+    let expires = view.expires_at.map(|t| t.to_string());
+    let rows = [
+        ("name", view.name.to_string()),
+        ("enabled", if view.enabled { "yes" } else { "no" }.to_owned()),
+        ("home", view.home.display().to_string()),
+        (
+            "password",
+            if view.has_password { "set" } else { "none" }.to_owned(),
+        ),
+        ("used", view.usage.used()),
+        ("quota", or(quota.join(", "), "unlimited")),
+        ("sessions", sessions.unwrap_or("the server's limit".into())),
+        ("permissions", or(permissions.join(", "), "none")),
+        ("from", or(networks.join(", "), "anywhere")),
+        (
+            "sign-in needs",
+            or(factors.join(" and "), "a key or the password"),
+        ),
+        ("expires", expires.unwrap_or("never".into())),
+    ];
+    let mut text = output::lines(&rows);
+    for key in &view.keys {
+        // Writing into a string does not fail.
+        let _ = writeln!(text, "{:<14} {} {}", "key", key.fingerprint, key.comment);
+    }
+    text
+}
+
+/// Users, a line each.
+pub fn table(users: &[UserView]) -> String {
+    let header = ["NAME", "STATE", "USED", "QUOTA", "SIGNS IN WITH", "HOME"];
+    let mut rows = vec![header.map(str::to_owned)];
+    for user in users {
+        let quota = user.quota.bytes.map(|b| Size(b).to_string());
+        rows.push([
+            user.name.to_string(),
+            if user.enabled { "enabled" } else { "disabled" }.to_owned(),
+            user.usage.used_bytes.map_or_else(
+                || "-".to_owned(),
+                |bytes| format!("{}{}", user.usage.at_most(), Size(bytes)),
+            ),
+            quota.unwrap_or("unlimited".to_owned()),
+            ways_to_sign_in(user),
+            user.home.display().to_string(),
+        ]);
+    }
+    output::columns(&rows)
+}
+
+fn ways_to_sign_in(user: &UserView) -> String {
+    let password = user.has_password.then(|| "password".to_owned());
+    let keys = match user.keys.len() {
+        0 => None,
+        1 => Some("1 key".to_owned()),
+        n => Some(format!("{n} keys")),
+    };
+    let ways: Vec<String> = password.into_iter().chain(keys).collect();
+    match ways.is_empty() {
+        true => "nothing".to_owned(),
+        false => ways.join(", "),
+    }
+}
+
+/// What has come of a change.
+pub fn change(change: &ConfirmedChange) -> String {
+    let Effect {
+        sessions_ended,
+        still_busy,
+    } = change.effect.unwrap_or_default();
+    let mut text = match change.is_change {
+        true => what(change),
+        false => format!("unchanged: {}", change.user),
+    };
+    if change.effect.is_some() && (change.is_change || sessions_ended > 0) {
+        let plural = if sessions_ended == 1 { "" } else { "s" };
+        text.push_str(&format!("; {sessions_ended} session{plural} ended"));
+    }
+    text.push('\n');
+    if let Some(note) = note(change) {
+        text.push_str(&format!("{note}\n"));
+    }
+    if still_busy > 0 {
+        text.push_str(&format!(
+            "for {still_busy} of these sessions and homes a call that had begun still waits for a disk that does not answer, and may still be carried out; no further one begins\n"
+        ));
+    }
+    text
+}
+
+/// What was done, as a clause.
+fn what(change: &ConfirmedChange) -> String {
+    let user = &change.user;
+    match &change.what {
+        What::Added { home, home_existed } => {
+            let existed = if *home_existed {
+                ", which was there already"
+            } else {
+                ""
+            };
+            format!("added {user}, at home in \"{}\"{existed}", home.display())
+        }
+        What::Set { .. } => format!("changed {user}"),
+        What::Enabled(true) => format!("{user} is enabled"),
+        What::Enabled(false) => format!("{user} is disabled"),
+        What::PasswordSet => format!("password of {user} changed"),
+        What::Renamed { old_name, .. } => format!("renamed {old_name} to {user}"),
+        What::KeysAdded(fingerprints) => {
+            let lines = fingerprints
+                .iter()
+                .map(|print| format!("added {print} to {user}"));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+        What::KeyRemoved(fingerprint) => format!("removed {fingerprint} from {user}"),
+        What::Removed {
+            home,
+            home_deleted: true,
+        } => format!("removed {user} and deleted \"{}\"", home.display()),
+        What::Removed { .. } => format!("removed {user}"),
+    }
+}
+
+/// What else there is to say.
+fn note(change: &ConfirmedChange) -> Option<String> {
+    match &change.what {
+        What::Renamed { home, .. } => Some(format!("the home stays \"{}\"", home.display())),
+        What::Set {
+            left_home: Some(home),
+        }
+        | What::Removed {
+            home,
+            home_deleted: false,
+        } => Some(format!("the files in \"{}\" stay there", home.display())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::json::ChangeJson;
+
+    #[test]
+    fn what_has_come_of_a_change_is_said_in_words_and_in_json() {
+        let confirmed =
+            |left_home: Option<&str>, is_change, effect: Option<(usize, usize)>| ConfirmedChange {
+                user: "calvin".parse().unwrap(),
+                what: What::Set {
+                    left_home: left_home.map(Into::into),
+                },
+                is_change,
+                effect: effect.map(|(sessions_ended, still_busy)| Effect {
+                    sessions_ended,
+                    still_busy,
+                }),
+            };
+        let check = |confirmed: ConfirmedChange, text: &str, json: serde_json::Value| {
+            assert_eq!(change(&confirmed), text);
+            let shown = output::json(&ChangeJson::from(&confirmed)).unwrap();
+            let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            assert_eq!(shown, json);
+        };
+        let json = |changed: bool, confirmed: bool, ended: usize, busy: usize| {
+            serde_json::json!({
+                "v": 1, "user": "calvin", "changed": changed, "confirmed": confirmed,
+                "sessions_ended": ended, "still_busy": busy,
+            })
+        };
+        let done = |effect| confirmed(None, true, effect);
+        check(done(None), "changed calvin\n", json(true, false, 0, 0));
+        check(
+            done(Some((0, 0))),
+            "changed calvin; 0 sessions ended\n",
+            json(true, true, 0, 0),
+        );
+        let text = "changed calvin; 1 session ended\nthe files in \"/old\" stay there\n";
+        check(
+            confirmed(Some("/old"), true, Some((1, 0))),
+            text,
+            json(true, true, 1, 0),
+        );
+        let same = |effect| confirmed(None, false, effect);
+        check(same(None), "unchanged: calvin\n", json(false, false, 0, 0));
+        check(same(Some((0, 0))), "unchanged: calvin\n", json(false, true, 0, 0));
+        check(
+            same(Some((2, 0))),
+            "unchanged: calvin; 2 sessions ended\n",
+            json(false, true, 2, 0),
+        );
+        let busy = done(Some((3, 1)));
+        let text = change(&busy);
+        assert!(text.contains("; 3 sessions ended\nfor 1 of these"), "{text}");
+        assert!(busy.is_busy());
+    }
+}

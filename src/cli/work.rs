@@ -1,0 +1,63 @@
+//! Work that a command waits for, and the store that it is done on.
+
+use std::future::Future;
+
+use super::output;
+use crate::config::Config;
+use crate::control::client::Client;
+use crate::ops::context::Context;
+use crate::ops::{installation::Installation, store};
+use crate::store::sql::SqlStore;
+use base::error::{Error, Result};
+
+/// Runs a short piece of asynchronous work to its end.
+///
+/// # Errors
+/// When no event loop can be started.
+pub fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime
+        .map_err(|e| Error::new("cannot start").because(e))?
+        .block_on(work))
+}
+
+/// Whether a command may make a store that is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfMissing {
+    /// It makes one.
+    Make,
+    /// It fails.
+    Fail,
+}
+
+/// Does some work on the store of a configuration, and closes it.
+///
+/// # Errors
+/// When the store cannot be opened, or what the work says.
+pub fn with_store<T>(
+    config: &Config,
+    if_missing: IfMissing,
+    work: impl AsyncFnOnce(&Context<'_>) -> Result<T>,
+) -> Result<T> {
+    let installation = config.installation();
+    let server = Client::new(config.control_socket());
+    wait(async {
+        let store = open(&installation, if_missing).await?;
+        let context = Context {
+            installation: &installation,
+            store: &store,
+            server: &server,
+            warn: output::warn,
+        };
+        let done = work(&context).await;
+        store.close().await;
+        done
+    })?
+}
+
+async fn open(installation: &Installation, if_missing: IfMissing) -> Result<SqlStore> {
+    match if_missing {
+        IfMissing::Make => store::make(installation, output::warn).await,
+        IfMissing::Fail => store::existing(installation, output::warn).await,
+    }
+}

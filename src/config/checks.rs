@@ -1,0 +1,194 @@
+//! Checks of the settings that types cannot make.
+
+use std::ops::{Range, RangeInclusive};
+
+use toml::de::DeTable;
+
+use super::report::Problem;
+use super::settings::Config;
+
+/// A day. An operator who writes more than this for a transfer has most likely meant minutes.
+const MAX_DRAIN_SECS: u64 = 86_400;
+
+/// An hour: sshd's default is 2 minutes, and ours.
+const MAX_GRACE_SECS: u64 = 3600;
+
+/// Where the value of a setting stands, if the file has it.
+fn span_of(table: &DeTable<'_>, section: &str, name: &str) -> Option<Range<usize>> {
+    let value = table.get(section)?.get_ref().get(name)?;
+    Some(value.span())
+}
+
+/// Everything that is wrong with the settings and that no type can say.
+pub(super) fn all(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = listeners(config, table).into_iter().collect();
+    problems.extend(lists(table));
+    problems.extend(policy(config, table));
+    problems.extend(ranges(table));
+    problems.extend(paths(config, table));
+    problems
+}
+
+fn listeners(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
+    let listen = &config.server.listen;
+    let span = span_of(table, "server", "listen");
+    if listen.is_empty() {
+        let hint = r#"for example listen = ["0.0.0.0:2222"]"#;
+        return Some(Problem::new(
+            span,
+            "\"listen\" in [server] names no address",
+            Some(hint),
+        ));
+    }
+    // Port 0 is any free port, so it may stand there twice.
+    let twice = listen.iter().enumerate().find(|(at, address)| {
+        address.port() != 0 && listen.iter().take(*at).any(|earlier| earlier == *address)
+    });
+    let (at, address) = twice?;
+    let list = table.get("server")?.get_ref().get("listen")?.get_ref().as_array();
+    let span = list
+        .and_then(|list| list.get(at))
+        .map(|item| item.span())
+        .or(span);
+    Some(Problem::new(
+        span,
+        format!("\"listen\" in [server] names {address} twice"),
+        None,
+    ))
+}
+
+/// Lists that must hold something, and nothing twice.
+fn lists(table: &DeTable<'_>) -> Vec<Problem> {
+    let names = [
+        ("auth", "methods"),
+        ("ssh", "kex"),
+        ("ssh", "ciphers"),
+        ("ssh", "macs"),
+        ("ssh", "host_key_algorithms"),
+    ];
+    let problem = |(section, name): (&str, &str)| {
+        let value = table.get(section)?.get_ref().get(name)?;
+        let list = value.get_ref().as_array()?;
+        let setting = format!("\"{name}\" in [{section}]");
+        if list.is_empty() {
+            let hint = "leave the setting out for the default";
+            return Some(Problem::new(
+                Some(value.span()),
+                format!("{setting} is empty"),
+                Some(hint),
+            ));
+        }
+        let twice = list.iter().enumerate().find_map(|(at, item)| {
+            let text = item.get_ref().as_str()?;
+            let earlier = list.iter().take(at).any(|e| e.get_ref().as_str() == Some(text));
+            earlier.then_some((item, text))
+        });
+        let (item, text) = twice?;
+        Some(Problem::new(
+            Some(item.span()),
+            format!("{setting} names \"{text}\" twice"),
+            None,
+        ))
+    };
+    names.into_iter().filter_map(problem).collect()
+}
+
+/// An algorithm that is named although `policy` rules it out.
+fn policy(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
+    let ruled_out = config.ssh.ruled_out()?;
+    let (setting, name) = (ruled_out.setting, ruled_out.name);
+    let list = table.get("ssh")?.get_ref().get(setting)?.get_ref().as_array();
+    let item = list.and_then(|list| list.iter().find(|item| item.get_ref().as_str() == Some(&name)));
+    Some(Problem::new(
+        item.map(|item| item.span())
+            .or_else(|| span_of(table, "ssh", setting)),
+        format!("\"{setting}\" in [ssh] names \"{name}\", which its policy \"fips\" rules out"),
+        Some(&format!("it allows {}", ruled_out.allowed.join(", "))),
+    ))
+}
+
+/// Numbers that are too small or too large to make sense.
+fn ranges(table: &DeTable<'_>) -> Vec<Problem> {
+    let most = u64::from(u32::MAX);
+    let rules = [
+        NumberRule::new("server", "drain_secs", 0..=MAX_DRAIN_SECS),
+        NumberRule::new("auth", "login_grace_secs", 0..=MAX_GRACE_SECS),
+        NumberRule::new("ssh", "key_exchange_timeout_secs", 1..=MAX_GRACE_SECS),
+        NumberRule::new("limits", "connections", 1..=most),
+        NumberRule::new("limits", "unauthenticated", 1..=most),
+        NumberRule::new("limits", "unauthenticated_per_address", 1..=most),
+        NumberRule::new("limits", "sessions_per_user", 1..=most),
+        NumberRule::new("limits", "channels", 1..=most),
+        NumberRule::new("limits", "handles", 1..=most),
+        NumberRule::new("limits", "idle_timeout_secs", 0..=most),
+        NumberRule::new("quota", "rescan_secs", 0..=most),
+    ];
+    rules.iter().filter_map(|rule| rule.problem(table)).collect()
+}
+
+/// The numbers that a setting can be.
+struct NumberRule {
+    section: &'static str,
+    name: &'static str,
+    numbers: RangeInclusive<u64>,
+}
+
+impl NumberRule {
+    fn new(section: &'static str, name: &'static str, numbers: RangeInclusive<u64>) -> Self {
+        Self {
+            section,
+            name,
+            numbers,
+        }
+    }
+
+    fn problem(&self, table: &DeTable<'_>) -> Option<Problem> {
+        let Self { section, name, .. } = self;
+        let (least, largest) = (self.numbers.start(), self.numbers.end());
+        let value = table.get(*section)?.get_ref().get(*name)?;
+        let number = value.get_ref().as_integer()?;
+        let number = u64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()?;
+        let what = if number < *least {
+            format!("\"{name}\" in [{section}] must be at least {least}")
+        } else if number > *largest {
+            format!("\"{name}\" in [{section}] must be at most {largest}")
+        } else {
+            return None;
+        };
+        Some(Problem::new(Some(value.span()), what, None))
+    }
+}
+
+fn paths(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let storage = &config.storage;
+    let mut all = vec![
+        ("server", "host_keys", &config.server.host_keys),
+        ("storage", "homes", &storage.homes),
+        ("store", "path", &config.store.path),
+    ];
+    all.extend(storage.roots.iter().map(|root| ("storage", "roots", root)));
+    all.extend(config.log.audit.iter().map(|audit| ("log", "audit", audit)));
+    for (section, name, path) in all {
+        let (what, hint) = if path.as_os_str().is_empty() {
+            ("holds an empty path", None)
+        } else if section == "storage" && path.parent().is_none() {
+            (
+                "holds \"/\", which would let a home be anywhere",
+                Some("name the directory that homes lie in"),
+            )
+        } else if (section == "store" || section == "log") && path.file_name().is_none() {
+            ("names no file", None)
+        } else {
+            continue;
+        };
+        let what = format!("\"{name}\" in [{section}] {what}");
+        problems.push(Problem::new(span_of(table, section, name), what, hint));
+    }
+    if config.server.user.as_deref() == Some("") {
+        let hint = "leave the setting out, or name a user of the system";
+        let span = span_of(table, "server", "user");
+        problems.push(Problem::new(span, "\"user\" in [server] is empty", Some(hint)));
+    }
+    problems
+}

@@ -1,0 +1,202 @@
+//! Views as JSON: what the control socket carries, and what `--json` prints of the same things. Names and meanings of
+//! fields are stable; fields may be added.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::account::UsageAccuracy;
+use crate::accounts::measure::Unreadable;
+use crate::domain::user::{Quota, UserName};
+use crate::ops::running::{Effect, SessionView};
+use crate::ops::usage::{HomeUsage, Measurement};
+use base::error::{Error, Result};
+
+/// A signed-in session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionJson {
+    id: u64,
+    user: String,
+    /// Address and port.
+    peer: SocketAddr,
+    /// The version string that the client sent.
+    client: String,
+    /// When the user signed in (RFC 3339, UTC).
+    since: String,
+    channels: usize,
+    bytes_in: Option<u64>,
+    bytes_out: Option<u64>,
+}
+
+impl From<&SessionView> for SessionJson {
+    fn from(view: &SessionView) -> Self {
+        Self {
+            id: view.id,
+            user: view.user.to_string(),
+            peer: view.peer,
+            client: view.client.clone(),
+            since: view.since.to_string(),
+            channels: view.channels,
+            bytes_in: view.bytes_in,
+            bytes_out: view.bytes_out,
+        }
+    }
+}
+
+impl TryFrom<SessionJson> for SessionView {
+    type Error = Error;
+
+    fn try_from(json: SessionJson) -> Result<Self> {
+        let since = json.since.parse::<Timestamp>();
+        let bad_time = |cause| Error::new("the server told no time of signing in").because(cause);
+        Ok(Self {
+            id: json.id,
+            user: UserName::stored(&json.user)?,
+            peer: json.peer,
+            client: json.client,
+            since: since.map_err(bad_time)?,
+            channels: json.channels,
+            bytes_in: json.bytes_in,
+            bytes_out: json.bytes_out,
+        })
+    }
+}
+
+/// What a user's home holds and may hold. `null` in a quota is unlimited, in a use unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HomeUsageJson {
+    name: String,
+    /// Absolute path on disk.
+    home: String,
+    used_bytes: Option<u64>,
+    used_files: Option<u64>,
+    quota_bytes: Option<u64>,
+    quota_files: Option<u64>,
+    usage_exact: bool,
+    standing: StandingJson,
+    /// Left out if there are none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    unreadable_entries: u64,
+    /// Absolute path of one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unreadable_example: Option<String>,
+}
+
+/// How far the numbers can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StandingJson {
+    Exact,
+    AtMost,
+    Unmeasurable,
+    Unknown,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl From<&HomeUsage> for HomeUsageJson {
+    fn from(usage: &HomeUsage) -> Self {
+        let example = usage.unreadable.first.as_ref();
+        Self {
+            name: usage.name.to_string(),
+            home: usage.home.display().to_string(),
+            used_bytes: usage.used_bytes,
+            used_files: usage.used_files,
+            quota_bytes: usage.quota.bytes,
+            quota_files: usage.quota.files,
+            usage_exact: usage.is_exact(),
+            standing: match usage.accuracy {
+                Some(UsageAccuracy::Exact) => StandingJson::Exact,
+                Some(UsageAccuracy::AtCeiling) => StandingJson::AtMost,
+                Some(UsageAccuracy::Unmeasurable) => StandingJson::Unmeasurable,
+                None => StandingJson::Unknown,
+            },
+            unreadable_entries: usage.unreadable.count,
+            unreadable_example: example.map(|path| path.display().to_string()),
+        }
+    }
+}
+
+impl TryFrom<HomeUsageJson> for HomeUsage {
+    type Error = Error;
+
+    fn try_from(json: HomeUsageJson) -> Result<Self> {
+        Ok(Self {
+            name: UserName::stored(&json.name)?,
+            home: json.home.into(),
+            used_bytes: json.used_bytes,
+            used_files: json.used_files,
+            quota: Quota {
+                bytes: json.quota_bytes,
+                files: json.quota_files,
+            },
+            accuracy: match json.standing {
+                StandingJson::Exact => Some(UsageAccuracy::Exact),
+                StandingJson::AtMost => Some(UsageAccuracy::AtCeiling),
+                StandingJson::Unmeasurable => Some(UsageAccuracy::Unmeasurable),
+                StandingJson::Unknown => None,
+            },
+            unreadable: Unreadable {
+                count: json.unreadable_entries,
+                first: json.unreadable_example.map(PathBuf::from),
+            },
+        })
+    }
+}
+
+/// A home before and after it was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasurementJson {
+    before: HomeUsageJson,
+    after: HomeUsageJson,
+}
+
+impl From<&Measurement> for MeasurementJson {
+    fn from(measurement: &Measurement) -> Self {
+        Self {
+            before: (&measurement.before).into(),
+            after: (&measurement.after).into(),
+        }
+    }
+}
+
+impl TryFrom<MeasurementJson> for Measurement {
+    type Error = Error;
+
+    fn try_from(json: MeasurementJson) -> Result<Self> {
+        Ok(Self {
+            before: json.before.try_into()?,
+            after: json.after.try_into()?,
+        })
+    }
+}
+
+/// What a change of users' records has come to in the running server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EffectJson {
+    sessions_ended: usize,
+    still_busy: usize,
+}
+
+impl From<Effect> for EffectJson {
+    fn from(effect: Effect) -> Self {
+        Self {
+            sessions_ended: effect.sessions_ended,
+            still_busy: effect.still_busy,
+        }
+    }
+}
+
+impl From<EffectJson> for Effect {
+    fn from(json: EffectJson) -> Self {
+        Self {
+            sessions_ended: json.sessions_ended,
+            still_busy: json.still_busy,
+        }
+    }
+}

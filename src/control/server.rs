@@ -1,0 +1,199 @@
+//! The server's side of the control socket: accepts commands, and answers them with what the running server says.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::json::SessionJson;
+use super::protocol::{Answer, Kick, Request};
+use super::sockets::{self, SocketDir};
+use crate::domain::user::UserName;
+use crate::io::descriptors::{self, Spare};
+use crate::ops::running::{RunningServer, Target, Unanswered};
+use base::error::{Error, Result};
+
+/// The longest request in bytes: requests are a few words.
+const LONGEST_REQUEST: u64 = 4096;
+
+/// Connections at once: operators are few; scripts that loop are not.
+pub(super) const MAX_CONNECTIONS: usize = 32;
+
+/// How often a client hears that its answer takes long.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
+/// How long a connection may say nothing: a client asks at once, and reads its answer.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Opens the control socket of this process, and removes those that dead servers left behind.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn bind(path: &Path) -> Result<UnixListener> {
+    let make = || {
+        sockets::remove_dead(path)?;
+        let (dir, name) = SocketDir::open(&sockets::of_process(path, std::process::id()))?;
+        let new = dir.path(&format!("{name}{}", sockets::UNFINISHED));
+        // Made under another name until nobody else may open it.
+        let _ = std::fs::remove_file(&new);
+        let listener = UnixListener::bind(&new)?;
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&new, dir.path(&name))?;
+        Ok(listener)
+    };
+    make().map_err(|e: std::io::Error| {
+        Error::new(format!("cannot open control socket \"{}\"", path.display())).because(e)
+    })
+}
+
+/// Removes the control socket of this process, when nobody is answered any more.
+pub fn unbind(path: &Path) {
+    // One that stays is passed over by commands, and removed by the next server.
+    let _ = std::fs::remove_file(sockets::of_process(path, std::process::id()));
+}
+
+/// Answers on the control socket until `shutdown`.
+pub async fn serve(listener: UnixListener, running: Arc<dyn RunningServer>, shutdown: CancellationToken) {
+    let mut clients = JoinSet::new();
+    let mut spare = Spare::new();
+    loop {
+        spare.keep();
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            // Where there are many, the next one waits for its turn.
+            accepted = listener.accept(), if clients.len() < MAX_CONNECTIONS => accepted,
+            Some(_) = clients.join_next() => continue,
+        };
+        match accepted {
+            // Between the socket's making and its mode 0600 a careless umask lets others in.
+            Ok((stream, _)) if !may_ask(&stream) => {}
+            Ok((stream, _)) => {
+                clients.spawn(attend(stream, Arc::clone(&running)));
+            }
+            // The operator may be the only one who can help: the next round accepts with what was kept.
+            Err(error) if descriptors::are_used_up(&error) && spare.give_up() => {
+                let accepted = listener.poll_accept(&mut Context::from_waker(Waker::noop()));
+                if let Poll::Ready(Ok((stream, _))) = accepted
+                    && may_ask(&stream)
+                {
+                    clients.spawn(attend(stream, Arc::clone(&running)));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a control connection");
+                // Out of descriptors: nothing gets better by asking again at once.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+    clients.shutdown().await;
+}
+
+async fn attend(stream: UnixStream, running: Arc<dyn RunningServer>) {
+    if let Err(error) = converse(stream, &*running).await {
+        tracing::debug!(%error, "a control connection broke off");
+    }
+}
+
+/// Whether the peer is root, or the user that the server is.
+fn may_ask(stream: &UnixStream) -> bool {
+    let us = rustix::process::geteuid().as_raw();
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == us)
+}
+
+async fn converse(stream: UnixStream, running: &dyn RunningServer) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut read = tokio::io::BufReader::new(read);
+    loop {
+        let mut line = Vec::new();
+        let mut limited = (&mut read).take(LONGEST_REQUEST);
+        let length = tokio::time::timeout(IDLE, limited.read_until(b'\n', &mut line)).await??;
+        if length == 0 {
+            return Ok(());
+        }
+        let whole = line.ends_with(b"\n");
+        let answer = match serde_json::from_slice(&line) {
+            _ if !whole => Answer::Error("the request is too long or has no end".to_owned()),
+            Ok(request) => answer_in_time(request, running, &mut write).await?,
+            Err(error) => Answer::Error(format!("not understood: {error}")),
+        };
+        send(&answer, &mut write).await?;
+        if !whole {
+            return Ok(());
+        }
+    }
+}
+
+async fn send(answer: &Answer, write: &mut OwnedWriteHalf) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec(answer)?;
+    text.push(b'\n');
+    tokio::time::timeout(IDLE, write.write_all(&text)).await?
+}
+
+/// The answer to a request; if that may take long, the client hears now and then that it is worked on.
+async fn answer_in_time(
+    request: Request,
+    running: &dyn RunningServer,
+    write: &mut OwnedWriteHalf,
+) -> std::io::Result<Answer> {
+    let takes_long = request.takes_long();
+    let answering = answer(request, running);
+    tokio::pin!(answering);
+    loop {
+        tokio::select! {
+            answer = &mut answering => return Ok(answer),
+            () = tokio::time::sleep(SIGN_OF_LIFE), if takes_long => send(&Answer::Working, write).await?,
+        }
+    }
+}
+
+async fn answer(request: Request, running: &dyn RunningServer) -> Answer {
+    let answered = match request {
+        Request::Sessions => running
+            .sessions()
+            .await
+            .map(|sessions| Answer::Sessions(sessions.iter().map(SessionJson::from).collect())),
+        Request::Listening => running.listening().await.map(Answer::Listening),
+        Request::Kick(kick) => match target(kick) {
+            Some(target) => running.disconnect(target).await.map(Answer::Kicked),
+            None => Ok(Answer::Kicked(0)),
+        },
+        Request::Usage { user } => usage(user, running).await,
+        Request::Scan { user } => measure(&user, running).await,
+        Request::Changed { users } => {
+            // A name that nobody can have has no sessions.
+            let users = users.iter().filter_map(|name| UserName::stored(name).ok());
+            let effect = running.apply_changes(users.collect()).await;
+            effect.map(|effect| Answer::Applied(effect.into()))
+        }
+    };
+    answered.unwrap_or_else(|unanswered| Answer::Failed(Error::from(unanswered).to_string()))
+}
+
+/// The sessions that are meant; `None` for a user's name that nobody can have.
+fn target(kick: Kick) -> Option<Target> {
+    match kick {
+        Kick::Session(id) => Some(Target::Session(id)),
+        Kick::User(name) => UserName::stored(&name).ok().map(Target::User),
+    }
+}
+
+async fn usage(user: Option<String>, running: &dyn RunningServer) -> std::result::Result<Answer, Unanswered> {
+    let user = user.map(|name| UserName::stored(&name)).transpose()?;
+    let usages = running.usage(user).await?;
+    Ok(Answer::Usage(usages.iter().map(Into::into).collect()))
+}
+
+async fn measure(user: &str, running: &dyn RunningServer) -> std::result::Result<Answer, Unanswered> {
+    let measurement = running.measure(UserName::stored(user)?).await?;
+    Ok(Answer::Scanned(Box::new((&measurement).into())))
+}

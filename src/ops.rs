@@ -1,0 +1,30 @@
+//! Use cases: what an operator can do with a server, and what there is to see of it.
+//!
+//! Each is a function of typed inputs that returns a typed view or outcome. Nothing here prints, reads a command line
+//! or knows the configuration file: `cli/`, `control/` and whatever else lets people manage a server call these
+//! functions and put the results into words or JSON.
+//!
+//! Invariant: nothing here runs as root on a data directory that belongs to another user (see [`data_dir`]), and no
+//! password is ever an argument of a command.
+
+pub mod adopt;
+pub mod check;
+pub mod context;
+pub mod data_dir;
+pub mod demo;
+pub mod homes;
+pub mod host_keys;
+pub mod init;
+pub mod installation;
+pub mod key_files;
+pub mod keys;
+pub mod lock;
+pub mod passwords;
+pub mod quota;
+pub mod running;
+pub mod sessions;
+pub mod store;
+pub mod usage;
+pub mod users;
+
+mod erase;

@@ -1,0 +1,260 @@
+//! What `check` says about users: their homes, and whether they can sign in.
+//!
+//! Everything here is done once for each user, or once for all: homes that lie in each other are found by sorting, and
+//! what many homes have in common is looked at once. 10,000 users take well under a second.
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+
+use super::report::Report;
+use crate::accounts::account::UsageAccuracy;
+use crate::auth::keys::AuthorizedKey;
+use crate::auth::password;
+use crate::domain::user::{Factor, User};
+use crate::ops::homes::{HomeRules, place_of};
+use crate::ops::installation::Installation;
+use crate::ops::usage::HomeUsage;
+use base::advice;
+use base::error::Error;
+use base::paths::Resolver;
+
+/// Looks at all users.
+pub fn look(installation: &Installation, users: &[User], report: &mut Report) {
+    let mut homes = Homes::new(installation);
+    let places: Vec<PathBuf> = users
+        .iter()
+        .map(|user| homes.resolver.resolve(&user.home))
+        .collect();
+    for (user, place) in users.iter().zip(&places) {
+        homes.look_at(user, place, report);
+        sign_in(user, report);
+    }
+    neighbours(users, &places, report);
+}
+
+/// What is asked about each home, and what all have in common.
+struct Homes<'a> {
+    installation: &'a Installation,
+    rules: HomeRules<'a>,
+    resolver: Resolver,
+    /// The owner of the data directory.
+    owner: Option<u32>,
+    /// Why no home can be made in a directory.
+    parents: HashMap<PathBuf, Option<String>>,
+}
+
+impl<'a> Homes<'a> {
+    fn new(installation: &'a Installation) -> Self {
+        Self {
+            installation,
+            rules: HomeRules::new(installation),
+            resolver: Resolver::default(),
+            owner: installation.data_dir().metadata().ok().map(|meta| meta.uid()),
+            parents: HashMap::new(),
+        }
+    }
+
+    fn look_at(&mut self, user: &User, place: &Path, report: &mut Report) {
+        let name = &user.name;
+        let home = user.home.display();
+        if let Err(e) = self.rules.check(place) {
+            report.error(format!("user {name}: {e}"));
+        }
+        match place.metadata() {
+            Ok(meta) if meta.is_dir() => self.look_at_directory(user, place, &meta, report),
+            Ok(_) => report.error(format!(
+                "user {name}: the home \"{home}\" is not a directory (hint: move it away)"
+            )),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => self.look_at_missing(user, place, report),
+            Err(e) => {
+                let error = Error::new(format!("user {name}: cannot look at the home \"{home}\""));
+                report.error(advice::because(error, e, place, "u+rwx"));
+            }
+        }
+    }
+
+    /// Whether the server will make a home that is missing.
+    fn look_at_missing(&mut self, user: &User, place: &Path, report: &mut Report) {
+        let name = &user.name;
+        let home = user.home.display();
+        if place_of(self.installation, place) != Some(&self.installation.storage.homes) {
+            return report.error(format!(
+                "user {name}: the home \"{home}\" is missing (hint: make it, or mount its disk; the server makes \
+                 homes beneath [storage] homes only)"
+            ));
+        }
+        match self.no_home_can_be_made_in(place.parent().unwrap_or(place)) {
+            None => report.warn(format!(
+                "user {name}: the home \"{home}\" is missing (the server makes it at sign-in)"
+            )),
+            Some(why) => report.error(format!(
+                "user {name}: the home \"{home}\" is missing, and the server cannot make it: {why}"
+            )),
+        }
+    }
+
+    /// Whether the server can use a home that is there.
+    fn look_at_directory(&self, user: &User, place: &Path, meta: &Metadata, report: &mut Report) {
+        let name = &user.name;
+        let home = user.home.display();
+        let look = Access::READ_OK | Access::EXEC_OK;
+        let may = |rights| accessat(CWD, place, rights, AtFlags::EACCESS);
+        if let Err(e) = may(look | Access::WRITE_OK) {
+            // Users may do that to their own homes, and must not make a server's check fail.
+            if may(look).is_ok() && self.owner == Some(meta.uid()) && meta.mode() & 0o200 == 0 {
+                return report.warn(format!(
+                    "user {name}: nothing can be made in the home \"{home}\": its mode is {} (hint: the user may have \
+                     set it, and can change it; else {})",
+                    advice::mode_text(meta),
+                    advice::chmod(place, "u+w")
+                ));
+            }
+            let error = Error::new(format!("user {name}: cannot use the home \"{home}\""));
+            return report.error(advice::because(error, e.into(), place, "u+rwx"));
+        }
+        if self.owner.is_some_and(|owner| owner != meta.uid()) {
+            report.warn(format!(
+                "user {name}: the home \"{home}\" belongs to user {}, not to the data directory's owner",
+                meta.uid()
+            ));
+        }
+    }
+
+    /// Why no home can be made in a directory. It is found out once for each directory.
+    fn no_home_can_be_made_in(&mut self, parent: &Path) -> Option<String> {
+        let why = || {
+            let rights = Access::WRITE_OK | Access::EXEC_OK;
+            let cause = match parent.metadata() {
+                Err(e) => e,
+                Ok(meta) if !meta.is_dir() => std::io::Error::other("it is not a directory"),
+                Ok(_) => match accessat(CWD, parent, rights, AtFlags::EACCESS) {
+                    Ok(()) => return None,
+                    Err(e) => e.into(),
+                },
+            };
+            Some(
+                Error::new(format!("\"{}\" cannot take it", parent.display()))
+                    .because(cause)
+                    .hint("is its disk mounted? it must be a directory that the server's user can write to")
+                    .to_string(),
+            )
+        };
+        self.parents.entry(parent.to_owned()).or_insert_with(why).clone()
+    }
+}
+
+/// Homes are apart, or the same with the same quota. In order, what lies in a directory follows it.
+fn neighbours(users: &[User], places: &[PathBuf], report: &mut Report) {
+    let mut all: Vec<(&Path, &User)> = places.iter().map(PathBuf::as_path).zip(users).collect();
+    all.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.name.cmp(&other.name)));
+    // The homes around the one that is looked at, from the outermost.
+    let mut around: Vec<(&Path, &User)> = Vec::new();
+    for (place, user) in all {
+        while around.last().is_some_and(|(outer, _)| !place.starts_with(outer)) {
+            around.pop();
+        }
+        match around.last() {
+            Some((outer, other)) if *outer == place => {
+                if other.quota != user.quota {
+                    report.error(format!(
+                        "users {0} and {1} share a home, but not a quota (hint: homeportd user set {0} --quota SIZE sets both)",
+                        other.name, user.name
+                    ));
+                }
+            }
+            Some((outer, other)) => {
+                report.error(format!(
+                    "the homes of users {} and {} lie in each other: \"{}\", \"{}\" (hint: homeportd user set NAME --home DIR)",
+                    other.name,
+                    user.name,
+                    outer.display(),
+                    place.display()
+                ));
+                around.push((place, user));
+            }
+            None => around.push((place, user)),
+        }
+    }
+}
+
+/// Looks at what a home holds. A home of which nothing is known yet is no problem: the first sign-in measures it.
+pub fn look_at_usage(usage: &HomeUsage, report: &mut Report) {
+    let name = &usage.name;
+    if let Some(exceeded) = usage.exceeded() {
+        report.warn(format!(
+            "user {name} cannot store more: {} are over {exceeded} (hint: homeportd user set {name} --quota SIZE --max-files N)",
+            usage.used()
+        ));
+    }
+    if let Some(unreadable) = usage.unreadable_clause() {
+        report.warn(format!(
+            "the quota of user {name} is not of all that lies in the home: {unreadable} (hint: what the server may not \
+             enter is counted as one entry, as lost+found should be; of anything else, find out first how it came there)"
+        ));
+    }
+    if usage.accuracy == Some(UsageAccuracy::Unmeasurable) {
+        report.error(format!(
+            "user {name} may be kept from storing anything: the home \"{}\" cannot be measured (hint: homeportd quota scan {name} says why)",
+            usage.home.display()
+        ));
+    }
+}
+
+fn sign_in(user: &User, report: &mut Report) {
+    let name = &user.name;
+    if !name.can_be_given() {
+        let proposed = name.as_str().trim_start_matches(['.', '-', '@', '+']);
+        let proposed = if proposed.is_empty() { "NEW_NAME" } else { proposed };
+        report.warn(format!(
+            "user {name} has a name from an older version that is not given any more: it begins with '.' (hint: the user \
+             signs in by it as before; homeportd user rename {name} {proposed} gives another, and the home stays)"
+        ));
+    }
+    for (at, line) in user.keys.iter().enumerate() {
+        if let Err(e) = AuthorizedKey::parse(line) {
+            report.error(format!("user {name}: key {} cannot be used: {e}", at + 1));
+        }
+    }
+    if let Some(hash) = &user.password_hash
+        && let Err(e) = password::import(hash.as_phc())
+    {
+        let hint = format!("homeportd user passwd {name}");
+        report.error(
+            Error::new(format!("user {name} cannot sign in with a password"))
+                .because(e)
+                .hint(hint),
+        );
+    }
+    let has = |factor: &Factor| match factor {
+        Factor::PublicKey => !user.keys.is_empty(),
+        Factor::Password => user.password_hash.is_some(),
+    };
+    if let Some(missing) = user.require.iter().find(|factor| !has(factor)) {
+        report.warn(format!(
+            "user {name} cannot sign in: {} is required, and there is none",
+            missing.name()
+        ));
+    } else if !has(&Factor::PublicKey) && !has(&Factor::Password) {
+        report.warn(format!(
+            "user {name} cannot sign in: neither key nor password (hint: homeportd user passwd {name})"
+        ));
+    }
+    if user.max_sessions == Some(0) {
+        report.warn(format!(
+            "user {name} cannot sign in: 0 sessions are allowed (hint: homeportd user set {name} --max-sessions default)"
+        ));
+    }
+    if user.expires_at.is_some_and(|at| at <= Timestamp::now()) {
+        report.warn(format!(
+            "user {name} has expired (hint: homeportd user set {name} --expires never)"
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! The data directory and who owns it. A command that root runs becomes that owner first, so that nothing in the
+//! directory ends up as root's.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, lchown};
+use std::path::Path;
+
+use nix::unistd::{Gid, Uid, User, geteuid, setgid, setgroups, setuid};
+
+use super::installation::Installation;
+use base::advice;
+use base::error::{Error, Result};
+
+/// Makes the data directory and that of the host keys if they are missing (0700), and as root gives them to
+/// `[server] user`, or to whom the data directory belongs.
+///
+/// # Errors
+/// When one cannot be made, or when there is no such user.
+pub fn make_data_dir(installation: &Installation) -> Result<()> {
+    let data = installation.data_dir();
+    let user = installation.user.as_deref();
+    let user = user
+        .filter(|_| geteuid().is_root() && !data.is_dir())
+        .map(system_user)
+        .transpose()?;
+    let owner = user.map(|user| Owner {
+        uid: user.uid.as_raw(),
+        gid: user.gid.as_raw(),
+    });
+    make(data, owner)?;
+    make_key_dir(installation)
+}
+
+/// Makes the directory of the host keys if it is missing, and as root gives it to whom the data directory belongs.
+///
+/// # Errors
+/// When it cannot be made, or there is no data directory.
+pub fn make_key_dir(installation: &Installation) -> Result<()> {
+    let data = installation.data_dir();
+    // What root may have to make for the owner. Homes lie in the data directory, or where the operator made room.
+    let keys = &installation.host_keys;
+    let owner = data.metadata().map_err(|cause| {
+        Error::new(format!("cannot open the data directory {data:?}"))
+            .because(cause)
+            .hint("is [store] path in the configuration right? homeportd init DIR and homeportd user add NAME make a new store")
+    })?;
+    if geteuid().is_root() && owner.uid() != 0 && parent_is_roots(keys) {
+        let owner = Owner {
+            uid: owner.uid(),
+            gid: owner.gid(),
+        };
+        make(keys, Some(owner))?;
+    }
+    Ok(())
+}
+
+/// Whether an entry of the data directory has a name that the server gives to its own files: the store and what SQLite
+/// puts beside it, the lock, the control socket, the reserve.
+pub fn is_servers_own(installation: &Installation, entry: &Path) -> bool {
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let (store, entry) = (name(&installation.store.path), name(entry));
+    let beside = entry.strip_prefix(&store);
+    matches!(&*entry, "lock" | "reserve")
+        || entry.starts_with("control.")
+        || beside.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+fn cannot_make(dir: &Path, cause: io::Error) -> Error {
+    Error::new(format!("cannot make directory \"{}\"", dir.display())).because(cause)
+}
+
+/// Whether root alone can rename things beside this directory. Elsewhere root makes nothing, since another user could
+/// put something else in its place before root gives it away.
+fn parent_is_roots(dir: &Path) -> bool {
+    let parent = dir.parent().and_then(|parent| parent.metadata().ok());
+    parent.is_some_and(|meta| meta.uid() == 0 && meta.mode() & 0o022 == 0)
+}
+
+/// The owner of a directory that root makes.
+struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+/// Makes a directory unless it is there, and gives it to an owner.
+fn make(dir: &Path, owner: Option<Owner>) -> Result<()> {
+    let cannot = |cause: io::Error| cannot_make(dir, cause);
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent() {
+        let mut parents = DirBuilder::new();
+        parents
+            .recursive(true)
+            .mode(0o755)
+            .create(parent)
+            .map_err(cannot)?;
+    }
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made.map_err(cannot)?,
+    }
+    match owner {
+        Some(Owner { uid, gid }) => lchown(dir, Some(uid), Some(gid)).map_err(cannot),
+        None => Ok(()),
+    }
+}
+
+/// The error for a data directory that belongs to user `owner`, where the server will be user `us`.
+pub fn not_the_servers(dir: &Path, owner: u32, us: u32) -> Error {
+    Error::new(format!(
+        "the data directory \"{}\" belongs to user {owner}",
+        dir.display()
+    ))
+    .because(format!("the server will be user {us}"))
+    .hint(advice::chown_all(dir, us))
+}
+
+/// Looks up a user of the system by name.
+///
+/// # Errors
+/// When there is none.
+pub fn system_user(name: &str) -> Result<User> {
+    let cannot = || {
+        Error::new(format!(
+            "\"user\" in [server]: there is no system user \"{}\"",
+            name.escape_debug()
+        ))
+    };
+    User::from_name(name)
+        .map_err(|e| cannot().because(io::Error::from(e)))?
+        .ok_or_else(|| {
+            cannot().hint(format!(
+                "useradd --system --no-create-home {}",
+                name.escape_debug()
+            ))
+        })
+}
+
+/// As root, becomes the owner of the data directory, for good. Does nothing for anybody else, or if root owns it.
+///
+/// # Errors
+/// When the directory cannot be looked at, or the system refuses.
+pub fn become_owner(dir: &Path) -> Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let meta = dir
+        .metadata()
+        .map_err(|e| Error::new(format!("cannot open data directory \"{}\"", dir.display())).because(e))?;
+    if meta.uid() == 0 {
+        return Ok(());
+    }
+    let (uid, gid) = (Uid::from_raw(meta.uid()), Gid::from_raw(meta.gid()));
+    // Groups first: without root's rights they cannot be given up any more.
+    setgroups(&[gid])
+        .and_then(|()| setgid(gid))
+        .and_then(|()| setuid(uid))
+        .map_err(|e| {
+            Error::new(format!(
+                "cannot become user {uid}, the owner of \"{}\"",
+                dir.display()
+            ))
+            .because(io::Error::from(e))
+        })
+}

@@ -1,0 +1,105 @@
+//! A server to try, with users whose passwords everybody knows. It is served on loopback addresses only.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::installation::Installation;
+use super::{homes, init};
+use crate::auth::password;
+use crate::domain::user::{Quota, User};
+use crate::store::Store;
+use base::error::{Error, Result};
+use base::secret::Secret;
+
+/// A file whose presence says that a directory is a demo, and that its users' passwords may be public.
+const MARKER: &str = ".homeport-demo";
+
+/// A user of the demo.
+#[derive(Debug, Clone, Copy)]
+pub struct DemoUser {
+    /// The user's name.
+    pub name: &'static str,
+    /// The password, which is public.
+    pub password: &'static str,
+    /// The quota in bytes.
+    pub quota_bytes: u64,
+}
+
+/// The users of the demo.
+pub const USERS: [DemoUser; 2] = [
+    DemoUser {
+        name: "calvin",
+        password: "123456",
+        quota_bytes: 1 << 30,
+    },
+    DemoUser {
+        name: "tom",
+        password: "654321",
+        quota_bytes: 100 << 20,
+    },
+];
+
+/// Makes the directory of a demo unless it is one already.
+///
+/// # Errors
+/// When it holds something else, or cannot be made.
+pub fn claim_directory(dir: &Path) -> Result<()> {
+    let marker = dir.join(MARKER);
+    if marker.exists() {
+        return Ok(());
+    }
+    let cannot = |e: io::Error| Error::new(format!("cannot make \"{}\"", dir.display())).because(e);
+    let occupied = match dir.read_dir() {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+        Err(e) => return Err(cannot(e)),
+    };
+    if occupied {
+        return Err(
+            Error::new(format!("\"{}\" is no demo, and not empty", dir.display()))
+                .hint("--dir DIR names another directory"),
+        );
+    }
+    init::make_public(dir).map_err(cannot)?;
+    std::fs::write(
+        &marker,
+        "Made by `homeportd demo`: the passwords of its users are public.\n",
+    )
+    .map_err(cannot)
+}
+
+/// Refuses every address that other machines can reach.
+///
+/// # Errors
+/// Names the first such address.
+pub fn must_be_loopback(listen: &[SocketAddr]) -> Result<()> {
+    match listen.iter().find(|address| !address.ip().is_loopback()) {
+        None => Ok(()),
+        Some(address) => Err(Error::new(format!("a demo is not served on {address}"))
+            .because("everybody knows its users' passwords, and it is no loopback address")
+            .hint("for a server to keep: homeportd init DIR")),
+    }
+}
+
+/// Makes the users that are missing, with their homes.
+///
+/// # Errors
+/// When the store or the disk refuses.
+pub async fn add_users(installation: &Installation, store: &dyn Store) -> Result<()> {
+    for demo in USERS {
+        let mut user = User::blank(demo.name.parse()?);
+        if store.user(&user.name).await?.is_some() {
+            continue;
+        }
+        user.home = homes::choose(installation, &user.name, None)?;
+        user.password_hash = Some(password::hash(&Secret::new(demo.password.to_owned()))?);
+        user.quota = Quota {
+            bytes: Some(demo.quota_bytes),
+            files: None,
+        };
+        homes::make(&user.home)?;
+        store.add_user(&user).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Where a home may lie, and making one.
+
+use std::cell::OnceCell;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use super::installation::Installation;
+use crate::domain::user::UserName;
+use crate::mount::{Check, Site};
+use crate::storage::marker;
+use base::error::{Error, Result};
+use base::paths::{from_here, resolve};
+
+/// The home that is meant: `explicit` (relative to the current directory), else `homes/NAME`. Links are resolved, so
+/// that the record says where the home really is.
+///
+/// # Errors
+/// When it lies elsewhere than the configuration allows. That homes are apart or the same is the store's rule.
+pub fn choose(installation: &Installation, name: &UserName, explicit: Option<&Path>) -> Result<PathBuf> {
+    let home = match explicit {
+        Some(path) if path.as_os_str().is_empty() => {
+            return Err(Error::new("an empty path is no home").hint("leave --home out for homes/NAME"));
+        }
+        Some(path) => from_here(path)?,
+        None => installation.storage.homes.join(name.as_str()),
+    };
+    let home = resolve(&home);
+    check_place(installation, &home)?;
+    Ok(home)
+}
+
+/// Refuses a home in a place where it may not lie. `home` has no links left in it.
+///
+/// # Errors
+/// When it lies elsewhere than beneath `[storage] homes` or a root, or holds what the server itself needs.
+pub fn check_place(installation: &Installation, home: &Path) -> Result<()> {
+    HomeRules::new(installation).check(home)
+}
+
+/// The rules of where homes may lie. Links in the configured paths are resolved once, and only if they must be: these
+/// rules are for the moment, since links move.
+pub struct HomeRules<'a> {
+    installation: &'a Installation,
+    /// `[storage] homes` and roots, without links.
+    allowed: OnceCell<Vec<PathBuf>>,
+    /// The paths that the server itself needs, and what each is.
+    ours: OnceCell<Vec<(PathBuf, &'static str)>>,
+}
+
+impl<'a> HomeRules<'a> {
+    /// The rules of this installation.
+    pub fn new(installation: &'a Installation) -> Self {
+        Self {
+            installation,
+            allowed: OnceCell::new(),
+            ours: OnceCell::new(),
+        }
+    }
+
+    /// Refuses a home in a place where it may not lie; see [`check_place`].
+    ///
+    /// # Errors
+    /// Those of [`check_place`].
+    pub fn check(&self, home: &Path) -> Result<()> {
+        let storage = &self.installation.storage;
+        let lies_in = |place: &Path| home != place && home.starts_with(place);
+        let resolved = || {
+            self.allowed
+                .get_or_init(|| storage.places().map(resolve).collect())
+        };
+        // As they are written first: a root on a disk that hangs must not hold up those whose homes lie in another.
+        let beneath = storage.places().any(lies_in) || resolved().iter().any(|place| lies_in(place));
+        let refused =
+            |cause: String| Error::new(format!("\"{}\" cannot be a home", home.display())).because(cause);
+        if !beneath {
+            return Err(refused(format!(
+                "it is not beneath \"{}\" or one of [storage] roots",
+                storage.homes.display()
+            ))
+            .hint(format!(
+                "add its parent to roots in \"{}\"",
+                self.installation.config_file.display()
+            )));
+        }
+        let inside = self.ours().iter().find(|(path, _)| path.starts_with(home));
+        if let Some((_, what)) = inside {
+            return Err(refused(format!("{what} would lie in it")));
+        }
+        // Its marker would be the user's to change.
+        match storage.roots.iter().find(|root| root.starts_with(home)) {
+            Some(root) => Err(refused(format!("the root {root:?} would lie in it"))),
+            None => Ok(()),
+        }
+    }
+
+    fn ours(&self) -> &[(PathBuf, &'static str)] {
+        let installation = self.installation;
+        self.ours.get_or_init(|| {
+            let ours = [
+                (&installation.store.path, "the store"),
+                (&installation.host_keys, "the host keys"),
+                (&installation.storage.homes, "all homes"),
+                (&installation.config_file, "the configuration"),
+            ];
+            let audit = installation.audit.iter().map(|audit| (audit, "the audit log"));
+            let all = ours.into_iter().chain(audit);
+            all.map(|(path, what)| (resolve(path), what)).collect()
+        })
+    }
+}
+
+/// The place that a home lies in, `[storage] homes` or a root: where they lie in each other, the innermost.
+pub fn place_of<'a>(installation: &'a Installation, home: &Path) -> Option<&'a Path> {
+    let innermost = |lies_in: &dyn Fn(&Path) -> Option<usize>| {
+        let places = installation.storage.places();
+        places
+            .filter_map(|place| lies_in(place).map(|depth| (depth, place)))
+            .max_by_key(|(depth, _)| *depth)
+            .map(|(_, place)| place)
+    };
+    let depth = |place: &Path| {
+        let inside = home != place && home.starts_with(place);
+        inside.then(|| place.components().count())
+    };
+    // As they are written first: see `check_place`.
+    innermost(&depth).or_else(|| innermost(&|place: &Path| depth(&resolve(place))))
+}
+
+/// The check that the server makes each time that a home is opened; `id` is the store's.
+pub fn checker(installation: &Installation, id: &str) -> Check {
+    let (installation, id) = (installation.clone(), id.to_owned());
+    Box::new(move |home| {
+        let path = resolve(home);
+        check_place(&installation, &path)?;
+        let place = place_of(&installation, &path).unwrap_or(&installation.storage.homes);
+        Ok(Site {
+            owned: marker::require(place, &id),
+            may_be_made: place == installation.storage.homes,
+            path,
+        })
+    })
+}
+
+/// Says in the log which places are not this server's, so that an operator hears it before a client does.
+pub fn warn_of_foreign_places(installation: &Installation, id: &str) {
+    for place in installation.storage.places() {
+        let (place, id) = (place.to_owned(), id.to_owned());
+        // A disk that hangs must not keep the others' users from being served.
+        std::thread::spawn(move || {
+            if let Err(error) = marker::require(&place, &id) {
+                tracing::warn!(%error, "homes there are only read");
+            }
+        });
+    }
+}
+
+/// Where the directory of a home comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HomeOrigin {
+    /// It was made, and is empty.
+    New,
+    /// It was there already, with what is in it.
+    Existing,
+}
+
+/// Makes a home (0700) unless it is there.
+///
+/// # Errors
+/// When it cannot be made, or something else has its name.
+pub fn make(home: &Path) -> Result<HomeOrigin> {
+    let cannot =
+        |cause: io::Error| Error::new(format!("cannot make home \"{}\"", home.display())).because(cause);
+    if let Some(parent) = home.parent() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)
+            .map_err(cannot)?;
+    }
+    match DirBuilder::new().mode(0o700).create(home) {
+        Ok(()) => Ok(HomeOrigin::New),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            let meta = home.symlink_metadata().map_err(cannot)?;
+            if !meta.is_dir() {
+                return Err(Error::new(format!("cannot make home \"{}\"", home.display()))
+                    .because("something that is not a directory has its name"));
+            }
+            Ok(HomeOrigin::Existing)
+        }
+        Err(e) => Err(cannot(e).hint("its parent must belong to the owner of the data directory")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! A new server's directory. The store in it is made by [`super::store`].
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use super::installation::Installation;
+use super::store;
+use crate::ssh::hostkeys;
+use base::error::{Error, Result};
+
+/// Makes the directories of a new server, its host keys, and its configuration file with this text.
+///
+/// # Errors
+/// When a configuration is there already, or something cannot be written.
+pub fn make_directory(installation: &Installation, config_text: &str) -> Result<()> {
+    let cannot = |path: &Path, cause: io::Error| {
+        Error::new(format!("cannot make \"{}\"", path.display())).because(cause)
+    };
+    let file = &installation.config_file;
+    if file.symlink_metadata().is_ok() {
+        return Err(Error::new(format!("\"{}\" is there already", file.display()))
+            .hint("nothing was changed; choose another directory, or edit that file"));
+    }
+    // What is there may be another server's, whose store is gone: nothing is written then.
+    if !installation.store.path.exists() {
+        store::must_be_new(installation)?;
+    }
+    let dir = file.parent().unwrap_or(Path::new("."));
+    make_public(dir).map_err(|e| cannot(dir, e))?;
+    for private in [&*installation.host_keys, installation.data_dir()] {
+        match DirBuilder::new().mode(0o700).create(private) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(private, e)),
+            _ => {}
+        }
+    }
+    if hostkeys::load(&installation.host_keys)?.is_empty() {
+        hostkeys::generate_new(&installation.host_keys)?;
+    }
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create_new(true).mode(0o644).open(file);
+    opened
+        .and_then(|mut new| new.write_all(config_text.as_bytes()))
+        .map_err(|e| cannot(file, e))
+}
+
+/// Makes a directory that all may read and only its owner may change, whatever the umask lets through: whoever can
+/// change it can replace the configuration in it.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_public(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(dir)
+}

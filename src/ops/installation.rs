@@ -1,0 +1,40 @@
+//! Where everything of one server lies.
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::user::Quota;
+use crate::storage::settings::StorageSettings;
+use crate::store::settings::StoreSettings;
+
+/// Where everything of one server lies, and what its new users get: all that use cases know of the configuration. Paths
+/// are absolute.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Installation {
+    /// The configuration file, which messages name and no home may hold.
+    pub config_file: PathBuf,
+    /// The store.
+    pub store: StoreSettings,
+    /// The places where homes lie.
+    pub storage: StorageSettings,
+    /// The directory of the host keys.
+    pub host_keys: PathBuf,
+    /// The audit log, if it has a file of its own.
+    pub audit: Option<PathBuf>,
+    /// The system user that a server started as root becomes.
+    pub user: Option<String>,
+    /// The quota of users that are added without one.
+    pub default_quota: Quota,
+}
+
+impl Installation {
+    /// The data directory.
+    pub fn data_dir(&self) -> &Path {
+        self.store.data_dir()
+    }
+
+    /// Everything that the configuration has a path for, but the configuration file itself.
+    pub fn configured_paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let single = [&self.storage.homes, &self.host_keys, &self.store.path];
+        single.into_iter().chain(&self.storage.roots).chain(&self.audit)
+    }
+}

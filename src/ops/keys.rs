@@ -1,0 +1,110 @@
+//! Public keys in a user's record: listing, adding, removing.
+
+use crate::auth::keys::AuthorizedKey;
+use crate::domain::user::User;
+use base::error::{Error, Result};
+
+/// The most keys that a user can have: each sign-in looks through all of them.
+const MAX_KEYS: usize = 1000;
+
+/// A public key of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyView {
+    /// `SHA256:…`
+    pub fingerprint: String,
+    /// The comment that the line has after the key.
+    pub comment: String,
+    /// The line of authorized_keys, options included.
+    pub line: String,
+}
+
+impl KeyView {
+    /// The view of a line of authorized_keys. A line that cannot be read any more has no fingerprint.
+    pub fn new(line: &str) -> Self {
+        let key = AuthorizedKey::parse(line).ok();
+        Self {
+            fingerprint: key.as_ref().map(|key| key.fingerprint()).unwrap_or_default(),
+            comment: key.map(|key| key.comment().to_string()).unwrap_or_default(),
+            line: line.to_owned(),
+        }
+    }
+}
+
+/// Adds keys to a user's; a key that is there already gets the new line in its place. Returns their fingerprints.
+///
+/// # Errors
+/// When there would be too many.
+pub fn add(user: &mut User, lines: &[String]) -> Result<Vec<String>> {
+    let mut fingerprints = Vec::new();
+    for line in lines {
+        let fingerprint = KeyView::new(line).fingerprint;
+        let mut same = user
+            .keys
+            .iter_mut()
+            .filter(|other| KeyView::new(other).fingerprint == fingerprint);
+        match same.next() {
+            Some(other) => other.clone_from(line),
+            None => user.keys.push(line.clone()),
+        }
+        fingerprints.push(fingerprint);
+    }
+    if user.keys.len() > MAX_KEYS {
+        return Err(Error::new(format!(
+            "{} would have more than {MAX_KEYS} keys",
+            user.name
+        )));
+    }
+    Ok(fingerprints)
+}
+
+/// The length of a SHA-256 in base64 without padding.
+const FINGERPRINT: usize = 43;
+
+/// Removes the key with a fingerprint, if it is there.
+///
+/// # Errors
+/// When that cannot be a fingerprint: a mistake must not look as if the key were gone.
+pub fn remove(user: &mut User, fingerprint: &str) -> Result<()> {
+    // The prefix may be left out: it is easily lost in copying.
+    let wanted = fingerprint.strip_prefix("SHA256:").unwrap_or(fingerprint);
+    let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
+    if wanted.len() != FINGERPRINT || !wanted.bytes().all(base64) {
+        return Err(Error::new(format!(
+            "{} has no key \"{}\"",
+            user.name,
+            fingerprint.escape_debug()
+        ))
+        .because("that is not a fingerprint, which is SHA256: and 43 characters")
+        .hint(format!("homeportd user key list {}", user.name)));
+    }
+    user.keys
+        .retain(|line| KeyView::new(line).fingerprint.strip_prefix("SHA256:") != Some(wanted));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9 one@a";
+    const TWO: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINko6B7eV50qdxHVQUhh8eBcVciQKnLae6pBtEqfUhGa two@b";
+
+    #[test]
+    fn keys_are_told_apart_by_fingerprint() {
+        let mut user = User::blank("calvin".parse().unwrap());
+        let prints = add(&mut user, &[ONE.into(), TWO.into()]).unwrap();
+        add(&mut user, &[ONE.replace("one@a", "renamed")]).unwrap();
+        assert_eq!(user.keys.len(), 2);
+        assert_eq!(user.keys[0], ONE.replace("one@a", "renamed"));
+        for wrong in ["SHA256:none", "", &prints[0][..49], &format!("{}=", prints[0])] {
+            assert!(remove(&mut user, wrong).is_err(), "{wrong}");
+        }
+        remove(&mut user, &format!("SHA256:{}", "x".repeat(43))).unwrap();
+        assert_eq!(user.keys.len(), 2);
+        remove(&mut user, &prints[0]).unwrap();
+        remove(&mut user, prints[1].strip_prefix("SHA256:").unwrap()).unwrap();
+        assert!(user.keys.is_empty());
+    }
+}

@@ -1,0 +1,184 @@
+//! What homes hold: asking for it, and measuring it again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::context::Context;
+use super::lock::DataLock;
+use super::running::if_running;
+use super::usage::{HomeUsage, Measurement};
+use crate::accounts::measure::measure_unused;
+use crate::domain::user::{User, UserName};
+use crate::store::UsageRecord;
+use base::error::{Error, Result};
+
+/// What the home of a user holds.
+///
+/// # Errors
+/// When there is no such user, a running server does not answer, or the store cannot be read.
+pub async fn usage_of_user(name: &UserName, context: &Context<'_>) -> Result<HomeUsage> {
+    let user = context.user(name).await?;
+    let usages = usage_of(std::slice::from_ref(&user), context).await?;
+    let usage = usages.into_iter().next();
+    usage.ok_or_else(|| Error::new(format!("nothing is known of the home of {name}")))
+}
+
+/// What all homes hold, by user.
+///
+/// # Errors
+/// When a running server does not answer, or the store cannot be read.
+pub async fn usage_of_all(context: &Context<'_>) -> Result<Vec<HomeUsage>> {
+    usage_of(&context.store.users().await?, context).await
+}
+
+/// What each of these users' homes holds, in their order: as the running server knows it, else as it was recorded last.
+///
+/// # Errors
+/// When a running server does not answer, or the store cannot be read.
+pub async fn usage_of(users: &[User], context: &Context<'_>) -> Result<Vec<HomeUsage>> {
+    let only = match users {
+        [one] => Some(one.name.clone()),
+        _ => None,
+    };
+    let answer = if_running(context.server.usage(only).await)?.unwrap_or_default();
+    if answer.is_empty() {
+        return HomeUsage::recorded(users, context.store).await;
+    }
+    let mut by_name: HashMap<UserName, HomeUsage> = answer
+        .into_iter()
+        .map(|usage| (usage.name.clone(), usage))
+        .collect();
+    let mut usages = Vec::with_capacity(users.len());
+    for user in users {
+        match by_name.remove(&user.name) {
+            Some(usage) => usages.push(usage),
+            // The user was added a moment ago.
+            None => usages.extend(HomeUsage::recorded(std::slice::from_ref(user), context.store).await?),
+        }
+    }
+    Ok(usages)
+}
+
+/// A home that was measured, and the users who share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeasuredHome {
+    /// The users whose home it is.
+    pub users: Vec<UserName>,
+    /// What was known before, and what was found.
+    pub measurement: Measurement,
+}
+
+/// Measures the home of one user, or all homes, each once. `on_measured` is called after each home. A home that cannot
+/// be measured does not keep the others from it.
+///
+/// # Errors
+/// When there is no such user, when homes could not be measured, or when `on_measured` fails.
+pub async fn measure(
+    name: Option<&UserName>,
+    context: &Context<'_>,
+    on_measured: &mut dyn FnMut(&MeasuredHome) -> Result<()>,
+) -> Result<()> {
+    let users = match name {
+        Some(name) => vec![context.user(name).await?],
+        None => context.store.users().await?,
+    };
+    let mut homes: BTreeMap<&Path, Vec<&User>> = BTreeMap::new();
+    for user in &users {
+        homes.entry(&user.home).or_default().push(user);
+    }
+    let mut measurer = Measurer { context, lock: None };
+    let mut failed = Vec::new();
+    for sharers in homes.values() {
+        let Some(user) = sharers.first() else { continue };
+        match measurer.measure(user).await {
+            Ok(measurement) => on_measured(&MeasuredHome {
+                users: sharers.iter().map(|user| user.name.clone()).collect(),
+                measurement,
+            })?,
+            Err(error) => failed.push(error),
+        }
+    }
+    failure(failed, homes.len())
+}
+
+/// One error for the homes that could not be measured, of `all` homes.
+fn failure(mut failed: Vec<Error>, all: usize) -> Result<()> {
+    match failed.pop() {
+        None => Ok(()),
+        Some(error) if all == 1 => Err(error),
+        Some(error) => {
+            failed.push(error);
+            let causes: String = failed.iter().map(|error| format!("\n  {error}")).collect();
+            let bad = failed.len();
+            Err(Error::new(format!(
+                "{bad} of {all} homes could not be measured:{causes}"
+            )))
+        }
+    }
+}
+
+struct Measurer<'a> {
+    context: &'a Context<'a>,
+    /// The lock of the data directory, taken once it was found that no server runs, so that none starts until all is
+    /// measured.
+    lock: Option<DataLock>,
+}
+
+impl Measurer<'_> {
+    /// The running server measures, since it alone knows what is being written; without one, this process does.
+    async fn measure(&mut self, user: &User) -> Result<Measurement> {
+        let Context {
+            server, installation, ..
+        } = self.context;
+        if self.lock.is_none() {
+            if let Some(measurement) = if_running(server.measure(user.name.clone()).await)? {
+                return Ok(measurement);
+            }
+            let lock = DataLock::take(installation.data_dir()).map_err(|e| {
+                Error::new(format!("cannot measure the home {:?}", user.home))
+                    .because(e.hint("nobody answers for it: a server is starting or ending; try again"))
+            })?;
+            self.lock = Some(lock);
+        }
+        let store = self.context.store;
+        let before = HomeUsage::of_record(user, store.usage(&user.home).await?.as_ref());
+        must_exist(&user.home)?;
+        let measured_at = Timestamp::now();
+        let sum = measure_unused(&user.home)?;
+        // First what was counted, then the number: a power cut must not take back what the number says.
+        sync(&user.home)?;
+        let record = UsageRecord {
+            home: user.home.clone(),
+            bytes: sum.bytes,
+            files: sum.files,
+            exact: true,
+            measured_at: Some(measured_at),
+        };
+        store.record_usage(&[record]).await?;
+        let after = HomeUsage::measured(user, &sum);
+        Ok(Measurement { before, after })
+    }
+}
+
+/// Refuses to measure a home that is missing: it is not the same as an empty one.
+///
+/// # Errors
+/// When it is not there, or cannot be looked at.
+pub fn must_exist(home: &Path) -> Result<()> {
+    match home.metadata() {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::new(format!("the home {home:?} is missing"))
+                .hint("is its disk mounted? the server makes a missing home at sign-in"))
+        }
+        Err(e) => Err(Error::new(format!("cannot measure the home {home:?}")).because(e)),
+    }
+}
+
+fn sync(home: &Path) -> Result<()> {
+    std::fs::File::open(home)
+        .and_then(|directory| Ok(rustix::fs::syncfs(directory)?))
+        .map_err(|e| Error::new(format!("cannot write the home {home:?} out to its disk")).because(e))
+}

@@ -1,0 +1,21 @@
+//! Disconnecting sessions of the running server.
+
+use super::running::{RunningServer, Target};
+use base::error::{Error, Result};
+
+/// Disconnects sessions; returns how many, which is at least one.
+///
+/// # Errors
+/// When no server is running, it does not answer, or there is no such session.
+pub async fn disconnect(target: Target, server: &dyn RunningServer) -> Result<usize> {
+    let which = match &target {
+        Target::Session(id) => format!("session {id}"),
+        Target::User(name) => format!("session of {name}"),
+    };
+    match server.disconnect(target).await? {
+        0 => Err(Error::new(format!("there is no {which}"))
+            .hint("homeportd sessions list")
+            .not_found()),
+        count => Ok(count),
+    }
+}

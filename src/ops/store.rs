@@ -1,0 +1,113 @@
+//! Opening the store of an installation, and making it: the one place that decides who may make a store.
+//!
+//! `init`, `demo` and `user add` call [`make`], which makes a store only where the data directory is absent or holds
+//! nothing but what a server puts there itself. Everything else calls [`existing`], for which a store that is missing is
+//! an error and which makes nothing: a wrong `[store] path` is not a new, empty user base.
+
+use std::path::Path;
+
+use super::context::Warn;
+use super::installation::Installation;
+use super::{adopt, data_dir};
+use crate::store::sql::SqlStore;
+use base::error::{Error, Result};
+use base::paths::resolve;
+
+/// Opens the store, as the owner of the data directory.
+///
+/// # Errors
+/// When there is none, or it cannot be opened or brought up to date.
+pub async fn existing(installation: &Installation, warn: Warn) -> Result<SqlStore> {
+    if installation.data_dir().is_dir() {
+        data_dir::become_owner(installation.data_dir())?;
+    }
+    open(installation, warn).await
+}
+
+/// Opens the store in a process that has given up root already.
+///
+/// # Errors
+/// Those of [`existing`].
+pub async fn open(installation: &Installation, warn: Warn) -> Result<SqlStore> {
+    let store = SqlStore::open_existing(&installation.store.path).await?;
+    let store = beneath_homes(store, installation);
+    store.rewrite_homes().await?;
+    adopt::mark_known_homes(installation, &store, warn).await?;
+    Ok(store)
+}
+
+/// Opens the store to look at it, and changes nothing.
+///
+/// # Errors
+/// When there is none, or it is of an older version.
+pub async fn look(installation: &Installation) -> Result<SqlStore> {
+    let store = SqlStore::open_read_only(&installation.store.path).await?;
+    Ok(beneath_homes(store, installation))
+}
+
+/// Opens the store, and makes it if there is none, with the data directory, `[storage] homes` and the markers of all
+/// places that are there.
+///
+/// # Errors
+/// When there is none, and the data directory holds other things or `[storage] homes` is another store's; and as
+/// [`existing`].
+pub async fn make(installation: &Installation, warn: Warn) -> Result<SqlStore> {
+    if !SqlStore::is_missing(&installation.store.path).await? {
+        return existing(installation, warn).await;
+    }
+    must_be_new(installation)?;
+    adopt::must_be_nobodys(installation)?;
+    data_dir::make_data_dir(installation)?;
+    data_dir::become_owner(installation.data_dir())?;
+    let store = SqlStore::open(&installation.store.path).await?;
+    let store = beneath_homes(store, installation);
+    adopt::mark_new_store(installation, &store, warn).await?;
+    Ok(store)
+}
+
+fn beneath_homes(store: SqlStore, installation: &Installation) -> SqlStore {
+    let homes = &installation.storage.homes;
+    store.with_homes(resolve(homes), homes)
+}
+
+/// Refuses to make a store where something else lies. It is asked before anything is made.
+///
+/// # Errors
+/// When the data directory holds what no server has put there.
+pub fn must_be_new(installation: &Installation) -> Result<()> {
+    let data = installation.data_dir();
+    let cannot = || Error::new(format!("cannot make the store {:?}", installation.store.path));
+    let entries = match data.read_dir() {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(cannot().because(error)),
+    };
+    for entry in entries {
+        let name = entry.map_err(|error| cannot().because(error))?.file_name();
+        if !is_expected(installation, &data.join(&name)) {
+            return Err(cannot()
+                .because(format!(
+                    "its directory {data:?} holds other things, such as {name:?}"
+                ))
+                .hint(
+                    "is [store] path in the configuration right? a new store needs a directory of its own",
+                ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether this is something that the server, or whoever prepares its directory, puts into the data directory.
+fn is_expected(installation: &Installation, entry: &Path) -> bool {
+    let name = entry.file_name().unwrap_or_default().to_string_lossy();
+    // What lies in a configured path, or around it.
+    let mut configured = installation.configured_paths().chain([&installation.config_file]);
+    if configured.any(|path| path.starts_with(entry)) {
+        return true;
+    }
+    // What a new disk has, and hidden files of an account.
+    data_dir::is_servers_own(installation, entry) || name == "lost+found" || name.starts_with('.')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! Users: adding, changing, removing and showing them. Each change ends with the running server, if there is one,
+//! having put it in force (see [`change`]).
+
+pub mod change;
+pub mod settings;
+pub mod view;
+
+mod keys;
+mod remove;
+
+use std::path::{Path, PathBuf};
+
+pub use keys::{add_keys, list_keys, remove_key};
+pub use remove::remove;
+
+use super::context::Context;
+use super::homes::{self, HomeOrigin};
+use super::passwords::AskPassword;
+use super::{adopt, keys as key_lines};
+use crate::domain::user::{User, UserName};
+use crate::store::name_taken;
+use base::error::Result;
+use change::{ConfirmedChange, StoredChange, What};
+use settings::SettingChanges;
+
+/// A user who is to be added.
+pub struct NewUser<'a> {
+    /// The user's name.
+    pub name: UserName,
+    /// The home; `None`: the one that is named after the user, in `[storage] homes`.
+    pub home: Option<PathBuf>,
+    /// Public keys, as lines of authorized_keys.
+    pub keys: Vec<String>,
+    /// Asks for the password; `None`: the user has none.
+    pub password: Option<AskPassword<'a>>,
+    /// How the user differs from one who is added without settings.
+    pub settings: SettingChanges,
+}
+
+/// Adds a user, and makes the home.
+///
+/// # Errors
+/// When the name is taken, the home may not lie where it does, or the store or the disk refuses.
+pub async fn add(new: NewUser<'_>, context: &Context<'_>) -> Result<ConfirmedChange> {
+    let store = context.store;
+    // Before a password is asked for; the store looks again.
+    if store.user(&new.name).await?.is_some() {
+        return Err(name_taken(&new.name));
+    }
+    let mut user = User::blank(new.name);
+    user.home = homes::choose(context.installation, &user.name, new.home.as_deref())?;
+    if let Some(ask) = new.password {
+        user.password_hash = Some(ask(&user.name)?.into_hash()?);
+    }
+    key_lines::add(&mut user, &new.keys)?;
+    // A user who joins a home takes over its quota.
+    let shared = store.quota_of_home(&user.home).await?;
+    user.quota = shared.unwrap_or(context.installation.default_quota);
+    new.settings.apply(&mut user);
+    claim(&user.home, context).await?;
+    // The store first: it has rules about homes, and a refused user leaves no directory behind.
+    store.add_user(&user).await?;
+    let origin = match homes::make(&user.home) {
+        Ok(origin) => origin,
+        Err(error) => {
+            store.remove_user(&user.name).await?;
+            return Err(error);
+        }
+    };
+    let what = What::Added {
+        home: user.home,
+        home_existed: origin == HomeOrigin::Existing,
+    };
+    StoredChange::new(&user.name, what, true)
+        .confirm(context.server)
+        .await
+}
+
+/// Makes sure that a home may be made. A home that is there already can be read, whatever server its storage belongs to.
+async fn claim(home: &Path, context: &Context<'_>) -> Result<()> {
+    match adopt::take_if_new(context.installation, home, context.store).await {
+        Err(error) if home.is_dir() => {
+            (context.warn)(&error);
+            Ok(())
+        }
+        claimed => claimed,
+    }
+}
+
+/// Changes a user's settings, and the home if one is given.
+///
+/// # Errors
+/// When there is no such user, the home may not lie where it does, or the store or the disk refuses.
+pub async fn set(
+    name: &UserName,
+    home: Option<&Path>,
+    settings: SettingChanges,
+    context: &Context<'_>,
+) -> Result<ConfirmedChange> {
+    let store = context.store;
+    let before = context.user(name).await?;
+    let home = match home {
+        Some(home) => homes::choose(context.installation, name, Some(home))?,
+        None => before.home.clone(),
+    };
+    if home != before.home {
+        claim(&home, context).await?;
+    }
+    let to = home.clone();
+    let change = move |user: &mut User| {
+        settings.apply(user);
+        user.home.clone_from(&to);
+        Ok(())
+    };
+    let changed = store.change_user(name, Box::new(change)).await?;
+    let is_change = changed.is_change();
+    let mut left_home = None;
+    if changed.after.home != changed.before.home {
+        let before = changed.before;
+        left_home = Some(before.home.clone());
+        if let Err(error) = homes::make(&home) {
+            let back = move |user: &mut User| {
+                *user = before.clone();
+                Ok(())
+            };
+            store.change_user(name, Box::new(back)).await?;
+            return Err(error);
+        }
+    }
+    StoredChange::new(name, What::Set { left_home }, is_change)
+        .confirm(context.server)
+        .await
+}
+
+/// Lets a user sign in again, or keeps them from it.
+///
+/// # Errors
+/// When there is no such user, or the store refuses.
+pub async fn enable(name: &UserName, enabled: bool, context: &Context<'_>) -> Result<ConfirmedChange> {
+    let change = move |user: &mut User| {
+        user.enabled = enabled;
+        Ok(())
+    };
+    let changed = context.store.change_user(name, Box::new(change)).await?;
+    StoredChange::new(name, What::Enabled(enabled), changed.is_change())
+        .confirm(context.server)
+        .await
+}
+
+/// Sets a user's password. A password that is set again is no change: its sessions go on.
+///
+/// # Errors
+/// When there is no such user, the password cannot be used, or the store refuses.
+pub async fn set_password(
+    name: &UserName,
+    ask: AskPassword<'_>,
+    context: &Context<'_>,
+) -> Result<ConfirmedChange> {
+    // Before a password is asked for.
+    let before = context.user(name).await?;
+    let password = ask(name)?;
+    let is_same = |hash| password.matches(hash);
+    let is_change = !before.password_hash.as_ref().is_some_and(is_same);
+    if is_change {
+        let hash = password.into_hash()?;
+        let change = move |user: &mut User| {
+            user.password_hash = Some(hash.clone());
+            Ok(())
+        };
+        context.store.change_user(name, Box::new(change)).await?;
+    }
+    StoredChange::new(name, What::PasswordSet, is_change)
+        .confirm(context.server)
+        .await
+}
+
+/// Gives a user another name; the home stays where it is.
+///
+/// # Errors
+/// When there is no such user, the new name is taken, or the store refuses.
+pub async fn rename(name: &UserName, new_name: &UserName, context: &Context<'_>) -> Result<ConfirmedChange> {
+    let to = new_name.clone();
+    let change = move |user: &mut User| {
+        user.name = to.clone();
+        Ok(())
+    };
+    let changed = context.store.change_user(name, Box::new(change)).await?;
+    let is_change = changed.is_change();
+    let what = What::Renamed {
+        old_name: name.clone(),
+        home: changed.after.home,
+    };
+    StoredChange::new(new_name, what, is_change)
+        .confirm(context.server)
+        .await
+}
+
+/// A user as it is shown.
+///
+/// # Errors
+/// When there is no such user, or the store cannot be read.
+pub async fn show(name: &UserName, context: &Context<'_>) -> Result<view::UserList> {
+    view::UserList::of(vec![context.user(name).await?], context).await
+}
+
+/// All users as they are shown, by name.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn list(context: &Context<'_>) -> Result<view::UserList> {
+    view::UserList::of(context.store.users().await?, context).await
+}

@@ -1,0 +1,50 @@
+//! The public keys in users' records.
+
+use super::change::{ConfirmedChange, StoredChange, What};
+use crate::domain::user::{User, UserName};
+use crate::ops::context::Context;
+use crate::ops::keys::{self, KeyView};
+use base::error::Result;
+
+/// Adds public keys, which are lines of authorized_keys, to a user's.
+///
+/// # Errors
+/// When there is no such user, there would be too many keys, or the store refuses.
+pub async fn add_keys(name: &UserName, lines: Vec<String>, context: &Context<'_>) -> Result<ConfirmedChange> {
+    let fingerprints = lines.iter().map(|line| KeyView::new(line).fingerprint).collect();
+    let change = move |user: &mut User| keys::add(user, &lines).map(drop);
+    let changed = context.store.change_user(name, Box::new(change)).await?;
+    StoredChange::new(name, What::KeysAdded(fingerprints), changed.is_change())
+        .confirm(context.server)
+        .await
+}
+
+/// The public keys of a user.
+///
+/// # Errors
+/// When there is no such user, or the store cannot be read.
+pub async fn list_keys(name: &UserName, context: &Context<'_>) -> Result<Vec<KeyView>> {
+    let user = context.user(name).await?;
+    Ok(user.keys.iter().map(|line| KeyView::new(line)).collect())
+}
+
+/// Removes the public key with this fingerprint, if the user has it.
+///
+/// # Errors
+/// When there is no such user, that cannot be a fingerprint, or the store refuses.
+pub async fn remove_key(
+    name: &UserName,
+    fingerprint: &str,
+    context: &Context<'_>,
+) -> Result<ConfirmedChange> {
+    let wanted = fingerprint.to_owned();
+    let change = move |user: &mut User| keys::remove(user, &wanted);
+    let changed = context.store.change_user(name, Box::new(change)).await?;
+    StoredChange::new(
+        name,
+        What::KeyRemoved(fingerprint.to_owned()),
+        changed.is_change(),
+    )
+    .confirm(context.server)
+    .await
+}

@@ -1,0 +1,68 @@
+//! Changes of a user's settings.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use crate::domain::user::{Factor, Limit, Permissions, User};
+
+/// What becomes of one setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Setting<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It gets this value.
+    To(T),
+}
+
+impl<T: Clone> Setting<T> {
+    fn apply(&self, field: &mut T) {
+        if let Setting::To(value) = self {
+            field.clone_from(value);
+        }
+    }
+}
+
+impl<T> From<Option<T>> for Setting<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Setting::Keep, Setting::To)
+    }
+}
+
+/// What becomes of a user's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SettingChanges {
+    /// The quota in bytes.
+    pub quota_bytes: Setting<Limit<u64>>,
+    /// The quota in files, directories and links.
+    pub quota_files: Setting<Limit<u64>>,
+    /// What the user may do.
+    pub permissions: Setting<Permissions>,
+    /// From when on the user cannot sign in; `None`: never.
+    pub expires_at: Setting<Option<Timestamp>>,
+    /// Sessions at once; `None`: the server's limit.
+    pub max_sessions: Setting<Option<u32>>,
+    /// The networks that the user may come from; empty: any.
+    pub allowed_from: Setting<Vec<IpNet>>,
+    /// The ways to sign in that are all needed; empty: one of them is enough.
+    pub require: Setting<BTreeSet<Factor>>,
+}
+
+impl SettingChanges {
+    /// Changes the record.
+    pub fn apply(&self, user: &mut User) {
+        if let Setting::To(Limit(bytes)) = self.quota_bytes {
+            user.quota.bytes = bytes;
+        }
+        if let Setting::To(Limit(files)) = self.quota_files {
+            user.quota.files = files;
+        }
+        self.permissions.apply(&mut user.permissions);
+        self.expires_at.apply(&mut user.expires_at);
+        self.max_sessions.apply(&mut user.max_sessions);
+        self.allowed_from.apply(&mut user.allowed_from);
+        self.require.apply(&mut user.require);
+    }
+}

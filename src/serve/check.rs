@@ -1,0 +1,199 @@
+//! `homeportd check`: reads everything, changes nothing, and says what is wrong and what to do about it.
+//!
+//! What the server needs for its start is looked at by the code that the start begins with ([`preflight`]), in the same
+//! order, with the same rights and the same ways to open things. What concerns users, places and host keys is in
+//! `ops/check/`.
+
+use super::preflight;
+use super::sandbox;
+use crate::config::Config;
+use crate::control::client::Client;
+use crate::io::descriptors::{self, Shares};
+use crate::ops::check::report::Report;
+use crate::ops::check::{host_keys, places, users};
+use crate::ops::context::Context;
+use crate::ops::installation::Installation;
+use crate::ops::lock::{self, Holder};
+use crate::ops::running::{RunningServer as _, if_running};
+use crate::ops::usage::HomeUsage;
+use crate::ops::{data_dir, quota};
+use crate::store::Store;
+use crate::store::sql::SqlStore;
+use base::error::{Error, Result};
+
+/// What `check` found, and how much it looked at.
+#[derive(Debug)]
+pub struct CheckResult {
+    /// What was found.
+    pub report: Report,
+    /// Users in the store.
+    pub users: usize,
+}
+
+/// Who holds what a server needs for itself: its sockets, the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SocketHolder {
+    /// Nobody but the running server of this configuration, if there is one.
+    OwnServer,
+    /// Another program on the server's behalf, as systemd holds the sockets of a unit: they are not looked at.
+    OnItsBehalf,
+}
+
+/// Looks at everything; as root, with the rights that the server will have.
+///
+/// # Errors
+/// Only when looking itself fails; what is wrong is in the report.
+pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult> {
+    let installation = config.installation();
+    let server = Client::new(config.control_socket());
+    let mut report = Report::default();
+    preflight::machine(config, &mut report);
+    process(config, &mut report);
+    let owned = preflight::ownership(config, &mut report);
+    // A server that does not answer is waited for once.
+    let answers = match holder {
+        SocketHolder::OnItsBehalf => true,
+        SocketHolder::OwnServer => sockets_and_lock(config, &server, &mut report).await,
+    };
+    become_the_server(config, owned)?;
+    preflight::places(config, &mut report);
+    let mut found = 0;
+    let mut recorded = Vec::new();
+    if let Some(store) = open(config, &installation, &mut report).await {
+        if let Some((from, to)) = store.migration() {
+            report.will(format!("migrate the store from version {from} to {to}"));
+        }
+        found = users_and_homes(config, &store, answers.then_some(&server), &mut report).await;
+        match store.host_keys().await {
+            Ok(keys) => recorded = keys,
+            Err(e) => report.error(e),
+        }
+    }
+    host_keys::look(&installation.host_keys, &config.ssh, &recorded, &mut report);
+    Ok(CheckResult { report, users: found })
+}
+
+/// Looks at all users, their homes and what these hold; returns how many users there are. `server` is asked what homes
+/// hold; without one, what was recorded last counts.
+async fn users_and_homes(
+    config: &Config,
+    store: &SqlStore,
+    server: Option<&Client>,
+    report: &mut Report,
+) -> usize {
+    let installation = config.installation();
+    let found = match store.users().await {
+        Ok(found) => found,
+        Err(e) => {
+            report.error(e);
+            return 0;
+        }
+    };
+    if found.is_empty() {
+        preflight::orphans(config, report);
+    }
+    users::look(&installation, &found, report);
+    places::look(&installation, &found, store, report).await;
+    let usages = match server {
+        Some(server) => {
+            let context = Context {
+                installation: &installation,
+                store,
+                server,
+                warn: |_| (),
+            };
+            quota::usage_of(&found, &context).await
+        }
+        None => HomeUsage::recorded(&found, store).await,
+    };
+    match usages {
+        Ok(usages) => usages
+            .iter()
+            .for_each(|usage| users::look_at_usage(usage, report)),
+        Err(e) => report.warn(e),
+    }
+    found.len()
+}
+
+/// What the server's process will have, and what it will give up, as far as this one can tell.
+fn process(config: &Config, report: &mut Report) {
+    if !config.server.sandbox {
+        report.will("run without the sandbox ([server] sandbox is false)");
+    } else {
+        match sandbox::try_out() {
+            Ok(()) => {
+                report.will("enter the sandbox: no programs, no core dumps (SECURITY.md says what else)")
+            }
+            Err(error) => report.warn(format!("the server would run without its sandbox: {error}")),
+        }
+    }
+    // As the server does; what starts it may set another limit than this shell has.
+    let _ = descriptors::raise_limit();
+    if let (_, Some(cut)) = config.limits.fitted(&Shares::of_process()) {
+        report.warn(format!("{}{cut}", config.place_of("limits", "connections")));
+    }
+}
+
+/// The sockets and the lock must be free, or our running server's. To be asked before rights are given up. `false`: there
+/// is a server, and it does not answer.
+async fn sockets_and_lock(config: &Config, server: &Client, report: &mut Report) -> bool {
+    let (listening, answers) = match if_running(server.listening().await) {
+        Ok(listening) => (listening, true),
+        // Whatever it is, what it holds is not ours then.
+        Err(error) => {
+            report.error(error);
+            (Some(Vec::new()), false)
+        }
+    };
+    if listening.is_none() {
+        lock_is_free(config, report);
+    }
+    preflight::sockets(config, &listening.unwrap_or_default(), report);
+    answers
+}
+
+/// Where no server answers, nobody may have the lock of the data directory.
+fn lock_is_free(config: &Config, report: &mut Report) {
+    match lock::look(config.data_dir()) {
+        Ok(Holder::None) => {}
+        Ok(Holder::Process(pid)) => report.error(
+            Error::new(format!(
+                "the data directory \"{}\" is in use",
+                config.data_dir().display()
+            ))
+            .because(format!(
+                "{} has locked it, and nobody answers at its control socket",
+                pid.map_or("a process".to_owned(), |pid| format!("process {pid}"))
+            ))
+            .hint("it may be starting, ending, or measuring (quota scan): try again, or stop it"),
+        ),
+        Err(error) => report.error(error),
+    }
+}
+
+/// Takes the rights that the server will have, as a start does, so that what is looked at is seen with them.
+fn become_the_server(config: &Config, owned: bool) -> Result<()> {
+    if config.server.user.is_some() && owned {
+        return preflight::become_server(config);
+    }
+    match config.data_dir().is_dir() {
+        true => data_dir::become_owner(config.data_dir()),
+        false => Ok(()),
+    }
+}
+
+/// Opens the store read-only; `None` if there is none, which [`preflight::machine`] has said, or it cannot be opened.
+async fn open(config: &Config, installation: &Installation, report: &mut Report) -> Option<SqlStore> {
+    if SqlStore::must_exist(&config.store.path).is_err() {
+        preflight::orphans(config, report);
+        return None;
+    }
+    if std::fs::metadata(&config.store.path).is_ok_and(|meta| meta.len() == 0) {
+        // Cut: what it had made tells what is lost. That it cannot be opened is the error.
+        preflight::orphans(config, report);
+    }
+    crate::ops::store::look(installation)
+        .await
+        .map_err(|e| report.error(e))
+        .ok()
+}

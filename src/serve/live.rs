@@ -1,0 +1,145 @@
+//! The running server as it answers for itself: live sessions, what homes hold, changes of users' records.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::Semaphore;
+
+use super::changes::Changes;
+use crate::accounts::account::Usage;
+use crate::domain::user::{User, UserName};
+use crate::ops::context::find_user;
+use crate::ops::quota::must_exist;
+use crate::ops::running::{Effect, RunningServer, ServerResult, SessionView, Target};
+use crate::ops::usage::{HomeUsage, Measurement};
+use crate::session::Session;
+use crate::ssh::service::Service;
+use crate::store::Store;
+use base::error::{Error, Result};
+
+/// Homes that are measured at once because an operator asked: transfers need the disks too.
+const MEASURES_AT_ONCE: usize = 2;
+/// Homes that are measured or wait for it; more would take all places of the control socket.
+const MOST_MEASURES: usize = 16;
+
+/// The running server.
+pub struct LiveServer {
+    service: Arc<Service>,
+    store: Arc<dyn Store>,
+    listening: Vec<SocketAddr>,
+    changes: Arc<Changes>,
+    places: Semaphore,
+    turns: Semaphore,
+}
+
+impl LiveServer {
+    /// The server that listens on these addresses.
+    pub fn new(changes: Arc<Changes>, listening: Vec<SocketAddr>) -> Self {
+        Self {
+            service: Arc::clone(changes.service()),
+            store: Arc::clone(changes.store()),
+            listening,
+            changes,
+            places: Semaphore::new(MOST_MEASURES),
+            turns: Semaphore::new(MEASURES_AT_ONCE),
+        }
+    }
+
+    async fn usage_of(&self, user: &User) -> Result<HomeUsage> {
+        let usage = self.service.accounts.usage(&user.home, user.quota).await?;
+        Ok(self.with_unreadable(user, usage))
+    }
+
+    fn with_unreadable(&self, user: &User, usage: Option<Usage>) -> HomeUsage {
+        HomeUsage::new(user, usage).except(self.service.accounts.unreadable(&user.home))
+    }
+
+    async fn measure_home(&self, user: &User) -> Result<Measurement> {
+        let _place = self.places.try_acquire().map_err(|_| {
+            Error::new(format!("cannot measure the home {:?}", user.home))
+                .because(format!(
+                    "{MOST_MEASURES} others are being measured or wait for it"
+                ))
+                .hint("try again later; without a NAME, quota scan measures all homes in turn")
+        })?;
+        let _turn = self.turns.acquire().await;
+        let before = self.usage_of(user).await?;
+        // Looked at first: an account whose home cannot be measured lets nothing grow, and a home that is missing
+        // is made at the next sign-in.
+        let home = user.home.clone();
+        tokio::task::spawn_blocking(move || must_exist(&home))
+            .await
+            .map_err(|panic| Error::new("cannot look at the home").because(panic))??;
+        let sum = self.service.accounts.scan(&user.home, user.quota).await?;
+        tracing::info!(home = ?user.home, bytes = sum.bytes, files = sum.files, "measured a home, as was asked");
+        let after = HomeUsage::measured(user, &sum);
+        Ok(Measurement { before, after })
+    }
+}
+
+fn view(session: &Session) -> SessionView {
+    let traffic = session.traffic.get().map(|traffic| traffic());
+    SessionView {
+        id: session.id.0,
+        user: session.login.user().clone(),
+        peer: session.peer,
+        client: session.client.get().cloned().unwrap_or_default(),
+        since: session.since,
+        channels: session.channels.load(Ordering::Relaxed),
+        bytes_in: traffic.map(|t| t.0),
+        bytes_out: traffic.map(|t| t.1),
+    }
+}
+
+#[async_trait::async_trait]
+impl RunningServer for LiveServer {
+    async fn sessions(&self) -> ServerResult<Vec<SessionView>> {
+        let sessions = self.service.sessions.list();
+        // A session that was ended and does nothing any more is only being told so.
+        let is_live = |session: &&Arc<Session>| !session.gate.is_closed() || !session.gate.is_empty();
+        Ok(sessions
+            .iter()
+            .filter(is_live)
+            .map(|session| view(session))
+            .collect())
+    }
+
+    async fn listening(&self) -> ServerResult<Vec<SocketAddr>> {
+        Ok(self.listening.clone())
+    }
+
+    async fn disconnect(&self, target: Target) -> ServerResult<usize> {
+        let chosen = |session: &Session| match &target {
+            Target::Session(id) => session.id.0 == *id,
+            Target::User(name) => session.login.user() == name,
+        };
+        Ok(self.changes.disconnect(chosen).await.sessions_ended)
+    }
+
+    async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
+        Ok(self.changes.apply(users).await?)
+    }
+
+    async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>> {
+        if let Some(name) = user {
+            let user = find_user(&*self.store, &name).await?;
+            return Ok(vec![self.usage_of(&user).await?]);
+        }
+        let users = self.store.users().await?;
+        let homes: Vec<_> = users
+            .iter()
+            .map(|user| (user.home.as_path(), user.quota))
+            .collect();
+        let usages = self.service.accounts.usages(&homes).await?;
+        let both = users.iter().zip(usages);
+        Ok(both
+            .map(|(user, usage)| self.with_unreadable(user, usage))
+            .collect())
+    }
+
+    async fn measure(&self, user: UserName) -> ServerResult<Measurement> {
+        let user = find_user(&*self.store, &user).await?;
+        Ok(self.measure_home(&user).await?)
+    }
+}
