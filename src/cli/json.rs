@@ -8,7 +8,7 @@ use crate::ops::keys::KeyView;
 use crate::ops::users::change::ConfirmedChange;
 use crate::ops::users::view::UserView;
 
-/// A user. `null` in a quota is unlimited.
+/// A user, as `user show --json` prints it. `null` in a quota is unlimited.
 #[derive(Debug, Serialize)]
 pub struct UserJson<'a> {
     name: &'a str,
@@ -50,7 +50,7 @@ impl<'a> From<&'a UserView> for UserJson<'a> {
     }
 }
 
-/// A public key.
+/// A public key, as `user key list --json` prints it.
 #[derive(Debug, Serialize)]
 pub struct KeyJson<'a> {
     fingerprint: &'a str,
@@ -68,7 +68,7 @@ impl<'a> From<&'a KeyView> for KeyJson<'a> {
     }
 }
 
-/// A host key.
+/// A host key, as `hostkey list --json` prints it.
 #[derive(Debug, Serialize)]
 pub struct HostKeyJson<'a> {
     algorithm: &'a str,
@@ -86,7 +86,7 @@ impl<'a> From<&'a HostKeyView> for HostKeyJson<'a> {
     }
 }
 
-/// A change of a user.
+/// A change of a user, as every command that changes users prints it.
 #[derive(Debug, Serialize)]
 pub struct ChangeJson<'a> {
     v: u32,

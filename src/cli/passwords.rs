@@ -22,9 +22,9 @@ const LONGEST_HASH: usize = 512;
 pub enum Source {
     /// It is typed twice, without echo.
     Terminal,
-    /// It is standard input.
+    /// It is read from standard input.
     Stdin,
-    /// Its hash is standard input.
+    /// Its hash is read from standard input.
     HashStdin,
 }
 

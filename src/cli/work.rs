@@ -24,9 +24,9 @@ pub fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
 /// Whether a command may make a store that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMissing {
-    /// It makes one.
+    /// The command makes a new, empty store.
     Make,
-    /// It fails.
+    /// The command fails, and makes nothing.
     Fail,
 }
 

@@ -55,7 +55,7 @@ pub(super) fn explain(error: &toml::de::Error, table: &DeTable<'_>) -> Problem {
     Problem::new(span, what, None)
 }
 
-/// A Rust type in words.
+/// What a setting of this Rust type must be, in words.
 fn kind(expected: &str) -> &str {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",

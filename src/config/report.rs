@@ -16,7 +16,7 @@ pub(super) struct Problem {
     pub span: Option<Range<usize>>,
     /// A lower-case clause: `unknown setting "lisen" in [server]`.
     pub what: String,
-    /// What to do about it.
+    /// What the operator can do about it.
     pub hint: Option<String>,
 }
 

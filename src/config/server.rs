@@ -5,21 +5,21 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// `[server]`
+/// The settings of `[server]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSettings {
     /// Whether the server takes away from itself what it does not need: see `serve/sandbox.rs`.
     pub sandbox: bool,
-    /// Addresses and ports to listen on.
+    /// The addresses and ports to listen on.
     pub listen: Vec<SocketAddr>,
-    /// Shown to everybody before they sign in.
+    /// The text that everybody is shown before they sign in.
     pub banner: Option<String>,
-    /// Directory of the host keys.
+    /// The directory of the host keys.
     pub host_keys: PathBuf,
     /// The system user that a server started as root becomes.
     pub user: Option<String>,
-    /// Seconds that transfers may go on after SIGTERM.
+    /// The number of seconds that transfers may go on after SIGTERM.
     pub drain_secs: u64,
 }
 

@@ -25,21 +25,21 @@ pub struct Config {
     /// The file that they come from.
     #[serde(skip)]
     pub file: PathBuf,
-    /// `[server]`
+    /// The settings of `[server]`.
     pub server: ServerSettings,
-    /// `[auth]`
+    /// The settings of `[auth]`.
     pub auth: AuthSettings,
-    /// `[ssh]`
+    /// The settings of `[ssh]`.
     pub ssh: SshSettings,
-    /// `[limits]`
+    /// The settings of `[limits]`.
     pub limits: Limits,
-    /// `[storage]`
+    /// The settings of `[storage]`.
     pub storage: StorageSettings,
-    /// `[store]`
+    /// The settings of `[store]`.
     pub store: StoreSettings,
-    /// `[quota]`
+    /// The settings of `[quota]`.
     pub quota: QuotaSettings,
-    /// `[log]`
+    /// The settings of `[log]`.
     pub log: LogSettings,
 }
 

@@ -163,7 +163,7 @@ impl Exchange {
         }))
     }
 
-    /// The time that is left.
+    /// The time that is left for this exchange.
     fn left(&self) -> std::io::Result<Duration> {
         match self.end.saturating_duration_since(Instant::now()) {
             Duration::ZERO => Err(ErrorKind::TimedOut.into()),

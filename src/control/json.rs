@@ -14,12 +14,12 @@ use crate::ops::running::{Effect, SessionView};
 use crate::ops::usage::{HomeUsage, Measurement};
 use base::error::{Error, Result};
 
-/// A signed-in session.
+/// A signed-in session, as `sessions list --json` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionJson {
     id: u64,
     user: String,
-    /// Address and port.
+    /// The client's address and port.
     peer: SocketAddr,
     /// The version string that the client sent.
     client: String,
@@ -64,11 +64,11 @@ impl TryFrom<SessionJson> for SessionView {
     }
 }
 
-/// What a user's home holds and may hold. `null` in a quota is unlimited, in a use unknown.
+/// What a user's home holds and may hold, as `quota show --json` prints it. `null` in a quota is unlimited, in a use unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HomeUsageJson {
     name: String,
-    /// Absolute path on disk.
+    /// The home's absolute path on disk.
     home: String,
     used_bytes: Option<u64>,
     used_files: Option<u64>,

@@ -6,27 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{EffectJson, HomeUsageJson, MeasurementJson, SessionJson};
 
-/// What can be asked.
+/// A line that a command sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
-    /// Lists the sessions.
+    /// Asks for the list of sessions.
     Sessions,
-    /// Lists the addresses that are listened on.
+    /// Asks for the addresses that are listened on.
     Listening,
-    /// Disconnects sessions.
+    /// Asks to disconnect sessions.
     Kick(Kick),
-    /// Tells what homes hold.
+    /// Asks what homes hold.
     Usage {
         /// Only this user's home; without a name, all users' homes.
         user: Option<String>,
     },
-    /// Measures a home again.
+    /// Asks to measure a home again.
     Scan {
         /// The user whose home it is.
         user: String,
     },
-    /// Puts changes of users' records in the store in force.
+    /// Asks to put changes of users' records in the store in force.
     Changed {
         /// The users' names; of a renamed user both names.
         users: Vec<String>,
@@ -52,27 +52,27 @@ impl Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kick {
-    /// One session.
+    /// The one session with this number.
     Session(u64),
-    /// All sessions of a user.
+    /// All sessions of this user.
     User(String),
 }
 
-/// What is answered.
+/// A line that the server answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
-    /// Answers [`Request::Sessions`].
+    /// The answer to [`Request::Sessions`].
     Sessions(Vec<SessionJson>),
-    /// Answers [`Request::Listening`].
+    /// The answer to [`Request::Listening`].
     Listening(Vec<SocketAddr>),
-    /// Answers [`Request::Kick`]: how many sessions were disconnected.
+    /// The answer to [`Request::Kick`]: how many sessions were disconnected.
     Kicked(usize),
-    /// Answers [`Request::Usage`], by name.
+    /// The answer to [`Request::Usage`], by name.
     Usage(Vec<HomeUsageJson>),
-    /// Answers [`Request::Scan`].
+    /// The answer to [`Request::Scan`].
     Scanned(Box<MeasurementJson>),
-    /// Answers [`Request::Changed`]: what was changed is in force.
+    /// The answer to [`Request::Changed`]: what was changed is in force.
     Applied(EffectJson),
     /// The answer is not ready yet; another line follows.
     Working,

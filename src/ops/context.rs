@@ -12,13 +12,13 @@ pub type Warn = fn(&Error);
 /// What a use case works on.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// Where everything lies.
+    /// Where everything of the server lies.
     pub installation: &'a Installation,
     /// The users and all that is recorded.
     pub store: &'a dyn Store,
     /// The server that serves this installation, if one runs.
     pub server: &'a dyn RunningServer,
-    /// Where warnings go.
+    /// The function that takes warnings.
     pub warn: Warn,
 }
 

@@ -15,18 +15,18 @@ use base::secret::Secret;
 /// A file whose presence says that a directory is a demo, and that its users' passwords may be public.
 const MARKER: &str = ".homeport-demo";
 
-/// A user of the demo.
+/// A user whom the demo makes.
 #[derive(Debug, Clone, Copy)]
 pub struct DemoUser {
-    /// The user's name.
+    /// The name by which the user signs in.
     pub name: &'static str,
-    /// The password, which is public.
+    /// The password, which everybody knows.
     pub password: &'static str,
-    /// The quota in bytes.
+    /// The quota of the home in bytes.
     pub quota_bytes: u64,
 }
 
-/// The users of the demo.
+/// The users whom the demo makes.
 pub const USERS: [DemoUser; 2] = [
     DemoUser {
         name: "calvin",

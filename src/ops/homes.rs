@@ -50,7 +50,7 @@ pub struct HomeRules<'a> {
 }
 
 impl<'a> HomeRules<'a> {
-    /// The rules of this installation.
+    /// The rules of this installation, of which nothing is resolved yet.
     pub fn new(installation: &'a Installation) -> Self {
         Self {
             installation,

@@ -10,15 +10,15 @@ use base::error::Result;
 /// A host key that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostKeyView {
-    /// The algorithm's name.
+    /// The name of its algorithm, as SSH has it.
     pub algorithm: String,
-    /// `SHA256:…`, as clients show it.
+    /// Its fingerprint, `SHA256:…`, as clients show it.
     pub fingerprint: String,
     /// The file of the private key.
     pub file: PathBuf,
 }
 
-/// What [`generate`] has done.
+/// The key that [`generate`] has made or found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratedHostKey {
     /// The key that is there now, and recorded as this server's.

@@ -12,7 +12,7 @@ use crate::store::settings::StoreSettings;
 pub struct Installation {
     /// The configuration file, which messages name and no home may hold.
     pub config_file: PathBuf,
-    /// The store.
+    /// The store of users, and with it the data directory.
     pub store: StoreSettings,
     /// The places where homes lie.
     pub storage: StorageSettings,
@@ -27,7 +27,7 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The data directory.
+    /// The directory of the store, the lock and the control socket.
     pub fn data_dir(&self) -> &Path {
         self.store.data_dir()
     }

@@ -14,9 +14,9 @@ const END: &str = "---- END SSH2 PUBLIC KEY ----";
 /// The public keys that one file holds.
 #[derive(Debug, Default)]
 pub struct KeyFile {
-    /// Lines of authorized_keys.
+    /// The usable keys, as lines of authorized_keys.
     pub lines: Vec<String>,
-    /// The lines that are refused.
+    /// The lines that cannot be used.
     pub refused: Vec<RefusedLine>,
 }
 
@@ -25,7 +25,7 @@ pub struct KeyFile {
 pub struct RefusedLine {
     /// Its number in the file, from 1.
     pub number: usize,
-    /// Why it is refused.
+    /// Why it cannot be used.
     pub reason: String,
 }
 

@@ -10,7 +10,7 @@ const MAX_KEYS: usize = 1000;
 /// A public key of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyView {
-    /// `SHA256:…`
+    /// The key's fingerprint: `SHA256:…`
     pub fingerprint: String,
     /// The comment that the line has after the key.
     pub comment: String,

@@ -41,16 +41,16 @@ impl DataLock {
     }
 }
 
-/// Who has the lock, for `check`, which takes none.
+/// The holder of the lock, for `check`, which takes none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
-    /// No process has it.
+    /// No process holds the lock.
     None,
-    /// A process has it; its id, if it has written that down.
+    /// A process holds the lock; its id, if it has written that down.
     Process(Option<u32>),
 }
 
-/// Looks who has the lock on a data directory, opening it as [`DataLock::take`] does. Makes nothing; nobody who takes
+/// Looks who holds the lock on a data directory, opening it as [`DataLock::take`] does. Makes nothing; nobody who takes
 /// it in the same moment is refused, but for the moment itself.
 ///
 /// # Errors

@@ -8,9 +8,9 @@ use base::secret::Secret;
 /// A new password of a user.
 #[derive(Debug)]
 pub enum NewPassword {
-    /// The password itself.
+    /// The password itself, which is hashed here.
     Plain(Secret),
-    /// The password's hash.
+    /// A hash that was made elsewhere.
     Hash(PasswordHash),
 }
 

@@ -16,7 +16,7 @@ pub trait RunningServer: Send + Sync {
     async fn sessions(&self) -> ServerResult<Vec<SessionView>>;
     /// The addresses that are listened on.
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>>;
-    /// Disconnects sessions; returns how many.
+    /// Disconnects sessions, and returns how many.
     async fn disconnect(&self, target: Target) -> ServerResult<usize>;
     /// Puts changes of these users' records in force. Of a renamed user both names are given.
     async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect>;
@@ -67,9 +67,9 @@ pub fn if_running<T>(answer: ServerResult<T>) -> Result<Option<T>> {
 /// The sessions that are to be disconnected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// One session, by its number.
+    /// The one session with this number.
     Session(u64),
-    /// All sessions of a user.
+    /// All sessions of this user.
     User(UserName),
 }
 
@@ -83,20 +83,20 @@ pub struct Effect {
     pub still_busy: usize,
 }
 
-/// A signed-in session.
+/// A signed-in session, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionView {
     /// Its number, which is never used twice while the server runs.
     pub id: u64,
     /// The user who has signed in.
     pub user: UserName,
-    /// The client's address and port.
+    /// The address and port of the client.
     pub peer: SocketAddr,
     /// The version string that the client sent.
     pub client: String,
-    /// When the user signed in.
+    /// The time at which the user signed in.
     pub since: Timestamp,
-    /// Open channels.
+    /// The number of its open channels.
     pub channels: usize,
     /// Payload received so far, if it is counted.
     pub bytes_in: Option<u64>,

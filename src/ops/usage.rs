@@ -16,13 +16,13 @@ use base::size::Size;
 pub struct HomeUsage {
     /// The user. Users who share a home have the same numbers.
     pub name: UserName,
-    /// Absolute path on disk.
+    /// The home's absolute path on disk.
     pub home: PathBuf,
     /// Sum of file sizes, if anything is known.
     pub used_bytes: Option<u64>,
     /// Files, directories and symbolic links, if anything is known.
     pub used_files: Option<u64>,
-    /// What is allowed.
+    /// What the home may hold.
     pub quota: Quota,
     /// How far the numbers can be relied on; `None` if nothing is known yet.
     pub accuracy: Option<UsageAccuracy>,
@@ -33,14 +33,14 @@ pub struct HomeUsage {
 /// A home before and after it was measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measurement {
-    /// What was known before.
+    /// What was known of it before.
     pub before: HomeUsage,
-    /// What was found; exact.
+    /// What was found, which is exact.
     pub after: HomeUsage,
 }
 
 impl HomeUsage {
-    /// What is known of a user's home. The quota is the user's, as the store has it.
+    /// The view of a user's home, with what is known of it. The quota is the user's, as the store has it.
     pub fn new(user: &User, usage: Option<Usage>) -> Self {
         let accuracy = usage.map(|usage| usage.accuracy);
         // The numbers of an account that cannot be measured are what growth is judged by, and not what lies in the home.
@@ -62,7 +62,7 @@ impl HomeUsage {
         Self { unreadable, ..self }
     }
 
-    /// What was measured.
+    /// The use that was measured just now.
     pub fn measured(user: &User, sum: &Sum) -> Self {
         let usage = Usage {
             bytes: sum.bytes,
@@ -161,7 +161,7 @@ impl fmt::Display for ExceededQuota {
     }
 }
 
-/// `1 file`, `2 files`.
+/// The number with its noun: `1 file`, `2 files`.
 fn files(count: u64) -> String {
     match count {
         1 => "1 file".to_owned(),

@@ -25,11 +25,11 @@ use settings::SettingChanges;
 
 /// A user who is to be added.
 pub struct NewUser<'a> {
-    /// The user's name.
+    /// The name of the user.
     pub name: UserName,
     /// The home; `None`: the one that is named after the user, in `[storage] homes`.
     pub home: Option<PathBuf>,
-    /// Public keys, as lines of authorized_keys.
+    /// The public keys, as lines of authorized_keys.
     pub keys: Vec<String>,
     /// Asks for the password; `None`: the user has none.
     pub password: Option<AskPassword<'a>>,

@@ -36,7 +36,7 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// Threads that wait for the disk of a home whose quota was changed; they stay where a disk hangs.
 const WAITING_AT_ONCE: usize = 8;
 
-/// See the module's documentation.
+/// Takes changes of users' records in, as the module's documentation says.
 pub struct Changes {
     store: Arc<dyn Store>,
     service: Arc<Service>,
@@ -60,7 +60,7 @@ impl Changes {
         }))
     }
 
-    /// What the server's connections share.
+    /// The service that the server's connections share.
     pub fn service(&self) -> &Arc<Service> {
         &self.service
     }

@@ -24,9 +24,9 @@ use base::error::{Error, Result};
 /// What `check` found, and how much it looked at.
 #[derive(Debug)]
 pub struct CheckResult {
-    /// What was found.
+    /// Everything that was found.
     pub report: Report,
-    /// Users in the store.
+    /// The number of users in the store.
     pub users: usize,
 }
 

@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The longest time between two looks during an episode: somebody waits for it to end.
 const LONGEST: Duration = Duration::from_secs(8);
 
-/// Runs until `quit`.
+/// Watches the disk until `quit` is cancelled.
 pub async fn watch(store: PathBuf, disk: Arc<Disk>, quit: CancellationToken) {
     if reserve::is_hollow(&store) {
         reserve::spend(&store);

@@ -15,7 +15,7 @@ struct Call {
     name: &'static str,
     /// The first version of Linux that has it: major, minor.
     since: (u32, u32),
-    /// What it is needed for.
+    /// What the server needs it for.
     why: &'static str,
     /// Calls it harmlessly. Any answer but ENOSYS and EPERM says that it is there.
     probe: fn() -> rustix::io::Result<()>,

@@ -29,7 +29,7 @@ enum Cause {
 }
 
 impl Refused {
-    /// Does another program listen there?
+    /// Whether another program listens there.
     pub fn is_taken(&self) -> bool {
         matches!(&self.cause, Cause::System(error) if error.kind() == io::ErrorKind::AddrInUse)
     }

@@ -23,7 +23,7 @@ const MEASURES_AT_ONCE: usize = 2;
 /// Homes that are measured or wait for it; more would take all places of the control socket.
 const MOST_MEASURES: usize = 16;
 
-/// The running server.
+/// The running server, answering for itself.
 pub struct LiveServer {
     service: Arc<Service>,
     store: Arc<dyn Store>,

@@ -23,7 +23,7 @@ const RELOAD: Duration = Duration::from_secs(30);
 pub(super) struct Reloading {
     /// The configuration at the start, which stands where a reload changes nothing.
     pub config: Config,
-    /// What the connections share.
+    /// The service that the connections share.
     pub service: Arc<Service>,
     /// The store, which knows the host keys that clients were shown.
     pub store: Arc<SqlStore>,

@@ -60,7 +60,7 @@ pub struct Server {
     _lock: DataLock,
 }
 
-/// The sockets of a server.
+/// The sockets that a server listens on.
 struct Listeners {
     tcp: Vec<TcpListener>,
     control: UnixListener,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::durable::Fsync;
 
-/// `[storage]`
+/// The settings of `[storage]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StorageSettings {

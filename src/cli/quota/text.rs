@@ -6,7 +6,7 @@ use crate::ops::quota::MeasuredHome;
 use crate::ops::usage::HomeUsage;
 use base::size::Size;
 
-/// What a home holds: a line for each thing.
+/// What a home holds, with a line for each property.
 pub fn usage(usage: &HomeUsage) -> String {
     let size = |bytes: u64| match bytes {
         0..1024 => format!("{bytes} bytes"),
@@ -55,7 +55,7 @@ fn accuracy(usage: &HomeUsage) -> String {
     }
 }
 
-/// All users' homes, a line each.
+/// A table of all users' homes, with a line for each.
 pub fn table(usages: &[HomeUsage]) -> String {
     let header = ["NAME", "USED", "QUOTA", "FILES", "MAX FILES", "KNOWN", "HOME"];
     let mut rows = vec![header.map(str::to_owned)];

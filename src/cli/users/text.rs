@@ -8,7 +8,7 @@ use crate::ops::users::change::{ConfirmedChange, What};
 use crate::ops::users::view::UserView;
 use base::size::Size;
 
-/// A user: a line for each thing.
+/// A user, with a line for each property.
 pub fn user(view: &UserView) -> String {
     let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
     let bytes = view.quota.bytes.map(|b| Size(b).to_string());
@@ -46,7 +46,7 @@ pub fn user(view: &UserView) -> String {
     text
 }
 
-/// Users, a line each.
+/// A table of users, with a line for each.
 pub fn table(users: &[UserView]) -> String {
     let header = ["NAME", "STATE", "USED", "QUOTA", "SIGNS IN WITH", "HOME"];
     let mut rows = vec![header.map(str::to_owned)];
@@ -81,7 +81,7 @@ fn ways_to_sign_in(user: &UserView) -> String {
     }
 }
 
-/// What has come of a change.
+/// A change that is in force: what was done, and how many sessions were ended by it.
 pub fn change(change: &ConfirmedChange) -> String {
     let Effect {
         sessions_ended,
@@ -139,7 +139,7 @@ fn what(change: &ConfirmedChange) -> String {
     }
 }
 
-/// What else there is to say.
+/// A second line, about what stays as it was.
 fn note(change: &ConfirmedChange) -> Option<String> {
     match &change.what {
         What::Renamed { home, .. } => Some(format!("the home stays \"{}\"", home.display())),

@@ -41,7 +41,7 @@ impl Report {
         self.plans.push(line(plan));
     }
 
-    /// Is there anything that keeps the server or a user from working?
+    /// Whether anything keeps the server or a user from working.
     pub fn has_errors(&self) -> bool {
         !self.errors.is_empty() || !self.faults.is_empty()
     }

@@ -23,7 +23,7 @@ use base::advice;
 use base::error::Error;
 use base::paths::Resolver;
 
-/// Looks at all users.
+/// Looks at all users and their homes.
 pub fn look(installation: &Installation, users: &[User], report: &mut Report) {
     let mut homes = Homes::new(installation);
     let places: Vec<PathBuf> = users

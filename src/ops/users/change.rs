@@ -9,34 +9,34 @@ use base::error::{Error, Result};
 /// What was done to a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    /// The user was added.
+    /// The user is new.
     Added {
-        /// The home.
+        /// The path of the home.
         home: PathBuf,
         /// Whether the home was there already, with what is in it.
         home_existed: bool,
     },
-    /// Settings were changed.
+    /// Settings of the user were changed.
     Set {
         /// The home that the user had before, if it is another one now; its files stay there.
         left_home: Option<PathBuf>,
     },
     /// The user can sign in, or cannot.
     Enabled(bool),
-    /// The password was set.
+    /// A new password was set.
     PasswordSet,
     /// The user has another name.
     Renamed {
-        /// The name before.
+        /// The name that the user had before.
         old_name: UserName,
-        /// The home, which stays.
+        /// The home, which stays where it is.
         home: PathBuf,
     },
     /// Public keys with these fingerprints were added.
     KeysAdded(Vec<String>),
     /// The public key with this fingerprint was removed.
     KeyRemoved(String),
-    /// The user was removed.
+    /// The user does not exist any more.
     Removed {
         /// The home that the user had.
         home: PathBuf,
@@ -58,7 +58,7 @@ pub struct StoredChange {
 pub struct ConfirmedChange {
     /// The user whose record was changed, by the name that they have now.
     pub user: UserName,
-    /// What was to be done.
+    /// What the change was to do.
     pub what: What,
     /// Whether anything was changed; otherwise all was so already.
     pub is_change: bool,

@@ -10,10 +10,10 @@ use crate::domain::user::{Factor, Limit, Permissions, User};
 /// What becomes of one setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Setting<T> {
-    /// It stays as it is.
+    /// The setting stays as it is.
     #[default]
     Keep,
-    /// It gets this value.
+    /// The setting gets this value.
     To(T),
 }
 
@@ -34,11 +34,11 @@ impl<T> From<Option<T>> for Setting<T> {
 /// What becomes of a user's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SettingChanges {
-    /// The quota in bytes.
+    /// The quota of the home in bytes.
     pub quota_bytes: Setting<Limit<u64>>,
-    /// The quota in files, directories and links.
+    /// The quota of the home in files, directories and links.
     pub quota_files: Setting<Limit<u64>>,
-    /// What the user may do.
+    /// What the user may do in the home.
     pub permissions: Setting<Permissions>,
     /// From when on the user cannot sign in; `None`: never.
     pub expires_at: Setting<Option<Timestamp>>,
@@ -51,7 +51,7 @@ pub struct SettingChanges {
 }
 
 impl SettingChanges {
-    /// Changes the record.
+    /// Changes a user's record accordingly.
     pub fn apply(&self, user: &mut User) {
         if let Setting::To(Limit(bytes)) = self.quota_bytes {
             user.quota.bytes = bytes;

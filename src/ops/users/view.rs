@@ -16,15 +16,15 @@ use base::error::{Error, Result};
 /// A user as it is shown. Nothing secret is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserView {
-    /// The user's name.
+    /// The name of the user.
     pub name: UserName,
     /// Whether the user can sign in at all.
     pub enabled: bool,
-    /// The home's absolute path.
+    /// The absolute path of the home.
     pub home: PathBuf,
-    /// The public keys.
+    /// The public keys of the user.
     pub keys: Vec<KeyView>,
-    /// Whether there is a password.
+    /// Whether the user has a password.
     pub has_password: bool,
     /// What the home may hold.
     pub quota: Quota,
@@ -32,7 +32,7 @@ pub struct UserView {
     pub usage: HomeUsage,
     /// Sessions at once; `None`: the server's limit.
     pub max_sessions: Option<u32>,
-    /// What the user may do.
+    /// What the user may do in the home.
     pub permissions: Permissions,
     /// The networks that the user may come from; empty: any.
     pub allowed_from: Vec<IpNet>,
@@ -61,7 +61,7 @@ impl UserView {
     }
 }
 
-/// Users as they are shown.
+/// A list of users as it is shown.
 #[derive(Debug)]
 pub struct UserList {
     /// The users, in the store's order.

@@ -24,10 +24,10 @@ const LITTLE_ROOM: u64 = 8 << 20;
 /// Opening the store makes the index of its log, 32 KiB, and the file's first pages.
 const TO_OPEN: u64 = 64 << 10;
 
-/// Homes that a message names.
+/// The most homes that a message names.
 const NAMED: usize = 5;
 
-/// Looks at all of it.
+/// Looks at everything that lies on the disk.
 pub fn places(config: &Config, report: &mut Report) {
     data_directory(config, report);
     homes(config, report);
@@ -217,7 +217,7 @@ fn room(config: &Config, report: &mut Report) {
     ));
 }
 
-/// Homes are made in it.
+/// Looks at the directory in which homes are made.
 fn homes(config: &Config, report: &mut Report) {
     let homes = &config.storage.homes;
     let at = config.place_of("storage", "homes");
