@@ -44,6 +44,14 @@ pub struct UsageRecord {
     pub measured_at: Option<Timestamp>,
 }
 
+impl UsageRecord {
+    /// Whether the numbers say anything about the home. Before the first measurement a ceiling does not: it does not know
+    /// what lay in the home already.
+    pub fn is_trusted(&self) -> bool {
+        self.exact || self.measured_at.is_some()
+    }
+}
+
 /// A user has signed in from somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignIn {

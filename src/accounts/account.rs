@@ -116,8 +116,7 @@ impl Account {
     /// An account as the store has it; without a record the home has to be measured before anything may grow up to a
     /// limit.
     pub(super) fn load(home: &Path, quota: Quota, record: Option<&UsageRecord>, helpers: &Helpers) -> Self {
-        // Before the first measure, a ceiling that was written down says nothing of what lay in the home already.
-        let known = record.filter(|record| record.exact || record.measured_at.is_some());
+        let known = record.filter(|record| record.is_trusted());
         let unknown = (quota.bytes.unwrap_or(0), quota.files.unwrap_or(0));
         let (bytes, files) = known.map_or(unknown, |record| (record.bytes, record.files));
         let accuracy = match known {

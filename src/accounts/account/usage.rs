@@ -28,10 +28,9 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// What the store says of a home; `None` if that says nothing: before the first measure, a ceiling does not know
-    /// what lay in the home already.
+    /// What the store says of a home; `None` if its record is not trusted.
     pub fn recorded(record: &UsageRecord, quota: Quota) -> Option<Self> {
-        (record.exact || record.measured_at.is_some()).then_some(Self {
+        record.is_trusted().then_some(Self {
             bytes: record.bytes,
             files: record.files,
             quota,
