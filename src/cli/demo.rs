@@ -143,7 +143,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         init::directory(dir.path(), None).unwrap();
         let error = prepare(dir.path(), None).unwrap_err().to_string();
-        assert!(error.contains("is no demo, and not empty"), "{error}");
+        assert!(error.contains("is not a demo, and not empty"), "{error}");
     }
 
     #[tokio::test]

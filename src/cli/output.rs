@@ -8,7 +8,7 @@ use serde::Serialize;
 use base::error::{Error, Result};
 use base::visible::{for_terminal, in_json};
 
-/// Prints to standard output, all at once. A reader who has seen enough (`| head`) is not an error.
+/// Prints to standard output, all at once. A reader that has seen enough (`| head`) is not an error.
 ///
 /// # Errors
 /// When standard output cannot be written.

@@ -50,7 +50,7 @@ pub fn ask(name: &UserName, source: Source) -> Result<NewPassword> {
 fn from_terminal(name: &UserName) -> Result<Secret> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::new("cannot ask for a password")
-            .because("standard input is no terminal")
+            .because("standard input is not a terminal")
             .hint("--password-stdin"));
     }
     let prompt = |text: String| {

@@ -22,11 +22,11 @@ pub(super) fn explain(error: &toml::de::Error, table: &DeTable<'_>) -> Problem {
     if message.starts_with("unknown variant") {
         let name = quoted.next().unwrap_or_default();
         let known: Vec<&str> = quoted.collect();
-        let what = format!("\"{}\" is no value of {setting}", name.escape_debug());
+        let what = format!("\"{}\" is not a value of {setting}", name.escape_debug());
         return Problem::new(span, what, Some(&format!("it can be {}", known.join(", "))));
     }
     if message.contains("socket address") {
-        let what = format!("{setting} holds something that is no address");
+        let what = format!("{setting} holds something that is not an address");
         return Problem::new(
             span,
             what,

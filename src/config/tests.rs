@@ -50,7 +50,7 @@ fn every_mistake_of_a_file_is_named() {
             "3:31: \"listen\" in [server] holds something",
             "4:14: \"drain_secs\"",
             "5:8: \"user\" in [server] is empty",
-            "7:12: \"des\" is no value",
+            "7:12: \"des\" is not a value",
             "8:8: \"macs\" in [ssh] is empty",
             "10:12: \"channels\"",
             "11:11: \"handles\"",

@@ -57,7 +57,7 @@ pub fn claim_directory(dir: &Path) -> Result<()> {
     };
     if occupied {
         return Err(
-            Error::new(format!("\"{}\" is no demo, and not empty", dir.display()))
+            Error::new(format!("\"{}\" is not a demo, and not empty", dir.display()))
                 .hint("--dir DIR names another directory"),
         );
     }
@@ -77,7 +77,7 @@ pub fn must_be_loopback(listen: &[SocketAddr]) -> Result<()> {
     match listen.iter().find(|address| !address.ip().is_loopback()) {
         None => Ok(()),
         Some(address) => Err(Error::new(format!("a demo is not served on {address}"))
-            .because("everybody knows its users' passwords, and it is no loopback address")
+            .because("everybody knows its users' passwords, and it is not a loopback address")
             .hint("for a server to keep: homeportd init DIR")),
     }
 }

@@ -21,7 +21,7 @@ use base::paths::{from_here, resolve};
 pub fn choose(installation: &Installation, name: &UserName, explicit: Option<&Path>) -> Result<PathBuf> {
     let home = match explicit {
         Some(path) if path.as_os_str().is_empty() => {
-            return Err(Error::new("an empty path is no home").hint("leave --home out for homes/NAME"));
+            return Err(Error::new("an empty path cannot be a home").hint("leave --home out for homes/NAME"));
         }
         Some(path) => from_here(path)?,
         None => installation.storage.homes.join(name.as_str()),

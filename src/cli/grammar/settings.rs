@@ -66,7 +66,7 @@ impl From<Settings> for SettingChanges {
 
 fn number<T: FromStr>(text: &str, word: &str) -> Result<T> {
     text.parse().map_err(|_| {
-        Error::new(format!("\"{}\" is no number", text.escape_debug())).hint(format!("0, 1, 2, … or {word}"))
+        Error::new(format!("\"{}\" is not a number", text.escape_debug())).hint(format!("0, 1, 2, … or {word}"))
     })
 }
 
@@ -161,7 +161,7 @@ impl FromStr for Expiry {
             return Ok(Expiry(None));
         }
         let bad = || {
-            Error::new(format!("\"{}\" is no date", text.escape_debug()))
+            Error::new(format!("\"{}\" is not a date", text.escape_debug()))
                 .hint("2030-01-01, 2030-01-01T12:00:00Z, or never")
         };
         if let Ok(instant) = text.parse::<Timestamp>() {

@@ -12,7 +12,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[auth]\nmethods = [\"passwort\"]",
-        "homeportd.toml:2:12: \"passwort\" is no value of \"methods\" in [auth] (hint: it can be publickey, password, keyboard-interactive)\n 2 | methods = [\"passwort\"]\n   |            ^^^^^^^^^^",
+        "homeportd.toml:2:12: \"passwort\" is not a value of \"methods\" in [auth] (hint: it can be publickey, password, keyboard-interactive)\n 2 | methods = [\"passwort\"]\n   |            ^^^^^^^^^^",
     ),
     (
         "[auth]\nmax_attempts = 0",
@@ -48,7 +48,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[server]\nlisten = [\"localhost\"]",
-        "homeportd.toml:2:11: \"listen\" in [server] holds something that is no address (hint: an IP address and a port: \"0.0.0.0:22\" or \"[::]:22\")\n 2 | listen = [\"localhost\"]\n   |           ^^^^^^^^^^^",
+        "homeportd.toml:2:11: \"listen\" in [server] holds something that is not an address (hint: an IP address and a port: \"0.0.0.0:22\" or \"[::]:22\")\n 2 | listen = [\"localhost\"]\n   |           ^^^^^^^^^^^",
     ),
     (
         "[server]\nlisten = \"0.0.0.0:22\"",
@@ -80,7 +80,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[ssh]\nciphers = [\"3des-cbc\"]",
-        "homeportd.toml:2:12: \"3des-cbc\" is no value of \"ciphers\" in [ssh] (hint: it can be aes256-gcm@openssh.com, aes128-gcm@openssh.com, chacha20-poly1305@openssh.com, aes256-ctr, aes128-ctr)\n 2 | ciphers = [\"3des-cbc\"]\n   |            ^^^^^^^^^^",
+        "homeportd.toml:2:12: \"3des-cbc\" is not a value of \"ciphers\" in [ssh] (hint: it can be aes256-gcm@openssh.com, aes128-gcm@openssh.com, chacha20-poly1305@openssh.com, aes256-ctr, aes128-ctr)\n 2 | ciphers = [\"3des-cbc\"]\n   |            ^^^^^^^^^^",
     ),
     (
         "[ssh]\nciphers = []",
@@ -92,7 +92,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[ssh]\npolicy = \"strict\"",
-        "homeportd.toml:2:10: \"strict\" is no value of \"policy\" in [ssh] (hint: it can be default, compatible, fips)\n 2 | policy = \"strict\"\n   |          ^^^^^^^^",
+        "homeportd.toml:2:10: \"strict\" is not a value of \"policy\" in [ssh] (hint: it can be default, compatible, fips)\n 2 | policy = \"strict\"\n   |          ^^^^^^^^",
     ),
     (
         "[ssh]\nhost_key_algorithms = []",
@@ -180,7 +180,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[log]\nlevel = \"loud\"",
-        "homeportd.toml:2:9: \"loud\" is no value of \"level\" in [log] (hint: it can be error, warn, info, debug, trace)\n 2 | level = \"loud\"\n   |         ^^^^^^",
+        "homeportd.toml:2:9: \"loud\" is not a value of \"level\" in [log] (hint: it can be error, warn, info, debug, trace)\n 2 | level = \"loud\"\n   |         ^^^^^^",
     ),
     (
         "[log]\naudit = \"\"",
