@@ -19,7 +19,7 @@ const LONGEST_HASH: usize = 512;
 
 /// Where a new password comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum PasswordSource {
     /// It is typed twice, without echo.
     Terminal,
     /// It is read from standard input.
@@ -31,13 +31,13 @@ pub enum Source {
 /// Asks for a new password, where the operator said.
 ///
 /// # Errors
-/// When there is no terminal, the two entries differ, or it is empty, too long or a hash; with [`Source::HashStdin`],
+/// When there is no terminal, the two entries differ, or it is empty, too long or a hash; with [`PasswordSource::HashStdin`],
 /// when it is not a hash that can be verified here.
-pub fn ask(name: &UserName, source: Source) -> Result<NewPassword> {
+pub fn ask(name: &UserName, source: PasswordSource) -> Result<NewPassword> {
     let password = match source {
-        Source::Terminal => from_terminal(name)?,
-        Source::Stdin => from_reader(std::io::stdin().lock())?,
-        Source::HashStdin => return hash_from_reader(std::io::stdin().lock()).map(NewPassword::Hash),
+        PasswordSource::Terminal => from_terminal(name)?,
+        PasswordSource::Stdin => from_reader(std::io::stdin().lock())?,
+        PasswordSource::HashStdin => return hash_from_reader(std::io::stdin().lock()).map(NewPassword::Hash),
     };
     if String::from_utf8_lossy(password.bytes()).chars().count() < SHORT {
         output::note(&format!(

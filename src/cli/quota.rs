@@ -7,7 +7,7 @@ use super::output;
 use super::work::{IfMissing, with_store};
 use crate::config::Config;
 use crate::control::json::HomeUsageJson;
-use crate::ops::context::Context;
+use crate::ops::context::OpsContext;
 use crate::ops::quota::{measure, usage_of_all, usage_of_user};
 use base::error::Result;
 
@@ -24,7 +24,7 @@ pub fn run(command: QuotaCommand, config: &Config) -> Result<()> {
     })
 }
 
-async fn execute(command: QuotaCommand, context: &Context<'_>, print: Print<'_>) -> Result<()> {
+async fn execute(command: QuotaCommand, context: &OpsContext<'_>, print: Print<'_>) -> Result<()> {
     match command {
         QuotaCommand::Show {
             name: Some(name),

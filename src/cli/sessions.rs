@@ -3,7 +3,7 @@
 use super::grammar::SessionsCommand;
 use super::output;
 use crate::control::json::SessionJson;
-use crate::ops::running::{RunningServer, SessionView, Target};
+use crate::ops::running::{DisconnectTarget, RunningServer, SessionView};
 use crate::ops::sessions::disconnect;
 use base::error::{Error, Result};
 use base::size::Size;
@@ -26,8 +26,8 @@ pub async fn run(command: SessionsCommand, server: &dyn RunningServer) -> Result
         }
         SessionsCommand::Kick { id, user } => {
             let target = match (id, user) {
-                (Some(id), _) => Target::Session(id),
-                (None, Some(user)) => Target::User(user),
+                (Some(id), _) => DisconnectTarget::Session(id),
+                (None, Some(user)) => DisconnectTarget::User(user),
                 (None, None) => return Err(Error::new("neither a session nor a user is named")),
             };
             Ok(match disconnect(target, server).await? {
@@ -103,6 +103,9 @@ mod tests {
         })
         .await;
         let calvin = "calvin".parse().unwrap();
-        assert_eq!(disconnected, [Target::User(calvin), Target::Session(99)]);
+        assert_eq!(
+            disconnected,
+            [DisconnectTarget::User(calvin), DisconnectTarget::Session(99)]
+        );
     }
 }

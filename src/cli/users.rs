@@ -9,12 +9,12 @@ use clap::error::ErrorKind;
 
 use super::grammar::{AddArgs, Cli, KeyCommand, OutputArgs, SetArgs, UserCommand};
 use super::json::{ChangeJson, KeyJson, UserJson};
-use super::passwords::{self, Source};
+use super::passwords::{self, PasswordSource};
 use super::work::{IfMissing, with_store};
 use super::{key_files, output};
 use crate::config::Config;
 use crate::domain::user::UserName;
-use crate::ops::context::Context;
+use crate::ops::context::OpsContext;
 use crate::ops::keys::KeyView;
 use crate::ops::passwords::NewPassword;
 use crate::ops::users::change::ConfirmedChange;
@@ -51,7 +51,7 @@ pub fn run(command: UserCommand, load: impl Fn() -> Result<Config>) -> Result<()
 struct Inputs {
     keys: Vec<String>,
     /// Where the password comes from, once it is known that the command can do its work.
-    password: Option<Source>,
+    password: Option<PasswordSource>,
 }
 
 impl Inputs {
@@ -67,14 +67,14 @@ impl Inputs {
         };
         let password = match command {
             UserCommand::Add(add) => match add.password.source() {
-                Source::Terminal if !add.keys.is_empty() => None,
+                PasswordSource::Terminal if !add.keys.is_empty() => None,
                 source => Some(source),
             },
             UserCommand::Passwd { password, .. } => Some(password.source()),
             _ => None,
         };
         let stdin_keys = key_files.iter().filter(|file| file.as_os_str() == "-").count();
-        let stdin_password = password.is_some_and(|source| source != Source::Terminal);
+        let stdin_password = password.is_some_and(|source| source != PasswordSource::Terminal);
         if stdin_keys + usize::from(stdin_password) > 1 {
             return Err(Error::new("standard input can be read once only").hint("give keys by file"));
         }
@@ -86,14 +86,14 @@ impl Inputs {
 }
 
 /// Does what the command says; returns what to print.
-async fn execute(command: UserCommand, inputs: Inputs, context: &Context<'_>) -> Result<String> {
+async fn execute(command: UserCommand, inputs: Inputs, context: &OpsContext<'_>) -> Result<String> {
     match command {
         UserCommand::Add(args) => add(args, inputs, context).await,
         UserCommand::Set(args) => set(args, context).await,
         UserCommand::Show { name, json } => show(&users::show(&name, context).await?, json),
         UserCommand::List { json } => list(&users::list(context).await?, json),
         UserCommand::Passwd { name, output, .. } => {
-            let source = inputs.password.unwrap_or(Source::Terminal);
+            let source = inputs.password.unwrap_or(PasswordSource::Terminal);
             let ask = |name: &UserName| passwords::ask(name, source);
             report(&users::set_password(&name, &ask, context).await?, &output)
         }
@@ -115,10 +115,11 @@ async fn execute(command: UserCommand, inputs: Inputs, context: &Context<'_>) ->
     }
 }
 
-async fn add(args: AddArgs, inputs: Inputs, context: &Context<'_>) -> Result<String> {
+async fn add(args: AddArgs, inputs: Inputs, context: &OpsContext<'_>) -> Result<String> {
     let source = inputs.password;
-    let ask =
-        |name: &UserName| -> Result<NewPassword> { passwords::ask(name, source.unwrap_or(Source::Terminal)) };
+    let ask = |name: &UserName| -> Result<NewPassword> {
+        passwords::ask(name, source.unwrap_or(PasswordSource::Terminal))
+    };
     let new = NewUser {
         name: args.name,
         home: args.home.home,
@@ -129,13 +130,13 @@ async fn add(args: AddArgs, inputs: Inputs, context: &Context<'_>) -> Result<Str
     report(&users::add(new, context).await?, &args.output)
 }
 
-async fn set(args: SetArgs, context: &Context<'_>) -> Result<String> {
+async fn set(args: SetArgs, context: &OpsContext<'_>) -> Result<String> {
     let home = args.home.home.as_deref();
     let changed = users::set(&args.name, home, args.settings.into(), context).await?;
     report(&changed, &args.output)
 }
 
-async fn keys(command: KeyCommand, inputs: Inputs, context: &Context<'_>) -> Result<String> {
+async fn keys(command: KeyCommand, inputs: Inputs, context: &OpsContext<'_>) -> Result<String> {
     match command {
         KeyCommand::Add { name, output, .. } => {
             report(&users::add_keys(&name, inputs.keys, context).await?, &output)

@@ -5,7 +5,7 @@ use std::future::Future;
 use super::output;
 use crate::config::Config;
 use crate::control::client::Client;
-use crate::ops::context::Context;
+use crate::ops::context::OpsContext;
 use crate::ops::{installation::Installation, store};
 use crate::store::sql::SqlStore;
 use base::error::{Error, Result};
@@ -37,13 +37,13 @@ pub enum IfMissing {
 pub fn with_store<T>(
     config: &Config,
     if_missing: IfMissing,
-    work: impl AsyncFnOnce(&Context<'_>) -> Result<T>,
+    work: impl AsyncFnOnce(&OpsContext<'_>) -> Result<T>,
 ) -> Result<T> {
     let installation = config.installation();
     let server = Client::new(config.control_socket());
     wait(async {
         let store = open(&installation, if_missing).await?;
-        let context = Context {
+        let context = OpsContext {
             installation: &installation,
             store: &store,
             server: &server,

@@ -67,7 +67,12 @@ fn kind(expected: &str) -> &str {
     }
 }
 
-fn unknown(span: Option<Range<usize>>, name: &str, known: &[&str], place: Option<&Setting<'_>>) -> Problem {
+fn unknown(
+    span: Option<Range<usize>>,
+    name: &str,
+    known: &[&str],
+    place: Option<&NamedSetting<'_>>,
+) -> Problem {
     let section = place.and_then(|place| place.section.as_deref());
     let name = name.escape_debug();
     let what = match section {
@@ -85,14 +90,14 @@ fn unknown(span: Option<Range<usize>>, name: &str, known: &[&str], place: Option
 }
 
 /// A setting's name, and its section's.
-struct Setting<'a> {
+struct NamedSetting<'a> {
     /// Dotted, as in the file: `auth.throttle`.
     section: Option<String>,
     name: &'a str,
     is_section: bool,
 }
 
-impl std::fmt::Display for Setting<'_> {
+impl std::fmt::Display for NamedSetting<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.section {
             Some(section) => write!(f, "\"{}\" in [{section}]", self.name),
@@ -102,7 +107,7 @@ impl std::fmt::Display for Setting<'_> {
 }
 
 /// The innermost setting whose name or value lies at `span`.
-fn locate<'a>(table: &'a DeTable<'_>, span: &Range<usize>) -> Option<Setting<'a>> {
+fn locate<'a>(table: &'a DeTable<'_>, span: &Range<usize>) -> Option<NamedSetting<'a>> {
     let within = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
     for (name, value) in table {
         // A section's own span is its header: what is in it lies elsewhere.
@@ -118,7 +123,7 @@ fn locate<'a>(table: &'a DeTable<'_>, span: &Range<usize>) -> Option<Setting<'a>
             return Some(found);
         }
         if within(name.span()) || within(value.span()) {
-            return Some(Setting {
+            return Some(NamedSetting {
                 section: None,
                 name: name.get_ref(),
                 is_section: value.get_ref().is_table(),

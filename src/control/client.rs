@@ -6,10 +6,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::protocol::{Answer, Kick, Request};
+use super::protocol::{ControlAnswer, ControlRequest, Kick};
 use super::sockets;
 use crate::domain::user::UserName;
-use crate::ops::running::{Effect, RunningServer, ServerResult, SessionView, Target, Unanswered};
+use crate::ops::running::{DisconnectTarget, Effect, RunningServer, ServerResult, SessionView, Unanswered};
 use crate::ops::usage::{HomeUsage, Measurement};
 use base::error::{Error, Result};
 
@@ -36,7 +36,7 @@ impl Client {
         Self { socket }
     }
 
-    pub(super) fn ask(&self, request: &Request) -> std::result::Result<Answer, Unanswered> {
+    pub(super) fn ask(&self, request: &ControlRequest) -> std::result::Result<ControlAnswer, Unanswered> {
         let answer = ask_if_running(&self.socket, request)?;
         answer.ok_or_else(|| Unanswered::NotRunning(not_running(&self.socket)))
     }
@@ -45,50 +45,50 @@ impl Client {
 #[async_trait::async_trait]
 impl RunningServer for Client {
     async fn sessions(&self) -> ServerResult<Vec<SessionView>> {
-        match self.ask(&Request::Sessions)? {
-            Answer::Sessions(sessions) => Ok(all(sessions)?),
+        match self.ask(&ControlRequest::Sessions)? {
+            ControlAnswer::Sessions(sessions) => Ok(all(sessions)?),
             _ => Err(unexpected().into()),
         }
     }
 
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>> {
-        match self.ask(&Request::Listening)? {
-            Answer::Listening(addresses) => Ok(addresses),
+        match self.ask(&ControlRequest::Listening)? {
+            ControlAnswer::Listening(addresses) => Ok(addresses),
             _ => Err(unexpected().into()),
         }
     }
 
-    async fn disconnect(&self, target: Target) -> ServerResult<usize> {
+    async fn disconnect(&self, target: DisconnectTarget) -> ServerResult<usize> {
         let kick = match target {
-            Target::Session(id) => Kick::Session(id),
-            Target::User(name) => Kick::User(name.to_string()),
+            DisconnectTarget::Session(id) => Kick::Session(id),
+            DisconnectTarget::User(name) => Kick::User(name.to_string()),
         };
-        match self.ask(&Request::Kick(kick))? {
-            Answer::Kicked(count) => Ok(count),
+        match self.ask(&ControlRequest::Kick(kick))? {
+            ControlAnswer::Kicked(count) => Ok(count),
             _ => Err(unexpected().into()),
         }
     }
 
     async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
         let users = users.iter().map(ToString::to_string).collect();
-        match self.ask(&Request::Changed { users })? {
-            Answer::Applied(effect) => Ok(effect.into()),
+        match self.ask(&ControlRequest::Changed { users })? {
+            ControlAnswer::Applied(effect) => Ok(effect.into()),
             _ => Err(unexpected().into()),
         }
     }
 
     async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>> {
         let user = user.map(|name| name.to_string());
-        match self.ask(&Request::Usage { user })? {
-            Answer::Usage(usages) => Ok(all(usages)?),
+        match self.ask(&ControlRequest::Usage { user })? {
+            ControlAnswer::Usage(usages) => Ok(all(usages)?),
             _ => Err(unexpected().into()),
         }
     }
 
     async fn measure(&self, user: UserName) -> ServerResult<Measurement> {
         let user = user.to_string();
-        match self.ask(&Request::Scan { user })? {
-            Answer::Scanned(measurement) => Ok((*measurement).try_into()?),
+        match self.ask(&ControlRequest::Scan { user })? {
+            ControlAnswer::Scanned(measurement) => Ok((*measurement).try_into()?),
             _ => Err(unexpected().into()),
         }
     }
@@ -114,7 +114,7 @@ fn not_running(socket: &Path) -> Error {
 ///
 /// # Errors
 /// When it does not answer, or cannot do what is asked.
-pub(super) fn ask_if_running(socket: &Path, request: &Request) -> Result<Option<Answer>> {
+pub(super) fn ask_if_running(socket: &Path, request: &ControlRequest) -> Result<Option<ControlAnswer>> {
     let cannot = || Error::new(format!("cannot ask the server at \"{}\"", socket.display()));
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => cannot()
@@ -129,11 +129,11 @@ pub(super) fn ask_if_running(socket: &Path, request: &Request) -> Result<Option<
     loop {
         let line = exchange.line().map_err(failed)?;
         match serde_json::from_slice(&line) {
-            Ok(Answer::Working) if request.takes_long() => exchange.end = Instant::now() + LIMIT,
-            Ok(Answer::Error(text)) => {
+            Ok(ControlAnswer::Working) if request.takes_long() => exchange.end = Instant::now() + LIMIT,
+            Ok(ControlAnswer::Error(text)) => {
                 return Err(cannot().because(text).hint("are both of the same version?"));
             }
-            Ok(Answer::Failed(text)) => return Err(Error::new(text)),
+            Ok(ControlAnswer::Failed(text)) => return Err(Error::new(text)),
             Ok(answer) => return Ok(Some(answer)),
             Err(_) if line.is_empty() => {
                 return Err(cannot().because("it hung up").hint("it may be ending; try again"));
@@ -171,7 +171,7 @@ impl Exchange {
         }
     }
 
-    fn send(&mut self, request: &Request) -> std::io::Result<()> {
+    fn send(&mut self, request: &ControlRequest) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         let mut rest = &line[..];

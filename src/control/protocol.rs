@@ -9,7 +9,7 @@ use super::json::{EffectJson, HomeUsageJson, MeasurementJson, SessionJson};
 /// A line that a command sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Request {
+pub(super) enum ControlRequest {
     /// Asks for the list of sessions.
     Sessions,
     /// Asks for the addresses that are listened on.
@@ -33,17 +33,17 @@ pub(super) enum Request {
     },
 }
 
-impl Request {
+impl ControlRequest {
     /// Whether the answer may take long. Measuring a large home takes minutes; the server says all the while that it
     /// works.
     pub fn takes_long(&self) -> bool {
         match self {
-            Request::Sessions
-            | Request::Listening
-            | Request::Kick(_)
-            | Request::Usage { .. }
-            | Request::Changed { .. } => false,
-            Request::Scan { .. } => true,
+            ControlRequest::Sessions
+            | ControlRequest::Listening
+            | ControlRequest::Kick(_)
+            | ControlRequest::Usage { .. }
+            | ControlRequest::Changed { .. } => false,
+            ControlRequest::Scan { .. } => true,
         }
     }
 }
@@ -61,18 +61,18 @@ pub(super) enum Kick {
 /// A line that the server answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Answer {
-    /// The answer to [`Request::Sessions`].
+pub(super) enum ControlAnswer {
+    /// The answer to [`ControlRequest::Sessions`].
     Sessions(Vec<SessionJson>),
-    /// The answer to [`Request::Listening`].
+    /// The answer to [`ControlRequest::Listening`].
     Listening(Vec<SocketAddr>),
-    /// The answer to [`Request::Kick`]: how many sessions were disconnected.
+    /// The answer to [`ControlRequest::Kick`]: how many sessions were disconnected.
     Kicked(usize),
-    /// The answer to [`Request::Usage`], by name.
+    /// The answer to [`ControlRequest::Usage`], by name.
     Usage(Vec<HomeUsageJson>),
-    /// The answer to [`Request::Scan`].
+    /// The answer to [`ControlRequest::Scan`].
     Scanned(Box<MeasurementJson>),
-    /// The answer to [`Request::Changed`]: what was changed is in force.
+    /// The answer to [`ControlRequest::Changed`]: what was changed is in force.
     Applied(EffectJson),
     /// The answer is not ready yet; another line follows.
     Working,

@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::json::SessionJson;
-use super::protocol::{Answer, Kick, Request};
+use super::protocol::{ControlAnswer, ControlRequest, Kick};
 use super::sockets::{self, SocketDir};
 use crate::domain::user::UserName;
 use crate::io::descriptors::{self, Spare};
-use crate::ops::running::{RunningServer, Target, Unanswered};
+use crate::ops::running::{DisconnectTarget, RunningServer, Unanswered};
 use base::error::{Error, Result};
 
 /// The longest request in bytes: requests are a few words.
@@ -122,9 +122,9 @@ async fn converse(stream: UnixStream, running: &dyn RunningServer) -> std::io::R
         }
         let whole = line.ends_with(b"\n");
         let answer = match serde_json::from_slice(&line) {
-            _ if !whole => Answer::Error("the request is too long or has no end".to_owned()),
+            _ if !whole => ControlAnswer::Error("the request is too long or has no end".to_owned()),
             Ok(request) => answer_in_time(request, running, &mut write).await?,
-            Err(error) => Answer::Error(format!("not understood: {error}")),
+            Err(error) => ControlAnswer::Error(format!("not understood: {error}")),
         };
         send(&answer, &mut write).await?;
         if !whole {
@@ -133,7 +133,7 @@ async fn converse(stream: UnixStream, running: &dyn RunningServer) -> std::io::R
     }
 }
 
-async fn send(answer: &Answer, write: &mut OwnedWriteHalf) -> std::io::Result<()> {
+async fn send(answer: &ControlAnswer, write: &mut OwnedWriteHalf) -> std::io::Result<()> {
     let mut text = serde_json::to_vec(answer)?;
     text.push(b'\n');
     tokio::time::timeout(IDLE, write.write_all(&text)).await?
@@ -141,59 +141,62 @@ async fn send(answer: &Answer, write: &mut OwnedWriteHalf) -> std::io::Result<()
 
 /// The answer to a request; if that may take long, the client hears now and then that it is worked on.
 async fn answer_in_time(
-    request: Request,
+    request: ControlRequest,
     running: &dyn RunningServer,
     write: &mut OwnedWriteHalf,
-) -> std::io::Result<Answer> {
+) -> std::io::Result<ControlAnswer> {
     let takes_long = request.takes_long();
     let answering = answer(request, running);
     tokio::pin!(answering);
     loop {
         tokio::select! {
             answer = &mut answering => return Ok(answer),
-            () = tokio::time::sleep(SIGN_OF_LIFE), if takes_long => send(&Answer::Working, write).await?,
+            () = tokio::time::sleep(SIGN_OF_LIFE), if takes_long => send(&ControlAnswer::Working, write).await?,
         }
     }
 }
 
-async fn answer(request: Request, running: &dyn RunningServer) -> Answer {
+async fn answer(request: ControlRequest, running: &dyn RunningServer) -> ControlAnswer {
     let answered = match request {
-        Request::Sessions => running
+        ControlRequest::Sessions => running
             .sessions()
             .await
-            .map(|sessions| Answer::Sessions(sessions.iter().map(SessionJson::from).collect())),
-        Request::Listening => running.listening().await.map(Answer::Listening),
-        Request::Kick(kick) => match target(kick) {
-            Some(target) => running.disconnect(target).await.map(Answer::Kicked),
-            None => Ok(Answer::Kicked(0)),
+            .map(|sessions| ControlAnswer::Sessions(sessions.iter().map(SessionJson::from).collect())),
+        ControlRequest::Listening => running.listening().await.map(ControlAnswer::Listening),
+        ControlRequest::Kick(kick) => match target(kick) {
+            Some(target) => running.disconnect(target).await.map(ControlAnswer::Kicked),
+            None => Ok(ControlAnswer::Kicked(0)),
         },
-        Request::Usage { user } => usage(user, running).await,
-        Request::Scan { user } => measure(&user, running).await,
-        Request::Changed { users } => {
+        ControlRequest::Usage { user } => usage(user, running).await,
+        ControlRequest::Scan { user } => measure(&user, running).await,
+        ControlRequest::Changed { users } => {
             // A name that nobody can have has no sessions.
             let users = users.iter().filter_map(|name| UserName::stored(name).ok());
             let effect = running.apply_changes(users.collect()).await;
-            effect.map(|effect| Answer::Applied(effect.into()))
+            effect.map(|effect| ControlAnswer::Applied(effect.into()))
         }
     };
-    answered.unwrap_or_else(|unanswered| Answer::Failed(Error::from(unanswered).to_string()))
+    answered.unwrap_or_else(|unanswered| ControlAnswer::Failed(Error::from(unanswered).to_string()))
 }
 
 /// The sessions that are meant; `None` for a user's name that nobody can have.
-fn target(kick: Kick) -> Option<Target> {
+fn target(kick: Kick) -> Option<DisconnectTarget> {
     match kick {
-        Kick::Session(id) => Some(Target::Session(id)),
-        Kick::User(name) => UserName::stored(&name).ok().map(Target::User),
+        Kick::Session(id) => Some(DisconnectTarget::Session(id)),
+        Kick::User(name) => UserName::stored(&name).ok().map(DisconnectTarget::User),
     }
 }
 
-async fn usage(user: Option<String>, running: &dyn RunningServer) -> std::result::Result<Answer, Unanswered> {
+async fn usage(
+    user: Option<String>,
+    running: &dyn RunningServer,
+) -> std::result::Result<ControlAnswer, Unanswered> {
     let user = user.map(|name| UserName::stored(&name)).transpose()?;
     let usages = running.usage(user).await?;
-    Ok(Answer::Usage(usages.iter().map(Into::into).collect()))
+    Ok(ControlAnswer::Usage(usages.iter().map(Into::into).collect()))
 }
 
-async fn measure(user: &str, running: &dyn RunningServer) -> std::result::Result<Answer, Unanswered> {
+async fn measure(user: &str, running: &dyn RunningServer) -> std::result::Result<ControlAnswer, Unanswered> {
     let measurement = running.measure(UserName::stored(user)?).await?;
-    Ok(Answer::Scanned(Box::new((&measurement).into())))
+    Ok(ControlAnswer::Scanned(Box::new((&measurement).into())))
 }

@@ -11,20 +11,20 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, ask_if_running};
-use super::protocol::{Answer, Request};
+use super::protocol::{ControlAnswer, ControlRequest};
 use super::server::{MAX_CONNECTIONS, bind, serve};
 use super::sockets::{self, SocketDir};
 use crate::accounts::measure::Sum;
 use crate::domain::user::UserName;
-use crate::ops::running::{Effect, RunningServer, ServerResult, SessionView, Target};
+use crate::ops::running::{DisconnectTarget, Effect, RunningServer, ServerResult, SessionView};
 use crate::ops::usage::{HomeUsage, Measurement};
-use crate::ops::users::change::{StoredChange, What};
+use crate::ops::users::change::{StoredChange, UserChange};
 use base::error::{Error, Result};
 
 /// A server with two sessions.
 #[derive(Default)]
 struct TwoSessions {
-    disconnected: Mutex<Vec<Target>>,
+    disconnected: Mutex<Vec<DisconnectTarget>>,
     turn: Arc<tokio::sync::Notify>,
 }
 
@@ -60,9 +60,9 @@ impl RunningServer for TwoSessions {
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>> {
         Ok(vec!["[::1]:2222".parse().unwrap()])
     }
-    async fn disconnect(&self, target: Target) -> ServerResult<usize> {
+    async fn disconnect(&self, target: DisconnectTarget) -> ServerResult<usize> {
         self.disconnected.lock().unwrap().push(target.clone());
-        Ok(usize::from(target != Target::Session(99)))
+        Ok(usize::from(target != DisconnectTarget::Session(99)))
     }
     async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
         Ok(Effect {
@@ -88,14 +88,14 @@ impl RunningServer for TwoSessions {
 }
 
 /// Asks the server at `path`.
-fn ask(path: &Path, request: &Request) -> Result<Answer> {
+fn ask(path: &Path, request: &ControlRequest) -> Result<ControlAnswer> {
     Ok(Client::new(path.to_owned()).ask(request)?)
 }
 
 /// Runs `client` on a thread of its own against a server on a socket.
 pub(crate) async fn with_server<T: Send + 'static>(
     client: impl FnOnce(&Path, &tokio::sync::Notify) -> T + Send + 'static,
-) -> (T, Vec<Target>) {
+) -> (T, Vec<DisconnectTarget>) {
     let dir = tempfile::tempdir().unwrap();
     // Longer than a socket's address may be.
     let deep = dir.path().join("x".repeat(100));
@@ -161,7 +161,9 @@ async fn nonsense_gets_an_answer_and_disturbs_nobody() {
         let idle: Vec<_> = (0..MAX_CONNECTIONS - 1)
             .map(|_| Blocking::connect(dir.path(&name)).unwrap())
             .collect();
-        assert!(matches!(ask(path, &Request::Sessions), Ok(Answer::Sessions(s)) if s.len() == 2));
+        assert!(
+            matches!(ask(path, &ControlRequest::Sessions), Ok(ControlAnswer::Sessions(s)) if s.len() == 2)
+        );
         drop(idle);
     })
     .await;
@@ -199,7 +201,7 @@ async fn what_homes_hold_is_told_in_stable_words() {
             "{\"usage\":{\"user\":\"calvin\"}}",
             &format!("{{\"usage\":[{calvin}]}}"),
         );
-        let request = Request::Usage {
+        let request = ControlRequest::Usage {
             user: Some("nobody".into()),
         };
         let error = ask(path, &request).unwrap_err().to_string();
@@ -216,13 +218,16 @@ async fn a_scan_holds_up_nobody_and_is_waited_for() {
             let scanning = threads.spawn(|| {
                 ask(
                     path,
-                    &Request::Scan {
+                    &ControlRequest::Scan {
                         user: "calvin".into(),
                     },
                 )
             });
             for _ in 0..3 {
-                assert!(matches!(ask(path, &Request::Sessions), Ok(Answer::Sessions(_))));
+                assert!(matches!(
+                    ask(path, &ControlRequest::Sessions),
+                    Ok(ControlAnswer::Sessions(_))
+                ));
             }
             // Longer than any other answer is waited for: the server says that it works.
             while begun.elapsed() < Duration::from_secs(6) {
@@ -230,7 +235,7 @@ async fn a_scan_holds_up_nobody_and_is_waited_for() {
                 std::thread::sleep(Duration::from_millis(50));
             }
             turn.notify_one();
-            let Answer::Scanned(scanned) = scanning.join().unwrap().unwrap() else {
+            let ControlAnswer::Scanned(scanned) = scanning.join().unwrap().unwrap() else {
                 panic!("no answer to a scan")
             };
             let scanned = Measurement::try_from(*scanned).unwrap();
@@ -248,15 +253,17 @@ fn a_socket_that_a_dead_server_left_is_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("control.sock");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    assert_eq!(ask_if_running(&path, &Request::Sessions).unwrap(), None);
+    assert_eq!(ask_if_running(&path, &ControlRequest::Sessions).unwrap(), None);
     assert_eq!(
-        ask_if_running(&dir.path().join("none"), &Request::Sessions).unwrap(),
+        ask_if_running(&dir.path().join("none"), &ControlRequest::Sessions).unwrap(),
         None
     );
     std::fs::remove_file(&path).unwrap();
     let accepting = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let hanging_up = std::thread::spawn(move || drop(accepting.accept()));
-    let error = ask_if_running(&path, &Request::Sessions).unwrap_err().to_string();
+    let error = ask_if_running(&path, &ControlRequest::Sessions)
+        .unwrap_err()
+        .to_string();
     hanging_up.join().unwrap();
     assert!(error.starts_with("cannot ask the server at"), "{error}");
 }
@@ -271,7 +278,7 @@ fn without_a_server_there_is_nobody_to_wait_for() {
     let dir = tempfile::tempdir().unwrap();
     let name: UserName = "calvin".parse().unwrap();
     let server = Client::new(dir.path().join("control.sock"));
-    let confirmed = block_on(StoredChange::new(&name, What::PasswordSet, true).confirm(&server));
+    let confirmed = block_on(StoredChange::new(&name, UserChange::PasswordSet, true).confirm(&server));
     assert!(confirmed.unwrap().effect.is_none());
 }
 
@@ -301,8 +308,8 @@ fn a_server_that_says_nothing_is_waited_for_no_longer_than_the_limit() {
             "{what}: {took:?}"
         );
     };
-    let silent = |request: Request| move |path: &Path| ask(path, &request).unwrap_err().to_string();
-    let scan = silent(Request::Scan {
+    let silent = |request: ControlRequest| move |path: &Path| ask(path, &request).unwrap_err().to_string();
+    let scan = silent(ControlRequest::Scan {
         user: "calvin".into(),
     });
     std::thread::scope(|threads| {
@@ -310,10 +317,10 @@ fn a_server_that_says_nothing_is_waited_for_no_longer_than_the_limit() {
         let path = &path;
         let first = threads.spawn(move || check("scan", &|| scan(path), "has not answered within 5 s"));
         std::thread::sleep(Duration::from_millis(200));
-        let sessions = silent(Request::Sessions);
+        let sessions = silent(ControlRequest::Sessions);
         threads.spawn(move || check("sessions", &|| sessions(path), "has not answered within 5 s"));
         let change = || {
-            let stored = StoredChange::new(&name, What::PasswordSet, true);
+            let stored = StoredChange::new(&name, UserChange::PasswordSet, true);
             let confirmed = block_on(stored.confirm(&Client::new(path.clone())));
             confirmed.unwrap_err().to_string()
         };
@@ -329,11 +336,11 @@ fn a_server_that_says_nothing_is_waited_for_no_longer_than_the_limit() {
 #[test]
 fn without_a_server_the_error_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let error = ask(&dir.path().join("control.sock"), &Request::Sessions)
+    let error = ask(&dir.path().join("control.sock"), &ControlRequest::Sessions)
         .unwrap_err()
         .to_string();
     assert!(error.starts_with("no server is running"), "{error}");
-    let error = ask(&dir.path().join("none/control.sock"), &Request::Sessions)
+    let error = ask(&dir.path().join("none/control.sock"), &ControlRequest::Sessions)
         .unwrap_err()
         .to_string();
     assert!(error.starts_with("no server is running"), "{error}");

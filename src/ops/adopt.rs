@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::context::{Context, Warn};
+use super::context::{OpsContext, Warn};
 use super::homes;
 use super::installation::Installation;
 use crate::storage::marker::{self, Mark};
@@ -43,7 +43,7 @@ pub struct Adoptions {
 ///
 /// # Errors
 /// When a directory is not one of the installation's places, or cannot be made.
-pub async fn adopt(dirs: &[PathBuf], take_over: bool, context: &Context<'_>) -> Result<Adoptions> {
+pub async fn adopt(dirs: &[PathBuf], take_over: bool, context: &OpsContext<'_>) -> Result<Adoptions> {
     let installation = context.installation;
     let places: Vec<PathBuf> = if dirs.is_empty() {
         installation.storage.places().map(Path::to_owned).collect()

@@ -11,7 +11,7 @@ pub type Warn = fn(&Error);
 
 /// What a use case works on.
 #[derive(Clone, Copy)]
-pub struct Context<'a> {
+pub struct OpsContext<'a> {
     /// Where everything of the server lies.
     pub installation: &'a Installation,
     /// The users and all that is recorded.
@@ -22,7 +22,7 @@ pub struct Context<'a> {
     pub warn: Warn,
 }
 
-impl Context<'_> {
+impl OpsContext<'_> {
     /// The record of a user.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ pub fn make_data_dir(installation: &Installation) -> Result<()> {
         .filter(|_| geteuid().is_root() && !data.is_dir())
         .map(system_user)
         .transpose()?;
-    let owner = user.map(|user| Owner {
+    let owner = user.map(|user| DirectoryOwner {
         uid: user.uid.as_raw(),
         gid: user.gid.as_raw(),
     });
@@ -46,7 +46,7 @@ pub fn make_key_dir(installation: &Installation) -> Result<()> {
             .hint("is [store] path in the configuration right? homeportd init DIR and homeportd user add NAME make a new store")
     })?;
     if geteuid().is_root() && owner.uid() != 0 && parent_is_roots(keys) {
-        let owner = Owner {
+        let owner = DirectoryOwner {
             uid: owner.uid(),
             gid: owner.gid(),
         };
@@ -83,13 +83,13 @@ fn parent_is_roots(dir: &Path) -> bool {
 }
 
 /// The owner of a directory that root makes.
-struct Owner {
+struct DirectoryOwner {
     uid: u32,
     gid: u32,
 }
 
 /// Makes a directory unless it is there, and gives it to an owner.
-fn make(dir: &Path, owner: Option<Owner>) -> Result<()> {
+fn make(dir: &Path, owner: Option<DirectoryOwner>) -> Result<()> {
     let cannot = |cause: io::Error| cannot_make(dir, cause);
     if dir.is_dir() {
         return Ok(());
@@ -107,7 +107,7 @@ fn make(dir: &Path, owner: Option<Owner>) -> Result<()> {
         made => made.map_err(cannot)?,
     }
     match owner {
-        Some(Owner { uid, gid }) => lchown(dir, Some(uid), Some(gid)).map_err(cannot),
+        Some(DirectoryOwner { uid, gid }) => lchown(dir, Some(uid), Some(gid)).map_err(cannot),
         None => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::context::Context;
+use super::context::OpsContext;
 use super::installation::Installation;
 use crate::ssh::hostkeys::{self, Kind};
 use base::error::Result;
@@ -31,7 +31,7 @@ pub struct GeneratedHostKey {
 ///
 /// # Errors
 /// When it cannot be made or used.
-pub async fn generate(kind: Kind, context: &Context<'_>) -> Result<GeneratedHostKey> {
+pub async fn generate(kind: Kind, context: &OpsContext<'_>) -> Result<GeneratedHostKey> {
     let directory = &context.installation.host_keys;
     let file = kind.file(directory);
     let is_new = file.symlink_metadata().is_err();

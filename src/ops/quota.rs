@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::context::Context;
+use super::context::OpsContext;
 use super::lock::DataLock;
 use super::running::if_running;
 use super::usage::{HomeUsage, Measurement};
@@ -18,7 +18,7 @@ use base::error::{Error, Result};
 ///
 /// # Errors
 /// When there is no such user, a running server does not answer, or the store cannot be read.
-pub async fn usage_of_user(name: &UserName, context: &Context<'_>) -> Result<HomeUsage> {
+pub async fn usage_of_user(name: &UserName, context: &OpsContext<'_>) -> Result<HomeUsage> {
     let user = context.user(name).await?;
     let usages = usage_of(std::slice::from_ref(&user), context).await?;
     let usage = usages.into_iter().next();
@@ -29,7 +29,7 @@ pub async fn usage_of_user(name: &UserName, context: &Context<'_>) -> Result<Hom
 ///
 /// # Errors
 /// When a running server does not answer, or the store cannot be read.
-pub async fn usage_of_all(context: &Context<'_>) -> Result<Vec<HomeUsage>> {
+pub async fn usage_of_all(context: &OpsContext<'_>) -> Result<Vec<HomeUsage>> {
     usage_of(&context.store.users().await?, context).await
 }
 
@@ -37,7 +37,7 @@ pub async fn usage_of_all(context: &Context<'_>) -> Result<Vec<HomeUsage>> {
 ///
 /// # Errors
 /// When a running server does not answer, or the store cannot be read.
-pub async fn usage_of(users: &[User], context: &Context<'_>) -> Result<Vec<HomeUsage>> {
+pub async fn usage_of(users: &[User], context: &OpsContext<'_>) -> Result<Vec<HomeUsage>> {
     let only = match users {
         [one] => Some(one.name.clone()),
         _ => None,
@@ -77,7 +77,7 @@ pub struct MeasuredHome {
 /// When there is no such user, when homes could not be measured, or when `on_measured` fails.
 pub async fn measure(
     name: Option<&UserName>,
-    context: &Context<'_>,
+    context: &OpsContext<'_>,
     on_measured: &mut dyn FnMut(&MeasuredHome) -> Result<()>,
 ) -> Result<()> {
     let users = match name {
@@ -120,7 +120,7 @@ fn failure(mut failed: Vec<Error>, all: usize) -> Result<()> {
 }
 
 struct Measurer<'a> {
-    context: &'a Context<'a>,
+    context: &'a OpsContext<'a>,
     /// The lock of the data directory, taken once it was found that no server runs, so that none starts until all is
     /// measured.
     lock: Option<DataLock>,
@@ -129,7 +129,7 @@ struct Measurer<'a> {
 impl Measurer<'_> {
     /// The running server measures, since it alone knows what is being written; without one, this process does.
     async fn measure(&mut self, user: &User) -> Result<Measurement> {
-        let Context {
+        let OpsContext {
             server, installation, ..
         } = self.context;
         if self.lock.is_none() {

@@ -17,7 +17,7 @@ pub trait RunningServer: Send + Sync {
     /// The addresses that are listened on.
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>>;
     /// Disconnects sessions, and returns how many.
-    async fn disconnect(&self, target: Target) -> ServerResult<usize>;
+    async fn disconnect(&self, target: DisconnectTarget) -> ServerResult<usize>;
     /// Puts changes of these users' records in force. Of a renamed user both names are given.
     async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect>;
     /// What a user's home holds, or each user's.
@@ -66,7 +66,7 @@ pub fn if_running<T>(answer: ServerResult<T>) -> Result<Option<T>> {
 
 /// The sessions that are to be disconnected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum DisconnectTarget {
     /// The one session with this number.
     Session(u64),
     /// All sessions of this user.

@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 pub use keys::{add_keys, list_keys, remove_key};
 pub use remove::remove;
 
-use super::context::Context;
+use super::context::OpsContext;
 use super::homes::{self, HomeOrigin};
 use super::passwords::AskPassword;
 use super::{adopt, keys as key_lines};
 use crate::domain::user::{User, UserName};
 use crate::store::name_taken;
 use base::error::Result;
-use change::{ConfirmedChange, StoredChange, What};
+use change::{ConfirmedChange, StoredChange, UserChange};
 use settings::SettingChanges;
 
 /// A user who is to be added.
@@ -41,7 +41,7 @@ pub struct NewUser<'a> {
 ///
 /// # Errors
 /// When the name is taken, the home may not lie where it does, or the store or the disk refuses.
-pub async fn add(new: NewUser<'_>, context: &Context<'_>) -> Result<ConfirmedChange> {
+pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<ConfirmedChange> {
     let store = context.store;
     // Before a password is asked for; the store looks again.
     if store.user(&new.name).await?.is_some() {
@@ -67,7 +67,7 @@ pub async fn add(new: NewUser<'_>, context: &Context<'_>) -> Result<ConfirmedCha
             return Err(error);
         }
     };
-    let what = What::Added {
+    let what = UserChange::Added {
         home: user.home,
         home_existed: origin == HomeOrigin::Existing,
     };
@@ -77,7 +77,7 @@ pub async fn add(new: NewUser<'_>, context: &Context<'_>) -> Result<ConfirmedCha
 }
 
 /// Makes sure that a home may be made. A home that is there already can be read, whatever server its storage belongs to.
-async fn claim(home: &Path, context: &Context<'_>) -> Result<()> {
+async fn claim(home: &Path, context: &OpsContext<'_>) -> Result<()> {
     match adopt::take_if_new(context.installation, home, context.store).await {
         Err(error) if home.is_dir() => {
             (context.warn)(&error);
@@ -95,7 +95,7 @@ pub async fn set(
     name: &UserName,
     home: Option<&Path>,
     settings: SettingChanges,
-    context: &Context<'_>,
+    context: &OpsContext<'_>,
 ) -> Result<ConfirmedChange> {
     let store = context.store;
     let before = context.user(name).await?;
@@ -127,7 +127,7 @@ pub async fn set(
             return Err(error);
         }
     }
-    StoredChange::new(name, What::Set { left_home }, is_change)
+    StoredChange::new(name, UserChange::Set { left_home }, is_change)
         .confirm(context.server)
         .await
 }
@@ -136,13 +136,13 @@ pub async fn set(
 ///
 /// # Errors
 /// When there is no such user, or the store refuses.
-pub async fn enable(name: &UserName, enabled: bool, context: &Context<'_>) -> Result<ConfirmedChange> {
+pub async fn enable(name: &UserName, enabled: bool, context: &OpsContext<'_>) -> Result<ConfirmedChange> {
     let change = move |user: &mut User| {
         user.enabled = enabled;
         Ok(())
     };
     let changed = context.store.change_user(name, Box::new(change)).await?;
-    StoredChange::new(name, What::Enabled(enabled), changed.is_change())
+    StoredChange::new(name, UserChange::Enabled(enabled), changed.is_change())
         .confirm(context.server)
         .await
 }
@@ -154,7 +154,7 @@ pub async fn enable(name: &UserName, enabled: bool, context: &Context<'_>) -> Re
 pub async fn set_password(
     name: &UserName,
     ask: AskPassword<'_>,
-    context: &Context<'_>,
+    context: &OpsContext<'_>,
 ) -> Result<ConfirmedChange> {
     // Before a password is asked for.
     let before = context.user(name).await?;
@@ -169,7 +169,7 @@ pub async fn set_password(
         };
         context.store.change_user(name, Box::new(change)).await?;
     }
-    StoredChange::new(name, What::PasswordSet, is_change)
+    StoredChange::new(name, UserChange::PasswordSet, is_change)
         .confirm(context.server)
         .await
 }
@@ -178,7 +178,11 @@ pub async fn set_password(
 ///
 /// # Errors
 /// When there is no such user, the new name is taken, or the store refuses.
-pub async fn rename(name: &UserName, new_name: &UserName, context: &Context<'_>) -> Result<ConfirmedChange> {
+pub async fn rename(
+    name: &UserName,
+    new_name: &UserName,
+    context: &OpsContext<'_>,
+) -> Result<ConfirmedChange> {
     let to = new_name.clone();
     let change = move |user: &mut User| {
         user.name = to.clone();
@@ -186,7 +190,7 @@ pub async fn rename(name: &UserName, new_name: &UserName, context: &Context<'_>)
     };
     let changed = context.store.change_user(name, Box::new(change)).await?;
     let is_change = changed.is_change();
-    let what = What::Renamed {
+    let what = UserChange::Renamed {
         old_name: name.clone(),
         home: changed.after.home,
     };
@@ -199,7 +203,7 @@ pub async fn rename(name: &UserName, new_name: &UserName, context: &Context<'_>)
 ///
 /// # Errors
 /// When there is no such user, or the store cannot be read.
-pub async fn show(name: &UserName, context: &Context<'_>) -> Result<view::UserList> {
+pub async fn show(name: &UserName, context: &OpsContext<'_>) -> Result<view::UserList> {
     view::UserList::of(vec![context.user(name).await?], context).await
 }
 
@@ -207,6 +211,6 @@ pub async fn show(name: &UserName, context: &Context<'_>) -> Result<view::UserLi
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn list(context: &Context<'_>) -> Result<view::UserList> {
+pub async fn list(context: &OpsContext<'_>) -> Result<view::UserList> {
     view::UserList::of(context.store.users().await?, context).await
 }

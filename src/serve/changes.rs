@@ -1,6 +1,6 @@
 //! Takes changes of users' records in: puts limits in force, and ends the sessions that have lost something.
 //!
-//! A command commits to the store and then names the users here, through the control socket ([`Changes::apply`]); what
+//! A command commits to the store and then names the users here, through the control socket ([`RecordChanges::apply`]); what
 //! it waits for is in force when it returns:
 //! 1. Sign-ins that have read a record before look again (see [`crate::session`]).
 //! 2. Quotas are those of the store, and nothing is written any more that only an earlier one allowed.
@@ -37,7 +37,7 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 const WAITING_AT_ONCE: usize = 8;
 
 /// Takes changes of users' records in, as the module's documentation says.
-pub struct Changes {
+pub struct RecordChanges {
     store: Arc<dyn Store>,
     service: Arc<Service>,
     /// The revision that was taken in last. Held while changes are taken in, so that nobody is told too early.
@@ -45,7 +45,7 @@ pub struct Changes {
     waiting: Arc<Semaphore>,
 }
 
-impl Changes {
+impl RecordChanges {
     /// Knows of all changes so far: nobody has signed in yet.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl Changes {
         })
     }
 
-    /// Does what [`Changes::apply`] does without waiting for calls that had begun. Adds the users whose records have
+    /// Does what [`RecordChanges::apply`] does without waiting for calls that had begun. Adds the users whose records have
     /// changed to `users`; returns how many sessions were ended, and the accounts that have another limit now.
     async fn take_in(&self, users: &mut BTreeSet<UserName>) -> Result<(usize, Vec<Arc<Account>>)> {
         let mut seen = self.seen.lock().await;
@@ -244,7 +244,7 @@ impl Changes {
 }
 
 /// Finds what was changed without a word to the server, and ends sessions when their users or keys expire.
-pub async fn watch(changes: Arc<Changes>, quit: CancellationToken) {
+pub async fn watch(changes: Arc<RecordChanges>, quit: CancellationToken) {
     let mut behind = None;
     let mut next_look = Instant::now() + WATCH_EVERY;
     loop {

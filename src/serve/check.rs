@@ -11,7 +11,7 @@ use crate::control::client::Client;
 use crate::io::descriptors::{self, Shares};
 use crate::ops::check::report::Report;
 use crate::ops::check::{host_keys, places, users};
-use crate::ops::context::Context;
+use crate::ops::context::OpsContext;
 use crate::ops::installation::Installation;
 use crate::ops::lock::{self, Holder};
 use crate::ops::running::{RunningServer as _, if_running};
@@ -96,7 +96,7 @@ async fn users_and_homes(
     places::look(&installation, &found, store, report).await;
     let usages = match server {
         Some(server) => {
-            let context = Context {
+            let context = OpsContext {
                 installation: &installation,
                 store,
                 server,

@@ -11,29 +11,36 @@ use rustix::io::Errno;
 use base::error::Error;
 
 /// A system call that the server cannot do without.
-struct Call {
+struct KernelCall {
     name: &'static str,
-    /// The first version of Linux that has it: major, minor.
-    since: (u32, u32),
+    /// The first version of Linux that has it.
+    since: Version,
     /// What the server needs it for.
     why: &'static str,
     /// Calls it harmlessly. Any answer but ENOSYS and EPERM says that it is there.
     probe: fn() -> rustix::io::Result<()>,
 }
 
-const CALLS: [Call; 2] = [
-    Call {
+/// The version of a kernel, as far as it matters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Version {
+    major: u32,
+    minor: u32,
+}
+
+const CALLS: [KernelCall; 2] = [
+    KernelCall {
         name: "openat2",
-        since: (5, 6),
+        since: Version { major: 5, minor: 6 },
         why: "homes are kept apart by it",
         probe: || {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             openat2(CWD, "/", flags, Mode::empty(), ResolveFlags::IN_ROOT).map(drop)
         },
     },
-    Call {
+    KernelCall {
         name: "renameat2",
-        since: (3, 15),
+        since: Version { major: 3, minor: 15 },
         why: "a new file never replaces another by it",
         // Empty names are never found.
         probe: || renameat_with(CWD, "", CWD, "", RenameFlags::NOREPLACE),
@@ -71,8 +78,8 @@ fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
-fn explain(call: &Call, errno: Errno, release: &str) -> Error {
-    let (name, (major, minor)) = (call.name, call.since);
+fn explain(call: &KernelCall, errno: Errno, release: &str) -> Error {
+    let (name, Version { major, minor }) = (call.name, call.since);
     let error = Error::new(format!("cannot call {name} ({})", call.why)).because(io::Error::from(errno));
     if errno == Errno::NOSYS && version(release).is_some_and(|version| version < call.since) {
         return error.hint(format!(
@@ -85,10 +92,13 @@ fn explain(call: &Call, errno: Errno, release: &str) -> Error {
     ))
 }
 
-/// Major and minor of a kernel's release: `6.1.0-18-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
+/// The version of a kernel's release: `6.1.0-18-amd64`.
+fn version(release: &str) -> Option<Version> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    Some(Version {
+        major: numbers.next()?.parse().ok()?,
+        minor: numbers.next()?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]

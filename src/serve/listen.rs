@@ -15,7 +15,7 @@ const BACKLOG: i32 = 1024;
 
 /// A socket that cannot be opened.
 #[derive(Debug)]
-pub struct Refused {
+pub struct ListenError {
     /// The address, as it was given.
     pub address: SocketAddr,
     cause: Cause,
@@ -28,15 +28,15 @@ enum Cause {
     Overlaps(SocketAddr),
 }
 
-impl Refused {
+impl ListenError {
     /// Whether another program listens there.
     pub fn is_taken(&self) -> bool {
         matches!(&self.cause, Cause::System(error) if error.kind() == io::ErrorKind::AddrInUse)
     }
 }
 
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
+impl From<ListenError> for Error {
+    fn from(refused: ListenError) -> Self {
         let address = refused.address;
         let error = Error::new(format!("cannot listen on {address}"));
         match refused.cause {
@@ -54,7 +54,7 @@ impl From<Refused> for Error {
 }
 
 /// Opens all of these sockets but those that our running server holds. What cannot be opened is in the second list.
-pub fn listen_on(addresses: &[SocketAddr], held: &[SocketAddr]) -> (Vec<TcpListener>, Vec<Refused>) {
+pub fn listen_on(addresses: &[SocketAddr], held: &[SocketAddr]) -> (Vec<TcpListener>, Vec<ListenError>) {
     let mut listeners = Vec::new();
     let mut refused = Vec::new();
     for (at, address) in addresses.iter().enumerate() {
@@ -70,7 +70,7 @@ pub fn listen_on(addresses: &[SocketAddr], held: &[SocketAddr]) -> (Vec<TcpListe
                 Err(error) => Cause::System(error),
             },
         };
-        refused.push(Refused {
+        refused.push(ListenError {
             address: *address,
             cause,
         });

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::Semaphore;
 
-use super::changes::Changes;
+use super::changes::RecordChanges;
 use crate::accounts::account::Usage;
 use crate::domain::user::{User, UserName};
 use crate::ops::context::find_user;
 use crate::ops::quota::must_exist;
-use crate::ops::running::{Effect, RunningServer, ServerResult, SessionView, Target};
+use crate::ops::running::{DisconnectTarget, Effect, RunningServer, ServerResult, SessionView};
 use crate::ops::usage::{HomeUsage, Measurement};
 use crate::session::Session;
 use crate::ssh::service::Service;
@@ -28,14 +28,14 @@ pub struct LiveServer {
     service: Arc<Service>,
     store: Arc<dyn Store>,
     listening: Vec<SocketAddr>,
-    changes: Arc<Changes>,
+    changes: Arc<RecordChanges>,
     places: Semaphore,
     turns: Semaphore,
 }
 
 impl LiveServer {
     /// The server that listens on these addresses.
-    pub fn new(changes: Arc<Changes>, listening: Vec<SocketAddr>) -> Self {
+    pub fn new(changes: Arc<RecordChanges>, listening: Vec<SocketAddr>) -> Self {
         Self {
             service: Arc::clone(changes.service()),
             store: Arc::clone(changes.store()),
@@ -109,10 +109,10 @@ impl RunningServer for LiveServer {
         Ok(self.listening.clone())
     }
 
-    async fn disconnect(&self, target: Target) -> ServerResult<usize> {
+    async fn disconnect(&self, target: DisconnectTarget) -> ServerResult<usize> {
         let chosen = |session: &Session| match &target {
-            Target::Session(id) => session.id.0 == *id,
-            Target::User(name) => session.login.user() == name,
+            DisconnectTarget::Session(id) => session.id.0 == *id,
+            DisconnectTarget::User(name) => session.login.user() == name,
         };
         Ok(self.changes.disconnect(chosen).await.sessions_ended)
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::runtime::runtime;
 use super::sandbox;
-use super::server::{Server, Signals};
+use super::server::{Server, ServerSignals};
 use crate::config::Config;
 use crate::telemetry;
 use base::error::{Error, Result};
@@ -70,7 +70,7 @@ fn end(runtime: Runtime) {
 }
 
 /// SIGTERM and SIGINT shut down, a second one without waiting for transfers; SIGHUP reloads.
-fn signals(hurry: CancellationToken) -> Result<Signals> {
+fn signals(hurry: CancellationToken) -> Result<ServerSignals> {
     let cannot = |e| Error::new("cannot listen for signals").because(e);
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
@@ -95,7 +95,7 @@ fn signals(hurry: CancellationToken) -> Result<Signals> {
             }
         }
     });
-    Ok(Signals { shutdown, reload })
+    Ok(ServerSignals { shutdown, reload })
 }
 
 #[cfg(test)]

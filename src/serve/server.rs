@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::changes::{self, Changes};
+use super::changes::{self, RecordChanges};
 use super::drain::{LAST_CALL, drain, within};
 use super::live::LiveServer;
 use super::reload::{Reloading, current};
@@ -52,7 +52,7 @@ pub struct Server {
     listeners: Listeners,
     pub(super) store: Arc<SqlStore>,
     pub(super) service: Arc<Service>,
-    pub(super) changes: Arc<Changes>,
+    pub(super) changes: Arc<RecordChanges>,
     reload: telemetry::Reload,
     hurry: CancellationToken,
     accounts_quit: CancellationToken,
@@ -67,7 +67,7 @@ struct Listeners {
 }
 
 /// How a running server is told what to do.
-pub struct Signals {
+pub struct ServerSignals {
     /// Cancelled: the server drains and ends.
     pub shutdown: CancellationToken,
     /// At each message the configuration is read again.
@@ -119,7 +119,7 @@ impl Server {
             current,
         });
         service.auth.recall_sign_ins().await;
-        let changes = Changes::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&service)).await?;
+        let changes = RecordChanges::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&service)).await?;
         Ok(Self {
             config,
             listeners: Listeners { tcp, control },
@@ -153,7 +153,7 @@ impl Server {
     ///
     /// # Errors
     /// None at the moment.
-    pub async fn run(self, mut signals: Signals) -> Result<()> {
+    pub async fn run(self, mut signals: ServerSignals) -> Result<()> {
         let listening = self.local_addrs();
         for address in &listening {
             tracing::info!("listening on {address}");
@@ -204,7 +204,7 @@ struct Tasks {
 }
 
 impl Tasks {
-    fn start(listeners: Listeners, live: LiveServer, changes: &Arc<Changes>) -> Self {
+    fn start(listeners: Listeners, live: LiveServer, changes: &Arc<RecordChanges>) -> Self {
         let service = changes.service();
         let tasks = Self {
             stop: CancellationToken::new(),

@@ -66,7 +66,8 @@ impl From<Settings> for SettingChanges {
 
 fn number<T: FromStr>(text: &str, word: &str) -> Result<T> {
     text.parse().map_err(|_| {
-        Error::new(format!("\"{}\" is not a number", text.escape_debug())).hint(format!("0, 1, 2, … or {word}"))
+        Error::new(format!("\"{}\" is not a number", text.escape_debug()))
+            .hint(format!("0, 1, 2, … or {word}"))
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::settings::Settings;
-use crate::cli::passwords::Source;
+use crate::cli::passwords::PasswordSource;
 use crate::domain::user::UserName;
 
 /// `user …`
@@ -153,11 +153,11 @@ pub struct PasswordArgs {
 
 impl PasswordArgs {
     /// Where the password comes from.
-    pub fn source(&self) -> Source {
+    pub fn source(&self) -> PasswordSource {
         match (self.password_stdin, self.password_hash_stdin) {
-            (true, _) => Source::Stdin,
-            (_, true) => Source::HashStdin,
-            _ => Source::Terminal,
+            (true, _) => PasswordSource::Stdin,
+            (_, true) => PasswordSource::HashStdin,
+            _ => PasswordSource::Terminal,
         }
     }
 }

@@ -19,7 +19,7 @@ async fn run_line(
     let Command::Quota(command) = Cli::try_parse_from(line).unwrap().command else {
         panic!("no quota command")
     };
-    let context = Context {
+    let context = OpsContext {
         installation: &config.installation(),
         store,
         server: &Client::new(config.control_socket()),

@@ -55,7 +55,7 @@ impl Fixture {
     }
 
     async fn execute(&self, command: UserCommand, inputs: Inputs, config: &Config) -> Result<String> {
-        let context = Context {
+        let context = OpsContext {
             installation: &config.installation(),
             store: &self.store,
             server: &Client::new(config.control_socket()),

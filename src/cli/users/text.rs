@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::cli::output;
 use crate::ops::running::Effect;
-use crate::ops::users::change::{ConfirmedChange, What};
+use crate::ops::users::change::{ConfirmedChange, UserChange};
 use crate::ops::users::view::UserView;
 use base::size::Size;
 
@@ -111,7 +111,7 @@ pub fn change(change: &ConfirmedChange) -> String {
 fn what(change: &ConfirmedChange) -> String {
     let user = &change.user;
     match &change.what {
-        What::Added { home, home_existed } => {
+        UserChange::Added { home, home_existed } => {
             let existed = if *home_existed {
                 ", which was there already"
             } else {
@@ -119,34 +119,34 @@ fn what(change: &ConfirmedChange) -> String {
             };
             format!("added {user}, at home in \"{}\"{existed}", home.display())
         }
-        What::Set { .. } => format!("changed {user}"),
-        What::Enabled(true) => format!("{user} is enabled"),
-        What::Enabled(false) => format!("{user} is disabled"),
-        What::PasswordSet => format!("password of {user} changed"),
-        What::Renamed { old_name, .. } => format!("renamed {old_name} to {user}"),
-        What::KeysAdded(fingerprints) => {
+        UserChange::Set { .. } => format!("changed {user}"),
+        UserChange::Enabled(true) => format!("{user} is enabled"),
+        UserChange::Enabled(false) => format!("{user} is disabled"),
+        UserChange::PasswordSet => format!("password of {user} changed"),
+        UserChange::Renamed { old_name, .. } => format!("renamed {old_name} to {user}"),
+        UserChange::KeysAdded(fingerprints) => {
             let lines = fingerprints
                 .iter()
                 .map(|print| format!("added {print} to {user}"));
             lines.collect::<Vec<_>>().join("\n")
         }
-        What::KeyRemoved(fingerprint) => format!("removed {fingerprint} from {user}"),
-        What::Removed {
+        UserChange::KeyRemoved(fingerprint) => format!("removed {fingerprint} from {user}"),
+        UserChange::Removed {
             home,
             home_deleted: true,
         } => format!("removed {user} and deleted \"{}\"", home.display()),
-        What::Removed { .. } => format!("removed {user}"),
+        UserChange::Removed { .. } => format!("removed {user}"),
     }
 }
 
 /// A second line, about what stays as it was.
 fn note(change: &ConfirmedChange) -> Option<String> {
     match &change.what {
-        What::Renamed { home, .. } => Some(format!("the home stays \"{}\"", home.display())),
-        What::Set {
+        UserChange::Renamed { home, .. } => Some(format!("the home stays \"{}\"", home.display())),
+        UserChange::Set {
             left_home: Some(home),
         }
-        | What::Removed {
+        | UserChange::Removed {
             home,
             home_deleted: false,
         } => Some(format!("the files in \"{}\" stay there", home.display())),
@@ -164,7 +164,7 @@ mod tests {
         let confirmed =
             |left_home: Option<&str>, is_change, effect: Option<(usize, usize)>| ConfirmedChange {
                 user: "calvin".parse().unwrap(),
-                what: What::Set {
+                what: UserChange::Set {
                     left_home: left_home.map(Into::into),
                 },
                 is_change,

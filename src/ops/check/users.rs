@@ -25,7 +25,7 @@ use base::paths::Resolver;
 
 /// Looks at all users and their homes.
 pub fn look(installation: &Installation, users: &[User], report: &mut Report) {
-    let mut homes = Homes::new(installation);
+    let mut homes = HomeCheck::new(installation);
     let places: Vec<PathBuf> = users
         .iter()
         .map(|user| homes.resolver.resolve(&user.home))
@@ -38,7 +38,7 @@ pub fn look(installation: &Installation, users: &[User], report: &mut Report) {
 }
 
 /// What is asked about each home, and what all have in common.
-struct Homes<'a> {
+struct HomeCheck<'a> {
     installation: &'a Installation,
     rules: HomeRules<'a>,
     resolver: Resolver,
@@ -48,7 +48,7 @@ struct Homes<'a> {
     parents: HashMap<PathBuf, Option<String>>,
 }
 
-impl<'a> Homes<'a> {
+impl<'a> HomeCheck<'a> {
     fn new(installation: &'a Installation) -> Self {
         Self {
             installation,

@@ -8,7 +8,7 @@ use base::error::{Error, Result};
 
 /// What was done to a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum UserChange {
     /// The user is new.
     Added {
         /// The path of the home.
@@ -49,7 +49,7 @@ pub enum What {
 #[derive(Debug)]
 pub struct StoredChange {
     user: UserName,
-    what: What,
+    what: UserChange,
     is_change: bool,
 }
 
@@ -59,7 +59,7 @@ pub struct ConfirmedChange {
     /// The user whose record was changed, by the name that they have now.
     pub user: UserName,
     /// What the change was to do.
-    pub what: What,
+    pub what: UserChange,
     /// Whether anything was changed; otherwise all was so already.
     pub is_change: bool,
     /// What the change has come to in the running server; `None`: no server is running.
@@ -68,7 +68,7 @@ pub struct ConfirmedChange {
 
 impl StoredChange {
     /// A change of this user's record. `is_change` is false where all was so already.
-    pub fn new(user: &UserName, what: What, is_change: bool) -> Self {
+    pub fn new(user: &UserName, what: UserChange, is_change: bool) -> Self {
         Self {
             user: user.clone(),
             what,
@@ -83,7 +83,7 @@ impl StoredChange {
     /// When the server does not confirm it.
     pub async fn confirm(self, server: &dyn RunningServer) -> Result<ConfirmedChange> {
         let mut users = vec![self.user.clone()];
-        if let What::Renamed { old_name, .. } = &self.what {
+        if let UserChange::Renamed { old_name, .. } = &self.what {
             users.push(old_name.clone());
         }
         let effect =

@@ -1,8 +1,8 @@
 //! The public keys in users' records.
 
-use super::change::{ConfirmedChange, StoredChange, What};
+use super::change::{ConfirmedChange, StoredChange, UserChange};
 use crate::domain::user::{User, UserName};
-use crate::ops::context::Context;
+use crate::ops::context::OpsContext;
 use crate::ops::keys::{self, KeyView};
 use base::error::Result;
 
@@ -10,11 +10,15 @@ use base::error::Result;
 ///
 /// # Errors
 /// When there is no such user, there would be too many keys, or the store refuses.
-pub async fn add_keys(name: &UserName, lines: Vec<String>, context: &Context<'_>) -> Result<ConfirmedChange> {
+pub async fn add_keys(
+    name: &UserName,
+    lines: Vec<String>,
+    context: &OpsContext<'_>,
+) -> Result<ConfirmedChange> {
     let fingerprints = lines.iter().map(|line| KeyView::new(line).fingerprint).collect();
     let change = move |user: &mut User| keys::add(user, &lines).map(drop);
     let changed = context.store.change_user(name, Box::new(change)).await?;
-    StoredChange::new(name, What::KeysAdded(fingerprints), changed.is_change())
+    StoredChange::new(name, UserChange::KeysAdded(fingerprints), changed.is_change())
         .confirm(context.server)
         .await
 }
@@ -23,7 +27,7 @@ pub async fn add_keys(name: &UserName, lines: Vec<String>, context: &Context<'_>
 ///
 /// # Errors
 /// When there is no such user, or the store cannot be read.
-pub async fn list_keys(name: &UserName, context: &Context<'_>) -> Result<Vec<KeyView>> {
+pub async fn list_keys(name: &UserName, context: &OpsContext<'_>) -> Result<Vec<KeyView>> {
     let user = context.user(name).await?;
     Ok(user.keys.iter().map(|line| KeyView::new(line)).collect())
 }
@@ -35,14 +39,14 @@ pub async fn list_keys(name: &UserName, context: &Context<'_>) -> Result<Vec<Key
 pub async fn remove_key(
     name: &UserName,
     fingerprint: &str,
-    context: &Context<'_>,
+    context: &OpsContext<'_>,
 ) -> Result<ConfirmedChange> {
     let wanted = fingerprint.to_owned();
     let change = move |user: &mut User| keys::remove(user, &wanted);
     let changed = context.store.change_user(name, Box::new(change)).await?;
     StoredChange::new(
         name,
-        What::KeyRemoved(fingerprint.to_owned()),
+        UserChange::KeyRemoved(fingerprint.to_owned()),
         changed.is_change(),
     )
     .confirm(context.server)

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::change::{ConfirmedChange, StoredChange, What};
+use super::change::{ConfirmedChange, StoredChange, UserChange};
 use crate::domain::user::UserName;
-use crate::ops::context::Context;
+use crate::ops::context::OpsContext;
 use crate::ops::{erase, homes};
 use base::advice;
 use base::error::{Error, Result};
@@ -14,12 +14,12 @@ use base::paths::resolve;
 ///
 /// # Errors
 /// When there is no such user, the home may not be deleted, the store refuses, or the home could not be deleted.
-pub async fn remove(name: &UserName, delete_home: bool, context: &Context<'_>) -> Result<ConfirmedChange> {
+pub async fn remove(name: &UserName, delete_home: bool, context: &OpsContext<'_>) -> Result<ConfirmedChange> {
     let doomed = match delete_home {
         true => Some(deletable_home(name, context).await?),
         false => None,
     };
-    let what = What::Removed {
+    let what = UserChange::Removed {
         home: context.store.remove_user(name).await?,
         home_deleted: delete_home,
     };
@@ -31,7 +31,7 @@ pub async fn remove(name: &UserName, delete_home: bool, context: &Context<'_>) -
 }
 
 /// The home of a user, if it may be deleted with the user.
-async fn deletable_home(name: &UserName, context: &Context<'_>) -> Result<PathBuf> {
+async fn deletable_home(name: &UserName, context: &OpsContext<'_>) -> Result<PathBuf> {
     let user = context.user(name).await?;
     // Checked again: the record may be older than the configuration, and links may have moved.
     let place = resolve(&user.home);

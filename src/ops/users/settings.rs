@@ -9,7 +9,7 @@ use crate::domain::user::{Factor, Limit, Permissions, User};
 
 /// What becomes of one setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Setting<T> {
+pub enum SettingChange<T> {
     /// The setting stays as it is.
     #[default]
     Keep,
@@ -17,17 +17,17 @@ pub enum Setting<T> {
     To(T),
 }
 
-impl<T: Clone> Setting<T> {
+impl<T: Clone> SettingChange<T> {
     fn apply(&self, field: &mut T) {
-        if let Setting::To(value) = self {
+        if let SettingChange::To(value) = self {
             field.clone_from(value);
         }
     }
 }
 
-impl<T> From<Option<T>> for Setting<T> {
+impl<T> From<Option<T>> for SettingChange<T> {
     fn from(value: Option<T>) -> Self {
-        value.map_or(Setting::Keep, Setting::To)
+        value.map_or(SettingChange::Keep, SettingChange::To)
     }
 }
 
@@ -35,28 +35,28 @@ impl<T> From<Option<T>> for Setting<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SettingChanges {
     /// The quota of the home in bytes.
-    pub quota_bytes: Setting<Limit<u64>>,
+    pub quota_bytes: SettingChange<Limit<u64>>,
     /// The quota of the home in files, directories and links.
-    pub quota_files: Setting<Limit<u64>>,
+    pub quota_files: SettingChange<Limit<u64>>,
     /// What the user may do in the home.
-    pub permissions: Setting<Permissions>,
+    pub permissions: SettingChange<Permissions>,
     /// From when on the user cannot sign in; `None`: never.
-    pub expires_at: Setting<Option<Timestamp>>,
+    pub expires_at: SettingChange<Option<Timestamp>>,
     /// Sessions at once; `None`: the server's limit.
-    pub max_sessions: Setting<Option<u32>>,
+    pub max_sessions: SettingChange<Option<u32>>,
     /// The networks that the user may come from; empty: any.
-    pub allowed_from: Setting<Vec<IpNet>>,
+    pub allowed_from: SettingChange<Vec<IpNet>>,
     /// The ways to sign in that are all needed; empty: one of them is enough.
-    pub require: Setting<BTreeSet<Factor>>,
+    pub require: SettingChange<BTreeSet<Factor>>,
 }
 
 impl SettingChanges {
     /// Changes a user's record accordingly.
     pub fn apply(&self, user: &mut User) {
-        if let Setting::To(Limit(bytes)) = self.quota_bytes {
+        if let SettingChange::To(Limit(bytes)) = self.quota_bytes {
             user.quota.bytes = bytes;
         }
-        if let Setting::To(Limit(files)) = self.quota_files {
+        if let SettingChange::To(Limit(files)) = self.quota_files {
             user.quota.files = files;
         }
         self.permissions.apply(&mut user.permissions);

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::domain::user::{Factor, Permissions, Quota, User, UserName};
-use crate::ops::context::Context;
+use crate::ops::context::OpsContext;
 use crate::ops::keys::KeyView;
 use crate::ops::quota;
 use crate::ops::usage::HomeUsage;
@@ -72,7 +72,7 @@ pub struct UserList {
 }
 
 impl UserList {
-    pub(super) async fn of(users: Vec<User>, context: &Context<'_>) -> Result<Self> {
+    pub(super) async fn of(users: Vec<User>, context: &OpsContext<'_>) -> Result<Self> {
         let (usages, unanswered) = match quota::usage_of(&users, context).await {
             Ok(usages) => (usages, None),
             Err(error) => (HomeUsage::recorded(&users, context.store).await?, Some(error)),
