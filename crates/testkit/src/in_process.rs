@@ -1,8 +1,8 @@
 //! The real server within the test's own process, for what a test can only do with the library at hand. It has no
 //! sandbox, keeps the test's privileges, and logs where the test logs.
 
-use homeportd::config::Config;
-use homeportd::serve::{Server, Signals};
+use homeportd::config;
+use homeportd::serve::server::{Server, ServerSignals};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -20,13 +20,13 @@ pub struct InProcess {
 impl InProcess {
     /// Binds and runs a server on the directory of a [`TestServer`] that was not started.
     pub async fn serve(directory: &TestServer) -> Self {
-        let server = Server::bind(Config::load(&directory.config()).unwrap())
+        let server = Server::bind(config::load(&directory.config()).unwrap())
             .await
             .unwrap();
         let port = server.local_addrs()[0].port();
         let shutdown = CancellationToken::new();
         let (sender, reload) = tokio::sync::mpsc::channel(1);
-        let signals = Signals {
+        let signals = ServerSignals {
             shutdown: shutdown.clone(),
             reload,
         };
