@@ -199,6 +199,34 @@ def worst(rival, sizes):
     return {"mib_per_connection": memory_under(rival, sizes, *words) / 1024}
 
 
+def make_endless(rival, sizes):
+    """A file that no machine hashes while it is measured; it takes no room."""
+    with open(rival.stored / "endless", "wb") as file:
+        file.truncate(1 << 43)
+
+
+def beside(rival, sizes):
+    """What others wait for while somebody hashes without an end and somebody writes at full speed."""
+    sign_in_as = ["-p", str(rival.port), "-i", str(rival.key), "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes"]
+    quiet_ssh = ["-F", "none", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes"]
+    ssh = ["ssh", *quiet_ssh, *sign_in_as, f"{rival.user}@127.0.0.1", "sha256sum endless"]
+    hashing = subprocess.Popen(ssh, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        words = ("--work", "write,stat,signin", "--file", "endless", "--depth", "64,1,1", "--secs", str(sizes.signin_secs))
+        written, looked, signed_in = load(rival, sizes, *words)
+        if hashing.poll() is not None:
+            raise RuntimeError(f"{rival.name}: the hash has ended")
+    finally:
+        hashing.kill()
+        hashing.wait()
+    return {
+        "stat_p50_ms": looked["p50_ms"],
+        "stat_p99_ms": looked["p99_ms"],
+        "sign_in_p50_ms": signed_in["p50_ms"],
+        "mib_per_sec": written["mib_per_sec"],
+    }
+
+
 def table():
     """All rows, in the order of the design's section 12."""
     moved = [("get", "download", 0.45, 0.35, 1.5, 1.15), ("put", "upload", 0.60, 0.40, 1.8, 1.3)]
@@ -242,6 +270,18 @@ def table():
             [Claim("MiB under the worst client", "mib_per_connection", 64, 16, None)],
             only=("homeport",),
             fresh=True,
+        ),
+        # On an idle machine a STAT takes a tenth of a millisecond, and a sign-in a few. What stood behind the hash would
+        # wait for as long as it takes, and a sign-in that was held back for a quarter of a second at the least.
+        Row(
+            "beside",
+            beside,
+            [
+                Claim("ms of a STAT beside a hash and a writer, p99", "stat_p99_ms", 100, 20, None),
+                Claim("ms of a sign-in beside them, median", "sign_in_p50_ms", 250, 50, None),
+            ],
+            prepare=make_endless,
+            only=("homeport",),
         ),
     ]
     return rows
