@@ -1,15 +1,15 @@
 //! Transfers, from the decision to the proof: against `homeportd`, against the machine's own `sshd`, and against a
-//! server that lies ([`liar`]).
+//! server that misbehaves ([`faulty_server`]).
 //!
 //! [`client`] is the library as a command uses it, with everything written down that a person would see; [`proxy`]
 //! stands between the two and cuts, holds and counts.
 
 mod broken;
 mod client;
+mod faults;
+mod faulty_server;
 mod full;
 mod hashless;
-mod liar;
-mod lies;
 mod meanwhile;
 mod moving;
 mod proxy;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::pressure::order::Freezer;
-use crate::pressure::peer::{self, BOUND, Manner, Peer, Receiver, Sender};
+use crate::pressure::peer::{self, BOUND, Peer, PeerSettings, Receiver, Sender};
 use crate::pressure::{noise, story};
 use testkit::packets::{READ, Request, bogus, extended_handle, open, read, write};
 use testkit::replies::Reply;
@@ -81,12 +81,12 @@ async fn expect_all(stage: &Stage, receiver: &mut Receiver, count: u32) {
 }
 
 /// Deadlock A: one SSH message with two thousand READs, then six hundred messages with one each.
-fn one_message_with_many(manner: Manner, cold: bool) {
+fn one_message_with_many(settings: PeerSettings, cold: bool) {
     const IN_ONE: u32 = 2000;
     const ALL: u32 = 2600;
     let stage = Stage::new(cold);
     story(async {
-        let peer = Peer::connect(&stage.server, "alice", manner).await;
+        let peer = Peer::connect(&stage.server, "alice", settings).await;
         let mut ends = peer.sftp().await;
         let handle = open_file(&mut ends).await;
         let (sender, mut receiver) = ends;
@@ -106,22 +106,22 @@ fn one_message_with_many(manner: Manner, cold: bool) {
 
 #[test]
 fn many_requests_in_one_message_warm() {
-    one_message_with_many(Manner::window(2 << 20), false);
+    one_message_with_many(PeerSettings::window(2 << 20), false);
 }
 
 #[test]
 fn many_requests_in_one_message_cold_and_a_tiny_window() {
-    one_message_with_many(Manner::window(24 * 1024), true);
+    one_message_with_many(PeerSettings::window(24 * 1024), true);
 }
 
 /// Deadlock B: the client stops reading with much outstanding, goes on asking, and reads again later. With `rekey`
 /// it wants new keys meanwhile: deadlock C.
-fn stops_reading(manner: Manner, cold: bool, rekey: bool) {
+fn stops_reading(settings: PeerSettings, cold: bool, rekey: bool) {
     const BEFORE: u32 = 1500;
     const ALL: u32 = 2500;
     let stage = Stage::new(cold);
     story(async {
-        let peer = Peer::connect(&stage.server, "alice", manner).await;
+        let peer = Peer::connect(&stage.server, "alice", settings).await;
         let mut ends = peer.sftp().await;
         let handle = open_file(&mut ends).await;
         let (sender, mut receiver) = ends;
@@ -155,14 +155,14 @@ fn stops_reading(manner: Manner, cold: bool, rekey: bool) {
 
 #[test]
 fn a_client_stops_reading_and_goes_on() {
-    stops_reading(Manner::window(24 * 1024), false, false);
-    stops_reading(Manner::window(2 << 20), true, false);
+    stops_reading(PeerSettings::window(24 * 1024), false, false);
+    stops_reading(PeerSettings::window(2 << 20), true, false);
 }
 
 #[test]
 fn a_client_stops_reading_in_the_middle_of_new_keys() {
-    stops_reading(Manner::window(24 * 1024), false, true);
-    stops_reading(Manner::window(2 << 20), true, true);
+    stops_reading(PeerSettings::window(24 * 1024), false, true);
+    stops_reading(PeerSettings::window(2 << 20), true, true);
 }
 
 /// Sends and expects until the server itself has asked for new keys (after a gigabyte), with replies of both kinds.
@@ -171,7 +171,7 @@ fn the_server_wants_new_keys_in_the_middle() {
     const ROUNDS: u32 = 7000;
     let stage = Stage::new(false);
     story(async {
-        let peer = Peer::connect(&stage.server, "alice", Manner::window(2 << 20)).await;
+        let peer = Peer::connect(&stage.server, "alice", PeerSettings::window(2 << 20)).await;
         let mut ends = peer.sftp().await;
         let handle = open_file(&mut ends).await;
         let how = READ | testkit::packets::WRITE | testkit::packets::CREAT;
@@ -217,7 +217,7 @@ fn a_client_that_stops_reading_and_vanishes_leaves_nothing_behind() {
     let stage = Stage::new(false);
     story(async {
         for rekey in [false, true] {
-            let peer = Peer::connect(&stage.server, "alice", Manner::window(24 * 1024)).await;
+            let peer = Peer::connect(&stage.server, "alice", PeerSettings::window(24 * 1024)).await;
             let mut ends = peer.sftp().await;
             let handle = open_file(&mut ends).await;
             peer.gate.shut();

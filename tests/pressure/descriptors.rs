@@ -1,7 +1,7 @@
 //! A server that may have few files open: one user's sessions and files leave some for others, for new connections, and
 //! for the operator.
 
-use crate::pressure::peer::{Manner, Peer, ask, encode};
+use crate::pressure::peer::{Peer, PeerSettings, ask, encode};
 use crate::pressure::story;
 use testkit::packets::{CREAT, Part, WRITE, extended, open};
 use testkit::replies::Reply;
@@ -39,7 +39,7 @@ fn one_users_idle_sessions_leave_room_for_others_and_the_operator() {
         let mut held = Vec::new();
         let mut refused = 0;
         for _ in 0..120 {
-            let peer = Peer::connect(&server, "alice", Manner::window(1 << 20)).await;
+            let peer = Peer::connect(&server, "alice", PeerSettings::window(1 << 20)).await;
             match peer.try_sftp().await {
                 Some(channel) => held.push((peer, channel)),
                 None => refused += 1,
@@ -127,7 +127,7 @@ fn files_that_wait_to_be_hashed_are_the_users_too() {
     // Without a byte on the disk, and never hashed to its end here.
     large.set_len(1 << 40).unwrap();
     story(async {
-        let connect = || Peer::connect(&server, "alice", Manner::window(1 << 20));
+        let connect = || Peer::connect(&server, "alice", PeerSettings::window(1 << 20));
         let (mut peers, mut asking) = (Vec::new(), Vec::new());
         let path = Part::Path(b"large".to_vec());
         let parts = vec![path, Part::U64(0), Part::U64(0), Part::Text(Vec::new())];

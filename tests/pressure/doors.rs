@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
 
 use crate::pressure::crowds::dial;
-use crate::pressure::peer::{self, Manner, Peer};
+use crate::pressure::peer::{self, Peer, PeerSettings};
 use crate::pressure::story;
 use testkit::packets::{CREAT, Part, READ, WRITE, bogus, extended, open, stat, write};
 use testkit::replies::Reply;
@@ -160,7 +160,7 @@ fn a_client_vanishes_in_the_middle_of_a_write() {
     let server = TestServer::start(&["alice", "bob"]);
     let mut bob = server.raw("bob");
     story(async {
-        let peer = Peer::connect(&server, "alice", Manner::window(2 << 20)).await;
+        let peer = Peer::connect(&server, "alice", PeerSettings::window(2 << 20)).await;
         let mut ends = peer.sftp().await;
         let handle = peer::open(&mut ends, &open("half", READ | WRITE | CREAT)).await;
         let whole = write(bogus(&handle), 0, vec![1; 30_000]);
@@ -190,7 +190,7 @@ fn a_client_vanishes_in_the_middle_of_a_write() {
 async fn who_signs_in_and_leaves_at_once_is_not_held_back() {
     let server = TestServer::start(&["alice"]);
     for _ in 0..60 {
-        let peer = Peer::connect(&server, "alice", Manner::window(1 << 20)).await;
+        let peer = Peer::connect(&server, "alice", PeerSettings::window(1 << 20)).await;
         peer.gate.vanish();
     }
     // A new address is held back by nothing: its banner would come first each time. On a busy machine it may do so once.

@@ -3,7 +3,7 @@
 use std::io::BufRead as _;
 use std::process::{Child, Command, Stdio};
 
-use crate::pressure::peer::{self, Manner, Peer};
+use crate::pressure::peer::{self, Peer, PeerSettings};
 use crate::pressure::story;
 use testkit::audit::Lines;
 use testkit::packets::{Attrs, mkdir, remove, stat};
@@ -26,9 +26,9 @@ fn forbidden_requests_by_the_thousand_lose_nobodys_events_and_take_little_room()
     server.add_user("bob", &[]);
     server.serve();
     story(async {
-        let alice = Peer::connect(&server, "alice", Manner::window(2 << 20)).await;
+        let alice = Peer::connect(&server, "alice", PeerSettings::window(2 << 20)).await;
         let mut flood = alice.sftp().await;
-        let bob = Peer::connect(&server, "bob", Manner::window(2 << 20)).await;
+        let bob = Peer::connect(&server, "bob", PeerSettings::window(2 << 20)).await;
         let mut honest = bob.sftp().await;
         let flooding = tokio::spawn(async move {
             for first in (0..FLOOD).step_by(AT_ONCE as usize) {
@@ -111,11 +111,12 @@ fn a_log_that_nobody_reads_stops_nothing() {
     let mut unread = Unread::start(&server);
     let port = unread.port;
     story(async {
-        let bob = Peer::connect_to(port, "bob", &server.key("bob"), Manner::window(1 << 20)).await;
+        let bob = Peer::connect_to(port, "bob", &server.key("bob"), PeerSettings::window(1 << 20)).await;
         let mut honest = bob.sftp().await;
         // Each is a warning, of which a connection gets eight; a pipe takes 64 KiB, some hundreds of them.
         for _ in 0..100 {
-            let alice = Peer::connect_to(port, "alice", &server.key("alice"), Manner::window(1 << 20)).await;
+            let alice =
+                Peer::connect_to(port, "alice", &server.key("alice"), PeerSettings::window(1 << 20)).await;
             for _ in 0..8 {
                 let channel = alice.sftp().await;
                 channel.0.send(vec![0xff; 16]).await;
@@ -126,7 +127,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
             let reply = peer::ask(&mut honest, &stat("/"), b"").await;
             assert!(matches!(reply, Reply::Attrs(_)), "{reply:?}");
         }
-        let _new = Peer::connect_to(port, "bob", &server.key("bob"), Manner::window(1 << 20)).await;
+        let _new = Peer::connect_to(port, "bob", &server.key("bob"), PeerSettings::window(1 << 20)).await;
     });
     // It ends, too.
     let killed = Command::new("kill").arg(unread.child.id().to_string()).status();

@@ -12,7 +12,7 @@ use rustix::fs::{Advice, fadvise};
 use tokio::sync::Semaphore;
 
 use crate::pressure::mix::{ENTRIES, Expected, Fixed, Mix};
-use crate::pressure::peer::{self, Manner, Peer, Receiver, Sender};
+use crate::pressure::peer::{self, Peer, PeerSettings, Receiver, Sender};
 use crate::pressure::{noise, story};
 use testkit::packets::{CREAT, READ, TRUNC, WRITE};
 use testkit::replies::Reply;
@@ -129,7 +129,7 @@ fn mixes() -> u64 {
 }
 
 /// Sends random mixes; every reply must come in order and be the right one, and the file must be as it was written.
-fn check(manner: Manner, first_seed: u64) {
+fn check(settings: PeerSettings, first_seed: u64) {
     let server = TestServer::start(&["alice"]);
     let (warm, cold) = (Arc::new(noise(MIB, 1)), Arc::new(noise(24 * MIB, 2)));
     fs::create_dir_all(server.home("alice")).unwrap();
@@ -138,7 +138,7 @@ fn check(manner: Manner, first_seed: u64) {
     story(async {
         for seed in first_seed..first_seed + mixes() {
             let outstanding = OUTSTANDING[seed as usize % OUTSTANDING.len()];
-            let peer = Peer::connect(&server, "alice", manner).await;
+            let peer = Peer::connect(&server, "alice", settings).await;
             let mut ends = peer.sftp().await;
             let (warm, cold) = (
                 open_fixed(&mut ends, "warm", &warm).await,
@@ -160,7 +160,7 @@ fn check(manner: Manner, first_seed: u64) {
                 stored == board.lock().unwrap().mix.scratch,
                 "seed {seed}: WRITEs did not land"
             );
-            if let Some(bytes) = manner.rekey {
+            if let Some(bytes) = settings.rekey {
                 let times = peer.key_exchanges();
                 assert!(times > 10, "new keys {times} times only, at every {bytes} bytes");
             }
@@ -170,37 +170,37 @@ fn check(manner: Manner, first_seed: u64) {
 
 #[test]
 fn a_window_of_24_kib() {
-    check(Manner::window(24 * 1024), 1000);
+    check(PeerSettings::window(24 * 1024), 1000);
 }
 
 #[test]
 fn a_window_of_2_mib() {
-    check(Manner::window(2 << 20), 2000);
+    check(PeerSettings::window(2 << 20), 2000);
 }
 
 #[test]
 fn a_window_of_24_kib_and_new_keys_every_mib() {
-    let manner = Manner {
+    let settings = PeerSettings {
         rekey: Some(MIB),
-        ..Manner::window(24 * 1024)
+        ..PeerSettings::window(24 * 1024)
     };
-    check(manner, 3000);
+    check(settings, 3000);
 }
 
 #[test]
 fn a_window_of_2_mib_and_new_keys_every_mib() {
-    let manner = Manner {
+    let settings = PeerSettings {
         rekey: Some(MIB),
-        ..Manner::window(2 << 20)
+        ..PeerSettings::window(2 << 20)
     };
-    check(manner, 4000);
+    check(settings, 4000);
 }
 
 #[test]
 fn a_window_and_packets_as_small_as_they_may_be() {
-    let manner = Manner {
+    let settings = PeerSettings {
         packet: 1024,
-        ..Manner::window(3000)
+        ..PeerSettings::window(3000)
     };
-    check(manner, 5000);
+    check(settings, 5000);
 }

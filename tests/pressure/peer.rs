@@ -28,7 +28,7 @@ pub const BOUND: Duration = Duration::from_secs(300);
 
 /// How a client behaves.
 #[derive(Debug, Clone, Copy)]
-pub struct Manner {
+pub struct PeerSettings {
     /// The window that it keeps open.
     pub window: u32,
     /// Its largest packet.
@@ -37,7 +37,7 @@ pub struct Manner {
     pub rekey: Option<usize>,
 }
 
-impl Manner {
+impl PeerSettings {
     /// A window of this size, packets of 32 KiB, and no new keys before the server asks for them.
     pub fn window(window: u32) -> Self {
         Self {
@@ -169,18 +169,18 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub async fn connect(server: &TestServer, user: &str, manner: Manner) -> Self {
-        Self::connect_to(server.port(), user, &server.key(user), manner).await
+    pub async fn connect(server: &TestServer, user: &str, settings: PeerSettings) -> Self {
+        Self::connect_to(server.port(), user, &server.key(user), settings).await
     }
 
-    pub async fn connect_to(port: u16, user: &str, key: &Path, manner: Manner) -> Self {
+    pub async fn connect_to(port: u16, user: &str, key: &Path, settings: PeerSettings) -> Self {
         let mut config = client::Config {
-            window_size: manner.window,
-            maximum_packet_size: manner.packet,
+            window_size: settings.window,
+            maximum_packet_size: settings.packet,
             nodelay: true,
             ..client::Config::default()
         };
-        if let Some(bytes) = manner.rekey {
+        if let Some(bytes) = settings.rekey {
             config.limits = Limits::new(bytes, bytes, Duration::from_secs(3600));
         }
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connect");

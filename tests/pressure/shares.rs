@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::pressure::peer::{self, Manner, Peer};
+use crate::pressure::peer::{self, Peer, PeerSettings};
 use crate::pressure::story;
 use testkit::packets::{CREAT, READ, WRITE, bogus, copy_data, extended_handle, open};
 use testkit::replies::Reply;
@@ -25,7 +25,7 @@ fn one_users_open_files_leave_some_for_another_user() {
     server.serve_by(&["prlimit", "--nofile=1000"]);
     let mut bob = server.raw("bob");
     story(async {
-        let alice = Peer::connect(&server, "alice", Manner::window(2 << 20)).await;
+        let alice = Peer::connect(&server, "alice", PeerSettings::window(2 << 20)).await;
         let (mut opened, mut refused) = (0, 0);
         let mut channels = Vec::new();
         for number in 0..10 {
@@ -82,14 +82,14 @@ fn one_users_long_copies_do_not_hold_up_another_user() {
     }
     server.serve();
     story(async {
-        let bob = Peer::connect(&server, "bob", Manner::window(2 << 20)).await;
+        let bob = Peer::connect(&server, "bob", PeerSettings::window(2 << 20)).await;
         let mut quick = bob.sftp().await;
         let work = peer::open(&mut quick, &open("work", WRITE | CREAT)).await;
         let sync = extended_handle("fsync@openssh.com", bogus(&work));
 
         let mut busy = Vec::new();
         for _ in 0..CONNECTIONS {
-            let alice = Peer::connect(&server, "alice", Manner::window(2 << 20)).await;
+            let alice = Peer::connect(&server, "alice", PeerSettings::window(2 << 20)).await;
             let mut channels = Vec::new();
             for _ in 0..CHANNELS {
                 let mut ends = alice.sftp().await;

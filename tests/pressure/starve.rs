@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::pressure::peer::{self, Manner, Peer};
+use crate::pressure::peer::{self, Peer, PeerSettings};
 use crate::pressure::{noise, story};
 use testkit::packets::{READ, WRITE, bogus, extended_handle, open, read, stat};
 use testkit::raw::RawSftp;
@@ -99,7 +99,7 @@ fn a_hundred_thousand_reads_and_a_shut_window() {
     let (server, content) = server_with_file(1 << 20);
     let witness = Witness::start(&server);
     story(async {
-        let peer = Peer::connect(&server, "alice", Manner::window(2 << 20)).await;
+        let peer = Peer::connect(&server, "alice", PeerSettings::window(2 << 20)).await;
         let mut ends = peer.sftp().await;
         let handle = peer::open(&mut ends, &open("file", READ)).await;
         let (sender, mut receiver) = ends;
@@ -151,7 +151,7 @@ fn a_huge_window_and_nothing_read(request: impl Fn(u32, &[u8]) -> Vec<u8> + Send
     let (server, _) = server_with_file(1 << 20);
     let witness = Witness::start(&server);
     story(async {
-        let peer = Peer::connect(&server, "alice", Manner::window((1 << 31) - 1)).await;
+        let peer = Peer::connect(&server, "alice", PeerSettings::window((1 << 31) - 1)).await;
         let mut ends = peer.sftp().await;
         let handle = peer::open(&mut ends, &open("file", READ | WRITE)).await;
         let baseline = resident(&server);

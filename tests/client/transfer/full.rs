@@ -6,6 +6,7 @@ use std::process::Command;
 use homeport::transfer::{Outcome, Proof, Settings};
 
 use crate::client::transfer::client::Client;
+use crate::client::transfer::faulty_server::{Faults, FaultyServer};
 use crate::client::transfer::{assert_same, bytes, read};
 use testkit::server::TestServer;
 
@@ -115,8 +116,7 @@ fn alone(mut command: Command, place: PathBuf) {
 #[tokio::test(flavor = "multi_thread")]
 async fn alone_in_too_small_a_place() {
     let place = PathBuf::from(std::env::var_os(PLACE).unwrap());
-    let server =
-        crate::client::transfer::liar::Liar::start(crate::client::transfer::liar::Manner::default()).await;
+    let server = FaultyServer::start(Faults::default()).await;
     let client = server.client().await;
     let content = bytes(2, 6 * MIB);
     server.put("big", &content);

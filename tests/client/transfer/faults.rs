@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use homeport::transfer::{Outcome, Proof, Settings, Verify};
 
-use crate::client::transfer::liar::{Liar, Manner};
+use crate::client::transfer::faulty_server::{Faults, FaultyServer};
 use crate::client::transfer::{assert_same, bytes, read};
 
 /// Larger than one request, and no multiple of one.
@@ -15,12 +15,12 @@ const LENGTH: usize = 300_001;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_byte_is_found() {
     for (length, flips) in [(1000, 999), (LENGTH, 0), (LENGTH, 200_000), (LENGTH, LENGTH - 1)] {
-        let liar = Liar::start(Manner {
+        let faulty = FaultyServer::start(Faults {
             flips: Some(flips as u64),
-            ..Manner::default()
+            ..Faults::default()
         })
         .await;
-        let client = liar.client().await;
+        let client = faulty.client().await;
         client.write("file", &bytes(1, length));
         let run = client.run(Settings::default(), vec![client.up("file")]).await;
         run.failed_with(&[
@@ -51,14 +51,14 @@ async fn a_flipped_byte_is_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_download_that_differs_gets_no_name() {
     for length in [1000, LENGTH] {
-        let liar = Liar::start(Manner {
+        let faulty = FaultyServer::start(Faults {
             reads_flipped: Some(500),
-            ..Manner::default()
+            ..Faults::default()
         })
         .await;
-        let client = liar.client().await;
+        let client = faulty.client().await;
         let content = bytes(2, length);
-        liar.put("file", &content);
+        faulty.put("file", &content);
         let run = client
             .run(Settings::default(), vec![client.down("file", length)])
             .await;
@@ -80,21 +80,21 @@ async fn a_download_that_differs_gets_no_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_hashes_is_told_of() {
-    let liar = Liar::start(Manner {
+    let faulty = FaultyServer::start(Faults {
         no_hashes: true,
-        ..Manner::default()
+        ..Faults::default()
     })
     .await;
-    let client = liar.client().await;
+    let client = faulty.client().await;
     let content = bytes(3, LENGTH);
     client.write("file", &content);
-    liar.put("file", &content[..100_000]);
+    faulty.put("file", &content[..100_000]);
     let run = client.run(Settings::default(), vec![client.up("file")]).await;
     let (resumed_from, proof) = (100_000, Proof::Sizes);
     assert_eq!(run.only(), &Ok(Outcome::Sent { resumed_from, proof }));
     // All of what was there was compared.
     assert_eq!(run.warnings, "");
-    assert_same(&liar.get("file").unwrap(), &content, "sent");
+    assert_same(&faulty.get("file").unwrap(), &content, "sent");
     let run = client.run(Settings::default(), vec![client.up("file")]).await;
     assert_eq!(run.only(), &Ok(Outcome::Same(Proof::Sizes)));
     // Who insists on a proof gets none.
@@ -105,7 +105,7 @@ async fn a_server_without_hashes_is_told_of() {
     client.write("other", &content);
     let run = client.run(settings, vec![client.up("other")]).await;
     run.failed_with(&["the server cannot hash, and --verify=always was asked for"]);
-    liar.put("down", &content);
+    faulty.put("down", &content);
     let run = client.run(settings, vec![client.down("down", LENGTH)]).await;
     run.failed_with(&["the server cannot hash, and --verify=always was asked for"]);
     assert!(!client.local("down").exists());
@@ -114,16 +114,16 @@ async fn a_server_without_hashes_is_told_of() {
 #[tokio::test(flavor = "multi_thread")]
 async fn short_and_disordered_answers_are_put_together() {
     for (short, backwards) in [(Some(1000), 0), (Some(32_767), 7), (None, 7), (Some(1), 0)] {
-        let liar = Liar::start(Manner {
+        let faulty = FaultyServer::start(Faults {
             short,
             backwards,
-            ..Manner::default()
+            ..Faults::default()
         })
         .await;
-        let client = liar.client().await;
+        let client = faulty.client().await;
         let length = if short == Some(1) { 2000 } else { LENGTH };
         let content = bytes(4, length);
-        liar.put("file", &content);
+        faulty.put("file", &content);
         let run = client
             .run(Settings::default(), vec![client.down("file", length)])
             .await;
@@ -136,13 +136,13 @@ async fn short_and_disordered_answers_are_put_together() {
 async fn lies_about_sizes() {
     let content = bytes(5, LENGTH);
     // It speaks of less than it has: what comes is what there is.
-    let liar = Liar::start(Manner {
+    let faulty = FaultyServer::start(Faults {
         size_lie: -100_000,
-        ..Manner::default()
+        ..Faults::default()
     })
     .await;
-    let client = liar.client().await;
-    liar.put("file", &content);
+    let client = faulty.client().await;
+    faulty.put("file", &content);
     let run = client
         .run(Settings::default(), vec![client.down("file", LENGTH - 100_000)])
         .await;
@@ -154,13 +154,13 @@ async fn lies_about_sizes() {
     );
 
     // It speaks of more.
-    let liar = Liar::start(Manner {
+    let faulty = FaultyServer::start(Faults {
         size_lie: 100_000,
-        ..Manner::default()
+        ..Faults::default()
     })
     .await;
-    let client = liar.client().await;
-    liar.put("file", &content);
+    let client = faulty.client().await;
+    faulty.put("file", &content);
     let run = client
         .run(Settings::default(), vec![client.down("file", LENGTH + 100_000)])
         .await;
@@ -168,13 +168,13 @@ async fn lies_about_sizes() {
     assert!(!client.local("file").exists());
 
     // Of as many as there can be: nothing is set aside for them.
-    let liar = Liar::start(Manner {
+    let faulty = FaultyServer::start(Faults {
         size_lie: i64::MAX,
-        ..Manner::default()
+        ..Faults::default()
     })
     .await;
-    let client = liar.client().await;
-    liar.put("file", b"a few bytes");
+    let client = faulty.client().await;
+    faulty.put("file", b"a few bytes");
     let run = client
         .run(Settings::default(), vec![client.down("file", 1 << 40)])
         .await;
@@ -184,16 +184,16 @@ async fn lies_about_sizes() {
 /// Without hashes nothing but the length of a part tells how far it is whole: it must not lie.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_came_out_of_order_before_a_break_leaves_no_holes() {
-    let liar = Liar::start(Manner {
+    let faulty = FaultyServer::start(Faults {
         no_hashes: true,
         backwards: 7,
         dies_after: Some(12),
-        ..Manner::default()
+        ..Faults::default()
     })
     .await;
-    let client = liar.client().await;
+    let client = faulty.client().await;
     let content = bytes(6, 4 << 20);
-    liar.put("file", &content);
+    faulty.put("file", &content);
     let run = client
         .run(Settings::default(), vec![client.down("file", content.len())])
         .await;
@@ -204,27 +204,27 @@ async fn what_came_out_of_order_before_a_break_leaves_no_holes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_request_leaves_what_came_before_it() {
     for no_hashes in [false, true] {
-        let manner = || Manner {
+        let faults = || Faults {
             no_hashes,
             // The second request of 32 KiB: the others are taken.
             refuses: Some(32_768),
-            ..Manner::default()
+            ..Faults::default()
         };
         let content = bytes(7, LENGTH);
-        let liar = Liar::start(manner()).await;
-        let client = liar.client().await;
+        let faulty = FaultyServer::start(faults()).await;
+        let client = faulty.client().await;
         client.write("file", &content);
         let run = client.run(Settings::default(), vec![client.up("file")]).await;
         run.failed_with(&["cannot write to the file on the server: the disk \\u{1b}[31mbroke"]);
-        let there = liar.get("file").unwrap();
+        let there = faulty.get("file").unwrap();
         assert_same(&there, &content[..there.len()], "a beginning of the file");
         let run = client.run(Settings::default(), vec![client.up("file")]).await;
         assert_eq!(run.resumed_from(), there.len() as u64);
-        assert_same(&liar.get("file").unwrap(), &content, "completed");
+        assert_same(&faulty.get("file").unwrap(), &content, "completed");
 
-        let liar = Liar::start(manner()).await;
-        let client = liar.client().await;
-        liar.put("file", &content);
+        let faulty = FaultyServer::start(faults()).await;
+        let client = faulty.client().await;
+        faulty.put("file", &content);
         let job = || vec![client.down("file", LENGTH)];
         let run = client.run(Settings::default(), job()).await;
         run.failed_with(&["cannot read the file on the server: the disk \\u{1b}[31mbroke"]);
@@ -238,15 +238,15 @@ async fn a_refused_request_leaves_what_came_before_it() {
 async fn a_server_that_hangs_up_is_called_again() {
     // Wherever it is: at the greeting, at the first look, between the requests, at the end.
     let all = (1..26).map(|dies_after| async move {
-        let liar = Liar::start(Manner {
+        let faulty = FaultyServer::start(Faults {
             dies_after: Some(dies_after),
-            ..Manner::default()
+            ..Faults::default()
         })
         .await;
-        let client = liar.client().await;
+        let client = faulty.client().await;
         let content = bytes(8, LENGTH);
         client.write("up", &content);
-        liar.put("down", &content);
+        faulty.put("down", &content);
         let jobs = vec![client.up("up"), client.down("down", LENGTH)];
         let run = client.run(Settings::default(), jobs).await;
         assert_eq!(
@@ -254,7 +254,7 @@ async fn a_server_that_hangs_up_is_called_again() {
             (2, 0),
             "{dies_after}: {run:?}"
         );
-        assert_same(&liar.get("up").unwrap(), &content, "up");
+        assert_same(&faulty.get("up").unwrap(), &content, "up");
         assert_same(&read(&client.local("down")).unwrap(), &content, "down");
     });
     // At the same time: each waits for half a second before it calls again.
@@ -267,19 +267,19 @@ async fn a_server_that_hangs_up_is_called_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn late_answers_are_waited_for() {
     let late = Duration::from_secs(3);
-    let liar = Liar::start(Manner {
+    let faulty = FaultyServer::start(Faults {
         late,
-        ..Manner::default()
+        ..Faults::default()
     })
     .await;
-    let client = liar.client().await;
+    let client = faulty.client().await;
     let content = bytes(9, LENGTH);
     client.write("up", &content);
-    liar.put("down", &content);
+    faulty.put("down", &content);
     let jobs = vec![client.up("up"), client.down("down", LENGTH)];
     let run = client.run(Settings::default(), jobs).await;
     assert_eq!(run.summary.sent, 2, "{run:?}");
-    assert_same(&liar.get("up").unwrap(), &content, "up");
+    assert_same(&faulty.get("up").unwrap(), &content, "up");
     assert_same(&read(&client.local("down")).unwrap(), &content, "down");
     assert_eq!(run.warnings, "");
 }
@@ -296,20 +296,20 @@ async fn hostile_names_never_leave_the_directory() {
         b"",
     ];
     let harmless: [&[u8]; 3] = [b"\x1b]0;owned\x07", b"two\nlines", b"\xff"];
-    let liar = Liar::start(Manner {
+    let faulty = FaultyServer::start(Faults {
         names: [&hostile[..], &harmless]
             .concat()
             .into_iter()
             .map(<[u8]>::to_vec)
             .collect(),
         directory: Some(b"/dir".to_vec()),
-        ..Manner::default()
+        ..Faults::default()
     })
     .await;
-    let client = liar.client().await;
+    let client = faulty.client().await;
     for name in hostile.iter().chain(&harmless) {
         let path = [b"/dir/", *name].concat();
-        liar.files.lock().unwrap().insert(path, b"12345".to_vec());
+        faulty.files.lock().unwrap().insert(path, b"12345".to_vec());
     }
     let place = client.local("place");
     std::fs::create_dir_all(place.join("deep")).unwrap();
@@ -318,7 +318,7 @@ async fn hostile_names_never_leave_the_directory() {
         .args(["get", "-r", "tom@127.0.0.1:/dir", "deep"])
         .args([
             "-P",
-            &liar.port.to_string(),
+            &faulty.port.to_string(),
             "-F",
             "none",
             "--accept-new",
@@ -326,7 +326,7 @@ async fn hostile_names_never_leave_the_directory() {
         ])
         .arg(client.local("known_hosts"))
         .arg("-i")
-        .arg(liar.key())
+        .arg(faulty.key())
         .env_remove("SSH_AUTH_SOCK")
         .current_dir(&place)
         .stdin(Stdio::null());

@@ -25,7 +25,7 @@ use wire::{attributes, flip, no_such_file, status};
 
 /// What it does wrong. The default is an honest server with md5-hash.
 #[derive(Debug, Clone, Default)]
-pub struct Manner {
+pub struct Faults {
     /// It offers no way to hash.
     pub no_hashes: bool,
     /// It stores another bit than was sent, in the byte at this offset.
@@ -54,23 +54,23 @@ pub struct Manner {
 type Files = Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>;
 
 /// The server; ends with the test.
-pub struct Liar {
+pub struct FaultyServer {
     dir: tempfile::TempDir,
     pub port: u16,
     pub files: Files,
     stop: CancellationToken,
 }
 
-impl Drop for Liar {
+impl Drop for FaultyServer {
     fn drop(&mut self) {
         self.stop.cancel();
     }
 }
 
-impl Liar {
-    pub async fn start(manner: Manner) -> Self {
+impl FaultyServer {
+    pub async fn start(faults: Faults) -> Self {
         let dir = tempfile::Builder::new()
-            .prefix("homeport-liar-")
+            .prefix("homeport-faulty-")
             .tempdir()
             .unwrap();
         for name in ["host", "key"] {
@@ -84,11 +84,11 @@ impl Liar {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (files, stop) = (Files::default(), CancellationToken::new());
-        let (stored, manner, once) = (Arc::clone(&files), Arc::new(manner), Arc::<Once>::default());
+        let (stored, faults, once) = (Arc::clone(&files), Arc::new(faults), Arc::<Once>::default());
         let serving = async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let talk = Talk {
-                    manner: Arc::clone(&manner),
+                    faults: Arc::clone(&faults),
                     files: Arc::clone(&stored),
                     once: Arc::clone(&once),
                     first: once.connections.fetch_add(1, SeqCst) == 0,
@@ -143,7 +143,7 @@ struct Once {
 /// One connection.
 #[derive(Default)]
 struct Talk {
-    manner: Arc<Manner>,
+    faults: Arc<Faults>,
     files: Files,
     once: Arc<Once>,
     first: bool,
@@ -210,7 +210,7 @@ impl Handler for Talk {
             let packet = self.buffer[LENGTH_FIELD..LENGTH_FIELD + length].to_vec();
             self.buffer.drain(..LENGTH_FIELD + length);
             self.requests += 1;
-            if self.first && self.manner.dies_after.is_some_and(|after| self.requests > after) {
+            if self.first && self.faults.dies_after.is_some_and(|after| self.requests > after) {
                 // Of what waits only the newest answer is given.
                 self.waiting.drain(..self.waiting.len().saturating_sub(1));
                 self.let_out(channel, session)?;
@@ -219,14 +219,14 @@ impl Handler for Talk {
             let packet_type = PacketType::of(&packet);
             let moves = matches!(packet_type, Some(PacketType::Read | PacketType::Write));
             if moves && !std::mem::replace(&mut self.was_late, true) {
-                tokio::time::sleep(self.manner.late).await;
+                tokio::time::sleep(self.faults.late).await;
             }
             let reply = self.answer(&packet);
             if packet_type == Some(PacketType::Read) && !self.probed {
                 self.waiting.push(reply);
                 // On a later connection fewer are asked for than would have to come together.
-                let in_order = self.manner.dies_after.is_some() && !self.first;
-                if !in_order && self.waiting.len() < self.manner.backwards {
+                let in_order = self.faults.dies_after.is_some() && !self.first;
+                if !in_order && self.waiting.len() < self.faults.backwards {
                     continue;
                 }
             } else {
@@ -256,7 +256,7 @@ impl Talk {
 
     fn version(&self) -> Bytes {
         let mut extensions = Vec::new();
-        if !self.manner.no_hashes {
+        if !self.faults.no_hashes {
             extensions.push(Announcement {
                 name: Extension::Md5Hash.name().as_bytes(),
                 data: b"1",
@@ -281,7 +281,7 @@ impl Talk {
             Request::Setstat { path, attrs } => self.set(id, path, attrs),
             Request::Realpath { path } => NamesReply::single(id, path),
             Request::Readdir { .. } => self.names(id),
-            Request::Extended(ExtendedRequest::Md5Hash { path, query }) if !self.manner.no_hashes => {
+            Request::Extended(ExtendedRequest::Md5Hash { path, query }) if !self.faults.no_hashes => {
                 self.md5(id, path, query)
             }
             Request::Extended(_) => status(id, StatusCode::OpUnsupported, "no"),
@@ -309,7 +309,7 @@ impl Talk {
     }
 
     fn refuses(&self, offset: u64) -> bool {
-        self.manner.refuses == Some(offset) && self.once.refused.fetch_add(1, SeqCst) == 0
+        self.faults.refuses == Some(offset) && self.once.refused.fetch_add(1, SeqCst) == 0
     }
 
     fn read(&mut self, id: u32, handle: &[u8], offset: u64, length: u32) -> Bytes {
@@ -322,13 +322,13 @@ impl Talk {
         let count = rest
             .len()
             .min(length as usize)
-            .min(self.manner.short.unwrap_or(usize::MAX));
+            .min(self.faults.short.unwrap_or(usize::MAX));
         self.probed |= rest.is_empty();
         match count {
             0 => status(id, StatusCode::Eof, "End of file"),
             count => {
                 let mut data = rest[..count].to_vec();
-                flip(&mut data, offset, self.manner.reads_flipped);
+                flip(&mut data, offset, self.faults.reads_flipped);
                 Reply::Data(&data[..]).to_bytes(id)
             }
         }
@@ -339,7 +339,7 @@ impl Talk {
             return status(id, StatusCode::Failure, "the disk \u{1b}[31mbroke");
         }
         let mut data = data.to_vec();
-        flip(&mut data, offset, self.manner.flips);
+        flip(&mut data, offset, self.faults.flips);
         let mut files = self.files.lock().unwrap();
         let content = files.get_mut(&self.handles[handle]).unwrap();
         let end = offset as usize + data.len();
@@ -350,9 +350,9 @@ impl Talk {
 
     fn attrs(&mut self, id: u32, path: &[u8]) -> Bytes {
         let attrs = match self.files.lock().unwrap().get(path) {
-            _ if self.manner.directory.as_deref() == Some(path) => attributes(0, 0o040_755),
+            _ if self.faults.directory.as_deref() == Some(path) => attributes(0, 0o040_755),
             Some(content) => {
-                let size = (content.len() as u64).saturating_add_signed(self.manner.size_lie);
+                let size = (content.len() as u64).saturating_add_signed(self.faults.size_lie);
                 attributes(size, 0o100_644)
             }
             None => return status(id, StatusCode::NoSuchFile, "No such file"),
@@ -380,7 +380,7 @@ impl Talk {
             long: Bytes::copy_from_slice(name),
             attrs: attributes(5, 0o100_644),
         };
-        Reply::Names(self.manner.names.iter().map(entry).collect()).to_bytes(id)
+        Reply::Names(self.faults.names.iter().map(entry).collect()).to_bytes(id)
     }
 
     /// Of what is stored, honestly.
