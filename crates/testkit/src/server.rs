@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 use super::programs::homeportd;
 use super::{WITHOUT_POWERS, is_root, wait_for};
 
@@ -26,6 +28,7 @@ impl TestServer {
     ///
     /// `extra` is added to the sections of its own name: `[("limits", "handles = 10")]`.
     pub fn new(extra: &[(&str, &str)]) -> Self {
+        raise_descriptor_limit();
         let dir = tempfile::Builder::new()
             .prefix("homeport-test-")
             .tempdir()
@@ -303,6 +306,16 @@ impl Drop for TestServer {
             }
         }
     }
+}
+
+/// Lets this process have as many files open as it may: tests with hundreds of connections run beside each other in it.
+fn raise_descriptor_limit() {
+    static RAISED: std::sync::Once = std::sync::Once::new();
+    RAISED.call_once(|| {
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        setrlimit(Resource::Nofile, limit).unwrap();
+    });
 }
 
 /// The password of every user made by [`TestServer::add_user`].
