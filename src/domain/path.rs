@@ -37,7 +37,10 @@ impl VirtualPath {
     /// Its length in bytes, as [`VirtualPath::absolute`] gives it.
     #[allow(clippy::len_without_is_empty, reason = "it never is")]
     pub fn len(&self) -> usize {
-        1 + self.relative.len()
+        match self.is_root() {
+            true => 1,
+            false => 1 + self.relative.len(),
+        }
     }
 
     /// The home itself.

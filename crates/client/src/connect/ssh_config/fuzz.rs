@@ -16,7 +16,7 @@ impl Files for Nothing {
     }
 }
 
-/// Reads `data` as a file, twice, and asserts that the second time adds nothing.
+/// Reads `data` as a file, twice, and asserts that the second time adds nothing where both times mean the same.
 pub fn fuzz_ssh_config(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let question = Question {
@@ -30,6 +30,10 @@ pub fn fuzz_ssh_config(data: &[u8]) {
     let mut settings = Settings::default();
     let first = read_into(&mut settings);
     let _ = refuse_unsupported(&settings, question.host);
+    // `Match` looks at the host's name and the user that were found before, and so may not match again.
+    if settings.host_name.is_some() || settings.user.is_some() {
+        return;
+    }
     let before = settings.clone();
     assert_eq!(read_into(&mut settings), first);
     assert_eq!(settings, before);
