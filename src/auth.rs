@@ -6,7 +6,7 @@
 //! on earlier failures ([`throttle`]).
 
 mod address;
-mod denied;
+mod denial;
 mod key_options;
 pub mod keys;
 mod login;
@@ -27,31 +27,33 @@ use russh::keys::PublicKey;
 use tokio::time::{Instant, sleep_until};
 
 pub use self::address::Source;
-pub use self::denied::{Denied, Reason};
-pub use self::login::{Attempt, Credential, Login, Review};
-pub use self::proofs::{Lost, Proofs};
+pub use self::denial::{Denial, DenialReason};
+pub use self::login::{Attempt, Login, Review};
+pub use self::proofs::{Credential, Proofs, Revocation};
 pub use self::settings::{AuthSettings, Method};
+pub use self::sign_ins::SignInHistory;
 pub use self::throttle::ThrottleSettings;
-pub use self::verifier::Turns;
+pub use self::verifier::FairSemaphore;
 
 use self::address::allowed;
+use self::keys::{key_accepted_until, key_data};
 use self::password::{MAX_PASSWORD, Verdict};
-use self::proofs::{key_accepted_until, key_data};
 use self::throttle::Throttle;
-use self::verifier::{Applicant, Queue, Turn, Verifier};
+use self::verifier::{Applicant, FairPermit, Verifier, VerifierBounds};
 use crate::domain::user::{Factor, User, UserName};
 use crate::store::Store;
 use base::secret::Secret;
 
-/// A key that is not taken is answered this long after it was offered: far longer than it takes to find that out.
+/// A key that is not accepted is answered this long after it was offered: far longer than it takes to find that out.
 const PROBE: Duration = Duration::from_millis(3);
 
-/// Decides who gets in.
+/// Decides who may sign in.
 pub struct Authenticator {
     store: Arc<dyn Store>,
     settings: AuthSettings,
     verifier: Verifier,
-    throttle: Mutex<Throttle>,
+    throttle: Arc<Mutex<Throttle>>,
+    history: SignInHistory,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -63,31 +65,38 @@ impl std::fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// Users come from the store; nobody has failed yet.
+    /// An authenticator over the users of a store. Nobody has failed yet.
     pub fn new(store: Arc<dyn Store>, settings: AuthSettings) -> Self {
-        Self::with_queue(store, settings, Queue::default())
+        Self::with_bounds(store, settings, VerifierBounds::default())
     }
 
-    fn with_queue(store: Arc<dyn Store>, settings: AuthSettings, queue: Queue) -> Self {
+    fn with_bounds(store: Arc<dyn Store>, settings: AuthSettings, bounds: VerifierBounds) -> Self {
+        let throttle = Arc::new(Mutex::new(Throttle::new(settings.throttle.clone())));
         Self {
-            verifier: Verifier::new(queue),
-            throttle: Mutex::new(Throttle::new(settings.throttle.clone())),
+            verifier: Verifier::new(bounds),
+            history: SignInHistory::new(Arc::clone(&store), Arc::clone(&throttle)),
+            throttle,
             store,
             settings,
         }
     }
 
-    /// What was set about signing in.
+    /// From where users have signed in before, as the store keeps it.
+    pub fn history(&self) -> &SignInHistory {
+        &self.history
+    }
+
+    /// The settings about signing in.
     pub fn settings(&self) -> &AuthSettings {
         &self.settings
     }
 
-    /// Judges one attempt. A refusal must be answered late, as the throttle says: [`Denied::Failed`] has the moment.
+    /// Judges one attempt. A refusal must be answered late, as the throttle says: [`Denial::Failed`] has the moment.
     /// It is known before, so that it can be logged, and counts, even if the peer does not wait for it.
     ///
     /// May be dropped at any time, as when the peer hangs up: a place in the queue is free at once, and a password that
     /// is being verified then counts as wrong.
-    pub async fn login(&self, attempt: Attempt<'_>) -> Result<Login, Denied> {
+    pub async fn login(&self, attempt: Attempt<'_>) -> Result<Login, Denial> {
         let start = Instant::now();
         let source = Source::from(attempt.peer);
         // A name that is none is treated like one that nobody has.
@@ -106,7 +115,7 @@ impl Authenticator {
                 self.throttle().signed_in(source, &user.name, now);
                 complete(user, &attempt)
             }
-            Err((delay, reason)) => Err(Denied::Failed {
+            Err((delay, reason)) => Err(Denial::Failed {
                 reason,
                 answer_at: start + delay,
             }),
@@ -120,11 +129,11 @@ impl Authenticator {
         name: Option<&UserName>,
         password: &Secret,
         start: Instant,
-    ) -> Result<User, (Duration, Reason)> {
+    ) -> Result<User, (Duration, DenialReason)> {
         let source = Source::from(attempt.peer);
         // Depends on nothing that is secret, and must not wait in the queue with all that it weighs.
         if password.bytes().len() > MAX_PASSWORD {
-            let reason = Reason::PasswordTooLong;
+            let reason = DenialReason::PasswordTooLong;
             return Err((self.count(source, Some(name), &reason), reason));
         }
         let turn = self
@@ -132,14 +141,14 @@ impl Authenticator {
             .await
             // It has waited already.
             .map_err(|reason| (Duration::ZERO, reason))?;
-        let mut verified = Verified {
+        let mut unjudged = UnjudgedPassword {
             auth: self,
             source,
             name,
             judged: false,
         };
         let judged = self.judge_password(attempt, name, password, &turn).await;
-        verified.judged = true;
+        unjudged.judged = true;
         // Before the turn is given up, so that no other attempt slips in between.
         judged.map_err(|reason| (self.count(source, Some(name), &reason), reason))
     }
@@ -149,7 +158,7 @@ impl Authenticator {
     ///
     /// An unknown user, one without keys and one with many look alike: the questions to the store are the same, and
     /// cost the same; what is left of a difference, some microseconds, ends in [`PROBE`].
-    pub async fn offered(&self, user: &str, peer: IpAddr, key: &PublicKey) -> Result<(), Reason> {
+    pub async fn offered(&self, user: &str, peer: IpAddr, key: &PublicKey) -> Result<(), DenialReason> {
         let answer_at = Instant::now() + PROBE;
         let attempt = Attempt {
             user,
@@ -188,7 +197,12 @@ impl Authenticator {
     /// Waits for the attempt's turn, unless there were too many failures before. Those wait, without having been
     /// looked at, as long as a wrong password would; if by then enough is forgiven, it is looked at after all: so an
     /// honest user gets in soon after an attack from behind the same address.
-    async fn admit(&self, source: Source, name: Option<&UserName>, start: Instant) -> Result<Turn, Reason> {
+    async fn admit(
+        &self,
+        source: Source,
+        name: Option<&UserName>,
+        start: Instant,
+    ) -> Result<FairPermit, DenialReason> {
         for last in [false, true] {
             let applicant = Applicant {
                 source,
@@ -201,8 +215,8 @@ impl Authenticator {
                 let now = Instant::now().into_std();
                 let refused = match &turn {
                     Ok(_) if throttle.admits(source, name, now) => None,
-                    Ok(_) => Some(Reason::Throttled),
-                    Err(_) => Some(Reason::QueueFull),
+                    Ok(_) => Some(DenialReason::Throttled),
+                    Err(_) => Some(DenialReason::QueueFull),
                 };
                 (refused, throttle.refusal_delay(source, name, now))
             };
@@ -214,7 +228,7 @@ impl Authenticator {
             }
             sleep_until(start + delay).await;
         }
-        Err(Reason::Throttled)
+        Err(DenialReason::Throttled)
     }
 
     async fn judge_key(
@@ -222,17 +236,17 @@ impl Authenticator {
         attempt: &Attempt<'_>,
         name: Option<&UserName>,
         key: &PublicKey,
-    ) -> Result<User, Reason> {
-        let data = key_data(key).ok_or(Reason::UnknownKey)?;
+    ) -> Result<User, DenialReason> {
+        let data = key_data(key).ok_or(DenialReason::UnknownKey)?;
         let found = match name {
             Some(name) => self
                 .store
                 .user_with_key(name, &data)
                 .await
-                .map_err(Reason::Store)?,
+                .map_err(DenialReason::Store)?,
             None => None,
         };
-        let user = found.ok_or(Reason::UnknownUser)?;
+        let user = found.ok_or(DenialReason::UnknownUser)?;
         let now = Timestamp::now();
         key_accepted_until(&user, key, attempt.peer, now)?;
         self.check_user(&user, attempt, now)?;
@@ -245,30 +259,35 @@ impl Authenticator {
         attempt: &Attempt<'_>,
         name: Option<&UserName>,
         password: &Secret,
-        turn: &Turn,
-    ) -> Result<User, Reason> {
+        turn: &FairPermit,
+    ) -> Result<User, DenialReason> {
         let user = self.find(name).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
         let verdict = self.verifier.verify(turn, password, hash).await;
-        let user = user.ok_or(Reason::UnknownUser)?;
+        let user = user.ok_or(DenialReason::UnknownUser)?;
         match verdict {
             Verdict::Right => {}
-            Verdict::Wrong if user.password_hash.is_none() => return Err(Reason::NoPassword),
-            Verdict::Wrong => return Err(Reason::WrongPassword),
-            Verdict::BadHash => return Err(Reason::BadHash),
-            Verdict::NotVerified => return Err(Reason::NotVerified),
+            Verdict::Wrong if user.password_hash.is_none() => return Err(DenialReason::NoPassword),
+            Verdict::Wrong => return Err(DenialReason::WrongPassword),
+            Verdict::BadHash => return Err(DenialReason::BadHash),
+            Verdict::NotVerified => return Err(DenialReason::NotVerified),
         }
         self.check_user(&user, attempt, Timestamp::now())?;
         Ok(user)
     }
 
     /// Counts a failure, of a password for this name if there is one, and returns how long to hold the answer back.
-    fn count(&self, source: Source, password_for: Option<Option<&UserName>>, reason: &Reason) -> Duration {
+    fn count(
+        &self,
+        source: Source,
+        password_for: Option<Option<&UserName>>,
+        reason: &DenialReason,
+    ) -> Duration {
         let now = Instant::now().into_std();
         let mut throttle = self.throttle();
         match (reason, password_for) {
             // Nobody's fault.
-            (Reason::Store(_) | Reason::NotVerified, _) => {
+            (DenialReason::Store(_) | DenialReason::NotVerified, _) => {
                 throttle.refusal_delay(source, password_for.flatten(), now)
             }
             (_, Some(name)) => throttle.wrong_password(source, name, now),
@@ -276,30 +295,30 @@ impl Authenticator {
         }
     }
 
-    async fn find(&self, name: Option<&UserName>) -> Result<Option<User>, Reason> {
+    async fn find(&self, name: Option<&UserName>) -> Result<Option<User>, DenialReason> {
         match name {
-            Some(name) => self.store.user(name).await.map_err(Reason::Store),
+            Some(name) => self.store.user(name).await.map_err(DenialReason::Store),
             None => Ok(None),
         }
     }
 
-    /// May this user come in, whatever they have proven?
-    fn check_user(&self, user: &User, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), Reason> {
+    /// Checks that the user may sign in at all, whatever they have proven.
+    fn check_user(&self, user: &User, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), DenialReason> {
         let factor = attempt.credential.factor();
         if self.settings.methods_for(factor).next().is_none() {
-            return Err(Reason::MethodOff);
+            return Err(DenialReason::MethodOff);
         }
         if !user.enabled {
-            return Err(Reason::Disabled);
+            return Err(DenialReason::Disabled);
         }
         if user.expires_at.is_some_and(|end| now >= end) {
-            return Err(Reason::Expired);
+            return Err(DenialReason::Expired);
         }
         if !allowed(&user.allowed_from, attempt.peer) {
-            return Err(Reason::AddressNotAllowed);
+            return Err(DenialReason::AddressNotAllowed);
         }
         if !user.require.is_empty() && !user.require.contains(&factor) {
-            return Err(Reason::FactorNotAccepted);
+            return Err(DenialReason::FactorNotAccepted);
         }
         Ok(())
     }
@@ -309,16 +328,16 @@ impl Authenticator {
     }
 }
 
-/// A password that is being verified. If the peer does not wait for the verdict, it counts as wrong: else hashes could
-/// be had for nothing.
-struct Verified<'a> {
+/// A password that is being verified. If the peer does not wait for the verdict, the password counts as wrong:
+/// otherwise hashes could be had for nothing.
+struct UnjudgedPassword<'a> {
     auth: &'a Authenticator,
     source: Source,
     name: Option<&'a UserName>,
     judged: bool,
 }
 
-impl Drop for Verified<'_> {
+impl Drop for UnjudgedPassword<'_> {
     fn drop(&mut self) {
         if !self.judged {
             let now = Instant::now().into_std();
@@ -328,13 +347,13 @@ impl Drop for Verified<'_> {
 }
 
 /// A factor was passed: is that all, or are more required?
-fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denied> {
+fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
     let now = Timestamp::now();
     let proofs = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);
     let factors = proofs.factors();
     let remaining: BTreeSet<Factor> = user.require.difference(&factors).copied().collect();
     if !remaining.is_empty() {
-        return Err(Denied::Partial {
+        return Err(Denial::Partial {
             passed: proofs,
             remaining,
         });

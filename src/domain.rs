@@ -2,4 +2,5 @@
 
 pub mod event;
 pub mod path;
+pub mod penalty;
 pub mod user;

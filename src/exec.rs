@@ -1,14 +1,15 @@
 //! Commands that clients run (RFC 4254, section 6.5): the few that scripts, rclone, Cyberduck and scp need, and no
 //! shell.
 //!
-//! A command is a task: it reads what the client sends from a [`Reader`], writes to an [`Output`], and asks the home
-//! through a [`Desk`]. It ends when it is done, when the connection is lost, or when its channel is closed; dropping
-//! [`Running`] ends it at the next point where it waits. What it has open then is closed where that may take long.
+//! A command is a task: it reads what the client sends from a [`InputReader`], writes to an [`CommandOutput`], and asks the home
+//! through a [`HomeSession`]. It ends when it is done, when the connection is lost, or when its channel is closed; dropping
+//! [`RunningCommand`] ends it at the next point where it waits. What it has open then is closed where that may take long.
 
-pub mod desk;
+pub mod command_file;
 mod df;
 mod glob;
-pub mod opened;
+pub mod home_session;
+mod io;
 mod options;
 pub mod reason;
 pub mod scp;
@@ -20,25 +21,26 @@ pub use self::scp::record::fuzz::fuzz_scp;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::Event;
-use crate::session::Presence;
-use crate::session::share::Descriptor;
-use crate::session::stream::budget::{Budget, Overflow};
-use crate::session::stream::flow::Flow;
-use crate::session::stream::input::{Input, Reader};
-use crate::session::stream::output::Output;
-use crate::session::stream::{Gone, Outlet, Stream};
+use crate::session::SessionContext;
+use crate::session::budget::Descriptor;
+use crate::session::stream::connection_budget::{ConnectionBudget, WindowExceeded};
+use crate::session::stream::input::{CommandInput, InputReader};
+use crate::session::stream::output::CommandOutput;
+use crate::session::stream::peer_window::PeerWindow;
+use crate::session::stream::{Disconnected, QueuedSender};
 
-use desk::Desk;
-pub use script::{Program, Refused, Script};
+use base::glob::literal;
+use home_session::HomeSession;
+use io::{CommandIo, complain, say};
+pub use script::{Program, Script, ScriptError};
 
 pub use crate::domain::event::COMMAND_NOT_FOUND as NOT_FOUND;
 
-/// Is it the server by its name? Old clients, and `sshfs -o sftp_server=…`, run that instead of asking for the
-/// subsystem.
+/// Whether a command is the SFTP server by its name. Old clients, and `sshfs -o sftp_server=…`, run it instead of
+/// asking for the subsystem.
 pub fn is_sftp_server(command: &[u8]) -> bool {
     let command = command.trim_ascii();
     let one_word = !command.iter().any(u8::is_ascii_whitespace);
@@ -46,61 +48,53 @@ pub fn is_sftp_server(command: &[u8]) -> bool {
     one_word && matches!(name, b"sftp-server" | b"internal-sftp")
 }
 
-/// Both directions of a command's channel.
-pub struct Io {
-    /// From the client.
-    pub input: Reader,
-    /// To the client.
-    pub output: Output,
-}
-
-/// A command at work. Dropping it ends it.
-pub struct Running {
-    input: Arc<Input>,
-    flow: Arc<Flow>,
+/// A command that runs. Dropping it ends the command.
+pub struct RunningCommand {
+    input: Arc<CommandInput>,
+    peer_window: Arc<PeerWindow>,
     cancelled: CancellationToken,
 }
 
 /// What a command's channel is made of.
-pub struct Ends {
-    /// The peer's window.
-    pub flow: Arc<Flow>,
-    /// Where output goes.
-    pub outlet: Arc<dyn Outlet>,
-    /// Shared by the connection's channels.
-    pub budget: Arc<Budget>,
-    /// Of the user's share.
+pub struct CommandChannel {
+    /// The window that the client has granted.
+    pub peer_window: Arc<PeerWindow>,
+    /// The way to the client.
+    pub queued_sender: Arc<dyn QueuedSender>,
+    /// The budget of the connection's channels.
+    pub budget: Arc<ConnectionBudget>,
+    /// The part of the user's budget that the command takes.
     pub descriptor: Descriptor,
 }
 
-impl Running {
-    /// Starts a command.
-    pub fn start(script: Script, desk: Desk, ends: Ends) -> Self {
-        let Ends {
-            flow,
-            outlet,
+impl RunningCommand {
+    /// Starts a command in a task of its own.
+    pub fn start(script: Script, home: HomeSession, channel: CommandChannel) -> Self {
+        let CommandChannel {
+            peer_window,
+            queued_sender,
             budget,
             descriptor,
-        } = ends;
-        let input = Input::new(&budget);
-        let cancelled = desk.gone.clone();
-        let io = Io {
-            input: Reader::new(Arc::clone(&input), Arc::clone(&outlet)),
-            output: Output::new(Arc::clone(&flow), outlet),
+        } = channel;
+        let input = CommandInput::new(&budget);
+        let cancelled = home.gone.clone();
+        let io = CommandIo {
+            input: InputReader::new(Arc::clone(&input), Arc::clone(&queued_sender)),
+            output: CommandOutput::new(Arc::clone(&peer_window), queued_sender),
         };
         let gone = cancelled.clone();
         let more = input.begin();
-        // Its owner is `Running`: cancelling ends it.
+        // Its owner is `RunningCommand`: cancelling ends it.
         tokio::spawn(async move {
             let _held = descriptor;
             tokio::select! {
                 () = gone.cancelled() => {}
-                () = begin(more, script, desk, io) => {}
+                () = begin(more, script, home, io) => {}
             }
         });
         Self {
             input,
-            flow,
+            peer_window,
             cancelled,
         }
     }
@@ -109,59 +103,59 @@ impl Running {
     ///
     /// # Errors
     /// When they are more than the window allows.
-    pub fn data(&self, data: &[u8]) -> Result<(), Overflow> {
+    pub fn data(&self, data: &[u8]) -> Result<(), WindowExceeded> {
         self.input.push(data)
     }
 
-    /// The client has said that nothing more comes.
+    /// Notes that the client sends nothing more.
     pub fn eof(&self) {
         self.input.end();
     }
 
-    /// The peer's window is `window` bytes now, as the SSH layer knows it.
+    /// Notes that the peer's window is `window` bytes now, as the SSH layer knows it.
     pub fn window_adjusted(&self, window: u32) {
-        self.flow.adjusted(window);
+        self.peer_window.adjusted(window);
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningCommand {
     fn drop(&mut self) {
         self.cancelled.cancel();
     }
 }
 
-async fn begin(more: u32, script: Script, desk: Desk, io: Io) {
+async fn begin(more: u32, script: Script, home: HomeSession, io: CommandIo) {
     if more == 0 || io.input.open_window(more).await.is_ok() {
-        run(script, desk, io).await;
+        run(script, home, io).await;
     }
 }
 
-async fn run(script: Script, mut desk: Desk, mut io: Io) {
-    let mut told = Told {
-        presence: desk.presence.clone(),
+async fn run(script: Script, mut home: HomeSession, mut io: CommandIo) {
+    let mut report = CommandReport {
+        context: home.context.clone(),
         command: script.line.clone(),
         exit_status: None,
     };
     // Whoever has left needs no exit status.
-    if let Ok(exit_status) = program(script, &mut desk, &mut io).await {
-        told.exit_status = Some(exit_status);
-        drop(told);
+    if let Ok(exit_status) = program(script, &mut home, &mut io).await {
+        report.exit_status = Some(exit_status);
+        drop(report);
         io.output.finish(exit_status).await;
     }
 }
 
-/// Tells that a command was run, however it ended.
-struct Told {
-    presence: Presence,
+/// Reports that a command was run when it is dropped, however the command ended.
+struct CommandReport {
+    context: SessionContext,
     command: Vec<u8>,
     exit_status: Option<u32>,
 }
 
-impl Drop for Told {
+impl Drop for CommandReport {
     fn drop(&mut self) {
         let command = std::mem::take(&mut self.command);
         let exit_status = self.exit_status;
-        self.presence.tell(|who| Event::Command {
+        self.context.tell(|who| Event::Command {
             who,
             command,
             exit_status,
@@ -169,15 +163,20 @@ impl Drop for Told {
     }
 }
 
-async fn program(script: Script, desk: &mut Desk, io: &mut Io) -> Result<u32, Gone> {
+async fn program(script: Script, home: &mut HomeSession, io: &mut CommandIo) -> Result<u32, Disconnected> {
     for directory in &script.directories {
-        if let Err(reason) = desk.change_directory(directory).await {
+        let name = match directory.bytes() {
+            // Without a name, `cd` goes home.
+            b"" => b"/".to_vec(),
+            _ => literal(&glob::without_tilde(directory, home.user())),
+        };
+        if let Err(reason) = home.change_directory(&name).await {
             let name = directory.bytes().escape_ascii();
             complain(io, &format!("cd: {name}: {reason}")).await?;
             return Ok(1);
         }
     }
-    let words = match glob::expand(desk, &script.words).await {
+    let words = match glob::expand(home, &script.words).await {
         Ok(words) => words,
         Err(reason) => {
             complain(io, &format!("{}: {reason}", script.program.name())).await?;
@@ -185,10 +184,10 @@ async fn program(script: Script, desk: &mut Desk, io: &mut Io) -> Result<u32, Go
         }
     };
     match script.program {
-        Program::Scp => scp::run(desk, io, &words, &script).await,
-        Program::Sum(algorithm) => sums::run(desk, io, algorithm, &words).await,
-        Program::Df => df::run(desk, io, &words, script.fields.as_deref()).await,
-        Program::Pwd => say(io, [desk.directory(), b"\n"].concat()).await,
+        Program::Scp => scp::run(home, io, &words, &script).await,
+        Program::Sum(algorithm) => sums::run(home, io, algorithm, &words).await,
+        Program::Df => df::run(home, io, &words, script.fields.as_deref()).await,
+        Program::Pwd => say(io, [home.directory(), b"\n"].concat()).await,
         Program::Echo => say(io, echo(&words)).await,
         Program::Cd => Ok(0),
     }
@@ -200,14 +199,4 @@ fn echo(words: &[Vec<u8>]) -> Vec<u8> {
         _ => (words, &b"\n"[..]),
     };
     [&words.join(&b' ')[..], newline].concat()
-}
-
-async fn say(io: &Io, text: impl Into<Bytes>) -> Result<u32, Gone> {
-    io.output.send(Stream::Output, text).await?;
-    Ok(0)
-}
-
-/// One line on the client's terminal.
-async fn complain(io: &Io, sentence: &str) -> Result<(), Gone> {
-    io.output.send(Stream::Error, format!("{sentence}\n")).await
 }

@@ -1,8 +1,9 @@
 //! SSH: the accept loop, limits, russh's callbacks, host keys.
 //!
-//! [`connection`] accepts and supervises, [`handler`] holds russh's callbacks, [`socket`](base::socket) stands between
+//! [`accept`] lets connections in, [`supervisor`] ends them in time, [`handler`] holds russh's callbacks, [`socket`](base::socket) stands between
 //! russh and the kernel. Forwarding, agents, X11, terminals and environments are refused, always with an answer.
 
+pub mod accept;
 pub mod admission;
 pub mod algorithms;
 pub mod channels;
@@ -10,9 +11,10 @@ pub mod connection;
 pub mod handler;
 pub mod hostkeys;
 pub mod limits;
-pub mod mounts;
-mod refusal;
+pub mod mount_slots;
+mod refusal_reason;
 pub mod refusals;
+mod senders;
 pub mod service;
 pub mod settings;
-pub mod state;
+mod supervisor;

@@ -2,6 +2,7 @@
 
 mod copy;
 mod failure;
+mod file;
 mod homes;
 mod identity;
 mod keys;
@@ -24,21 +25,22 @@ use jiff::Timestamp;
 
 use crate::domain::user::{Quota, User, UserName};
 use base::error::{Error, Result};
+pub use open::Upgrade;
 
 /// A change of a user's record. It runs inside the transaction: what takes long, hashing above all, comes before. Where
 /// the disk was full the transaction is made again, and the change runs again on the record as it is then.
-pub type Change = Box<dyn FnMut(&mut User) -> Result<()> + Send>;
+pub type RecordChange = Box<dyn FnMut(&mut User) -> Result<()> + Send>;
 
 /// The use of a home, as it is written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageRecord {
-    /// The home.
+    /// The path of the home.
     pub home: PathBuf,
     /// Sum of file sizes: the use itself if `exact`, else a ceiling that it is not above.
     pub bytes: u64,
-    /// Files, directories and symbolic links: likewise.
+    /// The number of files, directories and symbolic links, exact or a ceiling likewise.
     pub files: u64,
-    /// Is this the use, to the byte?
+    /// Whether these numbers are the use itself, to the byte.
     pub exact: bool,
     /// When the home was last measured.
     pub measured_at: Option<Timestamp>,
@@ -52,28 +54,28 @@ impl UsageRecord {
     }
 }
 
-/// A user has signed in from somewhere.
+/// A user's last sign-in from one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignIn {
-    /// The user.
+    /// The name of the user.
     pub user: UserName,
     /// An IPv4 address, or the first address of an IPv6 /64.
     pub source: IpAddr,
-    /// When they last did.
+    /// The time of the sign-in.
     pub at: Timestamp,
 }
 
 /// A user's record before and after a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Changed {
-    /// As it was.
+pub struct ChangedUser {
+    /// The record before the change.
     pub before: User,
-    /// As it is now.
+    /// The record after the change.
     pub after: User,
 }
 
-impl Changed {
-    /// Was anything changed? If not, nothing was written.
+impl ChangedUser {
+    /// Whether anything was changed. If not, nothing was written.
     pub fn is_change(&self) -> bool {
         self.before != self.after
     }
@@ -93,16 +95,16 @@ pub struct News {
 /// A user who was added, changed or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserNews {
-    /// The name.
+    /// The name of the user.
     pub name: UserName,
-    /// Does somebody have the name now?
+    /// Whether a user has the name now.
     pub exists: bool,
 }
 
 /// A home that was given to somebody, taken away, or belongs to a user who was changed.
 #[derive(Debug)]
 pub struct HomeNews {
-    /// Its path.
+    /// The path of the home.
     pub home: PathBuf,
     /// Its quota now; `None`: it is nobody's; an error: what is stored does not make sense.
     pub quota: Result<Option<Quota>>,
@@ -112,14 +114,14 @@ pub struct HomeNews {
 /// grow with the number of users.
 #[async_trait::async_trait]
 pub trait Store: Send + Sync {
-    /// One user, or `None`.
+    /// One user, or `None` if there is none of this name.
     async fn user(&self, name: &UserName) -> Result<Option<User>>;
     /// One user with only those of their keys that this may be, the base64 of a public key: at the same cost whether the
     /// user has many, none, or does not exist. The record must not be stored again.
     async fn user_with_key(&self, name: &UserName, data: &str) -> Result<Option<User>>;
     /// All users, by name.
     async fn users(&self) -> Result<Vec<User>>;
-    /// Is there any user?
+    /// Whether there is any user.
     async fn has_users(&self) -> Result<bool>;
     /// Adds a user; an error if the name is taken, if the home lies inside another user's or around it, or if it is
     /// another user's with a different quota.
@@ -128,12 +130,12 @@ pub trait Store: Send + Sync {
     /// is none.
     ///
     /// A new name renames the user. A new quota counts for all who share the home.
-    async fn change_user(&self, name: &UserName, change: Change) -> Result<Changed>;
+    async fn change_user(&self, name: &UserName, change: RecordChange) -> Result<ChangedUser>;
     /// Removes a user, also one whose record cannot be read, and returns the home; an error if there is none.
     async fn remove_user(&self, name: &UserName) -> Result<PathBuf>;
-    /// What is written down about the use of a home.
+    /// The use of a home, as it is written down.
     async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>>;
-    /// What is written down about all homes, in no order.
+    /// The use of all homes, as it is written down, in no order.
     async fn usages(&self) -> Result<Vec<UsageRecord>>;
     /// The quota of those whose home this is; `None` if it is nobody's.
     async fn quota_of_home(&self, home: &Path) -> Result<Option<Quota>>;
@@ -141,7 +143,7 @@ pub trait Store: Send + Sync {
     async fn neighbour(&self, home: &Path, user: &UserName) -> Result<Option<String>>;
     /// Writes down the use of homes, in one transaction. On the disk when it returns.
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()>;
-    /// From where users have signed in since then, the latest first.
+    /// The sign-ins since then, the latest first.
     async fn sign_ins(&self, since: Timestamp) -> Result<Vec<SignIn>>;
     /// Writes down from where users have signed in, in one transaction, and forgets what is older than `forget_before`
     /// and what is beyond the latest `per_user` of each of these users. Users who are gone are left out.

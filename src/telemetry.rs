@@ -2,10 +2,11 @@
 //!
 //! The log is `tracing`'s, on standard error (by way of [`log_queue`]), as text or JSON. Every line of it passes one
 //! writer, which leaves no control character in it but the final newline, whatever a peer called itself. The audit log
-//! is the first subscriber of [`crate::domain::event::Events`]: see [`audit`].
+//! is the first subscriber of [`crate::session::events::Events`]: see [`audit`].
 
 pub mod audit;
 mod escape;
+pub mod event_queue;
 mod log_queue;
 mod record;
 
@@ -27,23 +28,23 @@ use base::error::{Error, Result};
 pub use log_queue::Flush;
 use log_queue::LogQueue;
 
-/// `[log]`
+/// The settings of `[log]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
-    /// How the log looks.
+    /// The format of the log.
     pub format: LogFormat,
-    /// What is left out. The audit log is never left out.
+    /// The least important messages that are logged. The audit log is never left out.
     pub level: LogLevel,
     /// Where the audit log goes; `None`: into the log, with the target `audit`.
     pub audit: Option<PathBuf>,
 }
 
-/// How the log looks.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// A line for people.
+    /// A line of text for people.
     #[default]
     Text,
     /// A JSON object per line.
@@ -63,18 +64,15 @@ pub enum LogLevel {
     Trace,
 }
 
-/// The name of the audit log's messages where it has no file of its own.
-const AUDIT_TARGET: &str = "audit";
-
 type Filtered = Layered<reload::Layer<Targets, Registry>, Registry>;
-type Output = Box<dyn Layer<Filtered> + Send + Sync>;
+type LogLayer = Box<dyn Layer<Filtered> + Send + Sync>;
 
 /// The process's log, for changing it later. There is one for each process, as there is one standard error.
 static PROCESS_LOG: OnceLock<ProcessLog> = OnceLock::new();
 
 struct ProcessLog {
     filter: reload::Handle<Targets, Registry>,
-    output: reload::Handle<Output, Filtered>,
+    output: reload::Handle<LogLayer, Filtered>,
     queue: LogQueue,
 }
 
@@ -159,10 +157,10 @@ fn filter(settings: &LogSettings) -> Targets {
         .with_default(libraries)
         .with_target("homeport", level)
         .with_target("homeportd", level)
-        .with_target(AUDIT_TARGET, LevelFilter::INFO)
+        .with_target(audit::LOG_TARGET, LevelFilter::INFO)
 }
 
-fn output<W>(format: LogFormat, writer: W) -> Output
+fn output<W>(format: LogFormat, writer: W) -> LogLayer
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
+use base::glob::{self, Marked};
+
 /// Does the list let the peer in? An empty list lets everybody in.
 pub fn allowed(nets: &[IpNet], peer: IpAddr) -> bool {
     let peer = peer.to_canonical();
@@ -53,13 +55,14 @@ pub struct FromList(Vec<Rule>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     negated: bool,
-    pattern: Pattern,
+    pattern: AddressPattern,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Pattern {
+enum AddressPattern {
+    /// An address or a network.
     Net(IpNet),
-    /// `*` and `?` over the address as text.
+    /// A pattern of `*` and `?` over the address as text.
     Text(String),
 }
 
@@ -78,8 +81,8 @@ impl FromList {
         let mut permitted = false;
         for rule in &self.0 {
             let matches = match &rule.pattern {
-                Pattern::Net(net) => net.contains(&peer),
-                Pattern::Text(pattern) => wildcard(pattern.as_bytes(), text.as_bytes()),
+                AddressPattern::Net(net) => net.contains(&peer),
+                AddressPattern::Text(pattern) => wildcard(pattern.as_bytes(), text.as_bytes()),
             };
             if matches && rule.negated {
                 return false;
@@ -97,7 +100,7 @@ fn rule(entry: &str) -> Result<Rule, String> {
     };
     let shown = text.escape_debug();
     let pattern = if let Ok(address) = text.parse::<IpAddr>() {
-        Pattern::Net(IpNet::from(address.to_canonical()))
+        AddressPattern::Net(IpNet::from(address.to_canonical()))
     } else if let Ok(net) = text.parse::<IpNet>() {
         if net.trunc() != net {
             return Err(format!(
@@ -105,7 +108,7 @@ fn rule(entry: &str) -> Result<Rule, String> {
                 net.trunc()
             ));
         }
-        Pattern::Net(canonical(net))
+        AddressPattern::Net(canonical(net))
     } else if text.is_empty() {
         return Err("an empty address pattern".to_owned());
     } else if text.contains('/') {
@@ -114,7 +117,7 @@ fn rule(entry: &str) -> Result<Rule, String> {
         .bytes()
         .all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'*' | b'?'))
     {
-        Pattern::Text(text.to_ascii_lowercase())
+        AddressPattern::Text(text.to_ascii_lowercase())
     } else {
         return Err(format!(
             "\"{shown}\": host names are not looked up, only addresses"
@@ -123,31 +126,10 @@ fn rule(entry: &str) -> Result<Rule, String> {
     Ok(Rule { negated, pattern })
 }
 
-/// `*` is any run of characters, `?` exactly one. Goes back to the last `*` only, so its time is at most
-/// the product of both lengths.
+/// Whether the text matches a pattern in which `*` is any run of characters and `?` exactly one.
 fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                retry = Some((p + 1, t));
-                p += 1;
-            }
-            Some(&c) if c == b'?' || Some(&c) == text.get(t) => {
-                p += 1;
-                t += 1;
-            }
-            _ => match retry {
-                Some((after, from)) => {
-                    retry = Some((after, from + 1));
-                    (p, t) = (after, from + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.iter().skip(p).all(|&b| b == b'*')
+    let unquoted: Vec<Marked> = pattern.iter().map(|&byte| (byte, false)).collect();
+    glob::Pattern::compile(&unquoted).matches(text)
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use jiff::tz::TimeZone;
 
 use super::address::FromList;
 
-/// What a line's options demand.
+/// The conditions that a line's options set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Options {
+pub(super) struct KeyOptions {
     from: Option<FromList>,
     expires_at: Option<Timestamp>,
 }
@@ -30,7 +30,7 @@ const MEANINGLESS: [&str; 11] = [
     "no-user-rc",
 ];
 
-impl Options {
+impl KeyOptions {
     /// Reads the comma-separated options. An error says which one is refused and why.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut options = Self::default();
@@ -65,26 +65,26 @@ impl Options {
         Ok(())
     }
 
-    /// From when on the key cannot be used.
+    /// The time from which the key cannot be used.
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
 
     /// Whether a key with these options may be used by this peer at this time.
-    pub(super) fn permit(&self, peer: IpAddr, now: Timestamp) -> Result<(), Unpermitted> {
+    pub(super) fn permit(&self, peer: IpAddr, now: Timestamp) -> Result<(), KeyRestriction> {
         if self.from.as_ref().is_some_and(|list| !list.permits(peer)) {
-            return Err(Unpermitted::Address);
+            return Err(KeyRestriction::Address);
         }
         match self.expires_at {
-            Some(end) if now >= end => Err(Unpermitted::Expired),
+            Some(end) if now >= end => Err(KeyRestriction::Expired),
             _ => Ok(()),
         }
     }
 }
 
-/// Why the options of a key do not let a peer use it. The greater one is nearer to being let in.
+/// The option of a key that keeps a peer from using it. The greater one is nearer to letting the peer in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unpermitted {
+pub enum KeyRestriction {
     /// `from=` does not have the peer's address.
     Address,
     /// `from=` has the peer's address, if there is one, and `expiry-time=` has passed.
@@ -225,11 +225,11 @@ mod tests {
 
     #[test]
     fn the_earliest_expiry_counts() {
-        let options = Options::parse(r#"expiry-time="20400101Z",expiry-time="20300101Z""#).unwrap();
+        let options = KeyOptions::parse(r#"expiry-time="20400101Z",expiry-time="20300101Z""#).unwrap();
         let peer = "192.0.2.1".parse().unwrap();
         let at = |time: &str| options.permit(peer, time.parse().unwrap());
         assert_eq!(at("2029-12-31T23:59:59Z"), Ok(()));
-        assert_eq!(at("2030-01-01T00:00:00Z"), Err(Unpermitted::Expired));
+        assert_eq!(at("2030-01-01T00:00:00Z"), Err(KeyRestriction::Expired));
     }
 
     #[test]

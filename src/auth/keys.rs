@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use russh::keys::ssh_key::public::{KeyData, RsaPublicKey};
 use russh::keys::{HashAlg, PublicKey};
 
-pub use super::key_options::Unpermitted;
-use super::key_options::{Options, end_of_options};
+pub use super::key_options::KeyRestriction;
+use super::key_options::{KeyOptions, end_of_options};
+use crate::domain::user::User;
 use base::error::{Error, Result};
 
 /// Longest line. An RSA key of 8192 bits takes 1.4 KiB; the rest is for options and the comment.
@@ -30,7 +31,7 @@ const MAX_RSA: usize = 8192;
 #[derive(Debug, Clone)]
 pub struct AuthorizedKey {
     line: String,
-    options: Options,
+    options: KeyOptions,
     key: PublicKey,
 }
 
@@ -46,17 +47,17 @@ impl AuthorizedKey {
         &self.line
     }
 
-    /// `SHA256:…`, as ssh-keygen -l prints it.
+    /// The fingerprint as `ssh-keygen -l` prints it: `SHA256:…`.
     pub fn fingerprint(&self) -> String {
         self.key.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// `ssh-ed25519`, `ssh-rsa`, …
+    /// The type of the key: `ssh-ed25519`, `ssh-rsa`, …
     pub fn algorithm(&self) -> String {
         self.key.algorithm().to_string()
     }
 
-    /// What stands behind the key.
+    /// The comment behind the key.
     pub fn comment(&self) -> &str {
         self.key.comment().as_str_lossy()
     }
@@ -65,7 +66,7 @@ impl AuthorizedKey {
     ///
     /// # Errors
     /// The option that does not.
-    pub fn permits(&self, peer: IpAddr, now: Timestamp) -> std::result::Result<(), Unpermitted> {
+    pub fn permits(&self, peer: IpAddr, now: Timestamp) -> std::result::Result<(), KeyRestriction> {
         self.options.permit(peer, now)
     }
 
@@ -74,7 +75,7 @@ impl AuthorizedKey {
         self.options.expires_at()
     }
 
-    /// Is it this key?
+    /// Whether this is the same key. Comments are not compared.
     pub fn matches(&self, key: &PublicKey) -> bool {
         self.key.key_data() == key.key_data()
     }
@@ -87,6 +88,56 @@ impl fmt::Display for AuthorizedKey {
     }
 }
 
+/// Why a key does not let a peer sign in as a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyDenial {
+    /// It is none of the user's keys.
+    Unknown,
+    /// It is one of the user's keys, but its options do not let this peer use it now.
+    NotPermitted(KeyRestriction),
+}
+
+/// The key in base64, as it stands in the lines of authorized_keys files.
+pub(super) fn key_data(key: &PublicKey) -> Option<String> {
+    let line = key.to_openssh().ok()?;
+    line.split(' ').nth(1).map(str::to_owned)
+}
+
+/// Until when the key is accepted for this user and peer; `None` if it does not expire.
+///
+/// # Errors
+/// The reason for which it is not accepted.
+pub(super) fn key_accepted_until(
+    user: &User,
+    key: &PublicKey,
+    peer: IpAddr,
+    now: Timestamp,
+) -> std::result::Result<Option<Timestamp>, KeyDenial> {
+    let data = key_data(key).ok_or(KeyDenial::Unknown)?;
+    let mut unpermitted = None;
+    let mut latest = None;
+    // A key may stand in several lines with different conditions; one that fits is enough.
+    for line in user.keys.iter().filter(|line| line.contains(&data)) {
+        // Lines were checked when they were added; one that no longer parses lets nobody in.
+        let Ok(authorized) = AuthorizedKey::parse(line) else {
+            continue;
+        };
+        if !authorized.matches(key) {
+            continue;
+        }
+        match (authorized.permits(peer, now), authorized.expires_at()) {
+            (Ok(()), None) => return Ok(None),
+            (Ok(()), end) => latest = latest.max(end),
+            (Err(why), _) => unpermitted = unpermitted.max(Some(why)),
+        }
+    }
+    match (latest, unpermitted) {
+        (Some(end), _) => Ok(Some(end)),
+        (None, None) => Err(KeyDenial::Unknown),
+        (None, Some(why)) => Err(KeyDenial::NotPermitted(why)),
+    }
+}
+
 /// Why no user could have this key, if none could: its type or its size. For keys that clients offer.
 pub fn unfit(key: &PublicKey) -> Option<String> {
     let fit = supported(key.algorithm().as_str()).and_then(|()| match key.key_data() {
@@ -96,15 +147,15 @@ pub fn unfit(key: &PublicKey) -> Option<String> {
     fit.err()
 }
 
-/// The same of a key that cannot even be read, by the name of its type.
+/// Why no user could have a key of this type, if so. For keys that cannot be read.
 pub fn unfit_type(name: &str) -> Option<String> {
     supported(name).err()
 }
 
-/// What a refusal says: which thing, and why.
-type Refusal = String;
+/// A sentence that says which thing is refused, and why.
+type KeyRefusal = String;
 
-fn read(line: &str) -> std::result::Result<AuthorizedKey, Refusal> {
+fn read(line: &str) -> std::result::Result<AuthorizedKey, KeyRefusal> {
     if line.len() > MAX_LINE {
         return Err(format!("the line is longer than {MAX_LINE} bytes"));
     }
@@ -120,13 +171,13 @@ fn read(line: &str) -> std::result::Result<AuthorizedKey, Refusal> {
     // A key's type never contains a quote or `=`, and no option is called like one.
     let (first, _) = blank_cut(line);
     let (options, rest) = if looks_like_type(first) {
-        (Options::default(), line)
+        (KeyOptions::default(), line)
     } else {
         let (options, rest) = line.split_at(end_of_options(line));
         if rest.trim().is_empty() {
             return Err(format!("\"{}\" is no key", shorten(options)));
         }
-        (Options::parse(options)?, rest.trim_start())
+        (KeyOptions::parse(options)?, rest.trim_start())
     };
     let key = read_key(rest)?;
     Ok(AuthorizedKey {
@@ -136,7 +187,7 @@ fn read(line: &str) -> std::result::Result<AuthorizedKey, Refusal> {
     })
 }
 
-fn read_key(text: &str) -> std::result::Result<PublicKey, Refusal> {
+fn read_key(text: &str) -> std::result::Result<PublicKey, KeyRefusal> {
     let (kind, rest) = blank_cut(text);
     let (data, comment) = blank_cut(rest);
     supported(kind)?;
@@ -150,7 +201,7 @@ fn read_key(text: &str) -> std::result::Result<PublicKey, Refusal> {
 }
 
 /// The key types that can be verified here; for each other one the reason why not.
-fn supported(kind: &str) -> std::result::Result<(), Refusal> {
+fn supported(kind: &str) -> std::result::Result<(), KeyRefusal> {
     let shown = shorten(kind);
     match kind {
         "ssh-ed25519" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" | "ssh-rsa" => {
@@ -167,7 +218,7 @@ fn supported(kind: &str) -> std::result::Result<(), Refusal> {
     }
 }
 
-fn strong_enough(key: &RsaPublicKey) -> std::result::Result<(), Refusal> {
+fn strong_enough(key: &RsaPublicKey) -> std::result::Result<(), KeyRefusal> {
     let bits = key.n().as_positive_bytes().map_or(0, significant_bits);
     if bits < MIN_RSA {
         return Err(format!(

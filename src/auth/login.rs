@@ -1,16 +1,15 @@
-//! What goes into a sign-in and what comes out of it: the attempt with its credential, and the login.
+//! What goes into a sign-in and what comes out of it: the attempt, and the login, which is the proof of it. The
+//! attempt is judged by [`super::Authenticator`].
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use russh::keys::PublicKey;
 
-use super::Proofs;
-use super::proofs::Lost;
-use crate::domain::user::{Factor, Permissions, Quota, UserName};
-use base::secret::Secret;
+use super::address::allowed;
+use super::proofs::{Credential, Proofs, Revocation};
+use crate::domain::user::{Factor, Permissions, Quota, User, UserName};
 
 /// A user who has proven who they are. Only this module makes one, and without one there is no storage.
 #[derive(Debug, Clone)]
@@ -27,23 +26,23 @@ pub struct Login {
 }
 
 impl Login {
-    /// The user's name.
+    /// The name of the user.
     pub fn user(&self) -> &UserName {
         &self.user
     }
-    /// Absolute path of the home on disk.
+    /// The absolute path of the home on disk.
     pub fn home(&self) -> &Path {
         &self.home
     }
-    /// What the user may do.
+    /// The permissions of the user.
     pub fn permissions(&self) -> &Permissions {
         &self.permissions
     }
-    /// The quota of the home when they signed in.
+    /// The quota of the home at the sign-in.
     pub fn quota(&self) -> Quota {
         self.quota
     }
-    /// Sessions at once, if the user's record says so.
+    /// The number of sessions at once that the user's record allows, if it says so.
     pub fn max_sessions(&self) -> Option<u32> {
         self.max_sessions
     }
@@ -55,38 +54,55 @@ impl Login {
     pub fn factors(&self) -> &BTreeSet<Factor> {
         &self.factors
     }
+
+    /// May a session of this login from `peer` go on, with the user's record as it is now? Returns until when, if the
+    /// record does not change.
+    ///
+    /// # Errors
+    /// What the user has lost.
+    pub fn review(
+        &self,
+        user: Option<&User>,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Revocation> {
+        let user = user.ok_or(Revocation::User)?;
+        if user.incarnation != self.proofs.incarnation {
+            return Err(Revocation::Incarnation);
+        }
+        if !user.enabled {
+            return Err(Revocation::Enabled);
+        }
+        if user.expires_at.is_some_and(|end| now >= end) {
+            return Err(Revocation::Time);
+        }
+        if user.home != self.home {
+            return Err(Revocation::Home);
+        }
+        if let Some(lost) = self.permissions.iter().find(|one| !user.permissions.allows(*one)) {
+            return Err(Revocation::Permission(lost));
+        }
+        if !allowed(&user.allowed_from, peer) {
+            return Err(Revocation::Address);
+        }
+        if !user.require.is_subset(&self.factors) {
+            return Err(Revocation::Factors);
+        }
+        self.proofs.accepted_until(user, peer, now)
+    }
 }
 
-/// One attempt to sign in.
+/// An attempt to sign in.
 #[derive(Debug)]
 pub struct Attempt<'a> {
-    /// The name as the peer sent it, checked by nobody yet.
+    /// The name as the peer sent it. Nothing has checked it yet.
     pub user: &'a str,
-    /// Where the connection comes from.
+    /// The address that the connection comes from.
     pub peer: IpAddr,
-    /// What the peer shows.
+    /// What the peer shows to prove who they are.
     pub credential: Credential<'a>,
     /// What this connection has proven for this very user name before.
     pub passed: Proofs,
-}
-
-/// What a peer shows to prove who they are.
-#[derive(Debug)]
-pub enum Credential<'a> {
-    /// A password, by the method `password` or `keyboard-interactive`.
-    Password(&'a Secret),
-    /// A key whose signature the SSH layer has verified.
-    VerifiedKey(&'a PublicKey),
-}
-
-impl Credential<'_> {
-    /// The factor that the credential passes, if it is right.
-    pub(super) fn factor(&self) -> Factor {
-        match self {
-            Credential::Password(_) => Factor::Password,
-            Credential::VerifiedKey(_) => Factor::PublicKey,
-        }
-    }
 }
 
 /// What a look at the record of a session's user has found.
@@ -100,5 +116,5 @@ pub enum Review {
         max_sessions: Option<u32>,
     },
     /// The user has lost something that the session has.
-    Ends(Lost),
+    Ends(Revocation),
 }

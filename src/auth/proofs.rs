@@ -1,6 +1,6 @@
 //! What a peer has proven, and whether it still counts for the user's record as it is now.
 //!
-//! One function, [`Proofs::review`], decides for a sign-in that needs a second factor, for one that has just entered
+//! One function, [`Login::review`](super::Login::review), decides for a sign-in that needs a second factor, for one that has just entered
 //! the registry of sessions, and for every session of a user whose record has changed.
 
 use std::collections::BTreeSet;
@@ -9,15 +9,33 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use russh::keys::PublicKey;
 
-use super::address::allowed;
-use super::keys::AuthorizedKey;
-use super::{Credential, Login, Reason};
+use super::keys::key_accepted_until;
 use crate::domain::user::{Factor, PasswordHash, Permission, User};
+use base::secret::Secret;
+
+/// What a peer shows to prove who they are.
+#[derive(Debug)]
+pub enum Credential<'a> {
+    /// A password, by the method `password` or `keyboard-interactive`.
+    Password(&'a Secret),
+    /// A key whose signature the SSH layer has verified.
+    VerifiedKey(&'a PublicKey),
+}
+
+impl Credential<'_> {
+    /// The factor that the credential passes, if it is right.
+    pub(super) fn factor(&self) -> Factor {
+        match self {
+            Credential::Password(_) => Factor::Password,
+            Credential::VerifiedKey(_) => Factor::PublicKey,
+        }
+    }
+}
 
 /// What a connection has proven so far, for one record of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proofs {
-    incarnation: i64,
+    pub(super) incarnation: i64,
     key: Option<Box<PublicKey>>,
     /// The hash that the password was verified against: another password has another one.
     password: Option<PasswordHash>,
@@ -25,11 +43,11 @@ pub struct Proofs {
 
 /// What a user has lost since the sign-in, so that the session must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
-    /// No record has this name any more.
+pub enum Revocation {
+    /// There is no record with this name any more.
     #[error("the user was removed or renamed")]
     User,
-    /// Another record has this name now.
+    /// The name belongs to another record now.
     #[error("the user was removed, and another one has the name now")]
     Incarnation,
     /// The record is disabled.
@@ -92,90 +110,14 @@ impl Proofs {
         user: &User,
         peer: IpAddr,
         now: Timestamp,
-    ) -> Result<Option<Timestamp>, Lost> {
+    ) -> Result<Option<Timestamp>, Revocation> {
         if self.password.is_some() && self.password != user.password_hash {
-            return Err(Lost::Password);
+            return Err(Revocation::Password);
         }
         let key = match &self.key {
-            Some(key) => key_accepted_until(user, key, peer, now).map_err(|_| Lost::Key)?,
+            Some(key) => key_accepted_until(user, key, peer, now).map_err(|_| Revocation::Key)?,
             None => None,
         };
         Ok([user.expires_at, key].into_iter().flatten().min())
-    }
-}
-
-impl Login {
-    /// May a session of this login from `peer` go on, with the user's record as it is now? Returns until when, if the
-    /// record does not change.
-    ///
-    /// # Errors
-    /// What the user has lost.
-    pub fn review(
-        &self,
-        user: Option<&User>,
-        peer: IpAddr,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, Lost> {
-        let user = user.ok_or(Lost::User)?;
-        if user.incarnation != self.proofs.incarnation {
-            return Err(Lost::Incarnation);
-        }
-        if !user.enabled {
-            return Err(Lost::Enabled);
-        }
-        if user.expires_at.is_some_and(|end| now >= end) {
-            return Err(Lost::Time);
-        }
-        if user.home != self.home {
-            return Err(Lost::Home);
-        }
-        if let Some(lost) = self.permissions.iter().find(|one| !user.permissions.allows(*one)) {
-            return Err(Lost::Permission(lost));
-        }
-        if !allowed(&user.allowed_from, peer) {
-            return Err(Lost::Address);
-        }
-        if !user.require.is_subset(&self.factors) {
-            return Err(Lost::Factors);
-        }
-        self.proofs.accepted_until(user, peer, now)
-    }
-}
-
-/// The key in base64, as it stands in the lines of authorized_keys files.
-pub(super) fn key_data(key: &PublicKey) -> Option<String> {
-    let line = key.to_openssh().ok()?;
-    line.split(' ').nth(1).map(str::to_owned)
-}
-
-/// Is it one of the user's keys, and may it be used from there now? Returns until when.
-pub(super) fn key_accepted_until(
-    user: &User,
-    key: &PublicKey,
-    peer: IpAddr,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, Reason> {
-    let data = key_data(key).ok_or(Reason::UnknownKey)?;
-    let mut unpermitted = None;
-    let mut latest = None;
-    // A key may stand in several lines with different conditions; one that fits is enough.
-    for line in user.keys.iter().filter(|line| line.contains(&data)) {
-        // Lines were checked when they were added; one that no longer parses lets nobody in.
-        let Ok(authorized) = AuthorizedKey::parse(line) else {
-            continue;
-        };
-        if !authorized.matches(key) {
-            continue;
-        }
-        match (authorized.permits(peer, now), authorized.expires_at()) {
-            (Ok(()), None) => return Ok(None),
-            (Ok(()), end) => latest = latest.max(end),
-            (Err(why), _) => unpermitted = unpermitted.max(Some(why)),
-        }
-    }
-    match (latest, unpermitted) {
-        (Some(end), _) => Ok(Some(end)),
-        (None, None) => Err(Reason::UnknownKey),
-        (None, Some(why)) => Err(Reason::KeyNotPermitted(why)),
     }
 }

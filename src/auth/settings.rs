@@ -14,7 +14,7 @@ pub struct AuthSettings {
     /// The methods that are offered; what is not listed here is refused.
     #[serde(deserialize_with = "at_least_one")]
     pub methods: BTreeSet<Method>,
-    /// What failed attempts cost.
+    /// The cost of failed attempts.
     pub throttle: ThrottleSettings,
     /// Seconds within which a connection must have signed in.
     #[serde(deserialize_with = "not_zero")]
@@ -61,10 +61,10 @@ pub enum Method {
 }
 
 impl Method {
-    /// Every method.
+    /// All methods.
     pub const ALL: [Method; 3] = [Method::PublicKey, Method::Password, Method::KeyboardInteractive];
 
-    /// The name on the wire.
+    /// The name of the method in the protocol.
     pub fn name(self) -> &'static str {
         match self {
             Method::PublicKey => "publickey",
@@ -73,7 +73,7 @@ impl Method {
         }
     }
 
-    /// What it proves.
+    /// The factor that the method proves.
     pub fn factor(self) -> Factor {
         match self {
             Method::PublicKey => Factor::PublicKey,

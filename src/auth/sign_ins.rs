@@ -1,32 +1,48 @@
 //! Keeps in the store from where users have signed in, so that it is known after a restart ([`super::throttle`] says
 //! what for).
 //!
-//! Written by a task of its own, in batches: no sign-in waits for it or fails with it, also on a full disk. What could
+//! A task of its own writes, in batches: no sign-in waits for it or fails with it, also on a full disk. What could
 //! not be written is tried again later.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::Authenticator;
 use super::address::Source;
-use super::throttle::places::{LIFETIME, MAX_PLACES};
+use super::throttle::Throttle;
+use super::throttle::known_places::{LIFETIME, MAX_PLACES};
 use crate::domain::user::UserName;
-use crate::store::SignIn;
+use crate::store::{SignIn, Store};
 
 /// The time between two looks for sign-ins that are to be written down.
 const EVERY: Duration = Duration::from_secs(30);
 /// The same after a failure, as on a full disk.
 const AFTER_FAILURE: Duration = Duration::from_secs(600);
-/// Rows of one transaction.
+/// The number of rows of one transaction.
 const BATCH: usize = 500;
 /// How long the end of the server waits for the last ones to be written.
 const LAST_CALL: Duration = Duration::from_secs(2);
 
-impl Authenticator {
+/// The way between what the throttle remembers and what the store keeps.
+pub struct SignInHistory {
+    store: Arc<dyn Store>,
+    throttle: Arc<Mutex<Throttle>>,
+}
+
+impl SignInHistory {
+    /// The history of a throttle, kept in a store.
+    pub(super) fn new(store: Arc<dyn Store>, throttle: Arc<Mutex<Throttle>>) -> Self {
+        Self { store, throttle }
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads what was written down. Without it everything works, so a failure is only told.
-    pub async fn recall_sign_ins(&self) {
+    pub async fn recall(&self) {
         let (now, clock) = (Instant::now(), Timestamp::now());
         let since = clock.checked_sub(LIFETIME).unwrap_or(Timestamp::UNIX_EPOCH);
         match self.store.sign_ins(since).await {
@@ -45,29 +61,25 @@ impl Authenticator {
     }
 
     /// Writes down from where users sign in, until `quit` is cancelled.
-    pub async fn keep_sign_ins(&self, quit: CancellationToken) {
+    pub async fn keep(&self, quit: CancellationToken) {
         let mut pause = EVERY;
         loop {
             tokio::select! {
                 () = quit.cancelled() => break,
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = if self.write_sign_ins().await {
-                EVERY
-            } else {
-                AFTER_FAILURE
-            };
+            pause = if self.write().await { EVERY } else { AFTER_FAILURE };
         }
-        let _ = tokio::time::timeout(LAST_CALL, self.write_sign_ins()).await;
+        let _ = tokio::time::timeout(LAST_CALL, self.write()).await;
     }
 
-    /// A user was removed or renamed: what is known of the name is forgotten.
-    pub fn user_gone(&self, name: &UserName) {
+    /// Forgets what is known of a name, whose user was removed or renamed.
+    pub fn forget(&self, name: &UserName) {
         self.throttle().places().retain(|user| user != name);
     }
 
-    /// Writes down what is not. `false`: it could not be.
-    pub(super) async fn write_sign_ins(&self) -> bool {
+    /// Writes down what is not written yet. Returns `false` if that failed.
+    pub(super) async fn write(&self) -> bool {
         loop {
             let batch = self.throttle().places().unwritten(BATCH);
             if batch.is_empty() {

@@ -50,14 +50,14 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
-        Self::with(quick(), Queue::default()).await
+        Self::with(quick(), VerifierBounds::default()).await
     }
 
-    async fn with(settings: AuthSettings, queue: Queue) -> Self {
+    async fn with(settings: AuthSettings, queue: VerifierBounds) -> Self {
         let dir = TempDir::new().unwrap();
         let store = Arc::new(SqlStore::open(&dir.path().join("homeport.db")).await.unwrap());
         let fixture = Self {
-            auth: Authenticator::with_queue(store.clone(), settings, queue),
+            auth: Authenticator::with_bounds(store.clone(), settings, queue),
             store,
             _dir: dir,
         };
@@ -91,13 +91,13 @@ impl Fixture {
         self.store.change_user(&name(user), change).await.unwrap();
     }
 
-    async fn password(&self, user: &str, peer: &str, password: &str) -> Result<Login, Denied> {
+    async fn password(&self, user: &str, peer: &str, password: &str) -> Result<Login, Denial> {
         let password = Secret::new(password.to_owned());
         self.attempt(user, peer, Credential::Password(&password), &Proofs::default())
             .await
     }
 
-    async fn key(&self, user: &str, peer: &str, text: &str) -> Result<Login, Denied> {
+    async fn key(&self, user: &str, peer: &str, text: &str) -> Result<Login, Denial> {
         self.attempt(
             user,
             peer,
@@ -113,7 +113,7 @@ impl Fixture {
         peer: &str,
         credential: Credential<'_>,
         passed: &Proofs,
-    ) -> Result<Login, Denied> {
+    ) -> Result<Login, Denial> {
         let attempt = Attempt {
             user,
             peer: peer.parse().unwrap(),
@@ -121,7 +121,7 @@ impl Fixture {
             passed: passed.clone(),
         };
         let judged = self.auth.login(attempt).await;
-        if let Err(Denied::Failed { answer_at, .. }) = &judged {
+        if let Err(Denial::Failed { answer_at, .. }) = &judged {
             sleep_until(*answer_at).await;
         }
         judged
@@ -129,9 +129,9 @@ impl Fixture {
 }
 
 #[track_caller]
-fn reason(result: Result<Login, Denied>) -> String {
+fn reason(result: Result<Login, Denial>) -> String {
     match result {
-        Err(Denied::Failed { reason, .. }) => reason.to_string(),
+        Err(Denial::Failed { reason, .. }) => reason.to_string(),
         other => panic!("not a refusal: {other:?}"),
     }
 }
@@ -305,8 +305,8 @@ async fn two_factors_are_both_required_in_either_order() {
     .await;
     let secret = Secret::new("secret".into());
     let (key, password) = (key(KEY), Credential::Password(&secret));
-    let partial = |result: Result<Login, Denied>| match result {
-        Err(Denied::Partial { passed, remaining }) => (passed, remaining),
+    let partial = |result: Result<Login, Denial>| match result {
+        Err(Denial::Partial { passed, remaining }) => (passed, remaining),
         other => panic!("{other:?}"),
     };
     let (by_key, remaining) = partial(f.key("careful", HERE, KEY).await);
@@ -337,7 +337,7 @@ async fn methods_that_are_off_let_nobody_in() {
         methods: [Method::PublicKey].into(),
         ..quick()
     };
-    let f = Fixture::with(settings, Queue::default()).await;
+    let f = Fixture::with(settings, VerifierBounds::default()).await;
     assert_eq!(
         reason(f.password("calvin", HERE, "secret").await),
         "the method is switched off"
@@ -347,7 +347,7 @@ async fn methods_that_are_off_let_nobody_in() {
         methods: [Method::KeyboardInteractive].into(),
         ..quick()
     };
-    let f = Fixture::with(settings, Queue::default()).await;
+    let f = Fixture::with(settings, VerifierBounds::default()).await;
     assert!(f.password("calvin", HERE, "secret").await.is_ok());
     assert_eq!(
         reason(f.key("calvin", HERE, KEY).await),

@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | a source (IPv4 address, IPv6 /64) | every failure | one in 10 s, of 20 | passwords from there are not looked at |
 //! | a user's name, whether it exists or not | wrong passwords | one in 2 s, of 60 | passwords for it are not looked at |
-//! | a user at a source from where they have signed in within 30 days ([`places`]) | wrong passwords | one in 10 s, of 10 | the two above apply |
+//! | a user at a source from where they have signed in within 30 days ([`known_places`]) | wrong passwords | one in 10 s, of 10 | the two above apply |
 //!
 //! The answer to a failure is held back for a time that doubles with the larger debt: 0.5, 1, 2, 4, 8, 10, 10 … s. A
 //! success is never held back and forgives nothing: else an attacker with one account would clear the debt with it.
@@ -22,7 +22,7 @@
 //! The tables are bounded. Where one is full, the smallest debt makes room: to wash out an offender, an attacker
 //! would have to fill the table with debts larger than the offender's, which takes that many failures each.
 
-pub(super) mod places;
+pub(super) mod known_places;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -30,17 +30,16 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-pub use self::places::Places;
+pub use self::known_places::KnownPlaces;
+use self::known_places::MAX_ENTRIES;
 use super::address::Source;
+use crate::domain::penalty::{Penalty, PenaltyRule};
 use crate::domain::user::UserName;
 
-/// Entries in each table: some megabytes at most, and more sources than fail at once outside a large attack.
-const MAX_ENTRIES: usize = 16 * 1024;
-
-/// The ceiling of a user at a known source.
+/// The ceiling of a user's debt at a known source.
 const PLACE_CEILING: u32 = 10;
 
-/// `[auth.throttle]`: what failed attempts to sign in cost.
+/// Counts failed attempts, and decides how long answers are held back.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThrottleSettings {
@@ -76,18 +75,18 @@ impl Default for ThrottleSettings {
 #[derive(Debug)]
 pub struct Throttle {
     settings: ThrottleSettings,
-    sources: Table<Source>,
-    users: Table<UserName>,
-    places: Places,
+    sources: DebtTable<Source>,
+    users: DebtTable<UserName>,
+    places: KnownPlaces,
 }
 
 impl Throttle {
-    /// Nobody has failed yet.
+    /// A throttle for which nobody has failed yet.
     pub fn new(settings: ThrottleSettings) -> Self {
         Self {
-            sources: Table::new(settings.failures, settings.forgive_secs),
-            users: Table::new(settings.user_failures, settings.user_forgive_secs),
-            places: Places::default(),
+            sources: DebtTable::new(settings.failures, settings.forgive_secs),
+            users: DebtTable::new(settings.user_failures, settings.user_forgive_secs),
+            places: KnownPlaces::default(),
             settings,
         }
     }
@@ -102,7 +101,7 @@ impl Throttle {
     /// failures count.
     pub fn knows(&self, source: Source, user: Option<&UserName>, now: Instant) -> bool {
         user.and_then(|user| self.places.get(user, source, now))
-            .is_some_and(|place| !place.debt.full(self.place_rate(), now))
+            .is_some_and(|place| !place.penalty.is_at_ceiling(self.place_rule(), now))
     }
 
     /// Counts a failure that had nothing to do with a password, and returns how long to hold the answer back.
@@ -116,11 +115,11 @@ impl Throttle {
         let known = self.knows(source, user, now);
         let mut debt = self.sources.add(source, now);
         if let Some(user) = user {
-            let rate = self.place_rate();
+            let rule = self.place_rule();
             let own = self
                 .places
                 .get_mut(user, source)
-                .map(|place| place.debt.add(rate, now));
+                .map(|place| place.penalty.add(1.0, rule, now));
             debt = debt.max(self.users.add(user.clone(), now));
             // Nor does a slip of a user's who is known there cost what others have earned.
             debt = own.filter(|_| known).unwrap_or(debt);
@@ -134,13 +133,13 @@ impl Throttle {
         self.delay(debt.max(self.sources.debt(&source, now)))
     }
 
-    /// Remembers that a user has signed in from there.
+    /// Remembers that a user has signed in from a source.
     pub fn signed_in(&mut self, source: Source, user: &UserName, now: Instant) {
         self.places.note(user, source, now);
     }
 
-    /// The places that are remembered.
-    pub fn places(&mut self) -> &mut Places {
+    /// The places that users have signed in from.
+    pub fn places(&mut self) -> &mut KnownPlaces {
         &mut self.places
     }
 
@@ -159,92 +158,64 @@ impl Throttle {
         )
     }
 
-    fn place_rate(&self) -> Rate {
-        Rate {
-            ceiling: f64::from(PLACE_CEILING),
-            forgive_secs: f64::from(self.settings.forgive_secs.max(1)),
-        }
+    fn place_rule(&self) -> PenaltyRule {
+        rule(PLACE_CEILING, self.settings.forgive_secs)
     }
 }
 
-/// How debt is bounded and forgiven.
-#[derive(Debug, Clone, Copy)]
-struct Rate {
-    ceiling: f64,
-    forgive_secs: f64,
-}
-
-/// Failures that are not forgiven yet, as they were at an instant.
-#[derive(Debug, Clone, Copy, Default)]
-struct Debt {
-    amount: f64,
-    at: Option<Instant>,
-}
-
-impl Debt {
-    fn now(self, rate: Rate, now: Instant) -> f64 {
-        let age = self
-            .at
-            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        (self.amount - age.as_secs_f64() / rate.forgive_secs).max(0.0)
-    }
-
-    fn full(self, rate: Rate, now: Instant) -> bool {
-        // At the ceiling, less what is forgiven between a failure and the next glance.
-        self.now(rate, now) > rate.ceiling - 1.0
-    }
-
-    fn add(&mut self, rate: Rate, now: Instant) -> f64 {
-        self.amount = (self.now(rate, now) + 1.0).min(rate.ceiling);
-        self.at = Some(now);
-        self.amount
+/// A failure adds one point; one is forgiven in each `forgive_secs`. Neither can be switched off by 0.
+fn rule(ceiling: u32, forgive_secs: u32) -> PenaltyRule {
+    PenaltyRule {
+        ceiling: f64::from(ceiling.max(1)),
+        forgive_after: Duration::from_secs(forgive_secs.max(1).into()),
     }
 }
 
-/// Debts by who owes them.
+/// Debts by the source or the user that owes them.
 #[derive(Debug)]
-struct Table<K> {
-    rate: Rate,
-    debts: HashMap<K, Debt>,
+struct DebtTable<K> {
+    rule: PenaltyRule,
+    debts: HashMap<K, Penalty>,
 }
 
-impl<K: Hash + Eq + Clone> Table<K> {
+impl<K: Hash + Eq + Clone> DebtTable<K> {
     fn new(ceiling: u32, forgive_secs: u32) -> Self {
         Self {
-            rate: Rate {
-                ceiling: f64::from(ceiling.max(1)),
-                forgive_secs: f64::from(forgive_secs.max(1)),
-            },
+            rule: rule(ceiling, forgive_secs),
             debts: HashMap::new(),
         }
     }
 
     fn debt(&self, who: &K, now: Instant) -> f64 {
-        self.debts.get(who).map_or(0.0, |debt| debt.now(self.rate, now))
+        self.debts
+            .get(who)
+            .map_or(0.0, |debt| debt.points(self.rule, now))
     }
 
     fn full(&self, who: &K, now: Instant) -> bool {
-        self.debts.get(who).is_some_and(|debt| debt.full(self.rate, now))
+        self.debts
+            .get(who)
+            .is_some_and(|debt| debt.is_at_ceiling(self.rule, now))
     }
 
     fn add(&mut self, who: K, now: Instant) -> f64 {
         if self.debts.len() >= MAX_ENTRIES && !self.debts.contains_key(&who) {
             self.make_room(now);
         }
-        self.debts.entry(who).or_default().add(self.rate, now)
+        self.debts.entry(who).or_default().add(1.0, self.rule, now)
     }
 
     /// Forgets those who owe nothing more; if there are none, whoever owes the least.
     fn make_room(&mut self, now: Instant) {
-        let rate = self.rate;
-        self.debts.retain(|_, debt| debt.now(rate, now) > 0.0);
+        let rule = self.rule;
+        self.debts.retain(|_, debt| debt.points(rule, now) > 0.0);
         if self.debts.len() < MAX_ENTRIES {
             return;
         }
         let smallest = self
             .debts
             .iter()
-            .min_by(|(_, a), (_, b)| a.now(rate, now).total_cmp(&b.now(rate, now)))
+            .min_by(|(_, a), (_, b)| a.points(rule, now).total_cmp(&b.points(rule, now)))
             .map(|(who, _)| who.clone());
         if let Some(who) = smallest {
             self.debts.remove(&who);

@@ -1,14 +1,14 @@
 //! Verifies passwords without ever taking more than half of the machine, fairly among those who wait.
 //!
 //! A verification takes 19 MiB and some tens of milliseconds. So it runs on threads of its own ([`workers`]), at most
-//! [`Queue::workers`] at a time. An attempt asks for a [`Turn`]; where none is free it waits in the queue, whose order
-//! is fair among addresses and among names ([`mod@line`]): a flood from one address, or for one name, delays others by
+//! [`VerifierBounds::workers`] at a time. An attempt asks for a [`FairPermit`]; where none is free it waits in the queue, whose order
+//! is fair among addresses and among names ([`waiting_line`]): a flood from one address, or for one name, delays others by
 //! a few hashes. States of an attempt: *waiting* (given up by dropping the future, which frees its place at once), *its
-//! turn* (while the [`Turn`] lives, nobody else has it), *being verified* (the job holds the turn as well, so that a
+//! turn* (while the [`FairPermit`] lives, nobody else has it), *being verified* (the job holds the turn as well, so that a
 //! peer that hangs up frees no place while its hash is still being computed), *put out* (the queue was full, and
 //! somebody else had more right to the place).
 
-mod line;
+mod waiting_line;
 mod workers;
 
 use std::net::IpAddr;
@@ -18,25 +18,26 @@ use std::thread::available_parallelism;
 
 use tokio::sync::oneshot;
 
-pub use self::line::Applicant;
-use self::line::{Bounds, Line};
+pub use self::waiting_line::Applicant;
+use self::waiting_line::{LineBounds, WaitingLine};
 use self::workers::Workers;
 use super::password::{self, Verdict};
 use crate::domain::user::PasswordHash;
 use base::secret::Secret;
 
-/// How verifications line up.
+/// Verifies passwords, in turn.
 #[derive(Debug, Clone, Copy)]
-pub struct Queue {
-    /// Verifications at once.
+pub struct VerifierBounds {
+    /// The number of verifications at once.
     pub workers: usize,
-    /// Attempts that wait, in all. Each holds a name and a password, so this bounds the bytes as well (to 1 MiB).
+    /// The number of attempts that wait, in all. Each holds a name and a password, so this bounds the bytes as well
+    /// (to 1 MiB).
     pub waiting: usize,
-    /// Attempts that wait, of one source.
+    /// The number of attempts that wait, of one source.
     pub waiting_per_source: usize,
 }
 
-impl Default for Queue {
+impl Default for VerifierBounds {
     fn default() -> Self {
         Self {
             // The other half is for those who are signed in.
@@ -49,61 +50,62 @@ impl Default for Queue {
     }
 }
 
-/// Too many attempts are waiting; nothing was verified.
+/// The error for an attempt that found too many others waiting. Nothing was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull;
 
 /// Verifies passwords.
 #[derive(Debug)]
 pub struct Verifier {
-    shared: Arc<Shared>,
+    shared: Arc<FairQueue>,
     workers: Workers,
     runs: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    queue: Queue,
-    state: Mutex<State>,
+struct FairQueue {
+    bounds: VerifierBounds,
+    state: Mutex<FairQueueState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// Turns that are taken.
+struct FairQueueState {
+    /// The number of permits that are taken.
     taken: usize,
-    line: Line<oneshot::Sender<Turn>>,
+    line: WaitingLine<oneshot::Sender<FairPermit>>,
 }
 
-/// It is this attempt's turn, until the last clone is dropped.
+/// The permit to do what takes long. It is given to the next in line when the last clone is dropped.
 #[derive(Debug, Clone)]
-pub struct Turn(#[allow(dead_code, reason = "held, not read")] Arc<Slot>);
+pub struct FairPermit(#[allow(dead_code, reason = "held, not read")] Arc<PermitSlot>);
 
 #[derive(Debug)]
-struct Slot(Arc<Shared>);
+struct PermitSlot(Arc<FairQueue>);
 
-/// Turns alone, as fair among addresses as those for passwords: for other work that strangers cause and that takes long.
+/// Permits alone, as fair among addresses as those for passwords: for other work that strangers cause and that takes
+/// long.
 #[derive(Debug)]
-pub struct Turns(Arc<Shared>);
+pub struct FairSemaphore(Arc<FairQueue>);
 
-impl Default for Turns {
+impl Default for FairSemaphore {
     fn default() -> Self {
         // Each connection waits for one turn at a time, so that the limits on connections are limits here.
-        let queue = Queue {
+        let bounds = VerifierBounds {
             waiting: usize::MAX,
             waiting_per_source: usize::MAX,
-            ..Queue::default()
+            ..VerifierBounds::default()
         };
-        Self(Arc::new(Shared {
-            queue,
+        Self(Arc::new(FairQueue {
+            bounds,
             state: Mutex::default(),
         }))
     }
 }
 
-impl Turns {
+impl FairSemaphore {
     /// Waits for a turn; dropping the future gives the place up. A peer that has `signed_in` comes before strangers,
     /// three times of four.
-    pub async fn turn(&self, peer: IpAddr, signed_in: bool) -> Result<Turn, QueueFull> {
+    pub async fn turn(&self, peer: IpAddr, signed_in: bool) -> Result<FairPermit, QueueFull> {
         let applicant = Applicant {
             source: peer.into(),
             name: None,
@@ -113,19 +115,19 @@ impl Turns {
     }
 }
 
-/// A place in the queue; given up when dropped.
-struct Place {
-    shared: Arc<Shared>,
+/// The place of an attempt in the queue. Dropping it gives the place up.
+struct WaitingPlace {
+    shared: Arc<FairQueue>,
     ticket: u64,
 }
 
 impl Verifier {
     /// A verifier whose queue has these bounds.
-    pub fn new(queue: Queue) -> Self {
+    pub fn new(bounds: VerifierBounds) -> Self {
         Self {
-            workers: Workers::new(queue.workers),
-            shared: Arc::new(Shared {
-                queue,
+            workers: Workers::new(bounds.workers),
+            shared: Arc::new(FairQueue {
+                bounds,
                 state: Mutex::default(),
             }),
             runs: Arc::default(),
@@ -133,13 +135,13 @@ impl Verifier {
     }
 
     /// Waits for a turn. What the caller checks while it holds the turn cannot be overtaken by more than
-    /// [`Queue::workers`] attempts.
-    pub async fn turn(&self, applicant: Applicant) -> Result<Turn, QueueFull> {
+    /// [`VerifierBounds::workers`] attempts.
+    pub async fn turn(&self, applicant: Applicant) -> Result<FairPermit, QueueFull> {
         self.shared.turn(applicant).await
     }
 
     /// Is this the password of the hash? Without a hash, a dummy is verified: the answer is no, at the same cost.
-    pub async fn verify(&self, turn: &Turn, password: &Secret, hash: Option<&PasswordHash>) -> Verdict {
+    pub async fn verify(&self, turn: &FairPermit, password: &Secret, hash: Option<&PasswordHash>) -> Verdict {
         let (turn, password, hash) = (turn.clone(), password.clone(), hash.cloned());
         let runs = Arc::clone(&self.runs);
         let (tell, told) = oneshot::channel();
@@ -176,44 +178,44 @@ impl Verifier {
     }
 }
 
-impl Shared {
-    async fn turn(self: &Arc<Self>, applicant: Applicant) -> Result<Turn, QueueFull> {
+impl FairQueue {
+    async fn turn(self: &Arc<Self>, applicant: Applicant) -> Result<FairPermit, QueueFull> {
         let shared = self;
         let (ticket, turn) = {
             let mut state = shared.state();
-            if state.taken < shared.queue.workers {
+            if state.taken < shared.bounds.workers {
                 state.taken += 1;
                 state.line.served(&applicant);
-                return Ok(Turn::new(shared));
+                return Ok(FairPermit::new(shared));
             }
             let (sender, turn) = oneshot::channel();
-            let bounds = Bounds {
-                all: shared.queue.waiting,
-                per_source: shared.queue.waiting_per_source,
+            let line = LineBounds {
+                all: shared.bounds.waiting,
+                per_source: shared.bounds.waiting_per_source,
             };
             // Whoever is put out hears of it by the end of the channel.
-            let ticket = state.line.join(applicant, sender, bounds).ok_or(QueueFull)?;
+            let ticket = state.line.join(applicant, sender, line).ok_or(QueueFull)?;
             (ticket, turn)
         };
-        let _place = Place {
+        let _place = WaitingPlace {
             shared: Arc::clone(shared),
             ticket,
         };
         turn.await.map_err(|_| QueueFull)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, FairQueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Turn {
-    fn new(shared: &Arc<Shared>) -> Self {
-        Self(Arc::new(Slot(Arc::clone(shared))))
+impl FairPermit {
+    fn new(shared: &Arc<FairQueue>) -> Self {
+        Self(Arc::new(PermitSlot(Arc::clone(shared))))
     }
 }
 
-impl Drop for Slot {
+impl Drop for PermitSlot {
     /// Gives the turn to the next in line.
     fn drop(&mut self) {
         let next = {
@@ -227,12 +229,12 @@ impl Drop for Slot {
         };
         if let Some(next) = next {
             // If it has just left, the turn comes back here and goes to the one behind.
-            let _ = next.send(Turn::new(&self.0));
+            let _ = next.send(FairPermit::new(&self.0));
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for WaitingPlace {
     fn drop(&mut self) {
         self.shared.state().line.leave(self.ticket);
     }

@@ -1,15 +1,13 @@
-//! What happened, said once. The audit log is the first subscriber; hooks and metrics come later.
-
-pub mod queue;
+//! What happened, as one enum: the events that audit, hooks and metrics are told of.
+//!
+//! This module does not emit events and keeps none: see [`crate::session::events`] and [`crate::telemetry`].
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
-use queue::Credit;
 
 /// The exit status of a command that there is not, as shells have it: nothing was run.
 pub const COMMAND_NOT_FOUND: u32 = 127;
@@ -23,10 +21,9 @@ const LONGEST_TARGET: usize = 4096;
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the variants say what their fields are")]
 pub enum Event {
-    /// A user signed in; `method` as in RFC 4252, both joined by `+` where two were required.
+    /// A user signed in. `method` is named as in RFC 4252; both are joined by `+` where two were required.
     SignedIn {
-        session: SessionId,
-        user: UserName,
+        who: Actor,
         peer: SocketAddr,
         method: String,
         client: String,
@@ -46,8 +43,7 @@ pub enum Event {
     },
     /// A signed-in session ended.
     SessionEnded {
-        session: SessionId,
-        user: UserName,
+        who: Actor,
         reason: String,
         duration: Duration,
     },
@@ -110,12 +106,13 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whose event it is; `None`: of somebody who has not signed in.
-    pub fn user(&self) -> Option<&UserName> {
+    /// The session that it happened in; `None` for peers that have not signed in.
+    pub fn actor(&self) -> Option<&Actor> {
         match self {
             Event::Denied { .. } | Event::Refused { .. } => None,
-            Event::SignedIn { user, .. } | Event::SessionEnded { user, .. } => Some(user),
-            Event::Opened { who, .. }
+            Event::SignedIn { who, .. }
+            | Event::SessionEnded { who, .. }
+            | Event::Opened { who, .. }
             | Event::Closed { who, .. }
             | Event::Hashed { who, .. }
             | Event::Command { who, .. }
@@ -125,11 +122,16 @@ impl Event {
             | Event::DirectoryMade { who, .. }
             | Event::Linked { who, .. }
             | Event::OverQuota { who, .. }
-            | Event::Forbidden { who, .. } => Some(&who.user),
+            | Event::Forbidden { who, .. } => Some(who),
         }
     }
 
-    /// How many occurrences the event stands for.
+    /// The user whose event it is; `None` for peers that have not signed in.
+    pub fn user(&self) -> Option<&UserName> {
+        self.actor().map(|actor| &actor.user)
+    }
+
+    /// The number of occurrences that the event stands for.
     pub fn count(&self) -> u64 {
         match self {
             Event::Refused { count, .. } => *count,
@@ -150,7 +152,7 @@ impl Event {
         }
     }
 
-    /// Does it say how something ended? A log without these would leave its reader in doubt.
+    /// Whether it tells how something ended. A log without these events would leave its reader in doubt.
     pub fn is_closing(&self) -> bool {
         matches!(self, Event::Closed { .. } | Event::SessionEnded { .. })
     }
@@ -184,7 +186,7 @@ impl Event {
         event
     }
 
-    /// The bytes of memory that it holds besides its own size, about.
+    /// The number of bytes of memory that the event holds besides its own size, about.
     pub fn heap_bytes(&self) -> usize {
         let user = self.user().map_or(0, |user| user.as_str().len());
         user + match self {
@@ -216,12 +218,12 @@ fn cut_bytes(bytes: &mut Vec<u8>, longest: usize) {
     bytes.shrink_to_fit();
 }
 
-/// Which session of which user did it.
+/// The session of a user in which something happened.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// The session.
     pub session: SessionId,
-    /// Its user.
+    /// The name of the session's user.
     pub user: UserName,
 }
 
@@ -232,53 +234,5 @@ pub struct SessionId(pub u64);
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
-    }
-}
-
-/// Receives every event, on the thread that emits it: it must not block.
-pub trait Subscriber: Send + Sync {
-    /// Called once for each event.
-    fn notice(&self, event: &Event);
-
-    /// Whether a user's sessions may go on emitting events; `None`: they always may.
-    fn credit(&self, _user: &UserName) -> Option<Arc<Credit>> {
-        None
-    }
-}
-
-/// Where events are emitted. Cheap to clone.
-#[derive(Clone)]
-pub struct Events {
-    subscribers: Arc<[Box<dyn Subscriber>]>,
-}
-
-impl Events {
-    /// Events go to these, in this order.
-    pub fn new(subscribers: Vec<Box<dyn Subscriber>>) -> Self {
-        Self {
-            subscribers: subscribers.into(),
-        }
-    }
-
-    /// Whether a user's sessions may go on, as the first subscriber has it that cares.
-    pub fn credit(&self, user: &UserName) -> Arc<Credit> {
-        let cares = self
-            .subscribers
-            .iter()
-            .find_map(|subscriber| subscriber.credit(user));
-        cares.unwrap_or_default()
-    }
-
-    /// Tells every subscriber.
-    pub fn emit(&self, event: &Event) {
-        for subscriber in self.subscribers.iter() {
-            subscriber.notice(event);
-        }
-    }
-}
-
-impl fmt::Debug for Events {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Events({} subscribers)", self.subscribers.len())
     }
 }

@@ -1,21 +1,21 @@
-//! df, as coreutils prints it, of what the quota leaves. The file system's name and place on the host are nobody's
-//! business: the home is `homeport`, mounted on `/`.
+//! df, as coreutils prints it, of what the quota leaves. It shows neither the name of the file system nor its place
+//! on the host: the home is `homeport`, mounted on `/`.
 
-use super::desk::Desk;
+use super::home_session::HomeSession;
+use super::io::{CommandIo, complain};
 use super::options::parse;
 use super::reason::reason;
 use super::sums::quoted;
-use super::{Io, complain};
-use crate::session::stream::{Gone, Stream};
+use crate::session::stream::{Disconnected, Stream};
 use crate::storage::Space;
 use base::size::Size;
 
-/// They all say the same, of one quota.
+/// The most names of one command: all of them show the same quota.
 const MAX_NAMES: usize = 64;
 
 /// What is shown, and in which unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Style {
+struct TableStyle {
     portable: bool,
     inodes: bool,
     human: bool,
@@ -23,11 +23,11 @@ struct Style {
 
 /// Runs df; returns its exit status. `fields`: the columns that are picked, from 1.
 pub(super) async fn run(
-    desk: &mut Desk,
-    io: &mut Io,
+    home: &mut HomeSession,
+    io: &mut CommandIo,
     words: &[Vec<u8>],
     fields: Option<&[usize]>,
-) -> Result<u32, Gone> {
+) -> Result<u32, Disconnected> {
     let (style, mut names) = match options(words) {
         Ok(asked) => asked,
         Err(option) => {
@@ -50,8 +50,8 @@ pub(super) async fn run(
     let mut exit_status = 0;
     let mut rows = Vec::new();
     for name in names {
-        let space = match desk.path(name) {
-            Ok(path) => desk.call(move |storage, wait| storage.space(&path, wait)).await,
+        let space = match home.path(name) {
+            Ok(path) => home.call(move |storage, wait| storage.space(&path, wait)).await,
             Err(error) => Err(error),
         };
         match space {
@@ -71,10 +71,10 @@ pub(super) async fn run(
 }
 
 /// The style and the names, or the option that is not known.
-fn options(words: &[Vec<u8>]) -> Result<(Style, Vec<&[u8]>), &[u8]> {
+fn options(words: &[Vec<u8>]) -> Result<(TableStyle, Vec<&[u8]>), &[u8]> {
     let long = [("portability", b'P'), ("inodes", b'i'), ("human-readable", b'h')];
     let asked = parse(words, b"Pihk", &long)?;
-    let style = Style {
+    let style = TableStyle {
         portable: asked.has(b'P'),
         inodes: asked.has(b'i'),
         human: asked.has_last(b'h', b'k'),
@@ -82,19 +82,19 @@ fn options(words: &[Vec<u8>]) -> Result<(Style, Vec<&[u8]>), &[u8]> {
     Ok((style, asked.names))
 }
 
-type Row = [String; 6];
+type TableRow = [String; 6];
 
-fn head(style: Style) -> Row {
+fn head(style: TableStyle) -> TableRow {
     let columns = match style {
-        Style { inodes: true, .. } => ["Inodes", "IUsed", "IFree", "IUse%"],
-        Style {
+        TableStyle { inodes: true, .. } => ["Inodes", "IUsed", "IFree", "IUse%"],
+        TableStyle {
             human: true,
             portable: true,
             ..
         } => ["Size", "Used", "Avail", "Capacity"],
-        Style { human: true, .. } => ["Size", "Used", "Avail", "Use%"],
-        Style { portable: true, .. } => ["1024-blocks", "Used", "Available", "Capacity"],
-        Style { .. } => ["1K-blocks", "Used", "Available", "Use%"],
+        TableStyle { human: true, .. } => ["Size", "Used", "Avail", "Use%"],
+        TableStyle { portable: true, .. } => ["1024-blocks", "Used", "Available", "Capacity"],
+        TableStyle { .. } => ["1K-blocks", "Used", "Available", "Use%"],
     };
     let [total, used, free, share] = columns.map(str::to_owned);
     [
@@ -107,7 +107,7 @@ fn head(style: Style) -> Row {
     ]
 }
 
-fn row(style: Style, space: &Space) -> Row {
+fn row(style: TableStyle, space: &Space) -> TableRow {
     let (total, free) = match style.inodes {
         true => (space.files, space.files_available),
         false => (
@@ -117,9 +117,9 @@ fn row(style: Style, space: &Space) -> Row {
     };
     let used = total.saturating_sub(free);
     let shown = |amount: u64| match style {
-        Style { inodes: true, .. } => amount.to_string(),
-        Style { human: true, .. } => Size(amount).to_string().replace(' ', "").replace("iB", ""),
-        Style { .. } => amount.div_ceil(1024).to_string(),
+        TableStyle { inodes: true, .. } => amount.to_string(),
+        TableStyle { human: true, .. } => Size(amount).to_string().replace(' ', "").replace("iB", ""),
+        TableStyle { .. } => amount.div_ceil(1024).to_string(),
     };
     // As df rounds: up.
     let share = match total {
@@ -137,7 +137,7 @@ fn row(style: Style, space: &Space) -> Row {
 }
 
 /// Columns as wide as they must be, or only the picked ones with a space between them, as awk prints them.
-fn table(rows: &[Row], fields: Option<&[usize]>) -> String {
+fn table(rows: &[TableRow], fields: Option<&[usize]>) -> String {
     let widest = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))
@@ -160,7 +160,7 @@ fn table(rows: &[Row], fields: Option<&[usize]>) -> String {
     text
 }
 
-fn picked(row: &Row, fields: &[usize]) -> String {
+fn picked(row: &TableRow, fields: &[usize]) -> String {
     // awk splits at spaces: "Mounted on" is two.
     let line = row.join(" ");
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -170,7 +170,7 @@ fn picked(row: &Row, fields: &[usize]) -> String {
     picked.collect::<Vec<_>>().join(" ")
 }
 
-fn padded(row: &Row, widths: &[usize; 6]) -> String {
+fn padded(row: &TableRow, widths: &[usize; 6]) -> String {
     let cells = row
         .iter()
         .zip(widths)

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::desk::Desk;
+use super::home_session::HomeSession;
 use crate::session::memory::TOO_MUCH_HELD;
 use crate::storage::Links;
 use base::glob::{Marked, Pattern, is_pattern, literal};
@@ -21,14 +21,14 @@ const MAX_EXPANDED: usize = 2 << 20;
 const NAME_COST: usize = size_of::<Vec<u8>>() + 32;
 /// Names that one line may look at: a tree of 100,000 files, twice. It takes a second or two.
 const MAX_LOOKS: usize = 200_000;
-/// After so many it is no more quick work.
+/// After looking at so many names, a line is slow work, and waits for its turn at the CPU.
 const QUICK_LOOKS: usize = 2_000;
-/// What opening a directory counts, in looks at names.
+/// Opening a directory counts as so many looks at names.
 const DIRECTORY: usize = 10;
 
-/// Too much comes of it, as a shell says it.
+/// The sentence for a line that stands for too much, as a shell says it.
 const TOO_MUCH: &str = "argument list too long";
-/// Too much is to be looked at.
+/// The sentence for a line that would look at too many names.
 const TOO_MANY_LOOKS: &str = "these patterns look at too many names; name fewer directories by patterns";
 
 /// What is left of what one line may use.
@@ -38,16 +38,16 @@ struct Allowance {
 }
 
 impl Allowance {
-    fn charge(&mut self, desk: &Desk, name: &[u8]) -> Result<(), &'static str> {
+    fn charge(&mut self, home: &HomeSession, name: &[u8]) -> Result<(), &'static str> {
         let cost = name.len() + NAME_COST;
         self.room = self.room.checked_sub(cost).ok_or(TOO_MUCH)?;
-        desk.hold(cost).then_some(()).ok_or(TOO_MUCH_HELD)
+        home.charge_memory(cost).then_some(()).ok_or(TOO_MUCH_HELD)
     }
 
-    fn give_back(&mut self, desk: &Desk, names: &[Vec<u8>]) {
+    fn give_back(&mut self, home: &HomeSession, names: &[Vec<u8>]) {
         let cost: usize = names.iter().map(|name| name.len() + NAME_COST).sum();
         self.room += cost;
-        desk.let_go(cost);
+        home.release_memory(cost);
     }
 
     fn look(&mut self, names: usize) -> Result<(), &'static str> {
@@ -64,21 +64,21 @@ impl Allowance {
 ///
 /// # Errors
 /// With a sentence, when too much comes of it, or too much is to be looked at.
-pub(super) async fn expand(desk: &Desk, words: &[Word]) -> Result<Vec<Vec<u8>>, &'static str> {
+pub(super) async fn expand(home: &HomeSession, words: &[Word]) -> Result<Vec<Vec<u8>>, &'static str> {
     let mut expanded: Vec<Vec<u8>> = Vec::new();
     let mut allowance = Allowance {
         room: MAX_EXPANDED,
         looks: MAX_LOOKS,
     };
     for word in words {
-        let pattern = without_tilde(word, desk.user());
+        let pattern = without_tilde(word, home.user());
         let mut names = match is_pattern(&pattern) {
-            true => matching(desk, &pattern, &mut allowance).await?,
+            true => matching(home, &pattern, &mut allowance).await?,
             false => Vec::new(),
         };
         if names.is_empty() {
             let name = literal(&pattern);
-            allowance.charge(desk, &name)?;
+            allowance.charge(home, &name)?;
             names.push(name);
         }
         expanded.append(&mut names);
@@ -86,7 +86,7 @@ pub(super) async fn expand(desk: &Desk, words: &[Word]) -> Result<Vec<Vec<u8>>, 
     Ok(expanded)
 }
 
-/// `~` and `~NAME` at the beginning are the home.
+/// The word as a pattern, in which `~` and `~NAME` at the beginning stand for the home.
 pub(super) fn without_tilde(word: &Word, user: &str) -> Vec<Marked> {
     let pattern: Vec<Marked> = word.marked().collect();
     if pattern.first() != Some(&(b'~', false)) {
@@ -109,7 +109,7 @@ pub(super) fn without_tilde(word: &Word, user: &str) -> Vec<Marked> {
 
 /// The names that a pattern stands for, in order; they are charged.
 async fn matching(
-    desk: &Desk,
+    home: &HomeSession,
     pattern: &[Marked],
     allowance: &mut Allowance,
 ) -> Result<Vec<Vec<u8>>, &'static str> {
@@ -126,14 +126,14 @@ async fn matching(
                 // Looked for at the end.
                 None => {
                     let joined = join(base, &literal(component));
-                    allowance.charge(desk, &joined)?;
+                    allowance.charge(home, &joined)?;
                     next.push(joined);
                 }
-                Some(wanted) => below(desk, base, wanted, &mut next, allowance).await?,
+                Some(wanted) => below(home, base, wanted, &mut next, allowance).await?,
             }
         }
         if charged {
-            allowance.give_back(desk, &found);
+            allowance.give_back(home, &found);
         }
         charged = true;
         found = next;
@@ -145,9 +145,9 @@ async fn matching(
             name.push(b'/');
         }
         allowance.look(1)?;
-        match exists(desk, &name).await {
+        match exists(home, &name).await {
             true => existing.push(name),
-            false => allowance.give_back(desk, &[name]),
+            false => allowance.give_back(home, &[name]),
         }
     }
     existing.sort();
@@ -156,20 +156,20 @@ async fn matching(
 
 /// Adds the names in a directory that match.
 async fn below(
-    desk: &Desk,
+    home: &HomeSession,
     base: &[u8],
     wanted: &Arc<Pattern>,
     next: &mut Vec<Vec<u8>>,
     allowance: &mut Allowance,
 ) -> Result<(), &'static str> {
     allowance.look(DIRECTORY)?;
-    let mut stream = desk.list(base).await;
+    let mut stream = home.list(base).await;
     while let Some(rest) = stream {
-        let matches = desk.matches(rest, wanted, !allowance.is_quick()).await;
+        let matches = home.matches(rest, wanted, !allowance.is_quick()).await;
         allowance.look(matches.looked_at)?;
         for name in matches.names {
             let joined = join(base, &name);
-            allowance.charge(desk, &joined)?;
+            allowance.charge(home, &joined)?;
             next.push(joined);
         }
         stream = matches.rest;
@@ -177,9 +177,9 @@ async fn below(
     Ok(())
 }
 
-async fn exists(desk: &Desk, name: &[u8]) -> bool {
-    let Ok(path) = desk.path(name) else { return false };
-    let looked = desk.call(move |storage, _wait| storage.stat(&path, Links::NoFollow));
+async fn exists(home: &HomeSession, name: &[u8]) -> bool {
+    let Ok(path) = home.path(name) else { return false };
+    let looked = home.call(move |storage, _wait| storage.stat(&path, Links::NoFollow));
     looked.await.is_ok()
 }
 

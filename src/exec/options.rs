@@ -2,19 +2,19 @@
 
 /// What a command's words say: letters, long options as the letters that they stand for, and names.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Asked<'a> {
+pub(super) struct ParsedOptions<'a> {
     letters: Vec<u8>,
-    /// All that is no option, in order.
+    /// The words that are not options, in order.
     pub(super) names: Vec<&'a [u8]>,
 }
 
-impl Asked<'_> {
-    /// Was this one given?
+impl ParsedOptions<'_> {
+    /// Whether this option was given.
     pub(super) fn has(&self, letter: u8) -> bool {
         self.letters.contains(&letter)
     }
 
-    /// Was the first of two given, and the second not after it?
+    /// Whether the first of two options was given, and the second not after it.
     pub(super) fn has_last(&self, letter: u8, other: u8) -> bool {
         let last = self.letters.iter().rev().find(|&&l| l == letter || l == other);
         last == Some(&letter)
@@ -29,8 +29,8 @@ pub(super) fn parse<'a>(
     words: &'a [Vec<u8>],
     known: &[u8],
     long: &[(&str, u8)],
-) -> Result<Asked<'a>, &'a [u8]> {
-    let mut asked = Asked {
+) -> Result<ParsedOptions<'a>, &'a [u8]> {
+    let mut asked = ParsedOptions {
         letters: Vec::new(),
         names: Vec::new(),
     };

@@ -1,4 +1,5 @@
-//! Why a call on the home failed, in the words that programs of the system use.
+//! Sentences for failed calls on the home, in the words that programs of the system use. SFTP's status codes are
+//! [`crate::sftp::status`]'s.
 
 use rustix::io::Errno;
 

@@ -1,12 +1,12 @@
-//! What a command line asks for: one program, perhaps in another directory, perhaps with its columns picked.
+//! Reads command lines: one program, perhaps in another directory, perhaps with its columns picked. It runs nothing.
 
 use base::digest::Algorithm;
 use base::words::{Rules, Token, Unsplit, Word, split};
 
-/// Why a line is not run. The sentences are for the client's terminal.
+/// Why a command line is not run. The sentences are for the client's terminal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// It is no words.
+pub enum ScriptError {
+    /// The line could not be split into words.
     #[error(transparent)]
     Unsplit(#[from] Unsplit),
     /// There is no such program.
@@ -14,27 +14,27 @@ pub enum Refused {
         "{0:?} is no command of this server, which has no shell; it knows scp, md5sum, sha1sum, sha256sum, sha512sum, df, pwd, cd, echo, and SFTP"
     )]
     Unknown(String),
-    /// Programs are put together in a way that is not known.
+    /// The line combines programs in a way that is not supported.
     #[error(
         "this server has no shell: only `cd DIRECTORY && COMMAND` and `df … | awk '{{print $N}}'` are understood"
     )]
     Composition,
 }
 
-/// A program of ours.
+/// A program that this server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     /// Legacy scp, the server's side.
     Scp,
-    /// md5sum and its like.
+    /// md5sum, sha1sum, sha256sum or sha512sum.
     Sum(Algorithm),
-    /// Room in the home.
+    /// df, which shows what the quota leaves.
     Df,
-    /// The directory.
+    /// pwd, which prints the directory.
     Pwd,
-    /// The words.
+    /// echo, which prints its words.
     Echo,
-    /// Nothing more than its directory.
+    /// cd, where nothing follows it.
     Cd,
 }
 
@@ -55,7 +55,7 @@ impl Program {
         })
     }
 
-    /// As it is called in messages.
+    /// The name of the program, for messages.
     pub fn name(self) -> &'static str {
         match self {
             Program::Scp => "scp",
@@ -74,15 +74,15 @@ impl Program {
 /// A command line that is understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
-    /// As the client sent it.
+    /// The line as the client sent it.
     pub line: Vec<u8>,
-    /// Where to go first, one after the other.
+    /// The directories to change to first, one after the other.
     pub directories: Vec<Word>,
-    /// What to run there.
+    /// The program to run there.
     pub program: Program,
-    /// Its arguments.
+    /// The arguments of the program.
     pub words: Vec<Word>,
-    /// Columns of its output, from 1; all of them if there is no `| awk '{print $1, $2}'`.
+    /// The columns of the output that are kept, counted from 1; all of them if there is no `| awk '{print $1, $2}'`.
     pub fields: Option<Vec<usize>>,
 }
 
@@ -91,7 +91,7 @@ impl Script {
     ///
     /// # Errors
     /// When it asks for something else than our programs.
-    pub fn parse(line: &[u8], user: &str) -> Result<Self, Refused> {
+    pub fn parse(line: &[u8], user: &str) -> Result<Self, ScriptError> {
         let variable = |name: &[u8]| match name {
             b"HOME" => b"/".to_vec(),
             b"USER" | b"LOGNAME" => user.as_bytes().to_vec(),
@@ -108,7 +108,7 @@ impl Script {
                 (Program::Cd, _) => {
                     directories.push(words.into_iter().next().unwrap_or_default());
                 }
-                (_, false) => return Err(Refused::Composition),
+                (_, false) => return Err(ScriptError::Composition),
                 (_, true) => {
                     return Ok(Self {
                         line: line.to_vec(),
@@ -138,7 +138,7 @@ impl Script {
 type Simple = (Program, Vec<Word>, Option<Vec<usize>>);
 
 /// One program with its arguments, and perhaps awk behind it.
-fn simple(tokens: &[Token]) -> Result<Simple, Refused> {
+fn simple(tokens: &[Token]) -> Result<Simple, ScriptError> {
     let mut sides = tokens.split(|token| *token == Token::Pipe);
     let words = |side: &[Token]| -> Vec<Word> {
         side.iter()
@@ -149,19 +149,19 @@ fn simple(tokens: &[Token]) -> Result<Simple, Refused> {
             .collect()
     };
     let mut first = words(sides.next().unwrap_or_default()).into_iter();
-    let name = first.next().ok_or(Refused::Composition)?;
+    let name = first.next().ok_or(ScriptError::Composition)?;
     let program = match name.bytes() {
         b"cd" => Program::Cd,
         other => Program::by_name(other).ok_or_else(|| {
-            Refused::Unknown(name.bytes().escape_ascii().take(80).map(char::from).collect())
+            ScriptError::Unknown(name.bytes().escape_ascii().take(80).map(char::from).collect())
         })?,
     };
     let fields = match (sides.next(), sides.next()) {
         (None, _) => None,
         (Some(filter), None) if program == Program::Df => {
-            Some(columns(&words(filter)).ok_or(Refused::Composition)?)
+            Some(columns(&words(filter)).ok_or(ScriptError::Composition)?)
         }
-        _ => return Err(Refused::Composition),
+        _ => return Err(ScriptError::Composition),
     };
     Ok((program, first.collect(), fields))
 }
@@ -184,7 +184,7 @@ fn columns(words: &[Word]) -> Option<Vec<usize>> {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<(Vec<String>, &'static str, Vec<String>), Refused> {
+    fn parse(line: &str) -> Result<(Vec<String>, &'static str, Vec<String>), ScriptError> {
         let script = Script::parse(line.as_bytes(), "calvin")?;
         let text = |words: &[Word]| -> Vec<String> {
             words
@@ -238,10 +238,10 @@ mod tests {
             "df | awk '{print $0}'",
             "df | awk '{print $1}' | awk '{print $1}'",
         ] {
-            assert_eq!(parse(line), Err(Refused::Composition), "{line}");
+            assert_eq!(parse(line), Err(ScriptError::Composition), "{line}");
         }
         for line in ["rm -rf /", "sh -c id", "rclone md5sum", "\u{1b}[2J"] {
-            assert!(matches!(parse(line), Err(Refused::Unknown(_))), "{line}");
+            assert!(matches!(parse(line), Err(ScriptError::Unknown(_))), "{line}");
         }
     }
 }

@@ -1,21 +1,22 @@
-//! md5sum, sha1sum, sha256sum and sha512sum, as coreutils prints them.
+//! md5sum, sha1sum, sha256sum and sha512sum, as coreutils prints them. They hash, and do not check lists of hashes.
 
-use super::desk::Desk;
+use super::home_session::HomeSession;
+use super::io::{CommandIo, complain};
 use super::options::parse;
-use super::{Io, Program, complain};
-use crate::session::stream::{Gone, Stream};
+use super::script::Program;
+use crate::session::stream::{Disconnected, Stream};
 use base::digest::{Algorithm, Style, line};
 
 /// So much of the standard input is digested at once, if it is there.
 const PIECE: usize = 1 << 20;
 
-/// Runs one of them; returns its exit status.
+/// Runs one of the four programs; returns its exit status.
 pub(super) async fn run(
-    desk: &mut Desk,
-    io: &mut Io,
+    home: &mut HomeSession,
+    io: &mut CommandIo,
     algorithm: Algorithm,
     words: &[Vec<u8>],
-) -> Result<u32, Gone> {
+) -> Result<u32, Disconnected> {
     let program = Program::Sum(algorithm).name();
     let (style, mut names) = match options(words) {
         Ok(asked) => asked,
@@ -35,8 +36,8 @@ pub(super) async fn run(
     let mut exit_status = 0;
     for name in names {
         let digest = match name {
-            b"-" => standard_input(desk, io, algorithm).await?,
-            _ => desk.hash(name, algorithm).await,
+            b"-" => standard_input(home, io, algorithm).await?,
+            _ => home.hash(name, algorithm).await,
         };
         match digest {
             Ok(digest) => {
@@ -84,17 +85,17 @@ pub(super) fn quoted(name: &[u8]) -> String {
 }
 
 async fn standard_input(
-    desk: &Desk,
-    io: &mut Io,
+    home: &HomeSession,
+    io: &mut CommandIo,
     algorithm: Algorithm,
-) -> Result<Result<Vec<u8>, String>, Gone> {
+) -> Result<Result<Vec<u8>, String>, Disconnected> {
     let mut hasher = algorithm.hasher();
     loop {
         let pieces = io.input.pieces(PIECE).await?;
         if pieces.is_empty() {
             return Ok(Ok(hasher.finalize().to_vec()));
         }
-        let digested = desk.compute(move || {
+        let digested = home.compute(move || {
             pieces.iter().for_each(|piece| hasher.update(piece));
             hasher
         });

@@ -96,7 +96,7 @@ impl RecordChanges {
         self.service.sessions.changed();
         for user in news.users {
             if !user.exists {
-                self.service.auth.user_gone(&user.name);
+                self.service.auth.history().forget(&user.name);
             }
             users.insert(user.name);
         }

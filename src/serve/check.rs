@@ -17,8 +17,8 @@ use crate::ops::lock::{self, Holder};
 use crate::ops::running::{RunningServer as _, if_running};
 use crate::ops::usage::HomeUsage;
 use crate::ops::{data_dir, quota};
-use crate::store::Store;
 use crate::store::sql::SqlStore;
+use crate::store::{Store, Upgrade};
 use base::error::{Error, Result};
 
 /// What `check` found, and how much it looked at.
@@ -60,7 +60,7 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
     let mut found = 0;
     let mut recorded = Vec::new();
     if let Some(store) = open(config, &installation, &mut report).await {
-        if let Some((from, to)) = store.migration() {
+        if let Some(Upgrade { from, to }) = store.migration() {
             report.will(format!("migrate the store from version {from} to {to}"));
         }
         found = users_and_homes(config, &store, answers.then_some(&server), &mut report).await;

@@ -39,7 +39,7 @@ pub(super) async fn drain(
     let finished = async {
         loop {
             service.sessions.end("the server is stopping", |session| {
-                session.open_files.load(Ordering::Relaxed) == 0
+                session.busy_count.load(Ordering::Relaxed) == 0
             });
             if service.sessions.list().is_empty() {
                 return;

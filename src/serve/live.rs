@@ -87,8 +87,8 @@ fn view(session: &Session) -> SessionView {
         client: session.client.get().cloned().unwrap_or_default(),
         since: session.since,
         channels: session.channels.load(Ordering::Relaxed),
-        bytes_in: traffic.map(|t| t.0),
-        bytes_out: traffic.map(|t| t.1),
+        bytes_in: traffic.map(|traffic| traffic.received),
+        bytes_out: traffic.map(|traffic| traffic.sent),
     }
 }
 

@@ -27,16 +27,16 @@ use crate::accounts::disk::{Disk, Disks};
 use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::control;
-use crate::domain::event::Events;
 use crate::io::IoScheduler;
 use crate::mount;
 use crate::ops::check::report::Report;
 use crate::ops::installation::Installation;
 use crate::ops::lock::DataLock;
 use crate::ops::{data_dir, homes};
-use crate::ssh::connection;
+use crate::session::events::Events;
+use crate::ssh::accept;
 use crate::ssh::hostkeys;
-use crate::ssh::service::{Parts, Service};
+use crate::ssh::service::{Service, ServiceSetup};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
@@ -105,7 +105,7 @@ impl Server {
         let check = homes::checker(&installation, &id);
         accounts.watch_ownership(Box::new(move |home| check(home)?.owned));
         homes::warn_of_foreign_places(&installation, &id);
-        let service = Service::new(Parts {
+        let service = Service::new(ServiceSetup {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
             events: Events::new(vec![Box::new(audit)]),
             accounts,
@@ -118,7 +118,7 @@ impl Server {
             banner: config.server.banner.as_deref().map(whole_lines),
             current,
         });
-        service.auth.recall_sign_ins().await;
+        service.auth.history().recall().await;
         let changes = RecordChanges::new(Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&service)).await?;
         Ok(Self {
             config,
@@ -213,7 +213,7 @@ impl Tasks {
             helpers: TaskTracker::new(),
         };
         for listener in listeners.tcp {
-            let accepting = connection::accept(
+            let accepting = accept::accept(
                 listener,
                 Arc::clone(service),
                 tasks.stop.clone(),
@@ -232,7 +232,7 @@ impl Tasks {
         let (service, ended) = (Arc::clone(service), quit());
         tasks
             .helpers
-            .spawn(async move { service.auth.keep_sign_ins(ended).await });
+            .spawn(async move { service.auth.history().keep(ended).await });
         tasks
     }
 

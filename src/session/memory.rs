@@ -11,32 +11,33 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Credit of one user: 40 channels at their usual window; about 1,000 still get more than the minimum.
+/// The most credit of one user, in bytes: 40 channels at their usual window; about 1,000 still get more than the
+/// minimum.
 const CREDIT: usize = 80 << 20;
-/// Holdings of one user: some 25,000 open files.
+/// The most holdings of one user, in bytes: some 25,000 open files.
 const HOLDINGS: usize = 32 << 20;
 
 /// What a client hears that holds too much.
 pub const TOO_MUCH_HELD: &str =
     "the sessions of this user hold too much memory in open files, directories and commands";
 
-/// An account.
+/// The two accounts that a user's memory is charged to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Account {
+pub enum MemoryAccount {
     /// What a client may send ahead, and replies on their way.
     Credit,
     /// What a client keeps until it gives it up.
     Holdings,
 }
 
-/// An amount that is in use, of as much as there is.
+/// An amount that is in use, and its limit.
 #[derive(Debug)]
-pub(super) struct Counter {
+pub(super) struct BoundedCounter {
     pub(super) used: AtomicUsize,
     pub(super) limit: usize,
 }
 
-impl Counter {
+impl BoundedCounter {
     pub(super) fn new(limit: usize) -> Self {
         let used = AtomicUsize::new(0);
         Self { used, limit }
@@ -60,23 +61,23 @@ impl Counter {
     }
 }
 
-/// What there is for all users.
+/// The memory that all users together may hold.
 #[derive(Debug)]
-pub struct ServerMemory(Counter);
+pub struct ServerMemory(BoundedCounter);
 
 impl ServerMemory {
-    /// Memory of so many bytes.
+    /// A memory of so many bytes, none of which is in use.
     pub fn new(bytes: usize) -> Arc<Self> {
-        Arc::new(Self(Counter::new(bytes)))
+        Arc::new(Self(BoundedCounter::new(bytes)))
     }
 }
 
-/// What one user's sessions hold of it.
+/// The memory that the sessions of one user hold.
 #[derive(Debug)]
 pub struct UserMemory {
     server: Arc<ServerMemory>,
-    credit: Counter,
-    holdings: Counter,
+    credit: BoundedCounter,
+    holdings: BoundedCounter,
 }
 
 impl UserMemory {
@@ -84,21 +85,21 @@ impl UserMemory {
     pub fn of(server: &Arc<ServerMemory>) -> Arc<Self> {
         let most = server.0.limit / 4;
         Arc::new(Self {
-            credit: Counter::new(CREDIT.min(most)),
-            holdings: Counter::new(HOLDINGS.min(most)),
+            credit: BoundedCounter::new(CREDIT.min(most)),
+            holdings: BoundedCounter::new(HOLDINGS.min(most)),
             server: Arc::clone(server),
         })
     }
 
-    fn account(&self, account: Account) -> &Counter {
+    fn account(&self, account: MemoryAccount) -> &BoundedCounter {
         match account {
-            Account::Credit => &self.credit,
-            Account::Holdings => &self.holdings,
+            MemoryAccount::Credit => &self.credit,
+            MemoryAccount::Holdings => &self.holdings,
         }
     }
 
-    /// Takes so many bytes, or nothing.
-    pub fn take(&self, account: Account, bytes: usize) -> bool {
+    /// Takes so many bytes, or none; returns whether it has.
+    pub fn take(&self, account: MemoryAccount, bytes: usize) -> bool {
         if !self.account(account).take(bytes) {
             return false;
         }
@@ -109,8 +110,8 @@ impl UserMemory {
         fits
     }
 
-    /// Gives back what was taken.
-    pub fn give_back(&self, account: Account, bytes: usize) {
+    /// Gives bytes back that [`UserMemory::take`] has taken.
+    pub fn give_back(&self, account: MemoryAccount, bytes: usize) {
         self.account(account).give_back(bytes);
         self.server.0.give_back(bytes);
     }
@@ -125,21 +126,21 @@ impl UserMemory {
         wanted.min(free.saturating_sub(half).max(free / 16))
     }
 
-    /// Is less than a sixteenth of the credit left?
+    /// Whether less than a sixteenth of the credit is left.
     pub fn is_short_of_credit(&self) -> bool {
         self.credit.free() < self.credit.limit / 16
     }
 }
 
-/// Holdings that are given back when dropped.
+/// A charge to a user's holdings. Dropping it gives the bytes back.
 #[derive(Debug)]
-pub struct Held {
+pub struct MemoryCharge {
     memory: Arc<UserMemory>,
     bytes: usize,
 }
 
-impl Held {
-    /// Holdings of 0 bytes.
+impl MemoryCharge {
+    /// A charge of 0 bytes.
     pub fn nothing(memory: &Arc<UserMemory>) -> Self {
         Self {
             memory: Arc::clone(memory),
@@ -147,24 +148,24 @@ impl Held {
         }
     }
 
-    /// Takes so many bytes more; `false`: there is no room for them.
+    /// Charges so many bytes more; returns `false`, and charges none, if there is no room for them.
     pub fn grow(&mut self, bytes: usize) -> bool {
-        let fits = self.memory.take(Account::Holdings, bytes);
+        let fits = self.memory.take(MemoryAccount::Holdings, bytes);
         if fits {
             self.bytes += bytes;
         }
         fits
     }
 
-    /// Gives some of it back.
+    /// Gives back so many bytes of the charge.
     pub fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        self.memory.give_back(Account::Holdings, bytes);
+        self.memory.give_back(MemoryAccount::Holdings, bytes);
     }
 }
 
-impl Drop for Held {
+impl Drop for MemoryCharge {
     fn drop(&mut self) {
         self.shrink(self.bytes);
     }
@@ -178,18 +179,18 @@ mod tests {
     fn nobody_takes_all_and_all_comes_back() {
         let server = ServerMemory::new(400);
         let (one, other) = (UserMemory::of(&server), UserMemory::of(&server));
-        assert!(one.take(Account::Credit, 100) && !one.take(Account::Credit, 1));
-        let mut held = Held::nothing(&one);
+        assert!(one.take(MemoryAccount::Credit, 100) && !one.take(MemoryAccount::Credit, 1));
+        let mut held = MemoryCharge::nothing(&one);
         assert!(
             held.grow(60) && held.grow(40) && !held.grow(1),
             "an account of its own"
         );
-        assert!(other.take(Account::Credit, 100));
+        assert!(other.take(MemoryAccount::Credit, 100));
         held.shrink(30);
         assert!(held.grow(30));
         drop(held);
-        one.give_back(Account::Credit, 100);
-        other.give_back(Account::Credit, 100);
+        one.give_back(MemoryAccount::Credit, 100);
+        other.give_back(MemoryAccount::Credit, 100);
         assert_eq!(server.0.used.load(Ordering::Relaxed), 0);
     }
 
@@ -201,7 +202,7 @@ mod tests {
         for _ in 0..64 {
             let taken = memory.fair_credit(usual);
             assert!(taken > 128 * 1024, "{taken}");
-            assert!(memory.take(Account::Credit, taken));
+            assert!(memory.take(MemoryAccount::Credit, taken));
             full += usize::from(taken == usual);
         }
         assert!(full > 20, "{full}");

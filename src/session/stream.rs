@@ -1,50 +1,51 @@
-//! The two directions of one SSH channel, as those see it who use it: SFTP, and commands. Knows no russh.
+//! The two directions of one SSH channel, as SFTP and commands use them. It knows nothing of russh: the senders that
+//! it uses are made in [`crate::ssh`].
 
-pub mod budget;
-pub mod flow;
+pub mod connection_budget;
 pub mod input;
 pub mod output;
-pub mod window;
+pub mod peer_window;
+pub mod receive_window;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
 
-/// Where bytes go on the client's side.
+/// The two streams of a channel towards the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
-    /// SFTP, and the output of commands.
+    /// The output of SFTP and of commands.
     Output,
     /// The user's terminal (extended data of type 1, RFC 4254, section 5.2).
     Error,
 }
 
-/// Takes replies inside a callback: at once, and in order with what a task has sent before.
-pub trait Wire {
-    /// Sends bytes that the window has room for.
+/// Sends to the client from inside an SSH callback: at once, and in order with what a task has sent before.
+pub trait InlineSender {
+    /// Sends bytes, for which the peer's window has room.
     fn send(&mut self, stream: Stream, bytes: Bytes);
     /// Lets the client send so many bytes more.
     fn open_window(&mut self, bytes: u32);
     /// Ends the channel with an exit status, after all that was sent.
     fn finish(&mut self, exit_status: u32);
-    /// Must replies wait, because keys are exchanged? What is sent meanwhile stays in memory until they are.
+    /// Whether replies must wait because keys are exchanged. What is sent meanwhile stays in memory.
     fn is_held(&self) -> bool;
 }
 
-/// Takes replies outside of callbacks.
-pub trait Outlet: Send + Sync {
-    /// Sends bytes that the window has room for; an error if the connection has ended.
-    fn send(&self, stream: Stream, bytes: Bytes) -> BoxFuture<'_, Result<(), Gone>>;
-    /// Lets the client send so many bytes more.
-    fn open_window(&self, bytes: u32) -> BoxFuture<'_, Result<(), Gone>>;
+/// Sends to the client from outside of SSH callbacks, through the SSH library's queue.
+pub trait QueuedSender: Send + Sync {
+    /// Sends bytes, for which the peer's window has room; fails if the connection has ended.
+    fn send(&self, stream: Stream, bytes: Bytes) -> BoxFuture<'_, Result<(), Disconnected>>;
+    /// Lets the client send so many bytes more; fails if the connection has ended.
+    fn open_window(&self, bytes: u32) -> BoxFuture<'_, Result<(), Disconnected>>;
     /// Ends the channel with an exit status, after all that was sent.
     fn finish(&self, exit_status: u32) -> BoxFuture<'_, ()>;
 }
 
-/// A future behind a pointer.
+/// A boxed future, as methods of trait objects return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The connection has ended.
+/// The error of whoever sends to a connection that has ended.
 #[derive(Debug, Clone, Copy)]
-pub struct Gone;
+pub struct Disconnected;

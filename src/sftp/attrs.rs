@@ -2,7 +2,8 @@
 //!
 //! Their layout is [`sftp_wire`]'s; what they mean to a file system is the storage's.
 
-use sftp_wire::{Attributes, OpenFlags, Owner, Times};
+use bytes::Bytes;
+use sftp_wire::{Attributes, OpenFlags, Owner, Reply, Times};
 
 use crate::storage::{Metadata, OpenHow, SetAttrs};
 
@@ -39,6 +40,11 @@ pub fn of(meta: &Metadata) -> Attributes {
             modified: seconds(meta.mtime),
         }),
     }
+}
+
+/// The reply to a request for attributes.
+pub fn reply(id: u32, meta: &Metadata) -> Bytes {
+    Reply::<&[u8]>::Attrs(of(meta)).to_bytes(id)
 }
 
 /// How a file is to be opened. As in OpenSSH, a request that asks for neither reading nor writing is for reading.

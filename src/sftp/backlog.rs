@@ -23,59 +23,61 @@ const LARGE: usize = 2 * 1024;
 const READ: u8 = 0;
 const PACKET: u8 = 1;
 
-/// One request, taken out.
+/// A request that was taken out of the backlog.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Job {
-    /// A READ with its id.
+pub(super) enum WaitingRequest {
+    /// A READ and its id.
     Read(u32, Read),
     /// Any other packet, without its length field.
     Packet(Box<[u8]>),
 }
 
-/// The request whose turn it is.
+/// The next request of the backlog, borrowed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next<'a> {
-    /// A READ with its id.
+pub(super) enum NextRequest<'a> {
+    /// A READ and its id.
     Read(u32, Read),
     /// Any other packet, without its length field.
     Packet(&'a [u8]),
 }
 
-impl Job {
+impl WaitingRequest {
     /// The request, borrowed.
-    pub(super) fn next(&self) -> Next<'_> {
+    pub(super) fn next(&self) -> NextRequest<'_> {
         match self {
-            Job::Read(id, read) => Next::Read(*id, *read),
-            Job::Packet(packet) => Next::Packet(packet),
+            WaitingRequest::Read(id, read) => NextRequest::Read(*id, *read),
+            WaitingRequest::Packet(packet) => NextRequest::Packet(packet),
         }
     }
 
-    /// What it took of the channel's window.
+    /// The number of bytes that the request took of the channel's window.
     pub(super) fn size(&self) -> usize {
         self.next().size()
     }
 }
 
-impl Next<'_> {
-    /// What it took of the channel's window.
+impl NextRequest<'_> {
+    /// The number of bytes that the request took of the channel's window.
     pub(super) fn size(&self) -> usize {
         match self {
-            Next::Read(..) => READ_ON_THE_WIRE,
-            Next::Packet(packet) => packet.len() + 4,
+            NextRequest::Read(..) => READ_ON_THE_WIRE,
+            NextRequest::Packet(packet) => packet.len() + 4,
         }
     }
 
-    /// The length of a WRITE.
+    /// The length of the packet, if it is a WRITE.
     pub(super) fn write_len(&self) -> Option<usize> {
         match self {
-            Next::Packet(packet) if PacketType::of(packet) == Some(PacketType::Write) => Some(packet.len()),
-            Next::Packet(_) | Next::Read(..) => None,
+            NextRequest::Packet(packet) if PacketType::of(packet) == Some(PacketType::Write) => {
+                Some(packet.len())
+            }
+            NextRequest::Packet(_) | NextRequest::Read(..) => None,
         }
     }
 }
 
 #[derive(Debug)]
-enum Piece {
+enum BacklogPiece {
     Small { bytes: Vec<u8>, at: usize },
     Large(Box<[u8]>),
 }
@@ -83,11 +85,11 @@ enum Piece {
 /// The requests that wait, in order.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    pieces: VecDeque<Piece>,
+    pieces: VecDeque<BacklogPiece>,
 }
 
 impl Backlog {
-    /// Does nothing wait?
+    /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
@@ -106,7 +108,7 @@ impl Backlog {
                 Ok(length) if packet.len() < LARGE => {
                     self.small(&[&[PACKET], &length.to_ne_bytes(), packet]);
                 }
-                _ => self.pieces.push_back(Piece::Large(packet.into())),
+                _ => self.pieces.push_back(BacklogPiece::Large(packet.into())),
             },
         }
     }
@@ -114,7 +116,7 @@ impl Backlog {
     /// Puts a small request behind the others.
     fn small(&mut self, parts: &[&[u8]]) {
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        if let Some(Piece::Small { bytes, .. }) = self.pieces.back_mut()
+        if let Some(BacklogPiece::Small { bytes, .. }) = self.pieces.back_mut()
             && bytes.len() + length <= PIECE
         {
             if bytes.len() + length > bytes.capacity() {
@@ -125,30 +127,30 @@ impl Backlog {
             parts.iter().for_each(|part| bytes.extend_from_slice(part));
         } else {
             let bytes = parts.concat();
-            self.pieces.push_back(Piece::Small { bytes, at: 0 });
+            self.pieces.push_back(BacklogPiece::Small { bytes, at: 0 });
         }
     }
 
-    /// The request whose turn it is.
-    pub(super) fn front(&self) -> Option<Next<'_>> {
+    /// The next request.
+    pub(super) fn front(&self) -> Option<NextRequest<'_>> {
         match self.pieces.front()? {
-            Piece::Small { bytes, at } => decode(bytes.get(*at..)?).map(|(next, _)| next),
-            Piece::Large(packet) => Some(Next::Packet(packet)),
+            BacklogPiece::Small { bytes, at } => decode(bytes.get(*at..)?).map(|(next, _)| next),
+            BacklogPiece::Large(packet) => Some(NextRequest::Packet(packet)),
         }
     }
 
-    /// Takes the request out whose turn it is.
-    pub(super) fn pop(&mut self) -> Option<Job> {
-        let (job, emptied) = match self.pieces.front_mut()? {
-            Piece::Large(packet) => (Job::Packet(std::mem::take(packet)), true),
-            Piece::Small { bytes, at } => {
+    /// Takes the next request out.
+    pub(super) fn pop(&mut self) -> Option<WaitingRequest> {
+        let (request, emptied) = match self.pieces.front_mut()? {
+            BacklogPiece::Large(packet) => (WaitingRequest::Packet(std::mem::take(packet)), true),
+            BacklogPiece::Small { bytes, at } => {
                 let (next, length) = decode(bytes.get(*at..)?)?;
-                let job = match next {
-                    Next::Read(id, read) => Job::Read(id, read),
-                    Next::Packet(packet) => Job::Packet(packet.into()),
+                let request = match next {
+                    NextRequest::Read(id, read) => WaitingRequest::Read(id, read),
+                    NextRequest::Packet(packet) => WaitingRequest::Packet(packet.into()),
                 };
                 *at += length;
-                (job, *at >= bytes.len())
+                (request, *at >= bytes.len())
             }
         };
         if emptied {
@@ -158,12 +160,12 @@ impl Backlog {
                 self.pieces = VecDeque::new();
             }
         }
-        Some(job)
+        Some(request)
     }
 }
 
 /// The first request in a piece, and how many bytes it takes there.
-fn decode(bytes: &[u8]) -> Option<(Next<'_>, usize)> {
+fn decode(bytes: &[u8]) -> Option<(NextRequest<'_>, usize)> {
     let (mark, rest) = bytes.split_first()?;
     if *mark == READ {
         let (id, rest) = rest.split_first_chunk()?;
@@ -175,11 +177,11 @@ fn decode(bytes: &[u8]) -> Option<(Next<'_>, usize)> {
             offset: u64::from_ne_bytes(*offset),
             length: u32::from_ne_bytes(*length),
         };
-        return Some((Next::Read(u32::from_ne_bytes(*id), read), READ_SIZE));
+        return Some((NextRequest::Read(u32::from_ne_bytes(*id), read), READ_SIZE));
     }
     let (length, rest) = rest.split_first_chunk()?;
     let length = usize::from(u16::from_ne_bytes(*length));
-    Some((Next::Packet(rest.get(..length)?), length + 3))
+    Some((NextRequest::Packet(rest.get(..length)?), length + 3))
 }
 
 #[cfg(test)]
@@ -208,25 +210,25 @@ mod tests {
             .pieces
             .iter()
             .map(|piece| match piece {
-                Piece::Small { bytes, .. } => bytes.capacity() + size_of::<Piece>(),
-                Piece::Large(bytes) => bytes.len() + size_of::<Piece>(),
+                BacklogPiece::Small { bytes, .. } => bytes.capacity() + size_of::<BacklogPiece>(),
+                BacklogPiece::Large(bytes) => bytes.len() + size_of::<BacklogPiece>(),
             })
             .sum();
         assert!(memory < sizes + sizes / 4, "{memory} bytes for {sizes}");
         for number in 0..10_000u32 {
             let next = backlog.front().unwrap();
             match (number % 4, &next) {
-                (0 | 1, Next::Read(id, read)) => {
+                (0 | 1, NextRequest::Read(id, read)) => {
                     assert_eq!((*id, read.offset), (number, u64::from(number) * 7));
                     assert_eq!((read.handle.0, read.length), (9, 32_768));
                 }
-                (2, Next::Packet(packet)) => assert_eq!(packet.len(), 5 + number as usize % 100),
-                (3, Next::Packet(packet)) => assert_eq!(packet.len(), 1900 + number as usize % 300),
+                (2, NextRequest::Packet(packet)) => assert_eq!(packet.len(), 5 + number as usize % 100),
+                (3, NextRequest::Packet(packet)) => assert_eq!(packet.len(), 1900 + number as usize % 300),
                 (_, other) => panic!("{other:?}"),
             }
             let size = next.size();
-            let job = backlog.pop().unwrap();
-            assert_eq!(job.size(), size);
+            let request = backlog.pop().unwrap();
+            assert_eq!(request.size(), size);
             sizes -= size;
         }
         assert!(backlog.is_empty() && backlog.pop().is_none());

@@ -4,7 +4,7 @@
 //! In the SSH callback (*Direct*) a request runs only if all of this holds: nothing waits before it; the session is
 //! not with the task; the SSH layer has let go of every reply that the task sent (else ours would overtake them);
 //! the peer's window has room; events of the user find room in their queue; this callback has not made as much as one
-//! may ([`crate::session::stream::budget::Budget::goes_on`]); no keys are exchanged; and the file system is well.
+//! may ([`crate::session::stream::connection_budget::ConnectionBudget::goes_on`]); no keys are exchanged; and the file system is well.
 //! What waits for the window alone goes on in the callback that opens it; all else goes to the task (*Queued*).
 
 use std::sync::Arc;
@@ -13,90 +13,92 @@ use bytes::Bytes;
 use sftp_wire::ClientFault;
 use sftp_wire::frame::{self, LENGTH_FIELD};
 
+use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
-use super::queue::{Held, Queue, State, Surroundings, Worker};
+use super::queue::{ChannelQueue, ChannelSetup, ChannelState, SessionOwner};
 use super::read::Read;
-use super::rest::Rest;
+use super::requests;
+use super::rest::UnsentReply;
 use super::session::Sftp;
 use crate::io::Permit;
-use crate::session::stream::budget::Overflow;
-use crate::session::stream::{Stream, Wire};
+use crate::session::stream::connection_budget::WindowExceeded;
+use crate::session::stream::{InlineSender, Stream};
 use crate::storage::Wait;
 
 /// Why a channel or its connection must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Fatal {
+pub enum ChannelFault {
     /// The stream makes no sense: the channel ends.
     #[error(transparent)]
     Malformed(#[from] ClientFault),
     /// The client ignores its window: it is disconnected.
     #[error(transparent)]
-    Overflow(#[from] Overflow),
+    WindowExceeded(#[from] WindowExceeded),
 }
 
 /// One SFTP channel. Dropping it ends its task and closes its files.
-pub struct Channel {
-    queue: Arc<Queue>,
+pub struct SftpChannel {
+    queue: Arc<ChannelQueue>,
     /// The beginning of a packet whose end has not arrived.
     partial: Vec<u8>,
     initialised: bool,
 }
 
-impl Channel {
+impl SftpChannel {
     /// A channel for a session.
-    pub fn new(sftp: Sftp, surroundings: Surroundings) -> Self {
+    pub fn new(sftp: Sftp, setup: ChannelSetup) -> Self {
         Self {
-            queue: Queue::new(sftp, surroundings),
+            queue: ChannelQueue::new(sftp, setup),
             partial: Vec::new(),
             initialised: false,
         }
     }
 
     /// Takes bytes from the client. After an error nothing more may be given.
-    pub fn data(&mut self, data: &[u8], wire: &mut dyn Wire) -> Result<(), Fatal> {
+    pub fn data(&mut self, data: &[u8], sender: &mut dyn InlineSender) -> Result<(), ChannelFault> {
         let queue = Arc::clone(&self.queue);
         let mut state = queue.state();
-        if matches!(state.worker, Worker::Ended) {
+        if matches!(state.owner, SessionOwner::Nobody) {
             return Ok(());
         }
         state.window.receive(data.len())?;
-        let mut turn = Turn::begin(&queue, &mut state, wire);
-        self.split(data, &mut turn)?;
-        turn.state.missing = frame::missing(&self.partial);
-        turn.end();
+        let mut batch = InlineBatch::begin(&queue, &mut state, sender);
+        self.split(data, &mut batch)?;
+        batch.state.missing = frame::missing(&self.partial);
+        batch.end();
         Ok(())
     }
 
-    /// Work begins: the client may send more than the minimum.
-    pub fn begin(&mut self, wire: &mut dyn Wire) {
+    /// Opens the client's window for work that begins.
+    pub fn begin(&mut self, sender: &mut dyn InlineSender) {
         let more = self.queue.state().window.begin();
         if more > 0 {
-            wire.open_window(more);
+            sender.open_window(more);
         }
     }
 
-    /// The peer's window is `window` bytes now, as the SSH layer knows it.
-    pub fn window_adjusted(&mut self, window: u32, wire: &mut dyn Wire) {
-        self.queue.flow.adjusted(window);
+    /// Notes that the peer's window is `window` bytes now, as the SSH layer knows it.
+    pub fn window_adjusted(&mut self, window: u32, sender: &mut dyn InlineSender) {
+        self.queue.peer_window.adjusted(window);
         let mut state = self.queue.state();
-        if matches!(state.worker, Worker::Idle(_)) && !state.pending.is_empty() {
-            Turn::begin(&self.queue, &mut state, wire).end();
+        if matches!(state.owner, SessionOwner::Channel(_)) && !state.pending.is_empty() {
+            InlineBatch::begin(&self.queue, &mut state, sender).end();
         }
     }
 
-    /// The client has said that nothing more comes: the channel ends when all is answered.
-    pub fn eof(&mut self, wire: &mut dyn Wire) {
+    /// Notes that the client sends nothing more: the channel ends when all is answered.
+    pub fn eof(&mut self, sender: &mut dyn InlineSender) {
         let mut state = self.queue.state();
         state.pending.end = true;
-        if matches!(state.worker, Worker::Idle(_)) {
-            Turn::begin(&self.queue, &mut state, wire).end();
+        if matches!(state.owner, SessionOwner::Channel(_)) {
+            InlineBatch::begin(&self.queue, &mut state, sender).end();
         }
     }
 
     /// Cuts the stream into packets.
-    fn split(&mut self, mut data: &[u8], turn: &mut Turn<'_>) -> Result<(), Fatal> {
+    fn split(&mut self, mut data: &[u8], batch: &mut InlineBatch<'_>) -> Result<(), ChannelFault> {
         if !self.partial.is_empty() {
-            data = self.complete(data, turn)?;
+            data = self.complete(data, batch)?;
         }
         while let Some(length) = frame::request_length(data)? {
             let Some((packet, rest)) = data
@@ -105,7 +107,7 @@ impl Channel {
             else {
                 break;
             };
-            self.take(packet, turn)?;
+            self.take(packet, batch)?;
             data = rest;
         }
         self.partial.extend_from_slice(data);
@@ -113,7 +115,11 @@ impl Channel {
     }
 
     /// Adds to the packet that was begun; returns what is left behind its end.
-    fn complete<'a>(&mut self, data: &'a [u8], turn: &mut Turn<'_>) -> Result<&'a [u8], Fatal> {
+    fn complete<'a>(
+        &mut self,
+        data: &'a [u8],
+        batch: &mut InlineBatch<'_>,
+    ) -> Result<&'a [u8], ChannelFault> {
         let mut rest = data;
         let mut fill = |partial: &mut Vec<u8>, until: usize| {
             let missing = until.saturating_sub(partial.len()).min(rest.len());
@@ -129,69 +135,75 @@ impl Channel {
         if self.partial.len() == LENGTH_FIELD + length {
             // The buffer goes: an idle session keeps none.
             let packet = std::mem::take(&mut self.partial);
-            self.take(packet.get(LENGTH_FIELD..).unwrap_or_default(), turn)?;
+            self.take(packet.get(LENGTH_FIELD..).unwrap_or_default(), batch)?;
         }
         Ok(rest)
     }
 
-    fn take(&mut self, packet: &[u8], turn: &mut Turn<'_>) -> Result<(), Fatal> {
+    fn take(&mut self, packet: &[u8], batch: &mut InlineBatch<'_>) -> Result<(), ChannelFault> {
         if !self.initialised {
             frame::expect_init(packet)?;
             self.initialised = true;
         }
-        turn.take(packet);
+        batch.take(packet);
         Ok(())
     }
 }
 
-impl Drop for Channel {
+impl Drop for SftpChannel {
     fn drop(&mut self) {
         self.queue.cancelled.cancel();
         let mut state = self.queue.state();
-        if let Worker::Idle(sftp) = std::mem::replace(&mut state.worker, Worker::Ended) {
-            drop(Held::new(sftp, &self.queue.io));
+        if let SessionOwner::Channel(sftp) = std::mem::replace(&mut state.owner, SessionOwner::Nobody) {
+            drop(DeferredClose::new(sftp, &self.queue.io));
         }
     }
 }
 
-/// What one callback does.
-struct Turn<'a> {
-    queue: &'a Arc<Queue>,
-    state: &'a mut State,
-    wire: &'a mut dyn Wire,
-    /// The right to execute here; without it all goes to the task.
+/// The requests that one SSH callback executes.
+struct InlineBatch<'a> {
+    queue: &'a Arc<ChannelQueue>,
+    state: &'a mut ChannelState,
+    sender: &'a mut dyn InlineSender,
+    /// The right to execute here. Without it all requests go to the task.
     permit: Option<Permit<'a>>,
     sent: usize,
 }
 
-impl<'a> Turn<'a> {
-    fn begin(queue: &'a Arc<Queue>, state: &'a mut State, wire: &'a mut dyn Wire) -> Self {
-        let direct = matches!(state.worker, Worker::Idle(_)) && queue.flow.is_settled() && !wire.is_held();
+impl<'a> InlineBatch<'a> {
+    fn begin(
+        queue: &'a Arc<ChannelQueue>,
+        state: &'a mut ChannelState,
+        sender: &'a mut dyn InlineSender,
+    ) -> Self {
+        let direct = matches!(state.owner, SessionOwner::Channel(_))
+            && queue.peer_window.has_nothing_in_flight()
+            && !sender.is_held();
         let permit = if direct { queue.io.enter() } else { None };
-        let mut turn = Self {
+        let mut batch = Self {
             queue,
             state,
-            wire,
+            sender,
             permit,
             sent: 0,
         };
-        turn.go_on();
-        turn
+        batch.go_on();
+        batch
     }
 
-    /// May another request be executed here?
+    /// Whether another request may be executed here.
     fn is_open(&self) -> bool {
         self.permit.is_some()
-            && self.queue.flow.is_open()
+            && self.queue.peer_window.is_open()
             && !self.queue.credit.is_short()
             && self.state.window.budget().goes_on(self.sent)
     }
 
-    /// Answers what waits, as far as it goes here.
+    /// Answers what waits, as far as it can be answered here.
     fn go_on(&mut self) {
         self.send_rest();
         while self.is_open() && self.state.pending.rest.is_empty() {
-            let Worker::Idle(sftp) = &mut self.state.worker else {
+            let SessionOwner::Channel(sftp) = &mut self.state.owner else {
                 return;
             };
             if !self.state.pending.execute_next(sftp) {
@@ -206,9 +218,9 @@ impl<'a> Turn<'a> {
     /// Before the reply, after which the client may leave. If the window has no room for it, it is left out.
     fn send_notice(&mut self, notice: Option<Bytes>) {
         if let Some(notice) = notice
-            && self.queue.flow.take_whole(notice.len())
+            && self.queue.peer_window.take_whole(notice.len())
         {
-            self.wire.send(Stream::Error, notice);
+            self.sender.send(Stream::Error, notice);
         }
     }
 
@@ -217,10 +229,10 @@ impl<'a> Turn<'a> {
             return;
         }
         let bytes = &mut self.state.pending.rest.bytes;
-        let granted = self.queue.flow.take(bytes.len());
+        let granted = self.queue.peer_window.take(bytes.len());
         if granted > 0 {
             self.sent += granted;
-            self.wire.send(Stream::Output, bytes.split_to(granted));
+            self.sender.send(Stream::Output, bytes.split_to(granted));
         }
         self.state.pending.rest.wait(self.state.window.budget());
     }
@@ -229,12 +241,12 @@ impl<'a> Turn<'a> {
     fn take(&mut self, packet: &[u8]) {
         if self.state.pending.is_empty()
             && self.is_open()
-            && let Worker::Idle(sftp) = &mut self.state.worker
-            && let Outcome::Reply(reply) = sftp.execute(packet, Wait::Never)
+            && let SessionOwner::Channel(sftp) = &mut self.state.owner
+            && let Outcome::Reply(reply) = requests::execute(sftp, packet, Wait::Never)
         {
             let notice = sftp.take_notice();
             let read = Read::of_packet(packet).map(|(_, read)| read);
-            self.state.pending.rest = Rest::of(reply, read);
+            self.state.pending.rest = UnsentReply::of(reply, read);
             self.state.pending.unpaid += packet.len() + LENGTH_FIELD;
             self.send_notice(notice);
             self.send_rest();
@@ -248,30 +260,31 @@ impl<'a> Turn<'a> {
         let Self {
             queue,
             state,
-            wire,
+            sender,
             permit,
             sent,
         } = self;
         let direct = permit.is_some();
         drop(permit);
-        if matches!(state.worker, Worker::Idle(_)) {
-            let more = state.settle(queue);
+        if matches!(state.owner, SessionOwner::Channel(_)) {
+            let more = state.take_window_due(queue);
             if more > 0 {
-                wire.open_window(more);
+                sender.open_window(more);
             }
         }
         if state.pending.is_empty() {
             if state.pending.end && direct {
-                if let Worker::Idle(sftp) = std::mem::replace(&mut state.worker, Worker::Ended) {
-                    drop(Held::new(sftp, &queue.io));
-                    wire.finish(0);
+                if let SessionOwner::Channel(sftp) = std::mem::replace(&mut state.owner, SessionOwner::Nobody)
+                {
+                    drop(DeferredClose::new(sftp, &queue.io));
+                    sender.finish(0);
                 }
             } else if state.pending.end {
                 queue.hand_over(state);
             }
             return;
         }
-        let waits_for_window = direct && !queue.flow.is_open() && state.window.budget().goes_on(sent);
+        let waits_for_window = direct && !queue.peer_window.is_open() && state.window.budget().goes_on(sent);
         if !waits_for_window {
             queue.hand_over(state);
         }

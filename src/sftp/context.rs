@@ -1,37 +1,37 @@
-//! What a session knows about its client.
+//! What an SFTP session knows about its client, above all where clients read the same draft differently.
 
 use sftp_wire::extension::CheckFileShape;
 use tokio_util::sync::CancellationToken;
 
-use crate::session::Presence;
+use crate::session::SessionContext;
 
-use super::longname::Lister;
+use super::longname::LongnameFormatter;
 
 /// What a session knows about its client.
-pub struct Context {
-    /// Whose session it is.
-    pub presence: Presence,
-    /// Names and dates in listings.
-    pub lister: Lister,
-    /// What differs from client to client.
-    pub habits: Habits,
-    /// Open files and directories at once.
+pub struct ClientContext {
+    /// The signed-in session that the channel belongs to.
+    pub session: SessionContext,
+    /// Formats the lines of listings.
+    pub lister: LongnameFormatter,
+    /// How this client differs from others.
+    pub quirks: ClientQuirks,
+    /// The number of files and directories that may be open at once.
     pub max_handles: usize,
-    /// Set when the client has left: what takes long then stops.
+    /// Is cancelled when the client has left: what takes long then stops.
     pub gone: CancellationToken,
 }
 
 /// Where clients read the same words differently, by the client's identification string (RFC 4253, section 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Habits {
+pub struct ClientQuirks {
     /// The order of SYMLINK's arguments on this client's wire.
     pub symlink_order: SymlinkOrder,
-    /// How it reads the reply to check-file-name and check-file-handle.
+    /// The layout in which the client reads the replies to check-file-name and check-file-handle.
     pub check_file: CheckFileShape,
 }
 
-impl Habits {
-    /// By the client's identification string.
+impl ClientQuirks {
+    /// The quirks of the client that has sent this identification string.
     pub fn of_client(banner: &str) -> Self {
         // "1.99" says that it knows version 1, too.
         let software = ["SSH-2.0-", "SSH-1.99-"]
@@ -64,9 +64,10 @@ impl Habits {
 /// SYMLINK's arguments: the draft has the link first, OpenSSH and all who follow it the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SymlinkOrder {
-    /// OpenSSH, sshfs, paramiko, lftp, curl, JSch, MINA, pkg/sftp.
+    /// The target first, as OpenSSH, sshfs, paramiko, lftp, curl, JSch, MINA and pkg/sftp have it.
     TargetFirst,
-    /// WinSCP, libssh, ssh2 for Node, asyncssh, phpseclib, where the server is not OpenSSH.
+    /// The link first, as WinSCP, libssh, ssh2 for Node, asyncssh and phpseclib have it where the server is not
+    /// OpenSSH.
     LinkFirst,
 }
 
@@ -112,11 +113,11 @@ mod tests {
             ("SSH-2.0-x WinSCP_", TargetFirst, Plain),
             ("", TargetFirst, Plain),
         ] {
-            let expected = Habits {
+            let expected = ClientQuirks {
                 symlink_order,
                 check_file,
             };
-            assert_eq!(Habits::of_client(banner), expected, "{banner}");
+            assert_eq!(ClientQuirks::of_client(banner), expected, "{banner}");
         }
     }
 }

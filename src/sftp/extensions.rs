@@ -11,22 +11,14 @@ use sftp_wire::extension::{Supported, VendorId};
 use sftp_wire::frame::LARGEST_DATA;
 use sftp_wire::{Announcement, ExtendedRequest, Extension, OpenFlags, Reply, StatusCode, VERSION};
 
-use crate::storage::{Over, Wait};
+use crate::storage::Over;
 
 use super::attrs;
-use super::outcome::Answer;
+use super::outcome::{RequestInfo, RequestResult};
+use super::requests::names::rename;
 use super::session::Sftp;
 
-/// Under which id an EXTENDED request is answered, and whether it may wait.
-#[derive(Debug, Clone, Copy)]
-pub struct Call {
-    /// The request's id.
-    pub id: u32,
-    /// May it take long here?
-    pub wait: Wait,
-}
-
-/// The answer to INIT.
+/// The reply to INIT.
 pub fn version() -> Bytes {
     let (supported, vendor) = (supported(), vendor_id());
     let answered = Extension::ALL
@@ -79,18 +71,18 @@ fn vendor_id() -> Vec<u8> {
 }
 
 /// Executes an EXTENDED request.
-pub fn run(sftp: &mut Sftp, request: ExtendedRequest<'_>, call: Call) -> Answer {
+pub fn answer(sftp: &mut Sftp, request: ExtendedRequest<'_>, info: RequestInfo) -> RequestResult {
     match request {
-        ExtendedRequest::PosixRename { from, to } => sftp.rename(call.id, from, to, Over::Replace, call.wait),
-        ExtendedRequest::Statvfs { path } => space::statvfs(sftp, path, call),
-        ExtendedRequest::Fstatvfs { handle } => space::fstatvfs(sftp, handle, call),
-        ExtendedRequest::Hardlink { from, to } => openssh::hardlink(sftp, from, to, call),
-        ExtendedRequest::Fsync { handle } => openssh::fsync(sftp, handle, call),
+        ExtendedRequest::PosixRename { from, to } => rename(sftp, from, to, Over::Replace, info),
+        ExtendedRequest::Statvfs { path } => space::statvfs(sftp, path, info),
+        ExtendedRequest::Fstatvfs { handle } => space::fstatvfs(sftp, handle, info),
+        ExtendedRequest::Hardlink { from, to } => openssh::hardlink(sftp, from, to, info),
+        ExtendedRequest::Fsync { handle } => openssh::fsync(sftp, handle, info),
         ExtendedRequest::Lsetstat { path, attrs } => {
-            openssh::lsetstat(sftp, path, &attrs::changes(&attrs), call)
+            openssh::lsetstat(sftp, path, &attrs::changes(&attrs), info)
         }
-        ExtendedRequest::Limits => openssh::limits(sftp, call),
-        ExtendedRequest::ExpandPath { path } => openssh::expand_path(sftp, path, call),
+        ExtendedRequest::Limits => openssh::limits(sftp, info),
+        ExtendedRequest::ExpandPath { path } => openssh::expand_path(sftp, path, info),
         ExtendedRequest::CopyData {
             from,
             from_offset,
@@ -98,24 +90,24 @@ pub fn run(sftp: &mut Sftp, request: ExtendedRequest<'_>, call: Call) -> Answer 
             to,
             to_offset,
         } => {
-            let source = copy::Position::new(from, from_offset);
-            let target = copy::Position::new(to, to_offset);
-            copy::copy_data(sftp, source, length, target, call)
+            let source = copy::CopyPosition::new(from, from_offset);
+            let target = copy::CopyPosition::new(to, to_offset);
+            copy::copy_data(sftp, source, length, target, info)
         }
-        ExtendedRequest::HomeDirectory { user } => openssh::home_directory(sftp, user, call),
+        ExtendedRequest::HomeDirectory { user } => openssh::home_directory(sftp, user, info),
         ExtendedRequest::UsersGroupsById { uids, gids } => {
-            openssh::users_groups_by_id(sftp, uids, gids, call)
+            openssh::users_groups_by_id(sftp, uids, gids, info)
         }
-        ExtendedRequest::Md5Hash { path, query } => hashes::md5_hash(sftp, path, query, call),
+        ExtendedRequest::Md5Hash { path, query } => hashes::md5_hash(sftp, path, query, info),
         ExtendedRequest::Md5HashHandle { handle, query } => {
-            hashes::md5_hash_handle(sftp, handle, query, call)
+            hashes::md5_hash_handle(sftp, handle, query, info)
         }
-        ExtendedRequest::CheckFile { file, query } => hashes::check_file(sftp, file, query, call),
-        ExtendedRequest::CheckFileName { path, query } => hashes::check_file_name(sftp, path, query, call),
+        ExtendedRequest::CheckFile { file, query } => hashes::check_file(sftp, file, query, info),
+        ExtendedRequest::CheckFileName { path, query } => hashes::check_file_name(sftp, path, query, info),
         ExtendedRequest::CheckFileHandle { handle, query } => {
-            hashes::check_file_handle(sftp, handle, query, call)
+            hashes::check_file_handle(sftp, handle, query, info)
         }
-        ExtendedRequest::SpaceAvailable { path } => space::space_available(sftp, path, call),
+        ExtendedRequest::SpaceAvailable { path } => space::space_available(sftp, path, info),
         ExtendedRequest::Unknown { .. } => Err(StatusCode::OpUnsupported.into()),
     }
 }

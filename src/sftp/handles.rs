@@ -7,16 +7,21 @@ use bytes::Bytes;
 use sftp_wire::Reply;
 
 use crate::session::FileRecord;
-use crate::session::memory::Held;
-use crate::session::share::Descriptor;
+use crate::session::budget::Descriptor;
+use crate::session::memory::MemoryCharge;
 use crate::storage::{DirStream, OpenFile};
+
+/// What an open file costs in memory besides its name: its record here, in the home's account and in the log's.
+pub(super) const OPEN_FILE: usize = 1024;
+/// What an open directory costs: the same, and the names that are read at once.
+pub(super) const OPEN_DIRECTORY: usize = OPEN_FILE + 32 * 1024;
 
 /// A handle as a number: a slot, and how often it was used before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawHandle(pub u32);
 
 impl RawHandle {
-    /// Never given out.
+    /// A handle that is never given out.
     pub const NONE: RawHandle = RawHandle(u32::MAX);
 
     /// The handle that a client has sent. Bytes that are not four name no handle of ours, as [`RawHandle::NONE`] does.
@@ -26,7 +31,7 @@ impl RawHandle {
             .map_or(Self::NONE, |four| Self(u32::from_be_bytes(four)))
     }
 
-    /// The reply that gives it to the client.
+    /// The reply that gives the handle to the client.
     pub fn reply(self, id: u32) -> Bytes {
         Reply::Handle(&self.0.to_be_bytes()[..]).to_bytes(id)
     }
@@ -34,58 +39,58 @@ impl RawHandle {
 
 /// The open files and directories of one channel.
 #[derive(Default)]
-pub struct Handles {
-    slots: Vec<Slot>,
+pub struct HandleTable {
+    slots: Vec<HandleSlot>,
     free: Vec<u16>,
     limit: usize,
 }
 
 #[derive(Default)]
-struct Slot {
+struct HandleSlot {
     /// Half of the handle's number; counts up each time the slot is freed.
     generation: u16,
-    open: Option<Open>,
+    open: Option<OpenHandle>,
 }
 
 /// What a handle stands for.
-pub enum Open {
-    /// From OPEN.
-    File(File),
-    /// From OPENDIR.
-    Dir(Dir),
+pub enum OpenHandle {
+    /// A file that OPEN has opened.
+    File(FileHandle),
+    /// A directory that OPENDIR has opened.
+    Dir(DirHandle),
 }
 
-/// An open file and what happened to it.
-pub struct File {
-    /// The file. It closes before its record says so.
+/// An open file, and what happened to it.
+pub struct FileHandle {
+    /// The file. It is closed before its record tells so.
     pub file: Arc<dyn OpenFile>,
-    /// What happened to it.
+    /// What happened to the file.
     pub record: FileRecord,
-    /// Was it opened for reading?
+    /// Whether the file was opened for reading.
     pub read: bool,
-    /// Its user was told that the home is full.
+    /// Whether the user was told that the home is full.
     pub complained: bool,
-    /// The descriptor, counted in the user's share.
+    /// The part of the user's budget that the open file takes.
     pub descriptor: Descriptor,
     /// The part of the user's memory that the handle takes.
-    pub memory: Held,
+    pub memory: MemoryCharge,
 }
 
-/// A directory being listed.
-pub struct Dir {
-    /// The listing.
+/// A directory that is being listed.
+pub struct DirHandle {
+    /// The rest of the listing.
     pub stream: Box<dyn DirStream>,
-    /// The descriptor, counted in the user's share.
+    /// The part of the user's budget that the open directory takes.
     pub descriptor: Descriptor,
     /// The part of the user's memory that the handle takes.
-    pub memory: Held,
+    pub memory: MemoryCharge,
 }
 
-/// The limit on open handles is reached.
+/// The error for a channel that has as many handles as it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub struct HandlesExhausted;
 
-impl Handles {
+impl HandleTable {
     /// No more than `limit` (at most 65,535) handles at once: the last index belongs to [`RawHandle::NONE`].
     pub fn new(limit: usize) -> Self {
         Self {
@@ -94,61 +99,66 @@ impl Handles {
         }
     }
 
-    /// The most handles at once.
+    /// The largest number of handles at once.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Is there room for one more? Asked before a file is made, so that a refusal leaves nothing behind.
-    pub fn check_room(&self) -> Result<(), Full> {
-        if self.is_full() { Err(Full) } else { Ok(()) }
+    /// Checks that there is room for one more handle. It is asked before a file is made, so that a refusal leaves
+    /// nothing behind.
+    pub fn check_room(&self) -> Result<(), HandlesExhausted> {
+        if self.is_full() {
+            Err(HandlesExhausted)
+        } else {
+            Ok(())
+        }
     }
 
     fn is_full(&self) -> bool {
         self.free.is_empty() && self.slots.len() >= self.limit
     }
 
-    /// Keeps what was opened; returns its handle.
-    pub fn insert(&mut self, open: Open) -> Result<RawHandle, Full> {
+    /// Keeps what was opened; returns the handle that stands for it.
+    pub fn insert(&mut self, open: OpenHandle) -> Result<RawHandle, HandlesExhausted> {
         self.check_room()?;
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
-                let index = u16::try_from(self.slots.len()).map_err(|_| Full)?;
-                self.slots.push(Slot::default());
+                let index = u16::try_from(self.slots.len()).map_err(|_| HandlesExhausted)?;
+                self.slots.push(HandleSlot::default());
                 index
             }
         };
-        let slot = self.slots.get_mut(usize::from(index)).ok_or(Full)?;
+        let slot = self.slots.get_mut(usize::from(index)).ok_or(HandlesExhausted)?;
         slot.open = Some(open);
         Ok(RawHandle(u32::from(slot.generation) << 16 | u32::from(index)))
     }
 
-    fn slot(&mut self, handle: RawHandle) -> Option<(u16, &mut Slot)> {
+    fn slot(&mut self, handle: RawHandle) -> Option<(u16, &mut HandleSlot)> {
         let [g1, g0, i1, i0] = handle.0.to_be_bytes();
         let index = u16::from_be_bytes([i1, i0]);
         let slot = self.slots.get_mut(usize::from(index))?;
         (slot.generation == u16::from_be_bytes([g1, g0])).then_some((index, slot))
     }
 
-    /// The file behind a handle.
-    pub fn file(&mut self, handle: RawHandle) -> Option<&mut File> {
+    /// The file that a handle stands for.
+    pub fn file(&mut self, handle: RawHandle) -> Option<&mut FileHandle> {
         match self.slot(handle)?.1.open.as_mut()? {
-            Open::File(file) => Some(file),
-            Open::Dir(_) => None,
+            OpenHandle::File(file) => Some(file),
+            OpenHandle::Dir(_) => None,
         }
     }
 
-    /// The directory behind a handle.
-    pub fn dir(&mut self, handle: RawHandle) -> Option<&mut Dir> {
+    /// The directory that a handle stands for.
+    pub fn dir(&mut self, handle: RawHandle) -> Option<&mut DirHandle> {
         match self.slot(handle)?.1.open.as_mut()? {
-            Open::Dir(dir) => Some(dir),
-            Open::File(_) => None,
+            OpenHandle::Dir(dir) => Some(dir),
+            OpenHandle::File(_) => None,
         }
     }
 
     /// Takes what is behind a handle out; the handle means nothing from now on.
-    pub fn remove(&mut self, handle: RawHandle) -> Option<Open> {
+    pub fn remove(&mut self, handle: RawHandle) -> Option<OpenHandle> {
         let (index, slot) = self.slot(handle)?;
         let open = slot.open.take()?;
         slot.generation = slot.generation.wrapping_add(1);
@@ -157,12 +167,12 @@ impl Handles {
     }
 
     /// Takes everything out, as at the end of a session.
-    pub fn drain(&mut self) -> impl Iterator<Item = Open> + '_ {
+    pub fn drain(&mut self) -> impl Iterator<Item = OpenHandle> + '_ {
         self.free.clear();
         self.slots.drain(..).filter_map(|slot| slot.open)
     }
 
-    /// Nothing open?
+    /// Whether nothing is open.
     pub fn is_empty(&self) -> bool {
         self.free.len() == self.slots.len()
     }
@@ -171,7 +181,7 @@ impl Handles {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::share::{Pool, Share};
+    use crate::session::budget::{ServerBudget, UserBudget};
     use crate::storage::{DirEntry, Result};
 
     struct Nothing;
@@ -182,12 +192,12 @@ mod tests {
         }
     }
 
-    fn dir() -> Open {
-        let share = Share::of(&Arc::new(Pool::new(2, 0)));
-        Open::Dir(Dir {
+    fn dir() -> OpenHandle {
+        let budget = UserBudget::of(&Arc::new(ServerBudget::new(2, 0)));
+        OpenHandle::Dir(DirHandle {
             stream: Box::new(Nothing),
-            descriptor: share.descriptor().unwrap(),
-            memory: Held::nothing(&share.memory),
+            descriptor: budget.descriptor().unwrap(),
+            memory: MemoryCharge::nothing(&budget.memory),
         })
     }
 
@@ -203,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_closed_handle_never_means_its_successor() {
-        let mut handles = Handles::new(2);
+        let mut handles = HandleTable::new(2);
         let first = handles.insert(dir()).unwrap();
         assert!(handles.dir(first).is_some());
         assert!(handles.file(first).is_none());
@@ -218,10 +228,10 @@ mod tests {
 
     #[test]
     fn the_limit_holds_and_room_comes_back() {
-        let mut handles = Handles::new(2);
+        let mut handles = HandleTable::new(2);
         let a = handles.insert(dir()).unwrap();
         handles.insert(dir()).unwrap();
-        assert_eq!(handles.insert(dir()), Err(Full));
+        assert_eq!(handles.insert(dir()), Err(HandlesExhausted));
         handles.remove(a).unwrap();
         assert!(handles.insert(dir()).is_ok());
         assert!(!handles.is_empty());

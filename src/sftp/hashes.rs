@@ -1,4 +1,5 @@
-//! From a question about a file's bytes to its reply: hashes off the session, and lays them out.
+//! Answers requests about a file's bytes: hashes off the session, then encodes the reply as this client reads it. The
+//! requests are checked in [`super::extensions`].
 
 use bytes::Bytes;
 use sftp_wire::extension::{CheckFileFormat, CheckFileShape, Md5HashReply};
@@ -6,47 +7,47 @@ use sftp_wire::{ExtendedReply as _, Extension};
 use tokio_util::sync::CancellationToken;
 
 use crate::io::HomeIo;
-use crate::session::Busy;
-use crate::session::share::Descriptor;
+use crate::session::BusyGuard;
+use crate::session::budget::Descriptor;
 use crate::storage::hash::Work;
 use base::digest::Algorithm;
 
-use super::status::Refusal;
+use super::status::RequestRefusal;
 
 /// A request that is answered by a hash.
-pub struct Question {
-    /// The request's id.
+pub struct HashRequest {
+    /// The id that the reply gets.
     pub id: u32,
     /// What is to be hashed.
     pub work: Work,
-    /// How the reply looks.
-    pub layout: Layout,
-    /// Set when the client has left.
+    /// The layout of the reply.
+    pub layout: HashReply,
+    /// Is cancelled when the client has left.
     pub gone: CancellationToken,
-    /// A server that drains waits for the answer.
-    pub busy: Busy,
-    /// Of the user's share, where the file is open for this alone.
+    /// Makes a server that drains wait for the reply.
+    pub busy: BusyGuard,
+    /// The part of the user's budget that the file takes, where it was opened for this request alone.
     pub descriptor: Option<Descriptor>,
 }
 
-/// What follows the id in the reply.
+/// The layout of a reply: what follows the id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub enum HashReply {
     /// The request's name, then the hash as a string.
     Md5 {
-        /// The request.
+        /// The request that is answered.
         extension: Extension,
     },
-    /// As the client reads it.
+    /// The reply to check-file, as the client reads it.
     CheckFile {
-        /// Which reading.
+        /// The reading of the draft that the client has.
         shape: CheckFileShape,
-        /// The one that was chosen.
+        /// The algorithm that was chosen from the client's list.
         algorithm: Algorithm,
     },
 }
 
-impl Question {
+impl HashRequest {
     /// Hashes, and makes the reply.
     pub async fn answer(self: Box<Self>, io: &HomeIo) -> Bytes {
         let Self {
@@ -61,19 +62,19 @@ impl Question {
         drop((busy, descriptor));
         match hashed {
             Ok(hashes) => layout.reply(id, &hashes),
-            Err(error) => Refusal::from(error).reply(id),
+            Err(error) => RequestRefusal::from(error).reply(id),
         }
     }
 }
 
-impl Layout {
+impl HashReply {
     fn reply(self, id: u32, hashes: &[u8]) -> Bytes {
         match self {
-            Layout::Md5 { extension } => {
+            HashReply::Md5 { extension } => {
                 let name = extension.name().as_bytes();
                 Md5HashReply { name, hash: hashes }.to_bytes(id)
             }
-            Layout::CheckFile { shape, algorithm } => CheckFileFormat {
+            HashReply::CheckFile { shape, algorithm } => CheckFileFormat {
                 shape,
                 algorithm: algorithm.name().as_bytes(),
                 hash_length: algorithm.length(),
@@ -87,7 +88,7 @@ impl Layout {
 mod tests {
     use super::*;
 
-    fn check(layout: Layout, hashes: &[u8], expected: &[u8]) {
+    fn check(layout: HashReply, hashes: &[u8], expected: &[u8]) {
         let reply = layout.reply(0x0102_0304, hashes);
         let length = u32::try_from(expected.len() + 5).unwrap().to_be_bytes();
         let whole = [&length[..], &[201, 1, 2, 3, 4], expected].concat();
@@ -98,21 +99,21 @@ mod tests {
     fn replies_are_laid_out_as_the_drafts_and_clients_have_them() {
         let md5 = [7; 16];
         check(
-            Layout::Md5 {
+            HashReply::Md5 {
                 extension: Extension::Md5Hash,
             },
             &md5,
             &[b"\0\0\0\x08md5-hash\0\0\0\x10", &md5[..]].concat(),
         );
         check(
-            Layout::Md5 {
+            HashReply::Md5 {
                 extension: Extension::Md5HashHandle,
             },
             &[],
             b"\0\0\0\x0fmd5-hash-handle\0\0\0\0",
         );
         let two = [[1; 20], [2; 20]].concat();
-        let check_file = |shape| Layout::CheckFile {
+        let check_file = |shape| HashReply::CheckFile {
             shape,
             algorithm: Algorithm::Sha1,
         };

@@ -14,18 +14,27 @@ const HALF_YEAR_SECS: i64 = 365 * 24 * 60 * 60 / 2;
 /// Of a line without its name, in bytes, unless names and numbers are long.
 const USUAL_LENGTH: usize = 64;
 
-/// Whose names stand for owner and group, and when it is.
+/// The user and group that the server runs as, which own what its users write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnIds {
+    /// The user's id.
+    pub uid: u32,
+    /// The group's id.
+    pub gid: u32,
+}
+
+/// Formats the line of a directory entry: whose names stand for owner and group, and in which time zone.
 #[derive(Debug, Clone)]
-pub struct Lister {
+pub struct LongnameFormatter {
     /// The server's own uid and gid, which show as the user's name.
-    pub own_ids: (u32, u32),
-    /// The signed-in user.
+    pub own_ids: OwnIds,
+    /// The name of the signed-in user.
     pub user: String,
-    /// Local time, as ls has it.
+    /// The time zone of the dates.
     pub zone: TimeZone,
 }
 
-impl Lister {
+impl LongnameFormatter {
     /// The line for one entry: mode, links, owner, group, exact size, date, name.
     ///
     /// Written into one buffer: a large directory is mostly this.
@@ -34,8 +43,8 @@ impl Lister {
         line.extend_from_slice(&mode_text(meta));
         // Here and below: writing into a vector does not fail.
         let _ = write!(line, " {:3} ", meta.links);
-        self.owner(&mut line, meta.uid, self.own_ids.0);
-        self.owner(&mut line, meta.gid, self.own_ids.1);
+        self.owner(&mut line, meta.uid, self.own_ids.uid);
+        self.owner(&mut line, meta.gid, self.own_ids.gid);
         let _ = write!(line, "{:8} ", meta.size);
         // The same moment as in the attributes beside it, and one that every calendar has.
         self.date(&mut line, attrs::seconds(meta.mtime).into(), now);
@@ -128,8 +137,8 @@ mod tests {
 
     #[test]
     fn lines_are_those_of_ls() {
-        let lister = Lister {
-            own_ids: (1000, 1000),
+        let lister = LongnameFormatter {
+            own_ids: OwnIds { uid: 1000, gid: 1000 },
             user: "calvin".into(),
             zone: TimeZone::UTC,
         };

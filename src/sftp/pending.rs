@@ -1,13 +1,15 @@
-//! The requests of one channel that wait, in order, and their execution.
+//! The requests of one channel that wait, in order, and their execution. Who executes them, and when, is decided by
+//! [`super::queue`].
 
 use sftp_wire::{DataHeader, PacketType};
 use tokio_util::sync::CancellationToken;
 
-use super::backlog::{Backlog, Job, Next};
-use super::outcome::Outcome;
+use super::backlog::{Backlog, NextRequest, WaitingRequest};
+use super::outcome::{Outcome, RequestInfo};
 use super::read::Read;
-use super::rest::Rest;
-use super::session::{NAMES_ROOM, Sftp};
+use super::requests::{self, NAMES_ROOM};
+use super::rest::UnsentReply;
+use super::session::Sftp;
 use crate::storage::Wait;
 
 /// WRITEs that one visit to a thread of the blocking pool may execute, and their bytes: the change of threads costs more
@@ -18,10 +20,10 @@ const BATCH_BYTES: usize = 1 << 20;
 /// What waits in one channel, in order.
 pub(super) struct Pending {
     /// The rest of a reply that the window cut in two; goes out before anything else.
-    pub(super) rest: Rest,
-    /// The client has said that nothing more comes.
+    pub(super) rest: UnsentReply,
+    /// Whether the client has said that it sends nothing more.
     pub(super) end: bool,
-    /// What the requests took of the window whose replies are on their way.
+    /// The bytes of the window that were taken by requests whose replies are on their way.
     pub(super) unpaid: usize,
     pub(super) backlog: Backlog,
 }
@@ -30,14 +32,14 @@ impl Pending {
     /// A channel in which nothing waits.
     pub(super) fn new() -> Self {
         Self {
-            rest: Rest::default(),
+            rest: UnsentReply::default(),
             end: false,
             unpaid: 0,
             backlog: Backlog::default(),
         }
     }
 
-    /// Does nothing wait?
+    /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.rest.is_empty() && self.backlog.is_empty()
     }
@@ -48,21 +50,22 @@ impl Pending {
     }
 
     /// Returns the request and, if it is a WRITE, the WRITEs that wait right behind it.
-    pub(super) fn batch(&mut self, first: Job) -> Vec<Job> {
+    pub(super) fn batch(&mut self, first: WaitingRequest) -> Vec<WaitingRequest> {
         let mut bytes = first.next().write_len();
-        let mut jobs = vec![first];
+        let mut requests = vec![first];
         while let Some(sum) = bytes
             && let Some(next) = self.backlog.front().and_then(|next| next.write_len())
             && sum + next <= BATCH_BYTES
-            && jobs.len() < BATCH
+            && requests.len() < BATCH
         {
-            jobs.extend(self.backlog.pop());
+            requests.extend(self.backlog.pop());
             bytes = Some(sum + next);
         }
-        jobs
+        requests
     }
 
-    /// Executes the first request that waits, if that takes no long; `false`: nothing waits, or it may take long.
+    /// Executes the next request, if that does not take long; returns `false` if nothing waits, or the request may
+    /// take long.
     pub(super) fn execute_next(&mut self, sftp: &mut Sftp) -> bool {
         let Some(next) = self.backlog.front() else {
             return false;
@@ -70,44 +73,50 @@ impl Pending {
         let Outcome::Reply(reply) = execute(sftp, &next, Wait::Never) else {
             return false;
         };
-        self.rest = Rest::of(reply, read_of(&next));
+        self.rest = UnsentReply::of(reply, read_of(&next));
         self.unpaid += next.size();
         self.backlog.pop();
         true
     }
 }
 
-/// The READ that a request is.
-pub(super) fn read_of(next: &Next<'_>) -> Option<Read> {
+/// The READ that a request is, if it is one.
+pub(super) fn read_of(next: &NextRequest<'_>) -> Option<Read> {
     match next {
-        Next::Read(_, read) => Some(*read),
-        Next::Packet(packet) => Read::of_packet(packet).map(|(_, read)| read),
+        NextRequest::Read(_, read) => Some(*read),
+        NextRequest::Packet(packet) => Read::of_packet(packet).map(|(_, read)| read),
     }
 }
 
 /// Executes one request.
-pub(super) fn execute(sftp: &mut Sftp, next: &Next<'_>, wait: Wait) -> Outcome {
+pub(super) fn execute(sftp: &mut Sftp, next: &NextRequest<'_>, wait: Wait) -> Outcome {
     match next {
-        Next::Read(id, read) => sftp.execute_read(*id, *read, wait),
-        Next::Packet(packet) => sftp.execute(packet, wait),
+        NextRequest::Read(id, read) => requests::execute_read(sftp, *read, RequestInfo { id: *id, wait }),
+        NextRequest::Packet(packet) => requests::execute(sftp, packet, wait),
     }
 }
 
-/// How much room of the peer's window the reply may need.
-pub(super) fn room_for(next: &Next<'_>) -> usize {
+/// The number of bytes of the peer's window that the reply may need.
+pub(super) fn room_for(next: &NextRequest<'_>) -> usize {
     match (read_of(next), next) {
         (Some(read), _) => DataHeader::SIZE + read.length as usize,
-        (None, Next::Packet(packet)) if PacketType::of(packet) == Some(PacketType::Readdir) => NAMES_ROOM,
+        (None, NextRequest::Packet(packet)) if PacketType::of(packet) == Some(PacketType::Readdir) => {
+            NAMES_ROOM
+        }
         (None, _) => 0,
     }
 }
 
 /// Executes one request, or several WRITEs: their replies stand one behind the other.
-pub(super) fn execute_batch(sftp: &mut Sftp, jobs: &[Job], cancelled: &CancellationToken) -> Outcome {
+pub(super) fn execute_batch(
+    sftp: &mut Sftp,
+    requests: &[WaitingRequest],
+    cancelled: &CancellationToken,
+) -> Outcome {
     let mut replies = Vec::new();
-    for job in jobs {
-        match execute(sftp, &job.next(), Wait::Allowed) {
-            Outcome::Reply(reply) if jobs.len() > 1 => replies.extend_from_slice(&reply),
+    for request in requests {
+        match execute(sftp, &request.next(), Wait::Allowed) {
+            Outcome::Reply(reply) if requests.len() > 1 => replies.extend_from_slice(&reply),
             outcome => return outcome,
         }
         if cancelled.is_cancelled() {

@@ -1,13 +1,13 @@
 //! What a channel and its task share, and the task, which works for the requests that wait ([`super::pending`]).
 //!
-//! A channel's [`Sftp`] is in one of two places. With the channel ([`Worker::Idle`]) it answers in the SSH callback:
-//! *Direct*. With the task ([`Worker::Busy`]) all that arrives is put behind what waits, and the task answers in
+//! A channel's [`Sftp`] is in one of two places. With the channel ([`SessionOwner::Channel`]) it answers in the SSH callback:
+//! *Direct*. With the task ([`SessionOwner::Task`]) all that arrives is put behind what waits, and the task answers in
 //! order: *Queued*. So it is while keys are exchanged, too. The task ends, and gives the session back, when nothing
 //! waits any more.
 //!
 //! Requests wait here, never data for a client that does not read: a READ is executed when its reply can go out, and
 //! what the window cuts off is charged, or read again ([`super::rest`]). What a client can have waiting is what its
-//! window ([`Window`]) has let it send: the window is opened again by each request that is done with.
+//! window ([`ReceiveWindow`]) has let it send: the window is opened again by each request that is done with.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,102 +15,103 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit as Permit;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::event::queue::Credit;
 use crate::io::HomeIo;
-use crate::session::stream::budget::Budget;
-use crate::session::stream::flow::Flow;
-use crate::session::stream::window::{Room, Window};
-use crate::session::stream::{Gone, Outlet, Stream};
+use crate::session::events::EmitCredit;
+use crate::session::stream::connection_budget::ConnectionBudget;
+use crate::session::stream::peer_window::PeerWindow;
+use crate::session::stream::receive_window::{PacketRoom, ReceiveWindow};
+use crate::session::stream::{Disconnected, QueuedSender, Stream};
 use crate::storage::Wait;
 
-use super::backlog::Job;
+use super::backlog::WaitingRequest;
+use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
 use super::pending::{Pending, execute, execute_batch, read_of, room_for};
-use super::rest::{Rest, Tail};
+use super::rest::{UnreadTail, UnsentReply};
 use super::session::Sftp;
 
 /// Smaller replies ask for no room: there is one at a time of each channel.
 const SMALL_REPLY: usize = 8 * 1024;
 
-/// Where the session is.
-pub(super) enum Worker {
-    /// With the channel.
-    Idle(Box<Sftp>),
-    /// With the task.
-    Busy,
-    /// Nowhere: the channel has ended.
-    Ended,
+/// Who has a channel's session.
+pub(super) enum SessionOwner {
+    /// The channel: requests are executed in SSH callbacks.
+    Channel(Box<Sftp>),
+    /// The task: requests wait for it.
+    Task,
+    /// Nobody: the channel has ended.
+    Nobody,
 }
 
 /// What a channel's callbacks and its task share.
-pub(super) struct Queue {
-    state: Mutex<State>,
-    pub(super) flow: Arc<Flow>,
-    pub(super) outlet: Arc<dyn Outlet>,
+pub(super) struct ChannelQueue {
+    state: Mutex<ChannelState>,
+    pub(super) peer_window: Arc<PeerWindow>,
+    pub(super) queued_sender: Arc<dyn QueuedSender>,
     pub(super) io: HomeIo,
     pub(super) cancelled: CancellationToken,
     /// Whether events of the session's user find room.
-    pub(super) credit: Arc<Credit>,
+    pub(super) credit: Arc<EmitCredit>,
 }
 
-pub(super) struct State {
-    pub(super) worker: Worker,
+pub(super) struct ChannelState {
+    pub(super) owner: SessionOwner,
     pub(super) pending: Pending,
-    /// What the client may send.
-    pub(super) window: Window,
-    /// What has not come yet of a packet that has begun.
+    /// The window that the client was granted.
+    pub(super) window: ReceiveWindow,
+    /// The number of bytes that have not come yet of a packet that has begun.
     pub(super) missing: usize,
-    /// A task waits for the connection's slot for large packets.
+    /// Whether a task waits for the connection's slot for large packets.
     slot_asked: bool,
 }
 
-/// Everything that a channel is made of besides its session.
-pub struct Surroundings {
-    /// The peer's window.
-    pub flow: Arc<Flow>,
-    /// Where the task's replies go.
-    pub outlet: Arc<dyn Outlet>,
-    /// The home's way into its file system.
+/// What a channel is made of besides its session.
+pub struct ChannelSetup {
+    /// The window that the client has granted.
+    pub peer_window: Arc<PeerWindow>,
+    /// The way to the client for the task's replies.
+    pub queued_sender: Arc<dyn QueuedSender>,
+    /// The I/O scheduler of the home.
     pub io: HomeIo,
-    /// Cancelled when the channel or its connection ends.
+    /// Is cancelled when the channel or its connection ends.
     pub cancelled: CancellationToken,
-    /// Shared by the connection's channels.
-    pub budget: Arc<Budget>,
+    /// The budget of the connection's channels.
+    pub budget: Arc<ConnectionBudget>,
 }
 
-impl Queue {
-    pub(super) fn new(sftp: Sftp, surroundings: Surroundings) -> Arc<Self> {
-        let Surroundings {
-            flow,
-            outlet,
+impl ChannelQueue {
+    pub(super) fn new(sftp: Sftp, setup: ChannelSetup) -> Arc<Self> {
+        let ChannelSetup {
+            peer_window,
+            queued_sender,
             io,
             cancelled,
             budget,
-        } = surroundings;
-        let credit = Arc::clone(&sftp.context.presence.credit);
+        } = setup;
+        let credit = Arc::clone(&sftp.context.session.credit);
         Arc::new(Self {
             credit,
-            state: Mutex::new(State {
-                worker: Worker::Idle(Box::new(sftp)),
+            state: Mutex::new(ChannelState {
+                owner: SessionOwner::Channel(Box::new(sftp)),
                 pending: Pending::new(),
-                window: Window::new(&budget),
+                window: ReceiveWindow::new(&budget),
                 missing: 0,
                 slot_asked: false,
             }),
-            flow,
-            outlet,
+            peer_window,
+            queued_sender,
             io,
             cancelled,
         })
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ChannelState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the session to a task, if it is with the channel.
-    pub(super) fn hand_over(self: &Arc<Self>, state: &mut State) {
-        if let Worker::Idle(sftp) = std::mem::replace(&mut state.worker, Worker::Busy) {
+    pub(super) fn hand_over(self: &Arc<Self>, state: &mut ChannelState) {
+        if let SessionOwner::Channel(sftp) = std::mem::replace(&mut state.owner, SessionOwner::Task) {
             // Its owner is the channel: cancelling ends it, and it holds nothing that outlives it.
             tokio::spawn(Arc::clone(self).work(sftp));
         }
@@ -126,45 +127,45 @@ impl Queue {
     }
 
     async fn drain(self: &Arc<Self>, sftp: Box<Sftp>) {
-        let mut held = Held::new(sftp, &self.io);
+        let mut held = DeferredClose::new(sftp, &self.io);
         let exit_status = match self.answer_all(&mut held).await {
             Ok(false) => return,
             Ok(true) => 0,
-            Err(Stop::Gone) => return,
-            Err(Stop::Broken(why)) => {
+            Err(TaskEnd::Disconnected) => return,
+            Err(TaskEnd::Broken(why)) => {
                 // A client can bring this about, as often as it likes.
                 tracing::debug!(why, "a request ended its session");
-                self.state().worker = Worker::Ended;
+                self.state().owner = SessionOwner::Nobody;
                 255
             }
-            Err(Stop::Panicked) => {
+            Err(TaskEnd::Panicked) => {
                 tracing::error!("a request panicked, which ended its session");
-                self.state().worker = Worker::Ended;
+                self.state().owner = SessionOwner::Nobody;
                 255
             }
         };
         drop(held);
-        self.outlet.finish(exit_status).await;
+        self.queued_sender.finish(exit_status).await;
     }
 
     /// Answers what waits; `true`: and that was all of this channel.
-    async fn answer_all(self: &Arc<Self>, held: &mut Held) -> Result<bool, Stop> {
+    async fn answer_all(self: &Arc<Self>, held: &mut DeferredClose) -> Result<bool, TaskEnd> {
         let rest = std::mem::take(&mut self.state().pending.rest);
         self.send(held, rest, None).await?;
         loop {
-            self.pay().await?;
+            self.open_client_window().await?;
             let next = {
                 let mut state = self.state();
                 match state.pending.backlog.pop() {
-                    Some(job) => Ok(job),
+                    Some(request) => Ok(request),
                     None if state.pending.end => {
-                        state.worker = Worker::Ended;
+                        state.owner = SessionOwner::Nobody;
                         return Ok(true);
                     }
                     // A part of a packet may have come since.
-                    None => match (state.settle(self), held.sftp.take()) {
+                    None => match (state.take_window_due(self), held.sftp.take()) {
                         (0, Some(sftp)) => {
-                            state.worker = Worker::Idle(sftp);
+                            state.owner = SessionOwner::Channel(sftp);
                             return Ok(false);
                         }
                         (0, None) => return Ok(false),
@@ -175,40 +176,45 @@ impl Queue {
                     },
                 }
             };
-            let job = match next {
-                Ok(job) => job,
+            let request = match next {
+                Ok(request) => request,
                 Err(more) => {
-                    self.outlet.open_window(more).await?;
+                    self.queued_sender.open_window(more).await?;
                     continue;
                 }
             };
             // Not before there is room for the answer: what waits is requests, not data.
             self.credit.wait().await;
-            let room = room_for(&job.next());
+            let room = room_for(&request.next());
             let permit = match room > SMALL_REPLY {
-                true => Some(self.flow.room(room).await?),
+                true => Some(self.peer_window.room(room).await?),
                 false => {
-                    self.flow.opened().await;
+                    self.peer_window.opened().await;
                     None
                 }
             };
-            let read = read_of(&job.next());
-            let reply = self.run(held, job).await?;
+            let read = read_of(&request.next());
+            let reply = self.run(held, request).await?;
             let notice = held.sftp.as_mut().and_then(|sftp| sftp.take_notice());
             if let Some(mut notice) = notice {
-                let notice = self.flow.lend(&mut notice, &mut None).await;
-                self.outlet.send(Stream::Error, notice).await?;
+                let notice = self.peer_window.take_in_flight(&mut notice, &mut None).await;
+                self.queued_sender.send(Stream::Error, notice).await?;
             }
-            self.send(held, Rest::of(reply, read), permit).await?;
+            self.send(held, UnsentReply::of(reply, read), permit).await?;
         }
     }
 
     /// Sends a reply, as the window allows.
-    async fn send(&self, held: &mut Held, mut rest: Rest, permit: Option<Permit>) -> Result<(), Stop> {
+    async fn send(
+        &self,
+        held: &mut DeferredClose,
+        mut rest: UnsentReply,
+        permit: Option<Permit>,
+    ) -> Result<(), TaskEnd> {
         let mut permit = permit;
         loop {
             while !rest.bytes.is_empty() {
-                if !self.flow.is_open() {
+                if !self.peer_window.is_open() {
                     permit = None;
                     let budget = Arc::clone(self.state().window.budget());
                     rest.wait(&budget);
@@ -216,15 +222,18 @@ impl Queue {
                         break;
                     }
                 }
-                let piece = self.flow.lend(&mut rest.bytes, &mut permit).await;
-                self.outlet.send(Stream::Output, piece).await?;
+                let piece = self
+                    .peer_window
+                    .take_in_flight(&mut rest.bytes, &mut permit)
+                    .await;
+                self.queued_sender.send(Stream::Output, piece).await?;
             }
             let Some(tail) = rest.tail else {
                 return Ok(());
             };
-            let room = self.flow.room(tail.left).await?;
-            let now = Tail {
-                left: tail.left.min(self.flow.window()),
+            let room = self.peer_window.room(tail.left).await?;
+            let now = UnreadTail {
+                left: tail.left.min(self.peer_window.window()),
                 ..tail
             };
             permit = Some(room);
@@ -232,11 +241,11 @@ impl Queue {
         }
     }
 
-    /// Reads what was promised to the client.
-    async fn read_tail(&self, held: &mut Held, tail: Tail) -> Result<Bytes, Stop> {
+    /// Reads bytes again that were promised to the client.
+    async fn read_tail(&self, held: &mut DeferredClose, tail: UnreadTail) -> Result<Bytes, TaskEnd> {
         let slow_way = self.io.slow_way().await;
         let Some(mut sftp) = held.sftp.take() else {
-            return Err(Stop::Gone);
+            return Err(TaskEnd::Disconnected);
         };
         let working = tokio::task::spawn_blocking(move || {
             let bytes = sftp.read_tail(tail);
@@ -245,20 +254,20 @@ impl Queue {
         });
         let (sftp, bytes) = working.await?;
         held.sftp = Some(sftp);
-        bytes.ok_or(Stop::Broken("a file became shorter while it was sent"))
+        bytes.ok_or(TaskEnd::Broken("a file became shorter while it was sent"))
     }
 
-    /// Opens the client's window by what is done with, and for a packet that is longer than it.
-    async fn pay(self: &Arc<Self>) -> Result<(), Stop> {
-        let more = self.state().settle(self);
+    /// Opens the client's window by the requests that were answered, and for a packet that is longer than the window.
+    async fn open_client_window(self: &Arc<Self>) -> Result<(), TaskEnd> {
+        let more = self.state().take_window_due(self);
         match more {
             0 => Ok(()),
-            more => Ok(self.outlet.open_window(more).await?),
+            more => Ok(self.queued_sender.open_window(more).await?),
         }
     }
 
     /// Waits for the connection's slot for large packets, and lets this channel's go on.
-    fn wait_for_slot(self: &Arc<Self>, budget: &Budget) {
+    fn wait_for_slot(self: &Arc<Self>, budget: &ConnectionBudget) {
         let (queue, slot) = (Arc::clone(self), budget.large_packet());
         let waiting = async move {
             let Ok(permit) = slot.acquire_owned().await else {
@@ -272,7 +281,7 @@ impl Queue {
             };
             if more > 0 {
                 // An error means that the connection has ended.
-                let _ = queue.outlet.open_window(more).await;
+                let _ = queue.queued_sender.open_window(more).await;
             }
         };
         let cancelled = self.cancelled.clone();
@@ -289,11 +298,11 @@ impl Queue {
     /// the WRITEs behind it.
     ///
     /// Whatever is awaited may be where the task ends: until a thread takes the session, it stays with `held`.
-    async fn run(&self, held: &mut Held, job: Job) -> Result<Bytes, Stop> {
-        self.state().pending.unpaid += job.size();
+    async fn run(&self, held: &mut DeferredClose, request: WaitingRequest) -> Result<Bytes, TaskEnd> {
+        self.state().pending.unpaid += request.size();
         let quick = match (self.io.enter(), &mut held.sftp) {
-            (Some(_permit), Some(sftp)) => execute(sftp, &job.next(), Wait::Never),
-            _ => Outcome::WouldBlock,
+            (Some(_permit), Some(sftp)) => execute(sftp, &request.next(), Wait::Never),
+            _ => Outcome::AskAgain,
         };
         if let Outcome::Reply(reply) = quick {
             return Ok(reply);
@@ -301,18 +310,18 @@ impl Queue {
         let _working = held.sftp.as_ref().map(|sftp| sftp.working());
         let slow_way = self.io.slow_way().await;
         let Some(mut sftp) = held.sftp.take() else {
-            return Err(Stop::Gone);
+            return Err(TaskEnd::Disconnected);
         };
-        let jobs = {
+        let requests = {
             let mut state = self.state();
-            let jobs = state.pending.batch(job);
+            let requests = state.pending.batch(request);
             // The first one is counted already.
-            state.pending.unpaid += jobs.iter().skip(1).map(Job::size).sum::<usize>();
-            jobs
+            state.pending.unpaid += requests.iter().skip(1).map(WaitingRequest::size).sum::<usize>();
+            requests
         };
         let cancelled = self.cancelled.clone();
         let working = tokio::task::spawn_blocking(move || {
-            let outcome = execute_batch(&mut sftp, &jobs, &cancelled);
+            let outcome = execute_batch(&mut sftp, &requests, &cancelled);
             drop(slow_way);
             (sftp, outcome)
         });
@@ -320,24 +329,24 @@ impl Queue {
         held.sftp = Some(sftp);
         match outcome {
             Outcome::Reply(reply) => Ok(reply),
-            Outcome::Hash(question) => Ok(question.answer(&self.io).await),
+            Outcome::HashFirst(request) => Ok(request.answer(&self.io).await),
             // An answer to `Wait::Never` only.
-            Outcome::WouldBlock => Ok(Bytes::new()),
+            Outcome::AskAgain => Ok(Bytes::new()),
         }
     }
 }
 
-impl State {
-    /// How far the client's window is to be opened now.
-    pub(super) fn settle(&mut self, queue: &Arc<Queue>) -> u32 {
+impl ChannelState {
+    /// Takes the number of bytes by which the client's window is to be opened now.
+    pub(super) fn take_window_due(&mut self, queue: &Arc<ChannelQueue>) -> u32 {
         let mut more = 0;
         if self.pending.rest.is_empty() && self.pending.unpaid > 0 {
             more = self.window.consume(std::mem::take(&mut self.pending.unpaid));
         }
         if self.missing > 0 && self.pending.is_empty() && !self.slot_asked {
             match self.window.room_for(self.missing) {
-                Room::Open(room) => more += room,
-                Room::NeedsSlot => {
+                PacketRoom::Open(room) => more += room,
+                PacketRoom::NeedsSlot => {
                     self.slot_asked = true;
                     queue.wait_for_slot(self.window.budget());
                 }
@@ -348,47 +357,23 @@ impl State {
 }
 
 /// Why the task stops before all is answered.
-enum Stop {
+enum TaskEnd {
     /// The connection has ended.
-    Gone,
-    /// The channel must end.
+    Disconnected,
+    /// The channel must end, by the client's doing.
     Broken(&'static str),
-    /// The same, and the fault is ours.
+    /// The channel must end, by a fault of ours.
     Panicked,
 }
 
-impl From<Gone> for Stop {
-    fn from(Gone: Gone) -> Self {
-        Stop::Gone
+impl From<Disconnected> for TaskEnd {
+    fn from(Disconnected: Disconnected) -> Self {
+        TaskEnd::Disconnected
     }
 }
 
-impl From<tokio::task::JoinError> for Stop {
+impl From<tokio::task::JoinError> for TaskEnd {
     fn from(_: tokio::task::JoinError) -> Self {
-        Stop::Panicked
-    }
-}
-
-/// A session that is dropped where closing its files may wait.
-pub(super) struct Held {
-    sftp: Option<Box<Sftp>>,
-    io: HomeIo,
-}
-
-impl Held {
-    pub(super) fn new(sftp: Box<Sftp>, io: &HomeIo) -> Self {
-        Self {
-            sftp: Some(sftp),
-            io: io.clone(),
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        match self.sftp.take() {
-            Some(sftp) if !sftp.holds_nothing() => self.io.close(sftp),
-            _ => {}
-        }
+        TaskEnd::Panicked
     }
 }

@@ -8,7 +8,7 @@ use super::handles::RawHandle;
 /// A READ. Its handle is a number, and it asks for no more than one reply may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Read {
-    /// The file.
+    /// The handle of the file.
     pub handle: RawHandle,
     /// The offset of the first byte.
     pub offset: u64,

@@ -12,26 +12,26 @@ use sftp_wire::{DataHeader, PacketType};
 
 use super::handles::RawHandle;
 use super::read::Read;
-use crate::session::stream::budget::{Budget, Reservation};
+use crate::session::stream::connection_budget::{ConnectionBudget, Reservation};
 
 /// A rest of this size is kept in any case: all that is not data, and not the listing of a directory, fits.
 const SMALL: usize = 8 * 1024;
 
-/// What has not gone out.
+/// The part of a reply that has not gone out.
 #[derive(Debug, Default)]
-pub(super) struct Rest {
+pub(super) struct UnsentReply {
     /// The bytes that go out next.
     pub(super) bytes: Bytes,
     /// What is read from the file again, behind `bytes`.
-    pub(super) tail: Option<Tail>,
+    pub(super) tail: Option<UnreadTail>,
     /// Where the data of `bytes` comes from, if it is a DATA reply, and how long the reply was.
     source: Option<(Read, usize)>,
     held: Option<Reservation>,
 }
 
-/// Bytes of a file that were promised.
+/// Bytes of a file that were promised to the client, and are read when its window opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tail {
+pub(super) struct UnreadTail {
     /// The handle of the file.
     pub(super) handle: RawHandle,
     /// The offset of the first byte that is left.
@@ -40,7 +40,7 @@ pub(super) struct Tail {
     pub(super) left: usize,
 }
 
-impl Rest {
+impl UnsentReply {
     /// All of a reply; `read`: what was asked for, if that was a READ.
     pub(super) fn of(reply: Bytes, read: Option<Read>) -> Self {
         let packet = reply.get(LENGTH_FIELD..).unwrap_or_default();
@@ -54,13 +54,13 @@ impl Rest {
         }
     }
 
-    /// Has all gone out?
+    /// Whether all has gone out.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.tail.is_none()
     }
 
     /// As much was sent as the window took: what is left is charged, or let go.
-    pub(super) fn wait(&mut self, budget: &Arc<Budget>) {
+    pub(super) fn wait(&mut self, budget: &Arc<ConnectionBudget>) {
         if self.bytes.is_empty() {
             self.held = None;
         }
@@ -78,7 +78,7 @@ impl Rest {
         let sent = length - self.bytes.len();
         let header = DataHeader::SIZE.saturating_sub(sent);
         let data_sent = sent.saturating_sub(DataHeader::SIZE);
-        self.tail = Some(Tail {
+        self.tail = Some(UnreadTail {
             handle: read.handle,
             offset: read.offset.saturating_add(data_sent as u64),
             left: self.bytes.len() - header,
@@ -121,13 +121,13 @@ mod tests {
     #[test]
     fn with_credit_the_rest_stays_and_without_it_is_read_again() {
         let cut = |memory: usize, sent: usize| {
-            let mut rest = Rest::of(data_reply(40_000), Some(READ));
+            let mut rest = UnsentReply::of(data_reply(40_000), Some(READ));
             let _ = rest.bytes.split_to(sent);
-            rest.wait(&Budget::with(memory));
+            rest.wait(&ConnectionBudget::with(memory));
             (rest.bytes.len(), rest.tail)
         };
         let tail = |offset, left| {
-            Some(Tail {
+            Some(UnreadTail {
                 handle: READ.handle,
                 offset,
                 left,
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn a_tail_ends() {
-        let mut rest = Rest::of(data_reply(40_000), Some(READ));
+        let mut rest = UnsentReply::of(data_reply(40_000), Some(READ));
         let _ = rest.bytes.split_to(13);
-        rest.wait(&Budget::with(0));
+        rest.wait(&ConnectionBudget::with(0));
         rest.read_on(Bytes::from(vec![1; 30_000]));
         assert_eq!(rest.tail.unwrap().offset, 31_000);
         rest.read_on(Bytes::from(vec![1; 10_000]));

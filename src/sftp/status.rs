@@ -20,13 +20,13 @@ fn code_of(errno: Errno) -> StatusCode {
 
 /// Why a request gets no better answer: a code, and a sentence where OpenSSH's text would not help.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The code.
+pub struct RequestRefusal {
+    /// The status code.
     pub code: StatusCode,
     sentence: Option<String>,
 }
 
-impl Refusal {
+impl RequestRefusal {
     /// A code with a sentence of our own.
     pub fn with_sentence(code: StatusCode, sentence: impl Into<String>) -> Self {
         Self {
@@ -35,32 +35,32 @@ impl Refusal {
         }
     }
 
-    /// What the client is told.
+    /// The sentence for the client.
     pub fn sentence(&self) -> &str {
         self.sentence.as_deref().unwrap_or(self.code.text())
     }
 
-    /// The reply that tells it.
+    /// The reply that tells the client.
     pub fn reply(&self, id: u32) -> Bytes {
         Reply::status(self.code, self.sentence()).to_bytes(id)
     }
 }
 
-impl From<StatusCode> for Refusal {
+impl From<StatusCode> for RequestRefusal {
     fn from(code: StatusCode) -> Self {
         Self { code, sentence: None }
     }
 }
 
-impl From<storage::Error> for Refusal {
+impl From<storage::Error> for RequestRefusal {
     fn from(error: storage::Error) -> Self {
         match error {
             // "quota" would send the user to the wrong person.
             storage::Error::Os(Errno::NOSPC | Errno::DQUOT) => {
-                Refusal::with_sentence(StatusCode::Failure, "no space left on the server's disk")
+                RequestRefusal::with_sentence(StatusCode::Failure, "no space left on the server's disk")
             }
             // A mount point inside a home. The code stays, since clients fall back on copying when they see it.
-            storage::Error::Os(Errno::XDEV) => Refusal::with_sentence(
+            storage::Error::Os(Errno::XDEV) => RequestRefusal::with_sentence(
                 StatusCode::Failure,
                 "the two names are on different file systems; copy the file instead",
             ),
@@ -72,17 +72,17 @@ impl From<storage::Error> for Refusal {
             | storage::Error::Unmeasurable
             | storage::Error::NotRecorded
             | storage::Error::NotOwned
-            | storage::Error::Ended => Refusal::with_sentence(StatusCode::Failure, error.to_string()),
+            | storage::Error::Ended => RequestRefusal::with_sentence(StatusCode::Failure, error.to_string()),
             // Only a caller that forgot to wait can see this; the client may try again.
             storage::Error::WouldBlock => StatusCode::Failure.into(),
         }
     }
 }
 
-impl From<PathError> for Refusal {
+impl From<PathError> for RequestRefusal {
     fn from(error: PathError) -> Self {
         match error {
-            PathError::Nul => Refusal::with_sentence(StatusCode::BadMessage, error.to_string()),
+            PathError::Nul => RequestRefusal::with_sentence(StatusCode::BadMessage, error.to_string()),
             // As OpenSSH says ENAMETOOLONG.
             PathError::TooLong => StatusCode::BadMessage.into(),
         }
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn errno_is_told_as_openssh_tells_it() {
         let check = |errno: Errno, code: u32, text: &str| {
-            let refusal = Refusal::from(storage::Error::Os(errno));
+            let refusal = RequestRefusal::from(storage::Error::Os(errno));
             assert_eq!(
                 (refusal.code.number(), refusal.sentence()),
                 (code, text),

@@ -27,9 +27,10 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-pub use self::progress::{Progress, Step};
+pub use self::progress::{SignInProgress, Step};
 use super::limits::Limits;
-use crate::auth;
+use crate::auth::Source;
+use crate::domain::penalty::{Penalty, PenaltyRule};
 
 /// Five ends without a sign-in within two seconds cost nothing: a mistyped name, a client that tries all its keys.
 const FREE_POINTS: f64 = 4.0;
@@ -37,6 +38,11 @@ const FREE_POINTS: f64 = 4.0;
 const FADE: Duration = Duration::from_secs(2);
 /// More points than this make no difference any more.
 const MAX_POINTS: f64 = 50.0;
+/// How a source's points grow and fade.
+const RULE: PenaltyRule = PenaltyRule {
+    ceiling: MAX_POINTS,
+    forgive_after: FADE,
+};
 /// The cost of a connection that was closed before it said anything, as health checks do it all day: one in a second
 /// costs nothing. A source that makes more than that pays in full once it is held back.
 const SILENT_POINTS: f64 = 0.5;
@@ -57,39 +63,40 @@ const RESERVED_PART: usize = 8;
 
 /// Counts connections, and decides which may stay.
 pub struct Admission {
-    state: Mutex<State>,
+    state: Mutex<AdmissionState>,
 }
 
 #[derive(Default)]
-struct State {
+struct AdmissionState {
     connections: usize,
     next_id: u64,
-    /// By id; ids rise with time.
-    waiting: HashMap<u64, Waiting>,
-    sources: HashMap<IpAddr, Source>,
-    /// Waiting connections of each network.
-    networks: HashMap<IpAddr, Count>,
+    /// Connections that have not signed in, by id; ids rise with time.
+    waiting: HashMap<u64, WaitingConnection>,
+    sources: HashMap<Source, SourceRecord>,
+    /// The number of waiting connections of each network.
+    networks: HashMap<IpAddr, SharedCount>,
 }
 
-/// A number that is changed and read under the lock of [`State`], shared so that all connections of a source can be
+/// A number that is changed and read under the lock of [`AdmissionState`], shared so that all connections of a source can be
 /// compared without looking each of them up: in a flood that happens for every newcomer.
-type Count = Arc<AtomicUsize>;
+type SharedCount = Arc<AtomicUsize>;
 
-struct Waiting {
-    source: IpAddr,
+/// A connection that has not signed in yet.
+struct WaitingConnection {
+    source: Source,
     /// When the client may speak, so that a delay is not counted against it.
     since: Instant,
-    progress: Progress,
+    progress: SignInProgress,
     evict: CancellationToken,
     /// The counts of its network and of its source.
-    held: [Count; 2],
+    held: [SharedCount; 2],
 }
 
-struct Source {
-    waiting: Count,
+/// What is known of one source.
+struct SourceRecord {
+    waiting: SharedCount,
     signed_in: usize,
-    points: f64,
-    as_of: Instant,
+    penalty: Penalty,
     /// When somebody last signed in from there.
     last_sign_in: Option<Instant>,
 }
@@ -97,61 +104,64 @@ struct Source {
 /// Why a connection is turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TurnedAway {
-    /// `[limits] connections`
+    /// There are as many connections as `[limits] connections` allows.
     #[error("too many connections")]
     Connections,
-    /// The last places of `[limits] connections` are for others.
+    /// The last places of `[limits] connections` are kept for other sources.
     #[error("too many connections from this address")]
     Share,
-    /// `[limits] unauthenticated`
+    /// There are as many waiting connections as `[limits] unauthenticated` allows.
     #[error("too many connections that have not signed in")]
     Unauthenticated,
-    /// `[limits] unauthenticated_per_address`
+    /// There are as many waiting connections from this source as `[limits] unauthenticated_per_address` allows.
     #[error("too many connections from this address that have not signed in")]
     Address,
 }
 
-/// A connection's place; given up when dropped.
-pub struct Entry {
+/// The place of a connection. Dropping it gives the place up.
+pub struct AdmissionPermit {
     admission: Arc<Admission>,
     id: u64,
-    source: IpAddr,
+    source: Source,
     signed_in: bool,
     evict: CancellationToken,
     /// How long the banner is to be held back.
     pub delay: Duration,
     /// How far the connection has come.
-    pub progress: Progress,
+    pub progress: SignInProgress,
 }
 
 impl Admission {
-    /// Nobody is connected.
+    /// Nobody is connected yet.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, AdmissionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a connection in, or not. Another may have to go for it.
-    pub fn enter(self: &Arc<Self>, peer: IpAddr, limits: &Limits, now: Instant) -> Result<Entry, TurnedAway> {
-        let source = source_of(peer);
+    pub fn enter(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<AdmissionPermit, TurnedAway> {
+        let source = Source::from(peer);
         let mut state = self.state();
         state.make_room(source, limits, now)?;
         if state.sources.len() >= MAX_SOURCES {
             state.forget_some(now);
         }
-        let known = state.sources.entry(source).or_insert(Source {
-            waiting: Count::default(),
+        let known = state.sources.entry(source).or_insert(SourceRecord {
+            waiting: SharedCount::default(),
             signed_in: 0,
-            points: 0.0,
-            as_of: now,
+            penalty: Penalty::default(),
             last_sign_in: None,
         });
-        known.fade(now);
         let delay = known.delay(now);
         let own = Arc::clone(&known.waiting);
         let network = Arc::clone(state.networks.entry(network_of(source)).or_default());
@@ -162,8 +172,8 @@ impl Admission {
         state.connections += 1;
         let id = state.next_id;
         state.next_id += 1;
-        let (progress, evict) = (Progress::default(), CancellationToken::new());
-        let waiting = Waiting {
+        let (progress, evict) = (SignInProgress::default(), CancellationToken::new());
+        let waiting = WaitingConnection {
             source,
             since: now + delay,
             progress: progress.clone(),
@@ -172,7 +182,7 @@ impl Admission {
         };
         state.waiting.insert(id, waiting);
         drop(state);
-        Ok(Entry {
+        Ok(AdmissionPermit {
             admission: Arc::clone(self),
             id,
             source,
@@ -183,14 +193,14 @@ impl Admission {
         })
     }
 
-    /// Connections now, signed in or not.
+    /// The number of connections now, signed in or not.
     pub fn connections(&self) -> usize {
         self.state().connections
     }
 }
 
-impl Entry {
-    /// The connection has signed in. `false`: its place was given to another a moment before.
+impl AdmissionPermit {
+    /// Notes that the connection has signed in; returns `false` if its place was given to another a moment before.
     pub fn signed_in(&mut self) -> bool {
         if self.signed_in {
             return true;
@@ -215,7 +225,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for AdmissionPermit {
     fn drop(&mut self) {
         let mut state = self.admission.state();
         if self.signed_in {
@@ -228,19 +238,19 @@ impl Drop for Entry {
         let hung_up = state.leave(self.id).is_some();
         if let Some(source) = state.sources.get_mut(&self.source) {
             let silent = hung_up && self.progress.step() == Step::Silent;
-            source.fade(Instant::now());
-            let more = match silent && source.points < FREE_POINTS {
+            let now = Instant::now();
+            let more = match silent && source.penalty.points(RULE, now) < FREE_POINTS {
                 true => SILENT_POINTS,
                 false => 1.0,
             };
-            source.points = (source.points + more).min(MAX_POINTS);
+            source.penalty.add(more, RULE, now);
         }
     }
 }
 
-impl State {
+impl AdmissionState {
     /// Sees to it that there is a place for one more of this source.
-    fn make_room(&mut self, source: IpAddr, limits: &Limits, now: Instant) -> Result<(), TurnedAway> {
+    fn make_room(&mut self, source: Source, limits: &Limits, now: Instant) -> Result<(), TurnedAway> {
         let (own, own_in_all) = self
             .sources
             .get(&source)
@@ -263,14 +273,14 @@ impl State {
     }
 
     /// Ends a waiting connection of whoever holds most, if that is more than this source holds.
-    fn evict(&mut self, newcomer: IpAddr, now: Instant) -> Option<()> {
+    fn evict(&mut self, newcomer: Source, now: Instant) -> Option<()> {
         let own = [
             self.networks.get(&network_of(newcomer)).map_or(0, number),
             self.sources
                 .get(&newcomer)
                 .map_or(0, |source| number(&source.waiting)),
         ];
-        let most = self.waiting.values().map(Waiting::held).max()?;
+        let most = self.waiting.values().map(WaitingConnection::held).max()?;
         if most <= own {
             return self.evict_own(newcomer, now);
         }
@@ -281,7 +291,7 @@ impl State {
 
     /// Ends a waiting connection of the source itself. The newcomer is its newest, so only those go that are less
     /// likely to sign in than it is.
-    fn evict_own(&mut self, source: IpAddr, now: Instant) -> Option<()> {
+    fn evict_own(&mut self, source: Source, now: Instant) -> Option<()> {
         let unlikely = self.waiting.iter().filter(|(_, w)| {
             w.source == source
                 && match w.progress.step() {
@@ -300,7 +310,7 @@ impl State {
     }
 
     /// A waiting connection waits no more.
-    fn leave(&mut self, id: u64) -> Option<Waiting> {
+    fn leave(&mut self, id: u64) -> Option<WaitingConnection> {
         let left = self.waiting.remove(&id)?;
         self.connections = self.connections.saturating_sub(1);
         for count in &left.held {
@@ -319,23 +329,20 @@ impl State {
 
     /// Forgets who is forgiven; if that is nobody, the half with the fewest points.
     fn forget_some(&mut self, now: Instant) {
-        let mut points: Vec<f64> = Vec::with_capacity(self.sources.len());
-        for source in self.sources.values_mut() {
-            source.fade(now);
-            points.push(source.points);
-        }
+        let all = self.sources.values();
+        let mut points: Vec<f64> = all.map(|source| source.penalty.points(RULE, now)).collect();
         points.sort_by(f64::total_cmp);
         let median = points.get(points.len() / 2).copied().unwrap_or(0.0);
         self.sources.retain(|_, source| {
-            number(&source.waiting) > 0 || source.signed_in > 0 || source.points > median
+            number(&source.waiting) > 0 || source.signed_in > 0 || source.penalty.points(RULE, now) > median
         });
     }
 }
 
 /// Which of these connections goes first: of those that have come least far the newest, but not one that has only
 /// just begun, as long as there is another.
-fn victim<'a>(waiting: impl Iterator<Item = (&'a u64, &'a Waiting)>, now: Instant) -> Option<u64> {
-    let rank = |(id, w): &(&u64, &Waiting)| {
+fn victim<'a>(waiting: impl Iterator<Item = (&'a u64, &'a WaitingConnection)>, now: Instant) -> Option<u64> {
+    let rank = |(id, w): &(&u64, &WaitingConnection)| {
         let step = w.progress.step();
         let new = w.is_new(step, now);
         // If all have only just begun, the oldest has had most of its time.
@@ -346,31 +353,27 @@ fn victim<'a>(waiting: impl Iterator<Item = (&'a u64, &'a Waiting)>, now: Instan
     waiting.min_by_key(rank).map(|(id, _)| *id)
 }
 
-fn number(count: &Count) -> usize {
+fn number(count: &SharedCount) -> usize {
     count.load(Ordering::Relaxed)
 }
 
-impl Waiting {
+impl WaitingConnection {
     /// Waiting connections of its network, then of its source: botnets rent whole networks.
     fn held(&self) -> [usize; 2] {
         self.held.each_ref().map(number)
     }
 
+    /// Whether the connection has only just begun its step.
     fn is_new(&self, step: Step, now: Instant) -> bool {
         now.saturating_duration_since(self.since) < step.tenure()
     }
 }
 
-impl Source {
-    fn fade(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.as_of);
-        self.points = (self.points - passed.as_secs_f64() / FADE.as_secs_f64()).max(0.0);
-        self.as_of = now;
-    }
-
+impl SourceRecord {
     /// How long the banner is held back.
     fn delay(&self, now: Instant) -> Duration {
-        if self.points <= FREE_POINTS {
+        let points = self.penalty.points(RULE, now);
+        if points <= FREE_POINTS {
             return Duration::ZERO;
         }
         let trusted = |at: Instant| now.saturating_duration_since(at) < TRUSTED_FOR;
@@ -379,18 +382,13 @@ impl Source {
         } else {
             MAX_DELAY
         };
-        (DELAY_PER_POINT.mul_f64(self.points - FREE_POINTS)).clamp(MIN_DELAY, longest)
+        (DELAY_PER_POINT.mul_f64(points - FREE_POINTS)).clamp(MIN_DELAY, longest)
     }
 }
 
-/// The source that a peer counts for: the same that its failed sign-ins count for.
-pub(super) fn source_of(peer: IpAddr) -> IpAddr {
-    auth::Source::from(peer).address()
-}
-
 /// What one customer of a hosting company commonly has: a /24 for IPv4, a /48 for IPv6.
-fn network_of(source: IpAddr) -> IpAddr {
-    match source {
+fn network_of(source: Source) -> IpAddr {
+    match source.address() {
         IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & !0xff)),
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 80))),
     }

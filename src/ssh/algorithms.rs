@@ -1,4 +1,5 @@
-//! Settings to russh's configuration: what is offered, in which order, and every limit that russh itself keeps.
+//! Turns settings into russh's configuration: what is offered, in which order, and every limit that russh itself
+//! keeps.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use russh::server::Config;
 use russh::{Limits as RekeyLimits, MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
 
 use crate::auth::{AuthSettings, Method};
-use crate::session::stream::budget::MINIMUM_WINDOW;
+use crate::session::stream::connection_budget::MINIMUM_WINDOW;
 use base::error::{Error, Result};
 
 use super::settings::{Cipher, HostKeyAlgorithm, Kex, Mac, SshSettings};
@@ -22,7 +23,7 @@ const REKEY_AFTER: Duration = Duration::from_secs(3600);
 /// Messages of tasks under way to the session; the bytes of replies among them are bounded by the connection's budget.
 const EVENTS: usize = 32;
 
-/// Says nothing about the version.
+/// The server's identification string, which says nothing about its version.
 pub const SERVER_ID: &str = "SSH-2.0-Homeport";
 
 /// russh's configuration from what the operator has set.
@@ -43,7 +44,7 @@ pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey
         preferred: preferred(ssh, &offered),
         keys: keys.collect(),
         limits: RekeyLimits::new(REKEY_BYTES, REKEY_BYTES, REKEY_AFTER),
-        // What every channel has; its work asks for more ([`crate::session::stream::window`]).
+        // What every channel has; its work asks for more ([`crate::session::stream::receive_window`]).
         window_size: MINIMUM_WINDOW,
         // It is opened again as data is used.
         automatic_window: false,

@@ -1,4 +1,5 @@
-//! russh's callbacks for one connection: thin, and none waits for anything but a sign-in or the opening of a home.
+//! russh's callbacks for one connection. They are thin, and none waits for anything but a sign-in or the opening of a
+//! home.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -7,18 +8,20 @@ use russh::keys::{Certificate, PublicKey};
 use russh::server::{
     Auth, ChannelOpenHandle, ExchangeTurn, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Pty, Sig};
+use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, Error, Pty, Sig};
 
 use crate::auth::{Credential, Method};
 use crate::domain::event::Event;
 use crate::exec;
-use crate::sftp::channel::Fatal;
+use crate::session::Traffic;
+use crate::sftp::channel::ChannelFault;
 use base::secret::Secret;
 use base::visible::sample;
 
 use super::admission::Step;
-use super::channels::{NO_SHELL, SessionWire};
-use super::state::{Connection, Error, Phase, State};
+use super::channels::{self, NO_SHELL};
+use super::connection::{ChannelUse, Connection, Phase};
+use super::senders::SessionSender;
 
 /// Keys that one connection may offer: an agent with more is misconfigured, and each costs a look into the store.
 const KEY_OFFERS: u32 = 64;
@@ -149,9 +152,9 @@ impl Handler for Connection {
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Error> {
-        if let Phase::NoPlace(reason) = &self.phase {
+        if let Phase::NotRegistered(reason) = &self.phase {
             self.ending.end(reason.clone());
-            return Ok(session.disconnect(Disconnect::TooManyConnections, reason, "en")?);
+            return session.disconnect(Disconnect::TooManyConnections, reason, "en");
         }
         self.signed_in.cancel();
         let client = String::from_utf8_lossy(session.remote_sshid()).into_owned();
@@ -159,12 +162,14 @@ impl Handler for Connection {
             let session = signed_in.place.session();
             // Said once, here, where it is known: the list of sessions shows it too.
             let _ = session.client.set(client.clone());
-            let pusher = self.pusher.clone();
-            let _ = session.traffic.set(Box::new(move || pusher.traffic()));
+            let socket_handle = self.socket_handle.clone();
+            let _ = session.traffic.set(Box::new(move || {
+                let (received, sent) = socket_handle.traffic();
+                Traffic { received, sent }
+            }));
             let methods: Vec<&str> = self.methods.iter().map(|method| method.name()).collect();
             self.service.events.emit(&Event::SignedIn {
-                session: session.id,
-                user: session.login.user().clone(),
+                who: session.actor(),
                 peer: self.peer,
                 method: methods.join("+"),
                 client,
@@ -184,7 +189,7 @@ impl Handler for Connection {
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
-        self.channels.insert(channel.id(), State::Opened);
+        self.channels.insert(channel.id(), ChannelUse::Opened);
         if let Some(signed_in) = self.signed_in() {
             signed_in.place.session().channels.fetch_add(1, Ordering::Relaxed);
         }
@@ -194,28 +199,28 @@ impl Handler for Connection {
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Error> {
-        self.end_of_channel(channel);
+        channels::end_of_channel(self, channel);
         Ok(())
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Error> {
         match self.channels.get_mut(&channel) {
-            Some(State::Sftp(sftp)) => sftp.eof(&mut SessionWire::new(session, channel)),
-            Some(State::Command(command)) => command.eof(),
-            Some(State::Opened | State::Done) | None => {}
+            Some(ChannelUse::Sftp(sftp)) => sftp.eof(&mut SessionSender::new(session, channel)),
+            Some(ChannelUse::Command(command)) => command.eof(),
+            Some(ChannelUse::Opened | ChannelUse::Done) | None => {}
         }
         Ok(())
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Error> {
         let taken = match self.channels.get_mut(&channel) {
-            Some(State::Sftp(sftp)) => sftp.data(data, &mut SessionWire::new(session, channel)),
-            Some(State::Command(command)) => command.data(data).map_err(Fatal::from),
-            Some(State::Opened | State::Done) | None => Ok(()),
+            Some(ChannelUse::Sftp(sftp)) => sftp.data(data, &mut SessionSender::new(session, channel)),
+            Some(ChannelUse::Command(command)) => command.data(data).map_err(ChannelFault::from),
+            Some(ChannelUse::Opened | ChannelUse::Done) | None => Ok(()),
         };
         match taken {
             Ok(()) => Ok(()),
-            Err(fatal) => self.fatal(channel, fatal, session),
+            Err(fault) => channels::end_channel(self, channel, fault, session),
         }
     }
 
@@ -226,7 +231,7 @@ impl Handler for Connection {
             () = self.gone.cancelled() => return Err(russh::Error::Disconnect),
             () = self.ending.asked() => return Err(russh::Error::Disconnect),
             // Without its NEWKEYS the exchange cannot be finished.
-            () = self.pusher.hung_up() => return Err(russh::Error::Disconnect),
+            () = self.socket_handle.hung_up() => return Err(russh::Error::Disconnect),
             turn = self.service.exchanges.turn(self.peer.ip(), signed_in) => turn,
         };
         Ok(Box::new(turn.map_err(|_| russh::Error::Kex)?))
@@ -239,9 +244,11 @@ impl Handler for Connection {
         session: &mut Session,
     ) -> Result<(), Error> {
         match self.channels.get_mut(&channel) {
-            Some(State::Sftp(sftp)) => sftp.window_adjusted(size, &mut SessionWire::new(session, channel)),
-            Some(State::Command(command)) => command.window_adjusted(size),
-            Some(State::Opened | State::Done) | None => {}
+            Some(ChannelUse::Sftp(sftp)) => {
+                sftp.window_adjusted(size, &mut SessionSender::new(session, channel))
+            }
+            Some(ChannelUse::Command(command)) => command.window_adjusted(size),
+            Some(ChannelUse::Opened | ChannelUse::Done) | None => {}
         }
         Ok(())
     }
@@ -253,8 +260,8 @@ impl Handler for Connection {
         session: &mut Session,
     ) -> Result<(), Error> {
         match name {
-            "sftp" => self.start_sftp(channel, session).await,
-            _ => Ok(session.channel_failure(channel)?),
+            "sftp" => channels::start_sftp(self, channel, session).await,
+            _ => session.channel_failure(channel),
         }
     }
 
@@ -264,11 +271,11 @@ impl Handler for Connection {
         command: &[u8],
         session: &mut Session,
     ) -> Result<(), Error> {
-        self.run_command(channel, command, session).await
+        channels::run_command(self, channel, command, session).await
     }
 
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Error> {
-        self.refuse_command(channel, NO_SHELL, exec::NOT_FOUND, session)
+        channels::refuse_command(self, channel, NO_SHELL, exec::NOT_FOUND, session)
     }
 
     #[allow(clippy::too_many_arguments, reason = "russh's signature")]
@@ -283,7 +290,7 @@ impl Handler for Connection {
         _modes: &[(Pty, u32)],
         session: &mut Session,
     ) -> Result<(), Error> {
-        Ok(session.channel_failure(channel)?)
+        session.channel_failure(channel)
     }
 
     #[allow(clippy::too_many_arguments, reason = "russh's signature")]
@@ -296,7 +303,7 @@ impl Handler for Connection {
         _screen: u32,
         session: &mut Session,
     ) -> Result<(), Error> {
-        Ok(session.channel_failure(channel)?)
+        session.channel_failure(channel)
     }
 
     async fn env_request(
@@ -306,7 +313,7 @@ impl Handler for Connection {
         _value: &str,
         session: &mut Session,
     ) -> Result<(), Error> {
-        Ok(session.channel_failure(channel)?)
+        session.channel_failure(channel)
     }
 
     #[allow(clippy::too_many_arguments, reason = "russh's signature")]
@@ -319,7 +326,7 @@ impl Handler for Connection {
         _height: u32,
         session: &mut Session,
     ) -> Result<(), Error> {
-        Ok(session.channel_failure(channel)?)
+        session.channel_failure(channel)
     }
 
     async fn agent_request(&mut self, _channel: ChannelId, _session: &mut Session) -> Result<bool, Error> {
@@ -327,6 +334,6 @@ impl Handler for Connection {
     }
 
     async fn signal(&mut self, channel: ChannelId, _signal: Sig, session: &mut Session) -> Result<(), Error> {
-        Ok(session.channel_failure(channel)?)
+        session.channel_failure(channel)
     }
 }

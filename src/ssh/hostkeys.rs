@@ -35,16 +35,16 @@ const LEAST_RSA_BITS: u32 = 2048;
 /// A kind of host key: one file each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The default.
+    /// Ed25519, the default.
     Ed25519,
-    /// On the curve P-256, when it is made here.
+    /// ECDSA, on the curve P-256 where the key is made here.
     Ecdsa,
-    /// With 3072 bits, when it is made here.
+    /// RSA, with 3072 bits where the key is made here.
     Rsa,
 }
 
 impl Kind {
-    /// Every kind, most preferred first.
+    /// All kinds, most preferred first.
     pub const ALL: [Kind; 3] = [Kind::Ed25519, Kind::Ecdsa, Kind::Rsa];
 
     /// What a new server gets: old clients know only the second. RSA has to be asked for (RUSTSEC-2023-0071).
@@ -70,7 +70,7 @@ impl Kind {
         }
     }
 
-    /// The file of the private key, named as sshd's.
+    /// The path of the file with the private key, named as sshd names it.
     pub fn file(self, directory: &Path) -> PathBuf {
         directory.join(format!("ssh_host_{}_key", self.name()))
     }
@@ -166,7 +166,7 @@ fn kind_of(algorithm: &str) -> Kind {
     }
 }
 
-/// `SHA256:…`, as clients show it.
+/// The fingerprint as clients show it: `SHA256:…`.
 pub fn fingerprint(key: &PrivateKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }

@@ -68,7 +68,7 @@ impl Default for Limits {
             // sshd's MaxStartups refuses all at 100; a burst of honest clients is larger than that here.
             unauthenticated: 1024,
             unauthenticated_per_address: 400,
-            // With their channels they cost the server no more than 512 MiB (`sessions::memory`).
+            // With their channels they cost the server no more than 512 MiB (`session::memory`).
             sessions_per_user: 100,
             // sshd's MaxSessions is 10; asyncssh and rclone open more.
             channels: 32,

@@ -5,13 +5,13 @@
 //! [`MAX_KINDS`] of them: what is beyond that is told in one line for all.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::domain::event::{Event, Events};
-
-use super::admission::source_of;
+use crate::auth::Source;
+use crate::domain::event::Event;
+use crate::session::events::Events;
 
 /// How long refusals of one kind are counted before they are told.
 pub const INTERVAL: Duration = Duration::from_secs(10);
@@ -28,26 +28,26 @@ const OTHERS: &str = "refused for various reasons, as many others are";
 /// Longer reasons quote what came from a peer: a handshake names the algorithms of both sides.
 const MAX_REASON: usize = 2000;
 
-/// Counts refusals.
+/// Counts refusals, and tells the audit log of them.
 pub struct Refusals {
     events: Events,
-    counts: Mutex<Counts>,
+    counts: Mutex<RefusalCounts>,
 }
 
 #[derive(Default)]
-struct Counts {
-    kinds: HashMap<(IpAddr, String), Count>,
-    others: Option<Count>,
+struct RefusalCounts {
+    kinds: HashMap<(Source, String), RefusalCount>,
+    others: Option<RefusalCount>,
 }
 
-impl Counts {
-    fn of_source(&self, source: IpAddr) -> usize {
+impl RefusalCounts {
+    fn of_source(&self, source: Source) -> usize {
         self.kinds.keys().filter(|(other, _)| *other == source).count()
     }
 }
 
-struct Count {
-    /// The last one.
+struct RefusalCount {
+    /// The peer of the last refusal.
     peer: SocketAddr,
     untold: u64,
     since: Instant,
@@ -62,10 +62,10 @@ impl Refusals {
         }
     }
 
-    /// A peer was refused.
+    /// Counts a refused peer.
     pub fn note(&self, peer: SocketAddr, reason: &str, now: Instant) {
         let reason: String = reason.chars().take(MAX_REASON).collect();
-        let mut key = (source_of(peer.ip()), reason);
+        let mut key = (Source::from(peer.ip()), reason);
         let mut counts = self.counts();
         if !counts.kinds.contains_key(&key) && counts.of_source(key.0) >= MAX_KINDS_PER_SOURCE {
             OTHERS.clone_into(&mut key.1);
@@ -75,7 +75,7 @@ impl Refusals {
             count.untold += 1;
             return;
         }
-        let fresh = Count {
+        let fresh = RefusalCount {
             peer,
             untold: 0,
             since: now,
@@ -92,7 +92,7 @@ impl Refusals {
         }
     }
 
-    /// Tells what was counted for long enough; to be called now and then.
+    /// Tells what was counted for long enough. It is to be called now and then.
     pub fn flush(&self, now: Instant) {
         self.flush_before(now.checked_sub(INTERVAL));
     }
@@ -131,7 +131,7 @@ impl Refusals {
         self.events.emit(&Event::Refused { peer, reason, count });
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, RefusalCounts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -141,7 +141,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::event::Subscriber;
+    use crate::session::events::Subscriber;
 
     #[derive(Clone, Default)]
     struct Seen(Arc<Mutex<Vec<(String, String, u64)>>>);

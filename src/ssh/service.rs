@@ -1,4 +1,4 @@
-//! What all connections share.
+//! What all connections of a server share. It is put together by [`crate::serve`].
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
@@ -8,15 +8,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::accounts::Accounts;
-use crate::auth::{Authenticator, Turns};
-use crate::domain::event::Events;
+use crate::auth::{Authenticator, FairSemaphore};
 use crate::mount::{self, Mounted, Refused};
+use crate::session::events::Events;
 use crate::session::{Session, Sessions};
+use crate::sftp::longname::OwnIds;
 use base::error::Error;
 
 use super::admission::Admission;
 use super::limits::Limits;
-use super::mounts::Mounts;
+use super::mount_slots::MountSlots;
 use super::refusals::Refusals;
 
 /// A home that takes longer to open is on a disk that hangs.
@@ -24,70 +25,70 @@ const MOUNT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What all connections share.
 pub struct Service {
-    /// Who may sign in.
+    /// Decides who may sign in.
     pub auth: Authenticator,
-    /// Who has.
+    /// The registry of those who have signed in.
     pub sessions: Arc<Sessions>,
-    /// Who may connect.
+    /// Decides who may connect.
     pub admission: Arc<Admission>,
-    /// Who was refused.
+    /// Counts those who were refused.
     pub refusals: Refusals,
-    /// Where events go.
+    /// Where events are emitted.
     pub events: Events,
-    /// What homes hold.
+    /// The quota accounts of the homes.
     pub accounts: Arc<Accounts>,
     /// Where homes are mounted.
     pub place: mount::Place,
-    /// The server's own uid and gid.
-    pub own_ids: (u32, u32),
-    /// Shown before the sign-in.
+    /// The user and group that the server runs as.
+    pub own_ids: OwnIds,
+    /// The text that is shown before the sign-in.
     pub banner: Option<String>,
-    /// Changed by a reload.
+    /// What a reload replaces.
     pub current: RwLock<Arc<Current>>,
-    /// Told when a connection has ended.
+    /// Is notified when a connection has ended.
     pub left: Notify,
-    /// Connections that ended without having sent a byte: health checks, mostly.
+    /// The number of connections that ended without having sent a byte: health checks, mostly.
     pub silent: AtomicU64,
-    /// Turns of key exchanges that take long.
-    pub exchanges: Turns,
-    mounts: Mounts,
+    /// Lets key exchanges that take long be computed in turn.
+    pub exchanges: FairSemaphore,
+    mount_slots: MountSlots,
 }
 
-/// What a reload changes, for connections that come after it.
+/// What a reload replaces, for the connections that come after it.
 pub struct Current {
-    /// Limits.
+    /// The limits on what peers may have.
     pub limits: Limits,
-    /// Algorithms and host keys.
+    /// The SSH library's configuration: algorithms and host keys.
     pub russh: Arc<russh::server::Config>,
 }
 
 /// The parts of a [`Service`] that are made elsewhere.
-pub struct Parts {
-    /// Who may sign in.
+pub struct ServiceSetup {
+    /// Decides who may sign in.
     pub auth: Authenticator,
-    /// Where events go.
+    /// Where events are emitted.
     pub events: Events,
-    /// What homes hold.
+    /// The quota accounts of the homes.
     pub accounts: Arc<Accounts>,
     /// Where homes are mounted.
     pub place: mount::Place,
-    /// Shown before the sign-in.
+    /// The text that is shown before the sign-in.
     pub banner: Option<String>,
-    /// What a reload changes.
+    /// What a reload replaces.
     pub current: Current,
 }
 
 impl Service {
-    /// Nobody is connected yet.
-    pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts {
+    /// A service that nobody is connected to yet.
+    pub fn new(setup: ServiceSetup) -> Arc<Self> {
+        let ServiceSetup {
             auth,
             events,
             accounts,
             place,
             banner,
             current,
-        } = parts;
+        } = setup;
         Arc::new(Self {
             auth,
             sessions: Arc::default(),
@@ -96,30 +97,30 @@ impl Service {
             events,
             accounts,
             place,
-            own_ids: (
-                rustix::process::geteuid().as_raw(),
-                rustix::process::getegid().as_raw(),
-            ),
+            own_ids: OwnIds {
+                uid: rustix::process::geteuid().as_raw(),
+                gid: rustix::process::getegid().as_raw(),
+            },
             banner,
             current: RwLock::new(Arc::new(current)),
             left: Notify::new(),
             silent: AtomicU64::new(0),
-            exchanges: Turns::default(),
-            mounts: Mounts::default(),
+            exchanges: FairSemaphore::default(),
+            mount_slots: MountSlots::default(),
         })
     }
 
-    /// Settings as they are now.
+    /// The settings as they are now.
     pub fn current(&self) -> Arc<Current> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Limits as they are now.
+    /// The limits as they are now.
     pub fn limits(&self) -> Limits {
         self.current().limits.clone()
     }
 
-    /// Connections that come from now on get these.
+    /// Gives new settings to the connections that come from now on.
     pub fn replace(&self, current: Current) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
     }
@@ -132,7 +133,7 @@ impl Service {
         let login = &session.login;
         let opening = async {
             let account = self.accounts.account(login.home(), login.quota()).await?;
-            let entry = self.mounts.enter(login.home()).await;
+            let entry = self.mount_slots.enter(login.home()).await;
             let service = Arc::clone(self);
             let (login, gate) = (login.clone(), Arc::clone(&session.gate));
             let opening = tokio::task::spawn_blocking(move || {

@@ -14,7 +14,7 @@ pub struct SshSettings {
     pub policy: Policy,
     /// Key exchange methods, instead of the policy's.
     pub kex: Option<Vec<Kex>>,
-    /// Ciphers, instead of the policy's.
+    /// The ciphers to offer, instead of the policy's.
     pub ciphers: Option<Vec<Cipher>>,
     /// MACs for the CTR ciphers, instead of the policy's; GCM and chacha20-poly1305 bring their own.
     pub macs: Option<Vec<Mac>>,
@@ -74,7 +74,7 @@ pub enum Kex {
 }
 
 impl Kex {
-    /// The library's name for it.
+    /// The name that the library has for it.
     pub fn name(self) -> kex::Name {
         match self {
             Kex::MlKem768X25519Sha256 => kex::MLKEM768X25519_SHA256,
@@ -106,7 +106,7 @@ pub enum Cipher {
 }
 
 impl Cipher {
-    /// The library's name for it.
+    /// The name that the library has for it.
     pub fn name(self) -> cipher::Name {
         match self {
             Cipher::Aes256Gcm => cipher::AES_256_GCM,
@@ -132,7 +132,7 @@ pub enum Mac {
 }
 
 impl Mac {
-    /// The library's name for it.
+    /// The name that the library has for it.
     pub fn name(self) -> mac::Name {
         match self {
             Mac::HmacSha256Etm => mac::HMAC_SHA256_ETM,
@@ -161,7 +161,7 @@ pub enum HostKeyAlgorithm {
 }
 
 impl HostKeyAlgorithm {
-    /// Every one, most preferred first.
+    /// All host key algorithms, most preferred first.
     pub const ALL: [HostKeyAlgorithm; 6] = [
         HostKeyAlgorithm::Ed25519,
         HostKeyAlgorithm::EcdsaP256,
@@ -180,7 +180,7 @@ impl HostKeyAlgorithm {
         }
     }
 
-    /// The library's name for it.
+    /// The name that the library has for it.
     pub fn name(self) -> Algorithm {
         let ecdsa = |curve| Algorithm::Ecdsa { curve };
         match self {
@@ -261,11 +261,11 @@ impl Policy {
 /// Something that the operator names, and that the policy rules out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuledOut {
-    /// The setting in `[ssh]`.
+    /// The name of the setting in `[ssh]`.
     pub setting: &'static str,
-    /// The algorithm.
+    /// The name of the algorithm that is ruled out.
     pub name: String,
-    /// What could stand there instead.
+    /// The algorithms that could stand there instead.
     pub allowed: Vec<String>,
 }
 
@@ -275,13 +275,13 @@ impl SshSettings {
         self.kex.clone().unwrap_or_else(|| self.policy.kex())
     }
 
-    /// Ciphers, most preferred first.
+    /// The ciphers to offer, most preferred first.
     pub fn ciphers(&self) -> Vec<Cipher> {
         let usual = || self.policy.ciphers(has_aes_instructions());
         self.ciphers.clone().unwrap_or_else(usual)
     }
 
-    /// MACs, most preferred first.
+    /// The MACs to offer, most preferred first.
     pub fn macs(&self) -> Vec<Mac> {
         self.macs.clone().unwrap_or_else(|| self.policy.macs())
     }

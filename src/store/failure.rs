@@ -1,12 +1,12 @@
-//! What SQLite's errors mean, in sentences that an operator can act on.
+//! Turns SQLite's errors into sentences that an operator can act on.
 
 use std::path::Path;
 
-use super::{open, reserve};
+use super::{file, reserve};
 use base::advice;
 use base::error::Error;
 
-/// SQLite's code without its details.
+/// The code of an SQLite error, without its details.
 fn code(error: &sqlx::Error) -> Option<i32> {
     // The lower byte is the kind, the rest tells more.
     Some(extended_code(error)? & 0xff)
@@ -16,7 +16,7 @@ fn extended_code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
 }
 
-/// Does the error mean that the disk is full?
+/// Whether the error means that the disk is full.
 fn is_full(path: &Path, error: &sqlx::Error) -> bool {
     match extended_code(error) {
         // SQLITE_FULL.
@@ -29,7 +29,7 @@ fn is_full(path: &Path, error: &sqlx::Error) -> bool {
     }
 }
 
-/// Is it a lock that another process holds?
+/// Whether the error is a lock that another process holds.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     // SQLITE_BUSY, SQLITE_LOCKED.
     matches!(code(error), Some(5 | 6))
@@ -63,7 +63,7 @@ pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
         // SQLITE_CORRUPT, SQLITE_NOTADB.
         Some(11 | 26) => damaged(path, text.unwrap_or_default()),
         // SQLITE_READONLY, SQLITE_CANTOPEN.
-        Some(8 | 14) => match open::is_accessible(path) {
+        Some(8 | 14) => match file::is_accessible(path) {
             Err(error) => error,
             Ok(()) => what
                 .because(text.unwrap_or_default())

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::relative::Homes;
+use super::relative::HomeLocations;
 use super::rows::UserRow;
 use crate::domain::user::UserName;
 use base::error::{Error, Result};
@@ -21,7 +21,7 @@ pub(super) async fn check(
     connection: &mut SqliteConnection,
     row: &UserRow,
     old_name: Option<&UserName>,
-    homes: &Homes,
+    homes: &HomeLocations,
 ) -> sqlx::Result<Result<()>> {
     let us = old_name.map_or(row.name.as_str(), UserName::as_str);
     for (name, home, bytes, files) in neighbours(connection, &row.home).await? {

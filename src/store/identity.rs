@@ -4,9 +4,9 @@ use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::relative::Homes;
+use super::relative::HomeLocations;
 
-/// The store's id.
+/// The id of the store.
 pub(super) async fn id(pool: &SqlitePool) -> sqlx::Result<String> {
     sqlx::query_scalar("SELECT id FROM store_identity")
         .fetch_one(pool)
@@ -57,7 +57,7 @@ pub(super) async fn record(pool: &SqlitePool, place: &Path) -> sqlx::Result<()> 
 /// has become another directory.
 pub(super) async fn absolute_homes(
     connection: &mut SqliteConnection,
-    homes: &Homes,
+    homes: &HomeLocations,
 ) -> sqlx::Result<Vec<String>> {
     // Those that begin with a slash, by the index.
     let sql = "SELECT home FROM users WHERE home >= '/' AND home < '0' \
@@ -72,7 +72,7 @@ pub(super) async fn absolute_homes(
 /// Writes these homes in their relative form.
 pub(super) async fn rewrite_homes(
     connection: &mut SqliteConnection,
-    homes: &Homes,
+    homes: &HomeLocations,
     absolute: &[String],
 ) -> sqlx::Result<()> {
     for home in absolute {

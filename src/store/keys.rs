@@ -1,9 +1,9 @@
-//! A user with one key of theirs, by index.
+//! Finds a user with one of their keys, by index.
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
-use super::relative::Homes;
+use super::relative::HomeLocations;
 use super::rows::read_user;
 use crate::domain::user::{User, UserName};
 use base::error::Result;
@@ -22,7 +22,7 @@ pub(super) async fn find(
     connection: &mut SqliteConnection,
     name: &UserName,
     data: &str,
-    homes: &Homes,
+    homes: &HomeLocations,
 ) -> sqlx::Result<Option<Result<User>>> {
     let row = sqlx::query(USER)
         .bind(name.as_str())

@@ -2,7 +2,7 @@
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::relative::Homes;
+use super::relative::HomeLocations;
 use super::rows::read_quota;
 use super::{HomeNews, News, UserNews};
 use crate::domain::user::UserName;
@@ -23,7 +23,7 @@ type Home = (String, bool, Option<i64>, Option<i64>);
 pub(super) async fn read(
     connection: &mut SqliteConnection,
     seen: i64,
-    located: &Homes,
+    located: &HomeLocations,
 ) -> sqlx::Result<News> {
     let number = sqlx::query_scalar("SELECT number FROM users_revision")
         .fetch_one(&mut *connection)

@@ -3,14 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-/// Where `[storage] homes` is. Without it, as in tests, all homes are written as they are.
+/// Converts between the paths of homes and their form in the store. Without `[storage] homes`, as in tests, all homes
+/// are written as they are.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Homes {
+pub(super) struct HomeLocations {
     /// The forms in which a home's path may begin: resolved, and as the configuration has it.
     bases: Vec<PathBuf>,
 }
 
-impl Homes {
+impl HomeLocations {
     /// `resolved` is the directory without links in it; the paths of homes that come out begin with it.
     pub(super) fn new(resolved: PathBuf, written: &Path) -> Self {
         Self {
@@ -18,7 +19,7 @@ impl Homes {
         }
     }
 
-    /// The text for the store.
+    /// The form of a home's path in the store.
     pub(super) fn stored(&self, home: &str) -> String {
         let beneath = self.bases.iter().find_map(|base| {
             let rest = Path::new(home).strip_prefix(base).ok()?.to_str()?;
@@ -27,7 +28,7 @@ impl Homes {
         beneath.unwrap_or_else(|| home.to_owned())
     }
 
-    /// The absolute path of what [`Homes::stored`] has written.
+    /// The absolute path of what [`HomeLocations::stored`] has written.
     pub(super) fn located(&self, stored: &str) -> PathBuf {
         match self.bases.first() {
             Some(base) => base.join(stored),
@@ -42,7 +43,7 @@ mod tests {
 
     #[test]
     fn homes_beneath_homes_are_relative_and_come_back_absolute() {
-        let homes = Homes::new("/mnt/disk/homes".into(), Path::new("/srv/homes"));
+        let homes = HomeLocations::new("/mnt/disk/homes".into(), Path::new("/srv/homes"));
         let check = |home: &str, stored: &str, located: &str| {
             assert_eq!(homes.stored(home), stored, "{home}");
             assert_eq!(homes.located(stored), Path::new(located), "{home}");
@@ -52,7 +53,7 @@ mod tests {
         check("/srv/homes2/a", "/srv/homes2/a", "/srv/homes2/a");
         check("/srv/homes", "/srv/homes", "/srv/homes");
         check("a", "a", "/mnt/disk/homes/a");
-        let none = Homes::default();
+        let none = HomeLocations::default();
         assert_eq!(none.stored("/srv/homes/a"), "/srv/homes/a");
         assert_eq!(none.located("/srv/homes/a"), Path::new("/srv/homes/a"));
     }

@@ -22,13 +22,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, statvfs};
 use rustix::io::Errno;
 
-/// The size of the reserve.
+/// The size of the reserve, in bytes.
 pub const SIZE: u64 = 4 << 20;
 
 /// Below this much free space the reserve is spent: many times what one transaction writes.
 pub const LOW: u64 = 1 << 20;
 
-/// The file beside a store.
+/// The path of the reserve of a store.
 fn file(store: &Path) -> PathBuf {
     store.with_file_name("reserve")
 }
@@ -65,7 +65,7 @@ pub fn spend(store: &Path) {
     let _ = std::fs::remove_file(file(store));
 }
 
-/// Is the reserve there?
+/// Whether the reserve is there.
 pub fn is_whole(store: &Path) -> bool {
     file(store)
         .symlink_metadata()

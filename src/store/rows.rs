@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::relative::Homes;
+use super::relative::HomeLocations;
 use crate::domain::user::{Factor, PasswordHash, Permission, Quota, User, UserName};
 use base::advice;
 use base::error::{Error, Result};
@@ -28,7 +28,7 @@ pub(super) struct UserRow {
 
 impl UserRow {
     /// Checks what the types of a record leave open.
-    pub(super) fn new(user: &User, homes: &Homes) -> Result<Self> {
+    pub(super) fn new(user: &User, homes: &HomeLocations) -> Result<Self> {
         let refused =
             |error: Error| Error::new(format!("cannot store the user \"{}\"", user.name)).because(error);
         for line in &user.keys {
@@ -53,7 +53,7 @@ impl UserRow {
 }
 
 /// Reads what [`UserRow`] wrote.
-pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &Homes) -> Result<User> {
+pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &HomeLocations) -> Result<User> {
     let name: String = column(row, "name")?;
     let user = || -> Result<User> {
         Ok(User {

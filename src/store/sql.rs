@@ -4,24 +4,24 @@
 //! before it reads (`BEGIN IMMEDIATE`), so that no other change comes between. Once a call has returned, its change is
 //! on the disk.
 
-mod opened;
-mod writes;
+mod database;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
-use sqlx::{Connection as _, Sqlite, Transaction};
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
 use tokio::sync::Mutex;
 
-use self::writes::once_more;
-use super::relative::Homes;
+use self::database::{Database, once_more};
+use super::open::Upgrade;
+use super::relative::HomeLocations;
 use super::rows::read_quota;
 use super::{
-    Change, Changed, News, SignIn, Store, UsageRecord, copy, failure, homes, identity, keys, news, open,
-    reserve, sign_ins, usage, users,
+    ChangedUser, News, RecordChange, SignIn, Store, UsageRecord, copy, file, homes, identity, keys, news,
+    open, sign_ins, usage, users,
 };
 use crate::domain::user::{Quota, User, UserName};
 use base::error::{Error, Result};
@@ -34,10 +34,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Users and host keys in an SQLite file.
 pub struct SqlStore {
-    path: PathBuf,
-    pool: SqlitePool,
-    migration: Option<(i64, i64)>,
-    homes: Homes,
+    db: Database,
+    migration: Option<Upgrade>,
     /// See [`SqlStore::stay_open`].
     anchor: Mutex<Option<SqliteConnection>>,
 }
@@ -62,16 +60,18 @@ impl SqlStore {
     /// One of an older version is looked at as it will be: see [`SqlStore::migration`].
     pub async fn open_read_only(path: &Path) -> Result<Self> {
         let found = open::inspect(path).await?;
-        let Some((from, _)) = found.migration else {
+        let Some(upgrade) = found.migration else {
             return Self::connect(path, found.options).await;
         };
         let path = std::path::absolute(path)
             .map_err(|error| Error::new(format!("cannot open the store {path:?}")).because(error))?;
         Ok(Self {
-            pool: copy::brought_up_to_date(&path, found.is_immutable, from),
-            path,
-            migration: found.migration,
-            homes: Homes::default(),
+            db: Database {
+                pool: copy::brought_up_to_date(&path, found.is_immutable, upgrade.from),
+                path,
+                homes: HomeLocations::default(),
+            },
+            migration: Some(upgrade),
             anchor: Mutex::default(),
         })
     }
@@ -81,13 +81,122 @@ impl SqlStore {
     /// # Errors
     /// When there is something.
     pub async fn look_through(&self) -> Result<()> {
-        let mut connection = self.pool.acquire().await.map_err(|e| self.failed(e))?;
-        open::look_through(&mut connection, &self.path).await
+        let mut connection = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
+        open::look_through(&mut connection, &self.db.path).await
     }
 
     /// The version that the store has, and the one that opening it to change it brings it to, where that is another.
-    pub fn migration(&self) -> Option<(i64, i64)> {
+    pub fn migration(&self) -> Option<Upgrade> {
         self.migration
+    }
+
+    /// Looks whether there is a file, without opening it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn must_exist(path: &Path) -> Result<()> {
+        file::must_exist(path)
+    }
+
+    /// Looks whether this process may read and write the store's files, without opening them.
+    ///
+    /// # Errors
+    /// When it may not; what is missing is no error.
+    pub fn is_accessible(path: &Path) -> Result<()> {
+        file::is_accessible(path)
+    }
+
+    /// Is there no store at this path yet, or one that was never written to?
+    ///
+    /// # Errors
+    /// When what is there cannot be looked at.
+    pub async fn is_missing(path: &Path) -> Result<bool> {
+        open::is_missing(path).await
+    }
+
+    /// Tells the store where `[storage] homes` is: homes beneath it are written relative to it. `resolved` is the
+    /// directory without links, `written` what the configuration says.
+    #[must_use]
+    pub fn with_homes(self, resolved: PathBuf, written: &Path) -> Self {
+        Self {
+            db: Database {
+                homes: HomeLocations::new(resolved, written),
+                ..self.db
+            },
+            ..self
+        }
+    }
+
+    /// Brings homes that are written absolute, and lie beneath `[storage] homes`, into their relative form.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn rewrite_homes(&self) -> Result<()> {
+        once_more(self.rewrite_homes_once().await, self.rewrite_homes_once()).await
+    }
+
+    async fn rewrite_homes_once(&self) -> Result<()> {
+        let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
+        let absolute = identity::absolute_homes(&mut read, &self.db.homes).await;
+        drop(read);
+        let absolute = absolute.map_err(|e| self.db.failed(e))?;
+        if absolute.is_empty() {
+            return Ok(());
+        }
+        let mut write = self.db.begin_write().await?;
+        identity::rewrite_homes(&mut write, &self.db.homes, &absolute)
+            .await
+            .map_err(|e| self.db.failed(e))?;
+        write.commit().await.map_err(|e| self.db.failed(e))
+    }
+
+    /// Are there homes from before the store's id, whose places wait for their markers?
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn marks_known_homes(&self) -> Result<bool> {
+        identity::marks_known_homes(&self.db.pool)
+            .await
+            .map_err(|e| self.db.failed(e))
+    }
+
+    /// Notes that the places of known homes were marked.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn known_homes_are_marked(&self) -> Result<()> {
+        once_more(self.homes_are_marked().await, self.homes_are_marked()).await
+    }
+
+    async fn homes_are_marked(&self) -> Result<()> {
+        identity::known_homes_are_marked(&self.db.pool)
+            .await
+            .map_err(|e| self.db.failed(e))
+    }
+
+    /// Keeps one connection open until the store is closed, beside those that come and go. The last one that leaves
+    /// removes the log and its index, which could not be made again on a full disk.
+    ///
+    /// # Errors
+    /// When the store cannot be opened.
+    pub async fn stay_open(&self) -> Result<()> {
+        let connection = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
+        let mut connection = connection.detach();
+        // Only a connection that has read has opened the log's index.
+        identity::touch(&mut connection)
+            .await
+            .map_err(|e| self.db.failed(e))?;
+        *self.anchor.lock().await = Some(connection);
+        Ok(())
+    }
+
+    /// Closes the store; the last one to do so folds the log into the file. Calls after this one fail.
+    pub async fn close(&self) {
+        if let Some(anchor) = self.anchor.lock().await.take() {
+            // What is wrong with it shows when the pool is closed, too.
+            let _ = anchor.close().await;
+        }
+        self.db.pool.close().await;
     }
 
     async fn connect(path: &Path, options: SqliteConnectOptions) -> Result<Self> {
@@ -99,27 +208,14 @@ impl SqlStore {
             .after_release(|connection, _| Box::pin(is_outside_transactions(connection)))
             .connect_lazy_with(options);
         Ok(Self {
-            path: path.to_owned(),
-            pool,
+            db: Database {
+                path: path.to_owned(),
+                pool,
+                homes: HomeLocations::default(),
+            },
             migration: None,
-            homes: Homes::default(),
             anchor: Mutex::default(),
         })
-    }
-
-    /// Takes the write lock before anything is read, so that no other change comes between.
-    async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>> {
-        let path = self.path.clone();
-        // A disk that hangs holds up this call alone.
-        let _ = tokio::task::spawn_blocking(move || reserve::before_write(&path)).await;
-        self.pool
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(|e| self.failed(e))
-    }
-
-    fn failed(&self, error: sqlx::Error) -> Error {
-        failure::failed(&self.path, error)
     }
 }
 
@@ -139,7 +235,7 @@ async fn is_outside_transactions(
 impl fmt::Debug for SqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqlStore")
-            .field("path", &self.path)
+            .field("path", &self.db.path)
             .finish_non_exhaustive()
     }
 }
@@ -148,71 +244,71 @@ impl fmt::Debug for SqlStore {
 impl Store for SqlStore {
     async fn user(&self, name: &UserName) -> Result<Option<User>> {
         // One snapshot for both questions.
-        let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        let user = users::find(&mut read, name, &self.homes)
+        let mut read = self.db.pool.begin().await.map_err(|e| self.db.failed(e))?;
+        let user = users::find(&mut read, name, &self.db.homes)
             .await
-            .map_err(|e| self.failed(e))?;
-        read.rollback().await.map_err(|e| self.failed(e))?;
+            .map_err(|e| self.db.failed(e))?;
+        read.rollback().await.map_err(|e| self.db.failed(e))?;
         user.transpose()
     }
 
     async fn user_with_key(&self, name: &UserName, data: &str) -> Result<Option<User>> {
-        let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        let user = keys::find(&mut read, name, data, &self.homes)
+        let mut read = self.db.pool.begin().await.map_err(|e| self.db.failed(e))?;
+        let user = keys::find(&mut read, name, data, &self.db.homes)
             .await
-            .map_err(|e| self.failed(e))?;
-        read.rollback().await.map_err(|e| self.failed(e))?;
+            .map_err(|e| self.db.failed(e))?;
+        read.rollback().await.map_err(|e| self.db.failed(e))?;
         user.transpose()
     }
 
     async fn users(&self) -> Result<Vec<User>> {
-        let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        let users = users::read_all(&mut read, &self.homes)
+        let mut read = self.db.pool.begin().await.map_err(|e| self.db.failed(e))?;
+        let users = users::read_all(&mut read, &self.db.homes)
             .await
-            .map_err(|e| self.failed(e))?;
-        read.rollback().await.map_err(|e| self.failed(e))?;
+            .map_err(|e| self.db.failed(e))?;
+        read.rollback().await.map_err(|e| self.db.failed(e))?;
         users
     }
 
     async fn has_users(&self) -> Result<bool> {
         sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users)")
-            .fetch_one(&self.pool)
+            .fetch_one(&self.db.pool)
             .await
-            .map_err(|e| self.failed(e))
+            .map_err(|e| self.db.failed(e))
     }
 
     async fn add_user(&self, user: &User) -> Result<()> {
-        once_more(self.insert(user).await, self.insert(user)).await
+        once_more(self.db.insert(user).await, self.db.insert(user)).await
     }
 
-    async fn change_user(&self, name: &UserName, mut change: Change) -> Result<Changed> {
-        let first = self.update(name, &mut change).await;
-        once_more(first, self.update(name, &mut change)).await
+    async fn change_user(&self, name: &UserName, mut change: RecordChange) -> Result<ChangedUser> {
+        let first = self.db.update(name, &mut change).await;
+        once_more(first, self.db.update(name, &mut change)).await
     }
 
     async fn remove_user(&self, name: &UserName) -> Result<PathBuf> {
-        once_more(self.delete(name).await, self.delete(name)).await
+        once_more(self.db.delete(name).await, self.db.delete(name)).await
     }
 
     async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>> {
-        usage::read(&self.pool, &self.homes, home)
+        usage::read(&self.db.pool, &self.db.homes, home)
             .await
-            .map_err(|e| self.failed(e))
+            .map_err(|e| self.db.failed(e))
     }
 
     async fn usages(&self) -> Result<Vec<UsageRecord>> {
-        usage::read_all(&self.pool, &self.homes)
+        usage::read_all(&self.db.pool, &self.db.homes)
             .await
-            .map_err(|e| self.failed(e))
+            .map_err(|e| self.db.failed(e))
     }
 
     async fn quota_of_home(&self, home: &Path) -> Result<Option<Quota>> {
         let Some(home) = home.to_str() else {
             return Ok(None);
         };
-        let found = homes::quota_of(&self.pool, &self.homes.stored(home))
+        let found = homes::quota_of(&self.db.pool, &self.db.homes.stored(home))
             .await
-            .map_err(|e| self.failed(e))?;
+            .map_err(|e| self.db.failed(e))?;
         found
             .map(|(bytes, files)| read_quota(bytes, files))
             .transpose()
@@ -225,20 +321,20 @@ impl Store for SqlStore {
         let Some(home) = home.to_str() else {
             return Ok(None);
         };
-        let mut read = self.pool.acquire().await.map_err(|e| self.failed(e))?;
-        homes::neighbour(&mut read, &self.homes.stored(home), user)
+        let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
+        homes::neighbour(&mut read, &self.db.homes.stored(home), user)
             .await
-            .map_err(|e| self.failed(e))
+            .map_err(|e| self.db.failed(e))
     }
 
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()> {
-        once_more(self.write_usage(records).await, self.write_usage(records)).await
+        once_more(self.db.write_usage(records).await, self.db.write_usage(records)).await
     }
 
     async fn sign_ins(&self, since: Timestamp) -> Result<Vec<SignIn>> {
-        sign_ins::read(&self.pool, since)
+        sign_ins::read(&self.db.pool, since)
             .await
-            .map_err(|e| self.failed(e))
+            .map_err(|e| self.db.failed(e))
     }
 
     async fn record_sign_ins(
@@ -247,50 +343,50 @@ impl Store for SqlStore {
         per_user: usize,
         forget_before: Timestamp,
     ) -> Result<()> {
-        let first = self.write_sign_ins(rows, per_user, forget_before).await;
-        once_more(first, self.write_sign_ins(rows, per_user, forget_before)).await
+        let first = self.db.write_sign_ins(rows, per_user, forget_before).await;
+        once_more(first, self.db.write_sign_ins(rows, per_user, forget_before)).await
     }
 
     async fn host_keys(&self) -> Result<Vec<(String, String)>> {
         sqlx::query_as("SELECT algorithm, fingerprint FROM host_keys ORDER BY algorithm")
-            .fetch_all(&self.pool)
+            .fetch_all(&self.db.pool)
             .await
-            .map_err(|e| self.failed(e))
+            .map_err(|e| self.db.failed(e))
     }
 
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()> {
-        let first = self.write_host_key(algorithm, fingerprint).await;
-        once_more(first, self.write_host_key(algorithm, fingerprint)).await
+        let first = self.db.write_host_key(algorithm, fingerprint).await;
+        once_more(first, self.db.write_host_key(algorithm, fingerprint)).await
     }
 
     async fn id(&self) -> Result<String> {
-        identity::id(&self.pool).await.map_err(|e| self.failed(e))
+        identity::id(&self.db.pool).await.map_err(|e| self.db.failed(e))
     }
 
     async fn knows_place(&self, place: &Path) -> Result<bool> {
-        identity::knows(&self.pool, place)
+        identity::knows(&self.db.pool, place)
             .await
-            .map_err(|e| self.failed(e))
+            .map_err(|e| self.db.failed(e))
     }
 
     async fn record_place(&self, place: &Path) -> Result<()> {
-        once_more(self.write_place(place).await, self.write_place(place)).await
+        once_more(self.db.write_place(place).await, self.db.write_place(place)).await
     }
 
     async fn version(&self) -> Result<i64> {
         sqlx::query_scalar("SELECT number FROM users_revision")
-            .fetch_one(&self.pool)
+            .fetch_one(&self.db.pool)
             .await
-            .map_err(|e| self.failed(e))
+            .map_err(|e| self.db.failed(e))
     }
 
     async fn news(&self, seen: i64) -> Result<News> {
         // One snapshot for all questions.
-        let mut read = self.pool.begin().await.map_err(|e| self.failed(e))?;
-        let news = news::read(&mut read, seen, &self.homes)
+        let mut read = self.db.pool.begin().await.map_err(|e| self.db.failed(e))?;
+        let news = news::read(&mut read, seen, &self.db.homes)
             .await
-            .map_err(|e| self.failed(e))?;
-        read.rollback().await.map_err(|e| self.failed(e))?;
+            .map_err(|e| self.db.failed(e))?;
+        read.rollback().await.map_err(|e| self.db.failed(e))?;
         Ok(news)
     }
 }

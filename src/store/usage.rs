@@ -6,15 +6,19 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::UsageRecord;
-use super::relative::Homes;
+use super::relative::HomeLocations;
 
 /// A row, as the columns stand in the queries below.
-type Row = (String, i64, i64, bool, Option<String>);
+type UsageRow = (String, i64, i64, bool, Option<String>);
 
 /// What is written down about a home.
-pub(super) async fn read(pool: &SqlitePool, homes: &Homes, home: &Path) -> sqlx::Result<Option<UsageRecord>> {
+pub(super) async fn read(
+    pool: &SqlitePool,
+    homes: &HomeLocations,
+    home: &Path,
+) -> sqlx::Result<Option<UsageRecord>> {
     let sql = "SELECT home, bytes, files, exact, measured_at FROM home_usage WHERE home = $1";
-    let row: Option<Row> = sqlx::query_as(sql)
+    let row: Option<UsageRow> = sqlx::query_as(sql)
         .bind(stored(homes, home)?)
         .fetch_optional(pool)
         .await?;
@@ -22,13 +26,16 @@ pub(super) async fn read(pool: &SqlitePool, homes: &Homes, home: &Path) -> sqlx:
 }
 
 /// What is written down about all homes.
-pub(super) async fn read_all(pool: &SqlitePool, homes: &Homes) -> sqlx::Result<Vec<UsageRecord>> {
+pub(super) async fn read_all(pool: &SqlitePool, homes: &HomeLocations) -> sqlx::Result<Vec<UsageRecord>> {
     let sql = "SELECT home, bytes, files, exact, measured_at FROM home_usage";
-    let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(pool).await?;
+    let rows: Vec<UsageRow> = sqlx::query_as(sql).fetch_all(pool).await?;
     rows.into_iter().map(|row| record(homes, row)).collect()
 }
 
-fn record(homes: &Homes, (home, bytes, files, exact, measured_at): Row) -> sqlx::Result<UsageRecord> {
+fn record(
+    homes: &HomeLocations,
+    (home, bytes, files, exact, measured_at): UsageRow,
+) -> sqlx::Result<UsageRecord> {
     Ok(UsageRecord {
         home: homes.located(&home),
         bytes: u64::try_from(bytes).map_err(|e| sqlx::Error::Decode(e.into()))?,
@@ -44,7 +51,7 @@ fn record(homes: &Homes, (home, bytes, files, exact, measured_at): Row) -> sqlx:
 /// Writes one home down, if somebody has it: it must not come back after it was forgotten.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
-    homes: &Homes,
+    homes: &HomeLocations,
     record: &UsageRecord,
 ) -> sqlx::Result<()> {
     let sql = "INSERT INTO home_usage (home, bytes, files, exact, measured_at) SELECT $1, $2, $3, $4, $5 \
@@ -66,7 +73,7 @@ pub(super) async fn write(
 /// Forgets a home that no user has any more.
 pub(super) async fn forget(
     connection: &mut SqliteConnection,
-    homes: &Homes,
+    homes: &HomeLocations,
     home: &Path,
 ) -> sqlx::Result<()> {
     let sql = "DELETE FROM home_usage WHERE home = $1 AND NOT EXISTS (SELECT 1 FROM users WHERE home = $1)";
@@ -77,7 +84,7 @@ pub(super) async fn forget(
     Ok(())
 }
 
-fn stored(homes: &Homes, home: &Path) -> sqlx::Result<String> {
+fn stored(homes: &HomeLocations, home: &Path) -> sqlx::Result<String> {
     let refused = || sqlx::Error::Encode("the path of a home is not UTF-8".into());
     home.to_str().map(|home| homes.stored(home)).ok_or_else(refused)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
-use super::relative::Homes;
+use super::relative::HomeLocations;
 use super::rows::{UserRow, read_user};
 use crate::domain::user::{User, UserName};
 use base::error::Result;
@@ -15,7 +15,7 @@ use base::error::Result;
 pub(super) async fn find(
     connection: &mut SqliteConnection,
     name: &UserName,
-    homes: &Homes,
+    homes: &HomeLocations,
 ) -> sqlx::Result<Option<Result<User>>> {
     let row = sqlx::query("SELECT * FROM users WHERE name = $1")
         .bind(name.as_str())
@@ -31,7 +31,7 @@ pub(super) async fn find(
 /// Reads all users, in the order of their names.
 pub(super) async fn read_all(
     connection: &mut SqliteConnection,
-    homes: &Homes,
+    homes: &HomeLocations,
 ) -> sqlx::Result<Result<Vec<User>>> {
     let rows = sqlx::query("SELECT * FROM users ORDER BY name")
         .fetch_all(&mut *connection)

@@ -1,6 +1,6 @@
 //! The audit log: one JSON object per line for each event, in the order in which they happened.
 //!
-//! A thread of its own writes it, fed by a bounded queue in which each user has a part ([`crate::domain::event::queue`]): a slow
+//! A thread of its own writes it, fed by a bounded queue in which each user has a part ([`super::event_queue`]): a slow
 //! disk slows down those who fill it, for a limited time, and nobody else. What finds no room is counted instead of
 //! kept; as soon as the disk takes lines again the audit log says how many are missing
 //! (`{"event":"lost","count":…}`), and the log says so at once.
@@ -16,16 +16,20 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
+use super::event_queue::{EventBatch, EventQueue, QueueCapacity};
 use super::{log_queue, record};
-use crate::domain::event::queue::{Batch, Capacity, Credit, Queue};
-use crate::domain::event::{Event, Subscriber};
+use crate::domain::event::Event;
 use crate::domain::user::UserName;
+use crate::session::events::{EmitCredit, Subscriber};
 use base::advice;
 use base::error::{Error, Result};
 use base::regular::{Links, open_regular};
 
+/// The target of the audit log's lines in the process's log, where they have no file of their own.
+pub(super) const LOG_TARGET: &str = "audit";
+
 /// What waits for the disk: some seconds of a busy server. An event takes a few hundred bytes, and 9 KiB at the most.
-const CAPACITY: Capacity = Capacity {
+const CAPACITY: QueueCapacity = QueueCapacity {
     events: 16_384,
     bytes: 8 << 20,
 };
@@ -42,38 +46,39 @@ const TELL_LOSSES_EVERY: Duration = Duration::from_secs(10);
 /// Subscribes to events and has them written. When it is dropped, what is queued is written first.
 #[derive(Debug)]
 pub struct AuditLog {
-    queue: Arc<Queue>,
+    queue: Arc<EventQueue>,
     /// When the log last said that events are being lost.
     told: Mutex<Option<Instant>>,
-    /// Closed by the thread's end.
+    /// A channel that closes when the thread ends.
     ended: Mutex<Receiver<()>>,
 }
 
 /// The file behind an audit log, for opening it again after a rotation.
 #[derive(Debug, Clone)]
 pub struct AuditFile {
-    next: Arc<Mutex<Option<Sink>>>,
-    queue: Arc<Queue>,
+    next: Arc<Mutex<Option<AuditSink>>>,
+    queue: Arc<EventQueue>,
 }
 
-/// Where lines go.
+/// Where the audit log's lines go.
 #[derive(Debug)]
-pub(super) enum Sink {
+pub(super) enum AuditSink {
+    /// A file of its own.
     File(File),
-    /// Into the process's log.
+    /// The process's log.
     Log,
 }
 
-impl Sink {
-    fn open(path: Option<&Path>) -> Result<Sink> {
+impl AuditSink {
+    fn open(path: Option<&Path>) -> Result<AuditSink> {
         let Some(path) = path else {
-            return Ok(Sink::Log);
+            return Ok(AuditSink::Log);
         };
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(0o600);
         // The operator may have put a link there, to a larger disk.
         let file = open_regular(path, &options, Links::Follow);
-        file.map(Sink::File).map_err(|e| cannot_open(path, e))
+        file.map(AuditSink::File).map_err(|e| cannot_open(path, e))
     }
 }
 
@@ -83,7 +88,7 @@ fn cannot_open(path: &Path, cause: io::Error) -> Error {
         .hint("[log] audit in the configuration names it; its directory must exist and be ours")
 }
 
-/// Opens the file as [`Sink::open`] does, but does not make it: `false` if it would have to be made, and can be.
+/// Opens the file as [`AuditSink::open`] does, but does not make it: `false` if it would have to be made, and can be.
 pub(super) fn probe(path: &Path) -> Result<bool> {
     let cannot = |cause| cannot_open(path, cause);
     match open_regular(path, OpenOptions::new().append(true), Links::Follow) {
@@ -109,15 +114,15 @@ pub(super) fn probe(path: &Path) -> Result<bool> {
 impl AuditLog {
     /// Opens the file (made with mode 0600 if it is missing) and starts the thread.
     pub(super) fn open(path: Option<&Path>) -> Result<(AuditLog, AuditFile)> {
-        Self::start(Sink::open(path)?)
+        Self::start(AuditSink::open(path)?)
     }
 
     /// The same for what is open already: a pipe, in tests, hangs as a disk may.
-    pub(super) fn start(sink: Sink) -> Result<(AuditLog, AuditFile)> {
+    pub(super) fn start(sink: AuditSink) -> Result<(AuditLog, AuditFile)> {
         let next = Arc::new(Mutex::new(None));
-        let queue = Arc::new(Queue::new(CAPACITY));
+        let queue = Arc::new(EventQueue::new(CAPACITY));
         let (alive, ended) = channel();
-        let mut writer = Writer {
+        let mut writer = AuditWriter {
             sink,
             next: Arc::clone(&next),
             queue: Arc::clone(&queue),
@@ -150,7 +155,7 @@ impl Subscriber for AuditLog {
         }
     }
 
-    fn credit(&self, user: &UserName) -> Option<Arc<Credit>> {
+    fn credit(&self, user: &UserName) -> Option<Arc<EmitCredit>> {
         Some(self.queue.credit(user))
     }
 }
@@ -181,7 +186,7 @@ impl AuditFile {
     /// # Errors
     /// When it cannot be opened; the old one stays in use.
     pub fn reopen(&self, path: Option<&Path>) -> Result<()> {
-        let sink = Sink::open(path)?;
+        let sink = AuditSink::open(path)?;
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
         self.queue.nudge();
         Ok(())
@@ -218,18 +223,18 @@ fn take_back(file: &File, written: u64) -> bool {
     cut.is_ok()
 }
 
-/// The thread's own state.
-struct Writer {
-    sink: Sink,
-    next: Arc<Mutex<Option<Sink>>>,
-    queue: Arc<Queue>,
-    /// The last write broke off within a line.
+/// The state of the thread that writes.
+struct AuditWriter {
+    sink: AuditSink,
+    next: Arc<Mutex<Option<AuditSink>>>,
+    queue: Arc<EventQueue>,
+    /// Whether the last write broke off within a line.
     torn: bool,
-    /// The last write failed, and the log has been told.
+    /// Whether the last write failed, and the log has been told.
     failing: bool,
 }
 
-impl Writer {
+impl AuditWriter {
     fn run(&mut self) {
         log_queue::may_wait();
         loop {
@@ -247,8 +252,8 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, batch: Batch) {
-        let Batch { entries, lost, .. } = batch;
+    fn write(&mut self, batch: EventBatch) {
+        let EventBatch { entries, lost, .. } = batch;
         let count: u64 = entries.iter().map(|entry| entry.count).sum();
         let lines = entries
             .into_iter()
@@ -256,10 +261,10 @@ impl Writer {
         let told = (lost > 0).then(|| record::lost(Timestamp::now(), lost));
         let lines: Vec<String> = lines.chain(told).collect();
         let file = match &mut self.sink {
-            Sink::File(file) => file,
-            Sink::Log => {
+            AuditSink::File(file) => file,
+            AuditSink::Log => {
                 for line in lines {
-                    tracing::info!(target: super::AUDIT_TARGET, "{line}");
+                    tracing::info!(target: LOG_TARGET, "{line}");
                 }
                 return;
             }

@@ -24,34 +24,34 @@ thread_local! {
     static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on this thread waits where the queue is full.
+/// Lets this thread wait, from now on, where the queue is full.
 pub(super) fn may_wait() {
     MAY_WAIT.set(true);
 }
 
-/// The queue; its clones are the same.
+/// The queue. Its clones are the same queue.
 #[derive(Clone)]
-pub(super) struct LogQueue(Arc<Shared>);
+pub(super) struct LogQueue(Arc<LogQueueShared>);
 
-struct Shared {
-    state: Mutex<State>,
+struct LogQueueShared {
+    state: Mutex<LogQueueState>,
     /// Something has come, or was taken.
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct LogQueueState {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
     dropped: u64,
-    /// The thread is writing what it has taken.
+    /// Whether the thread is writing what it has taken.
     writing: bool,
 }
 
 impl LogQueue {
     /// Starts the thread, which writes to `to` for as long as the process lives.
     pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<Self> {
-        let queue = Self(Arc::new(Shared {
+        let queue = Self(Arc::new(LogQueueShared {
             state: Mutex::default(),
             changed: Condvar::new(),
         }));
@@ -61,11 +61,11 @@ impl LogQueue {
         Ok(queue)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LogQueueState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+    fn wait<'s>(&self, state: MutexGuard<'s, LogQueueState>) -> MutexGuard<'s, LogQueueState> {
         self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -153,7 +153,7 @@ impl Write for LogQueue {
     }
 }
 
-/// Waits when it is dropped until the log is written out, for a limited time. To be kept by whoever ends the process.
+/// Waits when it is dropped until the log is written out, for a limited time. Whoever ends the process is to keep it.
 pub struct Flush(pub(super) LogQueue);
 
 impl Drop for Flush {

@@ -1,13 +1,13 @@
-//! Events as lines of the audit log: the stable names of events and fields.
+//! Writes events as lines of the audit log, and owns the stable names of events and fields. Where lines go is
+//! [`super::audit`]'s.
 
 use std::time::Duration;
 
 use jiff::{Timestamp, Unit};
 use serde_json::Value;
 
-use crate::domain::event::{Actor, Event, SessionId};
+use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
-use crate::domain::user::UserName;
 use base::visible;
 
 /// A peer's own words are cut after so many characters; an honest user name has at most 64.
@@ -19,11 +19,18 @@ const LONGEST_CLAIM: usize = 256;
 ///
 /// `count` is the number of occurrences that the line stands for; it is left out where that is 1.
 pub(super) fn line(time: Timestamp, event: &Event, count: u64) -> String {
-    let (name, mut fields) = fields(event);
+    let mut fields = match event.actor() {
+        Some(who) => vec![
+            ("session", who.session.0.into()),
+            ("user", who.user.as_str().into()),
+        ],
+        None => Vec::new(),
+    };
+    fields.extend(details(event));
     if count > 1 {
         fields.push(("count", count.into()));
     }
-    write(time, name, fields)
+    write(time, name(event), fields)
 }
 
 /// Says that `count` events are missing here.
@@ -32,9 +39,9 @@ pub(super) fn lost(time: Timestamp, count: u64) -> String {
 }
 
 /// In the order in which they are written.
-type Fields = Vec<(&'static str, Value)>;
+type EventFields = Vec<(&'static str, Value)>;
 
-fn write(time: Timestamp, name: &str, fields: Fields) -> String {
+fn write(time: Timestamp, name: &str, fields: EventFields) -> String {
     let time = time.round(Unit::Millisecond).unwrap_or(time);
     let start = [("time", format!("{time:.3}").into()), ("event", name.into())];
     let members = start.into_iter().chain(fields);
@@ -44,20 +51,37 @@ fn write(time: Timestamp, name: &str, fields: Fields) -> String {
     visible::in_json(&format!("{{{}}}", members.join(",")))
 }
 
-fn fields(event: &Event) -> (&'static str, Fields) {
+/// The stable name of an event.
+fn name(event: &Event) -> &'static str {
+    match event {
+        Event::SignedIn { .. } => "signed_in",
+        Event::Denied { .. } => "denied",
+        Event::Refused { .. } => "refused",
+        Event::SessionEnded { .. } => "session_ended",
+        Event::Opened { .. } => "opened",
+        Event::Closed { .. } => "closed",
+        Event::Hashed { .. } => "hashed",
+        Event::Command { .. } => "command",
+        Event::Removed { .. } => "removed",
+        Event::DirectoryRemoved { .. } => "directory_removed",
+        Event::Renamed { .. } => "renamed",
+        Event::DirectoryMade { .. } => "directory_made",
+        Event::Linked { .. } => "linked",
+        Event::OverQuota { .. } => "over_quota",
+        Event::Forbidden { .. } => "forbidden",
+    }
+}
+
+/// The fields of an event behind those that name its session, in the order in which they are written.
+fn details(event: &Event) -> EventFields {
+    macro_rules! fields {
+        ($($name:ident: $value:expr),*) => { vec![$((stringify!($name), $value.into())),*] };
+    }
     match event {
         Event::SignedIn {
-            session,
-            user,
-            peer,
-            method,
-            client,
+            peer, method, client, ..
         } => {
-            let mut fields = by(*session, user);
-            fields.push(("peer", peer.to_string().into()));
-            fields.push(("method", method.as_str().into()));
-            fields.push(("client", claim(client).into()));
-            ("signed_in", fields)
+            fields!(peer: peer.to_string(), method: method.as_str(), client: claim(client))
         }
         Event::Denied {
             peer,
@@ -65,101 +89,44 @@ fn fields(event: &Event) -> (&'static str, Fields) {
             method,
             reason,
         } => {
-            let fields = vec![
-                ("user", claim(user).into()),
-                ("peer", peer.to_string().into()),
-                ("method", (*method).into()),
-                ("reason", reason.as_str().into()),
-            ];
-            ("denied", fields)
+            fields!(user: claim(user), peer: peer.to_string(), method: *method, reason: reason.as_str())
         }
+        // The caller writes the count, which may be that of several events.
         Event::Refused {
             peer,
             reason,
             count: _,
         } => {
-            let fields = vec![
-                ("peer", peer.to_string().into()),
-                ("reason", reason.as_str().into()),
-            ];
-            ("refused", fields)
+            fields!(peer: peer.to_string(), reason: reason.as_str())
         }
-        Event::SessionEnded {
-            session,
-            user,
-            reason,
-            duration,
-        } => {
-            let mut fields = by(*session, user);
-            fields.push(("reason", reason.as_str().into()));
-            fields.push(("seconds", seconds(*duration)));
-            ("session_ended", fields)
+        Event::SessionEnded { reason, duration, .. } => {
+            fields!(reason: reason.as_str(), seconds: seconds(*duration))
         }
-        Event::Opened { who, path, write } => (
-            "opened",
-            did(who, [("path", text(path)), ("write", (*write).into())]),
-        ),
+        Event::Opened { path, write, .. } => fields!(path: text(path), write: *write),
         Event::Closed {
-            who,
             path,
             bytes_read,
             bytes_written,
             duration,
+            ..
         } => {
-            let fields = [
-                ("path", text(path)),
-                ("bytes_read", (*bytes_read).into()),
-                ("bytes_written", (*bytes_written).into()),
-                ("seconds", seconds(*duration)),
-            ];
-            ("closed", did(who, fields))
+            let (read, written) = (*bytes_read, *bytes_written);
+            fields!(path: text(path), bytes_read: read, bytes_written: written, seconds: seconds(*duration))
         }
-        Event::Hashed { who, algorithm, path } => (
-            "hashed",
-            did(who, [("algorithm", (*algorithm).into()), ("path", text(path))]),
-        ),
+        Event::Hashed { algorithm, path, .. } => fields!(algorithm: *algorithm, path: text(path)),
         Event::Command {
-            who,
-            command,
-            exit_status,
+            command, exit_status, ..
         } => {
-            let fields = [
-                ("command", claim(&visible::bytes(command)).into()),
-                ("exit_status", (*exit_status).into()),
-            ];
-            ("command", did(who, fields))
+            fields!(command: claim(&visible::bytes(command)), exit_status: *exit_status)
         }
-        Event::Removed { who, path } => ("removed", did(who, [("path", text(path))])),
-        Event::DirectoryRemoved { who, path } => ("directory_removed", did(who, [("path", text(path))])),
-        Event::Renamed { who, from, to } => ("renamed", did(who, [("from", text(from)), ("to", text(to))])),
-        Event::DirectoryMade { who, path } => ("directory_made", did(who, [("path", text(path))])),
-        Event::Linked { who, target, link } => (
-            "linked",
-            did(
-                who,
-                [("target", visible::bytes(target).into()), ("link", text(link))],
-            ),
-        ),
-        Event::OverQuota { who, path, sentence } => (
-            "over_quota",
-            did(who, [("path", text(path)), ("reason", sentence.as_str().into())]),
-        ),
-        Event::Forbidden { who, operation, path } => (
-            "forbidden",
-            did(who, [("operation", (*operation).into()), ("path", text(path))]),
-        ),
+        Event::Removed { path, .. }
+        | Event::DirectoryRemoved { path, .. }
+        | Event::DirectoryMade { path, .. } => fields!(path: text(path)),
+        Event::Renamed { from, to, .. } => fields!(from: text(from), to: text(to)),
+        Event::Linked { target, link, .. } => fields!(target: visible::bytes(target), link: text(link)),
+        Event::OverQuota { path, sentence, .. } => fields!(path: text(path), reason: sentence.as_str()),
+        Event::Forbidden { operation, path, .. } => fields!(operation: *operation, path: text(path)),
     }
-}
-
-/// Whose event it is.
-fn by(session: SessionId, user: &UserName) -> Fields {
-    vec![("session", session.0.into()), ("user", user.as_str().into())]
-}
-
-fn did<const N: usize>(who: &Actor, what: [(&'static str, Value); N]) -> Fields {
-    let mut fields = by(who.session, &who.user);
-    fields.extend(what);
-    fields
 }
 
 fn text(path: &VirtualPath) -> Value {
@@ -181,6 +148,7 @@ fn seconds(duration: Duration) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::event::{Actor, SessionId};
 
     fn actor() -> Actor {
         Actor {

@@ -3,7 +3,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::domain::event::{Event, Subscriber as _};
+use crate::domain::event::Event;
+use crate::session::events::Subscriber as _;
 
 /// Collects what would go to standard error.
 #[derive(Clone, Default)]
@@ -179,7 +180,7 @@ fn a_stuck_disk_holds_up_nobody_and_losses_are_told() {
     // A pipe that nobody reads takes 64 KiB and then blocks, as a disk that hangs does.
     let (reader, writer) = io::pipe().unwrap();
     let disk = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
-    let (log, _file) = AuditLog::start(audit::Sink::File(disk)).unwrap();
+    let (log, _file) = AuditLog::start(audit::AuditSink::File(disk)).unwrap();
     let sent = 20_000;
     (0..sent).for_each(|n| log.notice(&refused(n)));
 

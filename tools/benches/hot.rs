@@ -15,7 +15,7 @@ use divan::{Bencher, black_box};
 use homeportd::accounts::account::Account;
 use homeportd::accounts::{Accounts, QuotaSettings};
 use homeportd::domain::user::Quota;
-use homeportd::sftp::longname::Lister;
+use homeportd::sftp::longname::{LongnameFormatter, OwnIds};
 use homeportd::sftp::read::Read;
 use homeportd::storage::{FileKind, InodeId, Metadata, Wait};
 use homeportd::store::sql::SqlStore;
@@ -79,8 +79,8 @@ fn reply_status(bencher: Bencher) {
 
 #[divan::bench]
 fn line_of_a_listing(bencher: Bencher) {
-    let lister = Lister {
-        own_ids: (1000, 1000),
+    let lister = LongnameFormatter {
+        own_ids: OwnIds { uid: 1000, gid: 1000 },
         user: "calvin".into(),
         zone: jiff::tz::TimeZone::UTC,
     };

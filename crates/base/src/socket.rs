@@ -3,7 +3,7 @@
 //! russh asks for four bytes, then for a packet, then for four bytes; and flushes after each packet that it has
 //! handled. Here reads fetch up to [`READ_AHEAD`] at once, and small writes are held back while more input is
 //! already at hand, since handling it will write more. What is held back goes out at [`SEND_AT`], when a read would
-//! wait, and before a callback waits ([`Socket::pusher`]). Buffers exist only while they hold bytes.
+//! wait, and before a callback waits ([`Socket::handle`]). Buffers exist only while they hold bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -50,7 +50,7 @@ struct Shared {
 
 /// Sends what is held back, from inside a callback that is about to wait; and tells how the connection does.
 #[derive(Clone)]
-pub struct Pusher(Arc<Shared>);
+pub struct ConnectionHandle(Arc<Shared>);
 
 impl Socket {
     /// Wraps a stream. Once `cut` is cancelled, every read and write fails.
@@ -72,9 +72,9 @@ impl Socket {
         }
     }
 
-    /// See [`Pusher`].
-    pub fn pusher(&self) -> Pusher {
-        Pusher(Arc::clone(&self.shared))
+    /// See [`ConnectionHandle`].
+    pub fn handle(&self) -> ConnectionHandle {
+        ConnectionHandle(Arc::clone(&self.shared))
     }
 
     fn check_cut(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -166,7 +166,7 @@ impl Shared {
     }
 }
 
-impl Pusher {
+impl ConnectionHandle {
     /// Sends what is held back, as far as the socket takes it without waiting.
     pub fn push(&self) {
         let mut output = self.0.output();

@@ -43,10 +43,9 @@ pub fn bytes(raw: &[u8]) -> String {
 pub fn for_terminal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '\n' | '\r' | '\t' => out.extend(c.escape_default()),
-            c if is_treacherous(c) => out.extend(c.escape_unicode()),
-            c => out.push(c),
+        match is_treacherous(c) {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
         }
     }
     out

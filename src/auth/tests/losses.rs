@@ -13,12 +13,12 @@ async fn a_first_factor_that_was_taken_away_counts_no_more() {
         .attempt("careful", HERE, credential, &Proofs::default())
         .await
     {
-        Err(Denied::Partial { passed, .. }) => passed,
+        Err(Denial::Partial { passed, .. }) => passed,
         other => panic!("{other:?}"),
     };
     let second = async |credential: Credential<'_>, passed: &Proofs| {
         let result = f.attempt("careful", HERE, credential, passed).await;
-        matches!(result, Err(Denied::Partial { .. }))
+        matches!(result, Err(Denial::Partial { .. }))
     };
     f.add("careful", both).await;
     let by_key = first(Credential::VerifiedKey(&key)).await;
@@ -74,12 +74,12 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         row(
             "disabled",
             Box::new(|u| u.enabled = false),
-            both_end(Lost::Enabled),
+            both_end(Revocation::Enabled),
         ),
         row(
             "expired",
             Box::new(|u| u.expires_at = Some("2001-01-01T00:00:00Z".parse().unwrap())),
-            both_end(Lost::Time),
+            both_end(Revocation::Time),
         ),
         row(
             "will expire",
@@ -89,12 +89,12 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         row(
             "moved",
             Box::new(|u| u.home = "/srv/moved".into()),
-            both_end(Lost::Home),
+            both_end(Revocation::Home),
         ),
         row(
             "read only",
             Box::new(|u| u.permissions = Permissions::read_only()),
-            both_end(Lost::Permission(Permission::Create)),
+            both_end(Revocation::Permission(Permission::Create)),
         ),
         row(
             "one permission less",
@@ -104,12 +104,12 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
                     .filter(|p| *p != Permission::Link)
                     .collect()
             }),
-            both_end(Lost::Permission(Permission::Link)),
+            both_end(Revocation::Permission(Permission::Link)),
         ),
         row(
             "address",
             Box::new(|u| u.allowed_from = vec!["10.0.0.0/8".parse().unwrap()]),
-            both_end(Lost::Address),
+            both_end(Revocation::Address),
         ),
         row(
             "the address that it comes from",
@@ -119,22 +119,22 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         row(
             "more factors",
             Box::new(move |u| u.require = both.iter().copied().collect()),
-            both_end(Lost::Factors),
+            both_end(Revocation::Factors),
         ),
         row(
             "keys only",
             Box::new(|u| u.require = [Factor::PublicKey].into()),
-            (goes_on(None), Review::Ends(Lost::Factors)),
+            (goes_on(None), Review::Ends(Revocation::Factors)),
         ),
         row(
             "no key",
             Box::new(|u| u.keys.clear()),
-            (Review::Ends(Lost::Key), goes_on(None)),
+            (Review::Ends(Revocation::Key), goes_on(None)),
         ),
         row(
             "another key",
             Box::new(|u| u.keys = vec![OTHER_KEY.to_owned()]),
-            (Review::Ends(Lost::Key), goes_on(None)),
+            (Review::Ends(Revocation::Key), goes_on(None)),
         ),
         row(
             "one key more, and another comment",
@@ -144,7 +144,7 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         row(
             "the key from elsewhere",
             Box::new(|u| u.keys = vec![format!("from=\"10.0.0.1\" {KEY}")]),
-            (Review::Ends(Lost::Key), goes_on(None)),
+            (Review::Ends(Revocation::Key), goes_on(None)),
         ),
         row(
             "the key for some time",
@@ -157,12 +157,12 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         row(
             "another password",
             Box::new(|u| u.password_hash = Some(cheap("another"))),
-            (goes_on(None), Review::Ends(Lost::Password)),
+            (goes_on(None), Review::Ends(Revocation::Password)),
         ),
         row(
             "no password",
             Box::new(|u| u.password_hash = None),
-            (goes_on(None), Review::Ends(Lost::Password)),
+            (goes_on(None), Review::Ends(Revocation::Password)),
         ),
     ];
     for (what, change, key, password) in rows {
@@ -189,12 +189,12 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
     f.store.remove_user(&name("calvin")).await.unwrap();
     assert_eq!(
         f.auth.review(&login, peer).await.unwrap(),
-        Review::Ends(Lost::User)
+        Review::Ends(Revocation::User)
     );
     f.add("calvin", |_| {}).await;
     assert_eq!(
         f.auth.review(&login, peer).await.unwrap(),
-        Review::Ends(Lost::Incarnation)
+        Review::Ends(Revocation::Incarnation)
     );
     f.store.close().await;
     assert!(

@@ -7,7 +7,7 @@ async fn refusals_are_held_back_and_successes_are_not() {
     let mut settings = quick();
     settings.throttle.first_delay_ms = 40;
     settings.throttle.max_delay_ms = 100_000;
-    let f = Fixture::with(settings, Queue::default()).await;
+    let f = Fixture::with(settings, VerifierBounds::default()).await;
     for (attempt, at_least) in [(1, 40), (2, 80), (3, 160)] {
         let start = std::time::Instant::now();
         if attempt == 2 {
@@ -38,7 +38,7 @@ async fn refusals_are_held_back_and_successes_are_not() {
 async fn after_many_failures_passwords_from_there_are_not_looked_at() {
     let mut settings = quick();
     settings.throttle.failures = 5;
-    let f = Fixture::with(settings, Queue::default()).await;
+    let f = Fixture::with(settings, VerifierBounds::default()).await;
     f.add("tom", |_| {}).await;
     assert!(f.password("tom", HERE, "secret").await.is_ok());
     for _ in 0..5 {
@@ -65,7 +65,7 @@ async fn an_honest_user_waits_until_enough_is_forgiven_and_gets_in() {
     settings.throttle.forgive_secs = 1;
     settings.throttle.max_delay_ms = 1500;
     settings.throttle.first_delay_ms = 1500;
-    let f = Fixture::with(settings, Queue::default()).await;
+    let f = Fixture::with(settings, VerifierBounds::default()).await;
     for _ in 0..100 {
         f.auth.throttle().failed(here(), Instant::now().into_std());
     }
@@ -78,9 +78,9 @@ async fn an_honest_user_waits_until_enough_is_forgiven_and_gets_in() {
 async fn guesses_in_parallel_gain_nothing() {
     let mut settings = quick();
     settings.throttle.failures = 5;
-    let queue = Queue {
+    let queue = VerifierBounds {
         workers: 1,
-        ..Queue::default()
+        ..VerifierBounds::default()
     };
     let f = Arc::new(Fixture::with(settings, queue).await);
     let guesses = (0..60).map(|n| {
@@ -107,7 +107,7 @@ async fn three_hundred_honest_users_behind_one_address_get_in() {
 
 #[tokio::test]
 async fn a_full_queue_refuses_without_hashing_and_without_blame() {
-    let queue = Queue {
+    let queue = VerifierBounds {
         workers: 1,
         waiting: 0,
         waiting_per_source: 0,
@@ -162,15 +162,15 @@ async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
     settings.throttle.failures = 5;
     settings.throttle.first_delay_ms = 60_000;
     settings.throttle.max_delay_ms = 60_000;
-    let f = Fixture::with(settings.clone(), Queue::default()).await;
+    let f = Fixture::with(settings.clone(), VerifierBounds::default()).await;
     f.add("tom", |_| {}).await;
     f.add("new", |_| {}).await;
     f.password("calvin", HERE, "secret").await.unwrap();
     // A key counts as well: it is the user who has been there.
     f.key("tom", HERE, KEY).await.unwrap();
-    assert!(f.auth.write_sign_ins().await);
+    assert!(f.auth.history().write().await);
     let after = Authenticator::new(f.store.clone(), settings);
-    after.recall_sign_ins().await;
+    after.history().recall().await;
     for auth in [&f.auth, &after] {
         for n in 0..12 {
             let name = name(&format!("u{n}"));
@@ -191,7 +191,7 @@ async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
     }
     // Those who are gone are forgotten, here and in the store.
     f.store.remove_user(&name("tom")).await.unwrap();
-    f.auth.user_gone(&name("tom"));
+    f.auth.history().forget(&name("tom"));
     let now = Instant::now().into_std();
     assert!(!f.auth.throttle().knows(here(), Some(&name("tom")), now));
     let kept = f.store.sign_ins(Timestamp::UNIX_EPOCH).await.unwrap();
@@ -204,15 +204,15 @@ async fn what_cannot_be_written_down_fails_nobody_and_is_tried_again() {
     let f = Fixture::new().await;
     f.password("calvin", HERE, "secret").await.unwrap();
     f.store.close().await;
-    assert!(!f.auth.write_sign_ins().await);
-    assert!(!f.auth.write_sign_ins().await, "it is still to be done");
+    assert!(!f.auth.history().write().await);
+    assert!(!f.auth.history().write().await, "it is still to be done");
 }
 
 #[tokio::test]
 async fn a_peer_that_does_not_wait_for_the_verdict_has_failed() {
-    let queue = Queue {
+    let queue = VerifierBounds {
         workers: 1,
-        ..Queue::default()
+        ..VerifierBounds::default()
     };
     let f = Arc::new(Fixture::with(quick(), queue).await);
     // The verdict is not there before the peer gives up.

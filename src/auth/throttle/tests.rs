@@ -101,7 +101,7 @@ fn who_was_there_before_gets_in_beside_an_attacker() {
     // It does not last forever.
     let mut throttle = self::throttle();
     throttle.signed_in(source(ATTACKER), &calvin, now);
-    let later = now + places::LIFETIME;
+    let later = now + known_places::LIFETIME;
     for _ in 0..20 {
         throttle.failed(source(ATTACKER), later);
     }
@@ -178,7 +178,7 @@ fn places_of_a_user_are_bounded() {
     for n in 0..100u32 {
         throttle.signed_in(nth_source(n.into()), &calvin, now + Duration::from_secs(n.into()));
     }
-    assert_eq!(throttle.places.len(), (1, places::MAX_PLACES));
+    assert_eq!(throttle.places.len(), (1, known_places::MAX_PLACES));
     assert!(throttle.knows(nth_source(99), Some(&calvin), now));
     assert!(!throttle.knows(nth_source(0), Some(&calvin), now));
     for n in 0..MAX_ENTRIES + 100 {
@@ -222,7 +222,8 @@ fn places_are_written_down_once_a_day_and_come_back() {
     assert!(after.knows(source(ELSEWHERE), Some(&tom), now + HOUR));
     let mut late = throttle();
     for (user, source, at) in &written {
-        late.places().restore(user, *source, *at, now + places::LIFETIME);
+        late.places()
+            .restore(user, *source, *at, now + known_places::LIFETIME);
     }
     assert_eq!(late.places.len(), (0, 0));
 }

@@ -12,14 +12,14 @@ fn applicant(source: &str, name: &str) -> Applicant {
 }
 
 fn one_worker() -> Arc<Verifier> {
-    Arc::new(Verifier::new(Queue {
+    Arc::new(Verifier::new(VerifierBounds {
         workers: 1,
         waiting: 3,
         waiting_per_source: 2,
     }))
 }
 
-type Waiting = tokio::task::JoinHandle<Result<Turn, QueueFull>>;
+type Waiting = tokio::task::JoinHandle<Result<FairPermit, QueueFull>>;
 
 /// An attempt that waits, for certain.
 async fn waits(verifier: &Arc<Verifier>, source: &str, name: &str) -> Waiting {
@@ -92,12 +92,12 @@ async fn turns_go_on_past_those_who_have_left() {
 
 #[tokio::test]
 async fn turns_of_other_work_go_from_address_to_address() {
-    let queue = Queue {
+    let queue = VerifierBounds {
         workers: 1,
-        ..Queue::default()
+        ..VerifierBounds::default()
     };
-    let turns = Arc::new(Turns(Arc::new(Shared {
-        queue,
+    let turns = Arc::new(FairSemaphore(Arc::new(FairQueue {
+        bounds: queue,
         state: Mutex::default(),
     })));
     let first = turns.turn("192.0.2.1".parse().unwrap(), false).await.unwrap();

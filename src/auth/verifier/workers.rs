@@ -17,22 +17,22 @@ const IDLE: Duration = Duration::from_secs(30);
 /// there.
 const STACK: usize = 64 * 1024;
 
-pub(super) type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+pub(super) type HashJob = Box<dyn FnOnce(&mut Memory) + Send>;
 
-/// The threads.
+/// The threads that compute hashes.
 #[derive(Debug)]
-pub(super) struct Workers(Arc<Pool>);
+pub(super) struct Workers(Arc<WorkerPool>);
 
-struct Pool {
+struct WorkerPool {
     most: usize,
     idle_after: Duration,
-    state: Mutex<State>,
+    state: Mutex<WorkerPoolState>,
     wake: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    jobs: VecDeque<Job>,
+struct WorkerPoolState {
+    jobs: VecDeque<HashJob>,
     threads: usize,
     idle: usize,
     closed: bool,
@@ -45,7 +45,7 @@ impl Workers {
     }
 
     fn with_idle(most: usize, idle_after: Duration) -> Self {
-        Self(Arc::new(Pool {
+        Self(Arc::new(WorkerPool {
             most,
             idle_after,
             state: Mutex::default(),
@@ -54,7 +54,7 @@ impl Workers {
     }
 
     /// Has a thread do this. If none can be started, the job is dropped.
-    pub(super) fn submit(&self, job: Job) {
+    pub(super) fn submit(&self, job: HashJob) {
         let mut state = self.0.state();
         state.jobs.push_back(job);
         if state.idle >= state.jobs.len() || state.threads >= self.0.most {
@@ -68,7 +68,7 @@ impl Workers {
         let pool = Arc::clone(&self.0);
         let started = std::thread::Builder::new()
             .name("argon2".to_owned())
-            .spawn(move || Worker(pool).run());
+            .spawn(move || WorkerThread(pool).run());
         if let Err(error) = started {
             tracing::warn!(%error, "cannot start a thread to verify passwords");
             let mut state = self.0.state();
@@ -88,13 +88,13 @@ impl Drop for Workers {
     }
 }
 
-impl Pool {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl WorkerPool {
+    fn state(&self) -> MutexGuard<'_, WorkerPoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for something to do; `None`: there was nothing for long, or there will be nothing any more.
-    fn next(&self) -> Option<Job> {
+    fn next(&self) -> Option<HashJob> {
         let mut state = self.state();
         state.idle += 1;
         let (mut state, _) = self
@@ -113,10 +113,10 @@ impl Pool {
     }
 }
 
-/// One thread.
-struct Worker(Arc<Pool>);
+/// A thread that computes hashes.
+struct WorkerThread(Arc<WorkerPool>);
 
-impl Worker {
+impl WorkerThread {
     fn run(self) {
         let mut memory = Memory::default();
         while let Some(job) = self.0.next() {
@@ -139,9 +139,9 @@ fn overwrite_stack() {
     std::hint::black_box(&mut area);
 }
 
-impl std::fmt::Debug for Pool {
+impl std::fmt::Debug for WorkerPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pool")
+        f.debug_struct("WorkerPool")
             .field("most", &self.most)
             .finish_non_exhaustive()
     }

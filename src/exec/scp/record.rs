@@ -1,21 +1,21 @@
-//! The lines of scp's protocol, read strictly. Pure.
+//! Reads the lines of scp's protocol, strictly. It neither reads from the channel nor writes files.
 
 pub(crate) mod fuzz;
 
-/// One line from the client.
+/// A line of the protocol, from the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Record<'a> {
-    /// `T`: for the next file or directory.
+    /// A `T` record: the times of the next file or directory.
     Times(Times),
-    /// `C`
+    /// A `C` record: a file, whose bytes follow.
     File { mode: u32, size: u64, name: &'a [u8] },
-    /// `D`
+    /// A `D` record: a directory that the client enters.
     Directory { mode: u32, name: &'a [u8] },
-    /// `E`
+    /// An `E` record: the client leaves the directory.
     Up,
-    /// `\x01`: the client could not read something.
+    /// The byte 1: the client could not read something.
     Warning,
-    /// `\x02`: the client gives up.
+    /// The byte 2: the client gives up.
     Fatal,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Times {
     pub(super) accessed: u32,
 }
 
-/// The line is no record at all.
+/// What is wrong with a line that is not a record.
 pub(super) const UNEXPECTED: &str = "expected control record";
 
 /// Reads a line, given without its newline.
@@ -38,11 +38,11 @@ pub(super) fn parse(line: &[u8]) -> Result<Record<'_>, &'static str> {
     match kind {
         b'T' => times(rest).map(Record::Times),
         b'C' => {
-            let (mode, size, name) = entry(rest)?;
+            let EntryFields { mode, size, name } = entry(rest)?;
             Ok(Record::File { mode, size, name })
         }
         b'D' => {
-            let (mode, _, name) = entry(rest)?;
+            let EntryFields { mode, name, size: _ } = entry(rest)?;
             Ok(Record::Directory { mode, name })
         }
         b'E' => Ok(Record::Up),
@@ -52,8 +52,14 @@ pub(super) fn parse(line: &[u8]) -> Result<Record<'_>, &'static str> {
     }
 }
 
-/// `mode size name`
-fn entry(rest: &[u8]) -> Result<(u32, u64, &[u8]), &'static str> {
+/// The fields of a `C` or `D` record: `mode size name`.
+struct EntryFields<'a> {
+    mode: u32,
+    size: u64,
+    name: &'a [u8],
+}
+
+fn entry(rest: &[u8]) -> Result<EntryFields<'_>, &'static str> {
     let (digits, rest) = rest.split_first_chunk::<4>().ok_or("bad mode")?;
     let mut mode = 0;
     for digit in digits {
@@ -68,10 +74,10 @@ fn entry(rest: &[u8]) -> Result<(u32, u64, &[u8]), &'static str> {
         return Err("size out of range");
     }
     let name = rest.strip_prefix(b" ").ok_or("size not delimited")?;
-    Ok((mode, size, name))
+    Ok(EntryFields { mode, size, name })
 }
 
-/// `seconds microseconds seconds microseconds`
+/// Reads the fields of a `T` record: `seconds microseconds seconds microseconds`.
 fn times(rest: &[u8]) -> Result<Times, &'static str> {
     let (modified, rest) = number(rest, "mtime.sec not present", "mtime.sec out of range")?;
     let rest = rest.strip_prefix(b" ").ok_or("mtime.sec not delimited")?;

@@ -1,66 +1,67 @@
-//! `scp -t`: what the client sends is written.
+//! `scp -t`: receives what the client sends, and writes it to the home.
 
 use bytes::Bytes;
 
+use super::options::ScpOptions;
+use super::peer::{MAX_LINE, ScpAbort, ScpPeer};
 use super::record::{self, Record, Times, UNEXPECTED, is_name};
-use super::{MAX_LINE, Options, Stop, Talk};
 use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
-use crate::exec::desk::Desk;
-use crate::exec::opened::Opened;
+use crate::exec::command_file::CommandFile;
+use crate::exec::home_session::HomeSession;
 use crate::exec::reason::reason;
 use crate::session::memory::TOO_MUCH_HELD;
-use crate::session::stream::input::Line;
+use crate::session::stream::input::InputLine;
 use crate::storage::{Error, FileKind, Links, OpenHow, SetAttrs, Wait};
 
-/// So much is written at once.
+/// The number of bytes that are written at once.
 const PIECE: usize = 256 * 1024;
 
-/// What a directory costs that the client is in.
+/// What a directory costs in memory while the client is in it.
 fn level_cost(name: &[u8]) -> usize {
-    size_of::<Level>() + name.len()
+    size_of::<ReceivedDirectory>() + name.len()
 }
 
 /// A directory that the client is in.
-struct Level {
-    /// As the client named it.
+struct ReceivedDirectory {
+    /// The name by which the client calls it.
     name: Vec<u8>,
-    /// Does `name` stand for a directory, or is it the name of what comes?
+    /// Whether `name` is a directory, or the name of what comes.
     is_directory: bool,
-    /// To be set when the client leaves it.
+    /// What is to be set when the client leaves the directory.
     later: SetAttrs,
 }
 
-/// Takes what the client sends.
+/// Receives what the client sends.
 pub(super) async fn run(
-    desk: &mut Desk,
-    talk: &mut Talk<'_>,
-    options: &Options,
+    home: &mut HomeSession,
+    peer: &mut ScpPeer<'_>,
+    options: &ScpOptions,
     names: &[Vec<u8>],
     whole: Option<Vec<u8>>,
-) -> Result<(), Stop> {
+) -> Result<(), ScpAbort> {
     let target = match (names, whole) {
         ([one], _) => one.clone(),
         // There is one target only: what was split was not quoted.
         (_, Some(whole)) => whole,
-        _ => return talk.fatal(b"ambiguous target").await,
+        _ => return peer.fatal(b"ambiguous target").await,
     };
-    let is_directory = match desk.stat(&target).await {
+    let is_directory = match home.stat(&target).await {
         Ok(meta) if meta.kind == FileKind::Directory => true,
         Ok(_) if options.directory => {
-            return talk.fatal(&[&target, &b": Not a directory"[..]].concat()).await;
+            return peer.fatal(&[&target, &b": Not a directory"[..]].concat()).await;
         }
         Err(error) if options.directory => {
             let why = reason(error);
-            return talk.fatal(&[&target, &b": "[..], why.as_bytes()].concat()).await;
+            return peer.fatal(&[&target, &b": "[..], why.as_bytes()].concat()).await;
         }
         Ok(_) | Err(_) => false,
     };
-    let mut sink = Sink {
-        desk,
-        talk,
+    let mut sink = ScpSink {
+        home,
+        peer,
         options,
-        levels: vec![Level {
+        levels: vec![ReceivedDirectory {
             name: target,
             is_directory,
             later: SetAttrs::default(),
@@ -68,34 +69,34 @@ pub(super) async fn run(
         times: None,
         first: true,
     };
-    sink.talk.ok().await?;
+    sink.peer.ok().await?;
     while sink.record().await? {}
     Ok(())
 }
 
-struct Sink<'a, 'b> {
-    desk: &'a Desk,
-    talk: &'a mut Talk<'b>,
-    options: &'a Options,
-    levels: Vec<Level>,
+struct ScpSink<'a, 'b> {
+    home: &'a HomeSession,
+    peer: &'a mut ScpPeer<'b>,
+    options: &'a ScpOptions,
+    levels: Vec<ReceivedDirectory>,
     times: Option<Times>,
-    /// Nothing has come yet.
+    /// Whether nothing has come yet.
     first: bool,
 }
 
-impl Sink<'_, '_> {
-    /// Takes one record; `false` at the end.
-    async fn record(&mut self) -> Result<bool, Stop> {
-        let line = match self.talk.io.input.line(MAX_LINE).await? {
-            Line::Whole(line) => line,
+impl ScpSink<'_, '_> {
+    /// Receives one record; returns `false` at the end.
+    async fn record(&mut self) -> Result<bool, ScpAbort> {
+        let line = match self.peer.io.input.line(MAX_LINE).await? {
+            InputLine::Whole(line) => line,
             // In the middle of a directory it is too early, and OpenSSH lets it pass.
-            Line::End => return Ok(false),
-            Line::Cut => return self.protocol_error("a record that has no end").await,
+            InputLine::End => return Ok(false),
+            InputLine::Cut => return self.protocol_error("a record that has no end").await,
         };
         match record::parse(&line) {
             Ok(Record::Times(times)) => {
                 self.times = Some(times);
-                self.talk.ok().await?;
+                self.peer.ok().await?;
             }
             Ok(Record::File { mode, size, name }) => {
                 let name = self.name_of(name).await?;
@@ -109,27 +110,27 @@ impl Sink<'_, '_> {
                 self.directory(name, mode).await?;
             }
             Ok(Record::Up) => return self.up().await,
-            Ok(Record::Warning) => self.talk.errors += 1,
-            Ok(Record::Fatal) => return Err(Stop::Failed),
+            Ok(Record::Warning) => self.peer.errors += 1,
+            Ok(Record::Fatal) => return Err(ScpAbort::Failed),
             // What a shell says before scp is even started comes this way.
-            Err(UNEXPECTED) if self.first => return self.talk.fatal(&line).await.map(|()| false),
+            Err(UNEXPECTED) if self.first => return self.peer.fatal(&line).await.map(|()| false),
             Err(why) => return self.protocol_error(why).await,
         }
         self.first = false;
         Ok(true)
     }
 
-    async fn protocol_error(&mut self, why: &str) -> Result<bool, Stop> {
+    async fn protocol_error(&mut self, why: &str) -> Result<bool, ScpAbort> {
         let sentence = format!("protocol error: {why}");
-        self.talk.fatal(sentence.as_bytes()).await?;
+        self.peer.fatal(sentence.as_bytes()).await?;
         Ok(false)
     }
 
-    /// Where a record's name is to be.
-    async fn name_of(&mut self, name: &[u8]) -> Result<Vec<u8>, Stop> {
+    /// The path that a record's name stands for.
+    async fn name_of(&mut self, name: &[u8]) -> Result<Vec<u8>, ScpAbort> {
         if !is_name(name) {
             let sentence = [b"error: unexpected filename: ", name].concat();
-            self.talk.fatal(&sentence).await?;
+            self.peer.fatal(&sentence).await?;
         }
         Ok(match self.levels.last() {
             Some(level) if level.is_directory && level.name.ends_with(b"/") => [&level.name, name].concat(),
@@ -139,16 +140,16 @@ impl Sink<'_, '_> {
         })
     }
 
-    async fn directory(&mut self, name: Vec<u8>, mode: u32) -> Result<(), Stop> {
+    async fn directory(&mut self, name: Vec<u8>, mode: u32) -> Result<(), ScpAbort> {
         let times = self.times.take();
-        if !self.desk.hold(level_cost(&name)) {
-            return self.talk.about(&name, TOO_MUCH_HELD).await;
+        if !self.home.charge_memory(level_cost(&name)) {
+            return self.peer.error_about(&name, TOO_MUCH_HELD).await;
         }
         match self.make_directory(&name, mode).await {
             Ok(()) => {
                 // Without -p the umask has decided about what was made.
                 let later_mode = self.options.preserve.then_some(mode & 0o777);
-                self.levels.push(Level {
+                self.levels.push(ReceivedDirectory {
                     name,
                     is_directory: true,
                     later: SetAttrs {
@@ -157,85 +158,85 @@ impl Sink<'_, '_> {
                         ..SetAttrs::default()
                     },
                 });
-                self.talk.ok().await
+                self.peer.ok().await
             }
             Err(why) => {
-                self.desk.let_go(level_cost(&name));
-                self.talk.about(&name, &why).await
+                self.home.release_memory(level_cost(&name));
+                self.peer.error_about(&name, &why).await
             }
         }
     }
 
-    /// Makes it, if it is not there.
+    /// Makes a directory, if it is not there.
     async fn make_directory(&self, name: &[u8], mode: u32) -> Result<(), String> {
-        match self.desk.stat(name).await {
+        match self.home.stat(name).await {
             Ok(meta) if meta.kind == FileKind::Directory => return Ok(()),
             Ok(_) => return Err("Not a directory".to_owned()),
             Err(_) => {}
         }
-        let path = self.desk.path(name).map_err(reason)?;
+        let path = self.home.path(name).map_err(reason)?;
         let wanted = path.clone();
-        self.desk
+        self.home
             .call(move |storage, wait| storage.mkdir(&wanted, mode & 0o777 | 0o700, wait))
             .await
-            .map_err(|error| self.desk.refused(&path, error))?;
-        self.desk.presence.tell(|who| Event::DirectoryMade { who, path });
+            .map_err(|error| self.home.refused(&path, error))?;
+        self.home.context.tell(|who| Event::DirectoryMade { who, path });
         Ok(())
     }
 
-    /// Leaves a directory; `false` at the end.
-    async fn up(&mut self) -> Result<bool, Stop> {
+    /// Leaves a directory; returns `false` at the end.
+    async fn up(&mut self) -> Result<bool, ScpAbort> {
         if self.levels.len() <= 1 {
-            self.talk.ok().await?;
+            self.peer.ok().await?;
             return Ok(false);
         }
         let Some(level) = self.levels.pop() else {
             return Ok(false);
         };
-        self.desk.let_go(level_cost(&level.name));
+        self.home.release_memory(level_cost(&level.name));
         if level.later != SetAttrs::default()
             && let Err(why) = self.set_attrs(&level.name, level.later).await
         {
-            self.talk.about(&level.name, &why).await?;
+            self.peer.error_about(&level.name, &why).await?;
             return Ok(true);
         }
-        self.talk.ok().await?;
+        self.peer.ok().await?;
         Ok(true)
     }
 
     async fn set_attrs(&self, name: &[u8], attrs: SetAttrs) -> Result<(), String> {
-        let path = self.desk.path(name).map_err(reason)?;
+        let path = self.home.path(name).map_err(reason)?;
         let wanted = path.clone();
-        self.desk
+        self.home
             .call(move |storage, _wait| storage.set_attrs(&wanted, &attrs, Links::Follow))
             .await
-            .map_err(|error| self.desk.refused(&path, error))
+            .map_err(|error| self.home.refused(&path, error))
     }
 
-    async fn file(&mut self, name: Vec<u8>, mode: u32, size: u64) -> Result<(), Stop> {
+    async fn file(&mut self, name: Vec<u8>, mode: u32, size: u64) -> Result<(), ScpAbort> {
         let times = self.times.take();
-        let mut receiving = match self.open(&name, mode).await {
-            Ok(receiving) => receiving,
-            Err(why) => return self.talk.about(&name, &why).await,
+        let mut received = match self.open(&name, mode).await {
+            Ok(received) => received,
+            Err(why) => return self.peer.error_about(&name, &why).await,
         };
-        self.talk.ok().await?;
-        let mut outcome = self.receive(&mut receiving, size).await?;
+        self.peer.ok().await?;
+        let mut outcome = self.receive(&mut received, size).await?;
         // Before the client says that it has read all: libssh2 never says so, and leaves.
         if outcome.is_ok() {
-            outcome = self.finish(&receiving, mode, size, times).await;
+            outcome = self.finish(&received, mode, size, times).await;
         }
-        drop(receiving);
+        drop(received);
         // Could the client read all of it? If not, it has told its user, and waits for us all the same.
-        self.talk.answer().await?;
+        self.peer.answer().await?;
         match outcome {
-            Ok(()) => self.talk.ok().await,
-            Err(why) => self.talk.about(&name, &why).await,
+            Ok(()) => self.peer.ok().await,
+            Err(why) => self.peer.error_about(&name, &why).await,
         }
     }
 
-    async fn open(&self, name: &[u8], mode: u32) -> Result<Receiving, String> {
-        let path = self.desk.path(name).map_err(reason)?;
-        let existed = self.desk.stat(name).await.is_ok();
+    async fn open(&self, name: &[u8], mode: u32) -> Result<ReceivedFile, String> {
+        let path = self.home.path(name).map_err(reason)?;
+        let existed = self.home.stat(name).await.is_ok();
         let how = OpenHow {
             write: true,
             create: true,
@@ -243,11 +244,11 @@ impl Sink<'_, '_> {
             ..OpenHow::default()
         };
         let opened = self
-            .desk
+            .home
             .open(&path, how)
             .await
-            .map_err(|error| self.desk.refused(&path, error))?;
-        Ok(Receiving {
+            .map_err(|error| self.home.refused(&path, error))?;
+        Ok(ReceivedFile {
             opened,
             path,
             existed,
@@ -255,47 +256,51 @@ impl Sink<'_, '_> {
     }
 
     /// Reads the bytes of a file, all of them even if they cannot be written: the client sends them anyway.
-    async fn receive(&mut self, receiving: &mut Receiving, size: u64) -> Result<Result<(), String>, Stop> {
+    async fn receive(
+        &mut self,
+        received: &mut ReceivedFile,
+        size: u64,
+    ) -> Result<Result<(), String>, ScpAbort> {
         let mut outcome = Ok(());
         let mut offset = 0;
         while offset < size {
             let most = usize::try_from(size - offset).map_or(PIECE, |rest| rest.min(PIECE));
-            let bytes = self.talk.io.input.take(most).await?;
+            let bytes = self.peer.io.input.take(most).await?;
             if bytes.is_empty() {
-                self.talk.fatal(b"dropped connection").await?;
+                self.peer.fatal(b"dropped connection").await?;
             }
             let length = bytes.len();
             if outcome.is_ok() {
-                outcome = self.write(receiving, bytes, offset).await;
+                outcome = self.write(received, bytes, offset).await;
             }
             offset += length as u64;
         }
         Ok(outcome)
     }
 
-    async fn write(&self, receiving: &mut Receiving, bytes: Bytes, offset: u64) -> Result<(), String> {
-        let file = receiving.opened.file().map_err(reason)?;
+    async fn write(&self, received: &mut ReceivedFile, bytes: Bytes, offset: u64) -> Result<(), String> {
+        let file = received.opened.file().map_err(reason)?;
         let length = bytes.len();
-        self.desk
+        self.home
             .call(move |_storage, wait| file.write_at(&bytes, offset, wait))
             .await
-            .map_err(|error| self.desk.refused(&receiving.path, error))?;
-        receiving.opened.note_written(length);
+            .map_err(|error| self.home.refused(&received.path, error))?;
+        received.opened.note_written(length);
         Ok(())
     }
 
     /// Size, mode and times, and what the operator wants to be waited for.
     async fn finish(
         &self,
-        receiving: &Receiving,
+        received: &ReceivedFile,
         mode: u32,
         size: u64,
         times: Option<Times>,
     ) -> Result<(), String> {
-        let file = receiving.opened.file().map_err(reason)?;
+        let file = received.opened.file().map_err(reason)?;
         let preserve = self.options.preserve;
-        let existed = receiving.existed;
-        self.desk
+        let existed = received.existed;
+        self.home
             .call(move |_storage, wait| {
                 let now = file.stat()?;
                 if now.size != size {
@@ -329,13 +334,13 @@ impl Sink<'_, '_> {
                 file.finish(wait)
             })
             .await
-            .map_err(|error| self.desk.refused(&receiving.path, error))
+            .map_err(|error| self.home.refused(&received.path, error))
     }
 }
 
 /// A file that is being received.
-struct Receiving {
-    opened: Opened,
+struct ReceivedFile {
+    opened: CommandFile,
     path: VirtualPath,
     existed: bool,
 }

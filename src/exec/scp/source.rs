@@ -1,13 +1,14 @@
-//! `scp -f`: what the client asks for is sent.
+//! `scp -f`: sends what the client asks for.
 
 use bytes::Bytes;
 
-use super::{Options, Stop, Talk};
-use crate::exec::desk::Desk;
-use crate::exec::opened::Opened;
+use super::options::ScpOptions;
+use super::peer::{ScpAbort, ScpPeer};
+use crate::exec::command_file::CommandFile;
+use crate::exec::home_session::HomeSession;
 use crate::exec::reason::reason;
-use crate::session::memory::{Held, TOO_MUCH_HELD};
-use crate::session::share::Descriptor;
+use crate::session::budget::Descriptor;
+use crate::session::memory::{MemoryCharge, TOO_MUCH_HELD};
 use crate::storage::{DirEntry, DirStream, FileKind, InodeId, Metadata, OpenHow, Wait};
 use base::buffer::{BUFFER_SIZE, Buffer, Filled};
 
@@ -20,48 +21,48 @@ const MAX_NAME: usize = 4096;
 const LEVEL_COST: usize = MAX_NAME + 48 * 1024;
 
 /// A directory that is being sent.
-struct Level {
+struct SentDirectory {
     name: Vec<u8>,
     inode: InodeId,
     stream: Option<Box<dyn DirStream>>,
-    /// Read, and not sent yet.
+    /// Entries that were read and are not sent yet.
     entries: Vec<DirEntry>,
     _descriptor: Descriptor,
-    _memory: Held,
+    _memory: MemoryCharge,
 }
 
 /// Sends what the client asked for.
 pub(super) async fn run(
-    desk: &mut Desk,
-    talk: &mut Talk<'_>,
-    options: &Options,
+    home: &mut HomeSession,
+    peer: &mut ScpPeer<'_>,
+    options: &ScpOptions,
     names: &[Vec<u8>],
     whole: Option<Vec<u8>>,
-) -> Result<(), Stop> {
+) -> Result<(), ScpAbort> {
     // "I am ready." Whatever else it says, it goes on, unless it gives up.
-    talk.answer().await?;
-    let mut source = Source { desk, talk, options };
+    peer.answer().await?;
+    let mut source = ScpSource { home, peer, options };
     for name in source.meant(names, whole).await {
         source.send(name).await?;
     }
     Ok(())
 }
 
-struct Source<'a, 'b> {
-    desk: &'a Desk,
-    talk: &'a mut Talk<'b>,
-    options: &'a Options,
+struct ScpSource<'a, 'b> {
+    home: &'a HomeSession,
+    peer: &'a mut ScpPeer<'b>,
+    options: &'a ScpOptions,
 }
 
-impl Source<'_, '_> {
+impl ScpSource<'_, '_> {
     /// The names that were meant: if none of the words is one, but all of them together are, they were not quoted.
     async fn meant(&self, names: &[Vec<u8>], whole: Option<Vec<u8>>) -> Vec<Vec<u8>> {
         if let (true, Some(whole)) = (names.len() > 1, whole)
-            && self.desk.stat(&whole).await.is_ok()
+            && self.home.stat(&whole).await.is_ok()
         {
             let mut any = false;
             for name in names {
-                any |= self.desk.stat(name).await.is_ok();
+                any |= self.home.stat(name).await.is_ok();
             }
             if !any {
                 return vec![whole];
@@ -71,8 +72,8 @@ impl Source<'_, '_> {
     }
 
     /// Sends a file, or a directory and all that is in it.
-    async fn send(&mut self, name: Vec<u8>) -> Result<(), Stop> {
-        let mut levels: Vec<Level> = Vec::new();
+    async fn send(&mut self, name: Vec<u8>) -> Result<(), ScpAbort> {
+        let mut levels: Vec<SentDirectory> = Vec::new();
         // Their inodes, so that a link that leads back is seen.
         let mut above: Vec<InodeId> = Vec::new();
         if let Some(level) = self.file_or_directory(name, &above).await? {
@@ -91,8 +92,8 @@ impl Source<'_, '_> {
                 None => {
                     levels.pop();
                     above.pop();
-                    self.talk.send(&b"E\n"[..]).await?;
-                    self.talk.answer().await?;
+                    self.peer.send(&b"E\n"[..]).await?;
+                    self.peer.answer().await?;
                 }
             }
         }
@@ -100,35 +101,39 @@ impl Source<'_, '_> {
     }
 
     /// The next entry of a directory.
-    async fn next(&mut self, level: &mut Level) -> Result<Option<DirEntry>, Stop> {
+    async fn next(&mut self, level: &mut SentDirectory) -> Result<Option<DirEntry>, ScpAbort> {
         if level.entries.is_empty()
             && let Some(stream) = level.stream.take()
         {
-            match self.desk.entries(stream).await {
+            match self.home.entries(stream).await {
                 Ok((_, entries)) if entries.is_empty() => {}
                 Ok((stream, mut entries)) => {
                     entries.reverse();
                     level.entries = entries;
                     level.stream = Some(stream);
                 }
-                Err(error) => self.talk.about(&level.name, &reason(error)).await?,
+                Err(error) => self.peer.error_about(&level.name, &reason(error)).await?,
             }
         }
         Ok(level.entries.pop())
     }
 
     /// Sends a file, or begins a directory.
-    async fn file_or_directory(&mut self, name: Vec<u8>, above: &[InodeId]) -> Result<Option<Level>, Stop> {
+    async fn file_or_directory(
+        &mut self,
+        name: Vec<u8>,
+        above: &[InodeId],
+    ) -> Result<Option<SentDirectory>, ScpAbort> {
         let name = match name.iter().rposition(|&b| b != b'/') {
             Some(last) => name.get(..=last).unwrap_or_default().to_vec(),
             // `/` is the home.
             None => b"/".to_vec(),
         };
         if name.len() >= MAX_NAME {
-            self.talk.about(&name, "name too long").await?;
+            self.peer.error_about(&name, "name too long").await?;
             return Ok(None);
         }
-        match self.desk.stat(&name).await {
+        match self.home.stat(&name).await {
             Ok(meta) if meta.kind == FileKind::File => {
                 self.file(&name).await?;
                 Ok(None)
@@ -137,11 +142,11 @@ impl Source<'_, '_> {
                 self.directory(name, &meta, above).await
             }
             Ok(_) => {
-                self.talk.about(&name, "not a regular file").await?;
+                self.peer.error_about(&name, "not a regular file").await?;
                 Ok(None)
             }
             Err(error) => {
-                self.talk.about(&name, &reason(error)).await?;
+                self.peer.error_about(&name, &reason(error)).await?;
                 Ok(None)
             }
         }
@@ -152,23 +157,23 @@ impl Source<'_, '_> {
         name: Vec<u8>,
         meta: &Metadata,
         above: &[InodeId],
-    ) -> Result<Option<Level>, Stop> {
+    ) -> Result<Option<SentDirectory>, ScpAbort> {
         if above.contains(&meta.inode) {
-            self.talk
-                .about(&name, "a link that leads back to a directory above it")
+            self.peer
+                .error_about(&name, "a link that leads back to a directory above it")
                 .await?;
             return Ok(None);
         }
         if above.len() >= MAX_DEPTH {
-            self.talk.about(&name, "the directory is too deep").await?;
+            self.peer.error_about(&name, "the directory is too deep").await?;
             return Ok(None);
         }
-        let share = &self.desk.presence.share;
-        let mut memory = Held::nothing(&share.memory);
-        let room = match share.descriptor() {
+        let budget = &self.home.context.budget;
+        let mut memory = MemoryCharge::nothing(&budget.memory);
+        let room = match budget.descriptor() {
             Ok(_) if !memory.grow(LEVEL_COST) => Err(TOO_MUCH_HELD.to_owned()),
             Ok(descriptor) => Ok(descriptor),
-            Err(used_up) => Err(used_up.to_string()),
+            Err(exhausted) => Err(exhausted.to_string()),
         };
         let opened = match room {
             Ok(descriptor) => self.open_dir(&name).await.map(|stream| (stream, descriptor)),
@@ -177,7 +182,7 @@ impl Source<'_, '_> {
         let (stream, descriptor) = match opened {
             Ok(opened) => opened,
             Err(why) => {
-                self.talk.about(&name, &why).await?;
+                self.peer.error_about(&name, &why).await?;
                 return Ok(None);
             }
         };
@@ -190,11 +195,11 @@ impl Source<'_, '_> {
             b"\n",
         ]
         .concat();
-        self.talk.send(header).await?;
-        if !self.talk.answer().await? {
+        self.peer.send(header).await?;
+        if !self.peer.answer().await? {
             return Ok(None);
         }
-        Ok(Some(Level {
+        Ok(Some(SentDirectory {
             name,
             inode: meta.inode,
             stream: Some(stream),
@@ -205,66 +210,66 @@ impl Source<'_, '_> {
     }
 
     async fn open_dir(&self, name: &[u8]) -> Result<Box<dyn DirStream>, String> {
-        let path = self.desk.path(name).map_err(reason)?;
-        let opened = self.desk.open_dir(path.clone()).await;
-        opened.map_err(|error| self.desk.refused(&path, error))
+        let path = self.home.path(name).map_err(reason)?;
+        let opened = self.home.open_dir(path.clone()).await;
+        opened.map_err(|error| self.home.refused(&path, error))
     }
 
     /// `T`, if it was asked for; may it go on?
-    async fn times(&mut self, meta: &Metadata) -> Result<bool, Stop> {
+    async fn times(&mut self, meta: &Metadata) -> Result<bool, ScpAbort> {
         if !self.options.preserve {
             return Ok(true);
         }
         let line = format!("T{} 0 {} 0\n", meta.mtime.max(0), meta.atime.max(0));
-        self.talk.send(line).await?;
-        self.talk.answer().await
+        self.peer.send(line).await?;
+        self.peer.answer().await
     }
 
-    async fn file(&mut self, name: &[u8]) -> Result<(), Stop> {
+    async fn file(&mut self, name: &[u8]) -> Result<(), ScpAbort> {
         let (opened, meta) = match self.open(name).await {
             Ok(found) => found,
-            Err(why) => return self.talk.about(name, &why).await,
+            Err(why) => return self.peer.error_about(name, &why).await,
         };
         if !self.times(&meta).await? {
             return Ok(());
         }
         let header = format!("C{:04o} {} ", meta.mode & 0o7777, meta.size);
-        self.talk
+        self.peer
             .send([header.as_bytes(), &shown(name), b"\n"].concat())
             .await?;
-        if !self.talk.answer().await? {
+        if !self.peer.answer().await? {
             return Ok(());
         }
         match self.bytes(opened, meta.size).await? {
-            Ok(()) => self.talk.ok().await?,
-            Err(why) => self.talk.about(name, &why).await?,
+            Ok(()) => self.peer.ok().await?,
+            Err(why) => self.peer.error_about(name, &why).await?,
         }
-        self.talk.answer().await?;
+        self.peer.answer().await?;
         Ok(())
     }
 
-    async fn open(&self, name: &[u8]) -> Result<(Opened, Metadata), String> {
-        let path = self.desk.path(name).map_err(reason)?;
+    async fn open(&self, name: &[u8]) -> Result<(CommandFile, Metadata), String> {
+        let path = self.home.path(name).map_err(reason)?;
         let read = OpenHow {
             read: true,
             ..OpenHow::default()
         };
-        let opened = self.desk.open(&path, read).await;
-        let opened = opened.map_err(|error| self.desk.refused(&path, error))?;
+        let opened = self.home.open(&path, read).await;
+        let opened = opened.map_err(|error| self.home.refused(&path, error))?;
         let file = opened.file().map_err(reason)?;
-        let looked = self.desk.call(move |_storage, _wait| file.stat());
+        let looked = self.home.call(move |_storage, _wait| file.stat());
         let meta = looked.await.map_err(reason)?;
         Ok((opened, meta))
     }
 
     /// Sends so many bytes, whatever happens: the client waits for them.
-    async fn bytes(&mut self, mut opened: Opened, size: u64) -> Result<Result<(), String>, Stop> {
+    async fn bytes(&mut self, mut opened: CommandFile, size: u64) -> Result<Result<(), String>, ScpAbort> {
         let mut outcome = Ok(());
         let mut offset = 0;
         while offset < size {
             let rest = usize::try_from(size - offset).map_or(BUFFER_SIZE, |rest| rest.min(BUFFER_SIZE));
             // Not before it can be sent: many commands may wait for their clients.
-            let room = self.talk.io.output.room(rest).await?;
+            let room = self.peer.io.output.room(rest).await?;
             let wanted = room.bytes;
             let read = match outcome {
                 Ok(()) => self.read(&opened, offset, wanted).await,
@@ -280,15 +285,20 @@ impl Source<'_, '_> {
             }
             buffer.get_mut(count..wanted).unwrap_or_default().fill(0);
             let bytes = Bytes::from_owner(Filled::new(buffer, wanted));
-            self.talk.io.output.send_into(room, bytes).await?;
+            self.peer.io.output.send_into(room, bytes).await?;
             offset += wanted as u64;
         }
         Ok(outcome)
     }
 
-    async fn read(&self, opened: &Opened, offset: u64, wanted: usize) -> Result<(Buffer, usize), String> {
+    async fn read(
+        &self,
+        opened: &CommandFile,
+        offset: u64,
+        wanted: usize,
+    ) -> Result<(Buffer, usize), String> {
         let file = opened.file().map_err(reason)?;
-        self.desk
+        self.home
             .call(move |_storage, wait: Wait| {
                 let mut buffer = Buffer::take();
                 let room = buffer.get_mut(..wanted).unwrap_or_default();

@@ -7,14 +7,14 @@ use super::*;
 use crate::domain::user::{Permissions, User};
 use crate::serve::server::Server;
 use crate::serve::server::tests::{passing_guest, server};
-use crate::store::Change;
+use crate::store::RecordChange;
 
 fn guest() -> UserName {
     "guest".parse().unwrap()
 }
 
 async fn change(server: &Server, mut change: impl FnMut(&mut User) + Send + 'static) {
-    let change: Change = Box::new(move |user| {
+    let change: RecordChange = Box::new(move |user| {
         change(user);
         Ok(())
     });
@@ -180,7 +180,7 @@ async fn where_a_removed_user_came_from_is_forgotten() {
     server.changes.apply([guest()]).await.unwrap();
     let quit = CancellationToken::new();
     quit.cancel();
-    server.service.auth.keep_sign_ins(quit).await;
+    server.service.auth.history().keep(quit).await;
     let written = server.store.sign_ins(Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(written, []);
 }

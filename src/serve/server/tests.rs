@@ -86,7 +86,7 @@ fn a_banner_ends_its_line() {
 pub(in crate::serve) async fn passing_guest(
     server: &Server,
     stays: jiff::SignedDuration,
-) -> crate::session::Place {
+) -> crate::session::Registration {
     use crate::auth::{Attempt, Credential};
     let password = base::secret::Secret::new("secret secret".into());
     let user = crate::domain::user::User {
@@ -105,7 +105,7 @@ pub(in crate::serve) async fn passing_guest(
     let newcomer = crate::session::Newcomer {
         login: server.service.auth.login(attempt).await.unwrap(),
         peer: "127.0.0.1:9".parse().unwrap(),
-        ending: crate::session::Ending::default(),
+        ending: crate::session::EndRequest::default(),
     };
     server.service.sessions.enter(newcomer, 1).unwrap()
 }
@@ -115,7 +115,7 @@ async fn a_hurried_operator_waits_for_no_transfer() {
     let dir = tempfile::tempdir().unwrap();
     let server = server(dir.path()).await;
     let place = passing_guest(&server, jiff::SignedDuration::from_hours(1)).await;
-    place.session().open_files.fetch_add(1, Ordering::Relaxed);
+    place.session().busy_count.fetch_add(1, Ordering::Relaxed);
     let hurry = CancellationToken::new();
     hurry.cancel();
     let connections = TaskTracker::new();

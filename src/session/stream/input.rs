@@ -1,7 +1,7 @@
 //! What a client sends to a command: kept until the command has done with it.
 //!
 //! Callbacks put bytes in and never wait; the command takes them out, and only when it asks for more is the client's
-//! window opened again ([`Window`]), so that what waits is bounded by the window, and a slow disk slows its own channel
+//! window opened again ([`ReceiveWindow`]), so that what waits is bounded by the window, and a slow disk slows its own channel
 //! alone. Small messages are kept together: each would cost more than its bytes.
 
 use std::collections::VecDeque;
@@ -10,52 +10,52 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
-use super::budget::{Budget, Overflow};
-use super::window::Window;
-use super::{Gone, Outlet};
+use super::connection_budget::{ConnectionBudget, WindowExceeded};
+use super::receive_window::ReceiveWindow;
+use super::{Disconnected, QueuedSender};
 
-/// Messages are put together up to this size.
+/// Messages are joined up to this size.
 const TOGETHER: usize = 16 * 1024;
 
-/// The side of the callbacks.
-pub struct Input {
-    state: Mutex<State>,
+/// The input of a command as the SSH callbacks see it: they put bytes in.
+pub struct CommandInput {
+    state: Mutex<InputState>,
     arrived: Notify,
 }
 
-struct State {
+struct InputState {
     waiting: VecDeque<BytesMut>,
     ended: bool,
-    window: Window,
+    window: ReceiveWindow,
 }
 
-impl Input {
-    /// Nothing has come yet.
-    pub fn new(budget: &Arc<Budget>) -> Arc<Self> {
+impl CommandInput {
+    /// An empty input.
+    pub fn new(budget: &Arc<ConnectionBudget>) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State {
+            state: Mutex::new(InputState {
                 waiting: VecDeque::new(),
                 ended: false,
-                window: Window::new(budget),
+                window: ReceiveWindow::new(budget),
             }),
             arrived: Notify::new(),
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, InputState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Work begins; returns how much more the client may send.
+    /// Opens the window for a command that begins; returns how much more the client may send.
     pub fn begin(&self) -> u32 {
         self.state().window.begin()
     }
 
-    /// Bytes have come.
+    /// Takes bytes from the client.
     ///
     /// # Errors
     /// When they are more than the window allows.
-    pub fn push(&self, data: &[u8]) -> Result<(), Overflow> {
+    pub fn push(&self, data: &[u8]) -> Result<(), WindowExceeded> {
         let mut state = self.state();
         if data.is_empty() || state.ended {
             return Ok(());
@@ -70,13 +70,13 @@ impl Input {
         Ok(())
     }
 
-    /// Nothing more comes.
+    /// Notes that the client sends nothing more.
     pub fn end(&self) {
         self.state().ended = true;
         self.arrived.notify_one();
     }
 
-    /// What waits is of no use any more.
+    /// Drops what waits: nobody will read it any more.
     fn discard(&self) {
         let mut state = self.state();
         state.ended = true;
@@ -84,40 +84,40 @@ impl Input {
     }
 }
 
-/// What [`Reader::line`] finds.
+/// What [`InputReader::line`] finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
+pub enum InputLine {
     /// A line, without its newline.
     Whole(Bytes),
-    /// Nothing more comes.
+    /// The end of the input.
     End,
-    /// The input ends before the line does, or the line is too long.
+    /// A line without an end: the input ends before the line does, or the line is too long.
     Cut,
 }
 
-/// The side of the command.
-pub struct Reader {
-    input: Arc<Input>,
-    outlet: Arc<dyn Outlet>,
-    /// Taken out and not used yet.
+/// The input of a command as the command sees it: it takes bytes out.
+pub struct InputReader {
+    input: Arc<CommandInput>,
+    queued_sender: Arc<dyn QueuedSender>,
+    /// Bytes that were taken out and are not used yet.
     at_hand: Bytes,
-    /// Taken out, and not yet given back to the client's window.
+    /// The number of bytes that were taken out, and not yet given back to the client's window.
     used: usize,
 }
 
-impl Drop for Reader {
+impl Drop for InputReader {
     fn drop(&mut self) {
         // The command has ended; its client may still send.
         self.input.discard();
     }
 }
 
-impl Reader {
-    /// Reads what is put into `input`; the window is opened through `outlet`.
-    pub fn new(input: Arc<Input>, outlet: Arc<dyn Outlet>) -> Self {
+impl InputReader {
+    /// A reader of what is put into `input`. It opens the client's window through `queued_sender`.
+    pub fn new(input: Arc<CommandInput>, queued_sender: Arc<dyn QueuedSender>) -> Self {
         Self {
             input,
-            outlet,
+            queued_sender,
             at_hand: Bytes::new(),
             used: 0,
         }
@@ -127,26 +127,26 @@ impl Reader {
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn open_window(&self, bytes: u32) -> Result<(), Gone> {
-        self.outlet.open_window(bytes).await
+    pub async fn open_window(&self, bytes: u32) -> Result<(), Disconnected> {
+        self.queued_sender.open_window(bytes).await
     }
 
     /// The next bytes, at least one and at most `most`; empty at the end of the input.
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn take(&mut self, most: usize) -> Result<Bytes, Gone> {
+    pub async fn take(&mut self, most: usize) -> Result<Bytes, Disconnected> {
         if self.at_hand.is_empty() && !self.fill().await? {
             return Ok(Bytes::new());
         }
         Ok(self.at_hand.split_to(most.min(self.at_hand.len())))
     }
 
-    /// What is there of the next bytes, in pieces of `most` bytes or one piece more; none at the end of the input.
+    /// The next bytes that are there, in pieces whose sum is `most` or one piece more; none at the end of the input.
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn pieces(&mut self, most: usize) -> Result<Vec<Bytes>, Gone> {
+    pub async fn pieces(&mut self, most: usize) -> Result<Vec<Bytes>, Disconnected> {
         if self.at_hand.is_empty() && !self.fill().await? {
             return Ok(Vec::new());
         }
@@ -167,7 +167,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn byte(&mut self) -> Result<Option<u8>, Gone> {
+    pub async fn byte(&mut self) -> Result<Option<u8>, Disconnected> {
         Ok(self.take(1).await?.first().copied())
     }
 
@@ -175,27 +175,31 @@ impl Reader {
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn line(&mut self, most: usize) -> Result<Line, Gone> {
+    pub async fn line(&mut self, most: usize) -> Result<InputLine, Disconnected> {
         let mut line = BytesMut::new();
         loop {
             if self.at_hand.is_empty() && !self.fill().await? {
-                return Ok(if line.is_empty() { Line::End } else { Line::Cut });
+                return Ok(if line.is_empty() {
+                    InputLine::End
+                } else {
+                    InputLine::Cut
+                });
             }
             let end = self.at_hand.iter().position(|&b| b == b'\n');
             let piece = self.at_hand.split_to(end.unwrap_or(self.at_hand.len()));
             if line.len() + piece.len() > most {
-                return Ok(Line::Cut);
+                return Ok(InputLine::Cut);
             }
             line.extend_from_slice(&piece);
             if end.is_some() {
                 let _newline = self.at_hand.split_to(1);
-                return Ok(Line::Whole(line.freeze()));
+                return Ok(InputLine::Whole(line.freeze()));
             }
         }
     }
 
-    /// Takes the next bytes out; `false` at the end of the input.
-    async fn fill(&mut self) -> Result<bool, Gone> {
+    /// Takes the next bytes out; returns `false` at the end of the input.
+    async fn fill(&mut self) -> Result<bool, Disconnected> {
         let input = Arc::clone(&self.input);
         self.give_back().await?;
         loop {
@@ -217,11 +221,11 @@ impl Reader {
         }
     }
 
-    async fn give_back(&mut self) -> Result<(), Gone> {
+    async fn give_back(&mut self) -> Result<(), Disconnected> {
         let more = self.input.state().window.consume(std::mem::take(&mut self.used));
         match more {
             0 => Ok(()),
-            more => self.outlet.open_window(more).await,
+            more => self.queued_sender.open_window(more).await,
         }
     }
 }
@@ -235,11 +239,11 @@ mod tests {
     #[derive(Default)]
     struct Counter(Mutex<u32>);
 
-    impl Outlet for Counter {
-        fn send(&self, _stream: Stream, _bytes: Bytes) -> BoxFuture<'_, Result<(), Gone>> {
+    impl QueuedSender for Counter {
+        fn send(&self, _stream: Stream, _bytes: Bytes) -> BoxFuture<'_, Result<(), Disconnected>> {
             Box::pin(async { Ok(()) })
         }
-        fn open_window(&self, bytes: u32) -> BoxFuture<'_, Result<(), Gone>> {
+        fn open_window(&self, bytes: u32) -> BoxFuture<'_, Result<(), Disconnected>> {
             *self.0.lock().unwrap() += bytes;
             Box::pin(async { Ok(()) })
         }
@@ -248,9 +252,12 @@ mod tests {
         }
     }
 
-    fn ends() -> (Arc<Input>, Reader, Arc<Counter>) {
-        let (input, counter) = (Input::new(&Budget::roomy()), Arc::<Counter>::default());
-        let reader = Reader::new(Arc::clone(&input), Arc::clone(&counter) as Arc<dyn Outlet>);
+    fn ends() -> (Arc<CommandInput>, InputReader, Arc<Counter>) {
+        let (input, counter) = (
+            CommandInput::new(&ConnectionBudget::roomy()),
+            Arc::<Counter>::default(),
+        );
+        let reader = InputReader::new(Arc::clone(&input), Arc::clone(&counter) as Arc<dyn QueuedSender>);
         (input, reader, counter)
     }
 
@@ -262,8 +269,8 @@ mod tests {
         }
         input.end();
         input.push(b"after the end").unwrap();
-        assert_eq!(reader.line(10).await.unwrap(), Line::Whole("one".into()));
-        assert_eq!(reader.line(3).await.unwrap(), Line::Whole("two".into()));
+        assert_eq!(reader.line(10).await.unwrap(), InputLine::Whole("one".into()));
+        assert_eq!(reader.line(3).await.unwrap(), InputLine::Whole("two".into()));
         assert_eq!(reader.take(2).await.unwrap(), "xy");
         assert_eq!(reader.byte().await.unwrap(), Some(b'z'));
         assert_eq!(reader.byte().await.unwrap(), Some(b'!'));
@@ -275,12 +282,12 @@ mod tests {
     async fn lines_have_a_longest() {
         let (input, mut reader, _) = ends();
         input.push(b"four\n").unwrap();
-        assert_eq!(reader.line(3).await.unwrap(), Line::Cut);
+        assert_eq!(reader.line(3).await.unwrap(), InputLine::Cut);
         let (input, mut reader, _) = ends();
         input.push(b"cut").unwrap();
         input.end();
-        assert_eq!(reader.line(3).await.unwrap(), Line::Cut);
-        assert_eq!(reader.line(3).await.unwrap(), Line::End);
+        assert_eq!(reader.line(3).await.unwrap(), InputLine::Cut);
+        assert_eq!(reader.line(3).await.unwrap(), InputLine::End);
     }
 
     #[tokio::test]
@@ -319,11 +326,11 @@ mod tests {
 
     #[test]
     fn who_sends_more_than_the_window_allows_is_told() {
-        let input = Input::new(&Budget::roomy());
+        let input = CommandInput::new(&ConnectionBudget::roomy());
         let piece = vec![0; 1 << 14];
         let sent = (0..100).take_while(|_| input.push(&piece).is_ok()).count();
         assert_eq!(sent, 4);
-        drop(Reader::new(Arc::clone(&input), Arc::<Counter>::default()));
+        drop(InputReader::new(Arc::clone(&input), Arc::<Counter>::default()));
         assert!(input.push(&piece).is_ok(), "nobody reads it, so nothing is kept");
     }
 }

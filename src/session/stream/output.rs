@@ -1,71 +1,74 @@
-//! What a command says to its client, as the client's window allows.
+//! What a command sends to its client, as fast as the client's window allows. What is sent is the command's business.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::flow::Flow;
-use super::{Gone, Outlet, Stream};
+use super::peer_window::PeerWindow;
+use super::{Disconnected, QueuedSender, Stream};
 
 /// The right to send so many bytes of output.
-pub struct Room {
-    /// The number of bytes.
+pub struct SendPermit {
+    /// The number of bytes that may be sent.
     pub bytes: usize,
     permit: OwnedSemaphorePermit,
 }
 
-/// The way to the client.
-pub struct Output {
-    flow: Arc<Flow>,
-    outlet: Arc<dyn Outlet>,
+/// The output of a command, which goes out as the client's window allows.
+pub struct CommandOutput {
+    peer_window: Arc<PeerWindow>,
+    queued_sender: Arc<dyn QueuedSender>,
 }
 
-impl Output {
-    /// Sends through `outlet` what `flow` allows.
-    pub fn new(flow: Arc<Flow>, outlet: Arc<dyn Outlet>) -> Self {
-        Self { flow, outlet }
+impl CommandOutput {
+    /// An output that sends through `queued_sender` what `peer_window` allows.
+    pub fn new(peer_window: Arc<PeerWindow>, queued_sender: Arc<dyn QueuedSender>) -> Self {
+        Self {
+            peer_window,
+            queued_sender,
+        }
     }
 
     /// Sends all of it, waiting for the window where it must.
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn send(&self, stream: Stream, bytes: impl Into<Bytes>) -> Result<(), Gone> {
+    pub async fn send(&self, stream: Stream, bytes: impl Into<Bytes>) -> Result<(), Disconnected> {
         let mut bytes = bytes.into();
         while !bytes.is_empty() {
-            let piece = self.flow.lend(&mut bytes, &mut None).await;
-            self.outlet.send(stream, piece).await?;
+            let piece = self.peer_window.take_in_flight(&mut bytes, &mut None).await;
+            self.queued_sender.send(stream, piece).await?;
         }
         Ok(())
     }
 
-    /// Waits until something can be sent; how many bytes, at most `most`, which [`Output::send_into`] then sends.
+    /// Waits until something can be sent; how many bytes, at most `most`, which [`CommandOutput::send_into`] then sends.
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn room(&self, most: usize) -> Result<Room, Gone> {
-        let permit = self.flow.room(most).await?;
-        let bytes = most.min(self.flow.window());
-        Ok(Room { bytes, permit })
+    pub async fn room(&self, most: usize) -> Result<SendPermit, Disconnected> {
+        let permit = self.peer_window.room(most).await?;
+        let bytes = most.min(self.peer_window.window());
+        Ok(SendPermit { bytes, permit })
     }
 
     /// Sends no more bytes than there is room for.
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn send_into(&self, room: Room, bytes: impl Into<Bytes>) -> Result<(), Gone> {
+    pub async fn send_into(&self, room: SendPermit, bytes: impl Into<Bytes>) -> Result<(), Disconnected> {
         let mut permit = Some(room.permit);
         let mut bytes = bytes.into();
         while !bytes.is_empty() {
-            let piece = self.flow.lend(&mut bytes, &mut permit).await;
-            self.outlet.send(Stream::Output, piece).await?;
+            let piece = self.peer_window.take_in_flight(&mut bytes, &mut permit).await;
+            self.queued_sender.send(Stream::Output, piece).await?;
         }
         Ok(())
     }
 
     /// Ends the channel, after all that was sent.
     pub async fn finish(&self, exit_status: u32) {
-        self.outlet.finish(exit_status).await;
+        self.queued_sender.finish(exit_status).await;
     }
 }

@@ -1,39 +1,37 @@
-//! copy-data: from one open file to another, on the server.
+//! copy-data: copies from one open file to another, on the server.
 
 use std::sync::Arc;
 
 use sftp_wire::StatusCode;
 
 use crate::sftp::handles::RawHandle;
-use crate::sftp::outcome::Answer;
-use crate::sftp::session::{Sftp, ok};
+use crate::sftp::outcome::{RequestInfo, RequestResult, ok};
+use crate::sftp::session::Sftp;
 use crate::storage::Wait;
 use base::buffer::Buffer;
 
-use super::Call;
-
 /// Where copying begins in one of the two files.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Position {
+pub(super) struct CopyPosition {
     handle: RawHandle,
     offset: u64,
 }
 
-impl Position {
+impl CopyPosition {
     pub(super) fn new(handle: &[u8], offset: u64) -> Self {
         let handle = RawHandle::from_wire(handle);
         Self { handle, offset }
     }
 }
 
-/// Copies between two open files on the server; length 0: to the end.
+/// Executes copy-data: copies between two open files on the server. A length of 0 means to the end.
 pub(super) fn copy_data(
     sftp: &mut Sftp,
-    source: Position,
+    source: CopyPosition,
     length: u64,
-    target: Position,
-    call: Call,
-) -> Answer {
+    target: CopyPosition,
+    info: RequestInfo,
+) -> RequestResult {
     let (from, offset) = (source.handle, source.offset);
     let (to, to_offset) = (target.handle, target.offset);
     let (source, source_path) = {
@@ -47,7 +45,7 @@ pub(super) fn copy_data(
     if from == to || source_path == target_path {
         return Err(StatusCode::Failure.into());
     }
-    sftp.not_in_callback(true, call.wait)?;
+    sftp.not_in_callback(true, info.wait)?;
     if i64::try_from(offset).is_err() || i64::try_from(to_offset).is_err() {
         // Where lseek(2) cannot go.
         return Err(StatusCode::BadMessage.into());
@@ -71,13 +69,13 @@ pub(super) fn copy_data(
         let count = source.read_at(chunk, at, Wait::Allowed)?;
         if count == 0 {
             return match ends_well(wanted, copied) || length == 0 {
-                true => ok(call.id),
+                true => ok(info.id),
                 false => Err(StatusCode::Eof.into()),
             };
         }
         let to_at = to_offset.checked_add(copied).ok_or(StatusCode::BadMessage)?;
         if let Err(error) = target.write_at(chunk.get(..count).unwrap_or_default(), to_at, Wait::Allowed) {
-            return sftp.file_refused(to, error);
+            return Err(sftp.file_refused(to, error));
         }
         copied += count as u64;
         if let Ok(file) = sftp.file(from) {
@@ -87,10 +85,10 @@ pub(super) fn copy_data(
             file.record.bytes_written = file.record.bytes_written.saturating_add(count as u64);
         }
     }
-    ok(call.id)
+    ok(info.id)
 }
 
-/// OpenSSH copies by blocks of this size.
+/// The size of the blocks by which OpenSSH copies.
 const BLOCK: u64 = 64 * 1024;
 
 /// Is it success to have copied only so much, because the file ended? As in OpenSSH, where a short block is as good as

@@ -12,17 +12,15 @@ use sftp_wire::{Extension, StatusCode};
 
 use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
-use crate::session::share::{Descriptor, UsedUp};
+use crate::session::budget::{Descriptor, Exhausted};
 use crate::sftp::handles::RawHandle;
-use crate::sftp::hashes::{Layout, Question};
-use crate::sftp::outcome::{Answer, Halt};
+use crate::sftp::hashes::{HashReply, HashRequest};
+use crate::sftp::outcome::{Outcome, RequestError, RequestInfo, RequestResult};
 use crate::sftp::session::{Sftp, path_of};
-use crate::sftp::status::Refusal;
+use crate::sftp::status::RequestRefusal;
 use crate::storage::hash::{Range, Work};
 use crate::storage::{FileKind, OpenFile, OpenHow, Wait};
 use base::digest::Algorithm;
-
-use super::Call;
 
 /// The draft's: what is smaller would make a reply longer than the file.
 const MIN_BLOCK: u32 = 256;
@@ -31,17 +29,33 @@ const MAX_HASHES: u64 = LARGEST_REQUEST as u64 - 64;
 /// The same when the user's credit is nearly used up: such a reply may wait for long.
 const FEW_HASHES: u64 = 4096;
 
-pub(super) fn md5_hash(sftp: &mut Sftp, path: &[u8], query: Md5Query<'_>, call: Call) -> Answer {
+pub(super) fn md5_hash(
+    sftp: &mut Sftp,
+    path: &[u8],
+    query: Md5Query<'_>,
+    info: RequestInfo,
+) -> RequestResult {
     let subject = Subject::Path(path_of(path)?);
-    md5(sftp, call, subject, query, Extension::Md5Hash)
+    md5(sftp, info, subject, query, Extension::Md5Hash)
 }
 
-pub(super) fn md5_hash_handle(sftp: &mut Sftp, handle: &[u8], query: Md5Query<'_>, call: Call) -> Answer {
+pub(super) fn md5_hash_handle(
+    sftp: &mut Sftp,
+    handle: &[u8],
+    query: Md5Query<'_>,
+    info: RequestInfo,
+) -> RequestResult {
     let subject = Subject::Handle(RawHandle::from_wire(handle));
-    md5(sftp, call, subject, query, Extension::Md5HashHandle)
+    md5(sftp, info, subject, query, Extension::Md5HashHandle)
 }
 
-fn md5(sftp: &mut Sftp, call: Call, subject: Subject, query: Md5Query<'_>, extension: Extension) -> Answer {
+fn md5(
+    sftp: &mut Sftp,
+    info: RequestInfo,
+    subject: Subject,
+    query: Md5Query<'_>,
+    extension: Extension,
+) -> RequestResult {
     let asked = Range {
         offset: query.offset,
         length: query.length,
@@ -53,10 +67,10 @@ fn md5(sftp: &mut Sftp, call: Call, subject: Subject, query: Md5Query<'_>, exten
                 "a quick check is an MD5 of 16 bytes, or empty; this one has {}",
                 bytes.len()
             );
-            Refusal::with_sentence(StatusCode::BadMessage, sentence)
+            RequestRefusal::with_sentence(StatusCode::BadMessage, sentence)
         })?),
     };
-    let found = find(sftp, call, subject)?;
+    let found = find(sftp, info, subject)?;
     let whole = asked.offset == 0 && asked.length == 0;
     let work = Work {
         range: found.range(asked, whole)?,
@@ -65,39 +79,49 @@ fn md5(sftp: &mut Sftp, call: Call, subject: Subject, query: Md5Query<'_>, exten
         block: None,
         quick_check,
     };
-    ask(sftp, call.id, found.origin, work, Layout::Md5 { extension })
+    ask(sftp, info.id, found.origin, work, HashReply::Md5 { extension })
 }
 
-/// paramiko's: a handle, whatever the draft says about names.
-pub(super) fn check_file(sftp: &mut Sftp, file: &[u8], query: CheckFileQuery<'_>, call: Call) -> Answer {
+/// Executes check-file as paramiko sends it: with a handle, whatever the draft says about names.
+pub(super) fn check_file(
+    sftp: &mut Sftp,
+    file: &[u8],
+    query: CheckFileQuery<'_>,
+    info: RequestInfo,
+) -> RequestResult {
     let subject = Subject::Handle(RawHandle::from_wire(file));
-    check(sftp, call, subject, query, CheckFileShape::Named)
+    check(sftp, info, subject, query, CheckFileShape::Named)
 }
 
-pub(super) fn check_file_name(sftp: &mut Sftp, path: &[u8], query: CheckFileQuery<'_>, call: Call) -> Answer {
+pub(super) fn check_file_name(
+    sftp: &mut Sftp,
+    path: &[u8],
+    query: CheckFileQuery<'_>,
+    info: RequestInfo,
+) -> RequestResult {
     let subject = Subject::Path(path_of(path)?);
-    let shape = sftp.context.habits.check_file;
-    check(sftp, call, subject, query, shape)
+    let shape = sftp.context.quirks.check_file;
+    check(sftp, info, subject, query, shape)
 }
 
 pub(super) fn check_file_handle(
     sftp: &mut Sftp,
     handle: &[u8],
     query: CheckFileQuery<'_>,
-    call: Call,
-) -> Answer {
+    info: RequestInfo,
+) -> RequestResult {
     let subject = Subject::Handle(RawHandle::from_wire(handle));
-    let shape = sftp.context.habits.check_file;
-    check(sftp, call, subject, query, shape)
+    let shape = sftp.context.quirks.check_file;
+    check(sftp, info, subject, query, shape)
 }
 
 fn check(
     sftp: &mut Sftp,
-    call: Call,
+    info: RequestInfo,
     subject: Subject,
     query: CheckFileQuery<'_>,
     shape: CheckFileShape,
-) -> Answer {
+) -> RequestResult {
     let CheckFileQuery {
         algorithms,
         offset,
@@ -107,16 +131,16 @@ fn check(
     let asked = Range { offset, length };
     let Some(algorithm) = first_known(algorithms) else {
         let sentence = "none of these hash algorithms is known here; md5, sha1, sha256 and sha512 are";
-        return Err(Refusal::with_sentence(StatusCode::OpUnsupported, sentence).into());
+        return Err(RequestRefusal::with_sentence(StatusCode::OpUnsupported, sentence).into());
     };
     if (1..MIN_BLOCK).contains(&block) {
         let sentence = format!("a block has {MIN_BLOCK} bytes at least, or 0 for one hash of all");
-        return Err(Refusal::with_sentence(StatusCode::BadMessage, sentence).into());
+        return Err(RequestRefusal::with_sentence(StatusCode::BadMessage, sentence).into());
     }
-    let found = find(sftp, call, subject)?;
+    let found = find(sftp, info, subject)?;
     let range = found.range(asked, asked.length == 0)?;
     let block = NonZeroU64::new(block.into());
-    let most = match sftp.context.presence.share.memory.is_short_of_credit() {
+    let most = match sftp.context.session.budget.memory.is_short_of_credit() {
         true => FEW_HASHES,
         false => MAX_HASHES,
     };
@@ -130,10 +154,10 @@ fn check(
     };
     ask(
         sftp,
-        call.id,
+        info.id,
         found.origin,
         work,
-        Layout::CheckFile { shape, algorithm },
+        HashReply::CheckFile { shape, algorithm },
     )
 }
 
@@ -150,7 +174,7 @@ fn check_length(
     block: Option<NonZeroU64>,
     algorithm: Algorithm,
     most: u64,
-) -> Result<(), Refusal> {
+) -> Result<(), RequestRefusal> {
     let Some(block) = block else { return Ok(()) };
     let blocks = range.length.div_ceil(block.get());
     // MINA's shape has four bytes more for each.
@@ -159,7 +183,7 @@ fn check_length(
     }
     let sentence =
         format!("{blocks} hashes do not fit into a reply; ask for larger blocks or a shorter range");
-    Err(Refusal::with_sentence(StatusCode::Failure, sentence))
+    Err(RequestRefusal::with_sentence(StatusCode::Failure, sentence))
 }
 
 /// What is to be hashed, as the client names it.
@@ -169,28 +193,28 @@ enum Subject {
 }
 
 /// A file that can be hashed.
-struct Found {
+struct HashedFile {
     file: Arc<dyn OpenFile>,
     size: u64,
-    origin: Origin,
+    origin: HashOrigin,
 }
 
-/// Where a file that can be hashed comes from.
-struct Origin {
+/// The path of a file that can be hashed, and what it takes of the user's budget.
+struct HashOrigin {
     path: VirtualPath,
     /// Of the user's share, where the file was opened for this alone: it may wait for long.
     descriptor: Option<Descriptor>,
 }
 
-impl Found {
+impl HashedFile {
     /// The part of the file that is meant.
-    fn range(&self, asked: Range, to_the_end: bool) -> Result<Range, Refusal> {
+    fn range(&self, asked: Range, to_the_end: bool) -> Result<Range, RequestRefusal> {
         let Some(rest) = self.size.checked_sub(asked.offset) else {
             let sentence = format!(
                 "the range begins at byte {}, past the end of the file ({} bytes)",
                 asked.offset, self.size
             );
-            return Err(Refusal::with_sentence(StatusCode::Failure, sentence));
+            return Err(RequestRefusal::with_sentence(StatusCode::Failure, sentence));
         };
         let length = match to_the_end {
             true => rest,
@@ -203,48 +227,52 @@ impl Found {
     }
 }
 
-fn find(sftp: &mut Sftp, call: Call, subject: Subject) -> Result<Found, Halt> {
+fn find(sftp: &mut Sftp, info: RequestInfo, subject: Subject) -> Result<HashedFile, RequestError> {
     let (file, path, descriptor) = match subject {
         Subject::Handle(handle) => {
             let open = sftp.file(handle)?;
             if !open.read {
                 let sentence = "the file was not opened for reading";
-                return Err(Refusal::with_sentence(StatusCode::PermissionDenied, sentence).into());
+                return Err(RequestRefusal::with_sentence(StatusCode::PermissionDenied, sentence).into());
             }
             (Arc::clone(&open.file), open.record.path.clone(), None)
         }
         Subject::Path(path) => {
-            sftp.not_in_callback(true, call.wait)?;
+            sftp.not_in_callback(true, info.wait)?;
             let read = OpenHow {
                 read: true,
                 ..OpenHow::default()
             };
-            let descriptor = sftp.context.presence.share.descriptor();
-            let refuse = |used_up: UsedUp| Refusal::with_sentence(StatusCode::Failure, used_up.to_string());
+            let descriptor = sftp.context.session.budget.descriptor();
+            let refuse = |exhausted: Exhausted| {
+                RequestRefusal::with_sentence(StatusCode::Failure, exhausted.to_string())
+            };
             let descriptor = descriptor.map_err(refuse)?;
             let opened = sftp.storage.open(&path, read, Wait::Allowed);
             (sftp.tell_refused(opened, &path)?, path, Some(descriptor))
         }
     };
-    sftp.not_in_callback(true, call.wait)?;
+    sftp.not_in_callback(true, info.wait)?;
     let meta = file.stat()?;
     if meta.kind != FileKind::File {
-        return Err(Refusal::with_sentence(StatusCode::Failure, "only regular files can be hashed").into());
+        return Err(
+            RequestRefusal::with_sentence(StatusCode::Failure, "only regular files can be hashed").into(),
+        );
     }
-    Ok(Found {
+    Ok(HashedFile {
         file,
         size: meta.size,
-        origin: Origin { path, descriptor },
+        origin: HashOrigin { path, descriptor },
     })
 }
 
-fn ask(sftp: &Sftp, id: u32, origin: Origin, work: Work, layout: Layout) -> Answer {
-    let Origin { path, descriptor } = origin;
+fn ask(sftp: &Sftp, id: u32, origin: HashOrigin, work: Work, layout: HashReply) -> RequestResult {
+    let HashOrigin { path, descriptor } = origin;
     let algorithm = work.algorithm.name();
     sftp.tell(|who| Event::Hashed { who, algorithm, path });
-    let busy = sftp.context.presence.busy();
+    let busy = sftp.context.session.busy();
     let gone = sftp.context.gone.clone();
-    Err(Halt::Hash(Box::new(Question {
+    Ok(Outcome::HashFirst(Box::new(HashRequest {
         id,
         work,
         layout,

@@ -9,16 +9,14 @@ use sftp_wire::{ExtendedReply as _, NamesReply, StatusCode};
 use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
 use crate::sftp::handles::RawHandle;
-use crate::sftp::outcome::Answer;
-use crate::sftp::session::{Sftp, ok, path_of};
-use crate::sftp::status::Refusal;
+use crate::sftp::outcome::{RequestInfo, RequestResult, ok};
+use crate::sftp::session::{Sftp, path_of};
+use crate::sftp::status::RequestRefusal;
 use crate::storage::{Links, SetAttrs};
 
-use super::Call;
-
-pub(super) fn hardlink(sftp: &mut Sftp, from: &[u8], to: &[u8], call: Call) -> Answer {
+pub(super) fn hardlink(sftp: &mut Sftp, from: &[u8], to: &[u8], info: RequestInfo) -> RequestResult {
     let (from, to) = (path_of(from)?, path_of(to)?);
-    let done = sftp.storage.hard_link(&from, &to, call.wait);
+    let done = sftp.storage.hard_link(&from, &to, info.wait);
     sftp.tell_refused(done, &to)?;
     let target = from.absolute();
     sftp.tell(|who| Event::Linked {
@@ -26,22 +24,22 @@ pub(super) fn hardlink(sftp: &mut Sftp, from: &[u8], to: &[u8], call: Call) -> A
         target,
         link: to,
     });
-    ok(call.id)
+    ok(info.id)
 }
 
-pub(super) fn fsync(sftp: &mut Sftp, handle: &[u8], call: Call) -> Answer {
+pub(super) fn fsync(sftp: &mut Sftp, handle: &[u8], info: RequestInfo) -> RequestResult {
     let handle = RawHandle::from_wire(handle);
     // OpenSSH's answer to a handle that is no file.
     let file = sftp.handles.file(handle).ok_or(StatusCode::NoSuchFile)?;
     let file = Arc::clone(&file.file);
-    sftp.not_in_callback(true, call.wait)?;
+    sftp.not_in_callback(true, info.wait)?;
     match file.sync() {
-        Ok(()) => ok(call.id),
-        Err(error) => sftp.file_refused(handle, error),
+        Ok(()) => ok(info.id),
+        Err(error) => Err(sftp.file_refused(handle, error)),
     }
 }
 
-pub(super) fn lsetstat(sftp: &mut Sftp, path: &[u8], changes: &SetAttrs, call: Call) -> Answer {
+pub(super) fn lsetstat(sftp: &mut Sftp, path: &[u8], changes: &SetAttrs, info: RequestInfo) -> RequestResult {
     let path = path_of(path)?;
     if changes.size.is_some() {
         // A link has no size to set.
@@ -49,49 +47,54 @@ pub(super) fn lsetstat(sftp: &mut Sftp, path: &[u8], changes: &SetAttrs, call: C
     }
     let done = sftp.storage.set_attrs(&path, changes, Links::NoFollow);
     sftp.tell_refused(done, &path)?;
-    ok(call.id)
+    ok(info.id)
 }
 
-pub(super) fn limits(sftp: &Sftp, call: Call) -> Answer {
+pub(super) fn limits(sftp: &Sftp, info: RequestInfo) -> RequestResult {
     let limits = Limits {
         packet_length: u64::from(LARGEST_REQUEST),
         read_length: u64::from(LARGEST_DATA),
         write_length: u64::from(LARGEST_DATA),
         open_handles: sftp.handles.limit() as u64,
     };
-    Ok(limits.to_bytes(call.id))
+    Ok(limits.to_bytes(info.id).into())
 }
 
 /// `~` and `~/x` are the home and what is in it, and so is `~NAME` for the user's own name.
-pub(super) fn expand_path(sftp: &Sftp, path: &[u8], call: Call) -> Answer {
+pub(super) fn expand_path(sftp: &Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
     let expanded = match path.strip_prefix(b"~") {
         None => path,
         Some(rest) => {
             let end = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
             let (name, below) = rest.split_at(end);
-            if !name.is_empty() && name != sftp.context.presence.actor.user.as_str().as_bytes() {
-                return Err(Refusal::with_sentence(StatusCode::NoSuchFile, "no such user").into());
+            if !name.is_empty() && name != sftp.context.session.actor.user.as_str().as_bytes() {
+                return Err(RequestRefusal::with_sentence(StatusCode::NoSuchFile, "no such user").into());
             }
             below
         }
     };
     let resolved = sftp.storage.real_path(&VirtualPath::parse(expanded)?)?;
-    Ok(NamesReply::single(call.id, &resolved.absolute()))
+    Ok(NamesReply::single(info.id, &resolved.absolute()).into())
 }
 
-pub(super) fn home_directory(sftp: &Sftp, user: &[u8], call: Call) -> Answer {
-    if user.is_empty() || user == sftp.context.presence.actor.user.as_str().as_bytes() {
-        return Ok(NamesReply::single(call.id, b"/"));
+pub(super) fn home_directory(sftp: &Sftp, user: &[u8], info: RequestInfo) -> RequestResult {
+    if user.is_empty() || user == sftp.context.session.actor.user.as_str().as_bytes() {
+        return Ok(NamesReply::single(info.id, b"/").into());
     }
     Err(StatusCode::Failure.into())
 }
 
 /// The server's own ids show as the user's name; others have none here.
-pub(super) fn users_groups_by_id(sftp: &Sftp, uids: IdList<'_>, gids: IdList<'_>, call: Call) -> Answer {
+pub(super) fn users_groups_by_id(
+    sftp: &Sftp,
+    uids: IdList<'_>,
+    gids: IdList<'_>,
+    info: RequestInfo,
+) -> RequestResult {
     /// Of each list: the reply is no longer than a packet may be.
     const MOST: usize = LARGEST_REQUEST as usize / 2 - 64;
     let lister = &sftp.context.lister;
-    let names = |ids: IdList<'_>, own: u32| -> Result<StringList, Refusal> {
+    let names = |ids: IdList<'_>, own: u32| -> Result<StringList, RequestRefusal> {
         let mut names = StringList::default();
         for id in ids.iter() {
             names.push(if id == own { lister.user.as_bytes() } else { b"" });
@@ -102,8 +105,8 @@ pub(super) fn users_groups_by_id(sftp: &Sftp, uids: IdList<'_>, gids: IdList<'_>
         Ok(names)
     };
     let reply = UsersGroupsById {
-        users: names(uids, lister.own_ids.0)?,
-        groups: names(gids, lister.own_ids.1)?,
+        users: names(uids, lister.own_ids.uid)?,
+        groups: names(gids, lister.own_ids.gid)?,
     };
-    Ok(reply.to_bytes(call.id))
+    Ok(reply.to_bytes(info.id).into())
 }

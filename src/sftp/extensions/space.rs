@@ -7,21 +7,19 @@ use sftp_wire::constants::{SSH_FXE_STATVFS_ST_NOSUID, SSH_FXE_STATVFS_ST_RDONLY}
 use sftp_wire::extension::{SpaceAvailable, Statvfs};
 
 use crate::sftp::handles::RawHandle;
-use crate::sftp::outcome::Answer;
+use crate::sftp::outcome::{RequestInfo, RequestResult};
 use crate::sftp::session::{Sftp, path_of};
 use crate::storage::Space;
 
-use super::Call;
-
-pub(super) fn statvfs(sftp: &mut Sftp, path: &[u8], call: Call) -> Answer {
-    let space = sftp.storage.space(&path_of(path)?, call.wait)?;
-    Ok(space_reply(call.id, &space))
+pub(super) fn statvfs(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
+    let space = sftp.storage.space(&path_of(path)?, info.wait)?;
+    Ok(space_reply(info.id, &space).into())
 }
 
-pub(super) fn fstatvfs(sftp: &mut Sftp, handle: &[u8], call: Call) -> Answer {
+pub(super) fn fstatvfs(sftp: &mut Sftp, handle: &[u8], info: RequestInfo) -> RequestResult {
     let file = sftp.file(RawHandle::from_wire(handle))?;
-    let space = file.file.space(call.wait)?;
-    Ok(space_reply(call.id, &space))
+    let space = file.file.space(info.wait)?;
+    Ok(space_reply(info.id, &space).into())
 }
 
 fn space_reply(id: u32, space: &Space) -> Bytes {
@@ -44,10 +42,10 @@ fn space_reply(id: u32, space: &Space) -> Bytes {
 }
 
 /// Total and per-user figures are equal: a user sees only their own quota.
-pub(super) fn space_available(sftp: &mut Sftp, path: &[u8], call: Call) -> Answer {
+pub(super) fn space_available(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
     // WinSCP and others ask about the directory they are in, as they do with REALPATH.
     let path = if path.is_empty() { b"." } else { path };
-    let space = sftp.storage.space(&path_of(path)?, call.wait)?;
+    let space = sftp.storage.space(&path_of(path)?, info.wait)?;
     let bytes = |blocks: u64| blocks.saturating_mul(space.fragment_size);
     let reply = SpaceAvailable {
         bytes_on_device: bytes(space.blocks),
@@ -56,5 +54,5 @@ pub(super) fn space_available(sftp: &mut Sftp, path: &[u8], call: Call) -> Answe
         unused_bytes_available_to_user: bytes(space.blocks_available),
         bytes_per_allocation_unit: u32::try_from(space.block_size).unwrap_or(u32::MAX),
     };
-    Ok(reply.to_bytes(call.id))
+    Ok(reply.to_bytes(info.id).into())
 }

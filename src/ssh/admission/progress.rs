@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-/// How far a connection has come before the sign-in. Shared with its handler, which moves it on.
+/// How far a connection has come before the sign-in. The connection's handler moves it on.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<AtomicU8>);
+pub struct SignInProgress(Arc<AtomicU8>);
 
-/// The steps of [`Progress`]: each costs a client more than the one before.
+/// The steps of [`SignInProgress`]: each costs a client more than the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// The identification line has not come yet.
@@ -19,8 +19,8 @@ pub enum Step {
     Keyed,
 }
 
-impl Progress {
-    /// The connection has come this far.
+impl SignInProgress {
+    /// Notes that the connection has come this far.
     pub fn reach(&self, step: Step) {
         self.0.fetch_max(step as u8, Ordering::Relaxed);
     }

@@ -31,12 +31,12 @@ impl Door {
         }
     }
 
-    fn enter(&self, peer: &str) -> Result<Entry, TurnedAway> {
+    fn enter(&self, peer: &str) -> Result<AdmissionPermit, TurnedAway> {
         self.admission.enter(ip(peer), &self.limits, self.now)
     }
 
     /// So many connections of one peer, all of which have come this far.
-    fn crowd(&self, peer: &str, count: usize, step: Step) -> Vec<Entry> {
+    fn crowd(&self, peer: &str, count: usize, step: Step) -> Vec<AdmissionPermit> {
         (0..count)
             .map(|_| {
                 let entry = self.enter(peer).unwrap();
@@ -51,11 +51,11 @@ impl Door {
     }
 }
 
-fn is_out(entry: &Entry) -> bool {
+fn is_out(entry: &AdmissionPermit) -> bool {
     entry.evict.is_cancelled()
 }
 
-fn out(entries: &[Entry]) -> Vec<usize> {
+fn out(entries: &[AdmissionPermit]) -> Vec<usize> {
     let out = entries.iter().enumerate().filter(|(_, entry)| is_out(entry));
     out.map(|(index, _)| index).collect()
 }
@@ -163,7 +163,7 @@ fn a_network_of_many_addresses_counts_as_one() {
         ..Limits::default()
     });
     let office = door.crowd("192.0.2.1", 4, Step::Silent);
-    let bots: Vec<Entry> = (0..8)
+    let bots: Vec<AdmissionPermit> = (0..8)
         .map(|n| door.enter(&format!("203.0.113.{n}")).unwrap())
         .collect();
     door.pass(2);
@@ -174,7 +174,7 @@ fn a_network_of_many_addresses_counts_as_one() {
         unauthenticated: 8,
         ..Limits::default()
     });
-    let bots: Vec<Entry> = (0..8)
+    let bots: Vec<AdmissionPermit> = (0..8)
         .map(|n| door.enter(&format!("10.{n}.0.1")).unwrap())
         .collect();
     bots[7].progress.reach(Step::Keyed);
@@ -189,7 +189,7 @@ fn who_has_signed_in_stays_and_one_source_never_holds_every_place() {
         connections: 80,
         ..Limits::default()
     });
-    let mut flood: Vec<Entry> = Vec::new();
+    let mut flood: Vec<AdmissionPermit> = Vec::new();
     loop {
         match door.enter("203.0.113.1") {
             Ok(mut entry) => {
@@ -279,8 +279,11 @@ fn silence_is_no_way_to_many_banners() {
 
 #[test]
 fn an_ipv6_network_is_one_source() {
-    assert_eq!(source_of(ip("2001:db8::1")), source_of(ip("2001:db8::ffff:2")));
-    assert_eq!(source_of(ip("::ffff:127.0.0.1")), HERE);
-    assert_eq!(network_of(ip("192.0.2.77")), ip("192.0.2.0"));
-    assert_eq!(network_of(ip("2001:db8:1:2::")), ip("2001:db8:1::"));
+    assert_eq!(
+        Source::from(ip("2001:db8::1")),
+        Source::from(ip("2001:db8::ffff:2"))
+    );
+    assert_eq!(Source::from(ip("::ffff:127.0.0.1")).address(), HERE);
+    assert_eq!(network_of(ip("192.0.2.77").into()), ip("192.0.2.0"));
+    assert_eq!(network_of(ip("2001:db8:1:2::").into()), ip("2001:db8:1::"));
 }

@@ -30,7 +30,11 @@ impl Store for Recorded {
     async fn add_user(&self, _: &User) -> Result<()> {
         no_users()
     }
-    async fn change_user(&self, _: &UserName, _: crate::store::Change) -> Result<crate::store::Changed> {
+    async fn change_user(
+        &self,
+        _: &UserName,
+        _: crate::store::RecordChange,
+    ) -> Result<crate::store::ChangedUser> {
         no_users()
     }
     async fn remove_user(&self, _: &UserName) -> Result<std::path::PathBuf> {

@@ -57,7 +57,7 @@ async fn a_user_whose_record_cannot_be_read_can_be_removed_and_added_again() {
     ] {
         let sql = format!("UPDATE users SET {spoil} WHERE name = 'tom'");
         sqlx::query(sqlx::AssertSqlSafe(sql))
-            .execute(&store.pool)
+            .execute(&store.db.pool)
             .await
             .unwrap();
         let error = store.users().await.unwrap_err().to_string();
@@ -232,7 +232,7 @@ async fn homes_are_apart_or_the_same() {
         store.add_user(&at_home(other, home)).await.unwrap();
     }
     // Also when a user moves; and nobody stands in their own way.
-    let moves = |home: &'static str| -> Change {
+    let moves = |home: &'static str| -> RecordChange {
         Box::new(move |user| {
             user.home = home.into();
             Ok(())
@@ -300,7 +300,7 @@ async fn two_processes_change_users_at_once_and_nothing_is_lost() {
         tasks.push(tokio::spawn(async move {
             for round in 0..10 {
                 let key = format!("key {worker} {round}");
-                let change: Change = Box::new(move |user| {
+                let change: RecordChange = Box::new(move |user| {
                     user.keys.push(key.clone());
                     user.max_sessions = Some(user.max_sessions.unwrap_or(0) + 1);
                     Ok(())
@@ -329,7 +329,7 @@ async fn two_processes_change_users_at_once_and_nothing_is_lost() {
 async fn a_transaction_that_ended_by_itself_spoils_no_connection() {
     let (_dir, store) = store().await;
     for number in 0..2 * CONNECTIONS {
-        let mut write = store.begin_write().await.unwrap();
+        let mut write = store.db.begin_write().await.unwrap();
         sqlx::query("ROLLBACK").execute(&mut *write).await.unwrap();
         assert!(write.commit().await.is_err());
         store.add_user(&user(&format!("user{number}"))).await.unwrap();

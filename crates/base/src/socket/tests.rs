@@ -43,7 +43,7 @@ async fn a_callback_that_waits_can_push() {
     socket.read_exact(&mut [0]).await.unwrap();
     socket.write_all(b"a").await.unwrap();
     socket.flush().await.unwrap();
-    socket.pusher().push();
+    socket.handle().push();
     client.read_exact(&mut [0]).await.unwrap();
 }
 
@@ -74,8 +74,8 @@ async fn large_streams_arrive_whole_both_ways() {
 async fn a_peer_that_hangs_up_is_noticed_while_nobody_reads() {
     for (sends, resets) in [(false, false), (true, false), (false, true), (true, true)] {
         let (socket, mut client, _cut) = pair().await;
-        let pusher = socket.pusher();
-        let mut hung_up = tokio::spawn(async move { pusher.hung_up().await });
+        let socket_handle = socket.handle();
+        let mut hung_up = tokio::spawn(async move { socket_handle.hung_up().await });
         if sends {
             client.write_all(b"12").await.unwrap();
         }

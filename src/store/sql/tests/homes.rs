@@ -21,7 +21,7 @@ async fn questions_about_one_user_do_not_read_all() {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
                 .bind("/srv/homes/a")
-                .fetch_all(&store.pool)
+                .fetch_all(&store.db.pool)
                 .await
                 .unwrap();
         assert!(!plan.is_empty(), "{sql}");

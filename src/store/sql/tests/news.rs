@@ -35,7 +35,7 @@ async fn news_name_whoever_and_whatever_was_changed() {
     let seen = check(0, &["calvin", "guest", "tom"], &["calvin", "tom"]).await;
     let seen = check(seen, &[], &[]).await;
     let change = async |who: &str, change: fn(&mut User)| {
-        let change: Change = Box::new(move |user| {
+        let change: RecordChange = Box::new(move |user| {
             change(user);
             Ok(())
         });
@@ -77,7 +77,7 @@ async fn news_name_whoever_and_whatever_was_changed() {
         "UPDATE users SET enabled = 0 WHERE name = 'tom'",
         "INSERT INTO user_keys (user_name, position, line) VALUES ('guest', 0, 'x')",
     ] {
-        sqlx::query(sql).execute(&store.pool).await.unwrap();
+        sqlx::query(sql).execute(&store.db.pool).await.unwrap();
     }
     check(seen, &["guest", "tom"], &["tom"]).await;
     store.add_user(&user("hobbes")).await.unwrap();

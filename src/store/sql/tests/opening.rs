@@ -207,7 +207,7 @@ async fn every_connection_is_durable_and_keeps_references_whole() {
         let value: String = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "SELECT CAST({pragma} AS TEXT) FROM pragma_{pragma}"
         )))
-        .fetch_one(&store.pool)
+        .fetch_one(&store.db.pool)
         .await
         .unwrap();
         assert_eq!(value, expected, "{pragma}");
@@ -265,7 +265,13 @@ async fn an_older_store_is_looked_at_as_it_will_be() {
         let before = contents(&dir);
 
         let looking = SqlStore::open_read_only(&path).await.unwrap();
-        assert_eq!(looking.migration(), Some((version, latest)));
+        assert_eq!(
+            looking.migration(),
+            Some(Upgrade {
+                from: version,
+                to: latest
+            })
+        );
         let seen = looking.users().await.unwrap();
         looking.close().await;
         assert!(contents(&dir) == before, "version {version}");
@@ -303,7 +309,7 @@ async fn a_store_of_version_2_gets_an_id_and_relative_homes() {
     assert!(store.marks_known_homes().await.unwrap());
     store.known_homes_are_marked().await.unwrap();
     let stored: Vec<String> = sqlx::query_scalar("SELECT home FROM users ORDER BY name")
-        .fetch_all(&store.pool)
+        .fetch_all(&store.db.pool)
         .await
         .unwrap();
     assert_eq!(stored, ["a", "team/b", "/mnt/c", "/srv/homes2/d"]);

@@ -3,7 +3,7 @@
 //! | what | whose |
 //! |---|---|
 //! | each channel's minimum ([`MINIMUM`]): requests that wait, and a packet whose end has not come | nobody's |
-//! | what a channel may send beyond that ([`super::window`]), and replies that a shut window has cut | the connection's, at most [`CONNECTION`]; charged to the user's credit |
+//! | what a channel may send beyond that ([`super::receive_window`]), and replies that a shut window has cut | the connection's, at most [`CONNECTION`]; charged to the user's credit |
 //! | replies between a channel's task and the SSH layer | the connection's, at most [`IN_FLIGHT`] |
 //! | replies that one callback makes, sealed and not sent yet | [`CALLBACK`] for each connection; four times as much while the user's credit has room |
 //! | one packet that is larger than what its channel may send | one for each connection, so that every packet gets through in the end |
@@ -16,11 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
-use crate::session::memory::{Account, UserMemory};
+use crate::session::memory::{MemoryAccount, UserMemory};
 
 /// What a channel may always send ahead: two of the largest packets that clients send when they know of no larger.
 pub const MINIMUM_WINDOW: u32 = 64 * 1024;
-/// [`MINIMUM_WINDOW`] as a size.
+/// [`MINIMUM_WINDOW`] as a `usize`.
 pub const MINIMUM: usize = MINIMUM_WINDOW as usize;
 /// Beyond the minima: one channel that has grown, or eight as they begin.
 const CONNECTION: usize = 16 << 20;
@@ -31,22 +31,22 @@ const CALLBACK: usize = 256 * 1024;
 /// A single SSH packet can hold thousands of READs: their replies would all be in memory at once.
 const LARGE_CALLBACK: usize = 1 << 20;
 
-/// The client has sent more than the channel's window allows, and goes on.
+/// The error for a client that sends more than its channel's window allows, and goes on doing so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the client sends more than the window of its channel allows")]
-pub struct Overflow;
+pub struct WindowExceeded;
 
-/// What all channels of one connection hold.
+/// What all channels of one connection hold in memory.
 #[derive(Debug)]
-pub struct Budget {
+pub struct ConnectionBudget {
     used: AtomicUsize,
     memory: Arc<UserMemory>,
     in_flight: Arc<Semaphore>,
     large_packet: Arc<Semaphore>,
-    callback: Mutex<Option<Credit>>,
+    callback: Mutex<Option<CallbackCharge>>,
 }
 
-impl Budget {
+impl ConnectionBudget {
     /// The budget of a connection whose user has this memory.
     pub fn of(memory: Arc<UserMemory>) -> Arc<Self> {
         Arc::new(Self {
@@ -58,7 +58,7 @@ impl Budget {
         })
     }
 
-    /// The user's memory.
+    /// The memory of the connection's user.
     pub fn memory(&self) -> &Arc<UserMemory> {
         &self.memory
     }
@@ -81,7 +81,8 @@ impl Budget {
 
     fn take(&self, bytes: usize) -> bool {
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
-        let fits = before.saturating_add(bytes) <= CONNECTION && self.memory.take(Account::Credit, bytes);
+        let fits =
+            before.saturating_add(bytes) <= CONNECTION && self.memory.take(MemoryAccount::Credit, bytes);
         if !fits {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
         }
@@ -90,37 +91,38 @@ impl Budget {
 
     fn give_back(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
-        self.memory.give_back(Account::Credit, bytes);
+        self.memory.give_back(MemoryAccount::Credit, bytes);
     }
 
-    /// May a callback that has made so many bytes of replies make more?
+    /// Whether a callback that has made so many bytes of replies may make more.
     pub fn goes_on(self: &Arc<Self>, made: usize) -> bool {
         made < CALLBACK || made < LARGE_CALLBACK && self.has_large_callbacks()
     }
 
-    /// Asked for only once a callback is large; then the connection keeps it.
+    /// Whether the connection has credit for large callbacks. It is asked for once a callback is large, and then
+    /// kept.
     fn has_large_callbacks(&self) -> bool {
         let mut callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner);
         if callback.is_some() {
             return true;
         }
         let more = LARGE_CALLBACK - CALLBACK;
-        let fits = self.memory.fair_credit(more) == more && self.memory.take(Account::Credit, more);
+        let fits = self.memory.fair_credit(more) == more && self.memory.take(MemoryAccount::Credit, more);
         if fits {
-            *callback = Some(Credit::of_user(&self.memory, more));
+            *callback = Some(CallbackCharge::of_user(&self.memory, more));
         }
         fits
     }
 }
 
-/// Credit that is charged to the user alone, and given back when dropped.
+/// Credit that is charged to the user alone. Dropping it gives it back.
 #[derive(Debug)]
-struct Credit {
+struct CallbackCharge {
     memory: Arc<UserMemory>,
     bytes: usize,
 }
 
-impl Credit {
+impl CallbackCharge {
     /// Wraps credit that was taken already.
     fn of_user(memory: &Arc<UserMemory>, bytes: usize) -> Self {
         Self {
@@ -130,22 +132,22 @@ impl Credit {
     }
 }
 
-impl Drop for Credit {
+impl Drop for CallbackCharge {
     fn drop(&mut self) {
-        self.memory.give_back(Account::Credit, self.bytes);
+        self.memory.give_back(MemoryAccount::Credit, self.bytes);
     }
 }
 
-/// Part of a connection's budget that is given back when dropped.
+/// A part of a connection's budget. Dropping it gives it back.
 #[derive(Debug)]
 pub struct Reservation {
-    budget: Arc<Budget>,
+    budget: Arc<ConnectionBudget>,
     bytes: usize,
 }
 
 impl Reservation {
     /// A reservation of 0 bytes.
-    pub fn nothing(budget: &Arc<Budget>) -> Self {
+    pub fn nothing(budget: &Arc<ConnectionBudget>) -> Self {
         Self {
             budget: Arc::clone(budget),
             bytes: 0,
@@ -157,12 +159,12 @@ impl Reservation {
         self.bytes
     }
 
-    /// The connection's budget.
-    pub fn budget(&self) -> &Arc<Budget> {
+    /// The budget that the reservation is a part of.
+    pub fn budget(&self) -> &Arc<ConnectionBudget> {
         &self.budget
     }
 
-    /// Takes so many bytes more, or nothing.
+    /// Reserves so many bytes more; returns `false`, and reserves none, if there is no room for them.
     pub fn grow(&mut self, bytes: usize) -> bool {
         let fits = self.budget.take(bytes);
         if fits {
@@ -171,13 +173,13 @@ impl Reservation {
         fits
     }
 
-    /// Takes as much of `wanted` as is fair; returns how much.
+    /// Reserves as much of `wanted` as leaves others their part; returns how much.
     pub fn grow_fairly(&mut self, wanted: usize) -> usize {
         let fair = self.budget.fair(wanted);
         if fair > 0 && self.grow(fair) { fair } else { 0 }
     }
 
-    /// Gives some of it back.
+    /// Gives back so many bytes of the reservation.
     pub fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
@@ -192,8 +194,8 @@ impl Drop for Reservation {
 }
 
 #[cfg(test)]
-impl Budget {
-    /// With room for whatever a test does.
+impl ConnectionBudget {
+    /// A budget with room for whatever a test does.
     pub fn roomy() -> Arc<Self> {
         Self::with(1 << 30)
     }

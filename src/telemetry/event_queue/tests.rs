@@ -1,9 +1,9 @@
-use super::credit::PATIENCE;
 use super::*;
 use crate::domain::event::Actor;
 use crate::domain::path::VirtualPath;
+use crate::session::events::PATIENCE;
 
-const CAPACITY: Capacity = Capacity {
+const CAPACITY: QueueCapacity = QueueCapacity {
     events: 100,
     bytes: 1 << 20,
 };
@@ -48,14 +48,14 @@ fn now() -> Timestamp {
 }
 
 /// How many of a user's events are in a batch.
-fn of(batch: &Batch, user: &str) -> usize {
-    let theirs = |entry: &&Entry| entry.event.user().is_some_and(|name| name.as_str() == user);
+fn of(batch: &EventBatch, user: &str) -> usize {
+    let theirs = |entry: &&QueuedEvent| entry.event.user().is_some_and(|name| name.as_str() == user);
     batch.entries.iter().filter(theirs).count()
 }
 
 #[test]
 fn a_flood_of_one_user_costs_others_nothing() {
-    let queue = Queue::new(CAPACITY);
+    let queue = EventQueue::new(CAPACITY);
     let mut told = 0;
     for _ in 0..10_000 {
         told += usize::from(queue.push(now(), &removed("flood", "x")));
@@ -79,7 +79,7 @@ fn a_flood_of_one_user_costs_others_nothing() {
 
 #[test]
 fn several_who_flood_leave_something_to_a_newcomer() {
-    let queue = Queue::new(CAPACITY);
+    let queue = EventQueue::new(CAPACITY);
     for user in ["a", "b", "c"] {
         for _ in 0..1000 {
             queue.push(now(), &removed(user, "x"));
@@ -92,7 +92,7 @@ fn several_who_flood_leave_something_to_a_newcomer() {
 
 #[test]
 fn ends_have_room_of_their_own() {
-    let queue = Queue::new(CAPACITY);
+    let queue = EventQueue::new(CAPACITY);
     (0..1000).for_each(|_| ignore(queue.push(now(), &removed("flood", "x"))));
     (0..12).for_each(|_| ignore(queue.push(now(), &closed("flood"))));
     let batch = queue.take(1000);
@@ -106,7 +106,7 @@ fn ends_have_room_of_their_own() {
 
 #[test]
 fn bytes_are_bounded_as_well_and_long_texts_are_cut_first() {
-    let queue = Queue::new(Capacity {
+    let queue = EventQueue::new(QueueCapacity {
         events: 1_000_000,
         bytes: 1 << 20,
     });
@@ -122,7 +122,7 @@ fn bytes_are_bounded_as_well_and_long_texts_are_cut_first() {
     let bytes: usize = batch
         .entries
         .iter()
-        .map(|entry| size_of::<Entry>() + entry.event.heap_bytes())
+        .map(|entry| size_of::<QueuedEvent>() + entry.event.heap_bytes())
         .sum();
     assert!(
         batch.entries.len() > 200 && bytes <= 1 << 19,
@@ -148,8 +148,10 @@ fn no_event_is_larger_than_two_paths() {
             reason: long.clone(),
         },
         Event::SignedIn {
-            session: SessionId(1),
-            user: "alice".parse().unwrap(),
+            who: Actor {
+                session: SessionId(1),
+                user: "alice".parse().unwrap(),
+            },
             peer: "127.0.0.1:1".parse().unwrap(),
             method: "publickey".to_owned(),
             client: long.clone(),
@@ -173,7 +175,7 @@ fn no_event_is_larger_than_two_paths() {
 
 #[test]
 fn the_same_refusal_is_one_event_a_second() {
-    let queue = Queue::new(CAPACITY);
+    let queue = EventQueue::new(CAPACITY);
     // A clock of the test's own, which is ahead by so much that no second of it ends by itself meanwhile.
     let ahead = Instant::now() + Duration::from_secs(3600);
     let push = |event: &Event| ignore(queue.push_at(ahead, now(), event));
@@ -184,7 +186,7 @@ fn the_same_refusal_is_one_event_a_second() {
         assert_eq!(batch.lost, 0);
         batch.entries
     };
-    let counts = |entries: &[Entry]| entries.iter().map(|entry| entry.count).collect::<Vec<_>>();
+    let counts = |entries: &[QueuedEvent]| entries.iter().map(|entry| entry.count).collect::<Vec<_>>();
     for n in 0..5000 {
         push(&forbidden("flood", "remove", &format!("x{n}")));
         push(&forbidden("flood", "rename", "y"));
@@ -207,7 +209,7 @@ fn the_same_refusal_is_one_event_a_second() {
 /// By the clock of the machine, and without another event to wake the subscriber.
 #[test]
 fn what_is_summed_up_is_told_when_its_second_is_over() {
-    let queue = Queue::new(CAPACITY);
+    let queue = EventQueue::new(CAPACITY);
     (0..2).for_each(|_| ignore(queue.push(now(), &forbidden("flood", "remove", "x"))));
     let mut counts = Vec::new();
     while counts.len() < 2 {
@@ -219,7 +221,7 @@ fn what_is_summed_up_is_told_when_its_second_is_over() {
 
 #[test]
 fn commands_that_there_are_not_are_summed_up_and_others_are_not() {
-    let queue = Queue::new(CAPACITY);
+    let queue = EventQueue::new(CAPACITY);
     let command = |exit_status| Event::Command {
         who: who("flood"),
         command: b"whoami".to_vec(),
@@ -231,7 +233,7 @@ fn commands_that_there_are_not_are_summed_up_and_others_are_not() {
         ignore(queue.push(now(), &command(None)));
     }
     queue.close();
-    let refused = |entry: &Entry| {
+    let refused = |entry: &QueuedEvent| {
         matches!(
             entry.event,
             Event::Command {
@@ -240,14 +242,15 @@ fn commands_that_there_are_not_are_summed_up_and_others_are_not() {
             }
         )
     };
-    let (refused, others): (Vec<Entry>, Vec<Entry>) = queue.take(1000).entries.into_iter().partition(refused);
+    let (refused, others): (Vec<QueuedEvent>, Vec<QueuedEvent>) =
+        queue.take(1000).entries.into_iter().partition(refused);
     let counts: Vec<u64> = refused.iter().map(|entry| entry.count).collect();
     assert_eq!((counts, others.len()), (vec![1, 9], 20));
 }
 
 #[test]
 fn what_is_summed_up_is_not_lost_at_the_end() {
-    let queue = Queue::new(CAPACITY);
+    let queue = EventQueue::new(CAPACITY);
     (0..7).for_each(|_| ignore(queue.push(now(), &forbidden("flood", "remove", "x"))));
     queue.close();
     let batch = queue.take(1000);
@@ -257,7 +260,7 @@ fn what_is_summed_up_is_not_lost_at_the_end() {
 
 #[tokio::test]
 async fn who_fills_their_part_waits_once_and_no_longer_than_two_seconds() {
-    let queue = Queue::new(CAPACITY);
+    let queue = EventQueue::new(CAPACITY);
     let (flood, bob) = (
         queue.credit(&"flood".parse().unwrap()),
         queue.credit(&"bob".parse().unwrap()),
@@ -297,7 +300,7 @@ async fn who_fills_their_part_waits_once_and_no_longer_than_two_seconds() {
 
 #[test]
 fn users_who_hold_nothing_are_forgotten() {
-    let queue = Queue::new(CAPACITY);
+    let queue = EventQueue::new(CAPACITY);
     for n in 0..3 * REMEMBERED {
         drop(queue.credit(&format!("user{n}").parse().unwrap()));
     }

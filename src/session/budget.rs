@@ -8,21 +8,21 @@ use std::sync::Arc;
 
 use crate::io::descriptors::{PER_SESSION, Shares};
 
-use super::memory::{Counter, ServerMemory, UserMemory};
+use super::memory::{BoundedCounter, ServerMemory, UserMemory};
 
 /// Memory for requests that wait, where it is not known how much there is.
 const LEAST_MEMORY: usize = 1 << 30;
 /// All users together may hold one in so many bytes of the machine's memory.
 const MEMORY_PART: u64 = 4;
 
-/// What there is for all users.
+/// What all users together may hold of file descriptors and memory.
 #[derive(Debug)]
-pub struct Pool {
-    files: Counter,
+pub struct ServerBudget {
+    files: BoundedCounter,
     memory: Arc<ServerMemory>,
 }
 
-impl Default for Pool {
+impl Default for ServerBudget {
     /// As this process and this machine have it.
     fn default() -> Self {
         let info = rustix::system::sysinfo();
@@ -32,86 +32,86 @@ impl Default for Pool {
     }
 }
 
-impl Pool {
-    /// A pool of so many open files and so many bytes.
+impl ServerBudget {
+    /// A budget of so many open files and so many bytes of memory.
     pub fn new(files: usize, memory: usize) -> Self {
         Self {
-            files: Counter::new(files),
+            files: BoundedCounter::new(files),
             memory: ServerMemory::new(memory),
         }
     }
 }
 
-/// What one user holds of it.
+/// What the sessions of one user hold of the server's budget.
 #[derive(Debug)]
-pub struct Share {
-    pool: Arc<Pool>,
-    files: Counter,
-    /// The user's memory.
+pub struct UserBudget {
+    server: Arc<ServerBudget>,
+    files: BoundedCounter,
+    /// The memory that the user's sessions hold.
     pub memory: Arc<UserMemory>,
 }
 
-/// Why no more files can be opened.
+/// Why no more files can be opened. The sentences are for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UsedUp {
-    /// This user has as many as one user may have.
+pub enum Exhausted {
+    /// The sessions of this user have as many files open as one user may have.
     #[error("too many open files in all sessions of this user (the limit is {0})")]
     ByUser(usize),
-    /// All users together have as many as there may be.
+    /// The sessions of all users have as many files open as there may be.
     #[error("too many open files on this server")]
     ByAll,
 }
 
-/// One open file or directory, or what a session needs; given back when dropped.
+/// The right to one open file or directory, or to what a session needs. Dropping it gives the right back.
 #[derive(Debug)]
 pub struct Descriptor {
-    share: Arc<Share>,
+    user: Arc<UserBudget>,
     count: usize,
 }
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        self.share.files.give_back(self.count);
-        self.share.pool.files.give_back(self.count);
+        self.user.files.give_back(self.count);
+        self.user.server.files.give_back(self.count);
     }
 }
 
-impl Share {
-    /// The share of a user who has no session yet.
-    pub fn of(pool: &Arc<Pool>) -> Arc<Self> {
+impl UserBudget {
+    /// The budget of a user who has no session yet.
+    pub fn of(server: &Arc<ServerBudget>) -> Arc<Self> {
         Arc::new(Self {
-            files: Counter::new(pool.files.limit / 2),
-            memory: UserMemory::of(&pool.memory),
-            pool: Arc::clone(pool),
+            files: BoundedCounter::new(server.files.limit / 2),
+            memory: UserMemory::of(&server.memory),
+            server: Arc::clone(server),
         })
     }
 
-    /// One more file is to be opened.
+    /// Takes the right to one more open file or directory.
     ///
     /// # Errors
     /// When there are too many.
-    pub fn descriptor(self: &Arc<Self>) -> Result<Descriptor, UsedUp> {
+    pub fn descriptor(self: &Arc<Self>) -> Result<Descriptor, Exhausted> {
         self.descriptors(1)
     }
 
-    /// One more session is to begin.
+    /// Takes what one more session needs.
     ///
     /// # Errors
     /// When there are too many open files.
-    pub fn session(self: &Arc<Self>) -> Result<Descriptor, UsedUp> {
+    pub fn session(self: &Arc<Self>) -> Result<Descriptor, Exhausted> {
         self.descriptors(PER_SESSION)
     }
 
-    fn descriptors(self: &Arc<Self>, count: usize) -> Result<Descriptor, UsedUp> {
+    fn descriptors(self: &Arc<Self>, count: usize) -> Result<Descriptor, Exhausted> {
         if !self.files.take(count) {
-            return Err(UsedUp::ByUser(self.files.limit));
+            return Err(Exhausted::ByUser(self.files.limit));
         }
-        if !self.pool.files.take(count) {
+        if !self.server.files.take(count) {
             self.files.give_back(count);
-            return Err(UsedUp::ByAll);
+            return Err(Exhausted::ByAll);
         }
-        let share = Arc::clone(self);
-        Ok(Descriptor { share, count })
+        let user = Arc::clone(self);
+        Ok(Descriptor { user, count })
     }
 }
 
@@ -122,17 +122,21 @@ mod tests {
 
     #[test]
     fn nobody_gets_more_than_half_and_all_comes_back() {
-        let pool = Arc::new(Pool::new(10, 1000));
-        let (one, other, third) = (Share::of(&pool), Share::of(&pool), Share::of(&pool));
+        let server = Arc::new(ServerBudget::new(10, 1000));
+        let (one, other, third) = (
+            UserBudget::of(&server),
+            UserBudget::of(&server),
+            UserBudget::of(&server),
+        );
         let mut held: Vec<_> = (0..5).map(|_| one.descriptor().unwrap()).collect();
-        assert_eq!(one.descriptor().unwrap_err(), UsedUp::ByUser(5));
+        assert_eq!(one.descriptor().unwrap_err(), Exhausted::ByUser(5));
         held.extend((0..5).map(|_| other.descriptor().unwrap()));
-        assert_eq!(third.descriptor().unwrap_err(), UsedUp::ByAll);
+        assert_eq!(third.descriptor().unwrap_err(), Exhausted::ByAll);
         held.clear();
         let session = third.session().unwrap();
-        assert_eq!(pool.files.used.load(Ordering::Relaxed), PER_SESSION);
+        assert_eq!(server.files.used.load(Ordering::Relaxed), PER_SESSION);
         drop(session);
         assert!(third.descriptor().is_ok());
-        assert_eq!(pool.files.used.load(Ordering::Relaxed), 0);
+        assert_eq!(server.files.used.load(Ordering::Relaxed), 0);
     }
 }

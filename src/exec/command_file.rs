@@ -1,4 +1,4 @@
-//! A file that a command has open.
+//! The open file of a command. How it is read and written is the business of the command that opened it.
 
 use std::sync::Arc;
 
@@ -8,28 +8,28 @@ use crate::io::HomeIo;
 use crate::session::FileRecord;
 use crate::storage::{OpenFile, Result};
 
-/// An open file. However it ends, it closes where that may take long, and then its record says so.
-pub struct Opened {
+/// A file that a command has open. Dropping it closes the file where that may take long; then its record tells so.
+pub struct CommandFile {
     pub(super) file: Option<Arc<dyn OpenFile>>,
     pub(super) record: Option<FileRecord>,
     pub(super) io: HomeIo,
 }
 
-impl Opened {
-    /// The file.
+impl CommandFile {
+    /// The open file.
     pub fn file(&self) -> Result<Arc<dyn OpenFile>> {
         // There until it is dropped.
         self.file.clone().ok_or(Errno::BADF.into())
     }
 
-    /// Counts bytes that were read.
+    /// Counts bytes that the command has read.
     pub fn note_read(&mut self, count: usize) {
         if let Some(record) = &mut self.record {
             record.bytes_read = record.bytes_read.saturating_add(count as u64);
         }
     }
 
-    /// Counts bytes that were written.
+    /// Counts bytes that the command has written.
     pub fn note_written(&mut self, count: usize) {
         if let Some(record) = &mut self.record {
             record.bytes_written = record.bytes_written.saturating_add(count as u64);
@@ -37,7 +37,7 @@ impl Opened {
     }
 }
 
-impl Drop for Opened {
+impl Drop for CommandFile {
     fn drop(&mut self) {
         let held = (self.file.take(), self.record.take());
         match self.io.enter() {

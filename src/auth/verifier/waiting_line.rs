@@ -22,7 +22,7 @@ const MAX_REMEMBERED: usize = 4096;
 /// An attempt that waits for its turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applicant {
-    /// Where the attempt comes from.
+    /// The source that the attempt comes from.
     pub source: Source,
     /// The name that it is for; names that no user can have count as one name.
     pub name: Option<UserName>,
@@ -32,7 +32,7 @@ pub struct Applicant {
 
 /// Limits on the number of attempts that wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct LineBounds {
     pub all: usize,
     pub per_source: usize,
 }
@@ -45,17 +45,17 @@ enum Key {
 
 /// Those who wait, each with what is to be done when its turn has come.
 #[derive(Debug)]
-pub(super) struct Line<T> {
+pub(super) struct WaitingLine<T> {
     /// The waiting attempts by ticket; tickets rise with time.
     waiting: BTreeMap<u64, (Applicant, T)>,
     next_ticket: u64,
-    /// Counts services; 0 is never.
+    /// The number of services so far. A service number of 0 means never.
     services: u64,
     last: HashMap<Key, u64>,
     known_in_a_row: u32,
 }
 
-impl<T> Default for Line<T> {
+impl<T> Default for WaitingLine<T> {
     fn default() -> Self {
         Self {
             waiting: BTreeMap::new(),
@@ -67,10 +67,10 @@ impl<T> Default for Line<T> {
     }
 }
 
-impl<T> Line<T> {
+impl<T> WaitingLine<T> {
     /// Takes a place and returns its ticket; `None` where there is none to be had. Another may be put out for it, whose
     /// `T` is dropped.
-    pub(super) fn join(&mut self, applicant: Applicant, then: T, bounds: Bounds) -> Option<u64> {
+    pub(super) fn join(&mut self, applicant: Applicant, then: T, bounds: LineBounds) -> Option<u64> {
         if self.of_source(applicant.source) >= bounds.per_source {
             // Of its own source, a known pair puts out one that is not.
             let own = |other: &Applicant| other.source == applicant.source;
@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds {
+    const BOUNDS: LineBounds = LineBounds {
         all: 512,
         per_source: 384,
     };
@@ -201,13 +201,13 @@ mod tests {
         }
     }
 
-    fn join(line: &mut Line<String>, host: u32, name: &str) {
+    fn join(line: &mut WaitingLine<String>, host: u32, name: &str) {
         let text = format!("{host}/{name}");
         line.join(applicant(host, name, false), text, BOUNDS).unwrap();
     }
 
     /// How many are served before this one.
-    fn before(line: &mut Line<String>, wanted: &str) -> usize {
+    fn before(line: &mut WaitingLine<String>, wanted: &str) -> usize {
         std::iter::from_fn(|| line.next())
             .position(|served| served == wanted)
             .unwrap()
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_flood_from_one_address_delays_others_by_a_few() {
-        let mut line = Line::default();
+        let mut line = WaitingLine::default();
         for n in 0..300 {
             join(&mut line, 1, &format!("u{}", n % 7));
         }
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_flood_for_one_name_delays_others_by_a_few() {
-        let mut line = Line::default();
+        let mut line = WaitingLine::default();
         for n in 0..300 {
             join(&mut line, 100 + n % 150, "root");
         }
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn known_pairs_come_first_and_shut_nobody_out() {
-        let mut line = Line::default();
+        let mut line = WaitingLine::default();
         for n in 0..100 {
             join(&mut line, 1, &format!("u{n}"));
         }
@@ -265,11 +265,11 @@ mod tests {
 
     #[test]
     fn a_full_line_puts_out_the_newest_of_whoever_has_most() {
-        let bounds = Bounds {
+        let bounds = LineBounds {
             all: 6,
             per_source: 4,
         };
-        let mut line = Line::default();
+        let mut line = WaitingLine::default();
         let mut join = |host, name: &str, known| {
             let text = format!("{host}/{name}");
             let ticket = line.join(applicant(host, name, known), text, bounds);
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut line: Line<()> = Line::default();
+        let mut line: WaitingLine<()> = WaitingLine::default();
         for n in 0..20_000 {
             line.served(&applicant(n, &format!("u{n}"), false));
         }

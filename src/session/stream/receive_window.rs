@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::budget::{Budget, MINIMUM, Overflow, Reservation};
+use super::connection_budget::{ConnectionBudget, MINIMUM, Reservation, WindowExceeded};
 
 /// The window of a channel at work: what one TCP connection holds on most links.
 const USUAL: usize = 2 << 20;
@@ -25,9 +25,9 @@ const LARGEST: usize = 16 << 20;
 /// As OpenSSH: the window is opened again when three of the largest packets were consumed, or half of it.
 const WORTH_TELLING: usize = 3 * 65_535;
 
-/// The window of one channel.
+/// The window that we have granted the client on one channel.
 #[derive(Debug)]
-pub struct Window {
+pub struct ReceiveWindow {
     reserved: Reservation,
     open: usize,
     owed: usize,
@@ -37,28 +37,28 @@ pub struct Window {
     exceeded: usize,
     /// The part of what waits that was not granted.
     excess: usize,
-    slot: Option<Slot>,
+    slot: Option<LargePacketSlot>,
 }
 
-/// The right to one large packet, and how much of it has not come back yet.
+/// The connection's right to one large packet, and how much of the packet has not come yet.
 #[derive(Debug)]
-struct Slot {
+struct LargePacketSlot {
     _permit: OwnedSemaphorePermit,
     bytes: usize,
 }
 
 /// What a channel needs for a packet whose end has not come.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Room {
-    /// The client may send so many bytes more; 0: it may send enough already.
+pub enum PacketRoom {
+    /// The client may send so many bytes more; 0 if it may send enough already.
     Open(u32),
-    /// Only the connection's slot is left for it.
+    /// Only the connection's slot for large packets is left for it.
     NeedsSlot,
 }
 
-impl Window {
+impl ReceiveWindow {
     /// The window of a channel that was opened with [`MINIMUM`].
-    pub fn new(budget: &Arc<Budget>) -> Self {
+    pub fn new(budget: &Arc<ConnectionBudget>) -> Self {
         Self {
             reserved: Reservation::nothing(budget),
             open: MINIMUM,
@@ -71,7 +71,7 @@ impl Window {
     }
 
     /// The connection's budget.
-    pub fn budget(&self) -> &Arc<Budget> {
+    pub fn budget(&self) -> &Arc<ConnectionBudget> {
         self.reserved.budget()
     }
 
@@ -79,17 +79,17 @@ impl Window {
         MINIMUM + self.reserved.bytes()
     }
 
-    /// Work begins; returns how much more the client may send.
+    /// Opens the window for work that begins; returns how much more the client may send.
     pub fn begin(&mut self) -> u32 {
         self.owed += self.reserved.grow_fairly(USUAL - MINIMUM);
         self.give()
     }
 
-    /// Bytes have come.
+    /// Counts bytes that have come.
     ///
     /// # Errors
     /// When the client ignores the window.
-    pub fn receive(&mut self, bytes: usize) -> Result<(), Overflow> {
+    pub fn receive(&mut self, bytes: usize) -> Result<(), WindowExceeded> {
         // An empty message says nothing of whether the client heeds the window.
         if bytes == 0 {
             return Ok(());
@@ -104,7 +104,9 @@ impl Window {
                 self.exceeded += bytes - self.open;
                 self.excess += bytes - self.open;
                 self.open = 0;
-                (self.exceeded <= self.size() / 10).then_some(()).ok_or(Overflow)
+                (self.exceeded <= self.size() / 10)
+                    .then_some(())
+                    .ok_or(WindowExceeded)
             }
         }
     }
@@ -155,20 +157,20 @@ impl Window {
     }
 
     /// The client has sent a part of a packet, and `missing` bytes of it have not come; nothing else waits.
-    pub fn room_for(&mut self, missing: usize) -> Room {
+    pub fn room_for(&mut self, missing: usize) -> PacketRoom {
         let short = missing.saturating_sub(self.open);
         if short > self.owed {
             let deficit = short - self.owed;
             if self.slot.is_some() {
                 // It was taken for this packet, and is still on its way.
-                return Room::Open(0);
+                return PacketRoom::Open(0);
             }
             if !self.reserved.grow(deficit) {
-                return Room::NeedsSlot;
+                return PacketRoom::NeedsSlot;
             }
             self.owed += deficit;
         }
-        Room::Open(if short > 0 { self.give() } else { 0 })
+        PacketRoom::Open(if short > 0 { self.give() } else { 0 })
     }
 
     /// The connection's slot is this channel's until as much has come back; returns how far the window is to be opened.
@@ -176,7 +178,7 @@ impl Window {
         let bytes = missing.saturating_sub(self.open + self.owed);
         if bytes > 0 && self.slot.is_none() {
             self.owed += bytes;
-            self.slot = Some(Slot {
+            self.slot = Some(LargePacketSlot {
                 _permit: permit,
                 bytes,
             });
@@ -189,8 +191,8 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn window() -> Window {
-        Window::new(&Budget::roomy())
+    fn window() -> ReceiveWindow {
+        ReceiveWindow::new(&ConnectionBudget::roomy())
     }
 
     #[test]
@@ -199,7 +201,7 @@ mod tests {
         let granted = MINIMUM + window.begin() as usize;
         assert_eq!(granted, USUAL);
         window.receive(granted).unwrap();
-        assert_eq!(window.receive(1 + USUAL / 10), Err(Overflow));
+        assert_eq!(window.receive(1 + USUAL / 10), Err(WindowExceeded));
         // Nothing is given back until something was consumed.
         assert_eq!(window.open, 0);
         assert_eq!(window.consume(1000), 0, "the excess is paid first");
@@ -231,13 +233,13 @@ mod tests {
 
     #[test]
     fn without_credit_a_channel_has_its_minimum_and_a_large_packet_gets_through() {
-        let budget = Budget::with(0);
-        let (mut one, mut other) = (Window::new(&budget), Window::new(&budget));
+        let budget = ConnectionBudget::with(0);
+        let (mut one, mut other) = (ReceiveWindow::new(&budget), ReceiveWindow::new(&budget));
         assert_eq!((one.begin(), other.begin()), (0, 0));
         let packet = 256 * 1024;
         for window in [&mut one, &mut other] {
             window.receive(MINIMUM).unwrap();
-            assert_eq!(window.room_for(packet - MINIMUM), Room::NeedsSlot);
+            assert_eq!(window.room_for(packet - MINIMUM), PacketRoom::NeedsSlot);
         }
         let permit = budget.large_packet().try_acquire_owned().unwrap();
         assert_eq!(one.take_slot(permit, packet - MINIMUM) as usize, packet - MINIMUM);
@@ -253,8 +255,8 @@ mod tests {
 
     #[test]
     fn a_user_short_of_credit_gets_some_of_it_back() {
-        let budget = Budget::with(8 << 20);
-        let mut first = Window::new(&budget);
+        let budget = ConnectionBudget::with(8 << 20);
+        let mut first = ReceiveWindow::new(&budget);
         first.begin();
         let before = first.size();
         let mut rest = Reservation::nothing(&budget);

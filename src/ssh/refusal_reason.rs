@@ -19,14 +19,14 @@ const MOST_KEYS: usize = 8;
 
 /// Keys that were offered in vain for one name: an agent offers several until one fits, so they are one attempt.
 pub(super) struct RefusedKeys {
-    /// The name.
+    /// The name that the keys were offered for.
     pub user: String,
     keys: Vec<String>,
     more: usize,
 }
 
 impl RefusedKeys {
-    /// None yet.
+    /// No keys were offered yet.
     pub fn new(user: &str) -> Self {
         Self {
             user: user.to_owned(),
@@ -35,7 +35,7 @@ impl RefusedKeys {
         }
     }
 
-    /// One more. `algorithm` is what the client wants to sign with; a key that could not be read is `None`.
+    /// Adds a key. `algorithm` is what the client wants to sign with; a key that could not be read is `None`.
     pub fn add(&mut self, algorithm: &str, key: Option<&PublicKey>, reason: &str) {
         if self.keys.len() >= MOST_KEYS {
             self.more += 1;
@@ -48,7 +48,7 @@ impl RefusedKeys {
         self.keys.push(format!("{named}: {reason}"));
     }
 
-    /// What was offered, and why each was refused.
+    /// The sentence for the log: what was offered, and why each key was refused.
     pub fn sentence(&self) -> String {
         let mut sentence = self.keys.join("; ");
         if self.more > 0 {
@@ -66,9 +66,8 @@ pub(super) fn key_name(key: &PublicKey) -> String {
 
 /// Why a signed-in connection ended by an error that was not the client's way to leave. `None`: it just left; many
 /// programs end without a word.
-pub(super) fn fault(error: &super::state::Error) -> Option<String> {
+pub(super) fn fault(error: &Error) -> Option<String> {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let super::state::Error::Ssh(error) = error;
     match error {
         Error::Disconnect | Error::HUP => None,
         Error::IO(error) => match error.kind() {
@@ -79,7 +78,7 @@ pub(super) fn fault(error: &super::state::Error) -> Option<String> {
     }
 }
 
-/// Why a handshake failed.
+/// Why a handshake failed, as a sentence.
 pub(super) fn handshake(error: &Error) -> String {
     match error {
         Error::NotSsh { first_bytes } => {

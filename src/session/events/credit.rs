@@ -1,6 +1,6 @@
 //! Slowing down a user who emits events faster than the subscriber takes them.
 //!
-//! States of a user's [`Credit`]: *open*; *short*, when three quarters of the user's part are taken: sessions then wait
+//! States of a user's [`EmitCredit`]: *open*; *short*, when three quarters of the user's part are taken: sessions then wait
 //! between two requests, for at most [`PATIENCE`]; *given up*, when that was in vain: service goes before completeness,
 //! and events that find no room are counted as lost. It is open again when the user's part is half empty.
 
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-/// How long a session waits for a queue that does not drain, once until it drains.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a session waits for a queue that does not drain. It waits once until the queue drains.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether a user's sessions may go on emitting events.
 #[derive(Debug, Default)]
-pub struct Credit {
+pub struct EmitCredit {
     state: AtomicU8,
     opened: Notify,
 }
@@ -23,8 +23,8 @@ const OPEN: u8 = 0;
 const SHORT: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
-impl Credit {
-    /// Should a session wait before its next request?
+impl EmitCredit {
+    /// Whether a session should wait before its next request.
     pub fn is_short(&self) -> bool {
         self.state.load(Ordering::Relaxed) == SHORT
     }
@@ -53,15 +53,15 @@ impl Credit {
         }
     }
 
-    /// The user's part of the queue is nearly full.
-    pub(super) fn shorten(&self) {
+    /// Notes that the user's part of the queue is nearly full.
+    pub fn shorten(&self) {
         let _ = self
             .state
             .compare_exchange(OPEN, SHORT, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// The user's part of the queue has room again, so sessions that wait go on.
-    pub(super) fn open(&self) {
+    /// Notes that the user's part of the queue has room again, and lets sessions that wait go on.
+    pub fn open(&self) {
         if self.state.swap(OPEN, Ordering::Relaxed) != OPEN {
             self.opened.notify_waiters();
         }

@@ -12,40 +12,40 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::Gone;
+use super::Disconnected;
 
-/// The window of one channel.
+/// The window that the peer has granted on one channel, as far as it is not used up.
 #[derive(Debug)]
-pub struct Flow {
-    state: Mutex<State>,
+pub struct PeerWindow {
+    state: Mutex<PeerWindowState>,
     opened: Notify,
     /// A permit for each byte in flight, of all channels of the connection.
     room: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
-struct State {
+struct PeerWindowState {
     window: u64,
     in_flight: u64,
 }
 
-impl Flow {
+impl PeerWindow {
     /// The window as the peer stated it when it opened the channel, in bytes; `room` has a permit for each byte that its
     /// connection may have in flight.
     pub fn new(window: u32, room: Arc<Semaphore>) -> Self {
         let window = u64::from(window);
         Self {
-            state: Mutex::new(State { window, in_flight: 0 }),
+            state: Mutex::new(PeerWindowState { window, in_flight: 0 }),
             opened: Notify::new(),
             room,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PeerWindowState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes up to `wanted` bytes out of the window for sending at once; returns how many.
+    /// Takes up to `wanted` bytes out of the window, to be sent at once; returns how many.
     pub fn take(&self, wanted: usize) -> usize {
         let mut state = self.state();
         let granted = wanted.min(usize::try_from(state.window).unwrap_or(usize::MAX));
@@ -53,7 +53,7 @@ impl Flow {
         granted
     }
 
-    /// Takes exactly `wanted` bytes out of the window for sending at once, or nothing.
+    /// Takes exactly `wanted` bytes out of the window, to be sent at once, or none.
     pub fn take_whole(&self, wanted: usize) -> bool {
         let mut state = self.state();
         let fits = state.window >= wanted as u64;
@@ -63,12 +63,12 @@ impl Flow {
         fits
     }
 
-    /// Is there any room in the window?
+    /// Whether the window takes any bytes.
     pub fn is_open(&self) -> bool {
         self.state().window > 0
     }
 
-    /// How many bytes the window takes now.
+    /// The number of bytes that the window takes now.
     pub fn window(&self) -> usize {
         usize::try_from(self.state().window).unwrap_or(usize::MAX)
     }
@@ -78,17 +78,17 @@ impl Flow {
     ///
     /// # Errors
     /// When the connection has ended.
-    pub async fn room(&self, most: usize) -> Result<OwnedSemaphorePermit, Gone> {
+    pub async fn room(&self, most: usize) -> Result<OwnedSemaphorePermit, Disconnected> {
         // First the window, so that one that is shut keeps no room from other channels.
         self.opened().await;
         let most = u32::try_from(most).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.room).acquire_many_owned(most).await;
-        permit.map_err(|_| Gone)
+        permit.map_err(|_| Disconnected)
     }
 
     /// Takes the first bytes of `bytes`, as many as the window allows, once it allows any, as a message in flight;
     /// with them goes a part of `permit`, if there is one.
-    pub async fn lend(
+    pub async fn take_in_flight(
         self: &Arc<Self>,
         bytes: &mut Bytes,
         permit: &mut Option<OwnedSemaphorePermit>,
@@ -107,19 +107,19 @@ impl Flow {
                     let permit = permit
                         .as_mut()
                         .and_then(|permit| permit.split(granted.min(permit.num_permits())));
-                    let loan = Loan {
+                    let message = InFlightBytes {
                         bytes: bytes.split_to(granted),
-                        flow: Arc::clone(self),
+                        window: Arc::clone(self),
                         _permit: permit,
                     };
-                    return Bytes::from_owner(loan);
+                    return Bytes::from_owner(message);
                 }
             }
             opened.await;
         }
     }
 
-    /// Waits until there is room in the window.
+    /// Waits until the window takes some bytes.
     pub async fn opened(&self) {
         loop {
             let opened = self.opened.notified();
@@ -130,7 +130,7 @@ impl Flow {
         }
     }
 
-    /// The peer has opened its window; `window` is what the SSH layer knows of it now.
+    /// Notes that the peer has opened its window; `window` is its size as the SSH layer knows it now.
     pub fn adjusted(&self, window: u32) {
         let mut state = self.state();
         state.window = u64::from(window).saturating_sub(state.in_flight);
@@ -138,28 +138,29 @@ impl Flow {
         self.opened.notify_waiters();
     }
 
-    /// Has the SSH layer taken over all that was lent? Only then may a callback answer without overtaking it.
-    pub fn is_settled(&self) -> bool {
+    /// Whether the SSH layer has taken over all bytes that were in flight. Only then may a callback answer without
+    /// overtaking them.
+    pub fn has_nothing_in_flight(&self) -> bool {
         self.state().in_flight == 0
     }
 }
 
-/// Bytes in flight.
-struct Loan {
+/// Bytes that a task has sent and the SSH layer has not taken over yet.
+struct InFlightBytes {
     bytes: Bytes,
-    flow: Arc<Flow>,
+    window: Arc<PeerWindow>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl AsRef<[u8]> for Loan {
+impl AsRef<[u8]> for InFlightBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Loan {
+impl Drop for InFlightBytes {
     fn drop(&mut self) {
-        let mut state = self.flow.state();
+        let mut state = self.window.state();
         state.in_flight = state.in_flight.saturating_sub(self.bytes.len() as u64);
     }
 }
@@ -170,31 +171,31 @@ mod tests {
 
     #[tokio::test]
     async fn an_adjustment_does_not_count_what_is_in_flight() {
-        let flow = Arc::new(Flow::new(100, Arc::new(Semaphore::new(1000))));
+        let window = Arc::new(PeerWindow::new(100, Arc::new(Semaphore::new(1000))));
         let mut bytes = Bytes::from(vec![0; 60]);
-        let lent = flow.lend(&mut bytes, &mut None).await;
+        let lent = window.take_in_flight(&mut bytes, &mut None).await;
         assert!(bytes.is_empty());
-        assert!(!flow.is_settled());
+        assert!(!window.has_nothing_in_flight());
         // The peer adds 50 to the 100 that the SSH layer still knows.
-        flow.adjusted(150);
-        assert_eq!(flow.take(1000), 90);
+        window.adjusted(150);
+        assert_eq!(window.take(1000), 90);
         drop(lent);
-        assert!(flow.is_settled());
-        assert_eq!(flow.take(1000), 0);
-        assert!(!flow.is_open());
+        assert!(window.has_nothing_in_flight());
+        assert_eq!(window.take(1000), 0);
+        assert!(!window.is_open());
     }
 
     #[tokio::test]
     async fn a_reply_larger_than_the_window_goes_in_pieces() {
-        let flow = Arc::new(Flow::new(10, Arc::new(Semaphore::new(1000))));
+        let window = Arc::new(PeerWindow::new(10, Arc::new(Semaphore::new(1000))));
         let mut bytes = Bytes::from(vec![7; 25]);
-        assert_eq!(flow.lend(&mut bytes, &mut None).await.len(), 10);
+        assert_eq!(window.take_in_flight(&mut bytes, &mut None).await.len(), 10);
         let waiting = tokio::spawn({
-            let flow = Arc::clone(&flow);
-            async move { flow.lend(&mut bytes, &mut None).await.len() }
+            let window = Arc::clone(&window);
+            async move { window.take_in_flight(&mut bytes, &mut None).await.len() }
         });
         tokio::task::yield_now().await;
-        flow.adjusted(100);
+        window.adjusted(100);
         assert_eq!(waiting.await.unwrap(), 15);
     }
 }

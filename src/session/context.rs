@@ -1,4 +1,5 @@
-//! What a channel knows of its session: whose its events are, and that it transfers something.
+//! What a channel knows of its session: whose its events are, what it may hold, and whether it transfers something.
+//! The session itself is in [`super::registry`].
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,37 +7,37 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use crate::domain::event::queue::Credit;
-use crate::domain::event::{Actor, Event, Events};
+use crate::domain::event::{Actor, Event};
 use crate::domain::path::VirtualPath;
 use crate::storage::Error;
 use base::error::Clause;
 
-use super::EndNotice;
-use super::share::Share;
+use super::budget::UserBudget;
+use super::events::{EmitCredit, Events};
+use super::registry::EndReport;
 
 /// Whether the server works for a connection: one that waits for its answer is not idle.
 #[derive(Clone, Default)]
-pub struct Activity(Arc<Mutex<Work>>);
+pub struct Activity(Arc<Mutex<ActivityState>>);
 
 #[derive(Default)]
-struct Work {
+struct ActivityState {
     under_way: usize,
     ended: Option<Instant>,
 }
 
 impl Activity {
-    fn work(&self) -> MutexGuard<'_, Work> {
+    fn work(&self) -> MutexGuard<'_, ActivityState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Something is worked on until this is dropped.
-    pub fn begin(&self) -> Working {
+    /// Marks the connection as worked for until the guard is dropped.
+    pub fn begin(&self) -> ActivityGuard {
         self.work().under_way += 1;
-        Working(self.clone())
+        ActivityGuard(self.clone())
     }
 
-    /// When something was worked on last; `None`: never.
+    /// The time at which the server last worked for the connection; `None` if it never has.
     pub fn last(&self) -> Option<Instant> {
         let work = self.work();
         match work.under_way {
@@ -46,10 +47,10 @@ impl Activity {
     }
 }
 
-/// See [`Activity::begin`].
-pub struct Working(Activity);
+/// Marks a connection as worked for until it is dropped: see [`Activity::begin`].
+pub struct ActivityGuard(Activity);
 
-impl Drop for Working {
+impl Drop for ActivityGuard {
     fn drop(&mut self) {
         let mut work = self.0.work();
         work.under_way = work.under_way.saturating_sub(1);
@@ -57,10 +58,10 @@ impl Drop for Working {
     }
 }
 
-/// A full disk is told this seldom, however many clients find it full.
+/// The log tells of a full disk at most this often, however many clients find it full.
 const FULL_DISK_EVERY: Duration = Duration::from_secs(10);
 
-/// Has no full disk been told of for a while?
+/// Returns whether the log has told of no full disk for a while, and notes that it does now.
 fn is_first_for_a_while() -> bool {
     static LAST: Mutex<Option<Instant>> = Mutex::new(None);
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,30 +74,31 @@ fn is_first_for_a_while() -> bool {
 
 /// What a channel knows of its session. Cheap to clone.
 #[derive(Clone)]
-pub struct Presence {
-    /// For events.
+pub struct SessionContext {
+    /// The session and its user, as events name them.
     pub actor: Actor,
-    /// Where they go.
+    /// Where the session's events go.
     pub events: Events,
-    /// Whether there is room for more of them.
-    pub credit: Arc<Credit>,
-    /// Files open now, counted for the whole session.
-    pub open_files: Arc<AtomicUsize>,
+    /// Whether there is room for more events of the user.
+    pub credit: Arc<EmitCredit>,
+    /// The number of files that are open and of hashes that are computed, in all channels of the session. A server
+    /// that drains waits until it is 0.
+    pub busy_count: Arc<AtomicUsize>,
     /// What all sessions of the user hold together.
-    pub share: Arc<Share>,
+    pub budget: Arc<UserBudget>,
     /// Whether the server works for the connection.
     pub activity: Activity,
-    /// Lets go after the files are closed.
-    pub end_notice: Arc<EndNotice>,
+    /// Reports the end of the session once all who hold it have let go, which is after its files are closed.
+    pub end_report: Arc<EndReport>,
 }
 
-impl Presence {
+impl SessionContext {
     /// Emits an event of this session.
     pub fn tell(&self, event: impl FnOnce(Actor) -> Event) {
         self.events.emit(&event(self.actor.clone()));
     }
 
-    /// A call on the home was refused: tells those refusals that an operator may want to know about.
+    /// Tells of a refused call on the home, if an operator may want to know about it.
     pub fn refused(&self, error: Error, path: &VirtualPath, sentence: impl FnOnce() -> String) {
         match error {
             Error::Forbidden(operation) => {
@@ -125,13 +127,13 @@ impl Presence {
         }
     }
 
-    /// Something is transferred or hashed until this is dropped: a server that drains waits for it.
-    pub fn busy(&self) -> Busy {
-        self.open_files.fetch_add(1, Ordering::Relaxed);
-        Busy(self.clone())
+    /// Counts a transfer or a hash until the guard is dropped.
+    pub fn busy(&self) -> BusyGuard {
+        self.busy_count.fetch_add(1, Ordering::Relaxed);
+        BusyGuard(self.clone())
     }
 
-    /// A file was opened; says so, and says when it is closed.
+    /// Tells that a file was opened. The record tells that it was closed when it is dropped.
     pub fn opened(&self, path: VirtualPath, write: bool) -> FileRecord {
         self.tell(|who| Event::Opened {
             who,
@@ -148,25 +150,25 @@ impl Presence {
     }
 }
 
-/// See [`Presence::busy`].
-pub struct Busy(Presence);
+/// Counts as one transfer or hash of the session until it is dropped: see [`SessionContext::busy`].
+pub struct BusyGuard(SessionContext);
 
-impl Drop for Busy {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
-        self.0.open_files.fetch_sub(1, Ordering::Relaxed);
+        self.0.busy_count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// What happened to an open file. Dropping it says that the file was closed.
+/// What happened to an open file. Dropping it tells that the file was closed.
 pub struct FileRecord {
-    /// As it was opened.
+    /// The path by which the file was opened.
     pub path: VirtualPath,
-    /// Sum of the bytes read.
+    /// The number of bytes read so far.
     pub bytes_read: u64,
-    /// Sum of the bytes written.
+    /// The number of bytes written so far.
     pub bytes_written: u64,
     since: Instant,
-    busy: Busy,
+    busy: BusyGuard,
 }
 
 impl Drop for FileRecord {

@@ -1,5 +1,5 @@
-//! How a command reaches the home: every call goes the quick way or the slow one, as SFTP's requests do; and what the
-//! command keeps in memory, which is charged to its user.
+//! A command's access to its user's home: every call goes the quick way or the slow one, as SFTP's requests do, and
+//! what the command keeps in memory is charged to its user. Permissions and quotas are the storage's.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,76 +10,75 @@ use crate::domain::event::Event;
 use crate::domain::path::{PathError, VirtualPath};
 use crate::io::HomeIo;
 use crate::mount::Mounted;
-use crate::session::Presence;
-use crate::session::memory::Held;
+use crate::session::SessionContext;
+use crate::session::memory::MemoryCharge;
 use crate::storage::hash::{Range, Work};
 use crate::storage::{DirEntry, DirStream, Error, FileKind, Links, Metadata, OpenHow, Result, Storage, Wait};
 use base::digest::Algorithm;
 use base::glob::Pattern;
-use base::words::Word;
 
-use super::glob;
-use super::opened::Opened;
+use super::command_file::CommandFile;
 use super::reason::reason;
 
 /// Entries of a directory that are read at once, on one thread.
 const ENTRIES_AT_ONCE: usize = 50;
 
-/// A command's way to its home.
-pub struct Desk {
+/// A command's access to its user's home.
+pub struct HomeSession {
     storage: Arc<dyn Storage>,
     io: HomeIo,
-    /// Whose session it is.
-    pub presence: Presence,
-    /// Cancelled when the channel or its connection ends.
+    /// The session that the command belongs to.
+    pub context: SessionContext,
+    /// Is cancelled when the channel or its connection ends.
     pub gone: CancellationToken,
     directory: Vec<u8>,
-    memory: Mutex<Held>,
+    memory: Mutex<MemoryCharge>,
 }
 
-/// Names in a directory that a pattern stands for, as far as they were looked at.
+/// The names in a directory that match a pattern, as far as they were looked at.
 pub struct Matches {
-    /// Where to go on; `None`: that was all.
+    /// The rest of the directory; `None` if all of it was looked at.
     pub rest: Option<Box<dyn DirStream>>,
-    /// Those that match.
+    /// The names that match.
     pub names: Vec<Vec<u8>>,
-    /// How many were looked at.
+    /// The number of names that were looked at.
     pub looked_at: usize,
 }
 
-impl Desk {
-    /// The way to a home, beginning in its root directory.
-    pub fn new(home: Mounted, presence: Presence) -> Self {
+impl HomeSession {
+    /// Access to a home, beginning in its root directory.
+    pub fn new(home: Mounted, context: SessionContext) -> Self {
         Self {
             storage: home.storage,
             io: home.io,
-            memory: Mutex::new(Held::nothing(&presence.share.memory)),
-            presence,
+            memory: Mutex::new(MemoryCharge::nothing(&context.budget.memory)),
+            context,
             gone: CancellationToken::new(),
             directory: b"/".to_vec(),
         }
     }
 
-    fn memory(&self) -> std::sync::MutexGuard<'_, Held> {
+    fn memory(&self) -> std::sync::MutexGuard<'_, MemoryCharge> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The command keeps so many bytes more, until it ends or lets go of them; `false`: there is no room for them.
-    pub fn hold(&self, bytes: usize) -> bool {
+    /// Charges so many bytes more that the command keeps; returns `false`, and charges none, if there is no room for
+    /// them.
+    pub fn charge_memory(&self, bytes: usize) -> bool {
         self.memory().grow(bytes)
     }
 
-    /// The command keeps so many bytes no longer.
-    pub fn let_go(&self, bytes: usize) {
+    /// Gives back so many bytes that the command keeps no longer.
+    pub fn release_memory(&self, bytes: usize) {
         self.memory().shrink(bytes);
     }
 
-    /// The user's name.
+    /// The name of the user.
     pub fn user(&self) -> &str {
-        self.presence.actor.user.as_str()
+        self.context.actor.user.as_str()
     }
 
-    /// The directory that relative names begin in, absolute.
+    /// The absolute path of the directory that relative names begin in.
     pub fn directory(&self) -> &[u8] {
         &self.directory
     }
@@ -109,19 +108,12 @@ impl Desk {
             .await
     }
 
-    /// Goes to a directory; to the home, if the word is empty.
+    /// Makes a directory the one that relative names begin in.
     ///
     /// # Errors
     /// With the reason, in words.
-    pub async fn change_directory(&mut self, word: &Word) -> std::result::Result<(), String> {
-        let name = match word.bytes() {
-            b"" => b"/".to_vec(),
-            _ => glob::without_tilde(word, self.user())
-                .iter()
-                .map(|&(byte, _)| byte)
-                .collect(),
-        };
-        let path = self.path(&name).map_err(reason)?;
+    pub async fn change_directory(&mut self, name: &[u8]) -> std::result::Result<(), String> {
+        let path = self.path(name).map_err(reason)?;
         let found = self.call(move |storage, _wait| {
             let meta = storage.stat(&path, Links::Follow)?;
             match meta.kind {
@@ -133,8 +125,8 @@ impl Desk {
         Ok(())
     }
 
-    /// A call on the home: here if it is quick and its file system well, else on a thread of the blocking pool. It is
-    /// made again with [`Wait::Allowed`] where it would block.
+    /// Makes a call on the home: on this thread if the call is quick and the file system answers, else on a thread of
+    /// the blocking pool. The call is made again with [`Wait::Allowed`] where it would block.
     ///
     /// # Errors
     /// What the call says.
@@ -142,8 +134,8 @@ impl Desk {
         &self,
         call: impl Fn(&dyn Storage, Wait) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.presence.credit.wait().await;
-        breathe().await;
+        self.context.credit.wait().await;
+        yield_if_due().await;
         if let Some(_permit) = self.io.enter() {
             match call(&*self.storage, Wait::Never) {
                 Err(Error::WouldBlock) => {}
@@ -154,7 +146,7 @@ impl Desk {
             .await
     }
 
-    /// A call that may take long.
+    /// Makes a call that may take long.
     ///
     /// # Errors
     /// What the call says.
@@ -162,7 +154,7 @@ impl Desk {
         &self,
         call: impl FnOnce(&dyn Storage) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _working = self.presence.activity.begin();
+        let _working = self.context.activity.begin();
         let way = self.io.slow_way().await;
         let storage = Arc::clone(&self.storage);
         let working = tokio::task::spawn_blocking(move || {
@@ -177,13 +169,13 @@ impl Desk {
     ///
     /// # Errors
     /// What opening says.
-    pub async fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<Opened> {
+    pub async fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<CommandFile> {
         let wanted = path.clone();
         let file = self
             .call(move |storage, wait| storage.open(&wanted, how, wait))
             .await?;
-        Ok(Opened {
-            record: Some(self.presence.opened(path.clone(), how.write)),
+        Ok(CommandFile {
+            record: Some(self.context.opened(path.clone(), how.write)),
             file: Some(file),
             io: self.io.clone(),
         })
@@ -216,7 +208,7 @@ impl Desk {
             }
             Ok(entries)
         }
-        breathe().await;
+        yield_if_due().await;
         if let Some(_permit) = self.io.enter() {
             let entries = read(&mut *stream)?;
             return Ok((stream, entries));
@@ -243,7 +235,7 @@ impl Desk {
     /// Looks at the next names of a directory. When `in_turn`, it is work that has taken long already: it goes to a
     /// thread of its own, and waits for its turn at the CPU.
     pub async fn matches(&self, stream: Box<dyn DirStream>, wanted: &Arc<Pattern>, in_turn: bool) -> Matches {
-        breathe().await;
+        yield_if_due().await;
         if !in_turn && let Some(_permit) = self.io.enter() {
             return look(stream, wanted);
         }
@@ -260,10 +252,10 @@ impl Desk {
         })
     }
 
-    /// Why a call failed, in words; of some reasons the log hears, too.
+    /// Why a call failed, in words. The log hears of some reasons, too.
     pub fn refused(&self, path: &VirtualPath, error: Error) -> String {
         let sentence = reason(error);
-        self.presence.refused(error, path, || sentence.clone());
+        self.context.refused(error, path, || sentence.clone());
         sentence
     }
 
@@ -293,9 +285,9 @@ impl Desk {
         if meta.kind == FileKind::Directory {
             return Err(Errno::ISDIR.into());
         }
-        let (_busy, _working) = (self.presence.busy(), self.presence.activity.begin());
+        let (_busy, _working) = (self.context.busy(), self.context.activity.begin());
         let (name, path) = (algorithm.name(), path.clone());
-        self.presence.tell(|who| Event::Hashed {
+        self.context.tell(|who| Event::Hashed {
             who,
             algorithm: name,
             path,
@@ -313,12 +305,12 @@ impl Desk {
         work.run(&self.io, &self.gone).await
     }
 
-    /// Computes on a thread of the blocking pool, when it is this command's turn.
+    /// Computes on a thread of the blocking pool, in turn with others.
     pub async fn compute<T: Send + 'static>(
         &self,
         compute: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let _working = self.presence.activity.begin();
+        let _working = self.context.activity.begin();
         let place = self.io.slow_way().await;
         let io = self.io.clone();
         let working = tokio::task::spawn_blocking(move || {
@@ -353,6 +345,6 @@ fn look(mut stream: Box<dyn DirStream>, wanted: &Pattern) -> Matches {
 }
 
 /// Lets other connections go on: a command that never waits would keep its thread to itself.
-async fn breathe() {
+async fn yield_if_due() {
     tokio::task::coop::consume_budget().await;
 }

@@ -1,16 +1,19 @@
 //! From where users have signed in. Pure: the time is passed in.
 //!
 //! Bounded for each user and in total; where it is full, what was used longest ago makes room. It outlives the server
-//! in the store: [`Places::unwritten`] says what is to be written down there, which is little, as a place that is in
+//! in the store: [`KnownPlaces::unwritten`] says what is to be written down there, which is little, as a place that is in
 //! use every minute is written once a day.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::{Duration, Instant};
 
-use super::{Debt, MAX_ENTRIES};
 use crate::auth::address::Source;
+use crate::domain::penalty::Penalty;
 use crate::domain::user::UserName;
+
+/// Entries in each table: some megabytes at most, and more sources than fail at once outside a large attack.
+pub(super) const MAX_ENTRIES: usize = 16 * 1024;
 
 /// Sources remembered for each user: home, office, phone, and some more.
 pub const MAX_PLACES: usize = 8;
@@ -21,27 +24,27 @@ pub const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A place that is used all the time is written down this often.
 const WRITE_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// Places of users.
+/// The sources that users have signed in from.
 #[derive(Debug, Default)]
-pub struct Places {
-    users: HashMap<UserName, Vec<Place>>,
+pub struct KnownPlaces {
+    users: HashMap<UserName, Vec<KnownPlace>>,
     /// Is there perhaps something that was not written down yet?
     changed: bool,
 }
 
 /// A source from where a user has signed in.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct KnownPlace {
     source: Source,
-    /// When they last did.
+    /// The time of the last sign-in from there.
     at: Instant,
     /// The value of `at` that the store has.
     written: Option<Instant>,
     /// Failures of this user at this source.
-    pub debt: Debt,
+    pub penalty: Penalty,
 }
 
-impl Place {
+impl KnownPlace {
     fn is_over(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.at) >= LIFETIME
     }
@@ -52,17 +55,17 @@ impl Place {
     }
 }
 
-impl Places {
-    pub(super) fn get(&self, user: &UserName, source: Source, now: Instant) -> Option<&Place> {
+impl KnownPlaces {
+    pub(super) fn get(&self, user: &UserName, source: Source, now: Instant) -> Option<&KnownPlace> {
         let places = self.users.get(user)?;
         places.iter().find(|p| p.source == source && !p.is_over(now))
     }
 
-    pub(super) fn get_mut(&mut self, user: &UserName, source: Source) -> Option<&mut Place> {
+    pub(super) fn get_mut(&mut self, user: &UserName, source: Source) -> Option<&mut KnownPlace> {
         self.users.get_mut(user)?.iter_mut().find(|p| p.source == source)
     }
 
-    /// The user has signed in from there.
+    /// Notes that the user has signed in from there.
     pub(super) fn note(&mut self, user: &UserName, source: Source, now: Instant) {
         if let Some(place) = self.get_mut(user, source) {
             place.at = now;
@@ -72,22 +75,22 @@ impl Places {
             return;
         }
         self.changed = true;
-        let place = Place {
+        let place = KnownPlace {
             source,
             at: now,
             written: None,
-            debt: Debt::default(),
+            penalty: Penalty::default(),
         };
         self.insert(user, place, now);
     }
 
-    /// What the store has: the user signed in from there at that time.
+    /// Adds a sign-in that the store has.
     pub fn restore(&mut self, user: &UserName, source: Source, at: Instant, now: Instant) {
-        let place = Place {
+        let place = KnownPlace {
             source,
             at,
             written: Some(at),
-            debt: Debt::default(),
+            penalty: Penalty::default(),
         };
         if self.get_mut(user, source).is_none() && !place.is_over(now) {
             self.insert(user, place, now);
@@ -95,7 +98,7 @@ impl Places {
     }
 
     /// Up to so many sign-ins that the store does not have, marked as written: who, from where, when. If they cannot be
-    /// written, [`Places::not_written`] takes it back.
+    /// written, [`KnownPlaces::not_written`] takes it back.
     pub fn unwritten(&mut self, most: usize) -> Vec<(UserName, Source, Instant)> {
         let mut found = Vec::new();
         if !std::mem::take(&mut self.changed) {
@@ -114,7 +117,7 @@ impl Places {
         found
     }
 
-    /// These could not be written down.
+    /// Notes that sign-ins could not be written down.
     pub fn not_written(&mut self, places: &[(UserName, Source, Instant)]) {
         for (user, source, _) in places {
             if let Some(place) = self.get_mut(user, *source) {
@@ -129,7 +132,7 @@ impl Places {
         self.users.retain(|user, _| keep(user));
     }
 
-    fn insert(&mut self, user: &UserName, place: Place, now: Instant) {
+    fn insert(&mut self, user: &UserName, place: KnownPlace, now: Instant) {
         if self.users.len() >= MAX_ENTRIES && !self.users.contains_key(user) {
             self.make_room(now);
         }
@@ -155,7 +158,7 @@ impl Places {
         if self.users.len() < MAX_ENTRIES {
             return;
         }
-        let last = |places: &Vec<Place>| places.iter().map(|place| place.at).max();
+        let last = |places: &Vec<KnownPlace>| places.iter().map(|place| place.at).max();
         let oldest = self.users.iter().min_by_key(|(_, places)| last(places));
         if let Some(user) = oldest.map(|(user, _)| user.clone()) {
             self.users.remove(&user);

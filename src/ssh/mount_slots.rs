@@ -15,13 +15,13 @@ const PER_HOME: usize = 8;
 /// Of the 512 threads of the blocking pool, for all homes of one directory together.
 const PER_DIRECTORY: usize = 64;
 
-/// Who is opening which homes.
-pub struct Mounts {
+/// Counts the homes that are being opened.
+pub struct MountSlots {
     homes: KeyedSemaphore<PathBuf>,
     directories: KeyedSemaphore<PathBuf>,
 }
 
-impl Default for Mounts {
+impl Default for MountSlots {
     fn default() -> Self {
         Self {
             homes: KeyedSemaphore::new(PER_HOME),
@@ -30,19 +30,19 @@ impl Default for Mounts {
     }
 }
 
-/// The right to open one home.
-pub struct Place {
+/// The right to open one home. Dropping it gives the place to another.
+pub struct MountPermit {
     _home: Option<OwnedSemaphorePermit>,
     _directory: Option<OwnedSemaphorePermit>,
 }
 
-impl Mounts {
-    /// Waits for a place.
-    pub async fn enter(&self, home: &Path) -> Place {
+impl MountSlots {
+    /// Waits for the right to open a home.
+    pub async fn enter(&self, home: &Path) -> MountPermit {
         // The home first: those who wait for it do not take its neighbours' places.
         let own = self.homes.of(&home.to_owned()).acquire_owned().await;
         let directory = self.directories.of(&home.parent().unwrap_or(home).to_owned());
-        Place {
+        MountPermit {
             _home: own.ok(),
             _directory: directory.acquire_owned().await.ok(),
         }
@@ -54,38 +54,38 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    async fn enters(mounts: &Mounts, home: &str) -> Option<Place> {
-        tokio::time::timeout(Duration::from_millis(20), mounts.enter(Path::new(home)))
+    async fn enters(mount_slots: &MountSlots, home: &str) -> Option<MountPermit> {
+        tokio::time::timeout(Duration::from_millis(20), mount_slots.enter(Path::new(home)))
             .await
             .ok()
     }
 
     #[tokio::test]
     async fn a_home_that_hangs_leaves_places_for_its_neighbours() {
-        let mounts = Mounts::default();
+        let mount_slots = MountSlots::default();
         let mut stuck = Vec::new();
-        while let Some(place) = enters(&mounts, "/homes/alice").await {
+        while let Some(place) = enters(&mount_slots, "/homes/alice").await {
             stuck.push(place);
         }
         assert_eq!(stuck.len(), PER_HOME);
-        assert!(enters(&mounts, "/homes/bob").await.is_some());
+        assert!(enters(&mount_slots, "/homes/bob").await.is_some());
         stuck.pop();
-        assert!(enters(&mounts, "/homes/alice").await.is_some());
+        assert!(enters(&mount_slots, "/homes/alice").await.is_some());
     }
 
     #[tokio::test]
     async fn a_disk_that_hangs_leaves_places_for_others() {
-        let mounts = Mounts::default();
+        let mount_slots = MountSlots::default();
         let mut stuck = Vec::new();
         for user in 0.. {
-            match enters(&mounts, &format!("/slow/user-{user}")).await {
+            match enters(&mount_slots, &format!("/slow/user-{user}")).await {
                 Some(place) => stuck.push(place),
                 None => break,
             }
         }
         assert_eq!(stuck.len(), PER_DIRECTORY);
-        assert!(enters(&mounts, "/homes/bob").await.is_some());
+        assert!(enters(&mount_slots, "/homes/bob").await.is_some());
         drop(stuck);
-        assert!(enters(&mounts, "/slow/user-0").await.is_some());
+        assert!(enters(&mount_slots, "/slow/user-0").await.is_some());
     }
 }

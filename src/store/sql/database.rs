@@ -1,17 +1,20 @@
-//! The transactions that change the store. Each is one attempt: what finds the disk full spends the reserve, and is
+//! The database behind a store, and the transactions that change it. Each is one attempt: what finds the disk full spends the reserve, and is
 //! attempted once more ([`once_more`]), so that a full disk keeps nobody from disabling or removing a user.
 
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Sqlite, Transaction};
 
-use super::SqlStore;
 use crate::domain::user::{User, UserName};
+use crate::store::relative::HomeLocations;
 use crate::store::rows::UserRow;
 use crate::store::{
-    Change, Changed, SignIn, UsageRecord, homes, identity, name_taken, no_such_user, sign_ins, usage, users,
+    ChangedUser, RecordChange, SignIn, UsageRecord, failure, homes, identity, name_taken, no_such_user,
+    reserve, sign_ins, usage, users,
 };
-use base::error::Result;
+use base::error::{Error, Result};
 
 /// Makes a second attempt where the first has found the disk full: the reserve has become the store's by then.
 pub(super) async fn once_more<T>(first: Result<T>, second: impl Future<Output = Result<T>>) -> Result<T> {
@@ -21,7 +24,31 @@ pub(super) async fn once_more<T>(first: Result<T>, second: impl Future<Output = 
     }
 }
 
-impl SqlStore {
+/// The database behind a store.
+pub(super) struct Database {
+    pub(super) path: PathBuf,
+    pub(super) pool: SqlitePool,
+    /// How homes are written in it.
+    pub(super) homes: HomeLocations,
+}
+
+impl Database {
+    /// Takes the write lock before anything is read, so that no other change comes between.
+    pub(super) async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>> {
+        let path = self.path.clone();
+        // A disk that hangs holds up this call alone.
+        let _ = tokio::task::spawn_blocking(move || reserve::before_write(&path)).await;
+        self.pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|e| self.failed(e))
+    }
+
+    /// The error of a call that has failed.
+    pub(super) fn failed(&self, error: sqlx::Error) -> Error {
+        failure::failed(&self.path, error)
+    }
+
     /// Makes one attempt at [`Store::add_user`].
     pub(super) async fn insert(&self, user: &User) -> Result<()> {
         let row = UserRow::new(user, &self.homes)?;
@@ -45,7 +72,7 @@ impl SqlStore {
     }
 
     /// Makes one attempt at [`Store::change_user`].
-    pub(super) async fn update(&self, name: &UserName, change: &mut Change) -> Result<Changed> {
+    pub(super) async fn update(&self, name: &UserName, change: &mut RecordChange) -> Result<ChangedUser> {
         // An error anywhere drops the transaction, which takes everything back.
         let mut write = self.begin_write().await?;
         let found = users::find(&mut write, name, &self.homes)
@@ -56,12 +83,12 @@ impl SqlStore {
         change(&mut user)?;
         let row = UserRow::new(&user, &self.homes)?;
         user.home = self.homes.located(&row.home);
-        let changed = Changed { before, after: user };
+        let changed = ChangedUser { before, after: user };
         if !changed.is_change() {
             write.rollback().await.map_err(|e| self.failed(e))?;
             return Ok(changed);
         }
-        let Changed { before, after: user } = &changed;
+        let ChangedUser { before, after: user } = &changed;
         if user.name != *name {
             let other = users::find(&mut write, &user.name, &self.homes)
                 .await

@@ -3,11 +3,9 @@
 //! It is bounded in events and in bytes, and nobody ever waits to put something in. Who emits is an *owner*: a user, or
 //! all together who have not signed in. An owner may hold half of what the others leave, so that whoever floods it
 //! loses events of their own, and each of the others still finds room. What says how something ended has room of its
-//! own besides ([`Event::is_closing`]). A user whose part is nearly full is slowed down: see [`Credit`].
+//! own besides ([`Event::is_closing`]). A user whose part is nearly full is slowed down: see [`EmitCredit`].
 //!
 //! The same refusal again and again is one event a second, with the number of them: see [`Repeated`].
-
-mod credit;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,10 +13,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-pub use self::credit::Credit;
-
-use super::{COMMAND_NOT_FOUND, Event, SessionId};
+use crate::domain::event::{COMMAND_NOT_FOUND, Event, SessionId};
 use crate::domain::user::UserName;
+use crate::session::events::EmitCredit;
 
 /// Refusals of one kind in one session within this time are one event.
 const SUM_FOR: Duration = Duration::from_secs(1);
@@ -29,16 +26,16 @@ const MAX_SUMS: usize = 16_384;
 /// Users who hold nothing are forgotten when there are more than this.
 const REMEMBERED: usize = 1024;
 
-/// What a queue holds at the most.
+/// What a queue holds at most.
 #[derive(Debug, Clone, Copy)]
-pub struct Capacity {
-    /// Events.
+pub struct QueueCapacity {
+    /// The number of events.
     pub events: usize,
-    /// Bytes of memory.
+    /// The bytes of memory that the events take.
     pub bytes: usize,
 }
 
-impl Capacity {
+impl QueueCapacity {
     /// With the room that is kept for what says how something ended.
     fn with_reserve(self) -> Self {
         Self {
@@ -48,58 +45,58 @@ impl Capacity {
     }
 }
 
-/// An event on its way.
+/// An event in the queue.
 #[derive(Debug)]
-pub struct Entry {
-    /// When it happened; of several, the last.
+pub struct QueuedEvent {
+    /// The time of the event; of several, the last.
     pub time: Timestamp,
     /// The event.
     pub event: Event,
-    /// How many occurrences the entry stands for.
+    /// The number of occurrences that the entry stands for.
     pub count: u64,
     bytes: usize,
 }
 
 /// What a subscriber takes at once.
 #[derive(Debug, Default)]
-pub struct Batch {
-    /// In the order in which they happened.
-    pub entries: Vec<Entry>,
+pub struct EventBatch {
+    /// The events, in the order in which they happened.
+    pub entries: Vec<QueuedEvent>,
     /// The number of events that were lost since the last batch.
     pub lost: u64,
-    /// The queue is closed, and nothing is left in it.
+    /// Whether the queue is closed and nothing is left in it.
     pub ended: bool,
 }
 
-/// A queue of events; see the module.
+/// A queue of events: see the module.
 #[derive(Debug)]
-pub struct Queue {
-    capacity: Capacity,
-    state: Mutex<State>,
+pub struct EventQueue {
+    capacity: QueueCapacity,
+    state: Mutex<EventQueueState>,
     ready: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    entries: VecDeque<Entry>,
+struct EventQueueState {
+    entries: VecDeque<QueuedEvent>,
     used: Amount,
-    owners: HashMap<Owner, Account>,
-    sums: HashMap<Repeated, Sum>,
-    /// When the first of the sums is to be told.
+    owners: HashMap<EventOwner, OwnerRoom>,
+    sums: HashMap<Repeated, RepeatSummary>,
+    /// When the first of the summaries is to be told.
     sums_due: Option<Instant>,
     lost: u64,
     /// When that is to be told, if the queue is not empty before.
     lost_due: Option<Instant>,
-    /// Somebody's credit may be short.
+    /// Whether somebody's credit may be short.
     short: bool,
     nudged: bool,
     closed: bool,
-    /// The subscriber sleeps.
+    /// Whether the subscriber sleeps.
     sleeping: bool,
 }
 
-/// `None`: all who have not signed in.
-type Owner = Option<UserName>;
+/// The user whose events they are; `None` for all who have not signed in.
+type EventOwner = Option<UserName>;
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Amount {
@@ -119,7 +116,7 @@ impl Amount {
     }
 
     /// What an owner who holds this may hold at the most, when all together hold `all`.
-    fn most(self, all: Amount, capacity: Capacity) -> Amount {
+    fn most(self, all: Amount, capacity: QueueCapacity) -> Amount {
         let half =
             |capacity: usize, all: usize, own: usize| capacity.saturating_sub(all.saturating_sub(own)) / 2;
         Amount {
@@ -135,9 +132,9 @@ impl Amount {
 }
 
 #[derive(Debug, Default)]
-struct Account {
+struct OwnerRoom {
     held: Amount,
-    credit: Arc<Credit>,
+    credit: Arc<EmitCredit>,
 }
 
 /// Refusals that are summed up: of one session, and for one reason.
@@ -163,17 +160,17 @@ impl Repeated {
     }
 }
 
-/// What has come since the last one was put into the queue.
+/// The refusals of one kind since the last one that was put into the queue.
 #[derive(Debug)]
-struct Sum {
+struct RepeatSummary {
     since: Instant,
     count: u64,
     last: Option<(Timestamp, Event)>,
 }
 
-impl Queue {
+impl EventQueue {
     /// An empty queue.
-    pub fn new(capacity: Capacity) -> Self {
+    pub fn new(capacity: QueueCapacity) -> Self {
         Self {
             capacity,
             state: Mutex::default(),
@@ -181,11 +178,11 @@ impl Queue {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, EventQueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an event in. Returns whether this is the first one that is lost since something was taken out.
+    /// Puts an event in. Returns whether it is the first one that is lost since something was taken out.
     pub fn push(&self, time: Timestamp, event: &Event) -> bool {
         self.push_at(Instant::now(), time, event)
     }
@@ -206,8 +203,8 @@ impl Queue {
         first_lost
     }
 
-    /// Whether a user may go on.
-    pub fn credit(&self, user: &UserName) -> Arc<Credit> {
+    /// The credit of a user: whether the user's sessions may go on.
+    pub fn credit(&self, user: &UserName) -> Arc<EmitCredit> {
         let mut state = self.state();
         if state.owners.len() > REMEMBERED {
             state
@@ -219,7 +216,7 @@ impl Queue {
     }
 
     /// Waits for something to do, and takes what there is, `most` events at once.
-    pub fn take(&self, most: usize) -> Batch {
+    pub fn take(&self, most: usize) -> EventBatch {
         let mut state = self.state();
         loop {
             let now = Instant::now();
@@ -240,7 +237,7 @@ impl Queue {
         }
         state.sleeping = false;
         state.nudged = false;
-        let mut batch = Batch::default();
+        let mut batch = EventBatch::default();
         while batch.entries.len() < most
             && let Some(entry) = state.pop(self.capacity)
         {
@@ -266,14 +263,14 @@ impl Queue {
         self.ready.notify_one();
     }
 
-    /// Nothing will be put in any more: what is summed up is told at once.
+    /// Closes the queue: nothing is put in any more, and what is summed up is told at once.
     pub fn close(&self) {
         self.state().closed = true;
         self.ready.notify_one();
     }
 }
 
-impl State {
+impl EventQueueState {
     /// Adds to what is summed up; `false`: it is the first of its kind.
     fn sum_up(&mut self, kind: Repeated, now: Instant, time: Timestamp, event: &Event) -> bool {
         if let Some(sum) = self.sums.get_mut(&kind) {
@@ -283,7 +280,7 @@ impl State {
         }
         if self.sums.len() < MAX_SUMS {
             self.sums_due.get_or_insert(now + SUM_FOR);
-            let sum = Sum {
+            let sum = RepeatSummary {
                 since: now,
                 count: 0,
                 last: None,
@@ -294,7 +291,7 @@ impl State {
     }
 
     /// Puts the sums in whose time is over, and all when the queue is closed.
-    fn put_sums(&mut self, capacity: Capacity, now: Instant) {
+    fn put_sums(&mut self, capacity: QueueCapacity, now: Instant) {
         if !self.closed && self.sums_due.is_none_or(|due| due > now) {
             return;
         }
@@ -317,8 +314,8 @@ impl State {
         }
     }
 
-    fn put(&mut self, capacity: Capacity, time: Timestamp, event: Event, count: u64) -> bool {
-        let bytes = size_of::<Entry>() + event.heap_bytes();
+    fn put(&mut self, capacity: QueueCapacity, time: Timestamp, event: Event, count: u64) -> bool {
+        let bytes = size_of::<QueuedEvent>() + event.heap_bytes();
         let capacity = if event.is_closing() {
             capacity.with_reserve()
         } else {
@@ -338,7 +335,7 @@ impl State {
             self.short = true;
         }
         self.used.add(bytes);
-        self.entries.push_back(Entry {
+        self.entries.push_back(QueuedEvent {
             time,
             event,
             count,
@@ -370,7 +367,7 @@ impl State {
         }
     }
 
-    fn pop(&mut self, capacity: Capacity) -> Option<Entry> {
+    fn pop(&mut self, capacity: QueueCapacity) -> Option<QueuedEvent> {
         let entry = self.entries.pop_front()?;
         self.used.take(entry.bytes);
         let all = self.used;

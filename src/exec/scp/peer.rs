@@ -1,0 +1,80 @@
+//! The dialogue with the client's scp: bytes, one-byte answers, and errors that it shows.
+
+use bytes::Bytes;
+
+use crate::exec::io::CommandIo;
+use crate::session::stream::{Disconnected, Stream};
+
+/// The longest line, in bytes: the size of OpenSSH's buffer.
+pub(super) const MAX_LINE: usize = 2048;
+
+/// Why scp ends before its end.
+pub(super) enum ScpAbort {
+    /// Something failed; the client was told, or is to be told nothing.
+    Failed,
+    /// The connection has ended.
+    Disconnected,
+}
+
+impl From<Disconnected> for ScpAbort {
+    fn from(_: Disconnected) -> Self {
+        ScpAbort::Disconnected
+    }
+}
+
+/// The client's scp: both directions of its channel, and the number of errors so far.
+pub(super) struct ScpPeer<'a> {
+    pub(super) io: &'a mut CommandIo,
+    pub(super) errors: u32,
+}
+
+impl ScpPeer<'_> {
+    /// Sends bytes.
+    pub(super) async fn send(&self, bytes: impl Into<Bytes>) -> Result<(), ScpAbort> {
+        Ok(self.io.output.send(Stream::Output, bytes).await?)
+    }
+
+    /// Sends the byte that tells the client to go on.
+    pub(super) async fn ok(&self) -> Result<(), ScpAbort> {
+        self.send(&b"\0"[..]).await
+    }
+
+    /// Sends an error that the client shows, and after which it goes on.
+    pub(super) async fn error(&mut self, sentence: &[u8]) -> Result<(), ScpAbort> {
+        self.errors += 1;
+        // The sentence is one line on the wire, and on the client's terminal.
+        let shown: Vec<u8> = sentence
+            .iter()
+            .map(|&b| if b.is_ascii_control() { b'?' } else { b })
+            .collect();
+        self.send([&b"\x01scp: "[..], &shown, b"\n"].concat()).await
+    }
+
+    /// Sends an error, and ends scp.
+    pub(super) async fn fatal(&mut self, sentence: &[u8]) -> Result<(), ScpAbort> {
+        self.error(sentence).await?;
+        Err(ScpAbort::Failed)
+    }
+
+    /// Sends an error about a file or directory.
+    pub(super) async fn error_about(&mut self, name: &[u8], reason: &str) -> Result<(), ScpAbort> {
+        self.error(&[name, b": ", reason.as_bytes()].concat()).await
+    }
+
+    /// Reads the client's answer; returns whether it goes on with this file.
+    pub(super) async fn answer(&mut self) -> Result<bool, ScpAbort> {
+        match self.io.input.byte().await? {
+            Some(0) => Ok(true),
+            Some(kind) => {
+                // Its words are for its own user, who has seen them.
+                let _ = self.io.input.line(MAX_LINE).await?;
+                self.errors += 1;
+                match kind {
+                    1 => Ok(false),
+                    _ => Err(ScpAbort::Failed),
+                }
+            }
+            None => Err(ScpAbort::Failed),
+        }
+    }
+}

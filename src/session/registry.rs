@@ -1,0 +1,329 @@
+//! Who is signed in: limits per user, listing, and ending from outside.
+//!
+//! States of a sign-in that was accepted:
+//! - *entering*: the user's record was read, and the session is not in the registry yet. It takes its place there, and
+//!   then looks whether any record was changed since it was read ([`Sessions::revision`]); if so, it reads it again.
+//! - *live*: in the registry, its gate open.
+//! - *ending*: its gate is closed ([`Session::revoke`]), so that no call on its home begins any more, and its client is
+//!   told why; it counts no more for limits. Calls that had begun go on to their ends.
+//! - *ended*: the connection is gone, and with it the place in the registry.
+//!
+//! Whoever changes a record says so before looking through the registry ([`Sessions::changed`]): a session is then
+//! either found there, or looks again by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Login;
+use crate::domain::event::{Actor, Event, SessionId};
+use crate::domain::user::UserName;
+use crate::storage::gate::Gate;
+
+use super::budget::{Descriptor, Exhausted, ServerBudget, UserBudget};
+use super::events::Events;
+
+/// The registry of the sessions of one server.
+#[derive(Default)]
+pub struct Sessions {
+    live: Mutex<BTreeMap<SessionId, Arc<Session>>>,
+    server_budget: Arc<ServerBudget>,
+    last_id: AtomicU64,
+    revision: AtomicU64,
+    until_changed: Notify,
+}
+
+/// A signed-in connection.
+pub struct Session {
+    /// The session's id. No other session ever gets the same.
+    pub id: SessionId,
+    /// The proof that the user has signed in.
+    pub login: Login,
+    /// The address and port that the client comes from.
+    pub peer: SocketAddr,
+    /// The identification string that the client's software has sent.
+    pub client: OnceLock<String>,
+    /// The time of the sign-in, as it is shown to people.
+    pub since: Timestamp,
+    /// The time of the sign-in, for measuring how long the session lasts.
+    pub began: Instant,
+    /// The number of channels that are open now.
+    pub channels: AtomicUsize,
+    /// The number of files that are open and of hashes that are computed, in all channels: a session whose count is 0
+    /// transfers nothing.
+    pub busy_count: Arc<AtomicUsize>,
+    /// What all sessions of this user hold together.
+    pub budget: Arc<UserBudget>,
+    /// Reads how much has been received and sent so far.
+    pub traffic: OnceLock<TrafficMeter>,
+    /// Asks the connection to end.
+    pub ending: EndRequest,
+    /// The gate that all calls on the home pass.
+    pub gate: Arc<Gate>,
+    /// When the user or the key expires, in milliseconds since 1970; `i64::MAX` if never.
+    until: AtomicI64,
+}
+
+impl Session {
+    /// Takes everything from the session, for good: no call on the home begins any more, and the client is told why.
+    /// Returns whether that is new.
+    pub fn revoke(&self, reason: impl Into<String>) -> bool {
+        let new = self.gate.close();
+        if new {
+            self.ending.end(reason);
+        }
+        new
+    }
+
+    /// The session, as its events name it.
+    pub fn actor(&self) -> Actor {
+        Actor {
+            session: self.id,
+            user: self.login.user().clone(),
+        }
+    }
+
+    /// When the user's record or the key has to be looked at again, in milliseconds since 1970.
+    fn until(&self) -> i64 {
+        self.until.load(Ordering::Relaxed)
+    }
+}
+
+fn millisecond(until: Option<Timestamp>) -> i64 {
+    until.map_or(i64::MAX, Timestamp::as_millisecond)
+}
+
+/// What went over a connection so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// The bytes received from the client.
+    pub received: u64,
+    /// The bytes sent to the client.
+    pub sent: u64,
+}
+
+/// Reads a connection's [`Traffic`] when it is called.
+pub type TrafficMeter = Box<dyn Fn() -> Traffic + Send + Sync>;
+
+/// A request that a connection end, with its reason. Clones share the request.
+#[derive(Debug, Default, Clone)]
+pub struct EndRequest(Arc<EndRequestState>);
+
+#[derive(Debug, Default)]
+struct EndRequestState {
+    asked: CancellationToken,
+    reason: OnceLock<String>,
+}
+
+impl EndRequest {
+    /// Asks the connection to end. The first reason stands.
+    pub fn end(&self, reason: impl Into<String>) {
+        // A second reason comes too late.
+        let _ = self.0.reason.set(reason.into());
+        self.0.asked.cancel();
+    }
+
+    /// Waits until somebody asks the connection to end.
+    pub async fn asked(&self) {
+        self.0.asked.cancelled().await;
+    }
+
+    /// The reason for which the connection was asked to end, if it was.
+    pub fn reason(&self) -> Option<&str> {
+        self.0.reason.get().map(String::as_str)
+    }
+}
+
+/// Reports that a session has ended when the last of those who hold it drops it: the connection, or a task that still
+/// closes files.
+pub struct EndReport {
+    session: Arc<Session>,
+    events: Events,
+}
+
+impl EndReport {
+    /// A report for a session that has begun.
+    pub fn new(session: Arc<Session>, events: Events) -> Arc<Self> {
+        Arc::new(Self { session, events })
+    }
+}
+
+impl Drop for EndReport {
+    fn drop(&mut self) {
+        let session = &self.session;
+        self.events.emit(&Event::SessionEnded {
+            who: session.actor(),
+            reason: session.ending.reason().unwrap_or("the client left").to_owned(),
+            duration: session.began.elapsed(),
+        });
+    }
+}
+
+/// Why a sign-in that was accepted did not become a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotRegistered {
+    /// The user has as many sessions as are allowed.
+    #[error("too many sessions of this user (the limit is {limit})")]
+    TooMany {
+        /// The number of sessions that are allowed.
+        limit: usize,
+    },
+    /// The user, or all users together, have as many open files as there may be.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+}
+
+/// The place of a session in the registry. Dropping it takes the session out.
+pub struct Registration {
+    session: Arc<Session>,
+    sessions: Arc<Sessions>,
+    _descriptor: Descriptor,
+}
+
+impl Registration {
+    /// The session that is registered.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.sessions.live().remove(&self.session.id);
+    }
+}
+
+impl Sessions {
+    fn live(&self) -> MutexGuard<'_, BTreeMap<SessionId, Arc<Session>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a session, if the user has fewer of them than the record, or else `limit`, allows.
+    pub fn enter(self: &Arc<Self>, newcomer: Newcomer, limit: usize) -> Result<Registration, NotRegistered> {
+        let Newcomer { login, peer, ending } = newcomer;
+        let limit = session_limit(login.max_sessions(), limit);
+        let mut live = self.live();
+        let mut of_user = live
+            .values()
+            .filter(|s| s.login.user() == login.user())
+            .peekable();
+        let budget = match of_user.peek() {
+            Some(other) => Arc::clone(&other.budget),
+            None => UserBudget::of(&self.server_budget),
+        };
+        if of_user.filter(|session| !session.gate.is_closed()).count() >= limit {
+            return Err(NotRegistered::TooMany { limit });
+        }
+        let descriptor = budget.session()?;
+        let id = SessionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
+        let session = Arc::new(Session {
+            id,
+            until: AtomicI64::new(millisecond(login.until())),
+            gate: Arc::default(),
+            login,
+            peer,
+            client: OnceLock::new(),
+            since: Timestamp::now(),
+            began: Instant::now(),
+            channels: AtomicUsize::new(0),
+            busy_count: Arc::default(),
+            budget,
+            traffic: OnceLock::new(),
+            ending,
+        });
+        live.insert(id, Arc::clone(&session));
+        drop(live);
+        if session.until() != i64::MAX {
+            self.until_changed.notify_one();
+        }
+        Ok(Registration {
+            session,
+            sessions: Arc::clone(self),
+            _descriptor: descriptor,
+        })
+    }
+
+    /// All sessions, oldest first.
+    pub fn list(&self) -> Vec<Arc<Session>> {
+        self.live().values().cloned().collect()
+    }
+
+    /// The number of changes to users' records so far. A sign-in sees by it whether there was one in between.
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::SeqCst)
+    }
+
+    /// Notes that a user's record was changed: sign-ins that are about to register read theirs again.
+    pub fn changed(&self) {
+        self.revision.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The sessions of these users, oldest first.
+    pub fn of_users(&self, users: &BTreeSet<UserName>) -> Vec<Arc<Session>> {
+        let live = self.live();
+        let theirs = live
+            .values()
+            .filter(|session| users.contains(session.login.user()));
+        theirs.cloned().collect()
+    }
+
+    /// The number of this user's sessions that have not been revoked.
+    pub fn count(&self, user: &UserName) -> usize {
+        let live = self.live();
+        let open = |session: &&Arc<Session>| session.login.user() == user && !session.gate.is_closed();
+        live.values().filter(open).count()
+    }
+
+    /// Lets a session go on until a time; `None` if it need not end by itself.
+    pub fn goes_on(&self, session: &Session, until: Option<Timestamp>) {
+        let until = millisecond(until);
+        if session.until.swap(until, Ordering::Relaxed) > until {
+            self.until_changed.notify_one();
+        }
+    }
+
+    /// Sessions whose users or keys have expired by now, as far as is known; and when the next one does.
+    pub fn expired(&self, now: Timestamp) -> (Vec<Arc<Session>>, Option<Timestamp>) {
+        let now = now.as_millisecond();
+        let (mut expired, mut next) = (Vec::new(), i64::MAX);
+        for session in self.live().values().filter(|session| !session.gate.is_closed()) {
+            match session.until() {
+                until if until <= now => expired.push(Arc::clone(session)),
+                until => next = next.min(until),
+            }
+        }
+        (expired, Timestamp::from_millisecond(next).ok())
+    }
+
+    /// Waits until some session is known to expire earlier than was known before.
+    pub async fn until_changed(&self) {
+        self.until_changed.notified().await;
+    }
+
+    /// Asks the sessions for which `which` holds to end; returns how many.
+    pub fn end(&self, reason: &str, which: impl Fn(&Session) -> bool) -> usize {
+        let ended = self.list().into_iter().filter(|session| which(session));
+        ended.map(|session| session.ending.end(reason)).count()
+    }
+}
+
+/// How many sessions a user may have at once: as many as the record says, or else as many as `usual`.
+pub fn session_limit(of_record: Option<u32>, usual: usize) -> usize {
+    of_record.map_or(usual, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// A sign-in that is about to become a session.
+pub struct Newcomer {
+    /// The proof that the user has signed in.
+    pub login: Login,
+    /// The address and port that the client comes from.
+    pub peer: SocketAddr,
+    /// Asks the connection to end.
+    pub ending: EndRequest,
+}

@@ -1,0 +1,29 @@
+//! Closes a session's files where that may wait.
+
+use crate::io::HomeIo;
+
+use super::session::Sftp;
+
+/// A session that is dropped by the I/O scheduler, if it has files open: closing them may wait.
+pub(super) struct DeferredClose {
+    pub(super) sftp: Option<Box<Sftp>>,
+    io: HomeIo,
+}
+
+impl DeferredClose {
+    pub(super) fn new(sftp: Box<Sftp>, io: &HomeIo) -> Self {
+        Self {
+            sftp: Some(sftp),
+            io: io.clone(),
+        }
+    }
+}
+
+impl Drop for DeferredClose {
+    fn drop(&mut self) {
+        match self.sftp.take() {
+            Some(sftp) if !sftp.holds_nothing() => self.io.close(sftp),
+            _ => {}
+        }
+    }
+}

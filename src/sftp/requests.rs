@@ -1,0 +1,69 @@
+//! Executes SFTP requests against a home, one at a time: bytes in, an [`Outcome`] out. Knows nothing of channels.
+//!
+//! With [`Wait::Never`] a request that may take long (a cold read, fsync, a large truncation or removal) is not
+//! begun: the caller gets [`Outcome::AskAgain`], and executes it again where waiting hurts nobody.
+
+mod directories;
+mod files;
+pub(super) mod names;
+
+use sftp_wire::{Packet, Request};
+
+use super::attrs;
+use super::extensions;
+use super::handles::RawHandle;
+use super::outcome::{Outcome, RequestInfo, RequestResult};
+use super::read::Read;
+use super::session::Sftp;
+use super::status::RequestRefusal;
+use crate::storage::{Links, Over, Wait};
+
+pub(super) use directories::NAMES_ROOM;
+
+/// Executes one packet, given without its length field.
+pub fn execute(sftp: &mut Sftp, packet: &[u8], wait: Wait) -> Outcome {
+    match Packet::decode(packet) {
+        // Whatever version the client asks for, the answer is 3.
+        Packet::Init { .. } => Outcome::Reply(extensions::version()),
+        Packet::Bad { id, code } => Outcome::Reply(RequestRefusal::from(code).reply(id)),
+        Packet::Request { id, request } => Outcome::of(id, answer(sftp, request, RequestInfo { id, wait })),
+    }
+}
+
+/// Executes a READ.
+pub fn execute_read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> Outcome {
+    Outcome::of(info.id, files::read(sftp, read, info))
+}
+
+fn answer(sftp: &mut Sftp, request: Request<'_>, info: RequestInfo) -> RequestResult {
+    match request {
+        Request::Read {
+            handle,
+            offset,
+            length,
+        } => files::read(sftp, Read::new(handle, offset, length), info),
+        Request::Write { handle, offset, data } => {
+            files::write(sftp, RawHandle::from_wire(handle), offset, data, info)
+        }
+        Request::Open { path, flags, attrs } => files::open(sftp, path, attrs::how(flags, &attrs), info),
+        Request::Close { handle } => files::close(sftp, RawHandle::from_wire(handle), info),
+        Request::Stat { path } => names::stat(sftp, path, Links::Follow, info),
+        Request::Lstat { path } => names::stat(sftp, path, Links::NoFollow, info),
+        Request::Fstat { handle } => files::fstat(sftp, RawHandle::from_wire(handle), info),
+        Request::Setstat { path, attrs } => names::setstat(sftp, path, &attrs::changes(&attrs), info),
+        Request::Fsetstat { handle, attrs } => {
+            let changes = attrs::changes(&attrs);
+            files::fsetstat(sftp, RawHandle::from_wire(handle), &changes, info)
+        }
+        Request::Opendir { path } => directories::opendir(sftp, path, info),
+        Request::Readdir { handle } => directories::readdir(sftp, RawHandle::from_wire(handle), info),
+        Request::Remove { path } => names::remove(sftp, path, info),
+        Request::Mkdir { path, attrs } => names::mkdir(sftp, path, &attrs::changes(&attrs), info),
+        Request::Rmdir { path } => names::rmdir(sftp, path, info),
+        Request::Realpath { path } => names::realpath(sftp, path, info),
+        Request::Rename { from, to } => names::rename(sftp, from, to, Over::Refuse, info),
+        Request::Readlink { path } => names::readlink(sftp, path, info),
+        Request::Symlink { first, second } => names::symlink(sftp, first, second, info),
+        Request::Extended(request) => extensions::answer(sftp, request, info),
+    }
+}

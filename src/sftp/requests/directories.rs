@@ -1,0 +1,56 @@
+//! Requests about open directories, and OPENDIR.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sftp_wire::{NamesReply, StatusCode};
+
+use crate::sftp::attrs;
+use crate::sftp::handles::{DirHandle, OPEN_DIRECTORY, OpenHandle, RawHandle};
+use crate::sftp::outcome::{RequestInfo, RequestResult};
+use crate::sftp::session::{Sftp, path_of};
+
+/// As OpenSSH: so many names in one reply to READDIR.
+const NAMES_PER_REPLY: u32 = 100;
+/// sshfs takes no reply above 256 KiB and older ones none above 128 KiB; a name and its line take 600 bytes at most.
+const NAMES_SIZE: usize = 96 * 1024;
+/// What such a reply takes: the last name may begin just before the end.
+pub(in crate::sftp) const NAMES_ROOM: usize = NAMES_SIZE + 1024;
+/// The same when the user's credit is nearly used up: some names at least.
+const FEW_NAMES_SIZE: usize = 4 * 1024;
+
+/// Executes OPENDIR.
+pub(super) fn opendir(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
+    let path = path_of(path)?;
+    let (descriptor, memory) = sftp.check_room(OPEN_DIRECTORY)?;
+    let opened = sftp.storage.open_dir(&path);
+    let stream = sftp.tell_refused(opened, &path)?;
+    let handle = sftp.insert(OpenHandle::Dir(DirHandle {
+        stream,
+        descriptor,
+        memory,
+    }))?;
+    Ok(handle.reply(info.id).into())
+}
+
+/// Executes READDIR.
+pub(super) fn readdir(sftp: &mut Sftp, handle: RawHandle, info: RequestInfo) -> RequestResult {
+    let dir = sftp.handles.dir(handle).ok_or(StatusCode::Failure)?;
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
+    let size = match sftp.context.session.budget.memory.is_short_of_credit() {
+        true => FEW_NAMES_SIZE,
+        false => NAMES_SIZE,
+    };
+    let mut reply = NamesReply::new(info.id);
+    while reply.count() < NAMES_PER_REPLY && reply.size() < size {
+        let Some(entry) = dir.stream.next()? else { break };
+        let lister = &sftp.context.lister;
+        let line = lister.line(&entry.name, &entry.meta, now.cast_signed());
+        reply.push(&entry.name, &line, &attrs::of(&entry.meta));
+    }
+    match reply.count() {
+        0 => Err(StatusCode::Eof.into()),
+        _ => Ok(reply.finish().into()),
+    }
+}

@@ -1,0 +1,108 @@
+//! Requests about open files, and OPEN.
+
+use bytes::Bytes;
+use sftp_wire::{DataHeader, StatusCode};
+
+use crate::sftp::attrs;
+use crate::sftp::handles::{FileHandle, OPEN_FILE, OpenHandle, RawHandle};
+use crate::sftp::outcome::{Outcome, RequestInfo, RequestResult, ok};
+use crate::sftp::read::Read;
+use crate::sftp::session::{Sftp, path_of};
+use crate::storage::{Error, Links, OpenHow, SetAttrs};
+use base::buffer::{Buffer, Filled};
+
+/// Executes READ.
+pub(super) fn read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> RequestResult {
+    let file = sftp.file(read.handle)?;
+    let mut buffer = Buffer::take();
+    let wanted = read.length as usize;
+    let room = buffer
+        .get_mut(DataHeader::SIZE..DataHeader::SIZE + wanted)
+        .unwrap_or_default();
+    let count = match file.file.read_at(room, read.offset, info.wait) {
+        Ok(count) => count,
+        Err(error) => return Err(sftp.file_refused(read.handle, error)),
+    };
+    if count == 0 && wanted > 0 {
+        return Err(StatusCode::Eof.into());
+    }
+    file.record.bytes_read = file.record.bytes_read.saturating_add(count as u64);
+    let length = u32::try_from(count).unwrap_or(0);
+    DataHeader { id: info.id, length }.write_to(&mut buffer);
+    let reply = Bytes::from_owner(Filled::new(buffer, DataHeader::SIZE + count));
+    Ok(reply.into())
+}
+
+/// Executes WRITE.
+pub(super) fn write(
+    sftp: &mut Sftp,
+    handle: RawHandle,
+    offset: u64,
+    data: &[u8],
+    info: RequestInfo,
+) -> RequestResult {
+    let file = sftp.file(handle)?;
+    if let Err(error) = file.file.write_at(data, offset, info.wait) {
+        return Err(sftp.file_refused(handle, error));
+    }
+    file.record.bytes_written = file.record.bytes_written.saturating_add(data.len() as u64);
+    ok(info.id)
+}
+
+/// Executes OPEN.
+pub(super) fn open(sftp: &mut Sftp, path: &[u8], how: OpenHow, info: RequestInfo) -> RequestResult {
+    let (path, length) = (path_of(path)?, path.len());
+    let (descriptor, memory) = sftp.check_room(OPEN_FILE + length)?;
+    sftp.not_in_callback(how.truncate && sftp.is_large(&path, Links::Follow), info.wait)?;
+    let opened = sftp.storage.open(&path, how, info.wait);
+    let file = sftp.tell_refused(opened, &path)?;
+    let record = sftp.context.session.opened(path, how.write);
+    let handle = sftp.insert(OpenHandle::File(FileHandle {
+        file,
+        record,
+        read: how.read,
+        complained: false,
+        descriptor,
+        memory,
+    }))?;
+    Ok(handle.reply(info.id).into())
+}
+
+/// Executes CLOSE.
+pub(super) fn close(sftp: &mut Sftp, handle: RawHandle, info: RequestInfo) -> RequestResult {
+    let finished = match sftp.handles.file(handle) {
+        Some(file) => file.file.finish(info.wait),
+        None => Ok(()),
+    };
+    if finished == Err(Error::WouldBlock) {
+        return Ok(Outcome::AskAgain);
+    }
+    let finished = match finished {
+        Ok(()) => ok(info.id),
+        // What was written did not reach the disk.
+        Err(error) => Err(sftp.file_refused(handle, error)),
+    };
+    // OpenSSH's answer to a handle that was never given.
+    sftp.handles.remove(handle).ok_or(StatusCode::NoSuchFile)?;
+    finished
+}
+
+/// Executes FSTAT.
+pub(super) fn fstat(sftp: &mut Sftp, handle: RawHandle, info: RequestInfo) -> RequestResult {
+    let meta = sftp.file(handle)?.file.stat()?;
+    Ok(attrs::reply(info.id, &meta).into())
+}
+
+/// Executes FSETSTAT.
+pub(super) fn fsetstat(
+    sftp: &mut Sftp,
+    handle: RawHandle,
+    changes: &SetAttrs,
+    info: RequestInfo,
+) -> RequestResult {
+    sftp.not_in_callback(changes.size.is_some(), info.wait)?;
+    match sftp.file(handle)?.file.set_attrs(changes) {
+        Ok(()) => ok(info.id),
+        Err(error) => Err(sftp.file_refused(handle, error)),
+    }
+}
