@@ -54,17 +54,21 @@ pub struct Attributes {
 pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
+    /// The next `n` bytes; `None` where there are fewer.
     pub fn take(&mut self, n: usize) -> Option<&'a [u8]> {
         let (head, tail) = self.0.split_at_checked(n)?;
         self.0 = tail;
         Some(head)
     }
+    /// The next number of four bytes.
     pub fn u32(&mut self) -> Option<u32> {
         Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
     }
+    /// The next number of eight bytes.
     pub fn u64(&mut self) -> Option<u64> {
         Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
     }
+    /// The next string: its length, and so many bytes.
     pub fn string(&mut self) -> Option<Vec<u8>> {
         let length = self.u32()? as usize;
         Some(self.take(length)?.to_vec())

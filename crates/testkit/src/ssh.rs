@@ -13,6 +13,7 @@ pub use super::transport::Message;
 use super::transport::{Exchanged, Role, Secret, Transcript, Transport, split_string, string};
 use super::wire::{kexinit, lists};
 
+/// Message numbers (RFC 4250, section 4.1.2), without their SSH_MSG_.
 pub const DISCONNECT: u8 = 1;
 pub const IGNORE: u8 = 2;
 pub const KEXINIT: u8 = 20;
@@ -162,6 +163,7 @@ impl Ssh {
         self.try_send(message).expect("the connection lives");
     }
 
+    /// Sends a message to a server that may have gone.
     pub fn try_send(&mut self, message: &Message) -> io::Result<()> {
         self.transport.try_send(message)
     }

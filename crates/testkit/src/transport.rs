@@ -110,6 +110,7 @@ pub struct Exchanged {
 }
 
 impl Exchanged {
+    /// Hashes what both ends have said, and the secret that they share.
     pub fn new(transcript: &Transcript<'_>, shared: Vec<u8>) -> Self {
         let strings = [
             transcript.client_id,
