@@ -672,3 +672,22 @@ impl PacketWriter {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod payload_tests {
+    use super::*;
+
+    fn given_back(kind: u8) -> Vec<u8> {
+        let mut buffer = SSHBuffer::new();
+        buffer.buffer = vec![0, 0, 0, 9, 4, kind, b's', b'e', b'c'];
+        Payload::take(&mut buffer).give_back(&mut buffer);
+        buffer.buffer
+    }
+
+    #[test]
+    fn packets_with_passwords_are_wiped() {
+        assert!(given_back(msg::USERAUTH_REQUEST).is_empty());
+        assert!(given_back(msg::USERAUTH_INFO_RESPONSE).is_empty());
+        assert_eq!(given_back(msg::CHANNEL_DATA).len(), 9);
+    }
+}

@@ -39,3 +39,22 @@ impl PendingOpens {
         self.cancelled.remove(&channel) == Some(false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opens_are_limited_and_can_be_cancelled() {
+        let mut opens = PendingOpens::default();
+        let most = u32::try_from(MAX_PENDING_OPENS).unwrap();
+        assert!((0..most).all(|id| opens.add(ChannelId(id))));
+        assert!(!opens.add(ChannelId(most)));
+        assert!(!opens.cancel(ChannelId(most)));
+        assert!(opens.cancel(ChannelId(3)));
+        assert!(!opens.cancel(ChannelId(3)));
+        assert!(!opens.remove(ChannelId(3)));
+        assert!(opens.remove(ChannelId(4)));
+        assert!(opens.add(ChannelId(most)));
+    }
+}

@@ -322,3 +322,14 @@ impl DH {
 }
 
 pub(crate) const BUILTIN_SAFE_DH_GROUPS: &[&DhGroup] = &[&DH_GROUP14, &DH_GROUP16];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_exponents_have_512_bits() {
+        let bits = (0..20).map(|_| DH::new(&DH_GROUP16).generate_private_key(true).bits()).max();
+        assert!((500..=512).contains(&bits.unwrap()), "{bits:?}");
+    }
+}
