@@ -1,14 +1,14 @@
 //! Reads command lines: one program, perhaps in another directory, perhaps with its columns picked. It runs nothing.
 
 use base::digest::Algorithm;
-use base::words::{Rules, Token, Unsplit, Word, split};
+use base::words::{Rules, SplitError, Token, Word, split};
 
 /// Why a command line is not run. The sentences are for the client's terminal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
     /// The line could not be split into words.
     #[error(transparent)]
-    Unsplit(#[from] Unsplit),
+    Unsplit(#[from] SplitError),
     /// There is no such program.
     #[error(
         "{0:?} is no command of this server, which has no shell; it knows scp, md5sum, sha1sum, sha256sum, sha512sum, df, pwd, cd, echo, and SFTP"

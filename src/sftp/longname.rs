@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::storage::{FileKind, Metadata};
+use base::mode;
 
 use super::attrs;
 
@@ -40,7 +41,8 @@ impl LongnameFormatter {
     /// Written into one buffer: a large directory is mostly this.
     pub fn line(&self, name: &[u8], meta: &Metadata, now: i64) -> Vec<u8> {
         let mut line = Vec::with_capacity(USUAL_LENGTH + name.len());
-        line.extend_from_slice(&mode_text(meta));
+        line.extend_from_slice(&mode::mode_letters(kind_letter(meta), meta.mode));
+        line.push(b' ');
         // Here and below: writing into a vector does not fail.
         let _ = write!(line, " {:3} ", meta.links);
         self.owner(&mut line, meta.uid, self.own_ids.uid);
@@ -80,41 +82,14 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// As strmode(3), its trailing blank included.
-fn mode_text(meta: &Metadata) -> [u8; 11] {
-    let kind = match meta.kind {
+/// The letter for the type of the file.
+fn kind_letter(meta: &Metadata) -> u8 {
+    match meta.kind {
         FileKind::File => b'-',
         FileKind::Directory => b'd',
         FileKind::Symlink => b'l',
-        FileKind::Special => match meta.mode & 0o170_000 {
-            0o010_000 => b'p',
-            0o020_000 => b'c',
-            0o060_000 => b'b',
-            0o140_000 => b's',
-            _ => b'?',
-        },
-    };
-    let bit = |bit: u32, letter: u8| if meta.mode & bit != 0 { letter } else { b'-' };
-    let execute =
-        |execute: u32, special: u32, letter: u8| match (meta.mode & execute != 0, meta.mode & special != 0) {
-            (false, false) => b'-',
-            (true, false) => b'x',
-            (true, true) => letter,
-            (false, true) => letter.to_ascii_uppercase(),
-        };
-    [
-        kind,
-        bit(0o400, b'r'),
-        bit(0o200, b'w'),
-        execute(0o100, 0o4000, b's'),
-        bit(0o040, b'r'),
-        bit(0o020, b'w'),
-        execute(0o010, 0o2000, b's'),
-        bit(0o004, b'r'),
-        bit(0o002, b'w'),
-        execute(0o001, 0o1000, b't'),
-        b' ',
-    ]
+        FileKind::Special => mode::kind_letter(meta.mode),
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::session::ActivityGuard;
 use crate::session::budget::Descriptor;
 use crate::session::memory::{MemoryCharge, TOO_MUCH_HELD};
 use crate::storage::{Error, FileKind, Links, Metadata, Storage, Wait};
-use base::buffer::{Buffer, Filled};
+use base::buffer::{Buffer, FilledBuffer};
 
 use super::context::ClientContext;
 use super::handles::{FileHandle, HandleTable, OpenHandle, RawHandle};
@@ -78,7 +78,7 @@ impl Sftp {
         let mut buffer = Buffer::take();
         let room = buffer.get_mut(..tail.left)?;
         let count = file.file.read_at(room, tail.offset, Wait::Allowed).ok()?;
-        (count == tail.left).then(|| Bytes::from_owner(Filled::new(buffer, count)))
+        (count == tail.left).then(|| Bytes::from_owner(FilledBuffer::new(buffer, count)))
     }
 
     /// The error for a refused call on an open file. The user hears once for each file that its home is full.

@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::sync::{Arc, Mutex};
 
 use homeport::connect::{
-    Callbacks, ConfigFile, ConnectError, Credentials, Destination, Options, Surroundings, Target,
+    Callbacks, ConfigFile, ConnectError, Credentials, Destination, LocalEnvironment, Options, Target,
     UnknownKeys, connect,
 };
 use russh::client::{Handle, Handler, Session};
@@ -79,7 +79,7 @@ impl Way {
             unknown_keys: Some(UnknownKeys::Learn),
             ..Options::default()
         };
-        let here = Surroundings {
+        let here = LocalEnvironment {
             home: home.path().to_owned(),
             local_user: "nobody".to_owned(),
             agent: None,

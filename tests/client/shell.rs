@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::secret::Secret;
-use homeport::commands::Session;
-use homeport::commands::output::Output;
+use homeport::commands::{Command, CommandRunner, Session};
 use homeport::connect::{
-    ConfigFile, Credentials, Destination, Options, Surroundings, Target, Unattended, UnknownKeys,
+    ConfigFile, Credentials, Destination, LocalEnvironment, Options, Target, Unattended, UnknownKeys,
 };
+use homeport::output::Output;
 use homeport::remote::Remote;
-use homeport::shell::{Command, Run};
+
 use tokio::sync::mpsc;
 
 use testkit::server::{TestServer, password};
@@ -49,7 +49,7 @@ async fn signed_in(port: u16, home: &Path) -> Arc<Session> {
         unknown_keys: Some(UnknownKeys::Learn),
         ..Options::default()
     };
-    let here = Surroundings {
+    let here = LocalEnvironment {
         home: home.to_owned(),
         local_user: "nobody".to_owned(),
         agent: None,
@@ -76,13 +76,13 @@ fn code(command: &Command) -> u8 {
 }
 
 #[async_trait]
-impl Run for Scribe {
+impl CommandRunner for Scribe {
     async fn run(&self, session: &Arc<Session>, command: Command) -> u8 {
         let directory = String::from_utf8(session.directory()).unwrap();
         let (name, words) = match &command {
             Command::Ls(args) => ("ls", &args.words),
-            Command::Get(args) => ("get", &args.words),
-            Command::Put(args) => ("put", &args.words),
+            Command::Get(args) => ("get", &args.transfer.words),
+            Command::Put(args) => ("put", &args.transfer.words),
             Command::Mkdir(args) => ("mkdir", &args.words),
             Command::Rm(args) => ("rm", &args.words),
             Command::Mv(args) => ("mv", &args.words),

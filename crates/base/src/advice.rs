@@ -2,7 +2,7 @@
 //!
 //! Where somebody without rights can put another file, or a link, in the place of the one that a message is about,
 //! `chown` run as root would give away whatever lies there by then. So such a command is named only for paths that root
-//! alone can change; for others the message says what must hold, and that it is to be looked at first.
+//! alone can change. For others the message says what must hold, and that it is to be looked at first.
 
 use std::fs::Metadata;
 use std::io::{self, ErrorKind};
@@ -37,7 +37,7 @@ pub fn chmod(path: &Path, mode: &str) -> String {
         Risk::None => format!("chmod {mode} {}", quoted(path)),
         Risk::Link(owner) => link(path, owner),
         Risk::Swapped => match path.symlink_metadata() {
-            // Whoever owns it can do no more harm by this than without.
+            // Its owner can do no more harm with this than without.
             Ok(meta) if meta.uid() != 0 => format!(
                 "chmod {mode} {}, as user {} and not as root",
                 quoted(path),
@@ -50,8 +50,8 @@ pub fn chmod(path: &Path, mode: &str) -> String {
     }
 }
 
-/// Adds the cause to an error about a path, and the next step where this process may not use it. `mode` is what its owner
-/// needs, such as `u+rw`; the owner, the mode, a directory above or the file system may be what refuses.
+/// Adds the cause to an error about a path, and the next step where this process may not use it. `mode` is what its
+/// owner needs, such as `u+rw`. The owner, the mode, a directory above or the file system may be what refuses.
 pub fn because(error: Error, cause: io::Error, path: &Path, mode: &str) -> Error {
     let hint = match cause.kind() {
         ErrorKind::PermissionDenied => Some(permission(path, mode)),
@@ -94,7 +94,7 @@ pub fn mode_text(meta: &Metadata) -> String {
     format!("{:04o}", meta.mode() & 0o7777)
 }
 
-/// A path as a shell takes it.
+/// A path quoted for a shell.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=%".contains(c);
@@ -106,9 +106,9 @@ pub fn quoted(path: &Path) -> String {
 
 /// What can happen to a path before a command is run on it.
 enum Risk {
-    /// Only root can change what it names.
+    /// Only root can change what the path names.
     None,
-    /// It is a symbolic link, of this user's.
+    /// The path is a symbolic link that belongs to this user.
     Link(u32),
     /// Somebody else can put another file there, or has put a second name of another's file there.
     Swapped,
@@ -133,7 +133,7 @@ impl Risk {
     }
 }
 
-/// Can root alone change which directory this names?
+/// Whether root alone can change which directory this path names.
 fn all_are_roots(dir: &Path) -> bool {
     let mut above: Option<Metadata> = None;
     let mut path = PathBuf::new();
@@ -142,7 +142,7 @@ fn all_are_roots(dir: &Path) -> bool {
         let Ok(meta) = path.symlink_metadata() else {
             return false;
         };
-        // A directory like /tmp: others can add to it, and cannot take away what is root's.
+        // In a directory like /tmp others can add entries, but cannot take away those of root.
         let sticky = meta.mode() & 0o1000 != 0;
         let others_write = meta.mode() & 0o022 != 0 && !meta.is_symlink();
         if meta.uid() != 0 || (others_write && !sticky) {
@@ -150,7 +150,7 @@ fn all_are_roots(dir: &Path) -> bool {
         }
         above = Some(meta);
     }
-    // In a directory like /tmp itself, others can put things.
+    // In a directory like /tmp itself, others can put entries.
     above.is_some_and(|last| last.mode() & 0o022 == 0)
 }
 

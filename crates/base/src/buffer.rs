@@ -1,18 +1,19 @@
-//! Large byte buffers that are used again: filled once with zeros, then never cleared, and held only while they
+//! Large byte buffers that are used again: filled with zeros once, never cleared after that, and held only while they
 //! carry bytes, so that idle sessions own none.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
-/// Holds a DATA reply of the largest READ (261,120 bytes) with its header, and two reads of the socket.
+/// The size of a buffer: a DATA reply of the largest READ (261,120 bytes) with its header, or two reads of the socket.
 pub const BUFFER_SIZE: usize = 256 * 1024;
 
-/// Buffers kept for use again: 8 MiB at the most, enough for every core to have several in hand.
+/// How many unused buffers are kept: 8 MiB at the most, enough for every core to have several in hand.
 const KEPT: usize = 32;
 
 static POOL: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
-/// [`BUFFER_SIZE`] initialised bytes, with whatever was in them last; goes back to the pool when dropped.
+/// A buffer of [`BUFFER_SIZE`] initialised bytes, with whatever was in them last. It goes back to the pool when it is
+/// dropped.
 #[derive(Debug)]
 pub struct Buffer {
     // Empty only while being dropped.
@@ -58,20 +59,20 @@ impl Drop for Buffer {
 
 /// The first bytes of a buffer, to be handed on as [`bytes::Bytes`].
 #[derive(Debug)]
-pub struct Filled {
+pub struct FilledBuffer {
     buffer: Buffer,
     length: usize,
 }
 
-impl Filled {
-    /// The first `length` bytes, at most all.
+impl FilledBuffer {
+    /// The first `length` bytes of the buffer, at most all.
     pub fn new(buffer: Buffer, length: usize) -> Self {
         let length = length.min(buffer.len());
         Self { buffer, length }
     }
 }
 
-impl AsRef<[u8]> for Filled {
+impl AsRef<[u8]> for FilledBuffer {
     fn as_ref(&self) -> &[u8] {
         self.buffer.get(..self.length).unwrap_or_default()
     }
@@ -85,7 +86,7 @@ mod tests {
     fn a_filled_buffer_is_its_first_bytes() {
         let mut buffer = Buffer::take();
         buffer[..3].copy_from_slice(b"abc");
-        let bytes = bytes::Bytes::from_owner(Filled::new(buffer, 3));
+        let bytes = bytes::Bytes::from_owner(FilledBuffer::new(buffer, 3));
         assert_eq!(&bytes[..], b"abc");
     }
 }

@@ -1,6 +1,7 @@
-//! What the CPU can do, where it decides which cipher is the fast one.
+//! What the CPU can do, where that decides which cipher is the fast one.
 
-/// Has it instructions for AES? Without them chacha20-poly1305 is faster than AES-GCM; with them it costs twice as much.
+/// Whether the CPU has instructions for AES. Without them chacha20-poly1305 is faster than AES-GCM; with them it costs
+/// twice as much.
 pub fn has_aes_instructions() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("aes");

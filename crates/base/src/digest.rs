@@ -15,7 +15,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them.
+    /// All algorithms, in this order.
     pub const ALL: [Algorithm; 4] = [
         Algorithm::Md5,
         Algorithm::Sha1,
@@ -23,7 +23,7 @@ impl Algorithm {
         Algorithm::Sha512,
     ];
 
-    /// As it is called on the wire.
+    /// The name of the algorithm on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Algorithm::Md5 => "md5",
@@ -33,7 +33,7 @@ impl Algorithm {
         }
     }
 
-    /// Bytes of a digest.
+    /// The size of a digest, in bytes.
     pub fn length(self) -> usize {
         match self {
             Algorithm::Md5 => 16,
@@ -43,7 +43,7 @@ impl Algorithm {
         }
     }
 
-    /// A digest of nothing yet; the SHA ones use the CPU's own instructions where it has them.
+    /// Begins a digest. The SHA ones use the CPU's own instructions where it has them.
     pub fn hasher(self) -> Box<dyn DynDigest + Send> {
         match self {
             Algorithm::Md5 => Box::new(md5::Md5::new()),
@@ -54,19 +54,19 @@ impl Algorithm {
     }
 }
 
-/// How a line looks.
+/// How a line of output looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
-    /// `*` before the name instead of a space.
+    /// Whether `*` stands before the name instead of a space.
     pub binary: bool,
-    /// BSD's style.
+    /// Whether the line is in BSD's style.
     pub tag: bool,
-    /// NUL at the end, and nothing escaped.
+    /// Whether NUL ends the line, and nothing is escaped.
     pub zero: bool,
 }
 
-/// What coreutils prints: a name with a backslash, a newline or a carriage return is escaped, and the line then
-/// begins with a backslash.
+/// The line that coreutils prints for a digest. A name with a backslash, a newline or a carriage return is escaped, and
+/// the line then begins with a backslash.
 pub fn line(style: Style, algorithm: Algorithm, digest: &[u8], name: &[u8]) -> Vec<u8> {
     let escape = |byte: &u8| match byte {
         b'\\' => b"\\\\".to_vec(),

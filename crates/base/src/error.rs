@@ -1,7 +1,6 @@
 //! Errors for people: the thing, the cause, the next step.
 //!
-//! Layers that react to an error have enums of their own (`vfs::Error`, `auth::Denied`); this type is for what
-//! ends up on a terminal or in the log.
+//! Layers that react to an error have enums of their own; this type is for what ends up on a terminal or in the log.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -29,7 +28,7 @@ const EXISTS: u8 = 4;
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// `what` is a lower-case clause that names the thing: `cannot open host key "k"`.
+    /// Makes an error from a lower-case clause that names the thing: `cannot open host key "k"`.
     pub fn new(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -40,33 +39,34 @@ impl Error {
         }
     }
 
-    /// The cause may have been removed by now, so that the same call is worth a second attempt.
+    /// Marks the error as one whose cause may have been removed by now, so that the same call is worth a second
+    /// attempt.
     #[must_use]
     pub fn repeatable(mut self) -> Self {
         self.repeatable = true;
         self
     }
 
-    /// Is the same call worth a second attempt?
+    /// Whether the same call is worth a second attempt.
     pub fn is_repeatable(&self) -> bool {
         self.repeatable
     }
 
-    /// The thing that a command names does not exist.
+    /// Marks the error as one about a thing that does not exist.
     #[must_use]
     pub fn not_found(mut self) -> Self {
         self.exit_code = NOT_FOUND;
         self
     }
 
-    /// The thing that a command is to add exists already.
+    /// Marks the error as one about a thing that exists already.
     #[must_use]
     pub fn exists(mut self) -> Self {
         self.exit_code = EXISTS;
         self
     }
 
-    /// The cause as a clause, without what it kept from happening; `None` if there is none.
+    /// The cause as a clause, without what it kept from happening. `None`: there is no cause.
     pub fn cause(&self) -> Option<String> {
         self.source.as_deref().map(|source| Clause(source).to_string())
     }
@@ -76,14 +76,14 @@ impl Error {
         self.exit_code
     }
 
-    /// Keeps the cause; it is displayed after a colon.
+    /// Keeps the cause. It is displayed after a colon.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(cause.into());
         self
     }
 
-    /// What the reader should do next, as an imperative clause.
+    /// Adds what the reader should do next, as an imperative clause.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

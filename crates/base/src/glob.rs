@@ -1,79 +1,155 @@
-//! Patterns of file names, as a shell has them (Shell Command Language, 2.13): `*`, `?` and `[…]`, over bytes.
+//! Wildcards: the one matcher for names and hosts, and the notation in which a word says which of its bytes are
+//! wildcards.
 //!
-//! Names that begin with a dot are matched only by a dot. Patterns longer than names match nothing, and one comparison is
-//! at most their lengths multiplied. Where the names come from is the business of those who expand.
+//! Two dialects are known. File names are matched as a shell does it (Shell Command Language, 2.13): `*`, `?` and
+//! `[…]`, over bytes; a name that begins with a dot is matched only by a dot, and a pattern longer than any name
+//! matches nothing. Hosts are matched as ssh_config(5) has it under PATTERNS: `*` and `?` alone, and lists with `!`.
+//! One comparison takes at most the product of both lengths.
+//!
+//! [`existing`] lists directories of this machine; on a server, those who expand do it themselves.
 
-/// No name is longer, so no pattern of one needs to be.
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+/// The longest name of a file, in bytes (NAME_MAX of Linux): no pattern of one needs to be longer.
 const LONGEST_NAME: usize = 255;
 
-/// A byte of a pattern, and whether it was quoted.
+/// A byte of a pattern, and whether it was quoted: a quoted byte stands for itself.
 pub type Marked = (u8, bool);
 
-/// Does it stand for more than itself?
+/// Whether the word stands for more than itself.
 pub fn is_pattern(word: &[Marked]) -> bool {
     word.iter()
         .any(|&(byte, quoted)| !quoted && matches!(byte, b'*' | b'?' | b'['))
 }
 
-/// What it says, if it stands for itself.
+/// The bytes of a word that stands for itself.
 pub fn literal(word: &[Marked]) -> Vec<u8> {
     word.iter().map(|&(byte, _)| byte).collect()
+}
+
+/// A word in which a backslash takes the meaning from what follows, as bytes of which each is known to be quoted or
+/// not.
+pub fn parse(word: &[u8]) -> Vec<Marked> {
+    let mut marked = Vec::with_capacity(word.len());
+    let mut bytes = word.iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            // At the end it escapes nothing, and stands for itself.
+            b'\\' => marked.push((bytes.next().unwrap_or(b'\\'), true)),
+            byte => marked.push((byte, false)),
+        }
+    }
+    marked
+}
+
+/// The word that [`parse`] reads as these bytes. A `~` at its beginning is special, too: it stands for the home.
+pub fn escaped(marked: impl Iterator<Item = Marked>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (at, (byte, quoted)) in marked.enumerate() {
+        let special = matches!(byte, b'*' | b'?' | b'[') || byte == b'~' && at == 0;
+        if byte == b'\\' || quoted && special {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out
+}
+
+/// The word that stands for this name and for nothing else.
+pub fn escape(name: &[u8]) -> Vec<u8> {
+    escaped(name.iter().map(|&byte| (byte, true)))
+}
+
+/// The name that a word says when its wildcards stand for themselves.
+pub fn unescape(word: &[u8]) -> Vec<u8> {
+    literal(&parse(word))
 }
 
 /// A pattern of one name.
 pub struct Pattern {
     steps: Vec<Step>,
-    /// It may stand for a name that begins with a dot.
+    /// Whether it may stand for a name that begins with a dot.
     hidden: bool,
+    /// The longest name that it may stand for, in bytes.
+    longest: usize,
 }
 
+/// What one place of a pattern stands for.
 enum Step {
-    /// `*`
+    /// `*`: any run of bytes.
     Any,
-    /// A byte of these: `?`, `[…]`, or one that stands for itself.
-    One(Box<[bool; 256]>),
+    /// `?`: any one byte of a name.
+    AnyByte,
+    /// A byte that stands for itself.
+    Byte(u8),
+    /// `[…]`: one of these bytes.
+    OneOf(Box<[bool; 256]>),
+}
+
+impl Step {
+    fn takes(&self, byte: u8) -> bool {
+        match self {
+            Self::Any | Self::AnyByte => true,
+            Self::Byte(wanted) => *wanted == byte,
+            Self::OneOf(set) => set.get(usize::from(byte)) == Some(&true),
+        }
+    }
 }
 
 impl Pattern {
-    /// Reads one component of a path.
+    /// Reads one component of a path, as a shell does it.
     pub fn compile(pattern: &[Marked]) -> Self {
         let mut steps = Vec::new();
         let mut rest = pattern;
-        // What is longer than a name stands for none.
+        // A pattern that is longer than any name stands for none.
         while let (Some((&(byte, quoted), after)), true) = (rest.split_first(), steps.len() <= LONGEST_NAME) {
             rest = after;
             match (byte, quoted) {
-                (b'*', false) => {
-                    // Several are as good as one.
-                    if !matches!(steps.last(), Some(Step::Any)) {
-                        steps.push(Step::Any);
-                    }
-                }
-                (b'?', false) => steps.push(Step::One(Box::new([true; 256]))),
+                (b'*', false) => push_any(&mut steps),
+                (b'?', false) => steps.push(Step::AnyByte),
                 (b'[', false) => match class(after) {
                     Some((set, length)) => {
-                        steps.push(Step::One(set));
+                        steps.push(Step::OneOf(set));
                         rest = after.get(length..).unwrap_or_default();
                     }
-                    // Never closed: it stands for itself.
-                    None => steps.push(single(b'[')),
+                    // It is never closed, and stands for itself.
+                    None => steps.push(Step::Byte(b'[')),
                 },
-                (plain, _) => steps.push(single(plain)),
+                (plain, _) => steps.push(Step::Byte(plain)),
             }
         }
         Self {
             steps,
             hidden: pattern.first().is_some_and(|&(byte, _)| byte == b'.'),
+            longest: LONGEST_NAME,
         }
     }
 
-    /// Does it stand for this name?
+    /// Reads a pattern of a host, as ssh does it: `*` and `?` alone, and a dot is like any other byte.
+    pub fn of_host(pattern: &str) -> Self {
+        let mut steps = Vec::new();
+        for byte in pattern.bytes() {
+            match byte {
+                b'*' => push_any(&mut steps),
+                b'?' => steps.push(Step::AnyByte),
+                plain => steps.push(Step::Byte(plain)),
+            }
+        }
+        Self {
+            steps,
+            hidden: true,
+            longest: usize::MAX,
+        }
+    }
+
+    /// Whether the pattern stands for this name.
     pub fn matches(&self, name: &[u8]) -> bool {
-        if self.steps.len() > LONGEST_NAME || name.starts_with(b".") && !self.hidden {
+        if self.steps.len() > self.longest || name.starts_with(b".") && !self.hidden {
             return false;
         }
         let (mut step, mut at) = (0, 0);
-        // Where the last star stands, and how far what it stands for goes.
+        // The place of the last star, and the end of what it stands for.
         let mut star: Option<(usize, usize)> = None;
         loop {
             let fits = match (self.steps.get(step), name.get(at)) {
@@ -83,8 +159,8 @@ impl Pattern {
                     step += 1;
                     continue;
                 }
-                (Some(Step::One(set)), Some(&byte)) => set.get(usize::from(byte)) == Some(&true),
-                (Some(Step::One(_)), None) | (None, Some(_)) => false,
+                (Some(wanted), Some(&byte)) => wanted.takes(byte),
+                (Some(_), None) | (None, Some(_)) => false,
             };
             match (fits, star) {
                 (true, _) => {
@@ -102,10 +178,92 @@ impl Pattern {
     }
 }
 
-fn single(byte: u8) -> Step {
-    let mut set = Box::new([false; 256]);
-    fill(&mut set, byte, byte);
-    Step::One(set)
+/// Whether one of the patterns of hosts matches, and none of those with a `!` in front.
+pub fn matches_host_list<'a>(patterns: impl IntoIterator<Item = &'a str>, host: &str) -> bool {
+    let mut found = false;
+    for pattern in patterns {
+        match pattern.strip_prefix('!') {
+            Some(negated) if Pattern::of_host(negated).matches(host.as_bytes()) => return false,
+            Some(_) => {}
+            None => found |= Pattern::of_host(pattern).matches(host.as_bytes()),
+        }
+    }
+    found
+}
+
+/// The components of a path that is a pattern.
+pub fn components(pattern: &[Marked]) -> impl Iterator<Item = &[Marked]> {
+    pattern
+        .split(|&(byte, _)| byte == b'/')
+        .filter(|component| !component.is_empty())
+}
+
+/// Where the expansion of a pattern begins: `/`, or nothing for a relative one.
+pub fn root(pattern: &[Marked]) -> Vec<u8> {
+    match pattern.first() {
+        Some((b'/', _)) => b"/".to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether only directories are meant: the pattern ends in a slash.
+pub fn ends_in_slash(pattern: &[Marked]) -> bool {
+    pattern.last().is_some_and(|&(byte, _)| byte == b'/')
+}
+
+/// The names on this machine that a pattern stands for and that are there, in order. Lists directories, and so may
+/// block; what cannot be listed matches nothing. A pattern that ends in a slash stands for directories, with that
+/// slash.
+pub fn existing(pattern: &[Marked]) -> Vec<Vec<u8>> {
+    let below = |base: &[u8], name: &[u8]| match base {
+        b"" => name.to_vec(),
+        [.., b'/'] => [base, name].concat(),
+        _ => [base, b"/", name].concat(),
+    };
+    let mut found = vec![root(pattern)];
+    for component in components(pattern) {
+        if !is_pattern(component) {
+            let name = literal(component);
+            found.iter_mut().for_each(|base| *base = below(base, &name));
+            continue;
+        }
+        let wanted = Pattern::compile(component);
+        let mut next = Vec::new();
+        for base in &found {
+            let listed = std::fs::read_dir(match &base[..] {
+                b"" => OsStr::new("."),
+                base => OsStr::from_bytes(base),
+            });
+            let names = listed
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|entry| entry.file_name());
+            let fits = names.filter(|name| wanted.matches(name.as_bytes()));
+            next.extend(fits.map(|name| below(base, name.as_bytes())));
+        }
+        found = next;
+    }
+    let directories = ends_in_slash(pattern);
+    found.retain(|name| {
+        let name = OsStr::from_bytes(name);
+        match directories {
+            true => std::fs::metadata(name).is_ok_and(|meta| meta.is_dir()),
+            false => std::fs::symlink_metadata(name).is_ok(),
+        }
+    });
+    if directories {
+        found.iter_mut().for_each(|name| name.push(b'/'));
+    }
+    found.sort();
+    found
+}
+
+/// Several stars in a row are as good as one.
+fn push_any(steps: &mut Vec<Step>) {
+    if !matches!(steps.last(), Some(Step::Any)) {
+        steps.push(Step::Any);
+    }
 }
 
 fn fill(set: &mut [bool; 256], low: u8, high: u8) {
@@ -116,7 +274,7 @@ fn fill(set: &mut [bool; 256], low: u8, high: u8) {
     }
 }
 
-/// What stands behind a `[`: the bytes of the class, and its length with the `]`.
+/// Reads what stands behind a `[`: the bytes of the class, and its length with the `]`.
 fn class(pattern: &[Marked]) -> Option<(Box<[bool; 256]>, usize)> {
     let negated = matches!(pattern.first(), Some((b'!' | b'^', false)));
     let start = usize::from(negated);
@@ -146,65 +304,4 @@ fn class(pattern: &[Marked]) -> Option<(Box<[bool; 256]>, usize)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(pattern: &str, name: &str, expected: bool) {
-        // A backslash quotes here, too.
-        let mut marked = Vec::new();
-        let mut bytes = pattern.bytes();
-        while let Some(byte) = bytes.next() {
-            match byte {
-                b'\\' => marked.extend(bytes.next().map(|b| (b, true))),
-                plain => marked.push((plain, false)),
-            }
-        }
-        let component = Pattern::compile(&marked);
-        assert_eq!(
-            component.matches(name.as_bytes()),
-            expected,
-            "{pattern} for {name}"
-        );
-    }
-
-    #[test]
-    fn patterns_match_as_in_a_shell() {
-        check("*", "a", true);
-        check("*", ".a", false);
-        check(".*", ".a", true);
-        check("?", ".", false);
-        check("[.]a", ".a", false);
-        check("a*c", "abbc", true);
-        check("a*c", "abcd", false);
-        check("*a*b*", "xxaxxbxx", true);
-        check("*a*b", "abab", true);
-        check("a?c", "abc", true);
-        check("a?c", "ac", false);
-        check("[a-c]x", "bx", true);
-        check("[!a-c]x", "bx", false);
-        check("[^a-c]x", "dx", true);
-        check("[]]", "]", true);
-        check("[a-]", "-", true);
-        check("[", "[", true);
-        check("f[1].txt", "f1.txt", true);
-        check("f[1].txt", "f[1].txt", false);
-        check("f\\[1].txt", "f[1].txt", true);
-        check("\\*", "*", true);
-        check("\\*", "a", false);
-        check("", "", true);
-        check("**", "abc", true);
-    }
-
-    #[test]
-    fn hard_patterns_take_no_exponential_time() {
-        let hard = |text: &[u8]| -> Pattern {
-            let marked: Vec<Marked> = text.iter().map(|&b| (b, false)).collect();
-            Pattern::compile(&marked)
-        };
-        let name = [&b"a".repeat(254)[..], b"b"].concat();
-        assert!(!hard(&b"*a".repeat(127)).matches(&name));
-        assert!(!hard(&b"*[".repeat(60_000)).matches(&name));
-        assert!(!hard(&b"[".repeat(120_000)).matches(&b"[".repeat(255)));
-        assert!(hard(&b"*".repeat(120_000)).matches(&name));
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ pub mod digest;
 pub mod error;
 pub mod glob;
 pub mod manual;
+pub mod mode;
 pub mod paths;
 pub mod regular;
 pub mod secret;

@@ -1,4 +1,4 @@
-//! Manual pages and completions of a program, from its own grammar, so that they are never behind it.
+//! Manual pages and completions of a program. They are made from its own grammar, so that they are never behind it.
 
 use std::path::Path;
 

@@ -14,18 +14,19 @@ use rustix::fs::OFlags;
 /// What a symbolic link in the file's place means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// The file that it points to is meant: the operator put the link there.
+    /// The file to which the link points is meant: the operator put the link there.
     Follow,
-    /// It is refused: the file lies in a directory where nobody has a reason to put a link.
+    /// The link is refused: the file lies in a directory where nobody has a reason to put a link.
     Refuse,
 }
 
-/// Opens a regular file with these options; custom flags in them are replaced.
+/// Opens a regular file with these options. Custom flags in them are replaced.
 ///
 /// # Errors
-/// The system's, and one of kind [`io::ErrorKind::InvalidInput`] for what is not a regular file, which says what it is.
+/// Those of the system, and one of kind [`io::ErrorKind::InvalidInput`] for what is not a regular file, which says what
+/// it is.
 pub fn open_regular(path: &Path, options: &OpenOptions, links: Links) -> io::Result<File> {
-    // Looked at first: opening a device may do something.
+    // It is looked at first, because opening a device may do something.
     match stat(path, links) {
         Ok(meta) => must_be_regular(&meta)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -39,7 +40,7 @@ pub fn open_regular(path: &Path, options: &OpenOptions, links: Links) -> io::Res
     options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
     let file = match options.open(path) {
         Ok(file) => file,
-        // It has become something else meanwhile: what it is says more than ENXIO or ELOOP.
+        // It may have become something else meanwhile; what it is says more than ENXIO or ELOOP.
         Err(error) => {
             if let Ok(meta) = stat(path, links) {
                 must_be_regular(&meta)?;
@@ -51,10 +52,10 @@ pub fn open_regular(path: &Path, options: &OpenOptions, links: Links) -> io::Res
     Ok(file)
 }
 
-/// Reads a regular file of at most `most` bytes; symbolic links are followed.
+/// Reads a regular file of at most `most` bytes. Symbolic links are followed.
 ///
 /// # Errors
-/// As [`open_regular`], and when the file is larger.
+/// Those of [`open_regular`], and one when the file is larger.
 pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open_regular(path, OpenOptions::new().read(true), Links::Follow)?;
     let mut bytes = Vec::new();
@@ -68,7 +69,7 @@ pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// Refuses what is not a regular file.
 ///
 /// # Errors
-/// Says what it is instead.
+/// When it is something else; the error says what.
 pub fn must_be_regular(meta: &Metadata) -> io::Result<()> {
     if meta.is_file() {
         return Ok(());

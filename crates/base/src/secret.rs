@@ -1,4 +1,4 @@
-//! What must not be seen: wiped when dropped, and never printed.
+//! Secrets, which must not be seen: they are wiped when dropped, and never printed.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use zeroize::Zeroizing;
 
 /// A password or a private key in memory. `Debug` shows nothing of it, and there is no `Display`.
 ///
-/// A password is bytes: what a client's terminal makes of a key that was pressed need not be UTF-8.
+/// A password is bytes: what a client's terminal makes of a pressed key need not be UTF-8.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes the text over; the caller keeps no copy.
+    /// Takes the text over. The caller keeps no copy.
     pub fn new(text: String) -> Self {
         Self::from_bytes(text.into_bytes())
     }
 
-    /// Takes the bytes over; the caller keeps no copy.
+    /// Takes the bytes over. The caller keeps no copy.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
@@ -26,8 +26,8 @@ impl Secret {
         &self.0
     }
 
-    /// The text that it was made from, for the one call that needs it. Empty for one that came from the wire and is no
-    /// text: those are compared as [`Secret::bytes`], and never shown.
+    /// The text from which it was made, for the one call that needs it. It is empty for a secret from the wire that is
+    /// not text: those are compared as [`Secret::bytes`], and never shown.
     pub fn reveal(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }

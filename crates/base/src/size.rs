@@ -33,7 +33,8 @@ impl FromStr for Size {
     }
 }
 
-/// In the largest unit that leaves at least 1, with one decimal: `1.0 GiB`; bytes as they are: `512 B`.
+/// Displays the size in the largest unit that leaves at least 1, with one decimal, as in `1.0 GiB`; bytes as they are,
+/// as in `512 B`.
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

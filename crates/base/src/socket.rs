@@ -18,22 +18,22 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::buffer::Buffer;
 
-/// Two of the largest SSH packets; beyond that larger reads gain nothing measurable.
+/// How much is read from the socket at once: two of the largest SSH packets. Larger reads gain nothing measurable.
 const READ_AHEAD: usize = 128 * 1024;
-/// One full TCP segmentation offload: larger writes are not sent any faster.
+/// How much output is held back at most: one full TCP segmentation offload. Larger writes are not sent any faster.
 const SEND_AT: usize = 64 * 1024;
 
-/// How often a peer whose bytes nobody reads is looked at, to see whether it has hung up.
+/// How often a peer whose bytes nobody reads is checked, to see whether it has hung up.
 const UNREAD_REST: Duration = Duration::from_millis(100);
 
 /// A connected socket, to be given to russh.
 pub struct Socket {
     shared: Arc<Shared>,
-    /// Bytes that were read and not asked for yet: `input[consumed..filled]`.
+    /// The bytes that were read and not asked for yet: `input[consumed..filled]`.
     input: Option<Buffer>,
     consumed: usize,
     filled: usize,
-    /// The last read found nothing: more output must not wait for more input.
+    /// Whether the last read found nothing: then output must not wait for more input.
     starved: bool,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -42,7 +42,7 @@ struct Shared {
     stream: TcpStream,
     output: Mutex<Vec<u8>>,
     began: Instant,
-    /// Milliseconds after `began`.
+    /// When the last input came, in milliseconds after `began`.
     last_input: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
@@ -84,7 +84,7 @@ impl Socket {
         }
     }
 
-    /// Hands out bytes that are at hand already.
+    /// Hands out bytes that were read already.
     fn hand_out(&mut self, wanted: &mut ReadBuf<'_>) {
         let at_hand = self
             .input
@@ -101,7 +101,7 @@ impl Socket {
         }
     }
 
-    /// Reads from the socket into an empty buffer; `false`: the peer has closed its side.
+    /// Reads from the socket into an empty buffer. `false`: the peer has closed its side.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
             if self.shared.stream.poll_read_ready(cx)?.is_pending() {
@@ -179,21 +179,21 @@ impl ConnectionHandle {
         }
     }
 
-    /// Sends these bytes ahead of everything else, as far as the socket takes them without waiting.
+    /// Sends these bytes before everything else, as far as the socket takes them without waiting.
     pub fn say(&self, bytes: &[u8]) {
         if let Ok(count) = self.0.stream.try_write(bytes) {
             self.0.note_sent(count);
         }
     }
 
-    /// Waits until the peer has closed its side, or the connection is lost; also while what it sent is not read.
+    /// Waits until the peer has closed its side, or the connection is lost, even while what it sent is not read.
     pub async fn hung_up(&self) {
         loop {
             match self.0.stream.ready(Interest::READABLE).await {
                 Ok(ready) if !ready.is_read_closed() => {}
                 Ok(_) | Err(_) => return,
             }
-            // Something lies there unread, so that the readiness says nothing more by itself.
+            // Unread bytes keep the socket readable, so that its readiness says nothing more.
             tokio::time::sleep(UNREAD_REST).await;
         }
     }
@@ -203,7 +203,7 @@ impl ConnectionHandle {
         self.0.began + Duration::from_millis(self.0.last_input.load(Ordering::Relaxed))
     }
 
-    /// Bytes received and sent so far, as they were on the wire.
+    /// How many bytes were received and sent so far, as they were on the wire.
     pub fn traffic(&self) -> (u64, u64) {
         (
             self.0.received.load(Ordering::Relaxed),

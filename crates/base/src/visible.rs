@@ -1,7 +1,9 @@
-//! Bytes and characters as they are shown: which ones can't be shown as they are, one rule for the log and for
-//! terminals, and bytes as digits.
+//! Bytes and characters as they are shown: one rule for terminals and logs about what cannot be shown as it is, and
+//! bytes as digits. It knows no file, no terminal and no log.
 
-/// Does the character move the cursor, end a line, turn the reading direction, or can it not be seen?
+use std::fmt::Write as _;
+
+/// Whether a character moves the cursor, ends a line, turns the reading direction, or cannot be seen.
 pub fn is_treacherous(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -13,10 +15,46 @@ pub fn is_treacherous(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
+/// A peer's bytes as text in one line, fit for a terminal: treacherous characters are escaped as in Rust, and bytes
+/// that are not UTF-8 are shown as `\xff`. All that the client shows of names, messages and prompts goes through here.
+pub fn printable(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(&for_terminal(chunk.valid()));
+        for byte in chunk.invalid() {
+            // Writing to a String does not fail.
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
+/// A peer's bytes as several lines, fit for a terminal: at most `lines` of them, and `length` characters in all. What
+/// is left out shows as `…`.
+pub fn printable_lines(bytes: &[u8], lines: usize, length: usize) -> String {
+    let mut out: Vec<String> = Vec::new();
+    let mut left = length;
+    let text = bytes.trim_ascii_end();
+    for (count, line) in text.split(|b| *b == b'\n').enumerate() {
+        let line = printable(line.strip_suffix(b"\r").unwrap_or(line));
+        if count == lines || left == 0 {
+            out.push("…".to_owned());
+            break;
+        }
+        let mut shown: String = line.chars().take(left).collect();
+        if shown.len() < line.len() {
+            shown.push('…');
+            out.push(shown);
+            break;
+        }
+        left = left.saturating_sub(shown.chars().count().max(1));
+        out.push(shown);
+    }
+    out.join("\n")
+}
+
 /// Bytes as hexadecimal digits, two for each.
 pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
     let mut digits = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         // Writing into a string does not fail.
@@ -25,9 +63,8 @@ pub fn hex(bytes: &[u8]) -> String {
     digits
 }
 
-/// Bytes as text that says exactly which bytes they are: `\\` is a backslash, `\xE9` a byte that is no UTF-8.
+/// Bytes as text that says exactly which bytes they are: `\\` is a backslash, `\xE9` a byte that is not UTF-8.
 pub fn bytes(raw: &[u8]) -> String {
-    use std::fmt::Write as _;
     let mut out = String::with_capacity(raw.len());
     for chunk in raw.utf8_chunks() {
         out.push_str(&chunk.valid().replace('\\', "\\\\"));
@@ -53,7 +90,6 @@ pub fn for_terminal(text: &str) -> String {
 
 /// JSON with treacherous characters escaped as JSON does: they can only stand in strings.
 pub fn in_json(json: &str) -> String {
-    use std::fmt::Write as _;
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if is_treacherous(c) {
@@ -81,6 +117,47 @@ pub fn sample(raw: &[u8], most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_harmless_stays_as_it_is() {
+        for (bytes, expected) in [
+            (&b"plain.txt"[..], "plain.txt"),
+            ("Grüße 世界 🎉 a\u{301}".as_bytes(), "Grüße 世界 🎉 a\u{301}"),
+            (b"\x1b[2Jgone", "\\u{1b}[2Jgone"),
+            (b"a\nb\r\tc", "a\\nb\\r\\tc"),
+            (b"\0\x07\x7f", "\\u{0}\\u{7}\\u{7f}"),
+            ("\u{9b}31m".as_bytes(), "\\u{9b}31m"),
+            (b"\xff\xc3(", "\\xff\\xc3("),
+            (b"\x9b31m", "\\x9b31m"),
+            ("cod\u{202e}txt.exe".as_bytes(), "cod\\u{202e}txt.exe"),
+            (
+                "a\u{200b}\u{2066}b\u{feff}".as_bytes(),
+                "a\\u{200b}\\u{2066}b\\u{feff}",
+            ),
+            ("\u{2028}\u{e0041}".as_bytes(), "\\u{2028}\\u{e0041}"),
+            (b"", ""),
+        ] {
+            assert_eq!(printable(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut() {
+        for (text, lines, length, expected) in [
+            ("Welcome\r\nto us\n\n", 9, 99, "Welcome\nto us"),
+            ("a\nb\nc", 2, 99, "a\nb\n…"),
+            ("abcdef", 9, 3, "abc…"),
+            ("abc\ndef", 9, 3, "abc\n…"),
+            ("\x1b]0;x\x07\nb", 9, 99, "\\u{1b}]0;x\\u{7}\nb"),
+            ("", 9, 9, ""),
+        ] {
+            assert_eq!(
+                printable_lines(text.as_bytes(), lines, length),
+                expected,
+                "{text:?}"
+            );
+        }
+    }
 
     #[test]
     fn bytes_can_be_told_apart() {

@@ -1,15 +1,16 @@
-//! A line into words, as a POSIX shell does it (Shell Command Language, 2.2 and 2.6), and a word into what stands for
-//! it in a line. For the commands that clients run on the server, and for the client's own shell.
+//! Splits a line into words, as a POSIX shell does it (Shell Command Language, 2.2 and 2.6), and quotes a word for a
+//! line. It serves the commands that clients run on the server, and the client's own shell.
 //!
-//! Nothing here would run something: no substitution of commands, no redirection, no background, no sequence but `&&`.
+//! Nothing here runs anything: there is no substitution of commands, no redirection, no background, and no sequence but
+//! `&&`.
 
 #[doc(hidden)]
 pub mod fuzz;
 
-/// Longest command line. Linux takes 128 KiB for one argument of a shell.
+/// The longest command line, in bytes. Linux takes 128 KiB for one argument of a shell.
 const MAX_LINE: usize = 128 * 1024;
 
-/// Words of a line: more than anybody types, and few enough to be looked at one by one.
+/// The most words of a line: more than anybody types, and few enough to be looked at one by one.
 const MAX_WORDS: usize = 1024;
 
 /// A word, and which of its bytes were quoted: those stand for themselves in patterns.
@@ -17,62 +18,62 @@ const MAX_WORDS: usize = 1024;
 pub struct Word {
     bytes: Vec<u8>,
     quoted: Vec<bool>,
-    /// Where it begins in the line.
+    /// The offset in the line at which it begins.
     pub start: usize,
 }
 
-/// What a line is made of.
+/// A part of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Token {
-    /// A word.
+    /// A word of the line.
     Word(Word),
-    /// `&&`
+    /// The operator `&&`.
     And,
-    /// `|`
+    /// The operator `|`.
     Pipe,
 }
 
-/// What means something in a line.
+/// The characters that mean something in a line.
 #[derive(Clone, Copy)]
 pub enum Rules<'a> {
-    /// What a shell knows. The function tells the value of a parameter; what is not set is empty.
+    /// Those of a shell. The function gives the value of a parameter; one that is not set is empty.
     Shell(&'a dyn Fn(&[u8]) -> Vec<u8>),
-    /// Quotes and backslashes; all other characters are parts of words.
+    /// Quotes and backslashes. All other characters are parts of words.
     Quotes,
 }
 
-/// Why a line is no words. The sentences are for the terminal of whoever wrote it.
+/// Why a command line could not be split. The sentences are for the terminal of whoever wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unsplit {
-    /// A quote, or a backslash, has no other half.
+pub enum SplitError {
+    /// A quote or a backslash has no other half.
     #[error("the command line ends inside a quotation")]
     Unclosed,
-    /// Only a shell could do that.
+    /// The line asks for something that only a shell can do.
     #[error("this server has no shell: {0:?} means nothing here (hint: quote it if it belongs to a name)")]
     Operator(char),
-    /// Longer than any shell would take.
+    /// The line is longer than any shell would take.
     #[error("the command line is longer than {} KiB", MAX_LINE / 1024)]
     TooLong,
-    /// Likewise.
+    /// The line has more words than anybody types.
     #[error("the command line has more than {MAX_WORDS} words")]
     TooMany,
-    /// No name can hold it.
+    /// The line contains a NUL byte, which no name can hold.
     #[error("the command line contains a NUL byte")]
     Nul,
 }
 
 impl Word {
-    /// What it says.
+    /// The bytes of the word.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Its bytes, each with whether it was quoted.
+    /// The bytes of the word, each with whether it was quoted.
     pub fn marked(&self) -> impl Iterator<Item = (u8, bool)> + '_ {
         self.bytes.iter().copied().zip(self.quoted.iter().copied())
     }
 
-    /// Did somebody quote its first byte?
+    /// Whether its first byte was quoted.
     pub fn begins_quoted(&self) -> bool {
         self.quoted.first() == Some(&true)
     }
@@ -86,16 +87,16 @@ impl Word {
 /// Splits a line.
 ///
 /// # Errors
-/// When it has no end, asks for what only a shell could do, or is too long.
-pub fn split(line: &[u8], rules: Rules<'_>) -> Result<Vec<Token>, Unsplit> {
+/// When a quotation in it does not end, when it asks for something that only a shell can do, or when it is too long.
+pub fn split(line: &[u8], rules: Rules<'_>) -> Result<Vec<Token>, SplitError> {
     if line.len() > MAX_LINE {
-        return Err(Unsplit::TooLong);
+        return Err(SplitError::TooLong);
     }
     if line.contains(&0) {
-        return Err(Unsplit::Nul);
+        return Err(SplitError::Nul);
     }
     let mut end = line.trim_ascii_end();
-    // A space that was escaped is no end.
+    // An escaped space does not end the line.
     if end.ends_with(b"\\") && line.len() > end.len() {
         end = line.get(..=end.len()).unwrap_or(line);
     }
@@ -104,15 +105,15 @@ pub fn split(line: &[u8], rules: Rules<'_>) -> Result<Vec<Token>, Unsplit> {
     splitter.end_word();
     match splitter.tokens.len() {
         ..=MAX_WORDS => Ok(splitter.tokens),
-        _ => Err(Unsplit::TooMany),
+        _ => Err(SplitError::TooMany),
     }
 }
 
-/// The words of a line in which nothing but quotes means anything.
+/// Splits a line in which nothing but quotes means anything.
 ///
 /// # Errors
-/// When it has no end or is too long.
-pub fn words(line: &[u8]) -> Result<Vec<Word>, Unsplit> {
+/// When a quotation in it does not end, or when it is too long.
+pub fn words(line: &[u8]) -> Result<Vec<Word>, SplitError> {
     Ok(only_words(split(line, Rules::Quotes)?))
 }
 
@@ -126,33 +127,33 @@ fn only_words(tokens: Vec<Token>) -> Vec<Word> {
 
 /// A line that somebody is still typing, up to the cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Unfinished {
-    /// Words that are complete.
+pub struct PartialLine {
+    /// The words that are complete.
     pub words: Vec<Word>,
-    /// The one that the cursor stands in or behind; empty after a space.
+    /// The word in or behind which the cursor stands. It is empty after a space.
     pub last: Word,
     /// The quotation mark that is still open.
     pub open: Option<u8>,
 }
 
-/// Splits what was typed so far; only quotes mean something.
-pub fn unfinished(line: &[u8]) -> Unfinished {
+/// Splits what was typed so far. Only quotes mean something.
+pub fn unfinished(line: &[u8]) -> PartialLine {
     let mut splitter = Splitter::new(line, Rules::Quotes);
-    // The only error that these rules know is that it is not finished.
+    // The only error under these rules is that the line is not finished.
     let _ = splitter.run();
     let last = splitter.word.take().unwrap_or(Word {
         start: line.len(),
         ..Word::default()
     });
-    Unfinished {
+    PartialLine {
         words: only_words(splitter.tokens),
         last,
         open: splitter.open,
     }
 }
 
-/// What stands for a word in a line, under all rules: [`words`] reads it back as one word, every byte of which is as if
-/// quoted. `open` is a quotation mark to put it in; it is not closed. Without one, backslashes are used.
+/// Quotes a word for a line, under all rules: [`words`] reads it back as one word, every byte of which is as if quoted.
+/// `open` is a quotation mark to put it in; it is not closed. Without one, backslashes are used.
 pub fn quote(word: &[u8], open: Option<u8>) -> Vec<u8> {
     let mut line = Vec::with_capacity(word.len() + 2);
     line.extend(open);
@@ -162,7 +163,7 @@ pub fn quote(word: &[u8], open: Option<u8>) -> Vec<u8> {
             (Some(b'\''), _) => line.push(byte),
             (Some(_), b'"' | b'\\' | b'$' | b'`') => line.extend([b'\\', byte]),
             (Some(_), _) => line.push(byte),
-            // A backslash before it would take it away.
+            // A backslash before a line end would remove it.
             (None, b'\n') => line.extend_from_slice(b"'\n'"),
             (None, b'~' | b'#') if at > 0 => line.push(byte),
             (None, byte) if SPECIAL.contains(&byte) => line.extend([b'\\', byte]),
@@ -175,7 +176,7 @@ pub fn quote(word: &[u8], open: Option<u8>) -> Vec<u8> {
     line
 }
 
-/// What means something to one of the rules, to patterns, or at the beginning of a word.
+/// The bytes that mean something to one of the rules, to patterns, or at the beginning of a word.
 const SPECIAL: &[u8] = b" \t\r\x0c\\'\"*?[$`&|;<>()~#";
 
 struct Splitter<'a> {
@@ -200,7 +201,7 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    fn run(&mut self) -> Result<(), Unsplit> {
+    fn run(&mut self) -> Result<(), SplitError> {
         while let Some(byte) = self.next() {
             self.take(byte)?;
         }
@@ -223,7 +224,7 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// The word that the byte just read belongs to.
+    /// The word to which the byte just read belongs.
     fn word(&mut self) -> &mut Word {
         let start = self.length - self.rest.len() - 1;
         self.word.get_or_insert_with(|| Word {
@@ -236,12 +237,12 @@ impl<'a> Splitter<'a> {
         self.tokens.extend(self.word.take().map(Token::Word));
     }
 
-    fn take(&mut self, byte: u8) -> Result<(), Unsplit> {
+    fn take(&mut self, byte: u8) -> Result<(), SplitError> {
         match byte {
             b' ' | b'\t' => self.end_word(),
             b'\\' => {
                 self.word();
-                match self.next().ok_or(Unsplit::Unclosed)? {
+                match self.next().ok_or(SplitError::Unclosed)? {
                     b'\n' => {}
                     escaped => self.word().push(escaped, true),
                 }
@@ -262,8 +263,8 @@ impl<'a> Splitter<'a> {
         Ok(())
     }
 
-    /// What only a shell knows.
-    fn operator(&mut self, byte: u8, variable: &dyn Fn(&[u8]) -> Vec<u8>) -> Result<(), Unsplit> {
+    /// Takes a byte that means something to a shell only.
+    fn operator(&mut self, byte: u8, variable: &dyn Fn(&[u8]) -> Vec<u8>) -> Result<(), SplitError> {
         match byte {
             b'$' => self.parameter(false, variable)?,
             b'&' if self.skip_if(b'&') => {
@@ -275,17 +276,17 @@ impl<'a> Splitter<'a> {
                 self.tokens.push(Token::Pipe);
             }
             b'|' | b'&' | b';' | b'<' | b'>' | b'(' | b')' | b'`' | b'\n' => {
-                return Err(Unsplit::Operator(char::from(byte)));
+                return Err(SplitError::Operator(char::from(byte)));
             }
             other => self.word().push(other, false),
         }
         Ok(())
     }
 
-    fn single_quotes(&mut self) -> Result<(), Unsplit> {
+    fn single_quotes(&mut self) -> Result<(), SplitError> {
         self.open = Some(b'\'');
         loop {
-            match self.next().ok_or(Unsplit::Unclosed)? {
+            match self.next().ok_or(SplitError::Unclosed)? {
                 b'\'' => break,
                 other => self.word().push(other, true),
             }
@@ -294,14 +295,14 @@ impl<'a> Splitter<'a> {
         Ok(())
     }
 
-    fn double_quotes(&mut self) -> Result<(), Unsplit> {
+    fn double_quotes(&mut self) -> Result<(), SplitError> {
         self.open = Some(b'"');
         loop {
-            match (self.next().ok_or(Unsplit::Unclosed)?, self.rules) {
+            match (self.next().ok_or(SplitError::Unclosed)?, self.rules) {
                 (b'"', _) => break,
-                (b'`', Rules::Shell(_)) => return Err(Unsplit::Operator('`')),
+                (b'`', Rules::Shell(_)) => return Err(SplitError::Operator('`')),
                 (b'$', Rules::Shell(variable)) => self.parameter(true, variable)?,
-                (b'\\', _) => match self.next().ok_or(Unsplit::Unclosed)? {
+                (b'\\', _) => match self.next().ok_or(SplitError::Unclosed)? {
                     b'\n' => {}
                     escaped @ (b'$' | b'`' | b'"' | b'\\') => self.word().push(escaped, true),
                     other => {
@@ -316,8 +317,8 @@ impl<'a> Splitter<'a> {
         Ok(())
     }
 
-    /// `$NAME` and `${NAME}`; a `$` before anything else stands for itself.
-    fn parameter(&mut self, quoted: bool, variable: &dyn Fn(&[u8]) -> Vec<u8>) -> Result<(), Unsplit> {
+    /// Takes `$NAME` or `${NAME}`. A `$` before anything else stands for itself.
+    fn parameter(&mut self, quoted: bool, variable: &dyn Fn(&[u8]) -> Vec<u8>) -> Result<(), SplitError> {
         let braces = self.skip_if(b'{');
         let is_name = |&b: &u8| b.is_ascii_alphanumeric() || b == b'_';
         let length = self.rest.iter().take_while(|b| is_name(b)).count();
@@ -325,14 +326,14 @@ impl<'a> Splitter<'a> {
         if braces && (name.is_empty() || !rest.starts_with(b"}"))
             || !braces && rest.starts_with(b"(") && name.is_empty()
         {
-            return Err(Unsplit::Operator('$'));
+            return Err(SplitError::Operator('$'));
         }
         if name.is_empty() {
             self.word().push(b'$', true);
             return Ok(());
         }
         let value = variable(name);
-        // An unquoted parameter that is empty makes no word of its own.
+        // An empty parameter that is not quoted does not make a word of its own.
         if quoted || !value.is_empty() {
             self.word();
         }

@@ -1,4 +1,6 @@
-//! The command line of `homeport`. It only reads words; [`super::run`] acts on them.
+//! The command line of `homeport`: the options that all commands share, and the commands of the program itself. Verbs
+//! that work on a server come from [`commands`](crate::commands). It only reads words; [`run`](crate::run) acts on
+//! them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,8 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::commands::args::{ChmodArgs, DfArgs, LsArgs, MkdirArgs, MvArgs, RmArgs, SumArgs, TransferArgs};
-use super::shell;
+use crate::commands::Command;
 
 /// An SFTP client that resumes what broke off, and proves what arrived.
 ///
@@ -28,107 +29,68 @@ use super::shell;
         4 some transfers failed, 5 verification found a difference."
 )]
 pub struct Cli {
-    /// How to connect, and what is shown.
+    /// The options about how to connect, and what is shown.
     #[command(flatten)]
     pub common: CommonArgs,
-    /// Open a shell there.
+    /// The server on which to open a shell.
     #[arg(value_name = "[USER@]HOST[:PATH]")]
     pub target: Option<OsString>,
-    /// What to do instead.
+    /// The command to run instead of a shell.
     #[command(subcommand)]
-    pub verb: Option<Verb>,
+    pub verb: Option<ProgramCommand>,
 }
 
-/// How to connect, and what is shown.
+/// The options about how to connect, and what is shown.
 #[derive(Debug, Default, Args)]
 pub struct CommonArgs {
-    /// The server's port.
+    /// The port of the server.
     #[arg(short = 'P', long, global = true, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// A private key to sign in with; may be given several times.
+    /// A private key to sign in with. It may be given several times.
     #[arg(short, long, global = true, value_name = "FILE")]
     pub identity: Vec<PathBuf>,
-    /// Read this instead of ~/.ssh/config; `none`: read none.
+    /// Read this file instead of ~/.ssh/config. With `none`, read no file.
     #[arg(short = 'F', long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Known host keys are here instead of ~/.ssh/known_hosts.
+    /// Read known host keys from this file instead of ~/.ssh/known_hosts.
     #[arg(long, global = true, value_name = "FILE")]
     pub known_hosts: Option<PathBuf>,
-    /// Remember the key of a host that is not known yet without asking; a changed one is refused all the same.
+    /// Remember the key of an unknown host without asking. A changed key is refused all the same.
     #[arg(long, global = true)]
     pub accept_new: bool,
-    /// Read the password from standard input: its first line.
+    /// Read the password from the first line of standard input.
     #[arg(long, global = true)]
     pub password_stdin: bool,
-    /// Never ask anything: what would be asked fails.
+    /// Never ask anything. What would be asked fails.
     #[arg(long, global = true)]
     pub batch: bool,
-    /// Give up when nothing answers for so long.
+    /// Give up when nothing answers for this many seconds.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub connect_timeout: Option<u64>,
     /// Print one JSON object a line, for scripts.
     #[arg(long, global = true, conflicts_with = "quiet")]
     pub json: bool,
-    /// Print errors only.
+    /// Print nothing but errors.
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
 
-/// What to do instead of opening a shell.
+/// The command to run instead of a shell.
 #[derive(Debug, Subcommand)]
-pub enum Verb {
-    /// On a server.
+pub enum ProgramCommand {
+    /// A command to a server.
     #[command(flatten)]
-    There(Command),
-    /// Print a script that completes homeport's arguments in a shell.
+    Server(Command),
+    /// Print a script that completes homeport's arguments in a shell
     #[command(after_help = "Example:\n  homeport completions bash > /etc/bash_completion.d/homeport")]
     Completions {
         /// bash, elvish, fish, powershell or zsh
         shell: Shell,
     },
-    /// Write the manual pages into a directory.
+    /// Write the manual pages into a directory
     #[command(after_help = "Example:\n  homeport man /usr/local/share/man/man1")]
     Man {
-        /// Made if it is missing
+        /// The directory. It is made if it is missing.
         dir: PathBuf,
     },
-}
-
-/// One command, for scripts.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Fetch files: get HOST:FILE… and perhaps where to
-    Get(TransferArgs),
-    /// Send files: put FILE… HOST:WHERE
-    Put(TransferArgs),
-    /// List files: ls HOST:PATH
-    Ls(LsArgs),
-    /// Make directories.
-    Mkdir(MkdirArgs),
-    /// Remove files.
-    Rm(RmArgs),
-    /// Rename or move: mv HOST:FROM… HOST:TO
-    Mv(MvArgs),
-    /// Set permissions: chmod 640 HOST:PATH…
-    Chmod(ChmodArgs),
-    /// Print MD5 hashes, computed on the server.
-    Sum(SumArgs),
-    /// Show the quota, and how much of it is used.
-    Df(DfArgs),
-}
-
-impl From<Command> for shell::Command {
-    fn from(command: Command) -> Self {
-        match command {
-            Command::Get(args) => Self::Get(args),
-            Command::Put(args) => Self::Put(args),
-            Command::Ls(args) => Self::Ls(args),
-            Command::Mkdir(args) => Self::Mkdir(args),
-            Command::Rm(args) => Self::Rm(args),
-            Command::Mv(args) => Self::Mv(args),
-            Command::Chmod(args) => Self::Chmod(args),
-            Command::Sum(args) => Self::Sum(args),
-            Command::Df(args) => Self::Df(args),
-        }
-    }
 }

@@ -1,82 +1,45 @@
 //! Words that stand for names, on the server or on this machine, expanded by listing directories.
 //!
-//! The convention for all words of commands ([`args`](super::commands::args)): they are patterns. `*`, `?` and `[…]`
+//! The convention for all words of commands ([`commands`](crate::commands)): they are patterns. `*`, `?` and `[…]`
 //! stand for names, `~` at the beginning for the home, and a backslash before a character takes that away. So a word
-//! stays an `OsString`, and shell and command line expand in the same way:
+//! stays an `OsString`, and shell and command line expand in the same way ([`base::glob`] has the notation):
 //!
 //! - the shell makes words with [`from_word`]: what was quoted there is escaped here;
 //! - `HOST:PATH` of a command line is taken as it is (`homeport get 'HOST:*.txt'`), as scp takes it;
-//! - local words of a command line have been expanded by the shell that it was typed in, and are names: [`escape`] them.
+//! - local words of a command line have been expanded by the shell in which they were typed: they are escaped names.
 //!
-//! A pattern that matches nothing stands for itself. Names that begin with a dot are matched only by a dot. Names of a
-//! server's that could not be one component of a path are skipped.
+//! A pattern that matches nothing stands for itself. Names that begin with a dot are matched only by a dot. Names that
+//! a server sends and that could not be one component of a path are skipped.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
 use sftp_wire::{Attributes, Reply, Request};
 
-use super::link::Link;
-use super::names::{is_single_name, join};
-use super::remote::failed::Failed;
-use base::glob::{Marked, Pattern, is_pattern, literal};
+use crate::link::{Link, RemoteError};
+use crate::names::{self, is_single_name, join};
+use base::glob::{
+    Marked, Pattern, components, ends_in_slash, escaped, existing, is_pattern, literal, parse, root,
+};
 use base::words::Word;
 
-/// Names that one word may stand for: a server could have `*/*/*` go on for ever.
-const MOST: usize = 1_000_000;
-/// Names that are looked for at once.
+/// The most names that one word may stand for: with `*/*/*` a server could go on for ever.
+const MAX_NAMES: usize = 1_000_000;
+/// How many names are looked up at once.
 const AT_ONCE: usize = 64;
 
-/// A name as a word that stands for nothing else.
-pub fn escape(name: &[u8]) -> Vec<u8> {
-    let all_quoted = name.iter().map(|&byte| (byte, true));
-    escaped(all_quoted)
-}
-
-/// A word of the shell's, as commands take it.
+/// The word of a shell's line, in the notation that commands take.
 pub fn from_word(word: &Word) -> OsString {
     OsString::from_vec(escaped(word.marked()))
 }
 
-/// The same for bytes of which some stand for themselves.
-pub fn escaped(marked: impl Iterator<Item = Marked>) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (at, (byte, quoted)) in marked.enumerate() {
-        let special = matches!(byte, b'*' | b'?' | b'[') || byte == b'~' && at == 0;
-        if byte == b'\\' || quoted && special {
-            out.push(b'\\');
-        }
-        out.push(byte);
-    }
-    out
-}
-
-/// Reads the escapes of a word.
-pub fn parse(word: &[u8]) -> Vec<Marked> {
-    let mut marked = Vec::with_capacity(word.len());
-    let mut bytes = word.iter().copied();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            // At the end it escapes nothing, and stands for itself.
-            b'\\' => marked.push((bytes.next().unwrap_or(b'\\'), true)),
-            byte => marked.push((byte, false)),
-        }
-    }
-    marked
-}
-
-/// What a word says when it stands for nothing but itself: for names that are to be made.
-pub fn unescape(word: &[u8]) -> Vec<u8> {
-    literal(&parse(word))
-}
-
-/// The names on the server that a word stands for, in order; there is always one. They are as the word has them: relative
-/// ones are meant from `directory`.
+/// Finds the names on the server that a word stands for, in order. There is always one. Relative names stay relative,
+/// and are meant from `directory`.
 ///
 /// # Errors
-/// When the connection is lost, or the server has no end of names. What can't be listed matches nothing.
-pub async fn remote(link: &Link, directory: &[u8], word: &[u8]) -> Result<Vec<Vec<u8>>, Failed> {
+/// When the connection is lost, or the server has no end of names. A directory that cannot be listed matches nothing.
+pub async fn remote(link: &Link, directory: &[u8], word: &[u8]) -> Result<Vec<Vec<u8>>, RemoteError> {
     let mut pattern = parse(word);
     if let Some(below) = below_home(&pattern) {
         let home = link.home.clone()?;
@@ -100,7 +63,7 @@ pub async fn remote(link: &Link, directory: &[u8], word: &[u8]) -> Result<Vec<Ve
         for base in &found {
             let entries = match link.list(&join(directory, base)).await {
                 Ok(entries) => entries,
-                Err(lost @ Failed::Lost(_)) => return Err(lost),
+                Err(lost @ RemoteError::ConnectionLost(_)) => return Err(lost),
                 Err(_) => continue,
             };
             let fits = entries.iter().filter(|entry| {
@@ -108,8 +71,10 @@ pub async fn remote(link: &Link, directory: &[u8], word: &[u8]) -> Result<Vec<Ve
                 leads_on && is_single_name(&entry.name) && wanted.matches(&entry.name)
             });
             next.extend(fits.map(|entry| join(base, &entry.name)));
-            if next.len() > MOST {
-                return Err(Failed::Nonsense("at most a million names for one pattern"));
+            if next.len() > MAX_NAMES {
+                return Err(RemoteError::UnexpectedReply(
+                    "at most a million names for one pattern",
+                ));
             }
         }
         found = next;
@@ -121,62 +86,28 @@ pub async fn remote(link: &Link, directory: &[u8], word: &[u8]) -> Result<Vec<Ve
     Ok(or_itself(found, &pattern))
 }
 
-/// The names on this machine that a word stands for, in order; there is always one. Lists directories, and so may block.
+/// Finds the names on this machine that a word stands for, in order. There is always one. It lists directories, and so
+/// may block.
 pub fn local(word: &[u8]) -> Vec<PathBuf> {
     let mut pattern = parse(word);
     if let (Some(below), Some(home)) = (below_home(&pattern), std::env::home_dir()) {
         pattern = at_home(home.as_os_str().as_bytes(), below);
     }
+    let found = match is_pattern(&pattern) {
+        true => or_itself(existing(&pattern), &pattern),
+        false => vec![literal(&pattern)],
+    };
     let path = |bytes: Vec<u8>| PathBuf::from(OsString::from_vec(bytes));
-    if !is_pattern(&pattern) {
-        return vec![path(literal(&pattern))];
-    }
-    let mut found = vec![root(&pattern)];
-    for component in components(&pattern) {
-        if !is_pattern(component) {
-            let name = literal(component);
-            found.iter_mut().for_each(|base| *base = join(base, &name));
-            continue;
-        }
-        let wanted = Pattern::compile(component);
-        let mut next = Vec::new();
-        for base in &found {
-            let listed = std::fs::read_dir(match &base[..] {
-                b"" => OsStr::new("."),
-                base => OsStr::from_bytes(base),
-            });
-            // What can't be listed matches nothing.
-            let names = listed
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|entry| entry.file_name());
-            let fits = names.filter(|name| wanted.matches(name.as_bytes()));
-            next.extend(fits.map(|name| join(base, name.as_bytes())));
-        }
-        found = next;
-    }
-    let directories = ends_in_slash(&pattern);
-    found.retain(|name| {
-        let name = OsStr::from_bytes(name);
-        match directories {
-            true => std::fs::metadata(name).is_ok_and(|meta| meta.is_dir()),
-            false => std::fs::symlink_metadata(name).is_ok(),
-        }
-    });
-    if directories {
-        found.iter_mut().for_each(|name| name.push(b'/'));
-    }
-    or_itself(found, &pattern).into_iter().map(path).collect()
+    found.into_iter().map(path).collect()
 }
 
-/// What stands behind `~` or `~/`.
+/// The rest of the pattern behind `~` or `~/`, unless the `~` is quoted.
 fn below_home(pattern: &[Marked]) -> Option<&[Marked]> {
-    match pattern {
-        [(b'~', false)] => Some(&[]),
-        [(b'~', false), (b'/', _), below @ ..] => Some(below),
-        _ => None,
-    }
+    let (_, false) = *pattern.first()? else {
+        return None;
+    };
+    let below = names::below_home(&literal(pattern))?.len();
+    pattern.get(pattern.len().checked_sub(below)?..)
 }
 
 fn at_home(home: &[u8], below: &[Marked]) -> Vec<Marked> {
@@ -188,23 +119,6 @@ fn at_home(home: &[u8], below: &[Marked]) -> Vec<Marked> {
     pattern
 }
 
-fn root(pattern: &[Marked]) -> Vec<u8> {
-    match pattern.first() {
-        Some((b'/', _)) => b"/".to_vec(),
-        _ => Vec::new(),
-    }
-}
-
-fn components(pattern: &[Marked]) -> impl Iterator<Item = &[Marked]> {
-    pattern
-        .split(|&(byte, _)| byte == b'/')
-        .filter(|component| !component.is_empty())
-}
-
-fn ends_in_slash(pattern: &[Marked]) -> bool {
-    pattern.last().is_some_and(|&(byte, _)| byte == b'/')
-}
-
 fn or_itself(mut found: Vec<Vec<u8>>, pattern: &[Marked]) -> Vec<Vec<u8>> {
     if found.is_empty() {
         found.push(literal(pattern));
@@ -213,18 +127,19 @@ fn or_itself(mut found: Vec<Vec<u8>>, pattern: &[Marked]) -> Vec<Vec<u8>> {
     found
 }
 
-/// May there be something below it? A link may point to a directory, and some servers do not say what a file is.
+/// Whether there may be something below an entry. A link may point to a directory, and some servers do not say what a
+/// file is.
 fn may_lead_on(attrs: &Attributes) -> bool {
     attrs.is_directory() != Some(false) || attrs.is_symlink()
 }
 
-/// Those that are there, with a slash behind them if only directories count.
+/// Keeps the names that exist. If only directories count, each gets a slash at its end.
 async fn that_exist(
     link: &Link,
     directory: &[u8],
     names: Vec<Vec<u8>>,
     directories: bool,
-) -> Result<Vec<Vec<u8>>, Failed> {
+) -> Result<Vec<Vec<u8>>, RemoteError> {
     let mut existing = Vec::new();
     for some in names.chunks(AT_ONCE) {
         let ask = |name: &Vec<u8>| {
@@ -251,6 +166,7 @@ async fn that_exist(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base::glob::escape;
 
     #[test]
     fn what_is_quoted_in_the_shell_is_escaped_for_commands() {
@@ -270,14 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_escaped_stands_for_itself() {
-        for name in [&b"a*b?[c]\\d~"[..], b"~", b"\\", b"plain", b"\xff*", b""] {
-            let word = escape(name);
-            assert_eq!(unescape(&word), name);
-            assert!(!is_pattern(&parse(&word)));
-            assert!(below_home(&parse(&word)).is_none());
+    fn an_escaped_name_does_not_begin_at_the_home() {
+        for name in [&b"~"[..], b"~/x", b"plain"] {
+            assert!(below_home(&parse(&escape(name))).is_none());
         }
-        assert_eq!(unescape(b"a\\"), b"a\\");
+        assert_eq!(below_home(&parse(b"~/x")), Some(&[(b'x', false)][..]));
+        assert_eq!(below_home(&parse(b"~")), Some(&[][..]));
+        assert_eq!(below_home(&parse(b"~x")), None);
     }
 
     #[test]
@@ -301,7 +216,7 @@ mod tests {
             ("a.txt", &["a.txt"]),
         ] {
             let word = [&base[..], b"/", pattern.as_bytes()].concat();
-            // As text: paths that are compared know no slash at the end.
+            // As text: comparing paths would ignore a slash at the end.
             let found: Vec<OsString> = local(&word).into_iter().map(PathBuf::into_os_string).collect();
             let whole = |name: &&str| OsString::from(format!("{}/{name}", dir.path().display()));
             let expected: Vec<OsString> = expected.iter().map(whole).collect();

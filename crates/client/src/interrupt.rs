@@ -9,26 +9,27 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// What a shell says of a program that SIGINT has ended.
+/// The exit code that a shell reports for a program that SIGINT has ended.
 pub const EXIT_CODE: u8 = 130;
 
-/// Does work that `stop` can stop. SIGINT cancels it; a second one ends the process with code 130, whatever the work does.
+/// Does work that `stop` can stop. SIGINT cancels it; a second SIGINT ends the process with code 130, whatever the work
+/// does.
 ///
-/// From the first call on SIGINT no longer ends the process by itself, which also is what a prompt for a secret needs.
+/// After the first call SIGINT no longer ends the process by itself. A prompt for a secret needs that, too.
 pub async fn guard<T>(stop: CancellationToken, work: impl Future<Output = T>) -> T {
-    // Where signals can't be heard, they end the process as they always did.
+    // Where signals cannot be heard, they end the process as usual.
     let _watcher = signal(SignalKind::interrupt()).map(|signals| {
-        // Beside the work: it may hold up its own thread, with a question for example.
+        // A task of its own, because the work may block its thread, with a question for example.
         AbortOnDropHandle::new(tokio::spawn(watch(signals, stop)))
     });
     work.await
 }
 
-/// SIGINTs that a [`guard`] has heard.
+/// How many SIGINTs a [`guard`] has heard.
 static HEARD: AtomicU64 = AtomicU64::new(0);
 
-/// How many times SIGINT has come while work was guarded: who waits for a person on a thread of its own looks whether
-/// it has changed.
+/// How many times SIGINT has come while work was guarded. A thread that waits for a person checks whether the number
+/// has changed.
 pub fn count() -> u64 {
     HEARD.load(Ordering::Relaxed)
 }
@@ -51,18 +52,18 @@ fn say(message: &str) {
 }
 
 /// Remembers whether SIGINT came, also between two commands.
-pub struct Heard(Signal);
+pub struct InterruptListener(Signal);
 
-impl Heard {
-    /// From now on; inside a runtime. SIGINT no longer ends the process by itself.
+impl InterruptListener {
+    /// Begins to listen. It must be called inside a runtime. After that SIGINT no longer ends the process by itself.
     ///
     /// # Errors
-    /// When signals can't be heard.
+    /// When signals cannot be heard.
     pub fn listen() -> io::Result<Self> {
         signal(SignalKind::interrupt()).map(Self)
     }
 
-    /// Did it come since the last time this was asked?
+    /// Whether SIGINT has come since the last call.
     pub fn any(&mut self) -> bool {
         let poll = self.0.poll_recv(&mut Context::from_waker(Waker::noop()));
         matches!(poll, Poll::Ready(Some(())))

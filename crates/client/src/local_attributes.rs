@@ -4,7 +4,8 @@ use std::os::unix::fs::MetadataExt as _;
 
 use sftp_wire::{Attributes, Times};
 
-/// Permissions and times of a file of this machine. Times that do not fit into the 32 bits of the protocol are left out.
+/// Permissions and times of a file of this machine. Times that do not fit into the 32 bits of the protocol are left
+/// out.
 pub fn local_attributes(meta: &std::fs::Metadata) -> Attributes {
     let seconds = |time: i64| u32::try_from(time).ok();
     let times = |modified: u32| Times {

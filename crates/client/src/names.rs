@@ -1,12 +1,13 @@
-//! Names and paths: which of a server's may become local, and what `cd ..` means.
+//! Names and paths on the server: which names may become local, how paths are joined, and what `~` and `..` mean. It
+//! lists no directories.
 
-/// May this name of a server's directory become one component of a local path? A server that is not to be trusted
-/// could send `../../.ssh/authorized_keys`, and the file would be written there.
+/// Whether a name that a server sends may become one component of a local path. A malicious server could send
+/// `../../.ssh/authorized_keys`, and the file would be written there.
 pub fn is_single_name(name: &[u8]) -> bool {
     !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0)
 }
 
-/// A path below a directory; an absolute one stands for itself.
+/// Joins a directory and a path. An absolute path stands for itself.
 pub fn join(directory: &[u8], path: &[u8]) -> Vec<u8> {
     match (directory, path) {
         (_, [b'/', ..]) => path.to_vec(),
@@ -17,7 +18,7 @@ pub fn join(directory: &[u8], path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The same without `./` in front, and where `.` stands for the directory.
+/// Joins a directory and a path as [`join`] does, but drops leading `./`, and `.` stands for the directory.
 pub fn resolve(directory: &[u8], mut path: &[u8]) -> Vec<u8> {
     while let Some(rest) = path.strip_prefix(b"./") {
         path = rest;
@@ -25,7 +26,16 @@ pub fn resolve(directory: &[u8], mut path: &[u8]) -> Vec<u8> {
     join(directory, if path == b"." { b"" } else { path })
 }
 
-/// The last component, without slashes behind it; empty for `/` and for what ends in `..`.
+/// The rest of a path that begins at the home directory: what stands behind `~/`, and nothing for `~` itself. It is
+/// `None` for other paths.
+pub fn below_home(path: &[u8]) -> Option<&[u8]> {
+    match path {
+        b"~" => Some(b""),
+        _ => path.strip_prefix(b"~/"),
+    }
+}
+
+/// The last component of a path, without slashes behind it. It is empty for `/` and for a path that ends in `..`.
 pub fn last(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|b| *b != b'/').map_or(0, |at| at + 1);
     let path = path.get(..end).unwrap_or_default();
@@ -33,7 +43,8 @@ pub fn last(path: &[u8]) -> &[u8] {
     if is_single_name(name) { name } else { b"" }
 }
 
-/// What is left of the last component, without the slash; empty: the path has one component only.
+/// The path of the directory that holds the last component, without a slash at its end. It is empty if the path has one
+/// component only.
 pub fn parent(path: &[u8]) -> &[u8] {
     let end = path.iter().rposition(|b| *b != b'/').map_or(0, |at| at + 1);
     let path = path.get(..end).unwrap_or_default();

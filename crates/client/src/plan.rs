@@ -10,56 +10,56 @@
 
 use std::fmt;
 
-/// What stands where the file is to go.
+/// What stands in the place where the file is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum There {
-    /// Nothing has the name.
+pub enum ExistingEntry {
+    /// Nothing has the name there.
     Nothing,
-    /// A file of so many bytes.
+    /// A file of this many bytes.
     File(u64),
-    /// A directory.
+    /// A directory has the name.
     Directory,
-    /// A device, a socket, or what the server does not tell.
+    /// A device, a socket, or something that the server does not describe.
     Other,
 }
 
-/// What to do first.
+/// What the table says before anything was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstLook {
-    /// Send all of it.
+pub enum FirstStep {
+    /// Send all of the file.
     Send,
-    /// Compare the hashes of the first bytes, so many of them; `whole`: that is all that both have.
+    /// Compare the hashes of the first bytes of both files.
     Compare {
-        /// Bytes.
+        /// How many bytes are compared.
         length: u64,
-        /// Both have the same length.
+        /// Whether these are all bytes of both files.
         whole: bool,
     },
-    /// Somebody has to decide.
+    /// A person or an option has to decide.
     Conflict(Conflict),
 }
 
-/// Why somebody has to decide.
+/// Why a person or an option has to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conflict {
-    /// As long as ours, but other bytes.
+    /// The file has the same size as ours, but other content.
     Differs,
-    /// Shorter than ours, and not its beginning.
+    /// The file is shorter than ours, and is not its beginning.
     NoPart,
-    /// Shorter than ours, and resuming is switched off.
+    /// The file is shorter than ours, and resuming is switched off.
     Shorter,
-    /// Longer than ours.
+    /// The file is longer than ours.
     Longer,
-    /// A download would grow as a file that is there, and is no beginning of it.
+    /// A download would grow as a `.part` file that is there, and that is not a beginning of it.
     Part,
-    /// A directory, which no file replaces.
+    /// A directory is there. No file replaces it.
     Directory,
-    /// Something that is no file, which no file replaces.
+    /// Something is there that is not a regular file. No file replaces it.
     Other,
 }
 
 impl Conflict {
-    /// Can it be settled by overwriting?
+    /// Whether overwriting resolves the conflict.
     pub fn may_overwrite(self) -> bool {
         match self {
             Self::Differs | Self::NoPart | Self::Shorter | Self::Longer | Self::Part => true,
@@ -75,60 +75,60 @@ impl fmt::Display for Conflict {
             Self::NoPart => "a shorter file is there that is not its beginning",
             Self::Shorter => "a shorter file is there",
             Self::Longer => "a longer file is there",
-            Self::Part => "its .part file is there, and is no beginning of what the server has now",
+            Self::Part => "its .part file exists, and is not a beginning of the file on the server",
             Self::Directory => "a directory is there",
-            Self::Other => "something is there that is no file",
+            Self::Other => "something is there that is not a file",
         })
     }
 }
 
-/// How conflicts are settled.
+/// How conflicts are resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
-    /// Somebody is asked; if there is nobody, the file fails.
+    /// A person is asked. If there is nobody to ask, the file fails.
     #[default]
     Ask,
-    /// What is there is replaced.
+    /// The existing file is replaced.
     Overwrite,
-    /// What is there stays.
+    /// The existing file stays, and the new one is not transferred.
     Skip,
-    /// What comes gets another name.
+    /// The new file gets another name.
     Rename,
 }
 
-/// Looks at the table, for a file of `ours` bytes.
-pub fn first_look(ours: u64, there: There, resume: bool) -> FirstLook {
+/// Looks up the table for a file of `ours` bytes.
+pub fn first_step(ours: u64, there: ExistingEntry, resume: bool) -> FirstStep {
     match there {
-        There::Nothing => FirstLook::Send,
-        There::File(0) if ours > 0 => FirstLook::Send,
-        There::File(theirs) if theirs == ours => FirstLook::Compare {
+        ExistingEntry::Nothing => FirstStep::Send,
+        ExistingEntry::File(0) if ours > 0 => FirstStep::Send,
+        ExistingEntry::File(theirs) if theirs == ours => FirstStep::Compare {
             length: ours,
             whole: true,
         },
-        There::File(theirs) if theirs > ours => FirstLook::Conflict(Conflict::Longer),
-        There::File(_) if !resume => FirstLook::Conflict(Conflict::Shorter),
-        There::File(length) => FirstLook::Compare { length, whole: false },
-        There::Directory => FirstLook::Conflict(Conflict::Directory),
-        There::Other => FirstLook::Conflict(Conflict::Other),
+        ExistingEntry::File(theirs) if theirs > ours => FirstStep::Conflict(Conflict::Longer),
+        ExistingEntry::File(_) if !resume => FirstStep::Conflict(Conflict::Shorter),
+        ExistingEntry::File(length) => FirstStep::Compare { length, whole: false },
+        ExistingEntry::Directory => FirstStep::Conflict(Conflict::Directory),
+        ExistingEntry::Other => FirstStep::Conflict(Conflict::Other),
     }
 }
 
-/// What to do after all.
+/// What to do after the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Send what is behind so many bytes; 0: all of it.
+    /// Send the bytes from this offset on.
     Send {
-        /// Bytes that are there already.
+        /// How many bytes are there already. 0: all of the file is sent.
         from: u64,
     },
-    /// Both ends have the same bytes.
+    /// Send nothing: both ends have the same bytes.
     Same,
-    /// Somebody has to decide.
+    /// A person or an option has to decide.
     Conflict(Conflict),
 }
 
-/// What the comparison of a [`FirstLook::Compare`] means.
-pub fn compared((length, whole): (u64, bool), same: bool) -> Decision {
+/// Decides after the comparison of a [`FirstStep::Compare`].
+pub fn compared(length: u64, whole: bool, same: bool) -> Decision {
     match (same, whole) {
         (true, true) => Decision::Same,
         (true, false) => Decision::Send { from: length },
@@ -143,33 +143,37 @@ mod tests {
 
     #[test]
     fn each_row_of_the_table() {
-        let compare = |length, whole| FirstLook::Compare { length, whole };
+        let compare = |length, whole| FirstStep::Compare { length, whole };
         for (ours, there, expected) in [
-            (10, There::Nothing, FirstLook::Send),
-            (0, There::Nothing, FirstLook::Send),
-            (10, There::File(0), FirstLook::Send),
-            (0, There::File(0), compare(0, true)),
-            (10, There::File(10), compare(10, true)),
-            (10, There::File(9), compare(9, false)),
-            (10, There::File(11), FirstLook::Conflict(Conflict::Longer)),
-            (0, There::File(1), FirstLook::Conflict(Conflict::Longer)),
-            (10, There::Directory, FirstLook::Conflict(Conflict::Directory)),
-            (10, There::Other, FirstLook::Conflict(Conflict::Other)),
+            (10, ExistingEntry::Nothing, FirstStep::Send),
+            (0, ExistingEntry::Nothing, FirstStep::Send),
+            (10, ExistingEntry::File(0), FirstStep::Send),
+            (0, ExistingEntry::File(0), compare(0, true)),
+            (10, ExistingEntry::File(10), compare(10, true)),
+            (10, ExistingEntry::File(9), compare(9, false)),
+            (10, ExistingEntry::File(11), FirstStep::Conflict(Conflict::Longer)),
+            (0, ExistingEntry::File(1), FirstStep::Conflict(Conflict::Longer)),
+            (
+                10,
+                ExistingEntry::Directory,
+                FirstStep::Conflict(Conflict::Directory),
+            ),
+            (10, ExistingEntry::Other, FirstStep::Conflict(Conflict::Other)),
         ] {
-            assert_eq!(first_look(ours, there, true), expected, "{ours} {there:?}");
+            assert_eq!(first_step(ours, there, true), expected, "{ours} {there:?}");
         }
         assert_eq!(
-            first_look(10, There::File(9), false),
-            FirstLook::Conflict(Conflict::Shorter)
+            first_step(10, ExistingEntry::File(9), false),
+            FirstStep::Conflict(Conflict::Shorter)
         );
-        assert_eq!(first_look(10, There::File(10), false), compare(10, true));
+        assert_eq!(first_step(10, ExistingEntry::File(10), false), compare(10, true));
         for (length, whole, same, expected) in [
             (10, true, true, Decision::Same),
             (10, true, false, Decision::Conflict(Conflict::Differs)),
             (9, false, true, Decision::Send { from: 9 }),
             (9, false, false, Decision::Conflict(Conflict::NoPart)),
         ] {
-            assert_eq!(compared((length, whole), same), expected);
+            assert_eq!(compared(length, whole, same), expected);
         }
     }
 

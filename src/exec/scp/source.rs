@@ -10,7 +10,7 @@ use crate::exec::reason::reason;
 use crate::session::budget::Descriptor;
 use crate::session::memory::{MemoryCharge, TOO_MUCH_HELD};
 use crate::storage::{DirEntry, DirStream, FileKind, InodeId, Metadata, OpenHow, Wait};
-use base::buffer::{BUFFER_SIZE, Buffer, Filled};
+use base::buffer::{BUFFER_SIZE, Buffer, FilledBuffer};
 
 /// Deeper trees are not sent: each level keeps a directory open.
 const MAX_DEPTH: usize = 256;
@@ -284,7 +284,7 @@ impl ScpSource<'_, '_> {
                 outcome = Err("the file has become shorter".to_owned());
             }
             buffer.get_mut(count..wanted).unwrap_or_default().fill(0);
-            let bytes = Bytes::from_owner(Filled::new(buffer, wanted));
+            let bytes = Bytes::from_owner(FilledBuffer::new(buffer, wanted));
             self.peer.io.output.send_into(room, bytes).await?;
             offset += wanted as u64;
         }

@@ -9,7 +9,7 @@ use crate::sftp::outcome::{Outcome, RequestInfo, RequestResult, ok};
 use crate::sftp::read::Read;
 use crate::sftp::session::{Sftp, path_of};
 use crate::storage::{Error, Links, OpenHow, SetAttrs};
-use base::buffer::{Buffer, Filled};
+use base::buffer::{Buffer, FilledBuffer};
 
 /// Executes READ.
 pub(super) fn read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> RequestResult {
@@ -29,7 +29,7 @@ pub(super) fn read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> RequestRes
     file.record.bytes_read = file.record.bytes_read.saturating_add(count as u64);
     let length = u32::try_from(count).unwrap_or(0);
     DataHeader { id: info.id, length }.write_to(&mut buffer);
-    let reply = Bytes::from_owner(Filled::new(buffer, DataHeader::SIZE + count));
+    let reply = Bytes::from_owner(FilledBuffer::new(buffer, DataHeader::SIZE + count));
     Ok(reply.into())
 }
 

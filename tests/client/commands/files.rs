@@ -69,7 +69,7 @@ fn files_are_listed_made_moved_and_removed() {
     person
         .run(["rm", &person.remote("a")])
         .code(1)
-        .says(&["is a directory (hint: rm -r)"]);
+        .says(&["it is a directory (hint: rm -r)"]);
     person
         .run(["rm", "-r", &person.remote("a")])
         .code(1)

@@ -229,7 +229,7 @@ fn links_of_this_machine_are_written_through() {
     link("nowhere");
     get(&["--overwrite"])
         .code(4)
-        .says(&["something is there that is no file"]);
+        .says(&["something is there that is not a file"]);
     get(&["--rename"]).code(0);
     assert!(person.path("link").is_symlink() && !person.path("link.part").exists());
 }

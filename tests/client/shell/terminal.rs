@@ -8,8 +8,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use homeport::commands::Session;
-use homeport::shell::{self, Run};
+use homeport::commands::{self, CommandRunner, Session};
+use homeport::shell;
 use tokio::runtime::Runtime;
 
 use crate::client::shell::{USER, server_with, signed_in};
@@ -28,16 +28,16 @@ fn itself() -> String {
 struct Echo;
 
 #[async_trait]
-impl Run for Echo {
-    async fn run(&self, session: &Arc<Session>, command: shell::Command) -> u8 {
+impl CommandRunner for Echo {
+    async fn run(&self, session: &Arc<Session>, command: commands::Command) -> u8 {
         println!("[{command:?}]");
         match command {
-            shell::Command::Df(_) => {
+            commands::Command::Df(_) => {
                 session.stop().cancelled().await;
                 println!("[stopped]");
                 4
             }
-            shell::Command::Sum(_) => std::future::pending().await,
+            commands::Command::Sum(_) => std::future::pending().await,
             _ => 0,
         }
     }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, SystemTime};
 
-use homeport::commands::args::TransferArgs;
-use homeport::commands::output::{Output, Style};
-use homeport::commands::{Session, transfer as commands};
+use homeport::commands::Session;
+use homeport::commands::get::get;
+use homeport::commands::put::put;
+use homeport::commands::transfer::TransferArgs;
+use homeport::output::{Output, Style};
 use homeport::transfer::{Direction, Job, Outcome, Proof, Settings};
 use tokio_util::sync::CancellationToken;
 
@@ -260,10 +262,10 @@ async fn a_walk_whose_connection_is_cut_begins_anew() {
     };
     let all_cut = |direction| proxy.flow(direction).cuts.lock().unwrap().is_empty();
     cut(Direction::Up);
-    let code = commands::put(&session, &args, vec![client.local("tree")], b"/").await;
+    let code = put(&session, &args, vec![client.local("tree")], b"/").await;
     assert_eq!((code.unwrap(), all_cut(Direction::Up)), (0, true));
     cut(Direction::Down);
-    let code = commands::get(&session, &args, &["tree".into()], &client.local("back")).await;
+    let code = get(&session, &args, &["tree".into()], &client.local("back")).await;
     assert_eq!((code.unwrap(), all_cut(Direction::Down)), (0, true));
     for number in 0..200 {
         let file = format!("{number}/f");

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use homeport::connect::{
-    ConfigFile, Credentials, Destination, Options, Surroundings, Target, Unattended, UnknownKeys,
+    ConfigFile, Credentials, Destination, LocalEnvironment, Options, Target, Unattended, UnknownKeys,
 };
 use homeport::remote::Remote;
-use homeport::transfer::board::{Board, Meter, Totals, Watch};
-use homeport::transfer::trouble::Trouble;
+use homeport::transfer::error::TransferError;
+use homeport::transfer::progress_hub::{FileProgress, ProgressHub, ProgressObserver, Totals};
 use homeport::transfer::{Direction, Engine, Job, Outcome, Settings, Summary};
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +41,7 @@ impl Client {
             unknown_keys: Some(UnknownKeys::Learn),
             ..Options::default()
         };
-        let here = Surroundings {
+        let here = LocalEnvironment {
             home: dir.path().to_owned(),
             local_user: "nobody".to_owned(),
             agent: None,
@@ -103,9 +103,9 @@ impl Client {
     pub async fn run_until(&self, stop: &CancellationToken, settings: Settings, jobs: Vec<Job>) -> Run {
         let log = Arc::<Log>::default();
         let totals = Arc::<Totals>::default();
-        let board = Board::new(Arc::clone(&totals), Box::new(Recorder(Arc::clone(&log))));
-        board.expect(jobs.len() as u64, jobs.iter().map(|job| job.size).sum());
-        let engine = Engine::new(Arc::clone(&self.remote), settings, board, stop.clone());
+        let hub = ProgressHub::new(Arc::clone(&totals), Box::new(Recorder(Arc::clone(&log))));
+        hub.expect(jobs.len() as u64, jobs.iter().map(|job| job.size).sum());
+        let engine = Engine::new(Arc::clone(&self.remote), settings, hub, stop.clone());
         let running = tokio::time::timeout(BOUND, engine.run(jobs));
         let summary = running.await.expect("a run that hangs");
         // The counters of a display that is still: all that is known has come.
@@ -169,14 +169,14 @@ struct Log {
 
 struct Recorder(Arc<Log>);
 
-impl Watch for Recorder {
-    fn began(&self, _job: &Job, _meter: &Arc<Meter>) {}
+impl ProgressObserver for Recorder {
+    fn began(&self, _job: &Job, _meter: &Arc<FileProgress>) {}
 
-    fn ended(&self, job: &Job, _meter: &Arc<Meter>, result: &Result<Outcome, Trouble>) {
+    fn ended(&self, job: &Job, _meter: &Arc<FileProgress>, result: &Result<Outcome, TransferError>) {
         let name = job.local.file_name().unwrap().to_string_lossy().into_owned();
         let end = match result {
             Ok(outcome) => Ok(*outcome),
-            Err(trouble) => Err(trouble.to_string()),
+            Err(error) => Err(error.to_string()),
         };
         let before = self.0.ended.lock().unwrap().insert(name, end);
         assert!(before.is_none(), "a file that ended twice");

@@ -164,7 +164,7 @@ async fn lies_about_sizes() {
     let run = client
         .run(Settings::default(), vec![client.down("file", LENGTH + 100_000)])
         .await;
-    run.failed_with(&["the server spoke of 400001 bytes, but the file ended after 300001"]);
+    run.failed_with(&["the server said that the file has 400001 bytes, but it ended after 300001"]);
     assert!(!client.local("file").exists());
 
     // Of as many as there can be: nothing is set aside for them.

@@ -1,12 +1,12 @@
 //! The body of the fuzz target for command lines: whatever the bytes are, nothing panics, and a word that was read is
 //! read back when it is quoted again.
 
-use super::{MAX_LINE, Rules, Unfinished, quote, split, unfinished, words};
+use super::{MAX_LINE, PartialLine, Rules, quote, split, unfinished, words};
 
 /// Splits `data` under all rules, quotes each word in every way, and asserts that the same word is read back.
 pub fn fuzz_words(data: &[u8]) {
     let _ = split(data, Rules::Shell(&<[u8]>::to_vec));
-    let Unfinished {
+    let PartialLine {
         words: whole, last, ..
     } = unfinished(data);
     for word in whole.iter().chain([&last]) {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn shell(line: &[u8]) -> Result<Vec<String>, Unsplit> {
+fn shell(line: &[u8]) -> Result<Vec<String>, SplitError> {
     let variable = |name: &[u8]| {
         if name == b"HOME" {
             b"/".to_vec()
@@ -52,11 +52,11 @@ fn lines_are_split_as_a_shell_splits_them() {
 
 #[test]
 fn what_only_a_shell_can_do_is_refused() {
-    let check = |line: &str, expected: Unsplit| {
+    let check = |line: &str, expected: SplitError| {
         assert_eq!(shell(line.as_bytes()), Err(expected), "{line}");
     };
     for line in ["echo 'a", "echo \"a", "echo a\\", "echo \"a\\"] {
-        check(line, Unsplit::Unclosed);
+        check(line, SplitError::Unclosed);
     }
     for (line, operator) in [
         ("a; b", ';'),
@@ -74,11 +74,11 @@ fn what_only_a_shell_can_do_is_refused() {
         ("(a)", '('),
         ("a\nb", '\n'),
     ] {
-        check(line, Unsplit::Operator(operator));
+        check(line, SplitError::Operator(operator));
     }
-    check("a\0b", Unsplit::Nul);
-    check(&"x".repeat(MAX_LINE + 1), Unsplit::TooLong);
-    check(&"x ".repeat(MAX_WORDS + 1), Unsplit::TooMany);
+    check("a\0b", SplitError::Nul);
+    check(&"x".repeat(MAX_LINE + 1), SplitError::TooLong);
+    check(&"x ".repeat(MAX_WORDS + 1), SplitError::TooMany);
     assert_eq!(
         shell("x ".repeat(MAX_WORDS).as_bytes()).map(|w| w.len()),
         Ok(MAX_WORDS)
@@ -125,8 +125,8 @@ fn only_quotes_mean_something_in_the_clients_shell() {
     ] {
         assert_eq!(typed(line), expected, "{line}");
     }
-    assert_eq!(words(b"get 'a"), Err(Unsplit::Unclosed));
-    assert_eq!(words(b"get \0"), Err(Unsplit::Nul));
+    assert_eq!(words(b"get 'a"), Err(SplitError::Unclosed));
+    assert_eq!(words(b"get \0"), Err(SplitError::Nul));
 }
 
 #[test]

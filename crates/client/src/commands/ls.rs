@@ -1,30 +1,72 @@
-//! `ls`: names, or a line for each.
+//! `ls`: lists directories of the server, as names or with a line for each.
 
 use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use clap::Args;
 use serde_json::json;
 use sftp_wire::{Attributes, FileType};
 
-use super::Session;
-use super::args::LsArgs;
-use super::output::{Style, about, print, print_json};
-use crate::link::Link;
+use super::server_words::{BareHost, UsageError, take_server};
+use super::session::Session;
+use super::verb::Verb;
+use crate::connect::Target;
+use crate::link::{Link, Name};
 use crate::names::last;
-use crate::printable::printable;
-use crate::remote::files::Name;
+use crate::output::{Style, about, print, print_bytes, print_json};
 use base::error::Result;
+use base::mode::{kind_letter, mode_letters};
+use base::visible::printable;
 
-/// Between columns.
+/// The gap between columns, in characters.
 const GAP: usize = 2;
 
-/// Lists files and directories. Returns the exit code.
-///
-/// # Errors
-/// When the server cannot be asked.
-pub async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
+/// Show what is in a directory of the server
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+#[command(after_help = "From a command line:\n  homeport ls HOST:PATH…")]
+pub struct LsArgs {
+    /// Show a line for each, with permissions, size and time.
+    #[arg(short)]
+    pub long: bool,
+    /// Show names that begin with a dot, too.
+    #[arg(short)]
+    pub all: bool,
+    /// Show one name a line, also in a terminal.
+    #[arg(short = '1')]
+    pub single: bool,
+    /// Show the newest files first.
+    #[arg(short = 't', conflicts_with = "by_size")]
+    pub by_time: bool,
+    /// Show the largest files first.
+    #[arg(short = 'S')]
+    pub by_size: bool,
+    /// Reverse the order of the list.
+    #[arg(short = 'r')]
+    pub reverse: bool,
+    /// Files, directories, patterns. Without any: the current directory.
+    #[arg(value_name = "PATH")]
+    pub words: Vec<OsString>,
+}
+
+#[async_trait]
+impl Verb for LsArgs {
+    async fn run(&self, session: &Arc<Session>) -> Result<u8> {
+        session.stoppable(ls(session, self)).await
+    }
+
+    fn words(&mut self) -> &mut Vec<OsString> {
+        &mut self.words
+    }
+
+    fn take_server(&mut self) -> std::result::Result<Target, UsageError> {
+        take_server(&mut self.words, BareHost::Allowed)
+    }
+}
+
+async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
     let link = session.link().await?;
     let here = [OsString::from(".")];
     let words = if args.words.is_empty() {
@@ -41,7 +83,7 @@ pub async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
         match link.stat(&found.path).await {
             Ok(attrs) if attrs.is_directory() == Some(true) => directories.push(found),
             Ok(attrs) => files.push((found, attrs)),
-            // A link that leads nowhere is there all the same.
+            // A link that points nowhere exists all the same.
             Err(failed) => match link.lstat(&found.path).await {
                 Ok(attrs) => files.push((found, attrs)),
                 Err(_) => {
@@ -57,7 +99,7 @@ pub async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
         long: Default::default(),
         attrs,
     });
-    show(session, args, (entries.collect(), &session.directory()))?;
+    show(session, args, entries.collect(), &session.directory())?;
     for directory in directories {
         if several && session.output.style != Style::Json {
             print(&format!("\n{}:\n", printable(&directory.shown)))?;
@@ -78,11 +120,11 @@ async fn list(session: &Session, args: &LsArgs, link: &Link, directory: &[u8]) -
     if !args.all {
         entries.retain(|entry| !entry.name.starts_with(b"."));
     }
-    show(session, args, (entries, directory))?;
+    show(session, args, entries, directory)?;
     Ok(0)
 }
 
-/// As it is asked for; what is alike by name.
+/// Sorts as the options say. Entries that are equal in that are sorted by name.
 fn sort(entries: &mut [Name], args: &LsArgs) {
     let modified = |entry: &Name| entry.attrs.times.map(|times| times.modified);
     entries.sort_by(|a, b| {
@@ -98,7 +140,7 @@ fn sort(entries: &mut [Name], args: &LsArgs) {
     }
 }
 
-fn show(session: &Session, args: &LsArgs, (mut entries, directory): (Vec<Name>, &[u8])) -> Result<()> {
+fn show(session: &Session, args: &LsArgs, mut entries: Vec<Name>, directory: &[u8]) -> Result<()> {
     sort(&mut entries, args);
     if session.output.style == Style::Json {
         return entries
@@ -117,7 +159,7 @@ fn show(session: &Session, args: &LsArgs, (mut entries, directory): (Vec<Name>, 
     print(&out)
 }
 
-/// The server's own line where it has one: it knows the names of owners.
+/// One line for an entry: the server's own where it has sent one, because it knows the names of owners.
 fn long_line(entry: &Name) -> String {
     if !entry.long.is_empty() {
         return printable(&entry.long);
@@ -136,31 +178,15 @@ fn long_line(entry: &Name) -> String {
     });
     format!(
         "{} {:>12} {:16} {}",
-        permissions.map_or_else(|| "??????????".to_owned(), mode_text),
+        permissions.map_or_else(|| "??????????".to_owned(), permission_text),
         size.map_or_else(|| "?".to_owned(), |size| size.to_string()),
         time.unwrap_or_default(),
         printable(&entry.name)
     )
 }
 
-/// As ls(1) has it.
-fn mode_text(mode: u32) -> String {
-    let kind = match FileType::from_mode(mode) {
-        Some(FileType::Directory) => 'd',
-        Some(FileType::Symlink) => 'l',
-        Some(FileType::Regular) => '-',
-        _ => '?',
-    };
-    let mut text = String::from(kind);
-    for bit in (0..9).rev() {
-        let letter = match bit % 3 {
-            2 => 'r',
-            1 => 'w',
-            _ => 'x',
-        };
-        text.push(if mode & (1 << bit) == 0 { '-' } else { letter });
-    }
-    text
+fn permission_text(mode: u32) -> String {
+    String::from_utf8_lossy(&mode_letters(kind_letter(mode), mode)).into_owned()
 }
 
 fn kind(attrs: &Attributes) -> &'static str {
@@ -186,7 +212,7 @@ fn as_json(entry: &Name, directory: &[u8]) -> serde_json::Value {
     about(&path, object)
 }
 
-/// One name a line for a script, as many as fit side by side for a person.
+/// Prints one name a line for a script, and as many as fit side by side for a person.
 fn columns(names: &[String], single: bool) -> Result<()> {
     let width = match !single && io::stdout().is_terminal() {
         true => rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col)),
@@ -209,7 +235,7 @@ fn columns(names: &[String], single: bool) -> Result<()> {
         }
         out.push(b'\n');
     }
-    super::output::print_bytes(&out)
+    print_bytes(&out)
 }
 
 #[cfg(test)]
@@ -217,18 +243,6 @@ mod tests {
     use sftp_wire::Times;
 
     use super::*;
-
-    #[test]
-    fn a_mode_reads_as_ls_prints_it() {
-        for (mode, text) in [
-            (0o100_644, "-rw-r--r--"),
-            (0o040_755, "drwxr-xr-x"),
-            (0o120_777, "lrwxrwxrwx"),
-            (0o100_000, "----------"),
-        ] {
-            assert_eq!(mode_text(mode), text);
-        }
-    }
 
     #[test]
     fn what_is_listed_is_in_the_order_that_is_asked_for() {

@@ -1,4 +1,5 @@
-//! `get` and `put`.
+//! What `get` and `put` have in common: their options, the walk through directories, the run of the engine, and the
+//! summary. What the words mean stands in [`get`](super::get) and [`put`](super::put).
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -9,50 +10,95 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use clap::Args;
 use sftp_wire::{Attributes, Times};
 
-use super::args::TransferArgs;
-use super::output::{Style, print};
-use super::walk::{Found, Walk, into_local, into_remote, is_inside};
-use super::{Named, Session};
-use crate::names::parent;
-use crate::plan::There;
-use crate::printable::printable;
+use super::session::Session;
+use super::walk::{Walk, WalkResult};
+use crate::link::RemoteError;
+use crate::output::{Style, print};
+use crate::plan::{ExistingEntry, Policy};
 use crate::progress;
-use crate::remote::failed::Failed;
-use crate::transfer::board::Board;
-use crate::transfer::room::{NoRoom, lacks_room_here};
-use crate::transfer::{Engine, SMALL_BYTES};
+use crate::transfer::free_space::InsufficientSpace;
+use crate::transfer::progress_hub::{ProgressHub, Totals};
+use crate::transfer::{Engine, SMALL_BYTES, Settings, Verify};
 use base::error::{Error, Result};
 use base::size::Size;
+use base::visible::printable;
 
-/// Connections that may break while directories are walked through.
+/// The options of `get` and `put`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct TransferArgs {
+    /// Transfer directories too, with all that is in them.
+    #[arg(short, long)]
+    pub recursive: bool,
+    /// Keep times and permissions of files and directories.
+    #[arg(short, long)]
+    pub preserve: bool,
+    /// Replace files that exist and differ.
+    #[arg(long, conflicts_with_all = ["skip", "rename"])]
+    pub overwrite: bool,
+    /// Leave files that exist and differ.
+    #[arg(long, conflicts_with = "rename")]
+    pub skip: bool,
+    /// Store a file under another name where one exists that differs.
+    #[arg(long)]
+    pub rename: bool,
+    /// Do not complete files of which a part is there.
+    #[arg(long)]
+    pub no_resume: bool,
+    /// Compare hashes of both ends afterwards.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    pub verify: Verify,
+    /// What is transferred, and where it goes.
+    #[arg(required = true, value_name = "FILE")]
+    pub words: Vec<OsString>,
+}
+
+impl TransferArgs {
+    /// The settings of the engine that these options mean.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            conflicts: match (self.overwrite, self.skip, self.rename) {
+                (true, _, _) => Policy::Overwrite,
+                (_, true, _) => Policy::Skip,
+                (_, _, true) => Policy::Rename,
+                _ => Policy::Ask,
+            },
+            resume: !self.no_resume,
+            verify: self.verify,
+            preserve: self.preserve,
+        }
+    }
+}
+
+/// How many connections may break while directories are walked through.
 const WALKS: usize = 5;
 
-/// Several files go into one place, which must be a directory.
+/// Whether files go into a directory, or one file gets the given name. Several files need a directory.
 #[derive(Clone, Copy)]
-enum Into {
+pub(super) enum TargetKind {
     Directory,
     Name,
 }
 
-/// What goes where.
-enum Goals {
-    /// What is known of the only one's place, too.
-    Up(Vec<(PathBuf, Vec<u8>)>, Option<There>),
+/// What is transferred, and where each of it goes.
+pub(super) enum TransferRoutes {
+    /// Sends files; with what is known about the place, if there is only one.
+    Up(Vec<(PathBuf, Vec<u8>)>, Option<ExistingEntry>),
     Down(Vec<(Vec<u8>, PathBuf)>),
 }
 
-impl Goals {
-    async fn walk(&self, mut walk: Walk<'_>) -> std::result::Result<Found, Failed> {
+impl TransferRoutes {
+    async fn walk(&self, mut walk: Walk<'_>) -> std::result::Result<WalkResult, RemoteError> {
         match self {
-            Self::Up(goals, there) => {
-                for (local, remote) in goals {
+            Self::Up(routes, there) => {
+                for (local, remote) in routes {
                     walk.up(local, remote.clone(), *there).await?;
                 }
             }
-            Self::Down(goals) => {
-                for (remote, local) in goals {
+            Self::Down(routes) => {
+                for (remote, local) in routes {
                     walk.down(remote.clone(), local.clone()).await?;
                 }
             }
@@ -60,7 +106,7 @@ impl Goals {
         Ok(walk.found)
     }
 
-    /// In words.
+    /// The step that failed, for an error message.
     fn what(&self) -> &'static str {
         match self {
             Self::Up(..) => "make directories",
@@ -69,62 +115,7 @@ impl Goals {
     }
 }
 
-/// Sends files of this machine to `target`, an absolute path of the server.
-///
-/// # Errors
-/// When nothing could be begun. What fails on the way is told and counted: the exit code says so.
-pub async fn put(
-    session: &Arc<Session>,
-    args: &TransferArgs,
-    sources: Vec<PathBuf>,
-    target: &[u8],
-) -> Result<u8> {
-    let run = Run::new(session, args);
-    let link = session.link().await?;
-    // All at once: over a far link each round trip is felt.
-    let looking = async {
-        Ok(tokio::join!(
-            link.look(target),
-            link.space(target),
-            link.space(above(target))
-        ))
-    };
-    let (there, inside, above) = session.stoppable(looking).await?;
-    let there = there.map_err(refused("look at the target"))?;
-    let is_directory = there.is_some_and(|attrs| attrs.is_directory() == Some(true));
-    let space = if is_directory { inside } else { above };
-    let space = match space {
-        // What is wrong with the place shows when the file is to be made there.
-        Err(failed) if failed.is_missing() => None,
-        space => space.map_err(refused("look for room"))?,
-    };
-    let into = run.place(is_directory, sources.len(), target)?;
-    let goal = |source: PathBuf| {
-        let remote = match into {
-            Into::Name => target.to_vec(),
-            Into::Directory => into_remote(target, &source),
-        };
-        (source, remote)
-    };
-    let goals = sources.into_iter().map(goal).collect();
-    // Under this very name nothing was there a moment ago.
-    let seen = match (into, there) {
-        (Into::Name, None) => Some(There::Nothing),
-        _ => None,
-    };
-    let found = run.found(&Goals::Up(goals, seen)).await?;
-    let engine = run.engine();
-    let looking = async {
-        let lack = engine.lacks_room(&found.jobs, space).await;
-        lack.map_err(refused("look for room"))
-    };
-    if let Some(lack) = session.stoppable(looking).await? {
-        return Err(no_room("on the server", lack, "sent").hint("make room, or ask for a larger quota"));
-    }
-    run.transfer(engine, found, into).await
-}
-
-fn no_room(place: &str, lack: NoRoom, done: &str) -> Error {
+pub(super) fn no_room(place: &str, lack: InsufficientSpace, done: &str) -> Error {
     let missing = Size(lack.needed.saturating_sub(lack.free));
     let (needed, free) = (Size(lack.needed), Size(lack.free));
     Error::new(format!(
@@ -132,93 +123,46 @@ fn no_room(place: &str, lack: NoRoom, done: &str) -> Error {
     ))
 }
 
-/// The directory that a path lies in.
-fn above(path: &[u8]) -> &[u8] {
-    match parent(path) {
-        b"" => b".",
-        above => above,
-    }
-}
-
-/// Fetches files of the server to `target`.
-///
-/// # Errors
-/// When nothing could be begun. What fails on the way is told and counted: the exit code says so.
-pub async fn get(
-    session: &Arc<Session>,
-    args: &TransferArgs,
-    patterns: &[OsString],
-    target: &Path,
-) -> Result<u8> {
-    let run = Run::new(session, args);
-    let link = session.link().await?;
-    let matching = async {
-        let mut sources = Vec::new();
-        for pattern in patterns {
-            sources.extend(session.matching(&link, pattern).await?);
-        }
-        Ok(sources)
-    };
-    let sources = session.stoppable(matching).await?;
-    let is_directory = target.is_dir();
-    let into = run.place(is_directory, sources.len(), target.as_os_str().as_bytes())?;
-    let goal = |source: Named| {
-        let local = match into {
-            Into::Name => target.to_owned(),
-            // Under which name, if any, is decided by what was typed.
-            Into::Directory if is_inside(&source.shown) || session.is_home(&source.path) => target.to_owned(),
-            Into::Directory => into_local(target, &source.path),
-        };
-        (source.path, local)
-    };
-    let goals = sources.into_iter().map(goal).collect();
-    let found = run.found(&Goals::Down(goals)).await?;
-    let engine = run.engine();
-    if let Some(lack) = lacks_room_here(&found.jobs, engine.settings.conflicts) {
-        return Err(no_room("here", lack, "fetched").hint("make room, or choose another directory"));
-    }
-    run.transfer(engine, found, into).await
-}
-
-fn refused(what: &'static str) -> impl Fn(Failed) -> Error {
+/// For `map_err`: says that the server refuses to do `what`.
+pub(super) fn refused(what: &'static str) -> impl Fn(RemoteError) -> Error {
     move |failed| Error::new(format!("cannot {what}")).because(failed)
 }
 
-/// One `get` or `put`.
-struct Run<'a> {
+/// One run of `get` or `put`.
+pub(super) struct TransferRun<'a> {
     session: &'a Arc<Session>,
     args: &'a TransferArgs,
-    board: Arc<Board>,
-    totals: Arc<crate::transfer::board::Totals>,
+    hub: Arc<ProgressHub>,
+    totals: Arc<Totals>,
     began: Instant,
 }
 
-impl<'a> Run<'a> {
-    fn new(session: &'a Arc<Session>, args: &'a TransferArgs) -> Self {
-        let (totals, watch) = progress::watcher(session.output.style);
-        let board = Board::new(Arc::clone(&totals), watch);
+impl<'a> TransferRun<'a> {
+    pub(super) fn new(session: &'a Arc<Session>, args: &'a TransferArgs) -> Self {
+        let (totals, observer) = progress::observer(session.output.style);
+        let hub = ProgressHub::new(Arc::clone(&totals), observer);
         Self {
             session,
             args,
-            board,
+            hub,
             totals,
             began: Instant::now(),
         }
     }
 
-    /// Walks, and begins anew when the connection breaks meanwhile.
-    async fn found(&self, goals: &Goals) -> Result<Found> {
+    /// Walks through directories, and begins anew when the connection breaks meanwhile.
+    pub(super) async fn found(&self, routes: &TransferRoutes) -> Result<WalkResult> {
         let work = async {
             for _ in 1..WALKS {
-                match goals.walk(self.walk().await?).await {
-                    Err(Failed::Lost(_)) => {}
-                    walked => return walked.map_err(refused(goals.what())),
+                match routes.walk(self.walk().await?).await {
+                    Err(RemoteError::ConnectionLost(_)) => {}
+                    walked => return walked.map_err(refused(routes.what())),
                 }
             }
-            goals
+            routes
                 .walk(self.walk().await?)
                 .await
-                .map_err(refused(goals.what()))
+                .map_err(refused(routes.what()))
         };
         self.session.stoppable(work).await
     }
@@ -226,61 +170,73 @@ impl<'a> Run<'a> {
     async fn walk(&self) -> Result<Walk<'_>> {
         Ok(Walk {
             link: self.session.link().await?,
-            board: &self.board,
+            hub: &self.hub,
             recursive: self.args.recursive,
-            found: Found::default(),
+            found: WalkResult::default(),
         })
     }
 
-    fn engine(&self) -> Arc<Engine> {
-        let (remote, board) = (Arc::clone(&self.session.remote), Arc::clone(&self.board));
-        Engine::new(remote, self.args.settings(), board, self.session.stop())
+    pub(super) fn engine(&self) -> Arc<Engine> {
+        let (remote, hub) = (Arc::clone(&self.session.remote), Arc::clone(&self.hub));
+        Engine::new(remote, self.args.settings(), hub, self.session.stop())
     }
 
-    /// Into the directory that is there, or under the name that is given?
-    fn place(&self, is_directory: bool, sources: usize, target: &[u8]) -> Result<Into> {
+    /// Whether the target is a directory to put files into, or the name of the one file.
+    pub(super) fn target_kind(
+        &self,
+        is_directory: bool,
+        sources: usize,
+        target: &[u8],
+    ) -> Result<TargetKind> {
         match (is_directory, sources) {
-            (true, _) => Ok(Into::Directory),
-            (false, 1) if !target.ends_with(b"/") || self.args.recursive => Ok(Into::Name),
-            (false, _) => Err(Error::new(format!("\"{}\" is no directory", printable(target)))
-                .hint("make it first, or name one that is there")),
+            (true, _) => Ok(TargetKind::Directory),
+            (false, 1) if !target.ends_with(b"/") || self.args.recursive => Ok(TargetKind::Name),
+            (false, _) => Err(
+                Error::new(format!("\"{}\" is not a directory", printable(target)))
+                    .hint("make it first, or name one that is there"),
+            ),
         }
     }
 
-    async fn transfer(self, engine: Arc<Engine>, mut found: Found, into: Into) -> Result<u8> {
-        // Named twice, or by two patterns.
+    pub(super) async fn transfer(
+        self,
+        engine: Arc<Engine>,
+        mut found: WalkResult,
+        into: TargetKind,
+    ) -> Result<u8> {
+        // A file may be named twice, or by two patterns.
         let (mut seen, hasher) = (HashSet::new(), RandomState::new());
         found
             .jobs
             .retain(|job| seen.insert(hasher.hash_one((&job.local, &job.remote))));
-        // A large file that is alone has a line of its own, which says it all.
+        // The one line of a single large file says everything.
         let alone = matches!(&found.jobs[..], [job] if job.size >= SMALL_BYTES) && found.failed == 0;
         let bytes = found
             .jobs
             .iter()
             .fold(0_u64, |sum, job| sum.saturating_add(job.size));
-        self.board.expect(found.jobs.len() as u64, bytes);
+        self.hub.expect(found.jobs.len() as u64, bytes);
         let mut summary = engine.run(std::mem::take(&mut found.jobs)).await;
         if self.args.preserve && !summary.stopped {
             self.keep(&engine, &found).await;
         }
         summary.failed += found.failed;
         let trees = !(found.remote_directories.is_empty() && found.local_directories.is_empty());
-        if trees && matches!(into, Into::Name) && (summary.failed > 0 || summary.stopped) {
-            self.board.warn(
-                "the same command would now copy the directory into the one that it has made; \
+        if trees && matches!(into, TargetKind::Name) && (summary.failed > 0 || summary.stopped) {
+            self.hub.warn(
+                "the same command would now copy the directory into the one that it has just made; \
                  name it with /. at its end to go on",
             );
         }
         let Self {
-            board,
+            hub,
             totals,
             session,
             began,
             ..
         } = self;
-        // What is drawn goes, before the last line.
-        drop((engine, board));
+        // The bars disappear before the last line is printed.
+        drop((engine, hub));
         let elapsed = began.elapsed();
         match session.output.style {
             Style::Json => print(&format!(
@@ -293,15 +249,15 @@ impl<'a> Run<'a> {
         Ok(summary.exit_code())
     }
 
-    /// Times and permissions of directories, the innermost first: what is put into one changes its time.
-    async fn keep(&self, engine: &Engine, found: &Found) {
-        // Without a connection the files have failed, and have said so.
+    /// Sets times and permissions of directories, the innermost first: a new entry changes the time of its directory.
+    async fn keep(&self, engine: &Engine, found: &WalkResult) {
+        // If there is no connection the files have failed already, and that was said.
         if !found.remote_directories.is_empty()
-            && let Ok(link) = engine.link().await
+            && let Ok(link) = engine.context.link().await
         {
             for (path, attrs) in found.remote_directories.iter().rev() {
                 if let Err(failed) = link.set(path, attrs).await {
-                    self.board.warn(&format!(
+                    self.hub.warn(&format!(
                         "{}: cannot keep times and permissions: {failed}",
                         printable(path)
                     ));
@@ -311,7 +267,7 @@ impl<'a> Run<'a> {
         for (path, attrs) in found.local_directories.iter().rev() {
             if let Err(error) = keep_local(path, attrs) {
                 let name = printable(path.as_os_str().as_bytes());
-                self.board.warn(&format!(
+                self.hub.warn(&format!(
                     "{name}: {}",
                     Error::new("cannot keep times and permissions").because(error)
                 ));

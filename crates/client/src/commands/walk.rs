@@ -1,8 +1,9 @@
-//! Which files a transfer is about: names, directories with all that is in them, and where each goes.
+//! Finds the files of a transfer: names, directories with all that is in them, and where each goes. It makes
+//! directories, and transfers nothing.
 //!
-//! Symbolic links to files are followed, those to directories are skipped with a word: nothing goes around in circles.
-//! What cannot be read is told and counted, and the rest goes on. Names from the server become local only where they
-//! are a single component.
+//! Symbolic links to files are followed; those to directories are skipped with a message, so that a walk ends. What
+//! cannot be read is printed and counted, and the rest goes on. Names from the server become local only if they are a
+//! single component.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -13,58 +14,63 @@ use std::sync::Arc;
 
 use sftp_wire::{Attributes, FileType};
 
-use super::ahead::{Ahead, Answered};
+use super::prefetch::{Prefetch, Prefetched};
 use crate::link::Link;
+use crate::link::RemoteError;
 use crate::local_attributes::local_attributes;
 use crate::names::{is_single_name, join, last};
-use crate::plan::There;
-use crate::printable::printable;
-use crate::remote::failed::Failed;
-use crate::transfer::board::Board;
+use crate::plan::ExistingEntry;
+use crate::transfer::progress_hub::ProgressHub;
 use crate::transfer::{Direction, Job};
+use base::visible::printable;
 
-/// Deeper trees than this are not walked: a server could make one up without end.
+/// Trees that are deeper than this are not walked: a server could make one up without end.
 pub(super) const MAX_DEPTH: usize = 512;
-/// More files than anybody moves at once, for the same reason.
+/// The most files of one run, because a server could make up names without end.
 const MAX_JOBS: usize = 20_000_000;
 
-/// What was found.
+/// The files and directories that a walk has found.
 #[derive(Default)]
-pub struct Found {
-    /// Files.
+pub struct WalkResult {
+    /// The files that are to be transferred.
     pub jobs: Vec<Job>,
-    /// Directories on the server whose times and permissions are set in the end.
+    /// Directories on the server whose times and permissions are set at the end.
     pub remote_directories: Vec<(Vec<u8>, Attributes)>,
-    /// Directories of this machine, likewise.
+    /// Directories of this machine whose times and permissions are set at the end.
     pub local_directories: Vec<(PathBuf, Attributes)>,
-    /// Names that could not be read or made.
+    /// How many names could not be read or made.
     pub failed: u64,
 }
 
-/// Walks, makes directories where files will go, and tells what is left out.
+/// Walks through directories, makes those in which files will go, and reports what is left out.
 pub struct Walk<'a> {
-    /// The server.
+    /// The connection to the server.
     pub link: Arc<Link>,
-    /// Who hears of what is left out.
-    pub board: &'a Board,
-    /// Directories too?
+    /// The hub that is told what is left out.
+    pub hub: &'a ProgressHub,
+    /// Whether directories are walked through.
     pub recursive: bool,
     /// What was found so far.
-    pub found: Found,
+    pub found: WalkResult,
 }
 
 impl Walk<'_> {
     fn fail(&mut self, name: &[u8], why: &dyn std::fmt::Display) {
         self.found.failed += 1;
-        self.board.warn(&format!("{}: FAILED: {why}", printable(name)));
+        self.hub.warn(&format!("{}: FAILED: {why}", printable(name)));
     }
 
     fn skip(&self, name: &[u8], why: &str) {
-        self.board.warn(&format!("{}: skipped: {why}", printable(name)));
+        self.hub.warn(&format!("{}: skipped: {why}", printable(name)));
     }
 
-    /// A file or directory of this machine, which goes to `remote`.
-    pub async fn up(&mut self, local: &Path, remote: Vec<u8>, there: Option<There>) -> Result<(), Failed> {
+    /// Walks through a file or directory of this machine that goes to `remote`.
+    pub async fn up(
+        &mut self,
+        local: &Path,
+        remote: Vec<u8>,
+        there: Option<ExistingEntry>,
+    ) -> Result<(), RemoteError> {
         let name = local.as_os_str().as_bytes();
         let meta = match std::fs::metadata(local) {
             Ok(meta) => meta,
@@ -84,7 +90,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn push_up(&mut self, local: PathBuf, remote: Vec<u8>, meta: &Metadata, there: Option<There>) {
+    fn push_up(&mut self, local: PathBuf, remote: Vec<u8>, meta: &Metadata, there: Option<ExistingEntry>) {
         if !meta.is_file() {
             self.fail(local.as_os_str().as_bytes(), &"is not a regular file");
             return;
@@ -101,20 +107,20 @@ impl Walk<'_> {
         });
     }
 
-    async fn tree_up(&mut self, local: &Path, remote: Vec<u8>, meta: Metadata) -> Result<(), Failed> {
-        let mut ahead = Ahead::new(&self.link, |link, path| {
+    async fn tree_up(&mut self, local: &Path, remote: Vec<u8>, meta: Metadata) -> Result<(), RemoteError> {
+        let mut prefetch = Prefetch::new(&self.link, |link, path| {
             Box::pin(async move { remote_directory(&link, &path).await })
         });
-        ahead.push(remote, (local.to_owned(), meta, 0));
-        while let Some(Answered {
+        prefetch.push(remote, (local.to_owned(), meta, 0));
+        while let Some(Prefetched {
             path: remote,
             known: (local, meta, depth),
             answer,
-        }) = ahead.next().await
+        }) = prefetch.next().await
         {
             let known = match answer {
                 Ok(known) => known,
-                Err(Failed::Lost(lost)) => return Err(lost.into()),
+                Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
                 Err(failed) => {
                     self.fail(
                         &remote,
@@ -150,7 +156,7 @@ impl Walk<'_> {
                     Ok(meta) if meta.is_dir() && depth >= MAX_DEPTH => {
                         self.fail(path.as_os_str().as_bytes(), &"nested too deeply")
                     }
-                    Ok(meta) if meta.is_dir() => ahead.push(target, (path, meta, depth + 1)),
+                    Ok(meta) if meta.is_dir() => prefetch.push(target, (path, meta, depth + 1)),
                     Ok(meta) if !meta.is_file() => {
                         self.skip(path.as_os_str().as_bytes(), "not a regular file")
                     }
@@ -158,7 +164,7 @@ impl Walk<'_> {
                         let there = known
                             .get(name.as_bytes())
                             .copied()
-                            .unwrap_or(Some(There::Nothing));
+                            .unwrap_or(Some(ExistingEntry::Nothing));
                         self.push_up(path, target, &meta, there);
                     }
                 }
@@ -167,11 +173,11 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A file or directory of the server, which goes to `local`.
-    pub async fn down(&mut self, remote: Vec<u8>, local: PathBuf) -> Result<(), Failed> {
+    /// Walks through a file or directory of the server that goes to `local`.
+    pub async fn down(&mut self, remote: Vec<u8>, local: PathBuf) -> Result<(), RemoteError> {
         let attrs = match self.link.stat(&remote).await {
             Ok(attrs) => attrs,
-            Err(Failed::Lost(lost)) => return Err(lost.into()),
+            Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
             Err(failed) => {
                 self.fail(&remote, &failed);
                 return Ok(());
@@ -199,16 +205,21 @@ impl Walk<'_> {
         });
     }
 
-    async fn tree_down(&mut self, remote: Vec<u8>, local: PathBuf, attrs: Attributes) -> Result<(), Failed> {
-        let mut ahead = Ahead::new(&self.link, |link, path| {
+    async fn tree_down(
+        &mut self,
+        remote: Vec<u8>,
+        local: PathBuf,
+        attrs: Attributes,
+    ) -> Result<(), RemoteError> {
+        let mut prefetch = Prefetch::new(&self.link, |link, path| {
             Box::pin(async move { link.list(&path).await })
         });
-        ahead.push(remote, (local, attrs, 0));
-        while let Some(Answered {
+        prefetch.push(remote, (local, attrs, 0));
+        while let Some(Prefetched {
             path: remote,
             known: (local, attrs, depth),
             answer,
-        }) = ahead.next().await
+        }) = prefetch.next().await
         {
             if let Err(error) = make_local(&local) {
                 self.fail(
@@ -219,7 +230,7 @@ impl Walk<'_> {
             }
             let listed = match answer {
                 Ok(listed) => listed,
-                Err(Failed::Lost(lost)) => return Err(lost.into()),
+                Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
                 Err(failed) => {
                     self.fail(&remote, &format!("cannot list the directory: {failed}"));
                     continue;
@@ -246,14 +257,14 @@ impl Walk<'_> {
                     }
                 };
                 match attrs {
-                    Err(Failed::Lost(lost)) => return Err(lost.into()),
+                    Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
                     Err(failed) => self.fail(&path, &failed),
                     Ok(attrs) => match attrs.file_type() {
                         Some(FileType::Directory) if is_link => self.skip(&path, "a link to a directory"),
                         Some(FileType::Directory) if depth >= MAX_DEPTH => {
                             self.fail(&path, &"nested too deeply")
                         }
-                        Some(FileType::Directory) => ahead.push(path, (target, attrs, depth + 1)),
+                        Some(FileType::Directory) => prefetch.push(path, (target, attrs, depth + 1)),
                         Some(FileType::Regular) | None if self.found.jobs.len() < MAX_JOBS => {
                             self.push_down(path, target, attrs)
                         }
@@ -266,22 +277,25 @@ impl Walk<'_> {
     }
 }
 
-/// Makes a directory on the server, or lists the one that is there: what is known of each name in it.
-async fn remote_directory(link: &Link, remote: &[u8]) -> Result<HashMap<Vec<u8>, Option<There>>, Failed> {
+/// Makes a directory on the server, or lists the one that is there. Returns what is known about each name in it.
+async fn remote_directory(
+    link: &Link,
+    remote: &[u8],
+) -> Result<HashMap<Vec<u8>, Option<ExistingEntry>>, RemoteError> {
     let refused = match link.mkdir(remote).await {
         Ok(()) => return Ok(HashMap::new()),
-        Err(Failed::Lost(lost)) => return Err(lost.into()),
+        Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
         Err(refused) => refused,
     };
-    // It may be there; what the server says about a missing one is worth less than why it cannot be made.
+    // The directory may exist. If it does not, the reason why it cannot be made says more than that it is missing.
     let listed = match link.list(remote).await {
         Ok(listed) => listed,
-        Err(Failed::Lost(lost)) => return Err(lost.into()),
+        Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
         Err(_) => return Err(refused),
     };
     let there = |attrs: &Attributes| match (attrs.file_type(), attrs.size) {
-        (Some(FileType::Regular), Some(size)) => Some(There::File(size)),
-        (Some(FileType::Directory), _) => Some(There::Directory),
+        (Some(FileType::Regular), Some(size)) => Some(ExistingEntry::File(size)),
+        (Some(FileType::Directory), _) => Some(ExistingEntry::Directory),
         // A link has to be followed first.
         _ => None,
     };
@@ -298,7 +312,8 @@ fn make_local(directory: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Does this name a directory by what is in it? As cp(1) has it, `DIR/.` is not copied as DIR, but into the target.
+/// Whether the path means the contents of a directory. As cp(1) has it, `DIR/.` is not copied as DIR, but into the
+/// target.
 pub fn is_inside(path: &[u8]) -> bool {
     let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
     let path = path.get(..end).unwrap_or_default();
@@ -308,7 +323,7 @@ pub fn is_inside(path: &[u8]) -> bool {
     )
 }
 
-/// Where a file of this machine goes, into a directory of the server.
+/// The place of a file of this machine in a directory of the server.
 pub fn into_remote(directory: &[u8], local: &Path) -> Vec<u8> {
     match local.file_name() {
         Some(name) if !is_inside(local.as_os_str().as_bytes()) => join(directory, name.as_bytes()),
@@ -316,9 +331,9 @@ pub fn into_remote(directory: &[u8], local: &Path) -> Vec<u8> {
     }
 }
 
-/// Where a file of the server goes, into a directory of this machine.
+/// The place of a file of the server in a directory of this machine.
 pub fn into_local(directory: &Path, remote: &[u8]) -> PathBuf {
-    // What has no name, as `/` has none, goes into the directory itself.
+    // A path without a name, such as `/`, goes into the directory itself.
     match last(remote) {
         b"" => directory.to_owned(),
         name => directory.join(OsStr::from_bytes(name)),

@@ -1,4 +1,4 @@
-//! russh's configuration for a client: which algorithms, in which order, and how much is under way at once.
+//! russh's configuration for a client: which algorithms are offered in which order, and how much is under way at once.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -9,20 +9,21 @@ use russh::{Limits, Preferred, SshId, cipher, compression, kex, mac};
 
 use base::cpu::has_aes_instructions;
 
-/// Says nothing about the version.
+/// The identification that the client sends. It does not tell the version.
 const CLIENT_ID: &str = "SSH-2.0-Homeport";
-/// What a server may send before it has to wait: more than a far, fast link holds.
+/// How much a server may send before it has to wait, in bytes: more than a far, fast link holds.
 const WINDOW: u32 = 32 << 20;
-/// The most that russh takes: a READ of 32 KiB and its header fit into one packet.
+/// The largest packet, in bytes, that russh accepts: a READ of 32 KiB fits into one with its header.
 const MAX_PACKET: u32 = 65_535;
-/// RFC 4253 recommends a new key after a gigabyte; russh takes no more.
+/// The bytes after which new keys are agreed on. RFC 4253 recommends a gigabyte; russh takes no more.
 const REKEY_BYTES: usize = 1 << 30;
 const REKEY_AFTER: Duration = Duration::from_secs(3600);
-/// A server that says nothing for about a minute is gone.
+/// How often a silent server is asked whether it is there. After about a minute without an answer it is taken for gone.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 const KEEPALIVES: usize = 4;
 
-/// `known`: the types of the host's keys that `known_hosts` has; the server is asked for these first.
+/// The configuration of one connection. `known` are the types of the host's keys in `known_hosts`; the server is asked
+/// for these first.
 pub(super) fn config(known: &[Algorithm]) -> Config {
     Config {
         client_id: SshId::Standard(Cow::Borrowed(CLIENT_ID)),
@@ -39,14 +40,14 @@ pub(super) fn config(known: &[Algorithm]) -> Config {
         },
         keepalive_interval: Some(KEEPALIVE_EVERY),
         keepalive_max: KEEPALIVES,
-        // A transfer may wait for a slow disk on either side: keepalives tell the dead from the slow.
+        // A transfer may wait for a slow disk on either side. Keepalives tell a slow peer from a dead one.
         inactivity_timeout: None,
         nodelay: true,
         ..Config::default()
     }
 }
 
-/// The last ones are for servers that have nothing better; none uses SHA-1.
+/// The key exchanges. The last ones are for servers that have nothing better; none uses SHA-1.
 const KEX: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,
@@ -61,7 +62,7 @@ const KEX: &[kex::Name] = &[
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_CLIENT,
 ];
 
-/// For CTR; the other ciphers bring their own. The last two are for servers without encrypt-then-MAC.
+/// The MACs for CTR; the other ciphers bring their own. The last two are for servers without encrypt-then-MAC.
 const MACS: &[mac::Name] = &[
     mac::HMAC_SHA256_ETM,
     mac::HMAC_SHA512_ETM,
@@ -80,7 +81,7 @@ fn ciphers(aes_is_fast: bool) -> Vec<cipher::Name> {
     [fastest.concat(), ctr.to_vec()].concat()
 }
 
-/// Those of a known type first, as ssh does: with another type, a known server would look like a changed one.
+/// The types of host keys, known ones first as in ssh: with another type a known server would look like a changed one.
 fn host_keys(known: &[Algorithm]) -> Vec<Algorithm> {
     let curve = |curve| Algorithm::Ecdsa { curve };
     let rsa = |hash| Algorithm::Rsa { hash: Some(hash) };
@@ -96,7 +97,7 @@ fn host_keys(known: &[Algorithm]) -> Vec<Algorithm> {
         Algorithm::Rsa { .. } => known.iter().any(|known| matches!(known, Algorithm::Rsa { .. })),
         algorithm => known.contains(algorithm),
     };
-    // The sort is stable: within both parts the order stays.
+    // The sort is stable: the order within both parts stays.
     all.sort_by_key(|algorithm| !is_known(algorithm));
     all
 }

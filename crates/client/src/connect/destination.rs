@@ -1,4 +1,5 @@
-//! Everything that a connection needs to know, from the command line, the configuration of ssh and the defaults.
+//! Everything that a connection needs to know, put together from the command line, ssh's configuration and the
+//! defaults. It connects to nothing.
 
 mod expand;
 
@@ -9,71 +10,72 @@ use std::time::Duration;
 use self::expand::Tokens;
 use super::host_key::HostKeyRules;
 use super::known_hosts::HostName;
-use super::ssh_config::settings::{Method, Settings, UnknownKeys};
-use super::ssh_config::{self, Disk, Question};
+use super::ssh_config::settings::{Method, SshSettings, UnknownKeys};
+use super::ssh_config::{self, ConfigSource, HostQuery, LocalFiles};
 use super::target::Target;
 use base::error::{Error, Result};
 
-/// ssh's port (RFC 4253, 4).
+/// The port of SSH (RFC 4253, 4).
 const PORT: u16 = 22;
-/// Long enough for a server far away that is starting up; ssh itself waits as long as the system does, minutes.
+/// How long to wait for an answer while connecting. It is long enough for a distant server that is starting up; ssh
+/// itself waits for minutes, as long as the system does.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// As ssh asks.
+/// How often a password is asked for, as in ssh.
 const PASSWORD_PROMPTS: u32 = 3;
-/// Most that `NumberOfPasswordPrompts` may say: no server lets more pass.
+/// The largest `NumberOfPasswordPrompts`: no server lets more pass.
 const MAX_PASSWORD_PROMPTS: u32 = 100;
-/// What is tried when nothing was named.
+/// The keys that are tried when none is named.
 const IDENTITIES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
-/// Which configuration of ssh is read.
+/// The configuration of ssh that is read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ConfigFile {
-    /// `~/.ssh/config`, then the system's.
+    /// `~/.ssh/config`, then the system's configuration.
     #[default]
     Usual,
-    /// `-F none`
+    /// No configuration file is read: `-F none`.
     None,
-    /// `-F FILE`: this one alone.
+    /// This file alone: `-F FILE`.
     File(PathBuf),
 }
 
-/// What the command line says. All of it outweighs the configuration.
+/// The options of the command line about connecting. All of them outweigh the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options {
-    /// Unless the target names one.
+    /// The user, unless the target names one.
     pub user: Option<String>,
-    /// Unless the target names one.
+    /// The port, unless the target names one.
     pub port: Option<u16>,
-    /// `-i`: tried before those of the configuration; must exist.
+    /// The keys named with `-i`. They are tried before those of the configuration, and must exist.
     pub identities: Vec<PathBuf>,
-    /// `-F`
+    /// The configuration file named with `-F`.
     pub config: ConfigFile,
-    /// Instead of the usual `known_hosts`, the system's included.
+    /// The file to use instead of all the usual `known_hosts` files, the system's included.
     pub known_hosts: Option<PathBuf>,
     /// What to do about a host that is not known.
     pub unknown_keys: Option<UnknownKeys>,
-    /// For each address, and for each answer of the server before somebody is signed in.
+    /// How long to wait for each address, and for each answer of the server before somebody is signed in.
     pub connect_timeout: Option<Duration>,
 }
 
-/// Where the program runs.
+/// The machine and the user that run the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Surroundings {
-    /// What `~` is.
+pub struct LocalEnvironment {
+    /// The home directory, for `~`.
     pub home: PathBuf,
-    /// Who runs it.
+    /// The name of the user who runs the program.
     pub local_user: String,
-    /// `$SSH_AUTH_SOCK`
+    /// The agent's socket, from `$SSH_AUTH_SOCK`.
     pub agent: Option<OsString>,
-    /// `/etc/ssh`
+    /// The directory of the system's ssh configuration, `/etc/ssh`.
     pub system: PathBuf,
 }
 
-impl Surroundings {
-    /// Those of this process.
+impl LocalEnvironment {
+    /// The environment of this process.
     ///
     /// # Errors
-    /// When there is no home or no name for the user.
+    /// When there is no home directory or no name for the user.
     pub fn of_this_process() -> Result<Self> {
         let uid = nix::unistd::Uid::current();
         let user = nix::unistd::User::from_uid(uid).ok().flatten();
@@ -90,59 +92,60 @@ impl Surroundings {
     }
 }
 
-/// A key's file, and whether somebody named it.
+/// The file of a key, and whether somebody named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityFile {
-    /// Private, or public for a key that the agent has.
+    /// The private key, or the public part of a key that the agent has.
     pub path: PathBuf,
-    /// Named on the command line or in the configuration: that it is missing is told.
+    /// Whether the command line or the configuration names it. If it is missing then, that is said.
     pub named: bool,
 }
 
-/// How somebody signs in.
+/// How the user signs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignInRules {
-    /// As whom.
+    /// The user's name on the server.
     pub user: String,
-    /// In this order.
+    /// The keys, in the order in which they are tried.
     pub files: Vec<IdentityFile>,
-    /// Only the keys of these files, also from the agent.
+    /// Whether only the keys of these files are used, also from the agent.
     pub identities_only: bool,
-    /// The agent's socket.
+    /// The agent's socket, if there is an agent.
     pub agent: Option<PathBuf>,
-    /// In this order.
+    /// The methods, in the order in which they are tried.
     pub methods: Vec<Method>,
     /// How often a password is asked for.
     pub password_prompts: u32,
 }
 
-/// A server, and how to get in.
+/// A server, and how to sign in there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
-    /// As it was given.
+    /// The host as it was given.
     pub given: String,
-    /// What is looked up and connected to.
+    /// The host that is looked up and connected to.
     pub host: String,
-    /// The port.
+    /// The port that is connected to.
     pub port: u16,
-    /// How its key is judged.
+    /// How the server's host key is judged.
     pub host_key: HostKeyRules,
-    /// How somebody signs in.
+    /// How the user signs in.
     pub sign_in: SignInRules,
-    /// For each address, and for each answer of the server before its key is known; `None`: as long as it takes.
+    /// How long to wait for each address, and for each answer of the server before its key is known. `None`: as long as
+    /// it takes.
     pub connect_timeout: Option<Duration>,
-    /// Nobody is to be asked anything.
+    /// Whether nobody is to be asked anything.
     pub batch: bool,
 }
 
 impl Destination {
-    /// Resolves a target. Reads the configuration from disk.
+    /// Resolves a target. It reads the configuration from disk.
     ///
     /// # Errors
-    /// When the configuration cannot be used, or asks for what is not supported.
-    pub fn resolve(target: &Target, options: &Options, here: &Surroundings) -> Result<Self> {
+    /// When the configuration cannot be used, or asks for something that is not supported.
+    pub fn resolve(target: &Target, options: &Options, here: &LocalEnvironment) -> Result<Self> {
         let user = target.user.as_deref().or(options.user.as_deref());
-        let question = Question {
+        let question = HostQuery {
             host: &target.host,
             user,
             local_user: &here.local_user,
@@ -187,12 +190,16 @@ impl Destination {
     }
 }
 
-fn read_config(question: &Question<'_>, config: &ConfigFile, here: &Surroundings) -> Result<Settings> {
-    let disk = Disk {
+fn read_config(
+    question: &HostQuery<'_>,
+    config: &ConfigFile,
+    here: &LocalEnvironment,
+) -> Result<SshSettings> {
+    let disk = LocalFiles {
         home: &here.home,
         system: &here.system,
     };
-    let mut settings = Settings::default();
+    let mut settings = SshSettings::default();
     let usual = here.home.join(".ssh/config");
     let system = here.system.join("ssh_config");
     let files: &[(&Path, bool)] = match config {
@@ -200,26 +207,34 @@ fn read_config(question: &Question<'_>, config: &ConfigFile, here: &Surroundings
         ConfigFile::File(file) => {
             let text = disk.text(file, false)?.ok_or_else(|| {
                 Error::new(format!("there is no configuration \"{}\"", file.display()))
-                    .hint("-F none, for none")
+                    .hint("-F none reads no configuration")
             })?;
-            ssh_config::read((file, &text), question, &disk, &mut settings)?;
+            let source = ConfigSource {
+                path: file,
+                text: &text,
+            };
+            ssh_config::read(source, question, &disk, &mut settings)?;
             &[]
         }
         ConfigFile::Usual => &[(&usual, true), (&system, false)],
     };
     for (file, private) in files {
         if let Some(text) = disk.text(file, *private)? {
-            ssh_config::read((file, &text), question, &disk, &mut settings)?;
+            let source = ConfigSource {
+                path: file,
+                text: &text,
+            };
+            ssh_config::read(source, question, &disk, &mut settings)?;
         }
     }
     Ok(settings)
 }
 
 fn host_key(
-    settings: &Settings,
+    settings: &SshSettings,
     options: &Options,
     tokens: &Tokens<'_>,
-    here: &Surroundings,
+    here: &LocalEnvironment,
 ) -> Result<HostKeyRules> {
     let files = |named: &Option<Vec<String>>, usual: [PathBuf; 2]| match named {
         Some(named) => {
@@ -248,7 +263,7 @@ fn host_key(
     })
 }
 
-fn identities(settings: &Settings, options: &Options, tokens: &Tokens<'_>) -> Result<Vec<IdentityFile>> {
+fn identities(settings: &SshSettings, options: &Options, tokens: &Tokens<'_>) -> Result<Vec<IdentityFile>> {
     let named = |path| IdentityFile { path, named: true };
     let mut files: Vec<IdentityFile> = options.identities.iter().cloned().map(named).collect();
     let configured = settings
@@ -266,8 +281,8 @@ fn identities(settings: &Settings, options: &Options, tokens: &Tokens<'_>) -> Re
     Ok(files)
 }
 
-/// `none`, a path, `SSH_AUTH_SOCK` or another variable by its `$NAME`.
-fn agent(settings: &Settings, tokens: &Tokens<'_>, here: &Surroundings) -> Result<Option<PathBuf>> {
+/// The agent's socket: none, a path, `SSH_AUTH_SOCK`, or another variable by its `$NAME`.
+fn agent(settings: &SshSettings, tokens: &Tokens<'_>, here: &LocalEnvironment) -> Result<Option<PathBuf>> {
     let of_environment = here.agent.as_ref().map(PathBuf::from);
     match settings.identity_agent.as_deref() {
         None | Some("SSH_AUTH_SOCK" | "$SSH_AUTH_SOCK") => Ok(of_environment),
@@ -281,7 +296,7 @@ fn agent(settings: &Settings, tokens: &Tokens<'_>, here: &Surroundings) -> Resul
     }
 }
 
-fn methods(settings: &Settings) -> Vec<Method> {
+fn methods(settings: &SshSettings) -> Vec<Method> {
     let allowed = |method: &Method| {
         let said = match method {
             Method::PublicKey => settings.public_keys,

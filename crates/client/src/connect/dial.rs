@@ -1,4 +1,5 @@
-//! TCP: from a host's name to a socket, over whichever of its addresses answers first.
+//! TCP connections: from a host's name to a socket, over whichever of its addresses answers first. It knows nothing of
+//! SSH.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,12 +11,12 @@ use tokio::task::JoinSet;
 use super::destination::Destination;
 use super::error::{ConnectError, unknown_host, unreachable};
 
-/// Before the next address is tried beside those that have not answered (RFC 8305, 5).
+/// How long to wait before the next address is tried beside those that have not answered (RFC 8305, 5).
 const STAGGER: Duration = Duration::from_millis(250);
-/// Of one host; no honest one has more.
+/// The most addresses of one host that are tried; no honest host has more.
 const MAX_ADDRESSES: usize = 16;
 
-/// Connects.
+/// Connects to the destination.
 ///
 /// # Errors
 /// When the name is not known, or no address answers in time.
@@ -30,14 +31,15 @@ pub(super) async fn dial(destination: &Destination) -> Result<TcpStream, Connect
     let stream = race(addresses, limit)
         .await
         .map_err(|error| unreachable(destination, error))?;
-    // Requests are small, and somebody waits for each.
+    // Requests are small, and each is waited for.
     stream
         .set_nodelay(true)
         .map_err(|error| unreachable(destination, error))?;
     Ok(stream)
 }
 
-/// The families in turn, beginning with the system's first choice: one that does not work costs little time then.
+/// The addresses with IPv4 and IPv6 in turn, beginning with the system's first choice, so that a family that does not
+/// work costs little time.
 fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else {
         return addresses;
@@ -55,7 +57,8 @@ fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     ordered
 }
 
-/// The first that answers. When none does, the error of the first address, which is the one that was meant.
+/// Connects to the address that answers first. If none does, the error is that of the first address, which is the one
+/// that was meant.
 async fn race(addresses: Vec<SocketAddr>, limit: Duration) -> io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
     for (place, address) in addresses.into_iter().enumerate() {
@@ -72,7 +75,7 @@ async fn race(addresses: Vec<SocketAddr>, limit: Duration) -> io::Result<TcpStre
     let mut failed: Option<(usize, io::Error)> = None;
     while let Some(attempt) = attempts.join_next().await {
         match attempt {
-            // The others end with the set.
+            // Dropping the set ends the other attempts.
             Ok((_, Ok(stream))) => return Ok(stream),
             Ok((place, Err(error))) => {
                 if failed.as_ref().is_none_or(|(earlier, _)| place < *earlier) {
@@ -82,7 +85,7 @@ async fn race(addresses: Vec<SocketAddr>, limit: Duration) -> io::Result<TcpStre
             Err(error) => failed = failed.or(Some((usize::MAX, io::Error::other(error)))),
         }
     }
-    Err(failed.map_or_else(|| io::Error::other("it has no address"), |(_, error)| error))
+    Err(failed.map_or_else(|| io::Error::other("the host has no address"), |(_, error)| error))
 }
 
 #[cfg(test)]
@@ -105,7 +108,7 @@ mod tests {
     async fn the_first_that_answers_wins() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let good = listener.local_addr().unwrap();
-        // Taken, so that no other program gets it, and nothing listens there.
+        // The port is taken, so that no other program gets it, but nothing listens there.
         let taken = tokio::net::TcpSocket::new_v4().unwrap();
         taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let refused = taken.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Why there is no connection, and what that means for the caller.
+//! Why there is no connection, in words, with the exit code and whether trying again makes sense.
 
 use std::fmt::Write as _;
 use std::io;
@@ -6,31 +6,31 @@ use std::io;
 use super::destination::Destination;
 use super::host_key::HostKeyError;
 use super::sign_in::report::SignInError;
-use crate::printable::printable;
 use base::error::Error;
+use base::visible::printable;
 
-/// Names of algorithms that are shown when there is none in common.
+/// How many names of algorithms are shown when there is none in common.
 const SHOWN_NAMES: usize = 12;
 
-/// There is no connection.
+/// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Nothing answers there.
+    /// Nothing answers at the address.
     #[error(transparent)]
     Unreachable(Error),
-    /// It may be another server than the one that was meant.
+    /// The server may be another than the one that was meant.
     #[error(transparent)]
     HostKey(#[from] HostKeyError),
     /// The server does not let the user in.
     #[error(transparent)]
     SignIn(#[from] SignInError),
-    /// The server does not speak as it should.
+    /// The server does not speak SSH as it should.
     #[error(transparent)]
     Protocol(Error),
 }
 
 impl ConnectError {
-    /// Of the program: 3 where one of the two sides does not accept the other, else 1.
+    /// The program's exit code for this error: 3 if one of the two sides does not accept the other, else 1.
     pub fn exit_code(&self) -> u8 {
         match self {
             ConnectError::SignIn(_) | ConnectError::HostKey(_) => 3,
@@ -38,7 +38,7 @@ impl ConnectError {
         }
     }
 
-    /// May it go better a little later, without anybody doing anything?
+    /// Whether a later attempt may succeed without anybody doing anything.
     pub fn may_pass(&self) -> bool {
         match self {
             ConnectError::Unreachable(_) | ConnectError::Protocol(_) => true,
@@ -51,7 +51,7 @@ impl ConnectError {
     }
 }
 
-/// `"host" port 22`, with the name it was given by if that is another.
+/// The server for a message: `"host" port 22`, with the name by which it was given if that is another.
 pub(super) fn place(destination: &Destination) -> String {
     let shown = |name: &str| printable(name.as_bytes());
     let mut text = format!("\"{}\" port {}", shown(&destination.host), destination.port);
@@ -92,7 +92,7 @@ pub(super) fn silent(destination: &Destination) -> ConnectError {
     )
 }
 
-/// What went wrong before anybody could sign in.
+/// The error for what went wrong before anybody could sign in.
 pub(super) fn handshake(
     destination: &Destination,
     error: Box<dyn std::error::Error + Send + Sync>,
@@ -119,7 +119,7 @@ pub(super) fn handshake(
             let names = names.join(", ");
             broken(
                 format!("cannot agree with {place} on an algorithm ({kind:?}): it offers only {names}"),
-                "these are not safe any more: the server's software must be updated",
+                "these are not safe any more; the server's software must be updated",
             )
         }
         Some(russh::Error::Disconnect | russh::Error::HUP) => closed(),

@@ -1,30 +1,30 @@
-//! Is this the server that was meant? Decides by `known_hosts`, and asks where it does not know.
+//! Whether a server is the one that was meant: decides by `known_hosts`, and asks where that does not know.
 //!
 //! The rules are ssh's, with two exceptions on the safe side: a changed or revoked key is refused whatever
-//! `StrictHostKeyChecking` says, and RSA signatures with SHA-1 are not taken at all.
+//! `StrictHostKeyChecking` says, and RSA signatures with SHA-1 are not accepted at all.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::keys::{PublicKey, PublicKeyOrCertificate};
 
-use super::known_hosts::{self, HostName, KnownHosts, Listed, Standing, fingerprint};
-use super::prompts::Desk;
+use super::known_hosts::{self, HostKeyStatus, HostName, KnownHosts, ListedKey, fingerprint};
+use super::prompts::AsyncPrompts;
 use super::ssh_config::settings::UnknownKeys;
 use base::error::Error;
 
-/// How keys of hosts are judged.
+/// How host keys are judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostKeyRules {
-    /// As the files name the host.
+    /// The host as the files name it.
     pub name: HostName,
-    /// The first is the one that learns.
+    /// The user's files. New keys are added to the first.
     pub user_files: Vec<PathBuf>,
-    /// Only read.
+    /// The system's files. They are only read.
     pub global_files: Vec<PathBuf>,
     /// What to do about a host that is not known.
     pub unknown: UnknownKeys,
-    /// Learn in a form that does not tell the host's name.
+    /// Whether a new line hides the host's name.
     pub hash: bool,
 }
 
@@ -37,10 +37,10 @@ impl HostKeyRules {
             .collect()
     }
 
-    /// What the files say. Reads from disk: call it where blocking is allowed.
+    /// Reads the files. It blocks: call it where blocking is allowed.
     ///
     /// # Errors
-    /// When a file is there and cannot be read.
+    /// When a file exists and cannot be read.
     pub fn known(&self) -> base::error::Result<KnownHosts> {
         KnownHosts::read(&self.files())
     }
@@ -49,7 +49,7 @@ impl HostKeyRules {
 /// Why a server's key is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum HostKeyError {
-    /// Others are known for the host.
+    /// Other keys are known for the host.
     #[error("{0}")]
     Changed(String),
     /// The key is marked as one that must not be used.
@@ -58,18 +58,18 @@ pub enum HostKeyError {
     /// Nobody knows the host, and nobody could be asked.
     #[error("{0}")]
     Unknown(String),
-    /// The person said no.
+    /// The person did not confirm the key.
     #[error("the host key of {0} was not confirmed")]
     NotConfirmed(String),
     /// The server shows a certificate, which was not asked for.
     #[error("{0} shows a certificate as its host key, which is not supported")]
     Certificate(String),
-    /// The signature can be forged.
+    /// The server signs with SHA-1, which can be forged.
     #[error(
         "{0} signs with RSA and SHA-1, which can be forged (hint: its OpenSSH is older than 7.2; update it, or make it an ed25519 host key)"
     )]
     Sha1(String),
-    /// `known_hosts` cannot be used.
+    /// A `known_hosts` file cannot be used.
     #[error(transparent)]
     Files(#[from] Error),
 }
@@ -77,15 +77,15 @@ pub enum HostKeyError {
 /// Judges the key of one connection. A [`russh::client::Handler`] has one, and calls it in `check_server_key`.
 pub struct HostKeyCheck {
     rules: HostKeyRules,
-    desk: Arc<Desk>,
-    refusal: Refusal,
+    prompts: Arc<AsyncPrompts>,
+    refusal: RefusalReason,
 }
 
-/// Where the reason of a refusal waits for the caller of `connect`: russh itself only passes on that there was one.
+/// Holds the reason of a refusal for the caller of `connect`: russh itself only passes on that there was one.
 #[derive(Clone, Default)]
-pub(super) struct Refusal(Arc<Mutex<Option<HostKeyError>>>);
+pub(super) struct RefusalReason(Arc<Mutex<Option<HostKeyError>>>);
 
-impl Refusal {
+impl RefusalReason {
     pub(super) fn take(&self) -> Option<HostKeyError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -96,17 +96,18 @@ impl Refusal {
 }
 
 impl HostKeyCheck {
-    pub(super) fn new(rules: HostKeyRules, desk: Arc<Desk>) -> (Self, Refusal) {
-        let refusal = Refusal::default();
+    pub(super) fn new(rules: HostKeyRules, prompts: Arc<AsyncPrompts>) -> (Self, RefusalReason) {
+        let refusal = RefusalReason::default();
         let check = Self {
             rules,
-            desk,
+            prompts,
             refusal: refusal.clone(),
         };
         (check, refusal)
     }
 
-    /// Is it the server's? Asks the person if need be. The reason of a refusal becomes the error of `connect`.
+    /// Whether the key is the server's. It asks the person if need be. The reason of a refusal becomes the error of
+    /// `connect`.
     pub async fn accepts(&self, key: &PublicKeyOrCertificate) -> bool {
         let key = match key {
             PublicKeyOrCertificate::PublicKey { key, .. } => key,
@@ -133,10 +134,12 @@ impl HostKeyCheck {
         let known = tokio::task::spawn_blocking(move || rules.known()).await;
         let known = known.map_err(|error| Error::new("cannot read known_hosts").because(error))??;
         match known.check(&self.rules.name, key) {
-            Standing::Known => Ok(()),
-            Standing::Unknown => self.unknown(key).await,
-            Standing::Changed(listed) => Err(HostKeyError::Changed(changed(&self.rules.name, key, &listed))),
-            Standing::Revoked(listed) => Err(HostKeyError::Revoked(format!(
+            HostKeyStatus::Known => Ok(()),
+            HostKeyStatus::Unknown => self.unknown(key).await,
+            HostKeyStatus::Changed(listed) => {
+                Err(HostKeyError::Changed(changed(&self.rules.name, key, &listed)))
+            }
+            HostKeyStatus::Revoked(listed) => Err(HostKeyError::Revoked(format!(
                 "the host key of {} is marked as revoked: {} ({}, line {}); somebody may be using a stolen key (hint: ask whoever runs the server)",
                 self.host(),
                 shown(key),
@@ -162,7 +165,7 @@ impl HostKeyCheck {
         self.learn(key, told).await
     }
 
-    /// `yes`, `no`, or the fingerprint itself, as ssh takes them.
+    /// Asks the person. `yes`, `no` and the fingerprint itself are accepted, as in ssh.
     async fn ask(&self, key: &PublicKey) -> Result<(), HostKeyError> {
         let expected = fingerprint(key);
         let mut label = format!(
@@ -171,7 +174,7 @@ impl HostKeyCheck {
             shown(key)
         );
         loop {
-            let answer = self.desk.line(label).await;
+            let answer = self.prompts.line(label).await;
             let answer = answer.map_err(|error| match error.kind() {
                 std::io::ErrorKind::Interrupted | std::io::ErrorKind::UnexpectedEof => {
                     HostKeyError::NotConfirmed(self.host())
@@ -189,7 +192,8 @@ impl HostKeyCheck {
         }
     }
 
-    /// That it cannot be written down is no reason to refuse, as ssh has it.
+    /// Adds the key to the user's file. A file that cannot be written is reported and is not a reason to refuse, as in
+    /// ssh.
     async fn learn(&self, key: &PublicKey, told: &str) -> Result<(), HostKeyError> {
         let Some(file) = self.rules.user_files.first().cloned() else {
             return Ok(());
@@ -207,20 +211,20 @@ impl HostKeyCheck {
                     self.host(),
                     shown(key)
                 );
-                self.desk.tell(&message);
+                self.prompts.tell(&message);
             }
-            Err(error) => self.desk.tell(&format!("warning: {error}")),
+            Err(error) => self.prompts.tell(&format!("warning: {error}")),
         }
         Ok(())
     }
 }
 
-/// `ssh-ed25519 SHA256:…`
+/// The key in a message: `ssh-ed25519 SHA256:…`.
 fn shown(key: &PublicKey) -> String {
     format!("{} {}", key.algorithm(), fingerprint(key))
 }
 
-fn changed(name: &HostName, key: &PublicKey, listed: &Listed) -> String {
+fn changed(name: &HostName, key: &PublicKey, listed: &ListedKey) -> String {
     format!(
         "the host key of \"{name}\" has changed: it shows {}, but known is {} ({file}, line {}). Somebody may be listening in, or the server got a new key. (hint: ask whoever runs it; if the new key is right: ssh-keygen -f \"{file}\" -R \"{name}\")",
         shown(key),

@@ -1,10 +1,11 @@
-//! `known_hosts`: which keys are known for a host, as sshd(8) describes the file under SSH_KNOWN_HOSTS FILE FORMAT.
+//! `known_hosts`: which keys are known for a host, as sshd(8) describes the file under SSH_KNOWN_HOSTS FILE FORMAT. It
+//! asks nobody.
 //!
-//! The rules are OpenSSH's, as its client behaves: a key that is listed for the host is known; if only *other* keys
-//! are listed, of whatever type, the host has [changed](Standing::Changed) — which is why a connection asks for the
-//! types that are listed first ([`KnownHosts::algorithms`]); `@revoked` outweighs everything; `@cert-authority` says
-//! nothing about plain keys. A host on another port than 22 is also known by its lines without a port, unless it has
-//! lines of its own.
+//! The rules are those of OpenSSH's client. A key that is listed for the host is known. If only *other* keys are
+//! listed, of whatever type, the host has [changed](HostKeyStatus::Changed); that is why a connection asks for the
+//! listed types first ([`KnownHosts::algorithms`]). `@revoked` outweighs everything; `@cert-authority` says nothing
+//! about plain keys. A host on another port than 22 is also known by its lines without a port, unless it has lines of
+//! its own.
 
 #[doc(hidden)]
 pub mod fuzz;
@@ -19,25 +20,25 @@ use russh::keys::ssh_key::known_hosts::{HostPatterns, Marker};
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 use sha1::Sha1;
 
-use super::pattern;
 use base::error::{Error, Result};
+use base::glob::matches_host_list;
 
-/// The port that is not written.
+/// The port that is not written into the file.
 const PORT: u16 = 22;
-/// As long as the hash, as OpenSSH has it.
+/// The length of the salt in bytes: as long as the hash, as in OpenSSH.
 const SALT: usize = 20;
 
 /// A host as `known_hosts` names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName {
-    /// `host`, or `[host]:port`.
+    /// The host as `host` or `[host]:port`.
     name: String,
-    /// The same without its port, where it has one.
+    /// The host without its port, if it has one.
     without_port: Option<String>,
 }
 
 impl HostName {
-    /// Of the host that is connected to, or the alias that stands for it (`HostKeyAlias`).
+    /// The name of the host that is connected to, or of the alias that stands for it (`HostKeyAlias`).
     pub fn new(host: &str, port: u16, alias: Option<&str>) -> Self {
         if let Some(alias) = alias {
             return Self {
@@ -58,54 +59,55 @@ impl HostName {
         }
     }
 
-    /// As it is written into the file, and as `ssh-keygen -R` takes it.
+    /// The name as it is written into the file, and as `ssh-keygen -R` takes it.
     pub fn as_str(&self) -> &str {
         &self.name
     }
 }
 
-/// Where a key is listed.
+/// A key that is listed in a file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// The file.
+pub struct ListedKey {
+    /// The file that lists it.
     pub file: PathBuf,
-    /// From 1.
+    /// The line in the file, counted from 1.
     pub line: usize,
-    /// What stands there.
+    /// The key that is listed.
     pub key: PublicKey,
 }
 
-/// How a key stands for a host.
+/// What the files say about a key of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// It is the host's.
+pub enum HostKeyStatus {
+    /// The key is listed for the host.
     Known,
     /// Nothing is listed for the host.
     Unknown,
-    /// Others are listed for the host, and this one is not: the first of its type, else the first.
-    Changed(Listed),
-    /// It must not be used any more.
-    Revoked(Listed),
+    /// Other keys are listed for the host, and this one is not. Holds the first listed key of its type, else the first
+    /// of all.
+    Changed(ListedKey),
+    /// The key must not be used any more.
+    Revoked(ListedKey),
 }
 
-/// The lines of some files.
+/// The lines of some `known_hosts` files.
 #[derive(Debug, Clone, Default)]
 pub struct KnownHosts {
-    lines: Vec<Line>,
+    lines: Vec<KnownHostsLine>,
 }
 
 #[derive(Debug, Clone)]
-struct Line {
+struct KnownHostsLine {
     revoked: bool,
     hosts: HostPatterns,
-    listed: Listed,
+    listed: ListedKey,
 }
 
 impl KnownHosts {
-    /// Reads the files; one that is not there has no lines.
+    /// Reads the files. A file that does not exist has no lines.
     ///
     /// # Errors
-    /// When one is there and cannot be read: what it says could matter.
+    /// When a file exists and cannot be read: what it says could matter.
     pub fn read(files: &[PathBuf]) -> Result<Self> {
         let mut known = Self::default();
         for file in files {
@@ -120,46 +122,48 @@ impl KnownHosts {
         Ok(known)
     }
 
-    /// Adds the lines of a file. One that makes no sense is passed over, as ssh does.
+    /// Adds the lines of a file. A line that makes no sense is skipped, as in ssh.
     pub fn add(&mut self, file: &Path, text: &str) {
         let lines = (1..).zip(text.lines());
         self.lines
-            .extend(lines.filter_map(|(number, line)| Line::parse(file, number, line)));
+            .extend(lines.filter_map(|(number, line)| KnownHostsLine::parse(file, number, line)));
     }
 
-    /// How this key stands for the host.
-    pub fn check(&self, host: &HostName, key: &PublicKey) -> Standing {
-        let standing = self.check_name(&host.name, key);
+    /// What the lines say about this key of the host.
+    pub fn check(&self, host: &HostName, key: &PublicKey) -> HostKeyStatus {
+        let status = self.check_name(&host.name, key);
         match &host.without_port {
-            Some(bare) if standing == Standing::Unknown => match self.check_name(bare, key) {
+            Some(bare) if status == HostKeyStatus::Unknown => match self.check_name(bare, key) {
                 // Another key for the bare name says nothing about this port.
-                Standing::Changed(_) => Standing::Unknown,
-                standing => standing,
+                HostKeyStatus::Changed(_) => HostKeyStatus::Unknown,
+                status => status,
             },
-            _ => standing,
+            _ => status,
         }
     }
 
-    fn check_name(&self, name: &str, key: &PublicKey) -> Standing {
-        let same = |line: &&Line| line.listed.key.key_data() == key.key_data();
-        let of_host: Vec<&Line> = self.lines.iter().filter(|line| line.is_for(name)).collect();
-        let (revoked, listed): (Vec<&Line>, Vec<&Line>) = of_host.into_iter().partition(|line| line.revoked);
+    fn check_name(&self, name: &str, key: &PublicKey) -> HostKeyStatus {
+        let same = |line: &&KnownHostsLine| line.listed.key.key_data() == key.key_data();
+        let of_host: Vec<&KnownHostsLine> = self.lines.iter().filter(|line| line.is_for(name)).collect();
+        let (revoked, listed): (Vec<&KnownHostsLine>, Vec<&KnownHostsLine>) =
+            of_host.into_iter().partition(|line| line.revoked);
         if let Some(line) = revoked.into_iter().find(same) {
-            return Standing::Revoked(line.listed.clone());
+            return HostKeyStatus::Revoked(line.listed.clone());
         }
         if listed.iter().any(same) {
-            return Standing::Known;
+            return HostKeyStatus::Known;
         }
         let of_type = listed
             .iter()
             .find(|line| line.listed.key.algorithm() == key.algorithm());
         match of_type.or(listed.first()) {
-            Some(line) => Standing::Changed(line.listed.clone()),
-            None => Standing::Unknown,
+            Some(line) => HostKeyStatus::Changed(line.listed.clone()),
+            None => HostKeyStatus::Unknown,
         }
     }
 
-    /// The types of the keys that are listed for the host: a connection asks for these first. RSA is without a hash.
+    /// The types of the keys that are listed for the host. A connection asks for these first. RSA stands without a
+    /// hash.
     pub fn algorithms(&self, host: &HostName) -> Vec<Algorithm> {
         let of = |name: &str| -> Vec<Algorithm> {
             let lines = self
@@ -176,7 +180,7 @@ impl KnownHosts {
     }
 }
 
-impl Line {
+impl KnownHostsLine {
     fn parse(file: &Path, number: usize, line: &str) -> Option<Self> {
         let mut words = line.split_whitespace().peekable();
         let marker = match words.next_if(|word| word.starts_with('@')) {
@@ -191,7 +195,7 @@ impl Line {
         Some(Self {
             revoked: marker == Some(Marker::Revoked),
             hosts: hosts.parse().ok()?,
-            listed: Listed {
+            listed: ListedKey {
                 file: file.to_owned(),
                 line: number,
                 key: PublicKey::from_openssh(&format!("{kind} {data}")).ok()?,
@@ -203,21 +207,21 @@ impl Line {
         match &self.hosts {
             HostPatterns::Patterns(patterns) => {
                 let patterns: Vec<String> = patterns.iter().map(|pattern| pattern.to_lowercase()).collect();
-                pattern::matches_list(patterns.iter().map(String::as_str), &name.to_lowercase())
+                matches_host_list(patterns.iter().map(String::as_str), &name.to_lowercase())
             }
             HostPatterns::HashedName { salt, hash } => hashed(name, salt) == Some(*hash),
         }
     }
 }
 
-/// `None` does not happen: HMAC takes keys of any length.
+/// The hash of a host's name. `None` does not happen: HMAC takes keys of any length.
 fn hashed(name: &str, salt: &[u8]) -> Option<[u8; 20]> {
     let mut mac = Hmac::<Sha1>::new_from_slice(salt).ok()?;
     mac.update(name.as_bytes());
     Some(mac.finalize().into_bytes().into())
 }
 
-/// Appends a line for the host; `hash`: nobody is to read from it which host it is. Makes the file (0600) and its
+/// Appends a line for the host. With `hash`, the line does not tell which host it is. Makes the file (0600) and its
 /// directory (0700) where they are missing.
 ///
 /// # Errors
@@ -244,7 +248,7 @@ pub fn learn(file: &Path, host: &HostName, key: &PublicKey, hash: bool) -> Resul
     } else {
         "\n"
     };
-    // One write: a file that others append to meanwhile never gets half a line.
+    // One write, so that others who append to the file never see half a line.
     file.write_all(format!("{start}{line}\n").as_bytes())
         .map_err(cannot)
 }
@@ -262,7 +266,7 @@ fn new_line(host: &HostName, key: &PublicKey, hash: bool) -> std::io::Result<Str
     Ok(format!("{name} {}", key.trim_end()))
 }
 
-/// An editor may have left the last line without its end.
+/// Whether the last line of the file has its end. An editor may have left it without one.
 fn ends_in_a_line(file: &mut std::fs::File) -> std::io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(true);
@@ -273,7 +277,7 @@ fn ends_in_a_line(file: &mut std::fs::File) -> std::io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// `SHA256:…`, as `ssh-keygen -l` prints it.
+/// The fingerprint of a key, `SHA256:…`, as `ssh-keygen -l` prints it.
 pub fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }

@@ -1,7 +1,7 @@
-//! Questions to the person in front of the screen, and what is told to them. Nothing else reads the terminal here.
+//! Questions to the person in front of the screen, and messages to them. Nothing else reads the terminal here.
 //!
-//! A [`Prompts`] blocks while somebody thinks; [`Desk`] is its asynchronous front, and knows whether a question is
-//! open, so that no time limit runs out on a person.
+//! A [`Prompts`] blocks while somebody thinks. [`AsyncPrompts`] is its asynchronous front, and knows whether a question
+//! is open, so that no time limit runs out while a person thinks.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -15,29 +15,29 @@ use tokio::sync::watch;
 use crate::interrupt;
 use base::secret::Secret;
 
-/// More than anybody types: an answer is a name, a word or a fingerprint.
+/// The longest answer, in bytes. An answer is a name, a word or a fingerprint.
 const LONGEST_LINE: usize = 4096;
-/// Between two looks for Ctrl-C while somebody thinks.
+/// How often Ctrl-C is checked for while somebody thinks.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
 
-/// Asks and tells. Labels and messages are fit for a terminal already (`printable.rs`).
+/// Asks and tells. Labels and messages have been made fit for a terminal by [`printable`](base::visible::printable).
 pub trait Prompts: Send + Sync {
-    /// A password or passphrase, without echo.
+    /// Asks for a password or passphrase, without echo.
     ///
     /// # Errors
     /// When nobody can be asked, or the person gave up.
     fn secret(&self, label: &str) -> io::Result<Secret>;
 
-    /// A line, with echo, without its end.
+    /// Asks for a line, with echo. Returns it without its end.
     ///
     /// # Errors
     /// When nobody can be asked, or the person gave up.
     fn line(&self, label: &str) -> io::Result<String>;
 
-    /// Yes or no; asks again until it is one of them.
+    /// Asks for yes or no, again until the answer is one of them.
     ///
     /// # Errors
     /// When nobody can be asked, or the person gave up.
@@ -52,19 +52,19 @@ pub trait Prompts: Send + Sync {
         }
     }
 
-    /// Says something, in lines of its own.
+    /// Tells something, in lines of its own.
     fn tell(&self, message: &str);
 }
 
 /// The terminal of this process, whatever its standard input and output are.
 ///
 /// Ctrl-C at a secret raises SIGINT and is [`io::ErrorKind::Interrupted`]. A program must handle that signal
-/// (`tokio::signal` does): it would die with the terminal's echo switched off.
+/// (`tokio::signal` does); otherwise it would die with the terminal's echo switched off.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Terminal;
 
 impl Terminal {
-    /// Is there one?
+    /// Whether this process has a terminal.
     pub fn is_there() -> bool {
         Self::open().is_ok()
     }
@@ -76,8 +76,8 @@ impl Terminal {
 
 impl Prompts for Terminal {
     fn secret(&self, label: &str) -> io::Result<Secret> {
-        // Before the label: a program that types as soon as it reads that must not see its answer echoed.
-        let _silent = Silent::new(Self::open()?)?;
+        // Before the label, because the answer of a program that types at once must not be echoed.
+        let _silent = EchoOff::new(Self::open()?)?;
         rpassword::prompt_password(label).map(Secret::new)
     }
 
@@ -93,7 +93,7 @@ impl Prompts for Terminal {
                 Err(rustix::io::Errno::INTR) => 0,
                 there => there?,
             };
-            // A read that nobody waits for any more would take the next line from who does.
+            // A read that nobody waits for any more would take the line of the next question.
             if interrupt::count() != interrupts {
                 return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted"));
             }
@@ -118,13 +118,13 @@ impl Prompts for Terminal {
     }
 }
 
-/// A terminal in the modes in which a secret is read: no echo, and Ctrl-C is a byte. As it was before when dropped.
-struct Silent {
+/// A terminal in the modes in which a secret is read: no echo, and Ctrl-C is a byte. Dropping this restores its modes.
+struct EchoOff {
     terminal: File,
     before: Termios,
 }
 
-impl Silent {
+impl EchoOff {
     fn new(terminal: File) -> io::Result<Self> {
         let before = tcgetattr(&terminal)?;
         let mut silent = before.clone();
@@ -138,14 +138,14 @@ impl Silent {
     }
 }
 
-impl Drop for Silent {
+impl Drop for EchoOff {
     fn drop(&mut self) {
-        // A terminal that is gone needs no modes.
+        // It fails only if the terminal is gone.
         let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
     }
 }
 
-/// Nobody is there: scripts, cron, `--batch`.
+/// The prompts where nobody can be asked: in scripts, in cron jobs, and with `--batch`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unattended;
 
@@ -179,14 +179,14 @@ fn tell_stderr(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
-/// Where questions are asked without holding up the event loop.
-pub(super) struct Desk {
+/// Asks questions without blocking the event loop.
+pub(super) struct AsyncPrompts {
     prompts: Arc<dyn Prompts>,
-    /// Is a question open?
+    /// Whether a question is open.
     asking: watch::Sender<bool>,
 }
 
-impl Desk {
+impl AsyncPrompts {
     pub(super) fn new(prompts: Arc<dyn Prompts>) -> Self {
         Self {
             prompts,
@@ -210,7 +210,7 @@ impl Desk {
         &self,
         question: impl FnOnce(&dyn Prompts) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        /// Also when the asker is dropped before the answer comes.
+        /// Marks the question as answered, also when the asker is dropped before the answer comes.
         struct Open<'a>(&'a watch::Sender<bool>);
         impl Drop for Open<'_> {
             fn drop(&mut self) {
@@ -224,18 +224,18 @@ impl Desk {
         answer.map_err(io::Error::other)?
     }
 
-    /// Waits for a peer, but not longer than `limit`; the time in which a person is asked does not count, and after an
-    /// answer it begins anew. `None`: the time is up.
-    pub(super) async fn patiently<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    /// Waits for a peer, but not longer than `limit`. The time in which a person is asked does not count, and after an
+    /// answer the time begins anew. `None`: the time is up.
+    pub(super) async fn with_timeout<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         let mut asking = self.asking.subscribe();
         tokio::pin!(work);
         loop {
             let open = *asking.borrow_and_update();
             tokio::select! {
-                // The time last: a question that opens, or an answer that comes, as it ends counts first.
+                // The time limit comes last: a question or an answer that arrives at the same moment counts first.
                 biased;
                 done = &mut work => return Some(done),
-                // The sender lives as long as this borrow.
+                // The sender cannot be dropped while `self` is borrowed.
                 _ = asking.changed() => {}
                 () = tokio::time::sleep(limit), if !open => return None,
             }
@@ -249,7 +249,7 @@ mod tests {
 
     use super::*;
 
-    /// Types these lines.
+    /// A person who types these lines.
     struct Typist(Mutex<Vec<&'static str>>);
 
     impl Prompts for Typist {
@@ -293,12 +293,12 @@ mod tests {
 
     #[tokio::test]
     async fn the_time_of_people_does_not_count() {
-        let desk = Desk::new(Arc::new(Typist(Mutex::default())));
+        let prompts = AsyncPrompts::new(Arc::new(Typist(Mutex::default())));
         let limit = Duration::from_millis(100);
-        let asked = desk.patiently(limit, desk.secret(String::new())).await;
+        let asked = prompts.with_timeout(limit, prompts.secret(String::new())).await;
         assert_eq!(asked.unwrap().unwrap().reveal(), "late");
-        let hung = desk.patiently(limit, async {
-            desk.secret(String::new()).await.unwrap();
+        let hung = prompts.with_timeout(limit, async {
+            prompts.secret(String::new()).await.unwrap();
             std::future::pending::<()>().await;
         });
         assert!(hung.await.is_none());

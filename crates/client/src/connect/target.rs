@@ -1,53 +1,54 @@
-//! Where to: `[USER@]HOST[:PATH]` and `sftp://[USER@]HOST[:PORT][/PATH]`, and which words of a command line are local.
+//! The words that name servers: `[USER@]HOST[:PATH]` and `sftp://[USER@]HOST[:PORT][/PATH]`, and which words of a
+//! command line are local.
 //!
-//! Nothing here looks into files: what `~/.ssh/config` makes of a host is the business of [`super::destination`].
+//! Nothing here reads files: what `~/.ssh/config` makes of a host stands in [`super::destination`].
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use crate::globs;
-use crate::printable::printable;
-use base::glob::Marked;
+use crate::names::below_home;
+use base::glob::{Marked, escaped};
+use base::visible::printable;
 
-/// A server, and a place on it.
+/// A server, and a path on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Target {
-    /// Who signs in; `None`: as the configuration or the local user says.
+    /// The user who signs in. `None`: the configuration or the local user decides.
     pub user: Option<String>,
-    /// A name, an alias of the configuration or an address; IPv6 without its brackets.
+    /// A name, an alias of the configuration, or an address. IPv6 addresses stand without their brackets.
     pub host: String,
-    /// From a URL.
+    /// The port, from a URL.
     pub port: Option<u16>,
-    /// Relative to the home when it does not begin with `/`; `None`: the home.
+    /// The path, relative to the home if it does not begin with `/`. `None`: the home.
     pub path: Option<Vec<u8>>,
 }
 
-/// A word of a command line, as scp(1) tells them apart.
+/// A word of a command line that names files. scp(1) tells remote and local ones apart in the same way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// `HOST:PATH` or a URL.
+pub enum PathArgument {
+    /// Files on a server: `HOST:PATH` or a URL.
     Remote(Target),
-    /// Everything else.
+    /// Files of this machine: everything else.
     Local(PathBuf),
 }
 
-/// The word names no server.
+/// Why a word does not name a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// Nothing stands where the host should.
+    /// The host is missing in the word.
     #[error("\"{0}\" names no host (hint: [USER@]HOST[:PATH], or sftp://[USER@]HOST[:PORT][/PATH])")]
     NoHost(String),
-    /// A character that no host name or user name has.
-    #[error("\"{0}\" is no host or user name")]
+    /// A character stands there that no host name or user name has.
+    #[error("\"{0}\" is not a host or user name")]
     Name(String),
-    /// Not a number from 1 to 65535.
-    #[error("\"{0}\" is no port (hint: a number from 1 to 65535)")]
+    /// The port is not a number from 1 to 65535.
+    #[error("\"{0}\" is not a port (hint: a number from 1 to 65535)")]
     Port(String),
-    /// A `%` without two hexadecimal digits, or one that stands for NUL.
-    #[error("\"{0}\" has a % that is no escape (hint: a % itself is written %25)")]
+    /// A `%` stands without two hexadecimal digits, or stands for NUL.
+    #[error("\"{0}\" has a % that is not an escape (hint: a % itself is written %25)")]
     Escape(String),
-    /// It would be in the process list, in histories and in logs.
+    /// A password would be visible in the process list, in histories and in logs.
     #[error(
         "a password in a URL can be read by everybody on this machine (hint: leave it out; you will be asked, or use --password-stdin)"
     )]
@@ -58,7 +59,7 @@ impl Target {
     /// Reads a word that must name a server; `HOST` alone is enough.
     ///
     /// # Errors
-    /// When it does not.
+    /// When it does not name one.
     pub fn parse(word: &OsStr) -> Result<Self, TargetError> {
         let bytes = word.as_bytes();
         if let Some(rest) = after_scheme(bytes) {
@@ -78,16 +79,16 @@ impl Target {
     }
 }
 
-impl Place {
-    /// Remote or local? As scp has it: a `:` before any `/` makes it remote, so `./a:b` is local.
+impl PathArgument {
+    /// Tells whether a word is remote or local. As in scp, a `:` before any `/` makes it remote, so `./a:b` is local.
     ///
     /// # Errors
-    /// When it is remote and names no server.
+    /// When it is remote and does not name a server.
     pub fn parse(word: &OsStr) -> Result<Self, TargetError> {
         let bytes = word.as_bytes();
         match after_scheme(bytes).is_some() || colon(bytes).is_some() {
-            true => Target::parse(word).map(Place::Remote),
-            false => Ok(Place::Local(PathBuf::from(word))),
+            true => Target::parse(word).map(PathArgument::Remote),
+            false => Ok(PathArgument::Local(PathBuf::from(word))),
         }
     }
 }
@@ -97,7 +98,7 @@ fn after_scheme(word: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"sftp://").then_some(rest)
 }
 
-/// Splits at the `:` that ends the host. One in front is part of a file's name, and so is one behind a `/`.
+/// Splits a word at the `:` that ends the host. A `:` in front, or behind a `/`, is part of a file's name.
 fn colon(word: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut bracket = word.first() == Some(&b'[');
     for (at, byte) in word.iter().enumerate() {
@@ -114,7 +115,7 @@ fn colon(word: &[u8]) -> Option<(&[u8], &[u8])> {
     None
 }
 
-/// At the last `@`: user names may have one.
+/// Splits at the last `@`, because user names may have one.
 fn user_and_host(text: &[u8]) -> (Option<&[u8]>, &[u8]) {
     let mut parts = text.rsplitn(2, |b| *b == b'@');
     let host = parts.next().unwrap_or_default();
@@ -130,7 +131,7 @@ fn host_name(host: &[u8], word: &[u8]) -> Result<String, TargetError> {
     name(host)
 }
 
-/// A host or user name: text without controls and blanks, and not like an option.
+/// Reads a host or user name: text without control characters and blanks that does not look like an option.
 fn name(bytes: &[u8]) -> Result<String, TargetError> {
     let wrong = || TargetError::Name(printable(bytes));
     let text = std::str::from_utf8(bytes).map_err(|_| wrong())?;
@@ -141,16 +142,13 @@ fn name(bytes: &[u8]) -> Result<String, TargetError> {
     }
 }
 
-/// `~/x` is `x` from the home; nothing and `~` are the home itself.
+/// The path from the home: `~/x` is `x`; nothing and `~` are the home itself.
 fn from_home(path: &[u8]) -> Option<Vec<u8>> {
-    let path = match path {
-        b"~" => &b""[..],
-        _ => path.strip_prefix(b"~/").unwrap_or(path),
-    };
+    let path = below_home(path).unwrap_or(path);
     (!path.is_empty()).then(|| path.to_owned())
 }
 
-/// What stands behind `sftp://`. The path is absolute; `/~/x` is `x` from the home.
+/// Reads what stands behind `sftp://`. The path is absolute; `/~/x` is `x` from the home.
 fn url(rest: &[u8]) -> Result<Target, TargetError> {
     let end = rest.iter().position(|b| *b == b'/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, b""));
@@ -174,7 +172,7 @@ fn url(rest: &[u8]) -> Result<Target, TargetError> {
             .map(port_number)
             .transpose()?,
         path: match path.strip_prefix(b"/") {
-            Some(relative) if relative == b"~" || relative.starts_with(b"~/") => from_home(relative),
+            Some(relative) if below_home(relative).is_some() => from_home(relative),
             Some(_) => Some(path),
             None => None,
         },
@@ -191,12 +189,12 @@ fn unescape(text: &[u8]) -> Result<Vec<u8>, TargetError> {
     Ok(unescaped(text)?.into_iter().map(|(byte, _)| byte).collect())
 }
 
-/// A path is a pattern ([`globs`]), in which what was escaped in the URL stands for itself.
+/// Reads a path. It is a pattern ([`base::glob`]), in which what was escaped in the URL stands for itself.
 fn unescape_path(text: &[u8]) -> Result<Vec<u8>, TargetError> {
-    Ok(globs::escaped(unescaped(text)?.into_iter()))
+    Ok(escaped(unescaped(text)?.into_iter()))
 }
 
-/// Each byte, and whether it was escaped.
+/// The bytes, each with whether it was escaped.
 fn unescaped(text: &[u8]) -> Result<Vec<Marked>, TargetError> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.iter();
@@ -260,7 +258,7 @@ mod tests {
             ("sftp://host/~/x/y", target(None, "host", None, Some(b"x/y"))),
             ("sftp://host/~", target(None, "host", None, None)),
             ("sftp://host/~tom/x", target(None, "host", None, Some(b"/~tom/x"))),
-            // What is escaped in a URL is no pattern.
+            // What is escaped in a URL is not a pattern.
             (
                 "sftp://host/a%2Ab*%5B",
                 target(None, "host", None, Some(b"/a\\*b*\\[")),
@@ -290,21 +288,21 @@ mod tests {
             ("[]:x", "names no host"),
             ("sftp://", "names no host"),
             ("sftp:///x", "names no host"),
-            ("@host", "is no host or user name"),
-            ("-oProxyCommand=x", "is no host or user name"),
-            ("-x@host", "is no host or user name"),
-            ("a b", "is no host or user name"),
-            ("a\u{1b}[2J", "\\u{1b}[2J\" is no host"),
-            ("./x", "is no host or user name"),
-            ("sftp://ho%2fst", "is no host or user name"),
-            ("sftp://host:0", "is no port"),
-            ("sftp://host:65536", "is no port"),
-            ("sftp://host:+22", "is no port"),
-            ("sftp://host:ssh", "is no port"),
-            ("sftp://host/%", "is no escape"),
-            ("sftp://host/%4", "is no escape"),
-            ("sftp://host/%zz", "is no escape"),
-            ("sftp://host/%00", "is no escape"),
+            ("@host", "is not a host or user name"),
+            ("-oProxyCommand=x", "is not a host or user name"),
+            ("-x@host", "is not a host or user name"),
+            ("a b", "is not a host or user name"),
+            ("a\u{1b}[2J", "\\u{1b}[2J\" is not a host"),
+            ("./x", "is not a host or user name"),
+            ("sftp://ho%2fst", "is not a host or user name"),
+            ("sftp://host:0", "is not a port"),
+            ("sftp://host:65536", "is not a port"),
+            ("sftp://host:+22", "is not a port"),
+            ("sftp://host:ssh", "is not a port"),
+            ("sftp://host/%", "is not an escape"),
+            ("sftp://host/%4", "is not an escape"),
+            ("sftp://host/%zz", "is not an escape"),
+            ("sftp://host/%00", "is not an escape"),
             ("sftp://calvin:123456@host/", "--password-stdin"),
             ("sftp://calvin:@host/", "--password-stdin"),
         ] {
@@ -333,13 +331,13 @@ mod tests {
             ("tom@host", false),
             ("", false),
         ] {
-            let place = Place::parse(OsStr::new(word)).unwrap();
-            assert_eq!(matches!(place, Place::Remote(_)), remote, "{word}");
+            let place = PathArgument::parse(OsStr::new(word)).unwrap();
+            assert_eq!(matches!(place, PathArgument::Remote(_)), remote, "{word}");
         }
         assert_eq!(
-            Place::parse(OsStr::from_bytes(b"\xff")),
-            Ok(Place::Local(PathBuf::from(OsStr::from_bytes(b"\xff"))))
+            PathArgument::parse(OsStr::from_bytes(b"\xff")),
+            Ok(PathArgument::Local(PathBuf::from(OsStr::from_bytes(b"\xff"))))
         );
-        assert!(Place::parse(OsStr::new("@:x")).is_err());
+        assert!(PathArgument::parse(OsStr::new("@:x")).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! A WRITE whose data is read straight into its packet.
 
-use base::buffer::{Buffer, Filled};
+use base::buffer::{Buffer, FilledBuffer};
 use bytes::Bytes;
 use sftp_wire::WriteHeader;
 
@@ -30,13 +30,13 @@ impl Block {
         }
     }
 
-    /// Where the data goes.
+    /// The place for the data.
     pub fn data(&mut self) -> &mut [u8] {
         let end = self.end();
         self.buffer.get_mut(self.header.size()..end).unwrap_or_default()
     }
 
-    /// Only the first bytes were filled.
+    /// Says that only the first `length` bytes were filled.
     pub fn cut(&mut self, length: u32) {
         self.length = self.length.min(length);
     }
@@ -49,7 +49,7 @@ impl Block {
     pub fn with_id(mut self, id: u32) -> (Bytes, Bytes) {
         let (start, end) = (self.header.size(), self.end());
         self.header.finish(&mut self.buffer, id, self.length);
-        let packet = Bytes::from_owner(Filled::new(self.buffer, end));
+        let packet = Bytes::from_owner(FilledBuffer::new(self.buffer, end));
         let data = packet.slice(start.min(packet.len())..);
         (packet, data)
     }

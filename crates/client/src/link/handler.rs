@@ -1,4 +1,4 @@
-//! The SSH library's callbacks on the client's side: thin, and all that they learn goes to the inbox.
+//! The callbacks of the SSH library on the client's side. They decide nothing: what they learn goes to the inbox.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,25 +8,26 @@ use russh::keys::PublicKeyOrCertificate;
 
 use super::inbox::Inbox;
 use crate::connect::Callbacks;
-use crate::printable::printable;
+use base::visible::printable;
 
 /// What the callbacks and the link share.
 #[derive(Clone, Default)]
-pub struct Wiring {
+pub struct SharedChannel {
     pub(super) inbox: Arc<Inbox>,
-    /// The channel that speaks SFTP; others are for commands, and are read elsewhere.
+    /// The channel that speaks SFTP. Other channels are for commands, and are read elsewhere.
     pub(super) channel: Arc<OnceLock<ChannelId>>,
 }
 
-/// Callbacks of one connection.
-pub struct Events {
+/// The callbacks of one connection.
+pub struct SshHandler {
     callbacks: Callbacks,
-    wiring: Wiring,
+    wiring: SharedChannel,
 }
 
-impl Events {
-    /// For [`connect`](crate::connect::connect); `wiring` then goes to [`Link::open`](super::Link::open).
-    pub fn new(callbacks: Callbacks, wiring: Wiring) -> Self {
+impl SshHandler {
+    /// Makes the handler for [`connect`](crate::connect::connect). `wiring` then goes to
+    /// [`Link::open`](super::channel::Link::open).
+    pub fn new(callbacks: Callbacks, wiring: SharedChannel) -> Self {
         Self { callbacks, wiring }
     }
 
@@ -41,13 +42,13 @@ impl Events {
     }
 }
 
-impl Drop for Events {
+impl Drop for SshHandler {
     fn drop(&mut self) {
         self.wiring.inbox.lose("it was closed");
     }
 }
 
-impl Handler for Events {
+impl Handler for SshHandler {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {

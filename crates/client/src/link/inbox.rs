@@ -1,11 +1,11 @@
-//! What comes from the server: cut into packets, and each reply given to who waits for it.
+//! Takes what comes from the server: cuts it into packets, and gives each reply to the one who waits for it.
 //!
 //! The file's bytes in a DATA reply are handed on while they arrive, so that a download is written from the SSH
-//! library's own buffer: no reply is ever put together, and none has to fit into memory. All other replies are kept
+//! library's own buffer: such a reply is never put together, and need not fit into memory. All other replies are kept
 //! until they are whole; [`next_reply`] bounds them.
 //!
-//! States: *between packets or inside a small one* (`partial` holds its beginning), *inside a DATA reply*
-//! (`reading`), *lost* (nothing is accepted any more, and who waits or asks is told why).
+//! There are three states: *between packets or inside a small one* (`partial` holds its beginning), *inside a DATA
+//! reply* (`reading`), and *lost* (nothing is accepted any more, and all who wait or ask are told why).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,79 +16,79 @@ use sftp_wire::frame::{self, next_reply};
 use sftp_wire::{DataHeader, Reply, ServerFault};
 use tokio::sync::{mpsc, oneshot};
 
-/// The server's own words beside the replies (extended data), of which the last are kept.
+/// How many bytes are kept of the text that the server sends beside its replies (extended data): the last ones.
 const MAX_NOTICE: usize = 1024;
 
-/// Takes the bytes of READs, in the SSH library's callback: it must not wait for the network.
-pub trait Sink: Send + Sync {
-    /// Bytes of the file at this offset.
+/// Takes the bytes of READs. It is called in the SSH library's callback, and must not wait for the network.
+pub trait DataSink: Send + Sync {
+    /// Takes bytes of the file at this offset.
     fn bytes(&self, offset: u64, bytes: &[u8]);
 }
 
 /// How a READ or WRITE ended.
 #[derive(Debug)]
-pub enum Ended {
-    /// READ: so many bytes came, and went to the sink.
+pub enum Completion {
+    /// A READ has ended: this many bytes came, and went to the sink.
     Data(u32),
-    /// Whatever else the server said.
+    /// The server has answered something else.
     Reply(Reply<Bytes>),
-    /// The connection is gone.
-    Lost,
+    /// The connection is gone before an answer came.
+    ConnectionLost,
 }
 
-/// A READ or WRITE that has ended, and which it was.
+/// A READ or WRITE that has ended.
 #[derive(Debug)]
-pub struct Done {
-    /// As it was asked for.
+pub struct CompletedRequest {
+    /// The offset that was asked for.
     pub offset: u64,
-    /// As it was asked for, in bytes.
+    /// The length that was asked for, in bytes.
     pub length: u32,
-    /// What became of it.
-    pub ended: Ended,
+    /// How the request ended.
+    pub ended: Completion,
 }
 
-/// Who waits for a reply.
-pub(super) enum Slot {
-    /// One who waits for just this.
+/// A request whose reply is waited for.
+pub(super) enum PendingRequest {
+    /// A request with a caller of its own.
     One(oneshot::Sender<Reply<Bytes>>),
-    /// A transfer with many requests under way.
+    /// A request of a transfer, which has many under way.
     Many {
         offset: u64,
         length: u32,
-        sink: Option<Arc<dyn Sink>>,
-        done: mpsc::UnboundedSender<Done>,
+        sink: Option<Arc<dyn DataSink>>,
+        done: mpsc::UnboundedSender<CompletedRequest>,
     },
 }
 
 /// A DATA reply that has begun to arrive.
-struct Reading {
-    slot: Option<Slot>,
-    /// Of the reply.
+struct PartialData {
+    slot: Option<PendingRequest>,
+    /// The length of the reply, in bytes.
     length: u32,
     taken: u32,
 }
 
 #[derive(Default)]
-struct State {
-    slots: HashMap<u32, Slot>,
+struct InboxState {
+    slots: HashMap<u32, PendingRequest>,
     partial: BytesMut,
-    reading: Option<Reading>,
+    reading: Option<PartialData>,
     notice: Vec<u8>,
-    /// Why nothing comes any more.
+    /// The reason why nothing comes any more.
     lost: Option<Arc<str>>,
 }
 
 /// The inbox of one SFTP channel.
 #[derive(Default)]
-pub(super) struct Inbox(Mutex<State>);
+pub(super) struct Inbox(Mutex<InboxState>);
 
 impl Inbox {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, InboxState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Someone waits for the reply with this id; not if the connection is lost.
-    pub fn expect(&self, id: u32, slot: Slot) {
+    /// Waits for the reply with this id, unless the connection is lost.
+    pub fn expect(&self, id: u32, slot: PendingRequest) {
         let mut state = self.state();
         match state.lost {
             Some(_) => slot.lose(),
@@ -96,7 +96,7 @@ impl Inbox {
         }
     }
 
-    /// Nothing comes any more. The first reason counts.
+    /// Ends the inbox: nothing comes any more. The first reason counts.
     pub fn lose(&self, why: &str) {
         let mut state = self.state();
         if state.lost.is_none() {
@@ -108,12 +108,12 @@ impl Inbox {
         }
     }
 
-    /// Why nothing comes any more.
+    /// The reason why nothing comes any more.
     pub fn lost(&self) -> Option<Arc<str>> {
         self.state().lost.clone()
     }
 
-    /// Words beside the replies.
+    /// Keeps text that the server sends beside its replies.
     pub fn notice(&self, words: &[u8]) {
         let notice = &mut self.state().notice;
         notice.extend_from_slice(words);
@@ -121,7 +121,7 @@ impl Inbox {
         notice.drain(..surplus);
     }
 
-    /// The last words beside the replies, once.
+    /// The last text beside the replies. It is returned once.
     pub fn take_notice(&self) -> Vec<u8> {
         std::mem::take(&mut self.state().notice)
     }
@@ -129,7 +129,7 @@ impl Inbox {
     /// Takes bytes of the stream.
     ///
     /// # Errors
-    /// When the stream makes no sense: nothing more may be given.
+    /// When the stream makes no sense. After that nothing more may be given.
     pub fn data(&self, mut data: &[u8]) -> Result<(), ServerFault> {
         let mut state = self.state();
         while !data.is_empty() && state.lost.is_none() {
@@ -142,8 +142,8 @@ impl Inbox {
     }
 }
 
-impl State {
-    /// Between packets: begins a DATA reply, or collects another one. Returns what is left.
+impl InboxState {
+    /// Begins a DATA reply, or collects another packet. Returns the bytes that are left.
     fn take<'a>(&mut self, data: &'a [u8]) -> Result<&'a [u8], ServerFault> {
         // The header of a packet decides; it may arrive in pieces.
         let missing = DataHeader::SIZE
@@ -181,28 +181,28 @@ impl State {
         rest
     }
 
-    /// Is this the header of a DATA reply?
-    fn begin_reading(&mut self, header: &[u8; DataHeader::SIZE]) -> Result<Option<Reading>, ServerFault> {
+    /// Begins a DATA reply if this is the header of one.
+    fn begin_reading(&mut self, header: &[u8; DataHeader::SIZE]) -> Result<Option<PartialData>, ServerFault> {
         let Some(DataHeader { id, length }) = DataHeader::read(header)? else {
             return Ok(None);
         };
         let slot = self.slots.remove(&id);
         if length == 0 {
-            // No bytes, no further call: it ends here.
+            // Without bytes there is no further call, so it ends here.
             end(slot, 0);
-            return Ok(Some(Reading {
+            return Ok(Some(PartialData {
                 slot: None,
                 length: 0,
                 taken: 0,
             }));
         }
-        if let Some(Slot::Many { length: asked, .. }) = &slot
+        if let Some(PendingRequest::Many { length: asked, .. }) = &slot
             && length > *asked
         {
-            // More than was asked for would be written over what comes next.
+            // More bytes than were asked for would be written over what comes next.
             return Err(ServerFault::Body(SSH_FXP_DATA));
         }
-        Ok(Some(Reading {
+        Ok(Some(PartialData {
             slot,
             length,
             taken: 0,
@@ -215,7 +215,7 @@ impl State {
         };
         let missing = reading.length.saturating_sub(reading.taken) as usize;
         let (now, rest) = data.split_at(missing.min(data.len()));
-        if let Some(Slot::Many {
+        if let Some(PendingRequest::Many {
             offset,
             sink: Some(sink),
             ..
@@ -237,31 +237,31 @@ impl State {
 
     fn deliver(&mut self, id: u32, reply: Reply<Bytes>) {
         match self.slots.remove(&id) {
-            Some(Slot::One(waiting)) => drop(waiting.send(reply)),
-            Some(Slot::Many {
+            Some(PendingRequest::One(waiting)) => drop(waiting.send(reply)),
+            Some(PendingRequest::Many {
                 offset, length, done, ..
             }) => {
-                let ended = Ended::Reply(reply);
-                drop(done.send(Done {
+                let ended = Completion::Reply(reply);
+                drop(done.send(CompletedRequest {
                     offset,
                     length,
                     ended,
                 }));
             }
-            // Who asked has given up.
+            // The caller has given up.
             None => {}
         }
     }
 }
 
-fn end(slot: Option<Slot>, count: u32) {
-    if let Some(Slot::Many {
+fn end(slot: Option<PendingRequest>, count: u32) {
+    if let Some(PendingRequest::Many {
         offset, length, done, ..
     }) = slot
     {
-        let ended = Ended::Data(count);
-        // A transfer that has given up waits no more.
-        drop(done.send(Done {
+        let ended = Completion::Data(count);
+        // A transfer that has given up does not wait any more.
+        drop(done.send(CompletedRequest {
             offset,
             length,
             ended,
@@ -269,14 +269,14 @@ fn end(slot: Option<Slot>, count: u32) {
     }
 }
 
-impl Slot {
+impl PendingRequest {
     fn lose(self) {
         if let Self::Many {
             offset, length, done, ..
         } = self
         {
-            let ended = Ended::Lost;
-            drop(done.send(Done {
+            let ended = Completion::ConnectionLost;
+            drop(done.send(CompletedRequest {
                 offset,
                 length,
                 ended,

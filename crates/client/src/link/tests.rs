@@ -3,14 +3,15 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
-use super::inbox::{Done, Ended, Inbox, Sink, Slot};
+use super::channel::ByteRange;
+use super::inbox::{CompletedRequest, Completion, DataSink, Inbox, PendingRequest};
 use sftp_wire::{Reply, StatusCode};
 
-/// Keeps what it is given.
+/// Keeps the bytes that it is given.
 #[derive(Default)]
-struct Kept(Mutex<Vec<(u64, Vec<u8>)>>);
+struct Recorder(Mutex<Vec<(u64, Vec<u8>)>>);
 
-impl Sink for Kept {
+impl DataSink for Recorder {
     fn bytes(&self, offset: u64, bytes: &[u8]) {
         self.0.lock().unwrap().push((offset, bytes.to_vec()));
     }
@@ -28,14 +29,15 @@ fn status(id: u32, code: StatusCode) -> Vec<u8> {
 fn ask(
     inbox: &Inbox,
     id: u32,
-    (offset, length): (u64, u32),
-    sink: &Arc<Kept>,
-) -> mpsc::UnboundedReceiver<Done> {
+    range: ByteRange,
+    sink: &Arc<Recorder>,
+) -> mpsc::UnboundedReceiver<CompletedRequest> {
+    let ByteRange { offset, length } = range;
     let (done, told) = mpsc::unbounded_channel();
-    let sink = Some(Arc::clone(sink) as Arc<dyn Sink>);
+    let sink = Some(Arc::clone(sink) as Arc<dyn DataSink>);
     inbox.expect(
         id,
-        Slot::Many {
+        PendingRequest::Many {
             offset,
             length,
             sink,
@@ -50,19 +52,19 @@ proptest! {
     #[test]
     fn the_stream_may_be_cut_anywhere(cuts in prop::collection::vec(1_usize..40, 1..60), sizes in prop::collection::vec(0_u32..50, 1..6)) {
         let inbox = Inbox::default();
-        let sink = Arc::<Kept>::default();
+        let sink = Arc::<Recorder>::default();
         let mut stream = Vec::new();
         let mut reads = Vec::new();
         for (id, size) in (10..).zip(&sizes) {
             let bytes: Vec<u8> = (0..*size).map(|n| u8::try_from(n + id).unwrap()).collect();
-            reads.push((id, bytes.clone(), ask(&inbox, id, (u64::from(id) * 1000, 50), &sink)));
+            reads.push((id, bytes.clone(), ask(&inbox, id, ByteRange { offset: u64::from(id) * 1000, length: 50 }, &sink)));
             stream.extend(data(id, &bytes));
             stream.extend(status(id + 100, StatusCode::NoSuchFile));
         }
         let mut answers = Vec::new();
         for (id, _, _) in &reads {
             let (slot, answer) = oneshot::channel();
-            inbox.expect(id + 100, Slot::One(slot));
+            inbox.expect(id + 100, PendingRequest::One(slot));
             answers.push(answer);
         }
         let mut rest = &stream[..];
@@ -76,7 +78,7 @@ proptest! {
         }
         for (id, bytes, mut told) in reads {
             let done = told.try_recv().unwrap();
-            prop_assert!(matches!(done.ended, Ended::Data(count) if count as usize == bytes.len()));
+            prop_assert!(matches!(done.ended, Completion::Data(count) if count as usize == bytes.len()));
             let mut kept = vec![0; bytes.len()];
             for (offset, piece) in sink.0.lock().unwrap().iter().filter(|(offset, _)| offset / 1000 == u64::from(id)) {
                 let at = usize::try_from(offset % 1000).unwrap();
@@ -95,7 +97,7 @@ proptest! {
     #[test]
     fn any_stream_is_survived(stream in prop::collection::vec(any::<u8>(), 0..200)) {
         let inbox = Inbox::default();
-        let _told = ask(&inbox, 1, (0, 10), &Arc::default());
+        let _told = ask(&inbox, 1, ByteRange { offset: 0, length: 10 }, &Arc::default());
         let _ = inbox.data(&stream);
     }
 }
@@ -103,8 +105,8 @@ proptest! {
 #[test]
 fn a_reply_that_is_longer_than_asked_for_is_refused() {
     let inbox = Inbox::default();
-    let sink = Arc::<Kept>::default();
-    let _told = ask(&inbox, 1, (0, 3), &sink);
+    let sink = Arc::<Recorder>::default();
+    let _told = ask(&inbox, 1, ByteRange { offset: 0, length: 3 }, &sink);
     assert!(inbox.data(&data(1, b"four")).is_err());
     assert!(sink.0.lock().unwrap().is_empty(), "nothing of it is written");
 }
@@ -112,7 +114,15 @@ fn a_reply_that_is_longer_than_asked_for_is_refused() {
 #[test]
 fn data_whose_lengths_disagree_are_refused() {
     let inbox = Inbox::default();
-    let _told = ask(&inbox, 1, (0, 30), &Arc::default());
+    let _told = ask(
+        &inbox,
+        1,
+        ByteRange {
+            offset: 0,
+            length: 30,
+        },
+        &Arc::default(),
+    );
     let mut lying = data(1, b"abc");
     lying[3] += 1;
     assert!(inbox.data(&lying).is_err());
@@ -122,7 +132,7 @@ fn data_whose_lengths_disagree_are_refused() {
 fn data_that_nobody_asked_for_goes_nowhere() {
     let inbox = Inbox::default();
     let (slot, mut answer) = oneshot::channel();
-    inbox.expect(2, Slot::One(slot));
+    inbox.expect(2, PendingRequest::One(slot));
     inbox
         .data(&[data(99, b"abc"), data(98, b""), status(2, StatusCode::Ok)].concat())
         .unwrap();
@@ -138,9 +148,17 @@ fn data_that_nobody_asked_for_goes_nowhere() {
 #[test]
 fn who_waits_hears_that_the_connection_is_lost() {
     let inbox = Inbox::default();
-    let mut told = ask(&inbox, 1, (5, 10), &Arc::default());
+    let mut told = ask(
+        &inbox,
+        1,
+        ByteRange {
+            offset: 5,
+            length: 10,
+        },
+        &Arc::default(),
+    );
     let (slot, mut answer) = oneshot::channel();
-    inbox.expect(2, Slot::One(slot));
+    inbox.expect(2, PendingRequest::One(slot));
     inbox.data(&data(1, b"0123456789")[..15]).unwrap();
     inbox.lose("the cable was cut");
     inbox.lose("and that is told later");
@@ -148,19 +166,19 @@ fn who_waits_hears_that_the_connection_is_lost() {
     assert!(
         matches!(
             done,
-            Done {
+            CompletedRequest {
                 offset: 5,
                 length: 10,
-                ended: Ended::Lost
+                ended: Completion::ConnectionLost
             }
         ),
         "even in the middle of its reply"
     );
     assert!(answer.try_recv().is_err());
     assert_eq!(inbox.lost().as_deref(), Some("the cable was cut"));
-    let mut late = ask(&inbox, 3, (0, 1), &Arc::default());
+    let mut late = ask(&inbox, 3, ByteRange { offset: 0, length: 1 }, &Arc::default());
     assert!(
-        matches!(late.try_recv().unwrap().ended, Ended::Lost),
+        matches!(late.try_recv().unwrap().ended, Completion::ConnectionLost),
         "and so does who asks afterwards"
     );
 }

@@ -1,8 +1,8 @@
-//! Bars on a terminal: one for each large file in flight, and one for the whole.
+//! Bars on a terminal: one for each large file in flight, and one for the whole run.
 //!
-//! A ticker looks at the counters and draws, at most ten times a second; the transfers only count. Lines of files that
-//! have ended go above the bars. While somebody is asked nothing is drawn, and what is to be said waits, so that no
-//! transfer waits for a person who thinks.
+//! A ticker reads the counters and draws, at most ten times a second; the transfers only count. Lines of files that
+//! have ended go above the bars. While somebody is asked nothing is drawn and messages are kept, so that no transfer
+//! waits for a person who thinks.
 
 use std::io::{Write as _, stderr};
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,34 +13,34 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::line;
 use super::rate::Rate;
-use super::row::{self, Progress};
+use super::row::{self, FileCount, RowProgress};
 use super::ticker::Ticker;
-use crate::transfer::board::{Meter, Stage, Totals, Watch};
-use crate::transfer::trouble::Trouble;
+use crate::transfer::error::TransferError;
+use crate::transfer::progress_hub::{FileProgress, ProgressObserver, Stage, Totals};
 use crate::transfer::{Direction, Job, Outcome};
 
-/// Ten times a second is smooth for the eye.
+/// The time between two drawings. Ten times a second is smooth for the eye.
 const EVERY: Duration = Duration::from_millis(100);
 const HZ: u8 = 10;
 
-/// Where it is drawn.
-pub(super) struct Screen {
-    /// A fresh target each time that bars appear.
+/// The place where bars are drawn.
+pub(super) struct BarTarget {
+    /// Makes a fresh target each time that bars appear.
     pub target: Box<dyn Fn() -> ProgressDrawTarget + Send + Sync>,
-    /// Columns.
+    /// The width of the screen, in columns.
     pub width: Box<dyn Fn() -> usize + Send + Sync>,
-    /// A line while there are no bars.
+    /// Prints a line while there are no bars.
     pub line: Box<dyn Fn(&str) + Send + Sync>,
 }
 
-impl Screen {
+impl BarTarget {
     /// The terminal behind standard error.
     pub fn of_stderr() -> Self {
         Self {
             target: Box::new(|| ProgressDrawTarget::stderr_with_hz(HZ)),
             width: Box::new(|| match rustix::termios::tcgetwinsize(stderr()) {
                 Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
-                // A serial line does not know: what terminals have had since 1978.
+                // A serial line does not know its width; 80 is what terminals have had since 1978.
                 Ok(_) | Err(_) => 80,
             }),
             line: Box::new(|text| {
@@ -51,42 +51,42 @@ impl Screen {
     }
 }
 
-/// A file in flight.
-struct File {
-    meter: Arc<Meter>,
+/// The bar of a file in flight.
+struct FileBar {
+    progress: Arc<FileProgress>,
     direction: Direction,
     rate: Rate,
 }
 
 #[derive(Default)]
-struct State {
-    /// There while something is drawn.
+struct BarsState {
+    /// The bar library's object, while something is drawn.
     bar: Option<ProgressBar>,
-    files: Vec<File>,
+    files: Vec<FileBar>,
     rate: Rate,
-    /// So many questions are open.
+    /// How many questions are open.
     asking: usize,
-    /// Said meanwhile.
+    /// The lines that were to be printed meanwhile.
     held: Vec<String>,
 }
 
 /// What the ticker and the transfers share.
-pub(super) struct Display {
+pub(super) struct BarsDisplay {
     totals: Arc<Totals>,
-    screen: Screen,
-    state: Mutex<State>,
+    screen: BarTarget,
+    state: Mutex<BarsState>,
 }
 
-/// Draws until it is dropped.
+/// Draws bars until it is dropped.
 pub(super) struct Bars {
-    display: Arc<Display>,
+    display: Arc<BarsDisplay>,
     _ticker: Ticker,
 }
 
 impl Bars {
-    /// Nothing is drawn before the first file has been in flight for a moment.
-    pub fn start(totals: Arc<Totals>, screen: Screen) -> Self {
-        let display = Arc::new(Display::new(totals, screen));
+    /// Starts the ticker. Nothing is drawn before the first file has been in flight for a moment.
+    pub fn start(totals: Arc<Totals>, screen: BarTarget) -> Self {
+        let display = Arc::new(BarsDisplay::new(totals, screen));
         let drawn = Arc::clone(&display);
         Self {
             display,
@@ -95,14 +95,14 @@ impl Bars {
     }
 }
 
-impl Watch for Bars {
-    fn began(&self, job: &Job, meter: &Arc<Meter>) {
-        self.display.began(job, meter);
+impl ProgressObserver for Bars {
+    fn began(&self, job: &Job, progress: &Arc<FileProgress>) {
+        self.display.began(job, progress);
     }
 
-    fn ended(&self, job: &Job, meter: &Arc<Meter>, result: &Result<Outcome, Trouble>) {
-        let text = line::ended(job, meter, result, meter.began.elapsed());
-        self.display.ended(meter, text.as_deref());
+    fn ended(&self, job: &Job, progress: &Arc<FileProgress>, result: &Result<Outcome, TransferError>) {
+        let text = line::ended(job, progress, result, progress.began.elapsed());
+        self.display.ended(progress, text.as_deref());
     }
 
     fn warn(&self, message: &str) {
@@ -122,8 +122,8 @@ impl Drop for Bars {
     }
 }
 
-impl Display {
-    pub fn new(totals: Arc<Totals>, screen: Screen) -> Self {
+impl BarsDisplay {
+    pub fn new(totals: Arc<Totals>, screen: BarTarget) -> Self {
         Self {
             totals,
             screen,
@@ -131,21 +131,21 @@ impl Display {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BarsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn began(&self, job: &Job, meter: &Arc<Meter>) {
-        self.state().files.push(File {
-            meter: Arc::clone(meter),
+    pub fn began(&self, job: &Job, progress: &Arc<FileProgress>) {
+        self.state().files.push(FileBar {
+            progress: Arc::clone(progress),
             direction: job.direction,
             rate: Rate::default(),
         });
     }
 
-    pub fn ended(&self, meter: &Arc<Meter>, text: Option<&str>) {
+    pub fn ended(&self, progress: &Arc<FileProgress>, text: Option<&str>) {
         let mut state = self.state();
-        state.files.retain(|file| !Arc::ptr_eq(&file.meter, meter));
+        state.files.retain(|file| !Arc::ptr_eq(&file.progress, progress));
         if let Some(text) = text {
             state.say(&self.screen, text);
         }
@@ -155,8 +155,8 @@ impl Display {
     }
 
     pub fn pause(&self, ask: &mut dyn FnMut()) {
-        /// Also when the question panics.
-        struct Asking<'a>(&'a Display);
+        /// Ends the question, also when it panics.
+        struct Asking<'a>(&'a BarsDisplay);
         impl Drop for Asking<'_> {
             fn drop(&mut self) {
                 let mut state = self.0.state();
@@ -180,10 +180,10 @@ impl Display {
     /// Draws what is under way now.
     pub fn draw(&self, now: Instant) {
         let mut state = self.state();
-        let State { files, rate, .. } = &mut *state;
+        let BarsState { files, rate, .. } = &mut *state;
         rate.sample(now, self.totals.moved.load(Relaxed));
         for file in files {
-            file.rate.sample(now, file.meter.moved());
+            file.rate.sample(now, file.progress.moved());
         }
         if state.files.is_empty() || state.asking > 0 {
             return;
@@ -192,7 +192,7 @@ impl Display {
         let lines = self.lines(&state, (self.screen.width)().saturating_sub(1));
         let bar = state.bar.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(None, (self.screen.target)());
-            // The lines are made here, so that they fit; the library knows where they were.
+            // The lines are made here, so that they fit. The library only remembers where they were.
             if let Ok(style) = ProgressStyle::with_template("{msg}") {
                 bar.set_style(style);
             }
@@ -201,35 +201,38 @@ impl Display {
         bar.set_message(lines);
     }
 
-    fn lines(&self, state: &State, width: usize) -> String {
-        let large = state.files.iter().filter(|file| line::is_large(&file.meter));
+    fn lines(&self, state: &BarsState, width: usize) -> String {
+        let large = state.files.iter().filter(|file| line::is_large(&file.progress));
         let mut lines: Vec<String> = large
             .map(|file| {
-                let progress = Progress {
-                    done: file.meter.done(),
-                    total: file.meter.total(),
+                let progress = RowProgress {
+                    done: file.progress.done(),
+                    total: file.progress.total(),
                     rate: file.rate.value(),
-                    stage: file.meter.stage(),
+                    stage: file.progress.stage(),
                     direction: file.direction,
                 };
-                row::file(&file.meter.name, &progress, width)
+                row::file(&file.progress.name, &progress, width)
             })
             .collect();
-        let progress = Progress {
+        let progress = RowProgress {
             done: self.totals.done.load(Relaxed),
             total: self.totals.bytes.load(Relaxed),
             rate: state.rate.value(),
             stage: Stage::Sending,
             direction: state.files.first().map_or(Direction::Up, |file| file.direction),
         };
-        let files = (self.totals.ended.load(Relaxed), self.totals.files.load(Relaxed));
+        let files = FileCount {
+            ended: self.totals.ended.load(Relaxed),
+            files: self.totals.files.load(Relaxed),
+        };
         lines.push(row::whole(files, &progress, width));
         lines.join("\n")
     }
 }
 
-impl State {
-    fn say(&mut self, screen: &Screen, text: &str) {
+impl BarsState {
+    fn say(&mut self, screen: &BarTarget, text: &str) {
         match &self.bar {
             _ if self.asking > 0 => self.held.push(text.to_owned()),
             Some(bar) => bar.println(text),

@@ -1,4 +1,5 @@
-//! For scripts: one JSON object a line, on standard output. Its shape is an interface: fields are added, never changed.
+//! Progress for scripts: one JSON object a line, on standard output. Its shape is an interface: fields are added, never
+//! changed.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -11,26 +12,26 @@ use serde::Serialize;
 
 use super::line;
 use super::ticker::Ticker;
-use crate::transfer::board::{Meter, Stage, Totals, Watch};
-use crate::transfer::trouble::Trouble;
+use crate::transfer::error::TransferError;
+use crate::transfer::progress_hub::{FileProgress, ProgressObserver, Stage, Totals};
 use crate::transfer::{Direction, Job, Outcome, Proof, Summary};
 use base::visible::hex;
 
-/// Of the progress of each large file.
+/// The time between two reports about a large file.
 const EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
-enum Event<'a> {
+enum JsonEvent<'a> {
     Begin {
         direction: &'static str,
         #[serde(flatten)]
-        names: &'a Names,
+        names: &'a JobNames,
         size: u64,
     },
     Progress {
         #[serde(flatten)]
-        names: &'a Names,
+        names: &'a JobNames,
         stage: &'static str,
         done: u64,
         moved: u64,
@@ -39,7 +40,7 @@ enum Event<'a> {
     End {
         direction: &'static str,
         #[serde(flatten)]
-        names: &'a Names,
+        names: &'a JobNames,
         size: u64,
         result: &'static str,
         /// `null`, unless it was sent.
@@ -64,9 +65,10 @@ enum Event<'a> {
     },
 }
 
-/// JSON has no bytes: what is no UTF-8 is shown as well as it goes, and told in hexadecimal digits beside it.
+/// The names of a job. JSON has no bytes: a name that is not UTF-8 is shown as well as it can be, with its bytes in
+/// hexadecimal digits beside it.
 #[derive(Serialize, Clone)]
-struct Names {
+struct JobNames {
     local: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     local_hex: Option<String>,
@@ -75,7 +77,7 @@ struct Names {
     remote_hex: Option<String>,
 }
 
-impl Names {
+impl JobNames {
     fn of(job: &Job) -> Self {
         let hex = |bytes: &[u8]| std::str::from_utf8(bytes).is_err().then(|| hex(bytes));
         let local = job.local.as_os_str().as_bytes();
@@ -103,14 +105,14 @@ fn known(proof: Proof) -> &'static str {
     }
 }
 
-/// To the millisecond.
+/// A time in seconds, exact to the millisecond.
 fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-/// The object behind all others, which the command prints when it is done.
+/// The last object, which the command prints when it is done.
 pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String {
-    text(&Event::Summary {
+    text(&JsonEvent::Summary {
         sent: summary.sent,
         same: summary.same,
         skipped: summary.skipped,
@@ -122,29 +124,29 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
     })
 }
 
-fn text(event: &Event<'_>) -> String {
-    // There are only strings for keys, and no number is infinite: it does not fail.
+fn text(event: &JsonEvent<'_>) -> String {
+    // It does not fail: all keys are strings, and no number is infinite.
     serde_json::to_string(event).unwrap_or_default()
 }
 
-/// A large file in flight, and what was told of it last.
-struct File {
-    names: Names,
-    meter: Arc<Meter>,
+/// A large file in flight, and what was reported of it last.
+struct ReportedFile {
+    names: JobNames,
+    progress: Arc<FileProgress>,
     told: (u64, Stage),
 }
 
 /// What the ticker and the transfers share.
-struct Told<W> {
-    /// `None`: nobody reads it any more.
+struct EventWriter<W> {
+    /// The output. `None`: nobody reads it any more.
     out: Option<W>,
-    /// By the address of the meter, which it keeps alive.
-    files: HashMap<usize, File>,
+    /// The large files in flight, by the address of their counters, which each keeps alive.
+    files: HashMap<usize, ReportedFile>,
 }
 
-impl<W: Write> Told<W> {
-    fn tell(&mut self, event: &Event<'_>) {
-        // A line at once, and flushed: a script waits for it.
+impl<W: Write> EventWriter<W> {
+    fn tell(&mut self, event: &JsonEvent<'_>) {
+        // Written as a whole line and flushed, because a script waits for it.
         let told = self.out.as_mut().map(|out| {
             writeln!(out, "{}", text(event))?;
             out.flush()
@@ -154,106 +156,111 @@ impl<W: Write> Told<W> {
         }
     }
 
-    fn progress(&mut self) {
+    fn tell_progress(&mut self) {
         let mut files = std::mem::take(&mut self.files);
         for file in files.values_mut() {
-            let now = (file.meter.done(), file.meter.stage());
+            let now = (file.progress.done(), file.progress.stage());
             if std::mem::replace(&mut file.told, now) == now {
                 continue;
             }
-            self.tell(&Event::Progress {
+            self.tell(&JsonEvent::Progress {
                 names: &file.names,
-                stage: match file.meter.stage() {
+                stage: match file.progress.stage() {
                     Stage::Deciding => "checking",
                     Stage::Sending => "sending",
                     Stage::Verifying => "verifying",
                 },
                 done: now.0,
-                moved: file.meter.moved(),
-                size: file.meter.total(),
+                moved: file.progress.moved(),
+                size: file.progress.total(),
             });
         }
         self.files = files;
     }
 }
 
-/// Tells of every event.
-pub(super) struct Json<W> {
-    told: Arc<Mutex<Told<W>>>,
+/// Prints an object for every event.
+pub(super) struct JsonLines<W> {
+    told: Arc<Mutex<EventWriter<W>>>,
     _ticker: Ticker,
 }
 
-impl<W: Write + Send + 'static> Json<W> {
-    /// To this.
+impl<W: Write + Send + 'static> JsonLines<W> {
+    /// Starts to print to `out`.
     pub fn start(out: W) -> Self {
         Self::every(EVERY, out)
     }
 
     pub(super) fn every(every: Duration, out: W) -> Self {
-        let told = Arc::new(Mutex::new(Told {
+        let told = Arc::new(Mutex::new(EventWriter {
             out: Some(out),
             files: HashMap::new(),
         }));
         let shared = Arc::clone(&told);
-        let tick = move |_| shared.lock().unwrap_or_else(PoisonError::into_inner).progress();
+        let tick = move |_| {
+            shared
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .tell_progress()
+        };
         Self {
             told,
             _ticker: Ticker::start(every, tick),
         }
     }
 
-    fn told(&self) -> std::sync::MutexGuard<'_, Told<W>> {
+    fn told(&self) -> std::sync::MutexGuard<'_, EventWriter<W>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<W: Write + Send + 'static> Watch for Json<W> {
-    fn began(&self, job: &Job, meter: &Arc<Meter>) {
-        let names = Names::of(job);
+impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
+    fn began(&self, job: &Job, progress: &Arc<FileProgress>) {
+        let names = JobNames::of(job);
         let mut told = self.told();
-        told.tell(&Event::Begin {
+        told.tell(&JsonEvent::Begin {
             direction: way(job.direction),
             names: &names,
             size: job.size,
         });
-        if line::is_large(meter) {
-            let meter = Arc::clone(meter);
-            let address = Arc::as_ptr(&meter) as usize;
-            let told_of = (meter.done(), meter.stage());
-            let file = File {
+        if line::is_large(progress) {
+            let progress = Arc::clone(progress);
+            let address = Arc::as_ptr(&progress) as usize;
+            let told_of = (progress.done(), progress.stage());
+            let file = ReportedFile {
                 names,
-                meter,
+                progress,
                 told: told_of,
             };
             told.files.insert(address, file);
         }
     }
 
-    fn ended(&self, job: &Job, meter: &Arc<Meter>, result: &Result<Outcome, Trouble>) {
+    fn ended(&self, job: &Job, progress: &Arc<FileProgress>, result: &Result<Outcome, TransferError>) {
         let (result, resumed_from, verified, error) = match result {
             Ok(Outcome::Sent { resumed_from, proof }) => ("sent", Some(*resumed_from), known(*proof), None),
             Ok(Outcome::Same(proof)) => ("same", None, known(*proof), None),
             Ok(Outcome::Skipped) => ("skipped", None, "no", None),
-            Err(trouble) => ("failed", None, "no", Some(line::fit(&trouble.to_string()))),
+            Err(error) => ("failed", None, "no", Some(line::fit(&error.to_string()))),
         };
         let mut told = self.told();
-        told.files.remove(&(Arc::as_ptr(meter) as usize));
-        told.tell(&Event::End {
+        told.files.remove(&(Arc::as_ptr(progress) as usize));
+        told.tell(&JsonEvent::End {
             direction: way(job.direction),
-            names: &Names::of(job),
-            size: meter.total(),
+            names: &JobNames::of(job),
+            size: progress.total(),
             result,
             resumed_from,
-            moved: meter.moved(),
+            moved: progress.moved(),
             verified,
             error,
-            seconds: seconds(meter.began.elapsed()),
+            seconds: seconds(progress.began.elapsed()),
         });
     }
 
     fn warn(&self, message: &str) {
         let message = line::fit(message);
-        self.told().tell(&Event::Warning { message });
+        self.told().tell(&JsonEvent::Warning { message });
     }
 
     fn pause(&self, ask: &mut dyn FnMut()) {

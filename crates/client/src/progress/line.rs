@@ -1,33 +1,33 @@
-//! The words: what is said of a file that has ended, and numbers for people.
+//! The words: what is said about a file that has ended, and numbers for people. It prints nothing.
 
 use std::time::Duration;
 
-use crate::printable::printable_lines;
-use crate::transfer::board::Meter;
-use crate::transfer::trouble::Trouble;
+use crate::transfer::error::TransferError;
+use crate::transfer::progress_hub::FileProgress;
 use crate::transfer::{Direction, Job, Outcome, Proof, SMALL_BYTES};
 use base::size::Size;
+use base::visible::printable_lines;
 
-/// Longest message: a name of 4 KiB with every byte escaped, and a server's sentence.
+/// The longest message, in characters: a name of 4 KiB with every byte escaped, and a server's sentence.
 const LONGEST: usize = 20 << 10;
-/// A server's sentence has up to three.
+/// The most lines of a message. A server's sentence has up to three.
 const LINES: usize = 5;
 
-/// Is it so large that it is shown by itself?
-pub(super) fn is_large(meter: &Meter) -> bool {
-    meter.total() >= SMALL_BYTES
+/// Whether a file is so large that it is shown by itself.
+pub(super) fn is_large(progress: &FileProgress) -> bool {
+    progress.total() >= SMALL_BYTES
 }
 
-/// What is said of a file that has ended; small ones that ended well are only summed up.
+/// What is said about a file that has ended. Small files that ended well are only summed up.
 pub(super) fn ended(
     job: &Job,
-    meter: &Meter,
-    result: &Result<Outcome, Trouble>,
+    progress: &FileProgress,
+    result: &Result<Outcome, TransferError>,
     elapsed: Duration,
 ) -> Option<String> {
     let text = match result {
-        Err(trouble) => format!("FAILED: {trouble}"),
-        Ok(_) if !is_large(meter) => return None,
+        Err(error) => format!("FAILED: {error}"),
+        Ok(_) if !is_large(progress) => return None,
         Ok(Outcome::Same(Proof::Md5)) => "already there, MD5 verified".to_owned(),
         Ok(Outcome::Same(Proof::Sizes | Proof::NotAsked)) => "already there, by its size alone".to_owned(),
         Ok(Outcome::Skipped) => "skipped".to_owned(),
@@ -36,11 +36,11 @@ pub(super) fn ended(
                 Direction::Up => "sent",
                 Direction::Down => "received",
             };
-            let mut parts = vec![format!("{} {word}", Size(meter.moved()))];
+            let mut parts = vec![format!("{} {word}", Size(progress.moved()))];
             if *resumed_from > 0 {
                 parts.push(format!("resumed at {}", Size(*resumed_from)));
             }
-            parts.extend(super::rate::per_second(meter.moved(), elapsed).map(rate));
+            parts.extend(super::rate::per_second(progress.moved(), elapsed).map(rate));
             parts.push(
                 match proof {
                     Proof::Md5 => "MD5 verified",
@@ -52,16 +52,16 @@ pub(super) fn ended(
             parts.join(", ")
         }
     };
-    Some(fit(&format!("{}: {text}", meter.name)))
+    Some(fit(&format!("{}: {text}", progress.name)))
 }
 
-/// Nothing that reaches a screen or a log moves its cursor. Names and sentences have been made so before: here it is
-/// made sure, for the errors of libraries too.
+/// Makes a message fit for a screen or a log, so that nothing in it moves the cursor. Names and sentences have been
+/// made so before; this also covers the errors of libraries.
 pub(super) fn fit(message: &str) -> String {
     printable_lines(message.as_bytes(), LINES, LONGEST)
 }
 
-/// Bytes in a second: `9.5 MiB/s`, `95 MiB/s`.
+/// A rate in bytes per second, as text: `9.5 MiB/s`, `95 MiB/s`.
 pub(super) fn rate(bytes: u64) -> String {
     let text = Size(bytes).to_string();
     match text.split_once('.') {
@@ -71,7 +71,7 @@ pub(super) fn rate(bytes: u64) -> String {
     }
 }
 
-/// A time that has passed: `1.2 s`, `10 s`, `3 min 20 s`, `1 h 5 min`.
+/// A time that has passed, as text: `1.2 s`, `10 s`, `3 min 20 s`, `1 h 5 min`.
 pub(super) fn time(time: Duration) -> String {
     let (secs, tenths) = (time.as_secs(), time.subsec_millis() / 100);
     match secs {
@@ -82,7 +82,7 @@ pub(super) fn time(time: Duration) -> String {
     }
 }
 
-/// A time that is to come: `0:09`, `59:59`, `1:05:10`; beyond four days nobody counts.
+/// A time that is still to come, as text: `0:09`, `59:59`, `1:05:10`. Beyond four days it is `long`.
 pub(super) fn clock(time: Duration) -> String {
     let secs = time.as_secs();
     let (hours, mins, secs) = (secs / 3600, secs / 60 % 60, secs % 60);

@@ -1,18 +1,18 @@
-//! No terminal: the same lines without bars, for logs.
+//! Progress where there is no terminal: the same lines without bars, for logs.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::line;
-use crate::transfer::board::{Meter, Watch};
-use crate::transfer::trouble::Trouble;
+use crate::transfer::error::TransferError;
+use crate::transfer::progress_hub::{FileProgress, ProgressObserver};
 use crate::transfer::{Job, Outcome};
 
-/// Lines, to wherever they go.
-pub(super) struct Plain<W>(Mutex<W>);
+/// Prints lines to any output.
+pub(super) struct PlainLines<W>(Mutex<W>);
 
-impl<W: Write + Send> Plain<W> {
-    /// To this.
+impl<W: Write + Send> PlainLines<W> {
+    /// Makes an observer that prints to `out`.
     pub fn new(out: W) -> Self {
         Self(Mutex::new(out))
     }
@@ -28,11 +28,11 @@ impl<W: Write + Send> Plain<W> {
     }
 }
 
-impl<W: Write + Send> Watch for Plain<W> {
-    fn began(&self, _job: &Job, _meter: &Arc<Meter>) {}
+impl<W: Write + Send> ProgressObserver for PlainLines<W> {
+    fn began(&self, _job: &Job, _meter: &Arc<FileProgress>) {}
 
-    fn ended(&self, job: &Job, meter: &Arc<Meter>, result: &Result<Outcome, Trouble>) {
-        if let Some(text) = line::ended(job, meter, result, meter.began.elapsed()) {
+    fn ended(&self, job: &Job, progress: &Arc<FileProgress>, result: &Result<Outcome, TransferError>) {
+        if let Some(text) = line::ended(job, progress, result, progress.began.elapsed()) {
             self.say(&text);
         }
     }

@@ -1,20 +1,20 @@
-//! Only what went wrong.
+//! Progress with `--quiet`: only what went wrong.
 
 use std::io::Write;
 use std::sync::Arc;
 
-use super::plain::Plain;
-use crate::transfer::board::{Meter, Watch};
-use crate::transfer::trouble::Trouble;
+use super::plain::PlainLines;
+use crate::transfer::error::TransferError;
+use crate::transfer::progress_hub::{FileProgress, ProgressObserver};
 use crate::transfer::{Job, Outcome};
 
-/// Failures and warnings.
-pub(super) struct Quiet<W>(Plain<W>);
+/// Prints failures and warnings, and nothing else.
+pub(super) struct ErrorsOnly<W>(PlainLines<W>);
 
-impl<W: Write + Send> Quiet<W> {
-    /// To this.
+impl<W: Write + Send> ErrorsOnly<W> {
+    /// Makes an observer that prints to `out`.
     pub fn new(out: W) -> Self {
-        Self(Plain::new(out))
+        Self(PlainLines::new(out))
     }
 
     #[cfg(test)]
@@ -23,12 +23,12 @@ impl<W: Write + Send> Quiet<W> {
     }
 }
 
-impl<W: Write + Send> Watch for Quiet<W> {
-    fn began(&self, _job: &Job, _meter: &Arc<Meter>) {}
+impl<W: Write + Send> ProgressObserver for ErrorsOnly<W> {
+    fn began(&self, _job: &Job, _meter: &Arc<FileProgress>) {}
 
-    fn ended(&self, job: &Job, meter: &Arc<Meter>, result: &Result<Outcome, Trouble>) {
+    fn ended(&self, job: &Job, progress: &Arc<FileProgress>, result: &Result<Outcome, TransferError>) {
         if result.is_err() {
-            self.0.ended(job, meter, result);
+            self.0.ended(job, progress, result);
         }
     }
 

@@ -1,19 +1,19 @@
-//! Bytes in a second over the last seconds, and how long the rest will take.
+//! The rate of the last seconds, and how long the rest will take.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// What counts as the last seconds: long enough to be readable, short enough to follow a link that changes.
+/// The time over which a rate is measured: long enough to be readable, short enough to follow a link that changes.
 const WINDOW: Duration = Duration::from_secs(5);
-/// Below this a rate would be made of chance.
+/// The shortest time over which a rate means something.
 const SHORTEST: Duration = Duration::from_millis(300);
 
-/// What was moved lately. Bytes that were there before have never moved, and do not count.
+/// Measures a rate from samples. Bytes that were there before were not moved, and do not count.
 #[derive(Debug, Default)]
 pub(super) struct Rate(VecDeque<(Instant, u64)>);
 
 impl Rate {
-    /// By now so many bytes have moved. At most ten times a second: that bounds what is kept.
+    /// Says how many bytes have moved by now. It is called at most ten times a second, which bounds what is kept.
     pub fn sample(&mut self, now: Instant, moved: u64) {
         self.0.push_back((now, moved));
         while self
@@ -25,7 +25,7 @@ impl Rate {
         }
     }
 
-    /// Bytes in a second; `None`: that is not known yet.
+    /// The rate in bytes per second. `None`: it is not known yet.
     pub fn value(&self) -> Option<u64> {
         let ((began, before), (now, moved)) = (self.0.front()?, self.0.back()?);
         let span = now.saturating_duration_since(*began);
@@ -33,13 +33,13 @@ impl Rate {
     }
 }
 
-/// Bytes in a second; `None`: in no time at all.
+/// Bytes per second. `None`: no time has passed.
 pub(super) fn per_second(bytes: u64, time: Duration) -> Option<u64> {
     let rate = (u128::from(bytes) * 1_000_000).checked_div(time.as_micros())?;
     Some(u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
-/// How long so many bytes take; `None`: nothing moves.
+/// How long this many bytes take. `None`: nothing moves.
 pub(super) fn left(bytes: u64, rate: u64) -> Option<Duration> {
     // Rounded up: the last second is not `0:00`.
     (rate > 0).then(|| Duration::from_secs(bytes.div_ceil(rate)))

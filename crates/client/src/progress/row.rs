@@ -1,36 +1,36 @@
-//! One line of the display, in so many columns and never more. Pure.
+//! One line of the display, in a given number of columns and never more. It is pure.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::{line, rate};
 use crate::transfer::Direction;
-use crate::transfer::board::Stage;
+use crate::transfer::progress_hub::Stage;
 use base::size::Size;
 
-/// Below this there is room for the percentage alone.
+/// Below this width there is room for the percentage alone.
 const NARROW: usize = 40;
-/// From here on there is a bar.
+/// From this width on there is a bar.
 const WIDE: usize = 60;
-/// From here on there is a longer one, and the time that is left.
+/// From this width on there is a longer bar, and the time that is left.
 const WIDEST: usize = 76;
 
-/// What is known of something that is under way.
+/// What is known about a transfer that is under way.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Progress {
-    /// At both ends, in bytes.
+pub(super) struct RowProgress {
+    /// Bytes that are at both ends.
     pub done: u64,
-    /// In bytes.
+    /// The size of the file, in bytes.
     pub total: u64,
-    /// Bytes in a second, lately.
+    /// The rate of the last seconds, in bytes per second.
     pub rate: Option<u64>,
-    /// What it does.
+    /// What the transfer does at the moment.
     pub stage: Stage,
-    /// Which way it goes.
+    /// The direction of the transfer.
     pub direction: Direction,
 }
 
-impl Progress {
-    /// Not 100 before it is done.
+impl RowProgress {
+    /// The part that is done, in percent. It is not 100 before all is done.
     fn percent(&self) -> u64 {
         let part = (u128::from(self.done) * 100)
             .checked_div(u128::from(self.total))
@@ -78,17 +78,25 @@ impl Progress {
     }
 }
 
-/// A line for one file.
-pub(super) fn file(name: &str, progress: &Progress, width: usize) -> String {
+/// The line for one file.
+pub(super) fn file(name: &str, progress: &RowProgress, width: usize) -> String {
     let tail = progress.tail(width);
-    // No word in it is wider than its letters.
+    // The tail is ASCII, so that its length is its width.
     let tail = cut(&tail, tail.len().min(width));
     let room = width.saturating_sub(tail.width());
     format!("{}{tail}", cut(name, room))
 }
 
-/// A line for all of them.
-pub(super) fn whole((ended, files): (u64, u64), progress: &Progress, width: usize) -> String {
+/// How many files there are, and how many of them have ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FileCount {
+    pub ended: u64,
+    pub files: u64,
+}
+
+/// The line for the whole run.
+pub(super) fn whole(files: FileCount, progress: &RowProgress, width: usize) -> String {
+    let FileCount { ended, files } = files;
     let (done, total) = (Size(progress.done), Size(progress.total));
     let name = match width {
         ..WIDEST => format!("{ended}/{files} files"),
@@ -98,8 +106,8 @@ pub(super) fn whole((ended, files): (u64, u64), progress: &Progress, width: usiz
     file(&name, progress, width)
 }
 
-/// The text in exactly so many columns: filled with spaces, or with its middle left out, as a name's end tells more
-/// than its middle.
+/// Fits a text into exactly this many columns: it is filled with spaces, or its middle is left out, because a name's
+/// end tells more than its middle.
 fn cut(text: &str, columns: usize) -> String {
     let wide = text.width();
     if wide <= columns {
@@ -129,8 +137,8 @@ fn taken(chars: impl Iterator<Item = char>, mut columns: usize) -> impl Iterator
 mod tests {
     use super::*;
 
-    fn half(stage: Stage, rate: Option<u64>) -> Progress {
-        Progress {
+    fn half(stage: Stage, rate: Option<u64>) -> RowProgress {
+        RowProgress {
             done: 45 << 20,
             total: 100 << 20,
             rate,
@@ -154,7 +162,14 @@ mod tests {
                         let line = file(name, &half(stage, rate), width);
                         assert_eq!(line.width(), width, "{line}");
                     }
-                    let line = whole((u64::MAX, u64::MAX), &half(stage, rate), width);
+                    let line = whole(
+                        FileCount {
+                            ended: u64::MAX,
+                            files: u64::MAX,
+                        },
+                        &half(stage, rate),
+                        width,
+                    );
                     assert_eq!(line.width(), width, "{line}");
                 }
             }
@@ -188,19 +203,19 @@ mod tests {
         ] {
             assert!(file("a", &half(stage, rate), 50).contains(word));
         }
-        let line = whole((3, 12), &sending, 110);
+        let line = whole(FileCount { ended: 3, files: 12 }, &sending, 110);
         assert!(
             line.starts_with("3 of 12 files, 45.0 MiB of 100.0 MiB "),
             "{line}"
         );
-        assert!(whole((3, 12), &sending, 30).starts_with("3/12 files "));
+        assert!(whole(FileCount { ended: 3, files: 12 }, &sending, 30).starts_with("3/12 files "));
     }
 
     #[test]
     fn it_is_not_done_before_it_is_done() {
         let percent = |done, total| {
             let stage = half(Stage::Sending, None);
-            Progress { done, total, ..stage }.percent()
+            RowProgress { done, total, ..stage }.percent()
         };
         assert_eq!(percent(999_999, 1_000_000), 99);
         assert_eq!(percent(0, 0), 100);

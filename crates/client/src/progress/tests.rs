@@ -1,4 +1,4 @@
-//! What each of them shows of the same transfers, without a clock and without a terminal.
+//! What each observer shows of the same transfers, without a clock and without a terminal.
 
 mod screen;
 
@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{json, line, plain, quiet, summary, summary_event};
-use crate::link::Lost;
+use crate::link::ConnectionLost;
+use crate::link::RemoteError;
 use crate::plan::Conflict;
-use crate::remote::failed::Failed;
-use crate::transfer::board::{Board, Meter, Stage, Totals, Watch};
-use crate::transfer::trouble::Trouble;
+use crate::transfer::error::TransferError;
+use crate::transfer::progress_hub::{FileProgress, ProgressHub, ProgressObserver, Stage, Totals};
 use crate::transfer::{Direction, Job, Outcome, Proof, Summary};
 
 const MIB: u64 = 1 << 20;
@@ -28,25 +28,25 @@ fn job(direction: Direction, name: &[u8], size: u64) -> Job {
     }
 }
 
-/// Shows nothing.
-struct Nobody;
+/// An observer that shows nothing.
+struct NoObserver;
 
-impl Watch for Nobody {
-    fn began(&self, _: &Job, _: &Arc<Meter>) {}
-    fn ended(&self, _: &Job, _: &Arc<Meter>, _: &Result<Outcome, Trouble>) {}
+impl ProgressObserver for NoObserver {
+    fn began(&self, _: &Job, _: &Arc<FileProgress>) {}
+    fn ended(&self, _: &Job, _: &Arc<FileProgress>, _: &Result<Outcome, TransferError>) {}
     fn warn(&self, _: &str) {}
     fn pause(&self, ask: &mut dyn FnMut()) {
         ask();
     }
 }
 
-fn sent(resumed_from: u64, proof: Proof) -> Result<Outcome, Trouble> {
+fn sent(resumed_from: u64, proof: Proof) -> Result<Outcome, TransferError> {
     Ok(Outcome::Sent { resumed_from, proof })
 }
 
 #[test]
 fn a_line_for_each_end() {
-    let board = Board::new(Arc::default(), Box::new(Nobody));
+    let hub = ProgressHub::new(Arc::default(), Box::new(NoObserver));
     let second = Duration::from_secs(1);
     for (direction, from, moved, result, expected) in [
         (
@@ -89,65 +89,67 @@ fn a_line_for_each_end() {
             Direction::Up,
             0,
             0,
-            Err(Trouble::Conflict(Conflict::Longer)),
+            Err(TransferError::Conflict(Conflict::Longer)),
             "a: FAILED: a longer file is there (hint: --overwrite, --skip or --rename decides)",
         ),
         (
             Direction::Up,
             0,
             0,
-            Err(Trouble::Ended(Failed::Lost(Lost("\u{1b}[2Jbye\u{7}".into())))),
+            Err(TransferError::Disconnected(RemoteError::ConnectionLost(
+                ConnectionLost("\u{1b}[2Jbye\u{7}".into()),
+            ))),
             "a: FAILED: the connection to the server was lost: \\u{1b}[2Jbye\\u{7} (hint: run the same command again; it goes on where this one stopped)",
         ),
     ] {
         let job = job(direction, b"a", 1 << 30);
-        let meter = board.begin(&job);
-        meter.set_done(from);
-        meter.add(moved);
+        let progress = hub.begin(&job);
+        progress.set_done(from);
+        progress.add(moved);
         assert_eq!(
-            line::ended(&job, &meter, &result, second).as_deref(),
+            line::ended(&job, &progress, &result, second).as_deref(),
             Some(expected)
         );
     }
     // Small ones are summed up, but their failures are not.
     let job = job(Direction::Up, b"a", 10);
-    let meter = board.begin(&job);
+    let progress = hub.begin(&job);
     for result in [
         sent(0, Proof::Md5),
         Ok(Outcome::Skipped),
         Ok(Outcome::Same(Proof::Md5)),
     ] {
-        assert_eq!(line::ended(&job, &meter, &result, second), None);
+        assert_eq!(line::ended(&job, &progress, &result, second), None);
     }
-    let failed = line::ended(&job, &meter, &Err(Trouble::NotAFile), second);
+    let failed = line::ended(&job, &progress, &Err(TransferError::NotAFile), second);
     assert_eq!(failed.as_deref(), Some("a: FAILED: is not a regular file"));
 }
 
 /// Two large files and one small one, of which one fails, and a warning with an escape sequence.
-fn story(watch: &dyn Watch) {
-    let board = Board::new(Arc::default(), Box::new(Nobody));
+fn story(watch: &dyn ProgressObserver) {
+    let hub = ProgressHub::new(Arc::default(), Box::new(NoObserver));
     watch.warn("the server \u{1b}[31mis odd");
     for (name, size, result) in [
         (&b"large"[..], MIB, Ok(Outcome::Same(Proof::Md5))),
         (b"small", 10, sent(0, Proof::Md5)),
-        (b"bad\xff\n", MIB, Err(Trouble::NotAFile)),
+        (b"bad\xff\n", MIB, Err(TransferError::NotAFile)),
     ] {
         let job = job(Direction::Up, name, size);
-        let meter = board.begin(&job);
-        watch.began(&job, &meter);
-        watch.ended(&job, &meter, &result);
+        let progress = hub.begin(&job);
+        watch.began(&job, &progress);
+        watch.ended(&job, &progress, &result);
     }
 }
 
 #[test]
 fn logs_get_lines_and_the_quiet_only_what_went_wrong() {
-    let plain = plain::Plain::new(Vec::new());
+    let plain = plain::PlainLines::new(Vec::new());
     story(&plain);
     assert_eq!(
         String::from_utf8(plain.into_inner()).unwrap(),
         "the server \\u{1b}[31mis odd\nlarge: already there, MD5 verified\nbad\\xff\\n: FAILED: is not a regular file\n"
     );
-    let quiet = quiet::Quiet::new(Vec::new());
+    let quiet = quiet::ErrorsOnly::new(Vec::new());
     story(&quiet);
     assert_eq!(
         String::from_utf8(quiet.into_inner()).unwrap(),
@@ -155,7 +157,7 @@ fn logs_get_lines_and_the_quiet_only_what_went_wrong() {
     );
 }
 
-/// Keeps what is written; after `left` bytes it is a broken pipe.
+/// Keeps what is written. After `left` bytes it is a broken pipe.
 #[derive(Clone)]
 struct Pipe {
     kept: Arc<Mutex<Vec<u8>>>,
@@ -195,7 +197,7 @@ fn pipe(left: usize) -> (Pipe, impl Fn() -> Vec<serde_json::Value>) {
 #[test]
 fn scripts_get_an_object_for_each_event() {
     let (pipe, read) = pipe(usize::MAX);
-    story(&json::Json::every(Duration::from_secs(3600), pipe));
+    story(&json::JsonLines::every(Duration::from_secs(3600), pipe));
     let events = read();
     let seen: Vec<_> = events
         .iter()
@@ -243,14 +245,14 @@ fn scripts_get_an_object_for_each_event() {
 #[test]
 fn progress_is_told_when_there_is_some() {
     let (pipe, read) = pipe(usize::MAX);
-    let watch = json::Json::every(Duration::from_millis(5), pipe);
-    let board = Board::new(Arc::default(), Box::new(Nobody));
+    let watch = json::JsonLines::every(Duration::from_millis(5), pipe);
+    let hub = ProgressHub::new(Arc::default(), Box::new(NoObserver));
     let job = job(Direction::Down, b"a", MIB);
-    let meter = board.begin(&job);
-    watch.began(&job, &meter);
-    meter.enter(Stage::Sending);
-    meter.set_done(1000);
-    meter.add(24);
+    let progress = hub.begin(&job);
+    watch.began(&job, &progress);
+    progress.enter(Stage::Sending);
+    progress.set_done(1000);
+    progress.add(24);
     let deadline = Instant::now() + Duration::from_secs(20);
     let seen = || {
         read()
@@ -274,7 +276,7 @@ fn progress_is_told_when_there_is_some() {
 #[test]
 fn a_reader_who_leaves_ends_the_telling_alone() {
     let (pipe, read) = pipe(200);
-    story(&json::Json::every(Duration::from_millis(1), pipe));
+    story(&json::JsonLines::every(Duration::from_millis(1), pipe));
     assert_eq!(read().len(), 2);
 }
 

@@ -1,18 +1,19 @@
-//! Something that is done again and again beside the transfers, until it is dropped.
+//! Work that is done again and again beside the transfers.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// A thread of its own: a terminal that takes nothing must not hold up the event loop.
+/// Repeats some work until it is dropped. It has a thread of its own: a terminal that takes nothing must not hold up
+/// the event loop.
 pub(super) struct Ticker {
-    /// Dropped: it ends.
+    /// Dropping it ends the thread.
     alive: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Ticker {
-    /// Without a thread nothing ticks: transfers go on without being seen.
+    /// Starts to repeat the work. If no thread can be made nothing is shown, and transfers go on.
     pub fn start(every: Duration, mut work: impl FnMut(Instant) + Send + 'static) -> Self {
         let (alive, ended) = channel();
         let thread = Builder::new().name("progress".to_owned()).spawn(move || {
@@ -31,7 +32,7 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         self.alive = None;
         if let Some(thread) = self.thread.take() {
-            // If it has panicked it ticks no more, which is all that is wanted.
+            // A thread that has panicked has ended, too.
             drop(thread.join());
         }
     }

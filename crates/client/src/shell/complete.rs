@@ -1,80 +1,88 @@
-//! Completion: what could stand where the cursor is. Pure; directories are listed by a [`Lister`].
+//! Completion: what could stand where the cursor is. It is pure; directories are listed by a [`Lister`].
 //!
-//! What is inserted is read back by [`words`](base::words) as the name it stands for. Names that can't be typed (control
-//! characters, bytes that are no UTF-8, characters that hide) are not offered: a pattern reaches them.
+//! What is inserted is read back by [`words`](base::words) as the name for which it stands. Names that cannot be typed
+//! (control characters, bytes that are not UTF-8, characters that hide) are not offered: a pattern reaches them.
 
 use std::collections::BTreeMap;
 
-use super::verbs::{Kind, VERBS, Verb};
+use super::grammar::{self, ShellCommand};
+use crate::commands::candidates::Candidates;
 use crate::names::is_single_name;
-use crate::printable::printable;
 use base::glob::{Marked, is_pattern};
-use base::words::{Unfinished, quote, unfinished};
+use base::visible::printable;
+use base::words::{PartialLine, quote, unfinished};
 
-/// Candidates that are offered: more than anybody reads, fewer than the line editor can count (65,535).
+/// The most candidates that are offered: more than anybody reads, fewer than the line editor can count (65,535).
 const MOST: usize = 5_000;
 
-/// Where a directory is.
+/// The machine on which a directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// On the server.
+    /// The server of the session.
     Remote,
-    /// On this machine.
+    /// The machine that runs the shell.
     Local,
 }
 
 /// One name in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// As it is there.
+    /// The name as it is there.
     pub name: Vec<u8>,
-    /// Is it a directory, or a link to one?
+    /// Whether it is a directory, or a link to one.
     pub directory: bool,
 }
 
-/// Lists directories.
+/// A source of the entries of directories.
 pub trait Lister {
-    /// What is in a directory; it is as it was typed, with a slash at its end, or empty. `~/` stands for the home.
-    /// What can't be listed in time is empty.
+    /// Lists a directory. It is given as it was typed: with a slash at its end, or empty; `~/` stands for the home. A
+    /// directory that cannot be listed in time is empty.
     fn list(&self, side: Side, directory: &[u8]) -> Vec<Entry>;
 }
 
-/// What could stand there.
+/// One completion of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// For the list.
+    /// The text for the list of choices.
     pub shown: String,
-    /// For the line.
+    /// The text for the line.
     pub text: String,
 }
 
-/// All that could stand there, and from where on it would: in bytes of the line.
+/// All completions of a word, and where it begins.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Choices {
-    /// Where the word begins.
+    /// Where the word begins, in bytes of the line.
     pub start: usize,
-    /// In order.
+    /// The completions, in the order of their names.
     pub all: Vec<Choice>,
 }
 
-/// Which names make sense.
+/// The kind of entries that are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
+enum EntryFilter {
     All,
     Directories,
 }
 
-/// Completes a line up to the cursor. `at_end`: nothing stands behind it.
+/// Completes a line up to the cursor. `at_end` says that nothing stands behind it.
 pub fn complete(line: &str, at_end: bool, lister: &dyn Lister) -> Choices {
+    let grammar = grammar::grammar();
     let typed = unfinished(line.as_bytes());
     let start = typed.last.start;
     let all = match typed.words.split_first() {
-        None => commands(&typed),
-        Some((name, before)) => match Verb::by_name(name.bytes()) {
+        None => verbs(&grammar, &typed),
+        Some((name, before)) => match grammar::find(&grammar, name.bytes()) {
             None => Vec::new(),
             Some(verb) => {
                 let before: Vec<&[u8]> = before.iter().map(|word| word.bytes()).collect();
-                argument(verb, &before, &typed, lister)
+                let position = Position {
+                    grammar: &grammar,
+                    verb,
+                    before: &before,
+                    typed: &typed,
+                };
+                position.argument(lister)
             }
         },
     };
@@ -84,14 +92,14 @@ pub fn complete(line: &str, at_end: bool, lister: &dyn Lister) -> Choices {
     }
 }
 
-/// What is found: what to show, what to insert, and whether the word is complete with it.
-struct Found {
+/// A completion, and whether the word is complete with it.
+struct Suggestion {
     choice: Choice,
     complete: bool,
 }
 
-fn word(text: &str) -> Found {
-    Found {
+fn word(text: &str) -> Suggestion {
+    Suggestion {
         choice: Choice {
             shown: text.to_owned(),
             text: text.to_owned(),
@@ -100,10 +108,10 @@ fn word(text: &str) -> Found {
     }
 }
 
-/// Behind the only one that there is, the next word begins.
-fn finish(found: Vec<Found>, at_end: bool, open: Option<u8>) -> Vec<Choice> {
+/// Adds the end of the word if there is only one completion, so that the next word begins.
+fn finish(found: Vec<Suggestion>, at_end: bool, open: Option<u8>) -> Vec<Choice> {
     let alone = found.len() == 1;
-    let end = |found: Found| {
+    let end = |found: Suggestion| {
         let mut choice = found.choice;
         if alone && at_end && found.complete {
             choice.text.extend(open.map(char::from));
@@ -114,68 +122,60 @@ fn finish(found: Vec<Found>, at_end: bool, open: Option<u8>) -> Vec<Choice> {
     found.into_iter().take(MOST).map(end).collect()
 }
 
-fn commands(typed: &Unfinished) -> Vec<Found> {
-    let names = VERBS.iter().flat_map(|verb| verb.names).copied();
+fn verbs(grammar: &clap::Command, typed: &PartialLine) -> Vec<Suggestion> {
+    let names = grammar.get_subcommands().flat_map(grammar::names);
     let fits = names.filter(|name| typed.open.is_none() && name.as_bytes().starts_with(typed.last.bytes()));
     let mut fits: Vec<&str> = fits.collect();
     fits.sort_unstable();
     fits.into_iter().map(word).collect()
 }
 
-/// A word behind the command's name.
-fn argument(verb: &Verb, before: &[&[u8]], typed: &Unfinished, lister: &dyn Lister) -> Vec<Found> {
-    let prefix = typed.last.bytes();
-    let grammar = verb.grammar();
-    let options_end = before.contains(&&b"--"[..]);
-    if let (Some(values), false) = (before.last().and_then(|last| values(&grammar, last)), options_end) {
-        return starting(values, prefix);
-    }
-    if prefix.starts_with(b"-") && typed.open.is_none() && !options_end {
-        return starting(options(&grammar), prefix);
-    }
-    if verb.kind == Kind::Help {
-        return commands(typed);
-    }
-    let mut taken = false;
-    let names = before.iter().filter(|word| {
-        let is_value = std::mem::replace(&mut taken, values(&grammar, word).is_some());
-        !is_value && !word.starts_with(b"-")
-    });
-    let mut found = BTreeMap::new();
-    for (side, wanted) in places(verb.kind, names.count()) {
-        for name in names_on(*side, *wanted, typed, lister) {
-            found.entry(name.choice.text.clone()).or_insert(name);
-        }
-    }
-    found.into_values().collect()
+/// Where the cursor stands: behind the name of a verb, and some words.
+struct Position<'a> {
+    grammar: &'a clap::Command,
+    verb: &'a clap::Command,
+    before: &'a [&'a [u8]],
+    typed: &'a PartialLine,
 }
 
-/// On which side a name is looked for: the first of the command's, or a later one.
-fn places(kind: Kind, earlier: usize) -> &'static [(Side, Wanted)] {
-    const REMOTE: &[(Side, Wanted)] = &[(Side::Remote, Wanted::All)];
-    const REMOTE_DIRECTORIES: &[(Side, Wanted)] = &[(Side::Remote, Wanted::Directories)];
-    const LOCAL: &[(Side, Wanted)] = &[(Side::Local, Wanted::All)];
-    const LOCAL_DIRECTORIES: &[(Side, Wanted)] = &[(Side::Local, Wanted::Directories)];
-    // Another one, or where they go.
-    const GET_MORE: &[(Side, Wanted)] = &[(Side::Remote, Wanted::All), (Side::Local, Wanted::Directories)];
-    const PUT_MORE: &[(Side, Wanted)] = &[(Side::Local, Wanted::All), (Side::Remote, Wanted::Directories)];
-    match (kind, earlier) {
-        (Kind::Get, 0) => REMOTE,
-        (Kind::Get, _) => GET_MORE,
-        (Kind::Put, 0) => LOCAL,
-        (Kind::Put, _) => PUT_MORE,
-        (Kind::Chmod, 0) => &[],
-        (Kind::Ls | Kind::Rm | Kind::Remov | Kind::Mv | Kind::Chmod | Kind::Sum | Kind::Df, _) => REMOTE,
-        (Kind::Cd, 0) | (Kind::Mkdir | Kind::Rmdir, _) => REMOTE_DIRECTORIES,
-        (Kind::Lls, _) => LOCAL,
-        (Kind::Lcd, 0) => LOCAL_DIRECTORIES,
-        (Kind::Cd | Kind::Lcd, _) | (Kind::Pwd | Kind::Lpwd | Kind::History | Kind::Help | Kind::Exit, _) => {
-            &[]
+impl Position<'_> {
+    /// The completions behind the name of a verb.
+    fn argument(&self, lister: &dyn Lister) -> Vec<Suggestion> {
+        let (before, typed) = (self.before, self.typed);
+        let prefix = typed.last.bytes();
+        let options_end = before.contains(&&b"--"[..]);
+        if let (Some(values), false) = (
+            before.last().and_then(|last| values(self.verb, last)),
+            options_end,
+        ) {
+            return starting(values, prefix);
         }
+        if prefix.starts_with(b"-") && typed.open.is_none() && !options_end {
+            return starting(options(self.verb), prefix);
+        }
+        let mut taken = false;
+        let names = before.iter().filter(|word| {
+            let is_value = std::mem::replace(&mut taken, values(self.verb, word).is_some());
+            !is_value && !word.starts_with(b"-")
+        });
+        let mut found = BTreeMap::new();
+        for candidates in ShellCommand::candidates(self.verb.get_name(), names.count()) {
+            let (side, wanted) = match candidates {
+                Candidates::Verbs => return verbs(self.grammar, typed),
+                Candidates::Remote => (Side::Remote, EntryFilter::All),
+                Candidates::RemoteDirectories => (Side::Remote, EntryFilter::Directories),
+                Candidates::Local => (Side::Local, EntryFilter::All),
+                Candidates::LocalDirectories => (Side::Local, EntryFilter::Directories),
+            };
+            for name in names_on(side, wanted, typed, lister) {
+                found.entry(name.choice.text.clone()).or_insert(name);
+            }
+        }
+        found.into_values().collect()
     }
 }
 
-fn starting(words: Vec<String>, prefix: &[u8]) -> Vec<Found> {
+fn starting(words: Vec<String>, prefix: &[u8]) -> Vec<Suggestion> {
     let mut words = words;
     words.retain(|word| word.as_bytes().starts_with(prefix));
     words.sort_unstable();
@@ -192,7 +192,7 @@ fn options(grammar: &clap::Command) -> Vec<String> {
     both.collect()
 }
 
-/// What may stand behind an option; `None`: it is no option, or takes no value.
+/// The values that may stand behind an option. `None`: it is not an option, or takes no value.
 fn values(grammar: &clap::Command, option: &[u8]) -> Option<Vec<String>> {
     let name = std::str::from_utf8(option.strip_prefix(b"--")?).ok()?;
     let mut arguments = grammar.get_arguments();
@@ -204,7 +204,7 @@ fn values(grammar: &clap::Command, option: &[u8]) -> Option<Vec<String>> {
     Some(possible.iter().map(|value| value.get_name().to_owned()).collect())
 }
 
-fn names_on(side: Side, wanted: Wanted, typed: &Unfinished, lister: &dyn Lister) -> Vec<Found> {
+fn names_on(side: Side, wanted: EntryFilter, typed: &PartialLine, lister: &dyn Lister) -> Vec<Suggestion> {
     let word = typed.last.bytes();
     let length = word.iter().rposition(|&b| b == b'/').map_or(0, |at| at + 1);
     let (directory, prefix) = word.split_at(length);
@@ -212,7 +212,7 @@ fn names_on(side: Side, wanted: Wanted, typed: &Unfinished, lister: &dyn Lister)
     if is_pattern(&marked) {
         return Vec::new();
     }
-    // Stays as it is: quoted, it would be a name.
+    // `~/` stays as it is: quoted, it would be a name.
     let home = !typed.last.begins_quoted() && directory.starts_with(b"~/");
     let entries = match directory {
         [b'~', ..] if !home => lister.list(side, &[b"./", directory].concat()),
@@ -222,23 +222,23 @@ fn names_on(side: Side, wanted: Wanted, typed: &Unfinished, lister: &dyn Lister)
         is_single_name(&entry.name)
             && entry.name.starts_with(prefix)
             && (prefix.starts_with(b".") || !entry.name.starts_with(b"."))
-            && (wanted == Wanted::All || entry.directory)
+            && (wanted == EntryFilter::All || entry.directory)
     });
     fits.filter_map(|entry| {
         let end = if entry.directory { "/" } else { "" };
         let name = [directory, &entry.name[..], end.as_bytes()].concat();
         let shown = printable(&entry.name);
-        // What is shown otherwise than it is can't be typed.
+        // A name that has to be escaped for the terminal cannot be typed.
         if shown.as_bytes() != entry.name {
             return None;
         }
         let text = match (home, name.strip_prefix(b"~/")) {
             (true, Some(below)) => [b"~/", &quote(below, typed.open)[..]].concat(),
-            // It would be an option.
+            // As it is, it would be an option.
             _ if name.starts_with(b"-") => quote(&[b"./", &name[..]].concat(), typed.open),
             _ => quote(&name, typed.open),
         };
-        Some(Found {
+        Some(Suggestion {
             choice: Choice {
                 shown: shown + end,
                 text: String::from_utf8(text).ok()?,

@@ -15,21 +15,22 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Editor, Helper};
 
 use super::complete::complete;
-use super::lister::Sides;
-use super::{Done, Shell, complain, say};
-use crate::printable::printable;
+use super::interpreter::{Interpreter, NextStep};
+use super::lister::SessionLister;
+use super::messages::{complain, say};
+use base::visible::printable;
 
-/// Lines that are remembered.
+/// How many lines are remembered.
 const HISTORY_LINES: usize = 1000;
-/// Candidates that are shown without asking.
+/// How many candidates are shown without asking.
 const SHOWN_UNASKED: usize = 100;
-/// Longest directory in the prompt, in characters: the line is for what is typed.
+/// The longest directory in the prompt, in characters: the line is for what is typed.
 const PROMPT_ROOM: usize = 40;
 
-/// Reads lines until the person leaves; the exit code.
-pub(super) fn run(shell: &mut Shell) -> u8 {
-    let sides = Sides::new(Arc::clone(&shell.session), shell.runtime.clone());
-    let mut lines = match Lines::new(sides) {
+/// Reads and runs lines until the person leaves. Returns the exit code.
+pub(super) fn run(shell: &mut Interpreter) -> u8 {
+    let sides = SessionLister::new(Arc::clone(&shell.context.session), shell.context.runtime.clone());
+    let mut lines = match LineEditor::new(sides) {
         Ok(lines) => lines,
         Err(error) => {
             complain(&format!("cannot use this terminal: {error}"));
@@ -37,9 +38,9 @@ pub(super) fn run(shell: &mut Shell) -> u8 {
         }
     };
     loop {
-        let text = match lines.editor.readline(&prompt(&shell.session.directory())) {
+        let text = match lines.editor.readline(&prompt(&shell.context.session.directory())) {
             Ok(text) => text,
-            // Ctrl-C: the line is given up, and nothing else.
+            // Ctrl-C only gives up the line.
             Err(ReadlineError::Interrupted) => continue,
             Err(ReadlineError::Eof) => {
                 say("");
@@ -50,13 +51,13 @@ pub(super) fn run(shell: &mut Shell) -> u8 {
                 return 1;
             }
         };
-        // Several were pasted.
+        // Several lines were pasted.
         for line in text.lines() {
             lines.remember(line);
             match shell.line(line.as_bytes()) {
-                Done::Code(_) => {}
-                Done::History => say(&lines.all()),
-                Done::Exit => return 0,
+                NextStep::Code(_) => {}
+                NextStep::ShowHistory => say(&lines.all()),
+                NextStep::Leave => return 0,
             }
             if shell.was_interrupted() {
                 break;
@@ -78,14 +79,14 @@ fn prompt(directory: &[u8]) -> String {
 }
 
 /// The line editor with its memory.
-struct Lines {
-    editor: Editor<Assistant, DefaultHistory>,
-    /// Where the history is kept, if that is possible.
+struct LineEditor {
+    editor: Editor<ShellHelper, DefaultHistory>,
+    /// The file of the history, if there is one.
     file: Option<PathBuf>,
 }
 
-impl Lines {
-    fn new(sides: Sides) -> rustyline::Result<Self> {
+impl LineEditor {
+    fn new(sides: SessionLister) -> rustyline::Result<Self> {
         let config = Config::builder()
             .max_history_size(HISTORY_LINES)?
             .history_ignore_dups(true)?
@@ -94,17 +95,17 @@ impl Lines {
             .completion_prompt_limit(SHOWN_UNASKED)
             .build();
         let mut editor = Editor::with_config(config)?;
-        editor.set_helper(Some(Assistant(sides)));
+        editor.set_helper(Some(ShellHelper(sides)));
         let file = history_file();
         if let Some(file) = &file {
-            // The first time there is none.
+            // The first time there is no file.
             let _ = editor.load_history(file);
         }
         Ok(Self { editor, file })
     }
 
     fn remember(&mut self, line: &str) {
-        // Not kept: lines that are empty, begin with a space, or repeat the last one.
+        // Lines that are empty, begin with a space, or repeat the last one are not kept.
         if let (Ok(true), Some(file)) = (self.editor.add_history_entry(line), &self.file)
             && let Err(error) = self.editor.append_history(file)
         {
@@ -114,7 +115,7 @@ impl Lines {
         }
     }
 
-    /// All lines, with numbers.
+    /// All remembered lines, with numbers.
     fn all(&self) -> String {
         let history = self.editor.history();
         let mut text = String::new();
@@ -127,12 +128,12 @@ impl Lines {
     }
 }
 
-/// `$XDG_STATE_HOME/homeport/history`, else below `~/.local/state` (XDG Base Directory Specification): nobody else may
-/// read it. `None`: there is no place for it.
+/// The history file: `$XDG_STATE_HOME/homeport/history`, else below `~/.local/state` (XDG Base Directory
+/// Specification). Nobody else may read it. `None`: there is no place for it.
 fn history_file() -> Option<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let state = state
-        // Relative ones are to be ignored.
+        // The specification says that relative paths are to be ignored.
         .filter(|state| state.is_absolute())
         .or_else(|| Some(std::env::home_dir()?.join(".local/state")))?;
     let directory = state.join("homeport");
@@ -143,20 +144,20 @@ fn history_file() -> Option<PathBuf> {
     Some(file)
 }
 
-/// A file that others could read may have come from a backup.
+/// Makes the history private. A file that others can read may have come from a backup.
 fn keep_private(file: &Path) {
     if let Ok(meta) = file.metadata()
         && meta.permissions().mode() & 0o077 != 0
     {
-        // If that is impossible, it is another's, and can't be written either.
+        // If that fails the file belongs to another user, and cannot be written either.
         let _ = std::fs::set_permissions(file, Permissions::from_mode(0o600));
     }
 }
 
-/// Helps with the line.
-struct Assistant(Sides);
+/// Completes words for the line editor.
+struct ShellHelper(SessionLister);
 
-impl Completer for Assistant {
+impl Completer for ShellHelper {
     type Candidate = Pair;
 
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
@@ -170,12 +171,12 @@ impl Completer for Assistant {
     }
 }
 
-impl Helper for Assistant {}
-impl Hinter for Assistant {
+impl Helper for ShellHelper {}
+impl Hinter for ShellHelper {
     type Hint = String;
 }
-impl Highlighter for Assistant {}
-impl Validator for Assistant {}
+impl Highlighter for ShellHelper {}
+impl Validator for ShellHelper {}
 
 #[cfg(test)]
 mod tests {

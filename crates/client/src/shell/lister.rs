@@ -1,4 +1,4 @@
-//! Lists directories for completion: quickly, or not at all. Never dials, asks or prints.
+//! Lists directories for completion: quickly, or not at all. It never dials, asks or prints.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,30 +13,30 @@ use tokio::task::JoinSet;
 use super::complete::{Entry, Lister, Side};
 use crate::commands::Session;
 use crate::link::Link;
-use crate::names::join;
+use crate::names::{below_home, join};
 
-/// Longest that somebody who has pressed TAB waits.
+/// The longest that somebody who has pressed TAB waits.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// For how long a listing holds: the second TAB shows what the first has found.
+/// How long a listing stays valid: the second TAB shows what the first has found.
 const FRESH: Duration = Duration::from_secs(1);
-/// Entries of one directory that are offered from.
+/// The most entries of one directory that are looked at.
 const MOST: usize = 20_000;
-/// Links of one directory that are followed, to see whether they lead to directories.
+/// The most links of one directory that are followed, to see whether they lead to directories.
 const LINKS: usize = 50;
-/// When it was known, and what.
-type Known = Option<(Instant, Arc<[Entry]>)>;
+/// The entries of a directory, and when they were listed.
+type CachedListing = Option<(Instant, Arc<[Entry]>)>;
 
-/// Both sides, as the shell sees them.
-pub(super) struct Sides {
+/// Lists directories of both machines, as the session sees them.
+pub(super) struct SessionLister {
     session: Arc<Session>,
     runtime: Handle,
-    /// The last directory, and what is known of it or will be.
-    last: Mutex<Option<(Vec<u8>, watch::Receiver<Known>)>>,
-    /// Listings under way; they end with this.
+    /// The last directory, and its entries if they have arrived.
+    last: Mutex<Option<(Vec<u8>, watch::Receiver<CachedListing>)>>,
+    /// The listings that are under way. They end with this object.
     tasks: Mutex<JoinSet<()>>,
 }
 
-impl Sides {
+impl SessionLister {
     pub(super) fn new(session: Arc<Session>, runtime: Handle) -> Self {
         Self {
             session,
@@ -50,20 +50,20 @@ impl Sides {
         let mut known = self.listing(directory)?;
         self.runtime.block_on(async {
             let arrived = known.wait_for(Option::is_some);
-            // What comes too late is there for the next TAB.
+            // A listing that comes too late is used for the next TAB.
             let known = tokio::time::timeout(PATIENCE, arrived).await.ok()?.ok()?;
             known.as_ref().map(|(_, entries)| Arc::clone(entries))
         })
     }
 
-    /// The last listing, if it is of this directory and new; else one that begins.
-    fn listing(&self, directory: Vec<u8>) -> Option<watch::Receiver<Known>> {
+    /// The last listing if it is of this directory and new; else one that begins.
+    fn listing(&self, directory: Vec<u8>) -> Option<watch::Receiver<CachedListing>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, receiver)) = &*last
             && *known == directory
             && match &*receiver.borrow() {
                 Some((since, _)) => since.elapsed() < FRESH,
-                // It goes on, unless it has failed.
+                // The listing is under way, unless it has failed.
                 None => receiver.has_changed().is_ok(),
             }
         {
@@ -85,13 +85,13 @@ impl Sides {
     }
 }
 
-impl Lister for Sides {
+impl Lister for SessionLister {
     fn list(&self, side: Side, directory: &[u8]) -> Vec<Entry> {
         match side {
             Side::Local => local(directory),
             Side::Remote => {
                 let entries = self.remote(match directory {
-                    // Only the server knows where that is.
+                    // Only the server knows where the home is.
                     [b'~', b'/', ..] => directory.to_vec(),
                     _ => self.session.resolve(directory),
                 });
@@ -102,7 +102,7 @@ impl Lister for Sides {
 }
 
 async fn list(link: &Link, directory: &[u8]) -> Option<Vec<Entry>> {
-    let path = &match directory.strip_prefix(b"~/") {
+    let path = &match below_home(directory) {
         Some(below) => join(&link.home.clone().ok()?, below),
         None => directory.to_vec(),
     };
@@ -138,7 +138,7 @@ async fn list(link: &Link, directory: &[u8]) -> Option<Vec<Entry>> {
 
 fn local(directory: &[u8]) -> Vec<Entry> {
     let home = std::env::home_dir();
-    let path = match (directory, directory.strip_prefix(b"~/"), home) {
+    let path = match (directory, below_home(directory), home) {
         (b"", _, _) => ".".into(),
         (_, Some(below), Some(home)) => home.join(OsStr::from_bytes(below)),
         _ => OsStr::from_bytes(directory).into(),

@@ -1,15 +1,17 @@
-//! Commands that come from a file or a pipe, as `sftp -b` runs them: nothing is echoed, and the first that fails ends it.
+//! Commands that come from a file or a pipe, as `sftp -b` runs them: nothing is echoed, and the first that fails ends
+//! the script.
 
 use std::io::{BufRead, Read as _};
 
-use super::{Done, Shell, complain};
+use super::interpreter::{Interpreter, NextStep};
+use super::messages::complain;
 use crate::interrupt;
 
-/// Longest line: what [`words`](base::words) takes, and its end.
+/// The longest line, in bytes: what [`words`](base::words) accepts, and its end.
 const LONGEST_LINE: u64 = (128 << 10) + 1;
 
-/// Runs all lines; the exit code of the one that failed, or 0.
-pub(super) fn run(shell: &mut Shell, mut script: impl BufRead) -> u8 {
+/// Runs all lines. Returns the exit code of the one that failed, or 0.
+pub(super) fn run(shell: &mut Interpreter, mut script: impl BufRead) -> u8 {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -23,9 +25,9 @@ pub(super) fn run(shell: &mut Shell, mut script: impl BufRead) -> u8 {
         }
         let (may_fail, command) = prefixes(&line);
         let code = match shell.line(command) {
-            Done::Code(code) => code,
-            Done::Exit => return 0,
-            Done::History => {
+            NextStep::Code(code) => code,
+            NextStep::Leave => return 0,
+            NextStep::ShowHistory => {
                 complain("there is no history in a script");
                 2
             }
@@ -39,7 +41,7 @@ pub(super) fn run(shell: &mut Shell, mut script: impl BufRead) -> u8 {
     }
 }
 
-/// What stands before a command: `-` if it may fail, `@` if it is not to be echoed, which nothing is.
+/// Splits off what stands before a command: `-` if it may fail, and `@` if it is not to be echoed, which nothing is.
 fn prefixes(line: &[u8]) -> (bool, &[u8]) {
     let mut rest = line.trim_ascii_start();
     let mut may_fail = false;

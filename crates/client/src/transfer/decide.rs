@@ -1,32 +1,36 @@
-//! What is to be done with one file: the table of [`crate::plan`], with the hashes that it asks for, and
-//! somebody's decision where it says so.
+//! Decides what is done with one file: by the table of [`crate::plan`], with the hashes that it asks for, and with a
+//! person's decision where it says so.
 
 use std::fs::File;
 use std::sync::Arc;
 
 use sftp_wire::{Attributes, FileType};
 
+use super::attempt::Attempt;
 use super::digest::Digest;
-use super::ends::is_all;
-use super::trouble::Trouble;
-use super::{Attempt, Direction, Proof};
-use crate::plan::{Conflict, Decision, FirstLook, Policy, There, compared, first_look};
-use crate::remote::prove::Md5;
+use super::end_samples::is_all;
+use super::error::TransferError;
+use super::job::Direction;
+use super::outcome::Proof;
+use super::progress_hub::Stage;
+use super::settings::Verify;
+use crate::link::Md5;
+use crate::plan::{Conflict, Decision, ExistingEntry, FirstStep, Policy, compared, first_step};
 use base::visible::hex;
 
-/// What is to be done.
-pub(super) enum Decided {
-    /// Send what is behind `from`, whose beginning has this digest.
+/// What is done with one file.
+pub(super) enum TransferAction {
+    /// Send the bytes from `from` on. `head` is the digest of those before.
     Send { from: u64, head: Digest },
-    /// Nothing: both ends have it.
+    /// Do nothing: both ends have the same bytes.
     Same(Proof),
-    /// Nothing: what is there stays.
+    /// Do nothing: the existing file stays.
     Skip,
-    /// Send all of it under another name.
+    /// Send all of the file under another name.
     Rename,
 }
 
-impl Decided {
+impl TransferAction {
     fn anew() -> Self {
         Self::Send {
             from: 0,
@@ -36,156 +40,155 @@ impl Decided {
 }
 
 /// The two files of a comparison.
-pub(super) struct Ends<'a> {
-    /// Of the file that is to be transferred, in bytes.
+pub(super) struct ComparedFiles<'a> {
+    /// The size of the file that is to be transferred, in bytes.
     pub size: u64,
-    /// Where it goes.
-    pub there: There,
-    /// On this machine: the one that is sent, or the one that is there.
+    /// What stands in the place where it goes.
+    pub there: ExistingEntry,
+    /// The file of this machine: the one that is sent, or the one that is there.
     pub local: Option<&'a Arc<File>>,
 }
 
 impl Attempt<'_> {
-    pub(super) async fn decide(&mut self, ends: Ends<'_>) -> Result<Decided, Trouble> {
-        let resume = self.engine.settings.resume;
-        let decision = match (first_look(ends.size, ends.there, resume), ends.local) {
-            (FirstLook::Send, _) => return Ok(Decided::anew()),
-            (FirstLook::Conflict(conflict), _) => Decision::Conflict(conflict),
-            (FirstLook::Compare { length: 0, .. }, _) => return Ok(Decided::Same(Proof::Md5)),
-            (FirstLook::Compare { .. }, None) => return Ok(Decided::anew()),
-            (FirstLook::Compare { length, whole }, Some(local)) => {
+    pub(super) async fn decide(&mut self, ends: ComparedFiles<'_>) -> Result<TransferAction, TransferError> {
+        let resume = self.context.settings.resume;
+        let decision = match (first_step(ends.size, ends.there, resume), ends.local) {
+            (FirstStep::Send, _) => return Ok(TransferAction::anew()),
+            (FirstStep::Conflict(conflict), _) => Decision::Conflict(conflict),
+            (FirstStep::Compare { length: 0, .. }, _) => return Ok(TransferAction::Same(Proof::Md5)),
+            (FirstStep::Compare { .. }, None) => return Ok(TransferAction::anew()),
+            (FirstStep::Compare { length, whole }, Some(local)) => {
                 let (here, there) = self.heads(local, length, whole).await?;
                 let (proof, same) = match there {
                     Some(there) => (Proof::Md5, there == here.clone().value()),
                     // Nothing proves what is there, and it may be replaced.
-                    None if self.engine.settings.conflicts == Policy::Overwrite && !*self.ours => {
-                        return Ok(Decided::anew());
+                    None if self.context.settings.conflicts == Policy::Overwrite && !*self.ours => {
+                        return Ok(TransferAction::anew());
                     }
                     None => (Proof::Sizes, self.ends_agree(local, length).await?),
                 };
-                match compared((length, whole), same) {
+                match compared(length, whole, same) {
                     Decision::Same => {
                         if proof == Proof::Sizes && !is_all(length) {
                             self.warn_unproven(
-                                "what is there is taken for the same by its size and its ends",
+                                "the existing file is taken for the same by its size and its ends",
                             );
                         }
-                        return Ok(Decided::Same(proof));
+                        return Ok(TransferAction::Same(proof));
                     }
                     Decision::Send { from } => {
                         if proof == Proof::Sizes && !is_all(length) {
-                            self.warn_unproven("what is there is taken for its beginning by its ends");
+                            self.warn_unproven("the existing file is taken for the beginning by its ends");
                         }
-                        self.meter.set_done(from);
-                        return Ok(Decided::Send { from, head: here });
+                        self.progress.set_done(from);
+                        return Ok(TransferAction::Send { from, head: here });
                     }
                     conflict => conflict,
                 }
             }
         };
         match decision {
-            Decision::Conflict(conflict) => self.settled(conflict).await,
-            Decision::Same | Decision::Send { .. } => Ok(Decided::anew()),
+            Decision::Conflict(conflict) => self.resolved(conflict).await,
+            Decision::Same | Decision::Send { .. } => Ok(TransferAction::anew()),
         }
     }
 
-    async fn settled(&mut self, conflict: Conflict) -> Result<Decided, Trouble> {
+    async fn resolved(&mut self, conflict: Conflict) -> Result<TransferAction, TransferError> {
         let decided = match self.job.direction {
             Direction::Up => *self.ours,
             Direction::Down => *self.replaces,
         };
         if decided && conflict.may_overwrite() {
-            return Ok(Decided::anew());
+            return Ok(TransferAction::anew());
         }
-        match self.engine.settle(self.job, conflict).await? {
+        match self.context.resolve_conflict(self.job, conflict).await? {
             Policy::Overwrite if conflict.may_overwrite() => {
                 *self.replaces = true;
-                Ok(Decided::anew())
+                Ok(TransferAction::anew())
             }
-            Policy::Overwrite | Policy::Ask => Err(Trouble::InTheWay(conflict)),
-            Policy::Skip => Ok(Decided::Skip),
-            Policy::Rename => Ok(Decided::Rename),
+            Policy::Overwrite | Policy::Ask => Err(TransferError::InTheWay(conflict)),
+            Policy::Skip => Ok(TransferAction::Skip),
+            Policy::Rename => Ok(TransferAction::Rename),
         }
     }
 
-    /// The hashes of the first bytes of both, computed at the same time.
+    /// Hashes the first bytes of both files at the same time.
     pub(super) async fn heads(
         &self,
         local: &Arc<File>,
         length: u64,
         whole: bool,
-    ) -> Result<(Digest, Option<Md5>), Trouble> {
+    ) -> Result<(Digest, Option<Md5>), TransferError> {
         let here = async {
-            let hashing = Digest::of_head(Arc::clone(local), length, self.engine.stop.clone());
-            hashing.await.map_err(Trouble::local("read the file"))
+            let hashing = Digest::of_head(Arc::clone(local), length, self.context.stop.clone());
+            hashing.await.map_err(TransferError::local("read the file"))
         };
         let there = async {
             let length = (!whole).then_some(length);
             let asked = self.link.md5(&self.job.remote, length).await;
-            asked.map_err(Trouble::remote("hash the file"))
+            asked.map_err(TransferError::remote("hash the file"))
         };
         tokio::try_join!(here, there)
     }
 
     pub(super) fn warn_unproven(&self, what: &str) {
         let job = self.job.name();
-        self.engine
-            .board
+        self.context
+            .hub
             .warn(&format!("{job}: the server cannot hash; {what}"));
     }
 
-    /// Compares the hash of the whole file with that of what was read or written here. `early` is what the server has
-    /// said of it before; if that differs, the server is asked again, since the file may have changed meanwhile.
+    /// Compares the hash of the whole file with that of what was read or written here. `early` is the hash that the
+    /// server gave before; if it differs the server is asked again, since the file may have changed meanwhile.
     pub(super) async fn verify(
         &self,
         here: Option<Md5>,
         early: Option<Md5>,
         hint: &'static str,
-    ) -> Result<Proof, Trouble> {
-        use super::Verify;
-        let verify = self.engine.settings.verify;
+    ) -> Result<Proof, TransferError> {
+        let verify = self.context.settings.verify;
         let Some(here) = here else {
             return Ok(Proof::NotAsked);
         };
-        self.meter.enter(super::board::Stage::Verifying);
+        self.progress.enter(Stage::Verifying);
         if early == Some(here) {
             return Ok(Proof::Md5);
         }
         let there = self.link.md5(&self.job.remote, None).await;
-        match there.map_err(Trouble::remote("hash the file"))? {
+        match there.map_err(TransferError::remote("hash the file"))? {
             Some(there) if there == here => Ok(Proof::Md5),
-            Some(there) => Err(Trouble::Differs {
+            Some(there) => Err(TransferError::Differs {
                 here: hex(&here),
                 there: hex(&there),
                 hint,
             }),
-            None if verify == Verify::Always => Err(Trouble::Unproven),
+            None if verify == Verify::Always => Err(TransferError::Unproven),
             None => Ok(Proof::Sizes),
         }
     }
 
-    /// Before anything is sent: can what was asked for be kept?
-    pub(super) async fn can_prove(&self) -> Result<(), Trouble> {
-        match self.engine.settings.verify == super::Verify::Always && !self.link.can_hash().await {
-            true => Err(Trouble::Unproven),
+    /// Checks before anything is sent that the verification that was asked for is possible.
+    pub(super) async fn can_prove(&self) -> Result<(), TransferError> {
+        match self.context.settings.verify == Verify::Always && !self.link.can_hash().await {
+            true => Err(TransferError::Unproven),
             false => Ok(()),
         }
     }
 
-    /// Is a digest wanted at all?
+    /// Whether a digest is wanted at all.
     pub(super) fn proves(&self) -> bool {
-        self.engine.settings.verify != super::Verify::Never
+        self.context.settings.verify != Verify::Never
     }
 }
 
-/// What the server tells of the place.
-pub(super) fn there(attrs: Option<Attributes>) -> There {
+/// What the server's attributes say about the place of a file.
+pub(super) fn existing_entry(attrs: Option<Attributes>) -> ExistingEntry {
     let Some(attrs) = attrs else {
-        return There::Nothing;
+        return ExistingEntry::Nothing;
     };
     match (attrs.file_type(), attrs.size) {
-        (Some(FileType::Directory), _) => There::Directory,
-        (Some(FileType::Regular) | None, Some(size)) => There::File(size),
-        _ => There::Other,
+        (Some(FileType::Directory), _) => ExistingEntry::Directory,
+        (Some(FileType::Regular) | None, Some(size)) => ExistingEntry::File(size),
+        _ => ExistingEntry::Other,
     }
 }

@@ -1,8 +1,9 @@
-//! MD5 of what is transferred, on a thread of its own beside it. An upload hands over what it has read, a download
-//! tells how far its file is whole and is read behind.
+//! MD5 of what is transferred, on a thread of its own beside it. An upload hands over what it has read; a download
+//! tells how far its file is whole, and the hash follows.
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -12,14 +13,14 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use crate::remote::prove::Md5;
+use crate::link::Md5;
 
-/// Blocks that may wait to be hashed: beyond that the transfer waits for the digest.
+/// How many blocks may wait to be hashed. Beyond that the transfer waits for the hash.
 const WAITING: usize = 16;
-/// One read.
+/// The size of one read, in bytes.
 const CHUNK: usize = 256 << 10;
 
-/// A hash of the beginning of a file, which can go on.
+/// The hash of the beginning of a file, which can go on.
 #[derive(Clone, Default)]
 pub(super) struct Digest(md5::Md5);
 
@@ -32,21 +33,17 @@ impl Digest {
         self.0.finalize().into()
     }
 
-    /// Of the first `length` bytes; fewer if the file ends before.
+    /// Hashes the first `length` bytes, or fewer if the file ends before.
     pub async fn of_head(file: Arc<File>, length: u64, stop: CancellationToken) -> io::Result<Self> {
         let hashing = spawn_blocking(move || {
             let mut digest = Self::default();
-            digest.take_from(&file, (0, length), &stop).map(|()| digest)
+            digest.take_from(&file, 0..length, &stop).map(|()| digest)
         });
         hashing.await.map_err(io::Error::other)?
     }
 
-    fn take_from(
-        &mut self,
-        file: &File,
-        (mut at, end): (u64, u64),
-        stop: &CancellationToken,
-    ) -> io::Result<()> {
+    fn take_from(&mut self, file: &File, range: Range<u64>, stop: &CancellationToken) -> io::Result<()> {
+        let Range { start: mut at, end } = range;
         let mut chunk = vec![0; CHUNK];
         while at < end && !stop.is_cancelled() {
             let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
@@ -62,13 +59,13 @@ impl Digest {
     }
 }
 
-/// Hashes what it is given.
-pub(super) struct Hasher {
+/// Hashes the blocks that it is given.
+pub(super) struct BlockHasher {
     blocks: mpsc::Sender<Bytes>,
     task: JoinHandle<Digest>,
 }
 
-impl Hasher {
+impl BlockHasher {
     pub fn start(mut digest: Digest) -> Self {
         let (blocks, mut waiting) = mpsc::channel::<Bytes>(WAITING);
         let task = spawn_blocking(move || {
@@ -81,7 +78,7 @@ impl Hasher {
     }
 
     pub async fn feed(&self, block: Bytes) {
-        // It only ends when this is dropped.
+        // The task only ends when this is dropped.
         drop(self.blocks.send(block).await);
     }
 
@@ -92,38 +89,38 @@ impl Hasher {
 }
 
 #[derive(Default)]
-struct Front {
+struct HashFront {
     whole: u64,
     ended: bool,
 }
 
 #[derive(Default)]
-struct Shared {
-    front: Mutex<Front>,
+struct FollowerShared {
+    front: Mutex<HashFront>,
     moved: Condvar,
 }
 
-impl Shared {
-    fn front(&self) -> MutexGuard<'_, Front> {
+impl FollowerShared {
+    fn front(&self) -> MutexGuard<'_, HashFront> {
         self.front.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, change: impl FnOnce(&mut Front)) {
+    fn tell(&self, change: impl FnOnce(&mut HashFront)) {
         change(&mut self.front());
         self.moved.notify_one();
     }
 }
 
-/// Hashes a file that grows, behind its front.
+/// Hashes a file that grows, up to where it is whole.
 pub(super) struct Follower {
-    shared: Arc<Shared>,
+    shared: Arc<FollowerShared>,
     task: Option<JoinHandle<io::Result<Digest>>>,
 }
 
 impl Follower {
-    /// `digest` is that of the first `from` bytes.
+    /// Starts to follow the file. `digest` is that of its first `from` bytes.
     pub fn start(mut digest: Digest, file: Arc<File>, from: u64) -> Self {
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<FollowerShared>::default();
         shared.front().whole = from;
         let theirs = Arc::clone(&shared);
         let task = spawn_blocking(move || {
@@ -131,7 +128,7 @@ impl Follower {
             loop {
                 let (whole, ended) = {
                     let front = theirs.front();
-                    let waits = |front: &mut Front| front.whole == at && !front.ended;
+                    let waits = |front: &mut HashFront| front.whole == at && !front.ended;
                     let front = theirs
                         .moved
                         .wait_while(front, waits)
@@ -141,7 +138,7 @@ impl Follower {
                 if whole == at && ended {
                     return Ok(digest);
                 }
-                digest.take_from(&file, (at, whole), &CancellationToken::new())?;
+                digest.take_from(&file, at..whole, &CancellationToken::new())?;
                 at = whole;
             }
         });
@@ -151,12 +148,12 @@ impl Follower {
         }
     }
 
-    /// The file is whole up to here.
+    /// Says how far the file is whole.
     pub fn reach(&self, whole: u64) {
         self.shared.tell(|front| front.whole = whole);
     }
 
-    /// Nothing more comes.
+    /// Says that nothing more comes, and waits for the digest.
     pub async fn finish(mut self) -> io::Result<Digest> {
         self.shared.tell(|front| front.ended = true);
         match self.task.take() {

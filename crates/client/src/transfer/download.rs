@@ -1,31 +1,34 @@
-//! One file from the server. It grows under the name `NAME.part`, and gets its own when it is whole and proven: who
-//! looks at NAME never sees half a file.
+//! One file from the server. It grows under the name `NAME.part`, and gets its own name when it is whole and proven, so
+//! that nobody who looks at NAME sees half a file.
 //!
-//! A shorter file NAME that is the beginning of what comes is what another client has left: it becomes the part.
+//! A shorter file NAME that is the beginning of what comes was left by another client: it becomes the part.
 
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sftp_wire::{Attributes, Request, Times};
 
-use super::board::Stage;
-use super::decide::{Decided, Ends, there};
+use super::attempt::Attempt;
+use super::decide::{ComparedFiles, TransferAction, existing_entry};
 use super::digest::{Digest, Follower};
-use super::part::{Part, followed, look, part_path};
-use super::trouble::Trouble;
-use super::{Attempt, Outcome, SMALL_BYTES, endings};
-use crate::plan::{Conflict, Policy, There};
-use crate::printable::printable;
-use crate::remote::prove::Md5;
+use super::error::TransferError;
+use super::job::{SMALL_BYTES, endings};
+use super::open_files::OpenFiles;
+use super::outcome::Outcome;
+use super::part_file::{PartFile, followed, look, part_path};
+use super::progress_hub::Stage;
+use crate::link::Md5;
+use crate::plan::{Conflict, ExistingEntry, Policy};
+use base::visible::printable;
 
-/// What to do about other bytes than the server's.
-const HINT: &str =
-    "what came differs from what the server has; run it again with --overwrite, which starts anew";
+/// The advice when the bytes differ from the server's.
+const HINT: &str = "what arrived differs from the file on the server; run the same command again with --overwrite, which starts anew";
 
 impl Attempt<'_> {
-    pub(super) async fn download(mut self) -> Result<Outcome, Trouble> {
-        self.meter.enter(Stage::Deciding);
+    pub(super) async fn download(mut self) -> Result<Outcome, TransferError> {
+        self.progress.enter(Stage::Deciding);
         self.can_prove().await?;
         if let Some(real) = followed(&self.job.local) {
             self.job.local = real;
@@ -37,34 +40,36 @@ impl Attempt<'_> {
                 .link
                 .stat(&self.job.remote)
                 .await
-                .map_err(Trouble::remote("look at the file"))?,
+                .map_err(TransferError::remote("look at the file"))?,
         };
-        let size = match there(Some(attrs)) {
-            There::File(size) => size,
-            There::Directory | There::Other | There::Nothing => return Err(Trouble::NotAFile),
+        let size = match existing_entry(Some(attrs)) {
+            ExistingEntry::File(size) => size,
+            ExistingEntry::Directory | ExistingEntry::Other | ExistingEntry::Nothing => {
+                return Err(TransferError::NotAFile);
+            }
         };
-        self.meter.set_total(size);
+        self.progress.set_total(size);
         let there = look(&self.job.local)?;
         let file = match there {
-            There::Nothing => return self.fetch(attrs, size, false).await,
-            There::File(_) => {
+            ExistingEntry::Nothing => return self.fetch(attrs, size, false).await,
+            ExistingEntry::File(_) => {
                 let opened = File::open(&self.job.local);
-                Some(Arc::new(opened.map_err(Trouble::local("open the file"))?))
+                Some(Arc::new(opened.map_err(TransferError::local("open the file"))?))
             }
-            There::Directory | There::Other => None,
+            ExistingEntry::Directory | ExistingEntry::Other => None,
         };
         let local = file.as_ref();
-        match self.decide(Ends { size, there, local }).await? {
-            Decided::Same(proof) => {
+        match self.decide(ComparedFiles { size, there, local }).await? {
+            TransferAction::Same(proof) => {
                 if let Some(file) = file {
                     self.keep(&file, &attrs)?;
                 }
                 return Ok(Outcome::Same(proof));
             }
-            Decided::Skip => return Ok(Outcome::Skipped),
-            Decided::Send { from: 0, .. } => {}
-            Decided::Send { .. } => self.becomes_part()?,
-            Decided::Rename => {
+            TransferAction::Skip => return Ok(Outcome::Skipped),
+            TransferAction::Send { from: 0, .. } => {}
+            TransferAction::Send { .. } => self.becomes_part()?,
+            TransferAction::Rename => {
                 self.rename_local()?;
                 return self.fetch(attrs, size, false).await;
             }
@@ -73,39 +78,39 @@ impl Attempt<'_> {
         self.fetch(attrs, size, true).await
     }
 
-    /// What another client has left goes on as the part, unless there is one.
-    fn becomes_part(&self) -> Result<(), Trouble> {
+    /// Makes the shorter file that another client has left the part, unless there is one.
+    fn becomes_part(&self) -> Result<(), TransferError> {
         let part = self.part_path();
         match look(&part)? {
-            There::Nothing | There::File(0) => {
+            ExistingEntry::Nothing | ExistingEntry::File(0) => {
                 let renamed = std::fs::rename(&self.job.local, part);
-                renamed.map_err(Trouble::local("rename the shorter file"))
+                renamed.map_err(TransferError::local("rename the shorter file"))
             }
             _ => Ok(()),
         }
     }
 
     fn part_path(&self) -> std::path::PathBuf {
-        part_path(&self.job.local, |path| self.engine.is_claimed(path))
+        part_path(&self.job.local, |path| self.context.is_claimed(path))
     }
 
-    /// From now on the file gets another name, also on the next connection.
-    fn rename_local(&mut self) -> Result<(), Trouble> {
+    /// Gives the file another name from now on, also on the next connection.
+    fn rename_local(&mut self) -> Result<(), TransferError> {
         for ending in endings() {
             let renamed = self.job.renamed(&ending);
-            if look(&renamed.local)? == There::Nothing && self.engine.claim(renamed.target()) {
+            if look(&renamed.local)? == ExistingEntry::Nothing && self.context.claim(renamed.target()) {
                 let shown = printable(renamed.local.as_os_str().as_encoded_bytes());
                 let message = format!("{}: stored as {shown}", self.job.name());
-                self.engine.board.warn(&message);
+                self.context.hub.warn(&message);
                 *self.job = renamed;
                 return Ok(());
             }
         }
-        Err(Trouble::NoName)
+        Err(TransferError::NoName)
     }
 
-    /// How much of the part that is there can be kept; `None`: it is something else.
-    async fn kept_part(&self, part: &Part, size: u64) -> Result<Option<(u64, Digest)>, Trouble> {
+    /// How much of the existing part can be kept, with its digest. `None`: it is something else.
+    async fn kept_part(&self, part: &PartFile, size: u64) -> Result<Option<(u64, Digest)>, TransferError> {
         let have = part.len()?;
         if have == 0 {
             return Ok(Some((0, Digest::default())));
@@ -116,38 +121,38 @@ impl Attempt<'_> {
         let (here, there) = self.heads(&part.file, have, have == size).await?;
         let is_beginning = match there {
             Some(there) => there == here.clone().value(),
-            // Nothing proves it, and it may be replaced.
-            None if self.engine.settings.conflicts == Policy::Overwrite && !*self.ours => false,
+            // Nothing proves the part, and it may be replaced.
+            None if self.context.settings.conflicts == Policy::Overwrite && !*self.ours => false,
             None => self.ends_agree(&part.file, have).await?,
         };
         if !is_beginning {
             return Ok(None);
         }
-        if !self.engine.settings.resume {
+        if !self.context.settings.resume {
             part.empty()?;
             return Ok(Some((0, Digest::default())));
         }
         if there.is_none() {
-            self.warn_unproven("the .part file is taken for its beginning by its ends");
+            self.warn_unproven("the .part file is taken for the beginning by its ends");
         }
         Ok(Some((have, here)))
     }
 
-    /// Opens the part, and decides what becomes of what is in it. `None`: the file is to be skipped.
+    /// Opens the part, and decides what is done with what is in it. `None`: the file is to be skipped.
     async fn part(
         &mut self,
         mode: u32,
         size: u64,
         replace: &mut bool,
-    ) -> Result<Option<(Part, u64, Digest)>, Trouble> {
+    ) -> Result<Option<(PartFile, u64, Digest)>, TransferError> {
         loop {
-            let part = Part::open(self.part_path(), mode)?;
+            let part = PartFile::open(self.part_path(), mode)?;
             if let Some((from, head)) = self.kept_part(&part, size).await? {
                 return Ok(Some((part, from, head)));
             }
             let policy = match *self.ours {
                 true => Policy::Overwrite,
-                false => self.engine.settle(self.job, Conflict::Part).await?,
+                false => self.context.resolve_conflict(self.job, Conflict::Part).await?,
             };
             match policy {
                 Policy::Overwrite => {
@@ -159,28 +164,35 @@ impl Attempt<'_> {
                     self.rename_local()?;
                     *replace = false;
                 }
-                Policy::Ask => return Err(Trouble::Conflict(Conflict::Part)),
+                Policy::Ask => return Err(TransferError::Conflict(Conflict::Part)),
             }
         }
     }
 
-    async fn fetch(mut self, attrs: Attributes, size: u64, mut replace: bool) -> Result<Outcome, Trouble> {
+    async fn fetch(
+        mut self,
+        attrs: Attributes,
+        size: u64,
+        mut replace: bool,
+    ) -> Result<Outcome, TransferError> {
         let mode = attrs.permissions.unwrap_or(0o644) & 0o777;
         let Some((part, from, head)) = self.part(mode | 0o600, size, &mut replace).await? else {
             return Ok(Outcome::Skipped);
         };
         let opened = self.link.open_read(&self.job.remote).await;
-        let handle = opened.map_err(Trouble::remote("open the file"))?;
+        let handle = opened.map_err(TransferError::remote("open the file"))?;
         *self.ours = true;
-        self.meter.set_done(from);
-        self.meter.enter(Stage::Sending);
+        self.progress.set_done(from);
+        self.progress.enter(Stage::Sending);
         let small = size.saturating_sub(from) < SMALL_BYTES;
         let follower =
             (self.proves() && !small).then(|| Follower::start(head.clone(), Arc::clone(&part.file), from));
-        let fetched = self
-            .fetch_and_hash((&handle, &part.file), (from, size), follower.as_ref())
-            .await;
-        // Nothing was written there: the answer changes nothing.
+        let files = OpenFiles {
+            local: &part.file,
+            handle: &handle,
+        };
+        let fetched = self.fetch_and_hash(files, from..size, follower.as_ref()).await;
+        // Nothing was written there, so the answer does not matter.
         drop(self.link.begin(&Request::Close { handle: &handle }));
         let (end, early) = fetched?;
         let digest = match follower {
@@ -188,11 +200,11 @@ impl Attempt<'_> {
                 follower
                     .finish()
                     .await
-                    .map_err(Trouble::local("read the .part file"))?,
+                    .map_err(TransferError::local("read the .part file"))?,
             ),
             None if self.proves() => {
-                let all = Digest::of_head(Arc::clone(&part.file), end, self.engine.stop.clone());
-                Some(all.await.map_err(Trouble::local("read the .part file"))?)
+                let all = Digest::of_head(Arc::clone(&part.file), end, self.context.stop.clone());
+                Some(all.await.map_err(TransferError::local("read the .part file"))?)
             }
             None => None,
         };
@@ -205,40 +217,42 @@ impl Attempt<'_> {
         })
     }
 
-    /// Returns where the file ends, and what the server has said of its hash meanwhile.
+    /// Fetches the range, and asks for the hash meanwhile. Returns where the file ends, and the hash if the server has
+    /// given it.
     async fn fetch_and_hash(
         &self,
-        (handle, part): (&[u8], &Arc<File>),
-        (from, size): (u64, u64),
+        files: OpenFiles<'_>,
+        range: Range<u64>,
         follower: Option<&Follower>,
-    ) -> Result<(u64, Option<Md5>), Trouble> {
+    ) -> Result<(u64, Option<Md5>), TransferError> {
+        let size = range.end;
         let fetching = async {
-            let end = self.pump_down((handle, part), (from, size), follower).await?;
-            self.meter.set_total(end.max(size));
+            let end = self.pump_down(files, range, follower).await?;
+            self.progress.set_total(end.max(size));
             if end < size {
-                return Err(Trouble::Changed(format!(
-                    "the server spoke of {size} bytes, but the file ended after {end} (hint: run the same command again)"
+                return Err(TransferError::Changed(format!(
+                    "the server said that the file has {size} bytes, but it ended after {end} (hint: run the same command again)"
                 )));
             }
             if self.proves() {
-                self.meter.enter(Stage::Verifying);
+                self.progress.enter(Stage::Verifying);
             }
             Ok(end)
         };
-        // Of a small file the hash comes sooner when it is asked for afterwards, together with those of others.
+        // For a small file it is faster to ask afterwards, together with other files.
         let beside = self.proves() && follower.is_some();
         let hashing = async {
             match beside {
-                true => Ok(self.link.md5_beside(&self.job.remote).await.ok().flatten()),
+                true => Ok(self.link.md5_meanwhile(&self.job.remote).await.ok().flatten()),
                 false => Ok(None),
             }
         };
-        // Of a fetch that fails nobody wants the hash.
+        // If the fetch fails, nobody needs the hash.
         tokio::try_join!(fetching, hashing)
     }
 
-    fn keep(&self, part: &File, attrs: &Attributes) -> Result<(), Trouble> {
-        if !self.engine.settings.preserve {
+    fn keep(&self, part: &File, attrs: &Attributes) -> Result<(), TransferError> {
+        if !self.context.settings.preserve {
             return Ok(());
         }
         if let Some(Times { accessed, modified }) = attrs.times {
@@ -246,13 +260,14 @@ impl Attempt<'_> {
             let times = std::fs::FileTimes::new()
                 .set_accessed(at(accessed))
                 .set_modified(at(modified));
-            part.set_times(times).map_err(Trouble::local("keep the times"))?;
+            part.set_times(times)
+                .map_err(TransferError::local("keep the times"))?;
         }
         if let Some(mode) = attrs.permissions {
             use std::os::unix::fs::PermissionsExt as _;
             let permissions = std::fs::Permissions::from_mode(mode & 0o777);
             part.set_permissions(permissions)
-                .map_err(Trouble::local("keep the permissions"))?;
+                .map_err(TransferError::local("keep the permissions"))?;
         }
         Ok(())
     }

@@ -1,29 +1,34 @@
-//! The bytes of a large file, with many requests under way. What may go wrong: a reply says no (the others that are
-//! under way are waited for, and the first refusal is told), the connection is lost (every request says so at once),
-//! replies come out of order or short (each is known by its offset), this machine's disk fails.
+//! The bytes of a large file, with many requests under way.
+//!
+//! What may go wrong: the server refuses a request (the others that are under way are waited for, and the first refusal
+//! in the file is reported), the connection is lost (every request reports that at once), replies come out of order or
+//! short (each is known by its offset), or this machine's disk fails.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::Attempt;
-use super::digest::{Digest, Follower, Hasher};
-use super::sink::{Closing, IntoFile};
-use super::trouble::Trouble;
-use crate::link::{Block, Done, Ended, Link, Room, Sink};
-use crate::remote::failed::{Failed, done};
+use super::attempt::Attempt;
+use super::digest::{BlockHasher, Digest, Follower};
+use super::error::TransferError;
+use super::file_sink::{FileSink, TruncateOnDrop};
+use super::open_files::OpenFiles;
+use crate::link::{
+    Block, ByteRange, CompletedRequest, Completion, DataSink, InFlightPermit, Link, RemoteError, done,
+};
 
-/// Blocks that are read before the sender is woken: waking it costs as much as reading one.
+/// How many blocks are read before the sender is woken: waking it costs as much as reading one.
 const AT_ONCE: usize = 4;
-/// So many times that is read ahead of what is sent.
+/// How many such batches are read ahead of what is sent.
 const READ_AHEAD: usize = 2;
 
-/// Reads until the buffer is full or the file ends; returns how much.
+/// Reads until the buffer is full or the file ends. Returns the number of bytes.
 pub(super) fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<u32> {
     let mut filled = 0;
     while let Some(room) = buffer.get_mut(filled..)
@@ -40,16 +45,16 @@ pub(super) fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<u
 }
 
 /// A file that is read block by block, until `end` or its own end.
-struct Reader {
+struct BlockReader {
     file: Arc<File>,
     handle: Vec<u8>,
     at: u64,
     end: u64,
-    /// Of a block.
+    /// The size of a block, in bytes.
     room: u32,
 }
 
-impl Reader {
+impl BlockReader {
     fn next(&mut self) -> Option<io::Result<Block>> {
         let room = u32::try_from(self.end.saturating_sub(self.at)).unwrap_or(u32::MAX);
         let room = room.min(self.room);
@@ -62,7 +67,7 @@ impl Reader {
         block.cut(count);
         self.at = self.at.saturating_add(u64::from(count));
         if count < room {
-            // It has ended, or cannot be read: there is no next one.
+            // The file has ended or cannot be read: there is no next block.
             self.end = self.at;
         }
         match read {
@@ -71,7 +76,7 @@ impl Reader {
         }
     }
 
-    /// Until nobody wants them any more.
+    /// Reads blocks until nobody wants them any more.
     fn run(mut self, blocks: &mpsc::Sender<Vec<io::Result<Block>>>) {
         loop {
             let some: Vec<_> = std::iter::from_fn(|| self.next()).take(AT_ONCE).collect();
@@ -82,69 +87,72 @@ impl Reader {
     }
 }
 
-/// What was refused of many WRITEs: the first in the file, which is not always the first that is heard of.
+/// The refusal of many WRITEs that counts: the first in the file, which is not always the first to arrive.
 #[derive(Default)]
-pub(super) struct Heard {
-    /// Where, and why.
-    pub refused: Option<(u64, Trouble)>,
+pub(super) struct FirstRefusal {
+    /// The offset of the refused WRITE, and the reason.
+    pub refused: Option<(u64, TransferError)>,
 }
 
-impl Heard {
-    pub fn take(&mut self, offset: u64, written: Result<(), Trouble>) {
-        if let Err(trouble) = written
+impl FirstRefusal {
+    pub fn take(&mut self, offset: u64, written: Result<(), TransferError>) {
+        if let Err(error) = written
             && self.refused.as_ref().is_none_or(|(first, _)| offset < *first)
         {
-            self.refused = Some((offset, trouble));
+            self.refused = Some((offset, error));
         }
     }
 }
 
 impl Attempt<'_> {
-    /// What became of a WRITE.
-    pub(super) fn written(&self, written: Done) -> Result<(), Trouble> {
+    /// Checks how a WRITE ended, and counts its bytes.
+    pub(super) fn written(&self, written: CompletedRequest) -> Result<(), TransferError> {
         match written.ended {
-            Ended::Lost => Err(Trouble::Lost(self.link.lost())),
-            Ended::Data(_) => Err(Trouble::Remote("write to the file", Failed::Nonsense("a status"))),
-            Ended::Reply(reply) => {
-                done(reply).map_err(Trouble::remote("write to the file"))?;
-                self.meter.add(u64::from(written.length));
+            Completion::ConnectionLost => Err(TransferError::ConnectionLost(self.link.lost())),
+            Completion::Data(_) => Err(TransferError::Remote(
+                "write to the file",
+                RemoteError::UnexpectedReply("a status"),
+            )),
+            Completion::Reply(reply) => {
+                done(reply).map_err(TransferError::remote("write to the file"))?;
+                self.progress.add(u64::from(written.length));
                 Ok(())
             }
         }
     }
 
-    /// Sends what lies between; returns where the file ended, and the digest of all of it.
+    /// Sends the range. Returns where the file ended, and the digest of all of it.
     pub(super) async fn pump_up(
         &self,
-        (file, handle): (&Arc<File>, &[u8]),
-        (from, end): (u64, u64),
+        files: OpenFiles<'_>,
+        range: Range<u64>,
         digest: Option<Digest>,
-    ) -> Result<(u64, Option<Digest>), Trouble> {
+    ) -> Result<(u64, Option<Digest>), TransferError> {
         let (tell, mut blocks) = mpsc::channel(READ_AHEAD);
-        let reader = Reader {
-            file: Arc::clone(file),
-            handle: handle.to_vec(),
-            at: from,
-            end,
+        let reader = BlockReader {
+            file: Arc::clone(files.local),
+            handle: files.handle.to_vec(),
+            at: range.start,
+            end: range.end,
             room: self.link.limits.write,
         };
         tokio::task::spawn_blocking(move || reader.run(&tell));
-        let hasher = digest.map(Hasher::start);
+        let hasher = digest.map(BlockHasher::start);
         let (tell, mut told) = mpsc::unbounded_channel();
-        let rooms = Mutex::new(HashMap::<u64, Room>::new());
+        let rooms = Mutex::new(HashMap::<u64, InFlightPermit>::new());
         let rooms = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = CancellationToken::new();
 
         let sending = async {
-            // Dropped at the end: when the last reply has come, `told` ends.
+            // Dropping it at the end ends `told` when the last reply has come.
             let tell = tell;
-            let mut at = from;
+            let mut at = range.start;
             while let Some(some) = blocks.recv().await {
                 for block in some {
-                    let block = block.map_err(Trouble::local("read the file"))?;
+                    let block = block.map_err(TransferError::local("read the file"))?;
                     at = block.offset.saturating_add(u64::from(block.length));
                     let room = tokio::select! {
-                        room = self.link.room(block.length) => room,
+                        room = self.link.reserve(block.length) => room,
                         () = refused.cancelled() => return Ok(at),
                     };
                     rooms().extend(room.map(|room| (block.offset, room)));
@@ -157,7 +165,7 @@ impl Attempt<'_> {
             Ok(at)
         };
         let hearing = async {
-            let mut heard = Heard::default();
+            let mut heard = FirstRefusal::default();
             while let Some(written) = told.recv().await {
                 let offset = written.offset;
                 rooms().remove(&offset);
@@ -171,45 +179,49 @@ impl Attempt<'_> {
         let (sent, heard) = tokio::join!(sending, hearing);
         self.cut_back(heard).await?;
         let digest = match hasher {
-            Some(hasher) => Some(hasher.finish().await.map_err(Trouble::local("hash the file"))?),
+            Some(hasher) => Some(
+                hasher
+                    .finish()
+                    .await
+                    .map_err(TransferError::local("hash the file"))?,
+            ),
             None => None,
         };
         Ok((sent?, digest))
     }
 
-    /// Fetches what lies behind `from` up to the file's end, into the file; returns where that is. `size` is what the
-    /// server has said.
+    /// Fetches the range into the file, and what lies behind it if the file has grown. Returns where the file ends.
     pub(super) async fn pump_down(
         &self,
-        (handle, file): (&[u8], &Arc<File>),
-        (from, size): (u64, u64),
+        files: OpenFiles<'_>,
+        range: Range<u64>,
         follower: Option<&Follower>,
-    ) -> Result<u64, Trouble> {
-        let sink = Arc::new(IntoFile::new(Arc::clone(file), from));
-        // Also when this is dropped in the middle.
-        let closing = Closing(Arc::clone(&sink));
+    ) -> Result<u64, TransferError> {
+        let sink = Arc::new(FileSink::new(Arc::clone(files.local), range.start));
+        // It also closes the sink when this future is dropped in the middle.
+        let closing = TruncateOnDrop(Arc::clone(&sink));
         let (tell, mut told) = mpsc::unbounded_channel();
-        let mut fetch = Fetch::new((from, size), self.link.limits.read);
-        let sink_for_link: Arc<dyn Sink> = Arc::clone(&sink) as _;
+        let mut schedule = ReadSchedule::new(range, self.link.limits.read);
+        let sink_for_link: Arc<dyn DataSink> = Arc::clone(&sink) as _;
         loop {
-            let wanted = fetch.next();
-            if wanted.is_none() && fetch.under_way.is_empty() {
+            let wanted = schedule.next();
+            if wanted.is_none() && schedule.under_way.is_empty() {
                 break;
             }
             let heard = tokio::select! {
                 biased;
                 Some(heard) = told.recv() => Some(heard),
                 Some(room) = take_room(&self.link, wanted), if wanted.is_some() => {
-                    if let Some((offset, length)) = wanted {
-                        fetch.asked((offset, length), room);
-                        self.link.read(handle, (offset, length), &sink_for_link, &tell);
+                    if let Some(wanted) = wanted {
+                        schedule.asked(wanted, room);
+                        self.link.read(files.handle, wanted, &sink_for_link, &tell);
                     }
                     None
                 }
             };
             if let Some(heard) = heard {
-                let count = fetch.heard(heard, &self.link)?;
-                self.meter.add(count);
+                let count = schedule.heard(heard, &self.link)?;
+                self.progress.add(count);
                 if let Some(follower) = follower {
                     follower.reach(sink.whole());
                 }
@@ -219,34 +231,35 @@ impl Attempt<'_> {
             }
         }
         drop(closing);
-        sink.outcome().map_err(Trouble::local("write to the file"))?;
+        sink.outcome()
+            .map_err(TransferError::local("write to the file"))?;
         Ok(sink.whole())
     }
 }
 
-async fn take_room(link: &Link, wanted: Option<(u64, u32)>) -> Option<Room> {
-    link.room(wanted?.1).await
+async fn take_room(link: &Link, wanted: Option<ByteRange>) -> Option<InFlightPermit> {
+    link.reserve(wanted?.length).await
 }
 
-/// Which READs are still to be sent.
-struct Fetch {
+/// The READs that are still to be sent.
+struct ReadSchedule {
     next: u64,
     size: u64,
     block: u32,
-    /// Rests of replies that were shorter than asked for.
-    again: VecDeque<(u64, u32)>,
-    under_way: HashMap<u64, Room>,
-    /// A READ behind the end is under way, or was answered: where the server says the file ends decides.
+    /// The rests of replies that were shorter than asked for.
+    again: VecDeque<ByteRange>,
+    under_way: HashMap<u64, InFlightPermit>,
+    /// Whether a READ behind the end is under way or was answered. The end of the file is where the server says it is.
     probed: bool,
-    /// Where the server said that nothing more is.
+    /// Where the server said that the file ends.
     end: Option<u64>,
 }
 
-impl Fetch {
-    fn new((from, size): (u64, u64), block: u32) -> Self {
+impl ReadSchedule {
+    fn new(range: Range<u64>, block: u32) -> Self {
         Self {
-            next: from,
-            size,
+            next: range.start,
+            size: range.end,
             block,
             again: VecDeque::new(),
             under_way: HashMap::new(),
@@ -255,40 +268,46 @@ impl Fetch {
         }
     }
 
-    /// What is to be asked for next.
-    fn next(&self) -> Option<(u64, u32)> {
+    /// The next range to ask for.
+    fn next(&self) -> Option<ByteRange> {
         if let Some(rest) = self.again.front() {
             return Some(*rest);
         }
         if self.end.is_some() {
             return None;
         }
-        match self.size.checked_sub(self.next) {
-            Some(left @ 1..) => Some((self.next, u32::try_from(left).unwrap_or(u32::MAX).min(self.block))),
-            _ => (!self.probed).then_some((self.next, self.block)),
-        }
+        let length = match self.size.checked_sub(self.next) {
+            Some(left @ 1..) => u32::try_from(left).unwrap_or(u32::MAX).min(self.block),
+            _ if self.probed => return None,
+            _ => self.block,
+        };
+        Some(ByteRange {
+            offset: self.next,
+            length,
+        })
     }
 
-    fn asked(&mut self, (offset, length): (u64, u32), room: Room) {
-        if self.again.front() == Some(&(offset, length)) {
+    fn asked(&mut self, range: ByteRange, permit: InFlightPermit) {
+        let ByteRange { offset, length } = range;
+        if self.again.front() == Some(&range) {
             self.again.pop_front();
         } else if self.next >= self.size {
             self.probed = true;
         } else {
             self.next = offset.saturating_add(u64::from(length));
         }
-        self.under_way.insert(offset, room);
+        self.under_way.insert(offset, permit);
     }
 
-    /// Takes a reply; returns how many bytes came.
-    fn heard(&mut self, heard: Done, link: &Link) -> Result<u64, Trouble> {
+    /// Takes a reply. Returns how many bytes came.
+    fn heard(&mut self, heard: CompletedRequest, link: &Link) -> Result<u64, TransferError> {
         self.under_way.remove(&heard.offset);
         let count = match heard.ended {
-            Ended::Lost => return Err(Trouble::Lost(link.lost())),
-            Ended::Data(count) => count,
-            Ended::Reply(reply) => match Failed::from_reply(reply, "data") {
+            Completion::ConnectionLost => return Err(TransferError::ConnectionLost(link.lost())),
+            Completion::Data(count) => count,
+            Completion::Reply(reply) => match RemoteError::from_reply(reply, "data") {
                 failed if failed.is_end() => 0,
-                failed => return Err(Trouble::Remote("read the file", failed)),
+                failed => return Err(TransferError::Remote("read the file", failed)),
             },
         };
         let end = heard.offset.saturating_add(u64::from(count));
@@ -297,12 +316,15 @@ impl Fetch {
             return Ok(0);
         }
         if end > self.size {
-            // It has grown: what is behind is asked for as well.
+            // The file has grown, so what lies behind is asked for as well.
             self.size = end;
             self.next = self.next.max(end);
             self.probed = false;
         } else if count < heard.length {
-            self.again.push_back((end, heard.length - count));
+            self.again.push_back(ByteRange {
+                offset: end,
+                length: heard.length - count,
+            });
         }
         Ok(u64::from(count))
     }

@@ -1,31 +1,31 @@
-//! What became of a run, in numbers.
+//! The outcome of a run, in numbers.
 
-use super::trouble::Trouble;
-use super::{Outcome, Proof};
+use super::error::TransferError;
+use super::outcome::{Outcome, Proof};
 
-/// What became of many files.
+/// The outcome of many transfers.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Files that were sent.
+    /// How many files were sent.
     pub sent: u64,
-    /// Of these, files whose bytes are proven by MD5.
+    /// Files that were sent and are proven by MD5.
     pub proven: u64,
-    /// Of these, files of which only the size is known to be right.
+    /// Files that were sent and of which only the sizes were compared.
     pub sized: u64,
-    /// Files that were there.
+    /// Files that were there already.
     pub same: u64,
     /// Files that were left alone.
     pub skipped: u64,
-    /// Files that failed.
+    /// How many files failed.
     pub failed: u64,
-    /// Of these, files whose bytes differ at the two ends.
+    /// Files that failed because their bytes differ at the two ends.
     pub differ: u64,
-    /// Somebody stopped it.
+    /// Whether somebody stopped the run.
     pub stopped: bool,
 }
 
 impl Summary {
-    /// Of the program: 5 if bytes differ, 4 if something failed.
+    /// The program's exit code: 5 if bytes differ, 4 if something failed or was stopped, else 0.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self { differ: 1.., .. } => 5,
@@ -34,8 +34,8 @@ impl Summary {
         }
     }
 
-    /// Counts one file.
-    pub fn count(&mut self, result: &Result<Outcome, Trouble>) {
+    /// Counts the outcome of one file.
+    pub fn count(&mut self, result: &Result<Outcome, TransferError>) {
         match result {
             Ok(Outcome::Sent { proof, .. }) => {
                 self.sent += 1;
@@ -44,10 +44,10 @@ impl Summary {
             }
             Ok(Outcome::Same(_)) => self.same += 1,
             Ok(Outcome::Skipped) => self.skipped += 1,
-            Err(trouble) => {
+            Err(error) => {
                 self.failed += 1;
-                self.differ += u64::from(matches!(trouble, Trouble::Differs { .. }));
-                self.stopped |= matches!(trouble, Trouble::Stopped);
+                self.differ += u64::from(matches!(error, TransferError::Differs { .. }));
+                self.stopped |= matches!(error, TransferError::Stopped);
             }
         }
     }

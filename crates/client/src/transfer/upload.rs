@@ -1,5 +1,5 @@
-//! One file to the server. It is written where it belongs from the first byte on: what is there when it breaks off is
-//! its beginning, which the next run proves and completes.
+//! One file to the server. It is written where it belongs from the first byte on: what is there when the connection
+//! breaks is its beginning, which the next run proves and completes.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -8,38 +8,43 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sftp_wire::{Attributes, Request};
 
-use super::board::Stage;
-use super::decide::{Decided, Ends, there};
+use super::attempt::Attempt;
+use super::decide::{ComparedFiles, TransferAction, existing_entry};
 use super::digest::Digest;
-use super::pump::Heard;
-use super::trouble::Trouble;
-use super::{Attempt, Job, Outcome, SMALL_BYTES, endings};
+use super::error::TransferError;
+use super::job::{Job, SMALL_BYTES, endings};
+use super::open_files::OpenFiles;
+use super::outcome::Outcome;
+use super::progress_hub::Stage;
+use super::pump::FirstRefusal;
 use crate::link::Block;
+use crate::link::Md5;
+use crate::link::done;
 use crate::local_attributes::local_attributes;
-use crate::printable::printable;
-use crate::remote::failed::done;
-use crate::remote::prove::Md5;
+use base::visible::printable;
 
-/// What to do about a server that has other bytes than those that were sent.
-const HINT: &str = "what was stored differs from what was sent; send it again with --overwrite";
+/// The advice when the server has other bytes than those that were sent.
+const HINT: &str = "what was stored differs from what was sent; run the same command again with --overwrite";
 
-/// An open file of this machine, as it was when it was opened.
-struct Source {
+/// An open file of this machine, with its state at that time.
+struct SourceFile {
     file: Arc<File>,
     meta: Metadata,
 }
 
-impl Source {
-    fn open(job: &Job) -> Result<Self, Trouble> {
+impl SourceFile {
+    fn open(job: &Job) -> Result<Self, TransferError> {
         let file = File::options()
             .read(true)
-            // A FIFO would make us wait for who writes to it.
+            // Opening a FIFO would wait for a writer.
             .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
             .open(&job.local)
-            .map_err(Trouble::local("open the file"))?;
-        let meta = file.metadata().map_err(Trouble::local("look at the file"))?;
+            .map_err(TransferError::local("open the file"))?;
+        let meta = file
+            .metadata()
+            .map_err(TransferError::local("look at the file"))?;
         if !meta.is_file() {
-            return Err(Trouble::NotAFile);
+            return Err(TransferError::NotAFile);
         }
         Ok(Self {
             file: Arc::new(file),
@@ -47,13 +52,18 @@ impl Source {
         })
     }
 
-    /// Did it hold still while `sent` bytes of it were sent?
-    fn check(&self, sent: u64) -> Result<(), Trouble> {
-        let now = self.file.metadata().map_err(Trouble::local("look at the file"))?;
+    /// Checks that the file did not change while `sent` bytes of it were sent.
+    fn check(&self, sent: u64) -> Result<(), TransferError> {
+        let now = self
+            .file
+            .metadata()
+            .map_err(TransferError::local("look at the file"))?;
         let size = self.meta.len();
-        let changed = |what: String, hint: &str| Err(Trouble::Changed(format!("{what} (hint: {hint})")));
+        let changed =
+            |what: String, hint: &str| Err(TransferError::Changed(format!("{what} (hint: {hint})")));
         let again = "run the same command again";
-        let anew = "run it again with --overwrite: what is there now is something else";
+        let anew =
+            "run the same command again with --overwrite: the file has changed since its beginning was sent";
         match now.len() {
             len if len < size => changed(
                 format!("the file became shorter while it was sent: it has {len} of {size} bytes"),
@@ -73,78 +83,82 @@ impl Source {
 }
 
 impl Attempt<'_> {
-    pub(super) async fn upload(mut self) -> Result<Outcome, Trouble> {
-        self.meter.enter(Stage::Deciding);
+    pub(super) async fn upload(mut self) -> Result<Outcome, TransferError> {
+        self.progress.enter(Stage::Deciding);
         self.can_prove().await?;
-        let source = Source::open(self.job)?;
+        let source = SourceFile::open(self.job)?;
         let size = source.meta.len();
-        self.meter.set_total(size);
+        self.progress.set_total(size);
         let there = match self.job.there {
             Some(there) if !*self.ours => there,
-            _ => there(
+            _ => existing_entry(
                 self.link
                     .look(&self.job.remote)
                     .await
-                    .map_err(Trouble::remote("look at the file"))?,
+                    .map_err(TransferError::remote("look at the file"))?,
             ),
         };
-        let ends = Ends {
+        let ends = ComparedFiles {
             size,
             there,
             local: Some(&source.file),
         };
         match self.decide(ends).await? {
             // All of it had arrived when the connection broke.
-            Decided::Same(proof) if *self.ours => {
+            TransferAction::Same(proof) if *self.ours => {
                 self.keep_times(&source).await?;
                 let resumed_from = size;
                 Ok(Outcome::Sent { resumed_from, proof })
             }
-            Decided::Same(proof) => {
+            TransferAction::Same(proof) => {
                 self.keep_times(&source).await?;
                 Ok(Outcome::Same(proof))
             }
-            Decided::Skip => Ok(Outcome::Skipped),
-            Decided::Send { from, head } => self.send(&source, from, head).await,
-            Decided::Rename => {
+            TransferAction::Skip => Ok(Outcome::Skipped),
+            TransferAction::Send { from, head } => self.send(&source, from, head).await,
+            TransferAction::Rename => {
                 self.rename_remote().await?;
                 self.send(&source, 0, Digest::default()).await
             }
         }
     }
 
-    /// From now on the file gets another name, also on the next connection.
-    async fn rename_remote(&mut self) -> Result<(), Trouble> {
+    /// Gives the file another name from now on, also on the next connection.
+    async fn rename_remote(&mut self) -> Result<(), TransferError> {
         for ending in endings() {
             let renamed = self.job.renamed(&ending);
             let there = self.link.look(&renamed.remote).await;
-            let there = there.map_err(Trouble::remote("look for a free name"))?;
-            if there.is_none() && self.engine.claim(renamed.target()) {
+            let there = there.map_err(TransferError::remote("look for a free name"))?;
+            if there.is_none() && self.context.claim(renamed.target()) {
                 let message = format!("{}: sent as {}", self.job.name(), printable(&renamed.remote));
-                self.engine.board.warn(&message);
+                self.context.hub.warn(&message);
                 *self.job = renamed;
                 return Ok(());
             }
         }
-        Err(Trouble::NoName)
+        Err(TransferError::NoName)
     }
 
-    async fn send(self, source: &Source, from: u64, head: Digest) -> Result<Outcome, Trouble> {
+    async fn send(self, source: &SourceFile, from: u64, head: Digest) -> Result<Outcome, TransferError> {
         let mode = local_attributes(&source.meta).permissions;
         let opened = self.link.open_write(&self.job.remote, from == 0, mode).await;
-        let handle = opened.map_err(Trouble::remote("open the file"))?;
+        let handle = opened.map_err(TransferError::remote("open the file"))?;
         *self.ours = true;
-        self.meter.set_done(from);
-        self.meter.enter(Stage::Sending);
+        self.progress.set_done(from);
+        self.progress.enter(Stage::Sending);
         let size = source.meta.len();
         let small = size - from.min(size) < SMALL_BYTES;
         let digest = if small {
             self.send_at_once(source, &handle, from, head).await?
         } else {
             let digest = self.proves().then_some(head);
-            let sent = self.pump_up((&source.file, &handle), (from, size), digest).await;
+            let files = OpenFiles {
+                local: &source.file,
+                handle: &handle,
+            };
+            let sent = self.pump_up(files, from..size, digest).await;
             if sent.is_err() {
-                // What has arrived stays. The answer changes nothing.
+                // The bytes that have arrived stay, and the answer does not matter.
                 drop(self.link.begin(&Request::Close { handle: &handle }));
             }
             let (end, digest) = sent?;
@@ -159,68 +173,68 @@ impl Attempt<'_> {
         })
     }
 
-    /// Times and permissions, if they are wanted; nothing else than what is kept.
-    fn kept(&self, source: &Source) -> Option<Attributes> {
-        self.engine.settings.preserve.then(|| {
+    /// The times and permissions to set, if they are to be kept.
+    fn kept(&self, source: &SourceFile) -> Option<Attributes> {
+        self.context.settings.preserve.then(|| {
             let attrs = local_attributes(&source.meta);
             if attrs.times.is_none() {
                 let job = self.job.name();
-                let warning = "its time is not kept: SFTP has room for those from 1970 to 2106 only";
-                self.engine.board.warn(&format!("{job}: {warning}"));
+                let warning = "its time is not kept: SFTP has only times from 1970 to 2106";
+                self.context.hub.warn(&format!("{job}: {warning}"));
             }
             attrs
         })
     }
 
-    /// The same for a file that is there already.
-    async fn keep_times(&self, source: &Source) -> Result<(), Trouble> {
+    /// Sets times and permissions of a file that is there already.
+    async fn keep_times(&self, source: &SourceFile) -> Result<(), TransferError> {
         if let Some(attrs) = self.kept(source) {
             let set = self.link.set(&self.job.remote, &attrs).await;
-            set.map_err(Trouble::remote("keep times and permissions"))?;
+            set.map_err(TransferError::remote("keep times and permissions"))?;
         }
         Ok(())
     }
 
-    /// Behind a refused WRITE others may have been taken: what is left is a beginning of the file, without a hole that
-    /// the next run would have to take for the file's own bytes.
-    pub(super) async fn cut_back(&self, heard: Heard) -> Result<(), Trouble> {
-        let Some((offset, trouble)) = heard.refused else {
+    /// Cuts the server's file back after a refused WRITE. WRITEs behind it may have been taken; what is left must be a
+    /// beginning of the file, without a hole that the next run would take for the file's own bytes.
+    pub(super) async fn cut_back(&self, heard: FirstRefusal) -> Result<(), TransferError> {
+        let Some((offset, error)) = heard.refused else {
             return Ok(());
         };
         let attrs = Attributes {
             size: Some(offset),
             ..Attributes::default()
         };
-        if matches!(trouble, Trouble::Remote(..))
+        if matches!(error, TransferError::Remote(..))
             && let Err(failed) = self.link.set(&self.job.remote, &attrs).await
         {
             let job = self.job.name();
-            self.engine
-                .board
-                .warn(&format!("{job}: what has arrived may have holes: {failed}"));
+            self.context.hub.warn(&format!(
+                "{job}: the part that has arrived may have holes: {failed}"
+            ));
         }
-        Err(trouble)
+        Err(error)
     }
 
-    async fn finish(&self, source: &Source, handle: &Bytes) -> Result<(), Trouble> {
+    async fn finish(&self, source: &SourceFile, handle: &Bytes) -> Result<(), TransferError> {
         if let Some(attrs) = self.kept(source) {
             let set = self.link.set_handle(handle, &attrs).await;
-            set.map_err(Trouble::remote("keep times and permissions"))?;
+            set.map_err(TransferError::remote("keep times and permissions"))?;
         }
         self.link
             .close_handle(handle)
             .await
-            .map_err(Trouble::remote("close the file"))
+            .map_err(TransferError::remote("close the file"))
     }
 
-    /// All requests leave together: a small file costs no round trip for each of them.
+    /// Sends a small file with all its requests together, so that it does not cost a round trip for each of them.
     async fn send_at_once(
         &self,
-        source: &Source,
+        source: &SourceFile,
         handle: &Bytes,
         from: u64,
         mut head: Digest,
-    ) -> Result<Option<Md5>, Trouble> {
+    ) -> Result<Option<Md5>, TransferError> {
         let size = source.meta.len();
         let mut blocks = Vec::new();
         let mut at = from;
@@ -230,7 +244,7 @@ impl Attempt<'_> {
                 .min(self.link.limits.write);
             let mut block = Block::new(handle, at, room);
             let count = super::pump::read_full(&source.file, block.data(), at)
-                .map_err(Trouble::local("read the file"))?;
+                .map_err(TransferError::local("read the file"))?;
             block.cut(count);
             head.update(block.data());
             if count == 0 {
@@ -248,17 +262,17 @@ impl Attempt<'_> {
             .kept(source)
             .map(|attrs| self.link.begin(&Request::Fsetstat { handle, attrs }));
         let closed = self.link.begin(&Request::Close { handle });
-        let mut heard = Heard::default();
+        let mut heard = FirstRefusal::default();
         while let Some(written) = told.recv().await {
             let offset = written.offset;
             heard.take(offset, self.written(written));
         }
         self.cut_back(heard).await?;
-        let lost = |_| Trouble::Lost(self.link.lost());
+        let lost = |_| TransferError::ConnectionLost(self.link.lost());
         if let Some(set) = set {
-            done(set.await.map_err(lost)?).map_err(Trouble::remote("keep times and permissions"))?;
+            done(set.await.map_err(lost)?).map_err(TransferError::remote("keep times and permissions"))?;
         }
-        done(closed.await.map_err(lost)?).map_err(Trouble::remote("close the file"))?;
+        done(closed.await.map_err(lost)?).map_err(TransferError::remote("close the file"))?;
         source.check(at)?;
         Ok(self.proves().then(|| head.value()))
     }

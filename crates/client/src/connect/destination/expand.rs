@@ -1,27 +1,30 @@
-//! `~`, `%` and `${…}` in what the configuration says (ssh_config(5), TOKENS).
+//! Expands `~`, `%` and `${…}` in values of the configuration (ssh_config(5), TOKENS).
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::names::below_home;
 use base::error::{Error, Result};
 
-/// What the tokens stand for.
+/// The values of the tokens.
 pub struct Tokens<'a> {
-    /// `%d`
+    /// The user's home directory: `%d`.
     pub home: &'a Path,
-    /// `%n`
+    /// The host as it was given: `%n`.
     pub given: &'a str,
-    /// `%h`
+    /// The host that is connected to: `%h`.
     pub host: &'a str,
-    /// `%p`
+    /// The port that is connected to: `%p`.
     pub port: u16,
-    /// `%r`
+    /// The user on the server: `%r`.
     pub user: &'a str,
-    /// `%u`
+    /// The user who runs the program: `%u`.
     pub local_user: &'a str,
 }
 
 impl Tokens<'_> {
-    /// A `HostName`: only `%h` and `%%`.
+    /// Expands a `HostName`, in which only `%h` and `%%` may stand.
     ///
     /// # Errors
     /// At any other token.
@@ -29,7 +32,8 @@ impl Tokens<'_> {
         replace(text, |token| (token == 'h').then(|| self.given.to_owned()))
     }
 
-    /// A file's name; a relative one is relative to where the program was started, as ssh has it.
+    /// Expands the name of a file. A relative one is relative to the directory in which the program was started, as in
+    /// ssh.
     ///
     /// # Errors
     /// At a token or variable that is not known.
@@ -47,9 +51,9 @@ impl Tokens<'_> {
             })
         })?;
         let text = variables(&text)?;
-        Ok(match text.strip_prefix("~/") {
-            Some(rest) => self.home.join(rest),
-            None if text == "~" => self.home.to_owned(),
+        Ok(match below_home(text.as_bytes()) {
+            Some(b"") => self.home.to_owned(),
+            Some(rest) => self.home.join(OsStr::from_bytes(rest)),
             None => PathBuf::from(text),
         })
     }
@@ -75,7 +79,7 @@ fn replace(text: &str, value: impl Fn(char) -> Option<String>) -> Result<String>
     Ok(out)
 }
 
-/// `${NAME}`: it must be set.
+/// Replaces each `${NAME}` by the variable, which must be set.
 fn variables(text: &str) -> Result<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

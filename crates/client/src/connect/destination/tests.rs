@@ -20,8 +20,8 @@ impl Machine {
         Self { dir }
     }
 
-    fn here(&self) -> Surroundings {
-        Surroundings {
+    fn here(&self) -> LocalEnvironment {
+        LocalEnvironment {
             home: self.dir.path().join("home"),
             local_user: "me".to_owned(),
             agent: Some("/agent".into()),

@@ -33,7 +33,7 @@ impl Prompts for Person {
     }
 }
 
-struct Outcome {
+struct Judgement {
     accepted: bool,
     error: String,
     told: String,
@@ -44,7 +44,7 @@ fn key(text: &str) -> PublicKey {
     PublicKey::from_openssh(text).unwrap()
 }
 
-async fn check(known: &str, unknown: UnknownKeys, answers: &[&str], presented: &str) -> Outcome {
+async fn check(known: &str, unknown: UnknownKeys, answers: &[&str], presented: &str) -> Judgement {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("kh");
     std::fs::write(&file, known).unwrap();
@@ -59,12 +59,12 @@ async fn check(known: &str, unknown: UnknownKeys, answers: &[&str], presented: &
         unknown,
         hash: false,
     };
-    let desk = Arc::new(Desk::new(Arc::clone(&person) as Arc<dyn Prompts>));
-    let (check, refusal) = HostKeyCheck::new(rules, desk);
+    let prompts = Arc::new(AsyncPrompts::new(Arc::clone(&person) as Arc<dyn Prompts>));
+    let (check, refusal) = HostKeyCheck::new(rules, prompts);
     let key = PublicKeyOrCertificate::from(key(presented));
     let accepted = check.accepts(&key).await;
     let told = person.told.lock().unwrap().clone();
-    Outcome {
+    Judgement {
         accepted,
         error: refusal.take().map(|e| e.to_string()).unwrap_or_default(),
         told,

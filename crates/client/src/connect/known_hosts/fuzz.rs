@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{HostName, KnownHosts, Standing, new_line};
+use super::{HostKeyStatus, HostName, KnownHosts, new_line};
 
 /// Reads `data` as a file, and asserts that each key that is listed for a host counts, and that a key which is learned
 /// for a host is known or revoked afterwards.
@@ -20,10 +20,10 @@ pub fn fuzz_known_hosts(data: &[u8]) {
     for host in &hosts {
         let _ = known.algorithms(host);
         for line in known.lines.iter().filter(|line| line.is_for(host.as_str())) {
-            let standing = known.check(host, &line.listed.key);
+            let status = known.check(host, &line.listed.key);
             assert!(
-                matches!(standing, Standing::Known | Standing::Revoked(_)),
-                "{standing:?}"
+                matches!(status, HostKeyStatus::Known | HostKeyStatus::Revoked(_)),
+                "{status:?}"
             );
         }
         // A few are enough: each is compared with all lines.
@@ -33,10 +33,10 @@ pub fn fuzz_known_hosts(data: &[u8]) {
             };
             let mut learned = known.clone();
             learned.add(file, &line);
-            let standing = learned.check(host, key);
+            let status = learned.check(host, key);
             assert!(
-                matches!(standing, Standing::Known | Standing::Revoked(_)),
-                "{standing:?}"
+                matches!(status, HostKeyStatus::Known | HostKeyStatus::Revoked(_)),
+                "{status:?}"
             );
         }
     }

@@ -5,7 +5,7 @@ use super::*;
 
 const A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILH+QUAVfWzPC6ohzKnEqP/eVOwAMG2+KRPWS4GkWzVd";
 const B: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAViNAQAE3R21CpKBNy5B+3500p/k7qBNSO/SinGK6L+";
-/// Of another type.
+/// A key of another type.
 const C: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBIIfAujTIc4zz8Q7W4JlCmmlJHXID+R5vnY/4Gs822ReKbltoLRMaAmj1aV4MOiNpqYa0IDk5m9UFVQS4MUX4bM=";
 /// `host.example.com` and `[host.example.com]:2222`, as ssh-keygen -H wrote them.
 const HASHED: &str = "|1|nvuAfnBwHb5GGLL6tD0z+COibKs=|xtFxWrdO7NZkxEaPgEBpmllLvtU=";
@@ -22,12 +22,12 @@ fn known(text: &str) -> KnownHosts {
 }
 
 /// `known`, `unknown`, `changed LINE` or `revoked LINE`.
-fn standing(text: &str, host: &HostName, presented: &str) -> String {
+fn status(text: &str, host: &HostName, presented: &str) -> String {
     match known(text).check(host, &key(presented)) {
-        Standing::Known => "known".to_owned(),
-        Standing::Unknown => "unknown".to_owned(),
-        Standing::Changed(listed) => format!("changed {}", listed.line),
-        Standing::Revoked(listed) => format!("revoked {}", listed.line),
+        HostKeyStatus::Known => "known".to_owned(),
+        HostKeyStatus::Unknown => "unknown".to_owned(),
+        HostKeyStatus::Changed(listed) => format!("changed {}", listed.line),
+        HostKeyStatus::Revoked(listed) => format!("revoked {}", listed.line),
     }
 }
 
@@ -91,7 +91,7 @@ fn every_form_of_a_line() {
     ] {
         let host = HostName::new(host, port, None);
         assert_eq!(
-            standing(text, &host, presented),
+            status(text, &host, presented),
             expected,
             "{text}\n{}",
             host.as_str()
@@ -103,8 +103,8 @@ fn every_form_of_a_line() {
 fn an_alias_stands_for_host_and_port() {
     let alias = HostName::new("10.0.0.1", 2222, Some("web"));
     assert_eq!(alias.as_str(), "web");
-    assert_eq!(standing(&format!("web {A}"), &alias, A), "known");
-    assert_eq!(standing(&format!("[10.0.0.1]:2222 {A}"), &alias, A), "unknown");
+    assert_eq!(status(&format!("web {A}"), &alias, A), "known");
+    assert_eq!(status(&format!("[10.0.0.1]:2222 {A}"), &alias, A), "unknown");
 }
 
 #[test]
@@ -141,8 +141,8 @@ fn what_is_learned_is_known_to_us_and_to_openssh() {
     assert_eq!(text.lines().count(), 2, "{text}");
     assert!(!text.contains("::1"), "the second is hashed: {text}");
     let known = KnownHosts::read(&[dir.path().join("nothing"), file.clone()]).unwrap();
-    assert_eq!(known.check(&plain, &key(A)), Standing::Known);
-    assert_eq!(known.check(&port, &key(B)), Standing::Known);
+    assert_eq!(known.check(&plain, &key(A)), HostKeyStatus::Known);
+    assert_eq!(known.check(&port, &key(B)), HostKeyStatus::Known);
     for host in ["plain.example.com", "[::1]:2222"] {
         let found = Command::new("ssh-keygen")
             .arg("-f")

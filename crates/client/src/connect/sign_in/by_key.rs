@@ -1,4 +1,4 @@
-//! Keys: of the agent and of files, in which order they are shown, and how they sign.
+//! Signing in with keys of the agent and of files: the order in which they are shown, and how they sign.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,38 +7,29 @@ use russh::AgentAuthError;
 use russh::MethodKind;
 use russh::client::{AuthResult, Handler};
 use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
-use tokio::net::UnixStream;
 
+use super::attempt::{ANSWER, RsaHash, SignIn, SignInStep};
+use super::identity::{Agent, Identity};
 use super::keys::{self, FileSigner, KeyError, KeyFile};
 use super::report::SignInError;
-use super::{ANSWER, RsaHash, SignIn, Step};
 use crate::connect::known_hosts::fingerprint;
-use crate::printable::printable;
+use base::visible::printable;
 
-/// For the agent's list, which needs nobody's touch.
+/// How long the agent may take to list its keys, which needs nobody's touch.
 const AGENT: Duration = Duration::from_secs(10);
 
-pub(super) type Agent = AgentClient<UnixStream>;
-
-/// A key to try.
-pub(super) enum Identity {
-    InAgent { key: PublicKey, name: String },
-    InFile(KeyFile),
-}
-
 impl<H: Handler> SignIn<'_, H> {
-    pub(super) async fn by_key(&mut self) -> Result<Step, SignInError> {
+    pub(super) async fn by_key(&mut self) -> Result<SignInStep, SignInError> {
         if self.identities.is_none() {
             self.identities = Some(self.look_up().await);
         }
-        let mut last = Step::Exhausted;
+        let mut last = SignInStep::Exhausted;
         while let Some(identity) = self.identities.as_mut().and_then(VecDeque::pop_front) {
             let Some(step) = self.try_key(identity).await? else {
                 continue;
             };
-            let go_on = matches!(&step, Step::Refused(open) if open.contains(&MethodKind::PublicKey));
+            let go_on = matches!(&step, SignInStep::Refused(open) if open.contains(&MethodKind::PublicKey));
             last = step;
             if !go_on {
                 break;
@@ -47,8 +38,8 @@ impl<H: Handler> SignIn<'_, H> {
         Ok(last)
     }
 
-    /// `None`: the key could not be used, and that was told.
-    async fn try_key(&mut self, identity: Identity) -> Result<Option<Step>, SignInError> {
+    /// Tries one key. `None`: the key could not be used, and that was said.
+    async fn try_key(&mut self, identity: Identity) -> Result<Option<SignInStep>, SignInError> {
         match identity {
             Identity::InAgent { key, name } => {
                 let Some(hash) = self.hash(&key, &name).await? else {
@@ -60,7 +51,7 @@ impl<H: Handler> SignIn<'_, H> {
             Identity::InFile(mut file) => {
                 let name = printable(file.path.as_os_str().as_encoded_bytes());
                 if file.public.is_none() {
-                    match file.unlock(self.credentials, self.desk).await {
+                    match file.unlock(self.credentials, self.prompts).await {
                         Ok(key) => file.public = Some(key.public_key().clone()),
                         Err(error) => return self.unusable(&name, error).map(|()| None),
                     }
@@ -83,17 +74,17 @@ impl<H: Handler> SignIn<'_, H> {
         key: PublicKey,
         hash: Option<HashAlg>,
         name: &str,
-    ) -> Result<Option<Step>, SignInError> {
+    ) -> Result<Option<SignInStep>, SignInError> {
         let mut signer = FileSigner {
             file,
             credentials: self.credentials,
-            desk: self.desk,
+            prompts: self.prompts,
         };
         let user = self.rules.user.as_str();
         let attempt = self
             .handle
             .authenticate_publickey_with(user, key, hash, &mut signer);
-        match self.desk.patiently(ANSWER, attempt).await {
+        match self.prompts.with_timeout(ANSWER, attempt).await {
             Some(Err(KeyError::Gone(_))) => Err(SignInError::Closed(self.told())),
             Some(Err(error)) => self.unusable(name, error).map(|()| None),
             Some(Ok(result)) => self.key_step(result).map(Some),
@@ -106,13 +97,13 @@ impl<H: Handler> SignIn<'_, H> {
         key: PublicKey,
         hash: Option<HashAlg>,
         name: &str,
-    ) -> Result<Option<Step>, SignInError> {
+    ) -> Result<Option<SignInStep>, SignInError> {
         let Some(agent) = self.agent.as_mut() else {
             return Ok(None);
         };
         let user = self.rules.user.as_str();
         let attempt = self.handle.authenticate_publickey_with(user, key, hash, agent);
-        match self.desk.patiently(ANSWER, attempt).await {
+        match self.prompts.with_timeout(ANSWER, attempt).await {
             Some(Err(AgentAuthError::Send(_))) => Err(SignInError::Closed(self.told())),
             Some(Err(AgentAuthError::Key(error))) => {
                 self.note(format!("the agent does not sign with {name}: {error}"));
@@ -123,11 +114,11 @@ impl<H: Handler> SignIn<'_, H> {
         }
     }
 
-    fn key_step(&mut self, result: AuthResult) -> Result<Step, SignInError> {
+    fn key_step(&mut self, result: AuthResult) -> Result<SignInStep, SignInError> {
         self.step::<russh::Error>(Some(Ok(result)))
     }
 
-    /// A key that stays locked is passed over, unless the person wants to stop.
+    /// Skips a key that stays locked, unless the person wants to stop.
     fn unusable(&mut self, name: &str, error: KeyError) -> Result<(), SignInError> {
         match error {
             KeyError::NotUnlocked(error) if error.kind() == std::io::ErrorKind::Interrupted => {
@@ -140,7 +131,7 @@ impl<H: Handler> SignIn<'_, H> {
         }
     }
 
-    /// What the key signs with; the outer `None`: nothing that both take, which was told.
+    /// The hash with which the key signs. The outer `None`: there is none that both accept, and that was said.
     async fn hash(&mut self, key: &PublicKey, name: &str) -> Result<Option<Option<HashAlg>>, SignInError> {
         if !matches!(key.algorithm(), Algorithm::Rsa { .. }) {
             return Ok(Some(None));
@@ -148,7 +139,7 @@ impl<H: Handler> SignIn<'_, H> {
         let rsa = match self.rsa {
             Some(rsa) => rsa,
             None => {
-                // Servers that say nothing know SHA-2 since 2016.
+                // Servers that do not say it have known SHA-2 since 2016.
                 let best = self.handle.best_supported_rsa_hash().await;
                 match best.map_err(|error| self.broken(error))? {
                     Some(Some(hash)) => RsaHash::Sha2(hash),
@@ -169,7 +160,8 @@ impl<H: Handler> SignIn<'_, H> {
         }
     }
 
-    /// Named files first (by the agent where it has the key), then what else the agent has, then the usual files.
+    /// Looks up the keys in the order in which they are tried: named files first (by the agent where it has the key),
+    /// then other keys of the agent, then the usual files.
     async fn look_up(&mut self) -> VecDeque<Identity> {
         let files = self.rules.files.clone();
         let load = move || files.iter().map(keys::load).collect::<Vec<_>>();
@@ -185,7 +177,7 @@ impl<H: Handler> SignIn<'_, H> {
         order(files, listed, self.rules.identities_only)
     }
 
-    /// The agent's keys with their names. Certificates are passed over, and so is an agent that does not answer.
+    /// The agent's keys with their names. Certificates are skipped, and so is an agent that does not answer.
     async fn agent_keys(&mut self) -> Vec<(PublicKey, String)> {
         let Some(socket) = self.rules.agent.clone() else {
             return Vec::new();
@@ -194,7 +186,7 @@ impl<H: Handler> SignIn<'_, H> {
         let list = async {
             let mut agent = Agent::connect_uds(&socket).await?;
             if let Some(binding) = binding {
-                // Agents that do not know it go without: only keys that are bound to hosts need it.
+                // An agent that does not know this works without it: only keys that are bound to hosts need it.
                 let _ = agent.bind_session(&binding, false).await;
             }
             let identities = agent.request_identities().await?;

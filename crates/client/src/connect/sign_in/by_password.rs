@@ -1,46 +1,47 @@
-//! Passwords, and the server's questions (keyboard-interactive, RFC 4256), which are mostly about a password too.
+//! Signing in with passwords, and with answers to the server's questions (keyboard-interactive, RFC 4256), which are
+//! mostly about a password too.
 
 use russh::client::{Handler, KeyboardInteractiveAuthResponse as Response, Prompt};
 use russh::{MethodKind, MethodSet};
 
+use super::attempt::{ANSWER, SignIn, SignInStep};
 use super::credentials::Answer;
 use super::report::SignInError;
-use super::{ANSWER, SignIn, Step};
-use crate::printable::{printable, printable_lines};
 use base::secret::Secret;
+use base::visible::{printable, printable_lines};
 
-/// Questions at once, and rounds of them in one attempt: real servers ask for one or two.
+/// The most questions at once, and rounds of them in one attempt: real servers ask for one or two.
 const MAX_PROMPTS: usize = 16;
 const MAX_ROUNDS: usize = 16;
-/// What is shown of a question, and of an introduction.
+/// How much is shown of a question and of an introduction, in characters and lines.
 const SHOWN_PROMPT: usize = 300;
 const SHOWN_LINES: usize = 20;
 
 /// How one round of questions was answered.
 struct Replies {
     answers: Vec<Answer>,
-    /// Was somebody asked?
+    /// Whether a person was asked.
     asked: bool,
 }
 
 impl<H: Handler> SignIn<'_, H> {
-    pub(super) async fn by_password(&mut self) -> Result<Step, SignInError> {
-        let mut last = Step::Exhausted;
+    pub(super) async fn by_password(&mut self) -> Result<SignInStep, SignInError> {
+        let mut last = SignInStep::Exhausted;
         for _ in 0..=self.rules.password_prompts {
             let Some((password, asked)) = self.next_password().await? else {
                 return Ok(last);
             };
             let user = self.rules.user.as_str();
             let attempt = self.handle.authenticate_password(user, password.reveal());
-            let answer = self.desk.patiently(ANSWER, attempt).await;
+            let answer = self.prompts.with_timeout(ANSWER, attempt).await;
             self.report.passwords += 1;
             last = self.step(answer)?;
             match &last {
-                Step::Done | Step::Part(_) => {
+                SignInStep::Done | SignInStep::Part(_) => {
                     self.credentials.keep_password(password);
                     return Ok(last);
                 }
-                Step::Refused(open) => {
+                SignInStep::Refused(open) => {
                     self.credentials.password_refused();
                     self.given_refused = self.credentials.is_given();
                     self.say_refused(asked, open, MethodKind::Password);
@@ -48,13 +49,13 @@ impl<H: Handler> SignIn<'_, H> {
                         return Ok(last);
                     }
                 }
-                Step::Exhausted => return Ok(last),
+                SignInStep::Exhausted => return Ok(last),
             }
         }
         Ok(last)
     }
 
-    /// The kept one, else one that is asked for, as often as the rules allow; and whether it was asked for.
+    /// The kept password, else one that is asked for, as often as the rules allow; and whether it was asked for.
     async fn next_password(&mut self) -> Result<Option<(Secret, bool)>, SignInError> {
         if !std::mem::replace(&mut self.password_used, true)
             && let Some(password) = self.credentials.password()
@@ -66,17 +67,17 @@ impl<H: Handler> SignIn<'_, H> {
             return Ok(None);
         }
         let (user, host) = self.names();
-        let password = self.desk.secret(format!("{user}@{host}'s password: ")).await;
+        let password = self.prompts.secret(format!("{user}@{host}'s password: ")).await;
         match password {
             Ok(password) => Ok(Some((password, true))),
             Err(error) => Err(self.cannot_ask(error)),
         }
     }
 
-    pub(super) async fn by_answers(&mut self) -> Result<Step, SignInError> {
-        let mut last = Step::Exhausted;
+    pub(super) async fn by_answers(&mut self) -> Result<SignInStep, SignInError> {
+        let mut last = SignInStep::Exhausted;
         for _ in 0..=self.rules.password_prompts {
-            // Who gives a password beforehand does not want to be asked for another.
+            // A user who gives a password beforehand does not want to be asked for another.
             if self.given_refused {
                 break;
             }
@@ -87,27 +88,27 @@ impl<H: Handler> SignIn<'_, H> {
             let (step, asked) = self.one_attempt().await?;
             last = step;
             match &last {
-                Step::Refused(open) => {
+                SignInStep::Refused(open) => {
                     self.given_refused |= self.credentials.is_given() && self.password_used != used_before.1;
                     self.say_refused(asked, open, MethodKind::KeyboardInteractive);
-                    // Without a question to a person the next attempt would end alike, unless kept answers were used,
+                    // If nobody was asked, the next attempt would end in the same way, unless kept answers were used,
                     // which is done once.
                     let again = asked || self.answers_used != used_before.0;
                     if !again || !open.contains(&MethodKind::KeyboardInteractive) {
                         break;
                     }
                 }
-                Step::Done | Step::Part(_) | Step::Exhausted => break,
+                SignInStep::Done | SignInStep::Part(_) | SignInStep::Exhausted => break,
             }
         }
         Ok(last)
     }
 
-    /// One conversation, from its start to success or failure; and whether a person was asked.
-    async fn one_attempt(&mut self) -> Result<(Step, bool), SignInError> {
+    /// Holds one conversation, from its start to success or failure. Also returns whether a person was asked.
+    async fn one_attempt(&mut self) -> Result<(SignInStep, bool), SignInError> {
         let user = self.rules.user.as_str();
         let start = self.handle.authenticate_keyboard_interactive_start(user, None);
-        let mut answer = self.desk.patiently(ANSWER, start).await;
+        let mut answer = self.prompts.with_timeout(ANSWER, start).await;
         let mut given: Vec<Answer> = Vec::new();
         let mut asked = false;
         for _ in 0..MAX_ROUNDS {
@@ -120,7 +121,7 @@ impl<H: Handler> SignIn<'_, H> {
             match response {
                 Response::Success => {
                     self.credentials.keep_answers(given);
-                    return Ok((Step::Done, asked));
+                    return Ok((SignInStep::Done, asked));
                 }
                 Response::Failure {
                     remaining_methods,
@@ -146,7 +147,7 @@ impl<H: Handler> SignIn<'_, H> {
                     let respond = self
                         .handle
                         .authenticate_keyboard_interactive_respond(texts.collect());
-                    answer = self.desk.patiently(ANSWER, respond).await;
+                    answer = self.prompts.with_timeout(ANSWER, respond).await;
                     given.extend(replies.answers);
                 }
             }
@@ -158,7 +159,7 @@ impl<H: Handler> SignIn<'_, H> {
         for text in [name, instructions] {
             let text = printable_lines(text.as_bytes(), SHOWN_LINES, SHOWN_LINES * SHOWN_PROMPT);
             if !text.is_empty() {
-                self.desk.tell(&text);
+                self.prompts.tell(&text);
             }
         }
     }
@@ -171,7 +172,7 @@ impl<H: Handler> SignIn<'_, H> {
             answers: Vec::new(),
             asked: false,
         };
-        // In the first round alone: a second one asks for a code, mostly, which is another each time.
+        // Only in the first round: a second round mostly asks for a code, which differs each time.
         let remembered = !self.answers_used;
         let single = matches!(prompts.as_slice(), [Prompt { echo: false, .. }]);
         for Prompt { prompt, echo } in prompts {
@@ -189,7 +190,7 @@ impl<H: Handler> SignIn<'_, H> {
         Ok(replies)
     }
 
-    /// A password that was given beforehand answers one hidden question, unless it has been used.
+    /// The password that was given beforehand. It answers one hidden question, unless it has been used.
     fn given_password(&mut self, single: bool) -> Option<Secret> {
         let usable = single && self.credentials.is_given() && !self.password_used;
         let password = usable.then(|| self.credentials.password()).flatten()?;
@@ -200,11 +201,11 @@ impl<H: Handler> SignIn<'_, H> {
     async fn ask(&self, prompt: &str, echo: bool) -> Result<Secret, SignInError> {
         let (user, host) = self.names();
         let shown: String = printable(prompt.as_bytes()).chars().take(SHOWN_PROMPT).collect();
-        // Who asks stands in front, so that no server can pass its question off as another's.
+        // User and host stand in front, so that no server can pass its question off as another's.
         let label = format!("({user}@{host}) {shown}");
         let answer = match echo {
-            true => self.desk.line(label).await.map(Secret::new),
-            false => self.desk.secret(label).await,
+            true => self.prompts.line(label).await.map(Secret::new),
+            false => self.prompts.secret(label).await,
         };
         answer.map_err(|error| self.cannot_ask(error))
     }
@@ -218,7 +219,7 @@ impl<H: Handler> SignIn<'_, H> {
 
     fn say_refused(&self, asked: bool, open: &MethodSet, method: MethodKind) {
         if asked && open.contains(&method) {
-            self.desk.tell("That was not right.");
+            self.prompts.tell("That was not right.");
         }
     }
 }

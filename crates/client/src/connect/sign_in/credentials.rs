@@ -1,4 +1,4 @@
-//! What has let somebody in before, so that a connection that breaks can come back without asking again.
+//! The secrets that have let somebody in before, so that a connection that breaks can come back without asking again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -6,21 +6,21 @@ use russh::keys::{PrivateKey, PublicKey};
 
 use base::secret::Secret;
 
-/// Secrets of one person at one server. Kept in memory only, and wiped from it at the end.
+/// The secrets of one person at one server. They are kept in memory only, and wiped from it at the end.
 #[derive(Default)]
 pub struct Credentials {
-    kept: Mutex<Kept>,
+    kept: Mutex<StoredSecrets>,
     given: bool,
 }
 
 #[derive(Default)]
-struct Kept {
+struct StoredSecrets {
     password: Option<Secret>,
     answers: Vec<Answer>,
     keys: Vec<Arc<PrivateKey>>,
 }
 
-/// What was answered to which question of the server's.
+/// A question of the server, and how it was answered.
 #[derive(Clone)]
 pub(super) struct Answer {
     pub(super) prompt: String,
@@ -28,23 +28,24 @@ pub(super) struct Answer {
 }
 
 impl Credentials {
-    /// `password`: what `--password-stdin` brought. It is used once for each connection, and nothing is asked in its stead.
+    /// Makes credentials with the password that `--password-stdin` brought, if any. It is used once for each
+    /// connection, and nothing is asked in its place.
     pub fn new(password: Option<Secret>) -> Self {
         Self {
             given: password.is_some(),
-            kept: Mutex::new(Kept {
+            kept: Mutex::new(StoredSecrets {
                 password,
-                ..Kept::default()
+                ..StoredSecrets::default()
             }),
         }
     }
 
-    /// Was the password given beforehand?
+    /// Whether the password was given beforehand.
     pub(super) fn is_given(&self) -> bool {
         self.given
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, StoredSecrets> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -56,7 +57,7 @@ impl Credentials {
         self.kept().password = Some(password);
     }
 
-    /// One that was asked for is forgotten once it is refused.
+    /// Forgets a password that was asked for and was refused.
     pub(super) fn password_refused(&self) {
         if !self.given {
             self.kept().password = None;

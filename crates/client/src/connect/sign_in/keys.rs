@@ -16,25 +16,26 @@ use zeroize::Zeroizing;
 
 use super::credentials::Credentials;
 use crate::connect::destination::IdentityFile;
-use crate::connect::prompts::Desk;
+use crate::connect::prompts::AsyncPrompts;
 
-/// As ssh asks.
+/// How often a passphrase is asked for, as in ssh.
 const PASSPHRASE_TRIES: usize = 3;
-/// An RSA key of 16384 bits takes 13 KiB.
+/// The largest key file, in bytes. An RSA key of 16384 bits takes 13 KiB.
 const MAX_FILE: u64 = 256 * 1024;
 
-/// What a file has.
+/// A file with a key.
 #[derive(Debug, Clone)]
 pub(super) struct KeyFile {
     pub(super) path: PathBuf,
-    /// `None`: the whole file is encrypted, and no `.pub` is beside it.
+    /// The public part. `None`: the whole file is encrypted, and no `.pub` is beside it.
     pub(super) public: Option<PublicKey>,
-    /// Is there a private part that may be used?
+    /// Whether there is a private part that may be used.
     pub(super) private: bool,
     pub(super) named: bool,
 }
 
-/// Reads what can be read without a passphrase. Blocks. The second is what is to be told about the file.
+/// Reads what can be read without a passphrase. It blocks. The second value is what the user is to be told about the
+/// file.
 pub(super) fn load(file: &IdentityFile) -> (Option<KeyFile>, Option<String>) {
     let path = &file.path;
     let beside = with_pub(path);
@@ -68,49 +69,51 @@ pub(super) fn load(file: &IdentityFile) -> (Option<KeyFile>, Option<String>) {
 }
 
 /// Why a file cannot be read as a private key.
-enum Problem {
+enum KeyFileProblem {
     Missing,
-    /// Others may read it.
+    /// Others may read the file. Holds its permissions.
     Open(u32),
     Unreadable(io::Error),
 }
 
-impl Problem {
+impl KeyFileProblem {
     fn is_missing(&self) -> bool {
-        matches!(self, Problem::Missing)
+        matches!(self, KeyFileProblem::Missing)
     }
 
     fn is_open(&self) -> bool {
-        matches!(self, Problem::Open(_))
+        matches!(self, KeyFileProblem::Open(_))
     }
 
     fn tell(&self, path: &Path) -> String {
         let path = path.display();
         match self {
-            Problem::Missing => format!("the key \"{path}\" is not there"),
-            Problem::Open(mode) => format!(
+            KeyFileProblem::Missing => format!("the key \"{path}\" is not there"),
+            KeyFileProblem::Open(mode) => format!(
                 "the private key \"{path}\" can be read by others (permissions {mode:04o}) and is not used (hint: chmod 600 \"{path}\")"
             ),
-            Problem::Unreadable(error) => format!("the key \"{path}\" cannot be read: {error}"),
+            KeyFileProblem::Unreadable(error) => format!("the key \"{path}\" cannot be read: {error}"),
         }
     }
 }
 
-fn private_text(path: &Path) -> Result<Zeroizing<String>, Problem> {
+fn private_text(path: &Path) -> Result<Zeroizing<String>, KeyFileProblem> {
     let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Problem::Missing,
-        _ => Problem::Unreadable(error),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => KeyFileProblem::Missing,
+        _ => KeyFileProblem::Unreadable(error),
     })?;
     if !metadata.is_file() || metadata.len() > MAX_FILE {
-        return Err(Problem::Unreadable(io::Error::other("it is no file with a key")));
+        return Err(KeyFileProblem::Unreadable(io::Error::other(
+            "it is not a key file",
+        )));
     }
-    let bytes = Zeroizing::new(std::fs::read(path).map_err(Problem::Unreadable)?);
-    let text =
-        std::str::from_utf8(&bytes).map_err(|_| Problem::Unreadable(io::Error::other("it is no text")))?;
+    let bytes = Zeroizing::new(std::fs::read(path).map_err(KeyFileProblem::Unreadable)?);
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| KeyFileProblem::Unreadable(io::Error::other("it is not text")))?;
     let own = metadata.uid() == rustix::process::getuid().as_raw();
-    // As ssh has it: only an owner can do something about it. A public key may be read by everybody.
+    // As in ssh, only the owner is told, who can change it. A public key may be read by everybody.
     if own && metadata.mode() & 0o077 != 0 && public_in(text).is_none() {
-        return Err(Problem::Open(metadata.mode() & 0o777));
+        return Err(KeyFileProblem::Open(metadata.mode() & 0o777));
     }
     Ok(Zeroizing::new(text.to_owned()))
 }
@@ -134,7 +137,8 @@ fn public_in(text: &str) -> Option<PublicKey> {
     PublicKey::from_openssh(line).ok()
 }
 
-/// OpenSSH's own format shows the public part without a passphrase; of others it may be known only to the owner.
+/// The public part of a private key. OpenSSH's own format shows it without a passphrase; in other formats it may be
+/// encrypted.
 fn public_part(text: &str) -> Result<Option<PublicKey>, russh::keys::Error> {
     if let Ok(key) = PrivateKey::from_openssh(text) {
         return Ok(Some(key.public_key().clone()));
@@ -173,11 +177,11 @@ pub(super) enum KeyError {
 }
 
 impl KeyFile {
-    /// The key itself, asking for its passphrase if it has one.
+    /// The key itself. Its passphrase is asked for if it has one.
     pub(super) async fn unlock(
         &self,
         credentials: &Credentials,
-        desk: &Desk,
+        prompts: &AsyncPrompts,
     ) -> Result<Arc<PrivateKey>, KeyError> {
         if let Some(key) = self.public.as_ref().and_then(|public| credentials.key(public)) {
             return Ok(key);
@@ -198,7 +202,7 @@ impl KeyFile {
             }
             tried += 1;
             let label = format!("Passphrase for the key \"{}\": ", self.path.display());
-            let secret = desk.secret(label).await.map_err(KeyError::NotUnlocked)?;
+            let secret = prompts.secret(label).await.map_err(KeyError::NotUnlocked)?;
             if secret.reveal().is_empty() {
                 return Err(KeyError::Passphrase);
             }
@@ -221,7 +225,7 @@ fn may_be_encrypted(text: &str) -> bool {
     is_encrypted(text) || PrivateKey::from_openssh(text).is_ok_and(|key| key.is_encrypted())
 }
 
-/// Unlocking takes a while on purpose.
+/// Decodes a key on another thread, because unlocking takes a while on purpose.
 async fn decode(
     text: Arc<Zeroizing<String>>,
     passphrase: Option<base::secret::Secret>,
@@ -236,11 +240,11 @@ async fn decode(
     }
 }
 
-/// Signs once the server has said that it takes the key: only then is a passphrase asked for.
+/// Signs once the server has said that it accepts the key: only then is a passphrase asked for.
 pub(super) struct FileSigner<'a> {
     pub(super) file: &'a KeyFile,
     pub(super) credentials: &'a Credentials,
-    pub(super) desk: &'a Desk,
+    pub(super) prompts: &'a AsyncPrompts,
 }
 
 impl Signer for FileSigner<'_> {
@@ -252,10 +256,10 @@ impl Signer for FileSigner<'_> {
         hash: Option<HashAlg>,
         mut to_sign: Vec<u8>,
     ) -> Result<Vec<u8>, KeyError> {
-        let key = self.file.unlock(self.credentials, self.desk).await?;
+        let key = self.file.unlock(self.credentials, self.prompts).await?;
         let unusable = |why: String| KeyError::Unusable(why);
         let signature = sign(&key, hash, &to_sign).map_err(|error| unusable(error.to_string()))?;
-        // russh wants what was to be signed with the signature behind it, as the request has them (RFC 4252, 7).
+        // russh expects the signed data with the signature behind it, as in the request (RFC 4252, 7).
         signature
             .encode_prefixed(&mut to_sign)
             .map_err(|error| unusable(error.to_string()))?;

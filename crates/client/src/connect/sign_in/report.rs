@@ -5,21 +5,21 @@ use std::io;
 
 use russh::{MethodKind, MethodSet};
 
-/// Keys that are named in a report.
+/// How many keys a report names.
 const SHOWN_KEYS: usize = 6;
 
-/// Not signed in.
+/// Why somebody is not signed in.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// Nothing of what was tried let the user in.
+    /// Nothing that was tried let the user in.
     #[error("{0}{hint}", hint = .0.hint())]
     Refused(Box<Report>),
     /// The person could not be asked, or gave up.
     #[error("{report}; {source}")]
     CannotAsk {
-        /// What was tried before.
+        /// The methods and keys that were tried before.
         report: Box<Report>,
-        /// Why not.
+        /// Why nobody could be asked.
         source: io::Error,
     },
     /// The server ended the connection.
@@ -31,14 +31,14 @@ pub enum SignInError {
     /// The connection broke, or the server does not speak as it should.
     #[error("{report}; then the connection broke: {source}")]
     Broken {
-        /// What was tried before.
+        /// The methods and keys that were tried before.
         report: Box<Report>,
-        /// What happened.
+        /// The error of the connection.
         source: russh::Error,
     },
 }
 
-/// What was tried.
+/// What was tried in one sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     pub(super) user: String,
@@ -46,9 +46,9 @@ pub struct Report {
     pub(super) keys: Vec<String>,
     pub(super) passwords: usize,
     pub(super) answers: usize,
-    /// What the server takes; `None`: it never said.
+    /// The methods that the server accepts. `None`: it never said.
     pub(super) open: Option<Vec<&'static str>>,
-    /// Keys that could not be used, and why.
+    /// Notes about keys that could not be used.
     pub(super) notes: Vec<String>,
 }
 

@@ -3,14 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::settings::Settings;
-use super::{Files, Question, read, refuse_unsupported};
+use super::settings::SshSettings;
+use super::{ConfigSource, HostQuery, IncludedFiles, read, refuse_unsupported};
 use base::error::Result;
 
 /// Includes of files that are not there.
-struct Nothing;
+struct NoFiles;
 
-impl Files for Nothing {
+impl IncludedFiles for NoFiles {
     fn included(&self, _argument: &str, _in_file: &Path) -> Result<Vec<(PathBuf, String)>> {
         Ok(Vec::new())
     }
@@ -19,15 +19,19 @@ impl Files for Nothing {
 /// Reads `data` as a file, twice, and asserts that the second time adds nothing where both times mean the same.
 pub fn fuzz_ssh_config(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let question = Question {
+    let question = HostQuery {
         host: "example.com",
         user: Some("alice"),
         local_user: "bob",
     };
-    let read_into = |settings: &mut Settings| {
-        read((Path::new("config"), &text), &question, &Nothing, settings).map_err(|error| error.to_string())
+    let read_into = |settings: &mut SshSettings| {
+        let source = ConfigSource {
+            path: Path::new("config"),
+            text: &text,
+        };
+        read(source, &question, &NoFiles, settings).map_err(|error| error.to_string())
     };
-    let mut settings = Settings::default();
+    let mut settings = SshSettings::default();
     let first = read_into(&mut settings);
     let _ = refuse_unsupported(&settings, question.host);
     // `Match` looks at the host's name and the user that were found before, and so may not match again.

@@ -1,30 +1,37 @@
-//! The lines of an ssh_config: keyword and arguments. Knows no keyword's meaning.
+//! The lines of an ssh_config: keyword and arguments. It does not know what a keyword means.
 
-/// One line that says something.
+/// One line of a configuration that is neither blank nor a comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// From 1.
+pub struct ConfigLine {
+    /// The number of the line, counted from 1.
     pub number: usize,
-    /// In lower case.
+    /// The keyword, in lower case.
     pub keyword: String,
-    /// Without their quotes.
+    /// The arguments, without their quotes.
     pub arguments: Vec<String>,
 }
 
-/// A line that cannot be read: its number, and why.
-pub type Unreadable = (usize, &'static str);
+/// A line that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableLine {
+    /// The number of the line, counted from 1.
+    pub number: usize,
+    /// Why it cannot be read.
+    pub reason: &'static str,
+}
 
-/// All lines but blank ones and comments.
+/// Reads all lines but blank ones and comments.
 ///
 /// # Errors
-/// The first quote that does not end.
-pub fn lines(text: &str) -> Result<Vec<Line>, Unreadable> {
+/// At the first quote that does not end.
+pub fn lines(text: &str) -> Result<Vec<ConfigLine>, UnreadableLine> {
     let numbered = (1..).zip(text.trim_start_matches('\u{feff}').lines());
-    let read = numbered.map(|(number, line)| one_line(number, line).map_err(|why| (number, why)));
+    let read = numbered
+        .map(|(number, line)| one_line(number, line).map_err(|reason| UnreadableLine { number, reason }));
     read.filter_map(Result::transpose).collect()
 }
 
-fn one_line(number: usize, line: &str) -> Result<Option<Line>, &'static str> {
+fn one_line(number: usize, line: &str) -> Result<Option<ConfigLine>, &'static str> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
@@ -36,14 +43,15 @@ fn one_line(number: usize, line: &str) -> Result<Option<Line>, &'static str> {
     // One `=` may stand between keyword and arguments, with blanks around it.
     let rest = rest.trim_start();
     let rest = rest.strip_prefix('=').unwrap_or(rest);
-    Ok(Some(Line {
+    Ok(Some(ConfigLine {
         number,
         keyword: keyword.to_ascii_lowercase(),
         arguments: words(rest)?,
     }))
 }
 
-/// Words between blanks; quotes keep blanks, a backslash keeps a quote, a backslash or a blank; `#` ends the line.
+/// Splits arguments at blanks. Quotes keep blanks, a backslash keeps a quote, a backslash or a blank, and `#` ends the
+/// line.
 fn words(text: &str) -> Result<Vec<String>, &'static str> {
     let mut found = Vec::new();
     let mut word: Option<String> = None;
@@ -113,6 +121,12 @@ mod tests {
     fn numbers_count_every_line() {
         let read = lines("\u{feff}# c\n\nHost a\r\n   # d\nPort 1\n").unwrap();
         assert_eq!(read.iter().map(|l| l.number).collect::<Vec<_>>(), [3, 5]);
-        assert_eq!(lines("A b\nX \"a"), Err((2, "a quote does not end")));
+        assert_eq!(
+            lines("A b\nX \"a"),
+            Err(UnreadableLine {
+                number: 2,
+                reason: "a quote does not end"
+            })
+        );
     }
 }

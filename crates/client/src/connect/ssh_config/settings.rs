@@ -1,40 +1,40 @@
-//! What an ssh_config can say to us: each keyword that is heeded, and how its arguments are read.
+//! The keywords of an ssh_config that are obeyed, and how their arguments are read.
 
 use std::time::Duration;
 
 /// What to do about a host key that is not known (`StrictHostKeyChecking`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownKeys {
-    /// `yes`: refuse.
+    /// Refuse an unknown key: `yes`.
     Refuse,
-    /// `ask`: ask in a terminal, else refuse.
+    /// Ask in a terminal, else refuse: `ask`.
     #[default]
     Ask,
-    /// `accept-new`: learn.
+    /// Add an unknown key: `accept-new`.
     Learn,
-    /// `no`, `off`: learn, and say so.
+    /// Add the key, and say so: `no` and `off`.
     LearnLoudly,
 }
 
-/// A way to sign in.
+/// A method to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// By a key, from a file or the agent.
+    /// With a key, from a file or the agent.
     PublicKey,
-    /// By answering the server's questions.
+    /// With answers to the server's questions.
     KeyboardInteractive,
-    /// By a password.
+    /// Sign in with a password.
     Password,
 }
 
-/// What the files say about one host; `None`: nothing. File names are as written, with their `~` and `%`.
+/// What the files say about one host. `None`: nothing. File names are as written, with their `~` and `%`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are ssh_config's")]
-pub struct Settings {
+pub struct SshSettings {
     pub host_name: Option<String>,
     pub port: Option<u16>,
     pub user: Option<String>,
-    /// Collected from all that apply.
+    /// The files of all lines that apply.
     pub identity_files: Vec<String>,
     pub identities_only: Option<bool>,
     pub identity_agent: Option<String>,
@@ -43,7 +43,7 @@ pub struct Settings {
     pub unknown_keys: Option<UnknownKeys>,
     pub host_key_alias: Option<String>,
     pub hash_known_hosts: Option<bool>,
-    /// `Some(None)`: no limit.
+    /// The time limit. `Some(None)`: there is no limit.
     pub connect_timeout: Option<Option<Duration>>,
     pub password_prompts: Option<u32>,
     pub preferred: Option<Vec<Method>>,
@@ -52,20 +52,20 @@ pub struct Settings {
     pub keyboard_interactive: Option<bool>,
     pub revoked_host_keys: Option<String>,
     pub batch: Option<bool>,
-    /// The first word on `ProxyCommand` or `ProxyJump`: is there no proxy?
+    /// Whether the first `ProxyCommand` or `ProxyJump` says that there is no proxy.
     pub direct: Option<bool>,
 }
 
-/// Keeps what was said first.
+/// Keeps the value that was said first.
 fn first<T>(slot: &mut Option<T>, value: T) {
     slot.get_or_insert(value);
 }
 
-impl Settings {
-    /// Heeds a line that applies. Unknown keywords are none of our business.
+impl SshSettings {
+    /// Obeys a line that applies. Unknown keywords are ignored.
     ///
     /// # Errors
-    /// What is wrong about the arguments of a keyword that is heeded.
+    /// What is wrong about the arguments of a keyword that is obeyed.
     pub fn apply(&mut self, keyword: &str, arguments: &[String]) -> Result<(), String> {
         let one = || match arguments {
             [value] if !value.is_empty() => Ok(value.as_str()),
@@ -115,7 +115,7 @@ fn port(text: &str) -> Result<u16, String> {
 
 fn number(text: &str) -> Result<u32, String> {
     text.parse()
-        .map_err(|_| format!("\"{}\" is no number", text.escape_debug()))
+        .map_err(|_| format!("\"{}\" is not a number", text.escape_debug()))
 }
 
 fn yes_or_no(text: &str) -> Result<bool, String> {
@@ -126,7 +126,7 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Newer versions of ssh have `unbound` and `host-bound`, which concern the agent.
+/// Reads `PubkeyAuthentication`. Newer versions of ssh have `unbound` and `host-bound`, which concern the agent.
 fn public_keys(text: &str) -> Result<bool, String> {
     match text {
         "unbound" | "host-bound" => Ok(true),
@@ -144,7 +144,7 @@ fn unknown_keys(text: &str) -> Result<UnknownKeys, String> {
     }
 }
 
-/// Methods that are not ours are left out.
+/// Reads a list of methods. Methods that are not supported are left out.
 fn methods(text: &str) -> Vec<Method> {
     let named = text.split(',').filter_map(|name| match name.trim() {
         "publickey" => Some(Method::PublicKey),
@@ -155,9 +155,9 @@ fn methods(text: &str) -> Vec<Method> {
     named.collect()
 }
 
-/// Seconds, or as sshd_config(5) has it: `30`, `2m`, `1h30m`; `none`.
+/// Reads a time: seconds, or as sshd_config(5) has it: `30`, `2m`, `1h30m`; or `none`.
 fn timeout(text: &str) -> Result<Option<Duration>, String> {
-    let wrong = || format!("\"{}\" is no time (hint: seconds, or 2m)", text.escape_debug());
+    let wrong = || format!("\"{}\" is not a time (hint: seconds, or 2m)", text.escape_debug());
     if text.eq_ignore_ascii_case("none") {
         return Ok(None);
     }

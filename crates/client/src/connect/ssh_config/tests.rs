@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::settings::{Method, UnknownKeys};
 use super::*;
 
-/// Files that exist only here.
+/// Configuration files that exist only here.
 #[derive(Default)]
-struct Made(HashMap<&'static str, &'static str>);
+struct ConfigText(HashMap<&'static str, &'static str>);
 
-impl Files for Made {
+impl IncludedFiles for ConfigText {
     fn included(&self, argument: &str, _in_file: &Path) -> Result<Vec<(PathBuf, String)>> {
         let found = self
             .0
@@ -18,19 +18,23 @@ impl Files for Made {
     }
 }
 
-fn ask_with(files: &Made, text: &str, host: &str, user: Option<&str>) -> Result<Settings> {
-    let question = Question {
+fn ask_with(files: &ConfigText, text: &str, host: &str, user: Option<&str>) -> Result<SshSettings> {
+    let question = HostQuery {
         host,
         user,
         local_user: "me",
     };
-    let mut settings = Settings::default();
-    read((Path::new("config"), text), &question, files, &mut settings)?;
+    let mut settings = SshSettings::default();
+    let source = ConfigSource {
+        path: Path::new("config"),
+        text,
+    };
+    read(source, &question, files, &mut settings)?;
     Ok(settings)
 }
 
-fn ask(text: &str, host: &str) -> Settings {
-    ask_with(&Made::default(), text, host, None).unwrap()
+fn ask(text: &str, host: &str) -> SshSettings {
+    ask_with(&ConfigText::default(), text, host, None).unwrap()
 }
 
 #[test]
@@ -64,7 +68,7 @@ fn every_keyword() {
          ForwardX11 yes\nSomethingNew a b c\n",
         "x",
     );
-    let expected = Settings {
+    let expected = SshSettings {
         host_name: Some("h".into()),
         identities_only: Some(true),
         identity_agent: Some("none".into()),
@@ -80,7 +84,7 @@ fn every_keyword() {
         passwords: Some(false),
         keyboard_interactive: Some(false),
         direct: Some(true),
-        ..Settings::default()
+        ..SshSettings::default()
     };
     assert_eq!(settings, expected);
     for (text, expected) in [
@@ -119,7 +123,7 @@ fn match_blocks() {
         ("", "h", None, false),
     ] {
         let text = format!("Host alias\n HostName real\nMatch {criteria}\n Port 1\n");
-        let settings = ask_with(&Made::default(), &text, host, user).unwrap();
+        let settings = ask_with(&ConfigText::default(), &text, host, user).unwrap();
         assert_eq!(
             settings.port.is_some(),
             expected,
@@ -138,7 +142,7 @@ fn what_may_hold_and_cannot_be_known_is_an_error() {
         "localnetwork 10.0.0.0/8",
     ] {
         let text = format!("Match {criteria}\n Port 1\n");
-        let error = ask_with(&Made::default(), &text, "h", None)
+        let error = ask_with(&ConfigText::default(), &text, "h", None)
             .unwrap_err()
             .to_string();
         assert!(
@@ -146,13 +150,13 @@ fn what_may_hold_and_cannot_be_known_is_an_error() {
             "{error}"
         );
         let text = format!("Host other\nInclude bad\nHost x\nMatch host x {criteria}\n");
-        assert!(ask_with(&Made::default(), &text, "h", None).is_ok());
+        assert!(ask_with(&ConfigText::default(), &text, "h", None).is_ok());
     }
 }
 
 #[test]
 fn included_files_belong_to_the_block_they_stand_in() {
-    let files = Made(HashMap::from([
+    let files = ConfigText(HashMap::from([
         ("one", "Port 1\nHost other\nPort 2\nUser in\n"),
         ("two", "Include one\nHashKnownHosts yes\n"),
         ("loop", "Include loop\n"),
@@ -162,7 +166,7 @@ fn included_files_belong_to_the_block_they_stand_in() {
     let settings = ask("Host h\nInclude two\nUser out\n", "h").unwrap();
     assert_eq!((settings.port, settings.user.as_deref()), (Some(1), Some("out")));
     assert_eq!(settings.hash_known_hosts, Some(true));
-    assert_eq!(ask("Host h\nInclude two\n", "x").unwrap(), Settings::default());
+    assert_eq!(ask("Host h\nInclude two\n", "x").unwrap(), SshSettings::default());
     assert_eq!(ask("Include nothing\nPort 3\n", "x").unwrap().port, Some(3));
     let error = ask("Include loop", "x").unwrap_err().to_string();
     assert!(
@@ -183,15 +187,15 @@ fn what_cannot_be_read_is_told_with_its_line() {
         ("User \"a", "line 1: a quote does not end"),
         ("IdentitiesOnly maybe", "identitiesonly: it is yes or no"),
         ("StrictHostKeyChecking maybe", "accept-new"),
-        ("ConnectTimeout x", "is no time"),
+        ("ConnectTimeout x", "is not a time"),
     ] {
-        let error = ask_with(&Made::default(), text, "h", None)
+        let error = ask_with(&ConfigText::default(), text, "h", None)
             .unwrap_err()
             .to_string();
         assert!(error.contains(expected), "{text}: {error}");
     }
     // A block for somebody else may have anything.
-    assert_eq!(ask("Host other\nPort x\n", "h"), Settings::default());
+    assert_eq!(ask("Host other\nPort x\n", "h"), SshSettings::default());
 }
 
 #[test]
@@ -220,18 +224,22 @@ fn files_on_disk() {
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
-    let disk = Disk {
+    let disk = LocalFiles {
         home: dir.path(),
         system: Path::new("/nowhere"),
     };
-    let question = Question {
+    let question = HostQuery {
         host: "h",
         user: None,
         local_user: "me",
     };
     for text in ["Include conf.d/*", "Include ~/.ssh/conf.d/*"] {
-        let mut settings = Settings::default();
-        read((&ssh.join("config"), text), &question, &disk, &mut settings).unwrap();
+        let mut settings = SshSettings::default();
+        let source = ConfigSource {
+            path: &ssh.join("config"),
+            text,
+        };
+        read(source, &question, &disk, &mut settings).unwrap();
         assert_eq!(
             (settings.port, settings.user.as_deref()),
             (Some(1), Some("b")),
@@ -244,4 +252,22 @@ fn files_on_disk() {
     assert!(error.contains("can be written by others"), "{error}");
     assert!(disk.text(&open, false).unwrap().is_some());
     assert_eq!(disk.text(&ssh.join("nothing"), true).unwrap(), None);
+}
+
+#[test]
+fn files_in_order_and_none_that_are_hidden() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("d")).unwrap();
+    for name in ["d/b.conf", "d/a.conf", "d/c.txt", "d/.h.conf"] {
+        std::fs::write(dir.path().join(name), "").unwrap();
+    }
+    let names = |pattern: &str| -> Vec<String> {
+        let found = files_of(&dir.path().join(pattern));
+        let found = found.iter().map(|p| p.strip_prefix(dir.path()).unwrap());
+        found.map(|p| p.to_string_lossy().into_owned()).collect()
+    };
+    assert_eq!(names("d/*.conf"), ["d/a.conf", "d/b.conf"]);
+    assert_eq!(names("?/c.*"), ["d/c.txt"]);
+    assert_eq!(names("plain"), ["plain"]);
+    assert!(names("nothing/*").is_empty());
 }

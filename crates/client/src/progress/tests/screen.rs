@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
 
-use super::{MIB, Nobody, job};
-use crate::progress::bars::{Display, Screen};
-use crate::transfer::board::{Board, Stage, Totals};
+use super::{MIB, NoObserver, job};
+use crate::progress::bars::{BarTarget, BarsDisplay};
+use crate::transfer::progress_hub::{ProgressHub, Stage, Totals};
 use crate::transfer::{Direction, Outcome};
 
 /// A terminal of this size, and what draws on it.
-fn screen(columns: u16) -> (InMemoryTerm, Screen) {
+fn screen(columns: u16) -> (InMemoryTerm, BarTarget) {
     let terminal = InMemoryTerm::new(20, columns);
     let (drawn, said) = (terminal.clone(), terminal.clone());
-    let screen = Screen {
+    let screen = BarTarget {
         target: Box::new(move || ProgressDrawTarget::term_like(Box::new(drawn.clone()))),
         width: Box::new(move || usize::from(columns)),
         line: Box::new(move |text| {
@@ -31,9 +31,9 @@ fn bars_come_and_go_and_lines_stay() {
     let at = |secs: u64| begin + Duration::from_secs(secs);
     let (terminal, screen) = screen(80);
     let totals = Arc::<Totals>::default();
-    let board = Board::new(Arc::clone(&totals), Box::new(Nobody));
-    let display = Display::new(totals, screen);
-    board.expect(3, 20 * MIB + 10);
+    let hub = ProgressHub::new(Arc::clone(&totals), Box::new(NoObserver));
+    let display = BarsDisplay::new(totals, screen);
+    hub.expect(3, 20 * MIB + 10);
     display.draw(at(0));
     assert_eq!(terminal.contents(), "", "nothing is in flight");
 
@@ -42,9 +42,9 @@ fn bars_come_and_go_and_lines_stay() {
         job(Direction::Up, b"second", 10 * MIB),
         job(Direction::Up, b"tiny", 10),
     ];
-    let meters = jobs.each_ref().map(|job| board.begin(job));
-    for (job, meter) in jobs.iter().zip(&meters) {
-        display.began(job, meter);
+    let meters = jobs.each_ref().map(|job| hub.begin(job));
+    for (job, progress) in jobs.iter().zip(&meters) {
+        display.began(job, progress);
     }
     display.draw(at(1));
     // 4 MiB were there before: they have not moved.
@@ -79,7 +79,7 @@ fn bars_come_and_go_and_lines_stay() {
         display.ended(&meters[1], Some("second: skipped"));
         assert_eq!(terminal.contents(), "");
     });
-    board.end(&jobs[1], &meters[1], &Ok(Outcome::Skipped));
+    hub.end(&jobs[1], &meters[1], &Ok(Outcome::Skipped));
     display.draw(at(5));
     assert_eq!(squeezed()[0], "second: skipped");
     assert!(squeezed()[1].starts_with("first ["), "{:?}", squeezed());
@@ -100,16 +100,16 @@ fn a_narrow_terminal_is_enough() {
     for columns in [20, 39, 40, 59, 60, 75, 76, 99, 100] {
         let (terminal, screen) = screen(columns);
         let totals = Arc::<Totals>::default();
-        let board = Board::new(Arc::clone(&totals), Box::new(Nobody));
-        let display = Display::new(totals, screen);
-        board.expect(1, MIB);
+        let hub = ProgressHub::new(Arc::clone(&totals), Box::new(NoObserver));
+        let display = BarsDisplay::new(totals, screen);
+        hub.expect(1, MIB);
         let job = job(
             Direction::Up,
             "eine Datei mit längerem Namen 世界.tar.gz".as_bytes(),
             MIB,
         );
-        let meter = board.begin(&job);
-        display.began(&job, &meter);
+        let progress = hub.begin(&job);
+        display.began(&job, &progress);
         for secs in 0..3 {
             display.draw(Instant::now() + Duration::from_secs(secs));
             std::thread::sleep(Duration::from_millis(60));

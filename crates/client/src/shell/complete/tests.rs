@@ -4,9 +4,9 @@ use super::*;
 use base::words::words;
 
 /// A server's directories, and this machine's.
-struct Made;
+struct MadeUpDirectories;
 
-impl Lister for Made {
+impl Lister for MadeUpDirectories {
     fn list(&self, side: Side, directory: &[u8]) -> Vec<Entry> {
         let names: &[&[u8]] = match (side, directory) {
             (Side::Remote, b"") => &[
@@ -49,7 +49,7 @@ impl Lister for Made {
 
 /// What the line becomes with each choice.
 fn lines(line: &str) -> Vec<String> {
-    let choices = complete(line, true, &Made);
+    let choices = complete(line, true, &MadeUpDirectories);
     let text = |choice: Choice| format!("{}{}", &line[..choices.start], choice.text);
     choices.all.into_iter().map(text).collect()
 }
@@ -117,7 +117,7 @@ fn lines_are_completed() {
 
 #[test]
 fn in_the_middle_of_a_line_nothing_is_added() {
-    let choices = complete("get \"my f", false, &Made);
+    let choices = complete("get \"my f", false, &MadeUpDirectories);
     assert_eq!(choices.all[0].text, "\"my file.txt");
     assert_eq!(choices.all[0].shown, "my file.txt");
 }
@@ -125,7 +125,7 @@ fn in_the_middle_of_a_line_nothing_is_added() {
 #[test]
 fn whatever_is_offered_is_read_back_as_that_name() {
     for prefix in ["get ", "get '", "get \"", "rm docs/", "rm 'docs/"] {
-        let choices = complete(prefix, true, &Made);
+        let choices = complete(prefix, true, &MadeUpDirectories);
         assert!(!choices.all.is_empty(), "{prefix}");
         for choice in choices.all {
             let mut line = format!("{}{}", &prefix[..choices.start], choice.text);

@@ -1,0 +1,34 @@
+//! The verbs that work on a server, the same for a command line and for the shell.
+//!
+//! **How a verb is added.** Write `commands/NAME.rs` with a struct of arguments and an implementation of
+//! [`verb::Verb`]. The struct derives clap's `Args`; its doc comment is the verb's help. Declare the module here, and
+//! add one line to the list in [`list`]. The command line, the shell, its help and its completion follow from that
+//! line. Verbs that only the shell has are added in the same way beneath [`shell`](crate::shell).
+//!
+//! This layer asks the transfer engine and the connection; it prints results through [`output`](crate::output). It does
+//! not read command lines and does not sign in.
+
+pub mod candidates;
+pub mod chmod;
+pub mod df;
+pub mod get;
+pub mod list;
+pub mod ls;
+pub mod mkdir;
+pub mod mv;
+mod prefetch;
+pub mod put;
+mod refusal;
+pub mod rm;
+pub mod runner;
+mod server_words;
+pub mod session;
+pub mod sum;
+pub mod transfer;
+pub mod verb;
+mod walk;
+
+pub use list::Command;
+pub use runner::{CommandRunner, Runner};
+pub use server_words::UsageError;
+pub use session::Session;

@@ -1,0 +1,52 @@
+//! The list of the verbs that work on a server, one line each. What a verb does stands in its own file.
+
+use super::candidates::Candidates;
+use super::verb::Verb;
+
+/// Makes the enum of all verbs, and finds for each what its own file says.
+macro_rules! verbs {
+    ($($name:ident($args:ty),)*) => {
+        /// One command to a server. The help of a variant is the doc comment of its arguments.
+        #[derive(Debug, Clone, PartialEq, Eq, clap::Subcommand)]
+        #[allow(missing_docs, reason = "the names of the verbs")]
+        pub enum Command {
+            $($name($args),)*
+        }
+
+        impl Command {
+            /// The verb with its arguments.
+            pub fn verb(&self) -> &dyn Verb {
+                match self {
+                    $(Self::$name(args) => args,)*
+                }
+            }
+
+            /// The verb with its arguments, to be changed.
+            pub fn verb_mut(&mut self) -> &mut dyn Verb {
+                match self {
+                    $(Self::$name(args) => args,)*
+                }
+            }
+
+            /// What completion offers behind `earlier` words of the verb of this name. `None`: no verb has the name.
+            pub fn candidates(name: &str, earlier: usize) -> Option<&'static [Candidates]> {
+                $(if name.eq_ignore_ascii_case(stringify!($name)) {
+                    return Some(<$args>::candidates(earlier));
+                })*
+                None
+            }
+        }
+    };
+}
+
+verbs! {
+    Get(super::get::GetArgs),
+    Put(super::put::PutArgs),
+    Ls(super::ls::LsArgs),
+    Mkdir(super::mkdir::MkdirArgs),
+    Rm(super::rm::RmArgs),
+    Mv(super::mv::MvArgs),
+    Chmod(super::chmod::ChmodArgs),
+    Sum(super::sum::SumArgs),
+    Df(super::df::DfArgs),
+}

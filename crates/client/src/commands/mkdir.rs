@@ -1,0 +1,96 @@
+//! `mkdir`: makes directories on the server.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clap::Args;
+
+use super::candidates::Candidates;
+use super::session::Session;
+use super::verb::Verb;
+use crate::link::Link;
+use crate::names::parent;
+use base::error::Result;
+use base::visible::printable;
+
+/// Make directories on the server
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+#[command(after_help = "From a command line:\n  homeport mkdir HOST:PATH…")]
+pub struct MkdirArgs {
+    /// Make missing directories above it, too. It is not an error if it is there.
+    #[arg(short, long)]
+    pub parents: bool,
+    /// The directories that are to be made.
+    #[arg(required = true, value_name = "PATH")]
+    pub words: Vec<OsString>,
+}
+
+#[async_trait]
+impl Verb for MkdirArgs {
+    async fn run(&self, session: &Arc<Session>) -> Result<u8> {
+        session.stoppable(mkdir(session, self)).await
+    }
+
+    fn words(&mut self) -> &mut Vec<OsString> {
+        &mut self.words
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[Candidates::RemoteDirectories]
+    }
+}
+
+async fn mkdir(session: &Arc<Session>, args: &MkdirArgs) -> Result<u8> {
+    let link = session.link().await?;
+    let mut code = 0;
+    for word in &args.words {
+        let path = session.path(word);
+        let made = match args.parents {
+            true => with_parents(&link, &path).await,
+            false => make(&link, &path).await,
+        };
+        if let Err(failed) = made {
+            code = 1;
+            session.complain(&path, &failed);
+        }
+    }
+    Ok(code)
+}
+
+/// Makes one directory. A server's "failure" says nothing, so a refusal is followed by a look at what is there.
+async fn make(link: &Link, path: &[u8]) -> std::result::Result<(), String> {
+    match link.mkdir(path).await {
+        Ok(()) => Ok(()),
+        Err(failed) => match link.lstat(path).await {
+            Ok(_) => Err("cannot make the directory: something with that name is there".to_owned()),
+            Err(_) => Err(format!("cannot make the directory: {failed}")),
+        },
+    }
+}
+
+async fn with_parents(link: &Link, path: &[u8]) -> std::result::Result<(), String> {
+    let mut missing = vec![path.to_vec()];
+    while let Some(next) = missing.last().cloned() {
+        let is_directory = link
+            .stat(&next)
+            .await
+            .is_ok_and(|attrs| attrs.is_directory() == Some(true));
+        let above = parent(&next).to_vec();
+        if is_directory {
+            missing.pop();
+            break;
+        }
+        if above.is_empty() || above == b"/" {
+            break;
+        }
+        missing.push(above);
+    }
+    for above in missing.iter().rev() {
+        make(link, above).await.map_err(|why| match above == path {
+            true => why,
+            false => format!("\"{}\": {why}", printable(above)),
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! `mv`: renames one thing, or moves several into a directory.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clap::Args;
+
+use super::session::Session;
+use super::verb::Verb;
+use crate::names::{join, last};
+use base::error::{Error, Result};
+use base::visible::printable;
+
+/// Rename files of the server, or move them to a directory
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+#[command(after_help = "From a command line:\n  homeport mv HOST:FROM… HOST:TO")]
+pub struct MvArgs {
+    /// One name and its new one, or several and a directory.
+    #[arg(required = true, num_args = 2.., value_name = "PATH")]
+    pub words: Vec<OsString>,
+}
+
+#[async_trait]
+impl Verb for MvArgs {
+    async fn run(&self, session: &Arc<Session>) -> Result<u8> {
+        session.stoppable(mv(session, self)).await
+    }
+
+    fn words(&mut self) -> &mut Vec<OsString> {
+        &mut self.words
+    }
+}
+
+async fn mv(session: &Arc<Session>, args: &MvArgs) -> Result<u8> {
+    let link = session.link().await?;
+    let Some((target, words)) = args.words.split_last() else {
+        return Err(Error::new("mv needs a name and a new one"));
+    };
+    let mut sources = Vec::new();
+    for word in words {
+        sources.extend(session.matching(&link, word).await?);
+    }
+    let target = session.path(target);
+    let is_directory = link
+        .stat(&target)
+        .await
+        .is_ok_and(|attrs| attrs.is_directory() == Some(true));
+    if sources.len() > 1 && !is_directory {
+        return Err(
+            Error::new(format!("\"{}\" is not a directory", printable(&target)))
+                .hint("several things can only be moved into a directory"),
+        );
+    }
+    let mut code = 0;
+    let mut moved = HashSet::new();
+    for source in sources {
+        let to = if is_directory {
+            join(&target, last(&source.path))
+        } else {
+            target.clone()
+        };
+        // A second source of the same name would replace the first one.
+        let renamed = match moved.contains(&to) {
+            true => Err("another one was just moved there".to_owned()),
+            false => link
+                .rename(&source.path, &to)
+                .await
+                .map_err(|failed| failed.to_string()),
+        };
+        match renamed {
+            Ok(()) => drop(moved.insert(to)),
+            Err(why) => {
+                code = 1;
+                let to = printable(&to);
+                session.complain(&source.shown, &format!("cannot rename it to \"{to}\": {why}"));
+            }
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,154 @@
+//! `put`: sends files of this machine to the server.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clap::Args;
+
+use super::candidates::Candidates;
+use super::server_words::{UsageError, path_word};
+use super::session::Session;
+use super::transfer::{TargetKind, TransferArgs, TransferRoutes, TransferRun, no_room, refused};
+use super::verb::Verb;
+use super::walk::into_remote;
+use crate::connect::{PathArgument, Target};
+use crate::globs;
+use crate::names::parent;
+use crate::plan::ExistingEntry;
+use crate::transfer::free_space::lacks_room;
+use base::error::Result;
+use base::glob::escape;
+
+/// Send files to the server
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+#[command(after_help = "From a command line:\n  homeport put FILE… HOST:WHERE")]
+pub struct PutArgs {
+    /// The options, and the words: files, and where they go.
+    #[command(flatten)]
+    pub transfer: TransferArgs,
+}
+
+#[async_trait]
+impl Verb for PutArgs {
+    async fn run(&self, session: &Arc<Session>) -> Result<u8> {
+        let words = &self.transfer.words;
+        let (sources, target) = match words.split_last() {
+            Some((target, sources)) if !sources.is_empty() => (sources, session.path(target)),
+            _ => (&words[..], session.directory()),
+        };
+        let sources = sources
+            .iter()
+            .flat_map(|word| globs::local(word.as_bytes()))
+            .collect();
+        put(session, &self.transfer, sources, &target).await
+    }
+
+    fn words(&mut self) -> &mut Vec<OsString> {
+        &mut self.transfer.words
+    }
+
+    fn take_server(&mut self) -> std::result::Result<Target, UsageError> {
+        let hint = "homeport put FILE… [USER@]HOST:PATH";
+        let Some((last, sources)) = self.transfer.words.split_last() else {
+            return Err(UsageError::new("nothing is named", hint));
+        };
+        let target = match PathArgument::parse(last) {
+            Ok(PathArgument::Remote(target)) => target,
+            Ok(PathArgument::Local(_)) => {
+                return Err(UsageError::new(format!("{last:?} names no server"), hint));
+            }
+            Err(error) => return Err(UsageError::new(error.to_string(), hint)),
+        };
+        if sources.is_empty() {
+            return Err(UsageError::new("no file is named", hint));
+        }
+        for source in sources {
+            if let Ok(PathArgument::Remote(_)) = PathArgument::parse(source) {
+                return Err(UsageError::new(
+                    format!("{source:?} is on a server"),
+                    "only files of this machine are sent; a name with a colon is written ./a:b",
+                ));
+            }
+        }
+        // The shell in which they were typed has expanded them: they are names.
+        let names = sources
+            .iter()
+            .map(|source| OsString::from_vec(escape(source.as_bytes())));
+        self.transfer.words = names.chain([path_word(&target)]).collect();
+        Ok(target)
+    }
+
+    fn candidates(earlier: usize) -> &'static [Candidates] {
+        match earlier {
+            0 => &[Candidates::Local],
+            // Another file, or the directory where they go.
+            _ => &[Candidates::Local, Candidates::RemoteDirectories],
+        }
+    }
+}
+
+/// Sends files of this machine to `target`, an absolute path of the server. Returns the exit code.
+///
+/// # Errors
+/// When nothing could be begun. Later failures are printed and counted, and show in the exit code.
+pub async fn put(
+    session: &Arc<Session>,
+    args: &TransferArgs,
+    sources: Vec<PathBuf>,
+    target: &[u8],
+) -> Result<u8> {
+    let run = TransferRun::new(session, args);
+    let link = session.link().await?;
+    // All are asked at once, because each round trip over a far link is felt.
+    let looking = async {
+        Ok(tokio::join!(
+            link.look(target),
+            link.space(target),
+            link.space(above(target))
+        ))
+    };
+    let (there, inside, above) = session.stoppable(looking).await?;
+    let there = there.map_err(refused("look at the target"))?;
+    let is_directory = there.is_some_and(|attrs| attrs.is_directory() == Some(true));
+    let space = if is_directory { inside } else { above };
+    let space = match space {
+        // If something is wrong with the place, making the file there will say so.
+        Err(failed) if failed.is_missing() => None,
+        space => space.map_err(refused("look for room"))?,
+    };
+    let into = run.target_kind(is_directory, sources.len(), target)?;
+    let goal = |source: PathBuf| {
+        let remote = match into {
+            TargetKind::Name => target.to_vec(),
+            TargetKind::Directory => into_remote(target, &source),
+        };
+        (source, remote)
+    };
+    let routes = sources.into_iter().map(goal).collect();
+    // A moment ago nothing had this name.
+    let seen = match (into, there) {
+        (TargetKind::Name, None) => Some(ExistingEntry::Nothing),
+        _ => None,
+    };
+    let found = run.found(&TransferRoutes::Up(routes, seen)).await?;
+    let engine = run.engine();
+    let looking = async {
+        let lack = lacks_room(&engine.context, &found.jobs, space).await;
+        lack.map_err(refused("look for room"))
+    };
+    if let Some(lack) = session.stoppable(looking).await? {
+        return Err(no_room("on the server", lack, "sent").hint("make room, or ask for a larger quota"));
+    }
+    run.transfer(engine, found, into).await
+}
+
+/// The directory that a path lies in.
+fn above(path: &[u8]) -> &[u8] {
+    match parent(path) {
+        b"" => b".",
+        above => above,
+    }
+}

@@ -1,0 +1,183 @@
+//! `rm`: removes files, and with `-r` directories with all that is in them. Links are removed, never followed.
+
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clap::Args;
+use sftp_wire::Request;
+
+use super::prefetch::{Prefetch, Prefetched};
+use super::session::Session;
+use super::verb::Verb;
+use super::walk::MAX_DEPTH;
+use crate::link::{Link, RemoteError, done};
+use crate::names::{is_single_name, join, last};
+use base::error::{Error, Result};
+use base::visible::printable;
+
+/// How many removals are under way at once.
+const REMOVALS: usize = 64;
+
+/// Remove files of the server
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+#[command(after_help = "From a command line:\n  homeport rm [-r] HOST:PATH…")]
+pub struct RmArgs {
+    /// Remove directories too, with all that is in them.
+    #[arg(short, long)]
+    pub recursive: bool,
+    /// Do not ask, and do not complain about what is not there.
+    #[arg(short, long)]
+    pub force: bool,
+    /// The files, directories or patterns.
+    #[arg(required = true, value_name = "PATH")]
+    pub words: Vec<OsString>,
+}
+
+#[async_trait]
+impl Verb for RmArgs {
+    async fn run(&self, session: &Arc<Session>) -> Result<u8> {
+        session.stoppable(rm(session, self)).await
+    }
+
+    fn words(&mut self) -> &mut Vec<OsString> {
+        &mut self.words
+    }
+}
+
+async fn rm(session: &Arc<Session>, args: &RmArgs) -> Result<u8> {
+    let link = session.link().await?;
+    let mut code = 0;
+    for word in &args.words {
+        for found in session.matching(&link, word).await? {
+            let removed = match last(&found.shown) {
+                // An empty variable in a script must not remove the home. rm(1) refuses `.` and `..` as well.
+                name if name.is_empty() || session.is_home(&found.path) => Err(
+                    "it is not removed, because it has no name of its own (hint: name what is in it)"
+                        .to_owned(),
+                ),
+                _ => remove(session, args, &link, &found.path).await?,
+            };
+            if let Err(failed) = removed {
+                code = 1;
+                session.complain(&found.shown, &failed);
+            }
+        }
+    }
+    Ok(code)
+}
+
+async fn remove(
+    session: &Arc<Session>,
+    args: &RmArgs,
+    link: &Arc<Link>,
+    path: &[u8],
+) -> Result<std::result::Result<(), String>> {
+    let attrs = match link.lstat(path).await {
+        Ok(attrs) => attrs,
+        Err(failed) if failed.is_missing() && args.force => return Ok(Ok(())),
+        Err(failed) => return Ok(Err(format!("cannot remove it: {failed}"))),
+    };
+    if attrs.is_directory() != Some(true) {
+        return Ok(link
+            .remove(path)
+            .await
+            .map_err(|failed| format!("cannot remove it: {failed}")));
+    }
+    if !args.recursive {
+        return Ok(Err("it is a directory (hint: rm -r)".to_owned()));
+    }
+    if !args.force && !agreed(session, path).await? {
+        return Ok(Err("it was not removed".to_owned()));
+    }
+    let stop = session.stop();
+    tokio::select! {
+        removed = tree(link, path) => Ok(removed),
+        () = stop.cancelled() => Ok(Err("stopped; a part of it may have been removed".to_owned())),
+    }
+}
+
+async fn agreed(session: &Arc<Session>, path: &[u8]) -> Result<bool> {
+    let question = format!("Remove \"{}\" and all that is in it", printable(path));
+    let prompts = Arc::clone(session.remote.prompts());
+    let asked = tokio::task::spawn_blocking(move || prompts.confirm(&question)).await;
+    asked.map_err(io::Error::other).flatten().map_err(|error| {
+        if error.kind() == io::ErrorKind::Interrupted {
+            return Error::new("stopped");
+        }
+        Error::new(format!(
+            "nobody can be asked whether \"{}\" and all that is in it is to be removed",
+            printable(path)
+        ))
+        .hint("rm -r -f does not ask")
+    })
+}
+
+/// Removes a directory: its contents first, then itself. Links are removed, never followed.
+async fn tree(link: &Arc<Link>, top: &[u8]) -> std::result::Result<(), String> {
+    let mut first_error = None;
+    let mut keep = |path: &[u8], failed: &dyn std::fmt::Display| {
+        first_error.get_or_insert_with(|| format!("cannot remove \"{}\": {failed}", printable(path)));
+    };
+    let mut prefetch = Prefetch::new(link, |link, path| Box::pin(async move { link.list(&path).await }));
+    prefetch.push(top.to_vec(), 0);
+    // The outer directories stand before the inner ones.
+    let mut directories = vec![Vec::new()];
+    while let Some(Prefetched {
+        path: directory,
+        known: depth,
+        answer,
+    }) = prefetch.next().await
+    {
+        let entries = match answer {
+            Ok(_) if depth >= MAX_DEPTH => return Err("it is nested too deeply".to_owned()),
+            Ok(entries) => entries,
+            Err(failed) => {
+                keep(&directory, &failed);
+                continue;
+            }
+        };
+        let mut files = Vec::new();
+        for entry in entries.iter().filter(|entry| is_single_name(&entry.name)) {
+            let path = join(&directory, &entry.name);
+            match entry.attrs.is_directory() {
+                Some(true) => prefetch.push(path, depth + 1),
+                _ => files.push(path),
+            }
+        }
+        all(link, &files, |path| Request::Remove { path }, &mut keep).await?;
+        if directories.len() <= depth {
+            directories.push(Vec::new());
+        }
+        if let Some(level) = directories.last_mut() {
+            level.push(directory);
+        }
+    }
+    for level in directories.iter().rev() {
+        all(link, level, |path| Request::Rmdir { path }, &mut keep).await?;
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+/// Sends the same request for many paths, some at once, and passes what is refused to `keep`.
+async fn all<'a>(
+    link: &Link,
+    paths: &'a [Vec<u8>],
+    request: impl Fn(&'a [u8]) -> Request<'a>,
+    keep: &mut impl FnMut(&[u8], &dyn std::fmt::Display),
+) -> std::result::Result<(), String> {
+    for batch in paths.chunks(REMOVALS) {
+        let asked: Vec<_> = batch.iter().map(|path| link.begin(&request(path))).collect();
+        for (path, answer) in batch.iter().zip(asked) {
+            let removed = match answer.await {
+                Ok(reply) => done(reply),
+                Err(_) => return Err(RemoteError::from(link.lost()).to_string()),
+            };
+            if let Err(failed) = removed {
+                keep(path, &failed);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! The signed-in session that commands share: the server, the directory where one is, and what stops a command.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use super::refusal::refused;
+use crate::globs;
+use crate::link::Link;
+use crate::names::{below_home, join, resolve};
+use crate::output::Output;
+use crate::remote::Remote;
+use base::error::{Error, Result};
+use base::glob::unescape;
+use base::visible::printable;
+
+/// A path on the server, as it is shown and as it is asked for.
+pub(super) struct RemotePath {
+    pub(super) shown: Vec<u8>,
+    pub(super) path: Vec<u8>,
+}
+
+/// A server on which somebody is signed in, and the directory where one is.
+pub struct Session {
+    /// The server on which somebody is signed in.
+    pub remote: Arc<Remote>,
+    /// How much is shown, and how.
+    pub output: Output,
+    /// The directory in which the server has put us first; absolute.
+    home: Vec<u8>,
+    /// Absolute, as the server resolved it.
+    directory: Mutex<Vec<u8>>,
+    /// Ctrl-C cancels it: the command that runs stops. There is a new one for each command.
+    stop: Mutex<CancellationToken>,
+}
+
+impl Session {
+    /// A session in the home directory that the server gives. The shell's `cd` moves it.
+    pub fn new(remote: Arc<Remote>, output: Output, home: Vec<u8>) -> Arc<Self> {
+        Arc::new(Self {
+            remote,
+            output,
+            directory: Mutex::new(home.clone()),
+            home,
+            stop: Mutex::default(),
+        })
+    }
+
+    /// The directory where one is.
+    pub fn directory(&self) -> Vec<u8> {
+        self.directory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Whether a path is the directory in which the server has put us.
+    pub(super) fn is_home(&self, path: &[u8]) -> bool {
+        let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+        path.get(..end) == Some(&self.home)
+    }
+
+    /// Changes the directory where one is.
+    pub fn set_directory(&self, directory: Vec<u8>) {
+        *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = directory;
+    }
+
+    /// The absolute path that a relative one means in the current directory.
+    pub fn resolve(&self, path: &[u8]) -> Vec<u8> {
+        resolve(&self.directory(), path)
+    }
+
+    /// The connection; a new one if the last is lost.
+    ///
+    /// # Errors
+    /// When the connection is lost and no other can be made.
+    pub async fn link(&self) -> Result<Arc<Link>> {
+        self.remote
+            .link()
+            .await
+            .map_err(|failed| Error::new(failed.to_string()))
+    }
+
+    /// The paths on the server that a word stands for: see [`globs`].
+    ///
+    /// # Errors
+    /// When a directory cannot be listed.
+    pub(super) async fn matching(&self, link: &Link, word: &OsStr) -> Result<Vec<RemotePath>> {
+        let found = globs::remote(link, &self.directory(), word.as_bytes()).await;
+        let found = found.map_err(refused("list a directory"))?;
+        let named = |shown: Vec<u8>| RemotePath {
+            path: self.resolve(&shown),
+            shown,
+        };
+        Ok(found.into_iter().map(named).collect())
+    }
+
+    /// The one path that a word means, whether something is there or not.
+    pub fn path(&self, word: &OsStr) -> Vec<u8> {
+        match below_home(word.as_bytes()) {
+            Some(below) => join(&self.home, &unescape(below)),
+            None => self.resolve(&unescape(word.as_bytes())),
+        }
+    }
+
+    /// Prints on standard error what is wrong with a path.
+    pub(super) fn complain(&self, path: &[u8], why: &dyn std::fmt::Display) {
+        eprintln!("homeport: {}: {why}", printable(path));
+    }
+
+    /// The token that stops the command that runs.
+    pub fn stop(&self) -> CancellationToken {
+        self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Does work that Ctrl-C may simply end, because it leaves nothing behind.
+    ///
+    /// # Errors
+    /// Those of the work; and one that says that it was stopped.
+    pub async fn stoppable<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let stop = self.stop();
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = stop.cancelled() => Err(Error::new("stopped")),
+        }
+    }
+
+    /// Makes this the token that stops the command that runs.
+    pub fn set_stop(&self, stop: CancellationToken) {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop;
+    }
+
+    /// Makes a new token, for the next command, and returns it.
+    pub fn begin(&self) -> CancellationToken {
+        let fresh = CancellationToken::new();
+        self.set_stop(fresh.clone());
+        fresh
+    }
+}

@@ -1,0 +1,41 @@
+//! The trait of a verb: what its arguments can do. The verbs are listed in [`list`](super::list).
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::candidates::Candidates;
+use super::server_words::{self, BareHost, UsageError};
+use super::session::Session;
+use crate::connect::Target;
+use base::error::Result;
+
+/// The arguments of one verb, and the work that they ask for.
+#[async_trait]
+pub trait Verb: Send + Sync {
+    /// Does the work, prints its results, and returns the exit code.
+    ///
+    /// # Errors
+    /// When the work could not begin, or was stopped. What fails on the way is printed and shows in the exit code.
+    async fn run(&self, session: &Arc<Session>) -> Result<u8>;
+
+    /// The words that name files. They are patterns: see [`globs`](crate::globs).
+    fn words(&mut self) -> &mut Vec<OsString>;
+
+    /// Takes the server out of words that were typed on a command line, so that paths on that server remain.
+    ///
+    /// # Errors
+    /// When the words name no server, or several.
+    fn take_server(&mut self) -> std::result::Result<Target, UsageError> {
+        server_words::take_server(self.words(), BareHost::Refused)
+    }
+
+    /// What completion offers for the word behind `earlier` others.
+    fn candidates(_earlier: usize) -> &'static [Candidates]
+    where
+        Self: Sized,
+    {
+        &[Candidates::Remote]
+    }
+}

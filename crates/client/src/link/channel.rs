@@ -1,0 +1,204 @@
+//! One SFTP channel as its client: requests go out in the order in which they are made, and each reply finds its asker.
+//!
+//! Askers do not wait for each other: any number of requests may be under way. What bounds them: transfers take
+//! their share of [`Link::reserve`] for each READ and WRITE before they send it; everything else is one request for one
+//! waiting caller. How a channel is opened, and how packets leave, stands in [`open`](super::open).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use russh::client::Handle;
+use sftp_wire::{Announcement, Extension, Reply, Request};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::block::Block;
+use super::error::{ConnectionLost, RemoteError};
+use super::handler::SshHandler;
+use super::hash_methods::FailedHashMethods;
+use super::inbox::{CompletedRequest, DataSink, Inbox, PendingRequest};
+
+/// The most bytes of READs and WRITEs under way at once: enough for 480 MiB/s over a link of 50 ms. On a near link less
+/// would do, but is no faster: 0.5 to 16 MiB were tried on OpenSSH's sshd.
+pub(super) const MAX_IN_FLIGHT: usize = 24 << 20;
+/// The most commands at once beside the SFTP session: OpenSSH allows ten sessions of a connection, other servers fewer.
+pub(super) const COMMANDS: u32 = 4;
+/// Bytes that one permit of [`MAX_IN_FLIGHT`] stands for.
+pub(super) const PERMIT: usize = 1 << 10;
+
+/// The size of the largest WRITE.
+pub struct Link {
+    pub(super) connection: Handle<SshHandler>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) outbox: mpsc::UnboundedSender<Bytes>,
+    pub(super) next_id: AtomicU32,
+    pub(super) in_flight: Arc<Semaphore>,
+    pub(super) extensions: Vec<Announcement<Bytes>>,
+    /// The directory in which the server has put us.
+    pub home: Result<Vec<u8>, RemoteError>,
+    /// The largest READ and WRITE that the server takes.
+    pub limits: Limits,
+    /// The ways to hash that do not work on this connection.
+    pub(super) failed_hash_methods: FailedHashMethods,
+    /// One permit for each command that may run at once.
+    pub(super) commands: Semaphore,
+}
+
+/// The largest READ and WRITE, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The size of the largest READ.
+    pub read: u32,
+    /// The size of the largest WRITE.
+    pub write: u32,
+}
+
+impl Default for Limits {
+    /// The limits that every server has (draft-ietf-secsh-filexfer-02, section 3).
+    fn default() -> Self {
+        Self {
+            read: 32 << 10,
+            write: 32 << 10,
+        }
+    }
+}
+
+/// A range of a file, for one READ or WRITE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByteRange {
+    /// The offset of its first byte.
+    pub offset: u64,
+    /// The size of the range, in bytes.
+    pub length: u32,
+}
+
+/// Room for one READ or WRITE. Dropping it gives the room back.
+pub struct InFlightPermit(#[allow(dead_code, reason = "held")] OwnedSemaphorePermit);
+
+impl Link {
+    /// Whether the server announces an extension.
+    pub fn offers(&self, extension: Extension) -> bool {
+        let name = extension.name().as_bytes();
+        self.extensions.iter().any(|announced| announced.name == name)
+    }
+
+    /// Sends a request, and waits for the answer.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn ask(&self, request: &Request<'_>) -> Result<Reply<Bytes>, ConnectionLost> {
+        self.begin(request).await.map_err(|_| self.lost())
+    }
+
+    /// Sends a request. The answer can be waited for later.
+    pub fn begin(&self, request: &Request<'_>) -> oneshot::Receiver<Reply<Bytes>> {
+        let (slot, answer) = oneshot::channel();
+        let id = self.id();
+        let mut packet = Vec::new();
+        request.encode(id, &mut packet);
+        self.inbox.expect(id, PendingRequest::One(slot));
+        self.send(packet.into());
+        answer
+    }
+
+    /// The reason why the connection is gone.
+    pub fn lost(&self) -> ConnectionLost {
+        ConnectionLost(self.inbox.lost().unwrap_or_else(|| "it was closed".into()))
+    }
+
+    /// Whether the connection is gone.
+    pub fn is_lost(&self) -> bool {
+        self.inbox.lost().is_some()
+    }
+
+    /// Waits for room for a READ or WRITE of this many bytes.
+    pub async fn reserve(&self, bytes: u32) -> Option<InFlightPermit> {
+        let permits = (bytes as usize).div_ceil(PERMIT).clamp(1, MAX_IN_FLIGHT / PERMIT);
+        let permits = u32::try_from(permits).ok()?;
+        let taken = Arc::clone(&self.in_flight).acquire_many_owned(permits).await;
+        taken.ok().map(InFlightPermit)
+    }
+
+    /// Sends a READ whose bytes go to `sink`. Its end is reported to `done`.
+    pub fn read(
+        &self,
+        handle: &[u8],
+        range: ByteRange,
+        sink: &Arc<dyn DataSink>,
+        done: &mpsc::UnboundedSender<CompletedRequest>,
+    ) {
+        let ByteRange { offset, length } = range;
+        let id = self.id();
+        let mut packet = Vec::new();
+        Request::Read {
+            handle,
+            offset,
+            length,
+        }
+        .encode(id, &mut packet);
+        let sink = Some(Arc::clone(sink));
+        let done = done.clone();
+        self.inbox.expect(
+            id,
+            PendingRequest::Many {
+                offset,
+                length,
+                sink,
+                done,
+            },
+        );
+        self.send(packet.into());
+    }
+
+    /// Sends a WRITE. Its end is reported to `done`. Returns its data, which is not copied.
+    pub fn write(&self, block: Block, done: &mpsc::UnboundedSender<CompletedRequest>) -> Bytes {
+        let id = self.id();
+        let (offset, length) = (block.offset, block.length);
+        let done = done.clone();
+        self.inbox.expect(
+            id,
+            PendingRequest::Many {
+                offset,
+                length,
+                sink: None,
+                done,
+            },
+        );
+        let (packet, data) = block.with_id(id);
+        self.send(packet);
+        data
+    }
+
+    /// The text that the server sent beside its replies. It is returned once.
+    pub fn notice(&self) -> Vec<u8> {
+        self.inbox.take_notice()
+    }
+
+    /// Opens another channel of the same connection, for a command.
+    ///
+    /// # Errors
+    /// When the server gives none.
+    pub async fn channel(&self) -> Result<russh::Channel<russh::client::Msg>, russh::Error> {
+        self.connection.channel_open_session().await
+    }
+
+    /// Says goodbye to the server, and closes the connection.
+    pub async fn close(&self) {
+        self.inbox.lose("it was closed");
+        let bye = self
+            .connection
+            .disconnect(russh::Disconnect::ByApplication, "done", "en");
+        // The server may have gone already.
+        drop(bye.await);
+    }
+
+    fn id(&self) -> u32 {
+        // When the ids begin again, after four billion requests, the first ones have long been answered.
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn send(&self, packet: Bytes) {
+        // If the sender has ended, the inbox knows why.
+        drop(self.outbox.send(packet));
+    }
+}

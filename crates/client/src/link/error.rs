@@ -1,0 +1,121 @@
+//! Why something could not be done on the server, in words for people.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sftp_wire::{Reply, StatusCode};
+
+use base::visible::printable_lines;
+
+/// The longest part of a server's sentence that is shown, in characters.
+const MAX_SENTENCE: usize = 300;
+
+/// The connection to the server is gone. Holds the reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the connection to the server was lost: {0}")]
+pub struct ConnectionLost(pub Arc<str>);
+
+/// Why something could not be done on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoteError {
+    /// The connection is gone. Trying again on another one may help.
+    ConnectionLost(ConnectionLost),
+    /// The server refuses the request.
+    Refused {
+        /// The status code of the reply.
+        code: StatusCode,
+        /// The server's sentence, as it came.
+        message: Vec<u8>,
+    },
+    /// The server answered something else than what was asked. Holds what was expected.
+    UnexpectedReply(&'static str),
+}
+
+impl From<ConnectionLost> for RemoteError {
+    fn from(lost: ConnectionLost) -> Self {
+        Self::ConnectionLost(lost)
+    }
+}
+
+impl RemoteError {
+    /// Whether nothing has the name.
+    pub fn is_missing(&self) -> bool {
+        self.is(StatusCode::NoSuchFile)
+    }
+
+    /// Whether the file or the directory has ended.
+    pub fn is_end(&self) -> bool {
+        self.is(StatusCode::Eof)
+    }
+
+    /// Whether the server does not support the request.
+    pub fn is_unsupported(&self) -> bool {
+        self.is(StatusCode::OpUnsupported)
+    }
+
+    /// Whether the server says no more than that it failed.
+    pub fn is_failure(&self) -> bool {
+        self.is(StatusCode::Failure)
+    }
+
+    fn is(&self, wanted: StatusCode) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == wanted)
+    }
+
+    /// The error that a reply means which is not a success. `wanted` names what was expected.
+    pub fn from_reply(reply: Reply<Bytes>, wanted: &'static str) -> Self {
+        match reply {
+            Reply::Status { code, message, .. } if code != StatusCode::Ok => Self::Refused {
+                code,
+                message: message.to_vec(),
+            },
+            _ => Self::UnexpectedReply(wanted),
+        }
+    }
+}
+
+/// Checks for a status of success.
+///
+/// # Errors
+/// At any other reply.
+pub fn done(reply: Reply<Bytes>) -> Result<(), RemoteError> {
+    match reply {
+        Reply::Status {
+            code: StatusCode::Ok, ..
+        } => Ok(()),
+        other => Err(RemoteError::from_reply(other, "a status")),
+    }
+}
+
+impl std::error::Error for RemoteError {}
+
+impl fmt::Display for RemoteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectionLost(lost) => lost.fmt(f),
+            Self::UnexpectedReply(wanted) => {
+                write!(f, "the server's answer makes no sense: {wanted} was expected")
+            }
+            Self::Refused { code, message } => {
+                let sentence = printable_lines(message, 3, MAX_SENTENCE);
+                // The standard texts say no more than the code, so ours are shown.
+                match (*code, sentence.as_str()) {
+                    (StatusCode::NoSuchFile, "" | "No such file") => f.write_str("no such file or directory"),
+                    (StatusCode::PermissionDenied, "" | "Permission denied") => {
+                        f.write_str("permission denied")
+                    }
+                    (StatusCode::Eof, _) => f.write_str("the file ended too early"),
+                    (StatusCode::OpUnsupported, "" | "Operation unsupported") => {
+                        f.write_str("the server does not support this")
+                    }
+                    (StatusCode::Failure, "" | "Failure") => {
+                        f.write_str("the server says no more than \"failure\"")
+                    }
+                    (code, "") => write!(f, "the server answers with status {}", code.number()),
+                    (_, sentence) => f.write_str(sentence),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The ways in which a server may hash its files, and which of them were found not to work on a connection.
+
+/// A way to hash on the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashMethod {
+    /// The extension of draft-ietf-secsh-filexfer-extensions, section 3.2.
+    Md5Hash,
+    /// The extension of section 3 of the same draft, with a path.
+    CheckFileName,
+    /// The extension of section 3 with a handle, under the name that servers after that draft's first version have for
+    /// it.
+    CheckFile,
+    /// The command `md5sum`, by exec.
+    Command,
+}
+
+/// What was found out about a connection: which ways do not work there, and whether commands run.
+#[derive(Debug, Default)]
+pub struct FailedHashMethods {
+    methods: std::sync::Mutex<Vec<HashMethod>>,
+    pub(super) runs_commands: tokio::sync::OnceCell<bool>,
+}
+
+impl FailedHashMethods {
+    fn methods(&self) -> std::sync::MutexGuard<'_, Vec<HashMethod>> {
+        self.methods
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn contains(&self, method: HashMethod) -> bool {
+        self.methods().contains(&method)
+    }
+
+    pub(super) fn add(&self, method: HashMethod) {
+        self.methods().push(method);
+    }
+}

@@ -1,0 +1,78 @@
+//! How much room there is on the server: by space-available, else by statvfs@openssh.com.
+
+use sftp_wire::extension::{SpaceAvailable, Statvfs};
+use sftp_wire::{ExtendedReply as _, ExtendedRequest, Extension, Reply, Request};
+
+use super::channel::Link;
+use super::error::RemoteError;
+
+/// The room on the server for this user, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// The quota, or the size of the file system.
+    pub total: u64,
+    /// How much may still be written.
+    pub free: u64,
+}
+
+impl Space {
+    /// How many bytes are used.
+    pub fn used(&self) -> u64 {
+        self.total.saturating_sub(self.free)
+    }
+}
+
+impl Link {
+    /// The room at this path. `None`: the server does not say.
+    ///
+    /// # Errors
+    /// When the server says that something is wrong with the path, or the connection is lost.
+    pub async fn space(&self, path: &[u8]) -> Result<Option<Space>, RemoteError> {
+        for (extension, request, read) in [
+            (
+                Extension::SpaceAvailable,
+                ExtendedRequest::SpaceAvailable { path },
+                space_available as fn(&[u8]) -> Option<Space>,
+            ),
+            (Extension::Statvfs, ExtendedRequest::Statvfs { path }, statvfs),
+        ] {
+            if !self.offers(extension) {
+                continue;
+            }
+            match self.ask(&Request::Extended(request)).await? {
+                Reply::Extended(reply) => return Ok(read(&reply)),
+                other => {
+                    let failed = RemoteError::from_reply(other, "the room on the server");
+                    if !failed.is_unsupported() {
+                        return Err(failed);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn space_available(reply: &[u8]) -> Option<Space> {
+    let space = SpaceAvailable::decode(reply).ok()?;
+    // Zero means that it is not known (mod_sftp).
+    Some(match space.bytes_available_to_user {
+        0 => Space {
+            total: space.bytes_on_device,
+            free: space.unused_bytes_on_device,
+        },
+        total => Space {
+            total,
+            free: space.unused_bytes_available_to_user,
+        },
+    })
+}
+
+fn statvfs(reply: &[u8]) -> Option<Space> {
+    let space = Statvfs::decode(reply).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(space.fragment_size);
+    Some(Space {
+        total: bytes(space.blocks),
+        free: bytes(space.blocks_available),
+    })
+}

@@ -1,0 +1,73 @@
+//! How results and messages are shown: for a person, for a script (`--json`, one object for each event or line), or
+//! only errors. Other modules say what is shown.
+
+use std::io::{self, Write as _};
+
+use base::error::{Error, Result};
+use base::visible::hex;
+
+/// The exit code that a shell reports for a program that SIGPIPE has ended.
+const BROKEN_PIPE: i32 = 128 + 13;
+
+/// How results and progress are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Style {
+    /// As words, with progress bars where there is a terminal.
+    #[default]
+    Words,
+    /// As JSON, one object a line.
+    Json,
+    /// Nothing but errors is shown.
+    Quiet,
+}
+
+/// Where output goes: results to standard output, everything else to standard error.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Output {
+    /// How results and progress are shown.
+    pub style: Style,
+}
+
+/// Writes results to standard output. A reader that has gone, as in `| head`, ends the program.
+///
+/// # Errors
+/// When the disk behind standard output is full, for example.
+pub fn print_bytes(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    written.map_err(|error| {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            // The same end as for programs that SIGPIPE ends: `| head` has read enough.
+            std::process::exit(BROKEN_PIPE);
+        }
+        Error::new("cannot write to standard output").because(error)
+    })
+}
+
+/// Writes text to standard output.
+///
+/// # Errors
+/// Those of [`print_bytes`].
+pub fn print(text: &str) -> Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// Writes one JSON object to standard output, in a line.
+///
+/// # Errors
+/// Those of [`print_bytes`].
+pub fn print_json(object: &serde_json::Value) -> Result<()> {
+    print(&format!("{object}\n"))
+}
+
+/// Adds the path to a JSON object. JSON has no bytes: a path that is not UTF-8 is shown as well as it can be, with its
+/// bytes in hexadecimal digits beside it.
+pub fn about(path: &[u8], mut object: serde_json::Value) -> serde_json::Value {
+    if let Some(object) = object.as_object_mut() {
+        object.insert("path".to_owned(), String::from_utf8_lossy(path).into());
+        if std::str::from_utf8(path).is_err() {
+            object.insert("path_hex".to_owned(), hex(path).into());
+        }
+    }
+    object
+}

@@ -1,0 +1,177 @@
+//! The server as the client's commands see it: one connection at a time, made anew when it breaks.
+//!
+//! A connection that is lost stays lost: whoever had work on it gets [`RemoteError::ConnectionLost`], asks for
+//! [`Remote::link`] again and decides what is still to be done. Only one caller dials; the others wait for the result.
+
+pub mod prompts_above_progress;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::connect::{ConnectError, Credentials, Destination, Prompts, connect};
+use crate::link::{ConnectionLost, Link, OpenError, RemoteError, SharedChannel, SshHandler};
+use base::visible::printable_lines;
+use prompts_above_progress::{PausableDisplay, PromptsAboveProgress};
+
+/// The pauses before each attempt to connect again after a connection was lost: half a minute in all.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(16),
+];
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectFailure {
+    /// Connecting or signing in failed.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The connection was made, but SFTP does not work on it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl ConnectFailure {
+    /// The program's exit code for this error.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Connect(error) => error.exit_code(),
+            Self::Open(_) => 1,
+        }
+    }
+
+    /// Whether another attempt makes sense. It does not where a person has to decide something.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Connect(error) => error.may_pass(),
+            Self::Open(error) => matches!(
+                error,
+                OpenError::Ssh(_) | OpenError::Silent(_) | OpenError::ConnectionLost(_)
+            ),
+        }
+    }
+}
+
+/// A server on which somebody is signed in.
+pub struct Remote {
+    destination: Destination,
+    credentials: Credentials,
+    prompts: Arc<dyn Prompts>,
+    screen_prompts: Arc<PromptsAboveProgress>,
+    link: Mutex<Arc<Link>>,
+}
+
+impl Remote {
+    /// Connects and signs in.
+    ///
+    /// # Errors
+    /// When a step fails; the error says which.
+    pub async fn connect(
+        destination: Destination,
+        credentials: Credentials,
+        prompts: Arc<dyn Prompts>,
+    ) -> Result<Self, ConnectFailure> {
+        let screen_prompts = Arc::new(PromptsAboveProgress::new(prompts));
+        let prompts = Arc::clone(&screen_prompts) as Arc<dyn Prompts>;
+        let link = dial(&destination, &credentials, &prompts).await?;
+        Ok(Self {
+            destination,
+            credentials,
+            prompts,
+            screen_prompts,
+            link: Mutex::new(Arc::new(link)),
+        })
+    }
+
+    /// The connection; a new one if the last is lost, after up to five attempts.
+    ///
+    /// # Errors
+    /// When no connection can be made. The last reason is given.
+    pub async fn link(&self) -> Result<Arc<Link>, RemoteError> {
+        let mut current = self.link.lock().await;
+        if !current.is_lost() {
+            return Ok(Arc::clone(&current));
+        }
+        let mut lost = current.lost();
+        let notice = current.notice();
+        if !notice.is_empty() {
+            self.tell(&printable_lines(&notice, 5, 500));
+        }
+        for (number, pause) in PAUSES.iter().enumerate() {
+            self.tell(&format!(
+                "{lost}; connecting again ({} of {})",
+                number + 1,
+                PAUSES.len()
+            ));
+            tokio::time::sleep(*pause).await;
+            match dial(&self.destination, &self.credentials, &self.prompts).await {
+                Ok(link) => {
+                    *current = Arc::new(link);
+                    self.tell("connected again");
+                    return Ok(Arc::clone(&current));
+                }
+                Err(error) => {
+                    let goes_on = error.may_pass();
+                    lost = ConnectionLost(error.to_string().into());
+                    if !goes_on {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(lost.into())
+    }
+
+    /// The current connection if it is up. This never reconnects, prompts or waits.
+    pub fn link_now(&self) -> Option<Arc<Link>> {
+        let current = self.link.try_lock().ok()?;
+        (!current.is_lost()).then(|| Arc::clone(&current))
+    }
+
+    /// Makes this display the one that draws on the screen, as long as it lives: messages and questions go through it.
+    pub fn set_display(&self, screen: std::sync::Weak<dyn PausableDisplay>) {
+        self.screen_prompts.set_display(screen);
+    }
+
+    /// Tells the person something, if there is one.
+    pub fn tell(&self, message: &str) {
+        self.prompts.tell(message);
+    }
+
+    /// Waits until no question is open any more to which nobody wants an answer.
+    pub async fn wait_for_questions(&self) {
+        let screen_prompts = Arc::clone(&self.screen_prompts);
+        // The closure cannot panic.
+        let _ = tokio::task::spawn_blocking(move || screen_prompts.wait()).await;
+    }
+
+    /// The prompts through which a person can be asked.
+    pub fn prompts(&self) -> &Arc<dyn Prompts> {
+        &self.prompts
+    }
+
+    /// The host as it was given on the command line.
+    pub fn name(&self) -> &str {
+        &self.destination.given
+    }
+
+    /// Says goodbye to the server, and closes the connection.
+    pub async fn close(&self) {
+        self.link.lock().await.close().await;
+    }
+}
+
+async fn dial(
+    destination: &Destination,
+    credentials: &Credentials,
+    prompts: &Arc<dyn Prompts>,
+) -> Result<Link, ConnectFailure> {
+    let wiring = SharedChannel::default();
+    let events = |callbacks| SshHandler::new(callbacks, wiring.clone());
+    let connection = connect(destination, credentials, Arc::clone(prompts), events).await?;
+    Ok(Link::open(connection, wiring).await?)
+}

@@ -1,0 +1,22 @@
+//! Why the program ends without a result.
+
+use crate::commands::UsageError;
+use base::error::Error;
+
+/// Why there is no result, and the exit code that says so.
+pub(super) struct CommandFailure {
+    pub(super) code: u8,
+    pub(super) error: Error,
+}
+
+impl From<Error> for CommandFailure {
+    fn from(error: Error) -> Self {
+        Self { code: 1, error }
+    }
+}
+
+impl From<UsageError> for CommandFailure {
+    fn from(UsageError(error): UsageError) -> Self {
+        Self { code: 2, error }
+    }
+}

@@ -1,0 +1,117 @@
+//! Signing in with what the command line says. How it works stands in [`connect`](crate::connect).
+
+use std::io::{self, BufRead as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::failure::CommandFailure;
+use crate::cli::CommonArgs;
+use crate::commands::Session;
+use crate::connect::{
+    ConfigFile, Credentials, Destination, LocalEnvironment, Options, Prompts, Target, Terminal, Unattended,
+    UnknownKeys,
+};
+use crate::interrupt;
+use crate::output::Output;
+use crate::remote::Remote;
+use base::error::{Error, Result};
+use base::secret::Secret;
+
+/// The longest password that is read from standard input, in bytes.
+const MAX_PASSWORD: u64 = 4096;
+/// How long a question may take to end by itself after Ctrl-C.
+const QUESTION_ENDS: Duration = Duration::from_millis(500);
+/// How long a signal may take to arrive at the task that waits for it.
+const SIGNAL: Duration = Duration::from_millis(50);
+
+/// Signs in, unless Ctrl-C stops it.
+pub(super) async fn signed_in(
+    stop: &CancellationToken,
+    common: &CommonArgs,
+    target: &Target,
+    output: Output,
+) -> std::result::Result<Arc<Session>, CommandFailure> {
+    let stopped = async {
+        stop.cancelled().await;
+        // An open question ends by itself, and leaves the terminal as it was.
+        tokio::time::sleep(QUESTION_ENDS).await;
+    };
+    let session = tokio::select! {
+        session = sign_in(common, target, output) => Some(session),
+        () = stopped => None,
+    };
+    if matches!(session, Some(Err(_))) {
+        // The prompt may fail before the task that waits for SIGINT runs: it gets a moment.
+        let _ = tokio::time::timeout(SIGNAL, stop.cancelled()).await;
+    }
+    match session {
+        Some(session) if !stop.is_cancelled() => session,
+        _ => Err(CommandFailure {
+            code: interrupt::EXIT_CODE,
+            error: Error::new("stopped"),
+        }),
+    }
+}
+
+async fn sign_in(
+    common: &CommonArgs,
+    target: &Target,
+    output: Output,
+) -> std::result::Result<Arc<Session>, CommandFailure> {
+    let password = if common.password_stdin {
+        // On another thread, so that Ctrl-C is heard meanwhile.
+        let read = tokio::task::spawn_blocking(read_password).await;
+        Some(read.map_err(|error| Error::new("cannot read the password").because(error))??)
+    } else {
+        None
+    };
+    let options = Options {
+        port: common.port,
+        identities: common.identity.clone(),
+        config: match &common.config {
+            None => ConfigFile::Usual,
+            Some(file) if file.as_os_str() == "none" => ConfigFile::None,
+            Some(file) => ConfigFile::File(file.clone()),
+        },
+        known_hosts: common.known_hosts.clone(),
+        unknown_keys: common.accept_new.then_some(UnknownKeys::Learn),
+        connect_timeout: common.connect_timeout.map(Duration::from_secs),
+        ..Options::default()
+    };
+    let destination = Destination::resolve(target, &options, &LocalEnvironment::of_this_process()?)?;
+    let prompts: Arc<dyn Prompts> = match Terminal::is_there() && !common.batch && !destination.batch {
+        true => Arc::new(Terminal),
+        false => Arc::new(Unattended),
+    };
+    let remote = Remote::connect(destination, Credentials::new(password), prompts).await;
+    let remote = remote.map_err(|error| CommandFailure {
+        code: error.exit_code(),
+        error: Error::new(error.to_string()),
+    })?;
+    let link = remote
+        .link()
+        .await
+        .map_err(|failed| Error::new(failed.to_string()))?;
+    let home = link
+        .home
+        .clone()
+        .map_err(|failed| Error::new("cannot find the home").because(failed))?;
+    Ok(Session::new(Arc::new(remote), output, home))
+}
+
+fn read_password() -> Result<Secret> {
+    let mut line = zeroize::Zeroizing::new(String::new());
+    let mut input = io::Read::take(io::stdin().lock(), MAX_PASSWORD);
+    input
+        .read_line(&mut line)
+        .map_err(|error| Error::new("cannot read the password from standard input").because(error))?;
+    let password = line.strip_suffix('\n').unwrap_or(&line);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.is_empty() {
+        return Err(Error::new("no password came on standard input")
+            .hint("printf '%s\\n' … | homeport --password-stdin …"));
+    }
+    Ok(Secret::new(password.to_owned()))
+}

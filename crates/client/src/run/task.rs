@@ -1,0 +1,54 @@
+//! What the command line asks for, and on which server.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use crate::commands::{Command, CommandRunner as _, Runner, Session, UsageError};
+use crate::connect::Target;
+
+/// What is to be done, and where.
+pub(super) enum Task {
+    /// The shell: interactive, or a script on standard input.
+    Shell(Target),
+    /// One command on one server.
+    Command(Target, Command),
+}
+
+impl Task {
+    /// Reads the server out of the words of a command, or out of the one word that stands alone.
+    ///
+    /// # Errors
+    /// When no server is named, or one at the wrong place.
+    pub(super) fn new(command: Option<Command>, target: Option<OsString>) -> Result<Self, UsageError> {
+        const HELP: &str = "homeport --help shows how";
+        match (command, target) {
+            (Some(_), Some(target)) => Err(UsageError::new(
+                format!("{target:?} stands before the command"),
+                "write the server in front of each path: HOST:PATH",
+            )),
+            (None, None) => Err(UsageError::new("no server is named", HELP)),
+            (None, Some(target)) => Target::parse(&target)
+                .map(Self::Shell)
+                .map_err(|error| UsageError::new(error.to_string(), HELP)),
+            (Some(mut command), None) => {
+                let target = command.verb_mut().take_server()?;
+                Ok(Self::Command(target, command))
+            }
+        }
+    }
+
+    /// The server that the task is about.
+    pub(super) fn target(&self) -> &Target {
+        match self {
+            Self::Shell(target) | Self::Command(target, _) => target,
+        }
+    }
+
+    /// Runs the one command, and returns the exit code. There is nothing to run for a shell.
+    pub(super) async fn run(&self, session: &Arc<Session>) -> u8 {
+        match self {
+            Self::Shell(_) => 0,
+            Self::Command(_, command) => Runner.run(session, command.clone()).await,
+        }
+    }
+}

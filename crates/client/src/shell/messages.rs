@@ -1,0 +1,49 @@
+//! What the shell prints besides the results of commands.
+
+use std::io::{self, Write as _};
+
+use base::visible::printable;
+
+/// What a person is told about a line, and the exit code that goes with it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ShellMessage {
+    pub(super) text: String,
+    pub(super) code: u8,
+}
+
+impl ShellMessage {
+    /// Says that a line is wrong.
+    pub(super) fn wrong(text: String) -> Self {
+        Self { text, code: 2 }
+    }
+
+    /// Prints the message where it belongs, and returns the code.
+    pub(super) fn print(&self) -> u8 {
+        match self.code {
+            0 => say(&self.text),
+            _ => complain(&self.text),
+        }
+        self.code
+    }
+}
+
+/// Prints a result, in lines of its own.
+pub(super) fn say(text: &str) {
+    // Where standard output is closed, nobody reads it.
+    let _ = writeln!(io::stdout().lock(), "{}", text.trim_end());
+}
+
+/// Prints what went wrong, on standard error.
+pub(super) fn complain(sentence: &str) {
+    let _ = writeln!(io::stderr().lock(), "homeport: {sentence}");
+}
+
+/// A name in quotation marks, for a sentence.
+pub(super) fn quoted_name(name: &[u8]) -> String {
+    format!("\"{}\"", printable(name))
+}
+
+/// The reason of an error in lower case, without the system's number.
+pub(super) fn reason(error: &io::Error) -> String {
+    base::error::Clause(error).to_string().to_lowercase()
+}

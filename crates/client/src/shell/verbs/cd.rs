@@ -1,0 +1,92 @@
+//! `cd`: goes to a directory of the server.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+
+use clap::Args;
+
+use crate::commands::Session;
+use crate::commands::candidates::Candidates;
+use crate::globs;
+use crate::link::{Link, RemoteError};
+use crate::shell::context::ShellContext;
+use crate::shell::messages::quoted_name;
+use crate::shell::verb::{LineOutcome, ShellVerb};
+use base::glob::{escape, unescape};
+
+/// Go to a directory of the server: .. is up, - is back, nothing is home
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(in crate::shell) struct CdArgs {
+    /// The directory. Without it: home.
+    #[arg(value_name = "DIRECTORY")]
+    pub(in crate::shell) word: Option<OsString>,
+}
+
+impl ShellVerb for CdArgs {
+    fn run(&self, shell: &mut ShellContext) -> LineOutcome {
+        self.change_directory(shell).into()
+    }
+
+    fn candidates(earlier: usize) -> &'static [Candidates] {
+        match earlier {
+            0 => &[Candidates::RemoteDirectories],
+            _ => &[],
+        }
+    }
+}
+
+impl CdArgs {
+    fn change_directory(&self, shell: &mut ShellContext) -> Result<(), String> {
+        let back = self.word.as_ref().is_some_and(|word| word == "-");
+        let to = match (&self.word, back) {
+            (_, true) => {
+                let previous = shell.previous.clone();
+                escape(&previous.ok_or("cd: there was no other directory before")?)
+            }
+            (None, false) => b"~".to_vec(),
+            (Some(word), false) => word.as_bytes().to_vec(),
+        };
+        let directory = shell.stoppable(find(&shell.session, &to))?;
+        if back {
+            shell.say_directory(&directory);
+        }
+        shell.previous = Some(shell.session.directory());
+        shell.session.set_directory(directory);
+        Ok(())
+    }
+}
+
+/// Finds the directory that a word means, as the server resolves it.
+async fn find(session: &Session, word: &[u8]) -> Result<Vec<u8>, String> {
+    let link = session.remote.link().await.map_err(|failed| failed.to_string())?;
+    let shown = match unescape(word) {
+        name if name == b"~" => "the home directory".to_owned(),
+        name => quoted_name(&name),
+    };
+    let cannot = |failed: RemoteError| format!("cannot go to {shown}: {failed}");
+    let found = globs::remote(&link, &session.directory(), word).await;
+    let path = match &found.map_err(cannot)?[..] {
+        [one] => session.resolve(one),
+        several => {
+            return Err(format!(
+                "cannot go to {shown}: it stands for {} names",
+                several.len()
+            ));
+        }
+    };
+    let attrs = link.stat(&path).await.map_err(cannot)?;
+    // A server that does not say what it is gets the benefit of the doubt.
+    if attrs.is_directory() == Some(false) {
+        return Err(format!("cannot go to {shown}: it is not a directory"));
+    }
+    let real = resolved(&link, &path).await.map_err(cannot)?;
+    Ok(real)
+}
+
+async fn resolved(link: &Link, path: &[u8]) -> Result<Vec<u8>, RemoteError> {
+    let real = link.realpath(path).await?;
+    match real.starts_with(b"/") && !real.contains(&0) {
+        true => Ok(real),
+        false => Err(RemoteError::UnexpectedReply("an absolute path")),
+    }
+}

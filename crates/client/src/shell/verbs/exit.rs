@@ -1,0 +1,16 @@
+//! `exit`: leaves the shell, as Ctrl-D does.
+
+use clap::Args;
+
+use crate::shell::context::ShellContext;
+use crate::shell::verb::{LineOutcome, ShellVerb};
+
+/// Leave the shell
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(in crate::shell) struct ExitArgs {}
+
+impl ShellVerb for ExitArgs {
+    fn run(&self, _shell: &mut ShellContext) -> LineOutcome {
+        LineOutcome::Exit
+    }
+}

@@ -1,0 +1,16 @@
+//! `history`: shows the lines that were typed. Only the line editor knows them.
+
+use clap::Args;
+
+use crate::shell::context::ShellContext;
+use crate::shell::verb::{LineOutcome, ShellVerb};
+
+/// Show the lines that were typed
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(in crate::shell) struct HistoryArgs {}
+
+impl ShellVerb for HistoryArgs {
+    fn run(&self, _shell: &mut ShellContext) -> LineOutcome {
+        LineOutcome::History
+    }
+}

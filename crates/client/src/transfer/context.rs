@@ -1,0 +1,126 @@
+//! What all transfers of a run share: the server, the settings, the names that are taken, and the answers that a person
+//! has given.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::Path;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::error::TransferError;
+use super::job::Job;
+use super::progress_hub::ProgressHub;
+use super::settings::Settings;
+use crate::link::{Link, RemoteError};
+use crate::plan::{Conflict, Policy};
+use crate::remote::Remote;
+
+/// What all transfers of a run share.
+pub struct TransferContext {
+    /// The server to which files go, or from which they come.
+    pub remote: Arc<Remote>,
+    /// How the files are transferred.
+    pub settings: Settings,
+    /// The counters, and who shows them.
+    pub hub: Arc<ProgressHub>,
+    /// Once this is cancelled, transfers stop, and leave what can be resumed.
+    pub stop: CancellationToken,
+    /// The answer that was given for all conflicts. It is locked while somebody is asked, so that there is one question
+    /// at a time.
+    answers: Mutex<Option<Policy>>,
+    /// Hashes of the names under which files of this run are stored: no two files have the same name.
+    claimed: std::sync::Mutex<HashSet<u64>>,
+    hasher: RandomState,
+    /// The reason why no connection could be made. Once it is known, no other file waits for another attempt.
+    gone: Mutex<Option<RemoteError>>,
+}
+
+impl TransferContext {
+    /// A context in which no name is taken and nothing was answered.
+    pub(super) fn new(
+        remote: Arc<Remote>,
+        settings: Settings,
+        hub: Arc<ProgressHub>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            remote,
+            settings,
+            hub,
+            stop,
+            answers: Mutex::new(None),
+            claimed: std::sync::Mutex::default(),
+            hasher: RandomState::new(),
+            gone: Mutex::new(None),
+        }
+    }
+
+    fn claimed(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a name for a file of this run. Returns `false` if it was taken before.
+    pub(super) fn claim(&self, name: &Path) -> bool {
+        self.claimed().insert(self.hasher.hash_one(name))
+    }
+
+    /// Whether a file of this run has the name.
+    pub(super) fn is_claimed(&self, name: &Path) -> bool {
+        self.claimed().contains(&self.hasher.hash_one(name))
+    }
+
+    /// The connection; a new one if the last is lost.
+    ///
+    /// # Errors
+    /// When none can be made now, or none could be made before in this run.
+    pub async fn link(&self) -> Result<Arc<Link>, RemoteError> {
+        let mut gone = self.gone.lock().await;
+        if let Some(failed) = &*gone {
+            return Err(failed.clone());
+        }
+        let link = self.remote.link().await;
+        *gone = link.as_ref().err().cloned();
+        link
+    }
+
+    /// Decides a conflict: by the settings, by an answer that was given for all, or by asking.
+    ///
+    /// # Errors
+    /// When nobody can be asked, or the answer is none of those that were offered.
+    pub(super) async fn resolve_conflict(
+        &self,
+        job: &Job,
+        conflict: Conflict,
+    ) -> Result<Policy, TransferError> {
+        let refused = || TransferError::Conflict(conflict);
+        if self.settings.conflicts != Policy::Ask {
+            return Ok(self.settings.conflicts);
+        }
+        let mut answers = self.answers.lock().await;
+        if self.stop.is_cancelled() {
+            return Err(TransferError::Stopped);
+        }
+        if let Some(policy) = *answers {
+            return Ok(policy);
+        }
+        let question = format!(
+            "{}: {conflict}.\n[o]verwrite, [s]kip, [r]ename, the same for all with a capital letter? ",
+            job.name()
+        );
+        let prompts = Arc::clone(self.remote.prompts());
+        let asked = tokio::task::spawn_blocking(move || prompts.line(&question));
+        let answer = asked.await.map_err(|_| refused())?.map_err(|_| refused())?;
+        let policy = match answer.trim().chars().next().map(|c| c.to_ascii_lowercase()) {
+            Some('o') => Policy::Overwrite,
+            Some('s') => Policy::Skip,
+            Some('r') => Policy::Rename,
+            _ => return Err(refused()),
+        };
+        if answer.trim().starts_with(char::is_uppercase) {
+            *answers = Some(policy);
+        }
+        Ok(policy)
+    }
+}

@@ -1,0 +1,127 @@
+//! Comparison for servers that cannot hash: the two ends of what both sides have are compared byte by byte. That tells
+//! files apart that only have the same size, at the price of one round trip. A small file is compared as a whole.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sftp_wire::Request;
+use tokio::sync::mpsc;
+
+use super::attempt::Attempt;
+use super::error::TransferError;
+use crate::link::{ByteRange, Completion, DataSink, RemoteError};
+
+/// The size of each end, in bytes.
+const END: u64 = 256 << 10;
+
+/// The ranges that are compared of a common beginning of `length` bytes.
+fn samples(length: u64) -> Vec<Range<u64>> {
+    match length.checked_sub(END) {
+        Some(last) if last > END => vec![0..END, last..length],
+        _ => std::iter::once(0..length).collect(),
+    }
+}
+
+/// Whether the samples are all of a beginning of `length` bytes.
+pub(super) fn is_all(length: u64) -> bool {
+    samples(length).len() == 1
+}
+
+/// Compares the bytes that arrive with a file of this machine.
+struct SampleComparison {
+    file: Arc<File>,
+    differs: AtomicBool,
+}
+
+impl DataSink for SampleComparison {
+    fn bytes(&self, offset: u64, bytes: &[u8]) {
+        let mut ours = vec![0; bytes.len()];
+        let read = self.file.read_exact_at(&mut ours, offset);
+        if read.is_err() || ours != bytes {
+            self.differs.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// Whether the two ends of the first `length` bytes agree.
+    pub(super) async fn ends_agree(&self, local: &Arc<File>, length: u64) -> Result<bool, TransferError> {
+        let handle = match self.link.open_read(&self.job.remote).await {
+            Ok(handle) => handle,
+            Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
+            // The file may only be written, so nothing is known about it.
+            Err(_) => return Ok(false),
+        };
+        let agree = self.compare_ends(&handle, local, length).await;
+        // Nothing was written there, so the answer does not matter.
+        drop(self.link.begin(&Request::Close { handle: &handle }));
+        agree
+    }
+
+    async fn compare_ends(
+        &self,
+        handle: &[u8],
+        local: &Arc<File>,
+        length: u64,
+    ) -> Result<bool, TransferError> {
+        let beside = Arc::new(SampleComparison {
+            file: Arc::clone(local),
+            differs: AtomicBool::new(false),
+        });
+        let sink: Arc<dyn DataSink> = Arc::clone(&beside) as _;
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let mut wanted: VecDeque<Range<u64>> = samples(length).into();
+        let mut under_way = 0_usize;
+        loop {
+            while let Some(Range { start, end }) = wanted.pop_front() {
+                let rest = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
+                let length = rest.min(self.link.limits.read);
+                if length == 0 {
+                    continue;
+                }
+                let block = ByteRange {
+                    offset: start,
+                    length,
+                };
+                self.link.read(handle, block, &sink, &tell);
+                under_way += 1;
+                wanted.push_front(start.saturating_add(u64::from(length))..end);
+            }
+            if under_way == 0 {
+                return Ok(!beside.differs.load(Ordering::Relaxed));
+            }
+            let Some(heard) = told.recv().await else {
+                return Err(TransferError::ConnectionLost(self.link.lost()));
+            };
+            under_way -= 1;
+            match heard.ended {
+                Completion::ConnectionLost => return Err(TransferError::ConnectionLost(self.link.lost())),
+                Completion::Data(0) => return Ok(false),
+                Completion::Data(count) => {
+                    let end = heard.offset.saturating_add(heard.length.into());
+                    wanted.push_back(heard.offset.saturating_add(count.into())..end);
+                }
+                // The file ends here, or the server refuses.
+                Completion::Reply(_) => return Ok(false),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_files_are_compared_as_a_whole() {
+        let whole = |end| std::iter::once(0..end).collect::<Vec<_>>();
+        assert_eq!(samples(0), whole(0));
+        assert_eq!(samples(2 * END), whole(2 * END));
+        assert_eq!(samples(2 * END + 1), [0..END, END + 1..2 * END + 1]);
+        assert!(is_all(1) && !is_all(u64::MAX));
+    }
+}

@@ -1,0 +1,163 @@
+//! Runs many transfers: how many at once, how often each is tried anew, and what becomes of them in numbers.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::Attempt;
+use super::context::TransferContext;
+use super::error::TransferError;
+use super::job::{Direction, Job, SMALL_BYTES, endings};
+use super::outcome::Outcome;
+use super::progress_hub::{FileProgress, ProgressHub};
+use super::settings::Settings;
+use super::summary::Summary;
+use crate::plan::Policy;
+use crate::remote::Remote;
+
+/// How many large files are transferred at once: more only makes the disks seek.
+const LARGE: usize = 4;
+/// How many small files are transferred at once: each costs some round trips, which they share.
+const SMALL: usize = 64;
+/// How many connections may break in a row without a byte of progress.
+const FRUITLESS: usize = 5;
+
+/// Transfers files, some at once.
+pub struct Engine {
+    /// What its transfers share with each other.
+    pub context: TransferContext,
+    large: Arc<Semaphore>,
+    small: Arc<Semaphore>,
+}
+
+impl Engine {
+    /// An engine that does nothing yet. From now on questions go through what `hub` draws.
+    pub fn new(
+        remote: Arc<Remote>,
+        settings: Settings,
+        hub: Arc<ProgressHub>,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        let display: std::sync::Weak<ProgressHub> = Arc::downgrade(&hub);
+        remote.set_display(display);
+        Arc::new(Self {
+            context: TransferContext::new(remote, settings, hub, stop),
+            large: Arc::new(Semaphore::new(LARGE)),
+            small: Arc::new(Semaphore::new(SMALL)),
+        })
+    }
+
+    /// Transfers all of them. One that fails does not keep the others from it.
+    pub async fn run(self: &Arc<Self>, jobs: Vec<Job>) -> Summary {
+        let mut summary = Summary::default();
+        let mut running = JoinSet::new();
+        let claim = |job: &Job| self.context.claim(job.target());
+        let first: Vec<bool> = jobs.iter().map(claim).collect();
+        for (job, first) in jobs.into_iter().zip(first) {
+            if self.context.stop.is_cancelled() {
+                summary.stopped = true;
+                break;
+            }
+            let places = if job.size < SMALL_BYTES {
+                &self.small
+            } else {
+                &self.large
+            };
+            let Ok(place) = Arc::clone(places).acquire_owned().await else {
+                break;
+            };
+            let engine = Arc::clone(self);
+            running.spawn(async move {
+                let result = engine.transfer(&job, first).await;
+                drop(place);
+                result
+            });
+            while let Some(ended) = running.try_join_next() {
+                count(&mut summary, ended);
+            }
+        }
+        while let Some(ended) = running.join_next().await {
+            count(&mut summary, ended);
+        }
+        if summary.stopped {
+            self.context.remote.wait_for_questions().await;
+        }
+        summary
+    }
+
+    /// The job under the name that it gets. One that is not the `first` of its name in this run gets another name, if
+    /// that was asked for.
+    fn under_own_name(&self, job: &Job, first: bool) -> Option<Job> {
+        match self.context.settings.conflicts {
+            _ if first => Some(job.clone()),
+            Policy::Rename => endings()
+                .map(|ending| job.renamed(&ending))
+                .find(|job| self.context.claim(job.target())),
+            _ => None,
+        }
+    }
+
+    /// Transfers one file, on as many connections as it takes.
+    async fn transfer(&self, job: &Job, first: bool) -> Result<Outcome, TransferError> {
+        let progress = self.context.hub.begin(job);
+        let result = match self.under_own_name(job, first) {
+            Some(job) => self.attempts(job, &progress).await,
+            None => Err(TransferError::SameName),
+        };
+        self.context.hub.end(job, &progress, &result);
+        result
+    }
+
+    async fn attempts(&self, mut job: Job, progress: &FileProgress) -> Result<Outcome, TransferError> {
+        let (mut fruitless, mut ours, mut replaces, mut furthest) = (0, false, false, 0);
+        loop {
+            let attempt = async {
+                let link = self.context.link().await.map_err(TransferError::Disconnected)?;
+                let attempt = Attempt {
+                    context: &self.context,
+                    link,
+                    job: &mut job,
+                    progress,
+                    ours: &mut ours,
+                    replaces: &mut replaces,
+                };
+                match attempt.job.direction {
+                    Direction::Up => attempt.upload().await,
+                    Direction::Down => attempt.download().await,
+                }
+            };
+            let result = tokio::select! {
+                // This comes first: a stopped transfer must not take the turn, at a question or at dialing, that another has just
+                // given up.
+                biased;
+                () = self.context.stop.cancelled() => Err(TransferError::Stopped),
+                result = attempt => result,
+            };
+            match result {
+                Err(TransferError::ConnectionLost(lost)) => {
+                    // Not the bytes that were moved: what arrived without an answer shows at the next beginning, and what
+                    // is sent again and again is no progress.
+                    fruitless = if progress.done() > furthest {
+                        0
+                    } else {
+                        fruitless + 1
+                    };
+                    furthest = furthest.max(progress.done());
+                    if fruitless >= FRUITLESS {
+                        return Err(TransferError::Disconnected(lost.into()));
+                    }
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+fn count(summary: &mut Summary, ended: Result<Result<Outcome, TransferError>, tokio::task::JoinError>) {
+    match ended {
+        Ok(result) => summary.count(&result),
+        Err(_) => summary.failed += 1,
+    }
+}

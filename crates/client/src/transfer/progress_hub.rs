@@ -1,0 +1,191 @@
+//! The counters of what is under way, for those who show it. Transfers only count; an observer reads the counters as
+//! often as a screen needs it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::error::TransferError;
+use super::job::Job;
+use super::outcome::Outcome;
+use crate::remote::prompts_above_progress::PausableDisplay;
+
+/// What a transfer does at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It looks at what is there.
+    Deciding,
+    /// The transfer moves bytes.
+    Sending,
+    /// The transfer compares hashes.
+    Verifying,
+}
+
+/// The counters of one file.
+#[derive(Debug)]
+pub struct FileProgress {
+    /// The name that is shown.
+    pub name: String,
+    /// The time at which its transfer began.
+    pub began: Instant,
+    total: AtomicU64,
+    /// Bytes that are at both ends.
+    done: AtomicU64,
+    /// Bytes that were moved by this run.
+    moved: AtomicU64,
+    stage: AtomicU8,
+    all: Arc<Totals>,
+}
+
+/// The counters of the whole run.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Bytes of all files that are known.
+    pub bytes: AtomicU64,
+    /// Bytes that are at both ends.
+    pub done: AtomicU64,
+    /// Bytes that were moved by this run.
+    pub moved: AtomicU64,
+    /// How many files are known.
+    pub files: AtomicU64,
+    /// How many files have ended.
+    pub ended: AtomicU64,
+}
+
+impl FileProgress {
+    /// The size of the file, in bytes.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes are at both ends.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes this run has moved.
+    pub fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// What the transfer does at the moment.
+    pub fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::Relaxed) {
+            0 => Stage::Deciding,
+            1 => Stage::Sending,
+            _ => Stage::Verifying,
+        }
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.store(stage as u8, Ordering::Relaxed);
+    }
+
+    /// Sets how many bytes are at both ends: the beginning that was kept, or 0 for a new start.
+    pub(crate) fn set_done(&self, bytes: u64) {
+        let before = self.done.swap(bytes, Ordering::Relaxed);
+        self.all
+            .done
+            .fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+    }
+
+    /// Sets the size. The file may be larger or smaller than when it was found.
+    pub(crate) fn set_total(&self, bytes: u64) {
+        let before = self.total.swap(bytes, Ordering::Relaxed);
+        self.all
+            .bytes
+            .fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+    }
+
+    /// Takes the bytes that will not come any more out of the whole.
+    fn leave(&self) {
+        let missing = self.total().wrapping_sub(self.done());
+        self.all.bytes.fetch_sub(missing, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
+        self.all.done.fetch_add(bytes, Ordering::Relaxed);
+        self.all.moved.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Shows the progress of transfers.
+pub trait ProgressObserver: Send + Sync {
+    /// The transfer of a file begins.
+    fn began(&self, job: &Job, progress: &Arc<FileProgress>);
+
+    /// A file's transfer has ended.
+    fn ended(&self, job: &Job, progress: &Arc<FileProgress>, result: &Result<Outcome, TransferError>);
+
+    /// Prints a warning, which ends no transfer.
+    fn warn(&self, message: &str);
+
+    /// Draws nothing while `ask` runs, which asks somebody.
+    fn pause(&self, ask: &mut dyn FnMut());
+}
+
+/// The counters of a run, and the observer that shows them.
+pub struct ProgressHub {
+    totals: Arc<Totals>,
+    observer: Box<dyn ProgressObserver>,
+}
+
+impl ProgressHub {
+    /// A hub in which nothing is under way. The observer reads the same `totals`.
+    pub fn new(totals: Arc<Totals>, observer: Box<dyn ProgressObserver>) -> Arc<Self> {
+        Arc::new(Self { totals, observer })
+    }
+
+    /// Adds files that will come.
+    pub fn expect(&self, files: u64, bytes: u64) {
+        self.totals.files.fetch_add(files, Ordering::Relaxed);
+        self.totals.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Has the observer print a warning.
+    pub fn warn(&self, message: &str) {
+        self.observer.warn(message);
+    }
+
+    pub(crate) fn begin(&self, job: &Job) -> Arc<FileProgress> {
+        let progress = Arc::new(FileProgress {
+            name: job.name(),
+            began: Instant::now(),
+            total: AtomicU64::new(job.size),
+            done: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            stage: AtomicU8::new(0),
+            all: Arc::clone(&self.totals),
+        });
+        self.observer.began(job, &progress);
+        progress
+    }
+
+    pub(crate) fn end(
+        &self,
+        job: &Job,
+        progress: &Arc<FileProgress>,
+        result: &Result<Outcome, TransferError>,
+    ) {
+        match result {
+            // Bytes that arrived without an answer before a connection broke count as well.
+            Ok(Outcome::Sent { .. } | Outcome::Same(_)) => progress.set_done(progress.total()),
+            // Bytes that will not come are no part of the whole.
+            Ok(Outcome::Skipped) | Err(_) => progress.leave(),
+        }
+        self.totals.ended.fetch_add(1, Ordering::Relaxed);
+        self.observer.ended(job, progress, result);
+    }
+}
+
+impl PausableDisplay for ProgressHub {
+    fn say(&self, message: &str) {
+        self.observer.warn(message);
+    }
+
+    fn pause(&self, ask: &mut dyn FnMut()) {
+        self.observer.pause(ask);
+    }
+}
