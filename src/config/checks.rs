@@ -10,7 +10,7 @@ use super::settings::Config;
 /// A day. An operator who writes more than this for a transfer has most likely meant minutes.
 const MAX_DRAIN_SECS: u64 = 86_400;
 
-/// An hour: sshd's default is 2 minutes, and ours.
+/// An hour. The default is 2 minutes, as sshd's is.
 const MAX_GRACE_SECS: u64 = 3600;
 
 /// Where the value of a setting stands, if the file has it.

@@ -45,7 +45,7 @@ pub(super) fn explain(error: &toml::de::Error, table: &DeTable<'_>) -> Problem {
         let what = format!("{setting} must be {}, not {found}", kind(expected));
         return Problem::new(span, what, None);
     }
-    // A rule of the component whose setting it is.
+    // The message of the component that owns the setting.
     let rule = message.replace('\n', ", ");
     let what = if setting.is_empty() {
         rule

@@ -70,7 +70,7 @@ pub(super) fn parse(text: &str) -> std::result::Result<Config, Vec<Problem>> {
         .iter()
         .map(|e| Problem::new(e.span(), e.message().replace('\n', ", "), None));
     let mut problems: Vec<Problem> = syntax.collect();
-    // What follows from a mistake in the same line is no other one.
+    // A second problem in the same line follows from the first.
     problems.dedup_by_key(|problem| problem.line(text));
     let broken: Vec<Option<usize>> = problems.iter().map(|problem| problem.line(text)).collect();
     let (config, mistakes) = settings(table);

@@ -83,8 +83,7 @@ impl Config {
         self.store.data_dir()
     }
 
-    /// Where a running server listens for `homeportd sessions` and its kin, but for the process id that it puts into
-    /// the name.
+    /// The path of the control socket, without the process id that a running server puts into the name.
     pub fn control_socket(&self) -> PathBuf {
         self.data_dir().join("control.sock")
     }

@@ -13,7 +13,7 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Reads the file.
 ///
 /// # Errors
-/// When it cannot be read, or is no regular file, or too large.
+/// When it cannot be read, is not a regular file, or is too large.
 pub(super) fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     regular::read_regular(file, MAX_BYTES)
 }

@@ -53,7 +53,7 @@ pub fn bind(path: &Path) -> Result<UnixListener> {
     })
 }
 
-/// Removes the control socket of this process, when nobody is answered any more.
+/// Removes the control socket of this process, once no more commands are answered.
 pub fn unbind(path: &Path) {
     // One that stays is passed over by commands, and removed by the next server.
     let _ = std::fs::remove_file(sockets::of_process(path, std::process::id()));

@@ -106,7 +106,7 @@ pub(super) fn remove_dead(socket: &Path) -> Result<()> {
         let probe = rustix::net::socket_with(
             AddressFamily::UNIX,
             SocketType::STREAM,
-            // A server that hangs has a full queue: that is told at once, not waited for.
+            // A server that hangs has a full queue: that shows at once, without waiting.
             SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
             None,
         )?;

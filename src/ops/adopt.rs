@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::context::{OpsContext, Warn};
+use super::context::{OnWarning, OpsContext};
 use super::homes;
 use super::installation::Installation;
 use crate::storage::marker::{self, Mark};
@@ -118,7 +118,7 @@ fn configured(installation: &Installation, dir: &Path) -> Result<PathBuf> {
 ///
 /// # Errors
 /// When they are.
-pub fn must_be_nobodys(installation: &Installation) -> Result<()> {
+pub fn must_be_unclaimed(installation: &Installation) -> Result<()> {
     let homes = &installation.storage.homes;
     match marker::look(homes, "") {
         Ok(Mark::Another(id)) => Err(Error::new(format!("cannot make the store {:?}", installation.store.path))
@@ -136,7 +136,7 @@ pub fn must_be_nobodys(installation: &Installation) -> Result<()> {
 ///
 /// # Errors
 /// When `[storage] homes` cannot be made, or the store cannot be written.
-pub async fn mark_new_store(installation: &Installation, store: &dyn Store, warn: Warn) -> Result<()> {
+pub async fn mark_new_store(installation: &Installation, store: &dyn Store, warn: OnWarning) -> Result<()> {
     make_place(&installation.storage.homes)?;
     for place in installation.storage.places().filter(|place| place.is_dir()) {
         if let Err(error) = adopt_one(place, false, store).await {
@@ -150,7 +150,7 @@ pub async fn mark_new_store(installation: &Installation, store: &dyn Store, warn
 ///
 /// # Errors
 /// When the store cannot be read or written.
-pub async fn mark_known_homes(installation: &Installation, store: &SqlStore, warn: Warn) -> Result<()> {
+pub async fn mark_known_homes(installation: &Installation, store: &SqlStore, warn: OnWarning) -> Result<()> {
     if !store.marks_known_homes().await? {
         return Ok(());
     }

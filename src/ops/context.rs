@@ -6,8 +6,8 @@ use crate::domain::user::{User, UserName};
 use crate::store::{Store, no_such_user};
 use base::error::{Error, Result};
 
-/// Takes note of something that is not as it should be and keeps nothing from being done.
-pub type Warn = fn(&Error);
+/// Called for something that is not as it should be and keeps nothing from being done.
+pub type OnWarning = fn(&Error);
 
 /// What a use case works on.
 #[derive(Clone, Copy)]
@@ -19,7 +19,7 @@ pub struct OpsContext<'a> {
     /// The server that serves this installation, if one runs.
     pub server: &'a dyn RunningServer,
     /// The function that takes warnings.
-    pub warn: Warn,
+    pub warn: OnWarning,
 }
 
 impl OpsContext<'_> {

@@ -1,6 +1,6 @@
 //! One server for each data directory: an exclusive lock, held for as long as the server lives, and given up by the
 //! kernel however it ends. `homeportd quota scan` takes it where no server runs, so that none starts meanwhile. The
-//! file says which process has it, for people: whether it is held is the kernel's word alone.
+//! file names the process that holds it, for people; only the kernel knows whether it is held.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -50,8 +50,8 @@ pub enum Holder {
     Process(Option<u32>),
 }
 
-/// Looks who holds the lock on a data directory, opening it as [`DataLock::take`] does. Makes nothing; nobody who takes
-/// it in the same moment is refused, but for the moment itself.
+/// Looks who holds the lock on a data directory, opening it as [`DataLock::take`] does. It makes nothing, and a server that
+/// takes the lock is refused at most while this call lasts.
 ///
 /// # Errors
 /// When the lock cannot be opened.

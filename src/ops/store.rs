@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::context::Warn;
+use super::context::OnWarning;
 use super::installation::Installation;
 use super::{adopt, data_dir};
 use crate::store::sql::SqlStore;
@@ -17,7 +17,7 @@ use base::paths::resolve;
 ///
 /// # Errors
 /// When there is none, or it cannot be opened or brought up to date.
-pub async fn existing(installation: &Installation, warn: Warn) -> Result<SqlStore> {
+pub async fn existing(installation: &Installation, warn: OnWarning) -> Result<SqlStore> {
     if installation.data_dir().is_dir() {
         data_dir::become_owner(installation.data_dir())?;
     }
@@ -28,7 +28,7 @@ pub async fn existing(installation: &Installation, warn: Warn) -> Result<SqlStor
 ///
 /// # Errors
 /// Those of [`existing`].
-pub async fn open(installation: &Installation, warn: Warn) -> Result<SqlStore> {
+pub async fn open(installation: &Installation, warn: OnWarning) -> Result<SqlStore> {
     let store = SqlStore::open_existing(&installation.store.path).await?;
     let store = beneath_homes(store, installation);
     store.rewrite_homes().await?;
@@ -51,12 +51,12 @@ pub async fn look(installation: &Installation) -> Result<SqlStore> {
 /// # Errors
 /// When there is none, and the data directory holds other things or `[storage] homes` is another store's; and as
 /// [`existing`].
-pub async fn make(installation: &Installation, warn: Warn) -> Result<SqlStore> {
+pub async fn make(installation: &Installation, warn: OnWarning) -> Result<SqlStore> {
     if !SqlStore::is_missing(&installation.store.path).await? {
         return existing(installation, warn).await;
     }
     must_be_new(installation)?;
-    adopt::must_be_nobodys(installation)?;
+    adopt::must_be_unclaimed(installation)?;
     data_dir::make_data_dir(installation)?;
     data_dir::become_owner(installation.data_dir())?;
     let store = SqlStore::open(&installation.store.path).await?;

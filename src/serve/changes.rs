@@ -7,7 +7,7 @@
 //! 3. Sessions that have lost something are closed to further calls, and the calls that had begun are over. A disk that
 //!    hangs is not waited for longer than [`PATIENCE`]; the command hears how many sessions have a call there.
 //!
-//! [`watch`] is the net below: it finds what was changed by hand, and ends sessions whose time has come. Both read only
+//! [`watch`] is the safety net: it finds what was changed by hand, and ends sessions that have expired. Both read only
 //! the records that have changed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,7 +28,7 @@ use crate::ssh::service::Service;
 use crate::store::{HomeNews, Store};
 use base::error::{Error, Result};
 
-/// How long calls that had begun are waited for. The command's own limit is 5 s for all.
+/// How long calls that had begun are waited for. The command itself waits for 5 s in all.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// What was changed by hand reaches sessions within twice this: the first look leaves it to the command that has
 /// made the change, so that it can say how many sessions have ended.
@@ -40,13 +40,14 @@ const WAITING_AT_ONCE: usize = 8;
 pub struct RecordChanges {
     store: Arc<dyn Store>,
     service: Arc<Service>,
-    /// The revision that was taken in last. Held while changes are taken in, so that nobody is told too early.
+    /// The revision that is in force. The lock is held while changes are put in force, so that no command hears too early
+    /// that its change is.
     seen: Mutex<i64>,
     waiting: Arc<Semaphore>,
 }
 
 impl RecordChanges {
-    /// Knows of all changes so far: nobody has signed in yet.
+    /// Begins at the store's revision of now: nobody has signed in yet.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -65,7 +66,7 @@ impl RecordChanges {
         &self.service
     }
 
-    /// The store whose changes these are.
+    /// The store that the changes are in.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
@@ -129,7 +130,7 @@ impl RecordChanges {
                 .push(session);
         }
         let mut ended = 0;
-        // The record of a user who has no session is of no interest.
+        // A user without a session has nothing to lose.
         for (name, sessions) in sessions {
             let user = match self.store.user(&name).await {
                 Ok(user) => user,
@@ -220,8 +221,8 @@ impl RecordChanges {
         }
     }
 
-    /// Is there something that nobody has taken in since the last look? `behind` is what was seen then, if there was
-    /// more.
+    /// Whether a change has not been put in force since the last call. `behind` is the revision that was in force then, if
+    /// the store had a later one.
     async fn overlooked(&self, behind: &mut Option<i64>) -> Result<bool> {
         let seen = *self.seen.lock().await;
         let more = self.store.version().await? != seen;
@@ -230,7 +231,7 @@ impl RecordChanges {
         Ok(overlooked)
     }
 
-    /// Looks at the sessions whose time has come, as far as is known; returns when the next one's does.
+    /// Looks at the sessions that have expired, as far as is known; returns when the next one does.
     async fn end_expired(&self) -> Option<Timestamp> {
         let (expired, next) = self.service.sessions.expired(Timestamp::now());
         for session in expired {
@@ -243,7 +244,7 @@ impl RecordChanges {
     }
 }
 
-/// Finds what was changed without a word to the server, and ends sessions when their users or keys expire.
+/// Finds changes that no command has announced, and ends sessions when their users or keys expire.
 pub async fn watch(changes: Arc<RecordChanges>, quit: CancellationToken) {
     let mut behind = None;
     let mut next_look = Instant::now() + WATCH_EVERY;

@@ -134,12 +134,12 @@ fn process(config: &Config, report: &mut Report) {
     }
 }
 
-/// The sockets and the lock must be free, or our running server's. To be asked before rights are given up. `false`: there
-/// is a server, and it does not answer.
+/// Reports sockets and a lock that are neither free nor held by our running server. It is called before rights are given
+/// up. `false`: there is a server, and it does not answer.
 async fn sockets_and_lock(config: &Config, server: &Client, report: &mut Report) -> bool {
     let (listening, answers) = match if_running(server.listening().await) {
         Ok(listening) => (listening, true),
-        // Whatever it is, what it holds is not ours then.
+        // Whatever it is, it does not count as our server.
         Err(error) => {
             report.error(error);
             (Some(Vec::new()), false)
@@ -152,7 +152,7 @@ async fn sockets_and_lock(config: &Config, server: &Client, report: &mut Report)
     answers
 }
 
-/// Where no server answers, nobody may have the lock of the data directory.
+/// Reports a lock of the data directory that is held although no server answers.
 fn lock_is_free(config: &Config, report: &mut Report) {
     match lock::look(config.data_dir()) {
         Ok(Holder::None) => {}

@@ -1,7 +1,7 @@
 //! Watches the disk that the store lies on, and keeps its reserve.
 //!
 //! An episode begins when a home on that disk ran out of space, or when the reserve was spent (by this process or by a
-//! command), and is told once. While it lasts no home on the disk grows. It ends when the reserve could be made again
+//! command), and is logged once. While it lasts no home on the disk grows. It ends when the reserve could be made again
 //! and [`LOW`] bytes are left besides, which is looked for every second, and less often the longer it takes.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The end of a server: sessions without an open file are told to go, transfers may go on for a while.
+//! The end of a server: sessions without an open file are ended first, transfers may go on for a while.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::ssh::service::Service;
 
 /// How often a drain looks for sessions that have finished.
 const DRAIN_TICK: Duration = Duration::from_millis(100);
-/// How long the last sessions have to be told why, and to end.
+/// How long the last sessions may take to hear why they end, and to end.
 pub(super) const LAST_CALL: Duration = Duration::from_secs(5);
 
 /// Waits for a part of the end, which a disk that hangs must not keep from coming.
@@ -60,6 +60,6 @@ pub(super) async fn drain(
     if tokio::time::timeout(LAST_CALL, connections.wait()).await.is_err() {
         tracing::debug!(left = connections.len(), "connections are cut");
     }
-    // What was refused while the connections ended is told as well.
+    // What was refused while the connections ended is logged as well.
     service.refusals.flush_all();
 }

@@ -1,4 +1,4 @@
-//! What the kernel must be able to do, and who forbids it where it is able to.
+//! What the kernel must be able to do, and what forbids it where the kernel is able to.
 //!
 //! A system call can be missing because the kernel is old, or because a filter (seccomp) answers in its place. Both
 //! look the same to the caller, so the kernel's version tells them apart.

@@ -107,7 +107,7 @@ fn plain(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// One of these that takes the same port of the same address, or of all addresses of its family.
+/// The one of `others` that takes the same port of the same address, or of all addresses of its family.
 fn overlapping(others: &[SocketAddr], address: SocketAddr) -> Option<SocketAddr> {
     let new = plain(address);
     others.iter().copied().find(|other| {

@@ -1,5 +1,5 @@
 //! Gives memory back when clients have left. The C library's allocator keeps what was freed in the middle of its heaps:
-//! 2,000 sessions leave 50 MiB behind, which the next 2,000 would use, or nobody.
+//! 2,000 sessions leave 50 MiB behind, which is only used again by as many sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ssh::service::Service;
 
-/// From the first who leaves: a crowd leaves together, and its descriptors are closed by and by.
+/// The wait after the first client has left: many leave together, and their descriptors are closed one after the other.
 const WAIT: Duration = Duration::from_secs(2);
 /// Where clients come and go all day, memory that is given back is soon asked for again.
 const EVERY: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! What must hold before the server serves. One piece of code for both who ask: a start begins with it
+//! What must hold before the server serves. One piece of code has two callers: a start begins with it
 //! and refuses to start if there is an error, `homeportd check` prints all of it. Nothing here changes anything.
 //!
 //! The order is that of a start, since rights change on the way: first what needs the rights that the program was

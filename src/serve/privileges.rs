@@ -11,7 +11,7 @@ use base::error::{Error, Result};
 /// As root, becomes `[server] user`, else the owner of the data directory.
 ///
 /// # Errors
-/// When there is no such user, the data directory is another's, or the change fails: the server must not go on then.
+/// When there is no such user, the data directory belongs to another user, or the change fails: the server must not go on then.
 pub fn give_up(config: &Config) -> Result<()> {
     if !Uid::effective().is_root() {
         return Ok(());
@@ -20,7 +20,7 @@ pub fn give_up(config: &Config) -> Result<()> {
     must_be_ours(config)
 }
 
-/// As root, becomes whoever the server is to be; does nothing for anybody else.
+/// As root, becomes the user that the server is to be; does nothing for another user.
 pub(super) fn become_server(config: &Config) -> Result<()> {
     match &config.server.user {
         Some(name) if Uid::effective().is_root() => become_user(name),

@@ -58,7 +58,7 @@ impl Reloading {
         let fresh = off_the_loop(move || config::load(&file)).await?;
         let recorded = self.store.host_keys().await?;
         let directory = fresh.server.host_keys.clone();
-        // A key that has become another is no more accepted now than it would be at a start.
+        // A changed key is refused, as it would be at a start.
         off_the_loop(move || hostkeys::verify(&directory, &hostkeys::load(&directory)?, &recorded)).await?;
         let (log, settings) = (self.log.clone(), fresh.log.clone());
         off_the_loop(move || log.apply(&settings)).await?;

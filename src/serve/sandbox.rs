@@ -13,7 +13,7 @@
 //! are started first, then [`prepare`], threads, sockets, giving up root (which makes a process dumpable again where
 //! the kernel is told so), and last [`enter`].
 //!
-//! What may go wrong: kernels and container runtimes without seccomp are told by a warning, and the server goes on.
+//! What may go wrong: without seccomp in the kernel or the container runtime there is a warning, and the server goes on.
 //! Before Linux 5.16 a filter turns speculative store bypass off for the process, which costs it some speed.
 
 mod filter;

@@ -1,8 +1,8 @@
 //! The running server, from binding to its end.
 //!
 //! Order at the start: sockets first (they may need root), then privileges are given up, then everything that
-//! touches the disk. At the end: nothing new is accepted, sessions without an open file are told to go, transfers
-//! may go on for `drain_secs`, then (or when the operator cannot wait) all that is left is told to go; the audit log
+//! touches the disk. At the end: nothing new is accepted, sessions without an open file are ended, transfers
+//! may go on for `drain_secs`, then (or when the operator cannot wait) all other sessions are ended; the audit log
 //! is written out last.
 
 use std::net::SocketAddr;

@@ -139,6 +139,10 @@ fn problems_are_named() {
         &findings(vec![old], |_, _| {}),
         "homeportd user rename .calvin calvin ",
     );
+}
+
+#[test]
+fn a_home_over_its_quota_is_named() {
     let mut full = calvin();
     full.quota.bytes = Some(1024);
     let report = findings(vec![full], |config, _| {

@@ -41,7 +41,7 @@ pub fn places(config: &Config, report: &mut Report) {
         }
     }
     let data = config.data_dir();
-    // A data directory that is missing is told of by the store.
+    // A missing data directory is reported with the store.
     let in_nothing = |audit: &&PathBuf| audit.parent() == Some(data) && !data.exists();
     if let Some(audit) = config.log.audit.as_ref().filter(|audit| !in_nothing(audit)) {
         match telemetry::probe_audit(audit) {
@@ -52,8 +52,8 @@ pub fn places(config: &Config, report: &mut Report) {
     }
 }
 
-/// Who the server will be, and whose the data directory is. To be asked before rights are given up. `false`: it is
-/// another's.
+/// Compares the user that the server will be with the owner of the data directory. It is called before rights are given
+/// up. `false`: the directory belongs to another user.
 pub fn ownership(config: &Config, report: &mut Report) -> bool {
     let data = config.data_dir();
     let is_root = rustix::process::geteuid().is_root();
@@ -168,7 +168,7 @@ fn left_behind(installation: &Installation, owner: u32, report: &mut Report) {
                 meta.uid(),
                 advice::chown(&path, owner)
             );
-            // What the server opens it must own; what it does not open is somebody's mistake, and harms nobody.
+            // The server must own what it opens; what it does not open is a mistake without harm.
             match is_ours(installation, &path) {
                 true => report.fault(text),
                 false => report.warn(text),

@@ -122,7 +122,7 @@ const NOT_PERMITTED: &[u32] = &[
     nr::__NR_request_key,
 ];
 
-/// Answered as by a kernel that does not have them: who asks then falls back to something else. The C library makes
+/// Calls that are answered as by a kernel that does not have them: a caller then falls back to something else. The C library makes
 /// threads with clone where there is no clone3, whose flags lie in memory that a filter cannot read.
 const NOT_THERE: [u32; 4] = [
     nr::__NR_clone3,
