@@ -6,10 +6,10 @@
 //! files hold. [`local`] is the only storage that touches disks, and [`local::jail`] the only place that turns a client's path
 //! into a system call.
 
-mod attrs;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod durable;
+pub mod error;
 pub mod gate;
 pub mod guard;
 pub mod hash;
@@ -17,13 +17,16 @@ pub mod local;
 pub mod marker;
 pub mod quota;
 pub mod settings;
+pub mod types;
 
 use std::sync::Arc;
 
-use rustix::io::Errno;
-
 use crate::domain::path::VirtualPath;
-use base::size::Size;
+
+pub use self::error::{Error, Result};
+pub use self::types::{
+    DirEntry, FileKind, InodeId, Links, Metadata, OpenHow, Over, Renaming, SetAttrs, Space, Wait,
+};
 
 /// A home: the whole world of a session. All calls may block on the disk.
 ///
@@ -100,209 +103,4 @@ pub trait DirStream: Send {
     /// The next entry with its own (not its target's) attributes, `.` and `..` included; `None` at the end.
     /// An entry that vanishes between being listed and being looked at is left out. `..` of the home is the home.
     fn next(&mut self) -> Result<Option<DirEntry>>;
-}
-
-/// The result of a storage call.
-pub type Result<T> = std::result::Result<T, Error>;
-
-/// Why a storage call failed: closed kinds, mapped to a status in one place of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The file system said so.
-    #[error("{0}")]
-    Os(Errno),
-    /// The user lacks the permission; its name.
-    #[error("no permission to {0}")]
-    Forbidden(&'static str),
-    /// Only with [`Wait::Never`]: it would have to wait.
-    #[error("would block")]
-    WouldBlock,
-    /// The home is full, by bytes.
-    #[error("quota exceeded: {} of {} used", Size(*used), Size(*limit))]
-    OverBytes {
-        /// Bytes used now.
-        used: u64,
-        /// Bytes allowed.
-        limit: u64,
-    },
-    /// The home is full, by files.
-    #[error("quota exceeded: {used} of {limit} files used")]
-    OverFiles {
-        /// Files, directories and links now.
-        used: u64,
-        /// So many are allowed.
-        limit: u64,
-    },
-    /// The home has to be measured first, and that takes longer than a client should wait.
-    #[error("the home is being measured; try again in a moment")]
-    Measuring,
-    /// The home cannot be measured, so nothing may grow in it.
-    #[error("the use of the home cannot be measured; ask the server's operator")]
-    Unmeasurable,
-    /// The account cannot be written down, so nothing may grow beyond what was written down before.
-    #[error("the server cannot write down the use of the home; try again in a moment")]
-    NotRecorded,
-    /// The storage does not carry this server's marker: its disk is not mounted, or it is another server's.
-    #[error("this server does not own the storage of the home, so nothing may grow there; ask its operator")]
-    NotOwned,
-    /// The session may do nothing any more.
-    #[error("this session has ended")]
-    Ended,
-}
-
-impl From<Errno> for Error {
-    fn from(errno: Errno) -> Self {
-        Error::Os(errno)
-    }
-}
-
-/// How to open a file (the flags of SSH_FXP_OPEN, in words).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct OpenHow {
-    /// For reading.
-    pub read: bool,
-    /// For writing.
-    pub write: bool,
-    /// Every write goes to the end.
-    pub append: bool,
-    /// Make the file if it is missing.
-    pub create: bool,
-    /// Cut it to nothing. As open(2) on Linux and OpenSSH have it, without `write` too, where the file may be written.
-    pub truncate: bool,
-    /// With `create`: fail if it exists.
-    pub exclusive: bool,
-    /// Permission bits of a new file, already masked with 0o7777; `None`: 0666. The process's umask applies.
-    pub mode: Option<u32>,
-}
-
-/// What to do where the last component is a symbolic link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Links {
-    /// Go to its target.
-    Follow,
-    /// The link itself is meant.
-    NoFollow,
-}
-
-/// May a call wait: a read for the disk, a change for the account that it is charged to?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    /// Yes: off the connection's own task.
-    Allowed,
-    /// No.
-    Never,
-}
-
-/// How to rename.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Renaming {
-    /// What to do where the new name exists.
-    pub over: Over,
-    /// May it wait?
-    pub wait: Wait,
-}
-
-/// What a rename does where the new name exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Over {
-    /// It fails (SSH_FXP_RENAME).
-    Refuse,
-    /// It replaces, atomically (posix-rename@openssh.com).
-    Replace,
-}
-
-/// What a name stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Symlink,
-    /// A FIFO, socket or device: shown in listings, never opened.
-    Special,
-}
-
-/// Attributes, as stat(2) has them. Times are seconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Metadata {
-    /// File, directory, link or other.
-    pub kind: FileKind,
-    /// `st_mode`, with the file type.
-    pub mode: u32,
-    /// `st_size`.
-    pub size: u64,
-    /// `st_uid`.
-    pub uid: u32,
-    /// `st_gid`.
-    pub gid: u32,
-    /// `st_nlink`.
-    pub links: u64,
-    /// Which inode, on which file system.
-    pub inode: InodeId,
-    /// Last access.
-    pub atime: i64,
-    /// Last modification.
-    pub mtime: i64,
-}
-
-/// An inode: `st_dev` and `st_ino`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct InodeId {
-    /// `st_dev`.
-    pub device: u64,
-    /// `st_ino`.
-    pub number: u64,
-}
-
-/// Attributes to change; what is `None` stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SetAttrs {
-    /// New size, by cutting or by a hole.
-    pub size: Option<u64>,
-    /// Permission bits, already masked with 0o7777.
-    pub permissions: Option<u32>,
-    /// Owner and group. Only what they are already is allowed: users are virtual.
-    pub owner: Option<(u32, u32)>,
-    /// Access and modification time.
-    pub times: Option<(u32, u32)>,
-}
-
-/// One name in a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DirEntry {
-    /// As stored: bytes.
-    pub name: Vec<u8>,
-    /// As lstat(2) has it.
-    pub meta: Metadata,
-}
-
-/// Room on a file system, as statvfs(3) has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Space {
-    /// Preferred block size for transfers.
-    pub block_size: u64,
-    /// Unit of the block counts.
-    pub fragment_size: u64,
-    /// Blocks in all.
-    pub blocks: u64,
-    /// Free blocks.
-    pub blocks_free: u64,
-    /// Free blocks for users that are not root.
-    pub blocks_available: u64,
-    /// Inodes in all.
-    pub files: u64,
-    /// Free inodes.
-    pub files_free: u64,
-    /// Free inodes for users that are not root.
-    pub files_available: u64,
-    /// File system id.
-    pub fsid: u64,
-    /// Is it mounted read-only?
-    pub read_only: bool,
-    /// Does it ignore set-uid bits?
-    pub no_suid: bool,
-    /// Longest file name.
-    pub name_max: u64,
 }

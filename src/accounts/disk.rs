@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-
+use crate::storage::Error;
 use base::error::Clause;
 
 /// Clients that try again and again must not fill the log as well.
@@ -47,18 +46,17 @@ impl Disk {
 
     /// A call in this home ran out of space: that of the disk, or a quota of the file system (`EDQUOT`), which may be for
     /// all that our user has, or for this home alone.
-    pub(super) fn no_space(&self, home: &Path, errno: Errno) {
+    pub(super) fn no_space(&self, home: &Path, error: Error) {
         if self.has_store.load(Ordering::Relaxed) {
-            match errno {
-                Errno::DQUOT => self.suspected.store(true, Ordering::Relaxed),
+            match error {
+                Error::DiskQuota => self.suspected.store(true, Ordering::Relaxed),
                 _ => self.set_full(true),
             }
         }
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
             *warned = Some(Instant::now());
-            let cause = std::io::Error::from(errno);
-            tracing::warn!(home = ?home, cause = %Clause(&cause), "no space left on the disk: what users upload there is refused");
+            tracing::warn!(home = ?home, cause = %Clause(&error), "no space left on the disk: what users upload there is refused");
         }
     }
 }

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use rustix::io::Errno;
-
 use crate::io::HomeIo;
 use crate::session::FileRecord;
-use crate::storage::{OpenFile, Result};
+use crate::storage::{Error, OpenFile, Result};
 
 /// A file that a command has open. Dropping it closes the file where that may take long; then its record tells so.
 pub struct CommandFile {
@@ -19,7 +17,7 @@ impl CommandFile {
     /// The open file.
     pub fn file(&self) -> Result<Arc<dyn OpenFile>> {
         // There until it is dropped.
-        self.file.clone().ok_or(Errno::BADF.into())
+        self.file.clone().ok_or(Error::BadHandle)
     }
 
     /// Counts bytes that the command has read.

@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::event::Event;
@@ -93,8 +92,8 @@ impl HomeSession {
             _ => VirtualPath::parse(&[&self.directory, &b"/"[..], name].concat()),
         };
         path.map_err(|error| match error {
-            PathError::TooLong => Errno::NAMETOOLONG.into(),
-            PathError::Nul => Errno::INVAL.into(),
+            PathError::TooLong => Error::NameTooLong,
+            PathError::Nul => Error::Invalid,
         })
     }
 
@@ -118,7 +117,7 @@ impl HomeSession {
             let meta = storage.stat(&path, Links::Follow)?;
             match meta.kind {
                 FileKind::Directory => storage.real_path(&path),
-                FileKind::File | FileKind::Symlink | FileKind::Special => Err(Errno::NOTDIR.into()),
+                FileKind::File | FileKind::Symlink | FileKind::Special => Err(Error::NotADirectory),
             }
         });
         self.directory = found.await.map_err(reason)?.absolute();
@@ -162,7 +161,7 @@ impl HomeSession {
             drop(way);
             done
         });
-        working.await.unwrap_or(Err(Errno::IO.into()))
+        working.await.unwrap_or(Err(Error::DeviceFailed))
     }
 
     /// Opens a file, and tells that it was opened.
@@ -283,7 +282,7 @@ impl HomeSession {
             })
             .await?;
         if meta.kind == FileKind::Directory {
-            return Err(Errno::ISDIR.into());
+            return Err(Error::IsADirectory);
         }
         let (_busy, _working) = (self.context.busy(), self.context.activity.begin());
         let (name, path) = (algorithm.name(), path.clone());

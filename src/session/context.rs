@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-
 use crate::domain::event::{Actor, Event};
 use crate::domain::path::VirtualPath;
 use crate::storage::Error;
@@ -109,21 +107,15 @@ impl SessionContext {
                 let (path, sentence) = (path.clone(), sentence());
                 self.tell(|who| Event::OverQuota { who, path, sentence });
             }
-            Error::Os(errno @ (Errno::NOSPC | Errno::DQUOT)) => {
+            Error::DiskFull | Error::DiskQuota => {
                 if is_first_for_a_while() {
                     let Actor { user, session } = &self.actor;
-                    let cause = std::io::Error::from(errno);
-                    let cause = Clause(&cause);
+                    let cause = Clause(&error);
                     tracing::warn!(%user, %session, %path, %cause, "no space left on the disk of the home");
                 }
             }
-            Error::Os(_)
-            | Error::WouldBlock
-            | Error::Measuring
-            | Error::Unmeasurable
-            | Error::NotRecorded
-            | Error::NotOwned
-            | Error::Ended => {}
+            // Every other refusal concerns the client alone.
+            _ => {}
         }
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rustix::io::Errno;
 use sftp_wire::StatusCode;
 
 use crate::domain::event::{Actor, Event};
@@ -185,7 +184,8 @@ fn stops_growth(error: Error) -> bool {
             | Error::Unmeasurable
             | Error::NotRecorded
             | Error::NotOwned
-            | Error::Os(Errno::NOSPC | Errno::DQUOT)
+            | Error::DiskFull
+            | Error::DiskQuota
     )
 }
 

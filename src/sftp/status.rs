@@ -1,20 +1,40 @@
 //! Maps errors to SFTP status codes and sentences. Outside of the codec nothing else knows `SSH_FX_*`.
 
 use bytes::Bytes;
-use rustix::io::Errno;
 use sftp_wire::{Reply, StatusCode};
 
 use crate::domain::path::PathError;
-use crate::storage;
+use crate::storage::Error;
 
-/// The code for an error of the system, as in OpenSSH's `errno_to_portable`.
-fn code_of(errno: Errno) -> StatusCode {
-    match errno {
-        Errno::NOENT | Errno::NOTDIR | Errno::BADF | Errno::LOOP => StatusCode::NoSuchFile,
-        Errno::PERM | Errno::ACCESS | Errno::FAULT => StatusCode::PermissionDenied,
-        Errno::NAMETOOLONG | Errno::INVAL => StatusCode::BadMessage,
-        Errno::NOSYS => StatusCode::OpUnsupported,
-        _ => StatusCode::Failure,
+/// The code that OpenSSH's `errno_to_portable` gives the same failure.
+fn code_of(error: Error) -> StatusCode {
+    match error {
+        Error::NotFound | Error::NotADirectory | Error::BadHandle | Error::LinkLoop => StatusCode::NoSuchFile,
+        Error::NotPermitted | Error::AccessDenied | Error::Forbidden(_) => StatusCode::PermissionDenied,
+        Error::NameTooLong | Error::Invalid => StatusCode::BadMessage,
+        Error::NotImplemented => StatusCode::OpUnsupported,
+        Error::IsADirectory
+        | Error::AlreadyExists
+        | Error::NotEmpty
+        | Error::NotSupported
+        | Error::CrossesFileSystems
+        | Error::NotAFile
+        | Error::Busy
+        | Error::DiskFull
+        | Error::DiskQuota
+        | Error::Cancelled
+        | Error::DeviceFailed
+        | Error::Unavailable(_)
+        | Error::Other(_)
+        | Error::OverBytes { .. }
+        | Error::OverFiles { .. }
+        | Error::Measuring
+        | Error::Unmeasurable
+        | Error::NotRecorded
+        | Error::NotOwned
+        | Error::Ended
+        // Only a caller that forgot to wait can see this; the client may try again.
+        | Error::WouldBlock => StatusCode::Failure,
     }
 }
 
@@ -52,29 +72,28 @@ impl From<StatusCode> for RequestRefusal {
     }
 }
 
-impl From<storage::Error> for RequestRefusal {
-    fn from(error: storage::Error) -> Self {
+impl From<Error> for RequestRefusal {
+    fn from(error: Error) -> Self {
+        let code = code_of(error);
         match error {
             // "quota" would send the user to the wrong person.
-            storage::Error::Os(Errno::NOSPC | Errno::DQUOT) => {
-                RequestRefusal::with_sentence(StatusCode::Failure, "no space left on the server's disk")
+            Error::DiskFull | Error::DiskQuota => {
+                RequestRefusal::with_sentence(code, "no space left on the server's disk")
             }
             // A mount point inside a home. The code stays, since clients fall back on copying when they see it.
-            storage::Error::Os(Errno::XDEV) => RequestRefusal::with_sentence(
-                StatusCode::Failure,
+            Error::CrossesFileSystems => RequestRefusal::with_sentence(
+                code,
                 "the two names are on different file systems; copy the file instead",
             ),
-            storage::Error::Os(errno) => code_of(errno).into(),
-            storage::Error::Forbidden(_) => StatusCode::PermissionDenied.into(),
-            storage::Error::OverBytes { .. }
-            | storage::Error::OverFiles { .. }
-            | storage::Error::Measuring
-            | storage::Error::Unmeasurable
-            | storage::Error::NotRecorded
-            | storage::Error::NotOwned
-            | storage::Error::Ended => RequestRefusal::with_sentence(StatusCode::Failure, error.to_string()),
-            // Only a caller that forgot to wait can see this; the client may try again.
-            storage::Error::WouldBlock => StatusCode::Failure.into(),
+            Error::OverBytes { .. }
+            | Error::OverFiles { .. }
+            | Error::Measuring
+            | Error::Unmeasurable
+            | Error::NotRecorded
+            | Error::NotOwned
+            | Error::Ended => RequestRefusal::with_sentence(code, error.to_string()),
+            // OpenSSH's text for the status says it.
+            _ => code.into(),
         }
     }
 }
@@ -91,12 +110,14 @@ impl From<PathError> for RequestRefusal {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]
     fn errno_is_told_as_openssh_tells_it() {
         let check = |errno: Errno, code: u32, text: &str| {
-            let refusal = RequestRefusal::from(storage::Error::Os(errno));
+            let refusal = RequestRefusal::from(Error::from(errno));
             assert_eq!(
                 (refusal.code.number(), refusal.sentence()),
                 (code, text),

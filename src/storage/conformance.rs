@@ -9,8 +9,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::io::Errno;
-
 use super::{Error, FileKind, Links, OpenFile, OpenHow, Over, Renaming, Result, SetAttrs, Storage, Wait};
 use crate::domain::path::VirtualPath;
 
@@ -114,10 +112,6 @@ pub(crate) fn error<T>(result: Result<T>) -> Error {
     }
 }
 
-fn os(errno: Errno) -> Error {
-    Error::Os(errno)
-}
-
 fn kind(storage: &dyn Storage, at: &str) -> Result<FileKind> {
     storage.stat(&path(at), Links::NoFollow).map(|meta| meta.kind)
 }
@@ -165,11 +159,11 @@ fn opening_keeps_or_cuts(storage: &dyn Storage) {
     assert_eq!(get(storage, "f").unwrap(), b"content");
     assert_eq!(
         error(storage.open(&path("f"), how("wcx"), Wait::Allowed)),
-        os(Errno::EXIST)
+        Error::AlreadyExists
     );
     assert_eq!(
         error(storage.open(&path("f"), how("wctx"), Wait::Allowed)),
-        os(Errno::EXIST)
+        Error::AlreadyExists
     );
     assert_eq!(get(storage, "f").unwrap(), b"content");
     storage.open(&path("f"), how("wt"), Wait::Allowed).unwrap();
@@ -180,15 +174,15 @@ fn opening_keeps_or_cuts(storage: &dyn Storage) {
     assert_eq!(get(storage, "f").unwrap(), b"");
     assert_eq!(
         error(storage.open(&path("new"), how("w"), Wait::Allowed)),
-        os(Errno::NOENT)
+        Error::NotFound
     );
     assert_eq!(
         error(storage.open(&path("no/new"), how("wc"), Wait::Allowed)),
-        os(Errno::NOENT)
+        Error::NotFound
     );
     assert_eq!(
         error(storage.open(&path("f/new"), how("wc"), Wait::Allowed)),
-        os(Errno::NOTDIR)
+        Error::NotADirectory
     );
     let made = OpenHow {
         mode: Some(0o6640),
@@ -234,25 +228,22 @@ fn offsets_never_wrap(storage: &dyn Storage) {
     file.write_at(b"content", 0, Wait::Allowed).unwrap();
     for offset in [1 << 63, u64::MAX - 3, u64::MAX] {
         for wait in [Wait::Never, Wait::Allowed] {
-            assert_eq!(error(file.read_at(&mut [0; 8], offset, wait)), os(Errno::INVAL));
+            assert_eq!(error(file.read_at(&mut [0; 8], offset, wait)), Error::Invalid);
         }
-        assert_eq!(
-            error(file.write_at(b"x", offset, Wait::Allowed)),
-            os(Errno::INVAL)
-        );
+        assert_eq!(error(file.write_at(b"x", offset, Wait::Allowed)), Error::Invalid);
         let size = SetAttrs {
             size: Some(offset),
             ..SetAttrs::default()
         };
-        assert_eq!(error(file.set_attrs(&size)), os(Errno::INVAL));
+        assert_eq!(error(file.set_attrs(&size)), Error::Invalid);
         assert_eq!(
             error(storage.set_attrs(&path("f"), &size, Links::Follow)),
-            os(Errno::INVAL)
+            Error::Invalid
         );
     }
     // Where the file system has no such offset, lseek(2) says so.
     let far = read(&*file, 8, (1 << 63) - 4);
-    assert!(far == Ok(Vec::new()) || far == Err(os(Errno::INVAL)), "{far:?}");
+    assert!(far == Ok(Vec::new()) || far == Err(Error::Invalid), "{far:?}");
     assert!(file.write_at(b"12345678", (1 << 63) - 4, Wait::Allowed).is_err());
     assert_eq!(get(storage, "f").unwrap(), b"content");
 }
@@ -260,11 +251,11 @@ fn offsets_never_wrap(storage: &dyn Storage) {
 fn handles_do_only_what_they_were_opened_for(storage: &dyn Storage) {
     put(storage, "f", b"content");
     let reader = storage.open(&path("f"), how("r"), Wait::Allowed).unwrap();
-    assert_eq!(error(reader.write_at(b"x", 0, Wait::Allowed)), os(Errno::BADF));
+    assert_eq!(error(reader.write_at(b"x", 0, Wait::Allowed)), Error::BadHandle);
     let writer = storage.open(&path("f"), how("w"), Wait::Allowed).unwrap();
     assert_eq!(
         error(writer.read_at(&mut [0; 8], 0, Wait::Allowed)),
-        os(Errno::BADF)
+        Error::BadHandle
     );
     // Removing a file leaves those who have it open with it.
     storage.remove(&path("f"), Wait::Allowed).unwrap();
@@ -277,19 +268,19 @@ fn directories_open_as_files_but_do_not_read(storage: &dyn Storage) {
     let dir = storage.open(&path("d"), how("r"), Wait::Allowed).unwrap();
     assert_eq!(dir.stat().unwrap().kind, FileKind::Directory);
     for wait in [Wait::Never, Wait::Allowed] {
-        assert_eq!(error(dir.read_at(&mut [0; 8], 0, wait)), os(Errno::ISDIR));
+        assert_eq!(error(dir.read_at(&mut [0; 8], 0, wait)), Error::IsADirectory);
     }
     assert_eq!(
         error(storage.open(&path("d"), how("w"), Wait::Allowed)),
-        os(Errno::ISDIR)
+        Error::IsADirectory
     );
     assert_eq!(
         error(storage.open(&path("d"), how("rwc"), Wait::Allowed)),
-        os(Errno::ISDIR)
+        Error::IsADirectory
     );
     put(storage, "f", b"");
-    assert_eq!(error(storage.open_dir(&path("f"))), os(Errno::NOTDIR));
-    assert_eq!(error(storage.open_dir(&path("no"))), os(Errno::NOENT));
+    assert_eq!(error(storage.open_dir(&path("f"))), Error::NotADirectory);
+    assert_eq!(error(storage.open_dir(&path("no"))), Error::NotFound);
 }
 
 fn a_listing_has_everything_once(storage: &dyn Storage) {
@@ -347,5 +338,5 @@ fn the_home_is_the_root(storage: &dyn Storage) {
         assert_eq!(storage.real_path(&path(up)).unwrap(), VirtualPath::root());
     }
     assert_eq!(storage.real_path(&path("a/./b")).unwrap(), path("/a/b"));
-    assert_eq!(error(storage.real_path(&path("b/c"))), os(Errno::NOENT));
+    assert_eq!(error(storage.real_path(&path("b/c"))), Error::NotFound);
 }

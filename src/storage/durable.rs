@@ -14,7 +14,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::io::Errno;
 use serde::Deserialize;
 
 use super::{
@@ -229,7 +228,7 @@ impl OpenFile for DurableFile {
             .real_path(&self.path)
             .and_then(|real| self.storage.sync_name(&real));
         match synced {
-            Err(Error::Os(Errno::NOENT | Errno::NOTDIR | Errno::LOOP)) => {}
+            Err(Error::NotFound | Error::NotADirectory | Error::LinkLoop) => {}
             synced => synced?,
         }
         self.changed.store(false, Ordering::Relaxed);

@@ -11,8 +11,6 @@
 
 use std::sync::Arc;
 
-use rustix::io::Errno;
-
 use super::{
     DirStream, Error, Links, Metadata, OpenFile, OpenHow, Over, PinnedInode, Renaming, Result, SetAttrs,
     Space, Storage, Wait,
@@ -75,7 +73,7 @@ impl Guard {
         let exclusive = true;
         match self.inner.open(path, OpenHow { exclusive, ..how }, wait) {
             Ok(file) => Ok((file, Birth::Here)),
-            Err(Error::Os(Errno::EXIST)) => Err(forbidden(Permission::Overwrite)),
+            Err(Error::AlreadyExists) => Err(forbidden(Permission::Overwrite)),
             Err(error) => Err(error),
         }
     }
@@ -89,7 +87,7 @@ impl Guard {
         let create = false;
         match self.inner.open(path, OpenHow { create, ..how }, wait) {
             Ok(file) => Ok((file, Birth::Unknown)),
-            Err(Error::Os(Errno::NOENT)) => Err(forbidden(Permission::Create)),
+            Err(Error::NotFound) => Err(forbidden(Permission::Create)),
             Err(error) => Err(error),
         }
     }
@@ -186,7 +184,7 @@ impl Storage for Guard {
         }
         let over = Over::Refuse;
         match self.inner.rename(from, to, Renaming { over, ..how }) {
-            Err(Error::Os(Errno::EXIST)) => Err(forbidden(Permission::Overwrite)),
+            Err(Error::AlreadyExists) => Err(forbidden(Permission::Overwrite)),
             result => result,
         }
     }
@@ -247,7 +245,7 @@ impl OpenFile for GuardedFile {
     fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
         if !self.write {
             // As write(2) on a descriptor that is open for reading.
-            return Err(Errno::BADF.into());
+            return Err(Error::BadHandle);
         }
         self.inner.write_at(data, offset, wait)
     }

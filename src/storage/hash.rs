@@ -10,10 +10,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use md5::digest::DynDigest;
-use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
-use super::{OpenFile, Result, Wait};
+use super::{Error, OpenFile, Result, Wait};
 use crate::io::HomeIo;
 use crate::io::cpu_slots::CpuSlots;
 use base::buffer::{BUFFER_SIZE, Buffer};
@@ -64,7 +63,7 @@ impl Work {
             false => io.hash_way().await,
         };
         let Some(work) = waiting.work.take() else {
-            return Err(Errno::CANCELED.into());
+            return Err(Error::Cancelled);
         };
         let (io, gone) = (io.clone(), gone.clone());
         let working = tokio::task::spawn_blocking(move || {
@@ -74,7 +73,7 @@ impl Work {
             drop(place);
             digests
         });
-        working.await.unwrap_or(Err(Errno::IO.into()))
+        working.await.unwrap_or(Err(Error::DeviceFailed))
     }
 
     /// Is it done with one read?
@@ -152,7 +151,7 @@ fn digest_sent(receiver: &Receiver<Piece>, mut take: impl FnMut(&[u8])) -> Resul
         take(buffer.get(..count).unwrap_or_default());
     }
     // Only a reader that panicked says no last word.
-    Err(Errno::IO.into())
+    Err(Error::DeviceFailed)
 }
 
 /// What is still to be read.
@@ -166,7 +165,7 @@ impl Reading<'_> {
     /// The next bytes; `None` at the end of the range or of the file.
     fn next(&mut self) -> Piece {
         if self.gone.is_cancelled() {
-            return Err(Errno::CANCELED.into());
+            return Err(Error::Cancelled);
         }
         if self.rest.length == 0 {
             return Ok(None);

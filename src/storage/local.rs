@@ -1,6 +1,8 @@
 //! The storage on local disks, behind the jail. The only storage that touches disks.
 
+mod attrs;
 mod dir;
+mod errors;
 pub mod jail;
 
 use std::io::IoSliceMut;
@@ -12,8 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::SeekFrom;
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 
+use self::attrs::{Target, retry};
 use self::jail::{Jail, Opened};
-use super::attrs::{self, Target, retry};
 use super::{
     DirStream, Error, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs, Space,
     Storage, Wait,

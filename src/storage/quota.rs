@@ -10,8 +10,6 @@ mod room;
 
 use std::sync::Arc;
 
-use rustix::io::Errno;
-
 use super::{
     DirStream, Error, FileKind, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs,
     Space, Storage, Wait,
@@ -64,7 +62,7 @@ impl Quota {
         match self.inner.stat(path, Links::Follow) {
             // With O_CREAT or O_TRUNC it is no file that could be opened: EISDIR, as open(2) says.
             Ok(meta) if meta.kind == FileKind::Directory => self.inner.open(path, how, wait),
-            Ok(_) if how.create && how.exclusive => Err(Errno::EXIST.into()),
+            Ok(_) if how.create && how.exclusive => Err(Error::AlreadyExists),
             Ok(meta) if how.truncate && meta.kind == FileKind::File => {
                 self.open_and_cut(&change, path, existing, wait)
             }
@@ -72,7 +70,7 @@ impl Quota {
                 let file = self.inner.open(path, existing, wait)?;
                 self.wrap(file, how.append)
             }
-            Err(Error::Os(Errno::NOENT)) if how.create => {
+            Err(Error::NotFound) if how.create => {
                 self.reserve_name(&change, path, how.exclusive)?;
                 let made = self.inner.open(path, how, wait);
                 if made.is_err() {
@@ -107,7 +105,7 @@ impl Quota {
         wait: Wait,
     ) -> Result<Arc<dyn OpenFile>> {
         let Some(inode) = Inode::of(&self.account, || self.inner.stat(path, Links::Follow))? else {
-            return Err(Errno::NOENT.into());
+            return Err(Error::NotFound);
         };
         let mut size = inode.lock(wait)?;
         let opened = self.inner.open(path, how, wait);
@@ -139,7 +137,7 @@ impl Quota {
     fn reserve_name(&self, change: &Change<'_>, path: &VirtualPath, must_be_new: bool) -> Result<()> {
         let reserved = self.account.reserve_file(change);
         if reserved.is_err() && must_be_new && self.inner.stat(path, Links::NoFollow).is_ok() {
-            return Err(Errno::EXIST.into());
+            return Err(Error::AlreadyExists);
         }
         reserved
     }
@@ -149,7 +147,7 @@ impl Quota {
         match self.inner.pin(path, Links::NoFollow) {
             Ok(victim) => Ok(Some(victim)),
             // Without it a removal would not be given back.
-            Err(error @ Error::Os(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR)) => Err(error),
+            Err(error @ Error::Unavailable(_)) => Err(error),
             Err(_) => Ok(None),
         }
     }
@@ -242,7 +240,7 @@ impl Storage for Quota {
             return self.inner.set_attrs(path, attrs, links);
         };
         if links == Links::NoFollow {
-            return Err(Errno::INVAL.into());
+            return Err(Error::Invalid);
         }
         let write = OpenHow {
             write: true,
@@ -250,13 +248,13 @@ impl Storage for Quota {
         };
         let cut = match self.open(path, write, Wait::Allowed) {
             // What no file can be, truncate(2) says before it looks at the file.
-            _ if i64::try_from(size).is_err() => Err(Errno::INVAL.into()),
+            _ if i64::try_from(size).is_err() => Err(Error::Invalid),
             Ok(file) => file.set_attrs(&SetAttrs {
                 size: Some(size),
                 ..SetAttrs::default()
             }),
             // A FIFO or a socket: what truncate(2) says.
-            Err(Error::Os(Errno::NXIO)) => Err(Errno::INVAL.into()),
+            Err(Error::NotAFile) => Err(Error::Invalid),
             Err(error) => Err(error),
         };
         if rest == SetAttrs::default() {

@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::io::Errno;
-
 use crate::storage::Error;
 
 /// What stands for "unlimited" in a limit.
@@ -114,7 +112,7 @@ impl Short {
             Short::Measure => Error::Measuring,
             Short::Unmeasurable => Error::Unmeasurable,
             Short::NotOwned => Error::NotOwned,
-            Short::NoSpace => Error::Os(Errno::NOSPC),
+            Short::NoSpace => Error::DiskFull,
         }
     }
 }

@@ -15,8 +15,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-
 use super::progress::PATIENCE;
 use super::{AT_CEILING, Account, UNKNOWN};
 use crate::storage::{Error, Result, Wait};
@@ -172,8 +170,8 @@ impl Account {
                         return Err(refusal);
                     }
                 }
-                Err(error @ Error::Os(errno @ (Errno::NOSPC | Errno::DQUOT))) => {
-                    self.storage.no_space(&self.home, errno);
+                Err(error @ (Error::DiskFull | Error::DiskQuota)) => {
+                    self.storage.no_space(&self.home, error);
                     return Err(error);
                 }
                 result => return result,

@@ -4,11 +4,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use rustix::io::Errno;
-
 use super::super::disk::Disk;
 use super::Account;
 use super::meter::Short;
+use crate::storage::Error;
 
 /// What is known.
 #[derive(Default)]
@@ -34,9 +33,9 @@ impl Storage {
     }
 
     /// A call in the home ran out of space, with this error.
-    pub(super) fn no_space(&self, home: &Path, errno: Errno) {
+    pub(super) fn no_space(&self, home: &Path, error: Error) {
         if let Some(disk) = self.disk.get() {
-            disk.no_space(home, errno);
+            disk.no_space(home, error);
         }
     }
 }

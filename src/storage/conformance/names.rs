@@ -45,7 +45,7 @@ pub(super) fn attributes_are_set_and_kept_in_bounds(storage: &dyn Storage) {
     };
     // All is tried, and the last error told.
     let outcome = storage.set_attrs(&path("f"), &longer, Links::Follow);
-    assert_eq!(error(outcome), os(Errno::PERM));
+    assert_eq!(error(outcome), Error::NotPermitted);
     let meta = storage.stat(&path("f"), Links::Follow).unwrap();
     assert_eq!((meta.size, meta.mtime), (5, 4));
     assert_eq!(get(storage, "f").unwrap(), b"con\0\0");
@@ -57,10 +57,10 @@ pub(super) fn attributes_are_set_and_kept_in_bounds(storage: &dyn Storage) {
         },
         Links::Follow,
     );
-    assert_eq!(error(outcome), os(Errno::ISDIR));
+    assert_eq!(error(outcome), Error::IsADirectory);
     assert_eq!(storage.stat(&path("d"), Links::Follow).unwrap().mtime, 4);
     let missing = storage.set_attrs(&path("no"), &chmod(0o600), Links::Follow);
-    assert_eq!(error(missing), os(Errno::NOENT));
+    assert_eq!(error(missing), Error::NotFound);
     // A request that asks for nothing.
     storage
         .set_attrs(&path("no"), &SetAttrs::default(), Links::Follow)
@@ -87,7 +87,7 @@ pub(super) fn links_have_attributes_of_their_own(storage: &dyn Storage) {
         ..SetAttrs::default()
     };
     let outcome = storage.set_attrs(&path("l"), &both, Links::NoFollow);
-    assert_eq!(error(outcome), os(Errno::OPNOTSUPP));
+    assert_eq!(error(outcome), Error::NotSupported);
     assert_eq!(storage.stat(&path("l"), Links::NoFollow).unwrap().mtime, 4);
     assert_eq!(storage.stat(&path("f"), Links::Follow).unwrap().mode, before.mode);
     let size = SetAttrs {
@@ -95,7 +95,7 @@ pub(super) fn links_have_attributes_of_their_own(storage: &dyn Storage) {
         ..SetAttrs::default()
     };
     let outcome = storage.set_attrs(&path("l"), &size, Links::NoFollow);
-    assert_eq!(error(outcome), os(Errno::INVAL));
+    assert_eq!(error(outcome), Error::Invalid);
     storage.set_attrs(&path("l"), &times, Links::Follow).unwrap();
     assert_eq!(storage.stat(&path("f"), Links::Follow).unwrap().mtime, 2);
     assert_eq!(get(storage, "f").unwrap(), b"content");
@@ -106,15 +106,15 @@ pub(super) fn names_are_made_and_removed(storage: &dyn Storage) {
     assert_eq!(mode(storage, "d"), 0o500);
     assert_eq!(
         error(storage.mkdir(&path("d"), 0o755, Wait::Allowed)),
-        os(Errno::EXIST)
+        Error::AlreadyExists
     );
     assert_eq!(
         error(storage.mkdir(&path("no/d"), 0o755, Wait::Allowed)),
-        os(Errno::NOENT)
+        Error::NotFound
     );
     assert_eq!(
         error(storage.mkdir(&path("/"), 0o755, Wait::Allowed)),
-        os(Errno::EXIST)
+        Error::AlreadyExists
     );
     // Its owner can put nothing into it before that.
     let writable = SetAttrs {
@@ -123,28 +123,28 @@ pub(super) fn names_are_made_and_removed(storage: &dyn Storage) {
     };
     storage.set_attrs(&path("d"), &writable, Links::Follow).unwrap();
     put(storage, "d/f", b"");
-    assert_eq!(
-        error(storage.rmdir(&path("d"), Wait::Allowed)),
-        os(Errno::NOTEMPTY)
-    );
+    assert_eq!(error(storage.rmdir(&path("d"), Wait::Allowed)), Error::NotEmpty);
     assert_eq!(
         error(storage.rmdir(&path("d/f"), Wait::Allowed)),
-        os(Errno::NOTDIR)
+        Error::NotADirectory
     );
-    assert_eq!(error(storage.remove(&path("d"), Wait::Allowed)), os(Errno::ISDIR));
+    assert_eq!(
+        error(storage.remove(&path("d"), Wait::Allowed)),
+        Error::IsADirectory
+    );
     assert_eq!(
         error(storage.remove(&path("d/f/"), Wait::Allowed)),
-        os(Errno::NOTDIR)
+        Error::NotADirectory
     );
     storage.remove(&path("d/f"), Wait::Allowed).unwrap();
     assert_eq!(
         error(storage.remove(&path("d/f"), Wait::Allowed)),
-        os(Errno::NOENT)
+        Error::NotFound
     );
-    assert_eq!(error(storage.rmdir(&path("/"), Wait::Allowed)), os(Errno::BUSY));
+    assert_eq!(error(storage.rmdir(&path("/"), Wait::Allowed)), Error::Busy);
     assert_eq!(
         error(storage.rmdir(&path("d/.."), Wait::Allowed)),
-        os(Errno::NOTEMPTY)
+        Error::NotEmpty
     );
     storage.rmdir(&path("d/"), Wait::Allowed).unwrap();
     assert_eq!(list(storage, "/").unwrap(), BTreeMap::new());
@@ -157,19 +157,19 @@ pub(super) fn renames_refuse_or_replace(storage: &dyn Storage) {
     storage.mkdir(&path("empty"), 0o755, Wait::Allowed).unwrap();
     for (from, to) in [("a", "b"), ("a", "a"), ("a", "d"), ("d", "empty")] {
         let outcome = storage.rename(&path(from), &path(to), REFUSE);
-        assert_eq!(error(outcome), os(Errno::EXIST), "{from} {to}");
+        assert_eq!(error(outcome), Error::AlreadyExists, "{from} {to}");
     }
     storage.rename(&path("a"), &path("d/c"), REFUSE).unwrap();
     assert_eq!(get(storage, "d/c").unwrap(), b"a");
-    assert_eq!(error(get(storage, "a")), os(Errno::NOENT));
+    assert_eq!(error(get(storage, "a")), Error::NotFound);
     storage.rename(&path("b"), &path("d/c"), REPLACE).unwrap();
     assert_eq!(get(storage, "d/c").unwrap(), b"b");
     storage.rename(&path("d"), &path("empty"), REPLACE).unwrap();
     assert_eq!(get(storage, "empty/c").unwrap(), b"b");
     let inside = storage.rename(&path("empty"), &path("empty/x"), REFUSE);
-    assert_eq!(error(inside), os(Errno::INVAL));
+    assert_eq!(error(inside), Error::Invalid);
     let missing = storage.rename(&path("no"), &path("x"), REPLACE);
-    assert_eq!(error(missing), os(Errno::NOENT));
+    assert_eq!(error(missing), Error::NotFound);
     storage.rename(&path("empty/"), &path("new/"), REFUSE).unwrap();
     assert_eq!(list(storage, "/").unwrap().len(), 1);
 }
@@ -188,10 +188,10 @@ pub(super) fn links_are_made_and_followed(storage: &dyn Storage) {
     assert_eq!(get(storage, "d/up").unwrap(), b"content");
     assert_eq!(storage.read_link(&path("d/absolute")).unwrap(), b"/f");
     assert_eq!(storage.read_link(&path("odd")).unwrap(), b"caf\xe9");
-    assert_eq!(error(storage.read_link(&path("f"))), os(Errno::INVAL));
+    assert_eq!(error(storage.read_link(&path("f"))), Error::Invalid);
     assert_eq!(
         error(storage.symlink(b"x", &path("f"), Wait::Allowed)),
-        os(Errno::EXIST)
+        Error::AlreadyExists
     );
     assert_eq!(storage.real_path(&path("d/up")).unwrap(), path("/f"));
     storage
@@ -200,11 +200,11 @@ pub(super) fn links_are_made_and_followed(storage: &dyn Storage) {
     assert_eq!(storage.stat(&path("f"), Links::Follow).unwrap().links, 2);
     assert_eq!(
         error(storage.hard_link(&path("f"), &path("d"), Wait::Allowed)),
-        os(Errno::EXIST)
+        Error::AlreadyExists
     );
     assert_eq!(
         error(storage.hard_link(&path("d"), &path("e"), Wait::Allowed)),
-        os(Errno::PERM)
+        Error::NotPermitted
     );
     storage
         .hard_link(&path("odd"), &path("odd2"), Wait::Allowed)
@@ -213,7 +213,7 @@ pub(super) fn links_are_made_and_followed(storage: &dyn Storage) {
     storage.remove(&path("f"), Wait::Allowed).unwrap();
     assert_eq!(get(storage, "d/hard").unwrap(), b"content");
     assert_eq!(kind(storage, "d/absolute").unwrap(), FileKind::Symlink);
-    assert_eq!(error(get(storage, "d/absolute")), os(Errno::NOENT));
+    assert_eq!(error(get(storage, "d/absolute")), Error::NotFound);
 }
 
 pub(super) fn there_is_room(storage: &dyn Storage) {
@@ -227,5 +227,5 @@ pub(super) fn there_is_room(storage: &dyn Storage) {
         assert!(space.blocks_free <= space.blocks, "{space:?}");
         assert!(space.name_max >= 255 && !space.read_only, "{space:?}");
     }
-    assert_eq!(error(storage.space(&path("no"), Wait::Allowed)), os(Errno::NOENT));
+    assert_eq!(error(storage.space(&path("no"), Wait::Allowed)), Error::NotFound);
 }

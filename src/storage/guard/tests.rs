@@ -188,10 +188,7 @@ fn a_drop_box_takes_new_files_only() {
     let home = home("create");
     let guard = &home.guard;
     // As stock `put` and `scp` do it.
-    assert_eq!(
-        error(guard.stat(&path("new"), Links::Follow)),
-        Error::Os(Errno::NOENT)
-    );
+    assert_eq!(error(guard.stat(&path("new"), Links::Follow)), Error::NotFound);
     let file = guard.open(&path("new"), how("wct"), Wait::Allowed).unwrap();
     file.write_at(b"1234", 0, Wait::Allowed).unwrap();
     file.set_attrs(&size(4)).unwrap();
@@ -243,10 +240,7 @@ fn read_only_is_read_only() {
         }
     }
     let file = guard.open(&path("f"), how("r"), Wait::Allowed).unwrap();
-    assert_eq!(
-        error(file.write_at(b"x", 0, Wait::Allowed)),
-        Error::Os(Errno::BADF)
-    );
+    assert_eq!(error(file.write_at(b"x", 0, Wait::Allowed)), Error::BadHandle);
     assert_eq!(error(file.set_attrs(&size(0))), Error::Forbidden("overwrite"));
     assert_eq!(get(&guard, "f").unwrap(), b"content");
 }
@@ -258,7 +252,7 @@ fn renaming_over_needs_overwrite_even_in_a_race() {
     let outcome = home.guard.rename(&path("g"), &path("f"), REPLACE);
     assert_eq!(error(outcome), Error::Forbidden("overwrite"));
     let outcome = home.guard.rename(&path("g"), &path("f"), REFUSE);
-    assert_eq!(error(outcome), Error::Os(Errno::EXIST));
+    assert_eq!(error(outcome), Error::AlreadyExists);
     assert_eq!(get(&*home.open, "f").unwrap(), b"content");
     home.guard.rename(&path("g"), &path("h"), REPLACE).unwrap();
 }

@@ -29,13 +29,13 @@ impl OpenFile for Memory {
         Ok(count)
     }
     fn write_at(&self, _data: &[u8], _offset: u64, _wait: Wait) -> Result<()> {
-        Err(Errno::BADF.into())
+        Err(Error::BadHandle)
     }
     fn stat(&self) -> Result<Metadata> {
-        Err(Errno::BADF.into())
+        Err(Error::BadHandle)
     }
     fn set_attrs(&self, _attrs: &SetAttrs) -> Result<()> {
-        Err(Errno::BADF.into())
+        Err(Error::BadHandle)
     }
     fn sync(&self) -> Result<()> {
         Ok(())
@@ -44,7 +44,7 @@ impl OpenFile for Memory {
         Ok(())
     }
     fn space(&self, _wait: Wait) -> Result<Space> {
-        Err(Errno::BADF.into())
+        Err(Error::BadHandle)
     }
 }
 
@@ -185,6 +185,6 @@ fn hashing_ends_when_the_client_leaves() {
     });
     let all = file.bytes.len() as u64;
     let outcome = work(&file, Algorithm::Md5, 0, all).compute(&CpuSlots::new(1), &gone);
-    assert_eq!(outcome, Err(Errno::CANCELED.into()));
+    assert_eq!(outcome, Err(Error::Cancelled));
     assert!(*file.furthest.lock().unwrap() <= 3 * BUFFER_SIZE as u64);
 }

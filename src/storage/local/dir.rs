@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, RawDir, statat};
 use rustix::io::Errno;
 
-use crate::storage::attrs;
+use crate::storage::local::attrs;
 use crate::storage::local::jail::OpenedDir;
 use crate::storage::{DirEntry, DirStream, Metadata, Result};
 

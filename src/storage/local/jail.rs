@@ -16,7 +16,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, Stat, fstat};
 use rustix::io::Errno;
 
 use crate::domain::path::VirtualPath;
-use crate::storage::attrs::{self, Target, allowed_mode};
+use crate::storage::local::attrs::{self, Target, allowed_mode};
 use crate::storage::{FileKind, Links, Metadata, OpenHow, SetAttrs, Space};
 
 type Result<T> = std::result::Result<T, Errno>;

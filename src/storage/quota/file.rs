@@ -14,8 +14,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-
 use super::room::within_quota;
 use crate::accounts::account::{Account, Change, Patience};
 use crate::accounts::inode::Inode;
@@ -232,7 +230,7 @@ impl OpenFile for Uncharged {
     }
 
     fn write_at(&self, _data: &[u8], _offset: u64, _wait: Wait) -> Result<()> {
-        Err(Errno::BADF.into())
+        Err(Error::BadHandle)
     }
 
     fn stat(&self) -> Result<Metadata> {
@@ -241,7 +239,7 @@ impl OpenFile for Uncharged {
 
     fn set_attrs(&self, attrs: &SetAttrs) -> Result<()> {
         if attrs.size.is_some() {
-            return Err(Errno::INVAL.into());
+            return Err(Error::Invalid);
         }
         self.inner.set_attrs(attrs)
     }
@@ -263,13 +261,7 @@ impl OpenFile for Uncharged {
 fn is_want_of_room(error: Error) -> bool {
     match error {
         Error::OverBytes { .. } | Error::OverFiles { .. } | Error::Unmeasurable => true,
-        Error::Os(errno) => matches!(errno, Errno::NOSPC | Errno::DQUOT),
-        Error::Forbidden(_)
-        | Error::WouldBlock
-        | Error::Measuring
-        | Error::NotRecorded
-        | Error::NotOwned
-        | Error::Ended => false,
+        _ => error.is_lack_of_disk_space(),
     }
 }
 

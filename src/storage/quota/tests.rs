@@ -159,7 +159,7 @@ fn all_of_the_limit_can_be_used_and_no_more() {
     );
     assert_eq!(error(home.storage.symlink(b"a", &path("e"), Wait::Allowed)), full);
     // A name that is taken is no matter of room.
-    let taken = Error::Os(Errno::EXIST);
+    let taken = Error::AlreadyExists;
     assert_eq!(error(home.storage.mkdir(&path("d"), 0o755, Wait::Allowed)), taken);
     assert_eq!(
         error(home.storage.open(&path("a"), how("wcx"), Wait::Allowed)),

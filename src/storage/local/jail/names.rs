@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::{Jail, Result, stat_name};
 use crate::domain::path::VirtualPath;
-use crate::storage::attrs::{self, allowed_mode};
+use crate::storage::local::attrs::{self, allowed_mode};
 use crate::storage::{FileKind, Over};
 
 /// Longest target of a link, with its final NUL.

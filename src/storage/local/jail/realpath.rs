@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::{Jail, Result, read_link_of, resolve_in};
 use crate::domain::path::{PathError, VirtualPath};
 use crate::storage::FileKind;
-use crate::storage::attrs;
+use crate::storage::local::attrs;
 
 /// As many links as the kernel follows in one path.
 const MAX_LINKS: usize = 40;

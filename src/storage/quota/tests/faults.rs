@@ -8,11 +8,11 @@ use super::*;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// Nothing is done.
-    Before(Errno),
+    Before(Error),
     /// Of a write or a resize, all is done, and then it fails.
-    After(Errno),
+    After(Error),
     /// Of a write, half is done.
-    Half(Errno),
+    Half(Error),
     /// All is done and well, but the attributes cannot be read afterwards.
     Blind,
     /// It fails, and the attributes cannot be read afterwards.
@@ -38,14 +38,14 @@ impl Faults {
         let fault = self.next.lock().unwrap().take();
         match fault {
             None => call(),
-            Some(Fault::Before(errno)) => Err(errno.into()),
-            Some(Fault::After(errno)) => {
+            Some(Fault::Before(error)) => Err(error),
+            Some(Fault::After(error)) => {
                 let _ = call();
-                Err(errno.into())
+                Err(error)
             }
-            Some(Fault::Half(errno)) => {
+            Some(Fault::Half(error)) => {
                 half();
-                Err(errno.into())
+                Err(error)
             }
             Some(Fault::Blind) => {
                 self.blind.store(true, Ordering::Relaxed);
@@ -53,7 +53,7 @@ impl Faults {
             }
             Some(Fault::BeforeAndBlind) => {
                 self.blind.store(true, Ordering::Relaxed);
-                Err(Errno::IO.into())
+                Err(Error::DeviceFailed)
             }
         }
     }
@@ -70,7 +70,7 @@ impl Faults {
 
     fn look<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
         match self.blind.load(Ordering::Relaxed) {
-            true => Err(Errno::IO.into()),
+            true => Err(Error::DeviceFailed),
             false => call(),
         }
     }

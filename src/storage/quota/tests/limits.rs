@@ -117,8 +117,8 @@ fn a_new_limit_can_wait_for_what_the_old_one_allowed() {
     let dir = tempfile::tempdir().unwrap();
     let account = books.account(dir.path(), Some(100), None);
     std::fs::write(dir.path().join("f"), "x").unwrap();
-    let file = std::fs::File::open(dir.path().join("f")).unwrap();
-    let meta = crate::storage::attrs::metadata(&rustix::fs::fstat(&file).unwrap());
+    let local = LocalStorage::open(dir.path()).unwrap();
+    let meta = local.stat(&path("f"), Links::Follow).unwrap();
     let inode = crate::accounts::inode::Inode::of_new(&account, &meta);
     let writing = inode.lock(Wait::Allowed).unwrap();
     let waiting = std::thread::spawn({

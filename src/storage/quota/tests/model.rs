@@ -64,9 +64,9 @@ fn step() -> impl Strategy<Value = Step> {
 fn fault() -> impl Strategy<Value = Option<Fault>> {
     prop_oneof![
         12 => Just(None),
-        1 => Just(Some(Fault::Before(Errno::NOSPC))),
-        1 => Just(Some(Fault::After(Errno::IO))),
-        1 => Just(Some(Fault::Half(Errno::NOSPC))),
+        1 => Just(Some(Fault::Before(Error::DiskFull))),
+        1 => Just(Some(Fault::After(Error::DeviceFailed))),
+        1 => Just(Some(Fault::Half(Error::DiskFull))),
         1 => Just(Some(Fault::Blind)),
         1 => Just(Some(Fault::BeforeAndBlind)),
     ]
@@ -76,7 +76,7 @@ type Slot = Option<Arc<dyn OpenFile>>;
 
 fn take(storage: &Quota, slot: &mut Slot, step: &Step) -> Result<()> {
     let at = |name: &usize| path(NAMES[*name]);
-    let file = slot.clone().ok_or(Error::Os(Errno::BADF));
+    let file = slot.clone().ok_or(Error::BadHandle);
     let wait = Wait::Allowed;
     match step {
         Step::Open(name, flags) => {

@@ -1,11 +1,11 @@
-//! Attributes between the kernel and [`super::Metadata`], and the one way of changing them: through a descriptor.
+//! Attributes between the kernel and [`Metadata`], and the one way of changing them: through a descriptor.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Stat, StatVfs, StatVfsMountFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::{FileKind, InodeId, Metadata, SetAttrs, Space};
+use crate::storage::{FileKind, InodeId, Metadata, SetAttrs, Space};
 
 /// What stat(2) said.
 pub(super) fn metadata(stat: &Stat) -> Metadata {

@@ -1,0 +1,151 @@
+//! Why storage calls fail: closed kinds that mean the same for every storage.
+//!
+//! A storage translates what its own system says in one place (for local disks: `local/errors.rs`). The protocol gives
+//! each kind a status (`sftp/status.rs`), and commands give each kind a sentence (`exec/reason.rs`).
+
+use std::fmt;
+
+use base::size::Size;
+
+/// The result of a storage call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// The reason why a storage call failed. Displayed in the words that programs of the system use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Nothing has this name.
+    #[error("No such file or directory")]
+    NotFound,
+    /// A component of the path, or what it names, is not a directory.
+    #[error("Not a directory")]
+    NotADirectory,
+    /// The path names a directory, and the call is for files.
+    #[error("Is a directory")]
+    IsADirectory,
+    /// The name is taken.
+    #[error("File exists")]
+    AlreadyExists,
+    /// The directory has entries.
+    #[error("Directory not empty")]
+    NotEmpty,
+    /// The path leads through too many symbolic links.
+    #[error("Too many levels of symbolic links")]
+    LinkLoop,
+    /// The storage does not let the server do this.
+    #[error("Permission denied")]
+    AccessDenied,
+    /// Nobody may do this to this object.
+    #[error("Operation not permitted")]
+    NotPermitted,
+    /// A name or a path is too long for the storage.
+    #[error("File name too long")]
+    NameTooLong,
+    /// The arguments make no sense for what the path names.
+    #[error("Invalid argument")]
+    Invalid,
+    /// The file is not open in a way that allows this.
+    #[error("Bad file descriptor")]
+    BadHandle,
+    /// The storage cannot do this to this kind of object.
+    #[error("Operation not supported")]
+    NotSupported,
+    /// The storage cannot do this at all.
+    #[error("Function not implemented")]
+    NotImplemented,
+    /// The two names lie on different file systems.
+    #[error("Invalid cross-device link")]
+    CrossesFileSystems,
+    /// A FIFO, socket or device, which cannot be opened.
+    #[error("No such device or address")]
+    NotAFile,
+    /// The object is in use, or is the home itself.
+    #[error("Device or resource busy")]
+    Busy,
+    /// The disk is full.
+    #[error("No space left on device")]
+    DiskFull,
+    /// A quota that the file system itself keeps is used up.
+    #[error("Disk quota exceeded")]
+    DiskQuota,
+    /// The client has left before the work was done.
+    #[error("Operation canceled")]
+    Cancelled,
+    /// The device could not read or write.
+    #[error("Input/output error")]
+    DeviceFailed,
+    /// The server lacks descriptors or memory at the moment, or was interrupted: nothing is known about the name.
+    #[error("{0}")]
+    Unavailable(Cause),
+    /// Any other failure, which only the storage itself can name.
+    #[error("{0}")]
+    Other(Cause),
+    /// The user lacks the permission; its name.
+    #[error("no permission to {0}")]
+    Forbidden(&'static str),
+    /// The call would have to wait, and was made with [`Wait::Never`](super::Wait::Never).
+    #[error("would block")]
+    WouldBlock,
+    /// The account has no room for these bytes.
+    #[error("quota exceeded: {} of {} used", Size(*used), Size(*limit))]
+    OverBytes {
+        /// Bytes used now.
+        used: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The account has no room for another file.
+    #[error("quota exceeded: {used} of {limit} files used")]
+    OverFiles {
+        /// Files, directories and links now.
+        used: u64,
+        /// Files, directories and links allowed.
+        limit: u64,
+    },
+    /// The home has to be measured first, and that takes longer than a client should wait.
+    #[error("the home is being measured; try again in a moment")]
+    Measuring,
+    /// The home cannot be measured, so nothing may grow in it.
+    #[error("the use of the home cannot be measured; ask the server's operator")]
+    Unmeasurable,
+    /// The account cannot be written down, so nothing may grow beyond what was written down before.
+    #[error("the server cannot write down the use of the home; try again in a moment")]
+    NotRecorded,
+    /// The storage does not carry this server's marker: its disk is not mounted, or it is another server's.
+    #[error("this server does not own the storage of the home, so nothing may grow there; ask its operator")]
+    NotOwned,
+    /// The session has ended, and no call of it begins any more.
+    #[error("this session has ended")]
+    Ended,
+}
+
+impl Error {
+    /// Returns whether the disk, and not the account, has no room.
+    pub fn is_lack_of_disk_space(self) -> bool {
+        matches!(self, Error::DiskFull | Error::DiskQuota)
+    }
+}
+
+/// A failure as the storage's own system numbers it. Only the storage gives it a meaning; others display it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Cause(i32);
+
+impl Cause {
+    /// A failure with this number of the operating system.
+    pub(in crate::storage) fn of_system(code: i32) -> Self {
+        Self(code)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = std::io::Error::from_raw_os_error(self.0).to_string();
+        let end = text.rfind(" (os error").unwrap_or(text.len());
+        f.write_str(text.get(..end).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({self})", self.0)
+    }
+}
