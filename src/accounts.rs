@@ -1,21 +1,23 @@
 //! Quota accounts: what each home holds, exact to the byte, and never below the truth after a crash.
 //!
-//! [`account`] has the numbers and the rules of growing, [`inode`] one record for each open file, [`mod@measure`] counts
-//! a home while it is used, [`measurer`] starts that, and [`keeper`] alone writes to the store. `storage/quota.rs` is the
-//! decorator of the storage that charges every change to an account.
+//! [`account`] has the numbers and the rules of growing, `inode` one record for each open file, [`mod@measure`] counts
+//! a home while it is used, `measurer` starts that, and `keeper` alone writes to the store. [`quota`] is the decorator
+//! of the storage that charges every change to an account. Storages measure and sync themselves: nothing here touches a
+//! disk.
 
 pub mod account;
 pub mod disk;
-pub mod inode;
-pub mod keeper;
+pub mod id;
+mod inode;
+mod keeper;
 pub mod measure;
-pub mod measurer;
+mod measurer;
+mod ownership;
+pub mod quota;
 mod settings;
-mod walk;
+mod table;
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
@@ -23,82 +25,81 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::domain::user::Quota;
-use crate::store::{Store, UsageRecord};
+use crate::storage::backend::{Backend, Sum, Unreadable};
+use crate::store::Store;
 use base::error::{Error, Result};
 
 use self::account::{Account, Helpers, Usage, UsageAccuracy};
-use self::measure::{Sum, Unreadable, measure};
-use self::measurer::{Slots, Why};
+use self::id::{AccountId, AccountSpec};
+use self::keeper::Keeper;
+use self::measure::measure;
+use self::measurer::{Measurer, Why};
+use self::ownership::{Ownership, OwnershipChecks};
+use self::table::{AccountTable, CachedAccount, LoadOutcome};
 
 pub use self::settings::QuotaSettings;
 
-/// The accounts of all homes that were used since the start.
+/// All accounts of the server, with those who work for them.
 pub struct Accounts {
     store: Arc<dyn Store>,
     settings: QuotaSettings,
-    accounts: Mutex<HashMap<PathBuf, Arc<Account>>>,
-    /// What the operator has allowed since the start, where that was changed.
-    quotas: Mutex<HashMap<PathBuf, Quota>>,
-    /// Homes that nobody had any more while sessions were still in them.
-    forgotten: Mutex<HashSet<PathBuf>>,
+    table: Arc<AccountTable>,
+    ownership: Arc<OwnershipChecks>,
+    measurer: Arc<Measurer>,
+    #[cfg_attr(
+        not(test),
+        allow(dead_code, reason = "its task owns it, too; tests are the keeper themselves")
+    )]
+    keeper: Arc<Keeper>,
     helpers: Helpers,
     tasks: TaskTracker,
-    slots: Arc<Slots>,
-    /// Whether the storage of a home is this server's; not set in tests.
-    ownership: OnceLock<Ownership>,
 }
 
-/// Does the storage of this home carry the server's marker? May block on its disk.
-pub type Ownership = Box<dyn Fn(&Path) -> Result<()> + Send + Sync>;
-
 impl Accounts {
-    /// An empty accounts, and its keeper, which runs until `quit` is cancelled and everything is written down.
-    pub fn start(store: Arc<dyn Store>, settings: QuotaSettings, quit: CancellationToken) -> Arc<Self> {
-        let accounts = Arc::new(Self {
+    /// No accounts yet, and their keeper, which runs until `quit` is cancelled and everything is written down.
+    pub fn start(
+        store: Arc<dyn Store>,
+        backend: Arc<dyn Backend>,
+        settings: QuotaSettings,
+        quit: CancellationToken,
+    ) -> Arc<Self> {
+        let helpers = Helpers {
+            keeper: Arc::new(Notify::new()),
+            measurer: Arc::new(Notify::new()),
+            quit,
+        };
+        let tasks = TaskTracker::new();
+        let table = Arc::<AccountTable>::default();
+        let measurer = Arc::new(Measurer::new(
+            Arc::clone(&table),
+            Arc::clone(&backend),
+            tasks.clone(),
+        ));
+        let ownership = Arc::new(OwnershipChecks::new(tasks.clone()));
+        let keeper = Arc::new(Keeper {
+            store: Arc::clone(&store),
+            backend,
+            table: Arc::clone(&table),
+            measurer: Arc::clone(&measurer),
+            ownership: Arc::clone(&ownership),
+        });
+        tasks.spawn(measurer::serve(Arc::clone(&measurer), helpers.clone()));
+        tasks.spawn(keeper::keep(Arc::clone(&keeper), helpers.clone()));
+        Arc::new(Self {
             store,
             settings,
-            accounts: Mutex::default(),
-            quotas: Mutex::default(),
-            forgotten: Mutex::default(),
-            helpers: Helpers {
-                keeper: Arc::new(Notify::new()),
-                measurer: Arc::new(Notify::new()),
-                quit: quit.clone(),
-            },
-            tasks: TaskTracker::new(),
-            slots: Arc::default(),
-            ownership: OnceLock::new(),
-        });
-        accounts.tasks.spawn(measurer::serve(Arc::clone(&accounts)));
-        accounts.tasks.spawn(keeper::keep(Arc::clone(&accounts), quit));
-        accounts
+            table,
+            ownership,
+            measurer,
+            keeper,
+            helpers,
+            tasks,
+        })
     }
 
     /// From now on the marker of a home's storage is looked at after each new ceiling.
     pub fn watch_ownership(&self, ownership: Ownership) {
-        // A second call changes nothing.
-        let _ = self.ownership.set(ownership);
-    }
-
-    /// Looks at the markers of these accounts' storages, on a thread that only one of their disks can hold up. A look at
-    /// a disk that hangs goes on while the next ceiling is written: at most one of them is under way for each account.
-    fn look_at_markers(self: &Arc<Self>, accounts: Vec<Arc<Account>>) {
-        for account in accounts {
-            if self.ownership.get().is_none() || !account.begin_look() {
-                continue;
-            }
-            let accounts = Arc::clone(self);
-            self.tasks.spawn_blocking(move || {
-                if let Some(ownership) = accounts.ownership.get() {
-                    let owned = ownership(account.home());
-                    if let Err(error) = &owned {
-                        tracing::error!(home = ?account.home(), %error, "nothing may grow in the home any more");
-                    }
-                    account.set_owned(owned.is_ok());
-                }
-                account.end_look();
-            });
-        }
+        self.ownership.watch(ownership);
     }
 
     /// Waits until the keeper has written everything down, after `quit` was cancelled.
@@ -107,67 +108,38 @@ impl Accounts {
         self.tasks.wait().await;
     }
 
-    fn accounts(&self) -> MutexGuard<'_, HashMap<PathBuf, Arc<Account>>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn quotas(&self) -> MutexGuard<'_, HashMap<PathBuf, Quota>> {
-        self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn forgotten(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
-        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn all(&self) -> Vec<Arc<Account>> {
-        self.accounts().values().cloned().collect()
-    }
-
-    /// The account of a home, for as long as the server runs. `quota` is what its user's record said at the sign-in,
-    /// which may be long ago: what [`Accounts::set_quota`] was told since counts more. The first time it is asked for, it
-    /// is loaded, and measured in the background where it is not exact or was not measured for long.
+    /// Returns an account, which lives for as long as the server runs. The limits of `spec` are what its user's record
+    /// said at the sign-in, which may be long ago: what [`Accounts::set_quota`] was told since counts more. The first
+    /// time it is asked for, it is loaded, and measured in the background where it is not exact or was not measured for
+    /// long.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn account(self: &Arc<Self>, home: &Path, quota: Quota) -> Result<Arc<Account>> {
-        let known = {
-            let mut accounts = self.accounts();
-            let forgotten = self.forgotten().remove(home);
-            if forgotten
-                && accounts
-                    .get(home)
-                    .is_some_and(|account| Arc::strong_count(account) == 1)
-            {
-                accounts.remove(home);
-            }
-            accounts.get(home).map(|account| (Arc::clone(account), forgotten))
-        };
-        if let Some((account, forgotten)) = known {
+    pub async fn account(&self, spec: &AccountSpec) -> Result<Arc<Account>> {
+        if let Some(CachedAccount {
+            account,
+            was_forgotten,
+        }) = self.table.take_up(&spec.id)
+        {
             // The operator may have put other files into a home that nobody had for a while.
-            if (forgotten || self.is_due(&account)) && account.may_be_measured() {
-                self.measure_later(Arc::clone(&account), Why::Background);
+            if (was_forgotten || self.is_due(&account)) && account.may_be_measured() {
+                self.measurer.measure_later(Arc::clone(&account), Why::Background);
             }
             return Ok(account);
         }
-        let record = self.store.usage(home).await?;
-        let account = {
-            let mut accounts = self.accounts();
-            if let Some(account) = accounts.get(home) {
-                return Ok(Arc::clone(account));
-            }
-            let quota = self.quotas().get(home).copied().unwrap_or(quota);
-            let account = Arc::new(Account::load(home, quota, record.as_ref(), &self.helpers));
-            accounts.insert(home.to_owned(), Arc::clone(&account));
-            account
+        let record = self.store.usage(spec.id.store_key()).await?;
+        let account = match self.table.load(spec, record.as_ref(), &self.helpers) {
+            LoadOutcome::AlreadyThere(account) => return Ok(account),
+            LoadOutcome::New(account) => account,
         };
         if account.accuracy() != UsageAccuracy::Exact || self.is_due(&account) {
-            self.measure_later(Arc::clone(&account), Why::Background);
+            self.measurer.measure_later(Arc::clone(&account), Why::Background);
         }
         Ok(account)
     }
 
-    /// Is it time to look at a home again: because that was long ago, or because the operator may have put right what
-    /// kept us from it?
+    /// Returns whether it is time to look at a home again: because that was long ago, or because the operator may have
+    /// put right what kept us from it.
     fn is_due(&self, account: &Account) -> bool {
         let limit = SignedDuration::from_secs(i64::try_from(self.settings.rescan_secs).unwrap_or(i64::MAX));
         let age = account
@@ -178,89 +150,63 @@ impl Accounts {
             || age.is_none_or(|age| age >= limit)
     }
 
-    /// A home was just made, whatever was known of one that stood there before.
-    pub fn made(&self, home: &Path) {
-        let account = self.accounts().get(home).cloned();
-        if let Some(account) = account {
-            self.measure_later(account, Why::Background);
+    /// Has an account measured whose home was just made, whatever was known of one that stood there before.
+    pub fn home_made(&self, id: &AccountId) {
+        if let Some(account) = self.table.get(id) {
+            self.measurer.measure_later(account, Why::Background);
         }
     }
 
-    /// What could not be looked into in a home, as far as is known.
-    pub fn unreadable(&self, home: &Path) -> Unreadable {
-        let account = self.accounts().get(home).cloned();
-        account.map_or_else(Unreadable::default, |account| account.unreadable())
+    /// Returns what could not be looked into, as far as is known.
+    pub fn unreadable(&self, id: &AccountId) -> Unreadable {
+        self.table
+            .get(id)
+            .map_or_else(Unreadable::default, |account| account.unreadable())
     }
 
-    /// Measures a home now, and corrects its account.
+    /// Measures an account's home now, and corrects the account.
     ///
     /// # Errors
-    /// When the home cannot be walked, or the store cannot be read.
-    pub async fn scan(self: &Arc<Self>, home: &Path, quota: Quota) -> Result<Sum> {
-        let account = self.account(home, quota).await?;
-        let scan = self.tasks.spawn_blocking(move || measure(&account));
+    /// When the home cannot be read, or the store cannot be read.
+    pub async fn scan(&self, spec: &AccountSpec) -> Result<Sum> {
+        let account = self.account(spec).await?;
+        let backend = Arc::clone(self.measurer.backend());
+        let scan = self.tasks.spawn_blocking(move || measure(&account, &*backend));
         scan.await
             .map_err(|error| Error::new("cannot measure the home").because(error))?
     }
 
-    /// What a home holds: from its account if it was used since the start, else as it is written down; `None` if
-    /// nothing is known.
+    /// Returns what an account holds: its own numbers if it was used since the start, else what is written down; `None`
+    /// if nothing is known.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn usage(&self, home: &Path, quota: Quota) -> Result<Option<Usage>> {
-        if let Some(account) = self.accounts().get(home) {
+    pub async fn usage(&self, spec: &AccountSpec) -> Result<Option<Usage>> {
+        if let Some(account) = self.table.get(&spec.id) {
             return Ok(Some(account.usage()));
         }
-        let record = self.store.usage(home).await?;
-        Ok(record.and_then(|record| Usage::recorded(&record, quota)))
+        let record = self.store.usage(spec.id.store_key()).await?;
+        Ok(record.and_then(|record| Usage::recorded(&record, spec.quota)))
     }
 
-    /// The same of many homes at once, with what their records say. A question to the store for all of them.
+    /// Returns the same of many accounts at once, with one question to the store for all of them.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn usages(&self, homes: &[(&Path, Quota)]) -> Result<Vec<Option<Usage>>> {
+    pub async fn usages(&self, specs: &[AccountSpec]) -> Result<Vec<Option<Usage>>> {
         let records = self.store.usages().await?;
-        let records: HashMap<&Path, &UsageRecord> = records
-            .iter()
-            .map(|record| (record.home.as_path(), record))
-            .collect();
-        let accounts = self.accounts();
-        let usage = |(home, quota): &(&Path, Quota)| match accounts.get(*home) {
-            Some(account) => Some(account.usage()),
-            None => records
-                .get(home)
-                .and_then(|record| Usage::recorded(record, *quota)),
-        };
-        Ok(homes.iter().map(usage).collect())
+        Ok(self.table.usages(specs, &records))
     }
 
-    /// Puts the limit of a home in force, for the account that exists or the one that will be loaded. Returns the
-    /// account if its limit was another one before.
-    pub fn set_quota(&self, home: &Path, quota: Quota) -> Option<Arc<Account>> {
-        let accounts = self.accounts();
-        self.quotas().insert(home.to_owned(), quota);
-        let account = accounts.get(home)?;
-        if account.usage().quota == quota {
-            return None;
-        }
-        account.set_quota(quota);
-        Some(Arc::clone(account))
+    /// Puts the limits of an account in force, also for one that is loaded later. Returns the account if it had other
+    /// limits before.
+    pub fn set_quota(&self, id: &AccountId, quota: Quota) -> Option<Arc<Account>> {
+        self.table.set_quota(id, quota)
     }
 
-    /// Nobody has this home any more. What becomes of it is not counted from here on; whoever gets it later finds it
-    /// measured anew. While sessions are still in it, its account stays.
-    pub fn forget(&self, home: &Path) {
-        let mut accounts = self.accounts();
-        self.quotas().remove(home);
-        if accounts
-            .get(home)
-            .is_some_and(|account| Arc::strong_count(account) == 1)
-        {
-            accounts.remove(home);
-        } else if accounts.contains_key(home) {
-            self.forgotten().insert(home.to_owned());
-        }
+    /// Drops an account that no user has any more. Whoever gets its home later finds it measured anew. While sessions
+    /// still use it, the account stays.
+    pub fn forget(&self, id: &AccountId) {
+        self.table.forget(id);
     }
 }

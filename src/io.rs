@@ -111,6 +111,12 @@ impl SlowPermit {
     }
 }
 
+impl std::fmt::Debug for HomeIo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HomeIo({})", self.filesystem.device)
+    }
+}
+
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.0.since.store(0, Ordering::Release);
@@ -120,14 +126,7 @@ impl Drop for Permit<'_> {
 impl IoScheduler {
     /// `slots` threads at most inside a file system at once; `runtime` must have more worker threads than that.
     pub fn new(slots: usize, runtime: Handle) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared {
-            started: Instant::now(),
-            slots: (0..slots).map(|_| Slot::default()).collect(),
-            filesystems: Mutex::default(),
-            cpu_slots: CpuSlots::new(std::thread::available_parallelism().map_or(1, usize::from)),
-            watchdog: Mutex::default(),
-            asleep: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared::new(slots));
         let watched = Arc::downgrade(&shared);
         let thread = std::thread::Builder::new()
             .name("io-watchdog".into())
@@ -156,16 +155,7 @@ impl IoScheduler {
             return filesystem;
         }
         filesystems.retain(|_, filesystem| filesystem.strong_count() > 0);
-        let filesystem = Arc::new(Filesystem {
-            shared: Arc::clone(&self.shared),
-            device,
-            slow_until: AtomicU64::new(0),
-            slow_way: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
-            slow_homes: KeyedSemaphore::new(SLOW_PER_HOME),
-            hashing: Arc::new(Semaphore::new(HASHING_AT_ONCE)),
-            hashing_homes: KeyedSemaphore::new(HASHING_PER_HOME),
-            closing: Arc::new(Semaphore::new(CLOSING_AT_ONCE)),
-        });
+        let filesystem = Arc::new(Filesystem::new(&self.shared, device));
         filesystems.insert(device, Arc::downgrade(&filesystem));
         filesystem
     }
@@ -178,6 +168,19 @@ impl Drop for IoScheduler {
 }
 
 impl Filesystem {
+    fn new(shared: &Arc<Shared>, device: u64) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            device,
+            slow_until: AtomicU64::new(0),
+            slow_way: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
+            slow_homes: KeyedSemaphore::new(SLOW_PER_HOME),
+            hashing: Arc::new(Semaphore::new(HASHING_AT_ONCE)),
+            hashing_homes: KeyedSemaphore::new(HASHING_PER_HOME),
+            closing: Arc::new(Semaphore::new(CLOSING_AT_ONCE)),
+        }
+    }
+
     /// See [`HomeIo::enter`].
     fn enter(&self) -> Option<Permit<'_>> {
         let now = self.shared.now();
@@ -214,6 +217,17 @@ impl Filesystem {
 }
 
 impl HomeIo {
+    /// The access of a home that no scheduler knows: its calls take the slow way, and nobody watches them.
+    pub fn unscheduled() -> Self {
+        let shared = Arc::new(Shared::new(0));
+        let filesystem = Filesystem::new(&shared, 0);
+        Self {
+            slow: Arc::new(Semaphore::new(SLOW_PER_HOME)),
+            hashing: Arc::new(Semaphore::new(HASHING_PER_HOME)),
+            filesystem: Arc::new(filesystem),
+        }
+    }
+
     /// Takes the quick way; `None` means that the call has to take the slow one.
     pub fn enter(&self) -> Option<Permit<'_>> {
         self.filesystem.enter()
@@ -241,6 +255,17 @@ impl HomeIo {
 }
 
 impl Shared {
+    fn new(slots: usize) -> Self {
+        Self {
+            started: Instant::now(),
+            slots: (0..slots).map(|_| Slot::default()).collect(),
+            filesystems: Mutex::default(),
+            cpu_slots: CpuSlots::new(std::thread::available_parallelism().map_or(1, usize::from)),
+            watchdog: Mutex::default(),
+            asleep: AtomicBool::new(false),
+        }
+    }
+
     fn now(&self) -> u64 {
         micros(self.started.elapsed())
     }
@@ -316,65 +341,4 @@ fn watch(watched: &Weak<Shared>, runtime: &Handle) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn slots_bound_who_is_inside() {
-        let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
-        let filesystem = scheduler.of_device(1);
-        let first = filesystem.enter().unwrap();
-        let second = filesystem.enter().unwrap();
-        assert!(filesystem.enter().is_none());
-        drop(first);
-        assert!(filesystem.enter().is_some());
-        drop(second);
-    }
-
-    /// Stays until it is let go.
-    struct Sticky(Arc<std::sync::Barrier>, Arc<AtomicU64>);
-
-    impl Drop for Sticky {
-        fn drop(&mut self) {
-            self.1.fetch_add(1, Ordering::SeqCst);
-            self.0.wait();
-        }
-    }
-
-    #[tokio::test]
-    async fn closing_files_that_hang_takes_few_threads() {
-        let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
-        let filesystem = scheduler.of_device(1);
-        let begun = Arc::<AtomicU64>::default();
-        // Falls when as many as there are places, and the test, have come to it.
-        let barrier = Arc::new(std::sync::Barrier::new(CLOSING_AT_ONCE + 1));
-        for _ in 0..3 * CLOSING_AT_ONCE {
-            filesystem.close(Sticky(Arc::clone(&barrier), Arc::clone(&begun)));
-        }
-        for round in 1..=3 {
-            while filesystem.closing.available_permits() > 0 || begun.load(Ordering::SeqCst) < round * 16 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            assert_eq!(begun.load(Ordering::SeqCst), round * CLOSING_AT_ONCE as u64);
-            let barrier = Arc::clone(&barrier);
-            tokio::task::spawn_blocking(move || barrier.wait()).await.unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn a_stuck_file_system_becomes_slow_and_others_do_not() {
-        let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
-        let (stuck, well) = (scheduler.of_device(1), scheduler.of_device(2));
-        let permit = stuck.enter().unwrap();
-        let began = Instant::now();
-        while stuck.enter().is_some() {
-            assert!(began.elapsed() < Duration::from_secs(100), "the watchdog sleeps");
-            std::thread::sleep(TICK);
-        }
-        drop(permit);
-        let slow = stuck.enter().is_none();
-        // A test that was held up for that long shows nothing.
-        assert!(slow || began.elapsed() >= SLOW_FOR, "slow for a while after");
-        assert!(well.enter().is_some());
-    }
-}
+mod tests;

@@ -3,64 +3,62 @@
 //! `Gated(Guard(Durable(Quota(Local))))`: an ended session does nothing, permissions are judged before anything is
 //! charged, all that happens is charged, and whoever waits for the disk holds no lock of the quota meanwhile.
 
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::accounts::account::Account;
 use crate::accounts::disk::Disks;
+use crate::accounts::quota::Quota;
 use crate::auth::Login;
-use crate::io::{HomeIo, IoScheduler};
+use crate::io::IoScheduler;
 use crate::storage::Storage;
 use crate::storage::durable::{Durable, Fsync};
 use crate::storage::gate::{Gate, Gated};
 use crate::storage::guard::Guard;
 use crate::storage::local::LocalStorage;
-use crate::storage::quota::Quota;
 use base::error::{Error, Result};
 
-/// A home, ready for a session.
+/// A home that is ready for a session.
 #[derive(Clone)]
 pub struct Mounted {
-    /// What the session sees.
+    /// The storage that the session sees.
     pub storage: Arc<dyn Storage>,
-    /// Its way into the file system that it lies on.
-    pub io: HomeIo,
-    /// Was it missing?
+    /// Whether the home was missing, and was made.
     pub made: bool,
 }
 
-/// Where homes are mounted.
-pub struct Place {
-    /// The file systems.
+/// What mounting a home needs beside the login and its account.
+pub struct MountContext {
+    /// Decides which threads the calls on a home take.
     pub scheduler: IoScheduler,
-    /// The same, as to whether they are full.
+    /// Knows which disks are full.
     pub disks: Disks,
-    /// What is waited for.
+    /// When written data is flushed to the disk.
     pub fsync: Fsync,
-    /// Where a home really lies, if it may lie there: links may have moved since the user was added, disks may have
+    /// Says where a home really lies, if it may lie there: links may have moved since the user was added, disks may have
     /// been unmounted.
-    pub check: Check,
+    pub check: HomeCheck,
 }
 
-/// See [`Place::check`].
-pub type Check = Box<dyn Fn(&Path) -> Result<Site> + Send + Sync>;
+/// See [`MountContext::check`].
+pub type HomeCheck = Box<dyn Fn(&Path) -> Result<HomeSite> + Send + Sync>;
 
 /// Where a home really lies, and what may be done there.
-pub struct Site {
+pub struct HomeSite {
     /// The home, without links.
     pub path: PathBuf,
-    /// Does the storage carry this server's marker? Otherwise nothing grows in the home, for the reason given.
+    /// Whether the storage carries this server's marker. If not, nothing grows in the home, for the reason given.
     pub owned: Result<()>,
-    /// Does it lie beneath `[storage] homes`, where a home that is missing is made?
+    /// Whether the home lies beneath `[storage] homes`, where a home that is missing is made.
     pub may_be_made: bool,
 }
 
-/// Why a home was not opened.
+/// The reason why a home was not opened.
 pub struct Refused {
-    /// For the log.
+    /// The error, for the log.
     pub error: Error,
-    /// For the client, and without anything about the host.
+    /// A sentence for the client, which says nothing about the host.
     pub sentence: &'static str,
 }
 
@@ -82,14 +80,14 @@ pub fn mount(
     login: &Login,
     account: Arc<Account>,
     gate: &Arc<Gate>,
-    place: &Place,
+    context: &MountContext,
 ) -> std::result::Result<Mounted, Refused> {
     let _inside = gate
         .enter()
         .map_err(|ended| Error::new("cannot open the home").because(ended))?;
     // Before the home is looked at: where it is found on a disk that was mounted in between, the next sign-in sees
     // the marker too.
-    let site = (place.check)(login.home())?;
+    let site = (context.check)(login.home())?;
     let home = &site.path;
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
     let mut made = false;
@@ -101,27 +99,29 @@ pub fn mount(
         }
         found => found,
     };
-    let device = found.map_err(cannot)?.dev();
-    let local = LocalStorage::open(home)
+    found.map_err(cannot)?;
+    let local = LocalStorage::open(home).map_err(cannot)?;
+    let file_system = local
+        .identity()
         .map_err(|error| Error::new(format!("cannot open the home {home:?}")).because(error))?;
+    let local = local.scheduled(context.scheduler.of_home(file_system.number(), login.home()));
     if let Err(error) = &site.owned {
         tracing::error!(user = %login.user(), home = ?home, %error, "nothing may grow in the home");
     }
     account.set_owned(site.owned.is_ok());
-    account.set_disk(place.disks.of(device));
+    account.set_disk(context.disks.of(file_system.number()));
     let charged = Quota::new(Arc::new(local), account);
-    let durable = Durable::around(Arc::new(charged), place.fsync);
+    let durable = Durable::around(Arc::new(charged), context.fsync);
     let guard = Guard::new(durable, login.permissions().clone());
     Ok(Mounted {
         storage: Arc::new(Gated::new(Arc::new(guard), Arc::clone(gate))),
-        io: place.scheduler.of_home(device, login.home()),
         made,
     })
 }
 
 /// Only the last component, and only where the storage is this server's: a missing parent or marker is a mistake of the
 /// operator's, or a disk that is not mounted.
-fn make_missing(site: &Site) -> std::result::Result<bool, Refused> {
+fn make_missing(site: &HomeSite) -> std::result::Result<bool, Refused> {
     let home = &site.path;
     let cannot = || Error::new(format!("cannot make the home {home:?}"));
     if let Err(error) = &site.owned {

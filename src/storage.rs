@@ -6,6 +6,7 @@
 //! files hold. [`local`] is the only storage that touches disks, and [`local::jail`] the only place that turns a client's path
 //! into a system call.
 
+pub mod backend;
 #[cfg(test)]
 pub(crate) mod conformance;
 pub mod durable;
@@ -14,18 +15,21 @@ pub mod gate;
 pub mod guard;
 pub mod hash;
 pub mod local;
+pub mod location;
 pub mod marker;
-pub mod quota;
 pub mod settings;
 pub mod types;
 
 use std::sync::Arc;
 
 use crate::domain::path::VirtualPath;
+use crate::io::HomeIo;
 
 pub use self::error::{Error, Result};
+pub use self::location::FileSystemId;
 pub use self::types::{
-    DirEntry, FileKind, InodeId, Links, Metadata, OpenHow, Over, Renaming, SetAttrs, Space, Wait,
+    Capabilities, DirEntry, FileKind, FileTimes, InodeId, Links, Metadata, OpenHow, Over, Owner, Renaming,
+    SetAttrs, Space, Wait,
 };
 
 /// A home: the whole world of a session. All calls may block on the disk.
@@ -65,6 +69,12 @@ pub trait Storage: Send + Sync {
     fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space>;
     /// Brings the directory that a name stands in to the disk (fsync); the name itself need not exist.
     fn sync_name(&self, path: &VirtualPath) -> Result<()>;
+    /// Which file system the home lies on. Homes with the same identity fill up and hang together.
+    fn identity(&self) -> Result<FileSystemId>;
+    /// What the storage can do. What it cannot do it refuses with [`Error::NotSupported`].
+    fn capabilities(&self) -> Capabilities;
+    /// The way of this home's calls to the threads that may wait for its file system.
+    fn scheduler(&self) -> &HomeIo;
 }
 
 /// An open file. Shared between a session and the task that works for it.
@@ -90,6 +100,11 @@ pub trait OpenFile: Send + Sync {
     fn finish(&self, wait: Wait) -> Result<()>;
     /// Room on the file system that holds the file, as [`Storage::space`] has it.
     fn space(&self, wait: Wait) -> Result<Space>;
+    /// Gives the file up because its client will never close it, as when the connection is lost. Called instead of
+    /// [`OpenFile::finish`], once, before the last reference is dropped; it cannot fail, since nobody hears of it.
+    fn abandon(&self);
+    /// The way of this file's calls to the threads that may wait for its file system, as [`Storage::scheduler`] has it.
+    fn scheduler(&self) -> &HomeIo;
 }
 
 /// Something that was found by its name, and is held on to; not open.

@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 
 use homeportd::domain::path::VirtualPath;
 use homeportd::storage::local::LocalStorage;
-use homeportd::storage::{Links, Metadata, OpenHow, Over, Renaming, Result, SetAttrs, Storage, Wait};
+use homeportd::storage::{
+    FileTimes, Links, Metadata, OpenHow, Over, Renaming, Result, SetAttrs, Storage, Wait,
+};
 
 const REFUSE: Renaming = Renaming {
     over: Over::Refuse,
@@ -181,7 +183,10 @@ impl Attack<'_> {
         let deep = VirtualPath::parse(b"a/b/deep/er/../../../../../outside/f").unwrap();
         let attrs = SetAttrs {
             permissions: Some(0o777),
-            times: Some((1, 2)),
+            times: Some(FileTimes {
+                accessed: 1,
+                modified: 2,
+            }),
             ..SetAttrs::default()
         };
         let cut = SetAttrs {

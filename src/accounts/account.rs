@@ -12,7 +12,7 @@
 //! - *unmeasurable*: the home cannot be walked. Under a limit nothing grows, but for what fits under a ceiling that
 //!   was known before.
 //!
-//! What does not fit is refused after the home was measured again (`patience`), since the host's own programs cut, move
+//! What does not fit is refused after the home was measured again (`account/retry.rs`), since the host's own programs cut, move
 //! and delete files in homes too.
 //!
 //! Order of locks: names, then the size of one inode, then the records (`inodes`). Nobody holds any of them while he
@@ -23,12 +23,13 @@
 mod keeping;
 mod measuring;
 mod meter;
-mod patience;
+mod names;
 mod progress;
-mod storage;
+mod retry;
+mod schedule;
+mod storage_state;
 mod usage;
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,18 +38,23 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::user::Quota;
-use crate::storage::{Error, Result, Wait};
+use crate::storage::backend::Unreadable;
+use crate::storage::location::Location;
+use crate::storage::{Error, InodeId, Result, Wait};
 use crate::store::UsageRecord;
 
 use self::meter::{Meter, NO_LIMIT, Short};
-pub use self::patience::Patience;
-use self::patience::Remeasuring;
+use self::names::Names;
+pub(super) use self::names::NamesGuard;
 use self::progress::Progress;
-use self::storage::Storage;
+use self::schedule::MeasureSchedule;
+pub use self::schedule::RetryLimits;
+use self::storage_state::StorageState;
 use self::usage::{AT_CEILING, EXACT, STAYS_AT_CEILING, UNKNOWN, UNMEASURABLE};
 pub use self::usage::{Usage, UsageAccuracy};
-use super::inode::Inodes;
-use super::measure::Unreadable;
+use super::disk::Disk;
+use super::id::{AccountId, AccountSpec};
+use super::inode::{InodeOwner, Inodes};
 
 /// The store's ceiling stands this much above the use, so that it moves rarely.
 const AHEAD_BYTES: u64 = 64 << 20;
@@ -56,7 +62,8 @@ const AHEAD_FILES: u64 = 10_000;
 
 /// One home's account.
 pub struct Account {
-    home: PathBuf,
+    id: AccountId,
+    location: Location,
     bytes: Meter,
     files: Meter,
     accuracy: AtomicU8,
@@ -74,16 +81,14 @@ pub struct Account {
     wanted: AtomicBool,
     /// The file system did not say what became of a change: the home is to be measured again.
     invalidated: AtomicBool,
-    storage: Storage,
+    storage: StorageState,
     /// One measure at a time.
     measuring: Mutex<()>,
-    /// Counts what names stand for: a measure sees that the directories changed under it.
-    name_changes: AtomicU64,
     measured_at: Mutex<Option<Timestamp>>,
-    names: Mutex<()>,
+    pub(super) names: Names,
     inodes: Mutex<Inodes>,
     progress: Progress,
-    remeasuring: Remeasuring,
+    schedule: MeasureSchedule,
     /// Somebody waits for a measure.
     asked: AtomicBool,
     /// What the last measure could not look into.
@@ -115,7 +120,8 @@ impl Drop for Change<'_> {
 impl Account {
     /// An account as the store has it; without a record the home has to be measured before anything may grow up to a
     /// limit.
-    pub(super) fn load(home: &Path, quota: Quota, record: Option<&UsageRecord>, helpers: &Helpers) -> Self {
+    pub(super) fn load(spec: &AccountSpec, record: Option<&UsageRecord>, helpers: &Helpers) -> Self {
+        let quota = spec.quota;
         let known = record.filter(|record| record.is_trusted());
         let unknown = (quota.bytes.unwrap_or(0), quota.files.unwrap_or(0));
         let (bytes, files) = known.map_or(unknown, |record| (record.bytes, record.files));
@@ -125,7 +131,8 @@ impl Account {
             None => UNKNOWN,
         };
         Self {
-            home: home.to_owned(),
+            id: spec.id.clone(),
+            location: spec.location.clone(),
             bytes: Meter::new(bytes, quota.bytes),
             files: Meter::new(files, quota.files),
             accuracy: AtomicU8::new(accuracy),
@@ -136,23 +143,27 @@ impl Account {
             orphans: AtomicUsize::new(0),
             wanted: AtomicBool::new(false),
             invalidated: AtomicBool::new(false),
-            storage: Storage::default(),
+            storage: StorageState::default(),
             measuring: Mutex::new(()),
-            name_changes: AtomicU64::new(0),
             measured_at: Mutex::new(record.and_then(|record| record.measured_at)),
-            names: Mutex::new(()),
+            names: Names::default(),
             inodes: Mutex::default(),
             progress: Progress::default(),
-            remeasuring: Remeasuring::default(),
+            schedule: MeasureSchedule::default(),
             asked: AtomicBool::new(false),
             unreadable: Mutex::default(),
             helpers: helpers.clone(),
         }
     }
 
-    /// The home that the account belongs to.
-    pub fn home(&self) -> &Path {
-        &self.home
+    /// What identifies the account.
+    pub fn id(&self) -> &AccountId {
+        &self.id
+    }
+
+    /// The place that is charged to the account.
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
     /// The numbers as they are now.
@@ -190,7 +201,7 @@ impl Account {
         for inode in &open {
             drop(inode.lock(Wait::Allowed));
         }
-        drop(self.names_at_rest());
+        drop(self.names.at_rest());
     }
 
     /// Begins a change: from here on the store says that its number is no more than a ceiling.
@@ -281,66 +292,8 @@ impl Account {
         }
     }
 
-    /// Serialises what changes names in this home. With [`Wait::Never`]: only if nobody else is at it.
-    pub fn lock_names(&self, wait: Wait) -> Result<NamesGuard<'_>> {
-        let guard = self.freeze_names(wait)?;
-        self.name_changes.fetch_add(1, Ordering::Relaxed);
-        Ok(guard)
-    }
-
-    /// Keeps names as they are for a while, without changing any.
-    pub fn freeze_names(&self, wait: Wait) -> Result<NamesGuard<'_>> {
-        let guard = match wait {
-            Wait::Allowed => return Ok(self.names_at_rest()),
-            Wait::Never => match self.names.try_lock() {
-                Ok(guard) => guard,
-                Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(std::sync::TryLockError::WouldBlock) => return Err(Error::WouldBlock),
-            },
-        };
-        Ok(NamesGuard(guard))
-    }
-
-    /// Waits until nobody changes names.
-    pub(super) fn names_at_rest(&self) -> NamesGuard<'_> {
-        NamesGuard(self.names.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     pub(super) fn is_stopping(&self) -> bool {
         self.helpers.quit.is_cancelled()
-    }
-
-    pub(super) fn name_changes(&self) -> u64 {
-        self.name_changes.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn lock_inodes(&self) -> MutexGuard<'_, Inodes> {
-        self.inodes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A file that is still open has lost its last name: it counts until it is closed.
-    pub(super) fn orphaned(&self) {
-        self.orphans.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// An open file without a name was closed.
-    pub(super) fn orphan_gone(&self, bytes: u64) {
-        self.give_back(&self.bytes, bytes);
-        self.give_back(&self.files, 1);
-        self.activity.fetch_add(1, Ordering::Relaxed);
-        // Last: an account with an orphan does not become clean.
-        self.orphans.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// The same of one that perhaps has a name still, where nobody has looked: a measure will tell.
-    pub(super) fn stray_gone(&self) {
-        self.invalidate();
-        self.orphans.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// A file that was a stray has been found in the home.
-    pub(super) fn stray_found(&self) {
-        self.orphans.fetch_sub(1, Ordering::SeqCst);
     }
 
     fn want(&self) {
@@ -352,7 +305,72 @@ impl Account {
     pub(super) fn moved(&self) {
         self.progress.moved();
     }
+
+    /// The last name of an inode is gone. What it held is given back now, or when its last handle is closed. `size` is
+    /// asked for where nobody has it open, and so nobody changes it.
+    pub(super) fn name_gone(&self, change: &Change<'_>, id: InodeId, size: impl FnOnce() -> u64) {
+        // The end of a record takes the lock again, so the record must outlive the guard.
+        let open = self.lock_inodes().get(id);
+        match open {
+            Some(inode) if !inode.is_removed() => inode.set_removed(),
+            old => {
+                drop(old);
+                self.lock_inodes().name_gone();
+                self.release_bytes(change, size());
+                self.release_file(change);
+            }
+        }
+    }
+
+    /// Says whether the storage carries this server's marker. Where it does not, growth stops, and nothing else does.
+    pub fn set_owned(&self, owned: bool) {
+        self.storage.foreign.store(!owned, Ordering::Relaxed);
+    }
+
+    /// Says which disk the home lies on.
+    pub fn set_disk(&self, disk: Arc<Disk>) {
+        // It stays the same while the server runs, or is another one by then, which costs a line in the log.
+        let _ = self.storage.disk.set(disk);
+    }
+
+    /// Returns whether nobody was looking at the marker of the storage. Then the caller is, until
+    /// [`Account::end_look`].
+    pub(super) fn begin_look(&self) -> bool {
+        !self.storage.looking.swap(true, Ordering::SeqCst)
+    }
+
+    pub(super) fn end_look(&self) {
+        self.storage.looking.store(false, Ordering::SeqCst);
+    }
 }
 
-/// The right to change names.
-pub struct NamesGuard<'a>(#[allow(dead_code, reason = "held, not used")] MutexGuard<'a, ()>);
+impl InodeOwner for Account {
+    fn lock_inodes(&self) -> MutexGuard<'_, Inodes> {
+        self.inodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn invalidate(&self) {
+        self.invalidated.store(true, Ordering::SeqCst);
+    }
+
+    fn orphaned(&self) {
+        self.orphans.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn orphan_gone(&self, bytes: u64) {
+        self.give_back(&self.bytes, bytes);
+        self.give_back(&self.files, 1);
+        self.activity.fetch_add(1, Ordering::Relaxed);
+        // Last: an account with an orphan does not become clean.
+        self.orphans.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn stray_found(&self) {
+        self.orphans.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn stray_gone(&self) {
+        self.invalidate();
+        self.orphans.fetch_sub(1, Ordering::SeqCst);
+    }
+}

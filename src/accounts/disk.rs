@@ -5,12 +5,12 @@
 //! from the first call that fails no home on it grows, until the server finds that the reserve is whole again.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::storage::Error;
+use crate::storage::location::Location;
 use base::error::Clause;
 
 /// Clients that try again and again must not fill the log as well.
@@ -46,7 +46,7 @@ impl Disk {
 
     /// A call in this home ran out of space: that of the disk, or a quota of the file system (`EDQUOT`), which may be for
     /// all that our user has, or for this home alone.
-    pub(super) fn no_space(&self, home: &Path, error: Error) {
+    pub(super) fn no_space(&self, home: &Location, error: Error) {
         if self.has_store.load(Ordering::Relaxed) {
             match error {
                 Error::DiskQuota => self.suspected.store(true, Ordering::Relaxed),

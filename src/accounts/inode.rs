@@ -10,7 +10,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use crate::storage::{Error, InodeId, Metadata, OpenFile, Result, Wait};
 
-use super::account::Account;
+/// What the records of open inodes tell the account that pays for them.
+pub(super) trait InodeOwner: Send + Sync {
+    /// Locks the records.
+    fn lock_inodes(&self) -> MutexGuard<'_, Inodes>;
+    /// What became of a change is not known: the account is to be measured again.
+    fn invalidate(&self);
+    /// An inode that is still open has lost its last name, or was not met by a measure.
+    fn orphaned(&self);
+    /// An inode without a name was closed, and gives back so many bytes.
+    fn orphan_gone(&self, bytes: u64);
+    /// An inode that a measure had not met was met by another one.
+    fn stray_found(&self);
+    /// An inode that a measure had not met was closed: perhaps it still has a name, and a measure will tell.
+    fn stray_gone(&self);
+}
 
 /// The records of an account, and those that a measure keeps.
 #[derive(Default)]
@@ -33,9 +47,9 @@ pub(super) struct RetainedRecord {
 }
 
 impl Inodes {
-    fn add(&mut self, account: &Arc<Account>, meta: &Metadata) -> Arc<Inode> {
+    fn add<O: InodeOwner + 'static>(&mut self, owner: &Arc<O>, meta: &Metadata) -> Arc<Inode> {
         let inode = Arc::new(Inode {
-            account: Arc::clone(account),
+            owner: Arc::clone(owner) as Arc<dyn InodeOwner>,
             id: meta.inode,
             size: Mutex::new(meta.size),
             removed: AtomicBool::new(false),
@@ -57,6 +71,11 @@ impl Inodes {
     /// Has somebody this inode open? `None` if nobody has. To be dropped after the lock.
     pub(super) fn get(&self, id: InodeId) -> Option<Arc<Inode>> {
         self.open.get(&id).and_then(Weak::upgrade)
+    }
+
+    /// A name of an inode without a record is gone: somebody who has just opened it, and has no record yet, looks again.
+    pub(super) fn name_gone(&mut self) {
+        self.ended += 1;
     }
 
     /// Every record. To be dropped after the lock.
@@ -97,8 +116,8 @@ impl Inodes {
 }
 
 /// An open inode of an account.
-pub struct Inode {
-    account: Arc<Account>,
+pub(super) struct Inode {
+    owner: Arc<dyn InodeOwner>,
     id: InodeId,
     /// The size that is charged.
     size: Mutex<u64>,
@@ -118,11 +137,14 @@ impl Inode {
     ///
     /// A file that may be written needs names frozen from its opening until here: else it could lose its last name in
     /// between.
-    pub fn of(account: &Arc<Account>, stat: impl Fn() -> Result<Metadata>) -> Result<Option<Arc<Self>>> {
+    pub(super) fn of<O: InodeOwner + 'static>(
+        owner: &Arc<O>,
+        stat: impl Fn() -> Result<Metadata>,
+    ) -> Result<Option<Arc<Self>>> {
         loop {
-            let ended_before = account.lock_inodes().ended;
+            let ended_before = owner.lock_inodes().ended;
             let meta = stat()?;
-            let mut inodes = account.lock_inodes();
+            let mut inodes = owner.lock_inodes();
             let known = inodes.get(meta.inode);
             let unchanged = inodes.ended == ended_before;
             let record = match known {
@@ -137,7 +159,7 @@ impl Inode {
                 _ if meta.links == 0 => None,
                 // What is known was removed and closed; its number means this file now.
                 old => {
-                    let inode = inodes.add(account, &meta);
+                    let inode = inodes.add(owner, &meta);
                     drop(inodes);
                     // Outside of the lock: its end takes it.
                     drop(old);
@@ -149,27 +171,22 @@ impl Inode {
     }
 
     /// The record of a file that was just made, with names locked: whatever is known of its number is of another one.
-    pub fn of_new(account: &Arc<Account>, meta: &Metadata) -> Arc<Self> {
-        let mut inodes = account.lock_inodes();
+    pub(super) fn of_new<O: InodeOwner + 'static>(owner: &Arc<O>, meta: &Metadata) -> Arc<Self> {
+        let mut inodes = owner.lock_inodes();
         let old = inodes.get(meta.inode);
-        let inode = inodes.add(account, meta);
+        let inode = inodes.add(owner, meta);
         drop(inodes);
         drop(old);
         inode
     }
 
     /// Which one.
-    pub fn id(&self) -> InodeId {
+    pub(super) fn id(&self) -> InodeId {
         self.id
     }
 
-    /// Whose.
-    pub fn account(&self) -> &Arc<Account> {
-        &self.account
-    }
-
     /// The charged size, to be changed. With [`Wait::Never`]: only if nobody else is at it.
-    pub fn lock(&self, wait: Wait) -> Result<MutexGuard<'_, u64>> {
+    pub(super) fn lock(&self, wait: Wait) -> Result<MutexGuard<'_, u64>> {
         match wait {
             Wait::Allowed => Ok(self.size.lock().unwrap_or_else(PoisonError::into_inner)),
             Wait::Never => match self.size.try_lock() {
@@ -181,13 +198,13 @@ impl Inode {
     }
 
     /// What became of a change is not known: the charge stays, and a measure will look at the file again.
-    pub fn invalidate(&self, file: &Arc<dyn OpenFile>) {
+    pub(super) fn invalidate(&self, file: &Arc<dyn OpenFile>) {
         *self.unsure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(file));
-        self.account.invalidate();
+        self.owner.invalidate();
     }
 
     /// A handle of it was opened.
-    pub fn opened(&self, file: &Arc<dyn OpenFile>) {
+    pub(super) fn opened(&self, file: &Arc<dyn OpenFile>) {
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
         handles.retain(|handle| handle.strong_count() > 0);
         handles.push(Arc::downgrade(file));
@@ -216,15 +233,15 @@ impl Inode {
     /// A measure has, or has not, met it in a directory. All that could change it is locked.
     pub(super) fn set_stray(&self, stray: bool) {
         match (self.stray.swap(stray, Ordering::SeqCst), stray) {
-            (false, true) => self.account.orphaned(),
-            (true, false) => self.account.stray_found(),
+            (false, true) => self.owner.orphaned(),
+            (true, false) => self.owner.stray_found(),
             (true, true) | (false, false) => {}
         }
     }
 
     /// Its last name is gone: it counts until its record ends.
     pub(super) fn set_removed(&self) {
-        self.account.orphaned();
+        self.owner.orphaned();
         self.removed.store(true, Ordering::SeqCst);
     }
 
@@ -235,7 +252,7 @@ impl Inode {
 
 impl Drop for Inode {
     fn drop(&mut self) {
-        let mut inodes = self.account.lock_inodes();
+        let mut inodes = self.owner.lock_inodes();
         inodes.ended += 1;
         inodes.records -= 1;
         // A successor under the same number stays.
@@ -247,31 +264,12 @@ impl Drop for Inode {
             inodes.open.remove(&self.id);
         }
         if *self.stray.get_mut() {
-            self.account.stray_gone();
+            self.owner.stray_gone();
         }
         if *self.removed.get_mut() {
             let size = *self.size.get_mut().unwrap_or_else(PoisonError::into_inner);
             // With the inodes locked: a measure that is about to end must see both or neither.
-            self.account.orphan_gone(size);
-        }
-    }
-}
-
-impl Account {
-    /// The last name of an inode is gone. What it held is given back now, or when its last handle is closed. `size` is
-    /// asked for where nobody has it open, and so nobody changes it.
-    pub fn name_gone(&self, change: &super::account::Change<'_>, id: InodeId, size: impl FnOnce() -> u64) {
-        // Its end takes the lock again, so it must outlive this one.
-        let open = self.lock_inodes().open.get(&id).and_then(Weak::upgrade);
-        match open {
-            Some(inode) if !inode.is_removed() => inode.set_removed(),
-            old => {
-                drop(old);
-                // Who has just opened it, and has no record yet, looks again.
-                self.lock_inodes().ended += 1;
-                self.release_bytes(change, size());
-                self.release_file(change);
-            }
+            self.owner.orphan_gone(size);
         }
     }
 }

@@ -7,23 +7,35 @@
 //! is written down as a ceiling, and what the thread comes back with is then too old to count.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
-use crate::store::UsageRecord;
+use crate::storage;
+use crate::storage::backend::Backend;
+use crate::storage::location::{Location, Volume};
+use crate::store::{Store, UsageRecord};
 
-use super::Accounts;
-use super::account::Account;
-use super::measurer::MountPoints;
+use super::account::{Account, Helpers};
+use super::id::AccountId;
+use super::measurer::Measurer;
+use super::ownership::OwnershipChecks;
+use super::table::AccountTable;
 
 /// How often the keeper looks for accounts that have come to rest, and tries again what has failed.
 const TICK: Duration = Duration::from_secs(1);
 /// So many ticks without a change make an account worth an exact number.
 const REST_TICKS: u32 = 10;
+
+/// What the keeper works with.
+pub(super) struct Keeper {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) table: Arc<AccountTable>,
+    pub(super) measurer: Arc<Measurer>,
+    pub(super) ownership: Arc<OwnershipChecks>,
+}
 
 /// How long an account has been at rest.
 #[derive(Default)]
@@ -32,78 +44,115 @@ struct Rest {
     ticks: u32,
 }
 
-/// The keeper's task.
-pub(super) async fn keep(accounts: Arc<Accounts>, quit: CancellationToken) {
-    let mut resting: HashMap<PathBuf, Rest> = HashMap::new();
-    let mut syncs = Syncs::new(sync_file_systems);
+/// Runs the keeper until the end of the server.
+pub(super) async fn keep(keeper: Arc<Keeper>, helpers: Helpers) {
+    let mut resting: HashMap<AccountId, Rest> = HashMap::new();
+    let mut syncs = Syncs::new(Arc::clone(&keeper.backend));
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = quit.cancelled() => break,
-            () = accounts.helpers.keeper.notified() => raise_ceilings(&accounts).await,
-            Some(synced) = syncs.next() => write_exact(&accounts, synced).await,
+            () = helpers.quit.cancelled() => break,
+            () = helpers.keeper.notified() => keeper.raise_ceilings().await,
+            Some(synced) = syncs.next() => keeper.write_exact(synced).await,
             _ = tick.tick() => {
-                raise_ceilings(&accounts).await;
-                syncs.begin(rested(&accounts, &mut resting));
-                accounts.measure_invalidated();
+                keeper.raise_ceilings().await;
+                syncs.begin(keeper.rested(&mut resting));
+                keeper.measurer.measure_invalidated();
             }
         }
     }
     // Nobody is signed in any more: everything is at rest.
-    raise_ceilings(&accounts).await;
+    keeper.raise_ceilings().await;
     // A sync that is under way does not count for what has changed since it began.
     syncs.under_way.clear();
-    syncs.begin(accounts.all());
+    syncs.begin(keeper.table.all());
     while let Some(synced) = syncs.next().await {
-        write_exact(&accounts, synced).await;
+        keeper.write_exact(synced).await;
     }
 }
 
-async fn raise_ceilings(accounts: &Arc<Accounts>) {
-    let wanting: Vec<(Arc<Account>, UsageRecord)> = accounts
-        .all()
-        .into_iter()
-        .filter_map(|account| account.wanted_record().map(|record| (account, record)))
-        .collect();
-    if wanting.is_empty() {
-        return;
+impl Keeper {
+    /// Writes the ceilings down that are wanted.
+    async fn raise_ceilings(&self) {
+        let wanting: Vec<(Arc<Account>, UsageRecord)> = self
+            .table
+            .all()
+            .into_iter()
+            .filter_map(|account| account.wanted_record().map(|record| (account, record)))
+            .collect();
+        if wanting.is_empty() {
+            return;
+        }
+        let records: Vec<UsageRecord> = wanting.iter().map(|(_, record)| record.clone()).collect();
+        match self.store.record_usage(&records).await {
+            Ok(()) => {
+                wanting
+                    .iter()
+                    .for_each(|(account, record)| account.ceiling_written(record));
+                self.ownership
+                    .look(wanting.into_iter().map(|(account, _)| account).collect());
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot write down the use of homes; growth stops at what is written down");
+                wanting.iter().for_each(|(account, _)| account.not_written());
+            }
+        }
     }
-    let records: Vec<UsageRecord> = wanting.iter().map(|(_, record)| record.clone()).collect();
-    match accounts.store.record_usage(&records).await {
-        Ok(()) => {
-            wanting
+
+    /// Returns the accounts that have been at rest for long enough.
+    fn rested(&self, resting: &mut HashMap<AccountId, Rest>) -> Vec<Arc<Account>> {
+        let open: Vec<Arc<Account>> = self
+            .table
+            .all()
+            .into_iter()
+            .filter(|account| !account.is_clean())
+            .collect();
+        resting.retain(|id, _| open.iter().any(|account| account.id() == id));
+        open.into_iter()
+            .filter(|account| {
+                let rest = resting.entry(account.id().clone()).or_default();
+                let activity = account.activity();
+                rest.ticks = if rest.activity == activity {
+                    rest.ticks + 1
+                } else {
+                    0
+                };
+                rest.activity = activity;
+                rest.ticks >= REST_TICKS
+            })
+            .collect()
+    }
+
+    /// Writes exact numbers down.
+    async fn write_exact(&self, mut synced: Synced) {
+        // Nobody else writes meanwhile: what is current now is so until it is written.
+        synced.closed.retain(Closed::is_current);
+        if synced.closed.is_empty() {
+            return;
+        }
+        let written = match synced.result {
+            Ok(()) => {
+                let records: Vec<UsageRecord> = synced.closed.iter().map(|one| one.record.clone()).collect();
+                let written = self.store.record_usage(&records).await;
+                written.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        match written {
+            Ok(()) => synced
+                .closed
                 .iter()
-                .for_each(|(account, record)| account.ceiling_written(record));
-            accounts.look_at_markers(wanting.into_iter().map(|(account, _)| account).collect());
-        }
-        Err(error) => {
-            tracing::error!(%error, "cannot write down the use of homes; growth stops at what is written down");
-            wanting.iter().for_each(|(account, _)| account.not_written());
+                .for_each(|one| one.account.exact_written(&one.record)),
+            Err(error) => {
+                tracing::warn!(
+                    error,
+                    "cannot write down the exact use of homes; trying again later"
+                );
+                synced.closed.iter().for_each(|one| one.account.reopen());
+            }
         }
     }
-}
-
-fn rested(accounts: &Accounts, resting: &mut HashMap<PathBuf, Rest>) -> Vec<Arc<Account>> {
-    let open: Vec<Arc<Account>> = accounts
-        .all()
-        .into_iter()
-        .filter(|account| !account.is_clean())
-        .collect();
-    resting.retain(|home, _| open.iter().any(|account| account.home() == home));
-    open.into_iter()
-        .filter(|account| {
-            let rest = resting.entry(account.home().to_owned()).or_default();
-            let activity = account.activity();
-            rest.ticks = if rest.activity == activity {
-                rest.ticks + 1
-            } else {
-                0
-            };
-            rest.activity = activity;
-            rest.ticks >= REST_TICKS
-        })
-        .collect()
 }
 
 /// An account at rest, and what is to be written down of it.
@@ -131,25 +180,25 @@ impl Closed {
     }
 }
 
-/// What a file system's thread comes back with.
+/// What the thread of a volume comes back with.
 struct Synced {
-    mount: PathBuf,
+    volume: Volume,
     closed: Vec<Closed>,
-    result: std::io::Result<()>,
+    result: storage::Result<()>,
 }
 
 /// Brings what exact numbers count to the disks first, so that a power cut cannot take back what the number says. There
-/// is one thread for each file system, so that one that hangs delays no other, and none before the last has come back.
+/// is one thread for each volume, so that one that hangs delays no other, and none before the last has come back.
 struct Syncs {
-    sync: fn(&[PathBuf]) -> std::io::Result<()>,
+    backend: Arc<dyn Backend>,
     threads: JoinSet<Synced>,
-    under_way: HashSet<PathBuf>,
+    under_way: HashSet<Volume>,
 }
 
 impl Syncs {
-    fn new(sync: fn(&[PathBuf]) -> std::io::Result<()>) -> Self {
+    fn new(backend: Arc<dyn Backend>) -> Self {
         Self {
-            sync,
+            backend,
             threads: JoinSet::new(),
             under_way: HashSet::new(),
         }
@@ -159,24 +208,24 @@ impl Syncs {
         if accounts.is_empty() {
             return;
         }
-        let mounts = MountPoints::now();
-        let mut groups: HashMap<PathBuf, Vec<Closed>> = HashMap::new();
-        for account in accounts {
-            let mount: &Path = mounts.above(account.home());
-            if !self.under_way.contains(mount)
+        let homes: Vec<&Location> = accounts.iter().map(|account| account.location()).collect();
+        let volumes = self.backend.volumes(&homes);
+        let mut groups: HashMap<Volume, Vec<Closed>> = HashMap::new();
+        for (account, volume) in accounts.into_iter().zip(volumes) {
+            if !self.under_way.contains(&volume)
                 && let Some(closed) = Closed::new(account)
             {
-                groups.entry(mount.to_owned()).or_default().push(closed);
+                groups.entry(volume).or_default().push(closed);
             }
         }
-        let sync = self.sync;
-        for (mount, closed) in groups {
-            self.under_way.insert(mount.clone());
+        for (volume, closed) in groups {
+            self.under_way.insert(volume.clone());
+            let backend = Arc::clone(&self.backend);
             self.threads.spawn_blocking(move || {
-                let homes: Vec<PathBuf> = closed.iter().map(|one| one.record.home.clone()).collect();
-                let result = sync(&homes);
+                let homes: Vec<Location> = closed.iter().map(|one| one.account.location().clone()).collect();
+                let result = backend.sync_all(&homes);
                 Synced {
-                    mount,
+                    volume,
                     closed,
                     result,
                 }
@@ -184,77 +233,32 @@ impl Syncs {
         }
     }
 
-    /// Waits for the next file system; `None` if there is none under way.
+    /// Waits for the next volume; `None` if there is none under way.
     async fn next(&mut self) -> Option<Synced> {
         loop {
             // A thread that has panicked leaves its accounts closed: their next change opens them again.
             if let Ok(synced) = self.threads.join_next().await? {
-                self.under_way.remove(&synced.mount);
+                self.under_way.remove(&synced.volume);
                 return Some(synced);
             }
         }
     }
 }
 
-/// Writes exact numbers down.
-async fn write_exact(accounts: &Accounts, mut synced: Synced) {
-    // Nobody else writes meanwhile: what is current now is so until it is written.
-    synced.closed.retain(Closed::is_current);
-    if synced.closed.is_empty() {
-        return;
-    }
-    let written = match synced.result {
-        Ok(()) => {
-            let records: Vec<UsageRecord> = synced.closed.iter().map(|one| one.record.clone()).collect();
-            let written = accounts.store.record_usage(&records).await;
-            written.map_err(|error| error.to_string())
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    match written {
-        Ok(()) => synced
-            .closed
-            .iter()
-            .for_each(|one| one.account.exact_written(&one.record)),
-        Err(error) => {
-            tracing::warn!(
-                error,
-                "cannot write down the exact use of homes; trying again later"
-            );
-            synced.closed.iter().for_each(|one| one.account.reopen());
-        }
-    }
-}
-
-/// syncfs(2), once for each file system.
-fn sync_file_systems(homes: &[PathBuf]) -> std::io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let mut done = Vec::new();
-    for home in homes {
-        let directory = match std::fs::File::open(home) {
-            Ok(directory) => directory,
-            // A home that is gone has nothing that could be lost.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        let device = directory.metadata()?.dev();
-        if !done.contains(&device) {
-            rustix::fs::syncfs(&directory)?;
-            done.push(device);
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::sync::Mutex;
 
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
-    use crate::accounts::QuotaSettings;
+    use crate::accounts::id::AccountSpec;
+    use crate::accounts::{Accounts, QuotaSettings};
     use crate::domain::user::{Quota, User};
     use crate::storage::Wait;
-    use crate::store::Store as _;
+    use crate::storage::backend::{MeasureError, Measurement, OpenFiles};
+    use crate::storage::local::backend::LocalDisks;
     use crate::store::sql::SqlStore;
 
     fn calvin(home: PathBuf) -> User {
@@ -267,9 +271,25 @@ mod tests {
     /// Held by a file system that hangs.
     static DISK: Mutex<()> = Mutex::new(());
 
-    fn hangs(_homes: &[PathBuf]) -> std::io::Result<()> {
-        drop(DISK.lock());
-        Ok(())
+    struct HangingDisk;
+
+    impl Backend for HangingDisk {
+        fn measure(
+            &self,
+            home: &Location,
+            open_files: &dyn OpenFiles,
+        ) -> std::result::Result<Measurement, MeasureError> {
+            LocalDisks.measure(home, open_files)
+        }
+
+        fn sync_all(&self, _homes: &[Location]) -> storage::Result<()> {
+            drop(DISK.lock());
+            Ok(())
+        }
+
+        fn volumes(&self, homes: &[&Location]) -> Vec<Volume> {
+            LocalDisks.volumes(homes)
+        }
     }
 
     #[test]
@@ -284,8 +304,16 @@ mod tests {
             // The use of a home that no user has is not written down.
             store.add_user(&calvin(home.clone())).await.unwrap();
             let quit = CancellationToken::new();
-            let accounts = Accounts::start(Arc::new(store), QuotaSettings::default(), quit.clone());
-            let account = accounts.account(&home, Quota::default()).await.unwrap();
+            let accounts = Accounts::start(
+                Arc::new(store),
+                Arc::new(LocalDisks),
+                QuotaSettings::default(),
+                quit.clone(),
+            );
+            let account = accounts
+                .account(&AccountSpec::of_home(&home, Quota::default()))
+                .await
+                .unwrap();
             while account.measures() == 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -303,14 +331,14 @@ mod tests {
                     })
                 });
                 while !growing.is_finished() {
-                    runtime.block_on(raise_ceilings(&accounts));
+                    runtime.block_on(accounts.keeper.raise_ceilings());
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 growing.join().unwrap()
             })
         };
         grow().unwrap();
-        let mut syncs = Syncs::new(hangs);
+        let mut syncs = Syncs::new(Arc::new(HangingDisk));
         runtime.block_on(async { syncs.begin(vec![Arc::clone(&account)]) });
         assert!(account.is_clean() && syncs.threads.len() == 1);
         // Its file system is not synced a second time, and what changes is written down as a ceiling.
@@ -321,17 +349,23 @@ mod tests {
         drop(hung);
         runtime.block_on(async {
             let synced = syncs.next().await.unwrap();
-            write_exact(&accounts, synced).await;
+            accounts.keeper.write_exact(synced).await;
         });
-        let written = runtime.block_on(accounts.store.usage(&home)).unwrap().unwrap();
+        let written = runtime
+            .block_on(accounts.keeper.store.usage(&home))
+            .unwrap()
+            .unwrap();
         assert!(!written.exact && written.bytes >= 200, "{written:?}");
         // The next one counts.
         runtime.block_on(async {
             syncs.begin(vec![Arc::clone(&account)]);
             let synced = syncs.next().await.unwrap();
-            write_exact(&accounts, synced).await;
+            accounts.keeper.write_exact(synced).await;
         });
-        let written = runtime.block_on(accounts.store.usage(&home)).unwrap().unwrap();
+        let written = runtime
+            .block_on(accounts.keeper.store.usage(&home))
+            .unwrap()
+            .unwrap();
         assert!(written.exact && written.bytes == 200, "{written:?}");
     }
 }

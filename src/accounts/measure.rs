@@ -16,55 +16,46 @@
 //!   what was known before goes on counting.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
 
+use crate::storage::backend::{Backend, MeasureError, Measurement, NotInUse, OpenFiles};
+pub use crate::storage::backend::{Sum, Unreadable};
+use crate::storage::location::Location;
 use crate::storage::{InodeId, Wait};
-use base::error::{Error, Result};
+use base::error::{Clause, Error, Result};
 
 use super::account::{Account, NamesGuard, UsageAccuracy};
-use super::inode::RetainedRecord;
-use super::walk::{Walk, Walked};
+use super::inode::{InodeOwner as _, RetainedRecord};
 
 /// Walks with the names free before they are locked.
 const FREE_WALKS: u32 = 2;
 /// Walks that somebody on the server's own machine may spoil by moving directories.
 const OUTSIDERS: u32 = 3;
 
-/// What a walk has found.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Sum {
-    /// Sum of file sizes, each inode once.
-    pub bytes: u64,
-    /// Files, directories and symbolic links below the home.
-    pub files: u64,
-    /// What could not be looked into.
-    pub unreadable: Unreadable,
-}
-
-/// Directories that could not be entered, and files that could not be looked at; each counts as one entry.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Unreadable {
-    /// How many.
-    pub count: u64,
-    /// The first of them.
-    pub first: Option<PathBuf>,
-}
-
-fn moved_by_others(home: &Path) -> Error {
+fn moved_by_others(home: &Location) -> Error {
     Error::new(format!("cannot measure the home {home:?}"))
         .because("directories in it are moved all the time, and not through this server".to_owned())
+}
+
+fn cannot_measure(home: &Location, failure: MeasureError) -> Error {
+    let what = Error::new(format!("cannot measure the home {home:?}"));
+    match failure.at {
+        Some(path) => what.because(format!("{path:?}: {}", Clause(&failure.error))),
+        None => what.because(failure.error),
+    }
 }
 
 /// Measures a home that nobody uses, as the command line does where no server runs.
 ///
 /// # Errors
 /// When a directory cannot be read.
-pub fn measure_unused(home: &Path) -> Result<Sum> {
+pub fn measure_unused(backend: &dyn Backend, home: &Location) -> Result<Sum> {
     for _ in 0..OUTSIDERS {
-        let mut walk = Walk::new(None);
-        if walk.home(home)? == Walked::Whole {
-            return Ok(walk.sum);
+        let measured = backend
+            .measure(home, &NotInUse)
+            .map_err(|failure| cannot_measure(home, failure))?;
+        if !measured.interrupted {
+            return Ok(measured.sum);
         }
     }
     Err(moved_by_others(home))
@@ -74,12 +65,12 @@ pub fn measure_unused(home: &Path) -> Result<Sum> {
 ///
 /// # Errors
 /// When a directory cannot be read: then nothing may grow in the home any more.
-pub fn measure(account: &Arc<Account>) -> Result<Sum> {
+pub fn measure(account: &Arc<Account>, backend: &dyn Backend) -> Result<Sum> {
     let _alone = account.lock_measuring();
     let begun = account.measure_begins();
     account.take_invalidation();
     let used = account.usage();
-    let measured = try_measure(account);
+    let measured = try_measure(account, backend);
     if let Err(error) = &measured
         && !account.is_stopping()
     {
@@ -101,7 +92,7 @@ pub fn measure(account: &Arc<Account>) -> Result<Sum> {
         && let Some(first) = &sum.unreadable.first
     {
         tracing::warn!(
-            home = ?account.home(),
+            home = ?account.location(),
             count = sum.unreadable.count,
             ?first,
             "what the server cannot enter counts as one entry each in the quota, whatever is in it"
@@ -128,34 +119,49 @@ fn release_records(account: &Account) {
     drop(retained);
 }
 
-fn try_measure(account: &Arc<Account>) -> Result<Sum> {
+fn try_measure(account: &Account, backend: &dyn Backend) -> Result<Sum> {
     let mut walks: u32 = 0;
     loop {
         retain_records(account);
         // Whoever is changing a name now has counted it, but perhaps not done it.
-        let mut locked = Some(account.names_at_rest());
-        let before = account.name_changes();
+        let mut locked = Some(account.names.at_rest());
+        let before = account.names.changes();
         if walks < FREE_WALKS {
             locked = None;
         }
-        let mut walk = Walk::new(Some(account));
-        let walked = walk.home(account.home())?;
+        let measured = backend
+            .measure(account.location(), &OpenInodes(account))
+            .map_err(|failure| cannot_measure(account.location(), failure))?;
         let names = match locked {
             Some(names) => names,
-            None => account.names_at_rest(),
+            None => account.names.at_rest(),
         };
-        if walked == Walked::Whole && account.name_changes() == before {
-            return Ok(reconcile(account, &walk, names));
+        if !measured.interrupted && account.names.changes() == before {
+            return Ok(reconcile(account, &measured, names));
         }
         walks += 1;
         if walks > FREE_WALKS + OUTSIDERS {
-            return Err(moved_by_others(account.home()));
+            return Err(moved_by_others(account.location()));
         }
     }
 }
 
+/// The inodes of an account that have a record.
+struct OpenInodes<'a>(&'a Account);
+
+impl OpenFiles for OpenInodes<'_> {
+    fn counts(&self, inode: InodeId) -> bool {
+        let open = self.0.lock_inodes().get(inode);
+        open.is_some_and(|inode| !inode.is_removed())
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_stopping()
+    }
+}
+
 /// Corrects the account, with everything that could change it locked.
-fn reconcile(account: &Account, walk: &Walk<'_>, _names: NamesGuard<'_>) -> Sum {
+fn reconcile(account: &Account, walk: &Measurement, _names: NamesGuard<'_>) -> Sum {
     loop {
         let records = account.lock_inodes().retained();
         // Each is at work for one call of the file system at most; nobody else locks two.

@@ -2,20 +2,21 @@
 //!
 //! What a client waits for has slots of its own, so that it does not stand behind the homes that are measured after a
 //! start. A measure that takes long (another file system is mounted in the home, and hangs) gives its slot back and goes
-//! on. A home is measured once at a time (`account/patience.rs` says when again), so a user occupies one slot, and with
+//! on. A home is measured once at a time (`account/retry.rs` says when again), so a user occupies one slot, and with
 //! a home that is full and measured again and again a twentieth of it.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::io::KeyedSemaphore;
+use tokio_util::task::TaskTracker;
 
-use super::Accounts;
-use super::account::Account;
+use crate::io::KeyedSemaphore;
+use crate::storage::backend::Backend;
+use crate::storage::location::{Location, Volume};
+
+use super::account::{Account, Helpers};
 use super::measure::measure;
+use super::table::AccountTable;
 
 /// Homes of one file system that are measured at once because somebody waits for it.
 const ASKED_AT_ONCE: usize = 4;
@@ -34,50 +35,65 @@ pub(super) enum Why {
     Refusal,
 }
 
-/// Who may measure now, by mount point.
-pub(super) struct Slots {
-    background: KeyedSemaphore<PathBuf>,
-    asked: KeyedSemaphore<PathBuf>,
+/// Starts measures.
+pub(super) struct Measurer {
+    table: Arc<AccountTable>,
+    backend: Arc<dyn Backend>,
+    /// The end of the server waits for these.
+    tasks: TaskTracker,
+    /// Limits how many homes of one volume are measured because nobody waits for them.
+    background: KeyedSemaphore<Volume>,
+    /// Limits how many homes of one volume are measured because somebody waits for them.
+    asked: KeyedSemaphore<Volume>,
 }
 
-impl Default for Slots {
-    fn default() -> Self {
-        // Sessions need the processors, too.
-        let half = std::thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2));
-        Self {
-            background: KeyedSemaphore::new(half),
-            asked: KeyedSemaphore::new(ASKED_AT_ONCE),
-        }
-    }
-}
-
-/// Starts what refusals ask for, until the server ends.
-pub(super) async fn serve(accounts: Arc<Accounts>) {
+/// Starts the measures that refusals ask for, until the server ends.
+pub(super) async fn serve(measurer: Arc<Measurer>, helpers: Helpers) {
     loop {
         tokio::select! {
-            () = accounts.helpers.quit.cancelled() => return,
-            () = accounts.helpers.measurer.notified() => {}
+            () = helpers.quit.cancelled() => return,
+            () = helpers.measurer.notified() => {}
         }
-        for account in accounts.all() {
+        for account in measurer.table.all() {
             if account.take_asked() {
-                accounts.measure_later(account, Why::Refusal);
+                measurer.measure_later(account, Why::Refusal);
             }
         }
     }
 }
 
-impl Accounts {
-    /// Measures a home on a thread of the blocking pool. Owned by the accounts: the end of the server waits for it.
-    pub(super) fn measure_later(&self, account: Arc<Account>, why: Why) {
+impl Measurer {
+    /// Measures accounts of `table` in `backend`, as part of `tasks`.
+    pub(super) fn new(table: Arc<AccountTable>, backend: Arc<dyn Backend>, tasks: TaskTracker) -> Self {
+        // Sessions need the processors, too.
+        let half = std::thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2));
+        Self {
+            table,
+            backend,
+            tasks,
+            background: KeyedSemaphore::new(half),
+            asked: KeyedSemaphore::new(ASKED_AT_ONCE),
+        }
+    }
+
+    /// The storage that measures.
+    pub(super) fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    /// Measures a home on a thread of the blocking pool.
+    pub(super) fn measure_later(self: &Arc<Self>, account: Arc<Account>, why: Why) {
         if why == Why::Background && !account.queue_measure() {
             return;
         }
-        let slots = Arc::clone(&self.slots);
+        let measurer = Arc::clone(self);
         self.tasks.spawn(async move {
-            let mount = mount_point(account.home());
+            let Some(volume) = measurer.volume(account.location()) else {
+                return;
+            };
             let (semaphore, limit) = match why {
-                Why::Background => (slots.background.of(&mount), BACKGROUND_FOR),
-                Why::Refusal => (slots.asked.of(&mount), ASKED_FOR),
+                Why::Background => (measurer.background.of(&volume), BACKGROUND_FOR),
+                Why::Refusal => (measurer.asked.of(&volume), ASKED_FOR),
             };
             let Ok(slot) = semaphore.acquire().await else {
                 return;
@@ -86,7 +102,8 @@ impl Accounts {
                 // Somebody could not wait for it.
                 return;
             }
-            let mut measuring = tokio::task::spawn_blocking(move || measure(&account));
+            let backend = Arc::clone(&measurer.backend);
+            let mut measuring = tokio::task::spawn_blocking(move || measure(&account, &*backend));
             // An error is logged, and the account knows.
             if tokio::time::timeout(limit, &mut measuring).await.is_err() {
                 drop(slot);
@@ -95,9 +112,14 @@ impl Accounts {
         });
     }
 
-    /// Measures again what is invalidated, as often as an account may be measured.
-    pub(super) fn measure_invalidated(&self) {
-        for account in self.all() {
+    fn volume(&self, home: &Location) -> Option<Volume> {
+        // There is one for each home that was asked about.
+        self.backend.volumes(&[home]).pop()
+    }
+
+    /// Measures again what was invalidated, as often as an account may be measured.
+    pub(super) fn measure_invalidated(self: &Arc<Self>) {
+        for account in self.table.all() {
             if account.is_invalidated() && account.may_be_measured() {
                 self.measure_later(account, Why::Background);
             }
@@ -105,62 +127,15 @@ impl Accounts {
     }
 }
 
-fn mount_point(path: &Path) -> PathBuf {
-    MountPoints::now().above(path).to_owned()
-}
-
-/// The mount points of this machine. From what the kernel knows of mounts: no file system is asked, since one that hangs
-/// would keep whoever asks. A path that leads elsewhere by a link shares the slots of where the link is.
-pub(super) struct MountPoints(Vec<PathBuf>);
-
-impl MountPoints {
-    /// As they are now.
-    pub(super) fn now() -> Self {
-        let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-        let points = table.split(|&b| b == b'\n').filter_map(|line| {
-            // ID, parent, device, root, mount point: proc(5).
-            let point = line.split(|&b| b == b' ').nth(4)?;
-            Some(PathBuf::from(OsString::from_vec(unescaped(point))))
-        });
-        Self(points.collect())
-    }
-
-    /// The one above a path. The root of a chroot need not be a mount point; what lies above no other is taken together.
-    pub(super) fn above(&self, path: &Path) -> &Path {
-        let above = self.0.iter().filter(|point| path.starts_with(point));
-        above
-            .max_by_key(|point| point.as_os_str().len())
-            .map_or(Path::new("/"), PathBuf::as_path)
-    }
-}
-
-/// A blank is `\040` there.
-fn unescaped(text: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let code = tail.first_chunk::<3>().filter(|_| byte == b'\\');
-        let code = code.and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(escaped) => {
-                plain.push(escaped);
-                rest = tail.get(3..).unwrap_or_default();
-            }
-            None => {
-                plain.push(byte);
-                rest = tail;
-            }
-        }
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    use crate::accounts::id::AccountSpec;
+    use crate::accounts::{Accounts, QuotaSettings};
     use crate::domain::user::Quota;
     use crate::storage::Wait;
+    use crate::storage::local::backend::LocalDisks;
     use crate::store::sql::SqlStore;
 
     fn runtime() -> tokio::runtime::Runtime {
@@ -186,8 +161,16 @@ mod tests {
         let account = runtime.block_on(async {
             let store = SqlStore::open(&dir.path().join("homeport.db")).await.unwrap();
             let quit = tokio_util::sync::CancellationToken::new();
-            let accounts = Accounts::start(Arc::new(store), crate::accounts::QuotaSettings::default(), quit);
-            accounts.account(&home, quota).await.unwrap()
+            let accounts = Accounts::start(
+                Arc::new(store),
+                Arc::new(LocalDisks),
+                QuotaSettings::default(),
+                quit,
+            );
+            accounts
+                .account(&AccountSpec::of_home(&home, quota))
+                .await
+                .unwrap()
         });
         while account.measures() == 0 {
             std::thread::sleep(Duration::from_millis(1));
@@ -229,11 +212,23 @@ mod tests {
         let (account, _all) = runtime.block_on(async {
             let store = SqlStore::open(&dir.path().join("homeport.db")).await.unwrap();
             let quit = tokio_util::sync::CancellationToken::new();
-            let accounts = Accounts::start(Arc::new(store), crate::accounts::QuotaSettings::default(), quit);
-            let semaphore = accounts.slots.background.of(&mount_point(&home));
+            let accounts = Accounts::start(
+                Arc::new(store),
+                Arc::new(LocalDisks),
+                QuotaSettings::default(),
+                quit,
+            );
+            let volume = accounts.measurer.volume(&Location::of_directory(&home)).unwrap();
+            let semaphore = accounts.measurer.background.of(&volume);
             let places = u32::try_from(semaphore.available_permits()).unwrap();
             let all = semaphore.acquire_many_owned(places).await.unwrap();
-            (accounts.account(&home, quota).await.unwrap(), all)
+            (
+                accounts
+                    .account(&AccountSpec::of_home(&home, quota))
+                    .await
+                    .unwrap(),
+                all,
+            )
         });
         account
             .retry_until(Wait::Allowed, || {
@@ -242,12 +237,5 @@ mod tests {
             })
             .unwrap();
         assert_eq!(account.usage().bytes, 1000);
-    }
-
-    #[test]
-    fn every_path_has_a_mount_point() {
-        assert_eq!(mount_point(Path::new("/proc/self")), Path::new("/proc"));
-        assert_eq!(mount_point(Path::new("/no/such/path")), Path::new("/"));
-        assert_eq!(unescaped(b"/srv/two\\040words\\134x\\9"), b"/srv/two words\\x\\9");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::io::HomeIo;
 use crate::session::FileRecord;
 use crate::storage::{Error, OpenFile, Result};
 
@@ -10,7 +9,8 @@ use crate::storage::{Error, OpenFile, Result};
 pub struct CommandFile {
     pub(super) file: Option<Arc<dyn OpenFile>>,
     pub(super) record: Option<FileRecord>,
-    pub(super) io: HomeIo,
+    /// Whether its client has ended the transfer.
+    pub(super) finished: bool,
 }
 
 impl CommandFile {
@@ -18,6 +18,11 @@ impl CommandFile {
     pub fn file(&self) -> Result<Arc<dyn OpenFile>> {
         // There until it is dropped.
         self.file.clone().ok_or(Error::BadHandle)
+    }
+
+    /// Notes that the transfer has come to its end: the file is closed, and not abandoned, when this is dropped.
+    pub fn note_finished(&mut self) {
+        self.finished = true;
     }
 
     /// Counts bytes that the command has read.
@@ -35,12 +40,35 @@ impl CommandFile {
     }
 }
 
+/// A file that is closed when this is dropped, and then its record tells so.
+struct ClosingFile {
+    file: Arc<dyn OpenFile>,
+    abandoned: bool,
+    _record: Option<FileRecord>,
+}
+
+impl Drop for ClosingFile {
+    fn drop(&mut self) {
+        if self.abandoned {
+            self.file.abandon();
+        }
+    }
+}
+
 impl Drop for CommandFile {
     fn drop(&mut self) {
-        let held = (self.file.take(), self.record.take());
-        match self.io.enter() {
-            Some(_permit) => drop(held),
-            None => self.io.close(held),
+        let Some(file) = self.file.take() else {
+            return;
+        };
+        let io = file.scheduler().clone();
+        let closing = ClosingFile {
+            file,
+            abandoned: !self.finished,
+            _record: self.record.take(),
+        };
+        match io.enter() {
+            Some(_permit) => drop(closing),
+            None => io.close(closing),
         }
     }
 }

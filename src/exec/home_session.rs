@@ -48,8 +48,8 @@ impl HomeSession {
     /// Access to a home, beginning in its root directory.
     pub fn new(home: Mounted, context: SessionContext) -> Self {
         Self {
+            io: home.storage.scheduler().clone(),
             storage: home.storage,
-            io: home.io,
             memory: Mutex::new(MemoryCharge::nothing(&context.budget.memory)),
             context,
             gone: CancellationToken::new(),
@@ -176,7 +176,8 @@ impl HomeSession {
         Ok(CommandFile {
             record: Some(self.context.opened(path.clone(), how.write)),
             file: Some(file),
-            io: self.io.clone(),
+            // A file that is only read has no end that its client could tell.
+            finished: !how.write,
         })
     }
 
@@ -301,7 +302,7 @@ impl HomeSession {
             block: None,
             quick_check: None,
         };
-        work.run(&self.io, &self.gone).await
+        work.run(&self.gone).await
     }
 
     /// Computes on a thread of the blocking pool, in turn with others.

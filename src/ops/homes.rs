@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::installation::Installation;
 use crate::domain::user::UserName;
-use crate::mount::{Check, Site};
+use crate::mount::{HomeCheck, HomeSite};
 use crate::storage::marker;
 use base::error::{Error, Result};
 use base::paths::{from_here, resolve};
@@ -129,13 +129,13 @@ pub fn place_of<'a>(installation: &'a Installation, home: &Path) -> Option<&'a P
 }
 
 /// The check that the server makes each time that a home is opened; `id` is the store's.
-pub fn checker(installation: &Installation, id: &str) -> Check {
+pub fn checker(installation: &Installation, id: &str) -> HomeCheck {
     let (installation, id) = (installation.clone(), id.to_owned());
     Box::new(move |home| {
         let path = resolve(home);
         check_place(&installation, &path)?;
         let place = place_of(&installation, &path).unwrap_or(&installation.storage.homes);
-        Ok(Site {
+        Ok(HomeSite {
             owned: marker::require(place, &id),
             may_be_made: place == installation.storage.homes,
             path,

@@ -11,6 +11,8 @@ use super::running::if_running;
 use super::usage::{HomeUsage, Measurement};
 use crate::accounts::measure::measure_unused;
 use crate::domain::user::{User, UserName};
+use crate::storage::local::backend::LocalDisks;
+use crate::storage::location::Location;
 use crate::store::UsageRecord;
 use base::error::{Error, Result};
 
@@ -146,7 +148,7 @@ impl Measurer<'_> {
         let before = HomeUsage::of_record(user, store.usage(&user.home).await?.as_ref());
         must_exist(&user.home)?;
         let measured_at = Timestamp::now();
-        let sum = measure_unused(&user.home)?;
+        let sum = measure_unused(&LocalDisks, &Location::of_directory(&user.home))?;
         // First what was counted, then the number: a power cut must not take back what the number says.
         sync(&user.home)?;
         let record = UsageRecord {

@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::account::Account;
+use crate::accounts::id::AccountId;
 use crate::auth::{Login, Review};
 use crate::domain::user::UserName;
 use crate::ops::running::Effect;
@@ -106,8 +107,10 @@ impl RecordChanges {
         let mut failed = None;
         for HomeNews { home, quota } in news.homes {
             match quota {
-                Ok(Some(quota)) => changed.extend(self.service.accounts.set_quota(&home, quota)),
-                Ok(None) => self.service.accounts.forget(&home),
+                Ok(Some(quota)) => {
+                    changed.extend(self.service.accounts.set_quota(&AccountId::of_home(&home), quota))
+                }
+                Ok(None) => self.service.accounts.forget(&AccountId::of_home(&home)),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }

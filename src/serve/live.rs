@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::changes::RecordChanges;
 use crate::accounts::account::Usage;
+use crate::accounts::id::AccountSpec;
 use crate::domain::user::{User, UserName};
 use crate::ops::context::find_user;
 use crate::ops::quota::must_exist;
@@ -22,6 +23,11 @@ use base::error::{Error, Result};
 const MEASURES_AT_ONCE: usize = 2;
 /// Homes that are measured or wait for it; more would take all places of the control socket.
 const MOST_MEASURES: usize = 16;
+
+/// The account that a user is charged to.
+fn account_of(user: &User) -> AccountSpec {
+    AccountSpec::of_home(&user.home, user.quota)
+}
 
 /// The running server, answering for itself.
 pub struct LiveServer {
@@ -47,12 +53,12 @@ impl LiveServer {
     }
 
     async fn usage_of(&self, user: &User) -> Result<HomeUsage> {
-        let usage = self.service.accounts.usage(&user.home, user.quota).await?;
+        let usage = self.service.accounts.usage(&account_of(user)).await?;
         Ok(self.with_unreadable(user, usage))
     }
 
     fn with_unreadable(&self, user: &User, usage: Option<Usage>) -> HomeUsage {
-        HomeUsage::new(user, usage).except(self.service.accounts.unreadable(&user.home))
+        HomeUsage::new(user, usage).except(self.service.accounts.unreadable(&account_of(user).id))
     }
 
     async fn measure_home(&self, user: &User) -> Result<Measurement> {
@@ -71,7 +77,7 @@ impl LiveServer {
         tokio::task::spawn_blocking(move || must_exist(&home))
             .await
             .map_err(|panic| Error::new("cannot look at the home").because(panic))??;
-        let sum = self.service.accounts.scan(&user.home, user.quota).await?;
+        let sum = self.service.accounts.scan(&account_of(user)).await?;
         tracing::info!(home = ?user.home, bytes = sum.bytes, files = sum.files, "measured a home, as was asked");
         let after = HomeUsage::measured(user, &sum);
         Ok(Measurement { before, after })
@@ -127,11 +133,8 @@ impl RunningServer for LiveServer {
             return Ok(vec![self.usage_of(&user).await?]);
         }
         let users = self.store.users().await?;
-        let homes: Vec<_> = users
-            .iter()
-            .map(|user| (user.home.as_path(), user.quota))
-            .collect();
-        let usages = self.service.accounts.usages(&homes).await?;
+        let accounts: Vec<AccountSpec> = users.iter().map(account_of).collect();
+        let usages = self.service.accounts.usages(&accounts).await?;
         let both = users.iter().zip(usages);
         Ok(both
             .map(|(user, usage)| self.with_unreadable(user, usage))

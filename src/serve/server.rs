@@ -37,6 +37,7 @@ use crate::session::events::Events;
 use crate::ssh::accept;
 use crate::ssh::hostkeys;
 use crate::ssh::service::{Service, ServiceSetup};
+use crate::storage::local::backend::LocalDisks;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 use crate::telemetry;
@@ -97,19 +98,20 @@ impl Server {
         let accounts_quit = CancellationToken::new();
         let accounts = Accounts::start(
             Arc::clone(&store) as Arc<dyn Store>,
+            Arc::new(LocalDisks),
             config.quota.clone(),
             accounts_quit.clone(),
         );
         let disks = Disks::default();
         let disk = disks.with_store(device_of(installation.data_dir())?);
         let check = homes::checker(&installation, &id);
-        accounts.watch_ownership(Box::new(move |home| check(home)?.owned));
+        accounts.watch_ownership(Box::new(move |home| check(home.directory())?.owned));
         homes::warn_of_foreign_places(&installation, &id);
         let service = Service::new(ServiceSetup {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
             events: Events::new(vec![Box::new(audit)]),
             accounts,
-            place: mount::Place {
+            place: mount::MountContext {
                 scheduler,
                 disks,
                 fsync: config.storage.fsync,

@@ -107,12 +107,10 @@ impl SessionContext {
                 let (path, sentence) = (path.clone(), sentence());
                 self.tell(|who| Event::OverQuota { who, path, sentence });
             }
-            Error::DiskFull | Error::DiskQuota => {
-                if is_first_for_a_while() {
-                    let Actor { user, session } = &self.actor;
-                    let cause = Clause(&error);
-                    tracing::warn!(%user, %session, %path, %cause, "no space left on the disk of the home");
-                }
+            Error::DiskFull | Error::DiskQuota if is_first_for_a_while() => {
+                let Actor { user, session } = &self.actor;
+                let cause = Clause(&error);
+                tracing::warn!(%user, %session, %path, %cause, "no space left on the disk of the home");
             }
             // Every other refusal concerns the client alone.
             _ => {}

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use sftp_wire::{Attributes, OpenFlags, Owner, Reply, Times};
 
-use crate::storage::{Metadata, OpenHow, SetAttrs};
+use crate::storage::{self, FileTimes, Metadata, OpenHow, SetAttrs};
 
 /// Permission bits with set-uid, set-gid and sticky: clients send the file type along.
 const MODE_BITS: u32 = 0o7777;
@@ -21,8 +21,8 @@ pub fn changes(attributes: &Attributes) -> SetAttrs {
     SetAttrs {
         size,
         permissions: permissions.map(|mode| mode & MODE_BITS),
-        owner: owner.map(|Owner { uid, gid }| (uid, gid)),
-        times: times.map(|Times { accessed, modified }| (accessed, modified)),
+        owner: owner.map(|Owner { uid, gid }| storage::Owner { uid, gid }),
+        times: times.map(|Times { accessed, modified }| FileTimes { accessed, modified }),
     }
 }
 
@@ -98,8 +98,11 @@ mod tests {
         let expected = SetAttrs {
             size: Some(5),
             permissions: Some(0o644),
-            owner: Some((1, 2)),
-            times: Some((7, 8)),
+            owner: Some(storage::Owner { uid: 1, gid: 2 }),
+            times: Some(FileTimes {
+                accessed: 7,
+                modified: 8,
+            }),
         };
         assert_eq!(changes(&attributes), expected);
         assert_eq!(changes(&Attributes::default()), SetAttrs::default());

@@ -38,7 +38,6 @@ impl RawHandle {
 }
 
 /// The open files and directories of one channel.
-#[derive(Default)]
 pub struct HandleTable {
     slots: Vec<HandleSlot>,
     free: Vec<u16>,
@@ -94,8 +93,9 @@ impl HandleTable {
     /// No more than `limit` (at most 65,535) handles at once: the last index belongs to [`RawHandle::NONE`].
     pub fn new(limit: usize) -> Self {
         Self {
+            slots: Vec::new(),
+            free: Vec::new(),
             limit: limit.min(usize::from(u16::MAX)),
-            ..Self::default()
         }
     }
 
@@ -175,6 +175,17 @@ impl HandleTable {
     /// Whether nothing is open.
     pub fn is_empty(&self) -> bool {
         self.free.len() == self.slots.len()
+    }
+}
+
+/// What is open when a session ends was never closed by its client.
+impl Drop for HandleTable {
+    fn drop(&mut self) {
+        for open in self.slots.iter().filter_map(|slot| slot.open.as_ref()) {
+            if let OpenHandle::File(file) = open {
+                file.file.abandon();
+            }
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use sftp_wire::extension::{CheckFileFormat, CheckFileShape, Md5HashReply};
 use sftp_wire::{ExtendedReply as _, Extension};
 use tokio_util::sync::CancellationToken;
 
-use crate::io::HomeIo;
 use crate::session::BusyGuard;
 use crate::session::budget::Descriptor;
 use crate::storage::hash::Work;
@@ -49,7 +48,7 @@ pub enum HashReply {
 
 impl HashRequest {
     /// Hashes, and makes the reply.
-    pub async fn answer(self: Box<Self>, io: &HomeIo) -> Bytes {
+    pub async fn answer(self: Box<Self>) -> Bytes {
         let Self {
             id,
             work,
@@ -58,7 +57,7 @@ impl HashRequest {
             busy,
             descriptor,
         } = *self;
-        let hashed = work.run(io, &gone).await;
+        let hashed = work.run(&gone).await;
         drop((busy, descriptor));
         match hashed {
             Ok(hashes) => layout.reply(id, &hashes),

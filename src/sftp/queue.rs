@@ -71,8 +71,6 @@ pub struct ChannelSetup {
     pub peer_window: Arc<PeerWindow>,
     /// The way to the client for the task's replies.
     pub queued_sender: Arc<dyn QueuedSender>,
-    /// The I/O scheduler of the home.
-    pub io: HomeIo,
     /// Is cancelled when the channel or its connection ends.
     pub cancelled: CancellationToken,
     /// The budget of the connection's channels.
@@ -84,10 +82,10 @@ impl ChannelQueue {
         let ChannelSetup {
             peer_window,
             queued_sender,
-            io,
             cancelled,
             budget,
         } = setup;
+        let io = sftp.storage.scheduler().clone();
         let credit = Arc::clone(&sftp.context.session.credit);
         Arc::new(Self {
             credit,
@@ -329,7 +327,7 @@ impl ChannelQueue {
         held.sftp = Some(sftp);
         match outcome {
             Outcome::Reply(reply) => Ok(reply),
-            Outcome::HashFirst(request) => Ok(request.answer(&self.io).await),
+            Outcome::HashFirst(request) => Ok(request.answer().await),
             // An answer to `Wait::Never` only.
             Outcome::AskAgain => Ok(Bytes::new()),
         }

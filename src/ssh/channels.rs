@@ -164,7 +164,6 @@ pub(super) async fn start_sftp(
     let setup = ChannelSetup {
         peer_window: start.peer_window,
         queued_sender: start.queued_sender,
-        io: start.home.io,
         cancelled,
         budget: start.budget,
     };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::accounts::Accounts;
+use crate::accounts::id::{AccountId, AccountSpec};
 use crate::auth::{Authenticator, FairSemaphore};
 use crate::mount::{self, Mounted, Refused};
 use crate::session::events::Events;
@@ -38,7 +39,7 @@ pub struct Service {
     /// The quota accounts of the homes.
     pub accounts: Arc<Accounts>,
     /// Where homes are mounted.
-    pub place: mount::Place,
+    pub place: mount::MountContext,
     /// The user and group that the server runs as.
     pub own_ids: OwnIds,
     /// The text that is shown before the sign-in.
@@ -71,7 +72,7 @@ pub struct ServiceSetup {
     /// The quota accounts of the homes.
     pub accounts: Arc<Accounts>,
     /// Where homes are mounted.
-    pub place: mount::Place,
+    pub place: mount::MountContext,
     /// The text that is shown before the sign-in.
     pub banner: Option<String>,
     /// What a reload replaces.
@@ -132,7 +133,10 @@ impl Service {
     pub async fn mount(self: &Arc<Self>, session: &Session) -> std::result::Result<Mounted, Refused> {
         let login = &session.login;
         let opening = async {
-            let account = self.accounts.account(login.home(), login.quota()).await?;
+            let account = self
+                .accounts
+                .account(&AccountSpec::of_home(login.home(), login.quota()))
+                .await?;
             let entry = self.mount_slots.enter(login.home()).await;
             let service = Arc::clone(self);
             let (login, gate) = (login.clone(), Arc::clone(&session.gate));
@@ -148,7 +152,7 @@ impl Service {
         match tokio::time::timeout(MOUNT_TIMEOUT, opening).await {
             Ok(Ok(mounted)) => {
                 if mounted.made {
-                    self.accounts.made(login.home());
+                    self.accounts.home_made(&AccountId::of_home(login.home()));
                 }
                 Ok(mounted)
             }

@@ -17,10 +17,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::Deserialize;
 
 use super::{
-    DirStream, Error, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs, Space,
-    Storage, Wait,
+    Capabilities, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming,
+    Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
+use crate::io::HomeIo;
 
 /// `[storage] fsync`: what is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -166,6 +167,18 @@ impl Storage for Durable {
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {
         self.inner.sync_name(path)
     }
+
+    fn identity(&self) -> Result<FileSystemId> {
+        self.inner.identity()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.inner.scheduler()
+    }
 }
 
 struct DurableFile {
@@ -237,5 +250,14 @@ impl OpenFile for DurableFile {
 
     fn space(&self, wait: Wait) -> Result<Space> {
         self.inner.space(wait)
+    }
+
+    /// A client that has not closed its file was promised nothing, so nothing is waited for.
+    fn abandon(&self) {
+        self.inner.abandon();
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.inner.scheduler()
     }
 }

@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 use super::{
-    DirEntry, DirStream, Error, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs,
-    Space, Storage, Wait,
+    Capabilities, DirEntry, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode,
+    Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
+use crate::io::HomeIo;
 
 /// The bit of [`Gate::calls`] that says that the gate is closed.
 const CLOSED: usize = 1 << (usize::BITS - 1);
@@ -183,6 +184,18 @@ impl Storage for Gated {
         let _inside = self.gate.enter()?;
         self.inner.sync_name(path)
     }
+
+    fn identity(&self) -> Result<FileSystemId> {
+        self.inner.identity()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.inner.scheduler()
+    }
 }
 
 struct GatedFile {
@@ -224,6 +237,15 @@ impl OpenFile for GatedFile {
     fn space(&self, wait: Wait) -> Result<Space> {
         let _inside = self.gate.enter()?;
         self.inner.space(wait)
+    }
+
+    /// Not a call: what is open is given up whenever its session goes, and the gate is closed by then.
+    fn abandon(&self) {
+        self.inner.abandon();
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.inner.scheduler()
     }
 }
 

@@ -12,11 +12,12 @@
 use std::sync::Arc;
 
 use super::{
-    DirStream, Error, Links, Metadata, OpenFile, OpenHow, Over, PinnedInode, Renaming, Result, SetAttrs,
-    Space, Storage, Wait,
+    Capabilities, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, Over, PinnedInode,
+    Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 use crate::domain::user::{Permission, Permissions};
+use crate::io::HomeIo;
 
 /// A storage as one user may use it.
 pub struct Guard {
@@ -225,6 +226,18 @@ impl Storage for Guard {
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {
         self.inner.sync_name(path)
     }
+
+    fn identity(&self) -> Result<FileSystemId> {
+        self.inner.identity()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.inner.scheduler()
+    }
 }
 
 struct GuardedFile {
@@ -269,6 +282,14 @@ impl OpenFile for GuardedFile {
 
     fn space(&self, wait: Wait) -> Result<Space> {
         self.inner.space(wait)
+    }
+
+    fn abandon(&self) {
+        self.inner.abandon();
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.inner.scheduler()
     }
 }
 

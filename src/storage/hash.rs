@@ -13,7 +13,6 @@ use md5::digest::DynDigest;
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, OpenFile, Result, Wait};
-use crate::io::HomeIo;
 use crate::io::cpu_slots::CpuSlots;
 use base::buffer::{BUFFER_SIZE, Buffer};
 use base::digest::Algorithm;
@@ -52,11 +51,9 @@ impl Work {
     ///
     /// # Errors
     /// What reading says; `ECANCELED` if the client has left.
-    pub async fn run(self, io: &HomeIo, gone: &CancellationToken) -> Result<Vec<u8>> {
-        let mut waiting = Waiting {
-            work: Some(self),
-            io: io.clone(),
-        };
+    pub async fn run(self, gone: &CancellationToken) -> Result<Vec<u8>> {
+        let io = self.file.scheduler().clone();
+        let mut waiting = Waiting { work: Some(self) };
         // What is small does not wait for what is large.
         let place = match waiting.work.as_ref().is_some_and(Work::is_small) {
             true => io.slow_way().await,
@@ -65,7 +62,7 @@ impl Work {
         let Some(work) = waiting.work.take() else {
             return Err(Error::Cancelled);
         };
-        let (io, gone) = (io.clone(), gone.clone());
+        let gone = gone.clone();
         let working = tokio::task::spawn_blocking(move || {
             let digests = work.compute(io.cpu_slots(), &gone);
             // The file closes here, too, before the place is free.
@@ -130,13 +127,13 @@ impl Work {
 /// Work whose turn has not come. If its client leaves, its file closes where that may take long.
 struct Waiting {
     work: Option<Work>,
-    io: HomeIo,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            self.io.close(work);
+            let io = work.file.scheduler().clone();
+            io.close(work);
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The storage on local disks, behind the jail. The only storage that touches disks.
 
 mod attrs;
+pub mod backend;
 mod dir;
 mod errors;
 pub mod jail;
+mod volumes;
+mod walk;
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,15 +20,17 @@ use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 use self::attrs::{Target, retry};
 use self::jail::{Jail, Opened};
 use super::{
-    DirStream, Error, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs, Space,
-    Storage, Wait,
+    Capabilities, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming,
+    Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
+use crate::io::HomeIo;
 
 /// A home on a local file system.
 #[derive(Debug)]
 pub struct LocalStorage {
     jail: Jail,
+    io: Arc<HomeIo>,
 }
 
 impl LocalStorage {
@@ -33,14 +38,25 @@ impl LocalStorage {
     pub fn open(home: &Path) -> std::io::Result<LocalStorage> {
         Ok(LocalStorage {
             jail: Jail::open(home)?,
+            io: Arc::new(HomeIo::unscheduled()),
         })
+    }
+
+    /// Lets the calls of this home take their threads from a scheduler. Without one, all of them take the slow way.
+    #[must_use]
+    pub fn scheduled(self, io: HomeIo) -> LocalStorage {
+        LocalStorage {
+            io: Arc::new(io),
+            ..self
+        }
     }
 }
 
 impl Storage for LocalStorage {
     fn open(&self, path: &VirtualPath, how: OpenHow, _wait: Wait) -> Result<Arc<dyn OpenFile>> {
         let opened = self.jail.open_file(path, how)?;
-        Ok(Arc::new(LocalFile::new(opened, how.append)))
+        let io = Arc::clone(&self.io);
+        Ok(Arc::new(LocalFile::new(opened, how.append, io)))
     }
 
     fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>> {
@@ -98,6 +114,18 @@ impl Storage for LocalStorage {
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {
         Ok(self.jail.sync_name(path)?)
     }
+
+    fn identity(&self) -> Result<FileSystemId> {
+        Ok(FileSystemId::of_device(self.jail.device()?))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::ALL
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        &self.io
+    }
 }
 
 /// An inode that was located, and not opened.
@@ -113,6 +141,7 @@ impl PinnedInode for LocalPin {
 #[derive(Debug)]
 struct LocalFile {
     fd: OwnedFd,
+    io: Arc<HomeIo>,
     directory: bool,
     append: bool,
     /// Reading never waits for a disk.
@@ -122,8 +151,9 @@ struct LocalFile {
 }
 
 impl LocalFile {
-    fn new(opened: Opened, append: bool) -> Self {
+    fn new(opened: Opened, append: bool, io: Arc<HomeIo>) -> Self {
         Self {
+            io,
             fd: opened.fd,
             directory: opened.directory,
             append,
@@ -242,6 +272,12 @@ impl OpenFile for LocalFile {
 
     fn space(&self, _wait: Wait) -> Result<Space> {
         Ok(attrs::space(&rustix::fs::fstatvfs(&self.fd)?))
+    }
+
+    fn abandon(&self) {}
+
+    fn scheduler(&self) -> &HomeIo {
+        &self.io
     }
 }
 

@@ -108,9 +108,27 @@ pub struct SetAttrs {
     /// Permission bits, already masked with 0o7777.
     pub permissions: Option<u32>,
     /// Owner and group. Only what they are already is allowed: users are virtual.
-    pub owner: Option<(u32, u32)>,
+    pub owner: Option<Owner>,
     /// Access and modification time.
-    pub times: Option<(u32, u32)>,
+    pub times: Option<FileTimes>,
+}
+
+/// The owner of a file, as numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+}
+
+/// The times of a file, in seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileTimes {
+    /// The last access.
+    pub accessed: u32,
+    /// The last modification.
+    pub modified: u32,
 }
 
 /// One name in a directory.
@@ -149,4 +167,24 @@ pub struct Space {
     pub no_suid: bool,
     /// Longest file name.
     pub name_max: u64,
+}
+
+/// What a storage can do, beside what all of them can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// It has symbolic and hard links.
+    pub links: bool,
+    /// It can write anywhere in a file, and not only at its end.
+    pub random_writes: bool,
+    /// It can rename directories.
+    pub directory_renames: bool,
+}
+
+impl Capabilities {
+    /// The capabilities of a POSIX file system.
+    pub const ALL: Self = Self {
+        links: true,
+        random_writes: true,
+        directory_renames: true,
+    };
 }

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use homeportd::domain::path::VirtualPath;
+use homeportd::io::HomeIo;
 use homeportd::storage::local::LocalStorage;
 use homeportd::storage::{
-    DirStream, Error, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs, Space,
-    Storage, Wait,
+    Capabilities, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming,
+    Result, SetAttrs, Space, Storage, Wait,
 };
 
 /// Checks where a path leads, and then uses it: what many servers do.
@@ -89,5 +90,17 @@ impl Storage for Naive {
     }
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {
         self.host.sync_name(&self.checked(path)?)
+    }
+
+    fn identity(&self) -> Result<FileSystemId> {
+        self.host.identity()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.host.capabilities()
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.host.scheduler()
     }
 }

@@ -13,10 +13,12 @@ use std::sync::{Arc, OnceLock};
 
 use divan::{Bencher, black_box};
 use homeportd::accounts::account::Account;
+use homeportd::accounts::id::AccountSpec;
 use homeportd::accounts::{Accounts, QuotaSettings};
 use homeportd::domain::user::Quota;
 use homeportd::sftp::longname::{LongnameFormatter, OwnIds};
 use homeportd::sftp::read::Read;
+use homeportd::storage::local::backend::LocalDisks;
 use homeportd::storage::{FileKind, InodeId, Metadata, Wait};
 use homeportd::store::sql::SqlStore;
 use sftp_wire::{Attributes, ExtendedRequest, OpenFlags, Packet, Reply, Request, StatusCode};
@@ -111,6 +113,7 @@ fn account() -> &'static Arc<Account> {
             let store = SqlStore::open(&dir.join("store.db")).await.expect("a store");
             let accounts = Accounts::start(
                 Arc::new(store),
+                Arc::new(LocalDisks),
                 QuotaSettings::default(),
                 CancellationToken::new(),
             );
@@ -118,7 +121,10 @@ fn account() -> &'static Arc<Account> {
                 bytes: Some(1 << 40),
                 files: None,
             };
-            accounts.account(&home, quota).await.expect("an account")
+            accounts
+                .account(&AccountSpec::of_home(&home, quota))
+                .await
+                .expect("an account")
         })
     })
 }

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{AHEAD_BYTES, AHEAD_FILES, Account, UsageAccuracy};
+use super::usage::UsageAccuracy;
+use super::{AHEAD_BYTES, AHEAD_FILES, Account};
 use crate::store::UsageRecord;
 
 /// What the keeper does with an account: it alone writes to the store.
 impl Account {
     /// What is to be written down so that changes can go on; `None`: nothing is wanted.
-    pub(in crate::accounts) fn wanted_record(&self) -> Option<UsageRecord> {
+    pub(crate) fn wanted_record(&self) -> Option<UsageRecord> {
         self.wanted
             .swap(false, Ordering::SeqCst)
             .then(|| self.ceiling_record())
@@ -16,7 +17,7 @@ impl Account {
 
     fn ceiling_record(&self) -> UsageRecord {
         UsageRecord {
-            home: self.home.clone(),
+            home: self.id.store_key().to_owned(),
             bytes: self.bytes.next_ceiling(AHEAD_BYTES),
             files: self.files.next_ceiling(AHEAD_FILES),
             exact: false,
@@ -25,7 +26,7 @@ impl Account {
     }
 
     /// A ceiling is on the disk.
-    pub(in crate::accounts) fn ceiling_written(&self, record: &UsageRecord) {
+    pub(crate) fn ceiling_written(&self, record: &UsageRecord) {
         self.bytes.ceiling.store(record.bytes, Ordering::Release);
         self.files.ceiling.store(record.files, Ordering::Release);
         self.clean.store(false, Ordering::SeqCst);
@@ -33,22 +34,22 @@ impl Account {
     }
 
     /// The store could not be written; those who wait may wait on, and somebody wants it still.
-    pub(in crate::accounts) fn not_written(&self) {
+    pub(crate) fn not_written(&self) {
         self.wanted.store(true, Ordering::SeqCst);
     }
 
-    pub(in crate::accounts) fn activity(&self) -> u64 {
+    pub(crate) fn activity(&self) -> u64 {
         self.activity.load(Ordering::Relaxed)
     }
 
-    pub(in crate::accounts) fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.clean.load(Ordering::SeqCst)
     }
 
     /// Keeps changes out, to write the use down exactly; `None` while there are any, or where it is not exact.
     ///
     /// Changes that come now wait until the mark is taken away again: by [`Account::ceiling_written`].
-    pub(in crate::accounts) fn close_for_exact(&self) -> Option<UsageRecord> {
+    pub(crate) fn close_for_exact(&self) -> Option<UsageRecord> {
         if self.accuracy() != UsageAccuracy::Exact
             || self.invalidated.load(Ordering::SeqCst)
             || self.clean.swap(true, Ordering::SeqCst)
@@ -63,7 +64,7 @@ impl Account {
         let (bytes, files) = (self.bytes.used(), self.files.used());
         let measured_at = *self.measured_at();
         Some(UsageRecord {
-            home: self.home.clone(),
+            home: self.id.store_key().to_owned(),
             bytes,
             files,
             exact: true,
@@ -72,18 +73,18 @@ impl Account {
     }
 
     /// How often changes were kept out.
-    pub(in crate::accounts) fn closings(&self) -> u64 {
+    pub(crate) fn closings(&self) -> u64 {
         self.closings.load(Ordering::Relaxed)
     }
 
     /// The exact use could not be written down: what the store has is still a ceiling.
-    pub(in crate::accounts) fn reopen(&self) {
+    pub(crate) fn reopen(&self) {
         self.clean.store(false, Ordering::SeqCst);
         self.moved();
     }
 
     /// The exact use is on the disk: a ceiling must be written before anything grows.
-    pub(in crate::accounts) fn exact_written(&self, record: &UsageRecord) {
+    pub(crate) fn exact_written(&self, record: &UsageRecord) {
         self.bytes.ceiling.store(record.bytes, Ordering::Release);
         self.files.ceiling.store(record.files, Ordering::Release);
     }

@@ -5,17 +5,13 @@ use std::sync::{MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
+use super::Account;
 use super::usage::{AT_CEILING, EXACT, STAYS_AT_CEILING, UNKNOWN, UNMEASURABLE};
-use super::{Account, Unreadable};
+use crate::storage::backend::Unreadable;
 
 impl Account {
-    pub(in crate::accounts) fn lock_measuring(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn lock_measuring(&self) -> MutexGuard<'_, ()> {
         self.measuring.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What became of a change is not known: the charge stays, and the home is measured again.
-    pub fn invalidate(&self) {
-        self.invalidated.store(true, Ordering::SeqCst);
     }
 
     /// Is a measure due that nobody has asked for yet? Says so once.
@@ -29,7 +25,7 @@ impl Account {
     }
 
     /// Does somebody wait for a measure that was not begun? Says so once.
-    pub(in crate::accounts) fn take_asked(&self) -> bool {
+    pub(crate) fn take_asked(&self) -> bool {
         self.asked.swap(false, Ordering::SeqCst)
     }
 
@@ -47,7 +43,7 @@ impl Account {
     }
 
     /// What a measure could not look into; was that so before?
-    pub(in crate::accounts) fn set_unreadable(&self, unreadable: &Unreadable) -> bool {
+    pub(crate) fn set_unreadable(&self, unreadable: &Unreadable) -> bool {
         let mut known = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         let same = *known == *unreadable;
         known.clone_from(unreadable);
@@ -55,7 +51,7 @@ impl Account {
     }
 
     /// The home was measured. The caller keeps all change out.
-    pub(in crate::accounts) fn measured(&self, bytes: u64, files: u64) {
+    pub(crate) fn measured(&self, bytes: u64, files: u64) {
         self.bytes.used.store(bytes, Ordering::Release);
         self.files.used.store(files, Ordering::Release);
         *self.measured_at() = Some(Timestamp::now());
@@ -66,12 +62,12 @@ impl Account {
         self.moved();
     }
 
-    pub(in crate::accounts) fn measured_at(&self) -> MutexGuard<'_, Option<Timestamp>> {
+    pub(crate) fn measured_at(&self) -> MutexGuard<'_, Option<Timestamp>> {
         self.measured_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that was exact stays so.
-    pub(in crate::accounts) fn cannot_be_measured(&self) {
+    pub(crate) fn cannot_be_measured(&self) {
         for (from, to) in [(AT_CEILING, STAYS_AT_CEILING), (UNKNOWN, UNMEASURABLE)] {
             let _ = self
                 .accuracy

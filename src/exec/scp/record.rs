@@ -2,11 +2,13 @@
 
 pub(crate) mod fuzz;
 
+use crate::storage::FileTimes;
+
 /// A line of the protocol, from the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Record<'a> {
     /// A `T` record: the times of the next file or directory.
-    Times(Times),
+    Times(FileTimes),
     /// A `C` record: a file, whose bytes follow.
     File { mode: u32, size: u64, name: &'a [u8] },
     /// A `D` record: a directory that the client enters.
@@ -17,13 +19,6 @@ pub(super) enum Record<'a> {
     Warning,
     /// The byte 2: the client gives up.
     Fatal,
-}
-
-/// Seconds since 1970, as version 3 of SFTP can store them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Times {
-    pub(super) modified: u32,
-    pub(super) accessed: u32,
 }
 
 /// What is wrong with a line that is not a record.
@@ -78,7 +73,7 @@ fn entry(rest: &[u8]) -> Result<EntryFields<'_>, &'static str> {
 }
 
 /// Reads the fields of a `T` record: `seconds microseconds seconds microseconds`.
-fn times(rest: &[u8]) -> Result<Times, &'static str> {
+fn times(rest: &[u8]) -> Result<FileTimes, &'static str> {
     let (modified, rest) = number(rest, "mtime.sec not present", "mtime.sec out of range")?;
     let rest = rest.strip_prefix(b" ").ok_or("mtime.sec not delimited")?;
     let (micros, rest) = number(rest, "mtime.usec not present", "mtime.usec out of range")?;
@@ -91,7 +86,7 @@ fn times(rest: &[u8]) -> Result<Times, &'static str> {
     }
     // What SFTP's 32 bits cannot say is the latest that they can: the year 2106.
     let nearest = |secs: u64| u32::try_from(secs).unwrap_or(u32::MAX);
-    Ok(Times {
+    Ok(FileTimes {
         modified: nearest(modified),
         accessed: nearest(accessed),
     })
@@ -154,14 +149,14 @@ mod tests {
         );
         check(
             b"T1183828267 0 1183828268 999999",
-            Record::Times(Times {
+            Record::Times(FileTimes {
                 modified: 1_183_828_267,
                 accessed: 1_183_828_268,
             }),
         );
         check(
             b"T99999999999 0 0 0",
-            Record::Times(Times {
+            Record::Times(FileTimes {
                 modified: u32::MAX,
                 accessed: 0,
             }),

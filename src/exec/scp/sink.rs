@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::options::ScpOptions;
 use super::peer::{MAX_LINE, ScpAbort, ScpPeer};
-use super::record::{self, Record, Times, UNEXPECTED, is_name};
+use super::record::{self, Record, UNEXPECTED, is_name};
 use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
 use crate::exec::command_file::CommandFile;
@@ -12,7 +12,7 @@ use crate::exec::home_session::HomeSession;
 use crate::exec::reason::reason;
 use crate::session::memory::TOO_MUCH_HELD;
 use crate::session::stream::input::InputLine;
-use crate::storage::{Error, FileKind, Links, OpenHow, SetAttrs, Wait};
+use crate::storage::{Error, FileKind, FileTimes, Links, OpenHow, SetAttrs, Wait};
 
 /// The number of bytes that are written at once.
 const PIECE: usize = 256 * 1024;
@@ -79,7 +79,7 @@ struct ScpSink<'a, 'b> {
     peer: &'a mut ScpPeer<'b>,
     options: &'a ScpOptions,
     levels: Vec<ReceivedDirectory>,
-    times: Option<Times>,
+    times: Option<FileTimes>,
     /// Whether nothing has come yet.
     first: bool,
 }
@@ -154,7 +154,7 @@ impl ScpSink<'_, '_> {
                     is_directory: true,
                     later: SetAttrs {
                         permissions: later_mode,
-                        times: times.map(|times| (times.accessed, times.modified)),
+                        times,
                         ..SetAttrs::default()
                     },
                 });
@@ -224,6 +224,7 @@ impl ScpSink<'_, '_> {
         // Before the client says that it has read all: libssh2 never says so, and leaves.
         if outcome.is_ok() {
             outcome = self.finish(&received, mode, size, times).await;
+            received.opened.note_finished();
         }
         drop(received);
         // Could the client read all of it? If not, it has told its user, and waits for us all the same.
@@ -295,7 +296,7 @@ impl ScpSink<'_, '_> {
         received: &ReceivedFile,
         mode: u32,
         size: u64,
-        times: Option<Times>,
+        times: Option<FileTimes>,
     ) -> Result<(), String> {
         let file = received.opened.file().map_err(reason)?;
         let preserve = self.options.preserve;
@@ -315,7 +316,7 @@ impl ScpSink<'_, '_> {
                 }
                 let attrs = SetAttrs {
                     permissions: preserve.then_some(mode & 0o777),
-                    times: times.map(|times| (times.accessed, times.modified)),
+                    times,
                     ..SetAttrs::default()
                 };
                 if attrs != SetAttrs::default() {

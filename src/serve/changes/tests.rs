@@ -4,6 +4,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::*;
+use crate::accounts::id::AccountSpec;
 use crate::domain::user::{Permissions, User};
 use crate::serve::server::Server;
 use crate::serve::server::tests::{passing_guest, server};
@@ -133,7 +134,10 @@ async fn a_quota_is_in_force_for_accounts_that_exist_and_that_will() {
     std::fs::create_dir(&home).unwrap();
     let accounts = &server.service.accounts;
     let quota = |bytes| crate::domain::user::Quota { bytes, files: None };
-    let account = accounts.account(&home, quota(None)).await.unwrap();
+    let account = accounts
+        .account(&AccountSpec::of_home(&home, quota(None)))
+        .await
+        .unwrap();
     for bytes in [Some(1), None, Some(7)] {
         change(&server, move |user| user.quota.bytes = bytes).await;
         server.changes.apply([]).await.unwrap();
@@ -144,7 +148,10 @@ async fn a_quota_is_in_force_for_accounts_that_exist_and_that_will() {
     change(&server, move |user| user.home.clone_from(&to)).await;
     server.changes.apply([]).await.unwrap();
     // Who signed in before the change, and mounts after it, brings an older quota.
-    let later = accounts.account(moved, quota(None)).await.unwrap();
+    let later = accounts
+        .account(&AccountSpec::of_home(moved, quota(None)))
+        .await
+        .unwrap();
     assert_eq!(later.usage().quota, quota(Some(7)));
 }
 

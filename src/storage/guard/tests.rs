@@ -1,9 +1,9 @@
 //! Each permission beside the calls that need it.
 
 use super::*;
-use crate::storage::FileKind;
 use crate::storage::conformance::{self, REFUSE, REPLACE, error, get, how, list, path, put};
 use crate::storage::local::LocalStorage;
+use crate::storage::{FileKind, FileTimes};
 
 /// A home with a file `f`, an empty directory `d` and a link `l` to `f`, and a guard before it.
 struct Home {
@@ -32,7 +32,10 @@ const ALL: &str = "list read create overwrite delete rename mkdir attributes lin
 
 fn times() -> SetAttrs {
     SetAttrs {
-        times: Some((1, 2)),
+        times: Some(FileTimes {
+            accessed: 1,
+            modified: 2,
+        }),
         ..SetAttrs::default()
     }
 }

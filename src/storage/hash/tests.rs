@@ -2,10 +2,12 @@ use std::fmt::Write as _;
 use std::sync::Mutex;
 
 use super::*;
+use crate::io::HomeIo;
 use crate::storage::{Metadata, SetAttrs, Space};
 
 /// A file in memory, which may leave its client while it is read.
 struct Memory {
+    io: HomeIo,
     bytes: Vec<u8>,
     leave_at: Option<(u64, CancellationToken)>,
     furthest: Mutex<u64>,
@@ -46,6 +48,10 @@ impl OpenFile for Memory {
     fn space(&self, _wait: Wait) -> Result<Space> {
         Err(Error::BadHandle)
     }
+    fn abandon(&self) {}
+    fn scheduler(&self) -> &HomeIo {
+        &self.io
+    }
 }
 
 fn noise(length: usize) -> Vec<u8> {
@@ -55,6 +61,7 @@ fn noise(length: usize) -> Vec<u8> {
 
 fn memory(bytes: Vec<u8>) -> Arc<Memory> {
     Arc::new(Memory {
+        io: HomeIo::unscheduled(),
         bytes,
         leave_at: None,
         furthest: Mutex::new(0),
@@ -179,6 +186,7 @@ fn a_quick_check_that_fails_reads_no_further() {
 fn hashing_ends_when_the_client_leaves() {
     let gone = CancellationToken::new();
     let file = Arc::new(Memory {
+        io: HomeIo::unscheduled(),
         bytes: noise(40 * BUFFER_SIZE),
         leave_at: Some((2 * BUFFER_SIZE as u64, gone.clone())),
         furthest: Mutex::new(0),

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Stat, StatVfs, StatVfsMountFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use crate::storage::{FileKind, InodeId, Metadata, SetAttrs, Space};
+use crate::storage::{FileKind, FileTimes, InodeId, Metadata, Owner, SetAttrs, Space};
 
 /// What stat(2) said.
 pub(super) fn metadata(stat: &Stat) -> Metadata {
@@ -100,11 +100,11 @@ pub(super) fn apply(target: Target<'_>, attrs: &SetAttrs) -> Result<(), Errno> {
     if let Some(mode) = attrs.permissions {
         note(target.chmod(mode));
     }
-    if let Some((atime, mtime)) = attrs.times {
-        note(target.touch(atime, mtime));
+    if let Some(times) = attrs.times {
+        note(target.touch(times));
     }
-    if let Some((uid, gid)) = attrs.owner {
-        note(target.confirm_owner(uid, gid));
+    if let Some(owner) = attrs.owner {
+        note(target.confirm_owner(owner));
     }
     outcome
 }
@@ -145,28 +145,28 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn touch(self, atime: u32, mtime: u32) -> Result<(), Errno> {
+    fn touch(self, times: FileTimes) -> Result<(), Errno> {
         let second = |secs: u32| Timespec {
             tv_sec: secs.into(),
             tv_nsec: 0,
         };
-        let times = Timestamps {
-            last_access: second(atime),
-            last_modification: second(mtime),
+        let stamps = Timestamps {
+            last_access: second(times.accessed),
+            last_modification: second(times.modified),
         };
         match self {
-            Target::Opened(fd) => rustix::fs::futimens(fd, &times),
-            Target::Located(_) => rustix::fs::utimensat(CWD, self.proc_name(), &times, AtFlags::empty()),
+            Target::Opened(fd) => rustix::fs::futimens(fd, &stamps),
+            Target::Located(_) => rustix::fs::utimensat(CWD, self.proc_name(), &stamps, AtFlags::empty()),
         }
     }
 
     /// Users are virtual: everything belongs to the server, and stays so.
-    fn confirm_owner(self, uid: u32, gid: u32) -> Result<(), Errno> {
+    fn confirm_owner(self, owner: Owner) -> Result<(), Errno> {
         /// What chown(2) leaves as it is.
         const UNCHANGED: u32 = u32::MAX;
         let stat = rustix::fs::fstat(self.fd())?;
         let same = |asked: u32, is: u32| asked == is || asked == UNCHANGED;
-        if same(uid, stat.st_uid) && same(gid, stat.st_gid) {
+        if same(owner.uid, stat.st_uid) && same(owner.gid, stat.st_gid) {
             Ok(())
         } else {
             Err(Errno::PERM)

@@ -70,6 +70,11 @@ impl Jail {
         Ok(jail)
     }
 
+    /// The `st_dev` of the file system that the home lies on.
+    pub(super) fn device(&self) -> Result<u64> {
+        Ok(fstat(&self.home)?.st_dev)
+    }
+
     /// Opens a file, or a directory for reading. FIFOs, sockets and devices are refused with ENXIO, which is what
     /// open(2) itself says of a socket.
     pub(super) fn open_file(&self, path: &VirtualPath, how: OpenHow) -> Result<Opened> {

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use rustix::fs::{Advice, fadvise};
 
 use super::*;
+use crate::storage::FileTimes;
 use crate::storage::conformance::{self, error, get, how, path};
 
 fn storage() -> (tempfile::TempDir, LocalStorage) {
@@ -55,7 +56,10 @@ fn modes_and_times_of_unreadable_files_can_be_changed() {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
         let attrs = SetAttrs {
             permissions: Some(0o640),
-            times: Some((5, 6)),
+            times: Some(FileTimes {
+                accessed: 5,
+                modified: 6,
+            }),
             ..SetAttrs::default()
         };
         storage.set_attrs(&path("f"), &attrs, Links::Follow).unwrap();
@@ -75,7 +79,10 @@ fn attributes_can_be_changed_without_opening() {
     let fd = rustix::fs::open(&file, flags, rustix::fs::Mode::empty()).unwrap();
     let attrs = SetAttrs {
         permissions: Some(0o7640),
-        times: Some((5, 6)),
+        times: Some(FileTimes {
+            accessed: 5,
+            modified: 6,
+        }),
         ..SetAttrs::default()
     };
     attrs::apply(Target::Located(fd.as_fd()), &attrs).unwrap();

@@ -1,14 +1,16 @@
 //! The body of the fuzz target for scp: whatever a line is, nothing panics, and a record that was read is read again
 //! when it is written as scp writes it.
 
-use super::{Record, Times, is_name, parse};
+use super::{FileTimes, Record, is_name, parse};
 
 /// Reads each line of `data` as a record, writes it again, and asserts that the same record is read back.
 pub fn fuzz_scp(data: &[u8]) {
     for line in data.split(|&byte| byte == b'\n') {
         let Ok(record) = parse(line) else { continue };
         let again = match &record {
-            Record::Times(Times { modified, accessed }) => format!("T{modified} 0 {accessed} 0").into_bytes(),
+            Record::Times(FileTimes { modified, accessed }) => {
+                format!("T{modified} 0 {accessed} 0").into_bytes()
+            }
             Record::File { mode, size, name } => {
                 assert!(*mode <= 0o7777 && i64::try_from(*size).is_ok());
                 [format!("C{mode:04o} {size} ").as_bytes(), name].concat()

@@ -137,6 +137,18 @@ impl Storage for Faulty {
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {
         self.inner.sync_name(path)
     }
+
+    fn identity(&self) -> Result<FileSystemId> {
+        self.inner.identity()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.inner.scheduler()
+    }
 }
 
 struct FaultyHeld {
@@ -191,5 +203,13 @@ impl OpenFile for FaultyFile {
     }
     fn space(&self, wait: Wait) -> Result<Space> {
         self.inner.space(wait)
+    }
+
+    fn abandon(&self) {
+        self.inner.abandon();
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.inner.scheduler()
     }
 }

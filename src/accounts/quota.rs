@@ -1,4 +1,4 @@
-//! Charges every change of a home to its account: the one place where storage and accounts meet.
+//! Charges every change of a home to its account: a decorator of the storage, and the only way to its account.
 //!
 //! Growth is reserved before anything is written and settled from what the file system says afterwards if it failed.
 //! Sizes change under the lock of the inode's record, names under that of the account. Everything that may have to
@@ -10,15 +10,16 @@ mod room;
 
 use std::sync::Arc;
 
-use super::{
-    DirStream, Error, FileKind, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming, Result, SetAttrs,
-    Space, Storage, Wait,
-};
 use crate::accounts::account::{Account, Change};
-use crate::accounts::inode::Inode;
+use crate::accounts::inode::{Inode, InodeOwner as _};
 use crate::domain::path::VirtualPath;
+use crate::io::HomeIo;
+use crate::storage::{
+    Capabilities, DirStream, Error, FileKind, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode,
+    Renaming, Result, SetAttrs, Space, Storage, Wait,
+};
 
-use self::file::{QuotaFile, Uncharged, lower_charge};
+use self::file::{Handle, QuotaFile, Uncharged, lower_charge};
 use self::room::within_quota;
 
 /// A storage whose growth is charged.
@@ -46,7 +47,14 @@ impl Quota {
             FileKind::Directory | FileKind::Symlink | FileKind::Special => None,
         };
         Ok(match inode {
-            Some(inode) => Arc::new(QuotaFile::new(inner, inode, append, meta.size)),
+            Some(inode) => {
+                let handle = Handle {
+                    inode,
+                    append,
+                    size_at_open: meta.size,
+                };
+                Arc::new(QuotaFile::new(Arc::clone(&self.account), inner, handle))
+            }
             None => Arc::new(Uncharged {
                 inner,
                 account: Arc::clone(&self.account),
@@ -57,7 +65,7 @@ impl Quota {
     /// Opens what may make a file or cut one.
     fn open_for_change(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
         let change = self.account.begin()?;
-        let _names = self.account.lock_names(wait)?;
+        let _names = self.account.names.lock(wait)?;
         let existing = OpenHow { create: false, ..how };
         match self.inner.stat(path, Links::Follow) {
             // With O_CREAT or O_TRUNC it is no file that could be opened: EISDIR, as open(2) says.
@@ -80,7 +88,12 @@ impl Quota {
                 match made.stat() {
                     Ok(meta) => {
                         let inode = Inode::of_new(&self.account, &meta);
-                        Ok(Arc::new(QuotaFile::new(made, inode, how.append, 0)))
+                        let handle = Handle {
+                            inode,
+                            append: how.append,
+                            size_at_open: 0,
+                        };
+                        Ok(Arc::new(QuotaFile::new(Arc::clone(&self.account), made, handle)))
                     }
                     // It is there, and counted.
                     Err(error) => Err(error),
@@ -121,8 +134,8 @@ impl Quota {
                 return self.wrap(opened?, how.append);
             }
             // With the size locked that is certain, whatever a file system says that remembers attributes.
-            Ok(_) if opened.is_ok() => lower_charge(&inode, change, &mut size, 0),
-            Ok(meta) => lower_charge(&inode, change, &mut size, meta.size),
+            Ok(_) if opened.is_ok() => lower_charge(&self.account, change, &mut size, 0),
+            Ok(meta) => lower_charge(&self.account, change, &mut size, meta.size),
             Err(_) => match &opened {
                 Ok(inner) => inode.invalidate(inner),
                 Err(_) => self.account.invalidate(),
@@ -130,7 +143,16 @@ impl Quota {
         }
         drop(size);
         now?;
-        Ok(Arc::new(QuotaFile::new(opened?, inode, how.append, 0)))
+        let handle = Handle {
+            inode,
+            append: how.append,
+            size_at_open: 0,
+        };
+        Ok(Arc::new(QuotaFile::new(
+            Arc::clone(&self.account),
+            opened?,
+            handle,
+        )))
     }
 
     /// Charges a new name. Where it is taken, that is what is wrong, however full the home may be.
@@ -175,7 +197,7 @@ impl Quota {
     fn make(&self, path: &VirtualPath, wait: Wait, make: impl Fn() -> Result<()>) -> Result<()> {
         self.account.retry_until(wait, || {
             let change = self.account.begin()?;
-            let _names = self.account.lock_names(wait)?;
+            let _names = self.account.names.lock(wait)?;
             self.reserve_name(&change, path, true)?;
             make().inspect_err(|_| self.account.release_file(&change))
         })
@@ -183,7 +205,7 @@ impl Quota {
 
     fn try_remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
         let change = self.account.begin()?;
-        let _names = self.account.lock_names(wait)?;
+        let _names = self.account.names.lock(wait)?;
         let Some(victim) = self.victim(path)? else {
             return self.inner.remove(path, wait);
         };
@@ -195,7 +217,7 @@ impl Quota {
 
     fn try_rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
         let change = self.account.begin()?;
-        let _names = self.account.lock_names(how.wait)?;
+        let _names = self.account.names.lock(how.wait)?;
         let victim = self.victim(to)?;
         let was = victim.as_ref().map(|victim| victim.stat()).transpose()?;
         let source = self.inner.stat(from, Links::NoFollow);
@@ -219,7 +241,7 @@ impl Storage for Quota {
         }
         // What can be written must not lose its last name before it has a record.
         let _names = match how.write || how.append {
-            true => Some(self.account.freeze_names(wait)?),
+            true => Some(self.account.names.freeze(wait)?),
             false => None,
         };
         let file = self.inner.open(path, how, wait)?;
@@ -274,7 +296,7 @@ impl Storage for Quota {
     fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
         self.account.retry_until(wait, || {
             let change = self.account.begin()?;
-            let _names = self.account.lock_names(wait)?;
+            let _names = self.account.names.lock(wait)?;
             self.inner.rmdir(path, wait)?;
             self.account.release_file(&change);
             Ok(())
@@ -298,7 +320,7 @@ impl Storage for Quota {
         // Another name for what is counted already; but names change, and a measure must know.
         self.account.retry_until(wait, || {
             let _change = self.account.begin()?;
-            let _names = self.account.lock_names(wait)?;
+            let _names = self.account.names.lock(wait)?;
             self.inner.hard_link(from, to, wait)
         })
     }
@@ -318,6 +340,18 @@ impl Storage for Quota {
 
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {
         self.inner.sync_name(path)
+    }
+
+    fn identity(&self) -> Result<FileSystemId> {
+        self.inner.identity()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.inner.scheduler()
     }
 }
 

@@ -5,75 +5,67 @@ use std::ffi::OsStr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use crate::storage::InodeId;
-use base::error::{Clause, Error, Result};
-
-use super::account::Account;
-use super::measure::Sum;
+use crate::storage::backend::{MeasureError, Measurement, OpenFiles};
 
 /// One read of a directory: some 800 names.
 const DIRECTORY_BUFFER: usize = 32 * 1024;
 /// Directories kept open on the way down; further up they are found again by `..`. So a tree of any depth costs
 /// descriptors that all users share by the dozen only.
 const OPEN_AT_ONCE: usize = 32;
-/// Did a walk come everywhere?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Walked {
-    Whole,
-    /// A directory was moved away while we were in it.
-    Moved,
+
+/// Adds up what lies in a home. A home that does not exist holds nothing: it is made at the first sign-in.
+///
+/// # Errors
+/// When a directory cannot be read, or the measure is cancelled.
+pub(super) fn measure(
+    home: &Path,
+    open_files: &dyn OpenFiles,
+) -> std::result::Result<Measurement, MeasureError> {
+    let mut walk = Walk {
+        open_files,
+        found: Measurement::default(),
+        linked: HashSet::new(),
+        failed_at: None,
+    };
+    let walked = match rustix::fs::openat(CWD, home, DIRECTORY, Mode::empty()) {
+        Ok(root) => walk.tree(root),
+        Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno),
+    };
+    match walked {
+        Ok(()) => Ok(walk.found),
+        Err(errno) => Err(MeasureError {
+            at: walk.failed_at,
+            error: errno.into(),
+        }),
+    }
 }
 
 /// One walk through a home.
-pub(super) struct Walk<'a> {
-    account: Option<&'a Arc<Account>>,
-    pub(super) sum: Sum,
-    /// Files with several names that were met already.
+struct Walk<'a> {
+    open_files: &'a dyn OpenFiles,
+    found: Measurement,
+    /// The files with several names that were met already.
     linked: HashSet<InodeId>,
-    /// Files that were open when they were met: their records tell.
-    pub(super) skipped: HashSet<InodeId>,
-    /// The directory that could not be read, for people.
+    /// The directory that could not be read.
     failed_at: Option<PathBuf>,
 }
 
-impl<'a> Walk<'a> {
-    pub(super) fn new(account: Option<&'a Arc<Account>>) -> Self {
-        Self {
-            account,
-            sum: Sum::default(),
-            linked: HashSet::new(),
-            skipped: HashSet::new(),
-            failed_at: None,
-        }
-    }
-
-    pub(super) fn home(&mut self, home: &Path) -> Result<Walked> {
-        let what = || Error::new(format!("cannot measure the home {home:?}"));
-        let cannot = |errno: Errno| what().because(std::io::Error::from(errno));
-        match rustix::fs::openat(CWD, home, DIRECTORY, Mode::empty()) {
-            Ok(root) => self.tree(root).map_err(|errno| match self.failed_at.take() {
-                Some(path) => what().because(format!("{path:?}: {}", Clause(&std::io::Error::from(errno)))),
-                None => cannot(errno),
-            }),
-            // It is made at the first sign-in.
-            Err(Errno::NOENT) => Ok(Walked::Whole),
-            Err(errno) => Err(cannot(errno)),
-        }
-    }
-
-    /// With a stack of our own: a deep tree must not use up the thread's.
-    fn tree(&mut self, root: OwnedFd) -> std::result::Result<Walked, Errno> {
+impl Walk<'_> {
+    /// Walks a tree with a stack of its own: a deep tree must not use up the thread's.
+    fn tree(&mut self, root: OwnedFd) -> std::result::Result<(), Errno> {
         let mut stack = vec![self.level(root)?];
         while let Some(level) = stack.last_mut() {
             let (Some(dir), Some(name)) = (&level.dir, level.below.pop()) else {
                 let done = stack.pop();
                 if !climb(done, stack.last_mut())? {
-                    return Ok(Walked::Moved);
+                    self.found.interrupted = true;
+                    return Ok(());
                 }
                 continue;
             };
@@ -81,7 +73,7 @@ impl<'a> Walk<'a> {
                 Ok(next) => self.level(next),
                 // Removed meanwhile.
                 Err(Errno::NOENT) => {
-                    self.sum.files = self.sum.files.saturating_sub(1);
+                    self.found.sum.files = self.found.sum.files.saturating_sub(1);
                     continue;
                 }
                 // Something else now: the count of changes tells, if it was changed through us.
@@ -101,7 +93,7 @@ impl<'a> Walk<'a> {
                 level.dir = None;
             }
         }
-        Ok(Walked::Whole)
+        Ok(())
     }
 
     fn level(&mut self, dir: OwnedFd) -> std::result::Result<Level, Errno> {
@@ -117,7 +109,7 @@ impl<'a> Walk<'a> {
 
     /// Counts what stands in one directory; returns the names of the directories in it.
     fn directory(&mut self, dir: &OwnedFd) -> std::result::Result<Vec<Vec<u8>>, Errno> {
-        if self.account.is_some_and(|account| account.is_stopping()) {
+        if self.open_files.is_cancelled() {
             return Err(Errno::CANCELED);
         }
         let mut below = Vec::new();
@@ -136,7 +128,7 @@ impl<'a> Walk<'a> {
             }
             match entry.file_type() {
                 FileType::Directory => {
-                    self.sum.files += 1;
+                    self.found.sum.files += 1;
                     below.push(name.to_bytes().to_vec());
                 }
                 _ => {
@@ -144,7 +136,7 @@ impl<'a> Walk<'a> {
                         Ok(stat) => stat,
                         Err(Errno::NOENT) => continue,
                         Err(errno) if is_closed_to_us(errno) => {
-                            self.sum.files += 1;
+                            self.found.sum.files += 1;
                             self.hide(dir, name.to_bytes());
                             continue;
                         }
@@ -153,7 +145,7 @@ impl<'a> Walk<'a> {
                     let kind = FileType::from_raw_mode(stat.st_mode);
                     if kind == FileType::Directory {
                         // A file system that does not tell the kind in its directories.
-                        self.sum.files += 1;
+                        self.found.sum.files += 1;
                         below.push(name.to_bytes().to_vec());
                         continue;
                     }
@@ -166,9 +158,9 @@ impl<'a> Walk<'a> {
 
     /// Something that is counted as one entry, and no more is known of it.
     fn hide(&mut self, dir: &OwnedFd, name: &[u8]) {
-        self.sum.unreadable.count += 1;
-        if self.sum.unreadable.first.is_none() {
-            self.sum.unreadable.first = Some(path_of(dir, name));
+        self.found.sum.unreadable.count += 1;
+        if self.found.sum.unreadable.first.is_none() {
+            self.found.sum.unreadable.first = Some(path_of(dir, name));
         }
     }
 
@@ -176,18 +168,15 @@ impl<'a> Walk<'a> {
         if stat.st_nlink > 1 && !self.linked.insert(id) {
             return;
         }
-        self.sum.files += 1;
+        self.found.sum.files += 1;
         if !regular {
             return;
         }
-        let is_open = self.account.is_some_and(|account| {
-            let open = account.lock_inodes().get(id);
-            open.is_some_and(|inode| !inode.is_removed())
-        });
-        if is_open {
-            self.skipped.insert(id);
+        if self.open_files.counts(id) {
+            self.found.skipped.insert(id);
         } else {
-            self.sum.bytes = self
+            self.found.sum.bytes = self
+                .found
                 .sum
                 .bytes
                 .saturating_add(u64::try_from(stat.st_size).unwrap_or(0));

@@ -1,7 +1,10 @@
 use std::path::Path;
+use std::time::Duration;
 
 use super::*;
 use crate::accounts::account::Helpers;
+use crate::accounts::account::schedule::*;
+use crate::accounts::id::AccountSpec;
 use crate::domain::user::Quota;
 
 #[test]
@@ -11,7 +14,11 @@ fn a_pause_is_ended_by_its_time_or_by_a_measure_and_by_nothing_else() {
         measurer: std::sync::Arc::default(),
         quit: tokio_util::sync::CancellationToken::new(),
     };
-    let account = Account::load(Path::new("/home"), Quota::default(), None, &helpers);
+    let account = Account::load(
+        &AccountSpec::of_home(Path::new("/home"), Quota::default()),
+        None,
+        &helpers,
+    );
     let wait = |pause: Duration| {
         let next = Instant::now() + pause;
         account.wait_for_pause(account.progress.seen(), next, 0);

@@ -2,146 +2,37 @@
 //!
 //! An account that would refuse is measured again first, since the host's own programs cut, move and delete files in
 //! homes too. Such a measure is *asked* for, *runs* and *ends*; there is one at a time, and after its end none is asked
-//! for before max([`PAUSE`], [`PAUSES`] × its duration) has passed, so that a full home in a retry loop costs a
+//! for before max(`PAUSE`, `PAUSES` × its duration) has passed, so that a full home in a retry loop costs a
 //! twentieth of a slot. (After a measure that no refusal has asked for, as that at the first sign-in, only the second
 //! counts.) A refusal waits until [`PATIENCE`] after the measure was asked for, then it stands, and the measure goes
 //! on. During the pause a refusal stands at once, but for a few that wait for its end: an upload that follows another
-//! within seconds must not be refused with room to spare. Those are bounded in number ([`WAITING_AT_ONCE`]), only a
+//! within seconds must not be refused with room to spare. Those are bounded in number (`WAITING_AT_ONCE`), only a
 //! handle's first refusal is one of them, and when the measure finds nothing there are none for [`IN_VAIN`].
 //! A measure that had begun before the refusal may have walked past what was removed since: after its end the refusal
 //! waits for another one, in the same way. So a refusal waits for two measures at the most.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::Account;
 use super::progress::PATIENCE;
-use super::{AT_CEILING, Account, UNKNOWN};
+use super::schedule::{Advice, IN_VAIN, RetryLimits};
+use super::usage::{AT_CEILING, UNKNOWN};
 use crate::storage::{Error, Result, Wait};
-
-/// At least this passes after a measure that a refusal has asked for.
-const PAUSE: Duration = Duration::from_secs(5);
-/// And so many times the duration of the last one.
-const PAUSES: u32 = 20;
-/// Refusals of one account that wait for the end of the pause; each holds a thread.
-const WAITING_AT_ONCE: usize = 4;
-/// After a measure that found nothing, no refusal waits for the end of a pause for so long.
-const IN_VAIN: Duration = Duration::from_secs(30);
-
-/// When an account is measured again.
-#[derive(Default)]
-pub(super) struct Remeasuring(Mutex<Schedule>);
-
-#[derive(Default)]
-struct Schedule {
-    /// When the measure that is under way was asked for.
-    since: Option<Instant>,
-    /// A refusal has asked for it.
-    by_refusal: bool,
-    /// One that nobody waits for has not begun yet.
-    queued: bool,
-    /// When the next one may be asked for.
-    next: Option<Instant>,
-    /// Counts measures that have begun; there is one at a time.
-    begun: u64,
-    /// Counts measures that have ended.
-    ended: u64,
-    /// Refusals that wait for `next`.
-    waiting: usize,
-    /// Before then no refusal begins to wait for `next`.
-    waits_from: Option<Instant>,
-    /// No refusal asks for anything: for tests of what is counted.
-    off: bool,
-}
-
-/// What a refusal has to do.
-#[derive(Debug, PartialEq, Eq)]
-enum Advice {
-    /// The refusal stands.
-    Stand,
-    /// A measure may be asked for now.
-    Ask,
-    /// A measure is under way; it is waited for until then.
-    Await(Instant),
-    /// At that time one may be asked for.
-    Pause(Instant),
-}
-
-impl Schedule {
-    /// `first`: nobody has told the client before that there is no room for what it does.
-    fn advice(&self, now: Instant, first: bool) -> Advice {
-        if self.off {
-            return Advice::Stand;
-        }
-        if let Some(since) = self.since {
-            let end = since + PATIENCE;
-            return if now < end {
-                Advice::Await(end)
-            } else {
-                Advice::Stand
-            };
-        }
-        match self.next {
-            Some(next) if now < next => {
-                let joins = self.waiting > 0 || self.waits_from.is_none_or(|from| from <= now);
-                let soon = next.duration_since(now) <= PATIENCE;
-                match first && joins && soon && self.waiting < WAITING_AT_ONCE {
-                    true => Advice::Pause(next),
-                    false => Advice::Stand,
-                }
-            }
-            _ => Advice::Ask,
-        }
-    }
-
-    fn end(&mut self, now: Instant, took: Duration, found_room: bool) {
-        self.since = None;
-        let least = match std::mem::take(&mut self.by_refusal) {
-            true => PAUSE,
-            false => Duration::ZERO,
-        };
-        self.next = Some(now + least.max(took.saturating_mul(PAUSES)));
-        self.ended += 1;
-        if found_room {
-            self.waits_from = None;
-        }
-    }
-}
-
-impl Remeasuring {
-    fn lock(&self) -> MutexGuard<'_, Schedule> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How long a change may wait.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// May it wait at all?
-    pub wait: Wait,
-    /// Has it not been refused before, on the same handle?
-    pub first: bool,
-}
-
-impl From<Wait> for Patience {
-    fn from(wait: Wait) -> Self {
-        Self { wait, first: true }
-    }
-}
 
 impl Account {
     /// Does what may find no room until the keeper has written to the store, or until the home was measured: then it
     /// is tried again from the start, with nothing held meanwhile. `attempt` has no effect when it fails for want of
-    /// room, of a ceiling or of a measure, which is what the client hears when patience ends.
+    /// room, of a ceiling or of a measure, which is what the client hears when the time for that is over.
     ///
     /// # Errors
     /// Those of `attempt`; with [`Wait::Never`], `WouldBlock` instead of waiting.
     pub fn retry_until<T>(
         &self,
-        patience: impl Into<Patience>,
+        limits: impl Into<RetryLimits>,
         attempt: impl Fn() -> Result<T>,
     ) -> Result<T> {
-        let patience = patience.into();
+        let limits = limits.into();
         let mut deadline = None;
         // The number of the first measure that has seen what was there at the first refusal.
         let mut decisive = None;
@@ -150,7 +41,7 @@ impl Account {
             let seen = self.progress.seen();
             match attempt() {
                 Err(reason @ (Error::NotRecorded | Error::Measuring)) => {
-                    if patience.wait == Wait::Never {
+                    if limits.wait == Wait::Never {
                         return Err(Error::WouldBlock);
                     }
                     if reason == Error::Measuring {
@@ -162,16 +53,16 @@ impl Account {
                     }
                 }
                 Err(refusal @ (Error::OverBytes { .. } | Error::OverFiles { .. } | Error::Unmeasurable)) => {
-                    let schedule = self.remeasuring.lock();
+                    let schedule = self.schedule.lock();
                     let decisive = *decisive.get_or_insert(schedule.begun + 1);
                     let decided = schedule.ended >= decisive;
                     drop(schedule);
-                    if decided || !self.measured_again(patience)? {
+                    if decided || !self.measured_again(limits)? {
                         return Err(refusal);
                     }
                 }
                 Err(error @ (Error::DiskFull | Error::DiskQuota)) => {
-                    self.storage.no_space(&self.home, error);
+                    self.storage.no_space(&self.location, error);
                     return Err(error);
                 }
                 result => return result,
@@ -197,17 +88,17 @@ impl Account {
     }
 
     /// Waits for a measure, and sees to it that there is one; `false`: the refusal stands.
-    fn measured_again(&self, patience: Patience) -> Result<bool> {
-        let before = self.remeasuring.lock().ended;
+    fn measured_again(&self, limits: RetryLimits) -> Result<bool> {
+        let before = self.schedule.lock().ended;
         loop {
             let seen = self.progress.seen();
             let now = Instant::now();
-            let mut schedule = self.remeasuring.lock();
+            let mut schedule = self.schedule.lock();
             if schedule.ended != before {
                 return Ok(true);
             }
-            let advice = schedule.advice(now, patience.first);
-            if patience.wait == Wait::Never && advice != Advice::Stand {
+            let advice = schedule.advice(now, limits.first);
+            if limits.wait == Wait::Never && advice != Advice::Stand {
                 return Err(Error::WouldBlock);
             }
             match advice {
@@ -229,7 +120,7 @@ impl Account {
                     schedule.waiting += 1;
                     drop(schedule);
                     self.wait_for_pause(seen, next, before);
-                    self.remeasuring.lock().waiting -= 1;
+                    self.schedule.lock().waiting -= 1;
                 }
             }
         }
@@ -240,7 +131,7 @@ impl Account {
     fn wait_for_pause(&self, mut seen: u64, next: Instant, ended: u64) {
         while self.progress.wait(seen, next) {
             seen = self.progress.seen();
-            if self.remeasuring.lock().ended != ended {
+            if self.schedule.lock().ended != ended {
                 return;
             }
         }
@@ -248,7 +139,7 @@ impl Account {
 
     /// Somebody waits for a measure that may stand behind many others.
     fn hurry(&self) {
-        let mut schedule = self.remeasuring.lock();
+        let mut schedule = self.schedule.lock();
         let now = Instant::now();
         if schedule.advice(now, true) == Advice::Ask {
             schedule.since = Some(now);
@@ -259,26 +150,26 @@ impl Account {
     }
 
     /// Is there still to be one that nobody waits for?
-    pub(in crate::accounts) fn is_queued(&self) -> bool {
-        self.remeasuring.lock().queued
+    pub(crate) fn is_queued(&self) -> bool {
+        self.schedule.lock().queued
     }
 
     /// May a measure be made that nobody waits for?
-    pub(in crate::accounts) fn may_be_measured(&self) -> bool {
-        let schedule = self.remeasuring.lock();
+    pub(crate) fn may_be_measured(&self) -> bool {
+        let schedule = self.schedule.lock();
         schedule.since.is_none() && schedule.next.is_none_or(|next| next <= Instant::now())
     }
 
     /// A measure is to be made that nobody waits for; `false`: that is so already. A refusal does not wait for it,
     /// since it may stand behind many others.
-    pub(in crate::accounts) fn queue_measure(&self) -> bool {
-        !std::mem::replace(&mut self.remeasuring.lock().queued, true)
+    pub(crate) fn queue_measure(&self) -> bool {
+        !std::mem::replace(&mut self.schedule.lock().queued, true)
     }
 
     /// A measure begins, whoever has asked for it.
-    pub(in crate::accounts) fn measure_begins(&self) -> Instant {
+    pub(crate) fn measure_begins(&self) -> Instant {
         let now = Instant::now();
-        let mut schedule = self.remeasuring.lock();
+        let mut schedule = self.schedule.lock();
         schedule.queued = false;
         schedule.begun += 1;
         schedule.since.get_or_insert(now);
@@ -288,7 +179,7 @@ impl Account {
     /// A refusal may ask for a measure at once.
     #[cfg(test)]
     pub(crate) fn forget_last_measure(&self) {
-        let mut schedule = self.remeasuring.lock();
+        let mut schedule = self.schedule.lock();
         schedule.next = None;
         schedule.waits_from = None;
     }
@@ -296,26 +187,26 @@ impl Account {
     /// How many measures have ended.
     #[cfg(test)]
     pub(crate) fn measures(&self) -> u64 {
-        self.remeasuring.lock().ended
+        self.schedule.lock().ended
     }
 
     /// Has a measure begun, or been asked for, that has not ended?
     #[cfg(test)]
     pub(crate) fn is_being_measured(&self) -> bool {
-        self.remeasuring.lock().since.is_some()
+        self.schedule.lock().since.is_some()
     }
 
     /// From now on refusals stand at once.
     #[cfg(test)]
     pub(crate) fn refuse_at_once(&self) {
-        self.remeasuring.lock().off = true;
+        self.schedule.lock().off = true;
     }
 
     /// Notes that a measure has ended, well or badly.
-    pub(in crate::accounts) fn measure_ended(&self, begun: Instant, found_room: bool) {
+    pub(crate) fn measure_ended(&self, begun: Instant, found_room: bool) {
         let now = Instant::now();
         let took = now.duration_since(begun);
-        self.remeasuring.lock().end(now, took, found_room);
+        self.schedule.lock().end(now, took, found_room);
         self.moved();
     }
 }

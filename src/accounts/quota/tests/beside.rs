@@ -32,7 +32,7 @@ fn what_others_have_cut_is_found_before_a_refusal() {
         cut(&home, "g", 0);
         home.account.forget_last_measure();
     }
-    measure(&home.account).unwrap();
+    measure(&home.account, &LocalDisks).unwrap();
     assert_eq!((home.used(), home.on_disk()), ((10, 2), (10, 2)));
 }
 
@@ -78,7 +78,7 @@ fn an_open_file_has_the_size_that_it_has() {
     write(&home.storage, "f", 800).unwrap();
     let file = home.storage.open(&path("f"), how("rw"), Wait::Allowed).unwrap();
     cut(&home, "f", 100);
-    measure(&home.account).unwrap();
+    measure(&home.account, &LocalDisks).unwrap();
     assert_eq!(home.used(), (100, 1));
     file.write_at(&[1; 900], 100, Wait::Allowed).unwrap();
     assert_eq!((home.used(), home.on_disk()), ((1000, 1), (1000, 1)));
@@ -99,7 +99,7 @@ fn an_open_file_that_others_have_taken_away_counts_until_it_is_closed() {
             true => std::fs::remove_file(&f).unwrap(),
             false => std::fs::rename(&f, elsewhere.path().join("f")).unwrap(),
         }
-        measure(&home.account).unwrap();
+        measure(&home.account, &LocalDisks).unwrap();
         assert_eq!(home.used(), (600, 1), "it can grow still");
         file.write_at(&[1; 400], 600, Wait::Allowed).unwrap();
         assert!(file.write_at(&[1; 1], 1000, Wait::Allowed).is_err());
@@ -118,9 +118,9 @@ fn a_file_that_comes_back_while_it_is_open_counts_once() {
     let file = home.storage.open(&path("f"), how("rw"), Wait::Allowed).unwrap();
     let (f, away) = (home.dir.path().join("f"), elsewhere.path().join("f"));
     std::fs::rename(&f, &away).unwrap();
-    measure(&home.account).unwrap();
+    measure(&home.account, &LocalDisks).unwrap();
     std::fs::rename(&away, &f).unwrap();
-    measure(&home.account).unwrap();
+    measure(&home.account, &LocalDisks).unwrap();
     assert_eq!(home.used(), (600, 1));
     drop(file);
     assert!(!home.account.is_invalidated());

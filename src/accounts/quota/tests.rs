@@ -16,15 +16,18 @@ use super::*;
 use crate::accounts::Accounts;
 use crate::accounts::QuotaSettings;
 use crate::accounts::account::UsageAccuracy;
+use crate::accounts::id::{AccountId, AccountSpec};
 use crate::accounts::measure::{Sum, measure, measure_unused};
 use crate::domain::user;
 use crate::storage::InodeId;
 use crate::storage::conformance::{self, REPLACE, error, get, how, path, put};
 use crate::storage::guard::Guard;
 use crate::storage::local::LocalStorage;
+use crate::storage::local::backend::LocalDisks;
+use crate::storage::location::Location;
 use crate::store::sql::SqlStore;
 
-/// A accounts with its keeper.
+/// Accounts with their keeper.
 struct Books {
     runtime: tokio::runtime::Runtime,
     accounts: Arc<Accounts>,
@@ -45,6 +48,7 @@ impl Books {
         let accounts = runtime.block_on(async {
             Accounts::start(
                 Arc::new(store),
+                Arc::new(LocalDisks),
                 QuotaSettings::default(),
                 CancellationToken::new(),
             )
@@ -59,7 +63,10 @@ impl Books {
     /// The account of a home, measured.
     fn account(&self, home: &Path, bytes: Option<u64>, files: Option<u64>) -> Arc<Account> {
         let quota = user::Quota { bytes, files };
-        let account = self.runtime.block_on(self.accounts.account(home, quota)).unwrap();
+        let account = self
+            .runtime
+            .block_on(self.accounts.account(&AccountSpec::of_home(home, quota)))
+            .unwrap();
         // The numbers are there before the measure has ended.
         until(|| account.usage().accuracy == UsageAccuracy::Exact && !account.is_being_measured());
         account
@@ -109,7 +116,8 @@ impl Home {
     }
 
     fn on_disk(&self) -> (u64, u64) {
-        let Sum { bytes, files, .. } = measure_unused(self.dir.path()).unwrap();
+        let Sum { bytes, files, .. } =
+            measure_unused(&LocalDisks, &Location::of_directory(self.dir.path())).unwrap();
         (bytes, files)
     }
 }
@@ -190,7 +198,7 @@ fn a_removed_file_counts_until_it_is_closed() {
     assert!(writer.write_at(&[1; 401], 600, Wait::Allowed).is_err());
     writer.write_at(&[1; 400], 600, Wait::Allowed).unwrap();
     assert_eq!(
-        measure(&home.account).unwrap(),
+        measure(&home.account, &LocalDisks).unwrap(),
         Sum {
             bytes: 1000,
             files: 1,
@@ -231,7 +239,7 @@ fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
     // Never seen before: all of the limit counts as used until it was measured.
     let account = books
         .runtime
-        .block_on(books.accounts.account(dir.path(), quota))
+        .block_on(books.accounts.account(&AccountSpec::of_home(dir.path(), quota)))
         .unwrap();
     let storage = Quota::new(
         Arc::new(LocalStorage::open(dir.path()).unwrap()),
@@ -273,7 +281,7 @@ fn trees_of_any_depth_are_measured_with_few_descriptors() {
         at = openat(&at, "deeper", OFlags::DIRECTORY, Mode::empty()).unwrap();
     }
     assert_eq!(
-        measure_unused(dir.path()).unwrap(),
+        measure_unused(&LocalDisks, &Location::of_directory(dir.path())).unwrap(),
         Sum {
             bytes: 0,
             files: 3000,

@@ -39,13 +39,24 @@ fn what_was_set_last_counts_whoever_comes_with_an_older_limit() {
         files: None,
     };
     let account = books.account(dir.path(), Some(100), None);
-    assert!(books.accounts.set_quota(dir.path(), quota(50)).is_some());
     assert!(
-        books.accounts.set_quota(dir.path(), quota(50)).is_none(),
+        books
+            .accounts
+            .set_quota(&AccountId::of_home(dir.path()), quota(50))
+            .is_some()
+    );
+    assert!(
+        books
+            .accounts
+            .set_quota(&AccountId::of_home(dir.path()), quota(50))
+            .is_none(),
         "as it was"
     );
     assert!(
-        books.accounts.set_quota(other.path(), quota(70)).is_none(),
+        books
+            .accounts
+            .set_quota(&AccountId::of_home(other.path()), quota(70))
+            .is_none(),
         "nobody is there"
     );
     assert_eq!(account.usage().quota, quota(50));
@@ -58,12 +69,12 @@ fn what_was_set_last_counts_whoever_comes_with_an_older_limit() {
         quota(70)
     );
     // A home that nobody has any more is kept for those who are still in it, and then forgotten.
-    books.accounts.forget(dir.path());
+    books.accounts.forget(&AccountId::of_home(dir.path()));
     assert!(Arc::ptr_eq(&account, &books.account(dir.path(), Some(1), None)));
     drop((account, again));
     std::fs::write(dir.path().join("f"), "later").unwrap();
     until(|| {
-        books.accounts.forget(dir.path());
+        books.accounts.forget(&AccountId::of_home(dir.path()));
         books.account(dir.path(), Some(100), None).usage().bytes == 5
     });
 }

@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::room::within_quota;
-use crate::accounts::account::{Account, Change, Patience};
+use crate::accounts::account::{Account, Change, RetryLimits};
 use crate::accounts::inode::Inode;
+use crate::io::HomeIo;
 use crate::storage::{Error, Metadata, OpenFile, Result, SetAttrs, Space, Wait};
 
 /// Longer than any WRITE is under way.
@@ -25,6 +26,7 @@ const GAPS_REFUSED_FOR: Duration = Duration::from_secs(60);
 /// An open file whose growth is charged. The file closes before its record ends: what is given back is free then.
 pub(super) struct QuotaFile {
     inner: Arc<dyn OpenFile>,
+    account: Arc<Account>,
     inode: Arc<Inode>,
     append: bool,
     /// The size when it was opened, after cutting.
@@ -37,6 +39,16 @@ pub(super) struct QuotaFile {
     refusal: Mutex<Option<Refusal>>,
 }
 
+/// What is known of a file when it is opened.
+pub(super) struct Handle {
+    /// The record that all its handles share.
+    pub(super) inode: Arc<Inode>,
+    /// Every write goes to the end.
+    pub(super) append: bool,
+    /// The size, after cutting.
+    pub(super) size_at_open: u64,
+}
+
 #[derive(Clone, Copy)]
 struct Refusal {
     at: Instant,
@@ -47,10 +59,16 @@ struct Refusal {
 
 impl QuotaFile {
     /// A handle of the record's file.
-    pub(super) fn new(inner: Arc<dyn OpenFile>, inode: Arc<Inode>, append: bool, size_at_open: u64) -> Self {
+    pub(super) fn new(account: Arc<Account>, inner: Arc<dyn OpenFile>, handle: Handle) -> Self {
+        let Handle {
+            inode,
+            append,
+            size_at_open,
+        } = handle;
         inode.opened(&inner);
         Self {
             inner,
+            account,
             inode,
             append,
             size_at_open,
@@ -62,14 +80,14 @@ impl QuotaFile {
 
     /// Does something that may need room, and remembers that there was none.
     fn with_room(&self, offset: u64, wait: Wait, attempt: impl Fn() -> Result<()>) -> Result<()> {
-        let patience = Patience {
+        let limits = RetryLimits {
             wait,
             first: !self.refused.load(Ordering::Relaxed),
         };
-        let done = self.inode.account().retry_until(patience, attempt);
+        let done = self.account.retry_until(limits, attempt);
         match &done {
             Err(error) if is_want_of_room(*error) => self.remember(*error, offset),
-            Ok(()) if !patience.first => self.forget(offset),
+            Ok(()) if !limits.first => self.forget(offset),
             Ok(()) | Err(_) => {}
         }
         done
@@ -114,7 +132,7 @@ impl QuotaFile {
     }
 
     fn try_write(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
-        let account = self.inode.account();
+        let account = &self.account;
         let change = account.begin()?;
         let mut size = self.inode.lock(wait)?;
         let start = if self.append { *size } else { offset };
@@ -149,7 +167,7 @@ impl QuotaFile {
     }
 
     fn try_resize(&self, attrs: &SetAttrs, wanted: u64) -> Result<()> {
-        let account = self.inode.account();
+        let account = &self.account;
         let change = account.begin()?;
         let mut size = self.inode.lock(Wait::Allowed)?;
         let wanted = self.allowed_size(wanted, *size);
@@ -168,7 +186,7 @@ impl QuotaFile {
         *size = size.saturating_add(growth);
         match result {
             // Certain, whatever a file system says that remembers attributes.
-            Ok(()) => lower_charge(&self.inode, &change, &mut size, wanted),
+            Ok(()) => lower_charge(account, &change, &mut size, wanted),
             Err(_) => self.reconcile_charge(&change, &mut size),
         }
         result
@@ -177,7 +195,7 @@ impl QuotaFile {
     /// If even looking fails, the charge stays: too much is safe, too little is not.
     fn reconcile_charge(&self, change: &Change<'_>, charged: &mut u64) {
         match self.inner.stat() {
-            Ok(meta) => lower_charge(&self.inode, change, charged, meta.size),
+            Ok(meta) => lower_charge(&self.account, change, charged, meta.size),
             Err(_) => self.inode.invalidate(&self.inner),
         }
     }
@@ -213,8 +231,16 @@ impl OpenFile for QuotaFile {
     }
 
     fn space(&self, wait: Wait) -> Result<Space> {
-        self.inode.account().wait_until_measured(wait)?;
-        Ok(within_quota(self.inner.space(wait)?, self.inode.account()))
+        self.account.wait_until_measured(wait)?;
+        Ok(within_quota(self.inner.space(wait)?, &self.account))
+    }
+
+    fn abandon(&self) {
+        self.inner.abandon();
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.inner.scheduler()
     }
 }
 
@@ -256,6 +282,14 @@ impl OpenFile for Uncharged {
         self.account.wait_until_measured(wait)?;
         Ok(within_quota(self.inner.space(wait)?, &self.account))
     }
+
+    fn abandon(&self) {
+        self.inner.abandon();
+    }
+
+    fn scheduler(&self) -> &HomeIo {
+        self.inner.scheduler()
+    }
 }
 
 fn is_want_of_room(error: Error) -> bool {
@@ -266,10 +300,10 @@ fn is_want_of_room(error: Error) -> bool {
 }
 
 /// Brings the charge for an inode to the size that it has.
-pub(super) fn lower_charge(inode: &Inode, change: &Change<'_>, charged: &mut u64, actual: u64) {
+pub(super) fn lower_charge(account: &Account, change: &Change<'_>, charged: &mut u64, actual: u64) {
     // More than was charged is not ours: somebody writes who does not go through us, and a scan will find it. Giving
     // it back later would give back what was never taken.
     let kept = (*charged).min(actual);
-    inode.account().release_bytes(change, *charged - kept);
+    account.release_bytes(change, *charged - kept);
     *charged = kept;
 }

@@ -98,7 +98,7 @@ fn take(storage: &Quota, slot: &mut Slot, step: &Step) -> Result<()> {
         Step::Symlink(target, name) => storage.symlink(NAMES[*target].as_bytes(), &at(name), wait),
         Step::HardLink(from, to) => storage.hard_link(&at(from), &at(to), wait),
         Step::Measure => {
-            measure(storage.account()).unwrap();
+            measure(storage.account(), &LocalDisks).unwrap();
             Ok(())
         }
         Step::HostCut(..) | Step::HostRemove(_) | Step::HostMoveAway(_) | Step::HostRename(..) => Ok(()),
@@ -107,7 +107,7 @@ fn take(storage: &Quota, slot: &mut Slot, step: &Step) -> Result<()> {
 
 /// The disk, and what is open and in no directory any more.
 fn truth(home: &Path, slots: &[Slot]) -> (u64, u64) {
-    let on_disk = measure_unused(home).unwrap();
+    let on_disk = measure_unused(&LocalDisks, &Location::of_directory(home)).unwrap();
     let mut named = HashSet::new();
     inodes_below(home, &mut named);
     let orphans: HashMap<_, _> = slots
@@ -178,7 +178,7 @@ impl World {
         self.faults.set(None);
         self.faults.remembers.store(false, Ordering::Relaxed);
         if self.account.take_invalidation() {
-            measure(&self.account).unwrap();
+            measure(&self.account, &LocalDisks).unwrap();
         }
         let usage = self.account.usage();
         prop_assert_eq!((usage.bytes, usage.files), truth(self.dir.path(), slots));
@@ -210,7 +210,7 @@ impl World {
         // What a case that failed has left must not spoil the search for the shortest one.
         self.faults.set(None);
         self.clear(Path::new("/"));
-        measure(&self.account).unwrap();
+        measure(&self.account, &LocalDisks).unwrap();
         let mut slots: Vec<Slot> = (0..SLOTS).map(|_| None).collect();
         let mut unknown = false;
         for (session, slot, fault, step) in steps {
@@ -226,7 +226,7 @@ impl World {
         }
         drop(slots);
         self.faults.set(None);
-        measure(&self.account).unwrap();
+        measure(&self.account, &LocalDisks).unwrap();
         self.clear(Path::new("/"));
         let usage = self.account.usage();
         prop_assert_eq!((usage.bytes, usage.files), (0, 0));
@@ -280,7 +280,7 @@ fn the_account_is_exact_after_everything_at_once() {
                 .collect();
             let scanner = scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
-                    measure(&world.account).unwrap();
+                    measure(&world.account, &LocalDisks).unwrap();
                 }
             });
             let ends: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();

@@ -1,0 +1,49 @@
+//! The lock that serialises changes of names in a home.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use crate::storage::{Error, Result, Wait};
+
+/// The names of a home.
+#[derive(Default)]
+pub(crate) struct Names {
+    lock: Mutex<()>,
+    /// Counts the changes, so that a measure sees that directories changed under it.
+    changes: AtomicU64,
+}
+
+/// The right to change names, or to keep them as they are.
+pub(crate) struct NamesGuard<'a>(#[allow(dead_code, reason = "held, not used")] MutexGuard<'a, ()>);
+
+impl Names {
+    /// Locks the names to change one. With [`Wait::Never`]: only if nobody else has locked them.
+    pub(crate) fn lock(&self, wait: Wait) -> Result<NamesGuard<'_>> {
+        let guard = self.freeze(wait)?;
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        Ok(guard)
+    }
+
+    /// Keeps names as they are for a while, without changing any.
+    pub(crate) fn freeze(&self, wait: Wait) -> Result<NamesGuard<'_>> {
+        let guard = match wait {
+            Wait::Allowed => return Ok(self.at_rest()),
+            Wait::Never => match self.lock.try_lock() {
+                Ok(guard) => guard,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return Err(Error::WouldBlock),
+            },
+        };
+        Ok(NamesGuard(guard))
+    }
+
+    /// Waits until nobody changes names.
+    pub(crate) fn at_rest(&self) -> NamesGuard<'_> {
+        NamesGuard(self.lock.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns how often names were changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,52 @@
+//! What identifies an account, and what has to be said to open one.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::domain::user::Quota;
+use crate::storage::location::Location;
+
+/// Identifies an account, apart from the users who are charged to it and from the place that it measures.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct AccountId(Arc<Path>);
+
+impl AccountId {
+    /// The account of a home. Each home has one, and the store keys it by the home's path.
+    pub fn of_home(home: &Path) -> Self {
+        Self(Arc::from(home))
+    }
+
+    /// The key of the account's row in the store.
+    pub(super) fn store_key(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An account as its users' records describe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountSpec {
+    /// The account.
+    pub id: AccountId,
+    /// The place that is charged to it.
+    pub location: Location,
+    /// The limits.
+    pub quota: Quota,
+}
+
+impl AccountSpec {
+    /// The account of a home.
+    pub fn of_home(home: &Path, quota: Quota) -> Self {
+        Self {
+            id: AccountId::of_home(home),
+            location: Location::of_directory(home),
+            quota,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The accounts that are in memory, and the limits that the operator has set since the start.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::domain::user::Quota;
+use crate::store::UsageRecord;
+
+use super::account::{Account, Helpers, Usage};
+use super::id::{AccountId, AccountSpec};
+
+/// The accounts that were used since the start.
+#[derive(Default)]
+pub(super) struct AccountTable {
+    accounts: Mutex<HashMap<AccountId, Arc<Account>>>,
+    /// The limits that the operator has changed since the start.
+    quotas: Mutex<HashMap<AccountId, Quota>>,
+    /// The accounts that no user had any more while sessions were still using them.
+    forgotten: Mutex<HashSet<AccountId>>,
+}
+
+/// An account that was in memory already.
+pub(super) struct CachedAccount {
+    pub(super) account: Arc<Account>,
+    /// Nobody had it for a while.
+    pub(super) was_forgotten: bool,
+}
+
+/// An account that was asked for.
+pub(super) enum LoadOutcome {
+    /// Somebody else has loaded it meanwhile.
+    AlreadyThere(Arc<Account>),
+    /// It was loaded now.
+    New(Arc<Account>),
+}
+
+impl AccountTable {
+    fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, Arc<Account>>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn quotas(&self) -> MutexGuard<'_, HashMap<AccountId, Quota>> {
+        self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forgotten(&self) -> MutexGuard<'_, HashSet<AccountId>> {
+        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns all accounts.
+    pub(super) fn all(&self) -> Vec<Arc<Account>> {
+        self.accounts().values().cloned().collect()
+    }
+
+    /// Returns an account if it is in memory.
+    pub(super) fn get(&self, id: &AccountId) -> Option<Arc<Account>> {
+        self.accounts().get(id).cloned()
+    }
+
+    /// Returns an account for a session. One that was forgotten, and that no session uses, is loaded anew instead.
+    pub(super) fn take_up(&self, id: &AccountId) -> Option<CachedAccount> {
+        let mut accounts = self.accounts();
+        let was_forgotten = self.forgotten().remove(id);
+        if was_forgotten
+            && accounts
+                .get(id)
+                .is_some_and(|account| Arc::strong_count(account) == 1)
+        {
+            accounts.remove(id);
+        }
+        accounts.get(id).map(|account| CachedAccount {
+            account: Arc::clone(account),
+            was_forgotten,
+        })
+    }
+
+    /// Adds an account as the store has it, unless it is there.
+    pub(super) fn load(
+        &self,
+        spec: &AccountSpec,
+        record: Option<&UsageRecord>,
+        helpers: &Helpers,
+    ) -> LoadOutcome {
+        let mut accounts = self.accounts();
+        if let Some(account) = accounts.get(&spec.id) {
+            return LoadOutcome::AlreadyThere(Arc::clone(account));
+        }
+        let quota = self.quotas().get(&spec.id).copied().unwrap_or(spec.quota);
+        let spec = AccountSpec {
+            quota,
+            ..spec.clone()
+        };
+        let account = Arc::new(Account::load(&spec, record, helpers));
+        accounts.insert(spec.id, Arc::clone(&account));
+        LoadOutcome::New(account)
+    }
+
+    /// Returns the use of each account: its own numbers if it is in memory, else those of its record.
+    pub(super) fn usages(&self, specs: &[AccountSpec], records: &[UsageRecord]) -> Vec<Option<Usage>> {
+        let records: HashMap<_, _> = records
+            .iter()
+            .map(|record| (record.home.as_path(), record))
+            .collect();
+        let accounts = self.accounts();
+        let usage = |spec: &AccountSpec| match accounts.get(&spec.id) {
+            Some(account) => Some(account.usage()),
+            None => records
+                .get(spec.id.store_key())
+                .and_then(|record| Usage::recorded(record, spec.quota)),
+        };
+        specs.iter().map(usage).collect()
+    }
+
+    /// Puts the limits of an account in force, also for one that is loaded later. Returns the account if it had other
+    /// limits before.
+    pub(super) fn set_quota(&self, id: &AccountId, quota: Quota) -> Option<Arc<Account>> {
+        let accounts = self.accounts();
+        self.quotas().insert(id.clone(), quota);
+        let account = accounts.get(id)?;
+        if account.usage().quota == quota {
+            return None;
+        }
+        account.set_quota(quota);
+        Some(Arc::clone(account))
+    }
+
+    /// Drops an account that no user has any more, as soon as no session uses it.
+    pub(super) fn forget(&self, id: &AccountId) {
+        let mut accounts = self.accounts();
+        self.quotas().remove(id);
+        if accounts
+            .get(id)
+            .is_some_and(|account| Arc::strong_count(account) == 1)
+        {
+            accounts.remove(id);
+        } else if accounts.contains_key(id) {
+            self.forgotten().insert(id.clone());
+        }
+    }
+}

@@ -1,0 +1,60 @@
+use super::*;
+
+#[tokio::test]
+async fn slots_bound_who_is_inside() {
+    let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
+    let filesystem = scheduler.of_device(1);
+    let first = filesystem.enter().unwrap();
+    let second = filesystem.enter().unwrap();
+    assert!(filesystem.enter().is_none());
+    drop(first);
+    assert!(filesystem.enter().is_some());
+    drop(second);
+}
+
+/// Stays until it is let go.
+struct Sticky(Arc<std::sync::Barrier>, Arc<AtomicU64>);
+
+impl Drop for Sticky {
+    fn drop(&mut self) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn closing_files_that_hang_takes_few_threads() {
+    let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
+    let filesystem = scheduler.of_device(1);
+    let begun = Arc::<AtomicU64>::default();
+    // Falls when as many as there are places, and the test, have come to it.
+    let barrier = Arc::new(std::sync::Barrier::new(CLOSING_AT_ONCE + 1));
+    for _ in 0..3 * CLOSING_AT_ONCE {
+        filesystem.close(Sticky(Arc::clone(&barrier), Arc::clone(&begun)));
+    }
+    for round in 1..=3 {
+        while filesystem.closing.available_permits() > 0 || begun.load(Ordering::SeqCst) < round * 16 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(begun.load(Ordering::SeqCst), round * CLOSING_AT_ONCE as u64);
+        let barrier = Arc::clone(&barrier);
+        tokio::task::spawn_blocking(move || barrier.wait()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_stuck_file_system_becomes_slow_and_others_do_not() {
+    let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
+    let (stuck, well) = (scheduler.of_device(1), scheduler.of_device(2));
+    let permit = stuck.enter().unwrap();
+    let began = Instant::now();
+    while stuck.enter().is_some() {
+        assert!(began.elapsed() < Duration::from_secs(100), "the watchdog sleeps");
+        std::thread::sleep(TICK);
+    }
+    drop(permit);
+    let slow = stuck.enter().is_none();
+    // A test that was held up for that long shows nothing.
+    assert!(slow || began.elapsed() >= SLOW_FOR, "slow for a while after");
+    assert!(well.enter().is_some());
+}
