@@ -181,7 +181,7 @@ impl Authenticator {
         let _ = self.throttle().failed(Source::from(peer), now);
     }
 
-    /// Looks the user of a login up again: may its session go on, and until when?
+    /// Looks the user of a login up again: whether its session may go on, and until when.
     ///
     /// # Errors
     /// When the store cannot answer.
@@ -346,7 +346,7 @@ impl Drop for UnjudgedPassword<'_> {
     }
 }
 
-/// A factor was passed: is that all, or are more required?
+/// Decides, after a factor was passed, whether that is all or more are required.
 fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
     let now = Timestamp::now();
     let proofs = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);

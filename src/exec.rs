@@ -1,9 +1,10 @@
 //! Commands that clients run (RFC 4254, section 6.5): the few that scripts, rclone, Cyberduck and scp need, and no
 //! shell.
 //!
-//! A command is a task: it reads what the client sends from a [`InputReader`], writes to an [`CommandOutput`], and asks the home
-//! through a [`HomeSession`]. It ends when it is done, when the connection is lost, or when its channel is closed; dropping
-//! [`RunningCommand`] ends it at the next point where it waits. What it has open then is closed where that may take long.
+//! A command is a task: it reads what the client sends from an [`InputReader`], writes to a [`CommandOutput`], and
+//! asks the home through a [`HomeSession`]. It ends when it is done, when the connection is lost, or when its channel
+//! is closed; dropping [`RunningCommand`] ends it at the next point where it waits. What it has open then is closed
+//! where that may take long.
 
 pub mod command_file;
 mod df;

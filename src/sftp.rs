@@ -1,8 +1,8 @@
 //! SFTP version 3 (draft-ietf-secsh-filexfer-02), as OpenSSH's `sftp-server` speaks it.
 //!
-//! The wire format is [`sftp_wire`]'s, a crate of its own. [`status`] maps errors to status codes, [`requests`] executes one
-//! request against the storage, and [`channel`] keeps the order of replies: it decides what runs in the SSH callback and
-//! what waits in [`queue`]. Nothing here knows russh.
+//! The wire format is [`sftp_wire`]'s, a crate of its own. [`status`] maps errors to status codes, [`requests`]
+//! executes one request against the storage, and [`channel`] keeps the order of replies: it decides what runs in the
+//! SSH callback and what waits in [`queue`]. Nothing here knows russh.
 
 pub mod attrs;
 mod backlog;

@@ -1,7 +1,8 @@
 //! SSH: the accept loop, limits, russh's callbacks, host keys.
 //!
-//! [`accept`] lets connections in, [`supervisor`] ends them in time, [`handler`] holds russh's callbacks, [`socket`](base::socket) stands between
-//! russh and the kernel. Forwarding, agents, X11, terminals and environments are refused, always with an answer.
+//! [`accept`] lets connections in, [`supervisor`] ends them in time, [`handler`] holds russh's callbacks,
+//! [`socket`](base::socket) stands between russh and the kernel. Forwarding, agents, X11, terminals and environments
+//! are refused, always with an answer.
 
 pub mod accept;
 pub mod admission;

@@ -107,7 +107,7 @@ pub fn open_audit(settings: &LogSettings) -> Result<(AuditLog, Reload)> {
     Ok((log, Reload { audit: file }))
 }
 
-/// Can this file be opened as the audit log? Changes nothing. `false`: it would be made.
+/// Checks whether this file can be opened as the audit log, and changes nothing. Returns `false` if it would be made.
 ///
 /// # Errors
 /// What [`open_audit`] would say, or why the file could not be made.
@@ -201,7 +201,7 @@ fn write_field(
     }
 }
 
-/// Is this one string literal, from the first character to the last?
+/// Whether this is one string literal, from the first character to the last.
 fn is_quoted(text: &str) -> bool {
     let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return false;

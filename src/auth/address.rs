@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 
 use base::glob::{self, Marked};
 
-/// Does the list let the peer in? An empty list lets everybody in.
+/// Whether the list lets the peer in. An empty list lets everybody in.
 pub fn allowed(nets: &[IpNet], peer: IpAddr) -> bool {
     let peer = peer.to_canonical();
     nets.is_empty() || nets.iter().any(|net| canonical(*net).contains(&peer))
@@ -74,7 +74,8 @@ impl FromList {
         rules.map(Self)
     }
 
-    /// As sshd decides: a negated match refuses whatever else matches; something must match.
+    /// Whether the list permits the peer. As for sshd, a negated match refuses whatever else matches, and something
+    /// must match.
     pub fn permits(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         let text = peer.to_string();

@@ -55,8 +55,8 @@ impl Login {
         &self.factors
     }
 
-    /// May a session of this login from `peer` go on, with the user's record as it is now? Returns until when, if the
-    /// record does not change.
+    /// Decides whether a session of this login from `peer` may go on, with the user's record as it is now. Returns
+    /// until when, if the record does not change.
     ///
     /// # Errors
     /// What the user has lost.

@@ -77,7 +77,8 @@ fn usable(text: &str) -> std::result::Result<phc::PasswordHash, String> {
     Ok(hash)
 }
 
-/// Is this the password of a hash? For commands: nobody waits in line, and nothing is kept the same for wrong ones.
+/// Whether this is the password of a hash. This is for commands: nobody waits in line, and wrong passwords are not
+/// made to take the same time.
 pub fn is(password: &Secret, hash: &PasswordHash) -> bool {
     usable(hash.as_phc()).is_ok_and(|parsed| {
         Argon2::default()
@@ -124,7 +125,7 @@ impl Drop for Memory {
     }
 }
 
-/// Is this the password of the hash? Without a hash, or with one that cannot be used, a dummy is verified.
+/// Whether this is the password of the hash. Without a hash, or with one that cannot be used, a dummy is verified.
 pub(super) fn compare(password: &Secret, hash: Option<&PasswordHash>, memory: &mut Memory) -> Verdict {
     let (parsed, otherwise) = match hash.map(|hash| usable(hash.as_phc())) {
         Some(Ok(parsed)) => (Some(parsed), Verdict::Wrong),

@@ -1,7 +1,7 @@
 //! What a peer has proven, and whether it still counts for the user's record as it is now.
 //!
-//! One function, [`Login::review`](super::Login::review), decides for a sign-in that needs a second factor, for one that has just entered
-//! the registry of sessions, and for every session of a user whose record has changed.
+//! One function, [`Login::review`](super::Login::review), decides for a sign-in that needs a second factor, for one
+//! that has just entered the registry of sessions, and for every session of a user whose record has changed.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

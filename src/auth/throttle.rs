@@ -39,7 +39,7 @@ use crate::domain::user::UserName;
 /// The ceiling of a user's debt at a known source.
 const PLACE_CEILING: u32 = 10;
 
-/// Counts failed attempts, and decides how long answers are held back.
+/// The settings of `[auth.throttle]`: what failed attempts to sign in cost.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThrottleSettings {
@@ -71,7 +71,7 @@ impl Default for ThrottleSettings {
     }
 }
 
-/// Counts failures.
+/// Counts failed attempts, and decides how long answers are held back.
 #[derive(Debug)]
 pub struct Throttle {
     settings: ThrottleSettings,
@@ -91,13 +91,13 @@ impl Throttle {
         }
     }
 
-    /// May a password be looked at? A name that no user can have counts for the source alone.
+    /// Whether a password may be looked at. A name that no user can have counts for the source alone.
     pub fn admits(&self, source: Source, user: Option<&UserName>, now: Instant) -> bool {
         self.knows(source, user, now)
             || !(self.sources.full(&source, now) || user.is_some_and(|user| self.users.full(user, now)))
     }
 
-    /// Has the user signed in from there before, without having failed there too often since? Then nobody else's
+    /// Whether the user has signed in from there before, and has not failed there too often since. Then nobody else's
     /// failures count.
     pub fn knows(&self, source: Source, user: Option<&UserName>, now: Instant) -> bool {
         user.and_then(|user| self.places.get(user, source, now))

@@ -1,12 +1,12 @@
 //! Verifies passwords without ever taking more than half of the machine, fairly among those who wait.
 //!
 //! A verification takes 19 MiB and some tens of milliseconds. So it runs on threads of its own ([`workers`]), at most
-//! [`VerifierBounds::workers`] at a time. An attempt asks for a [`FairPermit`]; where none is free it waits in the queue, whose order
-//! is fair among addresses and among names ([`waiting_line`]): a flood from one address, or for one name, delays others by
-//! a few hashes. States of an attempt: *waiting* (given up by dropping the future, which frees its place at once), *its
-//! turn* (while the [`FairPermit`] lives, nobody else has it), *being verified* (the job holds the turn as well, so that a
-//! peer that hangs up frees no place while its hash is still being computed), *put out* (the queue was full, and
-//! somebody else had more right to the place).
+//! [`VerifierBounds::workers`] at a time. An attempt asks for a [`FairPermit`]; where none is free it waits in the
+//! queue, whose order is fair among addresses and among names ([`waiting_line`]): a flood from one address, or for
+//! one name, delays others by a few hashes. States of an attempt: *waiting* (given up by dropping the future, which
+//! frees its place at once), *its turn* (while the [`FairPermit`] lives, nobody else has it), *being verified* (the
+//! job holds the turn as well, so that a peer that hangs up frees no place while its hash is still being computed),
+//! *put out* (the queue was full, and somebody else had more right to the place).
 
 mod waiting_line;
 mod workers;
@@ -25,7 +25,7 @@ use super::password::{self, Verdict};
 use crate::domain::user::PasswordHash;
 use base::secret::Secret;
 
-/// Verifies passwords, in turn.
+/// How many verifications there may be at once, and how many may wait.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierBounds {
     /// The number of verifications at once.
@@ -54,7 +54,7 @@ impl Default for VerifierBounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull;
 
-/// Verifies passwords.
+/// Verifies passwords, in turn.
 #[derive(Debug)]
 pub struct Verifier {
     shared: Arc<FairQueue>,
@@ -140,7 +140,8 @@ impl Verifier {
         self.shared.turn(applicant).await
     }
 
-    /// Is this the password of the hash? Without a hash, a dummy is verified: the answer is no, at the same cost.
+    /// Whether this is the password of the hash. Without a hash, a dummy is verified: the answer is no, at the same
+    /// cost.
     pub async fn verify(&self, turn: &FairPermit, password: &Secret, hash: Option<&PasswordHash>) -> Verdict {
         let (turn, password, hash) = (turn.clone(), password.clone(), hash.cloned());
         let runs = Arc::clone(&self.runs);

@@ -7,7 +7,7 @@ use super::script::Program;
 use crate::session::stream::{Disconnected, Stream};
 use base::digest::{Algorithm, Style, line};
 
-/// So much of the standard input is digested at once, if it is there.
+/// The number of bytes of the standard input that are digested at once, if they are there.
 const PIECE: usize = 1 << 20;
 
 /// Runs one of the four programs; returns its exit status.

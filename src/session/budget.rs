@@ -23,7 +23,7 @@ pub struct ServerBudget {
 }
 
 impl Default for ServerBudget {
-    /// As this process and this machine have it.
+    /// The budget that this process and this machine allow.
     fn default() -> Self {
         let info = rustix::system::sysinfo();
         let memory = u128::from(info.totalram) * u128::from(info.mem_unit) / u128::from(MEMORY_PART);

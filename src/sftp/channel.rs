@@ -2,10 +2,11 @@
 //! the order of their requests (clients rely on it) and no callback waits.
 //!
 //! In the SSH callback (*Direct*) a request runs only if all of this holds: nothing waits before it; the session is
-//! not with the task; the SSH layer has let go of every reply that the task sent (else ours would overtake them);
-//! the peer's window has room; events of the user find room in their queue; this callback has not made as much as one
-//! may ([`crate::session::stream::connection_budget::ConnectionBudget::goes_on`]); no keys are exchanged; and the file system is well.
-//! What waits for the window alone goes on in the callback that opens it; all else goes to the task (*Queued*).
+//! not with the task; the SSH layer has let go of every reply that the task sent (else ours would overtake them); the
+//! peer's window has room; events of the user find room in their queue; this callback has not made as much as one may
+//! ([`crate::session::stream::connection_budget::ConnectionBudget::goes_on`]); no keys are exchanged; and the file
+//! system is well. What waits for the window alone goes on in the callback that opens it; all else goes to the task
+//! (*Queued*).
 
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use super::attrs;
 
 /// ls shows the time of day for files changed within the last half year, else the year.
 const HALF_YEAR_SECS: i64 = 365 * 24 * 60 * 60 / 2;
-/// Of a line without its name, in bytes, unless names and numbers are long.
+/// The length of a line without its name, in bytes, unless names and numbers are long.
 const USUAL_LENGTH: usize = 64;
 
 /// The user and group that the server runs as, which own what its users write.

@@ -1,9 +1,9 @@
 //! What a channel and its task share, and the task, which works for the requests that wait ([`super::pending`]).
 //!
-//! A channel's [`Sftp`] is in one of two places. With the channel ([`SessionOwner::Channel`]) it answers in the SSH callback:
-//! *Direct*. With the task ([`SessionOwner::Task`]) all that arrives is put behind what waits, and the task answers in
-//! order: *Queued*. So it is while keys are exchanged, too. The task ends, and gives the session back, when nothing
-//! waits any more.
+//! A channel's [`Sftp`] is in one of two places. With the channel ([`SessionOwner::Channel`]) it answers in the SSH
+//! callback: *Direct*. With the task ([`SessionOwner::Task`]) all that arrives is put behind what waits, and the task
+//! answers in order: *Queued*. So it is while keys are exchanged, too. The task ends, and gives the session back,
+//! when nothing waits any more.
 //!
 //! Requests wait here, never data for a client that does not read: a READ is executed when its reply can go out, and
 //! what the window cuts off is charged, or read again ([`super::rest`]). What a client can have waiting is what its

@@ -59,7 +59,7 @@ impl UnsentReply {
         self.bytes.is_empty() && self.tail.is_none()
     }
 
-    /// As much was sent as the window took: what is left is charged, or let go.
+    /// Charges what is left after the window was filled, or lets go of it.
     pub(super) fn wait(&mut self, budget: &Arc<ConnectionBudget>) {
         if self.bytes.is_empty() {
             self.held = None;

@@ -166,7 +166,7 @@ impl Sftp {
         self.notice.take()
     }
 
-    /// Is it a file whose removal takes the file system long?
+    /// Whether it is a file whose removal takes the file system long.
     pub(super) fn is_large(&self, path: &VirtualPath, links: Links) -> bool {
         let large = |meta: Metadata| meta.kind == FileKind::File && meta.size >= LARGE;
         self.storage.stat(path, links).is_ok_and(large)

@@ -77,8 +77,8 @@ struct AdmissionState {
     networks: HashMap<IpAddr, SharedCount>,
 }
 
-/// A number that is changed and read under the lock of [`AdmissionState`], shared so that all connections of a source can be
-/// compared without looking each of them up: in a flood that happens for every newcomer.
+/// A number that is changed and read under the lock of [`AdmissionState`], shared so that all connections of a source
+/// can be compared without looking each of them up: in a flood that happens for every newcomer.
 type SharedCount = Arc<AtomicUsize>;
 
 /// A connection that has not signed in yet.

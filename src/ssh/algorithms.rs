@@ -91,7 +91,7 @@ pub fn validate(ssh: &SshSettings, keys: &[Algorithm]) -> Result<()> {
     .hint(hint))
 }
 
-/// May a host key of this algorithm be shown where these signature algorithms are offered?
+/// Whether a host key of this algorithm is shown where these signature algorithms are offered.
 pub fn shows(offered: &[HostKeyAlgorithm], key: &Algorithm) -> bool {
     offered.iter().any(|name| name.is_of(key))
 }

@@ -26,7 +26,7 @@ use super::senders::SessionSender;
 /// Keys that one connection may offer: an agent with more is misconfigured, and each costs a look into the store.
 const KEY_OFFERS: u32 = 64;
 
-/// Of the name of a service that there is not.
+/// The most characters that are shown of the name of an unknown service.
 const LONGEST_SERVICE: usize = 64;
 
 impl Handler for Connection {

@@ -12,7 +12,7 @@ use crate::io::KeyedSemaphore;
 
 /// Opening takes microseconds: more at once only happen where a disk hangs.
 const PER_HOME: usize = 8;
-/// Of the 512 threads of the blocking pool, for all homes of one directory together.
+/// The most homes of one directory that are opened at once, of the 512 threads of the blocking pool.
 const PER_DIRECTORY: usize = 64;
 
 /// Counts the homes that are being opened.

@@ -7,7 +7,7 @@ use russh::{AlgorithmKind, Error, Mismatch};
 
 use base::visible::sample;
 
-/// Of a peer's first line: enough to recognise HTTP, TLS or mail by.
+/// The most bytes that are shown of a peer's first line: enough to recognise HTTP, TLS or mail by.
 const LONGEST_LINE: usize = 64;
 /// Names of one list: real clients have at most about twenty.
 const MOST_NAMES: usize = 24;

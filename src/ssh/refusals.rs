@@ -19,7 +19,8 @@ pub const INTERVAL: Duration = Duration::from_secs(10);
 /// Sources and reasons that are counted one by one: enough to see who it is, and no more lines than one can read.
 const MAX_KINDS: usize = 256;
 
-/// Of these, one source has so many at the most: its reasons quote what it sends, and must not take the room of others.
+/// The most of these kinds that one source has: its reasons quote what it sends, and must not take the room of
+/// others.
 const MAX_KINDS_PER_SOURCE: usize = 16;
 
 /// The reason that is given for all those beyond [`MAX_KINDS`].

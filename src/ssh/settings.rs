@@ -171,7 +171,7 @@ impl HostKeyAlgorithm {
         HostKeyAlgorithm::RsaSha256,
     ];
 
-    /// Could a key of this algorithm sign with it?
+    /// Whether a key of this algorithm can sign with it.
     pub fn is_of(self, key: &Algorithm) -> bool {
         match (self.name(), key) {
             // The hash belongs to the signature, not to the key.

@@ -7,9 +7,9 @@
 //! *asked to go* (a reason is sent; the client has [`FAREWELL`] to read it), *cut* (every read and write fails: this
 //! always works).
 //!
-//! Until the sign-in the supervisor also watches the socket for a peer that hangs up, and the place for being given to
-//! another: both cancel [`ConnectionSignals::gone`], which ends whatever the handler waits for on the peer's behalf, so that
-//! neither the place nor a turn in the password queue is held for somebody who is not there.
+//! Until the sign-in the supervisor also watches the socket for a peer that hangs up, and the place for being given
+//! to another: both cancel [`ConnectionSignals::gone`], which ends whatever the handler waits for on the peer's
+//! behalf, so that neither the place nor a turn in the password queue is held for somebody who is not there.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

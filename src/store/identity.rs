@@ -21,7 +21,7 @@ pub(super) async fn touch(connection: &mut SqliteConnection) -> sqlx::Result<()>
         .map(|_| ())
 }
 
-/// Do homes that are older than the id still wait for their places to be marked?
+/// Whether homes that are older than the id still wait for their places to be marked.
 pub(super) async fn marks_known_homes(pool: &SqlitePool) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT marks_known_homes FROM store_identity")
         .fetch_one(pool)
@@ -36,7 +36,7 @@ pub(super) async fn known_homes_are_marked(pool: &SqlitePool) -> sqlx::Result<()
         .map(|_| ())
 }
 
-/// Has this place had the marker?
+/// Whether this place has had the marker.
 pub(super) async fn knows(pool: &SqlitePool, place: &Path) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM storage_places WHERE path = $1)")
         .bind(text(place)?)

@@ -39,7 +39,8 @@ pub(super) async fn prepare_existing(path: &Path) -> Result<SqliteConnectOptions
     upgrade(&path, Empty::Refuse).await
 }
 
-/// Is there no store yet: no file, or one that nothing was written to, as a command that was cut off leaves it?
+/// Whether there is no store yet: no file, or one that nothing was written to, as a command that was cut off leaves
+/// it.
 pub(super) async fn is_missing(path: &Path) -> Result<bool> {
     /// The tables alone take more.
     const LARGEST_EMPTY: u64 = 8192;

@@ -72,8 +72,8 @@ pub fn is_whole(store: &Path) -> bool {
         .is_ok_and(|meta| meta.is_file() && meta.len() >= SIZE)
 }
 
-/// Is the reserve there with fewer blocks than it has bytes, as a copy may be that skips what is empty? Asked once at a
-/// start, since some file systems do not count blocks.
+/// Whether the reserve has fewer blocks than it has bytes, as a copy may have that skips what is empty. It is asked
+/// once at a start, since some file systems do not count blocks.
 pub fn is_hollow(store: &Path) -> bool {
     let meta = file(store).symlink_metadata();
     is_whole(store) && meta.is_ok_and(|meta| meta.blocks().saturating_mul(512) < SIZE)

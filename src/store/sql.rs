@@ -106,7 +106,7 @@ impl SqlStore {
         file::is_accessible(path)
     }
 
-    /// Is there no store at this path yet, or one that was never written to?
+    /// Whether there is no store at this path yet, or one that was never written to.
     ///
     /// # Errors
     /// When what is there cannot be looked at.
@@ -150,7 +150,7 @@ impl SqlStore {
         write.commit().await.map_err(|e| self.db.failed(e))
     }
 
-    /// Are there homes from before the store's id, whose places wait for their markers?
+    /// Whether there are homes from before the store's id, whose places wait for their markers.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -219,8 +219,8 @@ impl SqlStore {
     }
 }
 
-/// May others have this connection? After a COMMIT that failed, as on a full disk, SQLite has rolled back by itself, and
-/// sqlx (0.9) believes for ever that a transaction is open.
+/// Whether others may have this connection. After a COMMIT that failed, as on a full disk, SQLite has rolled back by
+/// itself, and sqlx (0.9) believes for ever that a transaction is open.
 async fn is_outside_transactions(
     connection: &mut SqliteConnection,
 ) -> std::result::Result<bool, sqlx::Error> {

@@ -125,7 +125,7 @@ impl Amount {
         }
     }
 
-    /// Is it at least so many fourths of that?
+    /// Whether it is at least so many fourths of that.
     fn is_at_least(self, fourths: usize, of: Amount) -> bool {
         self.events * 4 >= of.events * fourths || self.bytes * 4 >= of.bytes * fourths
     }

@@ -28,7 +28,7 @@ const WRITE_EVERY: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug, Default)]
 pub struct KnownPlaces {
     users: HashMap<UserName, Vec<KnownPlace>>,
-    /// Is there perhaps something that was not written down yet?
+    /// Whether there may be something that was not written down yet.
     changed: bool,
 }
 

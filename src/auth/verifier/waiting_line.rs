@@ -26,7 +26,7 @@ pub struct Applicant {
     pub source: Source,
     /// The name that it is for; names that no user can have count as one name.
     pub name: Option<UserName>,
-    /// Has this name signed in from there before?
+    /// Whether this name has signed in from there before.
     pub known: bool,
 }
 

@@ -112,7 +112,8 @@ fn number<'a>(
     Ok((value, rest))
 }
 
-/// May a file or directory have this name? As OpenSSH's sink: one component, and neither `.` nor `..`.
+/// Whether a file or directory may have this name. As for OpenSSH's sink, it must be one component, and neither `.`
+/// nor `..`.
 pub(super) fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name != b"." && name != b".." && !name.contains(&b'/')
 }

@@ -215,7 +215,7 @@ impl ScpSource<'_, '_> {
         opened.map_err(|error| self.home.refused(&path, error))
     }
 
-    /// `T`, if it was asked for; may it go on?
+    /// Sends a `T` record, if times were asked for; returns whether the client goes on with this file.
     async fn times(&mut self, meta: &Metadata) -> Result<bool, ScpAbort> {
         if !self.options.preserve {
             return Ok(true);

@@ -1,8 +1,9 @@
 //! Slowing down a user who emits events faster than the subscriber takes them.
 //!
-//! States of a user's [`EmitCredit`]: *open*; *short*, when three quarters of the user's part are taken: sessions then wait
-//! between two requests, for at most [`PATIENCE`]; *given up*, when that was in vain: service goes before completeness,
-//! and events that find no room are counted as lost. It is open again when the user's part is half empty.
+//! States of a user's [`EmitCredit`]: *open*; *short*, when three quarters of the user's part are taken: sessions
+//! then wait between two requests, for at most [`PATIENCE`]; *given up*, when that was in vain: service goes before
+//! completeness, and events that find no room are counted as lost. It is open again when the user's part is half
+//! empty.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;

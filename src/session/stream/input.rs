@@ -1,8 +1,8 @@
 //! What a client sends to a command: kept until the command has done with it.
 //!
 //! Callbacks put bytes in and never wait; the command takes them out, and only when it asks for more is the client's
-//! window opened again ([`ReceiveWindow`]), so that what waits is bounded by the window, and a slow disk slows its own channel
-//! alone. Small messages are kept together: each would cost more than its bytes.
+//! window opened again ([`ReceiveWindow`]), so that what waits is bounded by the window, and a slow disk slows its
+//! own channel alone. Small messages are kept together: each would cost more than its bytes.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

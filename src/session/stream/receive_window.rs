@@ -22,7 +22,8 @@ use super::connection_budget::{ConnectionBudget, MINIMUM, Reservation, WindowExc
 const USUAL: usize = 2 << 20;
 /// More than a far, fast link holds: a client never waits for window in a long upload.
 const LARGEST: usize = 16 << 20;
-/// As OpenSSH: the window is opened again when three of the largest packets were consumed, or half of it.
+/// The window is opened again when three of the largest packets were consumed, or half of the window, as OpenSSH
+/// does.
 const WORTH_TELLING: usize = 3 * 65_535;
 
 /// The window that we have granted the client on one channel.

@@ -202,7 +202,8 @@ struct HashedFile {
 /// The path of a file that can be hashed, and what it takes of the user's budget.
 struct HashOrigin {
     path: VirtualPath,
-    /// Of the user's share, where the file was opened for this alone: it may wait for long.
+    /// The part of the user's budget that the file takes where it was opened for this request alone, which may wait
+    /// for long.
     descriptor: Option<Descriptor>,
 }
 

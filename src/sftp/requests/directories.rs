@@ -9,7 +9,7 @@ use crate::sftp::handles::{DirHandle, OPEN_DIRECTORY, OpenHandle, RawHandle};
 use crate::sftp::outcome::{RequestInfo, RequestResult};
 use crate::sftp::session::{Sftp, path_of};
 
-/// As OpenSSH: so many names in one reply to READDIR.
+/// The most names in one reply to READDIR, as OpenSSH has it.
 const NAMES_PER_REPLY: u32 = 100;
 /// sshfs takes no reply above 256 KiB and older ones none above 128 KiB; a name and its line take 600 bytes at most.
 const NAMES_SIZE: usize = 96 * 1024;

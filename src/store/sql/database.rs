@@ -1,5 +1,6 @@
-//! The database behind a store, and the transactions that change it. Each is one attempt: what finds the disk full spends the reserve, and is
-//! attempted once more ([`once_more`]), so that a full disk keeps nobody from disabling or removing a user.
+//! The database behind a store, and the transactions that change it. Each is one attempt: what finds the disk full
+//! spends the reserve, and is attempted once more ([`once_more`]), so that a full disk keeps nobody from disabling or
+//! removing a user.
 
 use std::path::{Path, PathBuf};
 
