@@ -11,6 +11,7 @@ mod fuzz;
 mod hang;
 mod in_process;
 mod jail;
+mod layers;
 mod pressure;
 mod proof;
 mod quota;
