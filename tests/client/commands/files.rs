@@ -59,7 +59,7 @@ fn files_are_listed_made_moved_and_removed() {
             &person.remote("g"),
         ])
         .code(1)
-        .says(&["no directory"]);
+        .says(&["is not a directory"]);
     person.run(["rm", &person.remote("g")]).code(0);
     person
         .run(["rm", &person.remote("g")])

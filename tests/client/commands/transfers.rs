@@ -112,7 +112,7 @@ fn each_row_of_the_table_downwards() {
                 .collect::<Vec<_>>())
         };
         std::fs::write(person.path("f.part"), &other).unwrap();
-        get("").code(4).says(&["its .part file is there", "--overwrite"]);
+        get("").code(4).says(&["its .part file exists", "--overwrite"]);
         get("--skip").code(0);
         assert!(!person.path("f").exists());
         get("--rename").code(0).says(&["stored as f.1"]);

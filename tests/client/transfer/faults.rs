@@ -178,7 +178,7 @@ async fn lies_about_sizes() {
     let run = client
         .run(Settings::default(), vec![client.down("file", 1 << 40)])
         .await;
-    run.failed_with(&["but the file ended after 11"]);
+    run.failed_with(&["but it ended after 11"]);
 }
 
 /// Without hashes nothing but the length of a part tells how far it is whole: it must not lie.
