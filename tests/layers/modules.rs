@@ -233,6 +233,9 @@ impl<'ast> Visit<'ast> for Reader {
         }
     }
 
+    /// Where an item can be seen (`pub(in crate::a)`) is no import.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
+
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         let is_offered = !matches!(item.vis, Visibility::Inherited);
         self.add_use(&item.tree, &[], is_offered);

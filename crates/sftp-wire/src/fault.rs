@@ -1,6 +1,6 @@
 //! Whose fault it was that bytes make no sense.
 
-use crate::frame::LARGEST_REQUEST;
+use crate::limits::LARGEST_REQUEST;
 
 /// Why a client's stream cannot be read on: the session must end. Requests that can still be answered are
 /// [`Packet::Bad`](crate::Packet::Bad) instead.
@@ -17,7 +17,7 @@ pub enum ClientFault {
 /// Why a server's stream or reply cannot be read: nothing that follows can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ServerFault {
-    /// The length field is below 5 or above [`LARGEST_REPLY`](crate::frame::LARGEST_REPLY).
+    /// The length field is below 5 or above [`LARGEST_REPLY`](crate::limits::LARGEST_REPLY).
     #[error("the server sent a packet that claims a length of {0} bytes")]
     Length(u32),
     /// The body of a packet of this type is cut short or too long, or the type is not a reply.

@@ -25,6 +25,7 @@ pub mod extension;
 mod fault;
 pub mod fields;
 pub mod frame;
+pub mod limits;
 #[doc(hidden)]
 pub mod fuzz;
 mod in_place;
