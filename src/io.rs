@@ -18,10 +18,11 @@ pub mod cpu_slots;
 pub mod descriptors;
 mod keyed_semaphore;
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -131,7 +132,7 @@ impl IoScheduler {
         let thread = std::thread::Builder::new()
             .name("io-watchdog".into())
             .spawn(move || watch(&watched, &runtime))?;
-        *shared.watchdog.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread.thread().clone());
+        *shared.watchdog.lock() = Some(thread.thread().clone());
         Ok(Self { shared })
     }
 
@@ -146,11 +147,7 @@ impl IoScheduler {
     }
 
     fn of_device(&self, device: u64) -> Arc<Filesystem> {
-        let mut filesystems = self
-            .shared
-            .filesystems
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut filesystems = self.shared.filesystems.lock();
         if let Some(filesystem) = filesystems.get(&device).and_then(Weak::upgrade) {
             return filesystem;
         }
@@ -272,7 +269,7 @@ impl Shared {
 
     fn call_watchdog(&self) {
         self.asleep.store(false, Ordering::Relaxed);
-        if let Some(thread) = &*self.watchdog.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(thread) = &*self.watchdog.lock() {
             thread.unpark();
         }
     }
@@ -297,7 +294,7 @@ impl Shared {
     }
 
     fn slow_down(&self, device: u64, now: u64) {
-        let filesystems = self.filesystems.lock().unwrap_or_else(PoisonError::into_inner);
+        let filesystems = self.filesystems.lock();
         if let Some(filesystem) = filesystems.get(&device).and_then(Weak::upgrade) {
             let before = filesystem
                 .slow_until

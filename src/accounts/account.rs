@@ -30,8 +30,9 @@ mod schedule;
 mod storage_state;
 mod usage;
 
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -346,7 +347,7 @@ impl Account {
 
 impl InodeOwner for Account {
     fn lock_inodes(&self) -> MutexGuard<'_, Inodes> {
-        self.inodes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inodes.lock()
     }
 
     fn invalidate(&self) {

@@ -4,9 +4,10 @@
 //! the disk of the data directory more depends on it: what is left there is the store's (see `store/reserve.rs`), so
 //! from the first call that fails no home on it grows, until the server finds that the reserve is whole again.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::storage::Error;
@@ -53,7 +54,7 @@ impl Disk {
                 _ => self.set_full(true),
             }
         }
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut warned = self.warned.lock();
         if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
             *warned = Some(Instant::now());
             tracing::warn!(home = ?home, cause = %Clause(&error), "no space left on the disk: what users upload there is refused");
@@ -69,7 +70,7 @@ impl Disks {
     /// The disk with this device number.
     pub fn of(&self, device: u64) -> Arc<Disk> {
         // As many as file systems are mounted.
-        let mut disks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut disks = self.0.lock();
         Arc::clone(disks.entry(device).or_default())
     }
 

@@ -4,9 +4,10 @@
 //! settled before the next one begins. A removed inode counts until its last handle is closed, which is when its
 //! record is dropped.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::storage::{Error, InodeId, Metadata, OpenFile, Result, Wait};
 
@@ -188,42 +189,34 @@ impl Inode {
     /// The charged size, to be changed. With [`Wait::Never`]: only if nobody else is at it.
     pub(super) fn lock(&self, wait: Wait) -> Result<MutexGuard<'_, u64>> {
         match wait {
-            Wait::Allowed => Ok(self.size.lock().unwrap_or_else(PoisonError::into_inner)),
-            Wait::Never => match self.size.try_lock() {
-                Ok(guard) => Ok(guard),
-                Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => Err(Error::WouldBlock),
-            },
+            Wait::Allowed => Ok(self.size.lock()),
+            Wait::Never => self.size.try_lock().ok_or(Error::WouldBlock),
         }
     }
 
     /// What became of a change is not known: the charge stays, and a measure will look at the file again.
     pub(super) fn invalidate(&self, file: &Arc<dyn OpenFile>) {
-        *self.unsure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(file));
+        *self.unsure.lock() = Some(Arc::clone(file));
         self.owner.invalidate();
     }
 
     /// A handle of it was opened.
     pub(super) fn opened(&self, file: &Arc<dyn OpenFile>) {
-        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut handles = self.handles.lock();
         handles.retain(|handle| handle.strong_count() > 0);
         handles.push(Arc::downgrade(file));
     }
 
     /// Its attributes as they are, if they can be looked at now. The caller has locked its size.
     pub(super) fn look_again(&self) -> Option<Metadata> {
-        let unsure = self.unsure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let unsure = self.unsure.lock().take();
         if let Some(file) = unsure {
             if let Ok(meta) = file.stat() {
                 return Some(meta);
             }
-            *self.unsure.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+            *self.unsure.lock() = Some(file);
         }
-        let handles = self
-            .handles
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let handles = self.handles.lock().clone();
         handles
             .iter()
             .filter_map(Weak::upgrade)
@@ -267,7 +260,7 @@ impl Drop for Inode {
             self.owner.stray_gone();
         }
         if *self.removed.get_mut() {
-            let size = *self.size.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let size = *self.size.get_mut();
             // With the inodes locked: a measure that is about to end must see both or neither.
             self.owner.orphan_gone(size);
         }

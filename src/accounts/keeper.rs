@@ -247,8 +247,8 @@ impl Syncs {
 
 #[cfg(test)]
 mod tests {
+    use parking_lot::Mutex;
     use std::path::PathBuf;
-    use std::sync::Mutex;
 
     use tokio_util::sync::CancellationToken;
 
@@ -298,7 +298,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
         std::fs::create_dir(&home).unwrap();
-        let hung = DISK.lock().unwrap();
+        let hung = DISK.lock();
         let (accounts, account) = runtime.block_on(async {
             let store = SqlStore::open(&dir.path().join("homeport.db")).await.unwrap();
             // The use of a home that no user has is not written down.

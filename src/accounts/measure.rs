@@ -15,8 +15,9 @@
 //!   and
 //!   what was known before goes on counting.
 
+use parking_lot::MutexGuard;
 use std::collections::HashSet;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use crate::storage::backend::{Backend, MeasureError, Measurement, NotInUse, OpenFiles};
 pub use crate::storage::backend::{Sum, Unreadable};

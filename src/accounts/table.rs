@@ -1,7 +1,8 @@
 //! The accounts that are in memory, and the limits that the operator has set since the start.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::domain::user::Quota;
 use crate::store::UsageRecord;
@@ -36,15 +37,15 @@ pub(super) enum LoadOutcome {
 
 impl AccountTable {
     fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, Arc<Account>>> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.accounts.lock()
     }
 
     fn quotas(&self) -> MutexGuard<'_, HashMap<AccountId, Quota>> {
-        self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
+        self.quotas.lock()
     }
 
     fn forgotten(&self) -> MutexGuard<'_, HashSet<AccountId>> {
-        self.forgotten.lock().unwrap_or_else(PoisonError::into_inner)
+        self.forgotten.lock()
     }
 
     /// Returns all accounts.

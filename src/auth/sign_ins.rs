@@ -4,7 +4,8 @@
 //! A task of its own writes, in batches: no sign-in waits for it or fails with it, also on a full disk. What could
 //! not be written is tried again later.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -38,7 +39,7 @@ impl SignInHistory {
     }
 
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
-        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.throttle.lock()
     }
 
     /// Reads what was written down. Without it everything works, so a failure is only told.

@@ -11,9 +11,10 @@
 mod waiting_line;
 mod workers;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use tokio::sync::oneshot;
@@ -206,7 +207,7 @@ impl FairQueue {
     }
 
     fn state(&self) -> MutexGuard<'_, FairQueueState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,6 +1,6 @@
+use parking_lot::Mutex;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream as Blocking;
-use std::sync::Mutex;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -61,7 +61,7 @@ impl RunningServer for TwoSessions {
         Ok(vec!["[::1]:2222".parse().unwrap()])
     }
     async fn disconnect(&self, target: DisconnectTarget) -> ServerResult<usize> {
-        self.disconnected.lock().unwrap().push(target.clone());
+        self.disconnected.lock().push(target.clone());
         Ok(usize::from(target != DisconnectTarget::Session(99)))
     }
     async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect> {
@@ -113,7 +113,7 @@ pub(crate) async fn with_server<T: Send + 'static>(
         .unwrap();
     shutdown.cancel();
     serving.await.unwrap();
-    let disconnected = handler.disconnected.lock().unwrap().clone();
+    let disconnected = handler.disconnected.lock().clone();
     (result, disconnected)
 }
 

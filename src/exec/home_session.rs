@@ -1,7 +1,8 @@
 //! A command's access to its user's home: every call goes the quick way or the slow one, as SFTP's requests do, and
 //! what the command keeps in memory is charged to its user. Permissions and quotas are the storage's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -57,8 +58,8 @@ impl HomeSession {
         }
     }
 
-    fn memory(&self) -> std::sync::MutexGuard<'_, MemoryCharge> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn memory(&self) -> parking_lot::MutexGuard<'_, MemoryCharge> {
+        self.memory.lock()
     }
 
     /// Charges so many bytes more that the command keeps; returns `false`, and charges none, if there is no room for

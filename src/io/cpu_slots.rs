@@ -3,9 +3,10 @@
 //! A slot is held for a short time (one buffer's digest, well below a millisecond), so a small file is hashed soon even
 //! while large ones are.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 /// A fixed number of slots that are given out in order.
@@ -62,7 +63,7 @@ impl CpuSlots {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -120,7 +121,7 @@ mod tests {
                 let (cpu_slots, order) = (&cpu_slots, &order);
                 scope.spawn(move || {
                     let _slot = cpu_slots.take();
-                    order.lock().unwrap().push(number);
+                    order.lock().push(number);
                 });
                 // The next one comes when this one waits.
                 while cpu_slots.state().waiting.len() <= number {
@@ -129,6 +130,6 @@ mod tests {
             }
             drop(first);
         });
-        assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3]);
+        assert_eq!(*order.lock(), [0, 1, 2, 3]);
     }
 }

@@ -1,8 +1,9 @@
 //! Semaphores by key, so that one stuck key does not block the others.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use tokio::sync::Semaphore;
 
@@ -23,7 +24,7 @@ impl<K: Eq + Hash + Clone> KeyedSemaphore<K> {
 
     /// Returns the semaphore of this key.
     pub fn of(&self, key: &K) -> Arc<Semaphore> {
-        let mut semaphores = self.semaphores.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut semaphores = self.semaphores.lock();
         if let Some(semaphore) = semaphores.get(key).and_then(Weak::upgrade) {
             return semaphore;
         }
@@ -48,7 +49,7 @@ mod tests {
         drop((alice, place));
         assert!(semaphores.of(&"alice").try_acquire().is_ok());
         assert!(
-            semaphores.semaphores.lock().unwrap().len() <= 2,
+            semaphores.semaphores.lock().len() <= 2,
             "nothing is kept that nobody uses"
         );
     }

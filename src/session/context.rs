@@ -1,8 +1,9 @@
 //! What a channel knows of its session: whose its events are, what it may hold, and whether it transfers something.
 //! The session itself is in [`super::registry`].
 
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::event::{Actor, Event};
@@ -26,7 +27,7 @@ struct ActivityState {
 
 impl Activity {
     fn work(&self) -> MutexGuard<'_, ActivityState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Marks the connection as worked for until the guard is dropped.
@@ -62,7 +63,7 @@ const FULL_DISK_EVERY: Duration = Duration::from_secs(10);
 /// Returns whether the log has told of no full disk for a while, and notes that it does now.
 fn is_first_for_a_while() -> bool {
     static LAST: Mutex<Option<Instant>> = Mutex::new(None);
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut last = LAST.lock();
     let first = last.is_none_or(|last| last.elapsed() >= FULL_DISK_EVERY);
     if first {
         *last = Some(Instant::now());

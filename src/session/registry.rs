@@ -11,10 +11,11 @@
 //! Whoever changes a record says so before looking through the registry ([`Sessions::changed`]): a session is then
 //! either found there, or looks again by itself.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -201,7 +202,7 @@ impl Drop for Registration {
 
 impl Sessions {
     fn live(&self) -> MutexGuard<'_, BTreeMap<SessionId, Arc<Session>>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.live.lock()
     }
 
     /// Registers a session, if the user has fewer of them than the record, or else `limit`, allows.

@@ -9,7 +9,8 @@
 //! what the window cuts off is charged, or read again ([`super::rest`]). What a client can have waiting is what its
 //! window ([`ReceiveWindow`]) has let it send: the window is opened again by each request that is done with.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit as Permit;
@@ -104,7 +105,7 @@ impl ChannelQueue {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, ChannelState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Gives the session to a task, if it is with the channel.

@@ -4,9 +4,9 @@
 //! told as one event with the number. A flood thus costs one line for each source, reason and interval, and at most
 //! [`MAX_KINDS`] of them: what is beyond that is told in one line for all.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::auth::Source;
@@ -133,7 +133,7 @@ impl Refusals {
     }
 
     fn counts(&self) -> MutexGuard<'_, RefusalCounts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock()
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
         fn notice(&self, event: &Event) {
             if let Event::Refused { peer, reason, count } = event {
                 let line = (peer.ip().to_string(), reason.clone(), *count);
-                self.0.lock().unwrap().push(line);
+                self.0.lock().push(line);
             }
         }
     }
@@ -175,17 +175,17 @@ mod tests {
         }
         refusals.note(peer("192.0.2.2"), "too many", now);
         refusals.note(peer("192.0.2.1"), "no greeting", now);
-        assert_eq!(seen.0.lock().unwrap().len(), 3);
+        assert_eq!(seen.0.lock().len(), 3);
         refusals.flush(now + INTERVAL / 2);
-        assert_eq!(seen.0.lock().unwrap().len(), 3);
+        assert_eq!(seen.0.lock().len(), 3);
         refusals.flush(now + INTERVAL);
-        let last = seen.0.lock().unwrap().pop().unwrap();
+        let last = seen.0.lock().pop().unwrap();
         assert_eq!(last, ("192.0.2.1".to_owned(), "too many".to_owned(), 999));
         // It goes on: still one line for each interval; when it has ended, it begins anew.
         refusals.note(peer("192.0.2.1"), "too many", now + INTERVAL);
         refusals.flush_all();
         refusals.flush(now + INTERVAL * 2);
-        assert_eq!(seen.0.lock().unwrap().len(), 4);
+        assert_eq!(seen.0.lock().len(), 4);
         refusals.flush(now + INTERVAL * 3);
         assert!(refusals.counts().kinds.is_empty());
     }
@@ -198,7 +198,7 @@ mod tests {
             refusals.note(peer("192.0.2.1"), &format!("the client offers {n}"), now);
         }
         refusals.note(peer("192.0.2.2"), "too many", now);
-        let told = || seen.0.lock().unwrap().clone();
+        let told = || seen.0.lock().clone();
         assert_eq!(told().len(), MAX_KINDS_PER_SOURCE + 2);
         assert_eq!(told().last().unwrap().0, "192.0.2.2");
         refusals.flush(now + INTERVAL);
@@ -215,7 +215,7 @@ mod tests {
             refusals.note(peer, "too many", now);
         }
         refusals.flush(now + INTERVAL);
-        let seen = seen.0.lock().unwrap();
+        let seen = seen.0.lock();
         assert_eq!(seen.len(), MAX_KINDS + 1);
         let all: u64 = seen.iter().map(|(_, _, count)| count).sum();
         assert_eq!(all, 5000);

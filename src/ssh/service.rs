@@ -1,8 +1,9 @@
 //! What all connections of a server share. It is put together by [`crate::serve`].
 
+use parking_lot::RwLock;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -113,7 +114,7 @@ impl Service {
 
     /// The settings as they are now.
     pub fn current(&self) -> Arc<Current> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.read())
     }
 
     /// The limits as they are now.
@@ -123,7 +124,7 @@ impl Service {
 
     /// Gives new settings to the connections that come from now on.
     pub fn replace(&self, current: Current) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(current);
+        *self.current.write() = Arc::new(current);
     }
 
     /// Opens the home of a session, on a thread of the blocking pool.

@@ -5,12 +5,13 @@
 //! kept; as soon as the disk takes lines again the audit log says how many are missing
 //! (`{"event":"lost","count":…}`), and the log says so at once.
 
+use parking_lot::Mutex;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -162,7 +163,7 @@ impl Subscriber for AuditLog {
 
 impl AuditLog {
     fn is_to_be_told(&self) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         let now = Instant::now();
         let due = told.is_none_or(|told| now.duration_since(told) >= TELL_LOSSES_EVERY);
         if due {
@@ -175,7 +176,7 @@ impl AuditLog {
 impl Drop for AuditLog {
     fn drop(&mut self) {
         self.queue.close();
-        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let ended = self.ended.get_mut();
         let _ = ended.recv_timeout(LAST_WORDS);
     }
 }
@@ -187,7 +188,7 @@ impl AuditFile {
     /// When it cannot be opened; the old one stays in use.
     pub fn reopen(&self, path: Option<&Path>) -> Result<()> {
         let sink = AuditSink::open(path)?;
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(sink);
+        *self.next.lock() = Some(sink);
         self.queue.nudge();
         Ok(())
     }
@@ -240,7 +241,7 @@ impl AuditWriter {
         loop {
             let batch = self.queue.take(BATCH);
             let ended = batch.ended;
-            if let Some(sink) = self.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            if let Some(sink) = self.next.lock().take() {
                 self.sink = sink;
                 self.torn = false;
             }

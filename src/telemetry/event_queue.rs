@@ -7,8 +7,9 @@
 //!
 //! The same refusal again and again is one event a second, with the number of them: see [`Repeated`].
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -179,7 +180,7 @@ impl EventQueue {
     }
 
     fn state(&self) -> MutexGuard<'_, EventQueueState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Puts an event in. Returns whether it is the first one that is lost since something was taken out.
@@ -226,14 +227,13 @@ impl EventQueue {
             }
             state.sleeping = true;
             let due = state.sums_due.into_iter().chain(state.lost_due).min();
-            state = match due {
+            match due {
                 Some(due) => {
-                    let wait = due.saturating_duration_since(now);
-                    let woken = self.ready.wait_timeout(state, wait);
-                    woken.unwrap_or_else(PoisonError::into_inner).0
+                    self.ready
+                        .wait_for(&mut state, due.saturating_duration_since(now));
                 }
-                None => self.ready.wait(state).unwrap_or_else(PoisonError::into_inner),
-            };
+                None => self.ready.wait(&mut state),
+            }
         }
         state.sleeping = false;
         state.nudged = false;

@@ -6,10 +6,11 @@
 //!
 //! At the end of the process [`Flush`] waits for a limited time until all is written.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -62,11 +63,7 @@ impl LogQueue {
     }
 
     fn state(&self) -> MutexGuard<'_, LogQueueState> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'s>(&self, state: MutexGuard<'s, LogQueueState>) -> MutexGuard<'s, LogQueueState> {
-        self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 
     fn push(&self, line: &[u8]) {
@@ -77,7 +74,7 @@ impl LogQueue {
                 state.dropped += 1;
                 return;
             }
-            state = self.wait(state);
+            self.0.changed.wait(&mut state);
         }
         state.bytes += line.len();
         state.lines.push_back(line.to_vec());
@@ -89,7 +86,7 @@ impl LogQueue {
         let mut state = self.state();
         loop {
             while state.lines.is_empty() && state.dropped == 0 {
-                state = self.wait(state);
+                self.0.changed.wait(&mut state);
             }
             let lines = std::mem::take(&mut state.lines);
             let dropped = std::mem::take(&mut state.dropped);
@@ -119,8 +116,7 @@ impl LogQueue {
             if left.is_zero() {
                 return;
             }
-            let waited = self.0.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.0.changed.wait_for(&mut state, left);
         }
     }
 }
@@ -179,7 +175,7 @@ mod tests {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let _ = self.begun.send(bytes.len());
             let _ = self.permissions.recv();
-            self.text.lock().unwrap().extend_from_slice(bytes);
+            self.text.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -223,7 +219,7 @@ mod tests {
         // Only a test that fails waits for so long.
         queue.flush(Duration::from_secs(600));
         assert_eq!(held(&queue), (0, 0));
-        let text = String::from_utf8(text.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(text.lock().clone()).unwrap();
         let kept = text.lines().filter(|line| line.starts_with('x')).count();
         let lost = text.lines().filter(|line| line.contains("lost")).map(|line| {
             let told: serde_json::Value = serde_json::from_str(line).unwrap();

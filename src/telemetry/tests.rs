@@ -1,6 +1,7 @@
+use parking_lot::Mutex;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::*;
 use crate::domain::event::Event;
@@ -12,7 +13,7 @@ struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().write(bytes)
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
@@ -27,7 +28,7 @@ fn logged(settings: &LogSettings, emit: impl FnOnce()) -> Vec<String> {
     let (filter, _filter) = reload::Layer::new(filter(settings));
     let (output, _output) = reload::Layer::new(output(settings.format, move || writer.clone()));
     tracing::subscriber::with_default(Registry::default().with(filter).with(output), emit);
-    let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let text = String::from_utf8(captured.0.lock().clone()).unwrap();
     text.split_terminator('\n').map(str::to_owned).collect()
 }
 

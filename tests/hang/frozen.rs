@@ -1,9 +1,9 @@
 //! A file system that can be made to hang: an image on a loop device, frozen with `fsfreeze`.
 
+use parking_lot::MutexGuard;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::MutexGuard;
 
 use testkit::alone::{Alone, alone};
 use testkit::is_root;

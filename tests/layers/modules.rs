@@ -166,7 +166,7 @@ struct Reader {
 
 impl Reader {
     /// Turns the segments of a path into one from the root of the package; `None` for other packages and plain names.
-    fn from_root(&self, segments: &[String]) -> Option<ModulePath> {
+    fn rooted(&self, segments: &[String]) -> Option<ModulePath> {
         let supers = segments.iter().take_while(|segment| *segment == "super").count();
         match segments.first()?.as_str() {
             "crate" => Some(segments[1..].to_vec()),
@@ -202,7 +202,7 @@ impl Reader {
             &name.filter(|_| !itself).into_iter().collect::<Vec<_>>()[..],
         ]
         .concat();
-        if let Some(path) = self.from_root(&segments) {
+        if let Some(path) = self.rooted(&segments) {
             match is_offered {
                 true => drop(self.module.offered.insert(alias, path)),
                 false => self.module.named.push(path),
@@ -248,7 +248,7 @@ impl<'ast> Visit<'ast> for Reader {
             .map(|segment| segment.ident.to_string())
             .collect();
         if segments.len() > 1 && path.leading_colon.is_none() {
-            self.module.named.extend(self.from_root(&segments));
+            self.module.named.extend(self.rooted(&segments));
         }
         visit::visit_path(self, path);
     }
@@ -260,7 +260,7 @@ impl<'ast> Visit<'ast> for Reader {
         for word in text.split(|c| !is_part(c)) {
             let segments: Vec<String> = word.split("::").map(str::to_owned).collect();
             if matches!(segments[0].as_str(), "crate" | "super" | "self") && segments.len() > 1 {
-                self.module.named.extend(self.from_root(&segments));
+                self.module.named.extend(self.rooted(&segments));
             }
         }
         visit::visit_macro(self, called);

@@ -1,8 +1,9 @@
 //! Connections to the server: signing in, channels, and handing what comes to their workers.
 
+use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use russh::client::{self, Config, Handle, Session};
@@ -43,7 +44,7 @@ impl client::Handler for Events {
 
     async fn data(&mut self, id: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
         let deaf = {
-            let mut workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut workers = self.0.lock();
             let Some(worker) = workers.get_mut(&id) else {
                 return Ok(());
             };
@@ -122,10 +123,7 @@ pub async fn connect(
         let hello = worker.hello();
         // The reading half is dropped: all data goes to the callback.
         let (_, writer) = link.connection.channel_open_session().await?.split();
-        link.workers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(writer.id(), worker);
+        link.workers.lock().insert(writer.id(), worker);
         writer.request_subsystem(true, "sftp").await?;
         writer.data_bytes(hello).await?;
         link.channels.push(Arc::new(writer));
@@ -139,7 +137,7 @@ impl Link {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let all = {
-                let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+                let workers = self.workers.lock();
                 workers.values().all(&reached)
             };
             match all {
@@ -153,7 +151,7 @@ impl Link {
     }
 
     fn with<T>(workers: &Workers, id: ChannelId, act: impl FnOnce(&mut Worker) -> T) -> Option<T> {
-        let mut workers = workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workers = workers.lock();
         workers.get_mut(&id).map(act)
     }
 

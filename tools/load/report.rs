@@ -4,7 +4,8 @@
     reason = "a tool for oneself; the number of digits is a constant"
 )]
 
-use std::sync::{Arc, Mutex, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -42,18 +43,18 @@ impl Totals {
     /// An operation is done.
     pub fn done(&self, took: Duration, bytes: u64) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.counted.lock();
         counted.bytes += bytes;
         counted.latency.saturating_record(micros);
     }
 
     /// An operation failed.
     pub fn failed(&self) {
-        self.counted.lock().unwrap_or_else(PoisonError::into_inner).failed += 1;
+        self.counted.lock().failed += 1;
     }
 
     pub fn report(&self, took: Duration) -> Report {
-        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = self.counted.lock();
         let millis = |quantile: f64| counted.latency.value_at_quantile(quantile) as f64 / 1000.0;
         let secs = took.as_secs_f64();
         Report {

@@ -1,8 +1,8 @@
 //! Large byte buffers that are used again: filled with zeros once, never cleared after that, and held only while they
 //! carry bytes, so that idle sessions own none.
 
+use parking_lot::Mutex;
 use std::ops::{Deref, DerefMut};
-use std::sync::Mutex;
 
 /// The size of a buffer: a DATA reply of the largest READ (261,120 bytes) with its header, or two reads of the socket.
 pub const BUFFER_SIZE: usize = 256 * 1024;
@@ -23,10 +23,7 @@ pub struct Buffer {
 impl Buffer {
     /// A buffer from the pool, or a new one.
     pub fn take() -> Self {
-        let pooled = POOL
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .pop();
+        let pooled = POOL.lock().pop();
         Self {
             bytes: pooled.unwrap_or_else(|| vec![0; BUFFER_SIZE].into_boxed_slice()),
         }
@@ -50,7 +47,7 @@ impl DerefMut for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
-        let mut pool = POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut pool = POOL.lock();
         if pool.len() < KEPT {
             pool.push(bytes);
         }

@@ -5,10 +5,11 @@
 //! already at hand, since handling it will write more. What is held back goes out at [`SEND_AT`], when a read would
 //! wait, and before a callback waits ([`Socket::handle`]). Buffers exist only while they hold bytes.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -127,7 +128,7 @@ impl Socket {
 
 impl Shared {
     fn output(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.output.lock().unwrap_or_else(PoisonError::into_inner)
+        self.output.lock()
     }
 
     fn note_input(&self, count: usize) {

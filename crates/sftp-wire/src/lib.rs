@@ -25,10 +25,10 @@ pub mod extension;
 mod fault;
 pub mod fields;
 pub mod frame;
-pub mod limits;
 #[doc(hidden)]
 pub mod fuzz;
 mod in_place;
+pub mod limits;
 mod open_flags;
 mod packet_type;
 mod reply;

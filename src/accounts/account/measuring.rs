@@ -1,7 +1,7 @@
 //! What a measure does to an account, and who asks for one.
 
+use parking_lot::MutexGuard;
 use std::sync::atomic::Ordering;
-use std::sync::{MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
@@ -11,7 +11,7 @@ use crate::storage::backend::Unreadable;
 
 impl Account {
     pub(crate) fn lock_measuring(&self) -> MutexGuard<'_, ()> {
-        self.measuring.lock().unwrap_or_else(PoisonError::into_inner)
+        self.measuring.lock()
     }
 
     /// Is a measure due that nobody has asked for yet? Says so once.
@@ -36,15 +36,12 @@ impl Account {
 
     /// What the last measure could not look into.
     pub fn unreadable(&self) -> Unreadable {
-        self.unreadable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.unreadable.lock().clone()
     }
 
     /// What a measure could not look into; was that so before?
     pub(crate) fn set_unreadable(&self, unreadable: &Unreadable) -> bool {
-        let mut known = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.unreadable.lock();
         let same = *known == *unreadable;
         known.clone_from(unreadable);
         same
@@ -63,7 +60,7 @@ impl Account {
     }
 
     pub(crate) fn measured_at(&self) -> MutexGuard<'_, Option<Timestamp>> {
-        self.measured_at.lock().unwrap_or_else(PoisonError::into_inner)
+        self.measured_at.lock()
     }
 
     /// A number that was exact stays so.

@@ -1,7 +1,7 @@
 //! The lock that serialises changes of names in a home.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::storage::{Error, Result, Wait};
 
@@ -28,18 +28,14 @@ impl Names {
     pub(crate) fn freeze(&self, wait: Wait) -> Result<NamesGuard<'_>> {
         let guard = match wait {
             Wait::Allowed => return Ok(self.at_rest()),
-            Wait::Never => match self.lock.try_lock() {
-                Ok(guard) => guard,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return Err(Error::WouldBlock),
-            },
+            Wait::Never => self.lock.try_lock().ok_or(Error::WouldBlock)?,
         };
         Ok(NamesGuard(guard))
     }
 
     /// Waits until nobody changes names.
     pub(crate) fn at_rest(&self) -> NamesGuard<'_> {
-        NamesGuard(self.lock.lock().unwrap_or_else(PoisonError::into_inner))
+        NamesGuard(self.lock.lock())
     }
 
     /// Returns how often names were changed.

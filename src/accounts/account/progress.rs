@@ -1,7 +1,7 @@
 //! Waiting for an account to move on: for the keeper to write to the store, or for a measure.
 
+use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A client waits this long, then it hears why nothing happens.
@@ -24,7 +24,7 @@ impl Progress {
 
     /// It may be worth trying again.
     pub(super) fn moved(&self) {
-        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = self.lock.lock();
         self.count.fetch_add(1, Ordering::SeqCst);
         drop(lock);
         self.moved.notify_all();
@@ -32,14 +32,13 @@ impl Progress {
 
     /// Waits until it has come further than `seen`; `false`: not before `end`.
     pub(super) fn wait(&self, seen: u64, end: Instant) -> bool {
-        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lock = self.lock.lock();
         while self.seen() == seen {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            let waited = self.moved.wait_timeout(lock, left);
-            lock = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.moved.wait_for(&mut lock, left);
         }
         true
     }

@@ -1,6 +1,6 @@
 //! When an account is measured again: how often, and which refusals wait for it. Pure but for its lock.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::storage::Wait;
@@ -98,7 +98,7 @@ impl Schedule {
 
 impl MeasureSchedule {
     pub(super) fn lock(&self) -> MutexGuard<'_, Schedule> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -10,8 +10,9 @@
 //! comes behind the refused piece is refused as well, until that piece has come.
 #![deny(clippy::missing_trait_methods)]
 
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::room::within_quota;
@@ -94,7 +95,7 @@ impl QuotaFile {
     }
 
     fn refusal(&self) -> MutexGuard<'_, Option<Refusal>> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+        self.refusal.lock()
     }
 
     fn remember(&self, error: Error, offset: u64) {

@@ -4,8 +4,9 @@
 //! is in use. So each thread allocates its blocks once; a thread that has had nothing to do for [`IDLE`] wipes them,
 //! gives them back and ends. Threads are started when there is something to do, and end when the pool is dropped.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::password::Memory;
@@ -90,19 +91,18 @@ impl Drop for Workers {
 
 impl WorkerPool {
     fn state(&self) -> MutexGuard<'_, WorkerPoolState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Waits for something to do; `None`: there was nothing for long, or there will be nothing any more.
     fn next(&self) -> Option<HashJob> {
         let mut state = self.state();
         state.idle += 1;
-        let (mut state, _) = self
-            .wake
-            .wait_timeout_while(state, self.idle_after, |state| {
-                state.jobs.is_empty() && !state.closed
-            })
-            .unwrap_or_else(PoisonError::into_inner);
+        self.wake.wait_while_for(
+            &mut state,
+            |state| state.jobs.is_empty() && !state.closed,
+            self.idle_after,
+        );
         state.idle -= 1;
         let job = state.jobs.pop_front();
         if job.is_none() {
@@ -167,7 +167,7 @@ mod tests {
         for n in 0..5 {
             let (done, gate) = (done.clone(), Arc::clone(&gate));
             workers.submit(Box::new(move |_| {
-                gate.lock().unwrap().recv().unwrap();
+                gate.lock().recv().unwrap();
                 let name = std::thread::current().name().map(str::to_owned);
                 done.send((n, name)).unwrap();
             }));

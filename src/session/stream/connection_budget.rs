@@ -11,8 +11,9 @@
 //! Nothing is refused for want of credit, and nobody is disconnected: a channel's window is opened less far, so that its
 //! client waits.
 
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
@@ -102,7 +103,7 @@ impl ConnectionBudget {
     /// Whether the connection has credit for large callbacks. It is asked for once a callback is large, and then
     /// kept.
     fn has_large_callbacks(&self) -> bool {
-        let mut callback = self.callback.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut callback = self.callback.lock();
         if callback.is_some() {
             return true;
         }

@@ -4,8 +4,9 @@
 //! window opened again ([`ReceiveWindow`]), so that what waits is bounded by the window, and a slow disk slows its
 //! own channel alone. Small messages are kept together: each would cost more than its bytes.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
@@ -43,7 +44,7 @@ impl CommandInput {
     }
 
     fn state(&self) -> MutexGuard<'_, InputState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Opens the window for a command that begins; returns how much more the client may send.
@@ -244,7 +245,7 @@ mod tests {
             Box::pin(async { Ok(()) })
         }
         fn open_window(&self, bytes: u32) -> BoxFuture<'_, Result<(), Disconnected>> {
-            *self.0.lock().unwrap() += bytes;
+            *self.0.lock() += bytes;
             Box::pin(async { Ok(()) })
         }
         fn finish(&self, _exit_status: u32) -> BoxFuture<'_, ()> {
@@ -298,13 +299,13 @@ mod tests {
         for _ in 0..20 {
             input.push(&piece).unwrap();
         }
-        assert_eq!(*opened.0.lock().unwrap(), 0, "nothing was read yet");
+        assert_eq!(*opened.0.lock(), 0, "nothing was read yet");
         reader.take(usize::MAX).await.unwrap();
-        assert_eq!(*opened.0.lock().unwrap(), 0, "it is still being used");
+        assert_eq!(*opened.0.lock(), 0, "it is still being used");
         for _ in 0..19 {
             reader.take(usize::MAX).await.unwrap();
         }
-        let total = *opened.0.lock().unwrap();
+        let total = *opened.0.lock();
         assert!((1_600_000..=1_900_000).contains(&total), "{total}");
     }
 

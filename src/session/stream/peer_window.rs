@@ -7,7 +7,8 @@
 //! so they are taken off again. For the whole connection they are bounded in bytes: who is about to make a large reply
 //! asks for room first.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -42,7 +43,7 @@ impl PeerWindow {
     }
 
     fn state(&self) -> MutexGuard<'_, PeerWindowState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Takes up to `wanted` bytes out of the window, to be sent at once; returns how many.

@@ -1,6 +1,6 @@
+use parking_lot::Mutex;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
-use std::sync::Mutex;
 
 use super::*;
 use crate::domain::user::{User, UserName};
@@ -62,10 +62,10 @@ impl Store for Recorded {
         no_users()
     }
     async fn host_keys(&self) -> Result<Vec<(String, String)>> {
-        Ok(self.0.lock().unwrap().clone())
+        Ok(self.0.lock().clone())
     }
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()> {
-        let mut keys = self.0.lock().unwrap();
+        let mut keys = self.0.lock();
         keys.retain(|(name, _)| name != algorithm);
         keys.push((algorithm.to_owned(), fingerprint.to_owned()));
         Ok(())
@@ -142,7 +142,7 @@ async fn keys_that_the_operator_adds_are_recorded_and_kept() {
     let keys = ensure(dir.path(), &store).await.unwrap();
     let names: Vec<String> = keys.iter().map(|k| k.algorithm().to_string()).collect();
     assert_eq!(names, ["ssh-ed25519", "ecdsa-sha2-nistp256"]);
-    assert_eq!(store.0.lock().unwrap().len(), 2);
+    assert_eq!(store.0.lock().len(), 2);
 }
 
 #[tokio::test]

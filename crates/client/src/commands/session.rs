@@ -1,8 +1,9 @@
 //! The signed-in session that commands share: the server, the directory where one is, and what stops a command.
 
+use parking_lot::Mutex;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -50,10 +51,7 @@ impl Session {
 
     /// The directory where one is.
     pub fn directory(&self) -> Vec<u8> {
-        self.directory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.directory.lock().clone()
     }
 
     /// Whether a path is the directory in which the server has put us.
@@ -64,7 +62,7 @@ impl Session {
 
     /// Changes the directory where one is.
     pub fn set_directory(&self, directory: Vec<u8>) {
-        *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = directory;
+        *self.directory.lock() = directory;
     }
 
     /// The absolute path that a relative one means in the current directory.
@@ -112,7 +110,7 @@ impl Session {
 
     /// The token that stops the command that runs.
     pub fn stop(&self) -> CancellationToken {
-        self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.stop.lock().clone()
     }
 
     /// Does work that Ctrl-C may simply end, because it leaves nothing behind.
@@ -130,7 +128,7 @@ impl Session {
 
     /// Makes this the token that stops the command that runs.
     pub fn set_stop(&self, stop: CancellationToken) {
-        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = stop;
+        *self.stop.lock() = stop;
     }
 
     /// Makes a new token, for the next command, and returns it.

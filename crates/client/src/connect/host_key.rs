@@ -3,8 +3,9 @@
 //! The rules are ssh's, with two exceptions on the safe side: a changed or revoked key is refused whatever
 //! `StrictHostKeyChecking` says, and RSA signatures with SHA-1 are not accepted at all.
 
+use parking_lot::Mutex;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use russh::keys::{PublicKey, PublicKeyOrCertificate};
 
@@ -87,11 +88,11 @@ pub(super) struct RefusalReason(Arc<Mutex<Option<HostKeyError>>>);
 
 impl RefusalReason {
     pub(super) fn take(&self) -> Option<HostKeyError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.lock().take()
     }
 
     fn set(&self, error: HostKeyError) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *self.0.lock() = Some(error);
     }
 }
 

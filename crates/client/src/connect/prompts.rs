@@ -245,7 +245,7 @@ impl AsyncPrompts {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use parking_lot::Mutex;
 
     use super::*;
 
@@ -259,7 +259,7 @@ mod tests {
         }
 
         fn line(&self, _label: &str) -> io::Result<String> {
-            let next = self.0.lock().unwrap().pop();
+            let next = self.0.lock().pop();
             next.map(str::to_owned).ok_or_else(|| io::Error::other("no more"))
         }
 

@@ -17,15 +17,13 @@ pub enum HashMethod {
 /// What was found out about a connection: which ways do not work there, and whether commands run.
 #[derive(Debug, Default)]
 pub struct FailedHashMethods {
-    methods: std::sync::Mutex<Vec<HashMethod>>,
+    methods: parking_lot::Mutex<Vec<HashMethod>>,
     pub(super) runs_commands: tokio::sync::OnceCell<bool>,
 }
 
 impl FailedHashMethods {
-    fn methods(&self) -> std::sync::MutexGuard<'_, Vec<HashMethod>> {
-        self.methods
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn methods(&self) -> parking_lot::MutexGuard<'_, Vec<HashMethod>> {
+        self.methods.lock()
     }
 
     pub(super) fn contains(&self, method: HashMethod) -> bool {

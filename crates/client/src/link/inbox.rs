@@ -7,8 +7,9 @@
 //! There are three states: *between packets or inside a small one* (`partial` holds its beginning), *inside a DATA
 //! reply* (`reading`), and *lost* (nothing is accepted any more, and all who wait or ask are told why).
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use sftp_wire::constants::SSH_FXP_DATA;
@@ -84,7 +85,7 @@ pub(super) struct Inbox(Mutex<InboxState>);
 
 impl Inbox {
     fn state(&self) -> MutexGuard<'_, InboxState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Waits for the reply with this id, unless the connection is lost.

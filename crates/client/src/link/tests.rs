@@ -1,4 +1,5 @@
-use std::sync::{Arc, Mutex};
+use parking_lot::Mutex;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use tokio::sync::{mpsc, oneshot};
@@ -13,7 +14,7 @@ struct Recorder(Mutex<Vec<(u64, Vec<u8>)>>);
 
 impl DataSink for Recorder {
     fn bytes(&self, offset: u64, bytes: &[u8]) {
-        self.0.lock().unwrap().push((offset, bytes.to_vec()));
+        self.0.lock().push((offset, bytes.to_vec()));
     }
 }
 
@@ -80,7 +81,7 @@ proptest! {
             let done = told.try_recv().unwrap();
             prop_assert!(matches!(done.ended, Completion::Data(count) if count as usize == bytes.len()));
             let mut kept = vec![0; bytes.len()];
-            for (offset, piece) in sink.0.lock().unwrap().iter().filter(|(offset, _)| offset / 1000 == u64::from(id)) {
+            for (offset, piece) in sink.0.lock().iter().filter(|(offset, _)| offset / 1000 == u64::from(id)) {
                 let at = usize::try_from(offset % 1000).unwrap();
                 kept[at..at + piece.len()].copy_from_slice(piece);
             }
@@ -108,7 +109,7 @@ fn a_reply_that_is_longer_than_asked_for_is_refused() {
     let sink = Arc::<Recorder>::default();
     let _told = ask(&inbox, 1, ByteRange { offset: 0, length: 3 }, &sink);
     assert!(inbox.data(&data(1, b"four")).is_err());
-    assert!(sink.0.lock().unwrap().is_empty(), "nothing of it is written");
+    assert!(sink.0.lock().is_empty(), "nothing of it is written");
 }
 
 #[test]

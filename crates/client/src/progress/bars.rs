@@ -4,9 +4,10 @@
 //! have ended go above the bars. While somebody is asked nothing is drawn and messages are kept, so that no transfer
 //! waits for a person who thinks.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::io::{Write as _, stderr};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -132,7 +133,7 @@ impl BarsDisplay {
     }
 
     fn state(&self) -> MutexGuard<'_, BarsState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     pub fn began(&self, job: &Job, progress: &Arc<FileProgress>) {

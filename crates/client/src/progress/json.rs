@@ -1,11 +1,12 @@
 //! Progress for scripts: one JSON object a line, on standard output. Its shape is an interface: fields are added, never
 //! changed.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -197,20 +198,15 @@ impl<W: Write + Send + 'static> JsonLines<W> {
             files: HashMap::new(),
         }));
         let shared = Arc::clone(&told);
-        let tick = move |_| {
-            shared
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .tell_progress()
-        };
+        let tick = move |_| shared.lock().tell_progress();
         Self {
             told,
             _ticker: Ticker::start(every, tick),
         }
     }
 
-    fn told(&self) -> std::sync::MutexGuard<'_, EventWriter<W>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn told(&self) -> parking_lot::MutexGuard<'_, EventWriter<W>> {
+        self.told.lock()
     }
 }
 

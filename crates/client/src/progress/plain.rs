@@ -1,7 +1,8 @@
 //! Progress where there is no terminal: the same lines without bars, for logs.
 
+use parking_lot::Mutex;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::line;
 use crate::transfer::error::TransferError;
@@ -19,12 +20,12 @@ impl<W: Write + Send> PlainLines<W> {
 
     pub(super) fn say(&self, text: &str) {
         // Where nobody reads it any more, the transfers go on.
-        let _ = writeln!(self.0.lock().unwrap_or_else(PoisonError::into_inner), "{text}");
+        let _ = writeln!(self.0.lock(), "{text}");
     }
 
     #[cfg(test)]
     pub fn into_inner(self) -> W {
-        self.0.into_inner().unwrap()
+        self.0.into_inner()
     }
 }
 

@@ -2,8 +2,9 @@
 
 mod screen;
 
+use parking_lot::Mutex;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{json, line, plain, quiet, summary, summary_event};
@@ -166,7 +167,7 @@ struct Pipe {
 
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut kept = self.kept.lock().unwrap();
+        let mut kept = self.kept.lock();
         if kept.len() + bytes.len() > self.left {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
@@ -186,7 +187,7 @@ fn pipe(left: usize) -> (Pipe, impl Fn() -> Vec<serde_json::Value>) {
         left,
     };
     let read = move || {
-        let text = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(kept.lock().clone()).unwrap();
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()

@@ -1,7 +1,8 @@
 //! Prompts that work while something is drawn on the same screen: messages and questions go through what draws.
 
+use parking_lot::Mutex;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::connect::Prompts;
 use crate::interrupt;
@@ -37,23 +38,23 @@ impl PromptsAboveProgress {
 
     /// Makes this display the one that draws, as long as it lives.
     pub fn set_display(&self, screen: Weak<dyn PausableDisplay>) {
-        *self.screen.lock().unwrap_or_else(PoisonError::into_inner) = Some(screen);
+        *self.screen.lock() = Some(screen);
     }
 
     fn screen(&self) -> Option<Arc<dyn PausableDisplay>> {
-        let screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        let screen = self.screen.lock();
         screen.as_ref().and_then(Weak::upgrade)
     }
 
     /// Waits until nothing is asked any more. A question that was given up ends by itself; what is typed before that
     /// would be lost.
     pub fn wait(&self) {
-        drop(self.asking.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(self.asking.lock());
     }
 
     fn ask<T>(&self, question: impl Fn(&dyn Prompts) -> io::Result<T>) -> io::Result<T> {
         let interrupts = interrupt::count();
-        let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let _asking = self.asking.lock();
         if interrupt::count() != interrupts {
             // Ctrl-C was pressed while another question was open: nobody wants an answer to this one any more.
             return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted"));
@@ -94,7 +95,7 @@ mod tests {
 
     impl Log {
         fn add(&self, text: &str) {
-            self.0.lock().unwrap().push(text.to_owned());
+            self.0.lock().push(text.to_owned());
         }
     }
 
@@ -137,11 +138,11 @@ mod tests {
         assert_eq!(screen_prompts.line("?").unwrap(), "x");
         assert_eq!(screen_prompts.secret("?").unwrap().reveal(), "x");
         assert_eq!(
-            *screen.0.lock().unwrap(),
+            *screen.0.lock(),
             ["said lost", "paused", "goes on", "paused", "goes on"]
         );
         drop(screen);
         screen_prompts.tell("after");
-        assert_eq!(*log.0.lock().unwrap(), ["before", "line", "secret", "after"]);
+        assert_eq!(*log.0.lock(), ["before", "line", "secret", "after"]);
     }
 }

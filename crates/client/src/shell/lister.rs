@@ -1,8 +1,9 @@
 //! Lists directories for completion: quickly, or not at all. It never dials, asks or prints.
 
+use parking_lot::Mutex;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sftp_wire::{Reply, Request};
@@ -58,7 +59,7 @@ impl SessionLister {
 
     /// The last listing if it is of this directory and new; else one that begins.
     fn listing(&self, directory: Vec<u8>) -> Option<watch::Receiver<CachedListing>> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if let Some((known, receiver)) = &*last
             && *known == directory
             && match &*receiver.borrow() {
@@ -72,7 +73,7 @@ impl SessionLister {
         let link = self.session.remote.link_now()?;
         let (sender, receiver) = watch::channel(None);
         let path = directory.clone();
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.tasks.lock();
         while tasks.try_join_next().is_some() {}
         let work = async move {
             if let Some(entries) = list(&link, &path).await {

@@ -1,10 +1,11 @@
 //! What all transfers of a run share: the server, the settings, the names that are taken, and the answers that a person
 //! has given.
 
+use parking_lot::MutexGuard;
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,7 @@ pub struct TransferContext {
     /// at a time.
     answers: Mutex<Option<Policy>>,
     /// Hashes of the names under which files of this run are stored: no two files have the same name.
-    claimed: std::sync::Mutex<HashSet<u64>>,
+    claimed: parking_lot::Mutex<HashSet<u64>>,
     hasher: RandomState,
     /// The reason why no connection could be made. Once it is known, no other file waits for another attempt.
     gone: Mutex<Option<RemoteError>>,
@@ -51,14 +52,14 @@ impl TransferContext {
             hub,
             stop,
             answers: Mutex::new(None),
-            claimed: std::sync::Mutex::default(),
+            claimed: parking_lot::Mutex::default(),
             hasher: RandomState::new(),
             gone: Mutex::new(None),
         }
     }
 
     fn claimed(&self) -> MutexGuard<'_, HashSet<u64>> {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.claimed.lock()
     }
 
     /// Takes a name for a file of this run. Returns `false` if it was taken before.

@@ -1,11 +1,12 @@
 //! MD5 of what is transferred, on a thread of its own beside it. An upload hands over what it has read; a download
 //! tells how far its file is whole, and the hash follows.
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use md5::digest::Digest as _;
@@ -102,7 +103,7 @@ struct FollowerShared {
 
 impl FollowerShared {
     fn front(&self) -> MutexGuard<'_, HashFront> {
-        self.front.lock().unwrap_or_else(PoisonError::into_inner)
+        self.front.lock()
     }
 
     fn tell(&self, change: impl FnOnce(&mut HashFront)) {
@@ -127,12 +128,10 @@ impl Follower {
             let mut at = from;
             loop {
                 let (whole, ended) = {
-                    let front = theirs.front();
-                    let waits = |front: &mut HashFront| front.whole == at && !front.ended;
-                    let front = theirs
+                    let mut front = theirs.front();
+                    theirs
                         .moved
-                        .wait_while(front, waits)
-                        .unwrap_or_else(PoisonError::into_inner);
+                        .wait_while(&mut front, |front| front.whole == at && !front.ended);
                     (front.whole, front.ended)
                 };
                 if whole == at && ended {

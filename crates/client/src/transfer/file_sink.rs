@@ -1,11 +1,12 @@
 //! The place where the bytes of a download go: into the file, at their offset, in whatever order they come. It knows
 //! how far the file is whole; what lies behind a gap does not survive.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::link::DataSink;
 
@@ -38,7 +39,7 @@ impl FileSink {
     }
 
     fn writing(&self) -> MutexGuard<'_, FileSinkState> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writing.lock()
     }
 
     /// The offset up to which the file is whole.

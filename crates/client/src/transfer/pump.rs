@@ -4,12 +4,13 @@
 //! in the file is reported), the connection is lost (every request reports that at once), replies come out of order or
 //! short (each is known by its offset), or this machine's disk fails.
 
+use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -140,7 +141,7 @@ impl Attempt<'_> {
         let hasher = digest.map(BlockHasher::start);
         let (tell, mut told) = mpsc::unbounded_channel();
         let rooms = Mutex::new(HashMap::<u64, InFlightPermit>::new());
-        let rooms = || rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let rooms = || rooms.lock();
         let refused = CancellationToken::new();
 
         let sending = async {

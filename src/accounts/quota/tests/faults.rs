@@ -1,6 +1,6 @@
 //! A storage whose disk fails when it is told to.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use super::*;
 
@@ -30,12 +30,12 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn set(&self, fault: Option<Fault>) {
-        *self.next.lock().unwrap() = fault;
+        *self.next.lock() = fault;
         self.blind.store(false, Ordering::Relaxed);
     }
 
     fn around<T>(&self, call: impl FnOnce() -> Result<T>, half: impl FnOnce()) -> Result<T> {
-        let fault = self.next.lock().unwrap().take();
+        let fault = self.next.lock().take();
         match fault {
             None => call(),
             Some(Fault::Before(error)) => Err(error),
@@ -60,7 +60,7 @@ impl Faults {
 
     /// That a name was changed by a call that failed is a fault that no disk has.
     fn around_name<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
-        let mut next = self.next.lock().unwrap();
+        let mut next = self.next.lock();
         if matches!(*next, Some(Fault::After(_))) {
             *next = None;
         }

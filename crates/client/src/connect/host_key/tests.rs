@@ -24,12 +24,12 @@ impl Prompts for Person {
 
     fn line(&self, label: &str) -> io::Result<String> {
         self.tell(label);
-        let answer = self.answers.lock().unwrap().pop_front();
+        let answer = self.answers.lock().pop_front();
         answer.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "there is no terminal"))
     }
 
     fn tell(&self, message: &str) {
-        self.told.lock().unwrap().push_str(message);
+        self.told.lock().push_str(message);
     }
 }
 
@@ -63,7 +63,7 @@ async fn check(known: &str, unknown: UnknownKeys, answers: &[&str], presented: &
     let (check, refusal) = HostKeyCheck::new(rules, prompts);
     let key = PublicKeyOrCertificate::from(key(presented));
     let accepted = check.accepts(&key).await;
-    let told = person.told.lock().unwrap().clone();
+    let told = person.told.lock().clone();
     Judgement {
         accepted,
         error: refusal.take().map(|e| e.to_string()).unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! The secrets that have let somebody in before, so that a connection that breaks can come back without asking again.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 
 use russh::keys::{PrivateKey, PublicKey};
 
@@ -46,7 +47,7 @@ impl Credentials {
     }
 
     fn kept(&self) -> MutexGuard<'_, StoredSecrets> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 
     pub(super) fn password(&self) -> Option<Secret> {
