@@ -8,6 +8,7 @@
 mod modules;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use modules::{Package, circles};
 
@@ -115,4 +116,45 @@ fn the_reader_of_imports_sees_what_it_must() {
     assert_eq!(imports, expected.map(str::to_owned).into());
     assert_eq!(circles(&package).len(), 1, "a::inner and c");
     assert_eq!(circles(&package.of_top_modules()).len(), 1, "a and c");
+}
+
+/// Where the paths of ARCHITECTURE.md begin.
+const ROOTS: &[&str] = &[
+    "",
+    "src",
+    "crates/client/src",
+    "crates/base/src",
+    "crates/testkit/src",
+];
+
+#[test]
+fn the_map_names_files_and_functions_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let mut checked = 0;
+    for quoted in text.split('`').skip(1).step_by(2) {
+        let (path, function) = match quoted.split_once(": ") {
+            Some((path, function)) => (path, Some(function)),
+            None => (quoted, None),
+        };
+        let is_path = path.contains('/') && !path.contains(' ') && !path.contains(['*', '$', '(', '<']);
+        if !is_path {
+            continue;
+        }
+        let found = ROOTS
+            .iter()
+            .map(|start| root.join(start).join(path))
+            .find(|file| file.exists());
+        let file = found.unwrap_or_else(|| panic!("ARCHITECTURE.md names `{path}`, which does not exist"));
+        if let Some(function) = function {
+            let code = std::fs::read_to_string(&file).unwrap();
+            let named = [format!("fn {function}("), format!("fn {function}<")];
+            assert!(
+                named.iter().any(|name| code.contains(name)),
+                "ARCHITECTURE.md names `{quoted}`, which does not exist"
+            );
+        }
+        checked += 1;
+    }
+    assert!(checked > 50, "{checked} paths were found");
 }
