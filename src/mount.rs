@@ -1,6 +1,6 @@
 //! From a login to a storage: the order of the layers, stated once.
 //!
-//! `Gated(Guard(Durable(Quota(Local))))`: an ended session does nothing, permissions are judged before anything is
+//! `Gated(Guard(Durable(QuotaStorage(Local))))`: an ended session does nothing, permissions are judged before anything is
 //! charged, all that happens is charged, and whoever waits for the disk holds no lock of the quota meanwhile.
 
 use std::os::unix::fs::DirBuilderExt;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::accounts::account::Account;
 use crate::accounts::disk::Disks;
-use crate::accounts::quota::Quota;
+use crate::accounts::quota::QuotaStorage;
 use crate::auth::Login;
 use crate::io::IoScheduler;
 use crate::storage::Storage;
@@ -110,7 +110,7 @@ pub fn mount(
     }
     account.set_owned(site.owned.is_ok());
     account.set_disk(context.disks.of(file_system.number()));
-    let charged = Quota::new(Arc::new(local), account);
+    let charged = QuotaStorage::new(Arc::new(local), account);
     let durable = Durable::around(Arc::new(charged), context.fsync);
     let guard = Guard::new(durable, login.permissions().clone());
     Ok(Mounted {

@@ -23,12 +23,12 @@ use self::file::{Handle, QuotaFile, Uncharged, lower_charge};
 use self::room::within_quota;
 
 /// A storage whose growth is charged.
-pub struct Quota {
+pub struct QuotaStorage {
     inner: Arc<dyn Storage>,
     account: Arc<Account>,
 }
 
-impl Quota {
+impl QuotaStorage {
     /// Charges what happens in `inner` to `account`.
     pub fn new(inner: Arc<dyn Storage>, account: Arc<Account>) -> Self {
         Self { inner, account }
@@ -233,7 +233,7 @@ impl Quota {
     }
 }
 
-impl Storage for Quota {
+impl Storage for QuotaStorage {
     fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
         if how.create || how.truncate {
             let open = || self.open_for_change(path, how, wait);

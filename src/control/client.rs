@@ -10,7 +10,7 @@ use super::protocol::{ControlAnswer, ControlRequest, Kick};
 use super::sockets;
 use crate::domain::user::UserName;
 use crate::ops::running::{DisconnectTarget, Effect, RunningServer, ServerResult, SessionView, Unanswered};
-use crate::ops::usage::{HomeUsage, Measurement};
+use crate::ops::usage::{HomeUsage, Remeasurement};
 use base::error::{Error, Result};
 
 /// How long connecting, asking and hearing the answer may take together. A server that works on it needs milliseconds;
@@ -85,7 +85,7 @@ impl RunningServer for Client {
         }
     }
 
-    async fn measure(&self, user: UserName) -> ServerResult<Measurement> {
+    async fn measure(&self, user: UserName) -> ServerResult<Remeasurement> {
         let user = user.to_string();
         match self.ask(&ControlRequest::Scan { user })? {
             ControlAnswer::Scanned(measurement) => Ok((*measurement).try_into()?),

@@ -11,7 +11,7 @@ use crate::accounts::account::UsageAccuracy;
 use crate::accounts::measure::Unreadable;
 use crate::domain::user::{Quota, UserName};
 use crate::ops::running::{Effect, SessionView};
-use crate::ops::usage::{HomeUsage, Measurement};
+use crate::ops::usage::{HomeUsage, Remeasurement};
 use base::error::{Error, Result};
 
 /// A signed-in session, as `sessions list --json` prints it.
@@ -156,8 +156,8 @@ pub struct MeasurementJson {
     after: HomeUsageJson,
 }
 
-impl From<&Measurement> for MeasurementJson {
-    fn from(measurement: &Measurement) -> Self {
+impl From<&Remeasurement> for MeasurementJson {
+    fn from(measurement: &Remeasurement) -> Self {
         Self {
             before: (&measurement.before).into(),
             after: (&measurement.after).into(),
@@ -165,7 +165,7 @@ impl From<&Measurement> for MeasurementJson {
     }
 }
 
-impl TryFrom<MeasurementJson> for Measurement {
+impl TryFrom<MeasurementJson> for Remeasurement {
     type Error = Error;
 
     fn try_from(json: MeasurementJson) -> Result<Self> {

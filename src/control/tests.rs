@@ -17,7 +17,7 @@ use super::sockets::{self, SocketDir};
 use crate::accounts::measure::Sum;
 use crate::domain::user::UserName;
 use crate::ops::running::{DisconnectTarget, Effect, RunningServer, ServerResult, SessionView};
-use crate::ops::usage::{HomeUsage, Measurement};
+use crate::ops::usage::{HomeUsage, Remeasurement};
 use crate::ops::users::change::{StoredChange, UserChange};
 use base::error::{Error, Result};
 
@@ -79,11 +79,11 @@ impl RunningServer for TwoSessions {
             None => Ok(vec![usage("calvin", 7), usage("tom", 8)]),
         }
     }
-    async fn measure(&self, user: UserName) -> ServerResult<Measurement> {
+    async fn measure(&self, user: UserName) -> ServerResult<Remeasurement> {
         // Until the others have been answered.
         self.turn.notified().await;
         let (before, after) = (usage(user.as_str(), 7), usage(user.as_str(), 9));
-        Ok(Measurement { before, after })
+        Ok(Remeasurement { before, after })
     }
 }
 
@@ -238,7 +238,7 @@ async fn a_scan_holds_up_nobody_and_is_waited_for() {
             let ControlAnswer::Scanned(scanned) = scanning.join().unwrap().unwrap() else {
                 panic!("no answer to a scan")
             };
-            let scanned = Measurement::try_from(*scanned).unwrap();
+            let scanned = Remeasurement::try_from(*scanned).unwrap();
             assert_eq!(
                 (scanned.before.used_bytes, scanned.after.used_bytes),
                 (Some(7), Some(9))

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::context::OpsContext;
 use super::lock::DataLock;
 use super::running::if_running;
-use super::usage::{HomeUsage, Measurement};
+use super::usage::{HomeUsage, Remeasurement};
 use crate::accounts::measure::measure_unused;
 use crate::domain::user::{User, UserName};
 use crate::storage::local::backend::LocalDisks;
@@ -69,7 +69,7 @@ pub struct MeasuredHome {
     /// The users whose home it is.
     pub users: Vec<UserName>,
     /// What was known before, and what was found.
-    pub measurement: Measurement,
+    pub measurement: Remeasurement,
 }
 
 /// Measures the home of one user, or all homes, each once. `on_measured` is called after each home. A home that cannot
@@ -90,7 +90,7 @@ pub async fn measure(
     for user in &users {
         homes.entry(&user.home).or_default().push(user);
     }
-    let mut measurer = Measurer { context, lock: None };
+    let mut measurer = ScanRun { context, lock: None };
     let mut failed = Vec::new();
     for sharers in homes.values() {
         let Some(user) = sharers.first() else { continue };
@@ -121,16 +121,16 @@ fn failure(mut failed: Vec<Error>, all: usize) -> Result<()> {
     }
 }
 
-struct Measurer<'a> {
+struct ScanRun<'a> {
     context: &'a OpsContext<'a>,
     /// The lock of the data directory, taken once it was found that no server runs, so that none starts until all is
     /// measured.
     lock: Option<DataLock>,
 }
 
-impl Measurer<'_> {
+impl ScanRun<'_> {
     /// The running server measures, since it alone knows what is being written; without one, this process does.
-    async fn measure(&mut self, user: &User) -> Result<Measurement> {
+    async fn measure(&mut self, user: &User) -> Result<Remeasurement> {
         let OpsContext {
             server, installation, ..
         } = self.context;
@@ -160,7 +160,7 @@ impl Measurer<'_> {
         };
         store.record_usage(&[record]).await?;
         let after = HomeUsage::measured(user, &sum);
-        Ok(Measurement { before, after })
+        Ok(Remeasurement { before, after })
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
-use super::usage::{HomeUsage, Measurement};
+use super::usage::{HomeUsage, Remeasurement};
 use crate::domain::user::UserName;
 use base::error::{Error, Result};
 
@@ -23,7 +23,7 @@ pub trait RunningServer: Send + Sync {
     /// What a user's home holds, or each user's.
     async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>>;
     /// Measures a user's home again, which takes as long as it takes.
-    async fn measure(&self, user: UserName) -> ServerResult<Measurement>;
+    async fn measure(&self, user: UserName) -> ServerResult<Remeasurement>;
 }
 
 /// The running server's answer.

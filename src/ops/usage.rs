@@ -32,7 +32,7 @@ pub struct HomeUsage {
 
 /// A home before and after it was measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Measurement {
+pub struct Remeasurement {
     /// What was known of it before.
     pub before: HomeUsage,
     /// What was found, which is exact.

@@ -18,11 +18,11 @@ const BACKLOG: i32 = 1024;
 pub struct ListenError {
     /// The address, as it was given.
     pub address: SocketAddr,
-    cause: Cause,
+    cause: ListenFailure,
 }
 
 #[derive(Debug)]
-enum Cause {
+enum ListenFailure {
     System(io::Error),
     /// This address, which stands before it in the list, takes the same port.
     Overlaps(SocketAddr),
@@ -31,7 +31,7 @@ enum Cause {
 impl ListenError {
     /// Whether another program listens there.
     pub fn is_taken(&self) -> bool {
-        matches!(&self.cause, Cause::System(error) if error.kind() == io::ErrorKind::AddrInUse)
+        matches!(&self.cause, ListenFailure::System(error) if error.kind() == io::ErrorKind::AddrInUse)
     }
 }
 
@@ -40,12 +40,12 @@ impl From<ListenError> for Error {
         let address = refused.address;
         let error = Error::new(format!("cannot listen on {address}"));
         match refused.cause {
-            Cause::Overlaps(other) => error
+            ListenFailure::Overlaps(other) => error
                 .because(format!(
                     "\"listen\" in [server] names {other} too, which is the same port"
                 ))
                 .hint("take one of the two out"),
-            Cause::System(cause) => {
+            ListenFailure::System(cause) => {
                 let hint = hint(address, &cause);
                 error.because(cause).hint(hint)
             }
@@ -60,14 +60,14 @@ pub fn listen_on(addresses: &[SocketAddr], held: &[SocketAddr]) -> (Vec<TcpListe
     for (at, address) in addresses.iter().enumerate() {
         let earlier = addresses.get(..at).unwrap_or_default();
         let cause = match overlapping(earlier, *address) {
-            Some(other) => Cause::Overlaps(other),
+            Some(other) => ListenFailure::Overlaps(other),
             None if held.contains(&plain(*address)) => continue,
             None => match open(plain(*address)) {
                 Ok(listener) => {
                     listeners.push(listener);
                     continue;
                 }
-                Err(error) => Cause::System(error),
+                Err(error) => ListenFailure::System(error),
             },
         };
         refused.push(ListenError {

@@ -13,7 +13,7 @@ use crate::domain::user::{User, UserName};
 use crate::ops::context::find_user;
 use crate::ops::quota::must_exist;
 use crate::ops::running::{DisconnectTarget, Effect, RunningServer, ServerResult, SessionView};
-use crate::ops::usage::{HomeUsage, Measurement};
+use crate::ops::usage::{HomeUsage, Remeasurement};
 use crate::session::Session;
 use crate::ssh::service::Service;
 use crate::store::Store;
@@ -61,7 +61,7 @@ impl LiveServer {
         HomeUsage::new(user, usage).except(self.service.accounts.unreadable(&account_of(user).id))
     }
 
-    async fn measure_home(&self, user: &User) -> Result<Measurement> {
+    async fn measure_home(&self, user: &User) -> Result<Remeasurement> {
         let _place = self.places.try_acquire().map_err(|_| {
             Error::new(format!("cannot measure the home {:?}", user.home))
                 .because(format!(
@@ -80,7 +80,7 @@ impl LiveServer {
         let sum = self.service.accounts.scan(&account_of(user)).await?;
         tracing::info!(home = ?user.home, bytes = sum.bytes, files = sum.files, "measured a home, as was asked");
         let after = HomeUsage::measured(user, &sum);
-        Ok(Measurement { before, after })
+        Ok(Remeasurement { before, after })
     }
 }
 
@@ -141,7 +141,7 @@ impl RunningServer for LiveServer {
             .collect())
     }
 
-    async fn measure(&self, user: UserName) -> ServerResult<Measurement> {
+    async fn measure(&self, user: UserName) -> ServerResult<Remeasurement> {
         let user = find_user(&*self.store, &user).await?;
         Ok(self.measure_home(&user).await?)
     }

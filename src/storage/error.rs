@@ -75,10 +75,10 @@ pub enum Error {
     DeviceFailed,
     /// The server lacks descriptors or memory at the moment, or was interrupted: nothing is known about the name.
     #[error("{0}")]
-    Unavailable(Cause),
+    Unavailable(SystemCause),
     /// Any other failure, which only the storage itself can name.
     #[error("{0}")]
-    Other(Cause),
+    Other(SystemCause),
     /// The user lacks the permission; its name.
     #[error("no permission to {0}")]
     Forbidden(&'static str),
@@ -127,16 +127,16 @@ impl Error {
 
 /// A failure as the storage's own system numbers it. Only the storage gives it a meaning; others display it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Cause(i32);
+pub struct SystemCause(i32);
 
-impl Cause {
+impl SystemCause {
     /// A failure with this number of the operating system.
     pub(in crate::storage) fn of_system(code: i32) -> Self {
         Self(code)
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for SystemCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = std::io::Error::from_raw_os_error(self.0).to_string();
         let end = text.rfind(" (os error").unwrap_or(text.len());
@@ -144,7 +144,7 @@ impl fmt::Display for Cause {
     }
 }
 
-impl fmt::Debug for Cause {
+impl fmt::Debug for SystemCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({self})", self.0)
     }

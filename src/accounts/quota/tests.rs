@@ -86,7 +86,7 @@ fn until(mut done: impl FnMut() -> bool) {
 struct Home {
     dir: tempfile::TempDir,
     account: Arc<Account>,
-    storage: Quota,
+    storage: QuotaStorage,
 }
 
 /// One whose account is not measured before a refusal.
@@ -103,7 +103,7 @@ fn home_beside_others(books: &Books, bytes: Option<u64>, files: Option<u64>) -> 
     account.forget_last_measure();
     let local = Arc::new(LocalStorage::open(dir.path()).unwrap());
     Home {
-        storage: Quota::new(local, Arc::clone(&account)),
+        storage: QuotaStorage::new(local, Arc::clone(&account)),
         account,
         dir,
     }
@@ -135,7 +135,7 @@ fn with_room_enough_it_is_not_there() {
     for limit in [None, Some(1 << 62)] {
         conformance::run(|home| {
             let local = Arc::new(LocalStorage::open(home).unwrap());
-            let quota = Quota::new(local, books.account(home, limit, limit));
+            let quota = QuotaStorage::new(local, books.account(home, limit, limit));
             Arc::new(Guard::new(Arc::new(quota), user::Permissions::all()))
         });
     }
@@ -241,7 +241,7 @@ fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
         .runtime
         .block_on(books.accounts.account(&AccountSpec::of_home(dir.path(), quota)))
         .unwrap();
-    let storage = Quota::new(
+    let storage = QuotaStorage::new(
         Arc::new(LocalStorage::open(dir.path()).unwrap()),
         Arc::clone(&account),
     );

@@ -25,7 +25,7 @@ use base::paths::Resolver;
 
 /// Looks at all users and their homes.
 pub fn look(installation: &Installation, users: &[User], report: &mut Report) {
-    let mut homes = HomeCheck::new(installation);
+    let mut homes = HomeInspector::new(installation);
     let places: Vec<PathBuf> = users
         .iter()
         .map(|user| homes.resolver.resolve(&user.home))
@@ -38,7 +38,7 @@ pub fn look(installation: &Installation, users: &[User], report: &mut Report) {
 }
 
 /// What is asked about each home, and what all have in common.
-struct HomeCheck<'a> {
+struct HomeInspector<'a> {
     installation: &'a Installation,
     rules: HomeRules<'a>,
     resolver: Resolver,
@@ -48,7 +48,7 @@ struct HomeCheck<'a> {
     parents: HashMap<PathBuf, Option<String>>,
 }
 
-impl<'a> HomeCheck<'a> {
+impl<'a> HomeInspector<'a> {
     fn new(installation: &'a Installation) -> Self {
         Self {
             installation,

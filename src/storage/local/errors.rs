@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-use crate::storage::error::{Cause, Error};
+use crate::storage::error::{Error, SystemCause};
 
 impl From<Errno> for Error {
     fn from(errno: Errno) -> Self {
@@ -33,8 +33,8 @@ impl From<Errno> for Error {
     }
 }
 
-fn cause(errno: Errno) -> Cause {
-    Cause::of_system(errno.raw_os_error())
+fn cause(errno: Errno) -> SystemCause {
+    SystemCause::of_system(errno.raw_os_error())
 }
 
 #[cfg(test)]

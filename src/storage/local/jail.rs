@@ -19,7 +19,7 @@ use crate::domain::path::VirtualPath;
 use crate::storage::local::attrs::{self, Target, allowed_mode};
 use crate::storage::{FileKind, Links, Metadata, OpenHow, SetAttrs, Space};
 
-type Result<T> = std::result::Result<T, Errno>;
+type SysResult<T> = std::result::Result<T, Errno>;
 
 /// openat2 answers EAGAIN for `..` whenever something on the system was renamed meanwhile: 6 % of calls under heavy
 /// renaming, so that 128 in a row do not happen by chance.
@@ -71,13 +71,13 @@ impl Jail {
     }
 
     /// The `st_dev` of the file system that the home lies on.
-    pub(super) fn device(&self) -> Result<u64> {
+    pub(super) fn device(&self) -> SysResult<u64> {
         Ok(fstat(&self.home)?.st_dev)
     }
 
     /// Opens a file, or a directory for reading. FIFOs, sockets and devices are refused with ENXIO, which is what
     /// open(2) itself says of a socket.
-    pub(super) fn open_file(&self, path: &VirtualPath, how: OpenHow) -> Result<Opened> {
+    pub(super) fn open_file(&self, path: &VirtualPath, how: OpenHow) -> SysResult<Opened> {
         let mode = match how.create {
             true => allowed_mode(how.mode.unwrap_or(0o666), FileKind::File),
             // openat2 refuses a mode that means nothing.
@@ -99,7 +99,7 @@ impl Jail {
     }
 
     /// Opens a directory for listing.
-    pub(super) fn open_dir(&self, path: &VirtualPath) -> Result<OpenedDir> {
+    pub(super) fn open_dir(&self, path: &VirtualPath) -> SysResult<OpenedDir> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
         let fd = self.resolve(path.relative(), flags, Mode::empty())?;
         // `fstatat(fd, "..")` would show what is above the home.
@@ -112,30 +112,30 @@ impl Jail {
     }
 
     /// stat(2) or lstat(2).
-    pub(super) fn stat(&self, path: &VirtualPath, links: Links) -> Result<Metadata> {
+    pub(super) fn stat(&self, path: &VirtualPath, links: Links) -> SysResult<Metadata> {
         let stat = fstat(self.locate(path.relative(), nofollow(links))?)?;
         Ok(attrs::metadata(&stat))
     }
 
     /// What a path stands for, held without being opened.
-    pub(super) fn pin(&self, path: &VirtualPath, links: Links) -> Result<OwnedFd> {
+    pub(super) fn pin(&self, path: &VirtualPath, links: Links) -> SysResult<OwnedFd> {
         self.locate(path.relative(), nofollow(links))
     }
 
     /// readlink(2).
-    pub(super) fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
+    pub(super) fn read_link(&self, path: &VirtualPath) -> SysResult<Vec<u8>> {
         let link = self.locate(path.relative(), OFlags::NOFOLLOW)?;
         read_link_of(link.as_fd())
     }
 
     /// statvfs(3).
-    pub(super) fn space(&self, path: &VirtualPath) -> Result<Space> {
+    pub(super) fn space(&self, path: &VirtualPath) -> SysResult<Space> {
         let fd = self.locate(path.relative(), OFlags::empty())?;
         Ok(attrs::space(&rustix::fs::fstatvfs(fd)?))
     }
 
     /// Changes attributes; see [`attrs::apply`]. The size of what a link's own name stands for makes no sense.
-    pub(super) fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()> {
+    pub(super) fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> SysResult<()> {
         if *attrs == SetAttrs::default() {
             // Nothing to do, and not even a look at the name, as in OpenSSH.
             return Ok(());
@@ -166,7 +166,7 @@ impl Jail {
     }
 
     /// truncate(2).
-    fn truncate(&self, path: &VirtualPath, size: u64) -> Result<()> {
+    fn truncate(&self, path: &VirtualPath, size: u64) -> SysResult<()> {
         attrs::offset(size)?;
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         match self.resolve(path.relative(), flags, Mode::empty()) {
@@ -184,12 +184,12 @@ impl Jail {
     }
 
     /// A descriptor that stands for an inode without opening it.
-    fn locate(&self, relative: &[u8], more: OFlags) -> Result<OwnedFd> {
+    fn locate(&self, relative: &[u8], more: OFlags) -> SysResult<OwnedFd> {
         self.resolve(relative, OFlags::PATH | more, Mode::empty())
     }
 
     /// The one line through which every path goes.
-    fn resolve(&self, relative: &[u8], flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+    fn resolve(&self, relative: &[u8], flags: OFlags, mode: Mode) -> SysResult<OwnedFd> {
         resolve_in(self.home.as_fd(), relative, flags, mode, ResolveFlags::empty())
     }
 }
@@ -201,7 +201,7 @@ fn resolve_in(
     flags: OFlags,
     mode: Mode,
     more: ResolveFlags,
-) -> Result<OwnedFd> {
+) -> SysResult<OwnedFd> {
     let rules = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | more;
     let mut attempts = RESOLVE_ATTEMPTS;
     loop {
@@ -215,7 +215,7 @@ fn resolve_in(
 }
 
 /// The target of the link that an `O_PATH | O_NOFOLLOW` descriptor stands for.
-fn read_link_of(link: BorrowedFd<'_>) -> Result<Vec<u8>> {
+fn read_link_of(link: BorrowedFd<'_>) -> SysResult<Vec<u8>> {
     match rustix::fs::readlinkat(link, c"", Vec::new()) {
         Ok(target) => Ok(target.into_bytes()),
         // What the kernel says for an empty name is ENOENT; readlink(2) on no link is EINVAL.
@@ -248,7 +248,7 @@ fn open_flags(how: OpenHow) -> OFlags {
 }
 
 /// lstat(2) of a plain name in a directory that was resolved already.
-fn stat_name(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Stat> {
+fn stat_name(dir: BorrowedFd<'_>, name: &[u8]) -> SysResult<Stat> {
     use rustix::fs::AtFlags;
     rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)
 }

@@ -3,7 +3,7 @@
 use super::faults::{Faults, Faulty};
 use super::*;
 
-fn write(storage: &Quota, name: &str, length: usize) -> Result<()> {
+fn write(storage: &QuotaStorage, name: &str, length: usize) -> Result<()> {
     let file = storage.open(&path(name), how("wct"), Wait::Allowed)?;
     file.write_at(&vec![7; length], 0, Wait::Allowed)
 }
@@ -154,7 +154,7 @@ fn a_file_system_that_remembers_too_long_costs_nothing() {
     let books = Books::new();
     let home = home_beside_others(&books, Some(10_000), None);
     let faults = Arc::new(Faults::default());
-    let storage = Quota::new(
+    let storage = QuotaStorage::new(
         Arc::new(Faulty {
             inner: LocalStorage::open(home.dir.path()).unwrap(),
             faults: Arc::clone(&faults),

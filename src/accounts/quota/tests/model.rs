@@ -74,7 +74,7 @@ fn fault() -> impl Strategy<Value = Option<Fault>> {
 
 type Slot = Option<Arc<dyn OpenFile>>;
 
-fn take(storage: &Quota, slot: &mut Slot, step: &Step) -> Result<()> {
+fn take(storage: &QuotaStorage, slot: &mut Slot, step: &Step) -> Result<()> {
     let at = |name: &usize| path(NAMES[*name]);
     let file = slot.clone().ok_or(Error::BadHandle);
     let wait = Wait::Allowed;
@@ -149,7 +149,7 @@ struct World {
     dir: tempfile::TempDir,
     account: Arc<Account>,
     faults: Arc<Faults>,
-    sessions: [Quota; 2],
+    sessions: [QuotaStorage; 2],
     /// Where other programs move files to.
     elsewhere: tempfile::TempDir,
 }
@@ -163,7 +163,7 @@ impl World {
         let session = || {
             let inner = LocalStorage::open(dir.path()).unwrap();
             let faults = Arc::clone(&faults);
-            Quota::new(Arc::new(Faulty { inner, faults }), Arc::clone(&account))
+            QuotaStorage::new(Arc::new(Faulty { inner, faults }), Arc::clone(&account))
         };
         Self {
             sessions: [session(), session()],

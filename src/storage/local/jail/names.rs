@@ -10,7 +10,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{Jail, Result, stat_name};
+use super::{Jail, SysResult, stat_name};
 use crate::domain::path::VirtualPath;
 use crate::storage::local::attrs::{self, allowed_mode};
 use crate::storage::{FileKind, Over};
@@ -55,11 +55,11 @@ impl Place<'_> {
         &self.name
     }
 
-    fn kind(&self) -> Result<FileKind> {
+    fn kind(&self) -> SysResult<FileKind> {
         stat_name(self.dir(), self.name()).map(|stat| attrs::kind(&stat))
     }
 
-    fn exists(&self) -> Result<bool> {
+    fn exists(&self) -> SysResult<bool> {
         match self.kind() {
             Ok(_) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
@@ -68,7 +68,7 @@ impl Place<'_> {
     }
 
     /// For what makes a name that is no directory's: `new/` cannot be made.
-    fn vacant(&self) -> Result<()> {
+    fn vacant(&self) -> SysResult<()> {
         match self.exists()? {
             true => Err(Errno::EXIST),
             false if self.slash => Err(Errno::NOENT),
@@ -78,7 +78,7 @@ impl Place<'_> {
 }
 
 impl Jail {
-    fn end(&self, path: &VirtualPath) -> Result<End<'_>> {
+    fn end(&self, path: &VirtualPath) -> SysResult<End<'_>> {
         let plain = path.without_slash();
         if let Some((parent, name)) = plain.split() {
             let dir = match parent.is_root() {
@@ -98,7 +98,7 @@ impl Jail {
     }
 
     /// fsync(2) of the directory that a name stands in.
-    pub(in crate::storage) fn sync_name(&self, path: &VirtualPath) -> Result<()> {
+    pub(in crate::storage) fn sync_name(&self, path: &VirtualPath) -> SysResult<()> {
         let plain = path.without_slash();
         let parent = plain.split().map(|(parent, _)| parent);
         // What has no name of its own is the directory.
@@ -116,7 +116,7 @@ impl Jail {
     }
 
     /// mkdir(2); `new/` is as good as `new`.
-    pub(in crate::storage) fn mkdir(&self, path: &VirtualPath, mode: u32) -> Result<()> {
+    pub(in crate::storage) fn mkdir(&self, path: &VirtualPath, mode: u32) -> SysResult<()> {
         match self.end(path)? {
             End::Name(place) => mkdirat(place.dir(), place.name(), allowed_mode(mode, FileKind::Directory)),
             End::Up | End::Dot | End::Root => Err(Errno::EXIST),
@@ -124,7 +124,7 @@ impl Jail {
     }
 
     /// rmdir(2).
-    pub(in crate::storage) fn rmdir(&self, path: &VirtualPath) -> Result<()> {
+    pub(in crate::storage) fn rmdir(&self, path: &VirtualPath) -> SysResult<()> {
         match self.end(path)? {
             End::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::REMOVEDIR),
             End::Up => Err(Errno::NOTEMPTY),
@@ -134,7 +134,7 @@ impl Jail {
     }
 
     /// unlink(2).
-    pub(in crate::storage) fn remove(&self, path: &VirtualPath) -> Result<()> {
+    pub(in crate::storage) fn remove(&self, path: &VirtualPath) -> SysResult<()> {
         match self.end(path)? {
             End::Name(place) if place.slash => match place.kind()? {
                 FileKind::Directory => Err(Errno::ISDIR),
@@ -146,7 +146,7 @@ impl Jail {
     }
 
     /// symlink(2).
-    pub(in crate::storage) fn symlink(&self, target: &[u8], link: &VirtualPath) -> Result<()> {
+    pub(in crate::storage) fn symlink(&self, target: &[u8], link: &VirtualPath) -> SysResult<()> {
         if target.is_empty() {
             return Err(Errno::NOENT);
         }
@@ -165,7 +165,7 @@ impl Jail {
     }
 
     /// link(2): of a symbolic link, the link itself.
-    pub(in crate::storage) fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> Result<()> {
+    pub(in crate::storage) fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> SysResult<()> {
         let source = match self.end(from)? {
             End::Name(place) if place.slash => {
                 // `link/` is followed: a directory, or an error.
@@ -190,7 +190,12 @@ impl Jail {
     }
 
     /// rename(2), or what SSH_FXP_RENAME is in OpenSSH: a rename that never replaces.
-    pub(in crate::storage) fn rename(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()> {
+    pub(in crate::storage) fn rename(
+        &self,
+        from: &VirtualPath,
+        to: &VirtualPath,
+        over: Over,
+    ) -> SysResult<()> {
         if over == Over::Refuse && from.has_slash() {
             // As lstat(2) with a slash, which OpenSSH begins with: a directory, or an error.
             self.locate(from.relative(), OFlags::NOFOLLOW)?;
@@ -218,7 +223,7 @@ impl Jail {
         }
     }
 
-    fn rename_name(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> Result<()> {
+    fn rename_name(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> SysResult<()> {
         let (from, to) = (self.end(from)?, self.end(to)?);
         let End::Name(from) = from else {
             return Err(Errno::BUSY);
@@ -245,7 +250,7 @@ impl Jail {
     }
 }
 
-fn rename_new(from: &Place<'_>, to: &Place<'_>) -> Result<()> {
+fn rename_new(from: &Place<'_>, to: &Place<'_>) -> SysResult<()> {
     let flags = RenameFlags::NOREPLACE;
     match renameat_with(from.dir(), from.name(), to.dir(), to.name(), flags) {
         // Not every file system has it: NFS, some FUSE. EINVAL also means a directory moved into itself, which
@@ -257,7 +262,7 @@ fn rename_new(from: &Place<'_>, to: &Place<'_>) -> Result<()> {
 
 /// Files by link and unlink, which has no gap; directories cannot be linked, so for them a check must do: what can
 /// slip in between is only another empty directory.
-fn rename_new_without_flags(from: &Place<'_>, to: &Place<'_>) -> Result<()> {
+fn rename_new_without_flags(from: &Place<'_>, to: &Place<'_>) -> SysResult<()> {
     if from.kind()? != FileKind::Directory {
         match linkat(from.dir(), from.name(), to.dir(), to.name(), AtFlags::empty()) {
             Ok(()) => {
@@ -289,7 +294,7 @@ mod tests {
     #[test]
     fn without_noreplace_nothing_is_replaced_either() {
         let check = |from: &str, to: &str| {
-            let outcome = |rename: fn(&Place<'_>, &Place<'_>) -> Result<()>| {
+            let outcome = |rename: fn(&Place<'_>, &Place<'_>) -> SysResult<()>| {
                 let home = tempfile::tempdir().unwrap();
                 let at = |name: &str| home.path().join(name);
                 fs::write(at("file"), "file").unwrap();

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstat};
 use rustix::io::Errno;
 
-use super::{Jail, Result, read_link_of, resolve_in};
+use super::{Jail, SysResult, read_link_of, resolve_in};
 use crate::domain::path::{PathError, VirtualPath};
 use crate::storage::FileKind;
 use crate::storage::local::attrs;
@@ -21,7 +21,7 @@ impl Jail {
     /// The path without links, `.` and `..`. A last component that does not exist is allowed. As OpenSSH's: a link
     /// that leads nowhere is answered with where it leads, `..` behind a file is the file's directory, and a
     /// component that does not exist is an error wherever anything follows it, a slash included.
-    pub(in crate::storage) fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
+    pub(in crate::storage) fn real_path(&self, path: &VirtualPath) -> SysResult<VirtualPath> {
         let relative = path.relative();
         // Most paths have no links. If the kernel finds none, what is left to do is lexical.
         let no_links = ResolveFlags::NO_SYMLINKS;
@@ -31,7 +31,7 @@ impl Jail {
         }
     }
 
-    fn walk(&self, relative: &[u8]) -> Result<VirtualPath> {
+    fn walk(&self, relative: &[u8]) -> SysResult<VirtualPath> {
         let mut done: Vec<Vec<u8>> = Vec::new();
         // The directory that `done` names; `None` when it has to be looked up again.
         let mut current: Option<OwnedFd> = None;
@@ -90,7 +90,7 @@ impl Jail {
         joined(&done)
     }
 
-    fn directory(&self, components: &[Vec<u8>]) -> Result<OwnedFd> {
+    fn directory(&self, components: &[Vec<u8>]) -> SysResult<OwnedFd> {
         let path = match components {
             [] => b".".to_vec(),
             _ => components.join(&b'/'),
@@ -100,12 +100,12 @@ impl Jail {
 }
 
 /// One plain component, not followed.
-fn step(dir: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {
+fn step(dir: BorrowedFd<'_>, name: &[u8]) -> SysResult<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW;
     resolve_in(dir, name, flags, Mode::empty(), ResolveFlags::empty())
 }
 
-fn joined(components: &[Vec<u8>]) -> Result<VirtualPath> {
+fn joined(components: &[Vec<u8>]) -> SysResult<VirtualPath> {
     VirtualPath::parse(&components.join(&b'/')).map_err(|error| match error {
         PathError::TooLong => Errno::NAMETOOLONG,
         PathError::Nul => Errno::INVAL,

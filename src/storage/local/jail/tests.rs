@@ -107,7 +107,7 @@ fn no_path_leads_out() {
     symlink("../../../../etc/passwd", home.join("dir/climbing")).unwrap();
     symlink("/", home.join("slash")).unwrap();
     symlink(home, home.join("by_host_path")).unwrap();
-    let check = |text: &str, expected: Result<u64>| {
+    let check = |text: &str, expected: SysResult<u64>| {
         let size = jail.stat(&path(text), Links::Follow).map(|meta| meta.size);
         assert_eq!(size, expected, "{text}");
     };
@@ -226,7 +226,7 @@ fn real_paths_have_no_links() {
     symlink("sub/", home.join("dir/slash")).unwrap();
     symlink("gone/x", home.join("two_gone")).unwrap();
     fs::write(home.join("a (deleted)"), "").unwrap();
-    let check = |text: &str, expected: Result<&str>| {
+    let check = |text: &str, expected: SysResult<&str>| {
         let got = jail.real_path(&path(text));
         assert_eq!(got, expected.map(path), "{text}");
     };

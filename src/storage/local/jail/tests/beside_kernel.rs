@@ -59,13 +59,13 @@ where
     assert_eq!(snapshot(twins.jailed.path()), snapshot(twins.plain.path()));
 }
 
-type Answer = Result<Option<FileType>>;
+type Answer = SysResult<Option<FileType>>;
 
-fn done(result: Result<()>) -> Answer {
+fn done(result: SysResult<()>) -> Answer {
     result.map(|()| None)
 }
 
-fn kind_of(meta: Result<Metadata>) -> Answer {
+fn kind_of(meta: SysResult<Metadata>) -> Answer {
     meta.map(|meta| Some(FileType::from_raw_mode(meta.mode)))
 }
 
@@ -197,7 +197,7 @@ fn files_are_opened_as_by_the_kernel() {
 }
 
 /// The kernel's answer, but where OpenSSH looks itself before it asks, and so hears something else.
-fn rename_as_openssh(dir: BorrowedFd<'_>, from: &str, to: &str) -> Result<()> {
+fn rename_as_openssh(dir: BorrowedFd<'_>, from: &str, to: &str) -> SysResult<()> {
     let source = rustix::fs::statat(dir, from, AtFlags::SYMLINK_NOFOLLOW);
     if from.ends_with('/') {
         source?;
