@@ -188,6 +188,8 @@ impl Supervisor<'_> {
             self.signals.clone(),
         );
         let started = tokio::select! {
+            // A peer that was refused is counted, also when the server stops in the same moment.
+            biased;
             started = run_stream(Arc::clone(&current.russh), socket, handler) => started,
             () = tokio::time::sleep_until(self.deadline) => {
                 never_began("no SSH greeting within the login grace");

@@ -167,6 +167,7 @@ fn a_peer_that_hangs_up_while_its_banner_is_held_back_is_gone_at_once() {
 fn refusals_are_summed_up() {
     let mut server = TestServer::start(&["bob"]);
     let port = server.port();
+    let before = descriptors(&server);
     const TIMES: u64 = 150;
     story(async {
         let mut peers = tokio::task::JoinSet::new();
@@ -183,6 +184,8 @@ fn refusals_are_summed_up() {
         }
         while peers.join_next().await.is_some() {}
     });
+    // A client hears of its refusal before the server has counted it.
+    wait_for("all to be gone", || descriptors(&server) <= before);
     server.signal("TERM");
     assert_eq!(server.wait_for_exit(), Some(0));
     let refused = Lines::of(&server, "refused");
