@@ -1,10 +1,10 @@
-//! The storage seen by a session: traits, attributes and errors. Knows no SFTP and no users.
+//! The storage seen by a session: traits, attributes and errors. This module does not know SFTP or users.
 //!
-//! Rules stand in decorators (one file each), which implement every method and wrap what they return, so that a
-//! rule for open files cannot be forgotten: [`gate`] lets ended sessions do nothing, [`guard`] enforces permissions,
-//! [`quota`] charges what grows, [`durable`] waits for the disk where the operator wants that. [`hash`] digests what
-//! files hold. [`local`] is the only storage that touches disks, and [`local::jail`] the only place that turns a client's path
-//! into a system call.
+//! Each rule is a decorator in a file of its own. A decorator implements every method and wraps what the inner
+//! storage returns, so that a rule cannot be forgotten for open files. [`gate`] stops the calls of sessions that have
+//! ended, [`guard`] enforces permissions, [`quota`] charges growth, and [`durable`] waits for the disk where the
+//! operator wants that. [`hash`] computes digests of file contents. [`local`] is the only storage that touches disks,
+//! and [`local::jail`] is the only place that turns a client's path into a system call.
 
 pub mod backend;
 #[cfg(test)]
@@ -32,90 +32,95 @@ pub use self::types::{
     SetAttrs, Space, Wait,
 };
 
-/// A home: the whole world of a session. All calls may block on the disk.
+/// The storage of one home, which is all that a session can see. All calls may block on the disk.
 ///
-/// No method has a default: a decorator that forgets one does not compile.
+/// No method has a default, so a decorator that forgets one does not compile.
 pub trait Storage: Send + Sync {
-    /// Opens a file; directories open for reading only, as with open(2). FIFOs, sockets and devices are refused.
+    /// Opens a file. A directory can be opened for reading only, as with open(2). FIFOs, sockets and devices are
+    /// refused.
     fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>>;
     /// Opens a directory for listing.
     fn open_dir(&self, path: &VirtualPath) -> Result<Box<dyn DirStream>>;
-    /// Attributes of what the path names, or of the link itself.
+    /// Returns the attributes of what the path names, or of the link itself.
     fn stat(&self, path: &VirtualPath, links: Links) -> Result<Metadata>;
-    /// Changes attributes, in OpenSSH's order: size, permissions, times, owner. All are tried; the last error is
-    /// returned.
+    /// Changes attributes in OpenSSH's order: size, permissions, times, owner. All of them are tried, and the last
+    /// error is returned.
     fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()>;
     /// Removes a file or symbolic link, never a directory.
     fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()>;
-    /// Makes a directory.
+    /// Creates a directory.
     fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()>;
     /// Removes an empty directory.
     fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()>;
     /// Renames a file or directory.
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()>;
-    /// The target of a symbolic link, as it was written.
+    /// Returns the target of a symbolic link as it was stored.
     fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>>;
-    /// Makes a symbolic link; the target is stored as it is, and resolved inside the home when it is used.
+    /// Creates a symbolic link. The target is stored unchanged, and is resolved inside the home when the link is
+    /// used.
     fn symlink(&self, target: &[u8], link: &VirtualPath, wait: Wait) -> Result<()>;
-    /// Makes a hard link.
+    /// Creates a hard link.
     fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()>;
-    /// Holds what a name stands for, so that it can be looked at after the name is gone.
+    /// Pins the inode that a name stands for, so that its attributes can be read after the name is gone.
     fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>>;
-    /// The absolute path without links, `.` and `..`; a last component that does not exist is allowed.
+    /// Returns the absolute path without links, `.` and `..`. A last component that does not exist is allowed.
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath>;
-    /// Room on the file system that holds the path.
+    /// Returns the space on the file system that holds the path.
     ///
-    /// With [`Wait::Never`], `Error::WouldBlock` if an account has to be measured first.
+    /// With [`Wait::Never`], returns `Error::WouldBlock` if an account has to be measured first.
     fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space>;
-    /// Brings the directory that a name stands in to the disk (fsync); the name itself need not exist.
+    /// Flushes the directory that holds a name to the disk (fsync). The name itself need not exist.
     fn sync_name(&self, path: &VirtualPath) -> Result<()>;
-    /// Which file system the home lies on. Homes with the same identity fill up and hang together.
+    /// Returns the file system that holds the home. Homes with the same identity share its space, and block together.
     fn identity(&self) -> Result<FileSystemId>;
-    /// What the storage can do. What it cannot do it refuses with [`Error::NotSupported`].
+    /// Returns what the storage supports. Anything else is refused with [`Error::NotSupported`].
     fn capabilities(&self) -> Capabilities;
-    /// The way of this home's calls to the threads that may wait for its file system.
+    /// Returns the access of this home to the scheduler of its file system.
     fn scheduler(&self) -> &HomeIo;
 }
 
-/// An open file. Shared between a session and the task that works for it.
+/// An open file, shared between a session and the tasks that work for it.
 pub trait OpenFile: Send + Sync {
-    /// Reads until the buffer is full or the file ends; returns the number of bytes.
+    /// Reads until the buffer is full or the file ends, and returns the number of bytes.
     ///
-    /// With [`Wait::Never`], `Error::WouldBlock` if the bytes are not all in memory, or if the file system cannot
-    /// tell (a short count then means the end of the file, never a cold page).
+    /// With [`Wait::Never`], returns `Error::WouldBlock` if the bytes are not all in memory, or if the file system
+    /// cannot tell. A short count then means the end of the file, never a page that is not cached.
     fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize>;
     /// Writes all of `data`, or fails. A file opened for appending ignores the offset.
     ///
-    /// With [`Wait::Never`], `Error::WouldBlock` if an account has to be renewed first; nothing is written then.
+    /// With [`Wait::Never`], returns `Error::WouldBlock` without writing anything if an account has to be renewed
+    /// first.
     fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()>;
-    /// Attributes of the open file.
+    /// Returns the attributes of the open file.
     fn stat(&self) -> Result<Metadata>;
-    /// As [`Storage::set_attrs`].
+    /// Changes attributes as [`Storage::set_attrs`] does.
     fn set_attrs(&self, attrs: &SetAttrs) -> Result<()>;
-    /// Brings data and attributes to the disk (fsync).
+    /// Flushes data and attributes to the disk (fsync).
     fn sync(&self) -> Result<()>;
-    /// Does what must be done before the client may believe that the file is closed.
+    /// Does what must be done before the client is told that the file is closed.
     ///
-    /// With [`Wait::Never`], `Error::WouldBlock` if that waits for the disk; nothing is done then.
+    /// With [`Wait::Never`], returns `Error::WouldBlock` without doing anything if that has to wait for the disk.
     fn finish(&self, wait: Wait) -> Result<()>;
-    /// Room on the file system that holds the file, as [`Storage::space`] has it.
+    /// Returns the space on the file system that holds the file, as [`Storage::space`] does.
     fn space(&self, wait: Wait) -> Result<Space>;
-    /// Gives the file up because its client will never close it, as when the connection is lost. Called instead of
-    /// [`OpenFile::finish`], once, before the last reference is dropped; it cannot fail, since nobody hears of it.
+    /// Gives the file up because its client will never close it, for example after the connection was lost. It is
+    /// called once, instead of [`OpenFile::finish`], before the last reference is dropped. It cannot fail, since
+    /// there is no client to report an error to.
     fn abandon(&self);
-    /// The way of this file's calls to the threads that may wait for its file system, as [`Storage::scheduler`] has it.
+    /// Returns the access of this file to the scheduler of its file system, as [`Storage::scheduler`] does.
     fn scheduler(&self) -> &HomeIo;
 }
 
-/// Something that was found by its name, and is held on to; not open.
+/// An inode that was found by its name and is kept, without being open.
 pub trait PinnedInode: Send {
-    /// Its attributes as they are now; `links` is 0 once the last name is gone.
+    /// Returns the current attributes of the inode. `links` is 0 once the last name is gone.
     fn stat(&self) -> Result<Metadata>;
 }
 
-/// A directory being listed.
+/// A directory that is being listed.
 pub trait DirStream: Send {
-    /// The next entry with its own (not its target's) attributes, `.` and `..` included; `None` at the end.
-    /// An entry that vanishes between being listed and being looked at is left out. `..` of the home is the home.
+    /// Returns the next entry, or `None` at the end. An entry has its own attributes, not those of a link's target.
+    /// `.` and `..` are included, and `..` of the home is the home. An entry that vanishes before its attributes are
+    /// read is left out.
     fn next(&mut self) -> Result<Option<DirEntry>>;
 }

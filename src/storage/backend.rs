@@ -1,4 +1,5 @@
-//! One kind of storage as the server itself uses it, without a session: homes are measured and brought to the disk.
+//! One kind of storage as the server itself uses it, without a session: it measures homes and flushes them to the
+//! disk.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -7,32 +8,32 @@ use super::error::{Error, Result};
 use super::location::{Location, Volume};
 use super::types::InodeId;
 
-/// Measures and syncs homes. All calls but [`Backend::volumes`] may block on the disk.
+/// Measures and flushes homes. All calls but [`Backend::volumes`] may block on the disk.
 pub trait Backend: Send + Sync {
-    /// Adds up what lies in a home, while it may be in use. A home that does not exist holds nothing.
+    /// Adds up the files in a home, which may be in use meanwhile. A home that does not exist is empty.
     ///
     /// # Errors
-    /// When a directory cannot be read, and when `open_files` says that the measure is cancelled.
+    /// Fails when a directory cannot be read, or when `open_files` says that the measurement is cancelled.
     fn measure(
         &self,
         home: &Location,
         open_files: &dyn OpenFiles,
     ) -> std::result::Result<Measurement, MeasureError>;
-    /// Brings everything that was written in these homes to the disk. A home that does not exist has nothing to lose.
+    /// Flushes everything that was written in these homes to the disk. A home that does not exist is skipped.
     fn sync_all(&self, homes: &[Location]) -> Result<()>;
     /// Returns the volume of each home, in the same order. Never waits for a disk.
     fn volumes(&self, homes: &[&Location]) -> Vec<Volume>;
 }
 
-/// What a measure has to know of the files that are open meanwhile.
+/// What a measurement has to know about files that are open meanwhile.
 pub trait OpenFiles {
-    /// Returns whether somebody else counts the size of this inode, because it is open.
+    /// Returns whether the size of this inode is counted elsewhere, because it is open.
     fn counts(&self, inode: InodeId) -> bool;
-    /// Returns whether nobody needs the measure any more.
+    /// Returns whether the measurement is not needed any more.
     fn is_cancelled(&self) -> bool;
 }
 
-/// A home that nobody uses while it is measured.
+/// The open files of a home that is not used while it is measured: none.
 pub struct NotInUse;
 
 impl OpenFiles for NotInUse {
@@ -48,39 +49,39 @@ impl OpenFiles for NotInUse {
 /// The result of one pass over a home.
 #[derive(Debug, Default)]
 pub struct Measurement {
-    /// What was counted.
+    /// The files and bytes that were counted.
     pub sum: Sum,
-    /// The open files that were met, and whose size was left out.
+    /// The open files that were seen, and whose sizes were left out.
     pub skipped: HashSet<InodeId>,
-    /// A directory was moved away during the pass, so that the sum is not complete.
+    /// Whether a directory was moved away during the pass, so that the sum is not complete.
     pub interrupted: bool,
 }
 
-/// What lies in a home.
+/// The total of the files in a home.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Sum {
-    /// The sum of file sizes, each inode once.
+    /// The sum of file sizes in bytes; each inode counts once.
     pub bytes: u64,
     /// The number of files, directories and symbolic links below the home.
     pub files: u64,
-    /// The entries that could not be looked into.
+    /// The entries that could not be read.
     pub unreadable: Unreadable,
 }
 
-/// Directories that could not be entered, and files that could not be looked at; each counts as one entry.
+/// Directories that could not be entered, and files whose attributes could not be read. Each counts as one entry.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// How many there are.
+    /// The number of such entries.
     pub count: u64,
-    /// The first of them.
+    /// The path of the first such entry.
     pub first: Option<PathBuf>,
 }
 
 /// Why a home could not be measured.
 #[derive(Debug)]
 pub struct MeasureError {
-    /// The directory below the home that could not be read, for operators; `None` if it is the home.
+    /// The directory that could not be read, for operators; `None` if it is the home itself.
     pub at: Option<PathBuf>,
-    /// The reason.
+    /// The error of the storage.
     pub error: Error,
 }

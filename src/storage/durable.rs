@@ -1,14 +1,16 @@
-//! When what was written is on the disk: `[storage] fsync`. Knows no quota and no permission.
+//! Waits until changes are on the disk, as `[storage] fsync` says. This decorator does not know quotas or
+//! permissions.
+//! - `close`: before the CLOSE of a handle is answered, the file that was written through it and the directory that
+//!   holds its name are flushed to the disk. So are the directories in which a directory is made or a name is
+//!   changed, before that request is answered, since many clients write to a temporary name, close the file and
+//!   rename it. A session that ends without a CLOSE has no such promise.
+//! - `always`: in addition, each WRITE and each change of size is flushed, and each name that is made or removed,
+//!   before the request is answered.
 //!
-//! - `close`: a file that was written through a handle, and the directory that its name stands in, are brought to the
-//!   disk before the CLOSE of that handle is answered; so are the directories in which a directory is made or a name
-//!   changed, since many clients write to a name of their own, close, and rename. A session that ends without CLOSE
-//!   was promised nothing.
-//! - `always`: besides, each WRITE and change of size, and each name that is made or removed, before it is answered.
+//! Changes of modes and times alone are not waited for: they are flushed with the next of these operations, or with
+//! the CLOSE.
 //!
-//! Modes and times alone are not waited for: they come with the next of these, or with the CLOSE.
-//!
-//! All of it waits for the disk, so none of it is begun with [`Wait::Never`].
+//! All of these operations wait for the disk, so none of them begins with [`Wait::Never`].
 #![deny(clippy::missing_trait_methods)]
 
 use std::sync::Arc;
@@ -23,27 +25,27 @@ use super::{
 use crate::domain::path::VirtualPath;
 use crate::io::HomeIo;
 
-/// `[storage] fsync`: what is waited for.
+/// Which changes are flushed to the disk before they are answered: `[storage] fsync`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fsync {
-    /// Nothing: the kernel writes when it likes, as with OpenSSH's server.
+    /// Flushes nothing: the kernel writes when it chooses to, as with OpenSSH's server.
     #[default]
     Never,
-    /// Files, when they are closed.
+    /// Flushes a file when it is closed.
     Close,
-    /// Every change.
+    /// Flushes every change.
     Always,
 }
 
-/// A storage whose changes are waited for.
+/// A storage that flushes changes to the disk.
 pub struct Durable {
     inner: Arc<dyn Storage>,
     always: bool,
 }
 
 impl Durable {
-    /// Puts the rule around a storage; none is needed for [`Fsync::Never`].
+    /// Wraps a storage, unless `fsync` is [`Fsync::Never`].
     pub fn around(inner: Arc<dyn Storage>, fsync: Fsync) -> Arc<dyn Storage> {
         match fsync {
             Fsync::Never => inner,
@@ -54,7 +56,7 @@ impl Durable {
         }
     }
 
-    /// Changes names, and waits for their directories.
+    /// Changes names, and flushes their directories.
     fn change(
         &self,
         names: &[&VirtualPath],
@@ -68,7 +70,7 @@ impl Durable {
         names.iter().try_for_each(|name| self.inner.sync_name(name))
     }
 
-    /// The same for what only [`Fsync::Always`] waits for.
+    /// Changes a name, and flushes its directory only under [`Fsync::Always`].
     fn change_always(
         &self,
         name: &VirtualPath,
@@ -94,7 +96,7 @@ impl Storage for Durable {
             storage: Arc::clone(&self.inner),
             path: path.clone(),
             always: self.always,
-            // What was made or cut is a change, too, even if nothing is written.
+            // Creating or truncating a file is a change, even if nothing is written afterwards.
             changed: AtomicBool::new(how.create || how.truncate),
         };
         if changes {
@@ -136,7 +138,7 @@ impl Storage for Durable {
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
-        // The new name first: until then the file has its old one on the disk.
+        // Flush the new name first: until then the file has its old name on the disk.
         self.change(&[to, from], how.wait, |inner| inner.rename(from, to, how))
     }
 
@@ -186,7 +188,7 @@ struct DurableFile {
     storage: Arc<dyn Storage>,
     path: VirtualPath,
     always: bool,
-    /// Is there anything that [`OpenFile::finish`] has to wait for?
+    /// Whether [`OpenFile::finish`] has anything to flush.
     changed: AtomicBool,
 }
 
@@ -199,7 +201,7 @@ impl OpenFile for DurableFile {
         if self.always && wait == Wait::Never {
             return Err(Error::WouldBlock);
         }
-        // Before the write: a part of one that fails is there.
+        // Set this before the write, because a write that fails may have written a part.
         self.changed.store(true, Ordering::Relaxed);
         self.inner.write_at(data, offset, wait)?;
         match self.always {
@@ -234,8 +236,8 @@ impl OpenFile for DurableFile {
         }
         self.inner.finish(wait)?;
         self.inner.sync()?;
-        // Where a link led to is where the name was made. If it was renamed or removed since, its directory is no matter
-        // of this file any more.
+        // The name was made where the link led to. If the file was renamed or removed since, its directory is not
+        // flushed here.
         let synced = self
             .storage
             .real_path(&self.path)
@@ -252,7 +254,7 @@ impl OpenFile for DurableFile {
         self.inner.space(wait)
     }
 
-    /// A client that has not closed its file was promised nothing, so nothing is waited for.
+    /// A client that has not closed its file has no promise, so nothing is flushed.
     fn abandon(&self) {
         self.inner.abandon();
     }

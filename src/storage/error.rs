@@ -1,7 +1,7 @@
-//! Why storage calls fail: closed kinds that mean the same for every storage.
+//! Why storage calls fail: a closed set of kinds that mean the same for every storage.
 //!
-//! A storage translates what its own system says in one place (for local disks: `local/errors.rs`). The protocol gives
-//! each kind a status (`sftp/status.rs`), and commands give each kind a sentence (`exec/reason.rs`).
+//! Each storage translates the errors of its own system in one place (for local disks: `local/errors.rs`). The
+//! protocol gives each kind a status (`sftp/status.rs`), and commands give each kind a sentence (`exec/reason.rs`).
 
 use std::fmt;
 
@@ -10,37 +10,37 @@ use base::size::Size;
 /// The result of a storage call.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// The reason why a storage call failed. Displayed in the words that programs of the system use.
+/// The reason why a storage call failed. The text is the one that other programs of the system display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Nothing has this name.
+    /// The name does not exist.
     #[error("No such file or directory")]
     NotFound,
     /// A component of the path, or what it names, is not a directory.
     #[error("Not a directory")]
     NotADirectory,
-    /// The path names a directory, and the call is for files.
+    /// The path names a directory, but the call needs a file.
     #[error("Is a directory")]
     IsADirectory,
-    /// The name is taken.
+    /// The name exists already.
     #[error("File exists")]
     AlreadyExists,
-    /// The directory has entries.
+    /// The directory is not empty.
     #[error("Directory not empty")]
     NotEmpty,
     /// The path leads through too many symbolic links.
     #[error("Too many levels of symbolic links")]
     LinkLoop,
-    /// The storage does not let the server do this.
+    /// The storage does not allow the server to do this.
     #[error("Permission denied")]
     AccessDenied,
-    /// Nobody may do this to this object.
+    /// The operation is not permitted on this object for any user.
     #[error("Operation not permitted")]
     NotPermitted,
     /// A name or a path is too long for the storage.
     #[error("File name too long")]
     NameTooLong,
-    /// The arguments make no sense for what the path names.
+    /// The arguments are not valid for what the path names.
     #[error("Invalid argument")]
     Invalid,
     /// The file is not open in a way that allows this.
@@ -55,7 +55,7 @@ pub enum Error {
     /// The two names lie on different file systems.
     #[error("Invalid cross-device link")]
     CrossesFileSystems,
-    /// A FIFO, socket or device, which cannot be opened.
+    /// The path names a FIFO, a socket or a device, which cannot be opened.
     #[error("No such device or address")]
     NotAFile,
     /// The object is in use, or is the home itself.
@@ -64,7 +64,7 @@ pub enum Error {
     /// The disk is full.
     #[error("No space left on device")]
     DiskFull,
-    /// A quota that the file system itself keeps is used up.
+    /// A quota that the file system itself enforces is used up.
     #[error("Disk quota exceeded")]
     DiskQuota,
     /// The client has left before the work was done.
@@ -73,13 +73,13 @@ pub enum Error {
     /// The device could not read or write.
     #[error("Input/output error")]
     DeviceFailed,
-    /// The server lacks descriptors or memory at the moment, or was interrupted: nothing is known about the name.
+    /// The server has no descriptors or memory at the moment, or was interrupted. This tells nothing about the name.
     #[error("{0}")]
     Unavailable(SystemCause),
-    /// Any other failure, which only the storage itself can name.
+    /// Any other failure, which only the storage itself can describe.
     #[error("{0}")]
     Other(SystemCause),
-    /// The user lacks the permission; its name.
+    /// The user lacks the permission with this name.
     #[error("no permission to {0}")]
     Forbidden(&'static str),
     /// The call would have to wait, and was made with [`Wait::Never`](super::Wait::Never).
@@ -88,49 +88,50 @@ pub enum Error {
     /// The account has no room for these bytes.
     #[error("quota exceeded: {} of {} used", Size(*used), Size(*limit))]
     OverBytes {
-        /// Bytes used now.
+        /// The bytes that are used now.
         used: u64,
-        /// Bytes allowed.
+        /// The bytes that are allowed.
         limit: u64,
     },
     /// The account has no room for another file.
     #[error("quota exceeded: {used} of {limit} files used")]
     OverFiles {
-        /// Files, directories and links now.
+        /// The files, directories and links that are used now.
         used: u64,
-        /// Files, directories and links allowed.
+        /// The files, directories and links that are allowed.
         limit: u64,
     },
     /// The home has to be measured first, and that takes longer than a client should wait.
     #[error("the home is being measured; try again in a moment")]
     Measuring,
-    /// The home cannot be measured, so nothing may grow in it.
+    /// The home cannot be measured, so nothing in it may grow.
     #[error("the use of the home cannot be measured; ask the server's operator")]
     Unmeasurable,
-    /// The account cannot be written down, so nothing may grow beyond what was written down before.
+    /// The account's ceiling cannot be recorded, so nothing may grow beyond the ceiling that was recorded before.
     #[error("the server cannot write down the use of the home; try again in a moment")]
     NotRecorded,
-    /// The storage does not carry this server's marker: its disk is not mounted, or it is another server's.
+    /// The storage does not have this server's marker: its disk is not mounted, or it belongs to another server.
     #[error("this server does not own the storage of the home, so nothing may grow there; ask its operator")]
     NotOwned,
-    /// The session has ended, and no call of it begins any more.
+    /// The session has ended, so its calls are refused.
     #[error("this session has ended")]
     Ended,
 }
 
 impl Error {
-    /// Returns whether the disk, and not the account, has no room.
+    /// Returns whether the disk, and not the account, has no space left.
     pub fn is_lack_of_disk_space(self) -> bool {
         matches!(self, Error::DiskFull | Error::DiskQuota)
     }
 }
 
-/// A failure as the storage's own system numbers it. Only the storage gives it a meaning; others display it.
+/// A failure with the error number of the storage's own system. Only the storage interprets the number; other code
+/// displays it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SystemCause(i32);
 
 impl SystemCause {
-    /// A failure with this number of the operating system.
+    /// Creates the cause from an error number of the operating system.
     pub(in crate::storage) fn of_system(code: i32) -> Self {
         Self(code)
     }

@@ -1,9 +1,10 @@
-//! Lets a session do nothing any more once it has been ended: the outermost decorator.
+//! Stops the calls of a session once it has been ended. This is the outermost decorator.
 //!
-//! A gate is *open* or *closed*, and never opens again. Every call enters it, and leaves it at its end. A call that
-//! comes to a closed gate is refused before it has touched anything; whoever has closed it can wait for the calls that
-//! were inside. One counter has both the state and the number of calls, so that no call slips in between. Closing a
-//! file is not a call: what is open is closed whenever its session goes.
+//! A gate is *open* or *closed*, and a closed gate never opens again. Every call enters the gate when it begins and
+//! leaves it when it ends. A call that finds the gate closed is refused before it has touched anything. The task that
+//! has closed the gate can wait for the calls that are still inside. One counter holds both the state and the number
+//! of calls, so that no call can begin unnoticed. Closing a file is not counted as a call: a session's files are
+//! closed whenever the session goes away.
 #![deny(clippy::missing_trait_methods)]
 
 use std::sync::Arc;
@@ -18,25 +19,25 @@ use super::{
 use crate::domain::path::VirtualPath;
 use crate::io::HomeIo;
 
-/// The bit of [`Gate::calls`] that says that the gate is closed.
+/// The bit of [`Gate::calls`] that means that the gate is closed.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
 /// The gate of one session.
 #[derive(Debug, Default)]
 pub struct Gate {
-    /// The number of calls inside, and [`CLOSED`].
+    /// The number of calls inside, combined with [`CLOSED`].
     calls: AtomicUsize,
     emptied: Notify,
 }
 
-/// A call that is inside a gate until this is dropped.
+/// A call that is inside a gate until this value is dropped.
 pub struct Inside<'a>(&'a Gate);
 
 impl Gate {
     /// Begins a call.
     ///
     /// # Errors
-    /// `Ended`: the gate is closed.
+    /// Returns `Ended` if the gate is closed.
     pub fn enter(&self) -> Result<Inside<'_>> {
         let before = self.calls.fetch_add(1, Ordering::SeqCst);
         let inside = Inside(self);
@@ -46,27 +47,27 @@ impl Gate {
         }
     }
 
-    /// Lets no more calls in. Returns whether it was open.
+    /// Closes the gate to new calls. Returns whether it was open.
     pub fn close(&self) -> bool {
         self.calls.fetch_or(CLOSED, Ordering::SeqCst) & CLOSED == 0
     }
 
-    /// Is the gate closed?
+    /// Returns whether the gate is closed.
     pub fn is_closed(&self) -> bool {
         self.calls.load(Ordering::SeqCst) & CLOSED != 0
     }
 
-    /// Is no call inside?
+    /// Returns whether no call is inside.
     pub fn is_empty(&self) -> bool {
         self.calls.load(Ordering::SeqCst) & !CLOSED == 0
     }
 
-    /// Waits until no call is inside. To be asked of a closed gate.
+    /// Waits until no call is inside. Use this only after the gate was closed.
     pub async fn emptied(&self) {
         loop {
             let emptied = self.emptied.notified();
             tokio::pin!(emptied);
-            // Before the look, so that the last call cannot leave unseen.
+            // Register before checking, so that the last call cannot leave unnoticed.
             emptied.as_mut().enable();
             if self.is_empty() {
                 return;
@@ -91,7 +92,7 @@ pub struct Gated {
 }
 
 impl Gated {
-    /// Every call on `inner`, and on what it opens, goes through `gate`.
+    /// Makes every call on `inner`, and on what it opens, pass through `gate`.
     pub fn new(inner: Arc<dyn Storage>, gate: Arc<Gate>) -> Self {
         Self { inner, gate }
     }
@@ -239,7 +240,8 @@ impl OpenFile for GatedFile {
         self.inner.space(wait)
     }
 
-    /// Not a call: what is open is given up whenever its session goes, and the gate is closed by then.
+    /// This is not counted as a call: files are given up whenever their session goes away, and the gate is closed by
+    /// then.
     fn abandon(&self) {
         self.inner.abandon();
     }

@@ -1,12 +1,12 @@
-//! What a user may do, enforced on the one path that every call takes. Knows permissions, and nothing of disks.
-//!
-//! - Looking at one name (stat, REALPATH, room) is always allowed: every client does it before every operation, a
-//!   drop box (`create` alone) would not work without, and whether a name is taken shows in the answer to any
-//!   other call. What a directory holds and where links point is `list`: without it READLINK is refused, and
-//!   REALPATH leaves links in its answer.
-//! - Destroying what a file holds is `overwrite`, by whichever call; a file that this very handle has made needs
-//!   no more than `create` for its content. Modes and times are always `attributes`.
-//! - Whether a file is new is decided by the kernel (`O_EXCL`, `RENAME_NOREPLACE`), not by a look beforehand.
+//! Enforces what a user may do, on the one path that every call takes. This decorator knows permissions, but not
+//! disks.
+//! - Reading the attributes of one name (stat, REALPATH, space) is always allowed. Every client does it before every
+//!   operation, a drop box (`create` alone) would not work without it, and the answer to any other call shows whether
+//!   a name exists. The contents of directories and the targets of links need `list`: without it READLINK is refused,
+//!   and REALPATH leaves links in its answer.
+//! - Destroying the content of a file needs `overwrite`, by whichever call it happens. A file that was made through
+//!   the same handle needs only `create` for its content. Modes and times always need `attributes`.
+//! - The kernel decides whether a file is new (`O_EXCL`, `RENAME_NOREPLACE`), not a check beforehand.
 #![deny(clippy::missing_trait_methods)]
 
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::domain::path::VirtualPath;
 use crate::domain::user::{Permission, Permissions};
 use crate::io::HomeIo;
 
-/// A storage as one user may use it.
+/// A storage restricted to one user's permissions.
 pub struct Guard {
     inner: Arc<dyn Storage>,
     permissions: Permissions,
 }
 
 impl Guard {
-    /// Lets through what `permissions` allow.
+    /// Allows what `permissions` include.
     pub fn new(inner: Arc<dyn Storage>, permissions: Permissions) -> Guard {
         Guard { inner, permissions }
     }
@@ -49,7 +49,7 @@ impl Guard {
         wait: Wait,
     ) -> Result<(Arc<dyn OpenFile>, Birth)> {
         let changes = how.write || how.truncate;
-        // Without any flag, open(2) opens for reading.
+        // Without any flag, open(2) opens the file for reading.
         if how.read || !how.write {
             self.need(Permission::Read)?;
         }
@@ -61,7 +61,7 @@ impl Guard {
         }
         match (self.may(Permission::Create), self.may(Permission::Overwrite)) {
             (true, _) if how.exclusive => Ok((self.inner.open(path, how, wait)?, Birth::Here)),
-            // What stands there is only read.
+            // An existing file is only read.
             (true, _) if !changes => Ok((self.inner.open(path, how, wait)?, Birth::Unknown)),
             (true, true) => Ok((self.inner.open(path, how, wait)?, Birth::Unknown)),
             (true, false) => self.open_new(path, how, wait),
@@ -94,14 +94,14 @@ impl Guard {
     }
 }
 
-/// Has this handle made the file?
+/// Whether this handle has made the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Birth {
     Here,
     Unknown,
 }
 
-/// What may be changed about something.
+/// The changes that are allowed on an open file.
 #[derive(Clone, Copy)]
 struct Changes {
     size: bool,
@@ -211,8 +211,8 @@ impl Storage for Guard {
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
         let resolved = self.inner.real_path(path)?;
-        // A path without links is its own answer, whoever asks. One with links is answered as it was given, which is
-        // a right name too, without telling where they point.
+        // A path without links is its own answer, for every user. A path with links is returned as it was given: that
+        // is a correct name too, and it does not reveal the targets.
         match self.may(Permission::List) || resolved == path.without_dots() {
             true => Ok(resolved),
             false => Ok(path.without_tail()),

@@ -1,9 +1,10 @@
-//! Digests of what files hold, at the digest's own speed. Knows files and no protocol.
+//! Computes digests of file contents at the full speed of the digest. This module knows files, but no protocol.
 //!
-//! One thread reads the next buffers while another digests the last; a range of one buffer stays on one thread. It
-//! ends when the range is done, when the file ends before it (the digest is of what there is), when reading fails,
-//! or when the client has left, which is looked at before each buffer. A read that hangs in its file system keeps two
-//! threads and a place of its home; it keeps no [`CpuSlots`], so nobody else waits for it.
+//! One thread reads the next buffers while another digests the last one; a range that fits in one buffer stays on one
+//! thread. The work ends when the range is done, when the file ends earlier (the digest then covers the bytes that
+//! exist), when reading fails, or when the client has left, which is checked before each buffer. A read that hangs in
+//! its file system keeps two threads and one hashing permit of its home. It does not keep any [`CpuSlots`], so other
+//! hashes do not wait for it.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -17,44 +18,46 @@ use crate::io::cpu_slots::CpuSlots;
 use base::buffer::{BUFFER_SIZE, Buffer};
 use base::digest::Algorithm;
 
-/// As draft-ietf-secsh-filexfer-05 has it: a quick check is about so many bytes.
+/// The length of a quick check in bytes, as draft-ietf-secsh-filexfer-05 defines it.
 const QUICK_CHECK: u64 = 2048;
-/// Buffers between the threads: one to digest, one ready, one to fill.
+/// The number of buffers that wait between the threads. One more is being digested, and one more is being filled.
 const READY: usize = 1;
 
-/// Bytes of a file.
+/// A range of bytes in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
-    /// From here.
+    /// The first byte.
     pub offset: u64,
-    /// So many.
+    /// The number of bytes.
     pub length: u64,
 }
 
-/// What is to be digested.
+/// A digest to compute.
 pub struct Work {
-    /// An open file, which can be read.
+    /// An open file that can be read.
     pub file: Arc<dyn OpenFile>,
-    /// Which digest.
+    /// The digest algorithm.
     pub algorithm: Algorithm,
-    /// Of which bytes.
+    /// The range of bytes to digest.
     pub range: Range,
-    /// A digest of each so many bytes, the last one of what is left; `None`: one of all.
+    /// The block size in bytes: each block has its own digest, and the last block may be shorter. `None` means one
+    /// digest of the whole range.
     pub block: Option<NonZeroU64>,
-    /// Digest nothing if the first 2048 bytes of the range do not have this MD5.
+    /// Computes no digests unless the first 2048 bytes of the range have this MD5.
     pub quick_check: Option<[u8; 16]>,
 }
 
 impl Work {
-    /// Digests off the event loop, when it is this home's turn; the digests one behind the other, or nothing if the
-    /// quick check failed. Dropping the future ends nothing that runs: `gone` does.
+    /// Computes the digests outside the event loop, when a thread is free for this home. Returns the digests one
+    /// after the other, or nothing if the quick check failed. Dropping the future does not stop work that is running;
+    /// cancelling `gone` does.
     ///
     /// # Errors
-    /// What reading says; `ECANCELED` if the client has left.
+    /// Fails as reading does, and with `Cancelled` if the client has left.
     pub async fn run(self, gone: &CancellationToken) -> Result<Vec<u8>> {
         let io = self.file.scheduler().clone();
         let mut waiting = Waiting { work: Some(self) };
-        // What is small does not wait for what is large.
+        // A small digest does not wait for large ones.
         let place = match waiting.work.as_ref().is_some_and(Work::is_small) {
             true => io.slow_way().await,
             false => io.hash_way().await,
@@ -65,7 +68,7 @@ impl Work {
         let gone = gone.clone();
         let working = tokio::task::spawn_blocking(move || {
             let digests = work.compute(io.cpu_slots(), &gone);
-            // The file closes here, too, before the place is free.
+            // Close the file on this thread too, before the permit is free.
             drop(work);
             drop(place);
             digests
@@ -73,15 +76,15 @@ impl Work {
         working.await.unwrap_or(Err(Error::DeviceFailed))
     }
 
-    /// Is it done with one read?
+    /// Returns whether one read is enough.
     fn is_small(&self) -> bool {
         self.range.length <= BUFFER_SIZE as u64
     }
 
-    /// The same on this thread, and one beside it.
+    /// Does the same on this thread and a second one.
     ///
     /// # Errors
-    /// As [`Work::run`].
+    /// Fails as [`Work::run`] does.
     pub fn compute(&self, cpu_slots: &CpuSlots, gone: &CancellationToken) -> Result<Vec<u8>> {
         if let Some(expected) = self.quick_check {
             let head = Range {
@@ -117,14 +120,14 @@ impl Work {
             let reader = std::thread::Builder::new().name("hash-reader".into());
             match reader.spawn_scoped(scope, move || ahead.send(&sender)) {
                 Ok(_) => digest_sent(&receiver, take),
-                // The system gives no more threads: slower, and right all the same.
+                // The system cannot start another thread: use this one, which is slower and equally correct.
                 Err(_) => reading().give(take),
             }
         })
     }
 }
 
-/// Work whose turn has not come. If its client leaves, its file closes where that may take long.
+/// Work that waits for its permit. If its client leaves, its file is closed on a thread that may block.
 struct Waiting {
     work: Option<Work>,
 }
@@ -147,11 +150,11 @@ fn digest_sent(receiver: &Receiver<Piece>, mut take: impl FnMut(&[u8])) -> Resul
         };
         take(buffer.get(..count).unwrap_or_default());
     }
-    // Only a reader that panicked says no last word.
+    // Only a reader that panicked ends without a last message.
     Err(Error::DeviceFailed)
 }
 
-/// What is still to be read.
+/// The range that is still to be read.
 struct Reading<'a> {
     file: &'a dyn OpenFile,
     rest: Range,
@@ -159,7 +162,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// The next bytes; `None` at the end of the range or of the file.
+    /// Returns the next bytes, or `None` at the end of the range or of the file.
     fn next(&mut self) -> Piece {
         if self.gone.is_cancelled() {
             return Err(Error::Cancelled);
@@ -179,7 +182,7 @@ impl Reading<'_> {
         Ok(Some((buffer, count)))
     }
 
-    /// Reads and hands over on one thread.
+    /// Reads and digests on the same thread.
     fn give(mut self, mut take: impl FnMut(&[u8])) -> Result<()> {
         while let Some((buffer, count)) = self.next()? {
             take(buffer.get(..count).unwrap_or_default());
@@ -187,7 +190,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Reads until the end, an error, or until nobody takes it any more.
+    /// Reads until the end, an error, or until the receiver is gone.
     fn send(mut self, sender: &SyncSender<Piece>) {
         loop {
             let piece = self.next();
@@ -199,7 +202,7 @@ impl Reading<'_> {
     }
 }
 
-/// Digests by the block.
+/// Computes one digest for each block.
 struct Digester {
     hasher: Box<dyn DynDigest + Send>,
     block: u64,
@@ -239,7 +242,7 @@ impl Digester {
         self.left_in_block = self.block;
     }
 
-    /// Nothing has a digest, too, but no blocks.
+    /// Empty input has one whole-file digest and no block digests.
     fn finish(mut self) -> Vec<u8> {
         if self.one_of_all || self.left_in_block < self.block {
             self.end_block();

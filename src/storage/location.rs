@@ -1,47 +1,48 @@
-//! Where a home lies, and which file system that is: values that only a storage looks into.
+//! Where a home lies, and on which file system. Only a storage looks into these values.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The place of a home. Only the storage that it belongs to knows what it means: for local disks it is an absolute path.
+/// The place of a home. Only the storage that it belongs to interprets it; for local disks it is an absolute path.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Location(PathBuf);
 
 impl Location {
-    /// The location of a home on a local disk.
+    /// Creates the location of a home on a local disk.
     pub fn of_directory(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// The directory on a local disk. The configuration, the store and the local storage use it, and nobody between.
+    /// Returns the directory on a local disk. Only the configuration, the store and the local storage use it.
     pub fn directory(&self) -> &Path {
         &self.0
     }
 }
 
-/// Shows what an operator would write.
+/// Shows the path as an operator would write it.
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-/// Identifies a file system among those that are in use now. It may change when a disk is mounted again.
+/// Identifies a file system among those that are in use now. The identity may change when a disk is mounted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileSystemId(u64);
 
 impl FileSystemId {
-    /// The file system with this device number.
+    /// Returns the identity of the file system with this device number.
     pub fn of_device(device: u64) -> Self {
         Self(device)
     }
 
-    /// A number that is different for each file system.
+    /// Returns a number that is different for each file system.
     pub fn number(self) -> u64 {
         self.0
     }
 }
 
-/// A group of homes that a hang of one disk affects together. Found without asking the disk, which may hang.
+/// A group of homes that one hanging disk affects together. It is found without a request to the disk, which may
+/// hang.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Volume(pub(in crate::storage) PathBuf);

@@ -1,15 +1,17 @@
-//! The marker: a file in each place where homes lie (`[storage] homes` and every root) that says whose storage it is.
+//! The marker: a file in each place that holds homes (`[storage] homes` and every root), which names the store that
+//! owns the place.
 //!
-//! It lies beside the homes, so that no client sees it, and its first line is the id of the store. A server lets homes
-//! be made and grow only where the marker is its own. States of a place:
-//! - *ours*: as it should be.
-//! - *missing*: a disk that is not mounted (the marker is on the disk, not in the directory it is mounted on), or a
-//!   place that no server has taken yet.
+//! It lies beside the homes, so that no client sees it, and its first line is the id of the store. A server lets
+//! homes be made and grow only where the marker is its own. A place can be in these states:
+//! - *ours*: the marker is this store's.
+//! - *missing*: the disk is not mounted (the marker is on the disk, not in the directory that the disk is mounted
+//!   on), or no server has taken the place yet.
 //! - *another's*, or not readable as a marker: a second server with a store of its own, or a copied tree.
-//! - *read-only*: nothing can grow there anyway, and no marker is needed.
+//! - *read-only*: nothing can grow there, so no marker is needed.
 //!
-//! It is read when a home is mounted and after an account's ceiling was renewed: a few times for each session and
-//! each 64 MiB. What stays possible: a disk that goes away under a session is noticed at its next ceiling.
+//! The marker is read when a home is mounted and after an account's ceiling was renewed: a few times for each session
+//! and for each 64 MiB. One gap remains: if a disk goes away during a session, the server notices it only at the next
+//! ceiling.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -20,36 +22,36 @@ use rustix::fs::{OFlags, StatVfsMountFlags, statvfs};
 
 use base::error::{Error, Result};
 
-/// The marker's file name. No home is a place, so no home holds it.
+/// The marker's file name. No home is a place, so no home contains it.
 pub const NAME: &str = ".homeport-store";
 
-/// Markers are a few lines.
+/// The size limit in bytes. A marker has only a few lines.
 const LARGEST: u64 = 4096;
 
-/// Who a place belongs to.
+/// The owner of a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mark {
-    /// It belongs to this store.
+    /// The place belongs to this store.
     Ours,
-    /// It belongs to nobody, as far as can be seen.
+    /// The place has no marker.
     Missing,
-    /// It belongs to another store; this is its id.
+    /// The place belongs to the store with this id.
     Another(String),
-    /// There is something by that name, and it does not say whose the place is.
+    /// The marker exists, but it does not name a store.
     Damaged,
 }
 
-/// The marker of a place.
+/// Returns the path of the marker of a place.
 pub fn path(place: &Path) -> PathBuf {
     place.join(NAME)
 }
 
-/// Looks who a place belongs to.
+/// Reads the marker to find the owner of a place.
 ///
 /// # Errors
-/// When the marker cannot be read.
+/// Fails when the marker cannot be read.
 pub fn look(place: &Path, id: &str) -> io::Result<Mark> {
-    // A FIFO must not hold us up, and a link must not lead elsewhere.
+    // Opening must not block on a FIFO, and must not follow a link.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened = OpenOptions::new()
         .read(true)
@@ -83,21 +85,21 @@ fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Marks a place that has no marker.
+/// Writes the marker of a place that has none.
 ///
 /// # Errors
-/// When there is one, or the place cannot be written.
+/// Fails when there is a marker, or when the place cannot be written.
 pub fn write(place: &Path, id: &str) -> io::Result<()> {
     put(place, &path(place), id)
 }
 
-/// Marks a place, in the place of whatever marker is there.
+/// Writes the marker of a place, and replaces one that exists.
 ///
 /// # Errors
-/// When the place cannot be written.
+/// Fails when the place cannot be written.
 pub fn replace(place: &Path, id: &str) -> io::Result<()> {
     let new = place.join(format!("{NAME}.{}.new", std::process::id()));
-    // Of a process with our id that was cut off.
+    // The file may remain from a killed process that had the same process id.
     let _ = std::fs::remove_file(&new);
     put(place, &new, id)?;
     std::fs::rename(&new, path(place)).inspect_err(|_| drop(std::fs::remove_file(&new)))?;
@@ -120,15 +122,15 @@ fn put(place: &Path, file: &Path, id: &str) -> io::Result<()> {
     File::open(place)?.sync_all()
 }
 
-/// Can nothing be written there at all?
+/// Returns whether the file system of the place is mounted read-only.
 pub fn is_read_only(place: &Path) -> bool {
     statvfs(place).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
-/// May homes be made and grow in a place?
+/// Checks that homes may be made and grow in a place.
 ///
 /// # Errors
-/// When they may not; says whose the place is and what to do.
+/// Fails if they may not. The error names the owner of the place and says what to do.
 pub fn require(place: &Path, id: &str) -> Result<()> {
     let refused = || Error::new(format!("this server does not own the storage {place:?}"));
     let shown = place.display();

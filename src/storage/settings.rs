@@ -1,4 +1,4 @@
-//! What an operator may set about where homes lie: the section `[storage]` of the configuration.
+//! The settings for where homes lie: the section `[storage]` of the configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ impl Default for StorageSettings {
 }
 
 impl StorageSettings {
-    /// The places where homes may lie: `homes`, then each root.
+    /// Returns the places where homes may lie: `homes`, then each root.
     pub fn places(&self) -> impl Iterator<Item = &Path> + Clone {
         let roots = self.roots.iter().map(PathBuf::as_path);
         std::iter::once(self.homes.as_path()).chain(roots)

@@ -1,61 +1,62 @@
-//! What storage calls take and give: flags, attributes, room.
+//! The arguments and results of storage calls: flags, attributes and space.
 
-/// How to open a file (the flags of SSH_FXP_OPEN, in words).
+/// How to open a file: the flags of SSH_FXP_OPEN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OpenHow {
-    /// For reading.
+    /// Opens the file for reading.
     pub read: bool,
-    /// For writing.
+    /// Opens the file for writing.
     pub write: bool,
-    /// Every write goes to the end.
+    /// Makes every write go to the end of the file.
     pub append: bool,
-    /// Make the file if it is missing.
+    /// Creates the file if it does not exist.
     pub create: bool,
-    /// Cut it to nothing. As open(2) on Linux and OpenSSH have it, without `write` too, where the file may be written.
+    /// Truncates the file to zero bytes. As with open(2) on Linux and with OpenSSH, this works without `write` too,
+    /// if the file may be written.
     pub truncate: bool,
-    /// With `create`: fail if it exists.
+    /// Together with `create`, fails if the file exists.
     pub exclusive: bool,
-    /// Permission bits of a new file, already masked with 0o7777; `None`: 0666. The process's umask applies.
+    /// The permission bits of a new file, already masked with 0o7777; `None` means 0666. The process's umask applies.
     pub mode: Option<u32>,
 }
 
-/// What to do where the last component is a symbolic link.
+/// What to do if the last component is a symbolic link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// Go to its target.
+    /// Follows the link to its target.
     Follow,
-    /// The link itself is meant.
+    /// Acts on the link itself.
     NoFollow,
 }
 
-/// May a call wait: a read for the disk, a change for the account that it is charged to?
+/// Whether a call may wait: a read for the disk, or a change for the account that it is charged to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
-    /// Yes: off the connection's own task.
+    /// The call may wait, because it runs outside the connection's own task.
     Allowed,
-    /// No.
+    /// The call must not wait.
     Never,
 }
 
 /// How to rename.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Renaming {
-    /// What to do where the new name exists.
+    /// What to do if the new name exists.
     pub over: Over,
-    /// May it wait?
+    /// Whether the call may wait.
     pub wait: Wait,
 }
 
-/// What a rename does where the new name exists.
+/// What a rename does if the new name exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
-    /// It fails (SSH_FXP_RENAME).
+    /// The rename fails (SSH_FXP_RENAME).
     Refuse,
-    /// It replaces, atomically (posix-rename@openssh.com).
+    /// The rename replaces the old object atomically (posix-rename@openssh.com).
     Replace,
 }
 
-/// What a name stands for.
+/// The kind of object that a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A regular file.
@@ -64,119 +65,119 @@ pub enum FileKind {
     Directory,
     /// A symbolic link.
     Symlink,
-    /// A FIFO, socket or device: shown in listings, never opened.
+    /// A FIFO, socket or device, which appears in listings and is never opened.
     Special,
 }
 
-/// Attributes, as stat(2) has them. Times are seconds since 1970.
+/// The attributes of an inode, as stat(2) returns them. Times are in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metadata {
-    /// File, directory, link or other.
+    /// The kind of the inode.
     pub kind: FileKind,
-    /// `st_mode`, with the file type.
+    /// The file type and the permission bits (`st_mode`).
     pub mode: u32,
-    /// `st_size`.
+    /// The size in bytes (`st_size`).
     pub size: u64,
-    /// `st_uid`.
+    /// The user id of the owner (`st_uid`).
     pub uid: u32,
-    /// `st_gid`.
+    /// The group id of the owner (`st_gid`).
     pub gid: u32,
-    /// `st_nlink`.
+    /// The number of hard links (`st_nlink`).
     pub links: u64,
-    /// Which inode, on which file system.
+    /// The identity of the inode.
     pub inode: InodeId,
-    /// Last access.
+    /// The time of the last access.
     pub atime: i64,
-    /// Last modification.
+    /// The time of the last modification.
     pub mtime: i64,
 }
 
-/// An inode: `st_dev` and `st_ino`.
+/// Identifies an inode by its device and its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InodeId {
-    /// `st_dev`.
+    /// The device number of the file system (`st_dev`).
     pub device: u64,
-    /// `st_ino`.
+    /// The inode number on that file system (`st_ino`).
     pub number: u64,
 }
 
-/// Attributes to change; what is `None` stays.
+/// The attributes to change; those that are `None` stay as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SetAttrs {
-    /// New size, by cutting or by a hole.
+    /// The new size in bytes. A file that becomes longer is filled with a hole.
     pub size: Option<u64>,
-    /// Permission bits, already masked with 0o7777.
+    /// The new permission bits, already masked with 0o7777.
     pub permissions: Option<u32>,
-    /// Owner and group. Only what they are already is allowed: users are virtual.
+    /// The new owner and group. Only the current ones are accepted, since users are virtual.
     pub owner: Option<Owner>,
-    /// Access and modification time.
+    /// The new access and modification times.
     pub times: Option<FileTimes>,
 }
 
-/// The owner of a file, as numbers.
+/// The owner of a file, as numeric ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
-    /// The user.
+    /// The user id.
     pub uid: u32,
-    /// The group.
+    /// The group id.
     pub gid: u32,
 }
 
 /// The times of a file, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileTimes {
-    /// The last access.
+    /// The time of the last access.
     pub accessed: u32,
-    /// The last modification.
+    /// The time of the last modification.
     pub modified: u32,
 }
 
-/// One name in a directory.
+/// One entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirEntry {
-    /// As stored: bytes.
+    /// The name as the raw bytes that are stored.
     pub name: Vec<u8>,
-    /// As lstat(2) has it.
+    /// The attributes as lstat(2) returns them.
     pub meta: Metadata,
 }
 
-/// Room on a file system, as statvfs(3) has it.
+/// The space on a file system, as statvfs(3) returns it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// Preferred block size for transfers.
+    /// The preferred block size for transfers, in bytes.
     pub block_size: u64,
-    /// Unit of the block counts.
+    /// The unit of the block counts, in bytes.
     pub fragment_size: u64,
-    /// Blocks in all.
+    /// The total number of blocks.
     pub blocks: u64,
-    /// Free blocks.
+    /// The number of free blocks.
     pub blocks_free: u64,
-    /// Free blocks for users that are not root.
+    /// The number of free blocks for users other than root.
     pub blocks_available: u64,
-    /// Inodes in all.
+    /// The total number of inodes.
     pub files: u64,
-    /// Free inodes.
+    /// The number of free inodes.
     pub files_free: u64,
-    /// Free inodes for users that are not root.
+    /// The number of free inodes for users other than root.
     pub files_available: u64,
-    /// File system id.
+    /// The id of the file system.
     pub fsid: u64,
-    /// Is it mounted read-only?
+    /// Whether the file system is mounted read-only.
     pub read_only: bool,
-    /// Does it ignore set-uid bits?
+    /// Whether the file system ignores set-uid bits.
     pub no_suid: bool,
-    /// Longest file name.
+    /// The longest file name, in bytes.
     pub name_max: u64,
 }
 
-/// What a storage can do, beside what all of them can.
+/// The optional features of a storage, beyond what every storage supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// It has symbolic and hard links.
+    /// Whether it supports symbolic and hard links.
     pub links: bool,
-    /// It can write anywhere in a file, and not only at its end.
+    /// Whether it can write anywhere in a file, and not only at its end.
     pub random_writes: bool,
-    /// It can rename directories.
+    /// Whether it can rename directories.
     pub directory_renames: bool,
 }
 

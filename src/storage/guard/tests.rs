@@ -1,18 +1,18 @@
-//! Each permission beside the calls that need it.
+//! Tests of each permission with the calls that need it.
 
 use super::*;
 use crate::storage::conformance::{self, REFUSE, REPLACE, error, get, how, list, path, put};
 use crate::storage::local::LocalStorage;
 use crate::storage::{FileKind, FileTimes};
 
-/// A home with a file `f`, an empty directory `d` and a link `l` to `f`, and a guard before it.
+/// A home with a file `f`, an empty directory `d` and a link `l` to `f`, and a guard in front of it.
 struct Home {
     _dir: tempfile::TempDir,
     open: Arc<dyn Storage>,
     guard: Guard,
 }
 
-/// Permissions by name.
+/// Makes a guarded home; `permissions` are names.
 fn home(permissions: &str) -> Home {
     let dir = tempfile::tempdir().unwrap();
     let open: Arc<dyn Storage> = Arc::new(LocalStorage::open(dir.path()).unwrap());
@@ -55,8 +55,8 @@ fn with_everything_allowed_it_is_not_there() {
     });
 }
 
-/// Each call works with exactly these permissions, and is forbidden, with the name of what is missing and without
-/// any effect, when one of them is taken away.
+/// Each call works with exactly these permissions. When one of them is taken away, the call is refused with its name,
+/// and has no effect.
 #[test]
 fn every_call_needs_its_permissions() {
     type Call = fn(&Guard) -> Result<()>;
@@ -167,7 +167,7 @@ fn looking_at_one_name_is_always_allowed() {
         guard.stat(&path("l"), Links::NoFollow).unwrap().kind,
         FileKind::Symlink
     );
-    // Where a link points is told to those who may list.
+    // The target of a link is shown only with the permission `list`.
     for (asked, told) in [
         ("l", "/l"),
         ("l/", "/l"),
@@ -190,7 +190,7 @@ fn looking_at_one_name_is_always_allowed() {
 fn a_drop_box_takes_new_files_only() {
     let home = home("create");
     let guard = &home.guard;
-    // As stock `put` and `scp` do it.
+    // These are the steps of stock `put` and `scp`.
     assert_eq!(error(guard.stat(&path("new"), Links::Follow)), Error::NotFound);
     let file = guard.open(&path("new"), how("wct"), Wait::Allowed).unwrap();
     file.write_at(b"1234", 0, Wait::Allowed).unwrap();

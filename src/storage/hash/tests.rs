@@ -5,7 +5,7 @@ use super::*;
 use crate::io::HomeIo;
 use crate::storage::{Metadata, SetAttrs, Space};
 
-/// A file in memory, which may leave its client while it is read.
+/// A file in memory. Its client can leave while it is read.
 struct Memory {
     io: HomeIo,
     bytes: Vec<u8>,
@@ -93,7 +93,7 @@ fn digest(work: &Work) -> String {
 
 #[test]
 fn digests_are_those_of_the_standards() {
-    // RFC 1321, FIPS 180-4: "abc".
+    // The expected digests of "abc" are from RFC 1321 and FIPS 180-4.
     let file = memory(b"xabcx".to_vec());
     let check = |algorithm, expected: &str| {
         assert_eq!(digest(&work(&file, algorithm, 1, 3)), expected, "{algorithm:?}");
