@@ -33,17 +33,19 @@ pub use keyed_semaphore::KeyedSemaphore;
 
 /// The watchdog's period while anything runs.
 const TICK: Duration = Duration::from_millis(5);
-/// Longer than a busy machine keeps a thread from running, usually.
+/// A slot that is occupied for this long is stuck: a busy machine usually lets a thread run again before that.
 const STUCK: Duration = Duration::from_millis(25);
 /// How long a file system stays slow after it was last seen stuck.
 const SLOW_FOR: Duration = Duration::from_secs(1);
-/// Threads of the blocking pool (512 in all) that one slow file system may hold.
+/// The number of threads of the blocking pool (512 in all) that one slow file system may hold.
 const SLOW_AT_ONCE: usize = 64;
 /// At most this many of these threads work for one home, so that one user's long operations cannot starve the others.
 const SLOW_PER_HOME: usize = 16;
-/// Threads that may be closing files of one file system after their sessions have ended: NFS and FUSE write on close.
+/// The number of threads that may close files of one file system after their sessions have ended: NFS and FUSE write
+/// on close.
 const CLOSING_AT_ONCE: usize = 16;
-/// Files of one file system that are hashed at once; each holds a thread of the blocking pool and one beside it.
+/// The number of files of one file system that are hashed at once. Each holds one thread of the blocking pool and one
+/// more.
 const HASHING_AT_ONCE: usize = 32;
 /// At most this many of these hashes belong to one home.
 const HASHING_PER_HOME: usize = 4;
@@ -66,16 +68,16 @@ struct Shared {
 
 #[derive(Default)]
 struct Slot {
-    /// 0 while the slot is free; else the time at which it was taken, in microseconds since the start, plus one.
+    /// 0 while the slot is free. Otherwise the time at which it was taken, in microseconds since the start, plus one.
     since: AtomicU64,
     device: AtomicU64,
 }
 
-/// One file system (`st_dev`): all its homes hang together.
+/// One file system, identified by its `st_dev`. If it hangs, all its homes hang together.
 pub struct Filesystem {
     shared: Arc<Shared>,
     device: u64,
-    /// Microseconds since the start.
+    /// The end of the slow period, in microseconds since the start.
     slow_until: AtomicU64,
     slow_way: Arc<Semaphore>,
     slow_homes: KeyedSemaphore<PathBuf>,
@@ -125,7 +127,8 @@ impl Drop for Permit<'_> {
 }
 
 impl IoScheduler {
-    /// `slots` threads at most inside a file system at once; `runtime` must have more worker threads than that.
+    /// Allows at most `slots` threads inside a file system at once. `runtime` must have more worker threads than
+    /// that.
     pub fn new(slots: usize, runtime: Handle) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::new(slots));
         let watched = Arc::downgrade(&shared);
@@ -178,7 +181,7 @@ impl Filesystem {
         }
     }
 
-    /// See [`HomeIo::enter`].
+    /// Takes a slot, as [`HomeIo::enter`] describes.
     fn enter(&self) -> Option<Permit<'_>> {
         let now = self.shared.now();
         if now < self.slow_until.load(Ordering::Relaxed) {
@@ -196,13 +199,13 @@ impl Filesystem {
         Some(Permit(slot))
     }
 
-    /// See [`HomeIo::close`].
+    /// Drops files on a thread that may wait, as [`HomeIo::close`] describes.
     fn close(&self, files: impl Send + 'static) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
         let places = Arc::clone(&self.closing);
-        // Its owner is the runtime: the files must be closed though their session has ended.
+        // The runtime owns this task: the files must be closed even though their session has ended.
         runtime.spawn(async move {
             let place = places.acquire_owned().await;
             tokio::task::spawn_blocking(move || {
@@ -214,7 +217,7 @@ impl Filesystem {
 }
 
 impl HomeIo {
-    /// The access of a home that no scheduler knows: its calls take the slow way, and nobody watches them.
+    /// Creates the access of a home without a scheduler: its calls take the slow way, and no watchdog observes them.
     pub fn unscheduled() -> Self {
         let shared = Arc::new(Shared::new(0));
         let filesystem = Filesystem::new(&shared, 0);
@@ -319,7 +322,7 @@ fn watch(watched: &Weak<Shared>, runtime: &Handle) {
         let (busy, late) = shared.look();
         idle_ticks = if busy { 0 } else { idle_ticks + 1 };
         if late {
-            // Any task will do: the thread that runs it takes over waiting for the network.
+            // Any task is enough: the thread that runs it takes over waiting for the network.
             drop(runtime.spawn(async {}));
         }
         if idle_ticks >= IDLE_TICKS {

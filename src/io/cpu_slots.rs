@@ -1,7 +1,7 @@
-//! Limits how many threads compute at once; waiting threads are served in the order in which they came.
+//! Limits how many threads compute at once. Waiting threads are served in the order in which they came.
 //!
-//! A slot is held for a short time (one buffer's digest, well below a millisecond), so a small file is hashed soon even
-//! while large ones are.
+//! A slot is held for a short time (one buffer's digest, well below a millisecond), so a small file is hashed soon
+//! even while large ones are in progress.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -18,7 +18,8 @@ pub struct CpuSlots {
 #[derive(Debug)]
 struct State {
     free: usize,
-    /// While somebody waits, nothing is free: a slot goes directly to the thread that waits longest.
+    /// The waiting threads, longest wait first. While there are any, no slot is free: a released slot goes directly
+    /// to the first one.
     waiting: VecDeque<Arc<Waiter>>,
 }
 
@@ -33,7 +34,7 @@ struct Waiter {
 pub struct CpuSlot<'a>(&'a CpuSlots);
 
 impl CpuSlots {
-    /// Lets `slots` threads compute at once, and at least one.
+    /// Lets at most `slots` threads compute at once, and always at least one.
     pub fn new(slots: usize) -> Self {
         Self {
             state: Mutex::new(State {
@@ -104,7 +105,7 @@ mod tests {
             }
         });
         assert!(most.load(Ordering::SeqCst) <= 2);
-        // Both slots can be taken, and were given back.
+        // Both slots can be taken and returned.
         let both = (cpu_slots.take(), cpu_slots.take());
         assert_eq!(cpu_slots.state().free, 0);
         drop(both);
@@ -123,7 +124,7 @@ mod tests {
                     let _slot = cpu_slots.take();
                     order.lock().push(number);
                 });
-                // The next one comes when this one waits.
+                // The next thread starts once this one is waiting.
                 while cpu_slots.state().waiting.len() <= number {
                     std::thread::yield_now();
                 }

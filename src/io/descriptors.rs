@@ -1,12 +1,13 @@
-//! How many files the process may have open (sockets and directories among them), and who gets how many.
+//! Divides the file descriptors of the process (sockets and directories among them) between the server and its users.
 //!
-//! A server that runs out of descriptors cannot accept anybody, neither clients nor its operator. So what all limits
-//! allow together never passes what there is: a part is kept for the server's own files ([`Shares::own`]), one for
-//! connections that have not signed in, and the rest is the users', of whom none gets more than half. Settings that
-//! allow more are fitted at the start and at a reload, and log and `check` say so.
+//! A server without free descriptors cannot accept any connection, neither from clients nor from its operator. So the
+//! limits together never exceed the number of descriptors: one part is kept for the server's own files
+//! ([`Shares::own`]), one for connections that have not signed in, and the rest is for users, each of whom gets at
+//! most half of it. Settings that allow more are reduced at the start and at a reload, and the log and `check` report
+//! it.
 //!
-//! What may go wrong all the same: the whole system has no file left (ENFILE), or threads inside system calls need more
-//! for a moment than is kept. Those who accept have a [`Spare`] for that.
+//! Two failures remain possible: the whole system runs out of files (ENFILE), or threads inside system calls briefly
+//! need more than the reserve. Code that accepts connections has a [`Spare`] for these cases.
 
 use std::fs::File;
 use std::io;
@@ -14,27 +15,27 @@ use std::io;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The store (four connections, three files each), logs, listening sockets, 32 control connections, and what
-/// threads inside system calls have open for a moment.
+/// The descriptors for the store (four connections, three files each), logs, listening sockets, 32 control
+/// connections, and the files that threads inside system calls open briefly.
 const OWN: usize = 192;
-/// A session's connection, and its home.
+/// The descriptors of one session: its connection and its home.
 pub const PER_SESSION: usize = 2;
 
-/// Who gets how many descriptors.
+/// The division of the descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
-    /// All that there are.
+    /// The number of all descriptors.
     pub all: usize,
-    /// Kept for the server itself.
+    /// The number kept for the server itself.
     pub own: usize,
-    /// For connections that have not signed in, one each.
+    /// The number for connections that have not signed in, one each.
     pub unauthenticated: usize,
-    /// For all users: their sessions, [`PER_SESSION`] each, and the files that they have open.
+    /// The number for all users: their sessions, [`PER_SESSION`] each, and their open files.
     pub users: usize,
 }
 
 impl Shares {
-    /// Shares of so many descriptors.
+    /// Divides this many descriptors.
     pub fn of(all: usize) -> Self {
         let own = OWN.min(all / 4);
         let unauthenticated = (all - own) / 8;
@@ -46,24 +47,26 @@ impl Shares {
         }
     }
 
-    /// As many as this process may have now.
+    /// Divides the descriptors that this process may have now.
     pub fn of_process() -> Self {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        // More than this many would only make sums overflow.
+        // A larger number would only make sums overflow.
         Self::of(usize::try_from(limit).unwrap_or(usize::MAX).min(1 << 31))
     }
 
-    /// The most for one user, sessions and files together.
+    /// Returns the largest number for one user, sessions and files together.
     pub fn one_user(&self) -> usize {
         self.users / 2
     }
 
-    /// The most sessions at once of one user: with these alone four users leave nothing to a fifth.
+    /// Returns the largest number of sessions of one user. The sessions of four such users would use up the whole
+    /// share.
     pub fn sessions_of_one_user(&self) -> usize {
         (self.users / 4 / PER_SESSION).max(1)
     }
 
-    /// The most connections at once: while all users' sessions take half of what is theirs.
+    /// Returns the largest number of connections: those that have not signed in, and sessions in half of the users'
+    /// share.
     pub fn connections(&self) -> usize {
         self.unauthenticated + self.users / 2 / PER_SESSION
     }
@@ -72,7 +75,7 @@ impl Shares {
 /// Raises the limit on open files as far as this process may.
 ///
 /// # Errors
-/// When the kernel refuses.
+/// Fails when the kernel refuses.
 pub fn raise_limit() -> io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -82,30 +85,30 @@ pub fn raise_limit() -> io::Result<()> {
     Ok(setrlimit(Resource::Nofile, raised)?)
 }
 
-/// Is it the lack of descriptors, here or in the whole system?
+/// Returns whether the error means that descriptors are used up, in this process or in the whole system.
 pub fn are_used_up(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }
 
-/// A descriptor that is kept for the moment when there is no other.
+/// A descriptor that is kept for the moment when no other is free.
 #[derive(Debug)]
 pub struct Spare(Option<File>);
 
 impl Spare {
-    /// Keeps one.
+    /// Opens the spare descriptor.
     pub fn new() -> Self {
         let mut spare = Self(None);
         spare.keep();
         spare
     }
 
-    /// Makes room for one descriptor; `false` if there was none to give up.
+    /// Closes the spare to free one descriptor. Returns `false` if there was none.
     pub fn give_up(&mut self) -> bool {
         self.0.take().is_some()
     }
 
-    /// Keeps one again, as soon as there is one.
+    /// Opens the spare again if it was given up and a descriptor is free.
     pub fn keep(&mut self) {
         if self.0.is_none() {
             self.0 = File::open("/dev/null").ok();
@@ -128,14 +131,14 @@ mod tests {
         for all in [0, 1, 7, 64, 256, 1000, 1024, 4096, 65_536, 1 << 31] {
             let shares = Shares::of(all);
             assert_eq!(shares.own + shares.unauthenticated + shares.users, all);
-            // All connections there may be, while users hold no more files than sessions leave.
+            // All connections are open, while users hold no more files than the sessions leave.
             let connected =
                 shares.unauthenticated + (shares.connections() - shares.unauthenticated) * PER_SESSION;
             assert!(connected + shares.own <= all, "{all}: {shares:?}");
             assert!(shares.one_user() <= shares.users / 2);
         }
         assert_eq!(Shares::of(1024).own, OWN);
-        // The default limits of a usual machine are not cut.
+        // The default limits of a usual machine are not reduced.
         let usual = Shares::of(524_288);
         assert!(usual.connections() > 100_000 && usual.unauthenticated > 60_000);
     }

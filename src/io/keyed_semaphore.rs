@@ -7,14 +7,14 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::Semaphore;
 
-/// A set of semaphores, each of which exists while somebody uses it.
+/// A set of semaphores, each of which exists while it is in use.
 pub struct KeyedSemaphore<K> {
     permits: usize,
     semaphores: Mutex<HashMap<K, Weak<Semaphore>>>,
 }
 
 impl<K: Eq + Hash + Clone> KeyedSemaphore<K> {
-    /// Each key has a semaphore with `permits` permits.
+    /// Gives each key a semaphore with `permits` permits.
     pub fn new(permits: usize) -> Self {
         Self {
             permits,

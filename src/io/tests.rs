@@ -12,7 +12,7 @@ async fn slots_bound_who_is_inside() {
     drop(second);
 }
 
-/// Stays until it is let go.
+/// A value whose drop blocks until the barrier opens.
 struct Sticky(Arc<std::sync::Barrier>, Arc<AtomicU64>);
 
 impl Drop for Sticky {
@@ -27,7 +27,7 @@ async fn closing_files_that_hang_takes_few_threads() {
     let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
     let filesystem = scheduler.of_device(1);
     let begun = Arc::<AtomicU64>::default();
-    // Falls when as many as there are places, and the test, have come to it.
+    // The barrier opens once all closing threads and the test have reached it.
     let barrier = Arc::new(std::sync::Barrier::new(CLOSING_AT_ONCE + 1));
     for _ in 0..3 * CLOSING_AT_ONCE {
         filesystem.close(Sticky(Arc::clone(&barrier), Arc::clone(&begun)));
@@ -54,7 +54,7 @@ async fn a_stuck_file_system_becomes_slow_and_others_do_not() {
     }
     drop(permit);
     let slow = stuck.enter().is_none();
-    // A test that was held up for that long shows nothing.
+    // If the test itself was delayed for that long, this check proves nothing.
     assert!(slow || began.elapsed() >= SLOW_FOR, "slow for a while after");
     assert!(well.enter().is_some());
 }

@@ -1,7 +1,7 @@
-//! What every storage must do, told as stories: the local one bare, and behind each decorator with nothing
-//! forbidden and room enough.
+//! The tests that every storage must pass. They run on the local storage alone, and behind each decorator with all
+//! permissions and enough space.
 //!
-//! `conformance::run(|home| Arc::new(Decorator::new(LocalStorage::open(home).unwrap())));` in a decorator's tests.
+//! A decorator's tests call `conformance::run(|home| Arc::new(Decorator::new(LocalStorage::open(home).unwrap())));`.
 
 mod limited;
 mod names;
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::path::VirtualPath;
 
-/// One story, on a home of its own.
+/// One test, which runs on a home of its own.
 type Story = fn(&dyn Storage);
 
 macro_rules! stories {
@@ -43,7 +43,7 @@ const STORIES: &[(&str, Story)] = stories![
     names::there_is_room,
 ];
 
-/// Tells every story to a storage that `make` builds over an empty home.
+/// Runs every test on a storage that `make` builds over an empty home.
 pub(crate) fn run(make: impl Fn(&Path) -> Arc<dyn Storage>) {
     for (name, story) in STORIES {
         let home = tempfile::tempdir().unwrap();
@@ -52,24 +52,24 @@ pub(crate) fn run(make: impl Fn(&Path) -> Arc<dyn Storage>) {
     }
 }
 
-/// A rename that never replaces.
+/// A rename that never replaces an existing name.
 pub(crate) const REFUSE: Renaming = Renaming {
     over: Over::Refuse,
     wait: Wait::Allowed,
 };
 
-/// A rename that replaces.
+/// A rename that replaces an existing name.
 pub(crate) const REPLACE: Renaming = Renaming {
     over: Over::Replace,
     wait: Wait::Allowed,
 };
 
-/// A path, as a client writes it.
+/// Parses a path as a client writes it.
 pub(crate) fn path(text: &str) -> VirtualPath {
     VirtualPath::parse(text.as_bytes()).unwrap()
 }
 
-/// Flags as letters: `r`ead, `w`rite, `a`ppend, `c`reate, `t`runcate, e`x`clusive.
+/// Returns the flags that the letters stand for: `r`ead, `w`rite, `a`ppend, `c`reate, `t`runcate, e`x`clusive.
 pub(crate) fn how(letters: &str) -> OpenHow {
     OpenHow {
         read: letters.contains('r'),
@@ -82,13 +82,13 @@ pub(crate) fn how(letters: &str) -> OpenHow {
     }
 }
 
-/// Makes a file with this content.
+/// Creates a file with this content.
 pub(crate) fn put(storage: &dyn Storage, at: &str, content: &[u8]) {
     let file = storage.open(&path(at), how("wct"), Wait::Allowed).unwrap();
     file.write_at(content, 0, Wait::Allowed).unwrap();
 }
 
-/// All of a file.
+/// Returns the whole content of a file.
 pub(crate) fn get(storage: &dyn Storage, at: &str) -> Result<Vec<u8>> {
     let file = storage.open(&path(at), how("r"), Wait::Allowed)?;
     let size = usize::try_from(file.stat()?.size).unwrap();
@@ -98,7 +98,7 @@ pub(crate) fn get(storage: &dyn Storage, at: &str) -> Result<Vec<u8>> {
     Ok(buffer)
 }
 
-/// The names in a directory with their kinds, without `.` and `..`.
+/// Returns the names in a directory with their kinds, without `.` and `..`.
 pub(crate) fn list(storage: &dyn Storage, at: &str) -> Result<BTreeMap<String, FileKind>> {
     let mut stream = storage.open_dir(&path(at))?;
     let mut names = BTreeMap::new();
@@ -111,7 +111,7 @@ pub(crate) fn list(storage: &dyn Storage, at: &str) -> Result<BTreeMap<String, F
     Ok(names)
 }
 
-/// The error of a call that has to fail.
+/// Returns the error of a call that has to fail.
 pub(crate) fn error<T>(result: Result<T>) -> Error {
     match result {
         Ok(_) => panic!("this should have failed"),
@@ -127,7 +127,7 @@ fn mode(storage: &dyn Storage, at: &str) -> u32 {
     storage.stat(&path(at), Links::Follow).unwrap().mode & 0o7777
 }
 
-/// Reads without leave to wait, and with it where that is refused: the way the server does.
+/// Reads as the server does: without waiting first, and again with waiting if that is refused.
 fn read(file: &dyn OpenFile, length: usize, offset: u64) -> Result<Vec<u8>> {
     let mut buffer = vec![0; length];
     let count = match file.read_at(&mut buffer, offset, Wait::Never) {
@@ -176,7 +176,7 @@ fn opening_keeps_or_cuts(storage: &dyn Storage) {
     storage.open(&path("f"), how("wt"), Wait::Allowed).unwrap();
     assert_eq!(get(storage, "f").unwrap(), b"");
     put(storage, "f", b"content");
-    // As OpenSSH's server on Linux.
+    // This is what OpenSSH's server does on Linux.
     storage.open(&path("f"), how("rt"), Wait::Allowed).unwrap();
     assert_eq!(get(storage, "f").unwrap(), b"");
     assert_eq!(
@@ -197,7 +197,7 @@ fn opening_keeps_or_cuts(storage: &dyn Storage) {
     };
     storage.open(&path("new"), made, Wait::Allowed).unwrap();
     assert_eq!(mode(storage, "new"), 0o640 & mode_left_by_umask());
-    // The mode is for new files only.
+    // The mode is used for new files only.
     let kept = OpenHow {
         mode: Some(0),
         ..how("wc")
@@ -212,7 +212,7 @@ fn opening_keeps_or_cuts(storage: &dyn Storage) {
     assert_eq!(mode(storage, "zero"), 0o400);
 }
 
-/// What the process's umask, which is not ours to change, lets through.
+/// Returns the permission bits that the process's umask leaves; a test must not change the umask.
 fn mode_left_by_umask() -> u32 {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
@@ -248,7 +248,7 @@ fn offsets_never_wrap(storage: &dyn Storage) {
             Error::Invalid
         );
     }
-    // Where the file system has no such offset, lseek(2) says so.
+    // If the file system does not support such an offset, lseek(2) fails.
     let far = read(&*file, 8, (1 << 63) - 4);
     assert!(far == Ok(Vec::new()) || far == Err(Error::Invalid), "{far:?}");
     assert!(file.write_at(b"12345678", (1 << 63) - 4, Wait::Allowed).is_err());
@@ -264,7 +264,7 @@ fn handles_do_only_what_they_were_opened_for(storage: &dyn Storage) {
         error(writer.read_at(&mut [0; 8], 0, Wait::Allowed)),
         Error::BadHandle
     );
-    // Removing a file leaves those who have it open with it.
+    // Handles stay usable after the file is removed.
     storage.remove(&path("f"), Wait::Allowed).unwrap();
     writer.write_at(b"C", 0, Wait::Allowed).unwrap();
     assert_eq!(read(&*reader, 8, 0).unwrap(), b"Content");
@@ -293,7 +293,7 @@ fn directories_open_as_files_but_do_not_read(storage: &dyn Storage) {
 fn a_listing_has_everything_once(storage: &dyn Storage) {
     storage.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();
     storage.mkdir(&path("d/sub"), 0o755, Wait::Allowed).unwrap();
-    // More than one batch of names.
+    // The names need more than one batch.
     let long = "n".repeat(200);
     for i in 0..400 {
         storage
@@ -332,7 +332,7 @@ fn a_listing_has_everything_once(storage: &dyn Storage) {
 
 fn the_home_is_the_root(storage: &dyn Storage) {
     storage.mkdir(&path("a"), 0o755, Wait::Allowed).unwrap();
-    // The home is known by its time: what is above it has another.
+    // The home is recognised by its modification time; the directory above it has another one.
     let times = SetAttrs {
         times: Some(FileTimes {
             accessed: 11,
@@ -356,7 +356,7 @@ fn the_home_is_the_root(storage: &dyn Storage) {
     assert_eq!(error(storage.real_path(&path("b/c"))), Error::NotFound);
 }
 
-/// A client that goes away keeps what it has written, and others keep their handles.
+/// A client that disconnects keeps what it has written, and other clients keep their handles.
 fn what_is_abandoned_is_not_lost(storage: &dyn Storage) {
     let lost = storage.open(&path("f"), how("wc"), Wait::Allowed).unwrap();
     let other = storage.open(&path("f"), how("rw"), Wait::Allowed).unwrap();
@@ -374,7 +374,7 @@ fn a_home_has_one_identity(storage: &dyn Storage) {
     assert!(storage.identity().is_ok());
 }
 
-/// What a storage declares that it can do works; what it does not declare is refused, and changes nothing.
+/// What a storage declares works. What it does not declare is refused, and changes nothing.
 fn what_cannot_be_done_is_declared(storage: &dyn Storage) {
     let can = storage.capabilities();
     let check = |declared: bool, done: Result<()>| match declared {

@@ -1,5 +1,6 @@
 //! Waits until changes are on the disk, as `[storage] fsync` says. This decorator does not know quotas or
 //! permissions.
+//!
 //! - `close`: before the CLOSE of a handle is answered, the file that was written through it and the directory that
 //!   holds its name are flushed to the disk. So are the directories in which a directory is made or a name is
 //!   changed, before that request is answered, since many clients write to a temporary name, close the file and

@@ -1,5 +1,6 @@
 //! Enforces what a user may do, on the one path that every call takes. This decorator knows permissions, but not
 //! disks.
+//!
 //! - Reading the attributes of one name (stat, REALPATH, space) is always allowed. Every client does it before every
 //!   operation, a drop box (`create` alone) would not work without it, and the answer to any other call shows whether
 //!   a name exists. The contents of directories and the targets of links need `list`: without it READLINK is refused,

@@ -1,4 +1,4 @@
-//! The storage on local disks, behind the jail. The only storage that touches disks.
+//! The storage on local disks, behind the jail. It is the only storage that touches disks.
 
 mod attrs;
 pub mod backend;
@@ -34,7 +34,10 @@ pub struct LocalStorage {
 }
 
 impl LocalStorage {
-    /// Opens a home, which must exist. Fails with `ENOSYS` on kernels before Linux 5.6.
+    /// Opens a home, which must exist.
+    ///
+    /// # Errors
+    /// Fails with `ENOSYS` on kernels before Linux 5.6.
     pub fn open(home: &Path) -> std::io::Result<LocalStorage> {
         Ok(LocalStorage {
             jail: Jail::open(home)?,
@@ -42,7 +45,8 @@ impl LocalStorage {
         })
     }
 
-    /// Lets the calls of this home take their threads from a scheduler. Without one, all of them take the slow way.
+    /// Makes the calls of this home take their threads from a scheduler. Without a scheduler, all calls take the slow
+    /// way.
     #[must_use]
     pub fn scheduled(self, io: HomeIo) -> LocalStorage {
         LocalStorage {
@@ -128,7 +132,7 @@ impl Storage for LocalStorage {
     }
 }
 
-/// An inode that was located, and not opened.
+/// An inode that was located without being opened.
 struct LocalPin(OwnedFd);
 
 impl PinnedInode for LocalPin {
@@ -137,16 +141,16 @@ impl PinnedInode for LocalPin {
     }
 }
 
-/// A file, or a directory that was opened as one.
+/// An open file, or a directory that was opened as a file.
 #[derive(Debug)]
 struct LocalFile {
     fd: OwnedFd,
     io: Arc<HomeIo>,
     directory: bool,
     append: bool,
-    /// Reading never waits for a disk.
+    /// Whether the file system lives in memory, so that reading never waits for a disk.
     in_memory: bool,
-    /// The file system does not know RWF_NOWAIT.
+    /// Whether the file system has refused RWF_NOWAIT before.
     nowait_refused: AtomicBool,
 }
 
@@ -173,8 +177,9 @@ impl LocalFile {
         Ok(filled)
     }
 
-    /// EINVAL for an offset that the file system cannot have, as lseek(2) says it; pread(2) calls it the end, and
-    /// pwrite(2) "too large". Asked only where nothing was read or written. Every file system can have the first 4 GiB.
+    /// Returns EINVAL for an offset that the file system does not support, as lseek(2) does; pread(2) reports the end
+    /// of the file there, and pwrite(2) EFBIG. It is called only when nothing was read or written. Every file system
+    /// supports the first 4 GiB.
     fn check_offset(&self, offset: u64) -> Result<()> {
         if self.append || u32::try_from(offset).is_ok() {
             return Ok(());
@@ -183,13 +188,14 @@ impl LocalFile {
         Ok(())
     }
 
-    /// One system call for a warm read in the middle of a file; a short answer is asked on, so that it means the
-    /// end of the file or is none.
+    /// Reads what is in memory. A read in the middle of a file is one system call. After a short count it reads on,
+    /// so that a short result always means the end of the file.
     fn read_warm(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         if self.in_memory {
             return self.read_waiting(buffer, offset);
         }
-        // FUSE and NFS among others: a server behind them may hang, so they are never read without leave to wait.
+        // FUSE and NFS, among others, refuse it. A server behind them may hang, so they are read only if the call may
+        // wait.
         if self.nowait_refused.load(Ordering::Relaxed) {
             return Err(Error::WouldBlock);
         }
@@ -218,7 +224,7 @@ impl OpenFile for LocalFile {
             return Err(Errno::ISDIR.into());
         }
         attrs::offset(offset)?;
-        // Past the largest offset there is nothing to read, and the sum must not wrap.
+        // There is nothing to read beyond the largest offset, and the sum must not overflow.
         let room = usize::try_from(i64::MAX as u64 - offset).unwrap_or(usize::MAX);
         let length = buffer.len().min(room);
         let buffer = buffer.get_mut(..length).unwrap_or_default();
@@ -233,7 +239,7 @@ impl OpenFile for LocalFile {
     }
 
     fn write_at(&self, mut data: &[u8], offset: u64, _wait: Wait) -> Result<()> {
-        // O_APPEND makes the kernel ignore the offset; it must be none that it would refuse.
+        // With O_APPEND the kernel ignores the offset, but it would still refuse one that is not valid.
         let mut at = if self.append { 0 } else { attrs::offset(offset)? };
         if data.is_empty() {
             self.check_offset(offset)?;

@@ -1,11 +1,11 @@
-//! A storage that has neither links nor renames of directories, as object stores have none, and says so.
+//! Tests a storage that declares neither links nor renames of directories, as an object store would.
 
 use super::*;
 use crate::io::HomeIo;
 use crate::storage::local::LocalStorage;
 use crate::storage::{Capabilities, DirStream, FileSystemId, Metadata, PinnedInode, Space};
 
-/// The local storage without what it declares that it lacks.
+/// The local storage without the capabilities that it does not declare.
 struct Limited(LocalStorage);
 
 impl Storage for Limited {
@@ -80,7 +80,7 @@ fn a_storage_may_lack_what_it_declares() {
     use crate::storage::guard::Guard;
     let limited = |home: &Path| Arc::new(Limited(LocalStorage::open(home).unwrap()));
     run(|home| limited(home));
-    // The decorators pass on what the storage says.
+    // Decorators pass the capabilities of the inner storage on.
     run(|home| {
         let durable = Durable::around(limited(home), Fsync::Close);
         let guard = Guard::new(durable, Permissions::all());

@@ -1,4 +1,4 @@
-//! Stories about names and attributes.
+//! Tests about names and attributes.
 
 use super::*;
 
@@ -55,7 +55,7 @@ pub(super) fn attributes_are_set_and_kept_in_bounds(storage: &dyn Storage) {
         }),
         ..SetAttrs::default()
     };
-    // All is tried, and the last error told.
+    // Every attribute is tried, and the last error is returned.
     let outcome = storage.set_attrs(&path("f"), &longer, Links::Follow);
     assert_eq!(error(outcome), Error::NotPermitted);
     let meta = storage.stat(&path("f"), Links::Follow).unwrap();
@@ -73,7 +73,7 @@ pub(super) fn attributes_are_set_and_kept_in_bounds(storage: &dyn Storage) {
     assert_eq!(storage.stat(&path("d"), Links::Follow).unwrap().mtime, 4);
     let missing = storage.set_attrs(&path("no"), &chmod(0o600), Links::Follow);
     assert_eq!(error(missing), Error::NotFound);
-    // A request that asks for nothing.
+    // An empty request succeeds even if the name does not exist.
     storage
         .set_attrs(&path("no"), &SetAttrs::default(), Links::Follow)
         .unwrap();
@@ -137,7 +137,7 @@ pub(super) fn names_are_made_and_removed(storage: &dyn Storage) {
         error(storage.mkdir(&path("/"), 0o755, Wait::Allowed)),
         Error::AlreadyExists
     );
-    // Its owner can put nothing into it before that.
+    // Until then, even the owner cannot write into it.
     let writable = SetAttrs {
         permissions: Some(0o755),
         ..SetAttrs::default()

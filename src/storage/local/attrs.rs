@@ -1,4 +1,4 @@
-//! Attributes between the kernel and [`Metadata`], and the one way of changing them: through a descriptor.
+//! Converts attributes between the kernel and [`Metadata`], and changes them in one way only: through a descriptor.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::storage::{FileKind, FileTimes, InodeId, Metadata, Owner, SetAttrs, Space};
 
-/// What stat(2) said.
+/// Converts the result of stat(2).
 pub(super) fn metadata(stat: &Stat) -> Metadata {
     Metadata {
         kind: kind(stat),
@@ -15,7 +15,7 @@ pub(super) fn metadata(stat: &Stat) -> Metadata {
         size: u64::try_from(stat.st_size).unwrap_or(0),
         uid: stat.st_uid,
         gid: stat.st_gid,
-        // 64 bits wide on x86-64 and 32 elsewhere.
+        // This field has 64 bits on x86-64 and 32 bits elsewhere.
         #[allow(clippy::useless_conversion)]
         links: u64::from(stat.st_nlink),
         inode: InodeId {
@@ -27,7 +27,7 @@ pub(super) fn metadata(stat: &Stat) -> Metadata {
     }
 }
 
-/// What the inode is.
+/// Returns the kind of the inode.
 pub(super) fn kind(stat: &Stat) -> FileKind {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => FileKind::File,
@@ -41,7 +41,7 @@ pub(super) fn kind(stat: &Stat) -> FileKind {
     }
 }
 
-/// What statvfs(3) said.
+/// Converts the result of statvfs(3).
 pub(super) fn space(vfs: &StatVfs) -> Space {
     Space {
         block_size: vfs.f_bsize,
@@ -59,11 +59,11 @@ pub(super) fn space(vfs: &StatVfs) -> Space {
     }
 }
 
-/// The permission bits that a user's wish comes down to.
+/// Returns the permission bits that are set when a user asks for `wish`.
 ///
-/// The owner, which is the server itself, always keeps `r` on files and `r-x` on directories: what cannot be read
-/// cannot be measured, and nobody but an operator could open it again. Set-uid, set-gid and sticky bits would act
-/// for the server's own uid, not for the user's: they are taken away.
+/// The owner, which is the server itself, always keeps `r` on files and `r-x` on directories: the server has to read
+/// a home to measure it, and only an operator could make it readable again. Set-uid, set-gid and sticky bits are
+/// removed, because they would act for the server's own uid and not for the user's.
 pub(super) fn allowed_mode(wish: u32, kind: FileKind) -> Mode {
     let kept = match kind {
         FileKind::Directory => 0o500,
@@ -72,21 +72,22 @@ pub(super) fn allowed_mode(wish: u32, kind: FileKind) -> Mode {
     Mode::from_raw_mode(wish & 0o777 | kept)
 }
 
-/// An offset or size as the kernel takes it: beyond `i64::MAX` there is no file, and a cast would wrap.
+/// Checks an offset or a size. Beyond `i64::MAX` files cannot exist, and a cast would overflow.
 pub(super) fn offset(value: u64) -> Result<u64, Errno> {
     i64::try_from(value).map(|_| value).map_err(|_| Errno::INVAL)
 }
 
-/// A descriptor whose inode is to be changed.
+/// A descriptor of an inode that is to be changed.
 #[derive(Clone, Copy)]
 pub(super) enum Target<'a> {
-    /// Opened for reading or writing: the `f…` calls work.
+    /// A descriptor that is open for reading or writing, so that the `f…` calls work.
     Opened(BorrowedFd<'a>),
-    /// `O_PATH`: a link, or something that may not or should not be opened.
+    /// An `O_PATH` descriptor of a link, or of something that cannot or should not be opened.
     Located(BorrowedFd<'a>),
 }
 
-/// Changes attributes in OpenSSH's order: size, permissions, times, owner. All are tried; the last error is returned.
+/// Changes attributes in OpenSSH's order: size, permissions, times, owner. All of them are tried, and the last error
+/// is returned.
 pub(super) fn apply(target: Target<'_>, attrs: &SetAttrs) -> Result<(), Errno> {
     let mut outcome = Ok(());
     let mut note = |result: Result<(), Errno>| {
@@ -116,9 +117,9 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Another name for exactly the inode of the descriptor: following this link is no path resolution, so there
-    /// is nothing to swap. Needed because `fchmod` on an `O_PATH` descriptor is EBADF and `fchmodat2` is younger
-    /// than the oldest kernel that we run on.
+    /// Returns a path that names exactly the inode of the descriptor. The kernel follows this link without resolving
+    /// a path, so the target cannot be swapped. It is needed because `fchmod` on an `O_PATH` descriptor fails with
+    /// EBADF, and `fchmodat2` is newer than the oldest kernel that this server supports.
     fn proc_name(self) -> String {
         format!("/proc/self/fd/{}", self.fd().as_fd().as_raw_fd())
     }
@@ -127,7 +128,7 @@ impl<'a> Target<'a> {
         let size = offset(size)?;
         match self {
             Target::Opened(fd) => retry(|| rustix::fs::ftruncate(fd, size)),
-            // truncate(2) on a FIFO or a link.
+            // This is what truncate(2) returns for a FIFO or a link.
             Target::Located(_) => Err(Errno::INVAL),
         }
     }
@@ -135,7 +136,8 @@ impl<'a> Target<'a> {
     fn chmod(self, wish: u32) -> Result<(), Errno> {
         let kind = kind(&rustix::fs::fstat(self.fd())?);
         if kind == FileKind::Symlink {
-            // Some file systems would do it: as fchmodat(AT_SYMLINK_NOFOLLOW), which OpenSSH calls.
+            // Some file systems would allow it; this is what fchmodat(AT_SYMLINK_NOFOLLOW) returns, which OpenSSH
+            // calls.
             return Err(Errno::OPNOTSUPP);
         }
         let mode = allowed_mode(wish, kind);
@@ -160,9 +162,9 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Users are virtual: everything belongs to the server, and stays so.
+    /// Accepts only the current owner: users are virtual, and everything belongs to the server.
     fn confirm_owner(self, owner: Owner) -> Result<(), Errno> {
-        /// What chown(2) leaves as it is.
+        /// The id that chown(2) leaves unchanged.
         const UNCHANGED: u32 = u32::MAX;
         let stat = rustix::fs::fstat(self.fd())?;
         let same = |asked: u32, is: u32| asked == is || asked == UNCHANGED;
@@ -174,7 +176,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Calls again for as long as a signal came in between.
+/// Repeats the call for as long as a signal interrupts it.
 pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
         match call() {

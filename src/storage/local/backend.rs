@@ -31,7 +31,7 @@ impl Backend for LocalDisks {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
             let directory = match rustix::fs::openat(CWD, home.directory(), flags, Mode::empty()) {
                 Ok(directory) => directory,
-                // A home that is gone has nothing that could be lost.
+                // A home that does not exist has nothing to flush.
                 Err(Errno::NOENT) => continue,
                 Err(errno) => return Err(errno.into()),
             };

@@ -1,4 +1,4 @@
-//! A directory being listed: names by the buffer, attributes by the name.
+//! Lists a directory: reads the names one buffer at a time, and the attributes one name at a time.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,17 +10,17 @@ use crate::storage::local::attrs;
 use crate::storage::local::jail::OpenedDir;
 use crate::storage::{DirEntry, DirStream, Metadata, Result};
 
-/// As much as is read of a directory at once, as glibc does: some 1,000 names of usual length. All that a listing
-/// holds, however large the directory.
+/// The size of one read of a directory in bytes, as in glibc: about 1,000 names of usual length. A listing holds no
+/// more than this in memory, however large the directory is.
 const BATCH: usize = 32 * 1024;
 
 /// An open directory.
 #[derive(Debug)]
 pub(super) struct LocalDir {
     fd: OwnedFd,
-    /// What `..` is from inside the home.
+    /// The attributes of `..` as seen from inside the home.
     parent: Option<Metadata>,
-    /// Names not told yet, each with its NUL, from `next` on.
+    /// The names that were read and not yet returned, each with its NUL; `next` is the position of the first one.
     names: Vec<u8>,
     next: usize,
 }
@@ -35,7 +35,7 @@ impl LocalDir {
         }
     }
 
-    /// Reads the next names; afterwards there are none left only at the end of the directory.
+    /// Reads the next names. If there are none afterwards, the directory has ended.
     fn refill(&mut self) -> Result<()> {
         self.names.clear();
         self.next = 0;
@@ -58,12 +58,12 @@ impl LocalDir {
         Ok(())
     }
 
-    /// The attributes of a name that the directory itself told.
+    /// Returns the attributes of a name that the directory itself listed.
     fn look(&self, name: &CStr) -> Option<Metadata> {
         match name.to_bytes() {
-            // Never asked of the kernel here: it would answer with what is above the home.
+            // The kernel must not be asked here: it would return the directory above the home.
             b".." => self.parent,
-            // No file system should tell such names, and no lookup may leave this directory.
+            // A file system should not list such names, and a lookup must not leave this directory.
             odd if odd.is_empty() || odd.contains(&b'/') => None,
             _ => {
                 let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
@@ -90,7 +90,7 @@ impl DirStream for LocalDir {
                 meta,
             });
             self.next += name.to_bytes_with_nul().len();
-            // As OpenSSH does, what cannot be looked at is left out.
+            // As in OpenSSH, an entry whose attributes cannot be read is left out.
             if entry.is_some() {
                 return Ok(entry);
             }

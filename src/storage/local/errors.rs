@@ -1,4 +1,4 @@
-//! Translates what the kernel says into the kinds of [`Error`]. No other file does.
+//! Translates the kernel's error numbers into the kinds of [`Error`]. No other file does this.
 
 use rustix::io::Errno;
 
@@ -41,7 +41,7 @@ fn cause(errno: Errno) -> SystemCause {
 mod tests {
     use super::*;
 
-    /// Every kind is displayed as the system displays its number, which commands show to their users.
+    /// Every kind has the system's text for its error number, because commands show this text to users.
     #[test]
     fn every_error_of_the_system_keeps_its_text() {
         for code in 1..=133 {

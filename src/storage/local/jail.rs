@@ -1,10 +1,11 @@
 //! The jail: a home as a directory descriptor, and the only place that turns a client's path into a system call.
 //!
-//! The kernel resolves every path, beneath that descriptor, with `openat2(RESOLVE_IN_ROOT)`: `/` is the home,
-//! absolute links and `..` stay inside, and there is no moment between a check and its use.
+//! The kernel resolves every path beneath that descriptor with `openat2(RESOLVE_IN_ROOT)`: `/` is the home, absolute
+//! links and `..` stay inside, and there is no gap between a check and its use.
 //!
-//! Invariant: no `*at` call gets a name that is empty (but for `AT_EMPTY_PATH`-like uses on an `O_PATH` descriptor),
-//! `.`, `..`, or contains `/`. Those of `names` get a plain last component, whose directory was resolved here.
+//! Invariant: no `*at` call gets a name that is empty (except for `AT_EMPTY_PATH`-like uses on an `O_PATH`
+//! descriptor), is `.` or `..`, or contains `/`. The calls in `names` get a plain last component, whose directory was
+//! resolved here.
 
 mod names;
 mod realpath;
@@ -21,41 +22,44 @@ use crate::storage::{FileKind, Links, Metadata, OpenHow, SetAttrs, Space};
 
 type SysResult<T> = std::result::Result<T, Errno>;
 
-/// openat2 answers EAGAIN for `..` whenever something on the system was renamed meanwhile: 6 % of calls under heavy
-/// renaming, so that 128 in a row do not happen by chance.
+/// The number of attempts to resolve a path. openat2 returns EAGAIN for `..` if anything on the system was renamed
+/// meanwhile: for 6 % of calls under heavy renaming, so 128 failures in a row do not happen by chance.
 const RESOLVE_ATTEMPTS: usize = 128;
 
-/// `statfs.f_type` of tmpfs.
+/// The `statfs.f_type` of tmpfs.
 const TMPFS_MAGIC: u32 = 0x0102_1994;
 
-/// A home. Holds its descriptor, so renaming the home or what is above it changes nothing for those inside.
+/// A home, held by its descriptor, so that renaming the home or a directory above it changes nothing for sessions
+/// inside.
 #[derive(Debug)]
 pub struct Jail {
     home: OwnedFd,
-    /// The home's file system, and whether it lives in memory: reads there never wait.
+    /// The device of the home's file system if that lives in memory, where reads never wait.
     memory_device: Option<u64>,
 }
 
-/// What [`Jail::open_file`] gives.
+/// The result of [`Jail::open_file`].
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) fd: OwnedFd,
     pub(super) directory: bool,
-    /// On a file system that keeps everything in memory.
+    /// Whether the file system keeps everything in memory.
     pub(super) in_memory: bool,
 }
 
-/// What [`Jail::open_dir`] gives.
+/// The result of [`Jail::open_dir`].
 #[derive(Debug)]
 pub(super) struct OpenedDir {
     pub(super) fd: OwnedFd,
-    /// Its `..`, as seen from inside; `None` if that cannot be reached.
+    /// The attributes of its `..` as seen from inside; `None` if they cannot be read.
     pub(super) parent: Option<Metadata>,
 }
 
 impl Jail {
-    /// Opens a home, a directory of the host that the operator named. Fails with `ENOSYS` where the kernel (before
-    /// Linux 5.6) or a sandbox offers no `openat2`.
+    /// Opens a home, which is a directory of the host that the operator has configured.
+    ///
+    /// # Errors
+    /// Fails with `ENOSYS` if the kernel (before Linux 5.6) or a sandbox does not offer `openat2`.
     pub fn open(home: &Path) -> std::io::Result<Jail> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let home = rustix::fs::openat(CWD, home, flags, Mode::empty())?;
@@ -70,17 +74,17 @@ impl Jail {
         Ok(jail)
     }
 
-    /// The `st_dev` of the file system that the home lies on.
+    /// Returns the `st_dev` of the file system that holds the home.
     pub(super) fn device(&self) -> SysResult<u64> {
         Ok(fstat(&self.home)?.st_dev)
     }
 
-    /// Opens a file, or a directory for reading. FIFOs, sockets and devices are refused with ENXIO, which is what
-    /// open(2) itself says of a socket.
+    /// Opens a file, or a directory for reading. FIFOs, sockets and devices are refused with ENXIO, which open(2)
+    /// itself returns for a socket.
     pub(super) fn open_file(&self, path: &VirtualPath, how: OpenHow) -> SysResult<Opened> {
         let mode = match how.create {
             true => allowed_mode(how.mode.unwrap_or(0o666), FileKind::File),
-            // openat2 refuses a mode that means nothing.
+            // openat2 refuses a mode if no file is created.
             false => Mode::empty(),
         };
         let fd = self.resolve(path.relative(), open_flags(how), mode)?;
@@ -102,7 +106,7 @@ impl Jail {
     pub(super) fn open_dir(&self, path: &VirtualPath) -> SysResult<OpenedDir> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
         let fd = self.resolve(path.relative(), flags, Mode::empty())?;
-        // `fstatat(fd, "..")` would show what is above the home.
+        // `fstatat(fd, "..")` would show the directory above the home.
         let up = [path.relative(), b"/.."].concat();
         let parent = self.locate(&up, OFlags::empty()).and_then(fstat).ok();
         Ok(OpenedDir {
@@ -111,33 +115,33 @@ impl Jail {
         })
     }
 
-    /// stat(2) or lstat(2).
+    /// Returns attributes as stat(2) or lstat(2) does.
     pub(super) fn stat(&self, path: &VirtualPath, links: Links) -> SysResult<Metadata> {
         let stat = fstat(self.locate(path.relative(), nofollow(links))?)?;
         Ok(attrs::metadata(&stat))
     }
 
-    /// What a path stands for, held without being opened.
+    /// Returns a descriptor of the inode that a path names, without opening it.
     pub(super) fn pin(&self, path: &VirtualPath, links: Links) -> SysResult<OwnedFd> {
         self.locate(path.relative(), nofollow(links))
     }
 
-    /// readlink(2).
+    /// Returns the target of a link as readlink(2) does.
     pub(super) fn read_link(&self, path: &VirtualPath) -> SysResult<Vec<u8>> {
         let link = self.locate(path.relative(), OFlags::NOFOLLOW)?;
         read_link_of(link.as_fd())
     }
 
-    /// statvfs(3).
+    /// Returns the space of a file system as statvfs(3) does.
     pub(super) fn space(&self, path: &VirtualPath) -> SysResult<Space> {
         let fd = self.locate(path.relative(), OFlags::empty())?;
         Ok(attrs::space(&rustix::fs::fstatvfs(fd)?))
     }
 
-    /// Changes attributes; see [`attrs::apply`]. The size of what a link's own name stands for makes no sense.
+    /// Changes attributes; see [`attrs::apply`]. Setting the size without following links is refused with EINVAL.
     pub(super) fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> SysResult<()> {
         if *attrs == SetAttrs::default() {
-            // Nothing to do, and not even a look at the name, as in OpenSSH.
+            // There is nothing to do. As in OpenSSH, not even the name is checked.
             return Ok(());
         }
         let mut rest = *attrs;
@@ -152,8 +156,8 @@ impl Jail {
                 return outcome;
             }
         }
-        // Opening needs the right to read; the owner may change modes and times without it. Nor can sockets be
-        // opened, nor links.
+        // Opening needs the right to read, but the owner may change modes and times without it. Sockets and links
+        // cannot be opened either.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | nofollow(links);
         let changed = match self.resolve(path.relative(), flags, Mode::empty()) {
             Ok(fd) => attrs::apply(Target::Opened(fd.as_fd()), &rest),
@@ -165,7 +169,7 @@ impl Jail {
         changed.and(outcome)
     }
 
-    /// truncate(2).
+    /// Changes the size as truncate(2) does.
     fn truncate(&self, path: &VirtualPath, size: u64) -> SysResult<()> {
         attrs::offset(size)?;
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -177,24 +181,24 @@ impl Jail {
                 };
                 attrs::apply(Target::Opened(fd.as_fd()), &wish)
             }
-            // A FIFO without a reader, or a socket.
+            // The name is a FIFO without a reader, or a socket.
             Err(Errno::NXIO) => Err(Errno::INVAL),
             Err(errno) => Err(errno),
         }
     }
 
-    /// A descriptor that stands for an inode without opening it.
+    /// Returns a descriptor that stands for an inode without opening it.
     fn locate(&self, relative: &[u8], more: OFlags) -> SysResult<OwnedFd> {
         self.resolve(relative, OFlags::PATH | more, Mode::empty())
     }
 
-    /// The one line through which every path goes.
+    /// Resolves a path in the home. Every path passes through this one line.
     fn resolve(&self, relative: &[u8], flags: OFlags, mode: Mode) -> SysResult<OwnedFd> {
         resolve_in(self.home.as_fd(), relative, flags, mode, ResolveFlags::empty())
     }
 }
 
-/// Resolves beneath `root`, and nowhere else.
+/// Resolves a path beneath `root`, and nowhere else.
 fn resolve_in(
     root: BorrowedFd<'_>,
     relative: &[u8],
@@ -214,11 +218,11 @@ fn resolve_in(
     }
 }
 
-/// The target of the link that an `O_PATH | O_NOFOLLOW` descriptor stands for.
+/// Returns the target of the link that an `O_PATH | O_NOFOLLOW` descriptor stands for.
 fn read_link_of(link: BorrowedFd<'_>) -> SysResult<Vec<u8>> {
     match rustix::fs::readlinkat(link, c"", Vec::new()) {
         Ok(target) => Ok(target.into_bytes()),
-        // What the kernel says for an empty name is ENOENT; readlink(2) on no link is EINVAL.
+        // The kernel returns ENOENT for an empty name; readlink(2) returns EINVAL if the inode is not a link.
         Err(Errno::NOENT) => Err(Errno::INVAL),
         Err(errno) => Err(errno),
     }
@@ -231,14 +235,15 @@ fn nofollow(links: Links) -> OFlags {
     }
 }
 
-/// As OpenSSH's flags_from_portable; `O_RDONLY | O_TRUNC` truncates on Linux, and so it does here.
+/// Translates flags as OpenSSH's flags_from_portable does. `O_RDONLY | O_TRUNC` truncates on Linux, and so it does
+/// here.
 fn open_flags(how: OpenHow) -> OFlags {
     let access = match (how.read, how.write) {
         (true, true) => OFlags::RDWR,
         (false, true) => OFlags::WRONLY,
         (_, false) => OFlags::RDONLY,
     };
-    // A FIFO must not make us wait for its other end, nor a terminal become ours.
+    // Opening must not wait for the other end of a FIFO, and must not make a terminal the controlling one.
     let mut flags = access | OFlags::NONBLOCK | OFlags::NOCTTY;
     flags.set(OFlags::APPEND, how.append);
     flags.set(OFlags::CREATE, how.create);
@@ -247,7 +252,7 @@ fn open_flags(how: OpenHow) -> OFlags {
     flags
 }
 
-/// lstat(2) of a plain name in a directory that was resolved already.
+/// Calls lstat(2) on a plain name in a directory that was resolved already.
 fn stat_name(dir: BorrowedFd<'_>, name: &[u8]) -> SysResult<Stat> {
     use rustix::fs::AtFlags;
     rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)

@@ -1,4 +1,4 @@
-//! What only the local storage can show: disks, caches, and files that others have made.
+//! Tests of what only the local storage has: disks, caches, and files that other programs have made.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -22,7 +22,7 @@ fn behaves_as_a_storage() {
 
 #[test]
 fn behaves_as_a_storage_in_memory() {
-    // Where there is no tmpfs to write to, the ordinary temporary directory does.
+    // Without a writable tmpfs, the ordinary temporary directory is used.
     let base = [Path::new("/dev/shm"), &std::env::temp_dir()]
         .into_iter()
         .find_map(|dir| tempfile::tempdir_in(dir).ok())
@@ -46,7 +46,8 @@ fn a_home_must_be_a_directory_that_exists() {
     assert_eq!(kind("file"), std::io::ErrorKind::NotADirectory);
 }
 
-/// Others than the server may leave such files in a home; `chmod` has to work on them, as OpenSSH's does.
+/// Programs other than the server may leave such files in a home. `chmod` has to work on them, as it does with
+/// OpenSSH.
 #[test]
 fn modes_and_times_of_unreadable_files_can_be_changed() {
     let (home, storage) = storage();
@@ -69,7 +70,7 @@ fn modes_and_times_of_unreadable_files_can_be_changed() {
     }
 }
 
-/// As root every file opens, and the way for those that do not would stay untested.
+/// Root can open every file, so the path for files that cannot be opened needs this test.
 #[test]
 fn attributes_can_be_changed_without_opening() {
     let home = tempfile::tempdir().unwrap();
@@ -102,7 +103,7 @@ fn a_cold_read_is_not_waited_for() {
         let length = std::num::NonZeroU64::new(length);
         fadvise(&inner.fd, offset, length, Advice::DontNeed).unwrap();
     };
-    // With every second half cold, a read over the border has a short count that is no end.
+    // Every second half is not cached, so a read over the border has a short count that is not the end of the file.
     for (from, length) in [(0, 1 << 20), (512 << 10, 512 << 10), (256 << 10, 64 << 10)] {
         cold(from, length);
         let mut buffer = vec![0; 1 << 20];
@@ -113,7 +114,7 @@ fn a_cold_read_is_not_waited_for() {
         let count = file.read_at(&mut buffer, 0, Wait::Allowed).unwrap();
         assert!(count == content.len() && buffer == content);
     }
-    // Warm again: then it must do without waiting, where the file system can tell.
+    // The file is cached again, so a read must not wait if the file system can tell.
     let mut buffer = vec![0; 1 << 20];
     let supported = preadv2(
         &inner.fd,
@@ -132,7 +133,7 @@ fn a_cold_read_is_not_waited_for() {
 
 #[test]
 fn a_file_system_that_cannot_tell_is_never_waited_for() {
-    // /proc takes no RWF_NOWAIT, as FUSE and NFS do not.
+    // /proc does not support RWF_NOWAIT, and neither do FUSE and NFS.
     let storage = LocalStorage::open(Path::new("/proc/self")).unwrap();
     let file = storage.open(&path("status"), how("r"), Wait::Allowed).unwrap();
     for _ in 0..2 {
@@ -158,7 +159,7 @@ fn names_that_vanish_are_left_out() {
         left += 1;
     }
     assert!(left <= 3, "{left}");
-    // A directory that was removed itself just ends.
+    // The listing of a directory that was itself removed just ends.
     fs::create_dir(home.path().join("d")).unwrap();
     let mut stream = storage.open_dir(&path("d")).unwrap();
     fs::remove_dir(home.path().join("d")).unwrap();

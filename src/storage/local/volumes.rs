@@ -1,26 +1,27 @@
-//! The mount points of this machine, which tell homes apart that hang together.
+//! Finds the mount point of each home, so that homes on different file systems can be kept apart.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-/// The mount points of this machine. From what the kernel knows of mounts: no file system is asked, since one that hangs
-/// would keep whoever asks. A path that leads elsewhere by a link shares the slots of where the link is.
+/// The mount points of this machine, as the kernel's mount table lists them. No file system is accessed, since one
+/// that hangs would block the caller. A path that leads elsewhere by a link belongs to the volume of the link.
 pub(super) struct MountPoints(Vec<PathBuf>);
 
 impl MountPoints {
-    /// As they are now.
+    /// Reads the current mount table.
     pub(super) fn now() -> Self {
         let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
         let points = table.split(|&b| b == b'\n').filter_map(|line| {
-            // ID, parent, device, root, mount point: proc(5).
+            // The fields are id, parent, device, root, mount point; see proc(5).
             let point = line.split(|&b| b == b' ').nth(4)?;
             Some(PathBuf::from(OsString::from_vec(unescaped(point))))
         });
         Self(points.collect())
     }
 
-    /// The one above a path. The root of a chroot need not be a mount point; what lies above no other is taken together.
+    /// Returns the mount point that holds a path. The root of a chroot need not be a mount point, so paths without
+    /// one are grouped under `/`.
     pub(super) fn above(&self, path: &Path) -> &Path {
         let above = self.0.iter().filter(|point| path.starts_with(point));
         above
@@ -29,7 +30,7 @@ impl MountPoints {
     }
 }
 
-/// A blank is `\040` there.
+/// Decodes octal escapes: a space is `\040` there.
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! Walks a home and adds up what stands in its directories, with few descriptors and a stack of its own.
+//! Walks a home and adds up the entries of its directories, with few descriptors and without recursion.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -12,16 +12,16 @@ use rustix::io::Errno;
 use crate::storage::InodeId;
 use crate::storage::backend::{MeasureError, Measurement, OpenFiles};
 
-/// One read of a directory: some 800 names.
+/// The size of one read of a directory in bytes: about 800 names.
 const DIRECTORY_BUFFER: usize = 32 * 1024;
-/// Directories kept open on the way down; further up they are found again by `..`. So a tree of any depth costs
-/// descriptors that all users share by the dozen only.
+/// The number of directories kept open on the way down. Those further up are found again by `..`, so a tree of any
+/// depth uses only a few dozen of the descriptors that all users share.
 const OPEN_AT_ONCE: usize = 32;
 
-/// Adds up what lies in a home. A home that does not exist holds nothing: it is made at the first sign-in.
+/// Adds up the files in a home. A home that does not exist is empty: it is made at the first sign-in.
 ///
 /// # Errors
-/// When a directory cannot be read, or the measure is cancelled.
+/// Fails when a directory cannot be read, or when the measurement is cancelled.
 pub(super) fn measure(
     home: &Path,
     open_files: &dyn OpenFiles,
@@ -50,14 +50,14 @@ pub(super) fn measure(
 struct Walk<'a> {
     open_files: &'a dyn OpenFiles,
     found: Measurement,
-    /// The files with several names that were met already.
+    /// The files with several names that were seen already.
     linked: HashSet<InodeId>,
     /// The directory that could not be read.
     failed_at: Option<PathBuf>,
 }
 
 impl Walk<'_> {
-    /// Walks a tree with a stack of its own: a deep tree must not use up the thread's.
+    /// Walks a tree with an explicit stack, because a deep tree would overflow the thread's stack.
     fn tree(&mut self, root: OwnedFd) -> std::result::Result<(), Errno> {
         let mut stack = vec![self.level(root)?];
         while let Some(level) = stack.last_mut() {
@@ -71,12 +71,13 @@ impl Walk<'_> {
             };
             let next = match rustix::fs::openat(dir, name.as_slice(), DIRECTORY, Mode::empty()) {
                 Ok(next) => self.level(next),
-                // Removed meanwhile.
+                // The directory was removed meanwhile.
                 Err(Errno::NOENT) => {
                     self.found.sum.files = self.found.sum.files.saturating_sub(1);
                     continue;
                 }
-                // Something else now: the count of changes tells, if it was changed through us.
+                // The name is something else now. If it was changed through the server, the count of changes shows
+                // it.
                 Err(Errno::NOTDIR | Errno::LOOP) => continue,
                 Err(errno) => Err(errno),
             };
@@ -97,7 +98,7 @@ impl Walk<'_> {
     }
 
     fn level(&mut self, dir: OwnedFd) -> std::result::Result<Level, Errno> {
-        // By its own name: that needs the right to enter it, without which nothing in it could be looked at.
+        // A lookup of `.` needs the right to enter the directory; without it, none of its entries could be read.
         let id = id_of(&rustix::fs::statat(&dir, c".", AtFlags::SYMLINK_NOFOLLOW)?);
         let below = self.directory(&dir)?;
         Ok(Level {
@@ -107,7 +108,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Counts what stands in one directory; returns the names of the directories in it.
+    /// Counts the entries of one directory, and returns the names of the directories in it.
     fn directory(&mut self, dir: &OwnedFd) -> std::result::Result<Vec<Vec<u8>>, Errno> {
         if self.open_files.is_cancelled() {
             return Err(Errno::CANCELED);
@@ -118,7 +119,7 @@ impl Walk<'_> {
         while let Some(entry) = entries.next() {
             let entry = match entry {
                 Ok(entry) => entry,
-                // Removed while we were in it.
+                // The directory was removed during the walk.
                 Err(Errno::NOENT) => break,
                 Err(errno) => return Err(errno),
             };
@@ -144,7 +145,7 @@ impl Walk<'_> {
                     };
                     let kind = FileType::from_raw_mode(stat.st_mode);
                     if kind == FileType::Directory {
-                        // A file system that does not tell the kind in its directories.
+                        // The file system does not report the kind of entries in its directories.
                         self.found.sum.files += 1;
                         below.push(name.to_bytes().to_vec());
                         continue;
@@ -156,7 +157,7 @@ impl Walk<'_> {
         Ok(below)
     }
 
-    /// Something that is counted as one entry, and no more is known of it.
+    /// Counts something as one entry that could not be read.
     fn hide(&mut self, dir: &OwnedFd, name: &[u8]) {
         self.found.sum.unreadable.count += 1;
         if self.found.sum.unreadable.first.is_none() {
@@ -184,16 +185,16 @@ impl Walk<'_> {
     }
 }
 
-/// A directory on the way down.
+/// A directory on the current path of the walk.
 struct Level {
-    /// Closed while the walk is far below.
+    /// The descriptor, which is closed while the walk is far below.
     dir: Option<OwnedFd>,
     id: InodeId,
-    /// Names of directories in it that are still to be visited.
+    /// The names of the directories in it that are still to be visited.
     below: Vec<Vec<u8>>,
 }
 
-/// Goes back up from a directory that is done; `false` if `..` is not where we came from.
+/// Goes back up from a directory that is done. Returns `false` if `..` is not the directory that the walk came from.
 fn climb(done: Option<Level>, up: Option<&mut Level>) -> std::result::Result<bool, Errno> {
     let (Some(Level { dir: Some(done), .. }), Some(up)) = (done, up) else {
         return Ok(true);
@@ -203,7 +204,7 @@ fn climb(done: Option<Level>, up: Option<&mut Level>) -> std::result::Result<boo
     }
     let parent = match rustix::fs::openat(&done, c"..", DIRECTORY, Mode::empty()) {
         Ok(parent) => parent,
-        // Or closed to us meanwhile.
+        // The directory was removed, or made inaccessible, meanwhile.
         Err(Errno::NOENT | Errno::ACCESS) => return Ok(false),
         Err(errno) => return Err(errno),
     };
@@ -212,12 +213,13 @@ fn climb(done: Option<Level>, up: Option<&mut Level>) -> std::result::Result<boo
     Ok(same)
 }
 
-/// Does the host keep it from the server's user, or has what is mounted there gone?
+/// Returns whether the error means that the host denies access to the server's user, or that a mounted file system is
+/// gone.
 fn is_closed_to_us(errno: Errno) -> bool {
     matches!(errno, Errno::ACCESS | Errno::PERM | Errno::NOTCONN | Errno::STALE)
 }
 
-/// Where something is, for people.
+/// Returns the path of an entry, for messages.
 fn path_of(dir: &OwnedFd, name: &[u8]) -> PathBuf {
     let above = std::fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd())).unwrap_or_default();
     above.join(OsStr::from_bytes(name))

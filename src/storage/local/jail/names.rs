@@ -1,7 +1,7 @@
-//! What acts on a name rather than on what it stands for: make, remove, rename, link.
+//! Operations on a name rather than on what it stands for: create, remove, rename, link.
 //!
-//! The directory is resolved in the jail, and the last component goes to an `*at` call, which never follows it.
-//! Paths that end in `..` or `/` are told apart here, and answered as Linux answers them.
+//! The directory is resolved in the jail, and the last component goes to an `*at` call, which never follows it. Paths
+//! that end in `..` or `/` are recognised here, and get the result that Linux gives.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -15,18 +15,18 @@ use crate::domain::path::VirtualPath;
 use crate::storage::local::attrs::{self, allowed_mode};
 use crate::storage::{FileKind, Over};
 
-/// Longest target of a link, with its final NUL.
+/// The size limit for the target of a link in bytes, with its final NUL.
 const MAX_TARGET: usize = 4096;
 
-/// What a path ends in.
+/// The last component of a path.
 enum End<'a> {
     /// A plain name in a directory that exists.
     Name(Place<'a>),
-    /// `..` of a directory that exists.
+    /// The `..` of a directory that exists.
     Up,
-    /// `.` of a directory that exists, the home among them.
+    /// The `.` of a directory that exists, which may be the home.
     Dot,
-    /// The home.
+    /// The home itself.
     Root,
 }
 
@@ -34,7 +34,7 @@ enum End<'a> {
 struct Place<'a> {
     dir: Dir<'a>,
     name: Vec<u8>,
-    /// A slash came after it: it must be a directory.
+    /// Whether a slash follows the name, so that it must be a directory.
     slash: bool,
 }
 
@@ -67,7 +67,7 @@ impl Place<'_> {
         }
     }
 
-    /// For what makes a name that is no directory's: `new/` cannot be made.
+    /// Checks that a new name can be made that is not a directory: `new/` cannot be made.
     fn vacant(&self) -> SysResult<()> {
         match self.exists()? {
             true => Err(Errno::EXIST),
@@ -97,11 +97,11 @@ impl Jail {
         })
     }
 
-    /// fsync(2) of the directory that a name stands in.
+    /// Calls fsync(2) on the directory that holds a name.
     pub(in crate::storage) fn sync_name(&self, path: &VirtualPath) -> SysResult<()> {
         let plain = path.without_slash();
         let parent = plain.split().map(|(parent, _)| parent);
-        // What has no name of its own is the directory.
+        // A path without a name of its own is the directory itself.
         let parent = parent.as_ref().unwrap_or(path);
         let fd = self.resolve(
             parent.relative(),
@@ -109,13 +109,13 @@ impl Jail {
             Mode::empty(),
         )?;
         match attrs::retry(|| fsync(&fd)) {
-            // Some file systems have no such call for directories, and nothing to wait for.
+            // Some file systems do not support this call for directories, and have nothing to wait for.
             Err(Errno::INVAL) => Ok(()),
             synced => synced,
         }
     }
 
-    /// mkdir(2); `new/` is as good as `new`.
+    /// Creates a directory as mkdir(2) does; `new/` works like `new`.
     pub(in crate::storage) fn mkdir(&self, path: &VirtualPath, mode: u32) -> SysResult<()> {
         match self.end(path)? {
             End::Name(place) => mkdirat(place.dir(), place.name(), allowed_mode(mode, FileKind::Directory)),
@@ -123,7 +123,7 @@ impl Jail {
         }
     }
 
-    /// rmdir(2).
+    /// Removes a directory as rmdir(2) does.
     pub(in crate::storage) fn rmdir(&self, path: &VirtualPath) -> SysResult<()> {
         match self.end(path)? {
             End::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::REMOVEDIR),
@@ -133,7 +133,7 @@ impl Jail {
         }
     }
 
-    /// unlink(2).
+    /// Removes a name as unlink(2) does.
     pub(in crate::storage) fn remove(&self, path: &VirtualPath) -> SysResult<()> {
         match self.end(path)? {
             End::Name(place) if place.slash => match place.kind()? {
@@ -145,7 +145,7 @@ impl Jail {
         }
     }
 
-    /// symlink(2).
+    /// Creates a symbolic link as symlink(2) does.
     pub(in crate::storage) fn symlink(&self, target: &[u8], link: &VirtualPath) -> SysResult<()> {
         if target.is_empty() {
             return Err(Errno::NOENT);
@@ -164,11 +164,11 @@ impl Jail {
         }
     }
 
-    /// link(2): of a symbolic link, the link itself.
+    /// Creates a hard link as link(2) does. The source is not followed if it is a symbolic link.
     pub(in crate::storage) fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> SysResult<()> {
         let source = match self.end(from)? {
             End::Name(place) if place.slash => {
-                // `link/` is followed: a directory, or an error.
+                // `link/` is followed, and must lead to a directory.
                 self.locate(from.relative(), OFlags::NOFOLLOW)?;
                 None
             }
@@ -184,12 +184,12 @@ impl Jail {
         if to.slash || source.is_none() {
             to.vacant()?;
         }
-        // Directories have one name.
+        // A directory cannot have a second name.
         let from = source.ok_or(Errno::PERM)?;
         linkat(from.dir(), from.name(), to.dir(), to.name(), AtFlags::empty())
     }
 
-    /// rename(2), or what SSH_FXP_RENAME is in OpenSSH: a rename that never replaces.
+    /// Renames as rename(2) does, or as SSH_FXP_RENAME does in OpenSSH, which never replaces a name.
     pub(in crate::storage) fn rename(
         &self,
         from: &VirtualPath,
@@ -197,7 +197,7 @@ impl Jail {
         over: Over,
     ) -> SysResult<()> {
         if over == Over::Refuse && from.has_slash() {
-            // As lstat(2) with a slash, which OpenSSH begins with: a directory, or an error.
+            // OpenSSH begins with lstat(2). A path with a slash must be a directory.
             self.locate(from.relative(), OFlags::NOFOLLOW)?;
         }
         match self.rename_name(from, to, over) {
@@ -206,8 +206,9 @@ impl Jail {
         }
     }
 
-    /// What OpenSSH says where something stands at the new name: it looks there through links, and if they lead nowhere
-    /// it tries, and hears that only a directory can make way for a directory, or stand before a slash.
+    /// Returns the error that OpenSSH reports if the new name exists. OpenSSH looks at the new name through links. If
+    /// the links lead nowhere, it tries the rename, and the kernel reports ENOTDIR where a directory is required: as
+    /// the target of a directory, or before a slash.
     fn why_not_renamed(&self, from: &VirtualPath, to: &VirtualPath) -> Errno {
         let directory_wanted = match self.end(from) {
             Ok(End::Name(source)) => match source.kind() {
@@ -253,27 +254,27 @@ impl Jail {
 fn rename_new(from: &Place<'_>, to: &Place<'_>) -> SysResult<()> {
     let flags = RenameFlags::NOREPLACE;
     match renameat_with(from.dir(), from.name(), to.dir(), to.name(), flags) {
-        // Not every file system has it: NFS, some FUSE. EINVAL also means a directory moved into itself, which
-        // the fallback finds out again.
+        // Some file systems do not support the flag: NFS, and some on FUSE. EINVAL also means that a directory would
+        // be moved into itself, which the fallback detects again.
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rename_new_without_flags(from, to),
         result => result,
     }
 }
 
-/// Files by link and unlink, which has no gap; directories cannot be linked, so for them a check must do: what can
-/// slip in between is only another empty directory.
+/// Renames files by link and unlink, which has no gap. Directories cannot be linked, so for them a check must do: in
+/// the gap after it, only an empty directory could be replaced.
 fn rename_new_without_flags(from: &Place<'_>, to: &Place<'_>) -> SysResult<()> {
     if from.kind()? != FileKind::Directory {
         match linkat(from.dir(), from.name(), to.dir(), to.name(), AtFlags::empty()) {
             Ok(()) => {
                 let moved = unlinkat(from.dir(), from.name(), AtFlags::empty());
                 if moved.is_err() {
-                    // The second name is ours to take back; the first error is the one to tell.
+                    // The second name was made here, so remove it again. The first error is the one to report.
                     let _ = unlinkat(to.dir(), to.name(), AtFlags::empty());
                 }
                 return moved;
             }
-            // No hard links here at all.
+            // The file system does not support hard links.
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {}
             Err(errno) => return Err(errno),
         }
@@ -290,7 +291,7 @@ mod tests {
 
     use super::*;
 
-    /// The fallback must answer as the flag does.
+    /// The fallback must give the same results as the flag.
     #[test]
     fn without_noreplace_nothing_is_replaced_either() {
         let check = |from: &str, to: &str| {

@@ -1,8 +1,8 @@
-//! REALPATH: links resolved one by one, as OpenSSH's own `sftp_realpath` does, but seen from inside the home.
+//! REALPATH: resolves links one by one, as OpenSSH's own `sftp_realpath` does, but as seen from inside the home.
 //!
-//! Asking the kernel for the name of a descriptor (`/proc/self/fd/N`) would be shorter and wrong: it names the
-//! host's path, as of now, under whichever mount, with ` (deleted)` behind it; the home may be renamed or mounted
-//! elsewhere meanwhile; and a last component that does not exist has no descriptor at all.
+//! To ask the kernel for the name of a descriptor (`/proc/self/fd/N`) would be shorter and wrong. The kernel returns
+//! the current path on the host, under any mount, possibly with ` (deleted)` at the end. The home may be renamed or
+//! mounted elsewhere meanwhile. And a last component that does not exist has no descriptor.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -14,16 +14,16 @@ use crate::domain::path::{PathError, VirtualPath};
 use crate::storage::FileKind;
 use crate::storage::local::attrs;
 
-/// As many links as the kernel follows in one path.
+/// The number of links that the kernel follows in one path.
 const MAX_LINKS: usize = 40;
 
 impl Jail {
-    /// The path without links, `.` and `..`. A last component that does not exist is allowed. As OpenSSH's: a link
-    /// that leads nowhere is answered with where it leads, `..` behind a file is the file's directory, and a
-    /// component that does not exist is an error wherever anything follows it, a slash included.
+    /// Returns the path without links, `.` and `..`. A last component that does not exist is allowed. As in OpenSSH,
+    /// a link that leads nowhere is replaced by its target, `..` after a file is the file's directory, and a
+    /// component that does not exist is an error if anything follows it, even a slash.
     pub(in crate::storage) fn real_path(&self, path: &VirtualPath) -> SysResult<VirtualPath> {
         let relative = path.relative();
-        // Most paths have no links. If the kernel finds none, what is left to do is lexical.
+        // Most paths have no links. If the kernel finds none, the rest is lexical.
         let no_links = ResolveFlags::NO_SYMLINKS;
         match resolve_in(self.home.as_fd(), relative, OFlags::PATH, Mode::empty(), no_links) {
             Ok(_) => Ok(path.without_dots()),
@@ -33,7 +33,7 @@ impl Jail {
 
     fn walk(&self, relative: &[u8]) -> SysResult<VirtualPath> {
         let mut done: Vec<Vec<u8>> = Vec::new();
-        // The directory that `done` names; `None` when it has to be looked up again.
+        // The directory that `done` names; `None` if it has to be looked up again.
         let mut current: Option<OwnedFd> = None;
         let mut left = relative.to_vec();
         let mut links = 0;
@@ -99,7 +99,7 @@ impl Jail {
     }
 }
 
-/// One plain component, not followed.
+/// Opens one plain component without following it.
 fn step(dir: BorrowedFd<'_>, name: &[u8]) -> SysResult<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW;
     resolve_in(dir, name, flags, Mode::empty(), ResolveFlags::empty())

@@ -1,4 +1,5 @@
-//! Hostile paths; and, in [`beside_kernel`], every sort of path beside what the kernel answers outside a jail.
+//! Tests hostile paths. In [`beside_kernel`], every sort of path is compared with what the kernel does outside a
+//! jail.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -17,7 +18,7 @@ fn path(text: &str) -> VirtualPath {
     VirtualPath::parse(text.as_bytes()).unwrap()
 }
 
-/// A directory with one of everything.
+/// Fills a directory with one object of each kind.
 fn furnish(dir: &Path) {
     fs::create_dir_all(dir.join("dir/sub")).unwrap();
     fs::create_dir(dir.join("empty")).unwrap();
@@ -30,13 +31,13 @@ fn furnish(dir: &Path) {
     rustix::fs::mkfifoat(CWD, dir.join("fifo"), Mode::RUSR | Mode::WUSR).unwrap();
 }
 
-/// Thousands of directories are made and thrown away: in memory, where there is such a place.
+/// Makes a temporary directory, in memory if possible, because the tests make and remove thousands of directories.
 fn scratch() -> TempDir {
     let memory = tempfile::tempdir_in("/dev/shm");
     memory.or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// Two furnished directories: one for the kernel, one behind a jail.
+/// Two directories with the same content: one for the kernel, one behind a jail.
 struct Twins {
     plain: TempDir,
     jailed: TempDir,
@@ -61,7 +62,7 @@ impl Twins {
     }
 }
 
-/// The home itself is what `/` is to a process: these rows are what Linux says of `/`.
+/// The home itself is what `/` is to a process: these rows are the results of Linux for `/`.
 #[test]
 fn the_home_is_the_root() {
     let twins = Twins::new();
@@ -123,7 +124,7 @@ fn no_path_leads_out() {
     check("loop/x", Err(Errno::LOOP));
     check(&"n".repeat(300), Err(Errno::NAMETOOLONG));
     check(&"n/".repeat(2047), Err(Errno::NOENT));
-    // Made where the name says, seen from inside: through the link, in the home.
+    // The file is made where the link points as seen from inside, which is in the home.
     let how = OpenHow {
         write: true,
         create: true,
@@ -135,7 +136,7 @@ fn no_path_leads_out() {
 
 #[test]
 fn magic_links_are_no_way_out() {
-    // A home that holds /proc/self: `root`, `cwd` and `fd/N` jump anywhere.
+    // This home contains /proc/self, where `root`, `cwd` and `fd/N` lead anywhere.
     let jail = Jail::open(Path::new("/proc/self")).unwrap();
     for text in ["exe", "root", "cwd/", "root/etc/passwd", "cwd/Cargo.toml", "fd/0"] {
         let opened = jail.open_file(&path(text), OpenHow::default());

@@ -1,4 +1,5 @@
-//! The same calls in a plain directory and in a jail with the same furniture: same answers, same outcome on disk.
+//! Runs the same calls in a plain directory and in a jail with the same content. The results and the files must be
+//! the same.
 
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,7 +10,7 @@ use rustix::fs::{AtFlags, FileType, RenameFlags};
 
 use super::*;
 
-/// Everything below a directory: path, mode, and content or target.
+/// Returns everything below a directory: path, mode, and content or target.
 fn snapshot(dir: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
     let mut seen = Vec::new();
     let mut todo = vec![dir.to_owned()];
@@ -37,7 +38,7 @@ fn snapshot(dir: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
     seen
 }
 
-/// Runs a call both ways for each row; the answers must be equal, and what is on disk afterwards.
+/// Runs a call both ways for each row. The results must be equal, and so must the files afterwards.
 fn compare<R>(rows: &[R], raw: impl Fn(BorrowedFd<'_>, &R) -> Answer, ours: impl Fn(&Jail, &R) -> Answer)
 where
     R: std::fmt::Debug,
@@ -69,7 +70,7 @@ fn kind_of(meta: SysResult<Metadata>) -> Answer {
     meta.map(|meta| Some(FileType::from_raw_mode(meta.mode)))
 }
 
-/// Every sort of name, with everything that may come behind it.
+/// Returns every sort of name with everything that may follow it.
 fn all_paths() -> Vec<String> {
     let names = [
         "file",
@@ -95,7 +96,7 @@ fn all_paths() -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
     for name in names.into_iter().chain([long.as_str()]) {
         for end in ["", "/", "/..", "/../", "/../new"] {
-            // Two levels up is above the scratch directory, where the kernel alone would go on.
+            // Two levels up is above the scratch directory, where only the kernel would go on.
             paths.push(format!("{name}{end}"));
         }
     }
@@ -158,7 +159,7 @@ fn names_are_looked_at_as_by_the_kernel() {
 fn files_are_opened_as_by_the_kernel() {
     let mut rows = Vec::new();
     for name in all_paths() {
-        // A FIFO is the one thing that we refuse and the kernel opens.
+        // A FIFO is the only thing that the jail refuses and the kernel opens.
         if name.starts_with("fifo") && !name.starts_with("fifo/") {
             continue;
         }
@@ -196,7 +197,7 @@ fn files_are_opened_as_by_the_kernel() {
     );
 }
 
-/// The kernel's answer, but where OpenSSH looks itself before it asks, and so hears something else.
+/// Returns the kernel's result, except where OpenSSH checks first and so gets a different one.
 fn rename_as_openssh(dir: BorrowedFd<'_>, from: &str, to: &str) -> SysResult<()> {
     let source = rustix::fs::statat(dir, from, AtFlags::SYMLINK_NOFOLLOW);
     if from.ends_with('/') {
