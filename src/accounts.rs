@@ -1,9 +1,9 @@
-//! Quota accounts: what each home holds, exact to the byte, and never below the truth after a crash.
+//! Quota accounts: the use of each home, exact to the byte, and never below the true use after a crash.
 //!
-//! [`account`] has the numbers and the rules of growing, `inode` one record for each open file, [`mod@measure`] counts
-//! a home while it is used, `measurer` starts that, and `keeper` alone writes to the store. [`quota`] is the decorator
-//! of the storage that charges every change to an account. Storages measure and sync themselves: nothing here touches a
-//! disk.
+//! [`account`] has the numbers and the rules for growth, `inode` has one record for each open file, [`mod@measure`]
+//! counts a home while it is in use, `measurer` starts these measurements, and only `keeper` writes to the store.
+//! [`quota`] is the storage decorator that charges every change to an account. Storages measure and flush homes
+//! themselves: this module does not touch disks.
 
 pub mod account;
 pub mod disk;
@@ -39,7 +39,7 @@ use self::table::{AccountTable, CachedAccount, LoadOutcome};
 
 pub use self::settings::QuotaSettings;
 
-/// All accounts of the server, with those who work for them.
+/// All accounts of the server, with the tasks that work for them.
 pub struct Accounts {
     store: Arc<dyn Store>,
     settings: QuotaSettings,
@@ -56,7 +56,8 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// No accounts yet, and their keeper, which runs until `quit` is cancelled and everything is written down.
+    /// Starts without any account, and starts the keeper. The keeper runs until `quit` is cancelled and everything is
+    /// recorded.
     pub fn start(
         store: Arc<dyn Store>,
         backend: Arc<dyn Backend>,
@@ -97,31 +98,31 @@ impl Accounts {
         })
     }
 
-    /// From now on the marker of a home's storage is looked at after each new ceiling.
+    /// Makes the server check the marker of a home's storage after each new ceiling from now on.
     pub fn watch_ownership(&self, ownership: Ownership) {
         self.ownership.watch(ownership);
     }
 
-    /// Waits until the keeper has written everything down, after `quit` was cancelled.
+    /// Waits until the keeper has recorded everything after `quit` was cancelled.
     pub async fn stopped(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    /// Returns an account, which lives for as long as the server runs. The limits of `spec` are what its user's record
-    /// said at the sign-in, which may be long ago: what [`Accounts::set_quota`] was told since counts more. The first
-    /// time it is asked for, it is loaded, and measured in the background where it is not exact or was not measured for
-    /// long.
+    /// Returns an account, which lives for as long as the server runs. The limits of `spec` come from the user's
+    /// record at the sign-in, which may be long ago, so limits set since by [`Accounts::set_quota`] take precedence.
+    /// The first call loads the account, and measures it in the background if it is not exact or was not measured for
+    /// a long time.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Fails when the store cannot be read.
     pub async fn account(&self, spec: &AccountSpec) -> Result<Arc<Account>> {
         if let Some(CachedAccount {
             account,
             was_forgotten,
         }) = self.table.take_up(&spec.id)
         {
-            // The operator may have put other files into a home that nobody had for a while.
+            // The operator may have put other files into a home that had no user for a while.
             if (was_forgotten || self.is_due(&account)) && account.may_be_measured() {
                 self.measurer.measure_later(Arc::clone(&account), Why::Background);
             }
@@ -138,8 +139,8 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Returns whether it is time to look at a home again: because that was long ago, or because the operator may have
-    /// put right what kept us from it.
+    /// Returns whether a home should be measured again: because the last measurement is old, or because the operator
+    /// may have fixed what made it fail or remain incomplete.
     fn is_due(&self, account: &Account) -> bool {
         let limit = SignedDuration::from_secs(i64::try_from(self.settings.rescan_secs).unwrap_or(i64::MAX));
         let age = account
@@ -150,14 +151,14 @@ impl Accounts {
             || age.is_none_or(|age| age >= limit)
     }
 
-    /// Has an account measured whose home was just made, whatever was known of one that stood there before.
+    /// Measures the account of a home that was just made, whatever was known of an earlier home at the same path.
     pub fn home_made(&self, id: &AccountId) {
         if let Some(account) = self.table.get(id) {
             self.measurer.measure_later(account, Why::Background);
         }
     }
 
-    /// Returns what could not be looked into, as far as is known.
+    /// Returns the entries that could not be read, as far as is known.
     pub fn unreadable(&self, id: &AccountId) -> Unreadable {
         self.table
             .get(id)
@@ -167,7 +168,7 @@ impl Accounts {
     /// Measures an account's home now, and corrects the account.
     ///
     /// # Errors
-    /// When the home cannot be read, or the store cannot be read.
+    /// Fails when the home or the store cannot be read.
     pub async fn scan(&self, spec: &AccountSpec) -> Result<Sum> {
         let account = self.account(spec).await?;
         let backend = Arc::clone(self.measurer.backend());
@@ -176,11 +177,11 @@ impl Accounts {
             .map_err(|error| Error::new("cannot measure the home").because(error))?
     }
 
-    /// Returns what an account holds: its own numbers if it was used since the start, else what is written down; `None`
-    /// if nothing is known.
+    /// Returns the use of an account: the current numbers if it was used since the start, and otherwise the recorded
+    /// ones. Returns `None` if nothing is known.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Fails when the store cannot be read.
     pub async fn usage(&self, spec: &AccountSpec) -> Result<Option<Usage>> {
         if let Some(account) = self.table.get(&spec.id) {
             return Ok(Some(account.usage()));
@@ -189,23 +190,23 @@ impl Accounts {
         Ok(record.and_then(|record| Usage::recorded(&record, spec.quota)))
     }
 
-    /// Returns the same of many accounts at once, with one question to the store for all of them.
+    /// Returns the same for many accounts at once, with a single query to the store.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Fails when the store cannot be read.
     pub async fn usages(&self, specs: &[AccountSpec]) -> Result<Vec<Option<Usage>>> {
         let records = self.store.usages().await?;
         Ok(self.table.usages(specs, &records))
     }
 
-    /// Puts the limits of an account in force, also for one that is loaded later. Returns the account if it had other
-    /// limits before.
+    /// Applies the limits of an account, also if it is loaded only later. Returns the account if it had other limits
+    /// before.
     pub fn set_quota(&self, id: &AccountId, quota: Quota) -> Option<Arc<Account>> {
         self.table.set_quota(id, quota)
     }
 
-    /// Drops an account that no user has any more. Whoever gets its home later finds it measured anew. While sessions
-    /// still use it, the account stays.
+    /// Drops an account whose home has no user any more. The home is measured again if another user gets it later.
+    /// The account stays for as long as sessions use it.
     pub fn forget(&self, id: &AccountId) {
         self.table.forget(id);
     }

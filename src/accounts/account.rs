@@ -1,24 +1,25 @@
-//! One home's account: what it holds, what it may hold, and what is written down about it.
+//! The account of one home: its use, its limits, and what is recorded about it in the store.
 //!
-//! Three numbers for bytes and three for files, all atomics: *used* never passes *limit*, and never passes *ceiling*,
-//! which is what the store says at least. So after a crash the store's number is never below the truth.
+//! There are three numbers for bytes and three for files, all of them atomics: *used* never passes *limit*, and never
+//! passes *ceiling*, which the store's number always covers. So after a crash the store's number is never below the
+//! true use.
 //!
-//! UsageAccuracy of an account:
-//! - *clean*: the store has the use itself, marked exact. Before anything changes, the mark is taken away.
+//! An account is in one of these states:
+//! - *clean*: the store has the exact use, marked as exact. The mark is removed before anything changes.
 //! - *open*: the store has a ceiling; the use is exact in memory.
-//! - *loaded at its ceiling*: after a crash the ceiling counts as the use, until the home has been measured. What
-//!   fits under the limit that way goes on; what does not waits for the measure.
-//! - *unknown*: the home was never measured. Under a limit nothing grows before it has been.
-//! - *unmeasurable*: the home cannot be walked. Under a limit nothing grows, but for what fits under a ceiling that
-//!   was known before.
+//! - *loaded at its ceiling*: after a crash the ceiling counts as the use until the home has been measured. Growth
+//!   that fits under the limit even so is allowed; other growth waits for the measurement.
+//! - *unknown*: the home was never measured. If there is a limit, nothing may grow before the measurement.
+//! - *unmeasurable*: the home cannot be walked. If there is a limit, only growth that fits under a ceiling known
+//!   before is allowed.
 //!
-//! What does not fit is refused after the home was measured again (`account/retry.rs`), since the host's own programs cut, move
-//! and delete files in homes too.
+//! Growth that does not fit is refused only after the home was measured again (`account/retry.rs`), since the host's
+//! own programs truncate, move and delete files in homes too.
 //!
-//! Order of locks: names, then the size of one inode, then the records (`inodes`). Nobody holds any of them while he
-//! waits for the store or for a measure, which needs them all: what does not fit is given up as a whole, and
-//! [`Account::retry_until`] tries it again. A change holds a [`Change`] all the while, which keeps the account from
-//! becoming clean in the middle of it.
+//! Locks are taken in this order: names, then the size of one inode, then the records (`inodes`). No lock is held
+//! while waiting for the store or for a measurement, which needs all of them: an attempt that does not fit is given
+//! up as a whole, and [`Account::retry_until`] tries it again. A change holds a [`Change`] all the time, which keeps
+//! the account from becoming clean in the middle of it.
 
 mod keeping;
 mod measuring;
@@ -57,7 +58,7 @@ use super::disk::Disk;
 use super::id::{AccountId, AccountSpec};
 use super::inode::{InodeOwner, Inodes};
 
-/// The store's ceiling stands this much above the use, so that it moves rarely.
+/// How far the store's ceiling is set above the use, so that it is rarely raised.
 const AHEAD_BYTES: u64 = 64 << 20;
 const AHEAD_FILES: u64 = 10_000;
 
@@ -68,47 +69,47 @@ pub struct Account {
     bytes: Meter,
     files: Meter,
     accuracy: AtomicU8,
-    /// The store says that its number is exact: to be changed before anything else is.
+    /// Whether the store's number is marked as exact. The mark must be removed before anything else changes.
     clean: AtomicBool,
-    /// Counts how often the account was closed, to have its exact use written down.
+    /// The number of times that the account was closed to record its exact use.
     closings: AtomicU64,
-    /// Changes under way.
+    /// The number of changes in progress.
     changing: AtomicUsize,
-    /// Counts changes, so that the keeper sees when there were none for a while.
+    /// The number of changes so far, so that the keeper sees when there were none for a while.
     activity: AtomicU64,
-    /// Removed files that are still open: counted, but not in any directory.
+    /// The number of removed files that are still open: they are counted, but are not in any directory.
     orphans: AtomicUsize,
-    /// Somebody waits for a new ceiling, or for the mark "clean" to be taken away.
+    /// Whether a change waits for a new ceiling, or for the mark "clean" to be removed.
     wanted: AtomicBool,
-    /// The file system did not say what became of a change: the home is to be measured again.
+    /// Whether the outcome of a change is unknown, so that the home has to be measured again.
     invalidated: AtomicBool,
     storage: StorageState,
-    /// One measure at a time.
+    /// Locked during a measurement, so that there is only one at a time.
     measuring: Mutex<()>,
     measured_at: Mutex<Option<Timestamp>>,
     pub(super) names: Names,
     inodes: Mutex<Inodes>,
     progress: Progress,
     schedule: MeasureSchedule,
-    /// Somebody waits for a measure.
+    /// Whether a change waits for a measurement.
     asked: AtomicBool,
-    /// What the last measure could not look into.
+    /// The entries that the last measurement could not read.
     unreadable: Mutex<Unreadable>,
     helpers: Helpers,
 }
 
-/// How an account calls those who work for it.
+/// Wakes the tasks that work for accounts.
 #[derive(Clone)]
 pub(super) struct Helpers {
-    /// Writes to the store.
+    /// Wakes the keeper, which writes to the store.
     pub(super) keeper: Arc<Notify>,
-    /// Starts measures.
+    /// Wakes the task that starts measurements.
     pub(super) measurer: Arc<Notify>,
-    /// The end of the server.
+    /// Cancelled when the server ends.
     pub(super) quit: CancellationToken,
 }
 
-/// A change under way: whoever holds one may reserve and give back.
+/// A change in progress. Reserving and releasing need one.
 pub struct Change<'a>(&'a Account);
 
 impl Drop for Change<'_> {
@@ -119,8 +120,8 @@ impl Drop for Change<'_> {
 }
 
 impl Account {
-    /// An account as the store has it; without a record the home has to be measured before anything may grow up to a
-    /// limit.
+    /// Creates an account from its record in the store. Without a record, the home has to be measured before anything
+    /// may grow up to a limit.
     pub(super) fn load(spec: &AccountSpec, record: Option<&UsageRecord>, helpers: &Helpers) -> Self {
         let quota = spec.quota;
         let known = record.filter(|record| record.is_trusted());
@@ -157,17 +158,17 @@ impl Account {
         }
     }
 
-    /// What identifies the account.
+    /// Returns the id of the account.
     pub fn id(&self) -> &AccountId {
         &self.id
     }
 
-    /// The place that is charged to the account.
+    /// Returns the place that is charged to the account.
     pub fn location(&self) -> &Location {
         &self.location
     }
 
-    /// The numbers as they are now.
+    /// Returns the current numbers.
     pub fn usage(&self) -> Usage {
         Usage {
             bytes: self.bytes.used(),
@@ -184,7 +185,7 @@ impl Account {
         UsageAccuracy::of(self.accuracy.load(Ordering::Acquire))
     }
 
-    /// New limits, in force at once. Below the use, growth stops, and nothing else does.
+    /// Applies new limits at once. Limits below the use stop growth, and nothing else.
     pub fn set_quota(&self, quota: Quota) {
         self.bytes
             .limit
@@ -195,9 +196,9 @@ impl Account {
         self.moved();
     }
 
-    /// Waits until everything that grows by what an earlier limit allowed is written. May block on the disk.
+    /// Waits until all growth that an earlier limit allowed is written. May block on the disk.
     pub fn wait_for_growth(&self) {
-        // Whoever reserves holds the lock of the file or of the names until it is written.
+        // A call that reserves holds the lock of the file or of the names until the write is done.
         let open = self.lock_inodes().open();
         for inode in &open {
             drop(inode.lock(Wait::Allowed));
@@ -205,10 +206,11 @@ impl Account {
         drop(self.names.at_rest());
     }
 
-    /// Begins a change: from here on the store says that its number is no more than a ceiling.
+    /// Begins a change, after which the store's number counts only as a ceiling.
     ///
     /// # Errors
-    /// `NotRecorded`: it does not yet. To be used inside [`Account::retry_until`].
+    /// Returns `NotRecorded` while the store still marks its number as exact. Use this inside
+    /// [`Account::retry_until`].
     pub fn begin(&self) -> Result<Change<'_>> {
         self.changing.fetch_add(1, Ordering::SeqCst);
         let change = Change(self);
@@ -222,7 +224,7 @@ impl Account {
     /// Charges bytes before they are written.
     ///
     /// # Errors
-    /// As [`Account::begin`]; `Measuring`; and where there is no room.
+    /// Fails as [`Account::begin`] does, with `Measuring`, or with the reason why there is no room.
     pub fn reserve_bytes(&self, _change: &Change<'_>, amount: u64) -> Result<()> {
         self.reserve(&self.bytes, amount, AHEAD_BYTES)
             .map_err(|short| match short {
@@ -237,7 +239,7 @@ impl Account {
     /// Charges a file, directory or link before it is made.
     ///
     /// # Errors
-    /// As [`Account::reserve_bytes`].
+    /// Fails as [`Account::reserve_bytes`] does.
     pub fn reserve_file(&self, _change: &Change<'_>) -> Result<()> {
         self.reserve(&self.files, 1, AHEAD_FILES)
             .map_err(|short| match short {
@@ -276,19 +278,19 @@ impl Account {
         }
     }
 
-    /// Gives bytes back.
+    /// Releases bytes.
     pub fn release_bytes(&self, _change: &Change<'_>, amount: u64) {
         self.give_back(&self.bytes, amount);
     }
 
-    /// Gives a file, directory or link back.
+    /// Releases a file, directory or link.
     pub fn release_file(&self, _change: &Change<'_>) {
         self.give_back(&self.files, 1);
     }
 
     fn give_back(&self, meter: &Meter, amount: u64) {
         if !meter.take(amount) {
-            // More has gone than was counted: there is what others have put into the home.
+            // More was removed than was counted, so other programs have put files into the home.
             self.invalidate();
         }
     }
@@ -307,10 +309,10 @@ impl Account {
         self.progress.moved();
     }
 
-    /// The last name of an inode is gone. What it held is given back now, or when its last handle is closed. `size` is
-    /// asked for where nobody has it open, and so nobody changes it.
+    /// Handles the loss of an inode's last name. Its charge is released now, or when its last handle is closed.
+    /// `size` is called only if no handle has the inode open, so that its size cannot change.
     pub(super) fn name_gone(&self, change: &Change<'_>, id: InodeId, size: impl FnOnce() -> u64) {
-        // The end of a record takes the lock again, so the record must outlive the guard.
+        // Dropping a record takes the lock again, so the record must outlive the guard.
         let open = self.lock_inodes().get(id);
         match open {
             Some(inode) if !inode.is_removed() => inode.set_removed(),
@@ -323,18 +325,18 @@ impl Account {
         }
     }
 
-    /// Says whether the storage carries this server's marker. Where it does not, growth stops, and nothing else does.
+    /// Records whether the storage has this server's marker. Without the marker growth stops, and nothing else.
     pub fn set_owned(&self, owned: bool) {
         self.storage.foreign.store(!owned, Ordering::Relaxed);
     }
 
-    /// Says which disk the home lies on.
+    /// Records the disk that the home lies on.
     pub fn set_disk(&self, disk: Arc<Disk>) {
-        // It stays the same while the server runs, or is another one by then, which costs a line in the log.
+        // The disk stays the same while the server runs. If it does change, the only effect is a line in the log.
         let _ = self.storage.disk.set(disk);
     }
 
-    /// Returns whether nobody was looking at the marker of the storage. Then the caller is, until
+    /// Returns whether no other task was checking the marker of the storage. If so, the caller checks it, until
     /// [`Account::end_look`].
     pub(super) fn begin_look(&self) -> bool {
         !self.storage.looking.swap(true, Ordering::SeqCst)
@@ -362,7 +364,7 @@ impl InodeOwner for Account {
         self.give_back(&self.bytes, bytes);
         self.give_back(&self.files, 1);
         self.activity.fetch_add(1, Ordering::Relaxed);
-        // Last: an account with an orphan does not become clean.
+        // This comes last: an account with an orphan does not become clean.
         self.orphans.fetch_sub(1, Ordering::SeqCst);
     }
 

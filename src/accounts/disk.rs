@@ -1,8 +1,9 @@
-//! Disks that are full: what is told of them, and the one that the store lies on.
+//! Handles disks that are full: logs them, and protects the disk of the store.
 //!
-//! A call that ran out of space says so to its client; here it becomes one line in the log a minute for each disk. On
-//! the disk of the data directory more depends on it: what is left there is the store's (see `store/reserve.rs`), so
-//! from the first call that fails no home on it grows, until the server finds that the reserve is whole again.
+//! A call that ran out of space reports this to its client. Here it also becomes a line in the log, at most one a
+//! minute for each disk. The disk of the data directory needs more: its last free space is reserved for the store
+//! (see `store/reserve.rs`). So after the first call that fails, no home on that disk may grow until the server finds
+//! the reserve complete again.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -14,39 +15,39 @@ use crate::storage::Error;
 use crate::storage::location::Location;
 use base::error::Clause;
 
-/// Clients that try again and again must not fill the log as well.
+/// The shortest time between two warnings, because clients that retry must not fill the log as well.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// One file system with homes.
+/// One file system that holds homes.
 #[derive(Default)]
 pub struct Disk {
-    /// Nothing may grow on it.
+    /// Whether nothing may grow on it.
     full: AtomicBool,
-    /// A quota of the file system has refused something.
+    /// Whether a quota of the file system has refused a call.
     suspected: AtomicBool,
-    /// Does the store lie on it?
+    /// Whether the store lies on it.
     has_store: AtomicBool,
     warned: Mutex<Option<Instant>>,
 }
 
 impl Disk {
-    /// Is nothing to grow here?
+    /// Returns whether nothing may grow on this disk.
     pub fn is_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Says whether anything may grow here.
+    /// Sets whether nothing may grow on this disk.
     pub fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::Relaxed);
     }
 
-    /// Is there a reason to look whether anything may grow here, since the last time that somebody asked?
+    /// Returns whether the file system's quota has refused a call since the last time that this was asked.
     pub fn take_suspicion(&self) -> bool {
         self.suspected.swap(false, Ordering::Relaxed)
     }
 
-    /// A call in this home ran out of space: that of the disk, or a quota of the file system (`EDQUOT`), which may be for
-    /// all that our user has, or for this home alone.
+    /// Notes that a call in this home ran out of space: on the disk, or in a quota of the file system (`EDQUOT`).
+    /// That quota may apply to everything that the server's user owns, or to this home alone.
     pub(super) fn no_space(&self, home: &Location, error: Error) {
         if self.has_store.load(Ordering::Relaxed) {
             match error {
@@ -67,14 +68,14 @@ impl Disk {
 pub struct Disks(Mutex<HashMap<u64, Arc<Disk>>>);
 
 impl Disks {
-    /// The disk with this device number.
+    /// Returns the disk with this device number.
     pub fn of(&self, device: u64) -> Arc<Disk> {
-        // As many as file systems are mounted.
+        // There are at most as many entries as file systems were mounted.
         let mut disks = self.0.lock();
         Arc::clone(disks.entry(device).or_default())
     }
 
-    /// The disk that the store lies on.
+    /// Returns the disk with this device number, marked as the one that holds the store.
     pub fn with_store(&self, device: u64) -> Arc<Disk> {
         let disk = self.of(device);
         disk.has_store.store(true, Ordering::Relaxed);

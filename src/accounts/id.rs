@@ -1,4 +1,4 @@
-//! What identifies an account, and what has to be said to open one.
+//! The identity of an account, and the description that is needed to open one.
 
 use std::fmt;
 use std::path::Path;
@@ -7,17 +7,17 @@ use std::sync::Arc;
 use crate::domain::user::Quota;
 use crate::storage::location::Location;
 
-/// Identifies an account, apart from the users who are charged to it and from the place that it measures.
+/// Identifies an account, independently of the users who are charged to it and of the place that it measures.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct AccountId(Arc<Path>);
 
 impl AccountId {
-    /// The account of a home. Each home has one, and the store keys it by the home's path.
+    /// Returns the account of a home. Each home has one, and the store keys it by the home's path.
     pub fn of_home(home: &Path) -> Self {
         Self(Arc::from(home))
     }
 
-    /// The key of the account's row in the store.
+    /// Returns the key of the account's row in the store.
     pub(super) fn store_key(&self) -> &Path {
         &self.0
     }
@@ -32,16 +32,16 @@ impl fmt::Debug for AccountId {
 /// An account as its users' records describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountSpec {
-    /// The account.
+    /// The id of the account.
     pub id: AccountId,
-    /// The place that is charged to it.
+    /// The place that is charged to the account.
     pub location: Location,
-    /// The limits.
+    /// The limits of the account.
     pub quota: Quota,
 }
 
 impl AccountSpec {
-    /// The account of a home.
+    /// Describes the account of a home.
     pub fn of_home(home: &Path, quota: Quota) -> Self {
         Self {
             id: AccountId::of_home(home),

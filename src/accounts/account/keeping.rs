@@ -1,4 +1,4 @@
-//! The keeper's side of an account.
+//! The part of an account that the keeper uses.
 
 use std::sync::atomic::Ordering;
 
@@ -6,9 +6,9 @@ use super::usage::UsageAccuracy;
 use super::{AHEAD_BYTES, AHEAD_FILES, Account};
 use crate::store::UsageRecord;
 
-/// What the keeper does with an account: it alone writes to the store.
+/// The keeper's operations on an account. Only the keeper writes to the store.
 impl Account {
-    /// What is to be written down so that changes can go on; `None`: nothing is wanted.
+    /// Returns the record to write so that changes can go on; `None` if no record is wanted.
     pub(crate) fn wanted_record(&self) -> Option<UsageRecord> {
         self.wanted
             .swap(false, Ordering::SeqCst)
@@ -25,7 +25,7 @@ impl Account {
         }
     }
 
-    /// A ceiling is on the disk.
+    /// Notes that a ceiling is on the disk.
     pub(crate) fn ceiling_written(&self, record: &UsageRecord) {
         self.bytes.ceiling.store(record.bytes, Ordering::Release);
         self.files.ceiling.store(record.files, Ordering::Release);
@@ -33,7 +33,7 @@ impl Account {
         self.moved();
     }
 
-    /// The store could not be written; those who wait may wait on, and somebody wants it still.
+    /// Notes that the store could not be written: the record is still wanted, and waiting changes may wait on.
     pub(crate) fn not_written(&self) {
         self.wanted.store(true, Ordering::SeqCst);
     }
@@ -46,9 +46,10 @@ impl Account {
         self.clean.load(Ordering::SeqCst)
     }
 
-    /// Keeps changes out, to write the use down exactly; `None` while there are any, or where it is not exact.
+    /// Blocks changes so that the exact use can be recorded. Returns `None` if changes are in progress, or if the use
+    /// is not exact.
     ///
-    /// Changes that come now wait until the mark is taken away again: by [`Account::ceiling_written`].
+    /// Changes that come now wait until the mark is removed again by [`Account::ceiling_written`].
     pub(crate) fn close_for_exact(&self) -> Option<UsageRecord> {
         if self.accuracy() != UsageAccuracy::Exact
             || self.invalidated.load(Ordering::SeqCst)
@@ -72,18 +73,18 @@ impl Account {
         })
     }
 
-    /// How often changes were kept out.
+    /// Returns how many times changes were blocked.
     pub(crate) fn closings(&self) -> u64 {
         self.closings.load(Ordering::Relaxed)
     }
 
-    /// The exact use could not be written down: what the store has is still a ceiling.
+    /// Notes that the exact use could not be recorded, so the store's number is still a ceiling.
     pub(crate) fn reopen(&self) {
         self.clean.store(false, Ordering::SeqCst);
         self.moved();
     }
 
-    /// The exact use is on the disk: a ceiling must be written before anything grows.
+    /// Notes that the exact use is on the disk. A ceiling must be recorded before anything grows.
     pub(crate) fn exact_written(&self, record: &UsageRecord) {
         self.bytes.ceiling.store(record.bytes, Ordering::Release);
         self.files.ceiling.store(record.files, Ordering::Release);

@@ -1,4 +1,4 @@
-//! What a measure does to an account, and who asks for one.
+//! The effect of a measurement on an account, and the requests for one.
 
 use parking_lot::MutexGuard;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ impl Account {
         self.measuring.lock()
     }
 
-    /// Is a measure due that nobody has asked for yet? Says so once.
+    /// Returns whether a measurement is due that was not requested yet, and clears the flag.
     pub(crate) fn take_invalidation(&self) -> bool {
         self.invalidated.swap(false, Ordering::SeqCst)
     }
@@ -24,22 +24,22 @@ impl Account {
         self.helpers.measurer.notify_one();
     }
 
-    /// Does somebody wait for a measure that was not begun? Says so once.
+    /// Returns whether a change waits for a measurement that has not begun, and clears the flag.
     pub(crate) fn take_asked(&self) -> bool {
         self.asked.swap(false, Ordering::SeqCst)
     }
 
-    /// Is a measure due, whoever will ask for it?
+    /// Returns whether a measurement is due.
     pub(crate) fn is_invalidated(&self) -> bool {
         self.invalidated.load(Ordering::SeqCst)
     }
 
-    /// What the last measure could not look into.
+    /// Returns the entries that the last measurement could not read.
     pub fn unreadable(&self) -> Unreadable {
         self.unreadable.lock().clone()
     }
 
-    /// What a measure could not look into; was that so before?
+    /// Sets the entries that a measurement could not read. Returns whether they were the same before.
     pub(crate) fn set_unreadable(&self, unreadable: &Unreadable) -> bool {
         let mut known = self.unreadable.lock();
         let same = *known == *unreadable;
@@ -47,14 +47,14 @@ impl Account {
         same
     }
 
-    /// The home was measured. The caller keeps all change out.
+    /// Sets the use to what was measured. The caller blocks all changes.
     pub(crate) fn measured(&self, bytes: u64, files: u64) {
         self.bytes.used.store(bytes, Ordering::Release);
         self.files.used.store(files, Ordering::Release);
         *self.measured_at() = Some(Timestamp::now());
         self.activity.fetch_add(1, Ordering::Relaxed);
         self.accuracy.store(EXACT, Ordering::Release);
-        // What the store has may be lower now, where the operator has put files into the home.
+        // The store's number may be too low now, if the operator has put files into the home.
         self.want();
         self.moved();
     }
@@ -63,7 +63,7 @@ impl Account {
         self.measured_at.lock()
     }
 
-    /// A number that was exact stays so.
+    /// Marks the account as not measurable, unless its number was exact.
     pub(crate) fn cannot_be_measured(&self) {
         for (from, to) in [(AT_CEILING, STAYS_AT_CEILING), (UNKNOWN, UNMEASURABLE)] {
             let _ = self

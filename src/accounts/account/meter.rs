@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::storage::Error;
 
-/// What stands for "unlimited" in a limit.
+/// The value of a limit that means "unlimited".
 pub(super) const NO_LIMIT: u64 = u64::MAX;
 
-/// One kind of thing that is counted.
+/// The use of one resource (bytes or files), with its limit and its ceiling.
 pub(super) struct Meter {
     pub(super) used: AtomicU64,
     pub(super) limit: AtomicU64,
     pub(super) ceiling: AtomicU64,
-    /// The largest sum that somebody waits for.
+    /// The largest sum that a change waits for.
     pub(super) asked: AtomicU64,
 }
 
@@ -21,7 +21,7 @@ impl Meter {
         Self {
             used: AtomicU64::new(used),
             limit: AtomicU64::new(limit.unwrap_or(NO_LIMIT)),
-            // Nothing may grow before a ceiling is written down.
+            // Nothing may grow before a ceiling is recorded.
             ceiling: AtomicU64::new(used),
             asked: AtomicU64::new(0),
         }
@@ -35,7 +35,7 @@ impl Meter {
         Some(self.limit.load(Ordering::Relaxed)).filter(|limit| *limit != NO_LIMIT)
     }
 
-    /// Adds, if the sum stays within limit and ceiling.
+    /// Adds the amount if the sum stays within limit and ceiling.
     pub(super) fn add(&self, amount: u64) -> std::result::Result<(), Short> {
         let mut used = self.used();
         loop {
@@ -57,19 +57,20 @@ impl Meter {
         }
     }
 
-    /// Takes away; `false`: files changed behind our back have made more go than was counted.
+    /// Subtracts the amount. Returns `false` if it was more than the use, because other programs have changed files.
     pub(super) fn take(&self, amount: u64) -> bool {
         let before = self
             .used
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |used| {
                 Some(used.saturating_sub(amount))
             });
-        // The closure never declines.
+        // The closure never returns `None`.
         before.is_ok_and(|used| used >= amount)
     }
 
-    /// The ceiling to write down next: the use, or what is asked for, and some more, at most the limit; never below
-    /// the use, nor below the ceiling now, up to which changes may go on while the new one is being written.
+    /// Returns the ceiling to record next: the use, or the sum that was asked for, plus `ahead`, and at most the
+    /// limit. It is never below the use, nor below the current ceiling, up to which changes may go on while the new
+    /// one is being written.
     pub(super) fn next_ceiling(&self, ahead: u64) -> u64 {
         let used = self.used();
         let asked = self.asked.swap(0, Ordering::AcqRel);
@@ -80,25 +81,25 @@ impl Meter {
         wished.max(used).max(self.ceiling.load(Ordering::Acquire))
     }
 
-    /// Is less than half of what a new ceiling gives left, though the limit leaves more?
+    /// Returns whether less than half of a new ceiling's margin is left, although the limit would allow more.
     pub(super) fn runs_low(&self, ahead: u64) -> bool {
         let left = self.ceiling.load(Ordering::Relaxed).saturating_sub(self.used());
         left < ahead / 2 && self.ceiling.load(Ordering::Relaxed) < self.limit.load(Ordering::Relaxed)
     }
 }
 
-/// Why an amount does not fit.
+/// The reason why an amount does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Short {
-    /// The limit stands against it.
+    /// The limit would be passed.
     Limit,
-    /// So much is not written down yet.
+    /// The recorded ceiling would be passed.
     Ceiling,
-    /// A measure will tell.
+    /// The use is not known until a measurement ends.
     Measure,
-    /// Nobody can tell.
+    /// The use cannot be measured.
     Unmeasurable,
-    /// The storage is not this server's.
+    /// The storage does not have this server's marker.
     NotOwned,
     /// The disk is full.
     NoSpace,
@@ -107,7 +108,7 @@ pub(super) enum Short {
 impl Short {
     pub(super) fn reason(self) -> Error {
         match self {
-            // A limit has numbers to tell, which its caller adds.
+            // The caller adds the numbers to the error for a limit.
             Short::Limit | Short::Ceiling => Error::NotRecorded,
             Short::Measure => Error::Measuring,
             Short::Unmeasurable => Error::Unmeasurable,

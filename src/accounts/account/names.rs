@@ -5,26 +5,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::storage::{Error, Result, Wait};
 
-/// The names of a home.
+/// The lock on the names of a home.
 #[derive(Default)]
 pub(crate) struct Names {
     lock: Mutex<()>,
-    /// Counts the changes, so that a measure sees that directories changed under it.
+    /// The number of changes, so that a measurement notices changed directories.
     changes: AtomicU64,
 }
 
-/// The right to change names, or to keep them as they are.
+/// The right to change names, or to keep them unchanged.
 pub(crate) struct NamesGuard<'a>(#[allow(dead_code, reason = "held, not used")] MutexGuard<'a, ()>);
 
 impl Names {
-    /// Locks the names to change one. With [`Wait::Never`]: only if nobody else has locked them.
+    /// Locks the names to change one. With [`Wait::Never`], fails with `WouldBlock` if they are locked already.
     pub(crate) fn lock(&self, wait: Wait) -> Result<NamesGuard<'_>> {
         let guard = self.freeze(wait)?;
         self.changes.fetch_add(1, Ordering::Relaxed);
         Ok(guard)
     }
 
-    /// Keeps names as they are for a while, without changing any.
+    /// Keeps the names unchanged while the guard lives.
     pub(crate) fn freeze(&self, wait: Wait) -> Result<NamesGuard<'_>> {
         let guard = match wait {
             Wait::Allowed => return Ok(self.at_rest()),
@@ -33,12 +33,12 @@ impl Names {
         Ok(NamesGuard(guard))
     }
 
-    /// Waits until nobody changes names.
+    /// Waits until no other call changes names, and locks them.
     pub(crate) fn at_rest(&self) -> NamesGuard<'_> {
         NamesGuard(self.lock.lock())
     }
 
-    /// Returns how often names were changed.
+    /// Returns the number of times that names were changed.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
     }

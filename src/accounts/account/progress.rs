@@ -1,28 +1,28 @@
-//! Waiting for an account to move on: for the keeper to write to the store, or for a measure.
+//! Waits for an account to make progress: for the keeper to write to the store, or for a measurement.
 
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A client waits this long, then it hears why nothing happens.
+/// The longest time that a client waits before it gets an error.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Wakes those who wait on threads of the blocking pool.
+/// Wakes the calls that wait on threads of the blocking pool.
 #[derive(Default)]
 pub(super) struct Progress {
-    /// Moves with `lock` held, so that nobody falls asleep over it.
+    /// Changes with `lock` held, so that no waiting thread misses it.
     count: AtomicU64,
     lock: Mutex<()>,
     moved: Condvar,
 }
 
 impl Progress {
-    /// How far it has come.
+    /// Returns the current count.
     pub(super) fn seen(&self) -> u64 {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// It may be worth trying again.
+    /// Wakes the waiting calls, because trying again may succeed now.
     pub(super) fn moved(&self) {
         let lock = self.lock.lock();
         self.count.fetch_add(1, Ordering::SeqCst);
@@ -30,7 +30,7 @@ impl Progress {
         self.moved.notify_all();
     }
 
-    /// Waits until it has come further than `seen`; `false`: not before `end`.
+    /// Waits until the count has passed `seen`. Returns `false` if that did not happen before `end`.
     pub(super) fn wait(&self, seen: u64, end: Instant) -> bool {
         let mut lock = self.lock.lock();
         while self.seen() == seen {

@@ -1,15 +1,17 @@
-//! Waiting for what may let a change through after all: a new ceiling, a measure under way, or another measure.
+//! Waits for events that may let a change succeed after all: a new ceiling, a measurement in progress, or another
+//! measurement.
 //!
-//! An account that would refuse is measured again first, since the host's own programs cut, move and delete files in
-//! homes too. Such a measure is *asked* for, *runs* and *ends*; there is one at a time, and after its end none is asked
-//! for before max(`PAUSE`, `PAUSES` × its duration) has passed, so that a full home in a retry loop costs a
-//! twentieth of a slot. (After a measure that no refusal has asked for, as that at the first sign-in, only the second
-//! counts.) A refusal waits until [`PATIENCE`] after the measure was asked for, then it stands, and the measure goes
-//! on. During the pause a refusal stands at once, but for a few that wait for its end: an upload that follows another
-//! within seconds must not be refused with room to spare. Those are bounded in number (`WAITING_AT_ONCE`), only a
-//! handle's first refusal is one of them, and when the measure finds nothing there are none for [`IN_VAIN`].
-//! A measure that had begun before the refusal may have walked past what was removed since: after its end the refusal
-//! waits for another one, in the same way. So a refusal waits for two measures at the most.
+//! Before an account refuses growth, it is measured again, since the host's own programs truncate, move and delete
+//! files in homes too. Such a measurement is *asked* for, *runs* and *ends*. There is one at a time, and after its
+//! end none is asked for before max(`PAUSE`, `PAUSES` × its duration) has passed, so that a full home in a retry loop
+//! uses a twentieth of a slot. (After a measurement that no refusal has asked for, such as the one at the first
+//! sign-in, only the second value counts.) A refusal waits for at most [`PATIENCE`] after the measurement was asked
+//! for. Then it is final, and the measurement goes on. During the pause a refusal is final at once, except for a few
+//! that wait for its end: an upload that follows another within seconds must not be refused while there is room.
+//! Their number is limited (`WAITING_AT_ONCE`), only a handle's first refusal may wait, and after a measurement that
+//! finds no room none may wait for [`IN_VAIN`]. A measurement that had begun before the refusal may have walked past
+//! files that were removed since, so after its end the refusal waits for another one in the same way. So a refusal
+//! waits for at most two measurements.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -21,12 +23,12 @@ use super::usage::{AT_CEILING, UNKNOWN};
 use crate::storage::{Error, Result, Wait};
 
 impl Account {
-    /// Does what may find no room until the keeper has written to the store, or until the home was measured: then it
-    /// is tried again from the start, with nothing held meanwhile. `attempt` has no effect when it fails for want of
-    /// room, of a ceiling or of a measure, which is what the client hears when the time for that is over.
+    /// Runs a change that may find no room until the keeper has written to the store or until the home was measured.
+    /// It is then tried again from the start, and no lock is held meanwhile. `attempt` must have no effect if it
+    /// fails for want of room, of a ceiling or of a measurement. The client gets that error when the time is over.
     ///
     /// # Errors
-    /// Those of `attempt`; with [`Wait::Never`], `WouldBlock` instead of waiting.
+    /// Fails as `attempt` does; with [`Wait::Never`], returns `WouldBlock` instead of waiting.
     pub fn retry_until<T>(
         &self,
         limits: impl Into<RetryLimits>,
@@ -34,10 +36,10 @@ impl Account {
     ) -> Result<T> {
         let limits = limits.into();
         let mut deadline = None;
-        // The number of the first measure that has seen what was there at the first refusal.
+        // The number of the first measurement that covers the state at the first refusal.
         let mut decisive = None;
         loop {
-            // Before the attempt, so that no news between the two is missed.
+            // Read this before the attempt, so that no change between the two is missed.
             let seen = self.progress.seen();
             match attempt() {
                 Err(reason @ (Error::NotRecorded | Error::Measuring)) => {
@@ -70,11 +72,11 @@ impl Account {
         }
     }
 
-    /// Waits for a measure that is under way, so that what is told of the use is the use. If that takes long, the
-    /// ceiling is told instead: it is never less.
+    /// Waits for a measurement in progress, so that the reported use is exact. If that takes too long, the ceiling is
+    /// reported instead, which is never below the use.
     ///
     /// # Errors
-    /// With [`Wait::Never`], `WouldBlock` instead of waiting.
+    /// With [`Wait::Never`], returns `WouldBlock` instead of waiting.
     pub fn wait_until_measured(&self, wait: Wait) -> Result<()> {
         let limited = self.bytes.limit().is_some() || self.files.limit().is_some();
         let measured = self.retry_until(wait, || match self.accuracy.load(Ordering::Acquire) {
@@ -87,7 +89,7 @@ impl Account {
         }
     }
 
-    /// Waits for a measure, and sees to it that there is one; `false`: the refusal stands.
+    /// Asks for a measurement if necessary, and waits for it. Returns `false` if the refusal is final.
     fn measured_again(&self, limits: RetryLimits) -> Result<bool> {
         let before = self.schedule.lock().ended;
         loop {
@@ -126,8 +128,8 @@ impl Account {
         }
     }
 
-    /// Waits until `next`, or until another measure than the `ended` ones has ended. Other news of the account (a
-    /// ceiling that was written down, a new limit) does not end the pause.
+    /// Waits until `next`, or until a measurement has ended after the first `ended` ones. Other progress of the
+    /// account (a recorded ceiling, a new limit) does not end the pause.
     fn wait_for_pause(&self, mut seen: u64, next: Instant, ended: u64) {
         while self.progress.wait(seen, next) {
             seen = self.progress.seen();
@@ -137,7 +139,7 @@ impl Account {
         }
     }
 
-    /// Somebody waits for a measure that may stand behind many others.
+    /// Asks for a measurement now, because a call waits for one that may be queued behind many others.
     fn hurry(&self) {
         let mut schedule = self.schedule.lock();
         let now = Instant::now();
@@ -149,24 +151,24 @@ impl Account {
         }
     }
 
-    /// Is there still to be one that nobody waits for?
+    /// Returns whether a background measurement is queued.
     pub(crate) fn is_queued(&self) -> bool {
         self.schedule.lock().queued
     }
 
-    /// May a measure be made that nobody waits for?
+    /// Returns whether a background measurement may be made now.
     pub(crate) fn may_be_measured(&self) -> bool {
         let schedule = self.schedule.lock();
         schedule.since.is_none() && schedule.next.is_none_or(|next| next <= Instant::now())
     }
 
-    /// A measure is to be made that nobody waits for; `false`: that is so already. A refusal does not wait for it,
-    /// since it may stand behind many others.
+    /// Notes that a background measurement is queued. Returns `false` if one was queued already. A refusal does not
+    /// wait for it, since it may be queued behind many others.
     pub(crate) fn queue_measure(&self) -> bool {
         !std::mem::replace(&mut self.schedule.lock().queued, true)
     }
 
-    /// A measure begins, whoever has asked for it.
+    /// Notes that a measurement begins, whatever the reason for it.
     pub(crate) fn measure_begins(&self) -> Instant {
         let now = Instant::now();
         let mut schedule = self.schedule.lock();
@@ -176,7 +178,7 @@ impl Account {
         now
     }
 
-    /// A refusal may ask for a measure at once.
+    /// Lets a refusal ask for a measurement at once.
     #[cfg(test)]
     pub(crate) fn forget_last_measure(&self) {
         let mut schedule = self.schedule.lock();
@@ -184,25 +186,25 @@ impl Account {
         schedule.waits_from = None;
     }
 
-    /// How many measures have ended.
+    /// Returns the number of measurements that have ended.
     #[cfg(test)]
     pub(crate) fn measures(&self) -> u64 {
         self.schedule.lock().ended
     }
 
-    /// Has a measure begun, or been asked for, that has not ended?
+    /// Returns whether a measurement was asked for or has begun, and has not ended.
     #[cfg(test)]
     pub(crate) fn is_being_measured(&self) -> bool {
         self.schedule.lock().since.is_some()
     }
 
-    /// From now on refusals stand at once.
+    /// Makes refusals final at once from now on.
     #[cfg(test)]
     pub(crate) fn refuse_at_once(&self) {
         self.schedule.lock().off = true;
     }
 
-    /// Notes that a measure has ended, well or badly.
+    /// Notes that a measurement has ended, with or without success.
     pub(crate) fn measure_ended(&self, begun: Instant, found_room: bool) {
         let now = Instant::now();
         let took = now.duration_since(begun);

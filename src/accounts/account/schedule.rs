@@ -1,4 +1,4 @@
-//! When an account is measured again: how often, and which refusals wait for it. Pure but for its lock.
+//! Decides when an account is measured again: how often, and which refusals wait for it. Pure except for its lock.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -7,13 +7,13 @@ use crate::storage::Wait;
 
 use super::progress::PATIENCE;
 
-/// At least this passes after a measure that a refusal has asked for.
+/// The shortest pause after a measurement that a refusal has asked for.
 const PAUSE: Duration = Duration::from_secs(5);
-/// And so many times the duration of the last one.
+/// The pause is also at least this many times the duration of the last measurement.
 const PAUSES: u32 = 20;
-/// Refusals of one account that wait for the end of the pause; each holds a thread.
+/// The number of refusals of one account that may wait for the end of the pause; each holds a thread.
 pub(super) const WAITING_AT_ONCE: usize = 4;
-/// After a measure that found nothing, no refusal waits for the end of a pause for so long.
+/// After a measurement that found no room, no refusal waits for the end of a pause during this time.
 pub(super) const IN_VAIN: Duration = Duration::from_secs(30);
 
 /// When an account is measured again.
@@ -22,41 +22,41 @@ pub(super) struct MeasureSchedule(Mutex<Schedule>);
 
 #[derive(Default)]
 pub(super) struct Schedule {
-    /// When the measure that is under way was asked for.
+    /// When the measurement in progress was asked for.
     pub(super) since: Option<Instant>,
-    /// A refusal has asked for it.
+    /// Whether a refusal has asked for it.
     pub(super) by_refusal: bool,
-    /// One that nobody waits for has not begun yet.
+    /// Whether a background measurement is queued that has not begun yet.
     pub(super) queued: bool,
-    /// When the next one may be asked for.
+    /// The earliest time at which the next measurement may be asked for.
     pub(super) next: Option<Instant>,
-    /// Counts measures that have begun; there is one at a time.
+    /// The number of measurements that have begun; there is one at a time.
     pub(super) begun: u64,
-    /// Counts measures that have ended.
+    /// The number of measurements that have ended.
     pub(super) ended: u64,
-    /// Refusals that wait for `next`.
+    /// The number of refusals that wait for `next`.
     pub(super) waiting: usize,
-    /// Before then no refusal begins to wait for `next`.
+    /// The earliest time at which a refusal may begin to wait for `next`.
     pub(super) waits_from: Option<Instant>,
-    /// No refusal asks for anything: for tests of what is counted.
+    /// Whether refusals never ask for a measurement, for tests of the counting itself.
     pub(super) off: bool,
 }
 
-/// What a refusal has to do.
+/// What a refusal has to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Advice {
-    /// The refusal stands.
+    /// The refusal is final.
     Stand,
-    /// A measure may be asked for now.
+    /// Ask for a measurement now.
     Ask,
-    /// A measure is under way; it is waited for until then.
+    /// Wait for the measurement in progress, until this time at most.
     Await(Instant),
-    /// At that time one may be asked for.
+    /// Wait until this time, when a measurement may be asked for.
     Pause(Instant),
 }
 
 impl Schedule {
-    /// Returns what a refusal has to do now. `first` says that nobody has told the client before that there is no room.
+    /// Returns what a refusal has to do now. `first` means that the client was not told before that there is no room.
     pub(super) fn advice(&self, now: Instant, first: bool) -> Advice {
         if self.off {
             return Advice::Stand;
@@ -102,12 +102,12 @@ impl MeasureSchedule {
     }
 }
 
-/// How long a change may wait.
+/// Whether and for how long a change may wait.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryLimits {
-    /// May it wait at all?
+    /// Whether it may wait at all.
     pub wait: Wait,
-    /// Has it not been refused before, on the same handle?
+    /// Whether this handle has had no refusal before.
     pub first: bool,
 }
 

@@ -1,4 +1,5 @@
-//! What an account knows of the storage that its home lies in: whose it is, and whether its disk is full.
+//! What an account knows about the storage of its home: whether it has this server's marker, and whether its disk is
+//! full.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -8,19 +9,19 @@ use crate::accounts::disk::Disk;
 use crate::storage::Error;
 use crate::storage::location::Location;
 
-/// What is known.
+/// The state of the storage, as far as the account knows it.
 #[derive(Default)]
 pub(super) struct StorageState {
-    /// It does not carry this server's marker: nothing may grow.
+    /// Whether the storage lacks this server's marker, so that nothing may grow.
     pub(super) foreign: AtomicBool,
-    /// Somebody is looking at the marker.
+    /// Whether a task is checking the marker.
     pub(super) looking: AtomicBool,
-    /// The disk that the home was first mounted on.
+    /// The disk that the home was on when it was first mounted.
     pub(super) disk: OnceLock<Arc<Disk>>,
 }
 
 impl StorageState {
-    /// May anything grow? Asked at each growth: two loads.
+    /// Checks that growth is allowed. This runs at each growth, and costs two atomic loads.
     pub(super) fn may_grow(&self) -> Result<(), Short> {
         if self.foreign.load(Ordering::Relaxed) {
             return Err(Short::NotOwned);
@@ -31,7 +32,7 @@ impl StorageState {
         }
     }
 
-    /// A call in the home ran out of space, with this error.
+    /// Notes that a call in the home ran out of space with this error.
     pub(super) fn no_space(&self, home: &Location, error: Error) {
         if let Some(disk) = self.disk.get() {
             disk.no_space(home, error);

@@ -1,9 +1,9 @@
-//! What an account says of itself.
+//! The use of an account, and how accurate it is.
 
 use crate::domain::user::Quota;
 use crate::store::UsageRecord;
 
-/// How far the numbers can be relied on.
+/// How accurate the numbers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageAccuracy {
     /// The use is exact.
@@ -14,21 +14,21 @@ pub enum UsageAccuracy {
     Unmeasurable,
 }
 
-/// What an account says of itself.
+/// The use and the limits of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// Sum of file sizes.
+    /// The sum of file sizes in bytes.
     pub bytes: u64,
-    /// Files, directories and symbolic links.
+    /// The number of files, directories and symbolic links.
     pub files: u64,
-    /// What is allowed.
+    /// The limits of the account.
     pub quota: Quota,
-    /// How far the numbers can be relied on.
+    /// How accurate the numbers are.
     pub accuracy: UsageAccuracy,
 }
 
 impl Usage {
-    /// What the store says of a home; `None` if its record is not trusted.
+    /// Returns the use that the store has recorded for a home; `None` if the record is not trusted.
     pub fn recorded(record: &UsageRecord, quota: Quota) -> Option<Self> {
         record.is_trusted().then_some(Self {
             bytes: record.bytes,
@@ -44,7 +44,7 @@ impl Usage {
 }
 
 impl UsageAccuracy {
-    /// Of a state, which others need not tell apart so finely.
+    /// Maps an internal state to the accuracy that other modules see.
     pub(super) fn of(state: u8) -> Self {
         match state {
             EXACT => Self::Exact,
@@ -58,5 +58,5 @@ pub(super) const EXACT: u8 = 0;
 pub(super) const AT_CEILING: u8 = 1;
 pub(super) const UNMEASURABLE: u8 = 2;
 pub(super) const UNKNOWN: u8 = 3;
-/// Not measurable, but the use is no more than what the store has.
+/// The home cannot be measured, but its use is at most what the store has.
 pub(super) const STAYS_AT_CEILING: u8 = 4;

@@ -137,7 +137,7 @@ pub(super) fn names_are_made_and_removed(storage: &dyn Storage) {
         error(storage.mkdir(&path("/"), 0o755, Wait::Allowed)),
         Error::AlreadyExists
     );
-    // Until then, even the owner cannot write into it.
+    // The mode has to change first: even the owner cannot write into this directory yet.
     let writable = SetAttrs {
         permissions: Some(0o755),
         ..SetAttrs::default()

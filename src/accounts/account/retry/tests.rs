@@ -27,7 +27,7 @@ fn a_pause_is_ended_by_its_time_or_by_a_measure_and_by_nothing_else() {
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| wait(Duration::from_millis(200)));
         while !waiting.is_finished() {
-            // As when the keeper has written a ceiling down.
+            // This is what happens when the keeper has recorded a ceiling.
             account.moved();
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -46,20 +46,20 @@ fn a_full_home_is_measured_now_and_then_and_its_refusals_wait_for_little() {
     let start = Instant::now();
     let at = |secs: u64| start + Duration::from_secs(secs);
     let mut schedule = Schedule::default();
-    // Never measured: at once.
+    // An account that was never measured is measured at once.
     assert_eq!(schedule.advice(at(0), true), Advice::Ask);
     schedule.since = Some(at(0));
     schedule.by_refusal = true;
-    // Whoever comes while it runs waits for what is left of the five seconds.
+    // A refusal during the measurement waits for the rest of the five seconds.
     assert_eq!(schedule.advice(at(1), false), Advice::Await(at(5)));
     assert_eq!(schedule.advice(at(5), true), Advice::Stand);
     schedule.end(at(10), Duration::from_secs(10), false);
-    // A long one is not repeated soon, and nobody waits for it.
+    // A long measurement is not repeated soon, and no refusal waits for it.
     assert_eq!(schedule.advice(at(11), true), Advice::Stand);
     assert_eq!(schedule.advice(at(209), false), Advice::Stand);
     assert_eq!(schedule.advice(at(206), true), Advice::Pause(at(210)));
     assert_eq!(schedule.advice(at(210), false), Advice::Ask);
-    // A short one is repeated after five seconds.
+    // A short measurement is repeated after five seconds.
     schedule.by_refusal = true;
     schedule.end(at(210), Duration::from_millis(3), false);
     assert_eq!(schedule.advice(at(211), true), Advice::Pause(at(215)));
@@ -74,16 +74,16 @@ fn a_full_home_is_measured_now_and_then_and_its_refusals_wait_for_little() {
     schedule.waiting = WAITING_AT_ONCE;
     assert_eq!(schedule.advice(at(212), true), Advice::Stand);
     schedule.waiting = 0;
-    // It found nothing: for a while nobody waits any more.
+    // The measurement found no room, so for a while no refusal waits.
     schedule.by_refusal = true;
     schedule.end(at(215), Duration::from_millis(3), false);
     assert_eq!(schedule.advice(at(216), true), Advice::Stand);
     assert_eq!(schedule.advice(at(220), true), Advice::Ask);
-    // It found room: others wait again.
+    // The measurement found room, so refusals wait again.
     schedule.by_refusal = true;
     schedule.end(at(221), Duration::from_millis(3), true);
     assert_eq!(schedule.advice(at(222), true), Advice::Pause(at(226)));
-    // One that was made for another reason delays nobody.
+    // A measurement that was made for another reason does not delay refusals.
     schedule.end(at(230), Duration::from_millis(3), false);
     assert_eq!(schedule.advice(at(231), true), Advice::Ask);
 }
