@@ -1,7 +1,7 @@
 //! The account of one home: its use, its limits, and what is recorded about it in the store.
 //!
 //! There are three numbers for bytes and three for files, all of them atomics: *used* never passes *limit*, and never
-//! passes *ceiling*, which the store's number always covers. So after a crash the store's number is never below the
+//! passes *ceiling*, which is at most the number in the store. So after a crash the store's number is never below the
 //! true use.
 //!
 //! An account is in one of these states:

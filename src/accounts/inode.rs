@@ -1,8 +1,8 @@
-//! One record for each inode that is open, shared by all its handles: the size that was charged for it.
+//! One record for each open inode, shared by all its handles: the size that was charged for it.
 //!
-//! Its size changes under its lock, so that two growths cannot each count the same bytes, and a growth that fails is
-//! settled before the next one begins. A removed inode counts until its last handle is closed, which is when its
-//! record is dropped.
+//! The size changes under the record's lock, so that two growths cannot both count the same bytes, and so that a
+//! failed growth is corrected before the next one begins. A removed inode counts until its last handle is closed,
+//! which drops its record.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -11,39 +11,42 @@ use std::sync::{Arc, Weak};
 
 use crate::storage::{Error, InodeId, Metadata, OpenFile, Result, Wait};
 
-/// What the records of open inodes tell the account that pays for them.
+/// What the records of open inodes report to the account that is charged for them.
 pub(super) trait InodeOwner: Send + Sync {
     /// Locks the records.
     fn lock_inodes(&self) -> MutexGuard<'_, Inodes>;
-    /// What became of a change is not known: the account is to be measured again.
+    /// Reports that the outcome of a change is unknown, so the account has to be measured again.
     fn invalidate(&self);
-    /// An inode that is still open has lost its last name, or was not met by a measure.
+    /// Reports that an open inode has lost its last name, or was not found by a measurement.
     fn orphaned(&self);
-    /// An inode without a name was closed, and gives back so many bytes.
+    /// Reports that an inode without a name was closed, which releases this many bytes.
     fn orphan_gone(&self, bytes: u64);
-    /// An inode that a measure had not met was met by another one.
+    /// Reports that an inode that one measurement had not found was found by another.
     fn stray_found(&self);
-    /// An inode that a measure had not met was closed: perhaps it still has a name, and a measure will tell.
+    /// Reports that an inode that a measurement had not found was closed. It may still have a name, so a measurement
+    /// is needed.
     fn stray_gone(&self);
 }
 
-/// The records of an account, and those that a measure keeps.
+/// The records of an account, and those that a measurement retains.
 #[derive(Default)]
 pub(super) struct Inodes {
     open: HashMap<InodeId, Weak<Inode>>,
-    /// Counts the ends of records and of names: what was seen of an inode before may be out of date.
+    /// The number of records and names that have ended. When it changes, attributes that were read before may be out
+    /// of date.
     ended: u64,
-    /// Records that have not ended: those in `open`, and removed ones whose number another file has by now.
+    /// The number of records that have not ended: those in `open`, and removed ones whose inode number another file
+    /// has now.
     records: usize,
-    /// While a measure runs: every record that there was since it began, so that none ends meanwhile.
+    /// While a measurement runs, every record that has existed since it began, so that none of them ends meanwhile.
     retained: Option<Vec<RetainedRecord>>,
 }
 
-/// A record that a measure keeps.
+/// A record that a measurement retains.
 #[derive(Clone)]
 pub(super) struct RetainedRecord {
     pub(super) inode: Arc<Inode>,
-    /// The size at which it was opened after the measure began; `None`: it was open before.
+    /// The size when it was opened after the measurement began; `None` if it was open before.
     pub(super) opened_at: Option<u64>,
 }
 
@@ -69,22 +72,23 @@ impl Inodes {
         inode
     }
 
-    /// Has somebody this inode open? `None` if nobody has. To be dropped after the lock.
+    /// Returns the record of an inode; `None` if it is not open. The caller must drop it after the lock.
     pub(super) fn get(&self, id: InodeId) -> Option<Arc<Inode>> {
         self.open.get(&id).and_then(Weak::upgrade)
     }
 
-    /// A name of an inode without a record is gone: somebody who has just opened it, and has no record yet, looks again.
+    /// Notes that a name of an inode without a record is gone. A call that has just opened the inode, and has no
+    /// record yet, reads its attributes again.
     pub(super) fn name_gone(&mut self) {
         self.ended += 1;
     }
 
-    /// Every record. To be dropped after the lock.
+    /// Returns every record. The caller must drop them after the lock.
     pub(super) fn open(&self) -> Vec<Arc<Inode>> {
         self.open.values().filter_map(Weak::upgrade).collect()
     }
 
-    /// Begins to keep records; `false`: one is just ending, try again.
+    /// Begins to retain records. Returns `false` if a record is just ending, and the caller must try again.
     pub(super) fn retain(&mut self) -> bool {
         let open: Vec<RetainedRecord> = self
             .open
@@ -96,12 +100,13 @@ impl Inodes {
             })
             .collect();
         let all = open.len() == self.records;
-        // If not all, what was upgraded ends with the lock still held unless it is kept.
+        // If a record is missing, those that were upgraded must not be dropped here, where the lock is still held, so
+        // retain them.
         self.retained = Some(open);
         all
     }
 
-    /// All records kept so far.
+    /// Returns all records retained so far.
     pub(super) fn retained(&self) -> Vec<RetainedRecord> {
         self.retained.clone().unwrap_or_default()
     }
@@ -110,7 +115,7 @@ impl Inodes {
         self.retained.as_ref().map_or(0, Vec::len)
     }
 
-    /// Ends the keeping; to be dropped after the lock.
+    /// Stops retaining records, and returns them. The caller must drop them after the lock.
     pub(super) fn release(&mut self) -> Option<Vec<RetainedRecord>> {
         self.retained.take()
     }
@@ -120,24 +125,25 @@ impl Inodes {
 pub(super) struct Inode {
     owner: Arc<dyn InodeOwner>,
     id: InodeId,
-    /// The size that is charged.
+    /// The size in bytes that is charged.
     size: Mutex<u64>,
     removed: AtomicBool,
-    /// A measure has not met it in any directory, though it has a name: somebody else has moved it, and it counts until
-    /// its record ends.
+    /// Whether a measurement has not found it in any directory although it has a name: another program has moved it.
+    /// It counts until its record ends.
     stray: AtomicBool,
-    /// The size could not be looked at after a failure; this handle may tell later.
+    /// A handle whose attributes could not be read after a failure; it is asked again later.
     unsure: Mutex<Option<Arc<dyn OpenFile>>>,
-    /// Its handles, one of which can be asked for its attributes.
+    /// The handles of the inode, any of which can be asked for its attributes.
     handles: Mutex<Vec<Weak<dyn OpenFile>>>,
 }
 
 impl Inode {
-    /// The record of an open file; made, if nobody else has it open. `stat` looks at it, perhaps more than once.
-    /// `None`: its last name was gone before there was a record, so it is not counted any more.
+    /// Returns the record of an open file, and makes one if there is none. `stat` reads its attributes, perhaps more
+    /// than once. Returns `None` if its last name was gone before there was a record, so that it is not counted any
+    /// more.
     ///
-    /// A file that may be written needs names frozen from its opening until here: else it could lose its last name in
-    /// between.
+    /// For a file that may be written, the caller must freeze the names from before the opening until this returns.
+    /// Otherwise the file could lose its last name in between.
     pub(super) fn of<O: InodeOwner + 'static>(
         owner: &Arc<O>,
         stat: impl Fn() -> Result<Metadata>,
@@ -149,20 +155,20 @@ impl Inode {
             let known = inodes.get(meta.inode);
             let unchanged = inodes.ended == ended_before;
             let record = match known {
-                // A removed one may stand for another file of the same number, one that was removed as well: then
-                // its end waits for ours, and that is all.
+                // A removed record may belong to another file of the same number that was removed as well. Then the
+                // end of that one only waits for this one.
                 Some(inode) if meta.links == 0 || !inode.is_removed() => Some(inode),
                 _ if !unchanged => {
-                    // Somebody may have changed its size, and left, after we looked.
+                    // Another call may have changed the size, and closed the file, after the attributes were read.
                     drop(inodes);
                     continue;
                 }
                 _ if meta.links == 0 => None,
-                // What is known was removed and closed; its number means this file now.
+                // The known record is of a file that was removed and closed; the number now means this file.
                 old => {
                     let inode = inodes.add(owner, &meta);
                     drop(inodes);
-                    // Outside of the lock: its end takes it.
+                    // Drop it outside the lock: the end of a record takes the lock.
                     drop(old);
                     return Ok(Some(inode));
                 }
@@ -171,7 +177,8 @@ impl Inode {
         }
     }
 
-    /// The record of a file that was just made, with names locked: whatever is known of its number is of another one.
+    /// Makes the record of a file that was just made, with the names locked. An existing record of its number belongs
+    /// to another file.
     pub(super) fn of_new<O: InodeOwner + 'static>(owner: &Arc<O>, meta: &Metadata) -> Arc<Self> {
         let mut inodes = owner.lock_inodes();
         let old = inodes.get(meta.inode);
@@ -181,12 +188,12 @@ impl Inode {
         inode
     }
 
-    /// Which one.
+    /// Returns the identity of the inode.
     pub(super) fn id(&self) -> InodeId {
         self.id
     }
 
-    /// The charged size, to be changed. With [`Wait::Never`]: only if nobody else is at it.
+    /// Locks the charged size to change it. With [`Wait::Never`], fails with `WouldBlock` if it is locked already.
     pub(super) fn lock(&self, wait: Wait) -> Result<MutexGuard<'_, u64>> {
         match wait {
             Wait::Allowed => Ok(self.size.lock()),
@@ -194,20 +201,20 @@ impl Inode {
         }
     }
 
-    /// What became of a change is not known: the charge stays, and a measure will look at the file again.
+    /// Notes that the outcome of a change is unknown. The charge stays, and a measurement will check the file again.
     pub(super) fn invalidate(&self, file: &Arc<dyn OpenFile>) {
         *self.unsure.lock() = Some(Arc::clone(file));
         self.owner.invalidate();
     }
 
-    /// A handle of it was opened.
+    /// Notes that a handle of the inode was opened.
     pub(super) fn opened(&self, file: &Arc<dyn OpenFile>) {
         let mut handles = self.handles.lock();
         handles.retain(|handle| handle.strong_count() > 0);
         handles.push(Arc::downgrade(file));
     }
 
-    /// Its attributes as they are, if they can be looked at now. The caller has locked its size.
+    /// Returns the current attributes if they can be read now. The caller has locked the size.
     pub(super) fn look_again(&self) -> Option<Metadata> {
         let unsure = self.unsure.lock().take();
         if let Some(file) = unsure {
@@ -223,7 +230,8 @@ impl Inode {
             .find_map(|file| file.stat().ok())
     }
 
-    /// A measure has, or has not, met it in a directory. All that could change it is locked.
+    /// Sets whether a measurement has not found the inode in any directory. The caller has locked everything that
+    /// could change it.
     pub(super) fn set_stray(&self, stray: bool) {
         match (self.stray.swap(stray, Ordering::SeqCst), stray) {
             (false, true) => self.owner.orphaned(),
@@ -232,7 +240,7 @@ impl Inode {
         }
     }
 
-    /// Its last name is gone: it counts until its record ends.
+    /// Notes that the last name is gone. The inode counts until its record ends.
     pub(super) fn set_removed(&self) {
         self.owner.orphaned();
         self.removed.store(true, Ordering::SeqCst);
@@ -248,7 +256,7 @@ impl Drop for Inode {
         let mut inodes = self.owner.lock_inodes();
         inodes.ended += 1;
         inodes.records -= 1;
-        // A successor under the same number stays.
+        // A newer record under the same number stays.
         if inodes
             .open
             .get(&self.id)
@@ -261,7 +269,7 @@ impl Drop for Inode {
         }
         if *self.removed.get_mut() {
             let size = *self.size.get_mut();
-            // With the inodes locked: a measure that is about to end must see both or neither.
+            // This runs with the inodes locked: a measurement that is about to end must see both changes or neither.
             self.owner.orphan_gone(size);
         }
     }

@@ -1,10 +1,11 @@
-//! Writes accounts down: new ceilings as soon as they are wanted, exact numbers once nothing has changed for a while.
+//! Records accounts in the store: new ceilings as soon as they are wanted, and exact numbers once nothing has changed
+//! for a while.
 //!
-//! One task for all accounts, so that a round costs one transaction, however many homes it is about; and so that no
-//! two writers of one account exist. What may go wrong: the store is locked or full. Then what fits under the old
-//! ceilings goes on, what does not waits for a while and fails, and the keeper tries again every second. A file system
-//! hangs: it is synced by a thread of its own ([`Syncs`]), and nobody waits for that; what changes in its homes meanwhile
-//! is written down as a ceiling, and what the thread comes back with is then too old to count.
+//! There is one task for all accounts, so that a round costs one transaction for any number of homes, and so that an
+//! account never has two writers. If the store is locked or full, growth that fits under the old ceilings goes on,
+//! other growth waits for a while and fails, and the keeper tries again every second. If a file system hangs, only
+//! the thread that flushes it ([`Syncs`]) waits. Changes in its homes meanwhile are recorded as a ceiling, and the
+//! thread's result is then too old and is discarded.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,12 +24,12 @@ use super::measurer::Measurer;
 use super::ownership::OwnershipChecks;
 use super::table::AccountTable;
 
-/// How often the keeper looks for accounts that have come to rest, and tries again what has failed.
+/// How often the keeper looks for accounts at rest, and repeats writes that have failed.
 const TICK: Duration = Duration::from_secs(1);
-/// So many ticks without a change make an account worth an exact number.
+/// The number of ticks without a change after which an account's exact number is recorded.
 const REST_TICKS: u32 = 10;
 
-/// What the keeper works with.
+/// The parts that the keeper works with.
 pub(super) struct Keeper {
     pub(super) store: Arc<dyn Store>,
     pub(super) backend: Arc<dyn Backend>,
@@ -62,9 +63,9 @@ pub(super) async fn keep(keeper: Arc<Keeper>, helpers: Helpers) {
             }
         }
     }
-    // Nobody is signed in any more: everything is at rest.
+    // All sessions have ended, so every account is at rest.
     keeper.raise_ceilings().await;
-    // A sync that is under way does not count for what has changed since it began.
+    // A flush in progress does not cover changes since it began.
     syncs.under_way.clear();
     syncs.begin(keeper.table.all());
     while let Some(synced) = syncs.next().await {
@@ -73,7 +74,7 @@ pub(super) async fn keep(keeper: Arc<Keeper>, helpers: Helpers) {
 }
 
 impl Keeper {
-    /// Writes the ceilings down that are wanted.
+    /// Records the ceilings that are wanted.
     async fn raise_ceilings(&self) {
         let wanting: Vec<(Arc<Account>, UsageRecord)> = self
             .table
@@ -124,9 +125,9 @@ impl Keeper {
             .collect()
     }
 
-    /// Writes exact numbers down.
+    /// Records exact numbers.
     async fn write_exact(&self, mut synced: Synced) {
-        // Nobody else writes meanwhile: what is current now is so until it is written.
+        // Nothing else writes to the store meanwhile, so what is current now stays current until it is written.
         synced.closed.retain(Closed::is_current);
         if synced.closed.is_empty() {
             return;
@@ -155,11 +156,11 @@ impl Keeper {
     }
 }
 
-/// An account at rest, and what is to be written down of it.
+/// An account at rest with the record to write.
 struct Closed {
     account: Arc<Account>,
     record: UsageRecord,
-    /// Which of the account's closings this is.
+    /// The account's closing that this belongs to.
     closing: u64,
 }
 
@@ -174,21 +175,23 @@ impl Closed {
         })
     }
 
-    /// Is it closed still? If not, a ceiling was written since, and the account has changed or may have.
+    /// Returns whether the account is still closed. If it is not, a ceiling was recorded since, and the account may
+    /// have changed.
     fn is_current(&self) -> bool {
         self.account.is_clean() && self.account.closings() == self.closing
     }
 }
 
-/// What the thread of a volume comes back with.
+/// The result of the thread that flushed a volume.
 struct Synced {
     volume: Volume,
     closed: Vec<Closed>,
     result: storage::Result<()>,
 }
 
-/// Brings what exact numbers count to the disks first, so that a power cut cannot take back what the number says. There
-/// is one thread for each volume, so that one that hangs delays no other, and none before the last has come back.
+/// Flushes homes to their disks before exact numbers are recorded, so that a power cut cannot undo what a number
+/// counts. There is one thread for each volume, so that one that hangs does not delay the others, and a volume gets
+/// no second thread before the first has returned.
 struct Syncs {
     backend: Arc<dyn Backend>,
     threads: JoinSet<Synced>,
@@ -233,10 +236,10 @@ impl Syncs {
         }
     }
 
-    /// Waits for the next volume; `None` if there is none under way.
+    /// Waits for the next volume; `None` if no thread is running.
     async fn next(&mut self) -> Option<Synced> {
         loop {
-            // A thread that has panicked leaves its accounts closed: their next change opens them again.
+            // A thread that has panicked leaves its accounts closed. Their next change opens them again.
             if let Ok(synced) = self.threads.join_next().await? {
                 self.under_way.remove(&synced.volume);
                 return Some(synced);
@@ -268,7 +271,7 @@ mod tests {
         }
     }
 
-    /// Held by a file system that hangs.
+    /// A lock that the test holds while the file system hangs.
     static DISK: Mutex<()> = Mutex::new(());
 
     struct HangingDisk;
@@ -301,7 +304,7 @@ mod tests {
         let hung = DISK.lock();
         let (accounts, account) = runtime.block_on(async {
             let store = SqlStore::open(&dir.path().join("homeport.db")).await.unwrap();
-            // The use of a home that no user has is not written down.
+            // The use of a home is recorded only if a user has the home.
             store.add_user(&calvin(home.clone())).await.unwrap();
             let quit = CancellationToken::new();
             let accounts = Accounts::start(
@@ -317,7 +320,7 @@ mod tests {
             while account.measures() == 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            // The test is the keeper from here on.
+            // From here on the test acts as the keeper.
             quit.cancel();
             accounts.stopped().await;
             (accounts, account)
@@ -341,7 +344,7 @@ mod tests {
         let mut syncs = Syncs::new(Arc::new(HangingDisk));
         runtime.block_on(async { syncs.begin(vec![Arc::clone(&account)]) });
         assert!(account.is_clean() && syncs.threads.len() == 1);
-        // Its file system is not synced a second time, and what changes is written down as a ceiling.
+        // The file system is not flushed a second time, and changes are recorded as a ceiling.
         runtime.block_on(async { syncs.begin(vec![Arc::clone(&account)]) });
         assert_eq!(syncs.threads.len(), 1);
         grow().unwrap();
@@ -356,7 +359,7 @@ mod tests {
             .unwrap()
             .unwrap();
         assert!(!written.exact && written.bytes >= 200, "{written:?}");
-        // The next one counts.
+        // The next flush counts.
         runtime.block_on(async {
             syncs.begin(vec![Arc::clone(&account)]);
             let synced = syncs.next().await.unwrap();

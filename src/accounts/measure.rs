@@ -1,19 +1,19 @@
-//! Measures a home while it is used, exactly.
+//! Measures a home exactly while it is in use.
 //!
-//! The walk adds up what stands in the directories. Sizes change meanwhile, but only of inodes that have a record, and
-//! all records are kept (*retained*) until the end. What has a record when the walk meets it is skipped and counted by
-//! its record at the end; of what is opened after the walk has met it, the difference is added. If names have
-//! changed meanwhile, the walk may have missed or counted twice: it is done again, the third time with the names
-//! locked. At the end names, records and sizes are locked together for a moment, and the sum becomes the use.
+//! The walk adds up the entries of the directories. Sizes change meanwhile, but only those of inodes that have a
+//! record, and all records are *retained* until the end. If an inode has a record when the walk finds it, it is
+//! skipped and counted by its record at the end. If it is opened after the walk has found it, the difference is
+//! added. If names have changed meanwhile, the walk may have missed entries or counted them twice: it is repeated,
+//! the third time with the names locked. At the end names, records and sizes are locked together for a moment, and
+//! the sum becomes the use.
 //!
-//! The host's own programs change homes too, and nobody counts what they do:
-//! - What is open has the size that fstat(2) says. What is open and was met in no directory was deleted or moved away:
-//!   it counts until its record ends.
-//! - A directory that the server cannot enter counts as one entry, and so does a file that it cannot look at: nothing
-//!   there can grow through the server. They are told ([`Unreadable`]).
-//! - A directory that the disk cannot read (EIO) is another matter: nobody knows what is in it, so the measure fails,
-//!   and
-//!   what was known before goes on counting.
+//! The host's own programs change homes too, and their changes are not counted as they happen:
+//! - An open file has the size that fstat(2) returns. An open file that was not found in any directory was deleted or
+//!   moved away: it counts until its record ends.
+//! - A directory that the server cannot enter counts as one entry, and so does a file whose attributes it cannot
+//!   read: nothing there can grow through the server. These entries are reported ([`Unreadable`]).
+//! - If the disk cannot read a directory (EIO), its contents are unknown, so the measurement fails, and the numbers
+//!   from before stay in use.
 
 use parking_lot::MutexGuard;
 use std::collections::HashSet;
@@ -28,9 +28,9 @@ use base::error::{Clause, Error, Result};
 use super::account::{Account, NamesGuard, UsageAccuracy};
 use super::inode::{InodeOwner as _, RetainedRecord};
 
-/// Walks with the names free before they are locked.
+/// The number of walks without locked names, before the names are locked.
 const FREE_WALKS: u32 = 2;
-/// Walks that somebody on the server's own machine may spoil by moving directories.
+/// The number of walks that may be spoiled by other programs on the host that move directories.
 const OUTSIDERS: u32 = 3;
 
 fn moved_by_others(home: &Location) -> Error {
@@ -46,10 +46,10 @@ fn cannot_measure(home: &Location, failure: MeasureError) -> Error {
     }
 }
 
-/// Measures a home that nobody uses, as the command line does where no server runs.
+/// Measures a home that is not in use, as the command line does when no server runs.
 ///
 /// # Errors
-/// When a directory cannot be read.
+/// Fails when a directory cannot be read.
 pub fn measure_unused(backend: &dyn Backend, home: &Location) -> Result<Sum> {
     for _ in 0..OUTSIDERS {
         let measured = backend
@@ -65,7 +65,8 @@ pub fn measure_unused(backend: &dyn Backend, home: &Location) -> Result<Sum> {
 /// Measures the home of an account, and corrects the account.
 ///
 /// # Errors
-/// When a directory cannot be read: then nothing may grow in the home any more.
+/// Fails when a directory cannot be read. Unless the account's number was exact, growth up to a limit is restricted
+/// then.
 pub fn measure(account: &Arc<Account>, backend: &dyn Backend) -> Result<Sum> {
     let _alone = account.lock_measuring();
     let begun = account.measure_begins();
@@ -102,20 +103,20 @@ pub fn measure(account: &Arc<Account>, backend: &dyn Backend) -> Result<Sum> {
     measured
 }
 
-/// Begins to keep all records.
+/// Begins to retain all records.
 fn retain_records(account: &Account) {
     loop {
         release_records(account);
         if account.lock_inodes().retain() {
             return;
         }
-        // A record that is just ending gives back what it held in a moment, and must do so before we count.
+        // A record that is just ending releases its charge in a moment, which must happen before the counting begins.
         std::thread::yield_now();
     }
 }
 
 fn release_records(account: &Account) {
-    // Dropped after the lock is gone: the end of a record takes it again.
+    // Drop the records after the lock is released, because the end of a record takes it again.
     let retained = account.lock_inodes().release();
     drop(retained);
 }
@@ -124,7 +125,7 @@ fn try_measure(account: &Account, backend: &dyn Backend) -> Result<Sum> {
     let mut walks: u32 = 0;
     loop {
         retain_records(account);
-        // Whoever is changing a name now has counted it, but perhaps not done it.
+        // A call that is changing a name now has counted the change, but has perhaps not made it yet.
         let mut locked = Some(account.names.at_rest());
         let before = account.names.changes();
         if walks < FREE_WALKS {
@@ -165,10 +166,10 @@ impl OpenFiles for OpenInodes<'_> {
 fn reconcile(account: &Account, walk: &Measurement, _names: NamesGuard<'_>) -> Sum {
     loop {
         let records = account.lock_inodes().retained();
-        // Each is at work for one call of the file system at most; nobody else locks two.
+        // Each size is locked elsewhere for one file system call at most, and no other code locks two of them.
         let mut sizes = Vec::with_capacity(records.len());
         for record in &records {
-            // Always granted with leave to wait.
+            // Locking always succeeds if it may wait.
             if let Ok(mut size) = record.inode.lock(Wait::Allowed) {
                 let seen = record.inode.look_again();
                 if let Some(meta) = &seen {
@@ -184,7 +185,7 @@ fn reconcile(account: &Account, walk: &Measurement, _names: NamesGuard<'_>) -> S
         }
         let inodes = account.lock_inodes();
         if inodes.retained_count() != records.len() {
-            // Somebody has opened a file meanwhile, and may be writing to it.
+            // A file was opened meanwhile, and may be written to.
             continue;
         }
         let mut sum = walk.sum.clone();
@@ -201,7 +202,7 @@ fn reconcile(account: &Account, walk: &Measurement, _names: NamesGuard<'_>) -> S
 struct Counted<'a> {
     record: &'a RetainedRecord,
     size: MutexGuard<'a, u64>,
-    /// The file system says that its last name is gone.
+    /// Whether the file system reports that its last name is gone.
     nameless: bool,
 }
 
@@ -220,14 +221,14 @@ impl Counted<'_> {
                 sum.bytes = sum.bytes.saturating_add(*self.size).saturating_sub(*opened_at);
                 return;
             }
-            // Deleted by others, or moved out of the home, or into what cannot be entered.
+            // Other programs have deleted it, or moved it out of the home or into a directory that cannot be entered.
             None if self.nameless => {
                 inode.set_stray(false);
                 inode.set_removed();
             }
             None => inode.set_stray(true),
         }
-        // In no directory, and counted all the same.
+        // It is not in any directory, and it is counted anyway.
         sum.files = sum.files.saturating_add(1);
         sum.bytes = sum.bytes.saturating_add(*self.size);
     }

@@ -1,9 +1,11 @@
-//! Starts measures, so many at once for each file system: one that hangs, or is large and slow, delays no other.
+//! Starts measurements. Their number is limited for each file system, so that one that hangs, or is large and slow,
+//! does not delay the others.
 //!
-//! What a client waits for has slots of its own, so that it does not stand behind the homes that are measured after a
-//! start. A measure that takes long (another file system is mounted in the home, and hangs) gives its slot back and goes
-//! on. A home is measured once at a time (`account/retry.rs` says when again), so a user occupies one slot, and with
-//! a home that is full and measured again and again a twentieth of it.
+//! Measurements that a client waits for have slots of their own, so that they are not queued behind the homes that
+//! are measured after a start. A measurement that takes long (for example because another file system is mounted in
+//! the home, and hangs) releases its slot and goes on. A home has one measurement at a time (`account/retry.rs`
+//! decides about the next one), so one user occupies one slot, or a twentieth of it with a full home that is measured
+//! again and again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +20,20 @@ use super::account::{Account, Helpers};
 use super::measure::measure;
 use super::table::AccountTable;
 
-/// Homes of one file system that are measured at once because somebody waits for it.
+/// The number of homes of one file system that are measured at once because clients wait for them.
 const ASKED_AT_ONCE: usize = 4;
 
-/// A measure keeps its slot so long while somebody waits for it, or for others.
+/// How long a measurement that a client waits for keeps its slot.
 const ASKED_FOR: Duration = Duration::from_secs(30);
-/// How long a measure that nobody waits for keeps its slot: disks need their rest.
+/// How long a background measurement keeps its slot, so that a slow disk is not loaded with many of them at once.
 const BACKGROUND_FOR: Duration = Duration::from_secs(5 * 60);
 
-/// Why a home is measured.
+/// The reason why a home is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
-    /// Nobody waits for it.
+    /// No client waits for it.
     Background,
-    /// A client would be refused.
+    /// A client would be refused otherwise.
     Refusal,
 }
 
@@ -39,11 +41,11 @@ pub(super) enum Why {
 pub(super) struct Measurer {
     table: Arc<AccountTable>,
     backend: Arc<dyn Backend>,
-    /// The end of the server waits for these.
+    /// The tasks that the end of the server waits for.
     tasks: TaskTracker,
-    /// Limits how many homes of one volume are measured because nobody waits for them.
+    /// Limits how many homes of one volume are measured in the background.
     background: KeyedSemaphore<Volume>,
-    /// Limits how many homes of one volume are measured because somebody waits for them.
+    /// Limits how many homes of one volume are measured because clients wait for them.
     asked: KeyedSemaphore<Volume>,
 }
 
@@ -63,9 +65,9 @@ pub(super) async fn serve(measurer: Arc<Measurer>, helpers: Helpers) {
 }
 
 impl Measurer {
-    /// Measures accounts of `table` in `backend`, as part of `tasks`.
+    /// Creates a measurer for the accounts of `table`, which measures in `backend` and runs as part of `tasks`.
     pub(super) fn new(table: Arc<AccountTable>, backend: Arc<dyn Backend>, tasks: TaskTracker) -> Self {
-        // Sessions need the processors, too.
+        // Sessions need processors too.
         let half = std::thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2));
         Self {
             table,
@@ -76,12 +78,12 @@ impl Measurer {
         }
     }
 
-    /// The storage that measures.
+    /// Returns the storage that measures.
     pub(super) fn backend(&self) -> &Arc<dyn Backend> {
         &self.backend
     }
 
-    /// Measures a home on a thread of the blocking pool.
+    /// Measures a home later on a thread of the blocking pool.
     pub(super) fn measure_later(self: &Arc<Self>, account: Arc<Account>, why: Why) {
         if why == Why::Background && !account.queue_measure() {
             return;
@@ -99,12 +101,12 @@ impl Measurer {
                 return;
             };
             if why == Why::Background && !account.is_queued() {
-                // Somebody could not wait for it.
+                // A client needed it sooner, so it was measured already.
                 return;
             }
             let backend = Arc::clone(&measurer.backend);
             let mut measuring = tokio::task::spawn_blocking(move || measure(&account, &*backend));
-            // An error is logged, and the account knows.
+            // The measurement itself logs an error, and marks the account.
             if tokio::time::timeout(limit, &mut measuring).await.is_err() {
                 drop(slot);
                 let _ = measuring.await;
@@ -113,11 +115,11 @@ impl Measurer {
     }
 
     fn volume(&self, home: &Location) -> Option<Volume> {
-        // There is one for each home that was asked about.
+        // There is one volume for each home in the request.
         self.backend.volumes(&[home]).pop()
     }
 
-    /// Measures again what was invalidated, as often as an account may be measured.
+    /// Measures the invalidated accounts again, as often as an account may be measured.
     pub(super) fn measure_invalidated(self: &Arc<Self>) {
         for account in self.table.all() {
             if account.is_invalidated() && account.may_be_measured() {
@@ -146,7 +148,7 @@ mod tests {
             .unwrap()
     }
 
-    /// The host makes room behind the back of a measure that is under way already.
+    /// The host frees space while a measurement is already running.
     #[test]
     fn a_refusal_is_not_content_with_a_measure_that_had_begun_before_it() {
         let runtime = runtime();
@@ -176,7 +178,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(1));
         }
         account.measure_begins();
-        // It has walked past the file, as it was.
+        // The measurement has already counted the file with its old size.
         std::fs::write(home.join("f"), [0; 10]).unwrap();
         let (tell, attempts) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
@@ -190,7 +192,7 @@ mod tests {
                 })
             });
             assert!(!attempts.recv().unwrap());
-            // It should wait by now; if it does not, it passes whatever the code does.
+            // The thread should wait by now. If it does not, the test passes without proving anything.
             std::thread::sleep(Duration::from_millis(50));
             account.measure_ended(std::time::Instant::now(), false);
             growing.join().unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Looks at the markers of storages while homes grow: a disk may have been unmounted under a session.
+//! Checks the markers of storages while homes grow: a disk may have been unmounted during a session.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,18 +9,18 @@ use base::error::Result;
 
 use super::account::Account;
 
-/// Returns whether the storage of a home carries the server's marker. May block on its disk.
+/// Checks that the storage of a home has the server's marker. May block on its disk.
 pub type Ownership = Box<dyn Fn(&Location) -> Result<()> + Send + Sync>;
 
-/// The checks of all accounts.
+/// The marker checks of all accounts.
 pub(super) struct OwnershipChecks {
-    /// How to look; not set in tests.
+    /// The function that checks a marker; not set in tests.
     ownership: OnceLock<Ownership>,
     tasks: TaskTracker,
 }
 
 impl OwnershipChecks {
-    /// Runs its checks as part of `tasks`.
+    /// Creates the checks, which run as part of `tasks`.
     pub(super) fn new(tasks: TaskTracker) -> Self {
         Self {
             ownership: OnceLock::new(),
@@ -28,13 +28,14 @@ impl OwnershipChecks {
         }
     }
 
-    /// Says how to look. A second call changes nothing.
+    /// Sets the function that checks a marker. A second call changes nothing.
     pub(super) fn watch(&self, ownership: Ownership) {
         let _ = self.ownership.set(ownership);
     }
 
-    /// Looks at the markers of these accounts' storages, on a thread that only one of their disks can hold up. A look at
-    /// a disk that hangs goes on while the next ceiling is written: at most one of them is under way for each account.
+    /// Checks the markers of these accounts' storages, each on a thread of its own, so that only its disk can block
+    /// it. A check on a disk that hangs goes on while the next ceiling is recorded; each account has at most one
+    /// check in progress.
     pub(super) fn look(self: &Arc<Self>, accounts: Vec<Arc<Account>>) {
         for account in accounts {
             if self.ownership.get().is_none() || !account.begin_look() {

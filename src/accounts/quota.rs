@@ -1,8 +1,8 @@
-//! Charges every change of a home to its account: a decorator of the storage, and the only way to its account.
+//! Charges every change of a home to its account: a decorator of the storage, and the only way to the account.
 //!
-//! Growth is reserved before anything is written and settled from what the file system says afterwards if it failed.
-//! Sizes change under the lock of the inode's record, names under that of the account. Everything that may have to
-//! wait says [`Error::WouldBlock`] before it has done anything, where waiting is not allowed.
+//! Growth is reserved before anything is written. If the write fails, the charge is corrected to what the file system
+//! then reports. Sizes change under the lock of the inode's record, and names under that of the account. A call that
+//! may have to wait, but must not, returns [`Error::WouldBlock`] before it has done anything.
 #![deny(clippy::missing_trait_methods)]
 
 mod file;
@@ -22,14 +22,14 @@ use crate::storage::{
 use self::file::{Handle, QuotaFile, Uncharged, lower_charge};
 use self::room::within_quota;
 
-/// A storage whose growth is charged.
+/// A storage whose growth is charged to an account.
 pub struct QuotaStorage {
     inner: Arc<dyn Storage>,
     account: Arc<Account>,
 }
 
 impl QuotaStorage {
-    /// Charges what happens in `inner` to `account`.
+    /// Charges the changes in `inner` to `account`.
     pub fn new(inner: Arc<dyn Storage>, account: Arc<Account>) -> Self {
         Self { inner, account }
     }
@@ -39,7 +39,8 @@ impl QuotaStorage {
         &self.account
     }
 
-    /// Wraps what was opened. What may be written comes with names frozen since before it was opened.
+    /// Wraps a file that was opened. If it may be written, the caller has frozen the names since before it was
+    /// opened.
     fn wrap(&self, inner: Arc<dyn OpenFile>, append: bool) -> Result<Arc<dyn OpenFile>> {
         let meta = inner.stat()?;
         let inode = match meta.kind {
@@ -62,13 +63,13 @@ impl QuotaStorage {
         })
     }
 
-    /// Opens what may make a file or cut one.
+    /// Opens a file in a way that may create or truncate it.
     fn open_for_change(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
         let change = self.account.begin()?;
         let _names = self.account.names.lock(wait)?;
         let existing = OpenHow { create: false, ..how };
         match self.inner.stat(path, Links::Follow) {
-            // With O_CREAT or O_TRUNC it is no file that could be opened: EISDIR, as open(2) says.
+            // With O_CREAT or O_TRUNC a directory cannot be opened: open(2) returns EISDIR.
             Ok(meta) if meta.kind == FileKind::Directory => self.inner.open(path, how, wait),
             Ok(_) if how.create && how.exclusive => Err(Error::AlreadyExists),
             Ok(meta) if how.truncate && meta.kind == FileKind::File => {
@@ -95,21 +96,22 @@ impl QuotaStorage {
                         };
                         Ok(Arc::new(QuotaFile::new(Arc::clone(&self.account), made, handle)))
                     }
-                    // It is there, and counted.
+                    // The file exists, and is counted.
                     Err(error) => Err(error),
                 }
             }
-            // What is wrong with the path, the storage says itself.
+            // The storage itself reports what is wrong with the path.
             Err(_) => {
                 let file = self.inner.open(path, how, wait)?;
-                // Put right behind our back, in this very moment: nobody can say what was made or cut.
+                // Another program has repaired the path at this very moment, so it is unknown what was created or
+                // truncated.
                 self.account.invalidate();
                 self.wrap(file, how.append)
             }
         }
     }
 
-    /// Opens an existing file and cuts it to nothing, with its record locked all the while.
+    /// Opens an existing file and truncates it to zero bytes, with its record locked throughout.
     fn open_and_cut(
         &self,
         change: &Change<'_>,
@@ -124,16 +126,16 @@ impl QuotaStorage {
         let opened = self.inner.open(path, how, wait);
         let now = match &opened {
             Ok(inner) => inner.stat(),
-            // It may be cut all the same.
+            // The file may have been truncated even so.
             Err(_) => self.inner.stat(path, Links::Follow),
         };
         match now {
             Ok(meta) if meta.inode != inode.id() => {
-                // Swapped by somebody who does not go through us.
+                // Another program has replaced the file.
                 drop(size);
                 return self.wrap(opened?, how.append);
             }
-            // With the size locked that is certain, whatever a file system says that remembers attributes.
+            // The size is locked, so this is certain, even if the file system returns cached attributes.
             Ok(_) if opened.is_ok() => lower_charge(&self.account, change, &mut size, 0),
             Ok(meta) => lower_charge(&self.account, change, &mut size, meta.size),
             Err(_) => match &opened {
@@ -155,7 +157,7 @@ impl QuotaStorage {
         )))
     }
 
-    /// Charges a new name. Where it is taken, that is what is wrong, however full the home may be.
+    /// Charges a new name. If the name exists, that is the error, even if the home is full.
     fn reserve_name(&self, change: &Change<'_>, path: &VirtualPath, must_be_new: bool) -> Result<()> {
         let reserved = self.account.reserve_file(change);
         if reserved.is_err() && must_be_new && self.inner.stat(path, Links::NoFollow).is_ok() {
@@ -164,18 +166,19 @@ impl QuotaStorage {
         reserved
     }
 
-    /// Holds what a name stands for; `None` if there is nothing, or nothing that could be removed.
+    /// Pins what a name stands for; `None` if it does not exist or cannot be removed.
     fn victim(&self, path: &VirtualPath) -> Result<Option<Box<dyn PinnedInode>>> {
         match self.inner.pin(path, Links::NoFollow) {
             Ok(victim) => Ok(Some(victim)),
-            // Without it a removal would not be given back.
+            // Without the pinned inode, a removal could not be released.
             Err(error @ Error::Unavailable(_)) => Err(error),
             Err(_) => Ok(None),
         }
     }
 
-    /// Gives back what a name stood for, if that was its last one. With names locked, one link before is none now, and
-    /// the file system is not asked: GlusterFS says 1 after a rename onto the file. A directory has one name.
+    /// Releases the charge of a removed name if it was the last one. The names are locked, so one link before means
+    /// none now. The file system is not asked, because GlusterFS reports 1 after a rename onto the file. A directory
+    /// has only one name.
     fn release_name(&self, change: &Change<'_>, victim: &dyn PinnedInode, was: &Metadata) {
         match was.kind {
             FileKind::Directory => self.account.release_file(change),
@@ -223,7 +226,7 @@ impl QuotaStorage {
         let source = self.inner.stat(from, Links::NoFollow);
         self.inner.rename(from, to, how)?;
         match (victim, was) {
-            // A name moved onto another name of the same file: nothing happens, or one name fewer; the file stays.
+            // A rename onto another name of the same file does nothing, or removes one name; the file stays.
             (Some(victim), Some(was)) if !source.is_ok_and(|source| source.inode == was.inode) => {
                 self.release_name(&change, &*victim, &was);
             }
@@ -239,7 +242,7 @@ impl Storage for QuotaStorage {
             let open = || self.open_for_change(path, how, wait);
             return self.account.retry_until(wait, open);
         }
-        // What can be written must not lose its last name before it has a record.
+        // A file that can be written must not lose its last name before it has a record.
         let _names = match how.write || how.append {
             true => Some(self.account.names.freeze(wait)?),
             false => None,
@@ -269,13 +272,13 @@ impl Storage for QuotaStorage {
             ..OpenHow::default()
         };
         let cut = match self.open(path, write, Wait::Allowed) {
-            // What no file can be, truncate(2) says before it looks at the file.
+            // For a size that is not possible for any file, truncate(2) fails before it looks at the file.
             _ if i64::try_from(size).is_err() => Err(Error::Invalid),
             Ok(file) => file.set_attrs(&SetAttrs {
                 size: Some(size),
                 ..SetAttrs::default()
             }),
-            // A FIFO or a socket: what truncate(2) says.
+            // For a FIFO or a socket, truncate(2) returns this error.
             Err(Error::NotAFile) => Err(Error::Invalid),
             Err(error) => Err(error),
         };
@@ -317,7 +320,8 @@ impl Storage for QuotaStorage {
     }
 
     fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()> {
-        // Another name for what is counted already; but names change, and a measure must know.
+        // A hard link is another name for a file that is counted already, but measurements must notice the change of
+        // names.
         self.account.retry_until(wait, || {
             let _change = self.account.begin()?;
             let _names = self.account.names.lock(wait)?;

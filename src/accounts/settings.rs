@@ -1,4 +1,4 @@
-//! What an operator may set about quotas: the section `[quota]` of the configuration.
+//! The settings for quotas: the section `[quota]` of the configuration.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,17 +10,17 @@ use crate::domain::user::{Limit, storable};
 use base::error::Error;
 use base::size::Size;
 
-/// `[quota]`
+/// The settings of `[quota]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaSettings {
-    /// Bytes for users that are added without `--quota`; none: unlimited.
+    /// The quota in bytes for users that are added without `--quota`; `None` means unlimited.
     #[serde(deserialize_with = "size")]
     pub default_bytes: Option<u64>,
-    /// Files for users that are added without `--max-files`; none: unlimited.
+    /// The quota in files for users that are added without `--max-files`; `None` means unlimited.
     #[serde(deserialize_with = "count")]
     pub default_files: Option<u64>,
-    /// At a sign-in, a home that was measured longer ago than this is measured again.
+    /// The age of a measurement, in seconds, after which a sign-in measures the home again.
     pub rescan_secs: u64,
 }
 
@@ -29,7 +29,7 @@ impl Default for QuotaSettings {
         Self {
             default_bytes: None,
             default_files: None,
-            // A week: what an operator puts into homes is found by then at the latest.
+            // One week: the server then notices files that an operator has put into a home at the next sign-in.
             rescan_secs: 7 * 24 * 60 * 60,
         }
     }
@@ -51,7 +51,7 @@ fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     Ok(limit.0)
 }
 
-/// A limit as a number, or as text as on the command line.
+/// Reads a limit as a number, or as text as on the command line.
 struct Either<T> {
     expected: &'static str,
     kind: PhantomData<T>,
@@ -84,7 +84,7 @@ where
     }
 }
 
-/// What a plain number means.
+/// The meaning of a plain number.
 trait From64 {
     fn from64(number: u64) -> Self;
 }

@@ -16,22 +16,22 @@ pub(super) struct AccountTable {
     accounts: Mutex<HashMap<AccountId, Arc<Account>>>,
     /// The limits that the operator has changed since the start.
     quotas: Mutex<HashMap<AccountId, Quota>>,
-    /// The accounts that no user had any more while sessions were still using them.
+    /// The accounts whose homes lost their last user while sessions were still using them.
     forgotten: Mutex<HashSet<AccountId>>,
 }
 
 /// An account that was in memory already.
 pub(super) struct CachedAccount {
     pub(super) account: Arc<Account>,
-    /// Nobody had it for a while.
+    /// Whether the home had no user for a while.
     pub(super) was_forgotten: bool,
 }
 
-/// An account that was asked for.
+/// The result of loading an account.
 pub(super) enum LoadOutcome {
-    /// Somebody else has loaded it meanwhile.
+    /// Another task has loaded it meanwhile.
     AlreadyThere(Arc<Account>),
-    /// It was loaded now.
+    /// It was loaded by this call.
     New(Arc<Account>),
 }
 
@@ -58,7 +58,8 @@ impl AccountTable {
         self.accounts().get(id).cloned()
     }
 
-    /// Returns an account for a session. One that was forgotten, and that no session uses, is loaded anew instead.
+    /// Returns an account for a session. An account that was forgotten, and that no session uses, is loaded again
+    /// instead.
     pub(super) fn take_up(&self, id: &AccountId) -> Option<CachedAccount> {
         let mut accounts = self.accounts();
         let was_forgotten = self.forgotten().remove(id);
@@ -75,7 +76,7 @@ impl AccountTable {
         })
     }
 
-    /// Adds an account as the store has it, unless it is there.
+    /// Adds an account from its record in the store, unless it is in memory already.
     pub(super) fn load(
         &self,
         spec: &AccountSpec,
@@ -112,8 +113,8 @@ impl AccountTable {
         specs.iter().map(usage).collect()
     }
 
-    /// Puts the limits of an account in force, also for one that is loaded later. Returns the account if it had other
-    /// limits before.
+    /// Applies the limits of an account, also if it is loaded only later. Returns the account if it had other limits
+    /// before.
     pub(super) fn set_quota(&self, id: &AccountId, quota: Quota) -> Option<Arc<Account>> {
         let accounts = self.accounts();
         self.quotas().insert(id.clone(), quota);
@@ -125,7 +126,7 @@ impl AccountTable {
         Some(Arc::clone(account))
     }
 
-    /// Drops an account that no user has any more, as soon as no session uses it.
+    /// Drops an account whose home has no user any more, as soon as no session uses it.
     pub(super) fn forget(&self, id: &AccountId) {
         let mut accounts = self.accounts();
         self.quotas().remove(id);

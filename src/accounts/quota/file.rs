@@ -1,13 +1,14 @@
-//! Open files: what they grow by is charged under the lock of their record.
+//! Open files: their growth is charged under the lock of their record.
 //!
-//! A client that was refused for want of room cleans up: OpenSSH before 10 cuts the file to what it believes to have
-//! written, which after `reput` is nothing. Where it has only added to what was there when it opened the file, that
-//! stays: such a cut goes no further than the size at the opening, and is answered as a success.
+//! A client that was refused for want of room cleans up: OpenSSH before version 10 truncates the file to the length
+//! that it believes it has written, which after `reput` is zero. If the client has only added to the content that
+//! existed when it opened the file, that content stays: such a truncation stops at the size at the opening, and is
+//! reported as a success.
 //!
-//! Clients have many WRITEs under way. If one finds no room and the next does, because it is shorter or room was made,
-//! what is stored has a hole, or lacks a piece where the handle appends; and OpenSSH's client believes that all went
-//! well, since it forgets an error when a later WRITE succeeds. So for [`GAPS_REFUSED_FOR`] after a refusal, whatever
-//! comes behind the refused piece is refused as well, until that piece has come.
+//! Clients have many WRITEs in progress. If one finds no room and the next one does, because it is shorter or because
+//! room was made, the stored file has a hole, or lacks a piece if the handle appends. OpenSSH's client then believes
+//! that all went well, since it forgets an error when a later WRITE succeeds. So for [`GAPS_REFUSED_FOR`] after a
+//! refusal, everything behind the refused piece is refused as well, until that piece has been written.
 #![deny(clippy::missing_trait_methods)]
 
 use parking_lot::{Mutex, MutexGuard};
@@ -21,32 +22,33 @@ use crate::accounts::inode::Inode;
 use crate::io::HomeIo;
 use crate::storage::{Error, Metadata, OpenFile, Result, SetAttrs, Space, Wait};
 
-/// Longer than any WRITE is under way.
+/// How long writes behind a refused piece are refused. No WRITE is in progress for longer than this.
 const GAPS_REFUSED_FOR: Duration = Duration::from_secs(60);
 
-/// An open file whose growth is charged. The file closes before its record ends: what is given back is free then.
+/// An open file whose growth is charged. The file closes before its record ends, so that space is free on the disk
+/// when its charge is released.
 pub(super) struct QuotaFile {
     inner: Arc<dyn OpenFile>,
     account: Arc<Account>,
     inode: Arc<Inode>,
     append: bool,
-    /// The size when it was opened, after cutting.
+    /// The size in bytes when it was opened, after truncation.
     size_at_open: u64,
-    /// Something was written, or tried to be, before that.
+    /// Whether this handle has written, or tried to write, before that size.
     changed_old: AtomicBool,
-    /// There was no room for something.
+    /// Whether a write was refused for want of room.
     refused: AtomicBool,
-    /// The last time, and what the client was told.
+    /// The last refusal, with the error that the client got.
     refusal: Mutex<Option<Refusal>>,
 }
 
 /// What is known of a file when it is opened.
 pub(super) struct Handle {
-    /// The record that all its handles share.
+    /// The record that all handles of the file share.
     pub(super) inode: Arc<Inode>,
-    /// Every write goes to the end.
+    /// Whether every write goes to the end of the file.
     pub(super) append: bool,
-    /// The size, after cutting.
+    /// The size in bytes, after truncation.
     pub(super) size_at_open: u64,
 }
 
@@ -54,12 +56,12 @@ pub(super) struct Handle {
 struct Refusal {
     at: Instant,
     error: Error,
-    /// Where the client wanted to write what was refused.
+    /// The offset of the write that was refused.
     offset: u64,
 }
 
 impl QuotaFile {
-    /// A handle of the record's file.
+    /// Creates a handle of the record's file.
     pub(super) fn new(account: Arc<Account>, inner: Arc<dyn OpenFile>, handle: Handle) -> Self {
         let Handle {
             inode,
@@ -79,7 +81,7 @@ impl QuotaFile {
         }
     }
 
-    /// Does something that may need room, and remembers that there was none.
+    /// Runs an operation that may need room, and remembers a refusal for want of room.
     fn with_room(&self, offset: u64, wait: Wait, attempt: impl Fn() -> Result<()>) -> Result<()> {
         let limits = RetryLimits {
             wait,
@@ -107,7 +109,7 @@ impl QuotaFile {
         self.refused.store(true, Ordering::Relaxed);
     }
 
-    /// What was refused has come after all.
+    /// Forgets the refusal once the refused piece has been written.
     fn forget(&self, offset: u64) {
         let mut refusal = self.refusal();
         if refusal.is_some_and(|refusal| offset <= refusal.offset) {
@@ -115,7 +117,7 @@ impl QuotaFile {
         }
     }
 
-    /// Refuses what comes behind something that was refused a moment ago.
+    /// Refuses a write behind a piece that was refused a moment ago.
     fn check_gap(&self, offset: u64) -> Result<()> {
         match *self.refusal() {
             Some(gap) if offset > gap.offset && gap.at.elapsed() < GAPS_REFUSED_FOR => Err(gap.error),
@@ -123,7 +125,7 @@ impl QuotaFile {
         }
     }
 
-    /// The size that a wish to have the file cut comes down to; `now` is the size that it has.
+    /// Returns the size that a client's truncation to `wanted` bytes really sets; `now` is the current size.
     fn allowed_size(&self, wanted: u64, now: u64) -> u64 {
         let only_added = !self.changed_old.load(Ordering::Relaxed);
         match self.refused.load(Ordering::Relaxed) && only_added {
@@ -146,10 +148,10 @@ impl QuotaFile {
             start.saturating_add(data.len() as u64)
         };
         if i64::try_from(end).is_err() && i64::try_from(start).is_err() {
-            // No file reaches there: the storage says so, and nothing grows.
+            // No file can be that large: the storage reports the error, and nothing grows.
             return self.inner.write_at(data, offset, wait);
         }
-        // What goes beyond the largest size is not written; what comes before it may be.
+        // Bytes beyond the largest size are not written; those before it may be.
         let growth = end.min(i64::MAX as u64).saturating_sub(*size);
         if growth > 0 {
             if self.refused.load(Ordering::Relaxed) && (self.append || start > *size) {
@@ -174,7 +176,7 @@ impl QuotaFile {
         let wanted = self.allowed_size(wanted, *size);
         let growth = match i64::try_from(wanted) {
             Ok(_) => wanted.saturating_sub(*size),
-            // No file can be that large: the storage says so.
+            // No file can be that large: the storage reports the error.
             Err(_) => 0,
         };
         if growth > 0 {
@@ -186,14 +188,14 @@ impl QuotaFile {
         });
         *size = size.saturating_add(growth);
         match result {
-            // Certain, whatever a file system says that remembers attributes.
+            // This is certain, even if the file system returns cached attributes.
             Ok(()) => lower_charge(account, &change, &mut size, wanted),
             Err(_) => self.reconcile_charge(&change, &mut size),
         }
         result
     }
 
-    /// If even looking fails, the charge stays: too much is safe, too little is not.
+    /// If the attributes cannot be read either, the charge stays: too high is safe, too low is not.
     fn reconcile_charge(&self, change: &Change<'_>, charged: &mut u64) {
         match self.inner.stat() {
             Ok(meta) => lower_charge(&self.account, change, charged, meta.size),
@@ -219,7 +221,7 @@ impl OpenFile for QuotaFile {
         let Some(wanted) = attrs.size else {
             return self.inner.set_attrs(attrs);
         };
-        // A wish for a size is no piece that could be missing.
+        // A change of size is not a piece that could be missing.
         self.with_room(u64::MAX, Wait::Allowed, || self.try_resize(attrs, wanted))
     }
 
@@ -245,7 +247,8 @@ impl OpenFile for QuotaFile {
     }
 }
 
-/// What costs no bytes: a directory opened as a file, or a file that was gone before it was open, for reading.
+/// A file that is not charged: a directory opened as a file, or a file opened for reading whose last name was gone
+/// before.
 pub(super) struct Uncharged {
     pub(super) inner: Arc<dyn OpenFile>,
     pub(super) account: Arc<Account>,
@@ -300,10 +303,10 @@ fn is_want_of_room(error: Error) -> bool {
     }
 }
 
-/// Brings the charge for an inode to the size that it has.
+/// Lowers the charge for an inode to its actual size.
 pub(super) fn lower_charge(account: &Account, change: &Change<'_>, charged: &mut u64, actual: u64) {
-    // More than was charged is not ours: somebody writes who does not go through us, and a scan will find it. Giving
-    // it back later would give back what was never taken.
+    // A size above the charge was written by another program, and a measurement will find it. It must not be released
+    // later, because it was never charged.
     let kept = (*charged).min(actual);
     account.release_bytes(change, *charged - kept);
     *charged = kept;

@@ -1,12 +1,12 @@
-//! What `df` shows of an account and its disk.
+//! The space that `df` shows for an account and its disk.
 
 use crate::accounts::account::Account;
 use crate::storage::Space;
 
-/// What one block of `df` is: bytes of the account, in units that every client can multiply.
+/// The block size that `df` shows, in bytes: a unit that every client can multiply.
 const BLOCK: u64 = 4096;
 
-/// What `df` shows: the account's numbers where they are tighter than the disk's.
+/// Returns the space that `df` shows: the account's numbers where they are tighter than the disk's.
 ///
 /// total = max(use, min(quota, use + free on disk)); free = max(0, min(quota − use, free on disk)).
 pub(super) fn within_quota(disk: Space, account: &Account) -> Space {

@@ -1,4 +1,4 @@
-//! What is charged, beside what lies on the disk.
+//! Tests that the charge equals what is on the disk.
 
 mod beside;
 mod cleanup;
@@ -60,20 +60,20 @@ impl Books {
         }
     }
 
-    /// The account of a home, measured.
+    /// Returns the account of a home after its measurement.
     fn account(&self, home: &Path, bytes: Option<u64>, files: Option<u64>) -> Arc<Account> {
         let quota = user::Quota { bytes, files };
         let account = self
             .runtime
             .block_on(self.accounts.account(&AccountSpec::of_home(home, quota)))
             .unwrap();
-        // The numbers are there before the measure has ended.
+        // The numbers are set before the measurement has ended.
         until(|| account.usage().accuracy == UsageAccuracy::Exact && !account.is_being_measured());
         account
     }
 }
 
-/// Waits for something; only a test that fails waits for so long.
+/// Waits for a condition. Only a test that fails waits for the full time.
 fn until(mut done: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(300);
     while !done() {
@@ -89,7 +89,7 @@ struct Home {
     storage: QuotaStorage,
 }
 
-/// One whose account is not measured before a refusal.
+/// Makes a home whose account is not measured before a refusal.
 fn home(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
     let home = home_beside_others(books, bytes, files);
     home.account.refuse_at_once();
@@ -99,7 +99,7 @@ fn home(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
 fn home_beside_others(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
     let dir = tempfile::tempdir().unwrap();
     let account = books.account(dir.path(), bytes, files);
-    // On a busy machine that measure may have taken long, and the next would come late.
+    // On a busy machine that measurement may have taken long, and the next would be late.
     account.forget_last_measure();
     let local = Arc::new(LocalStorage::open(dir.path()).unwrap());
     Home {
@@ -156,7 +156,7 @@ fn all_of_the_limit_can_be_used_and_no_more() {
     assert_eq!(error(file.set_attrs(&size(401))), over);
     assert_eq!(home.used(), (600, 2));
     file.write_at(&[2; 400], 0, Wait::Allowed).unwrap();
-    // What is there already is no growth.
+    // Overwriting existing bytes is not growth.
     file.write_at(&[3; 400], 0, Wait::Allowed).unwrap();
     home.storage.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();
     let full = Error::OverFiles { used: 3, limit: 3 };
@@ -166,7 +166,7 @@ fn all_of_the_limit_can_be_used_and_no_more() {
         full
     );
     assert_eq!(error(home.storage.symlink(b"a", &path("e"), Wait::Allowed)), full);
-    // A name that is taken is no matter of room.
+    // A name that exists is reported as such, even if there is no room.
     let taken = Error::AlreadyExists;
     assert_eq!(error(home.storage.mkdir(&path("d"), 0o755, Wait::Allowed)), taken);
     assert_eq!(
@@ -211,20 +211,20 @@ fn a_removed_file_counts_until_it_is_closed() {
     assert_eq!(home.used(), (0, 0));
 }
 
-/// The ceiling of the store is moved by as much as is asked for at once.
+/// The ceiling in the store is raised by as much as one request needs.
 #[test]
 fn one_step_may_be_larger_than_the_ceiling_is_ahead() {
     let books = Books::new();
     let home = home(&books, Some(1 << 40), None);
     let file = home.storage.open(&path("f"), how("wc"), Wait::Allowed).unwrap();
-    // A ceiling that was not moved far enough would be waited for in vain, and then refused.
+    // If the ceiling was not raised far enough, the write would wait in vain and then be refused.
     file.set_attrs(&size(1 << 33)).unwrap();
     file.write_at(b"x", (1 << 34) - 1, Wait::Allowed).unwrap();
     assert_eq!(home.used(), (1 << 34, 1));
     file.set_attrs(&size(0)).unwrap();
 }
 
-/// What waits for a measure must not hold what the measure needs.
+/// A call that waits for a measurement must not hold a lock that the measurement needs.
 #[test]
 fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
     let books = Books::new();
@@ -236,7 +236,7 @@ fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
     for name in ["f", "g"] {
         std::fs::write(dir.path().join(name), [0; 100]).unwrap();
     }
-    // Never seen before: all of the limit counts as used until it was measured.
+    // The home was never seen before, so all of the limit counts as used until it is measured.
     let account = books
         .runtime
         .block_on(books.accounts.account(&AccountSpec::of_home(dir.path(), quota)))
@@ -245,7 +245,7 @@ fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
         Arc::new(LocalStorage::open(dir.path()).unwrap()),
         Arc::clone(&account),
     );
-    // What waits in vain is refused.
+    // A call that waits in vain is refused.
     let file = storage.open(&path("f"), how("w"), Wait::Allowed).unwrap();
     file.write_at(&[1; 900], 0, Wait::Allowed).unwrap();
     storage.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();
@@ -268,7 +268,7 @@ fn links_that_are_not_followed_are_counted_once_as_well() {
     assert_eq!((home.used(), home.on_disk()), ((0, 0), (0, 0)));
 }
 
-/// Deeper than the walk keeps directories open, and than any path can name.
+/// The tree is deeper than the walk keeps directories open, and deeper than any path can name.
 #[test]
 fn trees_of_any_depth_are_measured_with_few_descriptors() {
     use rustix::fs::{Mode, OFlags, mkdirat, openat};

@@ -1,4 +1,4 @@
-//! The host's own programs change a home, and file systems answer what is no longer so.
+//! Tests in which the host's own programs change a home, and file systems return outdated attributes.
 
 use super::faults::{Faults, Faulty};
 use super::*;
@@ -20,11 +20,12 @@ fn what_others_have_cut_is_found_before_a_refusal() {
     let books = Books::new();
     let home = home_beside_others(&books, Some(1000), None);
     for round in 0..3 {
-        // Each needs a measure. On a busy machine one takes long, and the next comes later than anybody waits.
+        // Each round needs a measurement. On a busy machine one takes long, and the next is later than any call
+        // waits.
         until(|| write(&home.storage, "f", 900).is_ok());
         cut(&home, "f", 10);
         if round > 0 {
-            // The pause between two measures has been waited for once.
+            // The pause between two measurements was waited for once.
             home.account.forget_last_measure();
         }
         until(|| write(&home.storage, "g", 900).is_ok());
@@ -43,7 +44,7 @@ fn files_that_others_have_removed_are_found_before_a_refusal() {
     home.storage.mkdir(&path("a"), 0o755, Wait::Allowed).unwrap();
     home.storage.mkdir(&path("b"), 0o755, Wait::Allowed).unwrap();
     std::fs::remove_dir(home.dir.path().join("a")).unwrap();
-    // Where nobody may wait, the way to where one may is shown first.
+    // A call that must not wait is first told to use a thread where it may wait.
     let never = home.storage.mkdir(&path("c"), 0o755, Wait::Never);
     assert_eq!(error(never), Error::WouldBlock);
     home.storage.mkdir(&path("c"), 0o755, Wait::Allowed).unwrap();
@@ -61,12 +62,12 @@ fn a_full_home_is_refused_soon_and_measured_seldom() {
         let refused = file.write_at(b"x", 1000, Wait::Allowed);
         assert!(matches!(error(refused), Error::OverBytes { .. }));
     }
-    // One handle waits once. If each refusal waited for the end of the pause, it would be 500 s.
+    // One handle waits once. If each refusal waited for the end of the pause, this would take 500 s.
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(100), "{took:?}");
     let measures = home.account.measures() - before;
     assert!(measures <= 1 + took.as_secs() / 5, "{measures} in {took:?}");
-    // At once, and not only where one may wait.
+    // The refusal comes at once, also for a call that must not wait.
     let never = file.write_at(b"x", 1000, Wait::Never);
     assert!(matches!(error(never), Error::OverBytes { .. }));
 }
@@ -104,7 +105,7 @@ fn an_open_file_that_others_have_taken_away_counts_until_it_is_closed() {
         file.write_at(&[1; 400], 600, Wait::Allowed).unwrap();
         assert!(file.write_at(&[1; 1], 1000, Wait::Allowed).is_err());
         drop(file);
-        // What was moved is looked for once more, in the background.
+        // A file that was moved is looked for once more, in the background.
         until(|| home.used() == (0, 0));
     }
 }
@@ -134,21 +135,21 @@ fn what_others_bring_is_counted_once_it_is_found() {
     let home = home_beside_others(&books, Some(1000), None);
     let at = |name: &str| home.dir.path().join(name);
     write(&home.storage, "f", 500).unwrap();
-    // Replaced, and brought.
+    // One file was replaced, and one was added.
     std::fs::write(at("new"), [1; 300]).unwrap();
     std::fs::rename(at("new"), at("f")).unwrap();
     std::fs::write(at("g"), [1; 100]).unwrap();
     write(&home.storage, "h", 600).unwrap();
     assert_eq!((home.used(), home.on_disk()), ((1000, 3), (1000, 3)));
-    // More goes than was counted: nobody believes the number any more.
+    // More is removed than was counted, so the number is not trusted any more.
     std::fs::write(at("i"), vec![1; 2000]).unwrap();
     home.storage.remove(&path("i"), Wait::Allowed).unwrap();
-    // On a busy machine the last measure may have taken long, and the next would come late.
+    // On a busy machine the last measurement may have taken long, and the next would be late.
     home.account.forget_last_measure();
     until(|| home.used() == (1000, 3));
 }
 
-/// One name before, none afterwards: that is certain, whatever the file system says.
+/// One name before means none afterwards, whatever the file system reports.
 #[test]
 fn a_file_system_that_remembers_too_long_costs_nothing() {
     let books = Books::new();
@@ -180,7 +181,7 @@ fn a_file_system_that_remembers_too_long_costs_nothing() {
     storage.symlink(b"f", &path("s"), Wait::Allowed).unwrap();
     storage.rename(&path("g"), &path("s"), REPLACE).unwrap();
     assert_eq!((home.used(), home.account.is_invalidated()), ((1500, 2), false));
-    // Of several names nobody knows, so the home is measured again.
+    // With several names this is not certain, so the home is measured again.
     storage
         .hard_link(&path("f"), &path("second"), Wait::Allowed)
         .unwrap();
@@ -197,7 +198,7 @@ fn a_file_system_that_remembers_too_long_costs_nothing() {
     );
 }
 
-/// An open file that is replaced counts until it is closed, and nobody asks for its links.
+/// An open file that is replaced counts until it is closed, and its number of links is not read.
 #[test]
 fn a_replaced_file_that_is_open_counts_until_it_is_closed() {
     let books = Books::new();

@@ -1,9 +1,10 @@
-//! What is left after a client that was refused has cleaned up.
+//! Tests what is left after a client that was refused has cleaned up.
 
 use super::*;
 
-/// 800 bytes lie in a home of 1000. A client opens the file, writes at these offsets 300 bytes each, one of which finds
-/// no room, and then cuts the file; the size that it has afterwards.
+/// Returns the size of a file after a client has cleaned up. The file has 800 bytes in a home of 1000. The client
+/// opens it, writes 300 bytes at each of these offsets, one of which finds no room, and then truncates it to
+/// `wanted`.
 fn left(flags: &str, offsets: &[u64], wanted: u64) -> u64 {
     let books = Books::new();
     let home = home(&books, Some(1000), None);
@@ -20,25 +21,25 @@ fn left(flags: &str, offsets: &[u64], wanted: u64) -> u64 {
 
 #[test]
 fn what_was_there_stays() {
-    // Nothing of the old part was touched: a cut ends where the client began.
+    // The old part was not touched: a truncation stops where the client began.
     assert_eq!(left("w", &[800], 0), 800);
     assert_eq!(left("wc", &[800], 500), 800);
     assert_eq!(left("w", &[900], 0), 800);
     assert_eq!(left("wa", &[0], 0), 800);
-    // More than was there is the client's own business.
+    // The client may truncate what it has added itself.
     assert_eq!(left("w", &[800], 801), 801);
     assert_eq!(left("w", &[800], 800), 800);
-    // It has changed the old part, or tried to.
+    // The client has changed the old part, or tried to.
     assert_eq!(left("w", &[0, 800], 0), 0);
     assert_eq!(left("w", &[799], 0), 0);
-    // It has replaced all.
+    // The client has replaced everything.
     assert_eq!(left("wt", &[0, 300, 600, 900], 0), 0);
-    // It was not refused.
+    // The client was not refused.
     assert_eq!(left("w", &[], 0), 0);
     assert_eq!(left("w", &[300], 200), 200);
 }
 
-/// Room is made between two WRITEs that are under way.
+/// Room is made between two WRITEs that are in progress.
 #[test]
 fn no_hole_is_left_where_a_write_was_refused() {
     let books = Books::new();
@@ -50,7 +51,7 @@ fn no_hole_is_left_where_a_write_was_refused() {
     home.storage.remove(&path("ballast"), Wait::Allowed).unwrap();
     assert_eq!(error(file.write_at(&[4; 100], 300, Wait::Allowed)), refused);
     assert_eq!(home.used(), (100, 1));
-    // What was missing comes, and then the rest. Another handle does as it likes.
+    // The missing piece is written, and then the rest. Another handle is not restricted.
     file.write_at(&[3; 200], 100, Wait::Allowed).unwrap();
     file.write_at(&[4; 100], 300, Wait::Allowed).unwrap();
     let other = home.storage.open(&path("f"), how("w"), Wait::Allowed).unwrap();
@@ -58,7 +59,7 @@ fn no_hole_is_left_where_a_write_was_refused() {
     assert_eq!(home.used(), (901, 1));
 }
 
-/// As `reput` does it: 8 bytes of room are left, and the last piece is shorter than the others.
+/// Writes as `reput` does: 8 bytes of room are left, and the last piece is shorter than the others.
 #[test]
 fn nothing_is_appended_behind_what_was_refused() {
     let books = Books::new();
@@ -71,7 +72,7 @@ fn nothing_is_appended_behind_what_was_refused() {
         assert!(matches!(error(refused), Error::OverBytes { .. }), "{offset}");
     }
     assert_eq!(home.used(), (992, 1));
-    // Who begins again where it was refused goes on, and so does who never tells an offset.
+    // A client that resumes where it was refused goes on, and so does one that never sends an offset.
     file.write_at(&[3; 5], 992, Wait::Allowed).unwrap();
     file.write_at(&[3; 2], 997, Wait::Allowed).unwrap();
     assert!(file.write_at(&[3; 2], 0, Wait::Allowed).is_err());
@@ -94,7 +95,7 @@ fn other_attributes_are_set_all_the_same() {
     file.set_attrs(&wish).unwrap();
     let meta = file.stat().unwrap();
     assert_eq!((meta.size, meta.mode & 0o777), (800, 0o600));
-    // Another handle cuts it, and so the first one must not make it longer.
+    // Another handle truncates the file, and the first one must not make it longer.
     home.storage
         .set_attrs(&path("f"), &size(5), Links::Follow)
         .unwrap();

@@ -1,4 +1,4 @@
-//! A storage whose disk fails when it is told to.
+//! A storage whose disk fails on request.
 
 use parking_lot::Mutex;
 
@@ -7,24 +7,24 @@ use super::*;
 /// How the next call that changes something fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Nothing is done.
+    /// Nothing is done before the call fails.
     Before(Error),
-    /// Of a write or a resize, all is done, and then it fails.
+    /// A write or a resize is done completely before the call fails.
     After(Error),
-    /// Of a write, half is done.
+    /// Half of a write is done before the call fails.
     Half(Error),
-    /// All is done and well, but the attributes cannot be read afterwards.
+    /// The call succeeds, but the attributes cannot be read afterwards.
     Blind,
-    /// It fails, and the attributes cannot be read afterwards.
+    /// The call fails, and the attributes cannot be read afterwards.
     BeforeAndBlind,
 }
 
-/// The switch.
+/// The faults to inject.
 #[derive(Default)]
 pub(super) struct Faults {
     next: Mutex<Option<Fault>>,
     blind: AtomicBool,
-    /// The file system remembers numbers of links for too long, as GlusterFS does after a rename onto a file.
+    /// Whether the file system caches numbers of links for too long, as GlusterFS does after a rename onto a file.
     pub(super) remembers: AtomicBool,
 }
 
@@ -58,7 +58,7 @@ impl Faults {
         }
     }
 
-    /// That a name was changed by a call that failed is a fault that no disk has.
+    /// Makes a call that changes names. No disk changes a name in a call that fails, so that fault is not injected.
     fn around_name<T>(&self, call: impl FnOnce() -> Result<T>) -> Result<T> {
         let mut next = self.next.lock();
         if matches!(*next, Some(Fault::After(_))) {
@@ -76,7 +76,7 @@ impl Faults {
     }
 }
 
-/// The storage.
+/// The storage that fails.
 pub(super) struct Faulty {
     pub(super) inner: LocalStorage,
     pub(super) faults: Arc<Faults>,

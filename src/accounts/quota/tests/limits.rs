@@ -1,4 +1,4 @@
-//! Limits that change, and growth that is stopped, while sessions go on.
+//! Tests limits that change, and growth that is stopped, while sessions go on.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn a_limit_counts_from_now_on() {
     home.storage.remove(&path("f"), Wait::Allowed).unwrap();
 }
 
-/// A second channel of a session that began long ago brings the limit of that time with it.
+/// A second channel of a session that began long ago still has the limit of that time.
 #[test]
 fn what_was_set_last_counts_whoever_comes_with_an_older_limit() {
     let books = Books::new();
@@ -63,12 +63,12 @@ fn what_was_set_last_counts_whoever_comes_with_an_older_limit() {
     let again = books.account(dir.path(), Some(100), None);
     assert!(Arc::ptr_eq(&account, &again));
     assert_eq!(again.usage().quota, quota(50));
-    // It signed in before the change, and mounts after it.
+    // The session signed in before the change, and mounts after it.
     assert_eq!(
         books.account(other.path(), Some(100), None).usage().quota,
         quota(70)
     );
-    // A home that nobody has any more is kept for those who are still in it, and then forgotten.
+    // A home without a user is kept for the sessions that are still in it, and is then forgotten.
     books.accounts.forget(&AccountId::of_home(dir.path()));
     assert!(Arc::ptr_eq(&account, &books.account(dir.path(), Some(1), None)));
     drop((account, again));
@@ -103,7 +103,7 @@ fn a_marker_that_goes_stops_growth_at_the_next_ceiling_and_nothing_else() {
     let file = make("/one").unwrap();
     file.write_at(b"some", 0, Wait::Allowed).unwrap();
     ours.store(false, std::sync::atomic::Ordering::SeqCst);
-    // What is written down is not exact any more, and a ceiling is wanted again when much grows.
+    // The recorded number is not exact any more, and a ceiling is wanted again after much growth.
     until(|| {
         let grown = file.set_attrs(&SetAttrs {
             size: Some(file.stat().unwrap().size + (40 << 20)),
@@ -116,12 +116,12 @@ fn a_marker_that_goes_stops_growth_at_the_next_ceiling_and_nothing_else() {
     home.storage
         .remove(&VirtualPath::parse(b"/one").unwrap(), Wait::Allowed)
         .unwrap();
-    // At the next sign-in it is found to be there again.
+    // At the next sign-in the marker is found again.
     home.account.set_owned(true);
     make("/two").unwrap();
 }
 
-/// Reserved by the old limit, and not yet written when the new one is in force.
+/// Bytes are reserved under the old limit, and are not yet written when the new one applies.
 #[test]
 fn a_new_limit_can_wait_for_what_the_old_one_allowed() {
     let books = Books::new();

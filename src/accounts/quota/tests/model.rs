@@ -1,6 +1,6 @@
-//! Random sequences of everything that changes a home, from several sessions, on a disk that fails: the account always
-//! says what the disk says. The host's own programs cut, delete and move files meanwhile; then it does so after the next
-//! measure.
+//! Runs random sequences of everything that changes a home, from several sessions, on a disk that fails: the account
+//! always matches the disk. Other programs on the host also truncate, delete and move files; then the account matches
+//! after the next measurement.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,7 +31,7 @@ enum Step {
     Symlink(usize, usize),
     HardLink(usize, usize),
     Measure,
-    /// What other programs do.
+    /// The changes that other programs make.
     HostCut(usize, u64),
     HostRemove(usize),
     HostMoveAway(usize),
@@ -105,7 +105,7 @@ fn take(storage: &QuotaStorage, slot: &mut Slot, step: &Step) -> Result<()> {
     }
 }
 
-/// The disk, and what is open and in no directory any more.
+/// Returns the use of the disk, with open files that are not in any directory any more.
 fn truth(home: &Path, slots: &[Slot]) -> (u64, u64) {
     let on_disk = measure_unused(&LocalDisks, &Location::of_directory(home)).unwrap();
     let mut named = HashSet::new();
@@ -150,7 +150,7 @@ struct World {
     account: Arc<Account>,
     faults: Arc<Faults>,
     sessions: [QuotaStorage; 2],
-    /// Where other programs move files to.
+    /// The directory to which other programs move files.
     elsewhere: tempfile::TempDir,
 }
 
@@ -186,7 +186,7 @@ impl World {
         Ok(())
     }
 
-    /// Does what other programs do; was there anything to do?
+    /// Makes the changes of other programs. Returns whether there was anything to do.
     fn by_others(&self, step: &Step) -> bool {
         let at = |name: &usize| self.dir.path().join(NAMES[*name]);
         let done = match step {
@@ -195,7 +195,7 @@ impl World {
                 .open(at(name))
                 .and_then(|file| file.set_len(file.metadata()?.len().min(*size))),
             Step::HostRemove(name) => std::fs::remove_file(at(name)),
-            // Of several names one that is left elsewhere would keep the file counted.
+            // If the file had several names, another one elsewhere would keep it counted.
             Step::HostMoveAway(name) if links(&at(name)) == 1 => {
                 let spot = tempfile::tempdir_in(self.elsewhere.path()).unwrap().keep();
                 std::fs::rename(at(name), spot.join("moved"))
@@ -207,7 +207,7 @@ impl World {
     }
 
     fn run(&self, remembers: bool, steps: &[(usize, usize, Option<Fault>, Step)]) -> Outcome {
-        // What a case that failed has left must not spoil the search for the shortest one.
+        // The remains of a failed case must not disturb the search for the shortest one.
         self.faults.set(None);
         self.clear(Path::new("/"));
         measure(&self.account, &LocalDisks).unwrap();
@@ -262,7 +262,7 @@ fn the_account_always_says_what_the_disk_says() {
         .unwrap();
 }
 
-/// Four sessions at the same time, and measures all the while.
+/// Four sessions run at the same time, with measurements throughout.
 #[test]
 fn the_account_is_exact_after_everything_at_once() {
     let books = Books::new();
