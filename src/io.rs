@@ -1,4 +1,4 @@
-//! Decides which thread a call on a file system takes, so that a file system that hangs delays no other.
+//! Decides which thread a call on a file system takes, so that a file system that hangs does not delay the others.
 //!
 //! Requests that are expected to be quick run on the event loop's own threads, since a change of threads costs more
 //! than most of them. The file system may hang, and then its thread hangs with it. Therefore:
@@ -6,13 +6,13 @@
 //!   more. A call that finds no free slot takes the slow way: a thread of the blocking pool.
 //! - A watchdog looks at the slots every [`TICK`]. While one is occupied for longer than that, the watchdog wakes
 //!   another thread of the event loop, which takes over waiting for the network from the one that hangs.
-//! - A slot that is occupied for [`STUCK`] makes its file system slow: until [`SLOW_FOR`] after the last such sighting,
-//!   every call on that file system goes the slow way, on at most [`SLOW_AT_ONCE`] threads.
+//! - A slot that is occupied for [`STUCK`] makes its file system slow: until [`SLOW_FOR`] after the watchdog last saw
+//!   this, every call on that file system goes the slow way, on at most [`SLOW_AT_ONCE`] threads.
 //!
 //! Hashing is kept apart from both ways, since it is long and costs CPU time instead of disk time: running hashes are
-//! counted for each home and each file system, so that a queue of hashes delays no other request. A small hash takes
-//! the slow way and does not wait for a large one. The digests take [`cpu_slots`], so that they occupy no more cores
-//! than the machine has.
+//! counted for each home and each file system, so that a queue of hashes does not delay other requests. A small hash
+//! takes the slow way and does not wait for a large one. The digests take [`cpu_slots`], so that they occupy no more
+//! cores than the machine has.
 
 pub mod cpu_slots;
 pub mod descriptors;
@@ -86,7 +86,7 @@ pub struct Filesystem {
     closing: Arc<Semaphore>,
 }
 
-/// The access of one home to the scheduler of its file system. Cheap to clone.
+/// The access of one home to the scheduler of its file system. A clone shares the same scheduler and is cheap.
 #[derive(Clone)]
 pub struct HomeIo {
     filesystem: Arc<Filesystem>,
@@ -228,7 +228,7 @@ impl HomeIo {
         }
     }
 
-    /// Takes the quick way; `None` means that the call has to take the slow one.
+    /// Takes a slot for a call on the event loop's own thread. `None` means that the call has to take the slow way.
     pub fn enter(&self) -> Option<Permit<'_>> {
         self.filesystem.enter()
     }

@@ -46,7 +46,7 @@ pub trait Storage: Send + Sync {
     /// Changes attributes in OpenSSH's order: size, permissions, times, owner. All of them are tried, and the last
     /// error is returned.
     fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()>;
-    /// Removes a file or symbolic link, never a directory.
+    /// Removes a file or a symbolic link, but never a directory.
     fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()>;
     /// Creates a directory.
     fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()>;

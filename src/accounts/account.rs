@@ -62,7 +62,7 @@ use super::inode::{InodeOwner, Inodes};
 const AHEAD_BYTES: u64 = 64 << 20;
 const AHEAD_FILES: u64 = 10_000;
 
-/// One home's account.
+/// The account of one home.
 pub struct Account {
     id: AccountId,
     location: Location,
@@ -105,7 +105,7 @@ pub(super) struct Helpers {
     pub(super) keeper: Arc<Notify>,
     /// Wakes the task that starts measurements.
     pub(super) measurer: Arc<Notify>,
-    /// Cancelled when the server ends.
+    /// Cancelled when the server shuts down.
     pub(super) quit: CancellationToken,
 }
 
@@ -168,7 +168,7 @@ impl Account {
         &self.location
     }
 
-    /// Returns the current numbers.
+    /// Returns the current use, limits and accuracy.
     pub fn usage(&self) -> Usage {
         Usage {
             bytes: self.bytes.used(),
@@ -278,12 +278,12 @@ impl Account {
         }
     }
 
-    /// Releases bytes.
+    /// Releases bytes that are not used any more.
     pub fn release_bytes(&self, _change: &Change<'_>, amount: u64) {
         self.give_back(&self.bytes, amount);
     }
 
-    /// Releases a file, directory or link.
+    /// Releases a file, directory or link that was removed or was not made.
     pub fn release_file(&self, _change: &Change<'_>) {
         self.give_back(&self.files, 1);
     }

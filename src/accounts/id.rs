@@ -32,7 +32,7 @@ impl fmt::Debug for AccountId {
 /// An account as its users' records describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountSpec {
-    /// The id of the account.
+    /// The identity of the account.
     pub id: AccountId,
     /// The place that is charged to the account.
     pub location: Location,

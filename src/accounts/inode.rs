@@ -13,7 +13,7 @@ use crate::storage::{Error, InodeId, Metadata, OpenFile, Result, Wait};
 
 /// What the records of open inodes report to the account that is charged for them.
 pub(super) trait InodeOwner: Send + Sync {
-    /// Locks the records.
+    /// Locks the records of the account's open inodes.
     fn lock_inodes(&self) -> MutexGuard<'_, Inodes>;
     /// Reports that the outcome of a change is unknown, so the account has to be measured again.
     fn invalidate(&self);

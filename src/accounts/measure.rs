@@ -198,7 +198,7 @@ fn reconcile(account: &Account, walk: &Measurement, _names: NamesGuard<'_>) -> S
     }
 }
 
-/// A record at the end of a measure, with its size locked.
+/// A record at the end of a measurement, with its size locked.
 struct Counted<'a> {
     record: &'a RetainedRecord,
     size: MutexGuard<'a, u64>,

@@ -37,7 +37,7 @@ pub(super) enum Why {
     Refusal,
 }
 
-/// Starts measures.
+/// Starts measurements in the background.
 pub(super) struct Measurer {
     table: Arc<AccountTable>,
     backend: Arc<dyn Backend>,
@@ -49,7 +49,7 @@ pub(super) struct Measurer {
     asked: KeyedSemaphore<Volume>,
 }
 
-/// Starts the measures that refusals ask for, until the server ends.
+/// Starts the measurements that refusals ask for, until the server ends.
 pub(super) async fn serve(measurer: Arc<Measurer>, helpers: Helpers) {
     loop {
         tokio::select! {

@@ -10,7 +10,7 @@ use crate::domain::user::{Limit, storable};
 use base::error::Error;
 use base::size::Size;
 
-/// The settings of `[quota]`.
+/// The settings of the section `[quota]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotaSettings {

@@ -48,7 +48,7 @@ impl AccountTable {
         self.forgotten.lock()
     }
 
-    /// Returns all accounts.
+    /// Returns all accounts that are in memory.
     pub(super) fn all(&self) -> Vec<Arc<Account>> {
         self.accounts().values().cloned().collect()
     }

@@ -21,10 +21,10 @@ const OWN: usize = 192;
 /// The descriptors of one session: its connection and its home.
 pub const PER_SESSION: usize = 2;
 
-/// The division of the descriptors.
+/// How the descriptors of the process are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
-    /// The number of all descriptors.
+    /// The number of descriptors that the process may have.
     pub all: usize,
     /// The number kept for the server itself.
     pub own: usize,
@@ -35,7 +35,7 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Divides this many descriptors.
+    /// Divides a total of `all` descriptors.
     pub fn of(all: usize) -> Self {
         let own = OWN.min(all / 4);
         let unauthenticated = (all - own) / 8;
@@ -96,7 +96,7 @@ pub fn are_used_up(error: &io::Error) -> bool {
 pub struct Spare(Option<File>);
 
 impl Spare {
-    /// Opens the spare descriptor.
+    /// Opens the spare descriptor, if one is free.
     pub fn new() -> Self {
         let mut spare = Self(None);
         spare.keep();

@@ -82,6 +82,6 @@ pub struct Unreadable {
 pub struct MeasureError {
     /// The directory that could not be read, for operators; `None` if it is the home itself.
     pub at: Option<PathBuf>,
-    /// The error of the storage.
+    /// The error that the storage returned.
     pub error: Error,
 }

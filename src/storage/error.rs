@@ -61,7 +61,7 @@ pub enum Error {
     /// The object is in use, or is the home itself.
     #[error("Device or resource busy")]
     Busy,
-    /// The disk is full.
+    /// The disk has no space left.
     #[error("No space left on device")]
     DiskFull,
     /// A quota that the file system itself enforces is used up.
@@ -88,17 +88,17 @@ pub enum Error {
     /// The account has no room for these bytes.
     #[error("quota exceeded: {} of {} used", Size(*used), Size(*limit))]
     OverBytes {
-        /// The bytes that are used now.
+        /// The number of bytes that are used now.
         used: u64,
-        /// The bytes that are allowed.
+        /// The number of bytes that are allowed.
         limit: u64,
     },
     /// The account has no room for another file.
     #[error("quota exceeded: {used} of {limit} files used")]
     OverFiles {
-        /// The files, directories and links that are used now.
+        /// The number of files, directories and links that are used now.
         used: u64,
-        /// The files, directories and links that are allowed.
+        /// The number of files, directories and links that are allowed.
         limit: u64,
     },
     /// The home has to be measured first, and that takes longer than a client should wait.

@@ -22,7 +22,7 @@ use crate::io::HomeIo;
 /// The bit of [`Gate::calls`] that means that the gate is closed.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
-/// The gate of one session.
+/// The gate of one session, with the number of its calls.
 #[derive(Debug, Default)]
 pub struct Gate {
     /// The number of calls inside, combined with [`CLOSED`].

@@ -27,7 +27,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Allows what `permissions` include.
+    /// Allows only the calls that `permissions` include.
     pub fn new(inner: Arc<dyn Storage>, permissions: Permissions) -> Guard {
         Guard { inner, permissions }
     }

@@ -26,9 +26,9 @@ const READY: usize = 1;
 /// A range of bytes in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
-    /// The first byte.
+    /// The offset of the first byte.
     pub offset: u64,
-    /// The number of bytes.
+    /// The number of bytes in the range.
     pub length: u64,
 }
 

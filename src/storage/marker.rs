@@ -28,7 +28,7 @@ pub const NAME: &str = ".homeport-store";
 /// The size limit in bytes. A marker has only a few lines.
 const LARGEST: u64 = 4096;
 
-/// The owner of a place.
+/// The owner of a place, as its marker says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mark {
     /// The place belongs to this store.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::durable::Fsync;
 
-/// The settings of `[storage]`.
+/// The settings of the section `[storage]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StorageSettings {

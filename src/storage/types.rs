@@ -25,7 +25,7 @@ pub struct OpenHow {
 pub enum Links {
     /// Follows the link to its target.
     Follow,
-    /// Acts on the link itself.
+    /// Acts on the link itself, without following it.
     NoFollow,
 }
 
@@ -38,7 +38,7 @@ pub enum Wait {
     Never,
 }
 
-/// How to rename.
+/// How to rename a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Renaming {
     /// What to do if the new name exists.
@@ -59,11 +59,11 @@ pub enum Over {
 /// The kind of object that a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// A regular file.
+    /// A regular file with content.
     File,
-    /// A directory.
+    /// A directory, which holds other names.
     Directory,
-    /// A symbolic link.
+    /// A symbolic link, which names a target.
     Symlink,
     /// A FIFO, socket or device, which appears in listings and is never opened.
     Special,
@@ -72,7 +72,7 @@ pub enum FileKind {
 /// The attributes of an inode, as stat(2) returns them. Times are in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metadata {
-    /// The kind of the inode.
+    /// The kind of the inode: file, directory, link or other.
     pub kind: FileKind,
     /// The file type and the permission bits (`st_mode`).
     pub mode: u32,
@@ -84,7 +84,7 @@ pub struct Metadata {
     pub gid: u32,
     /// The number of hard links (`st_nlink`).
     pub links: u64,
-    /// The identity of the inode.
+    /// The identity of the inode: its device and its number.
     pub inode: InodeId,
     /// The time of the last access.
     pub atime: i64,
@@ -117,9 +117,9 @@ pub struct SetAttrs {
 /// The owner of a file, as numeric ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
-    /// The user id.
+    /// The numeric user id.
     pub uid: u32,
-    /// The group id.
+    /// The numeric group id.
     pub gid: u32,
 }
 
@@ -177,7 +177,7 @@ pub struct Capabilities {
     pub links: bool,
     /// Whether it can write anywhere in a file, and not only at its end.
     pub random_writes: bool,
-    /// Whether it can rename directories.
+    /// Whether it can rename directories, and not only files.
     pub directory_renames: bool,
 }
 

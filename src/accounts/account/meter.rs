@@ -91,9 +91,9 @@ impl Meter {
 /// The reason why an amount does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Short {
-    /// The limit would be passed.
+    /// The sum would pass the limit.
     Limit,
-    /// The recorded ceiling would be passed.
+    /// The sum would pass the recorded ceiling.
     Ceiling,
     /// The use is not known until a measurement ends.
     Measure,
@@ -101,7 +101,7 @@ pub(super) enum Short {
     Unmeasurable,
     /// The storage does not have this server's marker.
     NotOwned,
-    /// The disk is full.
+    /// The disk has no space left.
     NoSpace,
 }
 

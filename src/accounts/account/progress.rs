@@ -17,7 +17,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Returns the current count.
+    /// Returns the current count of progress.
     pub(super) fn seen(&self) -> u64 {
         self.count.load(Ordering::SeqCst)
     }

@@ -47,11 +47,11 @@ pub(super) struct Schedule {
 pub(super) enum Advice {
     /// The refusal is final.
     Stand,
-    /// Ask for a measurement now.
+    /// The refusal asks for a measurement now.
     Ask,
-    /// Wait for the measurement in progress, until this time at most.
+    /// The refusal waits for the measurement in progress, until this time at most.
     Await(Instant),
-    /// Wait until this time, when a measurement may be asked for.
+    /// The refusal waits until this time, when a measurement may be asked for.
     Pause(Instant),
 }
 

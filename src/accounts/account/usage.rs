@@ -6,7 +6,7 @@ use crate::store::UsageRecord;
 /// How accurate the numbers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageAccuracy {
-    /// The use is exact.
+    /// The use is exact to the byte.
     Exact,
     /// The use is a ceiling, until the home has been measured.
     AtCeiling,

@@ -27,7 +27,7 @@ use crate::storage::local::backend::LocalDisks;
 use crate::storage::location::Location;
 use crate::store::sql::SqlStore;
 
-/// Accounts with their keeper.
+/// The accounts of a test, with their keeper.
 struct Books {
     runtime: tokio::runtime::Runtime,
     accounts: Arc<Accounts>,
@@ -82,7 +82,7 @@ fn until(mut done: impl FnMut() -> bool) {
     }
 }
 
-/// A home with a limit.
+/// A home with a limit and its account.
 struct Home {
     dir: tempfile::TempDir,
     account: Arc<Account>,

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::storage::{FileKind, FileTimes, InodeId, Metadata, Owner, SetAttrs, Space};
 
-/// Converts the result of stat(2).
+/// Converts the result of stat(2) to [`Metadata`].
 pub(super) fn metadata(stat: &Stat) -> Metadata {
     Metadata {
         kind: kind(stat),
@@ -41,7 +41,7 @@ pub(super) fn kind(stat: &Stat) -> FileKind {
     }
 }
 
-/// Converts the result of statvfs(3).
+/// Converts the result of statvfs(3) to [`Space`].
 pub(super) fn space(vfs: &StatVfs) -> Space {
     Space {
         block_size: vfs.f_bsize,

@@ -14,7 +14,7 @@ use crate::storage::{DirEntry, DirStream, Metadata, Result};
 /// more than this in memory, however large the directory is.
 const BATCH: usize = 32 * 1024;
 
-/// An open directory.
+/// An open directory and the names read from it.
 #[derive(Debug)]
 pub(super) struct LocalDir {
     fd: OwnedFd,

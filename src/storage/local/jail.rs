@@ -26,7 +26,7 @@ type SysResult<T> = std::result::Result<T, Errno>;
 /// meanwhile: for 6 % of calls under heavy renaming, so 128 failures in a row do not happen by chance.
 const RESOLVE_ATTEMPTS: usize = 128;
 
-/// The `statfs.f_type` of tmpfs.
+/// The value of `statfs.f_type` for tmpfs.
 const TMPFS_MAGIC: u32 = 0x0102_1994;
 
 /// A home, held by its descriptor, so that renaming the home or a directory above it changes nothing for sessions

@@ -46,7 +46,7 @@ pub(super) fn measure(
     }
 }
 
-/// One walk through a home.
+/// The state of one walk through a home.
 struct Walk<'a> {
     open_files: &'a dyn OpenFiles,
     found: Measurement,
