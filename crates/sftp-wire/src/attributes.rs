@@ -1,34 +1,34 @@
-//! File attributes (section 5 of the draft), in both directions.
+//! File attributes (section 5 of the draft), read and written.
 
 use crate::constants::*;
 use crate::fields::{Body, Input, Output, Reader};
 
-/// The bits of a mode that say which type of file it is (stat(2)).
+/// The bits of a mode that hold the file type (stat(2)).
 const TYPE_BITS: u32 = 0o170_000;
 
-/// What is known of a file, or what is to be changed about it. A field that is `None` is not in the packet.
+/// The attributes of a file, or the changes to them. A field that is `None` is not in the packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Attributes {
-    /// The size in bytes.
+    /// The size of the file in bytes.
     pub size: Option<u64>,
-    /// The user and the group.
+    /// The numeric ids of the user and the group.
     pub owner: Option<Owner>,
-    /// The mode as in stat(2). Most servers put the file's type into it, and clients send it along.
+    /// The mode as in stat(2). Most servers include the file type, and clients send it back.
     pub permissions: Option<u32>,
-    /// Access and modification.
+    /// The times of the last access and of the last modification.
     pub times: Option<Times>,
 }
 
-/// The numbers of a file's user and group.
+/// The numeric ids of the user and the group that own a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
-    /// The user's.
+    /// The user id of the owner.
     pub uid: u32,
-    /// The group's.
+    /// The group id of the owner.
     pub gid: u32,
 }
 
-/// The times of a file, in seconds since 1970.
+/// The times of a file, in seconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Times {
     /// The time of the last access.
@@ -37,29 +37,29 @@ pub struct Times {
     pub modified: u32,
 }
 
-/// The type of a file, from its mode.
+/// The type of a file, taken from its mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileType {
-    /// A regular file.
+    /// The file is a regular file.
     Regular,
-    /// A directory.
+    /// The file is a directory.
     Directory,
-    /// A symbolic link.
+    /// The file is a symbolic link.
     Symlink,
-    /// A named pipe.
+    /// The file is a named pipe.
     Fifo,
-    /// A socket.
+    /// The file is a socket.
     Socket,
-    /// A device that is read by blocks.
+    /// The file is a device that is read in blocks.
     BlockDevice,
-    /// A device that is read by characters.
+    /// The file is a device that is read character by character.
     CharacterDevice,
-    /// Something else, whose bits no system of ours knows.
+    /// The type bits have a value that Linux does not define.
     Unknown,
 }
 
 impl FileType {
-    /// The type that a mode says; `None` if it says none.
+    /// Returns the type that a mode contains, or `None` if its type bits are 0.
     pub fn from_mode(mode: u32) -> Option<Self> {
         match mode & TYPE_BITS {
             0 => None,
@@ -76,22 +76,22 @@ impl FileType {
 }
 
 impl Attributes {
-    /// The file's type; `None` if the peer does not say. Some servers send permissions without a type.
+    /// Returns the file's type, or `None` if the peer did not send it. Some servers send permissions without a type.
     pub fn file_type(&self) -> Option<FileType> {
         FileType::from_mode(self.permissions?)
     }
 
-    /// Whether it is a directory; `None` if the peer does not say.
+    /// Returns whether the file is a directory, or `None` if the peer did not send the type.
     pub fn is_directory(&self) -> Option<bool> {
         self.file_type().map(|file_type| file_type == FileType::Directory)
     }
 
-    /// Whether it is a symbolic link, as far as the peer says.
+    /// Returns whether the peer says that the file is a symbolic link.
     pub fn is_symlink(&self) -> bool {
         self.file_type() == Some(FileType::Symlink)
     }
 
-    /// Reads attributes; `None` where they are cut short. Extended pairs are skipped.
+    /// Reads attributes; returns `None` if they are cut short. Extended pairs are skipped.
     pub fn decode<B: Input>(reader: &mut Reader<B>) -> Option<Self> {
         let flags = reader.u32()?;
         let has = |bit: u32| flags & bit != 0;
@@ -111,7 +111,7 @@ impl Attributes {
             attributes.times = Some(Times { accessed, modified });
         }
         if has(SSH_FILEXFER_ATTR_EXTENDED) {
-            // Each pair takes eight bytes at least, so a packet's own length bounds this loop.
+            // Each pair takes at least eight bytes, so the packet's own length bounds this loop.
             for _ in 0..reader.u32()? {
                 reader.string()?;
                 reader.string()?;

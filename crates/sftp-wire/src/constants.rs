@@ -1,7 +1,7 @@
-//! The numbers of draft-ietf-secsh-filexfer-02, with its names.
+//! The constants of draft-ietf-secsh-filexfer-02, under the draft's names.
 #![allow(missing_docs, reason = "the draft's names")]
 
-// Packet types (section 3).
+// The packet types (section 3).
 pub const SSH_FXP_INIT: u8 = 1;
 pub const SSH_FXP_VERSION: u8 = 2;
 pub const SSH_FXP_OPEN: u8 = 3;
@@ -30,14 +30,14 @@ pub const SSH_FXP_ATTRS: u8 = 105;
 pub const SSH_FXP_EXTENDED: u8 = 200;
 pub const SSH_FXP_EXTENDED_REPLY: u8 = 201;
 
-// Which attributes are present (section 5).
+// The flags that say which attributes are present (section 5).
 pub const SSH_FILEXFER_ATTR_SIZE: u32 = 0x0000_0001;
 pub const SSH_FILEXFER_ATTR_UIDGID: u32 = 0x0000_0002;
 pub const SSH_FILEXFER_ATTR_PERMISSIONS: u32 = 0x0000_0004;
 pub const SSH_FILEXFER_ATTR_ACMODTIME: u32 = 0x0000_0008;
 pub const SSH_FILEXFER_ATTR_EXTENDED: u32 = 0x8000_0000;
 
-// How to open a file (section 6.3).
+// The flags of OPEN (section 6.3).
 pub const SSH_FXF_READ: u32 = 0x0000_0001;
 pub const SSH_FXF_WRITE: u32 = 0x0000_0002;
 pub const SSH_FXF_APPEND: u32 = 0x0000_0004;
@@ -45,7 +45,7 @@ pub const SSH_FXF_CREAT: u32 = 0x0000_0008;
 pub const SSH_FXF_TRUNC: u32 = 0x0000_0010;
 pub const SSH_FXF_EXCL: u32 = 0x0000_0020;
 
-// Status codes (section 7).
+// The status codes (section 7).
 pub const SSH_FX_OK: u32 = 0;
 pub const SSH_FX_EOF: u32 = 1;
 pub const SSH_FX_NO_SUCH_FILE: u32 = 2;
@@ -56,6 +56,6 @@ pub const SSH_FX_NO_CONNECTION: u32 = 6;
 pub const SSH_FX_CONNECTION_LOST: u32 = 7;
 pub const SSH_FX_OP_UNSUPPORTED: u32 = 8;
 
-// Flags of a file system (OpenSSH's PROTOCOL file, section 4.4).
+// The flags of a file system in a statvfs reply (OpenSSH's PROTOCOL file, section 4.4).
 pub const SSH_FXE_STATVFS_ST_RDONLY: u64 = 0x1;
 pub const SSH_FXE_STATVFS_ST_NOSUID: u64 = 0x2;

@@ -1,8 +1,8 @@
-//! The extensions that Homeport knows: their names, the layouts of their requests and of their replies.
+//! The extensions that Homeport supports: their names and the layouts of their requests and replies.
 //!
-//! Those of OpenSSH are laid out as in its PROTOCOL file; copy-data, home-directory and space-available as in
-//! draft-ietf-secsh-filexfer-extensions-00; md5-hash as in draft-ietf-secsh-filexfer-05, check-file as in
-//! draft-ietf-secsh-filexfer-13. What clients make of the latter differs: see [`CheckFileShape`].
+//! The extensions of OpenSSH follow its PROTOCOL file. The layouts of copy-data, home-directory and space-available
+//! follow draft-ietf-secsh-filexfer-extensions-00, md5-hash follows draft-ietf-secsh-filexfer-05, and check-file
+//! follows draft-ietf-secsh-filexfer-13. Clients differ in how they read check-file: see [`CheckFileShape`].
 
 mod announced;
 mod check_file;
@@ -16,47 +16,47 @@ pub use replies::{
 };
 pub use request::{CheckFileQuery, ExtendedRequest, IdList, Md5Query};
 
-/// An extension, by the name that VERSION announces and EXTENDED asks by.
+/// An extension, identified by the name that VERSION announces and EXTENDED requests use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extension {
-    /// Renames a file, replacing what has the new name.
+    /// Renames a file and replaces any file that has the new name.
     PosixRename,
-    /// The room on a file system, by a path.
+    /// Returns the size and free space of a file system, by a path.
     Statvfs,
-    /// The room on a file system, by a handle.
+    /// Returns the size and free space of a file system, by a handle.
     Fstatvfs,
-    /// Makes a hard link.
+    /// Creates a hard link.
     Hardlink,
-    /// Brings a file to the disk.
+    /// Writes a file's data to the disk, as fsync(2) does.
     Fsync,
-    /// Sets attributes of a symbolic link itself.
+    /// Sets the attributes of a symbolic link itself.
     Lsetstat,
-    /// How large packets may be, and how many handles may be open.
+    /// Returns the largest packet sizes and the most open handles.
     Limits,
-    /// Makes a path absolute that may begin with `~`.
+    /// Makes a path absolute; the path may begin with `~`.
     ExpandPath,
-    /// Copies between open files on the server.
+    /// Copies data between two open files on the server.
     CopyData,
-    /// The home directory of a user.
+    /// Returns the home directory of a user.
     HomeDirectory,
-    /// The names of users and groups.
+    /// Returns the names of users and groups by their ids.
     UsersGroupsById,
-    /// The MD5 of a file, by its path.
+    /// Returns the MD5 hash of a file, by its path.
     Md5Hash,
-    /// The MD5 of a file, by a handle.
+    /// Returns the MD5 hash of a file, by a handle.
     Md5HashHandle,
-    /// Hashes of a file by a handle, as paramiko asks for them.
+    /// Returns hashes of a file by a handle, in the form that paramiko requests.
     CheckFile,
-    /// Hashes of a file, by its path.
+    /// Returns hashes of a file, by its path.
     CheckFileName,
-    /// Hashes of a file, by a handle.
+    /// Returns hashes of a file, by a handle.
     CheckFileHandle,
-    /// The room on a file system and what of it is the user's, by a path.
+    /// Returns the space on a file system and the user's part of it, by a path.
     SpaceAvailable,
 }
 
 impl Extension {
-    /// All of them, in the order in which Homeport's server announces them.
+    /// All extensions, in the order in which Homeport's server announces them.
     pub const ALL: [Self; 17] = [
         Self::PosixRename,
         Self::Statvfs,
@@ -77,7 +77,7 @@ impl Extension {
         Self::SpaceAvailable,
     ];
 
-    /// Its name in packets.
+    /// Returns the name of the extension in packets.
     pub const fn name(self) -> &'static str {
         match self {
             Self::PosixRename => "posix-rename@openssh.com",
@@ -100,7 +100,7 @@ impl Extension {
         }
     }
 
-    /// What VERSION says about it: the extension's own version, as a decimal number.
+    /// Returns the data that VERSION announces: the extension's own version, as a decimal number.
     pub const fn version(self) -> &'static str {
         match self {
             Self::Statvfs | Self::Fstatvfs => "2",
@@ -122,7 +122,7 @@ impl Extension {
         }
     }
 
-    /// The extension with this name; `None` if it is not one of these.
+    /// Returns the extension with this name, or `None` if it is not one of these.
     pub fn from_name(name: &[u8]) -> Option<Self> {
         Self::ALL
             .into_iter()

@@ -1,6 +1,7 @@
-//! Cuts a stream into packets: each has its length in front, which is checked before anything else is looked at.
+//! Cuts a stream into packets. Each packet begins with its length, which is checked before anything else is read.
 //!
-//! The length field itself does not count. Buffers belong to the callers; nothing here waits for bytes.
+//! A packet's length does not include the length field itself. The callers own the buffers; nothing here waits for
+//! bytes.
 
 use bytes::{Buf as _, BytesMut};
 
@@ -9,10 +10,11 @@ use crate::fault::{ClientFault, ServerFault};
 pub use crate::limits::{LARGEST_DATA, LARGEST_REPLY, LARGEST_REQUEST};
 use crate::reply::Reply;
 
-/// A type and an id, or a version: a shorter packet could not be answered.
+/// The smallest valid packet, in bytes: a type and an id, or a type and a version. A shorter packet could not be
+/// answered.
 const SMALLEST: u32 = 5;
 
-/// The bytes of a length field.
+/// The size of the length field, in bytes.
 pub const LENGTH_FIELD: usize = 4;
 
 fn length_field(buffer: &[u8]) -> Option<u32> {
@@ -21,10 +23,10 @@ fn length_field(buffer: &[u8]) -> Option<u32> {
         .map(|field| u32::from_be_bytes(*field))
 }
 
-/// The length of the request that `buffer` begins with; `None` if too few bytes have come to tell.
+/// Returns the length in bytes of the request that `buffer` begins with, or `None` if too few bytes have arrived.
 ///
 /// # Errors
-/// If no request can be that short or long.
+/// Returns an error if the length is below 5 or above [`LARGEST_REQUEST`].
 pub fn request_length(buffer: &[u8]) -> Result<Option<usize>, ClientFault> {
     match length_field(buffer) {
         None => Ok(None),
@@ -33,10 +35,10 @@ pub fn request_length(buffer: &[u8]) -> Result<Option<usize>, ClientFault> {
     }
 }
 
-/// The length of the reply that `buffer` begins with; `None` if too few bytes have come to tell.
+/// Returns the length in bytes of the reply that `buffer` begins with, or `None` if too few bytes have arrived.
 ///
 /// # Errors
-/// If no reply can be that short or long.
+/// Returns an error if the length is below 5 or above [`LARGEST_REPLY`].
 pub fn reply_length(buffer: &[u8]) -> Result<Option<usize>, ServerFault> {
     match length_field(buffer) {
         None => Ok(None),
@@ -45,7 +47,8 @@ pub fn reply_length(buffer: &[u8]) -> Result<Option<usize>, ServerFault> {
     }
 }
 
-/// How many bytes of the packet that `partial` begins with have not come yet; 0 if `partial` is too short to tell.
+/// Returns how many bytes of the packet that `partial` begins with are still missing; 0 if `partial` holds no whole
+/// length field.
 pub fn missing(partial: &[u8]) -> usize {
     match length_field(partial) {
         Some(length) => (length as usize).saturating_sub(partial.len().saturating_sub(LENGTH_FIELD)),
@@ -56,7 +59,7 @@ pub fn missing(partial: &[u8]) -> usize {
 /// Checks the first packet of a session, given without its length field.
 ///
 /// # Errors
-/// If it is not INIT.
+/// Returns an error if the packet is not INIT.
 pub fn expect_init(packet: &[u8]) -> Result<(), ClientFault> {
     match packet.first() {
         Some(&SSH_FXP_INIT) => Ok(()),
@@ -65,11 +68,11 @@ pub fn expect_init(packet: &[u8]) -> Result<(), ClientFault> {
     }
 }
 
-/// Takes the next whole reply off the front of `buffer`, with its id (0 for VERSION, which has none); `None` if more
-/// bytes must come first. The reply shares the buffer's memory.
+/// Removes the next whole reply from the front of `buffer` and returns it with its id (0 for VERSION, which has none),
+/// or `None` if more bytes must arrive first. The reply shares the buffer's memory.
 ///
 /// # Errors
-/// If the stream cannot be trusted any more.
+/// Returns an error if the stream cannot be trusted any more.
 pub fn next_reply(buffer: &mut BytesMut) -> Result<Option<(u32, Reply<bytes::Bytes>)>, ServerFault> {
     let Some(length) = reply_length(buffer)? else {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! The body of the fuzz target for packets: whatever the bytes are, nothing panics, and what was read is written such
-//! that it is read again as the same. The property tests of this crate run it, too.
+//! The body of the fuzz target for packets: no input makes the decoder panic, and a decoded packet that is encoded
+//! again decodes to the same value. The property tests of this crate run it too.
 
 use bytes::{Bytes, BytesMut};
 
@@ -12,8 +12,8 @@ use crate::frame::{self, LENGTH_FIELD};
 use crate::reply::Reply;
 use crate::request::{Packet, encode_init};
 
-/// Reads `data` in every way in which a peer's bytes are read, and asserts that decoding, encoding and decoding again
-/// returns the same.
+/// Decodes `data` in every way in which a peer's bytes are decoded, and asserts that decoding, encoding and decoding
+/// again returns the same value.
 pub fn fuzz_packet(data: &[u8]) {
     request(data);
     reply(data);
@@ -21,7 +21,7 @@ pub fn fuzz_packet(data: &[u8]) {
     extended_replies(data);
 }
 
-/// Splits a packet that was written from its length field, which must be right.
+/// Removes the length field of an encoded packet, and asserts that the field is correct.
 fn body_of(wire: &[u8]) -> &[u8] {
     let (field, body) = wire.split_first_chunk::<LENGTH_FIELD>().unwrap_or((&[0; 4], &[]));
     assert_eq!(
@@ -61,7 +61,7 @@ fn reply(data: &[u8]) {
     assert_eq!(Reply::decode(body_of(&wire)), borrowed);
 }
 
-/// The stream ends, is at fault, or waits for more.
+/// Asserts that reading a stream of replies ends, reports a fault or waits for more bytes.
 fn stream(data: &[u8]) {
     let mut buffer = BytesMut::from(data);
     while let Ok(Some(_)) = frame::next_reply(&mut buffer) {}
@@ -88,7 +88,7 @@ fn extended_replies(data: &[u8]) {
     }
 }
 
-/// The bytes behind the id of an answer.
+/// Returns the bytes behind the id of an encoded reply.
 fn answer_of(wire: &[u8]) -> &[u8] {
     let body = body_of(wire);
     assert_eq!(body.first(), Some(&SSH_FXP_EXTENDED_REPLY));

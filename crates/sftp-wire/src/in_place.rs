@@ -1,26 +1,27 @@
-//! Packets whose bulk is not copied: a file is read straight into them, and their header is written around its bytes.
+//! Headers for packets whose data is not copied: the file is read directly into the packet's buffer, and the header is
+//! written in front of the data.
 
 use crate::constants::SSH_FXP_DATA;
 use crate::fault::ServerFault;
 use crate::request::Request;
 
-/// The header of a DATA reply, in front of the file's bytes.
+/// The header of a DATA reply, which stands in front of the file's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataHeader {
-    /// The request's id.
+    /// The id of the request that is answered.
     pub id: u32,
-    /// The number of bytes that follow.
+    /// The number of data bytes that follow the header.
     pub length: u32,
 }
 
 impl DataHeader {
-    /// The size of the header: length of the packet, type, id, length of the data.
+    /// The size of the header in bytes: packet length, type, id and data length.
     pub const SIZE: usize = 4 + 1 + 4 + 4;
-    /// What the packet's length counts besides the data.
+    /// The number of bytes, besides the data, that the packet's length field counts.
     const COUNTED: u32 = 1 + 4 + 4;
 
-    /// Writes the header to the beginning of a buffer in which the data stands at [`DataHeader::SIZE`] already. A buffer
-    /// without room for a header stays as it is.
+    /// Writes the header to the beginning of a buffer that already holds the data at [`DataHeader::SIZE`]. A buffer
+    /// that is too small for a header is not changed.
     pub fn write_to(self, buffer: &mut [u8]) {
         if let Some(header) = buffer.first_chunk_mut::<{ Self::SIZE }>() {
             header[..4].copy_from_slice(&self.length.saturating_add(Self::COUNTED).to_be_bytes());
@@ -30,10 +31,10 @@ impl DataHeader {
         }
     }
 
-    /// Reads the header of a DATA reply; `None` if the packet is of another type.
+    /// Reads the header of a DATA reply; returns `None` if the packet has another type.
     ///
     /// # Errors
-    /// If the packet's length and that of its data contradict each other.
+    /// Returns an error if the packet's length and the length of its data contradict each other.
     pub fn read(header: &[u8; Self::SIZE]) -> Result<Option<Self>, ServerFault> {
         let [p0, p1, p2, p3, packet_type, i0, i1, i2, i3, d0, d1, d2, d3] = *header;
         if packet_type != SSH_FXP_DATA {
@@ -48,14 +49,14 @@ impl DataHeader {
     }
 }
 
-/// The header of a WRITE, written before its id and the number of its bytes are known.
+/// The header of a WRITE request, written before the request's id and the number of data bytes are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteHeader {
     size: usize,
 }
 
 impl WriteHeader {
-    /// Writes the header to the beginning of a buffer, as far as the buffer goes.
+    /// Writes the header to the beginning of `buffer`; what does not fit is left out.
     pub fn begin(buffer: &mut [u8], handle: &[u8], offset: u64) -> Self {
         let mut header = Vec::new();
         Request::Write {
@@ -72,12 +73,12 @@ impl WriteHeader {
         }
     }
 
-    /// Where the data begins in the buffer.
+    /// Returns the offset in the buffer at which the data begins, in bytes.
     pub fn size(self) -> usize {
         self.size
     }
 
-    /// Completes the header, now that `length` bytes of data stand behind it.
+    /// Completes the header once `length` bytes of data stand behind it.
     pub fn finish(self, buffer: &mut [u8], id: u32, length: u32) {
         let end = self.size.saturating_add(length as usize);
         let fields = [

@@ -4,11 +4,12 @@
 //! This crate owns the wire format: framing, packet types, attributes, open flags, status codes, the layout of every
 //! request, reply and extension. Server, client, load generator and tests use it, so that no layout is written twice.
 //!
-//! It deliberately does no I/O, keeps no state between packets, knows no file system and gives no request a meaning:
-//! which handle is open, what a path names, how long a reply may wait is for its callers. It speaks version 3 alone.
+//! This crate does no I/O, keeps no state between packets, does not know the file system and gives no request a
+//! meaning: its callers decide which handle is open, what a path names and how long a reply may take. It supports
+//! version 3 only.
 //!
-//! Nothing that a peer sends is trusted. A length is checked before its content is looked at, memory grows only with
-//! bytes that have arrived, and no input makes this crate panic. Errors say whose fault it was: [`ClientFault`] and
+//! Nothing that a peer sends is trusted. A length is checked before its content is read, memory grows only with bytes
+//! that have arrived, and no input makes this crate panic. Errors say which side is at fault: [`ClientFault`] and
 //! [`ServerFault`].
 //!
 //! | what | where |

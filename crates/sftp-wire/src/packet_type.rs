@@ -1,8 +1,8 @@
-//! The types of packets.
+//! The packet types of SFTP version 3.
 
 use crate::constants::*;
 
-/// The first byte of a packet.
+/// The type of a packet, which is its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the draft's names")]
 #[repr(u8)]
@@ -37,12 +37,12 @@ pub enum PacketType {
 }
 
 impl PacketType {
-    /// The type of a packet, given without its length field; `None` if version 3 does not have it.
+    /// Returns the type of a packet, given without its length field, or `None` if version 3 does not define the type.
     pub fn of(packet: &[u8]) -> Option<Self> {
         Self::from_byte(*packet.first()?)
     }
 
-    /// The type with this number; `None` if version 3 does not have it.
+    /// Returns the type with this number, or `None` if version 3 does not define it.
     pub fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             SSH_FXP_INIT => Self::Init,
@@ -76,7 +76,7 @@ impl PacketType {
         })
     }
 
-    /// Its number.
+    /// Returns the number of the type.
     pub fn byte(self) -> u8 {
         self as u8
     }

@@ -1,8 +1,8 @@
-//! What a server answers.
+//! The replies that a server sends.
 //!
-//! [`Reply`] is generic over its bytes: a server fills it with borrowed slices and writes it once, a client reads it
-//! from [`Bytes`] whose parts share the packet's memory. A long listing is written entry by entry ([`NamesReply`]), a
-//! DATA reply around the file's bytes ([`DataHeader`](crate::DataHeader)).
+//! [`Reply`] is generic over its bytes: a server fills it with borrowed slices and encodes it once, a client decodes it
+//! from [`Bytes`] whose parts share the packet's memory. A long listing is written entry by entry ([`NamesReply`]), and
+//! a DATA reply is written around the file's bytes ([`DataHeader`](crate::DataHeader)).
 
 use std::ops::Deref;
 
@@ -14,62 +14,63 @@ use crate::fields::{Body, Input, Outgoing, Output, Reader};
 use crate::packet_type::PacketType;
 use crate::status_code::StatusCode;
 
-/// What a server answers.
+/// A reply from a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply<B> {
-    /// The answer to INIT.
+    /// The server's answer to INIT.
     Version {
-        /// The version that the server speaks.
+        /// The version that the server uses.
         version: u32,
-        /// The extensions that it announces, in its order.
+        /// The extensions that the server announces, in the order of the packet.
         extensions: Vec<Announcement<B>>,
     },
-    /// How a request ended that returns nothing, or why it failed.
+    /// The result of a request that returns nothing else, or the reason why a request failed.
     Status {
-        /// The code, for programs.
+        /// The status code, for programs.
         code: StatusCode,
-        /// A sentence for people.
+        /// The message for people, as one sentence.
         message: B,
         /// The language of the message (RFC 3066). OpenSSH and Homeport leave it empty.
         language: B,
     },
-    /// What was opened.
+    /// The handle of the file or directory that was opened.
     Handle(B),
-    /// Bytes of a file.
+    /// The bytes that were read from a file.
     Data(B),
-    /// Entries of a directory, or one path.
+    /// The entries of a directory, or a single path.
     Names(Vec<Name<B>>),
-    /// Attributes of a file.
+    /// The attributes of a file.
     Attrs(Attributes),
-    /// The answer to an extension; its layout depends on the request: see [`ExtendedReply`](crate::ExtendedReply).
+    /// The reply to an extension request. Its layout depends on the request: see
+    /// [`ExtendedReply`](crate::ExtendedReply).
     Extended(B),
 }
 
-/// One extension in VERSION.
+/// One extension that VERSION announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement<B> {
     /// The name of the extension.
     pub name: B,
-    /// What the server says about it: mostly the extension's version as a decimal number.
+    /// The data of the extension: usually the extension's version as a decimal number.
     pub data: B,
 }
 
 /// One entry of a NAME reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name<B> {
-    /// The name, or a path in replies to REALPATH and READLINK.
+    /// The name of the file; a path in replies to REALPATH and READLINK.
     pub name: B,
-    /// The line that `ls -l` would print.
+    /// The line that `ls -l` would print for the file.
     pub long: B,
-    /// What is known of it.
+    /// The attributes of the file.
     pub attrs: Attributes,
 }
 
 impl<B: Input> Reply<B> {
-    /// Reads one packet, given without its length field: its id (0 for VERSION, which has none) and its content.
+    /// Decodes one packet, given without its length field, into its id (0 for VERSION, which has none) and its content.
     ///
     /// # Errors
-    /// If it is not a reply, is cut short or goes on too long.
+    /// Returns an error if the packet is not a reply, or if it is too short or too long.
     pub fn decode(packet: B) -> Result<(u32, Self), ServerFault> {
         let byte = packet.first().copied().unwrap_or(0);
         let fault = ServerFault::Body(byte);
@@ -95,14 +96,15 @@ impl<B: Input> Reply<B> {
         }
     }
 
-    /// What stands behind the id; `None` if it is cut short, goes on too long or is not a reply.
+    /// Decodes the content behind the id; returns `None` if it is too short or too long, or if the packet is not a
+    /// reply.
     fn content(packet_type: PacketType, mut reader: Reader<B>) -> Option<Self> {
         let reply = match packet_type {
             PacketType::Status => status(&mut reader)?,
             PacketType::Handle => Self::Handle(reader.string()?),
             PacketType::Data => Self::Data(reader.string()?),
             PacketType::Name => {
-                // The count is the peer's word: memory grows only with the names that are there.
+                // The count comes from the peer, so memory grows only with the names that are present.
                 let mut names = Vec::new();
                 for _ in 0..reader.u32()? {
                     names.push(Name {
@@ -152,7 +154,8 @@ fn announcements<B: Input>(mut reader: Reader<B>) -> Option<Vec<Announcement<B>>
     Some(extensions)
 }
 
-/// Servers before version 3 send neither message nor language, and some of version 3 follow them.
+/// Decodes the body of STATUS. Servers before version 3 send neither message nor language, and some servers of version
+/// 3 do the same.
 fn status<B: Input>(reader: &mut Reader<B>) -> Option<Reply<B>> {
     let code = StatusCode::from_number(reader.u32()?);
     let message = reader.string_or_end()?;
@@ -165,7 +168,7 @@ fn status<B: Input>(reader: &mut Reader<B>) -> Option<Reply<B>> {
 }
 
 impl<'a> Reply<&'a [u8]> {
-    /// STATUS with a sentence in English, whose language is left empty.
+    /// Returns a STATUS reply with a message in English; its language field is empty.
     pub fn status(code: StatusCode, message: &'a str) -> Self {
         Self::Status {
             code,
@@ -176,12 +179,12 @@ impl<'a> Reply<&'a [u8]> {
 }
 
 impl<B: Deref<Target = [u8]>> Reply<B> {
-    /// The packet with its length field. VERSION has no id: it is left out there.
+    /// Returns the packet with its length field. VERSION has no id, so `id` is ignored for it.
     pub fn to_bytes(&self, id: u32) -> Bytes {
         self.outgoing(id).to_bytes()
     }
 
-    /// Appends the packet with its length field to what is to be sent.
+    /// Appends the packet, with its length field, to `out`.
     pub fn encode(&self, id: u32, out: &mut Vec<u8>) {
         self.outgoing(id).append_to(out);
     }
@@ -237,7 +240,7 @@ impl<B: Deref<Target = [u8]>> Body for Reply<B> {
     }
 }
 
-/// A NAME reply that is written entry by entry.
+/// A NAME reply that is built entry by entry.
 #[derive(Debug)]
 pub struct NamesReply {
     bytes: Vec<u8>,
@@ -245,10 +248,10 @@ pub struct NamesReply {
 }
 
 impl NamesReply {
-    /// Length, type, id and count.
+    /// The size of the header in bytes: packet length, type, id and count.
     const HEADER: usize = 13;
 
-    /// A reply without entries.
+    /// Creates a reply without entries.
     pub fn new(id: u32) -> Self {
         Self::with_capacity(id, Self::HEADER)
     }
@@ -262,17 +265,17 @@ impl NamesReply {
         Self { bytes, count: 0 }
     }
 
-    /// A whole reply with one path, which stands for its own long form and has no attributes: the answer to REALPATH and
-    /// READLINK.
+    /// Returns a whole reply with one path, which is also its own long form and has no attributes: the answer to
+    /// REALPATH and READLINK.
     pub fn single(id: u32, path: &[u8]) -> Bytes {
-        // Two strings and the flags of attributes that are not there.
+        // The entry has the length fields of two strings and the flags of empty attributes.
         let entry = path.len().saturating_mul(2).saturating_add(12);
         let mut reply = Self::with_capacity(id, Self::HEADER.saturating_add(entry));
         reply.push(path, path, &Attributes::default());
         reply.finish()
     }
 
-    /// Adds an entry: its name, the line that `ls -l` would print, its attributes.
+    /// Adds an entry with its name, the line that `ls -l` would print, and its attributes.
     pub fn push(&mut self, name: &[u8], long: &[u8], attrs: &Attributes) {
         self.bytes.put_string(name);
         self.bytes.put_string(long);
@@ -280,17 +283,17 @@ impl NamesReply {
         self.count = self.count.saturating_add(1);
     }
 
-    /// The number of entries so far.
+    /// Returns the number of entries that were added.
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// The size of the packet so far, in bytes.
+    /// Returns the current size of the packet, in bytes.
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The packet with its length field.
+    /// Completes the packet and returns it with its length field.
     pub fn finish(mut self) -> Bytes {
         let length = u32::try_from(self.bytes.len().saturating_sub(4)).unwrap_or(u32::MAX);
         if let Some(header) = self.bytes.first_chunk_mut::<{ Self::HEADER }>() {

@@ -1,4 +1,4 @@
-//! What a client asks.
+//! The requests that a client sends.
 
 use crate::attributes::Attributes;
 use crate::extension::ExtendedRequest;
@@ -7,8 +7,8 @@ use crate::open_flags::OpenFlags;
 use crate::packet_type::PacketType;
 use crate::status_code::StatusCode;
 
-/// A request, borrowed from its packet: the data of a WRITE is not copied. Paths are bytes, and handles whatever the
-/// server has given out.
+/// A request, borrowed from its packet, so that the data of a WRITE is not copied. Paths are bytes, and a handle is the
+/// bytes that the server returned for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "named and laid out as in the draft")]
 pub enum Request<'a> {
@@ -73,8 +73,8 @@ pub enum Request<'a> {
     Readlink {
         path: &'a [u8],
     },
-    /// The two paths in the order in which they stand in the packet, about which clients do not agree: the draft has the
-    /// link first, OpenSSH and most others the target.
+    /// The two paths in the order in which the packet has them. Clients do not agree on that order: the draft puts the
+    /// link first, OpenSSH and most other clients the target.
     Symlink {
         first: &'a [u8],
         second: &'a [u8],
@@ -82,24 +82,24 @@ pub enum Request<'a> {
     Extended(ExtendedRequest<'a>),
 }
 
-/// What a server makes of a packet.
+/// A packet from a client, as the server reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packet<'a> {
-    /// The first packet of a session, with the version that the client speaks.
+    /// The first packet of a session, with the version that the client supports.
     Init {
-        /// The highest version that it knows.
+        /// The highest version that the client supports.
         version: u32,
     },
-    /// A request to answer under its id.
+    /// A request, which is answered under its id.
     Request {
-        /// The number that the client chose, echoed in the reply.
+        /// The number that the client chose; the reply repeats it.
         id: u32,
-        /// What is asked.
+        /// The request itself.
         request: Request<'a>,
     },
-    /// A packet that can be answered, but not understood: the client's fault.
+    /// A malformed packet that can still be answered. The client is at fault.
     Bad {
-        /// The request's id.
+        /// The id of the request.
         id: u32,
         /// [`StatusCode::BadMessage`] for a body that is cut short, [`StatusCode::OpUnsupported`] for an unknown type.
         code: StatusCode,
@@ -107,11 +107,11 @@ pub enum Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// Reads one packet, given without its length field. Bytes behind the last field are ignored, as OpenSSH does.
+    /// Decodes one packet, given without its length field. Bytes behind the last field are ignored, as in OpenSSH.
     pub fn decode(packet: &'a [u8]) -> Self {
         let mut reader = Reader::new(packet);
         let packet_type = reader.u8().and_then(PacketType::from_byte);
-        // The length of the packet, checked before, leaves room for this number.
+        // The packet's length was checked before, so this number is present.
         let number = reader.u32().unwrap_or(0);
         let bad = |code: StatusCode| Packet::Bad { id: number, code };
         match packet_type {
@@ -126,7 +126,7 @@ impl<'a> Packet<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads what stands behind the id, or says how to answer it.
+    /// Decodes the fields behind the id, or returns the status code to answer with.
     fn decode(packet_type: PacketType, mut reader: Reader<&'a [u8]>) -> Result<Self, StatusCode> {
         let r = &mut reader;
         let request = match packet_type {
@@ -191,7 +191,7 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// The type of its packet.
+    /// Returns the packet type of this request.
     pub fn packet_type(&self) -> PacketType {
         match self {
             Self::Open { .. } => PacketType::Open,
@@ -216,7 +216,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Appends the packet with its length field to what is to be sent.
+    /// Appends the packet, with its length field, to `out`.
     pub fn encode(&self, id: u32, out: &mut Vec<u8>) {
         Outgoing {
             packet_type: self.packet_type(),
@@ -227,7 +227,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// A path or handle, and the attributes behind it.
+/// Combines a path or handle with the attributes that follow it.
 fn with_attributes<'a>(
     name: Option<&'a [u8]>,
     reader: &mut Reader<&'a [u8]>,
@@ -292,14 +292,14 @@ impl Body for Request<'_> {
     }
 }
 
-/// INIT has nothing behind its version.
+/// The body of INIT, which is empty: nothing follows the version.
 struct Init;
 
 impl Body for Init {
     fn put(&self, _out: &mut impl Output) {}
 }
 
-/// Appends INIT, with which a client begins, and its length field.
+/// Appends INIT, the client's first packet, with its length field.
 pub fn encode_init(version: u32, out: &mut Vec<u8>) {
     Outgoing {
         packet_type: PacketType::Init,

@@ -1,34 +1,34 @@
-//! How a request ended, as STATUS says it.
+//! The status codes with which a server says how a request ended.
 
 use crate::constants::*;
 
 /// The code of a STATUS reply (section 7 of the draft).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusCode {
-    /// SSH_FX_OK: the request was executed.
+    /// SSH_FX_OK: the request succeeded.
     Ok,
-    /// SSH_FX_EOF: the file or the directory has ended.
+    /// SSH_FX_EOF: the end of the file or of the directory listing was reached.
     Eof,
-    /// SSH_FX_NO_SUCH_FILE: nothing has this name.
+    /// SSH_FX_NO_SUCH_FILE: no file has this name.
     NoSuchFile,
-    /// SSH_FX_PERMISSION_DENIED: the user may not do that.
+    /// SSH_FX_PERMISSION_DENIED: the user does not have the permission.
     PermissionDenied,
-    /// SSH_FX_FAILURE: anything that has no code of its own.
+    /// SSH_FX_FAILURE: the request failed for a reason that has no code of its own.
     Failure,
-    /// SSH_FX_BAD_MESSAGE: the request makes no sense.
+    /// SSH_FX_BAD_MESSAGE: the request is malformed.
     BadMessage,
-    /// SSH_FX_NO_CONNECTION: clients use it among themselves, no server sends it.
+    /// SSH_FX_NO_CONNECTION: clients use this code internally; servers do not send it.
     NoConnection,
-    /// SSH_FX_CONNECTION_LOST: clients use it among themselves, no server sends it.
+    /// SSH_FX_CONNECTION_LOST: clients use this code internally; servers do not send it.
     ConnectionLost,
-    /// SSH_FX_OP_UNSUPPORTED: the server does not have this operation.
+    /// SSH_FX_OP_UNSUPPORTED: the server does not support this operation.
     OpUnsupported,
-    /// A code of a later version, or nonsense. Clients treat it as [`StatusCode::Failure`].
+    /// A code that version 3 does not define. Clients treat it as [`StatusCode::Failure`].
     Other(u32),
 }
 
 impl StatusCode {
-    /// The code with this number.
+    /// Returns the status code with this number.
     pub fn from_number(number: u32) -> Self {
         match number {
             SSH_FX_OK => Self::Ok,
@@ -44,7 +44,7 @@ impl StatusCode {
         }
     }
 
-    /// Its number.
+    /// Returns the number of the status code.
     pub fn number(self) -> u32 {
         match self {
             Self::Ok => SSH_FX_OK,
@@ -60,7 +60,7 @@ impl StatusCode {
         }
     }
 
-    /// The text that OpenSSH's server sends with it.
+    /// Returns the text that OpenSSH's server sends with this code.
     pub fn text(self) -> &'static str {
         match self {
             Self::Ok => "Success",

@@ -1,30 +1,31 @@
-//! What VERSION announces that is not a request: `supported` and `vendor-id`, whose data has a layout of its own.
+//! The announcements in VERSION that are not requests: `supported` and `vendor-id`, whose data has its own layout.
 
 use crate::fields::{Body, Output, Reader};
 use crate::open_flags::OpenFlags;
 
-/// The data of `supported` (draft-ietf-secsh-filexfer-05, section 4.3): what a server can do, in the words of version 5.
+/// The data of `supported` (draft-ietf-secsh-filexfer-05, section 4.3): what a server supports, in the terms of version
+/// 5.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Supported<'a> {
-    /// The attributes that it knows, as the flags of version 5.
+    /// The attributes that the server supports, as the flags of version 5.
     pub attribute_mask: u32,
-    /// The bits of the attribute `attrib-bits` that it knows.
+    /// The bits of the attribute `attrib-bits` that the server supports.
     pub attribute_bits: u32,
-    /// The flags of OPEN that it knows.
+    /// The flags of OPEN that the server supports.
     pub open_flags: OpenFlags,
-    /// The kinds of access to a file that it knows, which version 3 does not have.
+    /// The kinds of file access that the server supports. Version 3 does not have them.
     pub access_mask: u32,
     /// The most bytes that one READ returns.
     pub read_length: u32,
-    /// The names of extensions.
+    /// The names of the extensions that the server supports.
     pub extensions: Vec<&'a [u8]>,
 }
 
 impl<'a> Supported<'a> {
-    /// The name under which VERSION announces it.
+    /// The name under which VERSION announces this data.
     pub const NAME: &'static str = "supported";
 
-    /// Reads it; `None` if it is cut short.
+    /// Decodes the data; returns `None` if it is cut short.
     pub fn decode(data: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(data);
         let mut supported = Self {
@@ -41,7 +42,7 @@ impl<'a> Supported<'a> {
         Some(supported)
     }
 
-    /// Its bytes.
+    /// Returns the encoded data.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut data = Vec::new();
         self.put(&mut data);
@@ -62,24 +63,24 @@ impl Body for Supported<'_> {
     }
 }
 
-/// The data of `vendor-id` (draft-ietf-secsh-filexfer-13, section 4.4): who has made the server.
+/// The data of `vendor-id` (draft-ietf-secsh-filexfer-13, section 4.4), which identifies the server's software.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VendorId<'a> {
     /// The name of the vendor.
     pub vendor: &'a [u8],
     /// The name of the program.
     pub product: &'a [u8],
-    /// The program's version, for people.
+    /// The version of the program, as text for people.
     pub version: &'a [u8],
-    /// The number of its build.
+    /// The build number of the program.
     pub build: u64,
 }
 
 impl<'a> VendorId<'a> {
-    /// The name under which VERSION announces it.
+    /// The name under which VERSION announces this data.
     pub const NAME: &'static str = "vendor-id";
 
-    /// Reads it; `None` if it is cut short.
+    /// Decodes the data; returns `None` if it is cut short.
     pub fn decode(data: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(data);
         Some(Self {
@@ -90,7 +91,7 @@ impl<'a> VendorId<'a> {
         })
     }
 
-    /// Its bytes.
+    /// Returns the encoded data.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut data = Vec::new();
         self.put(&mut data);

@@ -1,4 +1,4 @@
-//! The answers to check-file, check-file-name and check-file-handle.
+//! The replies to check-file, check-file-name and check-file-handle.
 
 use bytes::Bytes;
 
@@ -8,30 +8,32 @@ use crate::fault::ServerFault;
 use crate::fields::{Body, Outgoing, Output, Reader};
 use crate::packet_type::PacketType;
 
-/// Three readings of draft-ietf-secsh-filexfer-13, section 9.1.2, about what follows the id in a reply to check-file.
+/// How a client reads draft-ietf-secsh-filexfer-13, section 9.1.2: three layouts for what follows the id in a reply to
+/// check-file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckFileShape {
-    /// The algorithm, then the hashes to the end: WinSCP, and ProFTPD's mod_sftp as its model.
+    /// The algorithm, then the hashes up to the end, as in WinSCP and its model, ProFTPD's mod_sftp.
     Plain,
-    /// "check-file", the algorithm, then the hashes to the end: paramiko, which asks for bare `check-file`.
+    /// The text "check-file", the algorithm, then the hashes up to the end, as in paramiko, which requests plain
+    /// `check-file`.
     Named,
-    /// "check-file", the algorithm, then each hash as a string: Apache MINA SSHD.
+    /// The text "check-file", the algorithm, then each hash as a string, as in Apache MINA SSHD.
     Strings,
 }
 
 /// How hashes are laid out in a reply to check-file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckFileFormat<'a> {
-    /// Which reading of the draft.
+    /// The reading of the draft that the layout follows.
     pub shape: CheckFileShape,
-    /// The name of the algorithm.
+    /// The name of the hash algorithm.
     pub algorithm: &'a [u8],
     /// The size of one hash, in bytes.
     pub hash_length: usize,
 }
 
 impl<'a> CheckFileFormat<'a> {
-    /// The whole packet, with its length field, that holds these hashes, one behind the other.
+    /// Returns the whole packet, with its length field, for hashes that follow each other without separators.
     pub fn reply(self, id: u32, hashes: &[u8]) -> Bytes {
         let body = &Hashes {
             format: self,
@@ -45,11 +47,11 @@ impl<'a> CheckFileFormat<'a> {
         .to_bytes()
     }
 
-    /// Reads a reply of whatever shape to a request for `algorithm`, whose hashes have `hash_length` bytes: its format and
-    /// its hashes.
+    /// Decodes a reply of any shape to a request for `algorithm`, whose hashes have `hash_length` bytes, into its
+    /// format and its hashes.
     ///
     /// # Errors
-    /// If it is about another algorithm, or does not consist of whole hashes.
+    /// Returns an error if the reply is for another algorithm or does not consist of whole hashes.
     pub fn decode(
         body: &'a [u8],
         algorithm: &[u8],
@@ -66,7 +68,7 @@ fn decode<'a>(
 ) -> Option<(CheckFileFormat<'a>, Vec<&'a [u8]>)> {
     let mut reader = Reader::new(body);
     let mut found = reader.string()?;
-    // Whatever stands in front of the algorithm is the request's name.
+    // Any string in front of the algorithm is the request's name.
     let named = found != algorithm;
     if named {
         found = reader.string()?;
@@ -83,7 +85,7 @@ fn decode<'a>(
         return Some((format(CheckFileShape::Strings), hashes));
     }
     let rest = reader.rest();
-    // Hashes without bytes could not be told apart.
+    // Hashes of zero length could not be told apart.
     if hash_length == 0 || !rest.len().is_multiple_of(hash_length) {
         return None;
     }
@@ -94,7 +96,7 @@ fn decode<'a>(
     Some((format(shape), rest.chunks_exact(hash_length).collect()))
 }
 
-/// The hashes, if each of them is a string.
+/// Returns the hashes if each of them is a string.
 fn strings(mut reader: Reader<&[u8]>, hash_length: usize) -> Option<Vec<&[u8]>> {
     let mut hashes = Vec::new();
     while !reader.is_empty() {

@@ -1,4 +1,4 @@
-//! What extensions answer, behind the id of an EXTENDED_REPLY.
+//! The bodies of EXTENDED_REPLY, behind the id.
 
 use bytes::Bytes;
 
@@ -7,21 +7,21 @@ use crate::fault::ServerFault;
 use crate::fields::{Body, Outgoing, Output, Reader};
 use crate::packet_type::PacketType;
 
-/// An answer of an extension.
+/// The reply of an extension.
 pub trait ExtendedReply<'a>: Body + Sized {
-    /// Reads the fields; `None` where they are cut short.
+    /// Reads the fields of the reply; returns `None` if they are cut short.
     fn take(reader: &mut Reader<&'a [u8]>) -> Option<Self>;
 
-    /// Reads what [`Reply::Extended`](crate::Reply::Extended) holds. Bytes behind the last field are ignored: a later
-    /// version of the extension may have added some.
+    /// Decodes the bytes of [`Reply::Extended`](crate::Reply::Extended). Bytes behind the last field are ignored,
+    /// because a later version of the extension may have added fields.
     ///
     /// # Errors
-    /// If it is cut short.
+    /// Returns an error if the reply is cut short.
     fn decode(body: &'a [u8]) -> Result<Self, ServerFault> {
         Self::take(&mut Reader::new(body)).ok_or(ServerFault::Body(SSH_FXP_EXTENDED_REPLY))
     }
 
-    /// The whole packet with its length field.
+    /// Returns the whole packet with its length field.
     fn to_bytes(&self, id: u32) -> Bytes {
         Outgoing {
             packet_type: PacketType::ExtendedReply,
@@ -32,7 +32,7 @@ pub trait ExtendedReply<'a>: Body + Sized {
     }
 }
 
-/// The answer to limits@openssh.com. 0 in a field: the server does not say.
+/// The reply to limits@openssh.com. A field of 0 means that the server does not state the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The largest packet, in bytes.
@@ -41,7 +41,7 @@ pub struct Limits {
     pub read_length: u64,
     /// The most bytes that one WRITE may carry.
     pub write_length: u64,
-    /// The most handles at once.
+    /// The most handles that a session may have open at once.
     pub open_handles: u64,
 }
 
@@ -69,30 +69,31 @@ impl Body for Limits {
     }
 }
 
-/// The answer to statvfs@openssh.com and fstatvfs@openssh.com, as statvfs(3) has it.
+/// The reply to statvfs@openssh.com and fstatvfs@openssh.com, with the fields of statvfs(3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statvfs {
-    /// f_bsize: the preferred size of a transfer, in bytes.
+    /// The preferred transfer size, in bytes (f_bsize).
     pub block_size: u64,
-    /// f_frsize: the unit in which blocks are counted, in bytes.
+    /// The unit in which blocks are counted, in bytes (f_frsize).
     pub fragment_size: u64,
-    /// f_blocks.
+    /// The number of blocks (f_blocks).
     pub blocks: u64,
-    /// f_bfree.
+    /// The number of free blocks (f_bfree).
     pub blocks_free: u64,
-    /// f_bavail: the free blocks that are not kept for root.
+    /// The number of free blocks that are not reserved for root (f_bavail).
     pub blocks_available: u64,
-    /// f_files: the number of inodes.
+    /// The number of inodes (f_files).
     pub files: u64,
-    /// f_ffree.
+    /// The number of free inodes (f_ffree).
     pub files_free: u64,
-    /// f_favail: the free inodes that are not kept for root.
+    /// The number of free inodes that are not reserved for root (f_favail).
     pub files_available: u64,
-    /// f_fsid: which file system it is.
+    /// The id of the file system (f_fsid).
     pub fsid: u64,
-    /// f_flag: see [`SSH_FXE_STATVFS_ST_RDONLY`](crate::constants::SSH_FXE_STATVFS_ST_RDONLY) and its neighbour.
+    /// The flags of the file system (f_flag): see
+    /// [`SSH_FXE_STATVFS_ST_RDONLY`](crate::constants::SSH_FXE_STATVFS_ST_RDONLY) and the constant next to it.
     pub flags: u64,
-    /// f_namemax: the longest name of a file, in bytes.
+    /// The longest file name, in bytes (f_namemax).
     pub name_max: u64,
 }
 
@@ -134,16 +135,16 @@ impl Body for Statvfs {
     }
 }
 
-/// The answer to space-available.
+/// The reply to space-available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpaceAvailable {
     /// The size of the file system, in bytes.
     pub bytes_on_device: u64,
-    /// What of it is free.
+    /// The free space on the file system, in bytes.
     pub unused_bytes_on_device: u64,
-    /// What the user may use in all.
+    /// The total space that the user may use, in bytes.
     pub bytes_available_to_user: u64,
-    /// What of that is free.
+    /// The free part of the user's space, in bytes.
     pub unused_bytes_available_to_user: u64,
     /// The size of a block, in bytes.
     pub bytes_per_allocation_unit: u32,
@@ -175,12 +176,12 @@ impl Body for SpaceAvailable {
     }
 }
 
-/// The answer to md5-hash and md5-hash-handle.
+/// The reply to md5-hash and md5-hash-handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Md5HashReply<'a> {
-    /// The name of the request, echoed.
+    /// The name of the request, repeated in the reply.
     pub name: &'a [u8],
-    /// The MD5; empty if the quick check found a difference.
+    /// The MD5 hash; empty if the quick check found a difference.
     pub hash: &'a [u8],
 }
 
@@ -200,12 +201,12 @@ impl Body for Md5HashReply<'_> {
     }
 }
 
-/// The answer to users-groups-by-id@openssh.com: a name for each number, empty where there is none.
+/// The reply to users-groups-by-id@openssh.com: one name for each id, empty where the id has no name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UsersGroupsById {
-    /// The names of users.
+    /// The names of the users, in the order of their ids.
     pub users: StringList,
-    /// The names of groups.
+    /// The names of the groups, in the order of their ids.
     pub groups: StringList,
 }
 
@@ -225,14 +226,14 @@ impl Body for UsersGroupsById {
     }
 }
 
-/// Strings one behind the other, each with its length.
+/// A list of strings, each with its length in front.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StringList {
     bytes: Vec<u8>,
 }
 
 impl StringList {
-    /// The list that is laid out in these bytes; `None` if its last string is cut short.
+    /// Returns the list that is encoded in these bytes, or `None` if its last string is cut short.
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         while !reader.is_empty() {
@@ -242,17 +243,17 @@ impl StringList {
         Some(Self { bytes })
     }
 
-    /// Adds a string.
+    /// Adds a string to the end of the list.
     pub fn push(&mut self, string: &[u8]) {
         self.bytes.put_string(string);
     }
 
-    /// The size on the wire so far, in bytes.
+    /// Returns the encoded size of the list, in bytes.
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The strings, in order.
+    /// Returns the strings in their order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut reader = Reader::new(&self.bytes[..]);
         std::iter::from_fn(move || reader.string())

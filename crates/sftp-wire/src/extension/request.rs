@@ -1,4 +1,4 @@
-//! What a client asks of an extension.
+//! The requests of extensions.
 
 use super::Extension;
 use crate::attributes::Attributes;
@@ -36,13 +36,13 @@ pub enum ExtendedRequest<'a> {
     CopyData {
         from: &'a [u8],
         from_offset: u64,
-        /// 0: to the end of the file.
+        /// The number of bytes to copy; 0 means up to the end of the file.
         length: u64,
         to: &'a [u8],
         to_offset: u64,
     },
     HomeDirectory {
-        /// Empty: the user who is signed in.
+        /// The name of the user; empty means the user who is signed in.
         user: &'a [u8],
     },
     UsersGroupsById {
@@ -57,7 +57,8 @@ pub enum ExtendedRequest<'a> {
         handle: &'a [u8],
         query: Md5Query<'a>,
     },
-    /// The file is a handle for paramiko and for servers after the first draft, a path for others: the packet is the same.
+    /// The file is a handle for paramiko and for servers after the first draft, and a path for other servers. The
+    /// packet is the same.
     CheckFile {
         file: &'a [u8],
         query: CheckFileQuery<'a>,
@@ -73,48 +74,48 @@ pub enum ExtendedRequest<'a> {
     SpaceAvailable {
         path: &'a [u8],
     },
-    /// An extension that this crate does not know.
+    /// A request for an extension that this crate does not know.
     Unknown {
         name: &'a [u8],
         body: &'a [u8],
     },
 }
 
-/// Which bytes of a file md5-hash is about.
+/// The range of a file that md5-hash covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Md5Query<'a> {
-    /// The first byte.
+    /// The offset of the first byte.
     pub offset: u64,
-    /// The number of bytes; 0, with offset 0: the whole file.
+    /// The number of bytes; 0, with offset 0, means the whole file.
     pub length: u64,
-    /// Empty, or the MD5 of the first 2048 bytes of the range: if that differs, the answer is empty.
+    /// The MD5 hash of the first 2048 bytes of the range, or empty. If it differs, the reply has an empty hash.
     pub quick_check: &'a [u8],
 }
 
-/// Which bytes of a file check-file is about, and how they are hashed.
+/// The range of a file that check-file covers, and how it is hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckFileQuery<'a> {
-    /// The names of algorithms, separated by commas: the server takes the first that it has.
+    /// The names of algorithms, separated by commas. The server uses the first one that it supports.
     pub algorithms: &'a [u8],
-    /// The first byte.
+    /// The offset of the first byte.
     pub offset: u64,
-    /// The number of bytes; 0: to the end of the file.
+    /// The number of bytes; 0 means up to the end of the file.
     pub length: u64,
-    /// The number of bytes under each hash; 0: one hash of all.
+    /// The number of bytes that each hash covers; 0 means one hash of the whole range.
     pub block_size: u32,
 }
 
-/// Numbers of users or groups, one behind the other in one string.
+/// A list of user or group ids, encoded in one string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct IdList<'a>(&'a [u8]);
 
 impl<'a> IdList<'a> {
-    /// The list whose numbers are these bytes, in network byte order; `None` if the last one is cut short.
+    /// Returns the list of the ids that these bytes hold in network byte order, or `None` if the last one is cut short.
     pub fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
         bytes.len().is_multiple_of(4).then_some(Self(bytes))
     }
 
-    /// The numbers, in order.
+    /// Returns the ids in their order.
     pub fn iter(self) -> impl Iterator<Item = u32> + 'a {
         let mut reader = Reader::new(self.0);
         std::iter::from_fn(move || reader.u32())
@@ -122,7 +123,7 @@ impl<'a> IdList<'a> {
 }
 
 impl<'a> ExtendedRequest<'a> {
-    /// Reads what stands behind the id; `None` if it is cut short.
+    /// Decodes the fields behind the id; returns `None` if they are cut short.
     pub(crate) fn decode(mut reader: Reader<&'a [u8]>) -> Option<Self> {
         let name = reader.path()?;
         let Some(extension) = Extension::from_name(name) else {
@@ -184,7 +185,7 @@ impl<'a> ExtendedRequest<'a> {
         })
     }
 
-    /// The name of the extension that is asked.
+    /// Returns the name of the requested extension.
     pub fn name(&self) -> &'a [u8] {
         let known = match *self {
             Self::PosixRename { .. } => Extension::PosixRename,

@@ -14,7 +14,7 @@ use crate::reply::Reply;
 use crate::request::{Packet, Request};
 use crate::status_code::StatusCode;
 
-/// Both directions: this name with these fields is this request, and less than all of it is a bad message.
+/// Checks both directions: the name with these fields is this request, and any shorter packet is a bad message.
 fn check(name: &str, fields: &[Vec<u8>], request: ExtendedRequest<'_>) {
     let wire = packet(200, 7, &[&[string(name.as_bytes())], fields].concat());
     let request = Request::Extended(request);
@@ -179,7 +179,7 @@ fn lists_of_ids_are_whole_numbers() {
     assert_eq!(IdList::from_bytes(&bytes[..7]), None);
 }
 
-/// This reply has these fields, and less than all of them is the server's fault.
+/// Checks that the reply has these fields, and that any shorter packet is the server's fault.
 fn check_reply<'a, R: ExtendedReply<'a> + PartialEq + std::fmt::Debug>(reply: &R, fields: &'a [u8]) {
     assert_eq!(R::decode(fields).as_ref(), Ok(reply));
     assert_eq!(reply.to_bytes(7), framed(&packet(201, 7, &[fields.to_vec()])));
@@ -239,7 +239,7 @@ fn replies_are_laid_out_as_in_their_documents() {
     let groups = StringList::default();
     let fields = [string(&[string(b"calvin"), string(b"")].concat()), string(b"")].concat();
     check_reply(&UsersGroupsById { users, groups }, &fields);
-    // A name in the list that is cut short.
+    // A name in the list is cut short.
     let fields = [string(&[0, 0, 0, 1]), string(b"")].concat();
     assert_eq!(UsersGroupsById::decode(&fields), Err(ServerFault::Body(201)));
 }

@@ -1,4 +1,4 @@
-//! The codec against itself and against random bytes.
+//! Property tests of the codec against itself and against random bytes.
 
 use bytes::{Bytes, BytesMut};
 use proptest::collection::vec;
@@ -32,7 +32,7 @@ prop_compose! {
     }
 }
 
-/// What requests are made of.
+/// The random values that requests are built from.
 #[derive(Debug, Clone)]
 struct Parts {
     a: Vec<u8>,
@@ -48,7 +48,7 @@ struct Parts {
 prop_compose! {
     fn parts()(
         a in vec(any::<u8>(), 0..40),
-        // Paths that end in NUL are the odd ones.
+        // Paths that end in NUL are the special case.
         b in prop_oneof![vec(any::<u8>(), 0..40), vec(Just(0), 0..3)],
         data in vec(any::<u8>(), 0..300),
         ids in vec(any::<u32>(), 0..5),
@@ -63,7 +63,7 @@ prop_compose! {
 }
 
 impl Parts {
-    /// Every request there is.
+    /// Returns one request of every kind.
     fn requests(&self) -> Vec<Request<'_>> {
         let (a, b) = (&self.a[..], &self.b[..]);
         let (attrs, offset) = (self.attrs, self.x);
@@ -177,7 +177,7 @@ proptest! {
         }
     }
 
-    /// A valid packet with one byte changed is where most of the code is reached.
+    /// A valid packet with one changed byte reaches most of the code.
     #[test]
     fn packets_that_are_nearly_right_are_read_consistently(parts in parts(), at: prop::sample::Index, byte: u8) {
         for request in parts.requests() {
@@ -220,10 +220,10 @@ proptest! {
         }
     }
 
-    /// Whatever a server sends, wherever it is cut: an answer, a fault, or nothing yet.
+    /// Any bytes from a server, cut anywhere, give a reply, a fault, or nothing yet.
     #[test]
     fn nothing_that_a_server_sends_can_hurt(mut bytes in vec(any::<u8>(), 0..200), packet_type in 90..210u8) {
-        // Mostly lengths that are possible, and types that are replies.
+        // Most inputs get a valid length and the type of a reply.
         if bytes.len() > 5 {
             let length = u32::try_from(bytes.len()).unwrap() - 4;
             bytes[..4].copy_from_slice(&length.to_be_bytes());

@@ -11,7 +11,7 @@ use crate::in_place::DataHeader;
 use crate::reply::{Announcement, Name, NamesReply, Reply};
 use crate::status_code::StatusCode;
 
-/// Both directions: these fields are this reply, and this reply is these fields.
+/// Checks both directions: these fields decode to this reply, and this reply encodes to these fields.
 fn check(packet_type: u8, fields: &[Vec<u8>], reply: Reply<&[u8]>) {
     let wire = packet(packet_type, 7, fields);
     assert_eq!(Reply::decode(&wire[..]), Ok((7, reply.clone())));
@@ -185,7 +185,7 @@ fn a_data_reply_is_its_header_and_the_bytes() {
     let mut short = first;
     short[3] = 8;
     assert_eq!(DataHeader::read(&short), fault);
-    // A buffer that is too small stays as it is.
+    // A buffer that is too small is not changed.
     let mut small = [7; 12];
     header.write_to(&mut small);
     assert_eq!(small, [7; 12]);
@@ -236,7 +236,7 @@ fn a_server_cannot_make_a_client_keep_much() {
     assert_eq!(reply_length(&[0, 0, 0]), Ok(None));
     let mut buffer = BytesMut::from(&u32::MAX.to_be_bytes()[..]);
     assert_eq!(next_reply(&mut buffer), Err(ServerFault::Length(u32::MAX)));
-    // A count that nothing stands behind.
+    // The count is large, but no names follow.
     let names = packet(104, 1, &[number(u32::MAX)]);
     assert_eq!(Reply::decode(&names[..]), Err(ServerFault::Body(104)));
 }

@@ -11,7 +11,7 @@ use crate::packet_type::PacketType;
 use crate::request::{Packet, Request, encode_init};
 use crate::status_code::StatusCode;
 
-/// Both directions: these fields are this request, and this request is these fields.
+/// Checks both directions: these fields decode to this request, and this request encodes to these fields.
 fn check(packet_type: u8, fields: &[Vec<u8>], request: Request<'_>) {
     let wire = packet(packet_type, 7, fields);
     assert_eq!(Packet::decode(&wire), Packet::Request { id: 7, request });
@@ -157,7 +157,7 @@ fn one_nul_at_the_end_of_a_path_is_not_part_of_it() {
         let request = Request::Stat { path };
         assert_eq!(Packet::decode(&stat), Packet::Request { id: 1, request });
     }
-    // Data and handles are bytes of any kind.
+    // Data and handles may hold any bytes.
     let write = packet(6, 1, &[string(b"h\0"), long(0), string(b"d\0")]);
     let (handle, data) = (b"h\0", b"d\0");
     let request = Request::Write {
@@ -236,7 +236,7 @@ fn a_write_around_its_data_is_the_same_packet() {
         assert_eq!(&buffer[..expected.len()], &expected[..]);
         assert_eq!(header.size() + data.len(), expected.len());
     }
-    // A buffer that is too small takes no harm.
+    // A buffer that is too small is not written beyond its end.
     let mut small = [0; 7];
     WriteHeader::begin(&mut small, b"handle", 0).finish(&mut small, 7, 1);
 }
