@@ -1,9 +1,9 @@
-//! Signing in: who may, with what, from where, and how often they may try.
+//! Signing in: which users may sign in, with which credentials, from which addresses, and how often they may try.
 //!
-//! Knows users through [`crate::store::Store`], and nothing of files or SSH packets. Whatever is wrong with an
-//! attempt, the peer gets the same answer after the same time: one hash is verified for every password that is
-//! looked at, the dummy one where there is no other, and the answer is held back until a moment that depends only
-//! on earlier failures ([`throttle`]).
+//! This module knows users through [`crate::store::Store`]; it does not know files or SSH packets. Whatever is wrong
+//! with an attempt, the peer gets the same answer after the same time: one hash is verified for every password that is
+//! examined (a dummy hash if the user has none), and the answer is delayed until a moment that depends only on earlier
+//! failures ([`throttle`]).
 
 mod address;
 mod denial;
@@ -45,10 +45,11 @@ use crate::domain::user::{Factor, User, UserName};
 use crate::store::Store;
 use base::secret::Secret;
 
-/// A key that is not accepted is answered this long after it was offered: far longer than it takes to find that out.
+/// The delay before a key that is not accepted is answered, counted from its arrival. It is far longer than the check
+/// takes.
 const PROBE: Duration = Duration::from_millis(3);
 
-/// Decides who may sign in.
+/// Decides which sign-in attempts succeed.
 pub struct Authenticator {
     store: Arc<dyn Store>,
     settings: AuthSettings,
@@ -66,7 +67,7 @@ impl std::fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// An authenticator over the users of a store. Nobody has failed yet.
+    /// Creates an authenticator for the users of a store, without any recorded failures.
     pub fn new(store: Arc<dyn Store>, settings: AuthSettings) -> Self {
         Self::with_bounds(store, settings, VerifierBounds::default())
     }
@@ -82,25 +83,26 @@ impl Authenticator {
         }
     }
 
-    /// From where users have signed in before, as the store keeps it.
+    /// Returns the history of the addresses from which users have signed in, which the store keeps.
     pub fn history(&self) -> &SignInHistory {
         &self.history
     }
 
-    /// The settings about signing in.
+    /// Returns the settings for signing in.
     pub fn settings(&self) -> &AuthSettings {
         &self.settings
     }
 
-    /// Judges one attempt. A refusal must be answered late, as the throttle says: [`Denial::Failed`] has the moment.
-    /// It is known before, so that it can be logged, and counts, even if the peer does not wait for it.
+    /// Judges one attempt. A refusal must be answered late: [`Denial::Failed`] contains the moment that the throttle
+    /// has chosen. The refusal is returned before that moment, so that it is logged and counted even if the peer does
+    /// not wait.
     ///
-    /// May be dropped at any time, as when the peer hangs up: a place in the queue is free at once, and a password that
-    /// is being verified then counts as wrong.
+    /// The future may be dropped at any time, as when the peer disconnects. A place in the queue is then free at once,
+    /// and a password that is being verified counts as wrong.
     pub async fn login(&self, attempt: Attempt<'_>) -> Result<Login, Denial> {
         let start = Instant::now();
         let source = Source::from(attempt.peer);
-        // A name that is none is treated like one that nobody has.
+        // An invalid name is treated like a name that no user has.
         let name = UserName::stored(attempt.user).ok();
         let name = name.as_ref();
         let judged = match attempt.credential {
@@ -123,7 +125,7 @@ impl Authenticator {
         }
     }
 
-    /// Waits for a turn, and has the password verified. A refusal comes with how long to hold its answer back.
+    /// Waits for a turn and verifies the password. A refusal contains the time for which its answer must be held back.
     async fn try_password(
         &self,
         attempt: &Attempt<'_>,
@@ -132,7 +134,7 @@ impl Authenticator {
         start: Instant,
     ) -> Result<User, (Duration, DenialReason)> {
         let source = Source::from(attempt.peer);
-        // Depends on nothing that is secret, and must not wait in the queue with all that it weighs.
+        // The length is not secret, and a long password must not use memory in the queue.
         if password.bytes().len() > MAX_PASSWORD {
             let reason = DenialReason::PasswordTooLong;
             return Err((self.count(source, Some(name), &reason), reason));
@@ -140,7 +142,7 @@ impl Authenticator {
         let turn = self
             .admit(source, name, start)
             .await
-            // It has waited already.
+            // The attempt has already waited in `admit`, so its answer is not delayed further.
             .map_err(|reason| (Duration::ZERO, reason))?;
         let mut unjudged = UnjudgedPassword {
             auth: self,
@@ -150,15 +152,15 @@ impl Authenticator {
         };
         let judged = self.judge_password(attempt, name, password, &turn).await;
         unjudged.judged = true;
-        // Before the turn is given up, so that no other attempt slips in between.
+        // Count the failure before the turn is released, so that no other attempt runs in between.
         judged.map_err(|reason| (self.count(source, Some(name), &reason), reason))
     }
 
-    /// Would this key be accepted, if its owner signs with it? For key probes, which are no failures by themselves:
-    /// see [`Authenticator::keys_refused`]. The reason is for the log.
+    /// Checks whether this key would be accepted with a valid signature. This serves key probes, which do not count as
+    /// failures by themselves: see [`Authenticator::keys_refused`]. The reason is for the log.
     ///
-    /// An unknown user, one without keys and one with many look alike: the questions to the store are the same, and
-    /// cost the same; what is left of a difference, some microseconds, ends in [`PROBE`].
+    /// An unknown user, a user without keys and a user with many keys look alike: the queries to the store are the same
+    /// and cost the same. The difference that remains, some microseconds, is hidden by [`PROBE`].
     pub async fn offered(&self, user: &str, peer: IpAddr, key: &PublicKey) -> Result<(), DenialReason> {
         let answer_at = Instant::now() + PROBE;
         let attempt = Attempt {
@@ -167,7 +169,7 @@ impl Authenticator {
             credential: Credential::VerifiedKey(key),
             passed: Proofs::default(),
         };
-        // Only asked: nothing is made of it, and nothing counted.
+        // A probe only asks: it creates no login, and nothing is counted.
         let name = UserName::stored(user).ok();
         let judged = self.judge_key(&attempt, name.as_ref(), key).await;
         if judged.is_err() {
@@ -176,16 +178,16 @@ impl Authenticator {
         judged.map(drop)
     }
 
-    /// A connection has ended that offered keys, and signed in with none: one failure of its address.
+    /// Counts one failure for the address of a connection that offered keys and ended without a sign-in by key.
     pub fn keys_refused(&self, peer: IpAddr) {
         let now = Instant::now().into_std();
         let _ = self.throttle().failed(Source::from(peer), now);
     }
 
-    /// Looks the user of a login up again: whether its session may go on, and until when.
+    /// Reads the user of a login again and decides whether its session may continue, and until when.
     ///
     /// # Errors
-    /// When the store cannot answer.
+    /// Returns an error if the store cannot answer.
     pub async fn review(&self, login: &Login, peer: IpAddr) -> base::error::Result<Review> {
         let user = self.store.user(&login.user).await?;
         let max_sessions = user.as_ref().and_then(|user| user.max_sessions);
@@ -195,9 +197,9 @@ impl Authenticator {
         })
     }
 
-    /// Waits for the attempt's turn, unless there were too many failures before. Those wait, without having been
-    /// looked at, as long as a wrong password would; if by then enough is forgiven, it is looked at after all: so an
-    /// honest user gets in soon after an attack from behind the same address.
+    /// Waits for the attempt's turn, unless there were too many failures before. After too many failures the attempt is
+    /// not examined, but waits as long as a wrong password would; if enough is forgiven by then, it is examined after
+    /// all. So an honest user can sign in soon after an attack from the same address.
     async fn admit(
         &self,
         source: Source,
@@ -224,7 +226,7 @@ impl Authenticator {
             match (refused, turn) {
                 (None, Ok(turn)) => return Ok(turn),
                 (Some(reason), _) if last => return Err(reason),
-                // Not in the way of others while it waits.
+                // The turn is released, so that others do not wait for this attempt.
                 (_, turn) => drop(turn),
             }
             sleep_until(start + delay).await;
@@ -254,7 +256,7 @@ impl Authenticator {
         Ok(user)
     }
 
-    /// The password is verified before anything else about the user counts: all refusals cost the same.
+    /// Verifies the password before anything else about the user is checked, so that all refusals cost the same time.
     async fn judge_password(
         &self,
         attempt: &Attempt<'_>,
@@ -277,7 +279,8 @@ impl Authenticator {
         Ok(user)
     }
 
-    /// Counts a failure, of a password for this name if there is one, and returns how long to hold the answer back.
+    /// Counts a failure (of a password for this name, if there is one) and returns how long the answer must be held
+    /// back.
     fn count(
         &self,
         source: Source,
@@ -287,7 +290,7 @@ impl Authenticator {
         let now = Instant::now().into_std();
         let mut throttle = self.throttle();
         match (reason, password_for) {
-            // Nobody's fault.
+            // Neither the peer nor the user caused this failure.
             (DenialReason::Store(_) | DenialReason::NotVerified, _) => {
                 throttle.refusal_delay(source, password_for.flatten(), now)
             }
@@ -303,7 +306,7 @@ impl Authenticator {
         }
     }
 
-    /// Checks that the user may sign in at all, whatever they have proven.
+    /// Checks that the user may sign in at all, independently of the proofs.
     fn check_user(&self, user: &User, attempt: &Attempt<'_>, now: Timestamp) -> Result<(), DenialReason> {
         let factor = attempt.credential.factor();
         if self.settings.methods_for(factor).next().is_none() {
@@ -329,8 +332,8 @@ impl Authenticator {
     }
 }
 
-/// A password that is being verified. If the peer does not wait for the verdict, the password counts as wrong:
-/// otherwise hashes could be had for nothing.
+/// A password that is being verified. If the peer does not wait for the verdict, the password counts as wrong;
+/// otherwise a peer could cause hashes without any cost.
 struct UnjudgedPassword<'a> {
     auth: &'a Authenticator,
     source: Source,
@@ -347,7 +350,7 @@ impl Drop for UnjudgedPassword<'_> {
     }
 }
 
-/// Decides, after a factor was passed, whether that is all or more are required.
+/// Decides, after a factor was passed, whether the sign-in is complete or more factors are required.
 fn complete(user: User, attempt: &Attempt<'_>) -> Result<Login, Denial> {
     let now = Timestamp::now();
     let proofs = attempt.passed.and(&user, attempt.peer, &attempt.credential, now);

@@ -1,4 +1,4 @@
-//! Addresses of peers: one form for each, and lists of those that are let in.
+//! The addresses of peers in one canonical form, and lists of allowed addresses.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -6,13 +6,13 @@ use ipnet::{IpNet, Ipv4Net};
 
 use base::glob::{self, Marked};
 
-/// Whether the list lets the peer in. An empty list lets everybody in.
+/// Whether the list allows the peer. An empty list allows every peer.
 pub fn allowed(nets: &[IpNet], peer: IpAddr) -> bool {
     let peer = peer.to_canonical();
     nets.is_empty() || nets.iter().any(|net| canonical(*net).contains(&peer))
 }
 
-/// An IPv4 network written as IPv6 (`::ffff:10.0.0.0/104`) as what it means.
+/// Converts an IPv4 network that is written as IPv6 (`::ffff:10.0.0.0/104`) to IPv4.
 fn canonical(net: IpNet) -> IpNet {
     let IpNet::V6(v6) = net else { return net };
     let mapped = v6.addr().to_ipv4_mapped();
@@ -23,14 +23,14 @@ fn canonical(net: IpNet) -> IpNet {
     }
 }
 
-/// Where attempts come from, as far as they can be told apart: an IPv4 address or an IPv6 /64.
+/// The source of attempts, as precisely as sources can be distinguished: an IPv4 address or an IPv6 /64.
 ///
 /// A single IPv6 host commonly has a whole /64 to choose addresses from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source(IpAddr);
 
 impl Source {
-    /// The address, or the first one of the /64.
+    /// Returns the IPv4 address, or the first address of the /64.
     pub fn address(self) -> IpAddr {
         self.0
     }
@@ -48,7 +48,7 @@ impl From<IpAddr> for Source {
     }
 }
 
-/// The value of `from="…"` in authorized_keys: patterns as sshd's `match_list` takes them.
+/// The value of `from="…"` in authorized_keys: patterns in the form of sshd's `match_list`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FromList(Vec<Rule>);
 
@@ -60,22 +60,22 @@ struct Rule {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum AddressPattern {
-    /// An address or a network.
+    /// The rule matches an address or a network.
     Net(IpNet),
-    /// A pattern of `*` and `?` over the address as text.
+    /// The rule matches the address as text by a pattern of `*` and `?`.
     Text(String),
 }
 
 impl FromList {
-    /// Reads a list of addresses, CIDR blocks and wildcards, each perhaps negated by `!`; what is wrong with it
-    /// otherwise.
+    /// Parses a list of addresses, CIDR blocks and wildcards, each of which may be negated by `!`. The error says what
+    /// is wrong with the list.
     pub fn parse(list: &str) -> Result<Self, String> {
         let rules: Result<Vec<Rule>, String> = list.split(',').map(|entry| rule(entry.trim())).collect();
         rules.map(Self)
     }
 
-    /// Whether the list permits the peer. As for sshd, a negated match refuses whatever else matches, and something
-    /// must match.
+    /// Whether the list permits the peer. As in sshd, a negated match refuses the peer whatever else matches, and at
+    /// least one entry must match.
     pub fn permits(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         let text = peer.to_string();
@@ -127,7 +127,7 @@ fn rule(entry: &str) -> Result<Rule, String> {
     Ok(Rule { negated, pattern })
 }
 
-/// Whether the text matches a pattern in which `*` is any run of characters and `?` exactly one.
+/// Whether the text matches a pattern in which `*` stands for any run of characters and `?` for exactly one character.
 fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
     let unquoted: Vec<Marked> = pattern.iter().map(|&byte| (byte, false)).collect();
     glob::Pattern::compile(&unquoted).matches(text)
@@ -187,7 +187,7 @@ mod tests {
         check("10.0.0.0/8, !10.1.0.0/16", "10.1.2.3", false);
         check("!10.1.0.0/16,10.0.0.0/8", "10.1.2.3", false);
         check("!10.1.0.0/16,10.0.0.0/8", "10.2.2.3", true);
-        // Only a negation: nothing is let in.
+        // The list holds only a negation, so it permits no address.
         check("!10.1.0.0/16", "10.2.2.3", false);
         check("2001:DB8:*", "2001:db8::1", true);
         check("2001:db8::/32", "2001:db8::1", true);

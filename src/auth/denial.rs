@@ -1,4 +1,4 @@
-//! Why an attempt to sign in was refused. The reasons are for the log: a peer never learns which one it was.
+//! The reasons why attempts to sign in are refused. They are for the log only: a peer never learns the reason.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,59 +10,59 @@ use super::proofs::Proofs;
 use crate::domain::user::Factor;
 use base::error::Error;
 
-/// What comes of an attempt that did not complete a sign-in.
+/// The outcome of an attempt that did not complete a sign-in.
 #[derive(Debug)]
 pub enum Denial {
-    /// A factor was right, and more are required. The peer may be told (RFC 4252, partial success).
+    /// A factor was accepted, and more factors are required. The peer may be told so (RFC 4252, partial success).
     Partial {
-        /// What was proven by now; the next [`super::Attempt`] of this connection for this very name brings them.
+        /// The proofs so far. The next [`super::Attempt`] of this connection for the same name must contain them.
         passed: Proofs,
         /// The factors that are still required.
         remaining: BTreeSet<Factor>,
     },
-    /// Refused. The peer hears only that, and may try again by whatever methods are on.
+    /// The attempt was refused. The peer learns only that, and may try again by any enabled method.
     Failed {
-        /// The reason, for the log.
+        /// The reason of the refusal, for the log.
         reason: DenialReason,
-        /// The caller must not answer before this, whatever it was: see [`super::throttle`].
+        /// The earliest moment at which the caller may answer, whatever the reason: see [`super::throttle`].
         answer_at: Instant,
     },
 }
 
-/// Why an attempt was refused. The reason is for the log only.
+/// The reason why an attempt was refused, for the log only.
 #[derive(Debug)]
 pub enum DenialReason {
-    /// There is no such user, or the name is one that no user can have.
+    /// The user does not exist, or the name is not a valid user name.
     UnknownUser,
-    /// The password is wrong.
+    /// The password does not match the user's hash.
     WrongPassword,
-    /// The user has no password, and signs in by key only.
+    /// The user has no password and can sign in by key only.
     NoPassword,
-    /// The password is longer than any that can be set.
+    /// The password is longer than the longest password that can be set.
     PasswordTooLong,
-    /// The stored hash cannot be verified; the operator must set the password anew.
+    /// The stored hash cannot be verified. The operator must set a new password.
     BadHash,
-    /// The key is none of the user's.
+    /// The key does not belong to the user.
     UnknownKey,
-    /// The key is one of the user's, but may not be used from this address or not any more.
+    /// The key belongs to the user, but must not be used from this address or has expired.
     KeyNotPermitted(KeyRestriction),
     /// The user is disabled.
     Disabled,
-    /// The user has expired.
+    /// The user's account has expired.
     Expired,
-    /// The user may not come from this address.
+    /// The user must not connect from this address.
     AddressNotAllowed,
-    /// The method is switched off.
+    /// The method is disabled in the configuration.
     MethodOff,
-    /// The user must sign in by another factor.
+    /// The user must sign in with another factor.
     FactorNotAccepted,
-    /// Too many failures before; the password was not looked at.
+    /// There were too many failures before. The password was not examined.
     Throttled,
-    /// Too many passwords waited to be verified; this one was not looked at.
+    /// Too many passwords were waiting to be verified. This one was not examined.
     QueueFull,
-    /// The peer was gone before the attempt was judged.
+    /// The peer disconnected before the attempt was judged.
     HungUp,
-    /// The password could not be verified, for want of memory or threads.
+    /// The password could not be verified because memory or threads were missing.
     NotVerified,
     /// The store could not answer.
     Store(Error),

@@ -1,4 +1,4 @@
-//! Options in front of a key in authorized_keys. Those that would restrict something we cannot enforce refuse the line.
+//! Options in front of a key in authorized_keys. A line with a restriction that this server cannot enforce is refused.
 
 use std::net::IpAddr;
 
@@ -8,14 +8,14 @@ use jiff::tz::TimeZone;
 
 use super::address::FromList;
 
-/// The conditions that a line's options set.
+/// The conditions that the options of a line set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct KeyOptions {
     from: Option<FromList>,
     expires_at: Option<Timestamp>,
 }
 
-/// What these allow or forbid does not exist here: no pty, no forwarding, no rc file.
+/// Options about features that this server does not have: pty, forwarding and rc files.
 const MEANINGLESS: [&str; 11] = [
     "restrict",
     "pty",
@@ -31,7 +31,7 @@ const MEANINGLESS: [&str; 11] = [
 ];
 
 impl KeyOptions {
-    /// Reads the comma-separated options. An error says which one is refused and why.
+    /// Parses the comma-separated options. The error says which option is refused, and why.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut options = Self::default();
         for option in split(text)? {
@@ -52,11 +52,11 @@ impl KeyOptions {
             ("expiry-time", Some(time)) => {
                 let time = expiry(&time)
                     .ok_or("option expiry-time=: expected YYYYMMDD[Z] or YYYYMMDDHHMM[SS][Z]".to_owned())?;
-                // As sshd: the earliest counts.
+                // As in sshd, the earliest expiry time counts.
                 self.expires_at = Some(self.expires_at.map_or(time, |earlier| earlier.min(time)));
             }
             ("from" | "expiry-time", None) => return Err(format!("option {name} needs a value in quotes")),
-            // What every session gets here.
+            // Every session gets this command on this server.
             ("command", Some(command)) if command == "internal-sftp" => {}
             (flag, None) if MEANINGLESS.contains(&flag) => {}
             (_, None) => return Err(format!("option {} is not supported", option.name.escape_debug())),
@@ -65,12 +65,12 @@ impl KeyOptions {
         Ok(())
     }
 
-    /// The time from which the key cannot be used.
+    /// Returns the time from which the key cannot be used.
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
     }
 
-    /// Whether a key with these options may be used by this peer at this time.
+    /// Checks whether this peer may use a key with these options at this time.
     pub(super) fn permit(&self, peer: IpAddr, now: Timestamp) -> Result<(), KeyRestriction> {
         if self.from.as_ref().is_some_and(|list| !list.permits(peer)) {
             return Err(KeyRestriction::Address);
@@ -82,12 +82,12 @@ impl KeyOptions {
     }
 }
 
-/// The option of a key that keeps a peer from using it. The greater one is nearer to letting the peer in.
+/// The option that does not allow a peer to use a key. Of two, the greater one is nearer to allowing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyRestriction {
-    /// `from=` does not have the peer's address.
+    /// The list of `from=` does not contain the peer's address.
     Address,
-    /// `from=` has the peer's address, if there is one, and `expiry-time=` has passed.
+    /// The list of `from=`, if there is one, contains the peer's address, but `expiry-time=` has passed.
     Expired,
 }
 
@@ -96,7 +96,7 @@ struct RawOption<'a> {
     value: Option<String>,
 }
 
-/// Splits `a,b="x, y",c` at commas outside quotes. In quotes `\"` is a quote, and nothing else is special.
+/// Splits `a,b="x, y",c` at the commas outside quotes. Inside quotes `\"` is a quote, and nothing else is special.
 fn split(text: &str) -> Result<Vec<RawOption<'_>>, String> {
     let mut options = Vec::new();
     let mut rest = text;
@@ -128,7 +128,7 @@ fn split(text: &str) -> Result<Vec<RawOption<'_>>, String> {
     }
 }
 
-/// The value of a quoted string at the beginning, and what follows it.
+/// Returns the value of the quoted string at the beginning, and the text behind it.
 fn unquote(text: &str) -> Option<(String, &str)> {
     let mut rest = text.strip_prefix('"')?;
     let mut value = String::new();
@@ -149,7 +149,7 @@ fn unquote(text: &str) -> Option<(String, &str)> {
     }
 }
 
-/// Where the options end: at the first blank outside quotes.
+/// Returns the position at which the options end: the first blank outside quotes.
 pub(super) fn end_of_options(line: &str) -> usize {
     let mut quoted = false;
     let mut escaped = false;
@@ -164,7 +164,7 @@ pub(super) fn end_of_options(line: &str) -> usize {
     line.len()
 }
 
-/// A date is its first instant; without `Z` it is local time, as for sshd.
+/// Parses an expiry time. A date stands for its first instant; without `Z` the time is local, as in sshd.
 fn expiry(text: &str) -> Option<Timestamp> {
     let (digits, zone) = match text.strip_suffix('Z') {
         Some(digits) => (digits, TimeZone::UTC),

@@ -1,7 +1,7 @@
-//! Lines of authorized_keys: which key, from where, until when.
+//! Lines of authorized_keys: each holds a key, the addresses that may use it, and its expiry time.
 //!
-//! A line is parsed whole or refused with the reason: an option that cannot be enforced must not be dropped in
-//! silence. Only the key's own data is compared, never its comment.
+//! A line is accepted as a whole or refused with the reason: an option that cannot be enforced must not be ignored
+//! silently. Only the data of keys is compared, never their comments.
 
 #[doc(hidden)]
 pub mod fuzz;
@@ -18,16 +18,16 @@ use super::key_options::{KeyOptions, end_of_options};
 use crate::domain::user::User;
 use base::error::{Error, Result};
 
-/// Longest line. An RSA key of 8192 bits takes 1.4 KiB; the rest is for options and the comment.
+/// The longest line, in bytes. An RSA key of 8192 bits takes 1.4 KiB; the rest is for options and the comment.
 const MAX_LINE: usize = 16 * 1024;
 
-/// Smallest RSA modulus, in bits (RFC 8332 advises against smaller ones).
+/// The smallest RSA modulus, in bits (RFC 8332 advises against smaller ones).
 const MIN_RSA: usize = 2048;
 
-/// Largest RSA modulus, in bits: larger ones cannot be verified by the library, and would cost an attacker nothing.
+/// The largest RSA modulus, in bits. The library cannot verify larger ones, and they would cost an attacker nothing.
 const MAX_RSA: usize = 8192;
 
-/// A key that a user may sign in with, and its conditions.
+/// A key with which a user may sign in, and its conditions.
 #[derive(Debug, Clone)]
 pub struct AuthorizedKey {
     line: String,
@@ -36,41 +36,41 @@ pub struct AuthorizedKey {
 }
 
 impl AuthorizedKey {
-    /// Reads one line of authorized_keys. An error names what it refuses.
+    /// Parses one line of authorized_keys. The error names the part that it refuses.
     pub fn parse(line: &str) -> Result<Self> {
         let line = line.trim();
         read(line).map_err(|why| Error::new("cannot use this public key").because(why))
     }
 
-    /// The line as it is kept in the store.
+    /// Returns the line as the store keeps it.
     pub fn line(&self) -> &str {
         &self.line
     }
 
-    /// The fingerprint as `ssh-keygen -l` prints it: `SHA256:…`.
+    /// Returns the fingerprint as `ssh-keygen -l` prints it: `SHA256:…`.
     pub fn fingerprint(&self) -> String {
         self.key.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// The type of the key: `ssh-ed25519`, `ssh-rsa`, …
+    /// Returns the type of the key: `ssh-ed25519`, `ssh-rsa`, …
     pub fn algorithm(&self) -> String {
         self.key.algorithm().to_string()
     }
 
-    /// The comment behind the key.
+    /// Returns the comment behind the key.
     pub fn comment(&self) -> &str {
         self.key.comment().as_str_lossy()
     }
 
-    /// Whether `from=` and `expiry-time=` let this peer use the key now.
+    /// Checks whether `from=` and `expiry-time=` allow this peer to use the key at the time `now`.
     ///
     /// # Errors
-    /// The option that does not.
+    /// Returns the option that does not allow it.
     pub fn permits(&self, peer: IpAddr, now: Timestamp) -> std::result::Result<(), KeyRestriction> {
         self.options.permit(peer, now)
     }
 
-    /// From when on `expiry-time=` lets nobody use the key.
+    /// Returns the time from which `expiry-time=` disables the key, if there is one.
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.options.expires_at()
     }
@@ -81,32 +81,32 @@ impl AuthorizedKey {
     }
 }
 
-/// The line as it is kept in the store.
+/// Formats the line as the store keeps it.
 impl fmt::Display for AuthorizedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.line)
     }
 }
 
-/// Why a key does not let a peer sign in as a user.
+/// The reason why a key does not let a peer sign in as a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyDenial {
-    /// It is none of the user's keys.
+    /// The key does not belong to the user.
     Unknown,
-    /// It is one of the user's keys, but its options do not let this peer use it now.
+    /// The key belongs to the user, but its options do not allow this peer to use it now.
     NotPermitted(KeyRestriction),
 }
 
-/// The key in base64, as it stands in the lines of authorized_keys files.
+/// Returns the key in base64, as in the lines of authorized_keys files.
 pub(super) fn key_data(key: &PublicKey) -> Option<String> {
     let line = key.to_openssh().ok()?;
     line.split(' ').nth(1).map(str::to_owned)
 }
 
-/// Until when the key is accepted for this user and peer; `None` if it does not expire.
+/// Returns the time until which the key is accepted for this user and peer, or `None` if it does not expire.
 ///
 /// # Errors
-/// The reason for which it is not accepted.
+/// Returns the reason why the key is not accepted.
 pub(super) fn key_accepted_until(
     user: &User,
     key: &PublicKey,
@@ -116,9 +116,9 @@ pub(super) fn key_accepted_until(
     let data = key_data(key).ok_or(KeyDenial::Unknown)?;
     let mut unpermitted = None;
     let mut latest = None;
-    // A key may stand in several lines with different conditions; one that fits is enough.
+    // A key may occur in several lines with different conditions; one line that fits is enough.
     for line in user.keys.iter().filter(|line| line.contains(&data)) {
-        // Lines were checked when they were added; one that no longer parses lets nobody in.
+        // Lines were checked when they were added. A line that can no longer be parsed allows no sign-in.
         let Ok(authorized) = AuthorizedKey::parse(line) else {
             continue;
         };
@@ -138,7 +138,8 @@ pub(super) fn key_accepted_until(
     }
 }
 
-/// Why no user could have this key, if none could: its type or its size. For keys that clients offer.
+/// Returns why no user can have this key (its type or its size), or `None` if a user can. It serves keys that clients
+/// offer.
 pub fn unfit(key: &PublicKey) -> Option<String> {
     let fit = supported(key.algorithm().as_str()).and_then(|()| match key.key_data() {
         KeyData::Rsa(rsa) => strong_enough(rsa),
@@ -147,12 +148,12 @@ pub fn unfit(key: &PublicKey) -> Option<String> {
     fit.err()
 }
 
-/// Why no user could have a key of this type, if so. For keys that cannot be read.
+/// Returns why no user can have a key of this type, or `None` if a user can. It serves keys that cannot be parsed.
 pub fn unfit_type(name: &str) -> Option<String> {
     supported(name).err()
 }
 
-/// A sentence that says which thing is refused, and why.
+/// A sentence that says what is refused, and why.
 type KeyRefusal = String;
 
 fn read(line: &str) -> std::result::Result<AuthorizedKey, KeyRefusal> {
@@ -168,7 +169,7 @@ fn read(line: &str) -> std::result::Result<AuthorizedKey, KeyRefusal> {
     if line.chars().any(|c| c.is_control() && c != '\t') {
         return Err("the line contains control characters".to_owned());
     }
-    // A key's type never contains a quote or `=`, and no option is called like one.
+    // A key's type never contains a quote or `=`, and no option has the name of a key type.
     let (first, _) = blank_cut(line);
     let (options, rest) = if looks_like_type(first) {
         (KeyOptions::default(), line)
@@ -200,7 +201,7 @@ fn read_key(text: &str) -> std::result::Result<PublicKey, KeyRefusal> {
     Ok(key)
 }
 
-/// The key types that can be verified here; for each other one the reason why not.
+/// Checks that this server can verify keys of this type. The error says why it cannot.
 fn supported(kind: &str) -> std::result::Result<(), KeyRefusal> {
     let shown = shorten(kind);
     match kind {
@@ -230,7 +231,8 @@ fn strong_enough(key: &RsaPublicKey) -> std::result::Result<(), KeyRefusal> {
             "an RSA key of {bits} bits is too large, {MAX_RSA} is the most"
         ));
     }
-    // Odd, at least 3, at most 32 bits: all that real keys have, and what the library verifies.
+    // The exponent must be odd, at least 3 and at most 32 bits: real keys have no other, and the library verifies no
+    // other.
     let exponent = key.e().as_positive_bytes().unwrap_or_default();
     let odd = exponent.last().is_some_and(|b| b & 1 == 1);
     if !odd || exponent == [1] || significant_bits(exponent) > 32 {
@@ -251,7 +253,7 @@ fn looks_like_type(word: &str) -> bool {
         && !word.contains(['"', '=', ','])
 }
 
-/// The first word, and what follows the blanks behind it.
+/// Returns the first word, and the text behind the blanks that follow it.
 fn blank_cut(text: &str) -> (&str, &str) {
     match text.split_once([' ', '\t']) {
         Some((word, rest)) => (word, rest.trim_start_matches([' ', '\t'])),
@@ -259,7 +261,7 @@ fn blank_cut(text: &str) -> (&str, &str) {
     }
 }
 
-/// Enough to recognise the thing by, and fit for a terminal.
+/// Shortens the text to a recognisable part that is safe to print on a terminal.
 fn shorten(text: &str) -> String {
     let start: String = text.chars().take(40).collect();
     let dots = if start.len() < text.len() { "…" } else { "" };

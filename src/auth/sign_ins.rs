@@ -1,8 +1,8 @@
-//! Keeps in the store from where users have signed in, so that it is known after a restart ([`super::throttle`] says
-//! what for).
+//! Stores the addresses from which users have signed in, so that they are known after a restart ([`super::throttle`]
+//! says what they are used for).
 //!
-//! A task of its own writes, in batches: no sign-in waits for it or fails with it, also on a full disk. What could
-//! not be written is tried again later.
+//! A separate task writes in batches, so that no sign-in waits for it or fails because of it, even on a full disk.
+//! Failed writes are repeated later.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use super::throttle::known_places::{LIFETIME, MAX_PLACES};
 use crate::domain::user::UserName;
 use crate::store::{SignIn, Store};
 
-/// The time between two looks for sign-ins that are to be written down.
+/// The time between two checks for sign-ins that must be written.
 const EVERY: Duration = Duration::from_secs(30);
-/// The same after a failure, as on a full disk.
+/// The time until the next check after a failed write, as on a full disk.
 const AFTER_FAILURE: Duration = Duration::from_secs(600);
-/// The number of rows of one transaction.
+/// The most rows that one transaction writes.
 const BATCH: usize = 500;
-/// How long the end of the server waits for the last ones to be written.
+/// The most time that the shutdown waits for the last rows to be written.
 const LAST_CALL: Duration = Duration::from_secs(2);
 
-/// The way between what the throttle remembers and what the store keeps.
+/// Connects the sign-ins that the throttle remembers with those that the store keeps.
 pub struct SignInHistory {
     store: Arc<dyn Store>,
     throttle: Arc<Mutex<Throttle>>,
 }
 
 impl SignInHistory {
-    /// The history of a throttle, kept in a store.
+    /// Creates the history for a throttle, kept in a store.
     pub(super) fn new(store: Arc<dyn Store>, throttle: Arc<Mutex<Throttle>>) -> Self {
         Self { store, throttle }
     }
@@ -42,7 +42,7 @@ impl SignInHistory {
         self.throttle.lock()
     }
 
-    /// Reads what was written down. Without it everything works, so a failure is only told.
+    /// Reads the stored sign-ins. The server works without them, so a failure is only logged.
     pub async fn recall(&self) {
         let (now, clock) = (Instant::now(), Timestamp::now());
         let since = clock.checked_sub(LIFETIME).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -61,7 +61,7 @@ impl SignInHistory {
         }
     }
 
-    /// Writes down from where users sign in, until `quit` is cancelled.
+    /// Writes new sign-ins to the store until `quit` is cancelled.
     pub async fn keep(&self, quit: CancellationToken) {
         let mut pause = EVERY;
         loop {
@@ -74,12 +74,12 @@ impl SignInHistory {
         let _ = tokio::time::timeout(LAST_CALL, self.write()).await;
     }
 
-    /// Forgets what is known of a name, whose user was removed or renamed.
+    /// Forgets the sign-ins of a name whose user was removed or renamed.
     pub fn forget(&self, name: &UserName) {
         self.throttle().places().retain(|user| user != name);
     }
 
-    /// Writes down what is not written yet. Returns `false` if that failed.
+    /// Writes the sign-ins that are not stored yet. Returns `false` if that failed.
     pub(super) async fn write(&self) -> bool {
         loop {
             let batch = self.throttle().places().unwritten(BATCH);

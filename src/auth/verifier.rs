@@ -1,12 +1,12 @@
-//! Verifies passwords without ever taking more than half of the machine, fairly among those who wait.
+//! Verifies passwords on at most half of the processor cores, with a fair order among those who wait.
 //!
-//! A verification takes 19 MiB and some tens of milliseconds. So it runs on threads of its own ([`workers`]), at most
-//! [`VerifierBounds::workers`] at a time. An attempt asks for a [`FairPermit`]; where none is free it waits in the
-//! queue, whose order is fair among addresses and among names ([`waiting_line`]): a flood from one address, or for
-//! one name, delays others by a few hashes. States of an attempt: *waiting* (given up by dropping the future, which
-//! frees its place at once), *its turn* (while the [`FairPermit`] lives, nobody else has it), *being verified* (the
-//! job holds the turn as well, so that a peer that hangs up frees no place while its hash is still being computed),
-//! *put out* (the queue was full, and somebody else had more right to the place).
+//! A verification takes 19 MiB and some tens of milliseconds. Therefore it runs on separate threads ([`workers`]), at
+//! most [`VerifierBounds::workers`] at a time. An attempt asks for a [`FairPermit`]. If none is free, it waits in a
+//! queue whose order is fair among addresses and among names ([`waiting_line`]): a flood from one address, or for one
+//! name, delays others by a few hashes. The states of an attempt are: *waiting* (dropping the future ends it and frees
+//! its place at once), *its turn* (it holds the [`FairPermit`]), *being verified* (the job holds the permit as well, so
+//! that a peer that disconnects does not free a place while its hash is still being computed), and *evicted* (the queue
+//! was full, and another attempt had a better claim to the place).
 
 mod waiting_line;
 mod workers;
@@ -26,36 +26,36 @@ use super::password::{self, Verdict};
 use crate::domain::user::PasswordHash;
 use base::secret::Secret;
 
-/// How many verifications there may be at once, and how many may wait.
+/// The limits on verifications that run at once, and on attempts that wait.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierBounds {
-    /// The number of verifications at once.
+    /// The most verifications that run at once.
     pub workers: usize,
-    /// The number of attempts that wait, in all. Each holds a name and a password, so this bounds the bytes as well
-    /// (to 1 MiB).
+    /// The most attempts that wait, in total. Each holds a name and a password, so this also bounds the memory (to 1
+    /// MiB).
     pub waiting: usize,
-    /// The number of attempts that wait, of one source.
+    /// The most attempts of one source that wait.
     pub waiting_per_source: usize,
 }
 
 impl Default for VerifierBounds {
     fn default() -> Self {
         Self {
-            // The other half is for those who are signed in.
+            // The other half of the cores serves users who are signed in.
             workers: available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1)),
-            // What one core works off within a quarter of a minute: nobody waits longer for an answer.
+            // One core verifies this many within 15 seconds, so no attempt waits longer for its answer.
             waiting: 512,
-            // Many honest users come from behind one address, but it must not fill the whole queue.
+            // Many honest users may share one address, but that address must not fill the whole queue.
             waiting_per_source: 384,
         }
     }
 }
 
-/// The error for an attempt that found too many others waiting. Nothing was verified.
+/// The error for an attempt that found the queue full. The password was not verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull;
 
-/// Verifies passwords, in turn.
+/// Verifies passwords in a fair order.
 #[derive(Debug)]
 pub struct Verifier {
     shared: Arc<FairQueue>,
@@ -71,26 +71,26 @@ struct FairQueue {
 
 #[derive(Debug, Default)]
 struct FairQueueState {
-    /// The number of permits that are taken.
+    /// The number of permits that are in use.
     taken: usize,
     line: WaitingLine<oneshot::Sender<FairPermit>>,
 }
 
-/// The permit to do what takes long. It is given to the next in line when the last clone is dropped.
+/// The permit to do expensive work. When the last clone is dropped, the next attempt in the queue receives it.
 #[derive(Debug, Clone)]
 pub struct FairPermit(#[allow(dead_code, reason = "held, not read")] Arc<PermitSlot>);
 
 #[derive(Debug)]
 struct PermitSlot(Arc<FairQueue>);
 
-/// Permits alone, as fair among addresses as those for passwords: for other work that strangers cause and that takes
-/// long.
+/// Hands out permits alone, with the same fairness among addresses as for passwords. It serves other expensive work
+/// that unauthenticated peers cause.
 #[derive(Debug)]
 pub struct FairSemaphore(Arc<FairQueue>);
 
 impl Default for FairSemaphore {
     fn default() -> Self {
-        // Each connection waits for one turn at a time, so that the limits on connections are limits here.
+        // Each connection waits for one turn at a time, so the limits on connections also limit this queue.
         let bounds = VerifierBounds {
             waiting: usize::MAX,
             waiting_per_source: usize::MAX,
@@ -104,8 +104,8 @@ impl Default for FairSemaphore {
 }
 
 impl FairSemaphore {
-    /// Waits for a turn; dropping the future gives the place up. A peer that has `signed_in` comes before strangers,
-    /// three times of four.
+    /// Waits for a turn; dropping the future gives up the place. A peer that has `signed_in` before goes ahead of
+    /// unknown peers, three times out of four.
     pub async fn turn(&self, peer: IpAddr, signed_in: bool) -> Result<FairPermit, QueueFull> {
         let applicant = Applicant {
             source: peer.into(),
@@ -116,14 +116,14 @@ impl FairSemaphore {
     }
 }
 
-/// The place of an attempt in the queue. Dropping it gives the place up.
+/// The place of an attempt in the queue. Dropping it gives up the place.
 struct WaitingPlace {
     shared: Arc<FairQueue>,
     ticket: u64,
 }
 
 impl Verifier {
-    /// A verifier whose queue has these bounds.
+    /// Creates a verifier whose queue has these bounds.
     pub fn new(bounds: VerifierBounds) -> Self {
         Self {
             workers: Workers::new(bounds.workers),
@@ -135,14 +135,14 @@ impl Verifier {
         }
     }
 
-    /// Waits for a turn. What the caller checks while it holds the turn cannot be overtaken by more than
-    /// [`VerifierBounds::workers`] attempts.
+    /// Waits for a turn. At most [`VerifierBounds::workers`] attempts can run between a check made while holding the
+    /// turn and the turn's end.
     pub async fn turn(&self, applicant: Applicant) -> Result<FairPermit, QueueFull> {
         self.shared.turn(applicant).await
     }
 
-    /// Whether this is the password of the hash. Without a hash, a dummy is verified: the answer is no, at the same
-    /// cost.
+    /// Verifies the password against the hash. Without a hash, a dummy is verified at the same cost, and the verdict is
+    /// negative.
     pub async fn verify(&self, turn: &FairPermit, password: &Secret, hash: Option<&PasswordHash>) -> Verdict {
         let (turn, password, hash) = (turn.clone(), password.clone(), hash.cloned());
         let runs = Arc::clone(&self.runs);
@@ -150,7 +150,7 @@ impl Verifier {
         self.workers.submit(Box::new(move |memory| {
             runs.fetch_add(1, Ordering::Relaxed);
             let verdict = password::compare(&password, hash.as_ref(), memory);
-            // Before the answer: whoever counts it must find the turn taken by nobody but itself.
+            // Release the job's permit before sending the verdict, so that the receiver is its only holder.
             drop(turn);
             let _ = tell.send(verdict);
         }));
@@ -167,13 +167,13 @@ impl Verifier {
         busy
     }
 
-    /// How many turns are taken now.
+    /// Returns how many permits are in use.
     #[cfg(test)]
     pub fn turns_taken(&self) -> usize {
         self.shared.state().taken
     }
 
-    /// How many hashes have been computed.
+    /// Returns how many hashes have been computed.
     #[cfg(test)]
     pub fn runs(&self) -> u64 {
         self.runs.load(Ordering::Relaxed)
@@ -195,7 +195,7 @@ impl FairQueue {
                 all: shared.bounds.waiting,
                 per_source: shared.bounds.waiting_per_source,
             };
-            // Whoever is put out hears of it by the end of the channel.
+            // An evicted attempt learns of it when its channel closes.
             let ticket = state.line.join(applicant, sender, line).ok_or(QueueFull)?;
             (ticket, turn)
         };
@@ -218,7 +218,7 @@ impl FairPermit {
 }
 
 impl Drop for PermitSlot {
-    /// Gives the turn to the next in line.
+    /// Gives the permit to the next attempt in the queue.
     fn drop(&mut self) {
         let next = {
             let mut state = self.0.state();
@@ -230,7 +230,7 @@ impl Drop for PermitSlot {
             next
         };
         if let Some(next) = next {
-            // If it has just left, the turn comes back here and goes to the one behind.
+            // If that attempt has just left, the permit is dropped here again and goes to the next one.
             let _ = next.send(FairPermit::new(&self.0));
         }
     }

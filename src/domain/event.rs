@@ -1,6 +1,6 @@
-//! What happened, as one enum: the events that audit, hooks and metrics are told of.
+//! The events that audit log, hooks and metrics receive, as one enum.
 //!
-//! This module does not emit events and keeps none: see [`crate::session::events`] and [`crate::telemetry`].
+//! This module neither emits nor stores events: see [`crate::session::events`] and [`crate::telemetry`].
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,45 +9,45 @@ use std::time::Duration;
 use crate::domain::path::VirtualPath;
 use crate::domain::user::UserName;
 
-/// The exit status of a command that there is not, as shells have it: nothing was run.
+/// The exit status that shells use for a command that does not exist. Nothing was run.
 pub const COMMAND_NOT_FOUND: u32 = 127;
 
-/// Text of a peer's is kept up to so many bytes: what the audit log writes of it is shorter.
+/// The most bytes that are kept of text from a peer. The audit log writes less than that.
 const LONGEST_TEXT: usize = 2048;
-/// A link's target, as Linux's PATH_MAX has it.
+/// The most bytes that are kept of a link's target: Linux's PATH_MAX.
 const LONGEST_TARGET: usize = 4096;
 
-/// Something that an operator may want to know about later.
+/// An event that an operator may want to read about later.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the variants say what their fields are")]
 pub enum Event {
-    /// A user signed in. `method` is named as in RFC 4252; both are joined by `+` where two were required.
+    /// A user signed in. `method` has the name from RFC 4252; if two methods were required, both are joined by `+`.
     SignedIn {
         who: Actor,
         peer: SocketAddr,
         method: String,
         client: String,
     },
-    /// A sign-in was refused. `user` is what the peer claimed; `reason` is for the log only.
+    /// A sign-in was refused. `user` is the name that the peer sent; `reason` is for the log only.
     Denied {
         peer: SocketAddr,
         user: String,
         method: &'static str,
         reason: String,
     },
-    /// `count` connections of one source were turned away or cut before anybody signed in, the last one from `peer`.
+    /// `count` connections from one source were refused or closed before a sign-in; the last one came from `peer`.
     Refused {
         peer: SocketAddr,
         reason: String,
         count: u64,
     },
-    /// A signed-in session ended.
+    /// The session of a signed-in user ended.
     SessionEnded {
         who: Actor,
         reason: String,
         duration: Duration,
     },
-    /// A file was opened.
+    /// A client opened a file.
     Opened {
         who: Actor,
         path: VirtualPath,
@@ -61,37 +61,37 @@ pub enum Event {
         bytes_written: u64,
         duration: Duration,
     },
-    /// A file's bytes were hashed for a client.
+    /// The server hashed a file's bytes for a client.
     Hashed {
         who: Actor,
         algorithm: &'static str,
         path: VirtualPath,
     },
-    /// A command was run (RFC 4254, section 6.5); without an exit status, if the client left before it ended.
+    /// A command was run (RFC 4254, section 6.5). It has no exit status if the client disconnected before it ended.
     Command {
         who: Actor,
         command: Vec<u8>,
         exit_status: Option<u32>,
     },
-    /// A file or symbolic link was removed.
+    /// A client removed a file or symbolic link.
     Removed { who: Actor, path: VirtualPath },
-    /// A directory was removed.
+    /// A client removed a directory.
     DirectoryRemoved { who: Actor, path: VirtualPath },
-    /// A file or directory was renamed.
+    /// A client renamed a file or directory.
     Renamed {
         who: Actor,
         from: VirtualPath,
         to: VirtualPath,
     },
-    /// A directory was made.
+    /// A client created a directory.
     DirectoryMade { who: Actor, path: VirtualPath },
-    /// A link was made; `target` as the client sent it.
+    /// A client created a link; `target` is what the client sent.
     Linked {
         who: Actor,
         target: Vec<u8>,
         link: VirtualPath,
     },
-    /// Growth was refused because the home is full.
+    /// A write that would have grown the home was refused because the home is full.
     OverQuota {
         who: Actor,
         path: VirtualPath,
@@ -106,7 +106,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The session that it happened in; `None` for peers that have not signed in.
+    /// Returns the session in which the event happened, or `None` for peers that have not signed in.
     pub fn actor(&self) -> Option<&Actor> {
         match self {
             Event::Denied { .. } | Event::Refused { .. } => None,
@@ -126,12 +126,12 @@ impl Event {
         }
     }
 
-    /// The user whose event it is; `None` for peers that have not signed in.
+    /// Returns the user of the event, or `None` for peers that have not signed in.
     pub fn user(&self) -> Option<&UserName> {
         self.actor().map(|actor| &actor.user)
     }
 
-    /// The number of occurrences that the event stands for.
+    /// Returns the number of occurrences that the event stands for.
     pub fn count(&self) -> u64 {
         match self {
             Event::Refused { count, .. } => *count,
@@ -152,12 +152,12 @@ impl Event {
         }
     }
 
-    /// Whether it tells how something ended. A log without these events would leave its reader in doubt.
+    /// Whether the event says that something ended. Without these events, a log would not say whether it is still open.
     pub fn is_closing(&self) -> bool {
         matches!(self, Event::Closed { .. } | Event::SessionEnded { .. })
     }
 
-    /// The event as it may wait in a queue: with no more of a peer's text than will be written.
+    /// Returns the event in the form that may wait in a queue: text from a peer is cut to what will be written.
     pub fn for_later(&self) -> Event {
         let mut event = self.clone();
         match &mut event {
@@ -173,7 +173,7 @@ impl Event {
             Event::OverQuota { sentence, .. } => cut(sentence),
             Event::Command { command, .. } => cut_bytes(command, LONGEST_TEXT),
             Event::Linked { target, .. } => cut_bytes(target, LONGEST_TARGET),
-            // Paths are shorter than PATH_MAX by themselves.
+            // Paths need no cut: they are shorter than PATH_MAX.
             Event::Opened { .. }
             | Event::Closed { .. }
             | Event::Hashed { .. }
@@ -186,7 +186,7 @@ impl Event {
         event
     }
 
-    /// The number of bytes of memory that the event holds besides its own size, about.
+    /// Returns the approximate number of heap bytes that the event uses besides its own size.
     pub fn heap_bytes(&self) -> usize {
         let user = self.user().map_or(0, |user| user.as_str().len());
         user + match self {
@@ -218,16 +218,16 @@ fn cut_bytes(bytes: &mut Vec<u8>, longest: usize) {
     bytes.shrink_to_fit();
 }
 
-/// The session of a user in which something happened.
+/// The session and the user that an event belongs to.
 #[derive(Debug, Clone)]
 pub struct Actor {
-    /// The session.
+    /// The id of the session.
     pub session: SessionId,
     /// The name of the session's user.
     pub user: UserName,
 }
 
-/// Identifies a signed-in connection for as long as the server runs; never used twice.
+/// The id of a signed-in connection. It is unique while the server runs and is never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 

@@ -1,40 +1,41 @@
-//! Paths as clients send them, made absolute within the home. Bytes, never text: what arrives is what is stored.
+//! Paths as clients send them, made absolute within the home. Paths are bytes and not text: they are stored as they
+//! arrive.
 //!
-//! This module does not touch the file system: what `..` and a trailing slash mean behind a symbolic link is the
-//! kernel's business, so both are kept.
+//! This module does not access the file system. The kernel decides what `..` and a trailing slash mean behind a
+//! symbolic link, so both are kept.
 
 #[doc(hidden)]
 pub mod fuzz;
 
 use std::fmt;
 
-/// Linux's PATH_MAX, counting the final NUL: no longer path can be opened.
+/// Linux's PATH_MAX in bytes, including the final NUL. A longer path cannot be opened.
 const MAX_PATH: usize = 4096;
 
 /// An absolute path inside a home.
 ///
-/// Invariants: no NUL, no empty component, no `.` but at the end, shorter than `PATH_MAX`. `..` components, a trailing
-/// slash and a trailing `/.` are kept. Stored without the leading slash, so the home itself is the empty path, or `.`
-/// if the client wrote one at the end.
+/// Invariants: no NUL, no empty component, no `.` except at the end, shorter than `PATH_MAX`. `..` components, a
+/// trailing slash and a trailing `/.` are kept. The path is stored without the leading slash, so the home itself is the
+/// empty path, or `.` if the client wrote one at the end.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VirtualPath {
-    /// Components joined by `/`, with a `/` or `/.` at the end if the client wrote one.
+    /// The components, joined by `/`, with a `/` or `/.` at the end if the client wrote one.
     relative: Vec<u8>,
 }
 
-/// Why bytes are no path.
+/// Why bytes are not a valid path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// A NUL byte, which no file name can hold.
+    /// The path contains a NUL byte, which no file name can contain.
     #[error("a path cannot contain a NUL byte")]
     Nul,
-    /// Longer than the kernel takes.
+    /// The path is longer than the kernel accepts.
     #[error("the path is longer than 4095 bytes")]
     TooLong,
 }
 
 impl VirtualPath {
-    /// Its length in bytes, as [`VirtualPath::absolute`] gives it.
+    /// Returns the length of the path in bytes, in the form that [`VirtualPath::absolute`] returns.
     #[allow(clippy::len_without_is_empty, reason = "it never is")]
     pub fn len(&self) -> usize {
         match self.is_root() {
@@ -43,12 +44,12 @@ impl VirtualPath {
         }
     }
 
-    /// The home itself.
+    /// Returns the path of the home itself.
     pub fn root() -> Self {
         Self { relative: Vec::new() }
     }
 
-    /// Takes a path as it came over the wire. A relative one starts at the home, as an empty one and `.` do.
+    /// Parses a path from a client. A relative path starts at the home; an empty path and `.` are the home.
     pub fn parse(raw: &[u8]) -> Result<Self, PathError> {
         if raw.contains(&0) {
             return Err(PathError::Nul);
@@ -78,7 +79,7 @@ impl VirtualPath {
         Ok(Self { relative })
     }
 
-    /// The path below the home, as `openat2` takes it; the home itself is `.`.
+    /// Returns the path relative to the home, as `openat2` takes it. The home itself is `.`.
     pub fn relative(&self) -> &[u8] {
         if self.relative.is_empty() {
             b"."
@@ -87,7 +88,7 @@ impl VirtualPath {
         }
     }
 
-    /// The path with its leading slash, as clients see it.
+    /// Returns the path with its leading slash, as clients see it.
     pub fn absolute(&self) -> Vec<u8> {
         let mut path = Vec::with_capacity(self.relative.len() + 1);
         path.push(b'/');
@@ -97,14 +98,15 @@ impl VirtualPath {
         path
     }
 
-    /// Is this the home itself, by name?
+    /// Whether this path names the home itself, without looking at the file system.
     pub fn is_root(&self) -> bool {
         matches!(self.relative.as_slice(), b"" | b".")
     }
 
-    /// The directory part and the last component, when the last component is a plain name.
+    /// Returns the directory part and the last component if the last component is a plain name.
     ///
-    /// `None` for the home, for `.` and `..` at the end and for a trailing slash: a `*at` call must never get those.
+    /// Returns `None` for the home, for `.` and `..` at the end and for a trailing slash: a `*at` call must never get
+    /// those.
     pub fn split(&self) -> Option<(VirtualPath, &[u8])> {
         let mut parts = self.relative.rsplitn(2, |&b| b == b'/');
         let name = parts.next().unwrap_or_default();
@@ -118,7 +120,7 @@ impl VirtualPath {
         Some((parent, name))
     }
 
-    /// This path without a trailing slash.
+    /// Returns this path without a trailing slash.
     #[must_use]
     pub fn without_slash(&self) -> Self {
         let relative = self.relative.strip_suffix(b"/").unwrap_or(&self.relative);
@@ -127,12 +129,13 @@ impl VirtualPath {
         }
     }
 
-    /// Did the client end the path with a component `.`?
+    /// Whether the client ended the path with a component `.`.
     pub fn ends_in_dot(&self) -> bool {
         self.relative == b"." || self.relative.ends_with(b"/.")
     }
 
-    /// The path without `.`, `..` and a slash at the end, where no component of it is a symbolic link.
+    /// Returns the path without `.`, `..` and a trailing slash. The result is correct only if no component is a
+    /// symbolic link.
     #[must_use]
     pub fn without_dots(&self) -> Self {
         let mut kept: Vec<&[u8]> = Vec::new();
@@ -150,7 +153,7 @@ impl VirtualPath {
         }
     }
 
-    /// The path without what the client wrote behind its last name: `/`, `/.`, or both.
+    /// Returns the path without what the client wrote behind its last name: `/`, `/.`, or both.
     #[must_use]
     pub fn without_tail(&self) -> Self {
         let mut relative = self.relative.as_slice();
@@ -165,13 +168,13 @@ impl VirtualPath {
         }
     }
 
-    /// Did the client end the path with a slash, asking for a directory?
+    /// Whether the client ended the path with a slash, which asks for a directory.
     pub fn has_slash(&self) -> bool {
         self.relative.ends_with(b"/")
     }
 }
 
-/// As in a log line: control characters and bytes that are no UTF-8 are escaped.
+/// Formats the path for a log line: control characters and bytes that are not UTF-8 are escaped.
 impl fmt::Display for VirtualPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.absolute().escape_ascii())

@@ -1,10 +1,10 @@
-//! A penalty that fades: points that offences add and time takes away. Pure: the time is passed in.
+//! A penalty in points: offences add points, and time removes them. The code is pure: the time is passed in.
 //!
-//! What a number of points means (a delay, a refusal) is decided by whoever keeps the penalty.
+//! The owner of a penalty decides what a number of points means (a delay or a refusal).
 
 use std::time::{Duration, Instant};
 
-/// How penalties of one kind grow and fade.
+/// The limits by which penalties of one kind grow and decrease.
 #[derive(Debug, Clone, Copy)]
 pub struct PenaltyRule {
     /// The most points that a penalty can have.
@@ -13,7 +13,7 @@ pub struct PenaltyRule {
     pub forgive_after: Duration,
 }
 
-/// The points of one offender, as they were at an instant. The default has none.
+/// The points of one offender at a given instant. The default has no points.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Penalty {
     points: f64,
@@ -21,7 +21,7 @@ pub struct Penalty {
 }
 
 impl Penalty {
-    /// The points that are left at `now`.
+    /// Returns the points that remain at `now`.
     pub fn points(self, rule: PenaltyRule, now: Instant) -> f64 {
         let passed = self
             .as_of
@@ -29,12 +29,13 @@ impl Penalty {
         (self.points - passed.as_secs_f64() / rule.forgive_after.as_secs_f64()).max(0.0)
     }
 
-    /// Is the penalty at its ceiling, less what is forgiven between an offence and the next look?
+    /// Whether the penalty is at its ceiling, with a tolerance of one point for what is forgiven between an offence and
+    /// the next check.
     pub fn is_at_ceiling(self, rule: PenaltyRule, now: Instant) -> bool {
         self.points(rule, now) > rule.ceiling - 1.0
     }
 
-    /// Adds points, up to the ceiling; returns how many there are then.
+    /// Adds points up to the ceiling and returns the new number of points.
     pub fn add(&mut self, points: f64, rule: PenaltyRule, now: Instant) -> f64 {
         self.points = (self.points(rule, now) + points).min(rule.ceiling);
         self.as_of = Some(now);

@@ -1,4 +1,4 @@
-//! Who a user is: the record that the store keeps and that signing in consults.
+//! The record of a user, which the store keeps and the sign-in checks.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,27 +11,27 @@ use jiff::Timestamp;
 use base::error::Error;
 use base::size::Size;
 
-/// Longest user name, in bytes; longer ones are refused before anything is looked up.
+/// The longest user name, in bytes. Longer names are refused before anything is looked up.
 pub const MAX_NAME: usize = 128;
 
-/// A user's name: letters, digits, `.`, `_`, `-`, `@` and `+`; case counts; at most 128 bytes.
+/// A user's name: letters, digits, `.`, `_`, `-`, `@` and `+`, at most 128 bytes, case-sensitive.
 ///
-/// It is also the name of the default home's directory, a word of command lines, and what stands before the last `@` of
-/// `ssh NAME@HOST`: so it does not begin with `-`, `.`, `@` or `+`.
+/// The name is also the default home's directory, a word of command lines, and the part before the last `@` of `ssh
+/// NAME@HOST`. Therefore it does not begin with `-`, `.`, `@` or `+`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserName(String);
 
 impl UserName {
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Reads the name of a user who may exist. Earlier versions allowed names that begin with `.`: none is given any
-    /// more ([`FromStr`]), and those who have one sign in and are managed by it until they are renamed.
+    /// Parses the name of a user who may exist. Earlier versions allowed names that begin with `.`. Such a name can no
+    /// longer be given ([`FromStr`]), but a user who has one can sign in and be managed until the user is renamed.
     ///
     /// # Errors
-    /// When no version has allowed such a name.
+    /// Returns an error if no version has allowed such a name.
     pub fn stored(text: &str) -> Result<Self, Error> {
         match text.strip_prefix('.') {
             Some(rest) if text != ".." && !rest.is_empty() && text.len() <= MAX_NAME => {
@@ -41,12 +41,12 @@ impl UserName {
         }
     }
 
-    /// May a user be given this name today?
+    /// Whether a user can be given this name in the current version.
     pub fn can_be_given(&self) -> bool {
         self.0.parse::<Self>().is_ok()
     }
 
-    /// Does `text` hold only what a name may hold? `whole` is shown where it does not.
+    /// Checks that `text` contains only allowed characters. The error shows `whole`.
     fn check(text: &str, whole: &str) -> Result<(), Error> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+');
         match text.bytes().all(allowed) {
@@ -81,31 +81,31 @@ impl fmt::Display for UserName {
     }
 }
 
-/// One thing that a user may or may not do.
+/// One kind of operation that a user may be allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Permission {
-    /// List directories and read attributes of what is in them.
+    /// The user may list directories and read the attributes of their entries.
     List,
-    /// Read files.
+    /// The user may read files.
     Read,
-    /// Make new files.
+    /// The user may create new files.
     Create,
-    /// Write to files that exist, truncate them, rename over them.
+    /// The user may write to existing files, truncate them and replace them by a rename.
     Overwrite,
-    /// Remove files and directories.
+    /// The user may remove files and directories.
     Delete,
-    /// Rename and move.
+    /// The user may rename and move files and directories.
     Rename,
-    /// Make directories.
+    /// The user may create directories.
     Mkdir,
-    /// Change modes and times.
+    /// The user may change modes and times.
     Attributes,
-    /// Make symbolic and hard links.
+    /// The user may create symbolic and hard links.
     Link,
 }
 
 impl Permission {
-    /// Every permission, in the order in which they are listed.
+    /// All permissions, in the order in which they are listed.
     pub const ALL: [Permission; 9] = [
         Permission::List,
         Permission::Read,
@@ -118,7 +118,7 @@ impl Permission {
         Permission::Link,
     ];
 
-    /// The stable name, as on the command line and in the store.
+    /// Returns the stable name that the command line and the store use.
     pub fn name(self) -> &'static str {
         match self {
             Permission::List => "list",
@@ -148,27 +148,27 @@ impl FromStr for Permission {
     }
 }
 
-/// What a user may do in the home.
+/// The set of permissions that a user has in the home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permissions(BTreeSet<Permission>);
 
 impl Permissions {
-    /// Everything: the default.
+    /// Returns all permissions, which is the default.
     pub fn all() -> Self {
         Self(Permission::ALL.into())
     }
 
-    /// `--read-only`: list and read.
+    /// Returns the permissions of `--read-only`: list and read.
     pub fn read_only() -> Self {
         Self([Permission::List, Permission::Read].into())
     }
 
-    /// Is this allowed?
+    /// Whether the permission is granted.
     pub fn allows(&self, permission: Permission) -> bool {
         self.0.contains(&permission)
     }
 
-    /// The permissions that are set, in the order of [`Permission::ALL`].
+    /// Returns the granted permissions, in the order of [`Permission::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = Permission> + '_ {
         self.0.iter().copied()
     }
@@ -180,17 +180,17 @@ impl FromIterator<Permission> for Permissions {
     }
 }
 
-/// A way of signing in that counts as one factor.
+/// A kind of proof that counts as one factor of a sign-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Factor {
-    /// A key of the user's, proven by a signature.
+    /// The user has a key, which is proven by a signature.
     PublicKey,
-    /// The password, by the method `password` or `keyboard-interactive`.
+    /// The user knows the password, sent by the method `password` or `keyboard-interactive`.
     Password,
 }
 
 impl Factor {
-    /// The stable name, as in RFC 4252.
+    /// Returns the stable name, as in RFC 4252.
     pub fn name(self) -> &'static str {
         match self {
             Factor::PublicKey => "publickey",
@@ -214,46 +214,47 @@ impl FromStr for Factor {
     }
 }
 
-/// How much a home may hold; `None` is unlimited.
+/// The disk quota of a home. `None` means unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Quota {
-    /// Sum of file sizes, in bytes.
+    /// The limit on the sum of file sizes, in bytes.
     pub bytes: Option<u64>,
-    /// Number of files, directories and symbolic links.
+    /// The limit on the number of files, directories and symbolic links.
     pub files: Option<u64>,
 }
 
-/// A user as the store keeps it. Keys are lines of authorized_keys, checked when they were added.
+/// A user's record, as the store keeps it. Keys are lines of authorized_keys, which were checked when they were added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Unique, case-sensitive.
+    /// The user's name, which is unique and case-sensitive.
     pub name: UserName,
-    /// Tells this record from others that had the same name before; the store chooses it when the record is added.
+    /// A number that distinguishes this record from earlier ones with the same name. The store chooses it when the
+    /// record is added.
     pub incarnation: i64,
-    /// PHC string; `None`: no password sign-in.
+    /// The password's hash as a PHC string. With `None`, the user cannot sign in by password.
     pub password_hash: Option<PasswordHash>,
-    /// One line of authorized_keys each, options included.
+    /// The user's keys: one line of authorized_keys each, including its options.
     pub keys: Vec<String>,
-    /// Absolute path on disk.
+    /// The absolute path of the home on disk.
     pub home: PathBuf,
-    /// A disabled user cannot sign in.
+    /// Whether the user is enabled. A disabled user cannot sign in.
     pub enabled: bool,
-    /// From this instant on the user cannot sign in.
+    /// The time from which the user cannot sign in.
     pub expires_at: Option<Timestamp>,
-    /// Disk quota of the home.
+    /// The disk quota of the home.
     pub quota: Quota,
-    /// Sessions at once; `None`: the server's limit.
+    /// The most sessions that the user may have at once. With `None`, the server's limit applies.
     pub max_sessions: Option<u32>,
-    /// What the user may do.
+    /// The permissions that the user has in the home.
     pub permissions: Permissions,
-    /// Addresses that the user may come from; empty: any.
+    /// The addresses from which the user may connect. An empty list allows every address.
     pub allowed_from: Vec<IpNet>,
-    /// Factors that must all be passed; empty: any one will do.
+    /// The factors that are all required to sign in. If the set is empty, any one factor is enough.
     pub require: BTreeSet<Factor>,
 }
 
 impl User {
-    /// A user with nothing set: no home, no limits, all permissions, and no way to sign in.
+    /// Returns a user with default values: no home, no limits, all permissions, and no way to sign in.
     pub fn blank(name: UserName) -> Self {
         Self {
             name,
@@ -272,17 +273,17 @@ impl User {
     }
 }
 
-/// A password's hash as a PHC string. No secret in the strict sense, but nothing to show either.
+/// A password's hash as a PHC string. It is not a password, but it must not be shown either.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// Takes a PHC string, `$argon2id$…`.
+    /// Wraps a PHC string, `$argon2id$…`, without checking it.
     pub fn new(phc: String) -> Self {
         Self(phc)
     }
 
-    /// The PHC string, for the verifier and the store.
+    /// Returns the PHC string, for the verifier and the store.
     pub fn as_phc(&self) -> &str {
         &self.0
     }
@@ -294,7 +295,7 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// A limit as an operator writes it; `None`: `unlimited`.
+/// A limit as an operator writes it. `None` stands for `unlimited`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit<T>(pub Option<T>);
 
@@ -325,7 +326,7 @@ impl FromStr for Limit<u64> {
     }
 }
 
-/// The store's integers have a sign, and so have a file system's.
+/// Checks that a number fits a signed 64-bit integer, which is what the store and file systems use.
 pub(crate) fn storable(number: u64) -> Result<u64, Error> {
     i64::try_from(number)
         .map(|_| number)

@@ -1,9 +1,9 @@
-//! The body of the fuzz target for paths: whatever the bytes are, nothing panics, and a path that is taken keeps the
-//! invariants of [`VirtualPath`].
+//! The body of the fuzz target for paths: no input makes the parser panic, and an accepted path keeps the invariants of
+//! [`VirtualPath`].
 
 use super::{MAX_PATH, VirtualPath};
 
-/// Parses `data`, and asserts what the storage relies on.
+/// Parses `data`, and asserts the properties that the storage relies on.
 pub fn fuzz_path(data: &[u8]) {
     let Ok(path) = VirtualPath::parse(data) else {
         assert!(
@@ -26,7 +26,7 @@ pub fn fuzz_path(data: &[u8]) {
         let mut joined = parent.absolute();
         joined.push(b'/');
         joined.extend_from_slice(name);
-        // One byte more than the client's, which had no slash in front.
+        // The joined path is one byte longer than the client's, which had no leading slash.
         if joined.len() < MAX_PATH {
             assert_eq!(VirtualPath::parse(&joined), Ok(path.clone()));
         }

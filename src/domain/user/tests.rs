@@ -37,7 +37,7 @@ fn names_are_portable() {
     ] {
         assert!(bad.parse::<UserName>().is_err(), "{bad:?}");
     }
-    // A store that an older version has written.
+    // A store that was written by an older version may hold such a name.
     assert_eq!(UserName::stored(".a").unwrap().as_str(), ".a");
     assert!(!UserName::stored(".a").unwrap().can_be_given());
     assert!(UserName::stored("a").unwrap().can_be_given());
