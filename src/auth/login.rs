@@ -1,5 +1,5 @@
-//! What goes into a sign-in and what comes out of it: the attempt, and the login, which is the proof of it. The
-//! attempt is judged by [`super::Authenticator`].
+//! The input and the result of a sign-in: the attempt, and the login, which proves that the user has signed in.
+//! [`super::Authenticator`] judges the attempt.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use super::address::allowed;
 use super::proofs::{Credential, Proofs, Revocation};
 use crate::domain::user::{Factor, Permissions, Quota, User, UserName};
 
-/// A user who has proven who they are. Only this module makes one, and without one there is no storage.
+/// A user who has signed in. Only this module creates a login, and the storage cannot be reached without one.
 #[derive(Debug, Clone)]
 pub struct Login {
     pub(super) user: UserName,
@@ -20,46 +20,47 @@ pub struct Login {
     pub(super) quota: Quota,
     pub(super) max_sessions: Option<u32>,
     pub(super) factors: BTreeSet<Factor>,
-    /// Kept, so that a change of the record ends the sessions that it takes something from.
+    /// The proofs of the sign-in. They are kept so that a changed record ends the sessions that lose something by it.
     pub(super) proofs: Proofs,
     pub(super) until: Option<Timestamp>,
 }
 
 impl Login {
-    /// The name of the user.
+    /// Returns the name of the user.
     pub fn user(&self) -> &UserName {
         &self.user
     }
-    /// The absolute path of the home on disk.
+    /// Returns the absolute path of the home on disk.
     pub fn home(&self) -> &Path {
         &self.home
     }
-    /// The permissions of the user.
+    /// Returns the permissions of the user.
     pub fn permissions(&self) -> &Permissions {
         &self.permissions
     }
-    /// The quota of the home at the sign-in.
+    /// Returns the quota of the home at the time of the sign-in.
     pub fn quota(&self) -> Quota {
         self.quota
     }
-    /// The number of sessions at once that the user's record allows, if it says so.
+    /// Returns the most sessions that the user may have at once, if the user's record contains a limit.
     pub fn max_sessions(&self) -> Option<u32> {
         self.max_sessions
     }
-    /// When the user or the key expires, as it stood at the sign-in. [`super::Authenticator::review`] knows better.
+    /// Returns when the user or the key expires, as known at the sign-in. [`super::Authenticator::review`] returns the
+    /// current value.
     pub fn until(&self) -> Option<Timestamp> {
         self.until
     }
-    /// The factors that were passed, for the log.
+    /// Returns the factors that were passed, for the log.
     pub fn factors(&self) -> &BTreeSet<Factor> {
         &self.factors
     }
 
-    /// Decides whether a session of this login from `peer` may go on, with the user's record as it is now. Returns
-    /// until when, if the record does not change.
+    /// Decides whether a session of this login from `peer` may continue with the user's current record. Returns the
+    /// time until which it may, if the record does not change.
     ///
     /// # Errors
-    /// What the user has lost.
+    /// Returns what the user has lost since the sign-in.
     pub fn review(
         &self,
         user: Option<&User>,
@@ -92,29 +93,29 @@ impl Login {
     }
 }
 
-/// An attempt to sign in.
+/// An attempt to sign in, which has not been judged.
 #[derive(Debug)]
 pub struct Attempt<'a> {
-    /// The name as the peer sent it. Nothing has checked it yet.
+    /// The user name as the peer sent it, not yet checked.
     pub user: &'a str,
     /// The address that the connection comes from.
     pub peer: IpAddr,
-    /// What the peer shows to prove who they are.
+    /// The credential that the peer presents.
     pub credential: Credential<'a>,
-    /// What this connection has proven for this very user name before.
+    /// The earlier proofs of this connection for the same user name.
     pub passed: Proofs,
 }
 
-/// What a look at the record of a session's user has found.
+/// The result of a review of a session against its user's current record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Review {
-    /// The session may go on.
+    /// The session may continue.
     GoesOn {
-        /// Until then, if the record does not change.
+        /// The time until which the session may continue, if the record does not change.
         until: Option<Timestamp>,
-        /// Sessions at once, if the record says so.
+        /// The most sessions that the user may have at once, if the record contains a limit.
         max_sessions: Option<u32>,
     },
-    /// The user has lost something that the session has.
+    /// The session must end, because the user has lost something that it needs.
     Ends(Revocation),
 }

@@ -1,4 +1,4 @@
-//! Passwords: hashing them, and comparing them with a hash. When and where is in [`super::verifier`].
+//! Hashes passwords and compares them with a hash. [`super::verifier`] decides when and on which thread.
 
 use argon2::password_hash::phc;
 use argon2::{
@@ -10,27 +10,28 @@ use crate::domain::user::PasswordHash;
 use base::error::{Error, Result};
 use base::secret::Secret;
 
-/// Longest password in bytes: far beyond any passphrase, and nothing to hash at a peer's expense.
+/// The longest password in bytes. It is longer than any passphrase, and limits the work that a peer can cause.
 pub const MAX_PASSWORD: usize = 1024;
 
-/// Argon2id with 19 MiB, two passes and one lane: OWASP's recommendation, and strong enough that the memory, not the
-/// processor, bounds an attacker.
+/// The default parameters: Argon2id with 19 MiB, two passes and one lane. OWASP recommends them, and they make memory,
+/// not the processor, the limit for an attacker.
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// The largest parameters that an imported hash may ask for: 256 MiB (four times the memory of RFC 9106's second
-/// recommendation), and at most about a second of work. More would let one user's sign-ins starve the others.
+/// The largest parameters that an imported hash may have: 256 MiB (four times the memory of RFC 9106's second
+/// recommendation), and at most about a second of work. Larger ones would let one user's sign-ins starve the others.
 const MOST_MEMORY_KIB: u32 = 256 * 1024;
 const MOST_LANES: u32 = 16;
 const MOST_KIB_PASSES: u64 = 1024 * 1024;
 
-/// A hash that no password has, of the default parameters: verified for users without one, so that they cost the same.
+/// A hash with the default parameters that no password matches. It is verified for users without a hash, so that they
+/// cost the same.
 const DUMMY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$aG9tZXBvcnQtZHVtbXkhIQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Hashes a new password with the default parameters and a fresh salt. Takes tens of milliseconds: not for an async
-/// thread, nor inside a transaction.
+/// Hashes a new password with the default parameters and a fresh salt. It takes tens of milliseconds, so it must not
+/// run on an async thread or inside a transaction.
 pub fn hash(password: &Secret) -> Result<PasswordHash> {
     let bytes = password.bytes();
     if bytes.is_empty() {
@@ -49,13 +50,13 @@ pub fn hash(password: &Secret) -> Result<PasswordHash> {
     Ok(PasswordHash::new(hash.to_string()))
 }
 
-/// Takes a hash from elsewhere, `$argon2id$…`; an error if it is none that could be verified here.
+/// Imports a hash from another system, `$argon2id$…`. Returns an error if this server cannot verify it.
 pub fn import(phc: &str) -> Result<PasswordHash> {
     usable(phc).map_err(|why| Error::new("cannot use this password hash").because(why))?;
     Ok(PasswordHash::new(phc.to_owned()))
 }
 
-/// Parses a PHC string and checks its parameters against the bounds, before anything of that size is allocated.
+/// Parses a PHC string and checks its parameters against the limits, before any memory is allocated for it.
 fn usable(text: &str) -> std::result::Result<phc::PasswordHash, String> {
     let hash = phc::PasswordHash::new(text).map_err(|error| error.to_string())?;
     if hash.algorithm != ARGON2ID_IDENT {
@@ -77,8 +78,8 @@ fn usable(text: &str) -> std::result::Result<phc::PasswordHash, String> {
     Ok(hash)
 }
 
-/// Whether this is the password of a hash. This is for commands: nobody waits in line, and wrong passwords are not
-/// made to take the same time.
+/// Whether the password matches the hash. This is for commands: it does not wait in the queue, and wrong passwords do
+/// not take the same time.
 pub fn is(password: &Secret, hash: &PasswordHash) -> bool {
     usable(hash.as_phc()).is_ok_and(|parsed| {
         Argon2::default()
@@ -87,26 +88,27 @@ pub fn is(password: &Secret, hash: &PasswordHash) -> bool {
     })
 }
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the password.
+    /// The password matches the hash.
     Right,
-    /// It is not, or there is no password to compare with.
+    /// The password does not match, or the user has no password.
     Wrong,
-    /// The stored hash cannot be used; for the log.
+    /// The stored hash cannot be used; the reason is for the log.
     BadHash,
-    /// It could not be found out: no memory, or no thread.
+    /// The password could not be verified because memory or threads were missing.
     NotVerified,
 }
 
-/// The memory of one hash after the other; wiped when dropped. Nothing is allocated until it is needed.
+/// The memory for hashing, which is reused from one hash to the next and wiped when dropped. It is allocated at the
+/// first use.
 #[derive(Default)]
 pub(super) struct Memory(Vec<Block>);
 
 impl Memory {
-    /// So many blocks: of those that are kept, or, for a hash that needs more than ours do, `more`, for this time alone.
-    /// `None`: there is not enough memory.
+    /// Returns `count` blocks from the memory that is kept. A hash that needs more than the default parameters uses
+    /// `more` instead, which is not kept. Returns `None` if there is not enough memory.
     fn blocks<'a>(&'a mut self, count: usize, more: &'a mut Memory) -> Option<&'a mut [Block]> {
         let usual = MEMORY_KIB as usize;
         let Memory(blocks) = if count > usual { more } else { self };
@@ -125,7 +127,7 @@ impl Drop for Memory {
     }
 }
 
-/// Whether this is the password of the hash. Without a hash, or with one that cannot be used, a dummy is verified.
+/// Verifies the password against the hash. Without a hash, or with a hash that cannot be used, a dummy is verified.
 pub(super) fn compare(password: &Secret, hash: Option<&PasswordHash>, memory: &mut Memory) -> Verdict {
     let (parsed, otherwise) = match hash.map(|hash| usable(hash.as_phc())) {
         Some(Ok(parsed)) => (Some(parsed), Verdict::Wrong),
@@ -140,7 +142,7 @@ pub(super) fn compare(password: &Secret, hash: Option<&PasswordHash>, memory: &m
     }
 }
 
-/// `None`: there is not enough memory for it.
+/// Returns whether the password matches the hash, or `None` if there is not enough memory.
 fn matches(password: &Secret, hash: &phc::PasswordHash, memory: &mut Memory) -> Option<bool> {
     let (salt, expected) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
     let params = Params::try_from(hash).ok()?;
@@ -151,7 +153,7 @@ fn matches(password: &Secret, hash: &phc::PasswordHash, memory: &mut Memory) -> 
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into_with_memory(password.bytes(), salt, found, blocks)
         .ok()?;
-    // The comparison takes the same time wherever they differ.
+    // The comparison takes the same time wherever the hashes differ.
     phc::Output::new(found).ok().map(|found| found == *expected)
 }
 

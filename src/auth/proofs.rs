@@ -1,7 +1,7 @@
-//! What a peer has proven, and whether it still counts for the user's record as it is now.
+//! The credentials that a peer has proven, and whether the user's current record still accepts them.
 //!
-//! One function, [`Login::review`](super::Login::review), decides for a sign-in that needs a second factor, for one
-//! that has just entered the registry of sessions, and for every session of a user whose record has changed.
+//! One function, [`Login::review`](super::Login::review), decides this for a sign-in that needs a second factor, for a
+//! session that has just entered the registry, and for every session of a user whose record has changed.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,17 +13,17 @@ use super::keys::key_accepted_until;
 use crate::domain::user::{Factor, PasswordHash, Permission, User};
 use base::secret::Secret;
 
-/// What a peer shows to prove who they are.
+/// A credential that a peer presents to sign in.
 #[derive(Debug)]
 pub enum Credential<'a> {
-    /// A password, by the method `password` or `keyboard-interactive`.
+    /// A password, sent by the method `password` or `keyboard-interactive`.
     Password(&'a Secret),
-    /// A key whose signature the SSH layer has verified.
+    /// A public key whose signature the SSH layer has verified.
     VerifiedKey(&'a PublicKey),
 }
 
 impl Credential<'_> {
-    /// The factor that the credential passes, if it is right.
+    /// Returns the factor that the credential passes if it is right.
     pub(super) fn factor(&self) -> Factor {
         match self {
             Credential::Password(_) => Factor::Password,
@@ -32,40 +32,40 @@ impl Credential<'_> {
     }
 }
 
-/// What a connection has proven so far, for one record of one user.
+/// The credentials that a connection has proven so far, for one record of one user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Proofs {
     pub(super) incarnation: i64,
     key: Option<Box<PublicKey>>,
-    /// The hash that the password was verified against: another password has another one.
+    /// The hash that the password was verified against. A new password has another hash.
     password: Option<PasswordHash>,
 }
 
-/// What a user has lost since the sign-in, so that the session must end.
+/// What a user has lost since the sign-in. The session must end because of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Revocation {
-    /// There is no record with this name any more.
+    /// No record has this name any more.
     #[error("the user was removed or renamed")]
     User,
     /// The name belongs to another record now.
     #[error("the user was removed, and another one has the name now")]
     Incarnation,
-    /// The record is disabled.
+    /// The record is disabled now.
     #[error("the user was disabled")]
     Enabled,
-    /// The record has expired.
+    /// The user's account has expired.
     #[error("the user's account has expired")]
     Time,
-    /// The record has another home.
+    /// The user's record names another home now.
     #[error("the user's home was moved")]
     Home,
     /// The record lacks a permission that the session has.
     #[error("the user may not {} any more", .0.name())]
     Permission(Permission),
-    /// The key is not among the user's any more, or not for this peer or this time.
+    /// The key was removed from the record, or is not accepted any more for this peer or at this time.
     #[error("the key of this sign-in is not accepted any more")]
     Key,
-    /// The user has another password, or none.
+    /// The user's password was changed or removed.
     #[error("the password of this sign-in is not accepted any more")]
     Password,
     /// The record does not allow the peer's address.
@@ -77,15 +77,15 @@ pub enum Revocation {
 }
 
 impl Proofs {
-    /// The factors that were passed.
+    /// Returns the factors that were passed.
     pub fn factors(&self) -> BTreeSet<Factor> {
         let key = self.key.as_ref().map(|_| Factor::PublicKey);
         let password = self.password.as_ref().map(|_| Factor::Password);
         key.into_iter().chain(password).collect()
     }
 
-    /// With the credential that has just been accepted for this record. What was proven for another record, or is not
-    /// accepted any more, is left out.
+    /// Returns these proofs together with a credential that was just accepted for this record. Proofs for another
+    /// record, and proofs that are not accepted any more, are left out.
     pub(super) fn and(&self, user: &User, peer: IpAddr, credential: &Credential<'_>, now: Timestamp) -> Self {
         let mut proofs = Self {
             incarnation: user.incarnation,
@@ -101,10 +101,10 @@ impl Proofs {
         proofs
     }
 
-    /// Until when this record and what was proven for it are accepted, if the record does not change.
+    /// Returns the time until which the record and its proofs are accepted, if the record does not change.
     ///
     /// # Errors
-    /// The credential that is not accepted.
+    /// Returns the credential that is not accepted any more.
     pub(super) fn accepted_until(
         &self,
         user: &User,

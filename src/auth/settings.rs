@@ -1,4 +1,4 @@
-//! What an operator may set about signing in: the section `[auth]` of the configuration.
+//! The settings for signing in: the section `[auth]` of the configuration.
 
 use std::collections::BTreeSet;
 
@@ -7,19 +7,19 @@ use serde::{Deserialize, Deserializer, de};
 use super::throttle::ThrottleSettings;
 use crate::domain::user::Factor;
 
-/// `[auth]`: ways of signing in, and their limits.
+/// The section `[auth]`: the methods of signing in, and their limits.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthSettings {
-    /// The methods that are offered; what is not listed here is refused.
+    /// The methods that the server offers. A method that is not listed is refused.
     #[serde(deserialize_with = "at_least_one")]
     pub methods: BTreeSet<Method>,
-    /// The cost of failed attempts.
+    /// The limits on failed attempts.
     pub throttle: ThrottleSettings,
-    /// Seconds within which a connection must have signed in.
+    /// The time within which a connection must have signed in, in seconds.
     #[serde(deserialize_with = "not_zero")]
     pub login_grace_secs: u64,
-    /// Failed attempts after which a connection is closed.
+    /// The number of failed attempts after which a connection is closed.
     #[serde(deserialize_with = "not_zero")]
     pub max_attempts: usize,
 }
@@ -29,16 +29,16 @@ impl Default for AuthSettings {
         Self {
             methods: Method::ALL.into(),
             throttle: ThrottleSettings::default(),
-            // As sshd's LoginGraceTime: people look at a host key and type a password.
+            // This is sshd's LoginGraceTime: people need time to check a host key and type a password.
             login_grace_secs: 120,
-            // As sshd's MaxAuthTries.
+            // This is sshd's MaxAuthTries.
             max_attempts: 6,
         }
     }
 }
 
 impl AuthSettings {
-    /// The methods that are on and count as this factor.
+    /// Returns the enabled methods that count as this factor.
     pub fn methods_for(&self, factor: Factor) -> impl Iterator<Item = Method> + '_ {
         self.methods
             .iter()
@@ -47,24 +47,24 @@ impl AuthSettings {
     }
 }
 
-/// A method of RFC 4252 and RFC 4256.
+/// An authentication method of RFC 4252 or RFC 4256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// Proof that the peer has a key.
+    /// The client proves by a signature that it has a key.
     #[serde(rename = "publickey")]
     PublicKey,
-    /// A password, sent by the client.
+    /// The client sends a password.
     Password,
-    /// A password, asked for by the server.
+    /// The server asks for a password, and the client answers.
     KeyboardInteractive,
 }
 
 impl Method {
-    /// All methods.
+    /// All methods that the server supports.
     pub const ALL: [Method; 3] = [Method::PublicKey, Method::Password, Method::KeyboardInteractive];
 
-    /// The name of the method in the protocol.
+    /// Returns the name of the method in the protocol.
     pub fn name(self) -> &'static str {
         match self {
             Method::PublicKey => "publickey",
@@ -73,7 +73,7 @@ impl Method {
         }
     }
 
-    /// The factor that the method proves.
+    /// Returns the factor that the method proves.
     pub fn factor(self) -> Factor {
         match self {
             Method::PublicKey => Factor::PublicKey,

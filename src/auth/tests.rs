@@ -1,4 +1,4 @@
-//! What is accepted and what is refused; how often and how late is in [`pacing`].
+//! Tests which attempts are accepted and which are refused. Delays and limits are tested in [`pacing`].
 
 mod losses;
 mod pacing;
@@ -41,7 +41,7 @@ fn quick() -> AuthSettings {
     }
 }
 
-/// A store with some users, and an authenticator on it.
+/// A store with some users, and an authenticator for it.
 struct Fixture {
     store: Arc<SqlStore>,
     auth: Authenticator,
@@ -61,7 +61,7 @@ impl Fixture {
             store,
             _dir: dir,
         };
-        // Both ways in; the others differ from it by one thing each.
+        // This user has both factors; the other users differ from it in one respect each.
         fixture.add("calvin", |_| {}).await;
         fixture
     }
@@ -192,7 +192,7 @@ async fn every_refused_password_costs_one_hash() {
     check("factor", "secret", "the user must sign in another way").await;
     check("broken", "secret", "the stored password hash cannot be used").await;
     assert!(f.password("mapped", "::ffff:192.0.2.7", "secret").await.is_ok());
-    // Too long for anybody's password: not even hashed.
+    // The password is longer than any that can be set, so it is not even hashed.
     let before = f.auth.verifier.runs();
     let long = reason(f.password("calvin", ELSEWHERE, &"x".repeat(1025)).await);
     assert_eq!(long, "the password is too long");
@@ -222,7 +222,7 @@ async fn keys_are_refused_for_their_reasons() {
         .await;
     let check = async |user: &str, text: &str, says: &str| {
         assert_eq!(reason(f.key(user, HERE, text).await), says, "{user}");
-        // What a probe is told is what an attempt gets.
+        // A probe and an attempt must give the same answer.
         assert!(
             f.auth
                 .offered(user, HERE.parse().unwrap(), &key(text))
@@ -244,7 +244,7 @@ async fn keys_are_refused_for_their_reasons() {
     check("factor", KEY, "the user must sign in another way").await;
     check("broken", KEY, "unknown key").await;
     check("comment", KEY, "unknown key").await;
-    // One line that fits is enough; both address lists must.
+    // One matching line is enough, but the address lists of both the key and the user must match.
     f.add("twice", |u| {
         u.keys = vec![
             format!("from=\"10.0.0.0/8\" {KEY}"),
@@ -253,7 +253,7 @@ async fn keys_are_refused_for_their_reasons() {
     })
     .await;
     assert!(f.key("twice", HERE, KEY).await.is_ok());
-    // Of lines that do not fit, the one that is nearer to it is told.
+    // If no line matches, the error reports the line that is nearest to matching.
     for (user, lines, says) in [
         (
             "either",
@@ -323,7 +323,7 @@ async fn two_factors_are_both_required_in_either_order() {
         .attempt("careful", HERE, Credential::VerifiedKey(&key), &by_password)
         .await;
     assert!(login.is_ok());
-    // The second factor must be right all the same.
+    // The second factor must still be right.
     let wrong = Secret::new("wrong".into());
     let denied = f
         .attempt("careful", HERE, Credential::Password(&wrong), &by_key)

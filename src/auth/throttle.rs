@@ -1,7 +1,7 @@
-//! What failed attempts cost. Pure: the time is passed in.
+//! Delays and refuses sign-in attempts after failures. The code is pure: the time is passed in.
 //!
-//! Everything is counted in *debt*: a failure adds one, time forgives it at a steady rate, and it never exceeds its
-//! ceiling, so that what an attacker leaves behind is gone soon after the attack. There are three tables:
+//! All failures are counted as *debt*: a failure adds one, time forgives it at a steady rate, and it never exceeds its
+//! ceiling, so that the effects of an attack end soon after the attack. There are three tables:
 //!
 //! | whose debt | grows by | forgiven | when it is at its ceiling |
 //! |---|---|---|---|
@@ -10,17 +10,17 @@
 //! | a user at a source from where they have signed in within 30 days ([`known_places`]) | wrong passwords | one in 10 s, of 10 | the two above apply |
 //!
 //! The answer to a failure is held back for a time that doubles with the larger debt: 0.5, 1, 2, 4, 8, 10, 10 … s. A
-//! success is never held back and forgives nothing: else an attacker with one account would clear the debt with it.
-//! A valid key is never looked up here at all, so that nobody can lock another one out. The third table is for those
-//! behind the address of an attacker (a proxy's, a carrier's), or whose name is being attacked: they still get in with
-//! their password from where they have been before, at once: their own failures alone decide. Others must wait for a
-//! moment in which the debt is below its ceiling; after an attack, that is the next 10 s.
+//! success is never held back and forgives nothing, because an attacker with one account could otherwise clear the debt
+//! with it. A valid key is never checked against these tables, so that an attacker cannot lock a user out. The third
+//! table serves users who share an address with an attacker (a proxy's or a carrier's address), and users whose name is
+//! being attacked: from a source that they have used before, they can still sign in by password at once, because only
+//! their own failures count there. Others must wait until the debt is below its ceiling; after an attack, that is
+//! within the next 10 s.
 //!
-//! A user's debt is forgiven five times faster than a source's, so that it takes more than five sources to hold up
-//! one name.
+//! A user's debt is forgiven five times faster than a source's, so that blocking one name takes more than five sources.
 //!
-//! The tables are bounded. Where one is full, the smallest debt makes room: to wash out an offender, an attacker
-//! would have to fill the table with debts larger than the offender's, which takes that many failures each.
+//! The tables are bounded. If one is full, the smallest debt is removed: to remove an offender, an attacker would have
+//! to fill the table with larger debts than the offender's, each of which takes that many failures.
 
 pub(super) mod known_places;
 
@@ -36,24 +36,26 @@ use super::address::Source;
 use crate::domain::penalty::{Penalty, PenaltyRule};
 use crate::domain::user::UserName;
 
-/// The ceiling of a user's debt at a known source.
+/// The ceiling of a user's debt at a known source, in failures.
 const PLACE_CEILING: u32 = 10;
 
-/// The settings of `[auth.throttle]`: what failed attempts to sign in cost.
+/// The settings of `[auth.throttle]`: the delays and limits after failed attempts to sign in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ThrottleSettings {
-    /// How long the answer to the first failure is held back; doubled for each further one.
+    /// The delay of the answer to the first failure, in milliseconds; it doubles with each further failure.
     pub first_delay_ms: u64,
-    /// The longest time that an answer is held back.
+    /// The longest delay of an answer, in milliseconds.
     pub max_delay_ms: u64,
-    /// Failures from one address after which no password from there is looked at, until some are forgiven.
+    /// The number of failures from one address after which passwords from there are not examined until some failures
+    /// are forgiven.
     pub failures: u32,
-    /// Seconds in which one failure of an address is forgiven.
+    /// The time in which one failure of an address is forgiven, in seconds.
     pub forgive_secs: u32,
-    /// Wrong passwords for one user after which no password is looked at, but from where the user was before.
+    /// The number of wrong passwords for one user after which passwords are examined only from sources that the user
+    /// has used before.
     pub user_failures: u32,
-    /// Seconds in which one wrong password for a user is forgiven.
+    /// The time in which one wrong password for a user is forgiven, in seconds.
     pub user_forgive_secs: u32,
 }
 
@@ -61,7 +63,7 @@ impl Default for ThrottleSettings {
     fn default() -> Self {
         Self {
             first_delay_ms: 500,
-            // Well within the login grace time, so that the client sees its answer.
+            // This is well within the login grace time, so that the client still receives its answer.
             max_delay_ms: 10_000,
             failures: 20,
             forgive_secs: 10,
@@ -71,7 +73,7 @@ impl Default for ThrottleSettings {
     }
 }
 
-/// Counts failed attempts, and decides how long answers are held back.
+/// Counts failed attempts and decides how long answers are held back.
 #[derive(Debug)]
 pub struct Throttle {
     settings: ThrottleSettings,
@@ -81,7 +83,7 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// A throttle for which nobody has failed yet.
+    /// Creates a throttle without any recorded failures.
     pub fn new(settings: ThrottleSettings) -> Self {
         Self {
             sources: DebtTable::new(settings.failures, settings.forgive_secs),
@@ -91,26 +93,26 @@ impl Throttle {
         }
     }
 
-    /// Whether a password may be looked at. A name that no user can have counts for the source alone.
+    /// Whether a password may be examined. For a name that no user can have, only the source counts.
     pub fn admits(&self, source: Source, user: Option<&UserName>, now: Instant) -> bool {
         self.knows(source, user, now)
             || !(self.sources.full(&source, now) || user.is_some_and(|user| self.users.full(user, now)))
     }
 
-    /// Whether the user has signed in from there before, and has not failed there too often since. Then nobody else's
-    /// failures count.
+    /// Whether the user has signed in from this source before and has not failed there too often since. If so, failures
+    /// of others do not count.
     pub fn knows(&self, source: Source, user: Option<&UserName>, now: Instant) -> bool {
         user.and_then(|user| self.places.get(user, source, now))
             .is_some_and(|place| !place.penalty.is_at_ceiling(self.place_rule(), now))
     }
 
-    /// Counts a failure that had nothing to do with a password, and returns how long to hold the answer back.
+    /// Counts a failure that did not concern a password, and returns how long the answer must be held back.
     pub fn failed(&mut self, source: Source, now: Instant) -> Duration {
         let debt = self.sources.add(source, now);
         self.delay(debt)
     }
 
-    /// Counts a wrong password, and returns how long to hold the answer back.
+    /// Counts a wrong password, and returns how long the answer must be held back.
     pub fn wrong_password(&mut self, source: Source, user: Option<&UserName>, now: Instant) -> Duration {
         let known = self.knows(source, user, now);
         let mut debt = self.sources.add(source, now);
@@ -121,31 +123,32 @@ impl Throttle {
                 .get_mut(user, source)
                 .map(|place| place.penalty.add(1.0, rule, now));
             debt = debt.max(self.users.add(user.clone(), now));
-            // Nor does a slip of a user's who is known there cost what others have earned.
+            // A user who is known there is delayed only by their own failures, not by those of others.
             debt = own.filter(|_| known).unwrap_or(debt);
         }
         self.delay(debt)
     }
 
-    /// How long to hold back the answer to an attempt that was not even looked at. It costs nothing more.
+    /// Returns how long the answer to an attempt that was not examined must be held back. No failure is counted.
     pub fn refusal_delay(&self, source: Source, user: Option<&UserName>, now: Instant) -> Duration {
         let debt = user.map_or(0.0, |user| self.users.debt(user, now));
         self.delay(debt.max(self.sources.debt(&source, now)))
     }
 
-    /// Remembers that a user has signed in from a source.
+    /// Records that a user has signed in from a source.
     pub fn signed_in(&mut self, source: Source, user: &UserName, now: Instant) {
         self.places.note(user, source, now);
     }
 
-    /// The places that users have signed in from.
+    /// Returns the sources from which users have signed in.
     pub fn places(&mut self) -> &mut KnownPlaces {
         &mut self.places
     }
 
     fn delay(&self, debt: f64) -> Duration {
         let settings = &self.settings;
-        // The debt after this failure; forgiven fractions do not make it cheaper before a whole one is forgiven.
+        // The debt includes this failure. A forgiven fraction does not shorten the delay until a whole failure is
+        // forgiven.
         let doublings = (1..32).take_while(|&n| f64::from(n) < debt.ceil()).count();
         let factor = 1u64
             .checked_shl(u32::try_from(doublings).unwrap_or(63))
@@ -163,7 +166,8 @@ impl Throttle {
     }
 }
 
-/// A failure adds one point; one is forgiven in each `forgive_secs`. Neither can be switched off by 0.
+/// Returns the rule by which a failure adds one point and one point is forgiven in each `forgive_secs`. A value of 0
+/// counts as 1, so that neither can be switched off.
 fn rule(ceiling: u32, forgive_secs: u32) -> PenaltyRule {
     PenaltyRule {
         ceiling: f64::from(ceiling.max(1)),
@@ -171,7 +175,7 @@ fn rule(ceiling: u32, forgive_secs: u32) -> PenaltyRule {
     }
 }
 
-/// Debts by the source or the user that owes them.
+/// The debts of sources or users.
 #[derive(Debug)]
 struct DebtTable<K> {
     rule: PenaltyRule,
@@ -205,7 +209,7 @@ impl<K: Hash + Eq + Clone> DebtTable<K> {
         self.debts.entry(who).or_default().add(1.0, self.rule, now)
     }
 
-    /// Forgets those who owe nothing more; if there are none, whoever owes the least.
+    /// Removes the entries without any debt; if there are none, removes the entry with the smallest debt.
     fn make_room(&mut self, now: Instant) {
         let rule = self.rule;
         self.debts.retain(|_, debt| debt.points(rule, now) > 0.0);

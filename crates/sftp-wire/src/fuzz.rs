@@ -61,7 +61,7 @@ fn reply(data: &[u8]) {
     assert_eq!(Reply::decode(body_of(&wire)), borrowed);
 }
 
-/// Asserts that reading a stream of replies ends, reports a fault or waits for more bytes.
+/// Reads replies until the stream ends, is at fault or needs more bytes, and checks the number of missing bytes.
 fn stream(data: &[u8]) {
     let mut buffer = BytesMut::from(data);
     while let Ok(Some(_)) = frame::next_reply(&mut buffer) {}

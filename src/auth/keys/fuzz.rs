@@ -1,5 +1,5 @@
-//! The body of the fuzz target for authorized_keys: whatever a line is, nothing panics, and a key that was taken is
-//! taken again from the line that the store keeps.
+//! The body of the fuzz target for authorized_keys: no line makes the parser panic, and an accepted key is accepted
+//! again from the line that the store keeps.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::AuthorizedKey;
 
-/// Reads each line of `data`, and asserts that what the store keeps of a key means the same.
+/// Parses each line of `data`, and asserts that the line which the store keeps has the same meaning.
 pub fn fuzz_authorized_keys(data: &[u8]) {
     for line in String::from_utf8_lossy(data).lines() {
         let Ok(key) = AuthorizedKey::parse(line) else {

@@ -1,4 +1,4 @@
-//! What a sign-in and a session lose when the user's record is changed.
+//! Tests what a sign-in and a session lose when the user's record changes.
 
 use super::*;
 use crate::domain::user::Permission;
@@ -62,7 +62,7 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         until,
         max_sessions: Some(3),
     };
-    // What changes, what becomes of the session by key, and of the one by password.
+    // Each row holds a change, its effect on the session by key, and its effect on the session by password.
     type Row<'a> = (&'a str, Box<dyn Fn(&mut User) + Send + 'a>, Review, Review);
     let both_end = |lost| (Review::Ends(lost), Review::Ends(lost));
     let row = |what, change: Box<dyn Fn(&mut User) + Send>, (key, password)| -> Row<'_> {
@@ -180,7 +180,7 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
             "{what}, by password"
         );
     }
-    // More than the session has is no loss, nor is losing it again.
+    // An additional permission is not a loss, and losing it again is not a loss either.
     let login = f.key("calvin", HERE, KEY).await.unwrap();
     f.change("calvin", |u| u.permissions = Permissions::all()).await;
     f.change("calvin", |u| u.permissions = Permissions::read_only())

@@ -1,4 +1,4 @@
-//! Delays, the throttle and the queue, as attempts meet them.
+//! Tests the delays, the throttle and the queue from the view of attempts.
 
 use super::*;
 
@@ -21,7 +21,7 @@ async fn refusals_are_held_back_and_successes_are_not() {
             start.elapsed()
         );
     }
-    // The next refusal would take 320 ms, and after these a thousand seconds would not be enough.
+    // The next refusal would take 320 ms, and after these failures a thousand seconds would not be enough.
     for _ in 0..18 {
         f.auth.throttle().failed(here(), Instant::now().into_std());
     }
@@ -52,7 +52,7 @@ async fn after_many_failures_passwords_from_there_are_not_looked_at() {
         );
     }
     assert_eq!(f.auth.verifier.runs(), before);
-    // Not concerned: who comes from elsewhere, has a key, or was here before.
+    // Attempts from another address, with a key, or from a known address are not affected.
     assert!(f.password("calvin", ELSEWHERE, "secret").await.is_ok());
     assert!(f.key("calvin", HERE, KEY).await.is_ok());
     assert!(f.password("tom", HERE, "secret").await.is_ok());
@@ -146,7 +146,7 @@ async fn a_store_that_fails_is_a_refusal_with_its_cause_in_the_log() {
             .await
             .is_err()
     );
-    // Nobody is to blame for it: a first failure comes next, on both counts.
+    // This failure was not counted: the next failure is the first one in both tables.
     let now = Instant::now().into_std();
     let delay = f
         .auth
@@ -155,7 +155,7 @@ async fn a_store_that_fails_is_a_refusal_with_its_cause_in_the_log() {
     assert_eq!(delay, Duration::from_millis(1));
 }
 
-/// Twelve failures of others; then those who were there before, also before the server was started anew.
+/// Twelve failures of other users come first, then attempts of users who were known there, also after a restart.
 #[tokio::test]
 async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
     let mut settings = quick();
@@ -166,7 +166,7 @@ async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
     f.add("tom", |_| {}).await;
     f.add("new", |_| {}).await;
     f.password("calvin", HERE, "secret").await.unwrap();
-    // A key counts as well: it is the user who has been there.
+    // A sign-in by key counts as well, because it proves that the user was there.
     f.key("tom", HERE, KEY).await.unwrap();
     assert!(f.auth.history().write().await);
     let after = Authenticator::new(f.store.clone(), settings);
@@ -189,7 +189,7 @@ async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
             assert_eq!(matches!(within, Ok(Ok(_))), gets_in, "{user}");
         }
     }
-    // Those who are gone are forgotten, here and in the store.
+    // Removed users are forgotten, here and in the store.
     f.store.remove_user(&name("tom")).await.unwrap();
     f.auth.history().forget(&name("tom"));
     let now = Instant::now().into_std();

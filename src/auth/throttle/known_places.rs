@@ -1,8 +1,8 @@
-//! From where users have signed in. Pure: the time is passed in.
+//! The sources from which users have signed in. The code is pure: the time is passed in.
 //!
-//! Bounded for each user and in total; where it is full, what was used longest ago makes room. It outlives the server
-//! in the store: [`KnownPlaces::unwritten`] says what is to be written down there, which is little, as a place that is in
-//! use every minute is written once a day.
+//! The number is bounded for each user and in total; when it is full, the entry that was used longest ago is removed.
+//! The store keeps the entries when the server stops: [`KnownPlaces::unwritten`] returns what must be written there.
+//! That is little, because a source that is used every minute is written once a day.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,35 +12,35 @@ use crate::auth::address::Source;
 use crate::domain::penalty::Penalty;
 use crate::domain::user::UserName;
 
-/// Entries in each table: some megabytes at most, and more sources than fail at once outside a large attack.
+/// The most entries in each table: some megabytes, and more sources than fail at the same time outside a large attack.
 pub(super) const MAX_ENTRIES: usize = 16 * 1024;
 
-/// Sources remembered for each user: home, office, phone, and some more.
+/// The most sources that are remembered for each user: home, office, phone, and some more.
 pub const MAX_PLACES: usize = 8;
 
-/// How long it is remembered that a user signed in from somewhere.
+/// The time for which a sign-in from a source is remembered.
 pub const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// A place that is used all the time is written down this often.
+/// The interval at which a source in constant use is written to the store.
 const WRITE_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// The sources that users have signed in from.
+/// The sources from which users have signed in.
 #[derive(Debug, Default)]
 pub struct KnownPlaces {
     users: HashMap<UserName, Vec<KnownPlace>>,
-    /// Whether there may be something that was not written down yet.
+    /// Whether there may be sign-ins that are not stored yet.
     changed: bool,
 }
 
-/// A source from where a user has signed in.
+/// A source from which a user has signed in.
 #[derive(Debug)]
 pub(super) struct KnownPlace {
     source: Source,
-    /// The time of the last sign-in from there.
+    /// The time of the last sign-in from this source.
     at: Instant,
-    /// The value of `at` that the store has.
+    /// The value of `at` that the store holds.
     written: Option<Instant>,
-    /// Failures of this user at this source.
+    /// The failures of this user at this source.
     pub penalty: Penalty,
 }
 
@@ -65,7 +65,7 @@ impl KnownPlaces {
         self.users.get_mut(user)?.iter_mut().find(|p| p.source == source)
     }
 
-    /// Notes that the user has signed in from there.
+    /// Records that the user has signed in from this source.
     pub(super) fn note(&mut self, user: &UserName, source: Source, now: Instant) {
         if let Some(place) = self.get_mut(user, source) {
             place.at = now;
@@ -84,7 +84,7 @@ impl KnownPlaces {
         self.insert(user, place, now);
     }
 
-    /// Adds a sign-in that the store has.
+    /// Adds a sign-in that the store holds.
     pub fn restore(&mut self, user: &UserName, source: Source, at: Instant, now: Instant) {
         let place = KnownPlace {
             source,
@@ -97,8 +97,8 @@ impl KnownPlaces {
         }
     }
 
-    /// Up to so many sign-ins that the store does not have, marked as written: who, from where, when. If they cannot be
-    /// written, [`KnownPlaces::not_written`] takes it back.
+    /// Returns up to `most` sign-ins that the store does not hold (user, source and time) and marks them as written. If
+    /// they cannot be written, [`KnownPlaces::not_written`] reverses that.
     pub fn unwritten(&mut self, most: usize) -> Vec<(UserName, Source, Instant)> {
         let mut found = Vec::new();
         if !std::mem::take(&mut self.changed) {
@@ -117,7 +117,7 @@ impl KnownPlaces {
         found
     }
 
-    /// Notes that sign-ins could not be written down.
+    /// Records that these sign-ins could not be written.
     pub fn not_written(&mut self, places: &[(UserName, Source, Instant)]) {
         for (user, source, _) in places {
             if let Some(place) = self.get_mut(user, *source) {
@@ -127,7 +127,7 @@ impl KnownPlaces {
         }
     }
 
-    /// Forgets the users that are not kept.
+    /// Forgets all users for which `keep` returns `false`.
     pub fn retain(&mut self, keep: impl Fn(&UserName) -> bool) {
         self.users.retain(|user, _| keep(user));
     }
@@ -149,7 +149,7 @@ impl KnownPlaces {
         places.push(place);
     }
 
-    /// Forgets what is too old; if that is nothing, the user who has not signed in for longest.
+    /// Removes the entries that are too old; if there are none, removes the user whose last sign-in is the oldest.
     fn make_room(&mut self, now: Instant) {
         self.users.retain(|_, places| {
             places.retain(|place| !place.is_over(now));

@@ -1,22 +1,23 @@
-//! The order in which waiting attempts are served. Pure: no clock, no tasks.
+//! The order in which waiting attempts are served. The code is pure: no clock, no tasks.
 //!
-//! Next is whoever's address *and* name were both served longest ago: of all that wait, the one whose later service of
-//! the two is the earliest. So a flood from one address waits for its address, a flood for one name from many addresses
-//! waits for its name, and somebody with another address and another name comes at once. Among equals, the one whose
-//! other is the earlier: within an address by names in turn, within a name by addresses in turn; then by arrival.
+//! The next attempt is the one whose address *and* name were both served longest ago: of each attempt's two last
+//! services, the later one counts, and the attempt for which it is the earliest is next. So a flood from one address
+//! waits for its address, a flood for one name from many addresses waits for its name, and an attempt with another
+//! address and another name is served at once. Among equals, the attempt whose other service is earlier is next: within
+//! an address the names take turns, within a name the addresses take turns; then the order of arrival decides.
 //!
-//! Pairs of address and name that have signed in before come first, but for every [`KNOWN_IN_A_ROW`]th time: somebody
-//! with an account must not shut out those who are new.
+//! Pairs of address and name that have signed in before are served first, except for every [`KNOWN_IN_A_ROW`]th time: a
+//! user with an account must not shut out new users.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::auth::address::Source;
 use crate::domain::user::UserName;
 
-/// The number of known pairs that are served before one that is not known.
+/// The number of known pairs that are served before one unknown pair.
 const KNOWN_IN_A_ROW: u32 = 3;
 
-/// Addresses and names whose last service is remembered; older ones count as never served.
+/// The most addresses and names whose last service is remembered. Older ones count as never served.
 const MAX_REMEMBERED: usize = 4096;
 
 /// An attempt that waits for its turn.
@@ -24,13 +25,13 @@ const MAX_REMEMBERED: usize = 4096;
 pub struct Applicant {
     /// The source that the attempt comes from.
     pub source: Source,
-    /// The name that it is for; names that no user can have count as one name.
+    /// The user name of the attempt. All names that no user can have count as one name.
     pub name: Option<UserName>,
-    /// Whether this name has signed in from there before.
+    /// Whether this name has signed in from this source before.
     pub known: bool,
 }
 
-/// Limits on the number of attempts that wait.
+/// The limits on the number of attempts that wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LineBounds {
     pub all: usize,
@@ -43,10 +44,10 @@ enum Key {
     Name(Option<UserName>),
 }
 
-/// Those who wait, each with what is to be done when its turn has come.
+/// The waiting attempts, each with a value that is returned when its turn has come.
 #[derive(Debug)]
 pub(super) struct WaitingLine<T> {
-    /// The waiting attempts by ticket; tickets rise with time.
+    /// The waiting attempts by ticket. Later attempts have higher tickets.
     waiting: BTreeMap<u64, (Applicant, T)>,
     next_ticket: u64,
     /// The number of services so far. A service number of 0 means never.
@@ -68,11 +69,11 @@ impl<T> Default for WaitingLine<T> {
 }
 
 impl<T> WaitingLine<T> {
-    /// Takes a place and returns its ticket; `None` where there is none to be had. Another may be put out for it, whose
-    /// `T` is dropped.
+    /// Takes a place and returns its ticket, or `None` if there is no place. Another attempt may be evicted to make
+    /// room; its `T` is then dropped.
     pub(super) fn join(&mut self, applicant: Applicant, then: T, bounds: LineBounds) -> Option<u64> {
         if self.of_source(applicant.source) >= bounds.per_source {
-            // Of its own source, a known pair puts out one that is not.
+            // Within its own source, a known pair evicts an unknown one.
             let own = |other: &Applicant| other.source == applicant.source;
             self.put_out(|other| applicant.known && !other.known && own(other))?;
         } else if self.waiting.len() >= bounds.all {
@@ -93,12 +94,12 @@ impl<T> WaitingLine<T> {
         Some(ticket)
     }
 
-    /// Gives a place up; nothing if it was served or put out before.
+    /// Gives up a place. Nothing happens if the attempt was served or evicted before.
     pub(super) fn leave(&mut self, ticket: u64) {
         self.waiting.remove(&ticket);
     }
 
-    /// Takes whoever is next out of the line, and counts the service.
+    /// Removes the next attempt from the line, and counts the service.
     pub(super) fn next(&mut self) -> Option<T> {
         let known_first = self.known_in_a_row < KNOWN_IN_A_ROW;
         let order = |(ticket, (applicant, _)): &(&u64, &(Applicant, T))| {
@@ -117,7 +118,7 @@ impl<T> WaitingLine<T> {
         Some(then)
     }
 
-    /// Counts a service, also of somebody who did not have to wait.
+    /// Counts a service, including that of an attempt that did not have to wait.
     pub(super) fn served(&mut self, applicant: &Applicant) {
         self.services += 1;
         self.known_in_a_row = if applicant.known {
@@ -138,7 +139,7 @@ impl<T> WaitingLine<T> {
         self.waiting.len()
     }
 
-    /// How many have taken a place so far.
+    /// Returns how many attempts have taken a place so far.
     #[cfg(test)]
     pub(super) fn joined(&self) -> u64 {
         self.next_ticket
@@ -161,7 +162,8 @@ impl<T> WaitingLine<T> {
         counts
     }
 
-    /// Puts out the newest of whoever has most in the line, by address and then by name, of those who may go.
+    /// Evicts the newest attempt of the address that has the most in the line, and within it of the name that has the
+    /// most. Only attempts for which `may_go` returns `true` count.
     fn put_out(&mut self, may_go: impl Fn(&Applicant) -> bool) -> Option<()> {
         let sources = self.count(|applicant| applicant.source);
         let names = self.count(|applicant| applicant.name.clone());
@@ -206,7 +208,7 @@ mod tests {
         line.join(applicant(host, name, false), text, BOUNDS).unwrap();
     }
 
-    /// How many are served before this one.
+    /// Returns how many attempts are served before this one.
     fn before(line: &mut WaitingLine<String>, wanted: &str) -> usize {
         std::iter::from_fn(|| line.next())
             .position(|served| served == wanted)
@@ -286,7 +288,7 @@ mod tests {
         assert_eq!(join(2, "y", false).unwrap(), "1/a 1/b 1/c 2/x 2/y 3/x");
         assert_eq!(join(4, "z", false).unwrap(), "1/a 1/b 2/x 2/y 3/x 4/z");
         assert_eq!(join(1, "f", false), None, "it has most itself");
-        // A known pair is never put out by a stranger, and puts out one of those who have most.
+        // A known pair is never evicted by an unknown one, and evicts an attempt of the address that has the most.
         assert_eq!(join(1, "k", true).unwrap(), "1/a 1/b 1/k 2/y 3/x 4/z");
         for name in ["l", "m"] {
             join(1, name, true).unwrap();

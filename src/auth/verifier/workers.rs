@@ -1,8 +1,8 @@
-//! The threads that compute Argon2, each with memory of its own that it keeps from one hash to the next.
+//! The threads that compute Argon2. Each has its own memory, which it keeps from one hash to the next.
 //!
-//! The C library's allocator would keep blocks of that size in its heaps once some have been freed, a hundred times what
-//! is in use. So each thread allocates its blocks once; a thread that has had nothing to do for [`IDLE`] wipes them,
-//! gives them back and ends. Threads are started when there is something to do, and end when the pool is dropped.
+//! The C library's allocator would keep freed blocks of that size in its heaps, a hundred times the memory in use.
+//! Therefore each thread allocates its blocks once; a thread that has been idle for [`IDLE`] wipes them, frees them and
+//! ends. Threads are started when there is work, and end when the pool is dropped.
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use crate::auth::password::Memory;
 
-/// How long a thread keeps its memory for the next attempt.
+/// The time for which an idle thread keeps its memory for the next attempt.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Far more of a thread's stack than a hash uses; it is overwritten after each, as parts of a password may be left
-/// there.
+/// The part of a thread's stack that is overwritten after each hash, in bytes, because parts of a password may be left
+/// there. It is far more than a hash uses.
 const STACK: usize = 64 * 1024;
 
 pub(super) type HashJob = Box<dyn FnOnce(&mut Memory) + Send>;
@@ -40,7 +40,7 @@ struct WorkerPoolState {
 }
 
 impl Workers {
-    /// At most so many threads; there is none yet.
+    /// Creates a pool of at most `most` threads; none is started yet.
     pub(super) fn new(most: usize) -> Self {
         Self::with_idle(most, IDLE)
     }
@@ -54,7 +54,7 @@ impl Workers {
         }))
     }
 
-    /// Has a thread do this. If none can be started, the job is dropped.
+    /// Runs the job on one of the threads. If no thread can be started, the job is dropped.
     pub(super) fn submit(&self, job: HashJob) {
         let mut state = self.0.state();
         state.jobs.push_back(job);
@@ -75,7 +75,7 @@ impl Workers {
             let mut state = self.0.state();
             state.threads -= 1;
             if alone {
-                // Nobody is there to do them.
+                // No thread is left that could run these jobs.
                 state.jobs.clear();
             }
         }
@@ -94,7 +94,7 @@ impl WorkerPool {
         self.state.lock()
     }
 
-    /// Waits for something to do; `None`: there was nothing for long, or there will be nothing any more.
+    /// Waits for a job. Returns `None` after a long idle time, or if no more jobs will come.
     fn next(&self) -> Option<HashJob> {
         let mut state = self.state();
         state.idle += 1;
@@ -106,7 +106,8 @@ impl WorkerPool {
         state.idle -= 1;
         let job = state.jobs.pop_front();
         if job.is_none() {
-            // Under the same lock as the look at the jobs, so that none is left to a thread that is about to end.
+            // This happens under the same lock as the check for jobs, so that no job is left to a thread that is about
+            // to end.
             state.threads -= 1;
         }
         job
@@ -120,7 +121,7 @@ impl WorkerThread {
     fn run(self) {
         let mut memory = Memory::default();
         while let Some(job) = self.0.next() {
-            // A job that panics must not take the thread's place in the pool with it.
+            // A job that panics must not remove its thread from the pool.
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
             if done.is_err() {
                 tracing::error!("verifying a password has failed unexpectedly");
@@ -132,7 +133,7 @@ impl WorkerThread {
     }
 }
 
-/// Overwrites what calls before this one have left on the stack.
+/// Overwrites what earlier calls have left on the stack.
 #[inline(never)]
 fn overwrite_stack() {
     let mut area = [0_u8; STACK];
@@ -183,7 +184,7 @@ mod tests {
         while threads(&workers) > 0 {
             std::thread::yield_now();
         }
-        // And there are new ones for what comes later; a panic costs none.
+        // New threads are started for later jobs, and a panic does not end a thread.
         workers.submit(Box::new(|_| panic!("a test")));
         workers.submit(Box::new(move |_| done.send((9, None)).unwrap()));
         assert_eq!(finished.recv().unwrap().0, 9);
