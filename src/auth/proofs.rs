@@ -47,7 +47,7 @@ pub enum Revocation {
     /// No record has this name any more.
     #[error("the user was removed or renamed")]
     User,
-    /// The name belongs to another record now.
+    /// Another record has this name now.
     #[error("the user was removed, and another one has the name now")]
     Incarnation,
     /// The record is disabled now.

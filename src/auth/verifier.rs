@@ -104,8 +104,8 @@ impl Default for FairSemaphore {
 }
 
 impl FairSemaphore {
-    /// Waits for a turn; dropping the future gives up the place. A peer that has `signed_in` before goes ahead of
-    /// unknown peers, three times out of four.
+    /// Waits for a turn; dropping the future gives up the place. A peer that is signed in (`signed_in`) goes ahead of
+    /// the others, three times out of four.
     pub async fn turn(&self, peer: IpAddr, signed_in: bool) -> Result<FairPermit, QueueFull> {
         let applicant = Applicant {
             source: peer.into(),
@@ -135,8 +135,8 @@ impl Verifier {
         }
     }
 
-    /// Waits for a turn. At most [`VerifierBounds::workers`] attempts can run between a check made while holding the
-    /// turn and the turn's end.
+    /// Waits for a turn. At most [`VerifierBounds::workers`] attempts hold a turn at once, so no more than these can
+    /// overtake what the caller checks while it holds its own.
     pub async fn turn(&self, applicant: Applicant) -> Result<FairPermit, QueueFull> {
         self.shared.turn(applicant).await
     }

@@ -1,5 +1,5 @@
-//! A store of an older version, as it will be: copied into memory and brought up to date there, so that `check` can look
-//! at it without changing the file.
+//! Copies a store of an older version into memory and upgrades the copy, so that `check` can inspect it without
+//! changing the file.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 
 use super::migrations;
 
-/// The copy of a store of version `from`. It lives as long as the pool, whose one connection holds it.
+/// Returns the upgraded copy of a store of version `from`. It lives as long as the pool, whose one connection holds it.
 pub(super) fn brought_up_to_date(path: &Path, immutable: bool, from: i64) -> SqlitePool {
     let path = path.to_owned();
     let options = SqliteConnectOptions::new()
@@ -26,7 +26,7 @@ pub(super) fn brought_up_to_date(path: &Path, immutable: bool, from: i64) -> Sql
         .connect_lazy_with(options)
 }
 
-/// Copies all tables, then what hangs on them: triggers must not run for what is copied.
+/// Copies all tables first and then the other objects, because triggers must not run for copied rows.
 async fn fill(
     connection: &mut SqliteConnection,
     path: PathBuf,
@@ -63,7 +63,7 @@ async fn fill(
     Ok(())
 }
 
-/// The file by a name that says that it is only read.
+/// Returns the file as a URI that opens it for reading only.
 fn uri(path: &Path, immutable: bool) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {

@@ -6,9 +6,9 @@ use super::{file, reserve};
 use base::advice;
 use base::error::Error;
 
-/// The code of an SQLite error, without its details.
+/// Returns the code of an SQLite error without its extended part.
 fn code(error: &sqlx::Error) -> Option<i32> {
-    // The lower byte is the kind, the rest tells more.
+    // The lower byte is the primary code; the other bytes contain details.
     Some(extended_code(error)? & 0xff)
 }
 
@@ -19,9 +19,9 @@ fn extended_code(error: &sqlx::Error) -> Option<i32> {
 /// Whether the error means that the disk is full.
 fn is_full(path: &Path, error: &sqlx::Error) -> bool {
     match extended_code(error) {
-        // SQLITE_FULL.
+        // The code 13 is SQLITE_FULL.
         Some(13) => true,
-        // SQLITE_CANTOPEN and SQLITE_IOERR, which EDQUOT becomes, too: the disk itself tells.
+        // SQLITE_IOERR and SQLITE_CANTOPEN also stand for EDQUOT, so the disk itself is checked.
         Some(code) if matches!(code & 0xff, 10 | 14) => {
             reserve::is_exhausted(path.parent().unwrap_or(Path::new("/")))
         }
@@ -29,17 +29,17 @@ fn is_full(path: &Path, error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether the error is a lock that another process holds.
+/// Whether the error is caused by a lock that another process holds.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
-    // SQLITE_BUSY, SQLITE_LOCKED.
+    // The codes are SQLITE_BUSY and SQLITE_LOCKED.
     matches!(code(error), Some(5 | 6))
 }
 
-/// The error for a call on the store at `path` that has failed. Where the disk is full, the reserve is spent.
+/// Returns the error for a failed call on the store at `path`. If the disk is full, the reserve is spent.
 pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
     let what = Error::new(format!("cannot use the store {path:?}"));
     if is_full(path, &error) {
-        // What comes next may find room, also where another call has spent it.
+        // The next call may then find space, even if another call has spent the reserve.
         reserve::spend(path);
         let directory = path.parent().unwrap_or(Path::new("/"));
         let hint = format!(
@@ -60,9 +60,9 @@ pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
                 "try again; lsof {} tells who has it open",
                 advice::quoted(path)
             )),
-        // SQLITE_CORRUPT, SQLITE_NOTADB.
+        // The codes are SQLITE_CORRUPT and SQLITE_NOTADB.
         Some(11 | 26) => damaged(path, text.unwrap_or_default()),
-        // SQLITE_READONLY, SQLITE_CANTOPEN.
+        // The codes are SQLITE_READONLY and SQLITE_CANTOPEN.
         Some(8 | 14) => match file::is_accessible(path) {
             Err(error) => error,
             Ok(()) => what
@@ -76,7 +76,7 @@ pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
     }
 }
 
-/// The error for a file whose content is damaged; `detail` is what SQLite says of it.
+/// Returns the error for a damaged file; `detail` is SQLite's message.
 pub(super) fn damaged(path: &Path, detail: String) -> Error {
     Error::new(format!("the store {path:?} is damaged"))
         .because(detail)

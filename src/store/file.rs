@@ -1,6 +1,6 @@
-//! The store's file on the disk: its path, its presence, its mode and who may use it.
+//! The store's file on the disk: its path, its presence, its mode, and which users may access it.
 //!
-//! What is in the file is the business of [`super::open`].
+//! The content of the file is handled by [`super::open`].
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::ErrorKind;
@@ -14,7 +14,7 @@ use base::advice;
 use base::error::{Error, Result};
 use base::regular::must_be_regular;
 
-/// An absolute path is never taken for a URI or for `:memory:`.
+/// Returns the absolute path, which SQLite never takes for a URI or for `:memory:`.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(path)
         .map_err(|error| Error::new(format!("cannot open the store {path:?}")).because(error))?;
@@ -26,7 +26,7 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
     Ok(absolute)
 }
 
-/// Looks whether there is a file.
+/// Checks that the file exists.
 pub(super) fn must_exist(path: &Path) -> Result<()> {
     match path.metadata() {
         Ok(_) => Ok(()),
@@ -41,11 +41,11 @@ pub(super) fn must_exist(path: &Path) -> Result<()> {
     }
 }
 
-/// Looks whether the store's files may be read and written by this process, and its directory too, in which SQLite makes
-/// and removes files beside it.
+/// Checks that this process may read and write the store's files, and also its directory, in which SQLite creates and
+/// removes files.
 ///
 /// # Errors
-/// The first that may not, and what to do about it.
+/// Returns an error for the first path that is not accessible, with advice on how to correct it.
 pub(super) fn is_accessible(path: &Path) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
     let all = [
@@ -75,7 +75,7 @@ pub(super) fn is_accessible(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes an empty file of mode 0600, whatever the umask. SQLite gives its other files the same mode and owner.
+/// Creates an empty file of mode 0600, whatever the umask is. SQLite gives its other files the same mode and owner.
 pub(super) fn create(path: &Path) -> Result<()> {
     let failed = |error| Error::new(format!("cannot make the store {path:?}")).because(error);
     let parent = path.parent().unwrap_or(Path::new("/"));
@@ -92,7 +92,7 @@ pub(super) fn create(path: &Path) -> Result<()> {
         Ok(file) => {
             file.set_permissions(Permissions::from_mode(0o600))
                 .map_err(failed)?;
-            // The name is on the disk before anybody is told that a user was stored.
+            // The file's name must be on the disk before any call reports that a user was stored.
             File::open(parent)
                 .and_then(|directory| directory.sync_all())
                 .map_err(failed)
@@ -102,7 +102,7 @@ pub(super) fn create(path: &Path) -> Result<()> {
     }
 }
 
-/// Checks that nobody else may read the files: they hold password hashes.
+/// Checks that no other user may read the files, because they contain password hashes.
 pub(super) fn check_mode(path: &Path) -> Result<()> {
     for file in [path.to_owned(), sidecar(path, "-wal"), sidecar(path, "-shm")] {
         let Ok(found) = file.metadata() else { continue };
@@ -118,7 +118,7 @@ pub(super) fn check_mode(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The path of a file that SQLite keeps beside the store.
+/// Returns the path of a file that SQLite keeps beside the store.
 pub(super) fn sidecar(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

@@ -1,5 +1,5 @@
-//! Whose home a directory is, and whether homes are apart. Every question is answered from the index over homes: what it
-//! costs does not grow with the number of users.
+//! Finds the users of a home, and checks that homes do not lie inside each other. All queries use the index on homes,
+//! so their cost does not grow with the number of users.
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ use super::rows::UserRow;
 use crate::domain::user::UserName;
 use base::error::{Error, Result};
 
-/// A user's home and its quota, in bytes and files.
+/// A user's name and home, with the home's quota in bytes and files.
 type Neighbour = (String, String, Option<i64>, Option<i64>);
 
 const COLUMNS: &str = "SELECT name, home, quota_bytes, quota_files FROM users";
 
-/// Refuses a home inside another one, which would make each quota count the other's files, and one user the other's
-/// reader. Users of the same home share one account, so their quotas are equal.
+/// Refuses a home inside another one: each quota would count the other's files, and one user could read the other's
+/// files. Users of the same home share one account, so their quotas must be equal.
 pub(super) async fn check(
     connection: &mut SqliteConnection,
     row: &UserRow,
@@ -53,15 +53,15 @@ pub(super) async fn check(
     Ok(Ok(()))
 }
 
-/// Two of those who have this home, two of those who have one inside it, and those who have one around it. Two, since
-/// one may be the user whom the question is about.
+/// Returns two of the users who have this home, two of those who have a home inside it, and those who have a home
+/// around it. Two are enough, because one may be the user whom the query is about.
 async fn neighbours(connection: &mut SqliteConnection, home: &str) -> sqlx::Result<Vec<Neighbour>> {
     let same = format!("{COLUMNS} WHERE home = $1 ORDER BY name LIMIT 2");
     let mut found: Vec<Neighbour> = sqlx::query_as(sqlx::AssertSqlSafe(same))
         .bind(home)
         .fetch_all(&mut *connection)
         .await?;
-    // What begins with "HOME/" lies from there up to "HOME0", since '0' is the character after '/'.
+    // Paths that begin with "HOME/" sort before "HOME0", because '0' is the character after '/'.
     let inside = format!("{COLUMNS} WHERE home > $1 || '/' AND home < $1 || '0' ORDER BY home LIMIT 2");
     let inside: Vec<Neighbour> = sqlx::query_as(sqlx::AssertSqlSafe(inside))
         .bind(home)
@@ -79,7 +79,7 @@ async fn neighbours(connection: &mut SqliteConnection, home: &str) -> sqlx::Resu
     Ok(found)
 }
 
-/// Somebody besides this user whose home is this one, lies inside it or around it.
+/// Returns the name of a user other than this one whose home is this one, or lies inside or around it.
 pub(super) async fn neighbour(
     connection: &mut SqliteConnection,
     home: &str,
@@ -90,7 +90,7 @@ pub(super) async fn neighbour(
     Ok(others.find(|name| name != user.as_str()))
 }
 
-/// The quota, in bytes and files, of those whose home this is.
+/// Returns the quota, in bytes and files, of the users who have this home.
 pub(super) async fn quota_of(
     pool: &SqlitePool,
     home: &str,

@@ -1,4 +1,4 @@
-//! The tables of the store's id and of the places that have had its marker.
+//! The tables of the store's id and of the places that have had the store's marker.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::relative::HomeLocations;
 
-/// The id of the store.
+/// Returns the id of the store.
 pub(super) async fn id(pool: &SqlitePool) -> sqlx::Result<String> {
     sqlx::query_scalar("SELECT id FROM store_identity")
         .fetch_one(pool)
@@ -21,14 +21,14 @@ pub(super) async fn touch(connection: &mut SqliteConnection) -> sqlx::Result<()>
         .map(|_| ())
 }
 
-/// Whether homes that are older than the id still wait for their places to be marked.
+/// Whether homes that are older than the id still need markers at their places.
 pub(super) async fn marks_known_homes(pool: &SqlitePool) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT marks_known_homes FROM store_identity")
         .fetch_one(pool)
         .await
 }
 
-/// Notes that no homes wait any more.
+/// Records that no home needs a marker any more.
 pub(super) async fn known_homes_are_marked(pool: &SqlitePool) -> sqlx::Result<()> {
     sqlx::query("UPDATE store_identity SET marks_known_homes = 0")
         .execute(pool)
@@ -36,7 +36,7 @@ pub(super) async fn known_homes_are_marked(pool: &SqlitePool) -> sqlx::Result<()
         .map(|_| ())
 }
 
-/// Whether this place has had the marker.
+/// Whether this place has had the store's marker.
 pub(super) async fn knows(pool: &SqlitePool, place: &Path) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM storage_places WHERE path = $1)")
         .bind(text(place)?)
@@ -44,7 +44,7 @@ pub(super) async fn knows(pool: &SqlitePool, place: &Path) -> sqlx::Result<bool>
         .await
 }
 
-/// Notes that the place has had the marker.
+/// Records that the place has had the store's marker.
 pub(super) async fn record(pool: &SqlitePool, place: &Path) -> sqlx::Result<()> {
     sqlx::query("INSERT INTO storage_places (path) VALUES ($1) ON CONFLICT (path) DO NOTHING")
         .bind(text(place)?)
@@ -53,13 +53,13 @@ pub(super) async fn record(pool: &SqlitePool, place: &Path) -> sqlx::Result<()> 
         .map(|_| ())
 }
 
-/// Homes that are written absolute, and would now be written otherwise: from before the id, or since `[storage] homes`
-/// has become another directory.
+/// Returns the homes that are stored as absolute paths but would now be stored relative: they are older than the
+/// store's id, or `[storage] homes` has changed since.
 pub(super) async fn absolute_homes(
     connection: &mut SqliteConnection,
     homes: &HomeLocations,
 ) -> sqlx::Result<Vec<String>> {
-    // Those that begin with a slash, by the index.
+    // The range of paths that begin with a slash can use the index.
     let sql = "SELECT home FROM users WHERE home >= '/' AND home < '0' \
                UNION SELECT home FROM home_usage WHERE home >= '/' AND home < '0'";
     let found: Vec<String> = sqlx::query_scalar(sql).fetch_all(connection).await?;
@@ -69,7 +69,7 @@ pub(super) async fn absolute_homes(
         .collect())
 }
 
-/// Writes these homes in their relative form.
+/// Converts the stored paths of these homes to their relative form.
 pub(super) async fn rewrite_homes(
     connection: &mut SqliteConnection,
     homes: &HomeLocations,
@@ -78,7 +78,7 @@ pub(super) async fn rewrite_homes(
     for home in absolute {
         for sql in [
             "UPDATE users SET home = $1 WHERE home = $2",
-            // Where there is a record under both, the one that is relative already is in use.
+            // If both forms have a record, the relative one is in use.
             "UPDATE OR IGNORE home_usage SET home = $1 WHERE home = $2",
             "DELETE FROM home_usage WHERE home = $2 AND $1 <> $2",
         ] {

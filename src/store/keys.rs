@@ -1,4 +1,4 @@
-//! Finds a user with one of their keys, by index.
+//! Finds a user together with one of their keys, using an index.
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
@@ -8,16 +8,16 @@ use super::rows::read_user;
 use crate::domain::user::{User, UserName};
 use base::error::Result;
 
-/// The second question is for lines whose key the store cannot tell by itself.
+/// The second SELECT returns lines whose key the store could not determine.
 pub(super) const LINES: &str = "SELECT line FROM user_keys WHERE user_name = $1 AND data = $2 \
      UNION ALL SELECT line FROM user_keys WHERE user_name = $1 AND data IS NULL";
 
-/// The user; for a name that nobody has, any user, whose record is read and thrown away: else the time that this takes
-/// would tell who exists.
+/// Selects the user. For an unknown name it selects any user, whose record is read and discarded, so that the time does
+/// not reveal which users exist.
 const USER: &str = "SELECT * FROM users WHERE name = \
      coalesce((SELECT name FROM users WHERE name = $1), (SELECT name FROM users LIMIT 1))";
 
-/// The user with the lines that may be of this key. All is asked and read whether the user exists or not.
+/// Returns the user with the lines that may contain this key. All queries run whether the user exists or not.
 pub(super) async fn find(
     connection: &mut SqliteConnection,
     name: &UserName,

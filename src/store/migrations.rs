@@ -1,10 +1,10 @@
-//! The versions that the store's tables have gone through.
+//! The migrations of the store's tables.
 
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType};
 
-/// The steps from an empty file to the current version; the last one's number is the version. Never edit one that was
-/// released.
+/// Returns the steps from an empty file to the current version, which is the number of the last step. A released step
+/// must never be edited.
 pub(super) fn migrations() -> Vec<Migration> {
     let list = [
         (
@@ -38,7 +38,7 @@ pub(super) fn migrations() -> Vec<Migration> {
         .collect()
 }
 
-/// The version that this program brings a store to.
+/// Returns the version to which this program upgrades a store.
 pub(super) fn latest() -> i64 {
     migrations()
         .iter()

@@ -1,4 +1,4 @@
-//! The tables that say which users and homes were changed last, and by which revision.
+//! The tables of the latest changes: which users and homes were changed, and in which revision.
 
 use sqlx::sqlite::SqliteConnection;
 
@@ -8,18 +8,19 @@ use super::{HomeNews, News, UserNews};
 use crate::domain::user::UserName;
 use base::error::Error;
 
-/// Which users were changed, and whether they exist.
+/// Selects the users who were changed, and whether they exist.
 pub(super) const USERS: &str = "SELECT c.name, u.name IS NOT NULL FROM changed_users c \
      LEFT JOIN users u ON u.name = c.name WHERE c.number > $1";
 
-/// Which homes were changed, and their quotas: a row for each user of a home, who have all the same.
+/// Selects the homes that were changed, and their quotas. There is a row for each user of a home; their quotas are
+/// equal.
 pub(super) const HOMES: &str = "SELECT c.home, u.name IS NOT NULL, u.quota_bytes, u.quota_files FROM changed_homes c \
      LEFT JOIN users u ON u.home = c.home WHERE c.number > $1";
 
-/// A home, whether it is somebody's, and its quota in bytes and files.
+/// A home, whether a user has it, and its quota in bytes and files.
 type Home = (String, bool, Option<i64>, Option<i64>);
 
-/// What was changed after the revision `seen`.
+/// Reads the changes after the revision `seen`.
 pub(super) async fn read(
     connection: &mut SqliteConnection,
     seen: i64,
@@ -44,7 +45,7 @@ pub(super) async fn read(
         .await?;
     homes.sort();
     homes.dedup_by(|one, other| one.0 == other.0);
-    // A name that none can have was written by hand, and nobody signs in by it.
+    // An invalid name was written by hand, and no user can sign in with it.
     let users = users.into_iter().filter_map(|(name, exists)| {
         let name = UserName::stored(&name).ok()?;
         Some(UserNews { name, exists })

@@ -1,5 +1,5 @@
-//! Opens the store's file: brings it to the current version, and checks that it is sound. The file's presence and
-//! mode are [`super::file`]'s.
+//! Opens the store's file: upgrades it to the current version, and checks that it is not damaged. The file's presence
+//! and mode are checked by [`super::file`].
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -15,14 +15,14 @@ use super::migrations::{latest, migrations};
 use super::reserve;
 use base::error::{Error, Result};
 
-/// How long a call waits for another process that is writing.
+/// The time for which a call waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Larger files are looked through at a start and by `check`, but not by every command: it takes 2 ms for each MiB, and
-/// a command that reads a damaged page hears so anyway.
+/// The size in bytes above which only a start and `check` read the whole file to find damage. It takes 2 ms for each
+/// MiB, and a command that reads a damaged page reports it anyway.
 const LOOKED_THROUGH: u64 = 1 << 20;
 
-/// Makes the file if it is missing, and brings it to the current version. Returns how to connect to it.
+/// Creates the file if it is missing, and upgrades it to the current version. Returns the options for connecting to it.
 pub(super) async fn prepare(path: &Path) -> Result<SqliteConnectOptions> {
     let path = absolute(path)?;
     create(&path)?;
@@ -30,19 +30,18 @@ pub(super) async fn prepare(path: &Path) -> Result<SqliteConnectOptions> {
     upgrade(&path, Empty::Fill).await
 }
 
-/// Brings a file that is there to the current version; an empty one is an error.
+/// Upgrades an existing file to the current version. Returns an error if the file is empty.
 pub(super) async fn prepare_existing(path: &Path) -> Result<SqliteConnectOptions> {
     let path = absolute(path)?;
     must_exist(&path)?;
-    // The log and its index may have to be made.
+    // SQLite may have to create the log and its index.
     reserve::before_write(&path);
     upgrade(&path, Empty::Refuse).await
 }
 
-/// Whether there is no store yet: no file, or one that nothing was written to, as a command that was cut off leaves
-/// it.
+/// Whether there is no store yet: the file is missing, or nothing was written to it, as when a command was interrupted.
 pub(super) async fn is_missing(path: &Path) -> Result<bool> {
-    /// The tables alone take more.
+    /// The size of the largest file without a store, in bytes. The tables alone take more.
     const LARGEST_EMPTY: u64 = 8192;
     let path = absolute(path)?;
     match path.metadata() {
@@ -59,41 +58,41 @@ pub(super) async fn is_missing(path: &Path) -> Result<bool> {
     Ok(version == 0)
 }
 
-/// What to do with a file that has no tables in it.
+/// The treatment of a file that contains no tables.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Empty {
-    /// Make them: the caller makes a store.
+    /// The tables are created, because the caller creates a store.
     Fill,
-    /// Something has cut a store to nothing: that is no new user base.
+    /// The file is refused: a store was truncated, which must not be taken for a new user base.
     Refuse,
 }
 
-/// A change of a store's version.
+/// An upgrade of a store to another version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upgrade {
-    /// The version that the file has.
+    /// The version of the file.
     pub from: i64,
-    /// The version that opening it to change it brings it to.
+    /// The version to which the file is upgraded when it is opened for writing.
     pub to: i64,
 }
 
-/// A file that was looked at.
+/// The result of inspecting a file.
 pub(super) struct Inspected {
-    /// How to connect to it without changing anything.
+    /// The options for connecting to the file without changing it.
     pub options: SqliteConnectOptions,
-    /// The version it has, and the one that a start brings it to, where that is another.
+    /// The version of the file and the version to which a start upgrades it, if they differ.
     pub migration: Option<Upgrade>,
-    /// Whether nobody writes to the file.
+    /// Whether no other process writes to the file.
     pub is_immutable: bool,
 }
 
-/// Looks at a file that is there, and changes nothing.
+/// Inspects an existing file without changing it.
 pub(super) async fn inspect(path: &Path) -> Result<Inspected> {
     let path = absolute(path)?;
     must_exist(&path)?;
     check_mode(&path)?;
-    // Without a log nobody has the store open, and it can be read as it is. Otherwise reading takes the same
-    // locks as everybody, for which SQLite makes the index file of the log if it is missing.
+    // Without a log, no process has the store open, and the file can be read as it is. Otherwise reading takes the
+    // usual locks, for which SQLite creates the log's index file if it is missing.
     let log_is_empty = sidecar(&path, "-wal")
         .metadata()
         .map_or(true, |log| log.len() == 0);
@@ -129,12 +128,12 @@ async fn upgrade(path: &Path, empty: Empty) -> Result<SqliteConnectOptions> {
     }
     write_ahead(&mut connection, path).await?;
     if version == latest() {
-        // Nobody who only reads has to wait for somebody who writes.
+        // This path takes no write lock, so a reader does not wait for a writer.
         connection.close().await.map_err(|error| failed(path, error))?;
         return Ok(options);
     }
-    // One transaction for all steps, with the write lock from the start: of two processes that come at the same
-    // time, the second one finds the work done.
+    // All steps run in one transaction that takes the write lock at its start: if two processes start at the same time,
+    // the second one finds the upgrade done.
     let migrated = async {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         Migrator::with_migrations(migrations())
@@ -181,7 +180,7 @@ async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteCo
     options.connect().await.map_err(|error| failed(path, error))
 }
 
-/// Reads all of the file and finds pages that make no sense. What it costs grows with the number of users.
+/// Reads the whole file and returns an error if pages are damaged. The cost grows with the number of users.
 pub(super) async fn look_through(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
     let found: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(1)")
         .fetch_all(&mut *connection)
@@ -193,7 +192,7 @@ pub(super) async fn look_through(connection: &mut SqliteConnection, path: &Path)
     }
 }
 
-/// The version of a store; 0 if it is empty.
+/// Returns the version of a store, or 0 if it is empty.
 async fn sound_version(connection: &mut SqliteConnection, path: &Path) -> Result<i64> {
     let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
         .fetch_all(&mut *connection)
@@ -223,8 +222,8 @@ async fn sound_version(connection: &mut SqliteConnection, path: &Path) -> Result
     Ok(version)
 }
 
-/// Readers and one writer at the same time. The change of mode needs the file for itself for a moment, and SQLite
-/// does not wait for that.
+/// Switches to write-ahead logging, so that readers and one writer can work at the same time. The switch needs the file
+/// exclusively for a moment, and SQLite does not wait for that.
 async fn write_ahead(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
     let started = tokio::time::Instant::now();
     loop {

@@ -1,25 +1,26 @@
-//! How homes are written in the store: relative to `[storage] homes` where they lie beneath it, so that a server's
-//! directory can be moved, else absolute. Outside of the store every home is an absolute path.
+//! The form in which homes are stored: relative to `[storage] homes` if they lie beneath it, so that a server's
+//! directory can be moved, otherwise absolute. Outside the store, every home is an absolute path.
 
 use std::path::{Path, PathBuf};
 
-/// Converts between the paths of homes and their form in the store. Without `[storage] homes`, as in tests, all homes
-/// are written as they are.
+/// Converts between the paths of homes and their stored form. Without `[storage] homes`, as in tests, all homes are
+/// stored unchanged.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HomeLocations {
-    /// The forms in which a home's path may begin: resolved, and as the configuration has it.
+    /// The prefixes that a home's path may have: the resolved directory, and the directory as configured.
     bases: Vec<PathBuf>,
 }
 
 impl HomeLocations {
-    /// `resolved` is the directory without links in it; the paths of homes that come out begin with it.
+    /// Creates the conversion. `resolved` is the directory without symbolic links; the paths of homes that are returned
+    /// begin with it.
     pub(super) fn new(resolved: PathBuf, written: &Path) -> Self {
         Self {
             bases: vec![resolved, written.to_owned()],
         }
     }
 
-    /// The form of a home's path in the store.
+    /// Returns the stored form of a home's path.
     pub(super) fn stored(&self, home: &str) -> String {
         let beneath = self.bases.iter().find_map(|base| {
             let rest = Path::new(home).strip_prefix(base).ok()?.to_str()?;
@@ -28,7 +29,7 @@ impl HomeLocations {
         beneath.unwrap_or_else(|| home.to_owned())
     }
 
-    /// The absolute path of what [`HomeLocations::stored`] has written.
+    /// Returns the absolute path for a form that [`HomeLocations::stored`] returned.
     pub(super) fn located(&self, stored: &str) -> PathBuf {
         match self.bases.first() {
             Some(base) => base.join(stored),

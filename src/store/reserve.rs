@@ -1,4 +1,4 @@
-//! The reserve: 4 MiB of the store's own disk, kept for the moment when that disk is full.
+//! The reserve: 4 MiB of the store's disk, kept for the moment when that disk is full.
 //!
 //! A store that cannot be written keeps an operator from disabling a user and a user from removing files, which are
 //! the ways out of a full disk. States:
@@ -25,22 +25,22 @@ use rustix::io::Errno;
 /// The size of the reserve, in bytes.
 pub const SIZE: u64 = 4 << 20;
 
-/// Below this much free space the reserve is spent: many times what one transaction writes.
+/// The free space, in bytes, below which the reserve is spent. It is many times what one transaction writes.
 pub const LOW: u64 = 1 << 20;
 
-/// The path of the reserve of a store.
+/// Returns the path of the reserve of a store.
 fn file(store: &Path) -> PathBuf {
     store.with_file_name("reserve")
 }
 
-/// Bytes that may still be written on the disk of a path; `None` if it does not tell.
+/// Returns the bytes that can still be written on the disk of a path, or `None` if the file system does not say.
 pub fn available(path: &Path) -> Option<u64> {
     let found = statvfs(path).ok()?;
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// Is there less than [`LOW`] to be had in a directory: on the disk, or in a quota of the file system for our user? Asked
-/// where a call has failed; a file without a name takes so much for a moment.
+/// Whether less than [`LOW`] can be written in a directory, because of the disk or a quota of the file system for the
+/// server's user. It is called after a failed write, and allocates that much for a moment in an unnamed file.
 pub fn is_exhausted(directory: &Path) -> bool {
     if available(directory).is_some_and(|bytes| bytes < LOW) {
         return true;
@@ -51,7 +51,7 @@ pub fn is_exhausted(directory: &Path) -> bool {
     matches!(taken, Err(Errno::NOSPC | Errno::DQUOT))
 }
 
-/// Before something is written to a store: makes room if there is little.
+/// Frees the reserve before a write to the store if little space is left.
 pub(super) fn before_write(store: &Path) {
     let directory = store.parent().unwrap_or(Path::new("/"));
     if available(directory).is_some_and(|bytes| bytes < LOW) {
@@ -59,30 +59,30 @@ pub(super) fn before_write(store: &Path) {
     }
 }
 
-/// Gives the reserve's room to the store. Nothing happens if it is spent.
+/// Frees the reserve's space for the store. Nothing happens if it is already spent.
 pub fn spend(store: &Path) {
-    // The path is the server's own; a link in its place loses its name only.
+    // The path is the server's own; if a link is in its place, only the link is removed.
     let _ = std::fs::remove_file(file(store));
 }
 
-/// Whether the reserve is there.
+/// Whether the reserve's file exists with its full size.
 pub fn is_whole(store: &Path) -> bool {
     file(store)
         .symlink_metadata()
         .is_ok_and(|meta| meta.is_file() && meta.len() >= SIZE)
 }
 
-/// Whether the reserve has fewer blocks than it has bytes, as a copy may have that skips what is empty. It is asked
-/// once at a start, since some file systems do not count blocks.
+/// Whether the reserve has fewer blocks than bytes, as in a copy that skips empty blocks. It is checked only once, at a
+/// start, because some file systems do not count blocks.
 pub fn is_hollow(store: &Path) -> bool {
     let meta = file(store).symlink_metadata();
     is_whole(store) && meta.is_ok_and(|meta| meta.blocks().saturating_mul(512) < SIZE)
 }
 
-/// Makes the reserve, anew if there is one.
+/// Creates the reserve, and replaces one that exists.
 ///
 /// # Errors
-/// When there is no room; then nothing is left of it.
+/// Returns an error if there is not enough space. No part of the reserve is left then.
 pub fn make(store: &Path) -> io::Result<()> {
     let file = file(store);
     spend(store);
@@ -100,7 +100,7 @@ fn allocate(mut new: File) -> io::Result<()> {
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM) => {}
         Err(errno) => return Err(errno.into()),
     }
-    // Noise (xorshift): some file systems compress, and do not keep zeros at all.
+    // The content is noise (xorshift), because some file systems compress and would not store zeros.
     let mut noise = 0x9e37_79b9_7f4a_7c15_u64;
     let mut block = Vec::with_capacity(64 << 10);
     for _ in 0..SIZE / (64 << 10) {
@@ -131,12 +131,12 @@ mod tests {
         make(&store).unwrap();
         spend(&store);
         assert!(!is_whole(&store));
-        // One that is only long is found out.
+        // A sparse file of the full length is detected.
         File::create(file(&store)).unwrap().set_len(SIZE).unwrap();
         assert!(is_whole(&store) && is_hollow(&store));
         make(&store).unwrap();
         assert!(is_whole(&store) && !is_hollow(&store));
-        // There is room, so nothing is spent before a write.
+        // There is enough space, so nothing is spent before a write.
         before_write(&store);
         assert!(is_whole(&store));
     }

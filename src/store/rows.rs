@@ -11,7 +11,7 @@ use crate::domain::user::{Factor, PasswordHash, Permission, Quota, User, UserNam
 use base::advice;
 use base::error::{Error, Result};
 
-/// A user's columns, ready to be bound.
+/// The columns of a user, ready to be bound to a statement.
 pub(super) struct UserRow {
     pub name: String,
     pub password_hash: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct UserRow {
 }
 
 impl UserRow {
-    /// Checks what the types of a record leave open.
+    /// Converts a record to a row, and checks what the record's types do not guarantee.
     pub(super) fn new(user: &User, homes: &HomeLocations) -> Result<Self> {
         let refused =
             |error: Error| Error::new(format!("cannot store the user \"{}\"", user.name)).because(error);
@@ -52,7 +52,7 @@ impl UserRow {
     }
 }
 
-/// Reads what [`UserRow`] wrote.
+/// Reads a record from a row that [`UserRow`] wrote.
 pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &HomeLocations) -> Result<User> {
     let name: String = column(row, "name")?;
     let user = || -> Result<User> {
@@ -87,7 +87,7 @@ pub(super) fn read_user(row: &SqliteRow, keys: Vec<String>, homes: &HomeLocation
     })
 }
 
-/// A quota from its two columns.
+/// Reads a quota from its two columns.
 pub(super) fn read_quota(bytes: Option<i64>, files: Option<i64>) -> Result<Quota> {
     let limit = |number: Option<i64>, name| {
         let number = number.map(u64::try_from).transpose();
@@ -99,7 +99,7 @@ pub(super) fn read_quota(bytes: Option<i64>, files: Option<i64>) -> Result<Quota
     })
 }
 
-/// A home as text: absolute, without `.`, doubled or trailing slashes, so that equal homes are equal texts.
+/// Returns a home as text: absolute and without `.`, doubled or trailing slashes, so that equal homes are equal texts.
 fn home_text(home: &Path) -> Result<String> {
     let refused = |why: &str| Error::new(format!("cannot use the home {home:?}")).because(why.to_owned());
     if !home.is_absolute() {

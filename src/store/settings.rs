@@ -1,14 +1,14 @@
-//! What an operator may set about the store: the section `[store]` of the configuration.
+//! The settings for the store: the section `[store]` of the configuration.
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// The settings of `[store]`.
+/// The settings of the section `[store]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
-    /// The database file. Its directory is the data directory.
+    /// The path of the database file. Its directory is the data directory.
     pub path: PathBuf,
 }
 
@@ -21,7 +21,7 @@ impl Default for StoreSettings {
 }
 
 impl StoreSettings {
-    /// The data directory: the store lies in it, and the server's lock and control socket beside the store.
+    /// Returns the data directory, which contains the store, the server's lock and its control socket.
     pub fn data_dir(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }

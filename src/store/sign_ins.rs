@@ -1,4 +1,4 @@
-//! The table of sign-ins: from where users have signed in.
+//! The table of sign-ins, which says from where users have signed in.
 
 use jiff::Timestamp;
 use sqlx::SqlitePool;
@@ -7,10 +7,10 @@ use sqlx::sqlite::SqliteConnection;
 use super::SignIn;
 use crate::domain::user::UserName;
 
-/// Rows that are read at most: more than are kept in memory.
+/// The most rows that are read. It is more than are kept in memory.
 const MOST: i64 = 128 * 1024;
 
-/// Reads the sign-ins since then, the latest first. Rows that do not make sense are left out.
+/// Reads the sign-ins since this time, the latest first. Invalid rows are left out.
 pub(super) async fn read(pool: &SqlitePool, since: Timestamp) -> sqlx::Result<Vec<SignIn>> {
     let sql = "SELECT user_name, source, at FROM sign_ins WHERE at >= $1 ORDER BY at DESC LIMIT $2";
     let rows: Vec<(String, String, i64)> = sqlx::query_as(sql)
@@ -28,7 +28,8 @@ pub(super) async fn read(pool: &SqlitePool, since: Timestamp) -> sqlx::Result<Ve
     Ok(rows.into_iter().filter_map(sign_in).collect())
 }
 
-/// Adds one, unless the user is gone; and forgets what is beyond the latest `per_user` of the same user.
+/// Adds a sign-in unless the user does not exist any more, and removes those beyond the latest `per_user` of the same
+/// user.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     sign_in: &SignIn,

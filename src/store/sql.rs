@@ -1,8 +1,8 @@
 //! The store in an SQLite file, used by the server and the command line at the same time.
 //!
-//! Write-ahead logging: readers never wait, writers wait for each other for up to 5 s. A change takes the write lock
-//! before it reads (`BEGIN IMMEDIATE`), so that no other change comes between. Once a call has returned, its change is
-//! on the disk.
+//! The file uses write-ahead logging: readers never wait, and writers wait for each other for up to 5 s. A change takes
+//! the write lock before it reads (`BEGIN IMMEDIATE`), so that no other change comes in between. Once a call has
+//! returned, its change is on the disk.
 
 mod database;
 
@@ -26,38 +26,39 @@ use super::{
 use crate::domain::user::{Quota, User, UserName};
 use base::error::{Error, Result};
 
-/// Connections at once, each with a thread of its own. A question takes microseconds; many sign-ins share few.
+/// The number of connections, each with its own thread. A query takes microseconds, so many sign-ins can share few
+/// connections.
 const CONNECTIONS: u32 = 4;
 
-/// How long a call waits for a connection: longer than a change that waits for another process.
+/// The time for which a call waits for a connection. It is longer than a change that waits for another process.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Users and host keys in an SQLite file.
+/// A store in an SQLite file.
 pub struct SqlStore {
     db: Database,
     migration: Option<Upgrade>,
-    /// See [`SqlStore::stay_open`].
+    /// The connection that [`SqlStore::stay_open`] keeps open.
     anchor: Mutex<Option<SqliteConnection>>,
 }
 
 impl SqlStore {
-    /// Opens the store; makes it (mode 0600) if it is missing, and brings an older one up to date. The directory is
-    /// made too, but not its parents.
+    /// Opens the store. Creates it (mode 0600) if it is missing, and upgrades an older one. The directory is created
+    /// too, but not its parents.
     pub async fn open(path: &Path) -> Result<Self> {
         let options = once_more(open::prepare(path).await, open::prepare(path)).await?;
         Self::connect(path, options).await
     }
 
-    /// Opens the store, and brings an older one up to date; an error if it is missing.
+    /// Opens the store and upgrades an older one. Returns an error if the store is missing.
     pub async fn open_existing(path: &Path) -> Result<Self> {
         let first = open::prepare_existing(path).await;
         Self::connect(path, once_more(first, open::prepare_existing(path)).await?).await
     }
 
-    /// Opens the store to look at it, as `check` does: no file is made or changed (but for SQLite's index of the log, a
-    /// cache, while there is a log), and changes are errors. Not for long: where nobody had it open, it does not see
-    /// what others change from then on.
-    /// One of an older version is looked at as it will be: see [`SqlStore::migration`].
+    /// Opens the store for reading only, as `check` does: no file is created or changed (except for SQLite's index of
+    /// the log, a cache, if there is a log), and changes return errors. It is for short use: if no other process had
+    /// the store open, later changes by others are not seen. A store of an older version is shown as it will be after
+    /// the upgrade: see [`SqlStore::migration`].
     pub async fn open_read_only(path: &Path) -> Result<Self> {
         let found = open::inspect(path).await?;
         let Some(upgrade) = found.migration else {
@@ -76,46 +77,46 @@ impl SqlStore {
         })
     }
 
-    /// Reads all of the file, and finds what is damaged in it.
+    /// Reads the whole file to find damage.
     ///
     /// # Errors
-    /// When there is something.
+    /// Returns an error if the file is damaged.
     pub async fn look_through(&self) -> Result<()> {
         let mut connection = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
         open::look_through(&mut connection, &self.db.path).await
     }
 
-    /// The version that the store has, and the one that opening it to change it brings it to, where that is another.
+    /// Returns the version of the store and the version to which opening it for writing upgrades it, if they differ.
     pub fn migration(&self) -> Option<Upgrade> {
         self.migration
     }
 
-    /// Looks whether there is a file, without opening it.
+    /// Checks that the file exists, without opening it.
     ///
     /// # Errors
-    /// When there is none.
+    /// Returns an error if there is no file.
     pub fn must_exist(path: &Path) -> Result<()> {
         file::must_exist(path)
     }
 
-    /// Looks whether this process may read and write the store's files, without opening them.
+    /// Checks that this process may read and write the store's files, without opening them.
     ///
     /// # Errors
-    /// When it may not; what is missing is no error.
+    /// Returns an error if it may not. A missing file is not an error.
     pub fn is_accessible(path: &Path) -> Result<()> {
         file::is_accessible(path)
     }
 
-    /// Whether there is no store at this path yet, or one that was never written to.
+    /// Whether there is no store at this path yet, or a store that was never written to.
     ///
     /// # Errors
-    /// When what is there cannot be looked at.
+    /// Returns an error if the file cannot be inspected.
     pub async fn is_missing(path: &Path) -> Result<bool> {
         open::is_missing(path).await
     }
 
-    /// Tells the store where `[storage] homes` is: homes beneath it are written relative to it. `resolved` is the
-    /// directory without links, `written` what the configuration says.
+    /// Sets the directory of `[storage] homes`: homes beneath it are stored relative to it. `resolved` is the directory
+    /// without symbolic links, `written` the path in the configuration.
     #[must_use]
     pub fn with_homes(self, resolved: PathBuf, written: &Path) -> Self {
         Self {
@@ -127,10 +128,10 @@ impl SqlStore {
         }
     }
 
-    /// Brings homes that are written absolute, and lie beneath `[storage] homes`, into their relative form.
+    /// Converts stored absolute homes that lie beneath `[storage] homes` to their relative form.
     ///
     /// # Errors
-    /// When the store cannot be written.
+    /// Returns an error if the store cannot be written.
     pub async fn rewrite_homes(&self) -> Result<()> {
         once_more(self.rewrite_homes_once().await, self.rewrite_homes_once()).await
     }
@@ -150,20 +151,20 @@ impl SqlStore {
         write.commit().await.map_err(|e| self.db.failed(e))
     }
 
-    /// Whether there are homes from before the store's id, whose places wait for their markers.
+    /// Whether there are homes that are older than the store's id, and whose places still need their markers.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn marks_known_homes(&self) -> Result<bool> {
         identity::marks_known_homes(&self.db.pool)
             .await
             .map_err(|e| self.db.failed(e))
     }
 
-    /// Notes that the places of known homes were marked.
+    /// Records that the places of known homes have their markers.
     ///
     /// # Errors
-    /// When the store cannot be written.
+    /// Returns an error if the store cannot be written.
     pub async fn known_homes_are_marked(&self) -> Result<()> {
         once_more(self.homes_are_marked().await, self.homes_are_marked()).await
     }
@@ -174,15 +175,15 @@ impl SqlStore {
             .map_err(|e| self.db.failed(e))
     }
 
-    /// Keeps one connection open until the store is closed, beside those that come and go. The last one that leaves
-    /// removes the log and its index, which could not be made again on a full disk.
+    /// Keeps one additional connection open until the store is closed. When the last connection closes, SQLite removes
+    /// the log and its index, which could not be created again on a full disk.
     ///
     /// # Errors
-    /// When the store cannot be opened.
+    /// Returns an error if the store cannot be opened.
     pub async fn stay_open(&self) -> Result<()> {
         let connection = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
         let mut connection = connection.detach();
-        // Only a connection that has read has opened the log's index.
+        // A connection opens the log's index only when it reads.
         identity::touch(&mut connection)
             .await
             .map_err(|e| self.db.failed(e))?;
@@ -190,10 +191,10 @@ impl SqlStore {
         Ok(())
     }
 
-    /// Closes the store; the last one to do so folds the log into the file. Calls after this one fail.
+    /// Closes the store; the last process to do so moves the log's content into the file. Later calls fail.
     pub async fn close(&self) {
         if let Some(anchor) = self.anchor.lock().await.take() {
-            // What is wrong with it shows when the pool is closed, too.
+            // If the connection is faulty, closing the pool shows the same fault.
             let _ = anchor.close().await;
         }
         self.db.pool.close().await;
@@ -203,7 +204,7 @@ impl SqlStore {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // A file does not hang up; asking would double what a short question costs.
+            // A file cannot disconnect, and a test would double the cost of a short query.
             .test_before_acquire(false)
             .after_release(|connection, _| Box::pin(is_outside_transactions(connection)))
             .connect_lazy_with(options);
@@ -219,15 +220,15 @@ impl SqlStore {
     }
 }
 
-/// Whether others may have this connection. After a COMMIT that failed, as on a full disk, SQLite has rolled back by
-/// itself, and sqlx (0.9) believes for ever that a transaction is open.
+/// Whether the connection may be used again. After a failed COMMIT, as on a full disk, SQLite has rolled back by
+/// itself, but sqlx (0.9) continues to assume an open transaction.
 async fn is_outside_transactions(
     connection: &mut SqliteConnection,
 ) -> std::result::Result<bool, sqlx::Error> {
     if !connection.is_in_transaction() {
         return Ok(true);
     }
-    // A ROLLBACK may be on its way.
+    // A ROLLBACK may still be queued on the connection.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
@@ -243,7 +244,7 @@ impl fmt::Debug for SqlStore {
 #[async_trait::async_trait]
 impl Store for SqlStore {
     async fn user(&self, name: &UserName) -> Result<Option<User>> {
-        // One snapshot for both questions.
+        // Both queries read the same snapshot.
         let mut read = self.db.pool.begin().await.map_err(|e| self.db.failed(e))?;
         let user = users::find(&mut read, name, &self.db.homes)
             .await
@@ -381,7 +382,7 @@ impl Store for SqlStore {
     }
 
     async fn news(&self, seen: i64) -> Result<News> {
-        // One snapshot for all questions.
+        // All queries read the same snapshot.
         let mut read = self.db.pool.begin().await.map_err(|e| self.db.failed(e))?;
         let news = news::read(&mut read, seen, &self.db.homes)
             .await

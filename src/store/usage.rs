@@ -1,4 +1,4 @@
-//! The table of the use of homes, which has them as they are stored.
+//! The table of the disk usage of homes, under their stored paths.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use super::UsageRecord;
 use super::relative::HomeLocations;
 
-/// A row, as the columns stand in the queries below.
+/// A row, with the columns in the order of the queries below.
 type UsageRow = (String, i64, i64, bool, Option<String>);
 
-/// What is written down about a home.
+/// Reads the stored usage of a home.
 pub(super) async fn read(
     pool: &SqlitePool,
     homes: &HomeLocations,
@@ -25,7 +25,7 @@ pub(super) async fn read(
     row.map(|row| record(homes, row)).transpose()
 }
 
-/// What is written down about all homes.
+/// Reads the stored usage of all homes.
 pub(super) async fn read_all(pool: &SqlitePool, homes: &HomeLocations) -> sqlx::Result<Vec<UsageRecord>> {
     let sql = "SELECT home, bytes, files, exact, measured_at FROM home_usage";
     let rows: Vec<UsageRow> = sqlx::query_as(sql).fetch_all(pool).await?;
@@ -48,7 +48,7 @@ fn record(
     })
 }
 
-/// Writes one home down, if somebody has it: it must not come back after it was forgotten.
+/// Stores the usage of a home if a user has it. A home that was removed must not reappear.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     homes: &HomeLocations,
@@ -60,7 +60,7 @@ pub(super) async fn write(
                exact = excluded.exact, measured_at = excluded.measured_at";
     sqlx::query(sql)
         .bind(stored(homes, &record.home)?)
-        // A sum of sizes above 2^63 is a sparse file's; what counts is that it is not below any limit.
+        // A sum of sizes above 2^63 comes from sparse files; it only needs to be above every limit.
         .bind(i64::try_from(record.bytes).unwrap_or(i64::MAX))
         .bind(i64::try_from(record.files).unwrap_or(i64::MAX))
         .bind(record.exact)
@@ -70,7 +70,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Forgets a home that no user has any more.
+/// Removes the usage of a home that no user has any more.
 pub(super) async fn forget(
     connection: &mut SqliteConnection,
     homes: &HomeLocations,

@@ -10,7 +10,7 @@ use super::rows::{UserRow, read_user};
 use crate::domain::user::{User, UserName};
 use base::error::Result;
 
-/// Reads the user of a name. Both questions are asked whether the user exists or not, so that an unknown name takes the
+/// Reads the user with this name. Both queries run whether the user exists or not, so that an unknown name takes the
 /// same time.
 pub(super) async fn find(
     connection: &mut SqliteConnection,
@@ -52,7 +52,7 @@ pub(super) async fn read_all(
     Ok(users.into_iter().collect())
 }
 
-/// Gives all users of the row's home its quota.
+/// Sets the row's quota for all users of the row's home.
 pub(super) async fn share_quota(connection: &mut SqliteConnection, row: &UserRow) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE users SET quota_bytes = $1, quota_files = $2 WHERE home = $3 \
@@ -66,7 +66,8 @@ pub(super) async fn share_quota(connection: &mut SqliteConnection, row: &UserRow
     .map(|_| ())
 }
 
-/// The incarnation is the revision that the new record makes: every change makes another one, so none comes twice.
+/// The incarnation is the revision that adding the record creates. Every change creates a new revision, so no
+/// incarnation is repeated.
 const INSERT: &str = "INSERT INTO users (name, password_hash, home, enabled, expires_at, quota_bytes, quota_files, \
      max_sessions, permissions, allowed_from, require, incarnation) \
      SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, number + 1 FROM users_revision";
@@ -80,7 +81,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, row: &UserRow) -> 
     bind(INSERT, row).execute(connection).await.map(|_| ())
 }
 
-/// Writes the row over the record of `old_name`.
+/// Replaces the record of `old_name` by the row.
 pub(super) async fn update(
     connection: &mut SqliteConnection,
     old_name: &UserName,
@@ -125,8 +126,8 @@ pub(super) async fn write_keys(connection: &mut SqliteConnection, user: &User) -
     Ok(())
 }
 
-/// Removes a user and their keys, and returns the home as it is stored; `None`: there is no such user. Nothing else of the
-/// record is read, so that one that cannot be read can be removed.
+/// Removes a user and their keys, and returns the stored form of the home, or `None` if there is no such user. No other
+/// field of the record is read, so that an unreadable record can be removed.
 pub(super) async fn remove(
     connection: &mut SqliteConnection,
     name: &UserName,

@@ -162,8 +162,8 @@ impl<T> WaitingLine<T> {
         counts
     }
 
-    /// Evicts the newest attempt of the address that has the most in the line, and within it of the name that has the
-    /// most. Only attempts for which `may_go` returns `true` count.
+    /// Evicts one of the attempts for which `may_go` returns `true`: an unknown pair before a known one, then of the
+    /// address with the most attempts in the line, then of the name with the most, then the newest.
     fn put_out(&mut self, may_go: impl Fn(&Applicant) -> bool) -> Option<()> {
         let sources = self.count(|applicant| applicant.source);
         let names = self.count(|applicant| applicant.name.clone());

@@ -1,6 +1,6 @@
-//! The database behind a store, and the transactions that change it. Each is one attempt: what finds the disk full
-//! spends the reserve, and is attempted once more ([`once_more`]), so that a full disk keeps nobody from disabling or
-//! removing a user.
+//! The database behind a store, and the transactions that change it. Each transaction is one attempt: if it finds the
+//! disk full, the reserve is spent and the transaction is repeated once ([`once_more`]), so that users can be disabled
+//! or removed even on a full disk.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::store::{
 };
 use base::error::{Error, Result};
 
-/// Makes a second attempt where the first has found the disk full: the reserve has become the store's by then.
+/// Makes a second attempt if the first one has found the disk full. The reserve has been freed by then.
 pub(super) async fn once_more<T>(first: Result<T>, second: impl Future<Output = Result<T>>) -> Result<T> {
     match first {
         Err(error) if error.is_repeatable() => second.await,
@@ -29,15 +29,15 @@ pub(super) async fn once_more<T>(first: Result<T>, second: impl Future<Output = 
 pub(super) struct Database {
     pub(super) path: PathBuf,
     pub(super) pool: SqlitePool,
-    /// How homes are written in it.
+    /// The conversion between homes and their stored form.
     pub(super) homes: HomeLocations,
 }
 
 impl Database {
-    /// Takes the write lock before anything is read, so that no other change comes between.
+    /// Begins a transaction that takes the write lock before it reads, so that no other change comes in between.
     pub(super) async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>> {
         let path = self.path.clone();
-        // A disk that hangs holds up this call alone.
+        // The check runs on a blocking thread, so a disk that hangs delays this call only.
         let _ = tokio::task::spawn_blocking(move || reserve::before_write(&path)).await;
         self.pool
             .begin_with("BEGIN IMMEDIATE")
@@ -45,7 +45,7 @@ impl Database {
             .map_err(|e| self.failed(e))
     }
 
-    /// The error of a call that has failed.
+    /// Returns the error of a call that has failed.
     pub(super) fn failed(&self, error: sqlx::Error) -> Error {
         failure::failed(&self.path, error)
     }
@@ -74,7 +74,7 @@ impl Database {
 
     /// Makes one attempt at [`Store::change_user`].
     pub(super) async fn update(&self, name: &UserName, change: &mut RecordChange) -> Result<ChangedUser> {
-        // An error anywhere drops the transaction, which takes everything back.
+        // An error drops the transaction, which rolls everything back.
         let mut write = self.begin_write().await?;
         let found = users::find(&mut write, name, &self.homes)
             .await
@@ -98,7 +98,8 @@ impl Database {
                 return Err(name_taken(&user.name));
             }
         }
-        // Who stays in a home sets the quota of all who share it; who moves in must agree.
+        // A user who stays in a home sets the quota of all who share it; a user who moves into a home must have its
+        // quota.
         let stays = self.homes.located(&row.home) == before.home;
         if stays {
             users::share_quota(&mut write, &row)
@@ -127,7 +128,8 @@ impl Database {
             .await
             .map_err(|e| self.failed(e))?;
         let home = self.homes.located(&stored.ok_or_else(|| no_such_user(name))?);
-        // What was known of a home that nobody has any more will be out of date when somebody has it again.
+        // The usage of a home without users is removed, because it would be out of date when another user gets the
+        // home.
         usage::forget(&mut write, &self.homes, &home)
             .await
             .map_err(|e| self.failed(e))?;

@@ -1,4 +1,4 @@
-//! Users and host keys, by one process and by several.
+//! Tests users and host keys, with one process and with several.
 
 mod homes;
 mod news;
@@ -42,7 +42,7 @@ fn file(dir: &TempDir) -> PathBuf {
     dir.path().join("homeport.db")
 }
 
-/// Spoilt by hand, or written by a newer version that has more permissions.
+/// A record may be damaged by hand, or written by a newer version that has more permissions.
 #[tokio::test]
 async fn a_user_whose_record_cannot_be_read_can_be_removed_and_added_again() {
     let (_dir, store) = store().await;
@@ -94,7 +94,7 @@ async fn a_user_comes_back_as_stored() {
     };
     store.add_user(&full).await.unwrap();
     store.add_user(&user("tom")).await.unwrap();
-    // From another process, as it were.
+    // The store is opened again, as by another process.
     store.close().await;
     let store = SqlStore::open_existing(&file(&dir)).await.unwrap();
     let expected = User {
@@ -116,7 +116,7 @@ async fn a_user_comes_back_as_stored() {
         },
     ];
     assert_eq!(all, expected);
-    // Case counts.
+    // User names are case-sensitive.
     assert!(store.user(&name("calvin.1")).await.unwrap().is_none());
 }
 
@@ -156,7 +156,7 @@ async fn users_are_changed_renamed_and_removed() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("already a user \"tom\""), "{error}");
-    // A change that fails leaves nothing behind, and the store free.
+    // A change that fails leaves no data behind, and the store unlocked.
     let error = store
         .change_user(
             &name("hobbes"),
@@ -184,7 +184,7 @@ async fn users_are_changed_renamed_and_removed() {
             "{missing}"
         );
     }
-    // The keys are gone with the user.
+    // The user's keys are removed with the user.
     store.add_user(&user("hobbes")).await.unwrap();
     assert!(
         store
@@ -231,7 +231,7 @@ async fn homes_are_apart_or_the_same() {
     ] {
         store.add_user(&at_home(other, home)).await.unwrap();
     }
-    // Also when a user moves; and nobody stands in their own way.
+    // The rule also applies when a user moves; a user's own old home does not count.
     let moves = |home: &'static str| -> RecordChange {
         Box::new(move |user| {
             user.home = home.into();
@@ -290,7 +290,7 @@ async fn users_of_one_home_share_its_quota() {
 async fn two_processes_change_users_at_once_and_nothing_is_lost() {
     let dir = TempDir::new().unwrap();
     let path = file(&dir);
-    // Both make and migrate it at the same time, too.
+    // Both processes also create and migrate the store at the same time.
     let (one, two) = tokio::join!(SqlStore::open(&path), SqlStore::open(&path));
     let stores = [Arc::new(one.unwrap()), Arc::new(two.unwrap())];
     stores[0].add_user(&user("calvin")).await.unwrap();
@@ -324,7 +324,7 @@ async fn two_processes_change_users_at_once_and_nothing_is_lost() {
     }
 }
 
-/// What SQLite does by itself when a change cannot be written.
+/// SQLite may roll a transaction back by itself if a change cannot be written.
 #[tokio::test]
 async fn a_transaction_that_ended_by_itself_spoils_no_connection() {
     let (_dir, store) = store().await;
@@ -353,7 +353,7 @@ async fn the_version_tells_of_changes_by_anybody() {
         by_another,
         "its own changes count too"
     );
-    // Also after the command has ended and folded the log into the file.
+    // The version also changes when the command has ended and the log was moved into the file.
     let version = server.version().await.unwrap();
     command.remove_user(&name("tom")).await.unwrap();
     command.close().await;
@@ -373,7 +373,7 @@ async fn host_keys_are_recorded() {
     );
 }
 
-/// A store as version 2 of the program left it, with users of these homes.
+/// Creates a store in the format of version 2, with users who have these homes.
 pub(crate) async fn version_2(file: &Path, homes: &[&str]) {
     use sqlx::ConnectOptions as _;
     let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);

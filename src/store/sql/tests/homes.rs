@@ -1,8 +1,8 @@
-//! Whose home is whose, among many.
+//! Tests the rules about homes with many users.
 
 use super::*;
 
-/// What each question of one user or one home does, as SQLite plans it: it searches an index, and scans no table.
+/// Checks SQLite's plan for each query about one user or one home: it searches an index and scans no table.
 #[tokio::test]
 async fn questions_about_one_user_do_not_read_all() {
     let (_dir, store) = store().await;
@@ -62,7 +62,7 @@ async fn the_neighbours_of_a_home_are_found_among_many() {
     refused("/srv/deep/x", "deep").await;
     refused("/srv/deep", "deep").await;
     refused("/srv/homes", "a").await;
-    // A user may move deeper into, or out of, the own home.
+    // A user may move into a subdirectory of their own home, or out of it.
     for to in ["/srv/homes/a/b", "/srv/homes/a"] {
         let change = move |user: &mut User| {
             user.home = to.into();

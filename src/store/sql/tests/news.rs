@@ -1,4 +1,4 @@
-//! Who and what was changed since a revision.
+//! Tests which users and homes are reported as changed since a revision.
 
 use super::*;
 
@@ -49,7 +49,7 @@ async fn news_name_whoever_and_whatever_was_changed() {
     );
     assert!(!change("calvin", |user| user.home = "/srv/homes/./calvin/".into()).await);
     let seen = check(seen, &[], &[]).await;
-    // Who shares the home shares the quota.
+    // Users who share the home share its quota.
     assert!(change("tom", |user| user.quota.bytes = Some(1)).await);
     let seen = check(seen, &["guest", "tom"], &["tom"]).await;
     assert_eq!(
@@ -72,7 +72,7 @@ async fn news_name_whoever_and_whatever_was_changed() {
     let first = store.user(&name("hobbes")).await.unwrap().unwrap();
     store.remove_user(&name("hobbes")).await.unwrap();
     let seen = check(seen, &["hobbes"], &["new"]).await;
-    // By hand.
+    // These changes are made by hand, in SQL.
     for sql in [
         "UPDATE users SET enabled = 0 WHERE name = 'tom'",
         "INSERT INTO user_keys (user_name, position, line) VALUES ('guest', 0, 'x')",

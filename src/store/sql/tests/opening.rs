@@ -1,4 +1,4 @@
-//! The file: who may read it, what is refused, what looking at it leaves behind.
+//! Tests the file: its mode, which files are refused, and that an inspection leaves no changes behind.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use super::*;
 
-/// Every file of a directory with its bytes and its time of change.
+/// Returns every file of a directory with its bytes and its time of change.
 fn contents(dir: &TempDir) -> Vec<(PathBuf, Vec<u8>, (i64, i64))> {
     let mut files: Vec<_> = std::fs::read_dir(dir.path())
         .unwrap()
@@ -66,7 +66,7 @@ async fn looking_changes_nothing() {
     assert!(contents(&dir) == before, "while it is open");
     looking.close().await;
     assert!(contents(&dir) == before);
-    // While the server runs, what is still in its log is seen too.
+    // While the server runs, an inspection also sees what is still in the log.
     let server = SqlStore::open(&file(&dir)).await.unwrap();
     server.add_user(&user("tom")).await.unwrap();
     let looking = SqlStore::open_read_only(&file(&dir)).await.unwrap();
@@ -174,7 +174,7 @@ async fn a_locked_store_is_waited_for_and_then_reported() {
     let options = SqliteConnectOptions::new().filename(file(&dir));
     let mut other = options.connect().await.unwrap();
     let transaction = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-    // Readers do not wait.
+    // Readers do not wait for the writer.
     assert!(store.users().await.unwrap().is_empty());
     let error = store.add_user(&user("calvin")).await.unwrap_err().to_string();
     assert!(error.contains("locked for 5 s"), "{error}");
@@ -218,7 +218,7 @@ async fn every_connection_is_durable_and_keeps_references_whole() {
 async fn what_a_killed_server_left_is_read_and_left_as_it_is() {
     let (dir, server) = store().await;
     server.add_user(&user("calvin")).await.unwrap();
-    // As after a crash: the log still holds the user.
+    // The files are copied as after a crash: the log still contains the user.
     let crashed = TempDir::new().unwrap();
     for suffix in ["", "-wal", "-shm"] {
         let name = format!("homeport.db{suffix}");
@@ -233,15 +233,15 @@ async fn what_a_killed_server_left_is_read_and_left_as_it_is() {
         |files: &[(PathBuf, Vec<u8>, (i64, i64))]| files.iter().map(|f| f.0.clone()).collect::<Vec<_>>();
     let after = contents(&crashed);
     assert_eq!(names(&after), names(&before));
-    // The index of the log is a cache, and may be built anew.
+    // The index of the log is a cache, so it may be rebuilt.
     assert!(after[0] == before[0]);
     assert!(after[2] == before[2]);
-    // The next server finds everything.
+    // The next server finds all data.
     let server = SqlStore::open(&file(&crashed)).await.unwrap();
     assert_eq!(server.users().await.unwrap().len(), 1);
 }
 
-/// Every older version: what `check` sees is what a start makes of it, and the file stays as it is.
+/// For every older version, `check` sees the result of the upgrade, and the file is not changed.
 #[tokio::test]
 async fn an_older_store_is_looked_at_as_it_will_be() {
     let mut versions: Vec<i64> = migrations::migrations().iter().map(|step| step.version).collect();
@@ -316,7 +316,7 @@ async fn a_store_of_version_2_gets_an_id_and_relative_homes() {
     let before = store.version().await.unwrap();
     store.close().await;
 
-    // Opened again, and at another place.
+    // The store is opened again, and in another directory.
     let store = open().await;
     assert_eq!(store.id().await.unwrap(), id);
     assert!(!store.marks_known_homes().await.unwrap());
@@ -335,7 +335,7 @@ async fn a_store_of_version_2_gets_an_id_and_relative_homes() {
             "{user:?}"
         );
     }
-    // Rules about homes hold for both forms.
+    // The rules about homes apply to both forms.
     let mut inside = user("inside");
     inside.home = "/new/homes/team".into();
     let error = store.add_user(&inside).await.unwrap_err().to_string();

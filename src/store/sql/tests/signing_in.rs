@@ -1,4 +1,4 @@
-//! What signing in asks of the store: from where users have, and one key of one user.
+//! Tests the store's part in signing in: earlier sign-ins, and one key of one user.
 
 use super::*;
 
@@ -30,7 +30,7 @@ async fn sign_ins_are_kept_for_users_who_exist_and_bounded_for_each() {
         kept,
         expected.map(|(user, host, second)| sign_in(user, host, second))
     );
-    // Later ones replace earlier ones, what is old is forgotten, and a new name keeps what the old one had.
+    // Later sign-ins replace earlier ones, old ones are removed, and a renamed user keeps them.
     let change = Box::new(|user: &mut User| {
         user.name = name("hobbes");
         Ok(())
@@ -72,7 +72,7 @@ async fn a_user_comes_with_the_one_key_that_is_asked_for() {
         assert_eq!(found.keys, expected, "{data}");
         assert_eq!(found.home, owner.home);
     };
-    // Lines with quotes and tabs come each time; who asked looks closer.
+    // Lines with quotes and tabs are always returned; the caller examines them.
     check("AAAAone", &[0, 4, 5]).await;
     check("AAAAtwo", &[1, 2, 4, 5]).await;
     check("AAAAthree", &[3, 4, 5]).await;
