@@ -1,8 +1,8 @@
-//! What the operator reads: the log, and the audit log.
+//! The operator's logs: the process's log and the audit log.
 //!
-//! The log is `tracing`'s, on standard error (by way of [`log_queue`]), as text or JSON. Every line of it passes one
-//! writer, which leaves no control character in it but the final newline, whatever a peer called itself. The audit log
-//! is the first subscriber of [`crate::session::events::Events`]: see [`audit`].
+//! The process's log uses `tracing` and goes to standard error (through [`log_queue`]), as text or JSON. Every line
+//! passes one writer, which leaves no control character in it except the final newline, whatever text a peer sent. The
+//! audit log is the first subscriber of [`crate::session::events::Events`]: see [`audit`].
 
 pub mod audit;
 mod escape;
@@ -28,30 +28,30 @@ use base::error::{Error, Result};
 pub use log_queue::Flush;
 use log_queue::LogQueue;
 
-/// The settings of `[log]`.
+/// The settings of the section `[log]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
-    /// The format of the log.
+    /// The format of the log's lines.
     pub format: LogFormat,
-    /// The least important messages that are logged. The audit log is never left out.
+    /// The lowest level that is logged. It does not apply to the audit log, which is always written.
     pub level: LogLevel,
-    /// Where the audit log goes; `None`: into the log, with the target `audit`.
+    /// The file of the audit log. With `None`, the audit log goes into the process's log, with the target `audit`.
     pub audit: Option<PathBuf>,
 }
 
-/// The format of the log.
+/// The format of the log's lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// A line of text for people.
+    /// Each message is a line of text for people.
     #[default]
     Text,
-    /// A JSON object per line.
+    /// Each message is a JSON object on its own line.
     Json,
 }
 
-/// The least important messages that are still logged.
+/// The lowest level that is logged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "the usual names")]
@@ -67,7 +67,7 @@ pub enum LogLevel {
 type Filtered = Layered<reload::Layer<Targets, Registry>, Registry>;
 type LogLayer = Box<dyn Layer<Filtered> + Send + Sync>;
 
-/// The process's log, for changing it later. There is one for each process, as there is one standard error.
+/// The process's log, kept so that it can be changed later. A process has one log, as it has one standard error.
 static PROCESS_LOG: OnceLock<ProcessLog> = OnceLock::new();
 
 struct ProcessLog {
@@ -76,11 +76,11 @@ struct ProcessLog {
     queue: LogQueue,
 }
 
-/// Starts the process's log. To be called once, by the binary; a server in a test goes without. Dropping what it returns
-/// waits for the last lines to be written.
+/// Starts the process's log. The binary calls this once; a server in a test does not. Dropping the returned value waits
+/// for the last lines to be written.
 ///
 /// # Errors
-/// When a log was started already.
+/// Returns an error if the log was already started.
 pub fn init(settings: &LogSettings) -> Result<Flush> {
     let queue = LogQueue::start(io::stderr()).map_err(|e| Error::new("cannot start the log").because(e))?;
     let (filter, filter_handle) = reload::Layer::new(filter(settings));
@@ -96,36 +96,37 @@ pub fn init(settings: &LogSettings) -> Result<Flush> {
     Ok(Flush(queue))
 }
 
-/// Opens the audit log; the second value changes it and the process's log when the configuration is read again.
+/// Opens the audit log. The second returned value changes it and the process's log when the configuration is reloaded.
 ///
-/// To be called after privileges are given up, so that the file can be opened again later.
+/// It must be called after privileges are dropped, so that the file can be opened again later.
 ///
 /// # Errors
-/// When the audit file cannot be opened for appending.
+/// Returns an error if the audit file cannot be opened for appending.
 pub fn open_audit(settings: &LogSettings) -> Result<(AuditLog, Reload)> {
     let (log, file) = AuditLog::open(settings.audit.as_deref())?;
     Ok((log, Reload { audit: file }))
 }
 
-/// Checks whether this file can be opened as the audit log, and changes nothing. Returns `false` if it would be made.
+/// Checks whether this file can be opened as the audit log, without changing anything. Returns `false` if the file
+/// would be created.
 ///
 /// # Errors
-/// What [`open_audit`] would say, or why the file could not be made.
+/// Returns the error that [`open_audit`] would return, or the reason why the file could not be created.
 pub fn probe_audit(path: &Path) -> Result<bool> {
     audit::probe(path)
 }
 
-/// Applies changed `[log]` settings to what is running, and opens log files anew after a rotation.
+/// Applies changed `[log]` settings to the running process, and opens log files again after a rotation.
 #[derive(Debug, Clone)]
 pub struct Reload {
     audit: AuditFile,
 }
 
 impl Reload {
-    /// Applies format and level, and opens the audit file again. Blocks on the disk.
+    /// Applies the format and the level, and opens the audit file again. The call blocks on the disk.
     ///
     /// # Errors
-    /// When the audit file cannot be opened; the old one stays in use then, and nothing is changed.
+    /// Returns an error if the audit file cannot be opened. The old file then stays in use, and no setting is changed.
     pub fn apply(&self, settings: &LogSettings) -> Result<()> {
         self.audit.reopen(settings.audit.as_deref())?;
         if let Some(log) = PROCESS_LOG.get() {
@@ -147,7 +148,8 @@ fn filter(settings: &LogSettings) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // The libraries below us speak to their developers: only what is wrong, unless somebody looks for a fault.
+    // Libraries log for their developers: only warnings and errors are shown, unless the operator is looking for a
+    // fault.
     let libraries = if level > LevelFilter::INFO {
         LevelFilter::INFO
     } else {
@@ -175,7 +177,8 @@ where
                 .boxed()
         }
         LogFormat::Json => {
-            // No spans: JSON insists on their fields being formatted as JSON, which those begun as text are not.
+            // Spans are left out: in JSON their fields must be formatted as JSON, but spans begun in text format are
+            // not.
             let layer = layer.json().flatten_event(true);
             let layer = layer.with_current_span(false).with_span_list(false);
             layer.with_writer(escape::Escaping::json(writer)).boxed()
@@ -183,7 +186,7 @@ where
     }
 }
 
-/// `name=value`, the value in quotes unless it is one plain word: a peer can't make fields of its own.
+/// Writes `name=value`. The value is quoted unless it is one plain word, so that a peer cannot forge fields.
 fn write_field(
     writer: &mut tracing_subscriber::fmt::format::Writer<'_>,
     name: &str,
@@ -201,7 +204,7 @@ fn write_field(
     }
 }
 
-/// Whether this is one string literal, from the first character to the last.
+/// Whether the text is one string literal from its first to its last character.
 fn is_quoted(text: &str) -> bool {
     let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return false;

@@ -1,9 +1,9 @@
-//! The audit log: one JSON object per line for each event, in the order in which they happened.
+//! The audit log: one JSON object per line for each event, in the order of the events.
 //!
-//! A thread of its own writes it, fed by a bounded queue in which each user has a part ([`super::event_queue`]): a slow
-//! disk slows down those who fill it, for a limited time, and nobody else. What finds no room is counted instead of
-//! kept; as soon as the disk takes lines again the audit log says how many are missing
-//! (`{"event":"lost","count":…}`), and the log says so at once.
+//! A separate thread writes it from a bounded queue in which each user has a part ([`super::event_queue`]): a slow disk
+//! slows down only the users who fill the queue, and only for a limited time. Events that do not fit are counted
+//! instead of kept. As soon as the disk accepts lines again, the audit log says how many are missing
+//! (`{"event":"lost","count":…}`); the process's log says so at once.
 
 use parking_lot::Mutex;
 use std::fs::{File, OpenOptions};
@@ -26,47 +26,47 @@ use base::advice;
 use base::error::{Error, Result};
 use base::regular::{Links, open_regular};
 
-/// The target of the audit log's lines in the process's log, where they have no file of their own.
+/// The target of the audit log's lines in the process's log, which is used if the audit log has no file of its own.
 pub(super) const LOG_TARGET: &str = "audit";
 
-/// What waits for the disk: some seconds of a busy server. An event takes a few hundred bytes, and 9 KiB at the most.
+/// The limits of the queue: some seconds of a busy server. An event takes a few hundred bytes, and at most 9 KiB.
 const CAPACITY: QueueCapacity = QueueCapacity {
     events: 16_384,
     bytes: 8 << 20,
 };
 
-/// Lines that are written at once: at the most 4 MiB of them, where paths are long and full of bytes that are no text.
+/// The most lines that are written at once: up to 4 MiB, if paths are long and consist of bytes that are not text.
 const BATCH: usize = 128;
 
-/// How long the end of the server waits for the last lines to be written.
+/// The most time that the shutdown waits for the last lines to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// How often the log says that events are being lost.
+/// The shortest interval at which the process's log reports lost events.
 const TELL_LOSSES_EVERY: Duration = Duration::from_secs(10);
 
-/// Subscribes to events and has them written. When it is dropped, what is queued is written first.
+/// Subscribes to events and writes them. When it is dropped, queued events are written first.
 #[derive(Debug)]
 pub struct AuditLog {
     queue: Arc<EventQueue>,
-    /// When the log last said that events are being lost.
+    /// The time at which the process's log last reported lost events.
     told: Mutex<Option<Instant>>,
-    /// A channel that closes when the thread ends.
+    /// A channel that is closed when the thread ends.
     ended: Mutex<Receiver<()>>,
 }
 
-/// The file behind an audit log, for opening it again after a rotation.
+/// The file of an audit log, which can be opened again after a rotation.
 #[derive(Debug, Clone)]
 pub struct AuditFile {
     next: Arc<Mutex<Option<AuditSink>>>,
     queue: Arc<EventQueue>,
 }
 
-/// Where the audit log's lines go.
+/// The destination of the audit log's lines.
 #[derive(Debug)]
 pub(super) enum AuditSink {
-    /// A file of its own.
+    /// The lines go to a separate file.
     File(File),
-    /// The process's log.
+    /// The lines go to the process's log.
     Log,
 }
 
@@ -77,7 +77,7 @@ impl AuditSink {
         };
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(0o600);
-        // The operator may have put a link there, to a larger disk.
+        // The operator may have put a link there, which points to a larger disk.
         let file = open_regular(path, &options, Links::Follow);
         file.map(AuditSink::File).map_err(|e| cannot_open(path, e))
     }
@@ -89,12 +89,13 @@ fn cannot_open(path: &Path, cause: io::Error) -> Error {
         .hint("[log] audit in the configuration names it; its directory must exist and be ours")
 }
 
-/// Opens the file as [`AuditSink::open`] does, but does not make it: `false` if it would have to be made, and can be.
+/// Opens the file as [`AuditSink::open`] does, but does not create it. Returns `false` if the file is missing and can
+/// be created.
 pub(super) fn probe(path: &Path) -> Result<bool> {
     let cannot = |cause| cannot_open(path, cause);
     match open_regular(path, OpenOptions::new().append(true), Links::Follow) {
         Ok(_) => Ok(true),
-        // A link to nothing is made where it points to.
+        // Opening a dangling link creates the file that it points to.
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let target = std::fs::read_link(path).map(|target| path.with_file_name(target));
             let target = target.unwrap_or_else(|_| path.to_owned());
@@ -113,12 +114,12 @@ pub(super) fn probe(path: &Path) -> Result<bool> {
 }
 
 impl AuditLog {
-    /// Opens the file (made with mode 0600 if it is missing) and starts the thread.
+    /// Opens the file (created with mode 0600 if it is missing) and starts the thread.
     pub(super) fn open(path: Option<&Path>) -> Result<(AuditLog, AuditFile)> {
         Self::start(AuditSink::open(path)?)
     }
 
-    /// The same for what is open already: a pipe, in tests, hangs as a disk may.
+    /// Starts the thread with an open sink. Tests pass a pipe, which can hang as a disk may.
     pub(super) fn start(sink: AuditSink) -> Result<(AuditLog, AuditFile)> {
         let next = Arc::new(Mutex::new(None));
         let queue = Arc::new(EventQueue::new(CAPACITY));
@@ -182,10 +183,10 @@ impl Drop for AuditLog {
 }
 
 impl AuditFile {
-    /// Opens the file again, or another one. Lines that are queued may still go to the old one.
+    /// Opens the file again, or another file. Queued lines may still go to the old one.
     ///
     /// # Errors
-    /// When it cannot be opened; the old one stays in use.
+    /// Returns an error if the file cannot be opened. The old file then stays in use.
     pub fn reopen(&self, path: Option<&Path>) -> Result<()> {
         let sink = AuditSink::open(path)?;
         *self.next.lock() = Some(sink);
@@ -194,11 +195,11 @@ impl AuditFile {
     }
 }
 
-/// After each write. What comes meanwhile is written together, and those who emit it need not wake the thread: that is
-/// a system call each, on the way of every small file.
+/// The pause after each write. Events that arrive during the pause are written together, and their sessions need not
+/// wake the thread, which would cost a system call for every small file.
 const REST: Duration = Duration::from_millis(2);
 
-/// Writes all of it; what was written before an error came.
+/// Writes the whole text. On an error, it also returns the number of bytes that were written before.
 fn append(file: &mut File, text: &[u8]) -> std::result::Result<(), (u64, io::Error)> {
     let mut rest = text;
     while !rest.is_empty() {
@@ -216,7 +217,7 @@ fn append(file: &mut File, text: &[u8]) -> std::result::Result<(), (u64, io::Err
     Ok(())
 }
 
-/// Cuts off what was written last, so that no half of a line stays. Nobody else writes to the file.
+/// Truncates what was written last, so that no partial line remains. No other process writes to the file.
 fn take_back(file: &File, written: u64) -> bool {
     let cut = file
         .metadata()
@@ -224,14 +225,14 @@ fn take_back(file: &File, written: u64) -> bool {
     cut.is_ok()
 }
 
-/// The state of the thread that writes.
+/// The state of the thread that writes the audit log.
 struct AuditWriter {
     sink: AuditSink,
     next: Arc<Mutex<Option<AuditSink>>>,
     queue: Arc<EventQueue>,
-    /// Whether the last write broke off within a line.
+    /// Whether the last write stopped in the middle of a line.
     torn: bool,
-    /// Whether the last write failed, and the log has been told.
+    /// Whether the last write failed and the process's log has reported it.
     failing: bool,
 }
 

@@ -1,4 +1,5 @@
-//! A writer that makes text from peers harmless in every log line; `base::visible` says which characters that concerns.
+//! A writer that escapes dangerous text from peers in every log line; `base::visible` decides which characters are
+//! escaped.
 
 use std::io::{self, Write};
 
@@ -6,7 +7,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use base::visible::{for_terminal, in_json};
 
-/// A writer of log lines that lets no treacherous character through but the newline at a line's end.
+/// A writer of log lines that escapes every dangerous character except the newline at a line's end.
 pub(super) struct Escaping<W> {
     inner: W,
     escape: fn(&str) -> String,
@@ -39,7 +40,7 @@ impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for Escaping<W> {
     }
 }
 
-/// `tracing-subscriber` hands over one whole line at a time.
+/// `tracing-subscriber` passes one whole line to each call.
 impl<W: Write> Write for Escaping<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);

@@ -1,11 +1,12 @@
-//! The queue between those who emit events and a subscriber that may be slow: the audit log's disk, for one.
+//! The queue between the code that emits events and a subscriber that may be slow, such as the audit log's disk.
 //!
-//! It is bounded in events and in bytes, and nobody ever waits to put something in. Who emits is an *owner*: a user, or
-//! all together who have not signed in. An owner may hold half of what the others leave, so that whoever floods it
-//! loses events of their own, and each of the others still finds room. What says how something ended has room of its
-//! own besides ([`Event::is_closing`]). A user whose part is nearly full is slowed down: see [`EmitCredit`].
+//! The queue is bounded in events and in bytes, and adding an event never waits. Each event has an *owner*: a user, or
+//! one common owner for all peers who have not signed in. An owner may hold half of what the others leave free, so that
+//! an owner that floods the queue loses its own events, and the others still find room. Events that say how something
+//! ended have additional room ([`Event::is_closing`]). A user whose part is nearly full is slowed down: see
+//! [`EmitCredit`].
 //!
-//! The same refusal again and again is one event a second, with the number of them: see [`Repeated`].
+//! If the same refusal is repeated, one event a second is queued, with the number of refusals: see [`Repeated`].
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
@@ -18,26 +19,26 @@ use crate::domain::event::{COMMAND_NOT_FOUND, Event, SessionId};
 use crate::domain::user::UserName;
 use crate::session::events::EmitCredit;
 
-/// Refusals of one kind in one session within this time are one event.
+/// The time within which refusals of one kind in one session are combined into one event.
 const SUM_FOR: Duration = Duration::from_secs(1);
-/// While a flood goes on, losses are told this often.
+/// The interval at which losses are reported during a flood.
 const TELL_LOSSES_EVERY: Duration = Duration::from_secs(1);
-/// Kinds of refusals that are summed up at once: some for each session that there may be.
+/// The most kinds of refusals that are combined at the same time: some for each possible session.
 const MAX_SUMS: usize = 16_384;
-/// Users who hold nothing are forgotten when there are more than this.
+/// If there are more users than this, users without queued events are forgotten.
 const REMEMBERED: usize = 1024;
 
-/// What a queue holds at most.
+/// The limits of a queue.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueCapacity {
-    /// The number of events.
+    /// The most events in the queue.
     pub events: usize,
-    /// The bytes of memory that the events take.
+    /// The most bytes of memory that the events may use.
     pub bytes: usize,
 }
 
 impl QueueCapacity {
-    /// With the room that is kept for what says how something ended.
+    /// Returns the limits including the additional room for events that say how something ended.
     fn with_reserve(self) -> Self {
         Self {
             events: self.events + self.events / 4,
@@ -46,30 +47,30 @@ impl QueueCapacity {
     }
 }
 
-/// An event in the queue.
+/// An event in the queue, with its time and its count.
 #[derive(Debug)]
 pub struct QueuedEvent {
-    /// The time of the event; of several, the last.
+    /// The time of the event. If the entry stands for several, it is the time of the last one.
     pub time: Timestamp,
-    /// The event.
+    /// The event itself.
     pub event: Event,
     /// The number of occurrences that the entry stands for.
     pub count: u64,
     bytes: usize,
 }
 
-/// What a subscriber takes at once.
+/// The events that a subscriber takes at once.
 #[derive(Debug, Default)]
 pub struct EventBatch {
     /// The events, in the order in which they happened.
     pub entries: Vec<QueuedEvent>,
     /// The number of events that were lost since the last batch.
     pub lost: u64,
-    /// Whether the queue is closed and nothing is left in it.
+    /// Whether the queue is closed and empty.
     pub ended: bool,
 }
 
-/// A queue of events: see the module.
+/// A bounded queue of events: see the module.
 #[derive(Debug)]
 pub struct EventQueue {
     capacity: QueueCapacity,
@@ -83,20 +84,20 @@ struct EventQueueState {
     used: Amount,
     owners: HashMap<EventOwner, OwnerRoom>,
     sums: HashMap<Repeated, RepeatSummary>,
-    /// When the first of the summaries is to be told.
+    /// The time at which the first of the summaries is to be reported.
     sums_due: Option<Instant>,
     lost: u64,
-    /// When that is to be told, if the queue is not empty before.
+    /// The time at which the losses are to be reported, if the queue is not empty before.
     lost_due: Option<Instant>,
-    /// Whether somebody's credit may be short.
+    /// Whether the credit of any user may be short.
     short: bool,
     nudged: bool,
     closed: bool,
-    /// Whether the subscriber sleeps.
+    /// Whether the subscriber is sleeping.
     sleeping: bool,
 }
 
-/// The user whose events they are; `None` for all who have not signed in.
+/// The user who owns events, or `None` for all peers who have not signed in.
 type EventOwner = Option<UserName>;
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -116,7 +117,7 @@ impl Amount {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// What an owner who holds this may hold at the most, when all together hold `all`.
+    /// Returns the most that an owner who holds this amount may hold, when all owners together hold `all`.
     fn most(self, all: Amount, capacity: QueueCapacity) -> Amount {
         let half =
             |capacity: usize, all: usize, own: usize| capacity.saturating_sub(all.saturating_sub(own)) / 2;
@@ -126,7 +127,7 @@ impl Amount {
         }
     }
 
-    /// Whether it is at least so many fourths of that.
+    /// Whether the amount is at least this many fourths of `of`.
     fn is_at_least(self, fourths: usize, of: Amount) -> bool {
         self.events * 4 >= of.events * fourths || self.bytes * 4 >= of.bytes * fourths
     }
@@ -138,7 +139,7 @@ struct OwnerRoom {
     credit: Arc<EmitCredit>,
 }
 
-/// Refusals that are summed up: of one session, and for one reason.
+/// The kinds of refusals that are combined: those of one session with one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Repeated {
     Forbidden(SessionId, &'static str),
@@ -161,7 +162,7 @@ impl Repeated {
     }
 }
 
-/// The refusals of one kind since the last one that was put into the queue.
+/// The refusals of one kind since the last one that was added to the queue.
 #[derive(Debug)]
 struct RepeatSummary {
     since: Instant,
@@ -170,7 +171,7 @@ struct RepeatSummary {
 }
 
 impl EventQueue {
-    /// An empty queue.
+    /// Creates an empty queue with these limits.
     pub fn new(capacity: QueueCapacity) -> Self {
         Self {
             capacity,
@@ -183,7 +184,7 @@ impl EventQueue {
         self.state.lock()
     }
 
-    /// Puts an event in. Returns whether it is the first one that is lost since something was taken out.
+    /// Adds an event. Returns whether it is the first one that was lost since an event was taken.
     pub fn push(&self, time: Timestamp, event: &Event) -> bool {
         self.push_at(Instant::now(), time, event)
     }
@@ -204,7 +205,7 @@ impl EventQueue {
         first_lost
     }
 
-    /// The credit of a user: whether the user's sessions may go on.
+    /// Returns the credit of a user, which says whether the user's sessions may continue.
     pub fn credit(&self, user: &UserName) -> Arc<EmitCredit> {
         let mut state = self.state();
         if state.owners.len() > REMEMBERED {
@@ -216,7 +217,7 @@ impl EventQueue {
         Arc::clone(&account.credit)
     }
 
-    /// Waits for something to do, and takes what there is, `most` events at once.
+    /// Waits for something to do and takes what is there, at most `most` events at once.
     pub fn take(&self, most: usize) -> EventBatch {
         let mut state = self.state();
         loop {
@@ -252,18 +253,18 @@ impl EventQueue {
         batch
     }
 
-    /// Counts events that could not be written.
+    /// Counts events that could not be written as lost.
     pub fn lose(&self, count: u64) {
         self.state().lose(count);
     }
 
-    /// Wakes the subscriber, which has something else to do.
+    /// Wakes the subscriber, which has other work to do.
     pub fn nudge(&self) {
         self.state().nudged = true;
         self.ready.notify_one();
     }
 
-    /// Closes the queue: nothing is put in any more, and what is summed up is told at once.
+    /// Closes the queue: no more events are accepted, and the summaries are reported at once.
     pub fn close(&self) {
         self.state().closed = true;
         self.ready.notify_one();
@@ -271,7 +272,7 @@ impl EventQueue {
 }
 
 impl EventQueueState {
-    /// Adds to what is summed up; `false`: it is the first of its kind.
+    /// Adds the event to its summary. Returns `false` if it is the first of its kind.
     fn sum_up(&mut self, kind: Repeated, now: Instant, time: Timestamp, event: &Event) -> bool {
         if let Some(sum) = self.sums.get_mut(&kind) {
             sum.count += 1;
@@ -290,7 +291,7 @@ impl EventQueueState {
         false
     }
 
-    /// Puts the sums in whose time is over, and all when the queue is closed.
+    /// Queues the summaries whose time is over, or all summaries if the queue is closed.
     fn put_sums(&mut self, capacity: QueueCapacity, now: Instant) {
         if !self.closed && self.sums_due.is_none_or(|due| due > now) {
             return;
@@ -302,7 +303,7 @@ impl EventQueueState {
                 return true;
             }
             over.extend(sum.last.take().map(|(time, event)| (time, event, sum.count)));
-            // One that goes on goes on being summed up.
+            // A refusal that is still repeated continues to be combined.
             let goes_on = sum.count > 0 && !closed;
             (sum.since, sum.count) = (now, 0);
             goes_on
@@ -344,7 +345,7 @@ impl EventQueueState {
         false
     }
 
-    /// Returns whether these are the first.
+    /// Counts lost events, and returns whether they are the first ones.
     fn lose(&mut self, count: u64) -> bool {
         self.lost += count;
         self.lost_due
@@ -357,11 +358,11 @@ impl EventQueueState {
     }
 
     fn emptied(&mut self) {
-        // A flood may have made it large.
+        // A flood may have made the queue's allocation large.
         if self.entries.capacity() > 1024 {
             self.entries.shrink_to(256);
         }
-        // Also for those who found no room without holding any.
+        // This also serves owners who found no room although they held no events.
         if std::mem::take(&mut self.short) {
             self.owners.values().for_each(|account| account.credit.open());
         }

@@ -1,10 +1,11 @@
-//! The way of the log's lines to standard error: through a bounded queue, and written by a thread of its own.
+//! Carries the log's lines to standard error through a bounded queue, from which a separate thread writes.
 //!
-//! Who logs never waits: a journal or a terminal that hangs would stop the whole server, a thread at a time. When the
-//! queue is full, lines are dropped and counted, and the log says how many as soon as it is read again. Only the audit
-//! log's thread waits for room ([`may_wait`]), since it has a queue of its own, in which losses are counted.
+//! A thread that logs never waits: otherwise a journal or a terminal that hangs would stop the whole server, one thread
+//! after the other. When the queue is full, lines are dropped and counted, and the log says how many as soon as it is
+//! read again. Only the audit log's thread waits for room ([`may_wait`]), because it has its own queue, in which losses
+//! are counted.
 //!
-//! At the end of the process [`Flush`] waits for a limited time until all is written.
+//! At the end of the process, [`Flush`] waits for a limited time until all lines are written.
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::cell::Cell;
@@ -16,27 +17,27 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes that wait: thousands of lines, of which each is short.
+/// The size of the queue in bytes: thousands of lines, which are short.
 const CAPACITY: usize = 1 << 20;
-/// How long the end of the process waits for the last lines to be read.
+/// The most time that the end of the process waits for the last lines to be read.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 thread_local! {
     static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Lets this thread wait, from now on, where the queue is full.
+/// Allows this thread, from now on, to wait when the queue is full.
 pub(super) fn may_wait() {
     MAY_WAIT.set(true);
 }
 
-/// The queue. Its clones are the same queue.
+/// A bounded queue of log lines. All clones share the same queue.
 #[derive(Clone)]
 pub(super) struct LogQueue(Arc<LogQueueShared>);
 
 struct LogQueueShared {
     state: Mutex<LogQueueState>,
-    /// Something has come, or was taken.
+    /// Signals that lines were added or removed.
     changed: Condvar,
 }
 
@@ -45,12 +46,12 @@ struct LogQueueState {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
     dropped: u64,
-    /// Whether the thread is writing what it has taken.
+    /// Whether the thread is writing the lines that it has taken.
     writing: bool,
 }
 
 impl LogQueue {
-    /// Starts the thread, which writes to `to` for as long as the process lives.
+    /// Starts the thread, which writes to `to` as long as the process lives.
     pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<Self> {
         let queue = Self(Arc::new(LogQueueShared {
             state: Mutex::default(),
@@ -68,7 +69,7 @@ impl LogQueue {
 
     fn push(&self, line: &[u8]) {
         let mut state = self.state();
-        // One line that is longer than all of the queue still gets through, alone.
+        // A line that is longer than the whole queue is still accepted when the queue is empty.
         while state.bytes + line.len() > CAPACITY && state.bytes > 0 {
             if !MAY_WAIT.get() {
                 state.dropped += 1;
@@ -91,14 +92,14 @@ impl LogQueue {
             let lines = std::mem::take(&mut state.lines);
             let dropped = std::mem::take(&mut state.dropped);
             state.writing = true;
-            // What is being written counts until it is: the queue is no longer than it says.
+            // Bytes that are being written still count, so that the queue never holds more than its limit.
             drop(state);
             let mut text: Vec<u8> = lines.into_iter().flatten().collect();
             let taken = text.len();
             if dropped > 0 {
                 text.extend(lost(dropped).into_bytes());
             }
-            // Nobody is left who could be told.
+            // An error here cannot be reported anywhere.
             let _ = to.write_all(&text).and_then(|()| to.flush());
             state = self.state();
             state.bytes = state.bytes.saturating_sub(taken);
@@ -107,7 +108,7 @@ impl LogQueue {
         }
     }
 
-    /// Waits until all is written, or for `at_most`.
+    /// Waits until all lines are written, or until `at_most` has passed.
     fn flush(&self, at_most: Duration) {
         let deadline = Instant::now() + at_most;
         let mut state = self.state();
@@ -121,7 +122,7 @@ impl LogQueue {
     }
 }
 
-/// A line as JSON has it is a line that people can read as well.
+/// Returns the line that reports lost lines. It is JSON, which people can read as well.
 fn lost(count: u64) -> String {
     let now = Timestamp::now();
     format!(
@@ -137,7 +138,7 @@ impl<'w> MakeWriter<'w> for LogQueue {
     }
 }
 
-/// The log hands over one whole line at a time.
+/// The log passes one whole line to each call.
 impl Write for LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.push(line);
@@ -149,7 +150,8 @@ impl Write for LogQueue {
     }
 }
 
-/// Waits when it is dropped until the log is written out, for a limited time. Whoever ends the process is to keep it.
+/// Waits, when it is dropped, until the log is written, for a limited time. The code that ends the process must keep
+/// it.
 pub struct Flush(pub(super) LogQueue);
 
 impl Drop for Flush {
@@ -164,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    /// Standard error whose reader takes one write for each permission, and all of them when there are no more to come.
+    /// A writer whose reader accepts one write for each permission, and all writes when no more permissions can come.
     struct Slow {
         begun: mpsc::Sender<usize>,
         permissions: mpsc::Receiver<()>,
@@ -200,7 +202,7 @@ mod tests {
         let room = (CAPACITY - 6) / line.len();
         log.write_all(b"first\n").unwrap();
         assert_eq!(begins.recv().unwrap(), 6);
-        // It hangs: this would never return if it were waited for.
+        // The reader hangs, so this would never return if the log waited for it.
         (0..5000).for_each(|_| log.write_all(&line).unwrap());
         let held = |queue: &LogQueue| {
             let state = queue.state();
@@ -208,15 +210,15 @@ mod tests {
             (state.lines.len(), state.dropped)
         };
         assert_eq!(held(&queue), (room, 5000 - room as u64));
-        // And the end of the process does not wait for ever.
+        // The end of the process does not wait forever.
         queue.flush(Duration::from_millis(1));
-        // What is being written is held as well, and what is lost then is told without another line to carry it.
+        // Bytes that are being written count as well, and a loss at that time is reported even without another line.
         permit.send(()).unwrap();
         assert!(begins.recv().unwrap() > room * line.len());
         log.write_all(&line).unwrap();
         assert_eq!(held(&queue), (0, 1));
         drop(permit);
-        // Only a test that fails waits for so long.
+        // Only a failing test waits for this long.
         queue.flush(Duration::from_secs(600));
         assert_eq!(held(&queue), (0, 0));
         let text = String::from_utf8(text.lock().clone()).unwrap();

@@ -1,5 +1,5 @@
-//! Writes events as lines of the audit log, and owns the stable names of events and fields. Where lines go is
-//! [`super::audit`]'s.
+//! Formats events as lines of the audit log, and owns the stable names of events and fields. [`super::audit`] decides
+//! where the lines are written.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
 use base::visible;
 
-/// A peer's own words are cut after so many characters; an honest user name has at most 64.
+/// The most characters that are kept of a name that a peer sent. An honest user name has at most 64.
 const LONGEST_CLAIM: usize = 256;
 
-/// One event as a JSON object, without a newline. `time` is UTC.
+/// Returns the event as a JSON object, without a newline. `time` is in UTC.
 ///
-/// Paths and link targets are strings in which `\\` is a backslash and `\xE9` a byte that is no UTF-8.
+/// Paths and link targets are strings in which `\\` is a backslash and `\xE9` a byte that is not UTF-8.
 ///
-/// `count` is the number of occurrences that the line stands for; it is left out where that is 1.
+/// `count` is the number of occurrences that the line stands for. It is left out if it is 1.
 pub(super) fn line(time: Timestamp, event: &Event, count: u64) -> String {
     let mut fields = match event.actor() {
         Some(who) => vec![
@@ -33,25 +33,25 @@ pub(super) fn line(time: Timestamp, event: &Event, count: u64) -> String {
     write(time, name(event), fields)
 }
 
-/// Says that `count` events are missing here.
+/// Returns a line which says that `count` events are missing at this place.
 pub(super) fn lost(time: Timestamp, count: u64) -> String {
     write(time, "lost", vec![("count", count.into())])
 }
 
-/// In the order in which they are written.
+/// The fields of an event, in the order in which they are written.
 type EventFields = Vec<(&'static str, Value)>;
 
 fn write(time: Timestamp, name: &str, fields: EventFields) -> String {
     let time = time.round(Unit::Millisecond).unwrap_or(time);
     let start = [("time", format!("{time:.3}").into()), ("event", name.into())];
     let members = start.into_iter().chain(fields);
-    // serde_json's own map would sort them.
+    // The map type of serde_json would sort the fields.
     let members = members.map(|(name, value)| format!("\"{name}\":{value}"));
     let members: Vec<String> = members.collect();
     visible::in_json(&format!("{{{}}}", members.join(",")))
 }
 
-/// The stable name of an event.
+/// Returns the stable name of an event.
 fn name(event: &Event) -> &'static str {
     match event {
         Event::SignedIn { .. } => "signed_in",
@@ -72,7 +72,7 @@ fn name(event: &Event) -> &'static str {
     }
 }
 
-/// The fields of an event behind those that name its session, in the order in which they are written.
+/// Returns the fields that follow the session's fields, in the order in which they are written.
 fn details(event: &Event) -> EventFields {
     macro_rules! fields {
         ($($name:ident: $value:expr),*) => { vec![$((stringify!($name), $value.into())),*] };
@@ -91,7 +91,7 @@ fn details(event: &Event) -> EventFields {
         } => {
             fields!(user: claim(user), peer: peer.to_string(), method: *method, reason: reason.as_str())
         }
-        // The caller writes the count, which may be that of several events.
+        // The caller writes the count, because one line may stand for several events.
         Event::Refused {
             peer,
             reason,
@@ -140,7 +140,7 @@ fn claim(text: &str) -> String {
     }
 }
 
-/// Milliseconds are fine enough to read.
+/// Converts a duration to seconds, rounded to milliseconds.
 fn seconds(duration: Duration) -> Value {
     ((duration.as_secs_f64() * 1000.0).round() / 1000.0).into()
 }

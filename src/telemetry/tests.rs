@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::event::Event;
 use crate::session::events::Subscriber as _;
 
-/// Collects what would go to standard error.
+/// Collects what would be written to standard error.
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
@@ -20,11 +20,11 @@ impl Write for Captured {
     }
 }
 
-/// What `emit` logs under these settings, a line each.
+/// Returns the lines that `emit` logs under these settings.
 fn logged(settings: &LogSettings, emit: impl FnOnce()) -> Vec<String> {
     let captured = Captured::default();
     let writer = captured.clone();
-    // As `init` puts them together.
+    // The layers are combined in the same way as in `init`.
     let (filter, _filter) = reload::Layer::new(filter(settings));
     let (output, _output) = reload::Layer::new(output(settings.format, move || writer.clone()));
     tracing::subscriber::with_default(Registry::default().with(filter).with(output), emit);
@@ -32,7 +32,7 @@ fn logged(settings: &LogSettings, emit: impl FnOnce()) -> Vec<String> {
     text.split_terminator('\n').map(str::to_owned).collect()
 }
 
-/// What a peer could call itself.
+/// A hostile user name that a peer could send.
 const NASTY: &str = "x\n2026 ERROR forged\r\u{1b}[31m\u{9b}0m\u{202e}\u{2066}\u{7f}\0";
 
 #[test]
@@ -109,7 +109,7 @@ fn refused(n: usize) -> Event {
     }
 }
 
-/// The reasons in an audit file, in order.
+/// Returns the reasons in an audit file, in their order.
 fn reasons(file: &std::path::Path) -> Vec<String> {
     let text = std::fs::read_to_string(file).unwrap();
     let parse = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
@@ -137,7 +137,7 @@ fn events_are_written_in_order_to_a_private_file() {
     assert_eq!(reasons(&file), numbers(0..1000));
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
-    // A second run appends.
+    // A second run appends to the file.
     let (log, _reload) = open_audit(&settings).unwrap();
     log.notice(&refused(1000));
     drop(log);
@@ -154,7 +154,7 @@ fn a_rotated_file_is_opened_anew() {
     };
     let (log, reload) = open_audit(&settings).unwrap();
     log.notice(&refused(0));
-    // Wait until it is written: what is queued may go to either file.
+    // Wait until the event is written, because queued events may go to either file.
     while file.metadata().unwrap().len() == 0 {
         std::thread::yield_now();
     }
@@ -163,7 +163,7 @@ fn a_rotated_file_is_opened_anew() {
     reload.apply(&settings).unwrap();
     log.notice(&refused(1));
 
-    // A path that cannot be opened is an error, and changes nothing.
+    // A path that cannot be opened causes an error, and no setting is changed.
     settings.audit = Some(dir.path().join("missing/audit.log"));
     let error = reload.apply(&settings).unwrap_err().to_string();
     assert!(
@@ -178,7 +178,7 @@ fn a_rotated_file_is_opened_anew() {
 
 #[test]
 fn a_stuck_disk_holds_up_nobody_and_losses_are_told() {
-    // A pipe that nobody reads takes 64 KiB and then blocks, as a disk that hangs does.
+    // A pipe that is not read takes 64 KiB and then blocks, as a hanging disk does.
     let (reader, writer) = io::pipe().unwrap();
     let disk = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
     let (log, _file) = AuditLog::start(audit::AuditSink::File(disk)).unwrap();

@@ -40,14 +40,14 @@ fn closed(user: &str) -> Event {
     }
 }
 
-/// Whether something is lost is not the question.
+/// Ignores whether an event was lost.
 fn ignore(_first_lost: bool) {}
 
 fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// How many of a user's events are in a batch.
+/// Returns how many events of a user are in a batch.
 fn of(batch: &EventBatch, user: &str) -> usize {
     let theirs = |entry: &&QueuedEvent| entry.event.user().is_some_and(|name| name.as_str() == user);
     batch.entries.iter().filter(theirs).count()
@@ -60,7 +60,7 @@ fn a_flood_of_one_user_costs_others_nothing() {
     for _ in 0..10_000 {
         told += usize::from(queue.push(now(), &removed("flood", "x")));
     }
-    // Said once, not ten thousand times.
+    // The loss is reported once, not ten thousand times.
     assert_eq!(told, 1);
     for user in ["alice", "bobby"] {
         for _ in 0..10 {
@@ -73,7 +73,7 @@ fn a_flood_of_one_user_costs_others_nothing() {
         (50, 10, 10)
     );
     assert_eq!(batch.lost, 9950);
-    // The part is free again.
+    // The user's part of the queue is free again.
     assert!(!queue.push(now(), &removed("flood", "x")));
 }
 
@@ -176,7 +176,7 @@ fn no_event_is_larger_than_two_paths() {
 #[test]
 fn the_same_refusal_is_one_event_a_second() {
     let queue = EventQueue::new(CAPACITY);
-    // A clock of the test's own, which is ahead by so much that no second of it ends by itself meanwhile.
+    // The test uses its own clock, which is so far ahead that no second of it ends by itself during the test.
     let ahead = Instant::now() + Duration::from_secs(3600);
     let push = |event: &Event| ignore(queue.push_at(ahead, now(), event));
     let second_later = |seconds: u32| {
@@ -192,7 +192,7 @@ fn the_same_refusal_is_one_event_a_second() {
         push(&forbidden("flood", "rename", "y"));
     }
     push(&forbidden("bob", "remove", "z"));
-    // The first ones at once, each by itself; the rest when the second is over.
+    // The first ones are reported at once and separately; the rest follow when the second is over.
     assert_eq!(counts(&second_later(0)), [1, 1, 1]);
     let rest = second_later(1);
     assert_eq!(counts(&rest), [4999, 4999]);
@@ -200,13 +200,13 @@ fn the_same_refusal_is_one_event_a_second() {
         panic!()
     };
     assert_eq!(path.absolute(), b"/x4999");
-    // Nothing more comes, and what comes later is told at once again.
+    // No summary follows, and a later event is reported at once again.
     assert!(second_later(2).is_empty());
     push(&forbidden("flood", "remove", "x"));
     assert_eq!(counts(&second_later(2)), [1]);
 }
 
-/// By the clock of the machine, and without another event to wake the subscriber.
+/// This uses the machine's clock, and no other event wakes the subscriber.
 #[test]
 fn what_is_summed_up_is_told_when_its_second_is_over() {
     let queue = EventQueue::new(CAPACITY);
@@ -272,10 +272,10 @@ async fn who_fills_their_part_waits_once_and_no_longer_than_two_seconds() {
     let mut waiting = Box::pin(flood.wait());
     let at_once = tokio::time::timeout(Duration::ZERO, &mut waiting).await;
     assert!(at_once.is_err(), "it does not wait");
-    // Without a limit it would be for ever.
+    // Without a limit, the wait would never end.
     tokio::time::timeout(50 * PATIENCE, &mut waiting).await.unwrap();
     drop(waiting);
-    // Service goes before completeness from here on.
+    // From here on, sessions continue even if events are lost.
     assert!(!flood.is_short());
     (0..100).for_each(|_| ignore(queue.push(now(), &removed("flood", "x"))));
     assert!(!flood.is_short());
@@ -284,7 +284,7 @@ async fn who_fills_their_part_waits_once_and_no_longer_than_two_seconds() {
     (0..40).for_each(|_| ignore(queue.push(now(), &removed("flood", "x"))));
     assert!(flood.is_short());
     let waiting = tokio::spawn(async move { flood.wait().await });
-    // There is one thread: what is woken runs at the next turn of the others.
+    // There is one thread, so a task that is woken runs when the others yield.
     let others = async || {
         for _ in 0..10 {
             tokio::task::yield_now().await;
