@@ -24,13 +24,13 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
-/// The data of one request of the stock client.
+/// The data bytes of one request of the stock client.
 const DATA: usize = 32 * 1024;
-/// SFTP's header of a DATA or WRITE packet, SSH's of a message, padding.
+/// The bytes of SFTP's header of a DATA or WRITE packet, SSH's header of a message, and padding.
 const HEADER: usize = 32;
 const TAG: usize = 16;
 const RECORD: usize = HEADER + DATA + TAG;
-/// As the server does: two records go out in one system call.
+/// The number of records that go out in one system call, as in the server.
 const AT_ONCE: usize = 2;
 
 fn main() -> io::Result<()> {
@@ -47,7 +47,7 @@ fn main() -> io::Result<()> {
     }
 }
 
-/// A key, and a nonce for each record. No secret is kept by it: both ends know the key.
+/// A key, and a nonce for each record. The key is not secret: both ends know it.
 struct Sealer {
     key: LessSafeKey,
     records: u64,
@@ -69,7 +69,7 @@ impl Sealer {
         Nonce::assume_unique_for_key(nonce)
     }
 
-    /// Seals a record in place: header and data, the tag behind them.
+    /// Encrypts a record in place: header and data, with the tag behind them.
     fn seal(&mut self, record: &mut [u8]) -> io::Result<()> {
         let nonce = self.nonce();
         let (body, place) = record.split_at_mut(HEADER + DATA);
@@ -106,11 +106,11 @@ fn serve(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// One transfer: a line says which, `get NAME` or `put NAME RECORDS`.
+/// Serves one transfer, which one line names: `get NAME` or `put NAME RECORDS`.
 fn attend(stream: &TcpStream, directory: &Path) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut line = Vec::new();
-    // Byte by byte: what follows belongs to the records.
+    // The line is read byte by byte, because what follows belongs to the records.
     let mut byte = [0];
     while (&*stream).read(&mut byte)? == 1 && byte[0] != b'\n' {
         line.push(byte[0]);
@@ -154,7 +154,7 @@ fn send_file(mut stream: &TcpStream, path: &Path) -> io::Result<()> {
 fn receive_file(mut stream: &TcpStream, path: PathBuf, records: u64) -> io::Result<()> {
     let file = File::create(path)?;
     let mut sealer = Sealer::new()?;
-    // As much as the server reads at once, and the rest of a record.
+    // The buffer holds as much as the server reads at once, and the rest of a record.
     let mut buffer = vec![0; 4 * RECORD];
     let (mut filled, mut received) = (0, 0);
     while received < records {

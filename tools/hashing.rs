@@ -19,7 +19,7 @@ use homeportd::storage::local::LocalStorage;
 use homeportd::storage::{OpenHow, Storage, Wait};
 use tokio_util::sync::CancellationToken;
 
-/// What the server reads at once.
+/// The number of bytes that the server reads at once.
 const PIECE: usize = 256 * 1024;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -45,7 +45,7 @@ async fn main() {
     let offered = "AAAAC3NzaC1lZDI1NTE5AAAAIoffered-by-somebody";
     let mut took = [const { Vec::new() }; USERS.len()];
     for round in 0..ROUNDS {
-        // Each by turns, so that a busy machine is equally busy for all.
+        // The names take turns, so that a busy machine slows all of them equally.
         for step in 0..names.len() {
             let which = (round + step) % names.len();
             let began = Instant::now();

@@ -28,14 +28,14 @@ fn main() {
     divan::main();
 }
 
-/// A packet as the stock client sends it, without its length.
+/// Returns a packet as the stock client sends it, without its length field.
 fn wire(request: &Request<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
     request.encode(7, &mut bytes);
     bytes.split_off(4)
 }
 
-/// Reads a packet of which it is known that it is a request.
+/// Whether a packet decodes to a request.
 fn is_request(packet: &[u8]) -> bool {
     matches!(Packet::decode(black_box(packet)), Packet::Request { .. })
 }
@@ -100,14 +100,14 @@ fn line_of_a_listing(bencher: Bencher) {
     bencher.bench(|| lister.line(black_box(b"name-of-a-file-000001"), &meta, 1_700_000_100));
 }
 
-/// An account with a limit that is far away, as nearly all are.
+/// Returns an account with a limit that is far away, as for most users.
 fn account() -> &'static Arc<Account> {
     static ACCOUNT: OnceLock<Arc<Account>> = OnceLock::new();
     ACCOUNT.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a directory").keep();
         let home = dir.join("home");
         std::fs::create_dir(&home).expect("a home");
-        // Kept for the process's life: the accounts's keeper works on it.
+        // The runtime is kept until the process ends, because the account's background task runs on it.
         let runtime = Box::leak(Box::new(tokio::runtime::Runtime::new().expect("a runtime")));
         runtime.block_on(async {
             let store = SqlStore::open(&dir.join("store.db")).await.expect("a store");
@@ -129,7 +129,7 @@ fn account() -> &'static Arc<Account> {
     })
 }
 
-/// What a WRITE of 32 KiB that grows its file costs beside the write.
+/// Measures what a WRITE of 32 KiB that grows its file costs besides the write.
 #[divan::bench(threads = [1, 2, 8])]
 fn charge_and_give_back_32_kib(bencher: Bencher) {
     let account = account();

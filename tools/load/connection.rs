@@ -1,4 +1,4 @@
-//! Connections to the server: signing in, channels, and handing what comes to their workers.
+//! Connections to the server: signing in, opening channels, and passing received data to the channels' workers.
 
 use parking_lot::Mutex;
 use std::borrow::Cow;
@@ -13,10 +13,10 @@ use russh::{ChannelId, ChannelWriteHalf, Preferred, cipher};
 use crate::report::Totals;
 use crate::worker::{Plan, Worker};
 
-/// For what is still under way at the end.
+/// The time that operations under way may still take at the end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The server, and how to sign in.
+/// The server's address, and how to sign in.
 pub struct Target {
     pub port: u16,
     pub user: String,
@@ -24,7 +24,7 @@ pub struct Target {
     pub cipher: String,
 }
 
-/// What shows who we are.
+/// The credential for signing in.
 pub enum Proof {
     Key(Arc<PrivateKey>),
     Password(String),
@@ -38,7 +38,7 @@ impl client::Handler for Events {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, _key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
-        // It generates load on a server of one's own.
+        // The tool generates load on the operator's own server, so any host key is accepted.
         Ok(true)
     }
 
@@ -121,7 +121,7 @@ pub async fn connect(
         let name = format!("load-{}-{number}-{channel}", std::process::id());
         let mut worker = Worker::new(plan, name, totals);
         let hello = worker.hello();
-        // The reading half is dropped: all data goes to the callback.
+        // The reading half is dropped, because all data goes to the callback.
         let (_, writer) = link.connection.channel_open_session().await?.split();
         link.workers.lock().insert(writer.id(), worker);
         writer.request_subsystem(true, "sftp").await?;
@@ -155,7 +155,7 @@ impl Link {
         workers.get_mut(&id).map(act)
     }
 
-    /// Begins to work on all channels.
+    /// Starts the work on all channels.
     pub async fn start(&self, until: Instant) -> Result<(), Box<dyn std::error::Error>> {
         for channel in &self.channels {
             let out =
@@ -174,7 +174,7 @@ impl Link {
         let workers = Arc::clone(&self.workers);
         tokio::spawn(async move {
             let mut clock = tokio::time::interval(pace);
-            // An operation that is late does not move the ones behind it.
+            // An operation that is late does not delay the next ones.
             clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
             while Instant::now() < until {
                 clock.tick().await;
@@ -186,12 +186,12 @@ impl Link {
         });
     }
 
-    /// Waits for what is under way, and leaves.
+    /// Waits for the operations under way, and disconnects.
     pub async fn finish(self) {
         if let Err(error) = self.wait("answers", Worker::is_done).await {
             eprintln!("load: {error}");
         }
-        // The server may have gone already.
+        // The server may have disconnected already.
         let _ = self
             .connection
             .disconnect(russh::Disconnect::ByApplication, "done", "en")
@@ -199,7 +199,7 @@ impl Link {
     }
 }
 
-/// Connects, signs in and leaves, again and again.
+/// Connects, signs in and disconnects repeatedly.
 pub async fn sign_in_repeatedly(
     target: Arc<Target>,
     pace: Option<Duration>,

@@ -1,4 +1,4 @@
-//! What is counted, and how it is told.
+//! Counts the operations of the load, and prints the results.
 #![allow(
     clippy::panic,
     reason = "a tool for oneself; the number of digits is a constant"
@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 
 use crate::worker::Kind;
 
-/// Counted by all connections of one work.
+/// The counters that all connections of one work share.
 pub struct Totals {
     kind: Kind,
     counted: Mutex<Counted>,
@@ -21,13 +21,13 @@ pub struct Totals {
 struct Counted {
     bytes: u64,
     failed: u64,
-    /// In microseconds.
+    /// The latency of operations, in microseconds.
     latency: Histogram<u64>,
 }
 
 impl Totals {
     pub fn new(kind: Kind) -> Arc<Self> {
-        // Up to ten minutes.
+        // The histogram covers up to ten minutes.
         let latency = Histogram::new_with_bounds(1, 600_000_000, 3)
             .unwrap_or_else(|error| panic!("three digits are possible: {error}"));
         Arc::new(Self {
@@ -40,7 +40,7 @@ impl Totals {
         })
     }
 
-    /// An operation is done.
+    /// Counts an operation that succeeded.
     pub fn done(&self, took: Duration, bytes: u64) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let mut counted = self.counted.lock();
@@ -48,7 +48,7 @@ impl Totals {
         counted.latency.saturating_record(micros);
     }
 
-    /// An operation failed.
+    /// Counts an operation that failed.
     pub fn failed(&self) {
         self.counted.lock().failed += 1;
     }
@@ -71,7 +71,7 @@ impl Totals {
     }
 }
 
-/// One line of the table.
+/// One line of the result table.
 #[derive(Debug, serde::Serialize)]
 pub struct Report {
     work: &'static str,

@@ -1,4 +1,4 @@
-//! One channel's work, sans-io: replies in, requests out.
+//! The work of one channel, sans-io: it takes replies and returns requests.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use sftp_wire::{Attributes, OpenFlags, Reply, Request, StatusCode, encode_init};
 
 use crate::report::Totals;
 
-/// One below what the server disconnects for.
+/// The number of READs of the greedy work: one below what the server disconnects for.
 const GREEDY_READS: u32 = 399_000;
 const GREEDY_OPENS: u32 = 1_000;
-/// Where a writer begins again: its file grows no larger.
+/// The size at which a writer starts again at offset 0, so that its file does not grow further.
 const LARGEST: u64 = 32 << 20;
-/// How a writer opens its file.
+/// The flags with which a writer opens its file.
 const REPLACE: OpenFlags = OpenFlags::WRITE.with(OpenFlags::CREAT).with(OpenFlags::TRUNC);
 
 /// What a channel does all the time.
@@ -59,17 +59,17 @@ pub struct Plan {
     pub pace: Option<Duration>,
 }
 
-/// What a request was for.
+/// The purpose of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// The file that all operations are about.
+    /// The request opens the file that all operations use.
     Setup,
-    /// The answer to it begins the work.
+    /// The reply to this request starts the work.
     Kick,
     Read,
     Write,
     Stat,
-    /// A small file's OPEN, WRITE and CLOSE.
+    /// The OPEN of a small file, before its WRITE and CLOSE.
     SmallOpen,
     SmallWrite,
     SmallClose,
@@ -84,15 +84,15 @@ struct Pending {
     handle: Vec<u8>,
 }
 
-/// One channel at work.
+/// The state of the work on one channel.
 pub struct Worker {
     plan: Plan,
     totals: Arc<Totals>,
-    /// Names of its own.
+    /// The prefix of the names that this worker uses.
     name: String,
     buffer: BytesMut,
     pending: HashMap<u32, Pending>,
-    /// Operations under way.
+    /// The number of operations under way.
     under_way: usize,
     next_id: u32,
     handle: Vec<u8>,
@@ -122,47 +122,47 @@ impl Worker {
         }
     }
 
-    /// Is it ready to begin?
+    /// Whether the worker is ready to start.
     pub fn is_ready(&self) -> bool {
         self.ready
     }
 
-    /// Is nothing under way?
+    /// Whether no operation is under way.
     pub fn is_done(&self) -> bool {
         self.pending.is_empty()
     }
 
-    /// The first words: hello, and the file that it is about.
+    /// Returns the first packet of the session, INIT.
     pub fn hello(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         encode_init(sftp_wire::VERSION, &mut out);
         out
     }
 
-    /// Begins to work.
+    /// Starts the work and returns the first requests.
     pub fn start(&mut self, until: Instant) -> Vec<u8> {
         self.until = Some(until);
         let mut out = Vec::new();
         if self.plan.kind == Kind::Greedy {
-            // Its answers are never read, so there is none to wait for.
+            // The replies are never read, so there is none to wait for.
             self.demand(&mut out);
         } else if self.plan.pace.is_none() {
-            // All that comes in number is sent where answers are taken: what is sent from elsewhere may be cut in pieces,
-            // and theirs would get between them.
+            // Most requests are sent where replies are taken. Data that is sent from elsewhere may be split, and those
+            // requests could get between its parts.
             let kick = Request::Realpath { path: b"." };
             self.ask(&kick, Purpose::Kick, Instant::now(), &mut out);
         }
         out
     }
 
-    /// One more operation, because it is time.
+    /// Returns the requests of one more operation, because its time has come.
     pub fn tick(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         self.begin(&mut out);
         out
     }
 
-    /// Takes what the server sent; returns what is to be said to it.
+    /// Processes bytes from the server, and returns the bytes to send.
     pub fn take(&mut self, data: &[u8]) -> Vec<u8> {
         self.buffer.extend_from_slice(data);
         let mut out = Vec::new();
@@ -245,7 +245,7 @@ impl Worker {
         }
     }
 
-    /// As many READs as a server lets wait, and as many open files.
+    /// Appends OPENs and READs, as many of each as the server accepts from one channel.
     fn demand(&self, out: &mut Vec<u8>) {
         for id in 0..GREEDY_OPENS {
             let open = Request::Open {
@@ -265,7 +265,7 @@ impl Worker {
         }
     }
 
-    /// Does it leave everything unread from now on?
+    /// Returns the time until which nothing may be read from the socket, if this is a greedy worker that has started.
     pub fn is_deaf(&self) -> Option<Instant> {
         self.until.filter(|_| self.plan.kind == Kind::Greedy)
     }

@@ -1,9 +1,8 @@
-//! Tests run beside each other, two and more at a time. The few that must not run beside those of their kind take turns
-//! here, each kind with its reason.
+//! Lets tests that must not run beside each other take turns. Other tests run in parallel. Each kind has its reason.
 
 use parking_lot::{Mutex, MutexGuard};
 
-/// Why some tests take turns.
+/// The reasons why some tests take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alone {
     /// A file system is frozen: `sync` of the whole machine and the removal of other loop devices wait for it, so that

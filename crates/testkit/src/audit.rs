@@ -1,4 +1,4 @@
-//! What the audit log holds of one kind of event: how many lines, for how many events, over which time.
+//! Counts the audit log's lines of one kind of event: how many lines, for how many events, over which time.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -12,12 +12,12 @@ pub struct Lines {
     pub lines: u64,
     /// The number of events that these lines stand for.
     pub count: u64,
-    /// Seconds from the first line to the last one, by the server's clock.
+    /// The time from the first line to the last one, in seconds by the server's clock.
     pub seconds: u64,
 }
 
 impl Lines {
-    /// The lines of events of this name so far.
+    /// Returns the lines of the events with this name so far.
     pub fn of(server: &TestServer, name: &str) -> Self {
         let events: Vec<Value> = server
             .events()
@@ -39,7 +39,7 @@ impl Lines {
     }
 }
 
-/// When an event was written down, by the server's clock.
+/// Returns the time of an event, by the server's clock.
 pub fn time(event: &Value) -> Timestamp {
     event["time"].as_str().unwrap().parse().unwrap()
 }

@@ -1,20 +1,20 @@
-//! A fuzz target without a fuzzer: its body runs over its seeds, and over mutations of them that are the same in each
-//! run. That takes a second or two, needs no other toolchain, and finds what is broken at once; `scripts/fuzz` runs the
-//! same bodies under libFuzzer for as long as somebody likes.
+//! Runs fuzz targets without a fuzzer: the body runs over its seeds, and over mutations of them that are the same in
+//! each run. That takes a second or two, needs no other toolchain, and finds broken code at once. `scripts/fuzz` runs
+//! the same bodies under libFuzzer for as long as needed.
 
 use std::fs;
 use std::path::Path;
 
 use super::random::Random;
 
-/// Mutations of each target. All targets together take a few seconds.
+/// The number of mutations of each target. All targets together take a few seconds.
 const MUTATIONS: u64 = 20_000;
 
-/// No mutation is longer: what is long is slow, and finds nothing that is not found in short inputs.
+/// The longest mutation, in bytes. Longer inputs are slow, and find nothing that short inputs do not find.
 const LONGEST: u64 = 8 * 1024;
 
-/// Runs the body of a fuzz target over its seeds (`fuzz/seeds/TARGET`) and their mutations. What makes it panic is
-/// printed.
+/// Runs the body of a fuzz target over its seeds (`fuzz/seeds/TARGET`) and their mutations. An input that makes it
+/// panic is printed.
 pub fn smoke(target: &str, body: fn(&[u8])) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../fuzz/seeds")
@@ -41,7 +41,7 @@ pub fn smoke(target: &str, body: fn(&[u8])) {
 }
 
 fn run(input: &[u8], body: fn(&[u8])) {
-    /// Says which input it was when the body panics.
+    /// Prints the input when the body panics.
     struct Told<'a>(&'a [u8]);
     impl Drop for Told<'_> {
         fn drop(&mut self) {
@@ -58,9 +58,9 @@ fn pick<'a>(seeds: &'a [Vec<u8>], random: &mut Random) -> &'a Vec<u8> {
     &seeds[random.within(0..seeds.len() as u64) as usize]
 }
 
-/// Changes an input in one way, as fuzzers do.
+/// Changes an input in one of the ways that fuzzers use.
 fn mutate(input: &mut Vec<u8>, seeds: &[Vec<u8>], random: &mut Random) {
-    /// Bytes that mean something to one of the parsers, or lie at the edge of a number.
+    /// Bytes that have a meaning for one of the parsers, or lie at the edge of a number range.
     const BYTES: &[u8] = b"\0\x01\x7f\x80\xff\n\r\t \\/.*?\"'`$&|;#=,!@-~[]{}09";
     let length = input.len() as u64;
     let at = random.within(0..length + 1) as usize;
@@ -80,7 +80,7 @@ fn mutate(input: &mut Vec<u8>, seeds: &[Vec<u8>], random: &mut Random) {
             input.truncate(at);
             input.extend_from_slice(&other[from..]);
         }
-        // A number of four bytes at the edge of something.
+        // Overwrites four bytes with a number at the edge of a range.
         6 if at + 4 <= input.len() => {
             let edges = [
                 0,

@@ -1,5 +1,5 @@
-//! The real server within the test's own process, for what a test can only do with the library at hand. It has no
-//! sandbox, keeps the test's privileges, and logs where the test logs.
+//! Runs the real server within the test's own process, for tests that need the library. It has no sandbox, keeps the
+//! test's privileges, and logs where the test logs.
 
 use homeportd::config;
 use homeportd::serve::server::{Server, ServerSignals};
@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::server::TestServer;
 
-/// A server that runs on the test's runtime. Dropping it ends it without waiting for anybody.
+/// A server that runs on the test's runtime. Dropping it ends it without waiting for its sessions.
 pub struct InProcess {
     port: u16,
     shutdown: CancellationToken,
     running: JoinHandle<base::error::Result<()>>,
-    // A server whose reloads have no sender would take that for an end.
+    // The sender is kept, because a server whose reloads have no sender would stop.
     _reload: tokio::sync::mpsc::Sender<()>,
 }
 
@@ -38,12 +38,12 @@ impl InProcess {
         }
     }
 
-    /// The port that it listens on.
+    /// Returns the port that the server listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Tells it to stop, and waits until everybody has left.
+    /// Tells the server to stop, and waits until all sessions have ended.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
         let ended = tokio::time::timeout(super::PATIENCE, &mut self.running).await;

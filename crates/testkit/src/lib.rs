@@ -40,11 +40,11 @@ pub mod wire;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longest that anything in a test may take before it counts as hung. Nothing that works takes a tenth of it, but for a
-/// machine on which others work as well; only a test that fails waits for so long.
+/// The longest time that anything in a test may take before it counts as hung. Working code takes less than a tenth of
+/// it, except on a busy machine; only a failing test waits for this long.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Looks until `found` says yes; panics with `what` when patience ends.
+/// Polls until `found` returns `true`. Panics with `what` after [`PATIENCE`].
 pub fn wait_for(what: &str, mut found: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !found() {
@@ -53,7 +53,7 @@ pub fn wait_for(what: &str, mut found: impl FnMut() -> bool) {
     }
 }
 
-/// Runs something that is over soon, unless it hangs; panics with `what` when it took all of the patience.
+/// Runs work that ends soon unless it hangs. Panics with `what` if it takes longer than [`PATIENCE`].
 pub fn in_patience<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
     let result = work();
@@ -61,7 +61,7 @@ pub fn in_patience<T>(what: &str, work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Sets a flag when it goes, also in a test that fails: whoever works until then can be joined.
+/// Sets a flag when it is dropped, even in a failing test, so that a thread that works until then can be joined.
 pub struct SetOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
@@ -70,13 +70,13 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
-/// Are the tests run by root? Servers are then started without root's powers over files.
+/// Whether root runs the tests. Servers are then started without root's capabilities for files.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// The setting of a server that whoever runs the tests may look into. It keeps its memory and its descriptors to itself
-/// otherwise, but for root.
+/// Returns the setting with which the user who runs the tests may inspect the server. Otherwise only root can inspect
+/// its memory and its descriptors.
 pub fn looked_into() -> (&'static str, &'static str) {
     let setting = match is_root() {
         true => "sandbox = true",
@@ -85,12 +85,12 @@ pub fn looked_into() -> (&'static str, &'static str) {
     ("server", setting)
 }
 
-/// Says that a test shows nothing here, and why.
+/// Prints that a test checks nothing on this machine, and why.
 pub fn skipped(what: &str, why: &str) {
     eprintln!("\n*** SKIPPED: {what}: {why} ***\n");
 }
 
-/// Is this root? If not, the test can't show what it is about, and says so.
+/// Whether root runs the tests. If not, prints that the test is skipped.
 pub fn root_for(what: &str) -> bool {
     if !is_root() {
         skipped(what, "it needs root");
@@ -98,8 +98,8 @@ pub fn root_for(what: &str) -> bool {
     is_root()
 }
 
-/// The program that runs another one with mounts of its own, as root of a namespace if need be. `None`, and it says so:
-/// that is not possible here.
+/// Returns the program that runs another one with its own mounts, as root of a namespace if necessary. If that is not
+/// possible on this machine, prints so and returns `None`.
 pub fn own_mounts(what: &str) -> Option<Vec<&'static str>> {
     let mut words = vec!["unshare", "--mount"];
     if !is_root() {
@@ -122,10 +122,12 @@ pub fn own_mounts(what: &str) -> Option<Vec<&'static str>> {
     }
 }
 
-/// What takes root's capabilities away from a program, so that permissions mean the same for root and for others.
+/// The arguments that remove root's capabilities from a program, so that permissions mean the same for root and for
+/// other users.
 pub const WITHOUT_POWERS: [&str; 2] = ["--bounding-set=-all", "--inh-caps=-all"];
 
-/// The name by which the test `function` of the module `module_path!()` is asked for on the command line of its binary.
+/// Returns the name by which the test `function` of the module `module_path!()` is selected on the command line of its
+/// binary.
 pub fn test_name(module_path: &str, function: &str) -> String {
     let (_, module) = module_path.split_once("::").unwrap();
     format!("{module}::{function}")

@@ -1,7 +1,7 @@
-//! SFTP version 3 requests as templates, right or wrong: they are put together part by part, so that a test can leave some
-//! out, cut one short or lie about a length. Handles and the row's directory are filled in when a request is sent.
+//! SFTP version 3 requests as templates, valid or invalid. They are built part by part, so that a test can leave a part
+//! out, cut it short or send a wrong length. Handles and the row's directory are filled in when a request is sent.
 //!
-//! How numbers, strings and attributes are written is the codec's; what a request consists of is the test's.
+//! The codec decides how numbers, strings and attributes are written; the test decides what a request consists of.
 
 use sftp_wire::constants::*;
 use sftp_wire::fields::{Body as _, Output as _};
@@ -15,12 +15,12 @@ pub const CREAT: u32 = SSH_FXF_CREAT;
 pub const TRUNC: u32 = SSH_FXF_TRUNC;
 pub const EXCL: u32 = SSH_FXF_EXCL;
 
-/// Which handle a request names.
+/// The handle that a request names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handle {
-    /// The one that the nth HANDLE reply of this row gave, from 0.
+    /// The handle of the nth HANDLE reply of this row, from 0.
     Nth(usize),
-    /// These bytes, which no reply gave.
+    /// A handle of these bytes, which no reply contained.
     Raw(Vec<u8>),
 }
 
@@ -29,35 +29,35 @@ pub enum Handle {
 pub enum Part {
     U32(u32),
     U64(u64),
-    /// A string with its length.
+    /// A string, with its length in front.
     Text(Vec<u8>),
-    /// A path: a component `@` stands for the row's own directory.
+    /// A path, in which a component `@` stands for the row's own directory.
     Path(Vec<u8>),
     Handle(Handle),
-    /// Bytes as they are.
+    /// Bytes without a length in front.
     Raw(Vec<u8>),
 }
 
-/// One request.
+/// A request of a test, valid or invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub kind: u8,
     pub parts: Vec<Part>,
     /// The id to send; by default the next number.
     pub id: Option<u32>,
-    /// Bytes cut off the end of the body; the length in front says so honestly.
+    /// The number of bytes cut off the end of the body. The length field is adjusted.
     cut: usize,
-    /// A length in front that is a lie.
+    /// The value of the length field, if it is to be wrong.
     claimed: Option<u32>,
-    /// INIT has no id, and some lies get no answer that could be waited for.
+    /// Whether the request has an id. INIT has none, and some invalid requests get no reply that could be waited for.
     pub has_id: bool,
 }
 
-/// What a request needs to know to become bytes.
+/// The values that turn a request template into bytes.
 pub struct Context<'a> {
-    /// The row's directory, without a slash in front.
+    /// The row's directory, without a leading slash.
     pub base: &'a str,
-    /// Handles given so far in this row.
+    /// The handles that this row has received so far.
     pub handles: &'a [Vec<u8>],
 }
 
@@ -73,13 +73,13 @@ impl Request {
         }
     }
 
-    /// Sends this id.
+    /// Sets the id to send.
     pub fn id(mut self, id: u32) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// Leaves the last bytes of the body away.
+    /// Cuts this many bytes off the end of the body.
     pub fn cut(mut self, bytes: usize) -> Self {
         self.cut = bytes;
         self
@@ -91,13 +91,13 @@ impl Request {
         self
     }
 
-    /// Writes this length in front, whatever follows.
+    /// Sets the value of the length field, whatever follows.
     pub fn claiming(mut self, length: u32) -> Self {
         self.claimed = Some(length);
         self
     }
 
-    /// The name of an EXTENDED request.
+    /// Returns the name of an EXTENDED request.
     pub fn extension(&self) -> Option<&[u8]> {
         match (self.kind, self.parts.first()) {
             (SSH_FXP_EXTENDED, Some(Part::Text(name))) => Some(name),
@@ -105,7 +105,7 @@ impl Request {
         }
     }
 
-    /// The packet with its length.
+    /// Returns the packet with its length field.
     pub fn encode(&self, id: u32, context: &Context<'_>) -> Vec<u8> {
         let mut body = vec![self.kind];
         if self.has_id {
@@ -145,7 +145,7 @@ fn expand(path: &[u8], base: &str) -> Vec<u8> {
     named.collect::<Vec<_>>().join(&b'/')
 }
 
-/// Attributes as they are sent; `None` leaves the field and its flag out.
+/// Attributes as they are sent. `None` leaves out the field and its flag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attrs {
     pub size: Option<u64>,
@@ -153,7 +153,7 @@ pub struct Attrs {
     pub mode: Option<u32>,
     pub times: Option<(u32, u32)>,
     pub extended: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Flag bits that version 3 does not know.
+    /// Flag bits that version 3 does not define.
     pub odd_flags: u32,
 }
 
@@ -212,12 +212,12 @@ fn path(bytes: impl AsRef<[u8]>) -> Part {
     Part::Path(bytes.as_ref().to_vec())
 }
 
-/// The nth handle that this row was given.
+/// Returns the nth handle that this row received.
 pub fn nth(n: usize) -> Handle {
     Handle::Nth(n)
 }
 
-/// A handle that nobody gave.
+/// Returns a handle that no reply contained.
 pub fn bogus(bytes: &[u8]) -> Handle {
     Handle::Raw(bytes.to_vec())
 }
@@ -305,23 +305,23 @@ pub fn readlink(name: impl AsRef<[u8]>) -> Request {
     Request::new(SSH_FXP_READLINK, vec![path(name)])
 }
 
-/// Target first, as OpenSSH has it.
+/// Returns a SYMLINK request with the target first, as OpenSSH sends it.
 pub fn symlink(target: impl AsRef<[u8]>, link: impl AsRef<[u8]>) -> Request {
     Request::new(SSH_FXP_SYMLINK, vec![path(target), path(link)])
 }
 
-/// An EXTENDED request with any body.
+/// Returns an EXTENDED request with any body.
 pub fn extended(name: &str, parts: Vec<Part>) -> Request {
     let name = Part::Text(name.as_bytes().to_vec());
     Request::new(SSH_FXP_EXTENDED, [vec![name], parts].concat())
 }
 
-/// An EXTENDED request whose body is paths.
+/// Returns an EXTENDED request whose body consists of paths.
 pub fn extended_paths(name: &str, paths: &[&[u8]]) -> Request {
     extended(name, paths.iter().map(path).collect())
 }
 
-/// An EXTENDED request whose body is one handle.
+/// Returns an EXTENDED request whose body is one handle.
 pub fn extended_handle(name: &str, handle: Handle) -> Request {
     extended(name, vec![Part::Handle(handle)])
 }
@@ -330,7 +330,7 @@ pub fn lsetstat(name: impl AsRef<[u8]>, attrs: &Attrs) -> Request {
     extended(Extension::Lsetstat.name(), vec![path(name), attrs.encode()])
 }
 
-/// Copies between open files; length 0 means to the end.
+/// Returns a copy-data request between open files. A length of 0 means up to the end.
 pub fn copy_data(from: Handle, at: u64, length: u64, to: Handle, into: u64) -> Request {
     let parts = vec![
         Part::Handle(from),
@@ -342,7 +342,7 @@ pub fn copy_data(from: Handle, at: u64, length: u64, to: Handle, into: u64) -> R
     extended(Extension::CopyData.name(), parts)
 }
 
-/// A request of any type with any body.
+/// Returns a request of any type with any body.
 pub fn any(kind: u8, body: &[u8]) -> Request {
     Request::new(kind, vec![Part::Raw(body.to_vec())])
 }

@@ -1,4 +1,4 @@
-//! The two programs that the tests run, and where cargo has put them.
+//! Builds the two programs that the tests run, and finds where cargo has put them.
 //!
 //! Cargo tells a test only of its own package's programs, and testkit belongs to neither package. So cargo is asked
 //! here, once in each test process, to build both; where they are up to date that takes less than a second.
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-/// The path of `homeportd`, the server's program.
+/// Returns the path of `homeportd`, the server's program.
 pub fn homeportd() -> &'static str {
     &PROGRAMS.homeportd
 }
 
-/// The path of `homeport`, the client's program.
+/// Returns the path of `homeport`, the client's program.
 pub fn homeport() -> &'static str {
     &PROGRAMS.homeport
 }
@@ -24,8 +24,8 @@ struct Programs {
 
 static PROGRAMS: LazyLock<Programs> = LazyLock::new(|| {
     let directory = profile_directory(&std::env::current_exe().unwrap());
-    // The same words as in `scripts/check`: with the same packages the programs have the same features of their
-    // dependencies, and nothing is built twice.
+    // The arguments are the same as in `scripts/check`: with the same packages, the dependencies have the same
+    // features, and nothing is built twice.
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--locked", "--quiet", "--workspace", "--bins"]);
     build.arg("--target-dir").arg(directory.parent().unwrap());
@@ -44,7 +44,8 @@ static PROGRAMS: LazyLock<Programs> = LazyLock::new(|| {
     }
 });
 
-/// The directory of the build profile, such as `target/debug`: cargo puts tests into its `deps`, and programs into it.
+/// Returns the directory of the build profile, such as `target/debug`: cargo puts programs into it, and tests into its
+/// `deps`.
 fn profile_directory(program: &Path) -> PathBuf {
     let directory = program.parent().unwrap();
     match directory.ends_with("deps") {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::packets::{Context, Request, init};
 use super::replies::{Reply, decode, read_packet};
 
-/// A session of the raw driver. Dropping it ends the child.
+/// A session of the raw driver. Dropping it ends the child process.
 pub struct RawSftp {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -16,26 +16,26 @@ pub struct RawSftp {
     next_id: u32,
 }
 
-/// What came from the server.
+/// The result of waiting for the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
-    /// A packet, without its length.
+    /// A packet arrived; it is given without its length field.
     Packet(Vec<u8>),
-    /// The session is over.
+    /// The session has ended.
     Ended,
-    /// Nothing in the time given.
+    /// Nothing arrived within the given time.
     Silence,
 }
 
 impl RawSftp {
-    /// Starts the child; nothing is sent yet.
+    /// Starts the child process without sending anything.
     pub fn spawn(command: Command) -> Self {
         let mut session = Self::spawn_deaf(command);
         session.listen();
         session
     }
 
-    /// Starts the child, and reads nothing of what it says until [`RawSftp::listen`].
+    /// Starts the child process, and reads nothing of its output until [`RawSftp::listen`].
     pub fn spawn_deaf(mut command: Command) -> Self {
         let stderr = match std::env::var_os("HOMEPORT_TEST_STDERR") {
             Some(_) => Stdio::inherit(),
@@ -57,7 +57,7 @@ impl RawSftp {
         }
     }
 
-    /// Begins to read.
+    /// Starts to read the child's output.
     pub fn listen(&mut self) {
         let mut stdout = BufReader::new(self.child.stdout.take().expect("listens already"));
         let (sender, frames) = channel();
@@ -71,12 +71,12 @@ impl RawSftp {
         });
     }
 
-    /// Takes the way in, for a thread that sends while another receives.
+    /// Takes the child's standard input, for a thread that sends while another one receives.
     pub fn take_stdin(&mut self) -> ChildStdin {
         self.stdin.take().expect("not taken before")
     }
 
-    /// Starts the child and says hello.
+    /// Starts the child process and sends INIT.
     pub fn start(command: Command) -> Self {
         let mut session = Self::spawn(command);
         session.send_request(&init(3), 0, &[]);
@@ -85,7 +85,7 @@ impl RawSftp {
         session
     }
 
-    /// Sends bytes as they are; `false` when the child is gone.
+    /// Sends bytes unchanged. Returns `false` if the child process has ended.
     pub fn send(&mut self, bytes: &[u8]) -> bool {
         let Some(stdin) = &mut self.stdin else {
             return false;
@@ -97,7 +97,7 @@ impl RawSftp {
         self.send(&request.encode(id, &Context { base: "", handles }));
     }
 
-    /// The next packet, whatever it is.
+    /// Returns the next packet of any type.
     pub fn receive(&mut self, patience: Duration) -> Received {
         match self.frames.recv_timeout(patience) {
             Ok(packet) => Received::Packet(packet),
@@ -106,7 +106,7 @@ impl RawSftp {
         }
     }
 
-    /// Sends a request and returns its reply, which must bear its id. `handle` fills in `nth(0)`.
+    /// Sends a request and returns its reply, which must have the same id. `handle` replaces `nth(0)`.
     pub fn ask_about(&mut self, request: &Request, handle: &[u8]) -> Reply {
         let id = request.id.unwrap_or(self.next_id);
         self.next_id = id.wrapping_add(1);
@@ -121,12 +121,12 @@ impl RawSftp {
         }
     }
 
-    /// Sends a request that names no handle and returns its reply.
+    /// Sends a request that names no handle, and returns its reply.
     pub fn ask(&mut self, request: &Request) -> Reply {
         self.ask_about(request, b"")
     }
 
-    /// Says hello again, and returns the VERSION.
+    /// Sends INIT again, and returns the VERSION reply.
     pub fn ask_hello(&mut self) -> Reply {
         self.send_request(&init(3), 0, &[]);
         match self.receive(super::PATIENCE) {
@@ -135,7 +135,7 @@ impl RawSftp {
         }
     }
 
-    /// Sends OPEN or OPENDIR, which must succeed.
+    /// Sends OPEN or OPENDIR, which must succeed, and returns the handle.
     pub fn handle(&mut self, request: &Request) -> Vec<u8> {
         match self.ask(request) {
             Reply::Handle(handle) => handle,
@@ -143,7 +143,7 @@ impl RawSftp {
         }
     }
 
-    /// Says that nothing more will come (the child's standard input ends), and waits for its exit code.
+    /// Closes the child's standard input, and returns its exit code.
     pub fn finish(mut self) -> Option<i32> {
         self.stdin = None;
         self.child.wait().unwrap().code()

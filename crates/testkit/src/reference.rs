@@ -9,7 +9,7 @@ use std::process::Command;
 
 use super::{WITHOUT_POWERS, is_root};
 
-/// Where Debian, Fedora, Arch and Alpine keep it.
+/// The paths of `sftp-server` on Debian, Fedora, Arch and Alpine.
 const SERVERS: [&str; 4] = [
     "/usr/lib/openssh/sftp-server",
     "/usr/libexec/openssh/sftp-server",
@@ -17,7 +17,7 @@ const SERVERS: [&str; 4] = [
     "/usr/libexec/sftp-server",
 ];
 
-/// Where it is.
+/// Returns the path of `sftp-server`.
 pub fn program() -> &'static str {
     SERVERS
         .iter()
@@ -25,7 +25,7 @@ pub fn program() -> &'static str {
         .expect("no OpenSSH sftp-server on this machine (hint: apt-get install openssh-sftp-server)")
 }
 
-/// Puts what `sftp-server` needs into `root`: itself, its libraries, and a user `name` for the uid it runs as.
+/// Puts what `sftp-server` needs into `root`: the program, its libraries, and a user `name` for its uid.
 ///
 /// Both sides of a comparison get the same, so that listings of `/` are equal too.
 pub fn furnish(root: &Path, name: &str) {
@@ -33,11 +33,11 @@ pub fn furnish(root: &Path, name: &str) {
     copy_program(&which("setpriv"), root, "setpriv");
     users(root, name);
     fs::create_dir_all(root.join("dev")).unwrap();
-    // sftp-server only wants to open it; a device would need root.
+    // The program only opens this file, so a regular file is enough; a device would need root.
     fs::write(root.join("dev/null"), "").unwrap();
 }
 
-/// The user that `sftp-server` looks itself up as.
+/// Writes the user database in which `sftp-server` looks up its own user.
 pub fn users(root: &Path, name: &str) {
     let (uid, gid) = (
         rustix::process::geteuid().as_raw(),
@@ -49,7 +49,7 @@ pub fn users(root: &Path, name: &str) {
     fs::write(root.join("etc/group"), format!("{name}:x:{gid}:\n")).unwrap();
 }
 
-/// The command that serves `root`.
+/// Returns the command that serves `root`.
 pub fn command(root: &Path) -> Command {
     let mut command;
     if is_root() {
@@ -83,7 +83,7 @@ fn copy_program(program: &Path, root: &Path, name: &str) {
     }
 }
 
-/// Where a program is.
+/// Returns the path of a program.
 pub fn which(program: &str) -> PathBuf {
     ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
         .iter()

@@ -1,4 +1,4 @@
-//! SFTP version 3 replies, decoded strictly: bytes too few or too many are a finding.
+//! Decodes SFTP version 3 replies strictly: missing or additional bytes are reported.
 //!
 //! This is the one decoder beside [`sftp_wire`]'s, and it shares nothing with it on purpose: both programs use that codec, so
 //! a layout that is wrong in both directions there would go unnoticed, were it not for these numbers and layouts, which are
@@ -24,7 +24,7 @@ pub enum Reply {
     Names(Vec<Name>),
     Attrs(Attributes),
     Extended(Vec<u8>),
-    /// Not a reply of version 3, or one that breaks off or goes on too long.
+    /// The reply is not one of version 3, or it is too short or too long.
     Malformed {
         kind: u8,
         body: Vec<u8>,
@@ -39,7 +39,7 @@ pub struct Name {
     pub attrs: Attributes,
 }
 
-/// Attributes as they came.
+/// The attributes as they were received.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attributes {
     pub flags: u32,
@@ -50,25 +50,25 @@ pub struct Attributes {
     pub extended: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Reads big-endian numbers and strings off a slice.
+/// Reads big-endian numbers and strings from a slice.
 pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// The next `n` bytes; `None` where there are fewer.
+    /// Takes the next `n` bytes; returns `None` if there are fewer.
     pub fn take(&mut self, n: usize) -> Option<&'a [u8]> {
         let (head, tail) = self.0.split_at_checked(n)?;
         self.0 = tail;
         Some(head)
     }
-    /// The next number of four bytes.
+    /// Reads the next number of four bytes.
     pub fn u32(&mut self) -> Option<u32> {
         Some(u32::from_be_bytes(self.take(4)?.try_into().ok()?))
     }
-    /// The next number of eight bytes.
+    /// Reads the next number of eight bytes.
     pub fn u64(&mut self) -> Option<u64> {
         Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
     }
-    /// The next string: its length, and so many bytes.
+    /// Reads the next string: its length, and that many bytes.
     pub fn string(&mut self) -> Option<Vec<u8>> {
         let length = self.u32()? as usize;
         Some(self.take(length)?.to_vec())
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads the next packet off a stream, without its length.
+/// Reads the next packet from a stream, and returns it without its length field.
 pub fn read_packet(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
@@ -110,13 +110,14 @@ pub fn read_packet(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(packet)
 }
 
-/// The packet that stands at the front of a buffer, without its length, if all of it has come, and what is behind it.
+/// Splits a buffer into its first packet, without the length field, and the bytes behind it. Returns `None` if the
+/// packet is not complete.
 pub fn split_packet(buffer: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = buffer.split_first_chunk::<4>()?;
     rest.split_at_checked(u32::from_be_bytes(*length) as usize)
 }
 
-/// Decodes a packet without its length: the id (none for VERSION) and the reply.
+/// Decodes a packet without its length field into its id (`None` for VERSION) and the reply.
 pub fn decode(packet: &[u8]) -> (Option<u32>, Reply) {
     let malformed = |body: &[u8]| Reply::Malformed {
         kind: packet.first().copied().unwrap_or(0),
@@ -171,9 +172,9 @@ fn content(kind: u8, reader: &mut Reader<'_>) -> Option<Reply> {
     })
 }
 
-/// Makes replies comparable: what two runs can't have in common (moments, the bytes of handles) is left out.
+/// Makes replies comparable by leaving out what two runs cannot have in common, such as times and the bytes of handles.
 pub struct Renderer {
-    /// Times from here on are "now".
+    /// The time from which times are rendered as "now", in seconds since 1970.
     pub now: u32,
     /// The time of what nobody touched. Whether reading changes an access time is the mount's business, so both
     /// this and "now" count as no access time at all.
@@ -181,7 +182,7 @@ pub struct Renderer {
 }
 
 impl Renderer {
-    /// The reply in words; `extension` is the name of the EXTENDED request that it answers.
+    /// Returns the reply as text; `extension` is the name of the EXTENDED request that it answers.
     pub fn reply(&self, reply: &Reply, extension: Option<&[u8]>) -> String {
         match reply {
             Reply::Version { version, extensions } => {
@@ -215,7 +216,7 @@ impl Renderer {
         }
     }
 
-    /// One entry of a listing.
+    /// Returns one entry of a listing as text.
     pub fn name(&self, entry: &Name) -> String {
         let moment = entry.attrs.times.is_some_and(|(_, mtime)| mtime >= self.now);
         let long = if moment {
@@ -269,10 +270,10 @@ impl Renderer {
     }
 }
 
-/// `ls -l` without the three words of the date.
+/// Returns the line of `ls -l` without its date.
 fn without_date(long: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(long);
-    // mode, links, owner, group, size, then the date in exactly 12 columns and the name.
+    // The line has mode, links, owner, group and size, then the date in exactly 12 columns, then the name.
     let mut fields = text.split_whitespace();
     let Some(size) = fields.nth(4) else {
         return long.to_vec();
@@ -284,12 +285,12 @@ fn without_date(long: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Short content as text, long content as its length and a checksum.
+/// Returns short content as text, and long content as its length and a checksum.
 pub fn bytes(data: &[u8]) -> String {
     if data.len() <= 300 {
         return format!("\"{}\"", data.escape_ascii());
     }
-    // FNV-1a: enough to tell two contents apart.
+    // The checksum is FNV-1a, which is enough to distinguish two contents.
     let hash = data.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, &b| {
         (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -9,7 +9,7 @@ use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate, ssh_key};
 use super::packets::{Context, Request, init, open};
 use super::replies::{Reply, decode, split_packet};
 
-/// Takes any host key.
+/// A client handler that accepts any host key.
 pub struct AnyServer;
 
 impl client::Handler for AnyServer {
@@ -20,7 +20,7 @@ impl client::Handler for AnyServer {
     }
 }
 
-/// A session of SFTP over russh's client: one packet at a time.
+/// An SFTP session over russh's client, one packet at a time.
 pub struct Session {
     _connection: Handle<AnyServer>,
     channel: russh::Channel<client::Msg>,
@@ -28,7 +28,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects, signs in and says hello.
+    /// Connects, signs in and sends INIT.
     pub async fn start(config: Config, port: u16, user: &str, key: &ssh_key::PrivateKey) -> Self {
         let mut connection = client::connect(Arc::new(config), ("127.0.0.1", port), AnyServer)
             .await
@@ -51,7 +51,7 @@ impl Session {
         session
     }
 
-    /// Sends a request with id 1; `handle` fills in `nth(0)`.
+    /// Sends a request with id 1. `handle` replaces `nth(0)`.
     pub async fn send(&mut self, request: &Request, handle: &[u8]) {
         let packet = request.encode(
             1,
@@ -63,12 +63,12 @@ impl Session {
         self.send_bytes(&packet).await;
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes unchanged.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         self.channel.data(bytes).await.expect("send");
     }
 
-    /// The next reply and its id.
+    /// Returns the next reply and its id.
     pub async fn receive(&mut self) -> (Option<u32>, Reply) {
         loop {
             if let Some((packet, rest)) = split_packet(&self.buffer) {
@@ -90,7 +90,7 @@ impl Session {
         self.receive().await.1
     }
 
-    /// Opens a file; its handle.
+    /// Opens a file and returns its handle.
     pub async fn open(&mut self, name: &str, flags: u32) -> Vec<u8> {
         match self.ask(&open(name, flags), b"").await {
             Reply::Handle(handle) => handle,

@@ -24,7 +24,7 @@ struct Running {
 }
 
 impl TestServer {
-    /// A configuration that listens on a free port of the loopback address; no server runs yet.
+    /// Creates a configuration that listens on a free port of the loopback address; no server runs yet.
     ///
     /// `extra` is added to the sections of its own name: `[("limits", "handles = 10")]`.
     pub fn new(extra: &[(&str, &str)]) -> Self {
@@ -59,12 +59,12 @@ impl TestServer {
         Self { dir, running: None }
     }
 
-    /// A running server with these users, each with a key and the password [`password`] says.
+    /// Starts a server with these users, each with a key and the password that [`password`] returns.
     pub fn start(users: &[&str]) -> Self {
         Self::start_with(&[], users)
     }
 
-    /// The same with settings.
+    /// Starts a server with these settings and users.
     pub fn start_with(extra: &[(&str, &str)], users: &[&str]) -> Self {
         let mut sandbox = Self::new(extra);
         for user in users {
@@ -74,22 +74,22 @@ impl TestServer {
         sandbox
     }
 
-    /// The sandbox's directory.
+    /// Returns the path of the test's directory.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The configuration file.
+    /// Returns the path of the configuration file.
     pub fn config(&self) -> PathBuf {
         self.path().join("homeportd.toml")
     }
 
-    /// A user's home on disk.
+    /// Returns the path of a user's home on disk.
     pub fn home(&self, user: &str) -> PathBuf {
         self.path().join("data/homes").join(user)
     }
 
-    /// A user's private key.
+    /// Returns the path of a user's private key.
     pub fn key(&self, user: &str) -> PathBuf {
         self.path().join(format!("key-{user}"))
     }
@@ -102,7 +102,7 @@ impl TestServer {
         self.admin_ok(&[&add[..], more].concat(), &password(user));
     }
 
-    /// Makes the key pair `key-NAME`.
+    /// Creates the key pair `key-NAME`.
     pub fn make_key(&self, name: &str) {
         let made = Command::new("ssh-keygen")
             .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
@@ -122,12 +122,12 @@ impl TestServer {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // A command that fails early does not read it.
+        // A command that fails early does not read its input.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         child.wait_with_output().unwrap()
     }
 
-    /// The same, which must succeed; returns its standard output.
+    /// Runs a command as [`TestServer::admin`] does; it must succeed. Returns its standard output.
     pub fn admin_ok(&self, args: &[&str], input: &str) -> String {
         let output = self.admin(args, input);
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -140,11 +140,11 @@ impl TestServer {
         self.serve_by(&[]);
     }
 
-    /// The same by a program that becomes the server, such as `prlimit`.
+    /// Starts the server through a program that becomes the server, such as `prlimit`.
     pub fn serve_by(&mut self, program: &[&str]) {
         let mut words = program.to_vec();
         if is_root() {
-            // Root's powers would hide what permissions do.
+            // Root's capabilities would hide the effects of permissions.
             words.push("setpriv");
             words.extend(WITHOUT_POWERS);
         }
@@ -188,17 +188,17 @@ impl TestServer {
         self.running.as_ref().expect("the server was started")
     }
 
-    /// The port that the server listens on.
+    /// Returns the port that the server listens on.
     pub fn port(&self) -> u16 {
         self.running().port
     }
 
-    /// The server's process id.
+    /// Returns the server's process id.
     pub fn pid(&self) -> u32 {
         self.running().child.id()
     }
 
-    /// CPU time that the server has used, in hundredths of a second.
+    /// Returns the CPU time that the server has used, in hundredths of a second.
     pub fn cpu_ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         let fields = stat.rsplit(')').next().unwrap().split_whitespace();
@@ -210,7 +210,7 @@ impl TestServer {
             .sum()
     }
 
-    /// What the server logged so far.
+    /// Returns what the server has logged so far.
     pub fn log(&self) -> String {
         self.running().log.lock().unwrap().clone()
     }
@@ -220,12 +220,12 @@ impl TestServer {
         wait_for(&format!("\"{text}\" in the log"), || self.log().contains(text));
     }
 
-    /// The audit log so far.
+    /// Returns the audit log so far.
     pub fn audit(&self) -> String {
         fs::read_to_string(self.path().join("audit.log")).unwrap_or_default()
     }
 
-    /// The events in the audit log so far.
+    /// Returns the events in the audit log so far.
     pub fn events(&self) -> Vec<serde_json::Value> {
         let audit = self.audit();
         // The last line may be half written.
@@ -252,7 +252,7 @@ impl TestServer {
         assert!(sent.unwrap().success());
     }
 
-    /// Stops the server, and waits until it stands still. Goes on at `signal("CONT")`.
+    /// Stops the server with a signal, and waits until it has stopped. It continues at `signal("CONT")`.
     pub fn stop(&self) {
         self.signal("STOP");
         wait_for("the server to stand still", || {
@@ -265,7 +265,7 @@ impl TestServer {
         });
     }
 
-    /// Is the server in the middle of a transaction? It holds the lock of those who write to the store, byte 120 of the
+    /// Whether the server is in the middle of a transaction. It then holds the write lock of the store, byte 120 of the
     /// file `homeport.db-shm`.
     pub fn writes_to_the_store(&self) -> bool {
         let pid = self.pid().to_string();

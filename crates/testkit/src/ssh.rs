@@ -1,5 +1,5 @@
-//! An SSH client of its own, byte by byte: it sends what no library would send, in whatever order a test likes, and
-//! answers nothing unless the test says so.
+//! A separate SSH client that works byte by byte: it sends what no library would send, in any order, and answers
+//! nothing unless the test says so.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -31,7 +31,7 @@ pub const REQUEST_SUCCESS: u8 = 99;
 
 const OURS: &[u8] = b"SSH-2.0-raw";
 
-/// A connection.
+/// A connection to an SSH server.
 pub struct Ssh {
     transport: Transport,
     theirs: Vec<u8>,
@@ -47,7 +47,7 @@ impl Ssh {
         ssh
     }
 
-    /// The same, unless the server turns it away.
+    /// Connects and exchanges keys; returns `None` if the server refuses the connection.
     pub fn try_connect(port: u16) -> Option<Self> {
         let mut ssh = Self::greet(port);
         let mut first = [0; 4];
@@ -71,7 +71,7 @@ impl Ssh {
         }
     }
 
-    /// The socket, for bytes that are no packet.
+    /// Returns the socket, for bytes that are not a packet.
     pub fn stream(&mut self) -> &mut TcpStream {
         &mut self.transport.stream
     }
@@ -114,7 +114,7 @@ impl Ssh {
         kexinit(&lists)
     }
 
-    /// The first keys, or new ones.
+    /// Exchanges the first keys, or new ones.
     pub fn exchange_keys(&mut self) -> io::Result<()> {
         self.exchange_keys_by(&Self::kexinit())
     }
@@ -126,7 +126,7 @@ impl Ssh {
         self.finish_exchange(ours, &their_kexinit)
     }
 
-    /// The rest of it, when both sides have said what they offer.
+    /// Completes the key exchange after both sides have sent KEXINIT.
     pub fn finish_exchange(&mut self, ours: &Message, their_kexinit: &[u8]) -> io::Result<()> {
         let secret = Secret::fresh();
         let share = secret.share.clone();
@@ -163,22 +163,22 @@ impl Ssh {
         self.try_send(message).expect("the connection lives");
     }
 
-    /// Sends a message to a server that may have gone.
+    /// Sends a message to a server that may have disconnected.
     pub fn try_send(&mut self, message: &Message) -> io::Result<()> {
         self.transport.try_send(message)
     }
 
-    /// A message's bytes on the wire.
+    /// Returns a message's bytes on the wire.
     pub fn seal(&mut self, message: &Message) -> Vec<u8> {
         self.transport.seal(message)
     }
 
-    /// The next message.
+    /// Receives the next message.
     pub fn receive(&mut self) -> io::Result<Vec<u8>> {
         self.transport.receive()
     }
 
-    /// The next message of this kind; all before it are dropped.
+    /// Receives messages up to the next one of this kind, and drops those before it.
     pub fn wait_for(&mut self, kind: u8) -> Vec<u8> {
         self.receive_kind(kind)
             .unwrap_or_else(|e| panic!("no message {kind}: {e}"))
@@ -193,7 +193,7 @@ impl Ssh {
         }
     }
 
-    /// The kinds of all messages until the server hangs up.
+    /// Returns the kinds of all messages until the server disconnects.
     pub fn kinds_until_the_end(&mut self) -> Vec<u8> {
         let mut kinds = Vec::new();
         while let Ok(message) = self.receive() {
@@ -202,7 +202,7 @@ impl Ssh {
         kinds
     }
 
-    /// The request to open a channel.
+    /// Returns the request to open a channel.
     pub fn open(ours: u32, window: u32) -> Message {
         Message::new(OPEN)
             .string("session")
@@ -252,7 +252,7 @@ pub struct Opened {
     pub window: u32,
 }
 
-/// Data for a channel.
+/// Returns a message with data for a channel.
 pub fn data(channel: u32, bytes: &[u8]) -> Message {
     Message::new(DATA).u32(channel).string(bytes)
 }

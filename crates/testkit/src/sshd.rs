@@ -1,6 +1,6 @@
-//! The machine's own `sshd`, one process for each connection: that works as root and as anybody else.
+//! The machine's own `sshd`, one process for each connection, so that it works as root and as any other user.
 //!
-//! Whoever runs the tests signs in as themselves, by key.
+//! The user who runs the tests signs in as the same user, by key.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -9,15 +9,15 @@ use std::process::{Command, Stdio};
 
 use super::reference::which;
 
-/// An sshd with its keys, and the way to it.
+/// An sshd with its keys and its address.
 pub struct Sshd {
     dir: tempfile::TempDir,
-    /// Where it listens.
+    /// The port that it listens on.
     pub port: u16,
 }
 
 impl Sshd {
-    /// With host keys of these types and these further lines of configuration.
+    /// Starts an sshd with host keys of these types and these further lines of configuration.
     pub fn start(host_keys: &[&str], more: &str) -> Self {
         make_privilege_separation_directory();
         let dir = tempfile::Builder::new()
@@ -59,12 +59,12 @@ impl Sshd {
         Self { dir, port }
     }
 
-    /// A file of its directory.
+    /// Returns the path of a file in its directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Makes a key that is let in.
+    /// Creates a key that may sign in.
     pub fn make_key(&self, name: &str, args: &[&str]) -> PathBuf {
         let file = self.path(name);
         keygen(&file, &[&["-N", ""][..], args].concat());
@@ -72,26 +72,26 @@ impl Sshd {
         file
     }
 
-    /// Lets the public part of this key in.
+    /// Allows the public part of this key to sign in.
     pub fn let_in(&self, key: &Path) {
         let mut lines = std::fs::read_to_string(self.path("authorized_keys")).unwrap();
         lines.push_str(&public(key));
         std::fs::write(self.path("authorized_keys"), lines).unwrap();
     }
 
-    /// Whoever runs the tests.
+    /// Returns the name of the user who runs the tests.
     pub fn user(&self) -> String {
         let uid = nix::unistd::Uid::current();
         nix::unistd::User::from_uid(uid).unwrap().unwrap().name
     }
 
-    /// What all of them have logged so far.
+    /// Returns what all sshd processes have logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 }
 
-/// `ssh-keygen -q -f FILE ARGS`.
+/// Runs `ssh-keygen -q -f FILE ARGS`.
 pub fn keygen(file: &Path, args: &[&str]) {
     let made = Command::new("ssh-keygen")
         .arg("-q")
@@ -103,7 +103,7 @@ pub fn keygen(file: &Path, args: &[&str]) {
     assert!(made.success(), "ssh-keygen {args:?}");
 }
 
-/// A key's public line.
+/// Returns the public line of a key.
 pub fn public(file: &Path) -> String {
     std::fs::read_to_string(format!("{}.pub", file.display())).unwrap()
 }

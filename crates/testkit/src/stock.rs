@@ -1,4 +1,4 @@
-//! Stock clients pointed at a [`TestServer`]: their options, and one run of each.
+//! Runs stock clients against a [`TestServer`], with the options that they need.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -7,19 +7,19 @@ use std::process::{Command, Output, Stdio};
 use super::raw::RawSftp;
 use super::server::TestServer;
 
-/// How a client signs in.
+/// The method by which a client signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// The user's key.
+    /// The client signs in with the user's key.
     Key,
-    /// A password, asked for by the method of this name.
+    /// The client signs in with a password, by the method of this name.
     Password(&'static str),
-    /// The key and then a password.
+    /// The client signs in with the key and then a password.
     Both,
 }
 
 impl TestServer {
-    /// A client's command with all options but the user's name: none of the machine's own configuration counts.
+    /// Returns a client's command with all options except the user's name. The machine's own configuration is ignored.
     pub fn client(&self, program: &str, user: &str, by: By) -> Command {
         let mut command = Command::new(program);
         let known_hosts = format!("UserKnownHostsFile={}", self.path().join("known_hosts").display());
@@ -68,10 +68,10 @@ impl TestServer {
         command
     }
 
-    /// Lets the client find `password` when it asks for one.
+    /// Lets the client read `password` from the environment when it asks for one.
     pub fn with_password(&self, mut command: Command, password: &str) -> Command {
         let script = self.path().join(format!("askpass-{}", rand_name()));
-        // The password comes from the environment: a script may not be written while another test starts it.
+        // The password is in the environment, because a script must not be written while another test starts it.
         std::fs::write(&script, "#!/bin/sh\nprintf '%s\\n' \"$TEST_PASSWORD\"\n").unwrap();
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
         command
@@ -81,19 +81,19 @@ impl TestServer {
         command
     }
 
-    /// `sftp -b -` by key, in the sandbox's directory.
+    /// Returns the command `sftp -b -` by key, in the test's directory.
     pub fn sftp_command(&self, user: &str) -> Command {
         let mut command = self.client("sftp", user, By::Key);
         command.args(["-q", "-b", "-"]).arg(format!("{user}@127.0.0.1"));
         command
     }
 
-    /// Runs a batch of sftp's commands by key.
+    /// Runs a batch of sftp's commands, signed in by key.
     pub fn sftp(&self, user: &str, batch: &str) -> Output {
         run(self.sftp_command(user), batch)
     }
 
-    /// The same, which must succeed; returns what was printed.
+    /// Runs a batch that must succeed, and returns its output.
     pub fn sftp_ok(&self, user: &str, batch: &str) -> String {
         let output = self.sftp(user, batch);
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -105,29 +105,29 @@ impl TestServer {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Tries to sign in and list; sftp's output.
+    /// Tries to sign in and list the home, and returns sftp's output.
     pub fn sign_in(&self, user: &str, by: By, password: &str) -> Output {
-        // Not `-b`: it would forbid questions for passwords.
+        // The option `-b` would forbid password prompts.
         let command = self.client("ssh", user, by);
         let mut command = self.with_password(command, password);
         command.args(["-s", &format!("{user}@127.0.0.1"), "sftp"]);
         run(command, "")
     }
 
-    /// `ssh -s … sftp` by key, for the raw driver.
+    /// Returns the command `ssh -s … sftp` by key, for the raw driver.
     pub fn raw_command(&self, user: &str) -> Command {
         let mut command = self.client("ssh", user, By::Key);
         command.args(["-s", &format!("{user}@127.0.0.1"), "sftp"]);
         command
     }
 
-    /// A session of the raw driver that has said hello.
+    /// Returns a session of the raw driver that has sent INIT.
     pub fn raw(&self, user: &str) -> RawSftp {
         RawSftp::start(self.raw_command(user))
     }
 }
 
-/// Runs a command with this on its standard input.
+/// Runs a command with this input on its standard input.
 pub fn run(mut command: Command, input: &str) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
@@ -135,7 +135,7 @@ pub fn run(mut command: Command, input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
-    // A client that failed to connect does not read it.
+    // A client that failed to connect does not read its input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }

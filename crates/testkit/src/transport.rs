@@ -1,7 +1,8 @@
-//! SSH packet by packet, for both ends of a connection: messages, the key exchange and the cipher, as RFC 4253 and
-//! RFC 5647 have them. On purpose not the library's code, and it sends whatever a test likes.
+//! SSH packet by packet, for both ends of a connection: messages, the key exchange and the cipher, as in RFC 4253 and
+//! RFC 5647. The code deliberately does not use the server's library, and it sends any bytes that a test needs.
 //!
-//! One set of algorithms: curve25519-sha256, ssh-ed25519 and aes256-gcm@openssh.com, without strict key exchange.
+//! It supports one set of algorithms: curve25519-sha256, ssh-ed25519 and aes256-gcm@openssh.com, without strict key
+//! exchange.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -14,7 +15,7 @@ use aws_lc_rs::rand::SystemRandom;
 
 use super::PATIENCE;
 
-/// No peer of ours sends larger packets.
+/// The largest packet that is accepted, in bytes. No peer in the tests sends larger ones.
 const LARGEST: usize = 1 << 20;
 const TAG: usize = 16;
 
@@ -23,18 +24,18 @@ const TAG: usize = 16;
 pub struct Message(pub Vec<u8>);
 
 impl Message {
-    /// A message that begins with its number.
+    /// Creates a message that begins with its number.
     pub fn new(number: u8) -> Self {
         Self(vec![number])
     }
 
-    /// Adds a byte, or a truth value.
+    /// Adds a byte or a boolean.
     pub fn byte(mut self, byte: u8) -> Self {
         self.0.push(byte);
         self
     }
 
-    /// Adds a number.
+    /// Adds a number of four bytes.
     pub fn u32(mut self, number: u32) -> Self {
         self.0.extend(number.to_be_bytes());
         self
@@ -47,18 +48,18 @@ impl Message {
     }
 }
 
-/// A string as it is sent: its length and its bytes.
+/// Returns a string as it is sent: its length and its bytes.
 pub fn string(bytes: &[u8]) -> Vec<u8> {
     [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat()
 }
 
-/// A string at the beginning, and what follows it.
+/// Returns the string at the beginning, and the bytes that follow it.
 pub fn split_string(bytes: &[u8]) -> (&[u8], &[u8]) {
     let (length, rest) = bytes.split_first_chunk::<4>().unwrap();
     rest.split_at(u32::from_be_bytes(*length) as usize)
 }
 
-/// A positive number as it is sent.
+/// Returns a positive number as it is sent.
 fn mpint(number: &[u8]) -> Vec<u8> {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     let mut number = number[zeros..].to_vec();
@@ -68,8 +69,8 @@ fn mpint(number: &[u8]) -> Vec<u8> {
     string(&number)
 }
 
-/// What both ends have said, in the order in which it is hashed: identification strings, KEXINIT messages, the host key
-/// and the two public values.
+/// The data that both ends have exchanged, in the order in which it is hashed: identification strings, KEXINIT
+/// messages, the host key and the two public values.
 pub struct Transcript<'a> {
     pub client_id: &'a [u8],
     pub server_id: &'a [u8],
@@ -83,19 +84,19 @@ pub struct Transcript<'a> {
 /// One end's secret of a key exchange.
 pub struct Secret {
     private: EphemeralPrivateKey,
-    /// The public value that goes with it.
+    /// The public value that belongs to the secret.
     pub share: Vec<u8>,
 }
 
 impl Secret {
-    /// A fresh one.
+    /// Creates a fresh random secret.
     pub fn fresh() -> Self {
         let private = EphemeralPrivateKey::generate(&X25519, &SystemRandom::new()).unwrap();
         let share = private.compute_public_key().unwrap().as_ref().to_vec();
         Self { private, share }
     }
 
-    /// The secret that both ends share then, as a number that is sent.
+    /// Returns the secret that both ends then share, in the form of a number that is sent.
     pub fn agree(self, their_share: &[u8]) -> Vec<u8> {
         let theirs = UnparsedPublicKey::new(&X25519, their_share);
         agree_ephemeral(self.private, theirs, Unspecified, |shared| Ok(mpint(shared))).unwrap()
@@ -105,12 +106,12 @@ impl Secret {
 /// The result of a key exchange.
 pub struct Exchanged {
     shared: Vec<u8>,
-    /// What the server signs. The first one of a connection is the session's identifier.
+    /// The exchange hash, which the server signs. The first one of a connection is the session's identifier.
     pub hash: Vec<u8>,
 }
 
 impl Exchanged {
-    /// Hashes what both ends have said, and the secret that they share.
+    /// Hashes the exchanged data and the shared secret.
     pub fn new(transcript: &Transcript<'_>, shared: Vec<u8>) -> Self {
         let strings = [
             transcript.client_id,
@@ -127,7 +128,7 @@ impl Exchanged {
         Self { shared, hash }
     }
 
-    /// The keys of both directions: to the server, and to the client.
+    /// Returns the keys of both directions: to the server, and to the client.
     fn keys(&self, session: &[u8]) -> (Gcm, Gcm) {
         let derive = |letter: u8| {
             let hashed = [&self.shared, &self.hash, &[letter][..], session].concat();
@@ -141,7 +142,7 @@ impl Exchanged {
     }
 }
 
-/// One direction's key.
+/// The key of one direction.
 struct Gcm {
     key: LessSafeKey,
     iv: [u8; 12],
@@ -157,7 +158,7 @@ impl Gcm {
     }
 }
 
-/// Which end of a connection this is.
+/// The end of a connection that this side is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Client,
@@ -173,7 +174,7 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// A connection in the clear. Nothing on it is waited for longer than patience lasts.
+    /// Creates an unencrypted connection. No read or write on it waits longer than [`PATIENCE`](crate::PATIENCE).
     pub fn new(stream: TcpStream, role: Role) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -186,7 +187,7 @@ impl Transport {
         }
     }
 
-    /// Takes the keys of an exchange into use.
+    /// Starts to use the keys of an exchange.
     pub fn set_keys(&mut self, exchanged: &Exchanged, session: &[u8]) {
         let (to_server, to_client) = exchanged.keys(session);
         let (sealing, opening) = match self.role {
@@ -208,16 +209,16 @@ impl Transport {
         line
     }
 
-    /// Sends a message to somebody who may be gone.
+    /// Sends a message to a peer that may have disconnected.
     pub fn try_send(&mut self, message: &Message) -> io::Result<()> {
         let sealed = self.seal(message);
         self.stream.write_all(&sealed)
     }
 
-    /// A message's bytes on the wire.
+    /// Returns a message's bytes on the wire.
     pub fn seal(&mut self, message: &Message) -> Vec<u8> {
         let payload = &message.0;
-        // RFC 5647: with GCM the length is not encrypted, and not padded.
+        // With GCM, the length is neither encrypted nor padded (RFC 5647).
         let (block, before) = match self.sealing {
             Some(_) => (16, 1),
             None => (8, 5),
@@ -239,7 +240,7 @@ impl Transport {
         [&length[..], &body].concat()
     }
 
-    /// The next message.
+    /// Receives the next message.
     pub fn receive(&mut self) -> io::Result<Vec<u8>> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length)?;

@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use super::transport::{Exchanged, Role, Secret, Transcript, Transport};
 pub use super::transport::{Message, split_string};
 
-/// A message that begins with its number.
+/// Creates a message that begins with its number.
 pub fn message(number: u8) -> Message {
     Message::new(number)
 }
@@ -36,7 +36,7 @@ pub fn lists() -> Lists {
     names.map(|name| name.as_bytes().to_vec())
 }
 
-/// A KEXINIT with these lists.
+/// Returns a KEXINIT with these lists.
 pub fn kexinit(lists: &Lists) -> Message {
     let random = Message([&[20], &[7; 16][..]].concat());
     let lists = lists.iter().fold(random, |message, list| message.string(list));
@@ -127,17 +127,17 @@ impl Wire {
         wire
     }
 
-    /// Sends a message.
+    /// Sends a message to the other end.
     pub fn send(&mut self, message: &Message) {
         self.try_send(message).unwrap();
     }
 
-    /// Sends a message to somebody who may be gone.
+    /// Sends a message to a peer that may have disconnected.
     pub fn try_send(&mut self, message: &Message) -> std::io::Result<()> {
         self.transport.try_send(message)
     }
 
-    /// The next message, but for those that nobody has to answer (IGNORE, DEBUG, EXT_INFO); `None` at the end.
+    /// Returns the next message except those that need no answer (IGNORE, DEBUG, EXT_INFO), or `None` at the end.
     pub fn receive(&mut self) -> Option<Vec<u8>> {
         loop {
             let payload = self.transport.receive().ok()?;
@@ -147,7 +147,7 @@ impl Wire {
         }
     }
 
-    /// The next message, which must be of this number.
+    /// Returns the next message, which must have this number.
     pub fn expect(&mut self, number: u8) -> Vec<u8> {
         let received = self.receive().expect("the connection goes on");
         assert_eq!(received[0], number, "{}", received.escape_ascii());
@@ -161,12 +161,12 @@ impl Wire {
     }
 }
 
-/// USERAUTH_REQUEST by password.
+/// Returns a USERAUTH_REQUEST by password.
 pub fn password_request(user: &[u8], password: &[u8]) -> Message {
     userauth(user, "password").byte(0).string(password)
 }
 
-/// The beginning of each USERAUTH_REQUEST.
+/// Returns the beginning of each USERAUTH_REQUEST.
 pub fn userauth(user: impl AsRef<[u8]>, method: impl AsRef<[u8]>) -> Message {
     message(50).string(user).string("ssh-connection").string(method)
 }
