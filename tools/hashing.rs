@@ -1,4 +1,4 @@
-//! How fast files are hashed, beside the digests alone over memory, in turns in one run.
+//! Measures how fast files are hashed, compared with the digests alone over memory, in alternating rounds of one run.
 //!
 //! ```sh
 //! cargo run --release -p homeport-tools --bin hashing            # 1 GiB

@@ -1,7 +1,7 @@
-//! What a key probe costs: for nobody, for users without keys, and for users with one key and with many.
+//! Measures the time of key probes: for unknown users, for users without keys, and for users with one key or many.
 //!
-//! `cargo run --release -p homeport-tools --bin probes` prints the median and the 99th percentile of each, in microseconds. The
-//! difference between rows is what an attacker could measure, were it not for the fixed time of the answer.
+//! `cargo run --release -p homeport-tools --bin probes` prints the median and the 99th percentile of each, in
+//! microseconds. An attacker could measure the difference between rows if answers did not have a fixed time.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,18 +1,18 @@
 //! The reserve: 4 MiB of the store's disk, kept for the moment when that disk is full.
 //!
-//! A store that cannot be written keeps an operator from disabling a user and a user from removing files, which are
-//! the ways out of a full disk. States:
-//! - *whole*: the file `reserve` lies beside the store, its blocks allocated. All is well, or the disk has just filled
-//!   up.
-//! - *spent*: the file is gone, because somebody was about to write to the store and found less than [`LOW`] on the
-//!   disk, or because SQLite said that the disk is full. Its 4 MiB are the store's: the running server lets no home
-//!   on that disk grow meanwhile (`accounts/disk.rs`), and makes the file again when there is room for it.
+//! If the store cannot be written, an operator cannot disable a user and users cannot remove files, which are the ways
+//! to free a full disk. The reserve has two states:
+//! - *whole*: the file `reserve` lies beside the store with its blocks allocated. There is enough space, or the disk
+//!   has just become full.
+//! - *spent*: the file was removed, because a call was about to write to the store and found less than [`LOW`] on the
+//!   disk, or because SQLite reported a full disk. Its 4 MiB are then available to the store: the running server lets
+//!   no home on that disk grow meanwhile (`accounts/disk.rs`), and creates the file again when there is enough space.
 //!
-//! What is written in one go is far less than [`LOW`]: a change of a user is a few pages of the log, the log is folded
-//! into the file every 1,000 pages, its index has 32 KiB. A call that finds the disk full spends the reserve and is
-//! repeated once. A quota of the file system for the server's user (EDQUOT) is the same thing: the reserve counts in it.
-//! What stays possible: other programs fill the disk again while the reserve is spent: then the store cannot be written
-//! until somebody makes room by hand, and reading goes on.
+//! One transaction writes far less than [`LOW`]: a change of a user takes a few pages of the log, the log is moved into
+//! the file every 1,000 pages, and its index has 32 KiB. A call that finds the disk full spends the reserve and is
+//! repeated once. A file system quota of the server's user (EDQUOT) is treated the same way, because the reserve counts
+//! in it. One case remains: other programs may fill the disk again while the reserve is spent. Then the store can be
+//! read but not written until an operator frees space.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

@@ -1,4 +1,4 @@
-//! What every request passes: reading a packet, building a reply, charging the accounts.
+//! Benchmarks the code that every request runs: reading a packet, building a reply, charging the accounts.
 //!
 //! ```sh
 //! cargo bench -p homeport-tools --bench hot

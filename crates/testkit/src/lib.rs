@@ -1,12 +1,12 @@
 //! The test harness: it boots the real server, and speaks SSH and SFTP to it with stock clients and byte by byte.
 //!
-//! [`programs`] has both programs built; [`server`] starts and stops `homeportd` in a directory of its own,
-//! [`in_process`] runs it within the test; [`stock`] points stock clients at it; [`raw`] sends whatever bytes a test likes and reads the replies; [`packets`] puts requests
-//! together part by part; [`replies`] decodes; [`reference`] runs the machine's own OpenSSH `sftp-server` for comparison,
-//! [`sshd`] the whole of it.
+//! [`programs`] builds both programs; [`server`] starts and stops `homeportd` in a directory of its own, and
+//! [`in_process`] runs it within the test; [`stock`] points stock clients at it; [`raw`] sends any bytes and reads the
+//! replies; [`packets`] builds requests part by part; [`replies`] decodes; [`reference`] runs the machine's own OpenSSH
+//! `sftp-server` for comparison, and [`sshd`] its whole server.
 //!
-//! The decoder shares nothing with `sftp-wire`, and must not: a test that decodes with the code that the server encodes
-//! with would agree with every mistake in it.
+//! The decoder shares no code with `sftp-wire`, and must not: a test that decodes with the server's own codec would not
+//! notice the codec's mistakes.
 // Tests say what they expect by failing, and so does their harness.
 #![allow(
     missing_docs,

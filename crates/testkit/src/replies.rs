@@ -1,8 +1,8 @@
 //! Decodes SFTP version 3 replies strictly: missing or additional bytes are reported.
 //!
-//! This is the one decoder beside [`sftp_wire`]'s, and it shares nothing with it on purpose: both programs use that codec, so
-//! a layout that is wrong in both directions there would go unnoticed, were it not for these numbers and layouts, which are
-//! written down once more, and for OpenSSH's server, whose replies are decoded here as well and compared with ours.
+//! This decoder deliberately shares no code with [`sftp_wire`]: both programs use that codec, so a layout that is wrong
+//! in both directions there would not be noticed. The numbers and layouts are therefore written down a second time
+//! here. Replies of OpenSSH's server are decoded here too, and compared with Homeport's.
 
 use std::fmt::Write as _;
 use std::io::{self, Read};
@@ -176,8 +176,8 @@ fn content(kind: u8, reader: &mut Reader<'_>) -> Option<Reply> {
 pub struct Renderer {
     /// The time from which times are rendered as "now", in seconds since 1970.
     pub now: u32,
-    /// The time of what nobody touched. Whether reading changes an access time is the mount's business, so both
-    /// this and "now" count as no access time at all.
+    /// The time of files that were not accessed. The mount options decide whether reading changes an access time, so
+    /// both this time and "now" are rendered as if there were no access time.
     pub untouched: u32,
 }
 
@@ -304,7 +304,8 @@ fn extended(body: &[u8], request: &[u8]) -> String {
         numbers.push(number);
     }
     match (request, &numbers[..]) {
-        // Blocks and inodes are the account's here and the disk's there, and those that are free change while we look.
+        // Blocks and inodes come from the account here and from the disk there, and the free ones change during the
+        // test.
         (b"statvfs@openssh.com" | b"fstatvfs@openssh.com", [bsize, frsize, _, .., fsid, flag, max])
             if numbers.len() == 11 =>
         {

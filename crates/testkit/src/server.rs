@@ -277,7 +277,7 @@ impl TestServer {
         })
     }
 
-    /// Waits until the server is gone; its exit code.
+    /// Waits until the server has ended, and returns its exit code.
     pub fn wait_for_exit(&mut self) -> Option<i32> {
         let mut running = self.running.take().expect("the server was started");
         let mut status = None;
@@ -288,7 +288,7 @@ impl TestServer {
         status.and_then(|s| s.code())
     }
 
-    /// Does the server still run?
+    /// Whether the server is still running.
     pub fn is_alive(&mut self) -> bool {
         let running = self.running.as_mut().expect("the server was started");
         running.child.try_wait().unwrap().is_none()
@@ -308,7 +308,8 @@ impl Drop for TestServer {
     }
 }
 
-/// Lets this process have as many files open as it may: tests with hundreds of connections run beside each other in it.
+/// Raises the limit on this process's open files to its maximum, because tests with hundreds of connections run in
+/// parallel in it.
 fn raise_descriptor_limit() {
     static RAISED: std::sync::Once = std::sync::Once::new();
     RAISED.call_once(|| {
@@ -318,7 +319,7 @@ fn raise_descriptor_limit() {
     });
 }
 
-/// The password of every user made by [`TestServer::add_user`].
+/// Returns the password of a user made by [`TestServer::add_user`].
 pub fn password(user: &str) -> String {
     format!("secret of {user}")
 }
@@ -326,7 +327,7 @@ pub fn password(user: &str) -> String {
 fn listening_port(log: &str) -> Option<u16> {
     let (_, rest) = log.split_once("listening on ")?;
     let address = rest.split(|c: char| c.is_whitespace() || c == '"').next()?;
-    // A line that is only half there has no end yet.
+    // A line that is only partly written does not end in a newline yet.
     rest.contains('\n')
         .then(|| address.rsplit(':').next()?.parse().ok())?
 }

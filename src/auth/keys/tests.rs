@@ -53,7 +53,7 @@ fn lines_that_are_refused_say_why() {
         assert!(error.len() < 250, "{error}");
     };
     let with = |options: &str| format!("{options} {ED25519} c");
-    // What we cannot enforce.
+    // Options that the server cannot enforce are refused.
     check(&with("command=\"/bin/false\""), "command=");
     check(&with("environment=\"A=B\""), "environment=");
     check(&with("permitopen=\"*:1\""), "permitopen=");
@@ -68,7 +68,7 @@ fn lines_that_are_refused_say_why() {
     check(&with("command"), "not supported");
     check(&with("restrict=\"x\""), "restrict=");
     check(&with("made-up\x0b"), "control");
-    // What has no meaning.
+    // Options with an invalid form are refused.
     check(&with("from"), "needs a value");
     check(&with("from=10.0.0.1"), "in quotes");
     check(&with("from=\"10.0.0.1\",from=\"10.0.0.2\""), "twice");
@@ -78,7 +78,7 @@ fn lines_that_are_refused_say_why() {
     check(&with("expiry-time=\"tomorrow\""), "YYYYMMDD");
     check(&with("restrict,"), "without a name");
     check(&with("from=\"10.0.0.1"), "is no key");
-    // Keys of other kinds, and what is no key.
+    // Unsupported key types, and lines without a key, are refused.
     check("", "is no key");
     check("# comment", "not supported");
     check("ssh-ed25519", "damaged");
@@ -86,7 +86,7 @@ fn lines_that_are_refused_say_why() {
     check(&ED25519.replace("AAAAC3", "AAAAC4"), "damaged");
     check(&ED25519[..ED25519.len() - 8], "damaged");
     check(&format!("{ED25519}AAAA"), "damaged");
-    // The type in words and the type in the data must agree.
+    // The type as text and the type in the key data must agree.
     check(&ED25519.replace("ssh-ed25519", "ssh-rsa"), "damaged");
     check(&P256.replacen("nistp256", "nistp384", 1), "damaged");
     check("ssh-dss AAAAB3NzaC1kc3M= c", "too weak");

@@ -1,6 +1,6 @@
 use super::*;
 
-/// With `m=8,t=1,p=1`: costs nothing to verify.
+/// Returns a hash with the parameters `m=8,t=1,p=1`, which is cheap to verify.
 pub(in crate::auth) fn cheap(password: &str) -> PasswordHash {
     let params = Params::new(8, 1, 1, None).unwrap();
     let hash: phc::PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
@@ -99,7 +99,7 @@ fn memory_is_kept_for_the_usual_hash_and_not_for_larger_ones() {
     );
     let (first, length) = (memory.0.as_ptr(), memory.0.len());
     assert_eq!(length, MEMORY_KIB as usize);
-    // What the one before has left there makes no difference.
+    // Data that an earlier hash left in the memory makes no difference.
     let params = Params::new(MEMORY_KIB * 2, 1, 2, None).unwrap();
     let large: phc::PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password(b"large")

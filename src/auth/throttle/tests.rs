@@ -29,12 +29,12 @@ fn answers_are_held_back_longer_and_longer() {
         .map(|_| throttle.failed(source(ATTACKER), now).as_millis())
         .collect();
     assert_eq!(delays, [500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000]);
-    // Time forgives.
+    // The debt decreases with time.
     let later = now + Duration::from_secs(70);
     assert_eq!(throttle.failed(source(ATTACKER), later).as_millis(), 1000);
     let tomorrow = now + Duration::from_secs(86_400);
     assert_eq!(throttle.failed(source(ATTACKER), tomorrow).as_millis(), 500);
-    // Others are not concerned.
+    // The failures of one source do not affect the others.
     assert_eq!(throttle.failed(source(ELSEWHERE), now).as_millis(), 500);
 }
 
@@ -58,7 +58,7 @@ fn an_address_at_its_ceiling_is_not_looked_at_for_a_while() {
         throttle.refusal_delay(source(ATTACKER), None, now).as_millis(),
         10_000
     );
-    // However long the attack was, it is soon over.
+    // However long the attack was, its effect ends soon.
     for _ in 0..1000 {
         throttle.failed(source(ATTACKER), now);
     }
@@ -92,13 +92,13 @@ fn who_was_there_before_gets_in_beside_an_attacker() {
     }
     assert!(throttle.admits(source(ATTACKER), Some(&calvin), now));
     assert!(!throttle.admits(source(ATTACKER), Some(&tom), now));
-    // But that is no way to guess calvin's password without end.
+    // A known source still does not allow unlimited guesses of calvin's password.
     for guess in 0..10 {
         assert!(throttle.admits(source(ATTACKER), Some(&calvin), now), "{guess}");
         throttle.wrong_password(source(ATTACKER), Some(&calvin), now);
     }
     assert!(!throttle.admits(source(ATTACKER), Some(&calvin), now));
-    // It does not last forever.
+    // A source is forgotten after its lifetime.
     let mut throttle = self::throttle();
     throttle.signed_in(source(ATTACKER), &calvin, now);
     let later = now + known_places::LIFETIME;
@@ -164,7 +164,7 @@ fn tables_are_bounded_and_an_offender_is_not_washed_out() {
     assert_eq!(throttle.sources.debts.len(), MAX_ENTRIES);
     assert_eq!(throttle.users.debts.len(), MAX_ENTRIES);
     assert!(!throttle.admits(source(ATTACKER), None, now));
-    // Debts that are forgiven make room first.
+    // Entries whose debt is forgiven are removed first.
     let later = now + Duration::from_secs(11);
     throttle.failed(nth_source(1_000_000), later);
     assert!(throttle.sources.debts.len() <= 2);
@@ -228,7 +228,7 @@ fn places_are_written_down_once_a_day_and_come_back() {
     assert_eq!(late.places.len(), (0, 0));
 }
 
-/// Twelve sign-ins with a wrong password, three prompts each, or two hundred, from the address of a proxy.
+/// An attacker behind the address of a proxy makes twelve, or two hundred, sign-ins with three wrong passwords each.
 #[test]
 fn a_flood_behind_a_proxy_delays_nobody_who_was_there_before() {
     for failures in [12 * 3, 200 * 3] {
@@ -241,10 +241,10 @@ fn a_flood_behind_a_proxy_delays_nobody_who_was_there_before() {
         }
         assert!(throttle.knows(source(ATTACKER), Some(&calvin), now));
         assert!(throttle.admits(source(ATTACKER), Some(&calvin), now));
-        // A slip of calvin's costs what a first one costs.
+        // A wrong password of calvin's is delayed like a first failure.
         let delay = throttle.wrong_password(source(ATTACKER), Some(&calvin), now);
         assert_eq!(delay.as_millis(), 500);
-        // Somebody who was never there waits for ten seconds, however large the flood was.
+        // A user who was never there waits for ten seconds, however large the flood was.
         assert!(!throttle.admits(source(ATTACKER), Some(&tom), now));
         assert!(throttle.admits(source(ATTACKER), Some(&tom), now + Duration::from_secs(10)));
     }
@@ -259,7 +259,7 @@ fn whoever_guesses_from_where_the_user_is_known_gets_ten_guesses_and_six_a_minut
     let mut guesses = 0;
     for tenth in 0..36_000u64 {
         let now = start + Duration::from_millis(tenth * 100);
-        // The source is at its ceiling all the time, by others.
+        // Failures of others keep the source at its ceiling.
         throttle.failed(source(ATTACKER), now);
         if throttle.admits(source(ATTACKER), Some(&calvin), now) {
             throttle.wrong_password(source(ATTACKER), Some(&calvin), now);

@@ -21,7 +21,7 @@ fn one_worker() -> Arc<Verifier> {
 
 type Waiting = tokio::task::JoinHandle<Result<FairPermit, QueueFull>>;
 
-/// An attempt that waits, for certain.
+/// Starts an attempt, and returns once it waits in the queue.
 async fn waits(verifier: &Arc<Verifier>, source: &str, name: &str) -> Waiting {
     let (ours, applicant) = (Arc::clone(verifier), applicant(source, name));
     let before = ours.shared.state().line.joined();
@@ -41,10 +41,10 @@ async fn a_full_queue_refuses_and_places_come_back() {
     let refused = verifier.turn(applicant("192.0.2.1", "c")).await;
     assert_eq!(refused.unwrap_err(), QueueFull, "its source has its share");
     let other = waits(&verifier, "192.0.2.2", "o").await;
-    // The queue is full; one from elsewhere puts out the newest of the source that has most.
+    // The queue is full, so an attempt from another source evicts the newest one of the source that has the most.
     let late = waits(&verifier, "192.0.2.3", "x").await;
     assert_eq!(third.await.unwrap().unwrap_err(), QueueFull);
-    // A peer that hangs up gives its place back at once.
+    // A peer that disconnects gives up its place at once.
     other.abort();
     assert!(other.await.unwrap_err().is_cancelled());
     assert_eq!(verifier.shared.state().line.len(), 2);
@@ -62,7 +62,7 @@ async fn a_turn_is_kept_by_its_job_when_the_peer_hangs_up() {
     let verifier = one_worker();
     let turn = verifier.turn(applicant("192.0.2.1", "a")).await.unwrap();
     let (go, gate) = std::sync::mpsc::channel::<()>();
-    // The one thread is busy.
+    // The only worker thread is busy.
     verifier.workers.submit(Box::new(move |_| gate.recv().unwrap()));
     let (ours, hash) = (Arc::clone(&verifier), cheap("secret"));
     let verifying = tokio::spawn(async move {
@@ -84,7 +84,7 @@ async fn turns_go_on_past_those_who_have_left() {
     let first = verifier.turn(applicant("192.0.2.1", "a")).await.unwrap();
     let left = waits(&verifier, "192.0.2.2", "b").await;
     let stays = waits(&verifier, "192.0.2.3", "c").await;
-    // Its turn comes, and it never takes it.
+    // The attempt is given its turn, but ends without taking it.
     drop(first);
     left.abort();
     assert!(stays.await.unwrap().is_ok());
@@ -103,7 +103,7 @@ async fn turns_of_other_work_go_from_address_to_address() {
     let first = turns.turn("192.0.2.1".parse().unwrap(), false).await.unwrap();
     let (order, served) = std::sync::mpsc::channel();
     let mut waiting = Vec::new();
-    // A crowd behind one address, then somebody else, then somebody who has signed in.
+    // Many attempts come from one address, then one from another address, then one from a signed-in peer.
     let crowd = (0..20).map(|_| ("192.0.2.1", false));
     for (source, signed_in) in crowd.chain([("192.0.2.2", false), ("192.0.2.1", true)]) {
         let (turns, order) = (Arc::clone(&turns), order.clone());
