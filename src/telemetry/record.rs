@@ -10,7 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::path::VirtualPath;
 use base::visible;
 
-/// The most characters that are kept of a name that a peer sent. An honest user name has at most 64.
+/// The most characters that are kept of a name that a peer sent. A valid user name has at most 128.
 const LONGEST_CLAIM: usize = 256;
 
 /// Returns the event as a JSON object, without a newline. `time` is in UTC.

@@ -174,7 +174,7 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Creates an unencrypted connection. No read or write on it waits longer than [`PATIENCE`](crate::PATIENCE).
+    /// Creates an unencrypted connection. No read or write on it waits longer than [`PATIENCE`].
     pub fn new(stream: TcpStream, role: Role) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
