@@ -22,6 +22,15 @@ const SERVER: &[&[&str]] = &[
     &["cli"],
 ];
 
+/// Where the sources of the packages are that must be free of circles.
+const PACKAGES: &[&str] = &[
+    "src",
+    "crates/base/src",
+    "crates/client/src",
+    "crates/sftp-wire/src",
+    "crates/testkit/src",
+];
+
 /// Modules that must not know each other, although they are in one layer.
 const STRANGERS: &[(&str, &str)] = &[("storage", "auth")];
 
@@ -63,13 +72,7 @@ fn no_file_of_the_server_imports_from_a_layer_above() {
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    for root in [
-        "src",
-        "crates/base/src",
-        "crates/client/src",
-        "crates/sftp-wire/src",
-        "crates/testkit/src",
-    ] {
+    for root in PACKAGES {
         let package = Package::read(root);
         let found = circles(&package);
         assert!(found.is_empty(), "{root}: {found:#?}");
@@ -78,13 +81,7 @@ fn no_files_import_each_other_in_a_circle() {
 
 #[test]
 fn the_modules_at_the_top_of_a_package_form_no_circle() {
-    for root in [
-        "src",
-        "crates/base/src",
-        "crates/client/src",
-        "crates/sftp-wire/src",
-        "crates/testkit/src",
-    ] {
+    for root in PACKAGES {
         let found = circles(&Package::read(root).of_top_modules());
         assert!(found.is_empty(), "{root}: {found:#?}");
     }

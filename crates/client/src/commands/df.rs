@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::refusal::refused;
-use super::server_words::{BareHost, UsageError, take_server};
+use super::server_words::{BareHost, UsageError, take_server, words_or_current_directory};
 use super::session::Session;
 use super::verb::Verb;
 use crate::connect::Target;
@@ -49,13 +49,7 @@ impl Verb for DfArgs {
 
 async fn df(session: &Arc<Session>, args: &DfArgs) -> Result<u8> {
     let link = session.link().await?;
-    let here = [OsString::from(".")];
-    let words = if args.words.is_empty() {
-        &here[..]
-    } else {
-        &args.words
-    };
-    for word in words {
+    for word in words_or_current_directory(&args.words) {
         let path = session.path(word);
         let space = link.space(&path).await.map_err(refused("look for room"))?;
         let Some(space) = space else {

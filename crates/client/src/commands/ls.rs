@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 use sftp_wire::{Attributes, FileType};
 
-use super::server_words::{BareHost, UsageError, take_server};
+use super::server_words::{BareHost, UsageError, take_server, words_or_current_directory};
 use super::session::Session;
 use super::verb::Verb;
 use crate::connect::Target;
@@ -68,14 +68,8 @@ impl Verb for LsArgs {
 
 async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
     let link = session.link().await?;
-    let here = [OsString::from(".")];
-    let words = if args.words.is_empty() {
-        &here[..]
-    } else {
-        &args.words
-    };
     let mut paths = Vec::new();
-    for word in words {
+    for word in words_or_current_directory(&args.words) {
         paths.extend(session.matching(&link, word).await?);
     }
     let (mut files, mut directories, mut code) = (Vec::new(), Vec::new(), 0);

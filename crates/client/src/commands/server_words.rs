@@ -1,6 +1,6 @@
 //! The words of a command line that name a server: `HOST:PATH` and URLs. All of one command name the same server.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 
 use crate::connect::{PathArgument, Target};
@@ -30,6 +30,14 @@ pub(super) enum BareHost {
 /// The path of a target as a word of a command. Without a path it is the home.
 pub(super) fn path_word(target: &Target) -> OsString {
     OsString::from_vec(target.path.clone().unwrap_or_else(|| b".".to_vec()))
+}
+
+/// The words of a command that looks at the current directory if it is given none.
+pub(super) fn words_or_current_directory(words: &[OsString]) -> Vec<&OsStr> {
+    match words {
+        [] => vec![OsStr::new(".")],
+        _ => words.iter().map(OsString::as_os_str).collect(),
+    }
 }
 
 /// Replaces the words by paths on the one server that all of them name, and returns the server.
