@@ -6,6 +6,8 @@
 //!   more. A call that finds no free slot takes the slow way: a thread of the blocking pool.
 //! - A watchdog looks at the slots every [`TICK`]. While one is occupied for longer than that, the watchdog wakes
 //!   another thread of the event loop, which takes over waiting for the network from the one that hangs.
+//! - A thread that serves one session alone ([`own_thread`]) needs no slot, because only that session waits for it. Its
+//!   calls take the slow way only while their file system hangs ([`HUNG`]), so that the session can still be ended.
 //! - A slot that is occupied for [`STUCK`] makes its file system slow: until [`SLOW_FOR`] after the watchdog last saw
 //!   this, every call on that file system goes the slow way, on at most [`SLOW_AT_ONCE`] threads.
 //!
@@ -17,6 +19,7 @@
 pub mod cpu_slots;
 pub mod descriptors;
 mod keyed_semaphore;
+pub mod own_thread;
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -30,12 +33,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use cpu_slots::CpuSlots;
 pub use keyed_semaphore::KeyedSemaphore;
+use own_thread::ThreadSlots;
 
 /// The watchdog's period while anything runs.
 const TICK: Duration = Duration::from_millis(5);
 /// A slot that is occupied for this long is stuck: a busy machine usually lets a thread run again before that.
 const STUCK: Duration = Duration::from_millis(25);
-/// How long a file system stays slow after it was last seen stuck.
+/// A slot that is occupied for this long is on a file system that hangs: a disk that is only busy answers sooner.
+const HUNG: Duration = Duration::from_secs(2);
+/// How long a file system stays slow after it was last seen stuck, or hung.
 const SLOW_FOR: Duration = Duration::from_secs(1);
 /// The number of threads of the blocking pool (512 in all) that one slow file system may hold.
 const SLOW_AT_ONCE: usize = 64;
@@ -59,7 +65,10 @@ pub struct IoScheduler {
 
 struct Shared {
     started: Instant,
+    /// The slots that the threads of the event loop share.
     slots: Box<[Slot]>,
+    /// The slots of the threads that serve one session each.
+    thread_slots: Box<[Slot]>,
     filesystems: Mutex<HashMap<u64, Weak<Filesystem>>>,
     cpu_slots: CpuSlots,
     watchdog: Mutex<Option<std::thread::Thread>>,
@@ -79,6 +88,8 @@ pub struct Filesystem {
     device: u64,
     /// The end of the slow period, in microseconds since the start.
     slow_until: AtomicU64,
+    /// The end of the time in which the file system is taken to hang, in microseconds since the start.
+    hung_until: AtomicU64,
     slow_way: Arc<Semaphore>,
     slow_homes: KeyedSemaphore<PathBuf>,
     hashing: Arc<Semaphore>,
@@ -127,10 +138,10 @@ impl Drop for Permit<'_> {
 }
 
 impl IoScheduler {
-    /// Allows at most `slots` threads inside a file system at once. `runtime` must have more worker threads than
-    /// that.
-    pub fn new(slots: usize, runtime: Handle) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::new(slots));
+    /// Allows at most `slots` threads of the event loop inside a file system at once. `runtime` must have more worker
+    /// threads than that. Beside them, there may be `session_threads` threads that serve one session each.
+    pub fn new(slots: usize, session_threads: usize, runtime: Handle) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::new(slots, session_threads));
         let watched = Arc::downgrade(&shared);
         let thread = std::thread::Builder::new()
             .name("io-watchdog".into())
@@ -147,6 +158,11 @@ impl IoScheduler {
             hashing: filesystem.hashing_homes.of(&home.to_owned()),
             filesystem,
         }
+    }
+
+    /// Returns the slots of the threads that serve one session each.
+    pub fn thread_slots(&self) -> ThreadSlots {
+        ThreadSlots(Arc::clone(&self.shared))
     }
 
     fn of_device(&self, device: u64) -> Arc<Filesystem> {
@@ -173,6 +189,7 @@ impl Filesystem {
             shared: Arc::clone(shared),
             device,
             slow_until: AtomicU64::new(0),
+            hung_until: AtomicU64::new(0),
             slow_way: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
             slow_homes: KeyedSemaphore::new(SLOW_PER_HOME),
             hashing: Arc::new(Semaphore::new(HASHING_AT_ONCE)),
@@ -184,10 +201,14 @@ impl Filesystem {
     /// Takes a slot, as [`HomeIo::enter`] describes.
     fn enter(&self) -> Option<Permit<'_>> {
         let now = self.shared.now();
-        if now < self.slow_until.load(Ordering::Relaxed) {
+        let (closed_until, slots) = match own_thread::slot() {
+            Some(own) => (&self.hung_until, self.shared.thread_slots.get(own..=own)?),
+            None => (&self.slow_until, &*self.shared.slots),
+        };
+        if now < closed_until.load(Ordering::Relaxed) {
             return None;
         }
-        let slot = self.shared.slots.iter().find(|slot| {
+        let slot = slots.iter().find(|slot| {
             slot.since
                 .compare_exchange(0, now + 1, Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok()
@@ -219,7 +240,7 @@ impl Filesystem {
 impl HomeIo {
     /// Creates the access of a home without a scheduler: its calls take the slow way, and no watchdog observes them.
     pub fn unscheduled() -> Self {
-        let shared = Arc::new(Shared::new(0));
+        let shared = Arc::new(Shared::new(0, 0));
         let filesystem = Filesystem::new(&shared, 0);
         Self {
             slow: Arc::new(Semaphore::new(SLOW_PER_HOME)),
@@ -255,10 +276,12 @@ impl HomeIo {
 }
 
 impl Shared {
-    fn new(slots: usize) -> Self {
+    fn new(slots: usize, session_threads: usize) -> Self {
+        let free = |count| (0..count).map(|_| Slot::default()).collect();
         Self {
             started: Instant::now(),
-            slots: (0..slots).map(|_| Slot::default()).collect(),
+            slots: free(slots),
+            thread_slots: free(session_threads),
             filesystems: Mutex::default(),
             cpu_slots: CpuSlots::new(std::thread::available_parallelism().map_or(1, usize::from)),
             watchdog: Mutex::default(),
@@ -277,28 +300,36 @@ impl Shared {
         }
     }
 
-    /// Looks at every slot once. Returns whether any is occupied, and whether any has been occupied for longer than a tick.
-    fn look(&self) -> (bool, bool) {
+    /// Looks at every slot once.
+    fn look(&self) -> Occupancy {
         let now = self.now();
-        let (mut busy, mut late) = (false, false);
-        for slot in &self.slots {
+        let mut occupancy = Occupancy::default();
+        let slots = self.slots.iter().map(|slot| (slot, true));
+        let thread_slots = self.thread_slots.iter().map(|slot| (slot, false));
+        for (slot, is_shared) in slots.chain(thread_slots) {
             let since = slot.since.load(Ordering::Acquire);
             if since == 0 {
                 continue;
             }
-            busy = true;
+            occupancy.any = true;
             let age = now.saturating_sub(since - 1);
-            late |= age >= micros(TICK);
+            occupancy.late |= is_shared && age >= micros(TICK);
             if age >= micros(STUCK) {
-                self.slow_down(slot.device.load(Ordering::Relaxed), now);
+                let device = slot.device.load(Ordering::Relaxed);
+                self.slow_down(device, now, age >= micros(HUNG));
             }
         }
-        (busy, late)
+        occupancy
     }
 
-    fn slow_down(&self, device: u64, now: u64) {
+    fn slow_down(&self, device: u64, now: u64, hangs: bool) {
         let filesystems = self.filesystems.lock();
         if let Some(filesystem) = filesystems.get(&device).and_then(Weak::upgrade) {
+            if hangs {
+                filesystem
+                    .hung_until
+                    .store(now + micros(SLOW_FOR), Ordering::Relaxed);
+            }
             let before = filesystem
                 .slow_until
                 .swap(now + micros(SLOW_FOR), Ordering::Relaxed);
@@ -312,6 +343,15 @@ impl Shared {
     }
 }
 
+/// Which slots the watchdog found occupied.
+#[derive(Default)]
+struct Occupancy {
+    /// Whether any slot is occupied.
+    any: bool,
+    /// Whether a thread of the event loop has been inside a file system for longer than [`TICK`].
+    late: bool,
+}
+
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
@@ -319,15 +359,15 @@ fn micros(duration: Duration) -> u64 {
 fn watch(watched: &Weak<Shared>, runtime: &Handle) {
     let mut idle_ticks = 0;
     while let Some(shared) = watched.upgrade() {
-        let (busy, late) = shared.look();
-        idle_ticks = if busy { 0 } else { idle_ticks + 1 };
-        if late {
+        let occupancy = shared.look();
+        idle_ticks = if occupancy.any { 0 } else { idle_ticks + 1 };
+        if occupancy.late {
             // Any task is enough: the thread that runs it takes over waiting for the network.
             drop(runtime.spawn(async {}));
         }
         if idle_ticks >= IDLE_TICKS {
             shared.asleep.store(true, Ordering::SeqCst);
-            let busy = shared.look().0;
+            let busy = shared.look().any;
             drop(shared);
             if !busy {
                 std::thread::park();

@@ -20,6 +20,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const OWN: usize = 192;
 /// The descriptors of one session: its connection and its home.
 pub const PER_SESSION: usize = 2;
+/// The descriptors of a thread that serves sessions: those of its event loop.
+const PER_THREAD: usize = 4;
+/// The largest number of threads that serve sessions: each takes some 110 KiB of memory.
+const MOST_THREADS: usize = 512;
 
 /// How the descriptors of the process are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub struct Shares {
     pub own: usize,
     /// The number for connections that have not signed in, one each.
     pub unauthenticated: usize,
+    /// The number for the threads that serve sessions, four each.
+    pub threads: usize,
     /// The number for all users: their sessions, [`PER_SESSION`] each, and their open files.
     pub users: usize,
 }
@@ -39,12 +45,19 @@ impl Shares {
     pub fn of(all: usize) -> Self {
         let own = OWN.min(all / 4);
         let unauthenticated = (all - own) / 8;
+        let threads = ((all - own) / 8).min(MOST_THREADS * PER_THREAD);
         Self {
             all,
             own,
             unauthenticated,
-            users: all - own - unauthenticated,
+            threads,
+            users: all - own - unauthenticated - threads,
         }
+    }
+
+    /// Returns the largest number of threads that serve sessions.
+    pub fn session_threads(&self) -> usize {
+        self.threads / PER_THREAD
     }
 
     /// Divides the descriptors that this process may have now.
@@ -130,11 +143,15 @@ mod tests {
     fn the_shares_of_any_number_fit_into_it() {
         for all in [0, 1, 7, 64, 256, 1000, 1024, 4096, 65_536, 1 << 31] {
             let shares = Shares::of(all);
-            assert_eq!(shares.own + shares.unauthenticated + shares.users, all);
+            assert_eq!(
+                shares.own + shares.unauthenticated + shares.threads + shares.users,
+                all
+            );
             // All connections are open, while users hold no more files than the sessions leave.
             let connected =
                 shares.unauthenticated + (shares.connections() - shares.unauthenticated) * PER_SESSION;
-            assert!(connected + shares.own <= all, "{all}: {shares:?}");
+            let threads = shares.session_threads() * PER_THREAD;
+            assert!(connected + threads + shares.own <= all, "{all}: {shares:?}");
             assert!(shares.one_user() <= shares.users / 2);
         }
         assert_eq!(Shares::of(1024).own, OWN);

@@ -2,7 +2,7 @@ use super::*;
 
 #[tokio::test]
 async fn slots_bound_who_is_inside() {
-    let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
+    let scheduler = IoScheduler::new(2, 1, Handle::current()).unwrap();
     let filesystem = scheduler.of_device(1);
     let first = filesystem.enter().unwrap();
     let second = filesystem.enter().unwrap();
@@ -24,7 +24,7 @@ impl Drop for Sticky {
 
 #[tokio::test]
 async fn closing_files_that_hang_takes_few_threads() {
-    let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
+    let scheduler = IoScheduler::new(2, 1, Handle::current()).unwrap();
     let filesystem = scheduler.of_device(1);
     let begun = Arc::<AtomicU64>::default();
     // The barrier opens once all closing threads and the test have reached it.
@@ -44,7 +44,7 @@ async fn closing_files_that_hang_takes_few_threads() {
 
 #[tokio::test]
 async fn a_stuck_file_system_becomes_slow_and_others_do_not() {
-    let scheduler = IoScheduler::new(2, Handle::current()).unwrap();
+    let scheduler = IoScheduler::new(2, 1, Handle::current()).unwrap();
     let (stuck, well) = (scheduler.of_device(1), scheduler.of_device(2));
     let permit = stuck.enter().unwrap();
     let began = Instant::now();
@@ -57,4 +57,49 @@ async fn a_stuck_file_system_becomes_slow_and_others_do_not() {
     // If the test itself was delayed for that long, this check proves nothing.
     assert!(slow || began.elapsed() >= SLOW_FOR, "slow for a while after");
     assert!(well.enter().is_some());
+}
+
+#[tokio::test]
+async fn a_thread_of_its_own_needs_no_slot() {
+    let scheduler = IoScheduler::new(1, 1, Handle::current()).unwrap();
+    let slots = scheduler.thread_slots();
+    let filesystem = scheduler.of_device(1);
+    let shared = filesystem.enter().unwrap();
+    assert!(filesystem.enter().is_none(), "the only slot is taken");
+    let own = {
+        let _own = own_thread::enter(Some(0));
+        filesystem.enter().unwrap()
+    };
+    assert!(
+        filesystem.enter().is_none(),
+        "only while the thread polls a session of its own"
+    );
+    while !slots.is_stuck(0) {
+        std::thread::sleep(TICK);
+    }
+    drop(own);
+    assert!(!slots.is_stuck(0) && !slots.is_stuck(1));
+    drop(shared);
+}
+
+#[tokio::test]
+async fn a_thread_of_its_own_goes_the_slow_way_only_while_its_file_system_hangs() {
+    let scheduler = IoScheduler::new(1, 1, Handle::current()).unwrap();
+    let filesystem = scheduler.of_device(1);
+    let _inside = filesystem.enter().unwrap();
+    let began = Instant::now();
+    let mut slow_before_hung = false;
+    loop {
+        let now = filesystem.shared.now();
+        let slow = now < filesystem.slow_until.load(Ordering::Relaxed);
+        let _own = own_thread::enter(Some(0));
+        match filesystem.enter() {
+            Some(permit) => drop(permit),
+            None => break,
+        }
+        slow_before_hung |= slow;
+        assert!(began.elapsed() < Duration::from_secs(100), "the watchdog sleeps");
+        std::thread::sleep(TICK);
+    }
+    assert!(began.elapsed() >= HUNG && slow_before_hung);
 }

@@ -28,6 +28,7 @@ use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::control;
 use crate::io::IoScheduler;
+use crate::io::descriptors::Shares;
 use crate::mount;
 use crate::ops::check::report::Report;
 use crate::ops::installation::Installation;
@@ -37,6 +38,7 @@ use crate::session::events::Events;
 use crate::ssh::accept;
 use crate::ssh::hostkeys;
 use crate::ssh::service::{Service, ServiceSetup};
+use crate::ssh::threads::SessionThreads;
 use crate::storage::local::backend::LocalDisks;
 use crate::store::Store;
 use crate::store::sql::SqlStore;
@@ -93,7 +95,8 @@ impl Server {
         let current = current(&config, keys)?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let control = control::server::bind(&config.control_socket())?;
-        let scheduler = IoScheduler::new(slots(), Handle::current())
+        let session_threads = Shares::of_process().session_threads();
+        let scheduler = IoScheduler::new(slots(), session_threads, Handle::current())
             .map_err(|error| Error::new("cannot start the watchdog of file systems").because(error))?;
         let accounts_quit = CancellationToken::new();
         let accounts = Accounts::start(
@@ -111,6 +114,7 @@ impl Server {
             auth: Authenticator::new(Arc::clone(&store) as Arc<dyn Store>, config.auth.clone()),
             events: Events::new(vec![Box::new(audit)]),
             accounts,
+            threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
             place: mount::MountContext {
                 scheduler,
                 disks,
@@ -182,6 +186,7 @@ impl Server {
         tasks.stop_accepting();
         let patience = Duration::from_secs(reloading.config.server.drain_secs);
         drain(&self.service, &tasks.connections, patience, self.hurry).await;
+        self.service.threads.stop();
         tasks.end_helpers().await;
         control::server::unbind(&reloading.config.control_socket());
         // Last, when nothing changes any more: every account is written down exact.

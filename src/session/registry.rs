@@ -153,6 +153,11 @@ impl EndReport {
     pub fn new(session: Arc<Session>, events: Events) -> Arc<Self> {
         Arc::new(Self { session, events })
     }
+
+    /// Returns the session whose end is reported.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
 }
 
 impl Drop for EndReport {

@@ -21,6 +21,7 @@ use super::admission::Admission;
 use super::limits::Limits;
 use super::mount_slots::MountSlots;
 use super::refusals::Refusals;
+use super::threads::SessionThreads;
 
 /// A home that takes longer to open is on a disk that hangs.
 const MOUNT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -51,6 +52,8 @@ pub struct Service {
     pub left: Notify,
     /// The number of connections that ended without having sent a byte: health checks, mostly.
     pub silent: AtomicU64,
+    /// The threads that serve connections which move much.
+    pub threads: SessionThreads,
     /// Lets key exchanges that take long be computed in turn.
     pub exchanges: FairSemaphore,
     mount_slots: MountSlots,
@@ -74,6 +77,8 @@ pub struct ServiceSetup {
     pub accounts: Arc<Accounts>,
     /// Where homes are mounted.
     pub place: mount::MountContext,
+    /// The threads that serve connections which move much.
+    pub threads: SessionThreads,
     /// The text that is shown before the sign-in.
     pub banner: Option<String>,
     /// What a reload replaces.
@@ -88,6 +93,7 @@ impl Service {
             events,
             accounts,
             place,
+            threads,
             banner,
             current,
         } = setup;
@@ -99,6 +105,7 @@ impl Service {
             events,
             accounts,
             place,
+            threads,
             own_ids: OwnIds {
                 uid: rustix::process::geteuid().as_raw(),
                 gid: rustix::process::getegid().as_raw(),

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use russh::Disconnect;
-use russh::server::{Handle, RunningSession, run_stream};
+use russh::server::{Handle, prepare_stream};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,7 @@ use super::algorithms::SERVER_ID;
 use super::connection::{Connection, ConnectionSignals};
 use super::refusal_reason;
 use super::service::{Current, Service};
+use super::threads::{MovableSession, RunningConnection};
 use base::socket::{ConnectionHandle, Socket};
 
 /// A peer that has been silent for so long is asked whether it is there; a laptop may sleep for a while.
@@ -38,8 +39,6 @@ const ASK_EVERY: Duration = Duration::from_secs(60);
 const ASK_TIMES: u32 = 5;
 /// The time that a client has to read why it must go.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-type RunningConnection = RunningSession<Connection>;
 
 /// Why a connection ends whose place is given to another.
 const EVICTED: &str = "made room for others: too many connections that have not signed in";
@@ -62,7 +61,13 @@ pub(super) async fn serve(
     let cut = CancellationToken::new();
     // Whatever ends this task ends the connection.
     let _cut_on_drop = cut.clone().drop_guard();
-    let socket = Socket::new(stream, cut.clone());
+    let socket = match Socket::new(stream, cut.clone()) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::warn!(%peer, %error, "cannot serve a connection");
+            return;
+        }
+    };
     let socket_handle = socket.handle();
     let signals = ConnectionSignals {
         ending: EndRequest::default(),
@@ -190,7 +195,7 @@ impl Supervisor<'_> {
         let started = tokio::select! {
             // A peer that was refused is counted, also when the server stops in the same moment.
             biased;
-            started = run_stream(Arc::clone(&current.russh), socket, handler) => started,
+            started = prepare_stream(Arc::clone(&current.russh), socket, handler) => started,
             () = tokio::time::sleep_until(self.deadline) => {
                 never_began("no SSH greeting within the login grace");
                 return None;
@@ -204,7 +209,12 @@ impl Supervisor<'_> {
         match started {
             Ok(session) => {
                 permit.progress.reach(Step::Greeted);
-                Some(session)
+                Some(MovableSession::start(
+                    session,
+                    self.socket_handle.clone(),
+                    Arc::clone(&self.signals.end_report),
+                    &self.service.threads,
+                ))
             }
             Err(error) => {
                 never_began(&refusal_reason::handshake(&error));

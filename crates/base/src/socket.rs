@@ -6,14 +6,16 @@
 //! wait, and before a callback waits ([`Socket::handle`]). Buffers exist only while they hold bytes.
 
 use parking_lot::{Mutex, MutexGuard};
-use std::io;
+use std::io::{self, Read, Write};
+use std::net;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -39,8 +41,23 @@ pub struct Socket {
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
+/// The registration of a socket with an event loop, which wakes the tasks that wait for the socket.
+type Readiness = AsyncFd<Arc<net::TcpStream>>;
+
+/// Registers a socket with the current event loop.
+#[expect(
+    deprecated,
+    reason = "the function that is to replace it is unsafe, because some types close their descriptor while it is \
+              registered; a `TcpStream` does not"
+)]
+fn register(stream: &Arc<net::TcpStream>) -> io::Result<Readiness> {
+    AsyncFd::new(Arc::clone(stream))
+}
+
 struct Shared {
-    stream: TcpStream,
+    stream: Arc<net::TcpStream>,
+    /// The event loop that reports when the socket is ready: the one of the thread that serves the connection.
+    readiness: Mutex<Arc<Readiness>>,
     output: Mutex<Vec<u8>>,
     began: Instant,
     /// When the last input came, in milliseconds after `began`.
@@ -55,10 +72,16 @@ pub struct ConnectionHandle(Arc<Shared>);
 
 impl Socket {
     /// Wraps a stream. Once `cut` is cancelled, every read and write fails.
-    pub fn new(stream: TcpStream, cut: CancellationToken) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// Fails when the socket cannot be registered with the event loop.
+    pub fn new(stream: TcpStream, cut: CancellationToken) -> io::Result<Self> {
+        let stream = Arc::new(stream.into_std()?);
+        let readiness = Mutex::new(Arc::new(register(&stream)?));
+        Ok(Self {
             shared: Arc::new(Shared {
                 stream,
+                readiness,
                 output: Mutex::default(),
                 began: Instant::now(),
                 last_input: AtomicU64::new(0),
@@ -70,7 +93,7 @@ impl Socket {
             filled: 0,
             starved: true,
             cut: Box::pin(cut.cancelled_owned()),
-        }
+        })
     }
 
     /// See [`ConnectionHandle`].
@@ -104,25 +127,17 @@ impl Socket {
 
     /// Reads from the socket into an empty buffer. `false`: the peer has closed its side.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        loop {
-            if self.shared.stream.poll_read_ready(cx)?.is_pending() {
-                return Poll::Pending;
-            }
-            let mut buffer = Buffer::take();
-            let room = buffer.get_mut(..READ_AHEAD).unwrap_or_default();
-            match self.shared.stream.try_read(room) {
-                Ok(0) => return Poll::Ready(Ok(false)),
-                Ok(count) => {
-                    self.shared.note_input(count);
-                    self.input = Some(buffer);
-                    self.consumed = 0;
-                    self.filled = count;
-                    return Poll::Ready(Ok(true));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+        let mut buffer = None;
+        let read = self.shared.poll_read(cx, || buffer.insert(Buffer::take()).get_mut(..READ_AHEAD).unwrap_or_default());
+        let count = std::task::ready!(read)?;
+        if count == 0 {
+            return Poll::Ready(Ok(false));
         }
+        self.shared.note_input(count);
+        self.input = buffer;
+        self.consumed = 0;
+        self.filled = count;
+        Poll::Ready(Ok(true))
     }
 }
 
@@ -141,29 +156,72 @@ impl Shared {
         self.sent.fetch_add(count as u64, Ordering::Relaxed);
     }
 
+    fn readiness(&self) -> Arc<Readiness> {
+        Arc::clone(&self.readiness.lock())
+    }
+
+    /// Reads once the socket is readable. `room` gives the buffer, which nothing needs while the socket waits.
+    fn poll_read<'a>(&self, cx: &mut Context<'_>, room: impl FnOnce() -> &'a mut [u8]) -> Poll<io::Result<usize>> {
+        let readiness = self.readiness.lock();
+        let mut ready = std::task::ready!(readiness.poll_read_ready(cx))?;
+        let room = room();
+        loop {
+            match (&*self.stream).read(room) {
+                Ok(count) => {
+                    // The socket is empty: asking it again would cost a system call that says so. A peer that closed its
+                    // side keeps the socket readable, whatever is cleared here.
+                    if 0 < count && count < room.len() {
+                        ready.clear_ready();
+                    }
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            drop(ready);
+            ready = std::task::ready!(readiness.poll_read_ready(cx))?;
+        }
+    }
+
+    /// Writes once the socket is writable.
+    fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let readiness = self.readiness.lock();
+        loop {
+            let mut ready = std::task::ready!(readiness.poll_write_ready(cx))?;
+            match (&*self.stream).write(bytes) {
+                Ok(count) => {
+                    self.note_sent(count);
+                    if count < bytes.len() {
+                        ready.clear_ready();
+                    }
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+
     /// Sends what is held back.
     fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut output = self.output();
         while !output.is_empty() {
-            if self.stream.poll_write_ready(cx)?.is_pending() {
-                return Poll::Pending;
-            }
-            match self.stream.try_write(&output) {
-                Ok(count) => self.sent_from(&mut output, count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+            let count = std::task::ready!(self.poll_write(cx, &output))?;
+            sent_from(&mut output, count);
         }
         Poll::Ready(Ok(()))
     }
 
-    fn sent_from(&self, output: &mut Vec<u8>, count: usize) {
-        self.note_sent(count);
-        if count == output.len() {
-            *output = Vec::new();
-        } else {
-            output.drain(..count);
-        }
+}
+
+/// Removes the bytes that were sent from those that are held back.
+fn sent_from(output: &mut Vec<u8>, count: usize) {
+    if count == output.len() {
+        *output = Vec::new();
+    } else {
+        output.drain(..count);
     }
 }
 
@@ -172,8 +230,11 @@ impl ConnectionHandle {
     pub fn push(&self) {
         let mut output = self.0.output();
         while !output.is_empty() {
-            match self.0.stream.try_write(&output) {
-                Ok(count) => self.0.sent_from(&mut output, count),
+            match (&*self.0.stream).write(&output) {
+                Ok(count) => {
+                    self.0.note_sent(count);
+                    sent_from(&mut output, count);
+                }
                 // An error shows at the next read.
                 Err(_) => return,
             }
@@ -182,7 +243,7 @@ impl ConnectionHandle {
 
     /// Sends these bytes before everything else, as far as the socket takes them without waiting.
     pub fn say(&self, bytes: &[u8]) {
-        if let Ok(count) = self.0.stream.try_write(bytes) {
+        if let Ok(count) = (&*self.0.stream).write(bytes) {
             self.0.note_sent(count);
         }
     }
@@ -190,13 +251,25 @@ impl ConnectionHandle {
     /// Waits until the peer has closed its side, or the connection is lost, even while what it sent is not read.
     pub async fn hung_up(&self) {
         loop {
-            match self.0.stream.ready(Interest::READABLE).await {
-                Ok(ready) if !ready.is_read_closed() => {}
+            let readiness = self.0.readiness();
+            match readiness.readable().await {
+                Ok(guard) if !guard.ready().is_read_closed() => {}
                 Ok(_) | Err(_) => return,
             }
             // Unread bytes keep the socket readable, so that its readiness says nothing more.
             tokio::time::sleep(UNREAD_REST).await;
         }
+    }
+
+    /// Lets the current event loop report when the socket is ready, instead of the one that did so until now. The task
+    /// that owns the [`Socket`] must be polled afterwards, since only a poll makes it wait for the new event loop.
+    ///
+    /// # Errors
+    /// Fails when the socket cannot be registered; then nothing has changed.
+    pub fn change_event_loop(&self) -> io::Result<()> {
+        let readiness = Arc::new(register(&self.0.stream)?);
+        *self.0.readiness.lock() = readiness;
+        Ok(())
     }
 
     /// When the last byte came from the peer.
@@ -285,26 +358,19 @@ impl AsyncWrite for Socket {
             Poll::Ready(result) => result?,
         }
         Poll::Ready(
-            rustix::net::shutdown(&self.shared.stream, rustix::net::Shutdown::Write).map_err(Into::into),
+            self.shared.stream.shutdown(net::Shutdown::Write),
         )
     }
 }
 
 impl Socket {
     fn write_through(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            if self.shared.stream.poll_write_ready(cx)?.is_pending() {
+        match self.shared.poll_write(cx, bytes) {
+            Poll::Pending => {
                 self.check_cut(cx)?;
-                return Poll::Pending;
+                Poll::Pending
             }
-            match self.shared.stream.try_write(bytes) {
-                Ok(count) => {
-                    self.shared.note_sent(count);
-                    return Poll::Ready(Ok(count));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+            ready => ready,
         }
     }
 }

@@ -130,7 +130,8 @@ where
     let socket = stream.try_clone().map_err(failed)?;
     let stream = tokio::net::TcpStream::from_std(stream).map_err(failed)?;
     // The token is never cancelled: the connection ends with the handle.
-    let stream = base::socket::Socket::new(stream, tokio_util::sync::CancellationToken::new());
+    let stream =
+        base::socket::Socket::new(stream, tokio_util::sync::CancellationToken::new()).map_err(failed)?;
     let limit = destination.connect_timeout.unwrap_or(Duration::MAX);
     let shaken = prompts
         .with_timeout(limit, russh::client::connect_stream(config, stream, handler))

@@ -7,7 +7,7 @@ async fn pair() -> (Socket, TcpStream, CancellationToken) {
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let cut = CancellationToken::new();
     (
-        Socket::new(listener.accept().await.unwrap().0, cut.clone()),
+        Socket::new(listener.accept().await.unwrap().0, cut.clone()).unwrap(),
         client,
         cut,
     )

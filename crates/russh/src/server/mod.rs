@@ -1130,9 +1130,32 @@ impl<H: Handler> Future for RunningSession<H> {
 /// Start a single connection in the background.
 pub async fn run_stream<H, R>(
     config: Arc<Config>,
-    mut stream: R,
+    stream: R,
     handler: H,
 ) -> Result<RunningSession<H>, H::Error>
+where
+    H: Handler + Send + 'static,
+    R: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let UnspawnedSession { handle, session } = prepare_stream(config, stream, handler).await?;
+    let join = russh_util::runtime::spawn(session);
+    Ok(RunningSession { handle, join })
+}
+
+/// A server session that makes progress only while its future is polled. Returned by [prepare_stream].
+pub struct UnspawnedSession<H: Handler> {
+    /// Sends messages to the session.
+    pub handle: Handle,
+    /// Runs the session until it has ended. It may be polled by one task after another.
+    pub session: Pin<Box<dyn Future<Output = Result<(), H::Error>> + Send>>,
+}
+
+/// Like [run_stream], but leaves it to the caller which task runs the session.
+pub async fn prepare_stream<H, R>(
+    config: Arc<Config>,
+    mut stream: R,
+    handler: H,
+) -> Result<UnspawnedSession<H>, H::Error>
 where
     H: Handler + Send + 'static,
     R: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -1189,9 +1212,10 @@ where
 
     session.begin_rekey()?;
 
-    let join = russh_util::runtime::spawn(session.run(stream, handler));
-
-    Ok(RunningSession { handle, join })
+    Ok(UnspawnedSession {
+        handle,
+        session: Box::pin(session.run(stream, handler)),
+    })
 }
 
 async fn read_ssh_id<R: AsyncRead + Unpin>(

@@ -1,0 +1,192 @@
+//! Decides which thread serves a connection, so that a client that asks for little does not wait behind those that move
+//! much.
+//!
+//! The kernel gives a thread that sleeps most of the time the CPU as soon as it wakes, and divides the CPU fairly between
+//! the threads that always have work. A task of an event loop gets neither: it waits for all tasks before it. So each
+//! connection that is active has a thread of its own, a *session thread*, with an event loop of its own.
+//!
+//! The states of a connection:
+//! - *shared*: the server's event loop polls it. Each connection begins here, so that a sign-in and an idle session cost
+//!   no thread. Once its user has signed in and it has moved more than [`session::ACTIVE`] within
+//!   [`session::ACTIVE_WITHIN`], it is given a thread ([`table`] says which).
+//! - *alone*: a session thread polls it, and no other. Calls on a file system run there without a slot of the event loop
+//!   ([`crate::io::own_thread`]), since nobody else waits for the thread.
+//! - *together*: it shares a session thread with others, because there are as many threads as there may be. Calls on a
+//!   file system need a slot again. When threads become free, it gets one of its own.
+//! - *ended*: the connection is gone.
+//!
+//! Every [`session::REVIEW`] a connection on a session thread is looked at: one that has moved next to nothing goes back
+//! to the event loop, and one whose user has more threads than they may have now moves to another of the user's.
+//!
+//! Only the socket is registered with the thread's event loop. Timers, tasks and blocking calls belong to the server's:
+//! a connection is polled inside of its context, and so can change its thread between any two polls. What supervises
+//! the connection stays on the server's event loop, and works even if the thread hangs in a file system.
+
+mod session;
+mod table;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::domain::user::UserName;
+use crate::io::own_thread::ThreadSlots;
+
+pub use session::{MovableSession, RunningConnection};
+use table::{Choice, ThreadTable};
+
+/// A thread ends when no session has needed it for this long.
+const LINGER: Duration = Duration::from_secs(10);
+/// The stack of a session thread. Only the pages that are touched take memory: some 100 KiB.
+const STACK: usize = 2 << 20;
+
+/// The session threads of one server. Dropping this ends them.
+pub struct SessionThreads {
+    shared: Arc<Shared>,
+    _quit: DropGuard,
+}
+
+/// What the session threads and the connections on them share.
+struct Shared {
+    /// The server's event loop.
+    event_loop: Handle,
+    slots: ThreadSlots,
+    table: Mutex<ThreadTable<Arc<SessionThread>>>,
+    quit: CancellationToken,
+}
+
+/// One session thread.
+struct SessionThread {
+    /// Its number, which is also its slot in the scheduler of file systems.
+    number: usize,
+    event_loop: Handle,
+    /// The number of connections that it serves.
+    sessions: AtomicUsize,
+    /// Is notified when the last of them has left.
+    deserted: Notify,
+}
+
+/// The place of a connection on a session thread. Dropping it gives the place back.
+struct ThreadPlace {
+    thread: Arc<SessionThread>,
+    user: UserName,
+    shared: Arc<Shared>,
+}
+
+impl SessionThreads {
+    /// Creates the threads of a server that runs on `event_loop`: as many as there are `slots`, when they are needed.
+    pub fn new(slots: ThreadSlots, event_loop: Handle) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let quit = CancellationToken::new();
+        Self {
+            shared: Arc::new(Shared {
+                event_loop,
+                table: Mutex::new(ThreadTable::new(slots.capacity(), cores)),
+                slots,
+                quit: quit.clone(),
+            }),
+            _quit: quit.drop_guard(),
+        }
+    }
+
+    /// Ends the threads, and with them the connections that they still serve. A thread that hangs in a file system is
+    /// not waited for.
+    pub fn stop(&self) {
+        self.shared.quit.cancel();
+    }
+}
+
+impl Shared {
+    /// Finds a place on a session thread for a connection of `user`. `None`: there may be no thread, or the system has
+    /// none.
+    fn place(self: &Arc<Self>, user: &UserName) -> Option<ThreadPlace> {
+        let mut table = self.table.lock();
+        let is_stuck = |number| self.slots.is_stuck(number);
+        let thread = match table.choose(user, is_stuck)? {
+            Choice::Thread(thread) => thread,
+            Choice::New(number) => match self.start(number) {
+                Ok(thread) => table.add(number, thread),
+                Err(error) => {
+                    tracing::debug!(%error, "cannot start a session thread");
+                    table.share(user, is_stuck)?
+                }
+            },
+        };
+        table.enter(thread.number, user);
+        thread.sessions.fetch_add(1, Ordering::Relaxed);
+        Some(ThreadPlace {
+            thread,
+            user: user.clone(),
+            shared: Arc::clone(self),
+        })
+    }
+
+    fn start(self: &Arc<Self>, number: usize) -> std::io::Result<Arc<SessionThread>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = Arc::new(SessionThread {
+            number,
+            event_loop: runtime.handle().clone(),
+            sessions: AtomicUsize::new(0),
+            deserted: Notify::new(),
+        });
+        let (shared, own) = (Arc::clone(self), Arc::clone(&thread));
+        std::thread::Builder::new()
+            .name(format!("session-{number}"))
+            .stack_size(STACK)
+            .spawn(move || runtime.block_on(shared.serve(&own)))?;
+        Ok(thread)
+    }
+
+    /// The life of a session thread: it serves until nobody has needed it for a while.
+    async fn serve(&self, thread: &SessionThread) {
+        let unneeded = async {
+            loop {
+                thread.deserted.notified().await;
+                tokio::time::sleep(LINGER).await;
+                if self.table.lock().retire(thread.number) {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = unneeded => {}
+            () = self.quit.cancelled() => {}
+        }
+    }
+}
+
+impl ThreadPlace {
+    /// The slot of the thread, if it serves nobody else.
+    fn own_slot(&self) -> Option<usize> {
+        (self.thread.sessions.load(Ordering::Relaxed) == 1).then_some(self.thread.number)
+    }
+
+    /// A better place for this connection, if there is one now.
+    fn better(&self) -> Option<ThreadPlace> {
+        let improves = self
+            .shared
+            .table
+            .lock()
+            .may_improve(self.thread.number, &self.user);
+        if !improves {
+            return None;
+        }
+        let place = self.shared.place(&self.user)?;
+        (place.thread.number != self.thread.number).then_some(place)
+    }
+}
+
+impl Drop for ThreadPlace {
+    fn drop(&mut self) {
+        let mut table = self.shared.table.lock();
+        table.leave(self.thread.number, &self.user);
+        if self.thread.sessions.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.thread.deserted.notify_one();
+        }
+    }
+}

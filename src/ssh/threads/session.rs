@@ -1,0 +1,229 @@
+//! One connection that can change its thread, and what its supervisor holds of it.
+
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use russh::server::{Handle, UnspawnedSession};
+use tokio::sync::oneshot;
+
+use crate::io::own_thread;
+use crate::session::EndReport;
+use base::socket::ConnectionHandle;
+
+use super::{SessionThreads, Shared, ThreadPlace};
+use crate::ssh::connection::Connection;
+
+/// A connection that moves more bytes than this within [`ACTIVE_WITHIN`] is active.
+pub(super) const ACTIVE: u64 = 4 * 1024;
+/// The time that [`ACTIVE`] is measured over.
+pub(super) const ACTIVE_WITHIN: Duration = Duration::from_millis(100);
+/// How often a connection on a session thread is looked at. One that has moved no more than [`ACTIVE`] since the last
+/// look goes back to the event loop.
+pub(super) const REVIEW: Duration = Duration::from_secs(2);
+
+type Ended = Result<(), russh::Error>;
+type BoxedSession = Pin<Box<dyn Future<Output = Ended> + Send>>;
+
+/// A running connection, as its supervisor sees it. It resolves when the connection has ended.
+pub struct RunningConnection {
+    handle: Handle,
+    ended: oneshot::Receiver<Ended>,
+}
+
+impl RunningConnection {
+    /// Returns a handle that sends messages to the connection.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+}
+
+impl Future for RunningConnection {
+    type Output = Ended;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
+        Pin::new(&mut self.ended).poll(cx).map(|ended| {
+            ended.unwrap_or_else(|_| {
+                tracing::error!("a connection was lost: its task has failed");
+                Err(russh::Error::Disconnect)
+            })
+        })
+    }
+}
+
+/// A connection that can change its thread between two polls.
+pub struct MovableSession {
+    session: BoxedSession,
+    socket: ConnectionHandle,
+    /// Is set once the user has signed in.
+    signed_in: Arc<OnceLock<Arc<EndReport>>>,
+    window: Window,
+    ended: Option<oneshot::Sender<Ended>>,
+    shared: Arc<Shared>,
+}
+
+/// The bytes that a connection had moved when a time began.
+struct Window {
+    since: Instant,
+    bytes: u64,
+}
+
+/// Why a connection is not polled where it was any more.
+enum Departure {
+    Ended(Ended),
+    /// It is to be looked at: it is active, or it is time for a review.
+    Review,
+}
+
+impl MovableSession {
+    /// Starts a connection on the event loop. `signed_in` is set when the user has signed in: before that, the
+    /// connection stays where it is.
+    pub fn start(
+        session: UnspawnedSession<Connection>,
+        socket: ConnectionHandle,
+        signed_in: Arc<OnceLock<Arc<EndReport>>>,
+        threads: &SessionThreads,
+    ) -> RunningConnection {
+        let UnspawnedSession { handle, session } = session;
+        let (sender, ended) = oneshot::channel();
+        let movable = Self {
+            session,
+            window: Window::of(&socket),
+            socket,
+            signed_in,
+            ended: Some(sender),
+            shared: Arc::clone(&threads.shared),
+        };
+        movable.go_to_event_loop();
+        RunningConnection { handle, ended }
+    }
+
+    fn go_to_event_loop(mut self) {
+        self.window = Window::of(&self.socket);
+        let event_loop = self.shared.event_loop.clone();
+        event_loop.spawn(self.on_event_loop());
+    }
+
+    /// Runs on the server's event loop until the connection ends or becomes active.
+    async fn on_event_loop(mut self) {
+        loop {
+            let departure = std::future::poll_fn(|cx| match self.session.as_mut().poll(cx) {
+                Poll::Ready(ended) => Poll::Ready(Departure::Ended(ended)),
+                Poll::Pending if self.is_active() => Poll::Ready(Departure::Review),
+                Poll::Pending => Poll::Pending,
+            });
+            match departure.await {
+                Departure::Ended(ended) => return self.end(ended),
+                Departure::Review => {
+                    let user = self
+                        .signed_in
+                        .get()
+                        .map(|report| report.session().login.user().clone());
+                    if let Some(place) = user.and_then(|user| self.shared.place(&user)) {
+                        return self.go_to(place);
+                    }
+                }
+            }
+        }
+    }
+
+    fn go_to(self, place: ThreadPlace) {
+        let event_loop = place.thread.event_loop.clone();
+        event_loop.spawn(self.on_thread(place));
+    }
+
+    /// Runs on a session thread until the connection ends, becomes quiet, or gets a better place.
+    async fn on_thread(mut self, place: ThreadPlace) {
+        if let Err(error) = self.socket.change_event_loop() {
+            // The socket is still registered where it was.
+            tracing::debug!(%error, "a connection stays on its event loop");
+            drop(place);
+            return self.go_to_event_loop();
+        }
+        loop {
+            self.window = Window::of(&self.socket);
+            match self.poll_on_thread(&place).await {
+                Departure::Ended(ended) => return self.end(ended),
+                Departure::Review if self.window.moved(&self.socket) <= ACTIVE => {
+                    return self.leave(place);
+                }
+                Departure::Review => {
+                    if let Some(better) = place.better() {
+                        return self.go_to(better);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Polls the connection in the context of the server's event loop, until it has ended or [`REVIEW`] is over.
+    fn poll_on_thread<'a>(&'a mut self, place: &'a ThreadPlace) -> impl Future<Output = Departure> + Send + 'a {
+        let event_loop = self.shared.event_loop.clone();
+        let mut review = {
+            let _context = event_loop.enter();
+            Box::pin(tokio::time::sleep(REVIEW))
+        };
+        std::future::poll_fn(move |cx| {
+            let _context = event_loop.enter();
+            let _own = own_thread::enter(place.own_slot());
+            if let Poll::Ready(ended) = self.session.as_mut().poll(cx) {
+                return Poll::Ready(Departure::Ended(ended));
+            }
+            review.as_mut().poll(cx).map(|()| Departure::Review)
+        })
+    }
+
+    /// Goes back to the server's event loop. The place is kept until the socket is registered there.
+    fn leave(mut self, place: ThreadPlace) {
+        let changed = {
+            let _context = self.shared.event_loop.enter();
+            self.socket.change_event_loop()
+        };
+        match changed {
+            Ok(()) => self.go_to_event_loop(),
+            Err(error) => self.end(Err(error.into())),
+        }
+        drop(place);
+    }
+
+    /// Whether the connection is active and may have a thread.
+    fn is_active(&mut self) -> bool {
+        if self.window.moved(&self.socket) <= ACTIVE || self.signed_in.get().is_none() {
+            return false;
+        }
+        let quick = self.window.since.elapsed() <= ACTIVE_WITHIN;
+        self.window = Window::of(&self.socket);
+        quick
+    }
+
+    fn end(&mut self, ended: Ended) {
+        if let Some(sender) = self.ended.take() {
+            // A supervisor that has given up does not wait for it.
+            let _ = sender.send(ended);
+        }
+    }
+}
+
+impl Drop for MovableSession {
+    fn drop(&mut self) {
+        // What the connection holds may need the event loop to be dropped: files are closed by a task.
+        let _context = self.shared.event_loop.enter();
+        self.session = Box::pin(std::future::pending());
+    }
+}
+
+impl Window {
+    fn of(socket: &ConnectionHandle) -> Self {
+        let (received, sent) = socket.traffic();
+        Self {
+            since: Instant::now(),
+            bytes: received + sent,
+        }
+    }
+
+    fn moved(&self, socket: &ConnectionHandle) -> u64 {
+        let (received, sent) = socket.traffic();
+        received + sent - self.bytes
+    }
+}

@@ -1,0 +1,236 @@
+//! Which session threads there are, and which of them a connection gets.
+//!
+//! A user may have [`ThreadTable::limit`] threads. As long as nobody else needs any, that is half of all; otherwise it
+//! is four for each core, and at least [`AT_LEAST`]. Beyond that, the user's own sessions share their threads. This is
+//! the fairness between users, because the kernel is fair between threads.
+
+use std::collections::BTreeMap;
+
+use crate::domain::user::UserName;
+
+/// The number of threads that a user may have in any case, if so many are possible at all.
+const AT_LEAST: usize = 8;
+/// A user may have this many threads for each core while others have some, too.
+const FOR_EACH_CORE: usize = 4;
+
+/// The session threads that exist, by their number. `T` is a thread.
+pub(super) struct ThreadTable<T> {
+    threads: BTreeMap<usize, Entry<T>>,
+    capacity: usize,
+    /// The limit for a user who is not the only one.
+    each: usize,
+}
+
+struct Entry<T> {
+    thread: T,
+    /// The users whose sessions the thread serves, with the number of each one's.
+    users: BTreeMap<UserName, usize>,
+}
+
+/// The thread for a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Choice<T> {
+    /// A thread that exists.
+    Thread(T),
+    /// A new thread, which is to have this number.
+    New(usize),
+}
+
+impl<T> Entry<T> {
+    fn sessions(&self) -> usize {
+        self.users.values().sum()
+    }
+
+    fn is_of(&self, user: &UserName) -> bool {
+        self.users.contains_key(user)
+    }
+}
+
+impl<T: Clone> ThreadTable<T> {
+    /// A table without threads, for at most `capacity` of them.
+    pub(super) fn new(capacity: usize, cores: usize) -> Self {
+        let each = (cores * FOR_EACH_CORE).max(AT_LEAST).min(capacity);
+        Self {
+            threads: BTreeMap::new(),
+            capacity,
+            each,
+        }
+    }
+
+    /// The number of threads that a user may have now.
+    fn limit(&self, user: &UserName) -> usize {
+        let alone = self
+            .threads
+            .values()
+            .all(|entry| entry.users.keys().all(|other| other == user));
+        match alone {
+            true => self.each.max(self.capacity / 2),
+            false => self.each,
+        }
+    }
+
+    fn count(&self, user: &UserName) -> usize {
+        self.threads.values().filter(|entry| entry.is_of(user)).count()
+    }
+
+    /// Chooses a thread for one more connection of a user: an unused one, a new one, or one that others use. Threads
+    /// for which `is_stuck` holds hang in a file system, and are left alone.
+    pub(super) fn choose(&self, user: &UserName, is_stuck: impl Fn(usize) -> bool) -> Option<Choice<T>> {
+        if self.count(user) < self.limit(user) {
+            if let Some(unused) = self.threads.values().find(|entry| entry.users.is_empty()) {
+                return Some(Choice::Thread(unused.thread.clone()));
+            }
+            if let Some(number) = (0..self.capacity).find(|number| !self.threads.contains_key(number)) {
+                return Some(Choice::New(number));
+            }
+        }
+        self.share(user, is_stuck).map(Choice::Thread)
+    }
+
+    /// Chooses the thread with the fewest sessions: among those that the user may keep, or among all if the user has
+    /// none.
+    pub(super) fn share(&self, user: &UserName, is_stuck: impl Fn(usize) -> bool) -> Option<T> {
+        let well = || self.threads.iter().filter(|(number, _)| !is_stuck(**number));
+        let own = well()
+            .filter(|(_, entry)| entry.is_of(user))
+            .take(self.limit(user))
+            .min_by_key(|(_, entry)| entry.sessions());
+        let chosen = match self.count(user) {
+            0 => well().min_by_key(|(_, entry)| entry.sessions()),
+            _ => own,
+        };
+        chosen.map(|(_, entry)| entry.thread.clone())
+    }
+
+    /// Adds a thread that was started, and returns it.
+    pub(super) fn add(&mut self, number: usize, thread: T) -> T {
+        let users = BTreeMap::new();
+        let entry = Entry {
+            thread: thread.clone(),
+            users,
+        };
+        self.threads.insert(number, entry);
+        thread
+    }
+
+    /// Counts one more session of a user on a thread.
+    pub(super) fn enter(&mut self, number: usize, user: &UserName) {
+        if let Some(entry) = self.threads.get_mut(&number) {
+            *entry.users.entry(user.clone()).or_default() += 1;
+        }
+    }
+
+    /// Counts one session less of a user on a thread.
+    pub(super) fn leave(&mut self, number: usize, user: &UserName) {
+        let Some(entry) = self.threads.get_mut(&number) else {
+            return;
+        };
+        if let Some(count) = entry.users.get_mut(user) {
+            *count -= 1;
+            if *count == 0 {
+                entry.users.remove(user);
+            }
+        }
+    }
+
+    /// Removes a thread if no session uses it. Returns whether it did.
+    pub(super) fn retire(&mut self, number: usize) -> bool {
+        let unused = self
+            .threads
+            .get(&number)
+            .is_some_and(|entry| entry.users.is_empty());
+        if unused {
+            self.threads.remove(&number);
+        }
+        unused
+    }
+
+    /// Whether a session of the user on this thread should look for another: the user has more threads than they may
+    /// have and this is one too many, or the session shares the thread although the user may have one more.
+    pub(super) fn may_improve(&self, number: usize, user: &UserName) -> bool {
+        let limit = self.limit(user);
+        let own = self.threads.iter().filter(|(_, entry)| entry.is_of(user));
+        let (before, count) = own.fold((0, 0), |(before, count), (other, _)| {
+            (before + usize::from(*other < number), count + 1)
+        });
+        let shares = self.threads.get(&number).is_some_and(|entry| entry.sessions() > 1);
+        let others_fit = count < limit
+            && (self.threads.len() < self.capacity
+                || self.threads.values().any(|entry| entry.users.is_empty()));
+        before >= limit || shares && others_fit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> UserName {
+        name.parse().unwrap()
+    }
+
+    /// Places one more session, starting a thread if one is to be started. Returns the thread's number.
+    fn place(table: &mut ThreadTable<usize>, user: &UserName) -> usize {
+        let number = match table.choose(user, |_| false).unwrap() {
+            Choice::Thread(number) => number,
+            Choice::New(number) => table.add(number, number),
+        };
+        table.enter(number, user);
+        number
+    }
+
+    #[test]
+    fn each_session_has_a_thread_until_there_are_too_many() {
+        let mut table = ThreadTable::new(20, 1);
+        let (alice, bob) = (user("alice"), user("bob"));
+        let numbers: Vec<_> = (0..12).map(|_| place(&mut table, &alice)).collect();
+        assert_eq!(
+            numbers,
+            [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1],
+            "half of all threads for a user who is alone"
+        );
+        // Another user comes: each may have eight.
+        assert_eq!(place(&mut table, &bob), 10);
+        assert!(table.may_improve(9, &alice) && table.may_improve(8, &alice));
+        assert!(!table.may_improve(7, &alice), "the user may keep eight");
+        assert_eq!(
+            table.choose(&alice, |_| false),
+            Some(Choice::Thread(2)),
+            "the least used of the eight"
+        );
+        assert_eq!(table.choose(&alice, |number| number < 7), Some(Choice::Thread(7)));
+        assert_eq!(table.choose(&alice, |number| number < 10), None, "all of them hang");
+    }
+
+    #[test]
+    fn without_a_free_thread_users_share() {
+        let mut table = ThreadTable::new(8, 1);
+        for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            place(&mut table, &user(name));
+        }
+        let last = user("i");
+        assert_eq!(place(&mut table, &last), 0);
+        assert!(!table.may_improve(0, &last));
+        table.leave(3, &user("d"));
+        assert!(table.may_improve(0, &last), "a thread has become free");
+        assert_eq!(table.choose(&last, |_| false), Some(Choice::Thread(3)));
+        assert!(!table.retire(0) && table.retire(3));
+    }
+
+    #[test]
+    fn a_thread_that_hangs_counts_against_its_user() {
+        let mut table = ThreadTable::new(8, 1);
+        let (alice, bob) = (user("alice"), user("bob"));
+        for _ in 0..8 {
+            place(&mut table, &alice);
+        }
+        assert_eq!(table.choose(&alice, |_| true), None);
+        assert_eq!(table.choose(&bob, |number| number != 5), Some(Choice::Thread(5)));
+    }
+
+    #[test]
+    fn nothing_is_chosen_without_capacity() {
+        let table = ThreadTable::<usize>::new(0, 2);
+        assert_eq!(table.choose(&user("alice"), |_| false), None);
+    }
+}
