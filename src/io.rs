@@ -106,7 +106,10 @@ pub struct HomeIo {
 }
 
 /// The permission to be inside the file system on a thread of the event loop.
-pub struct Permit<'a>(&'a Slot);
+pub struct Permit<'a> {
+    slot: &'a Slot,
+    own_thread: bool,
+}
 
 /// The permission to be inside the file system on threads of the blocking pool.
 pub struct SlowPermit {
@@ -131,9 +134,16 @@ impl std::fmt::Debug for HomeIo {
     }
 }
 
+impl Permit<'_> {
+    /// Returns whether the thread serves one session alone, so that nobody else waits while it is inside.
+    pub fn is_own_thread(&self) -> bool {
+        self.own_thread
+    }
+}
+
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.0.since.store(0, Ordering::Release);
+        self.slot.since.store(0, Ordering::Release);
     }
 }
 
@@ -201,7 +211,9 @@ impl Filesystem {
     /// Takes a slot, as [`HomeIo::enter`] describes.
     fn enter(&self) -> Option<Permit<'_>> {
         let now = self.shared.now();
-        let (closed_until, slots) = match own_thread::slot() {
+        let own_slot = own_thread::slot();
+        let own_thread = own_slot.is_some();
+        let (closed_until, slots) = match own_slot {
             Some(own) => (&self.hung_until, self.shared.thread_slots.get(own..=own)?),
             None => (&self.slow_until, &*self.shared.slots),
         };
@@ -217,7 +229,7 @@ impl Filesystem {
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.shared.call_watchdog();
         }
-        Some(Permit(slot))
+        Some(Permit { slot, own_thread })
     }
 
     /// Drops files on a thread that may wait, as [`HomeIo::close`] describes.

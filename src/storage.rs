@@ -67,7 +67,7 @@ pub trait Storage: Send + Sync {
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath>;
     /// Returns the space on the file system that holds the path.
     ///
-    /// With [`Wait::Never`], returns `Error::WouldBlock` if an account has to be measured first.
+    /// Without [`Wait::Allowed`], returns `Error::WouldBlock` if an account has to be measured first.
     fn space(&self, path: &VirtualPath, wait: Wait) -> Result<Space>;
     /// Flushes the directory that holds a name to the disk (fsync). The name itself need not exist.
     fn sync_name(&self, path: &VirtualPath) -> Result<()>;
@@ -83,12 +83,12 @@ pub trait Storage: Send + Sync {
 pub trait OpenFile: Send + Sync {
     /// Reads until the buffer is full or the file ends, and returns the number of bytes.
     ///
-    /// With [`Wait::Never`], returns `Error::WouldBlock` if the bytes are not all in memory, or if the file system
-    /// cannot tell. A short count then means the end of the file, never a page that is not cached.
+    /// With [`Wait::Never`], returns `Error::WouldBlock` if the bytes are not all in memory; with [`Wait::Briefly`], too,
+    /// if the file system cannot tell. A short count then means the end of the file, never a page that is not cached.
     fn read_at(&self, buffer: &mut [u8], offset: u64, wait: Wait) -> Result<usize>;
     /// Writes all of `data`, or fails. A file opened for appending ignores the offset.
     ///
-    /// With [`Wait::Never`], returns `Error::WouldBlock` without writing anything if an account has to be renewed
+    /// Without [`Wait::Allowed`], returns `Error::WouldBlock` without writing anything if an account has to be renewed
     /// first.
     fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()>;
     /// Returns the attributes of the open file.
@@ -99,7 +99,7 @@ pub trait OpenFile: Send + Sync {
     fn sync(&self) -> Result<()>;
     /// Does what must be done before the client is told that the file is closed.
     ///
-    /// With [`Wait::Never`], returns `Error::WouldBlock` without doing anything if that has to wait for the disk.
+    /// Without [`Wait::Allowed`], returns `Error::WouldBlock` without doing anything if that has to wait for the disk.
     fn finish(&self, wait: Wait) -> Result<()>;
     /// Returns the space on the file system that holds the file, as [`Storage::space`] does.
     fn space(&self, wait: Wait) -> Result<Space>;

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use crate::storage::{Error, InodeId, Metadata, OpenFile, Result, Wait};
+use crate::storage::{InodeId, Metadata, OpenFile, Result, Wait};
 
 /// What the records of open inodes report to the account that is charged for them.
 pub(super) trait InodeOwner: Send + Sync {
@@ -193,12 +193,9 @@ impl Inode {
         self.id
     }
 
-    /// Locks the charged size to change it. With [`Wait::Never`], fails with `WouldBlock` if it is locked already.
+    /// Locks the charged size to change it. Fails with `WouldBlock` if it is locked for longer than the call may wait.
     pub(super) fn lock(&self, wait: Wait) -> Result<MutexGuard<'_, u64>> {
-        match wait {
-            Wait::Allowed => Ok(self.size.lock()),
-            Wait::Never => self.size.try_lock().ok_or(Error::WouldBlock),
-        }
+        wait.lock(&self.size)
     }
 
     /// Notes that the outcome of a change is unknown. The charge stays, and a measurement will check the file again.

@@ -200,14 +200,23 @@ impl<'a> InlineBatch<'a> {
             && self.state.window.budget().goes_on(self.sent)
     }
 
+    /// Whether requests may wait here.
+    fn wait(&self) -> Wait {
+        match &self.permit {
+            Some(permit) if permit.is_own_thread() => Wait::Briefly,
+            _ => Wait::Never,
+        }
+    }
+
     /// Answers what waits, as far as it can be answered here.
     fn go_on(&mut self) {
+        let wait = self.wait();
         self.send_rest();
         while self.is_open() && self.state.pending.rest.is_empty() {
             let SessionOwner::Channel(sftp) = &mut self.state.owner else {
                 return;
             };
-            if !self.state.pending.execute_next(sftp) {
+            if !self.state.pending.execute_next(sftp, wait) {
                 return;
             }
             let notice = sftp.take_notice();
@@ -240,10 +249,11 @@ impl<'a> InlineBatch<'a> {
 
     /// Executes a packet, or puts it behind what waits.
     fn take(&mut self, packet: &[u8]) {
+        let wait = self.wait();
         if self.state.pending.is_empty()
             && self.is_open()
             && let SessionOwner::Channel(sftp) = &mut self.state.owner
-            && let Outcome::Reply(reply) = requests::execute(sftp, packet, Wait::Never)
+            && let Outcome::Reply(reply) = requests::execute(sftp, packet, wait)
         {
             let notice = sftp.take_notice();
             let read = Read::of_packet(packet).map(|(_, read)| read);

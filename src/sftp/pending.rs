@@ -66,11 +66,11 @@ impl Pending {
 
     /// Executes the next request, if that does not take long; returns `false` if nothing waits, or the request may
     /// take long.
-    pub(super) fn execute_next(&mut self, sftp: &mut Sftp) -> bool {
+    pub(super) fn execute_next(&mut self, sftp: &mut Sftp, wait: Wait) -> bool {
         let Some(next) = self.backlog.front() else {
             return false;
         };
-        let Outcome::Reply(reply) = execute(sftp, &next, Wait::Never) else {
+        let Outcome::Reply(reply) = execute(sftp, &next, wait) else {
             return false;
         };
         self.rest = UnsentReply::of(reply, read_of(&next));

@@ -58,7 +58,7 @@ impl Sftp {
     /// # Errors
     /// [`Error::WouldBlock`], where the request may not wait.
     pub(super) fn not_in_callback(&self, heavy: bool, wait: Wait) -> crate::storage::Result<()> {
-        match heavy && wait == Wait::Never {
+        match heavy && wait != Wait::Allowed {
             true => Err(Error::WouldBlock),
             false => Ok(()),
         }

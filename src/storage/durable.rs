@@ -11,7 +11,7 @@
 //! Changes of modes and times alone are not waited for: they are flushed with the next of these operations, or with
 //! the CLOSE.
 //!
-//! All of these operations wait for the disk, so none of them begins with [`Wait::Never`].
+//! All of these operations wait for the disk, so each of them begins with [`Wait::Allowed`] only.
 #![deny(clippy::missing_trait_methods)]
 
 use std::sync::Arc;
@@ -64,7 +64,7 @@ impl Durable {
         wait: Wait,
         change: impl FnOnce(&dyn Storage) -> Result<()>,
     ) -> Result<()> {
-        if wait == Wait::Never {
+        if wait != Wait::Allowed {
             return Err(Error::WouldBlock);
         }
         change(&*self.inner)?;
@@ -88,7 +88,7 @@ impl Durable {
 impl Storage for Durable {
     fn open(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
         let changes = self.always && (how.create || how.truncate);
-        if changes && wait == Wait::Never {
+        if changes && wait != Wait::Allowed {
             return Err(Error::WouldBlock);
         }
         let inner = self.inner.open(path, how, wait)?;
@@ -199,7 +199,7 @@ impl OpenFile for DurableFile {
     }
 
     fn write_at(&self, data: &[u8], offset: u64, wait: Wait) -> Result<()> {
-        if self.always && wait == Wait::Never {
+        if self.always && wait != Wait::Allowed {
             return Err(Error::WouldBlock);
         }
         // Set this before the write, because a write that fails may have written a part.
@@ -232,7 +232,7 @@ impl OpenFile for DurableFile {
         if !self.changed.load(Ordering::Relaxed) {
             return self.inner.finish(wait);
         }
-        if wait == Wait::Never {
+        if wait != Wait::Allowed {
             return Err(Error::WouldBlock);
         }
         self.inner.finish(wait)?;

@@ -230,6 +230,13 @@ impl OpenFile for LocalFile {
         let buffer = buffer.get_mut(..length).unwrap_or_default();
         let count = match wait {
             Wait::Allowed => self.read_waiting(buffer, offset),
+            Wait::Briefly => match self.read_warm(buffer, offset) {
+                // The file is on a local disk, and not in memory.
+                Err(Error::WouldBlock) if !self.nowait_refused.load(Ordering::Relaxed) => {
+                    self.read_waiting(buffer, offset)
+                }
+                read => read,
+            },
             Wait::Never => self.read_warm(buffer, offset),
         }?;
         if count == 0 {

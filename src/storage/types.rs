@@ -1,5 +1,11 @@
 //! The arguments and results of storage calls: flags, attributes and space.
 
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use super::{Error, Result};
+
 /// How to open a file: the flags of SSH_FXP_OPEN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OpenHow {
@@ -34,8 +40,29 @@ pub enum Links {
 pub enum Wait {
     /// The call may wait, because it runs outside the connection's own task.
     Allowed,
+    /// The call may wait for one read of a local disk, or for a lock up to [`BRIEFLY`], because its thread serves no other
+    /// connection. It must not begin anything that takes longer.
+    Briefly,
     /// The call must not wait.
     Never,
+}
+
+/// The longest wait for a lock with [`Wait::Briefly`]: a lock is held during a few system calls.
+const BRIEFLY: Duration = Duration::from_millis(20);
+
+impl Wait {
+    /// Locks a mutex that other calls hold during system calls.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] if the mutex is locked and the call may not wait for as long as that lasts.
+    pub fn lock<T>(self, mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>> {
+        let locked = match self {
+            Self::Allowed => return Ok(mutex.lock()),
+            Self::Briefly => mutex.try_lock_for(BRIEFLY),
+            Self::Never => mutex.try_lock(),
+        };
+        locked.ok_or(Error::WouldBlock)
+    }
 }
 
 /// How to rename a file or directory.

@@ -3,7 +3,7 @@
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::storage::{Error, Result, Wait};
+use crate::storage::{Result, Wait};
 
 /// The lock on the names of a home.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Names {
 pub(crate) struct NamesGuard<'a>(#[allow(dead_code, reason = "held, not used")] MutexGuard<'a, ()>);
 
 impl Names {
-    /// Locks the names to change one. With [`Wait::Never`], fails with `WouldBlock` if they are locked already.
+    /// Locks the names to change one. Fails with `WouldBlock` if they are locked for longer than the call may wait.
     pub(crate) fn lock(&self, wait: Wait) -> Result<NamesGuard<'_>> {
         let guard = self.freeze(wait)?;
         self.changes.fetch_add(1, Ordering::Relaxed);
@@ -26,11 +26,7 @@ impl Names {
 
     /// Keeps the names unchanged while the guard lives.
     pub(crate) fn freeze(&self, wait: Wait) -> Result<NamesGuard<'_>> {
-        let guard = match wait {
-            Wait::Allowed => return Ok(self.at_rest()),
-            Wait::Never => self.lock.try_lock().ok_or(Error::WouldBlock)?,
-        };
-        Ok(NamesGuard(guard))
+        Ok(NamesGuard(wait.lock(&self.lock)?))
     }
 
     /// Waits until no other call changes names, and locks them.

@@ -28,7 +28,7 @@ impl Account {
     /// fails for want of room, of a ceiling or of a measurement. The client gets that error when the time is over.
     ///
     /// # Errors
-    /// Fails as `attempt` does; with [`Wait::Never`], returns `WouldBlock` instead of waiting.
+    /// Fails as `attempt` does; returns `WouldBlock` instead of waiting unless it has [`Wait::Allowed`].
     pub fn retry_until<T>(
         &self,
         limits: impl Into<RetryLimits>,
@@ -43,7 +43,7 @@ impl Account {
             let seen = self.progress.seen();
             match attempt() {
                 Err(reason @ (Error::NotRecorded | Error::Measuring)) => {
-                    if limits.wait == Wait::Never {
+                    if limits.wait != Wait::Allowed {
                         return Err(Error::WouldBlock);
                     }
                     if reason == Error::Measuring {
@@ -76,7 +76,7 @@ impl Account {
     /// reported instead, which is never below the use.
     ///
     /// # Errors
-    /// With [`Wait::Never`], returns `WouldBlock` instead of waiting.
+    /// Returns `WouldBlock` instead of waiting unless it has [`Wait::Allowed`].
     pub fn wait_until_measured(&self, wait: Wait) -> Result<()> {
         let limited = self.bytes.limit().is_some() || self.files.limit().is_some();
         let measured = self.retry_until(wait, || match self.accuracy.load(Ordering::Acquire) {
@@ -100,7 +100,7 @@ impl Account {
                 return Ok(true);
             }
             let advice = schedule.advice(now, limits.first);
-            if limits.wait == Wait::Never && advice != Advice::Stand {
+            if limits.wait != Wait::Allowed && advice != Advice::Stand {
                 return Err(Error::WouldBlock);
             }
             match advice {
