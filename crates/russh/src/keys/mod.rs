@@ -855,13 +855,18 @@ Cog3JMeTrb3LiPHgN6gU2P30MRp6L1j1J/MtlOAr5rux
             .stderr(Stdio::null())
             .spawn()?;
 
-        // Wait for the socket to be created
-        while agent_path.canonicalize().is_err() {
+        // The agent creates its socket before it listens on it.
+        let mut attempts = 0;
+        let stream = loop {
+            match tokio::net::UnixStream::connect(&agent_path).await {
+                Ok(stream) => break stream,
+                Err(error) if attempts == 1000 => return Err(error.into()),
+                Err(_) => attempts += 1,
+            }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        };
 
         let public = key.public_key();
-        let stream = tokio::net::UnixStream::connect(&agent_path).await?;
         let mut client = agent::client::AgentClient::connect(stream);
         client.add_identity(&key, &[]).await?;
         client.request_identities().await?;
