@@ -20,6 +20,7 @@ pub mod cpu_slots;
 pub mod descriptors;
 mod keyed_semaphore;
 pub mod own_thread;
+mod slots;
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -33,7 +34,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use cpu_slots::CpuSlots;
 pub use keyed_semaphore::KeyedSemaphore;
-use own_thread::ThreadSlots;
+use slots::{Slot, Slots};
 
 /// The watchdog's period while anything runs.
 const TICK: Duration = Duration::from_millis(5);
@@ -66,20 +67,30 @@ pub struct IoScheduler {
 struct Shared {
     started: Instant,
     /// The slots that the threads of the event loop share.
-    slots: Box<[Slot]>,
+    slots: Slots,
     /// The slots of the threads that serve one session each.
-    thread_slots: Box<[Slot]>,
+    thread_slots: Slots,
     filesystems: Mutex<HashMap<u64, Weak<Filesystem>>>,
     cpu_slots: CpuSlots,
     watchdog: Mutex<Option<std::thread::Thread>>,
     asleep: AtomicBool,
 }
 
-#[derive(Default)]
-struct Slot {
-    /// 0 while the slot is free. Otherwise the time at which it was taken, in microseconds since the start, plus one.
-    since: AtomicU64,
-    device: AtomicU64,
+/// The slots of the threads that serve one session each, numbered from 0.
+#[derive(Clone)]
+pub struct ThreadSlots(Arc<Shared>);
+
+impl ThreadSlots {
+    /// Returns the number of slots.
+    pub fn capacity(&self) -> usize {
+        self.0.thread_slots.len()
+    }
+
+    /// Returns whether the thread with this slot hangs in a file system.
+    pub fn is_stuck(&self, number: usize) -> bool {
+        let age = self.0.thread_slots.age_of(number, self.0.now());
+        age.is_some_and(|age| age >= micros(STUCK))
+    }
 }
 
 /// One file system, identified by its `st_dev`. If it hangs, all its homes hang together.
@@ -143,7 +154,7 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.slot.since.store(0, Ordering::Release);
+        self.slot.release();
     }
 }
 
@@ -211,25 +222,25 @@ impl Filesystem {
     /// Takes a slot, as [`HomeIo::enter`] describes.
     fn enter(&self) -> Option<Permit<'_>> {
         let now = self.shared.now();
-        let own_slot = own_thread::slot();
-        let own_thread = own_slot.is_some();
-        let (closed_until, slots) = match own_slot {
-            Some(own) => (&self.hung_until, self.shared.thread_slots.get(own..=own)?),
-            None => (&self.slow_until, &*self.shared.slots),
+        let own = own_thread::slot();
+        let closed_until = match own {
+            Some(_) => &self.hung_until,
+            None => &self.slow_until,
         };
         if now < closed_until.load(Ordering::Relaxed) {
             return None;
         }
-        let slot = slots.iter().find(|slot| {
-            slot.since
-                .compare_exchange(0, now + 1, Ordering::SeqCst, Ordering::Relaxed)
-                .is_ok()
-        })?;
-        slot.device.store(self.device, Ordering::Relaxed);
+        let slot = match own {
+            Some(number) => self.shared.thread_slots.take_nth(number, now, self.device),
+            None => self.shared.slots.take(now, self.device),
+        }?;
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.shared.call_watchdog();
         }
-        Some(Permit { slot, own_thread })
+        Some(Permit {
+            slot,
+            own_thread: own.is_some(),
+        })
     }
 
     /// Drops files on a thread that may wait, as [`HomeIo::close`] describes.
@@ -289,11 +300,10 @@ impl HomeIo {
 
 impl Shared {
     fn new(slots: usize, session_threads: usize) -> Self {
-        let free = |count| (0..count).map(|_| Slot::default()).collect();
         Self {
             started: Instant::now(),
-            slots: free(slots),
-            thread_slots: free(session_threads),
+            slots: Slots::new(slots),
+            thread_slots: Slots::new(session_threads),
             filesystems: Mutex::default(),
             cpu_slots: CpuSlots::new(std::thread::available_parallelism().map_or(1, usize::from)),
             watchdog: Mutex::default(),
@@ -316,19 +326,13 @@ impl Shared {
     fn look(&self) -> Occupancy {
         let now = self.now();
         let mut occupancy = Occupancy::default();
-        let slots = self.slots.iter().map(|slot| (slot, true));
-        let thread_slots = self.thread_slots.iter().map(|slot| (slot, false));
+        let slots = self.slots.taken(now).map(|slot| (slot, true));
+        let thread_slots = self.thread_slots.taken(now).map(|slot| (slot, false));
         for (slot, is_shared) in slots.chain(thread_slots) {
-            let since = slot.since.load(Ordering::Acquire);
-            if since == 0 {
-                continue;
-            }
             occupancy.any = true;
-            let age = now.saturating_sub(since - 1);
-            occupancy.late |= is_shared && age >= micros(TICK);
-            if age >= micros(STUCK) {
-                let device = slot.device.load(Ordering::Relaxed);
-                self.slow_down(device, now, age >= micros(HUNG));
+            occupancy.late |= is_shared && slot.age >= micros(TICK);
+            if slot.age >= micros(STUCK) {
+                self.slow_down(slot.device, now, slot.age >= micros(HUNG));
             }
         }
         occupancy

@@ -17,6 +17,7 @@ mod peer;
 mod shares;
 mod starve;
 mod stock;
+mod threads;
 
 use testkit::random::noise;
 

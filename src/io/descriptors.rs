@@ -45,7 +45,7 @@ impl Shares {
     pub fn of(all: usize) -> Self {
         let own = OWN.min(all / 4);
         let unauthenticated = (all - own) / 8;
-        let threads = ((all - own) / 8).min(MOST_THREADS * PER_THREAD);
+        let threads = ((all - own) / 16).min(MOST_THREADS * PER_THREAD);
         Self {
             all,
             own,

@@ -172,8 +172,15 @@ impl Supervisor<'_> {
     ) -> Option<RunningConnection> {
         let refused = |reason: &str| refused(self.service, self.peer, reason);
         let never_began = |reason: &str| never_began(self.service, self.peer, &self.socket_handle, reason);
+        // A timer of no time takes up to a millisecond.
+        let held_back = async {
+            if !permit.delay.is_zero() {
+                tokio::time::sleep(permit.delay).await;
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(permit.delay) => {}
+            biased;
+            () = held_back => {}
             () = self.socket_handle.hung_up() => {
                 // Nothing is left to be slowed down.
                 self.socket_handle.say(format!("{SERVER_ID}\r\n").as_bytes());

@@ -35,7 +35,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::domain::user::UserName;
-use crate::io::own_thread::ThreadSlots;
+use crate::io::ThreadSlots;
 
 pub use session::{MovableSession, RunningConnection};
 use table::{Choice, ThreadTable};
@@ -127,7 +127,9 @@ impl Shared {
     }
 
     fn start(self: &Arc<Self>, number: usize) -> std::io::Result<Arc<SessionThread>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let thread = Arc::new(SessionThread {
             number,
             event_loop: runtime.handle().clone(),

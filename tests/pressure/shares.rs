@@ -21,7 +21,7 @@ fn one_users_open_files_leave_some_for_another_user() {
     for user in ["alice", "bob"] {
         server.add_user(user, &[]);
     }
-    // 707 of them are for users, half of those for one user, whose session takes two.
+    // 657 of them are for users, half of those for one user, whose session takes two.
     server.serve_by(&["prlimit", "--nofile=1000"]);
     let mut bob = server.raw("bob");
     story(async {
@@ -37,7 +37,7 @@ fn one_users_open_files_leave_some_for_another_user() {
                     Reply::Status { code: 4, message, .. } => {
                         let message = String::from_utf8_lossy(&message).into_owned();
                         assert!(
-                            message.contains("in all sessions of this user (the limit is 353)"),
+                            message.contains("in all sessions of this user (the limit is 328)"),
                             "{message}"
                         );
                         refused += 1;
@@ -47,7 +47,7 @@ fn one_users_open_files_leave_some_for_another_user() {
             }
             channels.push(channel);
         }
-        assert_eq!((opened, refused), (351, 649));
+        assert_eq!((opened, refused), (326, 674));
         // Others come in, and find some.
         for _ in 0..200 {
             let answer = bob.ask(&open("f", WRITE | CREAT));

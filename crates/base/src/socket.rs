@@ -128,7 +128,12 @@ impl Socket {
     /// Reads from the socket into an empty buffer. `false`: the peer has closed its side.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut buffer = None;
-        let read = self.shared.poll_read(cx, || buffer.insert(Buffer::take()).get_mut(..READ_AHEAD).unwrap_or_default());
+        let read = self.shared.poll_read(cx, || {
+            buffer
+                .insert(Buffer::take())
+                .get_mut(..READ_AHEAD)
+                .unwrap_or_default()
+        });
         let count = std::task::ready!(read)?;
         if count == 0 {
             return Poll::Ready(Ok(false));
@@ -161,7 +166,11 @@ impl Shared {
     }
 
     /// Reads once the socket is readable. `room` gives the buffer, which nothing needs while the socket waits.
-    fn poll_read<'a>(&self, cx: &mut Context<'_>, room: impl FnOnce() -> &'a mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read<'a>(
+        &self,
+        cx: &mut Context<'_>,
+        room: impl FnOnce() -> &'a mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let readiness = self.readiness.lock();
         let mut ready = std::task::ready!(readiness.poll_read_ready(cx))?;
         let room = room();
@@ -213,7 +222,6 @@ impl Shared {
         }
         Poll::Ready(Ok(()))
     }
-
 }
 
 /// Removes the bytes that were sent from those that are held back.
@@ -357,9 +365,7 @@ impl AsyncWrite for Socket {
             }
             Poll::Ready(result) => result?,
         }
-        Poll::Ready(
-            self.shared.stream.shutdown(net::Shutdown::Write),
-        )
+        Poll::Ready(self.shared.stream.shutdown(net::Shutdown::Write))
     }
 }
 

@@ -158,7 +158,10 @@ impl MovableSession {
     }
 
     /// Polls the connection in the context of the server's event loop, until it has ended or [`REVIEW`] is over.
-    fn poll_on_thread<'a>(&'a mut self, place: &'a ThreadPlace) -> impl Future<Output = Departure> + Send + 'a {
+    fn poll_on_thread<'a>(
+        &'a mut self,
+        place: &'a ThreadPlace,
+    ) -> impl Future<Output = Departure> + Send + 'a {
         let event_loop = self.shared.event_loop.clone();
         let mut review = {
             let _context = event_loop.enter();
@@ -187,9 +190,13 @@ impl MovableSession {
         drop(place);
     }
 
-    /// Whether the connection is active and may have a thread.
+    /// Whether the connection is active and may have a thread. What it moves until the sign-in does not count.
     fn is_active(&mut self) -> bool {
-        if self.window.moved(&self.socket) <= ACTIVE || self.signed_in.get().is_none() {
+        if self.signed_in.get().is_none() {
+            self.window = Window::of(&self.socket);
+            return false;
+        }
+        if self.window.moved(&self.socket) <= ACTIVE {
             return false;
         }
         let quick = self.window.since.elapsed() <= ACTIVE_WITHIN;

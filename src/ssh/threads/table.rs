@@ -153,7 +153,10 @@ impl<T: Clone> ThreadTable<T> {
         let (before, count) = own.fold((0, 0), |(before, count), (other, _)| {
             (before + usize::from(*other < number), count + 1)
         });
-        let shares = self.threads.get(&number).is_some_and(|entry| entry.sessions() > 1);
+        let shares = self
+            .threads
+            .get(&number)
+            .is_some_and(|entry| entry.sessions() > 1);
         let others_fit = count < limit
             && (self.threads.len() < self.capacity
                 || self.threads.values().any(|entry| entry.users.is_empty()));
@@ -199,7 +202,11 @@ mod tests {
             "the least used of the eight"
         );
         assert_eq!(table.choose(&alice, |number| number < 7), Some(Choice::Thread(7)));
-        assert_eq!(table.choose(&alice, |number| number < 10), None, "all of them hang");
+        assert_eq!(
+            table.choose(&alice, |number| number < 10),
+            None,
+            "all of them hang"
+        );
     }
 
     #[test]

@@ -1,0 +1,128 @@
+//! Connections that move much have threads of their own, and give them back.
+
+use testkit::packets::{CREAT, READ, WRITE, close, nth, open, read, stat, write};
+use testkit::random::noise;
+use testkit::raw::{RawSftp, Received};
+use testkit::replies::Reply;
+use testkit::server::TestServer;
+use testkit::{PATIENCE, wait_for};
+
+/// The names of the server's session threads.
+fn session_threads(server: &TestServer) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    // A thread may have ended since the directory was read.
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    names
+        .map(|name| name.trim().to_owned())
+        .filter(|name| name.starts_with("session-"))
+        .collect()
+}
+
+/// Asks until the server has so many session threads.
+fn ask_until(sftp: &mut RawSftp, server: &TestServer, threads: usize) {
+    wait_for(&format!("{threads} session threads"), || {
+        for _ in 0..100 {
+            assert!(matches!(sftp.ask(&stat("/")), Reply::Attrs(_)));
+        }
+        session_threads(server).len() >= threads
+    });
+}
+
+fn wait_until_quiet(server: &TestServer) {
+    wait_for("the session threads to end", || {
+        session_threads(server).is_empty()
+    });
+}
+
+/// A file is written and read back while its connection goes to a thread and comes back, several times.
+#[test]
+fn a_busy_connection_has_a_thread_until_it_is_quiet() {
+    let server = TestServer::start(&["alice"]);
+    let mut sftp = server.raw("alice");
+    assert!(matches!(sftp.ask(&stat("/")), Reply::Attrs(_)));
+    assert!(
+        session_threads(&server).is_empty(),
+        "a quiet session needs no thread"
+    );
+    let content = noise(3 * 32_768, 1);
+    let handle = sftp.handle(&open("file", READ | WRITE | CREAT));
+    for (n, part) in content.chunks(32_768).enumerate() {
+        let offset = n as u64 * 32_768;
+        let reply = sftp.ask_about(&write(nth(0), offset, part), &handle);
+        assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+        ask_until(&mut sftp, &server, 1);
+        let reply = sftp.ask_about(&read(nth(0), offset, 32_768), &handle);
+        assert!(matches!(reply, Reply::Data(data) if data == part));
+        wait_until_quiet(&server);
+    }
+    let reply = sftp.ask_about(&close(nth(0)), &handle);
+    assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
+    assert_eq!(std::fs::read(server.home("alice").join("file")).unwrap(), content);
+    assert_eq!(sftp.finish(), Some(0));
+}
+
+/// What supervises a connection does not depend on its thread.
+#[test]
+fn a_busy_connection_is_ended_on_its_thread() {
+    let server = TestServer::start(&["alice"]);
+    let mut sftp = server.raw("alice");
+    sftp.handle(&open("file", WRITE | CREAT));
+    ask_until(&mut sftp, &server, 1);
+    server.admin_ok(&["sessions", "kick", "--user", "alice"], "");
+    assert!(matches!(sftp.receive(PATIENCE), Received::Ended));
+    server.wait_for_audit("session_ended");
+    wait_until_quiet(&server);
+}
+
+/// A server that stops while connections are on threads of their own ends as fast as otherwise, and loses no file.
+#[test]
+fn a_server_stops_while_connections_are_busy() {
+    let mut server = TestServer::start(&["alice", "bob"]);
+    let mut busy: Vec<RawSftp> = ["alice", "bob"].map(|user| server.raw(user)).into();
+    for (n, sftp) in busy.iter_mut().enumerate() {
+        ask_until(sftp, &server, n + 1);
+    }
+    server.signal("TERM");
+    server.wait_for_log("stopped");
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+    assert_eq!(server.wait_for_exit(), Some(0));
+}
+
+/// With few descriptors there are few threads: connections share them.
+#[test]
+fn connections_share_threads_where_there_are_few() {
+    let mut server = TestServer::new(&[]);
+    server.add_user("alice", &[]);
+    server.add_user("bob", &[]);
+    // (256 - 64) / 16 descriptors for threads, four each.
+    server.serve_by(&["prlimit", "--nofile=256:256"]);
+    let mut busy: Vec<RawSftp> = Vec::new();
+    for user in ["alice", "alice", "bob", "bob", "alice", "bob"] {
+        let sftp = server.raw(user);
+        busy.push(sftp);
+        for sftp in &mut busy {
+            ask_until(sftp, &server, 1);
+        }
+    }
+    assert!(
+        session_threads(&server).len() <= 3,
+        "{:?}",
+        session_threads(&server)
+    );
+    for sftp in busy {
+        assert_eq!(sftp.finish(), Some(0));
+    }
+}
+
+/// A stock client moves files while its server gives it a thread.
+#[test]
+fn stock_clients_move_files_over_session_threads() {
+    let server = TestServer::start(&["alice"]);
+    let content = noise(20 << 20, 2);
+    let local = server.path().join("local");
+    std::fs::write(&local, &content).unwrap();
+    server.sftp_ok("alice", &format!("put {} there\n", local.display()));
+    assert!(!session_threads(&server).is_empty(), "the thread lingers");
+    server.sftp_ok("alice", &format!("get there {}.back\n", local.display()));
+    assert!(std::fs::read(server.path().join("local.back")).unwrap() == content);
+}
