@@ -13,13 +13,21 @@ const WAIT: Duration = Duration::from_secs(2);
 /// Where clients come and go all day, memory that is given back is soon asked for again.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Runs until `quit` is cancelled.
+/// Gives memory back after clients or threads have ended, until `quit` is cancelled.
 pub(super) async fn give_back(service: Arc<Service>, quit: CancellationToken) {
     let rounds = async {
         loop {
-            service.left.notified().await;
+            tokio::select! {
+                () = service.left.notified() => {}
+                // What a thread has used is free only now.
+                () = service.threads.thread_ended() => {}
+            }
             tokio::time::sleep(WAIT).await;
-            if let Err(error) = tokio::task::spawn_blocking(heap::give_back).await {
+            let giving_back = tokio::task::spawn_blocking(|| {
+                base::buffer::free_unused();
+                heap::give_back();
+            });
+            if let Err(error) = giving_back.await {
                 tracing::warn!(%error, "memory cannot be given back");
             }
             tokio::time::sleep(EVERY - WAIT).await;

@@ -57,6 +57,8 @@ struct Shared {
     event_loop: Handle,
     slots: ThreadSlots,
     table: Mutex<ThreadTable<Arc<SessionThread>>>,
+    /// Is notified when a thread has ended.
+    ended: Notify,
     quit: CancellationToken,
 }
 
@@ -88,10 +90,16 @@ impl SessionThreads {
                 event_loop,
                 table: Mutex::new(ThreadTable::new(slots.capacity(), cores)),
                 slots,
+                ended: Notify::new(),
                 quit: quit.clone(),
             }),
             _quit: quit.drop_guard(),
         }
+    }
+
+    /// Waits until a thread has ended because no session needed it.
+    pub async fn thread_ended(&self) {
+        self.shared.ended.notified().await;
     }
 
     /// Ends the threads, and with them the connections that they still serve. A thread that hangs in a file system is
@@ -140,7 +148,11 @@ impl Shared {
         std::thread::Builder::new()
             .name(format!("session-{number}"))
             .stack_size(STACK)
-            .spawn(move || runtime.block_on(shared.serve(&own)))?;
+            .spawn(move || {
+                runtime.block_on(shared.serve(&own));
+                drop(runtime);
+                shared.ended.notify_one();
+            })?;
         Ok(thread)
     }
 

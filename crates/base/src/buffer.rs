@@ -30,6 +30,12 @@ impl Buffer {
     }
 }
 
+/// Frees the unused buffers.
+pub fn free_unused() {
+    let unused = std::mem::take(&mut *POOL.lock());
+    drop(unused);
+}
+
 impl Deref for Buffer {
     type Target = [u8];
 

@@ -1,8 +1,8 @@
 //! Which session threads there are, and which of them a connection gets.
 //!
-//! A user may have [`ThreadTable::limit`] threads. As long as nobody else needs any, that is half of all; otherwise it
-//! is four for each core, and at least [`AT_LEAST`]. Beyond that, the user's own sessions share their threads. This is
-//! the fairness between users, because the kernel is fair between threads.
+//! A user may have [`ThreadTable::limit`] threads: [`FOR_EACH_CORE`] for each core, and at least [`AT_LEAST`]. As long as
+//! nobody else needs any, it is [`ALONE`] times as many, but no more than half of all. Beyond that, the user's own
+//! sessions share their threads. This is the fairness between users, because the kernel is fair between threads.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,9 @@ use crate::domain::user::UserName;
 const AT_LEAST: usize = 8;
 /// A user may have this many threads for each core while others have some, too.
 const FOR_EACH_CORE: usize = 4;
+/// A user who is the only one may have this many times as many. With more, the next user's first requests would wait
+/// behind all of them until they are fewer.
+const ALONE: usize = 8;
 
 /// The session threads that exist, by their number. `T` is a thread.
 pub(super) struct ThreadTable<T> {
@@ -64,7 +67,7 @@ impl<T: Clone> ThreadTable<T> {
             .values()
             .all(|entry| entry.users.keys().all(|other| other == user));
         match alone {
-            true => self.each.max(self.capacity / 2),
+            true => self.each.max((ALONE * self.each).min(self.capacity / 2)),
             false => self.each,
         }
     }
