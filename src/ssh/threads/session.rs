@@ -22,6 +22,8 @@ pub(super) const ACTIVE_WITHIN: Duration = Duration::from_millis(100);
 /// How often a connection on a session thread is looked at. One that has moved no more than [`ACTIVE`] since the last
 /// look goes back to the event loop.
 pub(super) const REVIEW: Duration = Duration::from_secs(2);
+/// A connection that gets no thread asks again after this time.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 type Ended = Result<(), russh::Error>;
 type BoxedSession = Pin<Box<dyn Future<Output = Ended> + Send>>;
@@ -59,6 +61,8 @@ pub struct MovableSession {
     /// Is set once the user has signed in.
     signed_in: Arc<OnceLock<Arc<EndReport>>>,
     window: Window,
+    /// Until then the connection asks for no thread, because there was none for it.
+    no_thread_until: Option<Instant>,
     ended: Option<oneshot::Sender<Ended>>,
     shared: Arc<Shared>,
 }
@@ -90,6 +94,7 @@ impl MovableSession {
         let movable = Self {
             session,
             window: Window::of(&socket),
+            no_thread_until: None,
             socket,
             signed_in,
             ended: Some(sender),
@@ -123,6 +128,7 @@ impl MovableSession {
                     if let Some(place) = user.and_then(|user| self.shared.place(&user)) {
                         return self.go_to(place);
                     }
+                    self.no_thread_until = Some(Instant::now() + ASK_AGAIN);
                 }
             }
         }
@@ -202,6 +208,9 @@ impl MovableSession {
         let quick = self.window.since.elapsed() <= ACTIVE_WITHIN;
         self.window = Window::of(&self.socket);
         quick
+            && self
+                .no_thread_until
+                .is_none_or(|until| until <= self.window.since)
     }
 
     fn end(&mut self, ended: Ended) {

@@ -239,6 +239,24 @@ mod tests {
     }
 
     #[test]
+    fn limits_follow_the_cores_and_the_capacity() {
+        let (alice, bob) = (user("alice"), user("bob"));
+        for (cores, capacity, alone, beside) in [
+            (1, 512, 64, 8),
+            (2, 512, 64, 8),
+            (8, 512, 256, 32),
+            (64, 512, 256, 256),
+            (64, 3, 3, 3),
+            (2, 13, 8, 8),
+        ] {
+            let mut table = ThreadTable::new(capacity, cores);
+            assert_eq!(table.limit(&alice), alone, "{cores} cores, {capacity} threads");
+            place(&mut table, &bob);
+            assert_eq!(table.limit(&alice), beside, "{cores} cores, {capacity} threads");
+        }
+    }
+
+    #[test]
     fn nothing_is_chosen_without_capacity() {
         let table = ThreadTable::<usize>::new(0, 2);
         assert_eq!(table.choose(&user("alice"), |_| false), None);
