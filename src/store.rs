@@ -42,7 +42,7 @@ pub struct UsageRecord {
     pub files: u64,
     /// Whether the numbers are the exact usage.
     pub exact: bool,
-    /// When the home was last measured.
+    /// The time of the last measurement of the home.
     pub measured_at: Option<Timestamp>,
 }
 

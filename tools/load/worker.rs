@@ -47,7 +47,7 @@ impl Kind {
     }
 }
 
-/// One work, as it was asked for.
+/// The parameters of one kind of work.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub kind: Kind,

@@ -1,6 +1,6 @@
 //! The machine's own OpenSSH `sftp-server`, in a root directory of its own, so that it sees what our users see.
 //!
-//! As root it is started by `chroot`, and without root's powers; as anybody else in a user namespace.
+//! For root it is started by `chroot`, without root's capabilities; for any other user, in a user namespace.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

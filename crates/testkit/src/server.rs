@@ -49,11 +49,11 @@ impl TestServer {
             .iter()
             .map(|(name, text)| format!("[{name}]\n{text}\n"))
             .collect();
-        // Makes the directories and the store.
+        // The command creates the directories and the store.
         let made = Command::new(homeportd()).arg("init").arg(dir.path()).output();
         assert!(made.unwrap().status.success());
         fs::write(dir.path().join("homeportd.toml"), config).unwrap();
-        // The server makes its own, as the configuration wants them.
+        // The server creates its own host keys, as the configuration requires.
         fs::remove_dir_all(dir.path().join("hostkeys")).unwrap();
         fs::create_dir(dir.path().join("hostkeys")).unwrap();
         Self { dir, running: None }
@@ -111,7 +111,7 @@ impl TestServer {
         assert!(made.unwrap().success());
     }
 
-    /// Runs `homeportd -c … ARGS` with this on its standard input.
+    /// Runs `homeportd -c … ARGS` with this input on its standard input.
     pub fn admin(&self, args: &[&str], input: &str) -> Output {
         let mut child = Command::new(homeportd())
             .arg("-c")
@@ -202,7 +202,7 @@ impl TestServer {
     pub fn cpu_ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         let fields = stat.rsplit(')').next().unwrap().split_whitespace();
-        // utime and stime: fields 14 and 15 of proc(5).
+        // The fields 14 and 15 are utime and stime (proc(5)).
         fields
             .skip(11)
             .take(2)
@@ -215,7 +215,7 @@ impl TestServer {
         self.running().log.lock().unwrap().clone()
     }
 
-    /// Waits until the log holds this text.
+    /// Waits until the log contains this text.
     pub fn wait_for_log(&self, text: &str) {
         wait_for(&format!("\"{text}\" in the log"), || self.log().contains(text));
     }
@@ -236,14 +236,14 @@ impl TestServer {
             .collect()
     }
 
-    /// Waits until the audit log holds this text.
+    /// Waits until the audit log contains this text.
     pub fn wait_for_audit(&self, text: &str) {
         wait_for(&format!("\"{text}\" in the audit log"), || {
             self.audit().contains(text)
         });
     }
 
-    /// Sends the server a signal: `TERM`, `HUP`.
+    /// Sends a signal to the server, such as `TERM` or `HUP`.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill")
             .arg(format!("-{name}"))
@@ -271,7 +271,7 @@ impl TestServer {
         let pid = self.pid().to_string();
         let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
         locks.lines().any(|line| {
-            // Number, class, mode, type, process, file, first and last byte: proc(5).
+            // The fields are number, class, mode, type, process, file, first and last byte (proc(5)).
             let fields: Vec<&str> = line.split_whitespace().collect();
             fields.get(3..5) == Some(&["WRITE", &pid]) && fields.get(6) == Some(&"120")
         })

@@ -13,7 +13,7 @@ pub use super::transport::Message;
 use super::transport::{Exchanged, Role, Secret, Transcript, Transport, split_string, string};
 use super::wire::{kexinit, lists};
 
-/// Message numbers (RFC 4250, section 4.1.2), without their SSH_MSG_.
+/// The message numbers (RFC 4250, section 4.1.2), without the prefix SSH_MSG_.
 pub const DISCONNECT: u8 = 1;
 pub const IGNORE: u8 = 2;
 pub const KEXINIT: u8 = 20;
@@ -102,12 +102,12 @@ impl Ssh {
         self.wait_for(SUCCESS);
     }
 
-    /// What our side offers; sent alone, it begins a key exchange that never ends.
+    /// Returns the client's KEXINIT. Sent alone, it begins a key exchange that never ends.
     pub fn kexinit() -> Message {
         Self::kexinit_with("curve25519-sha256")
     }
 
-    /// The same with these methods.
+    /// Returns the client's KEXINIT with these key exchange methods.
     pub fn kexinit_with(methods: &str) -> Message {
         let mut lists = lists();
         lists[0] = methods.as_bytes().to_vec();
@@ -119,7 +119,7 @@ impl Ssh {
         self.exchange_keys_by(&Self::kexinit())
     }
 
-    /// The same with this offer, which must begin with curve25519-sha256.
+    /// Exchanges keys with this KEXINIT, whose first method must be curve25519-sha256.
     pub fn exchange_keys_by(&mut self, ours: &Message) -> io::Result<()> {
         self.try_send(ours)?;
         let their_kexinit = self.receive_kind(KEXINIT)?;
@@ -158,7 +158,7 @@ impl Ssh {
         self.theirs = self.transport.identification();
     }
 
-    /// Sends a message; panics if the server has gone.
+    /// Sends a message. Panics if the server has disconnected.
     pub fn send(&mut self, message: &Message) {
         self.try_send(message).expect("the connection lives");
     }
@@ -211,7 +211,8 @@ impl Ssh {
             .u32(32_768)
     }
 
-    /// Opens a channel for SFTP; the server's number of it and the window that it grants at first.
+    /// Opens a channel for SFTP. Returns the server's number of the channel and the window that the server grants at
+    /// first.
     pub fn open_sftp(&mut self, ours: u32, window: u32) -> Opened {
         self.send(&Self::open(ours, window));
         let confirmation = self.wait_for(OPEN_CONFIRMATION);
@@ -229,14 +230,14 @@ impl Ssh {
         self.wait_for(REQUEST_SUCCESS);
         let init = [0, 0, 0, 5, 1, 0, 0, 0, 3];
         self.send(&data(opened.theirs, &init));
-        // The answer needs some window.
+        // The server can only answer if the window is large enough.
         if window > 1024 {
             self.wait_for(DATA);
         }
         opened
     }
 
-    /// Sends so many bytes that mean nothing.
+    /// Sends this many bytes that the server ignores.
     pub fn ignored(&mut self, bytes: usize) {
         let message = Message::new(IGNORE).string(vec![0; 250_000]);
         for _ in 0..bytes.div_ceil(250_000) {

@@ -40,7 +40,7 @@ impl Sshd {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let log = dir.path().join("log");
-        // Lives as long as the test's process; each sshd as long as its connection.
+        // The thread lives as long as the test's process, and each sshd as long as its connection.
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let output = OwnedFd::from(stream.try_clone().unwrap());
@@ -108,11 +108,12 @@ pub fn public(file: &Path) -> String {
     std::fs::read_to_string(format!("{}.pub", file.display())).unwrap()
 }
 
-/// Makes the directory that sshd needs when root runs it. A package makes it at boot only where its service is started.
+/// Creates the directory that sshd needs when root runs it. A package creates it at boot only if its service is
+/// started.
 fn make_privilege_separation_directory() {
     let directory = Path::new("/run/sshd");
     if rustix::process::geteuid().is_root() && !directory.exists() {
-        // Another test may make it at the same moment; sshd says so if it is missing all the same.
+        // Another test may create it at the same moment. If it is still missing, sshd reports that.
         let _ = std::fs::create_dir(directory);
     }
 }

@@ -1,5 +1,5 @@
-//! SSH message by message, as client or as server, up to the sign-in: whatever bytes a test likes in whatever field. It
-//! checks no host key and no signature.
+//! SSH message by message, as client or as server, up to the sign-in, with any bytes in any field. The host key and
+//! signatures are not checked.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -14,10 +14,10 @@ pub fn message(number: u8) -> Message {
     Message::new(number)
 }
 
-/// The ten lists of a KEXINIT.
+/// The ten name lists of a KEXINIT.
 pub type Lists = [Vec<u8>; 10];
 
-/// Lists with one name each, and none where there may be none.
+/// Returns lists with one name each; lists that may be empty are empty.
 pub fn lists() -> Lists {
     let cipher = "aes256-gcm@openssh.com";
     let mac = "hmac-sha2-256";
@@ -49,7 +49,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Connects, exchanges keys and asks for the service that signs users in.
+    /// Connects, exchanges keys and requests the service ssh-userauth.
     pub fn client(port: u16, lists: &Lists) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let mut wire = Self::exchange(stream, Role::Client, lists);
@@ -58,7 +58,7 @@ impl Wire {
         wire
     }
 
-    /// Serves one client up to the point where it asks for its first way to sign in.
+    /// Serves one client up to its first authentication request.
     pub fn server(stream: TcpStream, lists: &Lists) -> Self {
         let mut wire = Self::exchange(stream, Role::Server, lists);
         wire.expect(5);

@@ -215,7 +215,7 @@ async fn a_peer_that_does_not_wait_for_the_verdict_has_failed() {
         ..VerifierBounds::default()
     };
     let f = Arc::new(Fixture::with(quick(), queue).await);
-    // The verdict is not there before the peer gives up.
+    // The peer gives up before the verdict is known.
     let busy = f.auth.verifier.occupy();
     let ours = Arc::clone(&f);
     let peer = tokio::spawn(async move { ours.password("calvin", HERE, "secret").await });

@@ -1,4 +1,4 @@
-//! Replies, byte by byte.
+//! Tests the layouts of replies, byte by byte.
 
 use bytes::{Bytes, BytesMut};
 

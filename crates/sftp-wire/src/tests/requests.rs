@@ -1,4 +1,4 @@
-//! Requests, byte by byte.
+//! Tests the layouts of requests, byte by byte.
 
 use super::{framed, long, number, packet, string};
 use crate::attributes::{Attributes, FileType, Owner, Times};
