@@ -237,7 +237,7 @@ impl Ssh {
         opened
     }
 
-    /// Sends this many bytes that the server ignores.
+    /// Sends at least this many bytes, in IGNORE messages.
     pub fn ignored(&mut self, bytes: usize) {
         let message = Message::new(IGNORE).string(vec![0; 250_000]);
         for _ in 0..bytes.div_ceil(250_000) {
