@@ -10,8 +10,9 @@ use russh::client::{self, Config, Handle, Session};
 use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{ChannelId, ChannelWriteHalf, Preferred, cipher};
 
+use crate::plan::Plan;
 use crate::report::Totals;
-use crate::worker::{Plan, Worker};
+use crate::worker::Worker;
 
 /// The time that operations under way may still take at the end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,6 +31,16 @@ pub enum Proof {
     Password(String),
 }
 
+/// What distinguishes one connection from the others of the same work.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionPlan {
+    /// The number of the connection among those of the same work, counted from 0. It makes the names of files unique.
+    pub number: usize,
+    /// The number of channels that the connection opens.
+    pub channels: usize,
+}
+
+/// The workers of one connection by the channels on which they work.
 type Workers = Arc<Mutex<HashMap<ChannelId, Worker>>>;
 
 struct Events(Workers);
@@ -99,7 +110,7 @@ async fn sign_in(
     };
     match answer.success() {
         true => Ok((connection, workers)),
-        false => Err("the server does not let us in".into()),
+        false => Err("the server refuses the credentials".into()),
     }
 }
 
@@ -107,7 +118,7 @@ async fn sign_in(
 pub async fn connect(
     target: &Target,
     plan: &Plan,
-    (number, channels): (usize, usize),
+    connection_plan: ConnectionPlan,
     totals: &Arc<Totals>,
 ) -> Result<Link, Box<dyn std::error::Error>> {
     let (connection, workers) = sign_in(target).await.map_err(|error| error.to_string())?;
@@ -117,8 +128,8 @@ pub async fn connect(
         channels: Vec::new(),
         pace: plan.pace,
     };
-    for channel in 0..channels {
-        let name = format!("load-{}-{number}-{channel}", std::process::id());
+    for channel in 0..connection_plan.channels {
+        let name = format!("load-{}-{}-{channel}", std::process::id(), connection_plan.number);
         let mut worker = Worker::new(plan, name, totals);
         let hello = worker.hello();
         // The reading half is dropped, because all data goes to the callback.

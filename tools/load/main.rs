@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo run --release -p homeport-tools --bin load -- --port 2222 --user bench --key KEY --work read --file big --connections 16
-//! load … --work write,stat --depth 64,1            # who writes at full speed beside who looks
+//! load … --work write,stat --depth 64,1            # writes at full speed, and one STAT at a time beside them
 //! load … --work signin --rate 200 --secs 60        # sign-ins by key, at this rate whatever the answers take
 //! LOAD_PASSWORD=… load … --work signin --connections 64      # without --key: by password
 //! load … --work idle --connections 2000 --secs 30
@@ -13,6 +13,7 @@
 //! `--rate` operations begin on time even if earlier ones are late, so that a server that stalls cannot hide it.
 
 mod connection;
+mod plan;
 mod report;
 mod worker;
 
@@ -23,57 +24,59 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use russh::keys::load_secret_key;
 
-use connection::{Proof, Target, connect, sign_in_repeatedly};
+use connection::{ConnectionPlan, Proof, Target, connect, sign_in_repeatedly};
+use plan::{Kind, Plan};
 use report::{Report, Totals};
-use worker::{Kind, Plan};
 
-/// What is to be done to the server.
+/// Generate load on an SFTP server, and print the latency and the throughput of each kind of work.
 #[derive(Debug, Parser)]
 struct Arguments {
+    /// The port of the server on 127.0.0.1.
     #[arg(long)]
     port: u16,
+    /// The user to sign in as.
     #[arg(long)]
     user: String,
-    /// A private key file; without one, the password in $LOAD_PASSWORD.
+    /// The private key file to sign in with; without it, the password in $LOAD_PASSWORD is used.
     #[arg(long)]
     key: Option<PathBuf>,
-    /// read, write, small, stat, list, signin or idle; several of them run beside each other.
+    /// The kinds of work, separated by commas; they run at the same time, each on connections of its own.
     #[arg(long, value_delimiter = ',', required = true)]
     work: Vec<Kind>,
-    /// Connections for each work: one number, or one for each.
+    /// The number of connections for each kind of work: one number for all, or one for each.
     #[arg(long, value_delimiter = ',', default_value = "1")]
     connections: Vec<usize>,
-    /// Channels of each connection.
+    /// The number of channels that each connection opens.
     #[arg(long, default_value_t = 1)]
     channels: usize,
-    /// Operations under way at once in each channel: one number, or one for each work.
+    /// The number of operations under way at once in each channel: one number for all kinds of work, or one for each.
     #[arg(long, value_delimiter = ',', default_value = "64")]
     depth: Vec<usize>,
-    /// Bytes of each READ and WRITE, and of small files.
+    /// The size of each READ and WRITE and of each small file, in bytes.
     #[arg(long, default_value_t = 32_768)]
     size: u32,
-    /// Operations a second in all, begun on time; 0: each as soon as one before it is done.
+    /// The number of operations that begin each second, in all; with 0, each begins when an earlier one has ended.
     #[arg(long, default_value_t = 0)]
     rate: u32,
-    /// How long.
+    /// The duration of the load, in seconds.
     #[arg(long, default_value_t = 10)]
     secs: u64,
-    /// The file that is read, and looked at by stat.
+    /// The file for the kinds of work read, stat and greedy.
     #[arg(long, default_value = "file")]
     file: String,
-    /// Where files are written, with a slash at the end, or nothing for the home; what list lists.
+    /// The directory that is listed and in which files are written, with a slash at its end; the default is the home.
     #[arg(long, default_value = "")]
     dir: String,
-    /// Ask for this cipher.
+    /// The only cipher that is offered to the server.
     #[arg(long, default_value = "aes256-gcm@openssh.com")]
     cipher: String,
-    /// One JSON object instead of the table.
+    /// Print a JSON array instead of the table.
     #[arg(long)]
     json: bool,
 }
 
 impl Arguments {
-    /// The nth of a list that has one value for all, or one for each.
+    /// Returns the nth value of a list that has one value for all kinds of work, or one for each.
     fn nth(list: &[usize], n: usize) -> usize {
         list.get(n).or(list.last()).copied().unwrap_or(1)
     }
@@ -108,14 +111,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         runs.push((plan, connections, totals));
     }
 
-    // All of them are signed in before the first of them works.
+    // All connections are signed in before the first of them starts to work.
     let mut links = Vec::new();
     for (plan, connections, totals) in &runs {
         if plan.kind == Kind::Signin {
             continue;
         }
         for number in 0..*connections {
-            links.push(connect(&target, plan, (number, arguments.channels), totals).await?);
+            let connection = ConnectionPlan {
+                number,
+                channels: arguments.channels,
+            };
+            links.push(connect(&target, plan, connection, totals).await?);
         }
     }
     let begun = Instant::now();
@@ -149,7 +156,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The time between two operations of one of so many.
-fn pace(rate: u32, of: usize) -> Option<Duration> {
-    (rate > 0).then(|| Duration::from_secs_f64(of as f64 / f64::from(rate)))
+/// Returns the time between two operations of one channel, if `channels` channels share the rate.
+fn pace(rate: u32, channels: usize) -> Option<Duration> {
+    (rate > 0).then(|| Duration::from_secs_f64(channels as f64 / f64::from(rate)))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::worker::Kind;
+use crate::plan::Kind;
 
 /// The counters that all connections of one work share.
 pub struct Totals {

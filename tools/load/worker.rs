@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use sftp_wire::frame::next_reply;
 use sftp_wire::{Attributes, OpenFlags, Reply, Request, StatusCode, encode_init};
 
+use crate::plan::{Kind, Plan};
 use crate::report::Totals;
 
 /// The number of READs of the greedy work: one below what the server disconnects for.
@@ -17,47 +18,6 @@ const GREEDY_OPENS: u32 = 1_000;
 const LARGEST: u64 = 32 << 20;
 /// The flags with which a writer opens its file.
 const REPLACE: OpenFlags = OpenFlags::WRITE.with(OpenFlags::CREAT).with(OpenFlags::TRUNC);
-
-/// What a channel does all the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kind {
-    Read,
-    Write,
-    Small,
-    Stat,
-    List,
-    Signin,
-    Idle,
-    /// Asks for as much as it may, and reads none of it.
-    Greedy,
-}
-
-impl Kind {
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Read => "read",
-            Kind::Write => "write",
-            Kind::Small => "small",
-            Kind::Stat => "stat",
-            Kind::List => "list",
-            Kind::Signin => "signin",
-            Kind::Idle => "idle",
-            Kind::Greedy => "greedy",
-        }
-    }
-}
-
-/// The parameters of one kind of work.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    pub kind: Kind,
-    pub depth: usize,
-    pub size: u32,
-    pub file: Vec<u8>,
-    pub dir: Vec<u8>,
-    /// The time between two operations of one channel.
-    pub pace: Option<Duration>,
-}
 
 /// The purpose of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +105,7 @@ impl Worker {
         let mut out = Vec::new();
         if self.plan.kind == Kind::Greedy {
             // The replies are never read, so there is none to wait for.
-            self.demand(&mut out);
+            self.ask_for_too_much(&mut out);
         } else if self.plan.pace.is_none() {
             // Most requests are sent where replies are taken. Data that is sent from elsewhere may be split, and those
             // requests could get between its parts.
@@ -246,7 +206,7 @@ impl Worker {
     }
 
     /// Appends OPENs and READs, as many of each as the server accepts from one channel.
-    fn demand(&self, out: &mut Vec<u8>) {
+    fn ask_for_too_much(&self, out: &mut Vec<u8>) {
         for id in 0..GREEDY_OPENS {
             let open = Request::Open {
                 path: &self.plan.file,
@@ -294,98 +254,73 @@ impl Worker {
         if matches!(reply, Reply::Version { .. }) {
             return self.setup(out);
         }
-        let Some(Pending {
-            purpose,
-            begun,
-            handle,
-        }) = self.pending.remove(&id)
-        else {
+        let Some(pending) = self.pending.remove(&id) else {
             return self.totals.failed();
         };
-        match (purpose, reply) {
-            (Purpose::Setup, Reply::Handle(handle)) => {
-                self.handle = handle.to_vec();
-                self.ready = true;
-            }
+        let begun = pending.begun;
+        match (pending.purpose, reply) {
+            (_, Reply::Handle(handle)) => self.opened(&pending, &handle, out),
+            (_, Reply::Status { code, .. }) => self.status(&pending, code, out),
             (Purpose::Kick, Reply::Names(_)) => {
                 for _ in 0..self.plan.depth {
                     self.begin(out);
                 }
             }
             (Purpose::Read, Reply::Data(data)) => self.done(begun, data.len() as u64, out),
-            (
-                Purpose::Read,
-                Reply::Status {
-                    code: StatusCode::Eof,
-                    ..
-                },
-            ) => {
-                self.offset = 0;
-                self.done(begun, 0, out);
-            }
-            (
-                Purpose::Write,
-                Reply::Status {
-                    code: StatusCode::Ok, ..
-                },
-            ) => self.done(begun, u64::from(self.plan.size), out),
             (Purpose::Stat, Reply::Attrs(_)) => self.done(begun, 0, out),
-            (Purpose::SmallOpen, Reply::Handle(handle)) => {
+            (Purpose::ListRead, Reply::Names(_)) => self.list_on(pending.handle, begun, out),
+            _ => self.unexpected(),
+        }
+    }
+
+    fn opened(&mut self, pending: &Pending, handle: &Bytes, out: &mut Vec<u8>) {
+        match pending.purpose {
+            Purpose::Setup => {
+                self.handle = handle.to_vec();
+                self.ready = true;
+            }
+            Purpose::SmallOpen => {
                 let data = std::mem::take(&mut self.block);
                 let write = Request::Write {
-                    handle: &handle,
+                    handle,
                     offset: 0,
                     data: &data,
                 };
-                self.ask(&write, Purpose::SmallWrite, begun, out);
+                self.ask(&write, Purpose::SmallWrite, pending.begun, out);
                 self.block = data;
-                self.ask(
-                    &Request::Close { handle: &handle },
-                    Purpose::SmallClose,
-                    begun,
-                    out,
-                );
+                let close = Request::Close { handle };
+                self.ask(&close, Purpose::SmallClose, pending.begun, out);
             }
-            (
-                Purpose::SmallWrite,
-                Reply::Status {
-                    code: StatusCode::Ok, ..
-                },
-            ) => {}
-            (
-                Purpose::SmallClose,
-                Reply::Status {
-                    code: StatusCode::Ok, ..
-                },
-            ) => self.done(begun, u64::from(self.plan.size), out),
-            (Purpose::ListOpen, Reply::Handle(handle)) => self.list_on(handle.to_vec(), begun, out),
-            (Purpose::ListRead, Reply::Names(_)) => self.list_on(handle, begun, out),
-            (
-                Purpose::ListRead,
-                Reply::Status {
-                    code: StatusCode::Eof,
-                    ..
-                },
-            ) => {
-                self.ask(
-                    &Request::Close { handle: &handle },
-                    Purpose::ListClose,
-                    begun,
-                    out,
-                );
-            }
-            (
-                Purpose::ListClose,
-                Reply::Status {
-                    code: StatusCode::Ok, ..
-                },
-            ) => self.done(begun, 0, out),
-            _ => {
-                self.totals.failed();
-                self.under_way = self.under_way.saturating_sub(1);
-                self.ready = true;
-            }
+            Purpose::ListOpen => self.list_on(handle.to_vec(), pending.begun, out),
+            _ => self.unexpected(),
         }
+    }
+
+    fn status(&mut self, pending: &Pending, code: StatusCode, out: &mut Vec<u8>) {
+        let begun = pending.begun;
+        match (pending.purpose, code) {
+            (Purpose::Read, StatusCode::Eof) => {
+                self.offset = 0;
+                self.done(begun, 0, out);
+            }
+            (Purpose::ListRead, StatusCode::Eof) => {
+                let handle = &pending.handle;
+                self.ask(&Request::Close { handle }, Purpose::ListClose, begun, out);
+            }
+            (Purpose::SmallWrite, StatusCode::Ok) => {}
+            (Purpose::Write | Purpose::SmallClose, StatusCode::Ok) => {
+                self.done(begun, u64::from(self.plan.size), out);
+            }
+            (Purpose::ListClose, StatusCode::Ok) => self.done(begun, 0, out),
+            _ => self.unexpected(),
+        }
+    }
+
+    /// Counts an operation whose reply is an error, or not of the expected type.
+    fn unexpected(&mut self) {
+        self.totals.failed();
+        self.under_way = self.under_way.saturating_sub(1);
+        self.ready = true;
     }
 
     fn list_on(&mut self, handle: Vec<u8>, begun: Instant, out: &mut Vec<u8>) {
