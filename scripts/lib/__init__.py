@@ -1,1 +1,1 @@
-"""What scripts/audit, scripts/bench and scripts/interop share."""
+"""Code that scripts/audit, scripts/bench, scripts/interop and others share."""

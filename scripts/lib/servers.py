@@ -1,6 +1,6 @@
 """Servers in directories of their own, on free ports of the loopback address: ours, and the machine's OpenSSH sshd.
 
-Each is a context manager that starts it and ends it again. Users of ours have the key that the server was given.
+Each is a context manager that starts and stops a server. The users of homeportd have the key that was passed to it.
 """
 
 import os
@@ -13,12 +13,12 @@ from pathlib import Path
 
 from .tools import free_port, listens, make_key, quiet, wait_for
 
-# sshd's unprivileged part lives there; a package that runs sshd makes it at boot.
+# The directory of sshd's privilege separation, which the service creates at boot.
 PRIVSEP = Path("/run/sshd")
 
 
 def find_daemon(name):
-    """Where a daemon is, or None; it may be missing from the PATH of who is not root."""
+    """Returns the path of a daemon, or None. It may not be in the PATH of users other than root."""
     return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
 
 
@@ -34,7 +34,7 @@ class Server:
         self.port = None
 
     def start(self, command, ready):
-        """Runs the command; what `ready` answers at last is returned."""
+        """Runs the command, and returns the first true result of `ready`."""
         with open(self.log_file, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -50,13 +50,13 @@ class Server:
             raise RuntimeError(f"{self.name} does not start: {error}\n{self.log()[-2000:]}") from None
 
     def log(self, since=0):
-        """What it has said, from a byte of its log on."""
+        """Returns the log from this byte on."""
         with open(self.log_file, "rb") as file:
             file.seek(since)
             return file.read().decode(errors="replace")
 
     def stop(self, how=signal.SIGTERM):
-        """Ends it, and does not wait long for what is still under way."""
+        """Stops the server, with a short limit for sessions that are still active."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(how)
             try:
@@ -70,7 +70,7 @@ class Server:
 
 
 class Homeport(Server):
-    """homeportd with its default settings, but perhaps for the policy that says which algorithms are offered."""
+    """homeportd with its default settings, except for an optional policy for algorithms."""
 
     name = "homeport"
 
@@ -84,7 +84,7 @@ class Homeport(Server):
         self.config.write_text(text.replace('policy = "default"', f'policy = "{policy}"'))
 
     def add(self, user, *options, password=None):
-        """A new user with the server's key, and with a password if one is given."""
+        """Adds a user with the server's key, and with a password if one is given."""
         secret = [] if password is None else ["--password-stdin"]
         command = [*self.command, "user", "add", user, "--key", f"{self.key}.pub", *secret, *options]
         done = subprocess.run(command, input=password or "", text=True, capture_output=True, check=False)
@@ -92,7 +92,7 @@ class Homeport(Server):
             raise RuntimeError(f"cannot add user {user}: {done.stderr.strip()}")
 
     def home(self, user):
-        """Where the user's files lie on the disk."""
+        """Returns the directory of the user's files on disk."""
         return self.directory / "data/homes" / user
 
     def __enter__(self):
@@ -105,20 +105,20 @@ class Homeport(Server):
 
 
 class Sshd(Server):
-    """The machine's sshd, without root's help where nobody is root: its only user is who runs this."""
+    """The machine's sshd, also without root. Its only user is the one who runs the script."""
 
     name = "sshd"
 
     def __init__(self, directory, key, *settings, sftp="internal-sftp"):
         super().__init__(directory)
-        # Not $USER: after su or setpriv that is still who it was.
+        # $USER may be wrong after su or setpriv.
         self.user = pwd.getpwuid(os.geteuid()).pw_name
         self.program = find_daemon("sshd")
         self.host_key = directory / "hostkey"
         self.config = directory / "sshd_config"
         directory.mkdir(exist_ok=True)
         make_key(self.host_key)
-        # The first line for a keyword counts.
+        # In sshd_config, the first line of a keyword counts.
         lines = [
             *settings,
             "ListenAddress 127.0.0.1",
@@ -132,7 +132,7 @@ class Sshd(Server):
             "KbdInteractiveAuthentication no",
             f"Subsystem sftp {sftp}",
             "LogLevel ERROR",
-            # bash reads no ~/.bashrc then: what a user's start-up files do is no part of what is measured or compared.
+            # Then bash does not read ~/.bashrc, whose commands would distort measurements and comparisons.
             "SetEnv SHLVL=2",
         ]
         self.config.write_text("\n".join(lines) + "\n")
@@ -141,7 +141,7 @@ class Sshd(Server):
         if not self.program:
             raise RuntimeError("no sshd on this machine (hint: apt-get install openssh-server)")
         if os.geteuid() == 0:
-            # It stays: another sshd may have been started meanwhile.
+            # The directory is kept, because another sshd may use it.
             PRIVSEP.mkdir(mode=0o755, exist_ok=True)
         self.port = free_port()
         command = [self.program, "-D", "-e", "-f", str(self.config), "-p", str(self.port)]

@@ -1,6 +1,6 @@
-"""What a machine needs before a script can work on it, and small tools for files, keys, processes and waiting.
+"""Installs what scripts need, and has small tools for files, keys, processes and waiting.
 
-Nothing here knows a server: those are in servers.py.
+Servers are in servers.py.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ TARGET = ROOT / "target"
 
 
 def default_binary():
-    """The release build if there is one, else the debug build."""
+    """Returns the release build of homeportd if it exists, or else the debug build."""
     for build in ("release", "debug"):
         binary = TARGET / build / "homeportd"
         if binary.exists():
@@ -29,9 +29,9 @@ def default_binary():
 
 
 def in_venv(directory, packages):
-    """Goes on in an environment that has these packages ("name==version"), made or completed where it lacks.
+    """Continues in a virtual environment with these packages ("name==version"), which is created or completed.
 
-    The script is run again from its beginning, by that environment's Python: call this before anything has happened.
+    The Python of that environment runs the script again from its beginning, so call this first.
     """
     python = directory / "bin/python"
     if Path(sys.prefix).resolve() != directory.resolve():
@@ -44,7 +44,7 @@ def in_venv(directory, packages):
 
 
 def installed(package):
-    """Whether exactly this version is here: another one would tell another story."""
+    """Whether exactly this version is installed, because another one may behave differently."""
     name, version = package.split("==")
     try:
         return importlib.metadata.version(name) == version
@@ -53,7 +53,7 @@ def installed(package):
 
 
 def apt_install(packages):
-    """Installs Debian packages without a question, as root or with a sudo that asks none."""
+    """Installs Debian packages without prompts, as root or with a sudo that asks for no password."""
     if not packages:
         return
     wanted = " ".join(packages)
@@ -69,7 +69,7 @@ def apt_install(packages):
 
 
 def quiet(command, hint, **options):
-    """Runs what nobody needs to read, unless it fails: then the script ends with what was said."""
+    """Runs a command without output. If it fails, the script ends with its output."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     try:
         done = subprocess.run(command, **pipes, check=False, **options)
@@ -81,8 +81,8 @@ def quiet(command, hint, **options):
 
 
 def end_on_signals():
-    """From here on an interruption ends the script as an error does, with 128 and the signal's number; a second one
-    does not keep it from cleaning up."""
+    """From here on, a signal ends the script like an error, with 128 plus the signal's number. A second signal does not
+    interrupt the cleanup."""
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
@@ -98,13 +98,13 @@ def end_on_signals():
 
 
 def adopt_orphans():
-    """Processes below this one whose parent ends become its children, so that end_descendants finds them."""
+    """Makes orphaned descendants children of this process, so that end_descendants finds them."""
     pr_set_child_subreaper = 36
     ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
 
 
 def children(pid):
-    """The processes that this one has started and that it has not waited for."""
+    """Returns the child processes that were not waited for."""
     found = []
     try:
         for thread in Path(f"/proc/{pid}/task").iterdir():
@@ -115,7 +115,7 @@ def children(pid):
 
 
 def end_descendants():
-    """Kills all that is left of what this process has started, and nothing else: only that lies below it."""
+    """Kills all remaining descendants of this process, and nothing else."""
     while below := children(os.getpid()):
         for pid in below:
             below += children(pid)
@@ -131,7 +131,7 @@ def end_descendants():
 
 
 def wait_for(what, ready, patience_secs=20.0):
-    """The first true answer of `ready`, asked again and again; an error when there is none in time."""
+    """Calls `ready` until its result is true, and returns it. Raises an error if that takes too long."""
     deadline = time.monotonic() + patience_secs
     while not (answer := ready()):
         if time.monotonic() > deadline:
@@ -141,13 +141,13 @@ def wait_for(what, ready, patience_secs=20.0):
 
 
 def make_key(path):
-    """An ed25519 key pair at `path` and `path`.pub."""
+    """Creates an ed25519 key pair at `path` and `path`.pub."""
     quiet(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], "hint: apt-get install openssh-client")
     return path
 
 
 def make_file(path, size):
-    """A file of `size` bytes, no two of its mebibytes alike, so that swapped blocks show."""
+    """Creates a file of `size` bytes whose mebibytes all differ, so that swapped blocks are noticed."""
     block = os.urandom(min(max(size, 8), 1 << 20))
     with open(path, "wb") as file:
         for number in range((size >> 20) + 1):
@@ -157,19 +157,19 @@ def make_file(path, size):
 
 
 def digest(path, algorithm="sha256"):
-    """A file's hash, in hexadecimal digits."""
+    """Returns the hash of a file in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def free_port():
-    """A port of the loopback address that nobody listens on."""
+    """Returns a free port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def listens(port):
-    """Whether somebody takes connections there."""
+    """Whether a server accepts connections on this port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,1 +1,1 @@
-"""Our server beside others in one run: who takes part, what is measured, and how it is told."""
+"""Compares our server with others in one run: the servers, the measurements, and the report."""

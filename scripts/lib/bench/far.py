@@ -1,6 +1,6 @@
-"""A link that is far away: a proxy on the loopback address that hands on every byte after a fixed delay.
+"""A distant link: a proxy on the loopback address that forwards every byte after a fixed delay.
 
-The kernels of small machines lack netem, and a namespace needs root: this needs neither. What it holds back is bounded
+Small kernels lack netem, and a namespace needs root; this needs neither. The delayed bytes are bounded
 by what both ends have under way, so it shows what windows of SSH and requests of SFTP do to a far link, not TCP's own.
 """
 
@@ -53,7 +53,7 @@ async def serve(port, delay, listening):
 
 
 class Far:
-    """A context manager; `port` is the far end's."""
+    """A context manager that runs the proxy; `port` is the port of the proxy."""
 
     def __init__(self, port, round_trip_secs):
         self.listening = socket.create_server(("127.0.0.1", 0))
@@ -64,7 +64,7 @@ class Far:
         asyncio.run(serve(self.target, self.delay, self.listening))
 
     def __enter__(self):
-        # A process of its own: the client must not wait for this one's interpreter.
+        # The proxy is a process of its own, so that it does not compete for this process's interpreter.
         self.process = multiprocessing.get_context("fork").Process(target=self.run, daemon=True)
         self.process.start()
         return self

@@ -1,4 +1,4 @@
-"""What every server in the benchmark has: its cost, and the stock client that makes it work."""
+"""The base of every server in the benchmark: its cost, and the stock client that uses it."""
 
 import os
 import subprocess
@@ -10,31 +10,31 @@ from ..tools import children
 TICK = os.sysconf("SC_CLK_TCK")
 GCM = "aes256-gcm@openssh.com"
 CHACHA = "chacha20-poly1305@openssh.com"
-# All rows that a server with SFTP can take part in.
+# All rows in which a server with SFTP can take part.
 ALL = ("get", "put", "get-chacha", "put-chacha", "get-4", "put-4", "small", "list", "signin", "idle")
-# Longest that one operation may take; a hung one is an error, not a wait.
+# The longest time of one operation, in seconds; then it counts as hung.
 PATIENCE_SECS = 600
 
 
 class Measured:
-    """A server that tells the CPU time it has used, with its ended children, and the memory that it holds."""
+    """A server whose CPU time, including that of ended children, and memory can be measured."""
 
-    # Does it speak SFTP over SSH?
+    # Whether the server speaks SFTP over SSH.
     sftp_server = True
     host = "127.0.0.1"
-    # One more that was found or named, not what the claims are about: a slow one must not take the time of all.
+    # Whether this is an additional server that no claim is about; a slow one must not delay the others.
     peer = False
-    # Is a quarter of the large file enough for it?
+    # Whether it transfers only a quarter of the large file.
     slow = False
-    # Said when a client of it fails.
+    # An explanation for the case that its client fails.
     hint = ""
-    # What it is asked for instead of a cipher that it lacks.
+    # The ciphers to use instead of those that it lacks.
     instead = {}
-    # Rows that it can take part in; all, if there is nothing here.
+    # The rows in which it can take part; all rows if this is empty.
     rows = ()
 
     def cpu_secs(self):
-        """User and system time, once no session is left."""
+        """Returns the user and system time, once no session is left."""
         deadline = time.monotonic() + 20
         while children(self.process.pid):
             if time.monotonic() > deadline:
@@ -46,7 +46,7 @@ class Measured:
         return sum(int(field) for field in fields[11:15]) / TICK
 
     def memory_kib(self):
-        """Memory of its own of the server and all processes below it."""
+        """Returns the private memory of the server and all processes below it."""
         total, left = 0, [self.process.pid]
         while left:
             pid = left.pop()
@@ -55,7 +55,7 @@ class Measured:
                 try:
                     lines, counts = Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss:"
                 except PermissionError:
-                    # A server that keeps others from its memory tells this much to everybody.
+                    # This file is readable for servers whose other memory statistics are protected.
                     lines, counts = Path(f"/proc/{pid}/status").read_text(), "VmRSS:"
             except (FileNotFoundError, ProcessLookupError):
                 continue
@@ -63,11 +63,11 @@ class Measured:
         return total
 
     def make_directory(self, path):
-        """A directory among its files, that it may write to."""
+        """Creates a directory that the server may write to."""
         path.mkdir()
 
     def sftp(self, batch, cipher):
-        """The stock client, begun; its output goes nowhere."""
+        """Starts the stock client without output."""
         command = ["sftp", "-q", "-F", "none", "-b", "-", "-i", str(self.key), "-P", str(self.port)]
         options = [
             f"Ciphers={self.instead.get(cipher, cipher)}",
@@ -89,12 +89,12 @@ class Measured:
         )
         client.stdin.write(batch)
         client.stdin.close()
-        # Or communicate() would close it again.
+        # Otherwise communicate() would close it again.
         client.stdin = None
         return client
 
     def wait(self, clients):
-        """Waits for clients; all of them must succeed."""
+        """Waits for clients, which must all succeed."""
         for client in clients:
             _, errors = client.communicate(timeout=PATIENCE_SECS)
             if client.returncode != 0:

@@ -1,4 +1,4 @@
-"""Servers of others: those that are installed on this machine, and one that somebody runs here."""
+"""Servers of other projects: installed ones, and one that already runs on this machine."""
 
 import grp
 import os
@@ -16,15 +16,15 @@ from .measured import ALL, CHACHA, GCM, Measured
 
 
 class Rclone(Measured, servers.Server):
-    """`rclone serve sftp`, where rclone is installed."""
+    """`rclone serve sftp`, if rclone is installed."""
 
     name = "rclone"
     peer = slow = True
     user = "bench"
     prefix = "/"
-    # Told to look at its directories anew, it takes minutes for thousands of small files.
+    # With fresh directory listings, rclone takes minutes for thousands of small files.
     rows = ("get", "put", "get-chacha", "put-chacha")
-    # The cheaper one of the two: to its advantage.
+    # This is the cheaper one of its two modes.
     instead = {GCM: "aes128-gcm@openssh.com"}
 
     def __init__(self, directory, key):
@@ -39,7 +39,7 @@ class Rclone(Measured, servers.Server):
         self.port = free_port()
         command = ["rclone", "serve", "sftp", str(self.stored), "--addr", f"127.0.0.1:{self.port}"]
         command += ["--authorized-keys", f"{self.key}.pub", "--key", str(self.host_key), "--vfs-cache-mode", "writes"]
-        # Otherwise it stores a file seconds after it was closed.
+        # Otherwise rclone stores a file seconds after it was closed.
         command += ["--vfs-write-back", "0s", "--dir-cache-time", "0s"]
         command += ["--cache-dir", str(self.directory / "cache"), "--config", os.devnull]
         self.start(command, lambda: listens(self.port))
@@ -47,7 +47,7 @@ class Rclone(Measured, servers.Server):
 
 
 class ProFtpd(Measured, servers.Server):
-    """ProFTPD's mod_sftp, where it is installed: a process for each session."""
+    """ProFTPD's mod_sftp, if it is installed. It has a process for each session."""
 
     name = "proftpd"
     peer = slow = True
@@ -61,7 +61,7 @@ class ProFtpd(Measured, servers.Server):
         self.stored.mkdir()
         self.prefix = f"{self.stored}/"
         self.config = directory / "proftpd.conf"
-        # Its own formats, both.
+        # Both files have formats of ProFTPD.
         quiet(["ssh-keygen", "-q", "-t", "ecdsa", "-m", "PEM", "-N", "", "-f", directory / "host_key"], "hint: none")
         authorized = subprocess.check_output(["ssh-keygen", "-e", "-m", "RFC4716", "-f", f"{key}.pub"])
         (directory / "authorized_keys").write_bytes(authorized)
@@ -69,7 +69,7 @@ class ProFtpd(Measured, servers.Server):
         users.touch(mode=0o600)
         users.write_text(f"{self.user}:*:{os.geteuid()}:{os.getegid()}::{self.stored}:/bin/sh\n")
         self.ciphers = [cipher for cipher in (GCM, CHACHA) if self.takes(cipher)]
-        # 1.3.8 has AES-GCM, and no chacha20.
+        # Version 1.3.8 has AES-GCM, but not chacha20.
         self.rows = tuple(row for row in ALL if CHACHA in self.ciphers or not row.endswith("-chacha"))
 
     def configure(self, *ciphers):
@@ -107,7 +107,7 @@ class ProFtpd(Measured, servers.Server):
         self.config.write_text("\n".join(lines) + "\n")
 
     def takes(self, cipher):
-        """Whether it has mod_sftp, and that has this cipher."""
+        """Whether mod_sftp is installed and has this cipher."""
         self.configure(cipher)
         test = [self.program, "-t", "-c", str(self.config)]
         return subprocess.run(test, capture_output=True, check=False, timeout=20).returncode == 0
@@ -119,7 +119,7 @@ class ProFtpd(Measured, servers.Server):
 
 
 class Peer(Measured):
-    """A server that somebody else runs on this machine: NAME=HOST:PORT,CGROUP. It is neither started nor stopped here.
+    """A server that already runs on this machine: NAME=HOST:PORT,CGROUP. It is neither started nor stopped here.
 
     $BENCH_PEER_FILES is a directory that it serves, as the clients' path $BENCH_PEER_PREFIX (default: "/"). A
     directory is made there, and removed at the end. $BENCH_PEER_USER (default: bench) must have the key $BENCH_PEER_KEY.
@@ -150,7 +150,7 @@ class Peer(Measured):
         self.rows = self.possible_rows()
 
     def find_cgroup(self, name):
-        """Its directory: below where cgroup v2 is mounted, or a whole path."""
+        """Returns the directory of the cgroup, from a name below the mount point of cgroup v2 or from a path."""
         mounts = [words[1] for words in map(str.split, Path("/proc/self/mounts").open()) if words[2] == "cgroup2"]
         for directory in [*(Path(mount) / name.lstrip("/") for mount in mounts), Path(name)]:
             if (directory / "cpu.stat").is_file() and "usage_usec" in (directory / "cpu.stat").read_text():
@@ -162,7 +162,7 @@ class Peer(Measured):
     def possible_rows(self):
         rows = set(ALL)
         if self.host != "127.0.0.1":
-            # The load generator goes nowhere else.
+            # The load generator connects to 127.0.0.1 only.
             rows -= {"signin", "idle"}
         if not (self.cgroup / "memory.current").exists():
             print(f'{self.name}: memory not measured: no "{self.cgroup}/memory.current"', file=sys.stderr)
@@ -180,7 +180,7 @@ class Peer(Measured):
             print(f'{self.name}: "{self.stored}" cannot be removed from here', file=sys.stderr)
 
     def stop(self):
-        """It is not ours to stop."""
+        """Does nothing, because the server was not started here."""
 
     def make_directory(self, path):
         path.mkdir()
@@ -192,7 +192,7 @@ class Peer(Measured):
         return ""
 
     def cpu_secs(self):
-        """What it uses after the last answer is not waited for: whose processes are sessions is not known."""
+        """Returns the CPU time without waiting for sessions to end, because their processes are not known."""
         time.sleep(0.1)
         stat = dict(map(str.split, (self.cgroup / "cpu.stat").read_text().splitlines()))
         return int(stat["usage_usec"]) / 1e6

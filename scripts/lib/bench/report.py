@@ -1,10 +1,10 @@
-"""From what was measured to a table for people, and to JSON for machines."""
+"""Turns measurements into a table or JSON."""
 
 import statistics
 
 
 def summary(values):
-    """The median, and how far it lies from the farthest of the others, in per cent."""
+    """Returns the median, and the largest deviation from it in percent."""
     middle = statistics.median(values)
     spread = max(abs(value - middle) for value in values) / middle if middle else 0.0
     bounds = {"min": min(values), "max": max(values)}
@@ -12,7 +12,7 @@ def summary(values):
 
 
 def summaries(values, ours):
-    """All metrics of one row, by server. Beside each other server's: ours divided by it."""
+    """Returns all metrics of one row by server, and for each other server the ratio of ours to its."""
     result = {name: {metric: summary(them) for metric, them in metrics.items()} for name, metrics in values.items()}
     for name, metrics in result.items():
         for metric, other in metrics.items():
@@ -22,18 +22,19 @@ def summaries(values, ours):
 
 
 def ratio(mine, other):
-    """Of the medians; and of the runs that followed each other, the lowest and the highest."""
+    """Returns the ratio of the medians, and the lowest and highest ratio of consecutive runs."""
     pairs = [one / max(two, 1e-9) for one, two in zip(mine["values"], other["values"])]
     return {"median": mine["median"] / max(other["median"], 1e-9), "min": min(pairs), "max": max(pairs)}
 
 
 def judge(row, results, ours):
-    """One dict for each claim: value, bounds, and whether they hold; None where nobody is there to compare with."""
+    """Returns one dict for each claim: value, bounds, and whether they hold, or None without a server to compare
+    with."""
     judged = []
     for claim in row.claims:
         mine = results.get(ours, {}).get(claim.metric)
         other = results.get(claim.beside, {}).get(claim.metric) if claim.beside else None
-        # A smoke test may use less CPU than a tick of the clock.
+        # A smoke test may use less CPU time than a clock tick.
         if not mine or (claim.beside and not (other and other["median"])):
             continue
         bounds = ratio(mine, other) if claim.beside else mine
@@ -65,7 +66,7 @@ def number(value):
 
 
 def print_claims(judged):
-    """The table in Markdown, as docs/performance.md has it."""
+    """Prints the table in Markdown, as in docs/performance.md."""
     print("| what | ours | beside | theirs | value | lowest to highest | must | aim | |")
     print("|---|---|---|---|---|---|---|---|---|")
     for one in judged:
@@ -78,7 +79,7 @@ def print_claims(judged):
 
 
 def print_all(measured):
-    """What each server did in each row."""
+    """Prints the numbers of each server in each row."""
     print("\n| row | metric | " + " | ".join(names := sorted({n for r in measured.values() for n in r})) + " |")
     print("|---|---|" + "---|" * len(names))
     for row, results in measured.items():

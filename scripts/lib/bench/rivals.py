@@ -1,4 +1,5 @@
-"""The servers that are compared: ours, the machine's sshd, the floor under both, and others where they are installed."""
+"""The servers in the comparison: ours, the machine's sshd, the lower bound (`floor`), and others if they are
+installed."""
 
 import os
 import shutil
@@ -21,7 +22,7 @@ class Homeport(Measured, servers.Homeport):
         text = self.config.read_text()
         both = f'[ssh]\nciphers = ["{GCM}", "{CHACHA}"]\n'
         self.config.write_text(text.replace("[ssh]\n", both, 1))
-        # Rows with hundreds of connections have this one user.
+        # Rows with hundreds of connections use this one user.
         self.add(self.user, "--max-sessions", "4000", *limits)
         self.stored = self.home(self.user)
         self.stored.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -32,7 +33,7 @@ class Sshd(Measured, servers.Sshd):
 
     def __init__(self, directory, key, program):
         directory.mkdir()
-        # As many at the door as ours has.
+        # sshd allows as many connections before the sign-in as our server.
         super().__init__(directory, key, "MaxStartups 1024")
         self.program = program
         if os.geteuid() != 0:
@@ -44,7 +45,7 @@ class Sshd(Measured, servers.Sshd):
 
 
 class Floor(Measured, servers.Server):
-    """Only what cannot be avoided; its client is itself."""
+    """The lower bound: a transfer that does only the unavoidable work. The same program is its client."""
 
     name = "floor"
     sftp_server = False
@@ -66,14 +67,14 @@ class Floor(Measured, servers.Server):
         return line and int(line.rsplit(":", 1)[1])
 
     def transfer(self, operation, name, local):
-        """`get` or `put`, begun."""
+        """Starts `get` or `put`."""
         words = [name] if operation == "get" else [name, str(local)]
         command = [str(self.program), operation, str(self.port), *words]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def gather(work, args):
-    """All that take part, and the names of those that cannot, with the reason."""
+    """Returns the servers that take part, and the names of those that cannot, with the reason."""
     key = make_key(work / "key")
     if args.quota:
         limits = ("--quota", "1TiB", "--max-files", "1000000")
@@ -101,7 +102,7 @@ def gather(work, args):
 
 
 def found_peers(work, key, taking_part, missing):
-    """Those that are installed."""
+    """Returns the other servers that are installed."""
     if shutil.which("rclone"):
         taking_part.append(Rclone(work / "rclone", key))
     else:

@@ -1,4 +1,4 @@
-"""What is measured. A row prepares a server once, and measures it again and again; its claims say what must hold."""
+"""The measurements. A row prepares a server once, and measures it repeatedly; its claims have the bounds."""
 
 import json
 import shutil
@@ -13,46 +13,46 @@ from .measured import CHACHA, GCM, PATIENCE_SECS
 
 @dataclass
 class Claim:
-    """One line of the table in the design: a metric of ours beside another's (or alone), and its bounds."""
+    """One line of the table: a metric of our server, alone or relative to another one, and its bounds."""
 
     text: str
     metric: str
     must: float
     aim: float
     beside: str = "sshd"
-    # Is less better?
+    # Whether a smaller value is better.
     less: bool = True
 
 
 @dataclass
 class Row:
-    """One thing that is measured."""
+    """One measurement."""
 
     name: str
     measure: callable
     claims: list
     prepare: callable = lambda rival, size: None
-    # Who takes part: all that speak SFTP, or these.
+    # The servers that take part: these, or all that speak SFTP.
     only: tuple = ()
     floor: bool = False
-    # Is the server started anew each time? What was given back stays in a process, and would be used again. Then nothing
-    # is warm, and each run counts.
+    # Whether the server is restarted for each run, because a process keeps and reuses freed memory. Then nothing is
+    # warm, and each run counts.
     fresh: bool = False
 
 
 @dataclass
 class Sizes:
-    """How much of everything."""
+    """The sizes and numbers of all measurements."""
 
     mib: int = 1024
     small_files: int = 5000
     entries: int = 20_000
     idle: int = 500
     signin_secs: int = 4
-    # How long sessions are held from when the last one is there, and how long the worst client asks.
+    # How long sessions are kept after the last one is open, and how long the worst client runs, in seconds.
     idle_secs: int = 4
     hold_secs: int = 6
-    # The large file, and one of a quarter of its size.
+    # The sizes of the large file, and of a quarter of it.
     local: Path = None
     quarter: Path = None
     tree: Path = None
@@ -60,7 +60,7 @@ class Sizes:
 
 
 def timed(rival, work):
-    """Seconds of CPU and of time that something takes."""
+    """Measures the CPU time and the elapsed time of a function, in seconds."""
     before, begun = rival.cpu_secs(), time.monotonic()
     work()
     wall = time.monotonic() - begun
@@ -74,7 +74,7 @@ def warm(path):
 
 
 def transfer(operation, cipher, clients=1):
-    """One or several clients that move the large file at once, each a file of its own."""
+    """Runs one or several clients that transfer the large file at the same time, each a file of its own."""
 
     def source(rival, sizes):
         return sizes.local if clients == 1 and not rival.slow else sizes.quarter
@@ -108,12 +108,12 @@ def transfer(operation, cipher, clients=1):
 
 
 def stored(rival, path, size):
-    """Not all have stored a file when they say so: those get a moment, which is not measured."""
+    """Waits until a file is stored, without measuring: some servers report success before that."""
     wait_for(f"{rival.name} to store {path.name}", lambda: path.exists() and path.stat().st_size == size)
 
 
 def verified(rival, sizes):
-    """Once, not measured: what was stored is what was sent."""
+    """Checks once, without measuring, that the stored file is the one that was sent."""
     rival.wait([rival.sftp(f"put {sizes.local} {rival.prefix}verified\n", GCM)])
     stored(rival, rival.stored / "verified", sizes.local.stat().st_size)
     if digest(rival.stored / "verified") != digest(sizes.local):
@@ -122,12 +122,13 @@ def verified(rival, sizes):
 
 
 def small_files(rival, sizes):
-    # Not removed before: a file system that has just removed many files makes new ones slowly.
+    # Files are not removed before, because a file system that has just removed many files creates new ones slowly.
     number = 0
     while (target := rival.stored / f"tree{number}").exists():
         number += 1
     there = target / sizes.tree.name
-    # Both made before: ProFTPD has no path for what is not there yet, which the client asks for before it makes one.
+    # Both directories are created before, because ProFTPD returns no path for a missing directory, which the client
+    # requests first.
     rival.make_directory(target)
     rival.make_directory(there)
     batch = f"cd {rival.prefix}{target.name}\nput -r {sizes.tree}\n"
@@ -149,7 +150,7 @@ def listing(rival, sizes):
 
 
 def load(rival, sizes, *words, meanwhile=lambda: None):
-    """The load generator, which prints what it has measured; `meanwhile` is done again and again until it ends."""
+    """Runs the load generator, and returns its numbers. `meanwhile` is called repeatedly until it ends."""
     command = [str(sizes.load), "--json", "--port", str(rival.port), "--user", rival.user, "--key", str(rival.key)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     deadline = time.monotonic() + PATIENCE_SECS
@@ -160,11 +161,11 @@ def load(rival, sizes, *words, meanwhile=lambda: None):
                     raise RuntimeError(f"{rival.name}: load {' '.join(words)}: not within {PATIENCE_SECS} s")
                 begun = time.monotonic()
                 meanwhile()
-                # To look at a thousand processes takes a second, in which they do not get on.
+                # Inspecting a thousand processes takes a second, in which they do not run.
                 time.sleep(max(0.1, time.monotonic() - begun))
             said, errors = running.communicate()
         finally:
-            # Also when interrupted; it may have ended long ago.
+            # This also runs on an interruption; the process may have ended before.
             running.kill()
     if running.returncode != 0:
         raise RuntimeError(f"{rival.name}: load {' '.join(words)}: {errors}{said}")
@@ -172,7 +173,7 @@ def load(rival, sizes, *words, meanwhile=lambda: None):
 
 
 def memory_under(rival, sizes, *words):
-    """How much more the server holds while the load generator does this, in KiB."""
+    """Measures the additional memory of the server during this load, in KiB."""
     before, held = rival.memory_kib(), [0]
     load(rival, sizes, *words, meanwhile=lambda: held.append(rival.memory_kib() - before))
     return max(held)
@@ -192,7 +193,7 @@ def idle(rival, sizes):
 
 
 def worst(rival, sizes):
-    """One client that asks for all that it may have, and reads none of it."""
+    """Measures the memory for one client that sends as many requests as it may, and reads nothing."""
     if not (rival.stored / "local0").exists():
         shutil.copyfile(sizes.local, rival.stored / "local0")
     words = ("--work", "greedy", "--file", "local0", "--size", "261120", "--secs", str(sizes.hold_secs))
@@ -200,13 +201,13 @@ def worst(rival, sizes):
 
 
 def make_endless(rival, sizes):
-    """A file that no machine hashes while it is measured; it takes no room."""
+    """Creates a sparse file that is too large to be hashed during the measurement."""
     with open(rival.stored / "endless", "wb") as file:
         file.truncate(1 << 43)
 
 
 def beside(rival, sizes):
-    """What others wait for while somebody hashes without an end and somebody writes at full speed."""
+    """Measures the latency of others while one user hashes endlessly and another one writes at full speed."""
     sign_in_as = ["-p", str(rival.port), "-i", str(rival.key), "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes"]
     quiet_ssh = ["-F", "none", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes"]
     ssh = ["ssh", *quiet_ssh, *sign_in_as, f"{rival.user}@127.0.0.1", "sha256sum endless"]
@@ -228,7 +229,7 @@ def beside(rival, sizes):
 
 
 def table():
-    """All rows, in the order of the design's section 12."""
+    """Returns all rows in the order of the report."""
     moved = [("get", "download", 0.45, 0.35, 1.5, 1.15), ("put", "upload", 0.60, 0.40, 1.8, 1.3)]
     rows = []
     for operation, words, must, aim, floor_must, floor_aim in moved:
@@ -271,8 +272,8 @@ def table():
             only=("homeport",),
             fresh=True,
         ),
-        # On an idle machine a STAT takes a tenth of a millisecond, and a sign-in a few. What stood behind the hash would
-        # wait for as long as it takes, and a sign-in that was held back for a quarter of a second at the least.
+        # On an idle machine, a STAT takes a tenth of a millisecond, and a sign-in a few. A request that waited for the
+        # hash would take as long as the hash, and a throttled sign-in at least a quarter of a second.
         Row(
             "beside",
             beside,

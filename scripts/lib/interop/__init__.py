@@ -1,1 +1,1 @@
-"""The stories that scripts/interop tells: a file for each family of clients, and what all of them need."""
+"""The stories and the clients of scripts/interop: a file for each family of clients, and code that they share."""

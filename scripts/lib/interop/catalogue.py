@@ -1,4 +1,4 @@
-"""All clients and all stories, as they are found in clients/ and stories/."""
+"""All clients and all stories of the modules in clients/ and stories/."""
 
 import importlib
 import pkgutil
@@ -15,7 +15,7 @@ def load(package):
 
 
 load(stories)
-# A class without a name is a base of others, and one that a module imports belongs to another module.
+# Classes without a name are base classes, and imported classes belong to another module.
 CLIENTS = [
     value
     for module in load(clients)
@@ -25,16 +25,16 @@ CLIENTS = [
 
 
 def stories_of(client):
-    """What is told to a client: the shared stories that it can be told, its own, and what it does not offer.
+    """Returns the stories of a client, shared and its own, and those that it does not support.
 
-    The last is a dictionary: for each title, the needs that the client does not meet.
+    The second value maps the titles of the latter to the needs that the client does not meet.
     """
-    told, missing = [], {}
+    supported, missing = [], {}
     for story in SHARED if client.shared_stories else ():
         if lacking := [need for need in story.needs if not client.offers(need)]:
             missing[story.title] = lacking
         else:
-            told.append(story)
+            supported.append(story)
     for base in reversed(client.__mro__):
-        told += base.__dict__.get("own_stories", ()) if client.shared_stories or base is client else ()
-    return told, missing
+        supported += base.__dict__.get("own_stories", ()) if client.shared_stories or base is client else ()
+    return supported, missing

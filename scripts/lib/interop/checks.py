@@ -1,6 +1,6 @@
-"""Comparisons of what came of a story with what should have come of it; each raises Failed.
+"""Checks of the results of a story; each raises Failed.
 
-A check that cannot fail proves nothing, so a client's own word for it ("100 %") is never enough: bytes are compared.
+The success message of a client is not enough: the checks compare bytes.
 """
 
 import os
@@ -23,13 +23,13 @@ def contains(what, text, *words):
 
 
 def mentions(what, text, words):
-    """Checks that a message has one of these words, however they are capitalised; where there are none, any will do."""
+    """Checks that a message contains one of these words in any case; without words, any message is accepted."""
     if words and not any(word in text.lower() for word in words):
         raise Failed(f"{what}: none of {words} in:\n{text.strip()[-3000:]}")
 
 
 def same(got, expected):
-    """Compares two files, or a file and bytes; says where they begin to differ."""
+    """Checks that two files, or a file and bytes, are equal; reports the first difference."""
     ours, theirs = content(got), content(expected)
     if ours == theirs:
         return
@@ -41,7 +41,7 @@ def same(got, expected):
 
 
 def content(source):
-    """The bytes of a file, or the bytes themselves."""
+    """Returns the bytes of a file, or the bytes themselves."""
     if not isinstance(source, Path):
         return source
     if not source.is_file():
@@ -50,12 +50,13 @@ def content(source):
 
 
 def names(directory):
-    """What a directory has, sorted; nothing if there is none."""
+    """Returns the sorted names in a directory, or nothing if it does not exist."""
     return sorted(os.listdir(directory)) if directory.is_dir() else []
 
 
 def same_tree(got, expected, *, attributes=False, directory_times=True):
-    """Compares two directories: names, kinds, contents; with `attributes` also modes and times, to the second."""
+    """Checks that two directories have equal names, types and contents, and with `attributes` equal modes and times in
+    seconds."""
     ours, theirs = listing(got), listing(expected)
     equal(f"what is in {got}", sorted(ours), sorted(theirs))
     for name, there in theirs.items():
@@ -76,35 +77,35 @@ def listing(top):
 
 
 def kept(path, mode=MODE, time=TIME):
-    """Checks mode and time of a file that was copied with them."""
+    """Checks the mode and the time of a file that was copied with them."""
     content(path)
     equal(f"the mode of {path.name!r}", oct(mode_of(path)), oct(mode))
     equal(f"the time of {path.name!r}", int(path.stat().st_mtime), time)
 
 
 def mode_of(path):
-    """A file's permission bits."""
+    """Returns the permission bits of a file."""
     return stat.S_IMODE(path.stat().st_mode)
 
 
 def rekeyed(times):
-    """Checks that keys were changed under way, or the story would prove nothing.
+    """Checks that the keys were changed during the story; otherwise it would prove nothing.
 
-    How often depends on how much was already sent when the first change was asked for.
+    The number of changes depends on the bytes that were already sent at the first one.
     """
     if times < 1:
         raise Failed("keys were never changed, so the story proves nothing")
 
 
 def within_quota(home, kept_file):
-    """Checks a home in which something did not fit: it is not above the quota, and what it had is as it was."""
+    """Checks a home after an upload over the quota: the quota is not exceeded, and the other files are unchanged."""
     if (used := used_bytes(home)) > QUOTA:
         raise Failed(f"the home has {used} bytes, above its quota of {QUOTA}")
     same(home.disk / kept_file.name, kept_file)
 
 
 def used_bytes(home):
-    """What the files on the server's disk add up to."""
+    """Returns the total size of the files on the server's disk."""
     return sum(found.st_size for found in listing(home.disk).values() if stat.S_ISREG(found.st_mode))
 
 

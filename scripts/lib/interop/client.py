@@ -1,8 +1,8 @@
-"""What a client is to the stories: a set of verbs.
+"""Clients as the stories see them: a set of verbs.
 
-The stories in stories/ are written over these verbs and are told to every client that has the verbs they need. A client
-is one file in clients/: a subclass of Client that overrides the verbs its program offers, and that may add stories of
-its own about what only this program does.
+The stories in stories/ use these verbs, and run with every client that has the verbs they need. A client is one file in
+clients/: a subclass of Client that overrides the verbs that its program offers, and may add stories of its own about
+special functions of this program.
 """
 
 import os
@@ -12,24 +12,24 @@ from dataclasses import dataclass
 
 
 class Failed(Exception):
-    """The story did not end as it should; the text says how."""
+    """The story failed; the text says why."""
 
 
 class Refused(Failed):
-    """The client ended with an error of its own; the text is what it told its user."""
+    """The client reported an error; the text is its message."""
 
 
 class Skipped(Exception):
-    """The story cannot be told here; the text says why."""
+    """The story cannot run here; the text says why."""
 
 
 @dataclass
 class Story:
-    """Something that users do with a client, and the checks of what came of it."""
+    """Something that users do with a client, and the checks of its results."""
 
     title: str
-    # Called with the client's class and an empty home.
-    tell: callable
+    # The function, which is called with the client's class and an empty home.
+    run: callable
     # The verbs and the facts that a client must have for this story.
     needs: tuple = ()
     # Options of `homeportd user add`.
@@ -40,7 +40,7 @@ class Story:
 
 @dataclass
 class Attributes:
-    """What `stat` answers: permission bits, size in bytes, modification time in seconds."""
+    """The result of `stat`: permission bits, size in bytes, modification time in seconds."""
 
     mode: int
     size: int
@@ -49,7 +49,7 @@ class Attributes:
 
 @dataclass
 class Room:
-    """What `df` answers, in bytes."""
+    """The result of `df`, in bytes."""
 
     total: int
     free: int
@@ -57,7 +57,7 @@ class Room:
 
 @dataclass
 class Kept:
-    """Which attributes a client keeps when it is told to copy with attributes."""
+    """The attributes that a client keeps when it copies with attributes."""
 
     on_put: tuple = ("mode", "time")
     on_get: tuple = ("mode", "time")
@@ -68,9 +68,10 @@ NOTHING, FILES_ONLY, EVERYTHING = "nothing", "files only", "everything"
 
 
 def run(command, *, stdin="", code=0, secs=120, env=None, cwd=None):
-    """Runs a program to its end and returns what it said; another exit code than `code` raises Refused.
+    """Runs a program to its end and returns its output; another exit code than `code` raises Refused.
 
-    With None as the code any will do. A program that hangs is killed with its children, and has failed.
+    If the code is None, any exit code is accepted. A program that hangs is killed with its children, and the story
+    fails.
     """
     command = [os.fspath(word) for word in command]
     process = subprocess.Popen(
@@ -100,7 +101,7 @@ def run(command, *, stdin="", code=0, secs=120, env=None, cwd=None):
 
 @dataclass
 class Said:
-    """What a program printed, and how it ended."""
+    """The output and the exit code of a program."""
 
     out: str
     err: str
@@ -115,49 +116,48 @@ class Client:
     """A client that is signed in to one home; used as a context manager.
 
     A verb that a subclass does not override is not offered by that client. Names of files on the server are relative
-    to the home. Files that are downloaded do not exist on the client's side before.
+    to the home. Downloaded files do not exist on the client's side before.
     """
 
     # The name in the report; a class without one is a base of others.
     name = ""
-    # The command or file that it needs, and Debian's package that has it.
+    # The command or file that it needs, and the Debian package that contains it.
     packages = {}
     # True if it needs npm, Maven or /dev/fuse: such clients run with --all only.
     extra = False
-    # `[ssh] policy` of the server that it meets.
+    # The `[ssh] policy` of the server for this client.
     policy = "default"
     # Why the reference server cannot serve this client, if it cannot.
     only_ours = ""
-    # False for a variant of another client, which tells only its own stories.
+    # False for a variant of another client, which runs only its own stories.
     shared_stories = True
 
-    # Facts that stories go by. An empty one counts as not offered.
-    # The odd names (see checks.py) that it can take from its user; those that it can send and bring with their
-    # directory; those that its listing shows as they are; those of which it can
-    # ask the hash.
+    # Facts about the client, which stories need. An empty one counts as not offered.
+    # The odd names (see home.py) that the client accepts from its user; those that it transfers with their directory;
+    # those that its listing shows unchanged; those whose hash it can request.
     odd_names = ()
     odd_names_in_trees = ()
     odd_names_listed = ()
     odd_names_hashed = ()
     kept = Kept()
     kept_in_trees = NOTHING
-    # It can sign in with a password that a script gives it.
+    # Whether it can sign in with a password from a script.
     passwords = False
-    # The algorithms of `hash`, and why the reference server cannot be asked, if it cannot.
+    # The algorithms of `hash`, and why the reference server does not support them, if it does not.
     hash_algorithms = ("md5", "sha1", "sha256", "sha512")
     hashes_only_ours = ""
-    # What it tells its user, in lower case, when a file is missing and when an upload exceeds the quota: one of these.
+    # Its messages, in lower case, for a missing file and for an upload over the quota: one of these words.
     missing_words = ("no such file",)
     quota_words = ("quota exceeded",)
-    # False if it does not look at the status of what it wrote, so that no server can make it tell its user.
+    # False if it ignores the status of its WRITEs, so that it reports no error.
     reports_failed_writes = True
-    # True if it leaves an empty file behind where there was nothing to download.
+    # True if a failed download leaves an empty file.
     leaves_empty_files = False
-    # True if an upload makes the directories that are missing.
+    # True if an upload creates missing directories.
     makes_directories = False
     # The directions in which `key_changes` can count.
     counted_key_changes = ("put", "get")
-    # Exceptions, beside Refused, by which a library reports an error to its user.
+    # Exceptions of a library that mean the same as Refused.
     errors = ()
 
     def __init_subclass__(cls, **more):
@@ -171,21 +171,21 @@ class Client:
 
     @classmethod
     def build(cls):
-        """Builds what it is made of, before the first story."""
+        """Builds the client before the first story."""
 
     @classmethod
     def story(cls, title, **more):
         """A decorator: the function is a story of this client and of its subclasses alone."""
 
-        def keep(tell):
-            cls.own_stories.append(Story(title, tell, **more))
-            return tell
+        def register(run):
+            cls.own_stories.append(Story(title, run, **more))
+            return run
 
-        return keep
+        return register
 
     @classmethod
     def offers(cls, need):
-        """Whether it has a verb, or a fact that is not empty."""
+        """Whether the client has a verb, or a fact that is not empty."""
         own, base = getattr(cls, need), getattr(Client, need)
         return own is not base if callable(base) else bool(own)
 
@@ -205,7 +205,7 @@ class Client:
         """Returns when all verbs so far have taken effect; a client that collects its commands sends them now."""
 
     def refused(self, verb, *words):
-        """Calls a verb that has to fail, and returns what the user is told."""
+        """Calls a verb that has to fail, and returns the client's message."""
         self.finish()
         try:
             getattr(self, verb)(*words)
@@ -237,11 +237,11 @@ class Client:
         raise NotOffered(self, "get_kept")
 
     def resume_put(self, local, name):
-        """Completes a file on the server, whose size says how much is there."""
+        """Completes a file on the server from its current size."""
         raise NotOffered(self, "resume_put")
 
     def resume_get(self, name, local):
-        """Completes a file here, whose size says how much is there."""
+        """Completes a local file from its current size."""
         raise NotOffered(self, "resume_get")
 
     def put_many(self, locals_, directory):
@@ -255,11 +255,11 @@ class Client:
     # Directories.
 
     def put_tree(self, local, name):
-        """Uploads a directory with all that is in it; `kept_in_trees` says which attributes come with it."""
+        """Uploads a directory with its contents; `kept_in_trees` says which attributes are kept."""
         raise NotOffered(self, "put_tree")
 
     def get_tree(self, name, local):
-        """Downloads a directory with all that is in it."""
+        """Downloads a directory with its contents."""
         raise NotOffered(self, "get_tree")
 
     def ls(self, directory):
@@ -270,7 +270,7 @@ class Client:
         raise NotOffered(self, "mkdir")
 
     def make_path(self, name):
-        """Makes a directory and those above it, some of which may exist."""
+        """Creates a directory and its parents, some of which may exist."""
         raise NotOffered(self, "make_path")
 
     def rmdir(self, name):
@@ -347,7 +347,7 @@ class NotOffered(Failed):
 class BatchClient(Client):
     """A client that is given its commands in advance, as lines.
 
-    Verbs without an answer are collected; one run of the program executes them when an answer is needed, or at the end.
+    Verbs without a result are collected; one run of the program executes them when a result is needed, or at the end.
     """
 
     def __init__(self, home, **settings):
@@ -355,14 +355,14 @@ class BatchClient(Client):
         self.lines = []
 
     def run_lines(self, lines):
-        """Runs the program with these lines, of which the first that fails ends it; returns what it Said."""
+        """Runs the program with these lines, and returns its output as Said. The first line that fails ends it."""
         raise NotImplementedError
 
     def line(self, text):
         self.lines.append(text)
 
     def answer(self, text):
-        """What the program says when this line ends the batch."""
+        """Returns the output of this line, which ends the batch."""
         self.line(text)
         return self.finish()
 

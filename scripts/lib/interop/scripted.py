@@ -1,7 +1,7 @@
-"""Clients in other languages, told what to do by lines: a verb and its words, separated by tabs.
+"""Clients in other languages, controlled by lines: a verb and its words, separated by tabs.
 
-The program (see programs/) signs in and answers each line with one of its own, "ok" or "error" and what came of it.
-Bytes travel as they are, one character of Latin-1 each: names need not be UTF-8.
+The program (see programs/) signs in and answers each line with a line of "ok" or "error" and the result.
+Each byte is one character of Latin-1, so names need not be UTF-8.
 """
 
 import os
@@ -12,7 +12,7 @@ import threading
 
 from .client import Attributes, Client, Failed, Refused, Room
 
-# A program that does not answer for so long is killed, and has failed.
+# A program that does not answer within this time in seconds is killed, and the story fails.
 PATIENCE_SECS = 120
 
 
@@ -20,11 +20,11 @@ class ScriptedClient(Client):
     """A client whose verbs are lines of the same names, for those in `verbs` of the subclass."""
 
     def command(self):
-        """The program and its words."""
+        """Returns the program and its arguments."""
         raise NotImplementedError
 
     def environment(self):
-        """Variables of the program's environment."""
+        """Returns the environment variables of the program."""
         return {}
 
     def __enter__(self):
@@ -50,7 +50,7 @@ class ScriptedClient(Client):
             self.errors_file.close()
 
     def within_patience(self, call):
-        """Calls what waits for the program; a program that hangs is killed with its children."""
+        """Calls a function that waits for the program, and kills a program that hangs with its children."""
         timer = threading.Timer(PATIENCE_SECS, os.killpg, (self.process.pid, signal.SIGKILL))
         timer.start()
         try:
@@ -63,7 +63,7 @@ class ScriptedClient(Client):
         return self.errors_file.read().decode(errors="replace").strip()[-3000:]
 
     def step(self, *words):
-        """Sends one line and returns the answer to it; raises Refused if that is an error."""
+        """Sends one line and returns its result; raises Refused if that is an error."""
         line = b"\t".join(os.fsencode(str(word)) for word in words) + b"\n"
         try:
             self.process.stdin.write(line)
@@ -79,12 +79,12 @@ class ScriptedClient(Client):
         return said
 
     def path(self, name):
-        """The absolute path of a name on the server, as this client takes it."""
+        """Returns the absolute path of a name on the server in the form for this client."""
         return self.home.wire(name)
 
 
 class Files(ScriptedClient):
-    """The verbs that all of these programs have."""
+    """The verbs that all of these programs support."""
 
     def put(self, local, name):
         self.step("put", local, self.path(name))
@@ -129,7 +129,7 @@ class Files(ScriptedClient):
 
 
 class FilesAndRoom(Files):
-    """And a verb of OpenSSH's extensions."""
+    """The verbs above, and df by an extension of OpenSSH."""
 
     def df(self):
         total, free = self.step("statvfs", self.path("")).split()

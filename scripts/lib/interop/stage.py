@@ -1,4 +1,4 @@
-"""Where stories are told: on our server, or on the machine's own sshd, as the reference."""
+"""The servers for stories: our server, or the machine's own sshd as the reference."""
 
 import shutil
 
@@ -9,7 +9,7 @@ from .home import PASSWORD, Home, emptied
 
 
 class Ours:
-    """homeportd with its default settings, and with a policy if one is named: each story has a user of its own."""
+    """homeportd with its default settings, except for the policy. Each story has a user of its own."""
 
     def __init__(self, work, binary, policy="default"):
         self.work = work
@@ -49,10 +49,10 @@ class Ours:
 
 
 class Reference:
-    """The machine's sshd and sftp-server, with a directory that looks like the home of its only user.
+    """The machine's sshd and sftp-server, with a directory in place of the home of its only user.
 
-    A story that is right succeeds here before our server has learned what it tells, and one that fails on ours alone
-    is our server's failure.
+    A correct story succeeds here even if our server does not support it yet, and a story that fails only on ours shows
+    a fault of our server.
     """
 
     def __init__(self, work):
@@ -60,14 +60,14 @@ class Reference:
         self.key = make_key(work / "key")
         self.disk = emptied(work / "home")
         command = work / "command"
-        # The home that the system has for this user is no place for tests.
+        # The user's real home is not used for tests.
         command.write_text(f'#!/bin/sh\nHOME="{self.disk}"\nexport HOME\ncd && exec sh -c "$SSH_ORIGINAL_COMMAND"\n')
         command.chmod(0o755)
         self.sshd = Sshd(
             work / "sshd",
             self.key,
             f"ForceCommand {command}",
-            # As many as a client that keeps no connection opens in a story.
+            # The limit covers a client that opens a connection for each verb.
             "MaxStartups 100",
             sftp="/usr/lib/openssh/sftp-server",
         )

@@ -1,20 +1,20 @@
-"""What must hold at the end of a soak. Each function returns what does not."""
+"""The checks at the end of a soak. Each function returns the violations."""
 
 import re
 import time
 
 from ..tools import digest
 
-# Memory that a server may hold more than before: what its allocator keeps after many users at once.
+# The additional memory that a server may have, in KiB: its allocator keeps memory after many users at once.
 MORE_MEMORY_KIB = 48 << 10
-# Descriptors of what goes on without a user.
+# The descriptors of background work without a user.
 MORE_DESCRIPTORS = 8
-# A home that was measured again after a kill is known by then.
+# By then, homes have been measured again after a kill.
 EXACT_SECS = 20
 
 
 def files(users):
-    """Every file has its MD5, and there is no file too many or too few."""
+    """Checks that every file has its MD5, and that no file is missing or additional."""
     problems = []
     for user in users:
         there = {str(path.relative_to(user.home)) for path in user.home.rglob("*") if path.is_file()}
@@ -29,7 +29,7 @@ def files(users):
 
 
 def usage(users, server):
-    """What the server says is used equals what lies on the disk."""
+    """Checks that the usage that the server reports equals the usage on disk."""
     problems = []
     for user in users:
         deadline = time.monotonic() + EXACT_SECS
@@ -45,7 +45,7 @@ def usage(users, server):
 
 
 def footprint(before, server):
-    """Memory and descriptors are near where they were."""
+    """Checks that memory and descriptors are near their earlier values."""
     after = server.footprint()
     print(f"before the second half: {before}; after it: {after}")
     problems = []
@@ -59,7 +59,7 @@ def footprint(before, server):
 
 
 def logs(server):
-    """The server has told of no error and no panic, in any of its lives."""
+    """Checks that the logs of all server processes have no error and no panic."""
     problems = []
     for log in server.logs:
         for line in log.read_text(errors="replace").splitlines():

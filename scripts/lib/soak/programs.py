@@ -1,18 +1,18 @@
-"""The two programs that users of a soak work with.
+"""The two programs of the users in a soak.
 
-A method runs one process and returns its exit code and what it said; one whose name begins with `begin` does not wait.
+A method runs one process and returns its exit code and output; methods whose names begin with `begin` do not wait.
 """
 
 import os
 import subprocess
 
-# A process that takes longer hangs.
+# A process that takes longer, in seconds, counts as hung.
 PATIENCE_SECS = 300
 PATIENCE_SAID = f"it did not end within {PATIENCE_SECS} s"
 
 
 class Program:
-    """A client in a directory of its own, for one user whose name is set later."""
+    """A client with its own directory, for one user whose name is set later."""
 
     def __init__(self, directory, server, binaries):
         directory.mkdir()
@@ -38,7 +38,7 @@ class Program:
         )
         process.stdin.write(stdin)
         process.stdin.close()
-        # Or communicate() would close it again.
+        # Otherwise communicate() would close it again.
         process.stdin = None
         return process
 
@@ -94,7 +94,7 @@ class Sftp(Program):
         return self.run(*self.lines(f'rm "{name}"'))
 
     def md5(self, name):
-        """The exit code, and the hash if it is 0."""
+        """Returns the exit code, and the hash if it is 0."""
         command = ["ssh", *self.options(), "-p", str(self.server.port), self.at, f"md5sum '{name}'"]
         code, said = self.run(command)
         return code, said.split(" ")[0] if code == 0 else said

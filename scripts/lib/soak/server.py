@@ -1,4 +1,4 @@
-"""The server of a soak: it is killed and started again while its users work."""
+"""The server of a soak, which is killed and restarted while its users work."""
 
 import json
 import re
@@ -15,22 +15,23 @@ from ..tools import free_port, wait_for
 
 @dataclass
 class Footprint:
-    """What the server's process holds: resident memory in KiB, and open descriptors (None if that may not be read)."""
+    """The resources of the server's process: resident memory in KiB, and open descriptors (None if they are not
+    readable)."""
 
     memory_kib: int
     descriptors: int | None
 
 
 class SoakServer(Homeport):
-    """homeportd on a port of its own, with one log for each time that it was started."""
+    """homeportd on a port of its own, with one log for each start."""
 
     def __init__(self, directory, binary, key):
         directory.mkdir()
         super().__init__(directory, binary, key)
         text = self.config.read_text()
-        # Clients that connect again look for it where it was.
+        # The port stays the same, because clients reconnect to it.
         self.config.write_text(text.replace("127.0.0.1:0", f"127.0.0.1:{free_port()}"))
-        # How often it was killed; raised before the kill, so that whoever fails afterwards knows why.
+        # The number of kills. It is increased before each kill, so that a user whose action fails can see the reason.
         self.generation = 0
         self.kills_left = 0
         self.kill_every_secs = 0.0
@@ -50,13 +51,13 @@ class SoakServer(Homeport):
         self.up.set()
 
     def wait_until_up(self):
-        """Returns the generation that serves now."""
+        """Waits until the server is running, and returns its generation."""
         if not self.up.wait(60):
             raise RuntimeError("the server does not come up again")
         return self.generation
 
     def kill_if_due(self):
-        """Kills the server (kill -9) and starts it again, if that is due; returns whether it was."""
+        """Kills the server (kill -9) and restarts it if that is due, and returns whether it was."""
         with self.kill_lock:
             if not self.kills_left or time.monotonic() - self.last_kill < self.kill_every_secs:
                 return False
@@ -70,7 +71,7 @@ class SoakServer(Homeport):
             return True
 
     def footprint(self):
-        """The footprint once nobody is signed in."""
+        """Returns the footprint once nobody is signed in."""
         wait_for("the end of all sessions", lambda: self.sessions() == 0)
         process = Path(f"/proc/{self.process.pid}")
         memory = int(re.search(r"VmRSS:\s+(\d+)", (process / "status").read_text())[1])
@@ -83,7 +84,7 @@ class SoakServer(Homeport):
         return len(json.loads(self.ask("sessions", "list", "--json") or "[]"))
 
     def user(self, name):
-        """What the server knows of a user, the use of the quota among it."""
+        """Returns what the server reports about a user, including the usage."""
         return json.loads(self.ask("user", "show", name, "--json"))
 
     def ask(self, *words):

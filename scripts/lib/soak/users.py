@@ -1,4 +1,4 @@
-"""The users of a soak: what they do at random, and what each of their files has to hold."""
+"""The users of a soak: their random actions, and the expected contents of their files."""
 
 import random
 import threading
@@ -10,11 +10,11 @@ from .programs import Homeport, Sftp
 
 PROGRAMS = (Sftp, Homeport)
 QUOTA = 16 << 20
-# A user with so many files removes one first.
+# A user with this many files removes one first.
 MOST_FILES = 24
-# An action that a killed server has made fail is tried again so often.
+# The number of attempts for an action that fails because the server was killed.
 ATTEMPTS = 20
-# An upload breaks off when so much of it is on the server's disk.
+# The part of an upload that is on the server's disk when it is interrupted.
 BREAK_OFF_BYTES = 256 << 10
 QUOTA_WORDS = ("quota exceeded", "no room on the server")
 
@@ -31,11 +31,11 @@ class Samples:
 
 
 class Trouble(Exception):
-    """Something that must not happen; the text says what."""
+    """A violation; the text describes it."""
 
 
 class User:
-    """One user with one program. `files` is what the home has to hold: for each name, the MD5."""
+    """One user with one program. `files` maps the names in the home to their MD5."""
 
     def __init__(self, name, server, samples, program):
         self.name, self.server, self.samples, self.program = name, server, samples, program
@@ -56,7 +56,7 @@ class User:
         return threading.Thread(target=self.work, args=(deadline,), name=self.name)
 
     def work(self, deadline):
-        """Does one thing after another, until the time is over or something goes wrong."""
+        """Runs random actions until the time is over or one fails."""
         actions = (self.upload, self.upload, self.broken_upload, self.overwrite, self.rename, self.remove)
         actions += (self.download, self.hash)
         while time.monotonic() < deadline and not self.problems:
@@ -64,7 +64,7 @@ class User:
             self.attempt(self.within_quota)
 
     def attempt(self, action):
-        """Does one thing, and notes what goes wrong."""
+        """Runs one action, and records its failure."""
         try:
             action()
         except Trouble as trouble:
@@ -76,9 +76,9 @@ class User:
         self.done[what] = self.done.get(what, 0) + 1
 
     def insist(self, what, action, is_done=lambda: False):
-        """Calls an action until it succeeds, and returns what it said; only a killed server excuses a failure.
+        """Calls an action until it succeeds, and returns its output; only a killed server excuses a failure.
 
-        `is_done` tells whether an action without an answer had its effect all the same.
+        `is_done` says whether an action without a reply took effect all the same.
         """
         for _ in range(ATTEMPTS):
             generation = self.server.wait_until_up()
@@ -106,7 +106,7 @@ class User:
             self.send(self.random.choice(self.samples.files), name)
 
     def send(self, sample, name):
-        """Uploads a file; with a quota it may be refused, but only for want of room."""
+        """Uploads a file; with a quota it may be refused, but only for lack of space."""
         if self.quota is None:
             self.insist(f"put {name}", lambda: self.program.put(sample, name))
             self.files[name] = self.samples.md5[sample]
@@ -115,10 +115,10 @@ class User:
         self.count("uploaded" if name in self.files else "refused by the quota")
 
     def put_or_refused(self, sample, name):
-        """Uploads a file into a quota; what does not fit is removed."""
+        """Uploads a file under a quota, and removes it if it does not fit."""
         old = self.home / name
         room = self.quota - self.used() + (old.stat().st_size if old.exists() else 0)
-        # What was there is lost as soon as the upload begins.
+        # The former content is lost as soon as the upload begins.
         self.files.pop(name, None)
         code, said = self.program.put(sample, name)
         if code == 0:
@@ -126,14 +126,14 @@ class User:
         elif any(words in said for words in QUOTA_WORDS):
             if sample.stat().st_size <= room and self.server.user(self.name)["usage_exact"]:
                 return code, f"refused, though {room} bytes are left: {said}"
-            # Our client, which asks for the room first, leaves what is there.
+            # homeport checks the free space first, and keeps the former content.
             if old.exists():
                 self.insist(f"rm {name}", lambda: self.program.remove(name), lambda: not old.exists())
             code = 0
         return code, said
 
     def broken_upload(self):
-        """Uploads a file, kills the client or the server under way, and resumes."""
+        """Uploads a file, kills the client or the server meanwhile, and resumes."""
         sample, name = self.samples.large, self.new_name()
         if self.quota and self.used() + sample.stat().st_size > self.quota:
             return
@@ -153,7 +153,7 @@ class User:
         self.count("broken off by the server" if by_server else "broken off by the client")
 
     def resume(self, sample, name):
-        """sftp takes it for an error if nothing is left to send."""
+        """Resumes an upload. sftp reports an error if nothing is left to send."""
         size = size_of(self.home / name)
         if size == sample.stat().st_size:
             return 0, ""
@@ -191,7 +191,7 @@ class User:
             self.count("hashed")
 
     def used(self):
-        """What the user's files on the disk add up to, in bytes."""
+        """Returns the total size of the user's files on disk, in bytes."""
         return sum(size_of(path) for path in self.home.rglob("*") if path.is_file())
 
     def within_quota(self):
@@ -200,7 +200,7 @@ class User:
 
 
 def size_of(path):
-    """A file's size; 0 if there is none."""
+    """Returns the size of a file, or 0 if it does not exist."""
     try:
         return path.stat().st_size
     except FileNotFoundError:

@@ -1,1 +1,1 @@
-"""The clients, one file for each program: a new one is found by its being here."""
+"""The clients, one file for each program. New files in this package are found automatically."""

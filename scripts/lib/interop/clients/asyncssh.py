@@ -1,4 +1,4 @@
-"""asyncssh: large blocks, copies on the server, and the old scp both ways."""
+"""asyncssh: large blocks, copies on the server, and legacy scp both ways."""
 
 import asyncio
 import glob
@@ -12,12 +12,12 @@ from ..checks import equal, kept, mentions, names, same, same_tree
 from ..client import EVERYTHING, Attributes, Client, Room
 from ..home import BYTES, ODD_NAMES, QUOTA, SIGNS, SPACES, UTF8, WITH_QUOTA, dated
 
-# A hang is a failure.
+# The time limit in seconds, so that a hang is a failure.
 PATIENCE_SECS = 120
 
 
 class Connection(Client):
-    """A connection on which SFTP or scp follows; its loop runs while a verb does."""
+    """A connection for SFTP or scp, whose event loop runs while a verb runs."""
 
     odd_names = ODD_NAMES
     kept_in_trees = EVERYTHING
@@ -69,7 +69,7 @@ class Asyncssh(Connection):
     name = "asyncssh"
     odd_names_in_trees = ODD_NAMES
     odd_names_listed = ODD_NAMES
-    # It does not count what comes.
+    # asyncssh does not count received bytes.
     counted_key_changes = ("put",)
 
     def __enter__(self):
@@ -181,7 +181,7 @@ class Asyncssh(Connection):
 
 @Asyncssh.story("block sizes")
 def block_sizes(client, home):
-    """From small ones to the largest that the server says it takes, many under way at once."""
+    """Block sizes from small ones to the largest that the server announces, with many requests under way."""
     local = home.sample("large", 9_000_001)
     with client(home) as session:
         limits = session.sftp.limits
@@ -245,7 +245,7 @@ def copies_over_quota(client, home):
     keep = home.quota_files()[0]
     with client(home) as session:
         session.put(keep, "keep")
-        # Four more of these do not fit, whoever makes them.
+        # Four more copies exceed the quota.
         for number in range(3):
             session.copy("keep", f"keep{number}")
         mentions("the error", session.refused("copy", "keep", "more"), client.quota_words)
@@ -267,11 +267,11 @@ class AsyncsshScp(Connection):
         return (self.connection, os.fsencode(shlex.quote(name)))
 
     def put(self, local, name):
-        # It looks for patterns in names on its own side too.
+        # asyncssh also expands patterns in local names.
         self.scp(glob.escape(os.fsencode(local)), self.at(name))
 
     def replace(self, local, name):
-        """By its absolute path."""
+        """Replaces a file by its absolute path."""
         self.scp(glob.escape(os.fsencode(local)), self.at(self.home.wire(name)))
 
     def get(self, name, local):
@@ -298,7 +298,7 @@ class AsyncsshScp(Connection):
 
 @AsyncsshScp.story("into the home")
 def into_the_home(client, home):
-    """What is sent to a directory keeps its name."""
+    """A file that is sent to a directory keeps its name."""
     tree = home.tree("tree")
     with client(home) as session:
         session.scp(tree, (session.connection, "."), recurse=True, preserve=True)
@@ -308,7 +308,7 @@ def into_the_home(client, home):
 
 @AsyncsshScp.story("server to server")
 def server_to_server(client, home):
-    """By way of the client."""
+    """The client copies from one server path to another through itself."""
     path = home.stored("one", 3_000_001)
     with client(home) as session:
         session.scp((session.connection, "one"), (session.connection, "again"))
@@ -317,7 +317,7 @@ def server_to_server(client, home):
 
 @AsyncsshScp.story("names as they are", only_ours="OpenSSH's server hands them to a shell")
 def names_as_they_are(client, home):
-    """Where there is no shell, nothing but a quotation mark or a backslash needs to be quoted."""
+    """Without a shell, only quotation marks and backslashes need to be quoted."""
     with client(home) as session:
         for name in (SPACES, SIGNS, UTF8, BYTES):
             local, back = home.sample(name), home.local / "back"

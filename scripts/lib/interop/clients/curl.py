@@ -1,6 +1,6 @@
-"""curl and its library: SFTP and the old scp by libssh2.
+"""curl and its library: SFTP and legacy scp by libssh2.
 
-Debian's command is one client; the other is a newer library from PyPI (pycurl), for what libssh2 has learned since.
+One client is Debian's command, the other one a newer library from PyPI (pycurl) with a newer libssh2.
 """
 
 import os
@@ -14,14 +14,14 @@ from ..home import ODD_NAMES, QUOTES, SPACES, UTF8
 
 
 class Curl(Client):
-    """What the command and the library have in common; both speak SFTP to addresses that begin with sftp."""
+    """The common part of command and library, which use SFTP for URLs that begin with sftp."""
 
     scheme = "sftp"
     odd_names = ODD_NAMES
     odd_names_listed = (SPACES, QUOTES, UTF8)
     passwords = True
     leaves_empty_files = True
-    # Which of the server's words reach the user depends on the direction.
+    # Which part of the server's message reaches the user depends on the direction.
     missing_words = ()
     quota_words = ()
 
@@ -35,15 +35,15 @@ class Curl(Client):
         raise NotImplementedError
 
     def show(self, directory, names_only=False):
-        """What it prints of a directory."""
+        """Prints a listing of a directory."""
         raise NotImplementedError
 
     def command(self, *words):
-        """Makes the server do something without a transfer."""
+        """Runs a command on the server without a transfer."""
         raise NotImplementedError
 
     def quoted(self, name):
-        """A name as these commands take it."""
+        """Returns a name quoted for these commands."""
         return '"' + self.home.wire(name).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
     def put(self, local, name):
@@ -87,7 +87,7 @@ class SftpCurl(Curl):
 
 
 class Command(Curl):
-    """curl as a command."""
+    """The command curl of Debian."""
 
     packages = {"curl": "curl"}
 
@@ -98,7 +98,7 @@ class Command(Curl):
         return versions(said)
 
     def perform(self, *words):
-        """Runs curl; what it prints is returned."""
+        """Runs curl, and returns its output."""
         key = ["-u", f"{self.home.user}:", "--key", self.home.key, "--pubkey", f"{self.home.key}.pub"]
         if "password" in self.settings:
             key = ["-u", f"{self.home.user}:{self.settings['password']}"]
@@ -122,7 +122,7 @@ class Command(Curl):
 
 
 class Library(Curl):
-    """libcurl as PyPI has it."""
+    """The library libcurl of PyPI."""
 
     errors = (pycurl.error,)
 
@@ -161,7 +161,7 @@ class Library(Curl):
             options |= {"RESUME_FROM_LARGE": -1} if resume else {}
             options |= {"FTP_CREATE_MISSING_DIRS": 1} if directories else {}
             options |= {"NEW_FILE_PERMS": mode} if mode else {}
-            # It moves to where it goes on.
+            # curl seeks to the offset at which it continues.
             options["SEEKFUNCTION"] = lambda offset, whence: file.seek(offset, whence) and 0
             self.perform(name, options)
 
@@ -189,7 +189,7 @@ class SftpLibrary(SftpCurl, Library):
 
 
 class ScpCommand(Command):
-    """libssh2 does not look at what the server says after the last byte."""
+    """scp by the command. libssh2 ignores the server's message after the last byte."""
 
     name = "curl scp"
     scheme = "scp"
@@ -197,7 +197,7 @@ class ScpCommand(Command):
 
 
 class ScpLibrary(Library):
-    """The same, in a newer version."""
+    """scp by the newer library."""
 
     name = "libcurl scp"
     scheme = "scp"
@@ -215,7 +215,7 @@ def names_only(client, home):
 
 @SftpCurl.story("new directories")
 def new_directories(client, home):
-    """It makes each of them, those too that are there."""
+    """curl creates each directory, including existing ones."""
     local = home.sample("one")
     (home.disk / "a").mkdir()
     with client(home) as session:
@@ -227,7 +227,7 @@ def new_directories(client, home):
     equal("the home", names(home.disk), ["a"])
 
 
-@SftpCurl.story("what commands are told")
+@SftpCurl.story("the errors of commands")
 def failed_command(client, home):
     with client(home) as session:
         contains("the error", session.refused("remove", "nothing"), "No such file")

@@ -1,4 +1,4 @@
-"""Our own client: with our server at its best, and with any other as well."""
+"""Our own client, homeport."""
 
 import json
 
@@ -9,7 +9,7 @@ from .openssh import quoted
 
 
 class Homeport(BatchClient):
-    """Transfers are commands of their own; what has no command is a line of the shell."""
+    """homeport: transfers are commands, and verbs without a command are lines of its shell."""
 
     name = "homeport"
     # scripts/interop puts the directory of the binaries first in PATH.
@@ -26,18 +26,18 @@ class Homeport(BatchClient):
         return run(["homeport", "--version"]).out.split()[1]
 
     def start(self, words, **how):
-        """Runs it so that nothing of this machine's user is asked or changed, and no agent is found."""
+        """Runs homeport without the files and the agent of this machine's user."""
         options = ["-F", "none", "-i", self.home.key, "-P", str(self.home.port), "--accept-new"]
         known = ["--known-hosts", self.home.local.parent / "homeport-known-hosts"]
         command = ["homeport", *options, *known, *words]
         return run(command, cwd=self.home.local, env={"SSH_AUTH_SOCK": ""}, **how)
 
     def at(self, name=""):
-        """A name in the home, as it is written on the command line."""
+        """Returns a name in the home as a word of the command line."""
         return f"{self.home.at}:{self.home.wire(name)}"
 
     def command(self, *words):
-        """Runs one command, as scripts do."""
+        """Runs one command without a terminal, as scripts do."""
         self.finish()
         return self.start(words)
 
@@ -126,7 +126,8 @@ def resume(client, home):
 
 @Homeport.story("a part of another file")
 def another_part(client, home):
-    """Its size says that it is the beginning, its bytes that it is not: a client that trusts sizes spoils the file."""
+    """The size of the part suggests a beginning, but its bytes differ: a client that trusts sizes would corrupt the
+    file."""
     whole = home.sample("whole", 3_000_001)
     home.stored("whole").write_bytes(whole.read_bytes())
     part, rest = home.half_stored(whole, "up"), home.half_local(whole, "down")
@@ -143,7 +144,7 @@ def another_part(client, home):
 
 @Homeport.story("the shell")
 def shell(client, home):
-    """Short names of files, patterns, and commands that have several names."""
+    """The shell with patterns, and with commands that have several names."""
     local = home.sample("new")
     for name in ("old", "a.txt", "b.txt", "tree/sub/file"):
         home.stored(name, 10)
@@ -160,7 +161,7 @@ def shell(client, home):
 
 @Homeport.story("sums")
 def sums(client, home):
-    """As md5sum prints them, so that md5sum can check them."""
+    """`sum` prints lines that md5sum can check."""
     local = [home.sample(name, size) for name, size in {"empty": 0, "large": 5_000_017}.items()]
     with client(home) as session:
         session.command("put", "--verify", "always", *local, session.at())
@@ -172,7 +173,7 @@ def sums(client, home):
 
 @Homeport.story("nothing is sent over a quota", **WITH_QUOTA)
 def nothing_sent(client, home):
-    """It asks for the room first."""
+    """homeport checks the free space first."""
     keep, large = home.quota_files()
     with client(home) as session:
         session.put(keep, "keep")

@@ -1,4 +1,4 @@
-"""Clients in Java: Apache MINA SSHD, the one that asks for md5-hash, and JSch. Their own code is in programs/java/."""
+"""Clients in Java: Apache MINA SSHD, which uses md5-hash, and JSch. Their programs are in programs/java/."""
 
 import hashlib
 import os
@@ -22,18 +22,18 @@ class JavaClient(FilesAndRoom):
     extra = True
     odd_names = ODD_NAMES
     leaves_empty_files = True
-    # The class that is run, and the library whose version counts.
+    # The class of the program, and the library whose version is reported.
     program, library = "", ""
 
     @classmethod
     def build(cls):
-        """Compiles them, and brings the libraries that pom.xml names."""
+        """Compiles the programs, and downloads the libraries of pom.xml."""
         jars = BUILT / "jars"
         newest = max(path.stat().st_mtime for path in SOURCE.rglob("*") if path.is_file())
         if jars.is_dir() and jars.stat().st_mtime > newest:
             return
         goals = ["compile", "dependency:copy-dependencies", f"-DoutputDirectory={jars}"]
-        # Another version of a library would stay beside the new one.
+        # Otherwise, an old version of a library would stay beside the new one.
         for jar in jars.glob("*.jar"):
             jar.unlink()
         hint = "hint: the libraries come from Maven Central, which must be reached once"
@@ -46,7 +46,7 @@ class JavaClient(FilesAndRoom):
         return re.search(pattern, (SOURCE / "pom.xml").read_text())[1]
 
     def known_host(self):
-        """What the program needs to know of the server."""
+        """Returns the host key in the form that the program needs."""
         raise NotImplementedError
 
     def classes(self):
@@ -63,13 +63,13 @@ class JavaClient(FilesAndRoom):
         return super().__enter__()
 
     def put(self, local, name):
-        """Java finds no file here whose name is not in its own encoding."""
+        """Java cannot open local files whose names are not in its encoding."""
         if not str(local).isascii():
             local = shutil.copy(local, self.home.local.parent / "plain")
         super().put(local, name)
 
     def path(self, name):
-        """Names that are not UTF-8 need a client that is told so; all other names are the same bytes then too."""
+        """Names that are not UTF-8 need another charset; all other names are the same bytes in it."""
         if not self.latin1 and not name.isprintable():
             self.latin1 = True
             self.step("charset", "ISO-8859-1")
@@ -119,7 +119,7 @@ class Jsch(JavaClient):
         return {"PASSWORD": self.settings["password"]} if "password" in self.settings else {}
 
     def path(self, name):
-        """A name where JSch looks for patterns."""
+        """Returns a name escaped for the patterns of JSch."""
         return re.sub(r"([*?\\])", r"\\\1", super().path(name))
 
     def resume_put(self, local, name):
@@ -137,7 +137,8 @@ NO_HASHES = "OpenSSH's server has no md5-hash and no check-file"
 
 @Mina.story("md5-hash", only_ours=NO_HASHES)
 def mina_md5(client, home):
-    """By name and by handle: whole files, ranges, past the end, and the short hash that spares a long one."""
+    """md5-hash by name and by handle: whole files, ranges, beyond the end, and the quick check that avoids a long
+    hash."""
     data = home.stored("one", 1_000_003).read_bytes()
     home.stored("empty", 0)
     (home.disk / "d").mkdir()
@@ -163,7 +164,7 @@ def mina_md5(client, home):
 
 @Mina.story("check-file", only_ours=NO_HASHES)
 def mina_check(client, home):
-    """By name and by handle: the first algorithm that both know, whole files, ranges, blocks."""
+    """check-file by name and by handle: the first common algorithm, whole files, ranges, blocks."""
     data = home.stored("one", 1_000_003).read_bytes()
     home.stored("empty", 0)
     rows = [("one", algorithm, 0, 0, 0) for algorithm in client.hash_algorithms]
@@ -198,7 +199,7 @@ def mina_space(client, home):
 
 @Jsch.story("new keys")
 def jsch_rekey(client, home):
-    """It changes its keys when it is told to, not by what has gone by."""
+    """JSch rekeys on request, not by the number of bytes."""
     local = home.sample("large", 5_000_000)
     with client(home) as session:
         session.step("rekey")

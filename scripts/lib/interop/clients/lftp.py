@@ -1,4 +1,4 @@
-"""lftp: it sends requests behind each other without waiting, and goes on with what broke off."""
+"""lftp, which pipelines requests and resumes interrupted transfers."""
 
 from ..checks import equal, names, same, same_tree
 from ..client import FILES_ONLY, BatchClient, Kept, run
@@ -11,7 +11,7 @@ class Lftp(BatchClient):
 
     name = "lftp"
     packages = {"lftp": "lftp", "ssh": "openssh-client"}
-    # Its command line takes UTF-8 only; the other bytes come with their directory.
+    # Its command line accepts UTF-8 only; other names are transferred with their directory.
     odd_names = (SPACES, QUOTES, UTF8)
     odd_names_in_trees = odd_names
     kept = Kept(on_put=("time",), on_get=("time",))
@@ -29,7 +29,7 @@ class Lftp(BatchClient):
     def run_lines(self, lines):
         more = []
         if "rekey_bytes" in self.settings:
-            # On the connection that carries SFTP there is no room for ssh's messages.
+            # ssh must not print messages, because they would end up in the SFTP stream.
             more = ["-v", "-E", str(self.log)]
         ssh = " ".join(["ssh", "-a", "-x", *more, *options(self.home, *rekeying(self.settings))])
         first = [
@@ -112,7 +112,7 @@ class Lftp(BatchClient):
 
 @Lftp.story("moves into a directory")
 def moves(client, home):
-    """What mmv moves to a directory keeps its name."""
+    """Files that mmv moves to a directory keep their names."""
     local = home.sample("new")
     with client(home) as session:
         session.put(local, "new")
@@ -127,7 +127,7 @@ def moves(client, home):
 
 @Lftp.story("mirror up again")
 def mirror_up(client, home):
-    """After changes: what is new comes, what has gone goes."""
+    """mirror -R after changes: new files are uploaded, and removed files are deleted."""
     tree = home.tree("tree")
     with client(home) as session:
         session.put_tree(tree, "copy")
@@ -153,7 +153,7 @@ def mirror_down(client, home):
 
 @Lftp.story("in pieces")
 def in_pieces(client, home):
-    """pget: several connections read one file, each from its own place."""
+    """pget: several connections read parts of one file."""
     home.stored("large", 8_000_009)
     with client(home) as session:
         session.line("pget -n 4 large -o back")
@@ -162,7 +162,7 @@ def in_pieces(client, home):
 
 @Lftp.story("names without conversion")
 def names_without_conversion(client, home):
-    """All bytes as the file system has them."""
+    """Names are transferred unchanged, with any bytes."""
     for name in ODD_NAMES:
         home.sample(f"odd/{name}")
     with client(home) as session:

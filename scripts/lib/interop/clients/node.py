@@ -1,4 +1,4 @@
-"""ssh2-sftp-client for Node, the library beneath many deployment tools. Its own code is in programs/node/."""
+"""ssh2-sftp-client for Node, the library of many deployment tools. Its program is in programs/node/."""
 
 import json
 import shutil
@@ -22,18 +22,18 @@ class Node(FilesAndRoom):
     name = LIBRARY
     packages = {"node": "nodejs", "npm": "npm"}
     extra = True
-    # Its names are text: what is not UTF-8 it cannot say.
+    # Its names are text, so it cannot use names that are not UTF-8.
     odd_names = (SPACES, QUOTES, UTF8)
     odd_names_in_trees = odd_names
     odd_names_listed = odd_names
     passwords = True
     leaves_empty_files = True
-    # `put` does not; fastPut does, and has a story of its own.
+    # `put` reports no quota error; fastPut does, and has a story of its own.
     reports_failed_writes = False
 
     @classmethod
     def build(cls):
-        """Brings the packages that package.json names, when it has changed."""
+        """Installs the packages of package.json when it has changed."""
         BUILT.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(SOURCE / "interop.mjs", BUILT / "interop.mjs")
         wanted, built = (SOURCE / "package.json").read_bytes(), BUILT / "package.json"
@@ -88,7 +88,7 @@ class Node(FilesAndRoom):
 
 @Node.story("fast transfers")
 def fast_transfers(client, home):
-    """With many requests under way at once."""
+    """fastPut and fastGet, with many requests under way."""
     with client(home) as session:
         for name, size in SIZES.items():
             local = home.sample(name, size)
@@ -101,7 +101,7 @@ def fast_transfers(client, home):
 
 @Node.story("a fast upload over quota", **WITH_QUOTA)
 def fast_upload_over_quota(client, home):
-    """It fills the home, and is told why it does not fit."""
+    """fastPut fills the home, and reports that the quota is exceeded."""
     keep, large = home.quota_files()
     with client(home) as session:
         session.put(keep, "keep")

@@ -1,6 +1,6 @@
-"""Clients without curve25519, GCM or encrypt-then-MAC, as Debian has them. Their own code is in programs/old/.
+"""Clients of Debian without curve25519, GCM or encrypt-then-MAC. Their programs are in programs/old/.
 
-They are told to a server with `[ssh] policy = "compatible"`, and sign in with a password.
+They connect to a server with `[ssh] policy = "compatible"`, and sign in with a password.
 """
 
 from pathlib import Path
@@ -17,18 +17,18 @@ OLD_KEX = ("ecdh-sha2-nistp256", "diffie-hellman-group14-sha256")
 
 
 class OldClient(Files):
-    """A client of a server that offers what old clients have."""
+    """A client of the server with the policy "compatible"."""
 
     policy = "compatible"
     only_ours = "the reference server takes no passwords"
     odd_names = ODD_NAMES
     odd_names_listed = ODD_NAMES
-    # Debian's package that has the library.
+    # The Debian package of the library.
     library = ""
 
     @classmethod
     def version(cls):
-        """As Debian numbers it."""
+        """Returns the version number of the Debian package."""
         return run(["dpkg-query", "-W", "-f", "${Version}", cls.library]).out.split(":")[-1].split("-")[0]
 
     def environment(self):
@@ -43,7 +43,7 @@ class NetSsh(OldClient):
     library = "ruby-net-ssh"
     packages = {"/usr/share/doc/ruby-net-sftp/copyright": "ruby-net-sftp", "ruby": "ruby"}
     leaves_empty_files = True
-    # It tells its user the name of the status, not the server's text.
+    # The library reports the name of the status, not the server's message.
     quota_words = ("failure",)
 
     def command(self):
@@ -76,16 +76,17 @@ class Phpseclib(OldClient):
 
 
 def everyday_by(kex):
-    """The everyday story with one key exchange, and with a link: what comes first in SYMLINK differs among clients."""
+    """Returns the everyday story with one key exchange, and with a link, because clients differ in the order of SYMLINK
+    arguments."""
 
-    def tell(client, home):
+    def run(client, home):
         everyday(client, home, kex=kex)
         with client(home, kex=kex) as session:
             session.symlink("one", "link")
             equal("what it reads of the link", session.readlink("link"), "one")
             equal("the size behind the link", session.stat("link").size, 3_000_001)
 
-    return tell
+    return run
 
 
 for method in OLD_KEX:
@@ -95,7 +96,7 @@ for method in (*OLD_KEX, "diffie-hellman-group16-sha512"):
 
 
 class OldJsch(Jsch):
-    """JSch 0.1.55, the last release of its first author: our program for its successor, run with Debian's library."""
+    """JSch 0.1.55, the last release of its first author, as Debian's library, with the program for its successor."""
 
     name = "JSch 0.1"
     policy = "compatible"
@@ -111,7 +112,7 @@ class OldJsch(Jsch):
         return f"{BUILT / 'classes'}:/usr/share/java/jsch.jar"
 
     def known_host(self):
-        """It knows no key of the kind that is in ours."""
+        """The library does not support the type of our host key."""
         return ""
 
     def environment(self):

@@ -19,10 +19,10 @@ def openssh_version():
 
 
 def options(home, *more):
-    """The options without which something of this machine's user would be asked or changed."""
+    """Returns options that keep ssh independent of the files of this machine's user."""
     words = ["-F", "none", "-i", str(home.key)]
     for option in (
-        # The first value that an option is given counts.
+        # In ssh, the first value of an option counts.
         *more,
         "BatchMode=yes",
         "IdentitiesOnly=yes",
@@ -36,19 +36,19 @@ def options(home, *more):
 
 
 def rekeying(settings):
-    """The options that make ssh change its keys under way, and say so."""
+    """Returns options that make ssh rekey during transfers, and log it."""
     if "rekey_bytes" not in settings:
         return []
     return [f"RekeyLimit={settings['rekey_bytes']}", "LogLevel=DEBUG1"]
 
 
 def key_changes_in(log):
-    """How often ssh changed its keys after the first time."""
+    """Returns how often ssh rekeyed after the first key exchange."""
     return log.count("set_newkeys: rekeying out")
 
 
 def quoted(name):
-    """A name as the command lines of sftp, lftp and our client take it: in quotes nothing is a pattern."""
+    """Returns a name quoted for the command lines of sftp, lftp and homeport, where quoted text is not a pattern."""
     return '"' + os.fspath(name).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -74,7 +74,7 @@ class Sftp(BatchClient):
         self.log = ""
 
     def run_lines(self, lines):
-        # With -q it would be silent about its keys too.
+        # With -q, ssh would not log its rekeying.
         flags = [] if "rekey_bytes" in self.settings else ["-q"]
         command = ["sftp", *flags, "-b", "-", *options(self.home, *self.more), "-P", str(self.home.port), self.home.at]
         said = run(command, stdin="".join(f"{line}\n" for line in lines), cwd=self.home.local)
@@ -143,7 +143,7 @@ class Sftp(BatchClient):
         self.line(f"cp {quoted(old)} {quoted(new)}")
 
     def df(self):
-        """It prints size, used and available blocks of 1 KiB."""
+        """Runs df, which prints total, used and available blocks of 1 KiB."""
         words = self.answer("df").out.splitlines()[-1].split()
         return Room(int(words[0]) * 1024, int(words[2]) * 1024)
 
@@ -152,12 +152,12 @@ class Sftp(BatchClient):
 
 
 class Master:
-    """A connection that others use: ControlMaster."""
+    """A connection that other commands share (ControlMaster)."""
 
     def __init__(self, home):
         self.home = home
         self.socket = home.local / "master"
-        # Where the master is refused a channel, a client would go and make a connection of its own.
+        # If the master is refused a channel, a client would open its own connection.
         self.only = [f"ControlPath={self.socket}", "ProxyCommand=false"]
 
     def command(self, *words):
@@ -174,7 +174,7 @@ class Master:
 
 @Sftp.story("many channels")
 def sftp_many_channels(client, home):
-    """One connection for all, far more of them than may be open at once."""
+    """Many channels of one connection, one after the other, more than may be open at once."""
     local = home.sample("one", 1_000_000)
     with Master(home) as master:
         with client(home, more=master.only) as session:
@@ -194,7 +194,7 @@ def sftp_many_channels(client, home):
 
 
 class LimitedSftp(Sftp):
-    """sftp with no more than what clients without curve25519, GCM and encrypt-then-MAC have."""
+    """sftp with the algorithms of clients without curve25519, GCM and encrypt-then-MAC."""
 
     name = "sftp, as old ones"
     policy = "compatible"
@@ -202,7 +202,7 @@ class LimitedSftp(Sftp):
 
 
 class StrictSftp(Sftp):
-    """The least that the default settings of the server still take."""
+    """sftp with the weakest algorithms that the default settings of the server accept."""
 
     name = "sftp, as strict ones"
     shared_stories = False
@@ -228,12 +228,12 @@ StrictSftp.story("aes256-ctr with hmac-sha2-256")(lambda client, home: with_limi
 
 
 def answer(home, command, **how):
-    """What ssh prints when it runs a command on the server."""
+    """Runs a command on the server by ssh, and returns its output."""
     return run(["ssh", *options(home), "-p", str(home.port), home.at, command], **how)
 
 
 class Ssh(Client):
-    """ssh: what a server does without SFTP and scp."""
+    """ssh: commands of the server besides SFTP and scp."""
 
     name = "ssh"
     packages = PACKAGES
@@ -244,7 +244,7 @@ class Ssh(Client):
         return openssh_version()
 
     def hash(self, name, algorithm):
-        """The hash that coreutils would print; the name is the rest of the line and may be escaped."""
+        """Returns the hash in a line of coreutils; the rest of the line is the name, which may be escaped."""
         return answer(self.home, f"{algorithm}sum {shlex.quote(name)}").out.lstrip("\\").split(" ")[0]
 
     def df(self):
@@ -254,7 +254,7 @@ class Ssh(Client):
 
 @Ssh.story("many commands")
 def ssh_many_commands(_client, home):
-    """One connection for all, far more of them than may be open at once."""
+    """Many channels of one connection, one after the other, more than may be open at once."""
     home.stored("one")
     with Master(home) as master:
         for _ in range(50):
@@ -273,13 +273,13 @@ def ssh_hashes_of_several(_client, home):
 
 @Ssh.story("names that md5sum escapes")
 def ssh_escaped_names(_client, home):
-    """As coreutils prints them: a line break and a backslash escaped, all other bytes as they are."""
+    """Hash commands escape line breaks and backslashes in names, like coreutils, and no other bytes."""
     odd = (*ODD_NAMES, "line\nbreak", "back\\slash")
     for name in odd:
         path = home.stored(name, 1000)
         here = run(["md5sum", name], cwd=home.disk).out
         equal(f"what the server printed of {name!r}", answer(home, f"md5sum {shlex.quote(name)}").out, here)
-        # As rclone writes it: a backslash before all that a shell could read another way.
+        # As rclone does it: a backslash before every special character of a shell.
         if "\n" not in name:
             escaped = re.sub(r"([^A-Za-z0-9_.,:/\n@\x80-\udfff-])", r"\\\1", home.wire(name))
             said = answer(home, f"sha1sum {escaped}").out
@@ -288,7 +288,7 @@ def ssh_escaped_names(_client, home):
 
 @Ssh.story("hash of standard input")
 def ssh_hash_of_input(_client, home):
-    """What rclone asks first, without a file: the hash of nothing shows that there is a command."""
+    """rclone first hashes empty input to find out whether the command exists."""
     for algorithm, word in (("md5", "md5sum"), ("sha1", "sha1sum")):
         equal("what the server printed", answer(home, word).out, f"{hashlib.new(algorithm).hexdigest()}  -\n")
 
@@ -324,7 +324,7 @@ def ssh_no_shell(_client, home):
 
 @Ssh.story("df of an upload", **WITH_QUOTA)
 def ssh_df_of_upload(_client, home):
-    """All three numbers, after bytes that came by SFTP."""
+    """All three numbers of df after an upload by SFTP."""
     quarter = home.quota_files()[0].stat().st_size
     with Sftp(home) as session:
         session.put(home.local / "keep", "keep")

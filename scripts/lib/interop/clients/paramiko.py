@@ -1,4 +1,4 @@
-"""paramiko, with all that it asks of a server beyond files."""
+"""paramiko, including requests about hashes and channels."""
 
 import hashlib
 import os
@@ -13,9 +13,9 @@ from ..checks import contains, equal, kept, names, same
 from ..client import Attributes, Client, Failed
 from ..home import ODD_NAMES, PASSWORD, QUOTES, SPACES, TIME, UTF8, WITH_QUOTA
 
-# Below the 30 s after which it gives a sign-in up.
+# The time limit in seconds, below the 30 s after which paramiko gives up a sign-in.
 SIGN_IN_SECS = 10
-# A hang is a failure.
+# The time limit in seconds, so that a hang is a failure.
 PATIENCE_SECS = 60
 KEYS_ONLY = "the reference knows keys only"
 
@@ -25,7 +25,7 @@ def load(path):
 
 
 def sign_in(home, **how):
-    """A connection; `how`: what to sign in with, as paramiko takes it."""
+    """Returns a connection; `how` has the credentials as arguments for paramiko."""
     connection = paramiko.SSHClient()
     connection.load_host_keys(str(home.known_hosts()))
     connection.set_missing_host_key_policy(paramiko.RejectPolicy())
@@ -39,12 +39,12 @@ class Paramiko(Client):
     name = "paramiko"
     packages = {"ssh-keygen": "openssh-client"}
     odd_names = ODD_NAMES
-    # What is not UTF-8 can be named in bytes, but not be listed.
+    # Names that are not UTF-8 can be passed as bytes, but not be listed.
     odd_names_listed = (SPACES, QUOTES, UTF8)
     odd_names_hashed = ODD_NAMES
     passwords = True
     leaves_empty_files = True
-    # It writes without waiting, and forgets what was answered; it sees that the size is wrong.
+    # paramiko pipelines WRITEs and ignores their status; it notices that the size is wrong.
     quota_words = ("size mismatch",)
     hashes_only_ours = "OpenSSH's server has no check-file"
     errors = (OSError,)
@@ -71,7 +71,7 @@ class Paramiko(Client):
         self.connection.close()
 
     def wire(self, name):
-        """In bytes only what is not text."""
+        """Returns bytes for names that are not UTF-8, and text for others."""
         name = self.home.wire(name)
         return name if name.isprintable() else os.fsencode(name)
 
@@ -139,7 +139,7 @@ class Paramiko(Client):
 
 
 def fails(what, call, *words):
-    """Calls what has to fail with an error of the server's that has these words."""
+    """Calls a function that has to fail with a message of the server that contains these words."""
     try:
         call()
     except OSError as error:
@@ -168,7 +168,7 @@ def two_factors(_client, home):
 
 @Paramiko.story("prefetch")
 def prefetch(client, home):
-    """All of a large file is asked for at once; then some of it, out of order."""
+    """Requests all of a large file at once, and then parts of it out of order."""
     path = home.stored("large", 64 << 20)
     data = path.read_bytes()
     with client(home) as session:
@@ -227,7 +227,7 @@ def listed_with_attributes(client, home):
 
 @Paramiko.story("rename never replaces")
 def rename_never_replaces(client, home):
-    """Version 3 of the protocol refuses it; only posix-rename replaces a file."""
+    """RENAME of version 3 never replaces a file; only posix-rename does."""
     home.stored("old")
     data = home.stored("new").read_bytes()
     with client(home) as session:
@@ -265,7 +265,7 @@ def hashes_of_parts(client, home):
                 equal(f"{algorithm} of a range", file.check(algorithm, 1000, 500_000), of(data[1000:501_000]))
                 equal(f"{algorithm} to the end", file.check(algorithm, 999_999), of(data[999_999:]))
                 equal(f"{algorithm} past the end", file.check(algorithm, 10, 5_000_000), of(data[10:]))
-                # As many hashes as a reply surely holds.
+                # The number of hashes that fit into a reply in any case.
                 for block in (1024, 65_536, 300_000):
                     expected = b"".join(of(data[at : at + block]) for at in range(0, len(data), block))
                     equal(f"{algorithm} of blocks of {block}", file.check(algorithm, 0, 0, block), expected)
@@ -284,7 +284,7 @@ def hashes_of_parts(client, home):
 
 @Paramiko.story("many channels")
 def many_channels(client, home):
-    """One connection for all, far more of them than may be open at once."""
+    """Many channels of one connection, one after the other, more than may be open at once."""
     expected = hashlib.md5(home.stored("one").read_bytes()).hexdigest()
     with client(home) as session:
         for _ in range(60):
@@ -297,7 +297,7 @@ def many_channels(client, home):
 
 @Paramiko.story("a write over quota", **WITH_QUOTA)
 def write_over_quota(client, home):
-    """The write that does not fit is told why, on a file that fills the quota."""
+    """The WRITE over the quota gets an error that says so."""
     keep, large = home.quota_files()
     with client(home) as session:
         session.put(keep, "keep")

@@ -16,7 +16,7 @@ def putty_version():
 
 
 def options(home, settings):
-    """The options without which something would be asked; a saved session holds what has no option."""
+    """Returns the options against prompts; settings without an option are in a saved session."""
     words = ["-batch", "-noagent", "-hostkey", home.fingerprint, "-P", str(home.port)]
     if "password" in settings:
         secret = home.local.parent / "password"
@@ -40,17 +40,17 @@ def run_putty(home, command):
 
 
 def key_changes_in(log):
-    """How often PuTTY changed its keys after the first time."""
+    """Returns how often PuTTY rekeyed after the first key exchange."""
     return log.count("nitiating key re-exchange")
 
 
 def quoted(name):
-    """A name as psftp's command line takes it: in quotes, quotes are doubled."""
+    """Returns a name quoted for the command line of psftp, in which quotes are doubled."""
     return '"' + os.fspath(name).replace('"', '""') + '"'
 
 
 def literal(name):
-    """A name where PuTTY looks for patterns."""
+    """Returns a name escaped for the patterns of PuTTY."""
     return "".join(f"\\{sign}" if sign in "\\*?[]" else sign for sign in name)
 
 
@@ -144,7 +144,7 @@ def modes_in_letters(client, home):
 
 @Psftp.story("moves in a directory")
 def moves(client, home):
-    """After cd, names are relative to that directory."""
+    """After cd, names are relative to the new directory."""
     local = home.sample("new")
     with client(home) as session:
         for line in ("put new", "mkdir d", "mv new d/moved", "cd d", "mv moved again"):
@@ -154,12 +154,12 @@ def moves(client, home):
 
 
 class Pscp(Client):
-    """What PuTTY's scp can do over either protocol."""
+    """PuTTY's scp over either protocol."""
 
     packages = PACKAGES
     protocol = ""
     odd_names = ODD_NAMES
-    # It gives no modes to what it downloads.
+    # PuTTY does not set the modes of downloaded files.
     kept = Kept(on_get=("time",))
 
     @classmethod
@@ -190,7 +190,7 @@ class Pscp(Client):
     replace = put
 
     def get(self, name, local):
-        """By its absolute path."""
+        """Downloads a file by its absolute path."""
         self.pscp(self.at(self.source(self.home.wire(name))), local)
 
     def put_kept(self, local, name):
@@ -206,13 +206,13 @@ class Pscp(Client):
         self.pscp("-unsafe", self.at(pattern), local)
 
     def put_tree(self, local, name):
-        """It takes the name of the directory from here."""
+        """The uploaded directory keeps its local name."""
         (self.home.local / "up").mkdir(exist_ok=True)
         os.symlink(local, self.home.local / "up" / name)
         self.pscp("-r", f"up/{name}", self.at(""))
 
     def get_tree(self, name, local):
-        """A directory that is there takes the one that comes, so it is moved."""
+        """A download goes into an existing directory, so it is moved afterwards."""
         arrived = self.home.local / "arrived"
         arrived.mkdir()
         self.pscp("-r", self.at(name), arrived)
@@ -234,7 +234,7 @@ class SftpPscp(Pscp):
 
 
 class ScpPscp(Pscp):
-    """PuTTY's scp without SFTP: the path goes into a command, which OpenSSH's server hands to a shell."""
+    """PuTTY's scp without SFTP: the path is part of a command, which OpenSSH's server passes to a shell."""
 
     name = "pscp -scp"
     protocol = "-scp"
@@ -247,7 +247,7 @@ class ScpPscp(Pscp):
 
 @ScpPscp.story("no listing", only_ours="OpenSSH's server runs a shell")
 def no_listing(client, home):
-    """Without SFTP it runs `ls -la`, which is no file server's business."""
+    """Without SFTP, pscp lists by `ls -la`, which the server does not support."""
     home.stored("a.txt", 10)
     with client(home) as session:
         mentions("the error", session.refused("pscp", "-ls", session.at("")), ("no shell",))
@@ -255,7 +255,7 @@ def no_listing(client, home):
 
 @ScpPscp.story("names as they are", only_ours="OpenSSH's server hands them to a shell")
 def names_as_they_are(client, home):
-    """Where there is no shell, nothing but a quotation mark or a backslash needs to be quoted."""
+    """Without a shell, only quotation marks and backslashes need to be quoted."""
     with client(home) as session:
         for name in (SPACES, SIGNS, UTF8, BYTES):
             local, back = home.sample(name), home.local / "back"

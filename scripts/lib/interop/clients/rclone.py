@@ -1,4 +1,4 @@
-"""rclone: many connections at once, hashes by commands on the server, and a probe of what names may be."""
+"""rclone: many connections at once, hashes by commands on the server, and a test of possible names."""
 
 import datetime
 import json
@@ -10,7 +10,7 @@ from ..client import Client, Failed, Kept, Room, run
 from ..home import BYTES, QUOTA, QUOTES, SPACES, TIME, UTF8, WITH_QUOTA
 
 NAMES = (SPACES, QUOTES, UTF8, "back\\slash")
-# What `rclone test info` says of a file system that takes every name that Linux does.
+# The result of `rclone test info` for a file system that accepts every name that Linux does.
 EVERYTHING = """\
 stringNeedsEscaping = []rune{
 \t'/', '\\x00'
@@ -31,7 +31,7 @@ class Rclone(Client):
 
     name = "rclone"
     packages = {"rclone": "rclone"}
-    # What is not UTF-8 it spells in its own way on the server.
+    # rclone encodes names that are not UTF-8 on the server.
     odd_names = NAMES
     odd_names_in_trees = NAMES
     odd_names_listed = NAMES
@@ -62,7 +62,7 @@ class Rclone(Client):
         return run(command, cwd=self.home.local, **how)
 
     def saved(self):
-        """What rclone has found out about the server, and goes by from now on."""
+        """Returns the settings of the server that rclone has detected and saved."""
         return dict(line.split(" = ", 1) for line in self.config.read_text().splitlines() if " = " in line)
 
     def put(self, local, name):
@@ -87,7 +87,7 @@ class Rclone(Client):
         self.rclone("copy", "--create-empty-src-dirs", f"remote:{name}", local)
 
     def ls(self, directory):
-        # A directory's size is -1; only those of files are known.
+        # rclone reports the size -1 for directories.
         return {entry["Name"]: entry["Size"] for entry in json.loads(self.rclone("lsjson", f"remote:{directory}").out)}
 
     def mkdir(self, name):
@@ -143,7 +143,7 @@ def large_files(client, home):
 
 @Rclone.story("many hashes")
 def many_hashes(client, home):
-    """Each file is hashed by a command of its own: few connections, and many channels of each."""
+    """Each file is hashed by a command of its own, on many channels of few connections."""
     expected = {}
     for number in range(120):
         name = f"{number % 10}/{number}"
@@ -166,7 +166,7 @@ def sync(client, home):
         home.sample("tree/sub/new", 70_000)
         session.rclone("sync", "--create-empty-src-dirs", "--checksum", "tree", "remote:copy")
         same_tree(home.disk / "copy", tree)
-        # Nothing has changed since: nothing is sent.
+        # Nothing has changed, so nothing is sent.
         before = (home.disk / "copy/one").stat()
         session.rclone("sync", "--create-empty-src-dirs", "tree", "remote:copy")
     equal("the inode of a file that did not change", (home.disk / "copy/one").stat().st_ino, before.st_ino)
@@ -175,12 +175,12 @@ def sync(client, home):
 
 @Rclone.story("hash commands")
 def hash_commands(client, home):
-    """`hashsum` says what coreutils say here, and so does the server, by a command: nothing is downloaded for it."""
+    """`hashsum` agrees with coreutils, and uses a command on the server instead of a download."""
     for name in NAMES:
         home.stored(f"d/{name}")
     home.stored("d/empty", 0)
     with client(home) as session:
-        # Before it has found out about the server, several hashes at once are too many for it.
+        # Before rclone has detected the settings of the server, it cannot hash several files at once.
         session.hash("d/empty", "md5")
         for algorithm in client.hash_algorithms:
             lines = session.rclone("hashsum", algorithm, "remote:d").out.splitlines()
@@ -203,7 +203,7 @@ def check(client, home):
         if "could not be checked" in said or "hashes could not" in said:
             raise Failed(f"not every file was compared by its hash: {said}")
         session.rclone(*compare, "--download")
-        # One byte of the same size and time: only the hash can tell.
+        # One byte differs with the same size and time, so only the hash shows it.
         path = home.disk / "copy/sub/block"
         data = bytearray(path.read_bytes())
         data[1000] ^= 1
@@ -216,7 +216,7 @@ def check(client, home):
 
 @Rclone.story("checksum files")
 def checksum_files(client, home):
-    """`hashsum --output-file`, then `checksum` against it."""
+    """Writes hashes by `hashsum --output-file`, and checks them by `checksum`."""
     path = home.stored("d/one")
     with client(home) as session:
         session.rclone("hashsum", "md5", "remote:d", "--output-file", "sums")
@@ -246,7 +246,7 @@ def cat(client, home):
 
 @Rclone.story("move directories")
 def move_directories(client, home):
-    """It moves what is in a directory, makes the directories that are missing, and removes those that are empty."""
+    """rclone moves the contents of a directory, creates missing directories, and removes empty ones."""
     for name in ("one", "d/e/f"):
         home.stored(name)
     (home.disk / "empty/none").mkdir(parents=True)
@@ -279,7 +279,7 @@ def probe(client, home):
 
 @Rclone.story("names that are not UTF-8")
 def names_not_utf8(client, home):
-    """It spells them in its own way on the server, and writes them as they were when they come back."""
+    """rclone encodes such names on the server, and decodes them when it downloads them."""
     for name in (*NAMES, BYTES):
         home.sample(f"odd/{name}")
     with client(home) as session:

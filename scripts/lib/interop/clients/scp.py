@@ -18,7 +18,7 @@ class Scp(Client):
     odd_names_in_trees = ODD_NAMES
     kept_in_trees = EVERYTHING
     protocol = "-s"
-    # What it would take for a pattern.
+    # The characters of patterns.
     special = r"([\\*?\[])"
 
     @classmethod
@@ -36,7 +36,7 @@ class Scp(Client):
         self.log += run(command, cwd=self.home.local).err
 
     def at(self, name):
-        """A name on the server, quoted as its user has to: for the client's patterns or the server's shell."""
+        """Returns a name on the server, quoted for the client's patterns or the server's shell."""
         escaped = re.sub(self.special, r"\\\1", name)
         return f"{self.home.at}:{escaped}"
 
@@ -44,7 +44,7 @@ class Scp(Client):
         self.scp(local, f"{self.home.at}:{self.target(name)}")
 
     def target(self, name):
-        """With SFTP, a target is never a pattern."""
+        """Returns the name of a target, which is never a pattern with SFTP."""
         return name
 
     def replace(self, local, name):
@@ -80,7 +80,7 @@ class LegacyScp(Scp):
 
     name = "scp -O"
     protocol = "-O"
-    # What the server's shell would read.
+    # The special characters of the server's shell.
     special = r"([^A-Za-z0-9_/\x80-\U0010ffff])"
 
     def target(self, name):
@@ -89,7 +89,7 @@ class LegacyScp(Scp):
 
 @Scp.story("into what is there")
 def into_directories(client, home):
-    """A directory that is there takes what is sent to it; a file takes no directory."""
+    """Files are copied into an existing directory; a directory cannot be copied to a file."""
     tree = home.tree("tree")
     (home.disk / "there").mkdir()
     data = home.stored("file", 10).read_bytes()
@@ -133,10 +133,10 @@ def nothing_left(client, home):
 
 @LegacyScp.story("as libssh2 and pscp say it")
 def other_commands(_client, home):
-    """The command lines of clients that are not OpenSSH's: quoted with -p, and `--`."""
+    """Command lines of other clients than OpenSSH: quoted, with -p, and with `--`."""
     path = dated(home.stored("two words", 1000))
     for command in ("scp -pf 'two words'", "scp -v -p -f -- 'two words'"):
-        # The client's side of the protocol: an acknowledgement for each message.
+        # The client acknowledges each message.
         ssh = ["ssh", *options(home), "-p", str(home.port), home.at, command]
         said = run(ssh, stdin="\0" * 4)
         contains("the messages", said.out, f"T{TIME} 0 ", f"C{MODE:04o} 1000 two words\n")

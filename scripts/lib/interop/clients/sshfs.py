@@ -1,4 +1,4 @@
-"""sshfs: the home as a directory here, with what programs do to files."""
+"""sshfs: the home as a local directory, with the file operations of programs."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from .openssh import key_changes_in, options, rekeying
 
 
 class Sshfs(Client):
-    """The home as a directory here, for as long as the session lasts."""
+    """The home as a local directory during the session."""
 
     name = "sshfs"
     packages = {"sshfs": "sshfs", "fusermount3": "fuse3", "ssh": "openssh-client", "git": "git"}
@@ -24,7 +24,7 @@ class Sshfs(Client):
     odd_names_in_trees = odd_names
     odd_names_listed = odd_names
     kept_in_trees = EVERYTHING
-    # sshfs makes one of these of the server's failure.
+    # sshfs maps the server's failure to one of these.
     quota_words = ("input/output error", "not permitted")
     errors = (OSError,)
 
@@ -39,7 +39,8 @@ class Sshfs(Client):
         self.mount = Path(tempfile.mkdtemp(prefix="mount-", dir=home.local.parent))
         self.log, self.ssh_log = home.local.parent / "sshfs.log", home.local.parent / "sshfs-ssh.log"
         self.ssh_log.unlink(missing_ok=True)
-        # sshfs has no -F and no -i of its own; on the connection that carries SFTP there is no room for ssh's messages.
+        # sshfs passes -F and -i to ssh by options. ssh must not print messages, because they would end up in the SFTP
+        # stream.
         ssh = f"ssh -v -E {self.ssh_log} -F none -i {home.key}"
         words = options(home, *rekeying(self.settings))
         mount_options = [word for flag, word in zip(words, words[1:], strict=False) if flag == "-o"]
@@ -148,14 +149,14 @@ class Sshfs(Client):
 
 @Sshfs.story("copies and archives")
 def copies(client, home):
-    """What cp -a and tar keep: contents, modes, times, links."""
+    """cp -a and tar keep contents, modes, times and links."""
     tree = home.tree("tree")
     with client(home) as session:
         mount = session.mount
         run(["cp", "-a", tree, mount / "copy"])
         os.symlink("sub/block", tree / "the soft one")
         os.link(tree / "one", tree / "hard")
-        # sshfs gives a link's time and owner to what it points at, which therefore has to be there first.
+        # sshfs sets the time and the owner of a link on its target, which must exist before.
         os.utime(tree / "the soft one", (TIME, TIME), follow_symlinks=False)
         os.utime(tree, (TIME, TIME))
         run(["cp", "-a", f"{tree}/.", mount / "copy"])
@@ -173,7 +174,7 @@ def copies(client, home):
 
 @Sshfs.story("changes in place")
 def changes_in_place(client, home):
-    """Writes here and there, at the end, past the end; truncation, and a file that is removed while it is open."""
+    """Writes at several offsets, at and beyond the end; truncation, and a file that is removed while it is open."""
     model = bytearray(home.stored("one", 500_000).read_bytes())
     with client(home) as session:
         mount = session.mount
@@ -223,7 +224,7 @@ def mode_of_a_new_file(client, home):
 
 @Sshfs.story("git")
 def git(client, home):
-    """A program that locks, links, renames over, and reads what it has just written."""
+    """git, which locks, links, renames over existing files, and reads what it has just written."""
     tree = home.tree("tree")
     who = ["-c", "user.name=calvin", "-c", "user.email=calvin@example.org", "-c", "safe.directory=*"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "first"]):
@@ -237,7 +238,7 @@ def git(client, home):
         run(["git", *who, "commit", "-q", "-m", "more"], cwd=mount / "work")
         run(["git", *who, "push", "-q"], cwd=mount / "work")
         run(["git", *who, "gc", "-q"], cwd=mount / "repository")
-    # Judged on the server's disk, not through the mount.
+    # The check is on the server's disk, not through the mount.
     said = run(["git", *who, "fsck", "--full", "--strict"], cwd=home.disk / "repository").all
     if "error" in said or "missing" in said:
         raise Failed(f"git fsck says: {said}")
@@ -251,7 +252,7 @@ def git(client, home):
 
 @Sshfs.story("statvfs of a full home", **WITH_QUOTA)
 def full_home(client, home):
-    """What did not fit has filled the home; what is removed makes room in the same session."""
+    """A write over the quota has filled the home; removing files frees space in the same session."""
     keep, large = home.quota_files()
     with client(home) as session:
         session.put(keep, "keep")

@@ -1,1 +1,1 @@
-"""Stories that are told to every client that has the verbs they need: a new one is a function in one of these files."""
+"""Stories for every client that has the verbs they need. A new story is a function in one of these files."""

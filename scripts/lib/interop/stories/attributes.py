@@ -9,7 +9,7 @@ from .registry import shared
 
 
 def check_kept(path, what):
-    """Checks those attributes that a client keeps."""
+    """Checks the attributes that a client keeps."""
     mode = MODE if "mode" in what else mode_of(path)
     kept(path, mode, TIME if "time" in what else int(path.stat().st_mtime))
 
@@ -67,7 +67,7 @@ def truncate(client, home):
 
 @shared("symbolic link", "symlink")
 def symbolic_link(client, home):
-    """The target comes first or last on the wire; some clients judge that by the server's banner."""
+    """Clients send the target first or last; some decide by the server's identification string."""
     home.stored("d/one", 10)
     with client(home) as session:
         session.symlink("d/one", "soft")

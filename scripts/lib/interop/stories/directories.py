@@ -1,4 +1,4 @@
-"""Directories: copied with all that is in them, made, renamed, removed."""
+"""Directories: copied with their contents, created, renamed, removed."""
 
 from ..checks import equal, mentions, names, same, same_tree
 from ..client import EVERYTHING, NOTHING
@@ -38,7 +38,7 @@ def make_directories(client, home):
 
 @shared("make a path", "make_path")
 def make_path(client, home):
-    """Each directory on the way is made, or is there already."""
+    """Missing parent directories are created, and existing ones are accepted."""
     home.stored("q/file", 10)
     with client(home) as session:
         session.make_path("q/w/e")
@@ -48,7 +48,7 @@ def make_path(client, home):
 
 @shared("rename", "rename")
 def rename(client, home):
-    """A file into a directory, then the directory."""
+    """Renames a file into a directory, and then the directory."""
     data = home.stored("old").read_bytes()
     (home.disk / "d").mkdir()
     with client(home) as session:

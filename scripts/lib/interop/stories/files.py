@@ -1,11 +1,11 @@
-"""Files that come and go: whole ones, parts of them, several at once."""
+"""Transfers of files: whole ones, parts of them, several at once."""
 
 from ..checks import equal, mentions, names, same
 from ..client import Failed, Skipped
 from .registry import shared
 
 SIZES = {"empty": 0, "one": 1, "large": 5_000_017}
-# Half of it is there already, with one other byte, when a client resumes.
+# The size of the file for resuming, of which half exists already with one different byte.
 RESUMED = 3_000_001
 
 
@@ -43,7 +43,7 @@ def listed(client, home):
 
 @shared("long listing", "ls")
 def long_listing(client, home):
-    """More than one reply holds."""
+    """Lists more names than fit into one reply."""
     for number in range(1500):
         home.stored(f"d/file {number:04}", number % 10)
     with client(home) as session:

@@ -1,4 +1,5 @@
-"""Names with spaces, quotation marks, signs of patterns and shells, more than ASCII, and bytes that are not UTF-8."""
+"""Names with spaces, quotation marks, special characters of patterns and shells, non-ASCII characters, and bytes that
+are not UTF-8."""
 
 from ..checks import equal, names, same, same_tree
 from .registry import shared
@@ -29,7 +30,7 @@ def odd_names_renamed(client, home):
 
 @shared("names that are removed", "remove", "odd_names")
 def odd_names_removed(client, home):
-    """What would match if the name were taken for a pattern stays."""
+    """Files that the name would match as a pattern are not removed."""
     for name in (*client.odd_names, "its *a b", "i"):
         home.stored(name, 10)
     with client(home) as session:
@@ -40,7 +41,7 @@ def odd_names_removed(client, home):
 
 @shared("names in directories", "put_tree", "get_tree", "odd_names_in_trees")
 def odd_names_in_trees(client, home):
-    """Names that the client sends by itself, as it has found them."""
+    """Names that the client finds and sends by itself."""
     for name in client.odd_names_in_trees:
         home.sample(f"odd/{name}")
         home.sample(f"odd/sub {name}/{name}", 10)

@@ -13,8 +13,8 @@ def shared(title, *needs, **more):
     for need in needs:
         getattr(Client, need)
 
-    def keep(tell):
-        SHARED.append(Story(title, tell, needs, **more))
-        return tell
+    def register(run):
+        SHARED.append(Story(title, run, needs, **more))
+        return run
 
-    return keep
+    return register

@@ -1,4 +1,4 @@
-"""What a server does beside files: it signs users in, changes keys, computes hashes, and keeps to quotas."""
+"""Functions of a server besides files: signing in, rekeying, hashes and quotas."""
 
 import os
 
@@ -8,12 +8,12 @@ from ..client import Failed, Room, Skipped
 from ..home import MODE, PASSWORD, QUOTA, REKEY_FILE, WITH_QUOTA
 from .registry import shared
 
-# statvfs counts blocks of so many bytes.
+# The block size of statvfs, in bytes.
 BLOCK = 4096
 
 
 def everyday(client, home, **settings):
-    """What users do, one thing after another on one connection."""
+    """Common operations of users in sequence on one connection."""
     local = home.sample("one", 3_000_001)
     with client(home, **settings) as session:
         session.put(local, "one")
@@ -92,14 +92,14 @@ def free_space(client, home):
     with client(home) as session:
         room = session.df()
     disk = os.statvfs(home.disk)
-    # Some clients look at all free blocks; a server may count out what is reserved for root.
+    # Some clients report all free blocks, of which a server may exclude those reserved for root.
     least, most = (disk.f_frsize * blocks for blocks in (disk.f_bavail, disk.f_bfree))
     if not (0.9 * least < room.free < 1.1 * most and room.free <= room.total * 1.1):
         raise Failed(f"the client says {room}; the disk has {least} to {most} bytes free")
 
 
 def exceed(session, large):
-    """Uploads what does not fit; returns what the user is told, which is nothing if the client does not look."""
+    """Uploads a file over the quota, and returns the client's message, which is empty if it ignores errors."""
     if session.reports_failed_writes:
         return session.refused("put", large, "large")
     session.put(large, "large")
@@ -124,9 +124,9 @@ def room_again(client, home):
     with client(home) as session:
         session.put(keep, "keep")
         exceed(session, large)
-    # Some clients take the answers to what they have still written for those to what they ask next.
+    # Some clients confuse the replies to pending WRITEs with those to the next request.
     with client(home) as session:
-        # A client that asks for the room first has sent nothing.
+        # A client that checks the free space first has sent nothing.
         if (home.disk / "large").exists():
             session.remove("large")
         session.put(fits, "fits")

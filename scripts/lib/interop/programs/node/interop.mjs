@@ -1,5 +1,5 @@
-// ssh2-sftp-client for Node, told by scripts/interop what to do; scripted.py says how. What is asked for by the name of
-// a method of the library is that method.
+// ssh2-sftp-client for Node, controlled by scripts/interop; scripted.py describes the protocol. A verb with the name of a
+// method of the library calls that method.
 
 import { createHash } from "node:crypto";
 import { createReadStream, readFileSync } from "node:fs";
@@ -17,7 +17,7 @@ await sftp.connect({
   hostVerifier: (hostKey) => createHash("sha256").update(hostKey).digest("base64").replace(/=+$/, "") === fingerprint,
 });
 
-// What the library has no method of its own for.
+// The verbs for which the library has no method.
 const raw = (method, ...words) =>
   new Promise((done, failed) => sftp.sftp[method](...words, (error, said) => (error ? failed(error) : done(said))));
 const verbs = {
@@ -51,7 +51,7 @@ const verbs = {
   uploadDir: (local, path) => sftp.uploadDir(local, path),
   downloadDir: (path, local) => sftp.downloadDir(path, local),
 };
-// These answer with their result, the others with nothing.
+// These verbs return a result, the others nothing.
 const asks = new Set(["list", "stat", "readlink", "statvfs"]);
 
 const answer = (kind, said) => process.stdout.write(`${kind}\t${String(said).replace(/\n/g, " ")}\n`);

@@ -1,5 +1,5 @@
 <?php
-// phpseclib, as Debian has it. Told by scripts/interop what to do; scripted.py says how.
+// phpseclib of Debian, controlled by scripts/interop; scripted.py describes the protocol.
 
 require 'phpseclib3/autoload.php';
 
@@ -10,7 +10,7 @@ $sftp = new SFTP('127.0.0.1', (int) $port, 20);
 if (getenv('KEX')) {
     $sftp->setPreferredAlgorithms(['kex' => [getenv('KEX')]]);
 }
-// What stat knows may have changed.
+// The cache of stat may be outdated.
 $sftp->disableStatCache();
 
 function well($done)

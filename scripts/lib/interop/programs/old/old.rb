@@ -1,4 +1,4 @@
-# net-ssh and net-sftp, as Debian has them. Told by scripts/interop what to do; scripted.py says how.
+# net-ssh and net-sftp of Debian, controlled by scripts/interop; scripted.py describes the protocol.
 
 require "net/sftp"
 
@@ -7,7 +7,7 @@ options = {
   port: port.to_i, password: ENV.fetch("PASSWORD"), config: false, non_interactive: true, use_agent: false,
   verify_host_key: :never, timeout: 20, auth_methods: ["password"]
 }
-# One key exchange, so that it is known what was used; without, what the library does by itself.
+# With one key exchange, it is known which one was used; otherwise the library chooses.
 options[:kex] = [ENV["KEX"]] if ENV["KEX"]
 STDIN.binmode
 STDOUT.sync = true
@@ -44,5 +44,5 @@ begin
     end
   end
 rescue Net::SFTP::StatusException
-  # At the end it is told of the other writes of an upload that had failed.
+  # At the end, the library reports the other failed WRITEs of an upload.
 end

@@ -6,7 +6,7 @@ import com.jcraft.jsch.SftpStatVFS;
 import java.nio.charset.Charset;
 import java.util.TreeSet;
 
-/** JSch as a client: what most Java programs and build tools have. */
+/** JSch as a client, which most Java programs and build tools use. */
 public final class Jsch {
     private static final int PATIENCE_MILLIS = 60_000;
 

@@ -31,7 +31,7 @@ import org.apache.sshd.sftp.client.extensions.SpaceAvailableExtension;
 import org.apache.sshd.sftp.client.extensions.openssh.OpenSSHPosixRenameExtension;
 import org.apache.sshd.sftp.client.extensions.openssh.OpenSSHStatPathExtension;
 
-/** Apache MINA SSHD as a client: the one that asks for md5-hash, and for check-file in a shape of its own. */
+/** Apache MINA SSHD as a client, which uses md5-hash, and check-file in its own format. */
 public final class Mina {
     private static final Duration PATIENCE = Duration.ofSeconds(30);
 
@@ -164,7 +164,7 @@ public final class Mina {
         return "";
     }
 
-    /** md5 PATH name|handle START LENGTH QUICK: with QUICK "right" or "wrong" or "". */
+    /** Runs md5 PATH name|handle START LENGTH QUICK, where QUICK is "right", "wrong" or "". */
     private String md5(String path, String[] words) throws Exception {
         long start = Long.parseLong(words[2]);
         long length = Long.parseLong(words[3]);
@@ -177,7 +177,7 @@ public final class Mina {
         }
     }
 
-    /** The MD5 of the first 2048 bytes from there on: a server that finds another one hashes no more. */
+    /** Returns the MD5 of 2048 bytes from an offset on: a server with another hash there skips the rest. */
     private byte[] quick(String path, long start, String which) throws Exception {
         if (which.isEmpty()) {
             return new byte[0];
@@ -192,7 +192,7 @@ public final class Mina {
         return digest;
     }
 
-    /** check PATH name|handle ALGORITHMS START LENGTH BLOCK. */
+    /** Runs check PATH name|handle ALGORITHMS START LENGTH BLOCK. */
     private String check(String path, String[] words) throws Exception {
         List<String> algorithms = List.of(words[2].split(","));
         long start = Long.parseLong(words[3]);

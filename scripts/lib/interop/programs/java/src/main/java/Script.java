@@ -6,15 +6,15 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * What scripts/interop wants done: a line for each step, words separated by tabs. Each is answered with a line, "ok" or
- * "error" and a text. Bytes come and go as they are, as characters of Latin-1: names need not be UTF-8.
+ * The steps from scripts/interop: a line for each step, with words separated by tabs. Each is answered with a line of "ok"
+ * or "error" and a text. Each byte is one character of Latin-1, so names need not be UTF-8.
  */
 final class Script {
     interface Step {
         String apply(String verb, String[] words) throws Exception;
     }
 
-    /** What names on the server are written in. */
+    /** The charset of names on the server. */
     static Charset names = StandardCharsets.UTF_8;
 
     static void run(Step step) throws Exception {
@@ -31,12 +31,12 @@ final class Script {
         }
     }
 
-    /** A name on the server, from the bytes that the script has. */
+    /** Returns a name on the server from the bytes in the script. */
     static String name(String word) {
         return new String(word.getBytes(StandardCharsets.ISO_8859_1), names);
     }
 
-    /** Back to bytes, for the answer. */
+    /** Returns the bytes of a name for the answer. */
     static String bytes(String name) {
         return new String(name.getBytes(names), StandardCharsets.ISO_8859_1);
     }
