@@ -1,4 +1,4 @@
-//! What the operator does and sees: checks and starts, changes beside running sessions, quotas, secrets, the sandbox.
+//! The administrator's view: checks and starts, changes to running servers, quotas, secrets, the sandbox.
 
 mod changes;
 mod checks;

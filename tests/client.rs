@@ -1,6 +1,8 @@
-//! Our client: its commands as scripts use them, the way to a server, the shell, and transfers.
+//! The client: its commands as scripts use them, connecting and signing in, the shell, and transfers.
 
 mod commands;
 mod connect;
+mod destination;
 mod shell;
+mod terminal;
 mod transfer;

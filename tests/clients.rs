@@ -17,14 +17,14 @@ use std::path::{Path, PathBuf};
 use testkit::random::noise;
 use testkit::server::TestServer;
 
-/// A file of noise in the sandbox's directory.
+/// Creates a file of noise in the test's directory.
 pub fn local_file(sandbox: &TestServer, name: &str, length: usize) -> PathBuf {
     let path = sandbox.path().join(name);
     std::fs::write(&path, noise(length, length as u64)).unwrap();
     path
 }
 
-/// Fails when the files differ, without printing them.
+/// Asserts that two files are equal, without printing them.
 pub fn assert_same(a: &Path, b: &Path) {
     let read = |path: &Path| std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let (left, right) = (read(a), read(b));

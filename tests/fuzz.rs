@@ -1,4 +1,4 @@
-//! Each fuzz target over its seeds and some thousand mutations of them. `scripts/fuzz` goes on from there.
+//! Runs each fuzz target over its seeds and some thousand mutations of them. `scripts/fuzz` runs them longer.
 
 use testkit::fuzz::smoke;
 
@@ -50,7 +50,7 @@ fn ssh_config() {
 
 /// Each target of cargo-fuzz is one of those above, with the same body and with seeds.
 #[test]
-fn every_target_is_tried_here() {
+fn every_target_runs_here() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let names = |directory: &str| {
         let entries = std::fs::read_dir(root.join(directory)).unwrap();
@@ -71,7 +71,7 @@ fn every_target_is_tried_here() {
             .rfind(|part| part.contains("::"))
             .unwrap()
             .trim();
-        // With a comma behind the last argument where the line was too long.
+        // rustfmt adds a comma behind the last argument of a long line.
         let call = format!("smoke(\"{target}\",{body}");
         assert!(here.contains(&call), "{target}: {body}");
     }

@@ -1,8 +1,8 @@
-//! A home on a file system that hangs holds up nobody whose home is elsewhere, and loses nothing.
+//! A home on a file system that hangs does not block users with homes elsewhere, and loses nothing.
 //!
-//! The file system is an image on a loop device, frozen with `fsfreeze`; that needs root and loop devices. Where they
-//! lack, the test says so loudly and shows nothing. It hangs until the test has seen what it waits for: a server in
-//! which others wait for it would never show that.
+//! The file system is an image on a loop device, frozen with `fsfreeze`; that needs root and loop devices. Where these
+//! are missing, the test is skipped with a message. The file system hangs until the test has seen what it waits for,
+//! which would never happen in a server where others wait for it.
 
 mod frozen;
 
@@ -25,18 +25,18 @@ use testkit::wait_for;
 const BEFORE: usize = 10;
 const UPLOADS: usize = 20;
 const SIZE: usize = 12 << 20;
-/// Others' STATs and sign-ins while it hangs.
+/// The STATs and sign-ins of others while the file system hangs.
 const STATS: usize = 1000;
 const SIGN_INS: usize = 10;
 
-/// A user elsewhere who works until told to stop.
-struct Busy<T> {
+/// A thread that repeats some work of another user until it is stopped.
+struct RepeatedWork<T> {
     stop: Arc<AtomicBool>,
     rounds: Arc<AtomicUsize>,
     thread: JoinHandle<Vec<T>>,
 }
 
-impl<T: Send + 'static> Busy<T> {
+impl<T: Send + 'static> RepeatedWork<T> {
     fn start(mut work: impl FnMut() -> T + Send + 'static) -> Self {
         let (stop, rounds) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let (flag, count) = (Arc::clone(&stop), Arc::clone(&rounds));
@@ -57,24 +57,24 @@ impl<T: Send + 'static> Busy<T> {
     }
 }
 
-/// Someone who has signed in before and asks for attributes.
-fn asks(server: &TestServer, user: &str) -> Busy<()> {
+/// Requests attributes repeatedly in a session that signed in before.
+fn asks(server: &TestServer, user: &str) -> RepeatedWork<()> {
     let mut session = server.raw(user);
-    Busy::start(move || {
+    RepeatedWork::start(move || {
         std::thread::sleep(Duration::from_millis(3));
         assert!(matches!(session.ask(&stat("/")), Reply::Attrs(_)));
     })
 }
 
-/// Someone who signs in again and again, and whether it worked.
-fn signs_in(server: &TestServer, user: &str) -> Busy<bool> {
+/// Signs in repeatedly, and records whether that succeeded.
+fn signs_in(server: &TestServer, user: &str) -> RepeatedWork<bool> {
     let mut command = server.client("ssh", user, By::Key);
     command
         .args(["-s", &format!("{user}@127.0.0.1"), "sftp"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    Busy::start(move || {
+    RepeatedWork::start(move || {
         std::thread::sleep(Duration::from_millis(100));
         command.status().unwrap().success()
     })
@@ -104,7 +104,7 @@ fn has_begun(home: &Path, numbers: std::ops::Range<usize>) -> bool {
         .all(|n| fs::metadata(home.join(format!("far-{n}"))).is_ok_and(|m| m.len() > 0))
 }
 
-/// A server, not started yet, with a user whose home lies on the mount.
+/// Returns a server that is not started yet, with a user whose home is on the mount.
 fn with_home_at(user: &str, home: &Path, mount: &Mount) -> TestServer {
     let roots = format!("roots = [{:?}]", mount.point());
     let server = TestServer::new(&[("storage", &roots)]);
@@ -113,7 +113,7 @@ fn with_home_at(user: &str, home: &Path, mount: &Mount) -> TestServer {
 }
 
 #[test]
-fn a_home_that_hangs_holds_up_nobody_else() {
+fn a_hanging_home_does_not_delay_other_users() {
     let Some(mount) = Mount::or_skip() else { return };
     let home = mount.point().join("alice");
     let mut server = with_home_at("alice", &home, &mount);
@@ -126,22 +126,23 @@ fn a_home_that_hangs_holds_up_nobody_else() {
     let askers = [asks(&server, "bob"), asks(&server, "carol")];
     let newcomers = signs_in(&server, "dave");
     let mut uploads: Vec<_> = (0..BEFORE).map(|n| upload(&server, n)).collect();
-    // It hangs in the middle of these, and before the others begin.
+    // The file system hangs in the middle of these, and before the others begin.
     wait_for("the first uploads to begin", || has_begun(&home, 0..BEFORE));
     let frozen = mount.freeze().expect("a mounted file system freezes");
     let marks: Vec<_> = askers.iter().map(|a| a.rounds.load(Ordering::Relaxed)).collect();
     let mark = newcomers.rounds.load(Ordering::Relaxed);
     uploads.extend((BEFORE..UPLOADS).map(|n| upload(&server, n)));
-    // Two more sign-ins than are looked at: one was under way when it began to hang, one is when it ends.
+    // There are two more sign-ins than are checked: one was under way when the file system began to hang, and one is
+    // under way at the end.
     wait_for("the others to work while it hangs", || {
-        let since = |busy: &Busy<()>, mark: usize| busy.rounds.load(Ordering::Relaxed) - mark;
+        let since = |busy: &RepeatedWork<()>, mark: usize| busy.rounds.load(Ordering::Relaxed) - mark;
         let stats = askers
             .iter()
             .zip(&marks)
             .all(|(asker, mark)| since(asker, *mark) > STATS / 2);
         stats && newcomers.rounds.load(Ordering::Relaxed) - mark > SIGN_INS + 2
     });
-    // It does hang.
+    // The file system really hangs.
     let mut begun_since = uploads[BEFORE..].iter_mut();
     assert!(begun_since.all(|child| child.try_wait().unwrap().is_none()));
     frozen.thaw();
@@ -159,9 +160,9 @@ fn a_home_that_hangs_holds_up_nobody_else() {
     assert!(sign_ins.iter().all(|worked| *worked), "a sign-in failed");
 }
 
-/// More sign-ins than the server has places for wait for a home that hangs when it is to be made.
+/// More sign-ins than the server has places for wait for a home that is created on a file system that hangs.
 #[test]
-fn many_who_wait_for_a_home_that_hangs_hold_up_nobody_else() {
+fn many_sign_ins_to_a_hanging_home_do_not_delay_others() {
     const WAITING: usize = 100;
     let Some(mount) = Mount::or_skip() else { return };
     // Homes are made beneath [storage] homes only.
@@ -173,7 +174,7 @@ fn many_who_wait_for_a_home_that_hangs_hold_up_nobody_else() {
     server.add_user("alice", &[]);
     server.add_user("dave", &["--home", server.home("dave").to_str().unwrap()]);
     server.serve();
-    // Nobody has been there: the home does not exist.
+    // Nobody has signed in yet, so the home does not exist.
     let _ = fs::remove_dir(&home);
     assert!(!home.exists());
     let frozen = mount.freeze().expect("a mounted file system freezes");
@@ -199,26 +200,27 @@ fn many_who_wait_for_a_home_that_hangs_hold_up_nobody_else() {
     let none_ended = waiting
         .iter_mut()
         .all(|child| child.try_wait().unwrap().is_none());
-    assert!(none_ended, "somebody did not wait for the home that hangs");
+    assert!(none_ended, "a session did not wait for the home that hangs");
     frozen.thaw();
     for mut child in waiting {
         assert!(child.wait().unwrap().success(), "a sign-in failed");
     }
 }
 
-/// Does a thread of this process wait for a disk (state D)?
+/// Whether a thread of this process waits for a disk (state D).
 fn is_stuck(pid: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     threads.flatten().any(|thread| {
         let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        // The name before it may hold anything, and ends with the last bracket.
+        // The name before the state may contain anything, and ends with the last bracket.
         stat.rsplit(')').next().unwrap_or_default().starts_with(" D")
     })
 }
 
-/// A call that had begun cannot be called back: the change holds all the same, and what waits is told.
+/// A system call that hangs cannot be cancelled: the change takes effect all the same, and the message says what still
+/// waits.
 #[test]
-fn a_change_holds_although_a_call_of_an_ended_session_hangs() {
+fn a_change_takes_effect_although_a_call_of_an_ended_session_hangs() {
     let Some(mount) = Mount::or_skip() else { return };
     let home = mount.point().join("alice");
     let mut server = with_home_at("alice", &home, &mount);
@@ -240,23 +242,23 @@ fn a_change_holds_although_a_call_of_an_ended_session_hangs() {
         again.starts_with("unchanged: alice\nfor 1 of these") && again.contains("no further one begins"),
         "{again}"
     );
-    // What hangs is not deleted, which would hang as well.
+    // The home is not deleted, because that would hang as well.
     let removed = server.admin(&["user", "remove", "alice", "--delete-home"], "");
-    let told = String::from_utf8_lossy(&removed.stderr).into_owned();
-    assert_eq!(removed.status.code(), Some(1), "{told}");
+    let message = String::from_utf8_lossy(&removed.stderr).into_owned();
+    assert_eq!(removed.status.code(), Some(1), "{message}");
     assert!(
-        told.contains("alice was removed, but the home was not deleted") && told.contains("rm -r "),
-        "{told}"
+        message.contains("alice was removed, but the home was not deleted") && message.contains("rm -r "),
+        "{message}"
     );
     assert!(home.is_dir());
     frozen.thaw();
     assert!(!waiting.wait().unwrap().success());
 }
 
-/// The audit log's disk hangs: whoever fills the log is slowed down for a moment, nobody else, and losses are counted.
+/// The audit log's disk hangs: only the user who fills the log is delayed, for a moment, and lost events are counted.
 #[test]
-fn an_audit_log_on_a_disk_that_hangs_holds_up_nobody() {
-    /// More than a user's part of what waits for the disk.
+fn a_hanging_audit_log_does_not_block_sessions() {
+    /// The number of forbidden requests: more than one user's share of the queue.
     const FLOOD: usize = 24_000;
     let Some(mount) = Mount::or_skip() else { return };
     let mut server = TestServer::new(&[]);
@@ -289,9 +291,9 @@ fn an_audit_log_on_a_disk_that_hangs_holds_up_nobody() {
         std::thread::sleep(Duration::from_millis(50));
     }
     flood.join().unwrap();
-    // All of both was done while the log could not be written.
+    // Both users finished while the log could not be written.
     frozen.thaw();
-    // All of the other user's events are there, and each of the flood's is there or counted.
+    // All events of the other user are in the log, and each event of the flood is in the log or counted as lost.
     let events = || -> Vec<serde_json::Value> {
         let text = fs::read_to_string(&audit).unwrap_or_default();
         text.lines()

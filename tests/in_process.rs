@@ -7,7 +7,7 @@ use testkit::russh_client::Session;
 use testkit::server::TestServer;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_serves_and_ends_where_it_was_started() {
+async fn a_server_runs_and_stops_within_a_process() {
     let directory = TestServer::new(&[]);
     directory.add_user("alice", &[]);
     let server = InProcess::serve(&directory).await;

@@ -1,8 +1,8 @@
 //! The jail under attack: directories are swapped for links that lead outside, in a loop, while other threads open,
 //! read, write, rename, link, list and remove through them. Nothing outside may be read, made, changed or removed.
 //!
-//! The same attack runs against a resolver that checks a path and then uses it, and must get out there: else it
-//! would prove nothing.
+//! The same attack runs against a resolver that checks a path and then uses it, and must succeed there: otherwise the
+//! test would prove nothing.
 
 mod naive;
 
@@ -34,14 +34,14 @@ use rustix::fs::{CWD, Mode, OFlags, RenameFlags, Timespec, Timestamps, renameat_
 
 const DURATION: Duration = Duration::from_secs(20);
 
-/// What the files outside say; nothing inside ever does.
+/// The content of the files outside, which no file inside has.
 const SECRET: &[u8] = b"SECRET";
-/// The time of everything outside, by which attributes give themselves away.
+/// The modification time of everything outside, which identifies attributes from there.
 const OUTSIDE_TIME: i64 = 1_234_567_890;
-/// A name that is found outside only.
+/// A name that exists only outside.
 const OUTSIDE_NAME: &[u8] = b"canary";
 
-/// `home` with directories that change places with links, and `outside` beside it, furnished with the same names.
+/// The directory `home`, whose directories are swapped with links, and `outside` beside it with the same names.
 struct Arena {
     dir: tempfile::TempDir,
     home: PathBuf,
@@ -78,8 +78,8 @@ impl Arena {
         Self { dir, home }
     }
 
-    /// All that can be known of what is not the home: a change of anything changes a ctime.
-    fn canary(&self) -> std::io::Result<BTreeMap<PathBuf, Facts>> {
+    /// Returns the state of everything outside of the home; each change there changes a ctime.
+    fn outside_state(&self) -> std::io::Result<BTreeMap<PathBuf, Facts>> {
         let mut seen = BTreeMap::new();
         let mut todo = vec![self.dir.path().to_owned()];
         while let Some(path) = todo.pop() {
@@ -111,14 +111,14 @@ impl Arena {
     }
 }
 
-/// Inode, links, mode, mtime, ctime with nanoseconds, content.
+/// The inode, links, mode, mtime, ctime in seconds and nanoseconds, and content of a file.
 type Facts = (u64, u64, u32, i64, i64, i64, Vec<u8>);
 
-/// What came of an attack.
+/// The result of an attack.
 #[derive(Default)]
 struct Report {
     escape: Option<(Duration, String)>,
-    /// For each operation how often it was done, and how often refused.
+    /// For each operation, how often it succeeded and how often it was refused.
     counts: BTreeMap<&'static str, (u64, u64)>,
 }
 
@@ -140,7 +140,7 @@ impl Attack<'_> {
         report.escape.get_or_insert((self.started.elapsed(), how));
     }
 
-    fn looked_at(&self, what: &str, meta: Metadata) {
+    fn check_metadata(&self, what: &str, meta: Metadata) {
         if meta.mtime == OUTSIDE_TIME {
             self.escaped(format!("saw the attributes of {what}: {meta:?}"));
         }
@@ -148,7 +148,7 @@ impl Attack<'_> {
 
     fn read(&self, path: &VirtualPath) -> Result<()> {
         let file = self.storage.open(path, flags("r"), Wait::Allowed)?;
-        self.looked_at("an open file", file.stat()?);
+        self.check_metadata("an open file", file.stat()?);
         let mut buffer = [0; 64];
         let count = file.read_at(&mut buffer, 0, Wait::Allowed)?;
         if buffer[..count].starts_with(SECRET) {
@@ -160,7 +160,7 @@ impl Attack<'_> {
     fn list(&self, path: &VirtualPath) -> Result<()> {
         let mut stream = self.storage.open_dir(path)?;
         while let Some(entry) = stream.next()? {
-            self.looked_at("an entry", entry.meta);
+            self.check_metadata("an entry", entry.meta);
             if entry.name == OUTSIDE_NAME {
                 self.escaped(format!("listed {path}"));
             }
@@ -173,11 +173,11 @@ impl Attack<'_> {
         file.write_at(b"inside", 0, Wait::Allowed)
     }
 
-    /// One operation of an attacker, by a number that chance gave.
+    /// Runs one operation of an attacker, chosen by a random number.
     fn operate(&self, number: u64) {
-        const DOORS: [&str; 6] = ["door", "gate", "a/b", "a/../a/b", "absolute", "a/b/../climbing"];
+        const DIRECTORIES: [&str; 6] = ["door", "gate", "a/b", "a/../a/b", "absolute", "a/b/../climbing"];
         let pick = |n: u64, of: usize| usize::try_from(n % of as u64).unwrap();
-        let door = DOORS[pick(number, DOORS.len())];
+        let door = DIRECTORIES[pick(number, DIRECTORIES.len())];
         let at = |name: &str| VirtualPath::parse(format!("{door}/{name}").as_bytes()).unwrap();
         let own = |name: &str| VirtualPath::parse(format!("target/{name}").as_bytes()).unwrap();
         let deep = VirtualPath::parse(b"a/b/deep/er/../../../../../outside/f").unwrap();
@@ -205,12 +205,13 @@ impl Attack<'_> {
             7 => ("list up", self.list(&at("sub/.."))),
             8 => (
                 "stat",
-                s.stat(&at("f"), Links::Follow).map(|m| self.looked_at("f", m)),
+                s.stat(&at("f"), Links::Follow)
+                    .map(|m| self.check_metadata("f", m)),
             ),
             9 => (
                 "lstat",
                 s.stat(&at(""), Links::NoFollow)
-                    .map(|m| self.looked_at("door", m)),
+                    .map(|m| self.check_metadata("door", m)),
             ),
             10 => ("rename within", s.rename(&at("f"), &at("g"), REPLACE)),
             11 => ("rename in", s.rename(&own("f"), &at("f"), REFUSE)),
@@ -246,7 +247,7 @@ impl Attack<'_> {
                 ("symlink", s.symlink(b"../outside", &at("loop"), Wait::Allowed))
             }
         };
-        // What was taken away is needed again.
+        // The removed file is needed again.
         if matches!(name, "rename within" | "rename in") {
             let _ = self.write(&at("f"), "wc");
             let _ = self.write(&own("f"), "wc");
@@ -272,11 +273,11 @@ fn flags(letters: &str) -> OpenHow {
     }
 }
 
-/// Changes two names of the home over and over.
+/// Exchanges pairs of names in the home repeatedly.
 fn swap(attack: &Attack<'_>, home: &Path, pairs: &[(&str, &str)], how: RenameFlags) {
     let dir: OwnedFd = rustix::fs::open(home, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let mut swapped = 0_u64;
-    // The naive resolver may be beaten before this thread has had its first turn.
+    // The naive resolver may fail before this thread has run for the first time.
     while !attack.over() || swapped == 0 {
         for &(one, other) in pairs {
             swapped += u64::from(renameat_with(&dir, one, &dir, other, how).is_ok());
@@ -291,9 +292,9 @@ fn swap(attack: &Attack<'_>, home: &Path, pairs: &[(&str, &str)], how: RenameFla
 
 /// Attacks a storage over the arena's home until time is up or something outside was reached.
 fn attack(arena: &Arena, storage: &dyn Storage) -> Report {
-    let before = arena.canary().unwrap();
+    let before = arena.outside_state().unwrap();
     assert!(before.len() >= 8, "{before:?}");
-    let untouched = || arena.canary().is_ok_and(|now| now == before);
+    let untouched = || arena.outside_state().is_ok_and(|now| now == before);
     let attack = Attack {
         storage,
         started: Instant::now(),
@@ -308,7 +309,7 @@ fn attack(arena: &Arena, storage: &dyn Storage) -> Report {
             swap(attack, &arena.home, &pairs, exchange);
         });
         scope.spawn(move || swap(attack, &arena.home, &[("a/b", "a/climbing")], exchange));
-        // A directory that is moved up while someone climbs from it by `..`.
+        // This moves a directory up while another thread leaves it by `..`.
         scope.spawn(move || {
             let pairs = [("a/b/deep/er", "er"), ("a/climbing/deep/er", "er")];
             swap(attack, &arena.home, &pairs, RenameFlags::NOREPLACE);
@@ -346,7 +347,7 @@ fn nothing_outside_is_ever_touched() {
     assert_eq!(report.escape, None);
     assert_eq!(report.counts.len(), 20);
     for (operation, (done, refused)) in report.counts {
-        // Both sides of the swaps were met: the real directory and the link.
+        // The operations met both sides of the swaps: the directory and the link.
         assert!(
             done > 0 && refused > 0,
             "{operation}: {done} done, {refused} refused"
@@ -355,7 +356,7 @@ fn nothing_outside_is_ever_touched() {
 }
 
 #[test]
-fn the_same_attack_gets_out_of_a_naive_resolver() {
+fn the_same_attack_escapes_from_a_naive_resolver() {
     let arena = Arena::new();
     let report = attack(&arena, &Naive::new(&arena.home));
     let (after, how) = report.escape.expect("the attack is too weak to prove anything");

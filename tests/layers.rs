@@ -1,9 +1,9 @@
 //! The layers of the code, enforced: a file imports only from its own layer or from those below, and never in a circle.
 //!
 //! The modules of each package are found as the compiler finds them, from `lib.rs` along the `mod` items, without what
-//! is compiled for tests alone. An import is a `use` or a path that names an item of the same package; it counts for the
-//! file that defines the item, so a re-export (`pub use`) is looked through and is no import itself. Paths inside of
-//! macros count too. What this cannot see: methods that are called on values of a type that somebody else has named.
+//! is compiled for tests alone. An import is a `use` or a path that names an item of the same package; it counts for
+//! the file that defines the item, so a re-export (`pub use`) is looked through and is no import itself. Paths inside
+//! of macros count too. This cannot see methods that are called on values whose type another module has named.
 
 mod modules;
 
@@ -31,8 +31,8 @@ const PACKAGES: &[&str] = &[
     "crates/testkit/src",
 ];
 
-/// Modules that must not know each other, although they are in one layer.
-const STRANGERS: &[(&str, &str)] = &[("storage", "auth")];
+/// Modules that must not import each other, although they are in one layer.
+const INDEPENDENT: &[(&str, &str)] = &[("storage", "auth")];
 
 #[test]
 fn no_file_of_the_server_imports_from_a_layer_above() {
@@ -60,7 +60,7 @@ fn no_file_of_the_server_imports_from_a_layer_above() {
                 faults.insert(format!("{upper} or {lower} is in no layer"));
             }
         }
-        if STRANGERS
+        if INDEPENDENT
             .iter()
             .any(|(a, b)| (upper == a && lower == b) || (upper == b && lower == a))
         {
@@ -88,7 +88,7 @@ fn the_modules_at_the_top_of_a_package_form_no_circle() {
 }
 
 #[test]
-fn the_reader_of_imports_sees_what_it_must() {
+fn the_import_reader_finds_every_kind_of_import() {
     let package = Package::of_texts(&[
         ("lib", "pub mod a; pub mod b; pub mod c; #[cfg(test)] mod t;"),
         (
@@ -125,7 +125,7 @@ const ROOTS: &[&str] = &[
 ];
 
 #[test]
-fn the_map_names_files_and_functions_that_exist() {
+fn architecture_md_names_files_and_functions_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
     let mut checked = 0;

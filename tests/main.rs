@@ -1,6 +1,6 @@
-//! What the two programs do, seen from outside: one binary, a module per subject.
+//! Tests of the two programs from outside: one binary, with a module for each subject.
 //!
-//! `cargo test --test all proof::` runs the stories of one subject. The harness is the package `homeport-testkit`.
+//! `cargo test --test all proof::` runs the tests of one subject. The harness is the package `homeport-testkit`.
 // Tests say what they expect by failing.
 #![allow(clippy::pedantic, clippy::restriction)]
 

@@ -1,15 +1,14 @@
-//! The real server under pressure: replies in order whatever is mixed, tiny and shut windows, rekeying, and clients
-//! that starve themselves or others.
+//! The server under load and misuse: replies in order under any mix of requests, small and shut windows, rekeying, and
+//! clients that would starve others.
 
 mod channels;
-mod credit;
 mod crowds;
 mod deadlocks;
 mod descriptors;
-mod doors;
 mod events;
 mod exchanges;
 mod guessers;
+mod memory;
 mod misuse;
 mod mix;
 mod order;
@@ -18,10 +17,11 @@ mod shares;
 mod starve;
 mod stock;
 mod threads;
+mod timeouts;
 
 use testkit::random::noise;
 
-/// Runs an async story on two threads.
+/// Runs an async test on two threads.
 fn story(story: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

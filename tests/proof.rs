@@ -1,7 +1,7 @@
-//! Proof of what is stored, and the commands that scripts use: hash extensions, hash commands, legacy scp, fsync.
+//! Verification of stored files, and the commands that scripts use: hash extensions, hash commands, legacy scp, fsync.
 
-mod beside;
 mod commands;
+mod concurrent_hashes;
 mod durable;
 mod hashes;
 mod refusals;
@@ -12,12 +12,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Content that no two offsets of a file share.
+/// Returns noise, in which no two offsets have the same content.
 fn noise(length: usize) -> Vec<u8> {
     testkit::random::noise(length, length as u64)
 }
 
-/// A name of bytes in a directory.
+/// Returns the path of a name of any bytes in a directory.
 fn at(directory: &Path, name: &[u8]) -> PathBuf {
     directory.join(OsStr::from_bytes(name))
 }

@@ -1,6 +1,6 @@
-//! The quota, from the outside: what stock clients see, races for the last bytes, and `kill -9`.
+//! Quotas from outside: messages of stock clients, races for the last bytes, and `kill -9`.
 //!
-//! `HOMEPORT_TEST_ROUNDS=200` makes the races and the kills as many as a full run has; by default they are few.
+//! `HOMEPORT_TEST_ROUNDS=200` sets the number of races and kills for a full run; by default they are few.
 
 mod crashes;
 mod host;
@@ -16,15 +16,15 @@ use testkit::packets::{bogus, copy_data, fsetstat, open, remove, rename, write};
 use testkit::raw::{RawSftp, Received};
 use testkit::server::TestServer;
 
-/// 1 MiB.
+/// The bytes of one mebibyte.
 const MIB: u64 = 1 << 20;
 
-/// Rounds of what is random.
+/// Returns the number of rounds of random tests.
 fn rounds(few: u32) -> u32 {
     std::env::var("HOMEPORT_TEST_ROUNDS").map_or(few, |text| text.parse().unwrap())
 }
 
-/// Bytes and files below a directory, each inode once.
+/// Counts the bytes and the files below a directory, each inode once.
 fn on_disk(home: &Path) -> (u64, u64) {
     let mut seen = std::collections::HashSet::new();
     let (mut bytes, mut files) = (0, 0);
@@ -45,11 +45,11 @@ fn on_disk(home: &Path) -> (u64, u64) {
     (bytes, files)
 }
 
-/// Numbers that look random, the same in each run.
-struct Dice(u64);
+/// Pseudo-random numbers that are the same in each run.
+struct PseudoRandom(u64);
 
-impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
+impl PseudoRandom {
+    fn below(&mut self, below: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -57,9 +57,9 @@ impl Dice {
     }
 }
 
-/// Changes files of its own and shared ones until told to stop or cut off; all refusals are fine.
-fn wander(mut sftp: RawSftp, seed: u64, stop: &AtomicBool) {
-    let mut dice = Dice(seed * 2 + 1);
+/// Changes its own and shared files until `stop` is set or the session ends; refusals are allowed.
+fn change_files(mut sftp: RawSftp, seed: u64, stop: &AtomicBool) {
+    let mut random = PseudoRandom(seed * 2 + 1);
     let mut id = 1_000;
     let mut handles = Vec::new();
     let mut ask = |request: testkit::packets::Request| -> Option<testkit::replies::Reply> {
@@ -77,28 +77,28 @@ fn wander(mut sftp: RawSftp, seed: u64, stop: &AtomicBool) {
         }
     };
     while !stop.load(Ordering::Relaxed) {
-        let name = format!("file{}", dice.roll(6));
-        let pick = |dice: &mut Dice, handles: &[Vec<u8>]| {
-            let index = dice.roll(handles.len().max(1) as u64) as usize;
+        let name = format!("file{}", random.below(6));
+        let pick = |random: &mut PseudoRandom, handles: &[Vec<u8>]| {
+            let index = random.below(handles.len().max(1) as u64) as usize;
             bogus(handles.get(index).map_or(&b"none"[..], |handle| handle))
         };
-        let at = dice.roll(300_000);
-        let request = match dice.roll(12) {
+        let at = random.below(300_000);
+        let request = match random.below(12) {
             0 | 1 if handles.len() < 6 => {
-                let flags = [0, APPEND, TRUNC][dice.roll(3) as usize];
+                let flags = [0, APPEND, TRUNC][random.below(3) as usize];
                 open(&name, READ | WRITE | CREAT | flags)
             }
             0..=6 => {
-                let data = vec![7; dice.roll(9_000) as usize];
-                write(pick(&mut dice, &handles), at, data)
+                let data = vec![7; random.below(9_000) as usize];
+                write(pick(&mut random, &handles), at, data)
             }
             7 => {
-                let from = pick(&mut dice, &handles);
-                copy_data(from, 0, dice.roll(50_000), pick(&mut dice, &handles), at)
+                let from = pick(&mut random, &handles);
+                copy_data(from, 0, random.below(50_000), pick(&mut random, &handles), at)
             }
-            8 => fsetstat(pick(&mut dice, &handles), &Attrs::size(at)),
+            8 => fsetstat(pick(&mut random, &handles), &Attrs::size(at)),
             9 => remove(&name),
-            10 => rename(&name, format!("file{}", dice.roll(6))),
+            10 => rename(&name, format!("file{}", random.below(6))),
             _ => match handles.pop() {
                 Some(handle) => testkit::packets::close(bogus(&handle)),
                 None => continue,
@@ -112,8 +112,8 @@ fn wander(mut sftp: RawSftp, seed: u64, stop: &AtomicBool) {
     }
 }
 
-/// What is written down about the only home there is: bytes, files, exact.
-fn written_down(server: &TestServer) -> Option<(u64, u64, bool)> {
+/// Returns the stored usage of the only home: bytes, files, and whether they are exact.
+fn stored_usage(server: &TestServer) -> Option<(u64, u64, bool)> {
     let output = std::process::Command::new("sqlite3")
         .arg(server.path().join("data/homeport.db"))
         .arg("SELECT bytes, files, exact FROM home_usage")

@@ -1,8 +1,8 @@
-//! What our server answers, beside what the machine's own OpenSSH `sftp-server` answers, in the same run on equal
-//! trees: whole replies (codes, texts, names, long names, attributes), and what was left on the disk.
+//! Compares the replies of the server with those of the machine's own OpenSSH `sftp-server`, in the same run on equal
+//! trees: whole replies (codes, texts, names, long names, attributes), and the resulting files.
 //!
-//! A row is a few requests in a directory of its own that holds one of everything ([`tree`]). Both servers see their
-//! tree as `/`. Differences that are meant stand in [`meant`] with their reasons, and must really be there.
+//! A row is a few requests in a directory of its own with a file of each kind ([`tree`]). Both servers see their tree
+//! as `/`. Intended differences are listed in [`meant`] with their reasons, and must really occur.
 //!
 //! `HOMEPORT_SEMANTICS_SELF=1` compares OpenSSH with itself, to try the harness.
 
@@ -114,9 +114,9 @@ fn both(ours: &Outcome, theirs: &Outcome) -> String {
     out
 }
 
-/// What OpenSSH leaves unanswered, or waits on for ever, gets an answer from us.
+/// Requests that OpenSSH does not answer, or on which it waits for ever, get a reply from Homeport.
 #[test]
-fn what_hangs_elsewhere_is_answered() {
+fn requests_on_which_openssh_hangs_are_answered() {
     let (rows, expected): (Vec<_>, Vec<_>) = rows_ours::rows().into_iter().unzip();
     let outcomes = Side::homeport(tree::Stamp::new()).run(&rows);
     for ((row, expected), outcome) in rows.iter().zip(expected).zip(outcomes) {

@@ -1,8 +1,8 @@
-//! Whose the storage is: who may make a store, what a server does on storage that is not its own, and what survives
-//! when a server's directory is moved or its disk is full.
+//! Ownership of the storage: which commands create a store, servers on storage that another one owns, moved
+//! directories, and full disks.
 
+mod creation;
 mod full;
-mod makers;
 mod moved;
 mod owners;
 
@@ -11,21 +11,21 @@ use std::process::Output;
 
 use testkit::server::TestServer;
 
-/// The sentence that a client hears where nothing may grow.
+/// The message for clients on storage where nothing may grow.
 const NOT_OWNED: &str = "does not own the storage";
 
 fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A local file with these bytes, and its path.
+/// Creates a local file with these bytes, and returns its path.
 fn local(sandbox: &TestServer, name: &str, bytes: &[u8]) -> PathBuf {
     let path = sandbox.path().join(name);
     std::fs::write(&path, bytes).unwrap();
     path
 }
 
-/// The names in a directory, sorted.
+/// Returns the sorted names in a directory.
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir(dir)
         .unwrap()

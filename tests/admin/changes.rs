@@ -1,4 +1,4 @@
-//! What an operator changes beside running sessions, and nobody is ended for; and what happens at the edges.
+//! Changes by the administrator that do not end running sessions, and edge cases of others.
 
 use std::fs;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use testkit::stock::By;
 use testkit::{PATIENCE, wait_for};
 
 #[test]
-fn whoever_gains_something_goes_on() {
+fn new_rights_do_not_end_running_sessions() {
     let server = TestServer::start_with(&[], &["alice"]);
     server.make_key("another");
     let mut alice = raw(&server, "alice", By::Key);
@@ -44,7 +44,7 @@ fn whoever_gains_something_goes_on() {
         );
         assert!(matches!(alice.ask(&stat("/")), Reply::Attrs(_)), "{command:?}");
     }
-    // The limit holds for those who come.
+    // The limit applies to new sessions.
     assert!(!server.sign_in("alice", By::Key, "").status.success());
 }
 
@@ -73,7 +73,7 @@ fn a_quota_holds_when_the_command_returns() {
     let reply = before.ask_about(&write(nth(0), 2 * room, b"x"), &handle);
     assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
 
-    // In the middle of an upload that goes on.
+    // The quota changes in the middle of an upload.
     let mut upload = begin(&server, "alice", By::Key, Doing::Copy);
     server.admin_ok(&["user", "set", "alice", "--quota", "1MiB"], "");
     let file = server.home("alice").join("f");
@@ -87,12 +87,12 @@ fn a_quota_holds_when_the_command_returns() {
 }
 
 #[test]
-fn a_user_who_is_removed_and_added_is_another_one() {
+fn a_user_who_is_added_again_does_not_keep_old_sessions() {
     let server = TestServer::start(&["alice"]);
     let mut old = raw(&server, "alice", By::Key);
     let handle = old.handle(&open("f", WRITE | CREAT));
     let key = format!("{}.pub", server.key("alice").display());
-    // As if the first notice had been lost, the second one would do.
+    // Both commands notify the server; either notice ends the session.
     assert_eq!(change(&server, &["remove", "alice"], "")["sessions_ended"], 1);
     change(&server, &["add", "alice", "--key", &key, "--read-only"], "");
     let context = Context {
@@ -100,7 +100,7 @@ fn a_user_who_is_removed_and_added_is_another_one() {
         handles: &[handle],
     };
     let request = write(nth(0), 0, b"late");
-    // It may have noticed by now.
+    // The session may have ended by now.
     let _ = old.send(&request.encode(9, &context));
     assert_over(&mut Session::Raw(old), "the removed user");
     assert_eq!(size(&server.home("alice").join("f")), 0);
@@ -112,7 +112,7 @@ fn a_user_who_is_removed_and_added_is_another_one() {
 }
 
 #[test]
-fn a_stopped_server_is_waited_for_five_seconds() {
+fn commands_wait_five_seconds_for_a_stopped_server() {
     let server = TestServer::start(&["alice"]);
     let mut alice = raw(&server, "alice", By::Key);
     wait_for("the first measure", || {
@@ -120,10 +120,10 @@ fn a_stopped_server_is_waited_for_five_seconds() {
             .admin_ok(&["user", "show", "alice", "--json"], "")
             .contains("\"usage_exact\": true")
     });
-    // It must not be stopped in the middle of its own writing to the store.
+    // The server must not be stopped in the middle of a transaction.
     wait_for("it to be stopped between two transactions", || {
         server.stop();
-        let between = !server.writes_to_the_store();
+        let between = !server.is_in_a_transaction();
         if !between {
             server.signal("CONT");
         }
@@ -131,14 +131,14 @@ fn a_stopped_server_is_waited_for_five_seconds() {
     });
     let run = |args: &[&str]| {
         let output = server.admin(args, "another one");
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        (output.status.code(), told)
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), message)
     };
     std::thread::scope(|threads| {
-        // Which waits once, and says so once.
+        // The command waits once, and says so once.
         threads.spawn(|| {
-            let told = String::from_utf8(server.admin(&["check"], "").stdout).unwrap();
-            assert_eq!(told.matches("not answered within 5 s").count(), 1, "{told}");
+            let message = String::from_utf8(server.admin(&["check"], "").stdout).unwrap();
+            assert_eq!(message.matches("not answered within 5 s").count(), 1, "{message}");
         });
         for (args, stored) in [
             (&["user", "set", "alice", "--read-only"][..], true),
@@ -149,30 +149,30 @@ fn a_stopped_server_is_waited_for_five_seconds() {
             (&["quota", "scan", "alice"], false),
         ] {
             threads.spawn(move || {
-                let (code, told) = run(args);
-                assert_eq!(code, Some(1), "{args:?}: {told}");
-                assert!(told.contains("not answered within 5 s"), "{args:?}: {told}");
+                let (code, message) = run(args);
+                assert_eq!(code, Some(1), "{args:?}: {message}");
+                assert!(message.contains("not answered within 5 s"), "{args:?}: {message}");
                 let sentence = "the change is stored, and the server has not confirmed it";
-                assert_eq!(told.contains(sentence), stored, "{args:?}: {told}");
+                assert_eq!(message.contains(sentence), stored, "{args:?}: {message}");
             });
         }
-        // What is stored can be shown all the same.
+        // Commands that only read the store still work.
         threads.spawn(|| {
-            let (code, told) = run(&["user", "show", "alice"]);
-            assert_eq!(code, Some(0), "{told}");
+            let (code, message) = run(&["user", "show", "alice"]);
+            assert_eq!(code, Some(0), "{message}");
         });
     });
     server.signal("CONT");
-    // The next command finds that nothing is to be changed, and brings the news.
+    // The next command changes nothing, but notifies the server of the earlier change.
     let said = server.admin_ok(&["user", "set", "alice", "--read-only"], "");
     assert!(said.starts_with("unchanged: alice"), "{said}");
     assert!(matches!(alice.receive(PATIENCE), Received::Ended));
 }
 
-/// A password takes a while to verify: the record was read before that. Whatever the session can do must be what the
-/// record says after it.
+/// Verifying a password takes time, and the user's record was read before. The session must have the rights of the
+/// record after the verification.
 #[test]
-fn a_sign_in_under_way_has_no_rights_of_yesterday() {
+fn a_sign_in_under_way_gets_the_new_rights() {
     let server = TestServer::start(&["alice"]);
     for round in 0..12 {
         server.admin_ok(&["user", "set", "alice", "--permissions", "all"], "");

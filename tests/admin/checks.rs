@@ -1,14 +1,14 @@
-//! What `check` says besides, and what it leaves alone.
+//! Further findings of `check`, and that it changes nothing.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
 use crate::admin::preflight::{check, fifo, sandbox};
-use testkit::root_for;
+use testkit::is_root_or_skip;
 
 #[test]
-fn a_configuration_that_is_no_file_keeps_no_server_from_ending() {
+fn a_configuration_that_is_not_a_regular_file_does_not_block_the_server() {
     let mut server = sandbox();
     server.serve();
     let text = fs::read(server.config()).unwrap();
@@ -25,14 +25,14 @@ fn a_configuration_that_is_no_file_keeps_no_server_from_ending() {
 }
 
 #[test]
-fn nobody_is_told_to_give_a_file_away() {
-    if !root_for("planting links against root") {
+fn no_hint_gives_away_a_file_of_root() {
+    if !is_root_or_skip("planting links against root") {
         return;
     }
     let server = sandbox();
     let data = server.path().join("data");
     fs::set_permissions(server.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    // What is root's own stays so.
+    // A file of root must stay one.
     let secret = server.path().join("secret");
     fs::write(&secret, "").unwrap();
     for owned in ["data", "hostkeys"] {
@@ -46,7 +46,7 @@ fn nobody_is_told_to_give_a_file_away() {
     symlink(&secret, data.join("homeport.db-journal")).unwrap();
     fs::write(data.join("x; touch pwned \u{1b}[2J\nerror: forged"), "").unwrap();
     let said = check(&server);
-    assert!(!said.content);
+    assert!(!said.succeeded);
     let planted = format!(
         "\"{}\" lies in the data directory",
         data.join("planted").display()
@@ -83,7 +83,7 @@ fn homes_without_users_are_named() {
 }
 
 #[test]
-fn a_store_that_was_cut_is_an_error_that_names_the_homes() {
+fn a_truncated_store_is_an_error_that_names_the_homes() {
     let server = sandbox();
     fs::create_dir_all(server.home("alice")).unwrap();
     let data = server.path().join("data");
@@ -92,13 +92,13 @@ fn a_store_that_was_cut_is_an_error_that_names_the_homes() {
     }
     fs::write(data.join("homeport.db"), "").unwrap();
     let said = check(&server);
-    assert!(!said.content, "{}", said.text);
+    assert!(!said.succeeded, "{}", said.text);
     for part in ["something has cut it", "there are homes in", "\"alice\""] {
         assert!(said.text.contains(part), "{part}: {}", said.text);
     }
 }
 
-/// It looks, and says what a start would make.
+/// `check` reports what a start would create, without creating it.
 #[test]
 fn check_changes_nothing() {
     let server = sandbox();
@@ -113,7 +113,7 @@ fn check_changes_nothing() {
     };
     let before = listing();
     let said = check(&server);
-    assert!(said.content, "{}", said.text);
+    assert!(said.succeeded, "{}", said.text);
     assert!(said.text.contains("will make the audit log"), "{}", said.text);
     assert_eq!(listing(), before);
 }

@@ -1,4 +1,4 @@
-//! The running server: what operators change, and what signals do.
+//! The running server: changes by the administrator, and signals.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use testkit::server::TestServer;
 use testkit::stock::By;
 use testkit::{PATIENCE, wait_for};
 
-/// Waits for the end of a session that does nothing.
+/// Waits until the server ends an idle session.
 fn ends(session: &mut RawSftp) {
     let end = session.receive(PATIENCE);
     assert_eq!(end, Received::Ended, "the session lives on");
@@ -106,14 +106,14 @@ fn sighup_with_a_broken_file_keeps_the_old_one() {
     assert!(server.sign_in("alice", By::Key, "").status.success());
     fs::write(server.config(), format!("{good}\n[limits]\nhandles = 3\n")).unwrap();
     server.signal("HUP");
-    // New connections have the new limit, in the end.
+    // New connections get the new limit.
     wait_for("the new limit", || {
         let mut session = server.raw("alice");
         let opened = (0..4).filter(|_| matches!(session.ask(&open("f", WRITE | CREAT)), Reply::Handle(_)));
         opened.count() == 3
     });
     assert!(server.is_alive());
-    // What only a restart puts in force is named.
+    // Settings that need a restart are named.
     let more = format!("{good}\n[quota]\ndefault_bytes = \"1GiB\"\n");
     fs::write(server.config(), more.replace("127.0.0.1:0", "127.0.0.1:1")).unwrap();
     server.signal("HUP");
@@ -121,25 +121,25 @@ fn sighup_with_a_broken_file_keeps_the_old_one() {
 }
 
 #[test]
-fn a_start_that_can_not_succeed_says_why() {
+fn a_start_that_fails_says_why() {
     let server = TestServer::start(&["alice"]);
     let second = server.admin(&["serve"], "");
     assert!(!second.status.success());
-    let told = String::from_utf8_lossy(&second.stderr);
+    let message = String::from_utf8_lossy(&second.stderr);
     assert!(
-        told.contains("another server (process "),
-        "two servers on one store: {told}"
+        message.contains("another server (process "),
+        "two servers on one store: {message}"
     );
 
     let other = TestServer::new(&[]);
     let config = format!("[server]\nlisten = [\"127.0.0.1:{}\"]\n", server.port());
     fs::write(other.config(), config).unwrap();
-    let told = other.admin(&["serve"], "");
-    assert_eq!(told.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    let message = other.admin(&["serve"], "");
+    assert_eq!(message.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&message.stderr).into_owned();
     assert!(
-        told.contains(&server.port().to_string()) && told.contains("in use"),
-        "{told}"
+        message.contains(&server.port().to_string()) && message.contains("in use"),
+        "{message}"
     );
 }
 
@@ -160,13 +160,16 @@ fn a_host_key_that_others_can_read_is_refused() {
     for command in ["serve", "check"] {
         let output = server.admin(&[command], "");
         assert_eq!(output.status.code(), Some(1), "{command}");
-        let told = [output.stdout, output.stderr].concat();
-        assert!(String::from_utf8_lossy(&told).contains("chmod 600"), "{command}");
+        let message = [output.stdout, output.stderr].concat();
+        assert!(
+            String::from_utf8_lossy(&message).contains("chmod 600"),
+            "{command}"
+        );
     }
 }
 
 #[test]
-fn the_wrong_command_line_is_2() {
+fn a_wrong_command_line_exits_with_2() {
     for args in [
         &["no-such-command"][..],
         &["user", "add"],

@@ -1,4 +1,4 @@
-//! Who loses something while a session does something: the session is over when the command returns.
+//! A user who loses a right while a session is busy: the session has ended when the command returns.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use testkit::stock::By;
 
 const PEER: &str = "the user may not come from this address any more";
 
-/// A user who loses something, how the session was begun, and with what reason it ends.
+/// A user who loses a right: how the session signed in, the command, and the reason with which the session ends.
 struct Loss {
     user: &'static str,
     by: By,
@@ -25,7 +25,7 @@ const fn loss(user: &'static str, by: By, command: &'static [&'static str], reas
     }
 }
 
-/// `NAME` and `KEY` stand for the user's name and the key's fingerprint.
+/// The losses. In the commands, `NAME` and `KEY` stand for the user's name and the key's fingerprint.
 const LOSSES: [Loss; 13] = [
     loss("disabled", By::Key, &["disable", "NAME"], "the user was disabled"),
     loss(
@@ -112,8 +112,8 @@ pub fn fingerprint(server: &TestServer, user: &str) -> String {
     list.split(' ').next().unwrap().to_owned()
 }
 
-/// Each user loses something while the session does this.
-fn whoever_loses_something_is_ended(doing: Doing) {
+/// Each user loses a right while their session is doing this.
+fn each_loss_ends_the_session(doing: Doing) {
     let mut server = TestServer::new(&[]);
     for Loss { user, .. } in LOSSES {
         server.add_user(user, &[]);
@@ -142,7 +142,7 @@ fn whoever_loses_something_is_ended(doing: Doing) {
             })
             .collect();
         let said = change(&server, &command, "another one");
-        // Nothing happens on the disk from here on. A download's file is the client's own.
+        // From here on, the file must not grow. The file of a download belongs to the client.
         let file = growing(&server, user, doing).filter(|_| doing != Doing::Download);
         let at_return = file.as_ref().map(size);
         assert_eq!(
@@ -171,31 +171,31 @@ fn whoever_loses_something_is_ended(doing: Doing) {
 }
 
 #[test]
-fn idle_sessions_end_with_what_they_lose() {
-    whoever_loses_something_is_ended(Doing::Nothing);
+fn idle_sessions_end_when_their_user_loses_a_right() {
+    each_loss_ends_the_session(Doing::Nothing);
 }
 
 #[test]
-fn uploads_end_with_what_they_lose() {
-    whoever_loses_something_is_ended(Doing::Upload);
+fn uploads_end_when_their_user_loses_a_right() {
+    each_loss_ends_the_session(Doing::Upload);
 }
 
 #[test]
-fn downloads_end_with_what_they_lose() {
-    whoever_loses_something_is_ended(Doing::Download);
+fn downloads_end_when_their_user_loses_a_right() {
+    each_loss_ends_the_session(Doing::Download);
 }
 
 #[test]
-fn hashes_end_with_what_they_lose() {
-    whoever_loses_something_is_ended(Doing::Hash);
+fn hashes_end_when_their_user_loses_a_right() {
+    each_loss_ends_the_session(Doing::Hash);
 }
 
 #[test]
-fn scp_ends_with_what_it_loses() {
-    whoever_loses_something_is_ended(Doing::Scp);
+fn scp_ends_when_its_user_loses_a_right() {
+    each_loss_ends_the_session(Doing::Scp);
 }
 
 #[test]
-fn copies_end_with_what_they_lose() {
-    whoever_loses_something_is_ended(Doing::Copy);
+fn copies_end_when_their_user_loses_a_right() {
+    each_loss_ends_the_session(Doing::Copy);
 }

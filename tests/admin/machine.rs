@@ -1,15 +1,15 @@
-//! What `check` and `serve` say about the machine: its sockets, its kernel, and what others hold.
+//! What `check` and `serve` say about the machine: its ports, its kernel, and locks of other processes.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
-use crate::admin::preflight::{Said, check, edit, sandbox, serve};
+use crate::admin::preflight::{CommandReport, check, edit, sandbox, serve};
 use testkit::programs::homeportd;
-use testkit::{own_mounts, skipped};
+use testkit::{private_mounts, skipped};
 
-/// A port that is free on all addresses of both families, and below those that the kernel gives out by itself: nobody
-/// gets it by chance before the server does.
+/// Returns a port that is free on all addresses of both families. It is below the ephemeral ports, so that no other
+/// program gets it by chance.
 fn free_port() -> u16 {
     let first = 20_000 + (std::process::id() % 10_000) as u16;
     let is_free = |port: &u16| {
@@ -34,33 +34,33 @@ fn one_port_serves_both_families() {
         &format!("\"0.0.0.0:{port}\", \"[::]:{port}\""),
     );
     let said = check(&server);
-    assert!(said.content, "{}", said.text);
+    assert!(said.succeeded, "{}", said.text);
     server.serve();
     for host in ["127.0.0.1", "::1"] {
         TcpStream::connect((host, port)).unwrap();
     }
-    // The ports are taken, by the server itself.
+    // The server itself uses the ports.
     let said = check(&server);
-    assert!(said.content, "{}", said.text);
+    assert!(said.succeeded, "{}", said.text);
 }
 
 #[test]
-fn a_port_that_another_has_is_named() {
+fn a_port_in_use_is_named() {
     let server = sandbox();
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap();
     edit(&server, "127.0.0.1:0", &address.to_string());
     let expected = format!("cannot listen on {address}: address already in use");
     for said in [check(&server), serve(&server, &[])] {
-        assert!(!said.content && said.text.contains(&expected), "{}", said.text);
+        assert!(!said.succeeded && said.text.contains(&expected), "{}", said.text);
         assert!(said.text.contains("homeportd.toml:2: "), "{}", said.text);
     }
-    let held: Said = server.admin(&["check", "--sockets-held"], "").into();
-    assert!(held.content, "{}", held.text);
+    let held: CommandReport = server.admin(&["check", "--sockets-held"], "").into();
+    assert!(held.succeeded, "{}", held.text);
 }
 
 #[test]
-fn a_lock_that_another_holds_is_named() {
+fn a_lock_held_by_another_process_is_named() {
     let server = sandbox();
     let lock = fs::File::options()
         .write(true)
@@ -69,17 +69,17 @@ fn a_lock_that_another_holds_is_named() {
     lock.try_lock().unwrap();
     let said = check(&server);
     assert!(
-        !said.content && said.text.contains("has locked it"),
+        !said.succeeded && said.text.contains("has locked it"),
         "{}",
         said.text
     );
-    let held: Said = server.admin(&["check", "--sockets-held"], "").into();
-    assert!(held.content, "{}", held.text);
+    let held: CommandReport = server.admin(&["check", "--sockets-held"], "").into();
+    assert!(held.succeeded, "{}", held.text);
 }
 
-/// A sandbox, such as systemd's `RestrictSUIDSGID=yes`, answers in the kernel's place.
+/// A sandbox, such as systemd's `RestrictSUIDSGID=yes`, may reject a system call.
 #[test]
-fn a_sandbox_that_forbids_a_call_is_named() {
+fn a_sandbox_that_rejects_a_system_call_is_named() {
     let server = sandbox();
     for (call, errno) in [
         ("openat2", "ENOSYS"),
@@ -88,7 +88,7 @@ fn a_sandbox_that_forbids_a_call_is_named() {
     ] {
         let inject = format!("inject={call}:error={errno}");
         let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
-        let checked: Said = Command::new(strace[0])
+        let checked: CommandReport = Command::new(strace[0])
             .args(&strace[1..])
             .arg(homeportd())
             .arg("-c")
@@ -98,7 +98,7 @@ fn a_sandbox_that_forbids_a_call_is_named() {
             .expect("no strace on this machine (hint: apt-get install strace)")
             .into();
         for said in [checked, serve(&server, &strace)] {
-            assert!(!said.content, "{call} {errno}: {}", said.text);
+            assert!(!said.succeeded, "{call} {errno}: {}", said.text);
             let named = said.text.contains(&format!("cannot call {call}"));
             assert!(
                 named && said.text.contains("RestrictSUIDSGID=yes"),
@@ -111,7 +111,7 @@ fn a_sandbox_that_forbids_a_call_is_named() {
 
 #[test]
 fn a_machine_without_proc_is_named() {
-    let Some(mounts) = own_mounts("a machine without /proc") else {
+    let Some(mounts) = private_mounts("a machine without /proc") else {
         return;
     };
     let hide = "mount -t tmpfs none /proc && exec \"$@\"";
@@ -121,7 +121,7 @@ fn a_machine_without_proc_is_named() {
         return skipped("a machine without /proc", "it cannot be taken away here");
     }
     let server = sandbox();
-    let checked: Said = Command::new(without[0])
+    let checked: CommandReport = Command::new(without[0])
         .args(&without[1..])
         .arg(homeportd())
         .arg("-c")
@@ -132,7 +132,7 @@ fn a_machine_without_proc_is_named() {
         .into();
     for said in [checked, serve(&server, &without)] {
         assert!(
-            !said.content
+            !said.succeeded
                 && said
                     .text
                     .contains("/proc is not mounted (hint: mount -t proc proc /proc"),

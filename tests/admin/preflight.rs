@@ -1,5 +1,5 @@
-//! What `check` approves, `serve` serves; what `serve` refuses, `check` names. Both are the real program, on a directory
-//! that is spoilt in one way each time.
+//! `serve` starts where `check` finds no error, and `check` names what `serve` refuses. Both run as the real program,
+//! on a directory that is damaged in one way each time.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -9,27 +9,27 @@ use std::process::{Command, Output, Stdio};
 use testkit::programs::homeportd;
 use testkit::server::TestServer;
 
-/// What either program said, and whether it was content.
-pub(super) struct Said {
-    pub(super) content: bool,
+/// The output of either command, and whether it succeeded.
+pub(super) struct CommandReport {
+    pub(super) succeeded: bool,
     pub(super) text: String,
 }
 
-impl From<Output> for Said {
+impl From<Output> for CommandReport {
     fn from(output: Output) -> Self {
         Self {
-            content: output.status.success(),
+            succeeded: output.status.success(),
             text: String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
         }
     }
 }
 
-pub(super) fn check(server: &TestServer) -> Said {
+pub(super) fn check(server: &TestServer) -> CommandReport {
     server.admin(&["check"], "").into()
 }
 
 /// Runs `serve` by `program`, if there is one, until it ends or listens; one that hangs is killed.
-pub(super) fn serve(server: &TestServer, program: &[&str]) -> Said {
+pub(super) fn serve(server: &TestServer, program: &[&str]) -> CommandReport {
     let mut words = vec!["timeout", "-k", "1", "20"];
     words.extend(program);
     words.push(homeportd());
@@ -44,26 +44,26 @@ pub(super) fn serve(server: &TestServer, program: &[&str]) -> Said {
         .spawn()
         .unwrap();
     let mut text = String::new();
-    let mut content = false;
+    let mut succeeded = false;
     let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
     for line in lines.map_while(Result::ok) {
         text.push_str(&line);
         text.push('\n');
         if line.contains("listening on ") {
-            content = true;
+            succeeded = true;
             let _ = Command::new("kill").arg(child.id().to_string()).status();
         }
     }
     let status = child.wait().unwrap();
     assert_ne!(status.code(), Some(124), "it hangs: {text}");
-    Said { content, text }
+    CommandReport { succeeded, text }
 }
 
-/// A server that works, with one user.
+/// Returns the directory of a server that works, with one user.
 pub(super) fn sandbox() -> TestServer {
     let server = TestServer::new(&[]);
     server.add_user("alice", &[]);
-    assert!(serve(&server, &[]).content);
+    assert!(serve(&server, &[]).succeeded);
     server
 }
 
@@ -77,10 +77,10 @@ pub(super) fn edit(server: &TestServer, from: &str, to: &str) {
     fs::write(server.config(), text.replace(from, to)).unwrap();
 }
 
-type Spoil = fn(&TestServer);
+type Damage = fn(&TestServer);
 
-/// Ways to spoil a server that keep it from starting, and what both programs say.
-const REFUSED: &[(&str, Spoil, &str)] = &[
+/// Ways to damage the directory so that the server cannot start, and what both commands say.
+const REFUSED: &[(&str, Damage, &str)] = &[
     (
         "an address that the machine lacks",
         |s| edit(s, "127.0.0.1:0", "192.0.2.1:0"),
@@ -257,19 +257,19 @@ const REFUSED: &[(&str, Spoil, &str)] = &[
 ];
 
 #[test]
-fn what_serve_refuses_check_names() {
+fn check_names_what_serve_refuses() {
     for (name, spoil, expected) in REFUSED {
         let server = sandbox();
         spoil(&server);
         for (who, said) in [("check", check(&server)), ("serve", serve(&server, &[]))] {
-            assert!(!said.content, "{name}: {who} is content: {}", said.text);
+            assert!(!said.succeeded, "{name}: {who} succeeded: {}", said.text);
             assert!(said.text.contains(expected), "{name}: {who} says: {}", said.text);
         }
     }
 }
 
-/// Ways that look odd, and work.
-const SERVED: &[(&str, Spoil)] = &[
+/// Unusual directories with which the server works.
+const SERVED: &[(&str, Damage)] = &[
     ("nothing", |_| {}),
     ("homes is a link", |s| {
         fs::rename(s.path().join("data/homes"), s.path().join("elsewhere")).unwrap();
@@ -297,12 +297,12 @@ const SERVED: &[(&str, Spoil)] = &[
 ];
 
 #[test]
-fn what_check_approves_serve_serves() {
+fn serve_starts_where_check_finds_no_error() {
     for (name, spoil) in SERVED {
         let server = sandbox();
         spoil(&server);
         for (who, said) in [("check", check(&server)), ("serve", serve(&server, &[]))] {
-            assert!(said.content, "{name}: {who} says: {}", said.text);
+            assert!(said.succeeded, "{name}: {who} says: {}", said.text);
         }
     }
 }

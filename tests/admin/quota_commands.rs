@@ -14,7 +14,7 @@ fn shown(server: &TestServer, command: &str, user: &str) -> Value {
     serde_json::from_str(&server.admin_ok(&[command, "show", user, "--json"], "")).unwrap()
 }
 
-/// Checks what both commands say about a user's home.
+/// Asserts that both commands report this usage of a user's home.
 fn check(server: &TestServer, user: &str, bytes: u64, files: u64) {
     for command in ["quota", "user"] {
         let shown = shown(server, command, user);
@@ -24,7 +24,7 @@ fn check(server: &TestServer, user: &str, bytes: u64, files: u64) {
     }
 }
 
-/// What a command that must fail says.
+/// Runs a command that must fail, and returns its errors.
 fn fails(server: &TestServer, args: &[&str]) -> String {
     let output = server.admin(args, "");
     assert_eq!(output.status.code(), Some(1), "{args:?}");
@@ -32,7 +32,7 @@ fn fails(server: &TestServer, args: &[&str]) -> String {
 }
 
 #[test]
-fn the_running_server_tells_what_homes_hold_while_they_change() {
+fn the_running_server_reports_the_usage_of_homes_while_it_changes() {
     let server = TestServer::start(&["alice", "bob"]);
     server.admin_ok(&["user", "set", "alice", "--quota", "1MiB"], "");
     let mut alice = server.raw("alice");
@@ -43,20 +43,23 @@ fn the_running_server_tells_what_homes_hold_while_they_change() {
     };
     append(0, &[b'x'; 1000]);
     check(&server, "alice", 1000, 1);
-    // Behind the server's back, and found with the file still open and growing.
+    // A file that another program wrote is found while another file is open and grows.
     fs::write(server.home("alice").join("put"), [0; 500]).unwrap();
     check(&server, "alice", 1000, 1);
-    let told = server.admin_ok(&["quota", "scan", "alice"], "");
-    assert_eq!(told, "alice: 1000 B, 1 file -> 1.5 KiB, 2 files (1500 bytes)\n");
+    let message = server.admin_ok(&["quota", "scan", "alice"], "");
+    assert_eq!(
+        message,
+        "alice: 1000 B, 1 file -> 1.5 KiB, 2 files (1500 bytes)\n"
+    );
     check(&server, "alice", 1500, 2);
     append(1000, &[b'x'; 24]);
     check(&server, "alice", 1524, 2);
-    let told = server.admin_ok(&["quota", "scan"], "");
+    let message = server.admin_ok(&["quota", "scan"], "");
     assert!(
-        told.contains("alice: 1.5 KiB, 2 files (1524 bytes), as before\n"),
-        "{told}"
+        message.contains("alice: 1.5 KiB, 2 files (1524 bytes), as before\n"),
+        "{message}"
     );
-    assert!(told.contains("bob: "), "{told}");
+    assert!(message.contains("bob: "), "{message}");
     let all: Value = serde_json::from_str(&server.admin_ok(&["quota", "show", "--json"], "")).unwrap();
     assert_eq!(all[0]["used_bytes"], 1524);
     assert_eq!(all[0]["quota_bytes"], 1 << 20);
@@ -69,22 +72,22 @@ fn what_cannot_be_measured_is_an_error_and_changes_nothing() {
     server.sftp_ok("alice", "mkdir d\n");
     let away = server.path().join("away");
     fs::rename(server.home("alice"), &away).unwrap();
-    let told = fails(&server, &["quota", "scan", "alice"]);
-    assert!(told.contains("is missing (hint: "), "{told}");
-    let told = fails(&server, &["quota", "scan"]);
+    let message = fails(&server, &["quota", "scan", "alice"]);
+    assert!(message.contains("is missing (hint: "), "{message}");
+    let message = fails(&server, &["quota", "scan"]);
     assert!(
-        told.contains("1 of 2 homes could not be measured:\n  the home "),
-        "{told}"
+        message.contains("1 of 2 homes could not be measured:\n  the home "),
+        "{message}"
     );
     fs::rename(&away, server.home("alice")).unwrap();
-    // The account did not take offence.
+    // The account still works.
     server.sftp_ok("alice", "mkdir e\n");
     check(&server, "alice", 0, 2);
     let nobody = server.admin(&["quota", "scan", "nobody"], "");
     assert_eq!(nobody.status.code(), Some(3));
-    let told = String::from_utf8(nobody.stderr).unwrap();
+    let message = String::from_utf8(nobody.stderr).unwrap();
     assert_eq!(
-        told,
+        message,
         "homeportd: there is no user \"nobody\" (hint: homeportd user list)\n"
     );
     let wrong = server.admin(&["quota", "measure"], "");
@@ -96,12 +99,12 @@ fn a_home_that_cannot_be_read_stops_growing_until_it_can() {
     let server = TestServer::start(&["alice"]);
     server.admin_ok(&["user", "set", "alice", "--quota", "1MiB"], "");
     let home = server.home("alice");
-    // Entered it can be, but not listed.
+    // The home can be entered, but not listed.
     fs::set_permissions(&home, fs::Permissions::from_mode(0o300)).unwrap();
-    let told = fails(&server, &["quota", "scan", "alice"]);
+    let message = fails(&server, &["quota", "scan", "alice"]);
     assert!(
-        told.contains("cannot measure the home") && told.to_lowercase().contains("permission denied"),
-        "{told}"
+        message.contains("cannot measure the home") && message.to_lowercase().contains("permission denied"),
+        "{message}"
     );
     let shown = shown(&server, "quota", "alice");
     assert_eq!(shown["standing"], "unmeasurable");
@@ -127,13 +130,13 @@ fn a_directory_that_cannot_be_read_counts_as_one_file() {
     server.admin_ok(&["user", "set", "alice", "--quota", "1MiB"], "");
     let directory = server.home("alice").join("d");
     fs::create_dir_all(directory.join("inside")).unwrap();
-    // Neither entered nor listed; listed only; entered only.
+    // The directory can neither be entered nor listed; only listed; only entered.
     for mode in [0o000, 0o600, 0o300] {
         fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
-        let told = server.admin_ok(&["quota", "scan", "alice"], "");
+        let message = server.admin_ok(&["quota", "scan", "alice"], "");
         assert!(
-            told.contains("the server cannot enter") && told.contains("alice/d"),
-            "{mode:o}: {told}"
+            message.contains("the server cannot enter") && message.contains("alice/d"),
+            "{mode:o}: {message}"
         );
         check(&server, "alice", 0, 1);
         assert_eq!(shown(&server, "quota", "alice")["unreadable_entries"], 1);
@@ -150,7 +153,7 @@ fn a_directory_that_cannot_be_read_counts_as_one_file() {
 }
 
 #[test]
-fn after_a_crash_the_ceiling_is_told_as_such_until_the_home_is_measured() {
+fn after_a_crash_usage_is_an_upper_bound_until_the_home_is_measured() {
     let mut server = TestServer::start(&["alice"]);
     let file = crate::clients::local_file(&server, "local", 100_000);
     server.sftp_ok("alice", &format!("put {} f\n", file.display()));
@@ -158,7 +161,7 @@ fn after_a_crash_the_ceiling_is_told_as_such_until_the_home_is_measured() {
     let socket = format!("data/control.{}.sock", server.pid());
     server.signal("KILL");
     server.wait_for_exit();
-    // Its socket is still there, and nobody answers.
+    // The socket still exists, but nothing answers.
     assert!(server.path().join(socket).exists());
     let shown = shown(&server, "quota", "alice");
     assert_eq!(shown["usage_exact"], false);
@@ -169,14 +172,17 @@ fn after_a_crash_the_ceiling_is_told_as_such_until_the_home_is_measured() {
             .admin_ok(&["user", "show", "alice"], "")
             .contains("at most ")
     );
-    let told = server.admin_ok(&["quota", "scan", "alice"], "");
-    assert!(told.starts_with("alice: at most "), "{told}");
-    assert!(told.ends_with(" -> 97.7 KiB, 1 file (100000 bytes)\n"), "{told}");
+    let message = server.admin_ok(&["quota", "scan", "alice"], "");
+    assert!(message.starts_with("alice: at most "), "{message}");
+    assert!(
+        message.ends_with(" -> 97.7 KiB, 1 file (100000 bytes)\n"),
+        "{message}"
+    );
     check(&server, "alice", 100_000, 1);
 }
 
 #[test]
-fn a_server_that_ends_well_leaves_exact_numbers() {
+fn a_clean_shutdown_leaves_exact_usage() {
     let mut server = TestServer::start(&["alice"]);
     let file = crate::clients::local_file(&server, "local", 100_000);
     server.sftp_ok("alice", &format!("mkdir d\nput {} d/f\n", file.display()));
@@ -186,7 +192,7 @@ fn a_server_that_ends_well_leaves_exact_numbers() {
 }
 
 #[test]
-fn a_home_from_before_is_measured_at_the_first_sign_in() {
+fn an_existing_home_is_measured_at_the_first_sign_in() {
     let server = TestServer::start(&["alice"]);
     assert_eq!(shown(&server, "quota", "alice")["standing"], "unknown");
     fs::write(server.home("alice").join("old"), [0; 700]).unwrap();
@@ -211,10 +217,10 @@ fn new_users_get_the_configured_quota() {
     let file = crate::clients::local_file(&server, "local", 9000);
     let output = server.sftp("alice", &format!("put {} f\n", file.display()));
     assert!(!output.status.success());
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("quota exceeded: "), "{told}");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("quota exceeded: "), "{message}");
     server.wait_for_audit("over_quota");
-    // What a client is told is what the operator is told.
+    // A client sees the same numbers as the administrator.
     let df = server.sftp_ok("alice", "df -h\n");
     assert!(df.contains("8.0KB"), "{df}");
 }

@@ -1,4 +1,4 @@
-//! What the running server has taken away from itself, and that all it is there for goes on.
+//! The sandbox of the running server, and that all functions work in it.
 
 use std::fs;
 use std::process::Command;
@@ -7,9 +7,9 @@ use crate::clients::local_file;
 use testkit::programs::homeportd;
 use testkit::server::{TestServer, password};
 use testkit::stock::By;
-use testkit::{WITHOUT_POWERS, is_root, root_for, wait_for};
+use testkit::{WITHOUT_CAPABILITIES, is_root, is_root_or_skip, wait_for};
 
-/// A line of `/proc/PID/task/TID/status` for every thread of the server.
+/// Returns a field of `/proc/PID/task/TID/status` for every thread of the server.
 fn of_all_threads(server: &TestServer, field: &str) -> Vec<String> {
     let threads = fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
     threads
@@ -26,12 +26,12 @@ fn of_all_threads(server: &TestServer, field: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether another process of the same user may look into the server.
-fn can_be_looked_into(server: &TestServer) -> bool {
+/// Whether another process of the same user may inspect the server.
+fn can_be_inspected(server: &TestServer) -> bool {
     let environment = format!("/proc/{}/environ", server.pid());
     let mut words: Vec<&str> = vec!["cat", &environment];
     if is_root() {
-        words.splice(0..0, ["setpriv"].into_iter().chain(WITHOUT_POWERS));
+        words.splice(0..0, ["setpriv"].into_iter().chain(WITHOUT_CAPABILITIES));
     }
     let output = Command::new(words[0]).args(&words[1..]).output().unwrap();
     output.status.success()
@@ -61,7 +61,7 @@ fn every_thread_is_in_the_sandbox_and_everything_works() {
             "{command}"
         );
     }
-    // Argon2 on threads of its own, and changes of the store.
+    // This runs Argon2 on its threads, and changes the store.
     assert!(
         server
             .sign_in("alice", By::Password("password"), &password("alice"))
@@ -74,7 +74,7 @@ fn every_thread_is_in_the_sandbox_and_everything_works() {
     server.wait_for_log("the configuration was read again");
     server.sftp_ok("alice", "get f again");
 
-    // Threads that have begun since then are looked at as well.
+    // Threads that have started since then are in the sandbox as well.
     let filtered = of_all_threads(&server, "Seccomp");
     assert!(
         filtered.len() > 4 && filtered.iter().all(|mode| mode == "2"),
@@ -90,26 +90,26 @@ fn every_thread_is_in_the_sandbox_and_everything_works() {
         cores.split_whitespace().skip(4).take(2).collect::<Vec<_>>(),
         ["0", "0"]
     );
-    assert!(!can_be_looked_into(&server));
+    assert!(!can_be_inspected(&server));
     server.signal("TERM");
     assert_eq!(server.wait_for_exit(), Some(0));
 }
 
 #[test]
-fn it_can_be_left_out() {
+fn the_sandbox_can_be_disabled() {
     let server = TestServer::start_with(&[("server", "sandbox = false")], &["alice"]);
     server.wait_for_log("the sandbox is off");
     assert!(of_all_threads(&server, "Seccomp").iter().all(|mode| mode == "0"));
-    assert!(can_be_looked_into(&server));
+    assert!(can_be_inspected(&server));
     server.sftp_ok("alice", "ls");
 }
 
 #[test]
-fn root_is_given_up_before_it() {
-    if !root_for("giving up root") {
+fn root_is_given_up_before_the_sandbox() {
+    if !is_root_or_skip("giving up root") {
         return;
     }
-    // "nobody" owns what it needs, and must reach it.
+    // The user "nobody" owns the files of the server, and must be able to reach them.
     let dir = tempfile::Builder::new()
         .prefix("homeport-test-")
         .tempdir_in("/var/tmp")

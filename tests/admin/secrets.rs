@@ -9,9 +9,9 @@ use russh::client;
 use testkit::russh_client::AnyServer;
 use testkit::server::TestServer;
 use testkit::stock::By;
-use testkit::{looked_into, wait_for};
+use testkit::{inspectable, wait_for};
 
-/// How often these bytes stand in the memory that a process can write to.
+/// Counts these bytes in the writable memory of a process.
 fn copies(pid: u32, wanted: &[u8]) -> usize {
     let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
@@ -34,14 +34,14 @@ fn copies(pid: u32, wanted: &[u8]) -> usize {
         let mut at = start;
         while at < end {
             let mut piece = vec![0; (1 << 20).min(usize::try_from(end - at).unwrap())];
-            // Some pages cannot be read, or have gone meanwhile.
+            // Some pages cannot be read, or were unmapped meanwhile.
             if memory.read_exact_at(&mut piece, at).is_ok() {
                 found += piece
                     .windows(wanted.len())
                     .filter(|window| *window == wanted)
                     .count();
             }
-            // Pieces overlap, so that nothing is missed between them.
+            // The pieces overlap, so that no match between them is missed.
             at += (piece.len() as u64).saturating_sub(wanted.len() as u64).max(1);
             if piece.len() <= wanted.len() {
                 break;
@@ -52,8 +52,8 @@ fn copies(pid: u32, wanted: &[u8]) -> usize {
     found
 }
 
-/// Long, and the same words again and again: whatever part of it is left somewhere is found.
-fn unmistakable(end: &str) -> String {
+/// Returns a long password that repeats one pattern, so that any remaining part of it is found.
+fn marked_password(end: &str) -> String {
     let parts: String = (0..12).map(|n| format!("{n}-unmistakable-KkV8tR4s-")).collect();
     parts + end
 }
@@ -61,13 +61,13 @@ fn unmistakable(end: &str) -> String {
 const PART: &[u8] = b"unmistakable-KkV8tR4s";
 
 #[test]
-fn no_copy_of_a_password_is_left_when_it_was_verified() {
+fn no_copy_of_a_password_is_left_after_its_verification() {
     let throttle = "throttle = { first_delay_ms = 1, max_delay_ms = 1 }";
-    let mut server = TestServer::new(&[("auth", throttle), looked_into()]);
-    let (right, wrong) = (unmistakable("right"), unmistakable("wrong"));
+    let mut server = TestServer::new(&[("auth", throttle), inspectable()]);
+    let (right, wrong) = (marked_password("right"), marked_password("wrong"));
     server.admin_ok(&["user", "add", "alice", "--password-stdin"], &right);
     server.serve();
-    // The search finds what is there: the directory's name is in its memory for as long as it runs.
+    // The search itself works: the name of the directory is in the server's memory as long as it runs.
     let name = server.path().file_name().unwrap().to_string_lossy().into_owned();
     assert!(copies(server.pid(), name.as_bytes()) > 0);
     for by in [By::Password("password"), By::Password("keyboard-interactive")] {
@@ -83,11 +83,11 @@ fn no_copy_of_a_password_is_left_when_it_was_verified() {
     assert_eq!(copies(server.pid(), PART), 0, "sessions that have ended");
 }
 
-/// The buffers of a connection live as long as it does, and so does whatever is left in them.
+/// The buffers of a connection exist as long as it does, and so would a password in them.
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_while_the_session_goes_on() {
-    let mut server = TestServer::new(&[looked_into()]);
-    let right = unmistakable("right");
+async fn no_copy_of_a_password_is_left_while_the_session_runs() {
+    let mut server = TestServer::new(&[inspectable()]);
+    let right = marked_password("right");
     server.admin_ok(&["user", "add", "alice", "--password-stdin"], &right);
     server.serve();
     let mut sessions = Vec::new();

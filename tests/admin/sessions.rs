@@ -1,4 +1,4 @@
-//! Sessions that do something while the operator changes what their user may.
+//! Busy sessions, for tests in which the administrator changes the rights of their user.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,10 +12,10 @@ use testkit::server::{TestServer, password};
 use testkit::stock::By;
 use testkit::{PATIENCE, wait_for};
 
-/// Large enough that nothing is done with it within a test, and no byte on the disk.
+/// The size of a sparse file: no operation on it ends within a test.
 const LARGE: u64 = 8 << 30;
 
-/// What a session does while something is taken away from its user.
+/// What a session does while its user loses a right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doing {
     Nothing,
@@ -26,7 +26,7 @@ pub enum Doing {
     Copy,
 }
 
-/// A session that does something.
+/// A session that is doing something.
 pub enum Session {
     Raw(RawSftp),
     Client(Child),
@@ -43,7 +43,7 @@ impl Drop for Session {
 
 pub const PASSWORD: By = By::Password("password");
 
-/// Runs `user … --json`, which must succeed; what it says.
+/// Runs `user … --json`, which must succeed, and returns its result.
 pub fn change(server: &TestServer, command: &[&str], input: &str) -> Value {
     let words = [&["user"], command, &["--json"]].concat();
     let said: Value = serde_json::from_str(&server.admin_ok(&words, input)).unwrap();
@@ -55,7 +55,7 @@ pub fn change(server: &TestServer, command: &[&str], input: &str) -> Value {
     said
 }
 
-/// A sandbox's client that signs in by key or password and goes on for longer than any test.
+/// Starts a stock client that signs in by key or password and runs longer than any test.
 fn client(server: &TestServer, program: &str, user: &str, by: By, arguments: &[&str]) -> Child {
     let command = server.client(program, user, by);
     let mut command = server.with_password(command, &password(user));
@@ -63,7 +63,7 @@ fn client(server: &TestServer, program: &str, user: &str, by: By, arguments: &[&
     command.stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// A session of the raw driver by key or password.
+/// Returns a session of the raw driver that signed in by key or password.
 pub fn raw(server: &TestServer, user: &str, by: By) -> RawSftp {
     let command = server.client("ssh", user, by);
     let mut command = server.with_password(command, &password(user));
@@ -71,7 +71,7 @@ pub fn raw(server: &TestServer, user: &str, by: By) -> RawSftp {
     RawSftp::start(command)
 }
 
-/// Where the file of a session grows.
+/// Returns the path of the file that grows while a session runs.
 pub fn growing(server: &TestServer, user: &str, doing: Doing) -> Option<PathBuf> {
     match doing {
         Doing::Nothing | Doing::Hash => None,
@@ -95,7 +95,7 @@ pub fn begin(server: &TestServer, user: &str, by: By, doing: Doing) -> Session {
         Doing::Upload => {
             let batch = server.path().join(format!("batch-{user}"));
             fs::write(&batch, "put local f\n").unwrap();
-            // A batch of its own would forbid questions for passwords.
+            // The option `-b` would forbid password prompts.
             let command = server.client("sftp", user, by);
             let mut command = server.with_password(command, &password(user));
             command
@@ -159,12 +159,12 @@ fn send(session: &mut RawSftp, request: &testkit::packets::Request, handles: &[V
     assert!(session.send(&request.encode(77, &context)));
 }
 
-/// Waits until the client knows of the end.
+/// Waits until the client notices that the session has ended.
 pub fn assert_over(session: &mut Session, what: &str) {
     match session {
         Session::Raw(session) => loop {
             match session.receive(PATIENCE) {
-                // What it had asked for is refused, if it hears it.
+                // Pending requests may still be refused.
                 Received::Packet(_) => {}
                 Received::Ended => return,
                 Received::Silence => panic!("{what}: the session lives on"),

@@ -1,4 +1,4 @@
-//! The command line of `homeport`, as scripts use it: exit codes, what is printed where, and what is there afterwards.
+//! The command line of `homeport`, as scripts use it: exit codes, output, and the resulting files.
 
 mod breaks;
 mod files;
@@ -12,14 +12,14 @@ use std::process::{Child, Command, Output, Stdio};
 
 use testkit::server::TestServer;
 
-/// What a command did.
-struct Ran {
+/// The exit code and the output of a command.
+struct CommandResult {
     code: Option<i32>,
     out: String,
     err: String,
 }
 
-impl Ran {
+impl CommandResult {
     fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
@@ -28,16 +28,16 @@ impl Ran {
         }
     }
 
-    /// It ended with this code; returns what it printed.
+    /// Asserts that the command ended with this exit code.
     #[track_caller]
-    fn code(self, expected: i32) -> Self {
+    fn expect_code(self, expected: i32) -> Self {
         assert_eq!(self.code, Some(expected), "out: {}\nerr: {}", self.out, self.err);
         self
     }
 
-    /// Each of these stands in its errors.
+    /// Asserts that standard error contains each of these texts.
     #[track_caller]
-    fn says(self, words: &[&str]) -> Self {
+    fn expect_stderr(self, words: &[&str]) -> Self {
         for word in words {
             assert!(self.err.contains(word), "{word:?} is missing in: {}", self.err);
         }
@@ -45,14 +45,14 @@ impl Ran {
     }
 }
 
-/// A person with a directory of their own, who knows a server and has a key there.
-struct Person {
+/// A server with a user, and a local directory in which the client runs as that user.
+struct ClientSandbox {
     server: TestServer,
     user: &'static str,
     dir: tempfile::TempDir,
 }
 
-impl Person {
+impl ClientSandbox {
     fn new(more: &[&str]) -> Self {
         let mut server = TestServer::new(&[]);
         server.add_user("alice", more);
@@ -65,27 +65,29 @@ impl Person {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// Returns the path of a file in the local directory.
+    fn local(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn there(&self, name: &str) -> PathBuf {
+    /// Returns the path on disk of a file in the user's home on the server.
+    fn stored(&self, name: &str) -> PathBuf {
         self.server.home(self.user).join(name)
     }
 
-    /// `alice@127.0.0.1:PATH`
+    /// Returns a path on the server as a word of a command line: `alice@127.0.0.1:PATH`.
     fn remote(&self, path: &str) -> String {
         format!("{}@127.0.0.1:{path}", self.user)
     }
 
-    /// A file with bytes that differ by seed.
-    fn file(&self, name: &str, size: usize, seed: u8) -> Vec<u8> {
+    /// Creates a local file with bytes that depend on the seed, and returns them.
+    fn create_file(&self, name: &str, size: usize, seed: u8) -> Vec<u8> {
         let bytes = bytes(size, seed);
-        std::fs::write(self.path(name), &bytes).unwrap();
+        std::fs::write(self.local(name), &bytes).unwrap();
         bytes
     }
 
-    /// `homeport COMMAND … ` without a terminal, in the person's directory.
+    /// Returns the command `homeport WORDS` without a terminal, in the local directory.
     fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new("setsid");
         command
@@ -99,7 +101,7 @@ impl Person {
                 "none",
                 "--accept-new",
             ])
-            .args(["--known-hosts".as_ref(), self.path("known_hosts").as_os_str()])
+            .args(["--known-hosts".as_ref(), self.local("known_hosts").as_os_str()])
             .args(["-i".as_ref(), self.server.key(self.user).as_os_str()])
             .env_remove("SSH_AUTH_SOCK")
             .current_dir(self.dir.path())
@@ -107,12 +109,13 @@ impl Person {
         command
     }
 
-    fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Ran {
-        Ran::of(self.command(words).output().unwrap())
+    /// Runs the client with these words.
+    fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> CommandResult {
+        CommandResult::of(self.command(words).output().unwrap())
     }
 
-    /// A script on standard input.
-    fn script(&self, lines: &str) -> Ran {
+    /// Runs the client's shell with a script on standard input.
+    fn script(&self, lines: &str) -> CommandResult {
         let mut child: Child = self
             .command([self.remote("").trim_end_matches(':')])
             .stdin(Stdio::piped())
@@ -120,13 +123,13 @@ impl Person {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // One that ends early does not read it all.
+        // A shell that ends early does not read the whole script.
         let _ = child.stdin.take().unwrap().write_all(lines.as_bytes());
-        Ran::of(child.wait_with_output().unwrap())
+        CommandResult::of(child.wait_with_output().unwrap())
     }
 }
 
-/// Bytes that repeat nowhere soon.
+/// Returns pseudo-random bytes that depend on the seed.
 fn bytes(size: usize, seed: u8) -> Vec<u8> {
     let mut state = u64::from(seed) + 1;
     let mut next = || {
@@ -138,13 +141,13 @@ fn bytes(size: usize, seed: u8) -> Vec<u8> {
     (0..size).map(|_| next()).collect()
 }
 
-/// Many files in two directories.
-fn tree(person: &Person, name: &str, files: usize) {
-    std::fs::create_dir_all(person.path(name).join("deep/er")).unwrap();
+/// Creates many files in two directories.
+fn tree(sandbox: &ClientSandbox, name: &str, files: usize) {
+    std::fs::create_dir_all(sandbox.local(name).join("deep/er")).unwrap();
     for n in 0..files {
         let place = if n % 2 == 0 { "" } else { "deep/er/" };
         std::fs::write(
-            person.path(name).join(format!("{place}file {n}")),
+            sandbox.local(name).join(format!("{place}file {n}")),
             bytes(n * 7, n as u8),
         )
         .unwrap();

@@ -1,33 +1,30 @@
-//! The way to a server, tried against `homeportd` and against OpenSSH's `sshd` with a real `ssh-agent`.
+//! Connecting and signing in, against `homeportd` and against OpenSSH's `sshd` with a real `ssh-agent`.
 
-mod not_there;
+mod homeportd;
+mod no_server;
 mod openssh;
-mod ours;
-mod person;
+mod prompts;
 mod strange;
 mod terminal;
 
-use std::ffi::OsStr;
 use std::sync::{Arc, Mutex};
 
-use homeport::connect::{
-    Callbacks, ConfigFile, ConnectError, Credentials, Destination, LocalEnvironment, Options, Target,
-    UnknownKeys, connect,
-};
+use homeport::connect::{Callbacks, ConfigFile, ConnectError, Credentials, Destination, connect};
 use russh::client::{Handle, Handler, Session};
 use russh::keys::PublicKeyOrCertificate;
 
-use person::Person;
+use crate::client::destination::local_destination;
+use prompts::ScriptedPrompts;
 use testkit::PATIENCE;
 pub use testkit::sshd::{keygen, public};
 
-/// What a caller's handler does at least, and what was agreed on.
+/// A minimal handler, which records the negotiated algorithms.
 pub struct Client {
     callbacks: Callbacks,
     agreed: Agreed,
 }
 
-/// Cipher, key exchange, and whether it was strict.
+/// The cipher, the key exchange, and whether the key exchange was strict.
 type Agreed = Arc<Mutex<Option<(String, String, bool)>>>;
 
 impl Handler for Client {
@@ -58,15 +55,15 @@ impl Handler for Client {
     }
 }
 
-/// A home of a person's own, and what leads to a server on this machine.
-pub struct Way {
+/// Connects to one destination on this machine, with an empty home for the user.
+pub struct Connector {
     home: tempfile::TempDir,
     destination: Destination,
     agreed: Agreed,
 }
 
-impl Way {
-    /// To 127.0.0.1, where everything is asked and learned in a fresh home. `config`: of ssh.
+impl Connector {
+    /// Creates a connector to a port of 127.0.0.1, with this text as configuration of ssh.
     pub fn new(user: &str, port: u16, config: &str) -> Self {
         let home = tempfile::Builder::new()
             .prefix("homeport-connect-")
@@ -74,54 +71,45 @@ impl Way {
             .unwrap();
         let file = home.path().join("config");
         std::fs::write(&file, config).unwrap();
-        let options = Options {
-            config: ConfigFile::File(file),
-            unknown_keys: Some(UnknownKeys::Learn),
-            ..Options::default()
-        };
-        let here = LocalEnvironment {
-            home: home.path().to_owned(),
-            local_user: "nobody".to_owned(),
-            agent: None,
-            system: home.path().join("etc"),
-        };
-        let word = format!("sftp://{user}@127.0.0.1:{port}");
-        let target = Target::parse(OsStr::new(&word)).unwrap();
         Self {
-            destination: Destination::resolve(&target, &options, &here).unwrap(),
+            destination: local_destination(user, port, home.path(), ConfigFile::File(file)),
             home,
             agreed: Agreed::default(),
         }
     }
 
-    /// Connects, in bounded time.
-    pub async fn go(
+    /// Connects and signs in with these credentials and prompts.
+    pub async fn connect(
         &self,
         credentials: &Credentials,
-        person: &Arc<Person>,
+        prompts: &Arc<ScriptedPrompts>,
     ) -> Result<Handle<Client>, ConnectError> {
         let agreed = Arc::clone(&self.agreed);
         let client = |callbacks| Client { callbacks, agreed };
-        let prompts = Arc::clone(person) as Arc<dyn homeport::connect::Prompts>;
+        let prompts = Arc::clone(prompts) as Arc<dyn homeport::connect::Prompts>;
         let connecting = connect(&self.destination, credentials, prompts, client);
         tokio::time::timeout(PATIENCE, connecting)
             .await
             .expect("connected or not in time")
     }
 
-    /// The same, which must succeed and leave a connection that takes a channel.
-    pub async fn arrive(&self, credentials: &Credentials, person: &Arc<Person>) {
-        let handle = match self.go(credentials, person).await {
+    /// Connects, which must succeed, and opens a channel.
+    pub async fn connect_ok(&self, credentials: &Credentials, prompts: &Arc<ScriptedPrompts>) {
+        let handle = match self.connect(credentials, prompts).await {
             Ok(handle) => handle,
-            Err(error) => panic!("{error}\ntold: {}", person.told()),
+            Err(error) => panic!("{error}\nmessages: {}", prompts.messages()),
         };
         let opened = tokio::time::timeout(PATIENCE, handle.channel_open_session()).await;
         opened.expect("a channel in time").expect("a channel");
     }
 
-    /// The same, which must fail; the error and its words.
-    pub async fn fail(&self, credentials: &Credentials, person: &Arc<Person>) -> (ConnectError, String) {
-        match self.go(credentials, person).await {
+    /// Connects, which must fail, and returns the error and its message.
+    pub async fn connect_err(
+        &self,
+        credentials: &Credentials,
+        prompts: &Arc<ScriptedPrompts>,
+    ) -> (ConnectError, String) {
+        match self.connect(credentials, prompts).await {
             Ok(_) => panic!("connected"),
             Err(error) => {
                 let words = error.to_string();

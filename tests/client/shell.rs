@@ -1,30 +1,28 @@
-//! The client's shell against `homeportd`: names that patterns stand for, scripts, and a real terminal.
+//! The client's shell against `homeportd`: patterns, scripts, and a real terminal.
 
 mod globs;
-mod questions;
+mod prompts;
 mod scripts;
 mod terminal;
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::secret::Secret;
 use homeport::commands::{Command, CommandRunner, Session};
-use homeport::connect::{
-    ConfigFile, Credentials, Destination, LocalEnvironment, Options, Target, Unattended, UnknownKeys,
-};
+use homeport::connect::{ConfigFile, Credentials, Unattended};
 use homeport::output::Output;
 use homeport::remote::Remote;
 
 use tokio::sync::mpsc;
 
+use crate::client::destination::local_destination;
 use testkit::server::{TestServer, password};
 
 const USER: &str = "alice";
 
-/// A server with these files in the user's home; what ends in `/` is a directory.
+/// Starts a server with these files in the user's home; a name that ends in `/` is a directory.
 fn server_with(names: &[&str]) -> TestServer {
     let server = TestServer::start(&[USER]);
     let home = server.home(USER);
@@ -42,32 +40,19 @@ fn server_with(names: &[&str]) -> TestServer {
     server
 }
 
-/// Signed in to the server at this port. `home`: of the person, where nothing is yet.
+/// Signs in to the server at this port, with an empty local home.
 async fn signed_in(port: u16, home: &Path) -> Arc<Session> {
-    let options = Options {
-        config: ConfigFile::None,
-        unknown_keys: Some(UnknownKeys::Learn),
-        ..Options::default()
-    };
-    let here = LocalEnvironment {
-        home: home.to_owned(),
-        local_user: "nobody".to_owned(),
-        agent: None,
-        system: home.join("etc"),
-    };
-    let word = format!("sftp://{USER}@127.0.0.1:{port}");
-    let target = Target::parse(OsStr::new(&word)).unwrap();
-    let destination = Destination::resolve(&target, &options, &here).unwrap();
+    let destination = local_destination(USER, port, home, ConfigFile::None);
     let credentials = Credentials::new(Some(Secret::new(password(USER))));
     let remote = Remote::connect(destination, credentials, Arc::new(Unattended)).await;
     let remote = remote.unwrap_or_else(|error| panic!("{error}"));
     Session::new(Arc::new(remote), Output::default(), b"/".to_vec())
 }
 
-/// Writes down what is asked for, and answers with the codes of [`code`].
-struct Scribe(mpsc::UnboundedSender<String>);
+/// Records the commands that it gets, and returns the codes of [`code`].
+struct Recorder(mpsc::UnboundedSender<String>);
 
-/// `sum` never goes well.
+/// Returns the exit code for a command, which is a failure for `sum` only.
 fn code(command: &Command) -> u8 {
     match command {
         Command::Sum(_) => 5,
@@ -76,7 +61,7 @@ fn code(command: &Command) -> u8 {
 }
 
 #[async_trait]
-impl CommandRunner for Scribe {
+impl CommandRunner for Recorder {
     async fn run(&self, session: &Arc<Session>, command: Command) -> u8 {
         let directory = String::from_utf8(session.directory()).unwrap();
         let (name, words) = match &command {

@@ -1,4 +1,4 @@
-//! `[ssh]`: which clients get in with each policy, and what `check` says of one with which nobody would.
+//! `[ssh]`: which clients can connect with each policy, and what `check` says of a policy with which none could.
 
 use testkit::server::TestServer;
 use testkit::stock::{By, run};
@@ -11,9 +11,9 @@ const OLD_KEX: [&str; 5] = [
     "KexAlgorithms=diffie-hellman-group16-sha512",
 ];
 
-/// Does OpenSSH's client get in with these options? Else what it says.
+/// Signs in with OpenSSH's client and these options, and returns its message if that fails.
 fn signs_in(server: &TestServer, options: &[&str]) -> Result<(), String> {
-    // The client of each row has never been here: it would ask for the key that it knows.
+    // Each client starts without known keys, because it would request a known one.
     let _ = std::fs::remove_file(server.path().join("known_hosts"));
     let mut command = server.client("ssh", "alice", By::Key);
     for option in options {
@@ -31,16 +31,16 @@ fn start(settings: &str) -> TestServer {
     TestServer::start_with(&[("ssh", settings)], &["alice"])
 }
 
-/// `options` must get in or not, each by itself.
-fn check(server: &TestServer, gets_in: bool, options: &[&[&str]]) {
+/// Asserts that the client can or cannot sign in, with each of these options by itself.
+fn check(server: &TestServer, must_connect: bool, options: &[&[&str]]) {
     for options in options {
         let outcome = signs_in(server, options);
-        assert_eq!(outcome.is_ok(), gets_in, "{options:?}: {outcome:?}");
+        assert_eq!(outcome.is_ok(), must_connect, "{options:?}: {outcome:?}");
     }
 }
 
 #[test]
-fn the_default_lets_clients_in_that_know_neither_gcm_nor_etm() {
+fn the_default_policy_accepts_clients_without_gcm_and_etm() {
     let server = start("");
     check(
         &server,
@@ -65,7 +65,7 @@ fn the_default_lets_clients_in_that_know_neither_gcm_nor_etm() {
 }
 
 #[test]
-fn compatible_lets_clients_in_without_curve25519() {
+fn the_compatible_policy_accepts_clients_without_curve25519() {
     let server = start("policy = \"compatible\"");
     check(&server, true, &OLD_KEX.each_ref().map(std::slice::from_ref));
     check(
@@ -77,7 +77,7 @@ fn compatible_lets_clients_in_without_curve25519() {
             &["HostKeyAlgorithms=ecdsa-sha2-nistp256"],
         ],
     );
-    // Keys are changed in the middle of a transfer, too.
+    // Keys are also exchanged again in the middle of a transfer.
     let file = crate::clients::local_file(&server, "large", 3 << 20);
     for kex in OLD_KEX {
         let mut command = server.client("sftp", "alice", By::Key);
@@ -105,7 +105,7 @@ fn fips_offers_only_what_it_allows() {
 }
 
 #[test]
-fn lists_by_name_stand_instead_of_the_policys() {
+fn explicit_lists_replace_those_of_the_policy() {
     let server = start(
         "policy = \"compatible\"\nkex = [\"ecdh-sha2-nistp384\"]\nhost_key_algorithms = [\"ecdsa-sha2-nistp256\"]\nciphers = [\"aes128-ctr\"]\nmacs = [\"hmac-sha2-256\"]",
     );
@@ -123,7 +123,7 @@ fn lists_by_name_stand_instead_of_the_policys() {
 }
 
 #[test]
-fn an_rsa_key_signs_only_where_it_was_made_and_is_noticed() {
+fn an_rsa_host_key_is_used_only_if_generated_and_is_reported() {
     let mut server = TestServer::new(&[]);
     server.add_user("alice", &[]);
     server.admin_ok(&["hostkey", "generate", "--type", "rsa"], "");
@@ -143,7 +143,7 @@ fn an_rsa_key_signs_only_where_it_was_made_and_is_noticed() {
 }
 
 #[test]
-fn nobody_is_served_by_a_server_without_a_key_to_show() {
+fn a_server_without_a_usable_host_key_does_not_start() {
     let server = TestServer::new(&[("ssh", "policy = \"fips\"")]);
     server.admin_ok(&["hostkey", "generate", "--type", "ed25519"], "");
     let sentence =
@@ -164,7 +164,7 @@ fn nobody_is_served_by_a_server_without_a_key_to_show() {
 }
 
 #[test]
-fn a_reload_takes_the_policy_over_and_refuses_one_that_lets_nobody_in() {
+fn a_reload_applies_the_policy_unless_no_client_could_connect() {
     let server = start("");
     let old: &[&[&str]] = &[&["KexAlgorithms=ecdh-sha2-nistp256"]];
     check(&server, false, old);

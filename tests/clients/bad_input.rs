@@ -1,4 +1,4 @@
-//! Bad input, one kind each: it gets an answer or an end, and another session that works beside it notices nothing.
+//! Invalid input of each kind: it gets a reply or ends its session, and another session is not disturbed.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,18 +10,18 @@ use testkit::replies::{Reply, decode, read_packet};
 use testkit::server::TestServer;
 use testkit::{PATIENCE, wait_for};
 
-/// A session that is to go on undisturbed.
-struct Witness(RawSftp, Vec<u8>, u64);
+/// A session that must not be disturbed.
+struct OtherSession(RawSftp, Vec<u8>, u64);
 
-impl Witness {
+impl OtherSession {
     fn new(server: &TestServer) -> Self {
         let mut session = server.raw("bob");
         let handle = session.handle(&open("witness", READ | WRITE | CREAT));
         Self(session, handle, 0)
     }
 
-    /// Writes and reads something back.
-    fn works(&mut self) {
+    /// Writes to a file, and reads it back.
+    fn check(&mut self) {
         let text = format!("line {:09}", self.2);
         let reply = self.0.ask_about(&write(nth(0), self.2, &text), &self.1);
         assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
@@ -32,9 +32,9 @@ impl Witness {
 }
 
 #[test]
-fn packets_that_lie_end_their_own_session_only() {
+fn malformed_packets_end_only_their_session() {
     let server = TestServer::start(&["alice", "bob"]);
-    let mut witness = Witness::new(&server);
+    let mut witness = OtherSession::new(&server);
     let cases: [(&str, &[u8]); 5] = [
         ("length 0", &[0, 0, 0, 0]),
         ("length of 2 GiB", &[0x80, 0, 0, 0, 17]),
@@ -47,25 +47,25 @@ fn packets_that_lie_end_their_own_session_only() {
         session.send(bytes);
         let outcome = session.receive(PATIENCE);
         assert_ne!(outcome, Received::Silence, "{name}");
-        witness.works();
+        witness.check();
     }
 }
 
 #[test]
-fn a_packet_that_never_comes_whole_holds_nobody_up() {
+fn an_incomplete_packet_does_not_block_others() {
     let server = TestServer::start(&["alice", "bob"]);
-    let mut witness = Witness::new(&server);
+    let mut witness = OtherSession::new(&server);
     let mut session = server.raw("alice");
     session.send(&[0, 0, 1, 0, 17, 0, 0]);
-    witness.works();
+    witness.check();
     assert_eq!(session.receive(Duration::from_millis(300)), Received::Silence);
-    witness.works();
+    witness.check();
 }
 
 #[test]
-fn handles_have_a_limit_and_come_back() {
+fn handles_are_limited_and_released() {
     let server = TestServer::start_with(&[("limits", "handles = 20")], &["alice", "bob"]);
-    let mut witness = Witness::new(&server);
+    let mut witness = OtherSession::new(&server);
     let mut session = server.raw("alice");
     let handles: Vec<_> = (0..20)
         .map(|_| session.handle(&open("f", WRITE | CREAT)))
@@ -76,11 +76,11 @@ fn handles_have_a_limit_and_come_back() {
     }
     session.ask_about(&close(nth(0)), &handles[7]);
     session.handle(&opendir("/"));
-    witness.works();
+    witness.check();
 }
 
 #[test]
-fn a_client_that_does_not_read_costs_little() {
+fn a_client_that_does_not_read_uses_little_memory() {
     let server = TestServer::start(&["alice", "bob"]);
     std::fs::create_dir_all(server.home("alice")).unwrap();
     std::fs::write(
@@ -88,7 +88,7 @@ fn a_client_that_does_not_read_costs_little() {
         crate::clients::noise(1 << 20, 1),
     )
     .unwrap();
-    let mut witness = Witness::new(&server);
+    let mut witness = OtherSession::new(&server);
     let mut command = server.raw_command("alice");
     command
         .stdin(std::process::Stdio::piped())
@@ -109,7 +109,7 @@ fn a_client_that_does_not_read_costs_little() {
         panic!("no handle")
     };
     let before = resident_kib(server.pid());
-    // 100,000 READs of 255 KiB each: 25 GiB of replies that nobody takes.
+    // 100,000 READs of 255 KiB each ask for 25 GiB of replies that the client does not read.
     let handles = [handle];
     let context = Context {
         base: "",
@@ -120,14 +120,14 @@ fn a_client_that_does_not_read_costs_little() {
         .collect();
     let flood = std::thread::spawn(move || {
         for _ in 0..100 {
-            // The pipe fills up when the server stops reading, which is as good an answer.
+            // If the server stops reading, the pipe fills up, which is a valid reaction too.
             if input.write_all(&reads).is_err() {
                 break;
             }
         }
     });
     for _ in 0..20 {
-        witness.works();
+        witness.check();
         std::thread::sleep(Duration::from_millis(50));
     }
     let grown = resident_kib(server.pid()).saturating_sub(before);
@@ -135,7 +135,7 @@ fn a_client_that_does_not_read_costs_little() {
     child.kill().unwrap();
     child.wait().unwrap();
     flood.join().unwrap();
-    witness.works();
+    witness.check();
 }
 
 fn resident_kib(pid: u32) -> u64 {
@@ -145,16 +145,16 @@ fn resident_kib(pid: u32) -> u64 {
 }
 
 #[test]
-fn connections_that_say_nothing_are_ended() {
+fn silent_connections_are_closed() {
     let server = TestServer::start_with(&[("auth", "login_grace_secs = 5")], &["bob"]);
-    let mut witness = Witness::new(&server);
+    let mut witness = OtherSession::new(&server);
     let address = ("127.0.0.1", server.port());
     let mut silent = TcpStream::connect(address).unwrap();
     let mut slow = TcpStream::connect(address).unwrap();
     silent.set_read_timeout(Some(PATIENCE)).unwrap();
     let ended = std::thread::spawn(move || {
         let mut rest = Vec::new();
-        // An end or a reset, but no timeout.
+        // The connection is closed or reset, and does not time out.
         !matches!(silent.read_to_end(&mut rest), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock)
     });
     let banner = b"SSH-2.0-slow";
@@ -164,13 +164,13 @@ fn connections_that_say_nothing_are_ended() {
         slow.write_all(&[*bytes.next().unwrap()]).is_err()
     });
     assert!(ended.join().unwrap());
-    witness.works();
+    witness.check();
 }
 
 #[test]
-fn noise_instead_of_ssh_is_survived() {
+fn random_bytes_instead_of_ssh_do_no_harm() {
     let mut server = TestServer::start(&["bob"]);
-    let mut witness = Witness::new(&server);
+    let mut witness = OtherSession::new(&server);
     for (seed, prefix) in [
         "",
         "SSH-2.0-x\r\n",
@@ -183,12 +183,12 @@ fn noise_instead_of_ssh_is_survived() {
     {
         let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        // The server may hang up before all is sent.
+        // The server may disconnect before everything is sent.
         let _ = stream.write_all(prefix.as_bytes());
         let _ = stream.write_all(&crate::clients::noise(100_000, seed as u64));
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut Vec::new());
-        witness.works();
+        witness.check();
     }
     assert!(server.is_alive());
 }

@@ -1,4 +1,4 @@
-//! Transfers that break off, and go on where they stopped.
+//! Transfers that are interrupted, and resumed where they stopped.
 
 use std::fs;
 use std::io::Write;
@@ -32,7 +32,7 @@ fn size(path: &std::path::Path) -> u64 {
 }
 
 #[test]
-fn an_upload_broken_off_is_resumed() {
+fn an_interrupted_upload_is_resumed() {
     let server = TestServer::start(&["alice"]);
     let local = local_file(&server, "local", LENGTH);
     let remote = server.home("alice").join("remote");
@@ -40,7 +40,7 @@ fn an_upload_broken_off_is_resumed() {
     wait_for("some of the upload", || size(&remote) > 1_000_000);
     client.kill().unwrap();
     client.wait().unwrap();
-    // sshd's client is sftp's child: it ends when sftp does. Then the server lets go of the file.
+    // ssh is a child of sftp, and ends with it. Then the server closes the file.
     let mut before = size(&remote);
     wait_for("the upload to stand still", || {
         std::thread::sleep(Duration::from_millis(200));
@@ -55,7 +55,7 @@ fn an_upload_broken_off_is_resumed() {
 }
 
 #[test]
-fn a_download_broken_off_is_resumed() {
+fn an_interrupted_download_is_resumed() {
     let server = TestServer::start(&["alice"]);
     let remote = server.home("alice").join("remote");
     let source = local_file(&server, "source", LENGTH);

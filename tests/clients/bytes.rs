@@ -1,4 +1,4 @@
-//! Bytes are bytes: what is not UTF-8 gets the answer that anything unknown gets, and ends no connection.
+//! Text that is not UTF-8 gets the same reply as any unknown text, and does not end the connection.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -8,10 +8,10 @@ use testkit::server::{TestServer, password};
 use testkit::wait_for;
 use testkit::wire::{Lists, Message, Wire, lists, message, password_request, userauth};
 
-/// No UTF-8 in any length.
+/// Bytes that are not UTF-8.
 pub const ODD: &[u8] = b"\xff\xfe";
 
-/// A server that does not hold back its refusals.
+/// Starts a server that does not delay refusals.
 fn start() -> TestServer {
     let auth = "max_attempts = 1000\nthrottle = { first_delay_ms = 1, max_delay_ms = 1, failures = 10000, user_failures = 10000 }";
     TestServer::start_with(&[("auth", auth)], &["alice"])
@@ -130,7 +130,7 @@ fn text_before_the_sign_in() {
     let answer = message(61).u32(1).string(b"p\xe4ss");
     check(&mut wire, alive, "keyboard-interactive, answer", &answer, &[51]);
     wire.sign_in("alice", password("alice").as_bytes());
-    // Each attempt with a password is told; the name is shown as far as it is text.
+    // Each attempt with a password is in the audit log, with the name as far as it is UTF-8.
     let denied = |method: &str| {
         let method = format!("\"method\":\"{method}\"");
         let audit = server.audit();
@@ -229,14 +229,14 @@ fn text_after_the_sign_in() {
         ("env", request(b"env").string(ODD).string(ODD), &[100]),
         ("signal", request(b"signal").string(ODD), &[100]),
         ("subsystem", request(b"subsystem").string(ODD), &[100]),
-        // A command that there is not: accepted, told on standard error, exit status, end, close.
+        // An unknown command: success, standard error, exit status, EOF, close.
         ("exec", request(b"exec").string(ODD), &[99, 95, 98, 96, 97]),
         ("unknown message", message(199).string(ODD), &[3]),
     ];
     for (what, sent, answers) in rows {
         check(&mut wire, alive, what, &sent, answers);
     }
-    // The whole of it still works.
+    // The connection still works.
     wire.send(&open(b"session"));
     let opened = wire.expect(91);
     let id = u32::from_be_bytes(opened[5..9].try_into().unwrap());
@@ -285,8 +285,8 @@ fn passwords_are_compared_as_bytes() {
 
 /// All text from the wire goes through one function of the library, so that the next message cannot bring this back.
 #[test]
-fn text_is_read_in_one_way() {
-    // One reads a signature of its own making, the other is the test double of an agent.
+fn all_text_from_the_wire_goes_through_one_function() {
+    // The first file reads its own signature, the second one is a test double of an agent.
     let allowed = ["client/kex.rs", "keys/agent/server.rs"];
     let top = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/russh/src");
     let mut directories = vec![top.clone()];
@@ -305,7 +305,7 @@ fn text_is_read_in_one_way() {
             }
             let text = std::fs::read_to_string(&path).unwrap();
             for (number, line) in text.lines().enumerate() {
-                // Tests of the library's own unwrap what they read.
+                // The library's own tests unwrap what they read.
                 let reads = line.contains("String::decode(") && !line.contains("unwrap()");
                 assert!(!reads, "{name}:{}: use text_of", number + 1);
             }

@@ -1,4 +1,4 @@
-//! The library's client against a server that puts bytes which are not UTF-8 wherever it may say something.
+//! The library's client against a server that sends bytes which are not UTF-8 in every text field.
 
 use std::net::TcpListener;
 use std::sync::mpsc::{Sender, channel};
@@ -10,7 +10,7 @@ use russh::keys::PublicKeyOrCertificate;
 use crate::clients::bytes::ODD;
 use testkit::wire::{Wire, lists, message, split_string};
 
-/// Keeps what a server shows.
+/// Passes on the banners of a server.
 struct Shown(Sender<String>);
 
 impl client::Handler for Shown {
@@ -26,7 +26,7 @@ impl client::Handler for Shown {
     }
 }
 
-/// A server that puts bytes that are no text wherever it may say something.
+/// Serves clients, and sends bytes that are not UTF-8 in every text field.
 fn odd_server(listener: &TcpListener) {
     let mut odd_lists = lists();
     for list in &mut odd_lists {
@@ -63,7 +63,7 @@ fn odd_server(listener: &TcpListener) {
     wire.expect(61);
     wire.send(&message(52));
     wire.send(&message(80).string(ODD).byte(1));
-    // Both sides say something at once: the client's requests come in between.
+    // Both sides send at the same time, so the client's requests arrive in between.
     let mut refused = 0;
     loop {
         let received = wire.receive().unwrap();
@@ -93,7 +93,7 @@ fn odd_server(listener: &TcpListener) {
                 );
                 wire.send(&message(94).u32(theirs).string("all is well"));
                 wire.send(&message(1).u32(11).string(ODD).string(ODD));
-                // Until the client hangs up.
+                // The loop ends when the client disconnects.
                 while wire.receive().is_some() {}
                 return;
             }
@@ -103,7 +103,7 @@ fn odd_server(listener: &TcpListener) {
 }
 
 #[tokio::test]
-async fn the_clients_side_takes_what_servers_say() {
+async fn the_client_accepts_text_that_is_not_utf8() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = std::thread::spawn(move || odd_server(&listener));

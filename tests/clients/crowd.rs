@@ -19,7 +19,7 @@ const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
 const BLOCK: usize = 32_768;
 const BLOCKS: usize = 8;
 
-/// Uploads noise of one's own, downloads it again, and compares.
+/// Uploads noise, downloads it again, and compares.
 async fn transfer(mut session: Session, number: usize) {
     let name = format!("file-{number}");
     let content = noise(BLOCK * BLOCKS, number as u64 + 1);
@@ -43,7 +43,7 @@ async fn transfer(mut session: Session, number: usize) {
 }
 
 #[test]
-fn three_hundred_connections_all_come_out_whole() {
+fn three_hundred_connections_transfer_their_files_correctly() {
     let server = TestServer::start(&USERS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,5 +1,5 @@
-//! Replies come in the order of the requests, whatever is mixed and however small the window: cold files, fsync,
-//! rekeying, and clients that send long before they read.
+//! Replies have the order of the requests with any mix of requests and any window: cold files, fsync, rekeying, and
+//! clients that send long before they read.
 
 use std::fs::File;
 use std::io::Write;
@@ -18,12 +18,12 @@ use testkit::russh_client::Session;
 use testkit::server::TestServer;
 use testkit::stock::By;
 
-/// Of the file that is read, in bytes.
+/// The size of the file that is read, in bytes.
 const COLD: usize = 16 << 20;
 
-/// What a request is to be answered with.
+/// The expected reply to a request.
 enum Expected {
-    /// This range of the cold file.
+    /// DATA with this range of the cold file.
     Range(usize, usize),
     Status(u32),
     Attributes,
@@ -104,7 +104,7 @@ fn rekeying(server: &TestServer) -> (RawSftp, Vec<Vec<u8>>) {
 }
 
 #[test]
-fn replies_stay_in_order_while_all_is_mixed_and_rekeyed() {
+fn replies_stay_in_order_in_a_mix_with_rekeying() {
     let (server, content) = server();
     let (mut session, handles) = rekeying(&server);
     let requests = mix(3000, 1);
@@ -129,7 +129,7 @@ fn replies_stay_in_order_through_tiny_windows() {
         .enable_all()
         .build()
         .unwrap();
-    // As dropbear's.
+    // The window is as small as that of dropbear.
     let config = Config {
         window_size: 24 * 1024,
         maximum_packet_size: 8 * 1024,
@@ -153,11 +153,11 @@ fn replies_stay_in_order_through_tiny_windows() {
     });
 }
 
-/// Sends all of it, or as much as the server takes, before anything is read; then reads all.
+/// Sends the requests, as many as the server accepts, before anything is read; then reads everything.
 fn send_first_read_later(server: &TestServer, extra: &[&str], requests: &[u8]) -> RawSftp {
     let mut command = server.client("ssh", "alice", By::Key);
     command.args(extra).args(["-s", "alice@127.0.0.1", "sftp"]);
-    let mut session = RawSftp::spawn_deaf(command);
+    let mut session = RawSftp::spawn_unread(command);
     let context = Context {
         base: "",
         handles: &[],
@@ -169,11 +169,11 @@ fn send_first_read_later(server: &TestServer, extra: &[&str], requests: &[u8]) -
     std::thread::spawn(move || {
         let result = stdin.write_all(&bytes);
         let _ = sent.send(());
-        // Held until the test is over, so that the session does not end.
+        // The input stays open until the test is over, so that the session does not end.
         std::thread::park_timeout(Duration::from_secs(900));
         drop((result, stdin));
     });
-    // The window is shut when the sender is stuck; when it is not, all was taken.
+    // Either the sender blocks because the window is shut, or everything was sent.
     let _ = all_sent.recv_timeout(Duration::from_secs(1));
     session.listen();
     assert!(
@@ -184,7 +184,7 @@ fn send_first_read_later(server: &TestServer, extra: &[&str], requests: &[u8]) -
 }
 
 #[test]
-fn requests_by_the_thousand_before_anything_is_read() {
+fn thousands_of_requests_are_answered_when_the_client_reads_late() {
     let (server, _) = server();
     let names: [&str; 2] = ["/cold", "/missing"];
     let count = 50_000;
@@ -209,10 +209,10 @@ fn requests_by_the_thousand_before_anything_is_read() {
 }
 
 #[test]
-fn reads_by_the_thousand_before_anything_is_read() {
+fn thousands_of_reads_are_answered_when_the_client_reads_late() {
     let (server, content) = server();
     cool(&server);
-    // The first handle of a session, as a session before was given it.
+    // The first handle of each session is the same.
     let handle = server.raw("alice").handle(&open("cold", READ));
     let length = 32_768;
     let count = 4 * COLD / length;

@@ -1,4 +1,4 @@
-//! What comes to a port besides SSH clients: health checks, half-closed connections, other protocols, old ones.
+//! Connections that are not from SSH clients: health checks, half-closed connections, other and old protocols.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -15,7 +15,7 @@ fn connect(server: &TestServer) -> TcpStream {
     stream
 }
 
-/// Sends this and reads all that comes until the server hangs up.
+/// Sends these bytes, and returns everything that arrives until the server disconnects.
 fn answer(server: &TestServer, says: &[u8], half_close: bool) -> Vec<u8> {
     let mut stream = connect(server);
     stream.write_all(says).unwrap();
@@ -28,7 +28,7 @@ fn answer(server: &TestServer, says: &[u8], half_close: bool) -> Vec<u8> {
 }
 
 #[test]
-fn everybody_is_told_what_this_is() {
+fn every_peer_gets_the_identification_string() {
     let server = TestServer::start(&[]);
     let check = |says: &[u8], half_close: bool, expected: &[&[u8]], reason: &str| {
         let before = server.audit().lines().count();
@@ -81,7 +81,7 @@ fn everybody_is_told_what_this_is() {
 }
 
 #[test]
-fn a_clients_name_need_not_be_utf_8() {
+fn the_identification_string_of_a_client_need_not_be_utf8() {
     let server = TestServer::start(&[]);
     let mut stream = connect(&server);
     stream.write_all(b"SSH-2.0-caf\xe9 \xff\xfe\r\n").unwrap();
@@ -95,12 +95,12 @@ fn a_clients_name_need_not_be_utf_8() {
 #[test]
 fn health_checks_are_counted_and_leave_no_line() {
     let server = TestServer::start_with(&[("log", "level = \"debug\"")], &[]);
-    // At the same time: a source that keeps leaving is answered later and later.
+    // They connect at the same time, because repeated disconnects are throttled.
     std::thread::scope(|scope| {
         for _ in 0..11 {
             scope.spawn(|| drop(connect(&server)));
             scope.spawn(|| {
-                // What was sent and not read makes it a reset.
+                // Closing with unread data resets the connection.
                 connect(&server).read_exact(&mut [0; 1]).unwrap();
             });
             scope.spawn(|| assert_eq!(answer(&server, b"", true), LINE));
@@ -110,7 +110,7 @@ fn health_checks_are_counted_and_leave_no_line() {
     });
     server.wait_for_log("so_far=55");
     assert_eq!(server.audit(), "");
-    // Something that does say something is a line of its own.
+    // A peer that sends something gets a line of its own.
     answer(&server, b"QUIT\r\n", false);
     server.wait_for_audit("QUIT");
     assert_eq!(server.audit().lines().count(), 1, "{}", server.audit());

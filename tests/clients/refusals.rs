@@ -1,4 +1,4 @@
-//! One sentence for each refused handshake or sign-in, from which an operator knows what to change.
+//! One sentence for each refused handshake or sign-in, which shows the administrator what to change.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ fn start(settings: &[(&str, &str)]) -> TestServer {
     TestServer::start_with(&[&[("auth", auth)], settings].concat(), &["alice"])
 }
 
-/// The last line of the audit log, once there are so many.
+/// Waits until the audit log has this many lines, and returns the last one.
 fn last_line(server: &TestServer, lines: usize) -> String {
     testkit::wait_for("a line in the audit log", || {
         server.audit().lines().count() >= lines
@@ -36,27 +36,30 @@ fn make_key(server: &TestServer, name: &str, kind: &[&str]) -> (String, String) 
     (line, print.split(' ').nth(1).unwrap().to_owned())
 }
 
+/// Offers a public key for alice, without a signature, on a connection of its own.
+fn offer_key(server: &TestServer, algorithm: &str, key: &[u8]) {
+    let mut wire = Wire::client(server.port(), &lists());
+    wire.send(
+        &userauth("alice", "publickey")
+            .byte(0)
+            .string(algorithm)
+            .string(key),
+    );
+    wire.expect(51);
+}
+
 #[test]
 fn each_key_is_named_with_the_reason() {
     let server = start(&[]);
     let mut lines = 0;
-    // Offered by a connection of its own, which then ends.
+    // Each key is offered on a connection of its own.
     let mut check = |line: &str, algorithm: &str, expected: &str| {
         let data = line.split(' ').nth(1).unwrap();
-        let blob = decode(data);
-        let mut wire = Wire::client(server.port(), &lists());
-        wire.send(
-            &userauth("alice", "publickey")
-                .byte(0)
-                .string(algorithm)
-                .string(&blob),
-        );
-        wire.expect(51);
-        drop(wire);
+        offer_key(&server, algorithm, &decode(data));
         lines += 1;
-        let told = last_line(&server, lines);
-        assert!(told.contains("\"method\":\"publickey\""), "{told}");
-        assert!(told.contains(expected), "{expected}\n{told}");
+        let logged = last_line(&server, lines);
+        assert!(logged.contains("\"method\":\"publickey\""), "{logged}");
+        assert!(logged.contains(expected), "{expected}\n{logged}");
     };
     let (line, print) = make_key(&server, "stranger", &["-t", "ed25519"]);
     check(&line, "ssh-ed25519", &format!("ssh-ed25519 {print}: unknown key"));
@@ -106,14 +109,18 @@ fn each_key_is_named_with_the_reason() {
         "ssh-ed25519",
         &format!("ssh-ed25519 {print}: the key may not be used from this address"),
     );
+}
 
+#[test]
+fn each_unusable_key_is_named_with_the_reason() {
+    let server = start(&[]);
     let dss = testkit::wire::Message(Vec::new()).string("ssh-dss");
     let dss = [7, 5, 3, 2]
         .iter()
         .fold(dss, |key, number| key.string([*number]))
         .0;
     let certificate = "ssh-ed25519-cert-v01@openssh.com";
-    for (algorithm, key, expected) in [
+    let rows = [
         ("ssh-dss", dss, "ssh-dss keys are too weak"),
         (
             certificate,
@@ -126,23 +133,15 @@ fn each_key_is_named_with_the_reason() {
             "ssh-ed25519: the key cannot be read",
         ),
         ("what", blob_of("what"), "is no supported key type"),
-    ] {
-        let mut wire = Wire::client(server.port(), &lists());
-        wire.send(
-            &userauth("alice", "publickey")
-                .byte(0)
-                .string(algorithm)
-                .string(key),
-        );
-        wire.expect(51);
-        drop(wire);
-        lines += 1;
-        let told = last_line(&server, lines);
-        assert!(told.contains(expected), "{expected}\n{told}");
+    ];
+    for (index, (algorithm, key, expected)) in rows.into_iter().enumerate() {
+        offer_key(&server, algorithm, &key);
+        let logged = last_line(&server, index + 1);
+        assert!(logged.contains(expected), "{expected}\n{logged}");
     }
 }
 
-/// A key of this type that holds nothing.
+/// Returns a public key of this type without content.
 fn blob_of(kind: &str) -> Vec<u8> {
     testkit::wire::Message(Vec::new()).string(kind).0
 }
@@ -163,7 +162,7 @@ fn a_wrong_signature_and_many_keys_are_one_line_each() {
         .string(&blob);
     wire.send(&request.string(signature));
     wire.expect(51);
-    // Another name: the first one's attempt is over.
+    // The attempts of the first user are over, so this one has another name.
     for number in 0..20u8 {
         let mut other = split_string(&blob).0.to_vec();
         other = testkit::wire::Message(Vec::new())
@@ -216,7 +215,7 @@ fn a_handshake_names_every_list_without_a_common_name() {
     ]);
     command.args(["-s", "alice@127.0.0.1", "sftp"]);
     assert!(!command.output().unwrap().status.success());
-    let told = last_line(&server, 1);
+    let logged = last_line(&server, 1);
     for part in [
         "no key exchange in common: the client offers ecdh-sha2-nistp256, diffie-hellman-group14-sha1",
         "this server mlkem768x25519-sha256, curve25519-sha256, curve25519-sha256@libssh.org (changed by \\\"policy\\\" or \\\"kex\\\" in [ssh])",
@@ -224,7 +223,7 @@ fn a_handshake_names_every_list_without_a_common_name() {
         "no cipher in common: the client offers aes128-cbc",
         "no MAC in common: the client offers hmac-sha1",
     ] {
-        assert!(told.contains(part), "{part}\n{told}");
+        assert!(logged.contains(part), "{part}\n{logged}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who gets in, by which method, and that those who don't can't tell why.
+//! Which users can sign in by which method, and that refusals do not reveal the reason.
 
 use std::process::Output;
 
@@ -8,21 +8,21 @@ use testkit::stock::By;
 const PASSWORD: By = By::Password("password");
 const KEYBOARD: By = By::Password("keyboard-interactive");
 
-/// A server that does not hold back its refusals: tests have many.
+/// Starts a server that does not delay refusals, because the tests have many.
 fn start(users: &[&str]) -> TestServer {
     let throttle =
         "throttle = { first_delay_ms = 1, max_delay_ms = 1, failures = 10000, user_failures = 10000 }";
     TestServer::start_with(&[("auth", throttle)], users)
 }
 
-/// What the refused client gets to see.
-fn told(output: &Output) -> String {
+/// Returns what a refused client prints.
+fn error_output(output: &Output) -> String {
     assert!(!output.status.success());
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]
-fn every_method_lets_the_right_one_in() {
+fn every_method_signs_in_with_the_right_credentials() {
     let server = start(&["alice"]);
     for by in [By::Key, PASSWORD, KEYBOARD] {
         let output = server.sign_in("alice", by, &password("alice"));
@@ -40,25 +40,25 @@ fn every_method_lets_the_right_one_in() {
 }
 
 #[test]
-fn refusals_look_alike() {
+fn refusals_look_the_same() {
     let server = start(&["alice", "disabled", "expired"]);
     server.admin_ok(&["user", "disable", "disabled"], "");
     server.admin_ok(&["user", "set", "expired", "--expires", "2020-01-01"], "");
     server.make_key("stranger");
-    let expected = told(&server.sign_in("alice", PASSWORD, "wrong")).replace("alice", "NAME");
+    let expected = error_output(&server.sign_in("alice", PASSWORD, "wrong")).replace("alice", "NAME");
     assert!(expected.contains("Permission denied"), "{expected}");
     for (name, secret) in [
         ("stranger", "whatever".to_owned()),
         ("disabled", password("disabled")),
         ("expired", password("expired")),
     ] {
-        let message = told(&server.sign_in(name, PASSWORD, &secret)).replace(name, "NAME");
+        let message = error_output(&server.sign_in(name, PASSWORD, &secret)).replace(name, "NAME");
         assert_eq!(message, expected, "{name}");
     }
-    let expected = told(&server.sign_in("stranger", By::Key, "")).replace("stranger", "NAME");
+    let expected = error_output(&server.sign_in("stranger", By::Key, "")).replace("stranger", "NAME");
     for name in ["disabled", "expired"] {
         assert_eq!(
-            told(&server.sign_in(name, By::Key, "")).replace(name, "NAME"),
+            error_output(&server.sign_in(name, By::Key, "")).replace(name, "NAME"),
             expected,
             "{name}"
         );
@@ -71,17 +71,18 @@ fn refusals_cost_the_same() {
     server.admin_ok(&["user", "disable", "disabled"], "");
     server.make_key("nobody-here");
     let cases = [
-        // A refused key costs all that a refused password costs, but the hash.
+        // A refused key costs the same as a refused password, except for the hash.
         ("nobody-here", By::Key, ""),
         ("alice", PASSWORD, "wrong"),
         ("nobody-here", PASSWORD, "wrong"),
         ("disabled", PASSWORD, "wrong"),
         ("disabled", PASSWORD, "secret of disabled"),
     ];
-    // CPU and not time, each by turns, and the least of all rounds: a neighbour on the same core or a machine short of
-    // memory makes a hash several times as dear, but not in each of them.
+    // The test measures CPU time, in turns, and takes the least of all rounds: a busy machine makes some rounds several
+    // times as expensive, but not all.
     let mut least = [u64::MAX; 5];
-    // So many at a time that the hashes are several moves of the coarsest clock, which moves by four ticks.
+    // There are so many attempts that the hashes take several steps of the coarsest clock, which advances by four
+    // ticks.
     for _ in 0..3 {
         for ((user, by, secret), least) in cases.iter().zip(&mut least) {
             let before = server.cpu_ticks();
@@ -96,7 +97,7 @@ fn refusals_cost_the_same() {
     for dummy in [unknown, disabled, right] {
         let hash = dummy.saturating_sub(key);
         assert!(
-            // Without a hash it would be next to nothing. A tick is a third of a hash on a fast machine.
+            // Without a hash, the CPU time would be almost zero. A tick is a third of a hash on a fast machine.
             known >= 3 && hash * 10 >= known * 4 && hash * 10 <= known * 25,
             "the least of four refusals each, in ticks of CPU: {least:?}"
         );
@@ -104,7 +105,7 @@ fn refusals_cost_the_same() {
 }
 
 #[test]
-fn both_means_both() {
+fn both_factors_are_required() {
     let server = start(&["alice"]);
     server.admin_ok(&["user", "set", "alice", "--require", "publickey,password"], "");
     assert!(!server.sign_in("alice", By::Key, "").status.success());
@@ -124,7 +125,7 @@ fn both_means_both() {
 }
 
 #[test]
-fn keys_with_conditions_hold_them() {
+fn options_of_keys_are_enforced() {
     let server = start(&[]);
     let cases = [
         ("here", "from=\"127.0.0.0/8\"", true),
@@ -147,7 +148,7 @@ fn keys_with_conditions_hold_them() {
 }
 
 #[test]
-fn what_can_not_be_enforced_refuses_the_line() {
+fn unsupported_options_refuse_the_line() {
     let server = TestServer::new(&[]);
     server.make_key("k");
     let public = std::fs::read_to_string(server.key("k").with_extension("pub")).unwrap();
@@ -165,10 +166,10 @@ fn what_can_not_be_enforced_refuses_the_line() {
 }
 
 #[test]
-fn addresses_of_a_user_are_held() {
+fn allowed_addresses_are_enforced() {
     let server = start(&["alice"]);
     server.admin_ok(&["user", "set", "alice", "--allow-from", "10.0.0.0/8"], "");
-    let refused = told(&server.sign_in("alice", PASSWORD, &password("alice")));
+    let refused = error_output(&server.sign_in("alice", PASSWORD, &password("alice")));
     assert!(refused.contains("Permission denied"), "{refused}");
     assert!(!server.sign_in("alice", By::Key, "").status.success());
     server.admin_ok(
@@ -178,7 +179,7 @@ fn addresses_of_a_user_are_held() {
     assert!(server.sign_in("alice", By::Key, "").status.success());
 }
 
-/// Also of those who sign in as somebody else afterwards.
+/// This includes users of a connection that signs in as another user afterwards.
 #[test]
 fn each_user_whose_keys_were_refused_is_in_the_audit_log() {
     let server = start(&["alice", "bob", "carol"]);
@@ -203,7 +204,7 @@ fn each_user_whose_keys_were_refused_is_in_the_audit_log() {
             ("bob", "alice", false),
             ("bob", "carol", false),
             ("carol", "alice", false),
-            // The second key fits: no refusal.
+            // The second key is accepted, so nothing is refused.
             ("alice", "bob", false),
             ("alice", "alice", true),
         ] {
@@ -213,7 +214,7 @@ fn each_user_whose_keys_were_refused_is_in_the_audit_log() {
     });
     server.wait_for_audit("signed_in");
     let audit = server.audit();
-    let told: Vec<_> = audit
+    let logged: Vec<_> = audit
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
         .map(|event| {
@@ -225,12 +226,16 @@ fn each_user_whose_keys_were_refused_is_in_the_audit_log() {
         })
         .take(3)
         .collect();
-    assert_eq!(told, ["denied bob", "denied carol", "signed_in alice"], "{audit}");
+    assert_eq!(
+        logged,
+        ["denied bob", "denied carol", "signed_in alice"],
+        "{audit}"
+    );
 }
 
-/// Links may have moved since the user was added.
+/// A link may have changed since the user was added.
 #[test]
-fn a_home_that_leads_elsewhere_is_not_served() {
+fn a_home_that_is_a_link_to_elsewhere_is_not_served() {
     let server = start(&["alice"]);
     let home = server.home("alice");
     let secret = server.path().join("secret");
@@ -238,7 +243,10 @@ fn a_home_that_leads_elsewhere_is_not_served() {
     let _ = std::fs::remove_dir(&home);
     std::os::unix::fs::symlink(&secret, &home).unwrap();
     let output = server.sign_in("alice", By::Key, "");
-    assert!(told(&output).contains("your home cannot be opened"), "{output:?}");
+    assert!(
+        error_output(&output).contains("your home cannot be opened"),
+        "{output:?}"
+    );
     server.wait_for_log("cannot be a home");
     std::fs::remove_file(&home).unwrap();
     assert!(server.sign_in("alice", By::Key, "").status.success());

@@ -1,4 +1,4 @@
-//! Each command of `sftp`, and `scp` both ways: what a user types works.
+//! The commands of `sftp`, and `scp` in both directions, as users type them.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -9,7 +9,7 @@ use testkit::server::TestServer;
 use testkit::stock::{By, run};
 
 #[test]
-fn a_file_goes_up_and_comes_back() {
+fn a_file_is_uploaded_and_downloaded() {
     let server = TestServer::start(&["alice"]);
     for length in [0, 1, 32_767, 32_768, 32_769, 3_000_000] {
         let local = local_file(&server, "local", length);
@@ -70,7 +70,7 @@ fn everyday_commands_work() {
 }
 
 #[test]
-fn df_tells_the_room() {
+fn df_shows_the_quota() {
     let server = TestServer::start(&["alice"]);
     let table = server.sftp_ok("alice", "df\ndf -h\ndf -i\n");
     let numbers = table.lines().nth(2).unwrap_or_default();
@@ -118,7 +118,7 @@ fn times_and_modes_are_kept_when_asked() {
 }
 
 #[test]
-fn trees_go_both_ways() {
+fn trees_are_transferred_both_ways() {
     let server = TestServer::start(&["alice"]);
     make_tree(&server);
     server.sftp_ok("alice", "put -r tree\nget -r tree back\n");
@@ -127,7 +127,7 @@ fn trees_go_both_ways() {
 }
 
 #[test]
-fn scp_goes_both_ways() {
+fn scp_transfers_both_ways() {
     let server = TestServer::start(&["alice"]);
     make_tree(&server);
     let local = local_file(&server, "local", 1_000_000);
@@ -156,14 +156,14 @@ fn scp_goes_both_ways() {
     assert_trees_equal(&server, "tree", &server.home("alice").join("tree"));
     scp(&["-r", "alice@127.0.0.1:tree", "back"]);
     assert_trees_equal(&server, "tree", &server.path().join("back"));
-    // A shorter file over a longer one leaves nothing of it behind.
+    // A shorter file replaces a longer one completely.
     let short = local_file(&server, "short", 10);
     scp(&["short", "alice@127.0.0.1:up"]);
     assert_same(&short, &server.home("alice").join("up"));
 }
 
 #[test]
-fn users_see_worlds_of_their_own() {
+fn users_see_only_their_own_homes() {
     let server = TestServer::start(&["alice", "bob"]);
     local_file(&server, "local", 100);
     server.sftp_ok("alice", "put local secret-of-alice\nmkdir private\n");
@@ -233,7 +233,7 @@ fn touch(path: &std::path::Path, date: &str) {
     );
 }
 
-/// Forty small files in four directories, an empty one and a nested one.
+/// Creates forty small files in four directories, of which one is empty and one is nested.
 fn make_tree(server: &TestServer) {
     let tree = server.path().join("tree");
     for directory in 0..4 {

@@ -5,20 +5,20 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use testkit::alone::{Alone, alone};
+use testkit::exclusive;
 use testkit::is_root;
 
-/// The file system hangs for no longer than this, whatever becomes of the test.
+/// The file system is thawed after this time even if the test is killed.
 const FROZEN_SECS: u64 = 240;
 
-/// A mounted image; thawed and unmounted when dropped.
+/// A mounted image, which is unmounted when this is dropped.
 pub struct Mount {
     dir: tempfile::TempDir,
-    _alone: MutexGuard<'static, ()>,
+    _lock: MutexGuard<'static, ()>,
 }
 
 impl Mount {
-    /// Or why there can be none.
+    /// Creates and mounts the image, or returns why that is not possible.
     fn new() -> Result<Self, String> {
         if !is_root() {
             return Err("mounting needs root".into());
@@ -29,7 +29,7 @@ impl Mount {
             .unwrap();
         let mount = Self {
             dir,
-            _alone: alone(Alone::FrozenFileSystem),
+            _lock: exclusive::lock(exclusive::Reason::FrozenFileSystem),
         };
         let image = mount.dir.path().join("image");
         fs::File::create(&image).unwrap().set_len(512 << 20).unwrap();
@@ -46,14 +46,14 @@ impl Mount {
         self.dir.path().join("mnt")
     }
 
-    /// Or says loudly that nothing can be shown.
+    /// Creates and mounts the image, or prints that the test is skipped.
     pub fn or_skip() -> Option<Self> {
         Self::new()
             .inspect_err(|reason| testkit::skipped("a file system that can be frozen", reason))
             .ok()
     }
 
-    /// Freezes it. A child thaws it when its input ends, and so also if this test should be killed.
+    /// Freezes the file system. A child thaws it when its input ends, which also happens if the test is killed.
     pub fn freeze(&self) -> Result<Frozen, String> {
         let point = self.point();
         let thaw = format!("timeout {FROZEN_SECS} cat > /dev/null; exec fsfreeze -u \"$0\"");
@@ -79,14 +79,14 @@ impl Drop for Mount {
     }
 }
 
-/// A file system that hangs; goes on when dropped, if not before.
+/// A frozen file system, which is thawed when this is dropped.
 pub struct Frozen {
     hold: Option<ChildStdin>,
     thawing: Child,
 }
 
 impl Frozen {
-    /// Thaws it. Until now it was frozen.
+    /// Thaws the file system, and asserts that it was frozen until now.
     pub fn thaw(mut self) {
         let in_time = self.thawing.try_wait().unwrap().is_none();
         drop(self.hold.take());

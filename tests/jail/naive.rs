@@ -1,4 +1,4 @@
-//! A resolver that can be raced, for comparison.
+//! A resolver with a race condition, for comparison.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +13,7 @@ use homeportd::storage::{
     Result, SetAttrs, Space, Storage, Wait,
 };
 
-/// Checks where a path leads, and then uses it: what many servers do.
+/// A storage that checks where a path leads, and then uses the path, as many servers do.
 pub struct Naive {
     home: PathBuf,
     host: LocalStorage,
@@ -30,7 +30,7 @@ impl Naive {
     fn checked(&self, path: &VirtualPath) -> Result<VirtualPath> {
         let relative = std::ffi::OsStr::from_bytes(path.relative());
         let host = self.home.join(relative);
-        // A new name has no place of its own yet: its directory is checked.
+        // A new name does not exist yet, so its directory is checked.
         let checked = match fs::canonicalize(&host) {
             Err(_) => fs::canonicalize(host.parent().unwrap()),
             found => found,

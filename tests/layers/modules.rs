@@ -1,4 +1,4 @@
-//! Reads the modules of a package and who imports whom.
+//! Reads the modules of a package and the imports between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub struct Package {
     edges: BTreeMap<ModulePath, BTreeSet<ModulePath>>,
 }
 
-/// What one file says.
+/// The paths that one file names, and the names that it offers.
 #[derive(Default)]
 struct Module {
     /// The paths that it names, from the root of the package.

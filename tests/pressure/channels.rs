@@ -1,11 +1,11 @@
-//! Several channels on one connection: one that does not read holds up no other. The stock client multiplexes them,
-//! each with a window of its own that shuts when its program does not read.
+//! Several channels on one connection: one that does not read does not block the others. The stock client multiplexes
+//! them, each with its own window, which shuts when its program does not read.
 
 use std::io::Write;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::pressure::noise;
-use crate::pressure::order::Freezer;
+use crate::pressure::order::CacheEvictor;
 use crate::pressure::peer;
 use testkit::packets::{CREAT, READ, Request, WRITE, bogus, extended_handle, init, open, read, stat, write};
 use testkit::raw::RawSftp;
@@ -13,7 +13,7 @@ use testkit::replies::{Reply, decode, read_packet};
 use testkit::server::TestServer;
 use testkit::wait_for;
 
-/// `ssh -M` in the background.
+/// A multiplexing `ssh -M` in the background.
 struct Master(Child);
 
 impl Drop for Master {
@@ -24,7 +24,7 @@ impl Drop for Master {
 }
 
 fn through_master(server: &TestServer, more: &[&str]) -> Command {
-    // The path of a socket must be short.
+    // The path of the control socket must be short.
     let mut command = server.client("ssh", "alice", testkit::stock::By::Key);
     command.args(["-o", "ControlPath=mux"]).args(more);
     command
@@ -45,15 +45,15 @@ fn start_master(server: &TestServer) -> Master {
     master
 }
 
-/// A channel whose replies are only read when the test says so.
-struct Lazy {
+/// A channel whose replies are read only when the test asks for them.
+struct UnreadChannel {
     child: Child,
     input: Option<ChildStdin>,
     output: ChildStdout,
     sending: Option<std::thread::JoinHandle<ChildStdin>>,
 }
 
-impl Lazy {
+impl UnreadChannel {
     fn start(mut command: Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
@@ -89,8 +89,8 @@ impl Lazy {
         }
     }
 
-    /// Asks for so much that the window shuts, in the background: the pipe may be full, too.
-    fn ask_for(&mut self, requests: Vec<Request>) {
+    /// Sends so many requests that the window shuts. It runs in the background, because the pipe may fill up as well.
+    fn send_in_background(&mut self, requests: Vec<Request>) {
         let mut input = self.input.take().unwrap();
         self.sending = Some(std::thread::spawn(move || {
             for (id, request) in requests.iter().enumerate() {
@@ -101,7 +101,7 @@ impl Lazy {
     }
 }
 
-impl Drop for Lazy {
+impl Drop for UnreadChannel {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -114,7 +114,7 @@ fn bytes_out(server: &TestServer) -> u64 {
     list[0]["bytes_out"].as_u64().unwrap_or(0)
 }
 
-/// One channel stops reading in the middle of `greedy`; another one of the same connection works on.
+/// One channel stops reading in the middle of the replies to `greedy`; another one of the same connection still works.
 fn check(greedy: impl Fn(&[u8], u32) -> Request) {
     const REQUESTS: u32 = 300;
     let server = TestServer::start(&["alice"]);
@@ -123,13 +123,13 @@ fn check(greedy: impl Fn(&[u8], u32) -> Request) {
     std::fs::write(server.home("alice").join("file"), &content).unwrap();
     let cold = server.home("alice").join("cold");
     std::fs::write(&cold, &content).unwrap();
-    let _freezer = Freezer::new(&cold);
+    let _freezer = CacheEvictor::new(&cold);
     let _master = start_master(&server);
     let channel = || through_master(&server, &["-s", "alice@127.0.0.1", "sftp"]);
-    let mut lazy = Lazy::start(channel());
+    let mut lazy = UnreadChannel::start(channel());
     let handle = lazy.open("file");
-    lazy.ask_for((0..REQUESTS).map(|n| greedy(&handle, n)).collect());
-    // More than the stock client's window of 2 MiB does not come out while nobody reads.
+    lazy.send_in_background((0..REQUESTS).map(|n| greedy(&handle, n)).collect());
+    // Without a reader, no more than the stock client's window of 2 MiB is sent.
     let mut before = 0;
     wait_for("the window to shut", || {
         let now = bytes_out(&server);
@@ -157,7 +157,7 @@ fn check(greedy: impl Fn(&[u8], u32) -> Request) {
         }
     }
 
-    // And the lazy one loses nothing.
+    // The channel that did not read loses no reply.
     for number in 0..REQUESTS {
         let (id, reply) = lazy.receive();
         assert_eq!(id, Some(number), "{reply:?}");
@@ -165,15 +165,15 @@ fn check(greedy: impl Fn(&[u8], u32) -> Request) {
     }
 }
 
-/// The lazy channel waits for its window in callbacks.
+/// The channel that does not read waits for its window in callbacks.
 #[test]
-fn one_channel_does_not_read_direct() {
+fn a_channel_that_does_not_read_does_not_block_others_with_direct_replies() {
     check(|handle, _| read(bogus(handle), 0, 32_768));
 }
 
-/// The lazy channel waits for its window in its task.
+/// The channel that does not read waits for its window in its task.
 #[test]
-fn one_channel_does_not_read_queued() {
+fn a_channel_that_does_not_read_does_not_block_others_with_queued_replies() {
     check(|handle, number| {
         if number % 3 == 0 {
             extended_handle("fsync@openssh.com", bogus(handle))

@@ -1,4 +1,5 @@
-//! Crowds at the door: silent connections of a few addresses, and peers that hang up while their answer is held back.
+//! Many connections before the sign-in: silent ones from a few addresses, and peers that disconnect while their answer
+//! is delayed.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use crate::pressure::story;
 use testkit::audit::Lines;
 use testkit::russh_client::AnyServer;
 use testkit::server::{TestServer, password};
-use testkit::{PATIENCE, looked_into, wait_for};
+use testkit::{PATIENCE, inspectable, wait_for};
 
 /// Connects from one of the loopback addresses.
 pub async fn dial(from: &str, port: u16) -> std::io::Result<TcpStream> {
@@ -24,7 +25,7 @@ pub async fn dial(from: &str, port: u16) -> std::io::Result<TcpStream> {
         .await
 }
 
-/// Exchanges keys; nobody has signed in yet.
+/// Connects and exchanges keys, without signing in.
 pub async fn connect(from: &str, port: u16) -> Result<Handle<AnyServer>, russh::Error> {
     let stream = dial(from, port).await?;
     client::connect_stream(Arc::new(Config::default()), stream, AnyServer).await
@@ -45,9 +46,9 @@ pub fn descriptors(server: &TestServer) -> usize {
         .count()
 }
 
-/// Three addresses hold every place with connections that say nothing.
+/// Three addresses occupy all places with silent connections.
 #[test]
-fn silent_connections_keep_nobody_out() {
+fn silent_connections_do_not_exclude_others() {
     let limits = "unauthenticated = 200\nunauthenticated_per_address = 80";
     let server = TestServer::start_with(
         &[("limits", limits), ("auth", "login_grace_secs = 120")],
@@ -64,7 +65,7 @@ fn silent_connections_keep_nobody_out() {
         for (from, least) in [("127.0.0.5", 20), ("127.0.0.2", 18)] {
             let mut signed_in = 0;
             for _ in 0..10 {
-                // Two at a time, and the flood goes on.
+                // The flood continues with two connections at a time.
                 silent.push(dial("127.0.0.3", port).await.unwrap());
                 let (one, other) = tokio::join!(signs_in(from, port, "bob"), signs_in(from, port, "bob"));
                 signed_in += usize::from(one) + usize::from(other);
@@ -72,14 +73,14 @@ fn silent_connections_keep_nobody_out() {
             assert!(signed_in >= least, "{signed_in} of 20 from {from}");
         }
     });
-    // Refusals are summed up: a line at once, and one every ten seconds.
+    // Refusals are summarized: one line at once, and then one every ten seconds.
     let refused = Lines::of(&server, "refused");
     assert!(refused.lines <= 12 + refused.seconds / 5, "{refused:?}");
 }
 
-/// A person who is typing a password keeps the place.
+/// A user who is typing a password keeps the connection.
 #[test]
-fn who_types_a_password_is_not_put_out_by_silent_connections() {
+fn a_user_who_types_a_password_is_not_displaced_by_silent_connections() {
     let limits = "unauthenticated = 20\nunauthenticated_per_address = 20";
     let server = TestServer::start_with(&[("limits", limits)], &["bob"]);
     let port = server.port();
@@ -99,11 +100,11 @@ fn who_types_a_password_is_not_put_out_by_silent_connections() {
     });
 }
 
-/// The answers are held back for longer than a test waits; the places are free as soon as the peers are gone.
+/// The answers are delayed for longer than a test waits; the places are free as soon as the peers have disconnected.
 #[test]
-fn a_peer_that_hangs_up_gives_its_place_back_while_its_answer_is_held_back() {
+fn a_delayed_answer_does_not_keep_the_place_of_a_disconnected_peer() {
     let throttle = "login_grace_secs = 3600\nthrottle = { first_delay_ms = 1_000_000, max_delay_ms = 1_000_000, failures = 12 }";
-    let server = TestServer::start_with(&[("auth", throttle), looked_into()], &["bob"]);
+    let server = TestServer::start_with(&[("auth", throttle), inspectable()], &["bob"]);
     let port = server.port();
     let before = descriptors(&server);
     const PEERS: usize = 20;
@@ -115,16 +116,16 @@ fn a_peer_that_hangs_up_gives_its_place_back_while_its_answer_is_held_back() {
             attempts.spawn(async move {
                 let mut connection = connect("127.0.0.1", port).await.unwrap();
                 connected.fetch_add(1, Ordering::SeqCst);
-                // Some of them are looked at, and some are not, after so many failures.
+                // After so many failures, some attempts are verified and some are not.
                 let _ = connection.authenticate_password(format!("u{n}"), "wrong").await;
             });
         }
-        // What is judged is told before it is answered.
+        // An attempt is in the audit log before it is answered.
         while server.audit().matches("unknown user").count() < 12 || connected.load(Ordering::SeqCst) < PEERS
         {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        // Nothing tells that the attempts of the others have arrived; they were sent by now.
+        // Nothing shows that the other attempts have arrived, but they were sent by now.
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(descriptors(&server) >= before + PEERS);
         attempts.shutdown().await;
@@ -135,10 +136,10 @@ fn a_peer_that_hangs_up_gives_its_place_back_while_its_answer_is_held_back() {
     });
 }
 
-/// A connection that is held back for its address's sake is over when its peer hangs up.
+/// A connection that is delayed because of its address ends when its peer disconnects.
 #[test]
-fn a_peer_that_hangs_up_while_its_banner_is_held_back_is_gone_at_once() {
-    let server = TestServer::start_with(&[looked_into()], &["bob"]);
+fn a_delayed_banner_does_not_keep_the_connection_of_a_disconnected_peer() {
+    let server = TestServer::start_with(&[inspectable()], &["bob"]);
     let before = descriptors(&server);
     let port = server.port();
     let connect = || std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -146,12 +147,12 @@ fn a_peer_that_hangs_up_while_its_banner_is_held_back_is_gone_at_once() {
         let mut stream = connect();
         stream.write_all(b"QUIT\r\n").unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
-        // What it sent may not have been read.
+        // The connection may be reset, because the server did not read everything.
         let _ = stream.read_to_end(&mut Vec::new());
     };
     (0..60).for_each(|_| come_and_go());
-    // Banners are held back for two seconds by now. One that waited for its own would end after the banner of a peer
-    // that came earlier and stays; on a busy machine it may do so once, but not always.
+    // Banners are delayed for two seconds by now. A connection that waited for its own would end after the banner of an
+    // earlier peer that stays. On a busy machine that may happen once, but not always.
     let ended_first = (0..10).any(|_| {
         let staying = connect();
         come_and_go();
@@ -162,9 +163,9 @@ fn a_peer_that_hangs_up_while_its_banner_is_held_back_is_gone_at_once() {
     wait_for("all to be gone", || descriptors(&server) <= before + 1);
 }
 
-/// One line for a source, a reason and an interval, with the number.
+/// There is one line for each source, reason and interval, with the number of refusals.
 #[test]
-fn refusals_are_summed_up() {
+fn refusals_are_summarized() {
     let mut server = TestServer::start(&["bob"]);
     let port = server.port();
     let before = descriptors(&server);
@@ -184,12 +185,12 @@ fn refusals_are_summed_up() {
         }
         while peers.join_next().await.is_some() {}
     });
-    // A client hears of its refusal before the server has counted it.
+    // A client gets its refusal before the server has counted it.
     wait_for("all to be gone", || descriptors(&server) <= before);
     server.signal("TERM");
     assert_eq!(server.wait_for_exit(), Some(0));
     let refused = Lines::of(&server, "refused");
     assert_eq!(refused.count, TIMES, "{}", server.audit());
-    // There are two reasons at most, told at once and then every ten seconds, and at the end.
+    // There are at most two reasons, each logged at once, then every ten seconds, and at the end.
     assert!(refused.lines <= 6 + refused.seconds / 5, "{refused:?}");
 }

@@ -1,10 +1,10 @@
-//! What makes servers hang that move data between two bounded queues: many requests in one message, a client that
-//! stops reading, and new keys in the middle of both.
+//! Situations in which a server that moves data between two bounded queues can deadlock: many requests in one message,
+//! a client that stops reading, and rekeying in the middle of both.
 
 use std::sync::Arc;
 
-use crate::pressure::order::Freezer;
-use crate::pressure::peer::{self, BOUND, Peer, PeerSettings, Receiver, Sender};
+use crate::pressure::order::CacheEvictor;
+use crate::pressure::peer::{self, Peer, PeerSettings, Receiver, STEP_LIMIT, Sender};
 use crate::pressure::{noise, story};
 use testkit::packets::{READ, Request, bogus, extended_handle, open, read, write};
 use testkit::replies::Reply;
@@ -14,14 +14,14 @@ use testkit::wait_for;
 const SIZE: usize = 8 << 20;
 const BLOCK: usize = 32_768;
 
-/// A server with a file of noise, which may be cold.
-struct Stage {
+/// A server with a file of noise, which may be out of the page cache.
+struct NoiseServer {
     server: TestServer,
     content: Arc<Vec<u8>>,
-    _freezer: Option<Freezer>,
+    _freezer: Option<CacheEvictor>,
 }
 
-impl Stage {
+impl NoiseServer {
     fn new(cold: bool) -> Self {
         let server = TestServer::start(&["alice"]);
         let content = Arc::new(noise(SIZE, 11));
@@ -31,11 +31,11 @@ impl Stage {
         Self {
             server,
             content,
-            _freezer: cold.then(|| Freezer::new(&path)),
+            _freezer: cold.then(|| CacheEvictor::new(&path)),
         }
     }
 
-    /// Waits until the server has taken so many bytes off the connection.
+    /// Waits until the server has read this many bytes from the connection.
     fn wait_for_input(&self, bytes: u64) {
         wait_for("the server to take the requests", || {
             let json = self.server.admin_ok(&["sessions", "list", "--json"], "");
@@ -67,15 +67,15 @@ async fn open_file(ends: &mut (Sender, Receiver)) -> Vec<u8> {
     peer::open(ends, &open("file", READ)).await
 }
 
-/// All replies, in order, in bounded time.
-async fn expect_all(stage: &Stage, receiver: &mut Receiver, count: u32) {
+/// Asserts that all replies arrive in order.
+async fn expect_all(server_with_noise: &NoiseServer, receiver: &mut Receiver, count: u32) {
     let all = async {
         for number in 0..count {
             let reply = receiver.reply_to(number).await;
-            stage.expect(number, &reply);
+            server_with_noise.expect(number, &reply);
         }
     };
-    tokio::time::timeout(BOUND, all)
+    tokio::time::timeout(STEP_LIMIT, all)
         .await
         .expect("answered in bounded time");
 }
@@ -84,9 +84,9 @@ async fn expect_all(stage: &Stage, receiver: &mut Receiver, count: u32) {
 fn one_message_with_many(settings: PeerSettings, cold: bool) {
     const IN_ONE: u32 = 2000;
     const ALL: u32 = 2600;
-    let stage = Stage::new(cold);
+    let server_with_noise = NoiseServer::new(cold);
     story(async {
-        let peer = Peer::connect(&stage.server, "alice", settings).await;
+        let peer = Peer::connect(&server_with_noise.server, "alice", settings).await;
         let mut ends = peer.sftp().await;
         let handle = open_file(&mut ends).await;
         let (sender, mut receiver) = ends;
@@ -99,29 +99,29 @@ fn one_message_with_many(settings: PeerSettings, cold: bool) {
             }
             sender
         });
-        expect_all(&stage, &mut receiver, ALL).await;
+        expect_all(&server_with_noise, &mut receiver, ALL).await;
         sending.await.unwrap();
     });
 }
 
 #[test]
-fn many_requests_in_one_message_warm() {
+fn many_requests_in_one_message_on_a_cached_file() {
     one_message_with_many(PeerSettings::window(2 << 20), false);
 }
 
 #[test]
-fn many_requests_in_one_message_cold_and_a_tiny_window() {
+fn many_requests_in_one_message_on_an_uncached_file_with_a_small_window() {
     one_message_with_many(PeerSettings::window(24 * 1024), true);
 }
 
-/// Deadlock B: the client stops reading with much outstanding, goes on asking, and reads again later. With `rekey`
-/// it wants new keys meanwhile: deadlock C.
+/// Deadlock B: the client stops reading with many requests pending, sends more, and reads again later. With `rekey` it
+/// also starts a key exchange meanwhile: deadlock C.
 fn stops_reading(settings: PeerSettings, cold: bool, rekey: bool) {
     const BEFORE: u32 = 1500;
     const ALL: u32 = 2500;
-    let stage = Stage::new(cold);
+    let server_with_noise = NoiseServer::new(cold);
     story(async {
-        let peer = Peer::connect(&stage.server, "alice", settings).await;
+        let peer = Peer::connect(&server_with_noise.server, "alice", settings).await;
         let mut ends = peer.sftp().await;
         let handle = open_file(&mut ends).await;
         let (sender, mut receiver) = ends;
@@ -132,11 +132,11 @@ fn stops_reading(settings: PeerSettings, cold: bool, rekey: bool) {
             sent += bytes.len() as u64;
             sender.send(bytes).await;
         }
-        stage.wait_for_input(sent);
+        server_with_noise.wait_for_input(sent);
         if rekey {
             peer.rekey().await;
         }
-        // With new keys half exchanged, these stay with the client until it reads again.
+        // During a key exchange, the client keeps these requests until it reads again.
         let sending = tokio::spawn(async move {
             for number in BEFORE..ALL {
                 sender.send(request(number, &handle)).await;
@@ -144,40 +144,40 @@ fn stops_reading(settings: PeerSettings, cold: bool, rekey: bool) {
             sender
         });
         if !rekey {
-            stage.wait_for_input(sent * u64::from(ALL) / u64::from(BEFORE));
+            server_with_noise.wait_for_input(sent * u64::from(ALL) / u64::from(BEFORE));
         }
         peer.gate.open();
-        expect_all(&stage, &mut receiver, ALL).await;
+        expect_all(&server_with_noise, &mut receiver, ALL).await;
         let _sender = sending.await.unwrap();
         assert_eq!(peer.key_exchanges() > 1, rekey);
     });
 }
 
 #[test]
-fn a_client_stops_reading_and_goes_on() {
+fn a_client_stops_reading_and_continues() {
     stops_reading(PeerSettings::window(24 * 1024), false, false);
     stops_reading(PeerSettings::window(2 << 20), true, false);
 }
 
 #[test]
-fn a_client_stops_reading_in_the_middle_of_new_keys() {
+fn a_client_stops_reading_in_the_middle_of_a_key_exchange() {
     stops_reading(PeerSettings::window(24 * 1024), false, true);
     stops_reading(PeerSettings::window(2 << 20), true, true);
 }
 
-/// Sends and expects until the server itself has asked for new keys (after a gigabyte), with replies of both kinds.
+/// Sends requests with direct and queued replies until the server itself starts a key exchange, after a gigabyte.
 #[test]
-fn the_server_wants_new_keys_in_the_middle() {
+fn the_server_starts_a_key_exchange_in_the_middle() {
     const ROUNDS: u32 = 7000;
-    let stage = Stage::new(false);
+    let server_with_noise = NoiseServer::new(false);
     story(async {
-        let peer = Peer::connect(&stage.server, "alice", PeerSettings::window(2 << 20)).await;
+        let peer = Peer::connect(&server_with_noise.server, "alice", PeerSettings::window(2 << 20)).await;
         let mut ends = peer.sftp().await;
         let handle = open_file(&mut ends).await;
         let how = READ | testkit::packets::WRITE | testkit::packets::CREAT;
         let written = peer::open(&mut ends, &open("written", how)).await;
         let (sender, mut receiver) = ends;
-        let content = Arc::clone(&stage.content);
+        let content = Arc::clone(&server_with_noise.content);
         let room = Arc::new(tokio::sync::Semaphore::new(64));
         let places = Arc::clone(&room);
         let sending = tokio::spawn(async move {
@@ -190,7 +190,7 @@ fn the_server_wants_new_keys_in_the_middle() {
         for round in 0..ROUNDS {
             let reply = receiver.reply_to(round).await;
             match (round % 4, reply) {
-                (0..=2, Reply::Data(data)) => assert!(data == stage.content[..data.len()]),
+                (0..=2, Reply::Data(data)) => assert!(data == server_with_noise.content[..data.len()]),
                 (3, Reply::Status { code: 0, .. }) => {}
                 (_, other) => panic!("round {round}: {other:?}"),
             }
@@ -201,7 +201,7 @@ fn the_server_wants_new_keys_in_the_middle() {
     });
 }
 
-/// Three large READs, then a WRITE or, now and then, an fsync.
+/// Returns three large READs, followed by a WRITE or sometimes an fsync.
 fn make(round: u32, handle: &[u8], written: &[u8], content: &[u8]) -> Vec<u8> {
     let request: Request = match round % 4 {
         3 if round % 400 == 3 => extended_handle("fsync@openssh.com", bogus(written)),
@@ -211,32 +211,39 @@ fn make(round: u32, handle: &[u8], written: &[u8], content: &[u8]) -> Vec<u8> {
     peer::encode(&request, round, b"")
 }
 
-/// A client that never comes back: it stops reading in the middle of new keys, and leaves.
+/// The client stops reading in the middle of a key exchange, and then disconnects.
 #[test]
-fn a_client_that_stops_reading_and_vanishes_leaves_nothing_behind() {
-    let stage = Stage::new(false);
+fn a_client_that_stops_reading_and_disconnects_leaves_nothing_open() {
+    let server_with_noise = NoiseServer::new(false);
     story(async {
         for rekey in [false, true] {
-            let peer = Peer::connect(&stage.server, "alice", PeerSettings::window(24 * 1024)).await;
+            let peer = Peer::connect(
+                &server_with_noise.server,
+                "alice",
+                PeerSettings::window(24 * 1024),
+            )
+            .await;
             let mut ends = peer.sftp().await;
             let handle = open_file(&mut ends).await;
             peer.gate.shut();
             let bytes: Vec<u8> = (0..1000).flat_map(|n| request(n, &handle)).collect();
             let length = bytes.len() as u64;
             ends.0.send(bytes).await;
-            stage.wait_for_input(length);
+            server_with_noise.wait_for_input(length);
             if rekey {
                 peer.rekey().await;
             }
-            peer.gate.vanish();
+            peer.gate.close_silently();
             wait_for("the session to end", || {
-                let list = stage.server.admin_ok(&["sessions", "list", "--json"], "");
+                let list = server_with_noise
+                    .server
+                    .admin_ok(&["sessions", "list", "--json"], "");
                 list.trim() == "[]"
             });
         }
     });
-    // Its file was closed, too.
+    // The server has closed its file as well.
     wait_for("two files to be closed", || {
-        stage.server.audit().matches("\"closed\"").count() == 2
+        server_with_noise.server.audit().matches("\"closed\"").count() == 2
     });
 }

@@ -1,17 +1,17 @@
-//! A server that may have few files open: one user's sessions and files leave some for others, for new connections, and
-//! for the operator.
+//! A server with a low limit on open files: the sessions and files of one user leave some for others, for new
+//! connections, and for the administrator.
 
 use crate::pressure::peer::{Peer, PeerSettings, ask, encode};
 use crate::pressure::story;
 use testkit::packets::{CREAT, Part, WRITE, extended, open};
 use testkit::replies::Reply;
 use testkit::server::TestServer;
-use testkit::{looked_into, wait_for};
+use testkit::{inspectable, wait_for};
 
 const FEW: [&str; 2] = ["prlimit", "--nofile=1024:1024"];
 
 fn start(users: &[&str], limits: &str) -> TestServer {
-    let mut server = TestServer::new(&[("limits", limits), looked_into()]);
+    let mut server = TestServer::new(&[("limits", limits), inspectable()]);
     for user in users {
         server.add_user(user, &[]);
     }
@@ -26,7 +26,7 @@ fn open_descriptors(server: &TestServer) -> usize {
 }
 
 #[test]
-fn one_users_idle_sessions_leave_room_for_others_and_the_operator() {
+fn one_users_idle_sessions_leave_descriptors_for_others_and_the_administrator() {
     let limits = "sessions_per_user = 4000\nconnections = 4000";
     let server = start(&["alice", "bob"], limits);
     let log = server.log();
@@ -61,10 +61,10 @@ fn one_users_idle_sessions_leave_room_for_others_and_the_operator() {
 }
 
 #[test]
-fn without_descriptors_peers_are_turned_away_and_the_operator_is_heard() {
+fn without_descriptors_peers_are_refused_and_the_administrator_is_served() {
     let mut server = start(&["alice", "bob"], "");
     let idle = server.raw("alice");
-    // What no limit foresees: the process may have no more than it has.
+    // Beyond all limits of the configuration, the process may not open any more files.
     let now = open_descriptors(&server);
     let cut = |limit: String| {
         let done = std::process::Command::new("prlimit")
@@ -73,17 +73,20 @@ fn without_descriptors_peers_are_turned_away_and_the_operator_is_heard() {
         assert!(done.unwrap().success());
     };
     cut(format!("{now}:1024"));
-    // The numbers below have gaps.
+    // The lower descriptor numbers have gaps, which are filled first.
     let mut held = Vec::new();
     wait_for("the last descriptor to be taken", || {
-        let (stream, words) = first_words(server.port());
+        let (stream, words) = connect_and_read_line(server.port());
         held.push(stream);
         words == b"Exceeded MaxStartups\r\n"
     });
     for _ in 0..5 {
-        assert_eq!(first_words(server.port()).1, b"Exceeded MaxStartups\r\n");
+        assert_eq!(
+            connect_and_read_line(server.port()).1,
+            b"Exceeded MaxStartups\r\n"
+        );
     }
-    // For a second nobody asks it for anything.
+    // The server gets no requests for a second.
     let ticks = server.cpu_ticks();
     std::thread::sleep(std::time::Duration::from_secs(1));
     let ticks = server.cpu_ticks() - ticks;
@@ -95,10 +98,10 @@ fn without_descriptors_peers_are_turned_away_and_the_operator_is_heard() {
         !server.admin_ok(&["sessions", "list"], "").contains("alice")
     });
     drop((idle, held));
-    // And all is well again as soon as there are some.
+    // The server works again as soon as it may open files.
     cut("1024:1024".to_owned());
     wait_for("bob to get in", || {
-        first_words(server.port()).1.starts_with(b"SSH-2.0-")
+        connect_and_read_line(server.port()).1.starts_with(b"SSH-2.0-")
     });
     let mut bob = server.raw("bob");
     assert!(matches!(bob.ask(&open("f", WRITE | CREAT)), Reply::Handle(_)));
@@ -106,8 +109,8 @@ fn without_descriptors_peers_are_turned_away_and_the_operator_is_heard() {
     assert!(server.is_alive());
 }
 
-/// A connection, and the first line that its peer gets.
-fn first_words(port: u16) -> (std::net::TcpStream, Vec<u8>) {
+/// Connects, and returns the connection and the first line from the server.
+fn connect_and_read_line(port: u16) -> (std::net::TcpStream, Vec<u8>) {
     use std::io::{BufRead as _, BufReader};
     let stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(testkit::PATIENCE)).unwrap();
@@ -116,15 +119,15 @@ fn first_words(port: u16) -> (std::net::TcpStream, Vec<u8>) {
     (stream, line)
 }
 
-/// Hashes that wait for their turn have their files open.
+/// Hash requests that wait for a CPU slot have their files open.
 #[test]
-fn files_that_wait_to_be_hashed_are_the_users_too() {
+fn files_that_wait_to_be_hashed_count_for_their_user() {
     const PEERS: usize = 8;
     const CHANNELS: usize = 30;
     let server = start(&["alice"], "");
     std::fs::create_dir_all(server.home("alice")).unwrap();
     let large = std::fs::File::create(server.home("alice").join("large")).unwrap();
-    // Without a byte on the disk, and never hashed to its end here.
+    // The file is sparse, and so large that hashing does not end within the test.
     large.set_len(1 << 40).unwrap();
     story(async {
         let connect = || Peer::connect(&server, "alice", PeerSettings::window(1 << 20));
@@ -150,7 +153,7 @@ fn files_that_wait_to_be_hashed_are_the_users_too() {
         while let Reply::Handle(_) = ask(&mut channel, &open("f", WRITE | CREAT), b"").await {
             opened += 1;
         }
-        // Of 364 for one user.
+        // One user may have 364 files open.
         let all = opened + PEERS * (CHANNELS + 2) + 2;
         assert!(opened > 0 && all <= 364, "{opened} files beside the hashes");
     });

@@ -1,4 +1,4 @@
-//! A flood of events, and logs that nobody reads: others are served, and their events are kept.
+//! A flood of events, and logs that nobody reads: other users are served, and their events are kept.
 
 use std::io::BufRead as _;
 use std::process::{Child, Command, Stdio};
@@ -12,15 +12,15 @@ use testkit::replies::Reply;
 use testkit::server::TestServer;
 use testkit::wait_for;
 
-/// How many forbidden REMOVEs a user sends, of names that all differ.
+/// The number of forbidden REMOVEs that a user sends, each of another name.
 const FLOOD: u32 = 60_000;
-/// Requests that are under way at once.
+/// The number of requests that are under way at once.
 const AT_ONCE: u32 = 500;
-/// What another user does meanwhile.
+/// The number of operations of another user meanwhile.
 const HONEST: usize = 200;
 
 #[test]
-fn forbidden_requests_by_the_thousand_lose_nobodys_events_and_take_little_room() {
+fn thousands_of_forbidden_requests_are_summarized_and_lose_no_events_of_others() {
     let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--read-only"]);
     server.add_user("bob", &[]);
@@ -51,26 +51,26 @@ fn forbidden_requests_by_the_thousand_lose_nobodys_events_and_take_little_room()
         }
         flooding.await.unwrap();
     });
-    wait_for("all refusals to be told", || {
+    wait_for("all refusals to be logged", || {
         Lines::of(&server, "forbidden").count == u64::from(FLOOD)
     });
-    // One a second, the first one, and those that the clock cuts in two.
-    let told = Lines::of(&server, "forbidden");
-    assert!(told.lines <= told.seconds + 3, "{told:?}");
+    // There is one line per second, the first one, and those that the clock divides.
+    let logged = Lines::of(&server, "forbidden");
+    assert!(logged.lines <= logged.seconds + 3, "{logged:?}");
     let events = server.events();
     assert!(events.iter().all(|event| event["event"] != "lost"));
     let made = events.iter().filter(|event| event["event"] == "directory_made");
     assert_eq!(made.count(), HONEST);
 }
 
-/// A server whose standard error nobody reads once it listens.
-struct Unread {
+/// A server whose standard error is not read after it has started to listen.
+struct ServerWithUnreadLog {
     child: Child,
     port: u16,
     _stderr: std::io::BufReader<std::process::ChildStderr>,
 }
 
-impl Unread {
+impl ServerWithUnreadLog {
     fn start(server: &TestServer) -> Self {
         let mut child = Command::new(homeportd())
             .arg("-c")
@@ -96,7 +96,7 @@ impl Unread {
     }
 }
 
-impl Drop for Unread {
+impl Drop for ServerWithUnreadLog {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -104,16 +104,16 @@ impl Drop for Unread {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_nothing() {
+fn an_unread_log_does_not_block_the_server() {
     let server = TestServer::new(&[]);
     server.add_user("alice", &[]);
     server.add_user("bob", &[]);
-    let mut unread = Unread::start(&server);
+    let mut unread = ServerWithUnreadLog::start(&server);
     let port = unread.port;
     story(async {
         let bob = Peer::connect_to(port, "bob", &server.key("bob"), PeerSettings::window(1 << 20)).await;
         let mut honest = bob.sftp().await;
-        // Each is a warning, of which a connection gets eight; a pipe takes 64 KiB, some hundreds of them.
+        // Each logs a warning, at most eight per connection; a pipe holds 64 KiB, which is some hundreds of them.
         for _ in 0..100 {
             let alice =
                 Peer::connect_to(port, "alice", &server.key("alice"), PeerSettings::window(1 << 20)).await;
@@ -122,14 +122,14 @@ fn a_log_that_nobody_reads_stops_nothing() {
                 channel.0.send(vec![0xff; 16]).await;
             }
         }
-        // Whoever waited for the log would wait for ever.
+        // A session that waited for the log would wait for ever.
         for _ in 0..100 {
             let reply = peer::ask(&mut honest, &stat("/"), b"").await;
             assert!(matches!(reply, Reply::Attrs(_)), "{reply:?}");
         }
         let _new = Peer::connect_to(port, "bob", &server.key("bob"), PeerSettings::window(1 << 20)).await;
     });
-    // It ends, too.
+    // The server also shuts down.
     let killed = Command::new("kill").arg(unread.child.id().to_string()).status();
     assert!(killed.unwrap().success());
     wait_for("the server to end", || unread.child.try_wait().unwrap().is_some());

@@ -1,5 +1,5 @@
-//! Key exchanges that the peer begins or is asked for, and never finishes; channels that are opened and closed in the
-//! middle of one; connections that say goodbye and stay.
+//! Key exchanges that either side begins and the peer never finishes; channels that are opened and closed in the middle
+//! of one; peers that send DISCONNECT and stay.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use testkit::ssh::{
 };
 use testkit::wait_for;
 
-/// After so many bytes the server asks for new keys (RFC 4253, section 9).
+/// The bytes after which the server starts a key exchange (RFC 4253, section 9).
 const REKEY_AT: usize = 1 << 30;
 const STALL: (&str, &str) = ("ssh", "key_exchange_timeout_secs = 4");
 
@@ -24,8 +24,8 @@ fn server_with_file() -> TestServer {
     server
 }
 
-/// The server has asked for new keys, and waits for the client's.
-fn asked_for_keys(ssh: &mut Ssh) {
+/// Makes the server start a key exchange, and wait for the client's KEXINIT.
+fn wait_for_kexinit(ssh: &mut Ssh) {
     ssh.ignored(REKEY_AT + (1 << 20));
     ssh.wait_for(20);
 }
@@ -39,7 +39,7 @@ fn wait_for_no_session(server: &TestServer) {
 }
 
 #[test]
-fn reads_while_the_server_waits_for_new_keys_cost_little() {
+fn reads_during_a_key_exchange_use_little_memory() {
     const CHANNELS: u32 = 30;
     const WINDOW: u32 = (1 << 31) - 1;
     let server = server_with_file();
@@ -53,7 +53,7 @@ fn reads_while_the_server_waits_for_new_keys_cost_little() {
         channels.push((opened, handle));
     }
     let before = resident(&server);
-    asked_for_keys(&mut ssh);
+    wait_for_kexinit(&mut ssh);
     let mut highest = 0;
     'asking: for round in 0..60u32 {
         for (opened, handle) in &channels {
@@ -72,23 +72,23 @@ fn reads_while_the_server_waits_for_new_keys_cost_little() {
     let growth = highest.saturating_sub(before);
     eprintln!("reads in the middle of a key exchange: {} MiB", growth >> 20);
     assert!(growth < 24 << 20, "the server grew by {} MiB", growth >> 20);
-    // And the exchange comes to an end.
+    // The key exchange times out.
     assert_eq!(ssh.kinds_until_the_end().last(), Some(&DISCONNECT));
     wait_for_no_session(&server);
     server.wait_for_audit("\"closed\"");
 }
 
 #[test]
-fn every_key_exchange_has_an_end() {
+fn every_key_exchange_times_out() {
     let server = server_with_file();
-    // The first one, begun and not begun, one that the client wants, and one that the server wants.
+    // The first key exchange, begun or not, one that the client begins, and one that the server begins.
     let silent = Ssh::greet(server.port());
     let mut begun = Ssh::greet(server.port());
     begun.send(&Ssh::kexinit());
     let mut wanted = Ssh::sign_in(&server, "alice");
     wanted.send(&Ssh::kexinit());
     let mut asked = Ssh::sign_in(&server, "alice");
-    asked_for_keys(&mut asked);
+    wait_for_kexinit(&mut asked);
     for mut ssh in [wanted, asked] {
         assert_eq!(ssh.kinds_until_the_end().last(), Some(&DISCONNECT));
     }
@@ -103,13 +103,13 @@ fn every_key_exchange_has_an_end() {
     wait_for_no_session(&server);
 }
 
-/// Progress is no reason to wait for ever.
+/// The limit applies even if the peer makes progress.
 #[test]
-fn a_key_exchange_that_is_drawn_out_has_an_end() {
+fn a_slow_key_exchange_times_out() {
     let server = TestServer::start_with(&[("ssh", "key_exchange_timeout_secs = 1")], &["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     ssh.send(&Ssh::kexinit());
-    // The limit is ten times that of an exchange in which nothing comes: one that begins now is over first.
+    // The limit is ten times that of an exchange without any message, so an exchange that begins now ends first.
     let mut silent = Ssh::sign_in(&server, "alice");
     silent.send(&Ssh::kexinit());
     let mut go_on = || ssh.try_send(&Message::new(IGNORE).string("")).is_ok();
@@ -125,16 +125,16 @@ fn a_key_exchange_that_is_drawn_out_has_an_end() {
 #[test]
 fn channels_that_are_closed_before_they_are_opened_are_not_opened() {
     const OPENS: u32 = 2_000;
-    // The exchange must not come to its end meanwhile.
+    // The exchange must not time out meanwhile.
     let server = TestServer::start_with(&[("ssh", "key_exchange_timeout_secs = 300")], &["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     let first = ssh.open_sftp(0, 1 << 20);
     let before = resident(&server);
-    asked_for_keys(&mut ssh);
+    wait_for_kexinit(&mut ssh);
     for number in 0..OPENS {
         ssh.send(&Ssh::open(number, 1 << 20));
         ssh.send(&Message::new(CLOSE).u32(first.theirs + number + 1));
-        // Any other number, too.
+        // This also holds for any other channel number.
         ssh.send(&Message::new(CLOSE).u32(4_000_000 + number));
     }
     let growth = resident(&server).saturating_sub(before);
@@ -144,9 +144,9 @@ fn channels_that_are_closed_before_they_are_opened_are_not_opened() {
     wait_for_no_session(&server);
 }
 
-/// Opens whose answers wait are counted, and those that the client has closed meanwhile are not opened afterwards.
+/// Pending opens are limited, and channels that the client has closed meanwhile are not opened afterwards.
 #[test]
-fn opens_in_the_middle_of_a_key_exchange_are_answered_after_it() {
+fn opens_during_a_key_exchange_are_answered_after_it() {
     const OPENS: u32 = 200;
     const CLOSED: u32 = 10;
     let server = TestServer::start(&["alice"]);
@@ -180,7 +180,7 @@ fn opens_in_the_middle_of_a_key_exchange_are_answered_after_it() {
     assert_eq!(sessions(&server)[0]["channels"], 32 - CLOSED);
 }
 
-/// The same without a key exchange: each is answered once, and no more are open than may be.
+/// Without a key exchange, each open is answered once, and the number of open channels is limited.
 #[test]
 fn opens_and_closes_are_answered_once_each() {
     const OPENS: u32 = 1_000;
@@ -196,7 +196,7 @@ fn opens_and_closes_are_answered_once_each() {
         ssh.send(&message);
         ssh.send(&Message::new(CLOSE).u32(9_000_000 + number));
     }
-    // An answer to what was sent last.
+    // The reply to this request comes after all others.
     ssh.send(&Message::new(GLOBAL_REQUEST).string("last@example.com").byte(1));
     let (mut confirmed, mut refused) = (0, 0);
     loop {
@@ -207,7 +207,7 @@ fn opens_and_closes_are_answered_once_each() {
             _ => {}
         }
     }
-    // The last answers may come behind.
+    // Some answers may come after that.
     ssh.send(&Message::new(GLOBAL_REQUEST).string("last@example.com").byte(1));
     loop {
         match ssh.receive().unwrap()[0] {
@@ -221,14 +221,14 @@ fn opens_and_closes_are_answered_once_each() {
     assert_eq!(sessions(&server)[0]["channels"], 32);
 }
 
-/// Requests whose answers wait: as much as an exchange may bring, and no more.
+/// Pending requests are limited to as many as a key exchange may bring.
 #[test]
-fn requests_in_the_middle_of_a_key_exchange_cost_little() {
+fn requests_during_a_key_exchange_use_little_memory() {
     let server = server_with_file();
     let mut ssh = Ssh::sign_in(&server, "alice");
     let opened = ssh.open_sftp(0, 1 << 20);
     let before = resident(&server);
-    asked_for_keys(&mut ssh);
+    wait_for_kexinit(&mut ssh);
     let all = [
         Message::new(GLOBAL_REQUEST)
             .string("anything@example.com")
@@ -254,7 +254,7 @@ fn requests_in_the_middle_of_a_key_exchange_cost_little() {
 }
 
 #[test]
-fn whoever_says_goodbye_and_stays_is_gone() {
+fn a_peer_that_sends_disconnect_and_stays_is_closed() {
     let server = server_with_file();
     let mut staying = Ssh::sign_in(&server, "alice");
     let _channel = staying.open_sftp(0, 1 << 20);
@@ -263,10 +263,10 @@ fn whoever_says_goodbye_and_stays_is_gone() {
     staying.send(&goodbye);
     talking.send(&goodbye);
     wait_for("the sessions to end", || {
-        // One of them goes on talking.
+        // One of them continues to send.
         let _ = talking.try_send(&Message::new(2).string("x"));
         sessions(&server) == serde_json::json!([])
     });
-    // The server has hung up.
+    // The server has closed the connection.
     let _ = staying.kinds_until_the_end();
 }

@@ -1,14 +1,14 @@
-//! Floods of wrong passwords: what they cost the server, and what they cost honest users behind the same address.
+//! Floods of wrong passwords: their cost for the server, and for honest users of the same address.
 
 use std::sync::Arc;
 
 use crate::pressure::crowds::{connect, descriptors, signs_in};
 use crate::pressure::story;
 use testkit::server::{TestServer, password};
-use testkit::{looked_into, wait_for};
+use testkit::{inspectable, wait_for};
 
-/// Many wrong passwords at once, from one address. Some are wrong by now; the others wait, and go on for as long as the
-/// result lives.
+/// Sends many wrong passwords at once from one address. Some have been refused on return; the others wait until the
+/// result is dropped.
 fn flood(server: &TestServer, from: &'static str, count: usize) -> tokio::task::JoinSet<()> {
     let mut attempts = tokio::task::JoinSet::new();
     for n in 0..count {
@@ -21,23 +21,23 @@ fn flood(server: &TestServer, from: &'static str, count: usize) -> tokio::task::
         });
     }
     wait_for("the flood", || {
-        // The throttle's ceiling.
+        // From here on, the throttle delays by its maximum.
         descriptors(server) >= count && server.audit().matches("unknown user").count() >= 20
     });
     attempts
 }
 
-/// As behind a proxy in TCP mode: all come from one address.
+/// All clients have one address, as behind a TCP proxy.
 #[test]
-fn a_flood_of_wrong_passwords_locks_nobody_out_who_shares_the_address() {
-    // A client that nothing is known of waits for longer than a test waits for anything.
+fn wrong_passwords_do_not_lock_out_known_users_of_the_same_address() {
+    // An unknown client is delayed for longer than a test waits.
     let throttle = "login_grace_secs = 3600\nthrottle = { max_delay_ms = 1_000_000 }";
-    let settings = [("auth", throttle), looked_into()];
+    let settings = [("auth", throttle), inspectable()];
     let mut server = TestServer::start_with(&settings, &["alice", "bob"]);
     story(async {
         assert!(signs_in("127.0.0.1", server.port(), "alice").await);
     });
-    // What is known of alice is known after a restart.
+    // The sign-ins of alice are remembered after a restart.
     server.signal("TERM");
     assert_eq!(server.wait_for_exit(), Some(0));
     server.serve();
@@ -48,15 +48,15 @@ fn a_flood_of_wrong_passwords_locks_nobody_out_who_shares_the_address() {
             assert!(signs_in("127.0.0.1", port, "alice").await, "beside {size}");
             flood.shutdown().await;
         }
-        // Other addresses are not concerned at all.
+        // Other addresses are not throttled.
         assert!(signs_in("127.0.0.2", port, "bob").await);
     });
 }
 
-/// A user that the server has never seen from there waits until enough is forgiven, and then gets in.
+/// A user who has never signed in from the address waits until enough failures have expired, and then signs in.
 #[test]
-fn after_a_flood_of_wrong_passwords_a_new_user_gets_in() {
-    let server = TestServer::start_with(&[looked_into()], &["carol"]);
+fn a_new_user_can_sign_in_after_a_flood_of_wrong_passwords() {
+    let server = TestServer::start_with(&[inspectable()], &["carol"]);
     let port = server.port();
     story(async {
         flood(&server, "127.0.0.1", 200).shutdown().await;
@@ -70,9 +70,9 @@ fn kib(server: &TestServer, field: &str) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// The memory of Argon2 is that of the threads that compute it, however many passwords are wrong.
+/// Argon2 uses the memory of the threads that compute it, whatever the number of wrong passwords.
 #[test]
-fn wrong_passwords_cost_no_more_memory_than_the_hashes_that_are_computed_at_once() {
+fn wrong_passwords_use_only_the_memory_of_the_hashes_computed_at_once() {
     let throttle =
         "throttle = { first_delay_ms = 1, max_delay_ms = 1, failures = 100000, user_failures = 100000 }";
     let server = TestServer::start_with(&[("auth", throttle)], &["bob"]);
@@ -112,7 +112,7 @@ fn wrong_passwords_cost_no_more_memory_than_the_hashes_that_are_computed_at_once
     println!("resident: {now} KiB, at most {most} KiB");
 }
 
-/// Others who sign in while one address guesses wait for a few hashes, not for all of the guesser's.
+/// Users who sign in while one address guesses passwords wait for a few hashes, not for all of the guesses.
 #[test]
 fn a_guesser_delays_others_by_a_few_hashes() {
     let throttle =
@@ -137,13 +137,13 @@ fn a_guesser_delays_others_by_a_few_hashes() {
             server.audit().matches("unknown user").count() > 50
         });
         for _ in 0..3 {
-            // The exchange of keys has no turns, and takes a while on a busy machine.
+            // Key exchanges are not scheduled fairly, and take a while on a busy machine.
             let mut bob = connect("127.0.0.2", port).await.unwrap();
             let before = server.audit().matches("unknown user").count();
             let answer = bob.authenticate_password("bob", password("bob")).await;
             assert!(answer.unwrap().success());
             let others = server.audit().matches("unknown user").count() - before;
-            // Behind all that waits it would be a hundred or more.
+            // Behind all pending guesses it would be a hundred or more.
             assert!(others < 80, "{others} others were served before");
         }
         for guesser in guessers.iter() {

@@ -1,5 +1,5 @@
-//! What no client does, and an attacker may: services and key exchanges that are not due, answers to questions that
-//! nobody has asked, work that is begun and left, the same mistake by the thousand, silence for ever.
+//! Misuse by attackers: services and key exchanges at the wrong time, replies without a request, expensive work for
+//! peers that disconnect, thousands of identical errors, and endless silence.
 
 use testkit::audit::Lines;
 use testkit::server::TestServer;
@@ -9,17 +9,17 @@ use testkit::ssh::{
 };
 use testkit::wait_for;
 
-/// Answers a global request of a name that nobody knows.
+/// SSH_MSG_REQUEST_FAILURE, the reply to an unknown global request.
 const REQUEST_FAILURE: u8 = 82;
 
-/// All that was sent before has been handled.
-fn handled(ssh: &mut Ssh) {
+/// Waits until the server has wait_until_handled everything that was sent before.
+fn wait_until_handled(ssh: &mut Ssh) {
     ssh.send(&Message::new(GLOBAL_REQUEST).string("last@example.com").byte(1));
     ssh.wait_for(REQUEST_FAILURE);
 }
 
 #[test]
-fn a_service_that_there_is_not_is_refused_at_once_and_told() {
+fn an_unknown_service_is_refused_and_logged() {
     let server = TestServer::start(&["alice"]);
     let check = |before: &[&str], name: &[u8], shown: &str| {
         let mut ssh = Ssh::connect(server.port());
@@ -28,9 +28,9 @@ fn a_service_that_there_is_not_is_refused_at_once_and_told() {
             ssh.wait_for(6);
         }
         ssh.send(&Message::new(5).string(name));
-        let told = ssh.wait_for(DISCONNECT);
-        // SSH_DISCONNECT_SERVICE_NOT_AVAILABLE, as OpenSSH.
-        assert_eq!(told[1..5], [0, 0, 0, 7], "{shown}");
+        let disconnect = ssh.wait_for(DISCONNECT);
+        // The reason is SSH_DISCONNECT_SERVICE_NOT_AVAILABLE, as with OpenSSH.
+        assert_eq!(disconnect[1..5], [0, 0, 0, 7], "{shown}");
         assert!(ssh.receive().is_err());
         server.wait_for_audit(&format!("the client asked for the service \\\"{shown}"));
     };
@@ -40,9 +40,9 @@ fn a_service_that_there_is_not_is_refused_at_once_and_told() {
     check(&[], "x".repeat(30_000).as_bytes(), &"x".repeat(64));
 }
 
-/// RFC 4253, section 11.4: named by its place among the packets, in the order in which they came.
+/// RFC 4253, section 11.4: the reply contains the sequence number of the unknown message.
 #[test]
-fn messages_of_kinds_that_there_are_not_are_answered() {
+fn unknown_messages_are_answered_with_unimplemented() {
     const UNIMPLEMENTED: u8 = 3;
     let server = TestServer::start(&["alice"]);
     let check = |ssh: &mut Ssh| {
@@ -53,7 +53,7 @@ fn messages_of_kinds_that_there_are_not_are_answered() {
             let answer = ssh.wait_for(UNIMPLEMENTED);
             places.push(u32::from_be_bytes(answer[1..].try_into().unwrap()));
         }
-        // Every other packet was one of them.
+        // Every second packet was an unknown message.
         assert!(places.windows(2).all(|pair| pair[1] == pair[0] + 2), "{places:?}");
     };
     let mut ssh = Ssh::connect(server.port());
@@ -62,11 +62,11 @@ fn messages_of_kinds_that_there_are_not_are_answered() {
     check(&mut ssh);
     let mut ssh = Ssh::sign_in(&server, "alice");
     check(&mut ssh);
-    handled(&mut ssh);
+    wait_until_handled(&mut ssh);
 }
 
 #[test]
-fn new_keys_before_the_sign_in_have_an_end() {
+fn key_exchanges_before_the_sign_in_are_limited() {
     let server = TestServer::start(&["alice"]);
     let mut ssh = Ssh::connect(server.port());
     let mut exchanges = 0;
@@ -75,15 +75,16 @@ fn new_keys_before_the_sign_in_have_an_end() {
         assert!(exchanges < 100, "it still goes on");
     }
     server.wait_for_audit("new keys again and again");
-    // Whoever has signed in may have them.
+    // After the sign-in, they are allowed.
     let mut ssh = Ssh::sign_in(&server, "alice");
     for _ in 0..20 {
         ssh.exchange_keys().unwrap();
     }
-    handled(&mut ssh);
+    wait_until_handled(&mut ssh);
 }
 
-/// RFC 4253, section 6.1: what every implementation must take. More of it is for those who have signed in.
+/// RFC 4253, section 6.1: the size that every implementation must accept. Larger packets are allowed after the sign-in
+/// only.
 #[test]
 fn packets_before_the_sign_in_are_small() {
     let server = TestServer::start(&["alice"]);
@@ -102,25 +103,25 @@ fn packets_before_the_sign_in_are_small() {
     assert!(keyed.receive().is_err(), "before the sign-in");
     let mut signed_in = Ssh::sign_in(&server, "alice");
     signed_in.send(&ignored(200_000));
-    handled(&mut signed_in);
+    wait_until_handled(&mut signed_in);
 }
 
-/// It is kept for as long as the exchange takes, and larger packets are for data.
+/// The server keeps KEXINIT during the exchange, and larger packets are for data only.
 #[test]
-fn a_kexinit_is_no_larger_than_before_the_sign_in() {
+fn kexinit_has_the_same_limit_after_the_sign_in() {
     let server = TestServer::start(&["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     let long = vec!["x".repeat(60); 240].join(",");
     let mut kexinit = Ssh::kexinit_with(&format!("curve25519-sha256,{long}"));
-    // Nobody reads which languages are offered: the last lists, before a byte and a number.
+    // The language lists are ignored: they are the last ones, before a byte and a number.
     kexinit.0.truncate(kexinit.0.len() - 13);
     ssh.send(&kexinit.string(&long).string(&long).byte(0).u32(0));
     assert!(!ssh.kinds_until_the_end().contains(&KEXINIT), "it was answered");
 }
 
-/// The window and the packet size of a channel that is open would change behind the back of whoever uses it.
+/// Otherwise, the window and the packet size of an open channel would change while it is used.
 #[test]
-fn answers_to_opens_that_nobody_asked_for_end_the_connection() {
+fn confirmations_without_an_open_end_the_connection() {
     let server = TestServer::start(&["alice"]);
     let check = |answer: &dyn Fn(u32) -> Message| {
         let mut ssh = Ssh::sign_in(&server, "alice");
@@ -156,22 +157,22 @@ fn answers_to_opens_that_nobody_asked_for_end_the_connection() {
     wait_for("the sessions to end", || {
         server.admin_ok(&["sessions", "list", "--json"], "").trim() == "[]"
     });
-    // The audit log does not say that these have left by themselves.
+    // The audit log says that these violated the protocol.
     server.wait_for_audit("the client broke the SSH protocol");
     assert!(!server.audit().contains("the client left"), "{}", server.audit());
 }
 
-/// Diffie-Hellman with 4096 bits takes some tens of milliseconds of one core; those who wait for it in a queue and have
-/// hung up meanwhile get none.
+/// Diffie-Hellman with 4096 bits takes tens of milliseconds of CPU time, which are not spent on queued peers that have
+/// disconnected.
 #[test]
-fn no_slow_key_exchange_is_computed_for_peers_that_have_gone() {
-    // Half of the cores compute at once, and these have begun before anybody hangs up.
+fn no_slow_key_exchange_is_computed_for_disconnected_peers() {
+    // Half of the cores compute at once, and these exchanges have begun before any peer disconnects.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let number = 60.max(2 * cores);
     let limits = "unauthenticated = 4000\nunauthenticated_per_address = 4000";
     let settings = [("ssh", "policy = \"compatible\""), ("limits", limits)];
     let server = TestServer::start_with(&settings, &[]);
-    // The server has only to compute its share.
+    // Only the computation on the server is left.
     let ready = || {
         let mut ssh = Ssh::greet(server.port());
         ssh.identification();
@@ -180,7 +181,7 @@ fn no_slow_key_exchange_is_computed_for_peers_that_have_gone() {
         ssh
     };
     let ask = |ssh: &mut Ssh| ssh.send(&Message::new(30).string([5; 511]));
-    // All at first: who ends without a sign-in is held back later.
+    // All connect first, because a source of failed sign-ins is throttled later.
     let [first, second] = [0, 1].map(|_| (0..number).map(|_| ready()).collect::<Vec<Ssh>>());
     let cost = |mut peers: Vec<Ssh>, wait: bool| {
         let mut last = peers.pop().unwrap();
@@ -190,7 +191,7 @@ fn no_slow_key_exchange_is_computed_for_peers_that_have_gone() {
             peers.iter_mut().for_each(|ssh| drop(ssh.wait_for(31)));
         }
         drop(peers);
-        // Whoever is still in the queue comes before it.
+        // Peers that are still in the queue are served before it.
         ask(&mut last);
         last.wait_for(31);
         server.cpu_ticks() - before
@@ -203,7 +204,7 @@ fn no_slow_key_exchange_is_computed_for_peers_that_have_gone() {
 }
 
 #[test]
-fn the_same_mistake_by_the_thousand_is_a_few_lines() {
+fn thousands_of_identical_errors_are_a_few_lines() {
     let server = TestServer::start(&["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     for number in 0..200 {
@@ -212,13 +213,13 @@ fn the_same_mistake_by_the_thousand_is_a_few_lines() {
         ssh.wait_for(CLOSE);
         ssh.send(&Message::new(CLOSE).u32(opened.theirs));
     }
-    handled(&mut ssh);
+    wait_until_handled(&mut ssh);
     let lines = server.log().matches("a channel was ended").count();
     assert!((1..=8).contains(&lines), "{lines} lines");
 }
 
 #[test]
-fn commands_that_there_are_not_are_a_line_a_second() {
+fn unknown_commands_are_logged_once_a_second() {
     const COMMANDS: u32 = 2_000;
     let server = TestServer::start(&["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
@@ -237,21 +238,21 @@ fn commands_that_there_are_not_are_a_line_a_second() {
         ssh.wait_for(CLOSE);
         ssh.send(&Message::new(CLOSE).u32(theirs));
     }
-    wait_for("all of them to be told", || {
+    wait_for("all of them to be logged", || {
         Lines::of(&server, "command").count == u64::from(COMMANDS)
     });
-    let told = Lines::of(&server, "command");
-    assert!(told.lines <= told.seconds + 3, "{told:?}");
+    let logged = Lines::of(&server, "command");
+    assert!(logged.lines <= logged.seconds + 3, "{logged:?}");
 }
 
-/// Where a machine or a link is gone without a word, the kernel finds out.
+/// If a machine or a link fails silently, the kernel detects it.
 #[test]
-fn a_peer_that_is_silent_for_long_is_asked_whether_it_is_there() {
+fn connections_have_tcp_keepalive() {
     let server = TestServer::start(&["alice"]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     let ours = format!(":{:04X}", ssh.stream().local_addr().unwrap().port());
     let theirs = format!(":{:04X}", server.port());
-    // proc(5): the addresses, then "02" for a timer that asks.
+    // proc(5): the addresses, then "02" for the keepalive timer.
     wait_for("the timer of the server's end", || {
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
         table.lines().any(|line| {
@@ -261,9 +262,9 @@ fn a_peer_that_is_silent_for_long_is_asked_whether_it_is_there() {
     });
 }
 
-/// Long names, keys and questions before the sign-in: what is kept of them is short.
+/// Long names, keys and answers before the sign-in: the server keeps only a short part of them.
 #[test]
-fn an_address_full_of_long_names_costs_no_more_than_it_may() {
+fn long_names_before_the_sign_in_use_little_memory() {
     const PEERS: usize = 200;
     let server = TestServer::start(&["alice"]);
     let before = crate::pressure::starve::resident(&server);
@@ -287,7 +288,7 @@ fn an_address_full_of_long_names_costs_no_more_than_it_may() {
         .collect();
     let growth = crate::pressure::starve::resident(&server).saturating_sub(before);
     eprintln!("{PEERS} connections with long names: {} MiB", growth >> 20);
-    // 64 MiB for 400 of them.
+    // Without the limit, 400 connections would take 64 MiB.
     assert!(growth < 32 << 20, "the server grew by {} MiB", growth >> 20);
     drop(peers);
 }

@@ -1,7 +1,7 @@
-//! Random mixes of requests, each with the one answer that a server which keeps their order can give.
+//! Random mixes of requests, each with the only reply that is possible if their order is kept.
 //!
-//! Requests are made while earlier ones are unanswered, so what they do to the scratch file is played through here at
-//! once: a READ that overtakes a WRITE, or the other way round, shows as bytes that are not the expected ones.
+//! Requests are sent while earlier ones are pending, so the model applies their effects to the scratch file at once: a
+//! READ that overtakes a WRITE, or the reverse, returns other bytes than expected.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,32 +14,32 @@ use testkit::packets::{
 use testkit::random::Random;
 use testkit::replies::Reply;
 
-/// A file that is only read, with what is in it.
+/// A file that is only read, with its content.
 #[derive(Clone)]
 pub struct Fixed {
     pub handle: Vec<u8>,
     pub content: Arc<Vec<u8>>,
 }
 
-/// What must come back.
+/// The expected reply to a request.
 pub enum Expected {
     Data(Fixed, Range<usize>),
     Bytes(Vec<u8>),
     Status(u32),
     Size(u64),
     Handle(Opened),
-    /// A part of the listing, or its end.
+    /// A part of the listing of this handle, or its end.
     Names(Vec<u8>),
 }
 
-/// What a handle that comes back is good for.
+/// The use of a handle that the server returns.
 #[derive(Clone, Copy)]
 pub enum Opened {
     File,
     Directory,
 }
 
-/// The files of a mix, and what is in the scratch file once all that was sent is done.
+/// The files of a mix, and the content of the scratch file after all requests so far.
 pub struct Mix {
     random: Random,
     pub warm: Fixed,
@@ -48,13 +48,13 @@ pub struct Mix {
     pub scratch: Vec<u8>,
     spare: Vec<Vec<u8>>,
     directories: Vec<Vec<u8>>,
-    /// Names seen so far in each listing.
+    /// The number of names seen so far in each listing.
     seen: HashMap<Vec<u8>, usize>,
 }
 
-/// The scratch file stays smaller than this.
+/// The limit on the size of the scratch file, in bytes.
 const SCRATCH: u64 = 512 * 1024;
-/// The directory that is listed has so many entries, `.` and `..` among them.
+/// The number of entries of the listed directory, including `.` and `..`.
 pub const ENTRIES: usize = 250;
 const OK: u32 = 0;
 const EOF: u32 = 1;
@@ -73,7 +73,7 @@ impl Mix {
         }
     }
 
-    /// How many requests to put into one message.
+    /// Returns how many requests to put into one message.
     pub fn burst(&mut self) -> u64 {
         match self.random.within(0..3) {
             0 => 1,
@@ -82,7 +82,7 @@ impl Mix {
         }
     }
 
-    /// A handle came; requests from now on may use it.
+    /// Adds a handle for later requests.
     pub fn opened(&mut self, what: Opened, handle: Vec<u8>) {
         match what {
             Opened::File => self.spare.push(handle),
@@ -90,7 +90,7 @@ impl Mix {
         }
     }
 
-    /// A piece of a listing came.
+    /// Counts the names of a part of a listing.
     pub fn listed(&mut self, handle: &[u8], reply: &Reply) {
         let seen = self.seen.entry(handle.to_vec()).or_default();
         match reply {
@@ -100,7 +100,7 @@ impl Mix {
         }
     }
 
-    /// The next request and its answer.
+    /// Returns the next request and its expected reply.
     pub fn next(&mut self) -> (Request, Expected) {
         match self.random.within(0..100) {
             0..28 => self.read_fixed(self.warm.clone()),
@@ -147,7 +147,7 @@ impl Mix {
 
     fn read_fixed(&mut self, file: Fixed) -> (Request, Expected) {
         let size = file.content.len() as u64;
-        // Now and then at the end, or past it.
+        // Some READs are at the end of the file or beyond it.
         let offset = self.random.within(0..size + 1000);
         let length = match self.random.within(0..4) {
             0 => self.random.within(1..500),
@@ -209,7 +209,7 @@ impl Mix {
 }
 
 impl Expected {
-    /// Compares, without printing a megabyte.
+    /// Asserts that the reply is the expected one, without printing a megabyte.
     pub fn check(&self, number: u32, reply: &Reply) {
         let same = |wanted: &[u8]| match reply {
             Reply::Data(data) => {

@@ -1,5 +1,5 @@
-//! Replies come back in the order of their requests, whatever is mixed: warm files and cold ones, what is answered at
-//! once and what waits, small windows and large ones, with and without new keys in the middle.
+//! Replies have the order of their requests in any mix: cached and uncached files, immediate and delayed replies, small
+//! and large windows, with and without rekeying.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -18,23 +18,23 @@ use testkit::packets::{CREAT, READ, TRUNC, WRITE};
 use testkit::replies::Reply;
 use testkit::server::TestServer;
 
-/// Requests in one mix.
+/// The number of requests in one mix.
 const REQUESTS: u32 = 3000;
-/// Requests without an answer, in turn: more than any stock client has and fewer than the server's limits, as many
-/// as stock clients have, and so few that the server falls idle again and again with its last answer just on its way.
+/// The numbers of pending requests, in turn: more than any stock client has and fewer than the server's limits, as many
+/// as stock clients have, and so few that the server is repeatedly idle while its last reply is on its way.
 const OUTSTANDING: [usize; 4] = [1200, 64, 8, 3];
 const MIB: usize = 1 << 20;
 
-/// Throws a file out of the page cache, again and again, until dropped.
-pub struct Freezer {
+/// Evicts a file from the page cache repeatedly until it is dropped.
+pub struct CacheEvictor {
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-impl Freezer {
+impl CacheEvictor {
     pub fn new(path: &Path) -> Self {
         let file = File::open(path).unwrap();
-        // Pages that are not on the disk yet can't be thrown out.
+        // Dirty pages cannot be evicted.
         file.sync_all().unwrap();
         let stop = Arc::<AtomicBool>::default();
         let flag = Arc::clone(&stop);
@@ -51,7 +51,7 @@ impl Freezer {
     }
 }
 
-impl Drop for Freezer {
+impl Drop for CacheEvictor {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -60,8 +60,8 @@ impl Drop for Freezer {
     }
 }
 
-/// Makes files in a home; the paths of the warm and the cold one.
-fn furnish(home: &Path, warm: &[u8], cold: &[u8]) -> PathBuf {
+/// Creates the files in a home, and returns the path of the uncached one.
+fn create_files(home: &Path, warm: &[u8], cold: &[u8]) -> PathBuf {
     fs::create_dir_all(home.join("mix")).unwrap();
     fs::create_dir_all(home.join("many")).unwrap();
     for number in 2..ENTRIES {
@@ -79,27 +79,27 @@ async fn open_fixed(ends: &mut (Sender, Receiver), name: &str, content: &Arc<Vec
     }
 }
 
-/// What the two ends of a mix share.
-struct Board {
+/// The state that the sender and the receiver of a mix share.
+struct MixState {
     mix: Mix,
     expected: VecDeque<Expected>,
 }
 
-async fn send_all(sender: Sender, board: Arc<Mutex<Board>>, room: Arc<Semaphore>) {
-    // Half of what may be outstanding, so that one message arrives while another is answered.
+async fn send_all(sender: Sender, state: Arc<Mutex<MixState>>, room: Arc<Semaphore>) {
+    // A message has at most half of the pending requests, so that one arrives while another is answered.
     let most = u32::try_from(room.available_permits().div_ceil(2)).unwrap();
     let mut number = 0;
     while number < REQUESTS {
-        let burst = u32::try_from(board.lock().unwrap().mix.burst()).unwrap();
+        let burst = u32::try_from(state.lock().unwrap().mix.burst()).unwrap();
         let burst = burst.min(REQUESTS - number).min(most);
         room.acquire_many(burst).await.unwrap().forget();
         let mut bytes = Vec::new();
         {
-            let mut board = board.lock().unwrap();
+            let mut state = state.lock().unwrap();
             for id in number..number + burst {
-                let (request, expected) = board.mix.next();
+                let (request, expected) = state.mix.next();
                 bytes.extend(peer::encode(&request, id, b""));
-                board.expected.push_back(expected);
+                state.expected.push_back(expected);
             }
         }
         sender.send(bytes).await;
@@ -107,34 +107,34 @@ async fn send_all(sender: Sender, board: Arc<Mutex<Board>>, room: Arc<Semaphore>
     }
 }
 
-async fn receive_all(receiver: &mut Receiver, board: Arc<Mutex<Board>>, room: Arc<Semaphore>) {
+async fn receive_all(receiver: &mut Receiver, state: Arc<Mutex<MixState>>, room: Arc<Semaphore>) {
     for number in 0..REQUESTS {
         let reply = receiver.reply_to(number).await;
-        let expected = board.lock().unwrap().expected.pop_front().unwrap();
+        let expected = state.lock().unwrap().expected.pop_front().unwrap();
         expected.check(number, &reply);
-        let mut board = board.lock().unwrap();
+        let mut state = state.lock().unwrap();
         match (expected, reply) {
-            (Expected::Handle(what), Reply::Handle(handle)) => board.mix.opened(what, handle),
-            (Expected::Names(handle), reply) => board.mix.listed(&handle, &reply),
+            (Expected::Handle(what), Reply::Handle(handle)) => state.mix.opened(what, handle),
+            (Expected::Names(handle), reply) => state.mix.listed(&handle, &reply),
             _ => {}
         }
         room.add_permits(1);
     }
 }
 
-/// Mixes per test; `HOMEPORT_TEST_MIXES=100` soaks.
+/// Returns the number of mixes per test, which `HOMEPORT_TEST_MIXES` sets.
 fn mixes() -> u64 {
     let named = std::env::var("HOMEPORT_TEST_MIXES").ok();
     named.map_or(4, |n| n.parse().expect("a number"))
 }
 
-/// Sends random mixes; every reply must come in order and be the right one, and the file must be as it was written.
+/// Sends random mixes, and asserts that each reply is in order and correct, and that the file has the written content.
 fn check(settings: PeerSettings, first_seed: u64) {
     let server = TestServer::start(&["alice"]);
     let (warm, cold) = (Arc::new(noise(MIB, 1)), Arc::new(noise(24 * MIB, 2)));
     fs::create_dir_all(server.home("alice")).unwrap();
-    let cold_path = furnish(&server.home("alice"), &warm, &cold);
-    let _freezer = Freezer::new(&cold_path);
+    let cold_path = create_files(&server.home("alice"), &warm, &cold);
+    let _freezer = CacheEvictor::new(&cold_path);
     story(async {
         for seed in first_seed..first_seed + mixes() {
             let outstanding = OUTSTANDING[seed as usize % OUTSTANDING.len()];
@@ -146,18 +146,18 @@ fn check(settings: PeerSettings, first_seed: u64) {
             );
             let how = READ | WRITE | CREAT | TRUNC;
             let scratch = peer::open(&mut ends, &testkit::packets::open("mix/scratch", how)).await;
-            let board = Arc::new(Mutex::new(Board {
+            let state = Arc::new(Mutex::new(MixState {
                 mix: Mix::new(seed, warm, cold, scratch),
                 expected: VecDeque::new(),
             }));
             let room = Arc::new(Semaphore::new(outstanding));
             let (sender, mut receiver) = ends;
-            let sending = tokio::spawn(send_all(sender, Arc::clone(&board), Arc::clone(&room)));
-            receive_all(&mut receiver, Arc::clone(&board), room).await;
+            let sending = tokio::spawn(send_all(sender, Arc::clone(&state), Arc::clone(&room)));
+            receive_all(&mut receiver, Arc::clone(&state), room).await;
             sending.await.unwrap();
             let stored = fs::read(server.home("alice").join("mix/scratch")).unwrap();
             assert!(
-                stored == board.lock().unwrap().mix.scratch,
+                stored == state.lock().unwrap().mix.scratch,
                 "seed {seed}: WRITEs did not land"
             );
             if let Some(bytes) = settings.rekey {
@@ -169,17 +169,17 @@ fn check(settings: PeerSettings, first_seed: u64) {
 }
 
 #[test]
-fn a_window_of_24_kib() {
+fn replies_stay_in_order_with_a_window_of_24_kib() {
     check(PeerSettings::window(24 * 1024), 1000);
 }
 
 #[test]
-fn a_window_of_2_mib() {
+fn replies_stay_in_order_with_a_window_of_2_mib() {
     check(PeerSettings::window(2 << 20), 2000);
 }
 
 #[test]
-fn a_window_of_24_kib_and_new_keys_every_mib() {
+fn replies_stay_in_order_with_a_window_of_24_kib_and_rekeying() {
     let settings = PeerSettings {
         rekey: Some(MIB),
         ..PeerSettings::window(24 * 1024)
@@ -188,7 +188,7 @@ fn a_window_of_24_kib_and_new_keys_every_mib() {
 }
 
 #[test]
-fn a_window_of_2_mib_and_new_keys_every_mib() {
+fn replies_stay_in_order_with_a_window_of_2_mib_and_rekeying() {
     let settings = PeerSettings {
         rekey: Some(MIB),
         ..PeerSettings::window(2 << 20)
@@ -197,7 +197,7 @@ fn a_window_of_2_mib_and_new_keys_every_mib() {
 }
 
 #[test]
-fn a_window_and_packets_as_small_as_they_may_be() {
+fn replies_stay_in_order_with_the_smallest_window_and_packets() {
     let settings = PeerSettings {
         packet: 1024,
         ..PeerSettings::window(3000)

@@ -1,7 +1,7 @@
-//! An SSH client whose window, packet size, rekeying and appetite the test decides.
+//! An SSH client whose window, packet size, rekeying and reading are controlled by the test.
 //!
-//! russh's client opens its window as data arrives. A [`Gate`] in front of its socket makes it a client that does not
-//! read: nothing arrives, so the window is never opened again, while requests still go out.
+//! russh's client enlarges its window as data arrives. A [`Gate`] in front of its socket makes it a client that does
+//! not read: nothing arrives, so the window stays shut, but requests are still sent.
 
 use std::collections::HashMap;
 use std::io;
@@ -23,22 +23,22 @@ use testkit::packets::{self, Request, init};
 use testkit::replies::{Reply, decode, split_packet};
 use testkit::server::TestServer;
 
-/// Nothing in these tests may take longer.
-pub const BOUND: Duration = Duration::from_secs(300);
+/// The longest time of any step in these tests.
+pub const STEP_LIMIT: Duration = Duration::from_secs(300);
 
-/// How a client behaves.
+/// The window, the packet size and the rekeying of a client.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerSettings {
-    /// The window that it keeps open.
+    /// The window of each channel, in bytes.
     pub window: u32,
-    /// Its largest packet.
+    /// The largest packet that it accepts, in bytes.
     pub packet: u32,
-    /// It asks for new keys after so many bytes.
+    /// The bytes after which it starts a key exchange.
     pub rekey: Option<usize>,
 }
 
 impl PeerSettings {
-    /// A window of this size, packets of 32 KiB, and no new keys before the server asks for them.
+    /// Returns settings with this window, packets of 32 KiB, and no key exchange by the client.
     pub fn window(window: u32) -> Self {
         Self {
             window,
@@ -48,37 +48,37 @@ impl PeerSettings {
     }
 }
 
-/// Decides what the client sees of its socket.
+/// Controls what the client receives from its socket.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<Mutex<(Sight, Option<Waker>)>>);
+pub struct Gate(Arc<Mutex<(GateState, Option<Waker>)>>);
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Sight {
+enum GateState {
     #[default]
     Open,
-    /// Nothing is read.
+    /// Nothing is received; the data stays in the socket.
     Shut,
-    /// The connection is lost.
+    /// The connection appears to be lost.
     Lost,
 }
 
 impl Gate {
     pub fn shut(&self) {
-        self.0.lock().unwrap().0 = Sight::Shut;
+        self.0.lock().unwrap().0 = GateState::Shut;
     }
 
     pub fn open(&self) {
-        self.see(Sight::Open);
+        self.see(GateState::Open);
     }
 
-    /// The client closes its socket without a word.
-    pub fn vanish(&self) {
-        self.see(Sight::Lost);
+    /// Closes the socket without a DISCONNECT message.
+    pub fn close_silently(&self) {
+        self.see(GateState::Lost);
     }
 
-    fn see(&self, sight: Sight) {
+    fn see(&self, state: GateState) {
         let mut gate = self.0.lock().unwrap();
-        gate.0 = sight;
+        gate.0 = state;
         if let Some(waker) = gate.1.take() {
             waker.wake();
         }
@@ -98,12 +98,12 @@ impl AsyncRead for Gated {
     ) -> Poll<io::Result<()>> {
         {
             let mut gate = self.gate.0.lock().unwrap();
-            // Wherever it waits, it must see when that changes.
+            // The reader must be woken when the gate changes.
             gate.1 = Some(cx.waker().clone());
             match gate.0 {
-                Sight::Open => {}
-                Sight::Shut => return Poll::Pending,
-                Sight::Lost => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                GateState::Open => {}
+                GateState::Shut => return Poll::Pending,
+                GateState::Lost => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             }
         }
         Pin::new(&mut self.stream).poll_read(cx, into)
@@ -155,7 +155,7 @@ impl client::Handler for Events {
     }
 
     async fn disconnected(&mut self, _reason: DisconnectReason<Self::Error>) -> Result<(), Self::Error> {
-        // The channels end with the connection.
+        // All channels end with the connection.
         self.0.routes.lock().unwrap().clear();
         Ok(())
     }
@@ -204,16 +204,16 @@ impl Peer {
         }
     }
 
-    /// Opens a channel with an SFTP session that has said hello.
+    /// Opens a channel with an SFTP session, and sends INIT.
     pub async fn sftp(&self) -> (Sender, Receiver) {
         self.try_sftp().await.expect("a channel")
     }
 
-    /// The same; `None` if the server has ended the session before.
+    /// Opens a channel with an SFTP session, or returns `None` if the server has ended the connection.
     pub async fn try_sftp(&self) -> Option<(Sender, Receiver)> {
         let channel = self.connection.channel_open_session().await.ok()?;
         let (reader, writer) = channel.split();
-        // Dropped, so that a reader who is slow does not stop the client's loop.
+        // This half is dropped, so that a slow reader does not stop the client's event loop.
         drop(reader);
         let (sink, source) = unbounded_channel();
         self.seen.routes.lock().unwrap().insert(writer.id(), sink);
@@ -233,22 +233,22 @@ impl Peer {
         Some((sender, receiver))
     }
 
-    /// Asks for new keys.
+    /// Starts a key exchange from the client side.
     pub async fn rekey(&self) {
         self.connection.rekey_soon().await.expect("the connection lives");
     }
 
-    /// Key exchanges so far, the first one included.
+    /// Returns the number of key exchanges so far, including the first one.
     pub fn key_exchanges(&self) -> usize {
         self.seen.key_exchanges.load(Ordering::Relaxed)
     }
 }
 
-/// The way to the server of one channel.
+/// The sending side of one channel.
 pub struct Sender(ChannelWriteHalf<client::Msg>);
 
 impl Sender {
-    /// Sends bytes; one SSH message if they are fewer than 65,000.
+    /// Sends bytes, as one SSH message if they are fewer than 65,000.
     pub async fn send(&self, bytes: Vec<u8>) {
         self.try_send(bytes).await.expect("the connection lives");
     }
@@ -258,7 +258,7 @@ impl Sender {
     }
 }
 
-/// The way from the server of one channel: replies, uncut.
+/// The receiving side of one channel, which splits the stream into packets.
 pub struct Receiver {
     source: UnboundedReceiver<Vec<u8>>,
     buffer: Vec<u8>,
@@ -266,7 +266,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// The next packet without its length; `None` when the connection has ended.
+    /// Returns the next packet without its length field, or `None` when the connection has ended.
     pub async fn next(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Some((packet, rest)) = split_packet(&self.buffer[self.start..]) {
@@ -283,11 +283,11 @@ impl Receiver {
         }
     }
 
-    /// The next reply, which must bear this id.
+    /// Returns the next reply, which must have this id.
     pub async fn reply_to(&mut self, id: u32) -> Reply {
-        let packet = tokio::time::timeout(BOUND, self.next())
+        let packet = tokio::time::timeout(STEP_LIMIT, self.next())
             .await
-            .unwrap_or_else(|_| panic!("no reply to request {id} in {BOUND:?}"))
+            .unwrap_or_else(|_| panic!("no reply to request {id} in {STEP_LIMIT:?}"))
             .unwrap_or_else(|| panic!("the connection ended before the reply to request {id}"));
         let (replied, reply) = decode(&packet);
         assert_eq!(replied, Some(id), "out of order: a reply of type {}", packet[0]);
@@ -295,13 +295,13 @@ impl Receiver {
     }
 }
 
-/// One request and its reply.
+/// Sends a request, and returns its reply.
 pub async fn ask(ends: &mut (Sender, Receiver), request: &Request, handle: &[u8]) -> Reply {
     ends.0.send(encode(request, u32::MAX, handle)).await;
     ends.1.reply_to(u32::MAX).await
 }
 
-/// Opens a file or a directory.
+/// Opens a file or a directory, and returns its handle.
 pub async fn open(ends: &mut (Sender, Receiver), request: &Request) -> Vec<u8> {
     match ask(ends, request, b"").await {
         Reply::Handle(handle) => handle,
@@ -309,7 +309,7 @@ pub async fn open(ends: &mut (Sender, Receiver), request: &Request) -> Vec<u8> {
     }
 }
 
-/// A request's bytes; `nth(0)` is this handle.
+/// Encodes a request, in which `nth(0)` is this handle.
 pub fn encode(request: &Request, id: u32, handle: &[u8]) -> Vec<u8> {
     let context = packets::Context {
         base: "",

@@ -1,4 +1,4 @@
-//! One user keeps the server busy with work that takes long; another's on the same file system is done all the same.
+//! One user keeps the server busy with long operations; those of another user on the same file system are not delayed.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use testkit::server::TestServer;
 use testkit::wait_for;
 
 const CONNECTIONS: usize = 3;
-/// More than the server has threads for one file system's long work.
+/// The channels of each connection; together they exceed the threads for long operations of one file system.
 const CHANNELS: usize = 30;
 const SIZE: u64 = 1 << 29;
 
-/// Limits of a channel and of a connection multiply; what is left for others must not depend on them.
+/// The limits per channel and per connection multiply; what is left for others must not depend on them.
 #[test]
 fn one_users_open_files_leave_some_for_another_user() {
     let mut server = TestServer::new(&[]);
     for user in ["alice", "bob"] {
         server.add_user(user, &[]);
     }
-    // 657 of them are for users, half of those for one user, whose session takes two.
+    // 657 of the 1000 are for users, half of those for one user, whose session takes two.
     server.serve_by(&["prlimit", "--nofile=1000"]);
     let mut bob = server.raw("bob");
     story(async {
@@ -48,14 +48,14 @@ fn one_users_open_files_leave_some_for_another_user() {
             channels.push(channel);
         }
         assert_eq!((opened, refused), (326, 674));
-        // Others come in, and find some.
+        // Other users can sign in, and open files.
         for _ in 0..200 {
             let answer = bob.ask(&open("f", WRITE | CREAT));
             assert!(matches!(answer, Reply::Handle(_)), "{answer:?}");
         }
         let _new = server.raw("bob");
     });
-    // All of them come back.
+    // All descriptors are released.
     wait_for("the session to end", || {
         !server.admin_ok(&["sessions", "list"], "").contains("alice")
     });
@@ -67,7 +67,7 @@ fn one_users_open_files_leave_some_for_another_user() {
 
 #[test]
 fn one_users_long_copies_do_not_hold_up_another_user() {
-    // In memory, so that the copies do not occupy a disk.
+    // The home is in memory, so that the copies do not occupy a disk.
     let memory = ["/dev/shm", "/tmp"]
         .into_iter()
         .find(|dir| std::path::Path::new(dir).is_dir());
@@ -113,7 +113,7 @@ fn one_users_long_copies_do_not_hold_up_another_user() {
             assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // Had one of these stood behind the copies, the first copy would be done by now.
+        // If one of these had waited for the copies, the first copy would be done by now.
         let mut first = busy.swap_remove(0).1.swap_remove(0).0;
         let still = tokio::time::timeout(Duration::from_millis(1), first.1.next()).await;
         assert!(still.is_err(), "a copy was done before");

@@ -1,4 +1,4 @@
-//! Clients that ask for more than they take: memory stays bounded, and nobody else notices.
+//! Clients that request more than they read: memory stays bounded, and other users are not affected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,17 +12,17 @@ use testkit::replies::Reply;
 use testkit::server::TestServer;
 use testkit::wait_for;
 
-/// How much the server may grow for one client at its worst.
+/// The most memory that one client may cost the server, in bytes.
 const GROWTH: u64 = 24 << 20;
 
-/// The server's resident memory, in bytes.
+/// Returns the server's resident memory, in bytes.
 pub fn resident(server: &TestServer) -> u64 {
     let statm = std::fs::read_to_string(format!("/proc/{}/statm", server.pid())).unwrap();
     let pages: u64 = statm.split_whitespace().nth(1).unwrap().parse().unwrap();
     pages * rustix::param::page_size() as u64
 }
 
-/// Watches the server's memory; its highest value.
+/// Polls the server's memory until `done` returns `true`, and returns its highest value.
 fn highest_until(server: &TestServer, mut done: impl FnMut() -> bool) -> u64 {
     let mut highest = 0;
     wait_for("the server to take the requests", || {
@@ -43,14 +43,14 @@ fn traffic(server: &TestServer, user: &str, which: &str) -> u64 {
     session.and_then(|s| s[which].as_u64()).unwrap_or(0)
 }
 
-/// Another user's session, at work all the time.
-struct Witness {
+/// A session of another user that works all the time.
+struct OtherSession {
     stop: Arc<AtomicBool>,
     rounds: Arc<AtomicUsize>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-impl Witness {
+impl OtherSession {
     fn start(server: &TestServer) -> Self {
         let mut session: RawSftp = server.raw("bob");
         let (stop, rounds) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
@@ -69,14 +69,14 @@ impl Witness {
         }
     }
 
-    /// Its requests are answered, whatever the others do at this moment.
-    fn works(&self) {
+    /// Asserts that its requests are answered at this moment.
+    fn check(&self) {
         let before = self.rounds.load(Ordering::Relaxed);
         wait_for("the witness", || self.rounds.load(Ordering::Relaxed) > before + 5);
     }
 }
 
-impl Drop for Witness {
+impl Drop for OtherSession {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         let ended = self.thread.take().unwrap().join();
@@ -93,11 +93,11 @@ fn server_with_file(length: usize) -> (TestServer, Vec<u8>) {
 }
 
 #[test]
-fn a_hundred_thousand_reads_and_a_shut_window() {
+fn a_hundred_thousand_reads_with_a_shut_window_use_little_memory() {
     const READS: u32 = 100_000;
     const LENGTH: u32 = 8192;
     let (server, content) = server_with_file(1 << 20);
-    let witness = Witness::start(&server);
+    let witness = OtherSession::start(&server);
     story(async {
         let peer = Peer::connect(&server, "alice", PeerSettings::window(2 << 20)).await;
         let mut ends = peer.sftp().await;
@@ -106,8 +106,8 @@ fn a_hundred_thousand_reads_and_a_shut_window() {
         let offset = |n: u32| u64::from(n) * 97 % (1 << 19);
         let baseline = resident(&server);
         peer.gate.shut();
-        // They take more than the window, which the server opens again as replies are taken: the sender waits, as a
-        // client's does that asks for a whole file at once.
+        // The requests exceed the window, which the server enlarges as replies are read: the sender waits, like a
+        // client that requests a whole file at once.
         let sending = tokio::spawn({
             let handle = handle.clone();
             async move {
@@ -123,7 +123,7 @@ fn a_hundred_thousand_reads_and_a_shut_window() {
         let highest = highest_until(&server, || bytes_in(&server, "alice") >= 2_000_000);
         let growth = highest.saturating_sub(baseline);
         assert!(growth < GROWTH, "the server grew by {} MiB", growth >> 20);
-        witness.works();
+        witness.check();
         peer.gate.open();
         let mut highest = 0;
         for number in 0..READS {
@@ -146,10 +146,10 @@ fn a_hundred_thousand_reads_and_a_shut_window() {
     });
 }
 
-/// The window is no bound when it is as large as PuTTY's: then it is the connection that must be.
-fn a_huge_window_and_nothing_read(request: impl Fn(u32, &[u8]) -> Vec<u8> + Send + 'static) {
+/// A window as large as PuTTY's does not bound the memory, so the limit of the connection must.
+fn check_huge_window(request: impl Fn(u32, &[u8]) -> Vec<u8> + Send + 'static) {
     let (server, _) = server_with_file(1 << 20);
-    let witness = Witness::start(&server);
+    let witness = OtherSession::start(&server);
     story(async {
         let peer = Peer::connect(&server, "alice", PeerSettings::window((1 << 31) - 1)).await;
         let mut ends = peer.sftp().await;
@@ -175,23 +175,21 @@ fn a_huge_window_and_nothing_read(request: impl Fn(u32, &[u8]) -> Vec<u8> + Send
         let growth = highest.saturating_sub(baseline);
         eprintln!("a huge window: the server grew by {} MiB", growth >> 20);
         assert!(growth < GROWTH, "the server grew by {} MiB", growth >> 20);
-        witness.works();
-        peer.gate.vanish();
+        witness.check();
+        peer.gate.close_silently();
         sending.await.unwrap();
     });
     server.wait_for_audit("\"closed\"");
 }
 
 #[test]
-fn a_huge_window_and_nothing_read_direct() {
-    a_huge_window_and_nothing_read(|number, handle| {
-        peer::encode(&read(bogus(handle), 0, 261_120), number, b"")
-    });
+fn a_huge_window_without_reading_bounds_memory_with_direct_replies() {
+    check_huge_window(|number, handle| peer::encode(&read(bogus(handle), 0, 261_120), number, b""));
 }
 
 #[test]
-fn a_huge_window_and_nothing_read_queued() {
-    a_huge_window_and_nothing_read(|number, handle| match number % 50 {
+fn a_huge_window_without_reading_bounds_memory_with_queued_replies() {
+    check_huge_window(|number, handle| match number % 50 {
         0 => peer::encode(&extended_handle("fsync@openssh.com", bogus(handle)), number, b""),
         _ => peer::encode(&read(bogus(handle), 0, 261_120), number, b""),
     });

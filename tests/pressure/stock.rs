@@ -1,4 +1,4 @@
-//! The stock `sftp` with new keys every megabyte.
+//! The stock `sftp` with a key exchange every megabyte.
 
 use crate::pressure::noise;
 use testkit::server::TestServer;

@@ -1,4 +1,4 @@
-//! Commands by exec, beside the machine's own: the same output and the same exit codes.
+//! Commands by exec, compared with the machine's own: the same output and the same exit codes.
 
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output, Stdio};
@@ -10,9 +10,9 @@ use testkit::reference::which;
 use testkit::replies::Reply;
 use testkit::server::TestServer;
 use testkit::stock::{By, run};
-use testkit::{in_patience, wait_for};
+use testkit::{wait_for, within_patience};
 
-/// `ssh alice@… COMMAND`
+/// Returns the command `ssh USER@… COMMAND`.
 pub fn ssh_command(server: &TestServer, user: &str, command: impl AsRef<[u8]>) -> Command {
     let mut ssh = server.client("ssh", user, By::Key);
     ssh.arg(format!("{user}@127.0.0.1"));
@@ -23,7 +23,7 @@ pub fn ssh_command(server: &TestServer, user: &str, command: impl AsRef<[u8]>) -
     ssh
 }
 
-/// The same, run to its end with nothing on its standard input.
+/// Runs `ssh USER@… COMMAND` to its end, without input.
 pub fn ssh(server: &TestServer, user: &str, command: impl AsRef<[u8]>) -> Output {
     run(ssh_command(server, user, command), "")
 }
@@ -57,7 +57,7 @@ fn sums_are_printed_as_coreutils_prints_them() {
         let check = |arguments: &[u8], input: &str| {
             let line = [tool.as_bytes(), b" ", arguments].concat();
             let ours = run(ssh_command(&server, "alice", &line), input);
-            // The machine's own shell and tool, in the same directory.
+            // The reference is the machine's own shell and tool, in the same directory.
             let mut reference = Command::new("sh");
             reference.arg("-c").arg(std::ffi::OsStr::from_bytes(&line));
             reference.current_dir(&home).env("LC_ALL", "C");
@@ -85,7 +85,7 @@ fn sums_are_printed_as_coreutils_prints_them() {
 }
 
 #[test]
-fn large_input_is_hashed_as_it_comes() {
+fn large_input_is_hashed_as_it_arrives() {
     let server = TestServer::start(&["alice"]);
     let content = "0123456789abcdef".repeat(1 << 20);
     let ours = run(ssh_command(&server, "alice", "md5sum"), &content);
@@ -107,11 +107,11 @@ fn probes_of_clients_are_answered() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{line}");
         assert_eq!(output.status.code(), Some(code), "{line}");
     };
-    // rclone
+    // The probe of rclone.
     check("echo ${ShellId}%ComSpec%", 0, "%ComSpec%\n");
     check("md5sum", 0, "d41d8cd98f00b204e9800998ecf8427e  -\n");
     check("rclone md5sum", 127, "");
-    // Scripts.
+    // Commands of scripts.
     check("pwd", 0, "/\n");
     check("cd 'a b' && pwd", 0, "/a b\n");
     check("cd a\\ b && cd .. && pwd", 0, "/\n");
@@ -121,7 +121,7 @@ fn probes_of_clients_are_answered() {
     check("cd /", 0, "");
     check("echo -n a  b", 0, "a b");
     check("echo ~ ~alice/x '~' a*", 0, "/ /x ~ a b\n");
-    // Cyberduck
+    // The command of Cyberduck.
     let used = (size.div_ceil(4096) * 4).to_string();
     let free = (1024 - size.div_ceil(4096) * 4).to_string();
     check(
@@ -189,7 +189,7 @@ fn there_is_no_shell_anywhere() {
         );
         assert!(sentence.len() < 400, "{shown}: {sentence}");
     }
-    // Long, but a command: its file has too long a name.
+    // The line is a valid command, but the name of its file is too long.
     let output = ssh(&server, "alice", &long);
     assert_eq!(output.status.code(), Some(1));
     assert!(
@@ -198,9 +198,9 @@ fn there_is_no_shell_anywhere() {
     );
 }
 
-/// Lines that would keep a thread, or the memory, to themselves.
+/// Lines that would occupy a thread or the memory.
 #[test]
-fn hard_lines_hold_up_nobody() {
+fn expensive_commands_do_not_delay_other_users() {
     let server = TestServer::start(&["alice", "bob"]);
     server.raw("alice").finish();
     let home = server.home("alice");
@@ -221,7 +221,7 @@ fn hard_lines_hold_up_nobody() {
         .flat_map(|line| [line, line])
         .map(|line| ssh_command(&server, "alice", line).spawn().unwrap())
         .collect();
-    in_patience("ten commands of another user", || {
+    within_patience("ten commands of another user", || {
         for _ in 0..10 {
             assert_eq!(ssh(&server, "bob", "pwd").stdout, b"/\n");
         }
@@ -237,7 +237,7 @@ fn hard_lines_hold_up_nobody() {
 }
 
 #[test]
-fn a_name_that_looks_like_the_servers_is_a_name() {
+fn a_file_named_like_the_server_is_an_ordinary_file() {
     let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     std::fs::write(server.home("alice").join("sftp-server"), "abc").unwrap();
@@ -268,7 +268,7 @@ fn the_audit_log_has_every_command_and_every_refusal() {
     ssh(&server, "alice", "echo *");
     wait_for("the refusal of a pattern", || refusals("\"list\"") == 1);
     server.wait_for_audit("\"command\":\"md5sum f\",\"exit_status\":1");
-    // One that is never told how it ended.
+    // A client that disconnects before the exit status.
     let mut command = ssh_command(&server, "alice", "scp -t f");
     let mut client = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut ready = [1];
@@ -279,7 +279,7 @@ fn the_audit_log_has_every_command_and_every_refusal() {
     server.wait_for_audit("\"command\":\"scp -t f\",\"exit_status\":null");
 }
 
-/// Old clients run the server by its name instead of asking for the subsystem.
+/// Old clients run the server by its name instead of requesting the subsystem.
 #[test]
 fn sftp_can_be_started_as_a_command() {
     let server = TestServer::start(&["alice"]);
@@ -291,7 +291,7 @@ fn sftp_can_be_started_as_a_command() {
 }
 
 #[test]
-fn patterns_cannot_fill_the_memory() {
+fn patterns_cannot_exhaust_the_memory() {
     let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     let home = server.home("alice");

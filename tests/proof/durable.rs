@@ -1,4 +1,4 @@
-//! `[storage] fsync`, seen from the system calls that the server makes.
+//! `[storage] fsync`, observed by the system calls of the server.
 
 use std::process::{Command, Stdio};
 
@@ -6,9 +6,9 @@ use crate::proof::commands::ssh;
 use testkit::packets::*;
 use testkit::replies::Reply;
 use testkit::server::TestServer;
-use testkit::{looked_into, wait_for};
+use testkit::{inspectable, wait_for};
 
-/// The server's system calls while this lives, in order: `pwrite PATH`, `fsync PATH`, `send`.
+/// Records the server's system calls in order until it is dropped: `pwrite PATH`, `fsync PATH`, `send`.
 struct Trace {
     strace: std::process::Child,
     file: std::path::PathBuf,
@@ -33,11 +33,11 @@ impl Trace {
             .spawn()
             .expect("no strace on this machine (hint: apt-get install strace)");
         let trace = Self { strace, file };
-        // Each thread is taken hold of by itself: one that is not yet would do its work unseen.
+        // strace attaches to each thread by itself, and the calls of a thread before that are not recorded.
         let threads = format!("/proc/{}/task", server.pid());
         wait_for("strace to hold on to every thread of the server", || {
             std::fs::read_dir(&threads).unwrap().all(|thread| {
-                // One that has just ended is seen no more.
+                // A thread that has just ended has no status.
                 let status = std::fs::read_to_string(thread.unwrap().path().join("status"));
                 status.is_ok_and(|status| {
                     let mut lines = status.lines();
@@ -48,7 +48,7 @@ impl Trace {
         trace
     }
 
-    /// What was called so far; paths without the home.
+    /// Returns the calls so far, with paths relative to the home.
     fn calls(&self) -> Vec<String> {
         let text = std::fs::read_to_string(&self.file).unwrap_or_default();
         let mut calls = Vec::new();
@@ -85,10 +85,10 @@ impl Drop for Trace {
 
 fn start(fsync: &str) -> TestServer {
     let setting = format!("fsync = \"{fsync}\"");
-    TestServer::start_with(&[("storage", &setting), looked_into()], &["alice"])
+    TestServer::start_with(&[("storage", &setting), inspectable()], &["alice"])
 }
 
-/// Waits until the trace ends like this.
+/// Waits until the trace ends with these calls.
 fn expect_end(trace: &Trace, expected: &[&str]) {
     let mut seen = Vec::new();
     wait_for(&format!("{expected:?}"), || {
@@ -112,7 +112,7 @@ fn with_close_a_file_and_its_directory_are_on_the_disk_before_the_answer() {
         &["pwrite /dir/f", "send", "fsync /dir/f", "fsync /dir", "send"],
     );
 
-    // A file that was only read, or has not changed, waits for nothing.
+    // Closing a file that was only read, or not changed, syncs nothing.
     let handle = session.handle(&open("dir/f", READ));
     session.ask_about(&close(nth(0)), &handle);
     let handle = session.handle(&open("dir/f", WRITE));
@@ -124,18 +124,18 @@ fn with_close_a_file_and_its_directory_are_on_the_disk_before_the_answer() {
         .count();
     assert_eq!(before, 2);
 
-    // A link leads to the directory in which the file was made.
+    // A symbolic link leads to the directory in which the file is created.
     session.ask(&symlink("/dir/made", "link"));
     let handle = session.handle(&open("link", WRITE | CREAT));
     session.ask_about(&write(nth(0), 0, "data"), &handle);
     session.ask_about(&close(nth(0)), &handle);
     expect_end(&trace, &["fsync /dir/made", "fsync /dir", "send"]);
-    // Many clients write to a name of their own, close, and rename.
+    // Many clients write to a temporary name, close the file, and rename it.
     session.ask(&rename("dir/f", "g"));
     expect_end(&trace, &["fsync ", "fsync /dir", "send"]);
     session.ask(&mkdir("dir/deeper", &Attrs::default()));
     expect_end(&trace, &["fsync /dir", "send"]);
-    // One that was removed meanwhile is no error.
+    // A file that was removed meanwhile is not an error.
     let handle = session.handle(&open("gone", WRITE | CREAT));
     session.ask_about(&write(nth(0), 0, "data"), &handle);
     session.ask(&remove("gone"));
@@ -144,7 +144,7 @@ fn with_close_a_file_and_its_directory_are_on_the_disk_before_the_answer() {
 }
 
 #[test]
-fn with_close_scp_waits_too() {
+fn with_close_scp_syncs_as_well() {
     let server = start("close");
     ssh(&server, "alice", "pwd");
     let trace = Trace::start(&server);
@@ -163,7 +163,7 @@ fn with_close_scp_waits_too() {
 }
 
 #[test]
-fn with_never_nothing_is_waited_for() {
+fn with_never_nothing_is_synced() {
     let server = start("never");
     let mut session = server.raw("alice");
     let trace = Trace::start(&server);

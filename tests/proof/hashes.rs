@@ -20,7 +20,7 @@ pub fn text(words: &str) -> Part {
     Part::Text(words.into())
 }
 
-/// md5-hash; an empty quick check.
+/// Returns an md5-hash request without a quick check.
 pub fn md5(path: &str, start: u64, length: u64) -> Request {
     md5_checked(path, start, length, b"")
 }
@@ -45,7 +45,7 @@ pub fn md5_handle(handle: Handle, start: u64, length: u64) -> Request {
     extended("md5-hash-handle", parts)
 }
 
-/// check-file-name.
+/// Returns a check-file-name request for a range of a file.
 pub fn check(path: &str, algorithms: &str, range: (u64, u64), block: u32) -> Request {
     check_of("check-file-name", text(path), algorithms, range, block)
 }
@@ -71,7 +71,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The hash in a reply to md5-hash, which must echo this name.
+/// Returns the hash in a reply to md5-hash, which must repeat this name.
 pub fn md5_in(reply: Reply, name: &str) -> String {
     let Reply::Extended(body) = reply else {
         panic!("no hash but {reply:?}")
@@ -83,7 +83,7 @@ pub fn md5_in(reply: Reply, name: &str) -> String {
     hash
 }
 
-/// What the machine's own tool says of these bytes.
+/// Returns the hash of these bytes by the machine's own tool.
 pub fn sum(tool: &str, bytes: &[u8]) -> String {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, bytes).unwrap();
@@ -113,7 +113,7 @@ fn md5_hash_as_the_draft_has_it() {
     std::fs::write(home.join("empty"), "").unwrap();
     std::fs::write(home.join("big"), &big).unwrap();
 
-    // The whole reply: the request's name and the hash, both as strings, and nothing else.
+    // The whole reply consists of the request's name and the hash, both as strings.
     let vector = [&b"\0\0\0\x08md5-hash\0\0\0\x10"[..], &unhex(MD5_OF_ABC)].concat();
     assert_eq!(session.ask(&md5("abc", 0, 0)), Reply::Extended(vector));
     assert_eq!(md5_of(&mut session, &md5("/abc", 0, 3)), MD5_OF_ABC);
@@ -145,7 +145,7 @@ fn md5_hash_as_the_draft_has_it() {
 }
 
 #[test]
-fn what_was_just_written_is_what_is_hashed() {
+fn bytes_that_were_just_written_are_hashed() {
     let server = TestServer::start(&["alice"]);
     let mut session = server.raw("alice");
     let handle = session.handle(&open("new", READ | WRITE | CREAT));
@@ -237,7 +237,7 @@ fn check_file_by_algorithm_and_block() {
             "no block"
         );
     }
-    // The first in the client's list that is known.
+    // The server uses the first algorithm of the client's list that it knows.
     let first = session.ask(&check("abc", "crc32,sha224, sha1,md5", (0, 0), 0));
     assert_eq!(first, plain("sha1", &unhex(SHA1_OF_ABC)));
     let handle = session.handle(&open("abc", READ));
@@ -246,7 +246,7 @@ fn check_file_by_algorithm_and_block() {
         session.ask_about(&by_handle, &handle),
         plain("sha1", &unhex(SHA1_OF_ABC))
     );
-    // paramiko's request has a reading of its own.
+    // paramiko's request is interpreted differently.
     let bare = check_of("check-file", Part::Handle(nth(0)), "sha1", (0, 0), 0);
     let vector = [&b"\0\0\0\x0acheck-file\0\0\0\x04sha1"[..], &unhex(SHA1_OF_ABC)].concat();
     assert_eq!(session.ask_about(&bare, &handle), Reply::Extended(vector));
@@ -254,7 +254,7 @@ fn check_file_by_algorithm_and_block() {
 
 /// Apache MINA SSHD reads each hash as a string.
 #[test]
-fn a_client_that_says_it_is_mina_gets_its_own_shape() {
+fn apache_mina_gets_hashes_in_its_own_format() {
     let server = TestServer::start(&["alice"]);
     std::fs::write(server.home("alice").join("f"), [7; 600]).unwrap();
     let blocks: Vec<u8> = [256, 256, 88]
@@ -276,10 +276,10 @@ fn a_client_that_says_it_is_mina_gets_its_own_shape() {
 }
 
 #[test]
-fn version_announces_what_is_answered() {
+fn version_announces_the_extensions_that_are_answered() {
     let server = TestServer::start(&["alice"]);
     let mut session = server.raw("alice");
-    let Reply::Version { version, extensions } = session.ask_hello() else {
+    let Reply::Version { version, extensions } = session.repeat_init() else {
         panic!("no VERSION")
     };
     assert_eq!(version, 3);
@@ -337,7 +337,7 @@ fn version_announces_what_is_answered() {
 }
 
 #[test]
-fn space_available_says_what_the_quota_leaves() {
+fn space_available_reports_the_rest_of_the_quota() {
     let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--quota", "1MiB"]);
     server.serve();

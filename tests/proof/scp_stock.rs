@@ -1,4 +1,4 @@
-//! The stock `scp -O` and our server: what a user does with it.
+//! The stock `scp -O` against the server, as users run it.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -34,7 +34,7 @@ fn scp_ok(server: &TestServer, arguments: &[&[u8]]) {
 }
 
 #[test]
-fn files_of_any_size_go_both_ways_through_new_keys() {
+fn files_of_any_size_are_copied_both_ways_with_rekeying() {
     let server = TestServer::start(&["alice"]);
     for (name, size) in [("empty", 0), ("one", 1), ("piece", 262_144), ("large", 33 << 20)] {
         fs::write(server.path().join(name), noise(size)).unwrap();
@@ -62,7 +62,7 @@ fn files_of_any_size_go_both_ways_through_new_keys() {
 }
 
 #[test]
-fn names_of_any_bytes_go_both_ways() {
+fn names_of_any_bytes_are_copied_both_ways() {
     let server = TestServer::start(&["alice"]);
     let names: [&[u8]; 8] = [
         b"with space",
@@ -76,7 +76,7 @@ fn names_of_any_bytes_go_both_ways() {
     ];
     for name in names {
         fs::write(at(server.path(), name), name).unwrap();
-        // As for a shell on the other side.
+        // The name is escaped as for a remote shell.
         let escaped = name.iter().flat_map(|&b| {
             let plain = b.is_ascii_alphanumeric() || b >= 0x80;
             if plain { vec![b] } else { vec![b'\\', b] }
@@ -125,7 +125,7 @@ fn trees_keep_times_and_modes() {
 }
 
 #[test]
-fn patterns_are_the_servers() {
+fn patterns_are_expanded_by_the_server() {
     let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     for name in ["one.txt", "two.txt", "three.dat", ".hidden.txt"] {
@@ -142,7 +142,7 @@ fn patterns_are_the_servers() {
 }
 
 #[test]
-fn over_quota_the_user_reads_why_and_the_limit_holds() {
+fn over_quota_the_user_gets_the_reason_and_the_limit_holds() {
     let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--quota", "1MiB"]);
     server.serve();
@@ -166,7 +166,7 @@ fn over_quota_the_user_reads_why_and_the_limit_holds() {
 }
 
 #[test]
-fn permissions_hold_for_scp_too() {
+fn permissions_apply_to_scp() {
     let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--read-only"]);
     server.add_user("drop", &["--permissions", "create"]);
@@ -197,10 +197,10 @@ fn permissions_hold_for_scp_too() {
 }
 
 #[test]
-fn many_at_once_on_one_connection() {
+fn many_copies_share_one_connection() {
     let server = TestServer::start(&["alice"]);
     fs::write(server.path().join("f"), noise(8 << 20)).unwrap();
-    // The first one makes the connection that the others use.
+    // The first command opens the connection that the others share.
     let shared: [&[u8]; 6] = [
         b"-o",
         b"ControlMaster=auto",
@@ -234,7 +234,7 @@ fn many_at_once_on_one_connection() {
     }
 }
 
-/// rclone keeps a connection and opens a channel for each hash: what was closed counts no more.
+/// rclone keeps one connection and opens a channel for each hash: closed channels do not count.
 #[test]
 fn a_connection_may_have_any_number_of_channels_one_after_the_other() {
     let server = TestServer::start_with(&[("limits", "channels = 3")], &["alice"]);
@@ -248,7 +248,7 @@ fn a_connection_may_have_any_number_of_channels_one_after_the_other() {
     ];
     for number in 0..20 {
         let mut ssh = server.client("ssh", "alice", By::Key);
-        // Without the master it must fail, not make a connection of its own.
+        // Without the master, the command must fail instead of opening its own connection.
         if number > 0 {
             ssh.args(["-o", "ProxyCommand=false"]);
         }

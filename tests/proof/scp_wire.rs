@@ -1,5 +1,5 @@
-//! Legacy scp byte by byte: the same bytes to our server and to the machine's own scp, in directories that hold the
-//! same; what comes back, the exit codes and what is on the disk must agree.
+//! Legacy scp byte by byte: the same bytes go to our server and to the machine's own scp, in equal directories; the
+//! output, the exit codes and the resulting files must be equal.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,8 +15,8 @@ use crate::proof::commands::ssh_command;
 use testkit::reference::which;
 use testkit::server::TestServer;
 
-/// Makes what both sides begin with.
-fn furnish(root: &Path) {
+/// Creates the files with which both sides begin.
+fn create_tree(root: &Path) {
     fs::create_dir_all(root.join("dir")).unwrap();
     fs::write(root.join("old"), "old content, which is longer").unwrap();
     fs::write(root.join("dir/inside"), "inside").unwrap();
@@ -37,7 +37,7 @@ fn furnish(root: &Path) {
     }
 }
 
-/// Names, kinds, contents and, where it is old, the time.
+/// Returns the names, types, contents and old modification times of a tree.
 fn tree(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut left = vec![root.to_owned()];
@@ -75,7 +75,7 @@ fn tree(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// Gives a command all of this at once, and then the end.
+/// Runs a command with this input at once, followed by the end of input.
 fn feed(mut command: Command, input: &[u8]) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
@@ -83,12 +83,12 @@ fn feed(mut command: Command, input: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It may end before it has read all.
+    // The command may end before it has read everything.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
 }
 
-/// The same line and the same bytes for both.
+/// Runs the same command line with the same input on both sides.
 fn check(line: &[u8], input: &[u8]) {
     let server = TestServer::start(&["alice"]);
     check_on(&server, line, input);
@@ -103,7 +103,7 @@ fn check_on(server: &TestServer, line: &[u8], input: &[u8]) {
     let _ = fs::remove_dir_all(&theirs_home);
     for root in [&home, &theirs_home] {
         fs::create_dir(root).unwrap();
-        furnish(root);
+        create_tree(root);
     }
     let ours = feed(ssh_command(server, "alice", line), input);
     let mut reference = Command::new(which("sh"));
@@ -127,7 +127,7 @@ fn check_on(server: &TestServer, line: &[u8], input: &[u8]) {
 }
 
 #[test]
-fn a_sink_answers_and_writes_as_openssh_does() {
+fn a_sink_behaves_like_openssh() {
     let server = TestServer::start(&["alice"]);
     let check = |line: &str, input: &[u8]| check_on(&server, line.as_bytes(), input);
     check("scp -t new", b"C0644 4 whatever\ndata\0");
@@ -139,7 +139,7 @@ fn a_sink_answers_and_writes_as_openssh_does() {
     check("scp -p -t new", b"T1183828267 0 1183828268 0\nC0440 3 x\nnew\0");
     check("scp -t new", b"C0444 3 x\nnew\0");
     check("scp -t link", b"C0644 3 x\nnew\0");
-    // libssh2 leaves without a last word.
+    // libssh2 disconnects without a final acknowledgement.
     check("scp -t old", b"C0644 3 x\nnew");
     check("scp -t -- -x", b"C0644 3 x\nnew\0");
     check("scp -d -t dir", b"C0644 3 x\nnew\0");
@@ -172,7 +172,7 @@ fn a_sink_answers_and_writes_as_openssh_does() {
 }
 
 #[test]
-fn records_that_make_no_sense_are_refused_in_the_same_words() {
+fn invalid_records_are_refused_with_the_same_messages() {
     let server = TestServer::start(&["alice"]);
     for record in [
         &b"\n"[..],
@@ -204,7 +204,7 @@ fn records_that_make_no_sense_are_refused_in_the_same_words() {
 }
 
 #[test]
-fn a_source_sends_as_openssh_does() {
+fn a_source_behaves_like_openssh() {
     let server = TestServer::start(&["alice"]);
     let yes = [0; 64];
     for line in [
@@ -235,7 +235,7 @@ fn a_source_sends_as_openssh_does() {
     ] {
         check_on(&server, line.as_bytes(), &yes);
     }
-    // A client that says no, gives up, says nothing, or leaves in between.
+    // A client that sends an error, aborts, sends nothing, or disconnects in between.
     for answers in [
         &b""[..],
         b"\0",
@@ -251,10 +251,10 @@ fn a_source_sends_as_openssh_does() {
 }
 
 #[test]
-fn names_that_were_not_quoted_are_found_all_the_same() {
+fn unquoted_names_with_spaces_are_found() {
     let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
-    furnish(&server.home("alice"));
+    create_tree(&server.home("alice"));
     let sent = feed(ssh_command(&server, "alice", "scp -f a b"), &[0; 8]);
     assert_eq!(
         sent.stdout.escape_ascii().to_string(),
@@ -266,7 +266,7 @@ fn names_that_were_not_quoted_are_found_all_the_same() {
 }
 
 #[test]
-fn deep_trees_end_at_the_length_of_a_path() {
+fn deep_trees_end_at_the_longest_path() {
     let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     let mut input = b"D0755 0 d\n".repeat(10_000);
@@ -277,7 +277,7 @@ fn deep_trees_end_at_the_length_of_a_path() {
         .matches("too long")
         .count();
     assert!(refusals > 7000, "{refusals}");
-    // And back: as deep as is sent, without an end to its patience or its memory.
+    // Downloading sends as deep a tree as there is, with bounded time and memory.
     let output = feed(ssh_command(&server, "alice", "scp -r -f d"), &vec![0; 100_000]);
     assert_eq!(output.status.code(), Some(1));
     let sent = String::from_utf8_lossy(&output.stdout);
@@ -290,7 +290,7 @@ fn deep_trees_end_at_the_length_of_a_path() {
 }
 
 #[test]
-fn links_that_lead_back_are_not_followed_for_ever() {
+fn link_loops_end() {
     let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     let home = server.home("alice");
@@ -306,7 +306,7 @@ fn links_that_lead_back_are_not_followed_for_ever() {
 }
 
 #[test]
-fn nothing_leads_out_of_the_home() {
+fn no_path_leaves_the_home() {
     let server = TestServer::start(&["alice"]);
     server.raw("alice").finish();
     let home = server.home("alice");
@@ -336,11 +336,11 @@ fn nothing_leads_out_of_the_home() {
 }
 
 #[test]
-fn a_size_that_is_a_lie_fills_nothing() {
+fn a_false_size_writes_nothing_more() {
     let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--quota", "1MiB"]);
     server.serve();
-    // More than there will ever be, and then the connection's end.
+    // The announced size never arrives, and the connection ends.
     let output = feed(
         ssh_command(&server, "alice", "scp -t f"),
         b"C0644 9223372036854775807 f\nabc",
@@ -359,9 +359,9 @@ fn a_size_that_is_a_lie_fills_nothing() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("size out of range"));
 }
 
-/// One row of the comparison for itself, so that a failure is easy to run again.
+/// One row of the comparison as a test of its own, so that a failure is easy to reproduce.
 #[test]
-fn a_name_that_is_no_utf8_goes_through() {
+fn a_name_that_is_not_utf8_is_copied() {
     check(b"scp -t 'caf\xe9'", b"C0644 3 \xe9\xff\nabc\0");
     check(b"scp -t dir", b"C0644 3 \xe9\xff\nabc\0");
 }

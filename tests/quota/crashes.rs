@@ -1,4 +1,4 @@
-//! `kill -9` in the middle of everything.
+//! `kill -9` in the middle of changes.
 
 use std::time::Duration;
 
@@ -7,34 +7,34 @@ use super::*;
 #[test]
 fn after_a_crash_nothing_passes_the_limit_and_the_account_becomes_exact() {
     let mut server = TestServer::new(&[]);
-    // More than a ceiling is ahead, so that there is room at once.
+    // The limit is above the reserved upper bound, so that writes succeed without a measurement.
     let limit = 200 * MIB;
     server.add_user("alice", &["--quota", "200MiB"]);
     server.serve();
     let home = server.home("alice");
-    let mut dice = Dice(42);
+    let mut random = PseudoRandom(42);
     for round in 0..u64::from(rounds(8)) {
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for seed in 0..3 {
                 let sftp = server.raw("alice");
                 let stop = &stop;
-                scope.spawn(move || wander(sftp, round * 3 + seed, stop));
+                scope.spawn(move || change_files(sftp, round * 3 + seed, stop));
             }
-            std::thread::sleep(Duration::from_millis(20 + dice.roll(300)));
+            std::thread::sleep(Duration::from_millis(20 + random.below(300)));
             server.signal("KILL");
             stop.store(true, Ordering::Relaxed);
         });
         server.wait_for_exit();
         let (held, files) = on_disk(&home);
-        if let Some((bytes, counted, _)) = written_down(&server) {
+        if let Some((bytes, counted, _)) = stored_usage(&server) {
             assert!(
                 held <= bytes && files <= counted,
                 "{held} > {bytes} or {files} > {counted}"
             );
         }
         server.serve();
-        // Room at once, and no more than there is.
+        // Writes succeed at once, and do not exceed the limit.
         let mut sftp = server.raw("alice");
         let handle = sftp.handle(&open("after", WRITE | CREAT));
         sftp.ask_about(&write(bogus(&handle), 0, b"at once"), b"");
@@ -50,5 +50,5 @@ fn after_a_crash_nothing_passes_the_limit_and_the_account_becomes_exact() {
     server.signal("TERM");
     server.wait_for_exit();
     let (bytes, files) = on_disk(&home);
-    assert_eq!(written_down(&server), Some((bytes, files, true)));
+    assert_eq!(stored_usage(&server), Some((bytes, files, true)));
 }

@@ -1,11 +1,11 @@
-//! The host's own programs in a home: what they cut, remove and close to the server, dates, mounts and modes.
+//! Other programs of the host change a home: they truncate, remove and protect files; and dates, mounts and modes.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
 use super::*;
 use testkit::packets::{mkdir, opendir, readdir, realpath, setstat, stat};
-use testkit::{SetOnDrop, in_patience, is_root};
+use testkit::{SetOnDrop, is_root, within_patience};
 
 fn start(more: &[&str]) -> TestServer {
     let mut server = TestServer::new(&[]);
@@ -29,11 +29,11 @@ fn known(server: &TestServer) -> (u64, u64, bool) {
 }
 
 #[test]
-fn uploads_go_on_when_a_job_takes_them_away() {
+fn uploads_continue_when_a_job_removes_files() {
     let server = start(&["--quota", "10MiB"]);
     local(&server, "f", 6 * MIB);
     let home = server.home("alice");
-    // On a busy machine a measure takes long, and then the next one comes later than a client waits.
+    // On a busy machine, measuring takes long, and the next measurement may come later than a client waits.
     let put = |batch: &str| {
         testkit::wait_for("room to be found", || {
             server.sftp("alice", batch).status.success()
@@ -48,19 +48,19 @@ fn uploads_go_on_when_a_job_takes_them_away() {
     }
     let (bytes, files) = on_disk(&home);
     assert_eq!((bytes, files), (0, 3));
-    // A session of its own for each file, one that goes on, and a removal.
+    // One session per file, one session that continues, and a removal.
     put("put f a\n");
     std::fs::remove_file(home.join("a")).unwrap();
     put("put f b\n");
     let (bytes, files) = on_disk(&home);
     assert_eq!(known(&server), (bytes, files, true));
-    // What is too much is refused all the same.
+    // Writes over the limit are still refused.
     assert!(!server.sftp("alice", "put f c\n").status.success());
     assert!(on_disk(&home).0 <= 10 * MIB);
 }
 
 #[test]
-fn a_full_home_in_a_retry_loop_delays_nobody() {
+fn a_full_home_with_retrying_clients_does_not_delay_others() {
     let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--quota", "1MiB"]);
     server.add_user("bob", &["--quota", "1MiB"]);
@@ -81,8 +81,8 @@ fn a_full_home_in_a_retry_loop_delays_nobody() {
         let mut sftp = server.raw("bob");
         let handle = sftp.handle(&open("f", READ | WRITE | CREAT));
         let _stop = SetOnDrop(&stop);
-        // Each request that waited for the full home's measures would wait for seconds, all of them for many minutes.
-        in_patience("another user's work", || {
+        // A request that waited for the measurements of the full home would take seconds, and all of them many minutes.
+        within_patience("another user's work", || {
             for _ in 0..200 {
                 sftp.ask_about(&write(bogus(&handle), 0, vec![1; 30_000]), b"");
                 sftp.ask(&stat("f"));
@@ -91,11 +91,11 @@ fn a_full_home_in_a_retry_loop_delays_nobody() {
     });
 }
 
-/// `reput` of OpenSSH before 10 cuts the file that it could not finish, to nothing.
+/// `reput` of OpenSSH before version 10 truncates the file that it could not finish.
 #[test]
-fn what_was_there_survives_a_refused_reput() {
+fn existing_bytes_survive_a_refused_reput() {
     let server = start(&["--quota", "10MiB"]);
-    // The last piece is small enough for the room that is left when the others are refused.
+    // The last block fits into the space that is left when the others are refused.
     let all: Vec<u8> = (0..12 * MIB + 99).map(|n| (n / 4096) as u8).collect();
     std::fs::write(server.path().join("f"), &all[..8 * MIB as usize]).unwrap();
     server.sftp_ok("alice", "put f\n");
@@ -109,7 +109,7 @@ fn what_was_there_survives_a_refused_reput() {
     assert!(all.starts_with(&stored));
     let (bytes, files) = on_disk(&server.home("alice"));
     assert_eq!(known(&server), (bytes, files, true));
-    // After room was made it goes on from there.
+    // After the quota was raised, it continues from there.
     server.admin_ok(&["user", "set", "alice", "--quota", "20MiB"], "");
     testkit::wait_for("the new quota", || {
         server.sftp("alice", "reput f\n").status.success()
@@ -117,9 +117,9 @@ fn what_was_there_survives_a_refused_reput() {
     assert!(std::fs::read(server.home("alice").join("f")).unwrap() == all);
 }
 
-/// Takes a directory away from the server: it belongs to somebody else, or, where this user can't give files away, its
-/// owner may not enter it.
-fn shut(dir: &Path) {
+/// Makes a directory inaccessible to the server: another user owns it, or, without the right to change owners, nobody
+/// may enter it.
+fn make_inaccessible(dir: &Path) {
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o000)).unwrap();
     if is_root() {
         chown(dir, Some(65_534), Some(65_534)).unwrap();
@@ -134,7 +134,7 @@ fn a_directory_that_is_closed_to_the_server_counts_as_one_entry() {
         let dir = home.join(name);
         std::fs::create_dir_all(dir.join("inside")).unwrap();
         std::fs::write(dir.join("inside/file"), vec![1; 20 * MIB as usize]).unwrap();
-        shut(&dir);
+        make_inaccessible(&dir);
     };
     close("lost+found");
     close("deep/er/closed");
@@ -161,16 +161,16 @@ fn a_directory_that_is_closed_to_the_server_counts_as_one_entry() {
         String::from_utf8_lossy(&checked.stderr)
     );
     assert!(checked.contains("the server cannot enter"), "{checked}");
-    // One that was counted, and is closed later.
+    // A directory that was counted before it is closed.
     server.sftp_ok("alice", "mkdir later\nput f later/f\n");
     assert_eq!(known(&server), (2 * MIB, 7, true));
-    shut(&home.join("later"));
+    make_inaccessible(&home.join("later"));
     server.admin_ok(&["quota", "scan", "alice"], "");
     assert_eq!(known(&server), (MIB, 6, true));
     assert!(!server.sftp("alice", "put f later/g\n").status.success());
     server.sftp_ok("alice", "put f g\n");
     assert_eq!(known(&server), (2 * MIB, 7, true));
-    // And opened again: a sign-in looks.
+    // The directory is opened again, and the next sign-in measures it.
     let open = |name: &str| {
         if is_root() {
             chown(home.join(name), Some(0), Some(0)).unwrap();
@@ -182,13 +182,13 @@ fn a_directory_that_is_closed_to_the_server_counts_as_one_entry() {
         server.sftp_ok("alice", "pwd\n");
         known(&server) == (3 * MIB, 8, true)
     });
-    // So that they can be removed.
+    // The directories are opened so that they can be removed.
     open("lost+found");
     open("deep/er/closed");
 }
 
 #[test]
-fn dates_are_the_nearest_that_the_protocol_has() {
+fn dates_are_clamped_to_the_range_of_the_protocol() {
     let server = start(&[]);
     let home = server.home("alice");
     server.sftp_ok("alice", "mkdir d\n");
@@ -223,7 +223,7 @@ fn dates_are_the_nearest_that_the_protocol_has() {
     let has = |end: &str| listed.iter().any(|line| line.ends_with(end));
     assert!(has("0 Jan  1  1970 1960"), "{listed:?}");
     assert!(has("0 Feb  7 06:28 2200"), "{listed:?}");
-    // What clients set arrives as it is, to the last second.
+    // Times that clients set are stored exactly.
     for seconds in [0, 1, 1 << 31, u32::MAX] {
         sftp.ask(&setstat("d/2040", &Attrs::times(seconds, seconds)));
         let meta = home.join("d/2040").metadata().unwrap();
@@ -233,7 +233,7 @@ fn dates_are_the_nearest_that_the_protocol_has() {
 
 #[test]
 fn a_rename_across_mounts_says_what_to_do() {
-    let Some(mounts) = testkit::own_mounts("a rename across mounts") else {
+    let Some(mounts) = testkit::private_mounts("a rename across mounts") else {
         return;
     };
     let mut server = TestServer::new(&[]);
@@ -283,7 +283,7 @@ fn a_directory_may_be_made_read_only() {
     assert!(!server.sftp("alice", "mkdir d/x\n").status.success());
     server.admin_ok(&["quota", "scan", "alice"], "");
     assert_eq!(known(&server), (0, 3, true));
-    // All of it can be deleted by the operator, however deep.
+    // The administrator can delete everything, however deep.
     server.sftp_ok(
         "alice",
         "chmod 755 d\nmkdir d/deep\nmkdir d/deep/er\nchmod 555 d/deep\nchmod 555 d\nchmod 555 .\n",
@@ -293,7 +293,7 @@ fn a_directory_may_be_made_read_only() {
 }
 
 #[test]
-fn where_links_point_is_told_to_those_who_may_list() {
+fn link_targets_are_shown_with_the_list_permission() {
     let mut server = TestServer::new(&[]);
     server.add_user("alice", &["--permissions", "create,read"]);
     server.serve();
@@ -319,7 +319,7 @@ fn where_links_point_is_told_to_those_who_may_list() {
 
 #[test]
 fn a_full_disk_is_in_the_log() {
-    let Some(mounts) = testkit::own_mounts("a full disk") else {
+    let Some(mounts) = testkit::private_mounts("a full disk") else {
         return;
     };
     let mut server = TestServer::new(&[]);
@@ -338,9 +338,9 @@ fn a_full_disk_is_in_the_log() {
     assert!(errors.contains("no space left on the server's disk"), "{errors}");
     server.wait_for_log("no space left on the disk of the home user=alice session=");
     assert!(!server.sftp("alice", "put f g\n").status.success());
-    let told = server.log().matches("no space left on the disk").count();
-    assert!(told < 3, "{told} lines");
-    // The account has what the disk has.
+    let lines = server.log().matches("no space left on the disk").count();
+    assert!(lines < 3, "{lines} lines");
+    // The account agrees with the disk.
     let listed = server.sftp_ok("alice", "rm f\nrm g\n");
     assert_eq!(known(&server), (0, 0, true), "{listed}");
 }

@@ -1,4 +1,4 @@
-//! What a user sees who has no room left, and how it goes on.
+//! What a user sees whose quota is used up, and how to continue.
 
 use super::*;
 use testkit::replies::Reply;
@@ -26,7 +26,7 @@ fn status(reply: &Reply) -> String {
 }
 
 #[test]
-fn the_stock_client_says_why_and_goes_on_after_room_is_made() {
+fn the_stock_client_shows_the_reason_and_continues_after_space_is_freed() {
     let server = start(&[("alice", &["--quota", "1MiB"]), ("bob", &["--quota", "3MiB"])]);
     local(&server, "old", 300_000);
     local(&server, "big", 1_000_000);
@@ -49,7 +49,7 @@ fn the_stock_client_says_why_and_goes_on_after_room_is_made() {
     server.sftp_ok("alice", "rm old\nreput big\n");
     let big = std::fs::read(server.home("alice").join("big")).unwrap();
     assert!(big == vec![5; 1_000_000]);
-    // Another user has a limit of his own.
+    // Another user has a separate limit.
     server.sftp_ok("bob", "put big\nput big second\nput big third\n");
 }
 
@@ -65,7 +65,7 @@ fn limits_change_while_sessions_run() {
     };
     assert_eq!(resize(100).0, 100);
     assert_eq!(resize(101).0, 100);
-    // In force when the command returns.
+    // The limit applies when the command returns.
     let set = |limit: &str| server.admin_ok(&["user", "set", "alice", "--quota", limit], "");
     set("200");
     assert_eq!(resize(150).0, 150);
@@ -80,7 +80,7 @@ fn limits_change_while_sessions_run() {
 }
 
 #[test]
-fn files_are_counted_as_well() {
+fn the_number_of_files_is_limited_as_well() {
     let server = start(&[("alice", &["--max-files", "3"])]);
     local(&server, "f", 10);
     server.sftp_ok("alice", "put f a\nmkdir d\nln -s a l\nln a hard\n");
@@ -113,7 +113,7 @@ fn two_users_of_one_home_share_it() {
 }
 
 #[test]
-fn numbers_out_of_all_bounds_change_nothing() {
+fn sizes_out_of_range_change_nothing() {
     let server = start(&[("alice", &["--quota", "1MiB"]), ("bob", &[])]);
     for user in ["alice", "bob"] {
         let mut sftp = server.raw(user);
@@ -143,19 +143,19 @@ fn numbers_out_of_all_bounds_change_nothing() {
 }
 
 #[test]
-fn the_first_question_for_room_is_answered_with_the_truth() {
+fn the_first_df_waits_for_the_measurement() {
     let server = start(&[("alice", &["--quota", "8MiB"])]);
     std::fs::create_dir_all(server.home("alice")).unwrap();
     for n in 0..300 {
         std::fs::write(server.home("alice").join(format!("old-{n}")), [1; 4096]).unwrap();
     }
-    // The home was never measured: whoever asks waits for that, and does not hear that there is no room.
-    let told = server.sftp_ok("alice", "df\n");
-    let numbers: Vec<&str> = told
+    // The home was never measured: the request waits for that, instead of reporting that there is no space.
+    let message = server.sftp_ok("alice", "df\n");
+    let numbers: Vec<&str> = message
         .lines()
         .nth(2)
         .unwrap_or_default()
         .split_whitespace()
         .collect();
-    assert_eq!(numbers.get(..3), Some(&["8192", "1200", "6992"][..]), "{told}");
+    assert_eq!(numbers.get(..3), Some(&["8192", "1200", "6992"][..]), "{message}");
 }

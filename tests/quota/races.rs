@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Stopped, the server cannot change what is summed up.
+/// Sums up a home while the server is stopped, so that nothing changes meanwhile.
 fn sum_while_stopped(server: &TestServer, home: &Path) -> (u64, u64) {
     server.stop();
     let sum = on_disk(home);
@@ -16,7 +16,7 @@ fn eight_sessions_never_pass_the_limit_and_can_use_all_of_it() {
     server.add_user("alice", &["--quota", "1MiB", "--max-files", "6"]);
     server.serve();
     let home = server.home("alice");
-    // So full that there is always somebody who finds no room.
+    // The home is so full that some session always exceeds the limit.
     let mut sftp = server.raw("alice");
     sftp.handle(&open("ballast", WRITE | CREAT));
     sftp.ask(&testkit::packets::setstat("ballast", &Attrs::size(950_000)));
@@ -26,7 +26,7 @@ fn eight_sessions_never_pass_the_limit_and_can_use_all_of_it() {
         for seed in 0..8 {
             let sftp = server.raw("alice");
             let stop = &stop;
-            scope.spawn(move || wander(sftp, seed, stop));
+            scope.spawn(move || change_files(sftp, seed, stop));
         }
         for _ in 0..rounds(40) {
             std::thread::sleep(std::time::Duration::from_millis(50));
@@ -35,11 +35,11 @@ fn eight_sessions_never_pass_the_limit_and_can_use_all_of_it() {
         }
         stop.store(true, Ordering::Relaxed);
     });
-    // Else it was no race.
+    // Without refusals there was no race.
     testkit::wait_for("refusals in the audit log", || {
         server.audit().matches("quota exceeded").count() > 10
     });
-    // To the last byte.
+    // The quota can be used to the last byte.
     let mut sftp = server.raw("alice");
     sftp.ask(&remove("ballast"));
     for n in 0..6 {

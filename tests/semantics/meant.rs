@@ -1,29 +1,30 @@
-//! Where our answers differ from OpenSSH's on purpose.
+//! The replies that differ from OpenSSH's intentionally.
 //!
-//! Each entry says which rows, what our lines are where they differ, and why. A row that no longer differs, or that
-//! differs otherwise, fails the test.
+//! Each entry names the rows, our lines where they differ, and the reason. A row that does not differ, or differs in
+//! another way, fails the test.
 
-/// A difference that is meant.
+/// An intended difference from OpenSSH, with its reason.
 #[derive(Debug)]
 pub struct Difference {
     /// Names of rows; a `*` stands for anything.
     pub rows: &'static [&'static str],
     /// Our lines where they differ.
     pub ours: Ours,
-    /// Does every OpenSSH on every file system differ?
+    /// Whether every version of OpenSSH differs on every file system.
     pub certain: bool,
-    /// Why.
+    /// The reason for the difference.
     pub because: &'static str,
 }
 
 /// Our lines where they differ.
 #[derive(Debug)]
 pub enum Ours {
-    /// These.
+    /// Our lines are these, in this order.
     Lines(&'static [&'static str]),
-    /// OpenSSH's, but files keep `r` and directories `r-x` for their owner, and nothing is set-uid, set-gid or sticky.
+    /// Our lines are OpenSSH's, but files keep `r` and directories `r-x` for their owner, and nothing is set-uid,
+    /// set-gid or sticky.
     SafeModes,
-    /// OpenSSH's, and behind them what we announce besides: these extensions, in this order.
+    /// Our line is OpenSSH's, followed by these extensions in this order.
     Announces(&'static [&'static str]),
 }
 
@@ -31,12 +32,12 @@ use crate::semantics::meant_table::MEANT;
 use Ours::{Announces, Lines, SafeModes};
 
 impl Difference {
-    /// Is it about this row?
+    /// Whether the entry applies to this row.
     pub fn covers(&self, row: &str) -> bool {
         self.rows.iter().any(|pattern| matches(pattern, row))
     }
 
-    /// What is wrong with the lines that differ, if anything.
+    /// Checks the lines that differ, and returns what is wrong.
     pub fn check(&self, ours: &[String], theirs: &[String]) -> Option<String> {
         if ours.is_empty() {
             return self
@@ -64,7 +65,7 @@ impl Difference {
     }
 }
 
-/// A pattern in which `*` stands for anything.
+/// Whether a name matches a pattern in which `*` stands for any text.
 fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
@@ -94,7 +95,7 @@ fn with_safe_modes(line: &str) -> String {
     words.join(" ")
 }
 
-/// What each extension's data is, tests of its own say.
+/// Whether our line announces these extensions as well. Other tests check the data of each extension.
 fn announces(ours: &str, theirs: &str, names: &[&str]) -> bool {
     let Some(more) = ours.strip_prefix(theirs) else {
         return false;
@@ -105,7 +106,7 @@ fn announces(ours: &str, theirs: &str, names: &[&str]) -> bool {
     given.eq(names.iter().copied())
 }
 
-/// `DATE` for `Nov 22 23:38`: the table is older than the run.
+/// Replaces a recent date such as `Nov 22 23:38` by `DATE`, because the table is older than the run.
 fn without_recent_date(line: &str) -> String {
     let is_date = |text: &[u8]| {
         let shape = b"Aaa 00 00:00";
@@ -122,12 +123,12 @@ fn without_recent_date(line: &str) -> String {
     }
 }
 
-/// The difference that is stated for this row: the first that covers it.
+/// Returns the first entry that applies to this row.
 pub fn find(row: &str) -> Option<&'static Difference> {
     MEANT.iter().find(|difference| difference.covers(row))
 }
 
-/// All of them.
+/// Returns all intended differences, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Difference> {
     MEANT.iter()
 }

@@ -1,9 +1,9 @@
-//! The differences from OpenSSH that are meant, each with its reason.
+//! The intended differences from OpenSSH, each with its reason.
 
 use crate::semantics::meant::Difference;
 use crate::semantics::meant::Ours::{Announces, Lines, SafeModes};
 
-/// Entries are tried in this order.
+/// The intended differences; the first entry that applies to a row counts.
 pub const MEANT: &[Difference] = &[
     Difference {
         rows: &["hello, version*", "hello with*", "hello twice"],
@@ -61,7 +61,7 @@ pub const MEANT: &[Difference] = &[
             "sshfs: *",
         ],
         ours: SafeModes,
-        // Modes that keep what is to be kept are the same.
+        // Some modes satisfy the rule already, and do not differ.
         certain: false,
         because: "what its owner can't read can't be measured for the quota, and users are virtual",
     },

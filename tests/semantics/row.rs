@@ -1,4 +1,4 @@
-//! A row of the table: its name and what is sent.
+//! A row of the table: its name and its requests.
 
 use testkit::packets::Request;
 
@@ -9,26 +9,26 @@ pub struct Row {
     pub session: Session,
 }
 
-/// What is sent in one go, and then waited for.
+/// Requests that are sent together, before their replies are read.
 pub enum Step {
-    /// Requests in one write; replies are read until the last one's has come.
+    /// Sends requests in one write, and reads replies until the last one is answered.
     Together(Vec<Request>),
-    /// READDIR of the nth handle until it ends, compared as a sorted list.
+    /// Sends READDIR for the nth handle until the end, and compares the names as a sorted list.
     List(usize),
 }
 
-/// On which session a row runs.
+/// The session on which a row runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Session {
-    /// The one that all such rows share.
+    /// The session that all such rows share.
     Shared,
-    /// One of its own, greeted, because what the row sends may spoil it.
+    /// A session of its own after INIT, because the row may make it unusable.
     Own,
-    /// One of its own that has not said hello.
-    Ungreeted,
+    /// A session of its own before INIT.
+    WithoutInit,
 }
 
-/// A row without steps.
+/// Returns a row with this name and without steps.
 pub fn row(name: impl Into<String>) -> Row {
     Row {
         name: name.into(),
@@ -43,12 +43,12 @@ impl Row {
         self.together(vec![request])
     }
 
-    /// Sends these in turn, waiting for each reply.
+    /// Sends these requests one by one, waiting for each reply.
     pub fn asks(self, requests: impl IntoIterator<Item = Request>) -> Self {
         requests.into_iter().fold(self, Row::ask)
     }
 
-    /// Sends these in one write.
+    /// Sends these requests in one write.
     pub fn together(mut self, requests: Vec<Request>) -> Self {
         self.steps.push(Step::Together(requests));
         self
@@ -60,15 +60,15 @@ impl Row {
         self
     }
 
-    /// Runs on a session of its own.
+    /// Runs the row on a session of its own.
     pub fn own_session(mut self) -> Self {
         self.session = Session::Own;
         self
     }
 
-    /// Runs on a session that has not said hello.
-    pub fn ungreeted(mut self) -> Self {
-        self.session = Session::Ungreeted;
+    /// Runs the row on a session of its own without INIT.
+    pub fn without_init(mut self) -> Self {
+        self.session = Session::WithoutInit;
         self
     }
 }

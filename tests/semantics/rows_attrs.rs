@@ -1,4 +1,4 @@
-//! SETSTAT, FSETSTAT and lsetstat@: each attribute, all at once, and what can't be.
+//! SETSTAT, FSETSTAT and lsetstat@: each attribute, all at once, and values that cannot be set.
 
 use crate::semantics::row::{Row, row};
 use testkit::packets::*;
@@ -92,7 +92,7 @@ fn attributes() -> Vec<(&'static str, Attrs)> {
 pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for (name, attrs) in attributes() {
-        // Where the reference runs in a user namespace, there are no others: EINVAL instead of EPERM.
+        // In a user namespace, other owners do not exist, so the reference returns EINVAL instead of EPERM.
         if name.contains("another owner") && !is_root() {
             skipped(
                 name,
@@ -105,7 +105,7 @@ pub fn rows() -> Vec<Row> {
         ] {
             let path = format!("@/{place}");
             rows.push(row(format!("setstat {name}: {place}")).asks([setstat(&path, &attrs), lstat(&path)]));
-            // chmod of what is no link, through fchmodat, depends on the age of OpenSSH's libc and kernel.
+            // chmod of a file that is not a link, by fchmodat, depends on the age of OpenSSH's libc and kernel.
             if attrs.mode.is_none() || place.contains("link") {
                 rows.push(
                     row(format!("lsetstat {name}: {place}")).asks([lsetstat(&path, &attrs), lstat(&path)]),

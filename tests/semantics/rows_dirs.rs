@@ -30,11 +30,18 @@ pub fn rows() -> Vec<Row> {
     ] {
         rows.push(row(format!("list \"{path}\"")).ask(opendir(path)).list(0));
     }
-    // The top holds the directories of all rows; its own two names are what matters.
+    // The root contains the directories of all rows, so only its own two names are compared.
     for path in ["/", "", ".", "..", "/..", "../.."] {
         let name = format!("attributes of \"{path}\" and above");
         rows.push(row(name).asks([stat(path), lstat(path), realpath(path)]));
     }
+    handles(&mut rows);
+    long_names(&mut rows);
+    rows
+}
+
+/// Adds rows about the handles of directories, and about directories that change while they are open.
+fn handles(rows: &mut Vec<Row>) {
     rows.push(
         row("readdir after the end")
             .ask(opendir("@/emptydir"))
@@ -77,6 +84,10 @@ pub fn rows() -> Vec<Row> {
             .list(0),
     );
     rows.push(row("fstat of a directory's handle").asks([opendir("@/dir"), fstat(nth(0))]));
+}
+
+/// Adds rows about the columns of long names.
+fn long_names(rows: &mut Vec<Row>) {
     rows.push(
         row("list modes")
             .asks(
@@ -111,14 +122,13 @@ pub fn rows() -> Vec<Row> {
             .ask(opendir("@/emptydir"))
             .list(DATES.len()),
     );
-    rows
 }
 
 const MODES: [u32; 12] = [
     0o700, 0o755, 0o750, 0o711, 0o701, 0o720, 0o702, 0o744, 0o754, 0o777, 0o500, 0o555,
 ];
 
-/// Sizes of one digit to fourteen, about the width of the column.
+/// Sizes from one digit to fourteen, around the width of the column.
 const SIZES: [u64; 9] = [
     0,
     9,
@@ -131,7 +141,7 @@ const SIZES: [u64; 9] = [
     1_000_000_000_000,
 ];
 
-/// 1970, days of one digit and of two, winter and summer, a leap day, after 2038.
+/// Times in 1970, with days of one and two digits, in winter and summer, on a leap day, and after 2038.
 const DATES: [u32; 9] = [
     0,
     86_399,

@@ -1,4 +1,4 @@
-//! The extensions' own corners; those that take one path or one handle also stand in the tables of these.
+//! Edge cases of the extensions; those that take one path or one handle are also in the tables for paths and handles.
 
 use crate::semantics::row::{Row, row};
 use testkit::packets::*;
@@ -185,7 +185,7 @@ fn copies(rows: &mut Vec<Row>) {
     ]));
 }
 
-/// Bodies that are too short.
+/// Adds requests whose bodies are too short.
 fn broken(rows: &mut Vec<Row>) {
     let whole = [
         (

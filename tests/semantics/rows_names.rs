@@ -1,13 +1,13 @@
-//! Every request that takes one path, aimed at everything.
+//! Every request that takes one path, with every target.
 
 use crate::semantics::row::{Row, row};
 use crate::semantics::targets::{all, inside};
 use testkit::packets::*;
 
-/// A request's name and how it is made of a path.
+/// The name of a request, and the function that creates it for a path.
 type Verb = (&'static str, fn(&[u8]) -> Request);
 
-/// Verbs that change nothing may be aimed at paths outside the row's directory too.
+/// Requests that change nothing, which may also name paths outside the row's directory.
 const LOOKING: [Verb; 9] = [
     ("stat", |p| stat(p)),
     ("lstat", |p| lstat(p)),
@@ -47,7 +47,7 @@ pub fn rows() -> Vec<Row> {
         for (name, path) in inside() {
             rows.push(row(format!("{verb}: {name}")).ask(make(&path)));
         }
-        // What can't be removed nor made, by any spelling.
+        // Paths that can be neither removed nor created, in any spelling.
         for path in ["", ".", "..", "/", "/.", "/..", "../..", "/@", "/@/", "@"] {
             if verb.starts_with("setstat") || verb.starts_with("lsetstat") {
                 continue;
@@ -55,7 +55,7 @@ pub fn rows() -> Vec<Row> {
             rows.push(row(format!("{verb}: \"{path}\"")).ask(make(path.as_bytes())));
         }
     }
-    // A FIFO may be looked at like anything else; opening it is in the rows about OPEN.
+    // Requests about a FIFO are compared here; opening it is in the rows about OPEN.
     for (verb, make) in LOOKING.into_iter().chain(CHANGING) {
         if !verb.starts_with("open for") && verb != "create" {
             rows.push(row(format!("{verb}: fifo")).ask(make(b"@/fifo")));

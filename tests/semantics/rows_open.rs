@@ -1,4 +1,4 @@
-//! OPEN: all combinations of flags at everything that can stand there, and the attributes.
+//! OPEN: all combinations of flags with every kind of target, and the attributes.
 
 use crate::semantics::row::{Row, row};
 use testkit::packets::*;
@@ -30,7 +30,7 @@ pub fn rows() -> Vec<Row> {
         for flags in 0..64 {
             let opened =
                 row(format!("open {} {place}", spelled(flags))).ask(open(format!("@/{place}"), flags));
-            // What the handle is good for shows what the flags meant.
+            // The operations on the handle show what the flags allow.
             let used = opened.asks([read(nth(0), 0, 100), write(nth(0), 3, "XYZ"), fstat(nth(0))]);
             rows.push(used);
         }

@@ -1,10 +1,10 @@
-//! Rows for our server alone, with what it must answer: OpenSSH's server waits for ever in open(2) of a FIFO, and
-//! sends nothing at all for a type that it does not know.
+//! Rows for Homeport alone, with the required replies: OpenSSH's server waits for ever in open(2) of a FIFO, and sends
+//! no reply for an unknown type.
 
 use crate::semantics::row::{Row, row};
 use testkit::packets::*;
 
-/// Each row and its replies, line by line.
+/// Returns each row with its replies, line by line.
 pub fn rows() -> Vec<(Row, Vec<String>)> {
     let mut rows = Vec::new();
     for (flags, name) in [

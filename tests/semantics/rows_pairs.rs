@@ -68,7 +68,7 @@ pub fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for from in FROM {
         for to in TO {
-            // All against all is more than needed: each special name meets the plain ones of the other side.
+            // Not all pairs are needed: each special name is combined with the plain ones of the other side.
             let plain = |name: &str| ["new", "file", "dir", "emptydir", "link", "dlink"].contains(&name);
             if !plain(from) && !plain(to) {
                 continue;

@@ -1,10 +1,20 @@
-//! What real clients send in one go, and what they do with request ids.
+//! Sequences that real clients send in one write, and their use of request ids.
 
 use crate::semantics::row::{Row, row};
 use testkit::packets::*;
 
+/// Returns all sequences, in groups.
 pub fn rows() -> Vec<Row> {
-    let mut rows = vec![
+    let mut rows = uploads();
+    rows.extend(replacements());
+    rows.extend(request_ids());
+    rows.extend(pipelines());
+    rows
+}
+
+/// Sequences with which clients upload files and create directories.
+fn uploads() -> Vec<Row> {
+    vec![
         row("lftp: FSETSTAT and CLOSE behind unacknowledged WRITEs")
             .ask(open("@/up", WRITE | CREAT))
             .together(vec![
@@ -34,31 +44,25 @@ pub fn rows() -> Vec<Row> {
             mkdir("@/dir/n", &Attrs::mode(0o40755)),
             open_with("@/dir/n/f", WRITE | CREAT | TRUNC, &Attrs::mode(0o100_644)),
         ]),
-        row("OpenSSH: ids 8, 9, then 7")
-            .ask(open("@/new", WRITE | CREAT))
+        row("scp: WRITE|CREAT without TRUNC, then FSETSTAT size")
+            .ask(open("@/file", WRITE | CREAT))
             .together(vec![
-                write(nth(0), 0, "a").id(8),
-                write(nth(0), 1, "b").id(9),
-                close(nth(0)).id(7),
+                write(nth(0), 0, "short"),
+                fsetstat(nth(0), &Attrs::size(5)),
+                close(nth(0)),
             ]),
-        row("psftp: ids begin again at 256").asks([
-            open("@/new", WRITE | CREAT).id(256),
-            write(nth(0), 0, "x").id(257),
-            close(nth(0)).id(258),
-            stat("@/new").id(256),
+        row("put -a: STAT, OPEN WRITE|CREAT|APPEND").asks([
+            stat("@/file"),
+            open("@/file", WRITE | CREAT | APPEND),
+            write(nth(0), 12, "more"),
+            fstat(nth(0)),
         ]),
-        row("ids at the ends").asks([
-            stat("@/file").id(0),
-            stat("@/file").id(u32::MAX),
-            stat("@/file").id(0x8000_0000),
-            stat("@/file").id(0),
-        ]),
-        row("the same id four times at once").together(vec![
-            stat("@/file").id(5),
-            stat("@/missing").id(5),
-            lstat("@/link").id(5),
-            realpath("@/dlink").id(5),
-        ]),
+    ]
+}
+
+/// Sequences with which clients replace files and list directories.
+fn replacements() -> Vec<Row> {
+    vec![
         row("WinSCP: CLOSE and SETSTAT before the acknowledgements")
             .ask(open("@/f.part", WRITE | CREAT | TRUNC))
             .together(vec![
@@ -75,13 +79,6 @@ pub fn rows() -> Vec<Row> {
                     },
                 ),
                 lstat("@/f"),
-            ]),
-        row("scp: WRITE|CREAT without TRUNC, then FSETSTAT size")
-            .ask(open("@/file", WRITE | CREAT))
-            .together(vec![
-                write(nth(0), 0, "short"),
-                fsetstat(nth(0), &Attrs::size(5)),
-                close(nth(0)),
             ]),
         row("restic: OPEN W|C|X on a temporary name, then posix-rename")
             .ask(open("@/tmp", WRITE | CREAT | EXCL))
@@ -108,12 +105,44 @@ pub fn rows() -> Vec<Row> {
                 close(nth(0)),
                 readdir(nth(0)),
             ]),
-        row("put -a: STAT, OPEN WRITE|CREAT|APPEND").asks([
-            stat("@/file"),
-            open("@/file", WRITE | CREAT | APPEND),
-            write(nth(0), 12, "more"),
-            fstat(nth(0)),
+    ]
+}
+
+/// Requests whose ids are unusual or repeated.
+fn request_ids() -> Vec<Row> {
+    vec![
+        row("OpenSSH: ids 8, 9, then 7")
+            .ask(open("@/new", WRITE | CREAT))
+            .together(vec![
+                write(nth(0), 0, "a").id(8),
+                write(nth(0), 1, "b").id(9),
+                close(nth(0)).id(7),
+            ]),
+        row("psftp: ids begin again at 256").asks([
+            open("@/new", WRITE | CREAT).id(256),
+            write(nth(0), 0, "x").id(257),
+            close(nth(0)).id(258),
+            stat("@/new").id(256),
         ]),
+        row("ids at the ends").asks([
+            stat("@/file").id(0),
+            stat("@/file").id(u32::MAX),
+            stat("@/file").id(0x8000_0000),
+            stat("@/file").id(0),
+        ]),
+        row("the same id four times at once").together(vec![
+            stat("@/file").id(5),
+            stat("@/missing").id(5),
+            lstat("@/link").id(5),
+            realpath("@/dlink").id(5),
+        ]),
+    ]
+}
+
+/// Many requests in one write.
+fn pipelines() -> Vec<Row> {
+    let prefetch = (0..64).map(|i| read(nth(0), i * 5_000, 5_000)).collect();
+    vec![
         row("a handle is of no use right after CLOSE")
             .ask(open("@/file", READ))
             .together(vec![read(nth(0), 0, 5), close(nth(0)), read(nth(0), 0, 5)]),
@@ -141,12 +170,8 @@ pub fn rows() -> Vec<Row> {
                 close(nth(0)),
                 stat("@/new"),
             ]),
-    ];
-    let prefetch = (0..64).map(|i| read(nth(0), i * 5_000, 5_000)).collect();
-    rows.push(
         row("paramiko: READs of the whole file at once")
             .ask(open("/shared/big", READ))
             .together(prefetch),
-    );
-    rows
+    ]
 }

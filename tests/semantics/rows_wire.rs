@@ -1,4 +1,4 @@
-//! Packets that no honest client sends: cut short, too long, of no known type; and the hello.
+//! Invalid packets: truncated, too long, of unknown types; and INIT.
 
 use crate::semantics::row::{Row, row};
 use testkit::packets::*;
@@ -8,7 +8,7 @@ pub fn rows() -> Vec<Row> {
     for version in [0, 1, 2, 3, 4, 6, u32::MAX] {
         rows.push(
             row(format!("hello, version {version}"))
-                .ungreeted()
+                .without_init()
                 .ask(init(version))
                 .ask(stat("@/file")),
         );
@@ -16,24 +16,24 @@ pub fn rows() -> Vec<Row> {
     let pairs = [&[0, 0, 0, 3][..], b"a@b", &[0, 0, 0, 1], b"1"].concat();
     rows.push(
         row("hello with extensions")
-            .ungreeted()
+            .without_init()
             .ask(init(3).trailing(&pairs))
             .ask(stat("@/file")),
     );
     rows.push(
         row("hello with half an extension")
-            .ungreeted()
+            .without_init()
             .ask(init(3).trailing(&pairs[..5]))
             .ask(stat("@/file")),
     );
     rows.push(
         row("hello too short")
-            .ungreeted()
+            .without_init()
             .ask(init(3).cut(1))
             .ask(stat("@/file")),
     );
     rows.push(row("hello twice").own_session().ask(init(3)).ask(stat("@/file")));
-    rows.push(row("a request before hello").ungreeted().ask(stat("@/file")));
+    rows.push(row("a request before hello").without_init().ask(stat("@/file")));
     for (name, request) in whole() {
         for cut in [1, 4] {
             rows.push(

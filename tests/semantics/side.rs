@@ -1,4 +1,4 @@
-//! One side of the comparison: a server, its tree, and what it answered.
+//! One side of the comparison: a server, its tree, and its replies.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,10 +14,10 @@ use testkit::replies::{Name, Renderer, Reply, decode};
 use testkit::server::TestServer;
 use testkit::{PATIENCE, reference};
 
-/// READDIRs of one listing; a server that never ends it is a finding.
+/// The most READDIRs of one listing; a server that exceeds it fails the test.
 const MOST_READDIRS: usize = 1000;
 
-/// The directory of the row that runs; no other name has it in it.
+/// The name of the directory of the running row, which no other name contains.
 const BASE: &str = "r0w";
 
 /// A server and the directory that it shows as `/`.
@@ -27,18 +27,18 @@ pub struct Side {
     stamp: Stamp,
     renderer: Renderer,
     shared: Option<RawSftp>,
-    /// What the row's directory looks like before anything happens in it, while it stands.
+    /// The state of the row's directory before its first request, while the directory exists.
     pristine: Option<Vec<tree::Seen>>,
-    /// What a snapshot of it says.
+    /// The snapshot of that directory.
     untouched: Vec<String>,
-    /// The same of `/etc` beside it, which links lead to, and which the reference needs to start.
+    /// The state of `/etc` beside it, to which links lead, and which the reference needs to start.
     around: Vec<tree::Seen>,
-    /// Kept for their `Drop`.
+    /// The server is kept, because dropping it stops it.
     _sandbox: Option<TestServer>,
     _directory: Option<tempfile::TempDir>,
 }
 
-/// What a row brought about.
+/// The replies of a row and the resulting files.
 pub struct Outcome {
     /// A line for each reply.
     pub replies: Vec<String>,
@@ -46,7 +46,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Our lines that the other side does not have: replies by position, the disk by content.
+    /// Returns our lines that the other side does not have. Replies are compared by position, files by content.
     pub fn differing(&self, other: &Outcome) -> Vec<String> {
         let positions = self.replies.len().max(other.replies.len());
         let replies = (0..positions).filter(|&i| self.replies.get(i) != other.replies.get(i));
@@ -63,13 +63,13 @@ impl Outcome {
     }
 }
 
-/// `disk NAME` of a line about the disk.
+/// Returns the beginning `disk NAME` of a line about a file.
 fn name_of(line: &str) -> &str {
     line.split('|').next().unwrap_or(line)
 }
 
 impl Side {
-    /// The machine's `sftp-server`.
+    /// Starts the side of the machine's `sftp-server`.
     pub fn openssh(stamp: Stamp) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("homeport-reference-")
@@ -82,7 +82,7 @@ impl Side {
         Self::new(root, command, stamp, None, Some(directory))
     }
 
-    /// Our server, booted for this.
+    /// Starts the side of Homeport.
     pub fn homeport(stamp: Stamp) -> Self {
         let sandbox = TestServer::start(&[USER]);
         let root = sandbox.home(USER);
@@ -99,14 +99,14 @@ impl Side {
         sandbox: Option<TestServer>,
         directory: Option<tempfile::TempDir>,
     ) -> Self {
-        reference::furnish(&root, USER);
+        reference::prepare_root(&root, USER);
         tree::shared(&root, stamp);
-        tree::settle(&root.join("etc"), stamp);
-        let around = tree::glance(&root.join("etc"));
-        tree::plant(&root.join(BASE), BASE, stamp);
+        tree::set_modes_and_times(&root.join("etc"), stamp);
+        let around = tree::state_of(&root.join("etc"));
+        tree::create(&root.join(BASE), BASE, stamp);
         let snapshot = tree::snapshot(&root.join(BASE), stamp).into_iter();
         let untouched = snapshot.map(|line| line.replace(BASE, "@")).collect();
-        tree::uproot(&root.join(BASE));
+        tree::remove(&root.join(BASE));
         let renderer = Renderer {
             now: stamp.now,
             untouched: stamp.recent,
@@ -125,18 +125,18 @@ impl Side {
         }
     }
 
-    /// Runs the whole table.
+    /// Runs all rows in order, and returns their outcomes.
     pub fn run(mut self, rows: &[Row]) -> Vec<Outcome> {
         let run = |row: &Row| {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_row(row)));
             outcome.unwrap_or_else(|_| panic!("in row \"{}\"", row.name))
         };
         let outcomes = rows.iter().map(run).collect();
-        // What is closed to all could not be removed with the rest.
+        // Directories without permissions could not be removed with the rest.
         let directory = self.root.join(BASE);
         if directory.exists() {
             tree::snapshot(&directory, self.stamp);
-            tree::uproot(&directory);
+            tree::remove(&directory);
         }
         outcomes
     }
@@ -144,8 +144,8 @@ impl Side {
     fn run_row(&mut self, row: &Row) -> Outcome {
         let directory = self.root.join(BASE);
         let pristine = self.pristine.take().unwrap_or_else(|| {
-            tree::plant(&directory, BASE, self.stamp);
-            tree::glance(&directory)
+            tree::create(&directory, BASE, self.stamp);
+            tree::state_of(&directory)
         });
         let session = match row.session {
             Session::Shared => self
@@ -153,7 +153,7 @@ impl Side {
                 .take()
                 .unwrap_or_else(|| RawSftp::start((self.command)())),
             Session::Own => RawSftp::start((self.command)()),
-            Session::Ungreeted => RawSftp::spawn((self.command)()),
+            Session::WithoutInit => RawSftp::spawn((self.command)()),
         };
         let mut run = Run {
             session,
@@ -177,10 +177,10 @@ impl Side {
             self.shared = Some(session);
         }
         let etc = self.root.join("etc");
-        let reached_out = tree::glance(&etc) != self.around;
+        let reached_out = tree::state_of(&etc) != self.around;
         let own = |line: String| line.replace(BASE, "@");
         let replies = lines.into_iter().map(own).collect();
-        if !reached_out && tree::glance(&directory) == pristine {
+        if !reached_out && tree::state_of(&directory) == pristine {
             self.pristine = Some(pristine);
             let disk = self.untouched.clone();
             return Outcome { replies, disk };
@@ -195,26 +195,26 @@ impl Side {
             .chain(outside.into_iter().map(|line| format!("outside, {line}")))
             .collect();
         if reached_out {
-            tree::uproot(&etc);
+            tree::remove(&etc);
             reference::users(&self.root, USER);
-            tree::settle(&etc, self.stamp);
-            self.around = tree::glance(&etc);
+            tree::set_modes_and_times(&etc, self.stamp);
+            self.around = tree::state_of(&etc);
         }
-        tree::uproot(&directory);
+        tree::remove(&directory);
         Outcome { replies, disk }
     }
 }
 
-/// A row while it runs.
+/// The state of a running row.
 struct Run<'a> {
     session: RawSftp,
     renderer: &'a Renderer,
     next_id: u32,
     handles: Vec<Vec<u8>>,
-    /// Which of them the row closed itself.
+    /// The handles that the row itself closed.
     closed: Vec<usize>,
     lines: Vec<String>,
-    /// The session is of no more use.
+    /// Whether the session has ended.
     over: bool,
 }
 
@@ -257,7 +257,7 @@ impl Run<'_> {
         self.lines.push("the listing never ends".into());
     }
 
-    /// Sends all in one write; reads until the last one is answered.
+    /// Sends requests in one write, and reads replies until the last one is answered.
     fn exchange(&mut self, requests: &[Request]) -> Vec<(Option<u32>, Reply, Option<Vec<u8>>)> {
         let mut bytes = Vec::new();
         let mut ids = Vec::new();
@@ -286,7 +286,7 @@ impl Run<'_> {
                     let asked = ids.iter().position(|&i| i == id);
                     let extension = asked.and_then(|i| requests[i].extension()).map(<[u8]>::to_vec);
                     replies.push((id, reply, extension));
-                    // Ids may be used twice: count the answers to the last one's number.
+                    // An id may be used twice, so the replies with the last id are counted.
                     let wanted = ids.iter().filter(|&&i| i == last).count();
                     if replies.iter().filter(|(id, ..)| *id == last).count() == wanted {
                         return replies;
@@ -306,7 +306,7 @@ impl Run<'_> {
         replies
     }
 
-    /// Leaves nothing open for the rows that follow.
+    /// Closes all handles, for the rows that follow.
     fn close_all(&mut self) {
         for nth in 0..self.handles.len() {
             if !self.over && !self.closed.contains(&nth) {
@@ -324,7 +324,7 @@ fn closes(request: &Request) -> Option<usize> {
     }
 }
 
-/// Commands can't be cloned, but started once only.
+/// Copies a command, which can be started only once and not cloned.
 fn copy_of(template: &Command) -> Command {
     let mut command = Command::new(template.get_program());
     command.args(template.get_args());

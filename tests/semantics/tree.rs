@@ -1,4 +1,4 @@
-//! The directory of a row: one of everything; and what is left of it afterwards.
+//! The directory of a row, with a file of each kind, and its state afterwards.
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata, Permissions};
@@ -15,20 +15,20 @@ use testkit::replies::bytes;
 pub const BIG: usize = 300_000;
 /// Files in `shared/many`: more than OpenSSH puts into one NAME reply.
 pub const MANY: usize = 250;
-/// A time that `ls` shows with its year.
+/// A time in the past, which `ls` shows with its year.
 const LONG_AGO: u32 = 1_000_000_000;
 
-/// The moments that both sides agree on, in seconds since 1970.
+/// The times that both sides share, in seconds since 1970.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp {
-    /// Times from here on are made by the rows.
+    /// The start of the run; later times are set by the rows.
     pub now: u32,
-    /// The time of all that was planted; recent, as `ls` sees it.
+    /// The time of all files at the start, which `ls` shows as recent.
     pub recent: u32,
 }
 
 impl Stamp {
-    /// Now.
+    /// Returns the times for a run that begins now.
     pub fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as u32;
         Self {
@@ -38,7 +38,7 @@ impl Stamp {
     }
 }
 
-/// What rows only read, once for the whole table.
+/// Creates the files that rows only read, once for the whole table.
 pub fn shared(root: &Path, stamp: Stamp) {
     chmod(root, 0o755);
     let many = root.join("shared/many");
@@ -48,38 +48,54 @@ pub fn shared(root: &Path, stamp: Stamp) {
     for number in 0..MANY {
         fs::write(many.join(format!("entry-{number:03}")), "x").unwrap();
     }
-    settle(&root.join("shared"), stamp);
+    set_modes_and_times(&root.join("shared"), stamp);
 }
 
-/// Makes a row's directory.
-pub fn plant(directory: &Path, base: &str, stamp: Stamp) {
+/// The regular files of a row's directory, with their contents.
+const FILES: [(&str, &str); 20] = [
+    ("file", "hello world\n"),
+    ("empty", ""),
+    ("old", "old\n"),
+    ("dir/inner", "inner\n"),
+    ("secret", "secret\n"),
+    ("locked/in", "in\n"),
+    ("readonly", "readonly\n"),
+    ("rodir/f", "f\n"),
+    ("nox/f", "f\n"),
+    ("wonly", "wonly\n"),
+    ("exec", "#!/bin/sh\n"),
+    ("suid", "suid\n"),
+    ("hard1", "hard\n"),
+    ("with space", "space\n"),
+    ("new\nline", "newline\n"),
+    ("\u{fc}n\u{ef}", "utf-8\n"),
+    ("-dash", "dash\n"),
+    ("*glob?[x]", "glob\n"),
+    ("back\\slash", "backslash\n"),
+    ("tab\t\x1b[31mred", "control\n"),
+];
+
+/// The modes of the files and directories whose mode is special.
+const MODES: [(&str, u32); 10] = [
+    ("secret", 0o000),
+    ("readonly", 0o444),
+    ("wonly", 0o200),
+    ("exec", 0o755),
+    ("suid", 0o4755),
+    ("socket", 0o755),
+    ("fifo", 0o644),
+    ("locked", 0o000),
+    ("rodir", 0o555),
+    ("nox", 0o644),
+];
+
+/// Creates a row's directory with a file of each kind.
+pub fn create(directory: &Path, base: &str, stamp: Stamp) {
     let at = |name: &str| directory.join(name);
     for name in ["dir", "dir/sub", "emptydir", "locked", "rodir", "nox"] {
         fs::create_dir_all(at(name)).unwrap();
     }
-    let files = [
-        ("file", "hello world\n"),
-        ("empty", ""),
-        ("old", "old\n"),
-        ("dir/inner", "inner\n"),
-        ("secret", "secret\n"),
-        ("locked/in", "in\n"),
-        ("readonly", "readonly\n"),
-        ("rodir/f", "f\n"),
-        ("nox/f", "f\n"),
-        ("wonly", "wonly\n"),
-        ("exec", "#!/bin/sh\n"),
-        ("suid", "suid\n"),
-        ("hard1", "hard\n"),
-        ("with space", "space\n"),
-        ("new\nline", "newline\n"),
-        ("\u{fc}n\u{ef}", "utf-8\n"),
-        ("-dash", "dash\n"),
-        ("*glob?[x]", "glob\n"),
-        ("back\\slash", "backslash\n"),
-        ("tab\t\x1b[31mred", "control\n"),
-    ];
-    for (name, content) in files {
+    for (name, content) in FILES {
         fs::write(at(name), content).unwrap();
     }
     fs::write(directory.join(OsStr::from_bytes(b"caf\xe9")), "latin-1\n").unwrap();
@@ -109,21 +125,9 @@ pub fn plant(directory: &Path, base: &str, stamp: Stamp) {
     for (name, kind) in [("fifo", FileType::Fifo), ("socket", FileType::Socket)] {
         mknodat(CWD, at(name), kind, Mode::from_raw_mode(0o644), 0).unwrap();
     }
-    let modes = [
-        ("secret", 0o000),
-        ("readonly", 0o444),
-        ("wonly", 0o200),
-        ("exec", 0o755),
-        ("suid", 0o4755),
-        ("socket", 0o755),
-        ("fifo", 0o644),
-        ("locked", 0o000),
-        ("rodir", 0o555),
-        ("nox", 0o644),
-    ];
-    settle(directory, stamp);
+    set_modes_and_times(directory, stamp);
     touch(&at("old"), LONG_AGO);
-    for (name, mode) in modes {
+    for (name, mode) in MODES {
         chmod(&at(name), mode);
     }
 }
@@ -132,12 +136,12 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// Gives everything beneath the same modes and times.
-pub fn settle(path: &Path, stamp: Stamp) {
+/// Gives everything beneath a directory the same modes and times.
+pub fn set_modes_and_times(path: &Path, stamp: Stamp) {
     let meta = fs::symlink_metadata(path).unwrap();
     if meta.is_dir() {
         for entry in fs::read_dir(path).unwrap() {
-            settle(&entry.unwrap().path(), stamp);
+            set_modes_and_times(&entry.unwrap().path(), stamp);
         }
         chmod(path, 0o755);
     } else if meta.is_file() {
@@ -158,19 +162,19 @@ fn touch(path: &Path, seconds: u32) {
     utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }
 
-/// What shows whether anything changed: name, inode, mode, size, links, time of modification. All that is planted is
-/// old, so that whatever is written gets another time.
+/// What shows whether a file has changed: name, inode, mode, size, links, modification time. The files are old, so that
+/// each write changes the time.
 pub type Seen = (PathBuf, [u64; 5]);
 
-/// A quick look at a row's directory and all beneath it.
-pub fn glance(directory: &Path) -> Vec<Seen> {
+/// Returns the state of a row's directory and everything beneath it.
+pub fn state_of(directory: &Path) -> Vec<Seen> {
     let mut seen = Vec::new();
     let mut waiting = vec![directory.to_owned()];
     while let Some(path) = waiting.pop() {
         let Ok(meta) = fs::symlink_metadata(&path) else {
             continue;
         };
-        // One that can't be read can't be written to either, unless its mode is changed first.
+        // A directory that cannot be read cannot be written either, unless its mode is changed first.
         let entries = meta.is_dir().then(|| fs::read_dir(&path).ok()).flatten();
         waiting.extend(entries.into_iter().flatten().map(|entry| entry.unwrap().path()));
         let (inode, mode, links) = (meta.ino(), u64::from(meta.mode()), meta.nlink());
@@ -180,7 +184,7 @@ pub fn glance(directory: &Path) -> Vec<Seen> {
     seen
 }
 
-/// Everything beneath, a line each, sorted: `disk NAME| type mode size links content`.
+/// Returns a sorted line for everything beneath: `disk NAME| type mode size links content`.
 pub fn snapshot(directory: &Path, stamp: Stamp) -> Vec<String> {
     let mut lines = vec![line(directory, b".", stamp)];
     walk(directory, b"", stamp, &mut lines);
@@ -188,7 +192,7 @@ pub fn snapshot(directory: &Path, stamp: Stamp) -> Vec<String> {
     lines
 }
 
-/// Also opens up what is closed, which is removed anyway.
+/// It also gives permissions to closed directories, which are removed afterwards.
 fn walk(directory: &Path, prefix: &[u8], stamp: Stamp, lines: &mut Vec<String>) {
     chmod(directory, 0o700);
     for entry in fs::read_dir(directory).unwrap() {
@@ -228,7 +232,7 @@ fn content(path: &Path, meta: &Metadata) -> String {
     if !meta.is_file() {
         return String::new();
     }
-    // Holes of exabytes are not read.
+    // The content of huge sparse files is not read.
     if meta.size() > 10 * BIG as u64 {
         return "(huge)".into();
     }
@@ -236,8 +240,8 @@ fn content(path: &Path, meta: &Metadata) -> String {
     bytes(&fs::read(path).unwrap())
 }
 
-/// Removes a row's directory, whatever its rows did to it.
-pub fn uproot(directory: &Path) {
+/// Removes a row's directory in whatever state it is.
+pub fn remove(directory: &Path) {
     chmod(directory, 0o700);
     fs::remove_dir_all(directory).unwrap();
 }

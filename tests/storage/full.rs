@@ -1,4 +1,4 @@
-//! The disk of the data directory is full: what must go on, and what is said of it.
+//! The disk of the data directory is full: what must still work, and what is reported.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,13 +10,13 @@ use testkit::server::password;
 use testkit::stock::By;
 use testkit::wait_for;
 
-/// A small disk, mounted as the data directory of a sandbox.
+/// A small disk, which is mounted as the data directory of a server.
 struct Disk {
     point: PathBuf,
 }
 
 impl Disk {
-    /// Makes and mounts one; `None`, with the reason said loudly, where that is not possible.
+    /// Creates and mounts a disk, or prints the reason and returns `None` if that is not possible.
     fn mount(server: &TestServer, kind: &str) -> Option<Self> {
         let point = server.path().join("data");
         fs::remove_dir_all(&point).unwrap();
@@ -53,7 +53,7 @@ impl Disk {
         }
     }
 
-    /// Writes until nothing more fits, as another program on the machine does.
+    /// Fills the disk, like another program on the machine.
     fn fill(&self, name: &str) {
         let mut file = fs::File::create(self.point.join(name)).unwrap();
         for size in [1 << 20, 64 << 10, 4096, 1] {
@@ -72,7 +72,34 @@ impl Drop for Disk {
     }
 }
 
-fn story(kind: &str) {
+/// Waits until the reserve file has its full size.
+fn wait_for_reserve(reserve: &Path) {
+    wait_for("the reserve to be made", || {
+        fs::metadata(reserve).is_ok_and(|meta| meta.len() == 4 << 20)
+    });
+}
+
+/// Asserts that an upload is refused because the disk is full.
+fn check_upload_refused(server: &TestServer, user: &str, batch: &str) {
+    let refused = server.sftp(user, batch);
+    assert!(
+        errors(&refused).contains("no space left on the server's disk"),
+        "{}",
+        errors(&refused)
+    );
+}
+
+/// Asserts that users can sign in and list their homes, and that the store can be read.
+fn check_works(server: &TestServer, when: &str) {
+    let by_password = server.sign_in("bob", By::Password("password"), &password("bob"));
+    assert!(by_password.status.success(), "{when}: {}", errors(&by_password));
+    server.sftp_ok("alice", "ls -l\n");
+    let users = server.admin_ok(&["user", "list"], "");
+    assert!(users.contains("alice"), "{when}: {users}");
+}
+
+/// Fills a disk of this kind, and checks what still works.
+fn check_full_disk(kind: &str) {
     let mut server = TestServer::new(&[]);
     let Some(disk) = Disk::mount(&server, kind) else {
         return;
@@ -82,98 +109,77 @@ fn story(kind: &str) {
         server.add_user(user, &[]);
     }
     server.serve();
-    wait_for("the reserve to be made", || {
-        fs::metadata(&reserve).is_ok_and(|meta| meta.len() == 4 << 20)
-    });
+    wait_for_reserve(&reserve);
     let small = local(&server, "small", &[3; 100_000]);
     let large = local(&server, "large", &vec![4; 30 << 20]);
     server.sftp_ok("alice", &format!("put {} small\n", small.display()));
 
-    // One user fills the disk.
-    let refused = server.sftp("alice", &format!("put {} large\n", large.display()));
-    assert!(
-        errors(&refused).contains("no space left on the server's disk"),
-        "{}",
-        errors(&refused)
-    );
+    // A user fills the disk.
+    check_upload_refused(&server, "alice", &format!("put {} large\n", large.display()));
     server.wait_for_log("no space left on the disk");
     disk.fill("filler");
-    // Nothing of the reserve went into it.
+    // The upload did not use the reserve.
     assert!(reserve.exists());
 
-    let goes_on = |server: &TestServer, when: &str| {
-        let by_password = server.sign_in("bob", By::Password("password"), &password("bob"));
-        assert!(by_password.status.success(), "{when}: {}", errors(&by_password));
-        server.sftp_ok("alice", "ls -l\n");
-        let users = server.admin_ok(&["user", "list"], "");
-        assert!(users.contains("alice"), "{when}: {users}");
-    };
-    goes_on(&server, "full");
+    check_works(&server, "full");
     server.admin_ok(&["user", "disable", "carol"], "");
     wait_for("carol to be refused", || {
         !server.sftp("carol", "ls\n").status.success()
     });
     server.wait_for_log("the disk of the data directory is full");
-    // What was freed is the store's: no home grows into it.
-    let refused = server.sftp("bob", &format!("put {} x\n", small.display()));
-    assert!(
-        errors(&refused).contains("no space left on the server's disk"),
-        "{}",
-        errors(&refused)
-    );
+    // The freed space is for the store, so that no home can grow.
+    check_upload_refused(&server, "bob", &format!("put {} x\n", small.display()));
     server.sftp_ok("alice", "rm small\nrename large larger\n");
     assert!(!disk.point.join("homes/alice/small").exists());
 
-    // A restart, and one after a crash.
+    // The server restarts after a shutdown, and after a crash.
     for signal in ["TERM", "KILL"] {
         server.signal(signal);
         server.wait_for_exit();
         server.serve();
-        goes_on(&server, signal);
+        check_works(&server, signal);
         server.admin_ok(&["user", "enable", "carol"], "");
         server.admin_ok(&["user", "disable", "carol"], "");
     }
     server.wait_for_log("the disk of the data directory is full");
 
-    // Room again, made by a user and by the operator.
+    // A user and the administrator free space.
     server.sftp_ok("alice", "rm larger\n");
     fs::remove_file(disk.point.join("filler")).unwrap();
     server.wait_for_log("the disk of the data directory has room again");
-    wait_for("the reserve to be made again", || {
-        fs::metadata(&reserve).is_ok_and(|meta| meta.len() == 4 << 20)
-    });
+    wait_for_reserve(&reserve);
     server.sftp_ok("bob", &format!("put {} x\n", small.display()));
-    let told = server.log();
+    let message = server.log();
     assert_eq!(
-        told.matches("the disk of the data directory is full").count(),
+        message.matches("the disk of the data directory is full").count(),
         1,
-        "{told}"
+        "{message}"
     );
 
-    // A start where the server that ended before has left nothing but the reserve.
+    // The server starts although the last one has left no space except for the reserve.
     server.signal("TERM");
     assert_eq!(server.wait_for_exit(), Some(0));
     disk.fill("filler");
     assert!(reserve.exists());
     server.admin_ok(&["user", "list"], "");
     server.serve();
-    goes_on(&server, "started on a full disk");
+    check_works(&server, "started on a full disk");
     server.sftp_ok("bob", "rm x\n");
 }
 
 #[test]
-fn a_full_tmpfs_keeps_nobody_out() {
-    story("tmpfs");
+fn users_can_sign_in_on_a_full_tmpfs() {
+    check_full_disk("tmpfs");
 }
 
 #[test]
-fn a_full_ext4_keeps_nobody_out() {
-    story("ext4");
+fn users_can_sign_in_on_a_full_ext4() {
+    check_full_disk("ext4");
 }
 
-/// A change that is larger than what is left, and than what is left to begin with: the store finds out in the middle.
+/// The change is larger than the free space, which the store notices in the middle.
 #[test]
-fn a_change_that_finds_the_disk_full_is_made_again_with_the_reserve() {
+fn a_change_that_fails_on_a_full_disk_is_repeated_with_the_reserve() {
     let mut server = TestServer::new(&[]);
     let Some(disk) = Disk::mount(&server, "tmpfs") else {
         return;
@@ -181,9 +187,7 @@ fn a_change_that_finds_the_disk_full_is_made_again_with_the_reserve() {
     let reserve = disk.point.join("reserve");
     server.add_user("alice", &[]);
     server.serve();
-    wait_for("the reserve to be made", || {
-        fs::metadata(&reserve).is_ok_and(|meta| meta.len() == 4 << 20)
-    });
+    wait_for_reserve(&reserve);
     server.signal("TERM");
     server.wait_for_exit();
     disk.fill("filler");
@@ -192,10 +196,10 @@ fn a_change_that_finds_the_disk_full_is_made_again_with_the_reserve() {
         .open(disk.point.join("filler"))
         .unwrap();
     let length = filler.metadata().unwrap().len();
-    // 1 MiB is enough for the store not to spend the reserve beforehand.
+    // With 1 MiB of free space, the store does not use the reserve beforehand.
     filler.set_len(length - (5 << 18)).unwrap();
 
-    // 1.6 MiB of keys, in files that are not too large.
+    // The keys have 1.6 MiB, in files that are not too large.
     let mut files = Vec::new();
     for part in 0..2 {
         let mut lines = String::new();
@@ -214,7 +218,7 @@ fn a_change_that_finds_the_disk_full_is_made_again_with_the_reserve() {
     assert_eq!(listed.lines().count(), 121);
 }
 
-/// Runs `user disable alice` while these calls of the system fail, as strace injects it.
+/// Runs `user disable alice` while strace makes these system calls fail.
 fn disabled_while(server: &TestServer, failing: &[&str]) -> Output {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64,fallocate"]);
@@ -229,25 +233,25 @@ fn disabled_while(server: &TestServer, failing: &[&str]) -> Output {
     output.expect("no strace on this machine (hint: apt-get install strace)")
 }
 
-/// A quota of the file system is a full disk; other errors of the disk are told as they are.
+/// An exceeded quota of the file system counts as a full disk; other errors of the disk do not.
 #[test]
-fn a_quota_of_the_file_system_is_told_as_a_full_disk_and_nothing_else_is() {
+fn only_a_full_disk_or_an_exceeded_quota_is_reported_as_full() {
     let mut server = TestServer::new(&[]);
     server.add_user("alice", &[]);
-    // The running server keeps the log and its index, so that the change itself is the first thing to be written.
+    // With a running server, the store's log and index exist, so that the change itself is the first write.
     server.serve();
     for (failing, full) in [
         (&["pwrite64:error=EDQUOT", "fallocate:error=EDQUOT"][..], true),
         (&["pwrite64:error=ENOSPC"], true),
         (&["pwrite64:error=EIO"], false),
-        // The store's file has failed, and the disk has room.
+        // Writing the store fails, but the disk has space.
         (&["pwrite64:error=EDQUOT"], false),
     ] {
         let output = disabled_while(&server, failing);
         assert_eq!(output.status.code(), Some(1), "{failing:?}");
-        let told = errors(&output);
+        let message = errors(&output);
         let cause = "the disk is full, and the reserve that the store keeps for this is used up";
-        assert_eq!(told.contains(cause), full, "{failing:?}: {told}");
+        assert_eq!(message.contains(cause), full, "{failing:?}: {message}");
         let shown = server.admin_ok(&["user", "show", "alice", "--json"], "");
         assert!(shown.contains("\"enabled\": true"), "{failing:?}: {shown}");
     }

@@ -1,4 +1,4 @@
-//! A server's directory at another path: users keep their homes and what is known of them.
+//! A server's directory is moved to another path: users keep their homes and their usage.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use super::*;
 use testkit::programs::homeportd;
 
 #[test]
-fn a_server_that_was_moved_goes_on() {
+fn a_moved_server_works_as_before() {
     let mut server = TestServer::start(&["alice"]);
     let elsewhere = server.path().join("far");
     std::fs::create_dir(&elsewhere).unwrap();
@@ -57,7 +57,7 @@ fn a_server_that_was_moved_goes_on() {
             "{shown}"
         );
     }
-    // Back, and the data directory alone at another path.
+    // The directory is moved back, and the data directory alone is moved.
     for name in ["data", "hostkeys", "homeportd.toml"] {
         std::fs::rename(new.join(name), old.join(name)).unwrap();
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A second server, with a store of its own, whose user lives in a home of the first.
+/// Creates a second server with its own store, whose user has a home of the first server.
 fn second(first: &TestServer, storage: &str) -> TestServer {
     let second = TestServer::new(&[("storage", storage)]);
     second.make_key("alice");
@@ -18,10 +18,10 @@ fn second(first: &TestServer, storage: &str) -> TestServer {
         home.to_str().unwrap(),
     ];
     let output = second.admin(&add, "");
-    // The user may read what is there; that nothing grows is told.
+    // The user may read existing files, and gets a message that nothing can grow.
     assert!(output.status.success(), "{}", errors(&output));
     assert!(errors(&output).contains(NOT_OWNED), "{}", errors(&output));
-    // One that is not there is not made.
+    // A home that does not exist is not created.
     let missing = first.home("carol");
     let add = [
         "user",
@@ -48,7 +48,7 @@ fn put(server: &TestServer, name: &str) -> Output {
 }
 
 #[test]
-fn of_two_servers_on_one_storage_only_its_owner_lets_homes_grow() {
+fn only_the_owner_of_the_storage_lets_homes_grow() {
     let first = TestServer::start(&["alice"]);
     let place = first.path().join("data/homes");
     assert!(put(&first, "one").status.success());
@@ -67,17 +67,20 @@ fn of_two_servers_on_one_storage_only_its_owner_lets_homes_grow() {
             errors(&refused)
         );
     }
-    // Reading goes on.
+    // Reading still works.
     other.sftp_ok("alice", "ls -l\nget one back\n");
     other.wait_for_log(NOT_OWNED);
     let check = other.admin(&["check"], "");
-    let told = String::from_utf8_lossy(&check.stdout).into_owned();
-    assert!(!check.status.success() && told.contains(NOT_OWNED), "{told}");
-    // The marker is nothing that a client sees.
+    let message = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(
+        !check.status.success() && message.contains(NOT_OWNED),
+        "{message}"
+    );
+    // Clients do not see the marker.
     let listed = first.sftp_ok("alice", "ls -la\nls -la ..\n");
     assert!(!listed.contains("homeport-store"), "{listed}");
 
-    // It changes hands on purpose only, and at the next sign-in both know.
+    // The owner changes only by a command, and both servers know it at the next sign-in.
     let adopt = ["storage", "adopt", place.to_str().unwrap()];
     let refused = other.admin(&adopt, "");
     assert!(
@@ -94,11 +97,11 @@ fn of_two_servers_on_one_storage_only_its_owner_lets_homes_grow() {
 }
 
 #[test]
-fn a_disk_that_is_not_mounted_gets_no_home_and_works_again_once_it_is() {
+fn an_unmounted_disk_gets_no_homes_and_works_again_once_it_is_mounted() {
     let server = TestServer::start(&["alice"]);
     let (homes, disk) = (server.path().join("data/homes"), server.path().join("disk"));
     assert!(put(&server, "one").status.success());
-    // What is seen when a disk is unmounted: the empty directory below.
+    // An unmounted disk leaves the empty mount point.
     std::fs::rename(&homes, &disk).unwrap();
     std::fs::create_dir(&homes).unwrap();
     let refused = server.sftp("alice", "ls\n");
@@ -112,12 +115,12 @@ fn a_disk_that_is_not_mounted_gets_no_home_and_works_again_once_it_is() {
     server.wait_for_log(NOT_OWNED);
     server.wait_for_log("is its disk mounted?");
     let check = server.admin(&["check"], "");
-    let told = String::from_utf8_lossy(&check.stdout).into_owned();
+    let message = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(
-        !check.status.success() && told.contains("is its disk mounted?"),
-        "{told}"
+        !check.status.success() && message.contains("is its disk mounted?"),
+        "{message}"
     );
-    // Neither is one for a new user.
+    // The home of a new user is not created either.
     let add = server.admin(&["user", "add", "bob", "--password-stdin"], "a good long secret");
     assert!(
         !add.status.success() && errors(&add).contains(NOT_OWNED),
@@ -134,7 +137,7 @@ fn a_disk_that_is_not_mounted_gets_no_home_and_works_again_once_it_is() {
 }
 
 #[test]
-fn a_start_without_the_disk_serves_once_it_is_there() {
+fn a_server_started_without_the_disk_works_once_it_is_mounted() {
     let mut server = TestServer::new(&[]);
     server.add_user("alice", &[]);
     let (homes, disk) = (server.path().join("data/homes"), server.path().join("disk"));
@@ -148,12 +151,12 @@ fn a_start_without_the_disk_serves_once_it_is_there() {
 }
 
 #[test]
-fn homes_outside_of_homes_are_not_made_at_sign_in() {
+fn homes_outside_of_the_homes_directory_are_not_created_at_sign_in() {
     let root = tempfile::tempdir().unwrap();
     let mut server = TestServer::new(&[("storage", &format!("roots = [{:?}]", root.path()))]);
     let home = root.path().join("alice");
     server.add_user("alice", &["--home", home.to_str().unwrap()]);
-    // A new root was taken with its first home.
+    // A new root gets its owner with its first home.
     assert_eq!(names(root.path()), [".homeport-store", "alice"]);
     std::fs::remove_dir(&home).unwrap();
     server.serve();
@@ -163,14 +166,14 @@ fn homes_outside_of_homes_are_not_made_at_sign_in() {
 }
 
 #[test]
-fn adopting_says_what_it_does() {
+fn adopt_says_what_it_does() {
     let root = tempfile::tempdir().unwrap();
     let server = TestServer::new(&[("storage", &format!("roots = [{:?}]", root.path()))]);
     let check = server.admin(&["check"], "");
-    let told = String::from_utf8_lossy(&check.stdout).into_owned();
+    let message = String::from_utf8_lossy(&check.stdout).into_owned();
     assert!(
-        told.contains(&format!("homeportd storage adopt {}", root.path().display())),
-        "{told}"
+        message.contains(&format!("homeportd storage adopt {}", root.path().display())),
+        "{message}"
     );
     let text = server.admin_ok(&["storage", "adopt"], "");
     assert!(
@@ -179,8 +182,8 @@ fn adopting_says_what_it_does() {
     );
     let text = server.admin_ok(&["storage", "adopt"], "");
     assert!(!text.contains("adopted "), "{text}");
-    let told = String::from_utf8_lossy(&server.admin(&["check"], "").stdout).into_owned();
-    assert!(!told.contains("storage adopt"), "{told}");
+    let message = String::from_utf8_lossy(&server.admin(&["check"], "").stdout).into_owned();
+    assert!(!message.contains("storage adopt"), "{message}");
     let stranger = server.admin(&["storage", "adopt", "/tmp"], "");
     assert!(!stranger.status.success());
     assert!(

@@ -80,22 +80,27 @@ impl Arguments {
     fn nth(list: &[usize], n: usize) -> usize {
         list.get(n).or(list.last()).copied().unwrap_or(1)
     }
+
+    fn target(&self) -> Result<Target, Box<dyn std::error::Error>> {
+        let proof = match &self.key {
+            Some(file) => Proof::Key(Arc::new(load_secret_key(file, None)?)),
+            None => Proof::Password(
+                std::env::var("LOAD_PASSWORD").map_err(|_| "neither --key nor $LOAD_PASSWORD")?,
+            ),
+        };
+        Ok(Target {
+            port: self.port,
+            user: self.user.clone(),
+            proof,
+            cipher: self.cipher.clone(),
+        })
+    }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
-    let target = Arc::new(Target {
-        port: arguments.port,
-        user: arguments.user.clone(),
-        proof: match &arguments.key {
-            Some(file) => Proof::Key(Arc::new(load_secret_key(file, None)?)),
-            None => Proof::Password(
-                std::env::var("LOAD_PASSWORD").map_err(|_| "neither --key nor $LOAD_PASSWORD")?,
-            ),
-        },
-        cipher: arguments.cipher.clone(),
-    });
+    let target = Arc::new(arguments.target()?);
     let mut runs = Vec::new();
     for (n, &kind) in arguments.work.iter().enumerate() {
         let connections = Arguments::nth(&arguments.connections, n);

@@ -1,6 +1,6 @@
 //! The command line of `homeport`: the options that all commands share, and the commands of the program itself. Verbs
-//! that work on a server come from [`commands`](crate::commands). It only reads words; [`run`](crate::run) acts on
-//! them.
+//! that work on a server come from [`commands`](crate::commands). It only parses; [`run`](crate::run) acts on the
+//! result.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,9 +10,9 @@ use clap_complete::Shell;
 
 use crate::commands::Command;
 
-/// An SFTP client that resumes what broke off, and proves what arrived.
+/// An SFTP client that resumes interrupted transfers, and verifies the files that it has transferred.
 ///
-/// Without a command it opens a shell on the server; type `help` there.
+/// Without a command, it opens an interactive shell on the server; type `help` there.
 #[derive(Debug, Parser)]
 #[command(
     name = "homeport",
@@ -29,7 +29,7 @@ use crate::commands::Command;
         4 some transfers failed, 5 verification found a difference."
 )]
 pub struct Cli {
-    /// The options about how to connect, and what is shown.
+    /// The options that all commands share: how to connect, and what is shown.
     #[command(flatten)]
     pub common: CommonArgs,
     /// The server on which to open a shell.
@@ -40,7 +40,7 @@ pub struct Cli {
     pub verb: Option<ProgramCommand>,
 }
 
-/// The options about how to connect, and what is shown.
+/// The options that all commands share: how to connect, and what is shown.
 #[derive(Debug, Default, Args)]
 pub struct CommonArgs {
     /// The port of the server.
@@ -61,16 +61,16 @@ pub struct CommonArgs {
     /// Read the password from the first line of standard input.
     #[arg(long, global = true)]
     pub password_stdin: bool,
-    /// Never ask anything. What would be asked fails.
+    /// Never prompt. Whatever would need an answer fails.
     #[arg(long, global = true)]
     pub batch: bool,
-    /// Give up when nothing answers for this many seconds.
+    /// Give up connecting when the server does not answer for this many seconds.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub connect_timeout: Option<u64>,
-    /// Print one JSON object a line, for scripts.
+    /// Print results as JSON, one object per line, for scripts.
     #[arg(long, global = true, conflicts_with = "quiet")]
     pub json: bool,
-    /// Print nothing but errors.
+    /// Print neither progress nor summaries, only results and errors.
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
@@ -78,19 +78,19 @@ pub struct CommonArgs {
 /// The command to run instead of a shell.
 #[derive(Debug, Subcommand)]
 pub enum ProgramCommand {
-    /// A command to a server.
+    /// A command that works on a server.
     #[command(flatten)]
     Server(Command),
     /// Print a script that completes homeport's arguments in a shell
     #[command(after_help = "Example:\n  homeport completions bash > /etc/bash_completion.d/homeport")]
     Completions {
-        /// bash, elvish, fish, powershell or zsh
+        /// The shell: bash, elvish, fish, powershell or zsh
         shell: Shell,
     },
     /// Write the manual pages into a directory
     #[command(after_help = "Example:\n  homeport man /usr/local/share/man/man1")]
     Man {
-        /// The directory. It is made if it is missing.
+        /// The directory for the pages. It is created if it does not exist.
         dir: PathBuf,
     },
 }

@@ -1,11 +1,11 @@
-//! The way to a server: from a word on the command line to a connection that somebody is signed in on.
+//! Connects to a server: from a word on the command line to a signed-in connection.
 //!
 //! ```text
 //! Target::parse(word) -> Destination::resolve(&target, &options, &surroundings) -> connect(...)
 //! ```
 //! [`target`] reads words, [`destination`] puts them together with [`ssh_config`]; [`connect`] dials, agrees on keys,
-//! has the server's key judged ([`host_key`], [`known_hosts`]) and signs in ([`sign_in`]). People are asked through
-//! [`prompts`] alone. What happens on the connection then is the business of the caller's handler.
+//! checks the server's host key ([`host_key`], [`known_hosts`]) and signs in ([`sign_in`]). Only [`prompts`] talks to
+//! the user. The caller's handler handles what happens on the connection afterwards.
 
 mod algorithms;
 pub mod destination;
@@ -43,32 +43,32 @@ const BANNER_LINES: usize = 40;
 const BANNER_LENGTH: usize = 4096;
 const BANNERS: usize = 4;
 
-/// The parts that the caller's handler calls: `check_server_key` and `auth_banner` are one line each.
+/// The callbacks for the caller's handler, whose `check_server_key` and `auth_banner` are one line each.
 pub struct Callbacks {
-    /// Judges the server's key, for `check_server_key`.
+    /// Checks the server's host key, for `check_server_key`.
     pub host_key: HostKeyCheck,
-    /// Shows what the server says before sign-in, for `auth_banner`.
+    /// Shows the banners that the server sends before the sign-in, for `auth_banner`.
     pub banner: Banner,
 }
 
-/// Shows what the server has to say before it lets anybody in.
+/// Shows the banners of a server, which arrive before the sign-in.
 pub struct Banner {
     prompts: Arc<AsyncPrompts>,
     shown: AtomicUsize,
 }
 
 impl Banner {
-    /// Shows the text, made fit for a terminal and cut.
+    /// Shows the text, escaped for the terminal and shortened.
     pub fn show(&self, text: &str) {
         let text = printable_lines(text.as_bytes(), BANNER_LINES, BANNER_LENGTH);
         if !text.is_empty() && self.shown.fetch_add(1, Ordering::Relaxed) < BANNERS {
-            self.prompts.tell(&text);
+            self.prompts.show(&text);
         }
     }
 }
 
 /// Connects and signs in. `make_handler` gets what the handler must call; `credentials` may be used again for the next
-/// connection to the same place, which then asks for nothing that was answered before.
+/// connection to the same place, which then does not prompt for what was answered before.
 ///
 /// # Errors
 /// Says which of the steps failed, why, and what to do next.
@@ -97,7 +97,7 @@ where
     Ok(handle)
 }
 
-/// Makes a connection to the server that was meant. Nobody is signed in on it yet.
+/// Makes a connection and checks the server's host key. Nobody is signed in on it yet.
 async fn secure<H, F>(
     destination: &Destination,
     prompts: &Arc<AsyncPrompts>,
@@ -126,7 +126,7 @@ where
 
     let failed = |error| error::unreachable(destination, error);
     let stream = dial::dial(destination).await?.into_std().map_err(failed)?;
-    // russh's task goes on when nobody waits for it any more; shutting this socket down ends it.
+    // russh's task continues when its caller gives up; shutting this socket down ends it.
     let socket = stream.try_clone().map_err(failed)?;
     let stream = tokio::net::TcpStream::from_std(stream).map_err(failed)?;
     // The token is never cancelled: the connection ends with the handle.
@@ -170,7 +170,7 @@ mod tests {
     use russh::keys::{Algorithm, HashAlg};
 
     #[test]
-    fn signatures_with_sha1_are_known() {
+    fn sha1_signatures_are_recognized() {
         for (hash, expected) in [
             (None, true),
             (Some(HashAlg::Sha256), false),

@@ -1,4 +1,4 @@
-//! Words that stand for names, on the server or on this machine, expanded by listing directories.
+//! Expands patterns to names on the server or on this machine, by listing directories.
 //!
 //! The convention for all words of commands ([`commands`](crate::commands)): they are patterns. `*`, `?` and `[…]`
 //! stand for names, `~` at the beginning for the home, and a backslash before a character takes that away. So a word
@@ -24,9 +24,9 @@ use base::glob::{
 };
 use base::words::Word;
 
-/// The most names that one word may stand for: with `*/*/*` a server could go on for ever.
+/// The most names that one word may stand for: for `*/*/*` a malicious server could present names without end.
 const MAX_NAMES: usize = 1_000_000;
-/// How many names are looked up at once.
+/// The number of names that are looked up at once.
 const AT_ONCE: usize = 64;
 
 /// The word of a shell's line, in the notation that commands take.
@@ -38,7 +38,7 @@ pub fn from_word(word: &Word) -> OsString {
 /// and are meant from `directory`.
 ///
 /// # Errors
-/// When the connection is lost, or the server has no end of names. A directory that cannot be listed matches nothing.
+/// When the connection is lost, or the server has too many names. A directory that cannot be listed matches nothing.
 pub async fn remote(link: &Link, directory: &[u8], word: &[u8]) -> Result<Vec<Vec<u8>>, RemoteError> {
     let mut pattern = parse(word);
     if let Some(below) = below_home(&pattern) {
@@ -169,7 +169,7 @@ mod tests {
     use base::glob::escape;
 
     #[test]
-    fn what_is_quoted_in_the_shell_is_escaped_for_commands() {
+    fn quoted_characters_are_escaped() {
         for (typed, word) in [
             ("*.txt", "*.txt"),
             ("'*'.txt", "\\*.txt"),

@@ -1,4 +1,4 @@
-//! Ctrl-C while a command runs: the first one asks it to stop, the second one ends the program.
+//! Ctrl-C while a command runs: the first SIGINT asks it to stop, the second one ends the program.
 
 use std::future::Future;
 use std::io::{self, Write as _};
@@ -12,24 +12,24 @@ use tokio_util::task::AbortOnDropHandle;
 /// The exit code that a shell reports for a program that SIGINT has ended.
 pub const EXIT_CODE: u8 = 130;
 
-/// Does work that `stop` can stop. SIGINT cancels it; a second SIGINT ends the process with code 130, whatever the work
-/// does.
+/// Runs work that `stop` can stop. SIGINT cancels the token; a second SIGINT ends the process with code 130, whatever
+/// the work does.
 ///
 /// After the first call SIGINT no longer ends the process by itself. A prompt for a secret needs that, too.
 pub async fn guard<T>(stop: CancellationToken, work: impl Future<Output = T>) -> T {
-    // Where signals cannot be heard, they end the process as usual.
+    // Without a signal handler, SIGINT ends the process as usual.
     let _watcher = signal(SignalKind::interrupt()).map(|signals| {
-        // A task of its own, because the work may block its thread, with a question for example.
+        // The watcher is a task of its own, because the work may block its thread, for example with a prompt.
         AbortOnDropHandle::new(tokio::spawn(watch(signals, stop)))
     });
     work.await
 }
 
-/// How many SIGINTs a [`guard`] has heard.
+/// The number of SIGINTs that all calls of [`guard`] have received.
 static HEARD: AtomicU64 = AtomicU64::new(0);
 
-/// How many times SIGINT has come while work was guarded. A thread that waits for a person checks whether the number
-/// has changed.
+/// The number of SIGINTs that arrived while work was guarded. A thread that waits for input checks whether it has
+/// changed.
 pub fn count() -> u64 {
     HEARD.load(Ordering::Relaxed)
 }
@@ -47,7 +47,7 @@ async fn watch(mut signals: Signal, stop: CancellationToken) {
 }
 
 fn say(message: &str) {
-    // Where standard error is closed, nobody reads it.
+    // If standard error is closed, the message is lost.
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
@@ -55,10 +55,11 @@ fn say(message: &str) {
 pub struct InterruptListener(Signal);
 
 impl InterruptListener {
-    /// Begins to listen. It must be called inside a runtime. After that SIGINT no longer ends the process by itself.
+    /// Installs the signal handler. It must be called inside a runtime. From then on, SIGINT does not end the process
+    /// by itself.
     ///
     /// # Errors
-    /// When signals cannot be heard.
+    /// When the signal handler cannot be installed.
     pub fn listen() -> io::Result<Self> {
         signal(SignalKind::interrupt()).map(Self)
     }

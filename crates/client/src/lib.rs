@@ -1,22 +1,22 @@
-//! The Homeport client: transfers over SFTP that go on where they broke off and prove what arrived.
+//! The Homeport client: transfers over SFTP that resume after an interruption and verify what was transferred.
 //!
 //! Its layers, from the top; a module imports only from those below, and never in a circle:
 //!
 //! ```text
 //! run                  from the command line to the exit code
-//! cli, shell           what a command line says; what a line of the shell says
+//! cli, shell           the grammar of a command line; the interactive shell
 //! commands             the verbs: one file each, its arguments and its work
 //! progress             what is shown of transfers
-//! transfer, globs      the transfer engine; words that stand for names
-//! remote               one server: a connection at a time, made anew when it breaks
+//! transfer, globs      the transfer engine; the expansion of patterns
+//! remote               one server: one connection at a time, with a new one when it breaks
 //! link                 one SFTP channel, and the operations on it
-//! connect              from a word to a connection on which somebody is signed in
+//! connect              from a destination to a signed-in connection
 //! output, plan, names, interrupt, local_attributes      no network
 //! ```
 //!
 //! A new verb is one file and one line: [`commands`] says how.
 #![forbid(unsafe_code)]
-// The documentation is for those who work on the client: what is private belongs to it.
+// The documentation is for developers of the client, and so includes private items.
 #![allow(rustdoc::private_intra_doc_links)]
 
 pub mod cli;

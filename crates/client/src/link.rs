@@ -1,8 +1,8 @@
 //! The connection to one server: an SFTP channel, and the operations on it.
 //!
-//! [`channel`] sends requests and hands out replies ([`inbox`] takes them from the SSH library's callbacks in
-//! [`handler`]); [`files`], [`hashing`] and [`space`] are what can be asked. A link that is lost stays lost: connecting
-//! again is the business of [`remote`](crate::remote).
+//! [`channel`] sends requests and returns replies ([`inbox`] takes them from the SSH library's callbacks in
+//! [`handler`]); [`files`], [`hashing`] and [`space`] are the operations. A lost link stays lost:
+//! [`remote`](crate::remote) connects again.
 
 mod block;
 mod channel;

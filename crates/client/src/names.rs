@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_single_component_is_taken_over() {
+    fn only_a_single_component_is_a_valid_name() {
         for name in [&b""[..], b".", b"..", b"../x", b"/etc/passwd", b"a/b", b"a\0b"] {
             assert!(!is_single_name(name), "{name:?}");
         }
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_put_together_and_taken_apart() {
+    fn paths_are_joined_and_split() {
         for (directory, path, joined) in [
             (&b"/a"[..], &b"b"[..], &b"/a/b"[..]),
             (b"/", b"b", b"/b"),

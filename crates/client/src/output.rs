@@ -1,5 +1,5 @@
-//! How results and messages are shown: for a person, for a script (`--json`, one object for each event or line), or
-//! only errors. Other modules say what is shown.
+//! How results and messages are shown: as text for the user, for a script (`--json`, one object for each event or
+//! line), or only errors. Other modules say what is shown.
 
 use std::io::{self, Write as _};
 
@@ -17,7 +17,7 @@ pub enum Style {
     Words,
     /// As JSON, one object a line.
     Json,
-    /// Nothing but errors is shown.
+    /// Errors and results are shown, but no progress and no summaries.
     Quiet,
 }
 
@@ -28,7 +28,7 @@ pub struct Output {
     pub style: Style,
 }
 
-/// Writes results to standard output. A reader that has gone, as in `| head`, ends the program.
+/// Writes results to standard output. If the reader has closed the pipe, as in `| head`, the program ends.
 ///
 /// # Errors
 /// When the disk behind standard output is full, for example.

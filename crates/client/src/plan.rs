@@ -1,4 +1,5 @@
-//! What a transfer does about what is there already: the decision table, without any reading or writing.
+//! Decides what a transfer does about a file that exists at its target: the decision table, without any reading or
+//! writing.
 //!
 //! | there | then |
 //! |---|---|
@@ -10,7 +11,7 @@
 
 use std::fmt;
 
-/// What stands in the place where the file is to go.
+/// What exists at the target path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExistingEntry {
     /// Nothing has the name there.
@@ -23,7 +24,7 @@ pub enum ExistingEntry {
     Other,
 }
 
-/// What the table says before anything was compared.
+/// The first decision of the table, before anything is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstStep {
     /// Send all of the file.
@@ -35,11 +36,11 @@ pub enum FirstStep {
         /// Whether these are all bytes of both files.
         whole: bool,
     },
-    /// A person or an option has to decide.
+    /// The user or an option has to decide.
     Conflict(Conflict),
 }
 
-/// Why a person or an option has to decide.
+/// Why the user or an option has to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conflict {
     /// The file has the same size as ours, but other content.
@@ -82,10 +83,10 @@ impl fmt::Display for Conflict {
     }
 }
 
-/// How conflicts are resolved.
+/// How conflicts with existing files are resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
-    /// A person is asked. If there is nobody to ask, the file fails.
+    /// The user is asked. If that is not possible, the file fails.
     #[default]
     Ask,
     /// The existing file is replaced.
@@ -123,7 +124,7 @@ pub enum Decision {
     },
     /// Send nothing: both ends have the same bytes.
     Same,
-    /// A person or an option has to decide.
+    /// The user or an option has to decide.
     Conflict(Conflict),
 }
 

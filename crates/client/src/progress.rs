@@ -1,9 +1,9 @@
 //! Shows transfers while they run, and the line that sums them up. It observes the counters of
 //! [`transfer`](crate::transfer), and changes nothing.
 //!
-//! [`observer`] chooses: bars ([`bars`]) where standard error is a terminal that can draw, lines ([`plain`]) where it is
-//! not a terminal, objects for scripts ([`json`]), or only what went wrong ([`quiet`]). The words are the same
-//! everywhere ([`line`]).
+//! [`observer`] chooses: bars ([`bars`]) where standard error is a terminal that can draw, lines ([`plain`]) where it
+//! is not a terminal, objects for scripts ([`json`]), or only failures ([`quiet`]). The words are the same everywhere
+//! ([`line`]).
 
 mod bars;
 mod json;

@@ -1,7 +1,7 @@
-//! The server as the client's commands see it: one connection at a time, made anew when it breaks.
+//! The server as the client's commands see it: one connection at a time, and a new one when it breaks.
 //!
-//! A connection that is lost stays lost: whoever had work on it gets [`RemoteError::ConnectionLost`], asks for
-//! [`Remote::link`] again and decides what is still to be done. Only one caller dials; the others wait for the result.
+//! A connection that is lost stays lost: each caller with pending work on it gets [`RemoteError::ConnectionLost`],
+//! calls [`Remote::link`] again and decides what is left to do. Only one caller dials; the others wait for the result.
 
 pub mod prompts_above_progress;
 
@@ -44,7 +44,7 @@ impl ConnectFailure {
         }
     }
 
-    /// Whether another attempt makes sense. It does not where a person has to decide something.
+    /// Whether another attempt may succeed. It cannot if the user has to decide something.
     fn may_pass(&self) -> bool {
         match self {
             Self::Connect(error) => error.may_pass(),
@@ -56,7 +56,7 @@ impl ConnectFailure {
     }
 }
 
-/// A server on which somebody is signed in.
+/// A server, with the connection on which the user is signed in.
 pub struct Remote {
     destination: Destination,
     credentials: Credentials,
@@ -90,7 +90,7 @@ impl Remote {
     /// The connection; a new one if the last is lost, after up to five attempts.
     ///
     /// # Errors
-    /// When no connection can be made. The last reason is given.
+    /// The last attempt's error, if no connection can be made.
     pub async fn link(&self) -> Result<Arc<Link>, RemoteError> {
         let mut current = self.link.lock().await;
         if !current.is_lost() {
@@ -99,10 +99,10 @@ impl Remote {
         let mut lost = current.lost();
         let notice = current.notice();
         if !notice.is_empty() {
-            self.tell(&printable_lines(&notice, 5, 500));
+            self.show(&printable_lines(&notice, 5, 500));
         }
         for (number, pause) in PAUSES.iter().enumerate() {
-            self.tell(&format!(
+            self.show(&format!(
                 "{lost}; connecting again ({} of {})",
                 number + 1,
                 PAUSES.len()
@@ -111,7 +111,7 @@ impl Remote {
             match dial(&self.destination, &self.credentials, &self.prompts).await {
                 Ok(link) => {
                     *current = Arc::new(link);
-                    self.tell("connected again");
+                    self.show("connected again");
                     return Ok(Arc::clone(&current));
                 }
                 Err(error) => {
@@ -132,24 +132,24 @@ impl Remote {
         (!current.is_lost()).then(|| Arc::clone(&current))
     }
 
-    /// Makes this display the one that draws on the screen, as long as it lives: messages and questions go through it.
+    /// Makes this display the one that draws on the screen, as long as it lives: messages and prompts go through it.
     pub fn set_display(&self, screen: std::sync::Weak<dyn PausableDisplay>) {
         self.screen_prompts.set_display(screen);
     }
 
-    /// Tells the person something, if there is one.
-    pub fn tell(&self, message: &str) {
-        self.prompts.tell(message);
+    /// Shows a message to the user.
+    pub fn show(&self, message: &str) {
+        self.prompts.show(message);
     }
 
-    /// Waits until no question is open any more to which nobody wants an answer.
+    /// Waits until cancelled prompts have ended.
     pub async fn wait_for_questions(&self) {
         let screen_prompts = Arc::clone(&self.screen_prompts);
         // The closure cannot panic.
         let _ = tokio::task::spawn_blocking(move || screen_prompts.wait()).await;
     }
 
-    /// The prompts through which a person can be asked.
+    /// The prompts for the user.
     pub fn prompts(&self) -> &Arc<dyn Prompts> {
         &self.prompts
     }
@@ -159,7 +159,7 @@ impl Remote {
         &self.destination.given
     }
 
-    /// Says goodbye to the server, and closes the connection.
+    /// Sends a disconnect message, and closes the connection.
     pub async fn close(&self) {
         self.link.lock().await.close().await;
     }

@@ -1,5 +1,4 @@
-//! `homeport` from the command line to the exit code: what is asked for ([`task`]), signing in ([`sign_in`]), and the
-//! work.
+//! `homeport` from the command line to the exit code: the task ([`task`]), signing in ([`sign_in`]), and running it.
 
 mod failure;
 mod sign_in;
@@ -27,10 +26,10 @@ use failure::CommandFailure;
 use sign_in::signed_in;
 use task::Task;
 
-/// How long a server may take to hear that we leave.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// The longest wait until the disconnect message is sent.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Runs what the command line says, and returns the exit code.
+/// Runs the command line, and returns the exit code.
 pub fn run(cli: Cli) -> ExitCode {
     let code = match try_run(cli) {
         Ok(code) => code,
@@ -39,7 +38,7 @@ pub fn run(cli: Cli) -> ExitCode {
             code
         }
     };
-    // A thread that waits for a person at the terminal must not delay the end.
+    // A thread that waits for input at the terminal must not delay the exit.
     std::process::exit(i32::from(code))
 }
 
@@ -76,7 +75,7 @@ fn try_run(cli: Cli) -> std::result::Result<u8, CommandFailure> {
     };
     let output = Output { style };
     let code = work(&runtime, &task, &cli.common, output);
-    // A thread that waits for a person at the terminal must not delay the end.
+    // A thread that waits for input at the terminal must not delay the exit.
     runtime.shutdown_background();
     code
 }
@@ -100,22 +99,22 @@ fn work(
             }))?;
             let runner = Arc::new(commands::Runner);
             let code = shell::run(Arc::clone(&session), runner, runtime.handle().clone());
-            runtime.block_on(goodbye(&session));
+            runtime.block_on(disconnect(&session));
             Ok(code)
         }
         task => runtime.block_on(interrupt::guard(stop.clone(), async {
             let session = session.await?;
             session.set_stop(stop.clone());
             let code = task.run(&session).await;
-            goodbye(&session).await;
+            disconnect(&session).await;
             Ok(code)
         })),
     }
 }
 
-/// Says goodbye to the server. One that does not hear it is not waited for.
-async fn goodbye(session: &Session) {
-    let _ = tokio::time::timeout(GOODBYE, session.remote.close()).await;
+/// Disconnects from the server, but waits no longer than [`DISCONNECT_TIMEOUT`] for it.
+async fn disconnect(session: &Session) {
+    let _ = tokio::time::timeout(DISCONNECT_TIMEOUT, session.remote.close()).await;
 }
 
 /// Changes to the directory in which a shell begins.

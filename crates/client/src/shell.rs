@@ -1,9 +1,8 @@
-//! The interactive shell: reads lines, from a terminal or as a script, and has them done.
+//! The interactive shell: reads lines from a terminal or a script, and runs them.
 //!
-//! Lines are read in [`editor`] or [`script`], and run by the [`interpreter`]. What they may say stands in the
-//! [`grammar`], which is made from the verbs of [`commands`](crate::commands) and from the shell's own [`verbs`];
-//! [`help`] and completion ([`complete`]) follow from it. The words of a command are patterns, as
-//! [`globs`](crate::globs) has them.
+//! Lines are read in [`editor`] or [`script`], and run by the [`interpreter`]. Their syntax is in the [`grammar`],
+//! which is made from the verbs of [`commands`](crate::commands) and from the shell's own [`verbs`]; [`help`] and
+//! completion ([`complete`]) follow from it. The words of a command are patterns, as [`globs`](crate::globs) has them.
 
 pub mod complete;
 mod context;
@@ -37,7 +36,7 @@ pub fn run(session: Arc<Session>, runner: Arc<dyn CommandRunner>, runtime: Handl
     script::run(&mut shell, io::stdin().lock())
 }
 
-/// Runs a script that comes from elsewhere, and returns its exit code.
+/// Runs a script from any source, and returns its exit code.
 pub fn run_script(
     session: Arc<Session>,
     runner: Arc<dyn CommandRunner>,

@@ -1,13 +1,13 @@
-//! Files from one end to the other: what is there is looked at first, only what is missing is sent, and what has
-//! arrived is proven.
+//! Transfers files in either direction: existing bytes are compared first, only missing ones are sent, and the result
+//! is verified.
 //!
-//! A transfer's states: *deciding* (looking, hashing what is there, perhaps asking), *sending*, *verifying*, *ended*.
-//! When the connection breaks it goes back to *deciding* on the next one, and then what is there is its own: a part
-//! that is not a beginning of the file is sent anew without a question. [`engine`] bounds how many run at once, and the
-//! link bounds the bytes under way.
+//! A transfer's states: *deciding* (looking at the target, hashing what exists, perhaps prompting), *sending*,
+//! *verifying*, *ended*. When the connection breaks, it returns to *deciding* on the next one. Then the existing bytes
+//! are its own: if they are not the beginning of the file, it is sent again without a prompt. [`engine`] bounds how
+//! many run at once, and the link bounds the bytes under way.
 //!
 //! [`engine`] runs jobs; each [`attempt`] is an [`upload`] or a [`download`]. They decide by the table in
-//! [`plan`](crate::plan). Nothing here prints: who shows the progress observes the [`progress_hub`].
+//! [`plan`](crate::plan). Nothing here prints: displays observe the [`progress_hub`].
 
 mod attempt;
 mod context;

@@ -8,7 +8,7 @@ use super::server::TestServer;
 /// The lines of one kind of event. Several events of one kind may share a line that counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lines {
-    /// The number of lines.
+    /// The number of lines in the audit log.
     pub lines: u64,
     /// The number of events that these lines stand for.
     pub count: u64,

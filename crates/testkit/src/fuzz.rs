@@ -41,16 +41,16 @@ pub fn smoke(target: &str, body: fn(&[u8])) {
 }
 
 fn run(input: &[u8], body: fn(&[u8])) {
-    /// Prints the input when the body panics.
-    struct Told<'a>(&'a [u8]);
-    impl Drop for Told<'_> {
+    /// Prints the input if the body panics.
+    struct PrintOnPanic<'a>(&'a [u8]);
+    impl Drop for PrintOnPanic<'_> {
         fn drop(&mut self) {
             if std::thread::panicking() {
                 eprintln!("the input is b\"{}\"", self.0.escape_ascii());
             }
         }
     }
-    let _told = Told(input);
+    let _printer = PrintOnPanic(input);
     body(input);
 }
 

@@ -9,7 +9,6 @@
 //! notice the codec's mistakes.
 // Tests say what they expect by failing, and so does their harness.
 #![allow(
-    missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -19,8 +18,8 @@
     reason = "a test says what it expects by failing"
 )]
 
-pub mod alone;
 pub mod audit;
+pub mod exclusive;
 pub mod fuzz;
 pub mod in_process;
 pub mod packets;
@@ -54,7 +53,7 @@ pub fn wait_for(what: &str, mut found: impl FnMut() -> bool) {
 }
 
 /// Runs work that ends soon unless it hangs. Panics with `what` if it takes longer than [`PATIENCE`].
-pub fn in_patience<T>(what: &str, work: impl FnOnce() -> T) -> T {
+pub fn within_patience<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let begun = Instant::now();
     let result = work();
     assert!(begun.elapsed() < PATIENCE, "{what} took {:?}", begun.elapsed());
@@ -75,9 +74,9 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Returns the setting with which the user who runs the tests may inspect the server. Otherwise only root can inspect
-/// its memory and its descriptors.
-pub fn looked_into() -> (&'static str, &'static str) {
+/// Returns the setting with which the user of the tests can inspect the memory and the descriptors of the server. With
+/// the sandbox, only root can.
+pub fn inspectable() -> (&'static str, &'static str) {
     let setting = match is_root() {
         true => "sandbox = true",
         false => "sandbox = false",
@@ -90,8 +89,8 @@ pub fn skipped(what: &str, why: &str) {
     eprintln!("\n*** SKIPPED: {what}: {why} ***\n");
 }
 
-/// Whether root runs the tests. If not, prints that the test is skipped.
-pub fn root_for(what: &str) -> bool {
+/// Whether root runs the tests. If not, this prints that the test is skipped.
+pub fn is_root_or_skip(what: &str) -> bool {
     if !is_root() {
         skipped(what, "it needs root");
     }
@@ -100,7 +99,7 @@ pub fn root_for(what: &str) -> bool {
 
 /// Returns the program that runs another one with its own mounts, as root of a namespace if necessary. If that is not
 /// possible on this machine, prints so and returns `None`.
-pub fn own_mounts(what: &str) -> Option<Vec<&'static str>> {
+pub fn private_mounts(what: &str) -> Option<Vec<&'static str>> {
     let mut words = vec!["unshare", "--mount"];
     if !is_root() {
         words.extend(["--user", "--map-root-user"]);
@@ -124,7 +123,7 @@ pub fn own_mounts(what: &str) -> Option<Vec<&'static str>> {
 
 /// The arguments that remove root's capabilities from a program, so that permissions mean the same for root and for
 /// other users.
-pub const WITHOUT_POWERS: [&str; 2] = ["--bounding-set=-all", "--inh-caps=-all"];
+pub const WITHOUT_CAPABILITIES: [&str; 2] = ["--bounding-set=-all", "--inh-caps=-all"];
 
 /// Returns the name by which the test `function` of the module `module_path!()` is selected on the command line of its
 /// binary.

@@ -7,12 +7,17 @@ use sftp_wire::constants::*;
 use sftp_wire::fields::{Body as _, Output as _};
 use sftp_wire::{Attributes, Extension, Owner, Times};
 
-/// The flags of OPEN.
+/// The flag SSH_FXF_READ of OPEN: the file is opened for reading.
 pub const READ: u32 = SSH_FXF_READ;
+/// The flag SSH_FXF_WRITE of OPEN: the file is opened for writing.
 pub const WRITE: u32 = SSH_FXF_WRITE;
+/// The flag SSH_FXF_APPEND of OPEN: each WRITE goes to the end of the file.
 pub const APPEND: u32 = SSH_FXF_APPEND;
+/// The flag SSH_FXF_CREAT of OPEN: the file is created if it does not exist.
 pub const CREAT: u32 = SSH_FXF_CREAT;
+/// The flag SSH_FXF_TRUNC of OPEN: an existing file is emptied.
 pub const TRUNC: u32 = SSH_FXF_TRUNC;
+/// The flag SSH_FXF_EXCL of OPEN: OPEN fails if the file exists.
 pub const EXCL: u32 = SSH_FXF_EXCL;
 
 /// The handle that a request names.
@@ -27,12 +32,15 @@ pub enum Handle {
 /// A piece of a request's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
+    /// A number of four bytes.
     U32(u32),
+    /// A number of eight bytes.
     U64(u64),
     /// A string, with its length in front.
     Text(Vec<u8>),
     /// A path, in which a component `@` stands for the row's own directory.
     Path(Vec<u8>),
+    /// A handle, sent as a string.
     Handle(Handle),
     /// Bytes without a length in front.
     Raw(Vec<u8>),
@@ -41,7 +49,9 @@ pub enum Part {
 /// A request of a test, valid or invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    /// The packet type, such as SSH_FXP_OPEN.
     pub kind: u8,
+    /// The parts of the body behind the id.
     pub parts: Vec<Part>,
     /// The id to send; by default the next number.
     pub id: Option<u32>,
@@ -148,34 +158,46 @@ fn expand(path: &[u8], base: &str) -> Vec<u8> {
 /// Attributes as they are sent. `None` leaves out the field and its flag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attrs {
+    /// The size of the file, in bytes.
     pub size: Option<u64>,
+    /// The numeric ids of the owner and of the group.
     pub owner: Option<(u32, u32)>,
+    /// The permissions, with the file type bits if a test sends them.
     pub mode: Option<u32>,
+    /// The access time and the modification time, in seconds since 1970.
     pub times: Option<(u32, u32)>,
+    /// The names and the values of extended attributes.
     pub extended: Vec<(Vec<u8>, Vec<u8>)>,
     /// Flag bits that version 3 does not define.
     pub odd_flags: u32,
 }
 
 impl Attrs {
+    /// Returns attributes with nothing but permissions.
     pub fn mode(mode: u32) -> Self {
         Self {
             mode: Some(mode),
             ..Self::default()
         }
     }
+
+    /// Returns attributes with nothing but a size.
     pub fn size(size: u64) -> Self {
         Self {
             size: Some(size),
             ..Self::default()
         }
     }
+
+    /// Returns attributes with nothing but times.
     pub fn times(atime: u32, mtime: u32) -> Self {
         Self {
             times: Some((atime, mtime)),
             ..Self::default()
         }
     }
+
+    /// Returns attributes with nothing but an owner.
     pub fn owner(uid: u32, gid: u32) -> Self {
         Self {
             owner: Some((uid, gid)),
@@ -222,6 +244,7 @@ pub fn bogus(bytes: &[u8]) -> Handle {
     Handle::Raw(bytes.to_vec())
 }
 
+/// Returns INIT with this version number.
 pub fn init(version: u32) -> Request {
     Request {
         has_id: false,
@@ -229,18 +252,22 @@ pub fn init(version: u32) -> Request {
     }
 }
 
+/// Returns an OPEN request with these flags, and without attributes.
 pub fn open(name: impl AsRef<[u8]>, flags: u32) -> Request {
     open_with(name, flags, &Attrs::default())
 }
 
+/// Returns an OPEN request with these flags and attributes.
 pub fn open_with(name: impl AsRef<[u8]>, flags: u32, attrs: &Attrs) -> Request {
     Request::new(SSH_FXP_OPEN, vec![path(name), Part::U32(flags), attrs.encode()])
 }
 
+/// Returns a CLOSE request for a file or directory.
 pub fn close(handle: Handle) -> Request {
     Request::new(SSH_FXP_CLOSE, vec![Part::Handle(handle)])
 }
 
+/// Returns a READ request for `length` bytes at `offset`.
 pub fn read(handle: Handle, offset: u64, length: u32) -> Request {
     Request::new(
         SSH_FXP_READ,
@@ -248,59 +275,73 @@ pub fn read(handle: Handle, offset: u64, length: u32) -> Request {
     )
 }
 
+/// Returns a WRITE request with this data for `offset`.
 pub fn write(handle: Handle, offset: u64, data: impl AsRef<[u8]>) -> Request {
     let data = Part::Text(data.as_ref().to_vec());
     Request::new(SSH_FXP_WRITE, vec![Part::Handle(handle), Part::U64(offset), data])
 }
 
+/// Returns an LSTAT request, which does not follow a symbolic link.
 pub fn lstat(name: impl AsRef<[u8]>) -> Request {
     Request::new(SSH_FXP_LSTAT, vec![path(name)])
 }
 
+/// Returns an FSTAT request for an open file.
 pub fn fstat(handle: Handle) -> Request {
     Request::new(SSH_FXP_FSTAT, vec![Part::Handle(handle)])
 }
 
+/// Returns a SETSTAT request with these attributes.
 pub fn setstat(name: impl AsRef<[u8]>, attrs: &Attrs) -> Request {
     Request::new(SSH_FXP_SETSTAT, vec![path(name), attrs.encode()])
 }
 
+/// Returns an FSETSTAT request with these attributes.
 pub fn fsetstat(handle: Handle, attrs: &Attrs) -> Request {
     Request::new(SSH_FXP_FSETSTAT, vec![Part::Handle(handle), attrs.encode()])
 }
 
+/// Returns an OPENDIR request for this path.
 pub fn opendir(name: impl AsRef<[u8]>) -> Request {
     Request::new(SSH_FXP_OPENDIR, vec![path(name)])
 }
 
+/// Returns a READDIR request for an open directory.
 pub fn readdir(handle: Handle) -> Request {
     Request::new(SSH_FXP_READDIR, vec![Part::Handle(handle)])
 }
 
+/// Returns a REMOVE request for a file.
 pub fn remove(name: impl AsRef<[u8]>) -> Request {
     Request::new(SSH_FXP_REMOVE, vec![path(name)])
 }
 
+/// Returns a MKDIR request with these attributes.
 pub fn mkdir(name: impl AsRef<[u8]>, attrs: &Attrs) -> Request {
     Request::new(SSH_FXP_MKDIR, vec![path(name), attrs.encode()])
 }
 
+/// Returns an RMDIR request for an empty directory.
 pub fn rmdir(name: impl AsRef<[u8]>) -> Request {
     Request::new(SSH_FXP_RMDIR, vec![path(name)])
 }
 
+/// Returns a REALPATH request for this path.
 pub fn realpath(name: impl AsRef<[u8]>) -> Request {
     Request::new(SSH_FXP_REALPATH, vec![path(name)])
 }
 
+/// Returns a STAT request, which follows symbolic links.
 pub fn stat(name: impl AsRef<[u8]>) -> Request {
     Request::new(SSH_FXP_STAT, vec![path(name)])
 }
 
+/// Returns a RENAME request, which never replaces a file.
 pub fn rename(from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Request {
     Request::new(SSH_FXP_RENAME, vec![path(from), path(to)])
 }
 
+/// Returns a READLINK request for a symbolic link.
 pub fn readlink(name: impl AsRef<[u8]>) -> Request {
     Request::new(SSH_FXP_READLINK, vec![path(name)])
 }
@@ -326,6 +367,7 @@ pub fn extended_handle(name: &str, handle: Handle) -> Request {
     extended(name, vec![Part::Handle(handle)])
 }
 
+/// Returns an lsetstat@openssh.com request, which does not follow a symbolic link.
 pub fn lsetstat(name: impl AsRef<[u8]>, attrs: &Attrs) -> Request {
     extended(Extension::Lsetstat.name(), vec![path(name), attrs.encode()])
 }

@@ -1,7 +1,7 @@
 //! Builds the two programs that the tests run, and finds where cargo has put them.
 //!
-//! Cargo tells a test only where the programs of its own package are, and testkit belongs to neither package. So each
-//! test process asks cargo once to build both programs; if they are up to date, that takes less than a second.
+//! Cargo gives a test the paths of the programs of its own package only, and testkit belongs to neither package. So
+//! each test process asks cargo once to build both programs; if they are up to date, that takes less than a second.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

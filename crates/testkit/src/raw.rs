@@ -21,7 +21,7 @@ pub struct RawSftp {
 pub enum Received {
     /// A packet arrived; it is given without its length field.
     Packet(Vec<u8>),
-    /// The session has ended.
+    /// The child process has closed its output, so nothing more will arrive.
     Ended,
     /// Nothing arrived within the given time.
     Silence,
@@ -30,13 +30,13 @@ pub enum Received {
 impl RawSftp {
     /// Starts the child process without sending anything.
     pub fn spawn(command: Command) -> Self {
-        let mut session = Self::spawn_deaf(command);
+        let mut session = Self::spawn_unread(command);
         session.listen();
         session
     }
 
     /// Starts the child process, and reads nothing of its output until [`RawSftp::listen`].
-    pub fn spawn_deaf(mut command: Command) -> Self {
+    pub fn spawn_unread(mut command: Command) -> Self {
         let stderr = match std::env::var_os("HOMEPORT_TEST_STDERR") {
             Some(_) => Stdio::inherit(),
             None => Stdio::null(),
@@ -127,7 +127,7 @@ impl RawSftp {
     }
 
     /// Sends INIT again, and returns the VERSION reply.
-    pub fn ask_hello(&mut self) -> Reply {
+    pub fn repeat_init(&mut self) -> Reply {
         self.send_request(&init(3), 0, &[]);
         match self.receive(super::PATIENCE) {
             Received::Packet(packet) => decode(&packet).1,

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{WITHOUT_POWERS, is_root};
+use super::{WITHOUT_CAPABILITIES, is_root};
 
 /// The paths of `sftp-server` on Debian, Fedora, Arch and Alpine.
 const SERVERS: [&str; 4] = [
@@ -28,7 +28,7 @@ pub fn program() -> &'static str {
 /// Puts what `sftp-server` needs into `root`: the program, its libraries, and a user `name` for its uid.
 ///
 /// Both sides of a comparison get the same, so that listings of `/` are equal too.
-pub fn furnish(root: &Path, name: &str) {
+pub fn prepare_root(root: &Path, name: &str) {
     copy_program(Path::new(program()), root, "sftp-server");
     copy_program(&which("setpriv"), root, "setpriv");
     users(root, name);
@@ -54,7 +54,7 @@ pub fn command(root: &Path) -> Command {
     let mut command;
     if is_root() {
         command = Command::new("chroot");
-        command.arg(root).arg("/setpriv").args(WITHOUT_POWERS);
+        command.arg(root).arg("/setpriv").args(WITHOUT_CAPABILITIES);
     } else {
         command = Command::new("unshare");
         command

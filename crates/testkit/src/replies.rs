@@ -10,23 +10,37 @@ use std::io::{self, Read};
 /// A reply's type and content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
+    /// VERSION, the reply to INIT.
     Version {
+        /// The version of the protocol that the server speaks.
         version: u32,
+        /// The names of the extensions that the server announces, each with its data.
         extensions: Vec<(Vec<u8>, Vec<u8>)>,
     },
+    /// STATUS: the request succeeded, or failed for the reason that it gives.
     Status {
+        /// The status code, such as SSH_FX_NO_SUCH_FILE.
         code: u32,
+        /// The error message for the user.
         message: Vec<u8>,
+        /// The language tag of the message.
         language: Vec<u8>,
     },
+    /// HANDLE: the handle of the file or directory that was opened.
     Handle(Vec<u8>),
+    /// DATA: bytes of a file.
     Data(Vec<u8>),
+    /// NAME: entries of a directory, or a path.
     Names(Vec<Name>),
+    /// ATTRS: the attributes of a file.
     Attrs(Attributes),
+    /// EXTENDED_REPLY: the reply to an extension's request, undecoded.
     Extended(Vec<u8>),
     /// The reply is not one of version 3, or it is too short or too long.
     Malformed {
+        /// The packet type, as a number.
         kind: u8,
+        /// The bytes behind the packet type.
         body: Vec<u8>,
     },
 }
@@ -34,19 +48,28 @@ pub enum Reply {
 /// One entry of a NAME reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
+    /// The name in its directory, or the path that REALPATH and READLINK return.
     pub name: Vec<u8>,
+    /// The long name, a line as `ls -l` prints it.
     pub long: Vec<u8>,
+    /// The attributes of the file.
     pub attrs: Attributes,
 }
 
 /// The attributes as they were received.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attributes {
+    /// The flags, which say what follows.
     pub flags: u32,
+    /// The size of the file, in bytes.
     pub size: Option<u64>,
+    /// The numeric ids of the owner and of the group.
     pub owner: Option<(u32, u32)>,
+    /// The permissions with the file type bits.
     pub mode: Option<u32>,
+    /// The access time and the modification time, in seconds since 1970.
     pub times: Option<(u32, u32)>,
+    /// The names and the values of extended attributes.
     pub extended: Vec<(Vec<u8>, Vec<u8>)>,
 }
 

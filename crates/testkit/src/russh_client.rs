@@ -63,7 +63,7 @@ impl Session {
         self.send_bytes(&packet).await;
     }
 
-    /// Sends bytes unchanged.
+    /// Sends bytes as data of the channel, unchanged.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         self.channel.data(bytes).await.expect("send");
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::programs::homeportd;
-use super::{WITHOUT_POWERS, is_root, wait_for};
+use super::{WITHOUT_CAPABILITIES, is_root, wait_for};
 
 /// A directory with a configuration, users and keys; the server may run or not.
 pub struct TestServer {
@@ -146,7 +146,7 @@ impl TestServer {
         if is_root() {
             // Root's capabilities would hide the effects of permissions.
             words.push("setpriv");
-            words.extend(WITHOUT_POWERS);
+            words.extend(WITHOUT_CAPABILITIES);
         }
         words.push(homeportd());
         let mut child = Command::new(words[0])
@@ -267,7 +267,7 @@ impl TestServer {
 
     /// Whether the server is in the middle of a transaction. It then holds the write lock of the store, byte 120 of the
     /// file `homeport.db-shm`.
-    pub fn writes_to_the_store(&self) -> bool {
+    pub fn is_in_a_transaction(&self) -> bool {
         let pid = self.pid().to_string();
         let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
         locks.lines().any(|line| {

@@ -13,20 +13,33 @@ pub use super::transport::Message;
 use super::transport::{Exchanged, Role, Secret, Transcript, Transport, split_string, string};
 use super::wire::{kexinit, lists};
 
-/// The message numbers (RFC 4250, section 4.1.2), without the prefix SSH_MSG_.
+/// SSH_MSG_DISCONNECT (this and the following numbers: RFC 4250, section 4.1.2): ends the connection.
 pub const DISCONNECT: u8 = 1;
+/// SSH_MSG_IGNORE: its data is ignored by the receiver.
 pub const IGNORE: u8 = 2;
+/// SSH_MSG_KEXINIT: begins a key exchange.
 pub const KEXINIT: u8 = 20;
+/// SSH_MSG_NEWKEYS: the new keys are used from the next packet on.
 pub const NEWKEYS: u8 = 21;
+/// SSH_MSG_USERAUTH_SUCCESS: the user is signed in.
 pub const SUCCESS: u8 = 52;
+/// SSH_MSG_GLOBAL_REQUEST: a request about the connection.
 pub const GLOBAL_REQUEST: u8 = 80;
+/// SSH_MSG_CHANNEL_OPEN: asks to open a channel.
 pub const OPEN: u8 = 90;
+/// SSH_MSG_CHANNEL_OPEN_CONFIRMATION: the channel is open.
 pub const OPEN_CONFIRMATION: u8 = 91;
+/// SSH_MSG_CHANNEL_OPEN_FAILURE: the channel is refused.
 pub const OPEN_FAILURE: u8 = 92;
+/// SSH_MSG_CHANNEL_WINDOW_ADJUST: enlarges the window of a channel.
 pub const WINDOW_ADJUST: u8 = 93;
+/// SSH_MSG_CHANNEL_DATA: data of a channel.
 pub const DATA: u8 = 94;
+/// SSH_MSG_CHANNEL_CLOSE: closes a channel in both directions.
 pub const CLOSE: u8 = 97;
+/// SSH_MSG_CHANNEL_REQUEST: a request about a channel.
 pub const REQUEST: u8 = 98;
+/// SSH_MSG_CHANNEL_SUCCESS: the reply to a channel request that succeeded.
 pub const REQUEST_SUCCESS: u8 = 99;
 
 const OURS: &[u8] = b"SSH-2.0-raw";
@@ -39,7 +52,7 @@ pub struct Ssh {
 }
 
 impl Ssh {
-    /// Connects and exchanges keys.
+    /// Connects and exchanges keys. Panics if the server refuses the connection.
     pub fn connect(port: u16) -> Self {
         let mut ssh = Self::greet(port);
         ssh.identification();
@@ -173,7 +186,7 @@ impl Ssh {
         self.transport.seal(message)
     }
 
-    /// Receives the next message.
+    /// Receives the next message, whatever its number is.
     pub fn receive(&mut self) -> io::Result<Vec<u8>> {
         self.transport.receive()
     }
@@ -249,7 +262,9 @@ impl Ssh {
 /// A channel that the server has confirmed.
 #[derive(Debug, Clone, Copy)]
 pub struct Opened {
+    /// The server's number of the channel.
     pub theirs: u32,
+    /// The window that the server grants at first, in bytes.
     pub window: u32,
 }
 

@@ -68,12 +68,12 @@ impl Sshd {
     pub fn make_key(&self, name: &str, args: &[&str]) -> PathBuf {
         let file = self.path(name);
         keygen(&file, &[&["-N", ""][..], args].concat());
-        self.let_in(&file);
+        self.authorize(&file);
         file
     }
 
     /// Allows the public part of this key to sign in.
-    pub fn let_in(&self, key: &Path) {
+    pub fn authorize(&self, key: &Path) {
         let mut lines = std::fs::read_to_string(self.path("authorized_keys")).unwrap();
         lines.push_str(&public(key));
         std::fs::write(self.path("authorized_keys"), lines).unwrap();

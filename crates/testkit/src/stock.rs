@@ -70,7 +70,7 @@ impl TestServer {
 
     /// Lets the client read `password` from the environment when it asks for one.
     pub fn with_password(&self, mut command: Command, password: &str) -> Command {
-        let script = self.path().join(format!("askpass-{}", rand_name()));
+        let script = self.path().join(format!("askpass-{}", unique_number()));
         // The password is in the environment, because a script must not be written while another test starts it.
         std::fs::write(&script, "#!/bin/sh\nprintf '%s\\n' \"$TEST_PASSWORD\"\n").unwrap();
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
@@ -140,7 +140,7 @@ pub fn run(mut command: Command, input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn rand_name() -> u64 {
+fn unique_number() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)

@@ -19,7 +19,7 @@ use super::PATIENCE;
 const LARGEST: usize = 1 << 20;
 const TAG: usize = 16;
 
-/// A message under construction.
+/// An SSH message to which fields are added one by one.
 #[derive(Debug, Clone)]
 pub struct Message(pub Vec<u8>);
 
@@ -72,12 +72,19 @@ fn mpint(number: &[u8]) -> Vec<u8> {
 /// The data that both ends have exchanged, in the order in which it is hashed: identification strings, KEXINIT
 /// messages, the host key and the two public values.
 pub struct Transcript<'a> {
+    /// The client's identification string, without its line end.
     pub client_id: &'a [u8],
+    /// The server's identification string, without its line end.
     pub server_id: &'a [u8],
+    /// The client's KEXINIT message, without padding.
     pub client_init: &'a [u8],
+    /// The server's KEXINIT message, without padding.
     pub server_init: &'a [u8],
+    /// The server's public host key, as it is sent.
     pub host_key: &'a [u8],
+    /// The client's public value of X25519.
     pub client_share: &'a [u8],
+    /// The server's public value of X25519.
     pub server_share: &'a [u8],
 }
 
@@ -161,12 +168,15 @@ impl Gcm {
 /// The end of a connection that this side is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
+    /// This side opened the connection, as a client.
     Client,
+    /// This side accepted the connection.
     Server,
 }
 
 /// A connection whose packets are sent and received one by one.
 pub struct Transport {
+    /// The socket, on which bytes are not encrypted.
     pub stream: TcpStream,
     role: Role,
     sealing: Option<Gcm>,
@@ -240,7 +250,7 @@ impl Transport {
         [&length[..], &body].concat()
     }
 
-    /// Receives the next message.
+    /// Receives the next message, decrypted and without its padding.
     pub fn receive(&mut self) -> io::Result<Vec<u8>> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length)?;

@@ -1,18 +1,23 @@
-//! Transfers that are broken off, and go on.
+//! Transfers that are interrupted and resumed.
 
 use super::*;
 use testkit::wait_for;
 
-/// Long enough to be broken in the middle, on any machine.
+/// A file that is large enough to be interrupted in the middle on any machine.
 const SIZE: usize = 200 << 20;
 
 fn size_of(path: &std::path::Path) -> u64 {
     std::fs::metadata(path).map_or(0, |meta| meta.len())
 }
 
-/// Starts a command, and does something to it once so many bytes of the file are there.
-fn broken(person: &Person, words: &[&str], grows: &std::path::Path, signal: &str) -> Ran {
-    let mut command = person.command(words);
+/// Starts a command, and sends it a signal once 1 MiB of the growing file exists.
+fn interrupt(
+    sandbox: &ClientSandbox,
+    words: &[&str],
+    grows: &std::path::Path,
+    signal: &str,
+) -> CommandResult {
+    let mut command = sandbox.command(words);
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -21,70 +26,70 @@ fn broken(person: &Person, words: &[&str], grows: &std::path::Path, signal: &str
     wait_for("some of it to arrive", || {
         size_of(grows) > 1 << 20 || child.try_wait().unwrap().is_some()
     });
-    // setsid becomes the client: it leads no group that it would have to leave by a fork.
+    // setsid does not fork here, because it does not lead a process group; so its pid is that of the client.
     let pid = child.id().to_string();
     let killed = Command::new("kill").arg(signal).arg(pid).status().unwrap();
     assert!(
         killed.success(),
-        "it had ended before it could be broken: make it larger"
+        "it had ended before it could be interrupted: make it larger"
     );
-    Ran::of(child.wait_with_output().unwrap())
+    CommandResult::of(child.wait_with_output().unwrap())
 }
 
 #[test]
-fn an_upload_whose_client_was_killed_goes_on() {
-    let person = Person::new(&[]);
-    let whole = person.file("f", SIZE, 1);
-    broken(
-        &person,
-        &["put", "f", &person.remote("")],
-        &person.there("f"),
+fn an_upload_resumes_after_the_client_was_killed() {
+    let sandbox = ClientSandbox::new(&[]);
+    let whole = sandbox.create_file("f", SIZE, 1);
+    interrupt(
+        &sandbox,
+        &["put", "f", &sandbox.remote("")],
+        &sandbox.stored("f"),
         "-KILL",
     );
-    let have = size_of(&person.there("f"));
+    let have = size_of(&sandbox.stored("f"));
     assert!(have < SIZE as u64);
-    person
-        .run(["put", "f", &person.remote("")])
-        .code(0)
-        .says(&["resumed at", "MD5 verified"]);
-    assert!(std::fs::read(person.there("f")).unwrap() == whole);
+    sandbox
+        .run(["put", "f", &sandbox.remote("")])
+        .expect_code(0)
+        .expect_stderr(&["resumed at", "MD5 verified"]);
+    assert!(std::fs::read(sandbox.stored("f")).unwrap() == whole);
 }
 
 #[test]
-fn a_download_whose_client_was_killed_goes_on() {
-    let person = Person::new(&[]);
-    std::fs::create_dir_all(person.there("")).unwrap();
+fn a_download_resumes_after_the_client_was_killed() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir_all(sandbox.stored("")).unwrap();
     let whole = bytes(SIZE, 2);
-    std::fs::write(person.there("f"), &whole).unwrap();
-    broken(
-        &person,
-        &["get", &person.remote("f"), "f"],
-        &person.path("f.part"),
+    std::fs::write(sandbox.stored("f"), &whole).unwrap();
+    interrupt(
+        &sandbox,
+        &["get", &sandbox.remote("f"), "f"],
+        &sandbox.local("f.part"),
         "-KILL",
     );
-    assert!(!person.path("f").exists(), "half a file does not have its name");
-    person
-        .run(["get", &person.remote("f"), "f"])
-        .code(0)
-        .says(&["resumed at", "MD5 verified"]);
-    assert!(std::fs::read(person.path("f")).unwrap() == whole);
+    assert!(!sandbox.local("f").exists(), "half a file does not have its name");
+    sandbox
+        .run(["get", &sandbox.remote("f"), "f"])
+        .expect_code(0)
+        .expect_stderr(&["resumed at", "MD5 verified"]);
+    assert!(std::fs::read(sandbox.local("f")).unwrap() == whole);
 }
 
 #[test]
-fn ctrl_c_stops_and_says_how_to_go_on() {
-    let person = Person::new(&[]);
-    let whole = person.file("f", SIZE, 3);
-    broken(
-        &person,
-        &["put", "f", &person.remote("")],
-        &person.there("f"),
+fn ctrl_c_stops_a_transfer_with_a_hint() {
+    let sandbox = ClientSandbox::new(&[]);
+    let whole = sandbox.create_file("f", SIZE, 3);
+    interrupt(
+        &sandbox,
+        &["put", "f", &sandbox.remote("")],
+        &sandbox.stored("f"),
         "-INT",
     )
-    .code(4)
-    .says(&["stopping", "run the same command again"]);
-    person
-        .run(["put", "f", &person.remote("")])
-        .code(0)
-        .says(&["resumed at", "MD5 verified"]);
-    assert!(std::fs::read(person.there("f")).unwrap() == whole);
+    .expect_code(4)
+    .expect_stderr(&["stopping", "run the same command again"]);
+    sandbox
+        .run(["put", "f", &sandbox.remote("")])
+        .expect_code(0)
+        .expect_stderr(&["resumed at", "MD5 verified"]);
+    assert!(std::fs::read(sandbox.stored("f")).unwrap() == whole);
 }

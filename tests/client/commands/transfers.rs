@@ -1,32 +1,31 @@
-//! `get` and `put`.
+//! `get` and `put` of single files and directories.
 
 use super::*;
 
 pub const MIB: usize = 1 << 20;
 
 #[test]
-fn each_row_of_the_table_upwards() {
-    let person = Person::new(&[]);
-    let whole = person.file("f", 3 * MIB, 1);
-    person
-        .run(["put", "f", &person.remote("")])
-        .code(0)
-        .says(&["f: 3.0 MiB sent", "MD5 verified"]);
-    assert!(std::fs::read(person.there("f")).unwrap() == whole);
-    // The same.
-    person
-        .run(["put", "f", &person.remote("")])
-        .code(0)
-        .says(&["already there, MD5 verified"]);
-    // Its beginning.
-    std::fs::write(person.there("f"), &whole[..MIB]).unwrap();
-    person.run(["put", "f", &person.remote("")]).code(0).says(&[
-        "2.0 MiB sent",
-        "resumed at 1.0 MiB",
-        "MD5 verified",
-    ]);
-    assert!(std::fs::read(person.there("f")).unwrap() == whole);
-    // Conflicts: nobody is there to ask.
+fn uploads_follow_the_decision_table() {
+    let sandbox = ClientSandbox::new(&[]);
+    let whole = sandbox.create_file("f", 3 * MIB, 1);
+    sandbox
+        .run(["put", "f", &sandbox.remote("")])
+        .expect_code(0)
+        .expect_stderr(&["f: 3.0 MiB sent", "MD5 verified"]);
+    assert!(std::fs::read(sandbox.stored("f")).unwrap() == whole);
+    // The same file: nothing is sent.
+    sandbox
+        .run(["put", "f", &sandbox.remote("")])
+        .expect_code(0)
+        .expect_stderr(&["already there, MD5 verified"]);
+    // A beginning of the file: it is resumed.
+    std::fs::write(sandbox.stored("f"), &whole[..MIB]).unwrap();
+    sandbox
+        .run(["put", "f", &sandbox.remote("")])
+        .expect_code(0)
+        .expect_stderr(&["2.0 MiB sent", "resumed at 1.0 MiB", "MD5 verified"]);
+    assert!(std::fs::read(sandbox.stored("f")).unwrap() == whole);
+    // Conflicts: without a terminal, nobody can be asked.
     for (what, there) in [
         (
             "a file of the same size but with other content",
@@ -35,74 +34,89 @@ fn each_row_of_the_table_upwards() {
         ("a shorter file is there that is not its beginning", bytes(MIB, 2)),
         ("a longer file is there", bytes(4 * MIB, 1)),
     ] {
-        std::fs::write(person.there("f"), &there).unwrap();
-        person
-            .run(["put", "f", &person.remote("")])
-            .code(4)
-            .says(&[what, "--overwrite"]);
-        person
-            .run(["put", "--skip", "f", &person.remote("")])
-            .code(0)
-            .says(&["skipped"]);
+        std::fs::write(sandbox.stored("f"), &there).unwrap();
+        sandbox
+            .run(["put", "f", &sandbox.remote("")])
+            .expect_code(4)
+            .expect_stderr(&[what, "--overwrite"]);
+        sandbox
+            .run(["put", "--skip", "f", &sandbox.remote("")])
+            .expect_code(0)
+            .expect_stderr(&["skipped"]);
         assert!(
-            std::fs::read(person.there("f")).unwrap() == there,
+            std::fs::read(sandbox.stored("f")).unwrap() == there,
             "{what}: it was left alone"
         );
-        person
-            .run(["put", "--rename", "f", &person.remote("")])
-            .code(0)
-            .says(&["sent as /f.1"]);
-        assert!(std::fs::read(person.there("f.1")).unwrap() == whole);
-        std::fs::remove_file(person.there("f.1")).unwrap();
-        person
-            .run(["put", "--overwrite", "f", &person.remote("")])
-            .code(0)
-            .says(&["MD5 verified"]);
+        sandbox
+            .run(["put", "--rename", "f", &sandbox.remote("")])
+            .expect_code(0)
+            .expect_stderr(&["sent as /f.1"]);
+        assert!(std::fs::read(sandbox.stored("f.1")).unwrap() == whole);
+        std::fs::remove_file(sandbox.stored("f.1")).unwrap();
+        sandbox
+            .run(["put", "--overwrite", "f", &sandbox.remote("")])
+            .expect_code(0)
+            .expect_stderr(&["MD5 verified"]);
         assert!(
-            std::fs::read(person.there("f")).unwrap() == whole,
+            std::fs::read(sandbox.stored("f")).unwrap() == whole,
             "{what}: it was replaced"
         );
     }
-    // Switched off.
-    std::fs::write(person.there("f"), &whole[..MIB]).unwrap();
-    person
-        .run(["put", "--no-resume", "f", &person.remote("")])
-        .code(4)
-        .says(&["a shorter file is there"]);
-    // Without a look at the result.
-    let quiet = person
-        .run(["put", "--verify=never", "f", &person.remote("g")])
-        .code(0);
-    quiet.says(&["not verified"]);
-    // A directory is replaced by no file.
-    std::fs::create_dir_all(person.there("d/f")).unwrap();
-    person
-        .run(["put", "--overwrite", "f", &person.remote("d")])
-        .code(4)
-        .says(&["a directory is there"]);
 }
 
 #[test]
-fn each_row_of_the_table_downwards() {
-    let person = Person::new(&[]);
+fn options_change_the_decision_about_an_upload() {
+    let sandbox = ClientSandbox::new(&[]);
+    let whole = sandbox.create_file("f", 3 * MIB, 1);
+    std::fs::create_dir_all(sandbox.stored("")).unwrap();
+    // Resuming can be switched off.
+    std::fs::write(sandbox.stored("f"), &whole[..MIB]).unwrap();
+    sandbox
+        .run(["put", "--no-resume", "f", &sandbox.remote("")])
+        .expect_code(4)
+        .expect_stderr(&["a shorter file is there"]);
+    // Verification can be switched off.
+    let quiet = sandbox
+        .run(["put", "--verify=never", "f", &sandbox.remote("g")])
+        .expect_code(0);
+    quiet.expect_stderr(&["not verified"]);
+    // A file never replaces a directory.
+    std::fs::create_dir_all(sandbox.stored("d/f")).unwrap();
+    sandbox
+        .run(["put", "--overwrite", "f", &sandbox.remote("d")])
+        .expect_code(4)
+        .expect_stderr(&["a directory is there"]);
+}
+
+#[test]
+fn downloads_follow_the_decision_table() {
+    let sandbox = ClientSandbox::new(&[]);
     let whole = bytes(3 * MIB, 1);
-    std::fs::write(person.there("f"), &whole).unwrap();
-    let get = |more: &[&str]| person.run([&["get"], more, &[&person.remote("f")[..], "f"]].concat());
-    let here = || std::fs::read(person.path("f")).unwrap();
-    get(&[]).code(0).says(&["3.0 MiB received", "MD5 verified"]);
-    assert!(here() == whole && !person.path("f.part").exists());
-    get(&[]).code(0).says(&["already there, MD5 verified"]);
-    // What another client has left, and what this one has.
-    std::fs::write(person.path("f"), &whole[..MIB]).unwrap();
-    get(&[]).code(0).says(&["resumed at 1.0 MiB", "MD5 verified"]);
+    std::fs::write(sandbox.stored("f"), &whole).unwrap();
+    let get = |more: &[&str]| sandbox.run([&["get"], more, &[&sandbox.remote("f")[..], "f"]].concat());
+    let here = || std::fs::read(sandbox.local("f")).unwrap();
+    get(&[])
+        .expect_code(0)
+        .expect_stderr(&["3.0 MiB received", "MD5 verified"]);
+    assert!(here() == whole && !sandbox.local("f.part").exists());
+    get(&[])
+        .expect_code(0)
+        .expect_stderr(&["already there, MD5 verified"]);
+    // A shorter file from another client, and a part from this one.
+    std::fs::write(sandbox.local("f"), &whole[..MIB]).unwrap();
+    get(&[])
+        .expect_code(0)
+        .expect_stderr(&["resumed at 1.0 MiB", "MD5 verified"]);
     assert!(here() == whole);
-    std::fs::remove_file(person.path("f")).unwrap();
-    std::fs::write(person.path("f.part"), &whole[..2 * MIB]).unwrap();
-    get(&[]).code(0).says(&["resumed at 2.0 MiB", "MD5 verified"]);
+    std::fs::remove_file(sandbox.local("f")).unwrap();
+    std::fs::write(sandbox.local("f.part"), &whole[..2 * MIB]).unwrap();
+    get(&[])
+        .expect_code(0)
+        .expect_stderr(&["resumed at 2.0 MiB", "MD5 verified"]);
     assert!(here() == whole);
-    // A part of something else is no beginning, and may be somebody's own file.
+    // A part that is not a beginning of the file may be the user's own file.
     for (other, resume) in [(2 * MIB, ""), (4 * MIB, ""), (2 * MIB, "--no-resume")] {
-        std::fs::remove_file(person.path("f")).unwrap();
+        std::fs::remove_file(sandbox.local("f")).unwrap();
         let other = bytes(other, 9);
         let get = |more: &str| {
             get(&[more, resume]
@@ -111,146 +125,164 @@ fn each_row_of_the_table_downwards() {
                 .copied()
                 .collect::<Vec<_>>())
         };
-        std::fs::write(person.path("f.part"), &other).unwrap();
-        get("").code(4).says(&["its .part file exists", "--overwrite"]);
-        get("--skip").code(0);
-        assert!(!person.path("f").exists());
-        get("--rename").code(0).says(&["stored as f.1"]);
-        assert!(std::fs::read(person.path("f.1")).unwrap() == whole);
-        std::fs::remove_file(person.path("f.1")).unwrap();
-        assert!(std::fs::read(person.path("f.part")).unwrap() == other);
-        get("--overwrite").code(0).says(&["3.0 MiB received"]);
-        assert!(here() == whole && !person.path("f.part").exists());
+        std::fs::write(sandbox.local("f.part"), &other).unwrap();
+        get("")
+            .expect_code(4)
+            .expect_stderr(&["its .part file exists", "--overwrite"]);
+        get("--skip").expect_code(0);
+        assert!(!sandbox.local("f").exists());
+        get("--rename").expect_code(0).expect_stderr(&["stored as f.1"]);
+        assert!(std::fs::read(sandbox.local("f.1")).unwrap() == whole);
+        std::fs::remove_file(sandbox.local("f.1")).unwrap();
+        assert!(std::fs::read(sandbox.local("f.part")).unwrap() == other);
+        get("--overwrite")
+            .expect_code(0)
+            .expect_stderr(&["3.0 MiB received"]);
+        assert!(here() == whole && !sandbox.local("f.part").exists());
     }
-    // With both, the part goes on, and what is there stays until then.
-    std::fs::write(person.path("f"), &whole[..MIB]).unwrap();
-    std::fs::write(person.path("f.part"), &whole[..2 * MIB]).unwrap();
-    get(&[]).code(0).says(&["resumed at 2.0 MiB"]);
+    // With both, the part is resumed, and the existing file stays until it is complete.
+    std::fs::write(sandbox.local("f"), &whole[..MIB]).unwrap();
+    std::fs::write(sandbox.local("f.part"), &whole[..2 * MIB]).unwrap();
+    get(&[]).expect_code(0).expect_stderr(&["resumed at 2.0 MiB"]);
     assert!(here() == whole);
     for there in [bytes(3 * MIB, 2), bytes(MIB, 2), bytes(4 * MIB, 1)] {
-        std::fs::write(person.path("f"), &there).unwrap();
-        get(&[]).code(4).says(&["--overwrite"]);
-        get(&["--skip"]).code(0).says(&["skipped"]);
+        std::fs::write(sandbox.local("f"), &there).unwrap();
+        get(&[]).expect_code(4).expect_stderr(&["--overwrite"]);
+        get(&["--skip"]).expect_code(0).expect_stderr(&["skipped"]);
         assert!(here() == there);
-        get(&["--rename"]).code(0).says(&["stored as f.1"]);
-        assert!(here() == there && std::fs::read(person.path("f.1")).unwrap() == whole);
-        std::fs::remove_file(person.path("f.1")).unwrap();
-        get(&["--overwrite"]).code(0);
+        get(&["--rename"])
+            .expect_code(0)
+            .expect_stderr(&["stored as f.1"]);
+        assert!(here() == there && std::fs::read(sandbox.local("f.1")).unwrap() == whole);
+        std::fs::remove_file(sandbox.local("f.1")).unwrap();
+        get(&["--overwrite"]).expect_code(0);
         assert!(here() == whole);
     }
 }
 
 #[test]
-fn a_directory_goes_on_by_what_is_in_it() {
-    let person = Person::new(&[]);
-    tree(&person, "tree", 5);
+fn a_directory_is_resumed_file_by_file() {
+    let sandbox = ClientSandbox::new(&[]);
+    tree(&sandbox, "tree", 5);
     let names = |dir: PathBuf| {
         let entries = std::fs::read_dir(dir).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         names
     };
-    let all = names(person.path("tree"));
-    // As cp does it: first under the new name, and then beside what is there.
-    person.run(["put", "-r", "tree", &person.remote("new")]).code(0);
-    person.run(["put", "-r", "tree/.", &person.remote("new")]).code(0);
-    assert_eq!(names(person.there("new")), all);
-    person.run(["put", "-r", "tree", &person.remote("new")]).code(0);
-    assert_eq!(names(person.there("new/tree")), all);
-    std::fs::remove_dir_all(person.there("new")).unwrap();
-    // A home as a whole, again and again.
-    person.run(["put", "-r", "tree/.", &person.remote("")]).code(0);
+    let all = names(sandbox.local("tree"));
+    // As with cp, the first copy gets the new name, and the second one goes into the existing directory.
+    sandbox
+        .run(["put", "-r", "tree", &sandbox.remote("new")])
+        .expect_code(0);
+    sandbox
+        .run(["put", "-r", "tree/.", &sandbox.remote("new")])
+        .expect_code(0);
+    assert_eq!(names(sandbox.stored("new")), all);
+    sandbox
+        .run(["put", "-r", "tree", &sandbox.remote("new")])
+        .expect_code(0);
+    assert_eq!(names(sandbox.stored("new/tree")), all);
+    std::fs::remove_dir_all(sandbox.stored("new")).unwrap();
+    // A whole home is transferred repeatedly.
+    sandbox
+        .run(["put", "-r", "tree/.", &sandbox.remote("")])
+        .expect_code(0);
     for _ in 0..2 {
-        person.run(["get", "-r", &person.remote(""), "back"]).code(0);
-        assert_eq!(names(person.path("back")), all);
+        sandbox
+            .run(["get", "-r", &sandbox.remote(""), "back"])
+            .expect_code(0);
+        assert_eq!(names(sandbox.local("back")), all);
     }
     for _ in 0..2 {
         let lines = "get -r . here\ncd empty\ncd ..\nget -r . here\n";
-        person.run(["mkdir", "-p", &person.remote("empty")]).code(0);
-        person.script(lines).code(0);
-        let mut here = names(person.path("here"));
+        sandbox
+            .run(["mkdir", "-p", &sandbox.remote("empty")])
+            .expect_code(0);
+        sandbox.script(lines).expect_code(0);
+        let mut here = names(sandbox.local("here"));
         here.retain(|name| name != "empty");
         assert_eq!(here, all);
     }
-    std::fs::remove_dir(person.there("empty")).unwrap();
-    // A file that is named twice is one.
-    person
+    std::fs::remove_dir(sandbox.stored("empty")).unwrap();
+    // A file that is named twice is transferred once.
+    sandbox
         .run([
             "put",
             "--no-resume",
             "tree/file 2",
             "tree/file 2",
-            &person.remote(""),
+            &sandbox.remote(""),
         ])
-        .code(0)
-        .says(&["1 already there"]);
-    // Who was stopped hears what goes on.
-    std::os::unix::fs::symlink("nowhere", person.path("tree/dangling")).unwrap();
-    person
-        .run(["put", "-r", "tree", &person.remote("third")])
-        .code(4)
-        .says(&["dangling: FAILED", "name it with /. at its end to go on"]);
+        .expect_code(0)
+        .expect_stderr(&["1 already there"]);
+    // The message says how to resume.
+    std::os::unix::fs::symlink("nowhere", sandbox.local("tree/dangling")).unwrap();
+    sandbox
+        .run(["put", "-r", "tree", &sandbox.remote("third")])
+        .expect_code(4)
+        .expect_stderr(&["dangling: FAILED", "name it with /. at its end to go on"]);
 }
 
 #[test]
-fn room_on_this_machine_is_looked_at_before_the_first_byte() {
-    let person = Person::new(&[]);
-    std::fs::create_dir_all(person.there("")).unwrap();
-    let huge = std::fs::File::create(person.there("huge")).unwrap();
-    // Sparse, and larger than what is free on any disk of those who run this.
+fn local_free_space_is_checked_before_the_first_byte() {
+    let sandbox = ClientSandbox::new(&[]);
+    std::fs::create_dir_all(sandbox.stored("")).unwrap();
+    let huge = std::fs::File::create(sandbox.stored("huge")).unwrap();
+    // The file is sparse, and larger than the free space of any disk.
     huge.set_len(15 << 40).unwrap();
-    person
-        .run(["get", &person.remote("huge"), "."])
-        .code(1)
-        .says(&["no room here: 15.0 TiB to be written", "nothing was fetched"]);
-    assert!(!person.path("huge").exists() && !person.path("huge.part").exists());
+    sandbox
+        .run(["get", &sandbox.remote("huge"), "."])
+        .expect_code(1)
+        .expect_stderr(&["no room here: 15.0 TiB to be written", "nothing was fetched"]);
+    assert!(!sandbox.local("huge").exists() && !sandbox.local("huge.part").exists());
 }
 
 #[test]
-fn links_of_this_machine_are_written_through() {
-    let person = Person::new(&[]);
+fn local_links_are_followed_when_a_file_is_written() {
+    let sandbox = ClientSandbox::new(&[]);
     let whole = bytes(MIB, 1);
-    std::fs::write(person.there("f"), &whole).unwrap();
+    std::fs::write(sandbox.stored("f"), &whole).unwrap();
     let link = |to: &str| {
-        let _ = std::fs::remove_file(person.path("link"));
-        std::os::unix::fs::symlink(to, person.path("link")).unwrap();
+        let _ = std::fs::remove_file(sandbox.local("link"));
+        std::os::unix::fs::symlink(to, sandbox.local("link")).unwrap();
     };
-    let get = |more: &[&str]| person.run([&["get"], more, &[&person.remote("f")[..], "link"]].concat());
-    std::fs::create_dir(person.path("d")).unwrap();
-    std::fs::write(person.path("d/real"), &whole[..1000]).unwrap();
+    let get = |more: &[&str]| sandbox.run([&["get"], more, &[&sandbox.remote("f")[..], "link"]].concat());
+    std::fs::create_dir(sandbox.local("d")).unwrap();
+    std::fs::write(sandbox.local("d/real"), &whole[..1000]).unwrap();
     link("d/real");
-    get(&[]).code(0).says(&["resumed at 1000 B"]);
-    assert!(std::fs::read(person.path("d/real")).unwrap() == whole);
-    std::fs::write(person.path("d/real"), "something else").unwrap();
-    get(&[]).code(4);
-    get(&["--overwrite"]).code(0);
-    assert!(std::fs::read(person.path("d/real")).unwrap() == whole);
-    assert!(person.path("link").is_symlink());
+    get(&[]).expect_code(0).expect_stderr(&["resumed at 1000 B"]);
+    assert!(std::fs::read(sandbox.local("d/real")).unwrap() == whole);
+    std::fs::write(sandbox.local("d/real"), "something else").unwrap();
+    get(&[]).expect_code(4);
+    get(&["--overwrite"]).expect_code(0);
+    assert!(std::fs::read(sandbox.local("d/real")).unwrap() == whole);
+    assert!(sandbox.local("link").is_symlink());
     link("nowhere");
     get(&["--overwrite"])
-        .code(4)
-        .says(&["something is there that is not a file"]);
-    get(&["--rename"]).code(0);
-    assert!(person.path("link").is_symlink() && !person.path("link.part").exists());
+        .expect_code(4)
+        .expect_stderr(&["something is there that is not a file"]);
+    get(&["--rename"]).expect_code(0);
+    assert!(sandbox.local("link").is_symlink() && !sandbox.local("link.part").exists());
 }
 
 #[test]
-fn the_longest_names_go_both_ways() {
-    let person = Person::new(&[]);
+fn the_longest_names_are_transferred_both_ways() {
+    let sandbox = ClientSandbox::new(&[]);
     for length in [250, 251, 255] {
         let name = "n".repeat(length);
-        let whole = person.file(&name, 100_000, 1);
-        person.run(["put", &name, &person.remote("")]).code(0);
-        std::fs::remove_file(person.path(&name)).unwrap();
-        person.run(["get", &person.remote(&name), "."]).code(0);
-        assert!(std::fs::read(person.path(&name)).unwrap() == whole);
+        let whole = sandbox.create_file(&name, 100_000, 1);
+        sandbox.run(["put", &name, &sandbox.remote("")]).expect_code(0);
+        std::fs::remove_file(sandbox.local(&name)).unwrap();
+        sandbox.run(["get", &sandbox.remote(&name), "."]).expect_code(0);
+        assert!(std::fs::read(sandbox.local(&name)).unwrap() == whole);
     }
 }
 
 #[test]
-fn a_file_and_what_looks_like_its_part_do_not_mix() {
-    let person = Person::new(&[]);
-    let there = person.there("d");
+fn a_file_with_the_name_of_a_part_is_kept_apart() {
+    let sandbox = ClientSandbox::new(&[]);
+    let there = sandbox.stored("d");
     std::fs::create_dir_all(&there).unwrap();
     let names = ["film", "film.part", "film.part.part"];
     for (seed, name) in (1..).zip(names) {
@@ -258,45 +290,51 @@ fn a_file_and_what_looks_like_its_part_do_not_mix() {
     }
     for into in 0..4 {
         let into = into.to_string();
-        person.run(["get", "-r", &person.remote("d"), &into]).code(0);
+        sandbox
+            .run(["get", "-r", &sandbox.remote("d"), &into])
+            .expect_code(0);
         for name in names {
-            let same = std::fs::read(person.path(&into).join(name)).unwrap()
+            let same = std::fs::read(sandbox.local(&into).join(name)).unwrap()
                 == std::fs::read(there.join(name)).unwrap();
             assert!(same, "{name}");
         }
-        assert_eq!(std::fs::read_dir(person.path(&into)).unwrap().count(), 3);
+        assert_eq!(std::fs::read_dir(sandbox.local(&into)).unwrap().count(), 3);
     }
 }
 
 #[test]
-fn two_files_are_not_stored_as_one() {
-    let person = Person::new(&[]);
+fn two_files_are_not_stored_under_one_name() {
+    let sandbox = ClientSandbox::new(&[]);
     let mut contents = Vec::new();
     for (seed, name) in (1..).zip(["1", "2"]) {
-        for dir in [person.path(name), person.there(name)] {
+        for dir in [sandbox.local(name), sandbox.stored(name)] {
             std::fs::create_dir_all(&dir).unwrap();
             contents.push(bytes(300_000, seed));
             std::fs::write(dir.join("x"), contents.last().unwrap()).unwrap();
         }
     }
-    std::fs::create_dir(person.there("to")).unwrap();
-    std::fs::create_dir(person.path("to")).unwrap();
+    std::fs::create_dir(sandbox.stored("to")).unwrap();
+    std::fs::create_dir(sandbox.local("to")).unwrap();
     let both = ["1/x", "2/x"];
-    let put = |more: &str| person.run(["put", more, both[0], both[1], &person.remote("to")]);
-    let from = both.map(|name| person.remote(name));
-    let get = |more: &str| person.run(["get", more, &from[0], &from[1], "to"]);
-    let first = || (person.there("to/x"), person.path("to/x"));
-    let second = || (person.there("to/x.1"), person.path("to/x.1"));
-    put("--verify=auto").code(4).says(&["another file of this run"]);
-    get("--verify=auto").code(4).says(&["another file of this run"]);
+    let put = |more: &str| sandbox.run(["put", more, both[0], both[1], &sandbox.remote("to")]);
+    let from = both.map(|name| sandbox.remote(name));
+    let get = |more: &str| sandbox.run(["get", more, &from[0], &from[1], "to"]);
+    let first = || (sandbox.stored("to/x"), sandbox.local("to/x"));
+    let second = || (sandbox.stored("to/x.1"), sandbox.local("to/x.1"));
+    put("--verify=auto")
+        .expect_code(4)
+        .expect_stderr(&["another file of this run"]);
+    get("--verify=auto")
+        .expect_code(4)
+        .expect_stderr(&["another file of this run"]);
     for file in [first().0, first().1] {
         assert!(std::fs::read(file).unwrap() == contents[0], "the first is whole");
     }
     for file in [first().0, first().1] {
         std::fs::remove_file(file).unwrap();
     }
-    put("--rename").code(0);
-    get("--rename").code(0);
+    put("--rename").expect_code(0);
+    get("--rename").expect_code(0);
     for (files, content) in [(first(), &contents[0]), (second(), &contents[2])] {
         for file in [files.0, files.1] {
             assert!(std::fs::read(file).unwrap() == *content);

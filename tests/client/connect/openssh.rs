@@ -1,42 +1,33 @@
 //! The machine's own `sshd`, one process for each connection, and its `ssh-agent`.
 //!
-//! Whoever runs the tests signs in as themselves, by key: that works as root and as anybody else.
+//! The user who runs the tests signs in as the same user, by key, which works for root and for other users.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use homeport::connect::destination::IdentityFile;
 use homeport::connect::{ConnectError, Credentials, SignInError, UnknownKeys};
 
-use crate::client::connect::Way;
-use crate::client::connect::person::Person;
+use crate::client::connect::Connector;
+use crate::client::connect::prompts::ScriptedPrompts;
+use crate::client::terminal::KillOnDrop;
 use testkit::sshd::{Sshd, keygen, public};
 use testkit::wait_for;
 
-/// Ends with the test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The way to it, with these keys.
-fn way(sshd: &Sshd, keys: &[&Path]) -> Way {
+/// Returns a connector that signs in with these keys.
+fn connector_to(sshd: &Sshd, keys: &[&Path]) -> Connector {
     let user = sshd.user();
-    let mut way = Way::new(&user, sshd.port, "");
+    let mut connector = Connector::new(&user, sshd.port, "");
     let named = |path: &&Path| IdentityFile {
         path: path.to_path_buf(),
         named: true,
     };
-    way.destination.sign_in.files = keys.iter().map(named).collect();
-    way
+    connector.destination.sign_in.files = keys.iter().map(named).collect();
+    connector
 }
 
-/// A real agent with these keys; its socket.
-fn agent(sshd: &Sshd, keys: &[&Path]) -> (Ended, PathBuf) {
+/// Starts a real agent with these keys, and returns its socket.
+fn agent(sshd: &Sshd, keys: &[&Path]) -> (KillOnDrop, PathBuf) {
     let socket = sshd.path("agent");
     let agent = Command::new("ssh-agent")
         .args(["-D", "-a"])
@@ -45,7 +36,7 @@ fn agent(sshd: &Sshd, keys: &[&Path]) -> (Ended, PathBuf) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let agent = Ended(agent);
+    let agent = KillOnDrop(agent);
     wait_for("the agent's socket", || socket.exists());
     for key in keys {
         let added = Command::new("ssh-add")
@@ -67,26 +58,30 @@ async fn a_key_of_the_agent_signs_in() {
     keygen(&other, &["-t", "ed25519", "-N", ""]);
     for key in [&inside, &rsa] {
         let (running, socket) = agent(&sshd, &[&other, key]);
-        // The private key is nowhere but in the agent.
+        // The private key is only in the agent.
         let away = sshd.path("away");
         std::fs::rename(key, &away).unwrap();
-        let mut to = way(&sshd, &[]);
-        to.destination.sign_in.agent = Some(socket.clone());
-        to.arrive(&Credentials::default(), &Person::absent()).await;
+        let mut connector = connector_to(&sshd, &[]);
+        connector.destination.sign_in.agent = Some(socket.clone());
+        connector
+            .connect_ok(&Credentials::default(), &ScriptedPrompts::without_answers())
+            .await;
 
-        // Only the named files: the public part is enough to name a key of the agent's.
-        to.destination.sign_in.identities_only = true;
-        let nobody = Person::absent();
-        let (_, words) = to.fail(&Credentials::default(), &nobody).await;
+        // With `IdentitiesOnly`, a public key is enough to select a key of the agent.
+        connector.destination.sign_in.identities_only = true;
+        let prompts = ScriptedPrompts::without_answers();
+        let (_, words) = connector.connect_err(&Credentials::default(), &prompts).await;
         assert!(!words.contains("of the agent"), "{words}");
         let with = |path: PathBuf| vec![IdentityFile { path, named: true }];
         for name in [key.clone(), PathBuf::from(format!("{}.pub", key.display()))] {
-            to.destination.sign_in.files = with(name);
-            to.arrive(&Credentials::default(), &Person::absent()).await;
+            connector.destination.sign_in.files = with(name);
+            connector
+                .connect_ok(&Credentials::default(), &ScriptedPrompts::without_answers())
+                .await;
         }
         drop(running);
         std::fs::remove_file(&socket).unwrap();
-        let (_, words) = to.fail(&Credentials::default(), &nobody).await;
+        let (_, words) = connector.connect_err(&Credentials::default(), &prompts).await;
         assert!(
             words.contains("the agent") && words.contains("cannot be used"),
             "{words}"
@@ -96,39 +91,45 @@ async fn a_key_of_the_agent_signs_in() {
 }
 
 #[tokio::test]
-async fn two_keys_where_two_are_asked_for() {
+async fn two_keys_sign_in_where_two_are_required() {
     let sshd = Sshd::start(&["ed25519"], "AuthenticationMethods publickey,publickey");
     let first = sshd.make_key("first", &["-t", "ed25519"]);
     let second = sshd.make_key("second", &["-t", "ecdsa"]);
-    let to = way(&sshd, &[&first, &second]);
-    to.arrive(&Credentials::default(), &Person::absent()).await;
-    let to = way(&sshd, &[&first]);
-    let (_, words) = to.fail(&Credentials::default(), &Person::absent()).await;
+    let connector = connector_to(&sshd, &[&first, &second]);
+    connector
+        .connect_ok(&Credentials::default(), &ScriptedPrompts::without_answers())
+        .await;
+    let connector = connector_to(&sshd, &[&first]);
+    let (_, words) = connector
+        .connect_err(&Credentials::default(), &ScriptedPrompts::without_answers())
+        .await;
     assert!(words.contains("tried the key"), "{words}\n{}", sshd.log());
 }
 
 #[tokio::test]
-async fn the_known_type_of_host_key_is_asked_for_first() {
+async fn the_known_type_of_host_key_is_requested_first() {
     let kinds = ["ed25519", "ecdsa", "rsa"];
     let sshd = Sshd::start(&kinds, "");
     let key = sshd.make_key("key", &["-t", "ed25519"]);
     for kind in kinds {
-        let mut to = way(&sshd, &[&key]);
-        to.destination.host_key.unknown = UnknownKeys::Refuse;
+        let mut connector = connector_to(&sshd, &[&key]);
+        connector.destination.host_key.unknown = UnknownKeys::Refuse;
         let line = format!(
             "[127.0.0.1]:{} {}",
             sshd.port,
             public(&sshd.path(&format!("host_{kind}")))
         );
-        std::fs::create_dir_all(to.known_hosts().parent().unwrap()).unwrap();
-        std::fs::write(to.known_hosts(), line).unwrap();
+        std::fs::create_dir_all(connector.known_hosts().parent().unwrap()).unwrap();
+        std::fs::write(connector.known_hosts(), line).unwrap();
         let hashed = Command::new("ssh-keygen")
             .args(["-H", "-f"])
-            .arg(to.known_hosts())
+            .arg(connector.known_hosts())
             .output()
             .unwrap();
         assert!(hashed.status.success());
-        to.arrive(&Credentials::default(), &Person::absent()).await;
+        connector
+            .connect_ok(&Credentials::default(), &ScriptedPrompts::without_answers())
+            .await;
     }
 }
 
@@ -153,14 +154,16 @@ async fn a_server_with_old_algorithms() {
     ] {
         let sshd = Sshd::start(&["rsa"], more);
         let key = sshd.make_key("key", &["-t", "rsa", "-b", "2048"]);
-        let to = way(&sshd, &[&key]);
-        to.arrive(&Credentials::default(), &Person::absent()).await;
-        let agreed = to.agreed.lock().unwrap().clone().unwrap();
+        let connector = connector_to(&sshd, &[&key]);
+        connector
+            .connect_ok(&Credentials::default(), &ScriptedPrompts::without_answers())
+            .await;
+        let agreed = connector.agreed.lock().unwrap().clone().unwrap();
         assert_eq!(agreed, (cipher.to_owned(), kex.to_owned(), true));
     }
     let sshd = Sshd::start(&["ed25519"], "Ciphers aes128-cbc");
-    let (error, words) = way(&sshd, &[])
-        .fail(&Credentials::default(), &Person::absent())
+    let (error, words) = connector_to(&sshd, &[])
+        .connect_err(&Credentials::default(), &ScriptedPrompts::without_answers())
         .await;
     assert!(matches!(error, ConnectError::Protocol(_)), "{words}");
     assert!(words.contains("it offers only aes128-cbc"), "{words}");
@@ -176,8 +179,8 @@ async fn too_many_keys_end_the_connection() {
         keys.push(file);
     }
     let paths: Vec<&Path> = keys.iter().map(PathBuf::as_path).collect();
-    let (error, words) = way(&sshd, &paths)
-        .fail(&Credentials::default(), &Person::absent())
+    let (error, words) = connector_to(&sshd, &paths)
+        .connect_err(&Credentials::default(), &ScriptedPrompts::without_answers())
         .await;
     assert!(
         matches!(error, ConnectError::SignIn(SignInError::Closed(_))),

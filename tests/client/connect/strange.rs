@@ -1,4 +1,4 @@
-//! Servers that ask in rounds, ask without end, or try to paint on the terminal.
+//! Servers that ask several rounds of questions, or endless ones, or send escape sequences for the terminal.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use russh::server::{Auth, Config, Handler, Response, Session};
 use russh::{Channel, server};
 use tokio::net::TcpListener;
 
-use crate::client::connect::person::Person;
-use crate::client::connect::{Way, keygen};
+use crate::client::connect::prompts::ScriptedPrompts;
+use crate::client::connect::{Connector, keygen};
 
-/// What the server asks, round by round, and what it wants to hear.
+/// A server that asks one question in each round: the prompt, whether to echo, and the expected answer.
 #[derive(Clone)]
-struct Quiz {
+struct Questions {
     rounds: &'static [(&'static str, bool, &'static str)],
-    /// Begins anew after the last round.
+    /// Whether the rounds start again after the last one.
     endless: bool,
     at: usize,
 }
 
-impl Handler for Quiz {
+impl Handler for Questions {
     type Error = russh::Error;
 
     async fn authentication_banner(&mut self) -> Result<Option<String>, Self::Error> {
@@ -70,15 +70,15 @@ impl Handler for Quiz {
     }
 }
 
-/// A server in this process; the way to it.
-async fn way_to(quiz: Quiz) -> Way {
+/// Starts a server in this process, and returns a connector to it.
+async fn serve(questions: Questions) -> Connector {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let way = Way::new(
+    let connector = Connector::new(
         "tom",
         listener.local_addr().unwrap().port(),
         "PreferredAuthentications keyboard-interactive\n",
     );
-    let key = way.home.path().join("host");
+    let key = connector.home.path().join("host");
     keygen(&key, &["-t", "ed25519", "-N", ""]);
     let key: PrivateKey = russh::keys::load_secret_key(&key, None).unwrap();
     assert_eq!(key.algorithm(), Algorithm::Ed25519);
@@ -90,15 +90,15 @@ async fn way_to(quiz: Quiz) -> Way {
     });
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let (config, quiz) = (Arc::clone(&config), quiz.clone());
+            let (config, questions) = (Arc::clone(&config), questions.clone());
             tokio::spawn(async move {
-                if let Ok(session) = server::run_stream(config, stream, quiz).await {
+                if let Ok(session) = server::run_stream(config, stream, questions).await {
                     let _ = session.await;
                 }
             });
         }
     });
-    way
+    connector
 }
 
 const ROUNDS: &[(&str, bool, &str)] = &[
@@ -107,52 +107,52 @@ const ROUNDS: &[(&str, bool, &str)] = &[
 ];
 
 #[tokio::test]
-async fn rounds_are_answered_one_by_one_and_shown_without_tricks() {
-    let way = way_to(Quiz {
+async fn rounds_are_answered_one_by_one_and_shown_escaped() {
+    let connector = serve(Questions {
         rounds: ROUNDS,
         endless: false,
         at: 0,
     })
     .await;
-    let person = Person::who_says(&["wrong", "sesame", "4711"]);
+    let prompts = ScriptedPrompts::with_answers(&["wrong", "sesame", "4711"]);
     let credentials = Credentials::default();
-    way.arrive(&credentials, &person).await;
+    connector.connect_ok(&credentials, &prompts).await;
     let password = "(tom@127.0.0.1) Password: ";
     let code = "(tom@127.0.0.1) Code\\u{1b}[31m\\n: ";
-    assert_eq!(person.asked(), [password, password, code]);
-    let told = person.told();
-    assert!(!told.contains(['\u{1b}', '\u{7}']), "{told}");
-    assert!(told.contains("\\u{1b}[2Jname\nfirst\nsecond\n"), "{told}");
+    assert_eq!(prompts.labels(), [password, password, code]);
+    let messages = prompts.messages();
+    assert!(!messages.contains(['\u{1b}', '\u{7}']), "{messages}");
+    assert!(messages.contains("\\u{1b}[2Jname\nfirst\nsecond\n"), "{messages}");
     assert!(
-        told.contains("\\u{1b}]0;owned") && told.len() < 10_000,
+        messages.contains("\\u{1b}]0;owned") && messages.len() < 10_000,
         "{}",
-        told.len()
+        messages.len()
     );
-    // After a break only the code is asked for: it is another each time.
-    let person = Person::who_says(&["4711"]);
-    way.arrive(&credentials, &person).await;
-    assert_eq!(person.asked(), [code]);
-    // A password given beforehand answers the hidden question, and nothing else.
-    let person = Person::who_says(&["4711"]);
+    // On a new connection only the code is asked for, because it differs each time.
+    let prompts = ScriptedPrompts::with_answers(&["4711"]);
+    connector.connect_ok(&credentials, &prompts).await;
+    assert_eq!(prompts.labels(), [code]);
+    // A password that was supplied in advance answers the hidden question, and nothing else.
+    let prompts = ScriptedPrompts::with_answers(&["4711"]);
     let given = Credentials::new(Some(Secret::new("sesame".to_owned())));
-    way.arrive(&given, &person).await;
-    assert_eq!(person.asked(), [code]);
+    connector.connect_ok(&given, &prompts).await;
+    assert_eq!(prompts.labels(), [code]);
 }
 
 #[tokio::test]
-async fn questions_without_end_are_ended() {
-    let way = way_to(Quiz {
+async fn endless_questions_end_with_an_error() {
+    let connector = serve(Questions {
         rounds: ROUNDS,
         endless: true,
         at: 0,
     })
     .await;
     let answers: Vec<&str> = ["sesame", "4711"].into_iter().cycle().take(100).collect();
-    let person = Person::who_says(&answers);
-    let (error, words) = way.fail(&Credentials::default(), &person).await;
+    let prompts = ScriptedPrompts::with_answers(&answers);
+    let (error, words) = connector.connect_err(&Credentials::default(), &prompts).await;
     assert!(
         matches!(error, ConnectError::SignIn(SignInError::Broken { .. })),
         "{words}"
     );
-    assert_eq!(person.asked().len(), 16);
+    assert_eq!(prompts.labels().len(), 16);
 }

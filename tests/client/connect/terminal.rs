@@ -1,53 +1,26 @@
-//! The prompts of a real terminal: `script` (bsdutils) makes one, and this test runs itself in it.
+//! The prompts in a real terminal, in which the test runs itself.
 
-use std::io::{Read as _, Write as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use homeport::connect::{Prompts as _, Terminal as TerminalPrompts};
 
-use homeport::connect::{Prompts as _, Terminal};
+use crate::client::terminal::Terminal;
 
-use testkit::wait_for;
-
+/// The environment variable that is set inside the terminal.
 const INSIDE: &str = "HOMEPORT_TEST_TERMINAL";
 
-/// What happens inside the terminal. Ctrl-C is a signal, too, and programs that ask handle it.
+/// Prompts inside the terminal. It handles SIGINT, because Ctrl-C at a prompt also raises that signal.
 #[tokio::main(flavor = "current_thread")]
 async fn inside() {
     let _handled = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).unwrap();
-    assert!(Terminal::is_there());
-    println!("[line {}]", Terminal.line("name? ").unwrap());
-    println!("[secret {}]", Terminal.secret("word? ").unwrap().reveal());
-    println!("[confirm {}]", Terminal.confirm("sure").unwrap());
-    let error = Terminal.secret("again? ").unwrap_err();
+    assert!(TerminalPrompts::is_there());
+    println!("[line {}]", TerminalPrompts.line("name? ").unwrap());
+    println!("[secret {}]", TerminalPrompts.secret("word? ").unwrap().reveal());
+    println!("[confirm {}]", TerminalPrompts.confirm("sure").unwrap());
+    let error = TerminalPrompts.secret("again? ").unwrap_err();
     println!("[stopped {:?}]", error.kind());
 }
 
-fn collect(mut output: ChildStdout) -> Arc<Mutex<String>> {
-    let seen = Arc::new(Mutex::new(String::new()));
-    let sink = Arc::clone(&seen);
-    std::thread::spawn(move || {
-        let mut buffer = [0; 1024];
-        while let Ok(length @ 1..) = output.read(&mut buffer) {
-            sink.lock()
-                .unwrap()
-                .push_str(&String::from_utf8_lossy(&buffer[..length]));
-        }
-    });
-    seen
-}
-
-/// Ends with the test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
-fn a_terminal_asks_and_hears() {
+fn prompts_work_in_a_terminal() {
     if std::env::var_os(INSIDE).is_some() {
         return inside();
     }
@@ -55,42 +28,30 @@ fn a_terminal_asks_and_hears() {
     let command = format!(
         "'{}' --exact {} --nocapture",
         test.display(),
-        testkit::test_name(module_path!(), "a_terminal_asks_and_hears")
+        testkit::test_name(module_path!(), "prompts_work_in_a_terminal")
     );
-    let script = Command::new("script")
-        .args(["-qec", &command, "/dev/null"])
-        .env(INSIDE, "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("no script on this machine (hint: apt-get install bsdutils)");
-    let mut script = Ended(script);
-    let mut keys = script.0.stdin.take().unwrap();
-    let seen = collect(script.0.stdout.take().unwrap());
-    // As soon as each question is there, as programs do that answer for people.
-    for (question, typed) in [
+    let mut terminal = Terminal::start(&command, |script| {
+        script.env(INSIDE, "1");
+    });
+    // Each answer is typed as soon as its prompt appears, as programs do that answer for users.
+    for (prompt, typed) in [
         ("name? ", "tom\n"),
         ("word? ", "sesame\n"),
         ("sure (yes/no)? ", "hm\n"),
         ("Please type yes or no: ", "no\n"),
         ("again? ", "half\x03"),
     ] {
-        wait_for(question, || seen.lock().unwrap().contains(question));
-        keys.write_all(typed.as_bytes()).unwrap();
+        terminal.wait_for_output(prompt);
+        terminal.type_keys(typed);
     }
-    wait_for("the end", || seen.lock().unwrap().contains("[stopped "));
-    let seen = seen.lock().unwrap().clone();
-    for part in [
-        "[line tom]",
-        "[secret sesame]",
-        "[confirm false]",
-        "[stopped Interrupted]",
-    ] {
-        assert!(seen.contains(part), "{part}: {seen}");
+    terminal.wait_for_output("[stopped Interrupted]");
+    let output = terminal.output();
+    for part in ["[line tom]", "[secret sesame]", "[confirm false]"] {
+        assert!(output.contains(part), "{part}: {output}");
     }
     assert_eq!(
-        seen.matches("sesame").count(),
+        output.matches("sesame").count(),
         1,
-        "a secret is not echoed: {seen}"
+        "a secret is not echoed: {output}"
     );
 }

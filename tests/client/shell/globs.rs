@@ -1,4 +1,4 @@
-//! Patterns of names on a real server.
+//! Patterns that match names on a real server.
 
 use homeport::globs;
 
@@ -19,8 +19,8 @@ async fn remote_names_are_found_by_patterns() {
         "empty/",
     ]);
     std::os::unix::fs::symlink("sub", server.home(USER).join("link")).unwrap();
-    let person = tempfile::tempdir().unwrap();
-    let session = signed_in(server.port(), person.path()).await;
+    let home_directory = tempfile::tempdir().unwrap();
+    let session = signed_in(server.port(), home_directory.path()).await;
     let link = session.remote.link().await.unwrap();
     for (directory, pattern, expected) in [
         ("/", "*.txt", &["a.txt", "b.txt"][..]),

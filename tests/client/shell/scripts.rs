@@ -1,4 +1,4 @@
-//! Commands from a file: what is done, where, and how it ends.
+//! Scripts of commands: which commands run, in which directory, and with which exit code.
 
 use std::sync::Arc;
 
@@ -6,21 +6,21 @@ use homeport::shell::run_script;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::client::shell::{Scribe, USER, server_with, signed_in};
+use crate::client::shell::{Recorder, USER, server_with, signed_in};
 
 #[test]
 fn scripts_end_at_the_first_failure() {
     let server = server_with(&["docs/deep/", "docs/a.txt", "other/", "my dir/"]);
-    let person = tempfile::tempdir().unwrap();
+    let home_directory = tempfile::tempdir().unwrap();
     let runtime = Runtime::new().unwrap();
     let check = |script: &str, expected: u8, done: &[&str]| {
-        let (scribe, mut seen) = mpsc::unbounded_channel();
-        let session = runtime.block_on(signed_in(server.port(), person.path()));
+        let (sender, mut commands) = mpsc::unbounded_channel();
+        let session = runtime.block_on(signed_in(server.port(), home_directory.path()));
         let handle = runtime.handle().clone();
-        let code = run_script(session, Arc::new(Scribe(scribe)), handle, script.as_bytes());
-        let seen: Vec<String> = std::iter::from_fn(|| seen.try_recv().ok()).collect();
+        let code = run_script(session, Arc::new(Recorder(sender)), handle, script.as_bytes());
+        let commands: Vec<String> = std::iter::from_fn(|| commands.try_recv().ok()).collect();
         assert_eq!(
-            (code, seen),
+            (code, commands),
             (expected, done.iter().map(ToString::to_string).collect()),
             "{script}"
         );

@@ -1,11 +1,11 @@
-//! The shell in a real terminal: `script` (bsdutils) makes one. What is to be stopped is a command that waits for it:
-//! for that the test runs itself there, with commands of its own.
+//! The shell in a real terminal, and as a script. For Ctrl-C, a test runs itself in the terminal with commands that wait
+//! until they are stopped.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use homeport::commands::{self, CommandRunner, Session};
@@ -13,22 +13,26 @@ use homeport::shell;
 use tokio::runtime::Runtime;
 
 use crate::client::shell::{USER, server_with, signed_in};
+use crate::client::terminal::{CTRL_C, KillOnDrop, Terminal};
 use testkit::server::TestServer;
 use testkit::wait_for;
 
-/// The port of the server, for the test inside.
+/// The environment variable with the server's port, for the test that runs inside the terminal.
 const INSIDE: &str = "HOMEPORT_TEST_SHELL";
 
-/// The test here that runs in a terminal of its own.
-fn itself() -> String {
-    testkit::test_name(module_path!(), "ctrl_c_stops_a_command_and_then_the_program")
+/// Returns the name of the test that runs itself in a terminal.
+fn this_test() -> String {
+    testkit::test_name(
+        module_path!(),
+        "the_first_ctrl_c_stops_the_command_and_the_second_one_the_program",
+    )
 }
 
-/// Says what it is to do. `df` waits until it is stopped; `sum` does not even stop then.
-struct Echo;
+/// Prints each command. `df` then waits until it is stopped; `sum` does not stop.
+struct RecordingRunner;
 
 #[async_trait]
-impl CommandRunner for Echo {
+impl CommandRunner for RecordingRunner {
     async fn run(&self, session: &Arc<Session>, command: commands::Command) -> u8 {
         println!("[{command:?}]");
         match command {
@@ -43,127 +47,52 @@ impl CommandRunner for Echo {
     }
 }
 
-/// What happens inside.
+/// Runs the shell inside the terminal.
 fn inside(port: &str) {
     let runtime = Runtime::new().unwrap();
     let home = std::env::home_dir().unwrap();
     let session = runtime.block_on(signed_in(port.parse().unwrap(), &home));
-    let code = shell::run(session, Arc::new(Echo), runtime.handle().clone());
+    let code = shell::run(session, Arc::new(RecordingRunner), runtime.handle().clone());
     println!("[left {code}]");
 }
 
-/// The program as people run it, with these words.
+/// Returns the client's command line with these words.
 pub fn homeport(words: &str) -> String {
     format!("'{}' -F none --accept-new {words}", testkit::programs::homeport())
 }
 
-/// A terminal with the shell in it. Ends with the test.
-pub struct Terminal {
-    script: Child,
-    keys: ChildStdin,
-    pub seen: Arc<Mutex<String>>,
-    /// How much of it was looked at.
-    at: usize,
-}
-
-impl Terminal {
-    /// The program as people run it.
-    pub fn with_homeport(server: &TestServer, person: &Path) -> Self {
-        let (key, port) = (server.key(USER), server.port());
-        let command = homeport(&format!("-i '{}' sftp://{USER}@127.0.0.1:{port}", key.display()));
-        Self::new(server, person, &command)
-    }
-
-    /// This test.
-    fn with_itself(server: &TestServer, person: &Path) -> Self {
-        let test = std::env::current_exe().unwrap();
-        let command = format!("'{}' --exact {} --nocapture", test.display(), itself());
-        Self::new(server, person, &command)
-    }
-
-    pub fn new(server: &TestServer, person: &Path, command: &str) -> Self {
-        // Nothing between the terminal and the shell: Ctrl-C would end it.
-        let command = format!("exec {command}");
-        let mut script = Command::new("script")
-            .args(["-qec", &command, "/dev/null"])
+/// Starts a command in a terminal, with this directory as the user's home.
+pub fn open_terminal(server: &TestServer, home: &Path, command: &str) -> Terminal {
+    Terminal::start(command, |script| {
+        script
             .env(INSIDE, server.port().to_string())
-            .env("HOME", person)
-            .env("XDG_STATE_HOME", person.join("state"))
-            .env("TERM", "xterm")
-            .env("SHELL", "/bin/sh")
-            .current_dir(person)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("no script on this machine (hint: apt-get install bsdutils)");
-        let keys = script.stdin.take().unwrap();
-        let mut output = script.stdout.take().unwrap();
-        let seen = Arc::new(Mutex::new(String::new()));
-        let sink = Arc::clone(&seen);
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(length @ 1..) = output.read(&mut buffer) {
-                let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
-                sink.lock().unwrap().push_str(&text);
-            }
-        });
-        Self {
-            script,
-            keys,
-            seen,
-            at: 0,
-        }
-    }
-
-    /// Waits until this shows behind what was seen before.
-    pub fn sees(&mut self, text: &str) {
-        let (seen, at) = (Arc::clone(&self.seen), self.at);
-        let mut end = 0;
-        wait_for(&format!("{text:?}"), || {
-            let seen = seen.lock().unwrap();
-            end = seen[at..].find(text).map_or(0, |found| at + found + text.len());
-            end > 0
-        });
-        self.at = end;
-    }
-
-    pub fn types(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// A line at the prompt of this directory, and what comes of it.
-    pub fn says(&mut self, directory: &str, keys: &str, answer: &str) {
-        self.sees(&format!("homeport:{directory}> "));
-        self.types(keys);
-        self.sees(answer);
-    }
-
-    pub fn exit_code(&mut self) -> Option<i32> {
-        let mut status = None;
-        wait_for("the end", || {
-            status = self.script.try_wait().unwrap();
-            status.is_some()
-        });
-        status.and_then(|status| status.code())
-    }
+            .env("HOME", home)
+            .env("XDG_STATE_HOME", home.join("state"))
+            .current_dir(home);
+    })
 }
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.script.kill();
-        let _ = self.script.wait();
-        if std::thread::panicking() {
-            eprintln!("--- the terminal\n{:?}\n---", self.seen.lock().unwrap());
-        }
-    }
+/// Starts the client's shell in a terminal.
+pub fn open_shell(server: &TestServer, home: &Path) -> Terminal {
+    let (key, port) = (server.key(USER), server.port());
+    let command = homeport(&format!("-i '{}' sftp://{USER}@127.0.0.1:{port}", key.display()));
+    open_terminal(server, home, &command)
 }
 
+/// Starts this test again in a terminal, where it runs the shell with [`RecordingRunner`].
+fn open_test(server: &TestServer, home: &Path) -> Terminal {
+    let test = std::env::current_exe().unwrap();
+    let command = format!("'{}' --exact {} --nocapture", test.display(), this_test());
+    open_terminal(server, home, &command)
+}
+
+/// The bytes that a terminal sends for the arrow up.
 const UP: &str = "\x1b[A";
-pub const CTRL_C: &str = "\x03";
+/// The byte that a terminal sends for Ctrl-D.
 const CTRL_D: &str = "\x04";
 
 #[test]
-fn a_terminal_has_a_shell() {
+fn the_shell_works_in_a_terminal() {
     let server = server_with(&[
         "my file.txt",
         "docs/a.txt",
@@ -172,83 +101,83 @@ fn a_terminal_has_a_shell() {
         "evil/\x1b]0;pwned\x07",
         "evil/even",
     ]);
-    let person = tempfile::tempdir().unwrap();
-    std::fs::write(person.path().join("local [1].txt"), "local").unwrap();
-    std::fs::create_dir(person.path().join("land")).unwrap();
-    let mut terminal = Terminal::with_homeport(&server, person.path());
-    // Names of both sides, and where one goes.
-    terminal.says("/", "get my\t\r", "\n");
-    terminal.says("/", "upl\tlo\t\r", "\n");
-    terminal.says("/", "cd do\t\r", "\n");
-    terminal.says("/docs", "rm d\t\t", "deep/");
-    terminal.sees("dull");
-    terminal.sees("homeport:/docs> rm d");
-    terminal.types(CTRL_C);
-    terminal.says("/docs", "get 'a\t\r", "\n");
-    terminal.says("/docs", "cd -\r", "/\r\n");
-    terminal.says("/", "sum evil/\t\r", "evil/even\r\n");
-    terminal.says("/", "ls -l do\t\r", "dull");
-    terminal.says("/", "lcd la\t\r", "\n");
-    terminal.says("/", "lpwd\r", "/land\r\n");
-    // What was typed before comes back; what was given up does not.
-    terminal.says("/", "xyzzy", "xyzzy");
-    terminal.types(CTRL_C);
-    terminal.says("/", &format!("{UP}\r"), "/land\r\n");
-    terminal.says("/", " mkdir unseen\r", "\n");
-    terminal.says("/", "uplod x\r", "did you mean \"upload\"?");
-    terminal.says("/", "history\r", "  lpwd\r\n");
-    terminal.sees("uplod x\r\n");
-    terminal.says("/", CTRL_D, "\n");
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("local [1].txt"), "local").unwrap();
+    std::fs::create_dir(home.path().join("land")).unwrap();
+    let mut terminal = open_shell(&server, home.path());
+    // Names of both sides are completed, and the directories change.
+    terminal.at_prompt("/", "get my\t\r", "\n");
+    terminal.at_prompt("/", "upl\tlo\t\r", "\n");
+    terminal.at_prompt("/", "cd do\t\r", "\n");
+    terminal.at_prompt("/docs", "rm d\t\t", "deep/");
+    terminal.wait_for_output("dull");
+    terminal.wait_for_output("homeport:/docs> rm d");
+    terminal.type_keys(CTRL_C);
+    terminal.at_prompt("/docs", "get 'a\t\r", "\n");
+    terminal.at_prompt("/docs", "cd -\r", "/\r\n");
+    terminal.at_prompt("/", "sum evil/\t\r", "evil/even\r\n");
+    terminal.at_prompt("/", "ls -l do\t\r", "dull");
+    terminal.at_prompt("/", "lcd la\t\r", "\n");
+    terminal.at_prompt("/", "lpwd\r", "/land\r\n");
+    // The history has lines that were run, and not those that were discarded.
+    terminal.at_prompt("/", "xyzzy", "xyzzy");
+    terminal.type_keys(CTRL_C);
+    terminal.at_prompt("/", &format!("{UP}\r"), "/land\r\n");
+    terminal.at_prompt("/", " mkdir unseen\r", "\n");
+    terminal.at_prompt("/", "uplod x\r", "did you mean \"upload\"?");
+    terminal.at_prompt("/", "history\r", "  lpwd\r\n");
+    terminal.wait_for_output("uplod x\r\n");
+    terminal.at_prompt("/", CTRL_D, "\n");
     assert_eq!(terminal.exit_code(), Some(0));
-    let seen = terminal.seen.lock().unwrap().clone();
+    let seen = terminal.output();
     assert!(!seen.contains("]0;pwned"), "{seen:?}");
     assert!(!seen.contains("no command \"xyzzy"), "{seen:?}");
     let read = |path: &Path| std::fs::read_to_string(path).unwrap();
-    assert_eq!(read(&person.path().join("my file.txt")), "my file.txt");
-    assert_eq!(read(&person.path().join("a.txt")), "docs/a.txt");
+    assert_eq!(read(&home.path().join("my file.txt")), "my file.txt");
+    assert_eq!(read(&home.path().join("a.txt")), "docs/a.txt");
     assert_eq!(read(&server.home(USER).join("local [1].txt")), "local");
     assert!(server.home(USER).join("unseen").is_dir());
-    // Next time it is still known.
-    let history = person.path().join("state/homeport/history");
+    // The next shell has the same history.
+    let history = home.path().join("state/homeport/history");
     let text = read(&history);
     assert!(text.contains("uplod x\n") && !text.contains("unseen"), "{text}");
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&history), mode(history.parent().unwrap())), (0o600, 0o700));
-    let mut terminal = Terminal::with_homeport(&server, person.path());
-    terminal.says("/", &format!("{UP}{UP}\r"), "did you mean \"upload\"?");
-    terminal.says("/", "exit\r", "\n");
+    let mut terminal = open_shell(&server, home.path());
+    terminal.at_prompt("/", &format!("{UP}{UP}\r"), "did you mean \"upload\"?");
+    terminal.at_prompt("/", "exit\r", "\n");
     assert_eq!(terminal.exit_code(), Some(0));
 }
 
 #[test]
-fn ctrl_c_stops_a_command_and_then_the_program() {
+fn the_first_ctrl_c_stops_the_command_and_the_second_one_the_program() {
     if let Ok(port) = std::env::var(INSIDE) {
         return inside(&port);
     }
     let server = server_with(&[]);
-    let person = tempfile::tempdir().unwrap();
-    let mut terminal = Terminal::with_itself(&server, person.path());
-    // A command is stopped, and the shell goes on.
-    terminal.says("/", "df\r", "[Df(");
-    terminal.types(CTRL_C);
-    terminal.sees("stopping…");
-    terminal.sees("[stopped]");
-    terminal.says("/", "exit\r", "[left 0]");
-    // One that does not stop is ended by the second Ctrl-C.
-    let mut terminal = Terminal::with_itself(&server, person.path());
-    terminal.says("/", "sum x\r", "[Sum(");
-    terminal.types(CTRL_C);
-    terminal.sees("stopping…");
-    terminal.types(CTRL_C);
+    let home = tempfile::tempdir().unwrap();
+    let mut terminal = open_test(&server, home.path());
+    // The command is stopped, and the shell continues.
+    terminal.at_prompt("/", "df\r", "[Df(");
+    terminal.type_keys(CTRL_C);
+    terminal.wait_for_output("stopping…");
+    terminal.wait_for_output("[stopped]");
+    terminal.at_prompt("/", "exit\r", "[left 0]");
+    // A second Ctrl-C ends a program whose command does not stop.
+    let mut terminal = open_test(&server, home.path());
+    terminal.at_prompt("/", "sum x\r", "[Sum(");
+    terminal.type_keys(CTRL_C);
+    terminal.wait_for_output("stopping…");
+    terminal.type_keys(CTRL_C);
     assert_eq!(terminal.exit_code(), Some(130));
 }
 
-/// The shell without a terminal; this is its standard input.
-fn script(server: &TestServer, person: &Path, lines: &str) -> Child {
+/// Starts the shell without a terminal, with these lines on its standard input.
+fn script(server: &TestServer, home: &Path, lines: &str) -> Child {
     let mut test = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &itself(), "--nocapture"])
+        .args(["--exact", &this_test(), "--nocapture"])
         .env(INSIDE, server.port().to_string())
-        .env("HOME", person)
+        .env("HOME", home)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -262,12 +191,12 @@ fn script(server: &TestServer, person: &Path, lines: &str) -> Child {
 #[test]
 fn without_a_terminal_standard_input_is_a_script() {
     let server = server_with(&["docs/a.txt"]);
-    let person = tempfile::tempdir().unwrap();
+    let home = tempfile::tempdir().unwrap();
     let lines = "# a script\n-cd nowhere\ncd docs\npwd\nlpwd x\nls\n";
-    let output = script(&server, person.path(), lines).wait_with_output().unwrap();
+    let output = script(&server, home.path(), lines).wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("/docs\n[left 2]"), "{said}");
-    // Nothing is echoed, and nothing goes on.
+    // Nothing is echoed, and the failed line is the last one.
     assert!(!said.contains("homeport:") && !said.contains("[Ls"), "{said}");
     let errors = String::from_utf8(output.stderr).unwrap();
     for sentence in [
@@ -278,21 +207,11 @@ fn without_a_terminal_standard_input_is_a_script() {
     }
 }
 
-/// Ends with the test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn ctrl_c_ends_a_script_even_where_a_command_may_fail() {
     let server = server_with(&[]);
-    let person = tempfile::tempdir().unwrap();
-    let mut test = Ended(script(&server, person.path(), "-df\nls\n"));
+    let home = tempfile::tempdir().unwrap();
+    let mut test = KillOnDrop(script(&server, home.path(), "-df\nls\n"));
     let mut said = String::new();
     let mut output = BufReader::new(test.0.stdout.take().unwrap());
     while !said.contains("[Df") {

@@ -1,4 +1,4 @@
-//! Connections that break: the same run finishes the file, and little is sent twice.
+//! Connections that break: the same run finishes the file, and sends little twice.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -20,14 +20,15 @@ use testkit::server::TestServer;
 
 const SIZE: usize = 32 << 20;
 const CUTS: u64 = 30;
-/// Between two cuts at least: the engine gives up after five connections in a row without progress.
+/// The least distance between two cuts: the engine gives up after five connections in a row without progress.
 const APART: u64 = 512 << 10;
-/// What the link lets be under way at once.
+/// The most bytes that the link has under way.
 const WINDOW: u64 = 24 << 20;
-/// What signing in and asking cost, at most, in either direction.
+/// The most bytes of signing in and of other requests, in each direction.
 const OVERHEAD: u64 = 64 << 10;
 
-/// Offsets at which the connection is cut: other ones each time, told so that they can be had again.
+/// Returns the offsets at which the connection is cut. They differ each time, and are printed so that a failure can be
+/// reproduced.
 fn offsets() -> Vec<u64> {
     let seed = match std::env::var("HOMEPORT_SEED") {
         Ok(text) => text.parse().unwrap(),
@@ -48,7 +49,7 @@ fn offsets() -> Vec<u64> {
         .collect()
 }
 
-/// A server, a proxy before it, and a client that knows the proxy only.
+/// Starts a server, a proxy in front of it, and a client that connects to the proxy.
 pub async fn behind_proxy(user: &[&str]) -> (TestServer, Proxy, Client) {
     let server = TestServer::start(&["alice"]);
     let more = [&["user", "set", "alice"], user].concat();
@@ -86,23 +87,26 @@ async fn cut_thirty_times(direction: Direction) {
             client.down("big", SIZE)
         }
     };
-    let flow = proxy.flow(direction);
+    let direction_state = proxy.direction_state(direction);
     let offsets = offsets();
-    flow.cuts.lock().unwrap().extend(&offsets);
+    direction_state.cuts.lock().unwrap().extend(&offsets);
     let run = client.run(Settings::default(), vec![job]).await;
     proven(&run);
     assert_same(&read(&disk).unwrap(), &content, "on the server");
     assert_same(&read(&client.local("big")).unwrap(), &content, "here");
-    assert!(flow.cuts.lock().unwrap().is_empty(), "all cuts were made");
+    assert!(
+        direction_state.cuts.lock().unwrap().is_empty(),
+        "all cuts were made"
+    );
     let again = run.warnings.matches("connected again").count() as u64;
     assert_eq!(again, CUTS, "{}", run.warnings);
-    let total = flow.taken.load(SeqCst);
+    let total = direction_state.taken.load(SeqCst);
     let twice = total.saturating_sub(SIZE as u64 + (CUTS + 1) * OVERHEAD);
     eprintln!("{direction:?}: {total} bytes went, {twice} of them twice");
     assert!(twice <= WINDOW, "{twice} bytes were sent twice");
 }
 
-/// Both ways at the same time: before each new connection the client waits for half a second.
+/// Both directions run at the same time, because the client waits for half a second before each new connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_whose_connection_is_cut_thirty_times() {
     let [up, down] = [Direction::Up, Direction::Down].map(|way| tokio::spawn(cut_thirty_times(way)));
@@ -110,7 +114,7 @@ async fn a_file_whose_connection_is_cut_thirty_times() {
     down.await.unwrap();
 }
 
-/// Many at once: each goes on where it stopped, and one connection is made for all of them.
+/// Each of many files is resumed, and all of them share one new connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_files_of_a_run_share_the_next_connection() {
     let (server, proxy, client) = behind_proxy(&[]).await;
@@ -131,7 +135,7 @@ async fn all_files_of_a_run_share_the_next_connection() {
         jobs.push(client.up(&name));
     }
     proxy
-        .flow(Direction::Up)
+        .direction_state(Direction::Up)
         .cuts
         .lock()
         .unwrap()
@@ -142,7 +146,7 @@ async fn all_files_of_a_run_share_the_next_connection() {
         let name = number.to_string();
         let sent = read(&server.home("alice").join(&name)).unwrap();
         assert_same(&sent, &read(&client.local(&name)).unwrap(), &name);
-        // Also of those that had arrived when the connection broke.
+        // Times are also kept for files that had arrived when the connection broke.
         let meta = std::fs::metadata(server.home("alice").join(&name)).unwrap();
         assert_eq!(meta.modified().unwrap(), then, "{name}");
     }
@@ -155,7 +159,7 @@ async fn all_files_of_a_run_share_the_next_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_is_killed_and_comes_back() {
+async fn a_run_finishes_after_the_server_was_restarted() {
     for direction in [Direction::Up, Direction::Down] {
         let (mut server, proxy, client) = behind_proxy(&[]).await;
         let content = bytes(2, SIZE);
@@ -170,14 +174,14 @@ async fn the_server_is_killed_and_comes_back() {
                 client.down("big", SIZE)
             }
         };
-        proxy.hold_at(direction, 4 << 20);
+        proxy.pause_at(direction, 4 << 20);
         let restart = async {
-            proxy.held(direction).await;
+            proxy.wait_for_pause(direction).await;
             server.signal("KILL");
             server.wait_for_exit();
             server.serve();
-            proxy.aim(server.port());
-            proxy.let_go(direction);
+            proxy.set_target(server.port());
+            proxy.resume(direction);
         };
         let (run, ()) = tokio::join!(client.run(Settings::default(), vec![job]), restart);
         proven(&run);
@@ -187,25 +191,25 @@ async fn the_server_is_killed_and_comes_back() {
     }
 }
 
-/// Five attempts to connect, and no more; a run after the server is back finishes it.
+/// The client makes five attempts to connect, and no more; a run after the server is back finishes the files.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_is_killed_and_stays_away() {
+async fn a_run_fails_when_the_server_stays_down() {
     let (mut server, proxy, client) = behind_proxy(&[]).await;
     let content = bytes(6, SIZE);
     client.write("big", &content);
     let mut jobs = vec![client.up("big")];
-    // More than are under way at once: those that wait for their turn do not wait for a server that is gone.
+    // There are more files than are transferred at once; the others do not wait for a server that is down.
     for number in 0..10 {
         let name = format!("next-{number}");
         client.write(&name, &content[..8 << 20]);
         jobs.push(client.up(&name));
     }
-    proxy.hold_at(Direction::Up, 8 << 20);
+    proxy.pause_at(Direction::Up, 8 << 20);
     let kill = async {
-        proxy.held(Direction::Up).await;
+        proxy.wait_for_pause(Direction::Up).await;
         server.signal("KILL");
         server.wait_for_exit();
-        proxy.let_go(Direction::Up);
+        proxy.resume(Direction::Up);
     };
     let (run, ()) = tokio::join!(client.run(Settings::default(), jobs.clone()), kill);
     let attempts = run.warnings.matches("connecting again").count();
@@ -220,7 +224,7 @@ async fn the_server_is_killed_and_stays_away() {
     }
 
     server.serve();
-    proxy.aim(server.port());
+    proxy.set_target(server.port());
     let run = client.run(Settings::default(), jobs).await;
     assert_eq!(run.summary.exit_code(), 0, "{run:?}");
     let resumed = run.ended.values().any(|end| {
@@ -237,9 +241,9 @@ async fn the_server_is_killed_and_stays_away() {
     assert_same(&there, &content, "on the server");
 }
 
-/// While directories are made or listed, too.
+/// Also while directories are created or listed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_whose_connection_is_cut_begins_anew() {
+async fn a_walk_starts_again_after_its_connection_was_cut() {
     let (server, proxy, client) = behind_proxy(&[]).await;
     for number in 0..200 {
         let dir = client.local("tree").join(format!("{number}"));
@@ -256,11 +260,15 @@ async fn a_walk_whose_connection_is_cut_begins_anew() {
         ..TransferArgs::default()
     };
     let cut = |direction| {
-        let flow = proxy.flow(direction);
-        let now = flow.taken.load(SeqCst);
-        flow.cuts.lock().unwrap().extend([now + 2000, now + 6000]);
+        let direction_state = proxy.direction_state(direction);
+        let now = direction_state.taken.load(SeqCst);
+        direction_state
+            .cuts
+            .lock()
+            .unwrap()
+            .extend([now + 2000, now + 6000]);
     };
-    let all_cut = |direction| proxy.flow(direction).cuts.lock().unwrap().is_empty();
+    let all_cut = |direction| proxy.direction_state(direction).cuts.lock().unwrap().is_empty();
     cut(Direction::Up);
     let code = put(&session, &args, vec![client.local("tree")], b"/").await;
     assert_eq!((code.unwrap(), all_cut(Direction::Up)), (0, true));
@@ -278,10 +286,10 @@ async fn a_walk_whose_connection_is_cut_begins_anew() {
     }
 }
 
-/// Ctrl-C in a shell, and the same command again at once: what has come is there, and nothing of the first run is in the
-/// way of the second.
+/// As after Ctrl-C in a shell, the same command runs again at once: the transferred bytes are kept, and nothing of the
+/// first run blocks the second.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_is_stopped_can_go_on_at_once() {
+async fn a_stopped_run_can_be_resumed_at_once() {
     for direction in [Direction::Up, Direction::Down] {
         let (server, proxy, client) = behind_proxy(&[]).await;
         let content = bytes(5, SIZE);
@@ -296,10 +304,10 @@ async fn a_run_that_is_stopped_can_go_on_at_once() {
             size: SIZE as u64,
             ..client.job(direction, "big")
         };
-        proxy.hold_at(direction, 4 << 20);
+        proxy.pause_at(direction, 4 << 20);
         let stop = CancellationToken::new();
         let stopping = async {
-            proxy.held(direction).await;
+            proxy.wait_for_pause(direction).await;
             stop.cancel();
         };
         let running = client.run_until(&stop, Settings::default(), vec![job.clone()]);
@@ -308,7 +316,7 @@ async fn a_run_that_is_stopped_can_go_on_at_once() {
         assert_eq!((run.summary.stopped, run.summary.exit_code()), (true, 4));
         let part = read(&to).unwrap();
         assert_same(&part, &content[..part.len()], "what has come");
-        proxy.let_go(direction);
+        proxy.resume(direction);
         let run = client.run(Settings::default(), vec![job]).await;
         proven(&run);
         assert!(run.resumed_from() > 1 << 20, "{run:?}");

@@ -1,34 +1,33 @@
-//! The client's library, used as a command uses it; what a person would see is written down.
+//! The client's library, used as a command uses it. All results and warnings are recorded.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use homeport::connect::{
-    ConfigFile, Credentials, Destination, LocalEnvironment, Options, Target, Unattended, UnknownKeys,
-};
+use homeport::connect::{ConfigFile, Credentials, Unattended};
 use homeport::remote::Remote;
 use homeport::transfer::error::TransferError;
 use homeport::transfer::progress_hub::{FileProgress, ProgressHub, ProgressObserver, Totals};
 use homeport::transfer::{Direction, Engine, Job, Outcome, Settings, Summary};
 use tokio_util::sync::CancellationToken;
 
-/// Longest that one run may take before it counts as hung.
-const BOUND: Duration = Duration::from_secs(300);
+use crate::client::destination::local_destination;
 
-/// A directory of this machine's, and a server that somebody is signed in to.
+/// The longest time of one run before it counts as hung.
+const RUN_LIMIT: Duration = Duration::from_secs(300);
+
+/// A local directory, and a signed-in connection to a server.
 pub struct Client {
     dir: tempfile::TempDir,
     pub remote: Arc<Remote>,
-    /// Where uploads go and downloads come from, as the server names it.
+    /// The directory of the files on the server.
     pub base: Vec<u8>,
 }
 
 impl Client {
-    /// Signs in by this key.
+    /// Connects, and signs in with this key.
     pub async fn connect(user: &str, port: u16, key: &Path, base: &[u8]) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("homeport-transfer-")
@@ -36,20 +35,7 @@ impl Client {
             .unwrap();
         let config = dir.path().join("ssh_config");
         std::fs::write(&config, format!("IdentityFile {}\n", key.display())).unwrap();
-        let options = Options {
-            config: ConfigFile::File(config),
-            unknown_keys: Some(UnknownKeys::Learn),
-            ..Options::default()
-        };
-        let here = LocalEnvironment {
-            home: dir.path().to_owned(),
-            local_user: "nobody".to_owned(),
-            agent: None,
-            system: dir.path().join("etc"),
-        };
-        let word = format!("sftp://{user}@127.0.0.1:{port}");
-        let target = Target::parse(OsStr::new(&word)).unwrap();
-        let destination = Destination::resolve(&target, &options, &here).unwrap();
+        let destination = local_destination(user, port, dir.path(), ConfigFile::File(config));
         let connecting = Remote::connect(destination, Credentials::default(), Arc::new(Unattended));
         let remote = tokio::time::timeout(testkit::PATIENCE, connecting).await;
         Self {
@@ -59,17 +45,17 @@ impl Client {
         }
     }
 
-    /// A name of this machine's.
+    /// Returns the path of a file in the local directory.
     pub fn local(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Writes a file here.
+    /// Writes a file in the local directory.
     pub fn write(&self, name: &str, content: &[u8]) {
         std::fs::write(self.local(name), content).unwrap();
     }
 
-    /// The file of the same name at both ends.
+    /// Returns the job that transfers a file to the same name on the other side.
     pub fn job(&self, direction: Direction, name: &str) -> Job {
         let local = self.local(name);
         Job {
@@ -82,11 +68,12 @@ impl Client {
         }
     }
 
+    /// Returns the job that uploads a file.
     pub fn up(&self, name: &str) -> Job {
         self.job(Direction::Up, name)
     }
 
-    /// `size` is what a listing would have told.
+    /// Returns the job that downloads a file, whose size a listing would have shown.
     pub fn down(&self, name: &str, size: usize) -> Job {
         Job {
             size: size as u64,
@@ -94,21 +81,21 @@ impl Client {
         }
     }
 
-    /// Runs them, in bounded time.
+    /// Runs these jobs to their end.
     pub async fn run(&self, settings: Settings, jobs: Vec<Job>) -> Run {
         self.run_until(&CancellationToken::new(), settings, jobs).await
     }
 
-    /// The same, which somebody may stop.
+    /// Runs these jobs until `stop` is cancelled.
     pub async fn run_until(&self, stop: &CancellationToken, settings: Settings, jobs: Vec<Job>) -> Run {
         let log = Arc::<Log>::default();
         let totals = Arc::<Totals>::default();
         let hub = ProgressHub::new(Arc::clone(&totals), Box::new(Recorder(Arc::clone(&log))));
         hub.expect(jobs.len() as u64, jobs.iter().map(|job| job.size).sum());
         let engine = Engine::new(Arc::clone(&self.remote), settings, hub, stop.clone());
-        let running = tokio::time::timeout(BOUND, engine.run(jobs));
+        let running = tokio::time::timeout(RUN_LIMIT, engine.run(jobs));
         let summary = running.await.expect("a run that hangs");
-        // The counters of a display that is still: all that is known has come.
+        // At the end, the counters of the run are complete.
         assert_eq!(totals.done.load(Relaxed), totals.bytes.load(Relaxed), "{log:?}");
         assert_eq!(totals.ended.load(Relaxed), totals.files.load(Relaxed));
         let ended = std::mem::take(&mut *log.ended.lock().unwrap());
@@ -122,27 +109,27 @@ impl Client {
     }
 }
 
-/// How one file ended: well, or with these words.
+/// The outcome of one file, or the message of its error.
 pub type End = Result<Outcome, String>;
 
-/// What a run has come to.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Run {
     pub summary: Summary,
-    /// By the file's last component.
+    /// The outcomes by the names of the local files.
     pub ended: BTreeMap<String, End>,
     pub warnings: String,
     pub moved: u64,
 }
 
 impl Run {
-    /// The only file's end.
+    /// Returns the outcome of the only file of the run.
     pub fn only(&self) -> &End {
         assert_eq!(self.ended.len(), 1, "{self:?}");
         self.ended.values().next().unwrap()
     }
 
-    /// It was sent; from here on.
+    /// Returns the offset from which the only file was sent.
     pub fn resumed_from(&self) -> u64 {
         match self.only() {
             Ok(Outcome::Sent { resumed_from, .. }) => *resumed_from,
@@ -150,7 +137,7 @@ impl Run {
         }
     }
 
-    /// It failed, with these words among others.
+    /// Asserts that the only file failed with a message that contains these texts.
     pub fn failed_with(&self, words: &[&str]) {
         let Err(text) = self.only() else {
             panic!("{self:?}");

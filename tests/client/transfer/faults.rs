@@ -1,4 +1,4 @@
-//! What a server that misbehaves can do to a transfer: fail it, and never more than that.
+//! A faulty server can make a transfer fail, and nothing worse.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use homeport::transfer::{Outcome, Proof, Settings, Verify};
 use crate::client::transfer::faulty_server::{Faults, FaultyServer};
 use crate::client::transfer::{assert_same, bytes, read};
 
-/// Larger than one request, and no multiple of one.
+/// The size of the file: more than one request, and not a multiple of one.
 const LENGTH: usize = 300_001;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +29,7 @@ async fn a_flipped_byte_is_found() {
             "--overwrite",
         ]);
         assert_eq!((run.summary.differ, run.summary.exit_code()), (1, 5));
-        // Whoever does not want to know is not told.
+        // Without verification, the difference is not noticed.
         let settings = Settings {
             verify: Verify::Never,
             conflicts: homeport::plan::Policy::Overwrite,
@@ -47,9 +47,9 @@ async fn a_flipped_byte_is_found() {
     }
 }
 
-/// The server hashes what it stores, but reads something else: its disk, or the way, is broken.
+/// The server hashes what it stores, but sends other bytes, as with a broken disk or network.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_download_that_differs_gets_no_name() {
+async fn a_download_that_differs_is_not_published() {
     for length in [1000, LENGTH] {
         let faulty = FaultyServer::start(Faults {
             reads_flipped: Some(500),
@@ -66,7 +66,7 @@ async fn a_download_that_differs_gets_no_name() {
         assert_eq!(run.summary.exit_code(), 5);
         assert!(!client.local("file").exists());
         assert!(client.local("file.part").exists(), "for who wants to look at it");
-        // Something of that name stays what it is.
+        // An existing file of that name is not changed.
         client.write("file", b"before");
         let settings = Settings {
             conflicts: homeport::plan::Policy::Overwrite,
@@ -79,7 +79,7 @@ async fn a_download_that_differs_gets_no_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_hashes_is_told_of() {
+async fn a_server_without_hashes_is_reported() {
     let faulty = FaultyServer::start(Faults {
         no_hashes: true,
         ..Faults::default()
@@ -92,12 +92,12 @@ async fn a_server_without_hashes_is_told_of() {
     let run = client.run(Settings::default(), vec![client.up("file")]).await;
     let (resumed_from, proof) = (100_000, Proof::Sizes);
     assert_eq!(run.only(), &Ok(Outcome::Sent { resumed_from, proof }));
-    // All of what was there was compared.
+    // All existing bytes were compared.
     assert_eq!(run.warnings, "");
     assert_same(&faulty.get("file").unwrap(), &content, "sent");
     let run = client.run(Settings::default(), vec![client.up("file")]).await;
     assert_eq!(run.only(), &Ok(Outcome::Same(Proof::Sizes)));
-    // Who insists on a proof gets none.
+    // With `--verify always`, the transfer fails.
     let settings = Settings {
         verify: Verify::Always,
         ..Settings::default()
@@ -112,7 +112,7 @@ async fn a_server_without_hashes_is_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn short_and_disordered_answers_are_put_together() {
+async fn short_and_reordered_replies_are_assembled() {
     for (short, backwards) in [(Some(1000), 0), (Some(32_767), 7), (None, 7), (Some(1), 0)] {
         let faulty = FaultyServer::start(Faults {
             short,
@@ -133,9 +133,9 @@ async fn short_and_disordered_answers_are_put_together() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lies_about_sizes() {
+async fn false_sizes_do_no_harm() {
     let content = bytes(5, LENGTH);
-    // It speaks of less than it has: what comes is what there is.
+    // The server reports a smaller size: the whole file is downloaded all the same.
     let faulty = FaultyServer::start(Faults {
         size_lie: -100_000,
         ..Faults::default()
@@ -153,7 +153,7 @@ async fn lies_about_sizes() {
         "more than it said",
     );
 
-    // It speaks of more.
+    // The server reports a larger size.
     let faulty = FaultyServer::start(Faults {
         size_lie: 100_000,
         ..Faults::default()
@@ -167,7 +167,7 @@ async fn lies_about_sizes() {
     run.failed_with(&["the server said that the file has 400001 bytes, but it ended after 300001"]);
     assert!(!client.local("file").exists());
 
-    // Of as many as there can be: nothing is set aside for them.
+    // The server reports the largest size there is: the client does not allocate it.
     let faulty = FaultyServer::start(Faults {
         size_lie: i64::MAX,
         ..Faults::default()
@@ -181,9 +181,9 @@ async fn lies_about_sizes() {
     run.failed_with(&["but it ended after 11"]);
 }
 
-/// Without hashes nothing but the length of a part tells how far it is whole: it must not lie.
+/// Without hashes, only the length of a part says how far it is contiguous, so it must not have holes.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_came_out_of_order_before_a_break_leaves_no_holes() {
+async fn a_part_has_no_holes_after_a_broken_connection() {
     let faulty = FaultyServer::start(Faults {
         no_hashes: true,
         backwards: 7,
@@ -202,11 +202,11 @@ async fn what_came_out_of_order_before_a_break_leaves_no_holes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_request_leaves_what_came_before_it() {
+async fn a_refused_request_keeps_the_bytes_before_it() {
     for no_hashes in [false, true] {
         let faults = || Faults {
             no_hashes,
-            // The second request of 32 KiB: the others are taken.
+            // The second request of 32 KiB is refused, and the others are not.
             refuses: Some(32_768),
             ..Faults::default()
         };
@@ -235,8 +235,8 @@ async fn a_refused_request_leaves_what_came_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_hangs_up_is_called_again() {
-    // Wherever it is: at the greeting, at the first look, between the requests, at the end.
+async fn the_client_reconnects_when_the_server_disconnects() {
+    // The server disconnects at every stage: at INIT, at the first STAT, between the requests, at the end.
     let all = (1..26).map(|dies_after| async move {
         let faulty = FaultyServer::start(Faults {
             dies_after: Some(dies_after),
@@ -257,7 +257,7 @@ async fn a_server_that_hangs_up_is_called_again() {
         assert_same(&faulty.get("up").unwrap(), &content, "up");
         assert_same(&read(&client.local("down")).unwrap(), &content, "down");
     });
-    // At the same time: each waits for half a second before it calls again.
+    // They run at the same time, because each waits for half a second before it reconnects.
     let mut running: tokio::task::JoinSet<()> = all.collect();
     while let Some(ended) = running.join_next().await {
         ended.unwrap();
@@ -265,7 +265,7 @@ async fn a_server_that_hangs_up_is_called_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn late_answers_are_waited_for() {
+async fn late_replies_are_awaited() {
     let late = Duration::from_secs(3);
     let faulty = FaultyServer::start(Faults {
         late,
@@ -284,7 +284,7 @@ async fn late_answers_are_waited_for() {
     assert_eq!(run.warnings, "");
 }
 
-/// What a listing contains is the server's word: what would leave the directory is told and left out.
+/// Names in a listing that would leave the directory are reported and skipped.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_names_never_leave_the_directory() {
     let hostile: [&[u8]; 6] = [

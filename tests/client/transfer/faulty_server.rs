@@ -4,7 +4,6 @@ mod connection;
 mod replies;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -76,16 +75,15 @@ impl FaultyServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (files, stop) = (Files::default(), CancellationToken::new());
-        let (stored, faults, counters) = (Arc::clone(&files), Arc::new(faults), Arc::<SharedCounters>::default());
+        let (stored, faults, counters) = (
+            Arc::clone(&files),
+            Arc::new(faults),
+            Arc::<SharedCounters>::default(),
+        );
         let serving = async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let connection = FaultyConnection {
-                    faults: Arc::clone(&faults),
-                    files: Arc::clone(&stored),
-                    counters: Arc::clone(&counters),
-                    first: counters.connections.fetch_add(1, SeqCst) == 0,
-                    ..FaultyConnection::default()
-                };
+                let connection =
+                    FaultyConnection::new(Arc::clone(&faults), Arc::clone(&stored), Arc::clone(&counters));
                 let config = Arc::clone(&config);
                 tokio::spawn(async move {
                     if let Ok(session) = server::run_stream(config, stream, connection).await {

@@ -1,4 +1,5 @@
-//! No room: on the server by quota, here on the disk. What has come stays, and the next run completes it.
+//! No space left, by quota on the server or on the local disk. The transferred bytes are kept, and the next run
+//! completes the file.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,7 +14,7 @@ use testkit::server::TestServer;
 const MIB: usize = 1 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quota_that_fills_up_in_the_middle() {
+async fn a_quota_that_is_reached_in_the_middle() {
     let server = TestServer::start(&["alice"]);
     server.admin_ok(&["user", "set", "alice", "--quota", "8MiB"], "");
     let client = Client::connect("alice", server.port(), &server.key("alice"), b"").await;
@@ -46,7 +47,7 @@ async fn a_quota_that_fills_up_in_the_middle() {
     assert_same(&read(&disk).unwrap(), &content, "completed");
 }
 
-/// Looks again and again, in bounded time: a running server learns of a new quota within two seconds.
+/// Polls until `done` returns `true`: a running server notices a new quota within two seconds.
 async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     let looking = async {
         while !done().await {
@@ -57,43 +58,42 @@ async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     assert!(looked.is_ok(), "waited in vain until {what}");
 }
 
-/// Where the test that runs by itself finds what it needs: the directory that is too small, whether it is a limit of
-/// the process.
+/// The environment variable with the directory for the test that runs in a process of its own.
 const PLACE: &str = "HOMEPORT_TOO_SMALL";
 
-/// A limit to the size of this process's files is a disk that is full, and needs no powers. It holds for a process as a
-/// whole: the test runs itself in one of its own.
+/// A limit on the size of files acts like a full disk, and needs no privileges. It applies to a whole process, so the
+/// test runs itself in another one.
 #[test]
-fn no_room_here() {
+fn a_limit_on_file_sizes_keeps_the_part() {
     let dir = tempfile::tempdir().unwrap();
-    // The signal must be ignored, so that the write fails instead: what is ignored stays so in the next program.
-    // In blocks of 512 bytes: 4 MiB.
+    // SIGXFSZ is ignored, so that the write fails instead; ignored signals stay ignored across exec. The limit is in
+    // blocks of 512 bytes: 4 MiB.
     let script = r#"trap "" XFSZ; ulimit -f 8192; exec "$0" "$@""#;
     let mut command = Command::new("sh");
     command.args(["-c", script]);
-    alone(command, dir.path().into());
+    run_in_own_process(command, dir.path().into());
 }
 
-/// The same on a real file system that is full.
+/// The same test on a real file system that is full.
 #[test]
-fn no_room_on_a_small_disk() {
+fn a_full_disk_keeps_the_part() {
     let dir = tempfile::tempdir().unwrap();
-    // In a mount namespace of its own: it goes away with the process.
+    // The mount has a namespace of its own, and ends with the process.
     let script = r#"mount -t tmpfs -o size=4m none "$HOMEPORT_TOO_SMALL" || exit 77; exec "$0" "$@""#;
-    let Some(mounts) = testkit::own_mounts("a small disk") else {
+    let Some(mounts) = testkit::private_mounts("a small disk") else {
         return;
     };
     let mut command = Command::new(mounts[0]);
     command.args(&mounts[1..]).args(["sh", "-c", script]);
-    alone(command, dir.path().into());
+    run_in_own_process(command, dir.path().into());
 }
 
-fn alone(mut command: Command, place: PathBuf) {
+fn run_in_own_process(mut command: Command, place: PathBuf) {
     let output = command
         .arg(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            &testkit::test_name(module_path!(), "alone_in_too_small_a_place"),
+            &testkit::test_name(module_path!(), "in_its_own_process_with_too_little_space"),
             "--ignored",
             "--nocapture",
         ])
@@ -114,7 +114,7 @@ fn alone(mut command: Command, place: PathBuf) {
 
 #[ignore = "runs in a process of its own, by the tests above"]
 #[tokio::test(flavor = "multi_thread")]
-async fn alone_in_too_small_a_place() {
+async fn in_its_own_process_with_too_little_space() {
     let place = PathBuf::from(std::env::var_os(PLACE).unwrap());
     let server = FaultyServer::start(Faults::default()).await;
     let client = server.client().await;
@@ -138,7 +138,8 @@ async fn alone_in_too_small_a_place() {
     let stored = read(&place.join("big.part")).unwrap();
     assert!(stored.len() > MIB && stored.len() <= 4 * MIB, "{}", stored.len());
     assert_same(&stored, &content[..stored.len()], "what has come");
-    // Elsewhere is room: what has come is taken there, and completed. A file can't be larger than the limit even there.
+    // Another directory has space: the part is moved there and completed. The limit on the size of files applies there
+    // as well.
     server.put("big", &content[..4 * MIB - 1000]);
     let elsewhere = client.local("big");
     let kept = stored.len().min(3 * MIB);

@@ -1,4 +1,4 @@
-//! Servers that cannot hash.
+//! Servers that cannot hash files.
 
 use homeport::plan::Policy;
 use homeport::transfer::{Direction, Job, Outcome, Proof, Settings, Verify};
@@ -9,7 +9,7 @@ use testkit::reference;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_an_openssh_that_cannot_hash() {
-    // What people do to accounts that are for SFTP only.
+    // The usual setting for accounts that may only use SFTP.
     let (sshd, client) = openssh("ForceCommand internal-sftp").await;
     let ours = bytes(3, 300_000);
     client.write("up", &ours);
@@ -37,11 +37,11 @@ async fn with_an_openssh_that_cannot_hash() {
     ] {
         assert_same(&read(&path).unwrap(), &ours, "without hashes");
     }
-    // What was there was compared as a whole.
+    // The existing bytes were compared completely.
     assert_eq!(run.warnings, "");
 }
 
-/// A server that starts something else than the command that was asked for, which waits for input or goes on for ever.
+/// The server starts another program than the requested command, which waits for input or never ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_an_openssh_that_runs_something_else() {
     let program = reference::program();
@@ -56,7 +56,7 @@ async fn with_an_openssh_that_runs_something_else() {
     assert_same(&read(&sshd.path("files/f")).unwrap(), &bytes(4, 300_000), "sent");
 }
 
-/// The size alone proves nothing.
+/// Files of the same size may differ.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_hashes_the_ends_of_files_are_compared() {
     const END: usize = 256 << 10;
@@ -71,7 +71,7 @@ async fn without_hashes_the_ends_of_files_are_compared() {
     for (name, theirs, outcome) in [
         ("first byte", &changed(0)[..], Err("other content")),
         ("last byte", &end, Err("other content")),
-        // Nobody can tell without reading all of it, which is said.
+        // A difference in the middle is not noticed, and the message says so.
         ("middle", &middle, Ok(Outcome::Same(Proof::Sizes))),
         ("same", &ours, Ok(Outcome::Same(Proof::Sizes))),
         ("small", &changed(7)[..100], Err("not its beginning")),

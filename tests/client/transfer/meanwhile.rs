@@ -1,4 +1,5 @@
-//! What others do while a connection is broken: nothing of theirs is replaced, and what was sent is found again.
+//! Changes by others while a connection is broken: their files are not replaced, and the bytes that were sent are found
+//! again.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -8,9 +9,9 @@ use homeport::transfer::{Direction, Job, Outcome, Settings};
 use super::broken::{behind_proxy, proven};
 use super::{assert_same, bytes, read};
 
-/// What a run has begun is its own: it is replaced without a question, but what was there before is not.
+/// A file that the run itself created is replaced without a prompt, but a file that existed before is not.
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_break_nothing_of_others_is_replaced() {
+async fn files_of_others_are_not_replaced_after_a_broken_connection() {
     let (server, proxy, client) = behind_proxy(&[]).await;
     let content = bytes(4, 4 << 20);
     client.write("ours", &content);
@@ -18,7 +19,12 @@ async fn after_a_break_nothing_of_others_is_replaced() {
         resume: false,
         ..Settings::default()
     };
-    proxy.flow(Direction::Up).cuts.lock().unwrap().push_back(2 << 20);
+    proxy
+        .direction_state(Direction::Up)
+        .cuts
+        .lock()
+        .unwrap()
+        .push_back(2 << 20);
     let run = client.run(settings, vec![client.up("ours")]).await;
     proven(&run);
     assert_eq!(run.resumed_from(), 0, "it was not to be resumed");
@@ -28,15 +34,15 @@ async fn after_a_break_nothing_of_others_is_replaced() {
         "anew",
     );
 
-    // A download that breaks, and somebody makes a file of that name meanwhile.
-    proxy.hold_at(
+    // Another program creates a file of that name while the connection of a download is broken.
+    proxy.pause_at(
         Direction::Down,
-        proxy.flow(Direction::Down).taken.load(SeqCst) + (1 << 20),
+        proxy.direction_state(Direction::Down).taken.load(SeqCst) + (1 << 20),
     );
     let meanwhile = async {
-        proxy.held(Direction::Down).await;
+        proxy.wait_for_pause(Direction::Down).await;
         client.write("ours", b"somebody else's");
-        proxy.let_go(Direction::Down);
+        proxy.resume(Direction::Down);
     };
     std::fs::remove_file(client.local("ours")).unwrap();
     let settings = Settings {
@@ -49,22 +55,22 @@ async fn after_a_break_nothing_of_others_is_replaced() {
     assert_eq!(read(&client.local("ours")).unwrap(), b"somebody else's");
 }
 
-/// A file that somebody has made while the connection was away is not this run's.
+/// A file that another program created while the connection was broken does not belong to the run.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_appears_during_a_break_is_not_replaced() {
+async fn a_file_created_during_a_break_is_not_replaced() {
     for policy in [Policy::Ask, Policy::Skip, Policy::Rename] {
         let (server, proxy, client) = behind_proxy(&[]).await;
         let content = bytes(8, 4 << 20);
         let home = server.home("alice");
         std::fs::create_dir_all(&home).unwrap();
         std::fs::write(home.join("f"), &content).unwrap();
-        let flow = proxy.flow(Direction::Down);
-        proxy.hold_at(Direction::Down, flow.taken.load(SeqCst) + (1 << 20));
+        let direction_state = proxy.direction_state(Direction::Down);
+        proxy.pause_at(Direction::Down, direction_state.taken.load(SeqCst) + (1 << 20));
         let meanwhile = async {
-            proxy.held(Direction::Down).await;
+            proxy.wait_for_pause(Direction::Down).await;
             client.write("f", b"somebody else's");
-            flow.cuts.lock().unwrap().push_back(0);
-            proxy.let_go(Direction::Down);
+            direction_state.cuts.lock().unwrap().push_back(0);
+            proxy.resume(Direction::Down);
         };
         let settings = Settings {
             conflicts: policy,
@@ -82,9 +88,9 @@ async fn what_appears_during_a_break_is_not_replaced() {
     }
 }
 
-/// What had the name before stays, also when the connection breaks in the middle.
+/// The file that had the name before stays, even if the connection breaks in the middle.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_was_given_another_name_keeps_it() {
+async fn a_renamed_file_keeps_its_name_after_a_broken_connection() {
     for direction in [Direction::Up, Direction::Down] {
         let (server, proxy, client) = behind_proxy(&[]).await;
         let content = bytes(7, 4 << 20);
@@ -104,9 +110,10 @@ async fn a_file_that_was_given_another_name_keeps_it() {
             size: content.len() as u64,
             ..client.job(direction, "f")
         };
-        let flow = proxy.flow(direction);
-        let now = flow.taken.load(SeqCst);
-        flow.cuts
+        let direction_state = proxy.direction_state(direction);
+        let now = direction_state.taken.load(SeqCst);
+        direction_state
+            .cuts
             .lock()
             .unwrap()
             .extend([now + (1 << 20), now + (3 << 20)]);

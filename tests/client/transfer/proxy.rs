@@ -1,4 +1,5 @@
-//! Between the client and the server: forwards, counts, cuts the connection at given offsets, holds it at one.
+//! A proxy between client and server: it forwards and counts bytes, cuts the connection at given offsets, and pauses at
+//! one.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::SeqCst};
@@ -12,29 +13,29 @@ use tokio_util::sync::CancellationToken;
 
 use homeport::transfer::Direction;
 
-/// One direction of all connections together.
-pub struct Flow {
-    /// Bytes that have come from the sender.
+/// One direction of all connections together, with its counters.
+pub struct ProxyDirection {
+    /// The bytes that the sender has sent.
     pub taken: AtomicU64,
-    /// Bytes that have gone on to the receiver.
+    /// The bytes that were forwarded to the receiver.
     passed: AtomicU64,
-    /// Offsets in what has passed at which the connection is cut, in order.
+    /// The offsets of forwarded bytes at which the connection is cut, in order.
     pub cuts: Mutex<VecDeque<u64>>,
-    /// Nothing beyond this offset is forwarded before it is let go.
-    hold: AtomicU64,
-    held: Semaphore,
-    go: Semaphore,
+    /// The offset beyond which nothing is forwarded until [`Proxy::resume`].
+    pause_offset: AtomicU64,
+    paused: Semaphore,
+    resumed: Semaphore,
 }
 
-impl Default for Flow {
+impl Default for ProxyDirection {
     fn default() -> Self {
         Self {
             taken: AtomicU64::new(0),
             passed: AtomicU64::new(0),
             cuts: Mutex::default(),
-            hold: AtomicU64::new(u64::MAX),
-            held: Semaphore::new(0),
-            go: Semaphore::new(0),
+            pause_offset: AtomicU64::new(u64::MAX),
+            paused: Semaphore::new(0),
+            resumed: Semaphore::new(0),
         }
     }
 }
@@ -42,11 +43,11 @@ impl Default for Flow {
 #[derive(Default)]
 struct Shared {
     target: AtomicU16,
-    up: Flow,
-    down: Flow,
+    up: ProxyDirection,
+    down: ProxyDirection,
 }
 
-/// Ends with the test.
+/// A running proxy, which ends when this is dropped.
 pub struct Proxy {
     pub port: u16,
     shared: Arc<Shared>,
@@ -60,7 +61,7 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// To this port of the loopback address.
+    /// Starts a proxy to this port of the loopback address.
     pub async fn to(target: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -78,47 +79,47 @@ impl Proxy {
         Self { port, shared, stop }
     }
 
-    /// Where new connections go.
-    pub fn aim(&self, target: u16) {
+    /// Sets the port to which new connections resumed.
+    pub fn set_target(&self, target: u16) {
         self.shared.target.store(target, SeqCst);
     }
 
-    pub fn flow(&self, direction: Direction) -> &Flow {
-        self.shared.flow(direction)
+    pub fn direction_state(&self, direction: Direction) -> &ProxyDirection {
+        self.shared.direction_state(direction)
     }
 
-    /// From now on nothing of this direction passes that offset.
-    pub fn hold_at(&self, direction: Direction, offset: u64) {
-        self.flow(direction).hold.store(offset, SeqCst);
+    /// Pauses this direction at an offset.
+    pub fn pause_at(&self, direction: Direction, offset: u64) {
+        self.direction_state(direction).pause_offset.store(offset, SeqCst);
     }
 
-    /// Waits until it is held.
-    pub async fn held(&self, direction: Direction) {
-        let held = self.flow(direction).held.acquire();
-        let held = tokio::time::timeout(testkit::PATIENCE, held).await;
-        held.expect("nothing was held").unwrap().forget();
+    /// Waits until this direction is paused.
+    pub async fn wait_for_pause(&self, direction: Direction) {
+        let paused = self.direction_state(direction).paused.acquire();
+        let paused = tokio::time::timeout(testkit::PATIENCE, paused).await;
+        paused.expect("nothing was paused").unwrap().forget();
     }
 
-    /// Lets it go on.
-    pub fn let_go(&self, direction: Direction) {
-        let flow = self.flow(direction);
-        flow.hold.store(u64::MAX, SeqCst);
-        flow.go.add_permits(1);
+    /// Ends the pause of this direction.
+    pub fn resume(&self, direction: Direction) {
+        let direction_state = self.direction_state(direction);
+        direction_state.pause_offset.store(u64::MAX, SeqCst);
+        direction_state.resumed.add_permits(1);
     }
 }
 
 impl Shared {
-    fn flow(&self, direction: Direction) -> &Flow {
+    fn direction_state(&self, direction: Direction) -> &ProxyDirection {
         match direction {
             Direction::Up => &self.up,
             Direction::Down => &self.down,
         }
     }
 
-    /// One connection, until either side ends it or it is cut.
+    /// Forwards one connection until either side ends it or it is cut.
     async fn carry(&self, client: TcpStream, cut: CancellationToken) {
         let target = self.target.load(SeqCst);
-        // A server that is away: the client sees that the connection ends.
+        // If the server is down, the client sees that the connection ends.
         let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else {
             return;
         };
@@ -132,15 +133,15 @@ impl Shared {
     }
 }
 
-impl Flow {
+impl ProxyDirection {
     async fn forward(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         let mut buffer = vec![0; 64 << 10];
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
             self.taken.fetch_add(count as u64, SeqCst);
             let before = self.passed.load(SeqCst);
-            if before + count as u64 > self.hold.load(SeqCst) {
-                self.held.add_permits(1);
-                self.go.acquire().await.unwrap().forget();
+            if before + count as u64 > self.pause_offset.load(SeqCst) {
+                self.paused.add_permits(1);
+                self.resumed.acquire().await.unwrap().forget();
             }
             let after = before + count as u64;
             let cut = self.cuts.lock().unwrap().pop_front_if(|at| *at < after);

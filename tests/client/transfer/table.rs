@@ -1,4 +1,4 @@
-//! Each row of the decision table, both ways, with each policy, against our server and against OpenSSH's.
+//! Each row of the decision table, in both directions, with each policy, against `homeportd` and against OpenSSH.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,9 @@ use crate::client::transfer::{assert_same, bytes, read};
 use testkit::server::TestServer;
 use testkit::sshd::Sshd;
 
-/// What stands where the file is to go.
+/// The file that exists at the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum There {
+enum Existing {
     Nothing,
     Empty,
     Same,
@@ -22,17 +22,17 @@ enum There {
     Differs,
 }
 
-const ALL: [There; 7] = [
-    There::Nothing,
-    There::Empty,
-    There::Same,
-    There::Beginning,
-    There::NoBeginning,
-    There::Longer,
-    There::Differs,
+const ALL: [Existing; 7] = [
+    Existing::Nothing,
+    Existing::Empty,
+    Existing::Same,
+    Existing::Beginning,
+    Existing::NoBeginning,
+    Existing::Longer,
+    Existing::Differs,
 ];
 
-impl There {
+impl Existing {
     fn content(self, ours: &[u8]) -> Option<Vec<u8>> {
         let half = &ours[..ours.len() / 2];
         let mut other = ours.to_vec();
@@ -48,7 +48,7 @@ impl There {
         }
     }
 
-    /// What becomes of it, where nothing is decided: the outcome, or the words of the conflict.
+    /// Returns the expected outcome, or the message of the conflict if nobody decides it.
     fn expected(self, size: u64, resume: bool) -> Result<Outcome, &'static str> {
         let sent = |resumed_from| {
             let proof = Proof::Md5;
@@ -67,10 +67,10 @@ impl There {
     }
 }
 
-/// One run of the whole table: seven files at once.
+/// One run with the files of all rows at once.
 struct Round<'a> {
     client: &'a Client,
-    /// The directory of the other end, on this machine's disk.
+    /// The directory of the server's files, on this machine's disk.
     disk: &'a Path,
     direction: Direction,
     settings: Settings,
@@ -78,19 +78,19 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    fn name(&self, there: There) -> String {
+    fn name(&self, existing: Existing) -> String {
         let Settings {
             conflicts, resume, ..
         } = self.settings;
         format!(
-            "{:?}-{conflicts:?}-{resume}-{}-{there:?}",
+            "{:?}-{conflicts:?}-{resume}-{}-{existing:?}",
             self.direction, self.length
         )
     }
 
-    /// Where the file comes from, and where it goes.
-    fn ends(&self, there: There) -> (PathBuf, PathBuf) {
-        let name = self.name(there);
+    /// Returns the paths of the source and of the target.
+    fn ends(&self, existing: Existing) -> (PathBuf, PathBuf) {
+        let name = self.name(existing);
         let (here, other) = (self.client.local(&name), self.disk.join(&name));
         match self.direction {
             Direction::Up => (here, other),
@@ -101,37 +101,37 @@ impl Round<'_> {
     async fn run(&self) {
         let ours = bytes(self.length as u64, self.length);
         let mut jobs: Vec<Job> = Vec::new();
-        for there in ALL {
-            let (from, to) = self.ends(there);
+        for existing in ALL {
+            let (from, to) = self.ends(existing);
             std::fs::write(from, &ours).unwrap();
-            if let Some(content) = there.content(&ours) {
+            if let Some(content) = existing.content(&ours) {
                 std::fs::write(to, content).unwrap();
             }
-            let job = self.client.job(self.direction, &self.name(there));
+            let job = self.client.job(self.direction, &self.name(existing));
             let size = self.length as u64;
             jobs.push(Job { size, ..job });
         }
         let run = self.client.run(self.settings, jobs).await;
         assert_eq!(run.ended.len(), ALL.len());
-        for there in ALL {
-            let name = self.name(there);
-            self.check(there, &ours, &run.ended[&name], &run.warnings);
+        for existing in ALL {
+            let name = self.name(existing);
+            self.check(existing, &ours, &run.ended[&name], &run.warnings);
         }
         let failed = run.ended.values().filter(|end| end.is_err()).count() as u64;
         assert_eq!(run.summary.failed, failed);
         assert_eq!(run.summary.exit_code(), if failed > 0 { 4 } else { 0 });
     }
 
-    fn check(&self, there: There, ours: &[u8], end: &End, warnings: &str) {
-        let (from, to) = self.ends(there);
-        let what = format!("{}: {end:?}; {warnings}", self.name(there));
-        let expected = there.expected(self.length as u64, self.settings.resume);
+    fn check(&self, existing: Existing, ours: &[u8], end: &End, warnings: &str) {
+        let (from, to) = self.ends(existing);
+        let what = format!("{}: {end:?}; {warnings}", self.name(existing));
+        let expected = existing.expected(self.length as u64, self.settings.resume);
         let sent = Outcome::Sent {
             resumed_from: 0,
             proof: Proof::Md5,
         };
         let ending = |ending: &str| PathBuf::from(format!("{}{ending}", to.display()));
-        let before = there.content(ours);
+        let before = existing.content(ours);
         let (mut other, mut stays) = (None, false);
         match (expected, self.settings.conflicts) {
             (Ok(outcome), _) => assert_eq!(end.as_ref(), Ok(&outcome), "{what}"),
@@ -179,7 +179,7 @@ async fn part_of_table(client: &Client, disk: &Path, direction: Direction, resum
     }
 }
 
-/// In four parts at once: most of the time of a command is spent on waiting.
+/// The four parts run at the same time, because hash commands mostly wait.
 async fn whole_table(client: &Client, disk: &Path) {
     tokio::join!(
         part_of_table(client, disk, Direction::Up, true),
@@ -190,15 +190,15 @@ async fn whole_table(client: &Client, disk: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_our_server() {
+async fn the_table_holds_with_homeportd() {
     let server = TestServer::start(&["alice"]);
     let client = Client::connect("alice", server.port(), &server.key("alice"), b"").await;
     whole_table(&client, &server.home("alice")).await;
 }
 
-/// An sshd, and a client whose files are in its directory `files`.
+/// Starts an sshd, and a client with the directory `files` on it.
 pub async fn openssh(more: &str) -> (Sshd, Client) {
-    // What a person's shell does when it starts would be done for each hash.
+    // The home does not exist, because the start files of the user's shell would run for each hash.
     let config = format!("Subsystem sftp internal-sftp\nSetEnv HOME=/nonexistent\n{more}");
     let sshd = Sshd::start(&["ed25519"], &config);
     let key = sshd.make_key("key", &["-t", "ed25519"]);
@@ -209,14 +209,14 @@ pub async fn openssh(more: &str) -> (Sshd, Client) {
     (sshd, client)
 }
 
-/// It hashes by the command `md5sum`.
+/// OpenSSH hashes by the command `md5sum`.
 #[tokio::test(flavor = "multi_thread")]
-async fn with_openssh() {
+async fn the_table_holds_with_openssh() {
     let (sshd, client) = openssh("").await;
     whole_table(&client, &sshd.path("files")).await;
 }
 
-/// It allows ten sessions of a connection: commands wait for one another instead of being refused.
+/// OpenSSH allows ten sessions per connection: commands wait for one another instead of being refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_small_files_are_all_proven_by_openssh() {
     let (_sshd, client) = openssh("").await;
@@ -264,7 +264,7 @@ async fn a_directory_is_never_replaced() {
         .await;
     run.failed_with(&["is not a regular file"]);
     assert!(!client.local("folder").exists());
-    // What is missing is named.
+    // A missing file is named.
     let run = client
         .run(Settings::default(), vec![client.down("missing", 0)])
         .await;

@@ -12,14 +12,14 @@ use super::session::Session;
 use super::verb::Verb;
 use base::error::Result;
 
-/// Set permissions of files on the server
+/// Change the permissions of files on the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(after_help = "From a command line:\n  homeport chmod 640 HOST:PATH…")]
 pub struct ChmodArgs {
-    /// The permissions, in octal digits as in 644.
+    /// The permissions in octal digits, such as 644.
     #[arg(value_parser = octal)]
     pub mode: u32,
-    /// The files, directories or patterns.
+    /// The files, directories or patterns whose permissions are changed.
     #[arg(required = true, value_name = "PATH")]
     pub words: Vec<OsString>,
 }

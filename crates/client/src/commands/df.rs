@@ -17,17 +17,17 @@ use crate::output::{Style, about, print, print_json};
 use base::error::{Error, Result};
 use base::size::Size;
 
-/// The width of the bar that shows how full it is, in characters.
+/// The width of the bar that shows the used part, in characters.
 const BAR: u64 = 30;
 
-/// Show how much room there is on the server
+/// Show the used and the free space on the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(after_help = "From a command line:\n  homeport df HOST[:PATH]")]
 pub struct DfArgs {
-    /// Show sizes as numbers of bytes.
+    /// Show sizes in bytes, without units.
     #[arg(short, long)]
     pub bytes: bool,
-    /// The path to look at. Without it: the current directory.
+    /// The path whose quota or file system is shown. The default is the current directory.
     #[arg(value_name = "PATH")]
     pub words: Vec<OsString>,
 }
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bar_shows_how_full_it_is() {
+    fn the_bar_shows_the_used_part() {
         let gib = 1 << 30;
         assert_eq!(
             as_bar(

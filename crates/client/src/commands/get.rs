@@ -11,12 +11,12 @@ use clap::Args;
 use super::candidates::Candidates;
 use super::server_words::{BareHost, UsageError, take_server};
 use super::session::{RemotePath, Session};
-use super::transfer::{TargetKind, TransferArgs, TransferRoutes, TransferRun, no_room};
+use super::transfer::{TargetKind, TransferArgs, TransferRoutes, TransferRun, insufficient_space};
 use super::verb::Verb;
 use super::walk::{into_local, is_inside};
 use crate::connect::{PathArgument, Target};
 use crate::globs;
-use crate::transfer::free_space::lacks_room_here;
+use crate::transfer::free_space::missing_space_here;
 use base::error::Result;
 use base::glob::{escape, unescape};
 
@@ -24,7 +24,7 @@ use base::glob::{escape, unescape};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(after_help = "From a command line:\n  homeport get HOST:FILE… [WHERE]")]
 pub struct GetArgs {
-    /// The options, and the words: files, and where they go.
+    /// The options, the files, and their destination.
     #[command(flatten)]
     pub transfer: TransferArgs,
 }
@@ -33,7 +33,7 @@ pub struct GetArgs {
 impl Verb for GetArgs {
     async fn run(&self, session: &Arc<Session>) -> Result<u8> {
         let words = &self.transfer.words;
-        // A single file comes to the current directory. Of several words the last says where they go.
+        // A single file goes to the current directory. The last of several words is the destination.
         let (sources, target) = match words.split_last() {
             Some((target, sources)) if !sources.is_empty() => (sources, one_local(target)),
             _ => (&words[..], PathBuf::from(".")),
@@ -55,7 +55,7 @@ impl Verb for GetArgs {
             _ => PathBuf::from("."),
         };
         let server = take_server(words, BareHost::Refused)?;
-        // The shell in which it was typed has expanded it: it is a name.
+        // The user's shell has expanded patterns already, so the word is a plain name.
         words.push(OsString::from_vec(escape(local.as_os_str().as_bytes())));
         Ok(server)
     }
@@ -63,13 +63,13 @@ impl Verb for GetArgs {
     fn candidates(earlier: usize) -> &'static [Candidates] {
         match earlier {
             0 => &[Candidates::Remote],
-            // Another file, or the directory where they go.
+            // Another file, or the target directory.
             _ => &[Candidates::Remote, Candidates::LocalDirectories],
         }
     }
 }
 
-/// The place on this machine that a word means. A pattern may stand for the one directory that it fits.
+/// Returns the local path that a word means. A pattern stands for its match if that is a single directory.
 fn one_local(word: &OsStr) -> PathBuf {
     match &globs::local(word.as_bytes())[..] {
         [one] => one.clone(),
@@ -80,7 +80,7 @@ fn one_local(word: &OsStr) -> PathBuf {
 /// Fetches files of the server to `target`. Returns the exit code.
 ///
 /// # Errors
-/// When nothing could be begun. Later failures are printed and counted, and show in the exit code.
+/// When the transfer cannot begin. Later failures are printed and counted, and show in the exit code.
 pub async fn get(
     session: &Arc<Session>,
     args: &TransferArgs,
@@ -102,7 +102,7 @@ pub async fn get(
     let goal = |source: RemotePath| {
         let local = match into {
             TargetKind::Name => target.to_owned(),
-            // What was typed decides under which name, if any.
+            // The typed path decides whether the directory keeps its name in the target.
             TargetKind::Directory if is_inside(&source.shown) || session.is_home(&source.path) => {
                 target.to_owned()
             }
@@ -113,8 +113,10 @@ pub async fn get(
     let routes = sources.into_iter().map(goal).collect();
     let found = run.found(&TransferRoutes::Down(routes)).await?;
     let engine = run.engine();
-    if let Some(lack) = lacks_room_here(&found.jobs, engine.context.settings.conflicts) {
-        return Err(no_room("here", lack, "fetched").hint("make room, or choose another directory"));
+    if let Some(lack) = missing_space_here(&found.jobs, engine.context.settings.conflicts) {
+        return Err(
+            insufficient_space("here", lack, "fetched").hint("make room, or choose another directory")
+        );
     }
     run.transfer(engine, found, into).await
 }

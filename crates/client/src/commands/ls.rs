@@ -24,17 +24,17 @@ use base::visible::printable;
 /// The gap between columns, in characters.
 const GAP: usize = 2;
 
-/// Show what is in a directory of the server
+/// List directories of the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(after_help = "From a command line:\n  homeport ls HOST:PATH…")]
 pub struct LsArgs {
-    /// Show a line for each, with permissions, size and time.
+    /// Show a line for each entry, with its permissions, size and time.
     #[arg(short)]
     pub long: bool,
-    /// Show names that begin with a dot, too.
+    /// Also show names that begin with a dot.
     #[arg(short)]
     pub all: bool,
-    /// Show one name a line, also in a terminal.
+    /// Show one name per line, even in a terminal.
     #[arg(short = '1')]
     pub single: bool,
     /// Show the newest files first.
@@ -46,7 +46,7 @@ pub struct LsArgs {
     /// Reverse the order of the list.
     #[arg(short = 'r')]
     pub reverse: bool,
-    /// Files, directories, patterns. Without any: the current directory.
+    /// The files, directories or patterns to list. The default is the current directory.
     #[arg(value_name = "PATH")]
     pub words: Vec<OsString>,
 }
@@ -77,7 +77,7 @@ async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
         match link.stat(&found.path).await {
             Ok(attrs) if attrs.is_directory() == Some(true) => directories.push(found),
             Ok(attrs) => files.push((found, attrs)),
-            // A link that points nowhere exists all the same.
+            // A link whose target does not exist is listed as well.
             Err(failed) => match link.lstat(&found.path).await {
                 Ok(attrs) => files.push((found, attrs)),
                 Err(_) => {
@@ -206,7 +206,7 @@ fn as_json(entry: &Name, directory: &[u8]) -> serde_json::Value {
     about(&path, object)
 }
 
-/// Prints one name a line for a script, and as many as fit side by side for a person.
+/// Prints one name per line, or as many columns as fit into the terminal.
 fn columns(names: &[String], single: bool) -> Result<()> {
     let width = match !single && io::stdout().is_terminal() {
         true => rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col)),
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_listed_is_in_the_order_that_is_asked_for() {
+    fn entries_are_sorted_as_requested() {
         let entry = |name: &'static str, size, modified| Name {
             name: name.into(),
             long: Default::default(),
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_names_that_are_no_text() {
+    fn json_keeps_names_that_are_not_utf8() {
         let entry = Name {
             name: b"a\xff"[..].into(),
             long: Default::default(),

@@ -14,14 +14,14 @@ use crate::names::parent;
 use base::error::Result;
 use base::visible::printable;
 
-/// Make directories on the server
+/// Create directories on the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(after_help = "From a command line:\n  homeport mkdir HOST:PATH…")]
 pub struct MkdirArgs {
-    /// Make missing directories above it, too. It is not an error if it is there.
+    /// Also create missing parent directories. A directory that exists already is not an error.
     #[arg(short, long)]
     pub parents: bool,
-    /// The directories that are to be made.
+    /// The directories to create on the server.
     #[arg(required = true, value_name = "PATH")]
     pub words: Vec<OsString>,
 }

@@ -13,11 +13,11 @@ use crate::names::{join, last};
 use base::error::{Error, Result};
 use base::visible::printable;
 
-/// Rename files of the server, or move them to a directory
+/// Rename a file of the server, or move files to a directory
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(after_help = "From a command line:\n  homeport mv HOST:FROM… HOST:TO")]
 pub struct MvArgs {
-    /// One name and its new one, or several and a directory.
+    /// A file and its new name, or several files and the directory that they are moved to.
     #[arg(required = true, num_args = 2.., value_name = "PATH")]
     pub words: Vec<OsString>,
 }

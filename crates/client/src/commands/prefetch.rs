@@ -1,6 +1,6 @@
-//! Asks for directories of the server ahead of the code that walks through them. Over a far link each directory takes
-//! some round trips, which many directories share. Answers come in the order of the questions, so that a directory
-//! comes before those in it.
+//! Requests directories of the server ahead of the code that walks through them, so that many directories share the
+//! round trips to a distant server. Replies come in the order of the requests, so that a directory comes before those
+//! in it.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -11,14 +11,14 @@ use tokio::task::JoinHandle;
 use crate::link::Link;
 use crate::link::RemoteError;
 
-/// How many directories are asked for at once.
+/// The number of directories that are requested at once.
 const AT_ONCE: usize = 16;
 
-/// The question that is asked about each directory.
+/// The request that is made for each directory.
 pub(super) type Query<R> =
     fn(Arc<Link>, Vec<u8>) -> Pin<Box<dyn Future<Output = Result<R, RemoteError>> + Send>>;
 
-/// A directory, what the walker knows about it, and the server's answer.
+/// A directory, what the walker knows about it, and the server's reply.
 pub(super) struct Prefetched<T, R> {
     pub path: Vec<u8>,
     pub known: T,
@@ -27,7 +27,7 @@ pub(super) struct Prefetched<T, R> {
 
 type PendingQuery<T, R> = (Vec<u8>, T, JoinHandle<Result<R, RemoteError>>);
 
-/// The directories that wait, and those that are asked for.
+/// The directories whose requests wait or are under way.
 pub(super) struct Prefetch<T, R> {
     link: Arc<Link>,
     ask: Query<R>,

@@ -11,14 +11,14 @@ use clap::Args;
 use super::candidates::Candidates;
 use super::server_words::{UsageError, path_word};
 use super::session::Session;
-use super::transfer::{TargetKind, TransferArgs, TransferRoutes, TransferRun, no_room, refused};
+use super::transfer::{TargetKind, TransferArgs, TransferRoutes, TransferRun, insufficient_space, refused};
 use super::verb::Verb;
 use super::walk::into_remote;
 use crate::connect::{PathArgument, Target};
 use crate::globs;
 use crate::names::parent;
 use crate::plan::ExistingEntry;
-use crate::transfer::free_space::lacks_room;
+use crate::transfer::free_space::missing_space;
 use base::error::Result;
 use base::glob::escape;
 
@@ -26,7 +26,7 @@ use base::glob::escape;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(after_help = "From a command line:\n  homeport put FILE… HOST:WHERE")]
 pub struct PutArgs {
-    /// The options, and the words: files, and where they go.
+    /// The options, the files, and their destination.
     #[command(flatten)]
     pub transfer: TransferArgs,
 }
@@ -73,7 +73,7 @@ impl Verb for PutArgs {
                 ));
             }
         }
-        // The shell in which they were typed has expanded them: they are names.
+        // The user's shell has expanded patterns already, so the words are plain names.
         let names = sources
             .iter()
             .map(|source| OsString::from_vec(escape(source.as_bytes())));
@@ -84,7 +84,7 @@ impl Verb for PutArgs {
     fn candidates(earlier: usize) -> &'static [Candidates] {
         match earlier {
             0 => &[Candidates::Local],
-            // Another file, or the directory where they go.
+            // Another file, or the target directory.
             _ => &[Candidates::Local, Candidates::RemoteDirectories],
         }
     }
@@ -93,7 +93,7 @@ impl Verb for PutArgs {
 /// Sends files of this machine to `target`, an absolute path of the server. Returns the exit code.
 ///
 /// # Errors
-/// When nothing could be begun. Later failures are printed and counted, and show in the exit code.
+/// When the transfer cannot begin. Later failures are printed and counted, and show in the exit code.
 pub async fn put(
     session: &Arc<Session>,
     args: &TransferArgs,
@@ -102,7 +102,7 @@ pub async fn put(
 ) -> Result<u8> {
     let run = TransferRun::new(session, args);
     let link = session.link().await?;
-    // All are asked at once, because each round trip over a far link is felt.
+    // All requests are sent at once, because each round trip to a distant server takes noticeable time.
     let looking = async {
         Ok(tokio::join!(
             link.look(target),
@@ -115,7 +115,7 @@ pub async fn put(
     let is_directory = there.is_some_and(|attrs| attrs.is_directory() == Some(true));
     let space = if is_directory { inside } else { above };
     let space = match space {
-        // If something is wrong with the place, making the file there will say so.
+        // If the target cannot be used, creating the file there reports why.
         Err(failed) if failed.is_missing() => None,
         space => space.map_err(refused("look for room"))?,
     };
@@ -136,11 +136,13 @@ pub async fn put(
     let found = run.found(&TransferRoutes::Up(routes, seen)).await?;
     let engine = run.engine();
     let looking = async {
-        let lack = lacks_room(&engine.context, &found.jobs, space).await;
+        let lack = missing_space(&engine.context, &found.jobs, space).await;
         lack.map_err(refused("look for room"))
     };
     if let Some(lack) = session.stoppable(looking).await? {
-        return Err(no_room("on the server", lack, "sent").hint("make room, or ask for a larger quota"));
+        return Err(
+            insufficient_space("on the server", lack, "sent").hint("make room, or ask for a larger quota")
+        );
     }
     run.transfer(engine, found, into).await
 }

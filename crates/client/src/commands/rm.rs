@@ -1,4 +1,4 @@
-//! `rm`: removes files, and with `-r` directories with all that is in them. Links are removed, never followed.
+//! `rm`: removes files, and with `-r` directories with their contents. Links are removed, never followed.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,20 +17,20 @@ use crate::names::{is_single_name, join, last};
 use base::error::{Error, Result};
 use base::visible::printable;
 
-/// How many removals are under way at once.
+/// The number of removals that are under way at once.
 const REMOVALS: usize = 64;
 
-/// Remove files of the server
+/// Remove files on the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(after_help = "From a command line:\n  homeport rm [-r] HOST:PATH…")]
 pub struct RmArgs {
-    /// Remove directories too, with all that is in them.
+    /// Also remove directories with their contents.
     #[arg(short, long)]
     pub recursive: bool,
-    /// Do not ask, and do not complain about what is not there.
+    /// Do not ask for confirmation, and ignore files that do not exist.
     #[arg(short, long)]
     pub force: bool,
-    /// The files, directories or patterns.
+    /// The files, directories or patterns to remove.
     #[arg(required = true, value_name = "PATH")]
     pub words: Vec<OsString>,
 }
@@ -160,7 +160,7 @@ async fn tree(link: &Arc<Link>, top: &[u8]) -> std::result::Result<(), String> {
     first_error.map_or(Ok(()), Err)
 }
 
-/// Sends the same request for many paths, some at once, and passes what is refused to `keep`.
+/// Sends the same request for many paths, some at once, and passes refusals to `keep`.
 async fn all<'a>(
     link: &Link,
     paths: &'a [Vec<u8>],

@@ -1,5 +1,5 @@
 //! Runs one command of the shell or of a command line. The shell reaches it through [`CommandRunner`], so that a test
-//! can put another in its place.
+//! can replace it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The signed-in session that commands share: the server, the directory where one is, and what stops a command.
+//! The signed-in session that commands share: the server, the current directory, and the token that stops a command.
 
 use parking_lot::Mutex;
 use std::ffi::OsStr;
@@ -17,23 +17,23 @@ use base::error::{Error, Result};
 use base::glob::unescape;
 use base::visible::printable;
 
-/// A path on the server, as it is shown and as it is asked for.
+/// A path on the server, in one form for messages and one for requests.
 pub(super) struct RemotePath {
     pub(super) shown: Vec<u8>,
     pub(super) path: Vec<u8>,
 }
 
-/// A server on which somebody is signed in, and the directory where one is.
+/// A signed-in session with a server, and its current directory.
 pub struct Session {
-    /// The server on which somebody is signed in.
+    /// The server of this session.
     pub remote: Arc<Remote>,
     /// How much is shown, and how.
     pub output: Output,
-    /// The directory in which the server has put us first; absolute.
+    /// The absolute path of the home directory, as the server reported it.
     home: Vec<u8>,
-    /// Absolute, as the server resolved it.
+    /// The absolute path of the current directory, as the server resolved it.
     directory: Mutex<Vec<u8>>,
-    /// Ctrl-C cancels it: the command that runs stops. There is a new one for each command.
+    /// The token of the running command, which Ctrl-C cancels. Each command has a new one.
     stop: Mutex<CancellationToken>,
 }
 
@@ -49,18 +49,18 @@ impl Session {
         })
     }
 
-    /// The directory where one is.
+    /// The current directory on the server.
     pub fn directory(&self) -> Vec<u8> {
         self.directory.lock().clone()
     }
 
-    /// Whether a path is the directory in which the server has put us.
+    /// Whether a path is the home directory.
     pub(super) fn is_home(&self, path: &[u8]) -> bool {
         let end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
         path.get(..end) == Some(&self.home)
     }
 
-    /// Changes the directory where one is.
+    /// Changes the current directory, to which relative paths refer.
     pub fn set_directory(&self, directory: Vec<u8>) {
         *self.directory.lock() = directory;
     }
@@ -95,7 +95,7 @@ impl Session {
         Ok(found.into_iter().map(named).collect())
     }
 
-    /// The one path that a word means, whether something is there or not.
+    /// The one path that a word means, whether it exists or not.
     pub fn path(&self, word: &OsStr) -> Vec<u8> {
         match below_home(word.as_bytes()) {
             Some(below) => join(&self.home, &unescape(below)),
@@ -113,10 +113,10 @@ impl Session {
         self.stop.lock().clone()
     }
 
-    /// Does work that Ctrl-C may simply end, because it leaves nothing behind.
+    /// Runs work that Ctrl-C may cancel at any point, because it leaves nothing behind.
     ///
     /// # Errors
-    /// Those of the work; and one that says that it was stopped.
+    /// The errors of the work, or one that says that it was stopped.
     pub async fn stoppable<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let stop = self.stop();
         tokio::select! {

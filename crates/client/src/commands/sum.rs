@@ -17,11 +17,11 @@ use base::digest::Algorithm;
 use base::error::{Error, Result};
 use base::visible::{hex, printable};
 
-/// Show the MD5 of files of the server, computed there
+/// Show the MD5 hashes of files on the server, computed there
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 #[command(after_help = "From a command line:\n  homeport sum HOST:FILE…")]
 pub struct SumArgs {
-    /// The files, or patterns of them.
+    /// The files or patterns to hash.
     #[arg(required = true, value_name = "PATH")]
     pub words: Vec<OsString>,
 }

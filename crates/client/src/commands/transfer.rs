@@ -29,28 +29,28 @@ use base::visible::printable;
 /// The options of `get` and `put`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct TransferArgs {
-    /// Transfer directories too, with all that is in them.
+    /// Also transfer directories with their contents.
     #[arg(short, long)]
     pub recursive: bool,
-    /// Keep times and permissions of files and directories.
+    /// Keep the times and permissions of files and directories.
     #[arg(short, long)]
     pub preserve: bool,
     /// Replace files that exist and differ.
     #[arg(long, conflicts_with_all = ["skip", "rename"])]
     pub overwrite: bool,
-    /// Leave files that exist and differ.
+    /// Skip files that exist and differ.
     #[arg(long, conflicts_with = "rename")]
     pub skip: bool,
-    /// Store a file under another name where one exists that differs.
+    /// Store a file under another name if one exists that differs.
     #[arg(long)]
     pub rename: bool,
-    /// Do not complete files of which a part is there.
+    /// Do not resume: a file that is only partly there counts as different.
     #[arg(long)]
     pub no_resume: bool,
-    /// Compare hashes of both ends afterwards.
+    /// Whether to compare the hashes of both files after a transfer.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub verify: Verify,
-    /// What is transferred, and where it goes.
+    /// The files to transfer, and their destination.
     #[arg(required = true, value_name = "FILE")]
     pub words: Vec<OsString>,
 }
@@ -72,7 +72,7 @@ impl TransferArgs {
     }
 }
 
-/// How many connections may break while directories are walked through.
+/// The number of connections that may break while directories are walked through.
 const WALKS: usize = 5;
 
 /// Whether files go into a directory, or one file gets the given name. Several files need a directory.
@@ -82,9 +82,9 @@ pub(super) enum TargetKind {
     Name,
 }
 
-/// What is transferred, and where each of it goes.
+/// The files of a transfer with their destinations.
 pub(super) enum TransferRoutes {
-    /// Sends files; with what is known about the place, if there is only one.
+    /// Uploads, with what is known about the target if there is only one.
     Up(Vec<(PathBuf, Vec<u8>)>, Option<ExistingEntry>),
     Down(Vec<(Vec<u8>, PathBuf)>),
 }
@@ -115,7 +115,7 @@ impl TransferRoutes {
     }
 }
 
-pub(super) fn no_room(place: &str, lack: InsufficientSpace, done: &str) -> Error {
+pub(super) fn insufficient_space(place: &str, lack: InsufficientSpace, done: &str) -> Error {
     let missing = Size(lack.needed.saturating_sub(lack.free));
     let (needed, free) = (Size(lack.needed), Size(lack.free));
     Error::new(format!(
@@ -150,7 +150,7 @@ impl<'a> TransferRun<'a> {
         }
     }
 
-    /// Walks through directories, and begins anew when the connection breaks meanwhile.
+    /// Walks through directories, and starts again if the connection breaks meanwhile.
     pub(super) async fn found(&self, routes: &TransferRoutes) -> Result<WalkResult> {
         let work = async {
             for _ in 1..WALKS {
@@ -209,7 +209,7 @@ impl<'a> TransferRun<'a> {
         found
             .jobs
             .retain(|job| seen.insert(hasher.hash_one((&job.local, &job.remote))));
-        // The one line of a single large file says everything.
+        // The line of a single large file says everything that a summary would say.
         let alone = matches!(&found.jobs[..], [job] if job.size >= SMALL_BYTES) && found.failed == 0;
         let bytes = found
             .jobs
@@ -251,7 +251,7 @@ impl<'a> TransferRun<'a> {
 
     /// Sets times and permissions of directories, the innermost first: a new entry changes the time of its directory.
     async fn keep(&self, engine: &Engine, found: &WalkResult) {
-        // If there is no connection the files have failed already, and that was said.
+        // Without a connection the files have failed already, which was reported.
         if !found.remote_directories.is_empty()
             && let Ok(link) = engine.context.link().await
         {

@@ -17,7 +17,7 @@ pub trait Verb: Send + Sync {
     /// Does the work, prints its results, and returns the exit code.
     ///
     /// # Errors
-    /// When the work could not begin, or was stopped. What fails on the way is printed and shows in the exit code.
+    /// When the work cannot begin, or is stopped. Later failures are printed and show in the exit code.
     async fn run(&self, session: &Arc<Session>) -> Result<u8>;
 
     /// The words that name files. They are patterns: see [`globs`](crate::globs).

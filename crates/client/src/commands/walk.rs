@@ -1,4 +1,4 @@
-//! Finds the files of a transfer: names, directories with all that is in them, and where each goes. It makes
+//! Finds the files of a transfer: names, directories with their contents, and the destination of each. It creates
 //! directories, and transfers nothing.
 //!
 //! Symbolic links to files are followed; those to directories are skipped with a message, so that a walk ends. What
@@ -24,9 +24,9 @@ use crate::transfer::progress_hub::ProgressHub;
 use crate::transfer::{Direction, Job};
 use base::visible::printable;
 
-/// Trees that are deeper than this are not walked: a server could make one up without end.
+/// Trees that are deeper than this are not walked: a malicious server could present an endless one.
 pub(super) const MAX_DEPTH: usize = 512;
-/// The most files of one run, because a server could make up names without end.
+/// The most files of one run, because a malicious server could present names without end.
 const MAX_JOBS: usize = 20_000_000;
 
 /// The files and directories that a walk has found.
@@ -42,15 +42,15 @@ pub struct WalkResult {
     pub failed: u64,
 }
 
-/// Walks through directories, makes those in which files will go, and reports what is left out.
+/// Walks through directories, creates the target directories, and reports what is left out.
 pub struct Walk<'a> {
     /// The connection to the server.
     pub link: Arc<Link>,
-    /// The hub that is told what is left out.
+    /// The hub to which skipped and failed files are reported.
     pub hub: &'a ProgressHub,
-    /// Whether directories are walked through.
+    /// Whether the contents of directories are included.
     pub recursive: bool,
-    /// What was found so far.
+    /// The files and directories that were found so far.
     pub found: WalkResult,
 }
 
@@ -287,7 +287,7 @@ async fn remote_directory(
         Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
         Err(refused) => refused,
     };
-    // The directory may exist. If it does not, the reason why it cannot be made says more than that it is missing.
+    // The directory may exist. If it does not, the error of MKDIR says more than that of the listing.
     let listed = match link.list(remote).await {
         Ok(listed) => listed,
         Err(RemoteError::ConnectionLost(lost)) => return Err(lost.into()),
@@ -345,7 +345,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_goes_under_its_name_and_what_is_in_it_without() {
+    fn a_directory_is_copied_under_its_name_and_its_contents_without_it() {
         for (path, up, down) in [
             ("a/b", "/t/b", "to/b"),
             ("a/b/", "/t/b", "to/b"),

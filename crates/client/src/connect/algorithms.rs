@@ -9,7 +9,7 @@ use russh::{Limits, Preferred, SshId, cipher, compression, kex, mac};
 
 use base::cpu::has_aes_instructions;
 
-/// The identification that the client sends. It does not tell the version.
+/// The identification string of the client, without its version.
 const CLIENT_ID: &str = "SSH-2.0-Homeport";
 /// How much a server may send before it has to wait, in bytes: more than a far, fast link holds.
 const WINDOW: u32 = 32 << 20;
@@ -18,7 +18,8 @@ const MAX_PACKET: u32 = 65_535;
 /// The bytes after which new keys are agreed on. RFC 4253 recommends a gigabyte; russh takes no more.
 const REKEY_BYTES: usize = 1 << 30;
 const REKEY_AFTER: Duration = Duration::from_secs(3600);
-/// How often a silent server is asked whether it is there. After about a minute without an answer it is taken for gone.
+/// How often a silent server is asked whether it is there. After about a minute without an answer, the connection
+/// counts as lost.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 const KEEPALIVES: usize = 4;
 
@@ -40,14 +41,14 @@ pub(super) fn config(known: &[Algorithm]) -> Config {
         },
         keepalive_interval: Some(KEEPALIVE_EVERY),
         keepalive_max: KEEPALIVES,
-        // A transfer may wait for a slow disk on either side. Keepalives tell a slow peer from a dead one.
+        // A transfer may wait for a slow disk on either side. Keepalives distinguish a slow peer from a dead one.
         inactivity_timeout: None,
         nodelay: true,
         ..Config::default()
     }
 }
 
-/// The key exchanges. The last ones are for servers that have nothing better; none uses SHA-1.
+/// The key exchanges. The last ones are for old servers; none uses SHA-1.
 const KEX: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,
@@ -81,7 +82,8 @@ fn ciphers(aes_is_fast: bool) -> Vec<cipher::Name> {
     [fastest.concat(), ctr.to_vec()].concat()
 }
 
-/// The types of host keys, known ones first as in ssh: with another type a known server would look like a changed one.
+/// The types of host keys, known ones first as in ssh: with a key of another type, a known server would look like a
+/// changed one.
 fn host_keys(known: &[Algorithm]) -> Vec<Algorithm> {
     let curve = |curve| Algorithm::Ecdsa { curve };
     let rsa = |hash| Algorithm::Rsa { hash: Some(hash) };

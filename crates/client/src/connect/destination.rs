@@ -17,10 +17,10 @@ use base::error::{Error, Result};
 
 /// The port of SSH (RFC 4253, 4).
 const PORT: u16 = 22;
-/// How long to wait for an answer while connecting. It is long enough for a distant server that is starting up; ssh
-/// itself waits for minutes, as long as the system does.
+/// How long to wait for an answer while connecting. That is long enough for a distant server that is just starting; ssh
+/// itself waits for minutes, like the operating system.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often a password is asked for, as in ssh.
+/// How often a password is asked for by default, as in ssh.
 const PASSWORD_PROMPTS: u32 = 3;
 /// The largest `NumberOfPasswordPrompts`: no server lets more pass.
 const MAX_PASSWORD_PROMPTS: u32 = 100;
@@ -54,7 +54,7 @@ pub struct Options {
     pub known_hosts: Option<PathBuf>,
     /// What to do about a host that is not known.
     pub unknown_keys: Option<UnknownKeys>,
-    /// How long to wait for each address, and for each answer of the server before somebody is signed in.
+    /// How long to wait for each address, and for each answer of the server before the sign-in.
     pub connect_timeout: Option<Duration>,
 }
 
@@ -92,12 +92,12 @@ impl LocalEnvironment {
     }
 }
 
-/// The file of a key, and whether somebody named it.
+/// The file of a key, and whether the user named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityFile {
     /// The private key, or the public part of a key that the agent has.
     pub path: PathBuf,
-    /// Whether the command line or the configuration names it. If it is missing then, that is said.
+    /// Whether the command line or the configuration names the file. If such a file is missing, that is reported.
     pub named: bool,
 }
 
@@ -134,7 +134,7 @@ pub struct Destination {
     /// How long to wait for each address, and for each answer of the server before its key is known. `None`: as long as
     /// it takes.
     pub connect_timeout: Option<Duration>,
-    /// Whether nobody is to be asked anything.
+    /// Whether prompts are forbidden, as with `--batch`.
     pub batch: bool,
 }
 

@@ -13,7 +13,7 @@ use super::error::{ConnectError, unknown_host, unreachable};
 
 /// How long to wait before the next address is tried beside those that have not answered (RFC 8305, 5).
 const STAGGER: Duration = Duration::from_millis(250);
-/// The most addresses of one host that are tried; no honest host has more.
+/// The most addresses of one host that are tried; real hosts have fewer.
 const MAX_ADDRESSES: usize = 16;
 
 /// Connects to the destination.
@@ -31,7 +31,7 @@ pub(super) async fn dial(destination: &Destination) -> Result<TcpStream, Connect
     let stream = race(addresses, limit)
         .await
         .map_err(|error| unreachable(destination, error))?;
-    // Requests are small, and each is waited for.
+    // Requests are small, and the client waits for each reply.
     stream
         .set_nodelay(true)
         .map_err(|error| unreachable(destination, error))?;
@@ -57,8 +57,8 @@ fn alternating(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     ordered
 }
 
-/// Connects to the address that answers first. If none does, the error is that of the first address, which is the one
-/// that was meant.
+/// Connects to the address that answers first. If none does, the error is that of the first address, which the system
+/// prefers.
 async fn race(addresses: Vec<SocketAddr>, limit: Duration) -> io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
     for (place, address) in addresses.into_iter().enumerate() {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn families_take_turns() {
+    fn address_families_alternate() {
         let mixed = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
         let expected = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
         assert_eq!(alternating(mixed), expected);
@@ -105,10 +105,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_that_answers_wins() {
+    async fn the_first_address_that_answers_is_used() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let good = listener.local_addr().unwrap();
-        // The port is taken, so that no other program gets it, but nothing listens there.
+        // The port is bound, so that no other program gets it, but nothing listens on it.
         let taken = tokio::net::TcpSocket::new_v4().unwrap();
         taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let refused = taken.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Why there is no connection, in words, with the exit code and whether trying again makes sense.
+//! The errors of connecting, with their messages, exit codes, and whether another attempt may succeed.
 
 use std::fmt::Write as _;
 use std::io;
@@ -9,7 +9,7 @@ use super::sign_in::report::SignInError;
 use base::error::Error;
 use base::visible::printable;
 
-/// How many names of algorithms are shown when there is none in common.
+/// How many algorithm names a message shows when the two sides have none in common.
 const SHOWN_NAMES: usize = 12;
 
 /// Why there is no connection.
@@ -18,10 +18,10 @@ pub enum ConnectError {
     /// Nothing answers at the address.
     #[error(transparent)]
     Unreachable(Error),
-    /// The server may be another than the one that was meant.
+    /// The server may not be the one that the user meant.
     #[error(transparent)]
     HostKey(#[from] HostKeyError),
-    /// The server does not let the user in.
+    /// The user could not sign in.
     #[error(transparent)]
     SignIn(#[from] SignInError),
     /// The server does not speak SSH as it should.
@@ -38,7 +38,7 @@ impl ConnectError {
         }
     }
 
-    /// Whether a later attempt may succeed without anybody doing anything.
+    /// Whether a later attempt may succeed without a change by the user or the administrator.
     pub fn may_pass(&self) -> bool {
         match self {
             ConnectError::Unreachable(_) | ConnectError::Protocol(_) => true,
@@ -92,7 +92,7 @@ pub(super) fn silent(destination: &Destination) -> ConnectError {
     )
 }
 
-/// The error for what went wrong before anybody could sign in.
+/// Returns the error for a failure before the sign-in.
 pub(super) fn handshake(
     destination: &Destination,
     error: Box<dyn std::error::Error + Send + Sync>,

@@ -1,4 +1,4 @@
-//! Whether a server is the one that was meant: decides by `known_hosts`, and asks where that does not know.
+//! Checks host keys against `known_hosts`, and asks the user about unknown ones.
 //!
 //! The rules are ssh's, with two exceptions on the safe side: a changed or revoked key is refused whatever
 //! `StrictHostKeyChecking` says, and RSA signatures with SHA-1 are not accepted at all.
@@ -14,7 +14,7 @@ use super::prompts::AsyncPrompts;
 use super::ssh_config::settings::UnknownKeys;
 use base::error::Error;
 
-/// How host keys are judged.
+/// The rules by which host keys are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostKeyRules {
     /// The host as the files name it.
@@ -53,13 +53,13 @@ pub enum HostKeyError {
     /// Other keys are known for the host.
     #[error("{0}")]
     Changed(String),
-    /// The key is marked as one that must not be used.
+    /// The key is marked as revoked.
     #[error("{0}")]
     Revoked(String),
-    /// Nobody knows the host, and nobody could be asked.
+    /// The host is not known, and the user could not be asked.
     #[error("{0}")]
     Unknown(String),
-    /// The person did not confirm the key.
+    /// The user did not confirm the key.
     #[error("the host key of {0} was not confirmed")]
     NotConfirmed(String),
     /// The server shows a certificate, which was not asked for.
@@ -75,14 +75,14 @@ pub enum HostKeyError {
     Files(#[from] Error),
 }
 
-/// Judges the key of one connection. A [`russh::client::Handler`] has one, and calls it in `check_server_key`.
+/// Checks the host key of one connection. A [`russh::client::Handler`] has one, and calls it in `check_server_key`.
 pub struct HostKeyCheck {
     rules: HostKeyRules,
     prompts: Arc<AsyncPrompts>,
     refusal: RefusalReason,
 }
 
-/// Holds the reason of a refusal for the caller of `connect`: russh itself only passes on that there was one.
+/// Holds the reason of a refusal for the caller of `connect`: russh itself only reports that there was one.
 #[derive(Clone, Default)]
 pub(super) struct RefusalReason(Arc<Mutex<Option<HostKeyError>>>);
 
@@ -107,7 +107,7 @@ impl HostKeyCheck {
         (check, refusal)
     }
 
-    /// Whether the key is the server's. It asks the person if need be. The reason of a refusal becomes the error of
+    /// Whether the key is the server's. It asks the user if necessary. The reason of a refusal becomes the error of
     /// `connect`.
     pub async fn accepts(&self, key: &PublicKeyOrCertificate) -> bool {
         let key = match key {
@@ -141,7 +141,7 @@ impl HostKeyCheck {
                 Err(HostKeyError::Changed(changed(&self.rules.name, key, &listed)))
             }
             HostKeyStatus::Revoked(listed) => Err(HostKeyError::Revoked(format!(
-                "the host key of {} is marked as revoked: {} ({}, line {}); somebody may be using a stolen key (hint: ask whoever runs the server)",
+                "the host key of {} is marked as revoked: {} ({}, line {}); somebody may be using a stolen key (hint: ask the server's administrator)",
                 self.host(),
                 shown(key),
                 listed.file.display(),
@@ -151,7 +151,7 @@ impl HostKeyCheck {
     }
 
     async fn unknown(&self, key: &PublicKey) -> Result<(), HostKeyError> {
-        let told = match self.rules.unknown {
+        let action = match self.rules.unknown {
             UnknownKeys::Refuse => {
                 let why = "StrictHostKeyChecking is on".to_owned();
                 return Err(HostKeyError::Unknown(not_known(&self.rules, key, &why)));
@@ -160,13 +160,13 @@ impl HostKeyCheck {
                 self.ask(key).await?;
                 "Added"
             }
-            UnknownKeys::Learn => "Added",
-            UnknownKeys::LearnLoudly => "Warning: added, without anybody having checked it,",
+            UnknownKeys::AcceptNew => "Added",
+            UnknownKeys::AcceptWithWarning => "Warning: added, although nobody has checked it,",
         };
-        self.learn(key, told).await
+        self.remember(key, action).await
     }
 
-    /// Asks the person. `yes`, `no` and the fingerprint itself are accepted, as in ssh.
+    /// Asks the user to confirm the key. `yes`, `no` and the fingerprint itself are accepted, as in ssh.
     async fn ask(&self, key: &PublicKey) -> Result<(), HostKeyError> {
         let expected = fingerprint(key);
         let mut label = format!(
@@ -195,26 +195,25 @@ impl HostKeyCheck {
 
     /// Adds the key to the user's file. A file that cannot be written is reported and is not a reason to refuse, as in
     /// ssh.
-    async fn learn(&self, key: &PublicKey, told: &str) -> Result<(), HostKeyError> {
+    async fn remember(&self, key: &PublicKey, action: &str) -> Result<(), HostKeyError> {
         let Some(file) = self.rules.user_files.first().cloned() else {
             return Ok(());
         };
         let shown_file = file.display().to_string();
         let (name, added, hash) = (self.rules.name.clone(), key.clone(), self.rules.hash);
-        let learned =
-            tokio::task::spawn_blocking(move || known_hosts::learn(&file, &name, &added, hash)).await;
-        let learned =
-            learned.unwrap_or_else(|error| Err(Error::new("cannot add the host key").because(error)));
-        match learned {
+        let result =
+            tokio::task::spawn_blocking(move || known_hosts::add_key(&file, &name, &added, hash)).await;
+        let result = result.unwrap_or_else(|error| Err(Error::new("cannot add the host key").because(error)));
+        match result {
             Ok(()) => {
                 let message = format!(
-                    "{told} the host key of {} to {shown_file}: {}",
+                    "{action} the host key of {} to {shown_file}: {}",
                     self.host(),
                     shown(key)
                 );
-                self.prompts.tell(&message);
+                self.prompts.show(&message);
             }
-            Err(error) => self.prompts.tell(&format!("warning: {error}")),
+            Err(error) => self.prompts.show(&format!("warning: {error}")),
         }
         Ok(())
     }
@@ -227,7 +226,7 @@ fn shown(key: &PublicKey) -> String {
 
 fn changed(name: &HostName, key: &PublicKey, listed: &ListedKey) -> String {
     format!(
-        "the host key of \"{name}\" has changed: it shows {}, but known is {} ({file}, line {}). Somebody may be listening in, or the server got a new key. (hint: ask whoever runs it; if the new key is right: ssh-keygen -f \"{file}\" -R \"{name}\")",
+        "the host key of \"{name}\" has changed: it presents {}, but the known key is {} ({file}, line {}). Somebody may be intercepting the connection, or the server got a new key. (hint: ask its administrator; if the new key is right: ssh-keygen -f \"{file}\" -R \"{name}\")",
         shown(key),
         shown(&listed.key),
         listed.line,
@@ -246,7 +245,7 @@ fn not_known(rules: &HostKeyRules, key: &PublicKey, why: &str) -> String {
     key_only.set_comment("");
     let line = key_only.to_openssh().unwrap_or_default();
     format!(
-        "the host \"{}\" is not known, and {why}. Its key is {} (hint: compare that with what whoever runs the server says, or with ssh-keygen -lf on the server; then add this line to {file}: {} {})",
+        "the host \"{}\" is not known, and {why}. Its key is {} (hint: compare that with what the server's administrator says, or with ssh-keygen -lf on the server; then add this line to {file}: {} {})",
         name.escape_debug(),
         shown(key),
         name.escape_debug(),

@@ -1,5 +1,5 @@
 //! `known_hosts`: which keys are known for a host, as sshd(8) describes the file under SSH_KNOWN_HOSTS FILE FORMAT. It
-//! asks nobody.
+//! never prompts.
 //!
 //! The rules are those of OpenSSH's client. A key that is listed for the host is known. If only *other* keys are
 //! listed, of whatever type, the host has [changed](HostKeyStatus::Changed); that is why a connection asks for the
@@ -86,7 +86,7 @@ pub enum HostKeyStatus {
     /// Other keys are listed for the host, and this one is not. Holds the first listed key of its type, else the first
     /// of all.
     Changed(ListedKey),
-    /// The key must not be used any more.
+    /// The key is marked as revoked.
     Revoked(ListedKey),
 }
 
@@ -221,12 +221,12 @@ fn hashed(name: &str, salt: &[u8]) -> Option<[u8; 20]> {
     Some(mac.finalize().into_bytes().into())
 }
 
-/// Appends a line for the host. With `hash`, the line does not tell which host it is. Makes the file (0600) and its
-/// directory (0700) where they are missing.
+/// Appends a line for the host. With `hash`, the line contains a hash instead of the name of the host. Makes the file
+/// (0600) and its directory (0700) where they are missing.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn learn(file: &Path, host: &HostName, key: &PublicKey, hash: bool) -> Result<()> {
+pub fn add_key(file: &Path, host: &HostName, key: &PublicKey, hash: bool) -> Result<()> {
     let cannot = |why: std::io::Error| {
         Error::new(format!("cannot add the host key to \"{}\"", file.display())).because(why)
     };
@@ -248,7 +248,7 @@ pub fn learn(file: &Path, host: &HostName, key: &PublicKey, hash: bool) -> Resul
     } else {
         "\n"
     };
-    // One write, so that others who append to the file never see half a line.
+    // The line is written at once, so that other programs that append to the file never see half a line.
     file.write_all(format!("{start}{line}\n").as_bytes())
         .map_err(cannot)
 }

@@ -1,7 +1,7 @@
-//! Questions to the person in front of the screen, and messages to them. Nothing else reads the terminal here.
+//! Prompts and messages for the user at the terminal. Only this module reads the terminal.
 //!
-//! A [`Prompts`] blocks while somebody thinks. [`AsyncPrompts`] is its asynchronous front, and knows whether a question
-//! is open, so that no time limit runs out while a person thinks.
+//! A [`Prompts`] blocks until the user answers. [`AsyncPrompts`] is its asynchronous front, and knows whether a prompt
+//! is open, so that no time limit expires meanwhile.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -17,30 +17,31 @@ use base::secret::Secret;
 
 /// The longest answer, in bytes. An answer is a name, a word or a fingerprint.
 const LONGEST_LINE: usize = 4096;
-/// How often Ctrl-C is checked for while somebody thinks.
+/// How often Ctrl-C is checked for while a prompt is open.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
 
-/// Asks and tells. Labels and messages have been made fit for a terminal by [`printable`](base::visible::printable).
+/// Prompts the user, and shows messages. Callers escape labels and messages with
+/// [`printable`](base::visible::printable).
 pub trait Prompts: Send + Sync {
     /// Asks for a password or passphrase, without echo.
     ///
     /// # Errors
-    /// When nobody can be asked, or the person gave up.
+    /// When there is no user to ask, or the user cancelled the prompt.
     fn secret(&self, label: &str) -> io::Result<Secret>;
 
     /// Asks for a line, with echo. Returns it without its end.
     ///
     /// # Errors
-    /// When nobody can be asked, or the person gave up.
+    /// When there is no user to ask, or the user cancelled the prompt.
     fn line(&self, label: &str) -> io::Result<String>;
 
     /// Asks for yes or no, again until the answer is one of them.
     ///
     /// # Errors
-    /// When nobody can be asked, or the person gave up.
+    /// When there is no user to ask, or the user cancelled the prompt.
     fn confirm(&self, question: &str) -> io::Result<bool> {
         let mut label = format!("{question} (yes/no)? ");
         loop {
@@ -52,8 +53,8 @@ pub trait Prompts: Send + Sync {
         }
     }
 
-    /// Tells something, in lines of its own.
-    fn tell(&self, message: &str);
+    /// Shows a message on lines of its own.
+    fn show(&self, message: &str);
 }
 
 /// The terminal of this process, whatever its standard input and output are.
@@ -76,7 +77,7 @@ impl Terminal {
 
 impl Prompts for Terminal {
     fn secret(&self, label: &str) -> io::Result<Secret> {
-        // Before the label, because the answer of a program that types at once must not be echoed.
+        // The echo is off before the label appears, because a program may answer at once.
         let _silent = EchoOff::new(Self::open()?)?;
         rpassword::prompt_password(label).map(Secret::new)
     }
@@ -93,7 +94,7 @@ impl Prompts for Terminal {
                 Err(rustix::io::Errno::INTR) => 0,
                 there => there?,
             };
-            // A read that nobody waits for any more would take the line of the next question.
+            // A read that was not cancelled would consume the line for the next prompt.
             if interrupt::count() != interrupts {
                 return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted"));
             }
@@ -113,8 +114,8 @@ impl Prompts for Terminal {
         Ok(text.trim_end_matches(['\n', '\r']).to_owned())
     }
 
-    fn tell(&self, message: &str) {
-        tell_stderr(message);
+    fn show(&self, message: &str) {
+        show_on_stderr(message);
     }
 }
 
@@ -145,7 +146,7 @@ impl Drop for EchoOff {
     }
 }
 
-/// The prompts where nobody can be asked: in scripts, in cron jobs, and with `--batch`.
+/// The prompts without a user: in scripts, in cron jobs, and with `--batch`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unattended;
 
@@ -161,8 +162,8 @@ impl Prompts for Unattended {
         Err(nobody(label, "run it once in a terminal"))
     }
 
-    fn tell(&self, message: &str) {
-        tell_stderr(message);
+    fn show(&self, message: &str) {
+        show_on_stderr(message);
     }
 }
 
@@ -174,15 +175,15 @@ fn nobody(label: &str, hint: &str) -> io::Error {
     )
 }
 
-fn tell_stderr(message: &str) {
-    // Where standard error is closed, nobody reads it.
+fn show_on_stderr(message: &str) {
+    // If standard error is closed, the message is lost.
     let _ = writeln!(io::stderr().lock(), "{message}");
 }
 
-/// Asks questions without blocking the event loop.
+/// Prompts the user without blocking the event loop.
 pub(super) struct AsyncPrompts {
     prompts: Arc<dyn Prompts>,
-    /// Whether a question is open.
+    /// Whether a prompt is open.
     asking: watch::Sender<bool>,
 }
 
@@ -194,8 +195,8 @@ impl AsyncPrompts {
         }
     }
 
-    pub(super) fn tell(&self, message: &str) {
-        self.prompts.tell(message);
+    pub(super) fn show(&self, message: &str) {
+        self.prompts.show(message);
     }
 
     pub(super) async fn secret(&self, label: String) -> io::Result<Secret> {
@@ -210,7 +211,7 @@ impl AsyncPrompts {
         &self,
         question: impl FnOnce(&dyn Prompts) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        /// Marks the question as answered, also when the asker is dropped before the answer comes.
+        /// Marks the prompt as ended, even if the caller is dropped before the answer comes.
         struct Open<'a>(&'a watch::Sender<bool>);
         impl Drop for Open<'_> {
             fn drop(&mut self) {
@@ -224,15 +225,15 @@ impl AsyncPrompts {
         answer.map_err(io::Error::other)?
     }
 
-    /// Waits for a peer, but not longer than `limit`. The time in which a person is asked does not count, and after an
-    /// answer the time begins anew. `None`: the time is up.
+    /// Waits for a peer, but no longer than `limit`, and returns `None` when the time is up. Time with an open prompt
+    /// does not count, and each answer restarts the limit.
     pub(super) async fn with_timeout<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
         let mut asking = self.asking.subscribe();
         tokio::pin!(work);
         loop {
             let open = *asking.borrow_and_update();
             tokio::select! {
-                // The time limit comes last: a question or an answer that arrives at the same moment counts first.
+                // The time limit comes last: a prompt or an answer at the same moment counts first.
                 biased;
                 done = &mut work => return Some(done),
                 // The sender cannot be dropped while `self` is borrowed.
@@ -249,10 +250,10 @@ mod tests {
 
     use super::*;
 
-    /// A person who types these lines.
-    struct Typist(Mutex<Vec<&'static str>>);
+    /// Prompts that are answered with these lines.
+    struct ScriptedAnswers(Mutex<Vec<&'static str>>);
 
-    impl Prompts for Typist {
+    impl Prompts for ScriptedAnswers {
         fn secret(&self, _label: &str) -> io::Result<Secret> {
             std::thread::sleep(Duration::from_millis(300));
             Ok(Secret::new("late".to_owned()))
@@ -263,23 +264,23 @@ mod tests {
             next.map(str::to_owned).ok_or_else(|| io::Error::other("no more"))
         }
 
-        fn tell(&self, _message: &str) {}
+        fn show(&self, _message: &str) {}
     }
 
     #[test]
-    fn yes_and_no_are_insisted_on() {
+    fn confirm_repeats_until_the_answer_is_yes_or_no() {
         for (typed, expected) in [
             (&["yes"][..], Some(true)),
             (&["NO", "what", ""], Some(false)),
             (&["hm"], None),
         ] {
-            let typist = Typist(Mutex::new(typed.to_vec()));
-            assert_eq!(typist.confirm("Really").ok(), expected, "{typed:?}");
+            let answers = ScriptedAnswers(Mutex::new(typed.to_vec()));
+            assert_eq!(answers.confirm("Really").ok(), expected, "{typed:?}");
         }
     }
 
     #[test]
-    fn where_nobody_is_it_says_what_to_do() {
+    fn an_unattended_prompt_fails_with_a_hint() {
         let error = Unattended
             .secret("calvin@host's password: ")
             .unwrap_err()
@@ -292,8 +293,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_time_of_people_does_not_count() {
-        let prompts = AsyncPrompts::new(Arc::new(Typist(Mutex::default())));
+    async fn time_with_an_open_prompt_does_not_count() {
+        let prompts = AsyncPrompts::new(Arc::new(ScriptedAnswers(Mutex::default())));
         let limit = Duration::from_millis(100);
         let asked = prompts.with_timeout(limit, prompts.secret(String::new())).await;
         assert_eq!(asked.unwrap().unwrap().reveal(), "late");

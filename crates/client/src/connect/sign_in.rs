@@ -1,8 +1,8 @@
-//! Signing in, in ssh's order: ask what the server takes, then keys, then its questions, then a password; after a
-//! partial success on with what is still open.
+//! Signing in, in ssh's order: find out which methods the server accepts, then try keys, then its questions, then a
+//! password; after a partial success, continue with the methods that remain.
 //!
-//! [`attempt`] keeps that order; [`by_key`] and [`by_password`] are the methods. What let somebody in is kept in
-//! [`credentials`]; what was tried is told by a [`report`].
+//! [`attempt`] keeps that order; [`by_key`] and [`by_password`] are the methods. [`credentials`] keeps what succeeded,
+//! and a [`report`] lists what was tried.
 
 mod attempt;
 mod by_key;

@@ -2,8 +2,8 @@
 //!
 //! [`read`] is pure apart from its [`IncludedFiles`]. `Host`, `Include` and `Match` with `all`, `host`, `originalhost`,
 //! `user` and `localuser` are obeyed; a `Match` block with any other criterion is skipped. The keywords that are obeyed
-//! stand in [`settings`]; all others are ignored, but a proxy is an error: nothing may connect elsewhere without saying
-//! so.
+//! stand in [`settings`]; all others are ignored, except for a proxy, which is an error: without it, the client would
+//! connect elsewhere than ssh.
 
 #[doc(hidden)]
 pub mod fuzz;
@@ -22,7 +22,7 @@ use base::glob::{existing, is_pattern, literal, matches_host_list};
 
 /// How many files may include each other, as in OpenSSH.
 const MAX_DEPTH: usize = 16;
-/// The largest configuration file, in bytes: an `Include` of a directory of something else must end.
+/// The largest configuration file, in bytes: an `Include` may name files that are not configurations.
 const MAX_FILE: u64 = 4 << 20;
 
 /// The host and users for which the files are read.
@@ -54,7 +54,7 @@ pub trait IncludedFiles {
     fn included(&self, argument: &str, in_file: &Path) -> Result<Vec<(PathBuf, String)>>;
 }
 
-/// Reads a file, which adds to `settings` what was not said before.
+/// Reads a file, and adds the values of keywords that `settings` does not have yet.
 ///
 /// # Errors
 /// When a line cannot be read; the error names the file and the line.
@@ -78,8 +78,7 @@ pub fn read(
     )
 }
 
-/// Refuses settings that would mean another connection, and that are not supported: a proxy, and keys that must not be
-/// used.
+/// Refuses unsupported settings that would lead to another connection: a proxy, and keys that must not be used.
 ///
 /// # Errors
 /// When there is such a setting.
@@ -164,8 +163,8 @@ impl ConfigReader<'_> {
         Ok(())
     }
 
-    /// Whether all criteria hold. One that cannot hold here does not, and one that might is an error: nothing may
-    /// connect elsewhere than ssh would without saying so.
+    /// Whether all criteria hold. A criterion that cannot be evaluated and might hold is an error, because ssh might
+    /// then connect elsewhere.
     fn matches(&self, arguments: &[String]) -> std::result::Result<bool, String> {
         let mut rest = arguments.iter().map(String::as_str);
         let mut any = false;
@@ -230,7 +229,7 @@ pub struct LocalFiles<'a> {
 }
 
 impl LocalFiles<'_> {
-    /// The text of a file. `None`: it does not exist. With `private`, nobody else may be able to write it.
+    /// Reads a file, or returns `None` if it does not exist. With `private`, a file that others can write is an error.
     ///
     /// # Errors
     /// When it cannot be read, or others may write it.

@@ -24,7 +24,7 @@ pub struct Target {
     pub path: Option<Vec<u8>>,
 }
 
-/// A word of a command line that names files. scp(1) tells remote and local ones apart in the same way.
+/// A word of a command line that names files. scp(1) distinguishes remote and local words in the same way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathArgument {
     /// Files on a server: `HOST:PATH` or a URL.
@@ -39,13 +39,13 @@ pub enum TargetError {
     /// The host is missing in the word.
     #[error("\"{0}\" names no host (hint: [USER@]HOST[:PATH], or sftp://[USER@]HOST[:PORT][/PATH])")]
     NoHost(String),
-    /// A character stands there that no host name or user name has.
+    /// The word contains a character that no host name or user name has.
     #[error("\"{0}\" is not a host or user name")]
     Name(String),
     /// The port is not a number from 1 to 65535.
     #[error("\"{0}\" is not a port (hint: a number from 1 to 65535)")]
     Port(String),
-    /// A `%` stands without two hexadecimal digits, or stands for NUL.
+    /// A `%` is not followed by two hexadecimal digits, or encodes NUL.
     #[error("\"{0}\" has a % that is not an escape (hint: a % itself is written %25)")]
     Escape(String),
     /// A password would be visible in the process list, in histories and in logs.
@@ -80,7 +80,7 @@ impl Target {
 }
 
 impl PathArgument {
-    /// Tells whether a word is remote or local. As in scp, a `:` before any `/` makes it remote, so `./a:b` is local.
+    /// Decides whether a word is remote or local. As in scp, a `:` before any `/` makes it remote, so `./a:b` is local.
     ///
     /// # Errors
     /// When it is remote and does not name a server.
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_name_none() {
+    fn words_that_name_no_server() {
         for (word, expected) in [
             ("", "names no host"),
             ("@", "names no host"),

@@ -4,7 +4,7 @@ use base::buffer::{Buffer, FilledBuffer};
 use bytes::Bytes;
 use sftp_wire::WriteHeader;
 
-/// A WRITE with room for its data, so that a file is read into the packet itself.
+/// A WRITE with space for its data, so that a file is read into the packet itself.
 #[derive(Debug)]
 pub struct Block {
     buffer: Buffer,
@@ -16,7 +16,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// Room for at most `room` bytes, or what fits into a [`Buffer`] with its header.
+    /// Creates a block with space for `room` bytes, or fewer if the header and they do not fit into a [`Buffer`].
     pub fn new(handle: &[u8], offset: u64, room: u32) -> Self {
         let mut buffer = Buffer::take();
         let header = WriteHeader::begin(&mut buffer, handle, offset);
@@ -36,7 +36,7 @@ impl Block {
         self.buffer.get_mut(self.header.size()..end).unwrap_or_default()
     }
 
-    /// Says that only the first `length` bytes were filled.
+    /// Shortens the data to the first `length` bytes.
     pub fn cut(&mut self, length: u32) {
         self.length = self.length.min(length);
     }

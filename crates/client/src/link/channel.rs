@@ -1,8 +1,9 @@
-//! One SFTP channel as its client: requests go out in the order in which they are made, and each reply finds its asker.
+//! One SFTP channel as its client: requests are sent in the order in which they are made, and each reply goes to its
+//! caller.
 //!
-//! Askers do not wait for each other: any number of requests may be under way. What bounds them: transfers take
-//! their share of [`Link::reserve`] for each READ and WRITE before they send it; everything else is one request for one
-//! waiting caller. How a channel is opened, and how packets leave, stands in [`open`](super::open).
+//! Callers do not wait for each other: any number of requests may be under way. Transfers bound theirs by a permit of
+//! [`Link::reserve`] for each READ and WRITE; every other request has a caller that waits for it. How a channel is
+//! opened, and how packets leave, stands in [`open`](super::open).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,8 +19,8 @@ use super::handler::SshHandler;
 use super::hash_methods::FailedHashMethods;
 use super::inbox::{CompletedRequest, DataSink, Inbox, PendingRequest};
 
-/// The most bytes of READs and WRITEs under way at once: enough for 480 MiB/s over a link of 50 ms. On a near link less
-/// would do, but is no faster: 0.5 to 16 MiB were tried on OpenSSH's sshd.
+/// The most bytes of READs and WRITEs under way at once: enough for 480 MiB/s over a link of 50 ms. With a nearby
+/// server less would be enough, but is no faster: 0.5 to 16 MiB were measured with OpenSSH's sshd.
 pub(super) const MAX_IN_FLIGHT: usize = 24 << 20;
 /// The most commands at once beside the SFTP session: OpenSSH allows ten sessions of a connection, other servers fewer.
 pub(super) const COMMANDS: u32 = 4;
@@ -34,7 +35,7 @@ pub struct Link {
     pub(super) next_id: AtomicU32,
     pub(super) in_flight: Arc<Semaphore>,
     pub(super) extensions: Vec<Announcement<Bytes>>,
-    /// The directory in which the server has put us.
+    /// The absolute path of the home directory, as the server reported it.
     pub home: Result<Vec<u8>, RemoteError>,
     /// The largest READ and WRITE that the server takes.
     pub limits: Limits,
@@ -72,7 +73,7 @@ pub struct ByteRange {
     pub length: u32,
 }
 
-/// Room for one READ or WRITE. Dropping it gives the room back.
+/// The permit for the bytes of one READ or WRITE. Dropping it releases them.
 pub struct InFlightPermit(#[allow(dead_code, reason = "held")] OwnedSemaphorePermit);
 
 impl Link {
@@ -101,17 +102,17 @@ impl Link {
         answer
     }
 
-    /// The reason why the connection is gone.
+    /// The reason why the connection is lost.
     pub fn lost(&self) -> ConnectionLost {
         ConnectionLost(self.inbox.lost().unwrap_or_else(|| "it was closed".into()))
     }
 
-    /// Whether the connection is gone.
+    /// Whether the connection is lost.
     pub fn is_lost(&self) -> bool {
         self.inbox.lost().is_some()
     }
 
-    /// Waits for room for a READ or WRITE of this many bytes.
+    /// Waits until a READ or WRITE of this many bytes may be under way.
     pub async fn reserve(&self, bytes: u32) -> Option<InFlightPermit> {
         let permits = (bytes as usize).div_ceil(PERMIT).clamp(1, MAX_IN_FLIGHT / PERMIT);
         let permits = u32::try_from(permits).ok()?;
@@ -177,12 +178,12 @@ impl Link {
     /// Opens another channel of the same connection, for a command.
     ///
     /// # Errors
-    /// When the server gives none.
+    /// When the server refuses the channel.
     pub async fn channel(&self) -> Result<russh::Channel<russh::client::Msg>, russh::Error> {
         self.connection.channel_open_session().await
     }
 
-    /// Says goodbye to the server, and closes the connection.
+    /// Sends a disconnect message, and closes the connection.
     pub async fn close(&self) {
         self.inbox.lose("it was closed");
         let bye = self

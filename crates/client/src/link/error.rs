@@ -1,4 +1,4 @@
-//! Why something could not be done on the server, in words for people.
+//! The errors of operations on the server, with messages for people.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use base::visible::printable_lines;
 /// The longest part of a server's sentence that is shown, in characters.
 const MAX_SENTENCE: usize = 300;
 
-/// The connection to the server is gone. Holds the reason.
+/// The connection to the server is lost. Holds the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the connection to the server was lost: {0}")]
 pub struct ConnectionLost(pub Arc<str>);
 
-/// Why something could not be done on the server.
+/// Why an operation on the server failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoteError {
-    /// The connection is gone. Trying again on another one may help.
+    /// The connection is lost. Another attempt on a new one may succeed.
     ConnectionLost(ConnectionLost),
     /// The server refuses the request.
     Refused {
@@ -28,7 +28,7 @@ pub enum RemoteError {
         /// The server's sentence, as it came.
         message: Vec<u8>,
     },
-    /// The server answered something else than what was asked. Holds what was expected.
+    /// The reply is not of the expected type. Holds what was expected.
     UnexpectedReply(&'static str),
 }
 
@@ -39,7 +39,7 @@ impl From<ConnectionLost> for RemoteError {
 }
 
 impl RemoteError {
-    /// Whether nothing has the name.
+    /// Whether the file does not exist.
     pub fn is_missing(&self) -> bool {
         self.is(StatusCode::NoSuchFile)
     }
@@ -54,7 +54,7 @@ impl RemoteError {
         self.is(StatusCode::OpUnsupported)
     }
 
-    /// Whether the server says no more than that it failed.
+    /// Whether the server reports a failure without a reason.
     pub fn is_failure(&self) -> bool {
         self.is(StatusCode::Failure)
     }
@@ -99,7 +99,7 @@ impl fmt::Display for RemoteError {
             }
             Self::Refused { code, message } => {
                 let sentence = printable_lines(message, 3, MAX_SENTENCE);
-                // The standard texts say no more than the code, so ours are shown.
+                // The standard texts say no more than the code, so our own texts are shown.
                 match (*code, sentence.as_str()) {
                     (StatusCode::NoSuchFile, "" | "No such file") => f.write_str("no such file or directory"),
                     (StatusCode::PermissionDenied, "" | "Permission denied") => {

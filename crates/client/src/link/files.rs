@@ -7,7 +7,7 @@ use sftp_wire::{Attributes, ExtendedRequest, Extension, OpenFlags, Reply, Reques
 use super::channel::Link;
 use super::error::{RemoteError, done};
 
-/// The most entries of one directory that are kept: a server could go on for ever.
+/// The most entries of one directory that are kept: a malicious server could list names without end.
 const MAX_ENTRIES: usize = 4_000_000;
 /// How many READDIRs are under way at once, so that a directory of a million entries does not cost one round trip for
 /// each hundred.
@@ -68,7 +68,7 @@ impl Link {
         attributes(self.ask(&Request::Fstat { handle }).await?)
     }
 
-    /// The attributes of a file as [`Link::stat`] gives them, but `None` where nothing is.
+    /// The attributes of a file as [`Link::stat`] returns them, or `None` if it does not exist.
     ///
     /// # Errors
     /// When the server refuses for another reason.
@@ -198,7 +198,7 @@ impl Link {
         let opened = self.ask(&Request::Opendir { path }).await?;
         let directory = handle(opened)?;
         let listed = self.read_directory(&directory).await;
-        // The answer to this changes nothing about the listing.
+        // The reply to CLOSE does not change the listing.
         drop(self.begin(&Request::Close { handle: &directory }));
         listed
     }

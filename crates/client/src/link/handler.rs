@@ -1,4 +1,4 @@
-//! The callbacks of the SSH library on the client's side. They decide nothing: what they learn goes to the inbox.
+//! The callbacks of the SSH library on the client's side. They decide nothing, and pass everything on to the inbox.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,7 +10,7 @@ use super::inbox::Inbox;
 use crate::connect::Callbacks;
 use base::visible::printable;
 
-/// What the callbacks and the link share.
+/// The state that the callbacks and the link share.
 #[derive(Clone, Default)]
 pub struct SharedChannel {
     pub(super) inbox: Arc<Inbox>,
@@ -100,8 +100,8 @@ impl Handler for SshHandler {
 
     async fn disconnected(&mut self, reason: DisconnectReason<Self::Error>) -> Result<(), Self::Error> {
         match reason {
-            DisconnectReason::ReceivedDisconnect(told) => {
-                let why = format!("the server said: {}", printable(told.message.as_bytes()));
+            DisconnectReason::ReceivedDisconnect(message) => {
+                let why = format!("the server said: {}", printable(message.message.as_bytes()));
                 self.wiring.inbox.lose(&why);
                 Ok(())
             }

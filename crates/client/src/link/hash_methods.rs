@@ -14,7 +14,7 @@ pub enum HashMethod {
     Command,
 }
 
-/// What was found out about a connection: which ways do not work there, and whether commands run.
+/// The hash methods that were found not to work on a connection, and whether commands run there.
 #[derive(Debug, Default)]
 pub struct FailedHashMethods {
     methods: parking_lot::Mutex<Vec<HashMethod>>,

@@ -71,7 +71,7 @@ impl Link {
         None
     }
 
-    /// Whether there is any way to hash, as far as that can be told without a file.
+    /// Whether there is any way to hash, as far as that can be decided without a file.
     pub async fn can_hash(&self) -> bool {
         self.method().await.is_some()
     }
@@ -88,8 +88,8 @@ impl Link {
         }
     }
 
-    /// Whether the server runs commands. It is asked once for something whose answer is known. What a server starts
-    /// instead (an SFTP server, a menu) reads the end of its input, or goes on for ever and is not waited for.
+    /// Whether the server runs commands. It is asked once for a hash that is known in advance. A server that starts
+    /// another program instead (an SFTP server, a menu) is given the end of input and a time limit.
     async fn runs_commands(&self) -> bool {
         let asking = async {
             let answer = tokio::time::timeout(PROBE, self.run(b"md5sum".to_vec())).await;
@@ -171,7 +171,7 @@ impl Link {
             None => [b"md5sum ", &path[..]].concat(),
             Some(length) => [format!("head -c {length} ").as_bytes(), &path, b" | md5sum"].concat(),
         };
-        // Commands are known to run here, so what goes wrong concerns this file.
+        // Commands are known to run here, so the failure concerns this file.
         let cannot = || RemoteError::Refused {
             code: StatusCode::Failure,
             message: b"the server's md5sum cannot read it".to_vec(),
@@ -196,7 +196,7 @@ impl Link {
         let turn = self.commands.acquire().await;
         match self.channel().await {
             Ok(channel) => self.run_in(channel, command).await,
-            // The server gives no more channels: try again when no other command runs.
+            // The server allows no more channels: try again when no other command runs.
             Err(russh::Error::ChannelOpenFailure(_)) => {
                 drop(turn);
                 let _all = self.commands.acquire_many(COMMANDS).await;

@@ -1,11 +1,11 @@
-//! Takes what comes from the server: cuts it into packets, and gives each reply to the one who waits for it.
+//! Receives the stream from the server: splits it into packets, and passes each reply to its caller.
 //!
 //! The file's bytes in a DATA reply are handed on while they arrive, so that a download is written from the SSH
 //! library's own buffer: such a reply is never put together, and need not fit into memory. All other replies are kept
 //! until they are whole; [`next_reply`] bounds them.
 //!
 //! There are three states: *between packets or inside a small one* (`partial` holds its beginning), *inside a DATA
-//! reply* (`reading`), and *lost* (nothing is accepted any more, and all who wait or ask are told why).
+//! reply* (`reading`), and *lost* (nothing is accepted any more, and all callers get the reason).
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -31,9 +31,9 @@ pub trait DataSink: Send + Sync {
 pub enum Completion {
     /// A READ has ended: this many bytes came, and went to the sink.
     Data(u32),
-    /// The server has answered something else.
+    /// The server sent another reply than DATA.
     Reply(Reply<Bytes>),
-    /// The connection is gone before an answer came.
+    /// The connection was lost before the reply arrived.
     ConnectionLost,
 }
 
@@ -44,7 +44,7 @@ pub struct CompletedRequest {
     pub offset: u64,
     /// The length that was asked for, in bytes.
     pub length: u32,
-    /// How the request ended.
+    /// The result of the request.
     pub ended: Completion,
 }
 
@@ -75,7 +75,7 @@ struct InboxState {
     partial: BytesMut,
     reading: Option<PartialData>,
     notice: Vec<u8>,
-    /// The reason why nothing comes any more.
+    /// The reason why the connection is lost, or `None` while it is not.
     lost: Option<Arc<str>>,
 }
 
@@ -97,7 +97,7 @@ impl Inbox {
         }
     }
 
-    /// Ends the inbox: nothing comes any more. The first reason counts.
+    /// Marks the connection as lost. The first reason counts.
     pub fn lose(&self, why: &str) {
         let mut state = self.state();
         if state.lost.is_none() {
@@ -109,7 +109,7 @@ impl Inbox {
         }
     }
 
-    /// The reason why nothing comes any more.
+    /// The reason why the connection is lost, or `None` while it is not.
     pub fn lost(&self) -> Option<Arc<str>> {
         self.state().lost.clone()
     }
@@ -130,7 +130,7 @@ impl Inbox {
     /// Takes bytes of the stream.
     ///
     /// # Errors
-    /// When the stream makes no sense. After that nothing more may be given.
+    /// When the stream is not valid SFTP. After that, this must not be called again.
     pub fn data(&self, mut data: &[u8]) -> Result<(), ServerFault> {
         let mut state = self.state();
         while !data.is_empty() && state.lost.is_none() {
@@ -189,7 +189,7 @@ impl InboxState {
         };
         let slot = self.slots.remove(&id);
         if length == 0 {
-            // Without bytes there is no further call, so it ends here.
+            // A reply without bytes gets no further call, so it ends here.
             end(slot, 0);
             return Ok(Some(PartialData {
                 slot: None,
@@ -249,7 +249,7 @@ impl InboxState {
                     ended,
                 }));
             }
-            // The caller has given up.
+            // The caller no longer waits.
             None => {}
         }
     }
@@ -261,7 +261,7 @@ fn end(slot: Option<PendingRequest>, count: u32) {
     }) = slot
     {
         let ended = Completion::Data(count);
-        // A transfer that has given up does not wait any more.
+        // A transfer that was cancelled does not wait any more.
         drop(done.send(CompletedRequest {
             offset,
             length,

@@ -38,7 +38,7 @@ impl Link {
         inbox.expect(0, PendingRequest::One(hello));
         let mut init = Vec::new();
         encode_init(sftp_wire::VERSION, &mut init);
-        // Both are sent at once, because each round trip over a far link is felt.
+        // Both are sent at once, because each round trip to a distant server takes noticeable time.
         writer.request_subsystem(true, "sftp").await?;
         writer.data_bytes(init).await?;
         loop {
@@ -76,7 +76,7 @@ impl Link {
     }
 }
 
-/// Asks the server for its limits, and takes those that every server has where it does not say.
+/// Asks the server for its limits, and uses the defaults of the protocol where it does not announce them.
 async fn limits_of(link: &Link) -> Result<Limits, ConnectionLost> {
     let default = Limits::default();
     if !link.offers(Extension::Limits) {
@@ -106,13 +106,13 @@ pub enum OpenError {
     /// The server refused the subsystem.
     #[error("the server does not offer SFTP (hint: this account may be for something else)")]
     NoSftp,
-    /// The server's first answer makes no sense. Holds its last text.
+    /// The server's first reply is not valid SFTP. Holds the last text that it sent.
     #[error("the server's SFTP ended before it had begun{0}")]
     Silent(String),
     /// The server speaks another version than 3.
     #[error("the server speaks version {0} of SFTP, and 3 is needed")]
     Version(u32),
-    /// The connection was lost meanwhile.
+    /// The connection was lost while the channel was opened.
     #[error(transparent)]
     ConnectionLost(#[from] ConnectionLost),
     /// The SSH connection itself failed.
@@ -129,7 +129,7 @@ fn last_words(inbox: &Inbox) -> String {
     }
 }
 
-/// Sends requests in order, until nobody can make any more.
+/// Sends requests in order, until the link is dropped.
 async fn send(
     mut out: mpsc::UnboundedReceiver<Bytes>,
     writer: russh::ChannelWriteHalf<russh::client::Msg>,

@@ -1,4 +1,4 @@
-//! How much room there is on the server: by space-available, else by statvfs@openssh.com.
+//! The free space on the server, by space-available or else by statvfs@openssh.com.
 
 use sftp_wire::extension::{SpaceAvailable, Statvfs};
 use sftp_wire::{ExtendedReply as _, ExtendedRequest, Extension, Reply, Request};
@@ -6,12 +6,12 @@ use sftp_wire::{ExtendedReply as _, ExtendedRequest, Extension, Reply, Request};
 use super::channel::Link;
 use super::error::RemoteError;
 
-/// The room on the server for this user, in bytes.
+/// The space on the server for this user, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
     /// The quota, or the size of the file system.
     pub total: u64,
-    /// How much may still be written.
+    /// The bytes that may still be written.
     pub free: u64,
 }
 
@@ -23,7 +23,7 @@ impl Space {
 }
 
 impl Link {
-    /// The room at this path. `None`: the server does not say.
+    /// The space at this path, or `None` if the server does not report it.
     ///
     /// # Errors
     /// When the server says that something is wrong with the path, or the connection is lost.

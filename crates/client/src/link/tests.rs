@@ -8,7 +8,7 @@ use super::channel::ByteRange;
 use super::inbox::{CompletedRequest, Completion, DataSink, Inbox, PendingRequest};
 use sftp_wire::{Reply, StatusCode};
 
-/// Keeps the bytes that it is given.
+/// Records the bytes that it receives, with their offsets.
 #[derive(Default)]
 struct Recorder(Mutex<Vec<(u64, Vec<u8>)>>);
 
@@ -26,7 +26,7 @@ fn status(id: u32, code: StatusCode) -> Vec<u8> {
     Reply::status(code, "").to_bytes(id).to_vec()
 }
 
-/// Asks for `length` bytes at `offset` under an id.
+/// Expects a DATA reply with `length` bytes at `offset` under this id.
 fn ask(
     inbox: &Inbox,
     id: u32,
@@ -34,7 +34,7 @@ fn ask(
     sink: &Arc<Recorder>,
 ) -> mpsc::UnboundedReceiver<CompletedRequest> {
     let ByteRange { offset, length } = range;
-    let (done, told) = mpsc::unbounded_channel();
+    let (done, message) = mpsc::unbounded_channel();
     let sink = Some(Arc::clone(sink) as Arc<dyn DataSink>);
     inbox.expect(
         id,
@@ -45,13 +45,13 @@ fn ask(
             done,
         },
     );
-    told
+    message
 }
 
 proptest! {
-    /// However the stream is cut, each byte arrives at its place, and each reply where it belongs.
+    /// However the stream is split, each byte arrives at its offset, and each reply at its caller.
     #[test]
-    fn the_stream_may_be_cut_anywhere(cuts in prop::collection::vec(1_usize..40, 1..60), sizes in prop::collection::vec(0_u32..50, 1..6)) {
+    fn replies_are_decoded_however_the_stream_is_split(cuts in prop::collection::vec(1_usize..40, 1..60), sizes in prop::collection::vec(0_u32..50, 1..6)) {
         let inbox = Inbox::default();
         let sink = Arc::<Recorder>::default();
         let mut stream = Vec::new();
@@ -77,8 +77,8 @@ proptest! {
             inbox.data(now).unwrap();
             rest = later;
         }
-        for (id, bytes, mut told) in reads {
-            let done = told.try_recv().unwrap();
+        for (id, bytes, mut message) in reads {
+            let done = message.try_recv().unwrap();
             prop_assert!(matches!(done.ended, Completion::Data(count) if count as usize == bytes.len()));
             let mut kept = vec![0; bytes.len()];
             for (offset, piece) in sink.0.lock().iter().filter(|(offset, _)| offset / 1000 == u64::from(id)) {
@@ -94,9 +94,9 @@ proptest! {
         }
     }
 
-    /// Bytes of a stranger end in an error or are waited for; they never panic.
+    /// Arbitrary bytes end in an error or an incomplete packet, never in a panic.
     #[test]
-    fn any_stream_is_survived(stream in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_do_not_panic(stream in prop::collection::vec(any::<u8>(), 0..200)) {
         let inbox = Inbox::default();
         let _told = ask(&inbox, 1, ByteRange { offset: 0, length: 10 }, &Arc::default());
         let _ = inbox.data(&stream);
@@ -130,7 +130,7 @@ fn data_whose_lengths_disagree_are_refused() {
 }
 
 #[test]
-fn data_that_nobody_asked_for_goes_nowhere() {
+fn data_without_a_request_is_dropped() {
     let inbox = Inbox::default();
     let (slot, mut answer) = oneshot::channel();
     inbox.expect(2, PendingRequest::One(slot));
@@ -147,9 +147,9 @@ fn data_that_nobody_asked_for_goes_nowhere() {
 }
 
 #[test]
-fn who_waits_hears_that_the_connection_is_lost() {
+fn pending_requests_end_when_the_connection_is_lost() {
     let inbox = Inbox::default();
-    let mut told = ask(
+    let mut message = ask(
         &inbox,
         1,
         ByteRange {
@@ -162,8 +162,8 @@ fn who_waits_hears_that_the_connection_is_lost() {
     inbox.expect(2, PendingRequest::One(slot));
     inbox.data(&data(1, b"0123456789")[..15]).unwrap();
     inbox.lose("the cable was cut");
-    inbox.lose("and that is told later");
-    let done = told.try_recv().unwrap();
+    inbox.lose("a second reason");
+    let done = message.try_recv().unwrap();
     assert!(
         matches!(
             done,

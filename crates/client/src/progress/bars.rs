@@ -1,8 +1,8 @@
 //! Bars on a terminal: one for each large file in flight, and one for the whole run.
 //!
 //! A ticker reads the counters and draws, at most ten times a second; the transfers only count. Lines of files that
-//! have ended go above the bars. While somebody is asked nothing is drawn and messages are kept, so that no transfer
-//! waits for a person who thinks.
+//! have ended go above the bars. While a prompt is open, nothing is drawn and messages are kept, so that no transfer
+//! waits for the answer.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::io::{Write as _, stderr};
@@ -45,7 +45,7 @@ impl BarTarget {
                 Ok(_) | Err(_) => 80,
             }),
             line: Box::new(|text| {
-                // Where nobody reads it any more, the transfers go on.
+                // A closed standard error does not stop the transfers.
                 let _ = writeln!(stderr().lock(), "{text}");
             }),
         }
@@ -65,9 +65,9 @@ struct BarsState {
     bar: Option<ProgressBar>,
     files: Vec<FileBar>,
     rate: Rate,
-    /// How many questions are open.
+    /// The number of prompts that are open.
     asking: usize,
-    /// The lines that were to be printed meanwhile.
+    /// The lines to print when the prompts have ended.
     held: Vec<String>,
 }
 
@@ -156,7 +156,7 @@ impl BarsDisplay {
     }
 
     pub fn pause(&self, ask: &mut dyn FnMut()) {
-        /// Ends the question, also when it panics.
+        /// Counts the prompt as ended, even if it panics.
         struct Asking<'a>(&'a BarsDisplay);
         impl Drop for Asking<'_> {
             fn drop(&mut self) {
@@ -178,7 +178,7 @@ impl BarsDisplay {
         ask();
     }
 
-    /// Draws what is under way now.
+    /// Draws the bars of the transfers that are under way.
     pub fn draw(&self, now: Instant) {
         let mut state = self.state();
         let BarsState { files, rate, .. } = &mut *state;

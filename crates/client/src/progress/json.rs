@@ -130,41 +130,41 @@ fn text(event: &JsonEvent<'_>) -> String {
     serde_json::to_string(event).unwrap_or_default()
 }
 
-/// A large file in flight, and what was reported of it last.
+/// A large file in flight, and what was last reported about it.
 struct ReportedFile {
     names: JobNames,
     progress: Arc<FileProgress>,
-    told: (u64, Stage),
+    reported: (u64, Stage),
 }
 
 /// What the ticker and the transfers share.
 struct EventWriter<W> {
-    /// The output. `None`: nobody reads it any more.
+    /// The output, or `None` once it is closed.
     out: Option<W>,
     /// The large files in flight, by the address of their counters, which each keeps alive.
     files: HashMap<usize, ReportedFile>,
 }
 
 impl<W: Write> EventWriter<W> {
-    fn tell(&mut self, event: &JsonEvent<'_>) {
-        // Written as a whole line and flushed, because a script waits for it.
-        let told = self.out.as_mut().map(|out| {
+    fn write(&mut self, event: &JsonEvent<'_>) {
+        // The event is written as a whole line and flushed, because a script may wait for it.
+        let written = self.out.as_mut().map(|out| {
             writeln!(out, "{}", text(event))?;
             out.flush()
         });
-        if let Some(Err(_)) = told {
+        if let Some(Err(_)) = written {
             self.out = None;
         }
     }
 
-    fn tell_progress(&mut self) {
+    fn write_progress(&mut self) {
         let mut files = std::mem::take(&mut self.files);
         for file in files.values_mut() {
             let now = (file.progress.done(), file.progress.stage());
-            if std::mem::replace(&mut file.told, now) == now {
+            if std::mem::replace(&mut file.reported, now) == now {
                 continue;
             }
-            self.tell(&JsonEvent::Progress {
+            self.write(&JsonEvent::Progress {
                 names: &file.names,
                 stage: match file.progress.stage() {
                     Stage::Deciding => "checking",
@@ -182,7 +182,7 @@ impl<W: Write> EventWriter<W> {
 
 /// Prints an object for every event.
 pub(super) struct JsonLines<W> {
-    told: Arc<Mutex<EventWriter<W>>>,
+    writer: Arc<Mutex<EventWriter<W>>>,
     _ticker: Ticker,
 }
 
@@ -193,28 +193,28 @@ impl<W: Write + Send + 'static> JsonLines<W> {
     }
 
     pub(super) fn every(every: Duration, out: W) -> Self {
-        let told = Arc::new(Mutex::new(EventWriter {
+        let writer = Arc::new(Mutex::new(EventWriter {
             out: Some(out),
             files: HashMap::new(),
         }));
-        let shared = Arc::clone(&told);
-        let tick = move |_| shared.lock().tell_progress();
+        let shared = Arc::clone(&writer);
+        let tick = move |_| shared.lock().write_progress();
         Self {
-            told,
+            writer,
             _ticker: Ticker::start(every, tick),
         }
     }
 
-    fn told(&self) -> parking_lot::MutexGuard<'_, EventWriter<W>> {
-        self.told.lock()
+    fn writer(&self) -> parking_lot::MutexGuard<'_, EventWriter<W>> {
+        self.writer.lock()
     }
 }
 
 impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
     fn began(&self, job: &Job, progress: &Arc<FileProgress>) {
         let names = JobNames::of(job);
-        let mut told = self.told();
-        told.tell(&JsonEvent::Begin {
+        let mut writer = self.writer();
+        writer.write(&JsonEvent::Begin {
             direction: way(job.direction),
             names: &names,
             size: job.size,
@@ -222,13 +222,13 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
         if line::is_large(progress) {
             let progress = Arc::clone(progress);
             let address = Arc::as_ptr(&progress) as usize;
-            let told_of = (progress.done(), progress.stage());
+            let reported = (progress.done(), progress.stage());
             let file = ReportedFile {
                 names,
                 progress,
-                told: told_of,
+                reported,
             };
-            told.files.insert(address, file);
+            writer.files.insert(address, file);
         }
     }
 
@@ -239,9 +239,9 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
             Ok(Outcome::Skipped) => ("skipped", None, "no", None),
             Err(error) => ("failed", None, "no", Some(line::fit(&error.to_string()))),
         };
-        let mut told = self.told();
-        told.files.remove(&(Arc::as_ptr(progress) as usize));
-        told.tell(&JsonEvent::End {
+        let mut writer = self.writer();
+        writer.files.remove(&(Arc::as_ptr(progress) as usize));
+        writer.write(&JsonEvent::End {
             direction: way(job.direction),
             names: &JobNames::of(job),
             size: progress.total(),
@@ -256,7 +256,7 @@ impl<W: Write + Send + 'static> ProgressObserver for JsonLines<W> {
 
     fn warn(&self, message: &str) {
         let message = line::fit(message);
-        self.told().tell(&JsonEvent::Warning { message });
+        self.writer().write(&JsonEvent::Warning { message });
     }
 
     fn pause(&self, ask: &mut dyn FnMut()) {

@@ -1,4 +1,4 @@
-//! The words: what is said about a file that has ended, and numbers for people. It prints nothing.
+//! Texts for people: the line for a file that has ended, rates and times. Nothing here prints.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) fn is_large(progress: &FileProgress) -> bool {
     progress.total() >= SMALL_BYTES
 }
 
-/// What is said about a file that has ended. Small files that ended well are only summed up.
+/// The line for a file that has ended. Small files that succeeded have none, and only count in the summary.
 pub(super) fn ended(
     job: &Job,
     progress: &FileProgress,
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_moves_the_cursor() {
+    fn control_characters_are_escaped() {
         assert_eq!(fit("a\u{1b}[2J\nb\r\n"), "a\\u{1b}[2J\nb");
     }
 }

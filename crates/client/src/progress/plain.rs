@@ -19,7 +19,7 @@ impl<W: Write + Send> PlainLines<W> {
     }
 
     pub(super) fn say(&self, text: &str) {
-        // Where nobody reads it any more, the transfers go on.
+        // A closed output does not stop the transfers.
         let _ = writeln!(self.0.lock(), "{text}");
     }
 

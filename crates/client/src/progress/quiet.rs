@@ -1,4 +1,4 @@
-//! Progress with `--quiet`: only what went wrong.
+//! Progress with `--quiet`: only failures and warnings.
 
 use std::io::Write;
 use std::sync::Arc;

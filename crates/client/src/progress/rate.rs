@@ -8,12 +8,13 @@ const WINDOW: Duration = Duration::from_secs(5);
 /// The shortest time over which a rate means something.
 const SHORTEST: Duration = Duration::from_millis(300);
 
-/// Measures a rate from samples. Bytes that were there before were not moved, and do not count.
+/// Measures a rate from samples. Bytes that existed before the transfer do not count.
 #[derive(Debug, Default)]
 pub(super) struct Rate(VecDeque<(Instant, u64)>);
 
 impl Rate {
-    /// Says how many bytes have moved by now. It is called at most ten times a second, which bounds what is kept.
+    /// Records how many bytes have been transferred by now. It is called at most ten times a second, which bounds what
+    /// is kept.
     pub fn sample(&mut self, now: Instant, moved: u64) {
         self.0.push_back((now, moved));
         while self
@@ -39,7 +40,7 @@ pub(super) fn per_second(bytes: u64, time: Duration) -> Option<u64> {
     Some(u64::try_from(rate).unwrap_or(u64::MAX))
 }
 
-/// How long this many bytes take. `None`: nothing moves.
+/// The time that this many bytes take, or `None` at a rate of zero.
 pub(super) fn left(bytes: u64, rate: u64) -> Option<Duration> {
     // Rounded up: the last second is not `0:00`.
     (rate > 0).then(|| Duration::from_secs(bytes.div_ceil(rate)))
@@ -72,14 +73,14 @@ mod tests {
         }
         assert_eq!(rate.value(), Some(10));
         assert!(rate.0.len() <= 52, "{}", rate.0.len());
-        // A pause of a minute leaves two samples, and no rate of long ago.
+        // After a pause of a minute, two samples remain, and the rate from before the pause is forgotten.
         rate.sample(at(700), moved);
         rate.sample(at(760), moved);
         assert_eq!(rate.value(), Some(0));
     }
 
     #[test]
-    fn the_rest_takes_what_it_takes() {
+    fn the_remaining_time_is_rounded_up() {
         assert_eq!(left(1000, 0), None);
         assert_eq!(left(1001, 100), Some(Duration::from_secs(11)));
         assert_eq!(left(0, 100), Some(Duration::ZERO));

@@ -7,7 +7,7 @@ use crate::transfer::Direction;
 use crate::transfer::progress_hub::Stage;
 use base::size::Size;
 
-/// Below this width there is room for the percentage alone.
+/// Below this width only the percentage is shown.
 const NARROW: usize = 40;
 /// From this width on there is a bar.
 const WIDE: usize = 60;
@@ -17,7 +17,7 @@ const WIDEST: usize = 76;
 /// What is known about a transfer that is under way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowProgress {
-    /// Bytes that are at both ends.
+    /// The bytes that both files have.
     pub done: u64,
     /// The size of the file, in bytes.
     pub total: u64,
@@ -106,8 +106,8 @@ pub(super) fn whole(files: FileCount, progress: &RowProgress, width: usize) -> S
     file(&name, progress, width)
 }
 
-/// Fits a text into exactly this many columns: it is filled with spaces, or its middle is left out, because a name's
-/// end tells more than its middle.
+/// Fits a text into exactly this many columns: it is filled with spaces, or its middle is left out, because the end of
+/// a name distinguishes it better.
 fn cut(text: &str, columns: usize) -> String {
     let wide = text.width();
     if wide <= columns {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_shown() {
+    fn wider_lines_show_more() {
         let sending = half(Stage::Sending, Some(5 << 20));
         for (width, expected) in [
             (20, "/srv/fi…big.iso 45%"),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_not_done_before_it_is_done() {
+    fn only_a_complete_transfer_shows_100_percent() {
         let percent = |done, total| {
             let stage = half(Stage::Sending, None);
             RowProgress { done, total, ..stage }.percent()

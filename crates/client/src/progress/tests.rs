@@ -29,7 +29,7 @@ fn job(direction: Direction, name: &[u8], size: u64) -> Job {
     }
 }
 
-/// An observer that shows nothing.
+/// An observer that ignores all events.
 struct NoObserver;
 
 impl ProgressObserver for NoObserver {
@@ -46,7 +46,7 @@ fn sent(resumed_from: u64, proof: Proof) -> Result<Outcome, TransferError> {
 }
 
 #[test]
-fn a_line_for_each_end() {
+fn each_outcome_has_its_line() {
     let hub = ProgressHub::new(Arc::default(), Box::new(NoObserver));
     let second = Duration::from_secs(1);
     for (direction, from, moved, result, expected) in [
@@ -112,7 +112,12 @@ fn a_line_for_each_end() {
             Some(expected)
         );
     }
-    // Small ones are summed up, but their failures are not.
+}
+
+#[test]
+fn small_files_have_a_line_only_if_they_fail() {
+    let hub = ProgressHub::new(Arc::default(), Box::new(NoObserver));
+    let second = Duration::from_secs(1);
     let job = job(Direction::Up, b"a", 10);
     let progress = hub.begin(&job);
     for result in [
@@ -126,8 +131,8 @@ fn a_line_for_each_end() {
     assert_eq!(failed.as_deref(), Some("a: FAILED: is not a regular file"));
 }
 
-/// Two large files and one small one, of which one fails, and a warning with an escape sequence.
-fn story(watch: &dyn ProgressObserver) {
+/// Reports two large files and a small one, of which one fails, and a warning with an escape sequence.
+fn report_three_files(watch: &dyn ProgressObserver) {
     let hub = ProgressHub::new(Arc::default(), Box::new(NoObserver));
     watch.warn("the server \u{1b}[31mis odd");
     for (name, size, result) in [
@@ -143,22 +148,22 @@ fn story(watch: &dyn ProgressObserver) {
 }
 
 #[test]
-fn logs_get_lines_and_the_quiet_only_what_went_wrong() {
+fn plain_prints_all_lines_and_quiet_only_failures() {
     let plain = plain::PlainLines::new(Vec::new());
-    story(&plain);
+    report_three_files(&plain);
     assert_eq!(
         String::from_utf8(plain.into_inner()).unwrap(),
         "the server \\u{1b}[31mis odd\nlarge: already there, MD5 verified\nbad\\xff\\n: FAILED: is not a regular file\n"
     );
     let quiet = quiet::ErrorsOnly::new(Vec::new());
-    story(&quiet);
+    report_three_files(&quiet);
     assert_eq!(
         String::from_utf8(quiet.into_inner()).unwrap(),
         "the server \\u{1b}[31mis odd\nbad\\xff\\n: FAILED: is not a regular file\n"
     );
 }
 
-/// Keeps what is written. After `left` bytes it is a broken pipe.
+/// Keeps what is written, and fails with a broken pipe after `left` bytes.
 #[derive(Clone)]
 struct Pipe {
     kept: Arc<Mutex<Vec<u8>>>,
@@ -198,7 +203,7 @@ fn pipe(left: usize) -> (Pipe, impl Fn() -> Vec<serde_json::Value>) {
 #[test]
 fn scripts_get_an_object_for_each_event() {
     let (pipe, read) = pipe(usize::MAX);
-    story(&json::JsonLines::every(Duration::from_secs(3600), pipe));
+    report_three_files(&json::JsonLines::every(Duration::from_secs(3600), pipe));
     let events = read();
     let seen: Vec<_> = events
         .iter()
@@ -244,7 +249,7 @@ fn scripts_get_an_object_for_each_event() {
 }
 
 #[test]
-fn progress_is_told_when_there_is_some() {
+fn progress_is_reported_only_when_it_changes() {
     let (pipe, read) = pipe(usize::MAX);
     let watch = json::JsonLines::every(Duration::from_millis(5), pipe);
     let hub = ProgressHub::new(Arc::default(), Box::new(NoObserver));
@@ -271,18 +276,18 @@ fn progress_is_told_when_there_is_some() {
     );
     let count = read().len();
     std::thread::sleep(Duration::from_millis(50));
-    assert_eq!(read().len(), count, "told again without news");
+    assert_eq!(read().len(), count, "reported again without a change");
 }
 
 #[test]
-fn a_reader_who_leaves_ends_the_telling_alone() {
+fn a_closed_output_ends_the_reports_and_not_the_transfers() {
     let (pipe, read) = pipe(200);
-    story(&json::JsonLines::every(Duration::from_millis(1), pipe));
+    report_three_files(&json::JsonLines::every(Duration::from_millis(1), pipe));
     assert_eq!(read().len(), 2);
 }
 
 #[test]
-fn a_line_sums_it_up() {
+fn the_summary_is_one_line() {
     let totals = Totals::default();
     totals
         .moved

@@ -1,10 +1,10 @@
-//! Work that is done again and again beside the transfers.
+//! Repeats work on a thread of its own, beside the transfers.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Repeats some work until it is dropped. It has a thread of its own: a terminal that takes nothing must not hold up
+/// Repeats some work until it is dropped. It has a thread of its own: a terminal that accepts no output must not block
 /// the event loop.
 pub(super) struct Ticker {
     /// Dropping it ends the thread.
@@ -13,7 +13,7 @@ pub(super) struct Ticker {
 }
 
 impl Ticker {
-    /// Starts to repeat the work. If no thread can be made nothing is shown, and transfers go on.
+    /// Starts to repeat the work. If no thread can be started, nothing is shown, and the transfers run without it.
     pub fn start(every: Duration, mut work: impl FnMut(Instant) + Send + 'static) -> Self {
         let (alive, ended) = channel();
         let thread = Builder::new().name("progress".to_owned()).spawn(move || {

@@ -1,4 +1,4 @@
-//! Prompts that work while something is drawn on the same screen: messages and questions go through what draws.
+//! Prompts on a screen that also shows progress: messages and prompts pause the display.
 
 use parking_lot::Mutex;
 use std::io;
@@ -8,19 +8,19 @@ use crate::connect::Prompts;
 use crate::interrupt;
 use base::secret::Secret;
 
-/// Something that draws on the screen and can make way for a question.
+/// A display that can stop drawing while a prompt is open.
 pub trait PausableDisplay: Send + Sync {
     /// Prints a line that stays.
     fn say(&self, message: &str);
 
-    /// Draws nothing while `ask` runs, which asks somebody.
+    /// Draws nothing while `ask` runs, which prompts the user.
     fn pause(&self, ask: &mut dyn FnMut());
 }
 
-/// Asks and tells as `inner` does. What is drawn makes way meanwhile.
+/// Passes prompts and messages on to `inner`, and pauses the display meanwhile.
 pub(super) struct PromptsAboveProgress {
     inner: Arc<dyn Prompts>,
-    /// Locked while something is asked.
+    /// The lock that is held while a prompt is open.
     asking: Mutex<()>,
     screen: Mutex<Option<Weak<dyn PausableDisplay>>>,
 }
@@ -46,8 +46,7 @@ impl PromptsAboveProgress {
         screen.as_ref().and_then(Weak::upgrade)
     }
 
-    /// Waits until nothing is asked any more. A question that was given up ends by itself; what is typed before that
-    /// would be lost.
+    /// Waits until no prompt is open. A cancelled prompt ends by itself, but until then it would consume what is typed.
     pub fn wait(&self) {
         drop(self.asking.lock());
     }
@@ -56,7 +55,7 @@ impl PromptsAboveProgress {
         let interrupts = interrupt::count();
         let _asking = self.asking.lock();
         if interrupt::count() != interrupts {
-            // Ctrl-C was pressed while another question was open: nobody wants an answer to this one any more.
+            // Ctrl-C was pressed while another prompt was open, which cancels this one too.
             return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted"));
         }
         let Some(screen) = self.screen() else {
@@ -77,10 +76,10 @@ impl Prompts for PromptsAboveProgress {
         self.ask(|inner| inner.line(label))
     }
 
-    fn tell(&self, message: &str) {
+    fn show(&self, message: &str) {
         match self.screen() {
             Some(screen) => screen.say(message),
-            None => self.inner.tell(message),
+            None => self.inner.show(message),
         }
     }
 }
@@ -89,7 +88,7 @@ impl Prompts for PromptsAboveProgress {
 mod tests {
     use super::*;
 
-    /// Keeps a list of what happens.
+    /// Records all calls in order.
     #[derive(Default)]
     struct Log(Mutex<Vec<String>>);
 
@@ -110,7 +109,7 @@ mod tests {
             Ok("x".to_owned())
         }
 
-        fn tell(&self, message: &str) {
+        fn show(&self, message: &str) {
             self.add(message);
         }
     }
@@ -128,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_steps_aside_as_long_as_it_is_there() {
+    fn prompts_pause_the_display_while_it_exists() {
         let log = Arc::<Log>::default();
         let screen_prompts = PromptsAboveProgress::new(Arc::new(Arc::clone(&log)));
-        screen_prompts.tell("before");
+        screen_prompts.show("before");
         let screen = Arc::new(Log::default());
         screen_prompts.set_display(Arc::downgrade(&screen) as Weak<dyn PausableDisplay>);
-        screen_prompts.tell("lost");
+        screen_prompts.show("lost");
         assert_eq!(screen_prompts.line("?").unwrap(), "x");
         assert_eq!(screen_prompts.secret("?").unwrap().reveal(), "x");
         assert_eq!(
@@ -142,7 +141,7 @@ mod tests {
             ["said lost", "paused", "goes on", "paused", "goes on"]
         );
         drop(screen);
-        screen_prompts.tell("after");
+        screen_prompts.show("after");
         assert_eq!(*log.0.lock(), ["before", "line", "secret", "after"]);
     }
 }

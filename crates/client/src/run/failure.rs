@@ -3,7 +3,7 @@
 use crate::commands::UsageError;
 use base::error::Error;
 
-/// Why there is no result, and the exit code that says so.
+/// An error with the exit code that reports it.
 pub(super) struct CommandFailure {
     pub(super) code: u8,
     pub(super) error: Error,

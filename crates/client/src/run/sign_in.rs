@@ -1,4 +1,4 @@
-//! Signing in with what the command line says. How it works stands in [`connect`](crate::connect).
+//! Signs in with the options of the command line. How it works stands in [`connect`](crate::connect).
 
 use std::io::{self, BufRead as _};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use base::secret::Secret;
 
 /// The longest password that is read from standard input, in bytes.
 const MAX_PASSWORD: u64 = 4096;
-/// How long a question may take to end by itself after Ctrl-C.
+/// The longest time that a prompt takes to end by itself after Ctrl-C.
 const QUESTION_ENDS: Duration = Duration::from_millis(500);
 /// How long a signal may take to arrive at the task that waits for it.
 const SIGNAL: Duration = Duration::from_millis(50);
@@ -35,7 +35,7 @@ pub(super) async fn signed_in(
 ) -> std::result::Result<Arc<Session>, CommandFailure> {
     let stopped = async {
         stop.cancelled().await;
-        // An open question ends by itself, and leaves the terminal as it was.
+        // An open prompt ends by itself, and restores the modes of the terminal.
         tokio::time::sleep(QUESTION_ENDS).await;
     };
     let session = tokio::select! {
@@ -61,7 +61,7 @@ async fn sign_in(
     output: Output,
 ) -> std::result::Result<Arc<Session>, CommandFailure> {
     let password = if common.password_stdin {
-        // On another thread, so that Ctrl-C is heard meanwhile.
+        // Another thread reads, so that Ctrl-C is handled meanwhile.
         let read = tokio::task::spawn_blocking(read_password).await;
         Some(read.map_err(|error| Error::new("cannot read the password").because(error))??)
     } else {
@@ -76,7 +76,7 @@ async fn sign_in(
             Some(file) => ConfigFile::File(file.clone()),
         },
         known_hosts: common.known_hosts.clone(),
-        unknown_keys: common.accept_new.then_some(UnknownKeys::Learn),
+        unknown_keys: common.accept_new.then_some(UnknownKeys::AcceptNew),
         connect_timeout: common.connect_timeout.map(Duration::from_secs),
         ..Options::default()
     };

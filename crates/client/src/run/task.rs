@@ -1,4 +1,4 @@
-//! What the command line asks for, and on which server.
+//! The task that the command line asks for, and its server.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::commands::{Command, CommandRunner as _, Runner, Session, UsageError};
 use crate::connect::Target;
 
-/// What is to be done, and where.
+/// The task of one run of the program, with its server.
 pub(super) enum Task {
     /// The shell: interactive, or a script on standard input.
     Shell(Target),
@@ -18,7 +18,7 @@ impl Task {
     /// Reads the server out of the words of a command, or out of the one word that stands alone.
     ///
     /// # Errors
-    /// When no server is named, or one at the wrong place.
+    /// When no server is named, or a server is named where none is expected.
     pub(super) fn new(command: Option<Command>, target: Option<OsString>) -> Result<Self, UsageError> {
         const HELP: &str = "homeport --help shows how";
         match (command, target) {

@@ -1,7 +1,7 @@
-//! Completion: what could stand where the cursor is. It is pure; directories are listed by a [`Lister`].
+//! Completes words at the cursor. It is pure; a [`Lister`] lists directories.
 //!
-//! What is inserted is read back by [`words`](base::words) as the name for which it stands. Names that cannot be typed
-//! (control characters, bytes that are not UTF-8, characters that hide) are not offered: a pattern reaches them.
+//! Inserted text is quoted so that [`words`](base::words) parses it as the same name. Names that cannot be typed
+//! (control characters, invisible characters, bytes that are not UTF-8) are not offered: a pattern matches them.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +65,7 @@ enum EntryFilter {
     Directories,
 }
 
-/// Completes a line up to the cursor. `at_end` says that nothing stands behind it.
+/// Completes a line up to the cursor. `at_end` means that the cursor is at the end of the line.
 pub fn complete(line: &str, at_end: bool, lister: &dyn Lister) -> Choices {
     let grammar = grammar::grammar();
     let typed = unfinished(line.as_bytes());
@@ -92,7 +92,7 @@ pub fn complete(line: &str, at_end: bool, lister: &dyn Lister) -> Choices {
     }
 }
 
-/// A completion, and whether the word is complete with it.
+/// A completion, and whether it completes the word.
 struct Suggestion {
     choice: Choice,
     complete: bool,
@@ -130,7 +130,7 @@ fn verbs(grammar: &clap::Command, typed: &PartialLine) -> Vec<Suggestion> {
     fits.into_iter().map(word).collect()
 }
 
-/// Where the cursor stands: behind the name of a verb, and some words.
+/// The position of the cursor: behind a verb and some words.
 struct Position<'a> {
     grammar: &'a clap::Command,
     verb: &'a clap::Command,
@@ -234,7 +234,7 @@ fn names_on(side: Side, wanted: EntryFilter, typed: &PartialLine, lister: &dyn L
         }
         let text = match (home, name.strip_prefix(b"~/")) {
             (true, Some(below)) => [b"~/", &quote(below, typed.open)[..]].concat(),
-            // As it is, it would be an option.
+            // Without a prefix, the name would be an option.
             _ if name.starts_with(b"-") => quote(&[b"./", &name[..]].concat(), typed.open),
             _ => quote(&name, typed.open),
         };

@@ -1,4 +1,4 @@
-//! What the shell's own verbs work with: the session, and the way to wait for the server.
+//! The context of the shell's own verbs: the session, and a way to wait for the server.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use base::visible::printable;
 pub(super) struct ShellContext {
     pub(super) session: Arc<Session>,
     pub(super) runtime: Handle,
-    /// The directory where `cd -` goes.
+    /// The directory to which `cd -` changes.
     pub(super) previous: Option<Vec<u8>>,
 }
 

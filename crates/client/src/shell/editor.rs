@@ -20,14 +20,14 @@ use super::lister::SessionLister;
 use super::messages::{complain, say};
 use base::visible::printable;
 
-/// How many lines are remembered.
+/// The number of lines that the history keeps.
 const HISTORY_LINES: usize = 1000;
 /// How many candidates are shown without asking.
 const SHOWN_UNASKED: usize = 100;
-/// The longest directory in the prompt, in characters: the line is for what is typed.
+/// The longest directory in the prompt, in characters: the rest of the line is for the input.
 const PROMPT_ROOM: usize = 40;
 
-/// Reads and runs lines until the person leaves. Returns the exit code.
+/// Reads and runs lines until the user leaves. Returns the exit code.
 pub(super) fn run(shell: &mut Interpreter) -> u8 {
     let sides = SessionLister::new(Arc::clone(&shell.context.session), shell.context.runtime.clone());
     let mut lines = match LineEditor::new(sides) {
@@ -40,7 +40,7 @@ pub(super) fn run(shell: &mut Interpreter) -> u8 {
     loop {
         let text = match lines.editor.readline(&prompt(&shell.context.session.directory())) {
             Ok(text) => text,
-            // Ctrl-C only gives up the line.
+            // Ctrl-C only discards the line.
             Err(ReadlineError::Interrupted) => continue,
             Err(ReadlineError::Eof) => {
                 say("");
@@ -78,7 +78,7 @@ fn prompt(directory: &[u8]) -> String {
     }
 }
 
-/// The line editor with its memory.
+/// The line editor with its history.
 struct LineEditor {
     editor: Editor<ShellHelper, DefaultHistory>,
     /// The file of the history, if there is one.
@@ -129,7 +129,7 @@ impl LineEditor {
 }
 
 /// The history file: `$XDG_STATE_HOME/homeport/history`, else below `~/.local/state` (XDG Base Directory
-/// Specification). Nobody else may read it. `None`: there is no place for it.
+/// Specification). Only its owner may read it. `None`: there is no directory for it.
 fn history_file() -> Option<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let state = state
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_prompt_says_where_one_is_and_leaves_room() {
+    fn the_prompt_shows_a_shortened_directory() {
         for (directory, expected) in [
             (&b"/"[..], "homeport:/> "),
             (b"/a b", "homeport:/a b> "),

@@ -100,7 +100,7 @@ fn in_a_line(mut verb: clap::Command) -> clap::Command {
         .action(ArgAction::Help);
     verb.color(clap::ColorChoice::Never)
         .disable_version_flag(true)
-        // `-h` means "for humans" to those who type `df -h`.
+        // In `df -h`, users mean human-readable sizes by `-h`.
         .disable_help_flag(true)
         .arg(help)
         // It shows how the verb is used from a command line.

@@ -1,4 +1,4 @@
-//! Help, and what is said of lines that make no sense. All of it comes from the [`grammar`].
+//! Help, and messages about invalid lines. All of it is made from the [`grammar`].
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,14 @@ use super::messages::{ShellMessage, quoted_name};
 use base::visible::{printable, printable_lines};
 use base::words::Word;
 
-/// What stands below the list of all verbs.
+/// The text below the list of all verbs.
 const FOOTER: &str = "\n\"help COMMAND\" says more of one. Names with spaces: \"a b\" or a\\ b. \
      Patterns: *, ? and [abc]. TAB completes, Ctrl-R searches, Ctrl-C stops, Ctrl-D leaves.";
 
-/// Understands the words of a line.
+/// Parses the words of a line.
 ///
 /// # Errors
-/// With what to tell the person: help that was asked for, or what is wrong.
+/// The message to show: the help that was asked for, or what is wrong.
 pub(super) fn understand(words: &[Word]) -> Result<ShellCommand, ShellMessage> {
     let Some((name, rest)) = words.split_first() else {
         return Err(overview());
@@ -62,7 +62,7 @@ fn long(verb: &clap::Command) -> String {
     text
 }
 
-/// Says that there is no such verb.
+/// Returns the message that there is no such verb.
 fn unknown(grammar: &clap::Command, name: &[u8]) -> ShellMessage {
     let meant = nearest(grammar, name);
     let meant = meant.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
@@ -72,7 +72,7 @@ fn unknown(grammar: &clap::Command, name: &[u8]) -> ShellMessage {
     ))
 }
 
-/// What clap says, in a sentence; or the help that was asked for.
+/// Turns clap's error into one sentence, or into the help that was asked for.
 fn sentence(verb: &clap::Command, error: &clap::Error) -> ShellMessage {
     if error.kind() == ErrorKind::DisplayHelp {
         return ShellMessage {
@@ -93,7 +93,7 @@ fn sentence(verb: &clap::Command, error: &clap::Error) -> ShellMessage {
     ))
 }
 
-/// The name that was probably meant: at most half of it is wrong. Letters that were swapped count as one slip.
+/// The most similar verb, if at most half of the letters differ. Two swapped letters count as one difference.
 fn nearest(grammar: &clap::Command, typed: &[u8]) -> Option<String> {
     let typed = printable_lines(typed, 1, 20).to_ascii_lowercase();
     let names = grammar.get_subcommands().flat_map(names);

@@ -1,4 +1,4 @@
-//! Runs one line: splits it into words, has them understood, and has them done.
+//! Runs one line: splits it into words, parses them, and runs the command.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use crate::commands::{CommandRunner, Session};
 use crate::interrupt::{InterruptListener, guard};
 use base::words::words;
 
-/// What becomes of a line, for the loops that read lines.
+/// What to do after a line, for the loops that read lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NextStep {
     /// The line ended with this exit code, which is 0 if all went well.
     Code(u8),
-    /// The lines that were typed before are to be shown.
+    /// Show the history, which only the line editor has.
     ShowHistory,
-    /// That was the last line.
+    /// Leave the shell, because this was the last line.
     Leave,
 }
 
@@ -27,7 +27,7 @@ pub(super) enum NextStep {
 pub(super) struct Interpreter {
     pub(super) context: ShellContext,
     runner: Arc<dyn CommandRunner>,
-    /// Hears Ctrl-C between commands. `None`: it cannot be heard.
+    /// Receives Ctrl-C between commands, or `None` if no signal handler can be installed.
     interrupts: Option<InterruptListener>,
 }
 
@@ -49,7 +49,7 @@ impl Interpreter {
         }
     }
 
-    /// Runs one line, and says what comes next.
+    /// Runs one line, and returns what to do next.
     pub(super) fn line(&mut self, line: &[u8]) -> NextStep {
         let line = line.trim_ascii_start();
         match line.first() {

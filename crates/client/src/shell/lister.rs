@@ -1,4 +1,4 @@
-//! Lists directories for completion: quickly, or not at all. It never dials, asks or prints.
+//! Lists directories for completion, within a time limit. It never connects, prompts or prints.
 
 use parking_lot::Mutex;
 use std::ffi::OsStr;
@@ -16,7 +16,7 @@ use crate::commands::Session;
 use crate::link::Link;
 use crate::names::{below_home, join};
 
-/// The longest that somebody who has pressed TAB waits.
+/// The longest wait for a listing after TAB was pressed.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a listing stays valid: the second TAB shows what the first has found.
 const FRESH: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ pub(super) struct SessionLister {
     runtime: Handle,
     /// The last directory, and its entries if they have arrived.
     last: Mutex<Option<(Vec<u8>, watch::Receiver<CachedListing>)>>,
-    /// The listings that are under way. They end with this object.
+    /// The listings that are under way. Dropping this cancels them.
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -92,7 +92,7 @@ impl Lister for SessionLister {
             Side::Local => local(directory),
             Side::Remote => {
                 let entries = self.remote(match directory {
-                    // Only the server knows where the home is.
+                    // Only the server knows the path of the home.
                     [b'~', b'/', ..] => directory.to_vec(),
                     _ => self.session.resolve(directory),
                 });

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use base::visible::printable;
 
-/// What a person is told about a line, and the exit code that goes with it.
+/// A message about a line, with its exit code.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ShellMessage {
     pub(super) text: String,
@@ -12,12 +12,12 @@ pub(super) struct ShellMessage {
 }
 
 impl ShellMessage {
-    /// Says that a line is wrong.
+    /// Returns the message that a line is invalid.
     pub(super) fn wrong(text: String) -> Self {
         Self { text, code: 2 }
     }
 
-    /// Prints the message where it belongs, and returns the code.
+    /// Prints the message to standard output or standard error, and returns the code.
     pub(super) fn print(&self) -> u8 {
         match self.code {
             0 => say(&self.text),
@@ -27,9 +27,9 @@ impl ShellMessage {
     }
 }
 
-/// Prints a result, in lines of its own.
+/// Prints a result on lines of its own.
 pub(super) fn say(text: &str) {
-    // Where standard output is closed, nobody reads it.
+    // If standard output is closed, the text is lost.
     let _ = writeln!(io::stdout().lock(), "{}", text.trim_end());
 }
 

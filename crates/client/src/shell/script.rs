@@ -41,7 +41,7 @@ pub(super) fn run(shell: &mut Interpreter, mut script: impl BufRead) -> u8 {
     }
 }
 
-/// Splits off what stands before a command: `-` if it may fail, and `@` if it is not to be echoed, which nothing is.
+/// Splits off the prefixes of a command: `-` if it may fail, and `@` against echoing, which has no effect here.
 fn prefixes(line: &[u8]) -> (bool, &[u8]) {
     let mut rest = line.trim_ascii_start();
     let mut may_fail = false;
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_before_a_command_is_read() {
+    fn prefixes_of_a_command_are_parsed() {
         for (line, may_fail, command) in [
             ("get a\n", false, "get a\n"),
             ("-get a\r\n", true, "get a\r\n"),

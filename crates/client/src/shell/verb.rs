@@ -1,19 +1,19 @@
-//! What every verb of the shell's own can do. Those that work on a server are [`Verb`](crate::commands::verb::Verb)s.
+//! The trait of the shell's own verbs. Verbs that work on a server are [`Verb`](crate::commands::verb::Verb)s.
 
 use super::context::ShellContext;
 use super::messages::complain;
 use crate::commands::candidates::Candidates;
 
-/// What becomes of a line.
+/// What to do after a line with a verb of the shell.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LineOutcome {
     /// The line was run, and ended with this exit code.
     Code(u8),
-    /// The lines that were typed before are to be shown.
+    /// Show the lines of the history.
     History,
-    /// Help is to be shown, of one verb or of all.
+    /// Show the help of one verb, or the list of all.
     Help(Option<String>),
-    /// That was the last line.
+    /// Leave the shell, because this was the last line.
     Exit,
 }
 

@@ -1,5 +1,5 @@
-//! The shell's own verbs: moving about on both sides, looking around on this one, help and the end. Verbs that work on
-//! a server stand in [`commands`](crate::commands).
+//! The shell's own verbs: changing directories on both sides, local listings, help and exit. Verbs that work on a
+//! server stand in [`commands`](crate::commands).
 //!
 //! **How a verb is added.** Write `shell/verbs/NAME.rs` with a struct of arguments, whose doc comment is the verb's
 //! help, and an implementation of [`ShellVerb`](super::verb::ShellVerb). Declare the module here, and add one line to

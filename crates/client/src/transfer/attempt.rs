@@ -14,9 +14,9 @@ pub(super) struct Attempt<'a> {
     /// The job as it was given, apart from a name that was changed on the way.
     pub(super) job: &'a mut Job,
     pub(super) progress: &'a FileProgress,
-    /// Whether this very run has begun the file that grows (an upload's file, a download's part): then it can be
-    /// replaced without a question.
+    /// Whether this run created the growing file (the target of an upload, the part of a download). If so, it may be
+    /// replaced without a prompt.
     pub(super) ours: &'a mut bool,
-    /// Whether somebody has decided that the file with a download's name is replaced.
+    /// Whether the user or an option decided to replace the file at the target of a download.
     pub(super) replaces: &'a mut bool,
 }

@@ -1,5 +1,4 @@
-//! What all transfers of a run share: the server, the settings, the names that are taken, and the answers that a person
-//! has given.
+//! What all transfers of a run share: the server, the settings, the names that are taken, and the user's answers.
 
 use parking_lot::MutexGuard;
 use std::collections::HashSet;
@@ -24,12 +23,12 @@ pub struct TransferContext {
     pub remote: Arc<Remote>,
     /// How the files are transferred.
     pub settings: Settings,
-    /// The counters, and who shows them.
+    /// The counters, and the observer that shows them.
     pub hub: Arc<ProgressHub>,
-    /// Once this is cancelled, transfers stop, and leave what can be resumed.
+    /// The token that stops transfers in a state that can be resumed.
     pub stop: CancellationToken,
-    /// The answer that was given for all conflicts. It is locked while somebody is asked, so that there is one question
-    /// at a time.
+    /// The answer that applies to all conflicts. It is locked while a prompt is open, so that there is one prompt at a
+    /// time.
     answers: Mutex<Option<Policy>>,
     /// Hashes of the names under which files of this run are stored: no two files have the same name.
     claimed: parking_lot::Mutex<HashSet<u64>>,
@@ -89,7 +88,7 @@ impl TransferContext {
     /// Decides a conflict: by the settings, by an answer that was given for all, or by asking.
     ///
     /// # Errors
-    /// When nobody can be asked, or the answer is none of those that were offered.
+    /// When the user cannot be asked, or gives none of the offered answers.
     pub(super) async fn resolve_conflict(
         &self,
         job: &Job,

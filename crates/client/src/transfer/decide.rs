@@ -1,5 +1,5 @@
-//! Decides what is done with one file: by the table of [`crate::plan`], with the hashes that it asks for, and with a
-//! person's decision where it says so.
+//! Decides what is done with one file: by the table of [`crate::plan`], with the hashes that it asks for, and with the
+//! user's decision where it requires one.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -43,9 +43,9 @@ impl TransferAction {
 pub(super) struct ComparedFiles<'a> {
     /// The size of the file that is to be transferred, in bytes.
     pub size: u64,
-    /// What stands in the place where it goes.
+    /// What exists at the target.
     pub there: ExistingEntry,
-    /// The file of this machine: the one that is sent, or the one that is there.
+    /// The file of this machine: the source of an upload, or the target of a download.
     pub local: Option<&'a Arc<File>>,
 }
 
@@ -61,7 +61,7 @@ impl Attempt<'_> {
                 let (here, there) = self.heads(local, length, whole).await?;
                 let (proof, same) = match there {
                     Some(there) => (Proof::Md5, there == here.clone().value()),
-                    // Nothing proves what is there, and it may be replaced.
+                    // Nothing verifies the existing bytes, and they may be replaced.
                     None if self.context.settings.conflicts == Policy::Overwrite && !*self.ours => {
                         return Ok(TransferAction::anew());
                     }
@@ -175,7 +175,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Whether a digest is wanted at all.
+    /// Whether the settings ask for verification.
     pub(super) fn proves(&self) -> bool {
         self.context.settings.verify != Verify::Never
     }

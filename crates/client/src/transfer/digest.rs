@@ -1,5 +1,5 @@
-//! MD5 of what is transferred, on a thread of its own beside it. An upload hands over what it has read; a download
-//! tells how far its file is whole, and the hash follows.
+//! MD5 of what is transferred, on a thread of its own beside it. An upload passes on the blocks that it has read; a
+//! download reports how far its file is contiguous, and the hash follows.
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::fs::File;
@@ -106,13 +106,13 @@ impl FollowerShared {
         self.front.lock()
     }
 
-    fn tell(&self, change: impl FnOnce(&mut HashFront)) {
+    fn update(&self, change: impl FnOnce(&mut HashFront)) {
         change(&mut self.front());
         self.moved.notify_one();
     }
 }
 
-/// Hashes a file that grows, up to where it is whole.
+/// Hashes a growing file, up to the offset where it is contiguous.
 pub(super) struct Follower {
     shared: Arc<FollowerShared>,
     task: Option<JoinHandle<io::Result<Digest>>>,
@@ -147,14 +147,14 @@ impl Follower {
         }
     }
 
-    /// Says how far the file is whole.
+    /// Reports the offset up to which the file is contiguous.
     pub fn reach(&self, whole: u64) {
-        self.shared.tell(|front| front.whole = whole);
+        self.shared.update(|front| front.whole = whole);
     }
 
-    /// Says that nothing more comes, and waits for the digest.
+    /// Reports the end of the file, and waits for the digest.
     pub async fn finish(mut self) -> io::Result<Digest> {
-        self.shared.tell(|front| front.ended = true);
+        self.shared.update(|front| front.ended = true);
         match self.task.take() {
             Some(task) => task.await.map_err(io::Error::other)?,
             None => Err(io::Error::other("it was finished before")),
@@ -164,6 +164,6 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.shared.tell(|front| front.ended = true);
+        self.shared.update(|front| front.ended = true);
     }
 }

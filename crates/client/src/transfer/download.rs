@@ -1,7 +1,7 @@
-//! One file from the server. It grows under the name `NAME.part`, and gets its own name when it is whole and proven, so
-//! that nobody who looks at NAME sees half a file.
+//! One file from the server. It grows under the name `NAME.part`, and is renamed when it is complete and verified, so
+//! that NAME is never half a file.
 //!
-//! A shorter file NAME that is the beginning of what comes was left by another client: it becomes the part.
+//! A shorter file NAME that is the beginning of the source was left by another client: it becomes the part.
 
 use std::fs::File;
 use std::ops::Range;
@@ -121,7 +121,7 @@ impl Attempt<'_> {
         let (here, there) = self.heads(&part.file, have, have == size).await?;
         let is_beginning = match there {
             Some(there) => there == here.clone().value(),
-            // Nothing proves the part, and it may be replaced.
+            // Nothing verifies the part, and it may be replaced.
             None if self.context.settings.conflicts == Policy::Overwrite && !*self.ours => false,
             None => self.ends_agree(&part.file, have).await?,
         };
@@ -192,7 +192,7 @@ impl Attempt<'_> {
             handle: &handle,
         };
         let fetched = self.fetch_and_hash(files, from..size, follower.as_ref()).await;
-        // Nothing was written there, so the answer does not matter.
+        // Nothing was written through the handle, so the reply does not matter.
         drop(self.link.begin(&Request::Close { handle: &handle }));
         let (end, early) = fetched?;
         let digest = match follower {

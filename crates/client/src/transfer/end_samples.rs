@@ -1,5 +1,5 @@
-//! Comparison for servers that cannot hash: the two ends of what both sides have are compared byte by byte. That tells
-//! files apart that only have the same size, at the price of one round trip. A small file is compared as a whole.
+//! Comparison for servers that cannot hash: the first and the last bytes of what both sides have are compared. That
+//! distinguishes different files of the same size, at the price of one round trip. A small file is compared as a whole.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -57,7 +57,7 @@ impl Attempt<'_> {
             Err(_) => return Ok(false),
         };
         let agree = self.compare_ends(&handle, local, length).await;
-        // Nothing was written there, so the answer does not matter.
+        // Nothing was written through the handle, so the reply does not matter.
         drop(self.link.begin(&Request::Close { handle: &handle }));
         agree
     }
@@ -73,7 +73,7 @@ impl Attempt<'_> {
             differs: AtomicBool::new(false),
         });
         let sink: Arc<dyn DataSink> = Arc::clone(&beside) as _;
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (sender, mut completions) = mpsc::unbounded_channel();
         let mut wanted: VecDeque<Range<u64>> = samples(length).into();
         let mut under_way = 0_usize;
         loop {
@@ -87,23 +87,23 @@ impl Attempt<'_> {
                     offset: start,
                     length,
                 };
-                self.link.read(handle, block, &sink, &tell);
+                self.link.read(handle, block, &sink, &sender);
                 under_way += 1;
                 wanted.push_front(start.saturating_add(u64::from(length))..end);
             }
             if under_way == 0 {
                 return Ok(!beside.differs.load(Ordering::Relaxed));
             }
-            let Some(heard) = told.recv().await else {
+            let Some(completed) = completions.recv().await else {
                 return Err(TransferError::ConnectionLost(self.link.lost()));
             };
             under_way -= 1;
-            match heard.ended {
+            match completed.ended {
                 Completion::ConnectionLost => return Err(TransferError::ConnectionLost(self.link.lost())),
                 Completion::Data(0) => return Ok(false),
                 Completion::Data(count) => {
-                    let end = heard.offset.saturating_add(heard.length.into());
-                    wanted.push_back(heard.offset.saturating_add(count.into())..end);
+                    let end = completed.offset.saturating_add(completed.length.into());
+                    wanted.push_back(completed.offset.saturating_add(count.into())..end);
                 }
                 // The file ends here, or the server refuses.
                 Completion::Reply(_) => return Ok(false),

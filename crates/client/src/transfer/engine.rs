@@ -1,4 +1,4 @@
-//! Runs many transfers: how many at once, how often each is tried anew, and what becomes of them in numbers.
+//! Runs many transfers: how many at once, how often each is retried, and the summary.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that does nothing yet. From now on questions go through what `hub` draws.
+    /// Creates an idle engine. From now on, prompts pause the display of `hub`.
     pub fn new(
         remote: Arc<Remote>,
         settings: Settings,
@@ -49,7 +49,7 @@ impl Engine {
         })
     }
 
-    /// Transfers all of them. One that fails does not keep the others from it.
+    /// Transfers all files. A failure does not stop the others.
     pub async fn run(self: &Arc<Self>, jobs: Vec<Job>) -> Summary {
         let mut summary = Summary::default();
         let mut running = JoinSet::new();
@@ -129,16 +129,16 @@ impl Engine {
                 }
             };
             let result = tokio::select! {
-                // This comes first: a stopped transfer must not take the turn, at a question or at dialing, that another has just
-                // given up.
+                // This comes first: a stopped transfer must not take over a prompt or a connection attempt that another
+                // has just given up.
                 biased;
                 () = self.context.stop.cancelled() => Err(TransferError::Stopped),
                 result = attempt => result,
             };
             match result {
                 Err(TransferError::ConnectionLost(lost)) => {
-                    // Not the bytes that were moved: what arrived without an answer shows at the next beginning, and what
-                    // is sent again and again is no progress.
+                    // Bytes that were sent again are no progress. Bytes that arrived without a reply show at the next
+                    // attempt.
                     fruitless = if progress.done() > furthest {
                         0
                     } else {

@@ -1,4 +1,4 @@
-//! Why a file was not transferred, in words for people.
+//! The errors of transfers, with messages for people.
 
 use std::io;
 
@@ -10,30 +10,30 @@ use base::error::Clause;
 /// Why a file was not transferred.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// The connection broke. The transfer goes on on the next one.
+    /// The connection broke. The transfer continues on the next one.
     #[error("{0}")]
     ConnectionLost(ConnectionLost),
     /// No connection can be made any more.
     #[error("{0} (hint: run the same command again; it goes on where this one stopped)")]
     Disconnected(RemoteError),
-    /// The server refuses something. Holds what was tried.
+    /// The server refused an operation. The first field names it.
     #[error("cannot {0} on the server: {1}")]
     Remote(&'static str, RemoteError),
-    /// This machine refuses something that was tried.
+    /// An operation on this machine failed.
     #[error("cannot {what}: {}", Clause(.error))]
     Local {
-        /// The step that was tried.
+        /// The operation, for the message.
         what: &'static str,
         /// The reason why it failed.
         error: io::Error,
     },
-    /// A person or an option has to decide.
+    /// The user or an option has to decide.
     #[error("{0} (hint: --overwrite, --skip or --rename decides)")]
     Conflict(Conflict),
-    /// What is there cannot be replaced by a file.
+    /// The existing entry cannot be replaced by a file.
     #[error("{0}; it is not replaced by a file (hint: --rename or --skip)")]
     InTheWay(Conflict),
-    /// It is not a regular file; only those are sent.
+    /// The source is not a regular file; only those are transferred.
     #[error("is not a regular file")]
     NotAFile,
     /// Another file of this run has the same name.
@@ -54,13 +54,13 @@ pub enum TransferError {
         here: String,
         /// The hash of the server's file, in hexadecimal digits.
         there: String,
-        /// What to do about it.
+        /// The advice for the user.
         hint: &'static str,
     },
-    /// The file was to get another name, and all were taken.
+    /// All names that were tried for a renamed file are taken.
     #[error("all other names are taken, too (hint: remove some of them, or choose a name)")]
     NoName,
-    /// Somebody stopped the run.
+    /// The user stopped the run, which can be resumed.
     #[error("stopped (hint: run the same command again; it goes on where this one stopped)")]
     Stopped,
 }

@@ -1,5 +1,5 @@
-//! The place where the bytes of a download go: into the file, at their offset, in whatever order they come. It knows
-//! how far the file is whole; what lies behind a gap does not survive.
+//! Writes the bytes of a download to the file at their offsets, in any order. It knows how far the file is contiguous;
+//! bytes behind a gap are cut off at the end.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use crate::link::DataSink;
 
-/// Writes in the SSH library's callback: the page cache takes the bytes faster than another thread would.
+/// It writes in the SSH library's callback, because copying to the page cache is faster than handing over to another
+/// thread.
 pub(super) struct FileSink {
     file: Arc<File>,
     writing: Mutex<FileSinkState>,
@@ -24,7 +25,7 @@ struct FileSinkState {
 }
 
 impl FileSink {
-    /// A sink for a file that is whole up to the offset `whole`.
+    /// A sink for a file that is contiguous up to the offset `whole`.
     pub fn new(file: Arc<File>, whole: u64) -> Self {
         let front = ContiguousFront {
             whole,
@@ -42,12 +43,12 @@ impl FileSink {
         self.writing.lock()
     }
 
-    /// The offset up to which the file is whole.
+    /// The offset up to which the file is contiguous.
     pub fn whole(&self) -> u64 {
         self.writing().front.whole
     }
 
-    /// Whether writing has failed. Then nothing is written any more.
+    /// Whether a write has failed. After that, nothing more is written.
     pub fn has_failed(&self) -> bool {
         self.writing().error.is_some()
     }
@@ -73,8 +74,8 @@ impl DataSink for FileSink {
     }
 }
 
-/// Closes the sink when it is dropped: nothing more is written, and what lies behind a gap is cut off. So the length of
-/// a part that is left tells the next run how far it is whole.
+/// Closes the sink when it is dropped: nothing more is written, and bytes behind a gap are cut off. So the length of a
+/// remaining part says how far it is contiguous.
 pub(super) struct TruncateOnDrop(pub Arc<FileSink>);
 
 impl Drop for TruncateOnDrop {
@@ -92,7 +93,7 @@ impl Drop for TruncateOnDrop {
     }
 }
 
-/// How far a file is whole.
+/// The offset up to which a file is contiguous, and the ranges beyond it.
 #[derive(Debug)]
 struct ContiguousFront {
     whole: u64,
@@ -126,9 +127,9 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Compares with a list of which bytes have come.
+        /// Compares the result with a list of the bytes that have arrived.
         #[test]
-        fn it_is_whole_up_to_the_first_gap(pieces in prop::collection::vec((0_u64..60, 1_u64..20), 0..20)) {
+        fn a_file_is_contiguous_up_to_the_first_gap(pieces in prop::collection::vec((0_u64..60, 1_u64..20), 0..20)) {
             let mut front = ContiguousFront { whole: 5, islands: BTreeMap::new() };
             let mut came = [false; 80];
             came[..5].fill(true);
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_behind_a_gap_is_cut_off() {
+    fn bytes_behind_a_gap_are_cut_off() {
         let file = Arc::new(tempfile::tempfile().unwrap());
         let sink = Arc::new(FileSink::new(Arc::clone(&file), 0));
         let closing = TruncateOnDrop(Arc::clone(&sink));

@@ -1,4 +1,4 @@
-//! Whether there is room, checked before the first byte of a transfer.
+//! Checks the free space before the first byte of a transfer.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::part_file::already_here;
 use crate::link::{RemoteError, Space};
 use crate::plan::{ExistingEntry, Policy};
 
-/// How much room a transfer needs, and how much there is.
+/// The space that a transfer needs, and the space that is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InsufficientSpace {
     /// The bytes that are to be written.
@@ -18,8 +18,9 @@ pub struct InsufficientSpace {
     pub free: u64,
 }
 
-/// Checks whether downloads fit on the disk of this machine. `None`: they do, or the disk does not say.
-pub fn lacks_room_here(jobs: &[Job], conflicts: Policy) -> Option<InsufficientSpace> {
+/// Returns the missing space if downloads do not fit on the disk of this machine. `None`: they do, or the file system
+/// does not report its size.
+pub fn missing_space_here(jobs: &[Job], conflicts: Policy) -> Option<InsufficientSpace> {
     let above = jobs.first()?.local.ancestors().skip(1);
     let here = |above| {
         if above == Path::new("") {
@@ -30,7 +31,7 @@ pub fn lacks_room_here(jobs: &[Job], conflicts: Policy) -> Option<InsufficientSp
     };
     let place = above.map(here).find(|above| above.exists())?;
     let disk = rustix::fs::statvfs(place).ok()?;
-    // Some file systems only pretend to have sizes.
+    // Some file systems do not report real sizes.
     if disk.f_blocks == 0 {
         return None;
     }
@@ -39,7 +40,7 @@ pub fn lacks_room_here(jobs: &[Job], conflicts: Policy) -> Option<InsufficientSp
     if total <= free {
         return None;
     }
-    // It would not fit if nothing were there, but much of it may be there.
+    // The whole files would not fit, but parts of them may exist already.
     let missing = |job: &Job| match conflicts {
         Policy::Skip if job.local.exists() => 0,
         _ => job.size.saturating_sub(already_here(&job.local)),
@@ -50,11 +51,12 @@ pub fn lacks_room_here(jobs: &[Job], conflicts: Policy) -> Option<InsufficientSp
     (needed > free).then_some(InsufficientSpace { needed, free })
 }
 
-/// Checks whether all jobs fit into the room that the server has told of. `None`: they do, or it does not say.
+/// Returns the missing space if uploads do not fit on the server. `None`: they do, or the server does not report its
+/// free space.
 ///
 /// # Errors
-/// When the server cannot be asked what is there already.
-pub async fn lacks_room(
+/// When the attributes of existing files cannot be requested.
+pub async fn missing_space(
     context: &TransferContext,
     jobs: &[Job],
     space: Option<Space>,
@@ -66,7 +68,7 @@ pub async fn lacks_room(
     if total <= space.free {
         return Ok(None);
     }
-    // It would not fit if nothing were there, but much of it may be there.
+    // The whole files would not fit, but parts of them may exist already.
     let link = context.link().await?;
     let mut needed = 0_u64;
     for job in jobs {

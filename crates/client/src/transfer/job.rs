@@ -40,14 +40,14 @@ pub struct Job {
     pub remote: Vec<u8>,
     /// The size of the file when it was found, in bytes.
     pub size: u64,
-    /// What stands where an upload goes, if that was seen just now.
+    /// What exists at the target of an upload, if that was just looked up.
     pub there: Option<ExistingEntry>,
-    /// What the server has just told about a file that is to be fetched.
+    /// The attributes of the source of a download, if they were just received.
     pub known: Option<Attributes>,
 }
 
 impl Job {
-    /// The path to which it goes, at whichever end that is.
+    /// The path of the target, on the server or on this machine.
     pub(super) fn target(&self) -> &Path {
         match self.direction {
             Direction::Up => Path::new(OsStr::from_bytes(&self.remote)),
@@ -66,7 +66,7 @@ impl Job {
         job
     }
 
-    /// The name that is shown: that of its source.
+    /// The name for messages, which is that of the source.
     pub fn name(&self) -> String {
         match self.direction {
             Direction::Up => printable(self.local.as_os_str().as_bytes()),

@@ -1,4 +1,4 @@
-//! Both ends of a transfer, open.
+//! The open files of a transfer.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -8,6 +8,6 @@ use std::sync::Arc;
 pub(super) struct OpenFiles<'a> {
     /// The file of this machine.
     pub local: &'a Arc<File>,
-    /// The handle that the server has given for its file.
+    /// The handle of the file on the server.
     pub handle: &'a [u8],
 }

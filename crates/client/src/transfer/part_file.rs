@@ -1,8 +1,8 @@
 //! The file under which a download grows: `NAME.part`, beside the place where it belongs.
 //!
 //! Others may have a file of that name: another download of the same file (the part is locked as long as it grows), a
-//! file of the same run that is called so (then the part is `NAME.~1.part`), or the person (what is not a beginning of
-//! the file that comes is a conflict, and is not touched).
+//! file of the same run that is called so (then the part is `NAME.~1.part`), or the user (a file that is not the
+//! beginning of the source is a conflict, and is not touched).
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -19,20 +19,20 @@ use super::error::TransferError;
 use crate::plan::{Conflict, ExistingEntry};
 use base::visible::hex;
 
-/// The ending of the name of a file that is not whole.
+/// The ending of the name of an incomplete file.
 const PART: &str = ".part";
 /// The longest name of a file (NAME_MAX of Linux), in bytes.
 const MAX_NAME: usize = 255;
 /// How many bytes of a hash stand for the end of a name that is too long.
 const SHORT_HASH: usize = 8;
 
-/// What stands at a path of this machine.
+/// Returns what exists at a path of this machine.
 pub(super) fn look(path: &Path) -> Result<ExistingEntry, TransferError> {
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_file() => Ok(ExistingEntry::File(meta.len())),
         Ok(meta) if meta.is_dir() => Ok(ExistingEntry::Directory),
         Ok(_) => Ok(ExistingEntry::Other),
-        // A link that points nowhere exists all the same.
+        // A link whose target does not exist counts as existing.
         Err(error) if error.kind() == io::ErrorKind::NotFound => match std::fs::symlink_metadata(path) {
             Ok(_) => Ok(ExistingEntry::Other),
             Err(_) => Ok(ExistingEntry::Nothing),
@@ -63,7 +63,7 @@ pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let hash = format!("~{}", hex(hash.get(..SHORT_HASH).unwrap_or_default()));
     let room = MAX_NAME.saturating_sub(hash.len() + ending.len());
     let head = name.get(..room).unwrap_or(name);
-    // It is not cut within a character.
+    // The cut is not within a character.
     let head = head
         .utf8_chunks()
         .next()
@@ -75,7 +75,7 @@ pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     path.with_file_name(OsString::from_vec(short))
 }
 
-/// The path under which the file grows that is to become `target`. Some names are `taken` by other files.
+/// The path under which the file grows that is to become `target`. `taken` says which names other files have.
 pub(super) fn part_path(target: &Path, taken: impl Fn(&Path) -> bool) -> PathBuf {
     // The name is the same each time, so that the next run finds it, and differs from other targets' names.
     let others = (1_u64..).map(|number| format!(".~{number}{PART}"));
@@ -87,15 +87,15 @@ pub(super) fn part_path(target: &Path, taken: impl Fn(&Path) -> bool) -> PathBuf
         .unwrap_or_else(|| with_ending(target, PART))
 }
 
-/// How many bytes of a file, or of its part, are there.
+/// The size of a file or of its part, in bytes.
 pub(super) fn already_here(target: &Path) -> u64 {
     let size =
         |path: &Path| std::fs::metadata(path).map_or(0, |meta| if meta.is_file() { meta.len() } else { 0 });
     size(target).max(size(&with_ending(target, PART)))
 }
 
-/// A file that grows. Its lock is given back when an attempt ends, however it does: others may still hold the file,
-/// such as a hash that nobody waits for any more, and the next attempt must not find it taken.
+/// A file that grows. Its lock is released when an attempt ends, although others may still have the file open, such as
+/// a hash that is no longer needed: the next attempt must be able to lock it.
 pub(super) struct PartFile {
     /// The file, open for reading and writing.
     pub file: Arc<File>,
@@ -111,7 +111,7 @@ impl PartFile {
             .create(true)
             .truncate(false)
             .mode(mode)
-            // If a link had that name we would write somewhere else.
+            // A symbolic link of that name would redirect the writes.
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
             .map_err(TransferError::local("open the .part file"))?;
@@ -138,7 +138,7 @@ impl PartFile {
             .len())
     }
 
-    /// Empties the file, to begin anew.
+    /// Truncates the file, to start again.
     pub fn empty(&self) -> Result<(), TransferError> {
         self.file
             .set_len(0)
@@ -154,7 +154,7 @@ impl PartFile {
             (true, true) => std::fs::rename(&self.path, target),
             (true, false) => match renameat_with(CWD, &self.path, CWD, target, RenameFlags::NOREPLACE) {
                 Err(rustix::io::Errno::EXIST) => return Err(TransferError::Conflict(Conflict::Differs)),
-                // The file system cannot do so in one step. A moment ago nothing had the name.
+                // The file system cannot do this atomically, but the name was free a moment ago.
                 Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
                     std::fs::rename(&self.path, target)
                 }
@@ -179,7 +179,7 @@ impl Drop for PartFile {
         if self.file.metadata().is_ok_and(|meta| meta.len() == 0) && self.is_at_its_place() {
             let _ = std::fs::remove_file(&self.path);
         }
-        // It fails only where the file system has no locks.
+        // This fails only on file systems without locks.
         let _ = self.file.unlock();
     }
 }
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_has_a_name_that_fits_and_is_nobody_elses() {
+    fn the_name_of_a_part_fits_and_is_unique() {
         let path = |name: &str| Path::new("/d").join(name);
         let never = |_: &Path| false;
         assert_eq!(part_path(&path("film"), never), path("film.part"));
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_took_the_place_of_a_part_is_not_published() {
+    fn a_file_that_replaced_the_part_is_not_published() {
         let dir = tempfile::tempdir().unwrap();
         let (path, target) = (dir.path().join("a.part"), dir.path().join("a"));
         let part = PartFile::open(path.clone(), 0o600).unwrap();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_part_goes_and_another_stays() {
+    fn only_an_empty_part_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.part");
         drop(PartFile::open(path.clone(), 0o600).unwrap());

@@ -1,5 +1,5 @@
-//! The counters of what is under way, for those who show it. Transfers only count; an observer reads the counters as
-//! often as a screen needs it.
+//! The counters of running transfers, and the observers that show them. Transfers only count; an observer reads the
+//! counters as often as its display needs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -13,11 +13,11 @@ use crate::remote::prompts_above_progress::PausableDisplay;
 /// What a transfer does at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// It looks at what is there.
+    /// The transfer looks at the target and decides what to send.
     Deciding,
-    /// The transfer moves bytes.
+    /// The transfer sends or receives the bytes of the file.
     Sending,
-    /// The transfer compares hashes.
+    /// The transfer compares the hashes of both files.
     Verifying,
 }
 
@@ -29,9 +29,9 @@ pub struct FileProgress {
     /// The time at which its transfer began.
     pub began: Instant,
     total: AtomicU64,
-    /// Bytes that are at both ends.
+    /// The bytes that both files have.
     done: AtomicU64,
-    /// Bytes that were moved by this run.
+    /// The bytes that this run has transferred.
     moved: AtomicU64,
     stage: AtomicU8,
     all: Arc<Totals>,
@@ -42,9 +42,9 @@ pub struct FileProgress {
 pub struct Totals {
     /// Bytes of all files that are known.
     pub bytes: AtomicU64,
-    /// Bytes that are at both ends.
+    /// The bytes that both files have.
     pub done: AtomicU64,
-    /// Bytes that were moved by this run.
+    /// The bytes that this run has transferred.
     pub moved: AtomicU64,
     /// How many files are known.
     pub files: AtomicU64,
@@ -58,17 +58,17 @@ impl FileProgress {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// How many bytes are at both ends.
+    /// The number of bytes that both files have.
     pub fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// How many bytes this run has moved.
+    /// The number of bytes that this run has transferred.
     pub fn moved(&self) -> u64 {
         self.moved.load(Ordering::Relaxed)
     }
 
-    /// What the transfer does at the moment.
+    /// The current stage of the transfer.
     pub fn stage(&self) -> Stage {
         match self.stage.load(Ordering::Relaxed) {
             0 => Stage::Deciding,
@@ -81,7 +81,7 @@ impl FileProgress {
         self.stage.store(stage as u8, Ordering::Relaxed);
     }
 
-    /// Sets how many bytes are at both ends: the beginning that was kept, or 0 for a new start.
+    /// Sets the number of bytes that both files have: the beginning that was kept, or 0 for a new start.
     pub(crate) fn set_done(&self, bytes: u64) {
         let before = self.done.swap(bytes, Ordering::Relaxed);
         self.all
@@ -97,7 +97,7 @@ impl FileProgress {
             .fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
     }
 
-    /// Takes the bytes that will not come any more out of the whole.
+    /// Subtracts the bytes that will not be transferred from the total.
     fn leave(&self) {
         let missing = self.total().wrapping_sub(self.done());
         self.all.bytes.fetch_sub(missing, Ordering::Relaxed);
@@ -119,10 +119,10 @@ pub trait ProgressObserver: Send + Sync {
     /// A file's transfer has ended.
     fn ended(&self, job: &Job, progress: &Arc<FileProgress>, result: &Result<Outcome, TransferError>);
 
-    /// Prints a warning, which ends no transfer.
+    /// Prints a warning, which does not end a transfer.
     fn warn(&self, message: &str);
 
-    /// Draws nothing while `ask` runs, which asks somebody.
+    /// Draws nothing while `ask` runs, which prompts the user.
     fn pause(&self, ask: &mut dyn FnMut());
 }
 
@@ -138,7 +138,7 @@ impl ProgressHub {
         Arc::new(Self { totals, observer })
     }
 
-    /// Adds files that will come.
+    /// Adds files that will be transferred.
     pub fn expect(&self, files: u64, bytes: u64) {
         self.totals.files.fetch_add(files, Ordering::Relaxed);
         self.totals.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -170,9 +170,9 @@ impl ProgressHub {
         result: &Result<Outcome, TransferError>,
     ) {
         match result {
-            // Bytes that arrived without an answer before a connection broke count as well.
+            // Bytes that arrived without a reply before a connection broke count as well.
             Ok(Outcome::Sent { .. } | Outcome::Same(_)) => progress.set_done(progress.total()),
-            // Bytes that will not come are no part of the whole.
+            // Bytes that will not be transferred are not part of the total.
             Ok(Outcome::Skipped) | Err(_) => progress.leave(),
         }
         self.totals.ended.fetch_add(1, Ordering::Relaxed);

@@ -1,8 +1,8 @@
-//! The bytes of a large file, with many requests under way.
+//! Transfers the bytes of a large file with many requests under way.
 //!
-//! What may go wrong: the server refuses a request (the others that are under way are waited for, and the first refusal
-//! in the file is reported), the connection is lost (every request reports that at once), replies come out of order or
-//! short (each is known by its offset), or this machine's disk fails.
+//! Failures: the server refuses a request (the others that are under way are awaited, and the refusal with the lowest
+//! offset is reported), the connection is lost (every request reports that at once), replies come out of order or short
+//! (each is known by its offset), or this machine's disk fails.
 
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
@@ -26,7 +26,7 @@ use crate::link::{
 
 /// How many blocks are read before the sender is woken: waking it costs as much as reading one.
 const AT_ONCE: usize = 4;
-/// How many such batches are read ahead of what is sent.
+/// The number of such batches that are read before they are sent.
 const READ_AHEAD: usize = 2;
 
 /// Reads until the buffer is full or the file ends. Returns the number of bytes.
@@ -77,7 +77,7 @@ impl BlockReader {
         }
     }
 
-    /// Reads blocks until nobody wants them any more.
+    /// Reads blocks until the receiver is dropped.
     fn run(mut self, blocks: &mpsc::Sender<Vec<io::Result<Block>>>) {
         loop {
             let some: Vec<_> = std::iter::from_fn(|| self.next()).take(AT_ONCE).collect();
@@ -129,7 +129,7 @@ impl Attempt<'_> {
         range: Range<u64>,
         digest: Option<Digest>,
     ) -> Result<(u64, Option<Digest>), TransferError> {
-        let (tell, mut blocks) = mpsc::channel(READ_AHEAD);
+        let (read, mut blocks) = mpsc::channel(READ_AHEAD);
         let reader = BlockReader {
             file: Arc::clone(files.local),
             handle: files.handle.to_vec(),
@@ -137,27 +137,27 @@ impl Attempt<'_> {
             end: range.end,
             room: self.link.limits.write,
         };
-        tokio::task::spawn_blocking(move || reader.run(&tell));
+        tokio::task::spawn_blocking(move || reader.run(&read));
         let hasher = digest.map(BlockHasher::start);
-        let (tell, mut told) = mpsc::unbounded_channel();
-        let rooms = Mutex::new(HashMap::<u64, InFlightPermit>::new());
-        let rooms = || rooms.lock();
+        let (sender, mut completions) = mpsc::unbounded_channel();
+        let permits = Mutex::new(HashMap::<u64, InFlightPermit>::new());
+        let permits = || permits.lock();
         let refused = CancellationToken::new();
 
         let sending = async {
-            // Dropping it at the end ends `told` when the last reply has come.
-            let tell = tell;
+            // Dropping the sender ends `completions` when the last reply has arrived.
+            let sender = sender;
             let mut at = range.start;
             while let Some(some) = blocks.recv().await {
                 for block in some {
                     let block = block.map_err(TransferError::local("read the file"))?;
                     at = block.offset.saturating_add(u64::from(block.length));
-                    let room = tokio::select! {
-                        room = self.link.reserve(block.length) => room,
+                    let permit = tokio::select! {
+                        permit = self.link.reserve(block.length) => permit,
                         () = refused.cancelled() => return Ok(at),
                     };
-                    rooms().extend(room.map(|room| (block.offset, room)));
-                    let data = self.link.write(block, &tell);
+                    permits().extend(permit.map(|permit| (block.offset, permit)));
+                    let data = self.link.write(block, &sender);
                     if let Some(hasher) = &hasher {
                         hasher.feed(data).await;
                     }
@@ -165,20 +165,20 @@ impl Attempt<'_> {
             }
             Ok(at)
         };
-        let hearing = async {
-            let mut heard = FirstRefusal::default();
-            while let Some(written) = told.recv().await {
+        let receiving = async {
+            let mut refusal = FirstRefusal::default();
+            while let Some(written) = completions.recv().await {
                 let offset = written.offset;
-                rooms().remove(&offset);
-                heard.take(offset, self.written(written));
-                if heard.refused.is_some() {
+                permits().remove(&offset);
+                refusal.take(offset, self.written(written));
+                if refusal.refused.is_some() {
                     refused.cancel();
                 }
             }
-            heard
+            refusal
         };
-        let (sent, heard) = tokio::join!(sending, hearing);
-        self.cut_back(heard).await?;
+        let (sent, refusal) = tokio::join!(sending, receiving);
+        self.cut_back(refusal).await?;
         let digest = match hasher {
             Some(hasher) => Some(
                 hasher
@@ -191,7 +191,7 @@ impl Attempt<'_> {
         Ok((sent?, digest))
     }
 
-    /// Fetches the range into the file, and what lies behind it if the file has grown. Returns where the file ends.
+    /// Downloads the range into the file, and the bytes behind it if the source has grown. Returns where the file ends.
     pub(super) async fn pump_down(
         &self,
         files: OpenFiles<'_>,
@@ -199,9 +199,9 @@ impl Attempt<'_> {
         follower: Option<&Follower>,
     ) -> Result<u64, TransferError> {
         let sink = Arc::new(FileSink::new(Arc::clone(files.local), range.start));
-        // It also closes the sink when this future is dropped in the middle.
+        // This also closes the sink if the future is dropped before its end.
         let closing = TruncateOnDrop(Arc::clone(&sink));
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (sender, mut completions) = mpsc::unbounded_channel();
         let mut schedule = ReadSchedule::new(range, self.link.limits.read);
         let sink_for_link: Arc<dyn DataSink> = Arc::clone(&sink) as _;
         loop {
@@ -209,19 +209,19 @@ impl Attempt<'_> {
             if wanted.is_none() && schedule.under_way.is_empty() {
                 break;
             }
-            let heard = tokio::select! {
+            let completed = tokio::select! {
                 biased;
-                Some(heard) = told.recv() => Some(heard),
-                Some(room) = take_room(&self.link, wanted), if wanted.is_some() => {
+                Some(completed) = completions.recv() => Some(completed),
+                Some(permit) = reserve_next(&self.link, wanted), if wanted.is_some() => {
                     if let Some(wanted) = wanted {
-                        schedule.asked(wanted, room);
-                        self.link.read(files.handle, wanted, &sink_for_link, &tell);
+                        schedule.asked(wanted, permit);
+                        self.link.read(files.handle, wanted, &sink_for_link, &sender);
                     }
                     None
                 }
             };
-            if let Some(heard) = heard {
-                let count = schedule.heard(heard, &self.link)?;
+            if let Some(completed) = completed {
+                let count = schedule.received(completed, &self.link)?;
                 self.progress.add(count);
                 if let Some(follower) = follower {
                     follower.reach(sink.whole());
@@ -238,7 +238,7 @@ impl Attempt<'_> {
     }
 }
 
-async fn take_room(link: &Link, wanted: Option<ByteRange>) -> Option<InFlightPermit> {
+async fn reserve_next(link: &Link, wanted: Option<ByteRange>) -> Option<InFlightPermit> {
     link.reserve(wanted?.length).await
 }
 
@@ -247,12 +247,12 @@ struct ReadSchedule {
     next: u64,
     size: u64,
     block: u32,
-    /// The rests of replies that were shorter than asked for.
+    /// The ranges that are missing because replies were shorter than requested.
     again: VecDeque<ByteRange>,
     under_way: HashMap<u64, InFlightPermit>,
-    /// Whether a READ behind the end is under way or was answered. The end of the file is where the server says it is.
+    /// Whether a READ behind the expected end is under way or was answered. Only its reply proves the end of the file.
     probed: bool,
-    /// Where the server said that the file ends.
+    /// The end of the file as the server reported it.
     end: Option<u64>,
 }
 
@@ -301,9 +301,9 @@ impl ReadSchedule {
     }
 
     /// Takes a reply. Returns how many bytes came.
-    fn heard(&mut self, heard: CompletedRequest, link: &Link) -> Result<u64, TransferError> {
-        self.under_way.remove(&heard.offset);
-        let count = match heard.ended {
+    fn received(&mut self, completed: CompletedRequest, link: &Link) -> Result<u64, TransferError> {
+        self.under_way.remove(&completed.offset);
+        let count = match completed.ended {
             Completion::ConnectionLost => return Err(TransferError::ConnectionLost(link.lost())),
             Completion::Data(count) => count,
             Completion::Reply(reply) => match RemoteError::from_reply(reply, "data") {
@@ -311,9 +311,9 @@ impl ReadSchedule {
                 failed => return Err(TransferError::Remote("read the file", failed)),
             },
         };
-        let end = heard.offset.saturating_add(u64::from(count));
+        let end = completed.offset.saturating_add(u64::from(count));
         if count == 0 {
-            self.end = Some(self.end.map_or(heard.offset, |end| end.min(heard.offset)));
+            self.end = Some(self.end.map_or(completed.offset, |end| end.min(completed.offset)));
             return Ok(0);
         }
         if end > self.size {
@@ -321,10 +321,10 @@ impl ReadSchedule {
             self.size = end;
             self.next = self.next.max(end);
             self.probed = false;
-        } else if count < heard.length {
+        } else if count < completed.length {
             self.again.push_back(ByteRange {
                 offset: end,
-                length: heard.length - count,
+                length: completed.length - count,
             });
         }
         Ok(u64::from(count))

@@ -1,4 +1,4 @@
-//! How files are transferred, as the command line says it.
+//! The settings of transfers, as the command line gives them.
 
 use crate::plan::Policy;
 
@@ -19,9 +19,9 @@ pub enum Verify {
 pub struct Settings {
     /// What is done about a file that exists and differs.
     pub conflicts: Policy,
-    /// Whether a part that is there may be completed.
+    /// Whether an existing part may be completed.
     pub resume: bool,
-    /// When hashes are compared.
+    /// Whether and when hashes are compared.
     pub verify: Verify,
     /// Whether times and permissions are kept.
     pub preserve: bool,

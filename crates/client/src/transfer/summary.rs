@@ -6,21 +6,21 @@ use super::outcome::{Outcome, Proof};
 /// The outcome of many transfers.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// How many files were sent.
+    /// The number of files that were sent, in whole or in part.
     pub sent: u64,
-    /// Files that were sent and are proven by MD5.
+    /// Files that were sent and verified by MD5.
     pub proven: u64,
     /// Files that were sent and of which only the sizes were compared.
     pub sized: u64,
-    /// Files that were there already.
+    /// Files that existed already with the same content.
     pub same: u64,
-    /// Files that were left alone.
+    /// Files that were skipped because of a conflict.
     pub skipped: u64,
-    /// How many files failed.
+    /// The number of files that failed.
     pub failed: u64,
     /// Files that failed because their bytes differ at the two ends.
     pub differ: u64,
-    /// Whether somebody stopped the run.
+    /// Whether the user stopped the run.
     pub stopped: bool,
 }
 

@@ -1,5 +1,5 @@
-//! One file to the server. It is written where it belongs from the first byte on: what is there when the connection
-//! breaks is its beginning, which the next run proves and completes.
+//! Uploads one file. It is written at its target from the first byte on: if the connection breaks, the target has the
+//! beginning, which the next run verifies and completes.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -104,7 +104,7 @@ impl Attempt<'_> {
             local: Some(&source.file),
         };
         match self.decide(ends).await? {
-            // All of it had arrived when the connection broke.
+            // All bytes had arrived when the connection broke.
             TransferAction::Same(proof) if *self.ours => {
                 self.keep_times(&source).await?;
                 let resumed_from = size;
@@ -158,7 +158,7 @@ impl Attempt<'_> {
             };
             let sent = self.pump_up(files, from..size, digest).await;
             if sent.is_err() {
-                // The bytes that have arrived stay, and the answer does not matter.
+                // The bytes that have arrived are kept, and the reply does not matter.
                 drop(self.link.begin(&Request::Close { handle: &handle }));
             }
             let (end, digest) = sent?;
@@ -186,7 +186,7 @@ impl Attempt<'_> {
         })
     }
 
-    /// Sets times and permissions of a file that is there already.
+    /// Sets times and permissions of a file that exists already.
     async fn keep_times(&self, source: &SourceFile) -> Result<(), TransferError> {
         if let Some(attrs) = self.kept(source) {
             let set = self.link.set(&self.job.remote, &attrs).await;
@@ -195,10 +195,10 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// Cuts the server's file back after a refused WRITE. WRITEs behind it may have been taken; what is left must be a
-    /// beginning of the file, without a hole that the next run would take for the file's own bytes.
-    pub(super) async fn cut_back(&self, heard: FirstRefusal) -> Result<(), TransferError> {
-        let Some((offset, error)) = heard.refused else {
+    /// Cuts the server's file back after a refused WRITE. Later WRITEs may have succeeded; the rest must be a beginning
+    /// of the file, without a hole that the next run would take for the file's own bytes.
+    pub(super) async fn cut_back(&self, refusal: FirstRefusal) -> Result<(), TransferError> {
+        let Some((offset, error)) = refusal.refused else {
             return Ok(());
         };
         let attrs = Attributes {
@@ -253,21 +253,21 @@ impl Attempt<'_> {
             at = at.saturating_add(u64::from(count));
             blocks.push(block);
         }
-        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let (sender, mut completions) = tokio::sync::mpsc::unbounded_channel();
         for block in blocks {
-            self.link.write(block, &tell);
+            self.link.write(block, &sender);
         }
-        drop(tell);
+        drop(sender);
         let set = self
             .kept(source)
             .map(|attrs| self.link.begin(&Request::Fsetstat { handle, attrs }));
         let closed = self.link.begin(&Request::Close { handle });
-        let mut heard = FirstRefusal::default();
-        while let Some(written) = told.recv().await {
+        let mut refusal = FirstRefusal::default();
+        while let Some(written) = completions.recv().await {
             let offset = written.offset;
-            heard.take(offset, self.written(written));
+            refusal.take(offset, self.written(written));
         }
-        self.cut_back(heard).await?;
+        self.cut_back(refusal).await?;
         let lost = |_| TransferError::ConnectionLost(self.link.lost());
         if let Some(set) = set {
             done(set.await.map_err(lost)?).map_err(TransferError::remote("keep times and permissions"))?;

@@ -22,18 +22,18 @@ use super::{Faults, Files};
 #[derive(Default)]
 pub(super) struct SharedCounters {
     /// The number of connections so far.
-    pub connections: AtomicUsize,
+    connections: AtomicUsize,
     refused: AtomicUsize,
 }
 
 /// The state of one connection.
 #[derive(Default)]
 pub(super) struct FaultyConnection {
-    pub faults: Arc<Faults>,
-    pub files: Files,
-    pub counters: Arc<SharedCounters>,
+    faults: Arc<Faults>,
+    files: Files,
+    counters: Arc<SharedCounters>,
     /// Whether this is the first connection to the server.
-    pub first: bool,
+    first: bool,
     buffer: Vec<u8>,
     handles: HashMap<Vec<u8>, Vec<u8>>,
     requests: usize,
@@ -127,6 +127,17 @@ impl Handler for FaultyConnection {
 }
 
 impl FaultyConnection {
+    /// Creates the state of a new connection, and counts it.
+    pub fn new(faults: Arc<Faults>, files: Files, counters: Arc<SharedCounters>) -> Self {
+        Self {
+            first: counters.connections.fetch_add(1, SeqCst) == 0,
+            faults,
+            files,
+            counters,
+            ..Self::default()
+        }
+    }
+
     fn send_waiting(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
         for reply in self.waiting.drain(..).rev() {
             session.data(channel, reply)?;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sftp_wire::{Attributes, Reply, StatusCode};
 
-/// Encodes a STATUS reply.
+/// Encodes a STATUS reply with this code and message.
 pub fn status(id: u32, code: StatusCode, message: &str) -> Bytes {
     Reply::status(code, message).to_bytes(id)
 }

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
 
-/// A home and a system with these configurations.
+/// A home directory and a system directory with these configurations.
 struct Machine {
     dir: tempfile::TempDir,
 }
@@ -94,7 +94,7 @@ fn the_command_line_then_the_user_then_the_system() {
         port: Some(3),
         identities: vec!["/mine".into()],
         known_hosts: Some("/kh".into()),
-        unknown_keys: Some(UnknownKeys::Learn),
+        unknown_keys: Some(UnknownKeys::AcceptNew),
         connect_timeout: Some(Duration::from_secs(1)),
         config: ConfigFile::Usual,
     };

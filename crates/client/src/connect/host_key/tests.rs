@@ -10,11 +10,11 @@ const A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILH+QUAVfWzPC6ohzKnEqP/eVOw
 const B: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAViNAQAE3R21CpKBNy5B+3500p/k7qBNSO/SinGK6L+";
 const C: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBIIfAujTIc4zz8Q7W4JlCmmlJHXID+R5vnY/4Gs822ReKbltoLRMaAmj1aV4MOiNpqYa0IDk5m9UFVQS4MUX4bM=";
 
-/// Answers with these lines, and keeps what it was told.
+/// Answers with these lines, and records all labels and messages.
 #[derive(Default)]
 struct Person {
     answers: Mutex<VecDeque<String>>,
-    told: Mutex<String>,
+    messages: Mutex<String>,
 }
 
 impl Prompts for Person {
@@ -23,20 +23,20 @@ impl Prompts for Person {
     }
 
     fn line(&self, label: &str) -> io::Result<String> {
-        self.tell(label);
+        self.show(label);
         let answer = self.answers.lock().pop_front();
         answer.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "there is no terminal"))
     }
 
-    fn tell(&self, message: &str) {
-        self.told.lock().push_str(message);
+    fn show(&self, message: &str) {
+        self.messages.lock().push_str(message);
     }
 }
 
 struct Judgement {
     accepted: bool,
     error: String,
-    told: String,
+    messages: String,
     file: String,
 }
 
@@ -50,7 +50,7 @@ async fn check(known: &str, unknown: UnknownKeys, answers: &[&str], presented: &
     std::fs::write(&file, known).unwrap();
     let person = Arc::new(Person {
         answers: Mutex::new(answers.iter().map(|a| (*a).to_owned()).collect()),
-        told: Mutex::default(),
+        messages: Mutex::default(),
     });
     let rules = HostKeyRules {
         name: HostName::new("h", 2222, None),
@@ -63,11 +63,11 @@ async fn check(known: &str, unknown: UnknownKeys, answers: &[&str], presented: &
     let (check, refusal) = HostKeyCheck::new(rules, prompts);
     let key = PublicKeyOrCertificate::from(key(presented));
     let accepted = check.accepts(&key).await;
-    let told = person.told.lock().clone();
+    let messages = person.messages.lock().clone();
     Judgement {
         accepted,
         error: refusal.take().map(|e| e.to_string()).unwrap_or_default(),
-        told,
+        messages,
         file: read(&file),
     }
 }
@@ -77,22 +77,22 @@ fn read(file: &Path) -> String {
 }
 
 #[tokio::test]
-async fn a_known_host_is_passed_in_silence() {
+async fn a_known_host_key_is_accepted_without_a_message() {
     for rule in [
         UnknownKeys::Refuse,
         UnknownKeys::Ask,
-        UnknownKeys::Learn,
-        UnknownKeys::LearnLoudly,
+        UnknownKeys::AcceptNew,
+        UnknownKeys::AcceptWithWarning,
     ] {
         let known = format!("[h]:2222 {A}\n");
         let outcome = check(&known, rule, &[], A).await;
         assert!(outcome.accepted, "{}", outcome.error);
-        assert_eq!((outcome.told.as_str(), outcome.file), ("", known));
+        assert_eq!((outcome.messages.as_str(), outcome.file), ("", known));
     }
 }
 
 #[tokio::test]
-async fn an_unknown_host_is_asked_about() {
+async fn the_user_is_asked_about_an_unknown_host() {
     let print = fingerprint(&key(A));
     for (answers, accepted) in [
         (&["yes"][..], true),
@@ -106,9 +106,9 @@ async fn an_unknown_host_is_asked_about() {
         let outcome = check("", UnknownKeys::Ask, answers, A).await;
         assert_eq!(outcome.accepted, accepted, "{answers:?}");
         assert!(
-            outcome.told.contains(&format!("ssh-ed25519 {print}")),
+            outcome.messages.contains(&format!("ssh-ed25519 {print}")),
             "{}",
-            outcome.told
+            outcome.messages
         );
         let expected = if accepted {
             format!("[h]:2222 {A}\n")
@@ -124,37 +124,37 @@ async fn an_unknown_host_is_asked_about() {
 }
 
 #[tokio::test]
-async fn the_other_rules_for_unknown_hosts() {
+async fn strict_host_key_checking_decides_about_unknown_hosts() {
     let line = format!("[h]:2222 {A}\n");
-    for (rule, accepted, told, file) in [
+    for (rule, accepted, messages, file) in [
         (UnknownKeys::Refuse, false, "", ""),
-        (UnknownKeys::Learn, true, "Added the host key", line.as_str()),
+        (UnknownKeys::AcceptNew, true, "Added the host key", line.as_str()),
         (
-            UnknownKeys::LearnLoudly,
+            UnknownKeys::AcceptWithWarning,
             true,
-            "without anybody having checked it",
+            "although nobody has checked it",
             &line,
         ),
     ] {
         let outcome = check("", rule, &[], A).await;
         assert_eq!(outcome.accepted, accepted, "{rule:?}");
-        assert!(outcome.told.contains(told), "{}", outcome.told);
+        assert!(outcome.messages.contains(messages), "{}", outcome.messages);
         assert_eq!(outcome.file, file);
     }
 }
 
 #[tokio::test]
-async fn a_changed_or_revoked_key_is_refused_whatever_the_rule() {
+async fn a_changed_or_revoked_key_is_refused_under_every_rule() {
     for rule in [
         UnknownKeys::Refuse,
         UnknownKeys::Ask,
-        UnknownKeys::Learn,
-        UnknownKeys::LearnLoudly,
+        UnknownKeys::AcceptNew,
+        UnknownKeys::AcceptWithWarning,
     ] {
         let known = format!("# c\n[h]:2222 {B}\n");
         let outcome = check(&known, rule, &["yes"], A).await;
         assert!(!outcome.accepted);
-        assert_eq!((outcome.told.as_str(), outcome.file), ("", known));
+        assert_eq!((outcome.messages.as_str(), outcome.file), ("", known));
         for part in [
             "has changed",
             "line 2",
@@ -169,8 +169,8 @@ async fn a_changed_or_revoked_key_is_refused_whatever_the_rule() {
         assert!(!outcome.accepted);
         assert!(outcome.error.contains("marked as revoked"), "{}", outcome.error);
     }
-    // Another type is a change too.
-    let outcome = check(&format!("[h]:2222 {C}\n"), UnknownKeys::Learn, &[], A).await;
+    // A key of another type is a change as well.
+    let outcome = check(&format!("[h]:2222 {C}\n"), UnknownKeys::AcceptNew, &[], A).await;
     assert!(
         !outcome.accepted && outcome.error.contains("ecdsa-sha2-nistp256"),
         "{}",

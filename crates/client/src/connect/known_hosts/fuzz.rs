@@ -1,11 +1,11 @@
-//! The body of the fuzz target for known_hosts: whatever the text is, nothing panics, and no text in the file hides
-//! that a key is listed for a host.
+//! The body of the fuzz target for known_hosts: no text makes it panic, and no text in the file hides that a key is
+//! listed for a host.
 
 use std::path::Path;
 
 use super::{HostKeyStatus, HostName, KnownHosts, new_line};
 
-/// Reads `data` as a file, and asserts that each key that is listed for a host counts, and that a key which is learned
+/// Reads `data` as a file, and asserts that each key that is listed for a host counts, and that a key which is added
 /// for a host is known or revoked afterwards.
 pub fn fuzz_known_hosts(data: &[u8]) {
     let file = Path::new("known_hosts");

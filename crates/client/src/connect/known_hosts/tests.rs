@@ -108,7 +108,7 @@ fn an_alias_stands_for_host_and_port() {
 }
 
 #[test]
-fn types_that_are_listed() {
+fn listed_key_types_are_returned() {
     let host = HostName::new("h", 2222, None);
     let types = |text: &str| -> Vec<String> {
         known(text)
@@ -126,15 +126,15 @@ fn types_that_are_listed() {
 }
 
 #[test]
-fn what_is_learned_is_known_to_us_and_to_openssh() {
+fn an_added_key_is_known_to_homeport_and_to_openssh() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join(".ssh/known_hosts");
     let plain = HostName::new("Plain.example.com", 22, None);
     let port = HostName::new("::1", 2222, None);
-    learn(&file, &plain, &key(A), false).unwrap();
+    add_key(&file, &plain, &key(A), false).unwrap();
     // A last line without an end must not swallow the next.
     std::fs::write(&file, std::fs::read_to_string(&file).unwrap().trim_end()).unwrap();
-    learn(&file, &port, &key(&format!("{B} a comment")), true).unwrap();
+    add_key(&file, &port, &key(&format!("{B} a comment")), true).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(file.parent().unwrap()), mode(&file)), (0o700, 0o600));
     let text = std::fs::read_to_string(&file).unwrap();
@@ -155,14 +155,14 @@ fn what_is_learned_is_known_to_us_and_to_openssh() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told() {
+fn an_unreadable_file_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let error = KnownHosts::read(&[dir.path().to_owned()])
         .unwrap_err()
         .to_string();
     assert!(error.contains("cannot read"), "{error}");
     assert!(
-        learn(
+        add_key(
             &dir.path().join("no/such/file"),
             &HostName::new("h", 22, None),
             &key(A),

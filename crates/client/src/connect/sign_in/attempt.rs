@@ -14,10 +14,10 @@ use crate::connect::destination::SignInRules;
 use crate::connect::prompts::AsyncPrompts;
 use crate::connect::ssh_config::settings::Method;
 
-/// How long to wait for one answer of the server, which may first ask somebody's phone. Time in which a person is asked
-/// here does not count.
+/// How long to wait for one answer of the server, which may first wait for a confirmation on a phone. Time with an open
+/// prompt here does not count.
 pub(super) const ANSWER: Duration = Duration::from_secs(120);
-/// The most partial successes: no server asks for more than its few methods.
+/// The most partial successes: no server requires more than its few methods.
 const MAX_PARTS: usize = 8;
 
 /// A connection on which a user signs in, and what the user may use for that.
@@ -27,10 +27,10 @@ pub(in crate::connect) struct SignIn<'a, H: Handler> {
     pub(super) credentials: &'a Credentials,
     pub(super) prompts: &'a AsyncPrompts,
     pub(super) report: Report,
-    /// The keys that are left to try. `None`: not looked up yet.
+    /// The keys that are left to try, or `None` before they are looked up.
     pub(super) identities: Option<VecDeque<Identity>>,
     pub(super) agent: Option<Agent>,
-    /// The hash with which RSA keys sign. `None`: not asked yet.
+    /// The hash with which RSA keys sign, or `None` before the server was asked.
     pub(super) rsa: Option<RsaHash>,
     /// Whether the kept password, and the kept answers, have been used. Each is used once.
     pub(super) password_used: bool,
@@ -43,18 +43,18 @@ pub(in crate::connect) struct SignIn<'a, H: Handler> {
 #[derive(Clone, Copy)]
 pub(super) enum RsaHash {
     Sha2(HashAlg),
-    /// Only SHA-1, which is not used.
+    /// The server accepts only SHA-1, which is not used.
     None,
 }
 
 /// How one attempt to sign in went.
 pub(super) enum SignInStep {
     Done,
-    /// One part of the sign-in is done. These methods are open now.
+    /// The server accepted this step, and requires another one by one of these methods.
     Part(MethodSet),
-    /// The attempt was refused. These methods are open.
+    /// The server refused this step. These methods may be tried next.
     Refused(MethodSet),
-    /// This method has nothing left to try.
+    /// The method has no more credentials to try.
     Exhausted,
 }
 
@@ -85,7 +85,7 @@ impl<'a, H: Handler> SignIn<'a, H> {
         }
     }
 
-    /// Signs in.
+    /// Signs in by the methods in their order, until the server is satisfied.
     ///
     /// # Errors
     /// When nothing lets the user in, or the connection ends.
@@ -110,7 +110,7 @@ impl<'a, H: Handler> SignIn<'a, H> {
         Err(SignInError::Refused(Box::new(self.report)))
     }
 
-    /// Tries every method that is open, until one is accepted.
+    /// Tries every method that the server accepts, until one succeeds.
     async fn part(&mut self, open: &mut MethodSet) -> Result<SignInStep, SignInError> {
         for method in self.methods() {
             let kind = match method {
@@ -151,7 +151,7 @@ impl<'a, H: Handler> SignIn<'a, H> {
         answer: Option<Result<AuthResult, E>>,
     ) -> Result<SignInStep, SignInError> {
         match answer {
-            None => Err(SignInError::Silent(self.told())),
+            None => Err(SignInError::Silent(self.take_report())),
             Some(Err(error)) => Err(self.broken(error.into())),
             Some(Ok(AuthResult::Success)) => Ok(SignInStep::Done),
             Some(Ok(AuthResult::Failure {
@@ -162,9 +162,9 @@ impl<'a, H: Handler> SignIn<'a, H> {
     }
 
     pub(super) fn refused(&mut self, open: MethodSet, partly: bool) -> Result<SignInStep, SignInError> {
-        // russh gives this answer for a connection that has ended, too.
+        // russh returns this answer for a closed connection as well.
         if open.is_empty() && self.handle.is_closed() {
-            return Err(SignInError::Closed(self.told()));
+            return Err(SignInError::Closed(self.take_report()));
         }
         self.report.now_open(&open);
         Ok(match partly {
@@ -173,12 +173,12 @@ impl<'a, H: Handler> SignIn<'a, H> {
         })
     }
 
-    pub(super) fn told(&self) -> Box<Report> {
+    pub(super) fn take_report(&self) -> Box<Report> {
         Box::new(self.report.clone())
     }
 
     pub(super) fn broken(&self, source: russh::Error) -> SignInError {
-        let report = self.told();
+        let report = self.take_report();
         match source {
             russh::Error::SendError
             | russh::Error::RecvError
@@ -190,14 +190,14 @@ impl<'a, H: Handler> SignIn<'a, H> {
 
     pub(super) fn cannot_ask(&self, source: std::io::Error) -> SignInError {
         SignInError::CannotAsk {
-            report: self.told(),
+            report: self.take_report(),
             source,
         }
     }
 
     /// Keeps a note about a key, and prints it at once: it may be why a password is asked for.
     pub(super) fn note(&mut self, note: String) {
-        self.prompts.tell(&format!("warning: {note}"));
+        self.prompts.show(&format!("warning: {note}"));
         self.report.notes.push(note);
     }
 }

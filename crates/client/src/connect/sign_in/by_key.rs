@@ -16,7 +16,7 @@ use super::report::SignInError;
 use crate::connect::known_hosts::fingerprint;
 use base::visible::printable;
 
-/// How long the agent may take to list its keys, which needs nobody's touch.
+/// How long the agent may take to list its keys, which needs no confirmation.
 const AGENT: Duration = Duration::from_secs(10);
 
 impl<H: Handler> SignIn<'_, H> {
@@ -38,7 +38,7 @@ impl<H: Handler> SignIn<'_, H> {
         Ok(last)
     }
 
-    /// Tries one key. `None`: the key could not be used, and that was said.
+    /// Tries one key. `None`: the key could not be used, which was reported.
     async fn try_key(&mut self, identity: Identity) -> Result<Option<SignInStep>, SignInError> {
         match identity {
             Identity::InAgent { key, name } => {
@@ -85,10 +85,10 @@ impl<H: Handler> SignIn<'_, H> {
             .handle
             .authenticate_publickey_with(user, key, hash, &mut signer);
         match self.prompts.with_timeout(ANSWER, attempt).await {
-            Some(Err(KeyError::Gone(_))) => Err(SignInError::Closed(self.told())),
+            Some(Err(KeyError::Gone(_))) => Err(SignInError::Closed(self.take_report())),
             Some(Err(error)) => self.unusable(name, error).map(|()| None),
             Some(Ok(result)) => self.key_step(result).map(Some),
-            None => Err(SignInError::Silent(self.told())),
+            None => Err(SignInError::Silent(self.take_report())),
         }
     }
 
@@ -104,13 +104,13 @@ impl<H: Handler> SignIn<'_, H> {
         let user = self.rules.user.as_str();
         let attempt = self.handle.authenticate_publickey_with(user, key, hash, agent);
         match self.prompts.with_timeout(ANSWER, attempt).await {
-            Some(Err(AgentAuthError::Send(_))) => Err(SignInError::Closed(self.told())),
+            Some(Err(AgentAuthError::Send(_))) => Err(SignInError::Closed(self.take_report())),
             Some(Err(AgentAuthError::Key(error))) => {
                 self.note(format!("the agent does not sign with {name}: {error}"));
                 Ok(None)
             }
             Some(Ok(result)) => self.key_step(result).map(Some),
-            None => Err(SignInError::Silent(self.told())),
+            None => Err(SignInError::Silent(self.take_report())),
         }
     }
 
@@ -118,7 +118,7 @@ impl<H: Handler> SignIn<'_, H> {
         self.step::<russh::Error>(Some(Ok(result)))
     }
 
-    /// Skips a key that stays locked, unless the person wants to stop.
+    /// Skips a key that was not unlocked, unless the user cancelled.
     fn unusable(&mut self, name: &str, error: KeyError) -> Result<(), SignInError> {
         match error {
             KeyError::NotUnlocked(error) if error.kind() == std::io::ErrorKind::Interrupted => {
@@ -131,7 +131,7 @@ impl<H: Handler> SignIn<'_, H> {
         }
     }
 
-    /// The hash with which the key signs. The outer `None`: there is none that both accept, and that was said.
+    /// The hash with which the key signs. The outer `None`: there is none that both accept, which was reported.
     async fn hash(&mut self, key: &PublicKey, name: &str) -> Result<Option<Option<HashAlg>>, SignInError> {
         if !matches!(key.algorithm(), Algorithm::Rsa { .. }) {
             return Ok(Some(None));
@@ -139,7 +139,7 @@ impl<H: Handler> SignIn<'_, H> {
         let rsa = match self.rsa {
             Some(rsa) => rsa,
             None => {
-                // Servers that do not say it have known SHA-2 since 2016.
+                // Servers that do not announce their algorithms have supported SHA-2 since 2016.
                 let best = self.handle.best_supported_rsa_hash().await;
                 match best.map_err(|error| self.broken(error))? {
                     Some(Some(hash)) => RsaHash::Sha2(hash),
@@ -186,7 +186,7 @@ impl<H: Handler> SignIn<'_, H> {
         let list = async {
             let mut agent = Agent::connect_uds(&socket).await?;
             if let Some(binding) = binding {
-                // An agent that does not know this works without it: only keys that are bound to hosts need it.
+                // An agent without this extension works as well: only keys that are bound to hosts need it.
                 let _ = agent.bind_session(&binding, false).await;
             }
             let identities = agent.request_identities().await?;

@@ -10,7 +10,7 @@ use super::report::SignInError;
 use base::secret::Secret;
 use base::visible::{printable, printable_lines};
 
-/// The most questions at once, and rounds of them in one attempt: real servers ask for one or two.
+/// The most questions in one round, and the most rounds in one attempt: real servers ask one or two.
 const MAX_PROMPTS: usize = 16;
 const MAX_ROUNDS: usize = 16;
 /// How much is shown of a question and of an introduction, in characters and lines.
@@ -20,7 +20,7 @@ const SHOWN_LINES: usize = 20;
 /// How one round of questions was answered.
 struct Replies {
     answers: Vec<Answer>,
-    /// Whether a person was asked.
+    /// Whether the user was asked.
     asked: bool,
 }
 
@@ -55,7 +55,7 @@ impl<H: Handler> SignIn<'_, H> {
         Ok(last)
     }
 
-    /// The kept password, else one that is asked for, as often as the rules allow; and whether it was asked for.
+    /// Returns the kept password, or asks for one as often as the rules allow. Also returns whether the user was asked.
     async fn next_password(&mut self) -> Result<Option<(Secret, bool)>, SignInError> {
         if !std::mem::replace(&mut self.password_used, true)
             && let Some(password) = self.credentials.password()
@@ -77,7 +77,7 @@ impl<H: Handler> SignIn<'_, H> {
     pub(super) async fn by_answers(&mut self) -> Result<SignInStep, SignInError> {
         let mut last = SignInStep::Exhausted;
         for _ in 0..=self.rules.password_prompts {
-            // A user who gives a password beforehand does not want to be asked for another.
+            // A user who supplied a password in advance is not asked for another.
             if self.given_refused {
                 break;
             }
@@ -104,7 +104,7 @@ impl<H: Handler> SignIn<'_, H> {
         Ok(last)
     }
 
-    /// Holds one conversation, from its start to success or failure. Also returns whether a person was asked.
+    /// Holds one conversation, from its start to success or failure. Also returns whether the user was asked.
     async fn one_attempt(&mut self) -> Result<(SignInStep, bool), SignInError> {
         let user = self.rules.user.as_str();
         let start = self.handle.authenticate_keyboard_interactive_start(user, None);
@@ -113,7 +113,7 @@ impl<H: Handler> SignIn<'_, H> {
         let mut asked = false;
         for _ in 0..MAX_ROUNDS {
             let response = match answer {
-                None => return Err(SignInError::Silent(self.told())),
+                None => return Err(SignInError::Silent(self.take_report())),
                 Some(response) => response.map_err(|error| self.broken(error))?,
             };
             self.report.answers +=
@@ -159,7 +159,7 @@ impl<H: Handler> SignIn<'_, H> {
         for text in [name, instructions] {
             let text = printable_lines(text.as_bytes(), SHOWN_LINES, SHOWN_LINES * SHOWN_PROMPT);
             if !text.is_empty() {
-                self.prompts.tell(&text);
+                self.prompts.show(&text);
             }
         }
     }
@@ -190,7 +190,7 @@ impl<H: Handler> SignIn<'_, H> {
         Ok(replies)
     }
 
-    /// The password that was given beforehand. It answers one hidden question, unless it has been used.
+    /// Returns the password that was supplied in advance, unless it has been used. It answers one hidden question.
     fn given_password(&mut self, single: bool) -> Option<Secret> {
         let usable = single && self.credentials.is_given() && !self.password_used;
         let password = usable.then(|| self.credentials.password()).flatten()?;
@@ -201,7 +201,7 @@ impl<H: Handler> SignIn<'_, H> {
     async fn ask(&self, prompt: &str, echo: bool) -> Result<Secret, SignInError> {
         let (user, host) = self.names();
         let shown: String = printable(prompt.as_bytes()).chars().take(SHOWN_PROMPT).collect();
-        // User and host stand in front, so that no server can pass its question off as another's.
+        // The label begins with user and host, so that no server can imitate the prompt of another.
         let label = format!("({user}@{host}) {shown}");
         let answer = match echo {
             true => self.prompts.line(label).await.map(Secret::new),
@@ -219,7 +219,7 @@ impl<H: Handler> SignIn<'_, H> {
 
     fn say_refused(&self, asked: bool, open: &MethodSet, method: MethodKind) {
         if asked && open.contains(&method) {
-            self.prompts.tell("That was not right.");
+            self.prompts.show("That was not right.");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The secrets that have let somebody in before, so that a connection that breaks can come back without asking again.
+//! The secrets of successful sign-ins, so that a broken connection is replaced without prompting again.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use russh::keys::{PrivateKey, PublicKey};
 
 use base::secret::Secret;
 
-/// The secrets of one person at one server. They are kept in memory only, and wiped from it at the end.
+/// The secrets of one user at one server. They are kept in memory only, and erased when dropped.
 #[derive(Default)]
 pub struct Credentials {
     kept: Mutex<StoredSecrets>,
@@ -30,7 +30,7 @@ pub(super) struct Answer {
 
 impl Credentials {
     /// Makes credentials with the password that `--password-stdin` brought, if any. It is used once for each
-    /// connection, and nothing is asked in its place.
+    /// connection, and no prompt replaces it.
     pub fn new(password: Option<Secret>) -> Self {
         Self {
             given: password.is_some(),
@@ -41,7 +41,7 @@ impl Credentials {
         }
     }
 
-    /// Whether the password was given beforehand.
+    /// Whether the password was supplied in advance.
     pub(super) fn is_given(&self) -> bool {
         self.given
     }

@@ -1,4 +1,4 @@
-//! Private keys in files: which there are, what their public parts are, and how they are unlocked and sign.
+//! Private keys in files: finds them and their public parts, unlocks them, and signs with them.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -34,8 +34,7 @@ pub(super) struct KeyFile {
     pub(super) named: bool,
 }
 
-/// Reads what can be read without a passphrase. It blocks. The second value is what the user is to be told about the
-/// file.
+/// Reads what can be read without a passphrase. It blocks. The second value is a note for the user about the file.
 pub(super) fn load(file: &IdentityFile) -> (Option<KeyFile>, Option<String>) {
     let path = &file.path;
     let beside = with_pub(path);
@@ -51,9 +50,10 @@ pub(super) fn load(file: &IdentityFile) -> (Option<KeyFile>, Option<String>) {
         Err(problem) => {
             // The agent may have the key whose public part is here.
             let public = public_beside();
-            let told = (file.named && (public.is_none() || !problem.is_missing())) || problem.is_open();
+            let is_reported =
+                (file.named && (public.is_none() || !problem.is_missing())) || problem.is_open();
             let key = public.map(|public| found(Some(public), false));
-            return (key, told.then(|| problem.tell(path)));
+            return (key, is_reported.then(|| problem.describe(path)));
         }
     };
     if let Some(public) = public_in(&text) {
@@ -71,7 +71,7 @@ pub(super) fn load(file: &IdentityFile) -> (Option<KeyFile>, Option<String>) {
 /// Why a file cannot be read as a private key.
 enum KeyFileProblem {
     Missing,
-    /// Others may read the file. Holds its permissions.
+    /// Other users may read the file. Holds its permissions.
     Open(u32),
     Unreadable(io::Error),
 }
@@ -85,7 +85,7 @@ impl KeyFileProblem {
         matches!(self, KeyFileProblem::Open(_))
     }
 
-    fn tell(&self, path: &Path) -> String {
+    fn describe(&self, path: &Path) -> String {
         let path = path.display();
         match self {
             KeyFileProblem::Missing => format!("the key \"{path}\" is not there"),
@@ -111,7 +111,7 @@ fn private_text(path: &Path) -> Result<Zeroizing<String>, KeyFileProblem> {
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| KeyFileProblem::Unreadable(io::Error::other("it is not text")))?;
     let own = metadata.uid() == rustix::process::getuid().as_raw();
-    // As in ssh, only the owner is told, who can change it. A public key may be read by everybody.
+    // As in ssh, only the owner is warned, because only the owner can change it. Everybody may read a public key.
     if own && metadata.mode() & 0o077 != 0 && public_in(text).is_none() {
         return Err(KeyFileProblem::Open(metadata.mode() & 0o777));
     }
@@ -165,7 +165,7 @@ fn is_encrypted(text: &str) -> bool {
 /// Why a key does not sign.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeyError {
-    /// The person gave up, or nobody is there to ask.
+    /// The user cancelled, or there is no user to ask.
     #[error("{0}")]
     NotUnlocked(io::Error),
     #[error("the passphrase is wrong")]
@@ -187,7 +187,7 @@ impl KeyFile {
             return Ok(key);
         }
         let text =
-            private_text(&self.path).map_err(|problem| KeyError::Unusable(problem.tell(&self.path)))?;
+            private_text(&self.path).map_err(|problem| KeyError::Unusable(problem.describe(&self.path)))?;
         let text = Arc::new(text);
         let mut tried = 0;
         let mut passphrase = None;
@@ -225,7 +225,7 @@ fn may_be_encrypted(text: &str) -> bool {
     is_encrypted(text) || PrivateKey::from_openssh(text).is_ok_and(|key| key.is_encrypted())
 }
 
-/// Decodes a key on another thread, because unlocking takes a while on purpose.
+/// Decodes a key on another thread, because unlocking is deliberately slow.
 async fn decode(
     text: Arc<Zeroizing<String>>,
     passphrase: Option<base::secret::Secret>,

@@ -1,4 +1,4 @@
-//! Why somebody is not signed in: what was tried, and what to do next.
+//! Reports why a sign-in failed: what was tried, and what to do next.
 
 use std::fmt;
 use std::io;
@@ -8,18 +8,18 @@ use russh::{MethodKind, MethodSet};
 /// How many keys a report names.
 const SHOWN_KEYS: usize = 6;
 
-/// Why somebody is not signed in.
+/// Why a sign-in failed, with the report of what was tried.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// Nothing that was tried let the user in.
+    /// The server accepted nothing that was tried.
     #[error("{0}{hint}", hint = .0.hint())]
     Refused(Box<Report>),
-    /// The person could not be asked, or gave up.
+    /// The user could not be asked, or cancelled the prompt.
     #[error("{report}; {source}")]
     CannotAsk {
         /// The methods and keys that were tried before.
         report: Box<Report>,
-        /// Why nobody could be asked.
+        /// The error of the prompt.
         source: io::Error,
     },
     /// The server ended the connection.
@@ -46,7 +46,7 @@ pub struct Report {
     pub(super) keys: Vec<String>,
     pub(super) passwords: usize,
     pub(super) answers: usize,
-    /// The methods that the server accepts. `None`: it never said.
+    /// The methods that the server accepts, or `None` if it never listed them.
     pub(super) open: Option<Vec<&'static str>>,
     /// Notes about keys that could not be used.
     pub(super) notes: Vec<String>,
@@ -105,7 +105,7 @@ impl Report {
         match (self.takes(MethodKind::PublicKey), self.keys.is_empty()) {
             (true, true) => " (hint: name a key with -i FILE, or add it to ssh-agent with ssh-add)",
             (true, false) => " (hint: the server must know the key: name the right one with -i FILE)",
-            (false, _) => " (hint: ask whoever runs the server how you may sign in)",
+            (false, _) => " (hint: ask the server's administrator how you may sign in)",
         }
     }
 
@@ -114,7 +114,7 @@ impl Report {
             true => {
                 " (hint: servers let pass only a few keys: name the right one with -i FILE, and set IdentitiesOnly in ~/.ssh/config)"
             }
-            false => " (hint: try again later, or ask whoever runs the server)",
+            false => " (hint: try again later, or ask the server's administrator)",
         }
     }
 }
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_tried_and_what_to_do() {
+    fn a_report_lists_the_attempts_and_gives_a_hint() {
         let report = |keys: &[&str], passwords, open: &[MethodKind], notes: &[&str]| {
             let mut report = Report {
                 user: "tom".into(),
@@ -169,7 +169,7 @@ mod tests {
             ),
             (
                 SignInError::Refused(report(&[], 0, &[], &[])),
-                "not signed in as tom at h: nothing was there to try; the server takes nothing more (hint: ask whoever runs the server how you may sign in)",
+                "not signed in as tom at h: nothing was there to try; the server takes nothing more (hint: ask the server's administrator how you may sign in)",
             ),
         ] {
             assert_eq!(error.to_string(), expected);

@@ -1,5 +1,5 @@
-//! The body of the fuzz target for ssh_config: whatever the text is, nothing panics, and the first word on a keyword
-//! counts, also when the file is read twice.
+//! The body of the fuzz target for ssh_config: no text makes it panic, and the first value of a keyword counts, also
+//! when the file is read twice.
 
 use std::path::{Path, PathBuf};
 

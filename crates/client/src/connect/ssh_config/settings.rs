@@ -11,9 +11,9 @@ pub enum UnknownKeys {
     #[default]
     Ask,
     /// Add an unknown key: `accept-new`.
-    Learn,
-    /// Add the key, and say so: `no` and `off`.
-    LearnLoudly,
+    AcceptNew,
+    /// Add an unknown key with a warning: `no` and `off`.
+    AcceptWithWarning,
 }
 
 /// A method to sign in.
@@ -27,7 +27,8 @@ pub enum Method {
     Password,
 }
 
-/// What the files say about one host. `None`: nothing. File names are as written, with their `~` and `%`.
+/// The settings of the files for one host. `None` means that no file has the keyword. File names are as written, with
+/// `~` and `%` tokens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are ssh_config's")]
 pub struct SshSettings {
@@ -56,13 +57,13 @@ pub struct SshSettings {
     pub direct: Option<bool>,
 }
 
-/// Keeps the value that was said first.
+/// Sets a value unless an earlier line has set it.
 fn first<T>(slot: &mut Option<T>, value: T) {
     slot.get_or_insert(value);
 }
 
 impl SshSettings {
-    /// Obeys a line that applies. Unknown keywords are ignored.
+    /// Applies a line. Unknown keywords are ignored.
     ///
     /// # Errors
     /// What is wrong about the arguments of a keyword that is obeyed.
@@ -138,8 +139,8 @@ fn unknown_keys(text: &str) -> Result<UnknownKeys, String> {
     match text.to_ascii_lowercase().as_str() {
         "yes" | "true" => Ok(UnknownKeys::Refuse),
         "ask" => Ok(UnknownKeys::Ask),
-        "accept-new" => Ok(UnknownKeys::Learn),
-        "no" | "false" | "off" => Ok(UnknownKeys::LearnLoudly),
+        "accept-new" => Ok(UnknownKeys::AcceptNew),
+        "no" | "false" | "off" => Ok(UnknownKeys::AcceptWithWarning),
         _ => Err("it is yes, no, ask or accept-new".to_owned()),
     }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::settings::{Method, UnknownKeys};
 use super::*;
 
-/// Configuration files that exist only here.
+/// Configuration files that exist in memory only.
 #[derive(Default)]
 struct ConfigText(HashMap<&'static str, &'static str>);
 
@@ -38,7 +38,7 @@ fn ask(text: &str, host: &str) -> SshSettings {
 }
 
 #[test]
-fn the_first_word_counts() {
+fn the_first_value_of_a_keyword_counts() {
     let text = "Host web *.example.com !bad.example.com\n HostName first\n Port 2222\n\
                 Host *\n HostName second\n Port 22\n User u\n IdentityFile a\n IdentityFile b\n IdentityFile a\n";
     for (host, name, port) in [
@@ -74,7 +74,7 @@ fn every_keyword() {
         identity_agent: Some("none".into()),
         user_known_hosts: Some(vec!["a".into(), "b c".into()]),
         global_known_hosts: Some(vec!["d".into()]),
-        unknown_keys: Some(UnknownKeys::Learn),
+        unknown_keys: Some(UnknownKeys::AcceptNew),
         host_key_alias: Some("alias".into()),
         hash_known_hosts: Some(true),
         connect_timeout: Some(Some(std::time::Duration::from_secs(7))),
@@ -88,8 +88,8 @@ fn every_keyword() {
     };
     assert_eq!(settings, expected);
     for (text, expected) in [
-        ("no", UnknownKeys::LearnLoudly),
-        ("off", UnknownKeys::LearnLoudly),
+        ("no", UnknownKeys::AcceptWithWarning),
+        ("off", UnknownKeys::AcceptWithWarning),
         ("ask", UnknownKeys::Ask),
         ("YES", UnknownKeys::Refuse),
     ] {
@@ -134,7 +134,7 @@ fn match_blocks() {
 
 /// ssh would run the command, and may connect elsewhere.
 #[test]
-fn what_may_hold_and_cannot_be_known_is_an_error() {
+fn an_undecidable_match_criterion_is_an_error() {
     for criteria in [
         "exec true",
         "!exec false",
@@ -181,7 +181,7 @@ fn included_files_belong_to_the_block_they_stand_in() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_its_line() {
+fn errors_name_the_file_and_the_line() {
     for (text, expected) in [
         ("\n\nPort", "line 3: port: it takes one argument"),
         ("User \"a", "line 1: a quote does not end"),
@@ -194,12 +194,12 @@ fn what_cannot_be_read_is_told_with_its_line() {
             .to_string();
         assert!(error.contains(expected), "{text}: {error}");
     }
-    // A block for somebody else may have anything.
+    // A block for another host may contain anything.
     assert_eq!(ask("Host other\nPort x\n", "h"), SshSettings::default());
 }
 
 #[test]
-fn a_proxy_is_never_left_out_in_silence() {
+fn a_proxy_is_an_error() {
     for (text, refused) in [
         ("ProxyCommand nc %h %p", true),
         ("ProxyJump bastion", true),
@@ -215,7 +215,7 @@ fn a_proxy_is_never_left_out_in_silence() {
 }
 
 #[test]
-fn files_on_disk() {
+fn configuration_files_are_read_from_disk() {
     let dir = tempfile::tempdir().unwrap();
     let ssh = dir.path().join(".ssh");
     std::fs::create_dir_all(ssh.join("conf.d")).unwrap();
@@ -255,7 +255,7 @@ fn files_on_disk() {
 }
 
 #[test]
-fn files_in_order_and_none_that_are_hidden() {
+fn included_files_are_sorted_and_hidden_ones_are_skipped() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("d")).unwrap();
     for name in ["d/b.conf", "d/a.conf", "d/c.txt", "d/.h.conf"] {

@@ -10,7 +10,7 @@ use crate::progress::bars::{BarTarget, BarsDisplay};
 use crate::transfer::progress_hub::{ProgressHub, Stage, Totals};
 use crate::transfer::{Direction, Outcome};
 
-/// A terminal of this size, and what draws on it.
+/// A terminal of this width in memory, and the target that draws on it.
 fn screen(columns: u16) -> (InMemoryTerm, BarTarget) {
     let terminal = InMemoryTerm::new(20, columns);
     let (drawn, said) = (terminal.clone(), terminal.clone());
@@ -47,7 +47,7 @@ fn bars_come_and_go_and_lines_stay() {
         display.began(job, progress);
     }
     display.draw(at(1));
-    // 4 MiB were there before: they have not moved.
+    // 4 MiB existed before the transfer, so they do not count as transferred.
     meters[0].enter(Stage::Sending);
     meters[0].set_done(4 * MIB);
     meters[0].add(2 * MIB);
@@ -70,11 +70,7 @@ fn bars_come_and_go_and_lines_stay() {
     );
 
     display.pause(&mut || {
-        assert_eq!(
-            terminal.contents(),
-            "",
-            "nothing is drawn while somebody is asked"
-        );
+        assert_eq!(terminal.contents(), "", "nothing is drawn while a prompt is open");
         display.draw(at(4));
         display.ended(&meters[1], Some("second: skipped"));
         assert_eq!(terminal.contents(), "");

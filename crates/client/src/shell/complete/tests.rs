@@ -1,9 +1,9 @@
-//! Lines and what could stand at their ends, with directories that are made up.
+//! Completions of lines, with directories that exist in memory only.
 
 use super::*;
 use base::words::words;
 
-/// A server's directories, and this machine's.
+/// The directories of a server and of this machine, in memory only.
 struct MadeUpDirectories;
 
 impl Lister for MadeUpDirectories {
@@ -47,7 +47,7 @@ impl Lister for MadeUpDirectories {
     }
 }
 
-/// What the line becomes with each choice.
+/// Returns the line with each of its completions.
 fn lines(line: &str) -> Vec<String> {
     let choices = complete(line, true, &MadeUpDirectories);
     let text = |choice: Choice| format!("{}{}", &line[..choices.start], choice.text);
@@ -79,11 +79,11 @@ fn lines_are_completed() {
         ("get .", &["get .hidden "]),
         ("get Gr", &["get Grüße "]),
         ("get */", &[]),
-        // What can't be typed is not offered; what leaves the directory neither.
+        // Names that cannot be typed, or that leave the directory, are not offered.
         ("get cod", &[]),
         ("get bad", &[]),
         ("get ..", &[]),
-        // The first word of a command tells the side.
+        // The first word of a command decides which side is listed.
         ("get u", &["get unique "]),
         ("get x l", &["get x land/"]),
         ("get x u", &["get x unique "]),
@@ -116,14 +116,14 @@ fn lines_are_completed() {
 }
 
 #[test]
-fn in_the_middle_of_a_line_nothing_is_added() {
+fn in_the_middle_of_a_line_no_end_is_added() {
     let choices = complete("get \"my f", false, &MadeUpDirectories);
     assert_eq!(choices.all[0].text, "\"my file.txt");
     assert_eq!(choices.all[0].shown, "my file.txt");
 }
 
 #[test]
-fn whatever_is_offered_is_read_back_as_that_name() {
+fn completed_names_are_parsed_as_the_same_names() {
     for prefix in ["get ", "get '", "get \"", "rm docs/", "rm 'docs/"] {
         let choices = complete(prefix, true, &MadeUpDirectories);
         assert!(!choices.all.is_empty(), "{prefix}");
@@ -147,9 +147,9 @@ fn whatever_is_offered_is_read_back_as_that_name() {
 }
 
 #[test]
-fn a_crowd_is_cut() {
-    struct Crowd;
-    impl Lister for Crowd {
+fn the_number_of_candidates_is_limited() {
+    struct HugeDirectory;
+    impl Lister for HugeDirectory {
         fn list(&self, _side: Side, _directory: &[u8]) -> Vec<Entry> {
             let entry = |number| Entry {
                 name: format!("n{number}").into_bytes(),
@@ -158,5 +158,5 @@ fn a_crowd_is_cut() {
             (0..70_000).map(entry).collect()
         }
     }
-    assert_eq!(complete("get n", true, &Crowd).all.len(), MOST);
+    assert_eq!(complete("get n", true, &HugeDirectory).all.len(), MOST);
 }

@@ -1,4 +1,4 @@
-//! What lines mean, what is said of those that mean nothing, and help.
+//! The meaning of lines, the messages about invalid ones, and help.
 
 use std::ffi::OsString;
 
@@ -53,16 +53,16 @@ fn help_names_every_command() {
             verb.get_name()
         );
     }
-    let told = of(Some("upload"));
+    let message = of(Some("upload"));
     for part in [
         "Send files to the server",
         "Usage: put",
         "--overwrite",
         "Also called: upload",
     ] {
-        assert!(told.text.contains(part), "{part}: {}", told.text);
+        assert!(message.text.contains(part), "{part}: {}", message.text);
     }
-    assert!(!told.text.contains("From a command line"), "{}", told.text);
+    assert!(!message.text.contains("From a command line"), "{}", message.text);
     assert_eq!(of(Some("nothing like it")).code, 2);
 }
 
@@ -99,12 +99,12 @@ fn every_name_is_one_command_and_has_help() {
         .map(clap::Command::get_name)
         .collect();
     assert_eq!(first, ["get", "put", "ls"], "in the order of the list");
-    // The grammar makes sense.
+    // The grammar passes the checks of clap itself.
     grammar.debug_assert();
 }
 
 #[test]
-fn lines_become_commands() {
+fn lines_become_commands_for_the_server() {
     let transfer = |words: &[&str]| TransferArgs {
         words: os(words),
         ..TransferArgs::default()
@@ -167,6 +167,10 @@ fn lines_become_commands() {
         let own_or_server = understood(line).unwrap().into_own();
         assert_eq!(own_or_server.err(), Some(command), "{line}");
     }
+}
+
+#[test]
+fn lines_become_commands_of_the_shell() {
     let cd = |word: Option<&str>| {
         ShellCommand::Cd(CdArgs {
             word: word.map(OsString::from),
@@ -202,7 +206,7 @@ fn lines_become_commands() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_a_sentence() {
+fn errors_are_one_sentence() {
     for (line, code, sentence) in [
         (
             "get",
@@ -242,10 +246,10 @@ fn what_is_wrong_is_told_in_a_sentence() {
             "mv: 2 values required by '<PATH> <PATH>...'; only 1 was provided (hint: help mv)",
         ),
     ] {
-        let told = understood(line).unwrap_err();
-        assert_eq!((told.code, told.text.as_str()), (code, sentence), "{line}");
+        let message = understood(line).unwrap_err();
+        assert_eq!((message.code, message.text.as_str()), (code, sentence), "{line}");
     }
-    let told = understood("get --help").unwrap_err();
-    assert_eq!(told.code, 0);
-    assert!(told.text.contains("Usage: get"), "{}", told.text);
+    let message = understood("get --help").unwrap_err();
+    assert_eq!(message.code, 0);
+    assert!(message.text.contains("Usage: get"), "{}", message.text);
 }

@@ -1,4 +1,4 @@
-//! `cd`: goes to a directory of the server.
+//! `cd`: changes the directory on the server.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -14,10 +14,10 @@ use crate::shell::messages::quoted_name;
 use crate::shell::verb::{LineOutcome, ShellVerb};
 use base::glob::{escape, unescape};
 
-/// Go to a directory of the server: .. is up, - is back, nothing is home
+/// Change the directory on the server (.. is the parent, - the previous directory)
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(in crate::shell) struct CdArgs {
-    /// The directory. Without it: home.
+    /// The new directory; the default is the home.
     #[arg(value_name = "DIRECTORY")]
     pub(in crate::shell) word: Option<OsString>,
 }
@@ -75,7 +75,7 @@ async fn find(session: &Session, word: &[u8]) -> Result<Vec<u8>, String> {
         }
     };
     let attrs = link.stat(&path).await.map_err(cannot)?;
-    // A server that does not say what it is gets the benefit of the doubt.
+    // A server that does not report the type of the file is not doubted.
     if attrs.is_directory() == Some(false) {
         return Err(format!("cannot go to {shown}: it is not a directory"));
     }

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::shell::context::ShellContext;
 use crate::shell::verb::{LineOutcome, ShellVerb};
 
-/// Leave the shell
+/// Leave the shell and close the connection
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(in crate::shell) struct ExitArgs {}
 

@@ -6,10 +6,10 @@ use crate::commands::candidates::Candidates;
 use crate::shell::context::ShellContext;
 use crate::shell::verb::{LineOutcome, ShellVerb};
 
-/// Show the commands, or how one is used
+/// List the commands, or show how one is used
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(in crate::shell) struct HelpArgs {
-    /// The command that is to be explained.
+    /// The command whose help is shown.
     #[arg(value_name = "COMMAND")]
     pub(in crate::shell) command: Option<String>,
 }

@@ -1,11 +1,11 @@
-//! `history`: shows the lines that were typed. Only the line editor knows them.
+//! `history`: lists the lines that were typed. Only the line editor knows them.
 
 use clap::Args;
 
 use crate::shell::context::ShellContext;
 use crate::shell::verb::{LineOutcome, ShellVerb};
 
-/// Show the lines that were typed
+/// List the lines that were typed
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(in crate::shell) struct HistoryArgs {}
 

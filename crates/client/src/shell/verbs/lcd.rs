@@ -1,4 +1,4 @@
-//! `lcd`: goes to a directory of this machine.
+//! `lcd`: changes the directory on this machine.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,10 +12,10 @@ use crate::shell::messages::{quoted_name, reason};
 use crate::shell::verb::{LineOutcome, ShellVerb};
 use base::glob::unescape;
 
-/// Go to a directory of this machine
+/// Change the directory on this machine
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(in crate::shell) struct LcdArgs {
-    /// The directory. Without it: home.
+    /// The new directory; the default is the home.
     #[arg(value_name = "DIRECTORY")]
     pub(in crate::shell) word: Option<OsString>,
 }

@@ -1,4 +1,4 @@
-//! `lls`: shows what is in a directory of this machine, with this machine's own `ls`, as sftp(1) does it.
+//! `lls`: lists directories of this machine with its own `ls`, as sftp(1) does.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,7 +12,7 @@ use crate::shell::context::ShellContext;
 use crate::shell::messages::{complain, reason};
 use crate::shell::verb::{LineOutcome, ShellVerb};
 
-/// Show what is in a directory of this machine
+/// List directories of this machine
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(in crate::shell) struct LlsArgs {
     /// Options and paths, as the ls of this machine takes them.

@@ -1,4 +1,4 @@
-//! `lpwd`: shows the directory of this machine where one is.
+//! `lpwd`: shows the current directory on this machine.
 
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -8,7 +8,7 @@ use crate::shell::context::ShellContext;
 use crate::shell::messages::reason;
 use crate::shell::verb::{LineOutcome, ShellVerb};
 
-/// Show where you are on this machine
+/// Show the current directory on this machine
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(in crate::shell) struct LpwdArgs {}
 

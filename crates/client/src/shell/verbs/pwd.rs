@@ -1,11 +1,11 @@
-//! `pwd`: shows the directory of the server where one is.
+//! `pwd`: shows the current directory on the server.
 
 use clap::Args;
 
 use crate::shell::context::ShellContext;
 use crate::shell::verb::{LineOutcome, ShellVerb};
 
-/// Show where you are on the server
+/// Show the current directory on the server
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(in crate::shell) struct PwdArgs {}
 

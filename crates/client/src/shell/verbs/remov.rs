@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::commands::rm::RmArgs;
 
-/// Remove files and directories with all that is in them: rm -r
+/// Remove files and directories with their contents: rm -r
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub(in crate::shell) struct RemovArgs {
     /// The options and words of `rm`.

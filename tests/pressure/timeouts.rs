@@ -1,4 +1,4 @@
-//! Connections that never become a session, or stop being one.
+//! Timeouts of connections before and after the sign-in, and clients that disappear.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,8 +15,8 @@ use testkit::server::TestServer;
 use testkit::stock::{By, run};
 use testkit::{PATIENCE, audit, wait_for};
 
-/// Sends a byte a second, if there is one, until the server hangs up.
-fn trickle(name: &'static str, port: u16, bytes: &'static [u8]) -> std::thread::JoinHandle<()> {
+/// Sends one of these bytes each second until the server disconnects.
+fn send_slowly(name: &'static str, port: u16, bytes: &'static [u8]) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
@@ -40,7 +40,7 @@ fn trickle(name: &'static str, port: u16, bytes: &'static [u8]) -> std::thread::
 }
 
 #[test]
-fn the_login_grace_ends_those_who_do_not_speak() {
+fn the_login_grace_time_ends_silent_connections() {
     let server = TestServer::start_with(&[("auth", "login_grace_secs = 5")], &["bob"]);
     let mut bob = server.raw("bob");
     let cases: [(&str, &'static [u8]); 4] = [
@@ -50,14 +50,14 @@ fn the_login_grace_ends_those_who_do_not_speak() {
             b"SSH-2.0-slow-and-never-done-with-its-name",
         ),
         ("sends a byte a second, and no newline", &[b'x'; 100]),
-        // A greeting, and then a packet of 256 bytes at leisure.
+        // An identification string, and then a packet of 256 bytes, slowly.
         (
             "sends a byte a second of a packet",
             b"S\r\nSSH-2.0-x\r\n\0\0\x01\0\x04\x14aaaaaaaaaaaaaaaaaaa",
         ),
     ];
     let all: Vec<_> = cases
-        .map(|(name, bytes)| trickle(name, server.port(), bytes))
+        .map(|(name, bytes)| send_slowly(name, server.port(), bytes))
         .into();
     let greeted = std::thread::spawn({
         let port = server.port();
@@ -76,19 +76,19 @@ fn the_login_grace_ends_those_who_do_not_speak() {
         thread.join().unwrap();
         assert!(matches!(bob.ask(&stat("/")), Reply::Attrs(_)));
     }
-    // The grace is for those who have not signed in.
+    // The grace time does not apply after the sign-in.
     assert!(matches!(bob.ask(&stat("/")), Reply::Attrs(_)));
 }
 
 #[test]
-fn the_idle_end_and_the_busy_stay() {
+fn idle_sessions_end_and_busy_ones_stay() {
     let server = TestServer::start_with(&[("limits", "idle_timeout_secs = 3")], &["alice", "bob"]);
     let mut busy = server.raw("bob");
     let mut works = || {
         assert!(matches!(busy.ask(&stat("/")), Reply::Attrs(_)));
         std::thread::sleep(Duration::from_millis(20));
     };
-    // The second one is idle when the other user has worked for two timeouts.
+    // The second session is idle when the other user has worked for two timeouts.
     for ended in 1..=2 {
         let _idle = std::thread::scope(|scope| {
             let signing_in = scope.spawn(|| server.raw("alice"));
@@ -102,7 +102,7 @@ fn the_idle_end_and_the_busy_stay() {
             server.audit().matches("idle for too long").count() == ended
         });
     }
-    // By the server's own clock, no earlier than it may.
+    // By the server's own clock, no session ended too early.
     let events = server.events();
     let alices = events.iter().filter(|event| event["user"] == "alice");
     let at = |name: &'static str| {
@@ -114,15 +114,15 @@ fn the_idle_end_and_the_busy_stay() {
     }
 }
 
-/// Who waits for an answer is not idle.
+/// A session that waits for a reply is not idle.
 #[test]
-fn long_work_is_not_idleness() {
+fn a_session_with_a_pending_request_is_not_idle() {
     const TIMEOUT: Duration = Duration::from_secs(2);
     let server = TestServer::start_with(&[("limits", "idle_timeout_secs = 2")], &["alice"]);
     let home = server.home("alice");
     std::fs::create_dir_all(&home).unwrap();
     let file = std::fs::File::create(home.join("sparse")).unwrap();
-    // Its whole, and no quick check (draft-ietf-secsh-filexfer-extensions, section 3.2).
+    // The request is for the whole file, without a quick check (draft-ietf-secsh-filexfer-extensions, section 3.2).
     let parts = vec![
         Part::Text(b"/sparse".to_vec()),
         Part::U64(0),
@@ -130,7 +130,7 @@ fn long_work_is_not_idleness() {
         Part::Text(Vec::new()),
     ];
     let hash = extended("md5-hash", parts);
-    // Sparse, and so large that it takes longer than the timeout to hash on this machine.
+    // The file is sparse, and so large that hashing it takes longer than the timeout.
     let mut size = 1_u64 << 30;
     let _idle = loop {
         file.set_len(size).unwrap();
@@ -138,7 +138,7 @@ fn long_work_is_not_idleness() {
         let begun = Instant::now();
         let answer = raw.ask(&hash);
         assert!(matches!(answer, Reply::Extended(_)), "{answer:?}");
-        // And it has a whole timeout to take the answer.
+        // After the reply, the idle timeout starts again.
         assert!(matches!(raw.ask(&stat("/")), Reply::Attrs(_)));
         if begun.elapsed() > TIMEOUT + TIMEOUT / 4 {
             break raw;
@@ -154,9 +154,9 @@ fn long_work_is_not_idleness() {
     });
 }
 
-/// Whoever vanishes in the middle of a WRITE leaves what was whole before it, and nothing open.
+/// A client that disappears in the middle of a WRITE leaves the bytes of earlier WRITEs, and no open file.
 #[test]
-fn a_client_vanishes_in_the_middle_of_a_write() {
+fn a_client_disappears_in_the_middle_of_a_write() {
     let server = TestServer::start(&["alice", "bob"]);
     let mut bob = server.raw("bob");
     story(async {
@@ -170,7 +170,7 @@ fn a_client_vanishes_in_the_middle_of_a_write() {
         ));
         let cut = peer::encode(&write(bogus(&handle), 30_000, vec![2; 30_000]), 2, b"");
         ends.0.send(cut[..20_000].to_vec()).await;
-        // It has arrived when a request of another channel, sent later, is answered.
+        // It has arrived once a later request of another channel is answered.
         let mut second = peer.sftp().await;
         assert!(matches!(
             peer::ask(&mut second, &stat("/"), b"").await,
@@ -185,15 +185,15 @@ fn a_client_vanishes_in_the_middle_of_a_write() {
     assert!(matches!(bob.ask(&stat("/")), Reply::Attrs(_)));
 }
 
-/// Scripts sign in, do one thing and leave, many times in a row: that is no attack.
+/// Scripts sign in, do one thing and disconnect, many times in a row, which is not an attack.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_signs_in_and_leaves_at_once_is_not_held_back() {
+async fn repeated_short_sessions_are_not_throttled() {
     let server = TestServer::start(&["alice"]);
     for _ in 0..60 {
         let peer = Peer::connect(&server, "alice", PeerSettings::window(1 << 20)).await;
-        peer.gate.vanish();
+        peer.gate.close_silently();
     }
-    // A new address is held back by nothing: its banner would come first each time. On a busy machine it may do so once.
+    // A new address is not delayed, so its banner would always come first. On a busy machine that may happen once.
     let mut banner_was_first = false;
     for stranger in 10..20 {
         let known = dial("127.0.0.1", server.port()).await.unwrap();

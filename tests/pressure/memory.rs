@@ -1,4 +1,4 @@
-//! What clients can make the server hold: each is filled as far as it goes, and measured.
+//! The memory that clients can make the server use: each kind is filled up to its limit, and measured.
 
 use std::io::Write;
 
@@ -12,17 +12,17 @@ use testkit::stock::{By, run};
 use testkit::wait_for;
 
 const MIB: u64 = 1 << 20;
-/// Channels of one connection by default.
+/// The default limit on the channels of one connection.
 const CHANNELS: u32 = 32;
 
-/// A request of so many bytes.
+/// Returns a STAT request of this many bytes.
 fn long_stat(bytes: usize, id: u32) -> Vec<u8> {
-    // Length, kind, id, and the length of the path.
+    // The path is preceded by the length, the type, the id, and its own length.
     peer::encode(&stat("x".repeat(bytes - 13)), id, b"")
 }
 
-/// Everything that came until now; what it granted to each channel is added up.
-fn grants(ssh: &mut Ssh, granted: &mut [usize]) {
+/// Reads all messages so far, and adds up the window that they grant to each channel.
+fn add_granted_windows(ssh: &mut Ssh, granted: &mut [usize]) {
     ssh.send(&Message::new(GLOBAL_REQUEST).string("now@example.com").byte(1));
     loop {
         let message = ssh.receive().unwrap();
@@ -37,7 +37,7 @@ fn grants(ssh: &mut Ssh, granted: &mut [usize]) {
     }
 }
 
-/// A connection with all its channels, each filled with requests as far as the server lets it; nothing is answered,
+/// A connection with all its channels, each filled with as many requests as the server accepts. Nothing is answered,
 /// because the client's windows are shut.
 struct Filled {
     ssh: Ssh,
@@ -52,10 +52,10 @@ impl Filled {
         let mut opened = Vec::new();
         for number in 0..channels {
             let channel = ssh.open_sftp(number, 0);
-            // INIT was sent.
+            // The INIT packet is already sent.
             granted[number as usize] += channel.window as usize - 9;
             opened.push(channel.theirs);
-            grants(&mut ssh, &mut granted);
+            add_granted_windows(&mut ssh, &mut granted);
         }
         let mut bytes = 0;
         for (number, &channel) in opened.iter().enumerate() {
@@ -73,8 +73,8 @@ impl Filled {
                 ssh.send(&data(channel, &packets));
             }
         }
-        // All of it has been taken.
-        grants(&mut ssh, &mut granted);
+        // The server has read everything.
+        add_granted_windows(&mut ssh, &mut granted);
         Self {
             ssh,
             channels: opened,
@@ -82,7 +82,7 @@ impl Filled {
         }
     }
 
-    /// On one more channel, whose window never shuts, opens a file and asks for it.
+    /// Opens a file on one more channel, whose window never shuts, and requests its content.
     fn read_nothing_of(&mut self, file: &str) {
         let opened = self.ssh.open_sftp(CHANNELS, (1 << 31) - 1);
         let request = peer::encode(&open(file, READ), 1, b"");
@@ -91,7 +91,7 @@ impl Filled {
         self.ask_for_data(opened.theirs, &reply[reply.len() - 4..]);
     }
 
-    /// Then replies as large as may be, which nobody reads.
+    /// Requests replies of the largest size, which nobody reads.
     fn ask_for_data(&mut self, reader: u32, handle: &[u8]) {
         for number in 0..60 {
             let many: Vec<u8> = (0..16)
@@ -124,9 +124,9 @@ fn server_with_file(extra: &[(&str, &str)]) -> TestServer {
 }
 
 #[test]
-fn one_connection_that_reads_nothing() {
+fn one_connection_that_reads_nothing_uses_little_memory() {
     let server = server_with_file(&[]);
-    // What the first one costs is not this one's.
+    // The memory that the first session allocates once does not count.
     drop(server.raw("alice"));
     let before = resident(&server);
     let mut filled = Filled::new(&server, CHANNELS - 1);
@@ -143,7 +143,7 @@ fn one_connection_that_reads_nothing() {
 }
 
 #[test]
-fn a_hundred_connections_that_read_nothing() {
+fn a_hundred_connections_that_read_nothing_use_little_memory() {
     let server = server_with_file(&[]);
     let mut bob = server.raw("bob");
     let before = resident(&server);
@@ -162,7 +162,7 @@ fn a_hundred_connections_that_read_nothing() {
         growth >> 20
     );
     assert!(growth < 512 * MIB, "the server grew by {} MiB", growth >> 20);
-    // One more has no place, and others notice nothing.
+    // One more connection is refused, and other users are not affected.
     let mut refused = Ssh::connect(server.port());
     refused.send(&Message::new(5).string("ssh-userauth"));
     let list = server.admin_ok(&["sessions", "list", "--json"], "");
@@ -174,9 +174,9 @@ fn a_hundred_connections_that_read_nothing() {
     });
 }
 
-/// All credit is taken by idle sessions of the same user; what is small and what is large gets through all the same.
+/// Idle sessions of the same user occupy the whole memory budget; small and large transfers succeed all the same.
 #[test]
-fn without_credit_everything_gets_through() {
+fn transfers_succeed_when_idle_sessions_use_up_the_budget() {
     let server = server_with_file(&[]);
     let holding: Vec<Ssh> = (0..20)
         .map(|_| {
@@ -215,7 +215,7 @@ fn without_credit_everything_gets_through() {
 }
 
 #[test]
-fn whoever_ignores_the_window_is_disconnected() {
+fn a_client_that_exceeds_the_window_is_disconnected() {
     let server = server_with_file(&[]);
     let mut ssh = Ssh::sign_in(&server, "alice");
     let opened = ssh.open_sftp(0, 0);
@@ -228,9 +228,9 @@ fn whoever_ignores_the_window_is_disconnected() {
     server.wait_for_audit("the client sends more than the window of its channel allows");
 }
 
-/// Connections that have signed in as nobody: with as large a packet as they may send, but for its last byte.
+/// Connections before the sign-in send the largest allowed packet except for its last byte.
 #[test]
-fn an_address_that_signs_in_as_nobody() {
+fn connections_before_the_sign_in_use_little_memory() {
     let server = server_with_file(&[("auth", "login_grace_secs = 60")]);
     let before = resident(&server);
     let mut all = Vec::new();
@@ -250,7 +250,7 @@ fn an_address_that_signs_in_as_nobody() {
     eprintln!("{} connections before sign-in: {} MiB", all.len(), growth >> 20);
     assert!(all.len() > 10);
     assert!(growth < 64 * MIB, "the server grew by {} MiB", growth >> 20);
-    // A packet that is too large ends the connection.
+    // A packet that is too large ends its connection.
     drop(all.drain(1..));
     let mut ssh = all.remove(0);
     let _ = ssh.stream().write_all(&[0]);
@@ -258,9 +258,9 @@ fn an_address_that_signs_in_as_nobody() {
     assert!(!ssh.kinds_until_the_end().contains(&OPEN_CONFIRMATION));
 }
 
-/// A thousand patterns, each of which looks at each directory from each directory.
+/// A thousand patterns, each of which lists every directory from every directory.
 #[test]
-fn patterns_that_look_at_much_come_to_an_end() {
+fn expensive_patterns_are_stopped() {
     let server = server_with_file(&[]);
     for directory in 0..60 {
         let directory = server.home("alice").join(format!("d{directory}"));
@@ -289,7 +289,7 @@ fn patterns_that_look_at_much_come_to_an_end() {
     eprintln!("four commands took {ticks} hundredths of a second of CPU");
     assert!(ticks < 4 * 800, "{ticks} hundredths of a second of CPU");
     assert!(resident(&server).saturating_sub(before.1) < 24 * MIB);
-    // What a user does is few looks.
+    // Ordinary patterns stay far below the limit.
     let mut command = server.client("ssh", "alice", By::Key);
     command.args(["alice@127.0.0.1", "echo */f7"]);
     let output = run(command, "");
@@ -299,7 +299,7 @@ fn patterns_that_look_at_much_come_to_an_end() {
     );
 }
 
-/// Open files and directories are held, and counted.
+/// Open files and directories stay open, and count against the limit.
 #[test]
 fn directories_that_stay_open_are_counted() {
     let server = server_with_file(&[("limits", "handles = 60000")]);

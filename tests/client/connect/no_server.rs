@@ -1,24 +1,26 @@
-//! Servers that are not there, do not answer, or are none.
+//! Addresses where nothing listens, nothing answers, or no SSH server runs.
 
 use homeport::connect::{ConnectError, Credentials};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use crate::client::connect::Way;
-use crate::client::connect::person::Person;
+use crate::client::connect::Connector;
+use crate::client::connect::prompts::ScriptedPrompts;
 use testkit::PATIENCE;
 
-async fn words_of(way: &Way) -> (ConnectError, String) {
-    way.fail(&Credentials::default(), &Person::absent()).await
+async fn connect_error(connector: &Connector) -> (ConnectError, String) {
+    connector
+        .connect_err(&Credentials::default(), &ScriptedPrompts::without_answers())
+        .await
 }
 
 #[tokio::test]
-async fn each_says_what_to_do() {
-    // Taken, so that no other program gets it, and nothing listens there.
+async fn unreachable_servers_are_reported_with_a_hint() {
+    // The port is bound, so that no other program gets it, but nothing listens on it.
     let taken = tokio::net::TcpSocket::new_v4().unwrap();
     taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let gone = taken.local_addr().unwrap().port();
-    let (error, words) = words_of(&Way::new("x", gone, "")).await;
+    let (error, words) = connect_error(&Connector::new("x", gone, "")).await;
     assert!(matches!(error, ConnectError::Unreachable(_)), "{words}");
     assert_eq!((error.exit_code(), error.may_pass()), (1, true));
     let expected = format!(
@@ -26,9 +28,9 @@ async fn each_says_what_to_do() {
     );
     assert!(words.starts_with(&expected), "{words}");
 
-    let mut way = Way::new("x", gone, "");
-    way.destination.host = "no-such-host.invalid".to_owned();
-    let (_, words) = words_of(&way).await;
+    let mut connector = Connector::new("x", gone, "");
+    connector.destination.host = "no-such-host.invalid".to_owned();
+    let (_, words) = connect_error(&connector).await;
     assert!(
         words.starts_with("cannot find the host \"no-such-host.invalid\""),
         "{words}"
@@ -36,12 +38,12 @@ async fn each_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_up() {
+async fn a_silent_server_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let way = Way::new("x", listener.local_addr().unwrap().port(), "ConnectTimeout 1\n");
-    let (error, words) = words_of(&way).await;
+    let connector = Connector::new("x", listener.local_addr().unwrap().port(), "ConnectTimeout 1\n");
+    let (error, words) = connect_error(&connector).await;
     assert!(error.may_pass() && words.contains("does not answer"), "{words}");
-    // Nothing of the connection is left behind.
+    // The client closes its connection.
     let (stream, _) = listener.accept().await.unwrap();
     let ended = async {
         let mut buffer = [0; 64];
@@ -61,7 +63,7 @@ async fn a_server_that_says_nothing_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_is_no_ssh_server_is_told() {
+async fn a_server_of_another_protocol_is_reported() {
     for (answer, expected) in [
         (
             "HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -74,13 +76,13 @@ async fn what_is_no_ssh_server_is_told() {
         ),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let way = Way::new("x", listener.local_addr().unwrap().port(), "ConnectTimeout 60\n");
+        let connector = Connector::new("x", listener.local_addr().unwrap().port(), "ConnectTimeout 60\n");
         let serve = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             stream.write_all(answer.as_bytes()).await.unwrap();
             stream.shutdown().await.unwrap();
         };
-        let ((), (error, words)) = tokio::join!(serve, words_of(&way));
+        let ((), (error, words)) = tokio::join!(serve, connect_error(&connector));
         assert!(matches!(error, ConnectError::Protocol(_)), "{words}");
         assert!(
             expected.iter().any(|part| words.contains(part)),

@@ -1,4 +1,4 @@
-//! Hashing holds up nobody, and ends when nobody waits for it.
+//! Hashing does not delay other requests, and stops when its client disconnects.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use testkit::server::TestServer;
 use testkit::stock::By;
 use testkit::wait_for;
 
-/// More than any machine hashes while a test runs, and no more than ext4 can have.
+/// A size that no machine hashes within a test, and that ext4 supports, in bytes.
 const ENDLESS: u64 = 1 << 43;
 
 fn sparse(server: &TestServer, name: &str, size: u64) {
@@ -19,7 +19,7 @@ fn sparse(server: &TestServer, name: &str, size: u64) {
     file.set_len(size).unwrap();
 }
 
-/// A session in a channel of the connection that the first one of them made.
+/// Returns a session on a channel of the shared connection, which the first one opens.
 fn channel_of_one_connection(server: &TestServer) -> RawSftp {
     let mut command = server.client("ssh", "alice", By::Key);
     command.args(["-o", "ControlMaster=auto", "-o", "ControlPath=master-%C"]);
@@ -27,7 +27,7 @@ fn channel_of_one_connection(server: &TestServer) -> RawSftp {
     RawSftp::start(command)
 }
 
-/// Sends a request and does not wait for its reply.
+/// Sends a request without waiting for its reply.
 fn send(session: &mut RawSftp, request: &Request) {
     let context = Context {
         base: "",
@@ -37,7 +37,7 @@ fn send(session: &mut RawSftp, request: &Request) {
 }
 
 #[test]
-fn other_channels_of_the_connection_go_on() {
+fn other_channels_of_the_connection_continue() {
     let server = TestServer::start(&["alice"]);
     let mut hashing = channel_of_one_connection(&server);
     let mut other = channel_of_one_connection(&server);
@@ -64,7 +64,7 @@ fn other_channels_of_the_connection_go_on() {
             sum("md5sum", b"abc")
         );
     }
-    // Had one of these waited for the large file, its hash would be there.
+    // If one of these had waited for the large file, its hash would have arrived.
     assert_eq!(
         hashing.receive(Duration::ZERO),
         Received::Silence,
@@ -73,7 +73,7 @@ fn other_channels_of_the_connection_go_on() {
 }
 
 #[test]
-fn more_hashes_than_cores_leave_the_slow_way_to_others() {
+fn more_hashes_than_cores_do_not_delay_slow_operations() {
     let server = TestServer::start(&["alice"]);
     let mut first = channel_of_one_connection(&server);
     sparse(&server, "large", ENDLESS);
@@ -81,7 +81,7 @@ fn more_hashes_than_cores_leave_the_slow_way_to_others() {
     for session in &mut hashing {
         send(session, &md5("large", 0, 0));
     }
-    // What is small waits for none of them, by whatever way it is asked.
+    // Small requests wait for none of them, whether extension or command.
     std::fs::write(server.home("alice").join("small"), "abc").unwrap();
     assert_eq!(
         md5_in(first.ask(&md5("small", 0, 0)), "md5-hash"),
@@ -93,7 +93,7 @@ fn more_hashes_than_cores_leave_the_slow_way_to_others() {
         2,
         "{output:?}"
     );
-    // fsync takes the slow way, of which a home has as many places as there are hashes now.
+    // fsync needs one of the slots for slow operations, of which a home has as many as there are hashes now.
     let handle = first.handle(&open("f", WRITE | CREAT));
     for _ in 0..20 {
         let reply = first.ask_about(&extended_handle("fsync@openssh.com", nth(0)), &handle);
@@ -101,8 +101,8 @@ fn more_hashes_than_cores_leave_the_slow_way_to_others() {
     }
 }
 
-/// The hashing, which would take hours, comes to an end. Hashing takes half of a processor at the least, also on a busy
-/// machine, and the clock of some kernels moves by four hundredths of a second.
+/// Asserts that the hashing stops, which would take hours. Hashing uses at least half of a processor even on a busy
+/// machine, and the clock of some kernels advances by four hundredths of a second.
 fn assert_ends(server: &TestServer, what: &str) {
     wait_for(&format!("the end of {what}"), || {
         let before = server.cpu_ticks();

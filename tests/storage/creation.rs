@@ -1,11 +1,11 @@
-//! A wrong `[store] path` is an error and leaves nothing behind; only some commands make a store.
+//! A wrong `[store] path` is an error and leaves nothing behind; only some commands create a store.
 
 use std::process::Command;
 
 use super::*;
 use testkit::programs::homeportd;
 
-/// A configuration without a store, in a directory of its own.
+/// Returns a directory with a configuration and without a store.
 fn bare(store: &str) -> tempfile::TempDir {
     let dir = tempfile::Builder::new()
         .prefix("homeport-test-")
@@ -29,7 +29,7 @@ fn run(dir: &tempfile::TempDir, args: &[&str]) -> Output {
 }
 
 #[test]
-fn nobody_but_a_maker_makes_a_store() {
+fn only_some_commands_create_a_store() {
     let readers: &[&[&str]] = &[
         &["serve"],
         &["check"],
@@ -51,10 +51,10 @@ fn nobody_but_a_maker_makes_a_store() {
         std::fs::write(dir.path().join("there/homeport.db"), "somebody's").unwrap();
         for args in readers {
             let output = run(&dir, args);
-            let told = errors(&output) + &String::from_utf8_lossy(&output.stdout);
-            assert_eq!(output.status.code(), Some(1), "{store} {args:?}: {told}");
+            let message = errors(&output) + &String::from_utf8_lossy(&output.stdout);
+            assert_eq!(output.status.code(), Some(1), "{store} {args:?}: {message}");
             if args[0] != "sessions" {
-                assert!(told.contains("[store] path"), "{store} {args:?}: {told}");
+                assert!(message.contains("[store] path"), "{store} {args:?}: {message}");
             }
             assert_eq!(names(dir.path()), ["homeportd.toml", "there"], "{store} {args:?}");
             assert_eq!(
@@ -67,7 +67,7 @@ fn nobody_but_a_maker_makes_a_store() {
 }
 
 #[test]
-fn the_first_user_makes_the_store_and_only_where_it_can_be_a_new_one() {
+fn the_first_user_creates_the_store_only_where_it_can_be_a_new_one() {
     let add = ["user", "add", "alice", "--password-stdin"];
     let add = |dir: &tempfile::TempDir| {
         let mut child = Command::new(homeportd())
@@ -88,7 +88,7 @@ fn the_first_user_makes_the_store_and_only_where_it_can_be_a_new_one() {
     assert_eq!(names(&dir.path().join("homes")), [".homeport-store", "alice"]);
     assert_eq!(run(&dir, &["user", "list"]).status.code(), Some(0));
 
-    // Beside another store, or what else is not a server's.
+    // Beside another store, or beside files that do not belong to a server.
     let dir = bare("data/homeprot.db");
     std::fs::create_dir(dir.path().join("data")).unwrap();
     std::fs::write(dir.path().join("data/homeport.db"), "somebody's").unwrap();
@@ -104,14 +104,14 @@ fn the_first_user_makes_the_store_and_only_where_it_can_be_a_new_one() {
 }
 
 #[test]
-fn init_makes_what_serve_needs() {
+fn init_creates_what_serve_needs() {
     let mut server = TestServer::new(&[]);
     assert_eq!(names(&server.path().join("data/homes")), [".homeport-store"]);
     server.serve();
     server.signal("TERM");
     assert_eq!(server.wait_for_exit(), Some(0));
 
-    // Where a store has gone, init begins nothing anew.
+    // If a store was lost, init does not create a new one.
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("data")).unwrap();
     std::fs::write(dir.path().join("data/old.db"), "").unwrap();
@@ -125,7 +125,7 @@ fn init_makes_what_serve_needs() {
 }
 
 #[test]
-fn a_first_user_makes_no_store_beside_the_homes_of_another() {
+fn the_first_user_creates_no_store_beside_the_homes_of_another_one() {
     let server = TestServer::new(&[]);
     server.add_user("alice", &[]);
     let text = std::fs::read_to_string(server.config()).unwrap();
@@ -134,17 +134,17 @@ fn a_first_user_makes_no_store_beside_the_homes_of_another() {
     let add = ["user", "add", "bob", "--password-stdin"];
     let output = server.admin(&add, "a good long secret\n");
     assert_eq!(output.status.code(), Some(1));
-    let told = errors(&output);
+    let message = errors(&output);
     assert!(
-        told.contains("are those of another store")
-            && told.contains("is [store] path in the configuration right?"),
-        "{told}"
+        message.contains("are those of another store")
+            && message.contains("is [store] path in the configuration right?"),
+        "{message}"
     );
     assert!(!server.path().join("dta").exists() && !server.home("bob").exists());
 
-    // On purpose, with the command that was told.
+    // The command from the hint removes the marker deliberately.
     let marker = server.path().join("data/homes/.homeport-store");
-    assert!(told.contains(&format!("rm {}", marker.display())), "{told}");
+    assert!(message.contains(&format!("rm {}", marker.display())), "{message}");
     std::fs::remove_file(marker).unwrap();
     server.admin_ok(&add, "a good long secret\n");
     assert!(server.home("bob").exists());
