@@ -60,7 +60,7 @@ fn one_users_open_files_leave_some_for_another_user() {
         !server.admin_ok(&["sessions", "list"], "").contains("alice")
     });
     let mut alice = server.raw("alice");
-    for _ in 0..351 {
+    for _ in 0..326 {
         assert!(matches!(alice.ask(&open("f", WRITE | CREAT)), Reply::Handle(_)));
     }
 }
