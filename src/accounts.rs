@@ -33,7 +33,7 @@ use self::account::{Account, Helpers, Usage, UsageAccuracy};
 use self::id::{AccountId, AccountSpec};
 use self::keeper::Keeper;
 use self::measure::measure;
-use self::measurer::{Measurer, Why};
+use self::measurer::{MeasureReason, Measurer};
 use self::ownership::{Ownership, OwnershipChecks};
 use self::table::{AccountTable, CachedAccount, LoadOutcome};
 
@@ -120,11 +120,12 @@ impl Accounts {
         if let Some(CachedAccount {
             account,
             was_forgotten,
-        }) = self.table.take_up(&spec.id)
+        }) = self.table.take_for_session(&spec.id)
         {
             // The operator may have put other files into a home that had no user for a while.
             if (was_forgotten || self.is_due(&account)) && account.may_be_measured() {
-                self.measurer.measure_later(Arc::clone(&account), Why::Background);
+                self.measurer
+                    .measure_later(Arc::clone(&account), MeasureReason::Background);
             }
             return Ok(account);
         }
@@ -134,7 +135,8 @@ impl Accounts {
             LoadOutcome::New(account) => account,
         };
         if account.accuracy() != UsageAccuracy::Exact || self.is_due(&account) {
-            self.measurer.measure_later(Arc::clone(&account), Why::Background);
+            self.measurer
+                .measure_later(Arc::clone(&account), MeasureReason::Background);
         }
         Ok(account)
     }
@@ -154,7 +156,7 @@ impl Accounts {
     /// Measures the account of a home that was just made, whatever was known of an earlier home at the same path.
     pub fn home_made(&self, id: &AccountId) {
         if let Some(account) = self.table.get(id) {
-            self.measurer.measure_later(account, Why::Background);
+            self.measurer.measure_later(account, MeasureReason::Background);
         }
     }
 

@@ -40,7 +40,7 @@ use self::address::allowed;
 use self::keys::{key_accepted_until, key_data};
 use self::password::{MAX_PASSWORD, Verdict};
 use self::throttle::Throttle;
-use self::verifier::{Applicant, FairPermit, Verifier, VerifierBounds};
+use self::verifier::{FairPermit, QueuedAttempt, Verifier, VerifierBounds};
 use crate::domain::user::{Factor, User, UserName};
 use crate::store::Store;
 use base::secret::Secret;
@@ -105,14 +105,14 @@ impl Authenticator {
         // An invalid name is treated like a name that no user has.
         let name = UserName::stored(attempt.user).ok();
         let name = name.as_ref();
-        let judged = match attempt.credential {
-            Credential::VerifiedKey(key) => match self.judge_key(&attempt, name, key).await {
+        let checked = match attempt.credential {
+            Credential::VerifiedKey(key) => match self.check_key(&attempt, name, key).await {
                 Ok(user) => Ok(user),
                 Err(reason) => Err((self.count(source, None, &reason), reason)),
             },
             Credential::Password(password) => self.try_password(&attempt, name, password, start).await,
         };
-        match judged {
+        match checked {
             Ok(user) => {
                 let now = Instant::now().into_std();
                 self.throttle().signed_in(source, &user.name, now);
@@ -125,7 +125,7 @@ impl Authenticator {
         }
     }
 
-    /// Waits for a turn and verifies the password. A refusal contains the time for which its answer must be held back.
+    /// Waits for a permit and verifies the password. A refusal contains the time for which its answer must be held back.
     async fn try_password(
         &self,
         attempt: &Attempt<'_>,
@@ -139,21 +139,21 @@ impl Authenticator {
             let reason = DenialReason::PasswordTooLong;
             return Err((self.count(source, Some(name), &reason), reason));
         }
-        let turn = self
+        let permit = self
             .admit(source, name, start)
             .await
             // The attempt has already waited in `admit`, so its answer is not delayed further.
             .map_err(|reason| (Duration::ZERO, reason))?;
-        let mut unjudged = UnjudgedPassword {
+        let mut unchecked = UncheckedPassword {
             auth: self,
             source,
             name,
-            judged: false,
+            checked: false,
         };
-        let judged = self.judge_password(attempt, name, password, &turn).await;
-        unjudged.judged = true;
-        // Count the failure before the turn is released, so that no other attempt runs in between.
-        judged.map_err(|reason| (self.count(source, Some(name), &reason), reason))
+        let checked = self.check_password(attempt, name, password, &permit).await;
+        unchecked.checked = true;
+        // Count the failure before the permit is released, so that no other attempt runs in between.
+        checked.map_err(|reason| (self.count(source, Some(name), &reason), reason))
     }
 
     /// Checks whether this key would be accepted with a valid signature. This serves key probes, which do not count as
@@ -171,11 +171,11 @@ impl Authenticator {
         };
         // A probe only asks: it creates no login, and nothing is counted.
         let name = UserName::stored(user).ok();
-        let judged = self.judge_key(&attempt, name.as_ref(), key).await;
-        if judged.is_err() {
+        let checked = self.check_key(&attempt, name.as_ref(), key).await;
+        if checked.is_err() {
             sleep_until(answer_at).await;
         }
-        judged.map(drop)
+        checked.map(drop)
     }
 
     /// Counts one failure for the address of a connection that offered keys and ended without a sign-in by key.
@@ -192,14 +192,14 @@ impl Authenticator {
         let user = self.store.user(&login.user).await?;
         let max_sessions = user.as_ref().and_then(|user| user.max_sessions);
         Ok(match login.review(user.as_ref(), peer, Timestamp::now()) {
-            Ok(until) => Review::GoesOn { until, max_sessions },
+            Ok(until) => Review::Continues { until, max_sessions },
             Err(lost) => Review::Ends(lost),
         })
     }
 
-    /// Waits for the attempt's turn, unless there were too many failures before. After too many failures the attempt is
-    /// not examined, but waits as long as a wrong password would; if enough is forgiven by then, it is examined after
-    /// all. So an honest user can sign in soon after an attack from the same address.
+    /// Waits for a permit, unless there were too many failures before. After too many failures the attempt is not
+    /// examined, but waits as long as a wrong password would; if enough is forgiven by then, it is examined after all.
+    /// So an honest user can sign in soon after an attack from the same address.
     async fn admit(
         &self,
         source: Source,
@@ -207,34 +207,34 @@ impl Authenticator {
         start: Instant,
     ) -> Result<FairPermit, DenialReason> {
         for last in [false, true] {
-            let applicant = Applicant {
+            let queued = QueuedAttempt {
                 source,
                 name: name.cloned(),
                 known: self.throttle().knows(source, name, Instant::now().into_std()),
             };
-            let turn = self.verifier.turn(applicant).await;
+            let permit = self.verifier.acquire(queued).await;
             let (refused, delay) = {
                 let throttle = self.throttle();
                 let now = Instant::now().into_std();
-                let refused = match &turn {
+                let refused = match &permit {
                     Ok(_) if throttle.admits(source, name, now) => None,
                     Ok(_) => Some(DenialReason::Throttled),
                     Err(_) => Some(DenialReason::QueueFull),
                 };
                 (refused, throttle.refusal_delay(source, name, now))
             };
-            match (refused, turn) {
-                (None, Ok(turn)) => return Ok(turn),
+            match (refused, permit) {
+                (None, Ok(permit)) => return Ok(permit),
                 (Some(reason), _) if last => return Err(reason),
-                // The turn is released, so that others do not wait for this attempt.
-                (_, turn) => drop(turn),
+                // The permit is released, so that others do not wait for this attempt.
+                (_, permit) => drop(permit),
             }
             sleep_until(start + delay).await;
         }
         Err(DenialReason::Throttled)
     }
 
-    async fn judge_key(
+    async fn check_key(
         &self,
         attempt: &Attempt<'_>,
         name: Option<&UserName>,
@@ -257,16 +257,16 @@ impl Authenticator {
     }
 
     /// Verifies the password before anything else about the user is checked, so that all refusals cost the same time.
-    async fn judge_password(
+    async fn check_password(
         &self,
         attempt: &Attempt<'_>,
         name: Option<&UserName>,
         password: &Secret,
-        turn: &FairPermit,
+        permit: &FairPermit,
     ) -> Result<User, DenialReason> {
         let user = self.find(name).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.as_ref());
-        let verdict = self.verifier.verify(turn, password, hash).await;
+        let verdict = self.verifier.verify(permit, password, hash).await;
         let user = user.ok_or(DenialReason::UnknownUser)?;
         match verdict {
             Verdict::Right => {}
@@ -334,16 +334,16 @@ impl Authenticator {
 
 /// A password that is being verified. If the peer does not wait for the verdict, the password counts as wrong;
 /// otherwise a peer could cause hashes without any cost.
-struct UnjudgedPassword<'a> {
+struct UncheckedPassword<'a> {
     auth: &'a Authenticator,
     source: Source,
     name: Option<&'a UserName>,
-    judged: bool,
+    checked: bool,
 }
 
-impl Drop for UnjudgedPassword<'_> {
+impl Drop for UncheckedPassword<'_> {
     fn drop(&mut self) {
-        if !self.judged {
+        if !self.checked {
             let now = Instant::now().into_std();
             let _ = self.auth.throttle().wrong_password(self.source, self.name, now);
         }

@@ -25,7 +25,7 @@ use base::error::Result;
 use base::manual;
 use grammar::{Cli, Command, StorageCommand};
 
-/// Does what the command line says; the exit code is 0 when it is done, else what the error says.
+/// Runs the command of this command line. The exit code is 0 if it succeeds, otherwise that of the error.
 pub fn run(cli: Cli) -> ExitCode {
     dispatch(cli).unwrap_or_else(|error| {
         output::error(&error);

@@ -1,7 +1,7 @@
 //! The configuration file: TOML in, settings out, and errors that point at the line.
 //!
 //! Each component owns its settings; this module composes them, makes paths absolute, and checks what types cannot
-//! say. It reads the file and nothing else: whether directories exist is asked by those who use them.
+//! express. It reads only the file: the code that uses a directory checks whether it exists.
 
 mod checks;
 mod explain;

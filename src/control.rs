@@ -1,9 +1,9 @@
 //! The control socket: how commands such as `homeportd sessions`, `quota` and `user` talk to the running server.
 //!
-//! A Unix socket beside the store, mode 0600: whoever may open the store may ask. One JSON object per line each way;
-//! [`json`] and [`protocol`] say which. Each server has a socket named after its process (see [`sockets`]); the path
-//! that callers give is the name without it. No exchange takes longer than 5 s, but for those during which the server
-//! says every second that it works.
+//! It is a Unix socket beside the store, with mode 0600, so that a user who may open the store may also use the socket.
+//! Each line in both directions is one JSON object; [`json`] and [`protocol`] define them. Each server has a socket
+//! named after its process (see [`sockets`]); callers give the path without the process id. An exchange takes at most 5
+//! s, except for those during which the server reports every second that it is still working.
 
 pub mod client;
 pub mod json;

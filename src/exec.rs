@@ -2,9 +2,9 @@
 //! shell.
 //!
 //! A command is a task: it reads what the client sends from an [`InputReader`], writes to a [`CommandOutput`], and
-//! asks the home through a [`HomeSession`]. It ends when it is done, when the connection is lost, or when its channel
-//! is closed; dropping [`RunningCommand`] ends it at the next point where it waits. What it has open then is closed
-//! where that may take long.
+//! accesses the home through a [`HomeSession`]. It ends when it is done, when the connection is lost, or when its
+//! channel is closed; dropping [`RunningCommand`] ends it at the next point where it waits. Its open files are then
+//! closed on a thread that may block.
 
 pub mod command_file;
 mod df;
@@ -35,13 +35,13 @@ use crate::session::stream::{Disconnected, QueuedSender};
 
 use base::glob::literal;
 use home_session::HomeSession;
-use io::{CommandIo, complain, say};
+use io::{CommandIo, print, print_error};
 pub use script::{Program, Script, ScriptError};
 
 pub use crate::domain::event::COMMAND_NOT_FOUND as NOT_FOUND;
 
-/// Whether a command is the SFTP server by its name. Old clients, and `sshfs -o sftp_server=…`, run it instead of
-/// asking for the subsystem.
+/// Returns whether a command names the SFTP server. Old clients, and `sshfs -o sftp_server=…`, run it instead of
+/// requesting the subsystem.
 pub fn is_sftp_server(command: &[u8]) -> bool {
     let command = command.trim_ascii();
     let one_word = !command.iter().any(u8::is_ascii_whitespace);
@@ -49,22 +49,22 @@ pub fn is_sftp_server(command: &[u8]) -> bool {
     one_word && matches!(name, b"sftp-server" | b"internal-sftp")
 }
 
-/// A command that runs. Dropping it ends the command.
+/// A command that is running. Dropping it ends the command.
 pub struct RunningCommand {
     input: Arc<CommandInput>,
     peer_window: Arc<PeerWindow>,
     cancelled: CancellationToken,
 }
 
-/// What a command's channel is made of.
+/// The parts of a command's channel.
 pub struct CommandChannel {
     /// The window that the client has granted.
     pub peer_window: Arc<PeerWindow>,
-    /// The way to the client.
+    /// Sends the command's output to the client.
     pub queued_sender: Arc<dyn QueuedSender>,
     /// The budget of the connection's channels.
     pub budget: Arc<ConnectionBudget>,
-    /// The part of the user's budget that the command takes.
+    /// The share of the user's descriptors that the command takes.
     pub descriptor: Descriptor,
 }
 
@@ -85,7 +85,7 @@ impl RunningCommand {
         };
         let gone = cancelled.clone();
         let more = input.begin();
-        // Its owner is `RunningCommand`: cancelling ends it.
+        // `RunningCommand` owns the task: cancelling ends it.
         tokio::spawn(async move {
             let _held = descriptor;
             tokio::select! {
@@ -100,20 +100,20 @@ impl RunningCommand {
         }
     }
 
-    /// Takes bytes from the client.
+    /// Passes bytes from the client to the command.
     ///
     /// # Errors
-    /// When they are more than the window allows.
+    /// Returns an error if they are more than the window allows.
     pub fn data(&self, data: &[u8]) -> Result<(), WindowExceeded> {
         self.input.push(data)
     }
 
-    /// Notes that the client sends nothing more.
+    /// Records that the client sends nothing more.
     pub fn eof(&self) {
         self.input.end();
     }
 
-    /// Notes that the peer's window is `window` bytes now, as the SSH layer knows it.
+    /// Records that the peer's window is `window` bytes now, as the SSH layer knows it.
     pub fn window_adjusted(&self, window: u32) {
         self.peer_window.adjusted(window);
     }
@@ -137,7 +137,7 @@ async fn run(script: Script, mut home: HomeSession, mut io: CommandIo) {
         command: script.line.clone(),
         exit_status: None,
     };
-    // Whoever has left needs no exit status.
+    // A client that has left needs no exit status.
     if let Ok(exit_status) = program(script, &mut home, &mut io).await {
         report.exit_status = Some(exit_status);
         drop(report);
@@ -145,7 +145,7 @@ async fn run(script: Script, mut home: HomeSession, mut io: CommandIo) {
     }
 }
 
-/// Reports that a command was run when it is dropped, however the command ended.
+/// Emits the event that a command was run, when it is dropped, however the command ended.
 struct CommandReport {
     context: SessionContext,
     command: Vec<u8>,
@@ -156,7 +156,7 @@ impl Drop for CommandReport {
     fn drop(&mut self) {
         let command = std::mem::take(&mut self.command);
         let exit_status = self.exit_status;
-        self.context.tell(|who| Event::Command {
+        self.context.emit(|who| Event::Command {
             who,
             command,
             exit_status,
@@ -167,20 +167,20 @@ impl Drop for CommandReport {
 async fn program(script: Script, home: &mut HomeSession, io: &mut CommandIo) -> Result<u32, Disconnected> {
     for directory in &script.directories {
         let name = match directory.bytes() {
-            // Without a name, `cd` goes home.
+            // Without a name, `cd` changes to the home.
             b"" => b"/".to_vec(),
             _ => literal(&glob::without_tilde(directory, home.user())),
         };
         if let Err(reason) = home.change_directory(&name).await {
             let name = directory.bytes().escape_ascii();
-            complain(io, &format!("cd: {name}: {reason}")).await?;
+            print_error(io, &format!("cd: {name}: {reason}")).await?;
             return Ok(1);
         }
     }
     let words = match glob::expand(home, &script.words).await {
         Ok(words) => words,
         Err(reason) => {
-            complain(io, &format!("{}: {reason}", script.program.name())).await?;
+            print_error(io, &format!("{}: {reason}", script.program.name())).await?;
             return Ok(126);
         }
     };
@@ -188,8 +188,8 @@ async fn program(script: Script, home: &mut HomeSession, io: &mut CommandIo) -> 
         Program::Scp => scp::run(home, io, &words, &script).await,
         Program::Sum(algorithm) => sums::run(home, io, algorithm, &words).await,
         Program::Df => df::run(home, io, &words, script.fields.as_deref()).await,
-        Program::Pwd => say(io, [home.directory(), b"\n"].concat()).await,
-        Program::Echo => say(io, echo(&words)).await,
+        Program::Pwd => print(io, [home.directory(), b"\n"].concat()).await,
+        Program::Echo => print(io, echo(&words)).await,
         Program::Cd => Ok(0),
     }
 }

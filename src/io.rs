@@ -8,8 +8,8 @@
 //!   another thread of the event loop, which takes over waiting for the network from the one that hangs.
 //! - A thread that serves one session alone ([`own_thread`]) needs no slot, because only that session waits for it. Its
 //!   calls take the slow way only while their file system hangs ([`HUNG`]), so that the session can still be ended.
-//! - A slot that is occupied for [`STUCK`] makes its file system slow: until [`SLOW_FOR`] after the watchdog last saw
-//!   this, every call on that file system goes the slow way, on at most [`SLOW_AT_ONCE`] threads.
+//! - A slot that is occupied for [`STUCK_AFTER`] makes its file system slow: until [`SLOW_FOR`] after the watchdog last
+//!   saw this, every call on that file system goes the slow way, on at most [`SLOW_AT_ONCE`] threads.
 //!
 //! Hashing is kept apart from both ways, since it is long and costs CPU time instead of disk time: running hashes are
 //! counted for each home and each file system, so that a queue of hashes does not delay other requests. A small hash
@@ -39,7 +39,7 @@ use slots::{Slot, Slots};
 /// The watchdog's period while anything runs.
 const TICK: Duration = Duration::from_millis(5);
 /// A slot that is occupied for this long is stuck: a busy machine usually lets a thread run again before that.
-const STUCK: Duration = Duration::from_millis(25);
+const STUCK_AFTER: Duration = Duration::from_millis(25);
 /// A slot that is occupied for this long is on a file system that hangs: a disk that is only busy answers sooner.
 const HUNG: Duration = Duration::from_secs(2);
 /// How long a file system stays slow after it was last seen stuck, or hung.
@@ -89,7 +89,7 @@ impl ThreadSlots {
     /// Returns whether the thread with this slot hangs in a file system.
     pub fn is_stuck(&self, number: usize) -> bool {
         let age = self.0.thread_slots.age_of(number, self.0.now());
-        age.is_some_and(|age| age >= micros(STUCK))
+        age.is_some_and(|age| age >= micros(STUCK_AFTER))
     }
 }
 
@@ -323,7 +323,7 @@ impl Shared {
     }
 
     /// Looks at every slot once.
-    fn look(&self) -> Occupancy {
+    fn check_slots(&self) -> Occupancy {
         let now = self.now();
         let mut occupancy = Occupancy::default();
         let slots = self.slots.taken(now).map(|slot| (slot, true));
@@ -331,7 +331,7 @@ impl Shared {
         for (slot, is_shared) in slots.chain(thread_slots) {
             occupancy.any = true;
             occupancy.late |= is_shared && slot.age >= micros(TICK);
-            if slot.age >= micros(STUCK) {
+            if slot.age >= micros(STUCK_AFTER) {
                 self.slow_down(slot.device, now, slot.age >= micros(HUNG));
             }
         }
@@ -375,7 +375,7 @@ fn micros(duration: Duration) -> u64 {
 fn watch(watched: &Weak<Shared>, runtime: &Handle) {
     let mut idle_ticks = 0;
     while let Some(shared) = watched.upgrade() {
-        let occupancy = shared.look();
+        let occupancy = shared.check_slots();
         idle_ticks = if occupancy.any { 0 } else { idle_ticks + 1 };
         if occupancy.late {
             // Any task is enough: the thread that runs it takes over waiting for the network.
@@ -383,7 +383,7 @@ fn watch(watched: &Weak<Shared>, runtime: &Handle) {
         }
         if idle_ticks >= IDLE_TICKS {
             shared.asleep.store(true, Ordering::SeqCst);
-            let busy = shared.look().any;
+            let busy = shared.check_slots().any;
             drop(shared);
             if !busy {
                 std::thread::park();

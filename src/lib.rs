@@ -4,7 +4,7 @@
 //! L0 [`domain`]; L1 [`storage`], [`accounts`], [`auth`], [`store`], [`io`]; L2 [`sftp`], [`exec`], [`session`],
 //! [`mount`]; L3 [`ops`], [`ssh`], [`telemetry`]; L4 [`serve`], [`control`], [`config`]; L5 [`cli`].
 #![forbid(unsafe_code)]
-// The documentation is for those who work on the server: what is private belongs to it.
+// The documentation is for developers of the server, so private items are part of it.
 #![allow(rustdoc::private_intra_doc_links)]
 
 pub mod domain;

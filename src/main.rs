@@ -1,4 +1,4 @@
-//! The server and its administration. All of it is in the library: see `homeportd::cli`.
+//! Starts `homeportd`, the server and its administration. All of the code is in the library: see `homeportd::cli`.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
-//! From a login to a storage: the order of the layers, stated once.
+//! Makes the storage of a session from its login, and fixes the order of the decorators.
 //!
-//! `Gated(Guard(Durable(QuotaStorage(Local))))`: an ended session does nothing, permissions are judged before anything is
-//! charged, all that happens is charged, and whoever waits for the disk holds no lock of the quota meanwhile.
+//! `Gated(Guard(Durable(QuotaStorage(Local))))`: an ended session can do nothing, permissions are checked before
+//! anything is charged, every change is charged, and a call that waits for the disk holds no lock of the quota
+//! meanwhile.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -24,41 +25,41 @@ use base::error::{Error, Result};
 pub struct Mounted {
     /// The storage that the session sees.
     pub storage: Arc<dyn Storage>,
-    /// Whether the home was missing, and was made.
+    /// Whether the home was missing and has been created.
     pub made: bool,
 }
 
-/// What mounting a home needs beside the login and its account.
+/// What mounting a home needs besides the login and its account.
 pub struct MountContext {
-    /// Decides which threads the calls on a home take.
+    /// Decides on which threads the calls on a home run.
     pub scheduler: IoScheduler,
-    /// Knows which disks are full.
+    /// The disks of all homes, and which of them are full.
     pub disks: Disks,
     /// When written data is flushed to the disk.
     pub fsync: Fsync,
-    /// Says where a home really lies, if it may lie there: links may have moved since the user was added, disks may have
-    /// been unmounted.
+    /// Returns where a home really lies, if it may lie there: links may have changed since the user was added, and
+    /// disks may have been unmounted.
     pub check: HomeCheck,
 }
 
-/// See [`MountContext::check`].
+/// The function that locates and checks a home: see [`MountContext::check`].
 pub type HomeCheck = Box<dyn Fn(&Path) -> Result<HomeSite> + Send + Sync>;
 
 /// Where a home really lies, and what may be done there.
 pub struct HomeSite {
-    /// The home, without links.
+    /// The absolute path of the home, with links resolved.
     pub path: PathBuf,
-    /// Whether the storage carries this server's marker. If not, nothing grows in the home, for the reason given.
+    /// Whether the storage has this server's marker. If not, the error says why, and nothing can grow in the home.
     pub owned: Result<()>,
-    /// Whether the home lies beneath `[storage] homes`, where a home that is missing is made.
+    /// Whether the home lies beneath `[storage] homes`, where a missing home is created.
     pub may_be_made: bool,
 }
 
-/// The reason why a home was not opened.
+/// Why a home was not opened.
 pub struct Refused {
     /// The error, for the log.
     pub error: Error,
-    /// A sentence for the client, which says nothing about the host.
+    /// A sentence for the client, which does not reveal anything about the host.
     pub sentence: &'static str,
 }
 
@@ -66,16 +67,16 @@ impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         Self {
             error,
-            sentence: "your home cannot be opened: ask whoever runs this server",
+            sentence: "your home cannot be opened: ask the server's operator",
         }
     }
 }
 
-/// Opens the home of a login, and makes it if it is missing. May block on the disk.
+/// Opens the home of a login, and creates it if it is missing. It may block on the disk.
 ///
 /// # Errors
-/// When it may not lie where it does, is missing and may not be made, or cannot be opened, or when the session has been
-/// ended.
+/// Returns an error if the home may not lie where it does, is missing and may not be created, or cannot be opened, or
+/// if the session has been ended.
 pub fn mount(
     login: &Login,
     account: Arc<Account>,
@@ -85,14 +86,15 @@ pub fn mount(
     let _inside = gate
         .enter()
         .map_err(|ended| Error::new("cannot open the home").because(ended))?;
-    // Before the home is looked at: where it is found on a disk that was mounted in between, the next sign-in sees
-    // the marker too.
+    // This precedes the check of the home: if the home is then found on a disk that was mounted in between, the next
+    // sign-in sees the marker too.
     let site = (context.check)(login.home())?;
     let home = &site.path;
     let cannot = |error: std::io::Error| Error::new(format!("cannot open the home {home:?}")).because(error);
     let mut made = false;
     let found = match std::fs::metadata(home) {
-        // Not before: even for a directory that exists, mkdir waits on a file system that takes no writes.
+        // This is not done earlier, because mkdir waits on a file system that accepts no writes, even for a directory
+        // that exists.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             made = make_missing(&site)?;
             std::fs::metadata(home)
@@ -111,7 +113,7 @@ pub fn mount(
     account.set_owned(site.owned.is_ok());
     account.set_disk(context.disks.of(file_system.number()));
     let charged = QuotaStorage::new(Arc::new(local), account);
-    let durable = Durable::around(Arc::new(charged), context.fsync);
+    let durable = Durable::wrap(Arc::new(charged), context.fsync);
     let guard = Guard::new(durable, login.permissions().clone());
     Ok(Mounted {
         storage: Arc::new(Gated::new(Arc::new(guard), Arc::clone(gate))),
@@ -119,16 +121,16 @@ pub fn mount(
     })
 }
 
-/// Only the last component, and only where the storage is this server's: a missing parent or marker is a mistake of the
-/// operator's, or a disk that is not mounted.
+/// Creates a missing home: only its last component, and only if the storage is this server's. If a parent or the marker
+/// is missing, the operator made a mistake, or a disk is not mounted.
 fn make_missing(site: &HomeSite) -> std::result::Result<bool, Refused> {
     let home = &site.path;
     let cannot = || Error::new(format!("cannot make the home {home:?}"));
     if let Err(error) = &site.owned {
         return Err(Refused {
-            error: Error::new(format!("the home {home:?} is missing, and is not made"))
+            error: Error::new(format!("the home {home:?} is missing, and cannot be made"))
                 .because(error.to_string()),
-            sentence: "the storage of your home is not there at the moment: ask whoever runs this server",
+            sentence: "the storage of your home is not available at the moment: ask the server's operator",
         });
     }
     if !site.may_be_made {

@@ -1,8 +1,8 @@
-//! Use cases: what an operator can do with a server, and what there is to see of it.
+//! Use cases: what an operator can do with a server, and the views of its state.
 //!
 //! Each is a function of typed inputs that returns a typed view or outcome. Nothing here prints, reads a command line
-//! or knows the configuration file: `cli/`, `control/` and whatever else lets people manage a server call these
-//! functions and put the results into words or JSON.
+//! or reads the configuration file: `cli/`, `control/` and other front ends call these functions and format the results
+//! as text or JSON.
 //!
 //! Invariant: nothing here runs as root on a data directory that belongs to another user (see [`data_dir`]), and no
 //! password is ever an argument of a command.

@@ -1,4 +1,4 @@
-//! The composition root: it binds, opens, runs, reloads and drains. A test boots the real server with
+//! The composition root: it binds, opens, runs, reloads and drains the server. A test starts the real server with
 //! [`server::Server::bind`].
 
 mod changes;

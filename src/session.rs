@@ -1,8 +1,8 @@
-//! The sessions of the server: who is connected ([`registry`]), what they may hold ([`budget`], [`memory`]), what a
-//! channel knows of its session ([`context`]), where their events go ([`events`]), and the two directions of one SSH
-//! channel ([`stream`]).
+//! The sessions of the server: which sessions exist ([`registry`]), which resources they may hold ([`budget`],
+//! [`memory`]), what a channel knows of its session ([`context`]), where their events go ([`events`]), and the two
+//! directions of one SSH channel ([`stream`]).
 //!
-//! This module knows neither SFTP nor commands nor the SSH library: those use it.
+//! This module depends on none of SFTP, commands and the SSH library; they use it.
 
 pub mod budget;
 pub mod context;
@@ -13,5 +13,5 @@ pub mod stream;
 
 pub use context::{Activity, ActivityGuard, BusyGuard, FileRecord, SessionContext};
 pub use registry::{
-    EndReport, EndRequest, Newcomer, NotRegistered, Registration, Session, Sessions, Traffic, session_limit,
+    EndReport, EndRequest, NewSession, NotRegistered, Registration, Session, Sessions, Traffic, session_limit,
 };

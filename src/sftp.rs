@@ -1,8 +1,8 @@
 //! SFTP version 3 (draft-ietf-secsh-filexfer-02), as OpenSSH's `sftp-server` speaks it.
 //!
-//! The wire format is [`sftp_wire`]'s, a crate of its own. [`status`] maps errors to status codes, [`requests`]
-//! executes one request against the storage, and [`channel`] keeps the order of replies: it decides what runs in the
-//! SSH callback and what waits in [`queue`]. Nothing here knows russh.
+//! The crate [`sftp_wire`] encodes and decodes packets. [`status`] maps errors to status codes, [`requests`] executes
+//! one request against the storage, and [`channel`] keeps the order of replies: it decides what runs in the SSH
+//! callback and what waits in [`queue`]. Nothing here depends on russh.
 
 pub mod attrs;
 mod backlog;
@@ -18,6 +18,6 @@ mod pending;
 pub mod queue;
 pub mod read;
 pub mod requests;
-mod rest;
 pub mod session;
 pub mod status;
+mod unsent;

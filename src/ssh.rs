@@ -1,6 +1,6 @@
 //! SSH: the accept loop, limits, russh's callbacks, host keys.
 //!
-//! [`accept`] lets connections in, [`supervisor`] ends them in time, [`handler`] holds russh's callbacks,
+//! [`accept`] accepts connections, [`supervisor`] ends them in time, [`handler`] contains russh's callbacks,
 //! [`threads`] gives busy connections threads of their own,
 //! [`socket`](base::socket) stands between russh and the kernel. Forwarding, agents, X11, terminals and environments
 //! are refused, always with an answer.

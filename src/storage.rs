@@ -28,8 +28,8 @@ use crate::io::HomeIo;
 pub use self::error::{Error, Result};
 pub use self::location::FileSystemId;
 pub use self::types::{
-    Capabilities, DirEntry, FileKind, FileTimes, InodeId, Links, Metadata, OpenHow, Over, Owner, Renaming,
-    SetAttrs, Space, Wait,
+    Capabilities, DirEntry, FileKind, FileTimes, IfExists, InodeId, Links, Metadata, OpenHow, Owner,
+    Renaming, SetAttrs, Space, Wait,
 };
 
 /// The storage of one home, which is all that a session can see. All calls may block on the disk.
@@ -48,9 +48,9 @@ pub trait Storage: Send + Sync {
     fn set_attrs(&self, path: &VirtualPath, attrs: &SetAttrs, links: Links) -> Result<()>;
     /// Removes a file or a symbolic link, but never a directory.
     fn remove(&self, path: &VirtualPath, wait: Wait) -> Result<()>;
-    /// Creates a directory.
+    /// Creates a directory with these permission bits, to which the umask applies.
     fn mkdir(&self, path: &VirtualPath, mode: u32, wait: Wait) -> Result<()>;
-    /// Removes an empty directory.
+    /// Removes an empty directory; fails with `NotEmpty` if it has entries.
     fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()>;
     /// Renames a file or directory.
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()>;
@@ -59,7 +59,7 @@ pub trait Storage: Send + Sync {
     /// Creates a symbolic link. The target is stored unchanged, and is resolved inside the home when the link is
     /// used.
     fn symlink(&self, target: &[u8], link: &VirtualPath, wait: Wait) -> Result<()>;
-    /// Creates a hard link.
+    /// Creates a hard link to a file. A symbolic link is not followed.
     fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, wait: Wait) -> Result<()>;
     /// Pins the inode that a name stands for, so that its attributes can be read after the name is gone.
     fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>>;

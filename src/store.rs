@@ -1,5 +1,6 @@
 //! The data that is kept between runs: users, the disk usage of their homes, and the fingerprints of host keys.
 
+mod changes;
 mod copy;
 mod failure;
 mod file;
@@ -7,7 +8,6 @@ mod homes;
 mod identity;
 mod keys;
 mod migrations;
-mod news;
 mod open;
 mod relative;
 pub mod reserve;
@@ -83,18 +83,18 @@ impl ChangedUser {
 
 /// The changes to users' records since an earlier revision.
 #[derive(Debug, Default)]
-pub struct News {
-    /// The current revision.
+pub struct RevisionChanges {
+    /// The revision of the store that includes these changes.
     pub number: i64,
     /// The users who were added, changed or removed. For a renamed user, both names are listed.
-    pub users: Vec<UserNews>,
+    pub users: Vec<TouchedUser>,
     /// The homes that these users have or had.
-    pub homes: Vec<HomeNews>,
+    pub homes: Vec<TouchedHome>,
 }
 
 /// A user who was added, changed or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserNews {
+pub struct TouchedUser {
     /// The name of the user.
     pub name: UserName,
     /// Whether a user has the name now.
@@ -103,7 +103,7 @@ pub struct UserNews {
 
 /// A home that was assigned to a user or taken from one, or that belongs to a user who was changed.
 #[derive(Debug)]
-pub struct HomeNews {
+pub struct TouchedHome {
     /// The path of the home.
     pub home: PathBuf,
     /// The current quota of the home; `None` if the home has no user; an error if the stored quota is invalid.
@@ -141,7 +141,7 @@ pub trait Store: Send + Sync {
     /// Returns the quota of the users who have this home, or `None` if no user has it.
     async fn quota_of_home(&self, home: &Path) -> Result<Option<Quota>>;
     /// Returns the name of a user other than `user` whose home is this one, or lies inside or around it.
-    async fn neighbour(&self, home: &Path, user: &UserName) -> Result<Option<String>>;
+    async fn overlapping_user(&self, home: &Path, user: &UserName) -> Result<Option<String>>;
     /// Stores the disk usage of homes in one transaction. The data is on the disk when the call returns.
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()>;
     /// Returns the sign-ins since this time, the latest first.
@@ -168,7 +168,7 @@ pub trait Store: Send + Sync {
     /// Returns a number that differs after every change of a user's record, by this process or another one.
     async fn version(&self) -> Result<i64>;
     /// Returns the changes after the revision `seen`, by this process or other processes.
-    async fn news(&self, seen: i64) -> Result<News>;
+    async fn changes_since(&self, seen: i64) -> Result<RevisionChanges>;
 }
 
 /// Returns the error of a command that names a user who does not exist.

@@ -18,15 +18,15 @@ use std::time::{Duration, Instant};
 use homeportd::domain::path::VirtualPath;
 use homeportd::storage::local::LocalStorage;
 use homeportd::storage::{
-    FileTimes, Links, Metadata, OpenHow, Over, Renaming, Result, SetAttrs, Storage, Wait,
+    FileTimes, IfExists, Links, Metadata, OpenHow, Renaming, Result, SetAttrs, Storage, Wait,
 };
 
 const REFUSE: Renaming = Renaming {
-    over: Over::Refuse,
+    if_exists: IfExists::Refuse,
     wait: Wait::Allowed,
 };
 const REPLACE: Renaming = Renaming {
-    over: Over::Replace,
+    if_exists: IfExists::Replace,
     wait: Wait::Allowed,
 };
 use naive::Naive;

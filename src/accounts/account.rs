@@ -45,7 +45,7 @@ use crate::storage::location::Location;
 use crate::storage::{Error, InodeId, Result, Wait};
 use crate::store::UsageRecord;
 
-use self::meter::{Meter, NO_LIMIT, Short};
+use self::meter::{Meter, NO_LIMIT, NoRoomReason};
 use self::names::Names;
 pub(super) use self::names::NamesGuard;
 use self::progress::Progress;
@@ -193,7 +193,7 @@ impl Account {
         self.files
             .limit
             .store(quota.files.unwrap_or(NO_LIMIT), Ordering::Relaxed);
-        self.moved();
+        self.notify_progress();
     }
 
     /// Waits until all growth that an earlier limit allowed is written. May block on the disk.
@@ -203,7 +203,7 @@ impl Account {
         for inode in &open {
             drop(inode.lock(Wait::Allowed));
         }
-        drop(self.names.at_rest());
+        drop(self.names.lock_waiting());
     }
 
     /// Begins a change, after which the store's number counts only as a ceiling.
@@ -215,7 +215,7 @@ impl Account {
         self.changing.fetch_add(1, Ordering::SeqCst);
         let change = Change(self);
         if self.clean.load(Ordering::SeqCst) {
-            self.want();
+            self.request_ceiling();
             return Err(Error::NotRecorded);
         }
         Ok(change)
@@ -228,7 +228,7 @@ impl Account {
     pub fn reserve_bytes(&self, _change: &Change<'_>, amount: u64) -> Result<()> {
         self.reserve(&self.bytes, amount, AHEAD_BYTES)
             .map_err(|short| match short {
-                Short::Limit => Error::OverBytes {
+                NoRoomReason::Limit => Error::OverBytes {
                     used: self.bytes.used(),
                     limit: self.bytes.limit().unwrap_or(NO_LIMIT),
                 },
@@ -243,7 +243,7 @@ impl Account {
     pub fn reserve_file(&self, _change: &Change<'_>) -> Result<()> {
         self.reserve(&self.files, 1, AHEAD_FILES)
             .map_err(|short| match short {
-                Short::Limit => Error::OverFiles {
+                NoRoomReason::Limit => Error::OverFiles {
                     used: self.files.used(),
                     limit: self.files.limit().unwrap_or(NO_LIMIT),
                 },
@@ -251,28 +251,28 @@ impl Account {
             })
     }
 
-    fn reserve(&self, meter: &Meter, amount: u64, ahead: u64) -> std::result::Result<(), Short> {
+    fn reserve(&self, meter: &Meter, amount: u64, ahead: u64) -> std::result::Result<(), NoRoomReason> {
         self.storage.may_grow()?;
         let accuracy = self.accuracy.load(Ordering::Acquire);
         if meter.limit().is_some() {
             match accuracy {
-                UNKNOWN => return Err(Short::Measure),
-                UNMEASURABLE => return Err(Short::Unmeasurable),
+                UNKNOWN => return Err(NoRoomReason::Measure),
+                UNMEASURABLE => return Err(NoRoomReason::Unmeasurable),
                 _ => {}
             }
         }
         match meter.add(amount) {
             Ok(()) => {
                 if meter.runs_low(ahead) {
-                    self.want();
+                    self.request_ceiling();
                 }
                 Ok(())
             }
-            Err(Short::Limit) if accuracy == STAYS_AT_CEILING => Err(Short::Unmeasurable),
-            Err(Short::Limit) if accuracy != EXACT => Err(Short::Measure),
-            Err(Short::Ceiling) => {
-                self.want();
-                Err(Short::Ceiling)
+            Err(NoRoomReason::Limit) if accuracy == STAYS_AT_CEILING => Err(NoRoomReason::Unmeasurable),
+            Err(NoRoomReason::Limit) if accuracy != EXACT => Err(NoRoomReason::Measure),
+            Err(NoRoomReason::Ceiling) => {
+                self.request_ceiling();
+                Err(NoRoomReason::Ceiling)
             }
             Err(short) => Err(short),
         }
@@ -280,15 +280,15 @@ impl Account {
 
     /// Releases bytes that are not used any more.
     pub fn release_bytes(&self, _change: &Change<'_>, amount: u64) {
-        self.give_back(&self.bytes, amount);
+        self.release(&self.bytes, amount);
     }
 
     /// Releases a file, directory or link that was removed or was not made.
     pub fn release_file(&self, _change: &Change<'_>) {
-        self.give_back(&self.files, 1);
+        self.release(&self.files, 1);
     }
 
-    fn give_back(&self, meter: &Meter, amount: u64) {
+    fn release(&self, meter: &Meter, amount: u64) {
         if !meter.take(amount) {
             // More was removed than was counted, so other programs have put files into the home.
             self.invalidate();
@@ -299,14 +299,14 @@ impl Account {
         self.helpers.quit.is_cancelled()
     }
 
-    fn want(&self) {
+    fn request_ceiling(&self) {
         if !self.wanted.swap(true, Ordering::SeqCst) {
             self.helpers.keeper.notify_one();
         }
     }
 
-    pub(super) fn moved(&self) {
-        self.progress.moved();
+    pub(super) fn notify_progress(&self) {
+        self.progress.notify_progress();
     }
 
     /// Handles the loss of an inode's last name. Its charge is released now, or when its last handle is closed.
@@ -337,13 +337,13 @@ impl Account {
     }
 
     /// Returns whether no other task was checking the marker of the storage. If so, the caller checks it, until
-    /// [`Account::end_look`].
-    pub(super) fn begin_look(&self) -> bool {
-        !self.storage.looking.swap(true, Ordering::SeqCst)
+    /// [`Account::end_marker_check`].
+    pub(super) fn begin_marker_check(&self) -> bool {
+        !self.storage.checking_marker.swap(true, Ordering::SeqCst)
     }
 
-    pub(super) fn end_look(&self) {
-        self.storage.looking.store(false, Ordering::SeqCst);
+    pub(super) fn end_marker_check(&self) {
+        self.storage.checking_marker.store(false, Ordering::SeqCst);
     }
 }
 
@@ -361,8 +361,8 @@ impl InodeOwner for Account {
     }
 
     fn orphan_gone(&self, bytes: u64) {
-        self.give_back(&self.bytes, bytes);
-        self.give_back(&self.files, 1);
+        self.release(&self.bytes, bytes);
+        self.release(&self.files, 1);
         self.activity.fetch_add(1, Ordering::Relaxed);
         // This comes last: an account with an orphan does not become clean.
         self.orphans.fetch_sub(1, Ordering::SeqCst);

@@ -24,7 +24,7 @@ pub struct Disk {
     /// Whether nothing may grow on it.
     full: AtomicBool,
     /// Whether a quota of the file system has refused a call.
-    suspected: AtomicBool,
+    quota_refused: AtomicBool,
     /// Whether the store lies on it.
     has_store: AtomicBool,
     warned: Mutex<Option<Instant>>,
@@ -42,8 +42,8 @@ impl Disk {
     }
 
     /// Returns whether the file system's quota has refused a call since the last time that this was asked.
-    pub fn take_suspicion(&self) -> bool {
-        self.suspected.swap(false, Ordering::Relaxed)
+    pub fn take_quota_refusal(&self) -> bool {
+        self.quota_refused.swap(false, Ordering::Relaxed)
     }
 
     /// Notes that a call in this home ran out of space: on the disk, or in a quota of the file system (`EDQUOT`).
@@ -51,14 +51,14 @@ impl Disk {
     pub(super) fn no_space(&self, home: &Location, error: Error) {
         if self.has_store.load(Ordering::Relaxed) {
             match error {
-                Error::DiskQuota => self.suspected.store(true, Ordering::Relaxed),
+                Error::DiskQuota => self.quota_refused.store(true, Ordering::Relaxed),
                 _ => self.set_full(true),
             }
         }
         let mut warned = self.warned.lock();
         if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
             *warned = Some(Instant::now());
-            tracing::warn!(home = ?home, cause = %Clause(&error), "no space left on the disk: what users upload there is refused");
+            tracing::warn!(home = ?home, cause = %Clause(&error), "no space left on the disk: uploads to it are refused");
         }
     }
 }

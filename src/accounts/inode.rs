@@ -212,7 +212,7 @@ impl Inode {
     }
 
     /// Returns the current attributes if they can be read now. The caller has locked the size.
-    pub(super) fn look_again(&self) -> Option<Metadata> {
+    pub(super) fn current_metadata(&self) -> Option<Metadata> {
         let unsure = self.unsure.lock().take();
         if let Some(file) = unsure {
             if let Ok(meta) = file.stat() {

@@ -2,7 +2,7 @@
 //! for a while.
 //!
 //! There is one task for all accounts, so that a round costs one transaction for any number of homes, and so that an
-//! account never has two writers. If the store is locked or full, growth that fits under the old ceilings goes on,
+//! account never has two writers. If the store is locked or full, growth that fits under the old ceilings continues,
 //! other growth waits for a while and fails, and the keeper tries again every second. If a file system hangs, only
 //! the thread that flushes it ([`Syncs`]) waits. Changes in its homes meanwhile are recorded as a ceiling, and the
 //! thread's result is then too old and is discarded.
@@ -27,7 +27,7 @@ use super::table::AccountTable;
 /// How often the keeper looks for accounts at rest, and repeats writes that have failed.
 const TICK: Duration = Duration::from_secs(1);
 /// The number of ticks without a change after which an account's exact number is recorded.
-const REST_TICKS: u32 = 10;
+const INACTIVE_TICKS: u32 = 10;
 
 /// The parts that the keeper works with.
 pub(super) struct Keeper {
@@ -40,14 +40,14 @@ pub(super) struct Keeper {
 
 /// How long an account has been at rest.
 #[derive(Default)]
-struct Rest {
+struct Inactivity {
     activity: u64,
     ticks: u32,
 }
 
 /// Runs the keeper until the end of the server.
 pub(super) async fn keep(keeper: Arc<Keeper>, helpers: Helpers) {
-    let mut resting: HashMap<AccountId, Rest> = HashMap::new();
+    let mut inactive: HashMap<AccountId, Inactivity> = HashMap::new();
     let mut syncs = Syncs::new(Arc::clone(&keeper.backend));
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -58,7 +58,7 @@ pub(super) async fn keep(keeper: Arc<Keeper>, helpers: Helpers) {
             Some(synced) = syncs.next() => keeper.write_exact(synced).await,
             _ = tick.tick() => {
                 keeper.raise_ceilings().await;
-                syncs.begin(keeper.rested(&mut resting));
+                syncs.begin(keeper.inactive_accounts(&mut inactive));
                 keeper.measurer.measure_invalidated();
             }
         }
@@ -92,40 +92,40 @@ impl Keeper {
                     .iter()
                     .for_each(|(account, record)| account.ceiling_written(record));
                 self.ownership
-                    .look(wanting.into_iter().map(|(account, _)| account).collect());
+                    .check_later(wanting.into_iter().map(|(account, _)| account).collect());
             }
             Err(error) => {
-                tracing::error!(%error, "cannot write down the use of homes; growth stops at what is written down");
+                tracing::error!(%error, "cannot record the use of homes; they cannot grow beyond what is recorded");
                 wanting.iter().for_each(|(account, _)| account.not_written());
             }
         }
     }
 
     /// Returns the accounts that have been at rest for long enough.
-    fn rested(&self, resting: &mut HashMap<AccountId, Rest>) -> Vec<Arc<Account>> {
+    fn inactive_accounts(&self, inactive: &mut HashMap<AccountId, Inactivity>) -> Vec<Arc<Account>> {
         let open: Vec<Arc<Account>> = self
             .table
             .all()
             .into_iter()
             .filter(|account| !account.is_clean())
             .collect();
-        resting.retain(|id, _| open.iter().any(|account| account.id() == id));
+        inactive.retain(|id, _| open.iter().any(|account| account.id() == id));
         open.into_iter()
             .filter(|account| {
-                let rest = resting.entry(account.id().clone()).or_default();
+                let inactivity = inactive.entry(account.id().clone()).or_default();
                 let activity = account.activity();
-                rest.ticks = if rest.activity == activity {
-                    rest.ticks + 1
+                inactivity.ticks = if inactivity.activity == activity {
+                    inactivity.ticks + 1
                 } else {
                     0
                 };
-                rest.activity = activity;
-                rest.ticks >= REST_TICKS
+                inactivity.activity = activity;
+                inactivity.ticks >= INACTIVE_TICKS
             })
             .collect()
     }
 
-    /// Records exact numbers.
+    /// Records the exact use of homes whose files were flushed.
     async fn write_exact(&self, mut synced: Synced) {
         // Nothing else writes to the store meanwhile, so what is current now stays current until it is written.
         synced.closed.retain(Closed::is_current);
@@ -146,10 +146,7 @@ impl Keeper {
                 .iter()
                 .for_each(|one| one.account.exact_written(&one.record)),
             Err(error) => {
-                tracing::warn!(
-                    error,
-                    "cannot write down the exact use of homes; trying again later"
-                );
+                tracing::warn!(error, "cannot record the exact use of homes; trying again later");
                 synced.closed.iter().for_each(|one| one.account.reopen());
             }
         }

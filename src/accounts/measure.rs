@@ -19,7 +19,7 @@ use parking_lot::MutexGuard;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::storage::backend::{Backend, MeasureError, Measurement, NotInUse, OpenFiles};
+use crate::storage::backend::{Backend, MeasureError, Measurement, NoOpenFiles, OpenFiles};
 pub use crate::storage::backend::{Sum, Unreadable};
 use crate::storage::location::Location;
 use crate::storage::{InodeId, Wait};
@@ -31,11 +31,11 @@ use super::inode::{InodeOwner as _, RetainedRecord};
 /// The number of walks without locked names, before the names are locked.
 const FREE_WALKS: u32 = 2;
 /// The number of walks that may be spoiled by other programs on the host that move directories.
-const OUTSIDERS: u32 = 3;
+const SPOILED_WALKS: u32 = 3;
 
-fn moved_by_others(home: &Location) -> Error {
+fn changed_by_others(home: &Location) -> Error {
     Error::new(format!("cannot measure the home {home:?}"))
-        .because("directories in it are moved all the time, and not through this server".to_owned())
+        .because("directories in it are moved constantly, and not through this server".to_owned())
 }
 
 fn cannot_measure(home: &Location, failure: MeasureError) -> Error {
@@ -51,15 +51,15 @@ fn cannot_measure(home: &Location, failure: MeasureError) -> Error {
 /// # Errors
 /// Fails when a directory cannot be read.
 pub fn measure_unused(backend: &dyn Backend, home: &Location) -> Result<Sum> {
-    for _ in 0..OUTSIDERS {
+    for _ in 0..SPOILED_WALKS {
         let measured = backend
-            .measure(home, &NotInUse)
+            .measure(home, &NoOpenFiles)
             .map_err(|failure| cannot_measure(home, failure))?;
         if !measured.interrupted {
             return Ok(measured.sum);
         }
     }
-    Err(moved_by_others(home))
+    Err(changed_by_others(home))
 }
 
 /// Measures the home of an account, and corrects the account.
@@ -79,7 +79,7 @@ pub fn measure(account: &Arc<Account>, backend: &dyn Backend) -> Result<Sum> {
         account.cannot_be_measured();
         match account.accuracy() {
             UsageAccuracy::Exact => {
-                tracing::error!(%error, "what was known of the home before goes on counting")
+                tracing::error!(%error, "the use that was known before still counts")
             }
             _ => tracing::error!(%error, "nothing may grow in the home up to a limit"),
         }
@@ -97,7 +97,7 @@ pub fn measure(account: &Arc<Account>, backend: &dyn Backend) -> Result<Sum> {
             home = ?account.location(),
             count = sum.unreadable.count,
             ?first,
-            "what the server cannot enter counts as one entry each in the quota, whatever is in it"
+            "each entry that the server cannot read counts as one file in the quota, whatever it contains"
         );
     }
     measured
@@ -126,7 +126,7 @@ fn try_measure(account: &Account, backend: &dyn Backend) -> Result<Sum> {
     loop {
         retain_records(account);
         // A call that is changing a name now has counted the change, but has perhaps not made it yet.
-        let mut locked = Some(account.names.at_rest());
+        let mut locked = Some(account.names.lock_waiting());
         let before = account.names.changes();
         if walks < FREE_WALKS {
             locked = None;
@@ -136,14 +136,14 @@ fn try_measure(account: &Account, backend: &dyn Backend) -> Result<Sum> {
             .map_err(|failure| cannot_measure(account.location(), failure))?;
         let names = match locked {
             Some(names) => names,
-            None => account.names.at_rest(),
+            None => account.names.lock_waiting(),
         };
         if !measured.interrupted && account.names.changes() == before {
             return Ok(reconcile(account, &measured, names));
         }
         walks += 1;
-        if walks > FREE_WALKS + OUTSIDERS {
-            return Err(moved_by_others(account.location()));
+        if walks > FREE_WALKS + SPOILED_WALKS {
+            return Err(changed_by_others(account.location()));
         }
     }
 }
@@ -152,7 +152,7 @@ fn try_measure(account: &Account, backend: &dyn Backend) -> Result<Sum> {
 struct OpenInodes<'a>(&'a Account);
 
 impl OpenFiles for OpenInodes<'_> {
-    fn counts(&self, inode: InodeId) -> bool {
+    fn is_counted(&self, inode: InodeId) -> bool {
         let open = self.0.lock_inodes().get(inode);
         open.is_some_and(|inode| !inode.is_removed())
     }
@@ -171,7 +171,7 @@ fn reconcile(account: &Account, walk: &Measurement, _names: NamesGuard<'_>) -> S
         for record in &records {
             // Locking always succeeds if it may wait.
             if let Ok(mut size) = record.inode.lock(Wait::Allowed) {
-                let seen = record.inode.look_again();
+                let seen = record.inode.current_metadata();
                 if let Some(meta) = &seen {
                     *size = meta.size;
                 }

@@ -30,7 +30,7 @@ const BACKGROUND_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// The reason why a home is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum MeasureReason {
     /// No client waits for it.
     Background,
     /// A client would be refused otherwise.
@@ -58,7 +58,7 @@ pub(super) async fn serve(measurer: Arc<Measurer>, helpers: Helpers) {
         }
         for account in measurer.table.all() {
             if account.take_asked() {
-                measurer.measure_later(account, Why::Refusal);
+                measurer.measure_later(account, MeasureReason::Refusal);
             }
         }
     }
@@ -84,8 +84,8 @@ impl Measurer {
     }
 
     /// Measures a home later on a thread of the blocking pool.
-    pub(super) fn measure_later(self: &Arc<Self>, account: Arc<Account>, why: Why) {
-        if why == Why::Background && !account.queue_measure() {
+    pub(super) fn measure_later(self: &Arc<Self>, account: Arc<Account>, why: MeasureReason) {
+        if why == MeasureReason::Background && !account.queue_measure() {
             return;
         }
         let measurer = Arc::clone(self);
@@ -94,13 +94,13 @@ impl Measurer {
                 return;
             };
             let (semaphore, limit) = match why {
-                Why::Background => (measurer.background.of(&volume), BACKGROUND_FOR),
-                Why::Refusal => (measurer.asked.of(&volume), ASKED_FOR),
+                MeasureReason::Background => (measurer.background.of(&volume), BACKGROUND_FOR),
+                MeasureReason::Refusal => (measurer.asked.of(&volume), ASKED_FOR),
             };
             let Ok(slot) = semaphore.acquire().await else {
                 return;
             };
-            if why == Why::Background && !account.is_queued() {
+            if why == MeasureReason::Background && !account.is_queued() {
                 // A client needed it sooner, so it was measured already.
                 return;
             }
@@ -123,7 +123,7 @@ impl Measurer {
     pub(super) fn measure_invalidated(self: &Arc<Self>) {
         for account in self.table.all() {
             if account.is_invalidated() && account.may_be_measured() {
-                self.measure_later(account, Why::Background);
+                self.measure_later(account, MeasureReason::Background);
             }
         }
     }
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_does_not_stand_behind_the_background() {
+    fn a_waiting_client_does_not_queue_behind_the_background() {
         let runtime = runtime();
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");

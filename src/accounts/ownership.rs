@@ -34,11 +34,11 @@ impl OwnershipChecks {
     }
 
     /// Checks the markers of these accounts' storages, each on a thread of its own, so that only its disk can block
-    /// it. A check on a disk that hangs goes on while the next ceiling is recorded; each account has at most one
+    /// it. A check on a disk that hangs continues while the next ceiling is recorded; each account has at most one
     /// check in progress.
-    pub(super) fn look(self: &Arc<Self>, accounts: Vec<Arc<Account>>) {
+    pub(super) fn check_later(self: &Arc<Self>, accounts: Vec<Arc<Account>>) {
         for account in accounts {
-            if self.ownership.get().is_none() || !account.begin_look() {
+            if self.ownership.get().is_none() || !account.begin_marker_check() {
                 continue;
             }
             let checks = Arc::clone(self);
@@ -50,7 +50,7 @@ impl OwnershipChecks {
                     }
                     account.set_owned(owned.is_ok());
                 }
-                account.end_look();
+                account.end_marker_check();
             });
         }
     }

@@ -244,7 +244,7 @@ impl Storage for QuotaStorage {
         }
         // A file that can be written must not lose its last name before it has a record.
         let _names = match how.write || how.append {
-            true => Some(self.account.names.freeze(wait)?),
+            true => Some(self.account.names.lock_unchanged(wait)?),
             false => None,
         };
         let file = self.inner.open(path, how, wait)?;

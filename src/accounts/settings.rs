@@ -36,7 +36,7 @@ impl Default for QuotaSettings {
 }
 
 fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    let limit = from.deserialize_any(Either::<Size> {
+    let limit = from.deserialize_any(NumberOrText::<Size> {
         expected: "a size: a number of bytes, \"10GiB\" or \"unlimited\"",
         kind: PhantomData,
     })?;
@@ -44,7 +44,7 @@ fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
 }
 
 fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    let limit = from.deserialize_any(Either::<u64> {
+    let limit = from.deserialize_any(NumberOrText::<u64> {
         expected: "a whole number, 0 or more, or \"unlimited\"",
         kind: PhantomData,
     })?;
@@ -52,12 +52,12 @@ fn count<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
 }
 
 /// Reads a limit as a number, or as text as on the command line.
-struct Either<T> {
+struct NumberOrText<T> {
     expected: &'static str,
     kind: PhantomData<T>,
 }
 
-impl<T: From64> de::Visitor<'_> for Either<T>
+impl<T: From64> de::Visitor<'_> for NumberOrText<T>
 where
     Limit<T>: FromStr<Err = Error>,
 {

@@ -60,7 +60,7 @@ impl AccountTable {
 
     /// Returns an account for a session. An account that was forgotten, and that no session uses, is loaded again
     /// instead.
-    pub(super) fn take_up(&self, id: &AccountId) -> Option<CachedAccount> {
+    pub(super) fn take_for_session(&self, id: &AccountId) -> Option<CachedAccount> {
         let mut accounts = self.accounts();
         let was_forgotten = self.forgotten().remove(id);
         if was_forgotten

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
-use base::glob::{self, Marked};
+use base::glob::{self, PatternByte};
 
 /// Whether the list allows the peer. An empty list allows every peer.
 pub fn allowed(nets: &[IpNet], peer: IpAddr) -> bool {
@@ -113,7 +113,7 @@ fn rule(entry: &str) -> Result<Rule, String> {
     } else if text.is_empty() {
         return Err("an empty address pattern".to_owned());
     } else if text.contains('/') {
-        return Err(format!("\"{shown}\" is no network"));
+        return Err(format!("\"{shown}\" is not a network"));
     } else if text
         .bytes()
         .all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'*' | b'?'))
@@ -129,7 +129,7 @@ fn rule(entry: &str) -> Result<Rule, String> {
 
 /// Whether the text matches a pattern in which `*` stands for any run of characters and `?` for exactly one character.
 fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
-    let unquoted: Vec<Marked> = pattern.iter().map(|&byte| (byte, false)).collect();
+    let unquoted: Vec<PatternByte> = pattern.iter().map(|&byte| (byte, false)).collect();
     glob::Pattern::compile(&unquoted).matches(text)
 }
 
@@ -201,7 +201,7 @@ mod tests {
             ("10.0.0.1,,10.0.0.2", "empty"),
             ("!", "empty"),
             ("10.1.2.3/8", "10.0.0.0/8"),
-            ("10.0.0.0/33", "no network"),
+            ("10.0.0.0/33", "not a network"),
             ("*.example.com", "host names"),
             ("a\nb", "\\n"),
         ] {

@@ -13,7 +13,7 @@ use base::error::Error;
 /// The outcome of an attempt that did not complete a sign-in.
 #[derive(Debug)]
 pub enum Denial {
-    /// A factor was accepted, and more factors are required. The peer may be told so (RFC 4252, partial success).
+    /// A factor was accepted, and more factors are required. The peer may know (RFC 4252, partial success).
     Partial {
         /// The proofs so far. The next [`super::Attempt`] of this connection for the same name must contain them.
         passed: Proofs,
@@ -46,7 +46,7 @@ pub enum DenialReason {
     UnknownKey,
     /// The key belongs to the user, but must not be used from this address or has expired.
     KeyNotPermitted(KeyRestriction),
-    /// The user is disabled.
+    /// An operator has disabled the user.
     Disabled,
     /// The user's account has expired.
     Expired,
@@ -99,7 +99,7 @@ impl fmt::Display for DenialReason {
             DenialReason::FactorNotAccepted => "the user must sign in another way",
             DenialReason::Throttled => "too many failures before",
             DenialReason::QueueFull => "too many passwords are waiting to be verified",
-            DenialReason::HungUp => "the connection ended before the attempt was looked at",
+            DenialReason::HungUp => "the connection ended before the attempt was checked",
             DenialReason::NotVerified => {
                 "the password could not be verified: not enough memory, or no thread"
             }

@@ -46,7 +46,7 @@ impl KeyOptions {
             ("from", Some(list)) => {
                 let list = FromList::parse(&list).map_err(|why| format!("option from=: {why}"))?;
                 if self.from.replace(list).is_some() {
-                    return Err("option from= stands there twice".to_owned());
+                    return Err("option from= occurs twice".to_owned());
                 }
             }
             ("expiry-time", Some(time)) => {

@@ -140,7 +140,7 @@ pub(super) fn key_accepted_until(
 
 /// Returns why no user can have this key (its type or its size), or `None` if a user can. It serves keys that clients
 /// offer.
-pub fn unfit(key: &PublicKey) -> Option<String> {
+pub fn unsupported(key: &PublicKey) -> Option<String> {
     let fit = supported(key.algorithm().as_str()).and_then(|()| match key.key_data() {
         KeyData::Rsa(rsa) => strong_enough(rsa),
         _ => Ok(()),
@@ -149,7 +149,7 @@ pub fn unfit(key: &PublicKey) -> Option<String> {
 }
 
 /// Returns why no user can have a key of this type, or `None` if a user can. It serves keys that cannot be parsed.
-pub fn unfit_type(name: &str) -> Option<String> {
+pub fn unsupported_type(name: &str) -> Option<String> {
     supported(name).err()
 }
 
@@ -176,7 +176,7 @@ fn read(line: &str) -> std::result::Result<AuthorizedKey, KeyRefusal> {
     } else {
         let (options, rest) = line.split_at(end_of_options(line));
         if rest.trim().is_empty() {
-            return Err(format!("\"{}\" is no key", shorten(options)));
+            return Err(format!("\"{}\" is not a key", shorten(options)));
         }
         (KeyOptions::parse(options)?, rest.trim_start())
     };
@@ -215,7 +215,7 @@ fn supported(kind: &str) -> std::result::Result<(), KeyRefusal> {
         _ if kind.starts_with("sk-") => Err(format!(
             "{shown}: security keys are not supported yet, because the touch cannot be checked"
         )),
-        _ => Err(format!("\"{shown}\" is no supported key type")),
+        _ => Err(format!("\"{shown}\" is not a supported key type")),
     }
 }
 
@@ -236,7 +236,7 @@ fn strong_enough(key: &RsaPublicKey) -> std::result::Result<(), KeyRefusal> {
     let exponent = key.e().as_positive_bytes().unwrap_or_default();
     let odd = exponent.last().is_some_and(|b| b & 1 == 1);
     if !odd || exponent == [1] || significant_bits(exponent) > 32 {
-        return Err("the RSA key's exponent is not sound".to_owned());
+        return Err("the RSA key's exponent is not valid".to_owned());
     }
     Ok(())
 }

@@ -109,8 +109,8 @@ pub struct Attempt<'a> {
 /// The result of a review of a session against its user's current record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Review {
-    /// The session may continue.
-    GoesOn {
+    /// The session may continue with the user's current record.
+    Continues {
         /// The time until which the session may continue, if the record does not change.
         until: Option<Timestamp>,
         /// The most sessions that the user may have at once, if the record contains a limit.

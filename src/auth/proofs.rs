@@ -72,7 +72,7 @@ pub enum Revocation {
     #[error("the user may not come from this address any more")]
     Address,
     /// The record requires factors that were not passed.
-    #[error("more is required of this user now to sign in")]
+    #[error("more factors are required of this user now to sign in")]
     Factors,
 }
 

@@ -24,7 +24,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(600);
 /// The most rows that one transaction writes.
 const BATCH: usize = 500;
 /// The most time that the shutdown waits for the last rows to be written.
-const LAST_CALL: Duration = Duration::from_secs(2);
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connects the sign-ins that the throttle remembers with those that the store keeps.
 pub struct SignInHistory {
@@ -71,7 +71,7 @@ impl SignInHistory {
             }
             pause = if self.write().await { EVERY } else { AFTER_FAILURE };
         }
-        let _ = tokio::time::timeout(LAST_CALL, self.write()).await;
+        let _ = tokio::time::timeout(LAST_WRITE_TIMEOUT, self.write()).await;
     }
 
     /// Forgets the sign-ins of a name whose user was removed or renamed.
@@ -100,7 +100,7 @@ impl SignInHistory {
             let forget_before = clock.checked_sub(LIFETIME).unwrap_or(Timestamp::UNIX_EPOCH);
             let written = self.store.record_sign_ins(&rows, MAX_PLACES, forget_before).await;
             if let Err(error) = written {
-                tracing::debug!(%error, "cannot write down from where users have signed in; trying again later");
+                tracing::debug!(%error, "cannot record from where users have signed in; trying again later");
                 self.throttle().places().not_written(&batch);
                 return false;
             }

@@ -120,11 +120,11 @@ impl Fixture {
             credential,
             passed: passed.clone(),
         };
-        let judged = self.auth.login(attempt).await;
-        if let Err(Denial::Failed { answer_at, .. }) = &judged {
+        let outcome = self.auth.login(attempt).await;
+        if let Err(Denial::Failed { answer_at, .. }) = &outcome {
             sleep_until(*answer_at).await;
         }
-        judged
+        outcome
     }
 }
 

@@ -5,8 +5,8 @@
 //!
 //! | whose debt | grows by | forgiven | when it is at its ceiling |
 //! |---|---|---|---|
-//! | a source (IPv4 address, IPv6 /64) | every failure | one in 10 s, of 20 | passwords from there are not looked at |
-//! | a user's name, whether it exists or not | wrong passwords | one in 2 s, of 60 | passwords for it are not looked at |
+//! | a source (IPv4 address, IPv6 /64) | every failure | one in 10 s, of 20 | passwords from there are not checked |
+//! | a user's name, whether it exists or not | wrong passwords | one in 2 s, of 60 | passwords for it are not checked |
 //! | a user at a source from where they have signed in within 30 days ([`known_places`]) | wrong passwords | one in 10 s, of 10 | the two above apply |
 //!
 //! The answer to a failure is held back for a time that doubles with the larger debt: 0.5, 1, 2, 4, 8, 10, 10 … s. A

@@ -2,13 +2,13 @@
 //!
 //! A verification takes 19 MiB and some tens of milliseconds. Therefore it runs on separate threads ([`workers`]), at
 //! most [`VerifierBounds::workers`] at a time. An attempt asks for a [`FairPermit`]. If none is free, it waits in a
-//! queue whose order is fair among addresses and among names ([`waiting_line`]): a flood from one address, or for one
+//! queue whose order is fair among addresses and among names ([`attempt_queue`]): a flood from one address, or for one
 //! name, delays others by a few hashes. The states of an attempt are: *waiting* (dropping the future ends it and frees
-//! its place at once), *its turn* (it holds the [`FairPermit`]), *being verified* (the job holds the permit as well, so
+//! its place at once), *admitted* (it holds the [`FairPermit`]), *being verified* (the job holds the permit as well, so
 //! that a peer that disconnects does not free a place while its hash is still being computed), and *evicted* (the queue
 //! was full, and another attempt had a better claim to the place).
 
-mod waiting_line;
+mod attempt_queue;
 mod workers;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -19,8 +19,8 @@ use std::thread::available_parallelism;
 
 use tokio::sync::oneshot;
 
-pub use self::waiting_line::Applicant;
-use self::waiting_line::{LineBounds, WaitingLine};
+pub use self::attempt_queue::QueuedAttempt;
+use self::attempt_queue::{AttemptQueue, QueueBounds};
 use self::workers::Workers;
 use super::password::{self, Verdict};
 use crate::domain::user::PasswordHash;
@@ -73,7 +73,7 @@ struct FairQueue {
 struct FairQueueState {
     /// The number of permits that are in use.
     taken: usize,
-    line: WaitingLine<oneshot::Sender<FairPermit>>,
+    line: AttemptQueue<oneshot::Sender<FairPermit>>,
 }
 
 /// The permit to do expensive work. When the last clone is dropped, the next attempt in the queue receives it.
@@ -90,7 +90,7 @@ pub struct FairSemaphore(Arc<FairQueue>);
 
 impl Default for FairSemaphore {
     fn default() -> Self {
-        // Each connection waits for one turn at a time, so the limits on connections also limit this queue.
+        // Each connection waits for one permit at a time, so the limits on connections also limit this queue.
         let bounds = VerifierBounds {
             waiting: usize::MAX,
             waiting_per_source: usize::MAX,
@@ -104,20 +104,20 @@ impl Default for FairSemaphore {
 }
 
 impl FairSemaphore {
-    /// Waits for a turn; dropping the future gives up the place. A peer that is signed in (`signed_in`) goes ahead of
-    /// the others, three times out of four.
-    pub async fn turn(&self, peer: IpAddr, signed_in: bool) -> Result<FairPermit, QueueFull> {
-        let applicant = Applicant {
+    /// Waits for a permit; dropping the future gives up the place in the queue. A peer that is signed in (`signed_in`)
+    /// goes ahead of the others, three times out of four.
+    pub async fn acquire(&self, peer: IpAddr, signed_in: bool) -> Result<FairPermit, QueueFull> {
+        let attempt = QueuedAttempt {
             source: peer.into(),
             name: None,
             known: signed_in,
         };
-        self.0.turn(applicant).await
+        self.0.acquire(attempt).await
     }
 }
 
 /// The place of an attempt in the queue. Dropping it gives up the place.
-struct WaitingPlace {
+struct QueuePosition {
     shared: Arc<FairQueue>,
     ticket: u64,
 }
@@ -135,26 +135,31 @@ impl Verifier {
         }
     }
 
-    /// Waits for a turn. At most [`VerifierBounds::workers`] attempts hold a turn at once, so no more than these can
+    /// Waits for a permit. At most [`VerifierBounds::workers`] attempts hold one at a time, so no more than these can
     /// overtake what the caller checks while it holds its own.
-    pub async fn turn(&self, applicant: Applicant) -> Result<FairPermit, QueueFull> {
-        self.shared.turn(applicant).await
+    pub async fn acquire(&self, attempt: QueuedAttempt) -> Result<FairPermit, QueueFull> {
+        self.shared.acquire(attempt).await
     }
 
     /// Verifies the password against the hash. Without a hash, a dummy is verified at the same cost, and the verdict is
     /// negative.
-    pub async fn verify(&self, turn: &FairPermit, password: &Secret, hash: Option<&PasswordHash>) -> Verdict {
-        let (turn, password, hash) = (turn.clone(), password.clone(), hash.cloned());
+    pub async fn verify(
+        &self,
+        permit: &FairPermit,
+        password: &Secret,
+        hash: Option<&PasswordHash>,
+    ) -> Verdict {
+        let (permit, password, hash) = (permit.clone(), password.clone(), hash.cloned());
         let runs = Arc::clone(&self.runs);
-        let (tell, told) = oneshot::channel();
+        let (sender, verdict) = oneshot::channel();
         self.workers.submit(Box::new(move |memory| {
             runs.fetch_add(1, Ordering::Relaxed);
             let verdict = password::compare(&password, hash.as_ref(), memory);
             // Release the job's permit before sending the verdict, so that the receiver is its only holder.
-            drop(turn);
-            let _ = tell.send(verdict);
+            drop(permit);
+            let _ = sender.send(verdict);
         }));
-        told.await.unwrap_or(Verdict::NotVerified)
+        verdict.await.unwrap_or(Verdict::NotVerified)
     }
 
     /// Keeps a worker busy until the result is dropped.
@@ -169,7 +174,7 @@ impl Verifier {
 
     /// Returns how many permits are in use.
     #[cfg(test)]
-    pub fn turns_taken(&self) -> usize {
+    pub fn permits_in_use(&self) -> usize {
         self.shared.state().taken
     }
 
@@ -181,29 +186,29 @@ impl Verifier {
 }
 
 impl FairQueue {
-    async fn turn(self: &Arc<Self>, applicant: Applicant) -> Result<FairPermit, QueueFull> {
+    async fn acquire(self: &Arc<Self>, attempt: QueuedAttempt) -> Result<FairPermit, QueueFull> {
         let shared = self;
-        let (ticket, turn) = {
+        let (ticket, receiver) = {
             let mut state = shared.state();
             if state.taken < shared.bounds.workers {
                 state.taken += 1;
-                state.line.served(&applicant);
+                state.line.served(&attempt);
                 return Ok(FairPermit::new(shared));
             }
-            let (sender, turn) = oneshot::channel();
-            let line = LineBounds {
+            let (sender, receiver) = oneshot::channel();
+            let line = QueueBounds {
                 all: shared.bounds.waiting,
                 per_source: shared.bounds.waiting_per_source,
             };
             // An evicted attempt learns of it when its channel closes.
-            let ticket = state.line.join(applicant, sender, line).ok_or(QueueFull)?;
-            (ticket, turn)
+            let ticket = state.line.join(attempt, sender, line).ok_or(QueueFull)?;
+            (ticket, receiver)
         };
-        let _place = WaitingPlace {
+        let _place = QueuePosition {
             shared: Arc::clone(shared),
             ticket,
         };
-        turn.await.map_err(|_| QueueFull)
+        receiver.await.map_err(|_| QueueFull)
     }
 
     fn state(&self) -> MutexGuard<'_, FairQueueState> {
@@ -236,7 +241,7 @@ impl Drop for PermitSlot {
     }
 }
 
-impl Drop for WaitingPlace {
+impl Drop for QueuePosition {
     fn drop(&mut self) {
         self.shared.state().line.leave(self.ticket);
     }

@@ -11,10 +11,10 @@ use crate::ops::adopt::{Adoption, adopt};
 use crate::storage::marker;
 use base::error::{Error, Result};
 
-/// Adopts the places, and prints what has come of each.
+/// Adopts the places, and prints the result for each.
 ///
 /// # Errors
-/// When a place is another server's, or cannot be marked.
+/// Returns an error if a place belongs to another server, or cannot be marked.
 pub fn run(args: &AdoptArgs, config: &Config) -> Result<()> {
     let adoptions = with_store(config, IfMissing::Fail, async |context| {
         adopt(&args.dirs, args.take_over, context).await

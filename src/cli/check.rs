@@ -11,10 +11,10 @@ use crate::ops::check::report::Report;
 use crate::serve::check::{SocketHolder, check};
 use base::error::Result;
 
-/// Looks at everything, and prints what was found. The exit code is 1 if there is an error.
+/// Runs all checks, and prints the report. The exit code is 1 if there is an error.
 ///
 /// # Errors
-/// Only when looking itself fails.
+/// Returns an error only if the checks themselves fail.
 pub fn run(args: &CheckArgs, config: &Config) -> Result<ExitCode> {
     let holder = match args.sockets_held {
         true => SocketHolder::OnItsBehalf,
@@ -28,7 +28,7 @@ pub fn run(args: &CheckArgs, config: &Config) -> Result<ExitCode> {
     })
 }
 
-/// A line for each finding, and one that sums up.
+/// Formats the report: a line for each finding, and one with the sums.
 fn text(report: &Report, users: usize) -> String {
     let mut text = String::new();
     let errors = report.errors.iter().chain(&report.faults);

@@ -1,4 +1,4 @@
-//! The directory of a demo, and what is said about one that is served.
+//! The directory of a demo, and the text that is printed when it is served.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -12,15 +12,15 @@ use crate::ssh::algorithms::shows;
 use base::error::Result;
 use base::size::Size;
 
-/// How long a demo drains: it holds nothing that is worth waiting for.
+/// The seconds that a demo drains: no transfer there is worth waiting for.
 const DRAIN_SECS: u64 = 2;
 
-/// Makes the directory unless it is a demo already; returns its configuration.
+/// Creates the directory unless it is a demo already; returns its configuration.
 ///
 /// # Errors
-/// When an address is not loopback, or the directory is something else.
+/// Returns an error if an address is not loopback, or if the directory contains something else.
 pub fn prepare(dir: &Path, listen: Option<SocketAddr>) -> Result<Config> {
-    // Before anything is made.
+    // Check this before anything is created.
     must_be_loopback(listen.as_slice())?;
     claim_directory(dir)?;
     let file = dir.join(FILE_NAME);
@@ -36,7 +36,7 @@ pub fn prepare(dir: &Path, listen: Option<SocketAddr>) -> Result<Config> {
     Ok(config)
 }
 
-/// The host keys that clients get to see under the configuration's algorithms.
+/// Returns the host keys that clients are shown under the configuration's algorithms.
 fn shown<'a>(config: &Config, recorded: &'a [(String, String)]) -> Vec<&'a (String, String)> {
     let algorithm = |(name, _): &(String, String)| Algorithm::new(name).ok();
     let keys: Vec<Algorithm> = recorded.iter().filter_map(algorithm).collect();
@@ -47,7 +47,7 @@ fn shown<'a>(config: &Config, recorded: &'a [(String, String)]) -> Vec<&'a (Stri
     shown.collect()
 }
 
-/// What to try, once the server listens.
+/// Returns the text that says what to try, once the server listens.
 pub fn welcome(config: &Config, address: SocketAddr, fingerprints: &[(String, String)]) -> String {
     let host = match address {
         SocketAddr::V4(v4) => v4.ip().to_string(),
@@ -70,7 +70,9 @@ pub fn welcome(config: &Config, address: SocketAddr, fingerprints: &[(String, St
     text.push_str(&format!(
         "\n  put README.md; ls -l; get README.md      files land in {homes}/NAME\n"
     ));
-    text.push_str("  df; put BIGGER.iso                       what would pass the quota is refused, what is there stays\n");
+    text.push_str(
+        "  df; put BIGGER.iso                       refused if it exceeds the quota; existing files stay\n",
+    );
     text.push_str(&format!(
         "  homeportd -c {} quota show\n\n",
         config.file.display()
@@ -78,7 +80,7 @@ pub fn welcome(config: &Config, address: SocketAddr, fingerprints: &[(String, St
     for (algorithm, fingerprint) in shown(config, fingerprints) {
         text.push_str(&format!("Its host key is {algorithm} {fingerprint}.\n"));
     }
-    text.push_str("Ctrl-C ends it; the next `homeportd demo` goes on with the same files.\n");
+    text.push_str("Ctrl-C stops it; the next `homeportd demo` uses the same files.\n");
     text
 }
 
@@ -107,7 +109,7 @@ mod tests {
         check("192.0.2.1:22", false);
         check("[::ffff:192.0.2.1]:22", false);
 
-        // Nor when the demo's own configuration has been edited.
+        // This also holds when the demo's own configuration has been edited.
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path(), None).unwrap();
         let file = dir.path().join(FILE_NAME);
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn only_host_keys_that_clients_see_are_told() {
+    fn only_host_keys_that_clients_see_are_printed() {
         let recorded = [
             ("ssh-ed25519", "SHA256:one"),
             ("ecdsa-sha2-nistp256", "SHA256:two"),

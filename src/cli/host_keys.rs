@@ -8,10 +8,10 @@ use crate::config::Config;
 use crate::ops::{data_dir, host_keys};
 use base::error::Result;
 
-/// Does what the command says; returns what to print.
+/// Runs the command; returns the text to print.
 ///
 /// # Errors
-/// When a key cannot be made or used.
+/// Returns an error if a key cannot be created or used.
 pub fn run(command: HostkeyCommand, config: &Config) -> Result<String> {
     match command {
         HostkeyCommand::List { json } => {

@@ -10,10 +10,10 @@ use crate::ops::init::make_directory;
 use crate::ops::installation::Installation;
 use base::error::Result;
 
-/// Makes a new server's directory and its store; returns what to print.
+/// Creates a new server's directory and its store; returns the text to print.
 ///
 /// # Errors
-/// When a configuration is there already, or something cannot be written.
+/// Returns an error if a configuration exists already, or if something cannot be written.
 pub fn run(args: &InitArgs) -> Result<String> {
     let file = directory(&args.dir, args.listen)?;
     with_store(&config::load(&file)?, IfMissing::Make, async |_| Ok(()))?;
@@ -23,17 +23,17 @@ pub fn run(args: &InitArgs) -> Result<String> {
     ))
 }
 
-/// Makes a new server's directory and what is in it, but for the store; returns the path of the configuration.
+/// Creates a new server's directory with its contents, except for the store; returns the path of the configuration.
 ///
 /// # Errors
-/// When a configuration is there already, or something cannot be written.
+/// Returns an error if a configuration exists already, or if something cannot be written.
 pub fn directory(dir: &Path, listen: Option<SocketAddr>) -> Result<PathBuf> {
     let installation = planned(dir);
     make_directory(&installation, &sample::for_directory(listen))?;
     Ok(installation.config_file)
 }
 
-/// The paths of the sample, before there is a file to read.
+/// Returns the paths of the sample, before there is a file to read.
 fn planned(dir: &Path) -> Installation {
     let mut config = Config {
         file: dir.join(FILE_NAME),
@@ -65,10 +65,10 @@ mod tests {
         let names: Vec<String> = keys.iter().map(|key| key.algorithm().to_string()).collect();
         assert_eq!(names, ["ssh-ed25519", "ecdsa-sha2-nistp256"]);
 
-        // Nothing is ever overwritten.
+        // Existing files are never overwritten.
         std::fs::write(&file, "# mine\n").unwrap();
         let error = directory(&root, None).unwrap_err().to_string();
-        assert!(error.contains("is there already"), "{error}");
+        assert!(error.contains("exists already"), "{error}");
         assert_eq!(std::fs::read(&file).unwrap(), b"# mine\n");
     }
 

@@ -1,5 +1,5 @@
-//! Views as `--json` prints them, but for those that the control socket carries, too. Names and meanings of fields are
-//! stable; fields may be added.
+//! Views as `--json` prints them, except for those that the control socket also transmits. Names and meanings of fields
+//! are stable; fields may be added.
 
 use serde::Serialize;
 
@@ -92,11 +92,11 @@ pub struct ChangeJson<'a> {
     v: u32,
     user: &'a str,
     changed: bool,
-    /// Whether a server is running, and has put the change in force.
+    /// Whether a server is running and has put the change in force.
     confirmed: bool,
     sessions_ended: usize,
-    /// Ended sessions, and homes with another quota, for which a call that had begun is still under way: their disk
-    /// hangs. The change holds all the same, since no further call begins, so the exit code is 0.
+    /// The number of ended sessions, and of homes with another quota, for which a call that had begun is still in
+    /// progress because their disk hangs. No further call begins, so the change is in force and the exit code is 0.
     still_busy: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What is printed: text in lines and columns, JSON, errors and warnings.
+//! Prints text in lines and columns, JSON, errors and warnings.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -8,10 +8,10 @@ use serde::Serialize;
 use base::error::{Error, Result};
 use base::visible::{for_terminal, in_json};
 
-/// Prints to standard output, all at once. A reader that has seen enough (`| head`) is not an error.
+/// Prints to standard output, all at once. A reader that stops reading (`| head`) is not an error.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// Returns an error if standard output cannot be written.
 pub fn print(text: &str) -> Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
@@ -24,13 +24,12 @@ pub fn print(text: &str) -> Result<()> {
 /// Prints the error that a command ends with to standard error.
 pub fn error(error: &Error) {
     let text = error.to_string();
-    // An error in the configuration has lines of its own; what is in them may be anybody's.
+    // An error in the configuration has several lines, and its text may come from anyone.
     let lines: Vec<String> = text.split('\n').map(for_terminal).collect();
     let _ = writeln!(io::stderr(), "homeportd: {}", lines.join("\n"));
 }
 
-/// Tells of something that is not as it should be and keeps nothing from being done: in the log of a server, else on
-/// standard error.
+/// Reports a problem that does not keep a command from its work: in the log of a server, or else on standard error.
 pub fn warn(error: &Error) {
     if tracing::dispatcher::has_been_set() {
         tracing::warn!("{error}");
@@ -44,7 +43,7 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "homeportd: {}", for_terminal(text));
 }
 
-/// Text with a line for each name and value.
+/// Formats a line for each name and value.
 pub fn lines(rows: &[(&str, String)]) -> String {
     let mut text = String::new();
     for (name, value) in rows {
@@ -53,7 +52,7 @@ pub fn lines(rows: &[(&str, String)]) -> String {
     text
 }
 
-/// Rows of text in columns; the last is not padded.
+/// Formats rows in columns; the last column is not padded.
 pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
@@ -73,11 +72,11 @@ pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// Pretty JSON with a newline at its end. Terminals read it, too: what a peer called itself is escaped further than
-/// JSON demands.
+/// Formats a value as indented JSON with a newline at its end. It may be shown on a terminal, so text from peers is
+/// escaped further than JSON requires.
 pub fn json(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::new("cannot write JSON").because(e))?;
-    // The only line ends are those between values.
+    // The only newlines are those between values.
     Ok(text.lines().map(|line| in_json(line) + "\n").collect())
 }
 

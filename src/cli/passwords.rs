@@ -1,4 +1,4 @@
-//! Passwords from people and scripts: from the terminal without echo, or from standard input. Never an argument.
+//! Reads passwords from the terminal without echo, or from standard input, but never from an argument.
 
 use std::io::{IsTerminal as _, Read};
 
@@ -11,10 +11,10 @@ use crate::ops::passwords::NewPassword;
 use base::error::{Error, Result};
 use base::secret::Secret;
 
-/// Passwords with fewer characters are taken, with a warning.
-const SHORT: usize = 8;
+/// Passwords with fewer characters are accepted with a warning.
+const SHORT_PASSWORD: usize = 8;
 
-/// The longest hash in bytes: one of argon2id with the largest salt takes some 200 bytes.
+/// The longest hash in bytes: one of argon2id with the largest salt takes about 200 bytes.
 const LONGEST_HASH: usize = 512;
 
 /// Where a new password comes from.
@@ -28,20 +28,20 @@ pub enum PasswordSource {
     HashStdin,
 }
 
-/// Asks for a new password, where the operator said.
+/// Asks for a new password, from the source that the operator chose.
 ///
 /// # Errors
-/// When there is no terminal, the two entries differ, or it is empty, too long or a hash; with [`PasswordSource::HashStdin`],
-/// when it is not a hash that can be verified here.
+/// Returns an error if there is no terminal, if the two entries differ, or if the password is empty, too long or a
+/// hash; with [`PasswordSource::HashStdin`], if it is not a hash that this server can verify.
 pub fn ask(name: &UserName, source: PasswordSource) -> Result<NewPassword> {
     let password = match source {
         PasswordSource::Terminal => from_terminal(name)?,
         PasswordSource::Stdin => from_reader(std::io::stdin().lock())?,
         PasswordSource::HashStdin => return hash_from_reader(std::io::stdin().lock()).map(NewPassword::Hash),
     };
-    if String::from_utf8_lossy(password.bytes()).chars().count() < SHORT {
+    if String::from_utf8_lossy(password.bytes()).chars().count() < SHORT_PASSWORD {
         output::note(&format!(
-            "warning: that password is shorter than {SHORT} characters"
+            "warning: that password is shorter than {SHORT_PASSWORD} characters"
         ));
     }
     Ok(NewPassword::Plain(password))
@@ -74,13 +74,13 @@ fn from_reader(mut reader: impl Read) -> Result<Secret> {
     let limit = u64::try_from(MAX_PASSWORD * 2).unwrap_or(u64::MAX);
     let read = reader.by_ref().take(limit).read_to_end(&mut bytes);
     read.map_err(|e| Error::new("cannot read the password").because(e))?;
-    // Bytes: whatever a client will send for it.
+    // Passwords are bytes: whatever a client will send.
     let password = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     let password = password.strip_suffix(b"\r").unwrap_or(password);
     checked(Secret::from_bytes(password.to_vec()))
 }
 
-/// A hash, as an argument of `--password-hash-stdin` would be.
+/// Parses the hash for `--password-hash-stdin`.
 fn hash_from_reader(reader: impl Read) -> Result<PasswordHash> {
     let mut text = String::new();
     let limit = u64::try_from(LONGEST_HASH).unwrap_or(u64::MAX);
@@ -105,16 +105,18 @@ fn hash_from_reader(reader: impl Read) -> Result<PasswordHash> {
             .because("there is a user's name in front of it")
             .hint("only what begins at the first $ is the hash"),
         Some(kind) => cannot()
-            .because(format!("it is one of {kind}, and only argon2id is verified here"))
+            .because(format!(
+                "it is one of {kind}, and only argon2id can be verified here"
+            ))
             .hint("set the password itself, with --password-stdin"),
         None => cannot()
-            .because("its kind is not known, and only argon2id is verified here")
+            .because("its kind is unknown, and only argon2id can be verified here")
             .hint(hint),
     })
 }
 
-/// The name of a hash's algorithm and what follows it, in `$NAME$…` or in `user:$NAME$…`, as a line of /etc/shadow has
-/// it.
+/// Returns the name of a hash's algorithm and the text that follows it, in `$NAME$…` or in `user:$NAME$…`, as in a line
+/// of /etc/shadow.
 fn hash_parts(text: &str) -> Option<(&str, &str)> {
     let hash = match text.split_once(':') {
         Some((user, rest)) if user.parse::<UserName>().is_ok() && rest.starts_with('$') => rest,
@@ -126,7 +128,7 @@ fn hash_parts(text: &str) -> Option<(&str, &str)> {
     looks.then_some((name, rest))
 }
 
-/// Hashes that other programs keep, in words.
+/// Returns the name of a hash that other programs store, as a phrase.
 fn kind_of_hash(name: &str) -> Option<&'static str> {
     Some(match name {
         "1" | "apr1" => "MD5-crypt",
@@ -188,7 +190,7 @@ mod tests {
         check("$2b$12$abcdefghijklmnopqrstuv", "bcrypt");
         check("$y$j9T$salt$hash", "yescrypt");
         check("$pbkdf2-sha512$1$salt$hash", "PBKDF2");
-        check("$made-up$x", "kind is not known");
+        check("$made-up$x", "kind is unknown");
         check(&format!("calvin:{good}"), "user's name in front");
         check("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA", "salt too short");
         check(&good.replace("m=19456", "m=99999999"), "asks for more");
@@ -209,7 +211,7 @@ mod tests {
         check("secret\r\n", Ok("secret"));
         check(" secret ", Ok(" secret "));
         check("", Err("empty"));
-        // A hash is not a password, whichever way it was cut out of a file.
+        // A hash is not a password, however it was copied from a file.
         for hash in [
             "$6$salt$hash",
             "$6$rounds=5000$salt$hash",

@@ -11,13 +11,13 @@ use crate::ops::context::OpsContext;
 use crate::ops::quota::{measure, usage_of_all, usage_of_user};
 use base::error::Result;
 
-/// Takes what is to be printed; what is known is told at once.
+/// Prints a piece of text as soon as it is known.
 type Print<'a> = &'a mut dyn FnMut(&str) -> Result<()>;
 
-/// Does what the command says, and prints what has come of it.
+/// Runs the command, and prints the result.
 ///
 /// # Errors
-/// When the store, the running server or the disk refuses.
+/// Returns an error if the store, the running server or the disk refuses.
 pub fn run(command: QuotaCommand, config: &Config) -> Result<()> {
     with_store(config, IfMissing::Fail, async |context| {
         execute(command, context, &mut output::print).await

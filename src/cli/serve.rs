@@ -1,4 +1,4 @@
-//! `homeportd demo`: a server to try, made and served in one go.
+//! `homeportd demo`: creates a demo server and serves it.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -14,15 +14,15 @@ use crate::store::Store as _;
 use crate::telemetry;
 use base::error::{Error, Result};
 
-/// Makes a demo ready, serves it, and says what to try.
+/// Creates a demo unless it exists, serves it, and prints what to try.
 ///
 /// # Errors
-/// When it cannot be made or served.
+/// Returns an error if it cannot be created or served.
 pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
     let config = demo::prepare(dir, listen)?;
     let installation = config.installation();
     let _flush = telemetry::init(&config.log)?;
-    // A second demo on the same port is told so before anything else; `bind` will find out by itself.
+    // Check the port first, so that a second demo fails before anything else; `bind` would fail later.
     let (_, refused) = listen_on(&config.server.listen, &[]);
     if let Some(refused) = refused.into_iter().next() {
         let taken = refused.is_taken();
@@ -38,13 +38,13 @@ pub fn demo(dir: &Path, listen: Option<SocketAddr>) -> Result<()> {
     let shown = config.clone();
     process::run(config, move |addresses| {
         let fingerprints = wait(async {
-            let store = store::look(&installation).await?;
+            let store = store::open_read_only(&installation).await?;
             store.host_keys().await
         })??;
         let address = addresses.first().copied();
         let address = address.ok_or_else(|| Error::new("the server listens nowhere"))?;
         let text = demo::welcome(&shown, address, &fingerprints);
-        // Nobody reading is no reason not to serve.
+        // If standard output cannot be written, the server still serves.
         let _ = std::io::stdout().write_all(text.as_bytes());
         Ok(())
     })

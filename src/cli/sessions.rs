@@ -9,10 +9,10 @@ use base::error::{Error, Result};
 use base::size::Size;
 use base::visible::for_terminal;
 
-/// Asks the running server; returns what to print.
+/// Asks the running server; returns the text to print.
 ///
 /// # Errors
-/// When none is running, or there is no such session.
+/// Returns an error if no server is running, or if there is no such session.
 pub async fn run(command: SessionsCommand, server: &dyn RunningServer) -> Result<String> {
     match command {
         SessionsCommand::List { json } => {
@@ -51,7 +51,7 @@ fn table(sessions: &[SessionView]) -> String {
             session.channels.to_string(),
             size(session.bytes_in),
             size(session.bytes_out),
-            // A client calls itself what it likes.
+            // The client chooses this text.
             for_terminal(&session.client),
         ]);
     }

@@ -22,10 +22,10 @@ use crate::ops::users::view::UserList;
 use crate::ops::users::{self, NewUser};
 use base::error::{Error, Result};
 
-/// Does what the command says, and prints what has come of it.
+/// Runs the command, and prints the result.
 ///
 /// # Errors
-/// When the store, the disk or the rules refuse.
+/// Returns an error if the store, the disk or the rules refuse.
 pub fn run(command: UserCommand, load: impl Fn() -> Result<Config>) -> Result<()> {
     if matches!(&command, UserCommand::Set(args) if args.is_empty()) {
         let error = Cli::command().error(
@@ -46,19 +46,19 @@ pub fn run(command: UserCommand, load: impl Fn() -> Result<Config>) -> Result<()
     output::print(&text)
 }
 
-/// What has to be read before root becomes the owner of the data directory, who may not be able to.
+/// What must be read before root becomes the owner of the data directory, who may not be able to read it.
 #[derive(Debug, Default)]
 struct Inputs {
     keys: Vec<String>,
-    /// Where the password comes from, once it is known that the command can do its work.
+    /// The source of the password, which is read once the command can do its work.
     password: Option<PasswordSource>,
 }
 
 impl Inputs {
-    /// Reads key files, as the command needs them.
+    /// Reads the key files that the command needs.
     ///
     /// # Errors
-    /// When a file holds no key that can be used, or standard input would have to be read twice.
+    /// Returns an error if a file contains no usable key, or if standard input would have to be read twice.
     fn read(command: &UserCommand) -> Result<Self> {
         let key_files: &[PathBuf] = match command {
             UserCommand::Add(add) => &add.keys,
@@ -85,7 +85,7 @@ impl Inputs {
     }
 }
 
-/// Does what the command says; returns what to print.
+/// Executes the command; returns the text to print.
 async fn execute(command: UserCommand, inputs: Inputs, context: &OpsContext<'_>) -> Result<String> {
     match command {
         UserCommand::Add(args) => add(args, inputs, context).await,
@@ -150,7 +150,7 @@ async fn keys(command: KeyCommand, inputs: Inputs, context: &OpsContext<'_>) -> 
     }
 }
 
-/// What has come of a change.
+/// Formats the result of a change, as text or JSON.
 fn report(change: &ConfirmedChange, output: &OutputArgs) -> Result<String> {
     match output.json {
         true => output::json(&ChangeJson::from(change)),
@@ -179,12 +179,10 @@ fn list(list: &UserList, json: bool) -> Result<String> {
     Ok(text::table(&list.users))
 }
 
-/// Says so where the running server was asked in vain what homes hold.
+/// Prints a note if the running server did not report the use of homes.
 fn note_unanswered(list: &UserList) {
     if let Some(error) = &list.unanswered {
-        output::note(&format!(
-            "{error}; what is shown as used is what was written down last"
-        ));
+        output::note(&format!("{error}; the use shown is what was last recorded"));
     }
 }
 

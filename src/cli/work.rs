@@ -1,4 +1,4 @@
-//! Work that a command waits for, and the store that it is done on.
+//! Runs asynchronous work for a command, and opens the store for it.
 
 use std::future::Future;
 
@@ -10,10 +10,10 @@ use crate::ops::{installation::Installation, store};
 use crate::store::sql::SqlStore;
 use base::error::{Error, Result};
 
-/// Runs a short piece of asynchronous work to its end.
+/// Runs a short asynchronous operation to its end.
 ///
 /// # Errors
-/// When no event loop can be started.
+/// Returns an error if no event loop can be started.
 pub fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime
@@ -21,19 +21,19 @@ pub fn wait<T>(work: impl Future<Output = T>) -> Result<T> {
         .block_on(work))
 }
 
-/// Whether a command may make a store that is missing.
+/// Whether a command may create a missing store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfMissing {
-    /// The command makes a new, empty store.
+    /// The command creates a new, empty store.
     Make,
-    /// The command fails, and makes nothing.
+    /// The command fails, and creates nothing.
     Fail,
 }
 
-/// Does some work on the store of a configuration, and closes it.
+/// Runs an operation on the store of a configuration, and closes the store.
 ///
 /// # Errors
-/// When the store cannot be opened, or what the work says.
+/// Returns an error if the store cannot be opened, or the error of the operation.
 pub fn with_store<T>(
     config: &Config,
     if_missing: IfMissing,

@@ -1,4 +1,4 @@
-//! Checks of the settings that types cannot make.
+//! The checks of settings that types cannot express.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -7,19 +7,19 @@ use toml::de::DeTable;
 use super::report::Problem;
 use super::settings::Config;
 
-/// A day. An operator who writes more than this for a transfer has most likely meant minutes.
+/// The most seconds of a drain: a day. A longer time is most likely a mistake.
 const MAX_DRAIN_SECS: u64 = 86_400;
 
-/// An hour. The default is 2 minutes, as sshd's is.
+/// The longest login grace in seconds: an hour. The default is 2 minutes, as with sshd.
 const MAX_GRACE_SECS: u64 = 3600;
 
-/// Where the value of a setting stands, if the file has it.
+/// Returns the position of the value of a setting, if the file has it.
 fn span_of(table: &DeTable<'_>, section: &str, name: &str) -> Option<Range<usize>> {
     let value = table.get(section)?.get_ref().get(name)?;
     Some(value.span())
 }
 
-/// Everything that is wrong with the settings and that no type can say.
+/// Returns everything that is wrong with the settings and that types cannot express.
 pub(super) fn all(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
     let mut problems: Vec<Problem> = listeners(config, table).into_iter().collect();
     problems.extend(lists(table));
@@ -40,7 +40,7 @@ fn listeners(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
             Some(hint),
         ));
     }
-    // Port 0 is any free port, so it may stand there twice.
+    // Port 0 stands for any free port, so it may occur twice.
     let twice = listen.iter().enumerate().find(|(at, address)| {
         address.port() != 0 && listen.iter().take(*at).any(|earlier| earlier == *address)
     });
@@ -57,7 +57,7 @@ fn listeners(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
     ))
 }
 
-/// Lists that must hold something, and nothing twice.
+/// Checks the lists that must not be empty, and must not contain anything twice.
 fn lists(table: &DeTable<'_>) -> Vec<Problem> {
     let names = [
         ("auth", "methods"),
@@ -93,21 +93,21 @@ fn lists(table: &DeTable<'_>) -> Vec<Problem> {
     names.into_iter().filter_map(problem).collect()
 }
 
-/// An algorithm that is named although `policy` rules it out.
+/// Checks that no algorithm is named that the policy does not allow.
 fn policy(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
-    let ruled_out = config.ssh.ruled_out()?;
-    let (setting, name) = (ruled_out.setting, ruled_out.name);
+    let policy_conflict = config.ssh.policy_conflict()?;
+    let (setting, name) = (policy_conflict.setting, policy_conflict.name);
     let list = table.get("ssh")?.get_ref().get(setting)?.get_ref().as_array();
     let item = list.and_then(|list| list.iter().find(|item| item.get_ref().as_str() == Some(&name)));
     Some(Problem::new(
         item.map(|item| item.span())
             .or_else(|| span_of(table, "ssh", setting)),
         format!("\"{setting}\" in [ssh] names \"{name}\", which its policy \"fips\" rules out"),
-        Some(&format!("it allows {}", ruled_out.allowed.join(", "))),
+        Some(&format!("it allows {}", policy_conflict.allowed.join(", "))),
     ))
 }
 
-/// Numbers that are too small or too large to make sense.
+/// Checks numbers that are too small or too large.
 fn ranges(table: &DeTable<'_>) -> Vec<Problem> {
     let most = u64::from(u32::MAX);
     let rules = [
@@ -126,7 +126,7 @@ fn ranges(table: &DeTable<'_>) -> Vec<Problem> {
     rules.iter().filter_map(|rule| rule.problem(table)).collect()
 }
 
-/// The numbers that a setting can be.
+/// The valid range of a number.
 struct NumberRule {
     section: &'static str,
     name: &'static str,

@@ -1,4 +1,4 @@
-//! What the deserializer finds wrong with a configuration, in an operator's words.
+//! Rewrites the deserializer's errors about a configuration in an operator's words.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::report::{Problem, nearest};
 
-/// Puts an error of the deserializer into our words.
+/// Rewrites an error of the deserializer.
 pub(super) fn explain(error: &toml::de::Error, table: &DeTable<'_>) -> Problem {
     let span = error.span();
     let message = error.message();
@@ -45,7 +45,7 @@ pub(super) fn explain(error: &toml::de::Error, table: &DeTable<'_>) -> Problem {
         let what = format!("{setting} must be {}, not {found}", kind(expected));
         return Problem::new(span, what, None);
     }
-    // The message of the component that owns the setting.
+    // This is the message of the component that owns the setting.
     let rule = message.replace('\n', ", ");
     let what = if setting.is_empty() {
         rule
@@ -55,7 +55,7 @@ pub(super) fn explain(error: &toml::de::Error, table: &DeTable<'_>) -> Problem {
     Problem::new(span, what, None)
 }
 
-/// What a setting of this Rust type must be, in words.
+/// Returns what a setting of this Rust type must be, as a phrase.
 fn kind(expected: &str) -> &str {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
@@ -89,9 +89,9 @@ fn unknown(
     Problem::new(span, what, Some(&hint))
 }
 
-/// A setting's name, and its section's.
+/// The name of a setting and of its section.
 struct NamedSetting<'a> {
-    /// Dotted, as in the file: `auth.throttle`.
+    /// The section's name with dots, as in the file: `auth.throttle`.
     section: Option<String>,
     name: &'a str,
     is_section: bool,
@@ -106,11 +106,11 @@ impl std::fmt::Display for NamedSetting<'_> {
     }
 }
 
-/// The innermost setting whose name or value lies at `span`.
+/// Returns the innermost setting whose name or value is at `span`.
 fn locate<'a>(table: &'a DeTable<'_>, span: &Range<usize>) -> Option<NamedSetting<'a>> {
     let within = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
     for (name, value) in table {
-        // A section's own span is its header: what is in it lies elsewhere.
+        // The span of a section is its header: its settings are elsewhere.
         let inner = match value.get_ref() {
             DeValue::Table(inner) => locate(inner, span),
             _ => None,
@@ -133,10 +133,10 @@ fn locate<'a>(table: &'a DeTable<'_>, span: &Range<usize>) -> Option<NamedSettin
     None
 }
 
-/// Takes the entry at `span` out of the table: of a list the one item, else the setting or the whole section. `false`
-/// if there is none.
+/// Removes the entry at `span` from the table: one item of a list, or else the setting or the whole section. Returns
+/// `false` if there is none.
 pub(super) fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
-    // An empty span is that of a value which the parser has put in.
+    // An empty span belongs to a value that the parser has inserted.
     let within = |outer: Range<usize>| {
         outer == *span || (!span.is_empty() && outer.start <= span.start && span.end <= outer.end)
     };
@@ -147,7 +147,7 @@ pub(super) fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
             DeValue::Table(inner) => take_out(inner, span),
             DeValue::Array(list) if here => {
                 let kept: Vec<_> = list.iter().filter(|item| !within(item.span())).cloned().collect();
-                // An empty list would be another mistake.
+                // An empty list would be another error.
                 let taken = kept.len() < list.len() && !kept.is_empty();
                 if taken {
                     *list = DeArray::new();

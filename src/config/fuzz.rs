@@ -1,12 +1,12 @@
-//! The body of the fuzz target for the configuration: whatever the text is, nothing panics, and a text that is refused
-//! is refused with places that lie in it.
+//! The body of the fuzz target for the configuration: no text makes the parser panic, and every error has a position
+//! inside the text.
 
 use std::path::Path;
 
 use super::load::{MOST_PROBLEMS, parse};
 use super::report;
 
-/// Parses `data`, and puts everything that is wrong with it into words.
+/// Parses `data`, and formats all errors in it.
 pub fn fuzz_configuration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;

@@ -1,4 +1,4 @@
-//! From the configuration file to settings, or to all that is wrong with it.
+//! Loads the configuration file: returns the settings, or everything that is wrong with it.
 
 use std::path::{Path, PathBuf};
 
@@ -10,20 +10,20 @@ use super::settings::Config;
 use super::{checks, explain, source};
 use base::error::{Error, Result};
 
-/// The most problems that are named: an operator who has made more mistakes corrects these first.
+/// The most problems that are reported: an operator who has made more mistakes corrects these first.
 pub(super) const MOST_PROBLEMS: usize = 50;
 
-/// The name that is looked for in the current directory.
+/// The name of the file that is looked for in the current directory.
 pub const FILE_NAME: &str = "homeportd.toml";
 
-/// Where the configuration is looked for last.
+/// The path at which the configuration is looked for last.
 const SYSTEM_WIDE: &str = "/etc/homeport/homeportd.toml";
 
-/// The file that is meant: `explicit` (`-c`), else `$HOMEPORT_CONFIG`, else `./homeportd.toml`, else the one in
-/// `/etc/homeport`.
+/// Returns the configuration file: `explicit` (`-c`), or else `$HOMEPORT_CONFIG`, or else `./homeportd.toml`, or else
+/// the one in `/etc/homeport`.
 ///
 /// # Errors
-/// When none is named and none is there.
+/// Returns an error if none is named and none exists.
 pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
     let named = explicit.map(Path::to_path_buf).or_else(|| {
         let variable = std::env::var_os("HOMEPORT_CONFIG")?;
@@ -44,7 +44,7 @@ pub fn find(explicit: Option<&Path>) -> Result<PathBuf> {
 /// Reads a file, strictly.
 ///
 /// # Errors
-/// When it cannot be read, or with everything in it that is wrong and where it stands.
+/// Returns an error if it cannot be read, or one with everything that is wrong and its position.
 pub fn load(file: &Path) -> Result<Config> {
     let cannot = || Error::new(format!("cannot read configuration \"{}\"", file.display()));
     let bytes = source::read(file).map_err(|e| cannot().because(e))?;
@@ -63,7 +63,7 @@ pub fn load(file: &Path) -> Result<Config> {
     Ok(config)
 }
 
-/// From text to settings, or to all problems, in the order of the file.
+/// Parses the text; returns the settings, or all problems in the order of the file.
 pub(super) fn parse(text: &str) -> std::result::Result<Config, Vec<Problem>> {
     let (table, syntax) = DeTable::parse_recoverable(text);
     let syntax = syntax
@@ -74,8 +74,7 @@ pub(super) fn parse(text: &str) -> std::result::Result<Config, Vec<Problem>> {
     problems.dedup_by_key(|problem| problem.line(text));
     let broken: Vec<Option<usize>> = problems.iter().map(|problem| problem.line(text)).collect();
     let (config, mistakes) = settings(table);
-    // Behind a broken header nobody knows what section it is; what the parser has put in for a broken value stands
-    // nowhere.
+    // After a broken header the section is unknown; values that the parser has inserted have no position.
     let is_header = |line: &Option<usize>| {
         let line = line.and_then(|line| text.lines().nth(line - 1));
         line.is_some_and(|line| line.trim_start().starts_with('['))
@@ -98,8 +97,8 @@ pub(super) fn parse(text: &str) -> std::result::Result<Config, Vec<Problem>> {
     }
 }
 
-/// Settings, and what is wrong with them. The deserializer stops at the first mistake: what it names is taken out of the
-/// table, so that the next one shows.
+/// Returns the settings and the problems. The deserializer stops at the first mistake, so that entry is removed from
+/// the table to find the next one.
 fn settings(mut table: toml::Spanned<DeTable<'_>>) -> (Option<Config>, Vec<Problem>) {
     let mut problems = Vec::new();
     loop {

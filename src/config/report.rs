@@ -1,4 +1,4 @@
-//! Points at the place in the configuration: file, line, column, the line itself and a caret.
+//! Formats problems with their position in the configuration: file, line, column, the line itself and a caret.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -6,15 +6,16 @@ use std::path::Path;
 
 use base::error::Error;
 
-/// A source line is shown this far; longer ones are cut around the column, so that a message stays on one screen.
-const WIDEST: usize = 100;
+/// The most characters of a source line that are shown; longer lines are cut around the column, so that a message fits
+/// on one screen.
+const MAX_SHOWN: usize = 100;
 
-/// Something that is wrong with the configuration, at a place in its text.
+/// Something that is wrong with the configuration, at a position in its text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    /// Bytes of the text; `None` where no place can be named.
+    /// The range in the text, in bytes; `None` if there is no position.
     pub span: Option<Range<usize>>,
-    /// A lower-case clause: `unknown setting "lisen" in [server]`.
+    /// What is wrong, as a lower-case clause: `unknown setting "lisen" in [server]`.
     pub what: String,
     /// What the operator can do about it.
     pub hint: Option<String>,
@@ -29,12 +30,12 @@ impl Problem {
         }
     }
 
-    /// The line where it stands, from 1.
+    /// Returns the number of its line, counted from 1.
     pub fn line(&self, text: &str) -> Option<usize> {
         self.span.clone().map(|span| Position::find(text, span).line)
     }
 
-    /// The whole message, for a terminal.
+    /// Returns the whole message, for a terminal.
     pub fn message(&self, file: &Path, text: &str) -> String {
         let mut message = file.display().to_string();
         let position = self.span.clone().map(|span| Position::find(text, span));
@@ -58,7 +59,7 @@ impl Problem {
     }
 }
 
-/// Where a span begins, counted as editors count: lines and characters from 1.
+/// The beginning of a span, counted as editors do: lines and characters from 1.
 struct Position {
     line: usize,
     column: usize,
@@ -68,7 +69,7 @@ struct Position {
 
 impl Position {
     fn find(text: &str, span: Range<usize>) -> Self {
-        // A span may end the text (something is missing there), and never begins within a character.
+        // A span may be at the end of the text (if something is missing there), and never begins inside a character.
         let start = text.floor_char_boundary(span.start);
         let before = text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -78,13 +79,13 @@ impl Position {
         let width = text.get(start..span.end.min(line_start + source.len()));
         let width = width.map_or(1, |marked| marked.chars().count().max(1));
 
-        let first = column.saturating_sub(WIDEST * 3 / 4);
-        let shown: Vec<char> = source.chars().skip(first).take(WIDEST).collect();
+        let first = column.saturating_sub(MAX_SHOWN * 3 / 4);
+        let shown: Vec<char> = source.chars().skip(first).take(MAX_SHOWN).collect();
         let column_shown = column - first;
         let tab_or_space = |c: &char| if *c == '\t' { '\t' } else { ' ' };
         let mut caret: String = shown.iter().take(column_shown).map(tab_or_space).collect();
-        caret.push_str(&"^".repeat(width.min(WIDEST - column_shown)));
-        // The line goes to a terminal: only what is visible, and tabs, which the caret line repeats.
+        caret.push_str(&"^".repeat(width.min(MAX_SHOWN - column_shown)));
+        // The line is shown on a terminal, so it has only visible characters, and tabs, which the caret line repeats.
         let visible = |c: char| {
             if c.is_control() && c != '\t' {
                 '\u{fffd}'
@@ -101,7 +102,7 @@ impl Position {
     }
 }
 
-/// One error of all that is wrong with a file.
+/// Returns one error for everything that is wrong with a file.
 pub(super) fn all(problems: &[Problem], file: &Path, text: &str) -> Error {
     let messages: Vec<String> = problems
         .iter()
@@ -110,13 +111,13 @@ pub(super) fn all(problems: &[Problem], file: &Path, text: &str) -> Error {
     Error::new(messages.join("\n"))
 }
 
-/// The candidate that is most likely meant by a misspelt name.
+/// Returns the candidate that a misspelt name is most likely to mean.
 pub(super) fn nearest<'a>(name: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let best = candidates
         .iter()
         .map(|candidate| (strsim::levenshtein(name, candidate), *candidate))
         .min()?;
-    // One slip in three letters: more than that is a guess.
+    // Allow one mistake in three letters: more than that would be a guess.
     (best.0 <= best.1.len().div_ceil(3)).then_some(best.1)
 }
 

@@ -18,33 +18,33 @@ use crate::store::settings::StoreSettings;
 use crate::telemetry::LogSettings;
 use base::paths::absolute;
 
-/// All settings. Paths are absolute.
+/// All settings of one configuration file. Paths are absolute.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The file that they come from.
+    /// The path of the file that they were read from.
     #[serde(skip)]
     pub file: PathBuf,
-    /// The settings of `[server]`.
+    /// The addresses, the host keys, the user and the end of the server: `[server]`.
     pub server: ServerSettings,
-    /// The settings of `[auth]`.
+    /// How users may sign in: `[auth]`.
     pub auth: AuthSettings,
-    /// The settings of `[ssh]`.
+    /// Which algorithms are offered: `[ssh]`.
     pub ssh: SshSettings,
-    /// The settings of `[limits]`.
+    /// How much peers may have at once: `[limits]`.
     pub limits: Limits,
-    /// The settings of `[storage]`.
+    /// Where homes lie, and when data is flushed: `[storage]`.
     pub storage: StorageSettings,
-    /// The settings of `[store]`.
+    /// Where the database of users lies: `[store]`.
     pub store: StoreSettings,
-    /// The settings of `[quota]`.
+    /// The quotas of new users, and when homes are measured again: `[quota]`.
     pub quota: QuotaSettings,
-    /// The settings of `[log]`.
+    /// The format, level and files of the logs: `[log]`.
     pub log: LogSettings,
 }
 
 impl Config {
-    /// Sections in which `fresh` has changes that a running server with this configuration does not take over.
+    /// Returns the sections in which `fresh` has changes that need a restart of a server with this configuration.
     pub fn waiting_for_restart(&self, fresh: &Self) -> Vec<&'static str> {
         // Host keys are read again, wherever they are.
         let server = ServerSettings {
@@ -62,7 +62,7 @@ impl Config {
         changed.map(|(section, _)| section).collect()
     }
 
-    /// Where everything of the server lies, and what its new users get.
+    /// Returns where everything of the server lies, and the quota of new users.
     pub fn installation(&self) -> Installation {
         Installation {
             config_file: self.file.clone(),
@@ -78,17 +78,17 @@ impl Config {
         }
     }
 
-    /// The data directory: the store lies in it, and the server's lock and control socket beside the store.
+    /// Returns the data directory, which contains the store, and the server's lock and control socket.
     pub fn data_dir(&self) -> &Path {
         self.store.data_dir()
     }
 
-    /// The path of the control socket, without the process id that a running server puts into the name.
+    /// Returns the path of the control socket, without the process id that a running server inserts into the name.
     pub fn control_socket(&self) -> PathBuf {
         self.data_dir().join("control.sock")
     }
 
-    /// Makes relative paths absolute: they are meant from `directory`, which is canonical.
+    /// Makes relative paths absolute: they are relative to `directory`, which is canonical.
     pub(super) fn rebase(&mut self, directory: &Path) {
         let paths = [
             &mut self.server.host_keys,
@@ -101,7 +101,8 @@ impl Config {
         }
     }
 
-    /// The place of a setting as `FILE:LINE: `, to begin a message with; `FILE: ` where the file leaves it out.
+    /// Returns the position of a setting as `FILE:LINE: `, for the beginning of a message; `FILE: ` if the file does
+    /// not contain it.
     pub fn place_of(&self, section: &str, name: &str) -> String {
         let line = source::line_of(&self.file, |table| {
             Some(table.get(section)?.get_ref().get(name)?.span())
@@ -112,7 +113,8 @@ impl Config {
         }
     }
 
-    /// The place of an address in `[server] listen` as `FILE:LINE: `; empty if it does not come from the file.
+    /// Returns the position of an address in `[server] listen` as `FILE:LINE: `; empty if it does not come from the
+    /// file.
     pub fn place_of_listen(&self, address: SocketAddr) -> String {
         let line = source::line_of(&self.file, |table| {
             let list = table
@@ -121,7 +123,7 @@ impl Config {
                 .get("listen")?
                 .get_ref()
                 .as_array()?;
-            // The last one: where an address stands twice, the second is one too many.
+            // Take the last one: if an address occurs twice, the second one is the mistake.
             let item = list
                 .iter()
                 .rev()

@@ -13,12 +13,12 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Reads the file.
 ///
 /// # Errors
-/// When it cannot be read, is not a regular file, or is too large.
+/// Returns an error if it cannot be read, is not a regular file, or is too large.
 pub(super) fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     regular::read_regular(file, MAX_BYTES)
 }
 
-/// The line of the file where something stands, from 1.
+/// Returns the number of the line in the file at which something begins, counted from 1.
 pub(super) fn line_of(file: &Path, find: impl Fn(&DeTable<'_>) -> Option<Range<usize>>) -> Option<usize> {
     let text = String::from_utf8(read(file).ok()?).ok()?;
     let table = DeTable::parse(&text).ok()?;

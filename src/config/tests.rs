@@ -8,7 +8,7 @@ mod refusals;
 
 use refusals::REFUSALS;
 
-/// The whole message for a text that is no good configuration.
+/// Returns the whole message for an invalid configuration.
 fn refusal(text: &str) -> String {
     let problems = parse(text).expect_err(text);
     report::all(&problems, Path::new("homeportd.toml"), text).to_string()

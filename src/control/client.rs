@@ -1,4 +1,4 @@
-//! The asking side of the control socket. It blocks, and never for longer than [`LIMIT`] without a word from the server.
+//! The client of the control socket. It blocks, but never for longer than [`LIMIT`] without a message from the server.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -13,25 +13,25 @@ use crate::ops::running::{DisconnectTarget, Effect, RunningServer, ServerResult,
 use crate::ops::usage::{HomeUsage, Remeasurement};
 use base::error::{Error, Result};
 
-/// How long connecting, asking and hearing the answer may take together. A server that works on it needs milliseconds;
-/// one that was stopped never answers.
+/// The most time for connecting, sending a request and receiving the answer. A working server needs milliseconds; one
+/// that was stopped never answers.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// The longest answer in bytes: 100,000 sessions of 300 bytes, twice.
 const LONGEST_ANSWER: usize = 64 << 20;
 
-/// Bytes that are read at once.
+/// The bytes that are read at once.
 const PIECE: usize = 64 * 1024;
 
-/// The running server, by way of its control socket. Its calls block the thread, so it is for programs that do nothing
-/// else meanwhile.
+/// The running server, accessed through its control socket. Its calls block the thread, so it is for programs that do
+/// nothing else meanwhile.
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
 }
 
 impl Client {
-    /// The server whose control socket this is, whether it runs or not.
+    /// Creates the client for this control socket, whether a server is running or not.
     pub fn new(socket: PathBuf) -> Self {
         Self { socket }
     }
@@ -99,21 +99,21 @@ fn all<Json, View: TryFrom<Json, Error = Error>>(list: Vec<Json>) -> Result<Vec<
 }
 
 fn unexpected() -> Error {
-    Error::new("the server answered something else than was asked")
+    Error::new("the server's answer does not match the request")
 }
 
 fn not_running(socket: &Path) -> Error {
     Error::new(format!(
-        "no server is running: nobody answers at \"{}\"",
+        "no server is running: no process answers at \"{}\"",
         socket.display()
     ))
     .hint("homeportd serve, with the same configuration")
 }
 
-/// Asks the running server; `None` if there is none. Blocks.
+/// Sends a request to the running server and returns the answer; `None` if no server is running. It blocks.
 ///
 /// # Errors
-/// When it does not answer, or cannot do what is asked.
+/// Returns an error if the server does not answer, or cannot do what is requested.
 pub(super) fn ask_if_running(socket: &Path, request: &ControlRequest) -> Result<Option<ControlAnswer>> {
     let cannot = || Error::new(format!("cannot ask the server at \"{}\"", socket.display()));
     let failed = |error: std::io::Error| match error.kind() {
@@ -143,16 +143,16 @@ pub(super) fn ask_if_running(socket: &Path, request: &ControlRequest) -> Result<
     }
 }
 
-/// One exchange, and when it must be over.
+/// One exchange with a server, and its deadline.
 struct Exchange {
     stream: UnixStream,
     end: Instant,
-    /// What has arrived behind the last line.
+    /// The bytes that have arrived after the last line.
     rest: Vec<u8>,
 }
 
 impl Exchange {
-    /// Begins an exchange with the first server that listens; `None` if there is none.
+    /// Connects to the first server that listens; `None` if there is none.
     fn begin(socket: &Path) -> std::io::Result<Option<Self>> {
         let end = Instant::now() + LIMIT;
         let stream = sockets::connect(socket, LIMIT)?;
@@ -163,7 +163,7 @@ impl Exchange {
         }))
     }
 
-    /// The time that is left for this exchange.
+    /// Returns the time that is left for this exchange.
     fn left(&self) -> std::io::Result<Duration> {
         match self.end.saturating_duration_since(Instant::now()) {
             Duration::ZERO => Err(ErrorKind::TimedOut.into()),
@@ -186,19 +186,19 @@ impl Exchange {
         Ok(())
     }
 
-    /// The next line; empty if the server has hung up before its end.
+    /// Returns the next line; empty if the server has closed the connection before its end.
     fn line(&mut self) -> std::io::Result<Vec<u8>> {
         let mut line = std::mem::take(&mut self.rest);
         let mut piece = vec![0; PIECE];
-        let mut looked = 0;
+        let mut scanned = 0;
         loop {
-            let unseen = line.get(looked..).unwrap_or_default();
+            let unseen = line.get(scanned..).unwrap_or_default();
             if let Some(at) = unseen.iter().position(|byte| *byte == b'\n') {
-                self.rest = line.split_off(looked + at + 1);
+                self.rest = line.split_off(scanned + at + 1);
                 return Ok(line);
             }
-            looked = line.len();
-            if looked > LONGEST_ANSWER {
+            scanned = line.len();
+            if scanned > LONGEST_ANSWER {
                 return Err(std::io::Error::other("its answer is too long"));
             }
             self.stream.set_read_timeout(Some(self.left()?))?;

@@ -1,4 +1,4 @@
-//! Views as JSON: what the control socket carries, and what `--json` prints of the same things. Names and meanings of
+//! Views as JSON: what the control socket transmits, and what `--json` prints of the same views. Names and meanings of
 //! fields are stable; fields may be added.
 
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub struct SessionJson {
     peer: SocketAddr,
     /// The version string that the client sent.
     client: String,
-    /// When the user signed in (RFC 3339, UTC).
+    /// The time of the sign-in (RFC 3339, UTC).
     since: String,
     channels: usize,
     bytes_in: Option<u64>,
@@ -50,7 +50,7 @@ impl TryFrom<SessionJson> for SessionView {
 
     fn try_from(json: SessionJson) -> Result<Self> {
         let since = json.since.parse::<Timestamp>();
-        let bad_time = |cause| Error::new("the server told no time of signing in").because(cause);
+        let bad_time = |cause| Error::new("the server sent an invalid sign-in time").because(cause);
         Ok(Self {
             id: json.id,
             user: UserName::stored(&json.user)?,
@@ -64,7 +64,8 @@ impl TryFrom<SessionJson> for SessionView {
     }
 }
 
-/// What a user's home holds and may hold, as `quota show --json` prints it. `null` in a quota is unlimited, in a use unknown.
+/// The use and the quota of a user's home, as `quota show --json` prints it. `null` means unlimited in a quota, and
+/// unknown in a use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HomeUsageJson {
     name: String,
@@ -75,11 +76,11 @@ pub struct HomeUsageJson {
     quota_bytes: Option<u64>,
     quota_files: Option<u64>,
     usage_exact: bool,
-    standing: StandingJson,
-    /// Left out if there are none.
+    standing: AccuracyJson,
+    /// The number of entries that could not be read. It is left out if it is 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     unreadable_entries: u64,
-    /// Absolute path of one of them.
+    /// The absolute path of one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unreadable_example: Option<String>,
 }
@@ -87,7 +88,7 @@ pub struct HomeUsageJson {
 /// How far the numbers can be relied on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum StandingJson {
+enum AccuracyJson {
     Exact,
     AtMost,
     Unmeasurable,
@@ -111,10 +112,10 @@ impl From<&HomeUsage> for HomeUsageJson {
             quota_files: usage.quota.files,
             usage_exact: usage.is_exact(),
             standing: match usage.accuracy {
-                Some(UsageAccuracy::Exact) => StandingJson::Exact,
-                Some(UsageAccuracy::AtCeiling) => StandingJson::AtMost,
-                Some(UsageAccuracy::Unmeasurable) => StandingJson::Unmeasurable,
-                None => StandingJson::Unknown,
+                Some(UsageAccuracy::Exact) => AccuracyJson::Exact,
+                Some(UsageAccuracy::AtCeiling) => AccuracyJson::AtMost,
+                Some(UsageAccuracy::Unmeasurable) => AccuracyJson::Unmeasurable,
+                None => AccuracyJson::Unknown,
             },
             unreadable_entries: usage.unreadable.count,
             unreadable_example: example.map(|path| path.display().to_string()),
@@ -136,10 +137,10 @@ impl TryFrom<HomeUsageJson> for HomeUsage {
                 files: json.quota_files,
             },
             accuracy: match json.standing {
-                StandingJson::Exact => Some(UsageAccuracy::Exact),
-                StandingJson::AtMost => Some(UsageAccuracy::AtCeiling),
-                StandingJson::Unmeasurable => Some(UsageAccuracy::Unmeasurable),
-                StandingJson::Unknown => None,
+                AccuracyJson::Exact => Some(UsageAccuracy::Exact),
+                AccuracyJson::AtMost => Some(UsageAccuracy::AtCeiling),
+                AccuracyJson::Unmeasurable => Some(UsageAccuracy::Unmeasurable),
+                AccuracyJson::Unknown => None,
             },
             unreadable: Unreadable {
                 count: json.unreadable_entries,
@@ -149,7 +150,7 @@ impl TryFrom<HomeUsageJson> for HomeUsage {
     }
 }
 
-/// A home before and after it was measured.
+/// The use of a home before and after it was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeasurementJson {
     before: HomeUsageJson,
@@ -176,7 +177,7 @@ impl TryFrom<MeasurementJson> for Remeasurement {
     }
 }
 
-/// What a change of users' records has come to in the running server.
+/// The effect of a change of users' records on the running server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EffectJson {
     sessions_ended: usize,

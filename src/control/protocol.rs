@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{EffectJson, HomeUsageJson, MeasurementJson, SessionJson};
 
-/// A line that a command sends.
+/// A request of a command, as one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ControlRequest {
@@ -14,11 +14,11 @@ pub(super) enum ControlRequest {
     Sessions,
     /// Asks for the addresses that are listened on.
     Listening,
-    /// Asks to disconnect sessions.
+    /// Asks the server to disconnect sessions.
     Kick(Kick),
-    /// Asks what homes hold.
+    /// Asks for the use of homes.
     Usage {
-        /// Only this user's home; without a name, all users' homes.
+        /// The name of the user; without it, the answer has all users' homes.
         user: Option<String>,
     },
     /// Asks to measure a home again.
@@ -28,14 +28,14 @@ pub(super) enum ControlRequest {
     },
     /// Asks to put changes of users' records in the store in force.
     Changed {
-        /// The users' names; of a renamed user both names.
+        /// The names of the changed users; for a renamed user, both names.
         users: Vec<String>,
     },
 }
 
 impl ControlRequest {
-    /// Whether the answer may take long. Measuring a large home takes minutes; the server says all the while that it
-    /// works.
+    /// Returns whether the answer may take long. Measuring a large home takes minutes; meanwhile the server reports
+    /// that it is working.
     pub fn takes_long(&self) -> bool {
         match self {
             ControlRequest::Sessions
@@ -48,7 +48,7 @@ impl ControlRequest {
     }
 }
 
-/// The sessions that are to be disconnected.
+/// The sessions to disconnect: one of them, or all of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kick {
@@ -58,26 +58,26 @@ pub(super) enum Kick {
     User(String),
 }
 
-/// A line that the server answers.
+/// An answer of the server, as one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ControlAnswer {
-    /// The answer to [`ControlRequest::Sessions`].
+    /// The answer to [`ControlRequest::Sessions`]: the sessions, oldest first.
     Sessions(Vec<SessionJson>),
-    /// The answer to [`ControlRequest::Listening`].
+    /// The answer to [`ControlRequest::Listening`]: addresses and ports.
     Listening(Vec<SocketAddr>),
     /// The answer to [`ControlRequest::Kick`]: how many sessions were disconnected.
     Kicked(usize),
-    /// The answer to [`ControlRequest::Usage`], by name.
+    /// The answer to [`ControlRequest::Usage`], in the order of the users' names.
     Usage(Vec<HomeUsageJson>),
-    /// The answer to [`ControlRequest::Scan`].
+    /// The answer to [`ControlRequest::Scan`]: the use before and after the measurement.
     Scanned(Box<MeasurementJson>),
-    /// The answer to [`ControlRequest::Changed`]: what was changed is in force.
+    /// The answer to [`ControlRequest::Changed`]: the changes are in force.
     Applied(EffectJson),
     /// The answer is not ready yet; another line follows.
     Working,
-    /// The request was understood and could not be done, and why.
+    /// The request was understood, but could not be carried out, for this reason.
     Failed(String),
-    /// The request made no sense, and why.
+    /// The request was malformed, for this reason.
     Error(String),
 }

@@ -1,4 +1,4 @@
-//! The server's side of the control socket: accepts commands, and answers them with what the running server says.
+//! The server's side of the control socket: accepts connections from commands, and answers their requests.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -16,32 +16,32 @@ use super::json::SessionJson;
 use super::protocol::{ControlAnswer, ControlRequest, Kick};
 use super::sockets::{self, SocketDir};
 use crate::domain::user::UserName;
-use crate::io::descriptors::{self, Spare};
+use crate::io::descriptors::{self, SpareDescriptor};
 use crate::ops::running::{DisconnectTarget, RunningServer, Unanswered};
 use base::error::{Error, Result};
 
-/// The longest request in bytes: requests are a few words.
+/// The longest request in bytes: a few user names.
 const LONGEST_REQUEST: u64 = 4096;
 
-/// Connections at once: operators are few; scripts that loop are not.
+/// The most connections at once: there are few operators, but a script may loop.
 pub(super) const MAX_CONNECTIONS: usize = 32;
 
-/// How often a client hears that its answer takes long.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// How often a client that waits for a slow answer gets a message.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a connection may say nothing: a client asks at once, and reads its answer.
+/// How long a connection may be silent: a client sends its request immediately, and reads its answer.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Opens the control socket of this process, and removes those that dead servers left behind.
+/// Opens the control socket of this process, and removes those that dead servers have left.
 ///
 /// # Errors
-/// When it cannot be made.
+/// Returns an error if it cannot be created.
 pub fn bind(path: &Path) -> Result<UnixListener> {
     let make = || {
         sockets::remove_dead(path)?;
         let (dir, name) = SocketDir::open(&sockets::of_process(path, std::process::id()))?;
         let new = dir.path(&format!("{name}{}", sockets::UNFINISHED));
-        // Made under another name until nobody else may open it.
+        // It has another name until its mode is set.
         let _ = std::fs::remove_file(&new);
         let listener = UnixListener::bind(&new)?;
         std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600))?;
@@ -53,42 +53,42 @@ pub fn bind(path: &Path) -> Result<UnixListener> {
     })
 }
 
-/// Removes the control socket of this process, once no more commands are answered.
+/// Removes the control socket of this process, when no more requests are answered.
 pub fn unbind(path: &Path) {
-    // One that stays is passed over by commands, and removed by the next server.
+    // If it remains, commands skip it, and the next server removes it.
     let _ = std::fs::remove_file(sockets::of_process(path, std::process::id()));
 }
 
-/// Answers on the control socket until `shutdown`.
+/// Answers requests on the control socket until `shutdown` is cancelled.
 pub async fn serve(listener: UnixListener, running: Arc<dyn RunningServer>, shutdown: CancellationToken) {
     let mut clients = JoinSet::new();
-    let mut spare = Spare::new();
+    let mut spare = SpareDescriptor::new();
     loop {
         spare.keep();
         let accepted = tokio::select! {
             () = shutdown.cancelled() => break,
-            // Where there are many, the next one waits for its turn.
+            // If there are too many connections, the next one waits.
             accepted = listener.accept(), if clients.len() < MAX_CONNECTIONS => accepted,
             Some(_) = clients.join_next() => continue,
         };
         match accepted {
-            // Between the socket's making and its mode 0600 a careless umask lets others in.
+            // Between the creation of the socket and its mode 0600, a lax umask lets other users connect.
             Ok((stream, _)) if !may_ask(&stream) => {}
             Ok((stream, _)) => {
-                clients.spawn(attend(stream, Arc::clone(&running)));
+                clients.spawn(serve_client(stream, Arc::clone(&running)));
             }
-            // The operator may be the only one who can help: the next round accepts with what was kept.
-            Err(error) if descriptors::are_used_up(&error) && spare.give_up() => {
+            // The operator may need this socket to help: the next round accepts with the spare descriptor.
+            Err(error) if descriptors::is_exhausted(&error) && spare.release() => {
                 let accepted = listener.poll_accept(&mut Context::from_waker(Waker::noop()));
                 if let Poll::Ready(Ok((stream, _))) = accepted
                     && may_ask(&stream)
                 {
-                    clients.spawn(attend(stream, Arc::clone(&running)));
+                    clients.spawn(serve_client(stream, Arc::clone(&running)));
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a control connection");
-                // Out of descriptors: nothing gets better by asking again at once.
+                // Without descriptors, trying again immediately does not help.
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
@@ -96,13 +96,13 @@ pub async fn serve(listener: UnixListener, running: Arc<dyn RunningServer>, shut
     clients.shutdown().await;
 }
 
-async fn attend(stream: UnixStream, running: Arc<dyn RunningServer>) {
+async fn serve_client(stream: UnixStream, running: Arc<dyn RunningServer>) {
     if let Err(error) = converse(stream, &*running).await {
         tracing::debug!(%error, "a control connection broke off");
     }
 }
 
-/// Whether the peer is root, or the user that the server is.
+/// Returns whether the peer is root, or the user that the server runs as.
 fn may_ask(stream: &UnixStream) -> bool {
     let us = rustix::process::geteuid().as_raw();
     stream
@@ -139,7 +139,7 @@ async fn send(answer: &ControlAnswer, write: &mut OwnedWriteHalf) -> std::io::Re
     tokio::time::timeout(IDLE, write.write_all(&text)).await?
 }
 
-/// The answer to a request; if that may take long, the client hears now and then that it is worked on.
+/// Answers a request. If that may take long, the client regularly gets a message meanwhile.
 async fn answer_in_time(
     request: ControlRequest,
     running: &dyn RunningServer,
@@ -151,7 +151,7 @@ async fn answer_in_time(
     loop {
         tokio::select! {
             answer = &mut answering => return Ok(answer),
-            () = tokio::time::sleep(SIGN_OF_LIFE), if takes_long => send(&ControlAnswer::Working, write).await?,
+            () = tokio::time::sleep(KEEPALIVE_EVERY), if takes_long => send(&ControlAnswer::Working, write).await?,
         }
     }
 }
@@ -170,7 +170,7 @@ async fn answer(request: ControlRequest, running: &dyn RunningServer) -> Control
         ControlRequest::Usage { user } => usage(user, running).await,
         ControlRequest::Scan { user } => measure(&user, running).await,
         ControlRequest::Changed { users } => {
-            // A name that nobody can have has no sessions.
+            // A name that no user can have has no sessions.
             let users = users.iter().filter_map(|name| UserName::stored(name).ok());
             let effect = running.apply_changes(users.collect()).await;
             effect.map(|effect| ControlAnswer::Applied(effect.into()))
@@ -179,7 +179,7 @@ async fn answer(request: ControlRequest, running: &dyn RunningServer) -> Control
     answered.unwrap_or_else(|unanswered| ControlAnswer::Failed(Error::from(unanswered).to_string()))
 }
 
-/// The sessions that are meant; `None` for a user's name that nobody can have.
+/// Returns the sessions to disconnect; `None` for a name that no user can have.
 fn target(kick: Kick) -> Option<DisconnectTarget> {
     match kick {
         Kick::Session(id) => Some(DisconnectTarget::Session(id)),

@@ -1,9 +1,9 @@
 //! The names of control sockets: each process that serves a store has one of its own.
 //!
 //! The configuration knows one name, `control.sock` in the data directory; the process 123 listens at
-//! `control.123.sock` beside it, so that two processes of one store can stand side by side. Commands look for all of
-//! them. A socket that its process has left behind refuses connections: commands pass over it, and the next server
-//! removes it. What is not a socket is never touched.
+//! `control.123.sock` beside it, so that two processes of one store can run at the same time. Commands look for all of
+//! them. A socket that a dead process has left refuses connections: commands skip it, and the next server removes it. A
+//! file that is not a socket is never removed.
 
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,17 +16,17 @@ use rustix::fs::{Mode, OFlags};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-/// The suffix of a socket that is being made, until nobody else may open it.
+/// The suffix of a socket that is being created, until its mode is set.
 pub(super) const UNFINISHED: &str = ".new";
 
-/// The path of a process's socket.
+/// Returns the path of a process's socket.
 pub(super) fn of_process(socket: &Path, pid: u32) -> PathBuf {
     let stem = socket.file_stem().unwrap_or_default().to_string_lossy();
     let extension = socket.extension().unwrap_or_default().to_string_lossy();
     socket.with_file_name(format!("{stem}.{pid}.{extension}"))
 }
 
-/// Whether this is the name of a process's socket, or the plain name, which older servers have.
+/// Returns whether this is the name of a process's socket, or the plain name, which older servers use.
 fn is_one(socket: &Path, name: &str) -> bool {
     let stem = socket.file_stem().unwrap_or_default().to_string_lossy();
     let extension = socket.extension().unwrap_or_default().to_string_lossy();
@@ -43,7 +43,7 @@ fn is_one(socket: &Path, name: &str) -> bool {
     }
 }
 
-/// The names of sockets that lie there, dead or alive, in an order that stays.
+/// Returns the names of the sockets in the directory, in use or not, in a fixed order.
 fn all(socket: &Path, unfinished_too: bool) -> Result<Vec<String>> {
     let parent = socket.parent().unwrap_or(Path::new("/"));
     let mut names = Vec::new();
@@ -53,7 +53,7 @@ fn all(socket: &Path, unfinished_too: bool) -> Result<Vec<String>> {
             continue;
         };
         let finished = name.strip_suffix(UNFINISHED).filter(|_| unfinished_too);
-        // Does not follow links.
+        // This does not follow links.
         if is_one(socket, finished.unwrap_or(&name)) && entry.file_type().is_ok_and(|kind| kind.is_socket()) {
             names.push(name);
         }
@@ -62,8 +62,8 @@ fn all(socket: &Path, unfinished_too: bool) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Connects to the first process that listens; `None` if there is none. A process that was stopped accepts nobody:
-/// once its queue is full, connecting takes `limit`, and is `WouldBlock`.
+/// Connects to the first process that listens; `None` if there is none. A process that was stopped accepts no
+/// connection: when its queue is full, connecting takes `limit`, and fails with `WouldBlock`.
 pub(super) fn connect(socket: &Path, limit: Duration) -> Result<Option<UnixStream>> {
     let names = match all(socket, false) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -88,7 +88,7 @@ fn connect_to(path: &Path, limit: Duration) -> Result<UnixStream> {
         SocketFlags::CLOEXEC,
         None,
     )?;
-    // It counts for connecting, too.
+    // The limit applies to connecting, too.
     set_socket_timeout(&stream, Timeout::Send, Some(limit))?;
     rustix::net::connect(&stream, &SocketAddrUnix::new(path)?)?;
     Ok(stream.into())
@@ -98,7 +98,7 @@ fn is_dead(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
 }
 
-/// Removes the sockets that dead processes have left behind.
+/// Removes the sockets that dead processes have left.
 pub(super) fn remove_dead(socket: &Path) -> Result<()> {
     let (dir, _) = SocketDir::open(socket)?;
     for name in all(socket, true)? {
@@ -106,7 +106,7 @@ pub(super) fn remove_dead(socket: &Path) -> Result<()> {
         let probe = rustix::net::socket_with(
             AddressFamily::UNIX,
             SocketType::STREAM,
-            // A server that hangs has a full queue: that shows at once, without waiting.
+            // A server that hangs has a full queue: this is detected without waiting.
             SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
             None,
         )?;
@@ -119,11 +119,11 @@ pub(super) fn remove_dead(socket: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A directory by a path that is always short enough for a socket's address (108 bytes).
+/// A directory with a path that is always short enough for a socket's address (108 bytes).
 pub(super) struct SocketDir(OwnedFd);
 
 impl SocketDir {
-    /// Opens the directory of a socket; returns the socket's name besides.
+    /// Opens the directory of a socket; also returns the socket's name.
     pub fn open(socket: &Path) -> Result<(Self, String)> {
         let parent = socket.parent().unwrap_or(Path::new("/"));
         let dir = rustix::fs::open(
@@ -131,7 +131,7 @@ impl SocketDir {
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
             Mode::empty(),
         )?;
-        // Otherwise a server that cannot be reached would look like one that does not run.
+        // Otherwise a server that cannot be reached would look like one that is not running.
         if std::fs::symlink_metadata("/proc/self/fd").is_err() {
             return Err(Error::other("/proc is not mounted"));
         }
@@ -143,7 +143,7 @@ impl SocketDir {
         Ok((Self(dir), name))
     }
 
-    /// The path of a socket in the directory.
+    /// Returns the path of a socket in the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd()).into()
     }

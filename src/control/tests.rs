@@ -170,7 +170,7 @@ async fn nonsense_gets_an_answer_and_disturbs_nobody() {
 }
 
 #[tokio::test]
-async fn what_homes_hold_is_told_in_stable_words() {
+async fn the_use_of_homes_has_stable_names() {
     with_server(|path, _| {
         let (dir, name) = SocketDir::open(&sockets::of_process(path, std::process::id())).unwrap();
         let stream = Blocking::connect(dir.path(&name)).unwrap();

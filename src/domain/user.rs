@@ -42,7 +42,7 @@ impl UserName {
     }
 
     /// Whether a user can be given this name in the current version.
-    pub fn can_be_given(&self) -> bool {
+    pub fn is_assignable(&self) -> bool {
         self.0.parse::<Self>().is_ok()
     }
 
@@ -142,7 +142,7 @@ impl FromStr for Permission {
             .into_iter()
             .find(|p| p.name() == text)
             .ok_or_else(|| {
-                Error::new(format!("\"{}\" is no permission", text.escape_debug()))
+                Error::new(format!("\"{}\" is not a permission", text.escape_debug()))
                     .hint("list, read, create, overwrite, delete, rename, mkdir, attributes, link")
             })
     }
@@ -207,7 +207,7 @@ impl FromStr for Factor {
             "publickey" => Ok(Factor::PublicKey),
             "password" => Ok(Factor::Password),
             _ => Err(
-                Error::new(format!("\"{}\" is no way to sign in", text.escape_debug()))
+                Error::new(format!("\"{}\" is not a way to sign in", text.escape_debug()))
                     .hint("publickey or password"),
             ),
         }
@@ -320,7 +320,7 @@ impl FromStr for Limit<u64> {
             return Ok(Self(None));
         }
         let bad = |_| {
-            Error::new(format!("\"{}\" is no number", text.escape_debug())).hint("0, 1, 2, … or unlimited")
+            Error::new(format!("\"{}\" is not a number", text.escape_debug())).hint("0, 1, 2, … or unlimited")
         };
         storable(text.parse().map_err(bad)?).map(|number| Self(Some(number)))
     }

@@ -1,26 +1,26 @@
-//! The open file of a command. How it is read and written is the business of the command that opened it.
+//! The open file of a command. The command decides how it is read and written.
 
 use std::sync::Arc;
 
 use crate::session::FileRecord;
 use crate::storage::{Error, OpenFile, Result};
 
-/// A file that a command has open. Dropping it closes the file where that may take long; then its record tells so.
+/// A file that a command has open. Dropping it closes the file on a thread that may block, and then emits the event.
 pub struct CommandFile {
     pub(super) file: Option<Arc<dyn OpenFile>>,
     pub(super) record: Option<FileRecord>,
-    /// Whether its client has ended the transfer.
+    /// Whether the client has completed the transfer.
     pub(super) finished: bool,
 }
 
 impl CommandFile {
-    /// The open file.
+    /// Returns the open file, shared with this record.
     pub fn file(&self) -> Result<Arc<dyn OpenFile>> {
-        // There until it is dropped.
+        // The file is present until this is dropped.
         self.file.clone().ok_or(Error::BadHandle)
     }
 
-    /// Notes that the transfer has come to its end: the file is closed, and not abandoned, when this is dropped.
+    /// Records that the transfer is complete: when this is dropped, the file is closed, and not abandoned.
     pub fn note_finished(&mut self) {
         self.finished = true;
     }
@@ -40,7 +40,7 @@ impl CommandFile {
     }
 }
 
-/// A file that is closed when this is dropped, and then its record tells so.
+/// Closes a file when it is dropped, and then emits the event that it was closed.
 struct ClosingFile {
     file: Arc<dyn OpenFile>,
     abandoned: bool,

@@ -1,8 +1,8 @@
-//! df, as coreutils prints it, of what the quota leaves. It shows neither the name of the file system nor its place
-//! on the host: the home is `homeport`, mounted on `/`.
+//! df, as coreutils prints it, with the space that the quota leaves. It shows neither the name of the file system nor
+//! its place on the host: the home is `homeport`, mounted on `/`.
 
 use super::home_session::HomeSession;
-use super::io::{CommandIo, complain};
+use super::io::{CommandIo, print_error};
 use super::options::parse;
 use super::reason::reason;
 use super::sums::quoted;
@@ -10,10 +10,10 @@ use crate::session::stream::{Disconnected, Stream};
 use crate::storage::Space;
 use base::size::Size;
 
-/// The most names of one command: all of them show the same quota.
+/// The most names of one command, since all of them have the same quota.
 const MAX_NAMES: usize = 64;
 
-/// What is shown, and in which unit.
+/// The columns that are shown, and the unit of the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct TableStyle {
     portable: bool,
@@ -21,7 +21,7 @@ struct TableStyle {
     human: bool,
 }
 
-/// Runs df; returns its exit status. `fields`: the columns that are picked, from 1.
+/// Runs df, and returns its exit status. `fields` are the numbers of the columns to print, counted from 1.
 pub(super) async fn run(
     home: &mut HomeSession,
     io: &mut CommandIo,
@@ -32,7 +32,7 @@ pub(super) async fn run(
         Ok(asked) => asked,
         Err(option) => {
             let option = option.escape_ascii();
-            complain(
+            print_error(
                 io,
                 &format!("df: unsupported option '{option}' (known: -k -P -i -h)"),
             )
@@ -44,7 +44,7 @@ pub(super) async fn run(
         names.push(b".");
     }
     if names.len() > MAX_NAMES {
-        complain(io, &format!("df: more than {MAX_NAMES} names")).await?;
+        print_error(io, &format!("df: more than {MAX_NAMES} names")).await?;
         return Ok(1);
     }
     let mut exit_status = 0;
@@ -57,7 +57,7 @@ pub(super) async fn run(
         match space {
             Ok(space) => rows.push(row(style, &space)),
             Err(error) => {
-                complain(io, &format!("df: {}: {}", quoted(name), reason(error))).await?;
+                print_error(io, &format!("df: {}: {}", quoted(name), reason(error))).await?;
                 exit_status = 1;
             }
         }
@@ -70,7 +70,7 @@ pub(super) async fn run(
     Ok(exit_status)
 }
 
-/// The style and the names, or the option that is not known.
+/// Returns the style and the names, or the option that is unknown.
 fn options(words: &[Vec<u8>]) -> Result<(TableStyle, Vec<&[u8]>), &[u8]> {
     let long = [("portability", b'P'), ("inodes", b'i'), ("human-readable", b'h')];
     let asked = parse(words, b"Pihk", &long)?;
@@ -121,7 +121,7 @@ fn row(style: TableStyle, space: &Space) -> TableRow {
         TableStyle { human: true, .. } => Size(amount).to_string().replace(' ', "").replace("iB", ""),
         TableStyle { .. } => amount.div_ceil(1024).to_string(),
     };
-    // As df rounds: up.
+    // Round up, as df does.
     let share = match total {
         0 => "-".to_owned(),
         _ => format!("{}%", (u128::from(used) * 100).div_ceil(u128::from(total))),
@@ -136,7 +136,8 @@ fn row(style: TableStyle, space: &Space) -> TableRow {
     ]
 }
 
-/// Columns as wide as they must be, or only the picked ones with a space between them, as awk prints them.
+/// Formats columns that are as wide as necessary, or only the selected ones with a space between them, as awk prints
+/// them.
 fn table(rows: &[TableRow], fields: Option<&[usize]>) -> String {
     let widest = |column: usize| {
         rows.iter()
@@ -145,7 +146,7 @@ fn table(rows: &[TableRow], fields: Option<&[usize]>) -> String {
             .max()
     };
     let widths: [usize; 6] = std::array::from_fn(|column| match column {
-        // coreutils leaves room for a device's name.
+        // coreutils reserves a minimum width for the name of a device.
         0 => 14,
         _ => widest(column).unwrap_or(0),
     });
@@ -161,7 +162,7 @@ fn table(rows: &[TableRow], fields: Option<&[usize]>) -> String {
 }
 
 fn picked(row: &TableRow, fields: &[usize]) -> String {
-    // awk splits at spaces: "Mounted on" is two.
+    // awk splits at spaces, so "Mounted on" are two fields.
     let line = row.join(" ");
     let words: Vec<&str> = line.split_whitespace().collect();
     let picked = fields

@@ -1,40 +1,41 @@
-//! Words of commands that stand for names in the home, expanded as a shell does it.
+//! Expands the patterns in a command's words to names in the home, as a shell does.
 //!
-//! A pattern that matches nothing stands for itself, so names with brackets need no quotes; names that begin with a
-//! dot are matched only by a dot.
+//! A pattern that matches nothing stands for itself, so names with brackets need no quotes; only a dot matches the dot
+//! at the beginning of a name.
 //!
-//! What may go wrong: a short line that stands for very much, or that looks at very much in vain. So all that comes of
-//! it is charged to the user, with what it costs in memory; each look at a name is counted, for the whole line; and
-//! what has looked at more than [`QUICK_LOOKS`] takes turns with others.
+//! A short line may expand to very many names, or examine very many without a match. So all results are charged to the
+//! user's memory; the names that are examined are counted for the whole line; and a line that has examined more than
+//! [`QUICK_EXAMINED`] takes turns with others at the CPU.
 
 use std::sync::Arc;
 
 use super::home_session::HomeSession;
 use crate::session::memory::TOO_MUCH_HELD;
 use crate::storage::Links;
-use base::glob::{Marked, Pattern, is_pattern, literal};
+use base::glob::{Pattern, PatternByte, is_pattern, literal};
 use base::words::Word;
 
-/// What may come of a line, its cost in memory included: some 20,000 names of usual length.
+/// The most memory of a line's expansion in bytes: about 20,000 names of usual length.
 const MAX_EXPANDED: usize = 2 << 20;
-/// What a name costs besides its bytes.
+/// The memory of a name besides its bytes.
 const NAME_COST: usize = size_of::<Vec<u8>>() + 32;
-/// Names that one line may look at: a tree of 100,000 files, twice. It takes a second or two.
-const MAX_LOOKS: usize = 200_000;
-/// After looking at so many names, a line is slow work, and waits for its turn at the CPU.
-const QUICK_LOOKS: usize = 2_000;
-/// Opening a directory counts as so many looks at names.
+/// The most names that one line may examine: a tree of 100,000 files, twice. That takes a second or two.
+const MAX_EXAMINED: usize = 200_000;
+/// A line that has examined more names than this is slow work, and waits for a CPU slot.
+const QUICK_EXAMINED: usize = 2_000;
+/// Opening a directory counts as examining this many names.
 const DIRECTORY: usize = 10;
 
-/// The sentence for a line that stands for too much, as a shell says it.
+/// The message for a line that expands to too much, as a shell prints it.
 const TOO_MUCH: &str = "argument list too long";
-/// The sentence for a line that would look at too many names.
-const TOO_MANY_LOOKS: &str = "these patterns look at too many names; name fewer directories by patterns";
+/// The message for a line that would examine too many names.
+const TOO_MANY_EXAMINED: &str =
+    "these patterns match against too many names; use patterns for fewer directories";
 
-/// What is left of what one line may use.
+/// What one line may still use.
 struct Allowance {
     room: usize,
-    looks: usize,
+    names_left: usize,
 }
 
 impl Allowance {
@@ -44,31 +45,31 @@ impl Allowance {
         home.charge_memory(cost).then_some(()).ok_or(TOO_MUCH_HELD)
     }
 
-    fn give_back(&mut self, home: &HomeSession, names: &[Vec<u8>]) {
+    fn release(&mut self, home: &HomeSession, names: &[Vec<u8>]) {
         let cost: usize = names.iter().map(|name| name.len() + NAME_COST).sum();
         self.room += cost;
         home.release_memory(cost);
     }
 
-    fn look(&mut self, names: usize) -> Result<(), &'static str> {
-        self.looks = self.looks.checked_sub(names).ok_or(TOO_MANY_LOOKS)?;
+    fn examine(&mut self, names: usize) -> Result<(), &'static str> {
+        self.names_left = self.names_left.checked_sub(names).ok_or(TOO_MANY_EXAMINED)?;
         Ok(())
     }
 
     fn is_quick(&self) -> bool {
-        self.looks > MAX_LOOKS - QUICK_LOOKS
+        self.names_left > MAX_EXAMINED - QUICK_EXAMINED
     }
 }
 
 /// Expands `~` and patterns in each word.
 ///
 /// # Errors
-/// With a sentence, when too much comes of it, or too much is to be looked at.
+/// Returns a message for the user if the expansion is too large, or if too many names would be examined.
 pub(super) async fn expand(home: &HomeSession, words: &[Word]) -> Result<Vec<Vec<u8>>, &'static str> {
     let mut expanded: Vec<Vec<u8>> = Vec::new();
     let mut allowance = Allowance {
         room: MAX_EXPANDED,
-        looks: MAX_LOOKS,
+        names_left: MAX_EXAMINED,
     };
     for word in words {
         let pattern = without_tilde(word, home.user());
@@ -86,9 +87,9 @@ pub(super) async fn expand(home: &HomeSession, words: &[Word]) -> Result<Vec<Vec
     Ok(expanded)
 }
 
-/// The word as a pattern, in which `~` and `~NAME` at the beginning stand for the home.
-pub(super) fn without_tilde(word: &Word, user: &str) -> Vec<Marked> {
-    let pattern: Vec<Marked> = word.marked().collect();
+/// Returns the word as a pattern, in which `~` and `~NAME` at the beginning are replaced by the home.
+pub(super) fn without_tilde(word: &Word, user: &str) -> Vec<PatternByte> {
+    let pattern: Vec<PatternByte> = word.marked().collect();
     if pattern.first() != Some(&(b'~', false)) {
         return pattern;
     }
@@ -107,10 +108,10 @@ pub(super) fn without_tilde(word: &Word, user: &str) -> Vec<Marked> {
     }
 }
 
-/// The names that a pattern stands for, in order; they are charged.
+/// Returns the names that match a pattern, in order, and charges them.
 async fn matching(
     home: &HomeSession,
-    pattern: &[Marked],
+    pattern: &[PatternByte],
     allowance: &mut Allowance,
 ) -> Result<Vec<Vec<u8>>, &'static str> {
     let absolute = pattern.first().is_some_and(|&(byte, _)| byte == b'/');
@@ -123,7 +124,7 @@ async fn matching(
         let wanted = is_pattern(component).then(|| Arc::new(Pattern::compile(component)));
         for base in &found {
             match &wanted {
-                // Looked for at the end.
+                // Check whether it exists at the end.
                 None => {
                     let joined = join(base, &literal(component));
                     allowance.charge(home, &joined)?;
@@ -133,7 +134,7 @@ async fn matching(
             }
         }
         if charged {
-            allowance.give_back(home, &found);
+            allowance.release(home, &found);
         }
         charged = true;
         found = next;
@@ -144,10 +145,10 @@ async fn matching(
         if slash {
             name.push(b'/');
         }
-        allowance.look(1)?;
+        allowance.examine(1)?;
         match exists(home, &name).await {
             true => existing.push(name),
-            false => allowance.give_back(home, &[name]),
+            false => allowance.release(home, &[name]),
         }
     }
     existing.sort();
@@ -162,11 +163,11 @@ async fn below(
     next: &mut Vec<Vec<u8>>,
     allowance: &mut Allowance,
 ) -> Result<(), &'static str> {
-    allowance.look(DIRECTORY)?;
+    allowance.examine(DIRECTORY)?;
     let mut stream = home.list(base).await;
     while let Some(rest) = stream {
         let matches = home.matches(rest, wanted, !allowance.is_quick()).await;
-        allowance.look(matches.looked_at)?;
+        allowance.examine(matches.examined)?;
         for name in matches.names {
             let joined = join(base, &name);
             allowance.charge(home, &joined)?;
@@ -179,8 +180,8 @@ async fn below(
 
 async fn exists(home: &HomeSession, name: &[u8]) -> bool {
     let Ok(path) = home.path(name) else { return false };
-    let looked = home.call(move |storage, _wait| storage.stat(&path, Links::NoFollow));
-    looked.await.is_ok()
+    let stat = home.call(move |storage, _wait| storage.stat(&path, Links::NoFollow));
+    stat.await.is_ok()
 }
 
 fn join(base: &[u8], name: &[u8]) -> Vec<u8> {

@@ -1,5 +1,5 @@
-//! A command's access to its user's home: every call goes the quick way or the slow one, as SFTP's requests do, and
-//! what the command keeps in memory is charged to its user. Permissions and quotas are the storage's.
+//! A command's access to its user's home. Quick calls run on this thread and slow ones on the blocking pool, as for
+//! SFTP, and the memory that the command keeps is charged to its user. The storage enforces permissions and quotas.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use base::glob::Pattern;
 use super::command_file::CommandFile;
 use super::reason::reason;
 
-/// Entries of a directory that are read at once, on one thread.
+/// The entries of a directory that are read in one call.
 const ENTRIES_AT_ONCE: usize = 50;
 
 /// A command's access to its user's home.
@@ -29,24 +29,24 @@ pub struct HomeSession {
     io: HomeIo,
     /// The session that the command belongs to.
     pub context: SessionContext,
-    /// Is cancelled when the channel or its connection ends.
+    /// Cancelled when the channel or its connection ends.
     pub gone: CancellationToken,
     directory: Vec<u8>,
     memory: Mutex<MemoryCharge>,
 }
 
-/// The names in a directory that match a pattern, as far as they were looked at.
+/// The names in a directory that match a pattern, as far as the directory was read.
 pub struct Matches {
-    /// The rest of the directory; `None` if all of it was looked at.
+    /// The unread part of the directory; `None` if all of it was read.
     pub rest: Option<Box<dyn DirStream>>,
-    /// The names that match.
+    /// The names in the directory that match the pattern.
     pub names: Vec<Vec<u8>>,
-    /// The number of names that were looked at.
-    pub looked_at: usize,
+    /// The number of names that were examined.
+    pub examined: usize,
 }
 
 impl HomeSession {
-    /// Access to a home, beginning in its root directory.
+    /// Creates the access to a home, beginning in its root directory.
     pub fn new(home: Mounted, context: SessionContext) -> Self {
         Self {
             io: home.storage.scheduler().clone(),
@@ -62,31 +62,30 @@ impl HomeSession {
         self.memory.lock()
     }
 
-    /// Charges so many bytes more that the command keeps; returns `false`, and charges none, if there is no room for
-    /// them.
+    /// Charges this many bytes that the command keeps; returns `false`, and charges none, if there is no room for them.
     pub fn charge_memory(&self, bytes: usize) -> bool {
         self.memory().grow(bytes)
     }
 
-    /// Gives back so many bytes that the command keeps no longer.
+    /// Returns this many bytes that the command does not keep any more.
     pub fn release_memory(&self, bytes: usize) {
         self.memory().shrink(bytes);
     }
 
-    /// The name of the user.
+    /// Returns the name of the user.
     pub fn user(&self) -> &str {
         self.context.actor.user.as_str()
     }
 
-    /// The absolute path of the directory that relative names begin in.
+    /// Returns the absolute path of the current directory, in which relative names begin.
     pub fn directory(&self) -> &[u8] {
         &self.directory
     }
 
-    /// A path of a command, from the directory that it is in.
+    /// Returns the path that a name stands for in the current directory.
     ///
     /// # Errors
-    /// What the kernel says of a name that none can have.
+    /// Returns the kernel's error for a name that no file can have.
     pub fn path(&self, name: &[u8]) -> Result<VirtualPath> {
         let path = match name {
             [b'/', ..] => VirtualPath::parse(name),
@@ -98,20 +97,20 @@ impl HomeSession {
         })
     }
 
-    /// Attributes of what a name stands for.
+    /// Returns the attributes of a name, and follows links.
     ///
     /// # Errors
-    /// What looking says.
+    /// Returns the error of the storage.
     pub async fn stat(&self, name: &[u8]) -> Result<Metadata> {
         let path = self.path(name)?;
         self.call(move |storage, _wait| storage.stat(&path, Links::Follow))
             .await
     }
 
-    /// Makes a directory the one that relative names begin in.
+    /// Changes the current directory.
     ///
     /// # Errors
-    /// With the reason, in words.
+    /// Returns the reason, as a message.
     pub async fn change_directory(&mut self, name: &[u8]) -> std::result::Result<(), String> {
         let path = self.path(name).map_err(reason)?;
         let found = self.call(move |storage, _wait| {
@@ -125,11 +124,11 @@ impl HomeSession {
         Ok(())
     }
 
-    /// Makes a call on the home: on this thread if the call is quick and the file system answers, else on a thread of
-    /// the blocking pool. The call is made again with [`Wait::Allowed`] where it would block.
+    /// Makes a call on the home: on this thread if the call is quick and the file system responds, otherwise on a
+    /// thread of the blocking pool. If it would block here, it is repeated there with [`Wait::Allowed`].
     ///
     /// # Errors
-    /// What the call says.
+    /// Returns the error of the call.
     pub async fn call<T: Send + 'static>(
         &self,
         call: impl Fn(&dyn Storage, Wait) -> Result<T> + Send + 'static,
@@ -146,10 +145,10 @@ impl HomeSession {
             .await
     }
 
-    /// Makes a call that may take long.
+    /// Makes a call that may take long, on a thread of the blocking pool.
     ///
     /// # Errors
-    /// What the call says.
+    /// Returns the error of the call.
     pub async fn call_slowly<T: Send + 'static>(
         &self,
         call: impl FnOnce(&dyn Storage) -> Result<T> + Send + 'static,
@@ -165,10 +164,10 @@ impl HomeSession {
         working.await.unwrap_or(Err(Error::DeviceFailed))
     }
 
-    /// Opens a file, and tells that it was opened.
+    /// Opens a file, and emits the event that it was opened.
     ///
     /// # Errors
-    /// What opening says.
+    /// Returns the error of the storage.
     pub async fn open(&self, path: &VirtualPath, how: OpenHow) -> Result<CommandFile> {
         let wanted = path.clone();
         let file = self
@@ -177,7 +176,7 @@ impl HomeSession {
         Ok(CommandFile {
             record: Some(self.context.opened(path.clone(), how.write)),
             file: Some(file),
-            // A file that is only read has no end that its client could tell.
+            // The client does not confirm the end of a file that is only read.
             finished: !how.write,
         })
     }
@@ -185,15 +184,15 @@ impl HomeSession {
     /// Opens a directory for listing.
     ///
     /// # Errors
-    /// What opening says.
+    /// Returns the error of the storage.
     pub async fn open_dir(&self, path: VirtualPath) -> Result<Box<dyn DirStream>> {
         self.call(move |storage, _wait| storage.open_dir(&path)).await
     }
 
-    /// The next entries of a directory without `.` and `..`; none at its end.
+    /// Returns the next entries of a directory without `.` and `..`; none at its end.
     ///
     /// # Errors
-    /// What reading says.
+    /// Returns the error of the storage.
     pub async fn entries(
         &self,
         mut stream: Box<dyn DirStream>,
@@ -221,7 +220,7 @@ impl HomeSession {
         .await
     }
 
-    /// Opens a directory whose names are looked at; `None` if it cannot be listed.
+    /// Opens a directory in order to examine its names; `None` if it cannot be listed.
     pub async fn list(&self, directory: &[u8]) -> Option<Box<dyn DirStream>> {
         let path = self.path(directory).ok()?;
         match self.open_dir(path.clone()).await {
@@ -233,27 +232,27 @@ impl HomeSession {
         }
     }
 
-    /// Looks at the next names of a directory. When `in_turn`, it is work that has taken long already: it goes to a
-    /// thread of its own, and waits for its turn at the CPU.
+    /// Examines the next names of a directory. With `in_turn`, the command has already taken long: it runs on a thread
+    /// of its own, and waits for a CPU slot.
     pub async fn matches(&self, stream: Box<dyn DirStream>, wanted: &Arc<Pattern>, in_turn: bool) -> Matches {
         yield_if_due().await;
         if !in_turn && let Some(_permit) = self.io.enter() {
-            return look(stream, wanted);
+            return examine_names(stream, wanted);
         }
         let (wanted, io) = (Arc::clone(wanted), self.io.clone());
-        let looked = self.call_slowly(move |_storage| {
+        let examined = self.call_slowly(move |_storage| {
             let _slot = in_turn.then(|| io.cpu_slots().take());
-            Ok(look(stream, &wanted))
+            Ok(examine_names(stream, &wanted))
         });
-        // Whatever fails, there are no more names.
-        looked.await.unwrap_or(Matches {
+        // Whatever error occurs, it is the end of the names.
+        examined.await.unwrap_or(Matches {
             rest: None,
             names: Vec::new(),
-            looked_at: 0,
+            examined: 0,
         })
     }
 
-    /// Why a call failed, in words. The log hears of some reasons, too.
+    /// Returns why a call failed, as a message. Some errors are logged, too.
     pub fn refused(&self, path: &VirtualPath, error: Error) -> String {
         let sentence = reason(error);
         self.context.refused(error, path, || sentence.clone());
@@ -263,7 +262,7 @@ impl HomeSession {
     /// Hashes a file.
     ///
     /// # Errors
-    /// With the reason, in words.
+    /// Returns the reason, as a message.
     pub async fn hash(&self, name: &[u8], algorithm: Algorithm) -> std::result::Result<Vec<u8>, String> {
         let path = self.path(name).map_err(reason)?;
         let hashed = self.hash_path(&path, algorithm).await;
@@ -288,7 +287,7 @@ impl HomeSession {
         }
         let (_busy, _working) = (self.context.busy(), self.context.activity.begin());
         let (name, path) = (algorithm.name(), path.clone());
-        self.context.tell(|who| Event::Hashed {
+        self.context.emit(|who| Event::Hashed {
             who,
             algorithm: name,
             path,
@@ -306,7 +305,7 @@ impl HomeSession {
         work.run(&self.gone).await
     }
 
-    /// Computes on a thread of the blocking pool, in turn with others.
+    /// Computes something on a thread of the blocking pool, with a CPU slot.
     pub async fn compute<T: Send + 'static>(
         &self,
         compute: impl FnOnce() -> T + Send + 'static,
@@ -324,12 +323,12 @@ impl HomeSession {
     }
 }
 
-fn look(mut stream: Box<dyn DirStream>, wanted: &Pattern) -> Matches {
-    let (mut names, mut looked_at, mut ended) = (Vec::new(), 0, false);
-    while looked_at < ENTRIES_AT_ONCE && !ended {
+fn examine_names(mut stream: Box<dyn DirStream>, wanted: &Pattern) -> Matches {
+    let (mut names, mut examined, mut ended) = (Vec::new(), 0, false);
+    while examined < ENTRIES_AT_ONCE && !ended {
         match stream.next() {
             Ok(Some(entry)) => {
-                looked_at += 1;
+                examined += 1;
                 let itself = entry.name == b"." || entry.name == b"..";
                 if !itself && wanted.matches(&entry.name) {
                     names.push(entry.name);
@@ -341,11 +340,11 @@ fn look(mut stream: Box<dyn DirStream>, wanted: &Pattern) -> Matches {
     Matches {
         rest: (!ended).then_some(stream),
         names,
-        looked_at,
+        examined,
     }
 }
 
-/// Lets other connections go on: a command that never waits would keep its thread to itself.
+/// Lets other connections run: a command that never waits would occupy its thread.
 async fn yield_if_due() {
     tokio::task::coop::consume_budget().await;
 }

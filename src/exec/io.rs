@@ -1,5 +1,4 @@
-//! Both directions of a command's channel, and the lines that all commands write. Windows and buffers are
-//! [`crate::session::stream`]'s.
+//! Both directions of a command's channel, and printing to it. Windows and buffers are in [`crate::session::stream`].
 
 use bytes::Bytes;
 
@@ -9,19 +8,19 @@ use crate::session::stream::{Disconnected, Stream};
 
 /// Both directions of a command's channel.
 pub struct CommandIo {
-    /// What comes from the client.
+    /// The input that comes from the client.
     pub input: InputReader,
-    /// What goes to the client.
+    /// The output that goes to the client.
     pub output: CommandOutput,
 }
 
-/// Writes to the standard output of the command; returns the exit status 0.
-pub(super) async fn say(io: &CommandIo, text: impl Into<Bytes>) -> Result<u32, Disconnected> {
+/// Prints to the standard output of the command; returns the exit status 0.
+pub(super) async fn print(io: &CommandIo, text: impl Into<Bytes>) -> Result<u32, Disconnected> {
     io.output.send(Stream::Output, text).await?;
     Ok(0)
 }
 
-/// Writes one line to the client's terminal.
-pub(super) async fn complain(io: &CommandIo, sentence: &str) -> Result<(), Disconnected> {
+/// Prints one line to the standard error of the command.
+pub(super) async fn print_error(io: &CommandIo, sentence: &str) -> Result<(), Disconnected> {
     io.output.send(Stream::Error, format!("{sentence}\n")).await
 }

@@ -1,6 +1,7 @@
 //! Options of commands, as getopt(3) and getopt_long(3) read them, for those that take no arguments.
 
-/// What a command's words say: letters, long options as the letters that they stand for, and names.
+/// The parsed words of a command: the letters of its options, with long options as the letters that they stand for, and
+/// its names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ParsedOptions<'a> {
     letters: Vec<u8>,
@@ -9,22 +10,22 @@ pub(super) struct ParsedOptions<'a> {
 }
 
 impl ParsedOptions<'_> {
-    /// Whether this option was given.
+    /// Returns whether this option was given.
     pub(super) fn has(&self, letter: u8) -> bool {
         self.letters.contains(&letter)
     }
 
-    /// Whether the first of two options was given, and the second not after it.
+    /// Returns whether the first of two options was given, and the second one not after it.
     pub(super) fn has_last(&self, letter: u8, other: u8) -> bool {
         let last = self.letters.iter().rev().find(|&&l| l == letter || l == other);
         last == Some(&letter)
     }
 }
 
-/// Reads words: `known` letters, and `long` options with their letters.
+/// Parses words: `known` are the letters, and `long` the long options with their letters.
 ///
 /// # Errors
-/// The word that holds an option which is not known.
+/// Returns the word with an unknown option.
 pub(super) fn parse<'a>(
     words: &'a [Vec<u8>],
     known: &[u8],

@@ -1,12 +1,13 @@
-//! Legacy scp (rcp's protocol, as OpenSSH's scp.c speaks it): the server's side of `scp -t` and `scp -f`.
+//! Legacy scp (rcp's protocol, as implemented by OpenSSH's scp.c): the server's side of `scp -t` and `scp -f`.
 //!
-//! The sink's states: *between records*, where a line is one of T (times for the next), C (a file), D (into a directory),
-//! E (out of it) or an error; *in a file*, where as many bytes follow as its record said, and then a byte that says
-//! whether the client could read it. The source mirrors it: each record, and each file's end, waits for a byte.
+//! The states of the sink: *between records*, where a line is one of T (times of the next entry), C (a file), D (enter
+//! a directory), E (leave it) or an error; *in a file*, where as many bytes follow as the record announced, and then a
+//! byte that says whether the client could read the file. The source is the mirror image: after each record, and after
+//! each file, it waits for a byte.
 //!
-//! What may go wrong: a record that makes no sense, or a name with a slash, ends the program with a sentence. What
-//! fails in the home (no permission, no room) fails that file alone; its bytes are still read, to stay in step.
-//! Depth is bounded by the length of a path, and every level of the way is kept in a list, never on the stack.
+//! A malformed record, or a name with a slash, ends the program with a message. An error in the home (no permission, no
+//! space) concerns only that file; its bytes are still read, so that the protocol stays synchronised. The depth is
+//! bounded by the length of a path, and the levels are kept in a list, not on the stack.
 
 mod options;
 mod peer;
@@ -21,7 +22,7 @@ use crate::session::stream::{Disconnected, Stream};
 use options::{Role, options};
 use peer::{ScpAbort, ScpPeer};
 
-/// Runs scp with these words, which came of the script's; returns its exit status.
+/// Runs scp with these words, which the script was expanded to; returns its exit status.
 pub(crate) async fn run(
     home: &mut HomeSession,
     io: &mut CommandIo,
@@ -33,7 +34,7 @@ pub(crate) async fn run(
         io.output.send(Stream::Error, sentence).await?;
         return Ok(1);
     };
-    // What was expanded has more words than the line: then it was quoted as for a shell.
+    // If the expansion has more words than the line, the line was quoted as for a shell.
     let first = words.len() - names.len();
     let whole = match words.len() == script.words.len() {
         true => script.unsplit(first).map(<[u8]>::to_vec),

@@ -1,20 +1,20 @@
-//! Reads command lines: one program, perhaps in another directory, perhaps with its columns picked. It runs nothing.
+//! Parses command lines: one program, possibly in another directory, possibly with selected columns. It runs nothing.
 
 use base::digest::Algorithm;
 use base::words::{Rules, SplitError, Token, Word, split};
 
-/// Why a command line is not run. The sentences are for the client's terminal.
+/// Why a command line is not run. The texts are shown on the client's terminal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
     /// The line could not be split into words.
     #[error(transparent)]
     Unsplit(#[from] SplitError),
-    /// There is no such program.
+    /// The server has no program of this name.
     #[error(
-        "{0:?} is no command of this server, which has no shell; it knows scp, md5sum, sha1sum, sha256sum, sha512sum, df, pwd, cd, echo, and SFTP"
+        "{0:?} is not a command of this server, which has no shell; it knows scp, md5sum, sha1sum, sha256sum, sha512sum, df, pwd, cd, echo, and SFTP"
     )]
     Unknown(String),
-    /// The line combines programs in a way that is not supported.
+    /// The line combines programs in an unsupported way.
     #[error(
         "this server has no shell: only `cd DIRECTORY && COMMAND` and `df … | awk '{{print $N}}'` are understood"
     )]
@@ -24,23 +24,23 @@ pub enum ScriptError {
 /// A program that this server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
-    /// Legacy scp, the server's side.
+    /// scp is the server's side of legacy scp.
     Scp,
     /// md5sum, sha1sum, sha256sum or sha512sum.
     Sum(Algorithm),
-    /// df, which shows what the quota leaves.
+    /// df shows the space that the quota leaves.
     Df,
-    /// pwd, which prints the directory.
+    /// pwd prints the current directory.
     Pwd,
-    /// echo, which prints its words.
+    /// echo prints its words, separated by spaces.
     Echo,
-    /// cd, where nothing follows it.
+    /// cd alone checks that the directory exists.
     Cd,
 }
 
 impl Program {
     fn by_name(name: &[u8]) -> Option<Self> {
-        // `/usr/bin/scp` is what some clients are configured to run.
+        // Some clients are configured to run `/usr/bin/scp`.
         let name = name.rsplit(|&b| b == b'/').next().unwrap_or_default();
         Some(match name {
             b"scp" => Program::Scp,
@@ -55,7 +55,7 @@ impl Program {
         })
     }
 
-    /// The name of the program, for messages.
+    /// Returns the name of the program, for messages.
     pub fn name(self) -> &'static str {
         match self {
             Program::Scp => "scp",
@@ -71,7 +71,7 @@ impl Program {
     }
 }
 
-/// A command line that is understood.
+/// A parsed command line, which has not been expanded yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     /// The line as the client sent it.
@@ -82,15 +82,15 @@ pub struct Script {
     pub program: Program,
     /// The arguments of the program.
     pub words: Vec<Word>,
-    /// The columns of the output that are kept, counted from 1; all of them if there is no `| awk '{print $1, $2}'`.
+    /// The columns of the output to print, counted from 1; all of them if there is no `| awk '{print $1, $2}'`.
     pub fields: Option<Vec<usize>>,
 }
 
 impl Script {
-    /// Reads a command line of this user's.
+    /// Parses a command line of this user.
     ///
     /// # Errors
-    /// When it asks for something else than our programs.
+    /// Returns an error if it asks for anything but the server's programs.
     pub fn parse(line: &[u8], user: &str) -> Result<Self, ScriptError> {
         let variable = |name: &[u8]| match name {
             b"HOME" => b"/".to_vec(),
@@ -104,7 +104,7 @@ impl Script {
             let last = commands.peek().is_none();
             let (program, words, fields) = simple(command)?;
             match (program, last) {
-                // Without an argument it goes home.
+                // Without an argument, it changes to the home.
                 (Program::Cd, _) => {
                     directories.push(words.into_iter().next().unwrap_or_default());
                 }
@@ -129,7 +129,7 @@ impl Script {
         })
     }
 
-    /// The line from this argument on, as it stands there: pscp and asyncssh do not quote names with spaces.
+    /// Returns the line from this argument on, unchanged: pscp and asyncssh do not quote names with spaces.
     pub fn unsplit(&self, argument: usize) -> Option<&[u8]> {
         self.line.trim_ascii_end().get(self.words.get(argument)?.start..)
     }
@@ -137,7 +137,7 @@ impl Script {
 
 type Simple = (Program, Vec<Word>, Option<Vec<usize>>);
 
-/// One program with its arguments, and perhaps awk behind it.
+/// Parses one program with its arguments, possibly followed by awk.
 fn simple(tokens: &[Token]) -> Result<Simple, ScriptError> {
     let mut sides = tokens.split(|token| *token == Token::Pipe);
     let words = |side: &[Token]| -> Vec<Word> {
@@ -166,7 +166,7 @@ fn simple(tokens: &[Token]) -> Result<Simple, ScriptError> {
     Ok((program, first.collect(), fields))
 }
 
-/// `awk '{print $3, $4}'`, which is how Cyberduck reads df.
+/// Parses `awk '{print $3, $4}'`, with which Cyberduck reads df.
 fn columns(words: &[Word]) -> Option<Vec<usize>> {
     let [awk, program] = words else { return None };
     if awk.bytes() != b"awk" {

@@ -1,13 +1,14 @@
-//! md5sum, sha1sum, sha256sum and sha512sum, as coreutils prints them. They hash, and do not check lists of hashes.
+//! md5sum, sha1sum, sha256sum and sha512sum, as coreutils prints them. They compute hashes; they do not check lists of
+//! hashes.
 
 use super::home_session::HomeSession;
-use super::io::{CommandIo, complain};
+use super::io::{CommandIo, print_error};
 use super::options::parse;
 use super::script::Program;
 use crate::session::stream::{Disconnected, Stream};
 use base::digest::{Algorithm, Style, line};
 
-/// The number of bytes of the standard input that are digested at once, if they are there.
+/// The most bytes of the standard input that are hashed at once.
 const PIECE: usize = 1 << 20;
 
 /// Runs one of the four programs; returns its exit status.
@@ -22,7 +23,7 @@ pub(super) async fn run(
         Ok(asked) => asked,
         Err(option) => {
             let option = option.escape_ascii();
-            complain(
+            print_error(
                 io,
                 &format!("{program}: unsupported option '{option}' (known: -b -t -z --tag)"),
             )
@@ -46,7 +47,7 @@ pub(super) async fn run(
                     .await?
             }
             Err(reason) => {
-                complain(io, &format!("{program}: {}: {reason}", quoted(name))).await?;
+                print_error(io, &format!("{program}: {}: {reason}", quoted(name))).await?;
                 exit_status = 1;
             }
         }
@@ -54,9 +55,9 @@ pub(super) async fn run(
     Ok(exit_status)
 }
 
-/// The style and the names, or the option that is not known.
+/// Returns the style and the names, or the option that is unknown.
 fn options(words: &[Vec<u8>]) -> Result<(Style, Vec<&[u8]>), &[u8]> {
-    // `--tag` has no letter of its own.
+    // `--tag` has no letter of its own, so it gets one here.
     const TAG: u8 = b'T';
     let long = [("binary", b'b'), ("text", b't'), ("zero", b'z'), ("tag", TAG)];
     let asked = parse(words, b"btz", &long)?;
@@ -68,7 +69,7 @@ fn options(words: &[Vec<u8>]) -> Result<(Style, Vec<&[u8]>), &[u8]> {
     Ok((style, asked.names))
 }
 
-/// A name in a message: in quotes if it is not plain, and never with what a terminal would obey.
+/// Returns a name for a message: in quotation marks if it is not plain, and without control characters.
 pub(super) fn quoted(name: &[u8]) -> String {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_.,:/@+-%".contains(b) || *b >= 0x80;
     let text: String = String::from_utf8_lossy(name)

@@ -2,12 +2,12 @@
 //!
 //! A server without free descriptors cannot accept any connection, neither from clients nor from its operator. So the
 //! limits together never exceed the number of descriptors: one part is kept for the server's own files
-//! ([`Shares::own`]), one for connections that have not signed in, and the rest is for users, each of whom gets at
-//! most half of it. Settings that allow more are reduced at the start and at a reload, and the log and `check` report
-//! it.
+//! ([`DescriptorShares::own`]), one for connections that have not signed in, and the rest is for users, each of whom
+//! gets at most half of it. Settings that allow more are reduced at the start and at a reload, and the log and `check`
+//! report it.
 //!
 //! Two failures remain possible: the whole system runs out of files (ENFILE), or threads inside system calls briefly
-//! need more than the reserve. Code that accepts connections has a [`Spare`] for these cases.
+//! need more than the reserve. Code that accepts connections has a [`SpareDescriptor`] for these cases.
 
 use std::fs::File;
 use std::io;
@@ -27,7 +27,7 @@ const MOST_THREADS: usize = 512;
 
 /// How the descriptors of the process are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shares {
+pub struct DescriptorShares {
     /// The number of descriptors that the process may have.
     pub all: usize,
     /// The number kept for the server itself.
@@ -40,7 +40,7 @@ pub struct Shares {
     pub users: usize,
 }
 
-impl Shares {
+impl DescriptorShares {
     /// Divides a total of `all` descriptors.
     pub fn of(all: usize) -> Self {
         let own = OWN.min(all / 4);
@@ -99,16 +99,16 @@ pub fn raise_limit() -> io::Result<()> {
 }
 
 /// Returns whether the error means that descriptors are used up, in this process or in the whole system.
-pub fn are_used_up(error: &io::Error) -> bool {
+pub fn is_exhausted(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// A descriptor that is kept for the moment when no other is free.
 #[derive(Debug)]
-pub struct Spare(Option<File>);
+pub struct SpareDescriptor(Option<File>);
 
-impl Spare {
+impl SpareDescriptor {
     /// Opens the spare descriptor, if one is free.
     pub fn new() -> Self {
         let mut spare = Self(None);
@@ -117,7 +117,7 @@ impl Spare {
     }
 
     /// Closes the spare to free one descriptor. Returns `false` if there was none.
-    pub fn give_up(&mut self) -> bool {
+    pub fn release(&mut self) -> bool {
         self.0.take().is_some()
     }
 
@@ -129,7 +129,7 @@ impl Spare {
     }
 }
 
-impl Default for Spare {
+impl Default for SpareDescriptor {
     fn default() -> Self {
         Self::new()
     }
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_shares_of_any_number_fit_into_it() {
         for all in [0, 1, 7, 64, 256, 1000, 1024, 4096, 65_536, 1 << 31] {
-            let shares = Shares::of(all);
+            let shares = DescriptorShares::of(all);
             assert_eq!(
                 shares.own + shares.unauthenticated + shares.threads + shares.users,
                 all
@@ -154,26 +154,26 @@ mod tests {
             assert!(connected + threads + shares.own <= all, "{all}: {shares:?}");
             assert!(shares.one_user() <= shares.users / 2);
         }
-        assert_eq!(Shares::of(1024).own, OWN);
+        assert_eq!(DescriptorShares::of(1024).own, OWN);
         // The default limits of a usual machine are not reduced.
-        let usual = Shares::of(524_288);
+        let usual = DescriptorShares::of(524_288);
         assert!(usual.connections() > 100_000 && usual.unauthenticated > 60_000);
     }
 
     #[test]
     fn a_spare_makes_room_once_and_again() {
-        let mut spare = Spare::new();
-        assert!(spare.give_up());
-        assert!(!spare.give_up());
+        let mut spare = SpareDescriptor::new();
+        assert!(spare.release());
+        assert!(!spare.release());
         spare.keep();
-        assert!(spare.give_up());
+        assert!(spare.release());
     }
 
     #[test]
     fn running_out_is_told_from_other_errors() {
-        assert!(are_used_up(&Errno::MFILE.into()));
-        assert!(are_used_up(&Errno::NFILE.into()));
-        assert!(!are_used_up(&Errno::NOMEM.into()));
-        assert!(!are_used_up(&io::Error::other("too many open files")));
+        assert!(is_exhausted(&Errno::MFILE.into()));
+        assert!(is_exhausted(&Errno::NFILE.into()));
+        assert!(!is_exhausted(&Errno::NOMEM.into()));
+        assert!(!is_exhausted(&io::Error::other("too many open files")));
     }
 }

@@ -1,7 +1,8 @@
-//! Adopting places: takes the places where homes lie for this store, by a marker in each.
+//! Adopts places: marks the places where homes lie as belonging to this store.
 //!
-//! See [`crate::storage::marker`] for what a marker means. It is written here alone: when a store is made, when a store
-//! from before markers is first opened, when the first home is put into a new place, and when an operator asks for it.
+//! See [`crate::storage::marker`] for what a marker means. Only this module writes it: when a store is created, when a
+//! store from before markers is first opened, when the first home is created in a new place, and when an operator asks
+//! for it.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -17,32 +18,33 @@ use base::advice;
 use base::error::{Error, Result};
 use base::paths::{from_here, resolve};
 
-/// What adopting a place has come to.
+/// The result of adopting one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adoption {
-    /// The place was this server's already.
+    /// The place belonged to this server already.
     AlreadyOurs,
     /// The place is read-only, and needs no marker.
     ReadOnly,
-    /// The place had no marker, and has this server's now.
+    /// The place had no marker, and now has this server's.
     Adopted,
-    /// The place had another server's marker, or a damaged one, and has this server's now.
+    /// The place had another server's marker, or a damaged one, and now has this server's.
     TakenOver,
 }
 
-/// What adopting several places has come to.
+/// The result of adopting several places.
 #[derive(Debug, Default)]
 pub struct Adoptions {
-    /// The places for which it was done.
+    /// The places that were adopted, with the result for each.
     pub done: Vec<(PathBuf, Adoption)>,
-    /// Why it could not be done for the others.
+    /// The errors for the places that could not be adopted.
     pub failed: Vec<Error>,
 }
 
-/// Adopts these places, or all of the installation if none is named. `take_over`: also those of another server.
+/// Adopts these places, or all of the installation if none is named. With `take_over`, it also adopts those of another
+/// server.
 ///
 /// # Errors
-/// When a directory is not one of the installation's places, or cannot be made.
+/// Returns an error if a directory is not one of the installation's places, or cannot be created.
 pub async fn adopt(dirs: &[PathBuf], take_over: bool, context: &OpsContext<'_>) -> Result<Adoptions> {
     let installation = context.installation;
     let places: Vec<PathBuf> = if dirs.is_empty() {
@@ -68,7 +70,7 @@ async fn adopt_one(place: &Path, take_over: bool, store: &dyn Store) -> Result<A
     let cannot =
         |cause: std::io::Error| Error::new(format!("cannot adopt the storage {place:?}")).because(cause);
     let id = store.id().await?;
-    let adoption = match marker::look(place, &id).map_err(cannot)? {
+    let adoption = match marker::read(place, &id).map_err(cannot)? {
         Mark::Ours => Adoption::AlreadyOurs,
         Mark::Missing if marker::is_read_only(place) => return Ok(Adoption::ReadOnly),
         Mark::Missing => {
@@ -77,7 +79,7 @@ async fn adopt_one(place: &Path, take_over: bool, store: &dyn Store) -> Result<A
         }
         Mark::Another(_) | Mark::Damaged if !take_over => {
             marker::require(place, &id)?;
-            // The other server's marker was replaced by ours in between.
+            // The other server's marker was replaced by this server's in between.
             Adoption::AlreadyOurs
         }
         Mark::Another(_) | Mark::Damaged => {
@@ -97,7 +99,7 @@ fn hinted(error: Error, place: &Path) -> Error {
     ))
 }
 
-/// The place of the installation that an operator means by a path.
+/// Returns the place of the installation that an operator's path means.
 fn configured(installation: &Installation, dir: &Path) -> Result<PathBuf> {
     let wanted = resolve(&from_here(dir)?);
     let found = installation
@@ -114,13 +116,13 @@ fn configured(installation: &Installation, dir: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Refuses to make a store beside homes that belong to another store, which is most likely a mistake.
+/// Refuses to create a store beside homes that belong to another store, which is most likely a mistake.
 ///
 /// # Errors
-/// When they are.
+/// Returns an error if such homes exist.
 pub fn must_be_unclaimed(installation: &Installation) -> Result<()> {
     let homes = &installation.storage.homes;
-    match marker::look(homes, "") {
+    match marker::read(homes, "") {
         Ok(Mark::Another(id)) => Err(Error::new(format!("cannot make the store {:?}", installation.store.path))
             .because(format!("the homes in {homes:?} are those of another store, which has the id {id}"))
             .hint(format!(
@@ -135,7 +137,7 @@ pub fn must_be_unclaimed(installation: &Installation) -> Result<()> {
 /// Marks every place that a new store finds. A place of another server stays that server's, with a warning.
 ///
 /// # Errors
-/// When `[storage] homes` cannot be made, or the store cannot be written.
+/// Returns an error if `[storage] homes` cannot be created, or the store cannot be written.
 pub async fn mark_new_store(installation: &Installation, store: &dyn Store, warn: OnWarning) -> Result<()> {
     make_place(&installation.storage.homes)?;
     for place in installation.storage.places().filter(|place| place.is_dir()) {
@@ -146,10 +148,10 @@ pub async fn mark_new_store(installation: &Installation, store: &dyn Store, warn
     Ok(())
 }
 
-/// Marks the places where a home of a user lies, once, in a store from before markers.
+/// Marks, once, the places of the users' homes in a store from before markers.
 ///
 /// # Errors
-/// When the store cannot be read or written.
+/// Returns an error if the store cannot be read or written.
 pub async fn mark_known_homes(installation: &Installation, store: &SqlStore, warn: OnWarning) -> Result<()> {
     if !store.marks_known_homes().await? {
         return Ok(());
@@ -166,25 +168,25 @@ pub async fn mark_known_homes(installation: &Installation, store: &SqlStore, war
     store.known_homes_are_marked().await
 }
 
-/// Adopts the place of a home that is about to be put there, if the place is new to the store and has no marker.
+/// Adopts the place of a home that is about to be created, if the place is new to the store and has no marker.
 ///
 /// # Errors
-/// When it is another server's, or its disk is not mounted.
+/// Returns an error if it belongs to another server, or if its disk is not mounted.
 pub async fn take_if_new(installation: &Installation, home: &Path, store: &dyn Store) -> Result<()> {
     let Some(place) = homes::place_of(installation, home) else {
-        // Homes lie in places only, which was looked at before.
+        // Homes lie only in places, which was checked before.
         return Ok(());
     };
     let id = store.id().await?;
     if marker::require(place, &id).is_ok() || store.knows_place(place).await? {
         return marker::require(place, &id);
     }
-    // Still empty: the store has never had anything there.
+    // The place is still empty: the store has never had a home there.
     make_place(place)?;
     adopt_one(place, false, store).await.map(|_| ())
 }
 
-/// Makes the directory of a place (0700) unless it is there.
+/// Creates the directory of a place (0700), unless it exists.
 fn make_place(place: &Path) -> Result<()> {
     let made = std::fs::DirBuilder::new()
         .recursive(true)
@@ -194,7 +196,7 @@ fn make_place(place: &Path) -> Result<()> {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(Error::new(format!("cannot make the directory {place:?}"))
                 .because(error)
-                .hint("what lies above it must belong to the user that the server runs as"))
+                .hint("the directories above it must belong to the user that the server runs as"))
         }
         _ => Ok(()),
     }

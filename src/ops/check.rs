@@ -1,5 +1,5 @@
-//! The parts of `check` that look at users, places and host keys. What a start of the server needs besides is looked at
-//! by `serve/preflight.rs`; `serve/check.rs` puts all of it in order.
+//! The parts of `check` that examine users, places and host keys. `serve/preflight.rs` checks what else a start of the
+//! server needs; `serve/check.rs` runs all checks in order.
 
 pub mod host_keys;
 pub mod places;

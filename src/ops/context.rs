@@ -1,4 +1,4 @@
-//! What every use case works on.
+//! The context that every use case gets.
 
 use super::installation::Installation;
 use super::running::RunningServer;
@@ -6,36 +6,36 @@ use crate::domain::user::{User, UserName};
 use crate::store::{Store, no_such_user};
 use base::error::{Error, Result};
 
-/// Called for something that is not as it should be and keeps nothing from being done.
+/// A function that is called for problems that do not keep a use case from its work.
 pub type OnWarning = fn(&Error);
 
-/// What a use case works on.
+/// The context of a use case: the installation, its store and its running server.
 #[derive(Clone, Copy)]
 pub struct OpsContext<'a> {
-    /// Where everything of the server lies.
+    /// The paths and defaults of the installation.
     pub installation: &'a Installation,
-    /// The users and all that is recorded.
+    /// The store, which contains users, host keys and the use of homes.
     pub store: &'a dyn Store,
-    /// The server that serves this installation, if one runs.
+    /// The server of this installation, whether it is running or not.
     pub server: &'a dyn RunningServer,
-    /// The function that takes warnings.
+    /// The function that is called for warnings.
     pub warn: OnWarning,
 }
 
 impl OpsContext<'_> {
-    /// The record of a user.
+    /// Returns the record of a user.
     ///
     /// # Errors
-    /// When there is no such user, or the store cannot be read.
+    /// Returns an error if there is no such user, or if the store cannot be read.
     pub async fn user(&self, name: &UserName) -> Result<User> {
         find_user(self.store, name).await
     }
 }
 
-/// The record of a user.
+/// Returns the record of a user.
 ///
 /// # Errors
-/// When there is no such user, or the store cannot be read.
+/// Returns an error if there is no such user, or if the store cannot be read.
 pub async fn find_user(store: &dyn Store, name: &UserName) -> Result<User> {
     store.user(name).await?.ok_or_else(|| no_such_user(name))
 }

@@ -1,5 +1,5 @@
-//! The data directory and who owns it. A command that root runs becomes that owner first, so that nothing in the
-//! directory ends up as root's.
+//! The data directory and its owner. A command that root runs becomes that owner first, so that root does not own
+//! anything in the directory.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -12,11 +12,11 @@ use super::installation::Installation;
 use base::advice;
 use base::error::{Error, Result};
 
-/// Makes the data directory and that of the host keys if they are missing (0700), and as root gives them to
-/// `[server] user`, or to whom the data directory belongs.
+/// Creates the data directory and that of the host keys if they are missing (0700), and as root gives them to `[server]
+/// user`, or to the owner of the data directory.
 ///
 /// # Errors
-/// When one cannot be made, or when there is no such user.
+/// Returns an error if one cannot be created, or if there is no such user.
 pub fn make_data_dir(installation: &Installation) -> Result<()> {
     let data = installation.data_dir();
     let user = installation.user.as_deref();
@@ -32,13 +32,14 @@ pub fn make_data_dir(installation: &Installation) -> Result<()> {
     make_key_dir(installation)
 }
 
-/// Makes the directory of the host keys if it is missing, and as root gives it to whom the data directory belongs.
+/// Creates the directory of the host keys if it is missing, and as root gives it to the owner of the data directory.
 ///
 /// # Errors
-/// When it cannot be made, or there is no data directory.
+/// Returns an error if it cannot be created, or if there is no data directory.
 pub fn make_key_dir(installation: &Installation) -> Result<()> {
     let data = installation.data_dir();
-    // What root may have to make for the owner. Homes lie in the data directory, or where the operator made room.
+    // These are what root may have to create for the owner. Homes lie in the data directory, or where the operator has
+    // prepared a directory.
     let keys = &installation.host_keys;
     let owner = data.metadata().map_err(|cause| {
         Error::new(format!("cannot open the data directory {data:?}"))
@@ -55,8 +56,8 @@ pub fn make_key_dir(installation: &Installation) -> Result<()> {
     Ok(())
 }
 
-/// Whether an entry of the data directory has a name that the server gives to its own files: the store and what SQLite
-/// puts beside it, the lock, the control socket, the reserve.
+/// Returns whether an entry of the data directory has a name that the server gives to its own files: the store and
+/// SQLite's files beside it, the lock, the control socket, the reserve.
 pub fn is_servers_own(installation: &Installation, entry: &Path) -> bool {
     let name = |path: &Path| {
         path.file_name()
@@ -75,20 +76,20 @@ fn cannot_make(dir: &Path, cause: io::Error) -> Error {
     Error::new(format!("cannot make directory \"{}\"", dir.display())).because(cause)
 }
 
-/// Whether root alone can rename things beside this directory. Elsewhere root makes nothing, since another user could
-/// put something else in its place before root gives it away.
+/// Returns whether only root can rename entries beside this directory. Root creates nothing elsewhere, since another
+/// user could replace it before root gives it away.
 fn parent_is_roots(dir: &Path) -> bool {
     let parent = dir.parent().and_then(|parent| parent.metadata().ok());
     parent.is_some_and(|meta| meta.uid() == 0 && meta.mode() & 0o022 == 0)
 }
 
-/// The owner of a directory that root makes.
+/// The owner of a directory that root creates.
 struct DirectoryOwner {
     uid: u32,
     gid: u32,
 }
 
-/// Makes a directory unless it is there, and gives it to an owner.
+/// Creates a directory unless it exists, and gives it to an owner.
 fn make(dir: &Path, owner: Option<DirectoryOwner>) -> Result<()> {
     let cannot = |cause: io::Error| cannot_make(dir, cause);
     if dir.is_dir() {
@@ -112,7 +113,7 @@ fn make(dir: &Path, owner: Option<DirectoryOwner>) -> Result<()> {
     }
 }
 
-/// The error for a data directory that belongs to user `owner`, where the server will be user `us`.
+/// Returns the error for a data directory that belongs to user `owner`, while the server will be user `us`.
 pub fn not_the_servers(dir: &Path, owner: u32, us: u32) -> Error {
     Error::new(format!(
         "the data directory \"{}\" belongs to user {owner}",
@@ -125,7 +126,7 @@ pub fn not_the_servers(dir: &Path, owner: u32, us: u32) -> Error {
 /// Looks up a user of the system by name.
 ///
 /// # Errors
-/// When there is none.
+/// Returns an error if there is no such user.
 pub fn system_user(name: &str) -> Result<User> {
     let cannot = || {
         Error::new(format!(
@@ -143,10 +144,10 @@ pub fn system_user(name: &str) -> Result<User> {
         })
 }
 
-/// As root, becomes the owner of the data directory, for good. Does nothing for anybody else, or if root owns it.
+/// As root, becomes the owner of the data directory, permanently. Does nothing for other users, or if root owns it.
 ///
 /// # Errors
-/// When the directory cannot be looked at, or the system refuses.
+/// Returns an error if the directory cannot be accessed, or if the system refuses.
 pub fn become_owner(dir: &Path) -> Result<()> {
     if !geteuid().is_root() {
         return Ok(());
@@ -158,7 +159,7 @@ pub fn become_owner(dir: &Path) -> Result<()> {
         return Ok(());
     }
     let (uid, gid) = (Uid::from_raw(meta.uid()), Gid::from_raw(meta.gid()));
-    // Groups first: without root's rights they cannot be given up any more.
+    // Drop the groups first: without root's rights they cannot be dropped any more.
     setgroups(&[gid])
         .and_then(|()| setgid(gid))
         .and_then(|()| setuid(uid))

@@ -1,4 +1,4 @@
-//! A server to try, with users whose passwords everybody knows. It is served on loopback addresses only.
+//! A demo server whose users have public passwords. It listens on loopback addresses only.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,21 +12,21 @@ use crate::store::Store;
 use base::error::{Error, Result};
 use base::secret::Secret;
 
-/// A file whose presence says that a directory is a demo, and that its users' passwords may be public.
+/// A file which shows that a directory is a demo, so that its users' passwords may be public.
 const MARKER: &str = ".homeport-demo";
 
-/// A user whom the demo makes.
+/// A user that the demo creates.
 #[derive(Debug, Clone, Copy)]
 pub struct DemoUser {
     /// The name by which the user signs in.
     pub name: &'static str,
-    /// The password, which everybody knows.
+    /// The password, which is public.
     pub password: &'static str,
     /// The quota of the home in bytes.
     pub quota_bytes: u64,
 }
 
-/// The users whom the demo makes.
+/// The users that the demo creates.
 pub const USERS: [DemoUser; 2] = [
     DemoUser {
         name: "calvin",
@@ -40,10 +40,10 @@ pub const USERS: [DemoUser; 2] = [
     },
 ];
 
-/// Makes the directory of a demo unless it is one already.
+/// Creates the directory of a demo, unless it is one already.
 ///
 /// # Errors
-/// When it holds something else, or cannot be made.
+/// Returns an error if it contains something else, or cannot be created.
 pub fn claim_directory(dir: &Path) -> Result<()> {
     let marker = dir.join(MARKER);
     if marker.exists() {
@@ -72,7 +72,7 @@ pub fn claim_directory(dir: &Path) -> Result<()> {
 /// Refuses every address that other machines can reach.
 ///
 /// # Errors
-/// Names the first such address.
+/// Returns an error that names the first such address.
 pub fn must_be_loopback(listen: &[SocketAddr]) -> Result<()> {
     match listen.iter().find(|address| !address.ip().is_loopback()) {
         None => Ok(()),
@@ -82,10 +82,10 @@ pub fn must_be_loopback(listen: &[SocketAddr]) -> Result<()> {
     }
 }
 
-/// Makes the users that are missing, with their homes.
+/// Creates the users that are missing, with their homes.
 ///
 /// # Errors
-/// When the store or the disk refuses.
+/// Returns an error if the store or the disk refuses.
 pub async fn add_users(installation: &Installation, store: &dyn Store) -> Result<()> {
     for demo in USERS {
         let mut user = User::blank(demo.name.parse()?);

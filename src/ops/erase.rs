@@ -1,4 +1,4 @@
-//! Deletes a home. What is in it was made by somebody we do not trust.
+//! Deletes a home, whose contents are not trusted.
 //!
 //! Links are deleted, never followed; nothing on another file system is touched; and a tree of any depth takes the
 //! same memory and the same few descriptors: a directory that is not empty is first moved up to the top of the home.
@@ -16,13 +16,14 @@ use rustix::io::Errno;
 
 use base::error::{Error, Result};
 
-/// How long new files may appear: a removed user's sessions have ended, but calls on a slow disk may not have.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long new files may appear: a removed user's sessions have ended, but a call on a slow disk may still be in
+/// progress.
+const NEW_FILES_FOR: Duration = Duration::from_secs(5);
 
-/// Deletes the directory and all that is in it. Succeeds if it is not there.
+/// Deletes the directory with its contents. It succeeds if the directory does not exist.
 ///
 /// # Errors
-/// When something in it can't be deleted: a mount point, a file that the system protects.
+/// Returns an error if something in it cannot be deleted: a mount point, or a file that the system protects.
 pub fn erase(home: &Path) -> Result<()> {
     let cannot = |errno: Errno| {
         Error::new(format!("cannot delete home \"{}\"", home.display())).because(std::io::Error::from(errno))
@@ -31,13 +32,13 @@ pub fn erase(home: &Path) -> Result<()> {
         Err(Errno::NOENT) => return Ok(()),
         opened => opened.map_err(cannot)?,
     };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + NEW_FILES_FOR;
     let _ = fchmod(&top, Mode::RWXU);
     loop {
         empty(&top).map_err(cannot)?;
         match unlinkat(CWD, home, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
-            // A session that has not ended yet made something in the meantime.
+            // A session that has not ended yet created something in the meantime.
             Err(Errno::NOTEMPTY | Errno::EXIST) if Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -60,12 +61,12 @@ fn empty(top: &OwnedFd) -> rustix::io::Result<()> {
         let Some(dir) = missing_is_none(open(top, &name))? else {
             continue;
         };
-        // Users may take the right to write away.
+        // Users may remove the right to write.
         let _ = fchmod(&dir, Mode::RWXU);
         clear(top, Some(&dir), &mut moved, &mut waiting)?;
         match unlinkat(top, &name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => {}
-            // Still being written to: the caller looks again.
+            // Files are still being added: the caller tries again.
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             Err(errno) => return Err(errno),
         }
@@ -73,7 +74,8 @@ fn empty(top: &OwnedFd) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// Deletes what is in `below`, else in the top; directories that can't be deleted yet go to the top and into `waiting`.
+/// Deletes the names in `below`, or in the top. Directories that cannot be deleted yet are moved to the top and into
+/// `waiting`.
 fn clear(
     top: &OwnedFd,
     below: Option<&OwnedFd>,
@@ -89,7 +91,7 @@ fn clear(
         }
         let is_dir = match unlinkat(dir, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => false,
-            // Linux says EISDIR, POSIX EPERM.
+            // Linux returns EISDIR, and POSIX specifies EPERM.
             Err(Errno::ISDIR | Errno::PERM) if entry.file_type() != FileType::RegularFile => true,
             Err(errno) => return Err(errno),
         };
@@ -99,7 +101,7 @@ fn clear(
         match unlinkat(dir, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(Errno::NOTEMPTY | Errno::EXIST) => waiting.push_back(match below {
-                Some(dir) => lift(top, dir, name, moved)?,
+                Some(dir) => move_to_top(top, dir, name, moved)?,
                 None => name.to_owned(),
             }),
             Err(errno) => return Err(errno),
@@ -109,7 +111,12 @@ fn clear(
 }
 
 /// Moves a directory to the top, under a name that is free.
-fn lift(top: &OwnedFd, dir: &OwnedFd, name: &std::ffi::CStr, moved: &mut u64) -> rustix::io::Result<CString> {
+fn move_to_top(
+    top: &OwnedFd,
+    dir: &OwnedFd,
+    name: &std::ffi::CStr,
+    moved: &mut u64,
+) -> rustix::io::Result<CString> {
     let mut writable = false;
     loop {
         *moved += 1;
@@ -117,7 +124,7 @@ fn lift(top: &OwnedFd, dir: &OwnedFd, name: &std::ffi::CStr, moved: &mut u64) ->
         match renameat_with(dir, name, top, &new, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(new),
             Err(Errno::EXIST) => {}
-            // What is moved must be writable itself, since its `..` changes.
+            // The directory that is moved must be writable itself, because its `..` changes.
             Err(Errno::ACCESS) if !writable => {
                 fchmod(&open(dir, name)?, Mode::RWXU)?;
                 writable = true;
@@ -155,11 +162,11 @@ mod tests {
         assert!(!home.exists());
         assert_eq!(std::fs::read(outside.join("keep/file")).unwrap(), b"x");
 
-        // The home itself is a link: neither it nor its target is touched.
+        // The home itself is a link: neither it nor its target is deleted.
         symlink(&outside, &home).unwrap();
         assert!(erase(&home).is_err());
         assert!(outside.join("keep/file").exists());
-        // Nothing there is nothing to do.
+        // A directory that does not exist is not an error.
         erase(&dir.path().join("none")).unwrap();
     }
 

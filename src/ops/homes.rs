@@ -1,4 +1,4 @@
-//! Where a home may lie, and making one.
+//! Decides where a home may lie, and creates homes.
 
 use std::cell::OnceCell;
 use std::fs::DirBuilder;
@@ -13,11 +13,11 @@ use crate::storage::marker;
 use base::error::{Error, Result};
 use base::paths::{from_here, resolve};
 
-/// The home that is meant: `explicit` (relative to the current directory), else `homes/NAME`. Links are resolved, so
-/// that the record says where the home really is.
+/// Returns the home: `explicit` (relative to the current directory), or else `homes/NAME`. Links are resolved, so that
+/// the record contains where the home really is.
 ///
 /// # Errors
-/// When it lies elsewhere than the configuration allows. That homes are apart or the same is the store's rule.
+/// Returns an error if the configuration does not allow the place. The store checks that homes are separate or equal.
 pub fn choose(installation: &Installation, name: &UserName, explicit: Option<&Path>) -> Result<PathBuf> {
     let home = match explicit {
         Some(path) if path.as_os_str().is_empty() => {
@@ -31,38 +31,39 @@ pub fn choose(installation: &Installation, name: &UserName, explicit: Option<&Pa
     Ok(home)
 }
 
-/// Refuses a home in a place where it may not lie. `home` has no links left in it.
+/// Refuses a home in a place where it may not lie. Links in `home` must be resolved.
 ///
 /// # Errors
-/// When it lies elsewhere than beneath `[storage] homes` or a root, or holds what the server itself needs.
+/// Returns an error if it does not lie beneath `[storage] homes` or a root, or if it contains what the server itself
+/// needs.
 pub fn check_place(installation: &Installation, home: &Path) -> Result<()> {
     HomeRules::new(installation).check(home)
 }
 
-/// The rules of where homes may lie. Links in the configured paths are resolved once, and only if they must be: these
-/// rules are for the moment, since links move.
+/// The rules for where homes may lie. Links in the configured paths are resolved once, and only if necessary, so the
+/// rules are for immediate use: links may change.
 pub struct HomeRules<'a> {
     installation: &'a Installation,
-    /// `[storage] homes` and roots, without links.
+    /// `[storage] homes` and the roots, with links resolved.
     allowed: OnceCell<Vec<PathBuf>>,
-    /// The paths that the server itself needs, and what each is.
-    ours: OnceCell<Vec<(PathBuf, &'static str)>>,
+    /// The paths that the server itself needs, each with its meaning.
+    server_paths: OnceCell<Vec<(PathBuf, &'static str)>>,
 }
 
 impl<'a> HomeRules<'a> {
-    /// The rules of this installation, of which nothing is resolved yet.
+    /// Creates the rules of this installation, without resolving a link.
     pub fn new(installation: &'a Installation) -> Self {
         Self {
             installation,
             allowed: OnceCell::new(),
-            ours: OnceCell::new(),
+            server_paths: OnceCell::new(),
         }
     }
 
     /// Refuses a home in a place where it may not lie; see [`check_place`].
     ///
     /// # Errors
-    /// Those of [`check_place`].
+    /// Returns the errors of [`check_place`].
     pub fn check(&self, home: &Path) -> Result<()> {
         let storage = &self.installation.storage;
         let lies_in = |place: &Path| home != place && home.starts_with(place);
@@ -70,7 +71,8 @@ impl<'a> HomeRules<'a> {
             self.allowed
                 .get_or_init(|| storage.places().map(resolve).collect())
         };
-        // As they are written first: a root on a disk that hangs must not hold up those whose homes lie in another.
+        // Compare the unresolved paths first: a root on a disk that hangs must not block users whose homes lie in
+        // another one.
         let beneath = storage.places().any(lies_in) || resolved().iter().any(|place| lies_in(place));
         let refused =
             |cause: String| Error::new(format!("\"{}\" cannot be a home", home.display())).because(cause);
@@ -84,34 +86,37 @@ impl<'a> HomeRules<'a> {
                 self.installation.config_file.display()
             )));
         }
-        let inside = self.ours().iter().find(|(path, _)| path.starts_with(home));
+        let inside = self
+            .server_paths()
+            .iter()
+            .find(|(path, _)| path.starts_with(home));
         if let Some((_, what)) = inside {
-            return Err(refused(format!("{what} would lie in it")));
+            return Err(refused(format!("{what} would lie inside it")));
         }
-        // Its marker would be the user's to change.
+        // Otherwise the user could change its marker.
         match storage.roots.iter().find(|root| root.starts_with(home)) {
-            Some(root) => Err(refused(format!("the root {root:?} would lie in it"))),
+            Some(root) => Err(refused(format!("the root {root:?} would lie inside it"))),
             None => Ok(()),
         }
     }
 
-    fn ours(&self) -> &[(PathBuf, &'static str)] {
+    fn server_paths(&self) -> &[(PathBuf, &'static str)] {
         let installation = self.installation;
-        self.ours.get_or_init(|| {
-            let ours = [
+        self.server_paths.get_or_init(|| {
+            let server_paths = [
                 (&installation.store.path, "the store"),
                 (&installation.host_keys, "the host keys"),
                 (&installation.storage.homes, "all homes"),
                 (&installation.config_file, "the configuration"),
             ];
             let audit = installation.audit.iter().map(|audit| (audit, "the audit log"));
-            let all = ours.into_iter().chain(audit);
+            let all = server_paths.into_iter().chain(audit);
             all.map(|(path, what)| (resolve(path), what)).collect()
         })
     }
 }
 
-/// The place that a home lies in, `[storage] homes` or a root: where they lie in each other, the innermost.
+/// Returns the place that a home lies in: `[storage] homes` or a root. If places are nested, it is the innermost.
 pub fn place_of<'a>(installation: &'a Installation, home: &Path) -> Option<&'a Path> {
     let innermost = |lies_in: &dyn Fn(&Path) -> Option<usize>| {
         let places = installation.storage.places();
@@ -124,11 +129,11 @@ pub fn place_of<'a>(installation: &'a Installation, home: &Path) -> Option<&'a P
         let inside = home != place && home.starts_with(place);
         inside.then(|| place.components().count())
     };
-    // As they are written first: see `check_place`.
+    // Compare the unresolved paths first: see `check_place`.
     innermost(&depth).or_else(|| innermost(&|place: &Path| depth(&resolve(place))))
 }
 
-/// The check that the server makes each time that a home is opened; `id` is the store's.
+/// Returns the check that the server makes each time it opens a home; `id` is the store's.
 pub fn checker(installation: &Installation, id: &str) -> HomeCheck {
     let (installation, id) = (installation.clone(), id.to_owned());
     Box::new(move |home| {
@@ -143,11 +148,11 @@ pub fn checker(installation: &Installation, id: &str) -> HomeCheck {
     })
 }
 
-/// Says in the log which places are not this server's, so that an operator hears it before a client does.
+/// Logs which places do not belong to this server, so that an operator learns it before a user does.
 pub fn warn_of_foreign_places(installation: &Installation, id: &str) {
     for place in installation.storage.places() {
         let (place, id) = (place.to_owned(), id.to_owned());
-        // A disk that hangs must not keep the others' users from being served.
+        // A disk that hangs must not delay the users of others.
         std::thread::spawn(move || {
             if let Err(error) = marker::require(&place, &id) {
                 tracing::warn!(%error, "homes there are only read");
@@ -156,19 +161,19 @@ pub fn warn_of_foreign_places(installation: &Installation, id: &str) {
     }
 }
 
-/// Where the directory of a home comes from.
+/// Whether the directory of a home was created or found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HomeOrigin {
-    /// It was made, and is empty.
+    /// The directory was created, and is empty.
     New,
-    /// It was there already, with what is in it.
+    /// The directory existed already, and may contain files.
     Existing,
 }
 
-/// Makes a home (0700) unless it is there.
+/// Creates a home (0700), unless it exists.
 ///
 /// # Errors
-/// When it cannot be made, or something else has its name.
+/// Returns an error if it cannot be created, or if something else has its name.
 pub fn make(home: &Path) -> Result<HomeOrigin> {
     let cannot =
         |cause: io::Error| Error::new(format!("cannot make home \"{}\"", home.display())).because(cause);

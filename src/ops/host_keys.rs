@@ -1,4 +1,4 @@
-//! The host keys of an installation: listing them, and making new ones.
+//! The host keys of an installation: listing them, and creating new ones.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,10 @@ use super::installation::Installation;
 use crate::ssh::hostkeys::{self, Kind};
 use base::error::Result;
 
-/// A host key that is there.
+/// A host key that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostKeyView {
-    /// The name of its algorithm, as SSH has it.
+    /// The name of its algorithm in SSH.
     pub algorithm: String,
     /// Its fingerprint, `SHA256:…`, as clients show it.
     pub fingerprint: String,
@@ -18,19 +18,19 @@ pub struct HostKeyView {
     pub file: PathBuf,
 }
 
-/// The key that [`generate`] has made or found.
+/// The key that [`generate`] has created or found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GeneratedHostKey {
-    /// The key that is there now, and recorded as this server's.
+    /// The key, which is now recorded as this server's.
     pub key: HostKeyView,
-    /// Whether it was made; otherwise it was there before.
+    /// Whether the key was created; if not, it existed before.
     pub is_new: bool,
 }
 
-/// Makes a key unless it is there, and records what is there as this server's.
+/// Creates a key unless it exists, and records the existing key as this server's.
 ///
 /// # Errors
-/// When it cannot be made or used.
+/// Returns an error if it cannot be created or used.
 pub async fn generate(kind: Kind, context: &OpsContext<'_>) -> Result<GeneratedHostKey> {
     let directory = &context.installation.host_keys;
     let file = kind.file(directory);
@@ -38,7 +38,7 @@ pub async fn generate(kind: Kind, context: &OpsContext<'_>) -> Result<GeneratedH
     if is_new {
         hostkeys::generate(directory, kind)?;
     }
-    // Read back as the server will read it.
+    // Read it again in the same way as the server will.
     let key = view(file)?;
     context
         .store
@@ -47,10 +47,10 @@ pub async fn generate(kind: Kind, context: &OpsContext<'_>) -> Result<GeneratedH
     Ok(GeneratedHostKey { key, is_new })
 }
 
-/// The keys that are there, most preferred first.
+/// Returns the keys that exist, most preferred first.
 ///
 /// # Errors
-/// When one cannot be used.
+/// Returns an error if one cannot be used.
 pub fn list(installation: &Installation) -> Result<Vec<HostKeyView>> {
     let files = Kind::ALL.map(|kind| kind.file(&installation.host_keys));
     files

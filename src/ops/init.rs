@@ -1,4 +1,4 @@
-//! A new server's directory. The store in it is made by [`super::store`].
+//! Creates the directory of a new server. [`super::store`] creates the store in it.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -10,20 +10,20 @@ use super::store;
 use crate::ssh::hostkeys;
 use base::error::{Error, Result};
 
-/// Makes the directories of a new server, its host keys, and its configuration file with this text.
+/// Creates the directories of a new server, its host keys, and its configuration file with this text.
 ///
 /// # Errors
-/// When a configuration is there already, or something cannot be written.
+/// Returns an error if a configuration exists already, or if something cannot be written.
 pub fn make_directory(installation: &Installation, config_text: &str) -> Result<()> {
     let cannot = |path: &Path, cause: io::Error| {
         Error::new(format!("cannot make \"{}\"", path.display())).because(cause)
     };
     let file = &installation.config_file;
     if file.symlink_metadata().is_ok() {
-        return Err(Error::new(format!("\"{}\" is there already", file.display()))
+        return Err(Error::new(format!("\"{}\" exists already", file.display()))
             .hint("nothing was changed; choose another directory, or edit that file"));
     }
-    // What is there may be another server's, whose store is gone: nothing is written then.
+    // The existing files may belong to another server, whose store is gone: nothing is written then.
     if !installation.store.path.exists() {
         store::must_be_new(installation)?;
     }
@@ -45,11 +45,11 @@ pub fn make_directory(installation: &Installation, config_text: &str) -> Result<
         .map_err(|e| cannot(file, e))
 }
 
-/// Makes a directory that all may read and only its owner may change, whatever the umask lets through: whoever can
-/// change it can replace the configuration in it.
+/// Creates a directory that all users may read and only its owner may change, whatever the umask allows: a user that
+/// can change it can replace the configuration in it.
 ///
 /// # Errors
-/// When it cannot be made.
+/// Returns an error if it cannot be created.
 pub fn make_public(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o755).create(dir)
 }

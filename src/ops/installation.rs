@@ -1,4 +1,4 @@
-//! Where everything of one server lies.
+//! The paths and defaults of one server.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +6,13 @@ use crate::domain::user::Quota;
 use crate::storage::settings::StorageSettings;
 use crate::store::settings::StoreSettings;
 
-/// Where everything of one server lies, and what its new users get: all that use cases know of the configuration. Paths
-/// are absolute.
+/// The paths of one server and the defaults for its new users: everything that use cases know of the configuration.
+/// Paths are absolute.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Installation {
-    /// The configuration file, which messages name and no home may hold.
+    /// The configuration file, which messages name, and which no home may contain.
     pub config_file: PathBuf,
-    /// The store of users, and with it the data directory.
+    /// The store of users, and thereby the data directory.
     pub store: StoreSettings,
     /// The places where homes lie.
     pub storage: StorageSettings,
@@ -27,12 +27,12 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The directory of the store, the lock and the control socket.
+    /// Returns the directory of the store, the lock and the control socket.
     pub fn data_dir(&self) -> &Path {
         self.store.data_dir()
     }
 
-    /// Everything that the configuration has a path for, but the configuration file itself.
+    /// Returns all paths in the configuration, except that of the configuration file itself.
     pub fn configured_paths(&self) -> impl Iterator<Item = &PathBuf> {
         let single = [&self.storage.homes, &self.host_keys, &self.store.path];
         single.into_iter().chain(&self.storage.roots).chain(&self.audit)

@@ -1,7 +1,7 @@
-//! Files of public keys as operators have them: lines of authorized_keys, or RFC 4716 as PuTTYgen and others save it.
+//! Parses files of public keys: lines of authorized_keys, or RFC 4716 as PuTTYgen and others save it.
 //!
-//! A file is read as a whole: each line that is refused is named with its number, and the others are taken. A file of
-//! another kind is named for what it is, with the command that converts it.
+//! A file is read as a whole: each line that is refused is reported with its number, and the others are accepted. For a
+//! file in another format, the error names the format and the command that converts it.
 
 use russh::keys::parse_public_key_base64;
 
@@ -11,7 +11,7 @@ use base::error::{Error, Result};
 const BEGIN: &str = "---- BEGIN SSH2 PUBLIC KEY ----";
 const END: &str = "---- END SSH2 PUBLIC KEY ----";
 
-/// The public keys that one file holds.
+/// The public keys in one file.
 #[derive(Debug, Default)]
 pub struct KeyFile {
     /// The usable keys, as lines of authorized_keys.
@@ -23,9 +23,9 @@ pub struct KeyFile {
 /// A line of a key file that is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedLine {
-    /// Its number in the file, from 1.
+    /// The number of the line in the file, counted from 1.
     pub number: usize,
-    /// Why it cannot be used.
+    /// The reason why it cannot be used.
     pub reason: String,
 }
 
@@ -42,21 +42,21 @@ impl KeyFile {
     }
 }
 
-/// Reads the content of a file, or of standard input. `name` is what messages call it: a path in quotation marks, or
+/// Parses the content of a file, or of standard input. `name` is its name in messages: a path in quotation marks, or
 /// `standard input`.
 ///
 /// # Errors
-/// When it holds no key that can be used.
+/// Returns an error if it contains no usable key.
 pub fn parse(name: &str, bytes: &[u8]) -> Result<KeyFile> {
     let cannot = || Error::new(format!("cannot use the keys in {name}"));
     if let Some(other) = OtherKind::of(bytes) {
-        // Standard input has no name that a command could be given.
+        // Standard input has no name that could be an argument.
         let file = if name.starts_with('"') { name } else { "FILE" };
         return Err(cannot().because(other.what()).hint(other.conversion(file)));
     }
-    // A comment in another encoding is no reason to refuse the key.
+    // A comment in another encoding does not make the key unusable.
     let text = String::from_utf8_lossy(bytes);
-    // Windows editors put a byte order mark in front.
+    // Windows editors begin files with a byte order mark.
     let mut lines = (1..).zip(text.trim_start_matches('\u{feff}').lines());
     let mut file = KeyFile::default();
     while let Some((number, line)) = lines.next() {
@@ -87,8 +87,8 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<KeyFile> {
     }
 }
 
-/// The key of a block, as a line of authorized_keys: headers, the last of which may go on behind a backslash, then
-/// base64.
+/// Converts the key of an RFC 4716 block to a line of authorized_keys: headers, of which a backslash continues the last
+/// one, then base64.
 fn rfc4716<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>) -> std::result::Result<String, String> {
     let (mut comment, mut data, mut header) = (String::new(), String::new(), None::<String>);
     let mut ended = false;
@@ -99,7 +99,7 @@ fn rfc4716<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>) -> std::resul
             break;
         }
         let begun = header.take();
-        // Base64 has no colon.
+        // Base64 does not contain a colon.
         if begun.is_none() && !line.contains(':') {
             data.push_str(line);
             continue;
@@ -125,7 +125,7 @@ fn rfc4716<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>) -> std::resul
     Ok(format!("{line} {comment}").trim().to_owned())
 }
 
-/// Files that hold a key, and not as a line that could be added.
+/// The formats of files that contain a key, but not as a line that could be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OtherKind {
     Utf16,
@@ -140,7 +140,7 @@ enum OtherKind {
 }
 
 impl OtherKind {
-    /// Lines of authorized_keys never contain what these begin with.
+    /// A line of authorized_keys never contains what these formats begin with.
     fn of(bytes: &[u8]) -> Option<Self> {
         if bytes.starts_with(&[0xff, 0xfe])
             || bytes.starts_with(&[0xfe, 0xff])
@@ -187,7 +187,7 @@ impl OtherKind {
         }
     }
 
-    /// The command that makes a line of authorized_keys of it, or who can.
+    /// Returns the command that converts it to a line of authorized_keys, or how to do it.
     fn conversion(self, file: &str) -> String {
         match self {
             OtherKind::Utf16 => format!("iconv -f UTF-16 -t UTF-8 {file} > key.pub"),

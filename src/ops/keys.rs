@@ -1,25 +1,25 @@
-//! Public keys in a user's record: listing, adding, removing.
+//! The public keys in a user's record: listing, adding, removing.
 
 use crate::auth::keys::AuthorizedKey;
 use crate::domain::user::User;
 use base::error::{Error, Result};
 
-/// The most keys that a user can have: each sign-in looks through all of them.
+/// The most keys that a user can have, since each sign-in compares all of them.
 const MAX_KEYS: usize = 1000;
 
 /// A public key of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyView {
-    /// The key's fingerprint: `SHA256:…`
+    /// The key's fingerprint, `SHA256:…`; it is empty if the line cannot be parsed.
     pub fingerprint: String,
-    /// The comment that the line has after the key.
+    /// The comment that follows the key in the line.
     pub comment: String,
-    /// The line of authorized_keys, options included.
+    /// The line of authorized_keys, including its options.
     pub line: String,
 }
 
 impl KeyView {
-    /// The view of a line of authorized_keys. A line that cannot be read any more has no fingerprint.
+    /// Creates the view of a line of authorized_keys. A line that cannot be parsed any more has no fingerprint.
     pub fn new(line: &str) -> Self {
         let key = AuthorizedKey::parse(line).ok();
         Self {
@@ -30,10 +30,10 @@ impl KeyView {
     }
 }
 
-/// Adds keys to a user's; a key that is there already gets the new line in its place. Returns their fingerprints.
+/// Adds keys to a user's. If a key exists already, its line is replaced. Returns the keys' fingerprints.
 ///
 /// # Errors
-/// When there would be too many.
+/// Returns an error if there would be too many.
 pub fn add(user: &mut User, lines: &[String]) -> Result<Vec<String>> {
     let mut fingerprints = Vec::new();
     for line in lines {
@@ -60,10 +60,10 @@ pub fn add(user: &mut User, lines: &[String]) -> Result<Vec<String>> {
 /// The length of a SHA-256 in base64 without padding.
 const FINGERPRINT: usize = 43;
 
-/// Removes the key with a fingerprint, if it is there.
+/// Removes the key with a fingerprint, if it exists.
 ///
 /// # Errors
-/// When that cannot be a fingerprint: a mistake must not look as if the key were gone.
+/// Returns an error if this cannot be a fingerprint, since a mistake must not look as if the key were gone.
 pub fn remove(user: &mut User, fingerprint: &str) -> Result<()> {
     // The prefix may be left out: it is easily lost in copying.
     let wanted = fingerprint.strip_prefix("SHA256:").unwrap_or(fingerprint);

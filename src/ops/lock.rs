@@ -1,6 +1,7 @@
-//! One server for each data directory: an exclusive lock, held for as long as the server lives, and given up by the
-//! kernel however it ends. `homeportd quota scan` takes it where no server runs, so that none starts meanwhile. The
-//! file names the process that holds it, for people; only the kernel knows whether it is held.
+//! The lock that allows one server for each data directory. It is held for as long as the server lives, and the kernel
+//! releases it however the server ends. If no server is running, `homeportd quota scan` takes it, so that none starts
+//! meanwhile. The file contains the id of the process that holds it, for people; only the kernel knows whether it is
+//! held.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -19,15 +20,15 @@ impl DataLock {
     /// Takes the lock.
     ///
     /// # Errors
-    /// When another server has it, or it cannot be opened.
+    /// Returns an error if another process holds it, or if it cannot be opened.
     pub fn take(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("lock");
         let file = open_regular(&path, options().create(true), Links::Refuse)
             .map_err(|error| cannot_open(&path, error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
-                // Of one length, in place: on a full disk the bytes that are there can still be changed. A process id
-                // that cannot be written is missing in a message, and no reason not to serve.
+                // The id has a fixed length and is written in place, which also works on a full disk. If it cannot be
+                // written, a message lacks it; that is not a reason to fail.
                 let _ = file.write_all_at(format!("{:<15}\n", std::process::id()).as_bytes(), 0);
                 Ok(Self(file))
             }
@@ -41,21 +42,21 @@ impl DataLock {
     }
 }
 
-/// The holder of the lock, for `check`, which takes none.
+/// The holder of the lock, as `check` finds it without taking the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder {
     /// No process holds the lock.
     None,
-    /// A process holds the lock; its id, if it has written that down.
+    /// A process holds the lock; `Some` has its id, if the process has written it.
     Process(Option<u32>),
 }
 
-/// Looks who holds the lock on a data directory, opening it as [`DataLock::take`] does. It makes nothing, and a server that
-/// takes the lock is refused at most while this call lasts.
+/// Returns which process holds the lock on a data directory, and opens it as [`DataLock::take`] does. It creates
+/// nothing, and a server that takes the lock is refused at most during this call.
 ///
 /// # Errors
-/// When the lock cannot be opened.
-pub fn look(data_dir: &Path) -> Result<Holder> {
+/// Returns an error if the lock cannot be opened.
+pub fn current_holder(data_dir: &Path) -> Result<Holder> {
     let path = data_dir.join("lock");
     let file = match open_regular(&path, &options(), Links::Refuse) {
         Ok(file) => file,
@@ -79,7 +80,7 @@ fn options() -> OpenOptions {
     options
 }
 
-/// The process that holds the lock, as it has written itself down.
+/// Returns the id of the process that holds the lock, as it has written it.
 fn holder(file: &File) -> Option<u32> {
     let mut text = [0; 16];
     let length = file.read_at(&mut text, 0).ok()?;
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn who_has_the_lock_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        // As servers before this left it: empty.
+        // Earlier servers left the file empty.
         let path = dir.path().join("lock");
         std::fs::write(&path, "").unwrap();
         let old = File::open(&path).unwrap();

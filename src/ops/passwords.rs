@@ -1,4 +1,4 @@
-//! New passwords: a password or its hash, as an operator gives it.
+//! New passwords: a password or its hash, as an operator enters it.
 
 use crate::auth::password;
 use crate::domain::user::{PasswordHash, UserName};
@@ -8,20 +8,20 @@ use base::secret::Secret;
 /// A new password of a user.
 #[derive(Debug)]
 pub enum NewPassword {
-    /// The password itself, which is hashed here.
+    /// The password itself, which this server hashes.
     Plain(Secret),
-    /// A hash that was made elsewhere.
+    /// A hash that was created elsewhere.
     Hash(PasswordHash),
 }
 
-/// Asks the operator for a user's new password, once it is known that the rest can be done.
+/// Asks the operator for a user's new password. It is called only when the rest of the work can be done.
 pub type AskPassword<'a> = &'a (dyn Fn(&UserName) -> Result<NewPassword> + Sync);
 
 impl NewPassword {
-    /// The hash to store. Making one takes tens of milliseconds.
+    /// Returns the hash to store. Computing it takes tens of milliseconds.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// Returns an error if it cannot be computed.
     pub fn into_hash(self) -> Result<PasswordHash> {
         match self {
             NewPassword::Plain(password) => password::hash(&password),
@@ -29,7 +29,7 @@ impl NewPassword {
         }
     }
 
-    /// Whether it is the password, or the hash, that a record has already.
+    /// Returns whether it is the password, or the hash, that a record has already.
     pub fn matches(&self, stored: &PasswordHash) -> bool {
         match self {
             NewPassword::Plain(password) => password::is(password, stored),

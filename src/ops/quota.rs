@@ -1,4 +1,4 @@
-//! What homes hold: asking for it, and measuring it again.
+//! The use of homes: showing it, and measuring it again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::storage::location::Location;
 use crate::store::UsageRecord;
 use base::error::{Error, Result};
 
-/// What the home of a user holds.
+/// Returns the use of a user's home.
 ///
 /// # Errors
-/// When there is no such user, a running server does not answer, or the store cannot be read.
+/// Returns an error if there is no such user, if a running server does not answer, or if the store cannot be read.
 pub async fn usage_of_user(name: &UserName, context: &OpsContext<'_>) -> Result<HomeUsage> {
     let user = context.user(name).await?;
     let usages = usage_of(std::slice::from_ref(&user), context).await?;
@@ -27,18 +27,19 @@ pub async fn usage_of_user(name: &UserName, context: &OpsContext<'_>) -> Result<
     usage.ok_or_else(|| Error::new(format!("nothing is known of the home of {name}")))
 }
 
-/// What all homes hold, by user.
+/// Returns the use of all homes, ordered by user.
 ///
 /// # Errors
-/// When a running server does not answer, or the store cannot be read.
+/// Returns an error if a running server does not answer, or if the store cannot be read.
 pub async fn usage_of_all(context: &OpsContext<'_>) -> Result<Vec<HomeUsage>> {
     usage_of(&context.store.users().await?, context).await
 }
 
-/// What each of these users' homes holds, in their order: as the running server knows it, else as it was recorded last.
+/// Returns the use of these users' homes, in the same order: as the running server knows it, or else as it was recorded
+/// last.
 ///
 /// # Errors
-/// When a running server does not answer, or the store cannot be read.
+/// Returns an error if a running server does not answer, or if the store cannot be read.
 pub async fn usage_of(users: &[User], context: &OpsContext<'_>) -> Result<Vec<HomeUsage>> {
     let only = match users {
         [one] => Some(one.name.clone()),
@@ -66,17 +67,17 @@ pub async fn usage_of(users: &[User], context: &OpsContext<'_>) -> Result<Vec<Ho
 /// A home that was measured, and the users who share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasuredHome {
-    /// The users whose home it is.
+    /// The users who share the home.
     pub users: Vec<UserName>,
-    /// What was known before, and what was found.
+    /// The use before and after the measurement.
     pub measurement: Remeasurement,
 }
 
-/// Measures the home of one user, or all homes, each once. `on_measured` is called after each home. A home that cannot
-/// be measured does not keep the others from it.
+/// Measures the home of one user, or all homes, each once. `on_measured` is called after each home. If a home cannot be
+/// measured, the others still are.
 ///
 /// # Errors
-/// When there is no such user, when homes could not be measured, or when `on_measured` fails.
+/// Returns an error if there is no such user, if homes could not be measured, or if `on_measured` fails.
 pub async fn measure(
     name: Option<&UserName>,
     context: &OpsContext<'_>,
@@ -105,7 +106,7 @@ pub async fn measure(
     failure(failed, homes.len())
 }
 
-/// One error for the homes that could not be measured, of `all` homes.
+/// Returns one error for those of `all` homes that could not be measured.
 fn failure(mut failed: Vec<Error>, all: usize) -> Result<()> {
     match failed.pop() {
         None => Ok(()),
@@ -123,13 +124,13 @@ fn failure(mut failed: Vec<Error>, all: usize) -> Result<()> {
 
 struct ScanRun<'a> {
     context: &'a OpsContext<'a>,
-    /// The lock of the data directory, taken once it was found that no server runs, so that none starts until all is
-    /// measured.
+    /// The lock of the data directory, taken if no server is running, so that none starts until all homes are measured.
     lock: Option<DataLock>,
 }
 
 impl ScanRun<'_> {
-    /// The running server measures, since it alone knows what is being written; without one, this process does.
+    /// Measures a home. A running server does it, since only the server knows what is being written; without one, this
+    /// process does.
     async fn measure(&mut self, user: &User) -> Result<Remeasurement> {
         let OpsContext {
             server, installation, ..
@@ -140,7 +141,7 @@ impl ScanRun<'_> {
             }
             let lock = DataLock::take(installation.data_dir()).map_err(|e| {
                 Error::new(format!("cannot measure the home {:?}", user.home))
-                    .because(e.hint("nobody answers for it: a server is starting or ending; try again"))
+                    .because(e.hint("no server answers; a server is starting or ending; try again"))
             })?;
             self.lock = Some(lock);
         }
@@ -149,7 +150,8 @@ impl ScanRun<'_> {
         must_exist(&user.home)?;
         let measured_at = Timestamp::now();
         let sum = measure_unused(&LocalDisks, &Location::of_directory(&user.home))?;
-        // First what was counted, then the number: a power cut must not take back what the number says.
+        // Flush the files before recording the numbers: after a power cut, the numbers must not describe files that are
+        // lost.
         sync(&user.home)?;
         let record = UsageRecord {
             home: user.home.clone(),
@@ -164,10 +166,10 @@ impl ScanRun<'_> {
     }
 }
 
-/// Refuses to measure a home that is missing: it is not the same as an empty one.
+/// Checks that a home exists before it is measured: a missing home is not the same as an empty one.
 ///
 /// # Errors
-/// When it is not there, or cannot be looked at.
+/// Returns an error if it does not exist, or cannot be accessed.
 pub fn must_exist(home: &Path) -> Result<()> {
     match home.metadata() {
         Ok(_) => Ok(()),
@@ -182,5 +184,5 @@ pub fn must_exist(home: &Path) -> Result<()> {
 fn sync(home: &Path) -> Result<()> {
     std::fs::File::open(home)
         .and_then(|directory| Ok(rustix::fs::syncfs(directory)?))
-        .map_err(|e| Error::new(format!("cannot write the home {home:?} out to its disk")).because(e))
+        .map_err(|e| Error::new(format!("cannot flush the home {home:?} to its disk")).because(e))
 }

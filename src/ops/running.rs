@@ -9,32 +9,32 @@ use super::usage::{HomeUsage, Remeasurement};
 use crate::domain::user::UserName;
 use base::error::{Error, Result};
 
-/// What the running server can be asked, and asked to do.
+/// The requests that the running server can answer.
 #[async_trait::async_trait]
 pub trait RunningServer: Send + Sync {
-    /// The sessions, in the order of signing in.
+    /// Returns the sessions, ordered by the time of the sign-in.
     async fn sessions(&self) -> ServerResult<Vec<SessionView>>;
-    /// The addresses that are listened on.
+    /// Returns the addresses that are listened on.
     async fn listening(&self) -> ServerResult<Vec<SocketAddr>>;
     /// Disconnects sessions, and returns how many.
     async fn disconnect(&self, target: DisconnectTarget) -> ServerResult<usize>;
-    /// Puts changes of these users' records in force. Of a renamed user both names are given.
+    /// Puts changes of these users' records in force. For a renamed user, both names must be given.
     async fn apply_changes(&self, users: Vec<UserName>) -> ServerResult<Effect>;
-    /// What a user's home holds, or each user's.
+    /// Returns the use of a user's home, or of each user's.
     async fn usage(&self, user: Option<UserName>) -> ServerResult<Vec<HomeUsage>>;
-    /// Measures a user's home again, which takes as long as it takes.
+    /// Measures a user's home again. For a large home this takes minutes.
     async fn measure(&self, user: UserName) -> ServerResult<Remeasurement>;
 }
 
-/// The running server's answer.
+/// The answer of the running server, or why there is none.
 pub type ServerResult<T> = std::result::Result<T, Unanswered>;
 
-/// Why a question to the running server has no answer.
+/// Why a request to the running server has no answer.
 #[derive(Debug)]
 pub enum Unanswered {
-    /// No server is running; the error says where one was looked for.
+    /// No server is running. The error says where one was looked for.
     NotRunning(Error),
-    /// The server has not answered, or cannot do what it was asked.
+    /// The server has not answered, or cannot do what was requested.
     Failed(Error),
 }
 
@@ -52,10 +52,10 @@ impl From<Unanswered> for Error {
     }
 }
 
-/// The answer of a server that need not run: `None` if none does.
+/// Returns the answer of a server that need not be running; `None` if it is not.
 ///
 /// # Errors
-/// When a server runs and has not answered, or cannot do what it was asked.
+/// Returns an error if a server is running and has not answered, or cannot do what was requested.
 pub fn if_running<T>(answer: ServerResult<T>) -> Result<Option<T>> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
@@ -73,20 +73,20 @@ pub enum DisconnectTarget {
     User(UserName),
 }
 
-/// What a change of users' records has come to in the running server.
+/// The effect of a change of users' records on the running server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Effect {
-    /// Sessions that were ended, because they have lost something.
+    /// The sessions that were ended, because they have lost something.
     pub sessions_ended: usize,
-    /// Ended sessions, and homes with a new quota, for which a call that had begun is still under way: their disk
-    /// hangs. No further call begins.
+    /// The number of ended sessions, and of homes with a new quota, for which a call that had begun is still in
+    /// progress because their disk hangs. No further call begins.
     pub still_busy: usize,
 }
 
-/// A signed-in session, as it is shown.
+/// A session as it is shown to an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionView {
-    /// Its number, which is never used twice while the server runs.
+    /// Its number, which is never used again while the server runs.
     pub id: u64,
     /// The user who has signed in.
     pub user: UserName,
@@ -98,8 +98,8 @@ pub struct SessionView {
     pub since: Timestamp,
     /// The number of its open channels.
     pub channels: usize,
-    /// Payload received so far, if it is counted.
+    /// The payload received so far in bytes, if it is counted.
     pub bytes_in: Option<u64>,
-    /// Payload sent so far, if it is counted.
+    /// The payload sent so far in bytes, if it is counted.
     pub bytes_out: Option<u64>,
 }

@@ -3,10 +3,10 @@
 use super::running::{DisconnectTarget, RunningServer};
 use base::error::{Error, Result};
 
-/// Disconnects sessions; returns how many, which is at least one.
+/// Disconnects sessions; returns how many, at least one.
 ///
 /// # Errors
-/// When no server is running, it does not answer, or there is no such session.
+/// Returns an error if no server is running, if it does not answer, or if there is no such session.
 pub async fn disconnect(target: DisconnectTarget, server: &dyn RunningServer) -> Result<usize> {
     let which = match &target {
         DisconnectTarget::Session(id) => format!("session {id}"),

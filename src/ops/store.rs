@@ -1,8 +1,8 @@
-//! Opening the store of an installation, and making it: the one place that decides who may make a store.
+//! Opens the store of an installation, or creates it. Only this module decides which commands may create a store.
 //!
-//! `init`, `demo` and `user add` call [`make`], which makes a store only where the data directory is absent or holds
-//! nothing but what a server puts there itself. Everything else calls [`existing`], for which a store that is missing is
-//! an error and which makes nothing: a wrong `[store] path` is not a new, empty user base.
+//! `init`, `demo` and `user add` call [`make`], which creates a store only if the data directory is absent, or contains
+//! only files that a server creates. Everything else calls [`existing`], which creates nothing and fails if the store
+//! is missing: a wrong `[store] path` must not lead to a new, empty user base.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use base::paths::resolve;
 /// Opens the store, as the owner of the data directory.
 ///
 /// # Errors
-/// When there is none, or it cannot be opened or brought up to date.
+/// Returns an error if there is none, or if it cannot be opened or upgraded.
 pub async fn existing(installation: &Installation, warn: OnWarning) -> Result<SqlStore> {
     if installation.data_dir().is_dir() {
         data_dir::become_owner(installation.data_dir())?;
@@ -27,7 +27,7 @@ pub async fn existing(installation: &Installation, warn: OnWarning) -> Result<Sq
 /// Opens the store in a process that has given up root already.
 ///
 /// # Errors
-/// Those of [`existing`].
+/// Returns the errors of [`existing`].
 pub async fn open(installation: &Installation, warn: OnWarning) -> Result<SqlStore> {
     let store = SqlStore::open_existing(&installation.store.path).await?;
     let store = beneath_homes(store, installation);
@@ -36,21 +36,21 @@ pub async fn open(installation: &Installation, warn: OnWarning) -> Result<SqlSto
     Ok(store)
 }
 
-/// Opens the store to look at it, and changes nothing.
+/// Opens the store for reading, and changes nothing.
 ///
 /// # Errors
-/// When there is none, or it is of an older version.
-pub async fn look(installation: &Installation) -> Result<SqlStore> {
+/// Returns an error if there is none, or if it is of an older version.
+pub async fn open_read_only(installation: &Installation) -> Result<SqlStore> {
     let store = SqlStore::open_read_only(&installation.store.path).await?;
     Ok(beneath_homes(store, installation))
 }
 
-/// Opens the store, and makes it if there is none, with the data directory, `[storage] homes` and the markers of all
-/// places that are there.
+/// Opens the store, and creates it if there is none, with the data directory, `[storage] homes` and the markers of all
+/// existing places.
 ///
 /// # Errors
-/// When there is none, and the data directory holds other things or `[storage] homes` is another store's; and as
-/// [`existing`].
+/// Returns an error if there is none and the data directory contains other files, or if `[storage] homes` belongs to
+/// another store; also the errors of [`existing`].
 pub async fn make(installation: &Installation, warn: OnWarning) -> Result<SqlStore> {
     if !SqlStore::is_missing(&installation.store.path).await? {
         return existing(installation, warn).await;
@@ -70,10 +70,10 @@ fn beneath_homes(store: SqlStore, installation: &Installation) -> SqlStore {
     store.with_homes(resolve(homes), homes)
 }
 
-/// Refuses to make a store where something else lies. It is asked before anything is made.
+/// Refuses to create a store among other files. It is called before anything is created.
 ///
 /// # Errors
-/// When the data directory holds what no server has put there.
+/// Returns an error if the data directory contains files that no server creates.
 pub fn must_be_new(installation: &Installation) -> Result<()> {
     let data = installation.data_dir();
     let cannot = || Error::new(format!("cannot make the store {:?}", installation.store.path));
@@ -97,15 +97,15 @@ pub fn must_be_new(installation: &Installation) -> Result<()> {
     Ok(())
 }
 
-/// Whether this is something that the server, or whoever prepares its directory, puts into the data directory.
+/// Returns whether the server, or an operator who prepares its directory, puts this entry into the data directory.
 fn is_expected(installation: &Installation, entry: &Path) -> bool {
     let name = entry.file_name().unwrap_or_default().to_string_lossy();
-    // What lies in a configured path, or around it.
+    // Configured paths, and their parents, are expected.
     let mut configured = installation.configured_paths().chain([&installation.config_file]);
     if configured.any(|path| path.starts_with(entry)) {
         return true;
     }
-    // What a new disk has, and hidden files of an account.
+    // A new disk has these, and an account has hidden files.
     data_dir::is_servers_own(installation, entry) || name == "lost+found" || name.starts_with('.')
 }
 

@@ -1,4 +1,4 @@
-//! What homes hold and may hold, as it is shown.
+//! The use and the quota of homes, as they are shown.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,39 +11,39 @@ use crate::store::{Store, UsageRecord};
 use base::error::Result;
 use base::size::Size;
 
-/// What a user's home holds and may hold.
+/// The use and the quota of a user's home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeUsage {
-    /// The user. Users who share a home have the same numbers.
+    /// The name of the user. Users who share a home have the same numbers.
     pub name: UserName,
     /// The home's absolute path on disk.
     pub home: PathBuf,
-    /// Sum of file sizes, if anything is known.
+    /// The sum of file sizes in bytes, if anything is known.
     pub used_bytes: Option<u64>,
-    /// Files, directories and symbolic links, if anything is known.
+    /// The number of files, directories and symbolic links, if anything is known.
     pub used_files: Option<u64>,
-    /// What the home may hold.
+    /// The quota of the home.
     pub quota: Quota,
     /// How far the numbers can be relied on; `None` if nothing is known yet.
     pub accuracy: Option<UsageAccuracy>,
-    /// Entries that the server cannot look into; each counts as one file, whatever is in it.
+    /// The entries that the server cannot read; each counts as one file, whatever it contains.
     pub unreadable: Unreadable,
 }
 
-/// A home before and after it was measured.
+/// The use of a home before and after a measurement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remeasurement {
-    /// What was known of it before.
+    /// The use that was known before.
     pub before: HomeUsage,
-    /// What was found, which is exact.
+    /// The use that was measured, which is exact.
     pub after: HomeUsage,
 }
 
 impl HomeUsage {
-    /// The view of a user's home, with what is known of it. The quota is the user's, as the store has it.
+    /// Creates the view of a user's home from its known use. The quota is that of the user's record.
     pub fn new(user: &User, usage: Option<Usage>) -> Self {
         let accuracy = usage.map(|usage| usage.accuracy);
-        // The numbers of an account that cannot be measured are what growth is judged by, and not what lies in the home.
+        // The numbers of an account that cannot be measured limit its growth; they do not describe the home.
         let usage = usage.filter(|usage| usage.accuracy != UsageAccuracy::Unmeasurable);
         Self {
             name: user.name.clone(),
@@ -56,13 +56,13 @@ impl HomeUsage {
         }
     }
 
-    /// The same with what could not be looked into.
+    /// Returns the same view with the entries that could not be read.
     #[must_use]
-    pub fn except(self, unreadable: Unreadable) -> Self {
+    pub fn with_unreadable(self, unreadable: Unreadable) -> Self {
         Self { unreadable, ..self }
     }
 
-    /// The use that was measured just now.
+    /// Creates the view of a home that was measured just now.
     pub fn measured(user: &User, sum: &Sum) -> Self {
         let usage = Usage {
             bytes: sum.bytes,
@@ -70,13 +70,13 @@ impl HomeUsage {
             quota: user.quota,
             accuracy: UsageAccuracy::Exact,
         };
-        Self::new(user, Some(usage)).except(sum.unreadable.clone())
+        Self::new(user, Some(usage)).with_unreadable(sum.unreadable.clone())
     }
 
-    /// What the store says of users' homes, in their order.
+    /// Returns the recorded use of users' homes, in the same order.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn recorded(users: &[User], store: &dyn Store) -> Result<Vec<Self>> {
         if let [user] = users {
             return Ok(vec![Self::of_record(
@@ -93,7 +93,7 @@ impl HomeUsage {
         Ok(users.iter().map(usage).collect())
     }
 
-    /// What this record says of a user's home.
+    /// Creates the view of a user's home from its record in the store.
     pub fn of_record(user: &User, record: Option<&UsageRecord>) -> Self {
         Self::new(
             user,
@@ -101,12 +101,12 @@ impl HomeUsage {
         )
     }
 
-    /// Are the numbers the use, to the byte? Otherwise the use is at most that.
+    /// Returns whether the numbers are the exact use. If not, they are an upper bound.
     pub fn is_exact(&self) -> bool {
         self.accuracy == Some(UsageAccuracy::Exact)
     }
 
-    /// The quota that the home certainly exceeds, if it does.
+    /// Returns the quota, if the home certainly exceeds it.
     pub fn exceeded(&self) -> Option<ExceededQuota> {
         let exceeded = |used: Option<u64>, quota: Option<u64>| {
             quota.filter(|quota| self.is_exact() && used.is_some_and(|used| used > *quota))
@@ -118,7 +118,7 @@ impl HomeUsage {
         (quota != Quota::default()).then_some(ExceededQuota(quota))
     }
 
-    /// Bytes and files in one clause: `at most 1.0 MiB, 12 files`.
+    /// Formats bytes and files in one clause: `at most 1.0 MiB, 12 files`.
     pub fn used(&self) -> String {
         match (self.used_bytes, self.used_files) {
             (Some(bytes), Some(count)) => {
@@ -131,12 +131,12 @@ impl HomeUsage {
         }
     }
 
-    /// What numbers that are only a ceiling begin with.
+    /// Returns the words that precede numbers which are only an upper bound.
     pub fn at_most(&self) -> &'static str {
         if self.is_exact() { "" } else { "at most " }
     }
 
-    /// What could not be looked into, in one clause.
+    /// Formats the number of entries that could not be read, in one clause.
     pub fn unreadable_clause(&self) -> Option<String> {
         let path = self.unreadable.first.as_ref()?;
         let more = match self.unreadable.count {
@@ -149,7 +149,7 @@ impl HomeUsage {
     }
 }
 
-/// The limits that a home exceeds; displays as `the quota of 1.0 GiB and 12 files`.
+/// The limits that a home exceeds. It is displayed as `the quota of 1.0 GiB and 12 files`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExceededQuota(pub Quota);
 
@@ -161,7 +161,7 @@ impl fmt::Display for ExceededQuota {
     }
 }
 
-/// The number with its noun: `1 file`, `2 files`.
+/// Formats the number with its noun: `1 file`, `2 files`.
 fn files(count: u64) -> String {
     match count {
         1 => "1 file".to_owned(),

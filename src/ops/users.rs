@@ -1,5 +1,5 @@
-//! Users: adding, changing, removing and showing them. Each change ends with the running server, if there is one,
-//! having put it in force (see [`change`]).
+//! Users: adding, changing, removing and showing them. After each change, the running server, if there is one, puts it
+//! in force (see [`change`]).
 
 pub mod change;
 pub mod settings;
@@ -23,27 +23,27 @@ use base::error::Result;
 use change::{ConfirmedChange, StoredChange, UserChange};
 use settings::SettingChanges;
 
-/// A user who is to be added.
+/// A user who is to be added, with the home and settings.
 pub struct NewUser<'a> {
     /// The name of the user.
     pub name: UserName,
-    /// The home; `None`: the one that is named after the user, in `[storage] homes`.
+    /// The path of the home; `None` means the directory in `[storage] homes` that is named after the user.
     pub home: Option<PathBuf>,
     /// The public keys, as lines of authorized_keys.
     pub keys: Vec<String>,
-    /// Asks for the password; `None`: the user has none.
+    /// Asks for the password; `None` if the user gets none.
     pub password: Option<AskPassword<'a>>,
-    /// How the user differs from one who is added without settings.
+    /// The settings that differ from those of a user who is added without options.
     pub settings: SettingChanges,
 }
 
-/// Adds a user, and makes the home.
+/// Adds a user, and creates the home.
 ///
 /// # Errors
-/// When the name is taken, the home may not lie where it does, or the store or the disk refuses.
+/// Returns an error if the name is taken, if the home may not lie where it does, or if the store or the disk refuses.
 pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<ConfirmedChange> {
     let store = context.store;
-    // Before a password is asked for; the store looks again.
+    // Check this before a password is asked for; the store checks it again.
     if store.user(&new.name).await?.is_some() {
         return Err(name_taken(&new.name));
     }
@@ -53,12 +53,12 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
         user.password_hash = Some(ask(&user.name)?.into_hash()?);
     }
     key_lines::add(&mut user, &new.keys)?;
-    // A user who joins a home takes over its quota.
+    // A user that gets an existing home also gets its quota.
     let shared = store.quota_of_home(&user.home).await?;
     user.quota = shared.unwrap_or(context.installation.default_quota);
     new.settings.apply(&mut user);
     claim(&user.home, context).await?;
-    // The store first: it has rules about homes, and a refused user leaves no directory behind.
+    // Write the store first: it has rules about homes, and a refused user must leave no directory behind.
     store.add_user(&user).await?;
     let origin = match homes::make(&user.home) {
         Ok(origin) => origin,
@@ -76,7 +76,7 @@ pub async fn add(new: NewUser<'_>, context: &OpsContext<'_>) -> Result<Confirmed
         .await
 }
 
-/// Makes sure that a home may be made. A home that is there already can be read, whatever server its storage belongs to.
+/// Checks that a home may be created. An existing home can be read, whichever server its storage belongs to.
 async fn claim(home: &Path, context: &OpsContext<'_>) -> Result<()> {
     match adopt::take_if_new(context.installation, home, context.store).await {
         Err(error) if home.is_dir() => {
@@ -90,7 +90,8 @@ async fn claim(home: &Path, context: &OpsContext<'_>) -> Result<()> {
 /// Changes a user's settings, and the home if one is given.
 ///
 /// # Errors
-/// When there is no such user, the home may not lie where it does, or the store or the disk refuses.
+/// Returns an error if there is no such user, if the home may not lie where it does, or if the store or the disk
+/// refuses.
 pub async fn set(
     name: &UserName,
     home: Option<&Path>,
@@ -132,10 +133,10 @@ pub async fn set(
         .await
 }
 
-/// Lets a user sign in again, or keeps them from it.
+/// Enables or disables a user.
 ///
 /// # Errors
-/// When there is no such user, or the store refuses.
+/// Returns an error if there is no such user, or if the store refuses.
 pub async fn enable(name: &UserName, enabled: bool, context: &OpsContext<'_>) -> Result<ConfirmedChange> {
     let change = move |user: &mut User| {
         user.enabled = enabled;
@@ -147,16 +148,16 @@ pub async fn enable(name: &UserName, enabled: bool, context: &OpsContext<'_>) ->
         .await
 }
 
-/// Sets a user's password. A password that is set again is no change: its sessions go on.
+/// Sets a user's password. If it is the same as before, nothing changes, and sessions continue.
 ///
 /// # Errors
-/// When there is no such user, the password cannot be used, or the store refuses.
+/// Returns an error if there is no such user, if the password cannot be used, or if the store refuses.
 pub async fn set_password(
     name: &UserName,
     ask: AskPassword<'_>,
     context: &OpsContext<'_>,
 ) -> Result<ConfirmedChange> {
-    // Before a password is asked for.
+    // Check this before a password is asked for.
     let before = context.user(name).await?;
     let password = ask(name)?;
     let is_same = |hash| password.matches(hash);
@@ -174,10 +175,10 @@ pub async fn set_password(
         .await
 }
 
-/// Gives a user another name; the home stays where it is.
+/// Renames a user; the home stays where it is.
 ///
 /// # Errors
-/// When there is no such user, the new name is taken, or the store refuses.
+/// Returns an error if there is no such user, if the new name is taken, or if the store refuses.
 pub async fn rename(
     name: &UserName,
     new_name: &UserName,
@@ -199,18 +200,18 @@ pub async fn rename(
         .await
 }
 
-/// A user as it is shown.
+/// Returns the view of a user.
 ///
 /// # Errors
-/// When there is no such user, or the store cannot be read.
+/// Returns an error if there is no such user, or if the store cannot be read.
 pub async fn show(name: &UserName, context: &OpsContext<'_>) -> Result<view::UserList> {
     view::UserList::of(vec![context.user(name).await?], context).await
 }
 
-/// All users as they are shown, by name.
+/// Returns the views of all users, ordered by name.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// Returns an error if the store cannot be read.
 pub async fn list(context: &OpsContext<'_>) -> Result<view::UserList> {
     view::UserList::of(context.store.users().await?, context).await
 }

@@ -1,14 +1,15 @@
-//! Takes changes of users' records in: puts limits in force, and ends the sessions that have lost something.
+//! Applies changes of users' records: puts limits in force, and ends the sessions that have lost something.
 //!
-//! A command commits to the store and then names the users here, through the control socket ([`RecordChanges::apply`]); what
-//! it waits for is in force when it returns:
-//! 1. Sign-ins that have read a record before look again (see [`crate::session`]).
-//! 2. Quotas are those of the store, and nothing is written any more that only an earlier one allowed.
-//! 3. Sessions that have lost something are closed to further calls, and the calls that had begun are over. A disk that
-//!    hangs is not waited for longer than [`PATIENCE`]; the command hears how many sessions have a call there.
+//! A command commits to the store and then names the users through the control socket ([`RecordChanges::apply`]). When
+//! it gets the answer, this holds:
+//! 1. Sign-ins that have read an older record read it again (see [`crate::session`]).
+//! 2. Quotas are those of the store, and no write is in progress that only an earlier quota allowed.
+//! 3. Sessions that have lost something accept no further calls, and the calls that had begun have ended. For a disk
+//!    that hangs this waits no longer than [`CALLS_TIMEOUT`]; the answer says how many sessions still have a call
+//!    there.
 //!
-//! [`watch`] is the safety net: it finds what was changed by hand, and ends sessions that have expired. Both read only
-//! the records that have changed.
+//! [`watch`] is the safety net: it finds changes that were made by hand, and ends sessions that have expired. Both read
+//! only the records that have changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,32 +27,32 @@ use crate::domain::user::UserName;
 use crate::ops::running::Effect;
 use crate::session::Session;
 use crate::ssh::service::Service;
-use crate::store::{HomeNews, Store};
+use crate::store::{Store, TouchedHome};
 use base::error::{Error, Result};
 
-/// How long calls that had begun are waited for. The command itself waits for 5 s in all.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// What was changed by hand reaches sessions within twice this: the first look leaves it to the command that has
-/// made the change, so that it can say how many sessions have ended.
+/// How long to wait for calls that had begun. The command itself waits for 5 s in total.
+const CALLS_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often the store is checked for changes by hand. They reach sessions within twice this time: the first check
+/// leaves a change to the command that made it, so that the command can report how many sessions have ended.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// Threads that wait for the disk of a home whose quota was changed; they stay where a disk hangs.
+/// The most threads that wait for the disk of a home whose quota was changed; they stay if the disk hangs.
 const WAITING_AT_ONCE: usize = 8;
 
-/// Takes changes of users' records in, as the module's documentation says.
+/// Applies changes of users' records, as the module's documentation says.
 pub struct RecordChanges {
     store: Arc<dyn Store>,
     service: Arc<Service>,
-    /// The revision that is in force. The lock is held while changes are put in force, so that no command hears too early
-    /// that its change is.
+    /// The revision that is in force. The lock is held while changes are applied, so that no command is told too early
+    /// that its change is in force.
     seen: Mutex<i64>,
     waiting: Arc<Semaphore>,
 }
 
 impl RecordChanges {
-    /// Begins at the store's revision of now: nobody has signed in yet.
+    /// Begins at the current revision of the store, since no user has signed in yet.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// Returns an error if the store cannot be read.
     pub async fn new(store: Arc<dyn Store>, service: Arc<Service>) -> Result<Arc<Self>> {
         let seen = Mutex::new(store.version().await?);
         Ok(Arc::new(Self {
@@ -62,26 +63,26 @@ impl RecordChanges {
         }))
     }
 
-    /// The service that the server's connections share.
+    /// Returns the state that the server's connections share.
     pub fn service(&self) -> &Arc<Service> {
         &self.service
     }
 
-    /// The store that the changes are in.
+    /// Returns the store that contains the changes.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
-    /// Takes in what has changed since the last time, and looks at the sessions of `users` in any case. See the
-    /// module's documentation for what holds when it returns.
+    /// Applies what has changed since the last time, and reviews the sessions of `users` in any case. The module's
+    /// documentation says what holds when it returns.
     ///
     /// # Errors
-    /// When the store, or a record in it, cannot be read: then it is not known what holds. What could be read is in
-    /// force.
+    /// Returns an error if the store, or a record in it, cannot be read, since it is then not known what holds. What
+    /// could be read is in force.
     pub async fn apply(&self, users: impl IntoIterator<Item = UserName>) -> Result<Effect> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + CALLS_TIMEOUT;
         let mut users: BTreeSet<UserName> = users.into_iter().collect();
-        let (sessions_ended, changed) = self.take_in(&mut users).await?;
+        let (sessions_ended, changed) = self.apply_without_waiting(&mut users).await?;
         let busy_sessions = self.wait_for_calls(&users, end).await;
         let busy_homes = self.wait_for_growth(changed, end).await;
         Ok(Effect {
@@ -90,22 +91,26 @@ impl RecordChanges {
         })
     }
 
-    /// Does what [`RecordChanges::apply`] does without waiting for calls that had begun. Adds the users whose records have
-    /// changed to `users`; returns how many sessions were ended, and the accounts that have another limit now.
-    async fn take_in(&self, users: &mut BTreeSet<UserName>) -> Result<(usize, Vec<Arc<Account>>)> {
+    /// Does what [`RecordChanges::apply`] does, but does not wait for calls that had begun. Adds the users whose
+    /// records have changed to `users`; returns how many sessions were ended, and the accounts whose limits have
+    /// changed.
+    async fn apply_without_waiting(
+        &self,
+        users: &mut BTreeSet<UserName>,
+    ) -> Result<(usize, Vec<Arc<Account>>)> {
         let mut seen = self.seen.lock().await;
-        let news = self.store.news(*seen).await?;
+        let touched = self.store.changes_since(*seen).await?;
         self.service.sessions.changed();
-        for user in news.users {
+        for user in touched.users {
             if !user.exists {
                 self.service.auth.history().forget(&user.name);
             }
             users.insert(user.name);
         }
         let mut changed = Vec::new();
-        // A record that cannot be read must not keep those of others from being in force.
+        // A record that cannot be read must not delay those of others.
         let mut failed = None;
-        for HomeNews { home, quota } in news.homes {
+        for TouchedHome { home, quota } in touched.homes {
             match quota {
                 Ok(Some(quota)) => {
                     changed.extend(self.service.accounts.set_quota(&AccountId::of_home(&home), quota))
@@ -118,12 +123,12 @@ impl RecordChanges {
         if let Some(error) = failed {
             return Err(error);
         }
-        *seen = news.number;
+        *seen = touched.number;
         Ok((ended, changed))
     }
 
-    /// Ends the sessions of these users that have lost something; returns how many. The first user who cannot be looked
-    /// up is in `failed` afterwards.
+    /// Ends the sessions of these users that have lost something; returns how many. `failed` is set to the first error
+    /// of looking up a user.
     async fn review(&self, users: &BTreeSet<UserName>, failed: &mut Option<Error>) -> usize {
         let mut sessions: BTreeMap<UserName, Vec<Arc<Session>>> = BTreeMap::new();
         for session in self.service.sessions.of_users(users) {
@@ -147,7 +152,7 @@ impl RecordChanges {
                     .login
                     .review(user.as_ref(), session.peer.ip(), Timestamp::now());
                 match review {
-                    Ok(until) => self.service.sessions.goes_on(&session, until),
+                    Ok(until) => self.service.sessions.set_expiry(&session, until),
                     Err(lost) => ended += usize::from(session.revoke(lost.to_string())),
                 }
             }
@@ -155,19 +160,19 @@ impl RecordChanges {
         ended
     }
 
-    /// Looks a session's user up again; returns whether the session was ended by that.
-    async fn look_at(&self, session: &Session) -> Result<bool> {
+    /// Reviews a session with its user's current record; returns whether that has ended the session.
+    async fn review_session(&self, session: &Session) -> Result<bool> {
         let login: &Login = &session.login;
         match self.service.auth.review(login, session.peer.ip()).await? {
             Review::Ends(lost) => Ok(session.revoke(lost.to_string())),
-            Review::GoesOn { until, .. } => {
-                self.service.sessions.goes_on(session, until);
+            Review::Continues { until, .. } => {
+                self.service.sessions.set_expiry(session, until);
                 Ok(false)
             }
         }
     }
 
-    /// Waits for the calls of ended sessions that had begun; returns how many sessions still have some.
+    /// Waits for the calls of ended sessions that had begun; returns how many sessions still have one.
     async fn wait_for_calls(&self, users: &BTreeSet<UserName>, end: Instant) -> usize {
         let mut busy = 0;
         for session in self.service.sessions.of_users(users) {
@@ -178,7 +183,7 @@ impl RecordChanges {
         busy
     }
 
-    /// Waits for what earlier quotas have allowed to be written; returns for how many homes that did not end.
+    /// Waits for the writes that earlier quotas have allowed; returns for how many homes they did not end.
     async fn wait_for_growth(&self, accounts: Vec<Arc<Account>>, end: Instant) -> usize {
         let mut busy = 0;
         for account in accounts {
@@ -198,9 +203,9 @@ impl RecordChanges {
         busy
     }
 
-    /// Closes sessions to further calls because an operator wants it, and waits for the calls that had begun.
+    /// Ends sessions because an operator asked for it, and waits for the calls that had begun.
     pub async fn disconnect(&self, which: impl Fn(&Session) -> bool) -> Effect {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + CALLS_TIMEOUT;
         let chosen: Vec<_> = self
             .service
             .sessions
@@ -224,22 +229,22 @@ impl RecordChanges {
         }
     }
 
-    /// Whether a change has not been put in force since the last call. `behind` is the revision that was in force then, if
-    /// the store had a later one.
-    async fn overlooked(&self, behind: &mut Option<i64>) -> Result<bool> {
+    /// Returns whether a change was already missing at the last call and still is. `behind` is the revision that was in
+    /// force then, if the store had a later one.
+    async fn has_unannounced_change(&self, behind: &mut Option<i64>) -> Result<bool> {
         let seen = *self.seen.lock().await;
         let more = self.store.version().await? != seen;
-        let overlooked = more && *behind == Some(seen);
+        let unannounced = more && *behind == Some(seen);
         *behind = more.then_some(seen);
-        Ok(overlooked)
+        Ok(unannounced)
     }
 
-    /// Looks at the sessions that have expired, as far as is known; returns when the next one does.
+    /// Reviews the sessions that have expired, as far as is known; returns when the next one expires.
     async fn end_expired(&self) -> Option<Timestamp> {
         let (expired, next) = self.service.sessions.expired(Timestamp::now());
         for session in expired {
-            // A store that is busy must not end every session: it is asked again.
-            if let Err(error) = self.look_at(&session).await {
+            // A busy store must not end every session: they are reviewed again later.
+            if let Err(error) = self.review_session(&session).await {
                 tracing::warn!(session = %session.id, %error, "cannot look up the user of a session");
             }
         }
@@ -247,7 +252,7 @@ impl RecordChanges {
     }
 }
 
-/// Finds changes that no command has announced, and ends sessions when their users or keys expire.
+/// Applies changes that no command has announced, and ends sessions when their users or keys expire.
 pub async fn watch(changes: Arc<RecordChanges>, quit: CancellationToken) {
     let mut behind = None;
     let mut next_look = Instant::now() + WATCH_EVERY;
@@ -266,9 +271,12 @@ pub async fn watch(changes: Arc<RecordChanges>, quit: CancellationToken) {
             continue;
         }
         next_look = Instant::now() + WATCH_EVERY;
-        let overlooked = changes.overlooked(&mut behind).await;
-        let applied = match overlooked {
-            Ok(true) => changes.take_in(&mut BTreeSet::new()).await.map(drop),
+        let unannounced = changes.has_unannounced_change(&mut behind).await;
+        let applied = match unannounced {
+            Ok(true) => changes
+                .apply_without_waiting(&mut BTreeSet::new())
+                .await
+                .map(drop),
             Ok(false) => Ok(()),
             Err(error) => Err(error),
         };

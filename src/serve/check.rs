@@ -1,14 +1,14 @@
-//! `homeportd check`: reads everything, changes nothing, and says what is wrong and what to do about it.
+//! `homeportd check`: reads everything, changes nothing, and reports what is wrong and what to do about it.
 //!
-//! What the server needs for its start is looked at by the code that the start begins with ([`preflight`]), in the same
-//! order, with the same rights and the same ways to open things. What concerns users, places and host keys is in
+//! What the server needs for its start is checked by the code with which the start itself begins ([`preflight`]), in
+//! the same order, with the same rights and the same system calls. The checks of users, places and host keys are in
 //! `ops/check/`.
 
 use super::preflight;
 use super::sandbox;
 use crate::config::Config;
 use crate::control::client::Client;
-use crate::io::descriptors::{self, Shares};
+use crate::io::descriptors::{self, DescriptorShares};
 use crate::ops::check::report::Report;
 use crate::ops::check::{host_keys, places, users};
 use crate::ops::context::OpsContext;
@@ -21,28 +21,28 @@ use crate::store::sql::SqlStore;
 use crate::store::{Store, Upgrade};
 use base::error::{Error, Result};
 
-/// What `check` found, and how much it looked at.
+/// What `check` found, and how many users it checked.
 #[derive(Debug)]
 pub struct CheckResult {
-    /// Everything that was found.
+    /// The errors, warnings and plans that were found.
     pub report: Report,
     /// The number of users in the store.
     pub users: usize,
 }
 
-/// Who holds what a server needs for itself: its sockets, the lock.
+/// Who holds the server's sockets and its lock while they are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketHolder {
-    /// Nobody but the running server of this configuration, if there is one.
+    /// Only the running server of this configuration, if there is one.
     OwnServer,
-    /// Another program on the server's behalf, as systemd holds the sockets of a unit: they are not looked at.
+    /// Another program on the server's behalf, as systemd holds the sockets of a unit: they are not checked.
     OnItsBehalf,
 }
 
-/// Looks at everything; as root, with the rights that the server will have.
+/// Checks everything; as root, with the rights that the server will have.
 ///
 /// # Errors
-/// Only when looking itself fails; what is wrong is in the report.
+/// Returns an error only if the check itself fails. What is wrong with the server is in the report.
 pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult> {
     let installation = config.installation();
     let server = Client::new(config.control_socket());
@@ -50,7 +50,7 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
     preflight::machine(config, &mut report);
     process(config, &mut report);
     let owned = preflight::ownership(config, &mut report);
-    // A server that does not answer is waited for once.
+    // For a server that does not answer, this waits only once.
     let answers = match holder {
         SocketHolder::OnItsBehalf => true,
         SocketHolder::OwnServer => sockets_and_lock(config, &server, &mut report).await,
@@ -61,7 +61,7 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
     let mut recorded = Vec::new();
     if let Some(store) = open(config, &installation, &mut report).await {
         if let Some(Upgrade { from, to }) = store.migration() {
-            report.will(format!("migrate the store from version {from} to {to}"));
+            report.plan(format!("migrate the store from version {from} to {to}"));
         }
         found = users_and_homes(config, &store, answers.then_some(&server), &mut report).await;
         match store.host_keys().await {
@@ -69,12 +69,12 @@ pub async fn check(config: &Config, holder: SocketHolder) -> Result<CheckResult>
             Err(e) => report.error(e),
         }
     }
-    host_keys::look(&installation.host_keys, &config.ssh, &recorded, &mut report);
+    host_keys::check(&installation.host_keys, &config.ssh, &recorded, &mut report);
     Ok(CheckResult { report, users: found })
 }
 
-/// Looks at all users, their homes and what these hold; returns how many users there are. `server` is asked what homes
-/// hold; without one, what was recorded last counts.
+/// Checks all users, their homes and the use of these; returns how many users there are. The use is that of `server` if
+/// one runs, otherwise what was recorded last.
 async fn users_and_homes(
     config: &Config,
     store: &SqlStore,
@@ -92,8 +92,8 @@ async fn users_and_homes(
     if found.is_empty() {
         preflight::orphans(config, report);
     }
-    users::look(&installation, &found, report);
-    places::look(&installation, &found, store, report).await;
+    users::check(&installation, &found, report);
+    places::check(&installation, &found, store, report).await;
     let usages = match server {
         Some(server) => {
             let context = OpsContext {
@@ -107,39 +107,37 @@ async fn users_and_homes(
         None => HomeUsage::recorded(&found, store).await,
     };
     match usages {
-        Ok(usages) => usages
-            .iter()
-            .for_each(|usage| users::look_at_usage(usage, report)),
+        Ok(usages) => usages.iter().for_each(|usage| users::check_usage(usage, report)),
         Err(e) => report.warn(e),
     }
     found.len()
 }
 
-/// What the server's process will have, and what it will give up, as far as this one can tell.
+/// Checks what the server's process will have, and which rights it will give up, as far as this process can tell.
 fn process(config: &Config, report: &mut Report) {
     if !config.server.sandbox {
-        report.will("run without the sandbox ([server] sandbox is false)");
+        report.plan("run without the sandbox ([server] sandbox is false)");
     } else {
-        match sandbox::try_out() {
+        match sandbox::probe() {
             Ok(()) => {
-                report.will("enter the sandbox: no programs, no core dumps (SECURITY.md says what else)")
+                report.plan("enter the sandbox: no programs, no core dumps (SECURITY.md says what else)")
             }
             Err(error) => report.warn(format!("the server would run without its sandbox: {error}")),
         }
     }
-    // As the server does; what starts it may set another limit than this shell has.
+    // The server does the same; its service manager may set another limit than this shell has.
     let _ = descriptors::raise_limit();
-    if let (_, Some(cut)) = config.limits.fitted(&Shares::of_process()) {
+    if let (_, Some(cut)) = config.limits.fitted(&DescriptorShares::of_process()) {
         report.warn(format!("{}{cut}", config.place_of("limits", "connections")));
     }
 }
 
-/// Reports sockets and a lock that are neither free nor held by our running server. It is called before rights are given
-/// up. `false`: there is a server, and it does not answer.
+/// Reports sockets and a lock that are neither free nor held by the running server. It must be called before rights are
+/// given up. Returns `false` if there is a server that does not answer.
 async fn sockets_and_lock(config: &Config, server: &Client, report: &mut Report) -> bool {
     let (listening, answers) = match if_running(server.listening().await) {
         Ok(listening) => (listening, true),
-        // Whatever it is, it does not count as our server.
+        // Whatever it is, it does not count as the running server.
         Err(error) => {
             report.error(error);
             (Some(Vec::new()), false)
@@ -154,7 +152,7 @@ async fn sockets_and_lock(config: &Config, server: &Client, report: &mut Report)
 
 /// Reports a lock of the data directory that is held although no server answers.
 fn lock_is_free(config: &Config, report: &mut Report) {
-    match lock::look(config.data_dir()) {
+    match lock::current_holder(config.data_dir()) {
         Ok(Holder::None) => {}
         Ok(Holder::Process(pid)) => report.error(
             Error::new(format!(
@@ -162,7 +160,7 @@ fn lock_is_free(config: &Config, report: &mut Report) {
                 config.data_dir().display()
             ))
             .because(format!(
-                "{} has locked it, and nobody answers at its control socket",
+                "{} has locked it, and no process answers at its control socket",
                 pid.map_or("a process".to_owned(), |pid| format!("process {pid}"))
             ))
             .hint("it may be starting, ending, or measuring (quota scan): try again, or stop it"),
@@ -171,7 +169,7 @@ fn lock_is_free(config: &Config, report: &mut Report) {
     }
 }
 
-/// Takes the rights that the server will have, as a start does, so that what is looked at is seen with them.
+/// Takes the rights that the server will have, as a start does, so that everything is checked with them.
 fn become_the_server(config: &Config, owned: bool) -> Result<()> {
     if config.server.user.is_some() && owned {
         return preflight::become_server(config);
@@ -182,17 +180,18 @@ fn become_the_server(config: &Config, owned: bool) -> Result<()> {
     }
 }
 
-/// Opens the store read-only; `None` if there is none, which [`preflight::machine`] has said, or it cannot be opened.
+/// Opens the store read-only; `None` if there is none, which [`preflight::machine`] has reported, or if it cannot be
+/// opened.
 async fn open(config: &Config, installation: &Installation, report: &mut Report) -> Option<SqlStore> {
     if SqlStore::must_exist(&config.store.path).is_err() {
         preflight::orphans(config, report);
         return None;
     }
     if std::fs::metadata(&config.store.path).is_ok_and(|meta| meta.len() == 0) {
-        // Cut: what it had made tells what is lost. That it cannot be opened is the error.
+        // Drop the plans that it has made, which only say what is lost. The error is that it cannot be opened.
         preflight::orphans(config, report);
     }
-    crate::ops::store::look(installation)
+    crate::ops::store::open_read_only(installation)
         .await
         .map_err(|e| report.error(e))
         .ok()

@@ -1,4 +1,4 @@
-//! The end of a server: sessions without an open file are ended first, transfers may go on for a while.
+//! The end of a server: sessions without an open file are ended first, and transfers may continue for a while.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::ssh::service::Service;
 
 /// How often a drain looks for sessions that have finished.
 const DRAIN_TICK: Duration = Duration::from_millis(100);
-/// How long the last sessions may take to hear why they end, and to end.
-pub(super) const LAST_CALL: Duration = Duration::from_secs(5);
+/// How long the last sessions may take to send the reason and to end, and the time limit of other steps of the end.
+pub(super) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Waits for a part of the end, which a disk that hangs must not keep from coming.
+/// Waits for one step of the end, but not for ever, since a disk may hang.
 pub(super) async fn within(limit: Duration, what: &str, part: impl Future<Output = ()>) {
     if tokio::time::timeout(limit, part).await.is_err() {
         tracing::warn!(
@@ -23,18 +23,18 @@ pub(super) async fn within(limit: Duration, what: &str, part: impl Future<Output
     }
 }
 
-/// Lets transfers go on for as long as `patience`, or until `hurry` is cancelled, then ends every session.
+/// Lets transfers continue for as long as `timeout`, or until `end_now` is cancelled, then ends every session.
 pub(super) async fn drain(
     service: &Service,
     connections: &TaskTracker,
-    patience: Duration,
-    hurry: CancellationToken,
+    timeout: Duration,
+    end_now: CancellationToken,
 ) {
     let waiting = service.sessions.list().len();
     tracing::info!(
         sessions = waiting,
-        secs = patience.as_secs(),
-        "stopping; transfers may go on for a while"
+        secs = timeout.as_secs(),
+        "stopping; transfers may continue for a while"
     );
     let finished = async {
         loop {
@@ -47,19 +47,22 @@ pub(super) async fn drain(
             tokio::time::sleep(DRAIN_TICK).await;
         }
     };
-    let in_peace = tokio::select! {
+    let finished = tokio::select! {
         () = finished => true,
-        () = tokio::time::sleep(patience) => false,
-        () = hurry.cancelled() => false,
+        () = tokio::time::sleep(timeout) => false,
+        () = end_now.cancelled() => false,
     };
-    if !in_peace {
+    if !finished {
         let ended = service.sessions.end("the server is stopping", |_| true);
         tracing::warn!(sessions = ended, "ending sessions in the middle of a transfer");
     }
     // Connections that have not signed in end with the runtime.
-    if tokio::time::timeout(LAST_CALL, connections.wait()).await.is_err() {
+    if tokio::time::timeout(STOP_TIMEOUT, connections.wait())
+        .await
+        .is_err()
+    {
         tracing::debug!(left = connections.len(), "connections are cut");
     }
-    // What was refused while the connections ended is logged as well.
+    // Refusals that occurred while the connections ended are logged as well.
     service.refusals.flush_all();
 }

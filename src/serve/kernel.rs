@@ -1,7 +1,7 @@
-//! What the kernel must be able to do, and what forbids it where the kernel is able to.
+//! Checks which system calls are missing, and whether the kernel or a filter is the cause.
 //!
 //! A system call can be missing because the kernel is old, or because a filter (seccomp) answers in its place. Both
-//! look the same to the caller, so the kernel's version tells them apart.
+//! look the same to the caller, so the kernel's version decides.
 
 use std::io;
 
@@ -15,13 +15,13 @@ struct KernelCall {
     name: &'static str,
     /// The first version of Linux that has it.
     since: Version,
-    /// What the server needs it for.
+    /// What the server needs the call for.
     why: &'static str,
-    /// Calls it harmlessly. Any answer but ENOSYS and EPERM says that it is there.
+    /// Makes the call in a harmless way. Every answer except ENOSYS and EPERM means that it exists.
     probe: fn() -> rustix::io::Result<()>,
 }
 
-/// The version of a kernel, as far as it matters.
+/// A version of the kernel: its first two numbers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Version {
     major: u32,
@@ -32,7 +32,7 @@ const CALLS: [KernelCall; 2] = [
     KernelCall {
         name: "openat2",
         since: Version { major: 5, minor: 6 },
-        why: "homes are kept apart by it",
+        why: "it keeps each session inside its home",
         probe: || {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             openat2(CWD, "/", flags, Mode::empty(), ResolveFlags::IN_ROOT).map(drop)
@@ -41,13 +41,13 @@ const CALLS: [KernelCall; 2] = [
     KernelCall {
         name: "renameat2",
         since: Version { major: 3, minor: 15 },
-        why: "a new file never replaces another by it",
-        // Empty names are never found.
+        why: "it keeps a new file from replacing another",
+        // No file has an empty name.
         probe: || renameat_with(CWD, "", CWD, "", RenameFlags::NOREPLACE),
     },
 ];
 
-/// What the server needs and does not get.
+/// Returns an error for everything that the server needs and cannot use.
 pub fn missing() -> Vec<Error> {
     let mut errors: Vec<Error> = CALLS
         .iter()
@@ -60,7 +60,8 @@ pub fn missing() -> Vec<Error> {
     errors
 }
 
-/// The control socket and changes of attributes go through it: descriptors have names there.
+/// Returns an error if `/proc` is missing: the control socket and changes of attributes use the names that descriptors
+/// have there.
 fn without_proc() -> Option<Error> {
     let cause = match std::fs::symlink_metadata("/proc/self/fd") {
         Ok(_) => return None,
@@ -92,7 +93,7 @@ fn explain(call: &KernelCall, errno: Errno, release: &str) -> Error {
     ))
 }
 
-/// The version of a kernel's release: `6.1.0-18-amd64`.
+/// Parses the version in a kernel's release, such as `6.1.0-18-amd64`.
 fn version(release: &str) -> Option<Version> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some(Version {

@@ -1,7 +1,7 @@
-//! Listening sockets. The server keeps them; `check` opens the same ones and closes them again.
+//! Opens listening sockets. The server keeps them; `check` opens the same ones and closes them again.
 //!
-//! An IPv6 address takes IPv6 alone (`IPV6_V6ONLY`), whatever the system's default, so that `0.0.0.0:22` and `[::]:22`
-//! can stand side by side. An IPv4 address in IPv6's form is the IPv4 address.
+//! An IPv6 address accepts only IPv6 (`IPV6_V6ONLY`), whatever the system's default is, so that `0.0.0.0:22` and
+//! `[::]:22` can be used together. An IPv4 address in IPv6's form is the IPv4 address.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -10,13 +10,13 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen,
 
 use base::error::Error;
 
-/// Connections that the kernel completes before they are accepted.
+/// The most connections that the kernel completes before they are accepted.
 const BACKLOG: i32 = 1024;
 
 /// A socket that cannot be opened.
 #[derive(Debug)]
 pub struct ListenError {
-    /// The address, as it was given.
+    /// The address as the configuration has it.
     pub address: SocketAddr,
     cause: ListenFailure,
 }
@@ -24,12 +24,12 @@ pub struct ListenError {
 #[derive(Debug)]
 enum ListenFailure {
     System(io::Error),
-    /// This address, which stands before it in the list, takes the same port.
+    /// This earlier address of the list uses the same port.
     Overlaps(SocketAddr),
 }
 
 impl ListenError {
-    /// Whether another program listens there.
+    /// Returns whether another program listens there.
     pub fn is_taken(&self) -> bool {
         matches!(&self.cause, ListenFailure::System(error) if error.kind() == io::ErrorKind::AddrInUse)
     }
@@ -44,7 +44,7 @@ impl From<ListenError> for Error {
                 .because(format!(
                     "\"listen\" in [server] names {other} too, which is the same port"
                 ))
-                .hint("take one of the two out"),
+                .hint("remove one of the two"),
             ListenFailure::System(cause) => {
                 let hint = hint(address, &cause);
                 error.because(cause).hint(hint)
@@ -53,7 +53,7 @@ impl From<ListenError> for Error {
     }
 }
 
-/// Opens all of these sockets but those that our running server holds. What cannot be opened is in the second list.
+/// Opens all of these sockets except those that the running server holds. The second list says which cannot be opened.
 pub fn listen_on(addresses: &[SocketAddr], held: &[SocketAddr]) -> (Vec<TcpListener>, Vec<ListenError>) {
     let mut listeners = Vec::new();
     let mut refused = Vec::new();
@@ -88,16 +88,16 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
-    // A restart must not wait for old connections to be forgotten.
+    // A restart must not wait until old connections have timed out.
     sockopt::set_socket_reuseaddr(&socket, true)?;
-    // What is accepted inherits it: a client whose machine is gone must not stay signed in for ever.
+    // Accepted connections inherit this: a client whose machine is gone must not stay signed in for ever.
     sockopt::set_socket_keepalive(&socket, true)?;
     bind(&socket, &address)?;
     listen(&socket, BACKLOG)?;
     Ok(socket.into())
 }
 
-/// The address without IPv6's way of writing an IPv4 address.
+/// Returns the address; IPv4 in IPv6's form becomes IPv4.
 fn plain(address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => {
@@ -107,12 +107,12 @@ fn plain(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The one of `others` that takes the same port of the same address, or of all addresses of its family.
+/// Returns the first of `others` that uses the same port of the same address, or of all addresses of its family.
 fn overlapping(others: &[SocketAddr], address: SocketAddr) -> Option<SocketAddr> {
     let new = plain(address);
     others.iter().copied().find(|other| {
         let other = plain(*other);
-        // Port 0 is any free port.
+        // Port 0 stands for any free port.
         new.port() != 0
             && other.port() == new.port()
             && other.is_ipv4() == new.is_ipv4()
@@ -156,7 +156,7 @@ mod tests {
         let four = open(address("0.0.0.0:0")).unwrap();
         let port = four.local_addr().unwrap().port();
         let Ok(six) = open(SocketAddr::new(address("[::]:0").ip(), port)) else {
-            // A machine without IPv6 cannot show it.
+            // A machine without IPv6 cannot test this.
             assert!(std::net::TcpListener::bind("[::]:0").is_err());
             return;
         };
@@ -186,7 +186,7 @@ mod tests {
             "127.0.0.1:{port}: address already in use (hint: another"
         )));
         assert!(texts[1].contains("this machine does not have that address"));
-        // Our own server may hold it.
+        // The running server may hold it.
         assert_eq!(listen_on(&list[1..2], &list[1..2]).1.len(), 0);
     }
 

@@ -1,4 +1,4 @@
-//! The running server as it answers for itself: live sessions, what homes hold, changes of users' records.
+//! The running server as use cases see it: its sessions, the use of homes, and changes of users' records.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use crate::ssh::service::Service;
 use crate::store::Store;
 use base::error::{Error, Result};
 
-/// Homes that are measured at once because an operator asked: transfers need the disks too.
+/// The most homes that are measured at the same time because an operator asked: transfers need the disks too.
 const MEASURES_AT_ONCE: usize = 2;
-/// Homes that are measured or wait for it; more would take all places of the control socket.
+/// The most homes that are measured or wait for it. More would occupy all connections of the control socket.
 const MOST_MEASURES: usize = 16;
 
-/// The account that a user is charged to.
+/// Returns the account that a user is charged to.
 fn account_of(user: &User) -> AccountSpec {
     AccountSpec::of_home(&user.home, user.quota)
 }
 
-/// The running server, answering for itself.
+/// The server of this process, as the control socket and use cases see it.
 pub struct LiveServer {
     service: Arc<Service>,
     store: Arc<dyn Store>,
@@ -40,7 +40,7 @@ pub struct LiveServer {
 }
 
 impl LiveServer {
-    /// The server that listens on these addresses.
+    /// Creates the view of the server that listens on these addresses.
     pub fn new(changes: Arc<RecordChanges>, listening: Vec<SocketAddr>) -> Self {
         Self {
             service: Arc::clone(changes.service()),
@@ -58,7 +58,7 @@ impl LiveServer {
     }
 
     fn with_unreadable(&self, user: &User, usage: Option<Usage>) -> HomeUsage {
-        HomeUsage::new(user, usage).except(self.service.accounts.unreadable(&account_of(user).id))
+        HomeUsage::new(user, usage).with_unreadable(self.service.accounts.unreadable(&account_of(user).id))
     }
 
     async fn measure_home(&self, user: &User) -> Result<Remeasurement> {
@@ -71,14 +71,14 @@ impl LiveServer {
         })?;
         let _turn = self.turns.acquire().await;
         let before = self.usage_of(user).await?;
-        // Looked at first: an account whose home cannot be measured lets nothing grow, and a home that is missing
-        // is made at the next sign-in.
+        // This is checked first: nothing can grow in an account whose home cannot be measured, and a missing home is
+        // created at the next sign-in.
         let home = user.home.clone();
         tokio::task::spawn_blocking(move || must_exist(&home))
             .await
             .map_err(|panic| Error::new("cannot look at the home").because(panic))??;
         let sum = self.service.accounts.scan(&account_of(user)).await?;
-        tracing::info!(home = ?user.home, bytes = sum.bytes, files = sum.files, "measured a home, as was asked");
+        tracing::info!(home = ?user.home, bytes = sum.bytes, files = sum.files, "measured a home, as requested");
         let after = HomeUsage::measured(user, &sum);
         Ok(Remeasurement { before, after })
     }
@@ -102,7 +102,7 @@ fn view(session: &Session) -> SessionView {
 impl RunningServer for LiveServer {
     async fn sessions(&self) -> ServerResult<Vec<SessionView>> {
         let sessions = self.service.sessions.list();
-        // A session that was ended and does nothing any more is only being told so.
+        // A session that was ended and does nothing any more is only waiting for its client to read the reason.
         let is_live = |session: &&Arc<Session>| !session.gate.is_closed() || !session.gate.is_empty();
         Ok(sessions
             .iter()

@@ -1,5 +1,5 @@
-//! Gives memory back when clients have left. The C library's allocator keeps what was freed in the middle of its heaps:
-//! 2,000 sessions leave 50 MiB behind, which is only used again by as many sessions.
+//! Returns free memory to the system after clients have left. The C library's allocator keeps what was freed in the
+//! middle of its heaps: 2,000 sessions leave 50 MiB, which is only used again by as many sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +8,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ssh::service::Service;
 
-/// The wait after the first client has left: many leave together, and their descriptors are closed one after the other.
+/// The pause after the first client has left: many leave together, and their descriptors are closed one after the
+/// other.
 const WAIT: Duration = Duration::from_secs(2);
-/// Where clients come and go all day, memory that is given back is soon asked for again.
+/// The shortest time between two rounds. If clients connect and leave all day, memory that is returned is soon needed
+/// again.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Gives memory back after clients or threads have ended, until `quit` is cancelled.
-pub(super) async fn give_back(service: Arc<Service>, quit: CancellationToken) {
+/// Returns free memory after clients have left or threads have ended, until `quit` is cancelled.
+pub(super) async fn return_free_pages(service: Arc<Service>, quit: CancellationToken) {
     let rounds = async {
         loop {
             tokio::select! {
@@ -23,12 +25,12 @@ pub(super) async fn give_back(service: Arc<Service>, quit: CancellationToken) {
                 () = service.threads.thread_ended() => {}
             }
             tokio::time::sleep(WAIT).await;
-            let giving_back = tokio::task::spawn_blocking(|| {
+            let returning = tokio::task::spawn_blocking(|| {
                 base::buffer::free_unused();
-                heap::give_back();
+                heap::release_free_memory();
             });
-            if let Err(error) = giving_back.await {
-                tracing::warn!(%error, "memory cannot be given back");
+            if let Err(error) = returning.await {
+                tracing::warn!(%error, "free memory cannot be returned to the system");
             }
             tokio::time::sleep(EVERY - WAIT).await;
         }

@@ -1,7 +1,7 @@
-//! What must hold before the server serves. One piece of code has two callers: a start begins with it
-//! and refuses to start if there is an error, `homeportd check` prints all of it. Nothing here changes anything.
+//! The checks before the server starts. A start begins with them and fails if there is an error; `homeportd check`
+//! prints the whole report. Nothing here changes anything.
 //!
-//! The order is that of a start, since rights change on the way: first what needs the rights that the program was
+//! They have the order of a start, because rights change in between: first what needs the rights that the program was
 //! started with (the machine, the sockets), then, as the user that the server will be, what lies on the disk.
 
 mod places;
@@ -17,7 +17,7 @@ use crate::ops::data_dir;
 use crate::store::sql::SqlStore;
 use base::error::{Error, Result};
 
-/// What the system must offer: calls of the kernel, `/proc`, the user that the server becomes, and a store.
+/// Checks what the system must offer: system calls, `/proc`, the user that the server becomes, and a store.
 pub fn machine(config: &Config, report: &mut Report) {
     for error in kernel::missing() {
         report.error(error);
@@ -27,7 +27,7 @@ pub fn machine(config: &Config, report: &mut Report) {
     {
         report.error(format!("{}{error}", config.place_of("server", "user")));
     }
-    // Nothing is made where [store] path is wrong: a store comes from `init` and `user add`.
+    // Nothing is created if [store] path is wrong: `init` and `user add` create a store.
     let found = config.store.path.symlink_metadata();
     if found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
         && let Err(error) = SqlStore::must_exist(&config.store.path)
@@ -36,7 +36,7 @@ pub fn machine(config: &Config, report: &mut Report) {
     }
 }
 
-/// Opens every socket of `[server] listen` but those that our running server holds; each that cannot be opened is an
+/// Opens every socket of `[server] listen` except those that the running server holds; each that cannot be opened is an
 /// error.
 pub fn sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec<TcpListener> {
     let (listeners, refused) = listen::listen_on(&config.server.listen, held);
@@ -47,10 +47,10 @@ pub fn sockets(config: &Config, held: &[SocketAddr], report: &mut Report) -> Vec
     listeners
 }
 
-/// As root, becomes `[server] user`, else the owner of the data directory, for good.
+/// As root, becomes the user of `[server] user`, or else the owner of the data directory, permanently.
 ///
 /// # Errors
-/// When there is no such user, or the system refuses.
+/// Returns an error if there is no such user, or if the system refuses.
 pub fn become_server(config: &Config) -> Result<()> {
     privileges::become_server(config)
 }

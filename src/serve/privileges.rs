@@ -1,4 +1,4 @@
-//! Giving up root for good, between binding and serving.
+//! Gives up root permanently, between binding and serving.
 
 use std::os::unix::fs::MetadataExt as _;
 
@@ -8,19 +8,20 @@ use crate::config::Config;
 use crate::ops::data_dir;
 use base::error::{Error, Result};
 
-/// As root, becomes `[server] user`, else the owner of the data directory.
+/// As root, becomes the user of `[server] user`, or else the owner of the data directory.
 ///
 /// # Errors
-/// When there is no such user, the data directory belongs to another user, or the change fails: the server must not go on then.
-pub fn give_up(config: &Config) -> Result<()> {
+/// Returns an error if there is no such user, if the data directory belongs to another user, or if the change fails.
+/// The server must not continue then.
+pub fn drop_root(config: &Config) -> Result<()> {
     if !Uid::effective().is_root() {
         return Ok(());
     }
     become_server(config)?;
-    must_be_ours(config)
+    check_data_dir_owner(config)
 }
 
-/// As root, becomes the user that the server is to be; does nothing for another user.
+/// As root, becomes the user that the server is to run as; does nothing for another user.
 pub(super) fn become_server(config: &Config) -> Result<()> {
     match &config.server.user {
         Some(name) if Uid::effective().is_root() => become_user(name),
@@ -38,7 +39,7 @@ fn become_user(name: &str) -> Result<()> {
     initgroups(&c_name, account.gid).map_err(|error| cannot("take the groups", error))?;
     setgid(account.gid).map_err(|error| cannot("take the group id", error))?;
     setuid(account.uid).map_err(|error| cannot("take the user id", error))?;
-    // Root must be gone for good.
+    // Check that root cannot be regained.
     if !account.uid.is_root() && setuid(Uid::from_raw(0)).is_ok() {
         return Err(Error::new(format!("root could not be given up for \"{name}\"")));
     }
@@ -46,12 +47,12 @@ fn become_user(name: &str) -> Result<()> {
 }
 
 /// Fails here with a clear message; otherwise the first open() would report EACCES.
-fn must_be_ours(config: &Config) -> Result<()> {
+fn check_data_dir_owner(config: &Config) -> Result<()> {
     let dir = config.data_dir();
     let us = Uid::effective().as_raw();
     match dir.metadata() {
         Ok(meta) if meta.uid() != us => Err(data_dir::not_the_servers(dir, meta.uid(), us)),
-        // Whatever else is wrong with it shows when it is used.
+        // Other faults of the directory are reported when it is used.
         _ => Ok(()),
     }
 }

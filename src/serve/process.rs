@@ -1,4 +1,4 @@
-//! The process of a server: it starts the log and the event loop, and turns signals into what the server is told.
+//! The process of a server: it starts the log and the event loop, and handles signals.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,82 +15,83 @@ use crate::config::Config;
 use crate::telemetry;
 use base::error::{Error, Result};
 
-/// How long threads that are inside a system call are waited for when the server has ended.
-const LEFT_BEHIND: Duration = Duration::from_secs(3);
+/// How long to wait, after the server has ended, for threads that are inside a system call.
+const THREADS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Runs the server until it is told to stop and has drained.
+/// Runs the server until it is asked to stop and has drained.
 ///
 /// # Errors
-/// When it cannot start.
+/// Returns an error if it cannot start.
 pub fn serve(config: Config) -> Result<()> {
     let _flush = telemetry::init(&config.log)?;
     run(config, |_| Ok(()))
 }
 
-/// Runs the server; the log must have been started. `ready` is called, off the runtime's own threads, with the addresses
-/// once they are bound.
+/// Runs the server; the log must have been started. `ready` is called with the addresses once they are bound, on a
+/// thread that may block.
 ///
 /// # Errors
-/// When it cannot start, or `ready` fails.
+/// Returns an error if the server cannot start, or if `ready` fails.
 pub fn run(config: Config, ready: impl FnOnce(Vec<SocketAddr>) -> Result<()> + Send + 'static) -> Result<()> {
-    // What must run other programs (for hooks, say) is to be started here, before there are threads and before the
-    // sandbox: a helper process that is told what to run, as the user that the server will be.
+    // Code that must run other programs (hooks, for example) must be started here, before there are threads and before
+    // the sandbox: as a helper process that receives requests, and runs as the server's user.
     let sandboxed = config.server.sandbox;
     sandbox::prepare(sandboxed);
     let runtime = runtime()?;
     let done = runtime.block_on(async {
-        // Before anything else: SIGHUP would end a process that does not listen for it yet.
-        let hurry = CancellationToken::new();
-        let signals = signals(hurry.clone())?;
-        // Where something that a start reads lies on a disk that hangs, the server can still be ended.
+        // This comes first: SIGHUP would end a process that does not handle it yet.
+        let end_now = CancellationToken::new();
+        let signals = signals(end_now.clone())?;
+        // The server can be stopped even if a start reads from a disk that hangs.
         let binding = tokio::task::spawn_blocking(|| Handle::current().block_on(Server::bind(config)));
         let bound = tokio::select! {
             bound = binding => bound.map_err(|e| Error::new("cannot start the server").because(e))?,
             () = signals.shutdown.cancelled() => {
-                tracing::warn!("told to stop before it was ready");
+                tracing::warn!("asked to stop before it was ready");
                 return Ok(());
             }
         };
-        let server = bound?.hurried_by(hurry);
-        // Privileges are given up, and nobody is accepted yet.
+        let server = bound?.with_end_now(end_now);
+        // Privileges have been given up, and no connection is accepted yet.
         sandbox::enter(sandboxed);
         let addresses = server.local_addrs();
-        let told = tokio::task::spawn_blocking(move || ready(addresses)).await;
-        told.map_err(|e| Error::new("cannot say that the server is ready").because(e))??;
+        let reported = tokio::task::spawn_blocking(move || ready(addresses)).await;
+        reported.map_err(|e| Error::new("cannot say that the server is ready").because(e))??;
         server.run(signals).await
     });
     end(runtime);
     done
 }
 
-/// Ends the event loop, and with it what is left of connections; the audit log is written out.
+/// Ends the event loop, and with it the remaining connections. The audit log has been written before.
 fn end(runtime: Runtime) {
-    // Without a limit, one thread inside a file system that hangs would keep the process for ever.
-    runtime.shutdown_timeout(LEFT_BEHIND);
+    // Without a limit, one thread inside a file system that hangs would keep the process alive for ever.
+    runtime.shutdown_timeout(THREADS_TIMEOUT);
 }
 
-/// SIGTERM and SIGINT shut down, a second one without waiting for transfers; SIGHUP reloads.
-fn signals(hurry: CancellationToken) -> Result<ServerSignals> {
+/// Installs the signal handlers: SIGTERM and SIGINT stop the server, a second one without waiting for transfers; SIGHUP
+/// reloads the configuration.
+fn signals(end_now: CancellationToken) -> Result<ServerSignals> {
     let cannot = |e| Error::new("cannot listen for signals").because(e);
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(cannot)?;
     let shutdown = CancellationToken::new();
-    let told = shutdown.clone();
-    // One is enough: a reload that has not begun yet reads the newest file anyway.
+    let shutdown_signal = shutdown.clone();
+    // A capacity of one is enough: a reload that has not begun yet reads the newest file anyway.
     let (reloads, reload) = mpsc::channel(1);
-    let end = |told: &CancellationToken, hurry: &CancellationToken| {
-        if told.is_cancelled() {
-            hurry.cancel();
+    let end = |shutdown: &CancellationToken, end_now: &CancellationToken| {
+        if shutdown.is_cancelled() {
+            end_now.cancel();
         }
-        told.cancel();
+        shutdown.cancel();
     };
-    // Ends with the runtime, and has nothing to put in order.
+    // The task ends with the runtime, and has nothing to clean up.
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                _ = terminate.recv() => end(&told, &hurry),
-                _ = interrupt.recv() => end(&told, &hurry),
+                _ = terminate.recv() => end(&shutdown_signal, &end_now),
+                _ = interrupt.recv() => end(&shutdown_signal, &end_now),
                 _ = hangup.recv() => drop(reloads.try_send(())),
             }
         }
@@ -112,8 +113,8 @@ mod tests {
             end(runtime);
             ended.send(())
         });
-        // The thread never ends by itself: whoever waited for it would wait for ever.
-        end_seen.recv_timeout(LEFT_BEHIND * 40).unwrap();
+        // The thread never ends by itself, so waiting for it would never end.
+        end_seen.recv_timeout(THREADS_TIMEOUT * 40).unwrap();
         drop(leave);
     }
 }

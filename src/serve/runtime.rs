@@ -5,17 +5,19 @@ use tokio::runtime::Runtime;
 use crate::io::descriptors;
 use base::error::{Error, Result};
 
-/// Threads that may be inside a file system at once, on the event loop. Twice the cores, since one that the kernel
-/// has taken from its core must not send the others on the slow way.
+/// Returns how many threads of the event loop may be inside a file system at once: twice the cores, since one thread
+/// that the kernel has suspended must not force the others to the slower path.
 pub(super) fn slots() -> usize {
     2 * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Threads for what may take long. Each file system that hangs may hold some 200 of them (in calls, opening homes, hashing
-/// and closing); as many as here, and the others still go on. They are started only when they are needed.
+/// The most threads for work that may block. Each file system that hangs may occupy about 200 of them (in calls,
+/// opening homes, hashing and closing); with this many, the others continue to work. They are started only when they
+/// are needed.
 const BLOCKING_THREADS: usize = 2048;
 
-/// The event loop: two threads more than may hang in a file system, and as many descriptors as there may be.
+/// Creates the event loop, with two threads more than may hang in a file system, and raises the limit of descriptors to
+/// the maximum.
 pub fn runtime() -> Result<Runtime> {
     if let Err(error) = descriptors::raise_limit() {
         tracing::warn!(%error, "cannot raise the limit on open files");

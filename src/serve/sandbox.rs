@@ -1,20 +1,20 @@
-//! What the server takes away from itself before it accepts anybody: a fault in it must not become a fault in the
-//! machine.
+//! The sandbox: the rights that the server gives up before it accepts connections, so that a fault in the server does
+//! not endanger the machine.
 //!
-//! - A seccomp filter for all threads ([`filter`]): no program can be run, no process made or debugged, nothing mounted,
-//!   no module loaded, and no socket opened but of the Internet and of Unix. A call that is denied answers an errno;
-//!   nothing is ever killed for it.
+//! - A seccomp filter for all threads ([`filter`]): no program can be run, no process made or debugged, nothing
+//!   mounted, no module loaded, and only Internet and Unix sockets opened. A call that is denied returns an errno; the
+//!   process is never killed for it.
 //! - `no_new_privs`: nothing that the process starts can gain rights. It is set before there are threads, so that it
-//!   holds even where the kernel has no seccomp.
-//! - Passwords and keys in memory stay there: no core dump (the limit is 0, and the process is not dumpable, which also
-//!   keeps other processes of the same user from reading its memory).
+//!   applies even if the kernel has no seccomp.
+//! - Passwords and keys do not leave the process's memory: no core dump (the limit is 0, and the process is not
+//!   dumpable, which also keeps other processes of the same user from reading its memory).
 //!
-//! `[server] sandbox = false` leaves all of it out, for debuggers. Order at the start: helpers that must run programs
-//! are started first, then [`prepare`], threads, sockets, giving up root (which makes a process dumpable again where
-//! the kernel is told so), and last [`enter`].
+//! `[server] sandbox = false` disables all of it, for debuggers. Order at the start: helpers that must run programs are
+//! started first, then [`prepare`], threads, sockets, giving up root (which may make the process dumpable again,
+//! depending on the kernel's settings), and last [`enter`].
 //!
-//! What may go wrong: without seccomp in the kernel or the container runtime there is a warning, and the server goes on.
-//! Before Linux 5.16 a filter turns speculative store bypass off for the process, which costs it some speed.
+//! If the kernel or the container runtime has no seccomp, there is a warning, and the server continues. Before Linux
+//! 5.16 a filter disables speculative store bypass for the process, which costs some speed.
 
 mod filter;
 
@@ -24,14 +24,15 @@ use rustix::thread::set_no_new_privs;
 
 use base::error::{Error, Result};
 
-/// To be called while the process has one thread; helpers that run programs must have been started.
+/// Sets what must be set before there are threads. It is called while the process has one thread; helpers that run
+/// programs must have been started.
 pub fn prepare(sandbox: bool) {
     if sandbox && let Err(error) = set_no_new_privs(true) {
         tracing::warn!(%error, "cannot set no_new_privs");
     }
 }
 
-/// Puts the sandbox in force for all threads, for good, and says in the log whether it is.
+/// Puts the sandbox in force for all threads, permanently, and logs whether it is.
 pub fn enter(sandbox: bool) {
     if !sandbox {
         tracing::warn!("the sandbox is off: [server] sandbox is false");
@@ -51,11 +52,11 @@ pub fn enter(sandbox: bool) {
     }
 }
 
-/// Whether this machine takes the filter: it is put in force for a thread that then ends.
+/// Checks whether this machine accepts the filter, by putting it in force for a thread that then ends.
 ///
 /// # Errors
-/// When it does not, with the reason.
-pub fn try_out() -> Result<()> {
+/// Returns the reason if it does not.
+pub fn probe() -> Result<()> {
     let program = filter::program()?;
     let tried = std::thread::spawn(move || seccompiler::apply_filter(&program)).join();
     match tried {
@@ -65,7 +66,7 @@ pub fn try_out() -> Result<()> {
 }
 
 fn unavailable() -> Error {
-    Error::new("the kernel does not take a seccomp filter")
+    Error::new("the kernel does not accept a seccomp filter")
         .hint("a kernel with CONFIG_SECCOMP_FILTER is needed; [server] sandbox = false silences this")
 }
 

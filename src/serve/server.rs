@@ -1,9 +1,8 @@
 //! The running server, from binding to its end.
 //!
-//! Order at the start: sockets first (they may need root), then privileges are given up, then everything that
-//! touches the disk. At the end: nothing new is accepted, sessions without an open file are ended, transfers
-//! may go on for `drain_secs`, then (or when the operator cannot wait) all other sessions are ended; the audit log
-//! is written out last.
+//! Order at the start: sockets first (they may need root), then privileges are given up, then everything that uses the
+//! disk. Order at the end: no connection is accepted any more, sessions without an open file are ended, transfers may
+//! continue for `drain_secs`, then (or at a second signal) all other sessions are ended; the audit log is flushed last.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::changes::{self, RecordChanges};
-use super::drain::{LAST_CALL, drain, within};
+use super::drain::{STOP_TIMEOUT, drain, within};
 use super::live::LiveServer;
 use super::reload::{Reloading, current};
 use super::runtime::slots;
@@ -28,7 +27,7 @@ use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::control;
 use crate::io::IoScheduler;
-use crate::io::descriptors::Shares;
+use crate::io::descriptors::DescriptorShares;
 use crate::mount;
 use crate::ops::check::report::Report;
 use crate::ops::installation::Installation;
@@ -45,9 +44,9 @@ use crate::store::sql::SqlStore;
 use crate::telemetry;
 use base::error::{Error, Result};
 
-/// How long the exact use of homes may take to reach their disks: within the 90 s after which systemd kills, drain
-/// included.
-const WRITING_DOWN: Duration = Duration::from_secs(30);
+/// The most time for flushing the homes and recording their exact use: it must end, with the drain, within the 90 s
+/// after which systemd kills the process.
+const RECORD_USAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server that is bound and not yet running.
 pub struct Server {
@@ -57,7 +56,7 @@ pub struct Server {
     pub(super) service: Arc<Service>,
     pub(super) changes: Arc<RecordChanges>,
     reload: telemetry::Reload,
-    hurry: CancellationToken,
+    end_now: CancellationToken,
     accounts_quit: CancellationToken,
     disk: Arc<Disk>,
     _lock: DataLock,
@@ -69,19 +68,19 @@ struct Listeners {
     control: UnixListener,
 }
 
-/// How a running server is told what to do.
+/// The signals that control a running server.
 pub struct ServerSignals {
-    /// Cancelled: the server drains and ends.
+    /// Cancelled to make the server drain and end.
     pub shutdown: CancellationToken,
-    /// At each message the configuration is read again.
+    /// A message on this channel makes the server read the configuration again.
     pub reload: mpsc::Receiver<()>,
 }
 
 impl Server {
-    /// Binds the sockets, gives up privileges, locks the data directory, opens the store and the host keys.
+    /// Binds the sockets, gives up privileges, locks the data directory, and opens the store and the host keys.
     ///
     /// # Errors
-    /// Whatever keeps the server from running, with what to do about it.
+    /// Returns an error that says what keeps the server from running, and what to do about it.
     pub async fn bind(config: Config) -> Result<Self> {
         let installation = config.installation();
         let mut report = Report::default();
@@ -95,7 +94,7 @@ impl Server {
         let current = current(&config, keys)?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let control = control::server::bind(&config.control_socket())?;
-        let session_threads = Shares::of_process().session_threads();
+        let session_threads = DescriptorShares::of_process().session_threads();
         let scheduler = IoScheduler::new(slots(), session_threads, Handle::current())
             .map_err(|error| Error::new("cannot start the watchdog of file systems").because(error))?;
         let accounts_quit = CancellationToken::new();
@@ -115,7 +114,7 @@ impl Server {
             events: Events::new(vec![Box::new(audit)]),
             accounts,
             threads: SessionThreads::new(scheduler.thread_slots(), Handle::current()),
-            place: mount::MountContext {
+            mount_context: mount::MountContext {
                 scheduler,
                 disks,
                 fsync: config.storage.fsync,
@@ -133,20 +132,20 @@ impl Server {
             service,
             changes,
             reload,
-            hurry: CancellationToken::new(),
+            end_now: CancellationToken::new(),
             accounts_quit,
             disk,
             _lock: lock,
         })
     }
 
-    /// When this is cancelled during the drain, transfers are not waited for any more.
+    /// Sets a token that ends the wait for transfers when it is cancelled during the drain.
     #[must_use]
-    pub fn hurried_by(self, hurry: CancellationToken) -> Self {
-        Self { hurry, ..self }
+    pub fn with_end_now(self, end_now: CancellationToken) -> Self {
+        Self { end_now, ..self }
     }
 
-    /// The addresses that are listened on, with the ports that the kernel chose for 0.
+    /// Returns the addresses that are listened on, with the ports that the kernel chose for port 0.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.listeners
             .tcp
@@ -155,10 +154,10 @@ impl Server {
             .collect()
     }
 
-    /// Serves until `signals.shutdown` is cancelled and everybody has left.
+    /// Serves until `signals.shutdown` is cancelled and all sessions have ended.
     ///
     /// # Errors
-    /// None at the moment.
+    /// Returns no error at the moment.
     pub async fn run(self, mut signals: ServerSignals) -> Result<()> {
         let listening = self.local_addrs();
         for address in &listening {
@@ -177,24 +176,24 @@ impl Server {
             tokio::select! {
                 () = signals.shutdown.cancelled() => break,
                 Some(()) = signals.reload.recv() => tokio::select! {
-                    // Where what is read lies on a disk that hangs, the server can still be ended.
+                    // The server can be stopped even if a reload reads from a disk that hangs.
                     () = signals.shutdown.cancelled() => break,
                     () = reloading.run() => {}
                 },
             }
         }
         tasks.stop_accepting();
-        let patience = Duration::from_secs(reloading.config.server.drain_secs);
-        drain(&self.service, &tasks.connections, patience, self.hurry).await;
+        let timeout = Duration::from_secs(reloading.config.server.drain_secs);
+        drain(&self.service, &tasks.connections, timeout, self.end_now).await;
         self.service.threads.stop();
         tasks.end_helpers().await;
         control::server::unbind(&reloading.config.control_socket());
-        // Last, when nothing changes any more: every account is written down exact.
+        // This comes last, when nothing changes any more: the exact use of every account is recorded.
         self.accounts_quit.cancel();
-        // What cannot be written down stays at its ceiling, and is measured after the next start.
+        // An account that cannot be recorded keeps its ceiling, and is measured after the next start.
         let written = self.service.accounts.stopped();
-        within(WRITING_DOWN, "writing down what homes hold", written).await;
-        within(LAST_CALL, "closing the store", self.store.close()).await;
+        within(RECORD_USAGE_TIMEOUT, "recording the use of homes", written).await;
+        within(STOP_TIMEOUT, "closing the store", self.store.close()).await;
         tracing::info!("stopped");
         Ok(())
     }
@@ -202,10 +201,10 @@ impl Server {
 
 /// The tasks of a running server.
 struct Tasks {
-    /// Cancelled when nobody is accepted any more.
+    /// Cancelled when no connection is to be accepted any more.
     stop: CancellationToken,
     connections: TaskTracker,
-    /// Cancelled when the helpers are to end.
+    /// Cancelled when the helper tasks are to end.
     quit: CancellationToken,
     helpers: TaskTracker,
 }
@@ -235,7 +234,7 @@ impl Tasks {
         tasks.helpers.spawn(changes::watch(Arc::clone(changes), quit()));
         tasks
             .helpers
-            .spawn(memory::give_back(Arc::clone(service), quit()));
+            .spawn(memory::return_free_pages(Arc::clone(service), quit()));
         let (service, ended) = (Arc::clone(service), quit());
         tasks
             .helpers
@@ -256,7 +255,7 @@ impl Tasks {
     async fn end_helpers(&self) {
         self.quit.cancel();
         self.helpers.close();
-        within(LAST_CALL, "ending the server's own tasks", self.helpers.wait()).await;
+        within(STOP_TIMEOUT, "ending the server's own tasks", self.helpers.wait()).await;
     }
 }
 
@@ -274,7 +273,7 @@ fn bind_sockets(
     let listeners =
         listeners.map_err(|error| Error::new("cannot watch the listening sockets").because(error))?;
     data_dir::make_key_dir(installation)?;
-    privileges::give_up(config)?;
+    privileges::drop_root(config)?;
     Ok(listeners)
 }
 
@@ -285,7 +284,7 @@ async fn open_store(
 ) -> Result<Arc<SqlStore>> {
     let store = crate::ops::store::open(installation, |warning| tracing::warn!("{warning}")).await?;
     store.stay_open().await?;
-    store.look_through().await?;
+    store.check_integrity().await?;
     if !store.has_users().await? {
         preflight::orphans(config, report);
         report.proceed()?;
@@ -293,7 +292,7 @@ async fn open_store(
     Ok(Arc::new(store))
 }
 
-/// The file system of the data directory.
+/// Returns the file system of the data directory.
 fn device_of(dir: &Path) -> Result<u64> {
     let meta = dir
         .metadata()
@@ -301,7 +300,7 @@ fn device_of(dir: &Path) -> Result<u64> {
     Ok(std::os::unix::fs::MetadataExt::dev(&meta))
 }
 
-/// The banner with a line end: clients print it as it is, and go on behind it.
+/// Returns the banner with a line end, since clients print it as it is, and continue on the same line.
 fn whole_lines(banner: &str) -> String {
     match banner {
         "" => String::new(),

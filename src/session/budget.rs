@@ -1,21 +1,22 @@
-//! What the sessions of one user hold together of what the whole server has: file descriptors, and memory (see
-//! [`super::memory`]). Limits for each channel and each connection multiply; these do not.
+//! The budget of each user: how many file descriptors and how much memory (see [`super::memory`]) all sessions of one
+//! user may hold together. Limits for each channel and each connection multiply; these limits do not.
 //!
-//! One user never gets more than half, so that others find something. A session takes descriptors too, for its
-//! connection and its home; what is kept for new connections and for the server itself is in [`crate::io::descriptors`].
+//! One user never gets more than half, so that something is left for others. A session also takes descriptors for its
+//! connection and its home. The descriptors for new connections and for the server itself are counted in
+//! [`crate::io::descriptors`].
 
 use std::sync::Arc;
 
-use crate::io::descriptors::{PER_SESSION, Shares};
+use crate::io::descriptors::{DescriptorShares, PER_SESSION};
 
 use super::memory::{BoundedCounter, ServerMemory, UserMemory};
 
-/// Memory for requests that wait, where it is not known how much there is.
+/// The memory budget if the size of the machine's memory is not known, in bytes.
 const LEAST_MEMORY: usize = 1 << 30;
-/// All users together may hold one in so many bytes of the machine's memory.
+/// All users together may hold one part in this many of the machine's memory.
 const MEMORY_PART: u64 = 4;
 
-/// What all users together may hold of file descriptors and memory.
+/// The limits on the file descriptors and the memory that all users together may hold.
 #[derive(Debug)]
 pub struct ServerBudget {
     files: BoundedCounter,
@@ -23,17 +24,17 @@ pub struct ServerBudget {
 }
 
 impl Default for ServerBudget {
-    /// The budget that this process and this machine allow.
+    /// Creates the budget from the limits of this process and the memory of this machine.
     fn default() -> Self {
         let info = rustix::system::sysinfo();
         let memory = u128::from(info.totalram) * u128::from(info.mem_unit) / u128::from(MEMORY_PART);
         let memory = usize::try_from(memory).unwrap_or(LEAST_MEMORY);
-        Self::new(Shares::of_process().users, memory.max(LEAST_MEMORY))
+        Self::new(DescriptorShares::of_process().users, memory.max(LEAST_MEMORY))
     }
 }
 
 impl ServerBudget {
-    /// A budget of so many open files and so many bytes of memory.
+    /// Creates a budget of this many open files and this many bytes of memory.
     pub fn new(files: usize, memory: usize) -> Self {
         Self {
             files: BoundedCounter::new(files),
@@ -42,7 +43,7 @@ impl ServerBudget {
     }
 }
 
-/// What the sessions of one user hold of the server's budget.
+/// The part of the server's budget that the sessions of one user hold.
 #[derive(Debug)]
 pub struct UserBudget {
     server: Arc<ServerBudget>,
@@ -51,18 +52,18 @@ pub struct UserBudget {
     pub memory: Arc<UserMemory>,
 }
 
-/// Why no more files can be opened. The sentences are for the client.
+/// Why no more files can be opened. The texts are shown to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Exhausted {
-    /// The sessions of this user have as many files open as one user may have.
+    /// The sessions of this user have as many files open as one user may have: this many.
     #[error("too many open files in all sessions of this user (the limit is {0})")]
     ByUser(usize),
-    /// The sessions of all users have as many files open as there may be.
+    /// The sessions of all users together have as many files open as the server allows.
     #[error("too many open files on this server")]
     ByAll,
 }
 
-/// The right to one open file or directory, or to what a session needs. Dropping it gives the right back.
+/// The right to one open file or directory, or to the descriptors of one session. Dropping it gives the right back.
 #[derive(Debug)]
 pub struct Descriptor {
     user: Arc<UserBudget>,
@@ -71,13 +72,13 @@ pub struct Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        self.user.files.give_back(self.count);
-        self.user.server.files.give_back(self.count);
+        self.user.files.release(self.count);
+        self.user.server.files.release(self.count);
     }
 }
 
 impl UserBudget {
-    /// The budget of a user who has no session yet.
+    /// Creates the budget of a user who has no session yet.
     pub fn of(server: &Arc<ServerBudget>) -> Arc<Self> {
         Arc::new(Self {
             files: BoundedCounter::new(server.files.limit / 2),
@@ -89,15 +90,15 @@ impl UserBudget {
     /// Takes the right to one more open file or directory.
     ///
     /// # Errors
-    /// When there are too many.
+    /// Returns an error if the user, or all users together, have too many open.
     pub fn descriptor(self: &Arc<Self>) -> Result<Descriptor, Exhausted> {
         self.descriptors(1)
     }
 
-    /// Takes what one more session needs.
+    /// Takes the descriptors that one more session needs.
     ///
     /// # Errors
-    /// When there are too many open files.
+    /// Returns an error if the user, or all users together, have too many open files.
     pub fn session(self: &Arc<Self>) -> Result<Descriptor, Exhausted> {
         self.descriptors(PER_SESSION)
     }
@@ -107,7 +108,7 @@ impl UserBudget {
             return Err(Exhausted::ByUser(self.files.limit));
         }
         if !self.server.files.take(count) {
-            self.files.give_back(count);
+            self.files.release(count);
             return Err(Exhausted::ByAll);
         }
         let user = Arc::clone(self);
@@ -121,7 +122,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     #[test]
-    fn nobody_gets_more_than_half_and_all_comes_back() {
+    fn one_user_gets_at_most_half_and_everything_is_released() {
         let server = Arc::new(ServerBudget::new(10, 1000));
         let (one, other, third) = (
             UserBudget::of(&server),

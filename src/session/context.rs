@@ -1,5 +1,5 @@
-//! What a channel knows of its session: whose its events are, what it may hold, and whether it transfers something.
-//! The session itself is in [`super::registry`].
+//! What a channel knows of its session: the actor of its events, its budget, and whether it transfers something. The
+//! session itself is in [`super::registry`].
 
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::budget::UserBudget;
 use super::events::{EmitCredit, Events};
 use super::registry::EndReport;
 
-/// Whether the server works for a connection: one that waits for its answer is not idle.
+/// Tracks whether the server is working for a connection: a connection that waits for its reply is not idle.
 #[derive(Clone, Default)]
 pub struct Activity(Arc<Mutex<ActivityState>>);
 
@@ -30,13 +30,13 @@ impl Activity {
         self.0.lock()
     }
 
-    /// Marks the connection as worked for until the guard is dropped.
+    /// Counts as work for the connection until the guard is dropped.
     pub fn begin(&self) -> ActivityGuard {
         self.work().under_way += 1;
         ActivityGuard(self.clone())
     }
 
-    /// The time at which the server last worked for the connection; `None` if it never has.
+    /// Returns when the server last worked for the connection, or `None` if it never has.
     pub fn last(&self) -> Option<Instant> {
         let work = self.work();
         match work.under_way {
@@ -46,7 +46,7 @@ impl Activity {
     }
 }
 
-/// Marks a connection as worked for until it is dropped: see [`Activity::begin`].
+/// Counts as work for a connection until it is dropped: see [`Activity::begin`].
 pub struct ActivityGuard(Activity);
 
 impl Drop for ActivityGuard {
@@ -57,10 +57,10 @@ impl Drop for ActivityGuard {
     }
 }
 
-/// The log tells of a full disk at most this often, however many clients find it full.
+/// The shortest time between two log lines about a full disk, however many clients run into it.
 const FULL_DISK_EVERY: Duration = Duration::from_secs(10);
 
-/// Returns whether the log has told of no full disk for a while, and notes that it does now.
+/// Returns whether a full disk may be logged now, and if so, records that it was.
 fn is_first_for_a_while() -> bool {
     static LAST: Mutex<Option<Instant>> = Mutex::new(None);
     let mut last = LAST.lock();
@@ -71,42 +71,42 @@ fn is_first_for_a_while() -> bool {
     first
 }
 
-/// What a channel knows of its session. Cheap to clone.
+/// What a channel knows of its session. It is cheap to clone.
 #[derive(Clone)]
 pub struct SessionContext {
     /// The session and its user, as events name them.
     pub actor: Actor,
-    /// Where the session's events go.
+    /// The emitter of the session's events.
     pub events: Events,
-    /// Whether there is room for more events of the user.
+    /// The user's credit for emitting events, which is short when the audit log cannot keep up.
     pub credit: Arc<EmitCredit>,
-    /// The number of files that are open and of hashes that are computed, in all channels of the session. A server
-    /// that drains waits until it is 0.
+    /// The number of open files and of hashes being computed, in all channels of the session. A server that drains
+    /// waits until it is 0.
     pub busy_count: Arc<AtomicUsize>,
-    /// What all sessions of the user hold together.
+    /// The budget that all sessions of the user share.
     pub budget: Arc<UserBudget>,
-    /// Whether the server works for the connection.
+    /// Whether the server is working for the connection.
     pub activity: Activity,
-    /// Reports the end of the session once all who hold it have let go, which is after its files are closed.
+    /// Reports the end of the session when its last holder drops it, which is after its files are closed.
     pub end_report: Arc<EndReport>,
 }
 
 impl SessionContext {
     /// Emits an event of this session.
-    pub fn tell(&self, event: impl FnOnce(Actor) -> Event) {
+    pub fn emit(&self, event: impl FnOnce(Actor) -> Event) {
         self.events.emit(&event(self.actor.clone()));
     }
 
-    /// Tells of a refused call on the home, if an operator may want to know about it.
+    /// Reports a refused call on the home, if an operator may want to know about it.
     pub fn refused(&self, error: Error, path: &VirtualPath, sentence: impl FnOnce() -> String) {
         match error {
             Error::Forbidden(operation) => {
                 let path = path.clone();
-                self.tell(|who| Event::Forbidden { who, operation, path });
+                self.emit(|who| Event::Forbidden { who, operation, path });
             }
             Error::OverBytes { .. } | Error::OverFiles { .. } => {
                 let (path, sentence) = (path.clone(), sentence());
-                self.tell(|who| Event::OverQuota { who, path, sentence });
+                self.emit(|who| Event::OverQuota { who, path, sentence });
             }
             Error::DiskFull | Error::DiskQuota if is_first_for_a_while() => {
                 let Actor { user, session } = &self.actor;
@@ -124,9 +124,9 @@ impl SessionContext {
         BusyGuard(self.clone())
     }
 
-    /// Tells that a file was opened. The record tells that it was closed when it is dropped.
+    /// Emits the event that a file was opened. When the returned record is dropped, it emits that the file was closed.
     pub fn opened(&self, path: VirtualPath, write: bool) -> FileRecord {
-        self.tell(|who| Event::Opened {
+        self.emit(|who| Event::Opened {
             who,
             path: path.clone(),
             write,
@@ -150,7 +150,7 @@ impl Drop for BusyGuard {
     }
 }
 
-/// What happened to an open file. Dropping it tells that the file was closed.
+/// What was done with an open file. When it is dropped, it emits the event that the file was closed.
 pub struct FileRecord {
     /// The path by which the file was opened.
     pub path: VirtualPath,
@@ -171,7 +171,7 @@ impl Drop for FileRecord {
             since,
             busy,
         } = self;
-        busy.0.tell(|who| Event::Closed {
+        busy.0.emit(|who| Event::Closed {
             who,
             path: path.clone(),
             bytes_read: *bytes_read,

@@ -11,14 +11,15 @@ use std::sync::Arc;
 use crate::domain::event::Event;
 use crate::domain::user::UserName;
 
-pub use credit::{EmitCredit, PATIENCE};
+pub use credit::{EmitCredit, MAX_WAIT};
 
-/// Receives every event, on the thread that emits it: it must not block.
+/// Receives every event. It is called on the thread that emits the event, so it must not block.
 pub trait Subscriber: Send + Sync {
-    /// Receives one event.
-    fn notice(&self, event: &Event);
+    /// Receives one event. It must not block.
+    fn on_event(&self, event: &Event);
 
-    /// Whether a user's sessions may go on emitting events; `None` if they always may.
+    /// Returns the credit of this user, which says whether the user's sessions may emit more events; `None` if they
+    /// always may.
     fn credit(&self, _user: &UserName) -> Option<Arc<EmitCredit>> {
         None
     }
@@ -31,14 +32,14 @@ pub struct Events {
 }
 
 impl Events {
-    /// Events go to these subscribers, in this order.
+    /// Creates an emitter that passes events to these subscribers, in this order.
     pub fn new(subscribers: Vec<Box<dyn Subscriber>>) -> Self {
         Self {
             subscribers: subscribers.into(),
         }
     }
 
-    /// The credit of a user at the first subscriber that keeps one.
+    /// Returns the credit of a user at the first subscriber that keeps one.
     pub fn credit(&self, user: &UserName) -> Arc<EmitCredit> {
         let cares = self
             .subscribers
@@ -50,7 +51,7 @@ impl Events {
     /// Passes an event to every subscriber.
     pub fn emit(&self, event: &Event) {
         for subscriber in self.subscribers.iter() {
-            subscriber.notice(event);
+            subscriber.on_event(event);
         }
     }
 }

@@ -1,36 +1,37 @@
-//! Memory that the sessions of one user hold together, of what there is for all users.
+//! The memory accounts of each user: how much the sessions of one user hold together, and all users together.
 //!
-//! Two accounts, because they behave differently when they are used up. *Credit* is what a client was allowed to send
-//! ahead, and replies on their way: without it a channel waits, at the pace that its minimum allows, and nothing is
-//! refused. *Holdings* are what a client keeps until it gives it up (open files and directories, command lines and the
-//! names that they stand for): without room for them a request is refused.
+//! There are two accounts, because they behave differently when they are exhausted. *Credit* is for what a client was
+//! allowed to send ahead, and for replies on their way: without credit a channel is slower, since only its minimum is
+//! left, but nothing is refused. *Holdings* are what a client keeps until it releases it (open files and directories,
+//! command lines and their expansions): without room for them a request is refused.
 //!
-//! With what needs no account (the minimum of 64 KiB for each channel, and about 1.5 MiB of buffers for each connection)
-//! one user costs the server at most 512 MiB by default: 100 connections with 32 channels each.
+//! Together with what is not charged to an account (the minimum of 64 KiB for each channel, and about 1.5 MiB of
+//! buffers for each connection) one user costs the server at most 512 MiB by default: 100 connections with 32 channels
+//! each.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The most credit of one user, in bytes: 40 channels at their usual window; about 1,000 still get more than the
-/// minimum.
+/// The most credit of one user, in bytes: 40 channels at their usual window. With 1,000 channels, each still gets more
+/// than the minimum.
 const CREDIT: usize = 80 << 20;
-/// The most holdings of one user, in bytes: some 25,000 open files.
+/// The most holdings of one user, in bytes: about 25,000 open files.
 const HOLDINGS: usize = 32 << 20;
 
-/// What a client hears that holds too much.
+/// The text that a client gets whose user holds too much.
 pub const TOO_MUCH_HELD: &str =
     "the sessions of this user hold too much memory in open files, directories and commands";
 
 /// The two accounts that a user's memory is charged to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryAccount {
-    /// What a client may send ahead, and replies on their way.
+    /// Data that a client may send ahead, and replies on their way.
     Credit,
-    /// What a client keeps until it gives it up.
+    /// What a client keeps until it releases it, such as open files.
     Holdings,
 }
 
-/// An amount that is in use, and its limit.
+/// An amount that is in use, with a limit.
 #[derive(Debug)]
 pub(super) struct BoundedCounter {
     pub(super) used: AtomicUsize,
@@ -47,12 +48,12 @@ impl BoundedCounter {
         let before = self.used.fetch_add(amount, Ordering::Relaxed);
         let fits = before.saturating_add(amount) <= self.limit;
         if !fits {
-            self.give_back(amount);
+            self.release(amount);
         }
         fits
     }
 
-    pub(super) fn give_back(&self, amount: usize) {
+    pub(super) fn release(&self, amount: usize) {
         self.used.fetch_sub(amount, Ordering::Relaxed);
     }
 
@@ -66,7 +67,7 @@ impl BoundedCounter {
 pub struct ServerMemory(BoundedCounter);
 
 impl ServerMemory {
-    /// A memory of so many bytes, none of which is in use.
+    /// Creates an account of this many bytes, none of which is in use.
     pub fn new(bytes: usize) -> Arc<Self> {
         Arc::new(Self(BoundedCounter::new(bytes)))
     }
@@ -81,7 +82,8 @@ pub struct UserMemory {
 }
 
 impl UserMemory {
-    /// The memory of a user who holds nothing yet. Nobody gets more than a quarter of what there is for each account.
+    /// Creates the account of a user who holds nothing yet. No user gets more than a quarter of the server's memory for
+    /// each account.
     pub fn of(server: &Arc<ServerMemory>) -> Arc<Self> {
         let most = server.0.limit / 4;
         Arc::new(Self {
@@ -98,26 +100,27 @@ impl UserMemory {
         }
     }
 
-    /// Takes so many bytes, or none; returns whether it has.
+    /// Takes this many bytes, or none; returns whether it took them.
     pub fn take(&self, account: MemoryAccount, bytes: usize) -> bool {
         if !self.account(account).take(bytes) {
             return false;
         }
         let fits = self.server.0.take(bytes);
         if !fits {
-            self.account(account).give_back(bytes);
+            self.account(account).release(bytes);
         }
         fits
     }
 
-    /// Gives bytes back that [`UserMemory::take`] has taken.
-    pub fn give_back(&self, account: MemoryAccount, bytes: usize) {
-        self.account(account).give_back(bytes);
-        self.server.0.give_back(bytes);
+    /// Returns bytes that [`UserMemory::take`] has taken.
+    pub fn release(&self, account: MemoryAccount, bytes: usize) {
+        self.account(account).release(bytes);
+        self.server.0.release(bytes);
     }
 
-    /// How much of `wanted` a channel should take, so that something is left for others. The first half of the
-    /// credit is for whoever needs it; of the second, nobody takes more than a sixteenth of what is left.
+    /// Returns how much of `wanted` a channel should take, so that something is left for others. The first half of the
+    /// credit is available without restriction; of the second half, a channel takes at most a sixteenth of what is
+    /// left.
     pub fn fair_credit(&self, wanted: usize) -> usize {
         let (free, half) = (
             self.credit.free().min(self.server.0.free()),
@@ -126,13 +129,13 @@ impl UserMemory {
         wanted.min(free.saturating_sub(half).max(free / 16))
     }
 
-    /// Whether less than a sixteenth of the credit is left.
+    /// Returns whether less than a sixteenth of the credit is left.
     pub fn is_short_of_credit(&self) -> bool {
         self.credit.free() < self.credit.limit / 16
     }
 }
 
-/// A charge to a user's holdings. Dropping it gives the bytes back.
+/// A charge to a user's holdings. Dropping it returns the bytes.
 #[derive(Debug)]
 pub struct MemoryCharge {
     memory: Arc<UserMemory>,
@@ -140,7 +143,7 @@ pub struct MemoryCharge {
 }
 
 impl MemoryCharge {
-    /// A charge of 0 bytes.
+    /// Creates a charge of 0 bytes.
     pub fn nothing(memory: &Arc<UserMemory>) -> Self {
         Self {
             memory: Arc::clone(memory),
@@ -148,7 +151,7 @@ impl MemoryCharge {
         }
     }
 
-    /// Charges so many bytes more; returns `false`, and charges none, if there is no room for them.
+    /// Charges this many more bytes; returns `false`, and charges none, if there is no room for them.
     pub fn grow(&mut self, bytes: usize) -> bool {
         let fits = self.memory.take(MemoryAccount::Holdings, bytes);
         if fits {
@@ -157,11 +160,11 @@ impl MemoryCharge {
         fits
     }
 
-    /// Gives back so many bytes of the charge.
+    /// Returns this many bytes of the charge.
     pub fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        self.memory.give_back(MemoryAccount::Holdings, bytes);
+        self.memory.release(MemoryAccount::Holdings, bytes);
     }
 }
 
@@ -176,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_takes_all_and_all_comes_back() {
+    fn one_user_cannot_take_everything_and_everything_is_released() {
         let server = ServerMemory::new(400);
         let (one, other) = (UserMemory::of(&server), UserMemory::of(&server));
         assert!(one.take(MemoryAccount::Credit, 100) && !one.take(MemoryAccount::Credit, 1));
@@ -189,8 +192,8 @@ mod tests {
         held.shrink(30);
         assert!(held.grow(30));
         drop(held);
-        one.give_back(MemoryAccount::Credit, 100);
-        other.give_back(MemoryAccount::Credit, 100);
+        one.release(MemoryAccount::Credit, 100);
+        other.release(MemoryAccount::Credit, 100);
         assert_eq!(server.0.used.load(Ordering::Relaxed), 0);
     }
 

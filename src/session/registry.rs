@@ -1,15 +1,15 @@
-//! Who is signed in: limits per user, listing, and ending from outside.
+//! The registry of sessions: it limits them per user, lists them, and ends them from outside.
 //!
 //! States of a sign-in that was accepted:
-//! - *entering*: the user's record was read, and the session is not in the registry yet. It takes its place there, and
-//!   then looks whether any record was changed since it was read ([`Sessions::revision`]); if so, it reads it again.
+//! - *entering*: the user's record was read, and the session is not in the registry yet. It registers, and then checks
+//!   whether any record was changed since its own was read ([`Sessions::revision`]); if so, it reads its record again.
 //! - *live*: in the registry, its gate open.
-//! - *ending*: its gate is closed ([`Session::revoke`]), so that no call on its home begins any more, and its client is
-//!   told why; it counts no more for limits. Calls that had begun go on to their ends.
-//! - *ended*: the connection is gone, and with it the place in the registry.
+//! - *ending*: its gate is closed ([`Session::revoke`]), so that no further call on its home begins, and its client is
+//!   told why; it does not count for limits any more. Calls that had begun are completed.
+//! - *ended*: the connection is closed, and the session is out of the registry.
 //!
-//! Whoever changes a record says so before looking through the registry ([`Sessions::changed`]): a session is then
-//! either found there, or looks again by itself.
+//! Code that changes a record calls [`Sessions::changed`] before it looks through the registry: a session is then
+//! either found there, or reviews its record by itself.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,9 +40,9 @@ pub struct Sessions {
     until_changed: Notify,
 }
 
-/// A signed-in connection.
+/// The session of a connection whose user has signed in.
 pub struct Session {
-    /// The session's id. No other session ever gets the same.
+    /// The session's id, which is never used again.
     pub id: SessionId,
     /// The proof that the user has signed in.
     pub login: Login,
@@ -56,12 +56,11 @@ pub struct Session {
     pub began: Instant,
     /// The number of channels that are open now.
     pub channels: AtomicUsize,
-    /// The number of files that are open and of hashes that are computed, in all channels: a session whose count is 0
-    /// transfers nothing.
+    /// The number of open files and of hashes being computed, in all channels. A session transfers nothing if it is 0.
     pub busy_count: Arc<AtomicUsize>,
-    /// What all sessions of this user hold together.
+    /// The budget that all sessions of this user share.
     pub budget: Arc<UserBudget>,
-    /// Reads how much has been received and sent so far.
+    /// Reads how many bytes have been received and sent so far.
     pub traffic: OnceLock<TrafficMeter>,
     /// Asks the connection to end.
     pub ending: EndRequest,
@@ -72,8 +71,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Takes everything from the session, for good: no call on the home begins any more, and the client is told why.
-    /// Returns whether that is new.
+    /// Closes the gate of the session for good: no further call on the home begins, and the client is told why. Returns
+    /// whether the gate was open.
     pub fn revoke(&self, reason: impl Into<String>) -> bool {
         let new = self.gate.close();
         if new {
@@ -82,7 +81,7 @@ impl Session {
         new
     }
 
-    /// The session, as its events name it.
+    /// Returns the session and its user as events name them.
     pub fn actor(&self) -> Actor {
         Actor {
             session: self.id,
@@ -90,7 +89,7 @@ impl Session {
         }
     }
 
-    /// When the user's record or the key has to be looked at again, in milliseconds since 1970.
+    /// Returns when the user's record or the key has to be reviewed, in milliseconds since 1970.
     fn until(&self) -> i64 {
         self.until.load(Ordering::Relaxed)
     }
@@ -100,7 +99,7 @@ fn millisecond(until: Option<Timestamp>) -> i64 {
     until.map_or(i64::MAX, Timestamp::as_millisecond)
 }
 
-/// What went over a connection so far.
+/// The bytes that went over a connection so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// The bytes received from the client.
@@ -123,33 +122,33 @@ struct EndRequestState {
 }
 
 impl EndRequest {
-    /// Asks the connection to end. The first reason stands.
+    /// Asks the connection to end. If it was asked before, the earlier reason is kept.
     pub fn end(&self, reason: impl Into<String>) {
-        // A second reason comes too late.
+        // A second reason is ignored.
         let _ = self.0.reason.set(reason.into());
         self.0.asked.cancel();
     }
 
-    /// Waits until somebody asks the connection to end.
+    /// Waits until the connection is asked to end.
     pub async fn asked(&self) {
         self.0.asked.cancelled().await;
     }
 
-    /// The reason for which the connection was asked to end, if it was.
+    /// Returns the reason for which the connection was asked to end, or `None` if it was not.
     pub fn reason(&self) -> Option<&str> {
         self.0.reason.get().map(String::as_str)
     }
 }
 
-/// Reports that a session has ended when the last of those who hold it drops it: the connection, or a task that still
-/// closes files.
+/// Emits the event that a session has ended, when its last holder drops it: the connection, or a task that still closes
+/// files.
 pub struct EndReport {
     session: Arc<Session>,
     events: Events,
 }
 
 impl EndReport {
-    /// A report for a session that has begun.
+    /// Creates the report for a session that has begun.
     pub fn new(session: Arc<Session>, events: Events) -> Arc<Self> {
         Arc::new(Self { session, events })
     }
@@ -180,12 +179,12 @@ pub enum NotRegistered {
         /// The number of sessions that are allowed.
         limit: usize,
     },
-    /// The user, or all users together, have as many open files as there may be.
+    /// The user, or all users together, have as many open files as are allowed.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
 }
 
-/// The place of a session in the registry. Dropping it takes the session out.
+/// The place of a session in the registry. Dropping it removes the session.
 pub struct Registration {
     session: Arc<Session>,
     sessions: Arc<Sessions>,
@@ -193,7 +192,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// The session that is registered.
+    /// Returns the session that is registered.
     pub fn session(&self) -> &Arc<Session> {
         &self.session
     }
@@ -210,9 +209,14 @@ impl Sessions {
         self.live.lock()
     }
 
-    /// Registers a session, if the user has fewer of them than the record, or else `limit`, allows.
-    pub fn enter(self: &Arc<Self>, newcomer: Newcomer, limit: usize) -> Result<Registration, NotRegistered> {
-        let Newcomer { login, peer, ending } = newcomer;
+    /// Registers a session, if the user has fewer sessions than the record allows, or `limit` if the record has no
+    /// limit.
+    pub fn enter(
+        self: &Arc<Self>,
+        newcomer: NewSession,
+        limit: usize,
+    ) -> Result<Registration, NotRegistered> {
+        let NewSession { login, peer, ending } = newcomer;
         let limit = session_limit(login.max_sessions(), limit);
         let mut live = self.live();
         let mut of_user = live
@@ -255,22 +259,23 @@ impl Sessions {
         })
     }
 
-    /// All sessions, oldest first.
+    /// Returns all sessions, oldest first.
     pub fn list(&self) -> Vec<Arc<Session>> {
         self.live().values().cloned().collect()
     }
 
-    /// The number of changes to users' records so far. A sign-in sees by it whether there was one in between.
+    /// Returns the number of changes to users' records so far, by which a sign-in sees whether there was one in
+    /// between.
     pub fn revision(&self) -> u64 {
         self.revision.load(Ordering::SeqCst)
     }
 
-    /// Notes that a user's record was changed: sign-ins that are about to register read theirs again.
+    /// Records that a user's record was changed: sign-ins that are about to register read theirs again.
     pub fn changed(&self) {
         self.revision.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The sessions of these users, oldest first.
+    /// Returns the sessions of these users, oldest first.
     pub fn of_users(&self, users: &BTreeSet<UserName>) -> Vec<Arc<Session>> {
         let live = self.live();
         let theirs = live
@@ -279,22 +284,22 @@ impl Sessions {
         theirs.cloned().collect()
     }
 
-    /// The number of this user's sessions that have not been revoked.
+    /// Returns the number of this user's sessions that have not been revoked.
     pub fn count(&self, user: &UserName) -> usize {
         let live = self.live();
         let open = |session: &&Arc<Session>| session.login.user() == user && !session.gate.is_closed();
         live.values().filter(open).count()
     }
 
-    /// Lets a session go on until a time; `None` if it need not end by itself.
-    pub fn goes_on(&self, session: &Session, until: Option<Timestamp>) {
+    /// Sets the time at which the session has to be reviewed; `None` if it does not expire.
+    pub fn set_expiry(&self, session: &Session, until: Option<Timestamp>) {
         let until = millisecond(until);
         if session.until.swap(until, Ordering::Relaxed) > until {
             self.until_changed.notify_one();
         }
     }
 
-    /// Sessions whose users or keys have expired by now, as far as is known; and when the next one does.
+    /// Returns the sessions whose users or keys have expired by now, as far as is known, and when the next one expires.
     pub fn expired(&self, now: Timestamp) -> (Vec<Arc<Session>>, Option<Timestamp>) {
         let now = now.as_millisecond();
         let (mut expired, mut next) = (Vec::new(), i64::MAX);
@@ -307,25 +312,25 @@ impl Sessions {
         (expired, Timestamp::from_millisecond(next).ok())
     }
 
-    /// Waits until some session is known to expire earlier than was known before.
+    /// Waits until a session is known to expire earlier than was known before.
     pub async fn until_changed(&self) {
         self.until_changed.notified().await;
     }
 
-    /// Asks the sessions for which `which` holds to end; returns how many.
+    /// Asks the sessions for which `which` returns `true` to end; returns how many.
     pub fn end(&self, reason: &str, which: impl Fn(&Session) -> bool) -> usize {
         let ended = self.list().into_iter().filter(|session| which(session));
         ended.map(|session| session.ending.end(reason)).count()
     }
 }
 
-/// How many sessions a user may have at once: as many as the record says, or else as many as `usual`.
+/// Returns how many sessions a user may have at once: the limit of the record, or `usual` if it has none.
 pub fn session_limit(of_record: Option<u32>, usual: usize) -> usize {
     of_record.map_or(usual, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// A sign-in that is about to become a session.
-pub struct Newcomer {
+pub struct NewSession {
     /// The proof that the user has signed in.
     pub login: Login,
     /// The address and port that the client comes from.

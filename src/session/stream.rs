@@ -1,5 +1,5 @@
-//! The two directions of one SSH channel, as SFTP and commands use them. It knows nothing of russh: the senders that
-//! it uses are made in [`crate::ssh`].
+//! The two directions of one SSH channel, as SFTP and commands use them. It does not depend on russh: the senders that
+//! it uses are implemented in [`crate::ssh`].
 
 pub mod connection_budget;
 pub mod input;
@@ -12,7 +12,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
-/// The two streams of a channel towards the client.
+/// The two streams of a channel to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// The output of SFTP and of commands.
@@ -21,31 +21,31 @@ pub enum Stream {
     Error,
 }
 
-/// Sends to the client from inside an SSH callback: at once, and in order with what a task has sent before.
+/// Sends to the client from inside an SSH callback: immediately, and in order with what a task has sent before.
 pub trait InlineSender {
-    /// Sends bytes, for which the peer's window has room.
+    /// Sends bytes. The caller has checked that the peer's window has room for them.
     fn send(&mut self, stream: Stream, bytes: Bytes);
-    /// Lets the client send so many bytes more.
+    /// Opens the client's window by this many bytes.
     fn open_window(&mut self, bytes: u32);
-    /// Ends the channel with an exit status, after all that was sent.
+    /// Ends the channel with an exit status, after everything that was sent.
     fn finish(&mut self, exit_status: u32);
-    /// Whether replies must wait because keys are exchanged. What is sent meanwhile stays in memory.
+    /// Returns whether replies must wait because keys are being exchanged. What is sent meanwhile stays in memory.
     fn is_held(&self) -> bool;
 }
 
 /// Sends to the client from outside of SSH callbacks, through the SSH library's queue.
 pub trait QueuedSender: Send + Sync {
-    /// Sends bytes, for which the peer's window has room; fails if the connection has ended.
+    /// Sends bytes, for which the peer's window has room. Fails if the connection has ended.
     fn send(&self, stream: Stream, bytes: Bytes) -> BoxFuture<'_, Result<(), Disconnected>>;
-    /// Lets the client send so many bytes more; fails if the connection has ended.
+    /// Opens the client's window by this many bytes. Fails if the connection has ended.
     fn open_window(&self, bytes: u32) -> BoxFuture<'_, Result<(), Disconnected>>;
-    /// Ends the channel with an exit status, after all that was sent.
+    /// Ends the channel with an exit status, after everything that was sent.
     fn finish(&self, exit_status: u32) -> BoxFuture<'_, ()>;
 }
 
-/// A boxed future, as methods of trait objects return it.
+/// A boxed future, as the methods of trait objects return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// The error of whoever sends to a connection that has ended.
+/// The error of sending to a connection that has ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Disconnected;

@@ -1,16 +1,16 @@
-//! Attributes and open flags between packets and the storage.
+//! Converts attributes and open flags between packets and the storage.
 //!
-//! Their layout is [`sftp_wire`]'s; what they mean to a file system is the storage's.
+//! [`sftp_wire`] defines their layout, and the storage defines what they mean to a file system.
 
 use bytes::Bytes;
 use sftp_wire::{Attributes, OpenFlags, Owner, Reply, Times};
 
 use crate::storage::{self, FileTimes, Metadata, OpenHow, SetAttrs};
 
-/// Permission bits with set-uid, set-gid and sticky: clients send the file type along.
+/// The permission bits, with set-uid, set-gid and sticky: clients send the file type along, which is ignored.
 const MODE_BITS: u32 = 0o7777;
 
-/// What a client wants to change.
+/// Returns the changes that a client asks for.
 pub fn changes(attributes: &Attributes) -> SetAttrs {
     let Attributes {
         size,
@@ -26,7 +26,7 @@ pub fn changes(attributes: &Attributes) -> SetAttrs {
     }
 }
 
-/// What a client is told: size, owner, permissions and times, always all four, as OpenSSH does.
+/// Returns the attributes that a client gets: size, owner, permissions and times, always all four, as with OpenSSH.
 pub fn of(meta: &Metadata) -> Attributes {
     Attributes {
         size: Some(meta.size),
@@ -42,12 +42,12 @@ pub fn of(meta: &Metadata) -> Attributes {
     }
 }
 
-/// The reply to a request for attributes.
+/// Encodes the reply to a request for attributes.
 pub fn reply(id: u32, meta: &Metadata) -> Bytes {
     Reply::<&[u8]>::Attrs(of(meta)).to_bytes(id)
 }
 
-/// How a file is to be opened. As in OpenSSH, a request that asks for neither reading nor writing is for reading.
+/// Returns how to open a file. As with OpenSSH, a request for neither reading nor writing is one for reading.
 pub fn how(flags: OpenFlags, attributes: &Attributes) -> OpenHow {
     let write = flags.contains(OpenFlags::WRITE);
     OpenHow {
@@ -61,8 +61,8 @@ pub fn how(flags: OpenFlags, attributes: &Attributes) -> OpenHow {
     }
 }
 
-/// A time as version 3 can say it, in 32 bits: the nearest one from 1970 to 2106. OpenSSH cuts bits off instead, which
-/// makes 2096 of 1960.
+/// Converts a time to the 32 bits of version 3: the nearest one from 1970 to 2106. OpenSSH truncates it, which turns
+/// 1960 into 2096.
 pub(super) fn seconds(time: i64) -> u32 {
     u32::try_from(time.max(0)).unwrap_or(u32::MAX)
 }

@@ -1,7 +1,7 @@
-//! Requests that wait, in the order in which they came, in as little memory as their own bytes take.
+//! The requests that wait, in the order of their arrival, in little more memory than their own bytes.
 //!
-//! Small ones stand behind each other in pieces of [`PIECE`] bytes; a READ takes [`READ_SIZE`]. A large one has memory
-//! of its own, which its execution takes over.
+//! Small ones are stored one after the other in pieces of [`PIECE`] bytes; a READ takes [`READ_SIZE`]. A large one has
+//! memory of its own, which its execution takes over.
 
 use std::collections::VecDeque;
 
@@ -10,14 +10,17 @@ use sftp_wire::PacketType;
 use super::handles::RawHandle;
 use super::read::Read;
 
-/// What a waiting READ takes: a mark, id, handle, offset and length.
+/// The size of a waiting READ in bytes: a mark, id, handle, offset and length.
 const READ_SIZE: usize = 1 + 4 + 4 + 8 + 4;
 const _: () = assert!(READ_SIZE <= 24, "a queued READ takes at most 24 bytes");
-/// A READ as clients send it: length, kind, id, handle (a string of four bytes), offset and length.
-const READ_ON_THE_WIRE: usize = 4 + 1 + 4 + 8 + 8 + 4;
-/// Large enough that the list of pieces costs nothing; small enough for a channel that has one only.
+/// The size of a READ as clients send it, in bytes: length, type, id, handle (a string of four bytes), offset and
+/// length.
+const READ_PACKET_SIZE: usize = 4 + 1 + 4 + 8 + 8 + 4;
+/// The size of a piece in bytes: large enough that the list of pieces costs little, and small enough for a channel that
+/// has only one.
 const PIECE: usize = 16 * 1024;
-/// An eighth of a piece: what is lost at its end at the most.
+/// The size in bytes from which a request has memory of its own: an eighth of a piece, which is the most that is unused
+/// at its end.
 const LARGE: usize = 2 * 1024;
 
 const READ: u8 = 0;
@@ -32,7 +35,7 @@ pub(super) enum WaitingRequest {
     Packet(Box<[u8]>),
 }
 
-/// The next request of the backlog, borrowed.
+/// The next request of the backlog, without taking it out.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NextRequest<'a> {
     /// A READ and its id.
@@ -42,7 +45,7 @@ pub(super) enum NextRequest<'a> {
 }
 
 impl WaitingRequest {
-    /// The request, borrowed.
+    /// Returns the request by reference.
     pub(super) fn next(&self) -> NextRequest<'_> {
         match self {
             WaitingRequest::Read(id, read) => NextRequest::Read(*id, *read),
@@ -50,22 +53,22 @@ impl WaitingRequest {
         }
     }
 
-    /// The number of bytes that the request took of the channel's window.
+    /// Returns the number of bytes of the channel's window that the request occupies.
     pub(super) fn size(&self) -> usize {
         self.next().size()
     }
 }
 
 impl NextRequest<'_> {
-    /// The number of bytes that the request took of the channel's window.
+    /// Returns the number of bytes of the channel's window that the request occupies.
     pub(super) fn size(&self) -> usize {
         match self {
-            NextRequest::Read(..) => READ_ON_THE_WIRE,
+            NextRequest::Read(..) => READ_PACKET_SIZE,
             NextRequest::Packet(packet) => packet.len() + 4,
         }
     }
 
-    /// The length of the packet, if it is a WRITE.
+    /// Returns the length of the packet if it is a WRITE.
     pub(super) fn write_len(&self) -> Option<usize> {
         match self {
             NextRequest::Packet(packet) if PacketType::of(packet) == Some(PacketType::Write) => {
@@ -89,15 +92,15 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    /// Whether nothing waits.
+    /// Returns whether no request waits.
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 
-    /// Puts a packet, given without its length field, behind the others.
+    /// Appends a packet, which is given without its length field.
     pub(super) fn push(&mut self, packet: &[u8]) {
         match Read::of_packet(packet) {
-            Some((id, read)) if packet.len() + 4 == READ_ON_THE_WIRE => self.small(&[
+            Some((id, read)) if packet.len() + 4 == READ_PACKET_SIZE => self.small(&[
                 &[READ],
                 &id.to_ne_bytes(),
                 &read.handle.0.to_ne_bytes(),
@@ -113,14 +116,14 @@ impl Backlog {
         }
     }
 
-    /// Puts a small request behind the others.
+    /// Appends a small request, whose bytes are the concatenated parts.
     fn small(&mut self, parts: &[&[u8]]) {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         if let Some(BacklogPiece::Small { bytes, .. }) = self.pieces.back_mut()
             && bytes.len() + length <= PIECE
         {
             if bytes.len() + length > bytes.capacity() {
-                // Doubled, but no larger than a piece becomes.
+                // Double the capacity, up to the size of a piece.
                 let more = bytes.len().min(PIECE - bytes.len()).max(length);
                 bytes.reserve_exact(more);
             }
@@ -131,7 +134,7 @@ impl Backlog {
         }
     }
 
-    /// The next request.
+    /// Returns the next request without taking it out.
     pub(super) fn front(&self) -> Option<NextRequest<'_>> {
         match self.pieces.front()? {
             BacklogPiece::Small { bytes, at } => decode(bytes.get(*at..)?).map(|(next, _)| next),
@@ -156,7 +159,7 @@ impl Backlog {
         if emptied {
             self.pieces.pop_front();
             if self.pieces.is_empty() {
-                // A burst may have made it large.
+                // Shrink the list, which a burst may have made large.
                 self.pieces = VecDeque::new();
             }
         }
@@ -164,7 +167,7 @@ impl Backlog {
     }
 }
 
-/// The first request in a piece, and how many bytes it takes there.
+/// Decodes the first request in a piece, and returns how many bytes it occupies there.
 fn decode(bytes: &[u8]) -> Option<(NextRequest<'_>, usize)> {
     let (mark, rest) = bytes.split_first()?;
     if *mark == READ {

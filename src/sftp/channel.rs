@@ -1,12 +1,12 @@
-//! One SFTP channel: splits the stream into packets and decides where each is executed, so that replies leave in
-//! the order of their requests (clients rely on it) and no callback waits.
+//! One SFTP channel: splits the stream into packets and decides where each is executed, so that replies leave in the
+//! order of their requests (clients rely on that) and no callback waits.
 //!
-//! In the SSH callback (*Direct*) a request runs only if all of this holds: nothing waits before it; the session is
-//! not with the task; the SSH layer has let go of every reply that the task sent (else ours would overtake them); the
-//! peer's window has room; events of the user find room in their queue; this callback has not made as much as one may
-//! ([`crate::session::stream::connection_budget::ConnectionBudget::goes_on`]); no keys are exchanged; and the file
-//! system is well. What waits for the window alone goes on in the callback that opens it; all else goes to the task
-//! (*Queued*).
+//! In the SSH callback (*Direct*) a request runs only if all of this holds: no earlier request waits; the session is
+//! not with the task; the SSH layer has taken over every reply that the task sent (otherwise the new reply would
+//! overtake them); the peer's window has room; the user's part of the event queue has room; this callback has not
+//! produced as much as one may ([`crate::session::stream::connection_budget::ConnectionBudget::may_make_more`]); no
+//! keys are being exchanged; and the file system does not hang. Requests that only wait for the window continue in the
+//! callback that opens it; all others go to the task (*Queued*).
 
 use std::sync::Arc;
 
@@ -19,20 +19,20 @@ use super::outcome::Outcome;
 use super::queue::{ChannelQueue, ChannelSetup, ChannelState, SessionOwner};
 use super::read::Read;
 use super::requests;
-use super::rest::UnsentReply;
 use super::session::Sftp;
+use super::unsent::UnsentReply;
 use crate::io::Permit;
 use crate::session::stream::connection_budget::WindowExceeded;
 use crate::session::stream::{InlineSender, Stream};
 use crate::storage::Wait;
 
-/// Why a channel or its connection must end.
+/// Why a channel, or its connection, must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChannelFault {
-    /// The stream makes no sense: the channel ends.
+    /// The client's stream is malformed: the channel ends.
     #[error(transparent)]
     Malformed(#[from] ClientFault),
-    /// The client ignores its window: it is disconnected.
+    /// The client ignores its window: the connection ends.
     #[error(transparent)]
     WindowExceeded(#[from] WindowExceeded),
 }
@@ -40,13 +40,13 @@ pub enum ChannelFault {
 /// One SFTP channel. Dropping it ends its task and closes its files.
 pub struct SftpChannel {
     queue: Arc<ChannelQueue>,
-    /// The beginning of a packet whose end has not arrived.
+    /// The beginning of a packet whose end has not arrived yet.
     partial: Vec<u8>,
     initialised: bool,
 }
 
 impl SftpChannel {
-    /// A channel for a session.
+    /// Creates the channel of a session.
     pub fn new(sftp: Sftp, setup: ChannelSetup) -> Self {
         Self {
             queue: ChannelQueue::new(sftp, setup),
@@ -55,7 +55,7 @@ impl SftpChannel {
         }
     }
 
-    /// Takes bytes from the client. After an error nothing more may be given.
+    /// Processes bytes from the client. It must not be called again after an error.
     pub fn data(&mut self, data: &[u8], sender: &mut dyn InlineSender) -> Result<(), ChannelFault> {
         let queue = Arc::clone(&self.queue);
         let mut state = queue.state();
@@ -78,7 +78,7 @@ impl SftpChannel {
         }
     }
 
-    /// Notes that the peer's window is `window` bytes now, as the SSH layer knows it.
+    /// Records that the peer's window is `window` bytes now, as the SSH layer knows it.
     pub fn window_adjusted(&mut self, window: u32, sender: &mut dyn InlineSender) {
         self.queue.peer_window.adjusted(window);
         let mut state = self.queue.state();
@@ -87,7 +87,7 @@ impl SftpChannel {
         }
     }
 
-    /// Notes that the client sends nothing more: the channel ends when all is answered.
+    /// Records that the client sends nothing more: the channel ends when all requests are answered.
     pub fn eof(&mut self, sender: &mut dyn InlineSender) {
         let mut state = self.queue.state();
         state.pending.end = true;
@@ -96,7 +96,7 @@ impl SftpChannel {
         }
     }
 
-    /// Cuts the stream into packets.
+    /// Splits the stream into packets.
     fn split(&mut self, mut data: &[u8], batch: &mut InlineBatch<'_>) -> Result<(), ChannelFault> {
         if !self.partial.is_empty() {
             data = self.complete(data, batch)?;
@@ -115,7 +115,7 @@ impl SftpChannel {
         Ok(())
     }
 
-    /// Adds to the packet that was begun; returns what is left behind its end.
+    /// Completes the packet that has begun; returns the bytes after its end.
     fn complete<'a>(
         &mut self,
         data: &'a [u8],
@@ -134,7 +134,7 @@ impl SftpChannel {
         };
         fill(&mut self.partial, LENGTH_FIELD + length);
         if self.partial.len() == LENGTH_FIELD + length {
-            // The buffer goes: an idle session keeps none.
+            // Drop the buffer, because an idle session keeps none.
             let packet = std::mem::take(&mut self.partial);
             self.take(packet.get(LENGTH_FIELD..).unwrap_or_default(), batch)?;
         }
@@ -166,7 +166,7 @@ struct InlineBatch<'a> {
     queue: &'a Arc<ChannelQueue>,
     state: &'a mut ChannelState,
     sender: &'a mut dyn InlineSender,
-    /// The right to execute here. Without it all requests go to the task.
+    /// The right to execute requests here. Without it, all requests go to the task.
     permit: Option<Permit<'a>>,
     sent: usize,
 }
@@ -188,19 +188,19 @@ impl<'a> InlineBatch<'a> {
             permit,
             sent: 0,
         };
-        batch.go_on();
+        batch.answer_pending();
         batch
     }
 
-    /// Whether another request may be executed here.
+    /// Returns whether another request may be executed here.
     fn is_open(&self) -> bool {
         self.permit.is_some()
             && self.queue.peer_window.is_open()
             && !self.queue.credit.is_short()
-            && self.state.window.budget().goes_on(self.sent)
+            && self.state.window.budget().may_make_more(self.sent)
     }
 
-    /// Whether requests may wait here.
+    /// Returns how long requests may wait here.
     fn wait(&self) -> Wait {
         match &self.permit {
             Some(permit) if permit.is_own_thread() => Wait::Briefly,
@@ -208,11 +208,11 @@ impl<'a> InlineBatch<'a> {
         }
     }
 
-    /// Answers what waits, as far as it can be answered here.
-    fn go_on(&mut self) {
+    /// Answers the waiting requests, as far as that is possible in this callback.
+    fn answer_pending(&mut self) {
         let wait = self.wait();
-        self.send_rest();
-        while self.is_open() && self.state.pending.rest.is_empty() {
+        self.send_unsent();
+        while self.is_open() && self.state.pending.unsent.is_empty() {
             let SessionOwner::Channel(sftp) = &mut self.state.owner else {
                 return;
             };
@@ -221,11 +221,12 @@ impl<'a> InlineBatch<'a> {
             }
             let notice = sftp.take_notice();
             self.send_notice(notice);
-            self.send_rest();
+            self.send_unsent();
         }
     }
 
-    /// Before the reply, after which the client may leave. If the window has no room for it, it is left out.
+    /// Sends a message for the user's terminal. It precedes the reply, after which the client may leave. If the window
+    /// has no room for it, it is dropped.
     fn send_notice(&mut self, notice: Option<Bytes>) {
         if let Some(notice) = notice
             && self.queue.peer_window.take_whole(notice.len())
@@ -234,20 +235,20 @@ impl<'a> InlineBatch<'a> {
         }
     }
 
-    fn send_rest(&mut self) {
+    fn send_unsent(&mut self) {
         if self.permit.is_none() {
             return;
         }
-        let bytes = &mut self.state.pending.rest.bytes;
+        let bytes = &mut self.state.pending.unsent.bytes;
         let granted = self.queue.peer_window.take(bytes.len());
         if granted > 0 {
             self.sent += granted;
             self.sender.send(Stream::Output, bytes.split_to(granted));
         }
-        self.state.pending.rest.wait(self.state.window.budget());
+        self.state.pending.unsent.wait(self.state.window.budget());
     }
 
-    /// Executes a packet, or puts it behind what waits.
+    /// Executes a packet, or appends it to those that wait.
     fn take(&mut self, packet: &[u8]) {
         let wait = self.wait();
         if self.state.pending.is_empty()
@@ -257,16 +258,16 @@ impl<'a> InlineBatch<'a> {
         {
             let notice = sftp.take_notice();
             let read = Read::of_packet(packet).map(|(_, read)| read);
-            self.state.pending.rest = UnsentReply::of(reply, read);
+            self.state.pending.unsent = UnsentReply::of(reply, read);
             self.state.pending.unpaid += packet.len() + LENGTH_FIELD;
             self.send_notice(notice);
-            self.send_rest();
+            self.send_unsent();
             return;
         }
         self.state.pending.push(packet);
     }
 
-    /// Leaves what waits to whom it waits for: the window's next callback, or the task.
+    /// Leaves the requests that still wait to the next callback of the window, or to the task.
     fn end(self) {
         let Self {
             queue,
@@ -291,13 +292,14 @@ impl<'a> InlineBatch<'a> {
                     sender.finish(0);
                 }
             } else if state.pending.end {
-                queue.hand_over(state);
+                queue.give_to_task(state);
             }
             return;
         }
-        let waits_for_window = direct && !queue.peer_window.is_open() && state.window.budget().goes_on(sent);
+        let waits_for_window =
+            direct && !queue.peer_window.is_open() && state.window.budget().may_make_more(sent);
         if !waits_for_window {
-            queue.hand_over(state);
+            queue.give_to_task(state);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What an SFTP session knows about its client, above all where clients read the same draft differently.
+//! What an SFTP session knows about its client, above all how clients differ in reading the same draft.
 
 use sftp_wire::extension::CheckFileShape;
 use tokio_util::sync::CancellationToken;
@@ -13,32 +13,34 @@ pub struct ClientContext {
     pub session: SessionContext,
     /// Formats the lines of listings.
     pub lister: LongnameFormatter,
-    /// How this client differs from others.
+    /// How this client differs from others on the wire.
     pub quirks: ClientQuirks,
-    /// The number of files and directories that may be open at once.
+    /// The most files and directories that may be open at once.
     pub max_handles: usize,
-    /// Is cancelled when the client has left: what takes long then stops.
+    /// Cancelled when the client has left, so that long work for it stops.
     pub gone: CancellationToken,
 }
 
-/// Where clients read the same words differently, by the client's identification string (RFC 4253, section 4.2).
+/// The differences between clients that read the same draft differently. They are known from the client's
+/// identification string (RFC 4253, section 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientQuirks {
-    /// The order of SYMLINK's arguments on this client's wire.
+    /// The order of SYMLINK's arguments that this client uses.
     pub symlink_order: SymlinkOrder,
     /// The layout in which the client reads the replies to check-file-name and check-file-handle.
     pub check_file: CheckFileShape,
 }
 
 impl ClientQuirks {
-    /// The quirks of the client that has sent this identification string.
+    /// Returns the quirks of the client that has sent this identification string.
     pub fn of_client(banner: &str) -> Self {
-        // "1.99" says that it knows version 1, too.
+        // "1.99" means that the client supports version 1, too.
         let software = ["SSH-2.0-", "SSH-1.99-"]
             .iter()
             .find_map(|version| banner.strip_prefix(version))
             .unwrap_or(banner);
-        // They look for "OpenSSH" in the server's banner. All others send what OpenSSH's server wants, always.
+        // These clients look for "OpenSSH" in the server's banner. All others always send what OpenSSH's server
+        // expects.
         let link_first = [
             "WinSCP_",
             "libssh_",
@@ -61,12 +63,13 @@ impl ClientQuirks {
     }
 }
 
-/// SYMLINK's arguments: the draft has the link first, OpenSSH and all who follow it the target.
+/// The order of SYMLINK's arguments: the draft has the link first, OpenSSH and the clients that follow it have the
+/// target first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SymlinkOrder {
-    /// The target first, as OpenSSH, sshfs, paramiko, lftp, curl, JSch, MINA and pkg/sftp have it.
+    /// The target comes first, as with OpenSSH, sshfs, paramiko, lftp, curl, JSch, MINA and pkg/sftp.
     TargetFirst,
-    /// The link first, as WinSCP, libssh, ssh2 for Node, asyncssh and phpseclib have it where the server is not
+    /// The link comes first, as with WinSCP, libssh, ssh2 for Node, asyncssh and phpseclib if the server is not
     /// OpenSSH.
     LinkFirst,
 }
@@ -109,7 +112,7 @@ mod tests {
             ("SSH-2.0-Ruby/Net::SSH_7.0.1 x86_64-linux-gnu", TargetFirst, Plain),
             ("SSH-2.0-Renci.SshNet.SshClient.2024.0", TargetFirst, Plain),
             ("SSH-2.0-Homeport", TargetFirst, Plain),
-            // Only at the beginning: nobody changes the rules by a comment.
+            // The name counts only at the beginning, so that a comment does not change the behaviour.
             ("SSH-2.0-x WinSCP_", TargetFirst, Plain),
             ("", TargetFirst, Plain),
         ] {

@@ -1,10 +1,10 @@
-//! Closes a session's files where that may wait.
+//! Closes a session's files on a thread that may wait.
 
 use crate::io::HomeIo;
 
 use super::session::Sftp;
 
-/// A session that is dropped by the I/O scheduler, if it has files open: closing them may wait.
+/// A session which the I/O scheduler drops if it has files open, because closing them may wait.
 pub(super) struct DeferredClose {
     pub(super) sftp: Option<Box<Sftp>>,
     io: HomeIo,

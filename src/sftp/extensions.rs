@@ -1,5 +1,5 @@
-//! The extensions: what VERSION announces is what is answered, since both follow [`Extension`]. The layouts of their
-//! packets are [`sftp_wire::extension`]'s.
+//! The extensions. VERSION announces exactly those that are answered, since both follow [`Extension`].
+//! [`sftp_wire::extension`] defines the layouts of their packets.
 
 mod copy;
 mod hashes;
@@ -11,14 +11,14 @@ use sftp_wire::extension::{Supported, VendorId};
 use sftp_wire::frame::LARGEST_DATA;
 use sftp_wire::{Announcement, ExtendedRequest, Extension, OpenFlags, Reply, StatusCode, VERSION};
 
-use crate::storage::Over;
+use crate::storage::IfExists;
 
 use super::attrs;
 use super::outcome::{RequestInfo, RequestResult};
 use super::requests::names::rename;
 use super::session::Sftp;
 
-/// The reply to INIT.
+/// Encodes the reply to INIT: version 3, and every extension with its data.
 pub fn version() -> Bytes {
     let (supported, vendor) = (supported(), vendor_id());
     let answered = Extension::ALL
@@ -36,14 +36,15 @@ pub fn version() -> Bytes {
         version: VERSION,
         extensions,
     };
-    // VERSION has no id.
+    // The reply to INIT has no id.
     reply.to_bytes(0)
 }
 
-/// Version 5's list of what is supported, in which Apache MINA SSHD looks for md5-hash and check-file. WinSCP greys out
-/// what the attributes lack.
+/// Encodes version 5's list of supported features, in which Apache MINA SSHD looks for md5-hash and check-file. WinSCP
+/// disables what the attributes lack.
 fn supported() -> Vec<u8> {
-    /// Size, ids, permissions, both times as version 3 has them, and the time of modification as version 5 has it.
+    /// The attributes: size, ids, permissions, both times as version 3 has them, and the time of modification as
+    /// version 5 has it.
     const ATTRIBUTES: u32 = 0x01 | 0x02 | 0x04 | 0x08 | 0x20;
     Supported {
         attribute_mask: ATTRIBUTES,
@@ -64,16 +65,16 @@ fn vendor_id() -> Vec<u8> {
         vendor: b"Homeport",
         product: b"homeportd",
         version: env!("CARGO_PKG_VERSION").as_bytes(),
-        // No builds are counted.
+        // The server has no build numbers.
         build: 0,
     }
     .to_vec()
 }
 
-/// Executes an EXTENDED request.
+/// Executes an EXTENDED request, or refuses one whose name is unknown.
 pub fn answer(sftp: &mut Sftp, request: ExtendedRequest<'_>, info: RequestInfo) -> RequestResult {
     match request {
-        ExtendedRequest::PosixRename { from, to } => rename(sftp, from, to, Over::Replace, info),
+        ExtendedRequest::PosixRename { from, to } => rename(sftp, from, to, IfExists::Replace, info),
         ExtendedRequest::Statvfs { path } => space::statvfs(sftp, path, info),
         ExtendedRequest::Fstatvfs { handle } => space::fstatvfs(sftp, handle, info),
         ExtendedRequest::Hardlink { from, to } => openssh::hardlink(sftp, from, to, info),

@@ -1,5 +1,5 @@
-//! The open files and directories of one channel, behind handles that cannot be guessed right by accident:
-//! a handle names a slot and how often the slot was used, so one that was closed never means its successor.
+//! The open files and directories of one channel. A handle consists of a slot and of how often the slot was used, so a
+//! closed handle never refers to a later file.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::session::budget::Descriptor;
 use crate::session::memory::MemoryCharge;
 use crate::storage::{DirStream, OpenFile};
 
-/// What an open file costs in memory besides its name: its record here, in the home's account and in the log's.
+/// The memory of an open file besides its name, in bytes: its record here, in the home's account and in the audit log.
 pub(super) const OPEN_FILE: usize = 1024;
-/// What an open directory costs: the same, and the names that are read at once.
+/// The memory of an open directory, in bytes: that of a file, and the names that are read at once.
 pub(super) const OPEN_DIRECTORY: usize = OPEN_FILE + 32 * 1024;
 
 /// A handle as a number: a slot, and how often it was used before.
@@ -21,17 +21,18 @@ pub(super) const OPEN_DIRECTORY: usize = OPEN_FILE + 32 * 1024;
 pub struct RawHandle(pub u32);
 
 impl RawHandle {
-    /// A handle that is never given out.
+    /// A handle that is never assigned.
     pub const NONE: RawHandle = RawHandle(u32::MAX);
 
-    /// The handle that a client has sent. Bytes that are not four name no handle of ours, as [`RawHandle::NONE`] does.
+    /// Returns the handle that a client has sent. Bytes that are not four become [`RawHandle::NONE`], which refers to
+    /// nothing.
     pub fn from_wire(bytes: &[u8]) -> Self {
         bytes
             .try_into()
             .map_or(Self::NONE, |four| Self(u32::from_be_bytes(four)))
     }
 
-    /// The reply that gives the handle to the client.
+    /// Encodes the reply that gives the handle to the client.
     pub fn reply(self, id: u32) -> Bytes {
         Reply::Handle(&self.0.to_be_bytes()[..]).to_bytes(id)
     }
@@ -46,12 +47,12 @@ pub struct HandleTable {
 
 #[derive(Default)]
 struct HandleSlot {
-    /// Half of the handle's number; counts up each time the slot is freed.
+    /// Half of the handle's number. It is incremented each time the slot is freed.
     generation: u16,
     open: Option<OpenHandle>,
 }
 
-/// What a handle stands for.
+/// What a handle refers to.
 pub enum OpenHandle {
     /// A file that OPEN has opened.
     File(FileHandle),
@@ -59,29 +60,29 @@ pub enum OpenHandle {
     Dir(DirHandle),
 }
 
-/// An open file, and what happened to it.
+/// An open file, and what was done with it.
 pub struct FileHandle {
-    /// The file. It is closed before its record tells so.
+    /// The file. It is closed before its record emits the closing.
     pub file: Arc<dyn OpenFile>,
-    /// What happened to the file.
+    /// What was done with the file, for the audit log.
     pub record: FileRecord,
     /// Whether the file was opened for reading.
     pub read: bool,
-    /// Whether the user was told that the home is full.
+    /// Whether the user has been shown that the home is full.
     pub complained: bool,
-    /// The part of the user's budget that the open file takes.
+    /// The share of the user's descriptors that the open file takes.
     pub descriptor: Descriptor,
-    /// The part of the user's memory that the handle takes.
+    /// The share of the user's memory that the handle takes.
     pub memory: MemoryCharge,
 }
 
 /// A directory that is being listed.
 pub struct DirHandle {
-    /// The rest of the listing.
+    /// The entries of the listing that were not sent yet.
     pub stream: Box<dyn DirStream>,
-    /// The part of the user's budget that the open directory takes.
+    /// The share of the user's descriptors that the open directory takes.
     pub descriptor: Descriptor,
-    /// The part of the user's memory that the handle takes.
+    /// The share of the user's memory that the handle takes.
     pub memory: MemoryCharge,
 }
 
@@ -90,7 +91,8 @@ pub struct DirHandle {
 pub struct HandlesExhausted;
 
 impl HandleTable {
-    /// No more than `limit` (at most 65,535) handles at once: the last index belongs to [`RawHandle::NONE`].
+    /// Creates a table for at most `limit` handles (and at most 65,535, since the last index belongs to
+    /// [`RawHandle::NONE`]).
     pub fn new(limit: usize) -> Self {
         Self {
             slots: Vec::new(),
@@ -99,13 +101,13 @@ impl HandleTable {
         }
     }
 
-    /// The largest number of handles at once.
+    /// Returns the most handles that may be open at once.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Checks that there is room for one more handle. It is asked before a file is made, so that a refusal leaves
-    /// nothing behind.
+    /// Checks that there is room for one more handle. It is called before a file is created, so that a refusal has no
+    /// effect.
     pub fn check_room(&self) -> Result<(), HandlesExhausted> {
         if self.is_full() {
             Err(HandlesExhausted)
@@ -118,7 +120,7 @@ impl HandleTable {
         self.free.is_empty() && self.slots.len() >= self.limit
     }
 
-    /// Keeps what was opened; returns the handle that stands for it.
+    /// Stores what was opened, and returns the handle for it.
     pub fn insert(&mut self, open: OpenHandle) -> Result<RawHandle, HandlesExhausted> {
         self.check_room()?;
         let index = match self.free.pop() {
@@ -141,7 +143,7 @@ impl HandleTable {
         (slot.generation == u16::from_be_bytes([g1, g0])).then_some((index, slot))
     }
 
-    /// The file that a handle stands for.
+    /// Returns the file that a handle refers to.
     pub fn file(&mut self, handle: RawHandle) -> Option<&mut FileHandle> {
         match self.slot(handle)?.1.open.as_mut()? {
             OpenHandle::File(file) => Some(file),
@@ -149,7 +151,7 @@ impl HandleTable {
         }
     }
 
-    /// The directory that a handle stands for.
+    /// Returns the directory that a handle refers to.
     pub fn dir(&mut self, handle: RawHandle) -> Option<&mut DirHandle> {
         match self.slot(handle)?.1.open.as_mut()? {
             OpenHandle::Dir(dir) => Some(dir),
@@ -157,7 +159,7 @@ impl HandleTable {
         }
     }
 
-    /// Takes what is behind a handle out; the handle means nothing from now on.
+    /// Takes out what a handle refers to. The handle is invalid from then on.
     pub fn remove(&mut self, handle: RawHandle) -> Option<OpenHandle> {
         let (index, slot) = self.slot(handle)?;
         let open = slot.open.take()?;
@@ -166,19 +168,19 @@ impl HandleTable {
         Some(open)
     }
 
-    /// Takes everything out, as at the end of a session.
+    /// Takes everything out, for the end of a session.
     pub fn drain(&mut self) -> impl Iterator<Item = OpenHandle> + '_ {
         self.free.clear();
         self.slots.drain(..).filter_map(|slot| slot.open)
     }
 
-    /// Whether nothing is open.
+    /// Returns whether no handle is open.
     pub fn is_empty(&self) -> bool {
         self.free.len() == self.slots.len()
     }
 }
 
-/// What is open when a session ends was never closed by its client.
+/// The client did not close what is still open when the session ends.
 impl Drop for HandleTable {
     fn drop(&mut self) {
         for open in self.slots.iter().filter_map(|slot| slot.open.as_ref()) {

@@ -1,5 +1,5 @@
-//! Answers requests about a file's bytes: hashes off the session, then encodes the reply as this client reads it. The
-//! requests are checked in [`super::extensions`].
+//! Answers requests for hashes: computes the hash outside of the session, then encodes the reply in the layout that
+//! this client reads. [`super::extensions`] checks the requests.
 
 use bytes::Bytes;
 use sftp_wire::extension::{CheckFileFormat, CheckFileShape, Md5HashReply};
@@ -15,31 +15,31 @@ use super::status::RequestRefusal;
 
 /// A request that is answered by a hash.
 pub struct HashRequest {
-    /// The id that the reply gets.
+    /// The id of the request, which is also that of the reply.
     pub id: u32,
-    /// What is to be hashed.
+    /// The file, the range and the algorithm of the hash.
     pub work: Work,
     /// The layout of the reply.
     pub layout: HashReply,
-    /// Is cancelled when the client has left.
+    /// Cancelled when the client has left.
     pub gone: CancellationToken,
     /// Makes a server that drains wait for the reply.
     pub busy: BusyGuard,
-    /// The part of the user's budget that the file takes, where it was opened for this request alone.
+    /// The share of the user's descriptors, if the file was opened for this request alone.
     pub descriptor: Option<Descriptor>,
 }
 
-/// The layout of a reply: what follows the id.
+/// The layout of a reply after its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashReply {
-    /// The request's name, then the hash as a string.
+    /// The name of the request, then the hash as a string.
     Md5 {
         /// The request that is answered.
         extension: Extension,
     },
     /// The reply to check-file, as the client reads it.
     CheckFile {
-        /// The reading of the draft that the client has.
+        /// The variant of the draft that the client implements.
         shape: CheckFileShape,
         /// The algorithm that was chosen from the client's list.
         algorithm: Algorithm,
@@ -47,7 +47,7 @@ pub enum HashReply {
 }
 
 impl HashRequest {
-    /// Hashes, and makes the reply.
+    /// Computes the hash, and encodes the reply.
     pub async fn answer(self: Box<Self>) -> Bytes {
         let Self {
             id,

@@ -1,4 +1,4 @@
-//! The `ls -l` line of a directory entry, as OpenSSH's `ls_file` prints it: FileZilla and WinSCP parse it.
+//! The `ls -l` line of a directory entry, as OpenSSH's `ls_file` prints it. FileZilla and WinSCP parse it.
 
 use std::io::Write as _;
 
@@ -10,24 +10,25 @@ use base::mode;
 
 use super::attrs;
 
-/// ls shows the time of day for files changed within the last half year, else the year.
+/// Files that were changed within half a year are listed with the time of day, others with the year, as ls does. In
+/// seconds.
 const HALF_YEAR_SECS: i64 = 365 * 24 * 60 * 60 / 2;
-/// The length of a line without its name, in bytes, unless names and numbers are long.
+/// The usual length of a line without its name, in bytes; names of users and numbers may be longer.
 const USUAL_LENGTH: usize = 64;
 
-/// The user and group that the server runs as, which own what its users write.
+/// The user and group that the server runs as, which own the files that its users write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OwnIds {
-    /// The user's id.
+    /// The numeric user id of the server's process.
     pub uid: u32,
-    /// The group's id.
+    /// The numeric group id of the server's process.
     pub gid: u32,
 }
 
-/// Formats the line of a directory entry: whose names stand for owner and group, and in which time zone.
+/// Formats the line of a directory entry, with the names of owner and group and in a time zone.
 #[derive(Debug, Clone)]
 pub struct LongnameFormatter {
-    /// The server's own uid and gid, which show as the user's name.
+    /// The server's own uid and gid, which are shown as the user's name.
     pub own_ids: OwnIds,
     /// The name of the signed-in user.
     pub user: String,
@@ -36,9 +37,9 @@ pub struct LongnameFormatter {
 }
 
 impl LongnameFormatter {
-    /// The line for one entry: mode, links, owner, group, exact size, date, name.
+    /// Returns the line for one entry: mode, links, owner, group, exact size, date, name.
     ///
-    /// Written into one buffer: a large directory is mostly this.
+    /// It is written into one buffer, because listing a large directory consists mostly of this.
     pub fn line(&self, name: &[u8], meta: &Metadata, now: i64) -> Vec<u8> {
         let mut line = Vec::with_capacity(USUAL_LENGTH + name.len());
         line.extend_from_slice(&mode::mode_letters(kind_letter(meta), meta.mode));
@@ -48,7 +49,7 @@ impl LongnameFormatter {
         self.owner(&mut line, meta.uid, self.own_ids.uid);
         self.owner(&mut line, meta.gid, self.own_ids.gid);
         let _ = write!(line, "{:8} ", meta.size);
-        // The same moment as in the attributes beside it, and one that every calendar has.
+        // The time is that of the attributes in the same entry, limited to what every calendar has.
         self.date(&mut line, attrs::seconds(meta.mtime).into(), now);
         line.push(b' ');
         line.extend_from_slice(name);
@@ -82,7 +83,7 @@ const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// The letter for the type of the file.
+/// Returns the letter for the type of the file.
 fn kind_letter(meta: &Metadata) -> u8 {
     match meta.kind {
         FileKind::File => b'-',

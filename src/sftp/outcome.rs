@@ -1,7 +1,7 @@
-//! What a request is executed with, and what comes of executing it.
+//! The input and the outcome of executing a request.
 //!
-//! Waiting and hashing are not errors: a request that has to be asked again, or that needs a hash before it can be
-//! answered, is an [`Outcome`] like a reply. A refusal becomes a reply in one place, [`Outcome::of`].
+//! Waiting and hashing are not errors: a request that must be executed again, or that needs a hash before it can be
+//! answered, has an [`Outcome`] as a reply has. A refusal becomes a reply in one place, [`Outcome::of`].
 
 use bytes::Bytes;
 use sftp_wire::{Reply, StatusCode};
@@ -11,23 +11,23 @@ use super::status::RequestRefusal;
 use crate::domain::path::PathError;
 use crate::storage::{Error, Wait};
 
-/// The id that a request is answered under, and whether it may wait where it is executed.
+/// The id of a request, and whether its execution may wait.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestInfo {
-    /// The id of the request.
+    /// The id, which the reply repeats.
     pub id: u32,
-    /// Whether the request may take long here.
+    /// Whether the execution may wait for a disk or an account.
     pub wait: Wait,
 }
 
-/// What comes of executing a request.
+/// The outcome of executing a request.
 pub enum Outcome {
-    /// These bytes are to be sent.
+    /// The bytes of the reply, which are to be sent.
     Reply(Bytes),
-    /// Nothing was done, and the request is to be executed again where waiting is allowed. Comes with
-    /// [`Wait::Never`] only.
+    /// The request was not executed, because it might wait; it must be executed again where waiting is allowed. This
+    /// occurs only with [`Wait::Never`].
     AskAgain,
-    /// The caller is to hash something first, which then makes the reply. Comes with [`Wait::Allowed`] only.
+    /// The caller must compute a hash first, and then sends the reply. This occurs only with [`Wait::Allowed`].
     HashFirst(Box<HashRequest>),
 }
 
@@ -38,7 +38,7 @@ impl From<Bytes> for Outcome {
 }
 
 impl Outcome {
-    /// The outcome of a request with this id, whose answer may be a refusal.
+    /// Returns the outcome of a request with this id. A refusal becomes a STATUS reply.
     pub(super) fn of(id: u32, answer: RequestResult) -> Self {
         match answer {
             Ok(outcome) => outcome,
@@ -49,11 +49,11 @@ impl Outcome {
     }
 }
 
-/// Why a request failed.
+/// Why a request failed: a refusal of the protocol layer, or an error of the storage.
 pub enum RequestError {
-    /// The request is refused with a status of ours.
+    /// The request is refused with a status of the protocol layer.
     Refused(RequestRefusal),
-    /// A call on the storage failed.
+    /// A call of the storage failed.
     Storage(Error),
 }
 
@@ -81,10 +81,10 @@ impl From<PathError> for RequestError {
     }
 }
 
-/// What the function for a request returns.
+/// The result of the function that executes a request.
 pub(super) type RequestResult = Result<Outcome, RequestError>;
 
-/// The reply that a request was executed.
+/// Returns the reply SSH_FX_OK to the request with this id.
 pub(super) fn ok(id: u32) -> RequestResult {
     let reply = Reply::status(StatusCode::Ok, StatusCode::Ok.text());
     Ok(reply.to_bytes(id).into())

@@ -1,5 +1,5 @@
-//! The requests of one channel that wait, in order, and their execution. Who executes them, and when, is decided by
-//! [`super::queue`].
+//! The requests of one channel that wait, in order, and their execution. [`super::queue`] decides when they are
+//! executed, and on which thread.
 
 use sftp_wire::{DataHeader, PacketType};
 use tokio_util::sync::CancellationToken;
@@ -8,48 +8,48 @@ use super::backlog::{Backlog, NextRequest, WaitingRequest};
 use super::outcome::{Outcome, RequestInfo};
 use super::read::Read;
 use super::requests::{self, NAMES_ROOM};
-use super::rest::UnsentReply;
 use super::session::Sftp;
+use super::unsent::UnsentReply;
 use crate::storage::Wait;
 
-/// WRITEs that one visit to a thread of the blocking pool may execute, and their bytes: the change of threads costs more
-/// than a WRITE, and who waits for a thread must not wait for long.
+/// The most WRITEs that are executed in one visit to a thread of the blocking pool, and below their most bytes:
+/// changing threads costs more than a WRITE, but others that wait for a thread must not wait for long.
 const BATCH: usize = 64;
 const BATCH_BYTES: usize = 1 << 20;
 
 /// What waits in one channel, in order.
 pub(super) struct Pending {
-    /// The rest of a reply that the window cut in two; goes out before anything else.
-    pub(super) rest: UnsentReply,
-    /// Whether the client has said that it sends nothing more.
+    /// The unsent part of a reply that did not fit into the window. It is sent before anything else.
+    pub(super) unsent: UnsentReply,
+    /// Whether the client has announced that it sends nothing more.
     pub(super) end: bool,
-    /// The bytes of the window that were taken by requests whose replies are on their way.
+    /// The bytes of the client's window that are occupied by requests whose replies are on their way.
     pub(super) unpaid: usize,
     pub(super) backlog: Backlog,
 }
 
 impl Pending {
-    /// A channel in which nothing waits.
+    /// Creates the queue of a channel in which nothing waits.
     pub(super) fn new() -> Self {
         Self {
-            rest: UnsentReply::default(),
+            unsent: UnsentReply::default(),
             end: false,
             unpaid: 0,
             backlog: Backlog::default(),
         }
     }
 
-    /// Whether nothing waits.
+    /// Returns whether neither a reply nor a request waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.rest.is_empty() && self.backlog.is_empty()
+        self.unsent.is_empty() && self.backlog.is_empty()
     }
 
-    /// Puts a packet, given without its length field, behind the others.
+    /// Appends a packet, which is given without its length field.
     pub(super) fn push(&mut self, packet: &[u8]) {
         self.backlog.push(packet);
     }
 
-    /// Returns the request and, if it is a WRITE, the WRITEs that wait right behind it.
+    /// Returns the request and, if it is a WRITE, the WRITEs that follow it directly.
     pub(super) fn batch(&mut self, first: WaitingRequest) -> Vec<WaitingRequest> {
         let mut bytes = first.next().write_len();
         let mut requests = vec![first];
@@ -64,7 +64,7 @@ impl Pending {
         requests
     }
 
-    /// Executes the next request, if that does not take long; returns `false` if nothing waits, or the request may
+    /// Executes the next request, if that does not take long; returns `false` if nothing waits, or if the request may
     /// take long.
     pub(super) fn execute_next(&mut self, sftp: &mut Sftp, wait: Wait) -> bool {
         let Some(next) = self.backlog.front() else {
@@ -73,14 +73,14 @@ impl Pending {
         let Outcome::Reply(reply) = execute(sftp, &next, wait) else {
             return false;
         };
-        self.rest = UnsentReply::of(reply, read_of(&next));
+        self.unsent = UnsentReply::of(reply, read_of(&next));
         self.unpaid += next.size();
         self.backlog.pop();
         true
     }
 }
 
-/// The READ that a request is, if it is one.
+/// Returns the READ, if the request is one.
 pub(super) fn read_of(next: &NextRequest<'_>) -> Option<Read> {
     match next {
         NextRequest::Read(_, read) => Some(*read),
@@ -88,7 +88,7 @@ pub(super) fn read_of(next: &NextRequest<'_>) -> Option<Read> {
     }
 }
 
-/// Executes one request.
+/// Executes one request, and returns its outcome.
 pub(super) fn execute(sftp: &mut Sftp, next: &NextRequest<'_>, wait: Wait) -> Outcome {
     match next {
         NextRequest::Read(id, read) => requests::execute_read(sftp, *read, RequestInfo { id: *id, wait }),
@@ -96,7 +96,7 @@ pub(super) fn execute(sftp: &mut Sftp, next: &NextRequest<'_>, wait: Wait) -> Ou
     }
 }
 
-/// The number of bytes of the peer's window that the reply may need.
+/// Returns how many bytes of the peer's window the reply may need.
 pub(super) fn room_for(next: &NextRequest<'_>) -> usize {
     match (read_of(next), next) {
         (Some(read), _) => DataHeader::SIZE + read.length as usize,
@@ -107,7 +107,7 @@ pub(super) fn room_for(next: &NextRequest<'_>) -> usize {
     }
 }
 
-/// Executes one request, or several WRITEs: their replies stand one behind the other.
+/// Executes one request, or several WRITEs, whose replies are concatenated.
 pub(super) fn execute_batch(
     sftp: &mut Sftp,
     requests: &[WaitingRequest],

@@ -1,13 +1,14 @@
-//! What a channel and its task share, and the task, which works for the requests that wait ([`super::pending`]).
+//! The state that a channel and its task share, and the task, which executes the requests that wait
+//! ([`super::pending`]).
 //!
-//! A channel's [`Sftp`] is in one of two places. With the channel ([`SessionOwner::Channel`]) it answers in the SSH
-//! callback: *Direct*. With the task ([`SessionOwner::Task`]) all that arrives is put behind what waits, and the task
-//! answers in order: *Queued*. So it is while keys are exchanged, too. The task ends, and gives the session back,
-//! when nothing waits any more.
+//! A channel's [`Sftp`] is in one of two places. With the channel ([`SessionOwner::Channel`]), requests are answered in
+//! the SSH callback: *Direct*. With the task ([`SessionOwner::Task`]), every request is appended to those that wait,
+//! and the task answers them in order: *Queued*. This is also the case while keys are exchanged. When nothing waits any
+//! more, the task returns the session and ends.
 //!
-//! Requests wait here, never data for a client that does not read: a READ is executed when its reply can go out, and
-//! what the window cuts off is charged, or read again ([`super::rest`]). What a client can have waiting is what its
-//! window ([`ReceiveWindow`]) has let it send: the window is opened again by each request that is done with.
+//! Only requests wait here, not data for a client that does not read: a READ is executed when its reply can be sent,
+//! and the part of a reply that does not fit into the window is charged, or read again ([`super::unsent`]). The
+//! client's own window ([`ReceiveWindow`]) limits how much can wait: it is opened again as requests are answered.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -28,30 +29,30 @@ use super::backlog::WaitingRequest;
 use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
 use super::pending::{Pending, execute, execute_batch, read_of, room_for};
-use super::rest::{UnreadTail, UnsentReply};
 use super::session::Sftp;
+use super::unsent::{UnreadTail, UnsentReply};
 
-/// Smaller replies ask for no room: there is one at a time of each channel.
+/// Smaller replies, in bytes, need no room: each channel has only one of them at a time.
 const SMALL_REPLY: usize = 8 * 1024;
 
-/// Who has a channel's session.
+/// The owner of a channel's session.
 pub(super) enum SessionOwner {
-    /// The channel: requests are executed in SSH callbacks.
+    /// The channel owns it: requests are executed in SSH callbacks.
     Channel(Box<Sftp>),
-    /// The task: requests wait for it.
+    /// The task owns it: requests wait for the task.
     Task,
-    /// Nobody: the channel has ended.
+    /// The channel has ended, so nothing owns the session.
     Nobody,
 }
 
-/// What a channel's callbacks and its task share.
+/// The state that a channel's callbacks and its task share.
 pub(super) struct ChannelQueue {
     state: Mutex<ChannelState>,
     pub(super) peer_window: Arc<PeerWindow>,
     pub(super) queued_sender: Arc<dyn QueuedSender>,
     pub(super) io: HomeIo,
     pub(super) cancelled: CancellationToken,
-    /// Whether events of the session's user find room.
+    /// The user's credit for emitting events.
     pub(super) credit: Arc<EmitCredit>,
 }
 
@@ -60,19 +61,19 @@ pub(super) struct ChannelState {
     pub(super) pending: Pending,
     /// The window that the client was granted.
     pub(super) window: ReceiveWindow,
-    /// The number of bytes that have not come yet of a packet that has begun.
+    /// The number of bytes that have not arrived yet of a packet that has begun.
     pub(super) missing: usize,
     /// Whether a task waits for the connection's slot for large packets.
     slot_asked: bool,
 }
 
-/// What a channel is made of besides its session.
+/// The parts of a channel besides its session.
 pub struct ChannelSetup {
     /// The window that the client has granted.
     pub peer_window: Arc<PeerWindow>,
-    /// The way to the client for the task's replies.
+    /// Sends the task's replies to the client.
     pub queued_sender: Arc<dyn QueuedSender>,
-    /// Is cancelled when the channel or its connection ends.
+    /// Cancelled when the channel or its connection ends.
     pub cancelled: CancellationToken,
     /// The budget of the connection's channels.
     pub budget: Arc<ConnectionBudget>,
@@ -108,15 +109,15 @@ impl ChannelQueue {
         self.state.lock()
     }
 
-    /// Gives the session to a task, if it is with the channel.
-    pub(super) fn hand_over(self: &Arc<Self>, state: &mut ChannelState) {
+    /// Gives the session to a task, unless it has one already.
+    pub(super) fn give_to_task(self: &Arc<Self>, state: &mut ChannelState) {
         if let SessionOwner::Channel(sftp) = std::mem::replace(&mut state.owner, SessionOwner::Task) {
-            // Its owner is the channel: cancelling ends it, and it holds nothing that outlives it.
+            // The channel owns the task: cancelling ends it, and it holds nothing that outlives it.
             tokio::spawn(Arc::clone(self).work(sftp));
         }
     }
 
-    /// The task: works until nothing waits, or the channel ends.
+    /// The task: executes requests until nothing waits, or the channel ends.
     async fn work(self: Arc<Self>, sftp: Box<Sftp>) {
         let cancelled = self.cancelled.clone();
         tokio::select! {
@@ -132,7 +133,7 @@ impl ChannelQueue {
             Ok(true) => 0,
             Err(TaskEnd::Disconnected) => return,
             Err(TaskEnd::Broken(why)) => {
-                // A client can bring this about, as often as it likes.
+                // A client can cause this repeatedly.
                 tracing::debug!(why, "a request ended its session");
                 self.state().owner = SessionOwner::Nobody;
                 255
@@ -147,10 +148,10 @@ impl ChannelQueue {
         self.queued_sender.finish(exit_status).await;
     }
 
-    /// Answers what waits; `true`: and that was all of this channel.
+    /// Answers the waiting requests; returns `true` if the channel has ended and nothing is left.
     async fn answer_all(self: &Arc<Self>, held: &mut DeferredClose) -> Result<bool, TaskEnd> {
-        let rest = std::mem::take(&mut self.state().pending.rest);
-        self.send(held, rest, None).await?;
+        let unsent = std::mem::take(&mut self.state().pending.unsent);
+        self.send(held, unsent, None).await?;
         loop {
             self.open_client_window().await?;
             let next = {
@@ -161,7 +162,7 @@ impl ChannelQueue {
                         state.owner = SessionOwner::Nobody;
                         return Ok(true);
                     }
-                    // A part of a packet may have come since.
+                    // A part of a packet may have arrived since.
                     None => match (state.take_window_due(self), held.sftp.take()) {
                         (0, Some(sftp)) => {
                             state.owner = SessionOwner::Channel(sftp);
@@ -182,7 +183,7 @@ impl ChannelQueue {
                     continue;
                 }
             };
-            // Not before there is room for the answer: what waits is requests, not data.
+            // Execute it only when there is room for the reply, so that requests wait, and not data.
             self.credit.wait().await;
             let room = room_for(&request.next());
             let permit = match room > SMALL_REPLY {
@@ -207,27 +208,27 @@ impl ChannelQueue {
     async fn send(
         &self,
         held: &mut DeferredClose,
-        mut rest: UnsentReply,
+        mut unsent: UnsentReply,
         permit: Option<Permit>,
     ) -> Result<(), TaskEnd> {
         let mut permit = permit;
         loop {
-            while !rest.bytes.is_empty() {
+            while !unsent.bytes.is_empty() {
                 if !self.peer_window.is_open() {
                     permit = None;
                     let budget = Arc::clone(self.state().window.budget());
-                    rest.wait(&budget);
-                    if rest.bytes.is_empty() {
+                    unsent.wait(&budget);
+                    if unsent.bytes.is_empty() {
                         break;
                     }
                 }
                 let piece = self
                     .peer_window
-                    .take_in_flight(&mut rest.bytes, &mut permit)
+                    .take_in_flight(&mut unsent.bytes, &mut permit)
                     .await;
                 self.queued_sender.send(Stream::Output, piece).await?;
             }
-            let Some(tail) = rest.tail else {
+            let Some(tail) = unsent.tail else {
                 return Ok(());
             };
             let room = self.peer_window.room(tail.left).await?;
@@ -236,11 +237,11 @@ impl ChannelQueue {
                 ..tail
             };
             permit = Some(room);
-            rest.read_on(self.read_tail(held, now).await?);
+            unsent.read_on(self.read_tail(held, now).await?);
         }
     }
 
-    /// Reads bytes again that were promised to the client.
+    /// Reads the part of a reply again that the client was promised.
     async fn read_tail(&self, held: &mut DeferredClose, tail: UnreadTail) -> Result<Bytes, TaskEnd> {
         let slow_way = self.io.slow_way().await;
         let Some(mut sftp) = held.sftp.take() else {
@@ -256,7 +257,8 @@ impl ChannelQueue {
         bytes.ok_or(TaskEnd::Broken("a file became shorter while it was sent"))
     }
 
-    /// Opens the client's window by the requests that were answered, and for a packet that is longer than the window.
+    /// Opens the client's window by what the answered requests occupied, and for a packet that is longer than the
+    /// window.
     async fn open_client_window(self: &Arc<Self>) -> Result<(), TaskEnd> {
         let more = self.state().take_window_due(self);
         match more {
@@ -265,7 +267,7 @@ impl ChannelQueue {
         }
     }
 
-    /// Waits for the connection's slot for large packets, and lets this channel's go on.
+    /// Waits for the connection's slot for large packets, and then lets this channel's packet arrive.
     fn wait_for_slot(self: &Arc<Self>, budget: &ConnectionBudget) {
         let (queue, slot) = (Arc::clone(self), budget.large_packet());
         let waiting = async move {
@@ -284,7 +286,7 @@ impl ChannelQueue {
             }
         };
         let cancelled = self.cancelled.clone();
-        // Its owner is the channel.
+        // The channel owns the task.
         tokio::spawn(async move {
             tokio::select! {
                 () = cancelled.cancelled() => {}
@@ -293,10 +295,10 @@ impl ChannelQueue {
         });
     }
 
-    /// Executes one request: here if it is quick and its file system well, else on a thread of the blocking pool, with
-    /// the WRITEs behind it.
+    /// Executes one request: here if it is quick and its file system does not hang, otherwise on a thread of the
+    /// blocking pool, together with the WRITEs that follow it.
     ///
-    /// Whatever is awaited may be where the task ends: until a thread takes the session, it stays with `held`.
+    /// The task may be dropped at every `await`: until a thread takes the session, it stays in `held`.
     async fn run(&self, held: &mut DeferredClose, request: WaitingRequest) -> Result<Bytes, TaskEnd> {
         self.state().pending.unpaid += request.size();
         let quick = match (self.io.enter(), &mut held.sftp) {
@@ -329,17 +331,17 @@ impl ChannelQueue {
         match outcome {
             Outcome::Reply(reply) => Ok(reply),
             Outcome::HashFirst(request) => Ok(request.answer().await),
-            // An answer to `Wait::Never` only.
+            // This outcome occurs only with `Wait::Never`.
             Outcome::AskAgain => Ok(Bytes::new()),
         }
     }
 }
 
 impl ChannelState {
-    /// Takes the number of bytes by which the client's window is to be opened now.
+    /// Returns by how many bytes the client's window must be opened now, and counts them as granted.
     pub(super) fn take_window_due(&mut self, queue: &Arc<ChannelQueue>) -> u32 {
         let mut more = 0;
-        if self.pending.rest.is_empty() && self.pending.unpaid > 0 {
+        if self.pending.unsent.is_empty() && self.pending.unpaid > 0 {
             more = self.window.consume(std::mem::take(&mut self.pending.unpaid));
         }
         if self.missing > 0 && self.pending.is_empty() && !self.slot_asked {
@@ -355,13 +357,13 @@ impl ChannelState {
     }
 }
 
-/// Why the task stops before all is answered.
+/// Why the task ends before all requests are answered.
 enum TaskEnd {
-    /// The connection has ended.
+    /// The connection has ended, so no reply can be sent.
     Disconnected,
-    /// The channel must end, by the client's doing.
+    /// The client has broken the protocol, so the channel must end.
     Broken(&'static str),
-    /// The channel must end, by a fault of ours.
+    /// The server has a bug, so the channel must end.
     Panicked,
 }
 

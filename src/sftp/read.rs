@@ -5,7 +5,7 @@ use sftp_wire::{Packet, PacketType, Request};
 
 use super::handles::RawHandle;
 
-/// A READ. Its handle is a number, and it asks for no more than one reply may carry.
+/// A READ whose handle is a number, and which asks for no more than one reply may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Read {
     /// The handle of the file.
@@ -17,7 +17,7 @@ pub struct Read {
 }
 
 impl Read {
-    /// A READ with the fields of its packet.
+    /// Creates a READ from the fields of its packet.
     pub fn new(handle: &[u8], offset: u64, length: u32) -> Self {
         Self {
             handle: RawHandle::from_wire(handle),
@@ -26,7 +26,7 @@ impl Read {
         }
     }
 
-    /// The READ that a packet is, with its id; `None` if it is another request.
+    /// Returns the READ that a packet contains, with its id; `None` if it is another request.
     pub fn of_packet(packet: &[u8]) -> Option<(u32, Self)> {
         if PacketType::of(packet) != Some(PacketType::Read) {
             return None;

@@ -1,7 +1,8 @@
-//! Executes SFTP requests against a home, one at a time: bytes in, an [`Outcome`] out. Knows nothing of channels.
+//! Executes SFTP requests on a home, one at a time: it takes bytes and returns an [`Outcome`]. It does not know
+//! channels.
 //!
-//! With [`Wait::Never`] a request that may take long (a cold read, fsync, a large truncation or removal) is not
-//! begun: the caller gets [`Outcome::AskAgain`], and executes it again where waiting hurts nobody.
+//! With [`Wait::Never`] a request that may take long (a cold read, fsync, a large truncation or removal) is not begun:
+//! the caller gets [`Outcome::AskAgain`], and executes it again on a thread that may wait.
 
 mod directories;
 mod files;
@@ -16,21 +17,21 @@ use super::outcome::{Outcome, RequestInfo, RequestResult};
 use super::read::Read;
 use super::session::Sftp;
 use super::status::RequestRefusal;
-use crate::storage::{Links, Over, Wait};
+use crate::storage::{IfExists, Links, Wait};
 
 pub(super) use directories::NAMES_ROOM;
 
-/// Executes one packet, given without its length field.
+/// Executes one packet, which is given without its length field.
 pub fn execute(sftp: &mut Sftp, packet: &[u8], wait: Wait) -> Outcome {
     match Packet::decode(packet) {
-        // Whatever version the client asks for, the answer is 3.
+        // The answer is 3, whatever version the client asks for.
         Packet::Init { .. } => Outcome::Reply(extensions::version()),
         Packet::Bad { id, code } => Outcome::Reply(RequestRefusal::from(code).reply(id)),
         Packet::Request { id, request } => Outcome::of(id, answer(sftp, request, RequestInfo { id, wait })),
     }
 }
 
-/// Executes a READ.
+/// Executes a READ that was already decoded.
 pub fn execute_read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> Outcome {
     Outcome::of(info.id, files::read(sftp, read, info))
 }
@@ -61,7 +62,7 @@ fn answer(sftp: &mut Sftp, request: Request<'_>, info: RequestInfo) -> RequestRe
         Request::Mkdir { path, attrs } => names::mkdir(sftp, path, &attrs::changes(&attrs), info),
         Request::Rmdir { path } => names::rmdir(sftp, path, info),
         Request::Realpath { path } => names::realpath(sftp, path, info),
-        Request::Rename { from, to } => names::rename(sftp, from, to, Over::Refuse, info),
+        Request::Rename { from, to } => names::rename(sftp, from, to, IfExists::Refuse, info),
         Request::Readlink { path } => names::readlink(sftp, path, info),
         Request::Symlink { first, second } => names::symlink(sftp, first, second, info),
         Request::Extended(request) => extensions::answer(sftp, request, info),

@@ -1,6 +1,6 @@
-//! One client's SFTP session: its home, its handles, and what all requests need of them.
+//! One client's SFTP session: its home, its handles, and what all requests have in common.
 //!
-//! The requests themselves are executed by [`super::requests`] and [`super::extensions`].
+//! [`super::requests`] and [`super::extensions`] execute the requests themselves.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,15 +19,15 @@ use base::buffer::{Buffer, FilledBuffer};
 use super::context::ClientContext;
 use super::handles::{FileHandle, HandleTable, OpenHandle, RawHandle};
 use super::outcome::RequestError;
-use super::rest::UnreadTail;
 use super::status::RequestRefusal;
+use super::unsent::UnreadTail;
 
-/// Freeing more than this takes the file system long enough (several milliseconds) to hold up other channels.
+/// Freeing more bytes than this takes the file system several milliseconds, which would delay other channels.
 const LARGE: u64 = 64 << 20;
-/// A full home must not fill a terminal.
+/// The shortest time between two messages on the user's terminal, so that a full home does not fill it.
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
 
-/// One client's SFTP session: its home, its handles, and how it likes its answers.
+/// One client's SFTP session: its home, its handles, and what is known about its client.
 pub struct Sftp {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) handles: HandleTable,
@@ -37,7 +37,7 @@ pub struct Sftp {
 }
 
 impl Sftp {
-    /// A session over a home.
+    /// Creates the session over a home.
     pub fn new(storage: Arc<dyn Storage>, context: ClientContext) -> Self {
         Self {
             storage,
@@ -48,15 +48,15 @@ impl Sftp {
         }
     }
 
-    /// Whether the session can be dropped at once: it has no file open whose close may wait.
+    /// Returns whether the session can be dropped immediately, because it has no file open whose close may wait.
     pub fn holds_nothing(&self) -> bool {
         self.handles.is_empty()
     }
 
-    /// Keeps what may take long from beginning inside an SSH callback, as the storage does by itself.
+    /// Checks that an expensive operation does not begin inside an SSH callback, as the storage itself does.
     ///
     /// # Errors
-    /// [`Error::WouldBlock`], where the request may not wait.
+    /// Returns [`Error::WouldBlock`] if the request may not wait.
     pub(super) fn not_in_callback(&self, heavy: bool, wait: Wait) -> crate::storage::Result<()> {
         match heavy && wait != Wait::Allowed {
             true => Err(Error::WouldBlock),
@@ -64,14 +64,15 @@ impl Sftp {
         }
     }
 
-    /// The open file that a handle stands for.
+    /// Returns the open file that a handle refers to.
     pub(super) fn file(&mut self, handle: RawHandle) -> Result<&mut FileHandle, RequestError> {
         self.handles
             .file(handle)
             .ok_or_else(|| StatusCode::Failure.into())
     }
 
-    /// Bytes of a file that were promised in a reply whose beginning went out; `None` if they are not there any more.
+    /// Reads bytes of a file that were promised in a reply whose beginning was sent; `None` if they do not exist any
+    /// more.
     pub(super) fn read_tail(&mut self, tail: UnreadTail) -> Option<Bytes> {
         let file = self.handles.file(tail.handle)?;
         let mut buffer = Buffer::take();
@@ -80,7 +81,7 @@ impl Sftp {
         (count == tail.left).then(|| Bytes::from_owner(FilledBuffer::new(buffer, count)))
     }
 
-    /// The error for a refused call on an open file. The user hears once for each file that its home is full.
+    /// Returns the error for a refused call on an open file. The user is told once for each file that the home is full.
     pub(super) fn file_refused(&mut self, handle: RawHandle, error: Error) -> RequestError {
         let Some(file) = self.handles.file(handle) else {
             return error.into();
@@ -96,12 +97,12 @@ impl Sftp {
         self.refused(error, &path)
     }
 
-    /// Marks the connection as worked for until the guard is dropped.
+    /// Counts as work for the connection until the guard is dropped.
     pub(super) fn working(&self) -> ActivityGuard {
         self.context.session.activity.begin()
     }
 
-    /// Takes the room for one more open file. It is asked for before one is made, so that a refusal leaves nothing behind.
+    /// Takes the room for one more open file. It is called before a file is created, so that a refusal has no effect.
     pub(super) fn check_room(&self, bytes: usize) -> Result<(Descriptor, MemoryCharge), RequestError> {
         let refuse = |sentence: String| RequestRefusal::with_sentence(StatusCode::Failure, sentence);
         self.handles.check_room().map_err(|_| self.too_many_handles())?;
@@ -115,7 +116,7 @@ impl Sftp {
         Ok((descriptor, memory))
     }
 
-    /// Gives a handle to what was opened.
+    /// Assigns a handle to what was opened.
     pub(super) fn insert(&mut self, open: OpenHandle) -> Result<RawHandle, RequestError> {
         self.handles.insert(open).map_err(|_| self.too_many_handles())
     }
@@ -126,12 +127,13 @@ impl Sftp {
     }
 
     /// Emits an event of the session.
-    pub(super) fn tell(&self, event: impl FnOnce(Actor) -> Event) {
-        self.context.session.tell(event);
+    pub(super) fn emit(&self, event: impl FnOnce(Actor) -> Event) {
+        self.context.session.emit(event);
     }
 
-    /// Passes a result on; of a refusal that somebody should hear of, the log and perhaps the user do.
-    pub(super) fn tell_refused<T>(
+    /// Returns the result, with an error for the client. Logs a refusal, and tells the user about it, if they should
+    /// know.
+    pub(super) fn report_refusal<T>(
         &mut self,
         result: crate::storage::Result<T>,
         path: &VirtualPath,
@@ -139,7 +141,7 @@ impl Sftp {
         result.map_err(|error| self.refused(error, path))
     }
 
-    /// The error for a refused call, which the log and the user hear of where they should.
+    /// Returns the error for a refused call; logs it, and tells the user about it, if they should know.
     fn refused(&mut self, error: Error, path: &VirtualPath) -> RequestError {
         let sentence = || RequestRefusal::from(error).sentence().to_owned();
         if stops_growth(error) {
@@ -149,7 +151,7 @@ impl Sftp {
         error.into()
     }
 
-    /// Keeps a sentence for the user's terminal: stock clients show a status 4 as "Failure" and no more.
+    /// Keeps a sentence for the user's terminal, since common clients show status 4 only as "Failure".
     fn notice(&mut self, sentence: &str) {
         let now = Instant::now();
         if self
@@ -166,15 +168,15 @@ impl Sftp {
         self.notice.take()
     }
 
-    /// Whether it is a file whose removal takes the file system long.
+    /// Returns whether this is a file that takes the file system long to remove.
     pub(super) fn is_large(&self, path: &VirtualPath, links: Links) -> bool {
         let large = |meta: Metadata| meta.kind == FileKind::File && meta.size >= LARGE;
         self.storage.stat(path, links).is_ok_and(large)
     }
 }
 
-/// Whether the user should read the reason of a refusal: "Failure" alone would have them look for a fault of their
-/// own.
+/// Returns whether the user should read the reason of a refusal: with "Failure" alone, they would look for a mistake of
+/// their own.
 fn stops_growth(error: Error) -> bool {
     matches!(
         error,
@@ -189,7 +191,7 @@ fn stops_growth(error: Error) -> bool {
     )
 }
 
-/// A path of a request. Unlike REALPATH's, an empty one names nothing, as in open(2).
+/// Returns the path of a request. Unlike in REALPATH, an empty path is refused, as by open(2).
 pub(super) fn path_of(raw: &[u8]) -> Result<VirtualPath, RequestRefusal> {
     if raw.is_empty() {
         return Err(StatusCode::NoSuchFile.into());

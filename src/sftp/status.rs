@@ -1,4 +1,4 @@
-//! Maps errors to SFTP status codes and sentences. Outside of the codec nothing else knows `SSH_FX_*`.
+//! Maps errors to SFTP status codes and sentences. Apart from the codec, nothing else knows `SSH_FX_*`.
 
 use bytes::Bytes;
 use sftp_wire::{Reply, StatusCode};
@@ -6,7 +6,7 @@ use sftp_wire::{Reply, StatusCode};
 use crate::domain::path::PathError;
 use crate::storage::Error;
 
-/// The code that OpenSSH's `errno_to_portable` gives the same failure.
+/// Returns the code that OpenSSH's `errno_to_portable` returns for the same failure.
 fn code_of(error: Error) -> StatusCode {
     match error {
         Error::NotFound | Error::NotADirectory | Error::BadHandle | Error::LinkLoop => StatusCode::NoSuchFile,
@@ -33,21 +33,21 @@ fn code_of(error: Error) -> StatusCode {
         | Error::NotRecorded
         | Error::NotOwned
         | Error::Ended
-        // Only a caller that forgot to wait can see this; the client may try again.
+        // Only a caller that failed to wait can see this; the client may try again.
         | Error::WouldBlock => StatusCode::Failure,
     }
 }
 
-/// Why a request gets no better answer: a code, and a sentence where OpenSSH's text would not help.
+/// Why a request is refused: a code, and a sentence if OpenSSH's text would not help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestRefusal {
-    /// The status code.
+    /// The SSH_FX code of the STATUS reply.
     pub code: StatusCode,
     sentence: Option<String>,
 }
 
 impl RequestRefusal {
-    /// A code with a sentence of our own.
+    /// Creates a refusal with a sentence of this server.
     pub fn with_sentence(code: StatusCode, sentence: impl Into<String>) -> Self {
         Self {
             code,
@@ -55,12 +55,12 @@ impl RequestRefusal {
         }
     }
 
-    /// The sentence for the client.
+    /// Returns the sentence for the client.
     pub fn sentence(&self) -> &str {
         self.sentence.as_deref().unwrap_or(self.code.text())
     }
 
-    /// The reply that tells the client.
+    /// Encodes the refusal as the STATUS reply to this request.
     pub fn reply(&self, id: u32) -> Bytes {
         Reply::status(self.code, self.sentence()).to_bytes(id)
     }
@@ -76,11 +76,11 @@ impl From<Error> for RequestRefusal {
     fn from(error: Error) -> Self {
         let code = code_of(error);
         match error {
-            // "quota" would send the user to the wrong person.
+            // The word "quota" would send the user to the wrong person.
             Error::DiskFull | Error::DiskQuota => {
                 RequestRefusal::with_sentence(code, "no space left on the server's disk")
             }
-            // A mount point inside a home. The code stays, since clients fall back on copying when they see it.
+            // This is a mount point inside a home. The code is OpenSSH's, since clients copy instead when they get it.
             Error::CrossesFileSystems => RequestRefusal::with_sentence(
                 code,
                 "the two names are on different file systems; copy the file instead",
@@ -92,7 +92,7 @@ impl From<Error> for RequestRefusal {
             | Error::NotRecorded
             | Error::NotOwned
             | Error::Ended => RequestRefusal::with_sentence(code, error.to_string()),
-            // OpenSSH's text for the status says it.
+            // OpenSSH's text for the status is enough.
             _ => code.into(),
         }
     }
@@ -102,7 +102,7 @@ impl From<PathError> for RequestRefusal {
     fn from(error: PathError) -> Self {
         match error {
             PathError::Nul => RequestRefusal::with_sentence(StatusCode::BadMessage, error.to_string()),
-            // As OpenSSH says ENAMETOOLONG.
+            // This is OpenSSH's text for ENAMETOOLONG.
             PathError::TooLong => StatusCode::BadMessage.into(),
         }
     }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errno_is_told_as_openssh_tells_it() {
+    fn errno_maps_to_openssh_status_codes() {
         let check = |errno: Errno, code: u32, text: &str| {
             let refusal = RequestRefusal::from(Error::from(errno));
             assert_eq!(

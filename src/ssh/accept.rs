@@ -1,6 +1,6 @@
-//! The accept loop: lets connections in as [`super::admission`] decides, and turns the others away.
+//! The accept loop: accepts the connections that [`super::admission`] admits, and refuses the others.
 //!
-//! What becomes of a connection afterwards is the business of [`super::supervisor`].
+//! What happens to a connection afterwards is up to [`super::supervisor`].
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,20 +12,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::io::descriptors::{self, Spare};
+use crate::io::descriptors::{self, SpareDescriptor};
 
 use super::refusals;
 use super::service::Service;
 use super::supervisor::{refused, serve};
 
-/// After an error that is not the connection's own (no descriptors, no memory) accepting rests this long.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
-/// The log tells at most this often that connections cannot be accepted.
-const TELL_FAILURES_EVERY: Duration = Duration::from_secs(10);
-/// What a peer that is turned away gets instead of a banner (RFC 4253, section 4.2, lets lines precede it).
-const TURNED_AWAY: &[u8] = b"Exceeded MaxStartups\r\n";
+/// The pause after an error that is not the connection's own (no descriptors, no memory).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The shortest time between two log lines that connections cannot be accepted.
+const REPORT_FAILURES_EVERY: Duration = Duration::from_secs(10);
+/// The line that a refused peer gets instead of a banner (RFC 4253, section 4.2, allows lines before it).
+const REFUSAL: &[u8] = b"Exceeded MaxStartups\r\n";
 
-/// Accepts until `stop` is cancelled. Connections are owned by `tracker`.
+/// Accepts connections until `stop` is cancelled. Their tasks are tracked by `tracker`.
 pub async fn accept(
     listener: TcpListener,
     service: Arc<Service>,
@@ -33,13 +33,13 @@ pub async fn accept(
     tracker: TaskTracker,
 ) {
     let mut failures = AcceptFailures::default();
-    let mut telling = tokio::time::interval(refusals::INTERVAL);
-    let mut spare = Spare::new();
+    let mut flush_tick = tokio::time::interval(refusals::INTERVAL);
+    let mut spare = SpareDescriptor::new();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return service.refusals.flush_all(),
             accepted = listener.accept() => accepted,
-            _ = telling.tick() => {
+            _ = flush_tick.tick() => {
                 service.refusals.flush(Instant::now());
                 continue;
             }
@@ -51,26 +51,26 @@ pub async fn accept(
             }
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
-                failures.tell(&error);
-                if !(descriptors::are_used_up(&error) && turn_one_away(&listener, &mut spare)) {
-                    tokio::time::sleep(ACCEPT_REST).await;
+                failures.report(&error);
+                if !(descriptors::is_exhausted(&error) && refuse_one(&listener, &mut spare)) {
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 }
 
-/// Without a descriptor for a connection, its peer would wait until somebody else leaves: it is turned away with the one
-/// that is kept. `false`: there was nobody, or not even that.
-fn turn_one_away(listener: &TcpListener, spare: &mut Spare) -> bool {
-    if !spare.give_up() {
+/// Refuses one connection with the spare descriptor; without a descriptor, its peer would wait until another connection
+/// ends. Returns `false` if no connection waited, or if there was no spare descriptor.
+fn refuse_one(listener: &TcpListener, spare: &mut SpareDescriptor) -> bool {
+    if !spare.release() {
         spare.keep();
         return false;
     }
     let accepted = listener.poll_accept(&mut Context::from_waker(Waker::noop()));
     let accepted = match accepted {
         Poll::Ready(Ok((stream, _))) => {
-            let _ = stream.try_write(TURNED_AWAY);
+            let _ = stream.try_write(REFUSAL);
             true
         }
         Poll::Ready(Err(_)) | Poll::Pending => false,
@@ -79,28 +79,28 @@ fn turn_one_away(listener: &TcpListener, spare: &mut Spare) -> bool {
     accepted
 }
 
-/// Failures to accept, which the log is told of now and then: without descriptors there are ten in a second.
+/// Counts failures to accept, and logs them now and then: without descriptors there are ten in a second.
 #[derive(Default)]
 struct AcceptFailures {
-    untold: u64,
-    last_told: Option<Instant>,
+    unreported: u64,
+    last_report: Option<Instant>,
 }
 
 impl AcceptFailures {
-    fn tell(&mut self, error: &io::Error) {
-        self.untold += 1;
+    fn report(&mut self, error: &io::Error) {
+        self.unreported += 1;
         if self
-            .last_told
-            .is_none_or(|last| last.elapsed() >= TELL_FAILURES_EVERY)
+            .last_report
+            .is_none_or(|last| last.elapsed() >= REPORT_FAILURES_EVERY)
         {
-            tracing::warn!(%error, times = self.untold, "cannot accept connections; trying again");
-            self.untold = 0;
-            self.last_told = Some(Instant::now());
+            tracing::warn!(%error, times = self.unreported, "cannot accept connections; trying again");
+            self.unreported = 0;
+            self.last_report = Some(Instant::now());
         }
     }
 }
 
-/// Whether an error of accept(2) concerns one connection only.
+/// Returns whether an error of accept(2) concerns one connection only.
 fn is_the_peers(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
@@ -128,8 +128,8 @@ fn admit(
             });
         }
         Err(reason) => {
-            // As much as fits into the socket's buffer at once; nobody waits for such a peer.
-            let _ = stream.try_write(TURNED_AWAY);
+            // This sends as much as fits into the socket's buffer now; the server does not wait for such a peer.
+            let _ = stream.try_write(REFUSAL);
             refused(service, peer, &reason.to_string());
         }
     }

@@ -1,20 +1,20 @@
-//! Who may connect at all: limits on connections before they have shown who they are.
+//! Decides who may connect: limits on connections before the peer has signed in.
 //!
 //! States of a connection: *waiting* (not signed in yet), counted in all, for its source and for its network; then
 //! *signed in*, counted in all and for its source. A source is an IPv4 address or an IPv6 /64, a network an IPv4 /24 or
-//! an IPv6 /48. What may go wrong: somebody opens connections faster than they cost, or holds all places that there
-//! are. So
+//! an IPv6 /48. An attacker may open connections at a high rate, or hold all places. So
 //!
-//! - where places are short, a newcomer takes the place of a waiting connection of whoever holds most ([`victim`]):
-//!   nobody keeps others out by holding places;
-//! - one source alone leaves the last eighth of all places to those that hold less than that;
-//! - a source whose connections end without a sign-in is answered later and later: each such end adds a point (half a
-//!   one, if the connection never said anything and the source is not held back yet), a point fades every [`FADE`], and
-//!   above [`FREE_POINTS`] the banner of each new connection from there is held back. The delay runs for each connection
-//!   by itself, so that honest users behind the same address come in a moment later, however many they are; where
-//!   somebody has signed in from there within a day, it is at most [`MAX_TRUSTED_DELAY`].
+//! - when no place is free, a new connection replaces a waiting one of the source that holds the most ([`victim`]), so
+//!   that no source can keep others out by holding places;
+//! - the last eighth of all places is for sources that hold less than that;
+//! - a source whose connections end without a sign-in gets its banners later: each such end adds a point (half a point,
+//!   if the connection never sent anything and the source is not delayed yet), one point is forgotten every
+//!   [`POINT_LIFETIME`], and above [`FREE_POINTS`] the banner of each new connection from there is delayed. The delay
+//!   is counted for each connection separately, so that honest users behind the same address wait only for a moment,
+//!   however many they are. If a user has signed in from there within a day, the delay is at most
+//!   [`MAX_TRUSTED_DELAY`].
 //!
-//! Connections that have signed in are never ended for others.
+//! Connections that have signed in are never ended to make room.
 
 mod progress;
 
@@ -33,33 +33,34 @@ use super::limits::Limits;
 use crate::auth::Source;
 use crate::domain::penalty::{Penalty, PenaltyRule};
 
-/// Five ends without a sign-in within two seconds cost nothing: a mistyped name, a client that tries all its keys.
+/// The points that cause no delay: five ends without a sign-in within two seconds cost nothing, as after a mistyped
+/// name, or from a client that tries all its keys.
 const FREE_POINTS: f64 = 4.0;
-/// After this long, one point is forgotten.
-const FADE: Duration = Duration::from_secs(2);
-/// More points than this make no difference any more.
+/// One point is forgotten after this time.
+const POINT_LIFETIME: Duration = Duration::from_secs(2);
+/// The most points that a source can have.
 const MAX_POINTS: f64 = 50.0;
-/// How a source's points grow and fade.
+/// How a source's points grow and are forgotten.
 const RULE: PenaltyRule = PenaltyRule {
     ceiling: MAX_POINTS,
-    forgive_after: FADE,
+    forgive_after: POINT_LIFETIME,
 };
-/// The cost of a connection that was closed before it said anything, as health checks do it all day: one in a second
-/// costs nothing. A source that makes more than that pays in full once it is held back.
+/// The points for a connection that was closed before it sent anything, as health checks do all day: one in a second
+/// costs nothing. A source that makes more than that pays the full point once it is delayed.
 const SILENT_POINTS: f64 = 0.5;
-/// Per point above the free ones.
+/// The delay for each point above the free ones.
 const DELAY_PER_POINT: Duration = Duration::from_millis(50);
-/// The first delay, and the longest: well within anybody's patience, and within the login grace.
+/// The shortest and the longest delay: short enough for a person to wait, and for the login grace.
 const MIN_DELAY: Duration = Duration::from_millis(250);
 const MAX_DELAY: Duration = Duration::from_secs(2);
-/// The longest delay where somebody has signed in from: sixteen sockets of an attacker there get fewer than twenty
-/// banners a second, the rate below which key exchanges are no danger (`scripts/audit`).
+/// The longest delay for a source from which a user has signed in recently. With sixteen sockets, an attacker there
+/// gets fewer than twenty banners a second, and at that rate key exchanges are no danger (`scripts/audit`).
 const MAX_TRUSTED_DELAY: Duration = Duration::from_secs(1);
-/// After a sign-in, how long a source is held back only briefly: an attacker may share it with honest users.
+/// How long after a sign-in a source is only delayed briefly, because an attacker may share it with honest users.
 const TRUSTED_FOR: Duration = Duration::from_secs(24 * 3600);
-/// Sources remembered; beyond that, those with the fewest points are forgotten.
+/// The most sources that are remembered; beyond that, those with the fewest points are forgotten.
 const MAX_SOURCES: usize = 16_384;
-/// One source alone never takes the last eighth of `[limits] connections`.
+/// The last one part in this many of `[limits] connections` is never given to one source alone.
 const RESERVED_PART: usize = 8;
 
 /// Counts connections, and decides which may stay.
@@ -71,25 +72,25 @@ pub struct Admission {
 struct AdmissionState {
     connections: usize,
     next_id: u64,
-    /// Connections that have not signed in, by id; ids rise with time.
+    /// The connections that have not signed in, by id. Later connections have higher ids.
     waiting: HashMap<u64, WaitingConnection>,
     sources: HashMap<Source, SourceRecord>,
     /// The number of waiting connections of each network.
     networks: HashMap<IpAddr, SharedCount>,
 }
 
-/// A number that is changed and read under the lock of [`AdmissionState`], shared so that all connections of a source
-/// can be compared without looking each of them up: in a flood that happens for every newcomer.
+/// A number that is changed and read under the lock of [`AdmissionState`]. It is shared, so that all connections of a
+/// source can be compared without looking each of them up; in a flood that happens for every new connection.
 type SharedCount = Arc<AtomicUsize>;
 
 /// A connection that has not signed in yet.
 struct WaitingConnection {
     source: Source,
-    /// When the client may speak, so that a delay is not counted against it.
+    /// When the client was allowed to send, so that a delay is not counted against it.
     since: Instant,
     progress: SignInProgress,
     evict: CancellationToken,
-    /// The counts of its network and of its source.
+    /// The numbers of waiting connections of its network and of its source.
     held: [SharedCount; 2],
 }
 
@@ -98,13 +99,13 @@ struct SourceRecord {
     waiting: SharedCount,
     signed_in: usize,
     penalty: Penalty,
-    /// When somebody last signed in from there.
+    /// When a user last signed in from there.
     last_sign_in: Option<Instant>,
 }
 
-/// Why a connection is turned away.
+/// Why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TurnedAway {
+pub enum AdmissionRefused {
     /// There are as many connections as `[limits] connections` allows.
     #[error("too many connections")]
     Connections,
@@ -119,21 +120,21 @@ pub enum TurnedAway {
     Address,
 }
 
-/// The place of a connection. Dropping it gives the place up.
+/// The place of a connection. Dropping it frees the place.
 pub struct AdmissionPermit {
     admission: Arc<Admission>,
     id: u64,
     source: Source,
     signed_in: bool,
     evict: CancellationToken,
-    /// How long the banner is to be held back.
+    /// How long the banner must be delayed.
     pub delay: Duration,
-    /// How far the connection has come.
+    /// How far the connection has come in signing in.
     pub progress: SignInProgress,
 }
 
 impl Admission {
-    /// Nobody is connected yet.
+    /// Creates the counters of a server that has no connection yet.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
@@ -144,18 +145,18 @@ impl Admission {
         self.state.lock()
     }
 
-    /// Lets a connection in, or not. Another may have to go for it.
+    /// Admits a connection, or refuses it. Another connection may be evicted for it.
     pub fn enter(
         self: &Arc<Self>,
         peer: IpAddr,
         limits: &Limits,
         now: Instant,
-    ) -> Result<AdmissionPermit, TurnedAway> {
+    ) -> Result<AdmissionPermit, AdmissionRefused> {
         let source = Source::from(peer);
         let mut state = self.state();
         state.make_room(source, limits, now)?;
         if state.sources.len() >= MAX_SOURCES {
-            state.forget_some(now);
+            state.prune_sources(now);
         }
         let known = state.sources.entry(source).or_insert(SourceRecord {
             waiting: SharedCount::default(),
@@ -194,14 +195,14 @@ impl Admission {
         })
     }
 
-    /// The number of connections now, signed in or not.
+    /// Returns the number of connections, whether they have signed in or not.
     pub fn connections(&self) -> usize {
         self.state().connections
     }
 }
 
 impl AdmissionPermit {
-    /// Notes that the connection has signed in; returns `false` if its place was given to another a moment before.
+    /// Records that the connection has signed in; returns `false` if it was evicted just before.
     pub fn signed_in(&mut self) -> bool {
         if self.signed_in {
             return true;
@@ -210,7 +211,7 @@ impl AdmissionPermit {
         if state.leave(self.id).is_none() {
             return false;
         }
-        // It stays, as one that has signed in.
+        // The connection stays counted as one that has signed in.
         state.connections += 1;
         if let Some(source) = state.sources.get_mut(&self.source) {
             source.signed_in += 1;
@@ -220,7 +221,7 @@ impl AdmissionPermit {
         true
     }
 
-    /// Waits until the place is given to another.
+    /// Waits until the connection is evicted.
     pub fn evicted(&self) -> WaitForCancellationFuture<'_> {
         self.evict.cancelled()
     }
@@ -250,8 +251,8 @@ impl Drop for AdmissionPermit {
 }
 
 impl AdmissionState {
-    /// Sees to it that there is a place for one more of this source.
-    fn make_room(&mut self, source: Source, limits: &Limits, now: Instant) -> Result<(), TurnedAway> {
+    /// Makes room for one more connection of this source.
+    fn make_room(&mut self, source: Source, limits: &Limits, now: Instant) -> Result<(), AdmissionRefused> {
         let (own, own_in_all) = self
             .sources
             .get(&source)
@@ -259,21 +260,21 @@ impl AdmissionState {
         let reserved = limits.connections / RESERVED_PART;
         if self.connections + reserved >= limits.connections && own_in_all >= reserved.max(1) && reserved > 0
         {
-            return self.evict_own(source, now).ok_or(TurnedAway::Share);
+            return self.evict_own(source, now).ok_or(AdmissionRefused::Share);
         }
         if own >= limits.unauthenticated_per_address {
-            return self.evict_own(source, now).ok_or(TurnedAway::Address);
+            return self.evict_own(source, now).ok_or(AdmissionRefused::Address);
         }
         if self.connections >= limits.connections {
-            return self.evict(source, now).ok_or(TurnedAway::Connections);
+            return self.evict(source, now).ok_or(AdmissionRefused::Connections);
         }
         if self.waiting.len() >= limits.unauthenticated {
-            return self.evict(source, now).ok_or(TurnedAway::Unauthenticated);
+            return self.evict(source, now).ok_or(AdmissionRefused::Unauthenticated);
         }
         Ok(())
     }
 
-    /// Ends a waiting connection of whoever holds most, if that is more than this source holds.
+    /// Evicts a waiting connection of the source that holds the most, if that is more than this source holds.
     fn evict(&mut self, newcomer: Source, now: Instant) -> Option<()> {
         let own = [
             self.networks.get(&network_of(newcomer)).map_or(0, number),
@@ -290,8 +291,8 @@ impl AdmissionState {
         self.end(id)
     }
 
-    /// Ends a waiting connection of the source itself. The newcomer is its newest, so only those go that are less
-    /// likely to sign in than it is.
+    /// Evicts a waiting connection of the source itself. The new connection is its newest, so only those are evicted
+    /// that are less likely to sign in.
     fn evict_own(&mut self, source: Source, now: Instant) -> Option<()> {
         let unlikely = self.waiting.iter().filter(|(_, w)| {
             w.source == source
@@ -310,7 +311,7 @@ impl AdmissionState {
         Some(())
     }
 
-    /// A waiting connection waits no more.
+    /// Removes a connection from those that wait.
     fn leave(&mut self, id: u64) -> Option<WaitingConnection> {
         let left = self.waiting.remove(&id)?;
         self.connections = self.connections.saturating_sub(1);
@@ -328,8 +329,8 @@ impl AdmissionState {
         Some(left)
     }
 
-    /// Forgets who is forgiven; if that is nobody, the half with the fewest points.
-    fn forget_some(&mut self, now: Instant) {
+    /// Forgets the sources whose points are forgotten; if there are none, the half with the fewest points.
+    fn prune_sources(&mut self, now: Instant) {
         let all = self.sources.values();
         let mut points: Vec<f64> = all.map(|source| source.penalty.points(RULE, now)).collect();
         points.sort_by(f64::total_cmp);
@@ -340,13 +341,13 @@ impl AdmissionState {
     }
 }
 
-/// Which of these connections goes first: of those that have come least far the newest, but not one that has only
-/// just begun, as long as there is another.
+/// Returns which of these connections to evict: of those in the earliest step the newest, but one that has only just
+/// begun its step only if there is no other.
 fn victim<'a>(waiting: impl Iterator<Item = (&'a u64, &'a WaitingConnection)>, now: Instant) -> Option<u64> {
     let rank = |(id, w): &(&u64, &WaitingConnection)| {
         let step = w.progress.step();
         let new = w.is_new(step, now);
-        // If all have only just begun, the oldest has had most of its time.
+        // If all have only just begun, evict the oldest, which has had most of its time.
         let newest_first = (!new).then_some(Reverse(**id));
         let oldest_first = new.then_some(**id);
         (step, new, newest_first, oldest_first)
@@ -359,19 +360,20 @@ fn number(count: &SharedCount) -> usize {
 }
 
 impl WaitingConnection {
-    /// Waiting connections of its network, then of its source: botnets rent whole networks.
+    /// Returns the numbers of waiting connections of its network and of its source. The network counts first, because
+    /// botnets rent whole networks.
     fn held(&self) -> [usize; 2] {
         self.held.each_ref().map(number)
     }
 
-    /// Whether the connection has only just begun its step.
+    /// Returns whether the connection has only just begun its step.
     fn is_new(&self, step: Step, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) < step.tenure()
+        now.saturating_duration_since(self.since) < step.expected_duration()
     }
 }
 
 impl SourceRecord {
-    /// How long the banner is held back.
+    /// Returns how long the banner must be delayed.
     fn delay(&self, now: Instant) -> Duration {
         let points = self.penalty.points(RULE, now);
         if points <= FREE_POINTS {
@@ -387,7 +389,8 @@ impl SourceRecord {
     }
 }
 
-/// What one customer of a hosting company commonly has: a /24 for IPv4, a /48 for IPv6.
+/// Returns the network of a source: a /24 for IPv4 and a /48 for IPv6, which one customer of a hosting company commonly
+/// has.
 fn network_of(source: Source) -> IpAddr {
     match source.address() {
         IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & !0xff)),

@@ -1,5 +1,5 @@
-//! Turns settings into russh's configuration: what is offered, in which order, and every limit that russh itself
-//! keeps.
+//! Turns settings into russh's configuration: which algorithms are offered, in which order, and every limit that russh
+//! itself enforces.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,21 +15,23 @@ use base::error::{Error, Result};
 
 use super::settings::{Cipher, HostKeyAlgorithm, Kex, Mac, SshSettings};
 
-/// Above 32768, so that clients do not split WRITEs of 32 KiB and their header over two packets.
+/// The largest packet that clients may send, in bytes. It is above 32768, so that clients do not split WRITEs of 32 KiB
+/// and their header over two packets.
 const MAX_PACKET: u32 = 65_535;
-/// RFC 4253 recommends a new key after a gigabyte; russh takes no more.
+/// The bytes after which new keys are exchanged. RFC 4253 recommends a gigabyte; russh accepts no more.
 const REKEY_BYTES: usize = 1 << 30;
 const REKEY_AFTER: Duration = Duration::from_secs(3600);
-/// Messages of tasks under way to the session; the bytes of replies among them are bounded by the connection's budget.
+/// The capacity of the queue of messages from tasks to the session. The bytes of replies among them are bounded by the
+/// connection's budget.
 const EVENTS: usize = 32;
 
 /// The server's identification string, which says nothing about its version.
 pub const SERVER_ID: &str = "SSH-2.0-Homeport";
 
-/// russh's configuration from what the operator has set.
+/// Creates russh's configuration from what the operator has set.
 ///
 /// # Errors
-/// When no host key is left that clients may be shown.
+/// Returns an error if no host key is left that clients may be shown.
 pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey>) -> Result<Arc<Config>> {
     let algorithms: Vec<Algorithm> = keys.iter().map(|key| key.algorithm()).collect();
     validate(ssh, &algorithms)?;
@@ -38,20 +40,20 @@ pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey
     Ok(Arc::new(Config {
         server_id: SshId::Standard(Cow::Borrowed(SERVER_ID)),
         methods: method_set(auth.methods.iter().copied()),
-        // Failures are delayed by the throttle; a key probe or OpenSSH's first "none" is no failure.
+        // The throttle delays failures; a key probe or OpenSSH's first "none" is not a failure.
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
         preferred: preferred(ssh, &offered),
         keys: keys.collect(),
         limits: RekeyLimits::new(REKEY_BYTES, REKEY_BYTES, REKEY_AFTER),
-        // What every channel has; its work asks for more ([`crate::session::stream::receive_window`]).
+        // This is what every channel has; its work asks for more ([`crate::session::stream::receive_window`]).
         window_size: MINIMUM_WINDOW,
-        // It is opened again as data is used.
+        // The window is opened again as data is used.
         automatic_window: false,
         maximum_packet_size: MAX_PACKET,
         event_buffer_size: EVENTS,
         max_auth_attempts: auth.max_attempts,
-        // Idleness and login grace are watched from outside, where they always work.
+        // Idleness and login grace are watched from outside, where that always works.
         inactivity_timeout: None,
         kex_timeout: Some(Duration::from_secs(ssh.key_exchange_timeout_secs.max(1))),
         nodelay: true,
@@ -59,11 +61,11 @@ pub fn russh_config(ssh: &SshSettings, auth: &AuthSettings, keys: Vec<PrivateKey
     }))
 }
 
-/// Is there something in each list that a client is offered? The other lists cannot be empty: the configuration
-/// refuses it (`config/explain.rs`); which host keys are shown depends on which there are.
+/// Checks that a host key is left to offer. The other lists cannot be empty, since the configuration refuses that
+/// (`config/explain.rs`); which host keys are shown depends on which exist.
 ///
 /// # Errors
-/// When none of the keys may be shown.
+/// Returns an error if none of the keys may be shown.
 pub fn validate(ssh: &SshSettings, keys: &[Algorithm]) -> Result<()> {
     let offered = ssh.host_key_algorithms(keys);
     if keys.iter().any(|key| shows(&offered, key)) {
@@ -91,12 +93,12 @@ pub fn validate(ssh: &SshSettings, keys: &[Algorithm]) -> Result<()> {
     .hint(hint))
 }
 
-/// Whether a host key of this algorithm is shown where these signature algorithms are offered.
+/// Returns whether a host key of this algorithm is shown if these signature algorithms are offered.
 pub fn shows(offered: &[HostKeyAlgorithm], key: &Algorithm) -> bool {
     offered.iter().any(|name| name.is_of(key))
 }
 
-/// The methods as russh names them.
+/// Returns the methods as russh names them.
 pub fn method_set(methods: impl Iterator<Item = Method>) -> MethodSet {
     let kinds: Vec<MethodKind> = methods
         .map(|method| match method {
@@ -125,10 +127,12 @@ fn preferred(ssh: &SshSettings, host_keys: &[HostKeyAlgorithm]) -> Preferred {
     }
 }
 
-/// Signature algorithms of host keys and, by server-sig-algs, those that users' keys may sign with: never SHA-1.
+/// Returns the signature algorithms of host keys and, through server-sig-algs, those that users' keys may sign with:
+/// never SHA-1.
 ///
-/// russh has one list for both. So those that are not offered for host keys stand behind the others, where they only
-/// concern users: a host key of theirs is not there. RSA's two are the exception, since one key could sign with both.
+/// russh has one list for both. So the algorithms that are not offered for host keys follow the others, where they
+/// concern only users, because there is no host key that uses them. The exceptions are the two of RSA, since one key
+/// could sign with both.
 fn signatures(offered: &[HostKeyAlgorithm]) -> Vec<Algorithm> {
     let rsa = |name: &HostKeyAlgorithm| matches!(name.name(), Algorithm::Rsa { .. });
     let rsa_is_offered = offered.iter().any(rsa);
@@ -294,7 +298,7 @@ mod tests {
         assert_eq!(shown(Policy::Default), [ED25519]);
         assert_eq!(shown(Policy::Compatible), [ED25519, ECDSA]);
         assert_eq!(shown(Policy::Fips), [ECDSA]);
-        // A server that has had nothing else since it was made goes on with it.
+        // A server that was installed with no other key continues to work.
         let alone = vec![keys[1].clone()];
         let config = russh_config(&with_policy(Policy::Default), &AuthSettings::default(), alone).unwrap();
         assert_eq!(config.keys.len(), 1);

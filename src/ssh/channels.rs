@@ -1,4 +1,4 @@
-//! What a connection's channels are used for: SFTP, a command of ours, or a sentence that there is no shell.
+//! The channels of a connection: SFTP, one of the server's commands, or a message that there is no shell.
 //!
 //! These are functions over a [`Connection`]; russh's callbacks in [`super::handler`] call them.
 
@@ -27,13 +27,14 @@ use crate::sftp::session::Sftp;
 use super::connection::{ChannelUse, Connection};
 use super::senders::{HandleSender, STDERR, SessionSender};
 
-/// A reply is cut into packets of this size at the least, so that the overhead stays bearable.
+/// The smallest packet size of a peer that the server accepts, in bytes: replies are cut into packets of that size, and
+/// smaller ones would have too much overhead.
 const MIN_PEER_PACKET: u32 = 1024;
 
-/// What a byte of a command line costs: the line, its words, and which of their bytes were quoted.
+/// The memory for each byte of a command line: the line, its words, and which of their bytes were quoted.
 const COMMAND_COST: usize = 8;
 
-/// For those who ask for a shell.
+/// The message for clients that ask for a shell.
 pub(super) const NO_SHELL: &str = "this server has no shell; connect with sftp";
 
 /// What a channel needs to begin its work.
@@ -45,11 +46,11 @@ struct ChannelStart {
     budget: Arc<ConnectionBudget>,
 }
 
-/// Why a channel does not begin its work.
+/// Why a channel cannot begin its work.
 enum StartRefused {
-    /// It is in use already, or its peer takes too small packets.
+    /// The channel is in use already, or its peer accepts only packets that are too small.
     Unfit,
-    /// The home cannot be opened, for the reason that the sentence gives.
+    /// The home cannot be opened. The sentence for the client says why.
     NoHome(&'static str),
 }
 
@@ -76,8 +77,8 @@ async fn start(
         actor,
         events,
         credit,
-        busy_count: Arc::clone(&signed_in.place.session().busy_count),
-        budget: Arc::clone(&signed_in.place.session().budget),
+        busy_count: Arc::clone(&signed_in.registration.session().busy_count),
+        budget: Arc::clone(&signed_in.registration.session().budget),
         activity,
         end_report: Arc::clone(&signed_in.end_report),
     };
@@ -94,17 +95,17 @@ async fn start(
     })
 }
 
-/// The session that the channels belong to, as events name it.
+/// Returns the session that the channels belong to, as events name it.
 fn actor(connection: &mut Connection) -> Option<Actor> {
-    Some(connection.signed_in()?.place.session().actor())
+    Some(connection.signed_in()?.registration.session().actor())
 }
 
-/// Opens the home when it is first needed, where waiting for a disk holds up nobody.
+/// Opens the home when it is first needed, on a thread where waiting for a disk blocks nothing else.
 async fn open_home(connection: &mut Connection) -> Result<Mounted, StartRefused> {
     let service = Arc::clone(&connection.service);
     connection.socket_handle.push();
     let signed_in = connection.signed_in().ok_or(StartRefused::Unfit)?;
-    let session = Arc::clone(signed_in.place.session());
+    let session = Arc::clone(signed_in.registration.session());
     if let Some(home) = &signed_in.home {
         return Ok(home.clone());
     }
@@ -113,7 +114,7 @@ async fn open_home(connection: &mut Connection) -> Result<Mounted, StartRefused>
             signed_in.home = Some(home.clone());
             Ok(home)
         }
-        // Its client is being told why.
+        // The client is told why.
         Err(_) if session.gate.is_closed() => Err(StartRefused::Unfit),
         Err(Refused { error, sentence }) => {
             if connection.may_log() {
@@ -124,8 +125,8 @@ async fn open_home(connection: &mut Connection) -> Result<Mounted, StartRefused>
     }
 }
 
-/// Refuses a request. If the home cannot be opened, a program runs that says so and fails, because a refusal has no
-/// words.
+/// Refuses a request. If the home cannot be opened, a program runs that prints the reason and fails, because SSH's
+/// refusal carries no text.
 fn not_started(
     connection: &mut Connection,
     id: ChannelId,
@@ -174,7 +175,7 @@ pub(super) async fn start_sftp(
     Ok(())
 }
 
-/// Runs one of our commands, or says that there is none of this name.
+/// Runs one of the server's commands, or replies that there is none of this name.
 pub(super) async fn run_command(
     connection: &mut Connection,
     id: ChannelId,
@@ -229,7 +230,7 @@ pub(super) async fn run_command(
     Ok(())
 }
 
-/// Answers a command that cannot be run, as a shell would.
+/// Refuses a command that cannot be run, as a shell would.
 pub(super) fn refuse_command(
     connection: &mut Connection,
     id: ChannelId,
@@ -243,7 +244,7 @@ pub(super) fn refuse_command(
     connection.channels.insert(id, ChannelUse::Done);
     session.channel_success(id)?;
     let sentence = format!("homeport: {sentence}\n").into_bytes();
-    // What the window does not take would hold up the connection's other channels.
+    // What does not fit into the window is dropped; waiting would delay the connection's other channels.
     let window = session
         .recipient_window(&id)
         .map_or(0, |(window, _)| window as usize);
@@ -260,11 +261,15 @@ pub(super) fn end_of_channel(connection: &mut Connection, id: ChannelId) {
     if connection.channels.remove(&id).is_some()
         && let Some(signed_in) = connection.signed_in()
     {
-        signed_in.place.session().channels.fetch_sub(1, Ordering::Relaxed);
+        signed_in
+            .registration
+            .session()
+            .channels
+            .fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Ends a channel, or its connection, for a fault of the peer's that leaves nothing to answer.
+/// Ends a channel, or its connection, because of a fault of the peer that cannot be answered.
 pub(super) fn end_channel(
     connection: &mut Connection,
     id: ChannelId,
@@ -274,7 +279,7 @@ pub(super) fn end_channel(
     if connection.may_log() {
         let user = connection
             .signed_in()
-            .map(|s| s.place.session().login.user().to_string())
+            .map(|s| s.registration.session().login.user().to_string())
             .unwrap_or_default();
         tracing::warn!(peer = %connection.peer, user, reason = %fault, "a channel was ended");
     }

@@ -1,5 +1,5 @@
-//! The state of one connection, and its sign-in. What its channels do is in [`super::channels`]; when it must end is
-//! decided by [`super::supervisor`].
+//! The state of one connection, and its sign-in. Its channels are in [`super::channels`]; [`super::supervisor`] decides
+//! when it must end.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -15,7 +15,9 @@ use crate::domain::event::Event;
 use crate::exec;
 use crate::mount::Mounted;
 use crate::session::stream::connection_budget::ConnectionBudget;
-use crate::session::{Activity, EndReport, EndRequest, Newcomer, NotRegistered, Registration, session_limit};
+use crate::session::{
+    Activity, EndReport, EndRequest, NewSession, NotRegistered, Registration, session_limit,
+};
 use crate::sftp::channel::SftpChannel;
 
 use super::admission::SignInProgress;
@@ -39,19 +41,20 @@ pub struct Connection {
     /// The methods by which this name has passed factors, for the log.
     pub(super) methods: BTreeSet<Method>,
     pub(super) key_offers: u32,
-    /// An event only if the connection ends without a sign-in, or goes on with another name.
+    /// The keys that were refused. They become an event only if the connection ends without a sign-in, or continues
+    /// with another name.
     pub(super) refused_keys: Option<RefusedKeys>,
     pub(super) channels: HashMap<ChannelId, ChannelUse>,
     /// The number of log lines that the peer has caused.
     logged: u32,
 }
 
-/// What goes wrong on one connection is logged so many times: a client can repeat it as fast as it likes.
+/// The most log lines that one connection may cause: a client can repeat a fault as fast as it likes.
 const MAX_LOGGED: u32 = 8;
 
 /// How far the sign-in has come.
 pub(super) enum Phase {
-    /// Nobody has signed in yet. `passed` is what was proven so far, for the name `user`.
+    /// No user has signed in yet. `passed` is what was proven so far, for the name `user`.
     Anonymous {
         user: String,
         passed: Proofs,
@@ -62,11 +65,11 @@ pub(super) enum Phase {
     NotRegistered(String),
 }
 
-/// What a connection has once somebody has signed in.
+/// The state of a connection after the sign-in.
 pub(super) struct SignedIn {
-    /// Reports the end of the session. Each channel holds it too: a session has ended when its last file is closed.
+    /// Emits the end of the session. Each channel holds it too: a session has ended when its last file is closed.
     pub(super) end_report: Arc<EndReport>,
-    pub(super) place: Registration,
+    pub(super) registration: Registration,
     pub(super) home: Option<Mounted>,
     /// The budget of all channels of the connection.
     pub(super) budget: Arc<ConnectionBudget>,
@@ -77,12 +80,12 @@ pub(super) enum ChannelUse {
     Opened,
     Sftp(SftpChannel),
     Command(exec::RunningCommand),
-    /// A command was refused; what comes now is not read.
+    /// A command was refused; what arrives now is ignored.
     Done,
 }
 
 impl Connection {
-    /// A connection that has said nothing yet.
+    /// Creates the state of a connection from which nothing has arrived yet.
     pub fn new(
         service: Arc<Service>,
         peer: SocketAddr,
@@ -111,7 +114,7 @@ impl Connection {
         }
     }
 
-    /// Whether something that the peer has caused may be logged once more.
+    /// Returns whether something that the peer has caused may be logged once more.
     pub(super) fn may_log(&mut self) -> bool {
         self.logged = self.logged.saturating_add(1);
         self.logged <= MAX_LOGGED
@@ -129,21 +132,21 @@ impl Connection {
     }
 
     pub(super) async fn attempt(&mut self, user: &str, credential: Credential<'_>, method: Method) -> Auth {
-        self.tell_refused_keys(Some(user));
+        self.report_refused_keys(Some(user));
         let passed = match &self.phase {
             Phase::Anonymous { user: before, passed } if before == user => passed.clone(),
             Phase::Anonymous { .. } => {
                 self.methods.clear();
                 Proofs::default()
             }
-            // russh lets nobody sign in twice.
+            // russh allows only one sign-in for each connection.
             Phase::SignedIn(_) | Phase::NotRegistered(_) => return self.refuse(),
         };
         let shown = match &credential {
             Credential::VerifiedKey(key) => format!("{}: ", key_name(key)),
             Credential::Password(_) => String::new(),
         };
-        // The answer may take a while: the peer should have all others.
+        // The reply may be delayed, so send the replies that are already queued first.
         self.socket_handle.push();
         let attempt = Attempt {
             user,
@@ -151,17 +154,17 @@ impl Connection {
             credential,
             passed,
         };
-        // Before the record is read.
+        // This must precede reading the record.
         let revision = self.service.sessions.revision();
-        let judged = tokio::select! {
+        let outcome = tokio::select! {
             biased;
             () = self.gone.cancelled() => {
                 self.denied(user, method, DenialReason::HungUp.to_string());
                 return self.refuse();
             }
-            judged = self.service.auth.login(attempt) => judged,
+            outcome = self.service.auth.login(attempt) => outcome,
         };
-        match judged {
+        match outcome {
             Ok(login) => {
                 self.methods.insert(method);
                 self.enter(Accepted {
@@ -197,8 +200,8 @@ impl Connection {
         }
     }
 
-    /// Keys that were refused are an event, unless they are of `user`, who may still have the right one.
-    pub(super) fn tell_refused_keys(&mut self, user: Option<&str>) {
+    /// Emits an event for the keys that were refused, unless they are of `user`, who may still have the right one.
+    pub(super) fn report_refused_keys(&mut self, user: Option<&str>) {
         let another = |refused: &mut RefusedKeys| user != Some(refused.user.as_str());
         if let Some(refused) = self.refused_keys.take_if(another) {
             self.service.auth.keys_refused(self.peer.ip());
@@ -206,19 +209,19 @@ impl Connection {
         }
     }
 
-    /// Remembers that a key was offered in vain.
+    /// Records that an offered key was refused.
     pub(super) fn key_refused(&mut self, user: &str, algorithm: &str, key: Option<&PublicKey>, reason: &str) {
-        self.tell_refused_keys(Some(user));
-        let unfit = match key {
-            Some(key) => auth::keys::unfit(key),
-            None => auth::keys::unfit_type(algorithm),
+        self.report_refused_keys(Some(user));
+        let unsupported = match key {
+            Some(key) => auth::keys::unsupported(key),
+            None => auth::keys::unsupported_type(algorithm),
         };
         let refused = self.refused_keys.get_or_insert_with(|| RefusedKeys::new(user));
-        refused.add(algorithm, key, unfit.as_deref().unwrap_or(reason));
+        refused.add(algorithm, key, unsupported.as_deref().unwrap_or(reason));
     }
 
     pub(super) fn denied(&self, user: &str, method: Method, reason: String) {
-        // A name may be as long as a packet; the log needs to know no more than that it is none.
+        // A name may be as long as a packet; the log only needs to show that it is invalid.
         let user: String = user.chars().take(crate::domain::user::MAX_NAME).collect();
         self.service.events.emit(&Event::Denied {
             peer: self.peer,
@@ -237,27 +240,27 @@ impl Connection {
         } = accepted;
         let limit = self.service.limits().sessions_per_user;
         let user = login.user().clone();
-        let newcomer = Newcomer {
+        let newcomer = NewSession {
             login,
             peer: self.peer,
             ending: self.ending.clone(),
         };
         match self.service.sessions.enter(newcomer, limit) {
-            Ok(place) => {
+            Ok(registration) => {
                 if self.service.sessions.revision() != revision
-                    && let Err(reason) = self.look_again(&place).await
+                    && let Err(reason) = self.review_session(&registration).await
                 {
-                    drop(place);
+                    drop(registration);
                     self.denied(user.as_str(), method, reason);
                     return self.refuse();
                 }
-                let session = Arc::clone(place.session());
+                let session = Arc::clone(registration.session());
                 let budget = ConnectionBudget::of(Arc::clone(&session.budget.memory));
                 let end_report = EndReport::new(session, self.service.events.clone());
-                // A connection signs in once.
+                // A connection signs in only once.
                 let _ = self.end_report.set(Arc::clone(&end_report));
                 self.phase = Phase::SignedIn(Box::new(SignedIn {
-                    place,
+                    registration,
                     home: None,
                     end_report,
                     budget,
@@ -277,9 +280,9 @@ impl Connection {
         Auth::Accept
     }
 
-    /// Checks that the sign-in would still be accepted. An error says why not.
-    async fn look_again(&self, place: &Registration) -> Result<(), String> {
-        let (session, sessions) = (place.session(), &self.service.sessions);
+    /// Checks that the sign-in would still be accepted. The error says why it would not.
+    async fn review_session(&self, registration: &Registration) -> Result<(), String> {
+        let (session, sessions) = (registration.session(), &self.service.sessions);
         let review = tokio::select! {
             biased;
             () = self.gone.cancelled() => return Err(DenialReason::HungUp.to_string()),
@@ -287,8 +290,8 @@ impl Connection {
         };
         match review.map_err(|error| error.to_string())? {
             Review::Ends(lost) => Err(lost.to_string()),
-            Review::GoesOn { until, max_sessions } => {
-                sessions.goes_on(session, until);
+            Review::Continues { until, max_sessions } => {
+                sessions.set_expiry(session, until);
                 let limit = session_limit(max_sessions, self.service.limits().sessions_per_user);
                 match sessions.count(session.login.user()) > limit {
                     true => Err(NotRegistered::TooMany { limit }.to_string()),
@@ -305,47 +308,47 @@ impl Connection {
         }
     }
 
-    /// Why nobody may sign with this algorithm, if so.
+    /// Returns why no user may sign with this algorithm, or `None` if a user may.
     pub(super) fn may_not_sign(&self, algorithm: &Algorithm) -> Option<&'static str> {
         if !self.has(Method::PublicKey) {
             return Some("the method is switched off");
         }
         (*algorithm == Algorithm::Rsa { hash: None })
-            .then_some("signed with SHA-1 (ssh-rsa), which is not taken: rsa-sha2-256 and rsa-sha2-512 are")
+            .then_some("signed with SHA-1 (ssh-rsa), which is not accepted: use rsa-sha2-256 or rsa-sha2-512")
     }
 }
 
-/// A sign-in that was accepted, and has no place among the sessions yet.
+/// A sign-in that was accepted, and is not registered as a session yet.
 struct Accepted {
     login: Login,
-    /// The revision of users' records that it was judged by, or an earlier one.
+    /// The revision of users' records that the decision was based on, or an earlier one.
     revision: u64,
-    /// The method of the last factor.
+    /// The method by which the last factor was passed.
     method: Method,
 }
 
-/// What a connection and its supervisor tell each other.
+/// The signals between a connection and its supervisor.
 #[derive(Clone)]
 pub struct ConnectionSignals {
     /// Asks the connection to end.
     pub ending: EndRequest,
-    /// Set by the connection once somebody has signed in. The supervisor holds it too, so that the event waits for the
-    /// reason that only it gets to know: the connection is gone by then.
+    /// Set by the connection once the user has signed in. The supervisor holds it too, since only the supervisor learns
+    /// the reason of the end, and the connection is gone by then.
     pub end_report: Arc<OnceLock<Arc<EndReport>>>,
-    /// Is cancelled by the connection once somebody has signed in.
+    /// Cancelled by the connection once the user has signed in.
     pub signed_in: CancellationToken,
-    /// Is cancelled by the supervisor when nobody is left to be answered before the sign-in.
+    /// Cancelled by the supervisor if the peer is gone before the sign-in, so that nothing needs to be answered.
     pub gone: CancellationToken,
-    /// Whether the server works for the connection.
+    /// Whether the server is working for the connection.
     pub activity: Activity,
-    /// How far the connection has come before the sign-in.
+    /// How far the connection has come in signing in.
     pub progress: SignInProgress,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Phase::Anonymous { .. } = self.phase {
-            self.tell_refused_keys(None);
+            self.report_refused_keys(None);
         }
     }
 }

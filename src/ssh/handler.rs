@@ -1,5 +1,4 @@
-//! russh's callbacks for one connection. They are thin, and none waits for anything but a sign-in or the opening of a
-//! home.
+//! russh's callbacks for one connection. They are thin, and wait only for a sign-in or for the opening of a home.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -23,7 +22,8 @@ use super::channels::{self, NO_SHELL};
 use super::connection::{ChannelUse, Connection, Phase};
 use super::senders::SessionSender;
 
-/// Keys that one connection may offer: an agent with more is misconfigured, and each costs a look into the store.
+/// The most keys that one connection may offer: an agent with more is misconfigured, and each key costs a query of the
+/// store.
 const KEY_OFFERS: u32 = 64;
 
 /// The most characters that are shown of the name of an unknown service.
@@ -62,7 +62,7 @@ impl Handler for Connection {
                 prompts: vec![("Password: ".into(), false)].into(),
             });
         };
-        // One was asked for (RFC 4256, section 3.4).
+        // One response was asked for (RFC 4256, section 3.4).
         let (Some(answer), None) = (response.next(), response.next()) else {
             self.denied(
                 user,
@@ -87,14 +87,14 @@ impl Handler for Connection {
             self.key_refused(user, algorithm, Some(offer.public_key), reason);
             return Ok(self.refuse());
         }
-        self.tell_refused_keys(Some(user));
+        self.report_refused_keys(Some(user));
         let known: &PublicKey = offer.public_key;
-        let judged = tokio::select! {
+        let outcome = tokio::select! {
             biased;
             () = self.gone.cancelled() => return Ok(self.refuse()),
-            judged = self.service.auth.offered(user, self.peer.ip(), known) => judged,
+            outcome = self.service.auth.offered(user, self.peer.ip(), known) => outcome,
         };
-        match judged {
+        match outcome {
             Ok(()) => Ok(Auth::Accept),
             Err(reason) => {
                 self.key_refused(user, algorithm, Some(known), &reason.to_string());
@@ -134,19 +134,19 @@ impl Handler for Connection {
             user,
             &algorithm,
             None,
-            "certificates are not taken, only plain keys",
+            "certificates are not supported, only plain keys",
         );
         Ok(self.refuse())
     }
 
     fn service_refused(&mut self, name: &str) {
         let name = sample(name.as_bytes(), LONGEST_SERVICE);
-        let reason = format!("the client asked for the service \"{name}\", which there is not");
+        let reason = format!("the client asked for the service \"{name}\", which does not exist");
         self.service.refusals.note(self.peer, &reason, Instant::now());
     }
 
     async fn authentication_banner(&mut self) -> Result<Option<String>, Error> {
-        // Only asked for once keys are exchanged.
+        // This is only called once keys are exchanged.
         self.progress.reach(Step::Keyed);
         Ok(self.service.banner.clone())
     }
@@ -159,8 +159,8 @@ impl Handler for Connection {
         self.signed_in.cancel();
         let client = String::from_utf8_lossy(session.remote_sshid()).into_owned();
         if let Phase::SignedIn(signed_in) = &self.phase {
-            let session = signed_in.place.session();
-            // Said once, here, where it is known: the list of sessions shows it too.
+            let session = signed_in.registration.session();
+            // It is logged once, here, as soon as it is known; the list of sessions shows it too.
             let _ = session.client.set(client.clone());
             let socket_handle = self.socket_handle.clone();
             let _ = session.traffic.set(Box::new(move || {
@@ -191,9 +191,13 @@ impl Handler for Connection {
         }
         self.channels.insert(channel.id(), ChannelUse::Opened);
         if let Some(signed_in) = self.signed_in() {
-            signed_in.place.session().channels.fetch_add(1, Ordering::Relaxed);
+            signed_in
+                .registration
+                .session()
+                .channels
+                .fetch_add(1, Ordering::Relaxed);
         }
-        // Dropping `channel` sends all data to `Handler::data` alone.
+        // After `channel` is dropped, all data goes to `Handler::data` alone.
         reply.accept().await;
         Ok(())
     }
@@ -226,15 +230,15 @@ impl Handler for Connection {
 
     async fn slow_exchange(&mut self) -> Result<ExchangeTurn, russh::Error> {
         let signed_in = matches!(self.phase, Phase::SignedIn(_));
-        let turn = tokio::select! {
+        let permit = tokio::select! {
             biased;
             () = self.gone.cancelled() => return Err(russh::Error::Disconnect),
             () = self.ending.asked() => return Err(russh::Error::Disconnect),
-            // Without its NEWKEYS the exchange cannot be finished.
+            // Without the peer's NEWKEYS the exchange cannot be finished.
             () = self.socket_handle.hung_up() => return Err(russh::Error::Disconnect),
-            turn = self.service.exchanges.turn(self.peer.ip(), signed_in) => turn,
+            permit = self.service.exchanges.acquire(self.peer.ip(), signed_in) => permit,
         };
-        Ok(Box::new(turn.map_err(|_| russh::Error::Kex)?))
+        Ok(Box::new(permit.map_err(|_| russh::Error::Kex)?))
     }
 
     async fn window_adjusted(

@@ -1,7 +1,7 @@
-//! Host keys: who this server is. Files as OpenSSH keeps them, in one directory.
+//! Host keys, which identify this server. They are files in OpenSSH's format, in one directory.
 //!
-//! A server's identity changes only when its operator says so: what was recorded in the store once must still be
-//! there, or the server does not start.
+//! A server's identity changes only when its operator changes it: each key that is recorded in the store must still
+//! exist, or the server does not start.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -23,34 +23,35 @@ use base::advice;
 use base::error::{Error, Result};
 use base::regular::{Links, open_regular};
 
-/// A private key of 16,384 bits takes 13 KiB; nothing larger is read.
+/// The largest file that is read, in bytes. A private key of 16,384 bits takes 13 KiB.
 const MAX_FILE: u64 = 64 << 10;
 
-/// What `hostkey generate --type rsa` makes: the least that is recommended beyond 2030.
+/// The size of the key that `hostkey generate --type rsa` creates, in bits: the least that is recommended beyond 2030.
 const RSA_BITS: usize = 3072;
 
-/// Smaller RSA keys are refused by clients of today.
+/// The smallest RSA key that is accepted, in bits. Current clients refuse smaller ones.
 const LEAST_RSA_BITS: u32 = 2048;
 
-/// A kind of host key: one file each.
+/// The type of a host key. There is one file for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Ed25519, the default.
+    /// Ed25519 is the default type.
     Ed25519,
-    /// ECDSA, on the curve P-256 where the key is made here.
+    /// ECDSA: this server creates keys on the curve P-256, and accepts others.
     Ecdsa,
-    /// RSA, with 3072 bits where the key is made here.
+    /// RSA: this server creates keys of 3072 bits, and accepts others.
     Rsa,
 }
 
 impl Kind {
-    /// All kinds, most preferred first.
+    /// All types, most preferred first.
     pub const ALL: [Kind; 3] = [Kind::Ed25519, Kind::Ecdsa, Kind::Rsa];
 
-    /// What a new server gets: old clients know only the second. RSA has to be asked for (RUSTSEC-2023-0071).
+    /// The types of keys that a new server gets: old clients support only the second. RSA has to be asked for
+    /// (RUSTSEC-2023-0071).
     pub const MADE: [Kind; 2] = [Kind::Ed25519, Kind::Ecdsa];
 
-    /// The name on the command line, and in the file's.
+    /// Returns the name on the command line, which is also a part of the file name.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Ed25519 => "ed25519",
@@ -59,7 +60,7 @@ impl Kind {
         }
     }
 
-    /// The algorithm of a key that is made here.
+    /// Returns the algorithm of the keys that this server creates of this type.
     pub fn algorithm(self) -> Algorithm {
         match self {
             Kind::Ed25519 => Algorithm::Ed25519,
@@ -70,7 +71,7 @@ impl Kind {
         }
     }
 
-    /// The path of the file with the private key, named as sshd names it.
+    /// Returns the path of the file with the private key, which has the same name as sshd's.
     pub fn file(self, directory: &Path) -> PathBuf {
         directory.join(format!("ssh_host_{}_key", self.name()))
     }
@@ -84,19 +85,19 @@ impl FromStr for Kind {
             .into_iter()
             .find(|kind| kind.name() == text)
             .ok_or_else(|| {
-                Error::new(format!("\"{}\" is no type of host key", text.escape_debug()))
+                Error::new(format!("\"{}\" is not a type of host key", text.escape_debug()))
                     .hint("ed25519, ecdsa or rsa")
             })
     }
 }
 
-/// The keys that a server shows, most preferred first.
+/// Returns the keys that a server shows, most preferred first.
 ///
-/// Where the store has recorded none and the directory holds none, those of a new server are made. New keys are
+/// If the store has recorded none and the directory contains none, those of a new server are created. New keys are
 /// recorded.
 ///
 /// # Errors
-/// When a key cannot be used, or when one that was recorded is gone or has become another.
+/// Returns an error if a key cannot be used, or if one that was recorded is gone or has become another.
 pub async fn ensure(directory: &Path, store: &dyn Store) -> Result<Vec<PrivateKey>> {
     let recorded = store.host_keys().await?;
     let mut keys = load(directory)?;
@@ -115,10 +116,10 @@ pub async fn ensure(directory: &Path, store: &dyn Store) -> Result<Vec<PrivateKe
     Ok(keys)
 }
 
-/// The keys of a new server.
+/// Creates the keys of a new server.
 ///
 /// # Errors
-/// When one is there already, or cannot be written.
+/// Returns an error if one exists already, or cannot be written.
 pub fn generate_new(directory: &Path) -> Result<Vec<PrivateKey>> {
     Kind::MADE
         .into_iter()
@@ -126,7 +127,7 @@ pub fn generate_new(directory: &Path) -> Result<Vec<PrivateKey>> {
         .collect()
 }
 
-/// What an operator should know about a key that works all the same.
+/// Returns what an operator should know about a key that works all the same.
 pub fn notice(key: &Algorithm) -> Option<&'static str> {
     matches!(key, Algorithm::Rsa { .. }).then_some(
         "the RSA host key is signed with by code whose timing may give the key away over the network \
@@ -134,10 +135,10 @@ pub fn notice(key: &Algorithm) -> Option<&'static str> {
     )
 }
 
-/// Compares what is there with what clients have been shown. Changes nothing.
+/// Compares the keys that exist with those that clients have been shown. It changes nothing.
 ///
 /// # Errors
-/// When a recorded key is gone or has become another.
+/// Returns an error if a recorded key is gone or has become another.
 pub fn verify(directory: &Path, keys: &[PrivateKey], recorded: &[(String, String)]) -> Result<()> {
     for (algorithm, shown) in recorded {
         let found = keys.iter().find(|key| key.algorithm().as_str() == algorithm);
@@ -166,7 +167,7 @@ fn kind_of(algorithm: &str) -> Kind {
     }
 }
 
-/// The fingerprint as clients show it: `SHA256:…`.
+/// Returns the fingerprint as clients show it: `SHA256:…`.
 pub fn fingerprint(key: &PrivateKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
@@ -174,7 +175,7 @@ pub fn fingerprint(key: &PrivateKey) -> String {
 /// Reads the keys in a directory, most preferred first; none if there are none.
 ///
 /// # Errors
-/// When one is readable by others, owned by another, encrypted or malformed.
+/// Returns an error if one is readable by others, owned by another user, encrypted or malformed.
 pub fn load(directory: &Path) -> Result<Vec<PrivateKey>> {
     let mut keys: Vec<PrivateKey> = Vec::new();
     for kind in Kind::ALL {
@@ -194,7 +195,7 @@ pub fn load(directory: &Path) -> Result<Vec<PrivateKey>> {
 /// Reads the key in one file.
 ///
 /// # Errors
-/// As [`load`], and when there is no such file.
+/// Returns an error in the same cases as [`load`], and if the file does not exist.
 pub fn read_one(file: &Path) -> Result<PrivateKey> {
     let missing = || Unusable::from(io::Error::from(io::ErrorKind::NotFound));
     read(file)
@@ -202,7 +203,7 @@ pub fn read_one(file: &Path) -> Result<PrivateKey> {
         .map_err(|e| e.about(file))
 }
 
-/// Why a file is no good host key.
+/// Why a file cannot be used as a host key.
 struct Unusable {
     cause: Box<dyn std::error::Error + Send + Sync>,
     hint: Option<String>,
@@ -234,9 +235,10 @@ impl From<io::Error> for Unusable {
     }
 }
 
-/// One key; `None` if there is no such file.
+/// Reads one key; `None` if the file does not exist.
 fn read(file: &Path) -> std::result::Result<Option<PrivateKey>, Unusable> {
-    // Links are how secrets are mounted in containers; whose the key is and who may read it is asked of what is opened.
+    // Follow links, because containers mount secrets as links; the owner and the mode are checked on the file that is
+    // opened.
     let opened = match open_regular(file, OpenOptions::new().read(true), Links::Follow) {
         Ok(opened) => opened,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -248,7 +250,7 @@ fn read(file: &Path) -> std::result::Result<Option<PrivateKey>, Unusable> {
     };
     let meta = opened.metadata()?;
     let us = rustix::process::geteuid().as_raw();
-    // Who owns the directory can put any key there as it is.
+    // The owner of the directory can put any key there anyway.
     let of_directory = file
         .parent()
         .and_then(|dir| dir.metadata().ok())
@@ -278,14 +280,14 @@ fn parse(pem: &[u8]) -> std::result::Result<PrivateKey, Unusable> {
     }
     let key = PrivateKey::from_openssh(pem).map_err(|e| {
         Unusable::new(
-            format!("it is no OpenSSH private key: {e}"),
+            format!("it is not an OpenSSH private key: {e}"),
             "restore it from a backup",
         )
     })?;
     if key.is_encrypted() {
         let hint = "take the passphrase off: ssh-keygen -p -N '' -f FILE";
         return Err(Unusable::new(
-            "it is protected by a passphrase, which a server cannot be asked for",
+            "it is protected by a passphrase, which a server cannot enter",
             hint,
         ));
     }
@@ -303,10 +305,10 @@ fn parse(pem: &[u8]) -> std::result::Result<PrivateKey, Unusable> {
     }
 }
 
-/// Makes a key that is not there yet, with its public half beside it, and the directory if need be (0700).
+/// Creates a key that does not exist yet, with its public half beside it, and the directory if it is missing (0700).
 ///
 /// # Errors
-/// When it exists, or when it cannot be written. A key is there whole or not at all.
+/// Returns an error if the key exists, or if it cannot be written. The file is either complete or does not exist.
 pub fn generate(directory: &Path, kind: Kind) -> Result<PrivateKey> {
     let file = kind.file(directory);
     let cannot =
@@ -326,23 +328,23 @@ pub fn generate(directory: &Path, kind: Kind) -> Result<PrivateKey> {
         .public_key()
         .to_openssh()
         .map_err(|e| cannot(io::Error::other(e)))?;
-    place(&file, pem.as_bytes(), 0o600).map_err(|e| {
+    write_new(&file, pem.as_bytes(), 0o600).map_err(|e| {
         let exists = e.kind() == io::ErrorKind::AlreadyExists;
         let error = cannot(e);
         if exists {
-            error.hint("a new identity begins with moving the old key away")
+            error.hint("for a new identity, move the old key away first")
         } else {
             error
         }
     })?;
     let beside = public_file(&file);
-    // The public half can be made again from the private one: a stale one is no reason to fail.
+    // The public half can be derived from the private one again, so a stale one is not an error.
     let _ = std::fs::remove_file(&beside);
-    place(&beside, format!("{public}\n").as_bytes(), 0o644).map_err(cannot)?;
+    write_new(&beside, format!("{public}\n").as_bytes(), 0o644).map_err(cannot)?;
     Ok(key)
 }
 
-/// Where the public half of a key lies.
+/// Returns the path of the file with the public half of a key.
 pub fn public_file(private: &Path) -> PathBuf {
     let mut name = private.as_os_str().to_owned();
     name.push(".pub");
@@ -360,8 +362,8 @@ fn random(kind: Kind) -> ssh_key::Result<PrivateKey> {
     Ok(key)
 }
 
-/// Writes a file that must not exist yet: whole and on the disk before it gets its name.
-fn place(file: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+/// Writes a file that must not exist yet: complete and on the disk before it gets its name.
+fn write_new(file: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut hidden = file.as_os_str().to_owned();
     hidden.push(format!(".{}.new", std::process::id()));
     let hidden = PathBuf::from(hidden);

@@ -1,33 +1,34 @@
-//! How much peers may have at once: the section `[limits]` of the configuration.
+//! The section `[limits]` of the configuration: how much peers may have at once.
 
 use serde::Deserialize;
 
-use crate::io::descriptors::Shares;
+use crate::io::descriptors::DescriptorShares;
 
-/// `[limits]`: what a peer can make grow.
+/// The settings of `[limits]`: what a peer can make grow.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Connections at once, signed in or not.
+    /// The most connections at once, whether they have signed in or not.
     pub connections: usize,
-    /// Connections that have not signed in yet, in all.
+    /// The most connections that have not signed in yet, in total.
     pub unauthenticated: usize,
-    /// Connections that have not signed in yet, from one address (IPv6: from one /64).
+    /// The most connections that have not signed in yet, from one address (IPv6: from one /64).
     pub unauthenticated_per_address: usize,
-    /// Sessions at once of one user, unless the user's record says otherwise.
+    /// The most sessions of one user at once, unless the user's record has another limit.
     pub sessions_per_user: usize,
-    /// Channels open at once on one connection.
+    /// The most channels of one connection at once.
     pub channels: usize,
-    /// Open files and directories of one channel.
+    /// The most open files and directories of one channel.
     pub handles: usize,
-    /// Seconds without a byte from the client, or work for it, after which the connection is closed; 0: never.
+    /// The seconds after which a connection is closed in which the client sends nothing and no work for it is under
+    /// way; 0: never.
     pub idle_timeout_secs: u64,
 }
 
 impl Limits {
-    /// These limits, or less where the process cannot have as many files open as they allow; and then a sentence that
-    /// says so.
-    pub fn fitted(&self, shares: &Shares) -> (Self, Option<String>) {
+    /// Returns these limits, or lower ones if the process cannot have as many files open as they allow, and then also a
+    /// sentence that says so.
+    pub fn fitted(&self, shares: &DescriptorShares) -> (Self, Option<String>) {
         let mut fitted = self.clone();
         let mut cut = Vec::new();
         let limits = [

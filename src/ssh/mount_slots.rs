@@ -1,8 +1,9 @@
-//! Places for opening homes, so that a disk that hangs leaves threads of the blocking pool for others.
+//! Limits how many homes are opened at once, so that a disk that hangs leaves threads of the blocking pool for other
+//! homes.
 //!
-//! A place is given up by the thread that opened the home, not by the connection that waited for it: one that has
-//! lost its patience does not free a thread that hangs. Homes hang one by one (each may be a disk of its own) or with
-//! their neighbours, so both are counted; homes elsewhere are not held up.
+//! A slot is released by the thread that opened the home, not by the connection that waited for it: a connection that
+//! gives up does not free a thread that hangs. A home may hang alone (each may be a disk of its own) or together with
+//! all homes of its directory, so both are counted, and homes elsewhere are not delayed.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::io::KeyedSemaphore;
 
-/// Opening takes microseconds: more at once only happen where a disk hangs.
+/// The most times that one home is opened at once. Opening takes microseconds: there are more at once only if a disk
+/// hangs.
 const PER_HOME: usize = 8;
 /// The most homes of one directory that are opened at once, of the 512 threads of the blocking pool.
 const PER_DIRECTORY: usize = 64;
@@ -30,7 +32,7 @@ impl Default for MountSlots {
     }
 }
 
-/// The right to open one home. Dropping it gives the place to another.
+/// The right to open one home. Dropping it gives the slot to another.
 pub struct MountPermit {
     _home: Option<OwnedSemaphorePermit>,
     _directory: Option<OwnedSemaphorePermit>,
@@ -39,7 +41,7 @@ pub struct MountPermit {
 impl MountSlots {
     /// Waits for the right to open a home.
     pub async fn enter(&self, home: &Path) -> MountPermit {
-        // The home first: those who wait for it do not take its neighbours' places.
+        // Wait for the home first: those who wait for it do not take the slots of other homes.
         let own = self.homes.of(&home.to_owned()).acquire_owned().await;
         let directory = self.directories.of(&home.parent().unwrap_or(home).to_owned());
         MountPermit {
@@ -61,7 +63,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_home_that_hangs_leaves_places_for_its_neighbours() {
+    async fn a_home_that_hangs_leaves_slots_for_homes_beside_it() {
         let mount_slots = MountSlots::default();
         let mut stuck = Vec::new();
         while let Some(place) = enters(&mount_slots, "/homes/alice").await {
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_disk_that_hangs_leaves_places_for_others() {
+    async fn a_disk_that_hangs_leaves_slots_for_others() {
         let mount_slots = MountSlots::default();
         let mut stuck = Vec::new();
         for user in 0.. {

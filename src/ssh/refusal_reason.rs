@@ -1,23 +1,23 @@
-//! Why a connection was refused before anybody signed in, in one sentence from which an operator knows what to change.
+//! Why a connection was refused before the sign-in, in one sentence that tells an operator what to change.
 //!
-//! What a peer sent is cut to a bounded length here; the log escapes what could do harm.
+//! What a peer sent is cut to a bounded length here; the log escapes control characters.
 
 use russh::keys::{HashAlg, PublicKey};
 use russh::{AlgorithmKind, Error, Mismatch};
 
 use base::visible::sample;
 
-/// The most bytes that are shown of a peer's first line: enough to recognise HTTP, TLS or mail by.
+/// The most bytes that are shown of a peer's first line: enough to recognise HTTP, TLS or mail.
 const LONGEST_LINE: usize = 64;
-/// Names of one list: real clients have at most about twenty.
+/// The most names of one list: real clients have at most about twenty.
 const MOST_NAMES: usize = 24;
-/// The longest name of an algorithm (RFC 4251, section 6).
+/// The longest name of an algorithm, in bytes (RFC 4251, section 6).
 const LONGEST_NAME: usize = 64;
 
-/// Keys of one sentence: an agent has about five.
+/// The most keys of one sentence: an agent has about five.
 const MOST_KEYS: usize = 8;
 
-/// Keys that were offered in vain for one name: an agent offers several until one fits, so they are one attempt.
+/// Keys that were offered for one name and refused. An agent offers several until one fits, so they are one attempt.
 pub(super) struct RefusedKeys {
     /// The name that the keys were offered for.
     pub user: String,
@@ -26,7 +26,7 @@ pub(super) struct RefusedKeys {
 }
 
 impl RefusedKeys {
-    /// No keys were offered yet.
+    /// Creates a list without keys for this name.
     pub fn new(user: &str) -> Self {
         Self {
             user: user.to_owned(),
@@ -48,7 +48,7 @@ impl RefusedKeys {
         self.keys.push(format!("{named}: {reason}"));
     }
 
-    /// The sentence for the log: what was offered, and why each key was refused.
+    /// Returns the sentence for the log: what was offered, and why each key was refused.
     pub fn sentence(&self) -> String {
         let mut sentence = self.keys.join("; ");
         if self.more > 0 {
@@ -58,14 +58,14 @@ impl RefusedKeys {
     }
 }
 
-/// A key as `ssh-keygen -l` and `homeportd user key list` name it.
+/// Returns the type and fingerprint of a key as `ssh-keygen -l` and `homeportd user key list` show them.
 pub(super) fn key_name(key: &PublicKey) -> String {
     let algorithm = sample(key.algorithm().as_str().as_bytes(), LONGEST_NAME);
     format!("{algorithm} {}", key.fingerprint(HashAlg::Sha256))
 }
 
-/// Why a signed-in connection ended by an error that was not the client's way to leave. `None`: it just left; many
-/// programs end without a word.
+/// Returns why a signed-in connection ended, if it ended by an error. `None` means that the client just left; many
+/// programs close the connection without a message.
 pub(super) fn fault(error: &Error) -> Option<String> {
     use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     match error {
@@ -78,7 +78,7 @@ pub(super) fn fault(error: &Error) -> Option<String> {
     }
 }
 
-/// Why a handshake failed, as a sentence.
+/// Returns why a handshake failed, as a sentence.
 pub(super) fn handshake(error: &Error) -> String {
     match error {
         Error::NotSsh { first_bytes } => {
@@ -93,13 +93,13 @@ pub(super) fn handshake(error: &Error) -> String {
             lists.join("; ")
         }
         Error::Disconnect | Error::HUP | Error::IO(_) => {
-            "the connection was lost before the client had said what it is".to_owned()
+            "the connection was lost before the client had sent its identification".to_owned()
         }
         error => error.to_string(),
     }
 }
 
-/// One list of algorithms without a common name, and the setting that could change it.
+/// Describes one list of algorithms without a common name, and the setting that could change it.
 fn list(mismatch: &Mismatch) -> String {
     let (what, setting) = match mismatch.kind {
         AlgorithmKind::Kex => ("key exchange", "\"policy\" or \"kex\" in [ssh]"),
@@ -120,7 +120,7 @@ fn list(mismatch: &Mismatch) -> String {
 
 fn names(list: &[String]) -> String {
     let short = |name: &&String| sample(name.as_bytes(), LONGEST_NAME);
-    // Names in the list of key exchanges that only say what a peer understands (RFC 8308, strict key exchange).
+    // These names in the list of key exchanges only say what a peer understands (RFC 8308, strict key exchange).
     let is_real = |name: &&String| !name.starts_with("ext-info-") && !name.starts_with("kex-strict-");
     let real: Vec<&String> = list.iter().filter(is_real).collect();
     if real.is_empty() {

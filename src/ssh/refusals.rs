@@ -1,8 +1,8 @@
-//! Connections that were turned away or cut before anybody signed in, summed up for the audit log.
+//! Connections that were refused or closed before the sign-in, summarised for the audit log.
 //!
-//! The first refusal of a source for a reason is an event at once; what follows within [`INTERVAL`] is counted, and
-//! told as one event with the number. A flood thus costs one line for each source, reason and interval, and at most
-//! [`MAX_KINDS`] of them: what is beyond that is told in one line for all.
+//! The first refusal of a source for a reason is an event immediately; those that follow within [`INTERVAL`] are
+//! counted, and reported as one event with the number. A flood thus costs one line for each source, reason and
+//! interval, and at most [`MAX_KINDS`] of them: all others are reported in one line together.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
@@ -13,23 +13,25 @@ use crate::auth::Source;
 use crate::domain::event::Event;
 use crate::session::events::Events;
 
-/// How long refusals of one kind are counted before they are told.
+/// How long refusals of one kind are counted before they are reported.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Sources and reasons that are counted one by one: enough to see who it is, and no more lines than one can read.
+/// The most pairs of source and reason that are counted separately: enough to identify the sources, and few enough
+/// lines to read.
 const MAX_KINDS: usize = 256;
 
-/// The most of these kinds that one source has: its reasons quote what it sends, and must not take the room of
+/// The most of these pairs that one source may have: its reasons quote what it sends, and must not take the room of
 /// others.
 const MAX_KINDS_PER_SOURCE: usize = 16;
 
 /// The reason that is given for all those beyond [`MAX_KINDS`].
 const OTHERS: &str = "refused for various reasons, as many others are";
 
-/// Longer reasons quote what came from a peer: a handshake names the algorithms of both sides.
+/// The longest reason, in characters. Longer reasons quote what a peer sent: a handshake names the algorithms of both
+/// sides.
 const MAX_REASON: usize = 2000;
 
-/// Counts refusals, and tells the audit log of them.
+/// Counts refusals, and emits events for them.
 pub struct Refusals {
     events: Events,
     counts: Mutex<RefusalCounts>,
@@ -50,12 +52,12 @@ impl RefusalCounts {
 struct RefusalCount {
     /// The peer of the last refusal.
     peer: SocketAddr,
-    untold: u64,
+    unreported: u64,
     since: Instant,
 }
 
 impl Refusals {
-    /// Nobody was refused yet.
+    /// Creates counters that have counted nothing yet.
     pub fn new(events: Events) -> Self {
         Self {
             events,
@@ -63,7 +65,7 @@ impl Refusals {
         }
     }
 
-    /// Counts a refused peer.
+    /// Counts the refusal of a peer, and emits an event immediately if it is the first for this source and reason.
     pub fn note(&self, peer: SocketAddr, reason: &str, now: Instant) {
         let reason: String = reason.chars().take(MAX_REASON).collect();
         let mut key = (Source::from(peer.ip()), reason);
@@ -73,62 +75,62 @@ impl Refusals {
         }
         if let Some(count) = counts.kinds.get_mut(&key) {
             count.peer = peer;
-            count.untold += 1;
+            count.unreported += 1;
             return;
         }
         let fresh = RefusalCount {
             peer,
-            untold: 0,
+            unreported: 0,
             since: now,
         };
         if counts.kinds.len() < MAX_KINDS {
             let reason = key.1.clone();
             counts.kinds.insert(key, fresh);
             drop(counts);
-            self.tell(peer, reason, 1);
+            self.report(peer, reason, 1);
         } else {
             let others = counts.others.get_or_insert(fresh);
             others.peer = peer;
-            others.untold += 1;
+            others.unreported += 1;
         }
     }
 
-    /// Tells what was counted for long enough. It is to be called now and then.
+    /// Reports the refusals that were counted for long enough. It must be called regularly.
     pub fn flush(&self, now: Instant) {
         self.flush_before(now.checked_sub(INTERVAL));
     }
 
-    /// Tells all that was counted.
+    /// Reports all refusals that were counted.
     pub fn flush_all(&self) {
         self.flush_before(Some(Instant::now()));
     }
 
     fn flush_before(&self, limit: Option<Instant>) {
         let Some(limit) = limit else { return };
-        let mut told = Vec::new();
+        let mut due = Vec::new();
         {
             let mut counts = self.counts();
             counts.kinds.retain(|(_, reason), count| {
                 if count.since > limit {
                     return true;
                 }
-                let untold = std::mem::take(&mut count.untold);
+                let unreported = std::mem::take(&mut count.unreported);
                 count.since += INTERVAL;
-                if untold > 0 {
-                    told.push((count.peer, reason.clone(), untold));
+                if unreported > 0 {
+                    due.push((count.peer, reason.clone(), unreported));
                 }
-                untold > 0
+                unreported > 0
             });
             if let Some(count) = counts.others.take_if(|count| count.since <= limit) {
-                told.push((count.peer, OTHERS.to_owned(), count.untold));
+                due.push((count.peer, OTHERS.to_owned(), count.unreported));
             }
         }
-        for (peer, reason, count) in told {
-            self.tell(peer, reason, count);
+        for (peer, reason, count) in due {
+            self.report(peer, reason, count);
         }
     }
 
-    fn tell(&self, peer: SocketAddr, reason: String, count: u64) {
+    fn report(&self, peer: SocketAddr, reason: String, count: u64) {
         self.events.emit(&Event::Refused { peer, reason, count });
     }
 
@@ -148,7 +150,7 @@ mod tests {
     struct Seen(Arc<Mutex<Vec<(String, String, u64)>>>);
 
     impl Subscriber for Seen {
-        fn notice(&self, event: &Event) {
+        fn on_event(&self, event: &Event) {
             if let Event::Refused { peer, reason, count } = event {
                 let line = (peer.ip().to_string(), reason.clone(), *count);
                 self.0.lock().push(line);
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_is_told_at_once_and_the_rest_as_a_number() {
+    fn the_first_is_reported_at_once_and_the_rest_as_a_number() {
         let (refusals, seen) = refusals();
         let now = Instant::now();
         for _ in 0..1000 {
@@ -181,7 +183,7 @@ mod tests {
         refusals.flush(now + INTERVAL);
         let last = seen.0.lock().pop().unwrap();
         assert_eq!(last, ("192.0.2.1".to_owned(), "too many".to_owned(), 999));
-        // It goes on: still one line for each interval; when it has ended, it begins anew.
+        // While it continues, there is one line for each interval; after it has ended, it begins again.
         refusals.note(peer("192.0.2.1"), "too many", now + INTERVAL);
         refusals.flush_all();
         refusals.flush(now + INTERVAL * 2);
@@ -198,12 +200,12 @@ mod tests {
             refusals.note(peer("192.0.2.1"), &format!("the client offers {n}"), now);
         }
         refusals.note(peer("192.0.2.2"), "too many", now);
-        let told = || seen.0.lock().clone();
-        assert_eq!(told().len(), MAX_KINDS_PER_SOURCE + 2);
-        assert_eq!(told().last().unwrap().0, "192.0.2.2");
+        let reports = || seen.0.lock().clone();
+        assert_eq!(reports().len(), MAX_KINDS_PER_SOURCE + 2);
+        assert_eq!(reports().last().unwrap().0, "192.0.2.2");
         refusals.flush(now + INTERVAL);
-        let all: u64 = told().iter().map(|(_, _, times)| times).sum();
-        assert_eq!((told().len(), all), (MAX_KINDS_PER_SOURCE + 3, 5001));
+        let all: u64 = reports().iter().map(|(_, _, times)| times).sum();
+        assert_eq!((reports().len(), all), (MAX_KINDS_PER_SOURCE + 3, 5001));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How replies reach a channel's client: inside a callback through russh's session ([`SessionSender`]), outside of
 //! callbacks through its handle ([`HandleSender`]).
 //!
-//! What may be sent, and when, is decided by the channel that uses a sender.
+//! The channel that uses a sender decides what may be sent, and when.
 
 use bytes::Bytes;
 use russh::ChannelId;
@@ -11,13 +11,14 @@ use crate::session::stream::{BoxFuture, Disconnected, InlineSender, QueuedSender
 
 /// SSH_EXTENDED_DATA_STDERR, the type of extended data for the user's terminal (RFC 4254, section 5.2).
 pub(super) const STDERR: u32 = 1;
-/// Replies are joined up to this size, which is the smallest packet that every client takes (RFC 4253, section 6.1).
-const TOGETHER: usize = 32 * 1024;
-/// A longer reply goes out as it is: copying it would cost more than a packet does.
+/// Replies are joined up to this many bytes, the size of the smallest packet that every client accepts (RFC 4253,
+/// section 6.1).
+const MAX_JOINED: usize = 32 * 1024;
+/// A longer reply, in bytes, is sent as it is: copying it would cost more than a packet of its own does.
 const SMALL: usize = 4 * 1024;
 
-/// Sends replies from inside a callback. Small ones go out together when it is dropped: a packet of their own would
-/// cost both sides more than they do.
+/// Sends replies from inside a callback. Small ones are sent together when it is dropped, since separate packets would
+/// cost both sides more.
 pub(super) struct SessionSender<'a> {
     session: &'a mut Session,
     id: ChannelId,
@@ -50,7 +51,7 @@ impl<'a> SessionSender<'a> {
     fn flush(&mut self) {
         let first = std::mem::take(&mut self.first);
         let held = std::mem::take(&mut self.held);
-        // An error means that the connection is ending; the next callback does not come.
+        // An error means that the connection is ending, so there is no further callback.
         let _ = match (first.is_empty(), held.is_empty()) {
             (true, true) => Ok(()),
             (false, _) => self.session.data(self.id, first),
@@ -62,7 +63,7 @@ impl<'a> SessionSender<'a> {
 impl InlineSender for SessionSender<'_> {
     fn send(&mut self, stream: Stream, bytes: Bytes) {
         let small = stream == Stream::Output && bytes.len() <= SMALL;
-        if !small || self.first.len() + self.held.len() + bytes.len() > TOGETHER {
+        if !small || self.first.len() + self.held.len() + bytes.len() > MAX_JOINED {
             self.flush();
         }
         let _ = match stream {
@@ -76,7 +77,7 @@ impl InlineSender for SessionSender<'_> {
     }
 
     fn open_window(&mut self, bytes: u32) {
-        // Behind the replies: what stands behind an adjustment is copied once more.
+        // Adjustments follow the replies: what comes after an adjustment is copied once more.
         self.flush();
         // An error means that the connection is ending.
         let _ = self.session.open_window(self.id, bytes);
@@ -128,7 +129,7 @@ impl QueuedSender for HandleSender {
 
     fn finish(&self, exit_status: u32) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            // Once the connection has ended there is nobody to tell.
+            // Once the connection has ended, there is no peer to report to.
             let _ = self.handle.exit_status_request(self.id, exit_status).await;
             let _ = self.handle.eof(self.id).await;
             let _ = self.handle.close(self.id).await;

@@ -1,4 +1,4 @@
-//! What all connections of a server share. It is put together by [`crate::serve`].
+//! The state that all connections of a server share. [`crate::serve`] creates it.
 
 use parking_lot::RwLock;
 use std::net::SocketAddr;
@@ -23,76 +23,76 @@ use super::mount_slots::MountSlots;
 use super::refusals::Refusals;
 use super::threads::SessionThreads;
 
-/// A home that takes longer to open is on a disk that hangs.
+/// The most time that opening a home may take. A home that takes longer is on a disk that hangs.
 const MOUNT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What all connections share.
+/// The state that all connections of a server share.
 pub struct Service {
     /// Decides who may sign in.
     pub auth: Authenticator,
-    /// The registry of those who have signed in.
+    /// The registry of the sessions.
     pub sessions: Arc<Sessions>,
-    /// Decides who may connect.
+    /// Limits how many peers may connect, and delays or refuses the others.
     pub admission: Arc<Admission>,
-    /// Counts those who were refused.
+    /// Counts and reports the connections that were refused.
     pub refusals: Refusals,
-    /// Where events are emitted.
+    /// The emitter of all events.
     pub events: Events,
     /// The quota accounts of the homes.
     pub accounts: Arc<Accounts>,
-    /// Where homes are mounted.
-    pub place: mount::MountContext,
+    /// What is needed for mounting homes, and the same for all of them.
+    pub mount_context: mount::MountContext,
     /// The user and group that the server runs as.
     pub own_ids: OwnIds,
-    /// The text that is shown before the sign-in.
+    /// The text that clients are shown before the sign-in.
     pub banner: Option<String>,
-    /// What a reload replaces.
+    /// The settings that a reload replaces.
     pub current: RwLock<Arc<Current>>,
-    /// Is notified when a connection has ended.
+    /// Notified whenever a connection has ended.
     pub left: Notify,
-    /// The number of connections that ended without having sent a byte: health checks, mostly.
+    /// The number of connections that ended without having sent a byte, which are mostly health checks.
     pub silent: AtomicU64,
-    /// The threads that serve connections which move much.
+    /// The threads that serve the connections with much traffic.
     pub threads: SessionThreads,
-    /// Lets key exchanges that take long be computed in turn.
+    /// Limits how many expensive key exchanges are computed at once, fairly among addresses.
     pub exchanges: FairSemaphore,
     mount_slots: MountSlots,
 }
 
-/// What a reload replaces, for the connections that come after it.
+/// The settings that a reload replaces, for the connections that follow it.
 pub struct Current {
-    /// The limits on what peers may have.
+    /// The limits on what peers may have at once.
     pub limits: Limits,
     /// The SSH library's configuration: algorithms and host keys.
     pub russh: Arc<russh::server::Config>,
 }
 
-/// The parts of a [`Service`] that are made elsewhere.
+/// The parts of a [`Service`] that the caller creates.
 pub struct ServiceSetup {
     /// Decides who may sign in.
     pub auth: Authenticator,
-    /// Where events are emitted.
+    /// The emitter of all events.
     pub events: Events,
     /// The quota accounts of the homes.
     pub accounts: Arc<Accounts>,
-    /// Where homes are mounted.
-    pub place: mount::MountContext,
-    /// The threads that serve connections which move much.
+    /// What is needed for mounting homes, and the same for all of them.
+    pub mount_context: mount::MountContext,
+    /// The threads that serve the connections with much traffic.
     pub threads: SessionThreads,
-    /// The text that is shown before the sign-in.
+    /// The text that clients are shown before the sign-in.
     pub banner: Option<String>,
-    /// What a reload replaces.
+    /// The settings that a reload replaces.
     pub current: Current,
 }
 
 impl Service {
-    /// A service that nobody is connected to yet.
+    /// Creates the service of a server without connections.
     pub fn new(setup: ServiceSetup) -> Arc<Self> {
         let ServiceSetup {
             auth,
             events,
             accounts,
-            place,
+            mount_context,
             threads,
             banner,
             current,
@@ -104,7 +104,7 @@ impl Service {
             refusals: Refusals::new(events.clone()),
             events,
             accounts,
-            place,
+            mount_context,
             threads,
             own_ids: OwnIds {
                 uid: rustix::process::geteuid().as_raw(),
@@ -119,17 +119,17 @@ impl Service {
         })
     }
 
-    /// The settings as they are now.
+    /// Returns the settings for new connections.
     pub fn current(&self) -> Arc<Current> {
         Arc::clone(&self.current.read())
     }
 
-    /// The limits as they are now.
+    /// Returns the limits that are in force now.
     pub fn limits(&self) -> Limits {
         self.current().limits.clone()
     }
 
-    /// Gives new settings to the connections that come from now on.
+    /// Replaces the settings for the connections that follow.
     pub fn replace(&self, current: Current) {
         *self.current.write() = Arc::new(current);
     }
@@ -137,7 +137,7 @@ impl Service {
     /// Opens the home of a session, on a thread of the blocking pool.
     ///
     /// # Errors
-    /// When it cannot be opened in time, or the session has been ended.
+    /// Returns an error if it cannot be opened in time, or if the session has been ended.
     pub async fn mount(self: &Arc<Self>, session: &Session) -> std::result::Result<Mounted, Refused> {
         let login = &session.login;
         let opening = async {
@@ -149,7 +149,7 @@ impl Service {
             let service = Arc::clone(self);
             let (login, gate) = (login.clone(), Arc::clone(&session.gate));
             let opening = tokio::task::spawn_blocking(move || {
-                let mounted = mount::mount(&login, account, &gate, &service.place);
+                let mounted = mount::mount(&login, account, &gate, &service.mount_context);
                 drop(entry);
                 mounted
             });
@@ -173,7 +173,7 @@ impl Service {
         }
     }
 
-    /// The address that a peer is known by in limits and logs.
+    /// Returns the address by which a peer is known in limits and logs: IPv4 in IPv6's form becomes IPv4.
     pub fn canonical(peer: SocketAddr) -> SocketAddr {
         SocketAddr::new(peer.ip().to_canonical(), peer.port())
     }

@@ -1,4 +1,4 @@
-//! What is offered to clients: the section `[ssh]` of the configuration.
+//! The section `[ssh]` of the configuration: which algorithms are offered to clients.
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{cipher, kex, mac};
@@ -6,21 +6,22 @@ use serde::Deserialize;
 
 use base::cpu::has_aes_instructions;
 
-/// `[ssh]`: what is offered to clients. The client's order decides among what both offer (RFC 4253, 7.1).
+/// The settings of `[ssh]`: which algorithms are offered to clients. The client's order decides between those that both
+/// support (RFC 4253, 7.1).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "snake_case")]
 pub struct SshSettings {
-    /// Which lists stand where the operator names none.
+    /// The policy, which supplies the lists that the operator does not set.
     pub policy: Policy,
-    /// Key exchange methods, instead of the policy's.
+    /// The key exchange methods, in place of the policy's.
     pub kex: Option<Vec<Kex>>,
-    /// The ciphers to offer, instead of the policy's.
+    /// The ciphers to offer, in place of the policy's.
     pub ciphers: Option<Vec<Cipher>>,
-    /// MACs for the CTR ciphers, instead of the policy's; GCM and chacha20-poly1305 bring their own.
+    /// The MACs for the CTR ciphers, in place of the policy's. GCM and chacha20-poly1305 include authentication.
     pub macs: Option<Vec<Mac>>,
-    /// Signature algorithms of host keys, instead of the policy's.
+    /// The signature algorithms of host keys, in place of the policy's.
     pub host_key_algorithms: Option<Vec<HostKeyAlgorithm>>,
-    /// Seconds without any progress after which a key exchange, the first one or a later one, ends the connection.
+    /// The seconds without any progress after which a key exchange, the first one or a later one, ends the connection.
     pub key_exchange_timeout_secs: u64,
 }
 
@@ -32,22 +33,22 @@ impl Default for SshSettings {
             ciphers: None,
             macs: None,
             host_key_algorithms: None,
-            // No byte either way for so long: the link is dead, or the peer has no intention.
+            // If no byte arrives or leaves for so long, the link is dead, or the peer does not intend to continue.
             key_exchange_timeout_secs: 60,
         }
     }
 }
 
-/// A set of lists, by name.
+/// A named set of algorithm lists.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
-    /// What clients of the last ten years have, and nothing that costs more than it is worth.
+    /// Algorithms that clients of the last ten years support, without the expensive ones.
     #[default]
     Default,
-    /// The NIST curves and Diffie-Hellman besides, for clients that know no curve25519.
+    /// Also the NIST curves and Diffie-Hellman, for clients that do not support curve25519.
     Compatible,
-    /// Only what FIPS 140 lets clients use. The library that computes it is not a validated module.
+    /// Only what FIPS 140 allows. The library that computes it is not a validated module.
     Fips,
 }
 
@@ -74,7 +75,7 @@ pub enum Kex {
 }
 
 impl Kex {
-    /// The name that the library has for it.
+    /// Returns the name by which the SSH library knows it.
     pub fn name(self) -> kex::Name {
         match self {
             Kex::MlKem768X25519Sha256 => kex::MLKEM768X25519_SHA256,
@@ -106,7 +107,7 @@ pub enum Cipher {
 }
 
 impl Cipher {
-    /// The name that the library has for it.
+    /// Returns the name by which the SSH library knows it.
     pub fn name(self) -> cipher::Name {
         match self {
             Cipher::Aes256Gcm => cipher::AES_256_GCM,
@@ -126,13 +127,13 @@ pub enum Mac {
     HmacSha256Etm,
     #[serde(rename = "hmac-sha2-512-etm@openssh.com")]
     HmacSha512Etm,
-    /// Not encrypt-then-MAC: for clients that have nothing better, as libssh2 before 1.11.
+    /// A MAC without encrypt-then-MAC, for clients that support no better one, such as libssh2 before 1.11.
     #[serde(rename = "hmac-sha2-256")]
     HmacSha256,
 }
 
 impl Mac {
-    /// The name that the library has for it.
+    /// Returns the name by which the SSH library knows it.
     pub fn name(self) -> mac::Name {
         match self {
             Mac::HmacSha256Etm => mac::HMAC_SHA256_ETM,
@@ -171,16 +172,16 @@ impl HostKeyAlgorithm {
         HostKeyAlgorithm::RsaSha256,
     ];
 
-    /// Whether a key of this algorithm can sign with it.
+    /// Returns whether a key of this algorithm can sign with it.
     pub fn is_of(self, key: &Algorithm) -> bool {
         match (self.name(), key) {
-            // The hash belongs to the signature, not to the key.
+            // The hash is a property of the signature, not of the key.
             (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }) => true,
             (name, key) => name == *key,
         }
     }
 
-    /// The name that the library has for it.
+    /// Returns the name by which the SSH library knows it.
     pub fn name(self) -> Algorithm {
         let ecdsa = |curve| Algorithm::Ecdsa { curve };
         match self {
@@ -219,8 +220,8 @@ impl Policy {
         }
     }
 
-    /// chacha20-poly1305 is left out where the CPU has AES instructions: OpenSSH's client asks for it first, and it
-    /// costs twice the CPU.
+    /// Returns the ciphers. chacha20-poly1305 is left out if the CPU has AES instructions: OpenSSH's client prefers it,
+    /// and it costs twice the CPU.
     fn ciphers(self, aes_is_fast: bool) -> Vec<Cipher> {
         let aes = [
             Cipher::Aes256Gcm,
@@ -244,8 +245,9 @@ impl Policy {
         }
     }
 
-    /// By default an ECDSA key is shown only where there is no other: its signatures give the key away where random
-    /// numbers are weak, and clients that know nothing better need "compatible" for their key exchange anyway.
+    /// Returns the signature algorithms of host keys. By default an ECDSA key is shown only if there is no other: its
+    /// signatures reveal the key if random numbers are weak, and clients that support nothing better need "compatible"
+    /// for their key exchange anyway.
     fn host_key_algorithms(self) -> Vec<HostKeyAlgorithm> {
         let all = HostKeyAlgorithm::ALL.into_iter();
         match self {
@@ -258,35 +260,35 @@ impl Policy {
     }
 }
 
-/// Something that the operator names, and that the policy rules out.
+/// An algorithm that the operator names, and that the policy does not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuledOut {
+pub struct PolicyConflict {
     /// The name of the setting in `[ssh]`.
     pub setting: &'static str,
-    /// The name of the algorithm that is ruled out.
+    /// The name of the algorithm that the policy does not allow.
     pub name: String,
-    /// The algorithms that could stand there instead.
+    /// The algorithms that the policy allows in this setting.
     pub allowed: Vec<String>,
 }
 
 impl SshSettings {
-    /// Key exchange methods, most preferred first.
+    /// Returns the key exchange methods, most preferred first.
     pub fn kex(&self) -> Vec<Kex> {
         self.kex.clone().unwrap_or_else(|| self.policy.kex())
     }
 
-    /// The ciphers to offer, most preferred first.
+    /// Returns the ciphers to offer, most preferred first.
     pub fn ciphers(&self) -> Vec<Cipher> {
         let usual = || self.policy.ciphers(has_aes_instructions());
         self.ciphers.clone().unwrap_or_else(usual)
     }
 
-    /// The MACs to offer, most preferred first.
+    /// Returns the MACs to offer, most preferred first.
     pub fn macs(&self) -> Vec<Mac> {
         self.macs.clone().unwrap_or_else(|| self.policy.macs())
     }
 
-    /// Signature algorithms with which these host keys may be shown, most preferred first.
+    /// Returns the signature algorithms with which these host keys may be shown, most preferred first.
     pub fn host_key_algorithms(&self, keys: &[Algorithm]) -> Vec<HostKeyAlgorithm> {
         if let Some(named) = &self.host_key_algorithms {
             return named.clone();
@@ -299,9 +301,9 @@ impl SshSettings {
         }
     }
 
-    /// The first algorithm that is named although the policy rules it out. Only "fips" rules anything out: the others
-    /// are what somebody gets who names nothing.
-    pub fn ruled_out(&self) -> Option<RuledOut> {
+    /// Returns the first algorithm that is named although the policy does not allow it. Only "fips" restricts the
+    /// choice; the other policies are defaults.
+    pub fn policy_conflict(&self) -> Option<PolicyConflict> {
         if self.policy != Policy::Fips {
             return None;
         }
@@ -327,7 +329,7 @@ impl SshSettings {
         ];
         lists.into_iter().find_map(|(setting, names, allowed)| {
             let name = names.into_iter().find(|name| !allowed.contains(name))?;
-            Some(RuledOut {
+            Some(PolicyConflict {
                 setting,
                 name,
                 allowed,

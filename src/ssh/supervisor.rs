@@ -1,15 +1,15 @@
-//! The supervisor of one connection: how long it may take, when it must go, and what it is told then.
+//! The supervisor of one connection: how long it may take, when it must end, and which reason its client gets.
 //!
-//! What the connection does in between is russh's and [`super::handler`]'s.
+//! What the connection does in between is up to russh and [`super::handler`].
 //!
-//! A connection's states: *held back* (for the delay that its source has earned), *greeting* and *unauthenticated*
-//! (until the login grace is over), *signed in* (until the client leaves, is idle for too long, or is asked to go),
-//! *asked to go* (a reason is sent; the client has [`FAREWELL`] to read it), *cut* (every read and write fails: this
-//! always works).
+//! The states of a connection: *delayed* (as long as its source is penalised), *exchanging banners* and
+//! *unauthenticated* (until the login grace is over), *signed in* (until the client leaves, is idle for too long, or is
+//! asked to end), *asked to end* (a reason is sent; the client has [`DISCONNECT_TIMEOUT`] to read it), *cut* (every
+//! read and write fails, which always works).
 //!
-//! Until the sign-in the supervisor also watches the socket for a peer that hangs up, and the place for being given
-//! to another: both cancel [`ConnectionSignals::gone`], which ends whatever the handler waits for on the peer's
-//! behalf, so that neither the place nor a turn in the password queue is held for somebody who is not there.
+//! Until the sign-in the supervisor also watches for a peer that hangs up, and for an eviction: both cancel
+//! [`ConnectionSignals::gone`], which ends whatever the handler waits for on the peer's behalf, so that neither a place
+//! nor a permit for a password check is held for a peer that is gone.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,16 +31,16 @@ use super::service::{Current, Service};
 use super::threads::{MovableSession, RunningConnection};
 use base::socket::{ConnectionHandle, Socket};
 
-/// A peer that has been silent for so long is asked whether it is there; a laptop may sleep for a while.
-const SILENT_FOR: Duration = Duration::from_secs(15 * 60);
+/// The time after which the kernel probes a silent peer. It is long, since a laptop may sleep for a while.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15 * 60);
 /// The time between two keepalive probes of the kernel.
-const ASK_EVERY: Duration = Duration::from_secs(60);
-/// After so many probes without an answer the connection is lost.
-const ASK_TIMES: u32 = 5;
-/// The time that a client has to read why it must go.
-const FAREWELL: Duration = Duration::from_secs(1);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// The number of unanswered probes after which the connection is lost.
+const KEEPALIVE_PROBES: u32 = 5;
+/// The time that a client has to read why its connection ends.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Why a connection ends whose place is given to another.
+/// The reason that an evicted connection gets.
 const EVICTED: &str = "made room for others: too many connections that have not signed in";
 
 /// Supervises one connection until it has ended.
@@ -52,14 +52,14 @@ pub(super) async fn serve(
     mut permit: AdmissionPermit,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, %error, "the connection was gone at once");
+        tracing::debug!(%peer, %error, "the connection was closed immediately");
         return;
     }
-    if let Err(error) = ask_whether_alive(&stream) {
-        tracing::debug!(%peer, %error, "a peer that vanishes without a word will not be noticed");
+    if let Err(error) = enable_keepalive(&stream) {
+        tracing::debug!(%peer, %error, "a peer that disappears without closing the connection will not be noticed");
     }
     let cut = CancellationToken::new();
-    // Whatever ends this task ends the connection.
+    // When this task ends, the connection ends too.
     let _cut_on_drop = cut.clone().drop_guard();
     let socket = match Socket::new(stream, cut.clone()) {
         Ok(socket) => socket,
@@ -93,13 +93,13 @@ pub(super) async fn serve(
     }
 }
 
-/// Has the kernel ask a silent peer now and then whether it is still there: one whose machine or link is gone says no
-/// goodbye, and its session would keep its place for ever.
-fn ask_whether_alive(stream: &TcpStream) -> rustix::io::Result<()> {
+/// Makes the kernel probe a silent peer now and then. If the peer's machine or link is gone, it sends no message, and
+/// its session would keep its place for ever.
+fn enable_keepalive(stream: &TcpStream) -> rustix::io::Result<()> {
     use rustix::net::sockopt;
-    sockopt::set_tcp_keepidle(stream, SILENT_FOR)?;
-    sockopt::set_tcp_keepintvl(stream, ASK_EVERY)?;
-    sockopt::set_tcp_keepcnt(stream, ASK_TIMES)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
     sockopt::set_socket_keepalive(stream, true)
 }
 
@@ -123,7 +123,7 @@ impl Supervisor<'_> {
         current: &Current,
         permit: &mut AdmissionPermit,
     ) -> Option<RunningConnection> {
-        let mut session = self.greet(socket, current, permit).await?;
+        let mut session = self.exchange_banners(socket, current, permit).await?;
         let handle = session.handle();
         let hang_up = async {
             self.socket_handle.hung_up().await;
@@ -132,7 +132,7 @@ impl Supervisor<'_> {
             std::future::pending::<()>().await;
         };
         let (why, reason) = tokio::select! {
-            // Whoever signs in and leaves at once has signed in: that must not count against the address.
+            // A client that signs in and leaves immediately has signed in: that must not count against the address.
             biased;
             () = self.signals.signed_in.cancelled() => {
                 if permit.signed_in() {
@@ -141,19 +141,19 @@ impl Supervisor<'_> {
                 (None, Some(EVICTED))
             }
             result = &mut session => {
-                left_early(self.service, self.peer, result.err());
+                report_early_end(self.service, self.peer, result.err());
                 return None;
             }
             () = self.signals.ending.asked() => return Some(session),
             () = permit.evicted() => (None, Some(EVICTED)),
             () = tokio::time::sleep_until(self.deadline) => (Some("login grace time exceeded"), Some("not signed in within the login grace")),
-            // Nobody is in the middle of anything yet.
+            // Nothing is in progress yet.
             () = self.stop.cancelled() => (Some("the server is stopping"), None),
             () = hang_up => return None,
         };
         self.signals.gone.cancel();
         if let Some(why) = why {
-            farewell(&handle, why).await;
+            send_disconnect(&handle, why).await;
         }
         self.cut.cancel();
         let _ = session.await;
@@ -163,15 +163,16 @@ impl Supervisor<'_> {
         None
     }
 
-    /// Holds the connection back for as long as its source has earned, then exchanges identification lines.
-    async fn greet(
+    /// Delays the connection as long as its source is penalised, then exchanges identification strings.
+    async fn exchange_banners(
         &self,
         socket: Socket,
         current: &Current,
         permit: &AdmissionPermit,
     ) -> Option<RunningConnection> {
         let refused = |reason: &str| refused(self.service, self.peer, reason);
-        let never_began = |reason: &str| never_began(self.service, self.peer, &self.socket_handle, reason);
+        let report_no_banner =
+            |reason: &str| report_no_banner(self.service, self.peer, &self.socket_handle, reason);
         // A timer of no time takes up to a millisecond.
         let held_back = async {
             if !permit.delay.is_zero() {
@@ -182,9 +183,9 @@ impl Supervisor<'_> {
             biased;
             () = held_back => {}
             () = self.socket_handle.hung_up() => {
-                // Nothing is left to be slowed down.
-                self.socket_handle.say(format!("{SERVER_ID}\r\n").as_bytes());
-                never_began("the connection was lost before the client had said what it is");
+                // The peer has left, so there is nothing to delay.
+                self.socket_handle.send_immediately(format!("{SERVER_ID}\r\n").as_bytes());
+                report_no_banner("the connection was lost before the client had sent its identification");
                 return None;
             }
             () = permit.evicted() => {
@@ -200,11 +201,11 @@ impl Supervisor<'_> {
             self.signals.clone(),
         );
         let started = tokio::select! {
-            // A peer that was refused is counted, also when the server stops in the same moment.
+            // A peer that was refused is counted, even if the server stops at the same moment.
             biased;
             started = prepare_stream(Arc::clone(&current.russh), socket, handler) => started,
             () = tokio::time::sleep_until(self.deadline) => {
-                never_began("no SSH greeting within the login grace");
+                report_no_banner("no SSH identification within the login grace");
                 return None;
             }
             () = permit.evicted() => {
@@ -224,7 +225,7 @@ impl Supervisor<'_> {
                 ))
             }
             Err(error) => {
-                never_began(&refusal_reason::handshake(&error));
+                report_no_banner(&refusal_reason::handshake(&error));
                 None
             }
         }
@@ -235,7 +236,7 @@ impl Supervisor<'_> {
         let handle = session.handle();
         let ending = &self.signals.ending;
         tokio::select! {
-            // The session first: what a client has sent in time is read before its silence is judged, also when this
+            // Poll the session first: what a client has sent in time is read before its silence is judged, even if this
             // process has not had the CPU for longer than the timeout.
             biased;
             result = &mut *session => {
@@ -252,32 +253,36 @@ impl Supervisor<'_> {
                 ending.end("idle for too long");
             }
         }
-        farewell(&handle, ending.reason().unwrap_or("ended by the server")).await;
-        if tokio::time::timeout(FAREWELL, &mut *session).await.is_err() {
+        send_disconnect(&handle, ending.reason().unwrap_or("ended by the server")).await;
+        if tokio::time::timeout(DISCONNECT_TIMEOUT, &mut *session)
+            .await
+            .is_err()
+        {
             self.cut.cancel();
             let _ = session.await;
         }
     }
 }
 
-/// Counts a refusal, which the audit log is told of.
+/// Counts a refusal for the audit log.
 pub(super) fn refused(service: &Service, peer: SocketAddr, reason: &str) {
     service.refusals.note(peer, reason, Instant::now());
 }
 
-/// A connection that ended before its peer had said that it speaks SSH. One that has not said anything at all is a
-/// health check, or a load balancer's: it is counted, and otherwise only worth a detail.
-fn never_began(service: &Service, peer: SocketAddr, socket_handle: &ConnectionHandle, reason: &str) {
+/// Handles a connection that ended before its peer sent an SSH identification string. A connection that sent nothing is
+/// a health check of a load balancer or monitor: it is counted, and logged at debug level only.
+fn report_no_banner(service: &Service, peer: SocketAddr, socket_handle: &ConnectionHandle, reason: &str) {
     let (received, _) = socket_handle.traffic();
     if received > 0 {
         return refused(service, peer, reason);
     }
     let so_far = service.silent.fetch_add(1, Ordering::Relaxed) + 1;
-    tracing::debug!(%peer, so_far, "a connection ended that never said anything");
+    tracing::debug!(%peer, so_far, "a connection ended without having sent anything");
 }
 
-/// A connection that ended before anybody signed in: monitors do that all day, so it is only worth a detail.
-fn left_early(service: &Service, peer: SocketAddr, error: Option<russh::Error>) {
+/// Handles a connection that ended before the sign-in. Monitors cause such connections all day, so they are logged at
+/// debug level only.
+fn report_early_end(service: &Service, peer: SocketAddr, error: Option<russh::Error>) {
     match error {
         Some(russh::Error::IO(_) | russh::Error::Disconnect | russh::Error::HUP) | None => {
             tracing::debug!(%peer, "left before signing in");
@@ -286,13 +291,13 @@ fn left_early(service: &Service, peer: SocketAddr, error: Option<russh::Error>) 
     }
 }
 
-/// Tells the client why it must go, if it can hear it.
-async fn farewell(handle: &Handle, reason: &str) {
-    let telling = handle.disconnect(Disconnect::ByApplication, reason.to_owned(), "en".to_owned());
-    let _ = tokio::time::timeout(FAREWELL, telling).await;
+/// Sends the client the reason why its connection ends, if it still reads.
+async fn send_disconnect(handle: &Handle, reason: &str) {
+    let disconnecting = handle.disconnect(Disconnect::ByApplication, reason.to_owned(), "en".to_owned());
+    let _ = tokio::time::timeout(DISCONNECT_TIMEOUT, disconnecting).await;
 }
 
-/// Waits until nothing has come from the client, and nothing was worked on for it, for that long.
+/// Waits until nothing has arrived from the client, and no work was done for it, for that long.
 async fn idle(socket_handle: &ConnectionHandle, activity: &Activity, timeout_secs: u64) {
     if timeout_secs == 0 {
         return std::future::pending().await;

@@ -28,16 +28,16 @@ pub trait Backend: Send + Sync {
 /// What a measurement has to know about files that are open meanwhile.
 pub trait OpenFiles {
     /// Returns whether the size of this inode is counted elsewhere, because it is open.
-    fn counts(&self, inode: InodeId) -> bool;
+    fn is_counted(&self, inode: InodeId) -> bool;
     /// Returns whether the measurement is not needed any more.
     fn is_cancelled(&self) -> bool;
 }
 
 /// The open files of a home that is not used while it is measured: none.
-pub struct NotInUse;
+pub struct NoOpenFiles;
 
-impl OpenFiles for NotInUse {
-    fn counts(&self, _inode: InodeId) -> bool {
+impl OpenFiles for NoOpenFiles {
+    fn is_counted(&self, _inode: InodeId) -> bool {
         false
     }
 

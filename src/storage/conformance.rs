@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{
-    Error, FileKind, FileTimes, Links, OpenFile, OpenHow, Over, Owner, Renaming, Result, SetAttrs, Storage,
-    Wait,
+    Error, FileKind, FileTimes, IfExists, Links, OpenFile, OpenHow, Owner, Renaming, Result, SetAttrs,
+    Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
 
@@ -54,13 +54,13 @@ pub(crate) fn run(make: impl Fn(&Path) -> Arc<dyn Storage>) {
 
 /// A rename that never replaces an existing name.
 pub(crate) const REFUSE: Renaming = Renaming {
-    over: Over::Refuse,
+    if_exists: IfExists::Refuse,
     wait: Wait::Allowed,
 };
 
 /// A rename that replaces an existing name.
 pub(crate) const REPLACE: Renaming = Renaming {
-    over: Over::Replace,
+    if_exists: IfExists::Replace,
     wait: Wait::Allowed,
 };
 

@@ -35,7 +35,7 @@ pub enum Fsync {
     Never,
     /// Flushes a file when it is closed.
     Close,
-    /// Flushes every change.
+    /// Flushes every write, and every name that is created or removed.
     Always,
 }
 
@@ -47,7 +47,7 @@ pub struct Durable {
 
 impl Durable {
     /// Wraps a storage, unless `fsync` is [`Fsync::Never`].
-    pub fn around(inner: Arc<dyn Storage>, fsync: Fsync) -> Arc<dyn Storage> {
+    pub fn wrap(inner: Arc<dyn Storage>, fsync: Fsync) -> Arc<dyn Storage> {
         match fsync {
             Fsync::Never => inner,
             Fsync::Close | Fsync::Always => Arc::new(Durable {

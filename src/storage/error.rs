@@ -22,7 +22,7 @@ pub enum Error {
     /// The path names a directory, but the call needs a file.
     #[error("Is a directory")]
     IsADirectory,
-    /// The name exists already.
+    /// The new name exists already, and must not be replaced.
     #[error("File exists")]
     AlreadyExists,
     /// The directory is not empty.
@@ -73,7 +73,7 @@ pub enum Error {
     /// The device could not read or write.
     #[error("Input/output error")]
     DeviceFailed,
-    /// The server has no descriptors or memory at the moment, or was interrupted. This tells nothing about the name.
+    /// The server has no descriptors or memory at the moment, or was interrupted. This says nothing about the name.
     #[error("{0}")]
     Unavailable(SystemCause),
     /// Any other failure, which only the storage itself can describe.
@@ -108,7 +108,7 @@ pub enum Error {
     #[error("the use of the home cannot be measured; ask the server's operator")]
     Unmeasurable,
     /// The account's ceiling cannot be recorded, so nothing may grow beyond the ceiling that was recorded before.
-    #[error("the server cannot write down the use of the home; try again in a moment")]
+    #[error("the server cannot record the use of the home; try again in a moment")]
     NotRecorded,
     /// The storage does not have this server's marker: its disk is not mounted, or it belongs to another server.
     #[error("this server does not own the storage of the home, so nothing may grow there; ask its operator")]

@@ -31,16 +31,16 @@ pub struct Gate {
 }
 
 /// A call that is inside a gate until this value is dropped.
-pub struct Inside<'a>(&'a Gate);
+pub struct GateCall<'a>(&'a Gate);
 
 impl Gate {
     /// Begins a call.
     ///
     /// # Errors
     /// Returns `Ended` if the gate is closed.
-    pub fn enter(&self) -> Result<Inside<'_>> {
+    pub fn enter(&self) -> Result<GateCall<'_>> {
         let before = self.calls.fetch_add(1, Ordering::SeqCst);
-        let inside = Inside(self);
+        let inside = GateCall(self);
         match before & CLOSED {
             0 => Ok(inside),
             _ => Err(Error::Ended),
@@ -77,7 +77,7 @@ impl Gate {
     }
 }
 
-impl Drop for Inside<'_> {
+impl Drop for GateCall<'_> {
     fn drop(&mut self) {
         if self.0.calls.fetch_sub(1, Ordering::SeqCst) == CLOSED | 1 {
             self.0.emptied.notify_waiters();
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_closes_a_gate_can_wait_for_those_inside() {
+    async fn closing_a_gate_can_wait_for_calls_inside() {
         let gate = Gate::default();
         let (one, two) = (gate.enter().unwrap(), gate.enter().unwrap());
         assert!(gate.close());
@@ -322,7 +322,7 @@ mod tests {
         assert!(gate.is_empty(), "every call has left");
         gate.close();
         let how = Renaming {
-            over: super::super::Over::Replace,
+            if_exists: super::super::IfExists::Replace,
             wait: Wait::Allowed,
         };
         let (f, g, attrs) = (path("f"), path("g"), SetAttrs::default());

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use super::{
-    Capabilities, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, Over, PinnedInode,
+    Capabilities, DirStream, Error, FileSystemId, IfExists, Links, Metadata, OpenFile, OpenHow, PinnedInode,
     Renaming, Result, SetAttrs, Space, Storage, Wait,
 };
 use crate::domain::path::VirtualPath;
@@ -48,7 +48,7 @@ impl Guard {
         path: &VirtualPath,
         how: OpenHow,
         wait: Wait,
-    ) -> Result<(Arc<dyn OpenFile>, Birth)> {
+    ) -> Result<(Arc<dyn OpenFile>, CreatedBy)> {
         let changes = how.write || how.truncate;
         // Without any flag, open(2) opens the file for reading.
         if how.read || !how.write {
@@ -58,23 +58,28 @@ impl Guard {
             if changes {
                 self.need(Permission::Overwrite)?;
             }
-            return Ok((self.inner.open(path, how, wait)?, Birth::Unknown));
+            return Ok((self.inner.open(path, how, wait)?, CreatedBy::Unknown));
         }
         match (self.may(Permission::Create), self.may(Permission::Overwrite)) {
-            (true, _) if how.exclusive => Ok((self.inner.open(path, how, wait)?, Birth::Here)),
+            (true, _) if how.exclusive => Ok((self.inner.open(path, how, wait)?, CreatedBy::ThisHandle)),
             // An existing file is only read.
-            (true, _) if !changes => Ok((self.inner.open(path, how, wait)?, Birth::Unknown)),
-            (true, true) => Ok((self.inner.open(path, how, wait)?, Birth::Unknown)),
+            (true, _) if !changes => Ok((self.inner.open(path, how, wait)?, CreatedBy::Unknown)),
+            (true, true) => Ok((self.inner.open(path, how, wait)?, CreatedBy::Unknown)),
             (true, false) => self.open_new(path, how, wait),
             (false, true) if !how.exclusive => self.open_existing(path, how, wait),
             (false, _) => Err(forbidden(Permission::Create)),
         }
     }
 
-    fn open_new(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<(Arc<dyn OpenFile>, Birth)> {
+    fn open_new(
+        &self,
+        path: &VirtualPath,
+        how: OpenHow,
+        wait: Wait,
+    ) -> Result<(Arc<dyn OpenFile>, CreatedBy)> {
         let exclusive = true;
         match self.inner.open(path, OpenHow { exclusive, ..how }, wait) {
-            Ok(file) => Ok((file, Birth::Here)),
+            Ok(file) => Ok((file, CreatedBy::ThisHandle)),
             Err(Error::AlreadyExists) => Err(forbidden(Permission::Overwrite)),
             Err(error) => Err(error),
         }
@@ -85,10 +90,10 @@ impl Guard {
         path: &VirtualPath,
         how: OpenHow,
         wait: Wait,
-    ) -> Result<(Arc<dyn OpenFile>, Birth)> {
+    ) -> Result<(Arc<dyn OpenFile>, CreatedBy)> {
         let create = false;
         match self.inner.open(path, OpenHow { create, ..how }, wait) {
-            Ok(file) => Ok((file, Birth::Unknown)),
+            Ok(file) => Ok((file, CreatedBy::Unknown)),
             Err(Error::NotFound) => Err(forbidden(Permission::Create)),
             Err(error) => Err(error),
         }
@@ -97,8 +102,8 @@ impl Guard {
 
 /// Whether this handle has made the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Birth {
-    Here,
+enum CreatedBy {
+    ThisHandle,
     Unknown,
 }
 
@@ -140,7 +145,7 @@ impl Storage for Guard {
             read: self.may(Permission::Read),
             write: how.write,
             changes: Changes {
-                size: birth == Birth::Here || self.may(Permission::Overwrite),
+                size: birth == CreatedBy::ThisHandle || self.may(Permission::Overwrite),
                 attributes: self.may(Permission::Attributes),
             },
         }))
@@ -181,11 +186,11 @@ impl Storage for Guard {
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
         self.need(Permission::Rename)?;
-        if how.over == Over::Refuse || self.may(Permission::Overwrite) {
+        if how.if_exists == IfExists::Refuse || self.may(Permission::Overwrite) {
             return self.inner.rename(from, to, how);
         }
-        let over = Over::Refuse;
-        match self.inner.rename(from, to, Renaming { over, ..how }) {
+        let if_exists = IfExists::Refuse;
+        match self.inner.rename(from, to, Renaming { if_exists, ..how }) {
             Err(Error::AlreadyExists) => Err(forbidden(Permission::Overwrite)),
             result => result,
         }

@@ -32,11 +32,11 @@ pub struct Range {
     pub length: u64,
 }
 
-/// A digest to compute.
+/// The digests to compute over a range of a file.
 pub struct Work {
     /// An open file that can be read.
     pub file: Arc<dyn OpenFile>,
-    /// The digest algorithm.
+    /// The algorithm of all digests.
     pub algorithm: Algorithm,
     /// The range of bytes to digest.
     pub range: Range,

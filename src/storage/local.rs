@@ -88,7 +88,7 @@ impl Storage for LocalStorage {
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
-        Ok(self.jail.rename(from, to, how.over)?)
+        Ok(self.jail.rename(from, to, how.if_exists)?)
     }
 
     fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
@@ -190,7 +190,7 @@ impl LocalFile {
 
     /// Reads what is in memory. A read in the middle of a file is one system call. After a short count it reads on,
     /// so that a short result always means the end of the file.
-    fn read_warm(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+    fn read_cached(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         if self.in_memory {
             return self.read_waiting(buffer, offset);
         }
@@ -230,14 +230,14 @@ impl OpenFile for LocalFile {
         let buffer = buffer.get_mut(..length).unwrap_or_default();
         let count = match wait {
             Wait::Allowed => self.read_waiting(buffer, offset),
-            Wait::Briefly => match self.read_warm(buffer, offset) {
+            Wait::Briefly => match self.read_cached(buffer, offset) {
                 // The file is on a local disk, and not in memory.
                 Err(Error::WouldBlock) if !self.nowait_refused.load(Ordering::Relaxed) => {
                     self.read_waiting(buffer, offset)
                 }
                 read => read,
             },
-            Wait::Never => self.read_warm(buffer, offset),
+            Wait::Never => self.read_cached(buffer, offset),
         }?;
         if count == 0 {
             self.check_offset(offset)?;

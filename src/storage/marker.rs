@@ -50,7 +50,7 @@ pub fn path(place: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Fails when the marker cannot be read.
-pub fn look(place: &Path, id: &str) -> io::Result<Mark> {
+pub fn read(place: &Path, id: &str) -> io::Result<Mark> {
     // Opening must not block on a FIFO, and must not follow a link.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened = OpenOptions::new()
@@ -134,7 +134,7 @@ pub fn is_read_only(place: &Path) -> bool {
 pub fn require(place: &Path, id: &str) -> Result<()> {
     let refused = || Error::new(format!("this server does not own the storage {place:?}"));
     let shown = place.display();
-    match look(place, id) {
+    match read(place, id) {
         Ok(Mark::Ours) => Ok(()),
         Ok(Mark::Missing) if is_read_only(place) => Ok(()),
         Ok(Mark::Missing) => Err(refused()
@@ -169,16 +169,16 @@ mod tests {
     fn a_place_is_marked_once_and_taken_over_only_on_purpose() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path();
-        assert_eq!(look(place, US).unwrap(), Mark::Missing);
-        assert_eq!(look(&place.join("missing"), US).unwrap(), Mark::Missing);
+        assert_eq!(read(place, US).unwrap(), Mark::Missing);
+        assert_eq!(read(&place.join("missing"), US).unwrap(), Mark::Missing);
         write(place, US).unwrap();
-        assert_eq!(look(place, US).unwrap(), Mark::Ours);
-        assert_eq!(look(place, THEM).unwrap(), Mark::Another(US.to_owned()));
+        assert_eq!(read(place, US).unwrap(), Mark::Ours);
+        assert_eq!(read(place, THEM).unwrap(), Mark::Another(US.to_owned()));
         let error = write(place, THEM).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-        assert_eq!(look(place, US).unwrap(), Mark::Ours);
+        assert_eq!(read(place, US).unwrap(), Mark::Ours);
         replace(place, THEM).unwrap();
-        assert_eq!(look(place, THEM).unwrap(), Mark::Ours);
+        assert_eq!(read(place, THEM).unwrap(), Mark::Ours);
         let names = place.read_dir().unwrap().count();
         assert_eq!(names, 1, "nothing else is left behind");
     }
@@ -189,7 +189,7 @@ mod tests {
         let check = |make: &dyn Fn(&Path)| {
             let marker = path(dir.path());
             make(&marker);
-            assert_eq!(look(dir.path(), US).unwrap(), Mark::Damaged);
+            assert_eq!(read(dir.path(), US).unwrap(), Mark::Damaged);
             let error = require(dir.path(), US).unwrap_err().to_string();
             assert!(error.contains("does not say whose it is (hint: "), "{error}");
             let _ = std::fs::remove_file(&marker).or_else(|_| std::fs::remove_dir(&marker));

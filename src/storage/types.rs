@@ -69,15 +69,15 @@ impl Wait {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Renaming {
     /// What to do if the new name exists.
-    pub over: Over,
+    pub if_exists: IfExists,
     /// Whether the call may wait.
     pub wait: Wait,
 }
 
 /// What a rename does if the new name exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Over {
-    /// The rename fails (SSH_FXP_RENAME).
+pub enum IfExists {
+    /// The rename fails with `AlreadyExists` (SSH_FXP_RENAME).
     Refuse,
     /// The rename replaces the old object atomically (posix-rename@openssh.com).
     Replace,
@@ -144,9 +144,9 @@ pub struct SetAttrs {
 /// The owner of a file, as numeric ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
-    /// The numeric user id.
+    /// The numeric user id (`st_uid`).
     pub uid: u32,
-    /// The numeric group id.
+    /// The numeric group id (`st_gid`).
     pub gid: u32,
 }
 

@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoo
 use super::migrations;
 
 /// Returns the upgraded copy of a store of version `from`. It lives as long as the pool, whose one connection holds it.
-pub(super) fn brought_up_to_date(path: &Path, immutable: bool, from: i64) -> SqlitePool {
+pub(super) fn upgraded_copy(path: &Path, immutable: bool, from: i64) -> SqlitePool {
     let path = path.to_owned();
     let options = SqliteConnectOptions::new()
         .in_memory(true)

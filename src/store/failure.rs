@@ -40,7 +40,7 @@ pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
     let what = Error::new(format!("cannot use the store {path:?}"));
     if is_full(path, &error) {
         // The next call may then find space, even if another call has spent the reserve.
-        reserve::spend(path);
+        reserve::free(path);
         let directory = path.parent().unwrap_or(Path::new("/"));
         let hint = format!(
             "remove something there, or enlarge the disk or the quota of the file system that user {} has: df {}",
@@ -57,7 +57,7 @@ pub(super) fn failed(path: &Path, error: sqlx::Error) -> Error {
         Some(5 | 6) => what
             .because("another process has kept it locked for 5 s".to_owned())
             .hint(format!(
-                "try again; lsof {} tells who has it open",
+                "try again; lsof {} shows which process has it open",
                 advice::quoted(path)
             )),
         // The codes are SQLITE_CORRUPT and SQLITE_NOTADB.

@@ -11,7 +11,7 @@ use crate::domain::user::UserName;
 use base::error::{Error, Result};
 
 /// A user's name and home, with the home's quota in bytes and files.
-type Neighbour = (String, String, Option<i64>, Option<i64>);
+type OverlappingHome = (String, String, Option<i64>, Option<i64>);
 
 const COLUMNS: &str = "SELECT name, home, quota_bytes, quota_files FROM users";
 
@@ -24,7 +24,7 @@ pub(super) async fn check(
     homes: &HomeLocations,
 ) -> sqlx::Result<Result<()>> {
     let us = old_name.map_or(row.name.as_str(), UserName::as_str);
-    for (name, home, bytes, files) in neighbours(connection, &row.home).await? {
+    for (name, home, bytes, files) in overlapping_homes(connection, &row.home).await? {
         if name == us {
             continue;
         }
@@ -40,7 +40,7 @@ pub(super) async fn check(
                 .because(format!(
                     "the user \"{name}\" has {theirs:?}, and {inside:?} lies inside {around:?}"
                 ))
-                .hint("homes are apart, or the same")));
+                .hint("homes must be separate, or the same")));
         }
         if (bytes, files) != (row.quota_bytes, row.quota_files) {
             return Ok(Err(refused()
@@ -55,22 +55,25 @@ pub(super) async fn check(
 
 /// Returns two of the users who have this home, two of those who have a home inside it, and those who have a home
 /// around it. Two are enough, because one may be the user whom the query is about.
-async fn neighbours(connection: &mut SqliteConnection, home: &str) -> sqlx::Result<Vec<Neighbour>> {
+async fn overlapping_homes(
+    connection: &mut SqliteConnection,
+    home: &str,
+) -> sqlx::Result<Vec<OverlappingHome>> {
     let same = format!("{COLUMNS} WHERE home = $1 ORDER BY name LIMIT 2");
-    let mut found: Vec<Neighbour> = sqlx::query_as(sqlx::AssertSqlSafe(same))
+    let mut found: Vec<OverlappingHome> = sqlx::query_as(sqlx::AssertSqlSafe(same))
         .bind(home)
         .fetch_all(&mut *connection)
         .await?;
     // Paths that begin with "HOME/" sort before "HOME0", because '0' is the character after '/'.
     let inside = format!("{COLUMNS} WHERE home > $1 || '/' AND home < $1 || '0' ORDER BY home LIMIT 2");
-    let inside: Vec<Neighbour> = sqlx::query_as(sqlx::AssertSqlSafe(inside))
+    let inside: Vec<OverlappingHome> = sqlx::query_as(sqlx::AssertSqlSafe(inside))
         .bind(home)
         .fetch_all(&mut *connection)
         .await?;
     found.extend(inside);
     for above in Path::new(home).ancestors().skip(1).filter_map(Path::to_str) {
         let around = format!("{COLUMNS} WHERE home = $1 ORDER BY name LIMIT 2");
-        let around: Vec<Neighbour> = sqlx::query_as(sqlx::AssertSqlSafe(around))
+        let around: Vec<OverlappingHome> = sqlx::query_as(sqlx::AssertSqlSafe(around))
             .bind(above)
             .fetch_all(&mut *connection)
             .await?;
@@ -80,12 +83,12 @@ async fn neighbours(connection: &mut SqliteConnection, home: &str) -> sqlx::Resu
 }
 
 /// Returns the name of a user other than this one whose home is this one, or lies inside or around it.
-pub(super) async fn neighbour(
+pub(super) async fn overlapping_user(
     connection: &mut SqliteConnection,
     home: &str,
     user: &UserName,
 ) -> sqlx::Result<Option<String>> {
-    let found = neighbours(connection, home).await?;
+    let found = overlapping_homes(connection, home).await?;
     let mut others = found.into_iter().map(|(name, ..)| name);
     Ok(others.find(|name| name != user.as_str()))
 }

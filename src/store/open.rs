@@ -20,7 +20,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The size in bytes above which only a start and `check` read the whole file to find damage. It takes 2 ms for each
 /// MiB, and a command that reads a damaged page reports it anyway.
-const LOOKED_THROUGH: u64 = 1 << 20;
+const QUICK_CHECK_LIMIT: u64 = 1 << 20;
 
 /// Creates the file if it is missing, and upgrades it to the current version. Returns the options for connecting to it.
 pub(super) async fn prepare(path: &Path) -> Result<SqliteConnectOptions> {
@@ -53,7 +53,7 @@ pub(super) async fn is_missing(path: &Path) -> Result<bool> {
         Ok(_) => check_mode(&path)?,
     }
     let mut connection = connect(&options(&path), &path).await?;
-    let version = sound_version(&mut connection, &path).await?;
+    let version = checked_version(&mut connection, &path).await?;
     connection.close().await.map_err(|error| failed(&path, error))?;
     Ok(version == 0)
 }
@@ -98,11 +98,11 @@ pub(super) async fn inspect(path: &Path) -> Result<Inspected> {
         .map_or(true, |log| log.len() == 0);
     let options = options(&path).read_only(true).immutable(log_is_empty);
     let mut connection = connect(&options, &path).await?;
-    let version = sound_version(&mut connection, &path).await?;
+    let version = checked_version(&mut connection, &path).await?;
     if version == 0 {
         return Err(is_empty(&path));
     }
-    look_through(&mut connection, &path).await?;
+    check_integrity(&mut connection, &path).await?;
     connection.close().await.map_err(|error| failed(&path, error))?;
     let migration = (version < latest()).then(|| Upgrade {
         from: version,
@@ -119,12 +119,12 @@ async fn upgrade(path: &Path, empty: Empty) -> Result<SqliteConnectOptions> {
     check_mode(path)?;
     let options = options(path).synchronous(SqliteSynchronous::Full);
     let mut connection = connect(&options, path).await?;
-    let version = sound_version(&mut connection, path).await?;
+    let version = checked_version(&mut connection, path).await?;
     if version == 0 && empty == Empty::Refuse {
         return Err(is_empty(path));
     }
-    if path.metadata().is_ok_and(|meta| meta.len() <= LOOKED_THROUGH) {
-        look_through(&mut connection, path).await?;
+    if path.metadata().is_ok_and(|meta| meta.len() <= QUICK_CHECK_LIMIT) {
+        check_integrity(&mut connection, path).await?;
     }
     write_ahead(&mut connection, path).await?;
     if version == latest() {
@@ -146,7 +146,7 @@ async fn upgrade(path: &Path, empty: Empty) -> Result<SqliteConnectOptions> {
     };
     let migrated: std::result::Result<(), sqlx::migrate::MigrateError> = migrated.await;
     migrated.map_err(|error| {
-        let cannot = Error::new(format!("cannot bring the store {path:?} up to date"));
+        let cannot = Error::new(format!("cannot upgrade the store {path:?}"));
         match error {
             sqlx::migrate::MigrateError::Execute(error) => {
                 let cause = failed(path, error);
@@ -181,7 +181,7 @@ async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteCo
 }
 
 /// Reads the whole file and returns an error if pages are damaged. The cost grows with the number of users.
-pub(super) async fn look_through(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
+pub(super) async fn check_integrity(connection: &mut SqliteConnection, path: &Path) -> Result<()> {
     let found: Vec<String> = sqlx::query_scalar("PRAGMA quick_check(1)")
         .fetch_all(&mut *connection)
         .await
@@ -193,7 +193,7 @@ pub(super) async fn look_through(connection: &mut SqliteConnection, path: &Path)
 }
 
 /// Returns the version of a store, or 0 if it is empty.
-async fn sound_version(connection: &mut SqliteConnection, path: &Path) -> Result<i64> {
+async fn checked_version(connection: &mut SqliteConnection, path: &Path) -> Result<i64> {
     let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
         .fetch_all(&mut *connection)
         .await

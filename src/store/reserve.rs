@@ -55,12 +55,12 @@ pub fn is_exhausted(directory: &Path) -> bool {
 pub(super) fn before_write(store: &Path) {
     let directory = store.parent().unwrap_or(Path::new("/"));
     if available(directory).is_some_and(|bytes| bytes < LOW) {
-        spend(store);
+        free(store);
     }
 }
 
 /// Frees the reserve's space for the store. Nothing happens if it is already spent.
-pub fn spend(store: &Path) {
+pub fn free(store: &Path) {
     // The path is the server's own; if a link is in its place, only the link is removed.
     let _ = std::fs::remove_file(file(store));
 }
@@ -74,7 +74,7 @@ pub fn is_whole(store: &Path) -> bool {
 
 /// Whether the reserve has fewer blocks than bytes, as in a copy that skips empty blocks. It is checked only once, at a
 /// start, because some file systems do not count blocks.
-pub fn is_hollow(store: &Path) -> bool {
+pub fn is_sparse(store: &Path) -> bool {
     let meta = file(store).symlink_metadata();
     is_whole(store) && meta.is_ok_and(|meta| meta.blocks().saturating_mul(512) < SIZE)
 }
@@ -85,13 +85,13 @@ pub fn is_hollow(store: &Path) -> bool {
 /// Returns an error if there is not enough space. No part of the reserve is left then.
 pub fn make(store: &Path) -> io::Result<()> {
     let file = file(store);
-    spend(store);
+    free(store);
     let new = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&file)?;
-    allocate(new).inspect_err(|_| spend(store))
+    allocate(new).inspect_err(|_| free(store))
 }
 
 fn allocate(mut new: File) -> io::Result<()> {
@@ -127,15 +127,15 @@ mod tests {
         assert!(!is_whole(&store));
         make(&store).unwrap();
         assert!(is_whole(&store));
-        assert!(!is_hollow(&store));
+        assert!(!is_sparse(&store));
         make(&store).unwrap();
-        spend(&store);
+        free(&store);
         assert!(!is_whole(&store));
         // A sparse file of the full length is detected.
         File::create(file(&store)).unwrap().set_len(SIZE).unwrap();
-        assert!(is_whole(&store) && is_hollow(&store));
+        assert!(is_whole(&store) && is_sparse(&store));
         make(&store).unwrap();
-        assert!(is_whole(&store) && !is_hollow(&store));
+        assert!(is_whole(&store) && !is_sparse(&store));
         // There is enough space, so nothing is spent before a write.
         before_write(&store);
         assert!(is_whole(&store));

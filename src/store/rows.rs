@@ -163,5 +163,5 @@ where
 }
 
 fn bad(name: &'static str) -> Error {
-    Error::new(format!("the column {name} does not make sense"))
+    Error::new(format!("the column {name} has an invalid value"))
 }

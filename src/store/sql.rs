@@ -15,13 +15,13 @@ use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
 use tokio::sync::Mutex;
 
-use self::database::{Database, once_more};
+use self::database::{Database, retry_if_disk_was_full};
 use super::open::Upgrade;
 use super::relative::HomeLocations;
 use super::rows::read_quota;
 use super::{
-    ChangedUser, News, RecordChange, SignIn, Store, UsageRecord, copy, file, homes, identity, keys, news,
-    open, sign_ins, usage, users,
+    ChangedUser, RecordChange, RevisionChanges, SignIn, Store, UsageRecord, changes, copy, file, homes,
+    identity, keys, open, sign_ins, usage, users,
 };
 use crate::domain::user::{Quota, User, UserName};
 use base::error::{Error, Result};
@@ -45,14 +45,18 @@ impl SqlStore {
     /// Opens the store. Creates it (mode 0600) if it is missing, and upgrades an older one. The directory is created
     /// too, but not its parents.
     pub async fn open(path: &Path) -> Result<Self> {
-        let options = once_more(open::prepare(path).await, open::prepare(path)).await?;
+        let options = retry_if_disk_was_full(open::prepare(path).await, open::prepare(path)).await?;
         Self::connect(path, options).await
     }
 
     /// Opens the store and upgrades an older one. Returns an error if the store is missing.
     pub async fn open_existing(path: &Path) -> Result<Self> {
         let first = open::prepare_existing(path).await;
-        Self::connect(path, once_more(first, open::prepare_existing(path)).await?).await
+        Self::connect(
+            path,
+            retry_if_disk_was_full(first, open::prepare_existing(path)).await?,
+        )
+        .await
     }
 
     /// Opens the store for reading only, as `check` does: no file is created or changed (except for SQLite's index of
@@ -68,7 +72,7 @@ impl SqlStore {
             .map_err(|error| Error::new(format!("cannot open the store {path:?}")).because(error))?;
         Ok(Self {
             db: Database {
-                pool: copy::brought_up_to_date(&path, found.is_immutable, upgrade.from),
+                pool: copy::upgraded_copy(&path, found.is_immutable, upgrade.from),
                 path,
                 homes: HomeLocations::default(),
             },
@@ -81,9 +85,9 @@ impl SqlStore {
     ///
     /// # Errors
     /// Returns an error if the file is damaged.
-    pub async fn look_through(&self) -> Result<()> {
+    pub async fn check_integrity(&self) -> Result<()> {
         let mut connection = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
-        open::look_through(&mut connection, &self.db.path).await
+        open::check_integrity(&mut connection, &self.db.path).await
     }
 
     /// Returns the version of the store and the version to which opening it for writing upgrades it, if they differ.
@@ -133,7 +137,7 @@ impl SqlStore {
     /// # Errors
     /// Returns an error if the store cannot be written.
     pub async fn rewrite_homes(&self) -> Result<()> {
-        once_more(self.rewrite_homes_once().await, self.rewrite_homes_once()).await
+        retry_if_disk_was_full(self.rewrite_homes_once().await, self.rewrite_homes_once()).await
     }
 
     async fn rewrite_homes_once(&self) -> Result<()> {
@@ -166,7 +170,7 @@ impl SqlStore {
     /// # Errors
     /// Returns an error if the store cannot be written.
     pub async fn known_homes_are_marked(&self) -> Result<()> {
-        once_more(self.homes_are_marked().await, self.homes_are_marked()).await
+        retry_if_disk_was_full(self.homes_are_marked().await, self.homes_are_marked()).await
     }
 
     async fn homes_are_marked(&self) -> Result<()> {
@@ -279,16 +283,16 @@ impl Store for SqlStore {
     }
 
     async fn add_user(&self, user: &User) -> Result<()> {
-        once_more(self.db.insert(user).await, self.db.insert(user)).await
+        retry_if_disk_was_full(self.db.insert(user).await, self.db.insert(user)).await
     }
 
     async fn change_user(&self, name: &UserName, mut change: RecordChange) -> Result<ChangedUser> {
         let first = self.db.update(name, &mut change).await;
-        once_more(first, self.db.update(name, &mut change)).await
+        retry_if_disk_was_full(first, self.db.update(name, &mut change)).await
     }
 
     async fn remove_user(&self, name: &UserName) -> Result<PathBuf> {
-        once_more(self.db.delete(name).await, self.db.delete(name)).await
+        retry_if_disk_was_full(self.db.delete(name).await, self.db.delete(name)).await
     }
 
     async fn usage(&self, home: &Path) -> Result<Option<UsageRecord>> {
@@ -318,18 +322,18 @@ impl Store for SqlStore {
             })
     }
 
-    async fn neighbour(&self, home: &Path, user: &UserName) -> Result<Option<String>> {
+    async fn overlapping_user(&self, home: &Path, user: &UserName) -> Result<Option<String>> {
         let Some(home) = home.to_str() else {
             return Ok(None);
         };
         let mut read = self.db.pool.acquire().await.map_err(|e| self.db.failed(e))?;
-        homes::neighbour(&mut read, &self.db.homes.stored(home), user)
+        homes::overlapping_user(&mut read, &self.db.homes.stored(home), user)
             .await
             .map_err(|e| self.db.failed(e))
     }
 
     async fn record_usage(&self, records: &[UsageRecord]) -> Result<()> {
-        once_more(self.db.write_usage(records).await, self.db.write_usage(records)).await
+        retry_if_disk_was_full(self.db.write_usage(records).await, self.db.write_usage(records)).await
     }
 
     async fn sign_ins(&self, since: Timestamp) -> Result<Vec<SignIn>> {
@@ -345,7 +349,7 @@ impl Store for SqlStore {
         forget_before: Timestamp,
     ) -> Result<()> {
         let first = self.db.write_sign_ins(rows, per_user, forget_before).await;
-        once_more(first, self.db.write_sign_ins(rows, per_user, forget_before)).await
+        retry_if_disk_was_full(first, self.db.write_sign_ins(rows, per_user, forget_before)).await
     }
 
     async fn host_keys(&self) -> Result<Vec<(String, String)>> {
@@ -357,7 +361,7 @@ impl Store for SqlStore {
 
     async fn record_host_key(&self, algorithm: &str, fingerprint: &str) -> Result<()> {
         let first = self.db.write_host_key(algorithm, fingerprint).await;
-        once_more(first, self.db.write_host_key(algorithm, fingerprint)).await
+        retry_if_disk_was_full(first, self.db.write_host_key(algorithm, fingerprint)).await
     }
 
     async fn id(&self) -> Result<String> {
@@ -371,7 +375,7 @@ impl Store for SqlStore {
     }
 
     async fn record_place(&self, place: &Path) -> Result<()> {
-        once_more(self.db.write_place(place).await, self.db.write_place(place)).await
+        retry_if_disk_was_full(self.db.write_place(place).await, self.db.write_place(place)).await
     }
 
     async fn version(&self) -> Result<i64> {
@@ -381,14 +385,14 @@ impl Store for SqlStore {
             .map_err(|e| self.db.failed(e))
     }
 
-    async fn news(&self, seen: i64) -> Result<News> {
+    async fn changes_since(&self, seen: i64) -> Result<RevisionChanges> {
         // All queries read the same snapshot.
         let mut read = self.db.pool.begin().await.map_err(|e| self.db.failed(e))?;
-        let news = news::read(&mut read, seen, &self.db.homes)
+        let changes = changes::read(&mut read, seen, &self.db.homes)
             .await
             .map_err(|e| self.db.failed(e))?;
         read.rollback().await.map_err(|e| self.db.failed(e))?;
-        Ok(news)
+        Ok(changes)
     }
 }
 

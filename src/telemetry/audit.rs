@@ -39,17 +39,17 @@ const CAPACITY: QueueCapacity = QueueCapacity {
 const BATCH: usize = 128;
 
 /// The most time that the shutdown waits for the last lines to be written.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The shortest interval at which the process's log reports lost events.
-const TELL_LOSSES_EVERY: Duration = Duration::from_secs(10);
+const REPORT_LOSSES_EVERY: Duration = Duration::from_secs(10);
 
 /// Subscribes to events and writes them. When it is dropped, queued events are written first.
 #[derive(Debug)]
 pub struct AuditLog {
     queue: Arc<EventQueue>,
     /// The time at which the process's log last reported lost events.
-    told: Mutex<Option<Instant>>,
+    losses_reported_at: Mutex<Option<Instant>>,
     /// A channel that is closed when the thread ends.
     ended: Mutex<Receiver<()>>,
 }
@@ -143,7 +143,7 @@ impl AuditLog {
         };
         let log = AuditLog {
             queue,
-            told: Mutex::default(),
+            losses_reported_at: Mutex::default(),
             ended: Mutex::new(ended),
         };
         Ok((log, file))
@@ -151,8 +151,8 @@ impl AuditLog {
 }
 
 impl Subscriber for AuditLog {
-    fn notice(&self, event: &Event) {
-        if self.queue.push(Timestamp::now(), event) && self.is_to_be_told() {
+    fn on_event(&self, event: &Event) {
+        if self.queue.push(Timestamp::now(), event) && self.losses_are_due() {
             tracing::error!("the audit log cannot keep up: events are being lost");
         }
     }
@@ -163,12 +163,12 @@ impl Subscriber for AuditLog {
 }
 
 impl AuditLog {
-    fn is_to_be_told(&self) -> bool {
-        let mut told = self.told.lock();
+    fn losses_are_due(&self) -> bool {
+        let mut last = self.losses_reported_at.lock();
         let now = Instant::now();
-        let due = told.is_none_or(|told| now.duration_since(told) >= TELL_LOSSES_EVERY);
+        let due = last.is_none_or(|last| now.duration_since(last) >= REPORT_LOSSES_EVERY);
         if due {
-            *told = Some(now);
+            *last = Some(now);
         }
         due
     }
@@ -178,7 +178,7 @@ impl Drop for AuditLog {
     fn drop(&mut self) {
         self.queue.close();
         let ended = self.ended.get_mut();
-        let _ = ended.recv_timeout(LAST_WORDS);
+        let _ = ended.recv_timeout(FLUSH_TIMEOUT);
     }
 }
 
@@ -190,14 +190,14 @@ impl AuditFile {
     pub fn reopen(&self, path: Option<&Path>) -> Result<()> {
         let sink = AuditSink::open(path)?;
         *self.next.lock() = Some(sink);
-        self.queue.nudge();
+        self.queue.wake();
         Ok(())
     }
 }
 
 /// The pause after each write. Events that arrive during the pause are written together, and their sessions need not
 /// wake the thread, which would cost a system call for every small file.
-const REST: Duration = Duration::from_millis(2);
+const WRITE_PAUSE: Duration = Duration::from_millis(2);
 
 /// Writes the whole text. On an error, it also returns the number of bytes that were written before.
 fn append(file: &mut File, text: &[u8]) -> std::result::Result<(), (u64, io::Error)> {
@@ -250,7 +250,7 @@ impl AuditWriter {
             if ended {
                 return;
             }
-            std::thread::sleep(REST);
+            std::thread::sleep(WRITE_PAUSE);
         }
     }
 
@@ -260,8 +260,8 @@ impl AuditWriter {
         let lines = entries
             .into_iter()
             .map(|entry| record::line(entry.time, &entry.event, entry.count));
-        let told = (lost > 0).then(|| record::lost(Timestamp::now(), lost));
-        let lines: Vec<String> = lines.chain(told).collect();
+        let losses = (lost > 0).then(|| record::lost(Timestamp::now(), lost));
+        let lines: Vec<String> = lines.chain(losses).collect();
         let file = match &mut self.sink {
             AuditSink::File(file) => file,
             AuditSink::Log => {
@@ -287,7 +287,7 @@ impl AuditWriter {
             Ok(()) => (self.torn, self.failing) = (false, false),
             Err((written, error)) => {
                 self.torn |= written > 0 && !take_back(file, written);
-                self.queue.lose(lost + count);
+                self.queue.count_lost(lost + count);
                 if !self.failing {
                     tracing::error!(%error, "cannot write the audit log: events are being lost");
                     self.failing = true;

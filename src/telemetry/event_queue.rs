@@ -22,7 +22,7 @@ use crate::session::events::EmitCredit;
 /// The time within which refusals of one kind in one session are combined into one event.
 const SUM_FOR: Duration = Duration::from_secs(1);
 /// The interval at which losses are reported during a flood.
-const TELL_LOSSES_EVERY: Duration = Duration::from_secs(1);
+const REPORT_LOSSES_EVERY: Duration = Duration::from_secs(1);
 /// The most kinds of refusals that are combined at the same time: some for each possible session.
 const MAX_SUMS: usize = 16_384;
 /// If there are more users than this, users without queued events are forgotten.
@@ -52,7 +52,7 @@ impl QueueCapacity {
 pub struct QueuedEvent {
     /// The time of the event. If the entry stands for several, it is the time of the last one.
     pub time: Timestamp,
-    /// The event itself.
+    /// The event, with texts cut to what will be written.
     pub event: Event,
     /// The number of occurrences that the entry stands for.
     pub count: u64,
@@ -91,7 +91,7 @@ struct EventQueueState {
     lost_due: Option<Instant>,
     /// Whether the credit of any user may be short.
     short: bool,
-    nudged: bool,
+    woken: bool,
     closed: bool,
     /// Whether the subscriber is sleeping.
     sleeping: bool,
@@ -223,7 +223,7 @@ impl EventQueue {
         loop {
             let now = Instant::now();
             state.put_sums(self.capacity, now);
-            if !state.entries.is_empty() || state.nudged || state.closed || state.losses_are_due(now) {
+            if !state.entries.is_empty() || state.woken || state.closed || state.losses_are_due(now) {
                 break;
             }
             state.sleeping = true;
@@ -237,7 +237,7 @@ impl EventQueue {
             }
         }
         state.sleeping = false;
-        state.nudged = false;
+        state.woken = false;
         let mut batch = EventBatch::default();
         while batch.entries.len() < most
             && let Some(entry) = state.pop(self.capacity)
@@ -254,13 +254,13 @@ impl EventQueue {
     }
 
     /// Counts events that could not be written as lost.
-    pub fn lose(&self, count: u64) {
-        self.state().lose(count);
+    pub fn count_lost(&self, count: u64) {
+        self.state().count_lost(count);
     }
 
     /// Wakes the subscriber, which has other work to do.
-    pub fn nudge(&self) {
-        self.state().nudged = true;
+    pub fn wake(&self) {
+        self.state().woken = true;
         self.ready.notify_one();
     }
 
@@ -304,9 +304,9 @@ impl EventQueueState {
             }
             over.extend(sum.last.take().map(|(time, event)| (time, event, sum.count)));
             // A refusal that is still repeated continues to be combined.
-            let goes_on = sum.count > 0 && !closed;
+            let continues = sum.count > 0 && !closed;
             (sum.since, sum.count) = (now, 0);
-            goes_on
+            continues
         });
         self.sums_due = self.sums.values().map(|sum| sum.since + SUM_FOR).min();
         over.sort_by_key(|(time, ..)| *time);
@@ -328,7 +328,7 @@ impl EventQueueState {
         if account.held.events >= most.events || account.held.bytes + bytes > most.bytes {
             account.credit.shorten();
             self.short = true;
-            return self.lose(count);
+            return self.count_lost(count);
         }
         account.held.add(bytes);
         if account.held.is_at_least(3, most) {
@@ -346,10 +346,10 @@ impl EventQueueState {
     }
 
     /// Counts lost events, and returns whether they are the first ones.
-    fn lose(&mut self, count: u64) -> bool {
+    fn count_lost(&mut self, count: u64) -> bool {
         self.lost += count;
         self.lost_due
-            .get_or_insert_with(|| Instant::now() + TELL_LOSSES_EVERY);
+            .get_or_insert_with(|| Instant::now() + REPORT_LOSSES_EVERY);
         self.lost == count
     }
 

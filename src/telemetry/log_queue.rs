@@ -20,7 +20,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// The size of the queue in bytes: thousands of lines, which are short.
 const CAPACITY: usize = 1 << 20;
 /// The most time that the end of the process waits for the last lines to be read.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 thread_local! {
     static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
@@ -156,7 +156,7 @@ pub struct Flush(pub(super) LogQueue);
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        self.0.flush(LAST_WORDS);
+        self.0.flush(FLUSH_TIMEOUT);
     }
 }
 
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn who_logs_does_not_wait_for_who_reads_and_losses_are_told() {
+    fn logging_does_not_wait_for_the_reader_and_losses_are_reported() {
         let text = Arc::<Mutex<Vec<u8>>>::default();
         let (begun, begins) = mpsc::channel();
         let (permit, permissions) = mpsc::channel();
@@ -224,8 +224,8 @@ mod tests {
         let text = String::from_utf8(text.lock().clone()).unwrap();
         let kept = text.lines().filter(|line| line.starts_with('x')).count();
         let lost = text.lines().filter(|line| line.contains("lost")).map(|line| {
-            let told: serde_json::Value = serde_json::from_str(line).unwrap();
-            told["count"].as_u64().unwrap()
+            let record: serde_json::Value = serde_json::from_str(line).unwrap();
+            record["count"].as_u64().unwrap()
         });
         assert_eq!(
             (kept, lost.collect::<Vec<_>>()),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_audit_logs_thread_waits_and_loses_nothing() {
+    fn the_audit_log_thread_waits_and_loses_nothing() {
         let (reader, writer) = io::pipe().unwrap();
         let queue = LogQueue::start(writer).unwrap();
         let audit = std::thread::spawn({

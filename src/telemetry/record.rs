@@ -11,7 +11,7 @@ use crate::domain::path::VirtualPath;
 use base::visible;
 
 /// The most characters that are kept of a name that a peer sent. A valid user name has at most 128.
-const LONGEST_CLAIM: usize = 256;
+const MAX_PEER_NAME: usize = 256;
 
 /// Returns the event as a JSON object, without a newline. `time` is in UTC.
 ///
@@ -134,7 +134,7 @@ fn text(path: &VirtualPath) -> Value {
 }
 
 fn claim(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_CLAIM) {
+    match text.char_indices().nth(MAX_PEER_NAME) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }

@@ -132,14 +132,14 @@ fn events_are_written_in_order_to_a_private_file() {
     };
     let file = settings.audit.clone().unwrap();
     let (log, _reload) = open_audit(&settings).unwrap();
-    (0..1000).for_each(|n| log.notice(&refused(n)));
+    (0..1000).for_each(|n| log.on_event(&refused(n)));
     drop(log);
     assert_eq!(reasons(&file), numbers(0..1000));
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
     // A second run appends to the file.
     let (log, _reload) = open_audit(&settings).unwrap();
-    log.notice(&refused(1000));
+    log.on_event(&refused(1000));
     drop(log);
     assert_eq!(reasons(&file), numbers(0..1001));
 }
@@ -153,7 +153,7 @@ fn a_rotated_file_is_opened_anew() {
         ..LogSettings::default()
     };
     let (log, reload) = open_audit(&settings).unwrap();
-    log.notice(&refused(0));
+    log.on_event(&refused(0));
     // Wait until the event is written, because queued events may go to either file.
     while file.metadata().unwrap().len() == 0 {
         std::thread::yield_now();
@@ -161,7 +161,7 @@ fn a_rotated_file_is_opened_anew() {
     let rotated = dir.path().join("audit.log.1");
     std::fs::rename(&file, &rotated).unwrap();
     reload.apply(&settings).unwrap();
-    log.notice(&refused(1));
+    log.on_event(&refused(1));
 
     // A path that cannot be opened causes an error, and no setting is changed.
     settings.audit = Some(dir.path().join("missing/audit.log"));
@@ -170,20 +170,20 @@ fn a_rotated_file_is_opened_anew() {
         error.contains("missing/audit.log\": no such file or directory"),
         "{error}"
     );
-    log.notice(&refused(2));
+    log.on_event(&refused(2));
     drop(log);
     assert_eq!(reasons(&rotated), numbers(0..1));
     assert_eq!(reasons(&file), numbers(1..3));
 }
 
 #[test]
-fn a_stuck_disk_holds_up_nobody_and_losses_are_told() {
+fn a_stuck_disk_blocks_no_session_and_losses_are_reported() {
     // A pipe that is not read takes 64 KiB and then blocks, as a hanging disk does.
     let (reader, writer) = io::pipe().unwrap();
     let disk = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
     let (log, _file) = AuditLog::start(audit::AuditSink::File(disk)).unwrap();
     let sent = 20_000;
-    (0..sent).for_each(|n| log.notice(&refused(n)));
+    (0..sent).for_each(|n| log.on_event(&refused(n)));
 
     let reading = std::thread::spawn(move || {
         let mut lines = io::BufRead::lines(io::BufReader::new(reader));

@@ -117,7 +117,7 @@ fn sighup_with_a_broken_file_keeps_the_old_one() {
     let more = format!("{good}\n[quota]\ndefault_bytes = \"1GiB\"\n");
     fs::write(server.config(), more.replace("127.0.0.1:0", "127.0.0.1:1")).unwrap();
     server.signal("HUP");
-    server.wait_for_log("what has changed in [server], [quota] waits for a restart");
+    server.wait_for_log("changes in [server], [quota] need a restart");
 }
 
 #[test]

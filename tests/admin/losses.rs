@@ -91,13 +91,13 @@ const LOSSES: [Loss; 13] = [
         "careful",
         By::Key,
         &["set", "NAME", "--require", "publickey,password"],
-        "more is required of this user now to sign in",
+        "more factors are required of this user now to sign in",
     ),
     loss(
         "keys-only",
         PASSWORD,
         &["set", "NAME", "--require", "publickey"],
-        "more is required of this user now to sign in",
+        "more factors are required of this user now to sign in",
     ),
     loss(
         "expired",

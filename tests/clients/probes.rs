@@ -76,7 +76,7 @@ fn every_peer_gets_the_identification_string() {
         b"SSH-2.0-ha",
         true,
         &[LINE],
-        "before the client had said what it is",
+        "before the client had sent its identification",
     );
 }
 

@@ -132,7 +132,7 @@ fn each_unusable_key_is_named_with_the_reason() {
             blob_of("ssh-ed25519"),
             "ssh-ed25519: the key cannot be read",
         ),
-        ("what", blob_of("what"), "is no supported key type"),
+        ("what", blob_of("what"), "is not a supported key type"),
     ];
     for (index, (algorithm, key, expected)) in rows.into_iter().enumerate() {
         offer_key(&server, algorithm, &key);

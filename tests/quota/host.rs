@@ -148,7 +148,7 @@ fn a_directory_that_is_closed_to_the_server_counts_as_one_entry() {
         .collect();
     assert_eq!(numbers.get(..3), Some(&["10240", "1024", "9216"][..]), "{df}");
     assert_eq!(known(&server), (MIB, 5, true));
-    server.wait_for_log("what the server cannot enter counts as one entry each");
+    server.wait_for_log("each entry that the server cannot read counts as one file");
     let shown = server.admin_ok(&["quota", "show", "alice"], "");
     assert!(shown.contains("the server cannot enter"), "{shown}");
     assert!(shown.contains("and 1 more"), "{shown}");

@@ -107,7 +107,7 @@ fn an_unmounted_disk_gets_no_homes_and_works_again_once_it_is_mounted() {
     let refused = server.sftp("alice", "ls\n");
     assert!(!refused.status.success());
     assert!(
-        errors(&refused).contains("the storage of your home is not there at the moment"),
+        errors(&refused).contains("the storage of your home is not available at the moment"),
         "{}",
         errors(&refused)
     );

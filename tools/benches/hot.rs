@@ -131,7 +131,7 @@ fn account() -> &'static Arc<Account> {
 
 /// Measures what a WRITE of 32 KiB that grows its file costs besides the write.
 #[divan::bench(threads = [1, 2, 8])]
-fn charge_and_give_back_32_kib(bencher: Bencher) {
+fn charge_and_release_32_kib(bencher: Bencher) {
     let account = account();
     bencher.bench(|| {
         account.retry_until(Wait::Allowed, || {

@@ -15,7 +15,7 @@ use crate::report::Totals;
 use crate::worker::Worker;
 
 /// The time that operations under way may still take at the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const FINISH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The server's address, and how to sign in.
 pub struct Target {
@@ -145,7 +145,7 @@ pub async fn connect(
 
 impl Link {
     async fn wait(&self, what: &str, reached: impl Fn(&Worker) -> bool) -> Result<(), String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + FINISH_TIMEOUT;
         loop {
             let all = {
                 let workers = self.workers.lock();

@@ -1,8 +1,8 @@
-//! Commands that a message tells its reader to run, most of all as root.
+//! Commands that a message advises an operator to run, especially as root.
 //!
-//! Where somebody without rights can put another file, or a link, in the place of the one that a message is about,
-//! `chown` run as root would give away whatever lies there by then. So such a command is named only for paths that root
-//! alone can change. For others the message says what must hold, and that it is to be looked at first.
+//! If another user can replace the file that a message is about, or put a link in its place, `chown` run as root would
+//! give away whatever is there by then. So such a command is named only for paths that only root can change. For other
+//! paths, the message says which owner or mode is required, and to check the file first.
 
 use std::fs::Metadata;
 use std::io::{self, ErrorKind};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// The next step for something that must belong to user `uid`.
+/// Returns the advice for a file that must belong to user `uid`.
 pub fn chown(path: &Path, uid: u32) -> String {
     match Risk::of(path) {
         Risk::None => format!("chown -h {uid} {}", quoted(path)),
@@ -23,7 +23,7 @@ pub fn chown(path: &Path, uid: u32) -> String {
     }
 }
 
-/// The next step for a directory that must belong to user `uid` with all that lies in it.
+/// Returns the advice for a directory that must belong to user `uid` with its contents.
 pub fn chown_all(dir: &Path, uid: u32) -> String {
     match Risk::of(dir) {
         Risk::None => format!("look at what is in it, then: chown -hR {uid} {}", quoted(dir)),
@@ -31,13 +31,13 @@ pub fn chown_all(dir: &Path, uid: u32) -> String {
     }
 }
 
-/// The next step for something that must have the mode `mode`.
+/// Returns the advice for a file that must have the mode `mode`.
 pub fn chmod(path: &Path, mode: &str) -> String {
     match Risk::of(path) {
         Risk::None => format!("chmod {mode} {}", quoted(path)),
         Risk::Link(owner) => link(path, owner),
         Risk::Swapped => match path.symlink_metadata() {
-            // Its owner can do no more harm with this than without.
+            // Its owner can do no more harm with this command than without.
             Ok(meta) if meta.uid() != 0 => format!(
                 "chmod {mode} {}, as user {} and not as root",
                 quoted(path),
@@ -50,8 +50,8 @@ pub fn chmod(path: &Path, mode: &str) -> String {
     }
 }
 
-/// Adds the cause to an error about a path, and the next step where this process may not use it. `mode` is what its
-/// owner needs, such as `u+rw`. The owner, the mode, a directory above or the file system may be what refuses.
+/// Adds the cause to an error about a path and, if this process may not access it, the advice. `mode` is what its owner
+/// needs, such as `u+rw`. The owner, the mode, a directory above or the file system may be the reason.
 pub fn because(error: Error, cause: io::Error, path: &Path, mode: &str) -> Error {
     let hint = match cause.kind() {
         ErrorKind::PermissionDenied => Some(permission(path, mode)),
@@ -68,7 +68,7 @@ pub fn because(error: Error, cause: io::Error, path: &Path, mode: &str) -> Error
     }
 }
 
-/// The next step for something that this process may not use, as [`because`] says it.
+/// Returns the advice for a file that this process may not access, as [`because`] adds it.
 pub fn permission(path: &Path, mode: &str) -> String {
     let us = rustix::process::geteuid().as_raw();
     for above in path.ancestors() {
@@ -81,7 +81,7 @@ pub fn permission(path: &Path, mode: &str) -> String {
     format!("it must belong to user {us}")
 }
 
-/// The next step for a symbolic link in a place where none is needed.
+/// Returns the advice for a symbolic link in a place where none is needed.
 pub fn link(path: &Path, owner: u32) -> String {
     format!(
         "it is a symbolic link, made by user {owner}: look where it points to, and remove the link itself: rm {}",
@@ -89,12 +89,12 @@ pub fn link(path: &Path, owner: u32) -> String {
     )
 }
 
-/// The permission bits of a file as `chmod` takes them: `0750`.
+/// Returns the permission bits of a file as `chmod` accepts them: `0750`.
 pub fn mode_text(meta: &Metadata) -> String {
     format!("{:04o}", meta.mode() & 0o7777)
 }
 
-/// A path quoted for a shell.
+/// Returns a path quoted for a shell.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=%".contains(c);
@@ -104,13 +104,13 @@ pub fn quoted(path: &Path) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// What can happen to a path before a command is run on it.
+/// What can happen to a path before an operator runs a command on it.
 enum Risk {
-    /// Only root can change what the path names.
+    /// Only root can change which file the path names.
     None,
     /// The path is a symbolic link that belongs to this user.
     Link(u32),
-    /// Somebody else can put another file there, or has put a second name of another's file there.
+    /// Another user can put another file there, or has put another name of someone's file there.
     Swapped,
 }
 
@@ -133,7 +133,7 @@ impl Risk {
     }
 }
 
-/// Whether root alone can change which directory this path names.
+/// Returns whether only root can change which directory this path names.
 fn all_are_roots(dir: &Path) -> bool {
     let mut above: Option<Metadata> = None;
     let mut path = PathBuf::new();
@@ -142,7 +142,7 @@ fn all_are_roots(dir: &Path) -> bool {
         let Ok(meta) = path.symlink_metadata() else {
             return false;
         };
-        // In a directory like /tmp others can add entries, but cannot take away those of root.
+        // In a directory such as /tmp, other users can add entries, but cannot remove those of root.
         let sticky = meta.mode() & 0o1000 != 0;
         let others_write = meta.mode() & 0o022 != 0 && !meta.is_symlink();
         if meta.uid() != 0 || (others_write && !sticky) {
@@ -150,7 +150,7 @@ fn all_are_roots(dir: &Path) -> bool {
         }
         above = Some(meta);
     }
-    // In a directory like /tmp itself, others can put entries.
+    // In /tmp itself, other users can create entries.
     above.is_some_and(|last| last.mode() & 0o022 == 0)
 }
 
@@ -194,7 +194,7 @@ mod tests {
         }
         assert!(!chown(&theirs.join("a file"), 7).contains("chown"));
         assert!(chmod(&theirs.join("a file"), "600").ends_with("', as user 65534 and not as root"));
-        // A second name of somebody else's file, and a directory that all can write to.
+        // The cases are a second name of another user's file, and a directory that all can write to.
         std::fs::hard_link(&file, ours.join("second")).unwrap();
         assert!(!chown(&file, 7).contains("chown"));
         std::fs::set_permissions(&ours, std::fs::Permissions::from_mode(0o777)).unwrap();

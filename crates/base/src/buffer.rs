@@ -1,27 +1,28 @@
-//! Large byte buffers that are used again: filled with zeros once, never cleared after that, and held only while they
-//! carry bytes, so that idle sessions own none.
+//! Large byte buffers that are reused: they are filled with zeros once and never cleared after that. A session has one
+//! only while it holds bytes, so that idle sessions have none.
 
 use parking_lot::Mutex;
 use std::ops::{Deref, DerefMut};
 
-/// The size of a buffer: a DATA reply of the largest READ (261,120 bytes) with its header, or two reads of the socket.
+/// The size of a buffer in bytes: a DATA reply of the largest READ (261,120 bytes) with its header, or two reads of the
+/// socket.
 pub const BUFFER_SIZE: usize = 256 * 1024;
 
-/// How many unused buffers are kept: 8 MiB at the most, enough for every core to have several in hand.
-const KEPT: usize = 32;
+/// The most unused buffers that are kept: 8 MiB in total, so that every core has several.
+const MAX_KEPT: usize = 32;
 
 static POOL: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
-/// A buffer of [`BUFFER_SIZE`] initialised bytes, with whatever was in them last. It goes back to the pool when it is
+/// A buffer of [`BUFFER_SIZE`] initialised bytes, which may contain old data. It returns to the pool when it is
 /// dropped.
 #[derive(Debug)]
 pub struct Buffer {
-    // Empty only while being dropped.
+    // This is empty only while the buffer is dropped.
     bytes: Box<[u8]>,
 }
 
 impl Buffer {
-    /// A buffer from the pool, or a new one.
+    /// Takes a buffer from the pool, or allocates a new one.
     pub fn take() -> Self {
         let pooled = POOL.lock().pop();
         Self {
@@ -54,13 +55,13 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
         let mut pool = POOL.lock();
-        if pool.len() < KEPT {
+        if pool.len() < MAX_KEPT {
             pool.push(bytes);
         }
     }
 }
 
-/// The first bytes of a buffer, to be handed on as [`bytes::Bytes`].
+/// The first bytes of a buffer, which can be passed on as [`bytes::Bytes`].
 #[derive(Debug)]
 pub struct FilledBuffer {
     buffer: Buffer,
@@ -68,7 +69,7 @@ pub struct FilledBuffer {
 }
 
 impl FilledBuffer {
-    /// The first `length` bytes of the buffer, at most all.
+    /// Wraps the first `length` bytes of the buffer, at most all.
     pub fn new(buffer: Buffer, length: usize) -> Self {
         let length = length.min(buffer.len());
         Self { buffer, length }

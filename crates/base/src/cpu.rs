@@ -1,7 +1,7 @@
-//! What the CPU can do, where that decides which cipher is the fast one.
+//! Detects CPU features that decide which cipher is the fastest.
 
-/// Whether the CPU has instructions for AES. Without them chacha20-poly1305 is faster than AES-GCM; with them it costs
-/// twice as much.
+/// Returns whether the CPU has instructions for AES. Without them, chacha20-poly1305 is faster than AES-GCM; with them,
+/// it costs twice as much.
 pub fn has_aes_instructions() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("aes");

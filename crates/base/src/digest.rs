@@ -1,4 +1,4 @@
-//! The digests that prove that two ends hold the same bytes, and the lines in which coreutils prints them.
+//! The digests with which two ends compare files, and the lines in which coreutils prints them.
 
 use md5::digest::{Digest as _, DynDigest};
 
@@ -23,7 +23,7 @@ impl Algorithm {
         Algorithm::Sha512,
     ];
 
-    /// The name of the algorithm on the wire.
+    /// Returns the name of the algorithm in the protocol.
     pub fn name(self) -> &'static str {
         match self {
             Algorithm::Md5 => "md5",
@@ -33,7 +33,7 @@ impl Algorithm {
         }
     }
 
-    /// The size of a digest, in bytes.
+    /// Returns the size of a digest, in bytes.
     pub fn length(self) -> usize {
         match self {
             Algorithm::Md5 => 16,
@@ -43,7 +43,7 @@ impl Algorithm {
         }
     }
 
-    /// Begins a digest. The SHA ones use the CPU's own instructions where it has them.
+    /// Creates a hasher. Those for SHA use the CPU's instructions if there are any.
     pub fn hasher(self) -> Box<dyn DynDigest + Send> {
         match self {
             Algorithm::Md5 => Box::new(md5::Md5::new()),
@@ -54,10 +54,10 @@ impl Algorithm {
     }
 }
 
-/// How a line of output looks.
+/// The format of a line of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
-    /// Whether `*` stands before the name instead of a space.
+    /// Whether `*` precedes the name instead of a space.
     pub binary: bool,
     /// Whether the line is in BSD's style.
     pub tag: bool,
@@ -65,8 +65,8 @@ pub struct Style {
     pub zero: bool,
 }
 
-/// The line that coreutils prints for a digest. A name with a backslash, a newline or a carriage return is escaped, and
-/// the line then begins with a backslash.
+/// Formats the line that coreutils prints for a digest. A name with a backslash, a newline or a carriage return is
+/// escaped, and the line then begins with a backslash.
 pub fn line(style: Style, algorithm: Algorithm, digest: &[u8], name: &[u8]) -> Vec<u8> {
     let escape = |byte: &u8| match byte {
         b'\\' => b"\\\\".to_vec(),

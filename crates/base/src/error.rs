@@ -1,6 +1,6 @@
-//! Errors for people: the thing, the cause, the next step.
+//! Errors for people: what failed, why, and what to do next.
 //!
-//! Layers that react to an error have enums of their own; this type is for what ends up on a terminal or in the log.
+//! Code that reacts to errors uses its own enums; this type is for errors that end up on a terminal or in the log.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -28,7 +28,7 @@ const EXISTS: u8 = 4;
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Makes an error from a lower-case clause that names the thing: `cannot open host key "k"`.
+    /// Creates an error from a lower-case clause that names what failed: `cannot open host key "k"`.
     pub fn new(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -39,44 +39,43 @@ impl Error {
         }
     }
 
-    /// Marks the error as one whose cause may have been removed by now, so that the same call is worth a second
-    /// attempt.
+    /// Marks the error as one whose cause may be gone by now, so that the same call may succeed in a second attempt.
     #[must_use]
     pub fn repeatable(mut self) -> Self {
         self.repeatable = true;
         self
     }
 
-    /// Whether the same call is worth a second attempt.
+    /// Returns whether the same call may succeed in a second attempt.
     pub fn is_repeatable(&self) -> bool {
         self.repeatable
     }
 
-    /// Marks the error as one about a thing that does not exist.
+    /// Marks the error as being about something that does not exist.
     #[must_use]
     pub fn not_found(mut self) -> Self {
         self.exit_code = NOT_FOUND;
         self
     }
 
-    /// Marks the error as one about a thing that exists already.
+    /// Marks the error as being about something that exists already.
     #[must_use]
     pub fn exists(mut self) -> Self {
         self.exit_code = EXISTS;
         self
     }
 
-    /// The cause as a clause, without what it kept from happening. `None`: there is no cause.
+    /// Returns the cause as a clause, without what failed; `None` if there is no cause.
     pub fn cause(&self) -> Option<String> {
         self.source.as_deref().map(|source| Clause(source).to_string())
     }
 
-    /// The exit code of a command that ends with this error.
+    /// Returns the exit code of a command that ends with this error.
     pub fn exit_code(&self) -> u8 {
         self.exit_code
     }
 
-    /// Keeps the cause. It is displayed after a colon.
+    /// Adds the cause, which is displayed after a colon.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(cause.into());
@@ -96,7 +95,7 @@ impl fmt::Display for Error {
         f.write_str(&self.what)?;
         let mut cause = self.source.as_deref().map(|e| e as &dyn StdError);
         while let Some(error) = cause {
-            // Our own errors display their sources themselves.
+            // Errors of this type display their sources themselves.
             write!(f, ": {}", Clause(error))?;
             cause = if error.is::<Error>() { None } else { error.source() };
         }
@@ -113,7 +112,7 @@ impl StdError for Error {
     }
 }
 
-/// A cause as a lower-case clause: `Permission denied (os error 13)` becomes `permission denied`.
+/// Displays a cause as a lower-case clause: `Permission denied (os error 13)` becomes `permission denied`.
 pub struct Clause<'a>(pub &'a dyn StdError);
 
 impl fmt::Display for Clause<'_> {

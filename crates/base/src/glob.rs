@@ -1,41 +1,39 @@
-//! Wildcards: the one matcher for names and hosts, and the notation in which a word says which of its bytes are
-//! wildcards.
+//! Wildcards: the matcher for names and hosts, and the notation that marks which bytes of a word are wildcards.
 //!
-//! Two dialects are known. File names are matched as a shell does it (Shell Command Language, 2.13): `*`, `?` and
-//! `[…]`, over bytes; a name that begins with a dot is matched only by a dot, and a pattern longer than any name
-//! matches nothing. Hosts are matched as ssh_config(5) has it under PATTERNS: `*` and `?` alone, and lists with `!`.
-//! One comparison takes at most the product of both lengths.
+//! There are two dialects. File names are matched as by a shell (Shell Command Language, 2.13): `*`, `?` and `[…]`,
+//! over bytes; only a dot matches the dot at the beginning of a name, and a pattern longer than any name matches
+//! nothing. Hosts are matched as described in ssh_config(5) under PATTERNS: only `*` and `?`, and lists with `!`. The
+//! time of a match is at most proportional to the product of both lengths.
 //!
-//! [`existing`] lists directories of this machine; on a server, those who expand do it themselves.
+//! [`existing`] lists directories of this machine; code that expands patterns on a server lists them itself.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// The longest name of a file, in bytes (NAME_MAX of Linux): no pattern of one needs to be longer.
+/// The longest file name, in bytes (Linux's NAME_MAX): a pattern for one needs to be no longer.
 const LONGEST_NAME: usize = 255;
 
 /// A byte of a pattern, and whether it was quoted: a quoted byte stands for itself.
-pub type Marked = (u8, bool);
+pub type PatternByte = (u8, bool);
 
-/// Whether the word stands for more than itself.
-pub fn is_pattern(word: &[Marked]) -> bool {
+/// Returns whether the word contains a wildcard.
+pub fn is_pattern(word: &[PatternByte]) -> bool {
     word.iter()
         .any(|&(byte, quoted)| !quoted && matches!(byte, b'*' | b'?' | b'['))
 }
 
-/// The bytes of a word that stands for itself.
-pub fn literal(word: &[Marked]) -> Vec<u8> {
+/// Returns the bytes of a word without wildcards.
+pub fn literal(word: &[PatternByte]) -> Vec<u8> {
     word.iter().map(|&(byte, _)| byte).collect()
 }
 
-/// A word in which a backslash takes the meaning from what follows, as bytes of which each is known to be quoted or
-/// not.
-pub fn parse(word: &[u8]) -> Vec<Marked> {
+/// Parses a word in which a backslash quotes the next byte; returns its bytes, each with whether it is quoted.
+pub fn parse(word: &[u8]) -> Vec<PatternByte> {
     let mut marked = Vec::with_capacity(word.len());
     let mut bytes = word.iter().copied();
     while let Some(byte) = bytes.next() {
         match byte {
-            // At the end it escapes nothing, and stands for itself.
+            // At the end it quotes nothing, and stands for itself.
             b'\\' => marked.push((bytes.next().unwrap_or(b'\\'), true)),
             byte => marked.push((byte, false)),
         }
@@ -43,8 +41,9 @@ pub fn parse(word: &[u8]) -> Vec<Marked> {
     marked
 }
 
-/// The word that [`parse`] reads as these bytes. A `~` at its beginning is special, too: it stands for the home.
-pub fn escaped(marked: impl Iterator<Item = Marked>) -> Vec<u8> {
+/// Returns the word that [`parse`] parses to these bytes. A `~` at its beginning is also quoted, since it stands for
+/// the home.
+pub fn escaped(marked: impl Iterator<Item = PatternByte>) -> Vec<u8> {
     let mut out = Vec::new();
     for (at, (byte, quoted)) in marked.enumerate() {
         let special = matches!(byte, b'*' | b'?' | b'[') || byte == b'~' && at == 0;
@@ -56,34 +55,34 @@ pub fn escaped(marked: impl Iterator<Item = Marked>) -> Vec<u8> {
     out
 }
 
-/// The word that stands for this name and for nothing else.
+/// Returns the word that matches only this name.
 pub fn escape(name: &[u8]) -> Vec<u8> {
     escaped(name.iter().map(|&byte| (byte, true)))
 }
 
-/// The name that a word says when its wildcards stand for themselves.
+/// Returns the name that a word stands for if its wildcards are taken literally.
 pub fn unescape(word: &[u8]) -> Vec<u8> {
     literal(&parse(word))
 }
 
-/// A pattern of one name.
+/// A compiled pattern for one name.
 pub struct Pattern {
     steps: Vec<Step>,
-    /// Whether it may stand for a name that begins with a dot.
+    /// Whether it may match a name that begins with a dot.
     hidden: bool,
-    /// The longest name that it may stand for, in bytes.
+    /// The longest name that it may match, in bytes.
     longest: usize,
 }
 
-/// What one place of a pattern stands for.
+/// One element of a pattern.
 enum Step {
-    /// `*`: any run of bytes.
+    /// `*` matches any sequence of bytes.
     Any,
-    /// `?`: any one byte of a name.
+    /// `?` matches any one byte of a name.
     AnyByte,
-    /// A byte that stands for itself.
+    /// A byte that matches only itself.
     Byte(u8),
-    /// `[…]`: one of these bytes.
+    /// `[…]` matches one of these bytes.
     OneOf(Box<[bool; 256]>),
 }
 
@@ -98,11 +97,11 @@ impl Step {
 }
 
 impl Pattern {
-    /// Reads one component of a path, as a shell does it.
-    pub fn compile(pattern: &[Marked]) -> Self {
+    /// Compiles a pattern for one component of a path, with the rules of a shell.
+    pub fn compile(pattern: &[PatternByte]) -> Self {
         let mut steps = Vec::new();
         let mut rest = pattern;
-        // A pattern that is longer than any name stands for none.
+        // A pattern that is longer than any name matches nothing.
         while let (Some((&(byte, quoted), after)), true) = (rest.split_first(), steps.len() <= LONGEST_NAME) {
             rest = after;
             match (byte, quoted) {
@@ -113,7 +112,7 @@ impl Pattern {
                         steps.push(Step::OneOf(set));
                         rest = after.get(length..).unwrap_or_default();
                     }
-                    // It is never closed, and stands for itself.
+                    // The bracket is never closed, so it stands for itself.
                     None => steps.push(Step::Byte(b'[')),
                 },
                 (plain, _) => steps.push(Step::Byte(plain)),
@@ -126,7 +125,8 @@ impl Pattern {
         }
     }
 
-    /// Reads a pattern of a host, as ssh does it: `*` and `?` alone, and a dot is like any other byte.
+    /// Compiles a pattern for a host, with ssh's rules: only `*` and `?` are wildcards, and a dot is like any other
+    /// byte.
     pub fn of_host(pattern: &str) -> Self {
         let mut steps = Vec::new();
         for byte in pattern.bytes() {
@@ -143,13 +143,13 @@ impl Pattern {
         }
     }
 
-    /// Whether the pattern stands for this name.
+    /// Returns whether the pattern matches this name.
     pub fn matches(&self, name: &[u8]) -> bool {
         if self.steps.len() > self.longest || name.starts_with(b".") && !self.hidden {
             return false;
         }
         let (mut step, mut at) = (0, 0);
-        // The place of the last star, and the end of what it stands for.
+        // The position of the last star, and the end of what it matches.
         let mut star: Option<(usize, usize)> = None;
         loop {
             let fits = match (self.steps.get(step), name.get(at)) {
@@ -178,7 +178,7 @@ impl Pattern {
     }
 }
 
-/// Whether one of the patterns of hosts matches, and none of those with a `!` in front.
+/// Returns whether one of the patterns of hosts matches, and none of those that begin with `!`.
 pub fn matches_host_list<'a>(patterns: impl IntoIterator<Item = &'a str>, host: &str) -> bool {
     let mut found = false;
     for pattern in patterns {
@@ -191,30 +191,30 @@ pub fn matches_host_list<'a>(patterns: impl IntoIterator<Item = &'a str>, host: 
     found
 }
 
-/// The components of a path that is a pattern.
-pub fn components(pattern: &[Marked]) -> impl Iterator<Item = &[Marked]> {
+/// Splits a pattern of a path into its components.
+pub fn components(pattern: &[PatternByte]) -> impl Iterator<Item = &[PatternByte]> {
     pattern
         .split(|&(byte, _)| byte == b'/')
         .filter(|component| !component.is_empty())
 }
 
-/// Where the expansion of a pattern begins: `/`, or nothing for a relative one.
-pub fn root(pattern: &[Marked]) -> Vec<u8> {
+/// Returns the directory where the expansion of a pattern begins: `/`, or nothing for a relative one.
+pub fn root(pattern: &[PatternByte]) -> Vec<u8> {
     match pattern.first() {
         Some((b'/', _)) => b"/".to_vec(),
         _ => Vec::new(),
     }
 }
 
-/// Whether only directories are meant: the pattern ends in a slash.
-pub fn ends_in_slash(pattern: &[Marked]) -> bool {
+/// Returns whether the pattern ends in a slash, so that it matches only directories.
+pub fn ends_in_slash(pattern: &[PatternByte]) -> bool {
     pattern.last().is_some_and(|&(byte, _)| byte == b'/')
 }
 
-/// The names on this machine that a pattern stands for and that are there, in order. Lists directories, and so may
-/// block; what cannot be listed matches nothing. A pattern that ends in a slash stands for directories, with that
+/// Returns the existing names on this machine that match a pattern, in order. It lists directories, so it may block; a
+/// directory that cannot be listed matches nothing. A pattern that ends in a slash matches directories, with that
 /// slash.
-pub fn existing(pattern: &[Marked]) -> Vec<Vec<u8>> {
+pub fn existing(pattern: &[PatternByte]) -> Vec<Vec<u8>> {
     let below = |base: &[u8], name: &[u8]| match base {
         b"" => name.to_vec(),
         [.., b'/'] => [base, name].concat(),
@@ -259,7 +259,7 @@ pub fn existing(pattern: &[Marked]) -> Vec<Vec<u8>> {
     found
 }
 
-/// Several stars in a row are as good as one.
+/// Several stars in a row are equivalent to one.
 fn push_any(steps: &mut Vec<Step>) {
     if !matches!(steps.last(), Some(Step::Any)) {
         steps.push(Step::Any);
@@ -274,13 +274,13 @@ fn fill(set: &mut [bool; 256], low: u8, high: u8) {
     }
 }
 
-/// Reads what stands behind a `[`: the bytes of the class, and its length with the `]`.
-fn class(pattern: &[Marked]) -> Option<(Box<[bool; 256]>, usize)> {
+/// Parses what follows a `[`: returns the bytes of the class, and its length with the `]`.
+fn class(pattern: &[PatternByte]) -> Option<(Box<[bool; 256]>, usize)> {
     let negated = matches!(pattern.first(), Some((b'!' | b'^', false)));
     let start = usize::from(negated);
     let mut at = start;
     let mut set = Box::new([false; 256]);
-    // No class that could be part of a name's pattern is longer.
+    // A class in a pattern for a file name is not longer than this.
     while at <= LONGEST_NAME {
         let &(low, quoted) = pattern.get(at)?;
         if low == b']' && !quoted && at > start {

@@ -1,7 +1,7 @@
 //! What the server and the client share: errors for people, secrets, sizes, digests, patterns, words as shells split
 //! them, text that is safe for a terminal, and the TCP stream in large pieces.
 #![forbid(unsafe_code)]
-// The documentation is for those who work on the programs: what is private belongs to it.
+// The documentation is for developers of the programs, so private items are part of it.
 #![allow(rustdoc::private_intra_doc_links)]
 
 pub mod advice;

@@ -1,4 +1,4 @@
-//! Manual pages and completions of a program. They are made from its own grammar, so that they are never behind it.
+//! Generates manual pages and completions from a program's grammar, so that they are always up to date.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::error::{Error, Result};
 
-/// The script that completes a program's arguments in a shell.
+/// Returns the script that completes a program's arguments in a shell.
 pub fn completions<Grammar: CommandFactory>(shell: Shell) -> String {
     let mut grammar = Grammar::command();
     let name = grammar.get_name().to_owned();
@@ -16,10 +16,10 @@ pub fn completions<Grammar: CommandFactory>(shell: Shell) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// Writes a page for the program and for each of its commands into a directory, which is made if it is missing.
+/// Writes a page for the program and for each of its commands into a directory, which is created if it is missing.
 ///
 /// # Errors
-/// When they cannot be written.
+/// Returns an error if they cannot be written.
 pub fn pages<Grammar: CommandFactory>(dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir)
         .and_then(|()| clap_mangen::generate_to(Grammar::command(), dir))

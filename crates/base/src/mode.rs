@@ -1,7 +1,7 @@
-//! The permissions of a file as text, as `ls -l` shows them.
+//! Formats the permissions of a file as `ls -l` shows them.
 
-/// The ten characters of a mode, as strmode(3) writes them: `kind` first, then `rwx` for user, group and others, with
-/// the setuid, setgid and sticky bits in the place of an `x`.
+/// Returns the ten characters of a mode, as strmode(3) writes them: `kind` first, then `rwx` for user, group and
+/// others, with the setuid, setgid and sticky bits in the place of an `x`.
 pub fn mode_letters(kind: u8, mode: u32) -> [u8; 10] {
     let bit = |bit: u32, letter: u8| if mode & bit != 0 { letter } else { b'-' };
     let execute = |execute: u32, special: u32, letter: u8| match (mode & execute != 0, mode & special != 0) {
@@ -24,7 +24,7 @@ pub fn mode_letters(kind: u8, mode: u32) -> [u8; 10] {
     ]
 }
 
-/// The letter for the type of file that a mode has in its upper bits (stat(2)). It is `?` where there is none.
+/// Returns the letter for the file type in a mode's upper bits (stat(2)), or `?` if there is none.
 pub fn kind_letter(mode: u32) -> u8 {
     match mode & 0o170_000 {
         0o100_000 => b'-',

@@ -1,11 +1,11 @@
-//! Paths as an operator writes them: made absolute, and with links resolved as far as the path exists.
+//! Makes an operator's paths absolute, and resolves links as far as the path exists.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// `path` as it is meant from the directory `base`, without `.` and `..`. A `..` behind a symbolic link goes where the
+/// Returns `path` relative to the directory `base`, without `.` and `..`. A `..` after a symbolic link leads where the
 /// kernel would go.
 pub fn absolute(base: &Path, path: &Path) -> PathBuf {
     let mut joined = base.to_path_buf();
@@ -23,17 +23,17 @@ pub fn absolute(base: &Path, path: &Path) -> PathBuf {
     joined
 }
 
-/// `path` as it is meant on a command line: from the current directory.
+/// Returns the absolute form of a `path` that is relative to the current directory.
 ///
 /// # Errors
-/// When the current directory cannot be read.
+/// Returns an error if the current directory cannot be read.
 pub fn from_here(path: &Path) -> Result<PathBuf> {
-    let here =
-        std::env::current_dir().map_err(|cause| Error::new("cannot tell where we are").because(cause))?;
+    let here = std::env::current_dir()
+        .map_err(|cause| Error::new("cannot read the current directory").because(cause))?;
     Ok(absolute(&here, path))
 }
 
-/// The path without symbolic links, as far as it exists; what does not exist stays as it is written.
+/// Returns the path with symbolic links resolved, as far as it exists; the rest stays as it is written.
 pub fn resolve(path: &Path) -> PathBuf {
     let mut missing = Vec::new();
     let mut existing = path;
@@ -50,7 +50,7 @@ pub fn resolve(path: &Path) -> PathBuf {
     }
 }
 
-/// Resolves many paths; a directory that several of them lie in is resolved once.
+/// Resolves many paths, and each directory that several of them have in common only once.
 #[derive(Default)]
 pub struct Resolver {
     parents: HashMap<PathBuf, PathBuf>,
@@ -110,7 +110,7 @@ mod tests {
             assert_eq!(resolve(&root.join(path)), root.join(expected), "{path}");
             assert_eq!(resolver.resolve(&root.join(path)), root.join(expected), "{path}");
         }
-        // A `..` behind a link leaves what the link points to.
+        // A `..` after a link leaves the directory that the link points to.
         assert_eq!(absolute(&root, Path::new("link/..")), root);
     }
 }

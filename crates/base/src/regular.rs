@@ -1,8 +1,9 @@
-//! Opens files that must be regular files: the configuration, host keys, the audit log, the lock, the store. Whatever
-//! else has such a name (a FIFO, a device, a directory, a symbolic link where none may be) is refused with a sentence.
+//! Opens files that must be regular files: the configuration, host keys, the audit log, the lock, the store. Anything
+//! else (a FIFO, a device, a directory, or a symbolic link where none is allowed) is refused with a message.
 //!
-//! A name can become something else between looking and opening. So the open itself cannot wait (`O_NONBLOCK`) and
-//! takes no terminal (`O_NOCTTY`), and what was opened is looked at again. What is read is limited in size.
+//! A name may refer to something else after it was checked. So the open itself cannot block (`O_NONBLOCK`) and does not
+//! make a terminal the controlling one (`O_NOCTTY`), and what was opened is checked again. The size of what is read is
+//! limited.
 
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -11,22 +12,22 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// What a symbolic link in the file's place means.
+/// What to do if the name is a symbolic link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
-    /// The file to which the link points is meant: the operator put the link there.
+    /// The link is followed: the operator put it there.
     Follow,
-    /// The link is refused: the file lies in a directory where nobody has a reason to put a link.
+    /// The link is refused: nobody has a reason to put a link into this directory.
     Refuse,
 }
 
 /// Opens a regular file with these options. Custom flags in them are replaced.
 ///
 /// # Errors
-/// Those of the system, and one of kind [`io::ErrorKind::InvalidInput`] for what is not a regular file, which says what
-/// it is.
+/// Returns the system's error, or one of kind [`io::ErrorKind::InvalidInput`] that says what it is if it is not a
+/// regular file.
 pub fn open_regular(path: &Path, options: &OpenOptions, links: Links) -> io::Result<File> {
-    // It is looked at first, because opening a device may do something.
+    // Check the type first, because opening a device may have an effect.
     match stat(path, links) {
         Ok(meta) => must_be_regular(&meta)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -40,7 +41,7 @@ pub fn open_regular(path: &Path, options: &OpenOptions, links: Links) -> io::Res
     options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
     let file = match options.open(path) {
         Ok(file) => file,
-        // It may have become something else meanwhile; what it is says more than ENXIO or ELOOP.
+        // It may have changed meanwhile; its type is a better message than ENXIO or ELOOP.
         Err(error) => {
             if let Ok(meta) = stat(path, links) {
                 must_be_regular(&meta)?;
@@ -55,7 +56,7 @@ pub fn open_regular(path: &Path, options: &OpenOptions, links: Links) -> io::Res
 /// Reads a regular file of at most `most` bytes. Symbolic links are followed.
 ///
 /// # Errors
-/// Those of [`open_regular`], and one when the file is larger.
+/// Returns the errors of [`open_regular`], or an error if the file is larger.
 pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open_regular(path, OpenOptions::new().read(true), Links::Follow)?;
     let mut bytes = Vec::new();
@@ -66,10 +67,10 @@ pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Refuses what is not a regular file.
+/// Checks that this is a regular file.
 ///
 /// # Errors
-/// When it is something else; the error says what.
+/// Returns an error that says what it is if it is not.
 pub fn must_be_regular(meta: &Metadata) -> io::Result<()> {
     if meta.is_file() {
         return Ok(());
@@ -80,7 +81,7 @@ pub fn must_be_regular(meta: &Metadata) -> io::Result<()> {
     )))
 }
 
-/// The kind of a directory entry, with its article.
+/// Returns the kind of a directory entry, with its article.
 pub fn kind(of: FileType) -> &'static str {
     if of.is_file() {
         "a regular file"

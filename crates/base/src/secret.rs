@@ -1,33 +1,33 @@
-//! Secrets, which must not be seen: they are wiped when dropped, and never printed.
+//! Secrets: they are overwritten in memory when they are dropped, and never printed.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A password or a private key in memory. `Debug` shows nothing of it, and there is no `Display`.
+/// A password or a private key in memory. `Debug` does not show it, and there is no `Display`.
 ///
-/// A password is bytes: what a client's terminal makes of a pressed key need not be UTF-8.
+/// A password is bytes: the bytes that a client's terminal sends for a key need not be UTF-8.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes the text over. The caller keeps no copy.
+    /// Takes ownership of the text. The caller keeps no copy.
     pub fn new(text: String) -> Self {
         Self::from_bytes(text.into_bytes())
     }
 
-    /// Takes the bytes over. The caller keeps no copy.
+    /// Takes ownership of the bytes. The caller keeps no copy.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The secret itself, for the one call that compares it.
+    /// Returns the secret itself, for the code that compares it.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The text from which it was made, for the one call that needs it. It is empty for a secret from the wire that is
-    /// not text: those are compared as [`Secret::bytes`], and never shown.
+    /// Returns the text from which it was created. It is empty for a secret from a client that is not text: such a
+    /// secret is compared as [`Secret::bytes`], and never shown.
     pub fn reveal(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }

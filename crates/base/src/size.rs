@@ -1,4 +1,4 @@
-//! Numbers of bytes as people write and read them.
+//! Formats and parses numbers of bytes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let bad = || {
-            Error::new(format!("\"{}\" is no size", text.escape_debug()))
+            Error::new(format!("\"{}\" is not a size", text.escape_debug()))
                 .hint("a number of bytes, or with a unit: 512, 10MiB, 1GiB, 1G")
         };
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -41,7 +41,7 @@ impl fmt::Display for Size {
         let power = self.0.max(1).ilog2() / 10;
         match power.checked_sub(1).and_then(|i| units.get(i as usize)) {
             None => write!(f, "{} B", self.0),
-            // One decimal needs no more than a double's 53 bits.
+            // One decimal needs at most the 53 bits of a double's precision.
             #[allow(clippy::cast_precision_loss)]
             Some(unit) => write!(f, "{:.1} {unit}", self.0 as f64 / (1u64 << (10 * power)) as f64),
         }

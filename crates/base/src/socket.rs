@@ -1,9 +1,9 @@
-//! The TCP stream as russh sees it: fewer, larger system calls both ways, and an end that always works.
+//! The TCP stream for russh: it makes fewer, larger system calls in both directions, and can always be ended.
 //!
-//! russh asks for four bytes, then for a packet, then for four bytes; and flushes after each packet that it has
-//! handled. Here reads fetch up to [`READ_AHEAD`] at once, and small writes are held back while more input is
-//! already at hand, since handling it will write more. What is held back goes out at [`SEND_AT`], when a read would
-//! wait, and before a callback waits ([`Socket::handle`]). Buffers exist only while they hold bytes.
+//! russh reads four bytes, then a packet, then four bytes again, and flushes after each packet that it has handled.
+//! This stream reads up to [`READ_AHEAD`] bytes at once, and delays small writes while more input is already buffered,
+//! since handling it will write more. Delayed output is sent at [`SEND_AT`] bytes, when a read would wait, and before a
+//! callback waits ([`Socket::handle`]). Buffers exist only while they hold bytes.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::io::{self, Read, Write};
@@ -21,13 +21,14 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::buffer::Buffer;
 
-/// How much is read from the socket at once: two of the largest SSH packets. Larger reads gain nothing measurable.
+/// The bytes that are read from the socket at once: two of the largest SSH packets. Larger reads are not measurably
+/// faster.
 const READ_AHEAD: usize = 128 * 1024;
-/// How much output is held back at most: one full TCP segmentation offload. Larger writes are not sent any faster.
+/// The most bytes of output that are delayed: one full TCP segmentation offload. Larger writes are not faster.
 const SEND_AT: usize = 64 * 1024;
 
-/// How often a peer whose bytes nobody reads is checked, to see whether it has hung up.
-const UNREAD_REST: Duration = Duration::from_millis(100);
+/// How often to check whether a peer has hung up whose bytes nobody reads.
+const HANG_UP_POLL: Duration = Duration::from_millis(100);
 
 /// A connected socket, to be given to russh.
 pub struct Socket {
@@ -36,7 +37,7 @@ pub struct Socket {
     input: Option<Buffer>,
     consumed: usize,
     filled: usize,
-    /// Whether the last read found nothing: then output must not wait for more input.
+    /// Whether the last read found nothing; if so, output must not wait for more input.
     starved: bool,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -60,13 +61,13 @@ struct Shared {
     readiness: Mutex<Arc<Readiness>>,
     output: Mutex<Vec<u8>>,
     began: Instant,
-    /// When the last input came, in milliseconds after `began`.
+    /// When the last input arrived, in milliseconds after `began`.
     last_input: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
 }
 
-/// Sends what is held back, from inside a callback that is about to wait; and tells how the connection does.
+/// Sends delayed output from inside a callback that is about to wait, and reports the state of the connection.
 #[derive(Clone)]
 pub struct ConnectionHandle(Arc<Shared>);
 
@@ -96,7 +97,7 @@ impl Socket {
         })
     }
 
-    /// See [`ConnectionHandle`].
+    /// Returns a handle to the connection, which stays valid while russh owns the socket.
     pub fn handle(&self) -> ConnectionHandle {
         ConnectionHandle(Arc::clone(&self.shared))
     }
@@ -108,7 +109,7 @@ impl Socket {
         }
     }
 
-    /// Hands out bytes that were read already.
+    /// Copies bytes that were read already.
     fn hand_out(&mut self, wanted: &mut ReadBuf<'_>) {
         let at_hand = self
             .input
@@ -125,7 +126,7 @@ impl Socket {
         }
     }
 
-    /// Reads from the socket into an empty buffer. `false`: the peer has closed its side.
+    /// Reads from the socket into an empty buffer. Returns `false` if the peer has closed its side.
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut buffer = None;
         let read = self.shared.poll_read(cx, || {
@@ -213,7 +214,7 @@ impl Shared {
         }
     }
 
-    /// Sends what is held back.
+    /// Sends delayed output, as far as the socket accepts it.
     fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut output = self.output();
         while !output.is_empty() {
@@ -234,7 +235,7 @@ fn sent_from(output: &mut Vec<u8>, count: usize) {
 }
 
 impl ConnectionHandle {
-    /// Sends what is held back, as far as the socket takes it without waiting.
+    /// Sends delayed output, as far as the socket accepts it without waiting.
     pub fn push(&self) {
         let mut output = self.0.output();
         while !output.is_empty() {
@@ -243,20 +244,21 @@ impl ConnectionHandle {
                     self.0.note_sent(count);
                     sent_from(&mut output, count);
                 }
-                // An error shows at the next read.
+                // An error is reported by the next read.
                 Err(_) => return,
             }
         }
     }
 
-    /// Sends these bytes before everything else, as far as the socket takes them without waiting.
-    pub fn say(&self, bytes: &[u8]) {
+    /// Sends these bytes before all others, as far as the socket accepts them without waiting.
+    pub fn send_immediately(&self, bytes: &[u8]) {
         if let Ok(count) = (&*self.0.stream).write(bytes) {
             self.0.note_sent(count);
         }
     }
 
-    /// Waits until the peer has closed its side, or the connection is lost, even while what it sent is not read.
+    /// Waits until the peer has closed its side, or the connection is lost. This also works while received bytes are
+    /// not read.
     pub async fn hung_up(&self) {
         loop {
             let readiness = self.0.readiness();
@@ -264,8 +266,8 @@ impl ConnectionHandle {
                 Ok(guard) if !guard.ready().is_read_closed() => {}
                 Ok(_) | Err(_) => return,
             }
-            // Unread bytes keep the socket readable, so that its readiness says nothing more.
-            tokio::time::sleep(UNREAD_REST).await;
+            // Unread bytes keep the socket readable, so its readiness gives no information.
+            tokio::time::sleep(HANG_UP_POLL).await;
         }
     }
 
@@ -273,19 +275,19 @@ impl ConnectionHandle {
     /// that owns the [`Socket`] must be polled afterwards, since only a poll makes it wait for the new event loop.
     ///
     /// # Errors
-    /// Fails when the socket cannot be registered; then nothing has changed.
+    /// Returns an error if the socket cannot be registered; nothing has changed then.
     pub fn change_event_loop(&self) -> io::Result<()> {
         let readiness = Arc::new(register(&self.0.stream)?);
         *self.0.readiness.lock() = readiness;
         Ok(())
     }
 
-    /// When the last byte came from the peer.
+    /// Returns when the last byte arrived from the peer.
     pub fn last_input(&self) -> Instant {
         self.0.began + Duration::from_millis(self.0.last_input.load(Ordering::Relaxed))
     }
 
-    /// How many bytes were received and sent so far, as they were on the wire.
+    /// Returns how many bytes were received and sent so far, including the overhead of SSH.
     pub fn traffic(&self) -> (u64, u64) {
         (
             self.0.received.load(Ordering::Relaxed),
@@ -307,7 +309,7 @@ impl AsyncRead for Socket {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
                     self.starved = true;
-                    // Its own readiness, or a full socket, wakes the task later; either way the read waits.
+                    // The socket's readiness, or a full socket, wakes the task later; the read waits in both cases.
                     if let Poll::Ready(Err(error)) = self.shared.poll_send(cx) {
                         return Poll::Ready(Err(error));
                     }

@@ -1,10 +1,11 @@
-//! Bytes and characters as they are shown: one rule for terminals and logs about what cannot be shown as it is, and
-//! bytes as digits. It knows no file, no terminal and no log.
+//! Formats bytes and characters for display: the rule for terminals and logs about what must be escaped, and bytes as
+//! digits. It does not know files, terminals or logs.
 
 use std::fmt::Write as _;
 
-/// Whether a character moves the cursor, ends a line, turns the reading direction, or cannot be seen.
-pub fn is_treacherous(c: char) -> bool {
+/// Returns whether a character moves the cursor, ends a line, changes the reading direction, or is invisible, so that
+/// it must be escaped.
+pub fn must_be_escaped(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
@@ -15,22 +16,23 @@ pub fn is_treacherous(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A peer's bytes as text in one line, fit for a terminal: treacherous characters are escaped as in Rust, and bytes
-/// that are not UTF-8 are shown as `\xff`. All that the client shows of names, messages and prompts goes through here.
+/// Formats a peer's bytes as one line of text that is safe for a terminal: dangerous characters are escaped as in Rust,
+/// and bytes that are not UTF-8 are shown as `\xff`. Everything that the client shows of names, messages and prompts
+/// passes through this function.
 pub fn printable(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         out.push_str(&for_terminal(chunk.valid()));
         for byte in chunk.invalid() {
-            // Writing to a String does not fail.
+            // Writing to a string does not fail.
             let _ = write!(out, "\\x{byte:02x}");
         }
     }
     out
 }
 
-/// A peer's bytes as several lines, fit for a terminal: at most `lines` of them, and `length` characters in all. What
-/// is left out shows as `…`.
+/// Formats a peer's bytes as several lines that are safe for a terminal: at most `lines` of them, and `length`
+/// characters in total. What is left out is shown as `…`.
 pub fn printable_lines(bytes: &[u8], lines: usize, length: usize) -> String {
     let mut out: Vec<String> = Vec::new();
     let mut left = length;
@@ -53,7 +55,7 @@ pub fn printable_lines(bytes: &[u8], lines: usize, length: usize) -> String {
     out.join("\n")
 }
 
-/// Bytes as hexadecimal digits, two for each.
+/// Formats bytes as hexadecimal digits, two for each.
 pub fn hex(bytes: &[u8]) -> String {
     let mut digits = String::with_capacity(2 * bytes.len());
     for byte in bytes {
@@ -63,7 +65,7 @@ pub fn hex(bytes: &[u8]) -> String {
     digits
 }
 
-/// Bytes as text that says exactly which bytes they are: `\\` is a backslash, `\xE9` a byte that is not UTF-8.
+/// Formats bytes as text that shows exactly which bytes they are: `\\` is a backslash, `\xE9` a byte that is not UTF-8.
 pub fn bytes(raw: &[u8]) -> String {
     let mut out = String::with_capacity(raw.len());
     for chunk in raw.utf8_chunks() {
@@ -75,12 +77,12 @@ pub fn bytes(raw: &[u8]) -> String {
     out
 }
 
-/// The text with treacherous characters escaped as in Rust (`\n`, `\u{1b}`), so that it is harmless for a terminal and
-/// for the eyes, and stays on one line.
+/// Escapes the dangerous characters of a text as in Rust (`\n`, `\u{1b}`), so that it is safe for a terminal and stays
+/// on one line.
 pub fn for_terminal(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        match is_treacherous(c) {
+        match must_be_escaped(c) {
             true => out.extend(c.escape_default()),
             false => out.push(c),
         }
@@ -88,11 +90,11 @@ pub fn for_terminal(text: &str) -> String {
     out
 }
 
-/// JSON with treacherous characters escaped as JSON does: they can only stand in strings.
+/// Escapes the dangerous characters of JSON in JSON's way: they can only occur in strings.
 pub fn in_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
-        if is_treacherous(c) {
+        if must_be_escaped(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 // Writing into a string does not fail.
                 let _ = write!(out, "\\u{unit:04x}");
@@ -104,7 +106,8 @@ pub fn in_json(json: &str) -> String {
     out
 }
 
-/// A peer's bytes for a sentence: the first `most` of them, exactly, and nothing that a terminal would obey.
+/// Formats a peer's bytes for a message: exactly the first `most` of them, without anything that a terminal would
+/// interpret.
 pub fn sample(raw: &[u8], most: usize) -> String {
     let (shown, rest) = raw.split_at(raw.len().min(most));
     let mut text = for_terminal(&bytes(shown));

@@ -1,79 +1,79 @@
-//! Splits a line into words, as a POSIX shell does it (Shell Command Language, 2.2 and 2.6), and quotes a word for a
-//! line. It serves the commands that clients run on the server, and the client's own shell.
+//! Splits a line into words, as a POSIX shell does (Shell Command Language, 2.2 and 2.6), and quotes a word for a line.
+//! It is used for the commands that clients run on the server, and for the client's own shell.
 //!
-//! Nothing here runs anything: there is no substitution of commands, no redirection, no background, and no sequence but
-//! `&&`.
+//! Nothing here runs a command: there is no command substitution, no redirection, no background, and the only sequence
+//! is `&&`.
 
 #[doc(hidden)]
 pub mod fuzz;
 
-/// The longest command line, in bytes. Linux takes 128 KiB for one argument of a shell.
+/// The longest command line, in bytes. Linux accepts 128 KiB for one argument of a shell.
 const MAX_LINE: usize = 128 * 1024;
 
-/// The most words of a line: more than anybody types, and few enough to be looked at one by one.
+/// The most words of a line: more than a person types, and few enough to examine one by one.
 const MAX_WORDS: usize = 1024;
 
-/// A word, and which of its bytes were quoted: those stand for themselves in patterns.
+/// A word, and which of its bytes were quoted: those are taken literally in patterns.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Word {
     bytes: Vec<u8>,
     quoted: Vec<bool>,
-    /// The offset in the line at which it begins.
+    /// The offset in the line at which the word begins.
     pub start: usize,
 }
 
 /// A part of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Token {
-    /// A word of the line.
+    /// A word, with which of its bytes were quoted.
     Word(Word),
-    /// The operator `&&`.
+    /// The operator `&&`, which runs the next program if the one before it succeeds.
     And,
-    /// The operator `|`.
+    /// The operator `|`, which connects the output of a program to the next one.
     Pipe,
 }
 
-/// The characters that mean something in a line.
+/// Which characters have a special meaning in a line.
 #[derive(Clone, Copy)]
 pub enum Rules<'a> {
-    /// Those of a shell. The function gives the value of a parameter; one that is not set is empty.
+    /// Those of a shell. The function returns the value of a parameter; a parameter that is not set is empty.
     Shell(&'a dyn Fn(&[u8]) -> Vec<u8>),
-    /// Quotes and backslashes. All other characters are parts of words.
+    /// Only quotes and backslashes. All other characters are parts of words.
     Quotes,
 }
 
-/// Why a command line could not be split. The sentences are for the terminal of whoever wrote it.
+/// Why a command line could not be split. The texts are for the terminal of the person who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
-    /// A quote or a backslash has no other half.
+    /// A quotation mark or a backslash is not closed.
     #[error("the command line ends inside a quotation")]
     Unclosed,
-    /// The line asks for something that only a shell can do.
+    /// The line uses an operator that only a shell supports.
     #[error("this server has no shell: {0:?} means nothing here (hint: quote it if it belongs to a name)")]
     Operator(char),
-    /// The line is longer than any shell would take.
+    /// The line is longer than any shell accepts.
     #[error("the command line is longer than {} KiB", MAX_LINE / 1024)]
     TooLong,
-    /// The line has more words than anybody types.
+    /// The line has more words than are allowed.
     #[error("the command line has more than {MAX_WORDS} words")]
     TooMany,
-    /// The line contains a NUL byte, which no name can hold.
+    /// The line contains a NUL byte, which no file name can contain.
     #[error("the command line contains a NUL byte")]
     Nul,
 }
 
 impl Word {
-    /// The bytes of the word.
+    /// Returns the bytes of the word.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The bytes of the word, each with whether it was quoted.
+    /// Returns the bytes of the word, each with whether it was quoted.
     pub fn marked(&self) -> impl Iterator<Item = (u8, bool)> + '_ {
         self.bytes.iter().copied().zip(self.quoted.iter().copied())
     }
 
-    /// Whether its first byte was quoted.
+    /// Returns whether its first byte was quoted.
     pub fn begins_quoted(&self) -> bool {
         self.quoted.first() == Some(&true)
     }
@@ -87,7 +87,8 @@ impl Word {
 /// Splits a line.
 ///
 /// # Errors
-/// When a quotation in it does not end, when it asks for something that only a shell can do, or when it is too long.
+/// Returns an error if a quotation is not closed, if the line uses an operator that only a shell supports, or if it is
+/// too long.
 pub fn split(line: &[u8], rules: Rules<'_>) -> Result<Vec<Token>, SplitError> {
     if line.len() > MAX_LINE {
         return Err(SplitError::TooLong);
@@ -109,10 +110,10 @@ pub fn split(line: &[u8], rules: Rules<'_>) -> Result<Vec<Token>, SplitError> {
     }
 }
 
-/// Splits a line in which nothing but quotes means anything.
+/// Splits a line in which only quotes have a meaning.
 ///
 /// # Errors
-/// When a quotation in it does not end, or when it is too long.
+/// Returns an error if a quotation is not closed, or if the line is too long.
 pub fn words(line: &[u8]) -> Result<Vec<Word>, SplitError> {
     Ok(only_words(split(line, Rules::Quotes)?))
 }
@@ -125,21 +126,21 @@ fn only_words(tokens: Vec<Token>) -> Vec<Word> {
     words.collect()
 }
 
-/// A line that somebody is still typing, up to the cursor.
+/// A line that is still being typed, up to the cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PartialLine {
     /// The words that are complete.
     pub words: Vec<Word>,
-    /// The word in or behind which the cursor stands. It is empty after a space.
+    /// The word in or after which the cursor is. It is empty after a space.
     pub last: Word,
     /// The quotation mark that is still open.
     pub open: Option<u8>,
 }
 
-/// Splits what was typed so far. Only quotes mean something.
+/// Splits what was typed so far. Only quotes have a meaning.
 pub fn unfinished(line: &[u8]) -> PartialLine {
     let mut splitter = Splitter::new(line, Rules::Quotes);
-    // The only error under these rules is that the line is not finished.
+    // With these rules, the only error is that the line is not finished.
     let _ = splitter.run();
     let last = splitter.word.take().unwrap_or(Word {
         start: line.len(),
@@ -152,8 +153,8 @@ pub fn unfinished(line: &[u8]) -> PartialLine {
     }
 }
 
-/// Quotes a word for a line, under all rules: [`words`] reads it back as one word, every byte of which is as if quoted.
-/// `open` is a quotation mark to put it in; it is not closed. Without one, backslashes are used.
+/// Quotes a word for a line, for all rules: [`words`] parses it as one word, every byte of which is quoted. `open` is
+/// the quotation mark to use, which is not closed; without it, backslashes are used.
 pub fn quote(word: &[u8], open: Option<u8>) -> Vec<u8> {
     let mut line = Vec::with_capacity(word.len() + 2);
     line.extend(open);
@@ -176,7 +177,7 @@ pub fn quote(word: &[u8], open: Option<u8>) -> Vec<u8> {
     line
 }
 
-/// The bytes that mean something to one of the rules, to patterns, or at the beginning of a word.
+/// The bytes that have a meaning in one of the rules, in patterns, or at the beginning of a word.
 const SPECIAL: &[u8] = b" \t\r\x0c\\'\"*?[$`&|;<>()~#";
 
 struct Splitter<'a> {
@@ -185,7 +186,7 @@ struct Splitter<'a> {
     rules: Rules<'a>,
     word: Option<Word>,
     tokens: Vec<Token>,
-    /// The quotation mark whose other half is looked for.
+    /// The quotation mark that is still open.
     open: Option<u8>,
 }
 
@@ -224,7 +225,7 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// The word to which the byte just read belongs.
+    /// Returns the word to which the current byte belongs.
     fn word(&mut self) -> &mut Word {
         let start = self.length - self.rest.len() - 1;
         self.word.get_or_insert_with(|| Word {
@@ -263,7 +264,7 @@ impl<'a> Splitter<'a> {
         Ok(())
     }
 
-    /// Takes a byte that means something to a shell only.
+    /// Processes a byte that has a meaning only to a shell.
     fn operator(&mut self, byte: u8, variable: &dyn Fn(&[u8]) -> Vec<u8>) -> Result<(), SplitError> {
         match byte {
             b'$' => self.parameter(false, variable)?,
@@ -317,7 +318,7 @@ impl<'a> Splitter<'a> {
         Ok(())
     }
 
-    /// Takes `$NAME` or `${NAME}`. A `$` before anything else stands for itself.
+    /// Processes `$NAME` or `${NAME}`. A `$` before anything else stands for itself.
     fn parameter(&mut self, quoted: bool, variable: &dyn Fn(&[u8]) -> Vec<u8>) -> Result<(), SplitError> {
         let braces = self.skip_if(b'{');
         let is_name = |&b: &u8| b.is_ascii_alphanumeric() || b == b'_';
@@ -333,7 +334,7 @@ impl<'a> Splitter<'a> {
             return Ok(());
         }
         let value = variable(name);
-        // An empty parameter that is not quoted does not make a word of its own.
+        // An empty parameter that is not quoted does not create a word of its own.
         if quoted || !value.is_empty() {
             self.word();
         }

@@ -20,7 +20,7 @@ use sftp_wire::{Attributes, Reply, Request};
 use crate::link::{Link, RemoteError};
 use crate::names::{self, is_single_name, join};
 use base::glob::{
-    Marked, Pattern, components, ends_in_slash, escaped, existing, is_pattern, literal, parse, root,
+    Pattern, PatternByte, components, ends_in_slash, escaped, existing, is_pattern, literal, parse, root,
 };
 use base::words::Word;
 
@@ -102,7 +102,7 @@ pub fn local(word: &[u8]) -> Vec<PathBuf> {
 }
 
 /// The rest of the pattern behind `~` or `~/`, unless the `~` is quoted.
-fn below_home(pattern: &[Marked]) -> Option<&[Marked]> {
+fn below_home(pattern: &[PatternByte]) -> Option<&[PatternByte]> {
     let (_, false) = *pattern.first()? else {
         return None;
     };
@@ -110,8 +110,8 @@ fn below_home(pattern: &[Marked]) -> Option<&[Marked]> {
     pattern.get(pattern.len().checked_sub(below)?..)
 }
 
-fn at_home(home: &[u8], below: &[Marked]) -> Vec<Marked> {
-    let mut pattern: Vec<Marked> = home.iter().map(|&byte| (byte, true)).collect();
+fn at_home(home: &[u8], below: &[PatternByte]) -> Vec<PatternByte> {
+    let mut pattern: Vec<PatternByte> = home.iter().map(|&byte| (byte, true)).collect();
     if !below.is_empty() && !home.ends_with(b"/") {
         pattern.push((b'/', true));
     }
@@ -119,7 +119,7 @@ fn at_home(home: &[u8], below: &[Marked]) -> Vec<Marked> {
     pattern
 }
 
-fn or_itself(mut found: Vec<Vec<u8>>, pattern: &[Marked]) -> Vec<Vec<u8>> {
+fn or_itself(mut found: Vec<Vec<u8>>, pattern: &[PatternByte]) -> Vec<Vec<u8>> {
     if found.is_empty() {
         found.push(literal(pattern));
     }

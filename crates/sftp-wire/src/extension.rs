@@ -25,7 +25,7 @@ pub enum Extension {
     Statvfs,
     /// Returns the size and free space of a file system, by a handle.
     Fstatvfs,
-    /// Creates a hard link.
+    /// Creates a hard link to a file, as link(2) does.
     Hardlink,
     /// Writes a file's data to the disk, as fsync(2) does.
     Fsync,

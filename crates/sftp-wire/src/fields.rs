@@ -56,7 +56,7 @@ impl<B: Input> Reader<B> {
         Some(array)
     }
 
-    /// Reads the next byte.
+    /// Reads the next byte; returns `None` at the end of the packet.
     pub fn u8(&mut self) -> Option<u8> {
         self.array::<1>().map(u8::from_be_bytes)
     }
@@ -110,7 +110,7 @@ pub trait Output {
     /// Appends the bytes without a length field.
     fn put_bytes(&mut self, bytes: &[u8]);
 
-    /// Appends one byte.
+    /// Appends one byte to the packet.
     fn put_u8(&mut self, number: u8) {
         self.put_bytes(&[number]);
     }

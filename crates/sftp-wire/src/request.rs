@@ -94,7 +94,7 @@ pub enum Packet<'a> {
     Request {
         /// The number that the client chose; the reply repeats it.
         id: u32,
-        /// The request itself.
+        /// The request's type, with the fields that follow the id.
         request: Request<'a>,
     },
     /// A malformed packet that can still be answered. The client is at fault.

@@ -5,7 +5,7 @@ use crate::constants::*;
 /// The code of a STATUS reply (section 7 of the draft).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusCode {
-    /// SSH_FX_OK: the request succeeded.
+    /// SSH_FX_OK: the request was executed, and has no other reply.
     Ok,
     /// SSH_FX_EOF: the end of the file or of the directory listing was reached.
     Eof,

@@ -8,7 +8,7 @@ use crate::store::UsageRecord;
 
 /// The keeper's operations on an account. Only the keeper writes to the store.
 impl Account {
-    /// Returns the record to write so that changes can go on; `None` if no record is wanted.
+    /// Returns the record to write so that changes can continue; `None` if no record is wanted.
     pub(crate) fn wanted_record(&self) -> Option<UsageRecord> {
         self.wanted
             .swap(false, Ordering::SeqCst)
@@ -30,7 +30,7 @@ impl Account {
         self.bytes.ceiling.store(record.bytes, Ordering::Release);
         self.files.ceiling.store(record.files, Ordering::Release);
         self.clean.store(false, Ordering::SeqCst);
-        self.moved();
+        self.notify_progress();
     }
 
     /// Notes that the store could not be written: the record is still wanted, and waiting changes may wait on.
@@ -81,7 +81,7 @@ impl Account {
     /// Notes that the exact use could not be recorded, so the store's number is still a ceiling.
     pub(crate) fn reopen(&self) {
         self.clean.store(false, Ordering::SeqCst);
-        self.moved();
+        self.notify_progress();
     }
 
     /// Notes that the exact use is on the disk. A ceiling must be recorded before anything grows.

@@ -55,8 +55,8 @@ impl Account {
         self.activity.fetch_add(1, Ordering::Relaxed);
         self.accuracy.store(EXACT, Ordering::Release);
         // The store's number may be too low now, if the operator has put files into the home.
-        self.want();
-        self.moved();
+        self.request_ceiling();
+        self.notify_progress();
     }
 
     pub(crate) fn measured_at(&self) -> MutexGuard<'_, Option<Timestamp>> {
@@ -70,6 +70,6 @@ impl Account {
                 .accuracy
                 .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed);
         }
-        self.moved();
+        self.notify_progress();
     }
 }

@@ -36,16 +36,16 @@ impl Meter {
     }
 
     /// Adds the amount if the sum stays within limit and ceiling.
-    pub(super) fn add(&self, amount: u64) -> std::result::Result<(), Short> {
+    pub(super) fn add(&self, amount: u64) -> std::result::Result<(), NoRoomReason> {
         let mut used = self.used();
         loop {
-            let sum = used.checked_add(amount).ok_or(Short::Limit)?;
+            let sum = used.checked_add(amount).ok_or(NoRoomReason::Limit)?;
             if sum > self.limit.load(Ordering::Relaxed) {
-                return Err(Short::Limit);
+                return Err(NoRoomReason::Limit);
             }
             if sum > self.ceiling.load(Ordering::Acquire) {
                 self.asked.fetch_max(sum, Ordering::AcqRel);
-                return Err(Short::Ceiling);
+                return Err(NoRoomReason::Ceiling);
             }
             match self
                 .used
@@ -69,7 +69,7 @@ impl Meter {
     }
 
     /// Returns the ceiling to record next: the use, or the sum that was asked for, plus `ahead`, and at most the
-    /// limit. It is never below the use, nor below the current ceiling, up to which changes may go on while the new
+    /// limit. It is never below the use, nor below the current ceiling, up to which changes may continue while the new
     /// one is being written.
     pub(super) fn next_ceiling(&self, ahead: u64) -> u64 {
         let used = self.used();
@@ -90,7 +90,7 @@ impl Meter {
 
 /// The reason why an amount does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Short {
+pub(super) enum NoRoomReason {
     /// The sum would pass the limit.
     Limit,
     /// The sum would pass the recorded ceiling.
@@ -105,15 +105,15 @@ pub(super) enum Short {
     NoSpace,
 }
 
-impl Short {
+impl NoRoomReason {
     pub(super) fn reason(self) -> Error {
         match self {
             // The caller adds the numbers to the error for a limit.
-            Short::Limit | Short::Ceiling => Error::NotRecorded,
-            Short::Measure => Error::Measuring,
-            Short::Unmeasurable => Error::Unmeasurable,
-            Short::NotOwned => Error::NotOwned,
-            Short::NoSpace => Error::DiskFull,
+            NoRoomReason::Limit | NoRoomReason::Ceiling => Error::NotRecorded,
+            NoRoomReason::Measure => Error::Measuring,
+            NoRoomReason::Unmeasurable => Error::Unmeasurable,
+            NoRoomReason::NotOwned => Error::NotOwned,
+            NoRoomReason::NoSpace => Error::DiskFull,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest time that a client waits before it gets an error.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// Wakes the calls that wait on threads of the blocking pool.
 #[derive(Default)]
@@ -23,7 +23,7 @@ impl Progress {
     }
 
     /// Wakes the waiting calls, because trying again may succeed now.
-    pub(super) fn moved(&self) {
+    pub(super) fn notify_progress(&self) {
         let lock = self.lock.lock();
         self.count.fetch_add(1, Ordering::SeqCst);
         drop(lock);

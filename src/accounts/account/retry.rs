@@ -2,23 +2,23 @@
 //! measurement.
 //!
 //! Before an account refuses growth, it is measured again, since the host's own programs truncate, move and delete
-//! files in homes too. Such a measurement is *asked* for, *runs* and *ends*. There is one at a time, and after its
-//! end none is asked for before max(`PAUSE`, `PAUSES` × its duration) has passed, so that a full home in a retry loop
-//! uses a twentieth of a slot. (After a measurement that no refusal has asked for, such as the one at the first
-//! sign-in, only the second value counts.) A refusal waits for at most [`PATIENCE`] after the measurement was asked
-//! for. Then it is final, and the measurement goes on. During the pause a refusal is final at once, except for a few
-//! that wait for its end: an upload that follows another within seconds must not be refused while there is room.
-//! Their number is limited (`WAITING_AT_ONCE`), only a handle's first refusal may wait, and after a measurement that
-//! finds no room none may wait for [`IN_VAIN`]. A measurement that had begun before the refusal may have walked past
-//! files that were removed since, so after its end the refusal waits for another one in the same way. So a refusal
-//! waits for at most two measurements.
+//! files in homes too. Such a measurement is *asked* for, *runs* and *ends*. There is one at a time, and after its end
+//! none is asked for before max(`PAUSE`, `PAUSES` × its duration) has passed, so that a full home in a retry loop uses
+//! a twentieth of a slot. (After a measurement that no refusal has asked for, such as the one at the first sign-in,
+//! only the second value counts.) A refusal waits for at most [`MAX_WAIT`] after the measurement was asked for. Then it
+//! is final, and the measurement continues. During the pause a refusal is final at once, except for a few that wait for
+//! its end: an upload that follows another within seconds must not be refused while there is room. Their number is
+//! limited (`WAITING_AT_ONCE`), only a handle's first refusal may wait, and after a measurement that finds no room none
+//! may wait for [`NO_WAIT_AFTER_FAILURE`]. A measurement that had begun before the refusal may have walked past files
+//! that were removed since, so after its end the refusal waits for another one in the same way. So a refusal waits for
+//! at most two measurements.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Account;
-use super::progress::PATIENCE;
-use super::schedule::{Advice, IN_VAIN, RetryLimits};
+use super::progress::MAX_WAIT;
+use super::schedule::{Advice, NO_WAIT_AFTER_FAILURE, RetryLimits};
 use super::usage::{AT_CEILING, UNKNOWN};
 use crate::storage::{Error, Result, Wait};
 
@@ -47,9 +47,9 @@ impl Account {
                         return Err(Error::WouldBlock);
                     }
                     if reason == Error::Measuring {
-                        self.hurry();
+                        self.ask_for_measure_now();
                     }
-                    let end = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
+                    let end = *deadline.get_or_insert_with(|| Instant::now() + MAX_WAIT);
                     if !self.progress.wait(seen, end) {
                         return Err(reason);
                     }
@@ -59,7 +59,7 @@ impl Account {
                     let decisive = *decisive.get_or_insert(schedule.begun + 1);
                     let decided = schedule.ended >= decisive;
                     drop(schedule);
-                    if decided || !self.measured_again(limits)? {
+                    if decided || !self.wait_for_measurement(limits)? {
                         return Err(refusal);
                     }
                 }
@@ -90,7 +90,7 @@ impl Account {
     }
 
     /// Asks for a measurement if necessary, and waits for it. Returns `false` if the refusal is final.
-    fn measured_again(&self, limits: RetryLimits) -> Result<bool> {
+    fn wait_for_measurement(&self, limits: RetryLimits) -> Result<bool> {
         let before = self.schedule.lock().ended;
         loop {
             let seen = self.progress.seen();
@@ -100,11 +100,11 @@ impl Account {
                 return Ok(true);
             }
             let advice = schedule.advice(now, limits.first);
-            if limits.wait != Wait::Allowed && advice != Advice::Stand {
+            if limits.wait != Wait::Allowed && advice != Advice::Refuse {
                 return Err(Error::WouldBlock);
             }
             match advice {
-                Advice::Stand => return Ok(false),
+                Advice::Refuse => return Ok(false),
                 Advice::Ask => {
                     schedule.since = Some(now);
                     schedule.by_refusal = true;
@@ -117,7 +117,7 @@ impl Account {
                 }
                 Advice::Pause(next) => {
                     if schedule.waiting == 0 {
-                        schedule.waits_from = Some(now + IN_VAIN);
+                        schedule.waits_from = Some(now + NO_WAIT_AFTER_FAILURE);
                     }
                     schedule.waiting += 1;
                     drop(schedule);
@@ -140,7 +140,7 @@ impl Account {
     }
 
     /// Asks for a measurement now, because a call waits for one that may be queued behind many others.
-    fn hurry(&self) {
+    fn ask_for_measure_now(&self) {
         let mut schedule = self.schedule.lock();
         let now = Instant::now();
         if schedule.advice(now, true) == Advice::Ask {
@@ -209,7 +209,7 @@ impl Account {
         let now = Instant::now();
         let took = now.duration_since(begun);
         self.schedule.lock().end(now, took, found_room);
-        self.moved();
+        self.notify_progress();
     }
 }
 

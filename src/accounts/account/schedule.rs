@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::storage::Wait;
 
-use super::progress::PATIENCE;
+use super::progress::MAX_WAIT;
 
 /// The shortest pause after a measurement that a refusal has asked for.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -14,7 +14,7 @@ const PAUSES: u32 = 20;
 /// The number of refusals of one account that may wait for the end of the pause; each holds a thread.
 pub(super) const WAITING_AT_ONCE: usize = 4;
 /// After a measurement that found no room, no refusal waits for the end of a pause during this time.
-pub(super) const IN_VAIN: Duration = Duration::from_secs(30);
+pub(super) const NO_WAIT_AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// When an account is measured again.
 #[derive(Default)]
@@ -45,8 +45,8 @@ pub(super) struct Schedule {
 /// What a refusal has to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Advice {
-    /// The refusal is final.
-    Stand,
+    /// The call is refused without a measurement.
+    Refuse,
     /// The refusal asks for a measurement now.
     Ask,
     /// The refusal waits for the measurement in progress, until this time at most.
@@ -56,26 +56,26 @@ pub(super) enum Advice {
 }
 
 impl Schedule {
-    /// Returns what a refusal has to do now. `first` means that the client was not told before that there is no room.
+    /// Returns what a refusal has to do now. `first` means that the client did not get this error before.
     pub(super) fn advice(&self, now: Instant, first: bool) -> Advice {
         if self.off {
-            return Advice::Stand;
+            return Advice::Refuse;
         }
         if let Some(since) = self.since {
-            let end = since + PATIENCE;
+            let end = since + MAX_WAIT;
             return if now < end {
                 Advice::Await(end)
             } else {
-                Advice::Stand
+                Advice::Refuse
             };
         }
         match self.next {
             Some(next) if now < next => {
                 let joins = self.waiting > 0 || self.waits_from.is_none_or(|from| from <= now);
-                let soon = next.duration_since(now) <= PATIENCE;
+                let soon = next.duration_since(now) <= MAX_WAIT;
                 match first && joins && soon && self.waiting < WAITING_AT_ONCE {
                     true => Advice::Pause(next),
-                    false => Advice::Stand,
+                    false => Advice::Refuse,
                 }
             }
             _ => Advice::Ask,

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::meter::Short;
+use super::meter::NoRoomReason;
 use crate::accounts::disk::Disk;
 use crate::storage::Error;
 use crate::storage::location::Location;
@@ -15,19 +15,19 @@ pub(super) struct StorageState {
     /// Whether the storage lacks this server's marker, so that nothing may grow.
     pub(super) foreign: AtomicBool,
     /// Whether a task is checking the marker.
-    pub(super) looking: AtomicBool,
+    pub(super) checking_marker: AtomicBool,
     /// The disk that the home was on when it was first mounted.
     pub(super) disk: OnceLock<Arc<Disk>>,
 }
 
 impl StorageState {
     /// Checks that growth is allowed. This runs at each growth, and costs two atomic loads.
-    pub(super) fn may_grow(&self) -> Result<(), Short> {
+    pub(super) fn may_grow(&self) -> Result<(), NoRoomReason> {
         if self.foreign.load(Ordering::Relaxed) {
-            return Err(Short::NotOwned);
+            return Err(NoRoomReason::NotOwned);
         }
         match self.disk.get() {
-            Some(disk) if disk.is_full() => Err(Short::NoSpace),
+            Some(disk) if disk.is_full() => Err(NoRoomReason::NoSpace),
             _ => Ok(()),
         }
     }

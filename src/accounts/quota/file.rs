@@ -89,7 +89,7 @@ impl QuotaFile {
         };
         let done = self.account.retry_until(limits, attempt);
         match &done {
-            Err(error) if is_want_of_room(*error) => self.remember(*error, offset),
+            Err(error) if is_out_of_space(*error) => self.remember(*error, offset),
             Ok(()) if !limits.first => self.forget(offset),
             Ok(()) | Err(_) => {}
         }
@@ -296,7 +296,7 @@ impl OpenFile for Uncharged {
     }
 }
 
-fn is_want_of_room(error: Error) -> bool {
+fn is_out_of_space(error: Error) -> bool {
     match error {
         Error::OverBytes { .. } | Error::OverFiles { .. } | Error::Unmeasurable => true,
         _ => error.is_lack_of_disk_space(),

@@ -217,7 +217,7 @@ fn one_step_may_be_larger_than_the_ceiling_is_ahead() {
     let books = Books::new();
     let home = home(&books, Some(1 << 40), None);
     let file = home.storage.open(&path("f"), how("wc"), Wait::Allowed).unwrap();
-    // If the ceiling was not raised far enough, the write would wait in vain and then be refused.
+    // If the ceiling was not raised far enough, the write would wait and then be refused.
     file.set_attrs(&size(1 << 33)).unwrap();
     file.write_at(b"x", (1 << 34) - 1, Wait::Allowed).unwrap();
     assert_eq!(home.used(), (1 << 34, 1));
@@ -245,7 +245,7 @@ fn what_does_not_fit_under_a_ceiling_waits_for_the_measure_and_no_longer() {
         Arc::new(LocalStorage::open(dir.path()).unwrap()),
         Arc::clone(&account),
     );
-    // A call that waits in vain is refused.
+    // A call that waits without success is refused.
     let file = storage.open(&path("f"), how("w"), Wait::Allowed).unwrap();
     file.write_at(&[1; 900], 0, Wait::Allowed).unwrap();
     storage.mkdir(&path("d"), 0o755, Wait::Allowed).unwrap();

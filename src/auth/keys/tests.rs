@@ -77,9 +77,9 @@ fn lines_that_are_refused_say_why() {
     check(&with("from=\"10.0.0.1/8\""), "10.0.0.0/8");
     check(&with("expiry-time=\"tomorrow\""), "YYYYMMDD");
     check(&with("restrict,"), "without a name");
-    check(&with("from=\"10.0.0.1"), "is no key");
+    check(&with("from=\"10.0.0.1"), "is not a key");
     // Unsupported key types, and lines without a key, are refused.
-    check("", "is no key");
+    check("", "is not a key");
     check("# comment", "not supported");
     check("ssh-ed25519", "damaged");
     check("ssh-ed25519 !!!!", "damaged");
@@ -94,17 +94,17 @@ fn lines_that_are_refused_say_why() {
     check("sk-ecdsa-sha2-nistp256@openssh.com AAAA c", "security keys");
     check("ssh-ed25519-cert-v01@openssh.com AAAA c", "certificates");
     check("restrict ssh-dss AAAA", "too weak");
-    check("ssh-made-up AAAA", "no supported key type");
+    check("ssh-made-up AAAA", "not a supported key type");
     check("-----BEGIN OPENSSH PRIVATE KEY-----", "private key");
     check(&format!("{ED25519} a\nssh-rsa b"), "control");
     check(&format!("{ED25519} \x1b[2J"), "control");
     check(&format!("{ED25519} {}", "c".repeat(MAX_LINE)), "longer");
-    check(&"a,".repeat(8000), "is no key");
-    check(&"\"".repeat(9999), "is no key");
+    check(&"a,".repeat(8000), "is not a key");
+    check(&"\"".repeat(9999), "is not a key");
 }
 
 #[test]
-fn rsa_keys_must_be_strong_and_sound() {
+fn rsa_keys_must_be_strong_and_valid() {
     let check = |bits: usize, exponent: &[u8], says: &str| {
         let error = AuthorizedKey::parse(&rsa(bits, exponent))
             .unwrap_err()
@@ -114,9 +114,9 @@ fn rsa_keys_must_be_strong_and_sound() {
     check(1024, &[1, 0, 1], "1024 bits is too weak");
     check(2047, &[1, 0, 1], "2047 bits is too weak");
     check(8193, &[1, 0, 1], "too large");
-    check(2048, &[1], "not sound");
-    check(2048, &[4], "not sound");
-    check(2048, &[1, 0, 0, 0, 1], "not sound");
+    check(2048, &[1], "not valid");
+    check(2048, &[4], "not valid");
+    check(2048, &[1, 0, 0, 0, 1], "not valid");
 }
 
 #[test]

@@ -58,7 +58,7 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
     let by_key = f.key("all", HERE, KEY).await.unwrap();
     let by_password = f.password("all", HERE, "secret").await.unwrap();
     assert_eq!(by_key.until(), None);
-    let goes_on = |until| Review::GoesOn {
+    let continues = |until| Review::Continues {
         until,
         max_sessions: Some(3),
     };
@@ -68,7 +68,7 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
     let row = |what, change: Box<dyn Fn(&mut User) + Send>, (key, password)| -> Row<'_> {
         (what, change, key, password)
     };
-    let stay = (goes_on(None), goes_on(None));
+    let stay = (continues(None), continues(None));
     let rows = [
         row("nothing", Box::new(|_| {}), stay),
         row(
@@ -84,7 +84,7 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         row(
             "will expire",
             Box::new(move |u| u.expires_at = Some(future)),
-            (goes_on(Some(future)), goes_on(Some(future))),
+            (continues(Some(future)), continues(Some(future))),
         ),
         row(
             "moved",
@@ -124,17 +124,17 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         row(
             "keys only",
             Box::new(|u| u.require = [Factor::PublicKey].into()),
-            (goes_on(None), Review::Ends(Revocation::Factors)),
+            (continues(None), Review::Ends(Revocation::Factors)),
         ),
         row(
             "no key",
             Box::new(|u| u.keys.clear()),
-            (Review::Ends(Revocation::Key), goes_on(None)),
+            (Review::Ends(Revocation::Key), continues(None)),
         ),
         row(
             "another key",
             Box::new(|u| u.keys = vec![OTHER_KEY.to_owned()]),
-            (Review::Ends(Revocation::Key), goes_on(None)),
+            (Review::Ends(Revocation::Key), continues(None)),
         ),
         row(
             "one key more, and another comment",
@@ -144,32 +144,32 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
         row(
             "the key from elsewhere",
             Box::new(|u| u.keys = vec![format!("from=\"10.0.0.1\" {KEY}")]),
-            (Review::Ends(Revocation::Key), goes_on(None)),
+            (Review::Ends(Revocation::Key), continues(None)),
         ),
         row(
             "the key for some time",
             Box::new(move |u| u.keys = vec![timed.clone()]),
             (
-                goes_on(Some("2099-01-01T00:00:00Z".parse().unwrap())),
-                goes_on(None),
+                continues(Some("2099-01-01T00:00:00Z".parse().unwrap())),
+                continues(None),
             ),
         ),
         row(
             "another password",
             Box::new(|u| u.password_hash = Some(cheap("another"))),
-            (goes_on(None), Review::Ends(Revocation::Password)),
+            (continues(None), Review::Ends(Revocation::Password)),
         ),
         row(
             "no password",
             Box::new(|u| u.password_hash = None),
-            (goes_on(None), Review::Ends(Revocation::Password)),
+            (continues(None), Review::Ends(Revocation::Password)),
         ),
     ];
     for (what, change, key, password) in rows {
         let changed = original.clone();
         f.change("all", move |u| *u = changed.clone()).await;
         let before = f.auth.review(&by_key, peer).await.unwrap();
-        assert_eq!(before, goes_on(None), "before {what}");
+        assert_eq!(before, continues(None), "before {what}");
         let mut changed = original.clone();
         change(&mut changed);
         f.change("all", move |u| *u = changed.clone()).await;
@@ -185,7 +185,7 @@ async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
     f.change("calvin", |u| u.permissions = Permissions::all()).await;
     f.change("calvin", |u| u.permissions = Permissions::read_only())
         .await;
-    assert_eq!(f.auth.review(&login, peer).await.unwrap(), goes_on(None));
+    assert_eq!(f.auth.review(&login, peer).await.unwrap(), continues(None));
     f.store.remove_user(&name("calvin")).await.unwrap();
     assert_eq!(
         f.auth.review(&login, peer).await.unwrap(),

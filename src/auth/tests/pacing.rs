@@ -113,7 +113,7 @@ async fn a_full_queue_refuses_without_hashing_and_without_blame() {
         waiting_per_source: 0,
     };
     let f = Fixture::with(quick(), queue).await;
-    let held = f.auth.verifier.turn(Applicant {
+    let held = f.auth.verifier.acquire(QueuedAttempt {
         source: here(),
         name: None,
         known: false,
@@ -200,7 +200,7 @@ async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_down_fails_nobody_and_is_tried_again() {
+async fn sign_ins_that_cannot_be_recorded_succeed_and_are_recorded_later() {
     let f = Fixture::new().await;
     f.password("calvin", HERE, "secret").await.unwrap();
     f.store.close().await;
@@ -219,7 +219,7 @@ async fn a_peer_that_does_not_wait_for_the_verdict_has_failed() {
     let busy = f.auth.verifier.occupy();
     let ours = Arc::clone(&f);
     let peer = tokio::spawn(async move { ours.password("calvin", HERE, "secret").await });
-    while f.auth.verifier.turns_taken() == 0 {
+    while f.auth.verifier.permits_in_use() == 0 {
         tokio::task::yield_now().await;
     }
     peer.abort();

@@ -251,7 +251,7 @@ fn a_flood_behind_a_proxy_delays_nobody_who_was_there_before() {
 }
 
 #[test]
-fn whoever_guesses_from_where_the_user_is_known_gets_ten_guesses_and_six_a_minute() {
+fn guesses_from_a_known_address_are_limited_to_ten_and_six_a_minute() {
     let mut throttle = throttle();
     let start = Instant::now();
     let calvin = name("calvin");

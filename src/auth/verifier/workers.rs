@@ -129,7 +129,7 @@ impl WorkerThread {
             overwrite_stack();
         }
         drop(memory);
-        heap::give_back();
+        heap::release_free_memory();
     }
 }
 

@@ -1,4 +1,4 @@
-//! A user's settings as they stand on the command line.
+//! The settings of a user on the command line.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -15,31 +15,31 @@ use crate::ops::users::settings::SettingChanges;
 use base::error::{Error, Result};
 use base::size::Size;
 
-/// Options of `user add` and `user set`. What is `None` stays as it is.
+/// The options of `user add` and `user set`. A setting that is `None` is not changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Settings {
-    /// Room for the sum of file sizes: 512, 10MiB, 1GiB, 1G, or unlimited
+    /// The limit on the sum of file sizes: 512, 10MiB, 1GiB, 1G, or unlimited
     #[arg(long, value_name = "SIZE")]
     pub quota: Option<Limit<Size>>,
-    /// Number of files, directories and links, or unlimited
+    /// The limit on the number of files, directories and links, or unlimited
     #[arg(long, value_name = "N")]
     pub max_files: Option<Limit<u64>>,
     /// The same as --permissions list,read
     #[arg(long, conflicts_with = "permissions")]
     pub read_only: bool,
-    /// Of list, read, create, overwrite, delete, rename, mkdir, attributes, link; or all
+    /// A list of list, read, create, overwrite, delete, rename, mkdir, attributes, link; or all
     #[arg(long, value_name = "LIST")]
     pub permissions: Option<Allowed>,
-    /// From when on the user cannot sign in: 2030-01-01 (its beginning, UTC), 2030-01-01T12:00:00Z, or never
+    /// The time from which the user cannot sign in: 2030-01-01 (0:00 UTC), 2030-01-01T12:00:00Z, or never
     #[arg(long, value_name = "DATE")]
     pub expires: Option<Expiry>,
-    /// Sessions at once, or default for the server's limit
+    /// The most sessions at once, or default for the server's limit
     #[arg(long, value_name = "N")]
     pub max_sessions: Option<SessionCap>,
-    /// Addresses or networks that the user may come from: 10.0.0.0/8,192.0.2.7; or any
+    /// The addresses or networks from which the user may connect: 10.0.0.0/8,192.0.2.7; or any
     #[arg(long, value_name = "CIDR,…")]
     pub allow_from: Option<Networks>,
-    /// Ways to sign in that are all needed: publickey,password; or any for one of them
+    /// The methods that are all required to sign in: publickey,password; or any, for one of them
     #[arg(long, value_name = "LIST")]
     pub require: Option<Factors>,
 }
@@ -71,7 +71,7 @@ fn number<T: FromStr>(text: &str, word: &str) -> Result<T> {
     })
 }
 
-/// `--permissions`
+/// The value of `--permissions`: the permissions that the user has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed(Permissions);
 
@@ -86,7 +86,7 @@ impl FromStr for Allowed {
     }
 }
 
-/// `--require`
+/// The value of `--require`; an empty set means that one factor is enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Factors(BTreeSet<Factor>);
 
@@ -101,7 +101,7 @@ impl FromStr for Factors {
     }
 }
 
-/// `--allow-from`
+/// The value of `--allow-from`; an empty list means any address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Networks(Vec<IpNet>);
 
@@ -133,7 +133,7 @@ fn list<T: FromStr<Err = Error>>(text: &str) -> Result<Vec<T>> {
     text.split(',').map(|item| item.trim().parse()).collect()
 }
 
-/// `--max-sessions`
+/// The value of `--max-sessions`; `None` means the server's limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionCap(Option<u32>);
 
@@ -150,7 +150,7 @@ impl FromStr for SessionCap {
     }
 }
 
-/// `--expires`
+/// The value of `--expires`; `None` means never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expiry(Option<Timestamp>);
 

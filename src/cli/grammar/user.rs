@@ -8,19 +8,19 @@ use super::settings::Settings;
 use crate::cli::passwords::PasswordSource;
 use crate::domain::user::UserName;
 
-/// `user …`
+/// The commands of `homeportd user`.
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
-    /// Add a user, and make the home
+    /// Add a user, and create the home
     ///
-    /// Without --key and --password-stdin the password is asked for on the terminal, without echo. Passwords are
-    /// never arguments: others could read them.
+    /// Without --key and --password-stdin, the password is asked for on the terminal, without echo. Passwords are never
+    /// arguments, because other users could read them.
     #[command(after_help = "Examples:
   homeportd user add calvin --quota 10GiB
   homeportd user add backup --key backup.pub --read-only --allow-from 10.0.0.0/8
   pwgen 20 1 | tee calvin.txt | homeportd user add calvin --password-stdin")]
     Add(AddArgs),
-    /// Change a user's settings; what is not named stays
+    /// Change a user's settings; those that are not named stay the same
     #[command(after_help = "Examples:
   homeportd user set calvin --quota unlimited
   homeportd user set calvin --permissions list,read,create --expires 2030-01-01")]
@@ -28,27 +28,29 @@ pub enum UserCommand {
     /// Show a user
     ///
     /// With --json: name, enabled, home, keys, has_password, quota_bytes, quota_files, used_bytes, used_files,
-    /// usage_exact, max_sessions, permissions, allowed_from, require, expires_at. null in a quota is unlimited.
-    /// The use is the running server's, else what was written down last: null if nothing is known, and a number that
-    /// it is not above where usage_exact is false (see `quota show`).
+    /// usage_exact, max_sessions, permissions, allowed_from, require, expires_at. null in a quota means unlimited. The
+    /// use is that of the running server, or else what was last recorded; null means unknown. If usage_exact is false,
+    /// the use is at most the given number (see `quota show`).
     #[command(after_help = "Example:\n  homeportd user show calvin --json | jq .home")]
     Show {
+        /// The name of the user
         #[arg(value_parser = UserName::stored)]
         name: UserName,
         /// Print a JSON object with stable names
         #[arg(long)]
         json: bool,
     },
-    /// List all users
+    /// List all users, with their state, use and quota
     #[command(after_help = "Example:\n  homeportd user list --json | jq -r '.[] | select(.enabled) | .name'")]
     List {
-        /// Print a JSON array of objects, as `user show` prints one
+        /// Print a JSON array of objects like that of `user show`
         #[arg(long)]
         json: bool,
     },
-    /// Set a user's password
+    /// Set a user's password, and end sessions that used another one
     #[command(after_help = "Example:\n  homeportd user passwd calvin")]
     Passwd {
+        /// The name of the user
         #[arg(value_parser = UserName::stored)]
         name: UserName,
         #[command(flatten)]
@@ -59,42 +61,46 @@ pub enum UserCommand {
     /// Manage a user's public keys
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Let a user sign in again
+    /// Enable a user who was disabled
     #[command(after_help = "Example:\n  homeportd user enable calvin")]
     Enable {
+        /// The name of the user
         #[arg(value_parser = UserName::stored)]
         name: UserName,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Keep a user from signing in, and end the user's sessions
+    /// Disable a user, so that they cannot sign in, and end their sessions
     #[command(after_help = "Example:\n  homeportd user disable calvin")]
     Disable {
+        /// The name of the user
         #[arg(value_parser = UserName::stored)]
         name: UserName,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Give a user another name; the home stays where it is
+    /// Rename a user; the home stays where it is
     ///
     /// Sessions under the old name are ended.
     #[command(after_help = "Example:\n  homeportd user rename calvin calvin@example.com")]
     Rename {
+        /// The name of the user
         #[arg(value_parser = UserName::stored)]
         name: UserName,
-        /// As `user add` takes it
+        /// The new name, with the same rules as in `user add`
         new_name: UserName,
         #[command(flatten)]
         output: OutputArgs,
     },
     /// Remove a user
     ///
-    /// The home stays, unless --delete-home is given. A home that other users share is never deleted.
+    /// The home is kept, unless --delete-home is given. A home that other users share is never deleted.
     #[command(after_help = "Example:\n  homeportd user remove calvin --delete-home")]
     Remove {
+        /// The name of the user
         #[arg(value_parser = UserName::stored)]
         name: UserName,
-        /// Delete the home and all that is in it; links in it are deleted, never followed
+        /// Delete the home with its contents; links in it are deleted, and never followed
         #[arg(long)]
         delete_home: bool,
         #[command(flatten)]
@@ -102,14 +108,14 @@ pub enum UserCommand {
     },
 }
 
-/// `user add`
+/// The command-line arguments of `homeportd user add`.
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// 1 to 128 of a-z A-Z 0-9 _ . - @ + (the last four not first)
+    /// A name of 1 to 128 characters of a-z A-Z 0-9 _ . - @ + (the last four not at the beginning)
     pub name: UserName,
     #[command(flatten)]
     pub password: PasswordArgs,
-    /// A file of public keys, a line each as in authorized_keys; - is standard input; can be repeated
+    /// A file of public keys, one per line as in authorized_keys; - is standard input; can be repeated
     #[arg(long = "key", value_name = "FILE")]
     pub keys: Vec<PathBuf>,
     #[command(flatten)]
@@ -120,9 +126,10 @@ pub struct AddArgs {
     pub output: OutputArgs,
 }
 
-/// `user set`
+/// The command-line arguments of `homeportd user set`.
 #[derive(Debug, Args)]
 pub struct SetArgs {
+    /// The name of the user
     #[arg(value_parser = UserName::stored)]
     pub name: UserName,
     #[command(flatten)]
@@ -134,13 +141,13 @@ pub struct SetArgs {
 }
 
 impl SetArgs {
-    /// Is there nothing to set?
+    /// Returns whether no setting is to be changed.
     pub fn is_empty(&self) -> bool {
         self.home.home.is_none() && self.settings == Settings::default()
     }
 }
 
-/// How a password comes in.
+/// The options that say where the password comes from.
 #[derive(Debug, Args)]
 pub struct PasswordArgs {
     /// Read the password from standard input; one newline at its end is not part of it
@@ -152,7 +159,7 @@ pub struct PasswordArgs {
 }
 
 impl PasswordArgs {
-    /// Where the password comes from.
+    /// Returns where the password comes from.
     pub fn source(&self) -> PasswordSource {
         match (self.password_stdin, self.password_hash_stdin) {
             (true, _) => PasswordSource::Stdin,
@@ -162,16 +169,16 @@ impl PasswordArgs {
     }
 }
 
-/// How what was done is told.
+/// The option for the format of the result.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
-    /// Print a JSON object: v, user, changed, confirmed (by a running server), sessions_ended, still_busy (sessions and
-    /// homes for which a call that had begun waits for a disk that hangs; no further one begins)
+    /// Print a JSON object: v, user, changed, confirmed (by a running server), sessions_ended, still_busy (the number
+    /// of sessions and homes that still have a call waiting for a hanging disk; no further call begins)
     #[arg(long)]
     pub json: bool,
 }
 
-/// Where a home is.
+/// The option for the path of a home.
 #[derive(Debug, Args)]
 pub struct HomeArgs {
     /// The home, beneath [storage] homes or one of its roots [default: homes/NAME]
@@ -179,19 +186,21 @@ pub struct HomeArgs {
     pub home: Option<PathBuf>,
 }
 
-/// `user key …`
+/// The commands of `homeportd user key`.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Add public keys
     ///
-    /// Lines as in authorized_keys, or RFC 4716 as PuTTYgen saves it: ed25519, ecdsa, or rsa with 2048 bits or more.
-    /// The options from= and expiry-time= are enforced; restrict, no-* and command="internal-sftp" mean nothing here;
-    /// any other option refuses the line. A line that is refused is named, and the others are added.
+    /// The files have lines as in authorized_keys, or are in RFC 4716 format as PuTTYgen saves it. The keys can be
+    /// ed25519, ecdsa, or rsa with 2048 bits or more. The options from= and expiry-time= are enforced; restrict, no-*
+    /// and command="internal-sftp" have no effect; a line with any other option is refused. Each refused line is
+    /// reported, and the others are added.
     #[command(after_help = "Example:\n  homeportd user key add calvin ~/.ssh/id_ed25519.pub")]
     Add {
+        /// The name of the user
         #[arg(value_parser = UserName::stored)]
         name: UserName,
-        /// Files of public keys; - is standard input
+        /// The files of public keys; - is standard input
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
         #[command(flatten)]
@@ -200,20 +209,22 @@ pub enum KeyCommand {
     /// List public keys with their fingerprints
     #[command(after_help = "Example:\n  homeportd user key list calvin")]
     List {
+        /// The name of the user
         #[arg(value_parser = UserName::stored)]
         name: UserName,
         /// Print a JSON array of objects: fingerprint, comment, line
         #[arg(long)]
         json: bool,
     },
-    /// Remove a public key
+    /// Remove a public key, and end the sessions that it has signed in
     #[command(
         after_help = "Example:\n  homeportd user key remove calvin SHA256:0sPkeGKG1fLxNhXs7lJGz6mKk0JtQhOyGZVRNxeiFwg"
     )]
     Remove {
+        /// The name of the user
         #[arg(value_parser = UserName::stored)]
         name: UserName,
-        /// As `user key list` shows it
+        /// The fingerprint that `user key list` shows
         fingerprint: String,
         #[command(flatten)]
         output: OutputArgs,

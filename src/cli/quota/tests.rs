@@ -60,7 +60,7 @@ impl Fixture {
         self.config.storage.homes.join(name)
     }
 
-    /// What is told, and the error.
+    /// The printed text, and the error.
     async fn run(&self, line: &str) -> (String, String) {
         let words = ["homeportd", "quota"].into_iter().chain(line.split(' '));
         let (told, done) = run_line(&self.config, &self.store, words).await;
@@ -202,7 +202,7 @@ async fn a_home_that_is_gone_keeps_what_is_known_and_no_other_from_being_measure
         "{error}"
     );
     assert_eq!(f.json("show calvin --json").await["used_bytes"], 7);
-    // A file in its place is no home either.
+    // A file in its place is not a home either.
     std::fs::write(f.home("calvin"), "").unwrap();
     let (_, error) = f.run("scan calvin").await;
     assert!(error.starts_with("cannot measure the home "), "{error}");

@@ -1,4 +1,4 @@
-//! What homes hold, as text.
+//! Formats the use of homes as text.
 
 use crate::accounts::account::UsageAccuracy;
 use crate::cli::output;
@@ -6,7 +6,7 @@ use crate::ops::quota::MeasuredHome;
 use crate::ops::usage::HomeUsage;
 use base::size::Size;
 
-/// What a home holds, with a line for each property.
+/// Formats the use of one home, with a line for each property.
 pub fn usage(usage: &HomeUsage) -> String {
     let size = |bytes: u64| match bytes {
         0..1024 => format!("{bytes} bytes"),
@@ -37,12 +37,12 @@ pub fn usage(usage: &HomeUsage) -> String {
     ])
 }
 
-/// How far the numbers can be relied on, and what makes them better.
+/// Formats how far the numbers can be relied on, and how to get better ones.
 fn accuracy(usage: &HomeUsage) -> String {
     let name = &usage.name;
     match usage.accuracy {
         Some(UsageAccuracy::Exact) => match usage.exceeded() {
-            Some(quota) => format!("exact, and over {quota}: what is there stays, nothing grows"),
+            Some(quota) => format!("exact, and over {quota}: existing files stay, nothing can grow"),
             None => "exact".to_owned(),
         },
         Some(UsageAccuracy::AtCeiling) => {
@@ -55,7 +55,7 @@ fn accuracy(usage: &HomeUsage) -> String {
     }
 }
 
-/// A table of all users' homes, with a line for each.
+/// Formats a table of all users' homes, with a line for each.
 pub fn table(usages: &[HomeUsage]) -> String {
     let header = ["NAME", "USED", "QUOTA", "FILES", "MAX FILES", "KNOWN", "HOME"];
     let mut rows = vec![header.map(str::to_owned)];
@@ -81,7 +81,7 @@ pub fn table(usages: &[HomeUsage]) -> String {
     output::columns(&rows)
 }
 
-/// A home that was measured: `calvin: at most 64.0 MiB, 10000 files -> 1.0 MiB, 12 files (1048576 bytes)`.
+/// Formats a home that was measured: `calvin: at most 64.0 MiB, 10000 files -> 1.0 MiB, 12 files (1048576 bytes)`.
 pub fn measured(home: &MeasuredHome) -> String {
     let (before, after) = (&home.measurement.before, &home.measurement.after);
     let names: Vec<&str> = home.users.iter().map(|name| name.as_str()).collect();

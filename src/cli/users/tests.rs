@@ -200,7 +200,7 @@ async fn exit_codes_tell_what_is_missing_from_what_is_there() {
     ] {
         check(&format!("user {verb}"), 3).await;
     }
-    // Neither asks for a password first: there is no terminal here, and that would be said.
+    // Neither asks for a password first: there is no terminal here, so that would be an error.
     check("user add calvin", 4).await;
     check("user rename calvin hobbes", 4).await;
     check("user add tim", 1).await;

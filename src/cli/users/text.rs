@@ -1,4 +1,4 @@
-//! Users, and changes of users, as text.
+//! Formats users, and changes of users, as text.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::ops::users::change::{ConfirmedChange, UserChange};
 use crate::ops::users::view::UserView;
 use base::size::Size;
 
-/// A user, with a line for each property.
+/// Formats a user, with a line for each property.
 pub fn user(view: &UserView) -> String {
     let or = |text: String, default: &str| if text.is_empty() { default.to_owned() } else { text };
     let bytes = view.quota.bytes.map(|b| Size(b).to_string());
@@ -46,7 +46,7 @@ pub fn user(view: &UserView) -> String {
     text
 }
 
-/// A table of users, with a line for each.
+/// Formats a table of users, with a line for each.
 pub fn table(users: &[UserView]) -> String {
     let header = ["NAME", "STATE", "USED", "QUOTA", "SIGNS IN WITH", "HOME"];
     let mut rows = vec![header.map(str::to_owned)];
@@ -81,7 +81,7 @@ fn ways_to_sign_in(user: &UserView) -> String {
     }
 }
 
-/// A change that is in force: what was done, and how many sessions were ended by it.
+/// Formats a change that is in force: what was done, and how many sessions were ended by it.
 pub fn change(change: &ConfirmedChange) -> String {
     let Effect {
         sessions_ended,
@@ -107,7 +107,7 @@ pub fn change(change: &ConfirmedChange) -> String {
     text
 }
 
-/// What was done, as a clause.
+/// Formats what was done, as a clause.
 fn what(change: &ConfirmedChange) -> String {
     let user = &change.user;
     match &change.what {
@@ -139,7 +139,7 @@ fn what(change: &ConfirmedChange) -> String {
     }
 }
 
-/// A second line, about what stays as it was.
+/// Formats a second line, about what stays the same.
 fn note(change: &ConfirmedChange) -> Option<String> {
     match &change.what {
         UserChange::Renamed { home, .. } => Some(format!("the home stays \"{}\"", home.display())),

@@ -1,6 +1,6 @@
-//! Configurations that are refused, and what their operator is told.
+//! Configurations that are refused, and the messages that their operator gets.
 
-/// Each row: a configuration, and all that its operator is told.
+/// Each row has a configuration, and all messages that its operator gets.
 pub(super) const REFUSALS: &[(&str, &str)] = &[
     (
         "[auth.throttle]\nfailure = 1",
@@ -140,11 +140,11 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[quota]\ndefault_bytes = \"lots\"",
-        "homeportd.toml:2:17: \"default_bytes\" in [quota]: \"lots\" is no size (hint: 512, 10MiB, 1GiB, 1G or unlimited)\n 2 | default_bytes = \"lots\"\n   |                 ^^^^^^",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota]: \"lots\" is not a size (hint: 512, 10MiB, 1GiB, 1G or unlimited)\n 2 | default_bytes = \"lots\"\n   |                 ^^^^^^",
     ),
     (
         "[quota]\ndefault_bytes = \"10GB of\"",
-        "homeportd.toml:2:17: \"default_bytes\" in [quota]: \"10GB of\" is no size (hint: 512, 10MiB, 1GiB, 1G or unlimited)\n 2 | default_bytes = \"10GB of\"\n   |                 ^^^^^^^^^",
+        "homeportd.toml:2:17: \"default_bytes\" in [quota]: \"10GB of\" is not a size (hint: 512, 10MiB, 1GiB, 1G or unlimited)\n 2 | default_bytes = \"10GB of\"\n   |                 ^^^^^^^^^",
     ),
     (
         "[quota]\ndefault_bytes = -1",
@@ -160,7 +160,7 @@ pub(super) const REFUSALS: &[(&str, &str)] = &[
     ),
     (
         "[quota]\ndefault_files = \"1k\"",
-        "homeportd.toml:2:17: \"default_files\" in [quota]: \"1k\" is no number (hint: 0, 1, 2, … or unlimited)\n 2 | default_files = \"1k\"\n   |                 ^^^^",
+        "homeportd.toml:2:17: \"default_files\" in [quota]: \"1k\" is not a number (hint: 0, 1, 2, … or unlimited)\n 2 | default_files = \"1k\"\n   |                 ^^^^",
     ),
     (
         "[quota]\ndefault_files = true",

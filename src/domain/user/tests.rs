@@ -39,8 +39,8 @@ fn names_are_portable() {
     }
     // A store that was written by an older version may hold such a name.
     assert_eq!(UserName::stored(".a").unwrap().as_str(), ".a");
-    assert!(!UserName::stored(".a").unwrap().can_be_given());
-    assert!(UserName::stored("a").unwrap().can_be_given());
+    assert!(!UserName::stored(".a").unwrap().is_assignable());
+    assert!(UserName::stored("a").unwrap().is_assignable());
     for bad in [
         "",
         ".",

@@ -1,25 +1,25 @@
 //! The options of scp's command line, as getopt(3) reads them for the server's side of scp.
 
-/// What the client asks scp to do.
+/// The options and the mode of scp, as the client requests them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ScpOptions {
     pub(super) role: Role,
     pub(super) recursive: bool,
     pub(super) preserve: bool,
-    /// The target must be a directory.
+    /// Whether the target must be a directory.
     pub(super) directory: bool,
 }
 
 /// The direction of the transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// The server receives files.
+    /// The server receives files, and writes them to the home.
     Sink,
-    /// The server sends files.
+    /// The server sends files, which it reads from the home.
     Source,
 }
 
-/// Splits the words into options and names; `None` if scp would not run with them.
+/// Splits the words into options and names; `None` if scp would reject them.
 pub(super) fn options(words: &[Vec<u8>]) -> Option<(ScpOptions, &[Vec<u8>])> {
     let (mut role, mut recursive, mut preserve, mut directory) = (None, false, false, false);
     let mut rest = words;
@@ -38,7 +38,7 @@ pub(super) fn options(words: &[Vec<u8>]) -> Option<(ScpOptions, &[Vec<u8>])> {
                 b'r' => recursive = true,
                 b'p' => preserve = true,
                 b'd' => directory = true,
-                // What it would tell more about, it tells its own terminal.
+                // The client prints verbose output on its own terminal.
                 b'v' | b'q' => {}
                 _ => return None,
             }

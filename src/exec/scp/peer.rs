@@ -1,4 +1,4 @@
-//! The dialogue with the client's scp: bytes, one-byte answers, and errors that it shows.
+//! The dialogue with the client's scp: bytes, one-byte responses, and error messages.
 
 use bytes::Bytes;
 
@@ -8,11 +8,11 @@ use crate::session::stream::{Disconnected, Stream};
 /// The longest line, in bytes: the size of OpenSSH's buffer.
 pub(super) const MAX_LINE: usize = 2048;
 
-/// Why scp ends before its end.
+/// Why scp ends before all files are transferred.
 pub(super) enum ScpAbort {
-    /// Something failed; the client was told, or is to be told nothing.
+    /// An error occurred. The client has received a message, or must not receive one.
     Failed,
-    /// The connection has ended.
+    /// The connection has ended, so the client cannot receive anything.
     Disconnected,
 }
 
@@ -29,20 +29,20 @@ pub(super) struct ScpPeer<'a> {
 }
 
 impl ScpPeer<'_> {
-    /// Sends bytes.
+    /// Sends bytes without any framing.
     pub(super) async fn send(&self, bytes: impl Into<Bytes>) -> Result<(), ScpAbort> {
         Ok(self.io.output.send(Stream::Output, bytes).await?)
     }
 
-    /// Sends the byte that tells the client to go on.
+    /// Sends the byte that makes the client continue.
     pub(super) async fn ok(&self) -> Result<(), ScpAbort> {
         self.send(&b"\0"[..]).await
     }
 
-    /// Sends an error that the client shows, and after which it goes on.
+    /// Sends an error message, after which the client continues.
     pub(super) async fn error(&mut self, sentence: &[u8]) -> Result<(), ScpAbort> {
         self.errors += 1;
-        // The sentence is one line on the wire, and on the client's terminal.
+        // The message must be one line, both in the protocol and on the client's terminal.
         let shown: Vec<u8> = sentence
             .iter()
             .map(|&b| if b.is_ascii_control() { b'?' } else { b })
@@ -61,12 +61,12 @@ impl ScpPeer<'_> {
         self.error(&[name, b": ", reason.as_bytes()].concat()).await
     }
 
-    /// Reads the client's answer; returns whether it goes on with this file.
+    /// Reads the client's response; returns whether it continues with this file.
     pub(super) async fn answer(&mut self) -> Result<bool, ScpAbort> {
         match self.io.input.byte().await? {
             Some(0) => Ok(true),
             Some(kind) => {
-                // Its words are for its own user, who has seen them.
+                // Its message is for the client's user, who has seen it.
                 let _ = self.io.input.line(MAX_LINE).await?;
                 self.errors += 1;
                 match kind {

@@ -1,10 +1,10 @@
-//! Reads the lines of scp's protocol, strictly. It neither reads from the channel nor writes files.
+//! Parses the lines of scp's protocol, strictly. It neither reads from the channel nor writes files.
 
 pub(crate) mod fuzz;
 
 use crate::storage::FileTimes;
 
-/// A line of the protocol, from the client.
+/// A line of the protocol, sent by the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Record<'a> {
     /// A `T` record: the times of the next file or directory.
@@ -17,17 +17,17 @@ pub(super) enum Record<'a> {
     Up,
     /// The byte 1: the client could not read something.
     Warning,
-    /// The byte 2: the client gives up.
+    /// The byte 2: the client ends the transfer.
     Fatal,
 }
 
-/// What is wrong with a line that is not a record.
+/// The error for a line that is not a record.
 pub(super) const UNEXPECTED: &str = "expected control record";
 
-/// Reads a line, given without its newline.
+/// Parses a line, which is given without its newline.
 ///
 /// # Errors
-/// With what is wrong, in OpenSSH's words.
+/// Returns what is wrong, in OpenSSH's words.
 pub(super) fn parse(line: &[u8]) -> Result<Record<'_>, &'static str> {
     let (&kind, rest) = line.split_first().ok_or("unexpected <newline>")?;
     match kind {
@@ -72,7 +72,7 @@ fn entry(rest: &[u8]) -> Result<EntryFields<'_>, &'static str> {
     Ok(EntryFields { mode, size, name })
 }
 
-/// Reads the fields of a `T` record: `seconds microseconds seconds microseconds`.
+/// Parses the fields of a `T` record: `seconds microseconds seconds microseconds`.
 fn times(rest: &[u8]) -> Result<FileTimes, &'static str> {
     let (modified, rest) = number(rest, "mtime.sec not present", "mtime.sec out of range")?;
     let rest = rest.strip_prefix(b" ").ok_or("mtime.sec not delimited")?;
@@ -84,7 +84,7 @@ fn times(rest: &[u8]) -> Result<FileTimes, &'static str> {
     if micros > 999_999 || other_micros > 999_999 || !rest.is_empty() {
         return Err("atime.usec not delimited");
     }
-    // What SFTP's 32 bits cannot say is the latest that they can: the year 2106.
+    // A time that does not fit into SFTP's 32 bits becomes the latest that does, in the year 2106.
     let nearest = |secs: u64| u32::try_from(secs).unwrap_or(u32::MAX);
     Ok(FileTimes {
         modified: nearest(modified),
@@ -112,8 +112,8 @@ fn number<'a>(
     Ok((value, rest))
 }
 
-/// Whether a file or directory may have this name. As for OpenSSH's sink, it must be one component, and neither `.`
-/// nor `..`.
+/// Returns whether a file or directory may have this name. As in OpenSSH's sink, it must be one component, and neither
+/// `.` nor `..`.
 pub(super) fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name != b"." && name != b".." && !name.contains(&b'/')
 }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_make_no_sense_are_told() {
+    fn malformed_lines_are_refused_with_a_reason() {
         let check =
             |line: &[u8], expected: &str| assert_eq!(parse(line), Err(expected), "{}", line.escape_ascii());
         check(b"", "unexpected <newline>");

@@ -14,25 +14,25 @@ use crate::session::memory::TOO_MUCH_HELD;
 use crate::session::stream::input::InputLine;
 use crate::storage::{Error, FileKind, FileTimes, Links, OpenHow, SetAttrs, Wait};
 
-/// The number of bytes that are written at once.
+/// The most bytes that are written in one call.
 const PIECE: usize = 256 * 1024;
 
-/// What a directory costs in memory while the client is in it.
+/// Returns the memory that a directory costs while the client is in it.
 fn level_cost(name: &[u8]) -> usize {
     size_of::<ReceivedDirectory>() + name.len()
 }
 
-/// A directory that the client is in.
+/// A directory that the client has entered.
 struct ReceivedDirectory {
-    /// The name by which the client calls it.
+    /// The name by which the client refers to it.
     name: Vec<u8>,
-    /// Whether `name` is a directory, or the name of what comes.
+    /// Whether `name` is a directory, and not the name of the next entry.
     is_directory: bool,
-    /// What is to be set when the client leaves the directory.
+    /// The attributes to set when the client leaves the directory.
     later: SetAttrs,
 }
 
-/// Receives what the client sends.
+/// Receives the files and directories that the client sends.
 pub(super) async fn run(
     home: &mut HomeSession,
     peer: &mut ScpPeer<'_>,
@@ -42,7 +42,7 @@ pub(super) async fn run(
 ) -> Result<(), ScpAbort> {
     let target = match (names, whole) {
         ([one], _) => one.clone(),
-        // There is one target only: what was split was not quoted.
+        // There is only one target, so a line with several words was not quoted.
         (_, Some(whole)) => whole,
         _ => return peer.fatal(b"ambiguous target").await,
     };
@@ -80,16 +80,16 @@ struct ScpSink<'a, 'b> {
     options: &'a ScpOptions,
     levels: Vec<ReceivedDirectory>,
     times: Option<FileTimes>,
-    /// Whether nothing has come yet.
+    /// Whether no record has arrived yet.
     first: bool,
 }
 
 impl ScpSink<'_, '_> {
-    /// Receives one record; returns `false` at the end.
+    /// Processes one record; returns `false` at the end.
     async fn record(&mut self) -> Result<bool, ScpAbort> {
         let line = match self.peer.io.input.line(MAX_LINE).await? {
             InputLine::Whole(line) => line,
-            // In the middle of a directory it is too early, and OpenSSH lets it pass.
+            // In the middle of a directory this is too early, but OpenSSH accepts it.
             InputLine::End => return Ok(false),
             InputLine::Cut => return self.protocol_error("a record that has no end").await,
         };
@@ -112,7 +112,7 @@ impl ScpSink<'_, '_> {
             Ok(Record::Up) => return self.up().await,
             Ok(Record::Warning) => self.peer.errors += 1,
             Ok(Record::Fatal) => return Err(ScpAbort::Failed),
-            // What a shell says before scp is even started comes this way.
+            // A message that a shell prints before scp is started arrives this way.
             Err(UNEXPECTED) if self.first => return self.peer.fatal(&line).await.map(|()| false),
             Err(why) => return self.protocol_error(why).await,
         }
@@ -126,7 +126,7 @@ impl ScpSink<'_, '_> {
         Ok(false)
     }
 
-    /// The path that a record's name stands for.
+    /// Returns the path that a record's name stands for.
     async fn name_of(&mut self, name: &[u8]) -> Result<Vec<u8>, ScpAbort> {
         if !is_name(name) {
             let sentence = [b"error: unexpected filename: ", name].concat();
@@ -147,7 +147,7 @@ impl ScpSink<'_, '_> {
         }
         match self.make_directory(&name, mode).await {
             Ok(()) => {
-                // Without -p the umask has decided about what was made.
+                // Without -p, the umask applies to new files and directories.
                 let later_mode = self.options.preserve.then_some(mode & 0o777);
                 self.levels.push(ReceivedDirectory {
                     name,
@@ -167,7 +167,7 @@ impl ScpSink<'_, '_> {
         }
     }
 
-    /// Makes a directory, if it is not there.
+    /// Creates a directory, unless it exists.
     async fn make_directory(&self, name: &[u8], mode: u32) -> Result<(), String> {
         match self.home.stat(name).await {
             Ok(meta) if meta.kind == FileKind::Directory => return Ok(()),
@@ -180,7 +180,7 @@ impl ScpSink<'_, '_> {
             .call(move |storage, wait| storage.mkdir(&wanted, mode & 0o777 | 0o700, wait))
             .await
             .map_err(|error| self.home.refused(&path, error))?;
-        self.home.context.tell(|who| Event::DirectoryMade { who, path });
+        self.home.context.emit(|who| Event::DirectoryMade { who, path });
         Ok(())
     }
 
@@ -221,13 +221,14 @@ impl ScpSink<'_, '_> {
         };
         self.peer.ok().await?;
         let mut outcome = self.receive(&mut received, size).await?;
-        // Before the client says that it has read all: libssh2 never says so, and leaves.
+        // This precedes the client's confirmation that it has read everything: libssh2 never sends it, and disconnects.
         if outcome.is_ok() {
             outcome = self.finish(&received, mode, size, times).await;
             received.opened.note_finished();
         }
         drop(received);
-        // Could the client read all of it? If not, it has told its user, and waits for us all the same.
+        // The client says whether it could read all of the file. If not, it has told its user, and still waits for our
+        // response.
         self.peer.answer().await?;
         match outcome {
             Ok(()) => self.peer.ok().await,
@@ -256,7 +257,7 @@ impl ScpSink<'_, '_> {
         })
     }
 
-    /// Reads the bytes of a file, all of them even if they cannot be written: the client sends them anyway.
+    /// Reads all bytes of a file, even if they cannot be written, because the client sends them anyway.
     async fn receive(
         &mut self,
         received: &mut ReceivedFile,
@@ -290,7 +291,7 @@ impl ScpSink<'_, '_> {
         Ok(())
     }
 
-    /// Size, mode and times, and what the operator wants to be waited for.
+    /// Sets size, mode and times, and flushes the file as configured.
     async fn finish(
         &self,
         received: &ReceivedFile,
@@ -306,7 +307,7 @@ impl ScpSink<'_, '_> {
                 let now = file.stat()?;
                 if now.size != size {
                     if wait == Wait::Never {
-                        // What is cut may be large.
+                        // Cutting a large file may take long.
                         return Err(Error::WouldBlock);
                     }
                     file.set_attrs(&SetAttrs {
@@ -322,7 +323,7 @@ impl ScpSink<'_, '_> {
                 if attrs != SetAttrs::default() {
                     file.set_attrs(&attrs)?;
                 } else if !existed && mode & 0o200 == 0 {
-                    // It was made writable only so that it could be written. Who may not change modes keeps it so.
+                    // The file was made writable only for writing. If the user may not change modes, it stays so.
                     let made = SetAttrs {
                         permissions: Some(now.mode & 0o777 & !0o200),
                         ..SetAttrs::default()

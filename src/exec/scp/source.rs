@@ -1,4 +1,4 @@
-//! `scp -f`: sends what the client asks for.
+//! `scp -f`: sends the files and directories that the client requests.
 
 use bytes::Bytes;
 
@@ -12,12 +12,12 @@ use crate::session::memory::{MemoryCharge, TOO_MUCH_HELD};
 use crate::storage::{DirEntry, DirStream, FileKind, InodeId, Metadata, OpenHow, Wait};
 use base::buffer::{BUFFER_SIZE, Buffer, FilledBuffer};
 
-/// Deeper trees are not sent: each level keeps a directory open.
+/// The most levels of directories that are sent, since each level keeps a directory open.
 const MAX_DEPTH: usize = 256;
-/// OpenSSH's own limit of a name with its directories.
+/// OpenSSH's limit for a name with its directories, in bytes.
 const MAX_NAME: usize = 4096;
 
-/// What a directory costs that is being sent: its name, the names that are read at once, and entries.
+/// The memory of a directory that is being sent: its name, the names that are read at once, and entries.
 const LEVEL_COST: usize = MAX_NAME + 48 * 1024;
 
 /// A directory that is being sent.
@@ -31,7 +31,7 @@ struct SentDirectory {
     _memory: MemoryCharge,
 }
 
-/// Sends what the client asked for.
+/// Sends the files and directories that the client has requested.
 pub(super) async fn run(
     home: &mut HomeSession,
     peer: &mut ScpPeer<'_>,
@@ -39,10 +39,10 @@ pub(super) async fn run(
     names: &[Vec<u8>],
     whole: Option<Vec<u8>>,
 ) -> Result<(), ScpAbort> {
-    // "I am ready." Whatever else it says, it goes on, unless it gives up.
+    // The client says that it is ready. Continue whatever it says, unless it ends the transfer.
     peer.answer().await?;
     let mut source = ScpSource { home, peer, options };
-    for name in source.meant(names, whole).await {
+    for name in source.requested_names(names, whole).await {
         source.send(name).await?;
     }
     Ok(())
@@ -55,8 +55,9 @@ struct ScpSource<'a, 'b> {
 }
 
 impl ScpSource<'_, '_> {
-    /// The names that were meant: if none of the words is one, but all of them together are, they were not quoted.
-    async fn meant(&self, names: &[Vec<u8>], whole: Option<Vec<u8>>) -> Vec<Vec<u8>> {
+    /// Returns the names that the client requests: if none of the words exists, but all of them joined do, the name was
+    /// not quoted.
+    async fn requested_names(&self, names: &[Vec<u8>], whole: Option<Vec<u8>>) -> Vec<Vec<u8>> {
         if let (true, Some(whole)) = (names.len() > 1, whole)
             && self.home.stat(&whole).await.is_ok()
         {
@@ -71,10 +72,10 @@ impl ScpSource<'_, '_> {
         names.to_vec()
     }
 
-    /// Sends a file, or a directory and all that is in it.
+    /// Sends a file, or a directory with its contents.
     async fn send(&mut self, name: Vec<u8>) -> Result<(), ScpAbort> {
         let mut levels: Vec<SentDirectory> = Vec::new();
-        // Their inodes, so that a link that leads back is seen.
+        // The inodes of the directories detect a link that leads back.
         let mut above: Vec<InodeId> = Vec::new();
         if let Some(level) = self.file_or_directory(name, &above).await? {
             above.push(level.inode);
@@ -100,7 +101,7 @@ impl ScpSource<'_, '_> {
         Ok(())
     }
 
-    /// The next entry of a directory.
+    /// Returns the next entry of a directory.
     async fn next(&mut self, level: &mut SentDirectory) -> Result<Option<DirEntry>, ScpAbort> {
         if level.entries.is_empty()
             && let Some(stream) = level.stream.take()
@@ -215,7 +216,7 @@ impl ScpSource<'_, '_> {
         opened.map_err(|error| self.home.refused(&path, error))
     }
 
-    /// Sends a `T` record, if times were asked for; returns whether the client goes on with this file.
+    /// Sends a `T` record, if times were requested; returns whether the client continues with this file.
     async fn times(&mut self, meta: &Metadata) -> Result<bool, ScpAbort> {
         if !self.options.preserve {
             return Ok(true);
@@ -257,18 +258,18 @@ impl ScpSource<'_, '_> {
         let opened = self.home.open(&path, read).await;
         let opened = opened.map_err(|error| self.home.refused(&path, error))?;
         let file = opened.file().map_err(reason)?;
-        let looked = self.home.call(move |_storage, _wait| file.stat());
-        let meta = looked.await.map_err(reason)?;
+        let stat = self.home.call(move |_storage, _wait| file.stat());
+        let meta = stat.await.map_err(reason)?;
         Ok((opened, meta))
     }
 
-    /// Sends so many bytes, whatever happens: the client waits for them.
+    /// Sends exactly this many bytes, even if reading fails, because the client waits for them.
     async fn bytes(&mut self, mut opened: CommandFile, size: u64) -> Result<Result<(), String>, ScpAbort> {
         let mut outcome = Ok(());
         let mut offset = 0;
         while offset < size {
             let rest = usize::try_from(size - offset).map_or(BUFFER_SIZE, |rest| rest.min(BUFFER_SIZE));
-            // Not before it can be sent: many commands may wait for their clients.
+            // Read only when the bytes can be sent, since many commands may wait for their clients.
             let room = self.peer.io.output.room(rest).await?;
             let wanted = room.bytes;
             let read = match outcome {
@@ -310,11 +311,11 @@ impl ScpSource<'_, '_> {
     }
 }
 
-/// The last component, on one line.
+/// Returns the last component, on one line.
 fn shown(name: &[u8]) -> Vec<u8> {
     let last = name.rsplit(|&b| b == b'/').next().unwrap_or_default();
     let last = if last.is_empty() { b"." } else { last };
-    // As strnvis(3) does it with VIS_NL.
+    // strnvis(3) encodes it in the same way with VIS_NL.
     last.iter()
         .flat_map(|&b| match b {
             b'\n' => b"\\^J".to_vec(),

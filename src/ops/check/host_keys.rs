@@ -1,4 +1,4 @@
-//! The host keys that are there, those that clients were shown, and what the server would offer.
+//! Checks the host keys: those that exist, those that clients were shown, and what the server would offer.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use super::report::Report;
 use crate::ssh::settings::SshSettings;
 use crate::ssh::{algorithms, hostkeys};
 
-/// Looks at the keys in a directory. `recorded` are the algorithms and fingerprints that clients were shown.
-pub fn look(directory: &Path, settings: &SshSettings, recorded: &[(String, String)], report: &mut Report) {
+/// Checks the keys in a directory. `recorded` are the algorithms and fingerprints that clients were shown.
+pub fn check(directory: &Path, settings: &SshSettings, recorded: &[(String, String)], report: &mut Report) {
     let keys = match hostkeys::load(directory) {
         Ok(keys) => keys,
         Err(e) => return report.error(e),
@@ -19,10 +19,10 @@ pub fn look(directory: &Path, settings: &SshSettings, recorded: &[(String, Strin
         .filter_map(hostkeys::notice)
         .for_each(|notice| report.warn(notice));
     if algorithms.is_empty() && recorded.is_empty() {
-        report.will(format!("make host keys in \"{}\"", directory.display()));
+        report.plan(format!("make host keys in \"{}\"", directory.display()));
     }
     if algorithms.is_empty() {
-        // What the first start makes.
+        // These are the keys that the first start creates.
         algorithms.extend(hostkeys::Kind::MADE.map(hostkeys::Kind::algorithm));
     }
     algorithms::validate(settings, &algorithms).unwrap_or_else(|e| report.error(e));

@@ -1,4 +1,4 @@
-//! Whether homes may be made and grow where they lie.
+//! Checks whether homes may be created and grow where they lie.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::storage::marker::{self, Mark};
 use crate::store::Store;
 use crate::store::sql::SqlStore;
 
-/// Looks at the marker of each place, as the server does when it opens a home.
-pub async fn look(installation: &Installation, users: &[User], store: &SqlStore, report: &mut Report) {
+/// Checks the marker of each place, as the server does when it opens a home.
+pub async fn check(installation: &Installation, users: &[User], store: &SqlStore, report: &mut Report) {
     let id = match store.id().await {
         Ok(id) => id,
         Err(error) => return report.error(error),
@@ -24,9 +24,9 @@ pub async fn look(installation: &Installation, users: &[User], store: &SqlStore,
         };
         let here = |user: &&User| homes::place_of(installation, &user.home) == Some(place);
         let mut residents = users.iter().filter(here);
-        let is_missing = || marker::look(place, &id).is_ok_and(|mark| mark == Mark::Missing);
+        let is_missing = || marker::read(place, &id).is_ok_and(|mark| mark == Mark::Missing);
         if will_mark && is_missing() && residents.clone().any(|user| user.home.is_dir()) {
-            report.will(format!("mark the storage {place:?} as this server's"));
+            report.plan(format!("mark the storage {place:?} as this server's"));
         } else if residents.next().is_some() {
             report.error(error);
         } else if is_worth_a_warning(installation, place) {
@@ -35,7 +35,7 @@ pub async fn look(installation: &Installation, users: &[User], store: &SqlStore,
     }
 }
 
-/// Whether a place without homes is worth a warning. A root that is missing has one already.
+/// Returns whether a place without homes is worth a warning. For a missing root there is one already.
 fn is_worth_a_warning(installation: &Installation, place: &Path) -> bool {
     place.is_dir() || place == installation.storage.homes
 }

@@ -1,4 +1,4 @@
-//! What `check` and the beginning of a start have found.
+//! The report of `check`, and of the checks at a start.
 
 use base::error::{Error, Result};
 use base::visible::for_terminal;
@@ -6,50 +6,50 @@ use base::visible::for_terminal;
 /// The findings, in the order in which they were made. Each is one line without control characters.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What keeps the server from starting, or a user from working.
+    /// Problems that keep the server from starting, or a user from working.
     pub errors: Vec<String>,
-    /// What the server starts with all the same, and must not stay.
+    /// Problems with which the server still starts, but which must be corrected.
     pub faults: Vec<String>,
-    /// What works, and is probably not meant.
+    /// Settings that work, but probably are a mistake.
     pub warnings: Vec<String>,
-    /// What the server would make or change when it starts: `make the host key "…"`.
+    /// What the server would create or change when it starts: `make the host key "…"`.
     pub plans: Vec<String>,
 }
 
 impl Report {
-    /// Notes something that keeps the server or a user from working.
+    /// Adds a problem that keeps the server or a user from working.
     pub fn error(&mut self, error: impl ToString) {
         let error = line(error);
-        // Two looks may find the same: at the store's files, and at what is in them.
+        // Two checks may find the same problem: one of the store's files, and one of their contents.
         if !self.faults.contains(&error) {
             self.errors.push(error);
         }
     }
 
-    /// Notes something that must not stay, although the server starts with it.
+    /// Adds a problem that must be corrected, although the server starts with it.
     pub fn fault(&mut self, fault: impl ToString) {
         self.faults.push(line(fault));
     }
 
-    /// Notes something that works, and is probably not meant.
+    /// Adds a finding that works, but probably is a mistake.
     pub fn warn(&mut self, warning: impl ToString) {
         self.warnings.push(line(warning));
     }
 
-    /// Notes what the server will do at its start; `plan` begins with a verb.
-    pub fn will(&mut self, plan: impl ToString) {
+    /// Adds what the server will do at its start; `plan` begins with a verb.
+    pub fn plan(&mut self, plan: impl ToString) {
         self.plans.push(line(plan));
     }
 
-    /// Whether anything keeps the server or a user from working.
+    /// Returns whether a problem keeps the server or a user from working.
     pub fn has_errors(&self) -> bool {
         !self.errors.is_empty() || !self.faults.is_empty()
     }
 
-    /// At a start: logs the warnings, and ends it if there are errors, of which none is left out.
+    /// Logs the warnings at a start, and fails if there are errors.
     ///
     /// # Errors
-    /// All errors in one.
+    /// Returns all errors as one.
     pub fn proceed(&mut self) -> Result<()> {
         for fault in self.faults.drain(..) {
             tracing::error!("{fault}");
@@ -68,7 +68,7 @@ impl Report {
     }
 }
 
-/// Names in a message may be anybody's: none of them begins a line of its own.
+/// Returns the text as one line. Users can choose names, so a name must not begin a line of its own.
 fn line(text: impl ToString) -> String {
     for_terminal(&text.to_string())
 }

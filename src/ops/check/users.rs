@@ -1,7 +1,7 @@
-//! What `check` says about users: their homes, and whether they can sign in.
+//! Checks users: their homes, and whether they can sign in.
 //!
-//! Everything here is done once for each user, or once for all: homes that lie in each other are found by sorting, and
-//! what many homes have in common is looked at once. 10,000 users take well under a second.
+//! Each check runs once for each user, or once for all: nested homes are found by sorting, and directories that many
+//! homes have in common are checked once. 10,000 users take well under a second.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -23,28 +23,28 @@ use base::advice;
 use base::error::Error;
 use base::paths::Resolver;
 
-/// Looks at all users and their homes.
-pub fn look(installation: &Installation, users: &[User], report: &mut Report) {
+/// Checks all users and their homes.
+pub fn check(installation: &Installation, users: &[User], report: &mut Report) {
     let mut homes = HomeInspector::new(installation);
     let places: Vec<PathBuf> = users
         .iter()
         .map(|user| homes.resolver.resolve(&user.home))
         .collect();
     for (user, place) in users.iter().zip(&places) {
-        homes.look_at(user, place, report);
+        homes.check_home(user, place, report);
         sign_in(user, report);
     }
-    neighbours(users, &places, report);
+    check_overlaps(users, &places, report);
 }
 
-/// What is asked about each home, and what all have in common.
+/// The state of checking all homes, with the results that several have in common.
 struct HomeInspector<'a> {
     installation: &'a Installation,
     rules: HomeRules<'a>,
     resolver: Resolver,
     /// The owner of the data directory.
     owner: Option<u32>,
-    /// Why no home can be made in a directory.
+    /// For each directory, why no home can be created in it.
     parents: HashMap<PathBuf, Option<String>>,
 }
 
@@ -59,18 +59,18 @@ impl<'a> HomeInspector<'a> {
         }
     }
 
-    fn look_at(&mut self, user: &User, place: &Path, report: &mut Report) {
+    fn check_home(&mut self, user: &User, place: &Path, report: &mut Report) {
         let name = &user.name;
         let home = user.home.display();
         if let Err(e) = self.rules.check(place) {
             report.error(format!("user {name}: {e}"));
         }
         match place.metadata() {
-            Ok(meta) if meta.is_dir() => self.look_at_directory(user, place, &meta, report),
+            Ok(meta) if meta.is_dir() => self.check_directory(user, place, &meta, report),
             Ok(_) => report.error(format!(
                 "user {name}: the home \"{home}\" is not a directory (hint: move it away)"
             )),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => self.look_at_missing(user, place, report),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => self.check_missing(user, place, report),
             Err(e) => {
                 let error = Error::new(format!("user {name}: cannot look at the home \"{home}\""));
                 report.error(advice::because(error, e, place, "u+rwx"));
@@ -78,8 +78,8 @@ impl<'a> HomeInspector<'a> {
         }
     }
 
-    /// Whether the server will make a home that is missing.
-    fn look_at_missing(&mut self, user: &User, place: &Path, report: &mut Report) {
+    /// Checks whether the server will create a missing home.
+    fn check_missing(&mut self, user: &User, place: &Path, report: &mut Report) {
         let name = &user.name;
         let home = user.home.display();
         if place_of(self.installation, place) != Some(&self.installation.storage.homes) {
@@ -98,15 +98,15 @@ impl<'a> HomeInspector<'a> {
         }
     }
 
-    /// Whether the server can use a home that is there.
-    fn look_at_directory(&self, user: &User, place: &Path, meta: &Metadata, report: &mut Report) {
+    /// Checks whether the server can use an existing home.
+    fn check_directory(&self, user: &User, place: &Path, meta: &Metadata, report: &mut Report) {
         let name = &user.name;
         let home = user.home.display();
-        let look = Access::READ_OK | Access::EXEC_OK;
+        let listing = Access::READ_OK | Access::EXEC_OK;
         let may = |rights| accessat(CWD, place, rights, AtFlags::EACCESS);
-        if let Err(e) = may(look | Access::WRITE_OK) {
-            // Users may do that to their own homes, and must not make a server's check fail.
-            if may(look).is_ok() && self.owner == Some(meta.uid()) && meta.mode() & 0o200 == 0 {
+        if let Err(e) = may(listing | Access::WRITE_OK) {
+            // Users may do that to their own homes, so it must not make the check fail.
+            if may(listing).is_ok() && self.owner == Some(meta.uid()) && meta.mode() & 0o200 == 0 {
                 return report.warn(format!(
                     "user {name}: nothing can be made in the home \"{home}\": its mode is {} (hint: the user may have \
                      set it, and can change it; else {})",
@@ -125,7 +125,7 @@ impl<'a> HomeInspector<'a> {
         }
     }
 
-    /// Why no home can be made in a directory. It is found out once for each directory.
+    /// Returns why no home can be created in a directory. Each directory is checked once.
     fn no_home_can_be_made_in(&mut self, parent: &Path) -> Option<String> {
         let why = || {
             let rights = Access::WRITE_OK | Access::EXEC_OK;
@@ -148,11 +148,12 @@ impl<'a> HomeInspector<'a> {
     }
 }
 
-/// Homes are apart, or the same with the same quota. In order, what lies in a directory follows it.
-fn neighbours(users: &[User], places: &[PathBuf], report: &mut Report) {
+/// Checks that homes are separate, or equal with the same quota. In sorted order, the contents of a directory follow
+/// it.
+fn check_overlaps(users: &[User], places: &[PathBuf], report: &mut Report) {
     let mut all: Vec<(&Path, &User)> = places.iter().map(PathBuf::as_path).zip(users).collect();
     all.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.name.cmp(&other.name)));
-    // The homes around the one that is looked at, from the outermost.
+    // The homes that contain the current one, the outermost first.
     let mut around: Vec<(&Path, &User)> = Vec::new();
     for (place, user) in all {
         while around.last().is_some_and(|(outer, _)| !place.starts_with(outer)) {
@@ -182,8 +183,8 @@ fn neighbours(users: &[User], places: &[PathBuf], report: &mut Report) {
     }
 }
 
-/// Looks at what a home holds. A home of which nothing is known yet is no problem: the first sign-in measures it.
-pub fn look_at_usage(usage: &HomeUsage, report: &mut Report) {
+/// Checks the use of a home. Unknown use is not a problem: the first sign-in measures the home.
+pub fn check_usage(usage: &HomeUsage, report: &mut Report) {
     let name = &usage.name;
     if let Some(exceeded) = usage.exceeded() {
         report.warn(format!(
@@ -207,7 +208,7 @@ pub fn look_at_usage(usage: &HomeUsage, report: &mut Report) {
 
 fn sign_in(user: &User, report: &mut Report) {
     let name = &user.name;
-    if !name.can_be_given() {
+    if !name.is_assignable() {
         let proposed = name.as_str().trim_start_matches(['.', '-', '@', '+']);
         let proposed = if proposed.is_empty() { "NEW_NAME" } else { proposed };
         report.warn(format!(

@@ -70,10 +70,10 @@ fn a_home_lies_where_the_configuration_says() {
 #[test]
 fn a_home_holds_nothing_of_the_server() {
     let f = Fixture::new();
-    f.check("srv/files/etc", Err("the configuration would lie in it"));
+    f.check("srv/files/etc", Err("the configuration would lie inside it"));
     let mut store = Fixture::new();
     store.installation.store.path = store.root.join("srv/s/homeport.db");
-    store.check("srv/s", Err("the store would lie in it"));
+    store.check("srv/s", Err("the store would lie inside it"));
     // Not fooled by names that only begin alike.
     f.check("srv/files/etcetera", Ok("srv/files/etcetera"));
 }

@@ -40,7 +40,7 @@ async fn only_a_maker_makes_a_store_and_only_in_a_directory_of_its_own() {
             std::fs::set_permissions(data.join(entry), private).unwrap();
         }
         let before: Vec<_> = data.read_dir().unwrap().map(|e| e.unwrap().file_name()).collect();
-        for error in [existing(&installation).await, look(&installation).await] {
+        for error in [existing(&installation).await, open_read_only(&installation).await] {
             let error = error.unwrap_err().to_string();
             assert!(
                 error.contains("store path") || error.contains("hint: "),
@@ -82,7 +82,7 @@ async fn a_store_that_was_cut_is_no_new_one() {
     let installation = installation(dir.path());
     make(&installation).await.unwrap().close().await;
     std::fs::write(&installation.store.path, "").unwrap();
-    for error in [existing(&installation).await, look(&installation).await] {
+    for error in [existing(&installation).await, open_read_only(&installation).await] {
         let error = error.unwrap_err().to_string();
         assert!(error.contains("it is empty"), "{error}");
     }
@@ -119,7 +119,7 @@ async fn a_store_from_before_markers_marks_where_its_homes_lie() {
     crate::store::sql::tests::version_2(&installation.store.path, &lived_in).await;
 
     // Who only looks changes nothing.
-    look(&installation).await.unwrap().close().await;
+    open_read_only(&installation).await.unwrap().close().await;
     assert!(!crate::storage::marker::path(&homes).exists());
     let store = existing(&installation).await.unwrap();
     let id = store.id().await.unwrap();
@@ -129,7 +129,7 @@ async fn a_store_from_before_markers_marks_where_its_homes_lie() {
     use crate::storage::marker::Mark;
     let is = |place: &Path, expected: Mark| {
         assert_eq!(
-            crate::storage::marker::look(place, &id).unwrap(),
+            crate::storage::marker::read(place, &id).unwrap(),
             expected,
             "{place:?}"
         );

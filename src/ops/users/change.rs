@@ -1,4 +1,4 @@
-//! A change of a user's record: first it is in the store, then the running server confirms that it is in force.
+//! A change of a user's record: it is stored first, and then the running server confirms that it is in force.
 
 use std::path::PathBuf;
 
@@ -9,23 +9,23 @@ use base::error::{Error, Result};
 /// What was done to a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserChange {
-    /// The user is new.
+    /// The user was added, and the home exists.
     Added {
         /// The path of the home.
         home: PathBuf,
-        /// Whether the home was there already, with what is in it.
+        /// Whether the home existed already, and may contain files.
         home_existed: bool,
     },
     /// Settings of the user were changed.
     Set {
-        /// The home that the user had before, if it is another one now; its files stay there.
+        /// The home that the user had before, if it has changed; its files stay there.
         left_home: Option<PathBuf>,
     },
-    /// The user can sign in, or cannot.
+    /// The user was enabled (`true`) or disabled.
     Enabled(bool),
     /// A new password was set.
     PasswordSet,
-    /// The user has another name.
+    /// The user was renamed; the old name is free again.
     Renamed {
         /// The name that the user had before.
         old_name: UserName,
@@ -36,7 +36,7 @@ pub enum UserChange {
     KeysAdded(Vec<String>),
     /// The public key with this fingerprint was removed.
     KeyRemoved(String),
-    /// The user does not exist any more.
+    /// The user was removed, with all keys and settings.
     Removed {
         /// The home that the user had.
         home: PathBuf,
@@ -45,7 +45,7 @@ pub enum UserChange {
     },
 }
 
-/// A change of a user's record that is in the store.
+/// A change of a user's record that is stored.
 #[derive(Debug)]
 pub struct StoredChange {
     user: UserName,
@@ -56,18 +56,18 @@ pub struct StoredChange {
 /// A change that is in force.
 #[derive(Debug)]
 pub struct ConfirmedChange {
-    /// The user whose record was changed, by the name that they have now.
+    /// The current name of the user whose record was changed.
     pub user: UserName,
-    /// What the change was to do.
+    /// The change that was requested.
     pub what: UserChange,
-    /// Whether anything was changed; otherwise all was so already.
+    /// Whether the record has changed; `false` if it already had these values.
     pub is_change: bool,
-    /// What the change has come to in the running server; `None`: no server is running.
+    /// The effect on the running server; `None` if no server is running.
     pub effect: Option<Effect>,
 }
 
 impl StoredChange {
-    /// A change of this user's record. `is_change` is false where all was so already.
+    /// Creates a change of this user's record. `is_change` is `false` if the record already had these values.
     pub fn new(user: &UserName, what: UserChange, is_change: bool) -> Self {
         Self {
             user: user.clone(),
@@ -76,11 +76,11 @@ impl StoredChange {
         }
     }
 
-    /// Waits until the running server, if there is one, has put the change in force. Also where nothing was changed:
-    /// the server may not have heard of an earlier change.
+    /// Waits until the running server, if there is one, has put the change in force. This is necessary even if nothing
+    /// was changed, since the server may not have applied an earlier change.
     ///
     /// # Errors
-    /// When the server does not confirm it.
+    /// Returns an error if the server does not confirm it.
     pub async fn confirm(self, server: &dyn RunningServer) -> Result<ConfirmedChange> {
         let mut users = vec![self.user.clone()];
         if let UserChange::Renamed { old_name, .. } = &self.what {
@@ -99,14 +99,15 @@ impl StoredChange {
     fn unconfirmed(&self, error: Error) -> Error {
         let what = match self.is_change {
             true => "the change is stored, and the server has not confirmed it",
-            false => "nothing was to be changed in the store, and the server has not confirmed it",
+            false => "the store needed no change, and the server has not confirmed it",
         };
         Error::new(what).because(error)
     }
 }
 
 impl ConfirmedChange {
-    /// Whether a call of an ended session, or one that an earlier quota has allowed, still waits for a disk that hangs.
+    /// Returns whether a call of an ended session, or one that an earlier quota has allowed, still waits for a disk
+    /// that hangs.
     pub fn is_busy(&self) -> bool {
         self.effect.is_some_and(|effect| effect.still_busy > 0)
     }

@@ -6,10 +6,10 @@ use crate::ops::context::OpsContext;
 use crate::ops::keys::{self, KeyView};
 use base::error::Result;
 
-/// Adds public keys, which are lines of authorized_keys, to a user's.
+/// Adds public keys, as lines of authorized_keys, to a user's.
 ///
 /// # Errors
-/// When there is no such user, there would be too many keys, or the store refuses.
+/// Returns an error if there is no such user, if there would be too many keys, or if the store refuses.
 pub async fn add_keys(
     name: &UserName,
     lines: Vec<String>,
@@ -23,10 +23,10 @@ pub async fn add_keys(
         .await
 }
 
-/// The public keys of a user.
+/// Returns the public keys of a user.
 ///
 /// # Errors
-/// When there is no such user, or the store cannot be read.
+/// Returns an error if there is no such user, or if the store cannot be read.
 pub async fn list_keys(name: &UserName, context: &OpsContext<'_>) -> Result<Vec<KeyView>> {
     let user = context.user(name).await?;
     Ok(user.keys.iter().map(|line| KeyView::new(line)).collect())
@@ -35,7 +35,7 @@ pub async fn list_keys(name: &UserName, context: &OpsContext<'_>) -> Result<Vec<
 /// Removes the public key with this fingerprint, if the user has it.
 ///
 /// # Errors
-/// When there is no such user, that cannot be a fingerprint, or the store refuses.
+/// Returns an error if there is no such user, if this cannot be a fingerprint, or if the store refuses.
 pub async fn remove_key(
     name: &UserName,
     fingerprint: &str,

@@ -1,4 +1,4 @@
-//! Removing a user, with or without the home.
+//! Removes a user, with or without the home.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,12 @@ use base::advice;
 use base::error::{Error, Result};
 use base::paths::resolve;
 
-/// Removes a user; with `delete_home` also the home and all that is in it, unless sessions may still write into it.
+/// Removes a user. With `delete_home`, also deletes the home with its contents, unless sessions may still write into
+/// it.
 ///
 /// # Errors
-/// When there is no such user, the home may not be deleted, the store refuses, or the home could not be deleted.
+/// Returns an error if there is no such user, if the home may not be deleted, if the store refuses, or if the home
+/// could not be deleted.
 pub async fn remove(name: &UserName, delete_home: bool, context: &OpsContext<'_>) -> Result<ConfirmedChange> {
     let doomed = match delete_home {
         true => Some(deletable_home(name, context).await?),
@@ -30,15 +32,15 @@ pub async fn remove(name: &UserName, delete_home: bool, context: &OpsContext<'_>
     }
 }
 
-/// The home of a user, if it may be deleted with the user.
+/// Returns the home of a user, if it may be deleted with the user.
 async fn deletable_home(name: &UserName, context: &OpsContext<'_>) -> Result<PathBuf> {
     let user = context.user(name).await?;
-    // Checked again: the record may be older than the configuration, and links may have moved.
+    // Check the place again: the record may be older than the configuration, and links may have changed.
     let place = resolve(&user.home);
     homes::check_place(context.installation, &place)?;
-    // Homes are stored without links.
+    // Homes are stored with links resolved.
     for home in [&user.home, &place] {
-        if let Some(other) = context.store.neighbour(home, name).await? {
+        if let Some(other) = context.store.overlapping_user(home, name).await? {
             return Err(
                 Error::new(format!("cannot delete home \"{}\"", user.home.display()))
                     .because(format!("{other} has files there too"))
@@ -57,7 +59,7 @@ fn erase_unused(name: &UserName, home: &Path, removed: Result<ConfirmedChange>) 
         ))
     })?;
     if removed.is_busy() {
-        // Neither would that delete all of it, nor would it end.
+        // Deleting would be neither complete nor certain to end.
         return Err(
             Error::new(format!("{name} was removed, but the home was not deleted"))
                 .because("calls of its sessions wait for a disk that does not answer".to_owned())

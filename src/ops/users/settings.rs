@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::domain::user::{Factor, Limit, Permissions, User};
 
-/// What becomes of one setting.
+/// The change of one setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SettingChange<T> {
     /// The setting stays as it is.
@@ -31,27 +31,27 @@ impl<T> From<Option<T>> for SettingChange<T> {
     }
 }
 
-/// What becomes of a user's settings.
+/// The changes of a user's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SettingChanges {
     /// The quota of the home in bytes.
     pub quota_bytes: SettingChange<Limit<u64>>,
     /// The quota of the home in files, directories and links.
     pub quota_files: SettingChange<Limit<u64>>,
-    /// What the user may do in the home.
+    /// The permissions that the user has in the home.
     pub permissions: SettingChange<Permissions>,
-    /// From when on the user cannot sign in; `None`: never.
+    /// The time from which the user cannot sign in; `None` means never.
     pub expires_at: SettingChange<Option<Timestamp>>,
-    /// Sessions at once; `None`: the server's limit.
+    /// The most sessions at once; `None` means the server's limit.
     pub max_sessions: SettingChange<Option<u32>>,
-    /// The networks that the user may come from; empty: any.
+    /// The networks from which the user may connect; an empty list means any.
     pub allowed_from: SettingChange<Vec<IpNet>>,
-    /// The ways to sign in that are all needed; empty: one of them is enough.
+    /// The factors that are all required to sign in; an empty set means that one is enough.
     pub require: SettingChange<BTreeSet<Factor>>,
 }
 
 impl SettingChanges {
-    /// Changes a user's record accordingly.
+    /// Applies the changes to a user's record.
     pub fn apply(&self, user: &mut User) {
         if let SettingChange::To(Limit(bytes)) = self.quota_bytes {
             user.quota.bytes = bytes;

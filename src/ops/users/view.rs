@@ -1,4 +1,4 @@
-//! Users as they are shown.
+//! The views of users.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,12 +13,12 @@ use crate::ops::quota;
 use crate::ops::usage::HomeUsage;
 use base::error::{Error, Result};
 
-/// A user as it is shown. Nothing secret is in it.
+/// The view of a user. It contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserView {
     /// The name of the user.
     pub name: UserName,
-    /// Whether the user can sign in at all.
+    /// Whether the user is enabled. A disabled user cannot sign in.
     pub enabled: bool,
     /// The absolute path of the home.
     pub home: PathBuf,
@@ -26,19 +26,19 @@ pub struct UserView {
     pub keys: Vec<KeyView>,
     /// Whether the user has a password.
     pub has_password: bool,
-    /// What the home may hold.
+    /// The quota of the home.
     pub quota: Quota,
-    /// What the home holds.
+    /// The use of the home, and how far it can be relied on.
     pub usage: HomeUsage,
-    /// Sessions at once; `None`: the server's limit.
+    /// The most sessions at once; `None` means the server's limit.
     pub max_sessions: Option<u32>,
-    /// What the user may do in the home.
+    /// The permissions that the user has in the home.
     pub permissions: Permissions,
-    /// The networks that the user may come from; empty: any.
+    /// The networks from which the user may connect; an empty list means any.
     pub allowed_from: Vec<IpNet>,
-    /// The ways to sign in that are all needed; empty: one of them is enough.
+    /// The factors that are all required to sign in; an empty set means that one is enough.
     pub require: BTreeSet<Factor>,
-    /// From when on the user cannot sign in.
+    /// The time from which the user cannot sign in.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -61,13 +61,12 @@ impl UserView {
     }
 }
 
-/// A list of users as it is shown.
+/// The view of a list of users.
 #[derive(Debug)]
 pub struct UserList {
     /// The users, in the store's order.
     pub users: Vec<UserView>,
-    /// Why the running server has not said what homes hold, if it was asked in vain. What is shown as used is what was
-    /// recorded last then, which is true too.
+    /// Why the running server has not reported the use of homes. The list then has the use that was recorded last.
     pub unanswered: Option<Error>,
 }
 

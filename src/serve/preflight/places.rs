@@ -1,5 +1,5 @@
-//! What lies on the disk, seen by the user that the server will be: the data directory and what was left in it, the
-//! directories of homes, the audit log, the room that is left.
+//! Checks what lies on the disk, as the user that the server will be: the data directory and foreign files in it, the
+//! directories of homes, the audit log, and the free space.
 
 use std::io::{Error as IoError, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
@@ -18,16 +18,17 @@ use base::advice;
 use base::error::Error;
 use base::regular;
 
-/// With less than this the store may not be able to take a change: its log grows by 4 MiB before it is folded in.
-const LITTLE_ROOM: u64 = 8 << 20;
+/// The free space in bytes below which the store may not be able to write a change: its log grows by 4 MiB before it is
+/// checkpointed.
+const LOW_SPACE: u64 = 8 << 20;
 
-/// Opening the store makes the index of its log, 32 KiB, and the file's first pages.
+/// The bytes that opening the store writes: the index of its log, 32 KiB, and the file's first pages.
 const TO_OPEN: u64 = 64 << 10;
 
 /// The most homes that a message names.
-const NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
-/// Looks at everything that lies on the disk.
+/// Checks everything that lies on the disk.
 pub fn places(config: &Config, report: &mut Report) {
     data_directory(config, report);
     homes(config, report);
@@ -35,7 +36,7 @@ pub fn places(config: &Config, report: &mut Report) {
         if !root.is_dir() {
             let at = config.place_of("storage", "roots");
             report.warn(format!(
-                "{at}\"{}\" in roots is not a directory (hint: make it, or take it out)",
+                "{at}\"{}\" in roots is not a directory (hint: make it, or remove it from the list)",
                 root.display()
             ));
         }
@@ -46,14 +47,14 @@ pub fn places(config: &Config, report: &mut Report) {
     if let Some(audit) = config.log.audit.as_ref().filter(|audit| !in_nothing(audit)) {
         match telemetry::probe_audit(audit) {
             Ok(true) => {}
-            Ok(false) => report.will(format!("make the audit log \"{}\"", audit.display())),
+            Ok(false) => report.plan(format!("make the audit log \"{}\"", audit.display())),
             Err(error) => report.error(format!("{}{error}", config.place_of("log", "audit"))),
         }
     }
 }
 
-/// Compares the user that the server will be with the owner of the data directory. It is called before rights are given
-/// up. `false`: the directory belongs to another user.
+/// Compares the user that the server will be with the owner of the data directory. It must be called before rights are
+/// given up. Returns `false` if the directory belongs to another user.
 pub fn ownership(config: &Config, report: &mut Report) -> bool {
     let data = config.data_dir();
     let is_root = rustix::process::geteuid().is_root();
@@ -62,11 +63,11 @@ pub fn ownership(config: &Config, report: &mut Report) -> bool {
         None => None,
         Some(name) => match data_dir::system_user(name) {
             Ok(user) => Some(user.uid.as_raw()),
-            // Whether there is such a user is the machine's question.
+            // Whether there is such a user is checked with the machine.
             Err(_) => return false,
         },
     };
-    // What does not exist yet will be made by whoever starts the server.
+    // A directory that does not exist yet is created by the user that starts the server.
     if is_root && user.or(found).unwrap_or(0) == 0 {
         report.warn(format!(
             "{}the server would run as root: a fault in it would be a fault in the whole machine (hint: set \"user\" in \
@@ -77,7 +78,7 @@ pub fn ownership(config: &Config, report: &mut Report) -> bool {
     let us = rustix::process::geteuid().as_raw();
     if !is_root && user.is_some_and(|user| user != us) {
         report.warn(format!(
-            "{}run by user {us} and not by root: \"user\" in [server] is not heeded",
+            "{}run by user {us} and not by root: \"user\" in [server] has no effect",
             config.place_of("server", "user")
         ));
     }
@@ -102,7 +103,7 @@ fn data_directory(config: &Config, report: &mut Report) {
                     .hint("is [store] path in the configuration right?"),
             );
         }
-        // Whether the server makes it is the store's question.
+        // Whether the server creates it is checked with the store.
         Err(error) if error.kind() == ErrorKind::NotFound => return,
         Err(error) => return report.error(advice::because(unusable(data), error, data, "u+rwx")),
     };
@@ -144,7 +145,7 @@ fn unusable(data: &Path) -> Error {
     Error::new(format!("cannot use the data directory \"{}\"", data.display()))
 }
 
-/// What root, or somebody else, has left in the data directory. Links are looked at, never followed.
+/// Reports files in the data directory that root, or another user, has left there. Links are examined, never followed.
 fn left_behind(installation: &Installation, owner: u32, report: &mut Report) {
     let data = installation.data_dir();
     let Ok(entries) = data.read_dir() else { return };
@@ -168,7 +169,7 @@ fn left_behind(installation: &Installation, owner: u32, report: &mut Report) {
                 meta.uid(),
                 advice::chown(&path, owner)
             );
-            // The server must own what it opens; what it does not open is a mistake without harm.
+            // The server must own what it opens; other files are a mistake without consequences.
             match is_ours(installation, &path) {
                 true => report.fault(text),
                 false => report.warn(text),
@@ -177,12 +178,12 @@ fn left_behind(installation: &Installation, owner: u32, report: &mut Report) {
     }
 }
 
-/// Whether the server opens this, or something in it.
+/// Returns whether the server opens this file, or a file in it.
 fn is_ours(installation: &Installation, path: &Path) -> bool {
     is_configured(installation, path) || data_dir::is_servers_own(installation, path)
 }
 
-/// Whether the configuration has a name for this, so that a link may lie there.
+/// Returns whether the configuration names this path, so that a link may lie there.
 fn is_configured(installation: &Installation, path: &Path) -> bool {
     installation
         .configured_paths()
@@ -195,7 +196,7 @@ fn room(config: &Config, report: &mut Report) {
     let free = system.f_bavail.saturating_mul(system.f_frsize);
     let mut index = config.store.path.as_os_str().to_owned();
     index.push("-shm");
-    // Where somebody has the store open, its index is there.
+    // If another process has the store open, its index exists.
     if free < TO_OPEN && !reserve::is_whole(&config.store.path) && !Path::new(&index).exists() {
         return report.error(format!(
             "the disk of the data directory \"{}\" is full: {} are free, and the store cannot be opened (hint: make room: \
@@ -204,7 +205,7 @@ fn room(config: &Config, report: &mut Report) {
             base::size::Size(free)
         ));
     }
-    let what = if free < LITTLE_ROOM {
+    let what = if free < LOW_SPACE {
         format!("{} are free", base::size::Size(free))
     } else if system.f_files > 0 && system.f_favail < 16 {
         format!("{} more files can be made", system.f_favail)
@@ -217,7 +218,7 @@ fn room(config: &Config, report: &mut Report) {
     ));
 }
 
-/// Looks at the directory in which homes are made.
+/// Checks the directory in which homes are created.
 fn homes(config: &Config, report: &mut Report) {
     let homes = &config.storage.homes;
     let at = config.place_of("storage", "homes");
@@ -244,13 +245,13 @@ fn homes(config: &Config, report: &mut Report) {
             let text = "it is a symbolic link to something that does not exist";
             report.error(cannot(IoError::other(text)));
         }
-        // Its disk may come later: the marker tells (see `ops/check/places.rs`, and the log at a start).
+        // Its disk may be mounted later: the marker shows it (see `ops/check/places.rs`, and the log at a start).
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => report.error(cannot(error)),
     }
 }
 
-/// A store without users beside homes that exist: most likely it is not the store that made them.
+/// Reports a store without users beside homes that exist: most likely another store belongs to them.
 pub fn orphans(config: &Config, report: &mut Report) {
     let Ok(entries) = config.storage.homes.read_dir() else {
         return;
@@ -267,8 +268,12 @@ pub fn orphans(config: &Config, report: &mut Report) {
         return;
     }
     found.sort();
-    let names: Vec<String> = found.iter().take(NAMED).map(|name| format!("{name:?}")).collect();
-    let more = match found.len().saturating_sub(NAMED) {
+    let names: Vec<String> = found
+        .iter()
+        .take(MAX_NAMED)
+        .map(|name| format!("{name:?}"))
+        .collect();
+    let more = match found.len().saturating_sub(MAX_NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };

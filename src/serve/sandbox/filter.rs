@@ -1,8 +1,8 @@
 //! The seccomp filter, as a program of classic BPF. The kernel runs it for every system call of the process.
 //!
-//! It is a list of what is denied; all else is allowed, so that a newer C library or kernel breaks nothing. Numbers are
-//! those of the architecture that the server is compiled for: calls of another one (32-bit, or x32) get ENOSYS, as from
-//! a kernel that does not have them. Calls with large costs per byte stand first and are allowed at once; since Linux
+//! It lists what is denied and allows everything else, so that a newer C library or kernel breaks nothing. The numbers
+//! are those of the architecture that the server is compiled for: calls of another one (32-bit, or x32) get ENOSYS, as
+//! from a kernel that does not have them. The calls of transfers come first and are allowed immediately; since Linux
 //! 5.11 the kernel remembers that and does not run the program for them.
 
 use linux_raw_sys::general as nr;
@@ -11,15 +11,15 @@ use seccompiler::{BpfProgram, sock_filter};
 
 use base::error::{Error, Result};
 
-/// `struct seccomp_data`: the call's number, the architecture, the low halves of its first two arguments. The kernel
-/// itself reads no more than those halves of the arguments that are looked at.
+/// Offsets in `struct seccomp_data`: the call's number, the architecture, and the low halves of its first two
+/// arguments. The kernel itself reads only those halves of the arguments that are checked here.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
 const SECOND_ARGUMENT: u32 = 24;
 
-/// `AUDIT_ARCH_*` of linux/audit.h; `None`: there is no filter for this architecture.
-const OURS: Option<u32> = if cfg!(target_arch = "x86_64") {
+/// The `AUDIT_ARCH_*` of linux/audit.h for this architecture; `None` if there is no filter for it.
+const AUDIT_ARCH: Option<u32> = if cfg!(target_arch = "x86_64") {
     Some(0xC000_003E)
 } else if cfg!(target_arch = "aarch64") {
     Some(0xC000_00B7)
@@ -29,10 +29,10 @@ const OURS: Option<u32> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-/// x86-64 has a second table of calls, x32, with this bit in their numbers.
+/// The bit in the call numbers of x32, the second table of calls on x86-64.
 const X32: u32 = 0x4000_0000;
 
-/// What transfers consist of.
+/// The calls that transfers consist of, which are allowed without further checks.
 const ALLOWED_AT_ONCE: [u32; 10] = [
     nr::__NR_read,
     nr::__NR_write,
@@ -46,29 +46,29 @@ const ALLOWED_AT_ONCE: [u32; 10] = [
     nr::__NR_preadv2,
 ];
 
-/// Sockets that the server has: for clients, and for its control socket and the system's log.
+/// The families of the sockets that the server uses: for clients, for its control socket and for the system's log.
 const SOCKET_FAMILIES: [u32; 3] = [1, 2, 10]; // AF_UNIX, AF_INET, AF_INET6
 
-/// What types into or reads from a terminal as if somebody sat there.
+/// The ioctl commands that put input into a terminal, or read from it, as if a person used it.
 const TERMINAL_COMMANDS: [u32; 2] = [0x5412, 0x541C]; // TIOCSTI, TIOCLINUX
 
-/// Answered with EPERM, whatever their arguments are.
+/// The calls that are answered with EPERM, whatever their arguments are.
 const NOT_PERMITTED: &[u32] = &[
-    // Running programs.
+    // Run programs.
     nr::__NR_execve,
     nr::__NR_execveat,
     #[cfg(target_arch = "x86_64")]
     nr::__NR_fork,
     #[cfg(target_arch = "x86_64")]
     nr::__NR_vfork,
-    // Other processes.
+    // Access other processes.
     nr::__NR_ptrace,
     nr::__NR_process_vm_readv,
     nr::__NR_process_vm_writev,
     nr::__NR_process_madvise,
     nr::__NR_pidfd_getfd,
     nr::__NR_kcmp,
-    // File systems and roots.
+    // Change mounts and roots.
     nr::__NR_mount,
     nr::__NR_umount2,
     nr::__NR_pivot_root,
@@ -87,10 +87,10 @@ const NOT_PERMITTED: &[u32] = &[
     nr::__NR_swapoff,
     nr::__NR_open_by_handle_at,
     nr::__NR_fanotify_init,
-    // Name spaces.
+    // Create or join name spaces.
     nr::__NR_unshare,
     nr::__NR_setns,
-    // The kernel and the machine.
+    // Change the kernel or the machine.
     nr::__NR_kexec_load,
     nr::__NR_kexec_file_load,
     nr::__NR_init_module,
@@ -116,22 +116,23 @@ const NOT_PERMITTED: &[u32] = &[
     nr::__NR_ioperm,
     #[cfg(target_arch = "x86_64")]
     nr::__NR_modify_ldt,
-    // The kernel's keys.
+    // Use the kernel's key rings.
     nr::__NR_keyctl,
     nr::__NR_add_key,
     nr::__NR_request_key,
 ];
 
-/// Calls that are answered as by a kernel that does not have them: a caller then falls back to something else. The C library makes
-/// threads with clone where there is no clone3, whose flags lie in memory that a filter cannot read.
-const NOT_THERE: [u32; 4] = [
+/// The calls that are answered as by a kernel that does not have them, so that a caller falls back to another one.
+/// Without clone3, the C library creates threads with clone; the flags of clone3 are in memory that a filter cannot
+/// read.
+const NOT_IMPLEMENTED: [u32; 4] = [
     nr::__NR_clone3,
     nr::__NR_io_uring_setup,
     nr::__NR_io_uring_enter,
     nr::__NR_io_uring_register,
 ];
 
-/// Flags of clone that make name spaces.
+/// The flags of clone that create name spaces.
 const NEW_NAMESPACES: u32 = nr::CLONE_NEWNS
     | nr::CLONE_NEWCGROUP
     | nr::CLONE_NEWUTS
@@ -140,14 +141,14 @@ const NEW_NAMESPACES: u32 = nr::CLONE_NEWNS
     | nr::CLONE_NEWPID
     | nr::CLONE_NEWNET;
 
-// linux/bpf_common.h: load a word, jump, and, return.
+// From linux/bpf_common.h: load a word, jump, and, return.
 const LOAD: u16 = 0x20;
 const JUMP_IF_EQUAL: u16 = 0x15;
 const JUMP_IF_AT_LEAST: u16 = 0x35;
 const AND: u16 = 0x54;
 const RETURN: u16 = 0x06;
 
-// linux/seccomp.h
+// From linux/seccomp.h.
 const ALLOW: u32 = 0x7FFF_0000;
 const ERRNO: u32 = 0x0005_0000;
 
@@ -167,9 +168,9 @@ fn refuse(errno: Errno) -> u32 {
 /// Builds the program.
 ///
 /// # Errors
-/// On an architecture that it is not written for.
+/// Returns an error on an architecture that it is not written for.
 pub(super) fn program() -> Result<BpfProgram> {
-    let Some(ours) = OURS else {
+    let Some(ours) = AUDIT_ARCH else {
         return Err(Error::new("there is no sandbox for this architecture").because(std::env::consts::ARCH));
     };
     let mut program = vec![
@@ -198,7 +199,7 @@ pub(super) fn program() -> Result<BpfProgram> {
     for number in NOT_PERMITTED {
         answer(&mut program, *number, refuse(Errno::PERM));
     }
-    for number in NOT_THERE {
+    for number in NOT_IMPLEMENTED {
         answer(&mut program, number, refuse(Errno::NOSYS));
     }
     for number in [nr::__NR_socket, nr::__NR_socketpair] {
@@ -220,7 +221,7 @@ pub(super) fn program() -> Result<BpfProgram> {
     Ok(program)
 }
 
-/// The rules for clone: only a thread of this process, and in no name space of its own.
+/// Returns the rules for clone, which may create only a thread of this process, and in no name space of its own.
 fn threads_only() -> BpfProgram {
     let mut rules = vec![
         statement(LOAD, FIRST_ARGUMENT),
@@ -242,7 +243,7 @@ fn answer(program: &mut BpfProgram, value: u32, verdict: u32) {
     program.push(statement(RETURN, verdict));
 }
 
-/// Adds rules that hold for one call only, and end with a verdict.
+/// Adds rules that apply to one call only, and end with a verdict.
 fn only_for(program: &mut BpfProgram, number: u32, rules: BpfProgram) {
     // No set of rules here has more than a dozen statements.
     let length = u8::try_from(rules.len()).unwrap_or(u8::MAX);

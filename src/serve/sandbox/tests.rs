@@ -46,7 +46,7 @@ fn all_calls_of_the_table_were_tried() {
 
 #[test]
 fn this_machine_can_be_asked_whether_it_takes_the_filter() {
-    try_out().unwrap();
+    probe().unwrap();
     // Only the thread that tried it has it.
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     assert!(status.contains("Seccomp:\t0"), "{status}");

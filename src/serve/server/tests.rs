@@ -102,7 +102,7 @@ pub(in crate::serve) async fn passing_guest(
         credential: Credential::Password(&password),
         passed: crate::auth::Proofs::default(),
     };
-    let newcomer = crate::session::Newcomer {
+    let newcomer = crate::session::NewSession {
         login: server.service.auth.login(attempt).await.unwrap(),
         peer: "127.0.0.1:9".parse().unwrap(),
         ending: crate::session::EndRequest::default(),
@@ -116,10 +116,10 @@ async fn a_hurried_operator_waits_for_no_transfer() {
     let server = server(dir.path()).await;
     let place = passing_guest(&server, jiff::SignedDuration::from_hours(1)).await;
     place.session().busy_count.fetch_add(1, Ordering::Relaxed);
-    let hurry = CancellationToken::new();
-    hurry.cancel();
+    let end_now = CancellationToken::new();
+    end_now.cancel();
     let connections = TaskTracker::new();
     connections.close();
-    drain(&server.service, &connections, Duration::from_secs(3600), hurry).await;
+    drain(&server.service, &connections, Duration::from_secs(3600), end_now).await;
     assert_eq!(place.session().ending.reason(), Some("the server is stopping"));
 }

@@ -1,4 +1,4 @@
-//! What one connection may make the server hold in memory, in all its channels together.
+//! The budget of one connection: how much memory the server holds for all its channels together.
 //!
 //! | what | whose |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | replies that one callback makes, sealed and not sent yet | [`CALLBACK`] for each connection; four times as much while the user's credit has room |
 //! | one packet that is larger than what its channel may send | one for each connection, so that every packet gets through in the end |
 //!
-//! Nothing is refused for want of credit, and nobody is disconnected: a channel's window is opened less far, so that its
-//! client waits.
+//! Nothing is refused for lack of credit, and no client is disconnected: a channel's window is opened less far, so that
+//! its client waits.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -19,25 +19,28 @@ use tokio::sync::Semaphore;
 
 use crate::session::memory::{MemoryAccount, UserMemory};
 
-/// What a channel may always send ahead: two of the largest packets that clients send when they know of no larger.
+/// What a channel may always send ahead, in bytes: two of the largest packets that clients send if they do not know
+/// that larger ones are allowed.
 pub const MINIMUM_WINDOW: u32 = 64 * 1024;
-/// [`MINIMUM_WINDOW`] as a `usize`.
+/// [`MINIMUM_WINDOW`] as a `usize`, in bytes.
 pub const MINIMUM: usize = MINIMUM_WINDOW as usize;
-/// Beyond the minima: one channel that has grown, or eight as they begin.
+/// The bytes beyond the minima: one channel with the largest window, or eight with the usual one.
 const CONNECTION: usize = 16 << 20;
-/// Two of the largest replies, or sixteen of the usual ones: enough to keep the socket busy while more are made.
+/// The bytes of replies under way: two of the largest replies, or sixteen of the usual ones, which keeps the socket
+/// busy while more are produced.
 const IN_FLIGHT: usize = 512 * 1024;
-/// Replies of one callback that are made in any case.
+/// The bytes of replies that one callback may always produce.
 const CALLBACK: usize = 256 * 1024;
-/// A single SSH packet can hold thousands of READs: their replies would all be in memory at once.
+/// The bytes of replies that one callback may produce with credit. A single SSH packet can hold thousands of READs,
+/// whose replies would all be in memory at once.
 const LARGE_CALLBACK: usize = 1 << 20;
 
-/// The error for a client that sends more than its channel's window allows, and goes on doing so.
+/// The error for a client that repeatedly sends more than its channel's window allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the client sends more than the window of its channel allows")]
 pub struct WindowExceeded;
 
-/// What all channels of one connection hold in memory.
+/// The memory that all channels of one connection hold.
 #[derive(Debug)]
 pub struct ConnectionBudget {
     used: AtomicUsize,
@@ -48,7 +51,7 @@ pub struct ConnectionBudget {
 }
 
 impl ConnectionBudget {
-    /// The budget of a connection whose user has this memory.
+    /// Creates the budget of a connection whose user has this memory.
     pub fn of(memory: Arc<UserMemory>) -> Arc<Self> {
         Arc::new(Self {
             used: AtomicUsize::new(0),
@@ -59,22 +62,23 @@ impl ConnectionBudget {
         })
     }
 
-    /// The memory of the connection's user.
+    /// Returns the memory of the connection's user.
     pub fn memory(&self) -> &Arc<UserMemory> {
         &self.memory
     }
 
-    /// One permit for each byte of a reply between a task and the SSH layer.
+    /// Returns the semaphore with a permit for each byte of replies that may be between a task and the SSH layer.
     pub fn in_flight(&self) -> Arc<Semaphore> {
         Arc::clone(&self.in_flight)
     }
 
-    /// The right to one packet that does not fit into its channel's window.
+    /// Returns the semaphore with one permit, for one packet that does not fit into its channel's window.
     pub fn large_packet(&self) -> Arc<Semaphore> {
         Arc::clone(&self.large_packet)
     }
 
-    /// How much of `wanted` one channel should take, so that others of the connection, and of the user, find some.
+    /// Returns how much of `wanted` one channel should take, so that something is left for others of the connection,
+    /// and of the user.
     fn fair(&self, wanted: usize) -> usize {
         let free = CONNECTION.saturating_sub(self.used.load(Ordering::Relaxed));
         self.memory.fair_credit(wanted.min(free / 2))
@@ -90,18 +94,18 @@ impl ConnectionBudget {
         fits
     }
 
-    fn give_back(&self, bytes: usize) {
+    fn release(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
-        self.memory.give_back(MemoryAccount::Credit, bytes);
+        self.memory.release(MemoryAccount::Credit, bytes);
     }
 
-    /// Whether a callback that has made so many bytes of replies may make more.
-    pub fn goes_on(self: &Arc<Self>, made: usize) -> bool {
+    /// Returns whether a callback that has produced this many bytes of replies may produce more.
+    pub fn may_make_more(self: &Arc<Self>, made: usize) -> bool {
         made < CALLBACK || made < LARGE_CALLBACK && self.has_large_callbacks()
     }
 
-    /// Whether the connection has credit for large callbacks. It is asked for once a callback is large, and then
-    /// kept.
+    /// Returns whether the connection has credit for large callbacks. The credit is taken when a callback is large for
+    /// the first time, and then kept.
     fn has_large_callbacks(&self) -> bool {
         let mut callback = self.callback.lock();
         if callback.is_some() {
@@ -116,7 +120,7 @@ impl ConnectionBudget {
     }
 }
 
-/// Credit that is charged to the user alone. Dropping it gives it back.
+/// Credit that is charged to the user alone. Dropping it returns it.
 #[derive(Debug)]
 struct CallbackCharge {
     memory: Arc<UserMemory>,
@@ -135,11 +139,11 @@ impl CallbackCharge {
 
 impl Drop for CallbackCharge {
     fn drop(&mut self) {
-        self.memory.give_back(MemoryAccount::Credit, self.bytes);
+        self.memory.release(MemoryAccount::Credit, self.bytes);
     }
 }
 
-/// A part of a connection's budget. Dropping it gives it back.
+/// A part of a connection's budget. Dropping it returns it.
 #[derive(Debug)]
 pub struct Reservation {
     budget: Arc<ConnectionBudget>,
@@ -147,7 +151,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// A reservation of 0 bytes.
+    /// Creates a reservation of 0 bytes.
     pub fn nothing(budget: &Arc<ConnectionBudget>) -> Self {
         Self {
             budget: Arc::clone(budget),
@@ -155,17 +159,17 @@ impl Reservation {
         }
     }
 
-    /// The size of the reservation, in bytes.
+    /// Returns the size of the reservation, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The budget that the reservation is a part of.
+    /// Returns the budget that the reservation is a part of.
     pub fn budget(&self) -> &Arc<ConnectionBudget> {
         &self.budget
     }
 
-    /// Reserves so many bytes more; returns `false`, and reserves none, if there is no room for them.
+    /// Reserves this many more bytes; returns `false`, and reserves none, if there is no room for them.
     pub fn grow(&mut self, bytes: usize) -> bool {
         let fits = self.budget.take(bytes);
         if fits {
@@ -174,17 +178,17 @@ impl Reservation {
         fits
     }
 
-    /// Reserves as much of `wanted` as leaves others their part; returns how much.
-    pub fn grow_fairly(&mut self, wanted: usize) -> usize {
+    /// Reserves as much of `wanted` as leaves others their share; returns how much.
+    pub fn grow_within_share(&mut self, wanted: usize) -> usize {
         let fair = self.budget.fair(wanted);
         if fair > 0 && self.grow(fair) { fair } else { 0 }
     }
 
-    /// Gives back so many bytes of the reservation.
+    /// Returns this many bytes of the reservation to the budget.
     pub fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        self.budget.give_back(bytes);
+        self.budget.release(bytes);
     }
 }
 
@@ -196,12 +200,12 @@ impl Drop for Reservation {
 
 #[cfg(test)]
 impl ConnectionBudget {
-    /// A budget with room for whatever a test does.
-    pub fn roomy() -> Arc<Self> {
+    /// Creates a budget that is large enough for every test.
+    pub fn unlimited() -> Arc<Self> {
         Self::with(1 << 30)
     }
 
-    /// The budget of a connection to a server with so much memory.
+    /// Creates the budget of a connection to a server with this much memory, in bytes.
     pub fn with(memory: usize) -> Arc<Self> {
         Self::of(UserMemory::of(&crate::session::memory::ServerMemory::new(memory)))
     }

@@ -1,8 +1,8 @@
-//! What a client sends to a command: kept until the command has done with it.
+//! The input of a command: what the client sends, kept until the command has consumed it.
 //!
-//! Callbacks put bytes in and never wait; the command takes them out, and only when it asks for more is the client's
-//! window opened again ([`ReceiveWindow`]), so that what waits is bounded by the window, and a slow disk slows its
-//! own channel alone. Small messages are kept together: each would cost more than its bytes.
+//! Callbacks put bytes in and never wait. The command takes them out, and the client's window is opened again only when
+//! it asks for more ([`ReceiveWindow`]). So the window bounds what waits, and a slow disk slows down only its own
+//! channel. Small messages are joined, since each separate one costs more than its bytes.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -15,8 +15,8 @@ use super::connection_budget::{ConnectionBudget, WindowExceeded};
 use super::receive_window::ReceiveWindow;
 use super::{Disconnected, QueuedSender};
 
-/// Messages are joined up to this size.
-const TOGETHER: usize = 16 * 1024;
+/// Messages are joined up to this many bytes.
+const MAX_JOINED: usize = 16 * 1024;
 
 /// The input of a command as the SSH callbacks see it: they put bytes in.
 pub struct CommandInput {
@@ -31,7 +31,7 @@ struct InputState {
 }
 
 impl CommandInput {
-    /// An empty input.
+    /// Creates an empty input whose window is charged to `budget`.
     pub fn new(budget: &Arc<ConnectionBudget>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(InputState {
@@ -47,15 +47,15 @@ impl CommandInput {
         self.state.lock()
     }
 
-    /// Opens the window for a command that begins; returns how much more the client may send.
+    /// Opens the window for a command that begins; returns by how many bytes.
     pub fn begin(&self) -> u32 {
         self.state().window.begin()
     }
 
-    /// Takes bytes from the client.
+    /// Adds bytes from the client.
     ///
     /// # Errors
-    /// When they are more than the window allows.
+    /// Returns an error if they are more than the window allows.
     pub fn push(&self, data: &[u8]) -> Result<(), WindowExceeded> {
         let mut state = self.state();
         if data.is_empty() || state.ended {
@@ -63,7 +63,7 @@ impl CommandInput {
         }
         state.window.receive(data.len())?;
         match state.waiting.back_mut() {
-            Some(last) if last.len() + data.len() <= TOGETHER => last.extend_from_slice(data),
+            Some(last) if last.len() + data.len() <= MAX_JOINED => last.extend_from_slice(data),
             _ => state.waiting.push_back(BytesMut::from(data)),
         }
         drop(state);
@@ -71,13 +71,13 @@ impl CommandInput {
         Ok(())
     }
 
-    /// Notes that the client sends nothing more.
+    /// Records that the client sends nothing more.
     pub fn end(&self) {
         self.state().ended = true;
         self.arrived.notify_one();
     }
 
-    /// Drops what waits: nobody will read it any more.
+    /// Drops what waits, because nobody will read it.
     fn discard(&self) {
         let mut state = self.state();
         state.ended = true;
@@ -85,14 +85,14 @@ impl CommandInput {
     }
 }
 
-/// What [`InputReader::line`] finds.
+/// The result of [`InputReader::line`]: a line, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InputLine {
     /// A line, without its newline.
     Whole(Bytes),
     /// The end of the input.
     End,
-    /// A line without an end: the input ends before the line does, or the line is too long.
+    /// A line without an end: the input ended before the line did, or the line is too long.
     Cut,
 }
 
@@ -102,19 +102,19 @@ pub struct InputReader {
     queued_sender: Arc<dyn QueuedSender>,
     /// Bytes that were taken out and are not used yet.
     at_hand: Bytes,
-    /// The number of bytes that were taken out, and not yet given back to the client's window.
+    /// The number of bytes that were taken out, and by which the client's window was not opened again yet.
     used: usize,
 }
 
 impl Drop for InputReader {
     fn drop(&mut self) {
-        // The command has ended; its client may still send.
+        // The command has ended, but its client may still send.
         self.input.discard();
     }
 }
 
 impl InputReader {
-    /// A reader of what is put into `input`. It opens the client's window through `queued_sender`.
+    /// Creates a reader of what is put into `input`. It opens the client's window through `queued_sender`.
     pub fn new(input: Arc<CommandInput>, queued_sender: Arc<dyn QueuedSender>) -> Self {
         Self {
             input,
@@ -124,18 +124,18 @@ impl InputReader {
         }
     }
 
-    /// Lets the client send so many bytes more.
+    /// Opens the client's window by this many bytes.
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// Returns an error if the connection has ended.
     pub async fn open_window(&self, bytes: u32) -> Result<(), Disconnected> {
         self.queued_sender.open_window(bytes).await
     }
 
-    /// The next bytes, at least one and at most `most`; empty at the end of the input.
+    /// Returns the next bytes, at least one and at most `most`; none at the end of the input.
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// Returns an error if the connection has ended.
     pub async fn take(&mut self, most: usize) -> Result<Bytes, Disconnected> {
         if self.at_hand.is_empty() && !self.fill().await? {
             return Ok(Bytes::new());
@@ -143,10 +143,11 @@ impl InputReader {
         Ok(self.at_hand.split_to(most.min(self.at_hand.len())))
     }
 
-    /// The next bytes that are there, in pieces whose sum is `most` or one piece more; none at the end of the input.
+    /// Returns the next bytes that have arrived, in pieces of `most` bytes in total, or one piece more; none at the end
+    /// of the input.
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// Returns an error if the connection has ended.
     pub async fn pieces(&mut self, most: usize) -> Result<Vec<Bytes>, Disconnected> {
         if self.at_hand.is_empty() && !self.fill().await? {
             return Ok(Vec::new());
@@ -164,18 +165,18 @@ impl InputReader {
         Ok(pieces)
     }
 
-    /// One byte; `None` at the end of the input.
+    /// Returns the next byte, or `None` at the end of the input.
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// Returns an error if the connection has ended.
     pub async fn byte(&mut self) -> Result<Option<u8>, Disconnected> {
         Ok(self.take(1).await?.first().copied())
     }
 
-    /// The next line, of `most` bytes at most.
+    /// Returns the next line, of at most `most` bytes.
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// Returns an error if the connection has ended.
     pub async fn line(&mut self, most: usize) -> Result<InputLine, Disconnected> {
         let mut line = BytesMut::new();
         loop {
@@ -202,9 +203,9 @@ impl InputReader {
     /// Takes the next bytes out; returns `false` at the end of the input.
     async fn fill(&mut self) -> Result<bool, Disconnected> {
         let input = Arc::clone(&self.input);
-        self.give_back().await?;
+        self.release().await?;
         loop {
-            // Registered before the look, so that nothing is missed.
+            // Register before checking, so that no arrival is missed.
             let arrived = input.arrived.notified();
             {
                 let mut state = input.state();
@@ -222,7 +223,7 @@ impl InputReader {
         }
     }
 
-    async fn give_back(&mut self) -> Result<(), Disconnected> {
+    async fn release(&mut self) -> Result<(), Disconnected> {
         let more = self.input.state().window.consume(std::mem::take(&mut self.used));
         match more {
             0 => Ok(()),
@@ -255,7 +256,7 @@ mod tests {
 
     fn ends() -> (Arc<CommandInput>, InputReader, Arc<Counter>) {
         let (input, counter) = (
-            CommandInput::new(&ConnectionBudget::roomy()),
+            CommandInput::new(&ConnectionBudget::unlimited()),
             Arc::<Counter>::default(),
         );
         let reader = InputReader::new(Arc::clone(&input), Arc::clone(&counter) as Arc<dyn QueuedSender>);
@@ -326,8 +327,8 @@ mod tests {
     }
 
     #[test]
-    fn who_sends_more_than_the_window_allows_is_told() {
-        let input = CommandInput::new(&ConnectionBudget::roomy());
+    fn sending_more_than_the_window_allows_is_an_error() {
+        let input = CommandInput::new(&ConnectionBudget::unlimited());
         let piece = vec![0; 1 << 14];
         let sent = (0..100).take_while(|_| input.push(&piece).is_ok()).count();
         assert_eq!(sent, 4);

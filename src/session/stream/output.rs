@@ -1,4 +1,4 @@
-//! What a command sends to its client, as fast as the client's window allows. What is sent is the command's business.
+//! The output of a command, sent as fast as the client's window allows.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::peer_window::PeerWindow;
 use super::{Disconnected, QueuedSender, Stream};
 
-/// The right to send so many bytes of output.
+/// The right to send this many bytes of output.
 pub struct SendPermit {
     /// The number of bytes that may be sent.
     pub bytes: usize,
     permit: OwnedSemaphorePermit,
 }
 
-/// The output of a command, which goes out as the client's window allows.
+/// The output of a command, which is sent as the client's window allows.
 pub struct CommandOutput {
     peer_window: Arc<PeerWindow>,
     queued_sender: Arc<dyn QueuedSender>,
 }
 
 impl CommandOutput {
-    /// An output that sends through `queued_sender` what `peer_window` allows.
+    /// Creates an output that sends through `queued_sender` what `peer_window` allows.
     pub fn new(peer_window: Arc<PeerWindow>, queued_sender: Arc<dyn QueuedSender>) -> Self {
         Self {
             peer_window,
@@ -30,10 +30,10 @@ impl CommandOutput {
         }
     }
 
-    /// Sends all of it, waiting for the window where it must.
+    /// Sends all of the bytes, and waits for the window where necessary.
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// Returns an error if the connection has ended.
     pub async fn send(&self, stream: Stream, bytes: impl Into<Bytes>) -> Result<(), Disconnected> {
         let mut bytes = bytes.into();
         while !bytes.is_empty() {
@@ -43,20 +43,21 @@ impl CommandOutput {
         Ok(())
     }
 
-    /// Waits until something can be sent; how many bytes, at most `most`, which [`CommandOutput::send_into`] then sends.
+    /// Waits until something can be sent; returns the right to send it, at most `most` bytes, with
+    /// [`CommandOutput::send_into`].
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// Returns an error if the connection has ended.
     pub async fn room(&self, most: usize) -> Result<SendPermit, Disconnected> {
         let permit = self.peer_window.room(most).await?;
         let bytes = most.min(self.peer_window.window());
         Ok(SendPermit { bytes, permit })
     }
 
-    /// Sends no more bytes than there is room for.
+    /// Sends bytes, no more than the permit allows.
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// Returns an error if the connection has ended.
     pub async fn send_into(&self, room: SendPermit, bytes: impl Into<Bytes>) -> Result<(), Disconnected> {
         let mut permit = Some(room.permit);
         let mut bytes = bytes.into();
@@ -67,7 +68,7 @@ impl CommandOutput {
         Ok(())
     }
 
-    /// Ends the channel, after all that was sent.
+    /// Ends the channel, after everything that was sent.
     pub async fn finish(&self, exit_status: u32) {
         self.queued_sender.finish(exit_status).await;
     }

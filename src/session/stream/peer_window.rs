@@ -1,11 +1,10 @@
-//! What the peer's window (RFC 4254, section 5.2) still takes, and what was sent but not yet taken over by the SSH
-//! layer. Both are followed here, so that no more is ever handed over than may go out at once.
+//! The peer's window (RFC 4254, section 5.2): how many bytes it still takes, and how many were sent but not yet taken
+//! over by the SSH layer. Both are counted here, so that the SSH layer never gets more than it can send immediately.
 //!
-//! Two senders exist. The SSH callback hands its bytes over at once: they leave the window, and that is all. The
-//! queue's task sends messages that lie in the session's own queue for a while: those bytes are *in flight* until
-//! the SSH layer drops them. When a window adjustment tells the window anew, it knows nothing of bytes in flight,
-//! so they are taken off again. For the whole connection they are bounded in bytes: who is about to make a large reply
-//! asks for room first.
+//! There are two senders. The SSH callback passes its bytes on immediately: they are subtracted from the window. The
+//! queue's task sends messages that lie in the session's own queue for a while: those bytes are *in flight* until the
+//! SSH layer drops them. A window adjustment states the window without the bytes in flight, so they are subtracted
+//! again. They are bounded for the whole connection: code that is about to produce a large reply asks for room first.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -31,8 +30,8 @@ struct PeerWindowState {
 }
 
 impl PeerWindow {
-    /// The window as the peer stated it when it opened the channel, in bytes; `room` has a permit for each byte that its
-    /// connection may have in flight.
+    /// Creates the window as the peer stated it when it opened the channel, in bytes. `room` has a permit for each byte
+    /// that the connection may have in flight.
     pub fn new(window: u32, room: Arc<Semaphore>) -> Self {
         let window = u64::from(window);
         Self {
@@ -46,7 +45,7 @@ impl PeerWindow {
         self.state.lock()
     }
 
-    /// Takes up to `wanted` bytes out of the window, to be sent at once; returns how many.
+    /// Takes up to `wanted` bytes out of the window, to be sent immediately; returns how many.
     pub fn take(&self, wanted: usize) -> usize {
         let mut state = self.state();
         let granted = wanted.min(usize::try_from(state.window).unwrap_or(usize::MAX));
@@ -54,7 +53,7 @@ impl PeerWindow {
         granted
     }
 
-    /// Takes exactly `wanted` bytes out of the window, to be sent at once, or none.
+    /// Takes exactly `wanted` bytes out of the window, to be sent immediately, or none.
     pub fn take_whole(&self, wanted: usize) -> bool {
         let mut state = self.state();
         let fits = state.window >= wanted as u64;
@@ -64,38 +63,39 @@ impl PeerWindow {
         fits
     }
 
-    /// Whether the window takes any bytes.
+    /// Returns whether the window has room for any bytes.
     pub fn is_open(&self) -> bool {
         self.state().window > 0
     }
 
-    /// The number of bytes that the window takes now.
+    /// Returns how many bytes the window has room for now.
     pub fn window(&self) -> usize {
         usize::try_from(self.state().window).unwrap_or(usize::MAX)
     }
 
-    /// Waits until the window takes something and the connection has room for it; a permit for each byte, at most
-    /// `most`. Asked for before a reply is made, so that no more of them are made than can go out.
+    /// Waits until the window has room and the connection may have more bytes in flight; returns a permit for each
+    /// byte, at most `most`. It is called before a reply is produced, so that no more of them are produced than can be
+    /// sent.
     ///
     /// # Errors
-    /// When the connection has ended.
+    /// Returns an error if the connection has ended.
     pub async fn room(&self, most: usize) -> Result<OwnedSemaphorePermit, Disconnected> {
-        // First the window, so that one that is shut keeps no room from other channels.
+        // Wait for the window first, so that a closed one takes no room from other channels.
         self.opened().await;
         let most = u32::try_from(most).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.room).acquire_many_owned(most).await;
         permit.map_err(|_| Disconnected)
     }
 
-    /// Takes the first bytes of `bytes`, as many as the window allows, once it allows any, as a message in flight;
-    /// with them goes a part of `permit`, if there is one.
+    /// Takes the first bytes of `bytes`, as many as the window allows, as soon as it allows any, as a message in
+    /// flight. A part of `permit` goes with them, if there is one.
     pub async fn take_in_flight(
         self: &Arc<Self>,
         bytes: &mut Bytes,
         permit: &mut Option<OwnedSemaphorePermit>,
     ) -> Bytes {
         loop {
-            // Registered before the look, so that no opening is missed.
+            // Register before checking, so that no opening is missed.
             let opened = self.opened.notified();
             {
                 let mut state = self.state();
@@ -120,7 +120,7 @@ impl PeerWindow {
         }
     }
 
-    /// Waits until the window takes some bytes.
+    /// Waits until the window has room.
     pub async fn opened(&self) {
         loop {
             let opened = self.opened.notified();
@@ -131,7 +131,7 @@ impl PeerWindow {
         }
     }
 
-    /// Notes that the peer has opened its window; `window` is its size as the SSH layer knows it now.
+    /// Records that the peer has opened its window; `window` is its size as the SSH layer knows it now.
     pub fn adjusted(&self, window: u32) {
         let mut state = self.state();
         state.window = u64::from(window).saturating_sub(state.in_flight);
@@ -139,8 +139,8 @@ impl PeerWindow {
         self.opened.notify_waiters();
     }
 
-    /// Whether the SSH layer has taken over all bytes that were in flight. Only then may a callback answer without
-    /// overtaking them.
+    /// Returns whether the SSH layer has taken over all bytes that were in flight. Only then may a callback reply,
+    /// since its bytes would overtake them otherwise.
     pub fn has_nothing_in_flight(&self) -> bool {
         self.state().in_flight == 0
     }

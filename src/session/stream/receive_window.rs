@@ -1,16 +1,17 @@
-//! The window that we grant (RFC 4254, section 5.2): credit for what the client sends, given back as it is used up.
+//! The window that we grant (RFC 4254, section 5.2): the credit for what the client sends, which is returned as the
+//! data is consumed.
 //!
-//! Each byte that comes is *waiting* until it is *consumed*: a WRITE's when it was executed, a READ's when its reply
-//! was taken, a command's input when the command has done with it. So what waits is bounded by what was granted. A
-//! channel begins with [`MINIMUM`], which is charged to nobody; when its work begins it gets [`USUAL`], and up to
-//! [`LARGEST`] as it consumes much, as far as the budget allows. When the user's credit is nearly used up a channel
-//! gives half of its own back with what it consumes, for others.
+//! Each byte that arrives is *waiting* until it is *consumed*: that of a WRITE when it was executed, that of a READ
+//! when its reply was taken, that of a command's input when the command has read it. So what waits is bounded by what
+//! was granted. A channel begins with [`MINIMUM`], which is not charged; when its work begins it gets [`USUAL`], and up
+//! to [`LARGEST`] if it consumes much, as far as the budget allows. When the user's credit is nearly used up, a channel
+//! returns half of its own as it consumes data.
 //!
 //! Always: `open + waiting + owed == MINIMUM + reserved + slot + excess`, where *open* is what the client may still
-//! send, *owed* what was consumed and not given back yet, *slot* the one packet of the connection that fits nowhere
-//! else, and *excess* what was sent without a grant.
+//! send, *owed* what was consumed and not given back yet, *slot* the one packet of the connection that no window has
+//! room for, and *excess* what was sent without a grant.
 //!
-//! What may go wrong: a client that sends more than it may. As in OpenSSH, a tenth of the window is let pass.
+//! A client may send more than it was granted: as in OpenSSH, a tenth of the window is tolerated.
 
 use std::sync::Arc;
 
@@ -18,13 +19,14 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::connection_budget::{ConnectionBudget, MINIMUM, Reservation, WindowExceeded};
 
-/// The window of a channel at work: what one TCP connection holds on most links.
+/// The window of a channel at work, in bytes: what one TCP connection has under way on most links.
 const USUAL: usize = 2 << 20;
-/// More than a far, fast link holds: a client never waits for window in a long upload.
+/// The largest window, in bytes: more than a fast long-distance link has under way, so that a client never waits in a
+/// long upload.
 const LARGEST: usize = 16 << 20;
 /// The window is opened again when three of the largest packets were consumed, or half of the window, as OpenSSH
 /// does.
-const WORTH_TELLING: usize = 3 * 65_535;
+const UPDATE_WINDOW_AT: usize = 3 * 65_535;
 
 /// The window that we have granted the client on one channel.
 #[derive(Debug)]
@@ -34,31 +36,31 @@ pub struct ReceiveWindow {
     owed: usize,
     /// The bytes that were consumed in all.
     consumed: u64,
-    /// Sent in spite of a shut window, one message after the other.
+    /// The bytes sent beyond the window, in one message after the other.
     exceeded: usize,
-    /// The part of what waits that was not granted.
+    /// The part of the waiting bytes that was not granted.
     excess: usize,
     slot: Option<LargePacketSlot>,
 }
 
-/// The connection's right to one large packet, and how much of the packet has not come yet.
+/// The connection's permit for one large packet, and how much of the packet has not arrived yet.
 #[derive(Debug)]
 struct LargePacketSlot {
     _permit: OwnedSemaphorePermit,
     bytes: usize,
 }
 
-/// What a channel needs for a packet whose end has not come.
+/// What a channel needs to receive the rest of a packet.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PacketRoom {
-    /// The client may send so many bytes more; 0 if it may send enough already.
+    /// The client may send this many bytes more; 0 if its window is already large enough.
     Open(u32),
-    /// Only the connection's slot for large packets is left for it.
+    /// The window cannot be opened far enough: the packet needs the connection's slot for large packets.
     NeedsSlot,
 }
 
 impl ReceiveWindow {
-    /// The window of a channel that was opened with [`MINIMUM`].
+    /// Creates the window of a channel that was opened with [`MINIMUM`].
     pub fn new(budget: &Arc<ConnectionBudget>) -> Self {
         Self {
             reserved: Reservation::nothing(budget),
@@ -71,7 +73,7 @@ impl ReceiveWindow {
         }
     }
 
-    /// The connection's budget.
+    /// Returns the budget of the connection that the channel belongs to.
     pub fn budget(&self) -> &Arc<ConnectionBudget> {
         self.reserved.budget()
     }
@@ -80,18 +82,18 @@ impl ReceiveWindow {
         MINIMUM + self.reserved.bytes()
     }
 
-    /// Opens the window for work that begins; returns how much more the client may send.
+    /// Opens the window for work that begins; returns by how many bytes.
     pub fn begin(&mut self) -> u32 {
-        self.owed += self.reserved.grow_fairly(USUAL - MINIMUM);
+        self.owed += self.reserved.grow_within_share(USUAL - MINIMUM);
         self.give()
     }
 
-    /// Counts bytes that have come.
+    /// Counts bytes that have arrived.
     ///
     /// # Errors
-    /// When the client ignores the window.
+    /// Returns an error if the client ignores the window.
     pub fn receive(&mut self, bytes: usize) -> Result<(), WindowExceeded> {
-        // An empty message says nothing of whether the client heeds the window.
+        // An empty message does not show that the client respects the window.
         if bytes == 0 {
             return Ok(());
         }
@@ -112,7 +114,8 @@ impl ReceiveWindow {
         }
     }
 
-    /// Bytes that have come were used up; returns how far the window is to be opened now, if that is worth telling.
+    /// Records that waiting bytes were consumed; returns by how many bytes to open the window now, or 0 if that is not
+    /// worth a message yet.
     pub fn consume(&mut self, bytes: usize) -> u32 {
         self.consumed = self.consumed.saturating_add(bytes as u64);
         self.owed += bytes;
@@ -127,14 +130,14 @@ impl ReceiveWindow {
                 self.slot = None;
             }
         }
-        if self.owed == 0 || self.owed < WORTH_TELLING && self.open >= self.size() / 2 {
+        if self.owed == 0 || self.owed < UPDATE_WINDOW_AT && self.open >= self.size() / 2 {
             return 0;
         }
         self.resize();
         self.give()
     }
 
-    /// Gives a channel that consumes much more, and takes some back where there is little left.
+    /// Grants more to a channel that consumes much, and takes some back when little is left.
     fn resize(&mut self) {
         if self.budget().memory().is_short_of_credit() && self.reserved.bytes() > 0 {
             let less = (self.reserved.bytes() / 2).min(self.owed);
@@ -146,24 +149,25 @@ impl ReceiveWindow {
         let wanted = earned.clamp(USUAL, LARGEST);
         let more = wanted.saturating_sub(self.size());
         if more > 0 {
-            self.owed += self.reserved.grow_fairly(more);
+            self.owed += self.reserved.grow_within_share(more);
         }
     }
 
     fn give(&mut self) -> u32 {
         let given = std::mem::take(&mut self.owed);
         self.open += given;
-        // Never more than the largest window and a packet.
+        // The sum is at most the largest window and a packet.
         u32::try_from(given).unwrap_or(u32::MAX)
     }
 
-    /// The client has sent a part of a packet, and `missing` bytes of it have not come; nothing else waits.
+    /// Returns what the channel needs for a packet of which a part has arrived and `missing` bytes have not. Nothing
+    /// else waits.
     pub fn room_for(&mut self, missing: usize) -> PacketRoom {
         let short = missing.saturating_sub(self.open);
         if short > self.owed {
             let deficit = short - self.owed;
             if self.slot.is_some() {
-                // It was taken for this packet, and is still on its way.
+                // The slot was taken for this packet, which has not arrived completely.
                 return PacketRoom::Open(0);
             }
             if !self.reserved.grow(deficit) {
@@ -174,7 +178,8 @@ impl ReceiveWindow {
         PacketRoom::Open(if short > 0 { self.give() } else { 0 })
     }
 
-    /// The connection's slot is this channel's until as much has come back; returns how far the window is to be opened.
+    /// Gives the connection's slot to this channel until as many bytes were consumed; returns by how many bytes to open
+    /// the window.
     pub fn take_slot(&mut self, permit: OwnedSemaphorePermit, missing: usize) -> u32 {
         let bytes = missing.saturating_sub(self.open + self.owed);
         if bytes > 0 && self.slot.is_none() {
@@ -193,7 +198,7 @@ mod tests {
     use super::*;
 
     fn window() -> ReceiveWindow {
-        ReceiveWindow::new(&ConnectionBudget::roomy())
+        ReceiveWindow::new(&ConnectionBudget::unlimited())
     }
 
     #[test]
@@ -203,7 +208,7 @@ mod tests {
         assert_eq!(granted, USUAL);
         window.receive(granted).unwrap();
         assert_eq!(window.receive(1 + USUAL / 10), Err(WindowExceeded));
-        // Nothing is given back until something was consumed.
+        // Nothing is returned until something was consumed.
         assert_eq!(window.open, 0);
         assert_eq!(window.consume(1000), 0, "the excess is paid first");
     }
@@ -217,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn who_consumes_much_may_send_more() {
+    fn a_channel_that_consumes_much_may_send_more() {
         let mut window = window();
         window.begin();
         let mut sent = 0;

@@ -10,7 +10,7 @@ use crate::sftp::session::Sftp;
 use crate::storage::Wait;
 use base::buffer::Buffer;
 
-/// Where copying begins in one of the two files.
+/// The offset at which copying begins in one of the two files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CopyPosition {
     handle: RawHandle,
@@ -47,12 +47,12 @@ pub(super) fn copy_data(
     }
     sftp.not_in_callback(true, info.wait)?;
     if i64::try_from(offset).is_err() || i64::try_from(to_offset).is_err() {
-        // Where lseek(2) cannot go.
+        // lseek(2) fails for such offsets.
         return Err(StatusCode::BadMessage.into());
     }
-    // Nor here, on some file systems.
+    // Some file systems do not allow these offsets either.
     source.read_at(&mut [], offset, Wait::Allowed)?;
-    // The end is where it is now: a target that is the source by another name would never end.
+    // The end of the source is fixed now: if the target is the same file under another name, the copy would never end.
     let rest = source.stat()?.size.saturating_sub(offset);
     let wanted = if length == 0 { rest } else { length };
     let mut copied = 0;
@@ -88,11 +88,12 @@ pub(super) fn copy_data(
     ok(info.id)
 }
 
-/// The size of the blocks by which OpenSSH copies.
+/// The size of OpenSSH's copy buffer, in bytes.
 const BLOCK: u64 = 64 * 1024;
 
-/// Is it success to have copied only so much, because the file ended? As in OpenSSH, where a short block is as good as
-/// a whole one, and so is the last block if it is empty; only one block later the client hears of the end.
+/// Returns whether a copy that ended early, because the file ended, is a success. As with OpenSSH, a block that is cut
+/// short counts as complete, and so does an empty last block; the client gets SSH_FX_EOF only if more than one block is
+/// missing.
 fn ends_well(wanted: u64, copied: u64) -> bool {
     wanted.div_ceil(BLOCK) <= copied.div_ceil(BLOCK).saturating_add(1)
 }

@@ -1,7 +1,7 @@
-//! What is asked about the bytes of a file: md5-hash and md5-hash-handle, check-file-name and check-file-handle, and
-//! paramiko's bare check-file.
+//! The requests for hashes of a file: md5-hash and md5-hash-handle, check-file-name and check-file-handle, and
+//! paramiko's check-file.
 //!
-//! Here the request is checked and the file found; the hashing itself is the caller's, off the session.
+//! This module checks the request and finds the file; the caller computes the hash, outside of the session.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -22,11 +22,12 @@ use crate::storage::hash::{Range, Work};
 use crate::storage::{FileKind, OpenFile, OpenHow, Wait};
 use base::digest::Algorithm;
 
-/// The draft's: what is smaller would make a reply longer than the file.
+/// The smallest block in bytes, as in the draft: a smaller one could make the reply longer than the file.
 const MIN_BLOCK: u32 = 256;
-/// Clients take replies as long as packets; this leaves room for what stands around the hashes.
+/// The most bytes of hashes in one reply. Clients accept replies as long as packets; the rest is for what surrounds the
+/// hashes.
 const MAX_HASHES: u64 = LARGEST_REQUEST as u64 - 64;
-/// The same when the user's credit is nearly used up: such a reply may wait for long.
+/// The most bytes of hashes if the user's credit is nearly used up: such a reply may wait for long.
 const FEW_HASHES: u64 = 4096;
 
 pub(super) fn md5_hash(
@@ -82,7 +83,7 @@ fn md5(
     ask(sftp, info.id, found.origin, work, HashReply::Md5 { extension })
 }
 
-/// Executes check-file as paramiko sends it: with a handle, whatever the draft says about names.
+/// Executes check-file as paramiko sends it: with a handle, although the draft says a name.
 pub(super) fn check_file(
     sftp: &mut Sftp,
     file: &[u8],
@@ -130,7 +131,7 @@ fn check(
     } = query;
     let asked = Range { offset, length };
     let Some(algorithm) = first_known(algorithms) else {
-        let sentence = "none of these hash algorithms is known here; md5, sha1, sha256 and sha512 are";
+        let sentence = "none of these hash algorithms is supported; md5, sha1, sha256 and sha512 are";
         return Err(RequestRefusal::with_sentence(StatusCode::OpUnsupported, sentence).into());
     };
     if (1..MIN_BLOCK).contains(&block) {
@@ -177,7 +178,7 @@ fn check_length(
 ) -> Result<(), RequestRefusal> {
     let Some(block) = block else { return Ok(()) };
     let blocks = range.length.div_ceil(block.get());
-    // MINA's shape has four bytes more for each.
+    // MINA's layout has four more bytes for each hash.
     if blocks.saturating_mul(algorithm.length() as u64 + 4) <= most {
         return Ok(());
     }
@@ -186,7 +187,7 @@ fn check_length(
     Err(RequestRefusal::with_sentence(StatusCode::Failure, sentence))
 }
 
-/// What is to be hashed, as the client names it.
+/// The file to hash, as the client names it.
 enum Subject {
     Path(VirtualPath),
     Handle(RawHandle),
@@ -199,16 +200,15 @@ struct HashedFile {
     origin: HashOrigin,
 }
 
-/// The path of a file that can be hashed, and what it takes of the user's budget.
+/// The path of a file that can be hashed, and its share of the user's budget.
 struct HashOrigin {
     path: VirtualPath,
-    /// The part of the user's budget that the file takes where it was opened for this request alone, which may wait
-    /// for long.
+    /// The share of the user's budget if the file was opened for this request alone, which may wait for long.
     descriptor: Option<Descriptor>,
 }
 
 impl HashedFile {
-    /// The part of the file that is meant.
+    /// Returns the part of the file that is to be hashed.
     fn range(&self, asked: Range, to_the_end: bool) -> Result<Range, RequestRefusal> {
         let Some(rest) = self.size.checked_sub(asked.offset) else {
             let sentence = format!(
@@ -250,7 +250,7 @@ fn find(sftp: &mut Sftp, info: RequestInfo, subject: Subject) -> Result<HashedFi
             };
             let descriptor = descriptor.map_err(refuse)?;
             let opened = sftp.storage.open(&path, read, Wait::Allowed);
-            (sftp.tell_refused(opened, &path)?, path, Some(descriptor))
+            (sftp.report_refusal(opened, &path)?, path, Some(descriptor))
         }
     };
     sftp.not_in_callback(true, info.wait)?;
@@ -270,7 +270,7 @@ fn find(sftp: &mut Sftp, info: RequestInfo, subject: Subject) -> Result<HashedFi
 fn ask(sftp: &Sftp, id: u32, origin: HashOrigin, work: Work, layout: HashReply) -> RequestResult {
     let HashOrigin { path, descriptor } = origin;
     let algorithm = work.algorithm.name();
-    sftp.tell(|who| Event::Hashed { who, algorithm, path });
+    sftp.emit(|who| Event::Hashed { who, algorithm, path });
     let busy = sftp.context.session.busy();
     let gone = sftp.context.gone.clone();
     Ok(Outcome::HashFirst(Box::new(HashRequest {

@@ -17,9 +17,9 @@ use crate::storage::{Links, SetAttrs};
 pub(super) fn hardlink(sftp: &mut Sftp, from: &[u8], to: &[u8], info: RequestInfo) -> RequestResult {
     let (from, to) = (path_of(from)?, path_of(to)?);
     let done = sftp.storage.hard_link(&from, &to, info.wait);
-    sftp.tell_refused(done, &to)?;
+    sftp.report_refusal(done, &to)?;
     let target = from.absolute();
-    sftp.tell(|who| Event::Linked {
+    sftp.emit(|who| Event::Linked {
         who,
         target,
         link: to,
@@ -29,7 +29,7 @@ pub(super) fn hardlink(sftp: &mut Sftp, from: &[u8], to: &[u8], info: RequestInf
 
 pub(super) fn fsync(sftp: &mut Sftp, handle: &[u8], info: RequestInfo) -> RequestResult {
     let handle = RawHandle::from_wire(handle);
-    // OpenSSH's answer to a handle that is no file.
+    // OpenSSH gives the same answer to a handle that is not a file.
     let file = sftp.handles.file(handle).ok_or(StatusCode::NoSuchFile)?;
     let file = Arc::clone(&file.file);
     sftp.not_in_callback(true, info.wait)?;
@@ -42,11 +42,11 @@ pub(super) fn fsync(sftp: &mut Sftp, handle: &[u8], info: RequestInfo) -> Reques
 pub(super) fn lsetstat(sftp: &mut Sftp, path: &[u8], changes: &SetAttrs, info: RequestInfo) -> RequestResult {
     let path = path_of(path)?;
     if changes.size.is_some() {
-        // A link has no size to set.
+        // The size of a link cannot be set.
         return Err(StatusCode::BadMessage.into());
     }
     let done = sftp.storage.set_attrs(&path, changes, Links::NoFollow);
-    sftp.tell_refused(done, &path)?;
+    sftp.report_refusal(done, &path)?;
     ok(info.id)
 }
 
@@ -60,7 +60,7 @@ pub(super) fn limits(sftp: &Sftp, info: RequestInfo) -> RequestResult {
     Ok(limits.to_bytes(info.id).into())
 }
 
-/// `~` and `~/x` are the home and what is in it, and so is `~NAME` for the user's own name.
+/// Executes expand-path: `~` and `~/x` are the home and a path in it, and so is `~NAME` for the user's own name.
 pub(super) fn expand_path(sftp: &Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
     let expanded = match path.strip_prefix(b"~") {
         None => path,
@@ -84,14 +84,14 @@ pub(super) fn home_directory(sftp: &Sftp, user: &[u8], info: RequestInfo) -> Req
     Err(StatusCode::Failure.into())
 }
 
-/// The server's own ids show as the user's name; others have none here.
+/// Executes users-groups-by-id: the server's own ids have the user's name, and other ids have no name.
 pub(super) fn users_groups_by_id(
     sftp: &Sftp,
     uids: IdList<'_>,
     gids: IdList<'_>,
     info: RequestInfo,
 ) -> RequestResult {
-    /// Of each list: the reply is no longer than a packet may be.
+    /// The most ids in each list: the reply must not be longer than a packet may be.
     const MOST: usize = LARGEST_REQUEST as usize / 2 - 64;
     let lister = &sftp.context.lister;
     let names = |ids: IdList<'_>, own: u32| -> Result<StringList, RequestRefusal> {

@@ -1,5 +1,5 @@
-//! How much room there is: statvfs@openssh.com, fstatvfs@openssh.com and space-available. All of them say what the quota
-//! leaves.
+//! The requests for free space: statvfs@openssh.com, fstatvfs@openssh.com and space-available. All of them report what
+//! the quota leaves.
 
 use bytes::Bytes;
 use sftp_wire::ExtendedReply as _;
@@ -43,7 +43,7 @@ fn space_reply(id: u32, space: &Space) -> Bytes {
 
 /// Total and per-user figures are equal: a user sees only their own quota.
 pub(super) fn space_available(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
-    // WinSCP and others ask about the directory they are in, as they do with REALPATH.
+    // WinSCP and others ask about the current directory, as they do with REALPATH.
     let path = if path.is_empty() { b"." } else { path };
     let space = sftp.storage.space(&path_of(path)?, info.wait)?;
     let bytes = |blocks: u64| blocks.saturating_mul(space.fragment_size);

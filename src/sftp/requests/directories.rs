@@ -1,4 +1,4 @@
-//! Requests about open directories, and OPENDIR.
+//! The requests about open directories, and OPENDIR.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,21 +9,22 @@ use crate::sftp::handles::{DirHandle, OPEN_DIRECTORY, OpenHandle, RawHandle};
 use crate::sftp::outcome::{RequestInfo, RequestResult};
 use crate::sftp::session::{Sftp, path_of};
 
-/// The most names in one reply to READDIR, as OpenSSH has it.
+/// The most names in one reply to READDIR, as with OpenSSH.
 const NAMES_PER_REPLY: u32 = 100;
-/// sshfs takes no reply above 256 KiB and older ones none above 128 KiB; a name and its line take 600 bytes at most.
+/// The most bytes of names in one reply. sshfs accepts no reply above 256 KiB, and older versions none above 128 KiB; a
+/// name with its line takes at most 600 bytes.
 const NAMES_SIZE: usize = 96 * 1024;
-/// What such a reply takes: the last name may begin just before the end.
+/// The most bytes of such a reply: the last name may begin just before the limit.
 pub(in crate::sftp) const NAMES_ROOM: usize = NAMES_SIZE + 1024;
-/// The same when the user's credit is nearly used up: some names at least.
+/// The most bytes of names if the user's credit is nearly used up, so that some names are still sent.
 const FEW_NAMES_SIZE: usize = 4 * 1024;
 
-/// Executes OPENDIR.
+/// Opens a directory for listing, and replies with its handle.
 pub(super) fn opendir(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
     let path = path_of(path)?;
     let (descriptor, memory) = sftp.check_room(OPEN_DIRECTORY)?;
     let opened = sftp.storage.open_dir(&path);
-    let stream = sftp.tell_refused(opened, &path)?;
+    let stream = sftp.report_refusal(opened, &path)?;
     let handle = sftp.insert(OpenHandle::Dir(DirHandle {
         stream,
         descriptor,
@@ -32,7 +33,7 @@ pub(super) fn opendir(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> Reques
     Ok(handle.reply(info.id).into())
 }
 
-/// Executes READDIR.
+/// Replies with the next names of an open directory, or with SSH_FX_EOF after the last one.
 pub(super) fn readdir(sftp: &mut Sftp, handle: RawHandle, info: RequestInfo) -> RequestResult {
     let dir = sftp.handles.dir(handle).ok_or(StatusCode::Failure)?;
     let now = SystemTime::now()

@@ -1,4 +1,4 @@
-//! Requests about open files, and OPEN.
+//! The requests about open files, and OPEN.
 
 use bytes::Bytes;
 use sftp_wire::{DataHeader, StatusCode};
@@ -11,7 +11,7 @@ use crate::sftp::session::{Sftp, path_of};
 use crate::storage::{Error, Links, OpenHow, SetAttrs};
 use base::buffer::{Buffer, FilledBuffer};
 
-/// Executes READ.
+/// Reads from an open file; replies with SSH_FX_EOF at its end.
 pub(super) fn read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> RequestResult {
     let file = sftp.file(read.handle)?;
     let mut buffer = Buffer::take();
@@ -33,7 +33,7 @@ pub(super) fn read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> RequestRes
     Ok(reply.into())
 }
 
-/// Executes WRITE.
+/// Writes to an open file. A WRITE that would exceed the quota is refused as a whole.
 pub(super) fn write(
     sftp: &mut Sftp,
     handle: RawHandle,
@@ -49,13 +49,13 @@ pub(super) fn write(
     ok(info.id)
 }
 
-/// Executes OPEN.
+/// Opens a file, creates it if the flags say so, and replies with its handle.
 pub(super) fn open(sftp: &mut Sftp, path: &[u8], how: OpenHow, info: RequestInfo) -> RequestResult {
     let (path, length) = (path_of(path)?, path.len());
     let (descriptor, memory) = sftp.check_room(OPEN_FILE + length)?;
     sftp.not_in_callback(how.truncate && sftp.is_large(&path, Links::Follow), info.wait)?;
     let opened = sftp.storage.open(&path, how, info.wait);
-    let file = sftp.tell_refused(opened, &path)?;
+    let file = sftp.report_refusal(opened, &path)?;
     let record = sftp.context.session.opened(path, how.write);
     let handle = sftp.insert(OpenHandle::File(FileHandle {
         file,
@@ -68,7 +68,7 @@ pub(super) fn open(sftp: &mut Sftp, path: &[u8], how: OpenHow, info: RequestInfo
     Ok(handle.reply(info.id).into())
 }
 
-/// Executes CLOSE.
+/// Closes a file or directory. An error means that what was written may not be on the disk.
 pub(super) fn close(sftp: &mut Sftp, handle: RawHandle, info: RequestInfo) -> RequestResult {
     let finished = match sftp.handles.file(handle) {
         Some(file) => file.file.finish(info.wait),
@@ -82,18 +82,18 @@ pub(super) fn close(sftp: &mut Sftp, handle: RawHandle, info: RequestInfo) -> Re
         // What was written did not reach the disk.
         Err(error) => Err(sftp.file_refused(handle, error)),
     };
-    // OpenSSH's answer to a handle that was never given.
+    // OpenSSH gives the same answer to a handle that was never assigned.
     sftp.handles.remove(handle).ok_or(StatusCode::NoSuchFile)?;
     finished
 }
 
-/// Executes FSTAT.
+/// Replies with the attributes of an open file.
 pub(super) fn fstat(sftp: &mut Sftp, handle: RawHandle, info: RequestInfo) -> RequestResult {
     let meta = sftp.file(handle)?.file.stat()?;
     Ok(attrs::reply(info.id, &meta).into())
 }
 
-/// Executes FSETSTAT.
+/// Changes the attributes of an open file.
 pub(super) fn fsetstat(
     sftp: &mut Sftp,
     handle: RawHandle,

@@ -1,4 +1,4 @@
-//! Requests about names: look at, change, remove, make, rename, link, resolve.
+//! The requests about names: attributes, removing, creating, renaming, linking and resolving.
 
 use sftp_wire::NamesReply;
 
@@ -8,83 +8,83 @@ use crate::sftp::attrs;
 use crate::sftp::context::SymlinkOrder;
 use crate::sftp::outcome::{RequestInfo, RequestResult, ok};
 use crate::sftp::session::{Sftp, path_of};
-use crate::storage::{Links, Over, Renaming, SetAttrs};
+use crate::storage::{IfExists, Links, Renaming, SetAttrs};
 
-/// Executes STAT and LSTAT.
+/// Replies with the attributes of a name: STAT follows a link, LSTAT does not.
 pub(super) fn stat(sftp: &mut Sftp, path: &[u8], links: Links, info: RequestInfo) -> RequestResult {
     let meta = sftp.storage.stat(&path_of(path)?, links)?;
     Ok(attrs::reply(info.id, &meta).into())
 }
 
-/// Executes SETSTAT.
+/// Changes the attributes of a name, and follows a link.
 pub(super) fn setstat(sftp: &mut Sftp, path: &[u8], changes: &SetAttrs, info: RequestInfo) -> RequestResult {
     if *changes == SetAttrs::default() {
-        // As in OpenSSH, which does not look at the name then.
+        // As with OpenSSH, which does not look at the name then.
         return ok(info.id);
     }
     sftp.not_in_callback(changes.size.is_some(), info.wait)?;
     let path = path_of(path)?;
     let done = sftp.storage.set_attrs(&path, changes, Links::Follow);
-    sftp.tell_refused(done, &path)?;
+    sftp.report_refusal(done, &path)?;
     ok(info.id)
 }
 
-/// Executes READLINK.
+/// Replies with the target of a symbolic link.
 pub(super) fn readlink(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
     let path = path_of(path)?;
     let target = sftp.storage.read_link(&path);
-    let target = sftp.tell_refused(target, &path)?;
+    let target = sftp.report_refusal(target, &path)?;
     Ok(NamesReply::single(info.id, &target).into())
 }
 
-/// Executes REMOVE.
+/// Removes a file, a link or a special file, but not a directory.
 pub(super) fn remove(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
     let path = path_of(path)?;
     sftp.not_in_callback(sftp.is_large(&path, Links::NoFollow), info.wait)?;
     let done = sftp.storage.remove(&path, info.wait);
-    sftp.tell_refused(done, &path)?;
-    sftp.tell(|who| Event::Removed { who, path });
+    sftp.report_refusal(done, &path)?;
+    sftp.emit(|who| Event::Removed { who, path });
     ok(info.id)
 }
 
-/// Executes MKDIR.
+/// Creates a directory with the mode that the client asks for.
 pub(super) fn mkdir(sftp: &mut Sftp, path: &[u8], attrs: &SetAttrs, info: RequestInfo) -> RequestResult {
     let path = path_of(path)?;
     let mode = attrs.permissions.unwrap_or(0o777);
     let done = sftp.storage.mkdir(&path, mode, info.wait);
-    sftp.tell_refused(done, &path)?;
-    sftp.tell(|who| Event::DirectoryMade { who, path });
+    sftp.report_refusal(done, &path)?;
+    sftp.emit(|who| Event::DirectoryMade { who, path });
     ok(info.id)
 }
 
-/// Executes RMDIR.
+/// Removes an empty directory, as rmdir(2) does.
 pub(super) fn rmdir(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
     let path = path_of(path)?;
     let done = sftp.storage.rmdir(&path, info.wait);
-    sftp.tell_refused(done, &path)?;
-    sftp.tell(|who| Event::DirectoryRemoved { who, path });
+    sftp.report_refusal(done, &path)?;
+    sftp.emit(|who| Event::DirectoryRemoved { who, path });
     ok(info.id)
 }
 
-/// Executes REALPATH.
+/// Replies with the canonical form of a path, with links resolved as far as it exists.
 pub(super) fn realpath(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
-    // Here alone the empty path is the current directory (rclone sends it).
+    // Only here, the empty path is the current directory (rclone sends it).
     let resolved = sftp.storage.real_path(&VirtualPath::parse(path)?)?;
     Ok(NamesReply::single(info.id, &resolved.absolute()).into())
 }
 
-/// Executes SYMLINK.
+/// Creates a symbolic link. Clients differ in the order of the two arguments.
 pub(super) fn symlink(sftp: &mut Sftp, first: &[u8], second: &[u8], info: RequestInfo) -> RequestResult {
     let (target, link) = match sftp.context.quirks.symlink_order {
         SymlinkOrder::TargetFirst => (first, second),
         SymlinkOrder::LinkFirst => (second, first),
     };
     let link = path_of(link)?;
-    // The target is stored as it is; this only finds what no target can be.
+    // The target is stored as it is; this only finds what cannot be a target.
     path_of(target)?;
     let done = sftp.storage.symlink(target, &link, info.wait);
-    sftp.tell_refused(done, &link)?;
-    sftp.tell(|who| Event::Linked {
+    sftp.report_refusal(done, &link)?;
+    sftp.emit(|who| Event::Linked {
         who,
         target: target.to_vec(),
         link,
@@ -92,26 +92,26 @@ pub(super) fn symlink(sftp: &mut Sftp, first: &[u8], second: &[u8], info: Reques
     ok(info.id)
 }
 
-/// Executes RENAME and posix-rename@openssh.com.
+/// Renames a file or directory: RENAME and posix-rename@openssh.com.
 pub(in crate::sftp) fn rename(
     sftp: &mut Sftp,
     from: &[u8],
     to: &[u8],
-    over: Over,
+    if_exists: IfExists,
     info: RequestInfo,
 ) -> RequestResult {
     let (from, to) = (path_of(from)?, path_of(to)?);
-    let heavy = over == Over::Replace && sftp.is_large(&to, Links::NoFollow);
+    let heavy = if_exists == IfExists::Replace && sftp.is_large(&to, Links::NoFollow);
     sftp.not_in_callback(heavy, info.wait)?;
     let done = sftp.storage.rename(
         &from,
         &to,
         Renaming {
-            over,
+            if_exists,
             wait: info.wait,
         },
     );
-    sftp.tell_refused(done, &from)?;
-    sftp.tell(|who| Event::Renamed { who, from, to });
+    sftp.report_refusal(done, &from)?;
+    sftp.emit(|who| Event::Renamed { who, from, to });
     ok(info.id)
 }

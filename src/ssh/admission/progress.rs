@@ -1,26 +1,26 @@
-//! How far a connection has come before the sign-in, and how long an honest client takes for each step.
+//! How far a connection has come in signing in, and how long an honest client takes for each step.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-/// How far a connection has come before the sign-in. The connection's handler moves it on.
+/// How far a connection has come in signing in. The connection's handler updates it.
 #[derive(Debug, Clone, Default)]
 pub struct SignInProgress(Arc<AtomicU8>);
 
-/// The steps of [`SignInProgress`]: each costs a client more than the one before.
+/// The steps of [`SignInProgress`]. Each step costs a client more than the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// The identification line has not come yet.
+    /// The client's identification string has not arrived yet.
     Silent,
-    /// Keys are being exchanged; a person may be looking at the host key.
+    /// Keys are being exchanged; a person may be comparing the host key.
     Greeted,
     /// Keys were exchanged; a person may be typing a password.
     Keyed,
 }
 
 impl SignInProgress {
-    /// Notes that the connection has come this far.
+    /// Records that the connection has reached this step.
     pub fn reach(&self, step: Step) {
         self.0.fetch_max(step as u8, Ordering::Relaxed);
     }
@@ -35,9 +35,9 @@ impl SignInProgress {
 }
 
 impl Step {
-    /// A younger connection is spared before an older one of the same step: an honest client takes less than this
-    /// for the step.
-    pub(super) fn tenure(self) -> Duration {
+    /// Returns the time that an honest client needs for the step at most. A connection that has been in the step for
+    /// less time is evicted after older ones.
+    pub(super) fn expected_duration(self) -> Duration {
         match self {
             Step::Silent => Duration::from_secs(1),
             Step::Greeted => Duration::from_secs(5),

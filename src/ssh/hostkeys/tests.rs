@@ -49,7 +49,7 @@ impl Store for Recorded {
     async fn quota_of_home(&self, _: &std::path::Path) -> Result<Option<crate::domain::user::Quota>> {
         no_users()
     }
-    async fn neighbour(&self, _: &std::path::Path, _: &UserName) -> Result<Option<String>> {
+    async fn overlapping_user(&self, _: &std::path::Path, _: &UserName) -> Result<Option<String>> {
         no_users()
     }
     async fn record_usage(&self, _: &[crate::store::UsageRecord]) -> Result<()> {
@@ -82,7 +82,7 @@ impl Store for Recorded {
     async fn record_place(&self, _: &std::path::Path) -> Result<()> {
         no_users()
     }
-    async fn news(&self, _: i64) -> Result<crate::store::News> {
+    async fn changes_since(&self, _: i64) -> Result<crate::store::RevisionChanges> {
         no_users()
     }
 }
@@ -192,7 +192,7 @@ fn keys_that_others_could_read_or_change_are_refused() {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
         let path = file.display();
         let error = load(dir.path()).unwrap_err().to_string();
-        // Whoever is not root is told to run it as the owner.
+        // A user other than root is advised to run it as the owner.
         let says = format!("cannot use host key \"{path}\": its mode is {mode:04o} (hint: chmod 600 {path}");
         assert!(error.starts_with(&says), "{error}");
     }
@@ -222,19 +222,22 @@ fn a_key_of_another_owner_is_refused() {
 fn what_is_no_usable_key_is_refused_with_its_reason() {
     let check = |content: &[u8], expected: &str| {
         let dir = tempfile::tempdir().unwrap();
-        place(&Kind::Ed25519.file(dir.path()), content, 0o600).unwrap();
+        write_new(&Kind::Ed25519.file(dir.path()), content, 0o600).unwrap();
         let error = load(dir.path()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     };
-    check(b"", "it is no OpenSSH private key");
-    check(b"garbage", "it is no OpenSSH private key");
+    check(b"", "it is not an OpenSSH private key");
+    check(b"garbage", "it is not an OpenSSH private key");
     check(
         b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n",
         "it is not in OpenSSH's format (hint: rewrite it",
     );
     let key = random(Kind::Ed25519).unwrap();
     let pem = key.to_openssh(LineEnding::LF).unwrap();
-    check(&pem.as_bytes()[..pem.len() / 2], "it is no OpenSSH private key");
+    check(
+        &pem.as_bytes()[..pem.len() / 2],
+        "it is not an OpenSSH private key",
+    );
     let locked = key.encrypt(&mut UnwrapErr(SysRng), "secret").unwrap();
     let locked = locked.to_openssh(LineEnding::LF).unwrap();
     check(locked.as_bytes(), "it is protected by a passphrase");

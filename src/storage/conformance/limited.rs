@@ -82,7 +82,7 @@ fn a_storage_may_lack_what_it_declares() {
     run(|home| limited(home));
     // Decorators pass the capabilities of the inner storage on.
     run(|home| {
-        let durable = Durable::around(limited(home), Fsync::Close);
+        let durable = Durable::wrap(limited(home), Fsync::Close);
         let guard = Guard::new(durable, Permissions::all());
         Arc::new(Gated::new(Arc::new(guard), Arc::default()))
     });

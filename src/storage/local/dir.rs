@@ -59,7 +59,7 @@ impl LocalDir {
     }
 
     /// Returns the attributes of a name that the directory itself listed.
-    fn look(&self, name: &CStr) -> Option<Metadata> {
+    fn stat(&self, name: &CStr) -> Option<Metadata> {
         match name.to_bytes() {
             // The kernel must not be asked here: it would return the directory above the home.
             b".." => self.parent,
@@ -85,7 +85,7 @@ impl DirStream for LocalDir {
                 }
                 continue;
             };
-            let entry = self.look(name).map(|meta| DirEntry {
+            let entry = self.stat(name).map(|meta| DirEntry {
                 name: name.to_bytes().to_vec(),
                 meta,
             });

@@ -38,7 +38,7 @@ pub struct Jail {
     memory_device: Option<u64>,
 }
 
-/// The result of [`Jail::open_file`].
+/// The result of [`Jail::open_file`]: a descriptor and what is known about it.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) fd: OwnedFd,
@@ -47,7 +47,7 @@ pub(super) struct Opened {
     pub(super) in_memory: bool,
 }
 
-/// The result of [`Jail::open_dir`].
+/// The result of [`Jail::open_dir`]: a descriptor and what is known about it.
 #[derive(Debug)]
 pub(super) struct OpenedDir {
     pub(super) fd: OwnedFd,

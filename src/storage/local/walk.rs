@@ -63,7 +63,7 @@ impl Walk<'_> {
         while let Some(level) = stack.last_mut() {
             let (Some(dir), Some(name)) = (&level.dir, level.below.pop()) else {
                 let done = stack.pop();
-                if !climb(done, stack.last_mut())? {
+                if !ascend(done, stack.last_mut())? {
                     self.found.interrupted = true;
                     return Ok(());
                 }
@@ -173,7 +173,7 @@ impl Walk<'_> {
         if !regular {
             return;
         }
-        if self.open_files.counts(id) {
+        if self.open_files.is_counted(id) {
             self.found.skipped.insert(id);
         } else {
             self.found.sum.bytes = self
@@ -195,7 +195,7 @@ struct Level {
 }
 
 /// Goes back up from a directory that is done. Returns `false` if `..` is not the directory that the walk came from.
-fn climb(done: Option<Level>, up: Option<&mut Level>) -> std::result::Result<bool, Errno> {
+fn ascend(done: Option<Level>, up: Option<&mut Level>) -> std::result::Result<bool, Errno> {
     let (Some(Level { dir: Some(done), .. }), Some(up)) = (done, up) else {
         return Ok(true);
     };

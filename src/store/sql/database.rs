@@ -1,6 +1,6 @@
 //! The database behind a store, and the transactions that change it. Each transaction is one attempt: if it finds the
-//! disk full, the reserve is spent and the transaction is repeated once ([`once_more`]), so that users can be disabled
-//! or removed even on a full disk.
+//! disk full, the reserve is spent and the transaction is repeated once ([`retry_if_disk_was_full`]), so that users can
+//! be disabled or removed even on a full disk.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,10 @@ use crate::store::{
 use base::error::{Error, Result};
 
 /// Makes a second attempt if the first one has found the disk full. The reserve has been freed by then.
-pub(super) async fn once_more<T>(first: Result<T>, second: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) async fn retry_if_disk_was_full<T>(
+    first: Result<T>,
+    second: impl Future<Output = Result<T>>,
+) -> Result<T> {
     match first {
         Err(error) if error.is_repeatable() => second.await,
         done => done,

@@ -1,7 +1,7 @@
 //! Tests users and host keys, with one process and with several.
 
+mod changes;
 mod homes;
-mod news;
 mod opening;
 mod signing_in;
 
@@ -337,7 +337,7 @@ async fn a_transaction_that_ended_by_itself_spoils_no_connection() {
 }
 
 #[tokio::test]
-async fn the_version_tells_of_changes_by_anybody() {
+async fn the_version_shows_changes_by_other_connections() {
     let (dir, server) = store().await;
     let command = SqlStore::open(&file(&dir)).await.unwrap();
     let before = server.version().await.unwrap();

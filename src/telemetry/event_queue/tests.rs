@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::event::Actor;
 use crate::domain::path::VirtualPath;
-use crate::session::events::PATIENCE;
+use crate::session::events::MAX_WAIT;
 
 const CAPACITY: QueueCapacity = QueueCapacity {
     events: 100,
@@ -181,7 +181,7 @@ fn the_same_refusal_is_one_event_a_second() {
     let push = |event: &Event| ignore(queue.push_at(ahead, now(), event));
     let second_later = |seconds: u32| {
         queue.state().put_sums(CAPACITY, ahead + seconds * SUM_FOR);
-        queue.nudge();
+        queue.wake();
         let batch = queue.take(1000);
         assert_eq!(batch.lost, 0);
         batch.entries
@@ -208,7 +208,7 @@ fn the_same_refusal_is_one_event_a_second() {
 
 /// This uses the machine's clock, and no other event wakes the subscriber.
 #[test]
-fn what_is_summed_up_is_told_when_its_second_is_over() {
+fn summaries_are_reported_when_their_second_is_over() {
     let queue = EventQueue::new(CAPACITY);
     (0..2).for_each(|_| ignore(queue.push(now(), &forbidden("flood", "remove", "x"))));
     let mut counts = Vec::new();
@@ -273,7 +273,7 @@ async fn who_fills_their_part_waits_once_and_no_longer_than_two_seconds() {
     let at_once = tokio::time::timeout(Duration::ZERO, &mut waiting).await;
     assert!(at_once.is_err(), "it does not wait");
     // Without a limit, the wait would never end.
-    tokio::time::timeout(50 * PATIENCE, &mut waiting).await.unwrap();
+    tokio::time::timeout(50 * MAX_WAIT, &mut waiting).await.unwrap();
     drop(waiting);
     // From here on, sessions continue even if events are lost.
     assert!(!flood.is_short());

@@ -51,7 +51,7 @@ fn patterns_match_as_in_a_shell() {
 #[test]
 fn hard_patterns_take_no_exponential_time() {
     let hard = |text: &[u8]| -> Pattern {
-        let marked: Vec<Marked> = text.iter().map(|&b| (b, false)).collect();
+        let marked: Vec<PatternByte> = text.iter().map(|&b| (b, false)).collect();
         Pattern::compile(&marked)
     };
     let name = [&b"a".repeat(254)[..], b"b"].concat();

@@ -79,7 +79,7 @@ async fn a_peer_that_hangs_up_is_noticed_while_nobody_reads() {
         if sends {
             client.write_all(b"12").await.unwrap();
         }
-        let early = tokio::time::timeout(UNREAD_REST * 3, &mut hung_up).await;
+        let early = tokio::time::timeout(HANG_UP_POLL * 3, &mut hung_up).await;
         assert!(early.is_err(), "it is still there");
         if resets {
             client.set_zero_linger().unwrap();

@@ -1,5 +1,5 @@
-//! The body of the fuzz target for command lines: whatever the bytes are, nothing panics, and a word that was read is
-//! read back when it is quoted again.
+//! The body of the fuzz target for command lines: no input makes the splitter panic, and a word is parsed to the same
+//! word when it is quoted again.
 
 use super::{MAX_LINE, PartialLine, Rules, quote, split, unfinished, words};
 

@@ -101,7 +101,7 @@ fn a_word_knows_where_it_begins() {
 fn typed(line: &str) -> Vec<String> {
     let words = words(line.as_bytes()).unwrap();
     let text = |word: &Word| -> String {
-        // Marked: what would be part of a pattern.
+        // PatternByte: what would be part of a pattern.
         let marked = word.marked().map(|(byte, quoted)| match byte {
             b'*' | b'?' | b'[' if !quoted => format!("<{}>", char::from(byte)),
             _ => char::from(byte).to_string(),

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use crate::names::below_home;
-use base::glob::{Marked, escaped};
+use base::glob::{PatternByte, escaped};
 use base::visible::printable;
 
 /// A server, and a path on it.
@@ -195,7 +195,7 @@ fn unescape_path(text: &[u8]) -> Result<Vec<u8>, TargetError> {
 }
 
 /// The bytes, each with whether it was escaped.
-fn unescaped(text: &[u8]) -> Result<Vec<Marked>, TargetError> {
+fn unescaped(text: &[u8]) -> Result<Vec<PatternByte>, TargetError> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.iter();
     while let Some(byte) = bytes.next() {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::grammar::{self, ShellCommand};
 use crate::commands::candidates::Candidates;
 use crate::names::is_single_name;
-use base::glob::{Marked, is_pattern};
+use base::glob::{PatternByte, is_pattern};
 use base::visible::printable;
 use base::words::{PartialLine, quote, unfinished};
 
@@ -208,7 +208,7 @@ fn names_on(side: Side, wanted: EntryFilter, typed: &PartialLine, lister: &dyn L
     let word = typed.last.bytes();
     let length = word.iter().rposition(|&b| b == b'/').map_or(0, |at| at + 1);
     let (directory, prefix) = word.split_at(length);
-    let marked: Vec<Marked> = typed.last.marked().take(length).collect();
+    let marked: Vec<PatternByte> = typed.last.marked().take(length).collect();
     if is_pattern(&marked) {
         return Vec::new();
     }

@@ -42,7 +42,7 @@ impl<'a> Supported<'a> {
         Some(supported)
     }
 
-    /// Returns the encoded data.
+    /// Returns the data in the encoding that VERSION contains.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut data = Vec::new();
         self.put(&mut data);
@@ -91,7 +91,7 @@ impl<'a> VendorId<'a> {
         })
     }
 
-    /// Returns the encoded data.
+    /// Returns the data in the encoding that VERSION contains.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut data = Vec::new();
         self.put(&mut data);

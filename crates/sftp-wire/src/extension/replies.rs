@@ -135,7 +135,7 @@ impl Body for Statvfs {
     }
 }
 
-/// The reply to space-available.
+/// The reply to space-available: the space of the file system and of the user, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpaceAvailable {
     /// The size of the file system, in bytes.

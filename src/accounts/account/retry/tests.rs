@@ -28,7 +28,7 @@ fn a_pause_is_ended_by_its_time_or_by_a_measure_and_by_nothing_else() {
         let waiting = scope.spawn(|| wait(Duration::from_millis(200)));
         while !waiting.is_finished() {
             // This is what happens when the keeper has recorded a ceiling.
-            account.moved();
+            account.notify_progress();
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(waiting.join().unwrap(), "it was waited for to its end");
@@ -52,11 +52,11 @@ fn a_full_home_is_measured_now_and_then_and_its_refusals_wait_for_little() {
     schedule.by_refusal = true;
     // A refusal during the measurement waits for the rest of the five seconds.
     assert_eq!(schedule.advice(at(1), false), Advice::Await(at(5)));
-    assert_eq!(schedule.advice(at(5), true), Advice::Stand);
+    assert_eq!(schedule.advice(at(5), true), Advice::Refuse);
     schedule.end(at(10), Duration::from_secs(10), false);
     // A long measurement is not repeated soon, and no refusal waits for it.
-    assert_eq!(schedule.advice(at(11), true), Advice::Stand);
-    assert_eq!(schedule.advice(at(209), false), Advice::Stand);
+    assert_eq!(schedule.advice(at(11), true), Advice::Refuse);
+    assert_eq!(schedule.advice(at(209), false), Advice::Refuse);
     assert_eq!(schedule.advice(at(206), true), Advice::Pause(at(210)));
     assert_eq!(schedule.advice(at(210), false), Advice::Ask);
     // A short measurement is repeated after five seconds.
@@ -65,19 +65,19 @@ fn a_full_home_is_measured_now_and_then_and_its_refusals_wait_for_little() {
     assert_eq!(schedule.advice(at(211), true), Advice::Pause(at(215)));
     assert_eq!(
         schedule.advice(at(211), false),
-        Advice::Stand,
+        Advice::Refuse,
         "this handle was refused"
     );
     schedule.waiting = 1;
     schedule.waits_from = Some(at(241));
     assert_eq!(schedule.advice(at(212), true), Advice::Pause(at(215)));
     schedule.waiting = WAITING_AT_ONCE;
-    assert_eq!(schedule.advice(at(212), true), Advice::Stand);
+    assert_eq!(schedule.advice(at(212), true), Advice::Refuse);
     schedule.waiting = 0;
     // The measurement found no room, so for a while no refusal waits.
     schedule.by_refusal = true;
     schedule.end(at(215), Duration::from_millis(3), false);
-    assert_eq!(schedule.advice(at(216), true), Advice::Stand);
+    assert_eq!(schedule.advice(at(216), true), Advice::Refuse);
     assert_eq!(schedule.advice(at(220), true), Advice::Ask);
     // The measurement found room, so refusals wait again.
     schedule.by_refusal = true;

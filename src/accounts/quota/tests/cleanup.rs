@@ -72,7 +72,7 @@ fn nothing_is_appended_behind_what_was_refused() {
         assert!(matches!(error(refused), Error::OverBytes { .. }), "{offset}");
     }
     assert_eq!(home.used(), (992, 1));
-    // A client that resumes where it was refused goes on, and so does one that never sends an offset.
+    // A client that resumes where it was refused can continue, and so can one that never sends an offset.
     file.write_at(&[3; 5], 992, Wait::Allowed).unwrap();
     file.write_at(&[3; 2], 997, Wait::Allowed).unwrap();
     assert!(file.write_at(&[3; 2], 0, Wait::Allowed).is_err());

@@ -19,7 +19,7 @@ pub(super) enum Fault {
     BeforeAndBlind,
 }
 
-/// The faults to inject.
+/// The faults to inject into calls of the storage.
 #[derive(Default)]
 pub(super) struct Faults {
     next: Mutex<Option<Fault>>,
@@ -76,7 +76,7 @@ impl Faults {
     }
 }
 
-/// The storage that fails.
+/// A storage whose calls fail as [`Faults`] says.
 pub(super) struct Faulty {
     pub(super) inner: LocalStorage,
     pub(super) faults: Arc<Faults>,

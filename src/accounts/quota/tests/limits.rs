@@ -1,4 +1,4 @@
-//! Tests limits that change, and growth that is stopped, while sessions go on.
+//! Tests limits that change, and growth that is stopped, while sessions continue.
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn a_limit_counts_from_now_on() {
 
 /// A second channel of a session that began long ago still has the limit of that time.
 #[test]
-fn what_was_set_last_counts_whoever_comes_with_an_older_limit() {
+fn the_last_limit_counts_even_if_a_session_has_an_older_one() {
     let books = Books::new();
     let dir = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();

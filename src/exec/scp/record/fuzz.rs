@@ -1,9 +1,9 @@
-//! The body of the fuzz target for scp: whatever a line is, nothing panics, and a record that was read is read again
-//! when it is written as scp writes it.
+//! The body of the fuzz target for scp: no line makes the parser panic, and a parsed record is parsed again when it is
+//! written as scp writes it.
 
 use super::{FileTimes, Record, is_name, parse};
 
-/// Reads each line of `data` as a record, writes it again, and asserts that the same record is read back.
+/// Parses each line of `data` as a record, writes it again, and asserts that the same record is parsed.
 pub fn fuzz_scp(data: &[u8]) {
     for line in data.split(|&byte| byte == b'\n') {
         let Ok(record) = parse(line) else { continue };

@@ -32,7 +32,7 @@ fn ten_times_the_users_are_ten_times_the_work() {
     let dir = tempfile::tempdir().unwrap();
     let homes = dir.path().canonicalize().unwrap();
     let installation = installation(&homes);
-    // As many looks as make 100,000 users in all: some kernels count CPU time in ticks of tens of milliseconds.
+    // As many checks as make 100,000 users in all: some kernels count CPU time in ticks of tens of milliseconds.
     let cost = |count: usize| {
         let users: Vec<User> = (0..count)
             .map(|n| user(&format!("u{n}"), homes.join(format!("u{n}"))))
@@ -40,7 +40,7 @@ fn ten_times_the_users_are_ten_times_the_work() {
         let before = cpu();
         for _ in 0..100_000 / count {
             let mut report = Report::default();
-            look(&installation, &users, &mut report);
+            check(&installation, &users, &mut report);
             assert_eq!(report.warnings.len(), count);
         }
         cpu() - before
@@ -61,7 +61,7 @@ fn homes_that_lie_in_each_other_are_found_by_sorting() {
             .collect();
         let places: Vec<PathBuf> = users.iter().map(|user| user.home.clone()).collect();
         let mut report = Report::default();
-        neighbours(&users, &places, &mut report);
+        check_overlaps(&users, &places, &mut report);
         assert_eq!(report.errors.len(), expected.len(), "{report:?}");
         for (error, expected) in report.errors.iter().zip(expected) {
             assert!(error.contains(expected), "{error}");
@@ -105,7 +105,7 @@ fn users_of_one_home_have_one_quota() {
     users[1].quota.bytes = Some(1);
     let places: Vec<PathBuf> = users.iter().map(|user| user.home.clone()).collect();
     let mut report = Report::default();
-    neighbours(&users, &places, &mut report);
+    check_overlaps(&users, &places, &mut report);
     assert!(
         report.errors[0].contains("users a and b share a home"),
         "{report:?}"
@@ -143,7 +143,7 @@ fn a_home_that_cannot_be_made_is_an_error() {
     std::fs::write(root.join("file"), "").unwrap();
     let check = |homes: PathBuf, expected: &str| {
         let mut report = Report::default();
-        look(&installation(&homes), &[user("u", homes.join("u"))], &mut report);
+        check(&installation(&homes), &[user("u", homes.join("u"))], &mut report);
         let all = [report.errors, report.warnings].concat().join("\n");
         assert!(all.contains(expected), "{all}");
     };

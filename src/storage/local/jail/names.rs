@@ -13,25 +13,25 @@ use rustix::io::Errno;
 use super::{Jail, SysResult, stat_name};
 use crate::domain::path::VirtualPath;
 use crate::storage::local::attrs::{self, allowed_mode};
-use crate::storage::{FileKind, Over};
+use crate::storage::{FileKind, IfExists};
 
 /// The size limit for the target of a link in bytes, with its final NUL.
 const MAX_TARGET: usize = 4096;
 
 /// The last component of a path.
-enum End<'a> {
+enum LastComponent<'a> {
     /// A plain name in a directory that exists.
-    Name(Place<'a>),
+    Name(NameInDir<'a>),
     /// The `..` of a directory that exists.
     Up,
     /// The `.` of a directory that exists, which may be the home.
     Dot,
-    /// The home itself.
+    /// The home itself, which has no name in the jail.
     Root,
 }
 
 /// A plain name in a directory.
-struct Place<'a> {
+struct NameInDir<'a> {
     dir: Dir<'a>,
     name: Vec<u8>,
     /// Whether a slash follows the name, so that it must be a directory.
@@ -43,7 +43,7 @@ enum Dir<'a> {
     Resolved(OwnedFd),
 }
 
-impl Place<'_> {
+impl NameInDir<'_> {
     fn dir(&self) -> BorrowedFd<'_> {
         match &self.dir {
             Dir::Home(fd) => *fd,
@@ -68,7 +68,7 @@ impl Place<'_> {
     }
 
     /// Checks that a new name can be made that is not a directory: `new/` cannot be made.
-    fn vacant(&self) -> SysResult<()> {
+    fn must_be_free(&self) -> SysResult<()> {
         match self.exists()? {
             true => Err(Errno::EXIST),
             false if self.slash => Err(Errno::NOENT),
@@ -78,7 +78,7 @@ impl Place<'_> {
 }
 
 impl Jail {
-    fn end(&self, path: &VirtualPath) -> SysResult<End<'_>> {
+    fn last_component(&self, path: &VirtualPath) -> SysResult<LastComponent<'_>> {
         let plain = path.without_slash();
         if let Some((parent, name)) = plain.split() {
             let dir = match parent.is_root() {
@@ -87,13 +87,13 @@ impl Jail {
             };
             let name = name.to_vec();
             let slash = path.has_slash();
-            return Ok(End::Name(Place { dir, name, slash }));
+            return Ok(LastComponent::Name(NameInDir { dir, name, slash }));
         }
         self.locate(path.relative(), OFlags::empty())?;
         Ok(match path {
-            _ if path.ends_in_dot() => End::Dot,
-            _ if path.is_root() => End::Root,
-            _ => End::Up,
+            _ if path.ends_in_dot() => LastComponent::Dot,
+            _ if path.is_root() => LastComponent::Root,
+            _ => LastComponent::Up,
         })
     }
 
@@ -117,31 +117,33 @@ impl Jail {
 
     /// Creates a directory as mkdir(2) does; `new/` works like `new`.
     pub(in crate::storage) fn mkdir(&self, path: &VirtualPath, mode: u32) -> SysResult<()> {
-        match self.end(path)? {
-            End::Name(place) => mkdirat(place.dir(), place.name(), allowed_mode(mode, FileKind::Directory)),
-            End::Up | End::Dot | End::Root => Err(Errno::EXIST),
+        match self.last_component(path)? {
+            LastComponent::Name(place) => {
+                mkdirat(place.dir(), place.name(), allowed_mode(mode, FileKind::Directory))
+            }
+            LastComponent::Up | LastComponent::Dot | LastComponent::Root => Err(Errno::EXIST),
         }
     }
 
     /// Removes a directory as rmdir(2) does.
     pub(in crate::storage) fn rmdir(&self, path: &VirtualPath) -> SysResult<()> {
-        match self.end(path)? {
-            End::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::REMOVEDIR),
-            End::Up => Err(Errno::NOTEMPTY),
-            End::Dot => Err(Errno::INVAL),
-            End::Root => Err(Errno::BUSY),
+        match self.last_component(path)? {
+            LastComponent::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::REMOVEDIR),
+            LastComponent::Up => Err(Errno::NOTEMPTY),
+            LastComponent::Dot => Err(Errno::INVAL),
+            LastComponent::Root => Err(Errno::BUSY),
         }
     }
 
     /// Removes a name as unlink(2) does.
     pub(in crate::storage) fn remove(&self, path: &VirtualPath) -> SysResult<()> {
-        match self.end(path)? {
-            End::Name(place) if place.slash => match place.kind()? {
+        match self.last_component(path)? {
+            LastComponent::Name(place) if place.slash => match place.kind()? {
                 FileKind::Directory => Err(Errno::ISDIR),
                 FileKind::File | FileKind::Symlink | FileKind::Special => Err(Errno::NOTDIR),
             },
-            End::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::empty()),
-            End::Up | End::Dot | End::Root => Err(Errno::ISDIR),
+            LastComponent::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::empty()),
+            LastComponent::Up | LastComponent::Dot | LastComponent::Root => Err(Errno::ISDIR),
         }
     }
 
@@ -153,36 +155,36 @@ impl Jail {
         if target.len() >= MAX_TARGET {
             return Err(Errno::NAMETOOLONG);
         }
-        match self.end(link)? {
-            End::Name(place) => {
+        match self.last_component(link)? {
+            LastComponent::Name(place) => {
                 if place.slash {
-                    place.vacant()?;
+                    place.must_be_free()?;
                 }
                 symlinkat(target, place.dir(), place.name())
             }
-            End::Up | End::Dot | End::Root => Err(Errno::EXIST),
+            LastComponent::Up | LastComponent::Dot | LastComponent::Root => Err(Errno::EXIST),
         }
     }
 
     /// Creates a hard link as link(2) does. The source is not followed if it is a symbolic link.
     pub(in crate::storage) fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> SysResult<()> {
-        let source = match self.end(from)? {
-            End::Name(place) if place.slash => {
+        let source = match self.last_component(from)? {
+            LastComponent::Name(place) if place.slash => {
                 // `link/` is followed, and must lead to a directory.
                 self.locate(from.relative(), OFlags::NOFOLLOW)?;
                 None
             }
-            End::Name(place) => {
+            LastComponent::Name(place) => {
                 place.kind()?;
                 Some(place)
             }
-            End::Up | End::Dot | End::Root => None,
+            LastComponent::Up | LastComponent::Dot | LastComponent::Root => None,
         };
-        let End::Name(to) = self.end(to)? else {
+        let LastComponent::Name(to) = self.last_component(to)? else {
             return Err(Errno::EXIST);
         };
         if to.slash || source.is_none() {
-            to.vacant()?;
+            to.must_be_free()?;
         }
         // A directory cannot have a second name.
         let from = source.ok_or(Errno::PERM)?;
@@ -194,14 +196,14 @@ impl Jail {
         &self,
         from: &VirtualPath,
         to: &VirtualPath,
-        over: Over,
+        if_exists: IfExists,
     ) -> SysResult<()> {
-        if over == Over::Refuse && from.has_slash() {
+        if if_exists == IfExists::Refuse && from.has_slash() {
             // OpenSSH begins with lstat(2). A path with a slash must be a directory.
             self.locate(from.relative(), OFlags::NOFOLLOW)?;
         }
-        match self.rename_name(from, to, over) {
-            Err(Errno::EXIST) if over == Over::Refuse => Err(self.why_not_renamed(from, to)),
+        match self.rename_name(from, to, if_exists) {
+            Err(Errno::EXIST) if if_exists == IfExists::Refuse => Err(self.why_not_renamed(from, to)),
             result => result,
         }
     }
@@ -210,13 +212,13 @@ impl Jail {
     /// the links lead nowhere, it tries the rename, and the kernel reports ENOTDIR where a directory is required: as
     /// the target of a directory, or before a slash.
     fn why_not_renamed(&self, from: &VirtualPath, to: &VirtualPath) -> Errno {
-        let directory_wanted = match self.end(from) {
-            Ok(End::Name(source)) => match source.kind() {
+        let directory_wanted = match self.last_component(from) {
+            Ok(LastComponent::Name(source)) => match source.kind() {
                 Ok(FileKind::Directory) => true,
                 Ok(FileKind::Symlink | FileKind::Special) => from.has_slash() || to.has_slash(),
                 Ok(FileKind::File) | Err(_) => false,
             },
-            Ok(End::Up | End::Dot | End::Root) | Err(_) => false,
+            Ok(LastComponent::Up | LastComponent::Dot | LastComponent::Root) | Err(_) => false,
         };
         match directory_wanted && self.locate(to.relative(), OFlags::empty()).is_err() {
             true => Errno::NOTDIR,
@@ -224,34 +226,34 @@ impl Jail {
         }
     }
 
-    fn rename_name(&self, from: &VirtualPath, to: &VirtualPath, over: Over) -> SysResult<()> {
-        let (from, to) = (self.end(from)?, self.end(to)?);
-        let End::Name(from) = from else {
+    fn rename_name(&self, from: &VirtualPath, to: &VirtualPath, if_exists: IfExists) -> SysResult<()> {
+        let (from, to) = (self.last_component(from)?, self.last_component(to)?);
+        let LastComponent::Name(from) = from else {
             return Err(Errno::BUSY);
         };
-        let End::Name(to) = to else {
-            return Err(match over {
-                Over::Refuse => Errno::EXIST,
-                Over::Replace => Errno::BUSY,
+        let LastComponent::Name(to) = to else {
+            return Err(match if_exists {
+                IfExists::Refuse => Errno::EXIST,
+                IfExists::Replace => Errno::BUSY,
             });
         };
         if from.slash || to.slash {
             let kind = from.kind()?;
-            if to.exists()? && over == Over::Refuse {
+            if to.exists()? && if_exists == IfExists::Refuse {
                 return Err(Errno::EXIST);
             }
             if kind != FileKind::Directory {
                 return Err(Errno::NOTDIR);
             }
         }
-        match over {
-            Over::Replace => renameat(from.dir(), from.name(), to.dir(), to.name()),
-            Over::Refuse => rename_new(&from, &to),
+        match if_exists {
+            IfExists::Replace => renameat(from.dir(), from.name(), to.dir(), to.name()),
+            IfExists::Refuse => rename_new(&from, &to),
         }
     }
 }
 
-fn rename_new(from: &Place<'_>, to: &Place<'_>) -> SysResult<()> {
+fn rename_new(from: &NameInDir<'_>, to: &NameInDir<'_>) -> SysResult<()> {
     let flags = RenameFlags::NOREPLACE;
     match renameat_with(from.dir(), from.name(), to.dir(), to.name(), flags) {
         // Some file systems do not support the flag: NFS, and some on FUSE. EINVAL also means that a directory would
@@ -263,7 +265,7 @@ fn rename_new(from: &Place<'_>, to: &Place<'_>) -> SysResult<()> {
 
 /// Renames files by link and unlink, which has no gap. Directories cannot be linked, so for them a check must do: in
 /// the gap after it, only an empty directory could be replaced.
-fn rename_new_without_flags(from: &Place<'_>, to: &Place<'_>) -> SysResult<()> {
+fn rename_new_without_flags(from: &NameInDir<'_>, to: &NameInDir<'_>) -> SysResult<()> {
     if from.kind()? != FileKind::Directory {
         match linkat(from.dir(), from.name(), to.dir(), to.name(), AtFlags::empty()) {
             Ok(()) => {
@@ -295,7 +297,7 @@ mod tests {
     #[test]
     fn without_noreplace_nothing_is_replaced_either() {
         let check = |from: &str, to: &str| {
-            let outcome = |rename: fn(&Place<'_>, &Place<'_>) -> SysResult<()>| {
+            let outcome = |rename: fn(&NameInDir<'_>, &NameInDir<'_>) -> SysResult<()>| {
                 let home = tempfile::tempdir().unwrap();
                 let at = |name: &str| home.path().join(name);
                 fs::write(at("file"), "file").unwrap();
@@ -306,8 +308,8 @@ mod tests {
                 let jail = Jail::open(home.path()).unwrap();
                 let place = |path: &str| {
                     let path = VirtualPath::parse(path.as_bytes()).unwrap();
-                    match jail.end(&path) {
-                        Ok(End::Name(place)) => Ok(place),
+                    match jail.last_component(&path) {
+                        Ok(LastComponent::Name(place)) => Ok(place),
                         Ok(_) => panic!("{path}"),
                         Err(errno) => Err(errno),
                     }

@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 use tempfile::TempDir;
 
 use super::*;
-use crate::storage::Over;
+use crate::storage::IfExists;
 
 mod beside_kernel;
 
@@ -88,11 +88,17 @@ fn the_home_is_the_root() {
         assert_eq!(jail.symlink(b"x", &root), Err(Errno::EXIST), "{root}");
         assert_eq!(jail.hard_link(&root, &path("new")), Err(Errno::PERM), "{root}");
         assert_eq!(jail.hard_link(&path("file"), &root), Err(Errno::EXIST), "{root}");
-        for over in [Over::Refuse, Over::Replace] {
+        for over in [IfExists::Refuse, IfExists::Replace] {
             assert_eq!(jail.rename(&root, &path("new"), over), Err(Errno::BUSY), "{root}");
         }
-        assert_eq!(jail.rename(&path("file"), &root, Over::Refuse), Err(Errno::EXIST));
-        assert_eq!(jail.rename(&path("file"), &root, Over::Replace), Err(Errno::BUSY));
+        assert_eq!(
+            jail.rename(&path("file"), &root, IfExists::Refuse),
+            Err(Errno::EXIST)
+        );
+        assert_eq!(
+            jail.rename(&path("file"), &root, IfExists::Replace),
+            Err(Errno::BUSY)
+        );
         assert_eq!(jail.read_link(&root), Err(Errno::INVAL), "{root}");
     }
 }

@@ -15,8 +15,8 @@ async fn questions_about_one_user_do_not_read_all() {
         "UPDATE users SET quota_bytes = 1 WHERE home = $1",
         "SELECT bytes FROM home_usage WHERE home = $1",
         keys::LINES,
-        crate::store::news::USERS,
-        crate::store::news::HOMES,
+        crate::store::changes::USERS,
+        crate::store::changes::HOMES,
     ] {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))

@@ -228,12 +228,12 @@ fn names_are_moved_as_by_the_kernel() {
     compare(
         &rows,
         |dir, (from, to)| done(rustix::fs::renameat(dir, from, dir, to)),
-        |jail, (from, to)| done(jail.rename(&path(from), &path(to), Over::Replace)),
+        |jail, (from, to)| done(jail.rename(&path(from), &path(to), IfExists::Replace)),
     );
     compare(
         &rows,
         |dir, (from, to)| done(rename_as_openssh(dir, from, to)),
-        |jail, (from, to)| done(jail.rename(&path(from), &path(to), Over::Refuse)),
+        |jail, (from, to)| done(jail.rename(&path(from), &path(to), IfExists::Refuse)),
     );
     compare(
         &rows,

@@ -20,9 +20,9 @@ const KNOWN_IN_A_ROW: u32 = 3;
 /// The most addresses and names whose last service is remembered. Older ones count as never served.
 const MAX_REMEMBERED: usize = 4096;
 
-/// An attempt that waits for its turn.
+/// An attempt that waits for a permit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applicant {
+pub struct QueuedAttempt {
     /// The source that the attempt comes from.
     pub source: Source,
     /// The user name of the attempt. All names that no user can have count as one name.
@@ -33,7 +33,7 @@ pub struct Applicant {
 
 /// The limits on the number of attempts that wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LineBounds {
+pub(super) struct QueueBounds {
     pub all: usize,
     pub per_source: usize,
 }
@@ -44,11 +44,11 @@ enum Key {
     Name(Option<UserName>),
 }
 
-/// The waiting attempts, each with a value that is returned when its turn has come.
+/// The waiting attempts, each with a value that is returned when it is served.
 #[derive(Debug)]
-pub(super) struct WaitingLine<T> {
+pub(super) struct AttemptQueue<T> {
     /// The waiting attempts by ticket. Later attempts have higher tickets.
-    waiting: BTreeMap<u64, (Applicant, T)>,
+    waiting: BTreeMap<u64, (QueuedAttempt, T)>,
     next_ticket: u64,
     /// The number of services so far. A service number of 0 means never.
     services: u64,
@@ -56,7 +56,7 @@ pub(super) struct WaitingLine<T> {
     known_in_a_row: u32,
 }
 
-impl<T> Default for WaitingLine<T> {
+impl<T> Default for AttemptQueue<T> {
     fn default() -> Self {
         Self {
             waiting: BTreeMap::new(),
@@ -68,20 +68,20 @@ impl<T> Default for WaitingLine<T> {
     }
 }
 
-impl<T> WaitingLine<T> {
+impl<T> AttemptQueue<T> {
     /// Takes a place and returns its ticket, or `None` if there is no place. Another attempt may be evicted to make
     /// room; its `T` is then dropped.
-    pub(super) fn join(&mut self, applicant: Applicant, then: T, bounds: LineBounds) -> Option<u64> {
-        if self.of_source(applicant.source) >= bounds.per_source {
+    pub(super) fn join(&mut self, attempt: QueuedAttempt, then: T, bounds: QueueBounds) -> Option<u64> {
+        if self.of_source(attempt.source) >= bounds.per_source {
             // Within its own source, a known pair evicts an unknown one.
-            let own = |other: &Applicant| other.source == applicant.source;
-            self.put_out(|other| applicant.known && !other.known && own(other))?;
+            let own = |other: &QueuedAttempt| other.source == attempt.source;
+            self.evict(|other| attempt.known && !other.known && own(other))?;
         } else if self.waiting.len() >= bounds.all {
-            let own = self.of_source(applicant.source);
+            let own = self.of_source(attempt.source);
             let sources = self.count(|other| other.source);
-            self.put_out(|other| {
+            self.evict(|other| {
                 let holds_more = sources.get(&other.source).is_some_and(|count| *count > own);
-                match (applicant.known, other.known) {
+                match (attempt.known, other.known) {
                     (true, false) => true,
                     (false, true) => false,
                     (true, true) | (false, false) => holds_more,
@@ -90,7 +90,7 @@ impl<T> WaitingLine<T> {
         }
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.waiting.insert(ticket, (applicant, then));
+        self.waiting.insert(ticket, (attempt, then));
         Some(ticket)
     }
 
@@ -102,36 +102,32 @@ impl<T> WaitingLine<T> {
     /// Removes the next attempt from the line, and counts the service.
     pub(super) fn next(&mut self) -> Option<T> {
         let known_first = self.known_in_a_row < KNOWN_IN_A_ROW;
-        let order = |(ticket, (applicant, _)): &(&u64, &(Applicant, T))| {
-            let source = self.last_service(&Key::Source(applicant.source));
-            let name = self.last_service(&Key::Name(applicant.name.clone()));
+        let order = |(ticket, (attempt, _)): &(&u64, &(QueuedAttempt, T))| {
+            let source = self.last_service(&Key::Source(attempt.source));
+            let name = self.last_service(&Key::Name(attempt.name.clone()));
             (
-                applicant.known != known_first,
+                attempt.known != known_first,
                 source.max(name),
                 source.min(name),
                 **ticket,
             )
         };
         let ticket = self.waiting.iter().min_by_key(order).map(|(ticket, _)| *ticket)?;
-        let (applicant, then) = self.waiting.remove(&ticket)?;
-        self.served(&applicant);
+        let (attempt, then) = self.waiting.remove(&ticket)?;
+        self.served(&attempt);
         Some(then)
     }
 
     /// Counts a service, including that of an attempt that did not have to wait.
-    pub(super) fn served(&mut self, applicant: &Applicant) {
+    pub(super) fn served(&mut self, attempt: &QueuedAttempt) {
         self.services += 1;
-        self.known_in_a_row = if applicant.known {
-            self.known_in_a_row + 1
-        } else {
-            0
-        };
+        self.known_in_a_row = if attempt.known { self.known_in_a_row + 1 } else { 0 };
         if self.last.len() + 2 > MAX_REMEMBERED {
             let recent = self.services.saturating_sub(MAX_REMEMBERED as u64 / 4);
             self.last.retain(|_, service| *service > recent);
         }
-        self.last.insert(Key::Source(applicant.source), self.services);
-        self.last.insert(Key::Name(applicant.name.clone()), self.services);
+        self.last.insert(Key::Source(attempt.source), self.services);
+        self.last.insert(Key::Name(attempt.name.clone()), self.services);
     }
 
     #[cfg(test)]
@@ -151,34 +147,31 @@ impl<T> WaitingLine<T> {
 
     fn of_source(&self, source: Source) -> usize {
         let all = self.waiting.values();
-        all.filter(|(applicant, _)| applicant.source == source).count()
+        all.filter(|(attempt, _)| attempt.source == source).count()
     }
 
-    fn count<K: std::hash::Hash + Eq>(&self, key: impl Fn(&Applicant) -> K) -> HashMap<K, usize> {
+    fn count<K: std::hash::Hash + Eq>(&self, key: impl Fn(&QueuedAttempt) -> K) -> HashMap<K, usize> {
         let mut counts = HashMap::new();
-        for (applicant, _) in self.waiting.values() {
-            *counts.entry(key(applicant)).or_default() += 1;
+        for (attempt, _) in self.waiting.values() {
+            *counts.entry(key(attempt)).or_default() += 1;
         }
         counts
     }
 
     /// Evicts one of the attempts for which `may_go` returns `true`: an unknown pair before a known one, then of the
     /// address with the most attempts in the line, then of the name with the most, then the newest.
-    fn put_out(&mut self, may_go: impl Fn(&Applicant) -> bool) -> Option<()> {
-        let sources = self.count(|applicant| applicant.source);
-        let names = self.count(|applicant| applicant.name.clone());
-        let burden = |(ticket, (applicant, _)): &(&u64, &(Applicant, T))| {
+    fn evict(&mut self, may_go: impl Fn(&QueuedAttempt) -> bool) -> Option<()> {
+        let sources = self.count(|attempt| attempt.source);
+        let names = self.count(|attempt| attempt.name.clone());
+        let burden = |(ticket, (attempt, _)): &(&u64, &(QueuedAttempt, T))| {
             (
-                !applicant.known,
-                sources.get(&applicant.source).copied(),
-                names.get(&applicant.name).copied(),
+                !attempt.known,
+                sources.get(&attempt.source).copied(),
+                names.get(&attempt.name).copied(),
                 **ticket,
             )
         };
-        let candidates = self
-            .waiting
-            .iter()
-            .filter(|(_, (applicant, _))| may_go(applicant));
+        let candidates = self.waiting.iter().filter(|(_, (attempt, _))| may_go(attempt));
         let ticket = candidates.max_by_key(burden).map(|(ticket, _)| *ticket)?;
         self.waiting.remove(&ticket).map(drop)
     }
@@ -190,26 +183,26 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: LineBounds = LineBounds {
+    const BOUNDS: QueueBounds = QueueBounds {
         all: 512,
         per_source: 384,
     };
 
-    fn applicant(host: u32, name: &str, known: bool) -> Applicant {
-        Applicant {
+    fn attempt(host: u32, name: &str, known: bool) -> QueuedAttempt {
+        QueuedAttempt {
             source: IpAddr::V4(Ipv4Addr::from_bits(host)).into(),
             name: name.parse().ok(),
             known,
         }
     }
 
-    fn join(line: &mut WaitingLine<String>, host: u32, name: &str) {
+    fn join(line: &mut AttemptQueue<String>, host: u32, name: &str) {
         let text = format!("{host}/{name}");
-        line.join(applicant(host, name, false), text, BOUNDS).unwrap();
+        line.join(attempt(host, name, false), text, BOUNDS).unwrap();
     }
 
     /// Returns how many attempts are served before this one.
-    fn before(line: &mut WaitingLine<String>, wanted: &str) -> usize {
+    fn before(line: &mut AttemptQueue<String>, wanted: &str) -> usize {
         std::iter::from_fn(|| line.next())
             .position(|served| served == wanted)
             .unwrap()
@@ -217,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_flood_from_one_address_delays_others_by_a_few() {
-        let mut line = WaitingLine::default();
+        let mut line = AttemptQueue::default();
         for n in 0..300 {
             join(&mut line, 1, &format!("u{}", n % 7));
         }
@@ -235,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_flood_for_one_name_delays_others_by_a_few() {
-        let mut line = WaitingLine::default();
+        let mut line = AttemptQueue::default();
         for n in 0..300 {
             join(&mut line, 100 + n % 150, "root");
         }
@@ -249,14 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn known_pairs_come_first_and_shut_nobody_out() {
-        let mut line = WaitingLine::default();
+    fn known_pairs_come_first_and_do_not_starve_others() {
+        let mut line = AttemptQueue::default();
         for n in 0..100 {
             join(&mut line, 1, &format!("u{n}"));
         }
         for n in 0..20 {
             let name = format!("k{n}");
-            line.join(applicant(1, &name, true), name, BOUNDS).unwrap();
+            line.join(attempt(1, &name, true), name, BOUNDS).unwrap();
         }
         let first: Vec<String> = std::iter::from_fn(|| line.next()).take(24).collect();
         let known = first.iter().filter(|served| served.starts_with('k')).count();
@@ -266,15 +259,15 @@ mod tests {
     }
 
     #[test]
-    fn a_full_line_puts_out_the_newest_of_whoever_has_most() {
-        let bounds = LineBounds {
+    fn a_full_queue_evicts_the_newest_of_the_largest_source() {
+        let bounds = QueueBounds {
             all: 6,
             per_source: 4,
         };
-        let mut line = WaitingLine::default();
+        let mut line = AttemptQueue::default();
         let mut join = |host, name: &str, known| {
             let text = format!("{host}/{name}");
-            let ticket = line.join(applicant(host, name, known), text, bounds);
+            let ticket = line.join(attempt(host, name, known), text, bounds);
             let mut waiting: Vec<String> = line.waiting.values().map(|(_, text)| text.clone()).collect();
             waiting.sort();
             ticket.map(|_| waiting.join(" "))
@@ -301,9 +294,9 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut line: WaitingLine<()> = WaitingLine::default();
+        let mut line: AttemptQueue<()> = AttemptQueue::default();
         for n in 0..20_000 {
-            line.served(&applicant(n, &format!("u{n}"), false));
+            line.served(&attempt(n, &format!("u{n}"), false));
         }
         assert!(line.last.len() <= MAX_REMEMBERED);
     }

@@ -1,8 +1,9 @@
-//! A reply that the peer's window has cut: what of it has not gone out yet.
+//! The unsent part of a reply that did not fit into the peer's window.
 //!
-//! The rest of a DATA reply stays in memory as long as the user's credit has room for it. Without, it becomes a *tail*,
-//! which is read from the file again when the window opens: a client that does not read makes the server hold no data.
-//! Should the file have become shorter by then, the channel ends: its length was told, and other bytes would be a lie.
+//! The unsent part of a DATA reply stays in memory as long as the user's credit has room for it. Otherwise it becomes a
+//! *tail*, which is read from the file again when the window opens, so that a client that does not read does not make
+//! the server hold data. If the file has become shorter by then, the channel ends: the length of the reply was already
+//! sent, and other bytes would be wrong.
 
 use std::sync::Arc;
 
@@ -14,17 +15,17 @@ use super::handles::RawHandle;
 use super::read::Read;
 use crate::session::stream::connection_budget::{ConnectionBudget, Reservation};
 
-/// A rest of this size is kept in any case: all that is not data, and not the listing of a directory, fits.
+/// An unsent part of up to this many bytes is always kept: all replies but DATA and directory listings are smaller.
 const SMALL: usize = 8 * 1024;
 
-/// The part of a reply that has not gone out.
+/// The part of a reply that was not sent yet.
 #[derive(Debug, Default)]
 pub(super) struct UnsentReply {
-    /// The bytes that go out next.
+    /// The bytes that are sent next.
     pub(super) bytes: Bytes,
-    /// What is read from the file again, behind `bytes`.
+    /// The bytes that follow `bytes`, and are read from the file again.
     pub(super) tail: Option<UnreadTail>,
-    /// Where the data of `bytes` comes from, if it is a DATA reply, and how long the reply was.
+    /// The READ that was answered, if this is a DATA reply, and the length of the reply.
     source: Option<(Read, usize)>,
     held: Option<Reservation>,
 }
@@ -34,14 +35,14 @@ pub(super) struct UnsentReply {
 pub(super) struct UnreadTail {
     /// The handle of the file.
     pub(super) handle: RawHandle,
-    /// The offset of the first byte that is left.
+    /// The offset of the first byte that was not sent.
     pub(super) offset: u64,
-    /// The number of bytes that are left.
+    /// The number of bytes that were not sent.
     pub(super) left: usize,
 }
 
 impl UnsentReply {
-    /// All of a reply; `read`: what was asked for, if that was a READ.
+    /// Wraps a complete reply; `read` is the request, if it was a READ.
     pub(super) fn of(reply: Bytes, read: Option<Read>) -> Self {
         let packet = reply.get(LENGTH_FIELD..).unwrap_or_default();
         let is_data = PacketType::of(packet) == Some(PacketType::Data);
@@ -54,12 +55,12 @@ impl UnsentReply {
         }
     }
 
-    /// Whether all has gone out.
+    /// Returns whether everything was sent.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.tail.is_none()
     }
 
-    /// Charges what is left after the window was filled, or lets go of it.
+    /// Charges the part that is left after the window was filled, or drops what can be read again.
     pub(super) fn wait(&mut self, budget: &Arc<ConnectionBudget>) {
         if self.bytes.is_empty() {
             self.held = None;
@@ -83,11 +84,11 @@ impl UnsentReply {
             offset: read.offset.saturating_add(data_sent as u64),
             left: self.bytes.len() - header,
         });
-        // A copy, so that the buffer is free.
+        // Copy the header, so that the buffer can be freed.
         self.bytes = Bytes::copy_from_slice(self.bytes.get(..header).unwrap_or_default());
     }
 
-    /// Puts more of the tail where it goes out next.
+    /// Adds bytes of the tail that were read again, to be sent next.
     pub(super) fn read_on(&mut self, bytes: Bytes) {
         if let Some(tail) = &mut self.tail {
             tail.offset = tail.offset.saturating_add(bytes.len() as u64);
@@ -119,7 +120,7 @@ mod tests {
     };
 
     #[test]
-    fn with_credit_the_rest_stays_and_without_it_is_read_again() {
+    fn with_credit_the_unsent_part_stays_and_without_it_is_read_again() {
         let cut = |memory: usize, sent: usize| {
             let mut rest = UnsentReply::of(data_reply(40_000), Some(READ));
             let _ = rest.bytes.split_to(sent);

@@ -4,7 +4,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::relative::HomeLocations;
 use super::rows::read_quota;
-use super::{HomeNews, News, UserNews};
+use super::{RevisionChanges, TouchedHome, TouchedUser};
 use crate::domain::user::UserName;
 use base::error::Error;
 
@@ -25,14 +25,14 @@ pub(super) async fn read(
     connection: &mut SqliteConnection,
     seen: i64,
     located: &HomeLocations,
-) -> sqlx::Result<News> {
+) -> sqlx::Result<RevisionChanges> {
     let number = sqlx::query_scalar("SELECT number FROM users_revision")
         .fetch_one(&mut *connection)
         .await?;
     if number == seen {
-        return Ok(News {
+        return Ok(RevisionChanges {
             number,
-            ..News::default()
+            ..RevisionChanges::default()
         });
     }
     let users: Vec<(String, bool)> = sqlx::query_as(USERS)
@@ -48,16 +48,16 @@ pub(super) async fn read(
     // An invalid name was written by hand, and no user can sign in with it.
     let users = users.into_iter().filter_map(|(name, exists)| {
         let name = UserName::stored(&name).ok()?;
-        Some(UserNews { name, exists })
+        Some(TouchedUser { name, exists })
     });
     let homes = homes.into_iter().map(|(home, is_somebodys, bytes, files)| {
         let home = located.located(&home);
         let quota = is_somebodys.then(|| read_quota(bytes, files)).transpose();
         let cannot = || Error::new(format!("cannot read the quota of the home {home:?}"));
         let quota = quota.map_err(|error| cannot().because(error));
-        HomeNews { home, quota }
+        TouchedHome { home, quota }
     });
-    Ok(News {
+    Ok(RevisionChanges {
         number,
         users: users.collect(),
         homes: homes.collect(),

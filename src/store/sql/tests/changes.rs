@@ -3,30 +3,30 @@
 use super::*;
 
 #[tokio::test]
-async fn news_name_whoever_and_whatever_was_changed() {
+async fn changes_name_the_users_and_homes_that_were_changed() {
     let (_dir, store) = store().await;
     let check = async |seen: i64, users: &[&str], homes: &[&str]| {
-        let news = store.news(seen).await.unwrap();
-        let mut told: Vec<UserName> = news.users.iter().map(|user| user.name.clone()).collect();
+        let changes = store.changes_since(seen).await.unwrap();
+        let mut told: Vec<UserName> = changes.users.iter().map(|user| user.name.clone()).collect();
         told.sort();
         let users: Vec<UserName> = users.iter().map(|text| name(text)).collect();
         assert_eq!(told, users, "after {seen}");
-        for user in news.users {
+        for user in changes.users {
             let exists = store.user(&user.name).await.unwrap().is_some();
             assert_eq!(user.exists, exists, "{} after {seen}", user.name);
         }
-        let told: Vec<PathBuf> = news.homes.iter().map(|home| home.home.clone()).collect();
+        let told: Vec<PathBuf> = changes.homes.iter().map(|home| home.home.clone()).collect();
         let homes: Vec<PathBuf> = homes
             .iter()
             .map(|home| format!("/srv/homes/{home}").into())
             .collect();
         assert_eq!(told, homes, "after {seen}");
-        for home in news.homes {
+        for home in changes.homes {
             let quota = store.quota_of_home(&home.home).await.unwrap();
             assert_eq!(home.quota.unwrap(), quota, "{:?} after {seen}", home.home);
         }
-        assert_eq!(news.number, store.version().await.unwrap());
-        news.number
+        assert_eq!(changes.number, store.version().await.unwrap());
+        changes.number
     };
     for who in ["calvin", "tom"] {
         store.add_user(&user(who)).await.unwrap();
