@@ -6,6 +6,7 @@ use std::time::Duration;
 use russh::keys::PrivateKey;
 use tokio::runtime::Handle;
 
+use crate::auth::AuthSettings;
 use crate::config::{self, Config};
 use crate::io::descriptors::DescriptorShares;
 use crate::ssh::algorithms;
@@ -60,12 +61,15 @@ impl Reloading {
         let directory = fresh.server.host_keys.clone();
         // A changed host key is refused, as it would be at a start.
         run_blocking(move || hostkeys::verify(&directory, &hostkeys::load(&directory)?, &recorded)).await?;
-        let (log, settings) = (self.log.clone(), fresh.log.clone());
-        run_blocking(move || log.apply(&settings)).await?;
         let (directory, store) = (fresh.server.host_keys.clone(), Arc::clone(&self.store));
         let keys =
             run_blocking(move || Handle::current().block_on(hostkeys::ensure(&directory, &*store))).await?;
-        self.service.replace(current(&fresh, keys)?);
+        // The authenticator keeps the settings of the start, so the SSH library must offer the same methods.
+        let current = current(&fresh, &self.config.auth, keys)?;
+        // The log changes last of what can fail, so that a refused configuration changes nothing.
+        let (log, settings) = (self.log.clone(), fresh.log.clone());
+        run_blocking(move || log.apply(&settings)).await?;
+        self.service.replace(current);
         Ok(self.config.waiting_for_restart(&fresh))
     }
 }
@@ -77,17 +81,18 @@ async fn run_blocking<T: Send + 'static>(read: impl FnOnce() -> Result<T> + Send
         .map_err(|error| Error::new("cannot read the configuration").because(error))?
 }
 
-/// Returns the settings for new connections from a configuration.
+/// Returns the settings for new connections from a configuration. `auth` is the section `[auth]` with which the server
+/// was started: a reload does not change it.
 ///
 /// # Errors
 /// Returns an error if the algorithms and the host keys leave nothing to offer.
-pub(super) fn current(config: &Config, keys: Vec<PrivateKey>) -> Result<Current> {
+pub(super) fn current(config: &Config, auth: &AuthSettings, keys: Vec<PrivateKey>) -> Result<Current> {
     let (limits, cut) = config.limits.fitted(&DescriptorShares::of_process());
     if let Some(cut) = cut {
         tracing::warn!("{cut}");
     }
     Ok(Current {
         limits,
-        russh: algorithms::russh_config(&config.ssh, &config.auth, keys)?,
+        russh: algorithms::russh_config(&config.ssh, auth, keys)?,
     })
 }

@@ -91,7 +91,7 @@ impl Server {
         let store = open_store(&config, &installation, &mut report).await?;
         let id = store.id().await?;
         let keys = hostkeys::ensure(&config.server.host_keys, &*store).await?;
-        let current = current(&config, keys)?;
+        let current = current(&config, &config.auth, keys)?;
         let (audit, reload) = telemetry::open_audit(&config.log)?;
         let control = control::server::bind(&config.control_socket())?;
         let session_threads = DescriptorShares::of_process().session_threads();

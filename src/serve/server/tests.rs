@@ -60,6 +60,28 @@ async fn a_reload_shows_no_other_identity() {
     assert_eq!(fingerprints(&shown(&reloading))[0], fingerprints(&before)[0]);
 }
 
+/// Replaces the configuration file, and reads it again.
+async fn reload_with(reloading: &Reloading, text: &str) -> Result<Vec<&'static str>> {
+    std::fs::write(&reloading.config.file, text).unwrap();
+    reloading.try_run().await
+}
+
+#[tokio::test]
+async fn a_reload_leaves_the_whole_of_auth_to_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let reloading = reloading(server(dir.path()).await);
+    let text = std::fs::read_to_string(&reloading.config.file).unwrap();
+    let before = reloading.service.current();
+    let fresh = format!(
+        "{text}[auth]\nmethods = [\"password\"]\nmax_attempts = 1\n[limits]\nhandles = 3\n"
+    );
+    assert_eq!(reload_with(&reloading, &fresh).await.unwrap(), ["[auth]"]);
+    let after = reloading.service.current();
+    assert_eq!(after.limits.handles, 3);
+    assert_eq!(after.russh.methods, before.russh.methods);
+    assert_eq!(after.russh.max_auth_attempts, before.russh.max_auth_attempts);
+}
+
 #[tokio::test]
 async fn dead_clients_are_found_out() {
     let dir = tempfile::tempdir().unwrap();
