@@ -1,4 +1,4 @@
-//! The events that audit log, hooks and metrics receive, as one enum.
+//! The events that happen in sessions and at sign-ins, as one enum. The audit log receives them.
 //!
 //! This module neither emits nor stores events: see [`crate::session::events`] and [`crate::telemetry`].
 
@@ -154,7 +154,22 @@ impl Event {
 
     /// Whether the event says that something ended. Without these events, a log would not say whether it is still open.
     pub fn is_closing(&self) -> bool {
-        matches!(self, Event::Closed { .. } | Event::SessionEnded { .. })
+        match self {
+            Event::Closed { .. } | Event::SessionEnded { .. } => true,
+            Event::SignedIn { .. }
+            | Event::Denied { .. }
+            | Event::Refused { .. }
+            | Event::Opened { .. }
+            | Event::Hashed { .. }
+            | Event::Command { .. }
+            | Event::Removed { .. }
+            | Event::DirectoryRemoved { .. }
+            | Event::Renamed { .. }
+            | Event::DirectoryMade { .. }
+            | Event::Linked { .. }
+            | Event::OverQuota { .. }
+            | Event::Forbidden { .. } => false,
+        }
     }
 
     /// Returns the event in the form that may wait in a queue: text from a peer is cut to what will be written.

@@ -81,56 +81,55 @@ impl fmt::Display for UserName {
     }
 }
 
-/// One kind of operation that a user may be allowed to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Permission {
+/// Makes the enum of all permissions from one list, in the order in which they are listed. The names are stable: the
+/// command line and the store use them.
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $permission:ident = $name:literal,)*) => {
+        /// One kind of operation that a user may be allowed to do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Permission {
+            $($(#[$doc])* $permission,)*
+        }
+
+        impl Permission {
+            /// All permissions, in the order in which they are listed.
+            pub const ALL: [Permission; [$($name),*].len()] = [$(Permission::$permission),*];
+
+            /// Returns the stable name that the command line and the store use.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Permission::$permission => $name,)*
+                }
+            }
+        }
+    };
+}
+
+permissions! {
     /// The user may list directories and read the attributes of their entries.
-    List,
+    List = "list",
     /// The user may read files.
-    Read,
+    Read = "read",
     /// The user may create new files.
-    Create,
+    Create = "create",
     /// The user may write to existing files, truncate them and replace them by a rename.
-    Overwrite,
+    Overwrite = "overwrite",
     /// The user may remove files and directories.
-    Delete,
+    Delete = "delete",
     /// The user may rename and move files and directories.
-    Rename,
+    Rename = "rename",
     /// The user may create directories.
-    Mkdir,
+    Mkdir = "mkdir",
     /// The user may change modes and times.
-    Attributes,
+    Attributes = "attributes",
     /// The user may create symbolic and hard links.
-    Link,
+    Link = "link",
 }
 
 impl Permission {
-    /// All permissions, in the order in which they are listed.
-    pub const ALL: [Permission; 9] = [
-        Permission::List,
-        Permission::Read,
-        Permission::Create,
-        Permission::Overwrite,
-        Permission::Delete,
-        Permission::Rename,
-        Permission::Mkdir,
-        Permission::Attributes,
-        Permission::Link,
-    ];
-
-    /// Returns the stable name that the command line and the store use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Permission::List => "list",
-            Permission::Read => "read",
-            Permission::Create => "create",
-            Permission::Overwrite => "overwrite",
-            Permission::Delete => "delete",
-            Permission::Rename => "rename",
-            Permission::Mkdir => "mkdir",
-            Permission::Attributes => "attributes",
-            Permission::Link => "link",
-        }
+    /// Returns the names of all permissions, for hints and help.
+    pub fn all_names() -> String {
+        Permission::ALL.map(Permission::name).join(", ")
     }
 }
 
@@ -143,7 +142,7 @@ impl FromStr for Permission {
             .find(|p| p.name() == text)
             .ok_or_else(|| {
                 Error::new(format!("\"{}\" is not a permission", text.escape_debug()))
-                    .hint("list, read, create, overwrite, delete, rename, mkdir, attributes, link")
+                    .hint(Permission::all_names())
             })
     }
 }

@@ -71,6 +71,33 @@ fn vendor_id() -> Vec<u8> {
     .to_vec()
 }
 
+/// Returns how many bytes the reply to an EXTENDED request may take while it is in flight, or 0 if none need to be
+/// reserved before the request is executed.
+pub fn reply_bytes_needed(request: &ExtendedRequest<'_>) -> usize {
+    match request {
+        // A status, a name or a few numbers.
+        ExtendedRequest::PosixRename { .. }
+        | ExtendedRequest::Statvfs { .. }
+        | ExtendedRequest::Fstatvfs { .. }
+        | ExtendedRequest::Hardlink { .. }
+        | ExtendedRequest::Fsync { .. }
+        | ExtendedRequest::Lsetstat { .. }
+        | ExtendedRequest::Limits
+        | ExtendedRequest::ExpandPath { .. }
+        | ExtendedRequest::CopyData { .. }
+        | ExtendedRequest::HomeDirectory { .. }
+        | ExtendedRequest::Md5Hash { .. }
+        | ExtendedRequest::Md5HashHandle { .. }
+        | ExtendedRequest::SpaceAvailable { .. }
+        | ExtendedRequest::Unknown { .. } => 0,
+        // At most one packet, of which a channel has one at a time. It is charged to the user's memory if it waits.
+        ExtendedRequest::UsersGroupsById { .. }
+        | ExtendedRequest::CheckFile { .. }
+        | ExtendedRequest::CheckFileName { .. }
+        | ExtendedRequest::CheckFileHandle { .. } => 0,
+    }
+}
+
 /// Executes an EXTENDED request, or refuses one whose name is unknown.
 pub fn answer(sftp: &mut Sftp, request: ExtendedRequest<'_>, info: RequestInfo) -> RequestResult {
     match request {

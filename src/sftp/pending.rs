@@ -1,13 +1,13 @@
 //! The requests of one channel that wait, in order, and their execution. [`super::queue`] decides when they are
 //! executed, and on which thread.
 
-use sftp_wire::{DataHeader, PacketType};
+use sftp_wire::DataHeader;
 use tokio_util::sync::CancellationToken;
 
 use super::backlog::{Backlog, NextRequest, WaitingRequest};
 use super::outcome::{Outcome, RequestInfo};
 use super::read::Read;
-use super::requests::{self, NAMES_ROOM};
+use super::requests;
 use super::session::Sftp;
 use super::unsent::UnsentReply;
 use crate::storage::Wait;
@@ -96,14 +96,15 @@ pub(super) fn execute(sftp: &mut Sftp, next: &NextRequest<'_>, wait: Wait) -> Ou
     }
 }
 
-/// Returns how many bytes of the peer's window the reply may need.
-pub(super) fn room_for(next: &NextRequest<'_>) -> usize {
-    match (read_of(next), next) {
-        (Some(read), _) => DataHeader::SIZE + read.length as usize,
-        (None, NextRequest::Packet(packet)) if PacketType::of(packet) == Some(PacketType::Readdir) => {
-            NAMES_ROOM
-        }
-        (None, _) => 0,
+/// Returns how many bytes the reply may take while it is in flight, or 0 if it is small, or charged to the user's memory
+/// when it has to wait.
+pub(super) fn reply_bytes_needed(next: &NextRequest<'_>) -> usize {
+    if let Some(read) = read_of(next) {
+        return DataHeader::SIZE + read.length as usize;
+    }
+    match next {
+        NextRequest::Packet(packet) => requests::reply_bytes_needed(packet),
+        NextRequest::Read(..) => 0,
     }
 }
 

@@ -28,7 +28,7 @@ use crate::storage::Wait;
 use super::backlog::WaitingRequest;
 use super::deferred_close::DeferredClose;
 use super::outcome::Outcome;
-use super::pending::{Pending, execute, execute_batch, read_of, room_for};
+use super::pending::{Pending, execute, execute_batch, read_of, reply_bytes_needed};
 use super::session::Sftp;
 use super::unsent::{UnreadTail, UnsentReply};
 
@@ -185,9 +185,9 @@ impl ChannelQueue {
             };
             // Execute it only when there is room for the reply, so that requests wait, and not data.
             self.credit.wait().await;
-            let room = room_for(&request.next());
-            let permit = match room > SMALL_REPLY {
-                true => Some(self.peer_window.room(room).await?),
+            let needed = reply_bytes_needed(&request.next());
+            let permit = match needed > SMALL_REPLY {
+                true => Some(self.peer_window.room(needed).await?),
                 false => {
                     self.peer_window.opened().await;
                     None

@@ -8,7 +8,7 @@ mod directories;
 mod files;
 pub(super) mod names;
 
-use sftp_wire::{Packet, Request};
+use sftp_wire::{Packet, PacketType, Request};
 
 use super::attrs;
 use super::extensions;
@@ -18,8 +18,6 @@ use super::read::Read;
 use super::session::Sftp;
 use super::status::RequestRefusal;
 use crate::storage::{IfExists, Links, Wait};
-
-pub(super) use directories::NAMES_ROOM;
 
 /// Executes one packet, which is given without its length field.
 pub fn execute(sftp: &mut Sftp, packet: &[u8], wait: Wait) -> Outcome {
@@ -34,6 +32,53 @@ pub fn execute(sftp: &mut Sftp, packet: &[u8], wait: Wait) -> Outcome {
 /// Executes a READ that was already decoded.
 pub fn execute_read(sftp: &mut Sftp, read: Read, info: RequestInfo) -> Outcome {
     Outcome::of(info.id, files::read(sftp, read, info))
+}
+
+/// Returns how many bytes the reply to a packet other than READ may take while it is in flight: see [`super::pending`].
+/// A WRITE is not decoded for it.
+pub(super) fn reply_bytes_needed(packet: &[u8]) -> usize {
+    match PacketType::of(packet) {
+        Some(PacketType::Readdir) => directories::NAMES_ROOM,
+        Some(PacketType::Extended) => match Packet::decode(packet) {
+            Packet::Request {
+                request: Request::Extended(request),
+                ..
+            } => extensions::reply_bytes_needed(&request),
+            Packet::Request { .. } | Packet::Init { .. } | Packet::Bad { .. } => 0,
+        },
+        // These have small replies. A READ that is well formed is no packet any more.
+        Some(
+            PacketType::Init
+            | PacketType::Open
+            | PacketType::Close
+            | PacketType::Read
+            | PacketType::Write
+            | PacketType::Lstat
+            | PacketType::Fstat
+            | PacketType::Setstat
+            | PacketType::Fsetstat
+            | PacketType::Opendir
+            | PacketType::Remove
+            | PacketType::Mkdir
+            | PacketType::Rmdir
+            | PacketType::Realpath
+            | PacketType::Stat
+            | PacketType::Rename
+            | PacketType::Readlink
+            | PacketType::Symlink,
+        ) => 0,
+        // Packets that only servers send, and those of no known type, are refused.
+        Some(
+            PacketType::Version
+            | PacketType::Status
+            | PacketType::Handle
+            | PacketType::Data
+            | PacketType::Name
+            | PacketType::Attrs
+            | PacketType::ExtendedReply,
+        )
+        | None => 0,
+    }
 }
 
 fn answer(sftp: &mut Sftp, request: Request<'_>, info: RequestInfo) -> RequestResult {

@@ -8,6 +8,8 @@
 //!
 //! If the same refusal is repeated, one event a second is queued, with the number of refusals: see [`Repeated`].
 
+mod repeated;
+
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,9 +17,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::domain::event::{COMMAND_NOT_FOUND, Event, SessionId};
+use crate::domain::event::Event;
 use crate::domain::user::UserName;
 use crate::session::events::EmitCredit;
+
+use repeated::Repeated;
 
 /// The time within which refusals of one kind in one session are combined into one event.
 const SUM_FOR: Duration = Duration::from_secs(1);
@@ -137,29 +141,6 @@ impl Amount {
 struct OwnerRoom {
     held: Amount,
     credit: Arc<EmitCredit>,
-}
-
-/// The kinds of refusals that are combined: those of one session with one reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Repeated {
-    Forbidden(SessionId, &'static str),
-    OverQuota(SessionId),
-    NoSuchCommand(SessionId),
-}
-
-impl Repeated {
-    fn of(event: &Event) -> Option<Self> {
-        match event {
-            Event::Forbidden { who, operation, .. } => Some(Self::Forbidden(who.session, operation)),
-            Event::OverQuota { who, .. } => Some(Self::OverQuota(who.session)),
-            Event::Command {
-                who,
-                exit_status: Some(COMMAND_NOT_FOUND),
-                ..
-            } => Some(Self::NoSuchCommand(who.session)),
-            _ => None,
-        }
-    }
 }
 
 /// The refusals of one kind since the last one that was added to the queue.

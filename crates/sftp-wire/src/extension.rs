@@ -16,112 +16,75 @@ pub use replies::{
 };
 pub use request::{CheckFileQuery, ExtendedRequest, IdList, Md5Query};
 
-/// An extension, identified by the name that VERSION announces and EXTENDED requests use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extension {
+/// Makes the enum of all extensions from one list, in the order in which Homeport's server announces them. Each line
+/// gives the extension's name in packets and the version that VERSION announces.
+macro_rules! extensions {
+    ($($(#[$doc:meta])* $extension:ident = $name:literal, version $version:literal;)*) => {
+        /// An extension, identified by the name that VERSION announces and EXTENDED requests use.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Extension {
+            $($(#[$doc])* $extension,)*
+        }
+
+        impl Extension {
+            /// All extensions, in the order in which Homeport's server announces them.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$extension),*];
+
+            /// Returns the name of the extension in packets.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$extension => $name,)*
+                }
+            }
+
+            /// Returns the data that VERSION announces: the extension's own version, as a decimal number.
+            pub const fn version(self) -> &'static str {
+                match self {
+                    $(Self::$extension => $version,)*
+                }
+            }
+        }
+    };
+}
+
+extensions! {
     /// Renames a file and replaces any file that has the new name.
-    PosixRename,
+    PosixRename = "posix-rename@openssh.com", version "1";
     /// Returns the size and free space of a file system, by a path.
-    Statvfs,
+    Statvfs = "statvfs@openssh.com", version "2";
     /// Returns the size and free space of a file system, by a handle.
-    Fstatvfs,
+    Fstatvfs = "fstatvfs@openssh.com", version "2";
     /// Creates a hard link to a file, as link(2) does.
-    Hardlink,
+    Hardlink = "hardlink@openssh.com", version "1";
     /// Writes a file's data to the disk, as fsync(2) does.
-    Fsync,
+    Fsync = "fsync@openssh.com", version "1";
     /// Sets the attributes of a symbolic link itself.
-    Lsetstat,
+    Lsetstat = "lsetstat@openssh.com", version "1";
     /// Returns the largest packet sizes and the most open handles.
-    Limits,
+    Limits = "limits@openssh.com", version "1";
     /// Makes a path absolute; the path may begin with `~`.
-    ExpandPath,
+    ExpandPath = "expand-path@openssh.com", version "1";
     /// Copies data between two open files on the server.
-    CopyData,
+    CopyData = "copy-data", version "1";
     /// Returns the home directory of a user.
-    HomeDirectory,
+    HomeDirectory = "home-directory", version "1";
     /// Returns the names of users and groups by their ids.
-    UsersGroupsById,
+    UsersGroupsById = "users-groups-by-id@openssh.com", version "1";
     /// Returns the MD5 hash of a file, by its path.
-    Md5Hash,
+    Md5Hash = "md5-hash", version "1";
     /// Returns the MD5 hash of a file, by a handle.
-    Md5HashHandle,
+    Md5HashHandle = "md5-hash-handle", version "1";
     /// Returns hashes of a file by a handle, in the form that paramiko requests.
-    CheckFile,
+    CheckFile = "check-file", version "1";
     /// Returns hashes of a file, by its path.
-    CheckFileName,
+    CheckFileName = "check-file-name", version "1";
     /// Returns hashes of a file, by a handle.
-    CheckFileHandle,
+    CheckFileHandle = "check-file-handle", version "1";
     /// Returns the space on a file system and the user's part of it, by a path.
-    SpaceAvailable,
+    SpaceAvailable = "space-available", version "1";
 }
 
 impl Extension {
-    /// All extensions, in the order in which Homeport's server announces them.
-    pub const ALL: [Self; 17] = [
-        Self::PosixRename,
-        Self::Statvfs,
-        Self::Fstatvfs,
-        Self::Hardlink,
-        Self::Fsync,
-        Self::Lsetstat,
-        Self::Limits,
-        Self::ExpandPath,
-        Self::CopyData,
-        Self::HomeDirectory,
-        Self::UsersGroupsById,
-        Self::Md5Hash,
-        Self::Md5HashHandle,
-        Self::CheckFile,
-        Self::CheckFileName,
-        Self::CheckFileHandle,
-        Self::SpaceAvailable,
-    ];
-
-    /// Returns the name of the extension in packets.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PosixRename => "posix-rename@openssh.com",
-            Self::Statvfs => "statvfs@openssh.com",
-            Self::Fstatvfs => "fstatvfs@openssh.com",
-            Self::Hardlink => "hardlink@openssh.com",
-            Self::Fsync => "fsync@openssh.com",
-            Self::Lsetstat => "lsetstat@openssh.com",
-            Self::Limits => "limits@openssh.com",
-            Self::ExpandPath => "expand-path@openssh.com",
-            Self::CopyData => "copy-data",
-            Self::HomeDirectory => "home-directory",
-            Self::UsersGroupsById => "users-groups-by-id@openssh.com",
-            Self::Md5Hash => "md5-hash",
-            Self::Md5HashHandle => "md5-hash-handle",
-            Self::CheckFile => "check-file",
-            Self::CheckFileName => "check-file-name",
-            Self::CheckFileHandle => "check-file-handle",
-            Self::SpaceAvailable => "space-available",
-        }
-    }
-
-    /// Returns the data that VERSION announces: the extension's own version, as a decimal number.
-    pub const fn version(self) -> &'static str {
-        match self {
-            Self::Statvfs | Self::Fstatvfs => "2",
-            Self::PosixRename
-            | Self::Hardlink
-            | Self::Fsync
-            | Self::Lsetstat
-            | Self::Limits
-            | Self::ExpandPath
-            | Self::CopyData
-            | Self::HomeDirectory
-            | Self::UsersGroupsById
-            | Self::Md5Hash
-            | Self::Md5HashHandle
-            | Self::CheckFile
-            | Self::CheckFileName
-            | Self::CheckFileHandle
-            | Self::SpaceAvailable => "1",
-        }
-    }
-
     /// Returns the extension with this name, or `None` if it is not one of these.
     pub fn from_name(name: &[u8]) -> Option<Self> {
         Self::ALL

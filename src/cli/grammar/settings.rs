@@ -27,8 +27,8 @@ pub struct Settings {
     /// The same as --permissions list,read
     #[arg(long, conflicts_with = "permissions")]
     pub read_only: bool,
-    /// A list of list, read, create, overwrite, delete, rename, mkdir, attributes, link; or all
-    #[arg(long, value_name = "LIST")]
+    /// The permissions, by their names, or all
+    #[arg(long, value_name = "LIST", help = format!("A list of {}; or all", Permission::all_names()))]
     pub permissions: Option<Allowed>,
     /// The time from which the user cannot sign in: 2030-01-01 (0:00 UTC), 2030-01-01T12:00:00Z, or never
     #[arg(long, value_name = "DATE")]

@@ -15,7 +15,7 @@ const NAMES_PER_REPLY: u32 = 100;
 /// name with its line takes at most 600 bytes.
 const NAMES_SIZE: usize = 96 * 1024;
 /// The most bytes of such a reply: the last name may begin just before the limit.
-pub(in crate::sftp) const NAMES_ROOM: usize = NAMES_SIZE + 1024;
+pub(super) const NAMES_ROOM: usize = NAMES_SIZE + 1024;
 /// The most bytes of names if the user's credit is nearly used up, so that some names are still sent.
 const FEW_NAMES_SIZE: usize = 4 * 1024;
 

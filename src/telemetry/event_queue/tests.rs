@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::event::Actor;
+use crate::domain::event::{Actor, COMMAND_NOT_FOUND, SessionId};
 use crate::domain::path::VirtualPath;
 use crate::session::events::MAX_WAIT;
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::{framed, number, packet, string};
 use crate::attributes::{Attributes, Owner, Times};
 use crate::constants::SSH_FXP_DATA;
-use crate::extension::{CheckFileQuery, ExtendedRequest, IdList, Md5Query};
+use crate::extension::{CheckFileQuery, ExtendedRequest, Extension, IdList, Md5Query};
 use crate::frame::{self, LARGEST_DATA};
 use crate::fuzz::fuzz_packet;
 use crate::open_flags::OpenFlags;
@@ -242,6 +242,28 @@ proptest! {
         prop_assert_eq!(frame::next_reply(&mut buffer), Ok(None));
         buffer.extend_from_slice(&whole[cut..]);
         prop_assert_eq!(frame::next_reply(&mut buffer), Ok(Some((42, Reply::Data(Bytes::from(data))))));
+    }
+}
+
+#[test]
+fn every_extension_is_tried() {
+    let parts = Parts {
+        a: Vec::new(),
+        b: Vec::new(),
+        data: Vec::new(),
+        ids: Vec::new(),
+        x: 0,
+        y: 0,
+        n: 0,
+        attrs: Attributes::default(),
+    };
+    let requests = parts.extended();
+    let tried: Vec<&[u8]> = requests.iter().map(ExtendedRequest::name).collect();
+    for extension in Extension::ALL {
+        assert!(
+            tried.contains(&extension.name().as_bytes()),
+            "{extension:?} is missing"
+        );
     }
 }
 
