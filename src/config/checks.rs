@@ -5,7 +5,7 @@ use std::ops::{Range, RangeInclusive};
 use toml::de::DeTable;
 
 use super::report::Problem;
-use super::settings::Config;
+use super::settings::{Config, PathSetting};
 
 /// The most seconds of a drain: a day. A longer time is most likely a mistake.
 const MAX_DRAIN_SECS: u64 = 86_400;
@@ -57,15 +57,17 @@ fn listeners(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
     ))
 }
 
-/// Checks the lists that must not be empty, and must not contain anything twice.
+/// The lists that must not be empty, and must not contain anything twice: section and name.
+pub(super) const LISTS: [(&str, &str); 5] = [
+    ("auth", "methods"),
+    ("ssh", "kex"),
+    ("ssh", "ciphers"),
+    ("ssh", "macs"),
+    ("ssh", "host_key_algorithms"),
+];
+
+/// Checks the lists of [`LISTS`].
 fn lists(table: &DeTable<'_>) -> Vec<Problem> {
-    let names = [
-        ("auth", "methods"),
-        ("ssh", "kex"),
-        ("ssh", "ciphers"),
-        ("ssh", "macs"),
-        ("ssh", "host_key_algorithms"),
-    ];
     let problem = |(section, name): (&str, &str)| {
         let value = table.get(section)?.get_ref().get(name)?;
         let list = value.get_ref().as_array()?;
@@ -90,7 +92,7 @@ fn lists(table: &DeTable<'_>) -> Vec<Problem> {
             None,
         ))
     };
-    names.into_iter().filter_map(problem).collect()
+    LISTS.into_iter().filter_map(problem).collect()
 }
 
 /// Checks that no algorithm is named that the policy does not allow.
@@ -107,34 +109,38 @@ fn policy(config: &Config, table: &DeTable<'_>) -> Option<Problem> {
     ))
 }
 
-/// Checks numbers that are too small or too large.
+/// The largest number of most settings.
+const MOST: u64 = u32::MAX as u64;
+
+/// The valid ranges of numbers. A number without a rule is limited by its type, or by the section that owns it.
+pub(super) const NUMBERS: [NumberRule; 11] = [
+    NumberRule::new("server", "drain_secs", 0..=MAX_DRAIN_SECS),
+    NumberRule::new("auth", "login_grace_secs", 0..=MAX_GRACE_SECS),
+    NumberRule::new("ssh", "key_exchange_timeout_secs", 1..=MAX_GRACE_SECS),
+    NumberRule::new("limits", "connections", 1..=MOST),
+    NumberRule::new("limits", "unauthenticated", 1..=MOST),
+    NumberRule::new("limits", "unauthenticated_per_address", 1..=MOST),
+    NumberRule::new("limits", "sessions_per_user", 1..=MOST),
+    NumberRule::new("limits", "channels", 1..=MOST),
+    NumberRule::new("limits", "handles", 1..=MOST),
+    NumberRule::new("limits", "idle_timeout_secs", 0..=MOST),
+    NumberRule::new("quota", "rescan_secs", 0..=MOST),
+];
+
+/// Checks the numbers of [`NUMBERS`].
 fn ranges(table: &DeTable<'_>) -> Vec<Problem> {
-    let most = u64::from(u32::MAX);
-    let rules = [
-        NumberRule::new("server", "drain_secs", 0..=MAX_DRAIN_SECS),
-        NumberRule::new("auth", "login_grace_secs", 0..=MAX_GRACE_SECS),
-        NumberRule::new("ssh", "key_exchange_timeout_secs", 1..=MAX_GRACE_SECS),
-        NumberRule::new("limits", "connections", 1..=most),
-        NumberRule::new("limits", "unauthenticated", 1..=most),
-        NumberRule::new("limits", "unauthenticated_per_address", 1..=most),
-        NumberRule::new("limits", "sessions_per_user", 1..=most),
-        NumberRule::new("limits", "channels", 1..=most),
-        NumberRule::new("limits", "handles", 1..=most),
-        NumberRule::new("limits", "idle_timeout_secs", 0..=most),
-        NumberRule::new("quota", "rescan_secs", 0..=most),
-    ];
-    rules.iter().filter_map(|rule| rule.problem(table)).collect()
+    NUMBERS.iter().filter_map(|rule| rule.problem(table)).collect()
 }
 
 /// The valid range of a number.
-struct NumberRule {
-    section: &'static str,
-    name: &'static str,
+pub(super) struct NumberRule {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
     numbers: RangeInclusive<u64>,
 }
 
 impl NumberRule {
-    fn new(section: &'static str, name: &'static str, numbers: RangeInclusive<u64>) -> Self {
+    const fn new(section: &'static str, name: &'static str, numbers: RangeInclusive<u64>) -> Self {
         Self {
             section,
             name,
@@ -161,15 +167,8 @@ impl NumberRule {
 
 fn paths(config: &Config, table: &DeTable<'_>) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let storage = &config.storage;
-    let mut all = vec![
-        ("server", "host_keys", &config.server.host_keys),
-        ("storage", "homes", &storage.homes),
-        ("store", "path", &config.store.path),
-    ];
-    all.extend(storage.roots.iter().map(|root| ("storage", "roots", root)));
-    all.extend(config.log.audit.iter().map(|audit| ("log", "audit", audit)));
-    for (section, name, path) in all {
+    let mut config = config.clone();
+    for PathSetting { section, name, path } in config.path_settings() {
         let (what, hint) = if path.as_os_str().is_empty() {
             ("holds an empty path", None)
         } else if section == "storage" && path.parent().is_none() {

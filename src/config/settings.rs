@@ -43,20 +43,73 @@ pub struct Config {
     pub log: LogSettings,
 }
 
+/// A setting that is a path.
+pub(super) struct PathSetting<'a> {
+    /// The section of the setting.
+    pub(super) section: &'static str,
+    /// The name of the setting in its section.
+    pub(super) name: &'static str,
+    /// The value of the setting.
+    pub(super) path: &'a mut PathBuf,
+}
+
+impl<'a> PathSetting<'a> {
+    fn new(section: &'static str, name: &'static str, path: &'a mut PathBuf) -> Self {
+        Self { section, name, path }
+    }
+}
+
 impl Config {
     /// Returns the sections in which `fresh` has changes that need a restart of a server with this configuration.
+    ///
+    /// A new section does not compile here until it is decided whether a reload applies it, nor does a new setting of a
+    /// section that a reload applies.
     pub fn waiting_for_restart(&self, fresh: &Self) -> Vec<&'static str> {
+        let Self {
+            file: _,
+            server,
+            auth,
+            ssh,
+            limits,
+            storage,
+            store,
+            quota,
+            log,
+        } = self;
+        // A reload applies all settings of these sections.
+        let SshSettings {
+            policy: _,
+            kex: _,
+            ciphers: _,
+            macs: _,
+            host_key_algorithms: _,
+            key_exchange_timeout_secs: _,
+        } = ssh;
+        let Limits {
+            connections: _,
+            unauthenticated: _,
+            unauthenticated_per_address: _,
+            sessions_per_user: _,
+            channels: _,
+            handles: _,
+            idle_timeout_secs: _,
+        } = limits;
+        let LogSettings {
+            format: _,
+            level: _,
+            audit: _,
+        } = log;
         // Host keys are read again, wherever they are.
         let server = ServerSettings {
             host_keys: fresh.server.host_keys.clone(),
-            ..self.server.clone()
+            ..server.clone()
         };
         let changed = [
             ("[server]", server != fresh.server),
-            ("[auth]", self.auth != fresh.auth),
-            ("[storage]", self.storage != fresh.storage),
-            ("[store]", self.store != fresh.store),
-            ("[quota]", self.quota != fresh.quota),
+            ("[auth]", *auth != fresh.auth),
+            ("[storage]", *storage != fresh.storage),
+            ("[store]", *store != fresh.store),
+            ("[quota]", *quota != fresh.quota),
         ];
         let changed = changed.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(section, _)| section).collect()
@@ -88,16 +141,65 @@ impl Config {
         self.data_dir().join("control.sock")
     }
 
+    /// Returns the settings that are paths. A new setting of these sections does not compile here until it is decided
+    /// whether it is one; [`Installation::configured_paths`] must name it, too.
+    pub(super) fn path_settings(&mut self) -> Vec<PathSetting<'_>> {
+        let Self {
+            file: _,
+            server,
+            auth,
+            // They have numbers and names of algorithms.
+            ssh: _,
+            limits: _,
+            quota: _,
+            storage,
+            store,
+            log,
+        } = self;
+        let ServerSettings {
+            host_keys,
+            sandbox: _,
+            listen: _,
+            banner: _,
+            user: _,
+            drain_secs: _,
+        } = server;
+        let AuthSettings {
+            methods: _,
+            throttle: _,
+            login_grace_secs: _,
+            max_attempts: _,
+        } = auth;
+        let StorageSettings {
+            homes,
+            roots,
+            fsync: _,
+        } = storage;
+        let StoreSettings { path } = store;
+        let LogSettings {
+            audit,
+            format: _,
+            level: _,
+        } = log;
+        let mut settings = vec![
+            PathSetting::new("server", "host_keys", host_keys),
+            PathSetting::new("storage", "homes", homes),
+            PathSetting::new("store", "path", path),
+        ];
+        let roots = roots.iter_mut();
+        settings.extend(roots.map(|root| PathSetting::new("storage", "roots", root)));
+        settings.extend(
+            audit
+                .iter_mut()
+                .map(|audit| PathSetting::new("log", "audit", audit)),
+        );
+        settings
+    }
+
     /// Makes relative paths absolute: they are relative to `directory`, which is canonical.
     pub(super) fn rebase(&mut self, directory: &Path) {
-        let paths = [
-            &mut self.server.host_keys,
-            &mut self.storage.homes,
-            &mut self.store.path,
-        ];
-        let more = self.storage.roots.iter_mut().chain(&mut self.log.audit);
-        for path in paths.into_iter().chain(more) {
-            *path = absolute(directory, path);
+        for setting in self.path_settings() {
+            *setting.path = absolute(directory, setting.path);
         }
     }
 

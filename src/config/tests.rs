@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::load::{MOST_PROBLEMS, parse};
 use super::sample::TEXT as SAMPLE;
@@ -125,10 +125,7 @@ fn the_sample_holds_every_setting_at_its_default() {
     );
 
     // With every line that only shows an unset setting put in force, nothing is missing.
-    let shown = SAMPLE
-        .lines()
-        .map(|line| format!("{}\n", line.strip_prefix("#> ").unwrap_or(line)));
-    let shown: String = shown.collect();
+    let shown = every_setting();
     parse(&shown).unwrap();
     let table: toml::Table = toml::from_str(&shown).unwrap();
     for section in sections.iter().map(String::as_str).chain(["auth.throttle"]) {
@@ -147,6 +144,103 @@ fn the_sample_holds_every_setting_at_its_default() {
         .filter(|line| !DIFFERENT.iter().any(|d| line.starts_with(d)));
     let without: String = kept.map(|line| format!("{line}\n")).collect();
     assert_eq!(parse(&without).unwrap(), Config::default());
+}
+
+/// The sample with every line that only shows an unset setting put in force, so that it has every setting.
+fn every_setting() -> String {
+    let shown = SAMPLE
+        .lines()
+        .map(|line| format!("{}\n", line.strip_prefix("#> ").unwrap_or(line)));
+    shown.collect()
+}
+
+#[test]
+fn every_number_and_every_list_has_a_rule_or_a_reason_for_none() {
+    const NO_RULE: [(&str, &str); 7] = [
+        // Its own type refuses 0, and no number of attempts is too large.
+        ("auth", "max_attempts"),
+        // A throttle may be as strict, or as lax, as the operator likes.
+        ("auth.throttle", "first_delay_ms"),
+        ("auth.throttle", "max_delay_ms"),
+        ("auth.throttle", "failures"),
+        ("auth.throttle", "forgive_secs"),
+        ("auth.throttle", "user_failures"),
+        ("auth.throttle", "user_forgive_secs"),
+    ];
+    const NO_LIST_RULE: [(&str, &str); 2] = [
+        // It has a rule of its own, about addresses.
+        ("server", "listen"),
+        // It is empty by default.
+        ("storage", "roots"),
+    ];
+    let mut numbers: Vec<(String, String)> = Vec::new();
+    let mut lists: Vec<(String, String)> = Vec::new();
+    let table: toml::Table = toml::from_str(&every_setting()).unwrap();
+    let throttle = table["auth"]["throttle"].as_table().unwrap();
+    let sections = table
+        .iter()
+        .map(|(name, section)| (name.as_str(), section.as_table().unwrap()));
+    for (section, settings) in sections.chain([("auth.throttle", throttle)]) {
+        for (name, value) in settings {
+            let place = (section.to_owned(), name.clone());
+            match value {
+                toml::Value::Integer(_) => numbers.push(place),
+                toml::Value::Array(_) => lists.push(place),
+                _ => {}
+            }
+        }
+    }
+    let sorted = |places: Vec<(&str, &str)>| {
+        let mut places: Vec<_> = places
+            .into_iter()
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .collect();
+        places.sort();
+        places
+    };
+    let ruled = checks::NUMBERS.iter().map(|rule| (rule.section, rule.name));
+    numbers.sort();
+    lists.sort();
+    assert_eq!(numbers, sorted(ruled.chain(NO_RULE).collect()));
+    assert_eq!(
+        lists,
+        sorted(checks::LISTS.into_iter().chain(NO_LIST_RULE).collect())
+    );
+}
+
+#[test]
+fn what_a_reload_does_not_apply_is_named() {
+    let before = parse("").unwrap();
+    let check = |text: &str, expected: &[&str]| {
+        let fresh = parse(text).unwrap();
+        assert_eq!(before.waiting_for_restart(&fresh), expected, "{text}");
+    };
+    check("", &[]);
+    check("[server]\ndrain_secs = 1", &["[server]"]);
+    check("[server]\nhost_keys = \"elsewhere\"", &[]);
+    check("[auth]\nmax_attempts = 1", &["[auth]"]);
+    check("[auth.throttle]\nfailures = 1", &["[auth]"]);
+    check("[storage]\nfsync = \"close\"", &["[storage]"]);
+    check("[store]\npath = \"elsewhere\"", &["[store]"]);
+    check("[quota]\nrescan_secs = 1", &["[quota]"]);
+    check(
+        "[ssh]\npolicy = \"fips\"\n[limits]\nhandles = 1\n[log]\nlevel = \"debug\"\naudit = \"a\"",
+        &[],
+    );
+}
+
+#[test]
+fn a_home_may_hold_none_of_the_configured_paths() {
+    let mut config = parse(&every_setting()).unwrap();
+    config.storage.roots = vec!["/srv/one".into(), "/srv/other".into()];
+    let installation = config.installation();
+    let mut known: Vec<&PathBuf> = installation.configured_paths().collect();
+    let settings = config.path_settings();
+    let mut paths: Vec<&PathBuf> = settings.iter().map(|setting| &*setting.path).collect();
+    known.sort();
+    paths.sort();
+    assert_eq!(paths.len(), 6);
+    assert_eq!(known, paths);
 }
 
 #[test]

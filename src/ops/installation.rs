@@ -32,9 +32,23 @@ impl Installation {
         self.store.data_dir()
     }
 
-    /// Returns all paths in the configuration, except that of the configuration file itself.
+    /// Returns all paths in the configuration, except that of the configuration file itself. A new field does not compile
+    /// here until it is decided whether it is one.
     pub fn configured_paths(&self) -> impl Iterator<Item = &PathBuf> {
-        let single = [&self.storage.homes, &self.host_keys, &self.store.path];
-        single.into_iter().chain(&self.storage.roots).chain(&self.audit)
+        let Self {
+            config_file: _,
+            store: StoreSettings { path },
+            storage:
+                StorageSettings {
+                    homes,
+                    roots,
+                    fsync: _,
+                },
+            host_keys,
+            audit,
+            user: _,
+            default_quota: _,
+        } = self;
+        [homes, host_keys, path].into_iter().chain(roots).chain(audit)
     }
 }

@@ -72,9 +72,7 @@ async fn a_reload_leaves_the_whole_of_auth_to_a_restart() {
     let reloading = reloading(server(dir.path()).await);
     let text = std::fs::read_to_string(&reloading.config.file).unwrap();
     let before = reloading.service.current();
-    let fresh = format!(
-        "{text}[auth]\nmethods = [\"password\"]\nmax_attempts = 1\n[limits]\nhandles = 3\n"
-    );
+    let fresh = format!("{text}[auth]\nmethods = [\"password\"]\nmax_attempts = 1\n[limits]\nhandles = 3\n");
     assert_eq!(reload_with(&reloading, &fresh).await.unwrap(), ["[auth]"]);
     let after = reloading.service.current();
     assert_eq!(after.limits.handles, 3);
