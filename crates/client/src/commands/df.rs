@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use clap::Args;
 use serde_json::json;
 
+use super::candidates::Candidates;
 use super::refusal::refused;
 use super::server_words::{BareHost, UsageError, take_server, words_or_current_directory};
 use super::session::Session;
@@ -44,6 +45,10 @@ impl Verb for DfArgs {
 
     fn take_server(&mut self) -> std::result::Result<Target, UsageError> {
         take_server(&mut self.words, BareHost::Allowed)
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[Candidates::Remote]
     }
 }
 

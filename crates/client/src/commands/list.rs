@@ -30,13 +30,19 @@ macro_rules! verbs {
 
             /// What completion offers behind `earlier` words of the verb of this name. `None`: no verb has the name.
             pub fn candidates(name: &str, earlier: usize) -> Option<&'static [Candidates]> {
-                $(if name.eq_ignore_ascii_case(stringify!($name)) {
+                $(if is_name_of(name, stringify!($name)) {
                     return Some(<$args>::candidates(earlier));
                 })*
                 None
             }
         }
     };
+}
+
+/// Whether a verb's name is the one that clap makes of this variant: `two-words` of `TwoWords`.
+pub(crate) fn is_name_of(name: &str, variant: &str) -> bool {
+    let letters = |text: &str| text.replace('-', "").to_ascii_lowercase();
+    letters(name) == letters(variant)
 }
 
 verbs! {

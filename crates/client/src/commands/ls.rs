@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::json;
 use sftp_wire::{Attributes, FileType};
 
+use super::candidates::Candidates;
 use super::server_words::{BareHost, UsageError, take_server, words_or_current_directory};
 use super::session::Session;
 use super::verb::Verb;
@@ -63,6 +64,10 @@ impl Verb for LsArgs {
 
     fn take_server(&mut self) -> std::result::Result<Target, UsageError> {
         take_server(&mut self.words, BareHost::Allowed)
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[Candidates::Remote]
     }
 }
 

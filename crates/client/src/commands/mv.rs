@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use clap::Args;
 
+use super::candidates::Candidates;
 use super::session::Session;
 use super::verb::Verb;
 use crate::names::{join, last};
@@ -30,6 +31,10 @@ impl Verb for MvArgs {
 
     fn words(&mut self) -> &mut Vec<OsString> {
         &mut self.words
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[Candidates::Remote]
     }
 }
 

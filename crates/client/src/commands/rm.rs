@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use clap::Args;
 use sftp_wire::Request;
 
+use super::candidates::Candidates;
 use super::prefetch::{Prefetch, Prefetched};
 use super::session::Session;
 use super::verb::Verb;
@@ -43,6 +44,10 @@ impl Verb for RmArgs {
 
     fn words(&mut self) -> &mut Vec<OsString> {
         &mut self.words
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[Candidates::Remote]
     }
 }
 

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use clap::Args;
 use serde_json::json;
 
+use super::candidates::Candidates;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
 use crate::link::Md5;
@@ -34,6 +35,10 @@ impl Verb for SumArgs {
 
     fn words(&mut self) -> &mut Vec<OsString> {
         &mut self.words
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[Candidates::Remote]
     }
 }
 

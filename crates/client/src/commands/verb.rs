@@ -32,10 +32,7 @@ pub trait Verb: Send + Sync {
     }
 
     /// What completion offers for the word behind `earlier` others.
-    fn candidates(_earlier: usize) -> &'static [Candidates]
+    fn candidates(earlier: usize) -> &'static [Candidates]
     where
-        Self: Sized,
-    {
-        &[Candidates::Remote]
-    }
+        Self: Sized;
 }

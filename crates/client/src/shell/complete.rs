@@ -159,7 +159,8 @@ impl Position<'_> {
             !is_value && !word.starts_with(b"-")
         });
         let mut found = BTreeMap::new();
-        for candidates in ShellCommand::candidates(self.verb.get_name(), names.count()) {
+        let candidates = ShellCommand::candidates(self.verb.get_name(), names.count());
+        for candidates in candidates.unwrap_or_default() {
             let (side, wanted) = match candidates {
                 Candidates::Verbs => return verbs(self.grammar, typed),
                 Candidates::Remote => (Side::Remote, EntryFilter::All),

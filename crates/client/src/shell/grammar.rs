@@ -9,6 +9,7 @@ use super::verb::ShellVerb;
 use super::verbs;
 use crate::commands::Command;
 use crate::commands::candidates::Candidates;
+use crate::commands::list::is_name_of;
 use crate::globs::from_word;
 use base::words::Word;
 
@@ -22,7 +23,7 @@ pub(super) const OTHER_NAMES: &[(&str, &[&str])] = &[
     ("mv", &["rename"]),
 ];
 /// Verbs that take `-h` and show sizes for people anyway, because that is what people type.
-const TAKE_HUMAN: [&str; 2] = ["ls", "df"];
+pub(super) const TAKE_HUMAN: [&str; 2] = ["ls", "df"];
 
 /// Makes the enum of all verbs of the shell, and finds for each what its own file says.
 macro_rules! shell_verbs {
@@ -48,13 +49,12 @@ macro_rules! shell_verbs {
                 }
             }
 
-            /// What completion offers behind `earlier` words of the verb of this name.
-            pub(super) fn candidates(name: &str, earlier: usize) -> &'static [Candidates] {
-                $(if name.eq_ignore_ascii_case(stringify!($name)) {
-                    return <$args>::candidates(earlier);
+            /// What completion offers behind `earlier` words of the verb of this name. `None`: no verb has the name.
+            pub(super) fn candidates(name: &str, earlier: usize) -> Option<&'static [Candidates]> {
+                $(if is_name_of(name, stringify!($name)) {
+                    return Some(<$args>::candidates(earlier));
                 })*
-                let server = Command::candidates(if name == "remov" { "rm" } else { name }, earlier);
-                server.unwrap_or_default()
+                Command::candidates(if name == "remov" { "rm" } else { name }, earlier)
             }
         }
     };

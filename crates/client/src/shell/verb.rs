@@ -36,10 +36,7 @@ pub(super) trait ShellVerb {
     fn run(&self, shell: &mut ShellContext) -> LineOutcome;
 
     /// What completion offers for the word behind `earlier` others.
-    fn candidates(_earlier: usize) -> &'static [Candidates]
+    fn candidates(earlier: usize) -> &'static [Candidates]
     where
-        Self: Sized,
-    {
-        &[]
-    }
+        Self: Sized;
 }

@@ -7,12 +7,13 @@ use crate::commands::Command;
 use crate::commands::chmod::ChmodArgs;
 use crate::commands::df::DfArgs;
 use crate::commands::get::GetArgs;
+use crate::commands::list::is_name_of;
 use crate::commands::ls::LsArgs;
 use crate::commands::mv::MvArgs;
 use crate::commands::put::PutArgs;
 use crate::commands::rm::RmArgs;
 use crate::commands::transfer::TransferArgs;
-use crate::shell::grammar::{OTHER_NAMES, grammar};
+use crate::shell::grammar::{OTHER_NAMES, ShellCommand, TAKE_HUMAN, grammar};
 use crate::shell::verbs::cd::CdArgs;
 use crate::shell::verbs::exit::ExitArgs;
 use crate::shell::verbs::help::HelpArgs;
@@ -89,8 +90,11 @@ fn every_name_is_one_command_and_has_help() {
         let help = verb.clone().render_long_help().to_string();
         assert!(help.contains(&format!("Usage: {}", verb.get_name())), "{help}");
         assert!(verb.get_about().is_some(), "{help}");
+        let candidates = ShellCommand::candidates(verb.get_name(), 0);
+        assert!(candidates.is_some(), "{help} has no completion");
     }
-    for (name, _) in OTHER_NAMES {
+    assert!(is_name_of("two-words", "TwoWords") && !is_name_of("words", "TwoWords"));
+    for name in OTHER_NAMES.iter().map(|(name, _)| name).chain(&TAKE_HUMAN) {
         assert!(grammar.find_subcommand(name).is_some(), "{name}");
     }
     let first: Vec<&str> = grammar

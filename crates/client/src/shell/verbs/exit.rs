@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::commands::candidates::Candidates;
 use crate::shell::context::ShellContext;
 use crate::shell::verb::{LineOutcome, ShellVerb};
 
@@ -12,5 +13,9 @@ pub(in crate::shell) struct ExitArgs {}
 impl ShellVerb for ExitArgs {
     fn run(&self, _shell: &mut ShellContext) -> LineOutcome {
         LineOutcome::Exit
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[]
     }
 }

@@ -4,6 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use clap::Args;
 
+use crate::commands::candidates::Candidates;
 use crate::shell::context::ShellContext;
 use crate::shell::messages::reason;
 use crate::shell::verb::{LineOutcome, ShellVerb};
@@ -18,5 +19,9 @@ impl ShellVerb for LpwdArgs {
         let here = here.map_err(|error| format!("the current directory is not known: {}", reason(&error)));
         here.map(|here| shell.say_directory(here.as_os_str().as_bytes()))
             .into()
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[]
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::commands::candidates::Candidates;
 use crate::shell::context::ShellContext;
 use crate::shell::verb::{LineOutcome, ShellVerb};
 
@@ -13,5 +14,9 @@ impl ShellVerb for PwdArgs {
     fn run(&self, shell: &mut ShellContext) -> LineOutcome {
         shell.say_directory(&shell.session.directory());
         LineOutcome::Code(0)
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[]
     }
 }
