@@ -15,5 +15,6 @@ mod layers;
 mod pressure;
 mod proof;
 mod quota;
+mod readme;
 mod semantics;
 mod storage;

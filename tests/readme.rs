@@ -1,0 +1,129 @@
+//! The tables and lists of README.md against the code: what the code has, README.md must name, and nothing else.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use clap::Subcommand as _;
+use homeport::commands::Command;
+use homeportd::config::sample;
+use homeportd::domain::user::Permission;
+use sftp_wire::Extension;
+use sftp_wire::extension::{Supported, VendorId};
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
+
+/// The part of a text between two others, which must be there.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let (_, rest) = text
+        .split_once(start)
+        .unwrap_or_else(|| panic!("{start:?} is missing"));
+    let (part, _) = rest
+        .split_once(end)
+        .unwrap_or_else(|| panic!("{end:?} is missing behind {start:?}"));
+    part
+}
+
+/// The words of a text that stand between backquotes.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The words between backquotes in the first column of the table below this heading row.
+fn first_column<'a>(readme: &'a str, heading: &str) -> Vec<&'a str> {
+    let table = between(readme, heading, "\n\n");
+    let cells = table.lines().filter_map(|line| line.split('|').nth(1));
+    cells.flat_map(quoted).collect()
+}
+
+/// Checks that the same names stand on both sides, each once.
+fn check_names<'a>(what: &str, in_readme: &[&str], in_code: impl IntoIterator<Item = &'a str>) {
+    let in_code: BTreeSet<&str> = in_code.into_iter().collect();
+    assert!(in_code.len() > 3, "{what}: {in_code:?}");
+    let once: BTreeSet<&str> = in_readme.iter().copied().collect();
+    assert_eq!(once, in_code, "{what} of README.md, and of the code");
+    assert_eq!(
+        once.len(),
+        in_readme.len(),
+        "README.md names some of its {what} twice"
+    );
+}
+
+#[test]
+fn the_permissions_are_named() {
+    let readme = read("README.md");
+    let named = first_column(&readme, "| permission | what the user may do |");
+    check_names("permissions", &named, Permission::ALL.map(Permission::name));
+    assert_eq!(named, Permission::ALL.map(Permission::name), "in their order");
+}
+
+#[test]
+fn the_extensions_are_named() {
+    let readme = read("README.md");
+    let named = first_column(&readme, "| extension | what it does |");
+    check_names("extensions", &named, Extension::ALL.map(Extension::name));
+    let others = between(&readme, "It also announces ", ",");
+    assert_eq!(quoted(others), [Supported::NAME, VendorId::NAME]);
+}
+
+#[test]
+fn the_verbs_of_the_client_are_named() {
+    let readme = read("README.md");
+    let sentence = between(
+        &readme,
+        "some features need Homeport's. ",
+        " are commands for scripts",
+    );
+    let grammar = Command::augment_subcommands(clap::Command::new("homeport"));
+    let verbs = grammar.get_subcommands().map(clap::Command::get_name);
+    check_names("verbs", &quoted(sentence), verbs);
+}
+
+#[test]
+fn the_events_of_the_audit_log_are_named() {
+    let readme = read("README.md");
+    let sentence = between(&readme, "The events are ", ", which counts events");
+    let code = read("src/telemetry/record.rs");
+    let names = between(&code, "fn name(event: &Event)", "\n}\n");
+    let names: Vec<&str> = names.split('"').skip(1).step_by(2).collect();
+    assert!(code.contains("write(time, \"lost\""));
+    check_names("events", &quoted(sentence), names.into_iter().chain(["lost"]));
+}
+
+#[test]
+fn the_settings_are_named() {
+    let readme = read("README.md");
+    // The sample has every setting, which a test of the configuration checks.
+    let sample: toml::Table = toml::from_str(&sample::TEXT.replace("#> ", "")).unwrap();
+    let rows = between(&readme, "| section | settings |\n|---|---|\n", "\n\n");
+    let mut sections = BTreeSet::new();
+    for row in rows.lines() {
+        let mut words = quoted(row).into_iter();
+        let section = words.next().unwrap().trim_matches(['[', ']']);
+        sections.insert(section);
+        let settings = sample[section].as_table().unwrap();
+        let words: Vec<&str> = words.collect();
+        for (name, value) in settings {
+            let word = if value.is_table() {
+                format!("[{section}.{name}]")
+            } else {
+                name.clone()
+            };
+            assert!(
+                words.contains(&word.as_str()),
+                "README.md does not name {word} in [{section}]"
+            );
+        }
+        // The other words are values, of the setting before them.
+        for word in words {
+            let is_setting = settings.contains_key(
+                word.trim_start_matches(&format!("[{section}."))
+                    .trim_end_matches(']'),
+            );
+            let is_value = sample::TEXT.contains(&format!("\"{word}\""));
+            assert!(is_setting || is_value, "README.md names {word} in [{section}]");
+        }
+    }
+    assert_eq!(sections, sample.keys().map(String::as_str).collect());
+}
