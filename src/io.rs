@@ -117,7 +117,7 @@ pub struct HomeIo {
 }
 
 /// The permission to be inside the file system on a thread of the event loop.
-pub struct Permit<'a> {
+pub struct InlinePermit<'a> {
     slot: &'a Slot,
     own_thread: bool,
 }
@@ -145,14 +145,14 @@ impl std::fmt::Debug for HomeIo {
     }
 }
 
-impl Permit<'_> {
+impl InlinePermit<'_> {
     /// Returns whether the thread serves one session alone, so that nobody else waits while it is inside.
     pub fn is_own_thread(&self) -> bool {
         self.own_thread
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for InlinePermit<'_> {
     fn drop(&mut self) {
         self.slot.release();
     }
@@ -220,7 +220,7 @@ impl Filesystem {
     }
 
     /// Takes a slot, as [`HomeIo::enter`] describes.
-    fn enter(&self) -> Option<Permit<'_>> {
+    fn enter(&self) -> Option<InlinePermit<'_>> {
         let now = self.shared.now();
         let own = own_thread::slot();
         let closed_until = match own {
@@ -237,7 +237,7 @@ impl Filesystem {
         if self.shared.asleep.load(Ordering::SeqCst) {
             self.shared.call_watchdog();
         }
-        Some(Permit {
+        Some(InlinePermit {
             slot,
             own_thread: own.is_some(),
         })
@@ -273,7 +273,7 @@ impl HomeIo {
     }
 
     /// Takes a slot for a call on the event loop's own thread. `None` means that the call has to take the slow way.
-    pub fn enter(&self) -> Option<Permit<'_>> {
+    pub fn enter(&self) -> Option<InlinePermit<'_>> {
         self.filesystem.enter()
     }
 

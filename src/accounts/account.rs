@@ -45,7 +45,7 @@ use crate::storage::location::Location;
 use crate::storage::{Error, InodeId, Result, Wait};
 use crate::store::UsageRecord;
 
-use self::meter::{Meter, NO_LIMIT, NoRoomReason};
+use self::meter::{Exceeded, Meter, NO_LIMIT};
 use self::names::Names;
 pub(super) use self::names::NamesGuard;
 use self::progress::Progress;
@@ -69,8 +69,9 @@ pub struct Account {
     bytes: Meter,
     files: Meter,
     accuracy: AtomicU8,
-    /// Whether the store's number is marked as exact. The mark must be removed before anything else changes.
-    clean: AtomicBool,
+    /// Whether changes have to wait until the keeper has recorded a ceiling: since the account was loaded, or since it
+    /// was closed to record its exact use.
+    needs_ceiling: AtomicBool,
     /// The number of times that the account was closed to record its exact use.
     closings: AtomicU64,
     /// The number of changes in progress.
@@ -79,7 +80,7 @@ pub struct Account {
     activity: AtomicU64,
     /// The number of removed files that are still open: they are counted, but are not in any directory.
     orphans: AtomicUsize,
-    /// Whether a change waits for a new ceiling, or for the mark "clean" to be removed.
+    /// Whether a change waits for a new ceiling.
     wanted: AtomicBool,
     /// Whether the outcome of a change is unknown, so that the home has to be measured again.
     invalidated: AtomicBool,
@@ -138,7 +139,7 @@ impl Account {
             bytes: Meter::new(bytes, quota.bytes),
             files: Meter::new(files, quota.files),
             accuracy: AtomicU8::new(accuracy),
-            clean: AtomicBool::new(true),
+            needs_ceiling: AtomicBool::new(true),
             closings: AtomicU64::new(0),
             changing: AtomicUsize::new(0),
             activity: AtomicU64::new(0),
@@ -203,18 +204,17 @@ impl Account {
         for inode in &open {
             drop(inode.lock(Wait::Allowed));
         }
-        drop(self.names.lock_waiting());
+        drop(self.names.lock_unchanged_blocking());
     }
 
     /// Begins a change, after which the store's number counts only as a ceiling.
     ///
     /// # Errors
-    /// Returns `NotRecorded` while the store still marks its number as exact. Use this inside
-    /// [`Account::retry_until`].
+    /// Returns `NotRecorded` until the keeper has recorded a ceiling. Use this inside [`Account::retry_until`].
     pub fn begin(&self) -> Result<Change<'_>> {
         self.changing.fetch_add(1, Ordering::SeqCst);
         let change = Change(self);
-        if self.clean.load(Ordering::SeqCst) {
+        if self.needs_ceiling.load(Ordering::SeqCst) {
             self.request_ceiling();
             return Err(Error::NotRecorded);
         }
@@ -226,14 +226,10 @@ impl Account {
     /// # Errors
     /// Fails as [`Account::begin`] does, with `Measuring`, or with the reason why there is no room.
     pub fn reserve_bytes(&self, _change: &Change<'_>, amount: u64) -> Result<()> {
-        self.reserve(&self.bytes, amount, AHEAD_BYTES)
-            .map_err(|short| match short {
-                NoRoomReason::Limit => Error::OverBytes {
-                    used: self.bytes.used(),
-                    limit: self.bytes.limit().unwrap_or(NO_LIMIT),
-                },
-                other => other.reason(),
-            })
+        self.reserve(&self.bytes, amount, AHEAD_BYTES, |used, limit| Error::OverBytes {
+            used,
+            limit,
+        })
     }
 
     /// Charges a file, directory or link before it is made.
@@ -241,23 +237,26 @@ impl Account {
     /// # Errors
     /// Fails as [`Account::reserve_bytes`] does.
     pub fn reserve_file(&self, _change: &Change<'_>) -> Result<()> {
-        self.reserve(&self.files, 1, AHEAD_FILES)
-            .map_err(|short| match short {
-                NoRoomReason::Limit => Error::OverFiles {
-                    used: self.files.used(),
-                    limit: self.files.limit().unwrap_or(NO_LIMIT),
-                },
-                other => other.reason(),
-            })
+        self.reserve(&self.files, 1, AHEAD_FILES, |used, limit| Error::OverFiles {
+            used,
+            limit,
+        })
     }
 
-    fn reserve(&self, meter: &Meter, amount: u64, ahead: u64) -> std::result::Result<(), NoRoomReason> {
+    /// Adds the amount to one number. `over` makes the error for a sum above the limit, of the use and the limit.
+    fn reserve(
+        &self,
+        meter: &Meter,
+        amount: u64,
+        ahead: u64,
+        over: impl FnOnce(u64, u64) -> Error,
+    ) -> Result<()> {
         self.storage.may_grow()?;
         let accuracy = self.accuracy.load(Ordering::Acquire);
         if meter.limit().is_some() {
             match accuracy {
-                UNKNOWN => return Err(NoRoomReason::Measure),
-                UNMEASURABLE => return Err(NoRoomReason::Unmeasurable),
+                UNKNOWN => return Err(Error::Measuring),
+                UNMEASURABLE => return Err(Error::Unmeasurable),
                 _ => {}
             }
         }
@@ -268,13 +267,15 @@ impl Account {
                 }
                 Ok(())
             }
-            Err(NoRoomReason::Limit) if accuracy == STAYS_AT_CEILING => Err(NoRoomReason::Unmeasurable),
-            Err(NoRoomReason::Limit) if accuracy != EXACT => Err(NoRoomReason::Measure),
-            Err(NoRoomReason::Ceiling) => {
+            Err(Exceeded::Limit) => Err(match accuracy {
+                EXACT => over(meter.used(), meter.limit().unwrap_or(NO_LIMIT)),
+                STAYS_AT_CEILING => Error::Unmeasurable,
+                _ => Error::Measuring,
+            }),
+            Err(Exceeded::Ceiling) => {
                 self.request_ceiling();
-                Err(NoRoomReason::Ceiling)
+                Err(Error::NotRecorded)
             }
-            Err(short) => Err(short),
         }
     }
 
@@ -289,7 +290,7 @@ impl Account {
     }
 
     fn release(&self, meter: &Meter, amount: u64) {
-        if !meter.take(amount) {
+        if !meter.subtract(amount) {
             // More was removed than was counted, so other programs have put files into the home.
             self.invalidate();
         }

@@ -107,7 +107,7 @@ impl Keeper {
             .table
             .all()
             .into_iter()
-            .filter(|account| !account.is_clean())
+            .filter(|account| !account.needs_ceiling())
             .collect();
         inactive.retain(|id, _| open.iter().any(|account| account.id() == id));
         open.into_iter()
@@ -175,7 +175,7 @@ impl Closed {
     /// Returns whether the account is still closed. If it is not, a ceiling was recorded since, and the account may
     /// have changed.
     fn is_current(&self) -> bool {
-        self.account.is_clean() && self.account.closings() == self.closing
+        self.account.needs_ceiling() && self.account.closings() == self.closing
     }
 }
 
@@ -340,12 +340,12 @@ mod tests {
         grow().unwrap();
         let mut syncs = Syncs::new(Arc::new(HangingDisk));
         runtime.block_on(async { syncs.begin(vec![Arc::clone(&account)]) });
-        assert!(account.is_clean() && syncs.threads.len() == 1);
+        assert!(account.needs_ceiling() && syncs.threads.len() == 1);
         // The file system is not flushed a second time, and changes are recorded as a ceiling.
         runtime.block_on(async { syncs.begin(vec![Arc::clone(&account)]) });
         assert_eq!(syncs.threads.len(), 1);
         grow().unwrap();
-        assert!(!account.is_clean());
+        assert!(!account.needs_ceiling());
         drop(hung);
         runtime.block_on(async {
             let synced = syncs.next().await.unwrap();

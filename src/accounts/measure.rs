@@ -126,7 +126,7 @@ fn try_measure(account: &Account, backend: &dyn Backend) -> Result<Sum> {
     loop {
         retain_records(account);
         // A call that is changing a name now has counted the change, but has perhaps not made it yet.
-        let mut locked = Some(account.names.lock_waiting());
+        let mut locked = Some(account.names.lock_unchanged_blocking());
         let before = account.names.changes();
         if walks < FREE_WALKS {
             locked = None;
@@ -136,7 +136,7 @@ fn try_measure(account: &Account, backend: &dyn Backend) -> Result<Sum> {
             .map_err(|failure| cannot_measure(account.location(), failure))?;
         let names = match locked {
             Some(names) => names,
-            None => account.names.lock_waiting(),
+            None => account.names.lock_unchanged_blocking(),
         };
         if !measured.interrupted && account.names.changes() == before {
             return Ok(reconcile(account, &measured, names));

@@ -66,7 +66,7 @@ impl QuotaStorage {
     /// Opens a file in a way that may create or truncate it.
     fn open_for_change(&self, path: &VirtualPath, how: OpenHow, wait: Wait) -> Result<Arc<dyn OpenFile>> {
         let change = self.account.begin()?;
-        let _names = self.account.names.lock(wait)?;
+        let _names = self.account.names.lock_to_change(wait)?;
         let existing = OpenHow { create: false, ..how };
         match self.inner.stat(path, Links::Follow) {
             // With O_CREAT or O_TRUNC a directory cannot be opened: open(2) returns EISDIR.
@@ -200,7 +200,7 @@ impl QuotaStorage {
     fn make(&self, path: &VirtualPath, wait: Wait, make: impl Fn() -> Result<()>) -> Result<()> {
         self.account.retry_until(wait, || {
             let change = self.account.begin()?;
-            let _names = self.account.names.lock(wait)?;
+            let _names = self.account.names.lock_to_change(wait)?;
             self.reserve_name(&change, path, true)?;
             make().inspect_err(|_| self.account.release_file(&change))
         })
@@ -208,7 +208,7 @@ impl QuotaStorage {
 
     fn try_remove(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
         let change = self.account.begin()?;
-        let _names = self.account.names.lock(wait)?;
+        let _names = self.account.names.lock_to_change(wait)?;
         let Some(victim) = self.victim(path)? else {
             return self.inner.remove(path, wait);
         };
@@ -220,7 +220,7 @@ impl QuotaStorage {
 
     fn try_rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
         let change = self.account.begin()?;
-        let _names = self.account.names.lock(how.wait)?;
+        let _names = self.account.names.lock_to_change(how.wait)?;
         let victim = self.victim(to)?;
         let was = victim.as_ref().map(|victim| victim.stat()).transpose()?;
         let source = self.inner.stat(from, Links::NoFollow);
@@ -299,7 +299,7 @@ impl Storage for QuotaStorage {
     fn rmdir(&self, path: &VirtualPath, wait: Wait) -> Result<()> {
         self.account.retry_until(wait, || {
             let change = self.account.begin()?;
-            let _names = self.account.names.lock(wait)?;
+            let _names = self.account.names.lock_to_change(wait)?;
             self.inner.rmdir(path, wait)?;
             self.account.release_file(&change);
             Ok(())
@@ -324,7 +324,7 @@ impl Storage for QuotaStorage {
         // names.
         self.account.retry_until(wait, || {
             let _change = self.account.begin()?;
-            let _names = self.account.names.lock(wait)?;
+            let _names = self.account.names.lock_to_change(wait)?;
             self.inner.hard_link(from, to, wait)
         })
     }

@@ -133,7 +133,7 @@ impl HomeSession {
         &self,
         call: impl Fn(&dyn Storage, Wait) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.context.credit.wait().await;
+        self.context.event_backpressure.wait().await;
         yield_if_due().await;
         if let Some(_permit) = self.io.enter() {
             match call(&*self.storage, Wait::Never) {

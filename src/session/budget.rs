@@ -104,10 +104,10 @@ impl UserBudget {
     }
 
     fn descriptors(self: &Arc<Self>, count: usize) -> Result<Descriptor, Exhausted> {
-        if !self.files.take(count) {
+        if !self.files.try_reserve(count) {
             return Err(Exhausted::ByUser(self.files.limit));
         }
-        if !self.server.files.take(count) {
+        if !self.server.files.try_reserve(count) {
             self.files.release(count);
             return Err(Exhausted::ByAll);
         }

@@ -12,7 +12,7 @@ use crate::storage::Error;
 use base::error::Clause;
 
 use super::budget::UserBudget;
-use super::events::{EmitCredit, Events};
+use super::events::{EventBackpressure, Events};
 use super::registry::EndReport;
 
 /// Tracks whether the server is working for a connection: a connection that waits for its reply is not idle.
@@ -78,8 +78,8 @@ pub struct SessionContext {
     pub actor: Actor,
     /// The emitter of the session's events.
     pub events: Events,
-    /// The user's credit for emitting events, which is short when the audit log cannot keep up.
-    pub credit: Arc<EmitCredit>,
+    /// Slows the session down when the audit log cannot keep up with the user's events.
+    pub event_backpressure: Arc<EventBackpressure>,
     /// The number of open files and of hashes being computed, in all channels of the session. A server that drains
     /// waits until it is 0.
     pub busy_count: Arc<AtomicUsize>,

@@ -1,9 +1,9 @@
 //! Where events are emitted, and who receives them.
 //!
 //! [`Events`] passes each event to its subscribers on the thread that emits it. A subscriber that is slower than the
-//! sessions slows them down through [`EmitCredit`]. This module does not know what a subscriber does with an event.
+//! sessions slows them down through [`EventBackpressure`]. This module does not know what a subscriber does with an event.
 
-mod credit;
+mod backpressure;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use std::sync::Arc;
 use crate::domain::event::Event;
 use crate::domain::user::UserName;
 
-pub use credit::{EmitCredit, MAX_WAIT};
+pub use backpressure::{EventBackpressure, MAX_WAIT};
 
 /// Receives every event. It is called on the thread that emits the event, so it must not block.
 pub trait Subscriber: Send + Sync {
     /// Receives one event. It must not block.
     fn on_event(&self, event: &Event);
 
-    /// Returns the credit of this user, which says whether the user's sessions may emit more events; `None` if they
-    /// always may.
-    fn credit(&self, _user: &UserName) -> Option<Arc<EmitCredit>> {
+    /// Returns what slows down the sessions of a user who emits events faster than this subscriber takes them; `None` if
+    /// nothing does.
+    fn backpressure(&self, _user: &UserName) -> Option<Arc<EventBackpressure>> {
         None
     }
 }
@@ -39,12 +39,12 @@ impl Events {
         }
     }
 
-    /// Returns the credit of a user at the first subscriber that keeps one.
-    pub fn credit(&self, user: &UserName) -> Arc<EmitCredit> {
+    /// Returns the backpressure on a user that the first subscriber with a queue applies; there is one such subscriber.
+    pub fn backpressure(&self, user: &UserName) -> Arc<EventBackpressure> {
         let cares = self
             .subscribers
             .iter()
-            .find_map(|subscriber| subscriber.credit(user));
+            .find_map(|subscriber| subscriber.backpressure(user));
         cares.unwrap_or_default()
     }
 

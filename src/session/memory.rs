@@ -44,7 +44,7 @@ impl BoundedCounter {
         Self { used, limit }
     }
 
-    pub(super) fn take(&self, amount: usize) -> bool {
+    pub(super) fn try_reserve(&self, amount: usize) -> bool {
         let before = self.used.fetch_add(amount, Ordering::Relaxed);
         let fits = before.saturating_add(amount) <= self.limit;
         if !fits {
@@ -101,18 +101,18 @@ impl UserMemory {
     }
 
     /// Takes this many bytes, or none; returns whether it took them.
-    pub fn take(&self, account: MemoryAccount, bytes: usize) -> bool {
-        if !self.account(account).take(bytes) {
+    pub fn try_reserve(&self, account: MemoryAccount, bytes: usize) -> bool {
+        if !self.account(account).try_reserve(bytes) {
             return false;
         }
-        let fits = self.server.0.take(bytes);
+        let fits = self.server.0.try_reserve(bytes);
         if !fits {
             self.account(account).release(bytes);
         }
         fits
     }
 
-    /// Returns bytes that [`UserMemory::take`] has taken.
+    /// Returns bytes that [`UserMemory::try_reserve`] has taken.
     pub fn release(&self, account: MemoryAccount, bytes: usize) {
         self.account(account).release(bytes);
         self.server.0.release(bytes);
@@ -153,7 +153,7 @@ impl MemoryCharge {
 
     /// Charges this many more bytes; returns `false`, and charges none, if there is no room for them.
     pub fn grow(&mut self, bytes: usize) -> bool {
-        let fits = self.memory.take(MemoryAccount::Holdings, bytes);
+        let fits = self.memory.try_reserve(MemoryAccount::Holdings, bytes);
         if fits {
             self.bytes += bytes;
         }
@@ -182,13 +182,13 @@ mod tests {
     fn one_user_cannot_take_everything_and_everything_is_released() {
         let server = ServerMemory::new(400);
         let (one, other) = (UserMemory::of(&server), UserMemory::of(&server));
-        assert!(one.take(MemoryAccount::Credit, 100) && !one.take(MemoryAccount::Credit, 1));
+        assert!(one.try_reserve(MemoryAccount::Credit, 100) && !one.try_reserve(MemoryAccount::Credit, 1));
         let mut held = MemoryCharge::nothing(&one);
         assert!(
             held.grow(60) && held.grow(40) && !held.grow(1),
             "an account of its own"
         );
-        assert!(other.take(MemoryAccount::Credit, 100));
+        assert!(other.try_reserve(MemoryAccount::Credit, 100));
         held.shrink(30);
         assert!(held.grow(30));
         drop(held);
@@ -205,7 +205,7 @@ mod tests {
         for _ in 0..64 {
             let taken = memory.fair_credit(usual);
             assert!(taken > 128 * 1024, "{taken}");
-            assert!(memory.take(MemoryAccount::Credit, taken));
+            assert!(memory.try_reserve(MemoryAccount::Credit, taken));
             full += usize::from(taken == usual);
         }
         assert!(full > 20, "{full}");

@@ -21,7 +21,7 @@ use super::read::Read;
 use super::requests;
 use super::session::Sftp;
 use super::unsent::UnsentReply;
-use crate::io::Permit;
+use crate::io::InlinePermit;
 use crate::session::stream::connection_budget::WindowExceeded;
 use crate::session::stream::{InlineSender, Stream};
 use crate::storage::Wait;
@@ -167,7 +167,7 @@ struct InlineBatch<'a> {
     state: &'a mut ChannelState,
     sender: &'a mut dyn InlineSender,
     /// The right to execute requests here. Without it, all requests go to the task.
-    permit: Option<Permit<'a>>,
+    permit: Option<InlinePermit<'a>>,
     sent: usize,
 }
 
@@ -196,7 +196,7 @@ impl<'a> InlineBatch<'a> {
     fn is_open(&self) -> bool {
         self.permit.is_some()
             && self.queue.peer_window.is_open()
-            && !self.queue.credit.is_short()
+            && !self.queue.event_backpressure.is_applied()
             && self.state.window.budget().may_make_more(self.sent)
     }
 
@@ -229,7 +229,7 @@ impl<'a> InlineBatch<'a> {
     /// has no room for it, it is dropped.
     fn send_notice(&mut self, notice: Option<Bytes>) {
         if let Some(notice) = notice
-            && self.queue.peer_window.take_whole(notice.len())
+            && self.queue.peer_window.consume_whole(notice.len())
         {
             self.sender.send(Stream::Error, notice);
         }
@@ -240,7 +240,7 @@ impl<'a> InlineBatch<'a> {
             return;
         }
         let bytes = &mut self.state.pending.unsent.bytes;
-        let granted = self.queue.peer_window.take(bytes.len());
+        let granted = self.queue.peer_window.consume_up_to(bytes.len());
         if granted > 0 {
             self.sent += granted;
             self.sender.send(Stream::Output, bytes.split_to(granted));

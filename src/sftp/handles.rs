@@ -106,23 +106,17 @@ impl HandleTable {
         self.limit
     }
 
-    /// Checks that there is room for one more handle. It is called before a file is created, so that a refusal has no
+    /// Returns whether one more handle can be given. It is called before a file is created, so that a refusal has no
     /// effect.
-    pub fn check_room(&self) -> Result<(), HandlesExhausted> {
-        if self.is_full() {
-            Err(HandlesExhausted)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.free.is_empty() && self.slots.len() >= self.limit
+    pub fn has_free_handle(&self) -> bool {
+        !self.free.is_empty() || self.slots.len() < self.limit
     }
 
     /// Stores what was opened, and returns the handle for it.
     pub fn insert(&mut self, open: OpenHandle) -> Result<RawHandle, HandlesExhausted> {
-        self.check_room()?;
+        if !self.has_free_handle() {
+            return Err(HandlesExhausted);
+        }
         let index = match self.free.pop() {
             Some(index) => index,
             None => {

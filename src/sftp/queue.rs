@@ -14,11 +14,11 @@ use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit as Permit;
+use tokio::sync::OwnedSemaphorePermit as InFlightBytesPermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::io::HomeIo;
-use crate::session::events::EmitCredit;
+use crate::session::events::EventBackpressure;
 use crate::session::stream::connection_budget::ConnectionBudget;
 use crate::session::stream::peer_window::PeerWindow;
 use crate::session::stream::receive_window::{PacketRoom, ReceiveWindow};
@@ -52,8 +52,8 @@ pub(super) struct ChannelQueue {
     pub(super) queued_sender: Arc<dyn QueuedSender>,
     pub(super) io: HomeIo,
     pub(super) cancelled: CancellationToken,
-    /// The user's credit for emitting events.
-    pub(super) credit: Arc<EmitCredit>,
+    /// Slows the channel down when the audit log cannot keep up with the user's events.
+    pub(super) event_backpressure: Arc<EventBackpressure>,
 }
 
 pub(super) struct ChannelState {
@@ -88,9 +88,9 @@ impl ChannelQueue {
             budget,
         } = setup;
         let io = sftp.storage.scheduler().clone();
-        let credit = Arc::clone(&sftp.context.session.credit);
+        let event_backpressure = Arc::clone(&sftp.context.session.event_backpressure);
         Arc::new(Self {
-            credit,
+            event_backpressure,
             state: Mutex::new(ChannelState {
                 owner: SessionOwner::Channel(Box::new(sftp)),
                 pending: Pending::new(),
@@ -184,7 +184,7 @@ impl ChannelQueue {
                 }
             };
             // Execute it only when there is room for the reply, so that requests wait, and not data.
-            self.credit.wait().await;
+            self.event_backpressure.wait().await;
             let needed = reply_bytes_needed(&request.next());
             let permit = match needed > SMALL_REPLY {
                 true => Some(self.peer_window.room(needed).await?),
@@ -209,7 +209,7 @@ impl ChannelQueue {
         &self,
         held: &mut DeferredClose,
         mut unsent: UnsentReply,
-        permit: Option<Permit>,
+        permit: Option<InFlightBytesPermit>,
     ) -> Result<(), TaskEnd> {
         let mut permit = permit;
         loop {
@@ -345,7 +345,7 @@ impl ChannelState {
             more = self.window.consume(std::mem::take(&mut self.pending.unpaid));
         }
         if self.missing > 0 && self.pending.is_empty() && !self.slot_asked {
-            match self.window.room_for(self.missing) {
+            match self.window.window_for_rest_of_packet(self.missing) {
                 PacketRoom::Open(room) => more += room,
                 PacketRoom::NeedsSlot => {
                     self.slot_asked = true;

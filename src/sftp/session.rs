@@ -102,10 +102,13 @@ impl Sftp {
         self.context.session.activity.begin()
     }
 
-    /// Takes the room for one more open file. It is called before a file is created, so that a refusal has no effect.
-    pub(super) fn check_room(&self, bytes: usize) -> Result<(Descriptor, MemoryCharge), RequestError> {
+    /// Reserves a descriptor and memory for one more open file or directory. It is called before a file is created, so
+    /// that a refusal has no effect.
+    pub(super) fn reserve_for_open(&self, bytes: usize) -> Result<(Descriptor, MemoryCharge), RequestError> {
         let refuse = |sentence: String| RequestRefusal::with_sentence(StatusCode::Failure, sentence);
-        self.handles.check_room().map_err(|_| self.too_many_handles())?;
+        if !self.handles.has_free_handle() {
+            return Err(self.too_many_handles());
+        }
         let budget = &self.context.session.budget;
         let descriptor = budget.descriptor();
         let descriptor = descriptor.map_err(|exhausted| refuse(exhausted.to_string()))?;

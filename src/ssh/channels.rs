@@ -70,13 +70,13 @@ async fn start(
     let home = open_home(connection).await?;
     let actor = actor(connection).ok_or(StartRefused::Unfit)?;
     let events = connection.service.events.clone();
-    let credit = events.credit(&actor.user);
+    let event_backpressure = events.backpressure(&actor.user);
     let activity = connection.activity.clone();
     let signed_in = connection.signed_in().ok_or(StartRefused::Unfit)?;
     let context = SessionContext {
         actor,
         events,
-        credit,
+        event_backpressure,
         busy_count: Arc::clone(&signed_in.registration.session().busy_count),
         budget: Arc::clone(&signed_in.registration.session().budget),
         activity,
@@ -192,7 +192,7 @@ pub(super) async fn run_command(
         return session.channel_failure(id);
     };
     // Each refused command is an event of its own.
-    connection.service.events.credit(&actor.user).wait().await;
+    connection.service.events.backpressure(&actor.user).wait().await;
     let script = match Script::parse(command, actor.user.as_str()) {
         Ok(script) => script,
         Err(refused) => {

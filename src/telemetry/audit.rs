@@ -21,7 +21,7 @@ use super::event_queue::{EventBatch, EventQueue, QueueCapacity};
 use super::{log_queue, record};
 use crate::domain::event::Event;
 use crate::domain::user::UserName;
-use crate::session::events::{EmitCredit, Subscriber};
+use crate::session::events::{EventBackpressure, Subscriber};
 use base::advice;
 use base::error::{Error, Result};
 use base::regular::{Links, open_regular};
@@ -157,8 +157,8 @@ impl Subscriber for AuditLog {
         }
     }
 
-    fn credit(&self, user: &UserName) -> Option<Arc<EmitCredit>> {
-        Some(self.queue.credit(user))
+    fn backpressure(&self, user: &UserName) -> Option<Arc<EventBackpressure>> {
+        Some(self.queue.backpressure(user))
     }
 }
 

@@ -4,7 +4,7 @@
 //! one common owner for all peers who have not signed in. An owner may hold half of what the others leave free, so that
 //! an owner that floods the queue loses its own events, and the others still find room. Events that say how something
 //! ended have additional room ([`Event::is_closing`]). A user whose part is nearly full is slowed down: see
-//! [`EmitCredit`].
+//! [`EventBackpressure`].
 //!
 //! If the same refusal is repeated, one event a second is queued, with the number of refusals: see [`Repeated`].
 
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 use crate::domain::event::Event;
 use crate::domain::user::UserName;
-use crate::session::events::EmitCredit;
+use crate::session::events::EventBackpressure;
 
 use repeated::Repeated;
 
@@ -93,8 +93,8 @@ struct EventQueueState {
     lost: u64,
     /// The time at which the losses are to be reported, if the queue is not empty before.
     lost_due: Option<Instant>,
-    /// Whether the credit of any user may be short.
-    short: bool,
+    /// Whether backpressure may be applied to any user.
+    applied: bool,
     woken: bool,
     closed: bool,
     /// Whether the subscriber is sleeping.
@@ -140,7 +140,7 @@ impl Amount {
 #[derive(Debug, Default)]
 struct OwnerRoom {
     held: Amount,
-    credit: Arc<EmitCredit>,
+    backpressure: Arc<EventBackpressure>,
 }
 
 /// The refusals of one kind since the last one that was added to the queue.
@@ -186,16 +186,16 @@ impl EventQueue {
         first_lost
     }
 
-    /// Returns the credit of a user, which says whether the user's sessions may continue.
-    pub fn credit(&self, user: &UserName) -> Arc<EmitCredit> {
+    /// Returns the backpressure on a user, for which the user's sessions wait.
+    pub fn backpressure(&self, user: &UserName) -> Arc<EventBackpressure> {
         let mut state = self.state();
         if state.owners.len() > REMEMBERED {
             state
                 .owners
-                .retain(|_, account| account.held.events > 0 || Arc::strong_count(&account.credit) > 1);
+                .retain(|_, account| account.held.events > 0 || Arc::strong_count(&account.backpressure) > 1);
         }
         let account = state.owners.entry(Some(user.clone())).or_default();
-        Arc::clone(&account.credit)
+        Arc::clone(&account.backpressure)
     }
 
     /// Waits for something to do and takes what is there, at most `most` events at once.
@@ -307,14 +307,14 @@ impl EventQueueState {
         let account = self.owners.entry(event.user().cloned()).or_default();
         let most = account.held.most(all, capacity);
         if account.held.events >= most.events || account.held.bytes + bytes > most.bytes {
-            account.credit.shorten();
-            self.short = true;
+            account.backpressure.apply();
+            self.applied = true;
             return self.count_lost(count);
         }
         account.held.add(bytes);
         if account.held.is_at_least(3, most) {
-            account.credit.shorten();
-            self.short = true;
+            account.backpressure.apply();
+            self.applied = true;
         }
         self.used.add(bytes);
         self.entries.push_back(QueuedEvent {
@@ -344,8 +344,10 @@ impl EventQueueState {
             self.entries.shrink_to(256);
         }
         // This also serves owners who found no room although they held no events.
-        if std::mem::take(&mut self.short) {
-            self.owners.values().for_each(|account| account.credit.open());
+        if std::mem::take(&mut self.applied) {
+            self.owners
+                .values()
+                .for_each(|account| account.backpressure.lift());
         }
     }
 
@@ -356,7 +358,7 @@ impl EventQueueState {
         if let Some(account) = self.owners.get_mut(&entry.event.user().cloned()) {
             account.held.take(entry.bytes);
             if !account.held.is_at_least(2, account.held.most(all, capacity)) {
-                account.credit.open();
+                account.backpressure.lift();
             }
         }
         if self.entries.is_empty() {

@@ -29,7 +29,7 @@ impl Account {
     pub(crate) fn ceiling_written(&self, record: &UsageRecord) {
         self.bytes.ceiling.store(record.bytes, Ordering::Release);
         self.files.ceiling.store(record.files, Ordering::Release);
-        self.clean.store(false, Ordering::SeqCst);
+        self.needs_ceiling.store(false, Ordering::SeqCst);
         self.notify_progress();
     }
 
@@ -42,8 +42,8 @@ impl Account {
         self.activity.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn is_clean(&self) -> bool {
-        self.clean.load(Ordering::SeqCst)
+    pub(crate) fn needs_ceiling(&self) -> bool {
+        self.needs_ceiling.load(Ordering::SeqCst)
     }
 
     /// Blocks changes so that the exact use can be recorded. Returns `None` if changes are in progress, or if the use
@@ -53,7 +53,7 @@ impl Account {
     pub(crate) fn close_for_exact(&self) -> Option<UsageRecord> {
         if self.accuracy() != UsageAccuracy::Exact
             || self.invalidated.load(Ordering::SeqCst)
-            || self.clean.swap(true, Ordering::SeqCst)
+            || self.needs_ceiling.swap(true, Ordering::SeqCst)
         {
             return None;
         }
@@ -80,7 +80,7 @@ impl Account {
 
     /// Notes that the exact use could not be recorded, so the store's number is still a ceiling.
     pub(crate) fn reopen(&self) {
-        self.clean.store(false, Ordering::SeqCst);
+        self.needs_ceiling.store(false, Ordering::SeqCst);
         self.notify_progress();
     }
 

@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::storage::Error;
-
 /// The value of a limit that means "unlimited".
 pub(super) const NO_LIMIT: u64 = u64::MAX;
 
@@ -36,16 +34,16 @@ impl Meter {
     }
 
     /// Adds the amount if the sum stays within limit and ceiling.
-    pub(super) fn add(&self, amount: u64) -> std::result::Result<(), NoRoomReason> {
+    pub(super) fn add(&self, amount: u64) -> std::result::Result<(), Exceeded> {
         let mut used = self.used();
         loop {
-            let sum = used.checked_add(amount).ok_or(NoRoomReason::Limit)?;
+            let sum = used.checked_add(amount).ok_or(Exceeded::Limit)?;
             if sum > self.limit.load(Ordering::Relaxed) {
-                return Err(NoRoomReason::Limit);
+                return Err(Exceeded::Limit);
             }
             if sum > self.ceiling.load(Ordering::Acquire) {
                 self.asked.fetch_max(sum, Ordering::AcqRel);
-                return Err(NoRoomReason::Ceiling);
+                return Err(Exceeded::Ceiling);
             }
             match self
                 .used
@@ -58,7 +56,7 @@ impl Meter {
     }
 
     /// Subtracts the amount. Returns `false` if it was more than the use, because other programs have changed files.
-    pub(super) fn take(&self, amount: u64) -> bool {
+    pub(super) fn subtract(&self, amount: u64) -> bool {
         let before = self
             .used
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |used| {
@@ -88,32 +86,11 @@ impl Meter {
     }
 }
 
-/// The reason why an amount does not fit.
+/// The bound that a sum would exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoRoomReason {
-    /// The sum would pass the limit.
+pub(super) enum Exceeded {
+    /// The limit.
     Limit,
-    /// The sum would pass the recorded ceiling.
+    /// The recorded ceiling.
     Ceiling,
-    /// The use is not known until a measurement ends.
-    Measure,
-    /// The use cannot be measured.
-    Unmeasurable,
-    /// The storage does not have this server's marker.
-    NotOwned,
-    /// The disk has no space left.
-    NoSpace,
-}
-
-impl NoRoomReason {
-    pub(super) fn reason(self) -> Error {
-        match self {
-            // The caller adds the numbers to the error for a limit.
-            NoRoomReason::Limit | NoRoomReason::Ceiling => Error::NotRecorded,
-            NoRoomReason::Measure => Error::Measuring,
-            NoRoomReason::Unmeasurable => Error::Unmeasurable,
-            NoRoomReason::NotOwned => Error::NotOwned,
-            NoRoomReason::NoSpace => Error::DiskFull,
-        }
-    }
 }

@@ -18,19 +18,20 @@ pub(crate) struct NamesGuard<'a>(#[allow(dead_code, reason = "held, not used")] 
 
 impl Names {
     /// Locks the names to change one. Fails with `WouldBlock` if they are locked for longer than the call may wait.
-    pub(crate) fn lock(&self, wait: Wait) -> Result<NamesGuard<'_>> {
+    pub(crate) fn lock_to_change(&self, wait: Wait) -> Result<NamesGuard<'_>> {
         let guard = self.lock_unchanged(wait)?;
         self.changes.fetch_add(1, Ordering::Relaxed);
         Ok(guard)
     }
 
-    /// Keeps the names unchanged while the guard lives.
+    /// Locks the names to keep them unchanged. Fails with `WouldBlock` if they are locked for longer than the call may
+    /// wait.
     pub(crate) fn lock_unchanged(&self, wait: Wait) -> Result<NamesGuard<'_>> {
         Ok(NamesGuard(wait.lock(&self.lock)?))
     }
 
-    /// Waits until no other call changes names, and locks them.
-    pub(crate) fn lock_waiting(&self) -> NamesGuard<'_> {
+    /// Locks the names to keep them unchanged, once no other call changes them.
+    pub(crate) fn lock_unchanged_blocking(&self) -> NamesGuard<'_> {
         NamesGuard(self.lock.lock())
     }
 

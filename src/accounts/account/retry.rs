@@ -106,7 +106,7 @@ impl Account {
             match advice {
                 Advice::Refuse => return Ok(false),
                 Advice::Ask => {
-                    schedule.since = Some(now);
+                    schedule.asked_or_begun_at = Some(now);
                     schedule.by_refusal = true;
                     drop(schedule);
                     self.ask_for_measure();
@@ -117,7 +117,7 @@ impl Account {
                 }
                 Advice::Pause(next) => {
                     if schedule.waiting == 0 {
-                        schedule.waits_from = Some(now + NO_WAIT_AFTER_FAILURE);
+                        schedule.may_wait_from = Some(now + NO_WAIT_AFTER_FAILURE);
                     }
                     schedule.waiting += 1;
                     drop(schedule);
@@ -144,7 +144,7 @@ impl Account {
         let mut schedule = self.schedule.lock();
         let now = Instant::now();
         if schedule.advice(now, true) == Advice::Ask {
-            schedule.since = Some(now);
+            schedule.asked_or_begun_at = Some(now);
             schedule.by_refusal = true;
             drop(schedule);
             self.ask_for_measure();
@@ -159,7 +159,8 @@ impl Account {
     /// Returns whether a background measurement may be made now.
     pub(crate) fn may_be_measured(&self) -> bool {
         let schedule = self.schedule.lock();
-        schedule.since.is_none() && schedule.next.is_none_or(|next| next <= Instant::now())
+        schedule.asked_or_begun_at.is_none()
+            && schedule.may_ask_from.is_none_or(|next| next <= Instant::now())
     }
 
     /// Notes that a background measurement is queued. Returns `false` if one was queued already. A refusal does not
@@ -174,7 +175,7 @@ impl Account {
         let mut schedule = self.schedule.lock();
         schedule.queued = false;
         schedule.begun += 1;
-        schedule.since.get_or_insert(now);
+        schedule.asked_or_begun_at.get_or_insert(now);
         now
     }
 
@@ -182,8 +183,8 @@ impl Account {
     #[cfg(test)]
     pub(crate) fn forget_last_measure(&self) {
         let mut schedule = self.schedule.lock();
-        schedule.next = None;
-        schedule.waits_from = None;
+        schedule.may_ask_from = None;
+        schedule.may_wait_from = None;
     }
 
     /// Returns the number of measurements that have ended.
@@ -195,13 +196,13 @@ impl Account {
     /// Returns whether a measurement was asked for or has begun, and has not ended.
     #[cfg(test)]
     pub(crate) fn is_being_measured(&self) -> bool {
-        self.schedule.lock().since.is_some()
+        self.schedule.lock().asked_or_begun_at.is_some()
     }
 
     /// Makes refusals final at once from now on.
     #[cfg(test)]
     pub(crate) fn refuse_at_once(&self) {
-        self.schedule.lock().off = true;
+        self.schedule.lock().never_ask = true;
     }
 
     /// Notes that a measurement has ended, with or without success.

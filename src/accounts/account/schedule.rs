@@ -22,24 +22,25 @@ pub(super) struct MeasureSchedule(Mutex<Schedule>);
 
 #[derive(Default)]
 pub(super) struct Schedule {
-    /// When the measurement in progress was asked for.
-    pub(super) since: Option<Instant>,
+    /// When the measurement in progress was asked for, or when it began if nothing has asked for it.
+    pub(super) asked_or_begun_at: Option<Instant>,
     /// Whether a refusal has asked for it.
     pub(super) by_refusal: bool,
     /// Whether a background measurement is queued that has not begun yet.
     pub(super) queued: bool,
     /// The earliest time at which the next measurement may be asked for.
-    pub(super) next: Option<Instant>,
+    pub(super) may_ask_from: Option<Instant>,
     /// The number of measurements that have begun; there is one at a time.
     pub(super) begun: u64,
     /// The number of measurements that have ended.
     pub(super) ended: u64,
-    /// The number of refusals that wait for `next`.
+    /// The number of refusals that wait for `may_ask_from`.
     pub(super) waiting: usize,
-    /// The earliest time at which a refusal may begin to wait for `next`.
-    pub(super) waits_from: Option<Instant>,
+    /// The earliest time at which a refusal may begin to wait for `may_ask_from`.
+    pub(super) may_wait_from: Option<Instant>,
     /// Whether refusals never ask for a measurement, for tests of the counting itself.
-    pub(super) off: bool,
+    #[cfg(test)]
+    pub(super) never_ask: bool,
 }
 
 /// What a refusal has to do next.
@@ -58,10 +59,11 @@ pub(super) enum Advice {
 impl Schedule {
     /// Returns what a refusal has to do now. `first` means that the client did not get this error before.
     pub(super) fn advice(&self, now: Instant, first: bool) -> Advice {
-        if self.off {
+        #[cfg(test)]
+        if self.never_ask {
             return Advice::Refuse;
         }
-        if let Some(since) = self.since {
+        if let Some(since) = self.asked_or_begun_at {
             let end = since + MAX_WAIT;
             return if now < end {
                 Advice::Await(end)
@@ -69,9 +71,9 @@ impl Schedule {
                 Advice::Refuse
             };
         }
-        match self.next {
+        match self.may_ask_from {
             Some(next) if now < next => {
-                let joins = self.waiting > 0 || self.waits_from.is_none_or(|from| from <= now);
+                let joins = self.waiting > 0 || self.may_wait_from.is_none_or(|from| from <= now);
                 let soon = next.duration_since(now) <= MAX_WAIT;
                 match first && joins && soon && self.waiting < WAITING_AT_ONCE {
                     true => Advice::Pause(next),
@@ -83,15 +85,15 @@ impl Schedule {
     }
 
     pub(super) fn end(&mut self, now: Instant, took: Duration, found_room: bool) {
-        self.since = None;
+        self.asked_or_begun_at = None;
         let least = match std::mem::take(&mut self.by_refusal) {
             true => PAUSE,
             false => Duration::ZERO,
         };
-        self.next = Some(now + least.max(took.saturating_mul(PAUSES)));
+        self.may_ask_from = Some(now + least.max(took.saturating_mul(PAUSES)));
         self.ended += 1;
         if found_room {
-            self.waits_from = None;
+            self.may_wait_from = None;
         }
     }
 }

@@ -4,10 +4,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::meter::NoRoomReason;
 use crate::accounts::disk::Disk;
-use crate::storage::Error;
 use crate::storage::location::Location;
+use crate::storage::{Error, Result};
 
 /// The state of the storage, as far as the account knows it.
 #[derive(Default)]
@@ -22,12 +21,15 @@ pub(super) struct StorageState {
 
 impl StorageState {
     /// Checks that growth is allowed. This runs at each growth, and costs two atomic loads.
-    pub(super) fn may_grow(&self) -> Result<(), NoRoomReason> {
+    ///
+    /// # Errors
+    /// Returns `NotOwned` or `DiskFull` if it is not.
+    pub(super) fn may_grow(&self) -> Result<()> {
         if self.foreign.load(Ordering::Relaxed) {
-            return Err(NoRoomReason::NotOwned);
+            return Err(Error::NotOwned);
         }
         match self.disk.get() {
-            Some(disk) if disk.is_full() => Err(NoRoomReason::NoSpace),
+            Some(disk) if disk.is_full() => Err(Error::DiskFull),
             _ => Ok(()),
         }
     }

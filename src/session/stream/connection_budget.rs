@@ -84,10 +84,10 @@ impl ConnectionBudget {
         self.memory.fair_credit(wanted.min(free / 2))
     }
 
-    fn take(&self, bytes: usize) -> bool {
+    fn try_reserve(&self, bytes: usize) -> bool {
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
-        let fits =
-            before.saturating_add(bytes) <= CONNECTION && self.memory.take(MemoryAccount::Credit, bytes);
+        let fits = before.saturating_add(bytes) <= CONNECTION
+            && self.memory.try_reserve(MemoryAccount::Credit, bytes);
         if !fits {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
         }
@@ -112,7 +112,8 @@ impl ConnectionBudget {
             return true;
         }
         let more = LARGE_CALLBACK - CALLBACK;
-        let fits = self.memory.fair_credit(more) == more && self.memory.take(MemoryAccount::Credit, more);
+        let fits =
+            self.memory.fair_credit(more) == more && self.memory.try_reserve(MemoryAccount::Credit, more);
         if fits {
             *callback = Some(CallbackCharge::of_user(&self.memory, more));
         }
@@ -171,7 +172,7 @@ impl Reservation {
 
     /// Reserves this many more bytes; returns `false`, and reserves none, if there is no room for them.
     pub fn grow(&mut self, bytes: usize) -> bool {
-        let fits = self.budget.take(bytes);
+        let fits = self.budget.try_reserve(bytes);
         if fits {
             self.bytes += bytes;
         }

@@ -46,7 +46,7 @@ impl PeerWindow {
     }
 
     /// Takes up to `wanted` bytes out of the window, to be sent immediately; returns how many.
-    pub fn take(&self, wanted: usize) -> usize {
+    pub fn consume_up_to(&self, wanted: usize) -> usize {
         let mut state = self.state();
         let granted = wanted.min(usize::try_from(state.window).unwrap_or(usize::MAX));
         state.window -= granted as u64;
@@ -54,7 +54,7 @@ impl PeerWindow {
     }
 
     /// Takes exactly `wanted` bytes out of the window, to be sent immediately, or none.
-    pub fn take_whole(&self, wanted: usize) -> bool {
+    pub fn consume_whole(&self, wanted: usize) -> bool {
         let mut state = self.state();
         let fits = state.window >= wanted as u64;
         if fits {
@@ -179,10 +179,10 @@ mod tests {
         assert!(!window.has_nothing_in_flight());
         // The peer adds 50 to the 100 that the SSH layer still knows.
         window.adjusted(150);
-        assert_eq!(window.take(1000), 90);
+        assert_eq!(window.consume_up_to(1000), 90);
         drop(lent);
         assert!(window.has_nothing_in_flight());
-        assert_eq!(window.take(1000), 0);
+        assert_eq!(window.consume_up_to(1000), 0);
         assert!(!window.is_open());
     }
 

@@ -7,9 +7,9 @@
 //! to [`LARGEST`] if it consumes much, as far as the budget allows. When the user's credit is nearly used up, a channel
 //! returns half of its own as it consumes data.
 //!
-//! Always: `open + waiting + owed == MINIMUM + reserved + slot + excess`, where *open* is what the client may still
+//! Always: `open + waiting + owed == MINIMUM + reserved + slot + excess_total`, where *open* is what the client may still
 //! send, *owed* what was consumed and not given back yet, *slot* the one packet of the connection that no window has
-//! room for, and *excess* what was sent without a grant.
+//! room for, and *excess_total* what was sent without a grant.
 //!
 //! A client may send more than it was granted: as in OpenSSH, a tenth of the window is tolerated.
 
@@ -36,10 +36,10 @@ pub struct ReceiveWindow {
     owed: usize,
     /// The bytes that were consumed in all.
     consumed: u64,
-    /// The bytes sent beyond the window, in one message after the other.
-    exceeded: usize,
-    /// The part of the waiting bytes that was not granted.
-    excess: usize,
+    /// The bytes that came beyond the window since the last message that fitted into it.
+    excess_in_a_row: usize,
+    /// The bytes that came beyond the window and were not consumed yet.
+    excess_total: usize,
     slot: Option<LargePacketSlot>,
 }
 
@@ -67,8 +67,8 @@ impl ReceiveWindow {
             open: MINIMUM,
             owed: 0,
             consumed: 0,
-            exceeded: 0,
-            excess: 0,
+            excess_in_a_row: 0,
+            excess_total: 0,
             slot: None,
         }
     }
@@ -100,14 +100,14 @@ impl ReceiveWindow {
         match self.open.checked_sub(bytes) {
             Some(rest) => {
                 self.open = rest;
-                self.exceeded = 0;
+                self.excess_in_a_row = 0;
                 Ok(())
             }
             None => {
-                self.exceeded += bytes - self.open;
-                self.excess += bytes - self.open;
+                self.excess_in_a_row += bytes - self.open;
+                self.excess_total += bytes - self.open;
                 self.open = 0;
-                (self.exceeded <= self.size() / 10)
+                (self.excess_in_a_row <= self.size() / 10)
                     .then_some(())
                     .ok_or(WindowExceeded)
             }
@@ -119,8 +119,8 @@ impl ReceiveWindow {
     pub fn consume(&mut self, bytes: usize) -> u32 {
         self.consumed = self.consumed.saturating_add(bytes as u64);
         self.owed += bytes;
-        let ungranted = self.excess.min(self.owed);
-        self.excess -= ungranted;
+        let ungranted = self.excess_total.min(self.owed);
+        self.excess_total -= ungranted;
         self.owed -= ungranted;
         if let Some(slot) = &mut self.slot {
             let back = slot.bytes.min(self.owed);
@@ -162,7 +162,7 @@ impl ReceiveWindow {
 
     /// Returns what the channel needs for a packet of which a part has arrived and `missing` bytes have not. Nothing
     /// else waits.
-    pub fn room_for(&mut self, missing: usize) -> PacketRoom {
+    pub fn window_for_rest_of_packet(&mut self, missing: usize) -> PacketRoom {
         let short = missing.saturating_sub(self.open);
         if short > self.owed {
             let deficit = short - self.owed;
@@ -245,7 +245,10 @@ mod tests {
         let packet = 256 * 1024;
         for window in [&mut one, &mut other] {
             window.receive(MINIMUM).unwrap();
-            assert_eq!(window.room_for(packet - MINIMUM), PacketRoom::NeedsSlot);
+            assert_eq!(
+                window.window_for_rest_of_packet(packet - MINIMUM),
+                PacketRoom::NeedsSlot
+            );
         }
         let permit = budget.large_packet().try_acquire_owned().unwrap();
         assert_eq!(one.take_slot(permit, packet - MINIMUM) as usize, packet - MINIMUM);

@@ -22,7 +22,7 @@ const FEW_NAMES_SIZE: usize = 4 * 1024;
 /// Opens a directory for listing, and replies with its handle.
 pub(super) fn opendir(sftp: &mut Sftp, path: &[u8], info: RequestInfo) -> RequestResult {
     let path = path_of(path)?;
-    let (descriptor, memory) = sftp.check_room(OPEN_DIRECTORY)?;
+    let (descriptor, memory) = sftp.reserve_for_open(OPEN_DIRECTORY)?;
     let opened = sftp.storage.open_dir(&path);
     let stream = sftp.report_refusal(opened, &path)?;
     let handle = sftp.insert(OpenHandle::Dir(DirHandle {

@@ -52,7 +52,7 @@ pub(super) fn write(
 /// Opens a file, creates it if the flags say so, and replies with its handle.
 pub(super) fn open(sftp: &mut Sftp, path: &[u8], how: OpenHow, info: RequestInfo) -> RequestResult {
     let (path, length) = (path_of(path)?, path.len());
-    let (descriptor, memory) = sftp.check_room(OPEN_FILE + length)?;
+    let (descriptor, memory) = sftp.reserve_for_open(OPEN_FILE + length)?;
     sftp.not_in_callback(how.truncate && sftp.is_large(&path, Links::Follow), info.wait)?;
     let opened = sftp.storage.open(&path, how, info.wait);
     let file = sftp.report_refusal(opened, &path)?;

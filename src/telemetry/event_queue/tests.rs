@@ -262,13 +262,13 @@ fn what_is_summed_up_is_not_lost_at_the_end() {
 async fn who_fills_their_part_waits_once_and_no_longer_than_two_seconds() {
     let queue = EventQueue::new(CAPACITY);
     let (flood, bob) = (
-        queue.credit(&"flood".parse().unwrap()),
-        queue.credit(&"bob".parse().unwrap()),
+        queue.backpressure(&"flood".parse().unwrap()),
+        queue.backpressure(&"bob".parse().unwrap()),
     );
     (0..30).for_each(|_| ignore(queue.push(now(), &removed("flood", "x"))));
-    assert!(!flood.is_short());
+    assert!(!flood.is_applied());
     (0..10).for_each(|_| ignore(queue.push(now(), &removed("flood", "x"))));
-    assert!(flood.is_short() && !bob.is_short());
+    assert!(flood.is_applied() && !bob.is_applied());
     let mut waiting = Box::pin(flood.wait());
     let at_once = tokio::time::timeout(Duration::ZERO, &mut waiting).await;
     assert!(at_once.is_err(), "it does not wait");
@@ -276,13 +276,13 @@ async fn who_fills_their_part_waits_once_and_no_longer_than_two_seconds() {
     tokio::time::timeout(50 * MAX_WAIT, &mut waiting).await.unwrap();
     drop(waiting);
     // From here on, sessions continue even if events are lost.
-    assert!(!flood.is_short());
+    assert!(!flood.is_applied());
     (0..100).for_each(|_| ignore(queue.push(now(), &removed("flood", "x"))));
-    assert!(!flood.is_short());
+    assert!(!flood.is_applied());
     // The disk works again.
     assert_eq!(queue.take(1000).lost, 90);
     (0..40).for_each(|_| ignore(queue.push(now(), &removed("flood", "x"))));
-    assert!(flood.is_short());
+    assert!(flood.is_applied());
     let waiting = tokio::spawn(async move { flood.wait().await });
     // There is one thread, so a task that is woken runs when the others yield.
     let others = async || {
@@ -302,7 +302,7 @@ async fn who_fills_their_part_waits_once_and_no_longer_than_two_seconds() {
 fn users_who_hold_nothing_are_forgotten() {
     let queue = EventQueue::new(CAPACITY);
     for n in 0..3 * REMEMBERED {
-        drop(queue.credit(&format!("user{n}").parse().unwrap()));
+        drop(queue.backpressure(&format!("user{n}").parse().unwrap()));
     }
     assert!(queue.state().owners.len() <= REMEMBERED + 1);
 }

@@ -48,7 +48,7 @@ fn a_full_home_is_measured_now_and_then_and_its_refusals_wait_for_little() {
     let mut schedule = Schedule::default();
     // An account that was never measured is measured at once.
     assert_eq!(schedule.advice(at(0), true), Advice::Ask);
-    schedule.since = Some(at(0));
+    schedule.asked_or_begun_at = Some(at(0));
     schedule.by_refusal = true;
     // A refusal during the measurement waits for the rest of the five seconds.
     assert_eq!(schedule.advice(at(1), false), Advice::Await(at(5)));
@@ -69,7 +69,7 @@ fn a_full_home_is_measured_now_and_then_and_its_refusals_wait_for_little() {
         "this handle was refused"
     );
     schedule.waiting = 1;
-    schedule.waits_from = Some(at(241));
+    schedule.may_wait_from = Some(at(241));
     assert_eq!(schedule.advice(at(212), true), Advice::Pause(at(215)));
     schedule.waiting = WAITING_AT_ONCE;
     assert_eq!(schedule.advice(at(212), true), Advice::Refuse);
