@@ -1,12 +1,12 @@
 //! Decides what a transfer does about a file that exists at its target: the decision table, without any reading or
 //! writing.
 //!
-//! | there | then |
+//! | at the destination | what is done |
 //! |---|---|
-//! | nothing | send it |
-//! | an empty file | send it: there is nothing to lose |
-//! | as long as ours | compare: the same is left alone, another is a conflict |
-//! | shorter | compare with our own first bytes: if they are the same, send the rest; else a conflict |
+//! | nothing | transfer it |
+//! | an empty file | transfer it: there is nothing to lose |
+//! | as long as the source | compare: the same is left alone, another is a conflict |
+//! | shorter | compare with the first bytes of the source: if they are the same, transfer the rest; else a conflict |
 //! | longer, a directory, or no file | a conflict |
 
 use std::fmt;
@@ -27,8 +27,8 @@ pub enum ExistingEntry {
 /// The first decision of the table, before anything is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstStep {
-    /// Send all of the file.
-    Send,
+    /// Transfer all of the file.
+    Transfer,
     /// Compare the hashes of the first bytes of both files.
     Compare {
         /// How many bytes are compared.
@@ -43,13 +43,13 @@ pub enum FirstStep {
 /// Why the user or an option has to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conflict {
-    /// The file has the same size as ours, but other content.
+    /// The file has the same size as the source, but other content.
     Differs,
-    /// The file is shorter than ours, and is not its beginning.
+    /// The file is shorter than the source, and is not its beginning.
     NoPart,
-    /// The file is shorter than ours, and resuming is switched off.
+    /// The file is shorter than the source, and resuming is switched off.
     Shorter,
-    /// The file is longer than ours.
+    /// The file is longer than the source.
     Longer,
     /// A download would grow as a `.part` file that is there, and that is not a beginning of it.
     Part,
@@ -97,16 +97,16 @@ pub enum Policy {
     Rename,
 }
 
-/// Looks up the table for a file of `ours` bytes.
-pub fn first_step(ours: u64, there: ExistingEntry, resume: bool) -> FirstStep {
-    match there {
-        ExistingEntry::Nothing => FirstStep::Send,
-        ExistingEntry::File(0) if ours > 0 => FirstStep::Send,
-        ExistingEntry::File(theirs) if theirs == ours => FirstStep::Compare {
-            length: ours,
+/// Looks up the table for a file of `source_size` bytes.
+pub fn first_step(source_size: u64, destination: ExistingEntry, resume: bool) -> FirstStep {
+    match destination {
+        ExistingEntry::Nothing => FirstStep::Transfer,
+        ExistingEntry::File(0) if source_size > 0 => FirstStep::Transfer,
+        ExistingEntry::File(size) if size == source_size => FirstStep::Compare {
+            length: source_size,
             whole: true,
         },
-        ExistingEntry::File(theirs) if theirs > ours => FirstStep::Conflict(Conflict::Longer),
+        ExistingEntry::File(size) if size > source_size => FirstStep::Conflict(Conflict::Longer),
         ExistingEntry::File(_) if !resume => FirstStep::Conflict(Conflict::Shorter),
         ExistingEntry::File(length) => FirstStep::Compare { length, whole: false },
         ExistingEntry::Directory => FirstStep::Conflict(Conflict::Directory),
@@ -117,12 +117,12 @@ pub fn first_step(ours: u64, there: ExistingEntry, resume: bool) -> FirstStep {
 /// What to do after the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Send the bytes from this offset on.
-    Send {
-        /// How many bytes are there already. 0: all of the file is sent.
+    /// Transfer the bytes from this offset on.
+    Transfer {
+        /// How many bytes are there already. 0: all of the file is transferred.
         from: u64,
     },
-    /// Send nothing: both ends have the same bytes.
+    /// Transfer nothing: both ends have the same bytes.
     Same,
     /// The user or an option has to decide.
     Conflict(Conflict),
@@ -132,7 +132,7 @@ pub enum Decision {
 pub fn compared(length: u64, whole: bool, same: bool) -> Decision {
     match (same, whole) {
         (true, true) => Decision::Same,
-        (true, false) => Decision::Send { from: length },
+        (true, false) => Decision::Transfer { from: length },
         (false, true) => Decision::Conflict(Conflict::Differs),
         (false, false) => Decision::Conflict(Conflict::NoPart),
     }
@@ -145,10 +145,10 @@ mod tests {
     #[test]
     fn each_row_of_the_table() {
         let compare = |length, whole| FirstStep::Compare { length, whole };
-        for (ours, there, expected) in [
-            (10, ExistingEntry::Nothing, FirstStep::Send),
-            (0, ExistingEntry::Nothing, FirstStep::Send),
-            (10, ExistingEntry::File(0), FirstStep::Send),
+        for (source_size, destination, expected) in [
+            (10, ExistingEntry::Nothing, FirstStep::Transfer),
+            (0, ExistingEntry::Nothing, FirstStep::Transfer),
+            (10, ExistingEntry::File(0), FirstStep::Transfer),
             (0, ExistingEntry::File(0), compare(0, true)),
             (10, ExistingEntry::File(10), compare(10, true)),
             (10, ExistingEntry::File(9), compare(9, false)),
@@ -161,7 +161,11 @@ mod tests {
             ),
             (10, ExistingEntry::Other, FirstStep::Conflict(Conflict::Other)),
         ] {
-            assert_eq!(first_step(ours, there, true), expected, "{ours} {there:?}");
+            assert_eq!(
+                first_step(source_size, destination, true),
+                expected,
+                "{source_size} {destination:?}"
+            );
         }
         assert_eq!(
             first_step(10, ExistingEntry::File(9), false),
@@ -171,7 +175,7 @@ mod tests {
         for (length, whole, same, expected) in [
             (10, true, true, Decision::Same),
             (10, true, false, Decision::Conflict(Conflict::Differs)),
-            (9, false, true, Decision::Send { from: 9 }),
+            (9, false, true, Decision::Transfer { from: 9 }),
             (9, false, false, Decision::Conflict(Conflict::NoPart)),
         ] {
             assert_eq!(compared(length, whole, same), expected);

@@ -63,7 +63,7 @@ impl Client {
             size: std::fs::metadata(&local).map_or(0, |meta| meta.len()),
             local,
             remote: [&self.base[..], b"/", name.as_bytes()].concat(),
-            there: None,
+            destination: None,
             known: None,
         }
     }

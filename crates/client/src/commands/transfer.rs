@@ -92,9 +92,9 @@ pub(super) enum TransferRoutes {
 impl TransferRoutes {
     async fn walk(&self, mut walk: Walk<'_>) -> std::result::Result<WalkResult, RemoteError> {
         match self {
-            Self::Up(routes, there) => {
+            Self::Up(routes, destination) => {
                 for (local, remote) in routes {
-                    walk.up(local, remote.clone(), *there).await?;
+                    walk.up(local, remote.clone(), *destination).await?;
                 }
             }
             Self::Down(routes) => {

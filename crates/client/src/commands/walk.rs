@@ -69,7 +69,7 @@ impl Walk<'_> {
         &mut self,
         local: &Path,
         remote: Vec<u8>,
-        there: Option<ExistingEntry>,
+        destination: Option<ExistingEntry>,
     ) -> Result<(), RemoteError> {
         let name = local.as_os_str().as_bytes();
         let meta = match std::fs::metadata(local) {
@@ -86,11 +86,17 @@ impl Walk<'_> {
             }
             return self.tree_up(local, remote, meta).await;
         }
-        self.push_up(local.to_owned(), remote, &meta, there);
+        self.push_up(local.to_owned(), remote, &meta, destination);
         Ok(())
     }
 
-    fn push_up(&mut self, local: PathBuf, remote: Vec<u8>, meta: &Metadata, there: Option<ExistingEntry>) {
+    fn push_up(
+        &mut self,
+        local: PathBuf,
+        remote: Vec<u8>,
+        meta: &Metadata,
+        destination: Option<ExistingEntry>,
+    ) {
         if !meta.is_file() {
             self.fail(local.as_os_str().as_bytes(), &"is not a regular file");
             return;
@@ -102,7 +108,7 @@ impl Walk<'_> {
             local,
             remote,
             size,
-            there,
+            destination,
             known: None,
         });
     }
@@ -161,11 +167,11 @@ impl Walk<'_> {
                         self.skip(path.as_os_str().as_bytes(), "not a regular file")
                     }
                     Ok(meta) => {
-                        let there = known
+                        let destination = known
                             .get(name.as_bytes())
                             .copied()
                             .unwrap_or(Some(ExistingEntry::Nothing));
-                        self.push_up(path, target, &meta, there);
+                        self.push_up(path, target, &meta, destination);
                     }
                 }
             }
@@ -200,7 +206,7 @@ impl Walk<'_> {
             local,
             remote,
             size,
-            there: None,
+            destination: None,
             known: Some(attrs),
         });
     }

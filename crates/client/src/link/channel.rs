@@ -93,11 +93,11 @@ impl Link {
 
     /// Sends a request. The answer can be waited for later.
     pub fn begin(&self, request: &Request<'_>) -> oneshot::Receiver<Reply<Bytes>> {
-        let (slot, answer) = oneshot::channel();
+        let (waiter, answer) = oneshot::channel();
         let id = self.id();
         let mut packet = Vec::new();
         request.encode(id, &mut packet);
-        self.inbox.expect(id, PendingRequest::One(slot));
+        self.inbox.expect(id, PendingRequest::One(waiter));
         self.send(packet.into());
         answer
     }

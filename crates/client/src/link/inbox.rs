@@ -63,7 +63,7 @@ pub(super) enum PendingRequest {
 
 /// A DATA reply that has begun to arrive.
 struct PartialData {
-    slot: Option<PendingRequest>,
+    waiter: Option<PendingRequest>,
     /// The length of the reply, in bytes.
     length: u32,
     taken: u32,
@@ -71,7 +71,7 @@ struct PartialData {
 
 #[derive(Default)]
 struct InboxState {
-    slots: HashMap<u32, PendingRequest>,
+    waiters: HashMap<u32, PendingRequest>,
     partial: BytesMut,
     reading: Option<PartialData>,
     notice: Vec<u8>,
@@ -89,11 +89,11 @@ impl Inbox {
     }
 
     /// Waits for the reply with this id, unless the connection is lost.
-    pub fn expect(&self, id: u32, slot: PendingRequest) {
+    pub fn expect(&self, id: u32, waiter: PendingRequest) {
         let mut state = self.state();
         match state.lost {
-            Some(_) => slot.lose(),
-            None => drop(state.slots.insert(id, slot)),
+            Some(_) => waiter.lose(),
+            None => drop(state.waiters.insert(id, waiter)),
         }
     }
 
@@ -103,9 +103,9 @@ impl Inbox {
         if state.lost.is_none() {
             state.lost = Some(why.into());
         }
-        let reading = state.reading.take().and_then(|reading| reading.slot);
-        for slot in state.slots.drain().map(|(_, slot)| slot).chain(reading) {
-            slot.lose();
+        let reading = state.reading.take().and_then(|reading| reading.waiter);
+        for waiter in state.waiters.drain().map(|(_, waiter)| waiter).chain(reading) {
+            waiter.lose();
         }
     }
 
@@ -187,24 +187,24 @@ impl InboxState {
         let Some(DataHeader { id, length }) = DataHeader::read(header)? else {
             return Ok(None);
         };
-        let slot = self.slots.remove(&id);
+        let waiter = self.waiters.remove(&id);
         if length == 0 {
             // A reply without bytes gets no further call, so it ends here.
-            end(slot, 0);
+            end(waiter, 0);
             return Ok(Some(PartialData {
-                slot: None,
+                waiter: None,
                 length: 0,
                 taken: 0,
             }));
         }
-        if let Some(PendingRequest::Many { length: asked, .. }) = &slot
+        if let Some(PendingRequest::Many { length: asked, .. }) = &waiter
             && length > *asked
         {
             // More bytes than were asked for would be written over what comes next.
             return Err(ServerFault::Body(SSH_FXP_DATA));
         }
         Ok(Some(PartialData {
-            slot,
+            waiter,
             length,
             taken: 0,
         }))
@@ -220,7 +220,7 @@ impl InboxState {
             offset,
             sink: Some(sink),
             ..
-        }) = &reading.slot
+        }) = &reading.waiter
             && !now.is_empty()
         {
             sink.bytes(offset.saturating_add(u64::from(reading.taken)), now);
@@ -229,15 +229,15 @@ impl InboxState {
             .taken
             .saturating_add(u32::try_from(now.len()).unwrap_or(u32::MAX));
         if reading.taken >= reading.length {
-            let (slot, length) = (reading.slot.take(), reading.length);
+            let (waiter, length) = (reading.waiter.take(), reading.length);
             self.reading = None;
-            end(slot, length);
+            end(waiter, length);
         }
         rest
     }
 
     fn deliver(&mut self, id: u32, reply: Reply<Bytes>) {
-        match self.slots.remove(&id) {
+        match self.waiters.remove(&id) {
             Some(PendingRequest::One(waiting)) => drop(waiting.send(reply)),
             Some(PendingRequest::Many {
                 offset, length, done, ..
@@ -255,10 +255,10 @@ impl InboxState {
     }
 }
 
-fn end(slot: Option<PendingRequest>, count: u32) {
+fn end(waiter: Option<PendingRequest>, count: u32) {
     if let Some(PendingRequest::Many {
         offset, length, done, ..
-    }) = slot
+    }) = waiter
     {
         let ended = Completion::Data(count);
         // A transfer that was cancelled does not wait any more.

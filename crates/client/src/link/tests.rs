@@ -64,8 +64,8 @@ proptest! {
         }
         let mut answers = Vec::new();
         for (id, _, _) in &reads {
-            let (slot, answer) = oneshot::channel();
-            inbox.expect(id + 100, PendingRequest::One(slot));
+            let (waiter, answer) = oneshot::channel();
+            inbox.expect(id + 100, PendingRequest::One(waiter));
             answers.push(answer);
         }
         let mut rest = &stream[..];
@@ -132,8 +132,8 @@ fn data_whose_lengths_disagree_are_refused() {
 #[test]
 fn data_without_a_request_is_dropped() {
     let inbox = Inbox::default();
-    let (slot, mut answer) = oneshot::channel();
-    inbox.expect(2, PendingRequest::One(slot));
+    let (waiter, mut answer) = oneshot::channel();
+    inbox.expect(2, PendingRequest::One(waiter));
     inbox
         .data(&[data(99, b"abc"), data(98, b""), status(2, StatusCode::Ok)].concat())
         .unwrap();
@@ -158,8 +158,8 @@ fn pending_requests_end_when_the_connection_is_lost() {
         },
         &Arc::default(),
     );
-    let (slot, mut answer) = oneshot::channel();
-    inbox.expect(2, PendingRequest::One(slot));
+    let (waiter, mut answer) = oneshot::channel();
+    inbox.expect(2, PendingRequest::One(waiter));
     inbox.data(&data(1, b"0123456789")[..15]).unwrap();
     inbox.lose("the cable was cut");
     inbox.lose("a second reason");

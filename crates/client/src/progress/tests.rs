@@ -24,7 +24,7 @@ fn job(direction: Direction, name: &[u8], size: u64) -> Job {
         local: std::ffi::OsStr::from_bytes(name).into(),
         remote: [b"/r/", name].concat(),
         size,
-        there: None,
+        destination: None,
         known: None,
     }
 }

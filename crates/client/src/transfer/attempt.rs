@@ -16,7 +16,7 @@ pub(super) struct Attempt<'a> {
     pub(super) progress: &'a FileProgress,
     /// Whether this run created the growing file (the target of an upload, the part of a download). If so, it may be
     /// replaced without a prompt.
-    pub(super) ours: &'a mut bool,
+    pub(super) begun_by_this_run: &'a mut bool,
     /// Whether the user or an option decided to replace the file at the target of a download.
-    pub(super) replaces: &'a mut bool,
+    pub(super) overwrite_agreed: &'a mut bool,
 }

@@ -20,19 +20,19 @@ use base::visible::hex;
 
 /// What is done with one file.
 pub(super) enum TransferAction {
-    /// Send the bytes from `from` on. `head` is the digest of those before.
-    Send { from: u64, head: Digest },
+    /// Transfer the bytes from `from` on. `head` is the digest of those before.
+    Transfer { from: u64, head: Digest },
     /// Do nothing: both ends have the same bytes.
     Same(Proof),
     /// Do nothing: the existing file stays.
     Skip,
-    /// Send all of the file under another name.
+    /// Transfer all of the file under another name.
     Rename,
 }
 
 impl TransferAction {
     fn anew() -> Self {
-        Self::Send {
+        Self::Transfer {
             from: 0,
             head: Digest::default(),
         }
@@ -44,7 +44,7 @@ pub(super) struct ComparedFiles<'a> {
     /// The size of the file that is to be transferred, in bytes.
     pub size: u64,
     /// What exists at the target.
-    pub there: ExistingEntry,
+    pub destination: ExistingEntry,
     /// The file of this machine: the source of an upload, or the target of a download.
     pub local: Option<&'a Arc<File>>,
 }
@@ -52,17 +52,19 @@ pub(super) struct ComparedFiles<'a> {
 impl Attempt<'_> {
     pub(super) async fn decide(&mut self, ends: ComparedFiles<'_>) -> Result<TransferAction, TransferError> {
         let resume = self.context.settings.resume;
-        let decision = match (first_step(ends.size, ends.there, resume), ends.local) {
-            (FirstStep::Send, _) => return Ok(TransferAction::anew()),
+        let decision = match (first_step(ends.size, ends.destination, resume), ends.local) {
+            (FirstStep::Transfer, _) => return Ok(TransferAction::anew()),
             (FirstStep::Conflict(conflict), _) => Decision::Conflict(conflict),
             (FirstStep::Compare { length: 0, .. }, _) => return Ok(TransferAction::Same(Proof::Md5)),
             (FirstStep::Compare { .. }, None) => return Ok(TransferAction::anew()),
             (FirstStep::Compare { length, whole }, Some(local)) => {
-                let (here, there) = self.heads(local, length, whole).await?;
-                let (proof, same) = match there {
-                    Some(there) => (Proof::Md5, there == here.clone().value()),
+                let (local_hash, server_hash) = self.heads(local, length, whole).await?;
+                let (proof, same) = match server_hash {
+                    Some(server_hash) => (Proof::Md5, server_hash == local_hash.clone().value()),
                     // Nothing verifies the existing bytes, and they may be replaced.
-                    None if self.context.settings.conflicts == Policy::Overwrite && !*self.ours => {
+                    None if self.context.settings.conflicts == Policy::Overwrite
+                        && !*self.begun_by_this_run =>
+                    {
                         return Ok(TransferAction::anew());
                     }
                     None => (Proof::Sizes, self.ends_agree(local, length).await?),
@@ -76,12 +78,15 @@ impl Attempt<'_> {
                         }
                         return Ok(TransferAction::Same(proof));
                     }
-                    Decision::Send { from } => {
+                    Decision::Transfer { from } => {
                         if proof == Proof::Sizes && !is_all(length) {
                             self.warn_unproven("the existing file is taken for the beginning by its ends");
                         }
                         self.progress.set_done(from);
-                        return Ok(TransferAction::Send { from, head: here });
+                        return Ok(TransferAction::Transfer {
+                            from,
+                            head: local_hash,
+                        });
                     }
                     conflict => conflict,
                 }
@@ -89,21 +94,21 @@ impl Attempt<'_> {
         };
         match decision {
             Decision::Conflict(conflict) => self.resolved(conflict).await,
-            Decision::Same | Decision::Send { .. } => Ok(TransferAction::anew()),
+            Decision::Same | Decision::Transfer { .. } => Ok(TransferAction::anew()),
         }
     }
 
     async fn resolved(&mut self, conflict: Conflict) -> Result<TransferAction, TransferError> {
         let decided = match self.job.direction {
-            Direction::Up => *self.ours,
-            Direction::Down => *self.replaces,
+            Direction::Up => *self.begun_by_this_run,
+            Direction::Down => *self.overwrite_agreed,
         };
         if decided && conflict.may_overwrite() {
             return Ok(TransferAction::anew());
         }
         match self.context.resolve_conflict(self.job, conflict).await? {
             Policy::Overwrite if conflict.may_overwrite() => {
-                *self.replaces = true;
+                *self.overwrite_agreed = true;
                 Ok(TransferAction::anew())
             }
             Policy::Overwrite | Policy::Ask => Err(TransferError::InTheWay(conflict)),
@@ -119,16 +124,16 @@ impl Attempt<'_> {
         length: u64,
         whole: bool,
     ) -> Result<(Digest, Option<Md5>), TransferError> {
-        let here = async {
+        let local_hash = async {
             let hashing = Digest::of_head(Arc::clone(local), length, self.context.stop.clone());
             hashing.await.map_err(TransferError::local("read the file"))
         };
-        let there = async {
+        let server_hash = async {
             let length = (!whole).then_some(length);
             let asked = self.link.md5(&self.job.remote, length).await;
             asked.map_err(TransferError::remote("hash the file"))
         };
-        tokio::try_join!(here, there)
+        tokio::try_join!(local_hash, server_hash)
     }
 
     pub(super) fn warn_unproven(&self, what: &str) {
@@ -142,24 +147,24 @@ impl Attempt<'_> {
     /// server gave before; if it differs the server is asked again, since the file may have changed meanwhile.
     pub(super) async fn verify(
         &self,
-        here: Option<Md5>,
+        local_hash: Option<Md5>,
         early: Option<Md5>,
         hint: &'static str,
     ) -> Result<Proof, TransferError> {
         let verify = self.context.settings.verify;
-        let Some(here) = here else {
+        let Some(local_hash) = local_hash else {
             return Ok(Proof::NotAsked);
         };
         self.progress.enter(Stage::Verifying);
-        if early == Some(here) {
+        if early == Some(local_hash) {
             return Ok(Proof::Md5);
         }
-        let there = self.link.md5(&self.job.remote, None).await;
-        match there.map_err(TransferError::remote("hash the file"))? {
-            Some(there) if there == here => Ok(Proof::Md5),
-            Some(there) => Err(TransferError::Differs {
-                here: hex(&here),
-                there: hex(&there),
+        let server_hash = self.link.md5(&self.job.remote, None).await;
+        match server_hash.map_err(TransferError::remote("hash the file"))? {
+            Some(server_hash) if server_hash == local_hash => Ok(Proof::Md5),
+            Some(server_hash) => Err(TransferError::Differs {
+                here: hex(&local_hash),
+                there: hex(&server_hash),
                 hint,
             }),
             None if verify == Verify::Always => Err(TransferError::Unproven),

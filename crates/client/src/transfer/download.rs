@@ -33,7 +33,7 @@ impl Attempt<'_> {
         if let Some(real) = followed(&self.job.local) {
             self.job.local = real;
         }
-        let known = self.job.known.filter(|_| !*self.ours);
+        let known = self.job.known.filter(|_| !*self.begun_by_this_run);
         let attrs = match known {
             Some(attrs) => attrs,
             None => self
@@ -49,8 +49,8 @@ impl Attempt<'_> {
             }
         };
         self.progress.set_total(size);
-        let there = look(&self.job.local)?;
-        let file = match there {
+        let destination = look(&self.job.local)?;
+        let file = match destination {
             ExistingEntry::Nothing => return self.fetch(attrs, size, false).await,
             ExistingEntry::File(_) => {
                 let opened = File::open(&self.job.local);
@@ -58,8 +58,12 @@ impl Attempt<'_> {
             }
             ExistingEntry::Directory | ExistingEntry::Other => None,
         };
-        let local = file.as_ref();
-        match self.decide(ComparedFiles { size, there, local }).await? {
+        let ends = ComparedFiles {
+            size,
+            destination,
+            local: file.as_ref(),
+        };
+        match self.decide(ends).await? {
             TransferAction::Same(proof) => {
                 if let Some(file) = file {
                     self.keep(&file, &attrs)?;
@@ -67,8 +71,8 @@ impl Attempt<'_> {
                 return Ok(Outcome::Same(proof));
             }
             TransferAction::Skip => return Ok(Outcome::Skipped),
-            TransferAction::Send { from: 0, .. } => {}
-            TransferAction::Send { .. } => self.becomes_part()?,
+            TransferAction::Transfer { from: 0, .. } => {}
+            TransferAction::Transfer { .. } => self.becomes_part()?,
             TransferAction::Rename => {
                 self.rename_local()?;
                 return self.fetch(attrs, size, false).await;
@@ -118,11 +122,11 @@ impl Attempt<'_> {
         if have > size {
             return Ok(None);
         }
-        let (here, there) = self.heads(&part.file, have, have == size).await?;
-        let is_beginning = match there {
-            Some(there) => there == here.clone().value(),
+        let (local_hash, server_hash) = self.heads(&part.file, have, have == size).await?;
+        let is_beginning = match server_hash {
+            Some(server_hash) => server_hash == local_hash.clone().value(),
             // Nothing verifies the part, and it may be replaced.
-            None if self.context.settings.conflicts == Policy::Overwrite && !*self.ours => false,
+            None if self.context.settings.conflicts == Policy::Overwrite && !*self.begun_by_this_run => false,
             None => self.ends_agree(&part.file, have).await?,
         };
         if !is_beginning {
@@ -132,10 +136,10 @@ impl Attempt<'_> {
             part.empty()?;
             return Ok(Some((0, Digest::default())));
         }
-        if there.is_none() {
+        if server_hash.is_none() {
             self.warn_unproven("the .part file is taken for the beginning by its ends");
         }
-        Ok(Some((have, here)))
+        Ok(Some((have, local_hash)))
     }
 
     /// Opens the part, and decides what is done with what is in it. `None`: the file is to be skipped.
@@ -150,7 +154,7 @@ impl Attempt<'_> {
             if let Some((from, head)) = self.kept_part(&part, size).await? {
                 return Ok(Some((part, from, head)));
             }
-            let policy = match *self.ours {
+            let policy = match *self.begun_by_this_run {
                 true => Policy::Overwrite,
                 false => self.context.resolve_conflict(self.job, Conflict::Part).await?,
             };
@@ -181,7 +185,7 @@ impl Attempt<'_> {
         };
         let opened = self.link.open_read(&self.job.remote).await;
         let handle = opened.map_err(TransferError::remote("open the file"))?;
-        *self.ours = true;
+        *self.begun_by_this_run = true;
         self.progress.set_done(from);
         self.progress.enter(Stage::Sending);
         let small = size.saturating_sub(from) < SMALL_BYTES;

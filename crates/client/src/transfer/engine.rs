@@ -111,7 +111,7 @@ impl Engine {
     }
 
     async fn attempts(&self, mut job: Job, progress: &FileProgress) -> Result<Outcome, TransferError> {
-        let (mut fruitless, mut ours, mut replaces, mut furthest) = (0, false, false, 0);
+        let (mut fruitless, mut begun_by_this_run, mut overwrite_agreed, mut furthest) = (0, false, false, 0);
         loop {
             let attempt = async {
                 let link = self.context.link().await.map_err(TransferError::Disconnected)?;
@@ -120,8 +120,8 @@ impl Engine {
                     link,
                     job: &mut job,
                     progress,
-                    ours: &mut ours,
-                    replaces: &mut replaces,
+                    begun_by_this_run: &mut begun_by_this_run,
+                    overwrite_agreed: &mut overwrite_agreed,
                 };
                 match attempt.job.direction {
                     Direction::Up => attempt.upload().await,

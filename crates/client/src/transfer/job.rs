@@ -41,7 +41,7 @@ pub struct Job {
     /// The size of the file when it was found, in bytes.
     pub size: u64,
     /// What exists at the target of an upload, if that was just looked up.
-    pub there: Option<ExistingEntry>,
+    pub destination: Option<ExistingEntry>,
     /// The attributes of the source of a download, if they were just received.
     pub known: Option<Attributes>,
 }
@@ -62,7 +62,7 @@ impl Job {
             Direction::Up => job.remote.extend_from_slice(ending.as_bytes()),
             Direction::Down => job.local = part_file::with_ending(&self.local, ending),
         }
-        job.there = None;
+        job.destination = None;
         job
     }
 

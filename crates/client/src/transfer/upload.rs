@@ -89,8 +89,8 @@ impl Attempt<'_> {
         let source = SourceFile::open(self.job)?;
         let size = source.meta.len();
         self.progress.set_total(size);
-        let there = match self.job.there {
-            Some(there) if !*self.ours => there,
+        let destination = match self.job.destination {
+            Some(destination) if !*self.begun_by_this_run => destination,
             _ => existing_entry(
                 self.link
                     .look(&self.job.remote)
@@ -100,12 +100,12 @@ impl Attempt<'_> {
         };
         let ends = ComparedFiles {
             size,
-            there,
+            destination,
             local: Some(&source.file),
         };
         match self.decide(ends).await? {
             // All bytes had arrived when the connection broke.
-            TransferAction::Same(proof) if *self.ours => {
+            TransferAction::Same(proof) if *self.begun_by_this_run => {
                 self.keep_times(&source).await?;
                 let resumed_from = size;
                 Ok(Outcome::Sent { resumed_from, proof })
@@ -115,7 +115,7 @@ impl Attempt<'_> {
                 Ok(Outcome::Same(proof))
             }
             TransferAction::Skip => Ok(Outcome::Skipped),
-            TransferAction::Send { from, head } => self.send(&source, from, head).await,
+            TransferAction::Transfer { from, head } => self.send(&source, from, head).await,
             TransferAction::Rename => {
                 self.rename_remote().await?;
                 self.send(&source, 0, Digest::default()).await
@@ -143,7 +143,7 @@ impl Attempt<'_> {
         let mode = local_attributes(&source.meta).permissions;
         let opened = self.link.open_write(&self.job.remote, from == 0, mode).await;
         let handle = opened.map_err(TransferError::remote("open the file"))?;
-        *self.ours = true;
+        *self.begun_by_this_run = true;
         self.progress.set_done(from);
         self.progress.enter(Stage::Sending);
         let size = source.meta.len();
