@@ -40,6 +40,8 @@ use slots::{Slot, Slots};
 const TICK: Duration = Duration::from_millis(5);
 /// A slot that is occupied for this long is stuck: a busy machine usually lets a thread run again before that.
 const STUCK_AFTER: Duration = Duration::from_millis(25);
+/// The same for a thread that serves one session alone: its calls may wait for a read and for locks, up to 20 ms each.
+const THREAD_STUCK_AFTER: Duration = Duration::from_millis(100);
 /// A slot that is occupied for this long is on a file system that hangs: a disk that is only busy answers sooner.
 const HUNG: Duration = Duration::from_secs(2);
 /// How long a file system stays slow after it was last seen stuck, or hung.
@@ -89,7 +91,7 @@ impl ThreadSlots {
     /// Returns whether the thread with this slot hangs in a file system.
     pub fn is_stuck(&self, number: usize) -> bool {
         let age = self.0.thread_slots.age_of(number, self.0.now());
-        age.is_some_and(|age| age >= micros(STUCK_AFTER))
+        age.is_some_and(|age| age >= micros(THREAD_STUCK_AFTER))
     }
 }
 
@@ -119,7 +121,8 @@ pub struct HomeIo {
 /// The permission to be inside the file system on a thread of the event loop.
 pub struct InlinePermit<'a> {
     slot: &'a Slot,
-    own_thread: bool,
+    shared: &'a Shared,
+    alone: bool,
 }
 
 /// The permission to be inside the file system on threads of the blocking pool.
@@ -147,8 +150,15 @@ impl std::fmt::Debug for HomeIo {
 
 impl InlinePermit<'_> {
     /// Returns whether the thread serves one session alone, so that nobody else waits while it is inside.
-    pub fn is_own_thread(&self) -> bool {
-        self.own_thread
+    pub fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Notes that another call begins with this permit, which may wait as long as one call may.
+    pub fn next_call(&self) {
+        if self.alone {
+            self.slot.take_again(self.shared.now());
+        }
     }
 }
 
@@ -223,15 +233,16 @@ impl Filesystem {
     fn enter(&self) -> Option<InlinePermit<'_>> {
         let now = self.shared.now();
         let own = own_thread::slot();
-        let closed_until = match own {
-            Some(_) => &self.hung_until,
-            None => &self.slow_until,
+        let alone = own.is_some_and(|slot| slot.alone);
+        let closed_until = match alone {
+            true => &self.hung_until,
+            false => &self.slow_until,
         };
         if now < closed_until.load(Ordering::Relaxed) {
             return None;
         }
         let slot = match own {
-            Some(number) => self.shared.thread_slots.take_nth(number, now, self.device),
+            Some(own) => self.shared.thread_slots.take_nth(own.number, now, self.device),
             None => self.shared.slots.take(now, self.device),
         }?;
         if self.shared.asleep.load(Ordering::SeqCst) {
@@ -239,7 +250,8 @@ impl Filesystem {
         }
         Some(InlinePermit {
             slot,
-            own_thread: own.is_some(),
+            shared: &self.shared,
+            alone,
         })
     }
 
@@ -331,7 +343,8 @@ impl Shared {
         for (slot, is_shared) in slots.chain(thread_slots) {
             occupancy.any = true;
             occupancy.late |= is_shared && slot.age >= micros(TICK);
-            if slot.age >= micros(STUCK_AFTER) {
+            let stuck_after = if is_shared { STUCK_AFTER } else { THREAD_STUCK_AFTER };
+            if slot.age >= micros(stuck_after) {
                 self.slow_down(slot.device, now, slot.age >= micros(HUNG));
             }
         }

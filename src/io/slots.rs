@@ -63,6 +63,11 @@ impl Slot {
         taken
     }
 
+    /// Begins the time anew for a slot that is taken.
+    pub(super) fn take_again(&self, now: u64) {
+        self.since.store(now + 1, Ordering::Release);
+    }
+
     fn taken(&self, now: u64) -> Option<TakenSlot> {
         let since = self.since.load(Ordering::Acquire).checked_sub(1)?;
         Some(TakenSlot {

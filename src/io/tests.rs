@@ -1,4 +1,11 @@
 use super::*;
+use own_thread::OwnSlot;
+
+/// The slot of the first thread that serves sessions, which serves one alone.
+const ALONE: OwnSlot = OwnSlot {
+    number: 0,
+    alone: true,
+};
 
 #[tokio::test]
 async fn slots_bound_who_is_inside() {
@@ -67,7 +74,7 @@ async fn a_thread_of_its_own_needs_no_slot() {
     let shared = filesystem.enter().unwrap();
     assert!(filesystem.enter().is_none(), "the only slot is taken");
     let own = {
-        let _own = own_thread::enter(Some(0));
+        let _own = own_thread::enter(ALONE);
         filesystem.enter().unwrap()
     };
     assert!(
@@ -92,7 +99,7 @@ async fn a_thread_of_its_own_goes_the_slow_way_only_while_its_file_system_hangs(
     loop {
         let now = filesystem.shared.now();
         let slow = now < filesystem.slow_until.load(Ordering::Relaxed);
-        let _own = own_thread::enter(Some(0));
+        let _own = own_thread::enter(ALONE);
         match filesystem.enter() {
             Some(permit) => drop(permit),
             None => break,
@@ -102,4 +109,43 @@ async fn a_thread_of_its_own_goes_the_slow_way_only_while_its_file_system_hangs(
         std::thread::sleep(TICK);
     }
     assert!(began.elapsed() >= HUNG && slow_before_hung);
+}
+
+#[tokio::test]
+async fn sessions_that_share_a_thread_do_not_wait_and_its_hang_is_seen() {
+    let scheduler = IoScheduler::new(0, 1, Handle::current()).unwrap();
+    let slots = scheduler.thread_slots();
+    let filesystem = scheduler.of_device(1);
+    let _own = own_thread::enter(OwnSlot {
+        alone: false,
+        ..ALONE
+    });
+    let permit = filesystem.enter().unwrap();
+    assert!(!permit.is_alone());
+    while !slots.is_stuck(0) || filesystem.slow_until.load(Ordering::Relaxed) == 0 {
+        std::thread::sleep(TICK);
+    }
+    drop(permit);
+    let slow = filesystem.enter().is_none();
+    let until = filesystem.slow_until.load(Ordering::Relaxed);
+    // If the test itself was delayed for that long, this check proves nothing.
+    assert!(slow || filesystem.shared.now() >= until);
+}
+
+#[tokio::test]
+async fn each_call_has_its_own_time() {
+    let scheduler = IoScheduler::new(0, 1, Handle::current()).unwrap();
+    let filesystem = scheduler.of_device(1);
+    let _own = own_thread::enter(ALONE);
+    let permit = filesystem.enter().unwrap();
+    let age = || {
+        let now = filesystem.shared.now();
+        filesystem.shared.thread_slots.age_of(0, now).unwrap()
+    };
+    std::thread::sleep(TICK);
+    let before = age();
+    let called = filesystem.shared.now();
+    permit.next_call();
+    assert!(before >= micros(TICK));
+    assert!(age() <= filesystem.shared.now() - called);
 }

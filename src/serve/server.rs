@@ -185,7 +185,12 @@ impl Server {
         tasks.stop_accepting();
         let timeout = Duration::from_secs(reloading.config.server.drain_secs);
         drain(&self.service, &tasks.connections, timeout, self.end_now).await;
-        self.service.threads.stop();
+        within(
+            STOP_TIMEOUT,
+            "ending the threads of sessions",
+            self.service.threads.stop(),
+        )
+        .await;
         tasks.end_helpers().await;
         control::server::unbind(&reloading.config.control_socket());
         // This comes last, when nothing changes any more: the exact use of every account is recorded.

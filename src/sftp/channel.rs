@@ -200,19 +200,22 @@ impl<'a> InlineBatch<'a> {
             && self.state.window.budget().may_make_more(self.sent)
     }
 
-    /// Returns how long requests may wait here.
+    /// Returns whether the next request may wait here.
     fn wait(&self) -> Wait {
+        if let Some(permit) = &self.permit {
+            permit.next_call();
+        }
         match &self.permit {
-            Some(permit) if permit.is_own_thread() => Wait::Briefly,
+            Some(permit) if permit.is_alone() => Wait::Briefly,
             _ => Wait::Never,
         }
     }
 
     /// Answers the waiting requests, as far as that is possible in this callback.
     fn answer_pending(&mut self) {
-        let wait = self.wait();
         self.send_unsent();
         while self.is_open() && self.state.pending.unsent.is_empty() {
+            let wait = self.wait();
             let SessionOwner::Channel(sftp) = &mut self.state.owner else {
                 return;
             };

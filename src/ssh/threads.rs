@@ -12,7 +12,7 @@
 //! - *alone*: a session thread polls it, and no other. Calls on a file system run there without a slot of the event loop
 //!   ([`crate::io::own_thread`]), since nobody else waits for the thread.
 //! - *together*: it shares a session thread with others, because there are as many threads as there may be. Calls on a
-//!   file system need a slot again. When threads become free, it gets one of its own.
+//!   file system must not wait, as on the event loop. When threads become free, it gets one of its own.
 //! - *ended*: the connection is gone.
 //!
 //! Every [`session::REVIEW`] a connection on a session thread is looked at: one that has moved next to nothing goes back
@@ -33,12 +33,14 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use crate::domain::user::UserName;
 use crate::io::ThreadSlots;
+use crate::io::own_thread::OwnSlot;
 
 pub use session::{MovableSession, RunningConnection};
-use table::{Choice, ThreadTable};
+use table::{Choice, Improvement, ThreadTable};
 
 /// A thread ends when no session has needed it for this long.
 const LINGER: Duration = Duration::from_secs(10);
@@ -59,6 +61,8 @@ struct Shared {
     table: Mutex<ThreadTable<Arc<SessionThread>>>,
     /// Is notified when a thread has ended.
     ended: Notify,
+    /// Counts the threads that have not ended.
+    alive: TaskTracker,
     quit: CancellationToken,
 }
 
@@ -91,6 +95,7 @@ impl SessionThreads {
                 table: Mutex::new(ThreadTable::new(slots.capacity(), cores)),
                 slots,
                 ended: Notify::new(),
+                alive: TaskTracker::new(),
                 quit: quit.clone(),
             }),
             _quit: quit.drop_guard(),
@@ -102,10 +107,12 @@ impl SessionThreads {
         self.shared.ended.notified().await;
     }
 
-    /// Ends the threads, and with them the connections that they still serve. A thread that hangs in a file system is
-    /// not waited for.
-    pub fn stop(&self) {
+    /// Ends the threads, and with them the connections that they still serve. Waits until all have ended; a thread that
+    /// hangs in a file system does not.
+    pub async fn stop(&self) {
         self.shared.quit.cancel();
+        self.shared.alive.close();
+        self.shared.alive.wait().await;
     }
 }
 
@@ -145,14 +152,27 @@ impl Shared {
             deserted: Notify::new(),
         });
         let (shared, own) = (Arc::clone(self), Arc::clone(&thread));
-        std::thread::Builder::new()
+        let alive = self.alive.token();
+        // Without a thread the runtime is left here, to be dropped where that may not wait.
+        let runtime = Arc::new(Mutex::new(Some(runtime)));
+        let handed_over = Arc::clone(&runtime);
+        let started = std::thread::Builder::new()
             .name(format!("session-{number}"))
             .stack_size(STACK)
             .spawn(move || {
-                runtime.block_on(shared.serve(&own));
-                drop(runtime);
+                let runtime = handed_over.lock().take();
+                if let Some(runtime) = runtime {
+                    runtime.block_on(shared.serve(&own));
+                }
                 shared.ended.notify_one();
-            })?;
+                drop(alive);
+            });
+        if let Err(error) = started {
+            if let Some(runtime) = runtime.lock().take() {
+                runtime.shutdown_background();
+            }
+            return Err(error);
+        }
         Ok(thread)
     }
 
@@ -175,23 +195,31 @@ impl Shared {
 }
 
 impl ThreadPlace {
-    /// The slot of the thread, if it serves nobody else.
-    fn own_slot(&self) -> Option<usize> {
-        (self.thread.sessions.load(Ordering::Relaxed) == 1).then_some(self.thread.number)
+    fn is_alone(&self) -> bool {
+        self.thread.sessions.load(Ordering::Relaxed) == 1
+    }
+
+    /// The slot that calls on file systems take on the thread.
+    fn slot(&self) -> OwnSlot {
+        OwnSlot {
+            number: self.thread.number,
+            alone: self.is_alone(),
+        }
     }
 
     /// A better place for this connection, if there is one now.
     fn better(&self) -> Option<ThreadPlace> {
-        let improves = self
+        let improvement = self
             .shared
             .table
             .lock()
-            .may_improve(self.thread.number, &self.user);
-        if !improves {
-            return None;
-        }
+            .improvement(self.thread.number, &self.user)?;
         let place = self.shared.place(&self.user)?;
-        (place.thread.number != self.thread.number).then_some(place)
+        let is_better = match improvement {
+            Improvement::FewerThreads => place.thread.number != self.thread.number,
+            Improvement::ThreadAlone => place.is_alone(),
+        };
+        is_better.then_some(place)
     }
 }
 

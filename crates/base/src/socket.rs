@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::buffer::Buffer;
@@ -59,6 +60,8 @@ struct Shared {
     stream: Arc<net::TcpStream>,
     /// The event loop that reports when the socket is ready: the one of the thread that serves the connection.
     readiness: Mutex<Arc<Readiness>>,
+    /// Is notified when another event loop reports.
+    changed: Notify,
     output: Mutex<Vec<u8>>,
     began: Instant,
     /// When the last input arrived, in milliseconds after `began`.
@@ -83,6 +86,7 @@ impl Socket {
             shared: Arc::new(Shared {
                 stream,
                 readiness,
+                changed: Notify::new(),
                 output: Mutex::default(),
                 began: Instant::now(),
                 last_input: AtomicU64::new(0),
@@ -261,11 +265,20 @@ impl ConnectionHandle {
     /// not read.
     pub async fn hung_up(&self) {
         loop {
+            let changed = self.0.changed.notified();
             let readiness = self.0.readiness();
-            match readiness.readable().await {
-                Ok(guard) if !guard.ready().is_read_closed() => {}
+            let ready = tokio::select! {
+                ready = readiness.readable() => ready.map(|guard| guard.ready()),
+                () = changed => continue,
+            };
+            match ready {
+                Ok(ready) if !ready.is_read_closed() => {}
+                // The event loop has ended, and another one reports now.
+                Err(_) if !Arc::ptr_eq(&readiness, &self.0.readiness()) => continue,
                 Ok(_) | Err(_) => return,
             }
+            // Two registrations with one event loop exclude each other.
+            drop(readiness);
             // Unread bytes keep the socket readable, so its readiness gives no information.
             tokio::time::sleep(HANG_UP_POLL).await;
         }
@@ -279,6 +292,7 @@ impl ConnectionHandle {
     pub fn change_event_loop(&self) -> io::Result<()> {
         let readiness = Arc::new(register(&self.0.stream)?);
         *self.0.readiness.lock() = readiness;
+        self.0.changed.notify_waiters();
         Ok(())
     }
 

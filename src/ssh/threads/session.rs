@@ -67,10 +67,11 @@ pub struct MovableSession {
     shared: Arc<Shared>,
 }
 
-/// The bytes that a connection had moved when a time began.
+/// The bytes that a connection had moved when a time began, and when it was polled last.
 struct Window {
     since: Instant,
     bytes: u64,
+    bytes_at_last_poll: u64,
 }
 
 /// Why a connection is not polled where it was any more.
@@ -142,17 +143,22 @@ impl MovableSession {
     /// Runs on a session thread until the connection ends, becomes quiet, or gets a better place.
     async fn on_thread(mut self, place: ThreadPlace) {
         if let Err(error) = self.socket.change_event_loop() {
-            // The socket is still registered where it was.
-            tracing::debug!(%error, "a connection stays on its event loop");
-            drop(place);
-            return self.go_to_event_loop();
+            tracing::debug!(%error, "a connection cannot be served by its thread");
+            return match self.register_with_event_loop() {
+                Ok(()) => self.go_to_event_loop(),
+                Err(error) => self.end(Err(error.into())),
+            };
         }
         loop {
             self.window = Window::of(&self.socket);
-            match self.poll_on_thread(&place).await {
+            let departure = self.poll_on_thread(&place).await;
+            match departure {
                 Departure::Ended(ended) => return self.end(ended),
                 Departure::Review if self.window.moved(&self.socket) <= ACTIVE => {
-                    return self.leave(place);
+                    // If that fails, the connection stays where it is.
+                    if self.register_with_event_loop().is_ok() {
+                        return self.go_to_event_loop();
+                    }
                 }
                 Departure::Review => {
                     if let Some(better) = place.better() {
@@ -175,25 +181,19 @@ impl MovableSession {
         };
         std::future::poll_fn(move |cx| {
             let _context = event_loop.enter();
-            let _own = own_thread::enter(place.own_slot());
-            if let Poll::Ready(ended) = self.session.as_mut().poll(cx) {
-                return Poll::Ready(Departure::Ended(ended));
+            let _own = own_thread::enter(place.slot());
+            // The review first: a connection that always has something to do uses up what a task may do at once, after
+            // which a timer is never ready. Whoever reviews the connection polls it next.
+            if review.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Departure::Review);
             }
-            review.as_mut().poll(cx).map(|()| Departure::Review)
+            self.session.as_mut().poll(cx).map(Departure::Ended)
         })
     }
 
-    /// Goes back to the server's event loop. The place is kept until the socket is registered there.
-    fn leave(mut self, place: ThreadPlace) {
-        let changed = {
-            let _context = self.shared.event_loop.enter();
-            self.socket.change_event_loop()
-        };
-        match changed {
-            Ok(()) => self.go_to_event_loop(),
-            Err(error) => self.end(Err(error.into())),
-        }
-        drop(place);
+    fn register_with_event_loop(&self) -> std::io::Result<()> {
+        let _context = self.shared.event_loop.enter();
+        self.socket.change_event_loop()
     }
 
     /// Whether the connection is active and may have a thread. What it moves until the sign-in does not count.
@@ -202,19 +202,15 @@ impl MovableSession {
             self.window = Window::of(&self.socket);
             return false;
         }
-        if self.window.moved(&self.socket) <= ACTIVE {
-            return false;
-        }
-        let quick = self.window.since.elapsed() <= ACTIVE_WITHIN;
-        self.window = Window::of(&self.socket);
-        quick
-            && self
-                .no_thread_until
-                .is_none_or(|until| until <= self.window.since)
+        let now = Instant::now();
+        self.window.go_on(&self.socket, now) > ACTIVE && self.no_thread_until.is_none_or(|until| until <= now)
     }
 
-    fn end(&mut self, ended: Ended) {
-        if let Some(sender) = self.ended.take() {
+    /// Tells the supervisor that the connection has ended, once all that it held is dropped.
+    fn end(mut self, ended: Ended) {
+        let sender = self.ended.take();
+        drop(self);
+        if let Some(sender) = sender {
             // A supervisor that has given up does not wait for it.
             let _ = sender.send(ended);
         }
@@ -231,15 +227,33 @@ impl Drop for MovableSession {
 
 impl Window {
     fn of(socket: &ConnectionHandle) -> Self {
-        let (received, sent) = socket.traffic();
+        let bytes = total(socket);
         Self {
             since: Instant::now(),
-            bytes: received + sent,
+            bytes,
+            bytes_at_last_poll: bytes,
         }
     }
 
+    /// The bytes that were moved since the window began.
     fn moved(&self, socket: &ConnectionHandle) -> u64 {
-        let (received, sent) = socket.traffic();
-        received + sent - self.bytes
+        total(socket) - self.bytes
     }
+
+    /// The bytes that were moved within [`ACTIVE_WITHIN`], to be asked for after each poll. A window that is older begins
+    /// anew before the last poll.
+    fn go_on(&mut self, socket: &ConnectionHandle, now: Instant) -> u64 {
+        if now.duration_since(self.since) > ACTIVE_WITHIN {
+            self.since = now;
+            self.bytes = self.bytes_at_last_poll;
+        }
+        self.bytes_at_last_poll = total(socket);
+        self.bytes_at_last_poll - self.bytes
+    }
+}
+
+/// The bytes that a connection has received and sent.
+fn total(socket: &ConnectionHandle) -> u64 {
+    let (received, sent) = socket.traffic();
+    received + sent
 }

@@ -4,7 +4,7 @@
 //! nobody else needs any, it is [`ALONE`] times as many, but no more than half of all. Beyond that, the user's own
 //! sessions share their threads. This is the fairness between users, because the kernel is fair between threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::user::UserName;
 
@@ -39,6 +39,15 @@ pub(super) enum Choice<T> {
     New(usize),
 }
 
+/// Why a session should change its thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Improvement {
+    /// The user has more threads than they may have now, and this is one too many.
+    FewerThreads,
+    /// The session shares its thread, although the user may have one more.
+    ThreadAlone,
+}
+
 impl<T> Entry<T> {
     fn sessions(&self) -> usize {
         self.users.values().sum()
@@ -62,13 +71,16 @@ impl<T: Clone> ThreadTable<T> {
 
     /// The number of threads that a user may have now.
     fn limit(&self, user: &UserName) -> usize {
-        let alone = self
+        let others: BTreeSet<_> = self
             .threads
             .values()
-            .all(|entry| entry.users.keys().all(|other| other == user));
-        match alone {
-            true => self.each.max((ALONE * self.each).min(self.capacity / 2)),
-            false => self.each,
+            .flat_map(|entry| entry.users.keys())
+            .filter(|other| *other != user)
+            .collect();
+        match others.len() {
+            0 => self.each.max((ALONE * self.each).min(self.capacity / 2)),
+            // Where there are few threads, each user has a part of them.
+            others => (self.capacity / (others + 1)).clamp(1, self.each.max(1)),
         }
     }
 
@@ -148,9 +160,8 @@ impl<T: Clone> ThreadTable<T> {
         unused
     }
 
-    /// Whether a session of the user on this thread should look for another: the user has more threads than they may
-    /// have and this is one too many, or the session shares the thread although the user may have one more.
-    pub(super) fn may_improve(&self, number: usize, user: &UserName) -> bool {
+    /// Why a session of the user on this thread should look for another thread, if it should.
+    pub(super) fn improvement(&self, number: usize, user: &UserName) -> Option<Improvement> {
         let limit = self.limit(user);
         let own = self.threads.iter().filter(|(_, entry)| entry.is_of(user));
         let (before, count) = own.fold((0, 0), |(before, count), (other, _)| {
@@ -163,7 +174,10 @@ impl<T: Clone> ThreadTable<T> {
         let others_fit = count < limit
             && (self.threads.len() < self.capacity
                 || self.threads.values().any(|entry| entry.users.is_empty()));
-        before >= limit || shares && others_fit
+        if before >= limit {
+            return Some(Improvement::FewerThreads);
+        }
+        (shares && others_fit).then_some(Improvement::ThreadAlone)
     }
 }
 
@@ -197,8 +211,13 @@ mod tests {
         );
         // Another user comes: each may have eight.
         assert_eq!(place(&mut table, &bob), 10);
-        assert!(table.may_improve(9, &alice) && table.may_improve(8, &alice));
-        assert!(!table.may_improve(7, &alice), "the user may keep eight");
+        for surplus in [8, 9] {
+            assert_eq!(
+                table.improvement(surplus, &alice),
+                Some(Improvement::FewerThreads)
+            );
+        }
+        assert_eq!(table.improvement(7, &alice), None, "the user may keep eight");
         assert_eq!(
             table.choose(&alice, |_| false),
             Some(Choice::Thread(2)),
@@ -220,9 +239,13 @@ mod tests {
         }
         let last = user("i");
         assert_eq!(place(&mut table, &last), 0);
-        assert!(!table.may_improve(0, &last));
+        assert_eq!(table.improvement(0, &last), None);
         table.leave(3, &user("d"));
-        assert!(table.may_improve(0, &last), "a thread has become free");
+        assert_eq!(
+            table.improvement(0, &last),
+            Some(Improvement::ThreadAlone),
+            "a thread has become free"
+        );
         assert_eq!(table.choose(&last, |_| false), Some(Choice::Thread(3)));
         assert!(!table.retire(0) && table.retire(3));
     }
@@ -246,8 +269,9 @@ mod tests {
             (2, 512, 64, 8),
             (8, 512, 256, 32),
             (64, 512, 256, 256),
-            (64, 3, 3, 3),
-            (2, 13, 8, 8),
+            (64, 3, 3, 1),
+            (2, 13, 8, 6),
+            (1, 1, 1, 1),
         ] {
             let mut table = ThreadTable::new(capacity, cores);
             assert_eq!(table.limit(&alice), alone, "{cores} cores, {capacity} threads");

@@ -110,3 +110,30 @@ async fn a_cut_ends_a_read_that_waits_and_a_write_that_waits() {
     cut.cancel();
     assert_eq!(end.await.unwrap(), io::ErrorKind::ConnectionAborted);
 }
+
+#[tokio::test]
+async fn a_peer_that_hangs_up_is_noticed_when_another_event_loop_reports() {
+    let (socket, client, _cut) = pair().await;
+    let handle = socket.handle();
+    let other = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let here = tokio::runtime::Handle::current();
+    let mut hung_up = std::pin::pin!(handle.hung_up());
+    for event_loop in [other.handle(), &here, other.handle()] {
+        assert!(poll_once(hung_up.as_mut()).await.is_pending());
+        let _context = event_loop.enter();
+        handle.change_event_loop().unwrap();
+    }
+    assert!(poll_once(hung_up.as_mut()).await.is_pending());
+    drop(client);
+    hung_up.await;
+    other.shutdown_background();
+}
+
+/// Polls a future once.
+async fn poll_once(mut future: Pin<&mut impl Future<Output = ()>>) -> Poll<()> {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+}
