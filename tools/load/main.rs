@@ -2,19 +2,21 @@
 //!
 //! ```sh
 //! cargo run --release -p homeport-tools --bin load -- --port 2222 --user bench --key KEY --work read --file big --connections 16
-//! load … --work write,stat --depth 64,1            # writes at full speed, and one STAT at a time beside them
+//! load … --work write,stat --depth 64,1 --rate 0,200      # STATs at a set rate beside a writer at full speed
+//! load … --work read,stat --connections 8,1 --secs 600 --every 10     # percentiles over time
 //! load … --work signin --rate 200 --secs 60        # sign-ins by key, at this rate whatever the answers take
 //! LOAD_PASSWORD=… load … --work signin --connections 64      # without --key: by password
 //! load … --work idle --connections 2000 --secs 30
 //! ```
 //!
-//! Each kind of work runs on connections of its own. Latencies are of whole operations: one request (read, write,
+//! Each kind of work runs on connections and threads of its own. Latencies are of whole operations: one request (read, write,
 //! stat), one file (small: OPEN, WRITE, CLOSE), one directory (list), one connection with its sign-in (signin). With
 //! `--rate` operations begin on time even if earlier ones are late, so that a server that stalls cannot hide it.
 
 mod connection;
 mod plan;
 mod report;
+mod run;
 mod worker;
 
 use std::path::PathBuf;
@@ -23,10 +25,12 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use russh::keys::load_secret_key;
+use tokio::runtime::Runtime;
 
-use connection::{ConnectionPlan, Proof, Target, connect, sign_in_repeatedly};
+use connection::{Proof, Target};
 use plan::{Kind, Plan};
 use report::{Report, Totals};
+use run::{Error, Run};
 
 /// Generate load on an SFTP server, and print the latency and the throughput of each kind of work.
 #[derive(Debug, Parser)]
@@ -55,12 +59,20 @@ struct Arguments {
     /// The size of each READ and WRITE and of each small file, in bytes.
     #[arg(long, default_value_t = 32_768)]
     size: u32,
-    /// The number of operations that begin each second, in all; with 0, each begins when an earlier one has ended.
-    #[arg(long, default_value_t = 0)]
-    rate: u32,
+    /// The number of operations that begin each second, on all connections of a kind of work: one number for all kinds
+    /// of work, or one for each; with 0, each begins when an earlier one has ended.
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    rate: Vec<u32>,
     /// The duration of the load, in seconds.
     #[arg(long, default_value_t = 10)]
     secs: u64,
+    /// The length of the periods, in seconds, whose results are also printed; with 0, only those of the whole load are.
+    #[arg(long, default_value_t = 0)]
+    every: u64,
+    /// Print "ready" to stderr once all connections are signed in, and start when stdin has a line or ends, so that
+    /// several load generators start together.
+    #[arg(long)]
+    wait: bool,
     /// The file for the kinds of work read, stat and greedy.
     #[arg(long, default_value = "file")]
     file: String,
@@ -77,11 +89,11 @@ struct Arguments {
 
 impl Arguments {
     /// Returns the nth value of a list that has one value for all kinds of work, or one for each.
-    fn nth(list: &[usize], n: usize) -> usize {
-        list.get(n).or(list.last()).copied().unwrap_or(1)
+    fn nth<T: Copy>(list: &[T], n: usize, default: T) -> T {
+        list.get(n).or(list.last()).copied().unwrap_or(default)
     }
 
-    fn target(&self) -> Result<Target, Box<dyn std::error::Error>> {
+    fn target(&self) -> Result<Target, Error> {
         let proof = match &self.key {
             Some(file) => Proof::Key(Arc::new(load_secret_key(file, None)?)),
             None => Proof::Password(
@@ -95,64 +107,63 @@ impl Arguments {
             cipher: self.cipher.clone(),
         })
     }
-}
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments = Arguments::parse();
-    let target = Arc::new(arguments.target()?);
-    let mut runs = Vec::new();
-    for (n, &kind) in arguments.work.iter().enumerate() {
-        let connections = Arguments::nth(&arguments.connections, n);
-        let totals = Totals::new(kind);
+    /// Returns the nth kind of work.
+    fn run(&self, n: usize, kind: Kind) -> std::io::Result<Run> {
+        let connections = Self::nth(&self.connections, n, 1);
         let plan = Plan {
             kind,
-            depth: Arguments::nth(&arguments.depth, n),
-            size: arguments.size,
-            file: arguments.file.clone().into_bytes(),
-            dir: arguments.dir.clone().into_bytes(),
-            pace: pace(arguments.rate, connections * arguments.channels),
+            depth: Self::nth(&self.depth, n, 1),
+            size: self.size,
+            file: self.file.clone().into_bytes(),
+            dir: self.dir.clone().into_bytes(),
+            pace: pace(Self::nth(&self.rate, n, 0), connections * self.channels),
         };
-        runs.push((plan, connections, totals));
+        Ok(Run {
+            plan,
+            connections,
+            channels: self.channels,
+            totals: Totals::new(kind, self.every > 0),
+            runtime: Runtime::new()?,
+        })
     }
+}
 
+fn main() -> Result<(), Error> {
+    let arguments = Arguments::parse();
+    let target = Arc::new(arguments.target()?);
+    let kinds = arguments.work.iter().enumerate();
+    let runs: Vec<Run> = kinds
+        .map(|(n, &kind)| arguments.run(n, kind))
+        .collect::<Result<_, _>>()?;
+    Runtime::new()?.block_on(work(&arguments, &target, &runs))
+}
+
+async fn work(arguments: &Arguments, target: &Arc<Target>, runs: &[Run]) -> Result<(), Error> {
     // All connections are signed in before the first of them starts to work.
     let mut links = Vec::new();
-    for (plan, connections, totals) in &runs {
-        if plan.kind == Kind::Signin {
-            continue;
-        }
-        for number in 0..*connections {
-            let connection = ConnectionPlan {
-                number,
-                channels: arguments.channels,
-            };
-            links.push(connect(&target, plan, connection, totals).await?);
-        }
+    for run in runs {
+        links.push(run.connect(target).await?);
+    }
+    if arguments.wait {
+        wait_for_line().await?;
     }
     let begun = Instant::now();
     let until = begun + Duration::from_secs(arguments.secs);
-    let mut tasks = Vec::new();
-    for (plan, connections, totals) in &runs {
-        if plan.kind == Kind::Signin {
-            for _ in 0..*connections {
-                let working = sign_in_repeatedly(Arc::clone(&target), plan.pace, until, Arc::clone(totals));
-                tasks.push(tokio::spawn(working));
-            }
-        }
-    }
-    for link in &links {
-        link.start(until).await?;
+    let tasks: Vec<_> = runs
+        .iter()
+        .zip(links)
+        .map(|(run, links)| run.work(target, links, until))
+        .collect();
+    if arguments.every > 0 {
+        report_periods(arguments, runs, begun).await;
     }
     tokio::time::sleep_until(until.into()).await;
     let took = begun.elapsed();
-    for link in links {
-        link.finish().await;
-    }
     for task in tasks {
-        task.await?;
+        task.await??;
     }
-    let reports: Vec<Report> = runs.iter().map(|(_, _, totals)| totals.report(took)).collect();
+    let reports: Vec<Report> = runs.iter().map(|run| run.totals.report(took)).collect();
     report::print(&reports, arguments.json);
     let failed: u64 = reports.iter().map(|report| report.failed).sum();
     if failed > 0 {
@@ -164,4 +175,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Returns the time between two operations of one channel, if `channels` channels share the rate.
 fn pace(rate: u32, channels: usize) -> Option<Duration> {
     (rate > 0).then(|| Duration::from_secs_f64(channels as f64 / f64::from(rate)))
+}
+
+/// Says that all connections are ready, and waits for the order to start.
+async fn wait_for_line() -> Result<(), Error> {
+    eprintln!("ready");
+    tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await??;
+    Ok(())
+}
+
+/// Ends each whole period of all kinds of work, and prints its percentiles unless JSON is asked for.
+async fn report_periods(arguments: &Arguments, runs: &[Run], begun: Instant) {
+    let every = Duration::from_secs(arguments.every);
+    for number in 1..=arguments.secs / arguments.every {
+        let end = begun + Duration::from_secs(number * arguments.every);
+        tokio::time::sleep_until(end.into()).await;
+        for run in runs {
+            let period = run.totals.end_period(every);
+            if !arguments.json {
+                period.print();
+            }
+        }
+    }
 }

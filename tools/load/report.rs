@@ -23,19 +23,47 @@ struct Counted {
     failed: u64,
     /// The latency of operations, in microseconds.
     latency: Histogram<u64>,
+    /// The counters of the current period, if periods are reported.
+    current: Option<Current>,
+    periods: Vec<Period>,
+}
+
+struct Current {
+    latency: Histogram<u64>,
+    bytes: u64,
+}
+
+impl Current {
+    fn new() -> Self {
+        Self {
+            latency: empty_histogram(),
+            bytes: 0,
+        }
+    }
+}
+
+/// Returns an empty histogram of microseconds, which covers up to ten minutes.
+fn empty_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 600_000_000, 3)
+        .unwrap_or_else(|error| panic!("three digits are possible: {error}"))
+}
+
+/// Returns a quantile of a histogram of microseconds, in milliseconds.
+fn millis(latency: &Histogram<u64>, quantile: f64) -> f64 {
+    latency.value_at_quantile(quantile) as f64 / 1000.0
 }
 
 impl Totals {
-    pub fn new(kind: Kind) -> Arc<Self> {
-        // The histogram covers up to ten minutes.
-        let latency = Histogram::new_with_bounds(1, 600_000_000, 3)
-            .unwrap_or_else(|error| panic!("three digits are possible: {error}"));
+    /// Creates counters that also count each period, if `by_period` is true.
+    pub fn new(kind: Kind, by_period: bool) -> Arc<Self> {
         Arc::new(Self {
             kind,
             counted: Mutex::new(Counted {
                 bytes: 0,
                 failed: 0,
-                latency,
+                latency: empty_histogram(),
+                current: by_period.then(Current::new),
+                periods: Vec::new(),
             }),
         })
     }
@@ -46,6 +74,31 @@ impl Totals {
         let mut counted = self.counted.lock();
         counted.bytes += bytes;
         counted.latency.saturating_record(micros);
+        if let Some(current) = &mut counted.current {
+            current.latency.saturating_record(micros);
+            current.bytes += bytes;
+        }
+    }
+
+    /// Ends the current period, which has taken this long, and returns its results.
+    pub fn end_period(&self, took: Duration) -> Period {
+        let mut counted = self.counted.lock();
+        let ended = counted
+            .current
+            .replace(Current::new())
+            .unwrap_or_else(Current::new);
+        let end_secs = counted.periods.last().map_or(0.0, |last| last.end_secs) + took.as_secs_f64();
+        let period = Period {
+            work: self.kind.name(),
+            end_secs,
+            per_sec: ended.latency.len() as f64 / took.as_secs_f64(),
+            mib_per_sec: ended.bytes as f64 / f64::from(1 << 20) / took.as_secs_f64(),
+            p50_ms: millis(&ended.latency, 0.5),
+            p99_ms: millis(&ended.latency, 0.99),
+            max_ms: ended.latency.max() as f64 / 1000.0,
+        };
+        counted.periods.push(period);
+        period
     }
 
     /// Counts an operation that failed.
@@ -55,7 +108,6 @@ impl Totals {
 
     pub fn report(&self, took: Duration) -> Report {
         let counted = self.counted.lock();
-        let millis = |quantile: f64| counted.latency.value_at_quantile(quantile) as f64 / 1000.0;
         let secs = took.as_secs_f64();
         Report {
             work: self.kind.name(),
@@ -63,11 +115,35 @@ impl Totals {
             failed: counted.failed,
             per_sec: counted.latency.len() as f64 / secs,
             mib_per_sec: counted.bytes as f64 / f64::from(1 << 20) / secs,
-            p50_ms: millis(0.5),
-            p90_ms: millis(0.9),
-            p99_ms: millis(0.99),
+            p50_ms: millis(&counted.latency, 0.5),
+            p90_ms: millis(&counted.latency, 0.9),
+            p99_ms: millis(&counted.latency, 0.99),
             max_ms: counted.latency.max() as f64 / 1000.0,
+            periods: counted.periods.clone(),
         }
+    }
+}
+
+/// The results of one kind of work in one period.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct Period {
+    #[serde(skip)]
+    work: &'static str,
+    /// The end of the period, from the start of the work.
+    end_secs: f64,
+    per_sec: f64,
+    mib_per_sec: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+}
+
+impl Period {
+    pub fn print(&self) {
+        println!(
+            "{:>5} s  {:7}{:>11.1} per s{:>9.1} MiB/s  p50 {:>8.3} ms  p99 {:>8.3} ms  max {:>8.3} ms",
+            self.end_secs, self.work, self.per_sec, self.mib_per_sec, self.p50_ms, self.p99_ms, self.max_ms
+        );
     }
 }
 
@@ -83,6 +159,8 @@ pub struct Report {
     p90_ms: f64,
     p99_ms: f64,
     max_ms: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    periods: Vec<Period>,
 }
 
 pub fn print(reports: &[Report], json: bool) {
