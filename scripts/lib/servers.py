@@ -33,10 +33,11 @@ class Server:
         self.process = None
         self.port = None
 
-    def start(self, command, ready):
-        """Runs the command, and returns the first true result of `ready`."""
+    def start(self, command, ready, **environment):
+        """Runs the command with additional environment variables, and returns the first true result of `ready`."""
         with open(self.log_file, "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            pipes = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            self.process = subprocess.Popen(command, **pipes, env={**os.environ, **environment})
 
         def ready_or_dead():
             if self.process.poll() is not None:

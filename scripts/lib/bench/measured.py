@@ -12,6 +12,8 @@ GCM = "aes256-gcm@openssh.com"
 CHACHA = "chacha20-poly1305@openssh.com"
 # All rows in which a server with SFTP can take part.
 ALL = ("get", "put", "get-chacha", "put-chacha", "get-4", "put-4", "small", "list", "signin", "idle")
+# Rows with several kinds of work at once, in which an SFTP server on this machine can take part.
+MIXED = ("latency", "mix", "writers")
 # The longest time of one operation, in seconds; then it counts as hung.
 PATIENCE_SECS = 600
 
@@ -60,6 +62,16 @@ class Measured:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             total += sum(int(line.split()[1]) for line in lines.splitlines() if line.startswith(counts))
+        return total
+
+    def resident_kib(self):
+        """Returns the resident memory of the server and all processes below it, including shared pages."""
+        total, left = 0, [self.process.pid]
+        while left:
+            pid = left.pop()
+            left += children(pid)
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
         return total
 
     def make_directory(self, path):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .. import servers
 from ..tools import free_port, listens, make_key, quiet
-from .measured import ALL, CHACHA, GCM, Measured
+from .measured import ALL, CHACHA, GCM, MIXED, Measured
 
 
 class Rclone(Measured, servers.Server):
@@ -118,6 +118,34 @@ class ProFtpd(Measured, servers.Server):
         return self
 
 
+class SftpGo(Measured, servers.Server):
+    """SFTPGo in its portable mode, which needs nothing but its program: one user, kept in memory, without a quota."""
+
+    name = "sftpgo"
+    peer = True
+    user = "bench"
+    prefix = "/"
+    rows = ("get", "put", "list", "signin", "mix", "memory")
+
+    def __init__(self, directory, key, program):
+        directory.mkdir()
+        super().__init__(directory)
+        self.program, self.key = program, key
+        self.stored = directory / "files"
+        self.stored.mkdir()
+
+    def __enter__(self):
+        self.port = free_port()
+        command = [str(self.program), "portable", "--config-dir", str(self.directory), "--directory", str(self.stored)]
+        command += ["--sftpd-port", str(self.port), "--username", self.user, "--permissions", "*"]
+        command += ["--public-key", Path(f"{self.key}.pub").read_text().strip(), "--log-level", "error"]
+        command += ["--log-file-path", str(self.directory / "log-file")]
+        # The default limit is 20 connections of one address.
+        settings = {"SFTPGO_COMMON__MAX_PER_HOST_CONNECTIONS": "0"}
+        self.start(command, lambda: listens(self.port), **settings)
+        return self
+
+
 class Peer(Measured):
     """A server that already runs on this machine: NAME=HOST:PORT,CGROUP. It is neither started nor stopped here.
 
@@ -160,10 +188,10 @@ class Peer(Measured):
         raise SystemExit(f'--peer {self.name}: no cgroup "{name}" with a cpu.stat of v2 {where} (hint: {hint})')
 
     def possible_rows(self):
-        rows = set(ALL)
+        rows = {*ALL, *MIXED}
         if self.host != "127.0.0.1":
             # The load generator connects to 127.0.0.1 only.
-            rows -= {"signin", "idle"}
+            rows -= {"signin", "idle", *MIXED}
         if not (self.cgroup / "memory.current").exists():
             print(f'{self.name}: memory not measured: no "{self.cgroup}/memory.current"', file=sys.stderr)
             rows -= {"idle"}

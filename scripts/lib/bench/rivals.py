@@ -8,7 +8,7 @@ import subprocess
 from .. import servers
 from ..tools import make_key
 from .measured import CHACHA, GCM, Measured
-from .peers import Peer, ProFtpd, Rclone
+from .peers import Peer, ProFtpd, Rclone, SftpGo
 
 
 class Homeport(Measured, servers.Homeport):
@@ -19,6 +19,7 @@ class Homeport(Measured, servers.Homeport):
         directory.mkdir()
         super().__init__(directory, binary, key)
         self.name = name
+        self.binary = binary
         text = self.config.read_text()
         both = f'[ssh]\nciphers = ["{GCM}", "{CHACHA}"]\n'
         self.config.write_text(text.replace("[ssh]\n", both, 1))
@@ -94,6 +95,8 @@ def gather(work, args):
         missing.append(f'floor: there is no "{floor}" (hint: cargo build --release --workspace --bins)')
     if not (args.smoke or args.quick):
         found_peers(work, key, taking_part, missing)
+    if args.sftpgo:
+        taking_part.append(SftpGo(work / "sftpgo", key, args.sftpgo))
     taking_part += [Peer(text, work / f"peer{number}") for number, text in enumerate(args.peer)]
     names = [rival.name for rival in taking_part]
     if doubled := {name for name in names if names.count(name) > 1}:

@@ -1,6 +1,5 @@
 """The measurements. A row prepares a server once, and measures it repeatedly; its claims have the bounds."""
 
-import json
 import shutil
 import subprocess
 import time
@@ -8,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..tools import digest, wait_for
-from .measured import CHACHA, GCM, PATIENCE_SECS
+from . import mixed
+from .generator import load
+from .measured import CHACHA, GCM
 
 
 @dataclass
@@ -38,6 +39,12 @@ class Row:
     # Whether the server is restarted for each run, because a process keeps and reuses freed memory. Then nothing is
     # warm, and each run counts.
     fresh: bool = False
+    # Whether there is something to warm up, so that the first run does not count.
+    warm_up: bool = True
+    # The number of connections that write at once.
+    writers: int = 0
+    # Whether the row is also in a quick run.
+    quick: bool = True
 
 
 @dataclass
@@ -52,6 +59,11 @@ class Sizes:
     # How long sessions are kept after the last one is open, and how long the worst client runs, in seconds.
     idle_secs: int = 4
     hold_secs: int = 6
+    # How long the load of a mixed row lasts, in seconds, and the divisor of its numbers of connections.
+    mixed_secs: int = 4
+    fewer: int = 1
+    # The time in which a server may return memory, in seconds.
+    rest_secs: int = 20
     # The sizes of the large file, and of a quarter of it.
     local: Path = None
     quarter: Path = None
@@ -149,29 +161,6 @@ def listing(rival, sizes):
     return {"entries_per_sec": sizes.entries / wall, "cpu_ms": 1000 * cpu}
 
 
-def load(rival, sizes, *words, meanwhile=lambda: None):
-    """Runs the load generator, and returns its numbers. `meanwhile` is called repeatedly until it ends."""
-    command = [str(sizes.load), "--json", "--port", str(rival.port), "--user", rival.user, "--key", str(rival.key)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    deadline = time.monotonic() + PATIENCE_SECS
-    with subprocess.Popen([*command, *words], **pipes) as running:
-        try:
-            while running.poll() is None:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"{rival.name}: load {' '.join(words)}: not within {PATIENCE_SECS} s")
-                begun = time.monotonic()
-                meanwhile()
-                # Inspecting a thousand processes takes a second, in which they do not run.
-                time.sleep(max(0.1, time.monotonic() - begun))
-            said, errors = running.communicate()
-        finally:
-            # This also runs on an interruption; the process may have ended before.
-            running.kill()
-    if running.returncode != 0:
-        raise RuntimeError(f"{rival.name}: load {' '.join(words)}: {errors}{said}")
-    return json.loads(said)
-
-
 def memory_under(rival, sizes, *words):
     """Measures the additional memory of the server during this load, in KiB."""
     before, held = rival.memory_kib(), [0]
@@ -230,7 +219,7 @@ def beside(rival, sizes):
 
 def table():
     """Returns all rows in the order of the report."""
-    moved = [("get", "download", 0.45, 0.35, 1.5, 1.15), ("put", "upload", 0.60, 0.40, 1.8, 1.3)]
+    moved = [("get", "download", 0.45, 0.35, 1.5, 1.15), ("put", "upload", 0.60, 0.40, 1.3, 1.15)]
     rows = []
     for operation, words, must, aim, floor_must, floor_aim in moved:
         rows.append(
@@ -252,23 +241,34 @@ def table():
         claim = Claim(f"throughput, four clients, {words}", "mib_per_sec", 1.2, 1.5, less=False)
         rows.append(Row(f"{operation}-4", transfer(operation, GCM, 4), [claim]))
     rows += [
-        Row("small", small_files, [Claim("small files with put -r", "files_per_sec", 1.2, 2, less=False)]),
-        Row("list", listing, [Claim("ls -l", "entries_per_sec", 1.5, 3, less=False)], prepare=make_entries),
+        Row("small", small_files, [Claim("small files with put -r", "files_per_sec", 1.5, 2, less=False)]),
+        Row(
+            "list",
+            listing,
+            [
+                Claim("ls -l", "entries_per_sec", 2.0, 3, less=False),
+                Claim("ls -l", "entries_per_sec", 1.5, 2, "sftpgo", less=False),
+            ],
+            prepare=make_entries,
+        ),
         Row(
             "signin",
             sign_in,
-            [Claim("server CPU per key sign-in", "cpu_ms_per_sign_in", 0.5, 0.1)],
+            [
+                Claim("server CPU per key sign-in", "cpu_ms_per_sign_in", 0.5, 0.1),
+                Claim("server CPU per key sign-in", "cpu_ms_per_sign_in", 0.7, 0.5, "sftpgo"),
+            ],
         ),
         Row(
             "idle",
             idle,
-            [Claim("KiB per idle session", "kib_per_session", 150, 50, None)],
+            [Claim("KiB per idle session", "kib_per_session", 50, 35, None)],
             fresh=True,
         ),
         Row(
             "worst",
             worst,
-            [Claim("MiB under the worst client", "mib_per_connection", 64, 16, None)],
+            [Claim("MiB under the worst client", "mib_per_connection", 24, 16, None)],
             only=("homeport",),
             fresh=True,
         ),
@@ -285,4 +285,85 @@ def table():
             only=("homeport",),
         ),
     ]
-    return rows
+    return rows + mixed_rows()
+
+
+def mixed_rows():
+    """Returns the rows with several kinds of work at once, and the one with the sizes of the programs."""
+    return [
+        Row(
+            "latency",
+            mixed.latency,
+            [
+                Claim("STAT beside 8 readers and 8 writers, p50", "stat_p50_ms", 1.5, 1.0),
+                Claim("STAT beside 8 readers and 8 writers, p99", "stat_p99_ms", 1.0, 0.5),
+                Claim("their throughput meanwhile", "mib_per_sec", 1.5, 1.5, less=False),
+            ],
+            prepare=mixed.make_readable,
+            warm_up=False,
+            writers=8,
+        ),
+        Row(
+            "mix",
+            mixed.mix,
+            [
+                Claim("STATs a second in a mix of 64 connections", "stats_per_sec", 1.0, 1.5, less=False),
+                Claim("small files a second in that mix", "small_files_per_sec", 0.9, 1.2, less=False),
+                Claim("throughput of that mix", "mib_per_sec", 2.0, 2.0, less=False),
+            ],
+            prepare=mixed.make_readable,
+            warm_up=False,
+            writers=16,
+        ),
+        Row(
+            "crowd",
+            mixed.crowd,
+            [
+                Claim("ms of a STAT beside 500 connections of another user, p99", "stat_p99_ms", 20, 10, None),
+                Claim("ms of a sign-in beside them, slowest", "sign_in_max_ms", 500, 100, None),
+            ],
+            prepare=mixed.prepare_crowd,
+            warm_up=False,
+            writers=250,
+            only=("homeport",),
+        ),
+        Row(
+            "writers",
+            mixed.writers,
+            [
+                Claim(
+                    "1, 4, 16, 64 writers, lowest throughput to highest",
+                    "lowest_to_highest",
+                    0.85,
+                    0.95,
+                    None,
+                    less=False,
+                )
+            ],
+            warm_up=False,
+            writers=64,
+        ),
+        Row(
+            "memory",
+            mixed.memory,
+            [Claim("resident MiB 20 s after a mix of 64 connections", "resident_mib", 16, 10, None)],
+            prepare=mixed.make_readable,
+            only=("homeport", "sftpgo"),
+            warm_up=False,
+            writers=16,
+            fresh=True,
+            quick=False,
+        ),
+        Row(
+            "sizes",
+            mixed.sizes_of_binaries,
+            [
+                Claim("MB of homeportd as built", "server_mb", 20, 12, None),
+                Claim("MB of homeport as built", "client_mb", 20, 12, None),
+                Claim("ms from start to banner", "banner_ms", 15, 15, None),
+            ],
+            prepare=mixed.prepare_start,
+            warm_up=False,
+            only=("homeport",),
+        ),
+    ]
