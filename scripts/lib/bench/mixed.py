@@ -33,7 +33,7 @@ def make_readable(rival, sizes):
 
 @contextmanager
 def written_files(rival):
-    """Creates a directory for writers, and yields its path for clients. Its few large files are removed after each run."""
+    """Creates a directory for writers, and yields its path for clients. Its large files are removed after each run."""
     directory = rival.stored / "writers"
     rival.make_directory(directory)
     try:
@@ -167,7 +167,7 @@ def sizes_of_binaries(rival, _):
 
 
 def prepare_start(rival, _):
-    """Creates a server with a directory of its own, and starts it once, because the first start creates the database."""
+    """Creates a server with a directory of its own, and starts it once, since the first start creates the database."""
     directory = rival.directory / "start"
     directory.mkdir()
     with Homeport(directory, rival.binary, rival.key):
