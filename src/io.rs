@@ -343,7 +343,11 @@ impl Shared {
         for (slot, is_shared) in slots.chain(thread_slots) {
             occupancy.any = true;
             occupancy.late |= is_shared && slot.age >= micros(TICK);
-            let stuck_after = if is_shared { STUCK_AFTER } else { THREAD_STUCK_AFTER };
+            let stuck_after = if is_shared {
+                STUCK_AFTER
+            } else {
+                THREAD_STUCK_AFTER
+            };
             if slot.age >= micros(stuck_after) {
                 self.slow_down(slot.device, now, slot.age >= micros(HUNG));
             }
