@@ -21,6 +21,7 @@ pub mod descriptors;
 mod keyed_semaphore;
 pub mod own_thread;
 mod slots;
+mod slow_permit;
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -30,11 +31,12 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use cpu_slots::CpuSlots;
 pub use keyed_semaphore::KeyedSemaphore;
 use slots::{Slot, Slots};
+pub use slow_permit::SlowPermit;
 
 /// The watchdog's period while anything runs.
 const TICK: Duration = Duration::from_millis(5);
@@ -123,23 +125,6 @@ pub struct InlinePermit<'a> {
     slot: &'a Slot,
     shared: &'a Shared,
     alone: bool,
-}
-
-/// The permission to be inside the file system on threads of the blocking pool.
-pub struct SlowPermit {
-    _home: Option<OwnedSemaphorePermit>,
-    _filesystem: Option<OwnedSemaphorePermit>,
-}
-
-impl SlowPermit {
-    /// Takes the home's permit first, so that a call that waits for it does not hold a permit that others need.
-    async fn wait(home: &Arc<Semaphore>, filesystem: &Arc<Semaphore>) -> Self {
-        let own = Arc::clone(home).acquire_owned().await.ok();
-        Self {
-            _home: own,
-            _filesystem: Arc::clone(filesystem).acquire_owned().await.ok(),
-        }
-    }
 }
 
 impl std::fmt::Debug for HomeIo {

@@ -30,7 +30,7 @@ impl Slots {
         self.0.len()
     }
 
-    /// Takes a free slot.
+    /// Takes any free slot for a call on a file system; `None` if all are taken.
     pub(super) fn take(&self, now: u64, device: u64) -> Option<&Slot> {
         self.0.iter().find(|slot| slot.take(now, device))
     }
@@ -76,7 +76,7 @@ impl Slot {
         })
     }
 
-    /// Makes the slot free.
+    /// Makes the slot free for other calls.
     pub(super) fn release(&self) {
         self.since.store(0, Ordering::Release);
     }

@@ -9,10 +9,9 @@
 //! - the last eighth of all places is for sources that hold less than that;
 //! - a source whose connections end without a sign-in gets its banners later: each such end adds a point (half a point,
 //!   if the connection never sent anything and the source is not delayed yet), one point is forgotten every
-//!   [`POINT_LIFETIME`], and above [`FREE_POINTS`] the banner of each new connection from there is delayed. The delay
-//!   is counted for each connection separately, so that honest users behind the same address wait only for a moment,
-//!   however many they are. If a user has signed in from there within a day, the delay is at most
-//!   [`MAX_TRUSTED_DELAY`].
+//!   [`POINT_LIFETIME`], and above [`FREE_POINTS`] the banner of each new connection from there is delayed, each for
+//!   itself: honest users behind the same address wait only for a moment. If a user has signed in from there within a
+//!   day, the delay is at most [`MAX_TRUSTED_DELAY`].
 //!
 //! Connections that have signed in are never ended to make room.
 

@@ -55,7 +55,7 @@ pub struct SessionThreads {
 
 /// What the session threads and the connections on them share.
 struct Shared {
-    /// The server's event loop.
+    /// The event loop of the server, which owns all timers and tasks.
     event_loop: Handle,
     slots: ThreadSlots,
     table: Mutex<ThreadTable<Arc<SessionThread>>>,
@@ -66,7 +66,7 @@ struct Shared {
     quit: CancellationToken,
 }
 
-/// One session thread.
+/// One session thread, as connections reach it.
 struct SessionThread {
     /// Its number, which is also its slot in the scheduler of file systems.
     number: usize,

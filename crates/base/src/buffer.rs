@@ -31,7 +31,7 @@ impl Buffer {
     }
 }
 
-/// Frees the unused buffers.
+/// Frees the buffers that are kept for later use.
 pub fn free_unused() {
     let unused = std::mem::take(&mut *POOL.lock());
     drop(unused);

@@ -5,6 +5,8 @@
 //! since handling it will write more. Delayed output is sent at [`SEND_AT`] bytes, when a read would wait, and before a
 //! callback waits ([`Socket::handle`]). Buffers exist only while they hold bytes.
 
+mod readiness;
+
 use parking_lot::{Mutex, MutexGuard};
 use std::io::{self, Read, Write};
 use std::net;
@@ -14,13 +16,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::buffer::Buffer;
+use readiness::{Readiness, register};
 
 /// The bytes that are read from the socket at once: two of the largest SSH packets. Larger reads are not measurably
 /// faster.
@@ -41,19 +43,6 @@ pub struct Socket {
     /// Whether the last read found nothing; if so, output must not wait for more input.
     starved: bool,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-/// The registration of a socket with an event loop, which wakes the tasks that wait for the socket.
-type Readiness = AsyncFd<Arc<net::TcpStream>>;
-
-/// Registers a socket with the current event loop.
-#[expect(
-    deprecated,
-    reason = "the function that is to replace it is unsafe, because some types close their descriptor while it is \
-              registered; a `TcpStream` does not"
-)]
-fn register(stream: &Arc<net::TcpStream>) -> io::Result<Readiness> {
-    AsyncFd::new(Arc::clone(stream))
 }
 
 struct Shared {

@@ -33,7 +33,7 @@ struct Entry<T> {
 /// The thread for a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Choice<T> {
-    /// A thread that exists.
+    /// A thread that has been started before.
     Thread(T),
     /// A new thread, which is to have this number.
     New(usize),

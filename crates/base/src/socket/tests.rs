@@ -133,7 +133,7 @@ async fn a_peer_that_hangs_up_is_noticed_when_another_event_loop_reports() {
     other.shutdown_background();
 }
 
-/// Polls a future once.
+/// Polls a future once, and returns what it answers.
 async fn poll_once(mut future: Pin<&mut impl Future<Output = ()>>) -> Poll<()> {
     std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
