@@ -14,7 +14,6 @@
 //!   day, the delay is at most [`MAX_TRUSTED_DELAY`].
 //!
 //! Connections that have signed in are never ended to make room.
-
 mod progress;
 
 use parking_lot::{Mutex, MutexGuard};

@@ -53,8 +53,9 @@ impl<T> Entry<T> {
         self.users.values().sum()
     }
 
-    fn is_of(&self, user: &UserName) -> bool {
-        self.users.contains_key(user)
+    /// Whether the thread serves sessions of this user, and nobody else's.
+    fn is_only_of(&self, user: &UserName) -> bool {
+        self.users.len() == 1 && self.users.contains_key(user)
     }
 }
 
@@ -85,7 +86,10 @@ impl<T: Clone> ThreadTable<T> {
     }
 
     fn count(&self, user: &UserName) -> usize {
-        self.threads.values().filter(|entry| entry.is_of(user)).count()
+        self.threads
+            .values()
+            .filter(|entry| entry.is_only_of(user))
+            .count()
     }
 
     /// Chooses a thread for one more connection of a user: an unused one, a new one, or one that others use. Threads
@@ -107,7 +111,7 @@ impl<T: Clone> ThreadTable<T> {
     pub(super) fn share(&self, user: &UserName, is_stuck: impl Fn(usize) -> bool) -> Option<T> {
         let well = || self.threads.iter().filter(|(number, _)| !is_stuck(**number));
         let own = well()
-            .filter(|(_, entry)| entry.is_of(user))
+            .filter(|(_, entry)| entry.is_only_of(user))
             .take(self.limit(user))
             .min_by_key(|(_, entry)| entry.sessions());
         let chosen = match self.count(user) {
@@ -163,7 +167,7 @@ impl<T: Clone> ThreadTable<T> {
     /// Why a session of the user on this thread should look for another thread, if it should.
     pub(super) fn improvement(&self, number: usize, user: &UserName) -> Option<Improvement> {
         let limit = self.limit(user);
-        let own = self.threads.iter().filter(|(_, entry)| entry.is_of(user));
+        let own = self.threads.iter().filter(|(_, entry)| entry.is_only_of(user));
         let (before, count) = own.fold((0, 0), |(before, count), (other, _)| {
             (before + usize::from(*other < number), count + 1)
         });
