@@ -107,8 +107,8 @@ impl SessionThreads {
         self.shared.ended.notified().await;
     }
 
-    /// Ends the threads, and with them the connections that they still serve. Waits until all have ended; a thread that
-    /// hangs in a file system does not.
+    /// Ends the threads, and with them the connections that they still serve. Returns when all have ended, so never while
+    /// one hangs in a file system.
     pub async fn stop(&self) {
         self.shared.quit.cancel();
         self.shared.alive.close();
@@ -217,7 +217,7 @@ impl ThreadPlace {
         let place = self.shared.place(&self.user)?;
         let is_better = match improvement {
             Improvement::FewerThreads => place.thread.number != self.thread.number,
-            Improvement::ThreadAlone => place.is_alone(),
+            Improvement::OwnThread => place.is_alone(),
         };
         is_better.then_some(place)
     }

@@ -51,7 +51,9 @@ pub(super) fn copy_data(
         return Err(StatusCode::BadMessage.into());
     }
     // Some file systems do not allow these offsets either.
-    source.read_at(&mut [], offset, Wait::Allowed)?;
+    if let Err(error) = source.read_at(&mut [], offset, Wait::Allowed) {
+        return Err(sftp.file_refused(from, error));
+    }
     // The end of the source is fixed now: if the target is the same file under another name, the copy would never end.
     let rest = source.stat()?.size.saturating_sub(offset);
     let wanted = if length == 0 { rest } else { length };
@@ -66,7 +68,10 @@ pub(super) fn copy_data(
             .min(buffer.len());
         let chunk = buffer.get_mut(..step).unwrap_or_default();
         let at = offset.checked_add(copied).ok_or(StatusCode::BadMessage)?;
-        let count = source.read_at(chunk, at, Wait::Allowed)?;
+        let count = match source.read_at(chunk, at, Wait::Allowed) {
+            Ok(count) => count,
+            Err(error) => return Err(sftp.file_refused(from, error)),
+        };
         if count == 0 {
             return match ends_well(wanted, copied) || length == 0 {
                 true => ok(info.id),

@@ -60,7 +60,7 @@ pub struct MovableSession {
     socket: ConnectionHandle,
     /// Is set once the user has signed in.
     signed_in: Arc<OnceLock<Arc<EndReport>>>,
-    window: Window,
+    recent: RecentTraffic,
     /// Until then the connection asks for no thread, because there was none for it.
     no_thread_until: Option<Instant>,
     ended: Option<oneshot::Sender<Ended>>,
@@ -68,7 +68,7 @@ pub struct MovableSession {
 }
 
 /// The bytes that a connection had moved when a time began, and when it was polled last.
-struct Window {
+struct RecentTraffic {
     since: Instant,
     bytes: u64,
     bytes_at_last_poll: u64,
@@ -94,7 +94,7 @@ impl MovableSession {
         let (sender, ended) = oneshot::channel();
         let movable = Self {
             session,
-            window: Window::of(&socket),
+            recent: RecentTraffic::of(&socket),
             no_thread_until: None,
             socket,
             signed_in,
@@ -106,7 +106,7 @@ impl MovableSession {
     }
 
     fn go_to_event_loop(mut self) {
-        self.window = Window::of(&self.socket);
+        self.recent = RecentTraffic::of(&self.socket);
         let event_loop = self.shared.event_loop.clone();
         event_loop.spawn(self.on_event_loop());
     }
@@ -150,11 +150,11 @@ impl MovableSession {
             };
         }
         loop {
-            self.window = Window::of(&self.socket);
+            self.recent = RecentTraffic::of(&self.socket);
             let departure = self.poll_on_thread(&place).await;
             match departure {
                 Departure::Ended(ended) => return self.end(ended),
-                Departure::Review if self.window.moved(&self.socket) <= ACTIVE => {
+                Departure::Review if self.recent.moved(&self.socket) <= ACTIVE => {
                     // If that fails, the connection stays where it is.
                     if self.register_with_event_loop().is_ok() {
                         return self.go_to_event_loop();
@@ -199,11 +199,12 @@ impl MovableSession {
     /// Whether the connection is active and may have a thread. What it moves until the sign-in does not count.
     fn is_active(&mut self) -> bool {
         if self.signed_in.get().is_none() {
-            self.window = Window::of(&self.socket);
+            self.recent = RecentTraffic::of(&self.socket);
             return false;
         }
         let now = Instant::now();
-        self.window.go_on(&self.socket, now) > ACTIVE && self.no_thread_until.is_none_or(|until| until <= now)
+        self.recent.moved_lately(&self.socket, now) > ACTIVE
+            && self.no_thread_until.is_none_or(|until| until <= now)
     }
 
     /// Tells the supervisor that the connection has ended, once all that it held is dropped.
@@ -225,7 +226,7 @@ impl Drop for MovableSession {
     }
 }
 
-impl Window {
+impl RecentTraffic {
     fn of(socket: &ConnectionHandle) -> Self {
         let bytes = total(socket);
         Self {
@@ -235,14 +236,14 @@ impl Window {
         }
     }
 
-    /// The bytes that were moved since the window began.
+    /// The bytes that were moved since the time began.
     fn moved(&self, socket: &ConnectionHandle) -> u64 {
         total(socket) - self.bytes
     }
 
-    /// The bytes that were moved within [`ACTIVE_WITHIN`], to be asked for after each poll. A window that is older begins
-    /// anew before the last poll.
-    fn go_on(&mut self, socket: &ConnectionHandle, now: Instant) -> u64 {
+    /// The bytes that were moved within [`ACTIVE_WITHIN`], to be asked for after each poll. An older time begins
+    /// anew at the last poll.
+    fn moved_lately(&mut self, socket: &ConnectionHandle, now: Instant) -> u64 {
         if now.duration_since(self.since) > ACTIVE_WITHIN {
             self.since = now;
             self.bytes = self.bytes_at_last_poll;

@@ -1,8 +1,9 @@
 //! Which session threads there are, and which of them a connection gets.
 //!
-//! A user may have [`ThreadTable::limit`] threads: [`FOR_EACH_CORE`] for each core, and at least [`AT_LEAST`]. As long as
-//! nobody else needs any, it is [`ALONE`] times as many, but no more than half of all. Beyond that, the user's own
-//! sessions share their threads. This is the fairness between users, because the kernel is fair between threads.
+//! A user may have [`ThreadTable::limit`] threads: [`FOR_EACH_CORE`] for each core, and at least [`AT_LEAST`]. A user who is
+//! the only one with threads may have [`TIMES_IF_ONLY_USER`] times that, but no more than half of all. Where there are not
+//! enough for all users, each may have an equal part. Beyond that, the user's own sessions share their threads. This is
+//! the fairness between users, because the kernel is fair between threads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ const AT_LEAST: usize = 8;
 const FOR_EACH_CORE: usize = 4;
 /// A user who is the only one may have this many times as many. With more, the next user's first requests would wait
 /// behind all of them until they are fewer.
-const ALONE: usize = 8;
+const TIMES_IF_ONLY_USER: usize = 8;
 
 /// The session threads that exist, by their number. `T` is a thread.
 pub(super) struct ThreadTable<T> {
@@ -45,7 +46,7 @@ pub(super) enum Improvement {
     /// The user has more threads than they may have now, and this is one too many.
     FewerThreads,
     /// The session shares its thread, although the user may have one more.
-    ThreadAlone,
+    OwnThread,
 }
 
 impl<T> Entry<T> {
@@ -79,7 +80,9 @@ impl<T: Clone> ThreadTable<T> {
             .filter(|other| *other != user)
             .collect();
         match others.len() {
-            0 => self.each.max((ALONE * self.each).min(self.capacity / 2)),
+            0 => self
+                .each
+                .max((TIMES_IF_ONLY_USER * self.each).min(self.capacity / 2)),
             // Where there are few threads, each user has a part of them.
             others => (self.capacity / (others + 1)).clamp(1, self.each.max(1)),
         }
@@ -181,7 +184,7 @@ impl<T: Clone> ThreadTable<T> {
         if before >= limit {
             return Some(Improvement::FewerThreads);
         }
-        (shares && others_fit).then_some(Improvement::ThreadAlone)
+        (shares && others_fit).then_some(Improvement::OwnThread)
     }
 }
 
@@ -247,7 +250,7 @@ mod tests {
         table.leave(3, &user("d"));
         assert_eq!(
             table.improvement(0, &last),
-            Some(Improvement::ThreadAlone),
+            Some(Improvement::OwnThread),
             "a thread has become free"
         );
         assert_eq!(table.choose(&last, |_| false), Some(Choice::Thread(3)));
