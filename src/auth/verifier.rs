@@ -155,9 +155,11 @@ impl Verifier {
         self.workers.submit(Box::new(move |memory| {
             runs.fetch_add(1, Ordering::Relaxed);
             let verdict = password::compare(&password, hash.as_ref(), memory);
-            // Release the job's permit before sending the verdict, so that the receiver is its only holder.
-            drop(permit);
-            let _ = sender.send(verdict);
+            Box::new(move || {
+                // Release the job's permit before sending the verdict, so that the receiver is its only holder.
+                drop(permit);
+                let _ = sender.send(verdict);
+            })
         }));
         verdict.await.unwrap_or(Verdict::NotVerified)
     }
@@ -168,6 +170,7 @@ impl Verifier {
         let (busy, gate) = std::sync::mpsc::channel();
         self.workers.submit(Box::new(move |_| {
             let _ = gate.recv();
+            Box::new(|| ())
         }));
         busy
     }

@@ -224,3 +224,16 @@ fn each_operation_without_permission_is_an_event() {
         server.wait_for_audit(&expected);
     }
 }
+
+#[test]
+fn a_copy_without_the_read_permission_is_an_event() {
+    let mut server = TestServer::new(&[]);
+    server.add_user("alice", &["--permissions", "create"]);
+    server.serve();
+    let mut session = server.raw("alice");
+    let source = session.handle(&open("source", WRITE | CREAT));
+    let target = session.handle(&open("target", WRITE | CREAT));
+    let reply = session.ask_about(&copy_data(nth(0), 0, 1, bogus(&target), 0), &source);
+    assert!(matches!(reply, Reply::Status { code: 3, .. }), "{reply:?}");
+    server.wait_for_audit("\"operation\":\"read\",\"path\":\"/source\"");
+}

@@ -63,7 +63,10 @@ async fn a_permit_is_kept_by_its_job_when_the_peer_hangs_up() {
     let permit = verifier.acquire(attempt("192.0.2.1", "a")).await.unwrap();
     let (go, gate) = std::sync::mpsc::channel::<()>();
     // The only worker thread is busy.
-    verifier.workers.submit(Box::new(move |_| gate.recv().unwrap()));
+    verifier.workers.submit(Box::new(move |_| {
+        gate.recv().unwrap();
+        Box::new(|| ())
+    }));
     let (ours, hash) = (Arc::clone(&verifier), cheap("secret"));
     let verifying = tokio::spawn(async move {
         let secret = Secret::new("secret".to_owned());

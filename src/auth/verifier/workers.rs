@@ -18,7 +18,11 @@ const IDLE: Duration = Duration::from_secs(30);
 /// there. It is far more than a hash uses.
 const STACK: usize = 64 * 1024;
 
-pub(super) type HashJob = Box<dyn FnOnce(&mut Memory) + Send>;
+/// Computes a hash, and returns what delivers the result. That is called when no copy of the password is left on the
+/// thread, so that none outlives the reply to the client.
+pub(super) type HashJob = Box<dyn FnOnce(&mut Memory) -> Delivery + Send>;
+/// Delivers the result of a job.
+pub(super) type Delivery = Box<dyn FnOnce()>;
 
 /// The threads that compute hashes.
 #[derive(Debug)]
@@ -123,10 +127,11 @@ impl WorkerThread {
         while let Some(job) = self.0.next() {
             // A job that panics must not remove its thread from the pool.
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(&mut memory)));
-            if done.is_err() {
-                tracing::error!("verifying a password has failed unexpectedly");
-            }
             overwrite_stack();
+            match done {
+                Ok(deliver) => deliver(),
+                Err(_) => tracing::error!("verifying a password has failed unexpectedly"),
+            }
         }
         drop(memory);
         heap::release_free_memory();
@@ -170,7 +175,7 @@ mod tests {
             workers.submit(Box::new(move |_| {
                 gate.lock().recv().unwrap();
                 let name = std::thread::current().name().map(str::to_owned);
-                done.send((n, name)).unwrap();
+                Box::new(move || done.send((n, name)).unwrap())
             }));
         }
         assert_eq!(threads(&workers), 2);
@@ -186,7 +191,7 @@ mod tests {
         }
         // New threads are started for later jobs, and a panic does not end a thread.
         workers.submit(Box::new(|_| panic!("a test")));
-        workers.submit(Box::new(move |_| done.send((9, None)).unwrap()));
+        workers.submit(Box::new(move |_| Box::new(move || done.send((9, None)).unwrap())));
         assert_eq!(finished.recv().unwrap().0, 9);
     }
 }
