@@ -22,6 +22,19 @@ class Footprint:
     descriptors: int | None
 
 
+def session_threads(process):
+    """Returns the names of the threads that serve sessions. Each keeps four descriptors until some seconds after its last
+    session."""
+    names = []
+    for task in (process / "task").iterdir():
+        try:
+            names.append((task / "comm").read_text().strip())
+        except OSError:
+            # The thread has ended meanwhile.
+            continue
+    return [name for name in names if name.startswith("session-")]
+
+
 class SoakServer(Homeport):
     """homeportd on a port of its own, with one log for each start."""
 
@@ -71,9 +84,10 @@ class SoakServer(Homeport):
             return True
 
     def footprint(self):
-        """Returns the footprint once nobody is signed in."""
+        """Returns the footprint once nobody is signed in, and the threads that served sessions have ended."""
         wait_for("the end of all sessions", lambda: self.sessions() == 0)
         process = Path(f"/proc/{self.process.pid}")
+        wait_for("the end of the threads of sessions", lambda: not session_threads(process))
         memory = int(re.search(r"VmRSS:\s+(\d+)", (process / "status").read_text())[1])
         try:
             return Footprint(memory, len(list((process / "fd").iterdir())))
