@@ -15,10 +15,11 @@ use base::socket::ConnectionHandle;
 use super::{SessionThreads, Shared, ThreadPlace};
 use crate::ssh::connection::Connection;
 
-/// A connection that moves more bytes than this within [`ACTIVE_WITHIN`] is active.
-pub(super) const ACTIVE: u64 = 4 * 1024;
+/// A connection that moves more bytes than this within [`ACTIVE_WITHIN`] is active: some hundred small requests a second are
+/// enough. The beginning of a session moves less.
+pub(super) const ACTIVE: u64 = 3 * 1024;
 /// The time that [`ACTIVE`] is measured over.
-pub(super) const ACTIVE_WITHIN: Duration = Duration::from_millis(100);
+pub(super) const ACTIVE_WITHIN: Duration = Duration::from_millis(250);
 /// How often a connection on a session thread is looked at. One that has moved no more than [`ACTIVE`] since the last
 /// look goes back to the event loop.
 pub(super) const REVIEW: Duration = Duration::from_secs(2);
