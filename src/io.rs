@@ -11,10 +11,8 @@
 //! - A slot that is occupied for [`STUCK_AFTER`] makes its file system slow: until [`SLOW_FOR`] after the watchdog last
 //!   saw this, every call on that file system goes the slow way, on at most [`SLOW_AT_ONCE`] threads.
 //!
-//! Hashing is kept apart from both ways, since it is long and costs CPU time instead of disk time: running hashes are
-//! counted for each home and each file system, so that a queue of hashes does not delay other requests. A small hash
-//! takes the slow way and does not wait for a large one. The digests take [`cpu_slots`], so that they occupy no more
-//! cores than the machine has.
+//! Hashing is kept apart, since it costs CPU time instead of disk time: running hashes are counted for each home and
+//! each file system, and their digests take [`cpu_slots`]. A small hash takes the slow way, without waiting for others.
 
 pub mod cpu_slots;
 pub mod descriptors;
