@@ -15,42 +15,10 @@ from ..tools import free_port, listens, make_key, quiet
 from .measured import ALL, CHACHA, GCM, MIXED, Measured
 
 
-class Rclone(Measured, servers.Server):
-    """`rclone serve sftp`, if rclone is installed."""
+class StartedPeer(Measured, servers.Server):
+    """Another server that the benchmark starts itself, with the files of its user in a directory of its own."""
 
-    name = "rclone"
-    peer = slow = True
-    user = "bench"
-    prefix = "/"
-    # With fresh directory listings, rclone takes minutes for thousands of small files.
-    rows = ("get", "put", "get-chacha", "put-chacha")
-    # This is the cheaper one of its two modes.
-    instead = {GCM: "aes128-gcm@openssh.com"}
-
-    def __init__(self, directory, key):
-        directory.mkdir()
-        super().__init__(directory)
-        self.key = key
-        self.host_key = make_key(directory / "host_key")
-        self.stored = directory / "files"
-        self.stored.mkdir()
-
-    def __enter__(self):
-        self.port = free_port()
-        command = ["rclone", "serve", "sftp", str(self.stored), "--addr", f"127.0.0.1:{self.port}"]
-        command += ["--authorized-keys", f"{self.key}.pub", "--key", str(self.host_key), "--vfs-cache-mode", "writes"]
-        # Otherwise rclone stores a file seconds after it was closed.
-        command += ["--vfs-write-back", "0s", "--dir-cache-time", "0s"]
-        command += ["--cache-dir", str(self.directory / "cache"), "--config", os.devnull]
-        self.start(command, lambda: listens(self.port))
-        return self
-
-
-class ProFtpd(Measured, servers.Server):
-    """ProFTPD's mod_sftp, if it is installed. It has a process for each session."""
-
-    name = "proftpd"
-    peer = slow = True
+    peer = True
     user = "bench"
 
     def __init__(self, directory, key, program):
@@ -59,6 +27,42 @@ class ProFtpd(Measured, servers.Server):
         self.program, self.key = program, key
         self.stored = directory / "files"
         self.stored.mkdir()
+
+
+class Rclone(StartedPeer):
+    """`rclone serve sftp`, if rclone is installed."""
+
+    name = "rclone"
+    slow = True
+    prefix = "/"
+    # With fresh directory listings, rclone takes minutes for thousands of small files.
+    rows = ("get", "put", "get-chacha", "put-chacha")
+    # This is the cheaper one of its two modes.
+    instead = {GCM: "aes128-gcm@openssh.com"}
+
+    def __init__(self, directory, key):
+        super().__init__(directory, key, "rclone")
+        self.host_key = make_key(directory / "host_key")
+
+    def __enter__(self):
+        self.port = free_port()
+        command = [self.program, "serve", "sftp", str(self.stored), "--addr", f"127.0.0.1:{self.port}"]
+        command += ["--authorized-keys", f"{self.key}.pub", "--key", str(self.host_key), "--vfs-cache-mode", "writes"]
+        # Otherwise rclone stores a file seconds after it was closed.
+        command += ["--vfs-write-back", "0s", "--dir-cache-time", "0s"]
+        command += ["--cache-dir", str(self.directory / "cache"), "--config", os.devnull]
+        self.start(command, lambda: listens(self.port))
+        return self
+
+
+class ProFtpd(StartedPeer):
+    """ProFTPD's mod_sftp, if it is installed. It has a process for each session."""
+
+    name = "proftpd"
+    slow = True
+
+    def __init__(self, directory, key, program):
+        super().__init__(directory, key, program)
         self.prefix = f"{self.stored}/"
         self.config = directory / "proftpd.conf"
         # Both files have formats of ProFTPD.
@@ -118,21 +122,12 @@ class ProFtpd(Measured, servers.Server):
         return self
 
 
-class SftpGo(Measured, servers.Server):
+class SftpGo(StartedPeer):
     """SFTPGo in its portable mode, which needs nothing but its program: one user, kept in memory, without a quota."""
 
     name = "sftpgo"
-    peer = True
-    user = "bench"
     prefix = "/"
     rows = ("get", "put", "list", "signin", "mix", "memory")
-
-    def __init__(self, directory, key, program):
-        directory.mkdir()
-        super().__init__(directory)
-        self.program, self.key = program, key
-        self.stored = directory / "files"
-        self.stored.mkdir()
 
     def __enter__(self):
         self.port = free_port()
