@@ -5,6 +5,7 @@
 //! returned, its change is on the disk.
 
 mod database;
+mod reader;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,12 +17,13 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
 use tokio::sync::Mutex;
 
 use self::database::{Database, retry_if_disk_was_full};
+use self::reader::KeptReader;
 use super::open::Upgrade;
 use super::relative::HomeLocations;
 use super::rows::read_quota;
 use super::{
     ChangedUser, RecordChange, RevisionChanges, SignIn, Store, UsageRecord, changes, copy, file, homes,
-    identity, keys, open, sign_ins, usage, users,
+    identity, open, sign_ins, usage, users,
 };
 use crate::domain::user::{Quota, User, UserName};
 use base::error::{Error, Result};
@@ -75,6 +77,7 @@ impl SqlStore {
                 pool: copy::upgraded_copy(&path, found.is_immutable, upgrade.from),
                 path,
                 homes: HomeLocations::default(),
+                reader: KeptReader::default(),
             },
             migration: Some(upgrade),
             anchor: Mutex::default(),
@@ -201,6 +204,7 @@ impl SqlStore {
             // If the connection is faulty, closing the pool shows the same fault.
             let _ = anchor.close().await;
         }
+        self.db.reader.close().await;
         self.db.pool.close().await;
     }
 
@@ -217,6 +221,7 @@ impl SqlStore {
                 path: path.to_owned(),
                 pool,
                 homes: HomeLocations::default(),
+                reader: KeptReader::default(),
             },
             migration: None,
             anchor: Mutex::default(),
@@ -248,22 +253,16 @@ impl fmt::Debug for SqlStore {
 #[async_trait::async_trait]
 impl Store for SqlStore {
     async fn user(&self, name: &UserName) -> Result<Option<User>> {
-        // Both queries read the same snapshot.
-        let mut read = self.db.pool.begin().await.map_err(|e| self.db.failed(e))?;
-        let user = users::find(&mut read, name, &self.db.homes)
+        self.db
+            .user(name)
             .await
-            .map_err(|e| self.db.failed(e))?;
-        read.rollback().await.map_err(|e| self.db.failed(e))?;
-        user.transpose()
+            .map_err(|e| self.db.failed(e))?
+            .transpose()
     }
 
     async fn user_with_key(&self, name: &UserName, data: &str) -> Result<Option<User>> {
-        let mut read = self.db.pool.begin().await.map_err(|e| self.db.failed(e))?;
-        let user = keys::find(&mut read, name, data, &self.db.homes)
-            .await
-            .map_err(|e| self.db.failed(e))?;
-        read.rollback().await.map_err(|e| self.db.failed(e))?;
-        user.transpose()
+        let found = self.db.user_with_key(name, data).await;
+        found.map_err(|e| self.db.failed(e))?.transpose()
     }
 
     async fn users(&self) -> Result<Vec<User>> {

@@ -5,27 +5,29 @@ use std::collections::HashMap;
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
+use super::keys::key_lines;
 use super::relative::HomeLocations;
 use super::rows::{UserRow, read_user};
 use crate::domain::user::{User, UserName};
 use base::error::Result;
 
-/// Reads the user with this name. Both queries run whether the user exists or not, so that an unknown name takes the
-/// same time.
+/// Selects a user with each key as `key_line`, or NULL.
+pub(super) const USER: &str = "SELECT users.*, user_keys.line AS key_line FROM users \
+     LEFT JOIN user_keys ON user_keys.user_name = users.name \
+     WHERE users.name = $1 ORDER BY user_keys.position";
+
+/// Reads the user with this name, in one statement: see [`keys`](super::keys).
 pub(super) async fn find(
     connection: &mut SqliteConnection,
     name: &UserName,
     homes: &HomeLocations,
 ) -> sqlx::Result<Option<Result<User>>> {
-    let row = sqlx::query("SELECT * FROM users WHERE name = $1")
+    let rows = sqlx::query(USER)
         .bind(name.as_str())
-        .fetch_optional(&mut *connection)
+        .fetch_all(connection)
         .await?;
-    let keys = sqlx::query_scalar("SELECT line FROM user_keys WHERE user_name = $1 ORDER BY position")
-        .bind(name.as_str())
-        .fetch_all(&mut *connection)
-        .await?;
-    Ok(row.map(|row| read_user(&row, keys, homes)))
+    let keys = key_lines(&rows)?;
+    Ok(rows.first().map(|row| read_user(row, keys, homes)))
 }
 
 /// Reads all users, in the order of their names.

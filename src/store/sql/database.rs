@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
 
+use super::reader::KeptReader;
 use crate::domain::user::{User, UserName};
 use crate::store::relative::HomeLocations;
 use crate::store::rows::UserRow;
 use crate::store::{
-    ChangedUser, RecordChange, SignIn, UsageRecord, failure, homes, identity, name_taken, no_such_user,
+    ChangedUser, RecordChange, SignIn, UsageRecord, failure, homes, identity, keys, name_taken, no_such_user,
     reserve, sign_ins, usage, users,
 };
 use base::error::{Error, Result};
@@ -34,6 +35,8 @@ pub(super) struct Database {
     pub(super) pool: SqlitePool,
     /// The conversion between homes and their stored form.
     pub(super) homes: HomeLocations,
+    /// The connection for the short reads of a sign-in.
+    pub(super) reader: KeptReader,
 }
 
 impl Database {
@@ -46,6 +49,24 @@ impl Database {
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(|e| self.failed(e))
+    }
+
+    /// Reads the user with this name.
+    pub(super) async fn user(&self, name: &UserName) -> sqlx::Result<Option<Result<User>>> {
+        let mut reader = self.reader.acquire(&self.pool).await?;
+        let found = users::find(reader.connection()?, name, &self.homes).await;
+        reader.ended(found)
+    }
+
+    /// Reads the user with this name, and those of their keys that may be this one.
+    pub(super) async fn user_with_key(
+        &self,
+        name: &UserName,
+        data: &str,
+    ) -> sqlx::Result<Option<Result<User>>> {
+        let mut reader = self.reader.acquire(&self.pool).await?;
+        let found = keys::find(reader.connection()?, name, data, &self.homes).await;
+        reader.ended(found)
     }
 
     /// Returns the error of a call that has failed.
