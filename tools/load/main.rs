@@ -59,6 +59,9 @@ struct Arguments {
     /// The size of each READ and WRITE and of each small file, in bytes.
     #[arg(long, default_value_t = 32_768)]
     size: u32,
+    /// The size at which a writer starts again at offset 0, so that its file does not grow further, in MiB.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    file_mib: u64,
     /// The number of operations that begin each second, on all connections of a kind of work: one number for all kinds
     /// of work, or one for each; with 0, each begins when an earlier one has ended.
     #[arg(long, value_delimiter = ',', default_value = "0")]
@@ -115,6 +118,7 @@ impl Arguments {
             kind,
             depth: Self::nth(&self.depth, n, 1),
             size: self.size,
+            largest: self.file_mib << 20,
             file: self.file.clone().into_bytes(),
             dir: self.dir.clone().into_bytes(),
             pace: pace(Self::nth(&self.rate, n, 0), connections * self.channels),

@@ -37,6 +37,8 @@ pub struct Plan {
     pub kind: Kind,
     pub depth: usize,
     pub size: u32,
+    /// The size at which a writer starts again at offset 0, in bytes.
+    pub largest: u64,
     pub file: Vec<u8>,
     pub dir: Vec<u8>,
     /// The time between two operations of one channel.

@@ -14,8 +14,6 @@ use crate::report::Totals;
 /// The number of READs of the greedy work: one below what the server disconnects for.
 const GREEDY_READS: u32 = 399_000;
 const GREEDY_OPENS: u32 = 1_000;
-/// The size at which a writer starts again at offset 0, so that its file does not grow further.
-const LARGEST: u64 = 32 << 20;
 /// The flags with which a writer opens its file.
 const REPLACE: OpenFlags = OpenFlags::WRITE.with(OpenFlags::CREAT).with(OpenFlags::TRUNC);
 
@@ -166,7 +164,7 @@ impl Worker {
                 self.ask(&read, Purpose::Read, now, out);
             }
             Kind::Write => {
-                self.offset = (offset + u64::from(self.plan.size)) % LARGEST;
+                self.offset = (offset + u64::from(self.plan.size)) % self.plan.largest;
                 let data = std::mem::take(&mut self.block);
                 let write = Request::Write {
                     handle: &handle,
