@@ -123,7 +123,7 @@ impl Accounts {
         }) = self.table.take_for_session(&spec.id)
         {
             // The operator may have put other files into a home that had no user for a while.
-            if (was_forgotten || self.is_due(&account)) && account.may_be_measured() {
+            if (was_forgotten || self.is_due(&account)) && account.measurements.may_begin() {
                 self.measurer
                     .measure_later(Arc::clone(&account), MeasureReason::Background);
             }
@@ -146,10 +146,11 @@ impl Accounts {
     fn is_due(&self, account: &Account) -> bool {
         let limit = SignedDuration::from_secs(i64::try_from(self.settings.rescan_secs).unwrap_or(i64::MAX));
         let age = account
+            .measurements
             .measured_at()
             .map(|at| Timestamp::now().duration_since(at));
         account.accuracy() == UsageAccuracy::Unmeasurable
-            || account.unreadable().count > 0
+            || account.measurements.unreadable().count > 0
             || age.is_none_or(|age| age >= limit)
     }
 
@@ -164,7 +165,7 @@ impl Accounts {
     pub fn unreadable(&self, id: &AccountId) -> Unreadable {
         self.table
             .get(id)
-            .map_or_else(Unreadable::default, |account| account.unreadable())
+            .map_or_else(Unreadable::default, |account| account.measurements.unreadable())
     }
 
     /// Measures an account's home now, and corrects the account.

@@ -13,90 +13,66 @@
 //! - *unmeasurable*: the home cannot be walked. If there is a limit, only growth that fits under a ceiling known
 //!   before is allowed.
 //!
-//! Growth that does not fit is refused only after the home was measured again (`account/retry.rs`), since the host's
-//! own programs truncate, move and delete files in homes too.
+//! Growth that does not fit is refused only after the home was measured again (`account/measurements.rs`), since the
+//! host's own programs truncate, move and delete files in homes too.
 //!
 //! Locks are taken in this order: names, then the size of one inode, then the records (`inodes`). No lock is held
 //! while waiting for the store or for a measurement, which needs all of them: an attempt that does not fit is given
 //! up as a whole, and [`Account::retry_until`] tries it again. A change holds a [`Change`] all the time, which keeps
 //! the account from becoming clean in the middle of it.
 
-mod keeping;
-mod measuring;
+mod change_tracker;
+mod counters;
+mod measurements;
 mod meter;
 mod names;
 mod progress;
-mod retry;
 mod schedule;
 mod storage_state;
 mod usage;
 
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::user::Quota;
-use crate::storage::backend::Unreadable;
+use crate::storage::backend::Sum;
 use crate::storage::location::Location;
 use crate::storage::{Error, InodeId, Result, Wait};
 use crate::store::UsageRecord;
 
-use self::meter::{Exceeded, Meter, NO_LIMIT};
+pub use self::change_tracker::Change;
+use self::change_tracker::ChangeTracker;
+use self::counters::{Counters, Resource};
+use self::measurements::Measurements;
 use self::names::Names;
 pub(super) use self::names::NamesGuard;
-use self::progress::Progress;
-use self::schedule::MeasureSchedule;
+use self::progress::{MAX_WAIT, Progress};
 pub use self::schedule::RetryLimits;
 use self::storage_state::StorageState;
-use self::usage::{AT_CEILING, EXACT, STAYS_AT_CEILING, UNKNOWN, UNMEASURABLE};
 pub use self::usage::{Usage, UsageAccuracy};
 use super::disk::Disk;
 use super::id::{AccountId, AccountSpec};
 use super::inode::{InodeOwner, Inodes};
 
-/// How far the store's ceiling is set above the use, so that it is rarely raised.
-const AHEAD_BYTES: u64 = 64 << 20;
-const AHEAD_FILES: u64 = 10_000;
-
 /// The account of one home.
 pub struct Account {
     id: AccountId,
     location: Location,
-    bytes: Meter,
-    files: Meter,
-    accuracy: AtomicU8,
-    /// Whether changes have to wait until the keeper has recorded a ceiling: since the account was loaded, or since it
-    /// was closed to record its exact use.
-    needs_ceiling: AtomicBool,
-    /// The number of times that the account was closed to record its exact use.
-    closings: AtomicU64,
-    /// The number of changes in progress.
-    changing: AtomicUsize,
-    /// The number of changes so far, so that the keeper sees when there were none for a while.
-    activity: AtomicU64,
-    /// The number of removed files that are still open: they are counted, but are not in any directory.
-    orphans: AtomicUsize,
-    /// Whether a change waits for a new ceiling.
-    wanted: AtomicBool,
-    /// Whether the outcome of a change is unknown, so that the home has to be measured again.
-    invalidated: AtomicBool,
-    storage: StorageState,
-    /// Locked during a measurement, so that there is only one at a time.
-    measuring: Mutex<()>,
-    measured_at: Mutex<Option<Timestamp>>,
+    counters: Counters,
+    pub(super) changes: ChangeTracker,
+    pub(super) measurements: Measurements,
+    pub(super) storage: StorageState,
     pub(super) names: Names,
     inodes: Mutex<Inodes>,
     progress: Progress,
-    schedule: MeasureSchedule,
-    /// Whether a change waits for a measurement.
-    asked: AtomicBool,
-    /// The entries that the last measurement could not read.
-    unreadable: Mutex<Unreadable>,
-    helpers: Helpers,
+    /// Cancelled when the server shuts down.
+    quit: CancellationToken,
 }
 
 /// Wakes the tasks that work for accounts.
@@ -110,52 +86,22 @@ pub(super) struct Helpers {
     pub(super) quit: CancellationToken,
 }
 
-/// A change in progress. Reserving and releasing need one.
-pub struct Change<'a>(&'a Account);
-
-impl Drop for Change<'_> {
-    fn drop(&mut self) {
-        self.0.activity.fetch_add(1, Ordering::Relaxed);
-        self.0.changing.fetch_sub(1, Ordering::Release);
-    }
-}
-
 impl Account {
     /// Creates an account from its record in the store. Without a record, the home has to be measured before anything
     /// may grow up to a limit.
     pub(super) fn load(spec: &AccountSpec, record: Option<&UsageRecord>, helpers: &Helpers) -> Self {
-        let quota = spec.quota;
-        let known = record.filter(|record| record.is_trusted());
-        let unknown = (quota.bytes.unwrap_or(0), quota.files.unwrap_or(0));
-        let (bytes, files) = known.map_or(unknown, |record| (record.bytes, record.files));
-        let accuracy = match known {
-            Some(record) if record.exact => EXACT,
-            Some(_) => AT_CEILING,
-            None => UNKNOWN,
-        };
+        let measured_at = record.and_then(|record| record.measured_at);
         Self {
             id: spec.id.clone(),
             location: spec.location.clone(),
-            bytes: Meter::new(bytes, quota.bytes),
-            files: Meter::new(files, quota.files),
-            accuracy: AtomicU8::new(accuracy),
-            needs_ceiling: AtomicBool::new(true),
-            closings: AtomicU64::new(0),
-            changing: AtomicUsize::new(0),
-            activity: AtomicU64::new(0),
-            orphans: AtomicUsize::new(0),
-            wanted: AtomicBool::new(false),
-            invalidated: AtomicBool::new(false),
+            counters: Counters::load(spec.quota, record),
+            changes: ChangeTracker::new(Arc::clone(&helpers.keeper)),
+            measurements: Measurements::new(measured_at, Arc::clone(&helpers.measurer)),
             storage: StorageState::default(),
-            measuring: Mutex::new(()),
-            measured_at: Mutex::new(record.and_then(|record| record.measured_at)),
             names: Names::default(),
             inodes: Mutex::default(),
             progress: Progress::default(),
-            schedule: MeasureSchedule::default(),
-            asked: AtomicBool::new(false),
-            unreadable: Mutex::default(),
-            helpers: helpers.clone(),
+            quit: helpers.quit.clone(),
         }
     }
 
@@ -171,30 +117,17 @@ impl Account {
 
     /// Returns the current use, limits and accuracy.
     pub fn usage(&self) -> Usage {
-        Usage {
-            bytes: self.bytes.used(),
-            files: self.files.used(),
-            quota: Quota {
-                bytes: self.bytes.limit(),
-                files: self.files.limit(),
-            },
-            accuracy: self.accuracy(),
-        }
+        self.counters.usage()
     }
 
     pub(super) fn accuracy(&self) -> UsageAccuracy {
-        UsageAccuracy::of(self.accuracy.load(Ordering::Acquire))
+        self.counters.accuracy()
     }
 
     /// Applies new limits at once. Limits below the use stop growth, and nothing else.
     pub fn set_quota(&self, quota: Quota) {
-        self.bytes
-            .limit
-            .store(quota.bytes.unwrap_or(NO_LIMIT), Ordering::Relaxed);
-        self.files
-            .limit
-            .store(quota.files.unwrap_or(NO_LIMIT), Ordering::Relaxed);
-        self.notify_progress();
+        self.counters.set_quota(quota);
+        self.progress.notify();
     }
 
     /// Waits until all growth that an earlier limit allowed is written. May block on the disk.
@@ -212,13 +145,7 @@ impl Account {
     /// # Errors
     /// Returns `NotRecorded` until the keeper has recorded a ceiling. Use this inside [`Account::retry_until`].
     pub fn begin(&self) -> Result<Change<'_>> {
-        self.changing.fetch_add(1, Ordering::SeqCst);
-        let change = Change(self);
-        if self.needs_ceiling.load(Ordering::SeqCst) {
-            self.request_ceiling();
-            return Err(Error::NotRecorded);
-        }
-        Ok(change)
+        self.changes.begin()
     }
 
     /// Charges bytes before they are written.
@@ -226,10 +153,7 @@ impl Account {
     /// # Errors
     /// Fails as [`Account::begin`] does, with `Measuring`, or with the reason why there is no room.
     pub fn reserve_bytes(&self, _change: &Change<'_>, amount: u64) -> Result<()> {
-        self.reserve(&self.bytes, amount, AHEAD_BYTES, |used, limit| Error::OverBytes {
-            used,
-            limit,
-        })
+        self.reserve(Resource::Bytes, amount)
     }
 
     /// Charges a file, directory or link before it is made.
@@ -237,77 +161,180 @@ impl Account {
     /// # Errors
     /// Fails as [`Account::reserve_bytes`] does.
     pub fn reserve_file(&self, _change: &Change<'_>) -> Result<()> {
-        self.reserve(&self.files, 1, AHEAD_FILES, |used, limit| Error::OverFiles {
-            used,
-            limit,
-        })
+        self.reserve(Resource::Files, 1)
     }
 
-    /// Adds the amount to one number. `over` makes the error for a sum above the limit, of the use and the limit.
-    fn reserve(
-        &self,
-        meter: &Meter,
-        amount: u64,
-        ahead: u64,
-        over: impl FnOnce(u64, u64) -> Error,
-    ) -> Result<()> {
+    fn reserve(&self, what: Resource, amount: u64) -> Result<()> {
         self.storage.may_grow()?;
-        let accuracy = self.accuracy.load(Ordering::Acquire);
-        if meter.limit().is_some() {
-            match accuracy {
-                UNKNOWN => return Err(Error::Measuring),
-                UNMEASURABLE => return Err(Error::Unmeasurable),
-                _ => {}
-            }
+        let added = self.counters.add(what, amount);
+        let needs_ceiling = match added {
+            Ok(()) => self.counters.runs_low(what),
+            Err(reason) => reason == Error::NotRecorded,
+        };
+        if needs_ceiling {
+            self.changes.request_ceiling();
         }
-        match meter.add(amount) {
-            Ok(()) => {
-                if meter.runs_low(ahead) {
-                    self.request_ceiling();
-                }
-                Ok(())
-            }
-            Err(Exceeded::Limit) => Err(match accuracy {
-                EXACT => over(meter.used(), meter.limit().unwrap_or(NO_LIMIT)),
-                STAYS_AT_CEILING => Error::Unmeasurable,
-                _ => Error::Measuring,
-            }),
-            Err(Exceeded::Ceiling) => {
-                self.request_ceiling();
-                Err(Error::NotRecorded)
-            }
-        }
+        added
     }
 
     /// Releases bytes that are not used any more.
     pub fn release_bytes(&self, _change: &Change<'_>, amount: u64) {
-        self.release(&self.bytes, amount);
+        self.release(Resource::Bytes, amount);
     }
 
     /// Releases a file, directory or link that was removed or was not made.
     pub fn release_file(&self, _change: &Change<'_>) {
-        self.release(&self.files, 1);
+        self.release(Resource::Files, 1);
     }
 
-    fn release(&self, meter: &Meter, amount: u64) {
-        if !meter.subtract(amount) {
+    fn release(&self, what: Resource, amount: u64) {
+        if !self.counters.subtract(what, amount) {
             // More was removed than was counted, so other programs have put files into the home.
             self.invalidate();
         }
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
-        self.helpers.quit.is_cancelled()
-    }
-
-    fn request_ceiling(&self) {
-        if !self.wanted.swap(true, Ordering::SeqCst) {
-            self.helpers.keeper.notify_one();
+    /// Runs a change that may find no room until the keeper has written to the store or until the home was measured.
+    /// It is then tried again from the start, and no lock is held meanwhile. `attempt` must have no effect if it
+    /// fails for want of room, of a ceiling or of a measurement. The client gets that error when the time is over.
+    ///
+    /// # Errors
+    /// Fails as `attempt` does; returns `WouldBlock` instead of waiting unless it has [`Wait::Allowed`].
+    pub fn retry_until<T>(
+        &self,
+        limits: impl Into<RetryLimits>,
+        attempt: impl Fn() -> Result<T>,
+    ) -> Result<T> {
+        let limits = limits.into();
+        let mut deadline = None;
+        // The number of the first measurement that covers the state at the first refusal.
+        let mut decisive = None;
+        loop {
+            // Read this before the attempt, so that no change between the two is missed.
+            let seen = self.progress.seen();
+            match attempt() {
+                Err(reason @ (Error::NotRecorded | Error::Measuring)) => {
+                    if limits.wait != Wait::Allowed {
+                        return Err(Error::WouldBlock);
+                    }
+                    if reason == Error::Measuring {
+                        self.measurements.ask_now();
+                    }
+                    let end = *deadline.get_or_insert_with(|| Instant::now() + MAX_WAIT);
+                    if !self.progress.wait(seen, end) {
+                        return Err(reason);
+                    }
+                }
+                Err(refusal @ (Error::OverBytes { .. } | Error::OverFiles { .. } | Error::Unmeasurable)) => {
+                    let decisive = *decisive.get_or_insert_with(|| self.measurements.begun() + 1);
+                    let decided = self.measurements.ended() >= decisive;
+                    if decided || !self.measurements.wait_for_next(&self.progress, limits)? {
+                        return Err(refusal);
+                    }
+                }
+                Err(error @ (Error::DiskFull | Error::DiskQuota)) => {
+                    self.storage.no_space(&self.location, error);
+                    return Err(error);
+                }
+                result => return result,
+            }
         }
     }
 
-    pub(super) fn notify_progress(&self) {
-        self.progress.notify_progress();
+    /// Waits for a measurement in progress, so that the reported use is exact. If that takes too long, the ceiling is
+    /// reported instead, which is never below the use.
+    ///
+    /// # Errors
+    /// Returns `WouldBlock` instead of waiting unless it has [`Wait::Allowed`].
+    pub fn wait_until_measured(&self, wait: Wait) -> Result<()> {
+        let measured = self.retry_until(wait, || match self.counters.awaits_measurement() {
+            true => Err(Error::Measuring),
+            false => Ok(()),
+        });
+        match measured {
+            Err(Error::Measuring) => Ok(()),
+            measured => measured,
+        }
+    }
+
+    /// Sets the use to what was measured. The caller blocks all changes.
+    pub(super) fn measured(&self, sum: &Sum) {
+        self.counters.set_measured(sum);
+        self.measurements.set_measured_at(Timestamp::now());
+        self.changes.note_activity();
+        // The store's number may be too low now, if the operator has put files into the home.
+        self.changes.request_ceiling();
+        self.progress.notify();
+    }
+
+    /// Marks the account as not measurable, unless its number was exact.
+    pub(super) fn cannot_be_measured(&self) {
+        self.counters.set_unmeasurable();
+        self.progress.notify();
+    }
+
+    /// Notes that a measurement has ended, with or without success.
+    pub(super) fn measure_ended(&self, begun: Instant, found_room: bool) {
+        self.measurements.end(begun, found_room);
+        self.progress.notify();
+    }
+
+    /// Returns the record to write so that changes can continue; `None` if no record is wanted.
+    pub(super) fn wanted_record(&self) -> Option<UsageRecord> {
+        self.changes.take_wanted().then(|| UsageRecord {
+            bytes: self.counters.next_ceiling(Resource::Bytes),
+            files: self.counters.next_ceiling(Resource::Files),
+            exact: false,
+            ..self.exact_record()
+        })
+    }
+
+    fn exact_record(&self) -> UsageRecord {
+        let used = self.usage();
+        UsageRecord {
+            home: self.id.store_key().to_owned(),
+            bytes: used.bytes,
+            files: used.files,
+            exact: true,
+            measured_at: self.measurements.measured_at(),
+        }
+    }
+
+    /// Notes that a ceiling is on the disk, and lets changes continue.
+    pub(super) fn ceiling_written(&self, record: &UsageRecord) {
+        self.counters.set_ceilings(record);
+        self.reopen();
+    }
+
+    /// Blocks changes so that the exact use can be recorded. Returns `None` if changes are in progress, or if the use
+    /// is not exact.
+    ///
+    /// Changes that come now wait until the mark is removed again by [`Account::ceiling_written`].
+    pub(super) fn close_for_exact(&self) -> Option<UsageRecord> {
+        let is_exact = self.accuracy() == UsageAccuracy::Exact && !self.measurements.is_invalidated();
+        if !is_exact || !self.changes.close() {
+            return None;
+        }
+        if !self.changes.is_at_rest() {
+            self.reopen();
+            return None;
+        }
+        Some(self.exact_record())
+    }
+
+    /// Lets changes continue: the store has a ceiling, also because the exact use could not be recorded.
+    pub(super) fn reopen(&self) {
+        self.changes.open();
+        self.progress.notify();
+    }
+
+    /// Notes that the exact use is on the disk. A ceiling must be recorded before anything grows.
+    pub(super) fn exact_written(&self, record: &UsageRecord) {
+        self.counters.set_ceilings(record);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.quit.is_cancelled()
     }
 
     /// Handles the loss of an inode's last name. Its charge is released now, or when its last handle is closed.
@@ -336,16 +363,6 @@ impl Account {
         // The disk stays the same while the server runs. If it does change, the only effect is a line in the log.
         let _ = self.storage.disk.set(disk);
     }
-
-    /// Returns whether no other task was checking the marker of the storage. If so, the caller checks it, until
-    /// [`Account::end_marker_check`].
-    pub(super) fn begin_marker_check(&self) -> bool {
-        !self.storage.checking_marker.swap(true, Ordering::SeqCst)
-    }
-
-    pub(super) fn end_marker_check(&self) {
-        self.storage.checking_marker.store(false, Ordering::SeqCst);
-    }
 }
 
 impl InodeOwner for Account {
@@ -354,27 +371,27 @@ impl InodeOwner for Account {
     }
 
     fn invalidate(&self) {
-        self.invalidated.store(true, Ordering::SeqCst);
+        self.measurements.invalidate();
     }
 
     fn orphaned(&self) {
-        self.orphans.fetch_add(1, Ordering::SeqCst);
+        self.changes.orphan_made();
     }
 
     fn orphan_gone(&self, bytes: u64) {
-        self.release(&self.bytes, bytes);
-        self.release(&self.files, 1);
-        self.activity.fetch_add(1, Ordering::Relaxed);
+        self.release(Resource::Bytes, bytes);
+        self.release(Resource::Files, 1);
+        self.changes.note_activity();
         // This comes last: an account with an orphan does not become clean.
-        self.orphans.fetch_sub(1, Ordering::SeqCst);
+        self.changes.orphan_gone();
     }
 
     fn stray_found(&self) {
-        self.orphans.fetch_sub(1, Ordering::SeqCst);
+        self.changes.orphan_gone();
     }
 
     fn stray_gone(&self) {
         self.invalidate();
-        self.orphans.fetch_sub(1, Ordering::SeqCst);
+        self.changes.orphan_gone();
     }
 }

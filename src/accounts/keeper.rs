@@ -96,7 +96,9 @@ impl Keeper {
             }
             Err(error) => {
                 tracing::error!(%error, "cannot record the use of homes; they cannot grow beyond what is recorded");
-                wanting.iter().for_each(|(account, _)| account.not_written());
+                wanting
+                    .iter()
+                    .for_each(|(account, _)| account.changes.not_written());
             }
         }
     }
@@ -107,13 +109,13 @@ impl Keeper {
             .table
             .all()
             .into_iter()
-            .filter(|account| !account.needs_ceiling())
+            .filter(|account| !account.changes.is_closed())
             .collect();
         inactive.retain(|id, _| open.iter().any(|account| account.id() == id));
         open.into_iter()
             .filter(|account| {
                 let inactivity = inactive.entry(account.id().clone()).or_default();
-                let activity = account.activity();
+                let activity = account.changes.activity();
                 inactivity.ticks = if inactivity.activity == activity {
                     inactivity.ticks + 1
                 } else {
@@ -164,7 +166,7 @@ struct Closed {
 impl Closed {
     fn new(account: Arc<Account>) -> Option<Self> {
         let record = account.close_for_exact()?;
-        let closing = account.closings();
+        let closing = account.changes.closings();
         Some(Self {
             account,
             record,
@@ -175,7 +177,7 @@ impl Closed {
     /// Returns whether the account is still closed. If it is not, a ceiling was recorded since, and the account may
     /// have changed.
     fn is_current(&self) -> bool {
-        self.account.needs_ceiling() && self.account.closings() == self.closing
+        self.account.changes.is_closed() && self.account.changes.closings() == self.closing
     }
 }
 
@@ -314,7 +316,7 @@ mod tests {
                 .account(&AccountSpec::of_home(&home, Quota::default()))
                 .await
                 .unwrap();
-            while account.measures() == 0 {
+            while account.measurements.ended() == 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             // From here on the test acts as the keeper.
@@ -340,12 +342,12 @@ mod tests {
         grow().unwrap();
         let mut syncs = Syncs::new(Arc::new(HangingDisk));
         runtime.block_on(async { syncs.begin(vec![Arc::clone(&account)]) });
-        assert!(account.needs_ceiling() && syncs.threads.len() == 1);
+        assert!(account.changes.is_closed() && syncs.threads.len() == 1);
         // The file system is not flushed a second time, and changes are recorded as a ceiling.
         runtime.block_on(async { syncs.begin(vec![Arc::clone(&account)]) });
         assert_eq!(syncs.threads.len(), 1);
         grow().unwrap();
-        assert!(!account.needs_ceiling());
+        assert!(!account.changes.is_closed());
         drop(hung);
         runtime.block_on(async {
             let synced = syncs.next().await.unwrap();

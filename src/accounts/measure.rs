@@ -68,9 +68,9 @@ pub fn measure_unused(backend: &dyn Backend, home: &Location) -> Result<Sum> {
 /// Fails when a directory cannot be read. Unless the account's number was exact, growth up to a limit is restricted
 /// then.
 pub fn measure(account: &Arc<Account>, backend: &dyn Backend) -> Result<Sum> {
-    let _alone = account.lock_measuring();
-    let begun = account.measure_begins();
-    account.take_invalidation();
+    let _alone = account.measurements.lock();
+    let begun = account.measurements.begin();
+    account.measurements.take_invalidation();
     let used = account.usage();
     let measured = try_measure(account, backend);
     if let Err(error) = &measured
@@ -90,7 +90,7 @@ pub fn measure(account: &Arc<Account>, backend: &dyn Backend) -> Result<Sum> {
         .is_ok_and(|sum| sum.bytes < used.bytes || sum.files < used.files);
     account.measure_ended(begun, found_room);
     if let Ok(sum) = &measured
-        && !account.set_unreadable(&sum.unreadable)
+        && !account.measurements.set_unreadable(&sum.unreadable)
         && let Some(first) = &sum.unreadable.first
     {
         tracing::warn!(
@@ -192,7 +192,7 @@ fn reconcile(account: &Account, walk: &Measurement, _names: NamesGuard<'_>) -> S
         for counted in &sizes {
             counted.add_to(&mut sum, &walk.skipped);
         }
-        account.measured(sum.bytes, sum.files);
+        account.measured(&sum);
         drop(inodes);
         return sum;
     }

@@ -3,7 +3,7 @@
 //!
 //! Measurements that a client waits for have slots of their own, so that they are not queued behind the homes that
 //! are measured after a start. A measurement that takes long (for example because another file system is mounted in
-//! the home, and hangs) releases its slot and goes on. A home has one measurement at a time (`account/retry.rs`
+//! the home, and hangs) releases its slot and goes on. A home has one measurement at a time (`account/measurements.rs`
 //! decides about the next one), so one user occupies one slot, or a twentieth of it with a full home that is measured
 //! again and again.
 
@@ -57,7 +57,7 @@ pub(super) async fn serve(measurer: Arc<Measurer>, helpers: Helpers) {
             () = helpers.measurer.notified() => {}
         }
         for account in measurer.table.all() {
-            if account.take_asked() {
+            if account.measurements.take_asked() {
                 measurer.measure_later(account, MeasureReason::Refusal);
             }
         }
@@ -85,7 +85,7 @@ impl Measurer {
 
     /// Measures a home later on a thread of the blocking pool.
     pub(super) fn measure_later(self: &Arc<Self>, account: Arc<Account>, why: MeasureReason) {
-        if why == MeasureReason::Background && !account.queue_measure() {
+        if why == MeasureReason::Background && !account.measurements.queue() {
             return;
         }
         let measurer = Arc::clone(self);
@@ -100,7 +100,7 @@ impl Measurer {
             let Ok(slot) = semaphore.acquire().await else {
                 return;
             };
-            if why == MeasureReason::Background && !account.is_queued() {
+            if why == MeasureReason::Background && !account.measurements.is_queued() {
                 // A client needed it sooner, so it was measured already.
                 return;
             }
@@ -122,7 +122,7 @@ impl Measurer {
     /// Measures the invalidated accounts again, as often as an account may be measured.
     pub(super) fn measure_invalidated(self: &Arc<Self>) {
         for account in self.table.all() {
-            if account.is_invalidated() && account.may_be_measured() {
+            if account.measurements.is_invalidated() && account.measurements.may_begin() {
                 self.measure_later(account, MeasureReason::Background);
             }
         }
@@ -174,10 +174,10 @@ mod tests {
                 .await
                 .unwrap()
         });
-        while account.measures() == 0 {
+        while account.measurements.ended() == 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
-        account.measure_begins();
+        account.measurements.begin();
         // The measurement has already counted the file with its old size.
         std::fs::write(home.join("f"), [0; 10]).unwrap();
         let (tell, attempts) = std::sync::mpsc::channel();

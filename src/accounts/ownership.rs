@@ -38,7 +38,7 @@ impl OwnershipChecks {
     /// check in progress.
     pub(super) fn check_later(self: &Arc<Self>, accounts: Vec<Arc<Account>>) {
         for account in accounts {
-            if self.ownership.get().is_none() || !account.begin_marker_check() {
+            if self.ownership.get().is_none() || !account.storage.begin_marker_check() {
                 continue;
             }
             let checks = Arc::clone(self);
@@ -50,7 +50,7 @@ impl OwnershipChecks {
                     }
                     account.set_owned(owned.is_ok());
                 }
-                account.end_marker_check();
+                account.storage.end_marker_check();
             });
         }
     }

@@ -23,7 +23,7 @@ impl Progress {
     }
 
     /// Wakes the waiting calls, because trying again may succeed now.
-    pub(super) fn notify_progress(&self) {
+    pub(super) fn notify(&self) {
         let lock = self.lock.lock();
         self.count.fetch_add(1, Ordering::SeqCst);
         drop(lock);

@@ -1,6 +1,5 @@
-//! Decides when an account is measured again: how often, and which refusals wait for it. Pure except for its lock.
+//! Decides when an account is measured again: how often, and which refusals wait for it. It is pure.
 
-use parking_lot::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::storage::Wait;
@@ -17,9 +16,6 @@ pub(super) const WAITING_AT_ONCE: usize = 4;
 pub(super) const NO_WAIT_AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// When an account is measured again.
-#[derive(Default)]
-pub(super) struct MeasureSchedule(Mutex<Schedule>);
-
 #[derive(Default)]
 pub(super) struct Schedule {
     /// When the measurement in progress was asked for, or when it began if nothing has asked for it.
@@ -95,12 +91,6 @@ impl Schedule {
         if found_room {
             self.may_wait_from = None;
         }
-    }
-}
-
-impl MeasureSchedule {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Schedule> {
-        self.0.lock()
     }
 }
 

@@ -10,11 +10,11 @@ use crate::storage::{Error, Result};
 
 /// The state of the storage, as far as the account knows it.
 #[derive(Default)]
-pub(super) struct StorageState {
+pub(crate) struct StorageState {
     /// Whether the storage lacks this server's marker, so that nothing may grow.
     pub(super) foreign: AtomicBool,
     /// Whether a task is checking the marker.
-    pub(super) checking_marker: AtomicBool,
+    checking_marker: AtomicBool,
     /// The disk that the home was on when it was first mounted.
     pub(super) disk: OnceLock<Arc<Disk>>,
 }
@@ -39,5 +39,15 @@ impl StorageState {
         if let Some(disk) = self.disk.get() {
             disk.no_space(home, error);
         }
+    }
+
+    /// Returns whether no other task was checking the marker of the storage. If so, the caller checks it, until
+    /// [`StorageState::end_marker_check`].
+    pub(crate) fn begin_marker_check(&self) -> bool {
+        !self.checking_marker.swap(true, Ordering::SeqCst)
+    }
+
+    pub(crate) fn end_marker_check(&self) {
+        self.checking_marker.store(false, Ordering::SeqCst);
     }
 }

@@ -68,7 +68,7 @@ impl Books {
             .block_on(self.accounts.account(&AccountSpec::of_home(home, quota)))
             .unwrap();
         // The numbers are set before the measurement has ended.
-        until(|| account.usage().accuracy == UsageAccuracy::Exact && !account.is_being_measured());
+        until(|| account.usage().accuracy == UsageAccuracy::Exact && !account.measurements.is_running());
         account
     }
 }
@@ -92,7 +92,7 @@ struct Home {
 /// Makes a home whose account is not measured before a refusal.
 fn home(books: &Books, bytes: Option<u64>, files: Option<u64>) -> Home {
     let home = home_beside_others(books, bytes, files);
-    home.account.refuse_at_once();
+    home.account.measurements.refuse_at_once();
     home
 }
 
@@ -100,7 +100,7 @@ fn home_beside_others(books: &Books, bytes: Option<u64>, files: Option<u64>) -> 
     let dir = tempfile::tempdir().unwrap();
     let account = books.account(dir.path(), bytes, files);
     // On a busy machine that measurement may have taken long, and the next would be late.
-    account.forget_last_measure();
+    account.measurements.forget_last();
     let local = Arc::new(LocalStorage::open(dir.path()).unwrap());
     Home {
         storage: QuotaStorage::new(local, Arc::clone(&account)),

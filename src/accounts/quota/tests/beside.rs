@@ -26,12 +26,12 @@ fn what_others_have_cut_is_found_before_a_refusal() {
         cut(&home, "f", 10);
         if round > 0 {
             // The pause between two measurements was waited for once.
-            home.account.forget_last_measure();
+            home.account.measurements.forget_last();
         }
         until(|| write(&home.storage, "g", 900).is_ok());
         assert_eq!((home.used(), home.on_disk()), ((910, 2), (910, 2)), "{round}");
         cut(&home, "g", 0);
-        home.account.forget_last_measure();
+        home.account.measurements.forget_last();
     }
     measure(&home.account, &LocalDisks).unwrap();
     assert_eq!((home.used(), home.on_disk()), ((10, 2), (10, 2)));
@@ -57,7 +57,7 @@ fn a_full_home_is_refused_soon_and_measured_seldom() {
     let home = home_beside_others(&books, Some(1000), None);
     write(&home.storage, "f", 1000).unwrap();
     let file = home.storage.open(&path("f"), how("w"), Wait::Allowed).unwrap();
-    let (begun, before) = (Instant::now(), home.account.measures());
+    let (begun, before) = (Instant::now(), home.account.measurements.ended());
     for _ in 0..100 {
         let refused = file.write_at(b"x", 1000, Wait::Allowed);
         assert!(matches!(error(refused), Error::OverBytes { .. }));
@@ -65,7 +65,7 @@ fn a_full_home_is_refused_soon_and_measured_seldom() {
     // One handle waits once. If each refusal waited for the end of the pause, this would take 500 s.
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(100), "{took:?}");
-    let measures = home.account.measures() - before;
+    let measures = home.account.measurements.ended() - before;
     assert!(measures <= 1 + took.as_secs() / 5, "{measures} in {took:?}");
     // The refusal comes at once, also for a call that must not wait.
     let never = file.write_at(b"x", 1000, Wait::Never);
@@ -124,7 +124,7 @@ fn a_file_that_comes_back_while_it_is_open_counts_once() {
     measure(&home.account, &LocalDisks).unwrap();
     assert_eq!(home.used(), (600, 1));
     drop(file);
-    assert!(!home.account.is_invalidated());
+    assert!(!home.account.measurements.is_invalidated());
     home.storage.remove(&path("f"), Wait::Allowed).unwrap();
     assert_eq!(home.used(), (0, 0));
 }
@@ -145,7 +145,7 @@ fn what_others_bring_is_counted_once_it_is_found() {
     std::fs::write(at("i"), vec![1; 2000]).unwrap();
     home.storage.remove(&path("i"), Wait::Allowed).unwrap();
     // On a busy machine the last measurement may have taken long, and the next would be late.
-    home.account.forget_last_measure();
+    home.account.measurements.forget_last();
     until(|| home.used() == (1000, 3));
 }
 
@@ -170,30 +170,42 @@ fn a_file_system_that_remembers_too_long_costs_nothing() {
     faults.remembers.store(true, Ordering::Relaxed);
     fill();
     storage.rename(&path("g"), &path("f"), REPLACE).unwrap();
-    assert_eq!((home.used(), home.account.is_invalidated()), ((500, 1), false));
+    assert_eq!(
+        (home.used(), home.account.measurements.is_invalidated()),
+        ((500, 1), false)
+    );
     fill();
     storage.remove(&path("f"), Wait::Allowed).unwrap();
-    assert_eq!((home.used(), home.account.is_invalidated()), ((500, 1), false));
+    assert_eq!(
+        (home.used(), home.account.measurements.is_invalidated()),
+        ((500, 1), false)
+    );
     fill();
     drop(storage.open(&path("f"), how("wt"), Wait::Allowed).unwrap());
-    assert_eq!((home.used(), home.account.is_invalidated()), ((500, 2), false));
+    assert_eq!(
+        (home.used(), home.account.measurements.is_invalidated()),
+        ((500, 2), false)
+    );
     fill();
     storage.symlink(b"f", &path("s"), Wait::Allowed).unwrap();
     storage.rename(&path("g"), &path("s"), REPLACE).unwrap();
-    assert_eq!((home.used(), home.account.is_invalidated()), ((1500, 2), false));
+    assert_eq!(
+        (home.used(), home.account.measurements.is_invalidated()),
+        ((1500, 2), false)
+    );
     // With several names this is not certain, so the home is measured again.
     storage
         .hard_link(&path("f"), &path("second"), Wait::Allowed)
         .unwrap();
     storage.rename(&path("s"), &path("f"), REPLACE).unwrap();
-    until(|| home.used() == home.on_disk() && !home.account.is_invalidated());
+    until(|| home.used() == home.on_disk() && !home.account.measurements.is_invalidated());
     faults.remembers.store(false, Ordering::Relaxed);
     storage
         .hard_link(&path("f"), &path("third"), Wait::Allowed)
         .unwrap();
     storage.remove(&path("third"), Wait::Allowed).unwrap();
     assert!(
-        !home.account.is_invalidated(),
+        !home.account.measurements.is_invalidated(),
         "one fewer is what was to be expected"
     );
 }

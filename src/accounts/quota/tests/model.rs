@@ -18,7 +18,7 @@ const FLAGS: [&str; 9] = ["r", "w", "wc", "wct", "wcx", "wa", "wac", "rt", "rwct
 const SLOTS: usize = 5;
 
 #[derive(Debug, Clone)]
-enum Step {
+enum ModelStep {
     Open(usize, usize),
     Close,
     Write(u64, usize),
@@ -38,26 +38,26 @@ enum Step {
     HostRename(usize, usize),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = ModelStep> {
     let name = || 0..NAMES.len();
     let size = || prop_oneof![0..40_000_u64, Just(LIMIT), Just(LIMIT + 1), Just(i64::MAX as u64)];
     prop_oneof![
-        6 => (name(), 0..FLAGS.len()).prop_map(|(n, f)| Step::Open(n, f)),
-        3 => Just(Step::Close),
-        8 => (size(), 0..30_000_usize).prop_map(|(at, length)| Step::Write(at, length)),
-        3 => size().prop_map(Step::Resize),
-        2 => (name(), size()).prop_map(|(n, s)| Step::ResizeByName(n, s)),
-        4 => name().prop_map(Step::Remove),
-        1 => name().prop_map(Step::Mkdir),
-        1 => name().prop_map(Step::Rmdir),
-        4 => (name(), name(), any::<bool>()).prop_map(|(a, b, over)| Step::Rename(a, b, over)),
-        1 => (name(), name()).prop_map(|(a, b)| Step::Symlink(a, b)),
-        2 => (name(), name()).prop_map(|(a, b)| Step::HardLink(a, b)),
-        1 => Just(Step::Measure),
-        1 => (name(), 0..40_000_u64).prop_map(|(n, s)| Step::HostCut(n, s)),
-        1 => name().prop_map(Step::HostRemove),
-        1 => name().prop_map(Step::HostMoveAway),
-        1 => (name(), name()).prop_map(|(a, b)| Step::HostRename(a, b)),
+        6 => (name(), 0..FLAGS.len()).prop_map(|(n, f)| ModelStep::Open(n, f)),
+        3 => Just(ModelStep::Close),
+        8 => (size(), 0..30_000_usize).prop_map(|(at, length)| ModelStep::Write(at, length)),
+        3 => size().prop_map(ModelStep::Resize),
+        2 => (name(), size()).prop_map(|(n, s)| ModelStep::ResizeByName(n, s)),
+        4 => name().prop_map(ModelStep::Remove),
+        1 => name().prop_map(ModelStep::Mkdir),
+        1 => name().prop_map(ModelStep::Rmdir),
+        4 => (name(), name(), any::<bool>()).prop_map(|(a, b, over)| ModelStep::Rename(a, b, over)),
+        1 => (name(), name()).prop_map(|(a, b)| ModelStep::Symlink(a, b)),
+        2 => (name(), name()).prop_map(|(a, b)| ModelStep::HardLink(a, b)),
+        1 => Just(ModelStep::Measure),
+        1 => (name(), 0..40_000_u64).prop_map(|(n, s)| ModelStep::HostCut(n, s)),
+        1 => name().prop_map(ModelStep::HostRemove),
+        1 => name().prop_map(ModelStep::HostMoveAway),
+        1 => (name(), name()).prop_map(|(a, b)| ModelStep::HostRename(a, b)),
     ]
 }
 
@@ -74,34 +74,37 @@ fn fault() -> impl Strategy<Value = Option<Fault>> {
 
 type Slot = Option<Arc<dyn OpenFile>>;
 
-fn take(storage: &QuotaStorage, slot: &mut Slot, step: &Step) -> Result<()> {
+fn take(storage: &QuotaStorage, slot: &mut Slot, step: &ModelStep) -> Result<()> {
     let at = |name: &usize| path(NAMES[*name]);
     let file = slot.clone().ok_or(Error::BadHandle);
     let wait = Wait::Allowed;
     match step {
-        Step::Open(name, flags) => {
+        ModelStep::Open(name, flags) => {
             *slot = Some(storage.open(&at(name), how(FLAGS[*flags]), wait)?);
             Ok(())
         }
-        Step::Close => {
+        ModelStep::Close => {
             *slot = None;
             Ok(())
         }
-        Step::Write(offset, length) => file?.write_at(&vec![1; *length], *offset, wait),
-        Step::Resize(wanted) => file?.set_attrs(&size(*wanted)),
-        Step::ResizeByName(name, wanted) => storage.set_attrs(&at(name), &size(*wanted), Links::Follow),
-        Step::Remove(name) => storage.remove(&at(name), wait),
-        Step::Mkdir(name) => storage.mkdir(&at(name), 0o755, wait),
-        Step::Rmdir(name) => storage.rmdir(&at(name), wait),
-        Step::Rename(from, to, true) => storage.rename(&at(from), &at(to), REPLACE),
-        Step::Rename(from, to, false) => storage.rename(&at(from), &at(to), conformance::REFUSE),
-        Step::Symlink(target, name) => storage.symlink(NAMES[*target].as_bytes(), &at(name), wait),
-        Step::HardLink(from, to) => storage.hard_link(&at(from), &at(to), wait),
-        Step::Measure => {
+        ModelStep::Write(offset, length) => file?.write_at(&vec![1; *length], *offset, wait),
+        ModelStep::Resize(wanted) => file?.set_attrs(&size(*wanted)),
+        ModelStep::ResizeByName(name, wanted) => storage.set_attrs(&at(name), &size(*wanted), Links::Follow),
+        ModelStep::Remove(name) => storage.remove(&at(name), wait),
+        ModelStep::Mkdir(name) => storage.mkdir(&at(name), 0o755, wait),
+        ModelStep::Rmdir(name) => storage.rmdir(&at(name), wait),
+        ModelStep::Rename(from, to, true) => storage.rename(&at(from), &at(to), REPLACE),
+        ModelStep::Rename(from, to, false) => storage.rename(&at(from), &at(to), conformance::REFUSE),
+        ModelStep::Symlink(target, name) => storage.symlink(NAMES[*target].as_bytes(), &at(name), wait),
+        ModelStep::HardLink(from, to) => storage.hard_link(&at(from), &at(to), wait),
+        ModelStep::Measure => {
             measure(storage.account(), &LocalDisks).unwrap();
             Ok(())
         }
-        Step::HostCut(..) | Step::HostRemove(_) | Step::HostMoveAway(_) | Step::HostRename(..) => Ok(()),
+        ModelStep::HostCut(..)
+        | ModelStep::HostRemove(_)
+        | ModelStep::HostMoveAway(_)
+        | ModelStep::HostRename(..) => Ok(()),
     }
 }
 
@@ -158,7 +161,7 @@ impl World {
     fn new(books: &Books) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let account = books.account(dir.path(), Some(LIMIT), Some(FILES));
-        account.refuse_at_once();
+        account.measurements.refuse_at_once();
         let faults = Arc::new(Faults::default());
         let session = || {
             let inner = LocalStorage::open(dir.path()).unwrap();
@@ -177,7 +180,7 @@ impl World {
     fn agrees(&self, slots: &[Slot]) -> Outcome {
         self.faults.set(None);
         self.faults.remembers.store(false, Ordering::Relaxed);
-        if self.account.take_invalidation() {
+        if self.account.measurements.take_invalidation() {
             measure(&self.account, &LocalDisks).unwrap();
         }
         let usage = self.account.usage();
@@ -187,26 +190,26 @@ impl World {
     }
 
     /// Makes the changes of other programs. Returns whether there was anything to do.
-    fn by_others(&self, step: &Step) -> bool {
+    fn by_others(&self, step: &ModelStep) -> bool {
         let at = |name: &usize| self.dir.path().join(NAMES[*name]);
         let done = match step {
-            Step::HostCut(name, size) => std::fs::OpenOptions::new()
+            ModelStep::HostCut(name, size) => std::fs::OpenOptions::new()
                 .write(true)
                 .open(at(name))
                 .and_then(|file| file.set_len(file.metadata()?.len().min(*size))),
-            Step::HostRemove(name) => std::fs::remove_file(at(name)),
+            ModelStep::HostRemove(name) => std::fs::remove_file(at(name)),
             // If the file had several names, another one elsewhere would keep it counted.
-            Step::HostMoveAway(name) if links(&at(name)) == 1 => {
+            ModelStep::HostMoveAway(name) if links(&at(name)) == 1 => {
                 let spot = tempfile::tempdir_in(self.elsewhere.path()).unwrap().keep();
                 std::fs::rename(at(name), spot.join("moved"))
             }
-            Step::HostRename(from, to) => std::fs::rename(at(from), at(to)),
+            ModelStep::HostRename(from, to) => std::fs::rename(at(from), at(to)),
             _ => return false,
         };
         done.is_ok()
     }
 
-    fn run(&self, remembers: bool, steps: &[(usize, usize, Option<Fault>, Step)]) -> Outcome {
+    fn run(&self, remembers: bool, steps: &[(usize, usize, Option<Fault>, ModelStep)]) -> Outcome {
         // The remains of a failed case must not disturb the search for the shortest one.
         self.faults.set(None);
         self.clear(Path::new("/"));
@@ -218,7 +221,7 @@ impl World {
             self.faults.remembers.store(remembers, Ordering::Relaxed);
             unknown |= self.by_others(step);
             let _ = take(&self.sessions[*session], &mut slots[*slot], step);
-            unknown &= !matches!(step, Step::Measure);
+            unknown &= !matches!(step, ModelStep::Measure);
             match unknown {
                 true => prop_assert!(self.account.usage().bytes <= LIMIT),
                 false => self.agrees(&slots)?,
@@ -299,7 +302,7 @@ impl World {
         let mut slot = None;
         for _ in 0..300 {
             let step = step().new_tree(&mut runner).unwrap().current();
-            if !matches!(step, Step::Measure) {
+            if !matches!(step, ModelStep::Measure) {
                 let _ = take(&self.sessions[usize::from(seed % 2)], &mut slot, &step);
             }
             assert!(self.account.usage().bytes <= LIMIT);

@@ -1,40 +1,32 @@
-use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::accounts::account::Helpers;
 use crate::accounts::account::schedule::*;
-use crate::accounts::id::AccountSpec;
-use crate::domain::user::Quota;
 
 #[test]
 fn a_pause_is_ended_by_its_time_or_by_a_measure_and_by_nothing_else() {
-    let helpers = Helpers {
-        keeper: std::sync::Arc::default(),
-        measurer: std::sync::Arc::default(),
-        quit: tokio_util::sync::CancellationToken::new(),
-    };
-    let account = Account::load(
-        &AccountSpec::of_home(Path::new("/home"), Quota::default()),
-        None,
-        &helpers,
-    );
-    let wait = |pause: Duration| {
-        let next = Instant::now() + pause;
-        account.wait_for_pause(account.progress.seen(), next, 0);
-        Instant::now() >= next
+    let progress = Progress::default();
+    let measurements = Measurements::new(None, Arc::default());
+    let wait = |length: Duration| {
+        let pause = Pause {
+            end: Instant::now() + length,
+            ended: 0,
+        };
+        measurements.wait_for_pause(&progress, progress.seen(), pause);
+        Instant::now() >= pause.end
     };
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| wait(Duration::from_millis(200)));
         while !waiting.is_finished() {
             // This is what happens when the keeper has recorded a ceiling.
-            account.notify_progress();
+            progress.notify();
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(waiting.join().unwrap(), "it was waited for to its end");
         let waiting = scope.spawn(|| wait(Duration::from_secs(3600)));
         while !waiting.is_finished() {
-            account.measure_ended(Instant::now(), true);
+            measurements.end(Instant::now(), true);
+            progress.notify();
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(!waiting.join().unwrap());
