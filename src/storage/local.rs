@@ -18,7 +18,7 @@ use rustix::fs::SeekFrom;
 use rustix::io::{Errno, ReadWriteFlags, pread, preadv2, pwrite};
 
 use self::attrs::{Target, retry};
-use self::jail::{Jail, Opened};
+use self::jail::{Jail, Opened, names, realpath};
 use super::{
     Capabilities, DirStream, Error, FileSystemId, Links, Metadata, OpenFile, OpenHow, PinnedInode, Renaming,
     Result, SetAttrs, Space, Storage, Wait,
@@ -76,19 +76,19 @@ impl Storage for LocalStorage {
     }
 
     fn remove(&self, path: &VirtualPath, _wait: Wait) -> Result<()> {
-        Ok(self.jail.remove(path)?)
+        Ok(names::remove(&self.jail, path)?)
     }
 
     fn mkdir(&self, path: &VirtualPath, mode: u32, _wait: Wait) -> Result<()> {
-        Ok(self.jail.mkdir(path, mode)?)
+        Ok(names::mkdir(&self.jail, path, mode)?)
     }
 
     fn rmdir(&self, path: &VirtualPath, _wait: Wait) -> Result<()> {
-        Ok(self.jail.rmdir(path)?)
+        Ok(names::rmdir(&self.jail, path)?)
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, how: Renaming) -> Result<()> {
-        Ok(self.jail.rename(from, to, how.if_exists)?)
+        Ok(names::rename(&self.jail, from, to, how.if_exists)?)
     }
 
     fn read_link(&self, path: &VirtualPath) -> Result<Vec<u8>> {
@@ -96,11 +96,11 @@ impl Storage for LocalStorage {
     }
 
     fn symlink(&self, target: &[u8], link: &VirtualPath, _wait: Wait) -> Result<()> {
-        Ok(self.jail.symlink(target, link)?)
+        Ok(names::symlink(&self.jail, target, link)?)
     }
 
     fn hard_link(&self, from: &VirtualPath, to: &VirtualPath, _wait: Wait) -> Result<()> {
-        Ok(self.jail.hard_link(from, to)?)
+        Ok(names::hard_link(&self.jail, from, to)?)
     }
 
     fn pin(&self, path: &VirtualPath, links: Links) -> Result<Box<dyn PinnedInode>> {
@@ -108,7 +108,7 @@ impl Storage for LocalStorage {
     }
 
     fn real_path(&self, path: &VirtualPath) -> Result<VirtualPath> {
-        Ok(self.jail.real_path(path)?)
+        Ok(realpath::real_path(&self.jail, path)?)
     }
 
     fn space(&self, path: &VirtualPath, _wait: Wait) -> Result<Space> {
@@ -116,7 +116,7 @@ impl Storage for LocalStorage {
     }
 
     fn sync_name(&self, path: &VirtualPath) -> Result<()> {
-        Ok(self.jail.sync_name(path)?)
+        Ok(names::sync_name(&self.jail, path)?)
     }
 
     fn identity(&self) -> Result<FileSystemId> {

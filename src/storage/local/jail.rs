@@ -7,8 +7,8 @@
 //! descriptor), is `.` or `..`, or contains `/`. The calls in `names` get a plain last component, whose directory was
 //! resolved here.
 
-mod names;
-mod realpath;
+pub(super) mod names;
+pub(super) mod realpath;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;

@@ -30,6 +30,28 @@ enum LastComponent<'a> {
     Root,
 }
 
+impl<'a> LastComponent<'a> {
+    /// Resolves the directory of a path's last component.
+    fn of(jail: &'a Jail, path: &VirtualPath) -> SysResult<Self> {
+        let plain = path.without_slash();
+        if let Some((parent, name)) = plain.split() {
+            let dir = match parent.is_root() {
+                true => Dir::Home(jail.home.as_fd()),
+                false => Dir::Resolved(jail.locate(parent.relative(), OFlags::DIRECTORY)?),
+            };
+            let name = name.to_vec();
+            let slash = path.has_slash();
+            return Ok(Self::Name(NameInDir { dir, name, slash }));
+        }
+        jail.locate(path.relative(), OFlags::empty())?;
+        Ok(match path {
+            _ if path.ends_in_dot() => Self::Dot,
+            _ if path.is_root() => Self::Root,
+            _ => Self::Up,
+        })
+    }
+}
+
 /// A plain name in a directory.
 struct NameInDir<'a> {
     dir: Dir<'a>,
@@ -77,179 +99,162 @@ impl NameInDir<'_> {
     }
 }
 
-impl Jail {
-    fn last_component(&self, path: &VirtualPath) -> SysResult<LastComponent<'_>> {
-        let plain = path.without_slash();
-        if let Some((parent, name)) = plain.split() {
-            let dir = match parent.is_root() {
-                true => Dir::Home(self.home.as_fd()),
-                false => Dir::Resolved(self.locate(parent.relative(), OFlags::DIRECTORY)?),
-            };
-            let name = name.to_vec();
-            let slash = path.has_slash();
-            return Ok(LastComponent::Name(NameInDir { dir, name, slash }));
-        }
-        self.locate(path.relative(), OFlags::empty())?;
-        Ok(match path {
-            _ if path.ends_in_dot() => LastComponent::Dot,
-            _ if path.is_root() => LastComponent::Root,
-            _ => LastComponent::Up,
-        })
+/// Calls fsync(2) on the directory that holds a name.
+pub(in crate::storage::local) fn sync_name(jail: &Jail, path: &VirtualPath) -> SysResult<()> {
+    let plain = path.without_slash();
+    let parent = plain.split().map(|(parent, _)| parent);
+    // A path without a name of its own is the directory itself.
+    let parent = parent.as_ref().unwrap_or(path);
+    let fd = jail.resolve(
+        parent.relative(),
+        OFlags::RDONLY | OFlags::DIRECTORY,
+        Mode::empty(),
+    )?;
+    match attrs::retry(|| fsync(&fd)) {
+        // Some file systems do not support this call for directories, and have nothing to wait for.
+        Err(Errno::INVAL) => Ok(()),
+        synced => synced,
     }
+}
 
-    /// Calls fsync(2) on the directory that holds a name.
-    pub(in crate::storage) fn sync_name(&self, path: &VirtualPath) -> SysResult<()> {
-        let plain = path.without_slash();
-        let parent = plain.split().map(|(parent, _)| parent);
-        // A path without a name of its own is the directory itself.
-        let parent = parent.as_ref().unwrap_or(path);
-        let fd = self.resolve(
-            parent.relative(),
-            OFlags::RDONLY | OFlags::DIRECTORY,
-            Mode::empty(),
-        )?;
-        match attrs::retry(|| fsync(&fd)) {
-            // Some file systems do not support this call for directories, and have nothing to wait for.
-            Err(Errno::INVAL) => Ok(()),
-            synced => synced,
+/// Creates a directory as mkdir(2) does; `new/` works like `new`.
+pub(in crate::storage::local) fn mkdir(jail: &Jail, path: &VirtualPath, mode: u32) -> SysResult<()> {
+    match LastComponent::of(jail, path)? {
+        LastComponent::Name(place) => {
+            mkdirat(place.dir(), place.name(), allowed_mode(mode, FileKind::Directory))
         }
+        LastComponent::Up | LastComponent::Dot | LastComponent::Root => Err(Errno::EXIST),
     }
+}
 
-    /// Creates a directory as mkdir(2) does; `new/` works like `new`.
-    pub(in crate::storage) fn mkdir(&self, path: &VirtualPath, mode: u32) -> SysResult<()> {
-        match self.last_component(path)? {
-            LastComponent::Name(place) => {
-                mkdirat(place.dir(), place.name(), allowed_mode(mode, FileKind::Directory))
+/// Removes a directory as rmdir(2) does.
+pub(in crate::storage::local) fn rmdir(jail: &Jail, path: &VirtualPath) -> SysResult<()> {
+    match LastComponent::of(jail, path)? {
+        LastComponent::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::REMOVEDIR),
+        LastComponent::Up => Err(Errno::NOTEMPTY),
+        LastComponent::Dot => Err(Errno::INVAL),
+        LastComponent::Root => Err(Errno::BUSY),
+    }
+}
+
+/// Removes a name as unlink(2) does.
+pub(in crate::storage::local) fn remove(jail: &Jail, path: &VirtualPath) -> SysResult<()> {
+    match LastComponent::of(jail, path)? {
+        LastComponent::Name(place) if place.slash => match place.kind()? {
+            FileKind::Directory => Err(Errno::ISDIR),
+            FileKind::File | FileKind::Symlink | FileKind::Special => Err(Errno::NOTDIR),
+        },
+        LastComponent::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::empty()),
+        LastComponent::Up | LastComponent::Dot | LastComponent::Root => Err(Errno::ISDIR),
+    }
+}
+
+/// Creates a symbolic link as symlink(2) does.
+pub(in crate::storage::local) fn symlink(jail: &Jail, target: &[u8], link: &VirtualPath) -> SysResult<()> {
+    if target.is_empty() {
+        return Err(Errno::NOENT);
+    }
+    if target.len() >= MAX_TARGET {
+        return Err(Errno::NAMETOOLONG);
+    }
+    match LastComponent::of(jail, link)? {
+        LastComponent::Name(place) => {
+            if place.slash {
+                place.must_be_free()?;
             }
-            LastComponent::Up | LastComponent::Dot | LastComponent::Root => Err(Errno::EXIST),
+            symlinkat(target, place.dir(), place.name())
         }
+        LastComponent::Up | LastComponent::Dot | LastComponent::Root => Err(Errno::EXIST),
     }
+}
 
-    /// Removes a directory as rmdir(2) does.
-    pub(in crate::storage) fn rmdir(&self, path: &VirtualPath) -> SysResult<()> {
-        match self.last_component(path)? {
-            LastComponent::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::REMOVEDIR),
-            LastComponent::Up => Err(Errno::NOTEMPTY),
-            LastComponent::Dot => Err(Errno::INVAL),
-            LastComponent::Root => Err(Errno::BUSY),
+/// Creates a hard link as link(2) does. The source is not followed if it is a symbolic link.
+pub(in crate::storage::local) fn hard_link(
+    jail: &Jail,
+    from: &VirtualPath,
+    to: &VirtualPath,
+) -> SysResult<()> {
+    let source = match LastComponent::of(jail, from)? {
+        LastComponent::Name(place) if place.slash => {
+            // `link/` is followed, and must lead to a directory.
+            jail.locate(from.relative(), OFlags::NOFOLLOW)?;
+            None
         }
+        LastComponent::Name(place) => {
+            place.kind()?;
+            Some(place)
+        }
+        LastComponent::Up | LastComponent::Dot | LastComponent::Root => None,
+    };
+    let LastComponent::Name(to) = LastComponent::of(jail, to)? else {
+        return Err(Errno::EXIST);
+    };
+    if to.slash || source.is_none() {
+        to.must_be_free()?;
     }
+    // A directory cannot have a second name.
+    let from = source.ok_or(Errno::PERM)?;
+    linkat(from.dir(), from.name(), to.dir(), to.name(), AtFlags::empty())
+}
 
-    /// Removes a name as unlink(2) does.
-    pub(in crate::storage) fn remove(&self, path: &VirtualPath) -> SysResult<()> {
-        match self.last_component(path)? {
-            LastComponent::Name(place) if place.slash => match place.kind()? {
-                FileKind::Directory => Err(Errno::ISDIR),
-                FileKind::File | FileKind::Symlink | FileKind::Special => Err(Errno::NOTDIR),
-            },
-            LastComponent::Name(place) => unlinkat(place.dir(), place.name(), AtFlags::empty()),
-            LastComponent::Up | LastComponent::Dot | LastComponent::Root => Err(Errno::ISDIR),
-        }
+/// Renames as rename(2) does, or as SSH_FXP_RENAME does in OpenSSH, which never replaces a name.
+pub(in crate::storage::local) fn rename(
+    jail: &Jail,
+    from: &VirtualPath,
+    to: &VirtualPath,
+    if_exists: IfExists,
+) -> SysResult<()> {
+    if if_exists == IfExists::Refuse && from.has_slash() {
+        // OpenSSH begins with lstat(2). A path with a slash must be a directory.
+        jail.locate(from.relative(), OFlags::NOFOLLOW)?;
     }
-
-    /// Creates a symbolic link as symlink(2) does.
-    pub(in crate::storage) fn symlink(&self, target: &[u8], link: &VirtualPath) -> SysResult<()> {
-        if target.is_empty() {
-            return Err(Errno::NOENT);
-        }
-        if target.len() >= MAX_TARGET {
-            return Err(Errno::NAMETOOLONG);
-        }
-        match self.last_component(link)? {
-            LastComponent::Name(place) => {
-                if place.slash {
-                    place.must_be_free()?;
-                }
-                symlinkat(target, place.dir(), place.name())
-            }
-            LastComponent::Up | LastComponent::Dot | LastComponent::Root => Err(Errno::EXIST),
-        }
+    match rename_name(jail, from, to, if_exists) {
+        Err(Errno::EXIST) if if_exists == IfExists::Refuse => Err(why_not_renamed(jail, from, to)),
+        result => result,
     }
+}
 
-    /// Creates a hard link as link(2) does. The source is not followed if it is a symbolic link.
-    pub(in crate::storage) fn hard_link(&self, from: &VirtualPath, to: &VirtualPath) -> SysResult<()> {
-        let source = match self.last_component(from)? {
-            LastComponent::Name(place) if place.slash => {
-                // `link/` is followed, and must lead to a directory.
-                self.locate(from.relative(), OFlags::NOFOLLOW)?;
-                None
-            }
-            LastComponent::Name(place) => {
-                place.kind()?;
-                Some(place)
-            }
-            LastComponent::Up | LastComponent::Dot | LastComponent::Root => None,
-        };
-        let LastComponent::Name(to) = self.last_component(to)? else {
+/// Returns the error that OpenSSH reports if the new name exists. OpenSSH looks at the new name through links. If
+/// the links lead nowhere, it tries the rename, and the kernel reports ENOTDIR where a directory is required: as
+/// the target of a directory, or before a slash.
+fn why_not_renamed(jail: &Jail, from: &VirtualPath, to: &VirtualPath) -> Errno {
+    let directory_wanted = match LastComponent::of(jail, from) {
+        Ok(LastComponent::Name(source)) => match source.kind() {
+            Ok(FileKind::Directory) => true,
+            Ok(FileKind::Symlink | FileKind::Special) => from.has_slash() || to.has_slash(),
+            Ok(FileKind::File) | Err(_) => false,
+        },
+        Ok(LastComponent::Up | LastComponent::Dot | LastComponent::Root) | Err(_) => false,
+    };
+    match directory_wanted && jail.locate(to.relative(), OFlags::empty()).is_err() {
+        true => Errno::NOTDIR,
+        false => Errno::EXIST,
+    }
+}
+
+fn rename_name(jail: &Jail, from: &VirtualPath, to: &VirtualPath, if_exists: IfExists) -> SysResult<()> {
+    let (from, to) = (LastComponent::of(jail, from)?, LastComponent::of(jail, to)?);
+    let LastComponent::Name(from) = from else {
+        return Err(Errno::BUSY);
+    };
+    let LastComponent::Name(to) = to else {
+        return Err(match if_exists {
+            IfExists::Refuse => Errno::EXIST,
+            IfExists::Replace => Errno::BUSY,
+        });
+    };
+    if from.slash || to.slash {
+        let kind = from.kind()?;
+        if to.exists()? && if_exists == IfExists::Refuse {
             return Err(Errno::EXIST);
-        };
-        if to.slash || source.is_none() {
-            to.must_be_free()?;
         }
-        // A directory cannot have a second name.
-        let from = source.ok_or(Errno::PERM)?;
-        linkat(from.dir(), from.name(), to.dir(), to.name(), AtFlags::empty())
-    }
-
-    /// Renames as rename(2) does, or as SSH_FXP_RENAME does in OpenSSH, which never replaces a name.
-    pub(in crate::storage) fn rename(
-        &self,
-        from: &VirtualPath,
-        to: &VirtualPath,
-        if_exists: IfExists,
-    ) -> SysResult<()> {
-        if if_exists == IfExists::Refuse && from.has_slash() {
-            // OpenSSH begins with lstat(2). A path with a slash must be a directory.
-            self.locate(from.relative(), OFlags::NOFOLLOW)?;
-        }
-        match self.rename_name(from, to, if_exists) {
-            Err(Errno::EXIST) if if_exists == IfExists::Refuse => Err(self.why_not_renamed(from, to)),
-            result => result,
+        if kind != FileKind::Directory {
+            return Err(Errno::NOTDIR);
         }
     }
-
-    /// Returns the error that OpenSSH reports if the new name exists. OpenSSH looks at the new name through links. If
-    /// the links lead nowhere, it tries the rename, and the kernel reports ENOTDIR where a directory is required: as
-    /// the target of a directory, or before a slash.
-    fn why_not_renamed(&self, from: &VirtualPath, to: &VirtualPath) -> Errno {
-        let directory_wanted = match self.last_component(from) {
-            Ok(LastComponent::Name(source)) => match source.kind() {
-                Ok(FileKind::Directory) => true,
-                Ok(FileKind::Symlink | FileKind::Special) => from.has_slash() || to.has_slash(),
-                Ok(FileKind::File) | Err(_) => false,
-            },
-            Ok(LastComponent::Up | LastComponent::Dot | LastComponent::Root) | Err(_) => false,
-        };
-        match directory_wanted && self.locate(to.relative(), OFlags::empty()).is_err() {
-            true => Errno::NOTDIR,
-            false => Errno::EXIST,
-        }
-    }
-
-    fn rename_name(&self, from: &VirtualPath, to: &VirtualPath, if_exists: IfExists) -> SysResult<()> {
-        let (from, to) = (self.last_component(from)?, self.last_component(to)?);
-        let LastComponent::Name(from) = from else {
-            return Err(Errno::BUSY);
-        };
-        let LastComponent::Name(to) = to else {
-            return Err(match if_exists {
-                IfExists::Refuse => Errno::EXIST,
-                IfExists::Replace => Errno::BUSY,
-            });
-        };
-        if from.slash || to.slash {
-            let kind = from.kind()?;
-            if to.exists()? && if_exists == IfExists::Refuse {
-                return Err(Errno::EXIST);
-            }
-            if kind != FileKind::Directory {
-                return Err(Errno::NOTDIR);
-            }
-        }
-        match if_exists {
-            IfExists::Replace => renameat(from.dir(), from.name(), to.dir(), to.name()),
-            IfExists::Refuse => rename_new(&from, &to),
-        }
+    match if_exists {
+        IfExists::Replace => renameat(from.dir(), from.name(), to.dir(), to.name()),
+        IfExists::Refuse => rename_new(&from, &to),
     }
 }
 
@@ -308,7 +313,7 @@ mod tests {
                 let jail = Jail::open(home.path()).unwrap();
                 let place = |path: &str| {
                     let path = VirtualPath::parse(path.as_bytes()).unwrap();
-                    match jail.last_component(&path) {
+                    match LastComponent::of(&jail, &path) {
                         Ok(LastComponent::Name(place)) => Ok(place),
                         Ok(_) => panic!("{path}"),
                         Err(errno) => Err(errno),
@@ -344,7 +349,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let home = tempfile::tempdir().unwrap();
         let jail = Jail::open(home.path()).unwrap();
-        jail.mkdir(&VirtualPath::parse(b"d").unwrap(), 0o7000).unwrap();
+        mkdir(&jail, &VirtualPath::parse(b"d").unwrap(), 0o7000).unwrap();
         let mode = fs::metadata(home.path().join("d")).unwrap().permissions().mode();
         assert_eq!(Mode::from_raw_mode(mode), Mode::RUSR | Mode::XUSR);
     }

@@ -17,86 +17,84 @@ use crate::storage::local::attrs;
 /// The number of links that the kernel follows in one path.
 const MAX_LINKS: usize = 40;
 
-impl Jail {
-    /// Returns the path without links, `.` and `..`. A last component that does not exist is allowed. As in OpenSSH,
-    /// a link that leads nowhere is replaced by its target, `..` after a file is the file's directory, and a
-    /// component that does not exist is an error if anything follows it, even a slash.
-    pub(in crate::storage) fn real_path(&self, path: &VirtualPath) -> SysResult<VirtualPath> {
-        let relative = path.relative();
-        // Most paths have no links. If the kernel finds none, the rest is lexical.
-        let no_links = ResolveFlags::NO_SYMLINKS;
-        match resolve_in(self.home.as_fd(), relative, OFlags::PATH, Mode::empty(), no_links) {
-            Ok(_) => Ok(path.without_dots()),
-            Err(_) => self.walk(relative),
-        }
+/// Returns the path without links, `.` and `..`. A last component that does not exist is allowed. As in OpenSSH,
+/// a link that leads nowhere is replaced by its target, `..` after a file is the file's directory, and a
+/// component that does not exist is an error if anything follows it, even a slash.
+pub(in crate::storage::local) fn real_path(jail: &Jail, path: &VirtualPath) -> SysResult<VirtualPath> {
+    let relative = path.relative();
+    // Most paths have no links. If the kernel finds none, the rest is lexical.
+    let no_links = ResolveFlags::NO_SYMLINKS;
+    match resolve_in(jail.home.as_fd(), relative, OFlags::PATH, Mode::empty(), no_links) {
+        Ok(_) => Ok(path.without_dots()),
+        Err(_) => walk(jail, relative),
     }
+}
 
-    fn walk(&self, relative: &[u8]) -> SysResult<VirtualPath> {
-        let mut done: Vec<Vec<u8>> = Vec::new();
-        // The directory that `done` names; `None` if it has to be looked up again.
-        let mut current: Option<OwnedFd> = None;
-        let mut left = relative.to_vec();
-        let mut links = 0;
-        while !left.is_empty() {
-            let cut = left.iter().position(|&b| b == b'/');
-            let component: Vec<u8> = match cut {
-                Some(at) => left.drain(..=at).take(at).collect(),
-                None => std::mem::take(&mut left),
-            };
-            match component.as_slice() {
-                b"" | b"." => continue,
-                b".." => {
-                    done.pop();
-                    current = None;
-                    continue;
-                }
-                _ => {}
-            }
-            let dir = match current.take() {
-                Some(fd) => fd,
-                None => self.directory(&done)?,
-            };
-            let found = match step(dir.as_fd(), &component) {
-                Err(Errno::NOENT) if cut.is_none() => {
-                    done.push(component);
-                    break;
-                }
-                found => found?,
-            };
-            if attrs::kind(&fstat(&found)?) != FileKind::Symlink {
-                done.push(component);
-                current = Some(found);
+fn walk(jail: &Jail, relative: &[u8]) -> SysResult<VirtualPath> {
+    let mut done: Vec<Vec<u8>> = Vec::new();
+    // The directory that `done` names; `None` if it has to be looked up again.
+    let mut current: Option<OwnedFd> = None;
+    let mut left = relative.to_vec();
+    let mut links = 0;
+    while !left.is_empty() {
+        let cut = left.iter().position(|&b| b == b'/');
+        let component: Vec<u8> = match cut {
+            Some(at) => left.drain(..=at).take(at).collect(),
+            None => std::mem::take(&mut left),
+        };
+        match component.as_slice() {
+            b"" | b"." => continue,
+            b".." => {
+                done.pop();
+                current = None;
                 continue;
             }
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(Errno::LOOP);
-            }
-            let mut target = read_link_of(found.as_fd())?;
-            if target.starts_with(b"/") {
-                done.clear();
-            } else {
-                current = Some(dir);
-            }
-            if cut.is_some() {
-                target.push(b'/');
-            }
-            target.append(&mut left);
-            if target.len() >= 4096 {
-                return Err(Errno::NAMETOOLONG);
-            }
-            left = target;
+            _ => {}
         }
-        joined(&done)
-    }
-
-    fn directory(&self, components: &[Vec<u8>]) -> SysResult<OwnedFd> {
-        let path = match components {
-            [] => b".".to_vec(),
-            _ => components.join(&b'/'),
+        let dir = match current.take() {
+            Some(fd) => fd,
+            None => directory(jail, &done)?,
         };
-        self.locate(&path, OFlags::NOFOLLOW)
+        let found = match step(dir.as_fd(), &component) {
+            Err(Errno::NOENT) if cut.is_none() => {
+                done.push(component);
+                break;
+            }
+            found => found?,
+        };
+        if attrs::kind(&fstat(&found)?) != FileKind::Symlink {
+            done.push(component);
+            current = Some(found);
+            continue;
+        }
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(Errno::LOOP);
+        }
+        let mut target = read_link_of(found.as_fd())?;
+        if target.starts_with(b"/") {
+            done.clear();
+        } else {
+            current = Some(dir);
+        }
+        if cut.is_some() {
+            target.push(b'/');
+        }
+        target.append(&mut left);
+        if target.len() >= 4096 {
+            return Err(Errno::NAMETOOLONG);
+        }
+        left = target;
     }
+    joined(&done)
+}
+
+fn directory(jail: &Jail, components: &[Vec<u8>]) -> SysResult<OwnedFd> {
+    let path = match components {
+        [] => b".".to_vec(),
+        _ => components.join(&b'/'),
+    };
+    jail.locate(&path, OFlags::NOFOLLOW)
 }
 
 /// Opens one plain component without following it.

@@ -110,23 +110,23 @@ fn names_are_made_and_removed_as_by_the_kernel() {
     compare(
         &rows,
         |dir, p| done(rustix::fs::mkdirat(dir, p, Mode::from_raw_mode(0o755))),
-        |jail, p| done(jail.mkdir(&path(p), 0o755)),
+        |jail, p| done(names::mkdir(jail, &path(p), 0o755)),
     );
     compare(
         &rows,
         |dir, p| done(rustix::fs::unlinkat(dir, p, AtFlags::REMOVEDIR)),
-        |jail, p| done(jail.rmdir(&path(p))),
+        |jail, p| done(names::rmdir(jail, &path(p))),
     );
     compare(
         &rows,
         |dir, p| done(rustix::fs::unlinkat(dir, p, AtFlags::empty())),
-        |jail, p| done(jail.remove(&path(p))),
+        |jail, p| done(names::remove(jail, &path(p))),
     );
     for target in ["file", "", &"t".repeat(4095), &"t".repeat(4096)] {
         compare(
             &rows,
             |dir, p| done(rustix::fs::symlinkat(target, dir, p)),
-            |jail, p| done(jail.symlink(target.as_bytes(), &path(p))),
+            |jail, p| done(names::symlink(jail, target.as_bytes(), &path(p))),
         );
     }
 }
@@ -228,16 +228,16 @@ fn names_are_moved_as_by_the_kernel() {
     compare(
         &rows,
         |dir, (from, to)| done(rustix::fs::renameat(dir, from, dir, to)),
-        |jail, (from, to)| done(jail.rename(&path(from), &path(to), IfExists::Replace)),
+        |jail, (from, to)| done(names::rename(jail, &path(from), &path(to), IfExists::Replace)),
     );
     compare(
         &rows,
         |dir, (from, to)| done(rename_as_openssh(dir, from, to)),
-        |jail, (from, to)| done(jail.rename(&path(from), &path(to), IfExists::Refuse)),
+        |jail, (from, to)| done(names::rename(jail, &path(from), &path(to), IfExists::Refuse)),
     );
     compare(
         &rows,
         |dir, (from, to)| done(rustix::fs::linkat(dir, from, dir, to, AtFlags::empty())),
-        |jail, (from, to)| done(jail.hard_link(&path(from), &path(to))),
+        |jail, (from, to)| done(names::hard_link(jail, &path(from), &path(to))),
     );
 }
