@@ -1,7 +1,7 @@
 //! The real `homeportd` in a temporary directory, with users, keys and what stock clients need to reach it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::programs::homeportd;
+use super::raw::RawSftp;
+use super::stock::{self, By, StockClient, run};
 use super::{WITHOUT_CAPABILITIES, is_root, wait_for};
 
 /// A directory with a configuration, users and keys; the server may run or not.
@@ -113,18 +115,9 @@ impl TestServer {
 
     /// Runs `homeportd -c … ARGS` with this input on its standard input.
     pub fn admin(&self, args: &[&str], input: &str) -> Output {
-        let mut child = Command::new(homeportd())
-            .arg("-c")
-            .arg(self.config())
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that fails early does not read its input.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
+        let mut command = Command::new(homeportd());
+        command.arg("-c").arg(self.config()).args(args);
+        run(command, input)
     }
 
     /// Runs a command as [`TestServer::admin`] does; it must succeed. Returns its standard output.
@@ -275,6 +268,65 @@ impl TestServer {
             let fields: Vec<&str> = line.split_whitespace().collect();
             fields.get(3..5) == Some(&["WRITE", &pid]) && fields.get(6) == Some(&"120")
         })
+    }
+
+    /// Returns a client's command with all options except the user's name. The machine's own configuration is ignored.
+    pub fn client(&self, program: &str, user: &str, by: By) -> Command {
+        let client = StockClient {
+            directory: self.path(),
+            port: self.port(),
+            key: self.key(user),
+        };
+        client.command(program, by)
+    }
+
+    /// Lets the client read `password` from the environment when it asks for one.
+    pub fn with_password(&self, command: Command, password: &str) -> Command {
+        stock::with_password(self.path(), command, password)
+    }
+
+    /// Returns the command `sftp -b -` by key, in the test's directory.
+    pub fn sftp_command(&self, user: &str) -> Command {
+        let mut command = self.client("sftp", user, By::Key);
+        command.args(["-q", "-b", "-"]).arg(format!("{user}@127.0.0.1"));
+        command
+    }
+
+    /// Runs a batch of sftp's commands, signed in by key.
+    pub fn sftp(&self, user: &str, batch: &str) -> Output {
+        run(self.sftp_command(user), batch)
+    }
+
+    /// Runs a batch that must succeed, and returns its output.
+    pub fn sftp_ok(&self, user: &str, batch: &str) -> String {
+        let output = self.sftp(user, batch);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "sftp for {user}:\n{batch}\n{errors}\n{}",
+            self.log()
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Tries to sign in and list the home, and returns sftp's output.
+    pub fn sign_in(&self, user: &str, by: By, password: &str) -> Output {
+        // The option `-b` would forbid password prompts.
+        let mut command = self.with_password(self.client("ssh", user, by), password);
+        command.args(["-s", &format!("{user}@127.0.0.1"), "sftp"]);
+        run(command, "")
+    }
+
+    /// Returns the command `ssh -s … sftp` by key, for the raw driver.
+    pub fn raw_command(&self, user: &str) -> Command {
+        let mut command = self.client("ssh", user, By::Key);
+        command.args(["-s", &format!("{user}@127.0.0.1"), "sftp"]);
+        command
+    }
+
+    /// Returns a session of the raw driver that has sent INIT.
+    pub fn raw(&self, user: &str) -> RawSftp {
+        RawSftp::start(self.raw_command(user))
     }
 
     /// Waits until the server has ended, and returns its exit code.

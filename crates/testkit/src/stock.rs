@@ -1,11 +1,9 @@
-//! Runs stock clients against a [`TestServer`], with the options that they need.
+//! Runs stock clients against a server of a test, with the options that they need.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-
-use super::raw::RawSftp;
-use super::server::TestServer;
 
 /// The method by which a client signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +16,23 @@ pub enum By {
     Both,
 }
 
-impl TestServer {
+/// What a stock client needs to reach a server.
+pub(super) struct StockClient<'a> {
+    /// The directory of the test, which is the client's working directory.
+    pub(super) directory: &'a Path,
+    pub(super) port: u16,
+    /// The private key of the user.
+    pub(super) key: PathBuf,
+}
+
+impl StockClient<'_> {
     /// Returns a client's command with all options except the user's name. The machine's own configuration is ignored.
-    pub fn client(&self, program: &str, user: &str, by: By) -> Command {
+    pub(super) fn command(&self, program: &str, by: By) -> Command {
         let mut command = Command::new(program);
-        let known_hosts = format!("UserKnownHostsFile={}", self.path().join("known_hosts").display());
+        let known_hosts = format!(
+            "UserKnownHostsFile={}",
+            self.directory.join("known_hosts").display()
+        );
         command.args([
             "-F",
             "none",
@@ -45,7 +55,7 @@ impl TestServer {
             "-o",
             "NumberOfPasswordPrompts=1",
         ]);
-        command.args(["-o", &format!("Port={}", self.port())]);
+        command.args(["-o", &format!("Port={}", self.port)]);
         let methods = match by {
             By::Key => "publickey",
             By::Password(method) => method,
@@ -56,7 +66,7 @@ impl TestServer {
             command.args(["-o", "BatchMode=yes"]);
         }
         if by == By::Key || by == By::Both {
-            command.arg("-i").arg(self.key(user));
+            command.arg("-i").arg(&self.key);
         } else {
             command.args(["-o", "PubkeyAuthentication=no"]);
         }
@@ -64,67 +74,22 @@ impl TestServer {
             .env_remove("SSH_AUTH_SOCK")
             .env("TZ", "UTC0")
             .env("LC_ALL", "C");
-        command.current_dir(self.path());
+        command.current_dir(self.directory);
         command
     }
+}
 
-    /// Lets the client read `password` from the environment when it asks for one.
-    pub fn with_password(&self, mut command: Command, password: &str) -> Command {
-        let script = self.path().join(format!("askpass-{}", unique_number()));
-        // The password is in the environment, because a script must not be written while another test starts it.
-        std::fs::write(&script, "#!/bin/sh\nprintf '%s\\n' \"$TEST_PASSWORD\"\n").unwrap();
-        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
-        command
-            .env("SSH_ASKPASS", script)
-            .env("SSH_ASKPASS_REQUIRE", "force");
-        command.env("TEST_PASSWORD", password).env("DISPLAY", ":0");
-        command
-    }
-
-    /// Returns the command `sftp -b -` by key, in the test's directory.
-    pub fn sftp_command(&self, user: &str) -> Command {
-        let mut command = self.client("sftp", user, By::Key);
-        command.args(["-q", "-b", "-"]).arg(format!("{user}@127.0.0.1"));
-        command
-    }
-
-    /// Runs a batch of sftp's commands, signed in by key.
-    pub fn sftp(&self, user: &str, batch: &str) -> Output {
-        run(self.sftp_command(user), batch)
-    }
-
-    /// Runs a batch that must succeed, and returns its output.
-    pub fn sftp_ok(&self, user: &str, batch: &str) -> String {
-        let output = self.sftp(user, batch);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "sftp for {user}:\n{batch}\n{errors}\n{}",
-            self.log()
-        );
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// Tries to sign in and list the home, and returns sftp's output.
-    pub fn sign_in(&self, user: &str, by: By, password: &str) -> Output {
-        // The option `-b` would forbid password prompts.
-        let command = self.client("ssh", user, by);
-        let mut command = self.with_password(command, password);
-        command.args(["-s", &format!("{user}@127.0.0.1"), "sftp"]);
-        run(command, "")
-    }
-
-    /// Returns the command `ssh -s … sftp` by key, for the raw driver.
-    pub fn raw_command(&self, user: &str) -> Command {
-        let mut command = self.client("ssh", user, By::Key);
-        command.args(["-s", &format!("{user}@127.0.0.1"), "sftp"]);
-        command
-    }
-
-    /// Returns a session of the raw driver that has sent INIT.
-    pub fn raw(&self, user: &str) -> RawSftp {
-        RawSftp::start(self.raw_command(user))
-    }
+/// Lets a client read `password` from the environment when it asks for one. The script for that is in `directory`.
+pub(super) fn with_password(directory: &Path, mut command: Command, password: &str) -> Command {
+    let script = directory.join(format!("askpass-{}", unique_number()));
+    // The password is in the environment, because a script must not be written while another test starts it.
+    std::fs::write(&script, "#!/bin/sh\nprintf '%s\\n' \"$TEST_PASSWORD\"\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    command
+        .env("SSH_ASKPASS", script)
+        .env("SSH_ASKPASS_REQUIRE", "force");
+    command.env("TEST_PASSWORD", password).env("DISPLAY", ":0");
+    command
 }
 
 /// Runs a command with this input on its standard input.
