@@ -50,8 +50,7 @@ const SLOW_FOR: Duration = Duration::from_secs(1);
 const SLOW_AT_ONCE: usize = 64;
 /// At most this many of these threads work for one home, so that one user's long operations cannot starve the others.
 const SLOW_PER_HOME: usize = 16;
-/// The number of threads that may close files of one file system after their sessions have ended: NFS and FUSE write
-/// on close.
+/// The number of threads that close files of one file system after a session's end: NFS and FUSE write on close.
 const CLOSING_AT_ONCE: usize = 16;
 /// The number of files of one file system that are hashed at once. Each holds one thread of the blocking pool and one
 /// more.
@@ -63,10 +62,11 @@ const IDLE_TICKS: u32 = 20;
 
 /// The file systems that hold homes, the slots that they share, and their watchdog, which ends when this is dropped.
 pub struct IoScheduler {
-    shared: Arc<Shared>,
+    shared: Arc<SchedulerState>,
 }
 
-struct Shared {
+/// What the scheduler, its file systems and the threads in them share.
+struct SchedulerState {
     started: Instant,
     /// The slots that the threads of the event loop share.
     slots: Slots,
@@ -80,7 +80,7 @@ struct Shared {
 
 /// The slots of the threads that serve one session each, numbered from 0.
 #[derive(Clone)]
-pub struct ThreadSlots(Arc<Shared>);
+pub struct ThreadSlots(Arc<SchedulerState>);
 
 impl ThreadSlots {
     /// Returns the number of slots.
@@ -97,7 +97,7 @@ impl ThreadSlots {
 
 /// One file system, identified by its `st_dev`. If it hangs, all its homes hang together.
 pub struct Filesystem {
-    shared: Arc<Shared>,
+    shared: Arc<SchedulerState>,
     device: u64,
     /// The end of the slow period, in microseconds since the start.
     slow_until: AtomicU64,
@@ -121,7 +121,7 @@ pub struct HomeIo {
 /// The permission to be inside the file system on a thread of the event loop.
 pub struct InlinePermit<'a> {
     slot: &'a Slot,
-    shared: &'a Shared,
+    shared: &'a SchedulerState,
     alone: bool,
 }
 
@@ -155,7 +155,7 @@ impl IoScheduler {
     /// Allows at most `slots` threads of the event loop inside a file system at once. `runtime` must have more worker
     /// threads than that. Beside them, there may be `session_threads` threads that serve one session each.
     pub fn new(slots: usize, session_threads: usize, runtime: Handle) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::new(slots, session_threads));
+        let shared = Arc::new(SchedulerState::new(slots, session_threads));
         let watched = Arc::downgrade(&shared);
         let thread = std::thread::Builder::new()
             .name("io-watchdog".into())
@@ -198,7 +198,7 @@ impl Drop for IoScheduler {
 }
 
 impl Filesystem {
-    fn new(shared: &Arc<Shared>, device: u64) -> Self {
+    fn new(shared: &Arc<SchedulerState>, device: u64) -> Self {
         Self {
             shared: Arc::clone(shared),
             device,
@@ -258,7 +258,7 @@ impl Filesystem {
 impl HomeIo {
     /// Creates the access of a home without a scheduler: its calls take the slow way, and no watchdog observes them.
     pub fn unscheduled() -> Self {
-        let shared = Arc::new(Shared::new(0, 0));
+        let shared = Arc::new(SchedulerState::new(0, 0));
         let filesystem = Filesystem::new(&shared, 0);
         Self {
             slow: Arc::new(Semaphore::new(SLOW_PER_HOME)),
@@ -293,7 +293,7 @@ impl HomeIo {
     }
 }
 
-impl Shared {
+impl SchedulerState {
     fn new(slots: usize, session_threads: usize) -> Self {
         Self {
             started: Instant::now(),
@@ -372,7 +372,7 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn watch(watched: &Weak<Shared>, runtime: &Handle) {
+fn watch(watched: &Weak<SchedulerState>, runtime: &Handle) {
     let mut idle_ticks = 0;
     while let Some(shared) = watched.upgrade() {
         let occupancy = shared.check_slots();

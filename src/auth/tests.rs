@@ -42,13 +42,13 @@ fn quick() -> AuthSettings {
 }
 
 /// A store with some users, and an authenticator for it.
-struct Fixture {
+struct SignInFixture {
     store: Arc<SqlStore>,
     auth: Authenticator,
     _dir: TempDir,
 }
 
-impl Fixture {
+impl SignInFixture {
     async fn new() -> Self {
         Self::with(quick(), VerifierBounds::default()).await
     }
@@ -138,7 +138,7 @@ fn reason(result: Result<Login, Denial>) -> String {
 
 #[tokio::test]
 async fn a_user_signs_in_by_password_or_key() {
-    let f = Fixture::new().await;
+    let f = SignInFixture::new().await;
     let login = f.password("calvin", HERE, "secret").await.unwrap();
     assert_eq!(login.user(), &name("calvin"));
     assert_eq!(login.home(), Path::new("/srv/calvin"));
@@ -152,7 +152,7 @@ async fn a_user_signs_in_by_password_or_key() {
 
 #[tokio::test]
 async fn every_refused_password_costs_one_hash() {
-    let f = Fixture::new().await;
+    let f = SignInFixture::new().await;
     f.add("keyonly", |u| u.password_hash = None).await;
     f.add("disabled", |u| u.enabled = false).await;
     f.add("expired", |u| {
@@ -201,7 +201,7 @@ async fn every_refused_password_costs_one_hash() {
 
 #[tokio::test]
 async fn keys_are_refused_for_their_reasons() {
-    let f = Fixture::new().await;
+    let f = SignInFixture::new().await;
     f.add("disabled", |u| u.enabled = false).await;
     f.add("expired", |u| {
         u.expires_at = Some("2001-01-01T00:00:00Z".parse().unwrap())
@@ -285,7 +285,7 @@ async fn keys_are_refused_for_their_reasons() {
 
 #[tokio::test]
 async fn a_name_that_only_older_versions_gave_signs_in() {
-    let f = Fixture::new().await;
+    let f = SignInFixture::new().await;
     f.change("calvin", |user| user.name = UserName::stored(".calvin").unwrap())
         .await;
     let login = f.password(".calvin", HERE, "secret").await.unwrap();
@@ -298,7 +298,7 @@ async fn a_name_that_only_older_versions_gave_signs_in() {
 
 #[tokio::test]
 async fn two_factors_are_both_required_in_either_order() {
-    let f = Fixture::new().await;
+    let f = SignInFixture::new().await;
     f.add("careful", |u| {
         u.require = [Factor::PublicKey, Factor::Password].into()
     })
@@ -337,7 +337,7 @@ async fn methods_that_are_off_let_nobody_in() {
         methods: [Method::PublicKey].into(),
         ..quick()
     };
-    let f = Fixture::with(settings, VerifierBounds::default()).await;
+    let f = SignInFixture::with(settings, VerifierBounds::default()).await;
     assert_eq!(
         reason(f.password("calvin", HERE, "secret").await),
         "the method is switched off"
@@ -347,7 +347,7 @@ async fn methods_that_are_off_let_nobody_in() {
         methods: [Method::KeyboardInteractive].into(),
         ..quick()
     };
-    let f = Fixture::with(settings, VerifierBounds::default()).await;
+    let f = SignInFixture::with(settings, VerifierBounds::default()).await;
     assert!(f.password("calvin", HERE, "secret").await.is_ok());
     assert_eq!(
         reason(f.key("calvin", HERE, KEY).await),
@@ -363,7 +363,7 @@ async fn methods_that_are_off_let_nobody_in() {
 
 #[tokio::test]
 async fn probes_are_answered_and_never_count() {
-    let f = Fixture::new().await;
+    let f = SignInFixture::new().await;
     let here: IpAddr = HERE.parse().unwrap();
     for _ in 0..100 {
         assert!(f.auth.offered("calvin", here, &key(OTHER_KEY)).await.is_err());

@@ -49,12 +49,12 @@ const STACK: usize = 2 << 20;
 
 /// The session threads of one server. Dropping this ends them.
 pub struct SessionThreads {
-    shared: Arc<Shared>,
+    shared: Arc<ThreadRegistry>,
     _quit: DropGuard,
 }
 
 /// What the session threads and the connections on them share.
-struct Shared {
+struct ThreadRegistry {
     /// The event loop of the server, which owns all timers and tasks.
     event_loop: Handle,
     slots: ThreadSlots,
@@ -81,7 +81,7 @@ struct SessionThread {
 struct ThreadPlace {
     thread: Arc<SessionThread>,
     user: UserName,
-    shared: Arc<Shared>,
+    shared: Arc<ThreadRegistry>,
 }
 
 impl SessionThreads {
@@ -90,7 +90,7 @@ impl SessionThreads {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let quit = CancellationToken::new();
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(ThreadRegistry {
                 event_loop,
                 table: Mutex::new(ThreadTable::new(slots.capacity(), cores)),
                 slots,
@@ -116,7 +116,7 @@ impl SessionThreads {
     }
 }
 
-impl Shared {
+impl ThreadRegistry {
     /// Finds a place on a session thread for a connection of `user`. `None`: there may be no thread, or the system has
     /// none.
     fn place(self: &Arc<Self>, user: &UserName) -> Option<ThreadPlace> {

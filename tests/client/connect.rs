@@ -19,7 +19,7 @@ use testkit::PATIENCE;
 pub use testkit::sshd::{keygen, public};
 
 /// A minimal handler, which records the negotiated algorithms.
-pub struct Client {
+pub struct AlgorithmRecorder {
     callbacks: Callbacks,
     agreed: Agreed,
 }
@@ -27,7 +27,7 @@ pub struct Client {
 /// The cipher, the key exchange, and whether the key exchange was strict.
 type Agreed = Arc<Mutex<Option<(String, String, bool)>>>;
 
-impl Handler for Client {
+impl Handler for AlgorithmRecorder {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
@@ -83,9 +83,9 @@ impl Connector {
         &self,
         credentials: &Credentials,
         prompts: &Arc<ScriptedPrompts>,
-    ) -> Result<Handle<Client>, ConnectError> {
+    ) -> Result<Handle<AlgorithmRecorder>, ConnectError> {
         let agreed = Arc::clone(&self.agreed);
-        let client = |callbacks| Client { callbacks, agreed };
+        let client = |callbacks| AlgorithmRecorder { callbacks, agreed };
         let prompts = Arc::clone(prompts) as Arc<dyn homeport::connect::Prompts>;
         let connecting = connect(&self.destination, credentials, prompts, client);
         tokio::time::timeout(PATIENCE, connecting)

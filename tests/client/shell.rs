@@ -50,7 +50,7 @@ async fn signed_in(port: u16, home: &Path) -> Arc<Session> {
 }
 
 /// Records the commands that it gets, and returns the codes of [`code`].
-struct Recorder(mpsc::UnboundedSender<String>);
+struct CommandRecorder(mpsc::UnboundedSender<String>);
 
 /// Returns the exit code for a command, which is a failure for `sum` only.
 fn code(command: &Command) -> u8 {
@@ -61,7 +61,7 @@ fn code(command: &Command) -> u8 {
 }
 
 #[async_trait]
-impl CommandRunner for Recorder {
+impl CommandRunner for CommandRecorder {
     async fn run(&self, session: &Arc<Session>, command: Command) -> u8 {
         let directory = String::from_utf8(session.directory()).unwrap();
         let (name, words) = match &command {

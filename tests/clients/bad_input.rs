@@ -11,30 +11,43 @@ use testkit::server::TestServer;
 use testkit::{PATIENCE, wait_for};
 
 /// A session that must not be disturbed.
-struct OtherSession(RawSftp, Vec<u8>, u64);
+struct UndisturbedSession {
+    session: RawSftp,
+    handle: Vec<u8>,
+    /// The length of its file.
+    length: u64,
+}
 
-impl OtherSession {
+impl UndisturbedSession {
     fn new(server: &TestServer) -> Self {
         let mut session = server.raw("bob");
         let handle = session.handle(&open("witness", READ | WRITE | CREAT));
-        Self(session, handle, 0)
+        Self {
+            session,
+            handle,
+            length: 0,
+        }
     }
 
     /// Writes to a file, and reads it back.
     fn check(&mut self) {
-        let text = format!("line {:09}", self.2);
-        let reply = self.0.ask_about(&write(nth(0), self.2, &text), &self.1);
+        let text = format!("line {:09}", self.length);
+        let reply = self
+            .session
+            .ask_about(&write(nth(0), self.length, &text), &self.handle);
         assert!(matches!(reply, Reply::Status { code: 0, .. }), "{reply:?}");
-        let reply = self.0.ask_about(&read(nth(0), self.2, 100), &self.1);
+        let reply = self
+            .session
+            .ask_about(&read(nth(0), self.length, 100), &self.handle);
         assert_eq!(reply, Reply::Data(text.clone().into_bytes()));
-        self.2 += text.len() as u64;
+        self.length += text.len() as u64;
     }
 }
 
 #[test]
 fn malformed_packets_end_only_their_session() {
     let server = TestServer::start(&["alice", "bob"]);
-    let mut witness = OtherSession::new(&server);
+    let mut witness = UndisturbedSession::new(&server);
     let cases: [(&str, &[u8]); 5] = [
         ("length 0", &[0, 0, 0, 0]),
         ("length of 2 GiB", &[0x80, 0, 0, 0, 17]),
@@ -54,7 +67,7 @@ fn malformed_packets_end_only_their_session() {
 #[test]
 fn an_incomplete_packet_does_not_block_others() {
     let server = TestServer::start(&["alice", "bob"]);
-    let mut witness = OtherSession::new(&server);
+    let mut witness = UndisturbedSession::new(&server);
     let mut session = server.raw("alice");
     session.send(&[0, 0, 1, 0, 17, 0, 0]);
     witness.check();
@@ -65,7 +78,7 @@ fn an_incomplete_packet_does_not_block_others() {
 #[test]
 fn handles_are_limited_and_released() {
     let server = TestServer::start_with(&[("limits", "handles = 20")], &["alice", "bob"]);
-    let mut witness = OtherSession::new(&server);
+    let mut witness = UndisturbedSession::new(&server);
     let mut session = server.raw("alice");
     let handles: Vec<_> = (0..20)
         .map(|_| session.handle(&open("f", WRITE | CREAT)))
@@ -88,7 +101,7 @@ fn a_client_that_does_not_read_uses_little_memory() {
         crate::clients::noise(1 << 20, 1),
     )
     .unwrap();
-    let mut witness = OtherSession::new(&server);
+    let mut witness = UndisturbedSession::new(&server);
     let mut command = server.raw_command("alice");
     command
         .stdin(std::process::Stdio::piped())
@@ -147,7 +160,7 @@ fn resident_kib(pid: u32) -> u64 {
 #[test]
 fn silent_connections_are_closed() {
     let server = TestServer::start_with(&[("auth", "login_grace_secs = 5")], &["bob"]);
-    let mut witness = OtherSession::new(&server);
+    let mut witness = UndisturbedSession::new(&server);
     let address = ("127.0.0.1", server.port());
     let mut silent = TcpStream::connect(address).unwrap();
     let mut slow = TcpStream::connect(address).unwrap();
@@ -170,7 +183,7 @@ fn silent_connections_are_closed() {
 #[test]
 fn random_bytes_instead_of_ssh_do_no_harm() {
     let mut server = TestServer::start(&["bob"]);
-    let mut witness = OtherSession::new(&server);
+    let mut witness = UndisturbedSession::new(&server);
     for (seed, prefix) in [
         "",
         "SSH-2.0-x\r\n",

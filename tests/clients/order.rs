@@ -22,7 +22,7 @@ use testkit::stock::By;
 const COLD: usize = 16 << 20;
 
 /// The expected reply to a request.
-enum Expected {
+enum ExpectedReply {
     /// DATA with this range of the cold file.
     Range(usize, usize),
     Status(u32),
@@ -45,7 +45,7 @@ fn cool(server: &TestServer) {
 }
 
 /// A mix of requests: `nth(0)` is the cold file, `nth(1)` one that is written.
-fn mix(count: usize, seed: u64) -> Vec<(Request, Expected)> {
+fn mix(count: usize, seed: u64) -> Vec<(Request, ExpectedReply)> {
     let dice = noise(count * 8, seed);
     let rolls = dice
         .chunks_exact(8)
@@ -56,25 +56,28 @@ fn mix(count: usize, seed: u64) -> Vec<(Request, Expected)> {
             let offset = (roll >> 8) % (COLD - length);
             (
                 read(nth(0), offset as u64, length as u32),
-                Expected::Range(offset, length),
+                ExpectedReply::Range(offset, length),
             )
         }
         50..70 => {
             let length = (roll >> 8) % 20_000;
             (
                 write(nth(1), (roll >> 30) as u64 % 100_000, vec![7; length]),
-                Expected::Status(0),
+                ExpectedReply::Status(0),
             )
         }
-        70..72 => (extended_handle("fsync@openssh.com", nth(1)), Expected::Status(0)),
-        72..85 => (stat("/cold"), Expected::Attributes),
-        85..95 => (lstat("/missing"), Expected::Status(2)),
-        _ => (read(nth(0), COLD as u64, 1), Expected::Status(1)),
+        70..72 => (
+            extended_handle("fsync@openssh.com", nth(1)),
+            ExpectedReply::Status(0),
+        ),
+        72..85 => (stat("/cold"), ExpectedReply::Attributes),
+        85..95 => (lstat("/missing"), ExpectedReply::Status(2)),
+        _ => (read(nth(0), COLD as u64, 1), ExpectedReply::Status(1)),
     };
     rolls.map(one).collect()
 }
 
-fn encode(requests: &[(Request, Expected)], handles: &[Vec<u8>]) -> Vec<u8> {
+fn encode(requests: &[(Request, ExpectedReply)], handles: &[Vec<u8>]) -> Vec<u8> {
     let context = Context { base: "", handles };
     let numbered = requests.iter().enumerate();
     numbered
@@ -82,12 +85,14 @@ fn encode(requests: &[(Request, Expected)], handles: &[Vec<u8>]) -> Vec<u8> {
         .collect()
 }
 
-fn check(number: usize, expected: &Expected, got: (Option<u32>, Reply), content: &[u8]) {
+fn check(number: usize, expected: &ExpectedReply, got: (Option<u32>, Reply), content: &[u8]) {
     assert_eq!(got.0, Some(1000 + number as u32), "the id of reply {number}");
     let right = match (expected, &got.1) {
-        (Expected::Range(offset, length), Reply::Data(data)) => data[..] == content[*offset..offset + length],
-        (Expected::Status(expected), Reply::Status { code, .. }) => code == expected,
-        (Expected::Attributes, Reply::Attrs(attrs)) => attrs.size == Some(COLD as u64),
+        (ExpectedReply::Range(offset, length), Reply::Data(data)) => {
+            data[..] == content[*offset..offset + length]
+        }
+        (ExpectedReply::Status(expected), Reply::Status { code, .. }) => code == expected,
+        (ExpectedReply::Attributes, Reply::Attrs(attrs)) => attrs.size == Some(COLD as u64),
         _ => false,
     };
     assert!(right, "reply {number} is wrong");

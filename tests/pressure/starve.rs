@@ -44,13 +44,13 @@ fn traffic(server: &TestServer, user: &str, which: &str) -> u64 {
 }
 
 /// A session of another user that works all the time.
-struct OtherSession {
+struct WorkingSession {
     stop: Arc<AtomicBool>,
     rounds: Arc<AtomicUsize>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-impl OtherSession {
+impl WorkingSession {
     fn start(server: &TestServer) -> Self {
         let mut session: RawSftp = server.raw("bob");
         let (stop, rounds) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
@@ -76,7 +76,7 @@ impl OtherSession {
     }
 }
 
-impl Drop for OtherSession {
+impl Drop for WorkingSession {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         let ended = self.thread.take().unwrap().join();
@@ -97,7 +97,7 @@ fn a_hundred_thousand_reads_with_a_shut_window_use_little_memory() {
     const READS: u32 = 100_000;
     const LENGTH: u32 = 8192;
     let (server, content) = server_with_file(1 << 20);
-    let witness = OtherSession::start(&server);
+    let witness = WorkingSession::start(&server);
     story(async {
         let peer = Peer::connect(&server, "alice", PeerSettings::window(2 << 20)).await;
         let mut ends = peer.sftp().await;
@@ -149,7 +149,7 @@ fn a_hundred_thousand_reads_with_a_shut_window_use_little_memory() {
 /// A window as large as PuTTY's does not bound the memory, so the limit of the connection must.
 fn check_huge_window(request: impl Fn(u32, &[u8]) -> Vec<u8> + Send + 'static) {
     let (server, _) = server_with_file(1 << 20);
-    let witness = OtherSession::start(&server);
+    let witness = WorkingSession::start(&server);
     story(async {
         let peer = Peer::connect(&server, "alice", PeerSettings::window((1 << 31) - 1)).await;
         let mut ends = peer.sftp().await;

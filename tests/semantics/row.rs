@@ -6,7 +6,7 @@ use testkit::packets::Request;
 pub struct Row {
     pub name: String,
     pub steps: Vec<Step>,
-    pub session: Session,
+    pub session: RowSession,
 }
 
 /// Requests that are sent together, before their replies are read.
@@ -19,7 +19,7 @@ pub enum Step {
 
 /// The session on which a row runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Session {
+pub enum RowSession {
     /// The session that all such rows share.
     Shared,
     /// A session of its own after INIT, because the row may make it unusable.
@@ -33,7 +33,7 @@ pub fn row(name: impl Into<String>) -> Row {
     Row {
         name: name.into(),
         steps: Vec::new(),
-        session: Session::Shared,
+        session: RowSession::Shared,
     }
 }
 
@@ -62,13 +62,13 @@ impl Row {
 
     /// Runs the row on a session of its own.
     pub fn own_session(mut self) -> Self {
-        self.session = Session::Own;
+        self.session = RowSession::Own;
         self
     }
 
     /// Runs the row on a session of its own without INIT.
     pub fn without_init(mut self) -> Self {
-        self.session = Session::WithoutInit;
+        self.session = RowSession::WithoutInit;
         self
     }
 }

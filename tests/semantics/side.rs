@@ -6,7 +6,7 @@ use std::process::Command;
 use sftp_wire::constants::SSH_FXP_CLOSE;
 
 use crate::semantics::USER;
-use crate::semantics::row::{Row, Session, Step};
+use crate::semantics::row::{Row, RowSession, Step};
 use crate::semantics::tree::{self, Stamp};
 use testkit::packets::{Context, Handle, Request, close, readdir};
 use testkit::raw::{RawSftp, Received};
@@ -148,14 +148,14 @@ impl Side {
             tree::state_of(&directory)
         });
         let session = match row.session {
-            Session::Shared => self
+            RowSession::Shared => self
                 .shared
                 .take()
                 .unwrap_or_else(|| RawSftp::start((self.command)())),
-            Session::Own => RawSftp::start((self.command)()),
-            Session::WithoutInit => RawSftp::spawn((self.command)()),
+            RowSession::Own => RawSftp::start((self.command)()),
+            RowSession::WithoutInit => RawSftp::spawn((self.command)()),
         };
-        let mut run = Run {
+        let mut run = RowRun {
             session,
             renderer: &self.renderer,
             next_id: 1,
@@ -170,10 +170,10 @@ impl Side {
             }
         }
         run.close_all();
-        let Run {
+        let RowRun {
             session, lines, over, ..
         } = run;
-        if row.session == Session::Shared && !over {
+        if row.session == RowSession::Shared && !over {
             self.shared = Some(session);
         }
         let etc = self.root.join("etc");
@@ -206,7 +206,7 @@ impl Side {
 }
 
 /// The state of a running row.
-struct Run<'a> {
+struct RowRun<'a> {
     session: RawSftp,
     renderer: &'a Renderer,
     next_id: u32,
@@ -218,7 +218,7 @@ struct Run<'a> {
     over: bool,
 }
 
-impl Run<'_> {
+impl RowRun<'_> {
     fn step(&mut self, step: &Step) {
         match step {
             Step::Together(requests) => {

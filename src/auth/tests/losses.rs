@@ -5,7 +5,7 @@ use crate::domain::user::Permission;
 
 #[tokio::test]
 async fn a_first_factor_that_was_taken_away_counts_no_more() {
-    let f = Fixture::new().await;
+    let f = SignInFixture::new().await;
     let both = |u: &mut User| u.require = [Factor::PublicKey, Factor::Password].into();
     let secret = Secret::new("secret".into());
     let key = key(KEY);
@@ -48,7 +48,7 @@ async fn a_first_factor_that_was_taken_away_counts_no_more() {
 
 #[tokio::test]
 async fn a_session_ends_with_whatever_it_has_and_its_user_has_not() {
-    let f = Fixture::new().await;
+    let f = SignInFixture::new().await;
     let future: Timestamp = "2100-01-01T00:00:00Z".parse().unwrap();
     let peer: IpAddr = HERE.parse().unwrap();
     let both: &[Factor] = &[Factor::PublicKey, Factor::Password];

@@ -7,7 +7,7 @@ async fn refusals_are_held_back_and_successes_are_not() {
     let mut settings = quick();
     settings.throttle.first_delay_ms = 40;
     settings.throttle.max_delay_ms = 100_000;
-    let f = Fixture::with(settings, VerifierBounds::default()).await;
+    let f = SignInFixture::with(settings, VerifierBounds::default()).await;
     for (attempt, at_least) in [(1, 40), (2, 80), (3, 160)] {
         let start = std::time::Instant::now();
         if attempt == 2 {
@@ -38,7 +38,7 @@ async fn refusals_are_held_back_and_successes_are_not() {
 async fn after_many_failures_passwords_from_there_are_not_looked_at() {
     let mut settings = quick();
     settings.throttle.failures = 5;
-    let f = Fixture::with(settings, VerifierBounds::default()).await;
+    let f = SignInFixture::with(settings, VerifierBounds::default()).await;
     f.add("tom", |_| {}).await;
     assert!(f.password("tom", HERE, "secret").await.is_ok());
     for _ in 0..5 {
@@ -65,7 +65,7 @@ async fn an_honest_user_waits_until_enough_is_forgiven_and_gets_in() {
     settings.throttle.forgive_secs = 1;
     settings.throttle.max_delay_ms = 1500;
     settings.throttle.first_delay_ms = 1500;
-    let f = Fixture::with(settings, VerifierBounds::default()).await;
+    let f = SignInFixture::with(settings, VerifierBounds::default()).await;
     for _ in 0..100 {
         f.auth.throttle().failed(here(), Instant::now().into_std());
     }
@@ -82,7 +82,7 @@ async fn guesses_in_parallel_gain_nothing() {
         workers: 1,
         ..VerifierBounds::default()
     };
-    let f = Arc::new(Fixture::with(settings, queue).await);
+    let f = Arc::new(SignInFixture::with(settings, queue).await);
     let guesses = (0..60).map(|n| {
         let f = Arc::clone(&f);
         tokio::spawn(async move { reason(f.password(&format!("u{n}"), HERE, "guess").await) })
@@ -95,7 +95,7 @@ async fn guesses_in_parallel_gain_nothing() {
 
 #[tokio::test]
 async fn three_hundred_honest_users_behind_one_address_get_in() {
-    let f = Arc::new(Fixture::new().await);
+    let f = Arc::new(SignInFixture::new().await);
     let users = (0..300).map(|_| {
         let f = Arc::clone(&f);
         tokio::spawn(async move { f.password("calvin", HERE, "secret").await.map(|_| ()) })
@@ -112,7 +112,7 @@ async fn a_full_queue_refuses_without_hashing_and_without_blame() {
         waiting: 0,
         waiting_per_source: 0,
     };
-    let f = Fixture::with(quick(), queue).await;
+    let f = SignInFixture::with(quick(), queue).await;
     let held = f.auth.verifier.acquire(QueuedAttempt {
         source: here(),
         name: None,
@@ -131,7 +131,7 @@ async fn a_full_queue_refuses_without_hashing_and_without_blame() {
 
 #[tokio::test]
 async fn a_store_that_fails_is_a_refusal_with_its_cause_in_the_log() {
-    let f = Fixture::new().await;
+    let f = SignInFixture::new().await;
     f.store.close().await;
     for denied in [
         f.password("calvin", HERE, "secret").await,
@@ -162,7 +162,7 @@ async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
     settings.throttle.failures = 5;
     settings.throttle.first_delay_ms = 60_000;
     settings.throttle.max_delay_ms = 60_000;
-    let f = Fixture::with(settings.clone(), VerifierBounds::default()).await;
+    let f = SignInFixture::with(settings.clone(), VerifierBounds::default()).await;
     f.add("tom", |_| {}).await;
     f.add("new", |_| {}).await;
     f.password("calvin", HERE, "secret").await.unwrap();
@@ -201,7 +201,7 @@ async fn who_was_there_before_gets_in_at_once_also_after_a_restart() {
 
 #[tokio::test]
 async fn sign_ins_that_cannot_be_recorded_succeed_and_are_recorded_later() {
-    let f = Fixture::new().await;
+    let f = SignInFixture::new().await;
     f.password("calvin", HERE, "secret").await.unwrap();
     f.store.close().await;
     assert!(!f.auth.history().write().await);
@@ -214,7 +214,7 @@ async fn a_peer_that_does_not_wait_for_the_verdict_has_failed() {
         workers: 1,
         ..VerifierBounds::default()
     };
-    let f = Arc::new(Fixture::with(quick(), queue).await);
+    let f = Arc::new(SignInFixture::with(quick(), queue).await);
     // The peer gives up before the verdict is known.
     let busy = f.auth.verifier.occupy();
     let ours = Arc::clone(&f);

@@ -34,13 +34,13 @@ async fn run_line(
     (told, done)
 }
 
-struct Fixture {
+struct QuotaFixture {
     dir: tempfile::TempDir,
     config: Config,
     store: SqlStore,
 }
 
-impl Fixture {
+impl QuotaFixture {
     /// A server's directory with these users, in homes of these names, with 1 KiB each.
     async fn new(users: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -94,7 +94,7 @@ impl Fixture {
 
 #[tokio::test]
 async fn what_is_written_down_is_shown() {
-    let f = Fixture::new(&[("calvin", "calvin"), ("tom", "tom")]).await;
+    let f = QuotaFixture::new(&[("calvin", "calvin"), ("tom", "tom")]).await;
     let check = async |expected: Value, text: &str, row: &str| {
         assert_eq!(f.json("show calvin --json").await, expected);
         assert_eq!(f.json("show --json").await[0], expected);
@@ -163,7 +163,7 @@ async fn what_is_written_down_is_shown() {
 
 #[tokio::test]
 async fn a_scan_without_a_server_finds_the_truth_and_writes_it_down() {
-    let f = Fixture::new(&[("calvin", "shared"), ("eve", "shared"), ("tom", "tom")]).await;
+    let f = QuotaFixture::new(&[("calvin", "shared"), ("eve", "shared"), ("tom", "tom")]).await;
     let shared = f.home("shared");
     std::fs::create_dir(shared.join("dir")).unwrap();
     std::fs::write(shared.join("dir/file"), [0; 2000]).unwrap();
@@ -186,7 +186,7 @@ async fn a_scan_without_a_server_finds_the_truth_and_writes_it_down() {
 
 #[tokio::test]
 async fn a_home_that_is_gone_keeps_what_is_known_and_no_other_from_being_measured() {
-    let f = Fixture::new(&[("calvin", "calvin"), ("tom", "tom")]).await;
+    let f = QuotaFixture::new(&[("calvin", "calvin"), ("tom", "tom")]).await;
     f.record("calvin", 7, true).await;
     std::fs::remove_dir(f.home("calvin")).unwrap();
     let (told, error) = f.run("scan calvin").await;
@@ -210,7 +210,7 @@ async fn a_home_that_is_gone_keeps_what_is_known_and_no_other_from_being_measure
 
 #[tokio::test]
 async fn nobody_measures_behind_a_servers_back() {
-    let f = Fixture::new(&[("calvin", "calvin")]).await;
+    let f = QuotaFixture::new(&[("calvin", "calvin")]).await;
     let lock = DataLock::take(f.config.data_dir()).unwrap();
     let (_, error) = f.run("scan").await;
     assert!(error.contains("another server (process "), "{error}");

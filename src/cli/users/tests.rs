@@ -14,13 +14,13 @@ mod homes;
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMd6xXnVT1S/yCl4qB7po332lDM7TUEWm0vjYEfkxSE9 calvin@box";
 
-struct Fixture {
+struct UsersFixture {
     dir: tempfile::TempDir,
     config: Config,
     store: SqlStore,
 }
 
-impl Fixture {
+impl UsersFixture {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let file = crate::cli::init::directory(&dir.path().join("server"), None).unwrap();
@@ -80,7 +80,7 @@ impl Fixture {
 
 #[tokio::test]
 async fn what_is_set_is_shown() {
-    let f = Fixture::new().await;
+    let f = UsersFixture::new().await;
     f.ok("user add calvin --key @key.pub --quota 1GiB --max-files 1000")
         .await;
     let home = f.path("server/data/homes/calvin");
@@ -139,7 +139,7 @@ async fn what_is_set_is_shown() {
 
 #[tokio::test]
 async fn refusals_name_the_thing_and_leave_nothing_behind() {
-    let f = Fixture::new().await;
+    let f = UsersFixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
     f.fails("user add calvin --key @key.pub", "already a user \"calvin\"")
         .await;
@@ -179,7 +179,7 @@ async fn refusals_name_the_thing_and_leave_nothing_behind() {
 
 #[tokio::test]
 async fn exit_codes_tell_what_is_missing_from_what_is_there() {
-    let f = Fixture::new().await;
+    let f = UsersFixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
     f.ok("user add hobbes --key @key.pub").await;
     let check = async |line: &str, code: u8| {
@@ -209,7 +209,7 @@ async fn exit_codes_tell_what_is_missing_from_what_is_there() {
 
 #[tokio::test]
 async fn what_is_so_already_is_unchanged() {
-    let f = Fixture::new().await;
+    let f = UsersFixture::new().await;
     f.ok("user add calvin --key @key.pub --quota 1GiB").await;
     let print = f.show("calvin").await["keys"][0]["fingerprint"]
         .as_str()
@@ -259,7 +259,7 @@ async fn what_is_so_already_is_unchanged() {
 
 #[tokio::test]
 async fn keys_come_and_go() {
-    let f = Fixture::new().await;
+    let f = UsersFixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
     let line = f.ok("user key list calvin").await;
     let (print, comment) = line.trim_end().split_once(' ').unwrap();
@@ -277,7 +277,7 @@ async fn keys_come_and_go() {
 
 #[tokio::test]
 async fn a_name_that_only_older_versions_gave_is_managed_and_renamed() {
-    let f = Fixture::new().await;
+    let f = UsersFixture::new().await;
     f.ok("user add calvin --key @key.pub").await;
     let old = |user: &mut User| {
         user.name = UserName::stored(".calvin")?;

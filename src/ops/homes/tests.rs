@@ -3,13 +3,13 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use super::*;
 
 /// A server in a directory, and what `--home` is answered.
-struct Fixture {
+struct HomesFixture {
     _dir: tempfile::TempDir,
     root: PathBuf,
     installation: Installation,
 }
 
-impl Fixture {
+impl HomesFixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
@@ -47,7 +47,7 @@ impl Fixture {
 
 #[test]
 fn a_home_lies_where_the_configuration_says() {
-    let f = Fixture::new();
+    let f = HomesFixture::new();
     symlink(f.root.join("elsewhere"), f.root.join("srv/out")).unwrap();
     symlink(f.root.join("srv"), f.root.join("elsewhere/in")).unwrap();
     let outside = "is not beneath";
@@ -69,9 +69,9 @@ fn a_home_lies_where_the_configuration_says() {
 
 #[test]
 fn a_home_holds_nothing_of_the_server() {
-    let f = Fixture::new();
+    let f = HomesFixture::new();
     f.check("srv/files/etc", Err("the configuration would lie inside it"));
-    let mut store = Fixture::new();
+    let mut store = HomesFixture::new();
     store.installation.store.path = store.root.join("srv/s/homeport.db");
     store.check("srv/s", Err("the store would lie inside it"));
     // Not fooled by names that only begin alike.
@@ -80,7 +80,7 @@ fn a_home_holds_nothing_of_the_server() {
 
 #[test]
 fn a_home_is_made_private_or_taken_as_it_is() {
-    let f = Fixture::new();
+    let f = HomesFixture::new();
     let home = f.root.join("srv/a/b");
     assert_eq!(make(&home).unwrap(), HomeOrigin::New);
     assert_eq!(home.metadata().unwrap().permissions().mode() & 0o777, 0o700);

@@ -16,13 +16,13 @@ fn ip(text: &str) -> IpAddr {
 }
 
 /// An admission at which time passes by hand.
-struct Fixture {
+struct AdmissionFixture {
     admission: Arc<Admission>,
     limits: Limits,
     now: Instant,
 }
 
-impl Fixture {
+impl AdmissionFixture {
     fn new(limits: Limits) -> Self {
         Self {
             admission: Admission::new(),
@@ -62,7 +62,7 @@ fn out(entries: &[AdmissionPermit]) -> Vec<usize> {
 
 #[test]
 fn each_limit_holds_and_places_come_back() {
-    let fixture = Fixture::new(limits());
+    let fixture = AdmissionFixture::new(limits());
     let mut a = fixture.crowd("10.0.0.1", 2, Step::Keyed);
     assert_eq!(fixture.enter("10.0.0.1").err(), Some(AdmissionRefused::Address));
     let c = fixture.crowd("10.0.1.1", 1, Step::Keyed);
@@ -82,7 +82,7 @@ fn each_limit_holds_and_places_come_back() {
 
 #[test]
 fn the_newest_of_the_source_that_holds_most_goes_first() {
-    let mut fixture = Fixture::new(Limits {
+    let mut fixture = AdmissionFixture::new(Limits {
         unauthenticated: 10,
         ..Limits::default()
     });
@@ -105,7 +105,7 @@ fn the_newest_of_the_source_that_holds_most_goes_first() {
 
 #[test]
 fn who_has_come_further_is_spared_and_so_is_who_has_just_begun() {
-    let mut fixture = Fixture::new(Limits {
+    let mut fixture = AdmissionFixture::new(Limits {
         unauthenticated: 6,
         ..Limits::default()
     });
@@ -134,7 +134,7 @@ fn who_has_come_further_is_spared_and_so_is_who_has_just_begun() {
 
 #[test]
 fn a_source_at_its_own_limit_gives_up_its_silent_ones() {
-    let mut fixture = Fixture::new(Limits {
+    let mut fixture = AdmissionFixture::new(Limits {
         unauthenticated_per_address: 3,
         ..Limits::default()
     });
@@ -158,7 +158,7 @@ fn a_source_at_its_own_limit_gives_up_its_silent_ones() {
 
 #[test]
 fn a_network_of_many_addresses_counts_as_one() {
-    let mut fixture = Fixture::new(Limits {
+    let mut fixture = AdmissionFixture::new(Limits {
         unauthenticated: 12,
         ..Limits::default()
     });
@@ -170,7 +170,7 @@ fn a_network_of_many_addresses_counts_as_one() {
     let _more = fixture.crowd("192.0.2.1", 2, Step::Silent);
     assert_eq!((out(&office).len(), out(&bots).len()), (0, 2));
     // And so do as many addresses as there are places: one that holds nothing takes the place of one that holds one.
-    let mut fixture = Fixture::new(Limits {
+    let mut fixture = AdmissionFixture::new(Limits {
         unauthenticated: 8,
         ..Limits::default()
     });
@@ -185,7 +185,7 @@ fn a_network_of_many_addresses_counts_as_one() {
 
 #[test]
 fn who_has_signed_in_stays_and_one_source_never_holds_every_place() {
-    let fixture = Fixture::new(Limits {
+    let fixture = AdmissionFixture::new(Limits {
         connections: 80,
         ..Limits::default()
     });
@@ -220,7 +220,7 @@ fn who_has_signed_in_stays_and_one_source_never_holds_every_place() {
 
 #[test]
 fn a_place_is_given_up_once() {
-    let mut fixture = Fixture::new(Limits {
+    let mut fixture = AdmissionFixture::new(Limits {
         unauthenticated: 2,
         ..Limits::default()
     });

@@ -12,7 +12,7 @@ use crate::io::own_thread;
 use crate::session::EndReport;
 use base::socket::ConnectionHandle;
 
-use super::{SessionThreads, Shared, ThreadPlace};
+use super::{SessionThreads, ThreadPlace, ThreadRegistry};
 use crate::ssh::connection::Connection;
 
 /// A connection that moves more bytes than this within [`ACTIVE_WITHIN`] is active: some hundred small requests a second are
@@ -65,7 +65,7 @@ pub struct MovableSession {
     /// Until then the connection asks for no thread, because there was none for it.
     no_thread_until: Option<Instant>,
     ended: Option<oneshot::Sender<Ended>>,
-    shared: Arc<Shared>,
+    shared: Arc<ThreadRegistry>,
 }
 
 /// The bytes that a connection had moved when a time began, and when it was polled last.

@@ -6,14 +6,14 @@ use crate::storage::local::LocalStorage;
 use crate::storage::{FileKind, FileTimes};
 
 /// A home with a file `f`, an empty directory `d` and a link `l` to `f`, and a guard in front of it.
-struct Home {
+struct GuardedHome {
     _dir: tempfile::TempDir,
     open: Arc<dyn Storage>,
     guard: Guard,
 }
 
 /// Makes a guarded home; `permissions` are names.
-fn home(permissions: &str) -> Home {
+fn home(permissions: &str) -> GuardedHome {
     let dir = tempfile::tempdir().unwrap();
     let open: Arc<dyn Storage> = Arc::new(LocalStorage::open(dir.path()).unwrap());
     put(&*open, "f", b"content");
@@ -21,7 +21,7 @@ fn home(permissions: &str) -> Home {
     open.symlink(b"f", &path("l"), Wait::Allowed).unwrap();
     open.symlink(b"gone", &path("dangling"), Wait::Allowed).unwrap();
     let permissions = permissions.split_whitespace().map(|name| name.parse().unwrap());
-    Home {
+    GuardedHome {
         guard: Guard::new(open.clone(), permissions.collect()),
         open,
         _dir: dir,

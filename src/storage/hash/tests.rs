@@ -6,14 +6,14 @@ use crate::io::HomeIo;
 use crate::storage::{Metadata, SetAttrs, Space};
 
 /// A file in memory. Its client can leave while it is read.
-struct Memory {
+struct FileInMemory {
     io: HomeIo,
     bytes: Vec<u8>,
     leave_at: Option<(u64, CancellationToken)>,
     furthest: Mutex<u64>,
 }
 
-impl OpenFile for Memory {
+impl OpenFile for FileInMemory {
     fn read_at(&self, buffer: &mut [u8], offset: u64, _wait: Wait) -> Result<usize> {
         let mut furthest = self.furthest.lock();
         *furthest = (*furthest).max(offset);
@@ -59,8 +59,8 @@ fn noise(length: usize) -> Vec<u8> {
     (0..length).map(blend).collect()
 }
 
-fn memory(bytes: Vec<u8>) -> Arc<Memory> {
-    Arc::new(Memory {
+fn memory(bytes: Vec<u8>) -> Arc<FileInMemory> {
+    Arc::new(FileInMemory {
         io: HomeIo::unscheduled(),
         bytes,
         leave_at: None,
@@ -75,7 +75,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn work(file: &Arc<Memory>, algorithm: Algorithm, offset: u64, length: u64) -> Work {
+fn work(file: &Arc<FileInMemory>, algorithm: Algorithm, offset: u64, length: u64) -> Work {
     Work {
         file: Arc::clone(file) as Arc<dyn OpenFile>,
         algorithm,
@@ -185,7 +185,7 @@ fn a_quick_check_that_fails_reads_no_further() {
 #[test]
 fn hashing_ends_when_the_client_leaves() {
     let gone = CancellationToken::new();
-    let file = Arc::new(Memory {
+    let file = Arc::new(FileInMemory {
         io: HomeIo::unscheduled(),
         bytes: noise(40 * BUFFER_SIZE),
         leave_at: Some((2 * BUFFER_SIZE as u64, gone.clone())),

@@ -6,7 +6,7 @@ use homeport::shell::run_script;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::client::shell::{Recorder, USER, server_with, signed_in};
+use crate::client::shell::{CommandRecorder, USER, server_with, signed_in};
 
 #[test]
 fn scripts_end_at_the_first_failure() {
@@ -17,7 +17,12 @@ fn scripts_end_at_the_first_failure() {
         let (sender, mut commands) = mpsc::unbounded_channel();
         let session = runtime.block_on(signed_in(server.port(), home_directory.path()));
         let handle = runtime.handle().clone();
-        let code = run_script(session, Arc::new(Recorder(sender)), handle, script.as_bytes());
+        let code = run_script(
+            session,
+            Arc::new(CommandRecorder(sender)),
+            handle,
+            script.as_bytes(),
+        );
         let commands: Vec<String> = std::iter::from_fn(|| commands.try_recv().ok()).collect();
         assert_eq!(
             (code, commands),
