@@ -7,6 +7,7 @@
 
 mod map;
 mod modules;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 
