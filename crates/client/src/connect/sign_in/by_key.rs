@@ -9,7 +9,7 @@ use russh::client::{AuthResult, Handler};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
 
-use super::attempt::{ANSWER, RsaHash, SignIn, SignInStep};
+use super::auth_session::{ANSWER, AuthSession, SignInStep};
 use super::identity::{Agent, Identity};
 use super::keys::{self, FileSigner, KeyError, KeyFile};
 use super::report::SignInError;
@@ -19,14 +19,45 @@ use base::visible::printable;
 /// How long the agent may take to list its keys, which needs no confirmation.
 const AGENT: Duration = Duration::from_secs(10);
 
-impl<H: Handler> SignIn<'_, H> {
-    pub(super) async fn by_key(&mut self) -> Result<SignInStep, SignInError> {
+/// The hash that the server accepts for RSA keys.
+#[derive(Clone, Copy)]
+enum RsaHash {
+    Sha2(HashAlg),
+    /// The server accepts only SHA-1, which is not used.
+    None,
+}
+
+/// A key that the server may accept, and how it signs.
+struct UsableKey {
+    key: PublicKey,
+    /// The hash with which an RSA key signs. `None`: the key is of another kind.
+    hash: Option<HashAlg>,
+    /// The name of the key, for messages.
+    name: String,
+}
+
+/// The method `publickey`: the keys that are left to try, and what is known about signing with them.
+#[derive(Default)]
+pub(super) struct KeyMethod {
+    /// The keys that are left to try, or `None` before they are looked up.
+    identities: Option<VecDeque<Identity>>,
+    agent: Option<Agent>,
+    /// The hash with which RSA keys sign, or `None` before the server was asked.
+    rsa: Option<RsaHash>,
+}
+
+impl KeyMethod {
+    /// Tries the keys that are left, until the server accepts one or takes no more.
+    pub(super) async fn sign_in<H: Handler>(
+        &mut self,
+        session: &mut AuthSession<'_, H>,
+    ) -> Result<SignInStep, SignInError> {
         if self.identities.is_none() {
-            self.identities = Some(self.look_up().await);
+            self.identities = Some(self.look_up(session).await);
         }
         let mut last = SignInStep::Exhausted;
         while let Some(identity) = self.identities.as_mut().and_then(VecDeque::pop_front) {
-            let Some(step) = self.try_key(identity).await? else {
+            let Some(step) = self.try_key(session, identity).await? else {
                 continue;
             };
             let go_on = matches!(&step, SignInStep::Refused(open) if open.contains(&MethodKind::PublicKey));
@@ -39,150 +70,124 @@ impl<H: Handler> SignIn<'_, H> {
     }
 
     /// Tries one key. `None`: the key could not be used, which was reported.
-    async fn try_key(&mut self, identity: Identity) -> Result<Option<SignInStep>, SignInError> {
+    async fn try_key<H: Handler>(
+        &mut self,
+        session: &mut AuthSession<'_, H>,
+        identity: Identity,
+    ) -> Result<Option<SignInStep>, SignInError> {
         match identity {
             Identity::InAgent { key, name } => {
-                let Some(hash) = self.hash(&key, &name).await? else {
+                let Some(key) = self.usable(session, key, name).await? else {
                     return Ok(None);
                 };
-                self.report.keys.push(name.clone());
-                self.by_agent(key, hash, &name).await
+                self.by_agent(session, key).await
             }
             Identity::InFile(mut file) => {
                 let name = printable(file.path.as_os_str().as_encoded_bytes());
                 if file.public.is_none() {
-                    match file.unlock(self.credentials, self.prompts).await {
+                    match file.unlock(session.credentials, session.prompts).await {
                         Ok(key) => file.public = Some(key.public_key().clone()),
-                        Err(error) => return self.unusable(&name, error).map(|()| None),
+                        Err(error) => return skip(session, &name, error).map(|()| None),
                     }
                 }
                 let Some(key) = file.public.clone() else {
                     return Ok(None);
                 };
-                let Some(hash) = self.hash(&key, &name).await? else {
+                let Some(key) = self.usable(session, key, name).await? else {
                     return Ok(None);
                 };
-                self.report.keys.push(name.clone());
-                self.by_file(&file, key, hash, &name).await
+                by_file(session, &file, key).await
             }
         }
     }
 
-    async fn by_file(
+    async fn by_agent<H: Handler>(
         &mut self,
-        file: &KeyFile,
-        key: PublicKey,
-        hash: Option<HashAlg>,
-        name: &str,
-    ) -> Result<Option<SignInStep>, SignInError> {
-        let mut signer = FileSigner {
-            file,
-            credentials: self.credentials,
-            prompts: self.prompts,
-        };
-        let user = self.rules.user.as_str();
-        let attempt = self
-            .handle
-            .authenticate_publickey_with(user, key, hash, &mut signer);
-        match self.prompts.with_timeout(ANSWER, attempt).await {
-            Some(Err(KeyError::Gone(_))) => Err(SignInError::Closed(self.take_report())),
-            Some(Err(error)) => self.unusable(name, error).map(|()| None),
-            Some(Ok(result)) => self.key_step(result).map(Some),
-            None => Err(SignInError::Silent(self.take_report())),
-        }
-    }
-
-    async fn by_agent(
-        &mut self,
-        key: PublicKey,
-        hash: Option<HashAlg>,
-        name: &str,
+        session: &mut AuthSession<'_, H>,
+        key: UsableKey,
     ) -> Result<Option<SignInStep>, SignInError> {
         let Some(agent) = self.agent.as_mut() else {
             return Ok(None);
         };
-        let user = self.rules.user.as_str();
-        let attempt = self.handle.authenticate_publickey_with(user, key, hash, agent);
-        match self.prompts.with_timeout(ANSWER, attempt).await {
-            Some(Err(AgentAuthError::Send(_))) => Err(SignInError::Closed(self.take_report())),
+        let UsableKey { key, hash, name } = key;
+        let user = session.rules.user.as_str();
+        let attempt = session.handle.authenticate_publickey_with(user, key, hash, agent);
+        match session.prompts.with_timeout(ANSWER, attempt).await {
+            Some(Err(AgentAuthError::Send(_))) => Err(SignInError::Closed(session.take_report())),
             Some(Err(AgentAuthError::Key(error))) => {
-                self.note(format!("the agent does not sign with {name}: {error}"));
+                session.note(format!("the agent does not sign with {name}: {error}"));
                 Ok(None)
             }
-            Some(Ok(result)) => self.key_step(result).map(Some),
-            None => Err(SignInError::Silent(self.take_report())),
+            Some(Ok(result)) => key_step(session, result).map(Some),
+            None => Err(SignInError::Silent(session.take_report())),
         }
     }
 
-    fn key_step(&mut self, result: AuthResult) -> Result<SignInStep, SignInError> {
-        self.step::<russh::Error>(Some(Ok(result)))
-    }
-
-    /// Skips a key that was not unlocked, unless the user cancelled.
-    fn unusable(&mut self, name: &str, error: KeyError) -> Result<(), SignInError> {
-        match error {
-            KeyError::NotUnlocked(error) if error.kind() == std::io::ErrorKind::Interrupted => {
-                Err(self.cannot_ask(error))
-            }
-            error => {
-                self.note(format!("the key {name} is not used: {error}"));
-                Ok(())
-            }
-        }
-    }
-
-    /// The hash with which the key signs. The outer `None`: there is none that both accept, which was reported.
-    async fn hash(&mut self, key: &PublicKey, name: &str) -> Result<Option<Option<HashAlg>>, SignInError> {
-        if !matches!(key.algorithm(), Algorithm::Rsa { .. }) {
-            return Ok(Some(None));
-        }
-        let rsa = match self.rsa {
-            Some(rsa) => rsa,
-            None => {
-                // Servers that do not announce their algorithms have supported SHA-2 since 2016.
-                let best = self.handle.best_supported_rsa_hash().await;
-                match best.map_err(|error| self.broken(error))? {
-                    Some(Some(hash)) => RsaHash::Sha2(hash),
-                    Some(None) => RsaHash::None,
-                    None => RsaHash::Sha2(HashAlg::Sha512),
+    /// The key, if there is a hash that both it and the server accept. `None`: there is none, which was reported.
+    async fn usable<H: Handler>(
+        &mut self,
+        session: &mut AuthSession<'_, H>,
+        key: PublicKey,
+        name: String,
+    ) -> Result<Option<UsableKey>, SignInError> {
+        let hash = match key.algorithm() {
+            Algorithm::Rsa { .. } => match self.rsa_hash(session).await? {
+                RsaHash::Sha2(hash) => Some(hash),
+                RsaHash::None => {
+                    session.note(format!(
+                        "the key {name} is not used: the server takes RSA only with SHA-1, which can be forged"
+                    ));
+                    return Ok(None);
                 }
-            }
+            },
+            _ => None,
+        };
+        session.report.keys.push(name.clone());
+        Ok(Some(UsableKey { key, hash, name }))
+    }
+
+    /// The hash with which RSA keys sign. The server is asked once.
+    async fn rsa_hash<H: Handler>(
+        &mut self,
+        session: &mut AuthSession<'_, H>,
+    ) -> Result<RsaHash, SignInError> {
+        if let Some(rsa) = self.rsa {
+            return Ok(rsa);
+        }
+        let best = session.handle.best_supported_rsa_hash().await;
+        let rsa = match best.map_err(|error| session.broken(error))? {
+            Some(Some(hash)) => RsaHash::Sha2(hash),
+            Some(None) => RsaHash::None,
+            // Servers that do not announce their algorithms have supported SHA-2 since 2016.
+            None => RsaHash::Sha2(HashAlg::Sha512),
         };
         self.rsa = Some(rsa);
-        match rsa {
-            RsaHash::Sha2(hash) => Ok(Some(Some(hash))),
-            RsaHash::None => {
-                self.note(format!(
-                    "the key {name} is not used: the server takes RSA only with SHA-1, which can be forged"
-                ));
-                Ok(None)
-            }
-        }
+        Ok(rsa)
     }
 
     /// Looks up the keys in the order in which they are tried: named files first (by the agent where it has the key),
     /// then other keys of the agent, then the usual files.
-    async fn look_up(&mut self) -> VecDeque<Identity> {
-        let files = self.rules.files.clone();
+    async fn look_up<H: Handler>(&mut self, session: &mut AuthSession<'_, H>) -> VecDeque<Identity> {
+        let files = session.rules.files.clone();
         let load = move || files.iter().map(keys::load).collect::<Vec<_>>();
         let loaded = tokio::task::spawn_blocking(load).await.unwrap_or_default();
         let mut files = Vec::new();
         for (file, note) in loaded {
             if let Some(note) = note {
-                self.note(note);
+                session.note(note);
             }
             files.extend(file);
         }
-        let listed = self.agent_keys().await;
-        order(files, listed, self.rules.identities_only)
+        let listed = self.agent_keys(session).await;
+        order(files, listed, session.rules.identities_only)
     }
 
     /// The agent's keys with their names. Certificates are skipped, and so is an agent that does not answer.
-    async fn agent_keys(&mut self) -> Vec<(PublicKey, String)> {
-        let Some(socket) = self.rules.agent.clone() else {
+    async fn agent_keys<H: Handler>(&mut self, session: &mut AuthSession<'_, H>) -> Vec<(PublicKey, String)> {
+        let Some(socket) = session.rules.agent.clone() else {
             return Vec::new();
         };
-        let binding = self.handle.agent_session_binding().cloned();
+        let binding = session.handle.agent_session_binding().cloned();
         let list = async {
             let mut agent = Agent::connect_uds(&socket).await?;
             if let Some(binding) = binding {
@@ -199,7 +204,7 @@ impl<H: Handler> SignIn<'_, H> {
                     |_| "it does not answer".to_owned(),
                     |r| r.err().map_or_else(String::new, |e| e.to_string()),
                 );
-                self.note(format!(
+                session.note(format!(
                     "the agent \"{}\" cannot be used: {why}",
                     socket.display()
                 ));
@@ -219,6 +224,54 @@ impl<H: Handler> SignIn<'_, H> {
             AgentIdentity::Certificate { .. } => None,
         });
         plain.collect()
+    }
+}
+
+/// Signs in with a key of a file. `None`: it does not sign, which was reported.
+async fn by_file<H: Handler>(
+    session: &mut AuthSession<'_, H>,
+    file: &KeyFile,
+    key: UsableKey,
+) -> Result<Option<SignInStep>, SignInError> {
+    let UsableKey { key, hash, name } = key;
+    let mut signer = FileSigner {
+        file,
+        credentials: session.credentials,
+        prompts: session.prompts,
+    };
+    let user = session.rules.user.as_str();
+    let attempt = session
+        .handle
+        .authenticate_publickey_with(user, key, hash, &mut signer);
+    match session.prompts.with_timeout(ANSWER, attempt).await {
+        Some(Err(KeyError::Gone(_))) => Err(SignInError::Closed(session.take_report())),
+        Some(Err(error)) => skip(session, &name, error).map(|()| None),
+        Some(Ok(result)) => key_step(session, result).map(Some),
+        None => Err(SignInError::Silent(session.take_report())),
+    }
+}
+
+fn key_step<H: Handler>(
+    session: &mut AuthSession<'_, H>,
+    result: AuthResult,
+) -> Result<SignInStep, SignInError> {
+    session.step::<russh::Error>(Some(Ok(result)))
+}
+
+/// Skips a key that was not unlocked, unless the user cancelled.
+fn skip<H: Handler>(
+    session: &mut AuthSession<'_, H>,
+    name: &str,
+    error: KeyError,
+) -> Result<(), SignInError> {
+    match error {
+        KeyError::NotUnlocked(error) if error.kind() == std::io::ErrorKind::Interrupted => {
+            Err(session.cannot_ask(error))
+        }
+        error => {
+            session.note(format!("the key {name} is not used: {error}"));
+            Ok(())
+        }
     }
 }
 

@@ -4,9 +4,10 @@
 use russh::client::{Handler, KeyboardInteractiveAuthResponse as Response, Prompt};
 use russh::{MethodKind, MethodSet};
 
-use super::attempt::{ANSWER, SignIn, SignInStep};
-use super::credentials::Answer;
+use super::auth_session::{ANSWER, AuthSession, SignInStep};
+use super::credentials::{Answer, Credentials};
 use super::report::SignInError;
+use crate::connect::prompts::AsyncPrompts;
 use base::secret::Secret;
 use base::visible::{printable, printable_lines};
 
@@ -24,27 +25,40 @@ struct Replies {
     asked: bool,
 }
 
-impl<H: Handler> SignIn<'_, H> {
-    pub(super) async fn by_password(&mut self) -> Result<SignInStep, SignInError> {
+/// The methods `password` and `keyboard-interactive`, and what of the kept secrets they have used. Each is used once.
+#[derive(Default)]
+pub(super) struct PasswordMethods {
+    password_used: bool,
+    answers_used: bool,
+    /// Whether the password that was given beforehand is wrong.
+    given_refused: bool,
+}
+
+impl PasswordMethods {
+    /// Signs in by the method `password`.
+    pub(super) async fn by_password<H: Handler>(
+        &mut self,
+        session: &mut AuthSession<'_, H>,
+    ) -> Result<SignInStep, SignInError> {
         let mut last = SignInStep::Exhausted;
-        for _ in 0..=self.rules.password_prompts {
-            let Some((password, asked)) = self.next_password().await? else {
+        for _ in 0..=session.rules.password_prompts {
+            let Some((password, asked)) = self.next_password(session).await? else {
                 return Ok(last);
             };
-            let user = self.rules.user.as_str();
-            let attempt = self.handle.authenticate_password(user, password.reveal());
-            let answer = self.prompts.with_timeout(ANSWER, attempt).await;
-            self.report.passwords += 1;
-            last = self.step(answer)?;
+            let user = session.rules.user.as_str();
+            let attempt = session.handle.authenticate_password(user, password.reveal());
+            let answer = session.prompts.with_timeout(ANSWER, attempt).await;
+            session.report.passwords += 1;
+            last = session.step(answer)?;
             match &last {
                 SignInStep::Done | SignInStep::Part(_) => {
-                    self.credentials.keep_password(password);
+                    session.credentials.keep_password(password);
                     return Ok(last);
                 }
                 SignInStep::Refused(open) => {
-                    self.credentials.password_refused();
-                    self.given_refused = self.credentials.is_given();
-                    self.say_refused(asked, open, MethodKind::Password);
+                    session.credentials.password_refused();
+                    self.given_refused = session.credentials.is_given();
+                    say_refused(session.prompts, asked, open, MethodKind::Password);
                     if !open.contains(&MethodKind::Password) {
                         return Ok(last);
                     }
@@ -56,41 +70,52 @@ impl<H: Handler> SignIn<'_, H> {
     }
 
     /// Returns the kept password, or asks for one as often as the rules allow. Also returns whether the user was asked.
-    async fn next_password(&mut self) -> Result<Option<(Secret, bool)>, SignInError> {
+    async fn next_password<H: Handler>(
+        &mut self,
+        session: &mut AuthSession<'_, H>,
+    ) -> Result<Option<(Secret, bool)>, SignInError> {
         if !std::mem::replace(&mut self.password_used, true)
-            && let Some(password) = self.credentials.password()
+            && let Some(password) = session.credentials.password()
         {
             return Ok(Some((password, false)));
         }
-        let asked_before = self.report.passwords;
-        if self.credentials.is_given() || asked_before >= self.rules.password_prompts as usize {
+        let asked_before = session.report.passwords;
+        if session.credentials.is_given() || asked_before >= session.rules.password_prompts as usize {
             return Ok(None);
         }
-        let (user, host) = self.names();
-        let password = self.prompts.secret(format!("{user}@{host}'s password: ")).await;
+        let (user, host) = session.names();
+        let password = session
+            .prompts
+            .secret(format!("{user}@{host}'s password: "))
+            .await;
         match password {
             Ok(password) => Ok(Some((password, true))),
-            Err(error) => Err(self.cannot_ask(error)),
+            Err(error) => Err(session.cannot_ask(error)),
         }
     }
 
-    pub(super) async fn by_answers(&mut self) -> Result<SignInStep, SignInError> {
+    /// Signs in by the method `keyboard-interactive`.
+    pub(super) async fn by_answers<H: Handler>(
+        &mut self,
+        session: &mut AuthSession<'_, H>,
+    ) -> Result<SignInStep, SignInError> {
         let mut last = SignInStep::Exhausted;
-        for _ in 0..=self.rules.password_prompts {
+        for _ in 0..=session.rules.password_prompts {
             // A user who supplied a password in advance is not asked for another.
             if self.given_refused {
                 break;
             }
-            if self.report.answers >= self.rules.password_prompts as usize {
+            if session.report.answers >= session.rules.password_prompts as usize {
                 break;
             }
             let used_before = (self.answers_used, self.password_used);
-            let (step, asked) = self.one_attempt().await?;
+            let (step, asked) = self.one_attempt(session).await?;
             last = step;
             match &last {
                 SignInStep::Refused(open) => {
-                    self.given_refused |= self.credentials.is_given() && self.password_used != used_before.1;
-                    self.say_refused(asked, open, MethodKind::KeyboardInteractive);
+                    self.given_refused |=
+                        session.credentials.is_given() && self.password_used != used_before.1;
+                    say_refused(session.prompts, asked, open, MethodKind::KeyboardInteractive);
                     // If nobody was asked, the next attempt would end in the same way, unless kept answers were used,
                     // which is done once.
                     let again = asked || self.answers_used != used_before.0;
@@ -105,22 +130,25 @@ impl<H: Handler> SignIn<'_, H> {
     }
 
     /// Holds one conversation, from its start to success or failure. Also returns whether the user was asked.
-    async fn one_attempt(&mut self) -> Result<(SignInStep, bool), SignInError> {
-        let user = self.rules.user.as_str();
-        let start = self.handle.authenticate_keyboard_interactive_start(user, None);
-        let mut answer = self.prompts.with_timeout(ANSWER, start).await;
+    async fn one_attempt<H: Handler>(
+        &mut self,
+        session: &mut AuthSession<'_, H>,
+    ) -> Result<(SignInStep, bool), SignInError> {
+        let user = session.rules.user.as_str();
+        let start = session.handle.authenticate_keyboard_interactive_start(user, None);
+        let mut answer = session.prompts.with_timeout(ANSWER, start).await;
         let mut given: Vec<Answer> = Vec::new();
         let mut asked = false;
         for _ in 0..MAX_ROUNDS {
             let response = match answer {
-                None => return Err(SignInError::Silent(self.take_report())),
-                Some(response) => response.map_err(|error| self.broken(error))?,
+                None => return Err(SignInError::Silent(session.take_report())),
+                Some(response) => response.map_err(|error| session.broken(error))?,
             };
-            self.report.answers +=
+            session.report.answers +=
                 usize::from(!given.is_empty() && !matches!(response, Response::InfoRequest { .. }));
             match response {
                 Response::Success => {
-                    self.credentials.keep_answers(given);
+                    session.credentials.keep_answers(given);
                     return Ok((SignInStep::Done, asked));
                 }
                 Response::Failure {
@@ -128,45 +156,40 @@ impl<H: Handler> SignIn<'_, H> {
                     partial_success,
                 } => {
                     if partial_success {
-                        self.credentials.keep_answers(given);
+                        session.credentials.keep_answers(given);
                     }
-                    return Ok((self.refused(remaining_methods, partial_success)?, asked));
+                    return Ok((session.refused(remaining_methods, partial_success)?, asked));
                 }
                 Response::InfoRequest {
                     name,
                     instructions,
                     prompts,
                 } => {
-                    self.introduce(&name, &instructions);
-                    let replies = self.replies(prompts).await?;
+                    introduce(session.prompts, &name, &instructions);
+                    let replies = self.replies(session, prompts).await?;
                     asked |= replies.asked;
                     let texts = replies
                         .answers
                         .iter()
                         .map(|answer| answer.answer.reveal().to_owned());
-                    let respond = self
+                    let respond = session
                         .handle
                         .authenticate_keyboard_interactive_respond(texts.collect());
-                    answer = self.prompts.with_timeout(ANSWER, respond).await;
+                    answer = session.prompts.with_timeout(ANSWER, respond).await;
                     given.extend(replies.answers);
                 }
             }
         }
-        Err(self.broken(russh::Error::Inconsistent))
+        Err(session.broken(russh::Error::Inconsistent))
     }
 
-    fn introduce(&self, name: &str, instructions: &str) {
-        for text in [name, instructions] {
-            let text = printable_lines(text.as_bytes(), SHOWN_LINES, SHOWN_LINES * SHOWN_PROMPT);
-            if !text.is_empty() {
-                self.prompts.show(&text);
-            }
-        }
-    }
-
-    async fn replies(&mut self, prompts: Vec<Prompt>) -> Result<Replies, SignInError> {
+    async fn replies<H: Handler>(
+        &mut self,
+        session: &mut AuthSession<'_, H>,
+        prompts: Vec<Prompt>,
+    ) -> Result<Replies, SignInError> {
         if prompts.len() > MAX_PROMPTS {
-            return Err(self.broken(russh::Error::Inconsistent));
+            return Err(session.broken(russh::Error::Inconsistent));
         }
         let mut replies = Replies {
             answers: Vec::new(),
@@ -176,13 +199,13 @@ impl<H: Handler> SignIn<'_, H> {
         let remembered = !self.answers_used;
         let single = matches!(prompts.as_slice(), [Prompt { echo: false, .. }]);
         for Prompt { prompt, echo } in prompts {
-            let kept = remembered.then(|| self.credentials.answer(&prompt)).flatten();
+            let kept = remembered.then(|| session.credentials.answer(&prompt)).flatten();
             self.answers_used |= kept.is_some();
-            let answer = match kept.or_else(|| self.given_password(single)) {
+            let answer = match kept.or_else(|| self.given_password(session.credentials, single)) {
                 Some(answer) => answer,
                 None => {
                     replies.asked = true;
-                    self.ask(&prompt, echo).await?
+                    ask(session, &prompt, echo).await?
                 }
             };
             replies.answers.push(Answer { prompt, answer });
@@ -191,35 +214,44 @@ impl<H: Handler> SignIn<'_, H> {
     }
 
     /// Returns the password that was supplied in advance, unless it has been used. It answers one hidden question.
-    fn given_password(&mut self, single: bool) -> Option<Secret> {
-        let usable = single && self.credentials.is_given() && !self.password_used;
-        let password = usable.then(|| self.credentials.password()).flatten()?;
+    fn given_password(&mut self, credentials: &Credentials, single: bool) -> Option<Secret> {
+        let usable = single && credentials.is_given() && !self.password_used;
+        let password = usable.then(|| credentials.password()).flatten()?;
         self.password_used = true;
         Some(password)
     }
+}
 
-    async fn ask(&self, prompt: &str, echo: bool) -> Result<Secret, SignInError> {
-        let (user, host) = self.names();
-        let shown: String = printable(prompt.as_bytes()).chars().take(SHOWN_PROMPT).collect();
-        // The label begins with user and host, so that no server can imitate the prompt of another.
-        let label = format!("({user}@{host}) {shown}");
-        let answer = match echo {
-            true => self.prompts.line(label).await.map(Secret::new),
-            false => self.prompts.secret(label).await,
-        };
-        answer.map_err(|error| self.cannot_ask(error))
-    }
-
-    fn names(&self) -> (String, String) {
-        (
-            printable(self.rules.user.as_bytes()),
-            printable(self.report.host.as_bytes()),
-        )
-    }
-
-    fn say_refused(&self, asked: bool, open: &MethodSet, method: MethodKind) {
-        if asked && open.contains(&method) {
-            self.prompts.show("That was not right.");
+/// Shows the introduction of one round of questions.
+fn introduce(prompts: &AsyncPrompts, name: &str, instructions: &str) {
+    for text in [name, instructions] {
+        let text = printable_lines(text.as_bytes(), SHOWN_LINES, SHOWN_LINES * SHOWN_PROMPT);
+        if !text.is_empty() {
+            prompts.show(&text);
         }
+    }
+}
+
+/// Asks the user one of the server's questions.
+async fn ask<H: Handler>(
+    session: &AuthSession<'_, H>,
+    prompt: &str,
+    echo: bool,
+) -> Result<Secret, SignInError> {
+    let (user, host) = session.names();
+    let shown: String = printable(prompt.as_bytes()).chars().take(SHOWN_PROMPT).collect();
+    // The label begins with user and host, so that no server can imitate the prompt of another.
+    let label = format!("({user}@{host}) {shown}");
+    let answer = match echo {
+        true => session.prompts.line(label).await.map(Secret::new),
+        false => session.prompts.secret(label).await,
+    };
+    answer.map_err(|error| session.cannot_ask(error))
+}
+
+/// Tells a user who was asked that another answer is needed.
+fn say_refused(prompts: &AsyncPrompts, asked: bool, open: &MethodSet, method: MethodKind) {
+    if asked && open.contains(&method) {
+        prompts.show("That was not right.");
     }
 }
