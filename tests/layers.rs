@@ -10,6 +10,7 @@ mod modules;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use modules::{Package, circles};
 
@@ -86,6 +87,23 @@ fn the_modules_at_the_top_of_a_package_form_no_circle() {
         let found = circles(&Package::read(root).of_top_modules());
         assert!(found.is_empty(), "{root}: {found:#?}");
     }
+}
+
+/// Other transports can stand beside the SSH library only as long as its types stay where they are needed.
+#[test]
+fn the_client_names_the_ssh_library_only_below_its_transport() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/client/src");
+    let mut sources = Vec::new();
+    map::gather(&root, &mut sources);
+    let naming = |source: &map::Source| source.text.contains("russh").then(|| source.path.clone());
+    let naming: Vec<PathBuf> = sources.iter().filter_map(naming).collect();
+    let may = |path: &PathBuf| {
+        let stem = path.with_extension("");
+        stem.starts_with(root.join("connect")) || stem.starts_with(root.join("link/ssh"))
+    };
+    assert!(naming.iter().any(may), "{} has a transport", root.display());
+    let faults: Vec<&PathBuf> = naming.iter().filter(|path| !may(path)).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
 }
 
 #[test]

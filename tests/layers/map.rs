@@ -15,12 +15,13 @@ const ROOTS: &[&str] = &[
 const SOURCES: &[&str] = &["src", "crates", "tests", "tools"];
 
 /// A file of the sources, and its text.
-struct Source {
-    path: PathBuf,
-    text: String,
+pub struct Source {
+    pub path: PathBuf,
+    pub text: String,
 }
 
-fn gather(dir: &Path, sources: &mut Vec<Source>) {
+/// Adds the sources in this directory and below.
+pub fn gather(dir: &Path, sources: &mut Vec<Source>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

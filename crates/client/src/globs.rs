@@ -144,14 +144,14 @@ async fn that_exist(
     for some in names.chunks(AT_ONCE) {
         let ask = |name: &Vec<u8>| {
             let path = &join(directory, name)[..];
-            link.begin(&match directories {
+            link.channel.begin(&match directories {
                 true => Request::Stat { path },
                 false => Request::Lstat { path },
             })
         };
         let under_way: Vec<_> = some.iter().map(ask).collect();
         for (name, answer) in some.iter().zip(under_way) {
-            match answer.await.map_err(|_| link.lost())? {
+            match answer.await.map_err(|_| link.channel.lost())? {
                 Reply::Attrs(_) if !directories => existing.push(name.clone()),
                 Reply::Attrs(attrs) if attrs.is_directory() != Some(false) => {
                     existing.push([&name[..], b"/"].concat());

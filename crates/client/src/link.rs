@@ -1,29 +1,296 @@
 //! The connection to one server: an SFTP channel, and the operations on it.
 //!
-//! [`channel`] sends requests and returns replies ([`inbox`] takes them from the SSH library's callbacks in
-//! [`handler`]); [`files`], [`hashing`] and [`space`] are the operations. A lost link stays lost:
+//! [`channel`] sends requests and returns replies, which [`inbox`] takes from the [`transport`] below; [`ssh`] is a
+//! transport. [`Link`] is one server's files and directories; [`hashing`] and [`space`] use it. A lost link stays lost:
 //! [`remote`](crate::remote) connects again.
 
 mod block;
 mod channel;
 mod error;
-mod files;
-mod handler;
 mod hash_methods;
-mod hashing;
+pub mod hashing;
 mod inbox;
+mod md5sum;
 mod open;
+mod outbox;
 mod space;
+mod ssh;
+mod transport;
 
 pub use block::Block;
-pub use channel::{ByteRange, InFlightPermit, Limits, Link};
-pub use error::{ConnectionLost, RemoteError, done};
-pub use files::{Handle, Name};
-pub use handler::{SharedChannel, SshHandler};
-pub use hashing::Md5;
+pub use channel::{ByteRange, InFlightPermit, Limits, SftpChannel};
+pub use error::{ConnectionLost, OpenError, RemoteError, TransportError, done};
+pub use hash_methods::Md5;
 pub use inbox::{CompletedRequest, Completion, DataSink};
-pub use open::OpenError;
 pub use space::Space;
+pub use ssh::{SharedChannel, SshHandler, SshTransport};
+pub use transport::Transport;
+
+use bytes::Bytes;
+use sftp_wire::{Attributes, ExtendedRequest, Extension, OpenFlags, Reply, Request};
+
+use hash_methods::FailedHashMethods;
+
+/// The most entries of one directory that are kept: a malicious server could list names without end.
+const MAX_ENTRIES: usize = 4_000_000;
+/// How many READDIRs are under way at once, so that a directory of a million entries does not cost one round trip for
+/// each hundred.
+const READDIRS: usize = 4;
+
+/// An entry of a directory of the server.
+pub type Name = sftp_wire::Name<Bytes>;
+/// The handle of an open file of the server.
+pub type Handle = Bytes;
+
+/// One server: its files and directories, one operation each. Paths are bytes. What a path means is decided by the
+/// callers.
+pub struct Link {
+    /// The channel, for callers that have many requests under way.
+    pub channel: SftpChannel,
+    /// The absolute path of the home directory, as the server reported it.
+    pub home: Result<Vec<u8>, RemoteError>,
+    transport: Box<dyn Transport>,
+    /// The ways to hash that do not work on this connection.
+    failed_hash_methods: FailedHashMethods,
+}
+
+impl Link {
+    /// Opens an SFTP channel on a connection that is signed in.
+    ///
+    /// # Errors
+    /// When the server has no SFTP, speaks another version, or goes away.
+    pub async fn open(transport: Box<dyn Transport>) -> Result<Self, OpenError> {
+        let mut link = Self {
+            channel: open::open(&*transport).await?,
+            home: Err(RemoteError::UnexpectedReply("a home")),
+            transport,
+            failed_hash_methods: FailedHashMethods::default(),
+        };
+        let (limits, home) = tokio::join!(open::limits_of(&link.channel), link.realpath(b"."));
+        (link.channel.limits, link.home) = (limits?, home);
+        Ok(link)
+    }
+
+    /// Says goodbye to the server, and closes the connection.
+    pub async fn close(&self) {
+        self.transport.close().await;
+    }
+
+    /// The attributes of a file. Links are followed.
+    ///
+    /// # Errors
+    /// When the server refuses, or the connection is lost; so it is below.
+    pub async fn stat(&self, path: &[u8]) -> Result<Attributes, RemoteError> {
+        attributes(self.channel.ask(&Request::Stat { path }).await?)
+    }
+
+    /// The attributes of a file, or of the link itself.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn lstat(&self, path: &[u8]) -> Result<Attributes, RemoteError> {
+        attributes(self.channel.ask(&Request::Lstat { path }).await?)
+    }
+
+    /// The attributes of an open file.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn fstat(&self, handle: &[u8]) -> Result<Attributes, RemoteError> {
+        attributes(self.channel.ask(&Request::Fstat { handle }).await?)
+    }
+
+    /// The attributes of a file as [`Link::stat`] returns them, or `None` if it does not exist.
+    ///
+    /// # Errors
+    /// When the server refuses for another reason.
+    pub async fn look(&self, path: &[u8]) -> Result<Option<Attributes>, RemoteError> {
+        match self.stat(path).await {
+            Ok(attrs) => Ok(Some(attrs)),
+            Err(failed) if failed.is_missing() => Ok(None),
+            Err(failed) => Err(failed),
+        }
+    }
+
+    /// The absolute path, with links resolved.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn realpath(&self, path: &[u8]) -> Result<Vec<u8>, RemoteError> {
+        Ok(single_name(self.channel.ask(&Request::Realpath { path }).await?)?.to_vec())
+    }
+
+    /// The path to which a link points.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn readlink(&self, path: &[u8]) -> Result<Vec<u8>, RemoteError> {
+        Ok(single_name(self.channel.ask(&Request::Readlink { path }).await?)?.to_vec())
+    }
+
+    /// Opens an existing file for reading.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn open_read(&self, path: &[u8]) -> Result<Handle, RemoteError> {
+        let (flags, attrs) = (OpenFlags::READ, Attributes::default());
+        handle(self.channel.ask(&Request::Open { path, flags, attrs }).await?)
+    }
+
+    /// Opens a file for writing, and makes it with this mode if it does not exist.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn open_write(
+        &self,
+        path: &[u8],
+        truncate: bool,
+        mode: Option<u32>,
+    ) -> Result<Handle, RemoteError> {
+        let attrs = Attributes {
+            permissions: mode,
+            ..Attributes::default()
+        };
+        let mut flags = OpenFlags::WRITE | OpenFlags::CREAT;
+        if truncate {
+            flags = flags.with(OpenFlags::TRUNC);
+        }
+        handle(self.channel.ask(&Request::Open { path, flags, attrs }).await?)
+    }
+
+    /// Closes a file. An error may mean that what was written is lost.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn close_handle(&self, handle: &[u8]) -> Result<(), RemoteError> {
+        done(self.channel.ask(&Request::Close { handle }).await?)
+    }
+
+    /// Closes a file or a directory without waiting for the reply, for a caller to whom it does not matter.
+    pub fn forget_handle(&self, handle: &[u8]) {
+        drop(self.channel.begin(&Request::Close { handle }));
+    }
+
+    /// Sets attributes of an open file.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn set_handle(&self, handle: &[u8], attrs: &Attributes) -> Result<(), RemoteError> {
+        let attrs = *attrs;
+        done(self.channel.ask(&Request::Fsetstat { handle, attrs }).await?)
+    }
+
+    /// Sets attributes of a file.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn set(&self, path: &[u8], attrs: &Attributes) -> Result<(), RemoteError> {
+        let attrs = *attrs;
+        done(self.channel.ask(&Request::Setstat { path, attrs }).await?)
+    }
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn mkdir(&self, path: &[u8]) -> Result<(), RemoteError> {
+        let attrs = Attributes::default();
+        done(self.channel.ask(&Request::Mkdir { path, attrs }).await?)
+    }
+
+    /// Removes a file or a link.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn remove(&self, path: &[u8]) -> Result<(), RemoteError> {
+        done(self.channel.ask(&Request::Remove { path }).await?)
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn rmdir(&self, path: &[u8]) -> Result<(), RemoteError> {
+        done(self.channel.ask(&Request::Rmdir { path }).await?)
+    }
+
+    /// Renames a file. It replaces what has the new name if the server can do that.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), RemoteError> {
+        let request = match self.channel.offers(Extension::PosixRename) {
+            true => Request::Extended(ExtendedRequest::PosixRename { from, to }),
+            false => Request::Rename { from, to },
+        };
+        done(self.channel.ask(&request).await?)
+    }
+
+    /// Lists a directory without `.` and `..`, in the server's order. The names are the server's: see
+    /// [`is_single_name`](crate::names::is_single_name) before one becomes part of a local path.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn list(&self, path: &[u8]) -> Result<Vec<Name>, RemoteError> {
+        let opened = self.channel.ask(&Request::Opendir { path }).await?;
+        let directory = handle(opened)?;
+        let listed = self.read_directory(&directory).await;
+        // The reply to CLOSE does not change the listing.
+        self.forget_handle(&directory);
+        listed
+    }
+
+    async fn read_directory(&self, handle: &[u8]) -> Result<Vec<Name>, RemoteError> {
+        let mut entries = Vec::new();
+        let mut under_way = std::collections::VecDeque::new();
+        loop {
+            while under_way.len() < READDIRS {
+                under_way.push_back(self.channel.begin(&Request::Readdir { handle }));
+            }
+            let Some(next) = under_way.pop_front() else {
+                return Ok(entries);
+            };
+            match next.await.map_err(|_| self.channel.lost())? {
+                Reply::Names(names) => {
+                    let real = |name: &Name| !matches!(&name.name[..], b"." | b"..");
+                    entries.extend(names.into_iter().filter(real));
+                }
+                other => {
+                    let failed = RemoteError::from_reply(other, "names");
+                    return if failed.is_end() { Ok(entries) } else { Err(failed) };
+                }
+            }
+            if entries.len() > MAX_ENTRIES {
+                return Err(RemoteError::UnexpectedReply("an end of the directory"));
+            }
+        }
+    }
+}
+
+fn attributes(reply: Reply<Bytes>) -> Result<Attributes, RemoteError> {
+    match reply {
+        Reply::Attrs(attrs) => Ok(attrs),
+        other => Err(RemoteError::from_reply(other, "attributes")),
+    }
+}
+
+fn handle(reply: Reply<Bytes>) -> Result<Handle, RemoteError> {
+    match reply {
+        // The limit of the draft, section 6.3. A longer handle would not fit into our packets.
+        Reply::Handle(handle) if handle.len() <= 256 => Ok(handle),
+        other => Err(RemoteError::from_reply(other, "a handle")),
+    }
+}
+
+fn single_name(reply: Reply<Bytes>) -> Result<Bytes, RemoteError> {
+    match reply {
+        Reply::Names(names) => match names.into_iter().next() {
+            Some(name) => Ok(name.name),
+            None => Err(RemoteError::UnexpectedReply("a name")),
+        },
+        other => Err(RemoteError::from_reply(other, "a name")),
+    }
+}
 
 #[cfg(test)]
 mod tests;

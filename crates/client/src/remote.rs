@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::connect::{ConnectError, Credentials, Destination, Prompts, connect};
-use crate::link::{ConnectionLost, Link, OpenError, RemoteError, SharedChannel, SshHandler};
+use crate::link::{ConnectionLost, Link, OpenError, RemoteError, SharedChannel, SshHandler, SshTransport};
 use base::visible::printable_lines;
 use prompts_above_progress::{PausableDisplay, PromptsAboveProgress};
 
@@ -50,7 +50,7 @@ impl ConnectFailure {
             Self::Connect(error) => error.may_pass(),
             Self::Open(error) => matches!(
                 error,
-                OpenError::Ssh(_) | OpenError::Silent(_) | OpenError::ConnectionLost(_)
+                OpenError::Transport(_) | OpenError::Silent(_) | OpenError::ConnectionLost(_)
             ),
         }
     }
@@ -93,11 +93,11 @@ impl Remote {
     /// The last attempt's error, if no connection can be made.
     pub async fn link(&self) -> Result<Arc<Link>, RemoteError> {
         let mut current = self.link.lock().await;
-        if !current.is_lost() {
+        if !current.channel.is_lost() {
             return Ok(Arc::clone(&current));
         }
-        let mut lost = current.lost();
-        let notice = current.notice();
+        let mut lost = current.channel.lost();
+        let notice = current.channel.notice();
         if !notice.is_empty() {
             self.show(&printable_lines(&notice, 5, 500));
         }
@@ -129,7 +129,7 @@ impl Remote {
     /// The current connection if it is up. This never reconnects, prompts or waits.
     pub fn link_now(&self) -> Option<Arc<Link>> {
         let current = self.link.try_lock().ok()?;
-        (!current.is_lost()).then(|| Arc::clone(&current))
+        (!current.channel.is_lost()).then(|| Arc::clone(&current))
     }
 
     /// Makes this display the one that draws on the screen, as long as it lives: messages and prompts go through it.
@@ -173,5 +173,5 @@ async fn dial(
     let wiring = SharedChannel::default();
     let events = |callbacks| SshHandler::new(callbacks, wiring.clone());
     let connection = connect(destination, credentials, Arc::clone(prompts), events).await?;
-    Ok(Link::open(connection, wiring).await?)
+    Ok(Link::open(Box::new(SshTransport::new(connection, wiring))).await?)
 }

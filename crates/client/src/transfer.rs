@@ -7,7 +7,8 @@
 //! many run at once, and the link bounds the bytes under way.
 //!
 //! [`engine`] runs jobs; each [`attempt`] is an [`upload`] or a [`download`]. They decide by the table in
-//! [`plan`](crate::plan). Nothing here prints: displays observe the [`progress_hub`].
+//! [`plan`](crate::plan), and by what the [`prover`] says about existing bytes. Nothing here prints: displays observe
+//! the [`progress_hub`].
 
 mod attempt;
 mod context;
@@ -24,10 +25,12 @@ mod open_files;
 mod outcome;
 mod part_file;
 pub mod progress_hub;
-mod pump;
+mod prover;
+mod read_pump;
 mod settings;
 mod summary;
 mod upload;
+mod write_pump;
 
 pub use context::TransferContext;
 pub use engine::Engine;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use homeport::link::Space;
 use homeport::transfer::{Outcome, Proof, Settings};
 
 use crate::client::transfer::client::Client;
@@ -21,7 +22,7 @@ async fn a_quota_that_is_reached_in_the_middle() {
     let content = bytes(1, 12 * MIB);
     client.write("big", &content);
     let link = client.remote.link().await.unwrap();
-    let free = || async { link.space(b"/").await.unwrap().unwrap().free };
+    let free = || async { Space::at(&link, b"/").await.unwrap().unwrap().free };
     until("the quota is lowered", async || free().await <= 8 * MIB as u64).await;
     let run = client.run(Settings::default(), vec![client.up("big")]).await;
     run.failed_with(&[

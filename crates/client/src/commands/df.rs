@@ -56,7 +56,7 @@ async fn df(session: &Arc<Session>, args: &DfArgs) -> Result<u8> {
     let link = session.link().await?;
     for word in words_or_current_directory(&args.words) {
         let path = session.path(word);
-        let space = link.space(&path).await.map_err(refused("look for room"))?;
+        let space = Space::at(&link, &path).await.map_err(refused("look for room"))?;
         let Some(space) = space else {
             return Err(Error::new("the server does not say how much room there is"));
         };

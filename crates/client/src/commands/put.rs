@@ -16,6 +16,7 @@ use super::verb::Verb;
 use super::walk::into_remote;
 use crate::connect::{PathArgument, Target};
 use crate::globs;
+use crate::link::Space;
 use crate::names::parent;
 use crate::plan::ExistingEntry;
 use crate::transfer::free_space::missing_space;
@@ -106,8 +107,8 @@ pub async fn put(
     let looking = async {
         Ok(tokio::join!(
             link.look(target),
-            link.space(target),
-            link.space(above(target))
+            Space::at(&link, target),
+            Space::at(&link, above(target))
         ))
     };
     let (there, inside, above) = session.stoppable(looking).await?;

@@ -173,11 +173,14 @@ async fn all<'a>(
     keep: &mut impl FnMut(&[u8], &dyn std::fmt::Display),
 ) -> std::result::Result<(), String> {
     for batch in paths.chunks(REMOVALS) {
-        let asked: Vec<_> = batch.iter().map(|path| link.begin(&request(path))).collect();
+        let asked: Vec<_> = batch
+            .iter()
+            .map(|path| link.channel.begin(&request(path)))
+            .collect();
         for (path, answer) in batch.iter().zip(asked) {
             let removed = match answer.await {
                 Ok(reply) => done(reply),
-                Err(_) => return Err(RemoteError::from(link.lost()).to_string()),
+                Err(_) => return Err(RemoteError::from(link.channel.lost()).to_string()),
             };
             if let Err(failed) = removed {
                 keep(path, &failed);

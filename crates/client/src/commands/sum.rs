@@ -11,7 +11,7 @@ use serde_json::json;
 use super::candidates::Candidates;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
-use crate::link::Md5;
+use crate::link::{Md5, hashing};
 use crate::output::{Style, about, print_bytes, print_json};
 use base::digest;
 use base::digest::Algorithm;
@@ -47,7 +47,7 @@ async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
     let mut code = 0;
     for word in &args.words {
         for RemotePath { shown, path } in session.matching(&link, word).await? {
-            match link.md5(&path, None).await {
+            match hashing::md5(&link, &path, None).await {
                 Ok(Some(hash)) if session.output.style == Style::Json => {
                     print_json(&about(&path, json!({ "md5": hex(&hash) })))?;
                 }

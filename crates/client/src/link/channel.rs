@@ -2,47 +2,36 @@
 //! caller.
 //!
 //! Callers do not wait for each other: any number of requests may be under way. Transfers bound theirs by a permit of
-//! [`Link::reserve`] for each READ and WRITE; every other request has a caller that waits for it. How a channel is
-//! opened, and how packets leave, stands in [`open`](super::open).
+//! [`SftpChannel::reserve`] for each READ and WRITE; every other request has a caller that waits for it. How a channel
+//! is opened stands in [`open`](super::open).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use russh::client::Handle;
 use sftp_wire::{Announcement, Extension, Reply, Request};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::block::Block;
-use super::error::{ConnectionLost, RemoteError};
-use super::handler::SshHandler;
-use super::hash_methods::FailedHashMethods;
+use super::error::ConnectionLost;
 use super::inbox::{CompletedRequest, DataSink, Inbox, PendingRequest};
+use super::outbox::Outbox;
 
 /// The most bytes of READs and WRITEs under way at once: enough for 480 MiB/s over a link of 50 ms. With a nearby
 /// server less would be enough, but is no faster: 0.5 to 16 MiB were measured with OpenSSH's sshd.
-pub(super) const MAX_IN_FLIGHT: usize = 24 << 20;
-/// The most commands at once beside the SFTP session: OpenSSH allows ten sessions of a connection, other servers fewer.
-pub(super) const COMMANDS: u32 = 4;
+const MAX_IN_FLIGHT: usize = 24 << 20;
 /// Bytes that one permit of [`MAX_IN_FLIGHT`] stands for.
-pub(super) const PERMIT: usize = 1 << 10;
+const PERMIT: usize = 1 << 10;
 
-/// The size of the largest WRITE.
-pub struct Link {
-    pub(super) connection: Handle<SshHandler>,
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) outbox: mpsc::UnboundedSender<Bytes>,
-    pub(super) next_id: AtomicU32,
-    pub(super) in_flight: Arc<Semaphore>,
-    pub(super) extensions: Vec<Announcement<Bytes>>,
-    /// The absolute path of the home directory, as the server reported it.
-    pub home: Result<Vec<u8>, RemoteError>,
+/// An open SFTP channel.
+pub struct SftpChannel {
+    inbox: Arc<Inbox>,
+    outbox: Outbox,
+    next_id: AtomicU32,
+    in_flight: Arc<Semaphore>,
+    extensions: Vec<Announcement<Bytes>>,
     /// The largest READ and WRITE that the server takes.
     pub limits: Limits,
-    /// The ways to hash that do not work on this connection.
-    pub(super) failed_hash_methods: FailedHashMethods,
-    /// One permit for each command that may run at once.
-    pub(super) commands: Semaphore,
 }
 
 /// The largest READ and WRITE, in bytes.
@@ -76,7 +65,19 @@ pub struct ByteRange {
 /// The permit for the bytes of one READ or WRITE. Dropping it releases them.
 pub struct InFlightPermit(#[allow(dead_code, reason = "held")] OwnedSemaphorePermit);
 
-impl Link {
+impl SftpChannel {
+    /// A channel on which VERSION, with these extensions, was the last packet. Its limits are the protocol's own.
+    pub(super) fn new(inbox: Arc<Inbox>, outbox: Outbox, extensions: Vec<Announcement<Bytes>>) -> Self {
+        Self {
+            inbox,
+            outbox,
+            next_id: AtomicU32::new(1),
+            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT / PERMIT)),
+            extensions,
+            limits: Limits::default(),
+        }
+    }
+
     /// Whether the server announces an extension.
     pub fn offers(&self, extension: Extension) -> bool {
         let name = extension.name().as_bytes();
@@ -173,24 +174,6 @@ impl Link {
     /// The text that the server sent beside its replies. It is returned once.
     pub fn notice(&self) -> Vec<u8> {
         self.inbox.take_notice()
-    }
-
-    /// Opens another channel of the same connection, for a command.
-    ///
-    /// # Errors
-    /// When the server refuses the channel.
-    pub async fn channel(&self) -> Result<russh::Channel<russh::client::Msg>, russh::Error> {
-        self.connection.channel_open_session().await
-    }
-
-    /// Sends a disconnect message, and closes the connection.
-    pub async fn close(&self) {
-        self.inbox.lose("it was closed");
-        let bye = self
-            .connection
-            .disconnect(russh::Disconnect::ByApplication, "done", "en");
-        // The server may have gone already.
-        drop(bye.await);
     }
 
     fn id(&self) -> u32 {

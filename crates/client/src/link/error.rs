@@ -75,6 +75,31 @@ impl RemoteError {
     }
 }
 
+/// Why the transport below an SFTP channel failed. Holds its own error.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct TransportError(pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Why there is no SFTP.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The server refused the subsystem.
+    #[error("the server does not offer SFTP (hint: this account may be for something else)")]
+    NoSftp,
+    /// The server's first reply is not valid SFTP. Holds the last text that it sent.
+    #[error("the server's SFTP ended before it had begun{0}")]
+    Silent(String),
+    /// The server speaks another version than 3.
+    #[error("the server speaks version {0} of SFTP, and 3 is needed")]
+    Version(u32),
+    /// The connection was lost while the channel was opened.
+    #[error(transparent)]
+    ConnectionLost(#[from] ConnectionLost),
+    /// The connection itself failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
 /// Checks for a status of success.
 ///
 /// # Errors

@@ -1,5 +1,8 @@
 //! The ways in which a server may hash its files, and which of them were found not to work on a connection.
 
+/// The MD5 of some bytes.
+pub type Md5 = [u8; 16];
+
 /// A way to hash on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashMethod {

@@ -49,7 +49,7 @@ pub struct CompletedRequest {
 }
 
 /// A request whose reply is waited for.
-pub(super) enum PendingRequest {
+pub enum PendingRequest {
     /// A request with a caller of its own.
     One(oneshot::Sender<Reply<Bytes>>),
     /// A request of a transfer, which has many under way.
@@ -81,7 +81,7 @@ struct InboxState {
 
 /// The inbox of one SFTP channel.
 #[derive(Default)]
-pub(super) struct Inbox(Mutex<InboxState>);
+pub struct Inbox(Mutex<InboxState>);
 
 impl Inbox {
     fn state(&self) -> MutexGuard<'_, InboxState> {

@@ -3,7 +3,7 @@
 use sftp_wire::extension::{SpaceAvailable, Statvfs};
 use sftp_wire::{ExtendedReply as _, ExtendedRequest, Extension, Reply, Request};
 
-use super::channel::Link;
+use super::Link;
 use super::error::RemoteError;
 
 /// The space on the server for this user, in bytes.
@@ -16,18 +16,11 @@ pub struct Space {
 }
 
 impl Space {
-    /// How many bytes are used.
-    pub fn used(&self) -> u64 {
-        self.total.saturating_sub(self.free)
-    }
-}
-
-impl Link {
-    /// The space at this path, or `None` if the server does not report it.
+    /// The space at this path of the server, or `None` if the server does not report it.
     ///
     /// # Errors
     /// When the server says that something is wrong with the path, or the connection is lost.
-    pub async fn space(&self, path: &[u8]) -> Result<Option<Space>, RemoteError> {
+    pub async fn at(link: &Link, path: &[u8]) -> Result<Option<Self>, RemoteError> {
         for (extension, request, read) in [
             (
                 Extension::SpaceAvailable,
@@ -36,10 +29,10 @@ impl Link {
             ),
             (Extension::Statvfs, ExtendedRequest::Statvfs { path }, statvfs),
         ] {
-            if !self.offers(extension) {
+            if !link.channel.offers(extension) {
                 continue;
             }
-            match self.ask(&Request::Extended(request)).await? {
+            match link.channel.ask(&Request::Extended(request)).await? {
                 Reply::Extended(reply) => return Ok(read(&reply)),
                 other => {
                     let failed = RemoteError::from_reply(other, "the room on the server");
@@ -50,6 +43,11 @@ impl Link {
             }
         }
         Ok(None)
+    }
+
+    /// How many bytes are used.
+    pub fn used(&self) -> u64 {
+        self.total.saturating_sub(self.free)
     }
 }
 

@@ -1,12 +1,18 @@
 use parking_lot::Mutex;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use proptest::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use super::channel::ByteRange;
+use super::error::{OpenError, TransportError};
 use super::inbox::{CompletedRequest, Completion, DataSink, Inbox, PendingRequest};
-use sftp_wire::{Reply, StatusCode};
+use super::outbox::{Outbox, OutgoingPackets};
+use super::{Link, Transport, hashing};
+use sftp_wire::frame::{LENGTH_FIELD, request_length};
+use sftp_wire::{Attributes, Name, Packet, Reply, Request, StatusCode};
 
 /// Records the bytes that it receives, with their offsets.
 #[derive(Default)]
@@ -182,4 +188,100 @@ fn pending_requests_end_when_the_connection_is_lost() {
         matches!(late.try_recv().unwrap().ended, Completion::ConnectionLost),
         "and so does who asks afterwards"
     );
+}
+
+/// The path of every file of the server in [`MemoryTransport`].
+const REAL_PATH: &[u8] = b"/home/it's";
+
+/// A transport within the test. Its server answers each REALPATH with the same path, does nothing else, and runs
+/// `md5sum`.
+#[derive(Default)]
+struct MemoryTransport {
+    inbox: Arc<Inbox>,
+    commands: Arc<Mutex<Vec<String>>>,
+}
+
+/// The answers to the requests in `packets`, each of which is whole.
+fn answers(mut packets: &[u8]) -> Vec<u8> {
+    let mut answers = Vec::new();
+    while let Some(length) = request_length(packets).unwrap() {
+        let (packet, rest) = packets[LENGTH_FIELD..].split_at(length);
+        packets = rest;
+        let Packet::Request { id, request } = Packet::decode(packet) else {
+            panic!("{packet:?} is a request");
+        };
+        let real = Name {
+            name: REAL_PATH,
+            long: REAL_PATH,
+            attrs: Attributes::default(),
+        };
+        let reply = match request {
+            Request::Realpath { .. } => Reply::Names(vec![real]),
+            _ => Reply::status(StatusCode::OpUnsupported, ""),
+        };
+        answers.extend_from_slice(&reply.to_bytes(id));
+    }
+    answers
+}
+
+#[async_trait]
+impl Transport for MemoryTransport {
+    fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    async fn start_sftp(&self, init: Vec<u8>) -> Result<Outbox, OpenError> {
+        assert_eq!(init[LENGTH_FIELD..], [1, 0, 0, 0, 3], "INIT with version 3");
+        let (outbox, mut packets) = OutgoingPackets::queue();
+        let extensions = Vec::new();
+        let version = Reply::<Bytes>::Version {
+            version: 3,
+            extensions,
+        };
+        self.inbox.data(&version.to_bytes(0)).unwrap();
+        let inbox = Arc::clone(&self.inbox);
+        tokio::spawn(async move {
+            while let Some(packet) = packets.next().await {
+                inbox.data(&answers(&packet)).unwrap();
+            }
+        });
+        Ok(outbox)
+    }
+
+    async fn run(&self, command: Vec<u8>, _max_output: usize) -> Result<Option<Vec<u8>>, TransportError> {
+        let command = String::from_utf8(command).unwrap();
+        let hash = match command.as_str() {
+            "md5sum" => "d41d8cd98f00b204e9800998ecf8427e",
+            _ => "000102030405060708090a0b0c0d0e0f",
+        };
+        self.commands.lock().push(command);
+        Ok(Some(format!("{hash}  -\n").into_bytes()))
+    }
+
+    async fn close(&self) {
+        self.inbox.lose("it was closed");
+    }
+}
+
+#[tokio::test]
+async fn a_link_works_over_any_transport() {
+    let transport = MemoryTransport::default();
+    let commands = Arc::clone(&transport.commands);
+    let link = Link::open(Box::new(transport)).await.unwrap();
+    assert_eq!(link.home, Ok(REAL_PATH.to_vec()));
+    let expected: [u8; 16] = std::array::from_fn(|n| u8::try_from(n).unwrap());
+    assert_eq!(hashing::md5(&link, b"f", None).await, Ok(Some(expected)));
+    assert_eq!(hashing::md5(&link, b"f", Some(7)).await, Ok(Some(expected)));
+    assert_eq!(
+        commands.lock()[..],
+        [
+            "md5sum",
+            "md5sum '/home/it'\\''s'",
+            "head -c 7 '/home/it'\\''s' | md5sum"
+        ]
+    );
+    assert!(link.stat(b"f").await.unwrap_err().is_unsupported());
+    link.close().await;
+    assert!(link.channel.is_lost());
+    assert!(link.stat(b"f").await.is_err(), "and later requests end at once");
 }

@@ -117,7 +117,7 @@ async fn list(link: &Link, directory: &[u8]) -> Option<Vec<Entry>> {
         .take(LINKS)
         .map(|(at, name)| {
             let path = &join(path, &name.name)[..];
-            (at, link.begin(&Request::Stat { path }))
+            (at, link.channel.begin(&Request::Stat { path }))
         })
         .collect();
     let mut entries: Vec<Entry> = names

@@ -1,22 +1,44 @@
-//! One attempt at one file. What it does stands in [`upload`](super::upload) and [`download`](super::download).
-
-use std::sync::Arc;
+//! What the parts of one attempt at a file share, and what is known about the file from one attempt to the next.
 
 use super::context::TransferContext;
+use super::error::TransferError;
 use super::job::Job;
 use super::progress_hub::FileProgress;
 use crate::link::Link;
 
 /// One attempt at one file, on one connection.
+#[derive(Clone, Copy)]
 pub(super) struct Attempt<'a> {
     pub(super) context: &'a TransferContext,
-    pub(super) link: Arc<Link>,
-    /// The job as it was given, apart from a name that was changed on the way.
-    pub(super) job: &'a mut Job,
+    pub(super) link: &'a Link,
     pub(super) progress: &'a FileProgress,
+}
+
+impl Attempt<'_> {
+    /// The error of an attempt whose connection is lost.
+    pub(super) fn lost(&self) -> TransferError {
+        TransferError::ConnectionLost(self.link.channel.lost())
+    }
+}
+
+/// A file to transfer, with what its earlier attempts have left.
+pub(super) struct FileState {
+    /// The job as it was given, apart from a name that was changed on the way.
+    pub(super) job: Job,
     /// Whether this run created the growing file (the target of an upload, the part of a download). If so, it may be
     /// replaced without a prompt.
-    pub(super) begun_by_this_run: &'a mut bool,
+    pub(super) begun_by_this_run: bool,
     /// Whether the user or an option decided to replace the file at the target of a download.
-    pub(super) overwrite_agreed: &'a mut bool,
+    pub(super) overwrite_agreed: bool,
+}
+
+impl FileState {
+    /// The state before the first attempt.
+    pub(super) fn new(job: Job) -> Self {
+        Self {
+            job,
+            begun_by_this_run: false,
+            overwrite_agreed: false,
+        }
+    }
 }

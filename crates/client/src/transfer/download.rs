@@ -8,17 +8,19 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use sftp_wire::{Attributes, Request, Times};
+use sftp_wire::{Attributes, Times};
 
-use super::attempt::Attempt;
-use super::decide::{ComparedFiles, TransferAction, existing_entry};
+use super::attempt::{Attempt, FileState};
+use super::decide::{ComparedFiles, TransferAction, decide, existing_entry};
 use super::digest::{Digest, Follower};
 use super::error::TransferError;
 use super::job::{SMALL_BYTES, endings};
 use super::open_files::OpenFiles;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Proof};
 use super::part_file::{PartFile, followed, look, part_path};
 use super::progress_hub::Stage;
+use super::prover::{ExistingBytes, Prover};
+use super::read_pump::pump_down;
 use crate::link::Md5;
 use crate::plan::{Conflict, ExistingEntry, Policy};
 use base::visible::printable;
@@ -26,19 +28,45 @@ use base::visible::printable;
 /// The advice when the bytes differ from the server's.
 const HINT: &str = "what arrived differs from the file on the server; run the same command again with --overwrite, which starts anew";
 
-impl Attempt<'_> {
-    pub(super) async fn download(mut self) -> Result<Outcome, TransferError> {
-        self.progress.enter(Stage::Deciding);
-        self.can_prove().await?;
-        if let Some(real) = followed(&self.job.local) {
-            self.job.local = real;
+/// One attempt at a download.
+pub(super) struct Download<'a> {
+    attempt: Attempt<'a>,
+    file: &'a mut FileState,
+    /// Whether the file at the target may be replaced.
+    replace: bool,
+}
+
+/// The part of a download, with the beginning that is kept of it.
+struct BegunPart {
+    part: PartFile,
+    /// The size of the beginning, in bytes.
+    from: u64,
+    /// The digest of the beginning.
+    head: Digest,
+}
+
+impl<'a> Download<'a> {
+    pub(super) fn new(attempt: Attempt<'a>, file: &'a mut FileState) -> Self {
+        Self {
+            attempt,
+            file,
+            replace: false,
         }
-        let known = self.job.known.filter(|_| !*self.begun_by_this_run);
+    }
+
+    pub(super) async fn run(mut self) -> Result<Outcome, TransferError> {
+        self.attempt.progress.enter(Stage::Deciding);
+        self.prover().check_possible().await?;
+        if let Some(real) = followed(&self.file.job.local) {
+            self.file.job.local = real;
+        }
+        let known = self.file.job.known.filter(|_| !self.file.begun_by_this_run);
         let attrs = match known {
             Some(attrs) => attrs,
             None => self
+                .attempt
                 .link
-                .stat(&self.job.remote)
+                .stat(&self.file.job.remote)
                 .await
                 .map_err(TransferError::remote("look at the file"))?,
         };
@@ -48,12 +76,12 @@ impl Attempt<'_> {
                 return Err(TransferError::NotAFile);
             }
         };
-        self.progress.set_total(size);
-        let destination = look(&self.job.local)?;
+        self.attempt.progress.set_total(size);
+        let destination = look(&self.file.job.local)?;
         let file = match destination {
-            ExistingEntry::Nothing => return self.fetch(attrs, size, false).await,
+            ExistingEntry::Nothing => return self.fetch(attrs, size).await,
             ExistingEntry::File(_) => {
-                let opened = File::open(&self.job.local);
+                let opened = File::open(&self.file.job.local);
                 Some(Arc::new(opened.map_err(TransferError::local("open the file"))?))
             }
             ExistingEntry::Directory | ExistingEntry::Other => None,
@@ -63,7 +91,7 @@ impl Attempt<'_> {
             destination,
             local: file.as_ref(),
         };
-        match self.decide(ends).await? {
+        match decide(self.attempt, self.file, ends).await? {
             TransferAction::Same(proof) => {
                 if let Some(file) = file {
                     self.keep(&file, &attrs)?;
@@ -75,11 +103,16 @@ impl Attempt<'_> {
             TransferAction::Transfer { .. } => self.becomes_part()?,
             TransferAction::Rename => {
                 self.rename_local()?;
-                return self.fetch(attrs, size, false).await;
+                return self.fetch(attrs, size).await;
             }
         }
         // From here on NAME may be replaced.
-        self.fetch(attrs, size, true).await
+        self.replace = true;
+        self.fetch(attrs, size).await
+    }
+
+    fn prover(&self) -> Prover<'_> {
+        Prover::new(self.attempt, self.file)
     }
 
     /// Makes the shorter file that another client has left the part, unless there is one.
@@ -87,7 +120,7 @@ impl Attempt<'_> {
         let part = self.part_path();
         match look(&part)? {
             ExistingEntry::Nothing | ExistingEntry::File(0) => {
-                let renamed = std::fs::rename(&self.job.local, part);
+                let renamed = std::fs::rename(&self.file.job.local, part);
                 renamed.map_err(TransferError::local("rename the shorter file"))
             }
             _ => Ok(()),
@@ -95,18 +128,19 @@ impl Attempt<'_> {
     }
 
     fn part_path(&self) -> std::path::PathBuf {
-        part_path(&self.job.local, |path| self.context.is_claimed(path))
+        part_path(&self.file.job.local, |path| self.attempt.context.is_claimed(path))
     }
 
     /// Gives the file another name from now on, also on the next connection.
     fn rename_local(&mut self) -> Result<(), TransferError> {
         for ending in endings() {
-            let renamed = self.job.renamed(&ending);
-            if look(&renamed.local)? == ExistingEntry::Nothing && self.context.claim(renamed.target()) {
+            let renamed = self.file.job.renamed(&ending);
+            if look(&renamed.local)? == ExistingEntry::Nothing && self.attempt.context.claim(renamed.target())
+            {
                 let shown = printable(renamed.local.as_os_str().as_encoded_bytes());
-                let message = format!("{}: stored as {shown}", self.job.name());
-                self.context.hub.warn(&message);
-                *self.job = renamed;
+                let message = format!("{}: stored as {shown}", self.file.job.name());
+                self.attempt.context.hub.warn(&message);
+                self.file.job = renamed;
                 return Ok(());
             }
         }
@@ -122,82 +156,75 @@ impl Attempt<'_> {
         if have > size {
             return Ok(None);
         }
-        let (local_hash, server_hash) = self.heads(&part.file, have, have == size).await?;
-        let is_beginning = match server_hash {
-            Some(server_hash) => server_hash == local_hash.clone().value(),
-            // Nothing verifies the part, and it may be replaced.
-            None if self.context.settings.conflicts == Policy::Overwrite && !*self.begun_by_this_run => false,
-            None => self.ends_agree(&part.file, have).await?,
+        let prover = self.prover();
+        let existing = prover.compare_existing(&part.file, have, have == size);
+        let (digest, proof) = match existing.await? {
+            ExistingBytes::Same { digest, proof } => (digest, proof),
+            ExistingBytes::Different | ExistingBytes::Replaceable => return Ok(None),
         };
-        if !is_beginning {
-            return Ok(None);
-        }
-        if !self.context.settings.resume {
+        if !self.attempt.context.settings.resume {
             part.empty()?;
             return Ok(Some((0, Digest::default())));
         }
-        if server_hash.is_none() {
-            self.warn_unproven("the .part file is taken for the beginning by its ends");
+        if proof == Proof::Sizes {
+            prover.warn_unproven("the .part file is taken for the beginning by its ends");
         }
-        Ok(Some((have, local_hash)))
+        Ok(Some((have, digest)))
     }
 
     /// Opens the part, and decides what is done with what is in it. `None`: the file is to be skipped.
-    async fn part(
-        &mut self,
-        mode: u32,
-        size: u64,
-        replace: &mut bool,
-    ) -> Result<Option<(PartFile, u64, Digest)>, TransferError> {
+    async fn part(&mut self, mode: u32, size: u64) -> Result<Option<BegunPart>, TransferError> {
         loop {
             let part = PartFile::open(self.part_path(), mode)?;
             if let Some((from, head)) = self.kept_part(&part, size).await? {
-                return Ok(Some((part, from, head)));
+                return Ok(Some(BegunPart { part, from, head }));
             }
-            let policy = match *self.begun_by_this_run {
+            let policy = match self.file.begun_by_this_run {
                 true => Policy::Overwrite,
-                false => self.context.resolve_conflict(self.job, Conflict::Part).await?,
+                false => {
+                    self.attempt
+                        .context
+                        .resolve_conflict(&self.file.job, Conflict::Part)
+                        .await?
+                }
             };
             match policy {
                 Policy::Overwrite => {
                     part.empty()?;
-                    return Ok(Some((part, 0, Digest::default())));
+                    let (from, head) = (0, Digest::default());
+                    return Ok(Some(BegunPart { part, from, head }));
                 }
                 Policy::Skip => return Ok(None),
                 Policy::Rename => {
                     self.rename_local()?;
-                    *replace = false;
+                    self.replace = false;
                 }
                 Policy::Ask => return Err(TransferError::Conflict(Conflict::Part)),
             }
         }
     }
 
-    async fn fetch(
-        mut self,
-        attrs: Attributes,
-        size: u64,
-        mut replace: bool,
-    ) -> Result<Outcome, TransferError> {
+    async fn fetch(mut self, attrs: Attributes, size: u64) -> Result<Outcome, TransferError> {
         let mode = attrs.permissions.unwrap_or(0o644) & 0o777;
-        let Some((part, from, head)) = self.part(mode | 0o600, size, &mut replace).await? else {
+        let Some(begun) = self.part(mode | 0o600, size).await? else {
             return Ok(Outcome::Skipped);
         };
-        let opened = self.link.open_read(&self.job.remote).await;
+        let BegunPart { part, from, head } = begun;
+        let opened = self.attempt.link.open_read(&self.file.job.remote).await;
         let handle = opened.map_err(TransferError::remote("open the file"))?;
-        *self.begun_by_this_run = true;
-        self.progress.set_done(from);
-        self.progress.enter(Stage::Sending);
+        self.file.begun_by_this_run = true;
+        self.attempt.progress.set_done(from);
+        self.attempt.progress.enter(Stage::Sending);
         let small = size.saturating_sub(from) < SMALL_BYTES;
-        let follower =
-            (self.proves() && !small).then(|| Follower::start(head.clone(), Arc::clone(&part.file), from));
+        let follower = (self.prover().is_wanted() && !small)
+            .then(|| Follower::start(head.clone(), Arc::clone(&part.file), from));
         let files = OpenFiles {
             local: &part.file,
             handle: &handle,
         };
         let fetched = self.fetch_and_hash(files, from..size, follower.as_ref()).await;
         // Nothing was written through the handle, so the reply does not matter.
-        drop(self.link.begin(&Request::Close { handle: &handle }));
+        self.attempt.link.forget_handle(&handle);
         let (end, early) = fetched?;
         let digest = match follower {
             Some(follower) => Some(
@@ -206,15 +233,18 @@ impl Attempt<'_> {
                     .await
                     .map_err(TransferError::local("read the .part file"))?,
             ),
-            None if self.proves() => {
-                let all = Digest::of_head(Arc::clone(&part.file), end, self.context.stop.clone());
+            None if self.prover().is_wanted() => {
+                let all = Digest::of_head(Arc::clone(&part.file), end, self.attempt.context.stop.clone());
                 Some(all.await.map_err(TransferError::local("read the .part file"))?)
             }
             None => None,
         };
-        let proof = self.verify(digest.map(Digest::value), early, HINT).await?;
+        let proof = self
+            .prover()
+            .verify(digest.map(Digest::value), early, HINT)
+            .await?;
         self.keep(&part.file, &attrs)?;
-        part.publish(&self.job.local, replace)?;
+        part.publish(&self.file.job.local, self.replace)?;
         Ok(Outcome::Sent {
             resumed_from: from,
             proof,
@@ -231,23 +261,23 @@ impl Attempt<'_> {
     ) -> Result<(u64, Option<Md5>), TransferError> {
         let size = range.end;
         let fetching = async {
-            let end = self.pump_down(files, range, follower).await?;
-            self.progress.set_total(end.max(size));
+            let end = pump_down(self.attempt, files, range, follower).await?;
+            self.attempt.progress.set_total(end.max(size));
             if end < size {
                 return Err(TransferError::Changed(format!(
                     "the server said that the file has {size} bytes, but it ended after {end} (hint: run the same command again)"
                 )));
             }
-            if self.proves() {
-                self.progress.enter(Stage::Verifying);
+            if self.prover().is_wanted() {
+                self.attempt.progress.enter(Stage::Verifying);
             }
             Ok(end)
         };
         // For a small file it is faster to ask afterwards, together with other files.
-        let beside = self.proves() && follower.is_some();
+        let beside = self.prover().is_wanted() && follower.is_some();
         let hashing = async {
             match beside {
-                true => Ok(self.link.md5_meanwhile(&self.job.remote).await.ok().flatten()),
+                true => Ok(self.prover().hash_meanwhile().await),
                 false => Ok(None),
             }
         };
@@ -256,7 +286,7 @@ impl Attempt<'_> {
     }
 
     fn keep(&self, part: &File, attrs: &Attributes) -> Result<(), TransferError> {
-        if !self.context.settings.preserve {
+        if !self.attempt.context.settings.preserve {
             return Ok(());
         }
         if let Some(Times { accessed, modified }) = attrs.times {

@@ -8,12 +8,10 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sftp_wire::Request;
 use tokio::sync::mpsc;
 
-use super::attempt::Attempt;
 use super::error::TransferError;
-use crate::link::{ByteRange, Completion, DataSink, RemoteError};
+use crate::link::{ByteRange, Completion, DataSink, Link, RemoteError};
 
 /// The size of each end, in bytes.
 const END: u64 = 256 << 10;
@@ -47,67 +45,70 @@ impl DataSink for SampleComparison {
     }
 }
 
-impl Attempt<'_> {
-    /// Whether the two ends of the first `length` bytes agree.
-    pub(super) async fn ends_agree(&self, local: &Arc<File>, length: u64) -> Result<bool, TransferError> {
-        let handle = match self.link.open_read(&self.job.remote).await {
-            Ok(handle) => handle,
-            Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
-            // The file may only be written, so nothing is known about it.
-            Err(_) => return Ok(false),
-        };
-        let agree = self.compare_ends(&handle, local, length).await;
-        // Nothing was written through the handle, so the reply does not matter.
-        drop(self.link.begin(&Request::Close { handle: &handle }));
-        agree
-    }
+/// Whether the two ends of the first `length` bytes agree, of the server's file and of this machine's.
+pub(super) async fn ends_agree(
+    link: &Link,
+    remote: &[u8],
+    local: &Arc<File>,
+    length: u64,
+) -> Result<bool, TransferError> {
+    let handle = match link.open_read(remote).await {
+        Ok(handle) => handle,
+        Err(RemoteError::ConnectionLost(lost)) => return Err(TransferError::ConnectionLost(lost)),
+        // The file may only be written, so nothing is known about it.
+        Err(_) => return Ok(false),
+    };
+    let agree = compare_ends(link, &handle, local, length).await;
+    // Nothing was written through the handle, so the reply does not matter.
+    link.forget_handle(&handle);
+    agree
+}
 
-    async fn compare_ends(
-        &self,
-        handle: &[u8],
-        local: &Arc<File>,
-        length: u64,
-    ) -> Result<bool, TransferError> {
-        let beside = Arc::new(SampleComparison {
-            file: Arc::clone(local),
-            differs: AtomicBool::new(false),
-        });
-        let sink: Arc<dyn DataSink> = Arc::clone(&beside) as _;
-        let (sender, mut completions) = mpsc::unbounded_channel();
-        let mut wanted: VecDeque<Range<u64>> = samples(length).into();
-        let mut under_way = 0_usize;
-        loop {
-            while let Some(Range { start, end }) = wanted.pop_front() {
-                let rest = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
-                let length = rest.min(self.link.limits.read);
-                if length == 0 {
-                    continue;
-                }
-                let block = ByteRange {
-                    offset: start,
-                    length,
-                };
-                self.link.read(handle, block, &sink, &sender);
-                under_way += 1;
-                wanted.push_front(start.saturating_add(u64::from(length))..end);
+async fn compare_ends(
+    link: &Link,
+    handle: &[u8],
+    local: &Arc<File>,
+    length: u64,
+) -> Result<bool, TransferError> {
+    let beside = Arc::new(SampleComparison {
+        file: Arc::clone(local),
+        differs: AtomicBool::new(false),
+    });
+    let sink: Arc<dyn DataSink> = Arc::clone(&beside) as _;
+    let (sender, mut completions) = mpsc::unbounded_channel();
+    let mut wanted: VecDeque<Range<u64>> = samples(length).into();
+    let mut under_way = 0_usize;
+    loop {
+        while let Some(Range { start, end }) = wanted.pop_front() {
+            let rest = u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX);
+            let length = rest.min(link.channel.limits.read);
+            if length == 0 {
+                continue;
             }
-            if under_way == 0 {
-                return Ok(!beside.differs.load(Ordering::Relaxed));
-            }
-            let Some(completed) = completions.recv().await else {
-                return Err(TransferError::ConnectionLost(self.link.lost()));
+            let block = ByteRange {
+                offset: start,
+                length,
             };
-            under_way -= 1;
-            match completed.ended {
-                Completion::ConnectionLost => return Err(TransferError::ConnectionLost(self.link.lost())),
-                Completion::Data(0) => return Ok(false),
-                Completion::Data(count) => {
-                    let end = completed.offset.saturating_add(completed.length.into());
-                    wanted.push_back(completed.offset.saturating_add(count.into())..end);
-                }
-                // The file ends here, or the server refuses.
-                Completion::Reply(_) => return Ok(false),
+            link.channel.read(handle, block, &sink, &sender);
+            under_way += 1;
+            wanted.push_front(start.saturating_add(u64::from(length))..end);
+        }
+        if under_way == 0 {
+            return Ok(!beside.differs.load(Ordering::Relaxed));
+        }
+        let Some(completed) = completions.recv().await else {
+            return Err(TransferError::ConnectionLost(link.channel.lost()));
+        };
+        under_way -= 1;
+        match completed.ended {
+            Completion::ConnectionLost => return Err(TransferError::ConnectionLost(link.channel.lost())),
+            Completion::Data(0) => return Ok(false),
+            Completion::Data(count) => {
+                let end = completed.offset.saturating_add(completed.length.into());
+                wanted.push_back(completed.offset.saturating_add(count.into())..end);
             }
+            // The file ends here, or the server refuses.
+            Completion::Reply(_) => return Ok(false),
         }
     }
 }

@@ -6,14 +6,16 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, FileState};
 use super::context::TransferContext;
+use super::download::Download;
 use super::error::TransferError;
 use super::job::{Direction, Job, SMALL_BYTES, endings};
 use super::outcome::Outcome;
 use super::progress_hub::{FileProgress, ProgressHub};
 use super::settings::Settings;
 use super::summary::Summary;
+use super::upload::Upload;
 use crate::plan::Policy;
 use crate::remote::Remote;
 
@@ -110,22 +112,20 @@ impl Engine {
         result
     }
 
-    async fn attempts(&self, mut job: Job, progress: &FileProgress) -> Result<Outcome, TransferError> {
-        let (mut fruitless, mut begun_by_this_run, mut overwrite_agreed, mut furthest) = (0, false, false, 0);
+    async fn attempts(&self, job: Job, progress: &FileProgress) -> Result<Outcome, TransferError> {
+        let (mut fruitless, mut furthest) = (0, 0);
+        let mut file = FileState::new(job);
         loop {
             let attempt = async {
                 let link = self.context.link().await.map_err(TransferError::Disconnected)?;
                 let attempt = Attempt {
                     context: &self.context,
-                    link,
-                    job: &mut job,
+                    link: &link,
                     progress,
-                    begun_by_this_run: &mut begun_by_this_run,
-                    overwrite_agreed: &mut overwrite_agreed,
                 };
-                match attempt.job.direction {
-                    Direction::Up => attempt.upload().await,
-                    Direction::Down => attempt.download().await,
+                match file.job.direction {
+                    Direction::Up => Upload::new(attempt, &mut file).run().await,
+                    Direction::Down => Download::new(attempt, &mut file).run().await,
                 }
             };
             let result = tokio::select! {

@@ -8,18 +8,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sftp_wire::{Attributes, Request};
 
-use super::attempt::Attempt;
-use super::decide::{ComparedFiles, TransferAction, existing_entry};
+use super::attempt::{Attempt, FileState};
+use super::decide::{ComparedFiles, TransferAction, decide, existing_entry};
 use super::digest::Digest;
 use super::error::TransferError;
 use super::job::{Job, SMALL_BYTES, endings};
 use super::open_files::OpenFiles;
 use super::outcome::Outcome;
 use super::progress_hub::Stage;
-use super::pump::FirstRefusal;
-use crate::link::Block;
-use crate::link::Md5;
-use crate::link::done;
+use super::prover::Prover;
+use super::write_pump::{FailedWrite, FirstRefusal, check_written, pump_up, read_full};
+use crate::link::{Block, Md5, done};
 use crate::local_attributes::local_attributes;
 use base::visible::printable;
 
@@ -82,18 +81,29 @@ impl SourceFile {
     }
 }
 
-impl Attempt<'_> {
-    pub(super) async fn upload(mut self) -> Result<Outcome, TransferError> {
-        self.progress.enter(Stage::Deciding);
-        self.can_prove().await?;
-        let source = SourceFile::open(self.job)?;
+/// One attempt at an upload.
+pub(super) struct Upload<'a> {
+    attempt: Attempt<'a>,
+    file: &'a mut FileState,
+}
+
+impl<'a> Upload<'a> {
+    pub(super) fn new(attempt: Attempt<'a>, file: &'a mut FileState) -> Self {
+        Self { attempt, file }
+    }
+
+    pub(super) async fn run(mut self) -> Result<Outcome, TransferError> {
+        self.attempt.progress.enter(Stage::Deciding);
+        self.prover().check_possible().await?;
+        let source = SourceFile::open(&self.file.job)?;
         let size = source.meta.len();
-        self.progress.set_total(size);
-        let destination = match self.job.destination {
-            Some(destination) if !*self.begun_by_this_run => destination,
+        self.attempt.progress.set_total(size);
+        let destination = match self.file.job.destination {
+            Some(destination) if !self.file.begun_by_this_run => destination,
             _ => existing_entry(
-                self.link
-                    .look(&self.job.remote)
+                self.attempt
+                    .link
+                    .look(&self.file.job.remote)
                     .await
                     .map_err(TransferError::remote("look at the file"))?,
             ),
@@ -103,9 +113,9 @@ impl Attempt<'_> {
             destination,
             local: Some(&source.file),
         };
-        match self.decide(ends).await? {
+        match decide(self.attempt, self.file, ends).await? {
             // All bytes had arrived when the connection broke.
-            TransferAction::Same(proof) if *self.begun_by_this_run => {
+            TransferAction::Same(proof) if self.file.begun_by_this_run => {
                 self.keep_times(&source).await?;
                 let resumed_from = size;
                 Ok(Outcome::Sent { resumed_from, proof })
@@ -123,50 +133,61 @@ impl Attempt<'_> {
         }
     }
 
+    fn prover(&self) -> Prover<'_> {
+        Prover::new(self.attempt, self.file)
+    }
+
     /// Gives the file another name from now on, also on the next connection.
     async fn rename_remote(&mut self) -> Result<(), TransferError> {
         for ending in endings() {
-            let renamed = self.job.renamed(&ending);
-            let there = self.link.look(&renamed.remote).await;
+            let renamed = self.file.job.renamed(&ending);
+            let there = self.attempt.link.look(&renamed.remote).await;
             let there = there.map_err(TransferError::remote("look for a free name"))?;
-            if there.is_none() && self.context.claim(renamed.target()) {
-                let message = format!("{}: sent as {}", self.job.name(), printable(&renamed.remote));
-                self.context.hub.warn(&message);
-                *self.job = renamed;
+            if there.is_none() && self.attempt.context.claim(renamed.target()) {
+                let message = format!("{}: sent as {}", self.file.job.name(), printable(&renamed.remote));
+                self.attempt.context.hub.warn(&message);
+                self.file.job = renamed;
                 return Ok(());
             }
         }
         Err(TransferError::NoName)
     }
 
-    async fn send(self, source: &SourceFile, from: u64, head: Digest) -> Result<Outcome, TransferError> {
+    async fn send(&mut self, source: &SourceFile, from: u64, head: Digest) -> Result<Outcome, TransferError> {
         let mode = local_attributes(&source.meta).permissions;
-        let opened = self.link.open_write(&self.job.remote, from == 0, mode).await;
+        let opened = self
+            .attempt
+            .link
+            .open_write(&self.file.job.remote, from == 0, mode)
+            .await;
         let handle = opened.map_err(TransferError::remote("open the file"))?;
-        *self.begun_by_this_run = true;
-        self.progress.set_done(from);
-        self.progress.enter(Stage::Sending);
+        self.file.begun_by_this_run = true;
+        self.attempt.progress.set_done(from);
+        self.attempt.progress.enter(Stage::Sending);
         let size = source.meta.len();
         let small = size - from.min(size) < SMALL_BYTES;
         let digest = if small {
             self.send_at_once(source, &handle, from, head).await?
         } else {
-            let digest = self.proves().then_some(head);
+            let digest = self.prover().is_wanted().then_some(head);
             let files = OpenFiles {
                 local: &source.file,
                 handle: &handle,
             };
-            let sent = self.pump_up(files, from..size, digest).await;
-            if sent.is_err() {
-                // The bytes that have arrived are kept, and the reply does not matter.
-                drop(self.link.begin(&Request::Close { handle: &handle }));
-            }
-            let (end, digest) = sent?;
+            let sent = match pump_up(self.attempt, files, from..size, digest).await {
+                Ok(sent) => sent,
+                Err(failed) => {
+                    let error = self.cut_back(failed).await;
+                    // The bytes that have arrived are kept, and the reply does not matter.
+                    self.attempt.link.forget_handle(&handle);
+                    return Err(error);
+                }
+            };
             self.finish(source, &handle).await?;
-            source.check(end)?;
-            digest.map(Digest::value)
+            source.check(sent.end)?;
+            sent.digest.map(Digest::value)
         };
-        let proof = self.verify(digest, None, HINT).await?;
+        let proof = self.prover().verify(digest, None, HINT).await?;
         Ok(Outcome::Sent {
             resumed_from: from,
             proof,
@@ -175,12 +196,12 @@ impl Attempt<'_> {
 
     /// The times and permissions to set, if they are to be kept.
     fn kept(&self, source: &SourceFile) -> Option<Attributes> {
-        self.context.settings.preserve.then(|| {
+        self.attempt.context.settings.preserve.then(|| {
             let attrs = local_attributes(&source.meta);
             if attrs.times.is_none() {
-                let job = self.job.name();
+                let job = self.file.job.name();
                 let warning = "its time is not kept: SFTP has only times from 1970 to 2106";
-                self.context.hub.warn(&format!("{job}: {warning}"));
+                self.attempt.context.hub.warn(&format!("{job}: {warning}"));
             }
             attrs
         })
@@ -189,39 +210,37 @@ impl Attempt<'_> {
     /// Sets times and permissions of a file that exists already.
     async fn keep_times(&self, source: &SourceFile) -> Result<(), TransferError> {
         if let Some(attrs) = self.kept(source) {
-            let set = self.link.set(&self.job.remote, &attrs).await;
+            let set = self.attempt.link.set(&self.file.job.remote, &attrs).await;
             set.map_err(TransferError::remote("keep times and permissions"))?;
         }
         Ok(())
     }
 
-    /// Cuts the server's file back after a refused WRITE. Later WRITEs may have succeeded; the rest must be a beginning
-    /// of the file, without a hole that the next run would take for the file's own bytes.
-    pub(super) async fn cut_back(&self, refusal: FirstRefusal) -> Result<(), TransferError> {
-        let Some((offset, error)) = refusal.refused else {
-            return Ok(());
-        };
+    /// Cuts the server's file back after a refused WRITE, and returns the error. Later WRITEs may have succeeded; the
+    /// rest must be a beginning of the file, without a hole that the next run would take for the file's own bytes.
+    async fn cut_back(&self, failed: FailedWrite) -> TransferError {
         let attrs = Attributes {
-            size: Some(offset),
+            size: failed.refused_at,
             ..Attributes::default()
         };
-        if matches!(error, TransferError::Remote(..))
-            && let Err(failed) = self.link.set(&self.job.remote, &attrs).await
+        if failed.refused_at.is_some()
+            && matches!(failed.error, TransferError::Remote(..))
+            && let Err(uncut) = self.attempt.link.set(&self.file.job.remote, &attrs).await
         {
-            let job = self.job.name();
-            self.context.hub.warn(&format!(
-                "{job}: the part that has arrived may have holes: {failed}"
-            ));
+            let job = self.file.job.name();
+            let warning = format!("{job}: the part that has arrived may have holes: {uncut}");
+            self.attempt.context.hub.warn(&warning);
         }
-        Err(error)
+        failed.error
     }
 
     async fn finish(&self, source: &SourceFile, handle: &Bytes) -> Result<(), TransferError> {
         if let Some(attrs) = self.kept(source) {
-            let set = self.link.set_handle(handle, &attrs).await;
+            let set = self.attempt.link.set_handle(handle, &attrs).await;
             set.map_err(TransferError::remote("keep times and permissions"))?;
         }
-        self.link
+        self.attempt
+            .link
             .close_handle(handle)
             .await
             .map_err(TransferError::remote("close the file"))
@@ -241,10 +260,10 @@ impl Attempt<'_> {
         while at < size {
             let room = u32::try_from(size - at)
                 .unwrap_or(u32::MAX)
-                .min(self.link.limits.write);
+                .min(self.attempt.link.channel.limits.write);
             let mut block = Block::new(handle, at, room);
-            let count = super::pump::read_full(&source.file, block.data(), at)
-                .map_err(TransferError::local("read the file"))?;
+            let count =
+                read_full(&source.file, block.data(), at).map_err(TransferError::local("read the file"))?;
             block.cut(count);
             head.update(block.data());
             if count == 0 {
@@ -255,25 +274,30 @@ impl Attempt<'_> {
         }
         let (sender, mut completions) = tokio::sync::mpsc::unbounded_channel();
         for block in blocks {
-            self.link.write(block, &sender);
+            self.attempt.link.channel.write(block, &sender);
         }
         drop(sender);
-        let set = self
-            .kept(source)
-            .map(|attrs| self.link.begin(&Request::Fsetstat { handle, attrs }));
-        let closed = self.link.begin(&Request::Close { handle });
+        let set = self.kept(source).map(|attrs| {
+            self.attempt
+                .link
+                .channel
+                .begin(&Request::Fsetstat { handle, attrs })
+        });
+        let closed = self.attempt.link.channel.begin(&Request::Close { handle });
         let mut refusal = FirstRefusal::default();
         while let Some(written) = completions.recv().await {
             let offset = written.offset;
-            refusal.take(offset, self.written(written));
+            refusal.take(offset, check_written(self.attempt, written));
         }
-        self.cut_back(refusal).await?;
-        let lost = |_| TransferError::ConnectionLost(self.link.lost());
+        if let Err(failed) = refusal.into_result() {
+            return Err(self.cut_back(failed).await);
+        }
+        let lost = |_| self.attempt.lost();
         if let Some(set) = set {
             done(set.await.map_err(lost)?).map_err(TransferError::remote("keep times and permissions"))?;
         }
         done(closed.await.map_err(lost)?).map_err(TransferError::remote("close the file"))?;
         source.check(at)?;
-        Ok(self.proves().then(|| head.value()))
+        Ok(self.prover().is_wanted().then(|| head.value()))
     }
 }

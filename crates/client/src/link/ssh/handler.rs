@@ -6,8 +6,8 @@ use russh::ChannelId;
 use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::PublicKeyOrCertificate;
 
-use super::inbox::Inbox;
 use crate::connect::Callbacks;
+use crate::link::inbox::Inbox;
 use base::visible::printable;
 
 /// The state that the callbacks and the link share.
@@ -26,7 +26,7 @@ pub struct SshHandler {
 
 impl SshHandler {
     /// Makes the handler for [`connect`](crate::connect::connect). `wiring` then goes to
-    /// [`Link::open`](super::channel::Link::open).
+    /// [`SshTransport::new`](super::SshTransport::new).
     pub fn new(callbacks: Callbacks, wiring: SharedChannel) -> Self {
         Self { callbacks, wiring }
     }

@@ -1,0 +1,156 @@
+//! Fetches the bytes of a file with many READs under way.
+//!
+//! Failures: the server refuses a READ, the connection is lost (every READ reports that at once), replies come out of
+//! order or short (each is known by its offset), or this machine's disk fails.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::attempt::Attempt;
+use super::digest::Follower;
+use super::error::TransferError;
+use super::file_sink::{FileSink, TruncateOnDrop};
+use super::open_files::OpenFiles;
+use crate::link::{ByteRange, CompletedRequest, Completion, DataSink, InFlightPermit, Link, RemoteError};
+
+/// Downloads the range into the file, and the bytes behind it if the source has grown. Returns where the file ends.
+pub(super) async fn pump_down(
+    attempt: Attempt<'_>,
+    files: OpenFiles<'_>,
+    range: Range<u64>,
+    follower: Option<&Follower>,
+) -> Result<u64, TransferError> {
+    let sink = Arc::new(FileSink::new(Arc::clone(files.local), range.start));
+    // This also closes the sink if the future is dropped before its end.
+    let closing = TruncateOnDrop(Arc::clone(&sink));
+    let (sender, mut completions) = mpsc::unbounded_channel();
+    let mut schedule = ReadSchedule::new(range, attempt.link.channel.limits.read);
+    let sink_for_link: Arc<dyn DataSink> = Arc::clone(&sink) as _;
+    loop {
+        let wanted = schedule.next();
+        if wanted.is_none() && schedule.under_way.is_empty() {
+            break;
+        }
+        let completed = tokio::select! {
+            biased;
+            Some(completed) = completions.recv() => Some(completed),
+            Some(permit) = reserve_next(attempt.link, wanted), if wanted.is_some() => {
+                if let Some(wanted) = wanted {
+                    schedule.asked(wanted, permit);
+                    attempt.link.channel.read(files.handle, wanted, &sink_for_link, &sender);
+                }
+                None
+            }
+        };
+        if let Some(completed) = completed {
+            let count = schedule.received(completed, attempt)?;
+            attempt.progress.add(count);
+            if let Some(follower) = follower {
+                follower.reach(sink.whole());
+            }
+        }
+        if sink.has_failed() {
+            break;
+        }
+    }
+    drop(closing);
+    sink.outcome()
+        .map_err(TransferError::local("write to the file"))?;
+    Ok(sink.whole())
+}
+
+async fn reserve_next(link: &Link, wanted: Option<ByteRange>) -> Option<InFlightPermit> {
+    link.channel.reserve(wanted?.length).await
+}
+
+/// The READs that are still to be sent.
+struct ReadSchedule {
+    next: u64,
+    size: u64,
+    block: u32,
+    /// The ranges that are missing because replies were shorter than requested.
+    again: VecDeque<ByteRange>,
+    under_way: HashMap<u64, InFlightPermit>,
+    /// Whether a READ behind the expected end is under way or was answered. Only its reply proves the end of the file.
+    probed: bool,
+    /// The end of the file as the server reported it.
+    end: Option<u64>,
+}
+
+impl ReadSchedule {
+    fn new(range: Range<u64>, block: u32) -> Self {
+        Self {
+            next: range.start,
+            size: range.end,
+            block,
+            again: VecDeque::new(),
+            under_way: HashMap::new(),
+            probed: false,
+            end: None,
+        }
+    }
+
+    /// The next range to ask for.
+    fn next(&self) -> Option<ByteRange> {
+        if let Some(rest) = self.again.front() {
+            return Some(*rest);
+        }
+        if self.end.is_some() {
+            return None;
+        }
+        let length = match self.size.checked_sub(self.next) {
+            Some(left @ 1..) => u32::try_from(left).unwrap_or(u32::MAX).min(self.block),
+            _ if self.probed => return None,
+            _ => self.block,
+        };
+        Some(ByteRange {
+            offset: self.next,
+            length,
+        })
+    }
+
+    fn asked(&mut self, range: ByteRange, permit: InFlightPermit) {
+        let ByteRange { offset, length } = range;
+        if self.again.front() == Some(&range) {
+            self.again.pop_front();
+        } else if self.next >= self.size {
+            self.probed = true;
+        } else {
+            self.next = offset.saturating_add(u64::from(length));
+        }
+        self.under_way.insert(offset, permit);
+    }
+
+    /// Takes a reply. Returns how many bytes came.
+    fn received(&mut self, completed: CompletedRequest, attempt: Attempt<'_>) -> Result<u64, TransferError> {
+        self.under_way.remove(&completed.offset);
+        let count = match completed.ended {
+            Completion::ConnectionLost => return Err(attempt.lost()),
+            Completion::Data(count) => count,
+            Completion::Reply(reply) => match RemoteError::from_reply(reply, "data") {
+                failed if failed.is_end() => 0,
+                failed => return Err(TransferError::Remote("read the file", failed)),
+            },
+        };
+        let end = completed.offset.saturating_add(u64::from(count));
+        if count == 0 {
+            self.end = Some(self.end.map_or(completed.offset, |end| end.min(completed.offset)));
+            return Ok(0);
+        }
+        if end > self.size {
+            // The file has grown, so what lies behind is asked for as well.
+            self.size = end;
+            self.next = self.next.max(end);
+            self.probed = false;
+        } else if count < completed.length {
+            self.again.push_back(ByteRange {
+                offset: end,
+                length: completed.length - count,
+            });
+        }
+        Ok(u64::from(count))
+    }
+}

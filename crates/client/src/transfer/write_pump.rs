@@ -1,0 +1,226 @@
+//! Sends the bytes of a file with many WRITEs under way.
+//!
+//! Failures: the server refuses a WRITE (the others that are under way are awaited, and the refusal with the lowest
+//! offset is reported), the connection is lost (every WRITE reports that at once), or this machine's disk fails.
+
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::Attempt;
+use super::digest::{BlockHasher, Digest};
+use super::error::TransferError;
+use super::open_files::OpenFiles;
+use crate::link::{Block, CompletedRequest, Completion, InFlightPermit, RemoteError, done};
+
+/// How many blocks are read before the sender is woken: waking it costs as much as reading one.
+const AT_ONCE: usize = 4;
+/// The number of such batches that are read before they are sent.
+const READ_AHEAD: usize = 2;
+
+/// Reads until the buffer is full or the file ends. Returns the number of bytes.
+pub(super) fn read_full(file: &File, buffer: &mut [u8], at: u64) -> io::Result<u32> {
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..)
+        && !room.is_empty()
+    {
+        match file.read_at(room, at.saturating_add(filled as u64)) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(u32::try_from(filled).unwrap_or(u32::MAX))
+}
+
+/// A file that is read block by block, until `end` or its own end.
+struct BlockReader {
+    file: Arc<File>,
+    handle: Vec<u8>,
+    at: u64,
+    end: u64,
+    /// The size of a block, in bytes.
+    room: u32,
+}
+
+impl BlockReader {
+    fn next(&mut self) -> Option<io::Result<Block>> {
+        let room = u32::try_from(self.end.saturating_sub(self.at)).unwrap_or(u32::MAX);
+        let room = room.min(self.room);
+        if room == 0 {
+            return None;
+        }
+        let mut block = Block::new(&self.handle, self.at, room);
+        let read = read_full(&self.file, block.data(), self.at);
+        let count = *read.as_ref().unwrap_or(&0);
+        block.cut(count);
+        self.at = self.at.saturating_add(u64::from(count));
+        if count < room {
+            // The file has ended or cannot be read: there is no next block.
+            self.end = self.at;
+        }
+        match read {
+            Ok(0) => None,
+            read => Some(read.map(|_| block)),
+        }
+    }
+
+    /// Reads blocks until the receiver is dropped.
+    fn run(mut self, blocks: &mpsc::Sender<Vec<io::Result<Block>>>) {
+        loop {
+            let some: Vec<_> = std::iter::from_fn(|| self.next()).take(AT_ONCE).collect();
+            if some.is_empty() || blocks.blocking_send(some).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// A range that has arrived at the server.
+pub(super) struct SentRange {
+    /// The offset where it ended, because this machine's file ended there at the latest.
+    pub end: u64,
+    /// The digest of the file up to there, if it was asked for.
+    pub digest: Option<Digest>,
+}
+
+/// Why a range was not sent.
+pub(super) struct FailedWrite {
+    /// The offset of the first WRITE that was refused. `None`: none was.
+    pub refused_at: Option<u64>,
+    /// The reason.
+    pub error: TransferError,
+}
+
+impl From<TransferError> for FailedWrite {
+    fn from(error: TransferError) -> Self {
+        Self {
+            refused_at: None,
+            error,
+        }
+    }
+}
+
+/// The refusal of many WRITEs that counts: the first in the file, which is not always the first to arrive.
+#[derive(Default)]
+pub(super) struct FirstRefusal {
+    /// The offset of the refused WRITE, and the reason.
+    refused: Option<(u64, TransferError)>,
+}
+
+impl FirstRefusal {
+    pub fn take(&mut self, offset: u64, written: Result<(), TransferError>) {
+        if let Err(error) = written
+            && self.refused.as_ref().is_none_or(|(first, _)| offset < *first)
+        {
+            self.refused = Some((offset, error));
+        }
+    }
+
+    pub fn is_there(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    pub fn into_result(self) -> Result<(), FailedWrite> {
+        match self.refused {
+            None => Ok(()),
+            Some((offset, error)) => Err(FailedWrite {
+                refused_at: Some(offset),
+                error,
+            }),
+        }
+    }
+}
+
+/// Checks how a WRITE ended, and counts its bytes.
+pub(super) fn check_written(attempt: Attempt<'_>, written: CompletedRequest) -> Result<(), TransferError> {
+    match written.ended {
+        Completion::ConnectionLost => Err(attempt.lost()),
+        Completion::Data(_) => Err(TransferError::Remote(
+            "write to the file",
+            RemoteError::UnexpectedReply("a status"),
+        )),
+        Completion::Reply(reply) => {
+            done(reply).map_err(TransferError::remote("write to the file"))?;
+            attempt.progress.add(u64::from(written.length));
+            Ok(())
+        }
+    }
+}
+
+/// Sends the range, with many WRITEs under way.
+pub(super) async fn pump_up(
+    attempt: Attempt<'_>,
+    files: OpenFiles<'_>,
+    range: Range<u64>,
+    digest: Option<Digest>,
+) -> Result<SentRange, FailedWrite> {
+    let (read, mut blocks) = mpsc::channel(READ_AHEAD);
+    let reader = BlockReader {
+        file: Arc::clone(files.local),
+        handle: files.handle.to_vec(),
+        at: range.start,
+        end: range.end,
+        room: attempt.link.channel.limits.write,
+    };
+    tokio::task::spawn_blocking(move || reader.run(&read));
+    let hasher = digest.map(BlockHasher::start);
+    let (sender, mut completions) = mpsc::unbounded_channel();
+    let permits = Mutex::new(HashMap::<u64, InFlightPermit>::new());
+    let permits = || permits.lock();
+    let refused = CancellationToken::new();
+
+    let sending = async {
+        // Dropping the sender ends `completions` when the last reply has arrived.
+        let sender = sender;
+        let mut at = range.start;
+        while let Some(some) = blocks.recv().await {
+            for block in some {
+                let block = block.map_err(TransferError::local("read the file"))?;
+                at = block.offset.saturating_add(u64::from(block.length));
+                let permit = tokio::select! {
+                    permit = attempt.link.channel.reserve(block.length) => permit,
+                    () = refused.cancelled() => return Ok(at),
+                };
+                permits().extend(permit.map(|permit| (block.offset, permit)));
+                let data = attempt.link.channel.write(block, &sender);
+                if let Some(hasher) = &hasher {
+                    hasher.feed(data).await;
+                }
+            }
+        }
+        Ok::<_, TransferError>(at)
+    };
+    let receiving = async {
+        let mut refusal = FirstRefusal::default();
+        while let Some(written) = completions.recv().await {
+            let offset = written.offset;
+            permits().remove(&offset);
+            refusal.take(offset, check_written(attempt, written));
+            if refusal.is_there() {
+                refused.cancel();
+            }
+        }
+        refusal
+    };
+    let (sent, refusal) = tokio::join!(sending, receiving);
+    refusal.into_result()?;
+    let digest = match hasher {
+        Some(hasher) => Some(
+            hasher
+                .finish()
+                .await
+                .map_err(TransferError::local("hash the file"))?,
+        ),
+        None => None,
+    };
+    Ok(SentRange { end: sent?, digest })
+}
