@@ -12,6 +12,7 @@ mod faulty_server;
 mod full;
 mod hashless;
 mod meanwhile;
+mod proof;
 mod proxy;
 mod table;
 

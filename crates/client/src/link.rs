@@ -6,8 +6,10 @@
 
 mod block;
 mod channel;
+mod command_hashing;
 mod error;
-mod hash_methods;
+mod hash;
+mod hash_routes;
 pub mod hashing;
 mod inbox;
 mod md5sum;
@@ -20,7 +22,8 @@ mod transport;
 pub use block::Block;
 pub use channel::{ByteRange, InFlightPermit, Limits, SftpChannel};
 pub use error::{ConnectionLost, OpenError, RemoteError, TransportError, done};
-pub use hash_methods::Md5;
+pub use hash::{Extent, HashAnswer, HashKind, HashQuestion, HashValue, NoHash};
+pub use hash_routes::{HashRoute, HashRoutes};
 pub use inbox::{CompletedRequest, Completion, DataSink};
 pub use space::Space;
 pub use ssh::{SharedChannel, SshHandler, SshTransport};
@@ -29,7 +32,7 @@ pub use transport::Transport;
 use bytes::Bytes;
 use sftp_wire::{Attributes, ExtendedRequest, Extension, OpenFlags, Reply, Request};
 
-use hash_methods::FailedHashMethods;
+use command_hashing::CommandHashing;
 
 /// The most entries of one directory that are kept: a malicious server could list names without end.
 const MAX_ENTRIES: usize = 4_000_000;
@@ -50,8 +53,9 @@ pub struct Link {
     /// The absolute path of the home directory, as the server reported it.
     pub home: Result<Vec<u8>, RemoteError>,
     transport: Box<dyn Transport>,
-    /// The ways to hash that do not work on this connection.
-    failed_hash_methods: FailedHashMethods,
+    /// What this connection has learned about the routes by which the server may hash.
+    pub hash_routes: HashRoutes,
+    commands: CommandHashing,
 }
 
 impl Link {
@@ -64,7 +68,8 @@ impl Link {
             channel: open::open(&*transport).await?,
             home: Err(RemoteError::UnexpectedReply("a home")),
             transport,
-            failed_hash_methods: FailedHashMethods::default(),
+            hash_routes: HashRoutes::default(),
+            commands: CommandHashing::default(),
         };
         let (limits, home) = tokio::join!(open::limits_of(&link.channel), link.realpath(b"."));
         (link.channel.limits, link.home) = (limits?, home);

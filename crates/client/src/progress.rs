@@ -62,12 +62,14 @@ pub fn summary(summary: &Summary, totals: &Totals, elapsed: Duration) -> String 
         text.push_str(&format!(" ({})", line::rate(rate)));
     }
     match summary.sent.saturating_sub(summary.proven) {
-        0 => text.push_str(", MD5 verified"),
+        0 if summary.proven_by_sha256 == 0 => text.push_str(", MD5 verified"),
+        0 if summary.proven_by_sha256 == summary.sent => text.push_str(", SHA-256 verified"),
+        0 => text.push_str(", verified"),
         unproven if summary.proven == 0 && unproven == summary.sized => {
             text.push_str(", only sizes compared")
         }
         unproven if summary.proven == 0 && unproven == summary.sent => text.push_str(", not verified"),
-        unproven => text.push_str(&format!(", {unproven} not verified by MD5")),
+        unproven => text.push_str(&format!(", {unproven} not verified by hash")),
     }
     let rest = [
         (summary.same, "already there"),

@@ -36,5 +36,5 @@ pub use context::TransferContext;
 pub use engine::Engine;
 pub use job::{Direction, Job, SMALL_BYTES};
 pub use outcome::{Outcome, Proof};
-pub use settings::{Settings, Verify};
+pub use settings::{HashChoice, Settings, Verify};
 pub use summary::Summary;

@@ -2,6 +2,7 @@
 
 mod connection;
 mod replies;
+mod shell;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use connection::{FaultyConnection, SharedCounters};
+pub use shell::Shell;
 use testkit::sshd::keygen;
 
 /// The faults of a server. By default it has none, and offers md5-hash.
@@ -19,6 +21,10 @@ use testkit::sshd::keygen;
 pub struct Faults {
     /// The server offers no way to hash files.
     pub no_hashes: bool,
+    /// What is wrong with the replies to md5-hash.
+    pub hashes: HashFault,
+    /// The program that runs commands. Without one they are refused.
+    pub shell: Option<Shell>,
     /// The server flips a bit of the byte at this offset when it stores a file.
     pub flips: Option<u64>,
     /// The server flips a bit of the byte at this offset when it reads a file.
@@ -41,14 +47,31 @@ pub struct Faults {
     pub names: Vec<Vec<u8>>,
 }
 
+/// What is wrong with a reply to md5-hash.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HashFault {
+    /// The hash is right.
+    #[default]
+    None,
+    /// The hash is that of an empty input.
+    OfNothing,
+    /// The hash is a byte too short.
+    Short,
+    /// One bit of the hash is wrong.
+    Lie,
+    /// The server refuses to hash any file.
+    Denied,
+}
+
 /// The contents of the files by their absolute paths.
-type Files = Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>;
+pub type Files = Arc<Mutex<BTreeMap<Vec<u8>, Vec<u8>>>>;
 
 /// A running server, which ends when this is dropped.
 pub struct FaultyServer {
     dir: tempfile::TempDir,
     pub port: u16,
     pub files: Files,
+    counters: Arc<SharedCounters>,
     stop: CancellationToken,
 }
 
@@ -75,15 +98,12 @@ impl FaultyServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (files, stop) = (Files::default(), CancellationToken::new());
-        let (stored, faults, counters) = (
-            Arc::clone(&files),
-            Arc::new(faults),
-            Arc::<SharedCounters>::default(),
-        );
+        let counters = Arc::<SharedCounters>::default();
+        let (stored, faults, shared) = (Arc::clone(&files), Arc::new(faults), Arc::clone(&counters));
         let serving = async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let connection =
-                    FaultyConnection::new(Arc::clone(&faults), Arc::clone(&stored), Arc::clone(&counters));
+                    FaultyConnection::new(Arc::clone(&faults), Arc::clone(&stored), Arc::clone(&shared));
                 let config = Arc::clone(&config);
                 tokio::spawn(async move {
                     if let Ok(session) = server::run_stream(config, stream, connection).await {
@@ -98,8 +118,14 @@ impl FaultyServer {
             dir,
             port,
             files,
+            counters,
             stop,
         }
+    }
+
+    /// Returns the commands that were run so far.
+    pub fn commands(&self) -> Vec<String> {
+        self.counters.commands.lock().unwrap().clone()
     }
 
     /// Connects a client to the server, which accepts any credentials.

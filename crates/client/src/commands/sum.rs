@@ -11,12 +11,12 @@ use serde_json::json;
 use super::candidates::Candidates;
 use super::session::{RemotePath, Session};
 use super::verb::Verb;
-use crate::link::{Md5, hashing};
+use crate::link::{Extent, HashAnswer, HashKind, HashQuestion, HashValue, NoHash, hashing};
 use crate::output::{Style, about, print_bytes, print_json};
 use base::digest;
 use base::digest::Algorithm;
 use base::error::{Error, Result};
-use base::visible::{hex, printable};
+use base::visible::printable;
 
 /// Show the MD5 hashes of files on the server, computed there
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
@@ -47,19 +47,34 @@ async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
     let mut code = 0;
     for word in &args.words {
         for RemotePath { shown, path } in session.matching(&link, word).await? {
-            match hashing::md5(&link, &path, None).await {
-                Ok(Some(hash)) if session.output.style == Style::Json => {
-                    print_json(&about(&path, json!({ "md5": hex(&hash) })))?;
+            let question = HashQuestion {
+                path: &path,
+                handle: None,
+                extent: Extent::Whole,
+                expected: None,
+                kind: HashKind::Md5,
+            };
+            match hashing::hash(&link, &question).await {
+                Ok(HashAnswer::Value(hash, _)) if session.output.style == Style::Json => {
+                    print_json(&about(&path, json!({ "md5": hash.to_string() })))?;
                 }
-                Ok(Some(hash)) => print_bytes(&line(&hash, &shown))?,
-                Ok(None) => {
+                Ok(HashAnswer::Value(hash, _)) => print_bytes(&line(&hash, &shown))?,
+                Ok(HashAnswer::CannotBeHad(NoHash::NoRoute)) => {
                     return Err(
                         Error::new("this server cannot hash").hint("get the file, and use md5sum here")
                     );
                 }
-                Err(failed) => {
+                Ok(HashAnswer::CannotBeHad(NoHash::Refused(refused))) => {
                     code = 1;
-                    session.complain(&shown, &failed);
+                    session.complain(&shown, &refused);
+                }
+                Ok(HashAnswer::CannotBeHad(reason)) => {
+                    code = 1;
+                    session.complain(&shown, &reason);
+                }
+                Err(lost) => {
+                    code = 1;
+                    session.complain(&shown, &lost);
                 }
             }
         }
@@ -68,10 +83,10 @@ async fn sum(session: &Arc<Session>, args: &SumArgs) -> Result<u8> {
 }
 
 /// The line that md5sum prints for a hash.
-fn line(hash: &Md5, name: &[u8]) -> Vec<u8> {
+fn line(hash: &HashValue, name: &[u8]) -> Vec<u8> {
     let name = match io::stdout().is_terminal() {
         true => printable(name).into_bytes(),
         false => name.to_vec(),
     };
-    digest::line(digest::Style::default(), Algorithm::Md5, hash, &name)
+    digest::line(digest::Style::default(), Algorithm::Md5, hash.bytes(), &name)
 }

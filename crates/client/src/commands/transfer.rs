@@ -21,7 +21,7 @@ use crate::plan::{ExistingEntry, Policy};
 use crate::progress;
 use crate::transfer::free_space::InsufficientSpace;
 use crate::transfer::progress_hub::{ProgressHub, Totals};
-use crate::transfer::{Engine, SMALL_BYTES, Settings, Verify};
+use crate::transfer::{Engine, HashChoice, SMALL_BYTES, Settings, Verify};
 use base::error::{Error, Result};
 use base::size::Size;
 use base::visible::printable;
@@ -50,6 +50,9 @@ pub struct TransferArgs {
     /// Whether to compare the hashes of both files after a transfer.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub verify: Verify,
+    /// Which hash to compare: `fast` is SHA-256 where it is faster.
+    #[arg(long, value_enum, value_name = "KIND", default_value_t)]
+    pub hash: HashChoice,
     /// The files to transfer, and their destination.
     #[arg(required = true, value_name = "FILE")]
     pub words: Vec<OsString>,
@@ -67,6 +70,7 @@ impl TransferArgs {
             },
             resume: !self.no_resume,
             verify: self.verify,
+            hash: self.hash,
             preserve: self.preserve,
         }
     }

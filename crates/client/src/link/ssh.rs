@@ -114,7 +114,7 @@ async fn send(mut packets: OutgoingPackets, writer: russh::ChannelWriteHalf<Msg>
     }
 }
 
-/// Runs a command on this channel, and returns what it prints. `None`: it failed.
+/// Runs a command on this channel, and returns what it prints. `None`: the server does not run it.
 async fn output_of(
     mut channel: russh::Channel<Msg>,
     command: Vec<u8>,
@@ -123,16 +123,15 @@ async fn output_of(
     channel.exec(true, command).await?;
     // No command here reads input.
     channel.eof().await?;
-    let (mut output, mut code) = (Vec::new(), None);
+    let mut output = Vec::new();
     while let Some(message) = channel.wait().await {
         match message {
             ChannelMsg::Data { data } if output.len() + data.len() <= max_output => {
                 output.extend_from_slice(&data);
             }
-            ChannelMsg::ExitStatus { exit_status } => code = Some(exit_status),
             ChannelMsg::Failure => return Ok(None),
             _ => {}
         }
     }
-    Ok((code == Some(0)).then_some(output))
+    Ok(Some(output))
 }

@@ -10,7 +10,7 @@ use super::channel::ByteRange;
 use super::error::{OpenError, TransportError};
 use super::inbox::{CompletedRequest, Completion, DataSink, Inbox, PendingRequest};
 use super::outbox::{Outbox, OutgoingPackets};
-use super::{Link, Transport, hashing};
+use super::{Extent, HashAnswer, HashKind, HashQuestion, HashRoute, HashValue, Link, Transport, hashing};
 use sftp_wire::frame::{LENGTH_FIELD, request_length};
 use sftp_wire::{Attributes, Name, Packet, Reply, Request, StatusCode};
 
@@ -250,12 +250,13 @@ impl Transport for MemoryTransport {
 
     async fn run(&self, command: Vec<u8>, _max_output: usize) -> Result<Option<Vec<u8>>, TransportError> {
         let command = String::from_utf8(command).unwrap();
-        let hash = match command.as_str() {
-            "md5sum" => "d41d8cd98f00b204e9800998ecf8427e",
-            _ => "000102030405060708090a0b0c0d0e0f",
+        let name = match command.strip_prefix("md5sum ") {
+            Some(_) => REAL_PATH,
+            None => b"-",
         };
+        let hash = b"000102030405060708090a0b0c0d0e0f";
         self.commands.lock().push(command);
-        Ok(Some(format!("{hash}  -\n").into_bytes()))
+        Ok(Some([hash, &b"  "[..], name, b"\n"].concat()))
     }
 
     async fn close(&self) {
@@ -269,16 +270,24 @@ async fn a_link_works_over_any_transport() {
     let commands = Arc::clone(&transport.commands);
     let link = Link::open(Box::new(transport)).await.unwrap();
     assert_eq!(link.home, Ok(REAL_PATH.to_vec()));
-    let expected: [u8; 16] = std::array::from_fn(|n| u8::try_from(n).unwrap());
-    assert_eq!(hashing::md5(&link, b"f", None).await, Ok(Some(expected)));
-    assert_eq!(hashing::md5(&link, b"f", Some(7)).await, Ok(Some(expected)));
+    let expected = HashValue::Md5(std::array::from_fn(|n| u8::try_from(n).unwrap()));
+    for (extent, route) in [
+        (Extent::Whole, HashRoute::Command),
+        (Extent::First(7), HashRoute::CommandHead),
+    ] {
+        let question = HashQuestion {
+            path: b"f",
+            handle: None,
+            extent,
+            expected: None,
+            kind: HashKind::Md5,
+        };
+        let answer = hashing::hash(&link, &question).await;
+        assert_eq!(answer, Ok(HashAnswer::Value(expected, route)));
+    }
     assert_eq!(
         commands.lock()[..],
-        [
-            "md5sum",
-            "md5sum '/home/it'\\''s'",
-            "head -c 7 '/home/it'\\''s' | md5sum"
-        ]
+        ["md5sum /home/it\\'s", "head -c 7 /home/it\\'s | md5sum"]
     );
     assert!(link.stat(b"f").await.unwrap_err().is_unsupported());
     link.close().await;

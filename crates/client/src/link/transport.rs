@@ -24,7 +24,7 @@ pub trait Transport: Send + Sync {
     async fn start_sftp(&self, init: Vec<u8>) -> Result<Outbox, OpenError>;
 
     /// Runs a command without input, and returns what it prints: at most `max_output` bytes, more are dropped. `None`:
-    /// the server does not run it, or it failed. The transport bounds how many commands run at once.
+    /// the server does not run it. How it ends does not count: what it has printed does. The transport bounds how many commands run at once.
     ///
     /// # Errors
     /// When the connection fails, or has no place for a command.

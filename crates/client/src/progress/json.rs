@@ -101,6 +101,7 @@ fn way(direction: Direction) -> &'static str {
 fn known(proof: Proof) -> &'static str {
     match proof {
         Proof::Md5 => "md5",
+        Proof::Sha256 => "sha256",
         Proof::Sizes => "sizes",
         Proof::NotAsked => "no",
     }

@@ -29,6 +29,7 @@ pub(super) fn ended(
         Err(error) => format!("FAILED: {error}"),
         Ok(_) if !is_large(progress) => return None,
         Ok(Outcome::Same(Proof::Md5)) => "already there, MD5 verified".to_owned(),
+        Ok(Outcome::Same(Proof::Sha256)) => "already there, SHA-256 verified".to_owned(),
         Ok(Outcome::Same(Proof::Sizes | Proof::NotAsked)) => "already there, by its size alone".to_owned(),
         Ok(Outcome::Skipped) => "skipped".to_owned(),
         Ok(Outcome::Sent { resumed_from, proof }) => {
@@ -44,6 +45,7 @@ pub(super) fn ended(
             parts.push(
                 match proof {
                     Proof::Md5 => "MD5 verified",
+                    Proof::Sha256 => "SHA-256 verified",
                     Proof::Sizes => "only sizes compared",
                     Proof::NotAsked => "not verified",
                 }

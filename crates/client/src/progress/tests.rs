@@ -304,7 +304,7 @@ fn the_summary_is_one_line() {
         (of(3, 0), "MD5 verified"),
         (of(0, 3), "only sizes compared"),
         (of(0, 0), "not verified"),
-        (of(1, 2), "2 not verified by MD5"),
+        (of(1, 2), "2 not verified by hash"),
     ] {
         assert_eq!(summary(&of, &totals, ten), format!("{sum}, {how}"));
     }

@@ -1,10 +1,14 @@
 //! What the parts of one attempt at a file share, and what is known about the file from one attempt to the next.
 
+use base::cpu::has_sha_instructions;
+
 use super::context::TransferContext;
+use super::digest::Digest;
 use super::error::TransferError;
 use super::job::Job;
 use super::progress_hub::FileProgress;
-use crate::link::Link;
+use super::settings::HashChoice;
+use crate::link::{HashKind, Link, hashing};
 
 /// One attempt at one file, on one connection.
 #[derive(Clone, Copy)]
@@ -18,6 +22,21 @@ impl Attempt<'_> {
     /// The error of an attempt whose connection is lost.
     pub(super) fn lost(&self) -> TransferError {
         TransferError::ConnectionLost(self.link.channel.lost())
+    }
+
+    /// The hash that is compared on this connection.
+    pub(super) fn hash_kind(&self) -> HashKind {
+        let is_faster = || has_sha_instructions() && hashing::offers(self.link, HashKind::Sha256);
+        match self.context.settings.hash {
+            HashChoice::Md5 => HashKind::Md5,
+            HashChoice::Fast if !is_faster() => HashKind::Md5,
+            HashChoice::Sha256 | HashChoice::Fast => HashKind::Sha256,
+        }
+    }
+
+    /// The digest of nothing so far.
+    pub(super) fn new_digest(&self) -> Digest {
+        Digest::new(self.hash_kind())
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use super::error::TransferError;
 use super::job::Job;
 use super::progress_hub::ProgressHub;
 use super::settings::Settings;
-use crate::link::{Link, RemoteError};
+use crate::link::{Link, NoHash, RemoteError};
 use crate::plan::{Conflict, Policy};
 use crate::remote::Remote;
 
@@ -35,6 +36,8 @@ pub struct TransferContext {
     hasher: RandomState,
     /// The reason why no connection could be made. Once it is known, no other file waits for another attempt.
     gone: Mutex<Option<RemoteError>>,
+    /// Whether the user was told that hashes cannot be had.
+    said_unproven: AtomicBool,
 }
 
 impl TransferContext {
@@ -54,6 +57,7 @@ impl TransferContext {
             claimed: parking_lot::Mutex::default(),
             hasher: RandomState::new(),
             gone: Mutex::new(None),
+            said_unproven: AtomicBool::new(false),
         }
     }
 
@@ -83,6 +87,16 @@ impl TransferContext {
         let link = self.remote.link().await;
         *gone = link.as_ref().err().cloned();
         link
+    }
+
+    /// Warns that a hash cannot be had, and what is done instead: once in the whole run, because it is usually the
+    /// server's nature.
+    pub(super) fn warn_unproven(&self, job: &Job, reason: &NoHash, what: &str) {
+        if !self.said_unproven.swap(true, Ordering::Relaxed) {
+            let once = "other files of this run are not mentioned";
+            self.hub
+                .warn(&format!("{}: {reason}; {what} ({once})", job.name()));
+        }
     }
 
     /// Decides a conflict: by the settings, by an answer that was given for all, or by asking.

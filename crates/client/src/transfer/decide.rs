@@ -8,7 +8,6 @@ use sftp_wire::{Attributes, FileType};
 
 use super::attempt::{Attempt, FileState};
 use super::digest::Digest;
-use super::end_samples::is_all;
 use super::error::TransferError;
 use super::job::Direction;
 use super::outcome::Proof;
@@ -28,10 +27,10 @@ pub(super) enum TransferAction {
 }
 
 impl TransferAction {
-    fn anew() -> Self {
+    fn anew(attempt: Attempt<'_>) -> Self {
         Self::Transfer {
             from: 0,
-            head: Digest::default(),
+            head: attempt.new_digest(),
         }
     }
 }
@@ -54,30 +53,20 @@ pub(super) async fn decide(
 ) -> Result<TransferAction, TransferError> {
     let resume = attempt.context.settings.resume;
     let decision = match (first_step(ends.size, ends.destination, resume), ends.local) {
-        (FirstStep::Transfer, _) => return Ok(TransferAction::anew()),
+        (FirstStep::Transfer, _) => return Ok(TransferAction::anew(attempt)),
         (FirstStep::Conflict(conflict), _) => Decision::Conflict(conflict),
         (FirstStep::Compare { length: 0, .. }, _) => return Ok(TransferAction::Same(Proof::Md5)),
-        (FirstStep::Compare { .. }, None) => return Ok(TransferAction::anew()),
+        (FirstStep::Compare { .. }, None) => return Ok(TransferAction::anew(attempt)),
         (FirstStep::Compare { length, whole }, Some(local)) => {
             let prover = Prover::new(attempt, file);
             let equal = match prover.compare_existing(local, length, whole).await? {
                 ExistingBytes::Same { digest, proof } => Some((digest, proof)),
                 ExistingBytes::Different => None,
-                ExistingBytes::Replaceable => return Ok(TransferAction::anew()),
+                ExistingBytes::Replaceable => return Ok(TransferAction::anew(attempt)),
             };
             match (compared(length, whole, equal.is_some()), equal) {
-                (Decision::Same, Some((_, proof))) => {
-                    if proof == Proof::Sizes && !is_all(length) {
-                        prover.warn_unproven(
-                            "the existing file is taken for the same by its size and its ends",
-                        );
-                    }
-                    return Ok(TransferAction::Same(proof));
-                }
-                (Decision::Transfer { from }, Some((head, proof))) => {
-                    if proof == Proof::Sizes && !is_all(length) {
-                        prover.warn_unproven("the existing file is taken for the beginning by its ends");
-                    }
+                (Decision::Same, Some((_, proof))) => return Ok(TransferAction::Same(proof)),
+                (Decision::Transfer { from }, Some((head, _))) => {
                     attempt.progress.set_done(from);
                     return Ok(TransferAction::Transfer { from, head });
                 }
@@ -87,7 +76,7 @@ pub(super) async fn decide(
     };
     match decision {
         Decision::Conflict(conflict) => resolved(attempt, file, conflict).await,
-        Decision::Same | Decision::Transfer { .. } => Ok(TransferAction::anew()),
+        Decision::Same | Decision::Transfer { .. } => Ok(TransferAction::anew(attempt)),
     }
 }
 
@@ -101,12 +90,12 @@ async fn resolved(
         Direction::Down => file.overwrite_agreed,
     };
     if decided && conflict.may_overwrite() {
-        return Ok(TransferAction::anew());
+        return Ok(TransferAction::anew(attempt));
     }
     match attempt.context.resolve_conflict(&file.job, conflict).await? {
         Policy::Overwrite if conflict.may_overwrite() => {
             file.overwrite_agreed = true;
-            Ok(TransferAction::anew())
+            Ok(TransferAction::anew(attempt))
         }
         Policy::Overwrite | Policy::Ask => Err(TransferError::InTheWay(conflict)),
         Policy::Skip => Ok(TransferAction::Skip),

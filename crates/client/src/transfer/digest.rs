@@ -1,4 +1,4 @@
-//! MD5 of what is transferred, on a thread of its own beside it. An upload passes on the blocks that it has read; a
+//! The hash of what is transferred, on a thread of its own beside it. An upload passes on the blocks that it has read; a
 //! download reports how far its file is contiguous, and the hash follows.
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
-use crate::link::Md5;
+use crate::link::{HashKind, HashValue};
 
 /// How many blocks may wait to be hashed. Beyond that the transfer waits for the hash.
 const WAITING: usize = 16;
@@ -22,24 +22,45 @@ const WAITING: usize = 16;
 const CHUNK: usize = 256 << 10;
 
 /// The hash of the beginning of a file, which can go on.
-#[derive(Clone, Default)]
-pub(super) struct Digest(md5::Md5);
+#[derive(Clone)]
+pub(super) enum Digest {
+    /// MD5, which is comparable with anybody's md5sum.
+    Md5(md5::Md5),
+    /// SHA-256, which is faster where the CPU has instructions for it.
+    Sha256(sha2::Sha256),
+}
 
 impl Digest {
+    /// The hash of nothing so far.
+    pub fn new(kind: HashKind) -> Self {
+        match kind {
+            HashKind::Md5 => Self::Md5(md5::Md5::new()),
+            HashKind::Sha256 => Self::Sha256(sha2::Sha256::new()),
+        }
+    }
+
     pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        match self {
+            Self::Md5(hasher) => hasher.update(bytes),
+            Self::Sha256(hasher) => hasher.update(bytes),
+        }
     }
 
-    pub fn value(self) -> Md5 {
-        self.0.finalize().into()
+    pub fn value(self) -> HashValue {
+        match self {
+            Self::Md5(hasher) => HashValue::Md5(hasher.finalize().into()),
+            Self::Sha256(hasher) => HashValue::Sha256(hasher.finalize().into()),
+        }
     }
 
-    /// Hashes the first `length` bytes, or fewer if the file ends before.
-    pub async fn of_head(file: Arc<File>, length: u64, stop: CancellationToken) -> io::Result<Self> {
-        let hashing = spawn_blocking(move || {
-            let mut digest = Self::default();
-            digest.take_from(&file, 0..length, &stop).map(|()| digest)
-        });
+    /// Goes on with the first `length` bytes of a file, or fewer if the file ends before.
+    pub async fn of_head(
+        mut self,
+        file: Arc<File>,
+        length: u64,
+        stop: CancellationToken,
+    ) -> io::Result<Self> {
+        let hashing = spawn_blocking(move || self.take_from(&file, 0..length, &stop).map(|()| self));
         hashing.await.map_err(io::Error::other)?
     }
 

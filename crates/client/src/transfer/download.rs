@@ -19,14 +19,11 @@ use super::open_files::OpenFiles;
 use super::outcome::{Outcome, Proof};
 use super::part_file::{PartFile, followed, look, part_path};
 use super::progress_hub::Stage;
-use super::prover::{ExistingBytes, Prover};
+use super::prover::{ExistingBytes, Prover, ReceivedBytes};
 use super::read_pump::pump_down;
-use crate::link::Md5;
+use crate::link::HashValue;
 use crate::plan::{Conflict, ExistingEntry, Policy};
 use base::visible::printable;
-
-/// The advice when the bytes differ from the server's.
-const HINT: &str = "what arrived differs from the file on the server; run the same command again with --overwrite, which starts anew";
 
 /// One attempt at a download.
 pub(super) struct Download<'a> {
@@ -34,6 +31,14 @@ pub(super) struct Download<'a> {
     file: &'a mut FileState,
     /// Whether the file at the target may be replaced.
     replace: bool,
+}
+
+/// The bytes of the server's file that are here.
+struct FetchedBytes {
+    /// Where the file ended, in bytes.
+    end: u64,
+    /// The hash that the server computed meanwhile, of as many bytes as the file had at the beginning.
+    early: Option<HashValue>,
 }
 
 /// The part of a download, with the beginning that is kept of it.
@@ -151,23 +156,20 @@ impl<'a> Download<'a> {
     async fn kept_part(&self, part: &PartFile, size: u64) -> Result<Option<(u64, Digest)>, TransferError> {
         let have = part.len()?;
         if have == 0 {
-            return Ok(Some((0, Digest::default())));
+            return Ok(Some((0, self.attempt.new_digest())));
         }
         if have > size {
             return Ok(None);
         }
         let prover = self.prover();
         let existing = prover.compare_existing(&part.file, have, have == size);
-        let (digest, proof) = match existing.await? {
-            ExistingBytes::Same { digest, proof } => (digest, proof),
+        let digest = match existing.await? {
+            ExistingBytes::Same { digest, .. } => digest,
             ExistingBytes::Different | ExistingBytes::Replaceable => return Ok(None),
         };
         if !self.attempt.context.settings.resume {
             part.empty()?;
-            return Ok(Some((0, Digest::default())));
-        }
-        if proof == Proof::Sizes {
-            prover.warn_unproven("the .part file is taken for the beginning by its ends");
+            return Ok(Some((0, self.attempt.new_digest())));
         }
         Ok(Some((have, digest)))
     }
@@ -191,7 +193,7 @@ impl<'a> Download<'a> {
             match policy {
                 Policy::Overwrite => {
                     part.empty()?;
-                    let (from, head) = (0, Digest::default());
+                    let (from, head) = (0, self.attempt.new_digest());
                     return Ok(Some(BegunPart { part, from, head }));
                 }
                 Policy::Skip => return Ok(None),
@@ -223,26 +225,13 @@ impl<'a> Download<'a> {
             handle: &handle,
         };
         let fetched = self.fetch_and_hash(files, from..size, follower.as_ref()).await;
+        let proof = match fetched {
+            Ok(fetched) => self.prove(&part, &attrs, files.handle, fetched, follower).await,
+            Err(failed) => Err(failed),
+        };
         // Nothing was written through the handle, so the reply does not matter.
         self.attempt.link.forget_handle(&handle);
-        let (end, early) = fetched?;
-        let digest = match follower {
-            Some(follower) => Some(
-                follower
-                    .finish()
-                    .await
-                    .map_err(TransferError::local("read the .part file"))?,
-            ),
-            None if self.prover().is_wanted() => {
-                let all = Digest::of_head(Arc::clone(&part.file), end, self.attempt.context.stop.clone());
-                Some(all.await.map_err(TransferError::local("read the .part file"))?)
-            }
-            None => None,
-        };
-        let proof = self
-            .prover()
-            .verify(digest.map(Digest::value), early, HINT)
-            .await?;
+        let proof = proof?;
         self.keep(&part.file, &attrs)?;
         part.publish(&self.file.job.local, self.replace)?;
         Ok(Outcome::Sent {
@@ -258,7 +247,7 @@ impl<'a> Download<'a> {
         files: OpenFiles<'_>,
         range: Range<u64>,
         follower: Option<&Follower>,
-    ) -> Result<(u64, Option<Md5>), TransferError> {
+    ) -> Result<FetchedBytes, TransferError> {
         let size = range.end;
         let fetching = async {
             let end = pump_down(self.attempt, files, range, follower).await?;
@@ -267,6 +256,12 @@ impl<'a> Download<'a> {
                 return Err(TransferError::Changed(format!(
                     "the server said that the file has {size} bytes, but it ended after {end} (hint: run the same command again)"
                 )));
+            }
+            if end > size && size > 0 {
+                let job = self.file.job.name();
+                let warning =
+                    format!("{job}: it grew on the server while it was fetched; {end} bytes are here");
+                self.attempt.context.hub.warn(&warning);
             }
             if self.prover().is_wanted() {
                 self.attempt.progress.enter(Stage::Verifying);
@@ -277,12 +272,45 @@ impl<'a> Download<'a> {
         let beside = self.prover().is_wanted() && follower.is_some();
         let hashing = async {
             match beside {
-                true => Ok(self.prover().hash_meanwhile().await),
+                true => Ok(self.prover().hash_meanwhile(files.handle, size).await),
                 false => Ok(None),
             }
         };
         // If the fetch fails, nobody needs the hash.
-        tokio::try_join!(fetching, hashing)
+        let (end, early) = tokio::try_join!(fetching, hashing)?;
+        Ok(FetchedBytes { end, early })
+    }
+
+    /// Compares the bytes that have arrived with the server's.
+    async fn prove(
+        &self,
+        part: &PartFile,
+        before: &Attributes,
+        handle: &[u8],
+        fetched: FetchedBytes,
+        follower: Option<Follower>,
+    ) -> Result<Proof, TransferError> {
+        if !self.prover().is_wanted() {
+            return Ok(Proof::NotAsked);
+        }
+        let FetchedBytes { end, early } = fetched;
+        let digest = match follower {
+            Some(follower) => follower.finish().await,
+            None => {
+                let stop = self.attempt.context.stop.clone();
+                let digest = self.attempt.new_digest();
+                digest.of_head(Arc::clone(&part.file), end, stop).await
+            }
+        };
+        let digest = digest.map_err(TransferError::local("read the .part file"))?;
+        let received = ReceivedBytes {
+            hash: digest.value(),
+            size: end,
+            handle,
+            early,
+            before,
+        };
+        self.prover().verify_received(received).await
     }
 
     fn keep(&self, part: &File, attrs: &Attributes) -> Result<(), TransferError> {

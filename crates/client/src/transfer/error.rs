@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::link::ConnectionLost;
-use crate::link::RemoteError;
+use crate::link::{HashValue, NoHash, RemoteError};
 use crate::plan::Conflict;
 use base::error::Clause;
 
@@ -44,16 +44,28 @@ pub enum TransferError {
     /// The file changed while it was transferred.
     #[error("{0}")]
     Changed(String),
-    /// The server cannot hash, and verification was asked for.
-    #[error("the server cannot hash, and --verify=always was asked for")]
-    Unproven,
+    /// The hash of the server's file cannot be had, and verification was asked for.
+    #[error("{0}, and --verify=always was asked for")]
+    Unproven(NoHash),
     /// The two ends hold different bytes.
-    #[error("VERIFICATION FAILED: the MD5 is {here} here and {there} on the server (hint: {hint})")]
+    #[error("VERIFICATION FAILED: the {} is {here} here and {there} on the server (hint: {hint})", .here.kind())]
     Differs {
-        /// The hash of this machine's file, in hexadecimal digits.
-        here: String,
-        /// The hash of the server's file, in hexadecimal digits.
-        there: String,
+        /// The hash of this machine's file.
+        here: HashValue,
+        /// The hash of the server's file.
+        there: HashValue,
+        /// The advice for the user.
+        hint: &'static str,
+    },
+    /// The server's file has another size than what was sent, and its hash cannot be had.
+    #[error(
+        "VERIFICATION FAILED: {here} bytes were sent, and the file on the server has {there} (hint: {hint})"
+    )]
+    OtherSize {
+        /// The number of bytes that were sent.
+        here: u64,
+        /// The size of the server's file, in bytes.
+        there: u64,
         /// The advice for the user.
         hint: &'static str,
     },

@@ -1,19 +1,31 @@
-//! How far the two files of a transfer are known to hold the same bytes: by their hashes, or by samples where the
-//! server cannot hash.
+//! How far the two files of a transfer are known to hold the same bytes: by their hashes, or by sizes and samples where
+//! a hash cannot be had.
+//!
+//! A proof never harms: only hashes of the same bytes that differ make a transfer fail. A hash that cannot be had is a
+//! failure with `--verify=always` alone, and otherwise one warning in the whole run.
 
 use std::fs::File;
 use std::sync::Arc;
 
+use sftp_wire::Attributes;
+
 use super::attempt::{Attempt, FileState};
 use super::digest::Digest;
-use super::end_samples::ends_agree;
+use super::end_samples::{ends_agree, is_all};
 use super::error::TransferError;
 use super::outcome::Proof;
 use super::progress_hub::Stage;
 use super::settings::Verify;
-use crate::link::{Md5, hashing};
+use crate::link::{
+    ConnectionLost, Extent, HashAnswer, HashQuestion, HashValue, NoHash, RemoteError, hashing,
+};
 use crate::plan::Policy;
-use base::visible::hex;
+
+/// The advice when the server has other bytes than those that were sent.
+const STORED: &str =
+    "what was stored differs from what was sent; run the same command again with --overwrite";
+/// The advice when the bytes that arrived differ from the server's.
+const RECEIVED: &str = "what arrived differs from the file on the server; run the same command again with --overwrite, which starts anew";
 
 /// What a comparison says about the bytes that both files have.
 pub(super) enum ExistingBytes {
@@ -28,6 +40,30 @@ pub(super) enum ExistingBytes {
     Different,
     /// The server cannot hash them, and they may be replaced.
     Replaceable,
+}
+
+/// What two hashes say.
+enum Verdict {
+    /// Both ends hold the same bytes.
+    Equal,
+    /// The server's bytes differ, and this is their hash.
+    Differs(HashValue),
+    /// The hash of the server's bytes cannot be had.
+    Unknown(NoHash),
+}
+
+/// The bytes of a download that have arrived.
+pub(super) struct ReceivedBytes<'a> {
+    /// Their hash.
+    pub hash: HashValue,
+    /// Their number.
+    pub size: u64,
+    /// The handle from which they were read.
+    pub handle: &'a [u8],
+    /// The hash that the server computed meanwhile, of as many bytes as the file had at the beginning.
+    pub early: Option<HashValue>,
+    /// The attributes of the server's file before.
+    pub before: &'a Attributes,
 }
 
 /// Compares the two files of a transfer.
@@ -50,8 +86,8 @@ impl<'a> Prover<'a> {
     /// Checks before anything is sent that the verification that was asked for is possible.
     pub(super) async fn check_possible(&self) -> Result<(), TransferError> {
         let always = self.attempt.context.settings.verify == Verify::Always;
-        match always && !hashing::can_hash(self.attempt.link).await {
-            true => Err(TransferError::Unproven),
+        match always && !hashing::can_hash(self.attempt.link, self.attempt.hash_kind()).await {
+            true => Err(TransferError::Unproven(NoHash::NoRoute)),
             false => Ok(()),
         }
     }
@@ -63,19 +99,40 @@ impl<'a> Prover<'a> {
         length: u64,
         whole: bool,
     ) -> Result<ExistingBytes, TransferError> {
-        let (digest, server_hash) = self.heads(local, length, whole).await?;
-        let (proof, same) = match server_hash {
-            Some(server_hash) => (Proof::Md5, server_hash == digest.clone().value()),
-            None if self.may_replace() => return Ok(ExistingBytes::Replaceable),
-            None => {
-                let agree = ends_agree(self.attempt.link, &self.file.job.remote, local, length);
-                (Proof::Sizes, agree.await?)
-            }
+        let question = self.question(match whole {
+            true => Extent::AllOf(length),
+            false => Extent::First(length),
+        });
+        let local_hash = async {
+            let stop = self.attempt.context.stop.clone();
+            let hashing = self.attempt.new_digest().of_head(Arc::clone(local), length, stop);
+            hashing.await.map_err(TransferError::local("read the file"))
         };
-        Ok(match same {
-            true => ExistingBytes::Same { digest, proof },
-            false => ExistingBytes::Different,
-        })
+        let asking = async { self.ask(&question).await };
+        let (digest, answer) = tokio::try_join!(local_hash, asking)?;
+        let reason = match self.judge(&question, digest.clone().value(), answer).await? {
+            Verdict::Equal => {
+                let proof = Proof::by_hash(question.kind);
+                return Ok(ExistingBytes::Same { digest, proof });
+            }
+            Verdict::Differs(_) => return Ok(ExistingBytes::Different),
+            Verdict::Unknown(reason) if self.is_required() => return Err(TransferError::Unproven(reason)),
+            Verdict::Unknown(_) if self.may_replace() => return Ok(ExistingBytes::Replaceable),
+            Verdict::Unknown(reason) => reason,
+        };
+        let agree = ends_agree(self.attempt.link, &self.file.job.remote, local, length);
+        if !agree.await? {
+            return Ok(ExistingBytes::Different);
+        }
+        let what = match whole {
+            true => "the existing file is taken for the same by its size and its ends",
+            false => "the part that is there is taken for the beginning by its ends",
+        };
+        if !is_all(length) {
+            self.attempt.context.warn_unproven(&self.file.job, &reason, what);
+        }
+        let proof = Proof::Sizes;
+        Ok(ExistingBytes::Same { digest, proof })
     }
 
     /// Whether bytes that nothing verifies may be replaced.
@@ -83,66 +140,168 @@ impl<'a> Prover<'a> {
         self.attempt.context.settings.conflicts == Policy::Overwrite && !self.file.begun_by_this_run
     }
 
-    /// Hashes the first bytes of both files at the same time.
-    async fn heads(
+    fn is_required(&self) -> bool {
+        self.attempt.context.settings.verify == Verify::Always
+    }
+
+    /// The hash of the server's file, computed while its bytes are under way. `None`: it cannot be had.
+    pub(super) async fn hash_meanwhile(&self, handle: &[u8], size: u64) -> Option<HashValue> {
+        let mut question = self.question(Extent::AllOf(size));
+        question.handle = Some(handle);
+        match hashing::hash(self.attempt.link, &question).await {
+            Ok(HashAnswer::Value(value, _)) => Some(value),
+            Ok(HashAnswer::CannotBeHad(_)) | Err(ConnectionLost(_)) => None,
+        }
+    }
+
+    /// Compares the hash of the bytes that were sent with that of the server's whole file. `None`: no verification was
+    /// asked for.
+    pub(super) async fn verify_stored(
         &self,
-        local: &Arc<File>,
-        length: u64,
-        whole: bool,
-    ) -> Result<(Digest, Option<Md5>), TransferError> {
-        let local_hash = async {
-            let stop = self.attempt.context.stop.clone();
-            let hashing = Digest::of_head(Arc::clone(local), length, stop);
-            hashing.await.map_err(TransferError::local("read the file"))
-        };
-        let server_hash = self.server_hash((!whole).then_some(length));
-        tokio::try_join!(local_hash, server_hash)
-    }
-
-    /// The hash of the server's file, or of its first `length` bytes. `None`: the server cannot hash.
-    async fn server_hash(&self, length: Option<u64>) -> Result<Option<Md5>, TransferError> {
-        let asked = hashing::md5(self.attempt.link, &self.file.job.remote, length).await;
-        asked.map_err(TransferError::remote("hash the file"))
-    }
-
-    /// The hash of the server's whole file, computed while other bytes are under way. `None`: that is not possible.
-    pub(super) async fn hash_meanwhile(&self) -> Option<Md5> {
-        let hash = hashing::md5_meanwhile(self.attempt.link, &self.file.job.remote).await;
-        hash.ok().flatten()
-    }
-
-    /// Warns that bytes were taken for the same although nothing has verified them.
-    pub(super) fn warn_unproven(&self, what: &str) {
-        let job = self.file.job.name();
-        let hub = &self.attempt.context.hub;
-        hub.warn(&format!("{job}: the server cannot hash; {what}"));
-    }
-
-    /// Compares the hash of the whole file with that of what was read or written here. `early` is the hash that the
-    /// server gave before; if it differs the server is asked again, since the file may have changed meanwhile.
-    pub(super) async fn verify(
-        &self,
-        local_hash: Option<Md5>,
-        early: Option<Md5>,
-        hint: &'static str,
+        sent: Option<HashValue>,
+        size: u64,
     ) -> Result<Proof, TransferError> {
-        let verify = self.attempt.context.settings.verify;
-        let Some(local_hash) = local_hash else {
+        let Some(here) = sent else {
             return Ok(Proof::NotAsked);
         };
         self.attempt.progress.enter(Stage::Verifying);
-        if early == Some(local_hash) {
-            return Ok(Proof::Md5);
-        }
-        match self.server_hash(None).await? {
-            Some(server_hash) if server_hash == local_hash => Ok(Proof::Md5),
-            Some(server_hash) => Err(TransferError::Differs {
-                here: hex(&local_hash),
-                there: hex(&server_hash),
-                hint,
+        let mut question = self.question(Extent::Whole);
+        (question.expected, question.kind) = (Some(size), here.kind());
+        match self.compare(&question, here).await? {
+            Verdict::Equal => Ok(Proof::by_hash(here.kind())),
+            Verdict::Differs(there) => Err(TransferError::Differs {
+                here,
+                there,
+                hint: STORED,
             }),
-            None if verify == Verify::Always => Err(TransferError::Unproven),
-            None => Ok(Proof::Sizes),
+            Verdict::Unknown(reason) => {
+                self.compare_sizes(size).await?;
+                self.sizes_only(reason)
+            }
         }
     }
+
+    /// Compares the hash of the bytes that have arrived with that of the same range of the server's file, which may
+    /// have grown since.
+    pub(super) async fn verify_received(&self, received: ReceivedBytes<'_>) -> Result<Proof, TransferError> {
+        let here = received.hash;
+        self.attempt.progress.enter(Stage::Verifying);
+        if received.early == Some(here) {
+            return Ok(Proof::by_hash(here.kind()));
+        }
+        let mut question = self.question(Extent::AllOf(received.size));
+        (question.handle, question.kind) = (Some(received.handle), here.kind());
+        let there = match self.compare(&question, here).await? {
+            Verdict::Equal => return Ok(Proof::by_hash(here.kind())),
+            Verdict::Unknown(reason) => return self.sizes_only(reason),
+            Verdict::Differs(there) => there,
+        };
+        let now = self.attempt.link.stat(&self.file.job.remote).await;
+        if let Err(RemoteError::ConnectionLost(lost)) = now {
+            return Err(TransferError::ConnectionLost(lost));
+        }
+        let now = now.ok();
+        if now
+            .and_then(|now| now.size)
+            .is_some_and(|size| size > received.size)
+        {
+            // A command has hashed all of the file, which has grown.
+            question.extent = Extent::First(received.size);
+            if let Verdict::Equal = self.compare(&question, here).await? {
+                return Ok(Proof::by_hash(here.kind()));
+            }
+        }
+        match now {
+            Some(now) if is_unchanged(received.before, &now) => Err(TransferError::Differs {
+                here,
+                there,
+                hint: RECEIVED,
+            }),
+            _ => Err(TransferError::Changed(
+                "the file changed on the server while it was fetched (hint: run the same command again with --overwrite, which starts anew)"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn question(&self, extent: Extent) -> HashQuestion<'a> {
+        let expected = match extent {
+            Extent::Whole => None,
+            Extent::AllOf(length) | Extent::First(length) | Extent::Part { length, .. } => Some(length),
+        };
+        HashQuestion {
+            path: &self.file.job.remote,
+            handle: None,
+            extent,
+            expected,
+            kind: self.attempt.hash_kind(),
+        }
+    }
+
+    async fn ask(&self, question: &HashQuestion<'_>) -> Result<HashAnswer, TransferError> {
+        let asked = hashing::hash(self.attempt.link, question).await;
+        asked.map_err(TransferError::ConnectionLost)
+    }
+
+    async fn compare(&self, question: &HashQuestion<'_>, here: HashValue) -> Result<Verdict, TransferError> {
+        let answer = self.ask(question).await?;
+        self.judge(question, here, answer).await
+    }
+
+    /// What an answer says. A hash by a command counts against a file only if the server's commands are known to see
+    /// the files of its SFTP server.
+    async fn judge(
+        &self,
+        question: &HashQuestion<'_>,
+        here: HashValue,
+        answer: HashAnswer,
+    ) -> Result<Verdict, TransferError> {
+        let link = self.attempt.link;
+        let (there, route) = match answer {
+            HashAnswer::CannotBeHad(reason) => return Ok(Verdict::Unknown(reason)),
+            HashAnswer::Value(there, route) => (there, route),
+        };
+        if here == there {
+            if route.is_command() && !here.is_of_nothing() {
+                link.hash_routes.confirm_commands();
+            }
+            return Ok(Verdict::Equal);
+        }
+        if link.hash_routes.is_confirmed(route) {
+            return Ok(Verdict::Differs(there));
+        }
+        let seen = hashing::commands_see_the_file(link, question.path).await;
+        match seen.map_err(TransferError::ConnectionLost)? {
+            true => Ok(Verdict::Differs(there)),
+            false => Ok(Verdict::Unknown(NoHash::OtherFile)),
+        }
+    }
+
+    /// Compares the number of bytes that were sent with the size that the server shows, if it shows one.
+    async fn compare_sizes(&self, here: u64) -> Result<(), TransferError> {
+        let hint = STORED;
+        match self.attempt.link.stat(&self.file.job.remote).await {
+            Ok(Attributes {
+                size: Some(there), ..
+            }) if there != here => Err(TransferError::OtherSize { here, there, hint }),
+            Err(RemoteError::ConnectionLost(lost)) => Err(TransferError::ConnectionLost(lost)),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The proof when a hash cannot be had and the sizes are equal.
+    fn sizes_only(&self, reason: NoHash) -> Result<Proof, TransferError> {
+        if self.is_required() {
+            return Err(TransferError::Unproven(reason));
+        }
+        let what = "only its size was compared";
+        self.attempt.context.warn_unproven(&self.file.job, &reason, what);
+        Ok(Proof::Sizes)
+    }
+}
+
+/// Whether nothing shows that a file has changed.
+fn is_unchanged(before: &Attributes, now: &Attributes) -> bool {
+    let modified = |attrs: &Attributes| attrs.times.map(|times| times.modified);
+    before.size == now.size && modified(before) == modified(now)
 }

@@ -16,6 +16,10 @@ use super::file_sink::{FileSink, TruncateOnDrop};
 use super::open_files::OpenFiles;
 use crate::link::{ByteRange, CompletedRequest, Completion, DataSink, InFlightPermit, Link, RemoteError};
 
+/// How many replies are taken from behind the size that the server said. A file may be longer than that, but one that
+/// grows faster than it is fetched would never end.
+const MAX_BEYOND: u32 = 1000;
+
 /// Downloads the range into the file, and the bytes behind it if the source has grown. Returns where the file ends.
 pub(super) async fn pump_down(
     attempt: Attempt<'_>,
@@ -74,6 +78,8 @@ struct ReadSchedule {
     /// The ranges that are missing because replies were shorter than requested.
     again: VecDeque<ByteRange>,
     under_way: HashMap<u64, InFlightPermit>,
+    /// How many replies came from behind the size that was known.
+    beyond: u32,
     /// Whether a READ behind the expected end is under way or was answered. Only its reply proves the end of the file.
     probed: bool,
     /// The end of the file as the server reported it.
@@ -88,6 +94,7 @@ impl ReadSchedule {
             block,
             again: VecDeque::new(),
             under_way: HashMap::new(),
+            beyond: 0,
             probed: false,
             end: None,
         }
@@ -145,6 +152,10 @@ impl ReadSchedule {
             self.size = end;
             self.next = self.next.max(end);
             self.probed = false;
+            self.beyond += 1;
+            if self.beyond > MAX_BEYOND {
+                self.end = Some(end);
+            }
         } else if count < completed.length {
             self.again.push_back(ByteRange {
                 offset: end,

@@ -8,10 +8,22 @@ pub enum Verify {
     /// Compare whenever the server can hash.
     #[default]
     Auto,
-    /// Compare, and fail if the server cannot hash.
+    /// Compare, and fail if a hash cannot be had.
     Always,
     /// Compare nothing but the sizes.
     Never,
+}
+
+/// Which hash is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum HashChoice {
+    /// MD5, which is comparable with anybody's md5sum.
+    #[default]
+    Md5,
+    /// SHA-256, by the server's extensions only.
+    Sha256,
+    /// SHA-256 where that is faster and the server has it, else MD5.
+    Fast,
 }
 
 /// The settings of a run of transfers.
@@ -23,6 +35,8 @@ pub struct Settings {
     pub resume: bool,
     /// Whether and when hashes are compared.
     pub verify: Verify,
+    /// Which hash is compared.
+    pub hash: HashChoice,
     /// Whether times and permissions are kept.
     pub preserve: bool,
 }
@@ -33,6 +47,7 @@ impl Default for Settings {
             conflicts: Policy::Ask,
             resume: true,
             verify: Verify::Auto,
+            hash: HashChoice::Md5,
             preserve: false,
         }
     }

@@ -8,8 +8,10 @@ use super::outcome::{Outcome, Proof};
 pub struct Summary {
     /// The number of files that were sent, in whole or in part.
     pub sent: u64,
-    /// Files that were sent and verified by MD5.
+    /// Files that were sent and verified by hash.
     pub proven: u64,
+    /// Those of them that were verified by SHA-256.
+    pub proven_by_sha256: u64,
     /// Files that were sent and of which only the sizes were compared.
     pub sized: u64,
     /// Files that existed already with the same content.
@@ -39,14 +41,18 @@ impl Summary {
         match result {
             Ok(Outcome::Sent { proof, .. }) => {
                 self.sent += 1;
-                self.proven += u64::from(*proof == Proof::Md5);
+                self.proven += u64::from(proof.is_hash());
+                self.proven_by_sha256 += u64::from(*proof == Proof::Sha256);
                 self.sized += u64::from(*proof == Proof::Sizes);
             }
             Ok(Outcome::Same(_)) => self.same += 1,
             Ok(Outcome::Skipped) => self.skipped += 1,
             Err(error) => {
                 self.failed += 1;
-                self.differ += u64::from(matches!(error, TransferError::Differs { .. }));
+                self.differ += u64::from(matches!(
+                    error,
+                    TransferError::Differs { .. } | TransferError::OtherSize { .. }
+                ));
                 self.stopped |= matches!(error, TransferError::Stopped);
             }
         }

@@ -18,12 +18,9 @@ use super::outcome::Outcome;
 use super::progress_hub::Stage;
 use super::prover::Prover;
 use super::write_pump::{FailedWrite, FirstRefusal, check_written, pump_up, read_full};
-use crate::link::{Block, Md5, done};
+use crate::link::{Block, HashValue, done};
 use crate::local_attributes::local_attributes;
 use base::visible::printable;
-
-/// The advice when the server has other bytes than those that were sent.
-const HINT: &str = "what was stored differs from what was sent; run the same command again with --overwrite";
 
 /// An open file of this machine, with its state at that time.
 struct SourceFile {
@@ -128,7 +125,7 @@ impl<'a> Upload<'a> {
             TransferAction::Transfer { from, head } => self.send(&source, from, head).await,
             TransferAction::Rename => {
                 self.rename_remote().await?;
-                self.send(&source, 0, Digest::default()).await
+                self.send(&source, 0, self.attempt.new_digest()).await
             }
         }
     }
@@ -187,7 +184,7 @@ impl<'a> Upload<'a> {
             source.check(sent.end)?;
             sent.digest.map(Digest::value)
         };
-        let proof = self.prover().verify(digest, None, HINT).await?;
+        let proof = self.prover().verify_stored(digest, size).await?;
         Ok(Outcome::Sent {
             resumed_from: from,
             proof,
@@ -253,7 +250,7 @@ impl<'a> Upload<'a> {
         handle: &Bytes,
         from: u64,
         mut head: Digest,
-    ) -> Result<Option<Md5>, TransferError> {
+    ) -> Result<Option<HashValue>, TransferError> {
         let size = source.meta.len();
         let mut blocks = Vec::new();
         let mut at = from;

@@ -1,8 +1,8 @@
 //! One connection to the faulty server: the SSH callbacks, and the reply to each request.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use md5::Digest as _;
@@ -16,7 +16,7 @@ use sftp_wire::{
 };
 
 use super::replies::{attributes, flip, no_such_file, status};
-use super::{Faults, Files};
+use super::{Faults, Files, HashFault};
 
 /// The counters that all connections of a server share, for faults that occur once.
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub(super) struct SharedCounters {
     /// The number of connections so far.
     connections: AtomicUsize,
     refused: AtomicUsize,
+    /// The commands that were run.
+    pub commands: Mutex<Vec<String>>,
 }
 
 /// The state of one connection.
@@ -68,10 +70,19 @@ impl Handler for FaultyConnection {
     async fn exec_request(
         &mut self,
         channel: ChannelId,
-        _command: &[u8],
+        command: &[u8],
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        session.channel_failure(channel)?;
+        let Some(shell) = &self.faults.shell else {
+            session.channel_failure(channel)?;
+            return session.close(channel);
+        };
+        let text = String::from_utf8_lossy(command).into_owned();
+        self.counters.commands.lock().unwrap().push(text);
+        session.channel_success(channel)?;
+        let (output, code) = shell.run(command, &self.files.lock().unwrap());
+        session.data(channel, output)?;
+        session.exit_status_request(channel, code)?;
         session.close(channel)
     }
 
@@ -282,7 +293,7 @@ impl FaultyConnection {
         Reply::Names(self.faults.names.iter().map(entry).collect()).to_bytes(id)
     }
 
-    /// Hashes the bytes that are stored, without a fault.
+    /// Hashes the bytes that are stored.
     fn md5(&mut self, id: u32, path: &[u8], query: Md5Query<'_>) -> Bytes {
         let Md5Query { offset, length, .. } = query;
         let files = self.files.lock().unwrap();
@@ -293,7 +304,14 @@ impl FaultyConnection {
             0 => content.len(),
             length => content.len().min((offset + length) as usize),
         };
-        let hash = md5::Md5::digest(&content[offset as usize..end]);
+        let mut hash = md5::Md5::digest(&content[offset as usize..end]).to_vec();
+        match self.faults.hashes {
+            HashFault::None => {}
+            HashFault::OfNothing => hash = md5::Md5::digest(b"").to_vec(),
+            HashFault::Short => drop(hash.pop()),
+            HashFault::Lie => hash[0] ^= 1,
+            HashFault::Denied => return status(id, StatusCode::PermissionDenied, ""),
+        }
         let name = b"md5-hash";
         Md5HashReply { name, hash: &hash }.to_bytes(id)
     }

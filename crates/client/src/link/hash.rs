@@ -1,0 +1,171 @@
+//! A question for the hash of a file on the server, and its answer: a value, or the reason why it cannot be had. The
+//! third outcome is a lost connection, which is an error of the asking function.
+
+use std::fmt;
+
+use base::digest::Algorithm;
+use base::visible::hex;
+
+use super::error::RemoteError;
+use super::hash_routes::HashRoute;
+
+/// The algorithms by which both ends of a transfer are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HashKind {
+    /// MD5, which is comparable with anybody's md5sum.
+    Md5,
+    /// SHA-256, which is faster where the CPUs have instructions for it.
+    Sha256,
+}
+
+impl HashKind {
+    /// The algorithm, with its name in the protocol and its length.
+    pub fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Md5 => Algorithm::Md5,
+            Self::Sha256 => Algorithm::Sha256,
+        }
+    }
+}
+
+impl fmt::Display for HashKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Md5 => "MD5",
+            Self::Sha256 => "SHA-256",
+        })
+    }
+}
+
+/// A hash with its algorithm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashValue {
+    /// An MD5.
+    Md5([u8; 16]),
+    /// A SHA-256.
+    Sha256([u8; 32]),
+}
+
+impl HashValue {
+    /// Makes a value, or `None` if these are not as many bytes as the algorithm has.
+    pub fn new(kind: HashKind, bytes: &[u8]) -> Option<Self> {
+        match kind {
+            HashKind::Md5 => bytes.try_into().ok().map(Self::Md5),
+            HashKind::Sha256 => bytes.try_into().ok().map(Self::Sha256),
+        }
+    }
+
+    /// Whether it is the hash of an empty input.
+    pub fn is_of_nothing(&self) -> bool {
+        *self.bytes() == *self.kind().algorithm().hasher().finalize()
+    }
+
+    /// The algorithm that computed it.
+    pub fn kind(&self) -> HashKind {
+        match self {
+            Self::Md5(_) => HashKind::Md5,
+            Self::Sha256(_) => HashKind::Sha256,
+        }
+    }
+
+    /// The bytes of the hash.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Md5(bytes) => bytes,
+            Self::Sha256(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Display for HashValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(self.bytes()))
+    }
+}
+
+/// The bytes of a file that are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// The whole file, whatever its size is.
+    Whole,
+    /// The first bytes, which were all when the file was looked at. A command hashes the whole file instead.
+    AllOf(u64),
+    /// The first bytes of a file that has more.
+    First(u64),
+    /// A range within the file.
+    Part {
+        /// The offset of its first byte.
+        offset: u64,
+        /// Its size, in bytes.
+        length: u64,
+    },
+}
+
+/// A question for a hash.
+#[derive(Debug, Clone, Copy)]
+pub struct HashQuestion<'a> {
+    /// The path of the file.
+    pub path: &'a [u8],
+    /// A handle of the file that is open for reading, if there is one: it stays the same file when another gets its
+    /// name.
+    pub handle: Option<&'a [u8]>,
+    /// The bytes to hash.
+    pub extent: Extent,
+    /// How many bytes that is, if it is known. The hash of an empty input is no answer for a file that has bytes.
+    pub expected: Option<u64>,
+    /// The algorithm.
+    pub kind: HashKind,
+}
+
+/// The answer to a question, from a connection that is not lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HashAnswer {
+    /// The hash, and the route by which it came.
+    Value(HashValue, HashRoute),
+    /// The server does not have it.
+    CannotBeHad(NoHash),
+}
+
+/// Why a hash cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoHash {
+    /// The server has no way to hash, or none that works.
+    NoRoute,
+    /// The server refuses to hash this file.
+    Refused(RemoteError),
+    /// A command on the server printed no hash of this file.
+    NoLine,
+    /// The server hashed an empty input instead of the file.
+    EmptyInput,
+    /// The commands of the server see another file under this path.
+    OtherFile,
+}
+
+impl NoHash {
+    /// Whether the reason is about the file, so that another file may be hashed by the same route.
+    pub(super) fn is_about_the_file(&self) -> bool {
+        match self {
+            Self::Refused(RemoteError::UnexpectedReply(_)) | Self::NoRoute | Self::OtherFile => false,
+            Self::Refused(refused) => !refused.is_unsupported(),
+            Self::NoLine | Self::EmptyInput => true,
+        }
+    }
+}
+
+impl fmt::Display for NoHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoute => f.write_str("the server cannot hash"),
+            Self::Refused(refused) => write!(f, "the server cannot hash it: {refused}"),
+            Self::NoLine => {
+                f.write_str("the server cannot hash it: its md5sum does not answer for this path")
+            }
+            Self::EmptyInput => {
+                f.write_str("the server cannot hash it: it answers with the hash of an empty input")
+            }
+            Self::OtherFile => {
+                f.write_str("the server cannot hash it: its commands see other files than its SFTP")
+            }
+        }
+    }
+}
