@@ -26,6 +26,7 @@ mod outcome;
 mod part_file;
 pub mod progress_hub;
 mod prover;
+mod range_prover;
 mod read_pump;
 mod settings;
 mod summary;

@@ -12,6 +12,7 @@ use russh::server::{self, Config};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use connection::HashedBytes;
 use connection::{FaultyConnection, SharedCounters};
 pub use shell::Shell;
 use testkit::sshd::keygen;
@@ -121,6 +122,11 @@ impl FaultyServer {
             counters,
             stop,
         }
+    }
+
+    /// Returns the requests for hashes so far.
+    pub fn hashed(&self) -> Vec<HashedBytes> {
+        self.counters.hashed.lock().unwrap().clone()
     }
 
     /// Returns the commands that were run so far.

@@ -94,15 +94,17 @@ impl Drop for TruncateOnDrop {
 }
 
 /// The offset up to which a file is contiguous, and the ranges beyond it.
-#[derive(Debug)]
-struct ContiguousFront {
-    whole: u64,
+#[derive(Debug, Default)]
+pub(super) struct ContiguousFront {
+    /// The offset of the first byte that is missing.
+    pub whole: u64,
     /// The ranges that have come beyond, by their beginnings, with their ends.
     islands: BTreeMap<u64, u64>,
 }
 
 impl ContiguousFront {
-    fn add(&mut self, begin: u64, end: u64) {
+    /// Adds a range.
+    pub fn add(&mut self, begin: u64, end: u64) {
         if begin > self.whole {
             // The pieces of one reply become one island.
             match self.islands.range_mut(..=begin).next_back() {

@@ -17,6 +17,7 @@ use super::open_files::OpenFiles;
 use super::outcome::Outcome;
 use super::progress_hub::Stage;
 use super::prover::Prover;
+use super::range_prover::RangeProver;
 use super::write_pump::{FailedWrite, FirstRefusal, check_written, pump_up, read_full};
 use crate::link::{Block, HashValue, done};
 use crate::local_attributes::local_attributes;
@@ -171,7 +172,12 @@ impl<'a> Upload<'a> {
                 local: &source.file,
                 handle: &handle,
             };
-            let sent = match pump_up(self.attempt, files, from..size, digest).await {
+            // A resumed file is proven as a whole: its beginning is from another run.
+            let ranges = match &digest {
+                Some(_) if from == 0 => RangeProver::begin(self.attempt, &self.file.job.remote, size).await,
+                _ => None,
+            };
+            let sent = match pump_up(self.attempt, files, from..size, digest, ranges).await {
                 Ok(sent) => sent,
                 Err(failed) => {
                     let error = self.cut_back(failed).await;
@@ -182,6 +188,13 @@ impl<'a> Upload<'a> {
             };
             self.finish(source, &handle).await?;
             source.check(sent.end)?;
+            if sent.is_proven
+                && let Some(digest) = sent.digest
+            {
+                let proof = self.prover().verify_ranges(digest.value(), size).await?;
+                let resumed_from = from;
+                return Ok(Outcome::Sent { resumed_from, proof });
+            }
             sent.digest.map(Digest::value)
         };
         let proof = self.prover().verify_stored(digest, size).await?;

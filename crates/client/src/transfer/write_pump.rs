@@ -18,6 +18,7 @@ use super::attempt::Attempt;
 use super::digest::{BlockHasher, Digest};
 use super::error::TransferError;
 use super::open_files::OpenFiles;
+use super::range_prover::{AcknowledgedFront, RangeHasher, RangeProver};
 use crate::link::{Block, CompletedRequest, Completion, InFlightPermit, RemoteError, done};
 
 /// How many blocks are read before the sender is woken: waking it costs as much as reading one.
@@ -90,6 +91,8 @@ pub(super) struct SentRange {
     pub end: u64,
     /// The digest of the file up to there, if it was asked for.
     pub digest: Option<Digest>,
+    /// Whether all its ranges were proven while it was sent.
+    pub is_proven: bool,
 }
 
 /// Why a range was not sent.
@@ -156,12 +159,38 @@ pub(super) fn check_written(attempt: Attempt<'_>, written: CompletedRequest) -> 
     }
 }
 
+/// Takes the replies to WRITEs. `front` ends with the last of them, so that nobody waits for a range that will not be
+/// acknowledged.
+async fn receive(
+    attempt: Attempt<'_>,
+    mut completions: mpsc::UnboundedReceiver<CompletedRequest>,
+    permits: &Mutex<HashMap<u64, InFlightPermit>>,
+    refused: &CancellationToken,
+    mut front: AcknowledgedFront,
+) -> FirstRefusal {
+    let mut refusal = FirstRefusal::default();
+    while let Some(written) = completions.recv().await {
+        let (offset, length) = (written.offset, written.length);
+        permits.lock().remove(&offset);
+        let result = check_written(attempt, written);
+        if result.is_ok() {
+            front.add(offset, length);
+        }
+        refusal.take(offset, result);
+        if refusal.is_there() {
+            refused.cancel();
+        }
+    }
+    refusal
+}
+
 /// Sends the range, with many WRITEs under way.
 pub(super) async fn pump_up(
     attempt: Attempt<'_>,
     files: OpenFiles<'_>,
     range: Range<u64>,
     digest: Option<Digest>,
+    ranges: Option<RangeProver<'_>>,
 ) -> Result<SentRange, FailedWrite> {
     let (read, mut blocks) = mpsc::channel(READ_AHEAD);
     let reader = BlockReader {
@@ -173,14 +202,18 @@ pub(super) async fn pump_up(
     };
     tokio::task::spawn_blocking(move || reader.run(&read));
     let hasher = digest.map(BlockHasher::start);
-    let (sender, mut completions) = mpsc::unbounded_channel();
+    let (range_hasher, hashed_ranges) = ranges
+        .as_ref()
+        .map(|ranges| RangeHasher::start(ranges.kind))
+        .unzip();
+    let (front, acknowledged) = AcknowledgedFront::new(range.start);
+    let (sender, completions) = mpsc::unbounded_channel();
     let permits = Mutex::new(HashMap::<u64, InFlightPermit>::new());
-    let permits = || permits.lock();
     let refused = CancellationToken::new();
 
     let sending = async {
         // Dropping the sender ends `completions` when the last reply has arrived.
-        let sender = sender;
+        let (sender, range_hasher) = (sender, range_hasher);
         let mut at = range.start;
         while let Some(some) = blocks.recv().await {
             for block in some {
@@ -190,8 +223,11 @@ pub(super) async fn pump_up(
                     permit = attempt.link.channel.reserve(block.length) => permit,
                     () = refused.cancelled() => return Ok(at),
                 };
-                permits().extend(permit.map(|permit| (block.offset, permit)));
+                permits.lock().extend(permit.map(|permit| (block.offset, permit)));
                 let data = attempt.link.channel.write(block, &sender);
+                if let Some(range_hasher) = &range_hasher {
+                    range_hasher.feed(data.clone()).await;
+                }
                 if let Some(hasher) = &hasher {
                     hasher.feed(data).await;
                 }
@@ -199,28 +235,25 @@ pub(super) async fn pump_up(
         }
         Ok::<_, TransferError>(at)
     };
-    let receiving = async {
-        let mut refusal = FirstRefusal::default();
-        while let Some(written) = completions.recv().await {
-            let offset = written.offset;
-            permits().remove(&offset);
-            refusal.take(offset, check_written(attempt, written));
-            if refusal.is_there() {
-                refused.cancel();
-            }
+    let receiving = receive(attempt, completions, &permits, &refused, front);
+    let proving = async {
+        match (ranges, hashed_ranges) {
+            (Some(ranges), Some(hashed)) => ranges.run(hashed, acknowledged).await,
+            _ => false,
         }
-        refusal
     };
-    let (sent, refusal) = tokio::join!(sending, receiving);
+    let (sent, refusal, is_proven) = tokio::join!(sending, receiving, proving);
     refusal.into_result()?;
     let digest = match hasher {
-        Some(hasher) => Some(
-            hasher
-                .finish()
-                .await
-                .map_err(TransferError::local("hash the file"))?,
-        ),
+        Some(hasher) => Some(hasher.finish().await),
         None => None,
     };
-    Ok(SentRange { end: sent?, digest })
+    let digest = digest
+        .transpose()
+        .map_err(TransferError::local("hash the file"))?;
+    Ok(SentRange {
+        end: sent?,
+        digest,
+        is_proven,
+    })
 }

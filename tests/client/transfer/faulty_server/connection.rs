@@ -18,12 +18,25 @@ use sftp_wire::{
 use super::replies::{attributes, flip, no_such_file, status};
 use super::{Faults, Files, HashFault};
 
+/// A request for a hash.
+#[derive(Debug, Clone, Copy)]
+pub struct HashedBytes {
+    /// The offset of its range.
+    pub offset: u64,
+    /// The length of its range; 0 for all of the file.
+    pub length: u64,
+    /// The size of the file at that time, in bytes.
+    pub size: u64,
+}
+
 /// The counters that all connections of a server share, for faults that occur once.
 #[derive(Default)]
 pub(super) struct SharedCounters {
     /// The number of connections so far.
     connections: AtomicUsize,
     refused: AtomicUsize,
+    /// The requests for hashes.
+    pub hashed: Mutex<Vec<HashedBytes>>,
     /// The commands that were run.
     pub commands: Mutex<Vec<String>>,
 }
@@ -300,6 +313,11 @@ impl FaultyConnection {
         let Some(content) = files.get(path) else {
             return no_such_file(id);
         };
+        self.counters.hashed.lock().unwrap().push(HashedBytes {
+            offset,
+            length,
+            size: content.len() as u64,
+        });
         let end = match length {
             0 => content.len(),
             length => content.len().min((offset + length) as usize),
