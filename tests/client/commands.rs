@@ -1,7 +1,11 @@
 //! The command line of `homeport`, as scripts use it: exit codes, output, and the resulting files.
 
+mod both_servers;
 mod breaks;
+mod changing;
+mod edit;
 mod files;
+mod looking;
 mod transfers;
 mod trees;
 

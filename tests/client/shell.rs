@@ -1,6 +1,7 @@
 //! The client's shell against `homeportd`: patterns, scripts, and a real terminal.
 
 mod globs;
+mod programs;
 mod prompts;
 mod scripts;
 mod terminal;
@@ -64,17 +65,10 @@ fn code(command: &Command) -> u8 {
 impl CommandRunner for CommandRecorder {
     async fn run(&self, session: &Arc<Session>, command: Command) -> u8 {
         let directory = String::from_utf8(session.directory()).unwrap();
-        let (name, words) = match &command {
-            Command::Ls(args) => ("ls", &args.words),
-            Command::Get(args) => ("get", &args.transfer.words),
-            Command::Put(args) => ("put", &args.transfer.words),
-            Command::Mkdir(args) => ("mkdir", &args.words),
-            Command::Rm(args) => ("rm", &args.words),
-            Command::Mv(args) => ("mv", &args.words),
-            Command::Chmod(args) => ("chmod", &args.words),
-            Command::Sum(args) => ("sum", &args.words),
-            Command::Df(args) => ("df", &args.words),
-        };
+        let debug = format!("{command:?}");
+        let name = debug.split('(').next().unwrap().to_lowercase();
+        let mut with_words = command.clone();
+        let words = with_words.verb_mut().words();
         let words: Vec<&str> = words.iter().map(|word| word.to_str().unwrap()).collect();
         self.0
             .send(format!("{directory}: {name} {}", words.join(" ")))

@@ -125,6 +125,15 @@ impl Pattern {
         }
     }
 
+    /// Compiles a pattern for a name as find(1) matches it: with the rules of a shell, but a dot at the beginning of the
+    /// name is like any other byte.
+    pub fn of_any_name(pattern: &[PatternByte]) -> Self {
+        Self {
+            hidden: true,
+            ..Self::compile(pattern)
+        }
+    }
+
     /// Compiles a pattern for a host, with ssh's rules: only `*` and `?` are wildcards, and a dot is like any other
     /// byte.
     pub fn of_host(pattern: &str) -> Self {

@@ -4,12 +4,12 @@
 use std::fmt::Write as _;
 
 /// Returns whether a character moves the cursor, ends a line, changes the reading direction, or is invisible, so that
-/// it must be escaped.
+/// it must be escaped. The joiners U+200C and U+200D stay: Persian, Sinhala and emoji are misspelt without them.
 pub fn must_be_escaped(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
-            | '\u{200b}'..='\u{200f}'
+            | '\u{200b}' | '\u{200e}' | '\u{200f}'
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
             | '\u{fff9}'..='\u{fffb}'
@@ -138,6 +138,9 @@ mod tests {
                 "a\\u{200b}\\u{2066}b\\u{feff}",
             ),
             ("\u{2028}\u{e0041}".as_bytes(), "\\u{2028}\\u{e0041}"),
+            ("می\u{200c}خواهم".as_bytes(), "می\u{200c}خواهم"),
+            ("ශ්\u{200d}රී".as_bytes(), "ශ්\u{200d}රී"),
+            ("👩\u{200d}👧 ❤\u{fe0f}".as_bytes(), "👩\u{200d}👧 ❤\u{fe0f}"),
             (b"", ""),
         ] {
             assert_eq!(printable(bytes), expected, "{bytes:?}");

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::commands::Command;
+use crate::commands::find::with_two_dashes;
 
 /// An SFTP client that resumes interrupted transfers, and verifies the files that it has transferred.
 ///
@@ -38,6 +39,23 @@ pub struct Cli {
     /// The command to run instead of a shell.
     #[command(subcommand)]
     pub verb: Option<ProgramCommand>,
+}
+
+/// The words of a command line, with the tests of `find` as they are read here: people type them with one dash.
+pub fn words(typed: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = typed.collect();
+    let is_verb = |word: &OsString| {
+        word.to_str()
+            .is_some_and(|word| Command::candidates(word, 0).is_some())
+    };
+    let verb = words.iter().position(is_verb);
+    if let Some(at) = verb
+        && words.get(at).is_some_and(|verb| verb == "find")
+    {
+        let tests = words.split_off(at);
+        words.extend(with_two_dashes(tests.into_iter()));
+    }
+    words
 }
 
 /// The options that all commands share: how to connect, and what is shown.

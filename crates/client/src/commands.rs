@@ -9,22 +9,40 @@
 //! not read command lines and does not sign in.
 
 pub mod candidates;
+pub mod cat;
 pub mod chmod;
+pub mod cp;
+mod details;
 pub mod df;
+pub mod du;
+pub mod edit;
+pub mod find;
+pub mod find_tests;
+mod follow;
 pub mod get;
+pub mod less;
 pub mod list;
+pub mod ln;
+mod local_program;
 pub mod ls;
+mod ls_output;
 pub mod mkdir;
+pub mod mode_change;
 pub mod mv;
 mod prefetch;
 pub mod put;
 mod refusal;
 pub mod rm;
+pub mod rmdir;
 pub mod runner;
 mod server_words;
 pub mod session;
+pub mod stat;
 pub mod sum;
+pub mod tail;
+pub mod touch;
 pub mod transfer;
+mod tree_reader;
 pub mod verb;
 mod walk;
 

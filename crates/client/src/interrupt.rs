@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use parking_lot::Mutex;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -35,14 +36,50 @@ pub fn count() -> u64 {
 }
 
 async fn watch(mut signals: Signal, stop: CancellationToken) {
-    if signals.recv().await.is_none() {
-        return;
+    loop {
+        if signals.recv().await.is_none() {
+            return;
+        }
+        match *MEANING.lock() {
+            SigintMeaning::Ignore => continue,
+            SigintMeaning::StopQuietly => {}
+            SigintMeaning::Stop => say("stopping… (Ctrl-C again to end at once)"),
+        }
+        break;
     }
     HEARD.fetch_add(1, Ordering::Relaxed);
-    say("stopping… (Ctrl-C again to end at once)");
     stop.cancel();
     if signals.recv().await.is_some() {
         std::process::exit(i32::from(EXIT_CODE));
+    }
+}
+
+/// What SIGINT does to guarded work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SigintMeaning {
+    /// It stops the work, and says so.
+    Stop,
+    /// It stops the work, whose usual end that is.
+    StopQuietly,
+    /// Nothing: it is meant for a program that has the terminal, such as an editor.
+    Ignore,
+}
+
+/// What SIGINT means now.
+static MEANING: Mutex<SigintMeaning> = Mutex::new(SigintMeaning::Stop);
+
+/// Gives SIGINT this meaning as long as the result lives.
+pub fn meaning(meaning: SigintMeaning) -> MeaningGuard {
+    MeaningGuard(std::mem::replace(&mut MEANING.lock(), meaning))
+}
+
+/// Restores the meaning that SIGINT had before.
+#[must_use]
+pub struct MeaningGuard(SigintMeaning);
+
+impl Drop for MeaningGuard {
+    fn drop(&mut self) {
+        *MEANING.lock() = self.0;
     }
 }
 

@@ -7,6 +7,8 @@
 mod block;
 mod channel;
 mod command_hashing;
+mod copy;
+mod directory_reader;
 mod error;
 mod hash;
 mod hash_routes;
@@ -14,18 +16,24 @@ pub mod hashing;
 mod inbox;
 mod md5sum;
 mod open;
+mod open_file;
 mod outbox;
 mod space;
+mod special;
 mod ssh;
 mod transport;
 
 pub use block::Block;
 pub use channel::{ByteRange, InFlightPermit, Limits, SftpChannel};
+pub use copy::copy;
+pub use directory_reader::DirectoryReader;
 pub use error::{ConnectionLost, OpenError, RemoteError, TransportError, done};
 pub use hash::{Extent, HashAnswer, HashKind, HashQuestion, HashValue, NoHash};
 pub use hash_routes::{HashRoute, HashRoutes};
 pub use inbox::{CompletedRequest, Completion, DataSink};
+pub use open_file::{FileReader, OpenFile, ReadAhead};
 pub use space::Space;
+pub use special::{OwnerIds, OwnerNames, hardlink, symlink};
 pub use ssh::{SharedChannel, SshHandler, SshTransport};
 pub use transport::Transport;
 

@@ -5,5 +5,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    homeport::run::run(homeport::cli::Cli::parse())
+    let words = homeport::cli::words(std::env::args_os());
+    homeport::run::run(homeport::cli::Cli::parse_from(words))
 }

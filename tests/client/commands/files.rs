@@ -155,9 +155,9 @@ fn permissions_are_changed() {
         assert_eq!(mode & 0o777, 0o640);
     }
     sandbox
-        .run(["chmod", "u+x", &sandbox.remote("a/b/f7")])
+        .run(["chmod", "u+q", &sandbox.remote("a/b/f7")])
         .expect_code(2)
-        .expect_stderr(&["octal digits"]);
+        .expect_stderr(&["octal digits", "u+x,go-w"]);
     sandbox
         .run(["chmod", "600", &sandbox.remote("missing")])
         .expect_code(1)

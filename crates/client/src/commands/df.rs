@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use clap::Args;
+use clap::{ArgAction, Args};
 use serde_json::json;
 
 use super::candidates::Candidates;
@@ -23,11 +23,20 @@ const BAR: u64 = 30;
 
 /// Show the used and the free space on the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "From a command line:\n  homeport df HOST[:PATH]")]
+#[command(
+    disable_help_flag = true,
+    after_help = "Examples:\n  homeport df HOST:\n  homeport df -b HOST:backup       in bytes, for scripts"
+)]
 pub struct DfArgs {
     /// Show sizes in bytes, without units.
     #[arg(short, long)]
     pub bytes: bool,
+    /// Show sizes with units, which is what happens without this.
+    #[arg(short = 'h', long, conflicts_with = "bytes")]
+    pub human: bool,
+    /// Show help.
+    #[arg(long, action = ArgAction::Help)]
+    pub help: Option<bool>,
     /// The path whose quota or file system is shown. The default is the current directory.
     #[arg(value_name = "PATH")]
     pub words: Vec<OsString>,

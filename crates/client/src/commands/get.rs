@@ -22,7 +22,7 @@ use base::glob::{escape, unescape};
 
 /// Fetch files from the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "From a command line:\n  homeport get HOST:FILE… [WHERE]")]
+#[command(after_help = "Examples:\n  homeport get HOST:backup.tar\n  homeport get -r HOST:photos .")]
 pub struct GetArgs {
     /// The options, the files, and their destination.
     #[command(flatten)]

@@ -2,39 +2,51 @@
 
 use std::cmp::Ordering;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use clap::Args;
-use serde_json::json;
-use sftp_wire::{Attributes, FileType};
+use clap::{ArgAction, Args};
+use sftp_wire::Attributes;
 
 use super::candidates::Candidates;
+use super::ls_output::{Heading, LsFormat, show};
 use super::server_words::{BareHost, UsageError, take_server, words_or_current_directory};
-use super::session::Session;
+use super::session::{RemotePath, Session};
 use super::verb::Verb;
+use super::walk::MAX_DEPTH;
 use crate::connect::Target;
-use crate::link::{Link, Name};
-use crate::names::last;
-use crate::output::{Style, about, print, print_bytes, print_json};
+use crate::link::{Link, Name, RemoteError};
+use crate::names::{is_single_name, join};
 use base::error::Result;
-use base::mode::{kind_letter, mode_letters};
-use base::visible::printable;
-
-/// The gap between columns, in characters.
-const GAP: usize = 2;
 
 /// List directories of the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "From a command line:\n  homeport ls HOST:PATH…")]
+#[command(
+    disable_help_flag = true,
+    after_help = "Examples:\n  \
+        homeport ls -lh HOST:docs            with sizes and local times\n  \
+        homeport ls -lt HOST:'*.log'         the newest first\n  \
+        homeport ls -d HOST:docs             the directory itself"
+)]
 pub struct LsArgs {
-    /// Show a line for each entry, with its permissions, size and time.
+    /// Show a line for each entry, with its permissions, owner, size and local time.
     #[arg(short)]
     pub long: bool,
     /// Also show names that begin with a dot.
-    #[arg(short)]
+    #[arg(short, long)]
     pub all: bool,
+    /// Show sizes with units, as in 1.2 MiB.
+    #[arg(short = 'h', long)]
+    pub human: bool,
+    /// Show directories themselves, not what is in them.
+    #[arg(short, long)]
+    pub directory: bool,
+    /// Also list the directories below. Links are not followed.
+    #[arg(short = 'R', long)]
+    pub recursive: bool,
+    /// Append a sign to names: / directory, @ link, * executable, | pipe, = socket.
+    #[arg(long)]
+    pub classify: bool,
     /// Show one name per line, even in a terminal.
     #[arg(short = '1')]
     pub single: bool,
@@ -45,8 +57,11 @@ pub struct LsArgs {
     #[arg(short = 'S')]
     pub by_size: bool,
     /// Reverse the order of the list.
-    #[arg(short = 'r')]
+    #[arg(short = 'r', long)]
     pub reverse: bool,
+    /// Show help.
+    #[arg(long, action = ArgAction::Help)]
+    pub help: Option<bool>,
     /// The files, directories or patterns to list. The default is the current directory.
     #[arg(value_name = "PATH")]
     pub words: Vec<OsString>,
@@ -71,6 +86,17 @@ impl Verb for LsArgs {
     }
 }
 
+impl LsArgs {
+    fn format(&self) -> LsFormat {
+        LsFormat {
+            long: self.long,
+            human: self.human,
+            classify: self.classify,
+            single: self.single,
+        }
+    }
+}
+
 async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
     let link = session.link().await?;
     let mut paths = Vec::new();
@@ -79,48 +105,92 @@ async fn ls(session: &Arc<Session>, args: &LsArgs) -> Result<u8> {
     }
     let (mut files, mut directories, mut code) = (Vec::new(), Vec::new(), 0);
     for found in paths {
-        match link.stat(&found.path).await {
-            Ok(attrs) if attrs.is_directory() == Some(true) => directories.push(found),
-            Ok(attrs) => files.push((found, attrs)),
-            // A link whose target does not exist is listed as well.
-            Err(failed) => match link.lstat(&found.path).await {
-                Ok(attrs) => files.push((found, attrs)),
-                Err(_) => {
-                    code = 1;
-                    session.complain(&found.shown, &failed);
-                }
-            },
+        match named(&link, args, &found.path).await {
+            Ok(attrs) if attrs.is_directory() == Some(true) && !args.directory => directories.push(found),
+            Ok(attrs) => files.push(Name {
+                name: found.shown.into(),
+                long: Default::default(),
+                attrs,
+            }),
+            Err(failed) => {
+                code = 1;
+                session.complain(&found.shown, &failed);
+            }
         }
     }
     let several = directories.len() + usize::from(!files.is_empty()) > 1;
-    let entries = files.into_iter().map(|(found, attrs)| Name {
-        name: found.shown.into(),
-        long: Default::default(),
-        attrs,
-    });
-    show(session, args, entries.collect(), &session.directory())?;
+    let mut heading = Heading::new(session, several || args.recursive);
+    if !files.is_empty() {
+        sort(&mut files, args);
+        show(session, args.format(), &link, &session.directory(), &files).await?;
+        heading.follows_output();
+    }
     for directory in directories {
-        if several && session.output.style != Style::Json {
-            print(&format!("\n{}:\n", printable(&directory.shown)))?;
-        }
-        code = code.max(list(session, args, &link, &directory.path).await?);
+        code = code.max(list(session, args, &link, directory, &mut heading).await?);
     }
     Ok(code)
 }
 
-async fn list(session: &Session, args: &LsArgs, link: &Link, directory: &[u8]) -> Result<u8> {
-    let mut entries = match link.list(directory).await {
-        Ok(entries) => entries,
-        Err(failed) => {
-            session.complain(directory, &failed);
-            return Ok(1);
-        }
-    };
-    if !args.all {
-        entries.retain(|entry| !entry.name.starts_with(b"."));
+/// The attributes of a path that was named. A link to a directory stands for the directory, and another link for what
+/// it points to, except in a list with details.
+async fn named(link: &Link, args: &LsArgs, path: &[u8]) -> std::result::Result<Attributes, RemoteError> {
+    let itself = link.lstat(path).await?;
+    if args.directory || !itself.is_symlink() {
+        return Ok(itself);
     }
-    show(session, args, entries, directory)?;
-    Ok(0)
+    match link.stat(path).await {
+        Ok(there) if there.is_directory() == Some(true) || !args.long => Ok(there),
+        // A link whose target does not exist is listed as well.
+        _ => Ok(itself),
+    }
+}
+
+/// Lists a directory, and with `-R` those below it.
+async fn list(
+    session: &Session,
+    args: &LsArgs,
+    link: &Link,
+    top: RemotePath,
+    heading: &mut Heading,
+) -> Result<u8> {
+    let mut code = 0;
+    let mut stack = vec![(top, 0)];
+    while let Some((directory, depth)) = stack.pop() {
+        let mut entries = match link.list(&directory.path).await {
+            Ok(entries) => entries,
+            Err(failed) => {
+                session.complain(&directory.shown, &failed);
+                code = 1;
+                continue;
+            }
+        };
+        if !args.all {
+            entries.retain(|entry| !entry.name.starts_with(b"."));
+        }
+        sort(&mut entries, args);
+        heading.print(&directory.shown)?;
+        show(session, args.format(), link, &directory.path, &entries).await?;
+        if !args.recursive {
+            continue;
+        }
+        let below = entries
+            .iter()
+            .rev()
+            .filter(|entry| entry.attrs.is_directory() == Some(true));
+        for entry in below.filter(|entry| is_single_name(&entry.name)) {
+            let next = RemotePath {
+                shown: join(&directory.shown, &entry.name),
+                path: join(&directory.path, &entry.name),
+            };
+            if depth >= MAX_DEPTH {
+                session.complain(&next.shown, &"it is nested too deeply");
+                code = 1;
+            } else {
+                stack.push((next, depth + 1));
+            }
+        }
+    }
+    Ok(code)
 }
 
 /// Sorts as the options say. Entries that are equal in that are sorted by name.
@@ -137,104 +207,6 @@ fn sort(entries: &mut [Name], args: &LsArgs) {
     if args.reverse {
         entries.reverse();
     }
-}
-
-fn show(session: &Session, args: &LsArgs, mut entries: Vec<Name>, directory: &[u8]) -> Result<()> {
-    sort(&mut entries, args);
-    if session.output.style == Style::Json {
-        return entries
-            .iter()
-            .try_for_each(|entry| print_json(&as_json(entry, directory)));
-    }
-    if !args.long {
-        let names: Vec<String> = entries.iter().map(|entry| printable(&entry.name)).collect();
-        return columns(&names, args.single);
-    }
-    let mut out = String::new();
-    for entry in &entries {
-        out.push_str(&long_line(entry));
-        out.push('\n');
-    }
-    print(&out)
-}
-
-/// One line for an entry: the server's own where it has sent one, because it knows the names of owners.
-fn long_line(entry: &Name) -> String {
-    if !entry.long.is_empty() {
-        return printable(&entry.long);
-    }
-    let Attributes {
-        size,
-        permissions,
-        times,
-        ..
-    } = entry.attrs;
-    let time = times.and_then(|times| jiff::Timestamp::from_second(i64::from(times.modified)).ok());
-    let time = time.map(|time| {
-        time.to_zoned(jiff::tz::TimeZone::system())
-            .strftime("%Y-%m-%d %H:%M")
-            .to_string()
-    });
-    format!(
-        "{} {:>12} {:16} {}",
-        permissions.map_or_else(|| "??????????".to_owned(), permission_text),
-        size.map_or_else(|| "?".to_owned(), |size| size.to_string()),
-        time.unwrap_or_default(),
-        printable(&entry.name)
-    )
-}
-
-fn permission_text(mode: u32) -> String {
-    String::from_utf8_lossy(&mode_letters(kind_letter(mode), mode)).into_owned()
-}
-
-fn kind(attrs: &Attributes) -> &'static str {
-    match attrs.file_type() {
-        Some(FileType::Directory) => "directory",
-        Some(FileType::Symlink) => "link",
-        Some(FileType::Regular) => "file",
-        Some(_) => "other",
-        None => "unknown",
-    }
-}
-
-fn as_json(entry: &Name, directory: &[u8]) -> serde_json::Value {
-    let path = crate::names::join(directory, &entry.name);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let object = json!({
-        "name": text(match last(&entry.name) { b"" => &entry.name, name => name }),
-        "type": kind(&entry.attrs),
-        "size": entry.attrs.size,
-        "mode": entry.attrs.permissions.map(|mode| format!("{:04o}", mode & 0o7777)),
-        "modified": entry.attrs.times.map(|times| times.modified),
-    });
-    about(&path, object)
-}
-
-/// Prints one name per line, or as many columns as fit into the terminal.
-fn columns(names: &[String], single: bool) -> Result<()> {
-    let width = match !single && io::stdout().is_terminal() {
-        true => rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| usize::from(size.ws_col)),
-        false => 0,
-    };
-    let widest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0) + GAP;
-    let columns = (width / widest).max(1);
-    let rows = names.len().div_ceil(columns);
-    let mut out = Vec::new();
-    for row in 0..rows {
-        for (number, name) in names.iter().skip(row).step_by(rows).enumerate() {
-            let last = row + (number + 1) * rows >= names.len();
-            out.extend_from_slice(name.as_bytes());
-            let padding = if last {
-                0
-            } else {
-                widest.saturating_sub(name.chars().count())
-            };
-            out.resize(out.len() + padding, b' ');
-        }
-        out.push(b'\n');
-    }
-    print_bytes(&out)
 }
 
 #[cfg(test)]
@@ -275,17 +247,5 @@ mod tests {
             ..LsArgs::default()
         };
         assert_eq!(sorted(&args), "bca");
-    }
-
-    #[test]
-    fn json_keeps_names_that_are_not_utf8() {
-        let entry = Name {
-            name: b"a\xff"[..].into(),
-            long: Default::default(),
-            attrs: Attributes::default(),
-        };
-        let object = as_json(&entry, b"/d");
-        assert_eq!(object["path_hex"], "2f642f61ff");
-        assert_eq!(object["type"], "unknown");
     }
 }

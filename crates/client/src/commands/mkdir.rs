@@ -16,7 +16,7 @@ use base::visible::printable;
 
 /// Create directories on the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "From a command line:\n  homeport mkdir HOST:PATH…")]
+#[command(after_help = "Examples:\n  homeport mkdir HOST:new\n  homeport mkdir -p HOST:a/b/c")]
 pub struct MkdirArgs {
     /// Also create missing parent directories. A directory that exists already is not an error.
     #[arg(short, long)]

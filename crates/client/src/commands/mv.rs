@@ -16,7 +16,9 @@ use base::visible::printable;
 
 /// Rename a file of the server, or move files to a directory
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "From a command line:\n  homeport mv HOST:FROM… HOST:TO")]
+#[command(
+    after_help = "Examples:\n  homeport mv HOST:draft HOST:final\n  homeport mv HOST:a HOST:b HOST:directory"
+)]
 pub struct MvArgs {
     /// A file and its new name, or several files and the directory that they are moved to.
     #[arg(required = true, num_args = 2.., value_name = "PATH")]

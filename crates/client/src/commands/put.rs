@@ -25,7 +25,7 @@ use base::glob::escape;
 
 /// Send files to the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "From a command line:\n  homeport put FILE… HOST:WHERE")]
+#[command(after_help = "Examples:\n  homeport put backup.tar HOST:\n  homeport put -r -p photos HOST:")]
 pub struct PutArgs {
     /// The options, the files, and their destination.
     #[command(flatten)]

@@ -23,7 +23,7 @@ const REMOVALS: usize = 64;
 
 /// Remove files on the server
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "From a command line:\n  homeport rm [-r] HOST:PATH…")]
+#[command(after_help = "Examples:\n  homeport rm HOST:'*.tmp'\n  homeport rm -r HOST:old")]
 pub struct RmArgs {
     /// Also remove directories with their contents.
     #[arg(short, long)]

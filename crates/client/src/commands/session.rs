@@ -18,6 +18,7 @@ use base::glob::unescape;
 use base::visible::printable;
 
 /// A path on the server, in one form for messages and one for requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RemotePath {
     pub(super) shown: Vec<u8>,
     pub(super) path: Vec<u8>,

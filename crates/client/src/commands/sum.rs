@@ -20,7 +20,7 @@ use base::visible::printable;
 
 /// Show the MD5 hashes of files on the server, computed there
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
-#[command(after_help = "From a command line:\n  homeport sum HOST:FILE…")]
+#[command(after_help = "Examples:\n  homeport sum HOST:backup.tar\n  homeport sum HOST:'*.iso' | md5sum -c")]
 pub struct SumArgs {
     /// The files or patterns to hash.
     #[arg(required = true, value_name = "PATH")]

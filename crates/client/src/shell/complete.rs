@@ -29,15 +29,16 @@ pub enum Side {
 pub struct Entry {
     /// The name as it is there.
     pub name: Vec<u8>,
-    /// Whether it is a directory, or a link to one.
-    pub directory: bool,
+    /// Whether it is a directory, or a link to one. `None`: nobody has looked where the link leads.
+    pub directory: Option<bool>,
 }
 
 /// A source of the entries of directories.
 pub trait Lister {
-    /// Lists a directory. It is given as it was typed: with a slash at its end, or empty; `~/` stands for the home. A
-    /// directory that cannot be listed in time is empty.
-    fn list(&self, side: Side, directory: &[u8]) -> Vec<Entry>;
+    /// Lists the entries of a directory whose names begin with `prefix`: all of them, or none. The directory is given
+    /// as it was typed: with a slash at its end, or empty; `~/` stands for the home. A directory that cannot be listed
+    /// as a whole and in time is empty, because a part of a list would complete to wrong names.
+    fn list(&self, side: Side, directory: &[u8], prefix: &[u8]) -> Vec<Entry>;
 }
 
 /// One completion of a word.
@@ -79,6 +80,7 @@ pub fn complete(line: &str, at_end: bool, lister: &dyn Lister) -> Choices {
                 let position = Position {
                     grammar: &grammar,
                     verb,
+                    all_alike: grammar::each_word_is_a_file(name.bytes()),
                     before: &before,
                     typed: &typed,
                 };
@@ -108,8 +110,12 @@ fn word(text: &str) -> Suggestion {
     }
 }
 
-/// Adds the end of the word if there is only one completion, so that the next word begins.
+/// Adds the end of the word if there is only one completion, so that the next word begins. Of too many completions only
+/// their common beginning is left.
 fn finish(found: Vec<Suggestion>, at_end: bool, open: Option<u8>) -> Vec<Choice> {
+    if found.len() > MOST {
+        return common_beginning(&found).into_iter().collect();
+    }
     let alone = found.len() == 1;
     let end = |found: Suggestion| {
         let mut choice = found.choice;
@@ -119,7 +125,28 @@ fn finish(found: Vec<Suggestion>, at_end: bool, open: Option<u8>) -> Vec<Choice>
         }
         choice
     };
-    found.into_iter().take(MOST).map(end).collect()
+    found.into_iter().map(end).collect()
+}
+
+/// The longest text with which all completions begin.
+fn common_beginning(found: &[Suggestion]) -> Option<Choice> {
+    let mut texts = found.iter().map(|suggestion| suggestion.choice.text.as_str());
+    let mut common = texts.next()?;
+    for text in texts {
+        let same = common
+            .chars()
+            .zip(text.chars())
+            .take_while(|(one, other)| one == other);
+        let length: usize = same.map(|(one, _)| one.len_utf8()).sum();
+        common = common.get(..length).unwrap_or_default();
+    }
+    // A backslash at the end would quote what is typed next.
+    let backslashes = common.bytes().rev().take_while(|byte| *byte == b'\\').count();
+    let common = common.get(..common.len() - backslashes % 2).unwrap_or_default();
+    Some(Choice {
+        shown: common.to_owned(),
+        text: common.to_owned(),
+    })
 }
 
 fn verbs(grammar: &clap::Command, typed: &PartialLine) -> Vec<Suggestion> {
@@ -134,6 +161,8 @@ fn verbs(grammar: &clap::Command, typed: &PartialLine) -> Vec<Suggestion> {
 struct Position<'a> {
     grammar: &'a clap::Command,
     verb: &'a clap::Command,
+    /// Whether all words are of the kind of the first.
+    all_alike: bool,
     before: &'a [&'a [u8]],
     typed: &'a PartialLine,
 }
@@ -159,7 +188,8 @@ impl Position<'_> {
             !is_value && !word.starts_with(b"-")
         });
         let mut found = BTreeMap::new();
-        let candidates = ShellCommand::candidates(self.verb.get_name(), names.count());
+        let earlier = if self.all_alike { 0 } else { names.count() };
+        let candidates = ShellCommand::candidates(self.verb.get_name(), earlier);
         for candidates in candidates.unwrap_or_default() {
             let (side, wanted) = match candidates {
                 Candidates::Verbs => return verbs(self.grammar, typed),
@@ -216,17 +246,17 @@ fn names_on(side: Side, wanted: EntryFilter, typed: &PartialLine, lister: &dyn L
     // `~/` stays as it is: quoted, it would be a name.
     let home = !typed.last.begins_quoted() && directory.starts_with(b"~/");
     let entries = match directory {
-        [b'~', ..] if !home => lister.list(side, &[b"./", directory].concat()),
-        _ => lister.list(side, directory),
+        [b'~', ..] if !home => lister.list(side, &[b"./", directory].concat(), prefix),
+        _ => lister.list(side, directory, prefix),
     };
     let fits = entries.into_iter().filter(|entry| {
         is_single_name(&entry.name)
             && entry.name.starts_with(prefix)
             && (prefix.starts_with(b".") || !entry.name.starts_with(b"."))
-            && (wanted == EntryFilter::All || entry.directory)
+            && (wanted == EntryFilter::All || entry.directory != Some(false))
     });
     fits.filter_map(|entry| {
-        let end = if entry.directory { "/" } else { "" };
+        let end = if entry.directory == Some(true) { "/" } else { "" };
         let name = [directory, &entry.name[..], end.as_bytes()].concat();
         let shown = printable(&entry.name);
         // A name that has to be escaped for the terminal cannot be typed.
@@ -244,7 +274,7 @@ fn names_on(side: Side, wanted: EntryFilter, typed: &PartialLine, lister: &dyn L
                 shown: shown + end,
                 text: String::from_utf8(text).ok()?,
             },
-            complete: !entry.directory,
+            complete: entry.directory == Some(false),
         })
     })
     .collect()

@@ -2,6 +2,7 @@
 //! a server ([`Command`]) and the shell's own. Help and completion read it here, too.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 
 use clap::{Arg, ArgAction, FromArgMatches as _, Subcommand};
 
@@ -9,7 +10,10 @@ use super::verb::ShellVerb;
 use super::verbs;
 use crate::commands::Command;
 use crate::commands::candidates::Candidates;
+use crate::commands::find::with_two_dashes;
+use crate::commands::get::GetArgs;
 use crate::commands::list::is_name_of;
+use crate::commands::put::PutArgs;
 use crate::globs::from_word;
 use base::words::Word;
 
@@ -22,8 +26,8 @@ pub(super) const OTHER_NAMES: &[(&str, &[&str])] = &[
     ("rm", &["delete"]),
     ("mv", &["rename"]),
 ];
-/// Verbs that take `-h` and show sizes for people anyway, because that is what people type.
-pub(super) const TAKE_HUMAN: [&str; 2] = ["ls", "df"];
+/// Names of older tools, for which each of several words is a file, and none the place where they go.
+const EACH_WORD_IS_A_FILE: [&str; 6] = ["download", "reget", "mget", "upload", "reput", "mput"];
 
 /// Makes the enum of all verbs of the shell, and finds for each what its own file says.
 macro_rules! shell_verbs {
@@ -54,20 +58,27 @@ macro_rules! shell_verbs {
                 $(if is_name_of(name, stringify!($name)) {
                     return Some(<$args>::candidates(earlier));
                 })*
-                Command::candidates(if name == "remov" { "rm" } else { name }, earlier)
+                let name = match name {
+                    "remov" => "rm",
+                    "!" => return Some(verbs::local_command::LocalCommandArgs::candidates(earlier)),
+                    name => name,
+                };
+                Command::candidates(name, earlier)
             }
         }
     };
 }
 
 shell_verbs! {
-    Rmdir(verbs::rmdir::RmdirArgs),
     Cd(verbs::cd::CdArgs),
     Pwd(verbs::pwd::PwdArgs),
     #[command(visible_alias = "ldir")]
     Lls(verbs::lls::LlsArgs),
+    Lmkdir(verbs::lmkdir::LmkdirArgs),
     Lcd(verbs::lcd::LcdArgs),
     Lpwd(verbs::lpwd::LpwdArgs),
+    #[command(name = "!")]
+    LocalCommand(verbs::local_command::LocalCommandArgs),
     History(verbs::history::HistoryArgs),
     #[command(visible_alias = "?")]
     Help(verbs::help::HelpArgs),
@@ -87,24 +98,28 @@ pub(super) fn grammar() -> clap::Command {
 fn in_a_line(mut verb: clap::Command) -> clap::Command {
     let name = verb.get_name();
     let others = OTHER_NAMES.iter().find(|(known, _)| *known == name);
-    let takes_human = TAKE_HUMAN.contains(&name);
     if let Some((_, others)) = others {
         verb = verb.visible_aliases(*others);
     }
-    if takes_human {
-        verb = verb.arg(Arg::new("human").short('h').hide(true).action(ArgAction::SetTrue));
+    // In `df -h`, users mean human-readable sizes by `-h`. Such verbs have their own `--help`.
+    if !verb.get_arguments().any(|argument| argument.get_id() == "help") {
+        let help = Arg::new("help")
+            .long("help")
+            .help("Show this")
+            .action(ArgAction::Help);
+        verb = verb.arg(help);
     }
-    let help = Arg::new("help")
-        .long("help")
-        .help("Show this")
-        .action(ArgAction::Help);
+    if verb.get_name() == "ls" {
+        // On a command line, -F names a configuration file.
+        verb = verb.mut_arg("classify", |classify| classify.short('F'));
+    }
+    // The examples are those of a command line, where a server is named.
+    let examples = verb.get_after_help().map(ToString::to_string);
+    let examples = examples.map(|text| text.replace("homeport ", "").replace("HOST:", ""));
     verb.color(clap::ColorChoice::Never)
         .disable_version_flag(true)
-        // In `df -h`, users mean human-readable sizes by `-h`.
         .disable_help_flag(true)
-        .arg(help)
-        // It shows how the verb is used from a command line.
-        .after_help(None::<&str>)
+        .after_help(examples.unwrap_or_default())
 }
 
 /// The name of a verb, and the others that are as good.
@@ -120,6 +135,13 @@ pub(super) fn find<'a>(grammar: &'a clap::Command, name: &[u8]) -> Option<&'a cl
         .find(|verb| names(verb).iter().any(is_it))
 }
 
+/// Whether each word behind this name of a verb is a file, and none the place where they go.
+pub(super) fn each_word_is_a_file(name: &[u8]) -> bool {
+    EACH_WORD_IS_A_FILE
+        .iter()
+        .any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+}
+
 /// Reads the words behind the name of a verb.
 ///
 /// # Errors
@@ -127,10 +149,39 @@ pub(super) fn find<'a>(grammar: &'a clap::Command, name: &[u8]) -> Option<&'a cl
 pub(super) fn read(
     grammar: &clap::Command,
     verb: &clap::Command,
+    name: &Word,
     words: &[Word],
 ) -> Result<ShellCommand, clap::Error> {
-    let name = OsString::from(verb.get_name());
-    let line = std::iter::once(name).chain(words.iter().map(from_word));
-    let matches = grammar.clone().try_get_matches_from(line)?;
-    ShellCommand::from_arg_matches(&matches)
+    let first = std::iter::once(OsString::from(verb.get_name()));
+    let matches = match verb.get_name() {
+        "find" => {
+            // Patterns are quoted by habit, and are patterns all the same. Paths stay escaped where they are quoted.
+            let plain = |word: &Word| OsString::from_vec(word.bytes().to_vec());
+            let is_pattern = |at: usize| {
+                let before = at.checked_sub(1).and_then(|before| words.get(before));
+                before.is_some_and(|option| {
+                    matches!(option.bytes(), b"-name" | b"--name" | b"-iname" | b"--iname")
+                })
+            };
+            let words = words.iter().enumerate().map(|(at, word)| match is_pattern(at) {
+                true => plain(word),
+                false => from_word(word),
+            });
+            grammar
+                .clone()
+                .try_get_matches_from(first.chain(with_two_dashes(words)))?
+        }
+        _ => grammar
+            .clone()
+            .try_get_matches_from(first.chain(words.iter().map(from_word)))?,
+    };
+    let mut command = ShellCommand::from_arg_matches(&matches)?;
+    if each_word_is_a_file(name.bytes())
+        && let ShellCommand::Server(Command::Get(GetArgs { transfer }) | Command::Put(PutArgs { transfer })) =
+            &mut command
+    {
+        // The place where they go: the current directory.
+        transfer.words.push(OsString::from("."));
+    }
+    Ok(command)
 }

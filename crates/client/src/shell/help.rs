@@ -11,7 +11,8 @@ use base::words::Word;
 
 /// The text below the list of all verbs.
 const FOOTER: &str = "\n\"help COMMAND\" says more of one. Names with spaces: \"a b\" or a\\ b. \
-     Patterns: *, ? and [abc]. TAB completes, Ctrl-R searches, Ctrl-C stops, Ctrl-D leaves.";
+     Patterns: *, ? and [abc]. TAB completes, Ctrl-R searches, Ctrl-C stops, Ctrl-D leaves. \
+     !COMMAND runs a command of this machine.";
 
 /// Parses the words of a line.
 ///
@@ -23,7 +24,7 @@ pub(super) fn understand(words: &[Word]) -> Result<ShellCommand, ShellMessage> {
     };
     let grammar = grammar::grammar();
     let verb = grammar::find(&grammar, name.bytes()).ok_or_else(|| unknown(&grammar, name.bytes()))?;
-    grammar::read(&grammar, verb, rest).map_err(|error| sentence(verb, &error))
+    grammar::read(&grammar, verb, name, rest).map_err(|error| sentence(verb, &error))
 }
 
 /// The help that was asked for: of one verb, or of all.

@@ -8,6 +8,7 @@ use super::context::ShellContext;
 use super::help;
 use super::messages::complain;
 use super::verb::LineOutcome;
+use super::verbs::local_command::run_line;
 use crate::commands::{CommandRunner, Session};
 use crate::interrupt::{InterruptListener, guard};
 use base::words::words;
@@ -54,12 +55,8 @@ impl Interpreter {
         let line = line.trim_ascii_start();
         match line.first() {
             None | Some(b'#') => return NextStep::Code(0),
-            Some(b'!') => {
-                complain(
-                    "commands of this machine are not run here (hint: use another terminal; lls, lcd and lpwd are here)",
-                );
-                return NextStep::Code(2);
-            }
+            // It is not split into words here: that is for the shell of this machine.
+            Some(b'!') => return NextStep::Code(run_line(line.get(1..).unwrap_or_default())),
             Some(_) => {}
         }
         let words = match words(line) {

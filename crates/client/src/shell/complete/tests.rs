@@ -7,7 +7,7 @@ use base::words::words;
 struct MadeUpDirectories;
 
 impl Lister for MadeUpDirectories {
-    fn list(&self, side: Side, directory: &[u8]) -> Vec<Entry> {
+    fn list(&self, side: Side, directory: &[u8], _prefix: &[u8]) -> Vec<Entry> {
         let names: &[&[u8]] = match (side, directory) {
             (Side::Remote, b"") => &[
                 b"my file.txt",
@@ -24,6 +24,9 @@ impl Lister for MadeUpDirectories {
                 b"../up",
                 b"..",
                 "Grüße".as_bytes(),
+                "می\u{200c}خواهم.txt".as_bytes(),
+                "ශ්\u{200d}රී".as_bytes(),
+                "👩\u{200d}👧 x".as_bytes(),
             ],
             (Side::Remote, b"docs/") => &[b"a.txt", b"b.txt", b"deep/"],
             (Side::Remote, b"my photos/") => &[b"one two.jpg"],
@@ -36,11 +39,11 @@ impl Lister for MadeUpDirectories {
         let entry = |name: &&[u8]| match name.strip_suffix(b"/") {
             Some(name) => Entry {
                 name: name.to_vec(),
-                directory: true,
+                directory: Some(true),
             },
             None => Entry {
                 name: name.to_vec(),
-                directory: false,
+                directory: Some(false),
             },
         };
         names.iter().map(entry).collect()
@@ -59,6 +62,12 @@ fn lines_are_completed() {
     for (line, expected) in [
         ("up", &["upload "][..]),
         ("re", &["reget", "remov", "remove", "rename", "reput"]),
+        ("mput x u", &["mput x unique-here "]),
+        ("mget docs/a.txt my\\ p", &[r"mget docs/a.txt my\ photos/"]),
+        ("tail می", &["tail می\u{200c}خواهم.txt "]),
+        ("cat ශ", &["cat ශ්\u{200d}රී "]),
+        ("stat 👩", &["stat 👩\u{200d}👧\\ x "]),
+        ("!ls lo", &[]),
         ("nothing ", &[]),
         ("get uni", &["get unique "]),
         ("get my", &[r"get my\ file.txt", r"get my\ photos/"]),
@@ -108,7 +117,25 @@ fn lines_are_completed() {
         ("help dow", &["help download "]),
         (
             "ls -",
-            &["ls --help", "ls -1", "ls -S", "ls -a", "ls -l", "ls -r", "ls -t"],
+            &[
+                "ls --all",
+                "ls --classify",
+                "ls --directory",
+                "ls --help",
+                "ls --human",
+                "ls --recursive",
+                "ls --reverse",
+                "ls -1",
+                "ls -F",
+                "ls -R",
+                "ls -S",
+                "ls -a",
+                "ls -d",
+                "ls -h",
+                "ls -l",
+                "ls -r",
+                "ls -t",
+            ],
         ),
     ] {
         assert_eq!(lines(line), expected, "{line}");
@@ -153,7 +180,7 @@ fn the_number_of_candidates_is_limited() {
         fn list(&self, _side: Side, _directory: &[u8]) -> Vec<Entry> {
             let entry = |number| Entry {
                 name: format!("n{number}").into_bytes(),
-                directory: false,
+                directory: Some(false),
             };
             (0..70_000).map(entry).collect()
         }

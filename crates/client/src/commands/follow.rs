@@ -1,0 +1,194 @@
+//! `tail -f`: goes on with what is added to a file. A file that is cut is shown from its beginning, and one that takes
+//! the place of the first is opened; a connection that is lost is made again.
+//!
+//! SFTP says no inode numbers. So the file that is open is looked at before and after its path: as long as both are the
+//! same file, size and time of the path lie between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sftp_wire::{Attributes, Reply, Request};
+
+use super::cat::print_aside;
+use super::session::{RemotePath, Session};
+use crate::link::{Link, OpenFile, ReadAhead, RemoteError};
+use base::error::Result;
+
+/// How often the file is looked at.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What has become of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// It has at least the bytes that were shown.
+    Grown,
+    /// It is shorter than what was shown.
+    Cut,
+    /// Another file has its path.
+    Replaced,
+    /// Nothing has its path at the moment.
+    Gone,
+}
+
+/// The size and time of a file at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Moment {
+    size: u64,
+    modified: u32,
+}
+
+impl From<Attributes> for Moment {
+    fn from(attrs: Attributes) -> Self {
+        Self {
+            size: attrs.size.unwrap_or(0),
+            modified: attrs.times.map_or(0, |times| times.modified),
+        }
+    }
+}
+
+/// Prints a file from an offset, and what is added to it. It ends only by an error. The inner error is the server's.
+pub(super) async fn follow(
+    session: &Arc<Session>,
+    found: &RemotePath,
+    mut file: OpenFile,
+    mut offset: u64,
+) -> Result<std::result::Result<(), String>> {
+    let mut link = session.link().await?;
+    let mut was_gone = false;
+    loop {
+        match print_on(&file, &mut offset).await {
+            Ok(printed) => printed?,
+            Err(RemoteError::ConnectionLost(_)) => {
+                (link, file) = match again(session, found).await? {
+                    Ok(opened) => opened,
+                    Err(why) => return Ok(Err(why)),
+                };
+                continue;
+            }
+            Err(failed) => return Ok(Err(failed.to_string())),
+        }
+        tokio::time::sleep(PAUSE).await;
+        match change(&link, &file, &found.path, offset).await {
+            Ok(Change::Grown) => {}
+            Ok(Change::Cut) => {
+                session.complain(&found.shown, &"the file was cut; it is shown from its beginning");
+                offset = 0;
+            }
+            Ok(Change::Gone) => {
+                if !was_gone {
+                    session.complain(&found.shown, &"the file is gone; waiting for another one");
+                }
+                was_gone = true;
+                continue;
+            }
+            Ok(Change::Replaced) => {
+                // What was added to the old file at the last moment.
+                if let Ok(printed) = print_on(&file, &mut offset).await {
+                    printed?;
+                }
+                match OpenFile::open(&link, &found.path).await {
+                    Ok(opened) => {
+                        session.complain(
+                            &found.shown,
+                            &"another file has taken its place, and is shown now",
+                        );
+                        (file, offset) = (opened, 0);
+                    }
+                    // It may come back, or the loss of the connection is noticed next.
+                    Err(_) => continue,
+                }
+            }
+            // The next read says what is wrong.
+            Err(_) => {}
+        }
+        was_gone = false;
+    }
+}
+
+/// Prints what the file has behind `offset`. The outer error is the server's, the inner one that of standard output.
+async fn print_on(file: &OpenFile, offset: &mut u64) -> std::result::Result<Result<()>, RemoteError> {
+    let mut reader = file.reader(*offset, ReadAhead::MANY);
+    while let Some(bytes) = reader.next().await? {
+        *offset = offset.saturating_add(bytes.len() as u64);
+        if let Err(failed) = print_aside(bytes).await {
+            return Ok(Err(failed));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Connects again, and opens the file again.
+async fn again(
+    session: &Arc<Session>,
+    found: &RemotePath,
+) -> Result<std::result::Result<(Arc<Link>, OpenFile), String>> {
+    let link = session.link().await?;
+    let opened = OpenFile::open(&link, &found.path).await;
+    Ok(opened
+        .map(|file| (link, file))
+        .map_err(|failed| failed.to_string()))
+}
+
+/// Looks at the file and at its path.
+async fn change(
+    link: &Link,
+    file: &OpenFile,
+    path: &[u8],
+    shown: u64,
+) -> std::result::Result<Change, RemoteError> {
+    let handle = file.handle();
+    // The server answers in this order.
+    let before = link.channel.begin(&Request::Fstat { handle });
+    let there = link.channel.begin(&Request::Stat { path });
+    let after = link.channel.begin(&Request::Fstat { handle });
+    let moment = |reply: Reply<bytes::Bytes>| match reply {
+        Reply::Attrs(attrs) => Ok(Moment::from(attrs)),
+        other => Err(RemoteError::from_reply(other, "attributes")),
+    };
+    let before = moment(before.await.map_err(|_| link.channel.lost())?)?;
+    let there = moment(there.await.map_err(|_| link.channel.lost())?);
+    let after = moment(after.await.map_err(|_| link.channel.lost())?)?;
+    match there {
+        Err(failed) if failed.is_missing() => Ok(Change::Gone),
+        Err(failed) => Err(failed),
+        Ok(there) => Ok(compare(before, there, after, shown)),
+    }
+}
+
+fn compare(before: Moment, there: Moment, after: Moment, shown: u64) -> Change {
+    let between = before.size <= there.size
+        && there.size <= after.size
+        && before.modified <= there.modified
+        && there.modified <= after.modified;
+    match (between, after.size < before.size, after.size < shown) {
+        // It was cut between the two looks.
+        (_, true, _) | (true, _, true) => Change::Cut,
+        (true, _, false) => Change::Grown,
+        (false, false, _) => Change::Replaced,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_become_of_a_file_shows_in_sizes_and_times() {
+        let at = |size, modified| Moment { size, modified };
+        for (before, there, after, shown, expected) in [
+            (at(5, 1), at(5, 1), at(5, 1), 5, Change::Grown),
+            (at(5, 1), at(7, 2), at(9, 2), 5, Change::Grown),
+            (at(3, 2), at(3, 2), at(3, 2), 5, Change::Cut),
+            (at(5, 1), at(0, 2), at(0, 2), 5, Change::Cut),
+            (at(5, 1), at(0, 2), at(5, 1), 5, Change::Replaced),
+            (at(5, 1), at(5, 2), at(5, 1), 5, Change::Replaced),
+            (at(5, 2), at(9, 1), at(5, 2), 5, Change::Replaced),
+        ] {
+            assert_eq!(
+                compare(before, there, after, shown),
+                expected,
+                "{before:?} {there:?} {after:?}"
+            );
+        }
+    }
+}

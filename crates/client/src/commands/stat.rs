@@ -1,0 +1,156 @@
+//! `stat`: shows all that the server says of a file.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clap::Args;
+use serde_json::json;
+use sftp_wire::Attributes;
+
+use super::candidates::Candidates;
+use super::details;
+use super::ls_output::for_output;
+use super::refusal::refused;
+use super::session::{RemotePath, Session};
+use super::verb::Verb;
+use crate::link::{Link, OwnerIds, OwnerNames, RemoteError};
+use crate::output::{Style, about, print_bytes, print_json};
+use base::error::Result;
+use base::size::Size;
+
+/// Show type, size, permissions, owner and times of files on the server
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+#[command(after_help = "Examples:\n  \
+    homeport stat HOST:backup.tar\n  \
+    homeport stat -L HOST:current        what a link points to\n  \
+    homeport --json stat HOST:'*.log'    for scripts: size, mode, modified, …")]
+pub struct StatArgs {
+    /// Show what a link points to, instead of the link itself.
+    #[arg(short = 'L', long)]
+    pub dereference: bool,
+    /// The files, directories or patterns to show.
+    #[arg(required = true, value_name = "PATH")]
+    pub words: Vec<OsString>,
+}
+
+#[async_trait]
+impl Verb for StatArgs {
+    async fn run(&self, session: &Arc<Session>) -> Result<u8> {
+        session.stoppable(stat(session, self)).await
+    }
+
+    fn words(&mut self) -> &mut Vec<OsString> {
+        &mut self.words
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[Candidates::Remote]
+    }
+}
+
+async fn stat(session: &Arc<Session>, args: &StatArgs) -> Result<u8> {
+    let link = session.link().await?;
+    let mut code = 0;
+    for word in &args.words {
+        for found in session.matching(&link, word).await? {
+            match look(&link, args, &found.path).await {
+                Ok((attrs, target)) => show(session, &link, &found, attrs, target).await?,
+                Err(failed) => {
+                    code = 1;
+                    session.complain(&found.shown, &failed);
+                }
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// The attributes of a path, and where it points to if it is a link.
+async fn look(
+    link: &Link,
+    args: &StatArgs,
+    path: &[u8],
+) -> std::result::Result<(Attributes, Option<Vec<u8>>), RemoteError> {
+    if args.dereference {
+        return Ok((link.stat(path).await?, None));
+    }
+    let attrs = link.lstat(path).await?;
+    let target = match attrs.is_symlink() {
+        // A link that cannot be read is shown without its target.
+        true => link.readlink(path).await.ok(),
+        false => None,
+    };
+    Ok((attrs, target))
+}
+
+async fn show(
+    session: &Session,
+    link: &Link,
+    found: &RemotePath,
+    attrs: Attributes,
+    target: Option<Vec<u8>>,
+) -> Result<()> {
+    let mut ids = OwnerIds::default();
+    ids.add(&attrs);
+    let owners = OwnerNames::of(link, &ids)
+        .await
+        .map_err(refused("ask for names"))?;
+    if session.output.style == Style::Json {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        return print_json(&about(
+            &found.path,
+            json!({
+                "type": details::type_name(&attrs),
+                "size": attrs.size,
+                "mode": details::octal(&attrs),
+                "uid": attrs.owner.map(|owner| owner.uid),
+                "gid": attrs.owner.map(|owner| owner.gid),
+                "user": attrs.owner.and_then(|owner| owners.users.get(&owner.uid)).map(text),
+                "group": attrs.owner.and_then(|owner| owners.groups.get(&owner.gid)).map(text),
+                "modified": attrs.times.map(|times| times.modified),
+                "accessed": attrs.times.map(|times| times.accessed),
+                "target": target.as_ref().map(text),
+            }),
+        ));
+    }
+    let mut out = for_output(&found.path);
+    let mut line = |name: &str, value: &[u8]| {
+        out.extend_from_slice(format!("\n  {name:<10}").as_bytes());
+        out.extend_from_slice(value);
+    };
+    line("type", details::type_name(&attrs).as_bytes());
+    if let Some(target) = &target {
+        line("target", &for_output(target));
+    }
+    if let Some(size) = attrs.size {
+        let units = if size >= 1024 {
+            format!(" ({})", Size(size))
+        } else {
+            String::new()
+        };
+        line("size", format!("{size} bytes{units}").as_bytes());
+    }
+    if let Some(octal) = details::octal(&attrs) {
+        line(
+            "mode",
+            format!("{octal} {}", details::permissions(&attrs)).as_bytes(),
+        );
+    }
+    if let Some(owner) = attrs.owner {
+        line(
+            "owner",
+            format!("{} ({})", details::user(&attrs, &owners), owner.uid).as_bytes(),
+        );
+        line(
+            "group",
+            format!("{} ({})", details::group(&attrs, &owners), owner.gid).as_bytes(),
+        );
+    }
+    if let Some(times) = attrs.times {
+        line("modified", details::exact_time(times.modified).as_bytes());
+        line("accessed", details::exact_time(times.accessed).as_bytes());
+    }
+    out.push(b'\n');
+    print_bytes(&out)
+}

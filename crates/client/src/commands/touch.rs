@@ -1,0 +1,86 @@
+//! `touch`: makes empty files, and sets the times of those that exist to now.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use clap::Args;
+use sftp_wire::{Attributes, Times};
+
+use super::candidates::Candidates;
+use super::session::Session;
+use super::verb::Verb;
+use crate::link::{Link, RemoteError};
+use base::error::Result;
+
+/// Make empty files on the server, or set the times of files to now
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+#[command(after_help = "Examples:\n  \
+    homeport touch HOST:ready            make it, or set its time to now\n  \
+    homeport touch -c HOST:'*.stamp'     only those that are there")]
+pub struct TouchArgs {
+    /// Do not make files.
+    #[arg(short = 'c', long)]
+    pub no_create: bool,
+    /// The files or patterns.
+    #[arg(required = true, value_name = "PATH")]
+    pub words: Vec<OsString>,
+}
+
+#[async_trait]
+impl Verb for TouchArgs {
+    async fn run(&self, session: &Arc<Session>) -> Result<u8> {
+        session.stoppable(touch(session, self)).await
+    }
+
+    fn words(&mut self) -> &mut Vec<OsString> {
+        &mut self.words
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[Candidates::Remote]
+    }
+}
+
+async fn touch(session: &Arc<Session>, args: &TouchArgs) -> Result<u8> {
+    let link = session.link().await?;
+    let mut code = 0;
+    for word in &args.words {
+        for found in session.matching(&link, word).await? {
+            match set_now(&link, &found.path).await {
+                Err(failed) if failed.is_missing() && args.no_create => {}
+                Err(failed) if failed.is_missing() => {
+                    if let Err(failed) = make(&link, &found.path).await {
+                        code = 1;
+                        session.complain(&found.shown, &format!("cannot make the file: {failed}"));
+                    }
+                }
+                Err(failed) => {
+                    code = 1;
+                    session.complain(&found.shown, &format!("cannot set its times: {failed}"));
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+    Ok(code)
+}
+
+async fn set_now(link: &Link, path: &[u8]) -> std::result::Result<(), RemoteError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+    let attrs = Attributes {
+        times: Some(Times {
+            accessed: now,
+            modified: now,
+        }),
+        ..Attributes::default()
+    };
+    link.set(path, &attrs).await
+}
+
+async fn make(link: &Link, path: &[u8]) -> std::result::Result<(), RemoteError> {
+    let handle = link.open_write(path, false, None).await?;
+    link.close_handle(&handle).await
+}
