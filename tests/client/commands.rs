@@ -6,6 +6,8 @@ mod changing;
 mod edit;
 mod files;
 mod looking;
+mod sync;
+mod sync_deletes;
 mod transfers;
 mod trees;
 

@@ -14,6 +14,7 @@ mod hashless;
 mod meanwhile;
 mod proof;
 mod proxy;
+mod sync;
 mod table;
 
 use std::path::Path;

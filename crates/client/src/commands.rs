@@ -10,6 +10,7 @@
 
 pub mod candidates;
 pub mod cat;
+pub mod check;
 pub mod chmod;
 pub mod cp;
 mod details;
@@ -19,6 +20,7 @@ pub mod edit;
 pub mod find;
 pub mod find_tests;
 mod follow;
+pub mod filter_args;
 pub mod get;
 pub mod less;
 pub mod list;
@@ -43,6 +45,8 @@ pub mod tail;
 pub mod touch;
 pub mod transfer;
 mod tree_reader;
+pub mod sync;
+mod two_trees;
 pub mod verb;
 mod walk;
 

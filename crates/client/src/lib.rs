@@ -6,6 +6,7 @@
 //! run                  from the command line to the exit code
 //! cli, shell           the grammar of a command line; the interactive shell
 //! commands             the verbs: one file each, its arguments and its work
+//! sync                 two trees: which names take part, how they differ, and what makes one like the other
 //! progress             what is shown of transfers
 //! transfer, globs      the transfer engine; the expansion of patterns
 //! remote               one server: one connection at a time, with a new one when it breaks
@@ -33,4 +34,5 @@ pub mod progress;
 pub mod remote;
 pub mod run;
 pub mod shell;
+pub mod sync;
 pub mod transfer;

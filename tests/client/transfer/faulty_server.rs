@@ -46,6 +46,8 @@ pub struct Faults {
     pub directory: Option<Vec<u8>>,
     /// The names in every directory.
     pub names: Vec<Vec<u8>>,
+    /// Listings fail after their first names.
+    pub listing_fails: bool,
 }
 
 /// What is wrong with a reply to md5-hash.

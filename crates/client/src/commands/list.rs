@@ -48,6 +48,8 @@ pub(crate) fn is_name_of(name: &str, variant: &str) -> bool {
 verbs! {
     Get(super::get::GetArgs),
     Put(super::put::PutArgs),
+    Sync(super::sync::SyncArgs),
+    Check(super::check::CheckArgs),
     Ls(super::ls::LsArgs),
     Cat(super::cat::CatArgs),
     Less(super::less::LessArgs),

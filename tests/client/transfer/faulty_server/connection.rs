@@ -295,6 +295,9 @@ impl FaultyConnection {
 
     fn names(&mut self, id: u32) -> Bytes {
         self.listed += 1;
+        if self.listed > 1 && self.faults.listing_fails {
+            return status(id, StatusCode::Failure, "Failure");
+        }
         if self.listed > 1 {
             return status(id, StatusCode::Eof, "End of file");
         }

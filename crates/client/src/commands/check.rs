@@ -1,0 +1,68 @@
+//! `check`: compares two directories, one of which is on the server, and changes nothing.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clap::Args;
+
+use super::candidates::Candidates;
+use super::filter_args::FilterArgs;
+use super::server_words::UsageError;
+use super::session::Session;
+use super::sync::sync_session;
+use super::two_trees;
+use super::verb::Verb;
+use crate::connect::Target;
+use crate::sync::Rules;
+use base::error::Result;
+
+/// Compare two directories, and print what differs
+///
+/// Contents are compared by their hashes. The exit code is 5 if something differs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+#[command(after_help = "From a command line:\n  homeport check DIR HOST:DIR\n  homeport check HOST:DIR DIR")]
+pub struct CheckArgs {
+    /// Compare sizes and times instead of contents.
+    #[arg(long)]
+    pub quick: bool,
+    /// Compare permissions, too.
+    #[arg(short, long)]
+    pub preserve: bool,
+    /// Take times for equal that are at most this many seconds apart.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    pub modify_window: u32,
+    /// Which names take part.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// The two directories.
+    #[arg(required = true, value_name = "DIR")]
+    pub words: Vec<OsString>,
+}
+
+#[async_trait]
+impl Verb for CheckArgs {
+    async fn run(&self, session: &Arc<Session>) -> Result<u8> {
+        let trees = two_trees::trees(session, &self.words)?;
+        let rules = Rules {
+            delete: true,
+            update: false,
+            checksum: !self.quick,
+            modes: self.preserve,
+            window: self.modify_window,
+        };
+        crate::sync::check(&sync_session(session), &trees, &self.filter.0, &rules).await
+    }
+
+    fn words(&mut self) -> &mut Vec<OsString> {
+        &mut self.words
+    }
+
+    fn take_server(&mut self) -> std::result::Result<Target, UsageError> {
+        two_trees::take_server(&mut self.words)
+    }
+
+    fn candidates(_earlier: usize) -> &'static [Candidates] {
+        &[Candidates::LocalDirectories]
+    }
+}

@@ -1,0 +1,168 @@
+//! Compares two trees, and changes nothing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::both::{SyncSession, list_both};
+use super::compare::{Action, Change, Plan, Reason, Rules, compare};
+use super::entry::{EntryKind, TreeEntry, order};
+use super::filter::Filter;
+use super::options::Trees;
+use super::perform::{resolve, stoppable};
+use crate::output::{Style, about, print_bytes, print_json};
+use crate::progress;
+use crate::transfer::progress_hub::ProgressHub;
+use crate::transfer::{Direction, Engine, Settings};
+use base::error::{Error, Result};
+use base::visible::printable;
+
+/// The exit code when the trees differ.
+const DIFFERENT: u8 = 5;
+/// The exit code when a part could not be compared.
+const INCOMPLETE: u8 = 4;
+
+/// How two trees differ at one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Difference {
+    OnlyHere,
+    OnlyOnServer,
+    Kind,
+    Size,
+    Time,
+    Content,
+    Mode,
+}
+
+impl Difference {
+    fn name(self) -> &'static str {
+        match self {
+            Self::OnlyHere => "only here",
+            Self::OnlyOnServer => "only on the server",
+            Self::Kind => "kind differs",
+            Self::Size => "size differs",
+            Self::Time => "time differs",
+            Self::Content => "content differs",
+            Self::Mode => "permissions differ",
+        }
+    }
+}
+
+/// Prints the names at which two trees differ, and returns the exit code. Contents are compared by their hashes, unless
+/// `rules` leave out checksums.
+///
+/// # Errors
+/// When the trees cannot be listed.
+pub async fn check(session: &SyncSession, trees: &Trees, filter: &Filter, rules: &Rules) -> Result<u8> {
+    let listings = stoppable(session, list_both(session, trees, filter)).await?;
+    if !listings.target_exists {
+        return Err(Error::new("the second directory does not exist"));
+    }
+    let (totals, observer) = progress::observer(session.output.style);
+    let hub = ProgressHub::new(totals, observer);
+    let engine = Engine::new(
+        Arc::clone(&session.remote),
+        Settings::default(),
+        Arc::clone(&hub),
+        session.stop.clone(),
+    );
+    // Names that only the target has are those that a sync would delete or keep.
+    let rules = Rules {
+        delete: true,
+        ..*rules
+    };
+    let plan = compare(&listings.source.entries, &listings.target.entries, &rules);
+    let resolving = resolve(&engine.context, trees, &rules, &plan);
+    let (resolved, unknown) = stoppable(session, resolving).await?;
+    let mut incomplete = plan.skipped.len();
+    for (path, why) in listings.failures() {
+        incomplete += 1;
+        hub.warn(&format!("{}: FAILED: {why}", printable(path)));
+    }
+    for entry in &plan.skipped {
+        hub.warn(&format!(
+            "{}: not compared: it is a {}",
+            printable(&entry.path),
+            entry.kind.name()
+        ));
+    }
+    if unknown > 0 {
+        hub.warn(&format!(
+            "of {unknown} files only sizes and times were compared, because a hash cannot be had"
+        ));
+    }
+    drop((engine, hub));
+    let differences = differences(&plan, &resolved.actions, trees.direction, rules.modes);
+    for (path, difference) in &differences {
+        match session.output.style {
+            Style::Json => {
+                let event = json!({ "event": "difference", "difference": difference.name() });
+                print_json(&about(path, event))?;
+            }
+            Style::Words | Style::Quiet => {
+                print_bytes(format!("{}: {}\n", difference.name(), printable(path)).as_bytes())?;
+            }
+        }
+    }
+    let is_file = |entry: &&TreeEntry| matches!(entry.kind, EntryKind::File(_));
+    let compared = listings.source.entries.iter().filter(is_file).count();
+    if session.output.style == Style::Words {
+        eprintln!("{compared} files, {} differences", differences.len());
+    }
+    Ok(match (differences.len(), incomplete) {
+        (1.., _) => DIFFERENT,
+        (0, 1..) => INCOMPLETE,
+        (0, 0) => 0,
+    })
+}
+
+/// The names at which the trees differ, in the order of the listings.
+fn differences<'a>(
+    plan: &Plan<'a>,
+    actions: &[Action<'a>],
+    direction: Direction,
+    modes: bool,
+) -> Vec<(&'a [u8], Difference)> {
+    let (only_source, only_target) = match direction {
+        Direction::Up => (Difference::OnlyHere, Difference::OnlyOnServer),
+        Direction::Down => (Difference::OnlyOnServer, Difference::OnlyHere),
+    };
+    let kept = plan.kept.iter().map(|(entry, _)| *entry);
+    let extra: HashSet<&[u8]> = plan
+        .deletes
+        .iter()
+        .copied()
+        .chain(kept)
+        .map(|entry| &*entry.path)
+        .collect();
+    let mut differences: Vec<(&[u8], Difference)> = Vec::new();
+    let mut of_source = HashSet::new();
+    for action in actions.iter().chain(&plan.after) {
+        let path = &*action.source.path;
+        of_source.insert(path);
+        let mode = action.target.and_then(|target| target.mode);
+        let difference = match action.change {
+            _ if extra.contains(path) => Difference::Kind,
+            Change::Make | Change::Send(Reason::New) => only_source,
+            Change::Send(Reason::Size) => Difference::Size,
+            // Nothing is known about the contents, and the times differ.
+            Change::Send(Reason::Time) | Change::Compare => Difference::Time,
+            Change::Send(Reason::Content) => Difference::Content,
+            Change::Send(Reason::Kind) => Difference::Kind,
+            Change::Attributes if modes && mode != action.source.mode => Difference::Mode,
+            // The contents are equal; times alone do not count.
+            Change::Attributes => continue,
+        };
+        differences.push((path, difference));
+    }
+    let only = extra.iter().filter(|path| !of_source.contains(*path));
+    differences.extend(only.map(|path| (*path, only_target)));
+    differences.extend(
+        plan.conflicts
+            .iter()
+            .map(|(ours, _)| (&*ours.path, Difference::Kind)),
+    );
+    differences.sort_by(|(left, _), (right, _)| order(left, right));
+    differences
+}

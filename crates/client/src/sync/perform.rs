@@ -1,0 +1,323 @@
+//! A sync from the two directories to the exit code.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::backup::Backups;
+use super::both::{Listings, SyncSession, list_both};
+use super::compare::{Action, Change, Plan, Rules, compare};
+use super::contents::{Contents, FilePair, compared};
+use super::deletion::Deletion;
+use super::entry::{EntryKind, TreeEntry, order};
+use super::finish::{Finisher, ReportingObserver};
+use super::list::below;
+use super::lock::{LockedTarget, lock};
+use super::options::{SyncOptions, Trees};
+use super::report::{Report, Step, reason_of};
+use super::room::check_room;
+use super::run::SyncRun;
+use super::target::TargetTree;
+use crate::names::join;
+use crate::output::{Style, print, print_json};
+use crate::progress;
+use crate::transfer::progress_hub::{ProgressHub, ProgressObserver, Totals};
+use crate::transfer::{Direction, Engine, Summary, TransferContext};
+use base::error::{Error, Result};
+use base::visible::printable;
+
+/// How many names a question shows.
+const SHOWN: usize = 5;
+/// The exit code when something failed, or was left out.
+const INCOMPLETE: u8 = 4;
+
+/// Makes the target like the source, and returns the exit code.
+///
+/// # Errors
+/// When nothing can be done, or nothing may be. Later failures are printed and counted, and show in the exit code.
+pub async fn sync(session: &SyncSession, trees: &Trees, options: &SyncOptions) -> Result<u8> {
+    let began = Instant::now();
+    let _lock = match options.dry_run {
+        true => None,
+        false => lock(&match trees.direction {
+            Direction::Up => LockedTarget::Remote(session.remote.name(), &trees.remote),
+            Direction::Down => LockedTarget::Local(&trees.local),
+        })?,
+    };
+    let listings = stoppable(session, list_both(session, trees, &options.filter)).await?;
+    let (totals, observer) = progress::observer(session.output.style);
+    let mut run = begin(session, trees, options, Arc::clone(&totals), observer);
+    let plan = compare(&listings.source.entries, &listings.target.entries, &options.rules);
+    run.summary.failed = report_failures(&run.report, &listings, options);
+    let left = run.report.left(&plan);
+    let unchanged = work(session, &mut run, &plan, &listings).await?;
+    let (numbers, event) = (
+        run.report.numbers(&plan, unchanged),
+        run.report.event(&plan, unchanged),
+    );
+    let summary = std::mem::take(&mut run.summary);
+    // The bars disappear before the last lines are printed.
+    drop(run);
+    match session.output.style {
+        Style::Json => {
+            let line = progress::summary_event(&summary, &totals, began.elapsed());
+            print(&format!("{line}\n"))?;
+            print_json(&event)?;
+        }
+        Style::Words => {
+            if summary.sent + summary.same + summary.skipped + summary.failed > 0 {
+                eprintln!("{}", progress::summary(&summary, &totals, began.elapsed()));
+            }
+            eprintln!("{numbers}");
+        }
+        Style::Quiet => {}
+    }
+    Ok(match summary.exit_code() {
+        0 if left > 0 => INCOMPLETE,
+        code => code,
+    })
+}
+
+/// A run that has changed nothing yet, with the display that shows it.
+fn begin<'a>(
+    session: &SyncSession,
+    trees: &'a Trees,
+    options: &'a SyncOptions,
+    totals: Arc<Totals>,
+    observer: Box<dyn ProgressObserver>,
+) -> SyncRun<'a> {
+    let (observer, ended) = ReportingObserver::new(observer);
+    let hub = ProgressHub::new(totals, Box::new(observer));
+    let report = Report::new(Arc::clone(&hub), session.output.style, options.dry_run);
+    let remote = Arc::clone(&session.remote);
+    let engine = Engine::new(remote, options.settings, hub, session.stop.clone());
+    let target = match trees.direction {
+        Direction::Up => TargetTree::Remote(Arc::clone(&engine), trees.remote.clone()),
+        Direction::Down => TargetTree::Local(trees.local.clone()),
+    };
+    let backups = options.backup_dir.clone();
+    let backups = backups.map(|directory| Arc::new(Backups::new(directory)));
+    SyncRun {
+        trees,
+        options,
+        engine,
+        finisher: Finisher::new(target, backups),
+        ended,
+        report,
+        summary: Summary::default(),
+        keeps_times: None,
+        changed: BTreeSet::new(),
+    }
+}
+
+/// Carries the plan out, or shows it. Returns the number of files that are the same on both sides.
+async fn work(
+    session: &SyncSession,
+    run: &mut SyncRun<'_>,
+    plan: &Plan<'_>,
+    listings: &Listings,
+) -> Result<u64> {
+    let options = run.options;
+    let resolving = resolve(&run.engine.context, run.trees, &options.rules, plan);
+    let (resolved, unknown) = stoppable(session, resolving).await?;
+    if unknown > 0 {
+        run.report.warn(&format!(
+            "the contents of {unknown} files could not be compared, because a hash cannot be had"
+        ));
+    }
+    let deletion = permitted(session, plan, options, listings, run.summary.failed).await?;
+    if deletion == Deletion::Withheld {
+        run.report
+            .warn("nothing is deleted, because not everything could be compared");
+    }
+    let delete = deletion == Deletion::Allowed;
+    let actions = &resolved.actions;
+    match options.dry_run {
+        true => show(&mut run.report, plan, actions, delete, listings.target_exists),
+        false => carry_out(run, plan, actions, delete, listings).await?,
+    }
+    Ok(resolved.unchanged)
+}
+
+/// Runs work that Ctrl-C may cancel at any point, because it changes nothing.
+pub(super) async fn stoppable<T>(session: &SyncSession, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = session.stop.cancelled() => Err(Error::new("stopped")),
+    }
+}
+
+/// Shows which names could not be listed, and which are asked for but missing. Returns their number.
+fn report_failures(report: &Report, listings: &Listings, options: &SyncOptions) -> u64 {
+    let mut failures = 0;
+    for (path, why) in listings.failures() {
+        failures += 1;
+        report.failed(path, why);
+    }
+    let names = options.filter.only.iter().flat_map(|only| only.names());
+    for name in names {
+        let there = listings
+            .source
+            .entries
+            .binary_search_by(|entry| order(&entry.path, name));
+        if there.is_err() {
+            failures += 1;
+            report.failed(name, "the source does not have it");
+        }
+    }
+    failures
+}
+
+/// The actions of a plan after contents were compared.
+pub(super) struct ResolvedActions<'a> {
+    pub(super) actions: Vec<Action<'a>>,
+    /// The number of files that are the same on both sides.
+    pub(super) unchanged: u64,
+}
+
+/// Compares contents where they decide.
+pub(super) async fn resolve<'a>(
+    context: &TransferContext,
+    trees: &Trees,
+    rules: &Rules,
+    plan: &Plan<'a>,
+) -> Result<(ResolvedActions<'a>, u64)> {
+    let undecided = |action: &&Action<'_>| action.change == Change::Compare;
+    let pair = |action: &Action<'_>| FilePair {
+        local: below(&trees.local, &action.source.path),
+        remote: join(&trees.remote, &action.source.path),
+        empty: action.source.kind == EntryKind::File(0),
+    };
+    let pairs: Vec<FilePair> = plan.actions.iter().filter(undecided).map(pair).collect();
+    let contents = compared(context, &pairs).await;
+    let contents = contents.map_err(|failed| Error::new("cannot compare the contents").because(failed))?;
+    let mut contents = contents.into_iter();
+    let mut resolved = ResolvedActions {
+        actions: Vec::new(),
+        unchanged: plan.unchanged,
+    };
+    let mut unknown = 0;
+    for action in &plan.actions {
+        let change = match (action.change, action.target) {
+            (Change::Compare, Some(target)) => {
+                let contents = contents.next().unwrap_or(Contents::Unknown);
+                unknown += u64::from(contents == Contents::Unknown);
+                rules.compared(action.source, target, contents)
+            }
+            (change, _) => Some(change),
+        };
+        match change {
+            Some(change) => resolved.actions.push(Action { change, ..*action }),
+            None => resolved.unchanged += 1,
+        }
+    }
+    Ok((resolved, unknown))
+}
+
+/// Decides whether the plan may delete, and asks the user where an option does not say.
+async fn permitted(
+    session: &SyncSession,
+    plan: &Plan<'_>,
+    options: &SyncOptions,
+    listings: &Listings,
+    failures: u64,
+) -> Result<Deletion> {
+    let takes_part = |entry: &&TreeEntry| entry.kind != EntryKind::Excluded;
+    let source = listings.source.entries.iter().filter(takes_part).count();
+    let deletes = plan.deletes.len();
+    match Deletion::of(plan, options, source, failures) {
+        Deletion::EmptySource => Err(Error::new(format!(
+            "the source is empty, and {deletes} names would be deleted; nothing was changed"
+        ))
+        .hint("is a disk not mounted? --max-delete allows it")),
+        Deletion::TooMany(most) => Err(Error::new(format!(
+            "{deletes} names would be deleted, and --max-delete allows {most}; nothing was changed"
+        ))
+        .hint("-n shows them")),
+        Deletion::Ask => match ask(session, plan).await? {
+            true => Ok(Deletion::Allowed),
+            false => Err(Error::new("nothing was changed")),
+        },
+        decided => Ok(decided),
+    }
+}
+
+/// Asks whether the names of the plan are to be deleted.
+async fn ask(session: &SyncSession, plan: &Plan<'_>) -> Result<bool> {
+    let deletes = plan.deletes.len();
+    let shown = plan.deletes.iter().rev().take(SHOWN);
+    let mut names: Vec<String> = shown.map(|entry| printable(&entry.path)).collect();
+    if deletes > SHOWN {
+        names.push("…".to_owned());
+    }
+    let question = format!(
+        "Delete {deletes} names that the source does not have: {}",
+        names.join(", ")
+    );
+    let prompts = Arc::clone(session.remote.prompts());
+    let asked = tokio::task::spawn_blocking(move || prompts.confirm(&question)).await;
+    asked
+        .map_err(io::Error::other)
+        .flatten()
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => Error::new("stopped; nothing was changed"),
+            _ => Error::new(format!(
+                "nobody can be asked whether {deletes} names are to be deleted; nothing was changed"
+            ))
+            .hint("--max-delete N or --yes decides, and -n shows them"),
+        })
+}
+
+/// Shows what a run would do.
+fn show(report: &mut Report, plan: &Plan<'_>, actions: &[Action<'_>], delete: bool, target_exists: bool) {
+    if !target_exists {
+        report.done(Step::Make, b".", None);
+    }
+    let show_actions = |report: &mut Report, actions: &[Action<'_>]| {
+        for action in actions {
+            report.done(
+                Step::of(action.change),
+                &action.source.path,
+                reason_of(action.change),
+            );
+        }
+    };
+    show_actions(report, actions);
+    if delete {
+        for entry in &plan.deletes {
+            report.done(Step::Delete, &entry.path, None);
+        }
+        show_actions(report, &plan.after);
+    }
+}
+
+/// Makes the target like the source: the deletions come after everything else has succeeded.
+async fn carry_out(
+    run: &mut SyncRun<'_>,
+    plan: &Plan<'_>,
+    actions: &[Action<'_>],
+    delete: bool,
+    listings: &Listings,
+) -> Result<()> {
+    let jobs = run.jobs(actions);
+    check_room(&run.engine.context, run.trees, &jobs).await?;
+    if !listings.target_exists {
+        let made = run.finisher.target.make(b"").await;
+        made.map_err(|why| Error::new(format!("cannot make the target directory: {why}")))?;
+        run.report.done(Step::Make, b".", None);
+    }
+    run.act(actions).await?;
+    if delete && run.is_whole() {
+        run.delete(&plan.deletes).await;
+        if run.is_whole() {
+            run.act(&plan.after).await?;
+        }
+    } else if delete {
+        run.report
+            .warn("nothing is deleted, because not everything was transferred");
+    }
+    run.set_directories(&listings.source.entries).await;
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! What a sync says: each change, what it leaves alone, and the numbers at the end.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::compare::{Change, KeptReason, Plan, Reason};
+use super::entry::TreeEntry;
+use crate::output::{Style, about, print_bytes, print_json};
+use crate::transfer::progress_hub::ProgressHub;
+use base::visible::printable;
+
+/// A change of the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A directory is made.
+    Make,
+    /// A file is sent.
+    Send,
+    /// Times or permissions are set.
+    Attributes,
+    /// A name is deleted, or goes to the backups.
+    Delete,
+}
+
+impl Step {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Make => "make",
+            Self::Send => "send",
+            Self::Attributes => "attributes",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The step that a change takes.
+    pub(super) fn of(change: Change) -> Self {
+        match change {
+            Change::Make => Self::Make,
+            Change::Send(_) | Change::Compare => Self::Send,
+            Change::Attributes => Self::Attributes,
+        }
+    }
+}
+
+fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::New => "new",
+        Reason::Size => "size",
+        Reason::Time => "time",
+        Reason::Content => "content",
+        Reason::Kind => "kind",
+    }
+}
+
+/// The reason of a change for messages.
+pub(super) fn reason_of(change: Change) -> Option<&'static str> {
+    match change {
+        Change::Send(why) => Some(reason(why)),
+        Change::Make | Change::Compare | Change::Attributes => None,
+    }
+}
+
+/// Shows what a sync does, and counts it.
+pub(super) struct Report {
+    hub: Arc<ProgressHub>,
+    style: Style,
+    dry_run: bool,
+    warned: HashSet<String>,
+    made: u64,
+    deleted: u64,
+    attributes: u64,
+}
+
+impl Report {
+    pub(super) fn new(hub: Arc<ProgressHub>, style: Style, dry_run: bool) -> Self {
+        Self {
+            hub,
+            style,
+            dry_run,
+            warned: HashSet::new(),
+            made: 0,
+            deleted: 0,
+            attributes: 0,
+        }
+    }
+
+    /// Shows a warning.
+    pub(super) fn warn(&self, message: &str) {
+        self.hub.warn(message);
+    }
+
+    /// Shows a warning about a name, unless the same was said of another.
+    pub(super) fn warn_once(&mut self, path: &[u8], why: &str) {
+        if self.warned.insert(why.to_owned()) {
+            self.hub.warn(&format!("{}: {why}", printable(path)));
+        }
+    }
+
+    /// Shows that something failed.
+    pub(super) fn failed(&self, path: &[u8], why: &str) {
+        self.hub.warn(&format!("{}: FAILED: {why}", printable(path)));
+    }
+
+    /// Shows and counts a change that was made, or would be made in a dry run.
+    pub(super) fn done(&mut self, step: Step, path: &[u8], why: Option<&str>) {
+        match step {
+            Step::Make => self.made += 1,
+            Step::Attributes => self.attributes += 1,
+            Step::Delete => self.deleted += 1,
+            Step::Send => {}
+        }
+        // A closed output does not stop the sync.
+        let _ = match (self.style, self.dry_run) {
+            (Style::Json, dry_run) => {
+                let event =
+                    json!({ "event": "change", "action": step.name(), "reason": why, "dry_run": dry_run });
+                print_json(&about(path, event))
+            }
+            (_, true) => {
+                let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+                print_bytes(format!("{:<10} {}{why}\n", step.name(), printable(path)).as_bytes())
+            }
+            (Style::Words, false) if step == Step::Delete => {
+                self.hub.warn(&format!("{}: deleted", printable(path)));
+                Ok(())
+            }
+            (Style::Words | Style::Quiet, false) => Ok(()),
+        };
+    }
+
+    /// Shows what a plan leaves alone. Returns how many names that are of which the user has to take care.
+    pub(super) fn left(&self, plan: &Plan<'_>) -> u64 {
+        for (ours, theirs) in &plan.conflicts {
+            let why = format!(
+                "the source has a {} there, and the target a {} (hint: --delete replaces it, unless it holds excluded names)",
+                ours.kind.name(),
+                theirs.kind.name()
+            );
+            self.failed(&ours.path, &why);
+        }
+        for ours in &plan.skipped {
+            self.skip(ours);
+        }
+        for (theirs, why) in &plan.kept {
+            let why = match why {
+                KeptReason::AlmostEqual => "a name of the source differs only by case or normalisation",
+                KeptReason::HoldsKept => "it holds names that stay",
+                KeptReason::Part => "a file of the source arrives under it",
+            };
+            self.keep(theirs, why);
+        }
+        (plan.conflicts.len() + plan.skipped.len()) as u64
+    }
+
+    fn skip(&self, ours: &TreeEntry) {
+        let why = format!("a {} is not transferred", ours.kind.name());
+        self.hub
+            .warn(&format!("{}: skipped: {why}", printable(&ours.path)));
+    }
+
+    fn keep(&self, theirs: &TreeEntry, why: &str) {
+        match self.style {
+            Style::Json => {
+                let event = json!({ "event": "kept", "reason": why });
+                let _ = print_json(&about(&theirs.path, event));
+            }
+            Style::Words => self
+                .hub
+                .warn(&format!("{}: not deleted: {why}", printable(&theirs.path))),
+            Style::Quiet => {}
+        }
+    }
+
+    /// The numbers of the changes, as a sentence: `3 unchanged, 2 directories made, 1 deleted`.
+    pub(super) fn numbers(&self, plan: &Plan<'_>, unchanged: u64) -> String {
+        let numbers = [
+            (unchanged, "unchanged"),
+            (plan.newer, "newer at the target"),
+            (self.made, "directories made"),
+            (self.attributes, "times or permissions set"),
+            (self.deleted, "deleted"),
+            (plan.kept.len() as u64, "kept"),
+        ];
+        let numbers = numbers.iter().filter(|(count, _)| *count > 0);
+        let words: Vec<String> = numbers.map(|(count, what)| format!("{count} {what}")).collect();
+        words.join(", ")
+    }
+
+    /// The same numbers for scripts.
+    pub(super) fn event(&self, plan: &Plan<'_>, unchanged: u64) -> serde_json::Value {
+        json!({
+            "event": "sync",
+            "dry_run": self.dry_run,
+            "unchanged": unchanged,
+            "newer": plan.newer,
+            "made": self.made,
+            "attributes": self.attributes,
+            "deleted": self.deleted,
+            "kept": plan.kept.len(),
+            "skipped": plan.skipped.len(),
+            "conflicts": plan.conflicts.len(),
+        })
+    }
+}

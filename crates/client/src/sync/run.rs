@@ -1,0 +1,369 @@
+//! Carries out a plan: directories, files, and at last the deletions.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use sftp_wire::{Attributes, Times};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
+
+use super::compare::{Action, Change, Reason};
+use super::entry::{EntryKind, TreeEntry};
+use super::finish::{EndedTransfer, Finish, Finisher, TEMPORARY, target_of};
+use super::list::below;
+use super::options::{SyncOptions, Trees};
+use super::report::{Report, Step, reason_of};
+use super::target::TargetTree;
+use crate::names::{join, parent};
+use crate::plan::ExistingEntry;
+use crate::transfer::{Direction, Engine, Job, Summary};
+use base::error::{Error, Result};
+
+/// The type of a regular file in a mode.
+const REGULAR: u32 = 0o100_000;
+
+/// One run of a sync, while it changes the target.
+pub(super) struct SyncRun<'a> {
+    pub(super) trees: &'a Trees,
+    pub(super) options: &'a SyncOptions,
+    pub(super) engine: Arc<Engine>,
+    pub(super) finisher: Finisher,
+    pub(super) ended: UnboundedReceiver<EndedTransfer>,
+    pub(super) report: Report,
+    pub(super) summary: Summary,
+    /// Whether the target keeps times. `None`: that is not known yet.
+    pub(super) keeps_times: Option<bool>,
+    /// Directories whose times have to be set again, because something in them changed.
+    pub(super) changed: BTreeSet<Vec<u8>>,
+}
+
+impl SyncRun<'_> {
+    /// Whether everything has gone well so far.
+    pub(super) fn is_whole(&self) -> bool {
+        self.summary.failed == 0 && !self.summary.stopped && !self.engine.context.stop.is_cancelled()
+    }
+
+    fn fail(&mut self, path: &[u8], why: &str) {
+        self.summary.failed += 1;
+        self.report.failed(path, why);
+    }
+
+    /// Notes that something in the directory of a path has changed.
+    fn touch(&mut self, path: &[u8]) {
+        self.changed.insert(parent(path).to_vec());
+    }
+
+    /// The transfers that the actions need.
+    pub(super) fn jobs(&self, actions: &[Action<'_>]) -> Vec<Job> {
+        let sends = actions
+            .iter()
+            .filter(|action| matches!(action.change, Change::Send(_)));
+        sends.map(|action| self.job(action).0).collect()
+    }
+
+    /// Makes directories, and transfers files.
+    pub(super) async fn act(&mut self, actions: &[Action<'_>]) -> Result<()> {
+        self.make(actions).await;
+        if self.engine.context.stop.is_cancelled() {
+            self.summary.stopped = true;
+            return Ok(());
+        }
+        let sends = |action: &&Action<'_>| matches!(action.change, Change::Send(_));
+        let mut sends: Vec<Action<'_>> = actions.iter().filter(sends).copied().collect();
+        if self.keeps_times.is_none() && !sends.is_empty() {
+            // The smallest file shows whether times are kept.
+            let size = |(_, action): &(usize, &Action<'_>)| match action.source.kind {
+                EntryKind::File(size) => size,
+                _ => u64::MAX,
+            };
+            let smallest = sends.iter().enumerate().min_by_key(size).map_or(0, |(at, _)| at);
+            let first = sends.remove(smallest);
+            self.send(&[first]).await;
+            self.look_at_times(first.source).await?;
+            if self.keeps_times == Some(false) {
+                // Without times the size is all that says whether a file is the same.
+                sends.retain(|action| action.change != Change::Send(Reason::Time));
+            }
+        }
+        self.send(&sends).await;
+        let attributes = |action: &&Action<'_>| action.change == Change::Attributes;
+        let names = actions.iter().filter(attributes).map(|action| action.source);
+        let mut names: Vec<&TreeEntry> = names.collect();
+        if self.keeps_times.is_none()
+            && let Some(first) = names.pop()
+        {
+            self.set_attributes(vec![first]).await;
+            self.look_at_times(first).await?;
+        }
+        self.set_attributes(names).await;
+        Ok(())
+    }
+
+    /// Makes directories, those further up first.
+    async fn make(&mut self, actions: &[Action<'_>]) {
+        let mut levels: BTreeMap<usize, Vec<Vec<u8>>> = BTreeMap::new();
+        for action in actions.iter().filter(|action| action.change == Change::Make) {
+            let path = &action.source.path;
+            levels.entry(depth(path)).or_default().push(path.to_vec());
+        }
+        let (target, stop) = (self.finisher.target.clone(), self.engine.context.stop.clone());
+        for paths in levels.into_values() {
+            let made = target.each(
+                paths,
+                &stop,
+                |target, path| async move { target.make(&path).await },
+            );
+            for (path, result) in made.await {
+                match result {
+                    Ok(()) => {
+                        self.touch(&path);
+                        self.changed.insert(path.clone());
+                        self.report.done(Step::Make, &path, None);
+                    }
+                    Err(why) => self.fail(&path, &format!("cannot make the directory: {why}")),
+                }
+            }
+        }
+    }
+
+    /// Looks whether the first file has got its time.
+    ///
+    /// # Errors
+    /// When it has not, and newer files were to stay.
+    async fn look_at_times(&mut self, first: &TreeEntry) -> Result<()> {
+        let Some(wanted) = first.modified.filter(|_| self.is_whole()) else {
+            return Ok(());
+        };
+        let found = self.finisher.target.modified(&first.path).await;
+        let kept = self.options.rules.same_time(Some(wanted), found);
+        self.keeps_times = Some(kept);
+        match (kept, self.options.rules.update) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Error::new(
+                "the target does not keep times, and --update compares them",
+            )),
+            (false, false) => {
+                self.report.warn(
+                    "the target does not keep times; files are compared by their contents, else by their sizes",
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Transfers files, and finishes each as soon as it has arrived.
+    async fn send(&mut self, sends: &[Action<'_>]) {
+        if sends.is_empty() {
+            return;
+        }
+        let mut finishes = HashMap::new();
+        let mut jobs = Vec::new();
+        for action in sends {
+            let (job, finish) = self.job(action);
+            finishes.insert(target_of(&job).to_vec(), finish);
+            jobs.push(job);
+        }
+        let bytes = jobs.iter().fold(0_u64, |sum, job| sum.saturating_add(job.size));
+        self.engine.context.hub.expect(jobs.len() as u64, bytes);
+        let done = CancellationToken::new();
+        let engine = Arc::clone(&self.engine);
+        let running = async {
+            let summary = engine.run(jobs).await;
+            done.cancel();
+            summary
+        };
+        let (ended, finisher) = (&mut self.ended, &mut self.finisher);
+        let finishing = async {
+            loop {
+                let report = tokio::select! {
+                    biased;
+                    report = ended.recv() => report,
+                    () = done.cancelled() => None,
+                };
+                let Some(report) = report else {
+                    return;
+                };
+                if let Some(finish) = finishes.get(&report.target).filter(|_| report.succeeded) {
+                    finisher.start(finish.clone()).await;
+                }
+            }
+        };
+        let (summary, ()) = tokio::join!(running, finishing);
+        self.add(&summary);
+        self.finished().await;
+    }
+
+    fn add(&mut self, more: &Summary) {
+        let all = &mut self.summary;
+        all.sent += more.sent;
+        all.proven += more.proven;
+        all.sized += more.sized;
+        all.same += more.same;
+        all.skipped += more.skipped;
+        all.failed += more.failed;
+        all.differ += more.differ;
+        all.stopped |= more.stopped;
+    }
+
+    /// Waits until all files that have arrived are finished.
+    async fn finished(&mut self) {
+        for (finish, result) in self.finisher.finish().await {
+            match result {
+                Ok(()) => {
+                    self.touch(&finish.path);
+                    self.report.done(Step::Send, &finish.path, finish.reason);
+                }
+                Err(why) if finish.temporary => self.fail(&finish.path, &why),
+                // The content is there, and is compared with the next time.
+                Err(why) => self.report.warn_once(&finish.path, &why),
+            }
+        }
+    }
+
+    fn job(&self, action: &Action<'_>) -> (Job, Finish) {
+        let source = action.source;
+        let existing = action.target.map(|target| target.kind);
+        let backed_up = self.options.backup_dir.is_some() && existing.is_some();
+        let temporary = backed_up || existing == Some(EntryKind::Link);
+        let ending = if temporary { TEMPORARY } else { b"" };
+        let arriving = [&source.path, ending].concat();
+        let (local, remote) = match self.trees.direction {
+            Direction::Up => (&source.path[..], &arriving[..]),
+            Direction::Down => (&arriving[..], &source.path[..]),
+        };
+        let size = match source.kind {
+            EntryKind::File(size) => size,
+            _ => 0,
+        };
+        let times = source.modified.map(|modified| Times {
+            accessed: modified,
+            modified,
+        });
+        let known = Attributes {
+            size: Some(size),
+            permissions: source.mode.map(|mode| mode | REGULAR),
+            times,
+            ..Attributes::default()
+        };
+        let job = Job {
+            direction: self.trees.direction,
+            local: below(&self.trees.local, local),
+            remote: join(&self.trees.remote, remote),
+            size,
+            destination: match (temporary, existing) {
+                (false, None) => Some(ExistingEntry::Nothing),
+                (false, Some(EntryKind::File(size))) => Some(ExistingEntry::File(size)),
+                _ => None,
+            },
+            known: (self.trees.direction == Direction::Down).then_some(known),
+        };
+        let finish = Finish {
+            path: source.path.to_vec(),
+            temporary,
+            backed_up,
+            attrs: self.attributes(source),
+            reason: reason_of(action.change),
+        };
+        (job, finish)
+    }
+
+    /// The times and permissions of a name of the source that the target gets.
+    fn attributes(&self, source: &TreeEntry) -> Attributes {
+        let times = source.modified.map(|modified| Times {
+            accessed: modified,
+            modified,
+        });
+        Attributes {
+            permissions: source.mode.filter(|_| self.options.rules.modes),
+            times: times.filter(|_| self.keeps_times != Some(false)),
+            ..Attributes::default()
+        }
+    }
+
+    async fn set_attributes(&mut self, names: Vec<&TreeEntry>) {
+        for (path, result) in self.set_all(names).await {
+            match result {
+                Ok(()) => self.report.done(Step::Attributes, &path, None),
+                Err(why) => {
+                    let why = format!("cannot set times and permissions: {why}");
+                    self.report.warn_once(&path, &why);
+                }
+            }
+        }
+    }
+
+    /// Sets times and permissions of names, and returns the results.
+    async fn set_all(&self, names: Vec<&TreeEntry>) -> Vec<(Vec<u8>, std::result::Result<(), String>)> {
+        let wanted = names
+            .into_iter()
+            .map(|entry| (entry.path.to_vec(), self.attributes(entry)));
+        let wanted = wanted
+            .filter(|(_, attrs)| *attrs != Attributes::default())
+            .collect();
+        let set = |target: TargetTree, (path, attrs): (Vec<u8>, Attributes)| async move {
+            target.set(&path, &attrs).await
+        };
+        let set = self
+            .finisher
+            .target
+            .each(wanted, &self.engine.context.stop, set)
+            .await;
+        set.into_iter()
+            .map(|((path, _), result)| (path, result))
+            .collect()
+    }
+
+    /// Deletes names, or moves them to the backups: first what is not a directory, then the directories, the innermost
+    /// first.
+    pub(super) async fn delete(&mut self, deletes: &[&TreeEntry]) {
+        let mut levels: BTreeMap<usize, Vec<TreeEntry>> = BTreeMap::new();
+        for entry in deletes {
+            let level = match entry.kind {
+                EntryKind::Directory => depth(&entry.path),
+                _ => usize::MAX,
+            };
+            levels.entry(level).or_default().push((*entry).clone());
+        }
+        let (target, stop) = (self.finisher.target.clone(), self.engine.context.stop.clone());
+        for entries in levels.into_values().rev() {
+            let backups = self.finisher.backups.clone();
+            let delete = |target: TargetTree, entry: TreeEntry| {
+                let backups = backups.clone().filter(|_| entry.kind != EntryKind::Directory);
+                async move {
+                    match backups {
+                        Some(backups) => backups.take(&target, &entry.path).await,
+                        None => target.remove(&entry).await,
+                    }
+                }
+            };
+            for (entry, result) in target.each(entries, &stop, delete).await {
+                match result {
+                    Ok(()) => {
+                        self.touch(&entry.path);
+                        self.report.done(Step::Delete, &entry.path, None);
+                    }
+                    Err(why) => self.fail(&entry.path, &format!("cannot delete it: {why}")),
+                }
+            }
+        }
+        self.summary.stopped |= stop.is_cancelled();
+    }
+
+    /// Sets the times of directories in which something has changed.
+    pub(super) async fn set_directories(&mut self, source: &[TreeEntry]) {
+        let changed =
+            |entry: &&TreeEntry| entry.kind == EntryKind::Directory && self.changed.contains(&*entry.path);
+        let directories = source.iter().filter(changed).collect();
+        for (path, result) in self.set_all(directories).await {
+            if let Err(why) = result {
+                let why = format!("cannot keep the times of the directory: {why}");
+                self.report.warn_once(&path, &why);
+            }
+        }
+    }
+}
+
+/// The number of directories in which a path lies.
+fn depth(path: &[u8]) -> usize {
+    path.iter().filter(|byte| **byte == b'/').count()
+}

@@ -1,0 +1,231 @@
+//! The tree that is changed: one operation each, on this machine or on the server.
+//!
+//! Paths are those of listings, which lead nowhere outside. What is a link is removed, renamed or replaced itself, never
+//! what it points to. What is done already counts as done, because a connection may break before the reply.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use sftp_wire::{Attributes, Times};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::entry::{EntryKind, TreeEntry};
+use super::list::below;
+use crate::link::{Link, RemoteError};
+use crate::names::join;
+use crate::transfer::Engine;
+use base::error::Clause;
+
+/// How many connections may break under one operation.
+const ATTEMPTS: usize = 5;
+/// How many operations are under way at once.
+const AT_ONCE: usize = 64;
+
+/// The tree that is changed.
+#[derive(Clone)]
+pub(super) enum TargetTree {
+    /// A directory of this machine.
+    Local(PathBuf),
+    /// A directory of the server.
+    Remote(Arc<Engine>, Vec<u8>),
+}
+
+/// An operation on the server that can be repeated on another connection.
+enum RemoteWork<'a> {
+    Make(&'a [u8]),
+    Remove(&'a [u8]),
+    RemoveDirectory(&'a [u8]),
+    Set(&'a [u8], &'a Attributes),
+    Rename(&'a [u8], &'a [u8]),
+}
+
+impl RemoteWork<'_> {
+    async fn run(&self, link: &Link) -> Result<(), RemoteError> {
+        match self {
+            Self::Make(path) => match link.mkdir(path).await {
+                Err(failed @ RemoteError::Refused { .. }) => match link.lstat(path).await {
+                    Ok(attrs) if attrs.is_directory() == Some(true) => Ok(()),
+                    _ => Err(failed),
+                },
+                made => made,
+            },
+            Self::Remove(path) => missing_is_done(link.remove(path).await),
+            Self::RemoveDirectory(path) => missing_is_done(link.rmdir(path).await),
+            Self::Set(path, attrs) => link.set(path, attrs).await,
+            Self::Rename(from, to) => link.rename(from, to).await,
+        }
+    }
+}
+
+fn missing_is_done(result: Result<(), RemoteError>) -> Result<(), RemoteError> {
+    match result {
+        Err(failed) if failed.is_missing() => Ok(()),
+        result => result,
+    }
+}
+
+async fn on_server(engine: &Engine, work: RemoteWork<'_>) -> Result<(), String> {
+    let mut result = Ok(());
+    for _ in 0..ATTEMPTS {
+        let link = engine.context.link().await.map_err(|failed| failed.to_string())?;
+        result = work.run(&link).await;
+        if !matches!(result, Err(RemoteError::ConnectionLost(_))) {
+            break;
+        }
+    }
+    result.map_err(|failed| failed.to_string())
+}
+
+fn words(result: io::Result<()>) -> Result<(), String> {
+    result.map_err(|error| Clause(&error).to_string())
+}
+
+impl TargetTree {
+    /// Does the same work for many items, some at once. Returns the items with the results, in their order; those that
+    /// were not begun when `stop` was cancelled are left out.
+    pub(super) async fn each<T, F>(
+        &self,
+        items: Vec<T>,
+        stop: &CancellationToken,
+        work: impl Fn(Self, T) -> F,
+    ) -> Vec<(T, Result<(), String>)>
+    where
+        T: Clone + Send + 'static,
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let mut results: BTreeMap<usize, (T, Result<(), String>)> = BTreeMap::new();
+        let mut waiting = items.into_iter().enumerate();
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < AT_ONCE
+                && !stop.is_cancelled()
+                && let Some((number, item)) = waiting.next()
+            {
+                let work = work(self.clone(), item.clone());
+                running.spawn(async move { (number, (item, work.await)) });
+            }
+            match running.join_next().await {
+                None => return results.into_values().collect(),
+                Some(done) => results.extend(done.ok()),
+            }
+        }
+    }
+
+    /// Makes a directory. `b""` is the top of the tree.
+    pub(super) async fn make(&self, path: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Local(top) => {
+                let path = below(top, path);
+                words(match std::fs::create_dir(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        match std::fs::symlink_metadata(&path) {
+                            Ok(meta) if meta.is_dir() => Ok(()),
+                            _ => Err(error),
+                        }
+                    }
+                    made => made,
+                })
+            }
+            Self::Remote(engine, top) => on_server(engine, RemoteWork::Make(&join(top, path))).await,
+        }
+    }
+
+    /// Removes a name. A directory must be empty.
+    pub(super) async fn remove(&self, entry: &TreeEntry) -> Result<(), String> {
+        let is_directory = entry.kind == EntryKind::Directory;
+        match self {
+            Self::Local(top) => {
+                let path = below(top, &entry.path);
+                let removed = match is_directory {
+                    true => std::fs::remove_dir(path),
+                    false => std::fs::remove_file(path),
+                };
+                words(match removed {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                    removed => removed,
+                })
+            }
+            Self::Remote(engine, top) => {
+                let path = join(top, &entry.path);
+                let work = match is_directory {
+                    true => RemoteWork::RemoveDirectory(&path),
+                    false => RemoteWork::Remove(&path),
+                };
+                on_server(engine, work).await
+            }
+        }
+    }
+
+    /// Sets times, and permissions if there are any. Links are not followed on this machine.
+    pub(super) async fn set(&self, path: &[u8], attrs: &Attributes) -> Result<(), String> {
+        match self {
+            Self::Local(top) => words(set_local(&below(top, path), attrs)),
+            Self::Remote(engine, top) => on_server(engine, RemoteWork::Set(&join(top, path), attrs)).await,
+        }
+    }
+
+    /// Renames a name to another path, which is relative to the top, or absolute. A link of that name is replaced.
+    pub(super) async fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), String> {
+        match self {
+            Self::Local(top) => words(std::fs::rename(below(top, from), below(top, to))),
+            Self::Remote(engine, top) => {
+                let (from, to) = (join(top, from), join(top, to));
+                on_server(engine, RemoteWork::Rename(&from, &to)).await
+            }
+        }
+    }
+
+    /// Whether something has the name.
+    pub(super) async fn exists(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Local(top) => std::fs::symlink_metadata(below(top, path)).is_ok(),
+            Self::Remote(engine, top) => match engine.context.link().await {
+                Ok(link) => link.lstat(&join(top, path)).await.is_ok(),
+                Err(_) => false,
+            },
+        }
+    }
+
+    /// The time of the last modification of a name.
+    pub(super) async fn modified(&self, path: &[u8]) -> Option<u32> {
+        match self {
+            Self::Local(top) => {
+                use std::os::unix::fs::MetadataExt as _;
+                let meta = std::fs::symlink_metadata(below(top, path)).ok()?;
+                u32::try_from(meta.mtime()).ok()
+            }
+            Self::Remote(engine, top) => {
+                let link = engine.context.link().await.ok()?;
+                let attrs = link.lstat(&join(top, path)).await.ok()?;
+                Some(attrs.times?.modified)
+            }
+        }
+    }
+}
+
+fn set_local(path: &std::path::Path, attrs: &Attributes) -> io::Result<()> {
+    if let Some(mode) = attrs.permissions {
+        // A link has no permissions of its own.
+        let meta = std::fs::symlink_metadata(path)?;
+        if !meta.is_symlink() {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o777))?;
+        }
+    }
+    if let Some(Times { accessed, modified }) = attrs.times {
+        let at = |seconds: u32| Timespec {
+            tv_sec: i64::from(seconds),
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: at(accessed),
+            last_modification: at(modified),
+        };
+        utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What `sync --delete` never deletes.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use super::*;
+
+/// A source and a target with a name that only the target has, in both directions.
+struct TwoTrees {
+    sandbox: ClientSandbox,
+    source: PathBuf,
+    target: PathBuf,
+    up: bool,
+}
+
+impl TwoTrees {
+    fn new(up: bool) -> Self {
+        let sandbox = ClientSandbox::new(&[]);
+        let (here, there) = (sandbox.local("t"), sandbox.stored("t"));
+        let (source, target) = if up { (here, there) } else { (there, here) };
+        std::fs::create_dir(&source).unwrap();
+        std::fs::create_dir_all(target.join("dir")).unwrap();
+        std::fs::write(source.join("a"), "a").unwrap();
+        std::fs::write(target.join("extra"), "x").unwrap();
+        std::fs::write(target.join("dir/extra"), "x").unwrap();
+        Self {
+            sandbox,
+            source,
+            target,
+            up,
+        }
+    }
+
+    fn sync(&self, args: &[&str]) -> CommandResult {
+        let remote = self.sandbox.remote("t");
+        let trees = if self.up { ["t", &remote] } else { [&remote, "t"] };
+        self.sandbox.run([&["sync", "--delete"], args, &trees].concat())
+    }
+
+    fn is_untouched(&self) -> bool {
+        self.target.join("extra").exists() && self.target.join("dir/extra").exists()
+    }
+}
+
+#[test]
+fn what_the_source_does_not_have_is_deleted_only_when_that_is_allowed() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        trees
+            .sync(&[])
+            .expect_code(1)
+            .expect_stderr(&["nobody can be asked whether 3 names"]);
+        trees
+            .sync(&["--max-delete", "2"])
+            .expect_code(1)
+            .expect_stderr(&["--max-delete allows 2"]);
+        assert!(
+            trees.is_untouched() && !trees.target.join("a").exists(),
+            "nothing was changed"
+        );
+        trees.sync(&["-n"]).expect_code(0);
+        assert!(trees.is_untouched());
+        trees.sync(&["--max-delete", "3"]).expect_code(0);
+        same_trees(&trees.source, &trees.target);
+    }
+}
+
+#[test]
+fn an_empty_source_deletes_nothing() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        std::fs::remove_file(trees.source.join("a")).unwrap();
+        trees
+            .sync(&["--yes"])
+            .expect_code(1)
+            .expect_stderr(&["the source is empty"]);
+        trees.sync(&["--yes", "-n"]).expect_code(1);
+        assert!(trees.is_untouched());
+        // Nor does a source that is not there.
+        std::fs::remove_dir(&trees.source).unwrap();
+        trees.sync(&["--yes"]).expect_code(1);
+        trees.sync(&["--max-delete", "9"]).expect_code(1);
+        assert!(trees.is_untouched());
+        std::fs::create_dir(&trees.source).unwrap();
+        trees.sync(&["--max-delete", "3"]).expect_code(0);
+        same_trees(&trees.source, &trees.target);
+    }
+}
+
+#[test]
+fn nothing_is_deleted_after_a_transfer_that_failed() {
+    let trees = TwoTrees::new(false);
+    // The server has no room for this file's name: a directory stands under the name of its part.
+    std::fs::create_dir(trees.target.join("a.part")).unwrap();
+    std::fs::write(trees.target.join("a.part/x"), "").unwrap();
+    trees
+        .sync(&["--yes"])
+        .expect_code(4)
+        .expect_stderr(&["nothing is deleted, because not everything was transferred"]);
+    assert!(trees.is_untouched());
+}
+
+#[test]
+fn nothing_is_deleted_when_a_directory_of_the_source_cannot_be_listed() {
+    if testkit::is_root() {
+        // Root can list every directory.
+        return;
+    }
+    let trees = TwoTrees::new(true);
+    std::fs::create_dir(trees.source.join("closed")).unwrap();
+    std::fs::set_permissions(trees.source.join("closed"), PermissionsExt::from_mode(0)).unwrap();
+    trees
+        .sync(&["--yes"])
+        .expect_code(4)
+        .expect_stderr(&["closed: FAILED: cannot list", "nothing is deleted"]);
+    assert!(
+        trees.is_untouched() && trees.target.join("a").exists(),
+        "the rest is transferred"
+    );
+}
+
+#[test]
+fn excluded_and_almost_equal_names_stay() {
+    for up in [true, false] {
+        let trees = TwoTrees::new(up);
+        std::fs::write(trees.source.join("readme"), "").unwrap();
+        std::fs::write(trees.source.join("caf\u{e9}"), "").unwrap();
+        for name in [
+            "README",
+            "cafe\u{301}",
+            "dir/keep.me",
+            "b.homeport.part",
+            "really extra",
+        ] {
+            std::fs::write(trees.target.join(name), name).unwrap();
+        }
+        let done = trees.sync(&["--yes", "--exclude", "*.me"]).expect_code(0);
+        done.expect_stderr(&["README: not deleted", "dir: not deleted", "differs only by case"]);
+        for name in ["README", "cafe\u{301}", "dir/keep.me", "b.homeport.part"] {
+            assert!(trees.target.join(name).exists(), "{name}");
+        }
+        for name in ["extra", "dir/extra", "really extra"] {
+            assert!(!trees.target.join(name).exists(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_second_sync_to_the_same_target_waits_for_nobody() {
+    let trees = TwoTrees::new(false);
+    let lock = std::fs::File::open(&trees.target).unwrap();
+    lock.lock().unwrap();
+    trees
+        .sync(&["--yes"])
+        .expect_code(1)
+        .expect_stderr(&["another sync to the same target"]);
+    assert!(trees.is_untouched());
+    drop(lock);
+    trees.sync(&["--yes"]).expect_code(0);
+    same_trees(&trees.source, &trees.target);
+}

@@ -1,0 +1,137 @@
+//! `sync` over connections that break, and with servers that lie about their directories.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use homeport::output::{Output, Style};
+use homeport::plan::Policy;
+use homeport::sync::{Filter, Rules, SyncOptions, SyncSession, Trees, sync};
+use homeport::transfer::{Direction, Settings};
+use tokio_util::sync::CancellationToken;
+
+use crate::client::transfer::broken::behind_proxy;
+use crate::client::transfer::bytes;
+use crate::client::transfer::client::Client;
+use crate::client::transfer::faulty_server::{Faults, FaultyServer};
+
+fn options() -> SyncOptions {
+    SyncOptions {
+        rules: Rules {
+            delete: true,
+            update: false,
+            checksum: false,
+            modes: false,
+            window: 1,
+        },
+        filter: Filter::default(),
+        dry_run: false,
+        yes: true,
+        max_delete: None,
+        backup_dir: None,
+        settings: Settings {
+            conflicts: Policy::Overwrite,
+            ..Settings::default()
+        },
+    }
+}
+
+/// Runs a sync between two directories. Returns its exit code, or the message of its error.
+async fn run(client: &Client, direction: Direction, local: &str, remote: &str) -> Result<u8, String> {
+    let session = SyncSession {
+        remote: Arc::clone(&client.remote),
+        output: Output { style: Style::Quiet },
+        stop: CancellationToken::new(),
+    };
+    let trees = Trees {
+        direction,
+        local: client.local(local),
+        remote: remote.as_bytes().to_vec(),
+    };
+    let options = options();
+    let running = tokio::time::timeout(testkit::PATIENCE, sync(&session, &trees, &options));
+    running
+        .await
+        .expect("a sync that hangs")
+        .map_err(|error| error.to_string())
+}
+
+fn assert_same_trees(one: &Path, other: &Path) {
+    for number in 0..40 {
+        let path = format!("d{}/{number}", number % 3);
+        let (one, other) = (one.join(&path), other.join(&path));
+        assert!(
+            std::fs::read(&one).unwrap() == std::fs::read(&other).unwrap(),
+            "{path}"
+        );
+        let time = |path: &Path| std::fs::metadata(path).unwrap().mtime();
+        assert_eq!(time(&one), time(&other), "{path}");
+    }
+    assert!(!other.join("extra").exists());
+}
+
+/// Files of different sizes in three directories.
+fn make_tree(top: &Path) {
+    for number in 0..40_u64 {
+        let path = top.join(format!("d{}/{number}", number % 3));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes(number, (number as usize) * 20_000)).unwrap();
+    }
+}
+
+/// The connection breaks while directories are listed, files are transferred and names are deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_goes_on_after_each_break() {
+    for direction in [Direction::Up, Direction::Down] {
+        let (server, proxy, client) = behind_proxy(&[]).await;
+        let stored = server.home("alice").join("t");
+        let (source, target) = match direction {
+            Direction::Up => (client.local("t"), stored),
+            Direction::Down => (stored, client.local("t")),
+        };
+        make_tree(&source);
+        std::fs::create_dir(&target).unwrap();
+        std::fs::write(target.join("extra"), "x").unwrap();
+        let cuts = (1..15).map(|number| number * 1_000_000);
+        proxy
+            .direction_state(direction)
+            .cuts
+            .lock()
+            .unwrap()
+            .extend([5_000, 50_000].into_iter().chain(cuts));
+        assert_eq!(run(&client, direction, "t", "/t").await, Ok(0));
+        assert!(proxy.direction_state(direction).cuts.lock().unwrap().is_empty());
+        assert_same_trees(&source, &target);
+    }
+}
+
+/// A name that would leave the directory, or a listing that fails in the middle: the rest is fetched, and nothing is
+/// deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lies_about_a_directory_deletes_nothing() {
+    let hostile: [&[u8]; 4] = [b"../escaped", b"/tmp/homeport-escaped", b"a/b", b""];
+    for (names, listing_fails) in [(&hostile[..], false), (&[], true)] {
+        let mut names: Vec<Vec<u8>> = names.iter().map(|name| name.to_vec()).collect();
+        names.push(b"good".to_vec());
+        let faulty = FaultyServer::start(Faults {
+            names,
+            listing_fails,
+            directory: Some(b"/dir".to_vec()),
+            ..Faults::default()
+        })
+        .await;
+        faulty.put("dir/good", b"12345");
+        let client = faulty.client().await;
+        std::fs::create_dir(client.local("t")).unwrap();
+        client.write("t/mine", b"mine");
+        let ended = run(&client, Direction::Down, "t", "/dir").await;
+        match listing_fails {
+            // Nothing is known about the top of the source.
+            true => assert!(ended.unwrap_err().contains("cannot list the directory")),
+            false => assert_eq!(ended, Ok(4)),
+        }
+        assert_eq!(std::fs::read(client.local("t/mine")).unwrap(), b"mine");
+        assert_eq!(client.local("t/good").exists(), !listing_fails);
+        assert!(!client.local("escaped").exists() && !Path::new("/tmp/homeport-escaped").exists());
+    }
+}
