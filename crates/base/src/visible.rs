@@ -3,8 +3,11 @@
 
 use std::fmt::Write as _;
 
-/// Returns whether a character moves the cursor, ends a line, changes the reading direction, or is invisible, so that
-/// it must be escaped. The joiners U+200C and U+200D stay: Persian, Sinhala and emoji are misspelt without them.
+/// Returns whether a character moves the cursor, ends a line, changes the reading direction, or is invisible and
+/// changes nothing, so that it must be escaped.
+///
+/// The joiners (U+200C, U+200D) and the variation selectors pass: they shape the characters beside them, and Persian,
+/// Sinhala and many emoji cannot be written without them.
 pub fn must_be_escaped(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -138,9 +141,14 @@ mod tests {
                 "a\\u{200b}\\u{2066}b\\u{feff}",
             ),
             ("\u{2028}\u{e0041}".as_bytes(), "\\u{2028}\\u{e0041}"),
-            ("می\u{200c}خواهم".as_bytes(), "می\u{200c}خواهم"),
+            // Persian with a non-joiner, Sinhala with a joiner, a family, and a heart with a variation selector.
+            ("می\u{200c}روم".as_bytes(), "می\u{200c}روم"),
             ("ශ්\u{200d}රී".as_bytes(), "ශ්\u{200d}රී"),
             ("👩\u{200d}👧 ❤\u{fe0f}".as_bytes(), "👩\u{200d}👧 ❤\u{fe0f}"),
+            (
+                "\u{200e}a\u{200f}\u{61c}".as_bytes(),
+                "\\u{200e}a\\u{200f}\\u{61c}",
+            ),
             (b"", ""),
         ] {
             assert_eq!(printable(bytes), expected, "{bytes:?}");
